@@ -1,0 +1,65 @@
+# Tidegate: from a fresh clone this needs python3 (>= 3.11, with venv) and make; nothing else.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+
+.PHONY: up test check bench lint types law lock schemas clean
+
+up: $(VENV)/.runtime  ## the whole stack in the foreground
+	@exec $(BIN)/tidegate up $(ARGS)
+
+test: $(VENV)/.dev  ## every test that needs no container
+	$(BIN)/python -m pytest -n 4 --dist loadgroup $(ARGS)
+
+check: lint types law coverage  ## what .ci/run runs
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+law: $(VENV)/.dev
+	$(BIN)/lint-imports
+
+.PHONY: coverage
+coverage: $(VENV)/.dev
+	rm -f .coverage*
+	COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml $(BIN)/python -m pytest -n 4 --dist loadgroup --cov --cov-report= $(ARGS)
+	$(BIN)/python -m tests.coverage_bounds
+
+bench: $(VENV)/.dev  ## the benchmarks, each beside its reference
+	$(BIN)/python -m benchmarks $(ARGS)
+
+schemas: $(VENV)/.dev  ## write contracts/schemas anew
+	$(BIN)/python -m contracts.schemas
+
+lock: $(VENV)/.uv  ## resolve requirements/*.txt anew
+	cd requirements && for name in bootstrap runtime dev; do \
+	  source=$$name.in; [ $$name = runtime ] && source=../pyproject.toml; \
+	  ../$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	    --no-emit-find-links --python-version 3.11 --custom-compile-command "make lock" \
+	    $$source --output-file $$name.txt || exit 1; done
+
+clean:
+	rm -rf $(VENV) .hypothesis .mypy_cache .ruff_cache .coverage*
+
+$(VENV)/.uv: requirements/bootstrap.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tidegate needs Python 3.11 or newer")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	touch $@
+
+$(VENV)/.runtime: $(VENV)/.uv requirements/runtime.txt pyproject.toml
+	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --require-hashes -r requirements/runtime.txt
+	printf '%s\n' "$(CURDIR)" > "$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')/tidegate.pth"
+	printf '#!%s\nfrom tidegate.cli.main import main\nmain()\n' "$(CURDIR)/$(BIN)/python" > $(BIN)/tidegate
+	chmod +x $(BIN)/tidegate
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
+	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --require-hashes -r requirements/dev.txt
+	touch $@

@@ -1,0 +1,77 @@
+"""What every message is made of: ids, instants, quota days, and the three kinds of message."""
+
+from datetime import datetime
+from typing import Annotated, NewType
+
+import msgspec
+
+RequestId = NewType("RequestId", str)
+"""UUIDv7 minted by a gateway; one client call."""
+LeaseId = NewType("LeaseId", str)
+"""`<request id>.<lease number>`: see `lease_id`."""
+SessionId = NewType("SessionId", str)
+"""Opaque pool id of one upstream credential; never the credential."""
+ServerId = NewType("ServerId", str)
+KeyId = NewType("KeyId", str)
+GatewayId = NewType("GatewayId", str)
+WriterId = NewType("WriterId", str)
+"""One life of one writing process."""
+ServiceType = NewType("ServiceType", str)
+"""`image`, `video`, `avatar`, or one that the configuration adds."""
+QuotaDay = NewType("QuotaDay", str)
+"""ISO date in the session's quota time zone."""
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+"""An aware moment; UTC wherever Tidegate makes one."""
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+    """A past-tense fact of the log; grows only by defaulted fields."""
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+    """An imperative that its owner may refuse."""
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+    """The answer to a command; an expected refusal is one too."""
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A piece of a message, never sent alone."""
+
+
+class Failed(Reply, frozen=True, kw_only=True, tag="failed"):
+    """The command could not be handled at all.
+
+    `code` is one of `bad_request`, `not_leader`, `ledger_unavailable`, `internal`;
+    `message` names what was wrong and what was expected.
+    """
+
+    code: str
+    message: str
+
+
+class Ping(Command, frozen=True, kw_only=True, tag="ping"):
+    """Ask whether a leader is there."""
+
+
+class Pong(Reply, frozen=True, kw_only=True, tag="pong"):
+    """The leader's word: who it is, since which epoch, and how far its log goes."""
+
+    writer: WriterId
+    epoch: int
+    sequence: int
+
+
+class LeaderElected(Event, frozen=True, kw_only=True, tag="leader_elected"):
+    """`writer` writes this subject from here on, until another is elected."""
+
+    writer: WriterId
+    epoch: int
+
+
+def lease_id(request_id: RequestId, number: int) -> LeaseId:
+    """Name the `number`-th lease (from 1) of a request."""
+    return LeaseId(f"{request_id}.{number}")

@@ -1,0 +1,122 @@
+"""One commit of the log: an envelope is what is stored, acknowledged and fenced as a whole.
+
+The chain: `previous_hash` is the SHA-256 of the subject's previous envelope exactly as stored,
+`number` is its number plus one, across writers. The first envelope of a subject has number 1
+and the hash of nothing (64 zeros).
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+
+from contracts.base import Instant, WriterId
+from contracts.events import AnyEvent, UnknownEvent, decode_event
+
+VERSION = 1
+EVENTS_MAX = 4096
+COMMANDS_MAX = 256
+BYTES_MAX = 256 * 1024
+GENESIS_HASH = "0" * 64
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """A group commit of one writer. An event's id is `<stream sequence>.<index>`."""
+
+    v: int = VERSION
+    writer: WriterId
+    epoch: int
+    number: int
+    time: Instant
+    previous_hash: str
+    events: list[AnyEvent | UnknownEvent]
+
+
+class _Frame(msgspec.Struct, frozen=True, kw_only=True):
+    """The same with its events still raw."""
+
+    v: int
+    writer: WriterId
+    epoch: int
+    number: int
+    time: Instant
+    previous_hash: str
+    events: list[msgspec.Raw]
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Envelope)
+_frames = msgspec.json.Decoder(_Frame)
+
+
+def encode(envelope: Envelope) -> bytes:
+    """Encode as stored."""
+    return _encoder.encode(envelope)
+
+
+def decode(stored: bytes) -> Envelope:
+    """Decode a stored envelope; events with unknown tags become `UnknownEvent`.
+
+    Raises `msgspec.DecodeError` when the bytes are no envelope.
+    """
+    try:
+        return _decoder.decode(stored)
+    except msgspec.ValidationError:
+        frame = _frames.decode(stored)
+        return Envelope(
+            v=frame.v,
+            writer=frame.writer,
+            epoch=frame.epoch,
+            number=frame.number,
+            time=frame.time,
+            previous_hash=frame.previous_hash,
+            events=[decode_event(raw) for raw in frame.events],
+        )
+
+
+def hash_of(stored: bytes) -> str:
+    """Hex SHA-256 of an envelope as stored."""
+    return hashlib.sha256(stored).hexdigest()
+
+
+class Link(msgspec.Struct, frozen=True):
+    """Where a subject's chain stands: what the next envelope must follow."""
+
+    sequence: int = 0
+    """Stream sequence of the last envelope: the fence."""
+    number: int = 0
+    hash: str = GENESIS_HASH
+    epoch: int = 0
+    time: Instant | None = None
+
+
+def follows(link: Link, envelope: Envelope) -> str:
+    """Say what is wrong with `envelope` as the successor of `link`; empty when nothing is."""
+    if envelope.number != link.number + 1:
+        return f"number {envelope.number} follows {link.number}"
+    if envelope.previous_hash != link.hash:
+        return f"number {envelope.number} names a previous hash that is not the stored one"
+    if link.time is not None and envelope.time < link.time:
+        return f"number {envelope.number} is earlier than the one before it"
+    return ""
+
+
+def linked(sequence: int, stored: bytes, envelope: Envelope) -> Link:
+    """Where the chain stands after `envelope`."""
+    return Link(sequence, envelope.number, hash_of(stored), envelope.epoch, envelope.time)
+
+
+def sealed(
+    link: Link, writer: WriterId, epoch: int, time: Instant, events: Sequence[AnyEvent]
+) -> bytes:
+    """Encode the envelope that follows `link`."""
+    return encode(
+        Envelope(
+            writer=writer,
+            epoch=epoch,
+            number=link.number + 1,
+            time=time,
+            previous_hash=link.hash,
+            events=list(events),
+        )
+    )

@@ -1,0 +1,9 @@
+"""The four services. Each has the same rooms and meets the others only on the wire.
+
+app        composition root: the only place where adapters are made
+settings   what an operator may turn
+domain     pure rules: state, decide, evolve
+handlers   NATS doors          routes   HTTP doors
+store      the log, KV or database
+audit      pure: events → violations
+"""

@@ -1,0 +1,1 @@
+"""Tests: unit (pure), contract, integration (real nats-server, DuckDB), e2e (real processes)."""

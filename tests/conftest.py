@@ -1,0 +1,36 @@
+"""Real parts for tests: a nats-server with its streams, a connection to it."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import nats
+import pytest
+from nats.aio.client import Client
+
+from tidegate.runtime import natsserver, streams
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def nats_url(tmp_path: Path) -> Iterator[str]:
+    """A nats-server of this test's own, without accounts."""
+    port = natsserver.free_port()
+    config = tmp_path / "nats.conf"
+    config.write_text(natsserver.configuration(tmp_path / "nats", port, None))
+    process = natsserver.start(config, tmp_path / "nats.log", port)
+    yield f"nats://127.0.0.1:{port}"
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture
+async def nats_client(nats_url: str) -> AsyncIterator[Client]:
+    """A connection to a server whose streams exist."""
+    client = await nats.connect(nats_url)
+    await streams.migrate(client, 200_000_000)
+    yield client
+    await client.close()

@@ -1,0 +1,56 @@
+"""The event log and its writer against a real nats-server."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+from nats.aio.client import Client
+
+from contracts import envelope
+from contracts.base import LeaderElected, WriterId
+from tidegate.runtime.eventlog import EventLog, FenceError
+from tidegate.runtime.writer import SubjectWriter
+
+pytestmark = pytest.mark.anyio
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def elected(epoch: int) -> LeaderElected:
+    return LeaderElected(writer=WriterId("w"), epoch=epoch)
+
+
+async def test_second_writer_is_fenced_and_catches_up(nats_client: Client) -> None:
+    log = EventLog(nats_client)
+    one = SubjectWriter(log, "evt.pool.0", WriterId("one"))
+    two = SubjectWriter(log, "evt.pool.0", WriterId("two"))
+    await one.append([elected(1)], NOON)
+
+    with pytest.raises(FenceError):
+        await two.append([elected(1)], NOON)
+    for stored in await two.behind():
+        two.saw(stored)
+    await two.append([elected(2)], NOON)
+
+    with pytest.raises(FenceError):
+        await one.append([elected(3)], NOON)
+
+
+async def test_chain_reads_back_in_order_while_it_grows(nats_client: Client) -> None:
+    log = EventLog(nats_client)
+    writer = SubjectWriter(log, "evt.pool.0", WriterId("one"))
+
+    async def write() -> None:
+        for epoch in range(300):
+            await writer.append([elected(epoch)], NOON)
+
+    task = asyncio.create_task(write())
+    link = envelope.Link()
+    async for batch in log.follow(["evt.>"], 0):
+        for stored in batch:
+            found = envelope.decode(stored.body)
+            assert envelope.follows(link, found) == ""
+            link = envelope.linked(stored.sequence, stored.body, found)
+        if link.number == 300:
+            break
+    await task
+    assert link.sequence == writer.link.sequence

@@ -1,0 +1,1 @@
+"""Tidegate: `cli` (the verbs), `runtime` (the doors every service shares), `demo` (a backend)."""

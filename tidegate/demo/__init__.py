@@ -1,0 +1,1 @@
+"""A backend to try Tidegate against, and traffic for it."""

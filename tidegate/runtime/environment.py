@@ -1,0 +1,148 @@
+"""The variables of the process (interface.md), and the home directory with its files."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from tidegate.runtime.settings import SettingsError
+
+VARIABLES = {
+    "TIDEGATE_HOME": "state directory: NATS store, DuckDB, generated secrets",
+    "TIDEGATE_CONFIG": "configuration file",
+    "TIDEGATE_HOST": "address the gateway listens on",
+    "TIDEGATE_PORT": "port the gateway listens on",
+    "TIDEGATE_NATS_URL": "use this NATS instead of an embedded one",
+    "TIDEGATE_ADMIN_KEY": "admin key to install at first boot instead of a generated one",
+    "TIDEGATE_CLIENT_KEY": "client key to install at first boot instead of a generated one",
+    "TIDEGATE_HEALTH_PORT": "where a service answers /livez, /readyz, /metrics (0: nowhere)",
+    "TIDEGATE_CLOCK_OFFSET_FILE": "for tests only: a file with seconds to add to the clock",
+    "TIDEGATE_SECRET_KEY": "master key for credentials at rest",
+    "TIDEGATE_SECRET_KEY_FILE": "a file with the master key for credentials at rest",
+    "TIDEGATE_API": "gateway the verbs talk to",
+    "TIDEGATE_LOG_FORMAT": "pretty or json (default: pretty on a terminal)",
+}
+
+
+class Home(msgspec.Struct, frozen=True):
+    """The state directory; every file Tidegate keeps has its name here."""
+
+    path: Path
+
+    @property
+    def nats_store(self) -> Path:
+        """Where the embedded server keeps its streams."""
+        return self.path / "nats"
+
+    @property
+    def nats_conf(self) -> Path:
+        """Users and permissions, included by whoever runs the server."""
+        return self.path / "secrets" / "nats.conf"
+
+    @property
+    def nats_url(self) -> Path:
+        """The URL of the embedded server while `up` runs."""
+        return self.path / "nats.url"
+
+    @property
+    def run(self) -> Path:
+        """The children of `up`: pids and health ports."""
+        return self.path / "run.json"
+
+    @property
+    def duckdb(self) -> Path:
+        """The projections."""
+        return self.path / "analytics.duckdb"
+
+    @property
+    def operator_key(self) -> Path:
+        """The first admin key."""
+        return self.path / "operator.key"
+
+    @property
+    def client_key(self) -> Path:
+        """The first client key."""
+        return self.path / "client.key"
+
+    @property
+    def master_key(self) -> Path:
+        """The master key for credentials at rest."""
+        return self.path / "secrets" / "master.key"
+
+    @property
+    def identity_key(self) -> Path:
+        """The key of session identities; made once, never rotated."""
+        return self.path / "secrets" / "identity.key"
+
+    def nats_password(self, user: str) -> Path:
+        """The NATS password of one user."""
+        return self.path / "secrets" / f"{user}.nats"
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """The process's variables, checked."""
+
+    home: Home
+    config: Path | None
+    host: str
+    port: int
+    nats_url: str | None
+    health_port: int
+    clock_offset_file: Path | None
+    api: str
+    overrides: dict[str, str]
+    """`TIDEGATE_<SECTION>_<NAME>` variables, still to be matched with settings."""
+
+    def secret(self, variable: str, file: Path) -> str:
+        """Read a secret from its variable, the file its `…_FILE` names, or the home.
+
+        Raises `SettingsError` when there is none.
+        """
+        if os.environ.get(variable):
+            return os.environ[variable].strip()
+        named = os.environ.get(f"{variable}_FILE")
+        path = Path(named) if named else file
+        try:
+            return path.read_text().strip()
+        except OSError as error:
+            raise SettingsError(
+                f"{path}: expected the secret that `tidegate migrate --secrets` writes there"
+                f" ({error.strerror})"
+            ) from None
+
+
+def environment(variables: Mapping[str, str] | None = None) -> Environment:
+    """Check the variables. Raises `SettingsError` naming the one that is wrong."""
+    given = {
+        name: value
+        for name, value in (os.environ if variables is None else variables).items()
+        if name.startswith("TIDEGATE_") and value != ""
+    }
+    home = Home(Path(given.get("TIDEGATE_HOME", ".tidegate")).absolute())
+    offset = given.get("TIDEGATE_CLOCK_OFFSET_FILE")
+    if offset and not (home.path / "test-home").exists():
+        raise SettingsError(
+            "TIDEGATE_CLOCK_OFFSET_FILE: for tests only, expected a home with the file"
+            f" `test-home`; {home.path} has none"
+        )
+    config = given.get("TIDEGATE_CONFIG")
+    default = Path("tidegate.toml")
+    return Environment(
+        home=home,
+        config=Path(config) if config else default if default.exists() else None,
+        host=given.get("TIDEGATE_HOST", "127.0.0.1"),
+        port=_port(given, "TIDEGATE_PORT", 8080),
+        nats_url=given.get("TIDEGATE_NATS_URL"),
+        health_port=_port(given, "TIDEGATE_HEALTH_PORT", 0),
+        clock_offset_file=Path(offset) if offset else None,
+        api=given.get("TIDEGATE_API", "http://127.0.0.1:8080"),
+        overrides={name: value for name, value in given.items() if name not in VARIABLES},
+    )
+
+
+def _port(given: Mapping[str, str], name: str, default: int) -> int:
+    text = given.get(name, str(default))
+    if not text.isdecimal() or int(text) > 65535:  # noqa: PLR2004
+        raise SettingsError(f"{name}: expected a port from 0 to 65535, got {text!r}")
+    return int(text)

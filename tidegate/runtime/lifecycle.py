@@ -1,0 +1,58 @@
+"""The life of a process: its loop, its signals, and an orderly end."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import uvloop
+
+_ORPHAN_CHECK_S = 1.0
+
+
+def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    """Run `main` on uvloop; its event is set by SIGINT, SIGTERM, or the loss of a supervisor.
+
+    A process whose environment holds `TIDEGATE_SUPERVISOR` (a pid) ends when that one does.
+    """
+
+    async def started() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        watch = asyncio.create_task(_watch_supervisor(stop))
+        try:
+            await main(stop)
+        finally:
+            watch.cancel()
+
+    uvloop.run(started())
+
+
+async def _watch_supervisor(stop: asyncio.Event) -> None:
+    supervisor = int(os.environ.get("TIDEGATE_SUPERVISOR", "0"))
+    while supervisor:
+        if os.getppid() != supervisor:
+            stop.set()
+            return
+        await asyncio.sleep(_ORPHAN_CHECK_S)
+
+
+async def until(stop: asyncio.Event, *tasks: Awaitable[Any]) -> None:
+    """Run `tasks` until `stop` is set; the first that ends by an error ends all with it."""
+    running = [asyncio.ensure_future(task) for task in tasks]
+    stopped = asyncio.ensure_future(stop.wait())
+    waiting = {*running, stopped}
+    try:
+        while waiting:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            if stopped in done:
+                return
+    finally:
+        for task in (*running, stopped):
+            task.cancel()
+        await asyncio.gather(*running, stopped, return_exceptions=True)

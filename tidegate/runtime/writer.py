@@ -1,0 +1,83 @@
+"""The one writer of a subject: it keeps the chain, the fence, and the truth about its appends."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+from contracts import envelope
+from contracts.base import WriterId
+from contracts.envelope import Envelope, Link
+from contracts.events import AnyEvent
+from tidegate.runtime.eventlog import (
+    EventLog,
+    FenceError,
+    LogUnavailableError,
+    OutcomeUnknownError,
+    Stored,
+)
+
+_AGAIN_S = 0.1
+
+
+class SubjectWriter:
+    """Appends envelopes to one subject.
+
+    `link` is where the chain stands as far as this writer has seen: `saw` moves it along
+    envelopes read from the log, `append` behind its own.
+    """
+
+    def __init__(self, log: EventLog, subject: str, writer: WriterId) -> None:
+        """Start at the subject's beginning."""
+        self.subject = subject
+        self.writer = writer
+        self.link = Link()
+        self.epoch = 0
+        self._log = log
+
+    def saw(self, stored: Stored) -> Envelope:
+        """Take in an envelope read from the log."""
+        seen = envelope.decode(stored.body)
+        self.link = envelope.linked(stored.sequence, stored.body, seen)
+        return seen
+
+    def now(self, wall: datetime) -> datetime:
+        """Tell the log's time: the wall clock, but never before the last envelope."""
+        last = self.link.time
+        return wall if last is None or wall > last else last
+
+    async def append(self, events: Sequence[AnyEvent], now: datetime) -> int:
+        """Append one envelope and return its sequence.
+
+        Raises `FenceError` when another wrote the subject meanwhile, and
+        `LogUnavailableError` when nothing was stored for another reason. An append without
+        acknowledgement is settled by reading the subject's last envelope, never by sending
+        again; should it land later, the fence refuses whatever was decided meanwhile.
+        """
+        body = envelope.sealed(self.link, self.writer, self.epoch, now, events)
+        try:
+            sequence = await self._log.append(self.subject, body, self.link.sequence)
+        except OutcomeUnknownError:
+            sequence = await self._settled(body)
+        self.link = Link(sequence, self.link.number + 1, envelope.hash_of(body), self.epoch, now)
+        return sequence
+
+    async def _settled(self, body: bytes) -> int:
+        """Find out whether `body` was stored. Raises `FenceError` when it was not."""
+        while True:
+            try:
+                last = await self._log.last(self.subject)
+            except LogUnavailableError:
+                await asyncio.sleep(_AGAIN_S)
+                continue
+            if last is not None and last.body == body:
+                return last.sequence
+            raise FenceError("the append was not acknowledged and is not the last envelope")
+
+    async def behind(self) -> list[Stored]:
+        """Read what others appended to the subject since `link`. Raises `LogUnavailableError`."""
+        last = await self._log.last(self.subject)
+        found: list[Stored] = []
+        if last is not None:
+            async for batch in self._log.read(self.subject, self.link.sequence, last.sequence):
+                found += batch
+        return found
