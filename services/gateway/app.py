@@ -1,0 +1,236 @@
+"""The composition root of a gateway: every adapter is made here."""
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Callable
+
+import msgspec
+import uvicorn
+from nats.aio.client import Client as Nats
+
+from contracts import subjects
+from contracts.balancer import SelectAnswers, SelectServers
+from contracts.base import Failed, GatewayId, WriterId
+from contracts.pool import LeaseAnswers, LeaseSessions
+from services.gateway.coalescer import Coalescer
+from services.gateway.credentials import Credentials
+from services.gateway.door import Door
+from services.gateway.exchange import Exchange
+from services.gateway.exchanges import OpenExchanges
+from services.gateway.metrics import Metrics
+from services.gateway.passthrough import Passthrough
+from services.gateway.readiness import Readiness
+from services.gateway.relay import BalancerCoalescer, PoolCoalescer, Relay
+from services.gateway.routes import Doors, operator_app
+from services.gateway.settings import Settings
+from services.gateway.store import KeyLog
+from services.gateway.transport import Transport
+from services.gateway.usages import Outbox
+from services.gateway.wire import Connection
+from tidegate.runtime import health, logs
+from tidegate.runtime.broker import broker, connected, nats_url
+from tidegate.runtime.clock import clock
+from tidegate.runtime.environment import Environment
+from tidegate.runtime.eventlog import EventLog
+from tidegate.runtime.logs import Log
+from tidegate.runtime.secrets import Sealer
+from tidegate.runtime.settings import SettingsError
+
+_RELOAD_EVERY_S = 2.0
+_DRAIN_S = 10.0
+_lease_answers = msgspec.json.Decoder(LeaseAnswers | Failed)
+_select_answers = msgspec.json.Decoder(SelectAnswers | Failed)
+
+
+async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], Settings]) -> None:
+    """Serve until `stop` is set, then drain: open answers end, usages are journalled."""
+    log = logs.configure("gateway")
+    settings = load()
+    listening = listen(environment.host, environment.port)
+    nats_broker = broker(nats_url(environment, "gateway"), "gateway", log)
+    gateway = Gateway(await connected(nats_broker), environment, settings, log)
+    background = [
+        asyncio.create_task(task)
+        for task in (
+            gateway.outbox.run(),
+            gateway.exchanges.run(),
+            gateway.key_log.run(),
+            gateway.readiness.run(),
+            gateway.reload(load),
+            health.serve(
+                environment.health_port, gateway.readiness.reason, gateway.metrics.registry
+            ),
+        )
+    ]
+    serving = asyncio.create_task(gateway.server.serve_on(listening))
+    log.info("listening", host=environment.host, port=listening.getsockname()[1])
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({stopping, serving, *background}, return_when=asyncio.FIRST_COMPLETED)
+    gateway.readiness.draining = True
+    gateway.server.should_exit = True
+    await serving
+    if not await gateway.outbox.drained(_DRAIN_S):
+        log.error("usages_lost_to_the_deadline", waiting=len(gateway.outbox))
+    for task in (stopping, *background):
+        task.cancel()
+    ended = await asyncio.gather(*background, return_exceptions=True)
+    await gateway.transport.aclose()
+    await nats_broker.stop()
+    log.info("stopped")
+    for fault in ended:
+        if isinstance(fault, Exception):
+            raise fault
+
+
+class Gateway:
+    """The parts of one gateway process."""
+
+    def __init__(
+        self, client: Nats, environment: Environment, settings: Settings, log: Log
+    ) -> None:
+        """Make every part over one NATS connection."""
+        gateway_id = GatewayId(f"gw-{os.getpid()}-{secrets.token_hex(4)}")
+        home = environment.home
+        sealer = Sealer(environment.secret("TIDEGATE_SECRET_KEY", home.master_key))
+        now = clock(environment.clock_offset_file)
+        event_log = EventLog(client)
+        self.settings = settings
+        self.log = log
+        self.metrics = Metrics()
+        self.transport = Transport()
+        self.outbox = Outbox(client, log)
+        self.key_log = KeyLog(event_log, WriterId(gateway_id), now, log)
+        self.readiness = Readiness(client, self.key_log, self.outbox)
+        self.exchanges = OpenExchanges(client, lambda: self.settings.gateway.exchange_max, log)
+        self.pool, self.balancer = self._coalescers(client, gateway_id)
+        self.exchange = Exchange(self.transport, settings.gateway, self.metrics)
+        self.passthrough = Passthrough(
+            self.balancer, self.transport, settings.gateway, self.metrics
+        )
+        relay = Relay(
+            gateway_id,
+            self.pool,
+            self.balancer,
+            Credentials(client, sealer),
+            self.exchange,
+            self.exchanges,
+            self.outbox,
+            now,
+        )
+        doors = Doors(
+            client=client,
+            log=event_log,
+            key_log=self.key_log,
+            clock=now,
+            sealer=sealer,
+            identity_key=environment.secret("TIDEGATE_IDENTITY_KEY", home.identity_key),
+            settings=lambda: self.settings,
+            readiness=self.readiness.reason,
+            registry=self.metrics.registry,
+            gateway_id=gateway_id,
+            logger=log,
+        )
+        self.door = Door(
+            relay,
+            self.passthrough,
+            operator_app(doors),
+            self.key_log.ring,
+            settings,
+            self.metrics,
+            log,
+        )
+        self.server = _server(self.door)
+        self._gauges()
+
+    async def reload(self, load: Callable[[], Settings]) -> None:
+        """Take up a changed configuration; a wrong one is told and changes nothing."""
+        while True:
+            await asyncio.sleep(_RELOAD_EVERY_S)
+            try:
+                settings = load()
+            except SettingsError as error:
+                self.log.warning("configuration_refused", reason=str(error))
+                continue
+            if settings != self.settings:
+                self.settings = self.door.settings = settings
+                self.exchange.settings = self.passthrough.settings = settings.gateway
+                self.log.info("configuration_applied")
+
+    def _coalescers(
+        self, client: Nats, gateway_id: GatewayId
+    ) -> tuple[PoolCoalescer, BalancerCoalescer]:
+        def patience_s() -> float:
+            return float(self.settings.gateway.failover_wait)
+
+        return Coalescer(
+            client,
+            subjects.pool_lease(),
+            lambda items: LeaseSessions(items=items),
+            _lease_answers,
+            patience_s,
+        ), Coalescer(
+            client,
+            subjects.BALANCER_SELECT,
+            lambda items: SelectServers(
+                gateway_id=gateway_id,
+                items=items,
+                open_exchanges=dict(self.exchanges.per_server),
+            ),
+            _select_answers,
+            patience_s,
+        )
+
+    def _gauges(self) -> None:
+        """Let the gauges be read where the figures are."""
+        metrics = self.metrics
+        metrics.open.set_function(lambda: len(self.exchanges))
+        metrics.unacknowledged.set_function(lambda: len(self.outbox))
+        for question, batches, items in (
+            ("lease", lambda: self.pool.batches, lambda: self.pool.items),
+            ("select", lambda: self.balancer.batches, lambda: self.balancer.items),
+        ):
+            metrics.batches.labels(question).set_function(batches)
+            metrics.items.labels(question).set_function(items)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Listen where other workers may listen too. Raises `SettingsError` when it cannot be."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise SettingsError(
+            f"TIDEGATE_HOST, TIDEGATE_PORT: cannot listen on {host}:{port} ({error.strerror})"
+        ) from None
+    return listening
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: `lifecycle` has them."""
+
+    async def serve_on(self, listening: socket.socket) -> None:
+        """Serve until `should_exit`."""
+        await self._serve(sockets=[listening])
+
+
+def _server(door: Door) -> _Server:
+    config = uvicorn.Config(
+        door,
+        http=Connection,
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=30,
+        backlog=4096,
+    )
+    return _Server(config)

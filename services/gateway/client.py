@@ -1,0 +1,50 @@
+"""The client's side of an exchange: what has been said to it, and how a broken answer ends."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from services.gateway.errors import GatewayError
+from services.gateway.headers import Headers
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Client:
+    """Answers one request over ASGI; knows whether its answer has begun."""
+
+    __slots__ = ("_abort", "_send", "begun", "bytes_out", "status")
+
+    def __init__(self, send: Send, abort: Callable[[], None]) -> None:
+        """`abort` closes the client's connection, so that a cut answer looks like one."""
+        self._send = send
+        self._abort = abort
+        self.begun = False
+        self.status = 0
+        self.bytes_out = 0
+
+    async def start(self, status: int, headers: Headers) -> None:
+        """Send the head."""
+        self.begun = True
+        self.status = status
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def body(self, chunk: bytes, *, more: bool) -> None:
+        """Send a part of the body; back-pressure holds the caller here."""
+        self.bytes_out += len(chunk)
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
+
+    async def fail(self, error: GatewayError, headers: Headers) -> None:
+        """Answer with an error, unless an answer has begun: then it is cut."""
+        if self.begun:
+            self._abort()
+            return
+        body = error.body()
+        own = [*headers, *error.headers(), (b"content-length", str(len(body)).encode())]
+        await self.start(error.http_status, own)
+        await self.body(body, more=False)
+
+    async def break_off(self, error: GatewayError, *, events: bool) -> None:
+        """End a begun answer that its server cut: SSE clients are told, all see no proper end."""
+        if events:
+            await self.body(b"data: " + error.body() + b"\n\n", more=True)
+        self._abort()

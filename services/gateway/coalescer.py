@@ -1,0 +1,117 @@
+"""All questions of one loop turn travel as one NATS request, and each asker gets its answer.
+
+A batch that nobody answers is sent again as it is (every command is idempotent) until
+`patience_s` is over: a failover is latency, not an error.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from nats.aio.client import Client
+
+from contracts.base import Command, Failed
+from tidegate.runtime.broker import NobodyThereError, UnansweredError, ask
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+_BATCH_MAX = 128
+_ASK_TIMEOUT_S = 1.0
+_AGAIN_S = 0.05
+
+
+class RefusedBatchError(Exception):
+    """The owner could not handle the batch; `failed` says why."""
+
+    def __init__(self, failed: Failed) -> None:
+        """Keep the owner's word."""
+        super().__init__(failed.message)
+        self.failed = failed
+
+
+class Coalescer(Generic[Item, Answer]):
+    """Asks one subject on behalf of many; answers come in the order of the items."""
+
+    def __init__(
+        self,
+        client: Client,
+        subject: str,
+        command: Callable[[list[Item]], Command],
+        answers: "msgspec.json.Decoder[Any]",
+        patience_s: Callable[[], float],
+    ) -> None:
+        """`command` wraps a batch; `answers` decodes its reply: `items`, or `Failed`."""
+        self._client = client
+        self._subject = subject
+        self._command = command
+        self._answers = answers
+        self._patience_s = patience_s
+        self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
+        self._flights: set[asyncio.Task[None]] = set()
+        self.batches = 0
+        self.items = 0
+
+    async def ask(self, item: Item) -> Answer:
+        """Ask for one item.
+
+        Raises `UnansweredError` when nobody answered in time, `RefusedBatchError` when the
+        owner could not handle the batch.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+        if not self._waiting:
+            loop.call_soon(self._depart)
+        self._waiting.append((item, future))
+        return await future
+
+    def _depart(self) -> None:
+        """Send off everything that this turn of the loop has brought."""
+        waiting, self._waiting = self._waiting, []
+        for start in range(0, len(waiting), _BATCH_MAX):
+            batch = waiting[start : start + _BATCH_MAX]
+            self.batches += 1
+            self.items += len(batch)
+            task = asyncio.create_task(self._fly(batch))
+            self._flights.add(task)
+            task.add_done_callback(self._flights.discard)
+
+    async def _fly(self, batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]]) -> None:
+        command = self._command([item for item, _ in batch])
+        try:
+            answers = await self._answered(command, batch)
+        except (UnansweredError, RefusedBatchError) as error:
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for (_, future), answer in zip(batch, answers, strict=True):
+            if not future.done():
+                future.set_result(answer)
+
+    async def _answered(
+        self, command: Command, batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]]
+    ) -> list[Answer]:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._patience_s()
+        while True:
+            try:
+                reply = await ask(
+                    self._client, self._subject, command, self._answers, _ASK_TIMEOUT_S
+                )
+            except UnansweredError as error:
+                nobody_waits = all(future.done() for _, future in batch)
+                if nobody_waits or loop.time() >= deadline:
+                    raise
+                if isinstance(error, NobodyThereError):
+                    await asyncio.sleep(_AGAIN_S)
+                continue
+            if isinstance(reply, Failed):
+                raise RefusedBatchError(reply)
+            items: list[Answer] = reply.items
+            if len(items) != len(batch):
+                raise RefusedBatchError(
+                    Failed(code="bad_reply", message=f"{self._subject}: not one answer an item")
+                )
+            return items

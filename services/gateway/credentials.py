@@ -1,0 +1,65 @@
+"""The leased session's credential: fetched sealed from the bucket, opened in memory only."""
+
+import asyncio
+import base64
+import json
+from collections import OrderedDict
+
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+
+from contracts.base import SessionId
+from contracts.subjects import CREDENTIALS_BUCKET
+from tidegate.runtime.secrets import Sealer, SealError
+
+_KEPT_MAX = 10_000
+_TIMEOUT_S = 1.0
+_TRIES = 5
+
+
+class CredentialError(Exception):
+    """The session's credential cannot be had."""
+
+
+class Credentials:
+    """The `Authorization` values of sessions, kept per revision of their ciphertext."""
+
+    def __init__(self, client: Client, sealer: Sealer) -> None:
+        """Nothing is fetched before it is needed."""
+        self._client = client
+        self._sealer = sealer
+        self._kept: OrderedDict[SessionId, tuple[int, bytes]] = OrderedDict()
+
+    async def authorization(self, session_id: SessionId, region: str, revision: int) -> bytes:
+        """Make the value of `Authorization` for a session. Raises `CredentialError`."""
+        kept = self._kept.get(session_id)
+        if kept is not None and kept[0] >= revision:
+            return kept[1]
+        found, sealed = await self._fetch(session_id)
+        try:
+            credential = self._sealer.open(session_id, sealed)
+        except SealError as error:
+            raise CredentialError(str(error)) from None
+        prefix = f"{region}-" if region else ""
+        value = f"Bearer {prefix}{credential}".encode()
+        self._kept[session_id] = (found, value)
+        if len(self._kept) > _KEPT_MAX:
+            self._kept.popitem(last=False)
+        return value
+
+    async def _fetch(self, session_id: SessionId) -> tuple[int, bytes]:
+        """Read the newest ciphertext and its revision."""
+        body = json.dumps({"last_by_subj": f"$KV.{CREDENTIALS_BUCKET}.{session_id}"}).encode()
+        subject = f"$JS.API.STREAM.MSG.GET.KV_{CREDENTIALS_BUCKET}"
+        for _ in range(_TRIES):
+            try:
+                message = await self._client.request(subject, body, timeout=_TIMEOUT_S)
+            except (NatsError, ConnectionError):
+                await asyncio.sleep(0.1)
+                continue
+            answer = json.loads(message.data)
+            if "error" in answer:
+                raise CredentialError(f"session {session_id}: {answer['error']['description']}")
+            found = answer["message"]
+            return int(found["seq"]), base64.b64decode(found.get("data", ""))
+        raise CredentialError(f"session {session_id}: the bucket of credentials does not answer")

@@ -1,0 +1,30 @@
+"""The gateway's rules, pure.
+
+routing     which service type a request is of, and what its body says about that
+judgement   what an upstream's answer means (body code first, then status)
+outcomes    what each verdict does to the units, and what the client is told
+"""
+
+from services.gateway.domain.judgement import Judgement, judged_body, judged_head
+from services.gateway.domain.outcomes import (
+    another_session,
+    client_error,
+    failure_error,
+    outcome_of,
+    refusal_error,
+)
+from services.gateway.domain.routing import Peek, peek, route
+
+__all__ = [
+    "Judgement",
+    "Peek",
+    "another_session",
+    "client_error",
+    "failure_error",
+    "judged_body",
+    "judged_head",
+    "outcome_of",
+    "peek",
+    "refusal_error",
+    "route",
+]

@@ -1,0 +1,110 @@
+"""What each verdict does to the units, whether another session may be tried, what clients hear."""
+
+from contracts.pool import Outcome, Refusal, Refused, Verdict
+from services.gateway.domain.judgement import Judgement
+from services.gateway.errors import GatewayError
+
+_OUTCOMES = {
+    Verdict.SUCCESS: Outcome.SETTLED,
+    Verdict.REJECTED: Outcome.RELEASED,
+    Verdict.RATE_LIMITED: Outcome.RELEASED,
+    Verdict.QUOTA_EXHAUSTED: Outcome.RELEASED,
+    Verdict.LOGIN_EXPIRED: Outcome.RELEASED,
+    Verdict.RISK_CONTROL: Outcome.RELEASED,
+    Verdict.UNREACHABLE: Outcome.RELEASED,
+    Verdict.OUTCOME_UNKNOWN: Outcome.UNKNOWN,
+}
+_ANOTHER_SESSION = frozenset(
+    {
+        Verdict.RATE_LIMITED,
+        Verdict.QUOTA_EXHAUSTED,
+        Verdict.LOGIN_EXPIRED,
+        Verdict.RISK_CONTROL,
+    }
+)
+_REFUSALS = {
+    Refusal.QUOTA_EXHAUSTED: (
+        "pool_quota_exhausted",
+        "no session has a unit of {service} left today",
+    ),
+    Refusal.SATURATED: (
+        "pool_saturated",
+        "every session with a unit of {service} left is busy, cooling or still being made",
+    ),
+    Refusal.CREDENTIALS_EXHAUSTED: (
+        "upstream_credentials_exhausted",
+        "every credential of the pool is invalid",
+    ),
+    Refusal.LEDGER_UNAVAILABLE: ("ledger_unavailable", "the event log takes no lease now"),
+    Refusal.STALE_REQUEST: ("pool_saturated", "the request waited too long for the pool"),
+    Refusal.CANCELLED: ("pool_saturated", "the lease was given back meanwhile"),
+    Refusal.UNKNOWN_SERVICE: ("invalid_request", "the pool knows no service type {service}"),
+}
+
+
+def outcome_of(verdict: Verdict, *, sent: bool, answered: bool) -> Outcome:
+    """Say what became of the units. A client that left decides nothing but when it left."""
+    if verdict is Verdict.CLIENT_GONE:
+        if answered:
+            return Outcome.SETTLED
+        return Outcome.UNKNOWN if sent else Outcome.RELEASED
+    return _OUTCOMES[verdict]
+
+
+def another_session(verdict: Verdict) -> bool:
+    """Say whether another session may do what this one was refused."""
+    return verdict in _ANOTHER_SESSION
+
+
+def refusal_error(refused: Refused, service_type: str) -> GatewayError:
+    """Word the pool's refusal for the client."""
+    if refused.reason is Refusal.TOO_MANY_UNITS:
+        message = refused.message or "n: more units than a session has in a day"
+        return GatewayError("invalid_request", message, "n")
+    code, message = _REFUSALS[refused.reason]
+    wait = refused.retry_after_s or None
+    return GatewayError(code, message.format(service=service_type), retry_after_s=wait)
+
+
+def client_error(judgement: Judgement, retry_after_s: float | None) -> GatewayError:
+    """Word a verdict that ends the request; session faults as the last attempt's."""
+    said = judgement.message
+    code = judgement.upstream_code
+    verdict = judgement.verdict
+    if verdict is Verdict.REJECTED:
+        return _rejected(judgement)
+    if verdict in {Verdict.RATE_LIMITED, Verdict.RISK_CONTROL}:
+        message = said or "the backend limits its rate"
+        return GatewayError(
+            "pool_saturated", message, upstream_code=code, retry_after_s=retry_after_s
+        )
+    if verdict is Verdict.QUOTA_EXHAUSTED:
+        message = said or "the backend says the session's quota is used up"
+        return GatewayError("pool_saturated", message, upstream_code=code)
+    if verdict is Verdict.LOGIN_EXPIRED:
+        message = said or "the backend says the session's login expired"
+        return GatewayError("upstream_error", message, upstream_code=code)
+    message = f"the backend answered {judgement.status}" + (f": {said}" if said else "")
+    return GatewayError("upstream_outcome_unknown", message, upstream_code=code)
+
+
+def _rejected(judgement: Judgement) -> GatewayError:
+    said = judgement.message
+    code = judgement.upstream_code
+    if judgement.meaning == "content_rejected":
+        message = said or "the backend rejected the content"
+        return GatewayError("content_policy_violation", message, upstream_code=code)
+    if judgement.meaning == "bad_parameter":
+        message = said or "the backend rejected a parameter"
+        return GatewayError("invalid_request", message, upstream_code=code)
+    message = said or f"the backend answered {judgement.status}"
+    return GatewayError("upstream_rejected", message, status=judgement.status, upstream_code=code)
+
+
+def failure_error(failure: str, *, sent: bool) -> GatewayError:
+    """Word an exchange without an answer; `failure` is the transport's word for it."""
+    if not sent:
+        return GatewayError("upstream_error", f"no server could be reached ({failure})")
+    status = 504 if failure == "timeout" else None
+    message = f"the backend did not answer ({failure}); whether it did the work is unknown"
+    return GatewayError("upstream_outcome_unknown", message, status=status)

@@ -1,0 +1,102 @@
+"""Which service type a request is of: by its path, and on shared paths by its model."""
+
+import re
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+
+import msgspec
+
+from contracts.base import ServiceType
+from services.gateway.errors import GatewayError
+from tidegate.runtime.settings import ServiceTypeSection
+
+
+class Peek(msgspec.Struct, frozen=True):
+    """The fields that route; everything else in a body is the backend's business."""
+
+    model: str | None = None
+    n: int | None = None
+    stream: bool | None = None
+
+
+_json = msgspec.json.Decoder(Peek)
+_NOTHING = Peek()
+_FIELD = re.compile(
+    rb'content-disposition:[^\r\n]*\bname="?(model|n|stream)"?[ \t]*(?:;[^\r\n]*)?\r\n'
+    rb"(?:[^\r\n]+\r\n)*\r\n([^\r\n]{0,256})\r\n--",
+    re.IGNORECASE,
+)
+
+
+def peek(body: bytes, content_type: str, *, complete: bool) -> Peek:
+    """Read the routing fields from a body, or from its first part when it is longer.
+
+    Raises `GatewayError` (invalid_request) for a complete JSON body that is none, and for
+    fields of the wrong type.
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        return _peek_multipart(body)
+    if kind and kind != "application/json" and not kind.endswith("+json"):
+        return _NOTHING
+    if not complete:
+        return _NOTHING
+    try:
+        return _json.decode(body)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `$.")
+        param = where.rstrip("`") or None
+        raise GatewayError("invalid_request", f"{param or 'body'}: {what}", param) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        message = f"the body is not valid JSON: {error}"
+        raise GatewayError("invalid_request", message) from None
+
+
+def _peek_multipart(body: bytes) -> Peek:
+    found: dict[str, str] = {}
+    for match in _FIELD.finditer(body):
+        found.setdefault(match[1].decode().lower(), match[2].decode("utf-8", "replace"))
+    n = found.get("n")
+    if n is not None and not n.strip().isdecimal():
+        raise GatewayError("invalid_request", f"n: expected an integer, got {n!r}", "n")
+    return Peek(
+        model=found.get("model"),
+        n=None if n is None else int(n),
+        stream=found.get("stream", "").lower() == "true" or None,
+    )
+
+
+def route(
+    path: str, model: str | None, services: Mapping[str, ServiceTypeSection]
+) -> ServiceType | None:
+    """Find the service type of a POST to `path`; None when no type lists it.
+
+    Highest priority among the types with a matching substring, then the longest substring;
+    among types that match equally, the first whose `models` fit, then the first without any.
+    """
+    best: tuple[int, int] = (0, 0)
+    found: list[str] = []
+    for name, section in services.items():
+        longest = max((len(part) for part in section.paths if part in path), default=0)
+        if not longest:
+            continue
+        rank = (section.priority, longest)
+        if not found or rank > best:
+            best, found = rank, [name]
+        elif rank == best:
+            found.append(name)
+    if len(found) > 1:
+        found = _by_model(found, model or "", services)
+    return ServiceType(found[0]) if found else None
+
+
+def _by_model(
+    names: list[str], model: str, services: Mapping[str, ServiceTypeSection]
+) -> list[str]:
+    lower = model.lower()
+    fitting = [
+        name
+        for name in names
+        if any(fnmatchcase(lower, pattern.lower()) for pattern in services[name].models)
+    ]
+    return fitting or [name for name in names if not services[name].models] or names

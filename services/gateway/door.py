@@ -1,0 +1,221 @@
+"""The front door: generation paths to the relay, everything else to the operator's routes.
+
+Generation requests do not pass through a web framework: which path is of which service type is
+configuration, and bytes go through as they are.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from services.gateway.client import Client, Send
+from services.gateway.domain import peek, route
+from services.gateway.errors import GatewayError
+from services.gateway.headers import PREFLIGHT, own_headers
+from services.gateway.keys import Key, KeyRing
+from services.gateway.limits import Admitted, KeyLimits
+from services.gateway.metrics import Metrics
+from services.gateway.passthrough import PASSED_THROUGH, Passthrough
+from services.gateway.relay import Relay
+from services.gateway.request import Request
+from services.gateway.settings import Settings
+from services.gateway.upload import ClientGoneError, Receive, Upload
+from tidegate.runtime.logs import Log
+
+AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+class Door:
+    """The ASGI application of a gateway."""
+
+    def __init__(
+        self,
+        relay: Relay,
+        passthrough: Passthrough,
+        operator: AsgiApp,
+        ring: KeyRing,
+        settings: Settings,
+        metrics: Metrics,
+        log: Log,
+    ) -> None:
+        """Hold the rooms behind the door."""
+        self.settings = settings
+        self._relay = relay
+        self._passthrough = passthrough
+        self._operator = operator
+        self._ring = ring
+        self._limits = KeyLimits()
+        self._metrics = metrics
+        self._log = log
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Lead a request to its room."""
+        if scope["type"] != "http":
+            await self._operator(scope, receive, send)
+            return
+        method, path = scope["method"], scope["path"]
+        if method == "OPTIONS":
+            await send({"type": "http.response.start", "status": 200, "headers": PREFLIGHT})
+            await send({"type": "http.response.body", "body": b""})
+        elif (method, path) in PASSED_THROUGH:
+            await self._answered(scope, receive, send, self._pass_through)
+        elif self._generates(path):
+            await self._answered(scope, receive, send, self._generate)
+        else:
+            await self._operator(scope, receive, send)
+
+    def _generates(self, path: str) -> bool:
+        """Whether a service type lists the path; the operator's own paths never are one."""
+        return not path.startswith(("/api/", "/schema")) and (
+            route(path, None, self.settings.services) is not None
+        )
+
+    async def _answered(
+        self,
+        scope: dict[str, Any],
+        receive: Receive,
+        send: Send,
+        room: "Callable[[Request, Receive, Client, Mapping[str, str]], Awaitable[None]]",
+    ) -> None:
+        """Admit a request, let `room` answer it, and see to its end, however that comes."""
+        request = Request(scope)
+        connection = scope.get("tidegate.connection")
+        client = Client(send, connection.hang_up if connection else _nothing)
+        rate: dict[str, str] = {}
+        error: GatewayError | None = None
+        admitted: Admitted | float = 0.0
+        try:
+            if connection is not None:
+                task = asyncio.current_task()
+                connection.on_gone = lambda: _gone(request, task)
+            request.key = self._key(scope)
+            admitted = self._limits.admit(request.key, time.monotonic())
+            rate = self._rate(request.key, admitted)
+            await room(request, receive, client, rate)
+        except GatewayError as refused:
+            error = refused
+        except ClientGoneError:
+            request.gone = True
+        except asyncio.CancelledError:
+            error = self._cancelled(request)
+        except Exception as fault:  # noqa: BLE001 (a fault is an answer too, and is logged)
+            self._log.exception("fault", request_id=request.request_id)
+            error = GatewayError("internal_error", f"a fault of the gateway: {fault!r}")
+        finally:
+            if connection is not None:
+                connection.on_gone = None
+            if isinstance(admitted, Admitted):
+                self._limits.leave(request.key)
+        if request.gone or error is not None:
+            self._relay.left(request)
+        if error is not None and not request.gone:
+            await client.fail(error, own_headers(request, rate))
+        self._told(request, client, error)
+
+    def _cancelled(self, request: Request) -> GatewayError | None:
+        """Tell why the task was cancelled: the client left, or its time was over."""
+        if request.gone:
+            return None
+        message = (
+            "the exchange was broken off (exchange_max, or the gateway stops);"
+            " its outcome is unknown"
+        )
+        return GatewayError("upstream_outcome_unknown", message, status=504)
+
+    def _key(self, scope: dict[str, Any]) -> Key:
+        """Authenticate: `Bearer <key>` or the bare key. Raises `GatewayError`."""
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                text = value.decode("latin-1").strip()
+                key = self._ring.find(text[7:].strip() if text[:7].lower() == "bearer " else text)
+                if key is None:
+                    raise GatewayError("invalid_api_key", "the API key is wrong or revoked")
+                return key
+        raise GatewayError(
+            "invalid_api_key", "no API key: expected the header `Authorization: Bearer <key>`"
+        )
+
+    def _rate(self, key: Key, admitted: Admitted | float) -> dict[str, str]:
+        """Make the rate's headers. Raises `GatewayError` for a request over the bounds."""
+        if isinstance(admitted, Admitted):
+            return admitted.headers()
+        standing = self._limits.standing(key, time.monotonic())
+        raise GatewayError(
+            "rate_limit_exceeded",
+            f"the key {key.name!r} is over its rate or concurrency",
+            retry_after_s=admitted,
+            extra=standing.headers(),
+        )
+
+    async def _generate(
+        self, request: Request, receive: Receive, client: Client, rate: Mapping[str, str]
+    ) -> None:
+        """Take the routing part of the body, find the service type, and relay."""
+        if request.method != "POST":
+            raise GatewayError(
+                "method_not_allowed", f"{request.path}: expected POST", extra={"allow": "POST"}
+            )
+        settings = self.settings
+        upload = Upload(
+            receive,
+            request.content_length,
+            settings.gateway.max_body,
+            settings.gateway.idle_timeout,
+        )
+        await upload.fill()
+        peeked = peek(upload.head, request.content_type, complete=upload.complete)
+        request.model = peeked.model or ""
+        found = route(request.path, request.model, settings.services)
+        assert found is not None
+        request.service_type = found
+        if not request.key.allows_model(request.model):
+            raise GatewayError(
+                "model_not_allowed", f"the key may not use the model {request.model!r}", "model"
+            )
+        if settings.services[found].units == "n":
+            request.units = 1 if peeked.n is None else peeked.n
+            request.counted = True
+        await self._relay.serve(request, upload, client, rate)
+
+    async def _pass_through(
+        self, request: Request, receive: Receive, client: Client, rate: Mapping[str, str]
+    ) -> None:
+        await self._passthrough.serve(request, receive, client, rate)
+
+    def _told(self, request: Request, client: Client, error: GatewayError | None) -> None:
+        """Count and log the request, in one line."""
+        seconds = time.perf_counter() - request.started
+        metrics = self._metrics
+        metrics.requests.labels(request.service_type, client.status).inc()
+        metrics.seconds.observe(seconds)
+        if error is not None:
+            metrics.errors.labels(error.code).inc()
+        self._log.info(
+            "request",
+            request_id=request.request_id,
+            path=request.path,
+            service_type=request.service_type,
+            status=client.status,
+            error=error.code if error else None,
+            key_id=request.key.key_id,
+            session_id=request.lease.session_id if request.lease else None,
+            server_id=request.server_id or None,
+            attempts=request.attempts_made,
+            ms=round(seconds * 1000, 2),
+            lease_ms=round(request.lease_ms, 2),
+            first_byte_ms=round(request.first_byte_ms, 2),
+            bytes_out=client.bytes_out,
+            gone=request.gone or None,
+        )
+
+
+def _gone(request: Request, task: "asyncio.Task[Any] | None") -> None:
+    """The client's connection was lost: stop whatever is done for it."""
+    request.gone = True
+    if task is not None:
+        task.cancel()
+
+
+def _nothing() -> None:
+    """Without a connection there is nothing to hang up."""

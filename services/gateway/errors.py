@@ -1,0 +1,163 @@
+"""Every error a client can get: one row of http-api.md §3 each, one shape for all.
+
+`{"error": {"message", "type", "param", "code"}}`; `upstream_code` when a backend gave one. The
+SDK retries 408, 409, 429 and 5xx on its own, so each row says whether it should.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+_encoder = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorKind:
+    """One row: `should_retry` None leaves the header out."""
+
+    code: str
+    status: int
+    type: str
+    situation: str
+    should_retry: bool | None = None
+    retry_after_s: int | None = None
+
+
+_KINDS = (
+    ErrorKind("invalid_request", 400, "invalid_request_error", "bad JSON, parameter or size"),
+    ErrorKind(
+        "content_policy_violation",
+        400,
+        "invalid_request_error",
+        "content rejected by the backend; the unit is given back",
+        should_retry=False,
+    ),
+    ErrorKind("invalid_api_key", 401, "authentication_error", "no or wrong key"),
+    ErrorKind(
+        "model_not_allowed", 403, "permission_error", "the key may not use this model or scope"
+    ),
+    ErrorKind("not_found", 404, "not_found_error", "unknown path or id"),
+    ErrorKind("method_not_allowed", 405, "invalid_request_error", "the path has other methods"),
+    ErrorKind("request_too_large", 413, "invalid_request_error", "body over the limit"),
+    ErrorKind(
+        "request_header_too_large", 431, "invalid_request_error", "request headers over the limit"
+    ),
+    ErrorKind(
+        "rate_limit_exceeded",
+        429,
+        "rate_limit_error",
+        "the key is over its rate or concurrency",
+        retry_after_s=1,
+    ),
+    ErrorKind(
+        "pool_quota_exhausted",
+        429,
+        "insufficient_quota",
+        "no session has an unreserved unit of the service today",
+        should_retry=False,
+        retry_after_s=60,
+    ),
+    ErrorKind(
+        "pool_saturated",
+        503,
+        "server_error",
+        "units are free, but every session is busy, cooling or still being made",
+        retry_after_s=1,
+    ),
+    ErrorKind("no_backend", 503, "server_error", "no healthy server can do it", retry_after_s=5),
+    ErrorKind(
+        "upstream_credentials_exhausted",
+        502,
+        "server_error",
+        "every credential is invalid",
+        should_retry=False,
+    ),
+    ErrorKind(
+        "upstream_error",
+        502,
+        "server_error",
+        "the upstream failed, provably before it accepted the work",
+        should_retry=True,
+    ),
+    ErrorKind(
+        "upstream_outcome_unknown",
+        502,
+        "server_error",
+        "the upstream failed and nobody knows whether it did the work (a timeout: 504)",
+        should_retry=False,
+    ),
+    ErrorKind(
+        "ledger_unavailable",
+        503,
+        "server_error",
+        "the event log is unreachable or full",
+        retry_after_s=2,
+    ),
+    ErrorKind(
+        "upstream_rejected",
+        400,
+        "invalid_request_error",
+        "another 4xx of the backend, passed on with its status",
+        should_retry=False,
+    ),
+    ErrorKind("internal_error", 500, "server_error", "a fault of the gateway", should_retry=False),
+)
+KINDS = {kind.code: kind for kind in _KINDS}
+"""Every error code, documented in docs/reference/errors.md."""
+
+
+@dataclass(slots=True)
+class GatewayError(Exception):
+    """An answer that is an error; `code` names its row in `KINDS`."""
+
+    code: str
+    message: str
+    param: str | None = None
+    status: int | None = None
+    """Another status than the row's: a backend's own 4xx, 504 for a timeout."""
+    upstream_code: int | None = None
+    retry_after_s: float | None = None
+    extra: dict[str, str] = field(default_factory=dict)
+    """Further response headers."""
+
+    @property
+    def kind(self) -> ErrorKind:
+        """The row of the table."""
+        return KINDS[self.code]
+
+    @property
+    def http_status(self) -> int:
+        """The status to answer with."""
+        return self.status or self.kind.status
+
+    def body(self) -> bytes:
+        """The JSON body."""
+        error: dict[str, Any] = {
+            "message": self.message,
+            "type": self.kind.type,
+            "param": self.param,
+            "code": self.code,
+        }
+        if self.upstream_code is not None:
+            error["upstream_code"] = self.upstream_code
+        return _encoder.encode({"error": error})
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """The response headers that belong to the row."""
+        found = [(b"content-type", b"application/json")]
+        kind = self.kind
+        if kind.should_retry is not None:
+            found.append((b"x-should-retry", b"true" if kind.should_retry else b"false"))
+        wait = self.retry_after_s if self.retry_after_s is not None else kind.retry_after_s
+        if wait is not None and kind.retry_after_s is not None:
+            seconds = max(1, -int(-wait // 1))
+            if self.code == "rate_limit_exceeded":
+                seconds = min(seconds, 120)
+            if self.code == "pool_saturated":
+                seconds = min(seconds, 30)
+            found.append((b"retry-after", str(seconds).encode()))
+        if self.code == "invalid_api_key":
+            found.append((b"www-authenticate", b'Bearer realm="tidegate"'))
+        found += [(name.encode(), value.encode()) for name, value in self.extra.items()]
+        return found

@@ -1,0 +1,241 @@
+"""One attempt: the request to one server, its answer judged, and passed on if it is a success."""
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+
+import httpx
+import msgspec
+
+from contracts.balancer import Selected
+from contracts.pool import Attempt, Verdict
+from services.gateway.client import Client
+from services.gateway.domain import Judgement, failure_error, judged_body, judged_head
+from services.gateway.domain.judgement import JUDGED_BYTES_MAX
+from services.gateway.errors import GatewayError
+from services.gateway.headers import own_headers, passed_on, upstream_headers
+from services.gateway.metrics import Metrics
+from services.gateway.request import Request
+from services.gateway.settings import GatewaySection
+from services.gateway.transport import Transport, TransportFailure
+from services.gateway.upload import Upload
+
+
+class Result(msgspec.Struct, frozen=True):
+    """How an attempt went. `error` words it for the client when nothing was passed on."""
+
+    judgement: Judgement
+    sent: bool
+    error: GatewayError | None = None
+    retry_after_s: float | None = None
+    cut: bool = False
+
+
+class Servers:
+    """The addresses of servers, parsed once."""
+
+    def __init__(self) -> None:
+        """Know none yet."""
+        self._known: dict[str, httpx.URL] = {}
+
+    def url(self, url: str) -> httpx.URL:
+        """Parse a server's address."""
+        known = self._known.get(url)
+        if known is None:
+            known = self._known[url] = httpx.URL(url)
+        return known
+
+
+class Exchange:
+    """Carries one request to one server over the transport."""
+
+    def __init__(self, transport: Transport, settings: GatewaySection, metrics: Metrics) -> None:
+        """Use one transport for every exchange."""
+        self.settings = settings
+        self._metrics = metrics
+        self._transport = transport
+        self._servers = Servers()
+
+    async def attempt(
+        self,
+        request: Request,
+        upload: Upload,
+        client: Client,
+        selected: Selected,
+        authorization: bytes | None,
+        *,
+        connect_s: float,
+        rate: Mapping[str, str] | None,
+    ) -> Result:
+        """Try one server; a success is passed on to the client as it comes.
+
+        Raises `GatewayError` when the client's own body broke off before anything was sent.
+        """
+        started = time.perf_counter()
+        outgoing = self._outgoing(request, upload, selected, authorization, connect_s)
+        result = Result(Judgement(Verdict.CLIENT_GONE), sent=False)
+        status, connect_ms = 0, 0.0
+        try:
+            response = await self._transport.handle_async_request(outgoing)
+            request.first_byte_ms = (time.perf_counter() - started) * 1000
+            status = response.status_code
+            async with aclosing(_closing(response)) as chunks:
+                result = await self._answered(request, client, response, chunks, rate)
+            connect_ms = response.extensions["connect_ms"]
+        except TransportFailure as failure:
+            result = _failed(failure)
+        except GatewayError as error:
+            result = Result(
+                Judgement(Verdict.OUTCOME_UNKNOWN, message="body"), sent=True, error=error
+            )
+        finally:
+            sent = "sent_at" in outgoing.extensions
+            request.sent = request.sent or sent
+            verdict = result.judgement.verdict
+            if request.answered and verdict is Verdict.CLIENT_GONE:
+                verdict = Verdict.SUCCESS
+            request.attempts_made += 1
+            self._metrics.attempts.labels(selected.server_id, verdict).inc()
+            request.attempts.append(
+                Attempt(
+                    server_id=selected.server_id,
+                    region=selected.region,
+                    strategy=selected.strategy,
+                    candidates=selected.candidates,
+                    verdict=verdict,
+                    status=status,
+                    upstream_code=result.judgement.upstream_code,
+                    failure=_failure_of(result),
+                    sent=sent,
+                    connect_ms=round(connect_ms, 3),
+                    first_byte_ms=round(request.first_byte_ms, 3) if status else 0.0,
+                    total_ms=round((time.perf_counter() - started) * 1000, 3),
+                )
+            )
+        return result
+
+    def _outgoing(
+        self,
+        request: Request,
+        upload: Upload,
+        selected: Selected,
+        authorization: bytes | None,
+        connect_s: float,
+    ) -> httpx.Request:
+        url = self._servers.url(selected.url)
+        length = len(upload.head) if upload.complete else upload.length
+        settings = self.settings
+        return httpx.Request(
+            "POST",
+            url,
+            headers=upstream_headers(request, url.netloc, authorization, length),
+            stream=upload.stream(),
+            extensions={
+                "target": request.target,
+                "timeout": {
+                    "connect": min(connect_s, settings.connect_timeout),
+                    "first_byte": settings.first_byte_timeout,
+                    "idle": settings.idle_timeout,
+                },
+            },
+        )
+
+    async def _answered(
+        self,
+        request: Request,
+        client: Client,
+        response: httpx.Response,
+        chunks: AsyncIterator[bytes],
+        rate: Mapping[str, str] | None,
+    ) -> Result:
+        """Judge an answer by its head and, where it has a say, its body; pass a success on."""
+        status = response.status_code
+        kind = response.headers.get("content-type", "")
+        length = response.headers.get("content-length")
+        judgement = judged_head(status, kind, int(length) if length else None)
+        begun: list[bytes] = []
+        whole = False
+        if judgement is None:
+            begun, whole = await _first(chunks)
+            encoding = response.headers.get("content-encoding", "").strip().lower()
+            if whole:
+                body = b"".join(begun)
+                judgement = judged_body(status, encoding, body, self.settings.codes)
+            elif 200 <= status < 300:  # noqa: PLR2004
+                judgement = Judgement(Verdict.SUCCESS, status)
+            else:
+                judgement = judged_body(status, "", b"{}", self.settings.codes)
+        if judgement.verdict is not Verdict.SUCCESS:
+            wait = _retry_after(response)
+            return Result(judgement, sent=True, retry_after_s=wait)
+        request.answered = True
+        headers = [*passed_on(response.headers.raw), *own_headers(request, rate)]
+        await client.start(status, headers)
+        events = kind.startswith("text/event-stream")
+        return await _passed(client, judgement, begun, chunks, whole=whole, events=events)
+
+
+async def _passed(
+    client: Client,
+    judgement: Judgement,
+    begun: list[bytes],
+    chunks: AsyncIterator[bytes],
+    *,
+    whole: bool,
+    events: bool,
+) -> Result:
+    """Stream a success to the client; what breaks off now is cut, not unknown."""
+    if whole:
+        await client.body(b"".join(begun), more=False)
+        return Result(judgement, sent=True)
+    try:
+        for chunk in begun:
+            await client.body(chunk, more=True)
+        async for chunk in chunks:
+            await client.body(chunk, more=True)
+    except TransportFailure as failure:
+        error = failure_error(failure.failure, sent=True)
+        await client.break_off(error, events=events)
+        return Result(judgement, sent=True, error=error, cut=True)
+    await client.body(b"", more=False)
+    return Result(judgement, sent=True)
+
+
+async def _first(chunks: AsyncIterator[bytes]) -> tuple[list[bytes], bool]:
+    """Take what may be judged; true when that was all."""
+    taken: list[bytes] = []
+    size = 0
+    async for chunk in chunks:
+        taken.append(chunk)
+        size += len(chunk)
+        if size > JUDGED_BYTES_MAX:
+            return taken, False
+    return taken, True
+
+
+async def _closing(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    """Yield the answer's bytes and let go of its connection, whatever happens."""
+    stream = response.stream
+    assert isinstance(stream, httpx.AsyncByteStream)
+    try:
+        async for chunk in stream:
+            yield chunk
+    finally:
+        await stream.aclose()
+
+
+def _failed(failure: TransportFailure) -> Result:
+    """Word an exchange that broke off before a verdict."""
+    verdict = Verdict.OUTCOME_UNKNOWN if failure.sent else Verdict.UNREACHABLE
+    error = failure_error(failure.failure, sent=failure.sent)
+    return Result(Judgement(verdict, message=failure.failure), sent=failure.sent, error=error)
+
+
+def _failure_of(result: Result) -> str:
+    """The transport's word for a failure without a status."""
+    return result.judgement.message if result.judgement.status == 0 else ""
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    text = response.headers.get("retry-after", "")
+    return float(text) if text.isdecimal() else None

@@ -1,0 +1,101 @@
+"""The open exchanges of this gateway: counted per server, their leases renewed, and bounded."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+
+import msgspec
+from nats.aio.client import Client
+
+from contracts import subjects
+from contracts.base import Failed, LeaseId, ServerId
+from contracts.pool import RenewAnswers, RenewLeases
+from tidegate.runtime.broker import UnansweredError, ask
+from tidegate.runtime.logs import Log
+
+_LOOK_EVERY_S = 0.5
+_BATCH_MAX = 256
+_answers = msgspec.json.Decoder(RenewAnswers | Failed)
+
+
+class Open:
+    """One exchange under way."""
+
+    __slots__ = ("lease_id", "renew_at", "renew_every_s", "server_id", "started", "task")
+
+    def __init__(
+        self,
+        lease_id: LeaseId,
+        server_id: ServerId,
+        expires_in_s: float,
+        started: float,
+        task: "asyncio.Task[object] | None",
+    ) -> None:
+        """`started` is the loop's time; the lease is renewed every third of its life."""
+        self.lease_id = lease_id
+        self.server_id = server_id
+        self.renew_every_s = expires_in_s / 3
+        self.renew_at = started + self.renew_every_s
+        self.started = started
+        self.task = task
+
+
+class OpenExchanges:
+    """Every exchange this process has under way."""
+
+    def __init__(self, client: Client, exchange_max_s: Callable[[], float], log: Log) -> None:
+        """Nothing is renewed before `run`."""
+        self.per_server: Counter[ServerId] = Counter()
+        self._client = client
+        self._exchange_max_s = exchange_max_s
+        self._log = log
+        self._open: set[Open] = set()
+
+    def begin(self, lease_id: LeaseId, server_id: ServerId, expires_in_s: float) -> Open:
+        """Count an exchange from here on."""
+        loop = asyncio.get_running_loop()
+        opened = Open(lease_id, server_id, expires_in_s, loop.time(), asyncio.current_task())
+        self._open.add(opened)
+        self.per_server[server_id] += 1
+        return opened
+
+    def end(self, opened: Open) -> None:
+        """Count it no more."""
+        self._open.discard(opened)
+        self.per_server[opened.server_id] -= 1
+        if not self.per_server[opened.server_id]:
+            del self.per_server[opened.server_id]
+
+    def __len__(self) -> int:
+        """Count the exchanges under way."""
+        return len(self._open)
+
+    async def run(self) -> None:
+        """Renew and bound for ever."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            now = asyncio.get_running_loop().time()
+            due = []
+            for opened in self._open:
+                if now - opened.started > self._exchange_max_s():
+                    if opened.task is not None:
+                        opened.task.cancel()
+                elif now >= opened.renew_at:
+                    opened.renew_at = now + opened.renew_every_s
+                    due.append(opened.lease_id)
+            for start in range(0, len(due), _BATCH_MAX):
+                await self._renew(due[start : start + _BATCH_MAX])
+
+    async def _renew(self, lease_ids: list[LeaseId]) -> None:
+        command = RenewLeases(lease_ids=lease_ids)
+        try:
+            reply = await ask(self._client, subjects.pool_renew(), command, _answers, 1.0)
+        except UnansweredError as error:
+            self._log.warning("not_renewed", leases=len(lease_ids), reason=str(error))
+            return
+        if isinstance(reply, Failed):
+            self._log.warning("not_renewed", leases=len(lease_ids), reason=reply.message)
+            return
+        for renewed in reply.items:
+            if renewed.expires_in_s is None:
+                self._log.warning("lease_ended_while_open", lease_id=renewed.lease_id)

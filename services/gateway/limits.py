@@ -1,0 +1,132 @@
+"""How often, and how many at once: the bounds of a key within one gateway process, pure.
+
+The rate is a sliding window, kept exactly: a request is admitted when fewer than the bound were
+admitted in the 60 seconds before it. So no 60 seconds, wherever they begin, ever hold more than
+the bound. GCRA and token buckets let up to twice the bound through (a burst, then the refill),
+and fixed windows do at their edges. The price is one float for each admitted request of the last
+minute. A refusal takes nothing from the window.
+
+Time comes in as monotonic seconds. Keys without bounds cost nothing; one that is idle and has
+nothing open is forgotten within `_SWEEP_EVERY_S`.
+"""
+
+from collections import deque
+
+import msgspec
+
+from contracts.base import KeyId
+from services.gateway.keys import Key
+
+WINDOW_S = 60.0
+_SWEEP_EVERY_S = 60.0
+_BUSY_RETRY_S = 1.0
+
+
+class Admitted(msgspec.Struct, frozen=True):
+    """The request may go on; the figures are those of the key's rate (`limit` 0: it has none)."""
+
+    limit: int = 0
+    remaining: int = 0
+    reset_s: float = 0.0
+    """Until the whole bound is free again, if nothing more is asked."""
+
+    def headers(self) -> dict[str, str]:
+        """Make the `x-ratelimit-*` headers; none for a key without a rate."""
+        if not self.limit:
+            return {}
+        return {
+            "x-ratelimit-limit-requests": str(self.limit),
+            "x-ratelimit-remaining-requests": str(self.remaining),
+            "x-ratelimit-reset-requests": spelled(self.reset_s),
+        }
+
+
+FREE = Admitted()
+
+
+class _Use:
+    """What one key did in the last minute, and what it has open."""
+
+    __slots__ = ("admitted", "open")
+
+    def __init__(self) -> None:
+        self.admitted: deque[float] = deque()
+        self.open = 0
+
+    def forget_before(self, moment: float) -> None:
+        while self.admitted and self.admitted[0] <= moment:
+            self.admitted.popleft()
+
+
+class KeyLimits:
+    """Admits the requests of every key of this process."""
+
+    def __init__(self) -> None:
+        self._uses: dict[KeyId, _Use] = {}
+        self._now_s = 0.0
+        self._swept_s = 0.0
+
+    def admit(self, key: Key, now_s: float) -> Admitted | float:
+        """Admit one request, or say in how many seconds to ask again.
+
+        Whoever is admitted must `leave` with the very same key.
+        """
+        bounds = key.bounds
+        rate, concurrency = bounds.requests_per_minute, bounds.concurrency
+        if not rate and not concurrency:
+            return FREE
+        now_s = self._moment(now_s)
+        use = self._uses.get(key.key_id)
+        if use is None:
+            use = self._uses[key.key_id] = _Use()
+        use.forget_before(now_s - WINDOW_S)
+        if concurrency and use.open >= concurrency:
+            return _BUSY_RETRY_S
+        if rate and len(use.admitted) >= rate:
+            return use.admitted[-rate] + WINDOW_S - now_s
+        use.open += bool(concurrency)
+        if not rate:
+            return FREE
+        use.admitted.append(now_s)
+        return Admitted(rate, rate - len(use.admitted), WINDOW_S)
+
+    def leave(self, key: Key) -> None:
+        """End one admitted request; `key` is the one it was admitted with."""
+        if key.bounds.concurrency:
+            self._uses[key.key_id].open -= 1
+
+    def standing(self, key: Key, now_s: float) -> Admitted:
+        """Tell the figures of a key that was refused."""
+        rate = key.bounds.requests_per_minute
+        if not rate:
+            return FREE
+        now_s = self._moment(now_s)
+        use = self._uses.get(key.key_id, _Use())
+        use.forget_before(now_s - WINDOW_S)
+        reset_s = use.admitted[-1] + WINDOW_S - now_s if use.admitted else 0.0
+        return Admitted(rate, max(0, rate - len(use.admitted)), reset_s)
+
+    def __len__(self) -> int:
+        """Count the keys that are remembered."""
+        return len(self._uses)
+
+    def _moment(self, now_s: float) -> float:
+        """Never go back, and now and then forget who is idle."""
+        now_s = self._now_s = max(now_s, self._now_s)
+        if now_s - self._swept_s >= _SWEEP_EVERY_S:
+            self._swept_s = now_s
+            for use in self._uses.values():
+                use.forget_before(now_s - WINDOW_S)
+            self._uses = {
+                key_id: use for key_id, use in self._uses.items() if use.open or use.admitted
+            }
+        return now_s
+
+
+def spelled(seconds: float) -> str:
+    """Spell a duration as OpenAI does: `1m0s`, `12s`, `350ms`, `0s`."""
+    milliseconds = max(0, round(seconds * 1000))
+    if 0 < milliseconds < 1000:  # noqa: PLR2004
+        return f"{milliseconds}ms"
+    minutes, rest = divmod(-(-milliseconds // 1000), 60)
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"

@@ -1,0 +1,65 @@
+"""What a gateway counts; documented in docs/reference/metrics.md."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.005, 0.02, 0.1, 0.5, 2, 10, 30, 120, 600)
+
+
+class Metrics:
+    """The counters of one gateway process, in a registry of its own."""
+
+    def __init__(self) -> None:
+        """Register everything at zero."""
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "tidegate_gateway_requests",
+            "Generation requests answered, by service type and status (0: client gone).",
+            ["service_type", "status"],
+            registry=self.registry,
+        )
+        self.errors = Counter(
+            "tidegate_gateway_errors",
+            "Errors given to clients, by code.",
+            ["code"],
+            registry=self.registry,
+        )
+        self.attempts = Counter(
+            "tidegate_gateway_attempts",
+            "Attempts at servers, by server and verdict.",
+            ["server_id", "verdict"],
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "tidegate_gateway_request_seconds",
+            "Duration of generation requests.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.open = Gauge(
+            "tidegate_gateway_open_exchanges",
+            "Exchanges with servers under way.",
+            registry=self.registry,
+        )
+        self.unacknowledged = Gauge(
+            "tidegate_gateway_unacknowledged",
+            "Usages and cancellations the pool has not yet acknowledged.",
+            registry=self.registry,
+        )
+        self.batches = Gauge(
+            "tidegate_gateway_coalesced_batches",
+            "Batches sent, by question.",
+            ["question"],
+            registry=self.registry,
+        )
+        self.items = Gauge(
+            "tidegate_gateway_coalesced_items",
+            "Questions that travelled in batches, by question.",
+            ["question"],
+            registry=self.registry,
+        )
+        self.models_cache = Counter(
+            "tidegate_gateway_models_cache",
+            "Answers to /v1/models, by where they came from (hit, miss).",
+            ["result"],
+            registry=self.registry,
+        )

@@ -1,0 +1,130 @@
+"""Calls that need no lease: `/v1/models` (kept for a while) and `/token/*` (admins only)."""
+
+import time
+from collections.abc import Mapping
+
+import httpx
+
+from contracts.balancer import NoServer, Selected, SelectServer
+from services.gateway.client import Client
+from services.gateway.coalescer import Coalescer, RefusedBatchError
+from services.gateway.domain import failure_error
+from services.gateway.errors import GatewayError
+from services.gateway.exchange import Servers
+from services.gateway.headers import Headers, own_headers, passed_on, upstream_headers
+from services.gateway.metrics import Metrics
+from services.gateway.request import Request
+from services.gateway.settings import GatewaySection
+from services.gateway.transport import Transport, TransportFailure
+from services.gateway.upload import Receive, Upload
+from tidegate.runtime.broker import UnansweredError
+
+MODELS = ("GET", "/v1/models")
+PASSED_THROUGH = frozenset({MODELS, ("POST", "/token/check"), ("POST", "/token/points")})
+_BODY_BYTES_MAX = 4_000_000
+_TIMEOUT_S = 30.0
+
+
+class Passthrough:
+    """Passes a call on to any server, without a lease and without the pool's credential."""
+
+    def __init__(
+        self,
+        balancer: Coalescer[SelectServer, Selected | NoServer],
+        transport: Transport,
+        settings: GatewaySection,
+        metrics: Metrics,
+    ) -> None:
+        """Hold the parts; nothing is kept yet."""
+        self.settings = settings
+        self._balancer = balancer
+        self._transport = transport
+        self._metrics = metrics
+        self._servers = Servers()
+        self._models: tuple[float, Headers, bytes] | None = None
+
+    async def serve(
+        self, request: Request, receive: Receive, client: Client, rate: Mapping[str, str]
+    ) -> None:
+        """Answer the call. Raises `GatewayError`."""
+        if (request.method, request.path) == MODELS:
+            await self._serve_models(request, client, rate)
+            return
+        if not request.key.admin:
+            raise GatewayError("model_not_allowed", f"{request.path}: expected an admin key")
+        upload = Upload(
+            receive, request.content_length, _BODY_BYTES_MAX, self.settings.idle_timeout
+        )
+        await upload.fill()
+        status, headers, body = await self._fetch(request, upload.head)
+        await self._answer(request, client, rate, status, headers, body)
+
+    async def _serve_models(
+        self, request: Request, client: Client, rate: Mapping[str, str]
+    ) -> None:
+        now = time.monotonic()
+        kept = self._models
+        if kept is None or now - kept[0] > self.settings.models_max_age:
+            self._metrics.models_cache.labels("miss").inc()
+            status, headers, body = await self._fetch(request, b"")
+            if status != 200:  # noqa: PLR2004
+                raise GatewayError("upstream_error", f"the backend answered {status}")
+            self._models = (now, headers, body)
+        else:
+            self._metrics.models_cache.labels("hit").inc()
+            status, headers, body = 200, kept[1], kept[2]
+        age = f"public, max-age={int(self.settings.models_max_age)}".encode()
+        headers = [pair for pair in headers if pair[0] != b"cache-control"]
+        await self._answer(request, client, rate, status, [*headers, (b"cache-control", age)], body)
+
+    async def _answer(
+        self,
+        request: Request,
+        client: Client,
+        rate: Mapping[str, str],
+        status: int,
+        headers: Headers,
+        body: bytes,
+    ) -> None:
+        own = own_headers(request, rate)
+        length = (b"content-length", str(len(body)).encode())
+        await client.start(status, [*headers, *own, length])
+        await client.body(body, more=False)
+
+    async def _fetch(self, request: Request, sent: bytes) -> tuple[int, Headers, bytes]:
+        """Ask a server. Raises `GatewayError`."""
+        selected = await self._select(request)
+        url = self._servers.url(selected.url)
+        length = len(sent) if request.method == "POST" else None
+        headers = upstream_headers(request, url.netloc, None, length)
+        outgoing = httpx.Request(
+            request.method,
+            url,
+            headers=[pair for pair in headers if pair[0] != b"transfer-encoding"],
+            stream=httpx.ByteStream(sent),
+            extensions={
+                "target": request.target,
+                "timeout": {
+                    "connect": self.settings.connect_timeout,
+                    "first_byte": _TIMEOUT_S,
+                    "idle": _TIMEOUT_S,
+                },
+            },
+        )
+        request.server_id, request.server_region = selected.server_id, selected.region
+        try:
+            response = await self._transport.handle_async_request(outgoing)
+            body = await response.aread()
+        except TransportFailure as failure:
+            raise failure_error(failure.failure, sent=False) from None
+        kept = passed_on(response.headers.raw)
+        return response.status_code, [pair for pair in kept if pair[0] != b"content-length"], body
+
+    async def _select(self, request: Request) -> Selected:
+        try:
+            answer = await self._balancer.ask(SelectServer(request_id=request.request_id))
+        except (UnansweredError, RefusedBatchError) as error:
+            raise GatewayError("no_backend", f"the balancer does not answer: {error}") from None
+        if isinstance(answer, NoServer):
+            raise GatewayError("no_backend", answer.reason)
+        return answer

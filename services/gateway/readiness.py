@@ -1,0 +1,58 @@
+"""Why this gateway cannot serve yet: asked of the parts it needs, once a second."""
+
+import asyncio
+
+import msgspec
+from nats.aio.client import Client
+
+from contracts import subjects
+from contracts.base import Failed, Ping, Pong
+from services.gateway.store import KeyLog
+from services.gateway.usages import Outbox
+from tidegate.runtime.broker import UnansweredError, ask
+
+_EVERY_S = 1.0
+_EVERY_UNREADY_S = 0.1
+_TIMEOUT_S = 0.5
+_pong = msgspec.json.Decoder(Pong | Failed)
+
+
+class Readiness:
+    """Ready when NATS is there, the keys are read, and the pool and the balancer have leaders."""
+
+    def __init__(self, client: Client, key_log: KeyLog, outbox: Outbox) -> None:
+        """Not ready before the first look."""
+        self._client = client
+        self._key_log = key_log
+        self._outbox = outbox
+        self._unanswered = "the pool and the balancer were not asked yet"
+        self.draining = False
+
+    def reason(self) -> str:
+        """Why it is not ready; empty when it is."""
+        if self.draining:
+            return "stopping"
+        if not self._client.is_connected:
+            return "NATS is not reachable"
+        if not self._key_log.ready:
+            return "the keys are not read yet"
+        if self._outbox.full:
+            return "too many usages wait for the event log"
+        return self._unanswered
+
+    async def run(self) -> None:
+        """Look for ever."""
+        while True:
+            self._unanswered = await self._asked()
+            await asyncio.sleep(_EVERY_UNREADY_S if self._unanswered else _EVERY_S)
+
+    async def _asked(self) -> str:
+        for service, subject in (
+            ("pool", subjects.pool_ping()),
+            ("balancer", subjects.BALANCER_PING),
+        ):
+            try:
+                await ask(self._client, subject, Ping(), _pong, _TIMEOUT_S)
+            except UnansweredError:
+                return f"the {service} has no leader"
+        return ""

@@ -1,0 +1,297 @@
+"""Lease → select → stream → record: the way of one generation request.
+
+A lease covers tries at one server after another as long as nothing was sent; what a session is
+refused for is tried again with another lease. Whatever happens, including the client's going
+away at any moment, the lease in hand gets its one end here.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Never
+
+from contracts.balancer import NoServer, Selected, SelectServer, ServerFailed
+from contracts.base import GatewayId, LeaseId
+from contracts.pool import Granted, LeaseWanted, Outcome, Refused, UsageRecorded, Verdict
+from services.gateway.client import Client
+from services.gateway.coalescer import Coalescer, RefusedBatchError
+from services.gateway.credentials import CredentialError, Credentials
+from services.gateway.domain import (
+    another_session,
+    client_error,
+    failure_error,
+    outcome_of,
+    refusal_error,
+)
+from services.gateway.errors import GatewayError
+from services.gateway.exchange import Exchange, Result
+from services.gateway.exchanges import OpenExchanges
+from services.gateway.request import Request, stored_address
+from services.gateway.upload import Upload
+from services.gateway.usages import Outbox
+from tidegate.runtime.broker import UnansweredError
+from tidegate.runtime.clock import Clock
+
+_LATE_MAX = 2
+"""How often a lease may be asked for again because its `send_by` had passed."""
+
+PoolCoalescer = Coalescer[LeaseWanted, Granted | Refused]
+BalancerCoalescer = Coalescer[SelectServer, Selected | NoServer]
+
+
+class Relay:
+    """Relays generation requests; its parts are made by `app`."""
+
+    def __init__(
+        self,
+        gateway_id: GatewayId,
+        pool: PoolCoalescer,
+        balancer: BalancerCoalescer,
+        credentials: Credentials,
+        exchange: Exchange,
+        exchanges: OpenExchanges,
+        outbox: Outbox,
+        clock: Clock,
+    ) -> None:
+        """Hold the parts."""
+        self.exchange = exchange
+        self._gateway_id = gateway_id
+        self._pool = pool
+        self._balancer = balancer
+        self._credentials = credentials
+        self._exchanges = exchanges
+        self._outbox = outbox
+        self._clock = clock
+
+    async def serve(
+        self,
+        request: Request,
+        upload: Upload,
+        client: Client,
+        rate: Mapping[str, str] | None,
+    ) -> None:
+        """Do the request, with as many leases as the outcome table allows.
+
+        Raises `GatewayError` for every answer that is an error.
+        """
+        try:
+            while True:
+                granted = await self._lease(request)
+                if await self._used(request, granted, upload, client, rate):
+                    return
+        finally:
+            if request.previous is not None:
+                self._outbox.record(request.previous)
+
+    def left(self, request: Request) -> None:
+        """End whatever is open for a client that is gone, or an exchange that took too long."""
+        if request.asked:
+            self._forget(request, "client_gone")
+        elif request.open:
+            if not request.attempts and not request.sent:
+                self._outbox.cancel(request.request_id, request.number, "client_gone")
+            else:
+                verdict = Verdict.CLIENT_GONE
+                outcome = outcome_of(verdict, sent=request.sent, answered=request.answered)
+                self._outbox.record(request.usage(outcome, verdict, cut=request.answered))
+            request.open = False
+
+    async def _lease(self, request: Request) -> Granted:
+        """Ask for the next lease. Raises `GatewayError` with the pool's refusal."""
+        if self._outbox.full:
+            raise GatewayError("ledger_unavailable", "too many usages wait for the event log")
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        address = stored_address(request.client_address, self.exchange.settings.client_address)
+        wanted = request.wanted(self._gateway_id, self._clock(), address)
+        request.asked = True
+        try:
+            answer = await self._pool.ask(LeaseWanted(requested=wanted, previous=request.previous))
+        except (UnansweredError, RefusedBatchError) as error:
+            self._forget(request, "unanswered")
+            raise GatewayError("ledger_unavailable", f"the pool does not answer: {error}") from None
+        request.asked = False
+        request.previous = None
+        request.lease_ms += (loop.time() - started) * 1000
+        if isinstance(answer, Refused):
+            raise refusal_error(answer, request.service_type)
+        request.begin(answer)
+        return answer
+
+    def _forget(self, request: Request, reason: str) -> None:
+        """Cancel a lease that was asked for and not answered."""
+        request.asked = False
+        self._outbox.cancel(request.request_id, request.number, reason)
+
+    async def _used(
+        self,
+        request: Request,
+        granted: Granted,
+        upload: Upload,
+        client: Client,
+        rate: Mapping[str, str] | None,
+    ) -> bool:
+        """Use the lease in hand: true when the client was answered, false for another lease.
+
+        Raises `GatewayError`.
+        """
+        loop = asyncio.get_running_loop()
+        send_by = loop.time() + granted.send_within_s
+        failed: ServerFailed | None = None
+        authorization = await self._authorization(request, granted)
+        while True:
+            selected = await self._select(request, granted, failed)
+            left_s = send_by - loop.time()
+            if left_s <= 0:
+                self._give_back(request)
+                return False
+            opened = self._exchanges.begin(
+                granted.lease_id, selected.server_id, granted.expires_in_s
+            )
+            request.server_id, request.server_region = selected.server_id, selected.region
+            try:
+                result = await self.exchange.attempt(
+                    request,
+                    upload,
+                    client,
+                    selected,
+                    authorization,
+                    connect_s=left_s,
+                    rate=rate,
+                )
+            finally:
+                self._exchanges.end(opened)
+            verdict = result.judgement.verdict
+            again = request.attempts_made < self.exchange.settings.attempts_max
+            again = again and upload.replayable and upload.error is None
+            unreachable = verdict is Verdict.UNREACHABLE
+            may_repeat = verdict is Verdict.OUTCOME_UNKNOWN and selected.idempotent
+            if again and (unreachable or may_repeat):
+                failed = ServerFailed(
+                    server_id=selected.server_id,
+                    verdict=verdict,
+                    failure=result.judgement.message[:100],
+                )
+                if unreachable:
+                    request.avoid_servers.append(selected.server_id)
+                continue
+            return await self._ended(request, client, result, again=again)
+
+    async def _ended(
+        self, request: Request, client: Client, result: Result, *, again: bool
+    ) -> bool:
+        """End the lease in hand by its last attempt; true when the client was answered.
+
+        Raises `GatewayError`.
+        """
+        judgement = result.judgement
+        verdict = judgement.verdict
+        error = result.error
+        if request.doubtful and verdict is not Verdict.SUCCESS:
+            verdict, error = Verdict.OUTCOME_UNKNOWN, failure_error("cut", sent=True)
+        request.bytes_out = client.bytes_out
+        request.status = client.status
+        if verdict is Verdict.SUCCESS:
+            usage = request.usage(
+                Outcome.SETTLED,
+                verdict,
+                results=judgement.results,
+                cut=result.cut,
+                error=error,
+            )
+            self._record(request, usage)
+            return True
+        outcome = outcome_of(verdict, sent=request.sent, answered=False)
+        error = error or client_error(judgement, result.retry_after_s)
+        if not another_session(verdict):
+            self._record(request, request.usage(outcome, verdict, error=error))
+            raise error
+        request.previous = request.usage(
+            outcome, verdict, error=None if again else error, retry_after_s=result.retry_after_s
+        )
+        lease = request.lease
+        assert lease is not None
+        request.avoid_sessions.append(lease.session_id)
+        if verdict is Verdict.LOGIN_EXPIRED:
+            request.shy_servers.append(request.server_id)
+        request.next_number()
+        if again:
+            return False
+        return await self._last_word(request, verdict, error)
+
+    async def _last_word(self, request: Request, verdict: Verdict, error: GatewayError) -> Never:
+        """After the last attempt, let the pool say whether anything was left (http-api.md §3).
+
+        Raises `GatewayError` with its refusal; what it grants is given back.
+        """
+        if verdict in {Verdict.QUOTA_EXHAUSTED, Verdict.LOGIN_EXPIRED}:
+            await self._lease(request)
+            self._outbox.cancel(request.request_id, request.number, "attempts_max")
+            request.open = False
+        raise error
+
+    def _give_back(self, request: Request) -> None:
+        """Let go of a lease whose `send_by` has passed. Raises `GatewayError` the third time."""
+        self._release(request)
+        request.late += 1
+        request.next_number()
+        if request.late > _LATE_MAX:
+            raise GatewayError(
+                "pool_saturated", "the request could not be sent in the time its leases allowed"
+            )
+
+    def _release(self, request: Request, error: GatewayError | None = None) -> None:
+        """End a lease that will not be tried (again): cancelled if it never was."""
+        if request.doubtful:
+            usage = request.usage(Outcome.UNKNOWN, Verdict.OUTCOME_UNKNOWN, error=error)
+            self._record(request, usage)
+        elif request.attempts:
+            usage = request.usage(Outcome.RELEASED, Verdict.UNREACHABLE, error=error)
+            self._record(request, usage)
+        else:
+            self._outbox.cancel(request.request_id, request.number, "not_sent")
+            request.open = False
+
+    def _record(self, request: Request, usage: UsageRecorded) -> None:
+        self._outbox.record(usage)
+        request.open = False
+
+    async def _authorization(self, request: Request, granted: Granted) -> bytes:
+        try:
+            return await self._credentials.authorization(
+                granted.session_id, granted.region, granted.credential_revision
+            )
+        except CredentialError as error:
+            self._release(request)
+            raise GatewayError("internal_error", str(error)) from None
+
+    async def _select(
+        self, request: Request, granted: Granted, failed: ServerFailed | None
+    ) -> Selected:
+        """Ask which server; those that called a session invalid only where there is no other.
+
+        Raises `GatewayError` (no_backend) and ends the lease.
+        """
+        avoid = [*request.avoid_servers, *request.shy_servers]
+        wanted = SelectServer(
+            request_id=request.request_id,
+            lease_id=LeaseId(granted.lease_id),
+            service_type=request.service_type,
+            expires_in_s=granted.expires_in_s,
+            avoid=avoid,
+            failed=failed,
+        )
+        reason = "the balancer does not answer"
+        try:
+            answer = await self._balancer.ask(wanted)
+            if isinstance(answer, NoServer) and request.shy_servers:
+                request.shy_servers = []
+                return await self._select(request, granted, failed)
+            if isinstance(answer, Selected):
+                return answer
+            reason = answer.reason
+        except (UnansweredError, RefusedBatchError) as refused:
+            reason = f"{reason}: {refused}"
+        code = "upstream_error" if request.attempts else "no_backend"
+        error = GatewayError(code, f"no server can do {request.service_type}: {reason}")
+        self._release(request, error)
+        raise error

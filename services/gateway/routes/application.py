@@ -1,0 +1,126 @@
+"""The Litestar application of the operator's doors."""
+
+import time
+from typing import Any
+
+from litestar import Litestar, Router
+from litestar.config.compression import CompressionConfig
+from litestar.datastructures import State
+from litestar.types import HTTPScope, Message, Receive, Send
+
+from services.gateway.headers import CORS, PREFLIGHT
+from services.gateway.request import new_request_id
+from services.gateway.routes import (
+    analysis,
+    health,
+    keys,
+    leases,
+    original,
+    refusals,
+    schema,
+    servers,
+    sessions,
+)
+from services.gateway.routes.doors import Doors
+from services.gateway.routes.guard import admins_only, the_admin
+
+_COMPRESSED_BYTES_MIN = 1024
+_BODY_BYTES_MAX = 10_000_000
+_NO_STORE = (b"cache-control", b"no-store")
+"""Every figure is exact when it is given; none may be shown later as if it still were."""
+
+
+class OperatorApp(Litestar):
+    """Litestar, with preflights, HEAD, the headers of every answer, and one log line each."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+        elif scope["method"] == "OPTIONS":
+            await send({"type": "http.response.start", "status": 200, "headers": PREFLIGHT})
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        doors: Doors = self.state.doors
+        started = time.perf_counter()
+        request_id = new_request_id()
+        method = scope["method"]
+        bodiless = method == "HEAD"
+        status = 0
+
+        async def told(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = list(message["headers"])
+                if not any(name.lower() == _NO_STORE[0] for name, _ in headers):
+                    headers.append(_NO_STORE)
+                own = [*headers, *CORS, (b"x-request-id", request_id.encode())]
+                message = {**message, "headers": own}
+            elif bodiless and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        if bodiless:
+            scope = {**scope, "method": "GET"}
+        await super().__call__(scope, receive, told)
+        doors.logger.info(
+            "request",
+            request_id=request_id,
+            method=method,
+            path=scope["path"],
+            status=status,
+            ms=round((time.perf_counter() - started) * 1000, 2),
+        )
+
+
+def operator_app(doors: Doors) -> Litestar:
+    """Make the application; it holds no state but its doors."""
+
+    async def the_doors() -> Doors:
+        return doors
+
+    api = Router(
+        "/api",
+        route_handlers=[
+            original.load_balancer,
+            original.session_usage,
+            original.session_stats,
+            original.daily,
+            original.summary,
+            keys.list_keys,
+            keys.issue_key,
+            keys.change_key,
+            keys.revoke_key,
+            keys.rotate_key,
+            sessions.list_sessions,
+            sessions.one_session,
+            sessions.add_sessions,
+            sessions.change_session,
+            sessions.retire_session,
+            leases.list_leases,
+            leases.reconcile_lease,
+            servers.list_servers,
+            servers.add_server,
+            servers.change_server,
+            servers.remove_server,
+            analysis.sql,
+        ],
+        guards=[admins_only],
+        dependencies={"admin": the_admin},
+        security=[{schema.SECURITY: []}],
+    )
+    open_doors = [health.ping, health.livez, health.readyz, health.metrics, health.whole]
+    return OperatorApp(
+        route_handlers=[api, *open_doors],
+        dependencies={"doors": the_doors},
+        state=State({"doors": doors}),
+        exception_handlers=refusals.handlers(doors.logger),
+        compression_config=CompressionConfig("gzip", minimum_size=_COMPRESSED_BYTES_MIN),
+        openapi_config=schema.openapi(),
+        request_max_body_size=_BODY_BYTES_MAX,
+        logging_config=None,
+    )

@@ -1,0 +1,133 @@
+"""What the operator's doors stand on, and how they ask the other services."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+from nats.aio.client import Client
+from prometheus_client import CollectorRegistry
+
+from contracts import subjects
+from contracts.analytics import AnalyticsReply, NamedQuery, Rows, SqlQuery
+from contracts.balancer import (
+    BalancerAdmin,
+    BalancerStatus,
+    BalancerStatusReply,
+    ServersChanged,
+)
+from contracts.base import Command, Failed, GatewayId
+from contracts.pool import Done, PoolAdmin, PoolStatus, PoolStatusReply
+from services.gateway.errors import GatewayError
+from services.gateway.settings import Settings
+from services.gateway.store import KeyLog
+from tidegate.runtime.broker import NobodyThereError, UnansweredError, ask
+from tidegate.runtime.clock import Clock
+from tidegate.runtime.eventlog import EventLog
+from tidegate.runtime.health import Readiness
+from tidegate.runtime.logs import Log
+from tidegate.runtime.secrets import Sealer
+
+_Answer = TypeVar("_Answer")
+
+_ASK_TIMEOUT_S = 2.0
+_SQL_TIMEOUT_S = 30.0
+_AGAIN_S = 0.1
+_pool = msgspec.json.Decoder(PoolStatusReply | Done | Failed)
+_balancer = msgspec.json.Decoder(BalancerStatusReply | ServersChanged | Failed)
+_analytics = msgspec.json.Decoder(AnalyticsReply)
+_ABSENT = {
+    "pool": "ledger_unavailable",
+    "balancer": "no_backend",
+    "analytics": "ledger_unavailable",
+}
+_NOT_NOW = frozenset({"not_leader", "ledger_unavailable"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doors:
+    """Everything that the operator's endpoints may use."""
+
+    client: Client
+    log: EventLog
+    key_log: KeyLog
+    clock: Clock
+    sealer: Sealer
+    identity_key: str
+    settings: Callable[[], Settings]
+    readiness: Readiness
+    registry: CollectorRegistry
+    gateway_id: GatewayId
+    logger: Log
+    patience_s: float = 2.0
+    """How long to look for a service that nobody answers for: an election takes about a second."""
+
+    async def pool_status(self, question: PoolStatus) -> PoolStatusReply:
+        """Ask the pool's fold. Raises `GatewayError`."""
+        found = await self._asked("pool", subjects.pool_status(), question, _pool)
+        return _as(PoolStatusReply, found, "pool")
+
+    async def pool_admin(self, command: PoolAdmin) -> Done:
+        """Have the pool do something; it is in the log on return. Raises `GatewayError`."""
+        return _as(Done, await self._asked("pool", subjects.pool_admin(), command, _pool), "pool")
+
+    async def balancer_status(self) -> BalancerStatusReply:
+        """Ask for every server. Raises `GatewayError`."""
+        subject = subjects.BALANCER_STATUS
+        found = await self._asked("balancer", subject, BalancerStatus(), _balancer)
+        return _as(BalancerStatusReply, found, "balancer")
+
+    async def balancer_admin(self, command: BalancerAdmin) -> ServersChanged:
+        """Have the balancer do something; it is in the log on return. Raises `GatewayError`."""
+        found = await self._asked("balancer", subjects.BALANCER_ADMIN, command, _balancer)
+        return _as(ServersChanged, found, "balancer")
+
+    async def query(self, name: str, **parameters: Any) -> Rows:
+        """Run a named query over the projections. Raises `GatewayError`."""
+        command = NamedQuery(name=name, parameters=parameters)
+        found = await self._asked("analytics", subjects.ANALYTICS_QUERY, command, _analytics)
+        return _as(Rows, found, "analytics")
+
+    async def sql(self, command: SqlQuery) -> Rows:
+        """Run one read-only statement. Raises `GatewayError`."""
+        subject = subjects.ANALYTICS_SQL
+        found = await self._asked("analytics", subject, command, _analytics, _SQL_TIMEOUT_S)
+        return _as(Rows, found, "analytics")
+
+    async def _asked(
+        self,
+        service: str,
+        subject: str,
+        command: Command,
+        decoder: "msgspec.json.Decoder[Any]",
+        timeout_s: float = _ASK_TIMEOUT_S,
+    ) -> Any:
+        """Ask; again only where nobody took the question. Silence is told, never resolved."""
+        deadline = asyncio.get_running_loop().time() + self.patience_s
+        while True:
+            try:
+                return await ask(self.client, subject, command, decoder, timeout_s)
+            except NobodyThereError:
+                if asyncio.get_running_loop().time() >= deadline:
+                    message = f"the {service} is not there"
+                    raise GatewayError(_ABSENT[service], message) from None
+                await asyncio.sleep(_AGAIN_S)
+            except UnansweredError:
+                message = f"the {service} did not answer; whether it took the command is unknown"
+                raise GatewayError(_ABSENT[service], message) from None
+
+
+def _as(kind: type[_Answer], found: Any, service: str) -> _Answer:
+    """Let an answer of the expected kind through. Raises `GatewayError` for any other."""
+    if isinstance(found, kind):
+        return found
+    if not isinstance(found, Failed):
+        raise GatewayError("internal_error", f"the {service} answered something else")
+    if found.code == "bad_request":
+        raise GatewayError("invalid_request", found.message)
+    if found.code == "not_found":
+        raise GatewayError("not_found", found.message)
+    if found.code in _NOT_NOW:
+        raise GatewayError(_ABSENT[service], found.message)
+    raise GatewayError("internal_error", f"the {service} failed: {found.code}")

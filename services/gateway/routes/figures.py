@@ -1,0 +1,82 @@
+"""From what the services answer to the shapes of the original, with every service type there is.
+
+The original knows image, video and avatar by name; a type that configuration adds stands beside
+them under the same rule: `<type>_count`, `total_<type>s`, `<type>s`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from contracts.analytics import Rows
+from contracts.base import ServiceType
+from contracts.pool import SessionView
+
+_FIRST = ("image", "video", "avatar")
+Row = dict[str, Any]
+
+
+def ordered(service_types: Iterable[str]) -> list[str]:
+    """Put the original's service types first, then the others by name; each once."""
+    given = set(service_types)
+    return [name for name in _FIRST if name in given] + sorted(given.difference(_FIRST))
+
+
+def rows_of(found: Rows) -> list[Row]:
+    """Name the columns of every row."""
+    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+
+
+def session_usage(view: SessionView) -> Row:
+    """Tell what a session has used, and has left, on its current quota day."""
+    types = [ServiceType(name) for name in ordered({*view.limits, *view.used, *view.remaining})]
+
+    def of_each(units: Mapping[ServiceType, int]) -> dict[str, int]:
+        return {name: units.get(name, 0) for name in types}
+
+    return {
+        "session_id": view.session_id,
+        "usage": {f"{name}_count": units for name, units in of_each(view.used).items()},
+        "remaining": of_each(view.remaining),
+        "limits": of_each(view.limits),
+        "reserved": of_each(view.reserved),
+        "quota_day": view.quota_day,
+        "status": view.status,
+    }
+
+
+def by_type(rows: Iterable[Row], column: str, service_types: Iterable[str]) -> dict[str, int]:
+    """Add up `column` per service type; types without any row are 0."""
+    found: Counter[str] = Counter(dict.fromkeys(service_types, 0))
+    for row in rows:
+        if row["service_type"]:
+            found[row["service_type"]] += int(row[column] or 0)
+    return {name: found[name] for name in ordered(found)}
+
+
+def by_day(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Sort rows by their quota day, in order."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(str(row["date"]), []).append(row)
+    return dict(sorted(found.items()))
+
+
+def totals(units: Mapping[str, int]) -> dict[str, int]:
+    """Name sums as the original does: `total_images`."""
+    return {f"total_{name}s": count for name, count in units.items()}
+
+
+def requests_in(rows: Iterable[Row]) -> int:
+    """Add up the requests."""
+    return sum(int(row["requests"] or 0) for row in rows)
+
+
+def largest(rows: Iterable[Row], column: str) -> int:
+    """Read a figure that stands, the same, in every row of a day."""
+    return max((int(row[column] or 0) for row in rows), default=0)
+
+
+def average(total: float, among: int) -> float:
+    """Divide, to two digits; among none it is 0."""
+    return round(total / among, 2) if among else 0.0

@@ -1,0 +1,61 @@
+"""Who may come in: an admin key for everything under `/api`, and for metrics from afar."""
+
+import ipaddress
+from typing import Any
+
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from services.gateway.errors import GatewayError
+from services.gateway.keys import Key, presented
+from services.gateway.routes.doors import Doors
+
+_FROM_ELSEWHERE = ("x-forwarded-for", "forwarded", "x-real-ip", "via", "origin")
+"""Headers of a request that a proxy, or a page of another origin, sends through loopback."""
+
+
+def authenticated(authorization: str | None, doors: Doors) -> Key:
+    """Find the key that is presented. Raises `GatewayError` (invalid_api_key)."""
+    if not authorization:
+        message = "expected the header `Authorization: Bearer <key>`"
+        raise GatewayError("invalid_api_key", message)
+    key = doors.key_log.ring.find(presented(authorization))
+    if key is None:
+        raise GatewayError("invalid_api_key", "the key is unknown or revoked")
+    return key
+
+
+def admins_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Let admin keys pass and remember whose it is (Litestar's guard)."""
+    doors: Doors = connection.app.state.doors
+    key = authenticated(connection.headers.get("authorization"), doors)
+    if not key.admin:
+        raise GatewayError("model_not_allowed", "expected an admin key, got a client key")
+    connection.state.key = key
+
+
+def loopback_or_admins(
+    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
+) -> None:
+    """Let this machine pass, and admin keys from elsewhere.
+
+    A proxy on this machine, or a browser that another site made ask, is elsewhere.
+    """
+    client = connection.client
+    near = client is not None and _loopback(client.host)
+    if not near or any(name in connection.headers for name in _FROM_ELSEWHERE):
+        admins_only(connection, handler)
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+async def the_admin(request: Request[Any, Any, Any]) -> Key:
+    """Provide the key that the guard let pass (Litestar's dependency `admin`)."""
+    key: Key = request.state.key
+    return key

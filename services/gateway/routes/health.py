@@ -1,0 +1,148 @@
+"""Whether it lives, is ready, is well; and its metrics."""
+
+import asyncio
+from datetime import UTC
+from typing import Any
+
+import msgspec
+from litestar import MediaType, Response, get
+from litestar.di import NamedDependency
+
+from contracts import subjects
+from contracts.balancer import BalancerStatusReply
+from contracts.base import Failed, Ping, Pong
+from contracts.pool import PoolStatus, PoolStatusReply
+from services.gateway.errors import GatewayError
+from services.gateway.routes.doors import Doors
+from services.gateway.routes.guard import loopback_or_admins
+from tidegate.runtime import health
+from tidegate.runtime.broker import UnansweredError, ask
+
+_pong = msgspec.json.Decoder(Pong | Failed)
+_PING_TIMEOUT_S = 1.0
+
+
+class Services(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Which services answer; `analytics` only knows the past and does not decide the status."""
+
+    session_manager: bool
+    load_balancer: bool
+    analytics: bool
+
+
+class SessionFigures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Sessions that may be leased, and how many there must be."""
+
+    active: int
+    min_required: int
+
+
+class ServerFigures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Servers, those that may be chosen, and exchanges under way."""
+
+    total: int
+    healthy: int
+    total_connections: int
+
+
+class HealthReport(msgspec.Struct, frozen=True, kw_only=True):
+    """`status` is `ok`, or `degraded` when pool, balancer, sessions or servers are not well."""
+
+    status: str
+    timestamp: str
+    services: Services
+    sessions: SessionFigures
+    servers: ServerFigures
+
+
+@get("/ping", media_type=MediaType.TEXT, tags=["health"], summary="Answer")
+async def ping() -> str:
+    """Answer `pong`."""
+    return "pong"
+
+
+@get("/livez", tags=["health"], summary="Is the process alive?")
+async def livez(doors: NamedDependency[Doors]) -> Response[bytes]:
+    """Answer 200 as long as the process answers anything."""
+    return _own("/livez", doors)
+
+
+@get("/readyz", tags=["health"], summary="May it be sent requests?")
+async def readyz(doors: NamedDependency[Doors]) -> Response[bytes]:
+    """Answer 503 with the reason while it is not ready."""
+    return _own("/readyz", doors)
+
+
+@get("/metrics", tags=["health"], summary="Prometheus metrics", guards=[loopback_or_admins])
+async def metrics(doors: NamedDependency[Doors]) -> Response[bytes]:
+    """Answer this process's metrics: to this machine without a key, to others with an admin key."""
+    return _own("/metrics", doors)
+
+
+def _own(path: str, doors: Doors) -> Response[bytes]:
+    found = health.answer(path, doors.readiness, doors.registry)
+    assert found is not None
+    status, kind, body = found
+    return Response(body, status_code=status, media_type=kind)
+
+
+@get("/health", tags=["health"], summary="Is the whole well?")
+async def whole(doors: NamedDependency[Doors]) -> HealthReport:
+    """Ask pool, balancer and analytics now; always 200, `degraded` when something is wrong."""
+    pool, balancer, analytics = await asyncio.gather(
+        _or_none(doors.pool_status(PoolStatus())),
+        _or_none(doors.balancer_status()),
+        _answers(doors),
+    )
+    return report(doors, pool, balancer, analytics=analytics)
+
+
+def report(
+    doors: Doors,
+    pool: PoolStatusReply | None,
+    balancer: BalancerStatusReply | None,
+    *,
+    analytics: bool,
+) -> HealthReport:
+    """Judge what the services said; None is no answer."""
+    servers = balancer.servers if balancer else []
+    healthy = sum(view.healthy for view in servers)
+    well = (
+        pool is not None
+        and pool.sessions_active >= max(pool.min_size, 1)
+        and 0 < healthy == len(servers)
+    )
+    moment = doors.clock().astimezone(UTC).isoformat(timespec="milliseconds")
+    return HealthReport(
+        status="ok" if well else "degraded",
+        timestamp=moment.replace("+00:00", "Z"),
+        services=Services(
+            session_manager=pool is not None,
+            load_balancer=balancer is not None,
+            analytics=analytics,
+        ),
+        sessions=SessionFigures(
+            active=pool.sessions_active if pool else 0,
+            min_required=pool.min_size if pool else 0,
+        ),
+        servers=ServerFigures(
+            total=len(servers),
+            healthy=healthy,
+            total_connections=sum(view.connections for view in servers),
+        ),
+    )
+
+
+async def _or_none(question: Any) -> Any:
+    try:
+        return await question
+    except GatewayError:
+        return None
+
+
+async def _answers(doors: Doors) -> bool:
+    try:
+        found = await ask(doors.client, subjects.ANALYTICS_PING, Ping(), _pong, _PING_TIMEOUT_S)
+    except UnansweredError:
+        return False
+    return isinstance(found, Pong)

@@ -1,0 +1,150 @@
+"""Client keys: listed without their text, issued and rotated with it once."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from contracts.base import KeyId
+from contracts.gateway import KeyBounds, Scope
+from services.gateway.errors import GatewayError
+from services.gateway.keys import Key, KeyRefusal, KeyRefused
+from services.gateway.routes.doors import Doors
+
+RATE_MAX = 1_000_000
+"""Requests a minute; more than one process can serve."""
+_Bound = Annotated[int, msgspec.Meta(ge=0, le=RATE_MAX)]
+
+
+class NewKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A key to issue; bounds hold per gateway process, 0 is no bound, no models are all."""
+
+    name: str
+    scope: Scope = Scope.CLIENT
+    requests_per_minute: _Bound = 0
+    concurrency: _Bound = 0
+    models: list[str] = []
+
+
+class ChangedKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to change; what is left out stays."""
+
+    name: str | None = None
+    requests_per_minute: _Bound | None = None
+    concurrency: _Bound | None = None
+    models: list[str] | None = None
+
+
+class KeyReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A key without its text."""
+
+    id: str
+    name: str
+    scope: Scope
+    requests_per_minute: int
+    concurrency: int
+    models: list[str]
+    revoked: bool
+
+
+class IssuedKey(KeyReport, frozen=True, kw_only=True):
+    """A key with its text, which is shown this once and kept nowhere."""
+
+    key: str
+
+
+class KeyList(msgspec.Struct, frozen=True, kw_only=True):
+    """Every key, revoked ones included, in the order they were issued."""
+
+    data: list[KeyReport]
+
+
+@get("/keys", tags=["keys"], summary="Every key")
+async def list_keys(doors: NamedDependency[Doors]) -> KeyList:
+    """List the keys; their text is known to nobody."""
+    return KeyList(data=[_report(key) for key in doors.key_log.ring.all()])
+
+
+@post("/keys", tags=["keys"], summary="Issue a key")
+async def issue_key(
+    doors: NamedDependency[Doors], admin: NamedDependency[Key], data: JSONBody[NewKey]
+) -> IssuedKey:
+    """Issue a key: in force here at once, on every other gateway as soon as it reads the log."""
+    bounds = KeyBounds(
+        requests_per_minute=data.requests_per_minute,
+        concurrency=data.concurrency,
+        models=data.models,
+    )
+    return _issued(await doors.key_log.issue(data.name, data.scope, bounds, admin.key_id))
+
+
+@patch("/keys/{key_id:str}", tags=["keys"], summary="Change a key")
+async def change_key(
+    doors: NamedDependency[Doors],
+    admin: NamedDependency[Key],
+    key_id: FromPath[str],
+    data: JSONBody[ChangedKey],
+) -> KeyReport:
+    """Change a key's name or bounds."""
+    key = doors.key_log.ring.get(key_id)
+    if key is None:
+        raise _error(KeyRefused(KeyRefusal.UNKNOWN, f"there is no key {key_id}"))
+    old = key.bounds
+    rate, concurrency = data.requests_per_minute, data.concurrency
+    bounds = KeyBounds(
+        requests_per_minute=old.requests_per_minute if rate is None else rate,
+        concurrency=old.concurrency if concurrency is None else concurrency,
+        models=old.models if data.models is None else data.models,
+    )
+    changed = await doors.key_log.change(KeyId(key_id), data.name, bounds, admin.key_id)
+    if isinstance(changed, KeyRefused):
+        raise _error(changed)
+    return _report(changed)
+
+
+@delete("/keys/{key_id:str}", status_code=200, tags=["keys"], summary="Revoke a key")
+async def revoke_key(
+    doors: NamedDependency[Doors], admin: NamedDependency[Key], key_id: FromPath[str]
+) -> KeyReport:
+    """Revoke a key; once more is no error. The last admin key cannot be revoked."""
+    revoked = await doors.key_log.revoke(KeyId(key_id), "revoked by an admin", admin.key_id)
+    if isinstance(revoked, KeyRefused):
+        raise _error(revoked)
+    return _report(revoked)
+
+
+@post("/keys/{key_id:str}/rotate", status_code=200, tags=["keys"], summary="Give a key a new text")
+async def rotate_key(
+    doors: NamedDependency[Doors], admin: NamedDependency[Key], key_id: FromPath[str]
+) -> IssuedKey:
+    """Replace a key's text; the old one opens nothing from here on."""
+    return _issued(await doors.key_log.rotate(KeyId(key_id), admin.key_id))
+
+
+def _issued(found: tuple[Key, str] | KeyRefused) -> IssuedKey:
+    if isinstance(found, KeyRefused):
+        raise _error(found)
+    key, text = found
+    return IssuedKey(key=text, **msgspec.structs.asdict(_report(key)))
+
+
+def _report(key: Key) -> KeyReport:
+    return KeyReport(
+        id=key.key_id,
+        name=key.name,
+        scope=key.scope,
+        requests_per_minute=key.bounds.requests_per_minute,
+        concurrency=key.bounds.concurrency,
+        models=key.bounds.models,
+        revoked=key.revoked,
+    )
+
+
+def _error(refused: KeyRefused) -> GatewayError:
+    if refused.reason is KeyRefusal.UNKNOWN:
+        return GatewayError("not_found", refused.message)
+    name, colon, _ = refused.message.partition(":")
+    known = bool(colon) and name in NewKey.__struct_fields__
+    return GatewayError("invalid_request", refused.message, name if known else None)

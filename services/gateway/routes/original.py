@@ -1,0 +1,200 @@
+"""The operator endpoints that the original has: same paths, same fields, true numbers.
+
+What is left now comes from the pool's fold, servers from the balancer, history from analytics.
+"""
+
+from datetime import UTC, date
+from typing import Annotated, Any
+
+import msgspec
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, QueryParameter
+
+from contracts.base import SessionId
+from contracts.pool import PoolStatus
+from services.gateway.errors import GatewayError
+from services.gateway.routes import figures
+from services.gateway.routes.doors import Doors
+
+DAYS_MAX = 366
+SessionIdGiven = Annotated[
+    str | None, QueryParameter(name="sessionId", description="Opaque id of a session.")
+]
+
+
+class ServerReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One server; `utilization` and `successRate` are between 0 and 1, times in ms."""
+
+    id: str
+    url: str
+    region: str
+    healthy: bool
+    connections: int
+    max_connections: int
+    utilization: float
+    avg_response_time: float
+    success_rate: float
+    capabilities: list[str]
+    priority: int
+
+
+class LoadBalancerReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Every server as the balancer sees it now."""
+
+    strategy: str
+    servers: list[ServerReport]
+    timestamp: str
+
+
+@get("/load-balancer", tags=["original"], summary="Every server now")
+async def load_balancer(doors: NamedDependency[Doors]) -> LoadBalancerReport:
+    """Tell strategy, health, load and latency of every server."""
+    status = await doors.balancer_status()
+    return LoadBalancerReport(
+        strategy=status.strategy,
+        servers=[
+            ServerReport(
+                id=view.server.server_id,
+                url=view.server.url,
+                region=view.server.region,
+                healthy=view.healthy,
+                connections=view.connections,
+                max_connections=view.server.max_sessions,
+                utilization=round(view.connections / max(view.server.max_sessions, 1), 4),
+                avg_response_time=round(view.avg_response_ms, 2),
+                success_rate=round(view.success_rate, 4),
+                capabilities=[str(name) for name in view.server.capabilities],
+                priority=view.server.priority,
+            )
+            for view in status.servers
+        ],
+        timestamp=_now(doors),
+    )
+
+
+@get("/session/usage", tags=["original"], summary="A session's quota now")
+async def session_usage(
+    doors: NamedDependency[Doors], session_id: SessionIdGiven = None
+) -> dict[str, Any]:
+    """Tell, from the pool's fold, what a session has used and has left today."""
+    if not session_id:
+        raise GatewayError("invalid_request", "sessionId: expected a session's id", "sessionId")
+    found = await doors.pool_status(PoolStatus(session_id=SessionId(session_id)))
+    if not found.sessions:
+        raise _unknown(session_id)
+    return figures.session_usage(found.sessions[0])
+
+
+@get("/session/stats", tags=["original"], summary="A session's days, or a day's sessions")
+async def session_stats(
+    doors: NamedDependency[Doors],
+    session_id: SessionIdGiven = None,
+    days: FromQuery[int] = 7,
+    given_date: Annotated[
+        str | None, QueryParameter(name="date", description="Quota day, 2026-01-31.")
+    ] = None,
+) -> dict[str, Any]:
+    """Tell a session's last days (`sessionId`, `days`), or all sessions' one day (`date`)."""
+    if session_id and given_date is None:
+        return await _one_session(doors, session_id, days)
+    if given_date is not None and not session_id:
+        return await _one_day(doors, day("date", given_date))
+    message = "expected either sessionId (and days) or date"
+    raise GatewayError("invalid_request", message, "sessionId")
+
+
+@get("/stats/daily", tags=["original"], summary="Usage day by day")
+async def daily(
+    doors: NamedDependency[Doors],
+    start: FromQuery[str | None] = None,
+    end: FromQuery[str | None] = None,
+) -> dict[str, Any]:
+    """Tell the days from `start` to `end`, both included; days without usage are left out."""
+    first, last = day("start", start), day("end", end)
+    if last < first:
+        raise GatewayError("invalid_request", f"end: expected {start} or later, got {end}", "end")
+    if (last - first).days >= DAYS_MAX:
+        message = f"end: expected at most {DAYS_MAX} days from start, got {(last - first).days + 1}"
+        raise GatewayError("invalid_request", message, "end")
+    found = await doors.query("daily", start=first.isoformat(), end=last.isoformat())
+    types = doors.settings().services
+    data = [
+        {
+            "date": when,
+            "active_sessions": figures.largest(rows, "active_sessions"),
+            **{f"{name}s": n for name, n in figures.by_type(rows, "units", types).items()},
+        }
+        for when, rows in figures.by_day(figures.rows_of(found)).items()
+    ]
+    return {"data": data, "totalDays": len(data)}
+
+
+@get("/stats/summary", tags=["original"], summary="The last seven days")
+async def summary(doors: NamedDependency[Doors]) -> dict[str, Any]:
+    """Add up the last seven quota days, today included."""
+    rows = figures.rows_of(await doors.query("summary"))
+    sessions = figures.largest(rows, "total_sessions")
+    requests = figures.requests_in(rows)
+    return {
+        "period": "last_7_days",
+        "total_sessions": sessions,
+        **figures.totals(figures.by_type(rows, "units", doors.settings().services)),
+        "avg_requests_per_session": figures.average(requests, sessions),
+        "total_requests": requests,
+    }
+
+
+async def _one_session(doors: Doors, session_id: str, days: int) -> dict[str, Any]:
+    if not 1 <= days <= DAYS_MAX:
+        message = f"days: expected a number from 1 to {DAYS_MAX}, got {days}"
+        raise GatewayError("invalid_request", message, "days")
+    known = await doors.pool_status(PoolStatus(session_id=SessionId(session_id)))
+    rows = figures.rows_of(await doors.query("session_stats", session_id=session_id, days=days))
+    if not known.sessions and not rows:
+        raise _unknown(session_id)
+    types = figures.ordered({*doors.settings().services, *figures.by_type(rows, "units", ())})
+    requests = figures.requests_in(rows)
+    return {
+        "sessionId": session_id,
+        "totalRequests": requests,
+        "dailyStats": [
+            {
+                "date": when,
+                **{f"{n}_count": c for n, c in figures.by_type(those, "units", types).items()},
+            }
+            for when, those in figures.by_day(rows).items()
+        ],
+        "serviceBreakdown": figures.by_type(rows, "units", types),
+        "avgDailyUsage": figures.average(requests, days),
+    }
+
+
+async def _one_day(doors: Doors, when: date) -> dict[str, Any]:
+    rows = figures.rows_of(await doors.query("day_stats", date=when.isoformat()))
+    sessions = figures.largest(rows, "active_sessions")
+    return {
+        "date": when.isoformat(),
+        "active_sessions": sessions,
+        **figures.totals(figures.by_type(rows, "units", doors.settings().services)),
+        "avg_requests_per_session": figures.average(figures.requests_in(rows), sessions),
+    }
+
+
+def day(name: str, text: str | None) -> date:
+    """Read a quota day. Raises `GatewayError` naming the parameter and what was expected."""
+    try:
+        return date.fromisoformat(text or "")
+    except ValueError:
+        got = "none" if text is None else repr(text)
+        message = f"{name}: expected a date such as 2026-01-31, got {got}"
+        raise GatewayError("invalid_request", message, name) from None
+
+
+def _unknown(session_id: str) -> GatewayError:
+    return GatewayError("not_found", f"there is no session {session_id!r}", "sessionId")
+
+
+def _now(doors: Doors) -> str:
+    moment = doors.clock().astimezone(UTC).isoformat(timespec="milliseconds")
+    return moment.replace("+00:00", "Z")

@@ -1,0 +1,83 @@
+"""Every exception of the operator's doors, in the one shape that clients know."""
+
+from typing import Any
+
+from litestar import Request, Response
+from litestar.exceptions import (
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    ValidationException,
+)
+from litestar.types import ExceptionHandlersMap
+
+from services.gateway.errors import GatewayError
+from tidegate.runtime.eventlog import LogUnavailableError
+
+_TOO_LARGE = 413
+_SERVER_FAULT = 500
+AnyRequest = Request[Any, Any, Any]
+
+
+def response(error: GatewayError) -> Response[bytes]:
+    """Make the answer of an error."""
+    headers = {name.decode(): value.decode("latin-1") for name, value in error.headers()}
+    return Response(
+        error.body(),
+        status_code=error.http_status,
+        media_type=headers.pop("content-type"),
+        headers=headers,
+    )
+
+
+def handlers(app_logger: Any) -> ExceptionHandlersMap:
+    """Map each kind of exception to its answer; the unforeseen are logged, never shown."""
+
+    def unforeseen(request: AnyRequest, error: Exception) -> Response[bytes]:
+        app_logger.error("internal_error", path=request.url.path, exc_info=error)
+        return response(GatewayError("internal_error", "the gateway failed; its log says why"))
+
+    def http(request: AnyRequest, error: HTTPException) -> Response[bytes]:
+        if error.status_code >= _SERVER_FAULT:
+            return unforeseen(request, error)
+        return response(_worded(request, error))
+
+    return {
+        GatewayError: _refused,
+        LogUnavailableError: _unavailable,
+        HTTPException: http,
+        Exception: unforeseen,
+    }
+
+
+def _refused(_: AnyRequest, error: GatewayError) -> Response[bytes]:
+    return response(error)
+
+
+def _unavailable(_: AnyRequest, error: LogUnavailableError) -> Response[bytes]:
+    return response(GatewayError("ledger_unavailable", f"the event log: {error}"))
+
+
+def _worded(request: AnyRequest, error: HTTPException) -> GatewayError:
+    if isinstance(error, MethodNotAllowedException):
+        message = f"{request.url.path} does not know the method {request.method}"
+        return GatewayError("method_not_allowed", message, extra=dict(error.headers or {}))
+    if isinstance(error, NotFoundException):
+        return GatewayError("not_found", f"there is no path {request.url.path}")
+    if error.status_code == _TOO_LARGE:
+        return GatewayError("request_too_large", error.detail)
+    if isinstance(error, ValidationException):
+        return _invalid(error)
+    return GatewayError("invalid_request", error.detail, status=error.status_code)
+
+
+def _invalid(error: ValidationException) -> GatewayError:
+    """Name the first wrong field and what was expected of it."""
+    extra = error.extra
+    if not isinstance(extra, list) or not extra:
+        return GatewayError("invalid_request", error.detail)
+    first: dict[str, Any] = extra[0]
+    name = str(first.get("key", "")) or None
+    if name in {"data", None}:
+        return GatewayError("invalid_request", f"body: {first['message']}")
+    return GatewayError("invalid_request", f"{name}: {first['message']}", name)

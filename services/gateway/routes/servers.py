@@ -1,0 +1,118 @@
+"""The servers behind the gateway, administered live; the balancer checks what it is given."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from contracts.balancer import PutServer, RemoveServer, Server, ServerView
+from contracts.base import ServerId, ServiceType
+from services.gateway.errors import GatewayError
+from services.gateway.keys import Key
+from services.gateway.routes.doors import Doors
+
+_Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+_Positive = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+
+
+class NewServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A server, named as in the configuration file."""
+
+    id: _Id
+    url: str
+    region: str = ""
+    priority: int = 1
+    weight: _Positive = 1
+    max_sessions: _Positive = 100
+    capabilities: list[str] = []
+    idempotent: bool = False
+
+
+class ChangedServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to change; what is left out stays."""
+
+    url: str | None = None
+    region: str | None = None
+    priority: int | None = None
+    weight: _Positive | None = None
+    max_sessions: _Positive | None = None
+    capabilities: list[str] | None = None
+    idempotent: bool | None = None
+
+
+class ServerList(msgspec.Struct, frozen=True, kw_only=True):
+    """Every server as the balancer sees it at `sequence`."""
+
+    data: list[ServerView]
+    strategy: str
+    sequence: int
+
+
+@get("/servers", tags=["servers"], summary="Every server")
+async def list_servers(doors: NamedDependency[Doors]) -> ServerList:
+    """List servers with their health and load."""
+    found = await doors.balancer_status()
+    return ServerList(data=found.servers, strategy=found.strategy, sequence=found.sequence)
+
+
+@post("/servers", tags=["servers"], summary="Add a server")
+async def add_server(
+    doors: NamedDependency[Doors], admin: NamedDependency[Key], data: JSONBody[NewServer]
+) -> ServerView:
+    """Add a server; it is chosen once its first probe succeeded."""
+    if await _found(doors, data.id) is not None:
+        message = f"id: there is a server {data.id!r} already; change it with PATCH"
+        raise GatewayError("invalid_request", message, "id")
+    given = msgspec.structs.asdict(data)
+    return await _put(doors, admin, Server(server_id=ServerId(given.pop("id")), **given))
+
+
+@patch("/servers/{server_id:str}", tags=["servers"], summary="Change a server")
+async def change_server(
+    doors: NamedDependency[Doors],
+    admin: NamedDependency[Key],
+    server_id: FromPath[str],
+    data: JSONBody[ChangedServer],
+) -> ServerView:
+    """Change a server; exchanges under way go on."""
+    view = await _known(doors, server_id)
+    given = {name: v for name, v in msgspec.structs.asdict(data).items() if v is not None}
+    return await _put(doors, admin, msgspec.structs.replace(view.server, **given))
+
+
+@delete("/servers/{server_id:str}", status_code=200, tags=["servers"], summary="Remove a server")
+async def remove_server(
+    doors: NamedDependency[Doors], admin: NamedDependency[Key], server_id: FromPath[str]
+) -> ServerView:
+    """Take a server out and show it as it was; exchanges under way go on."""
+    view = await _known(doors, server_id)
+    await doors.balancer_admin(RemoveServer(server_id=ServerId(server_id), by=admin.key_id))
+    return view
+
+
+async def _put(doors: Doors, admin: Key, server: Server) -> ServerView:
+    _check(server, {ServiceType(name) for name in doors.settings().services})
+    await doors.balancer_admin(PutServer(server=server, by=admin.key_id))
+    return await _known(doors, server.server_id)
+
+
+def _check(server: Server, service_types: set[ServiceType]) -> None:
+    for name in server.capabilities:
+        if name not in service_types:
+            expected = ", ".join(sorted(service_types))
+            message = f"capabilities: expected service types ({expected}), got {name!r}"
+            raise GatewayError("invalid_request", message, "capabilities")
+
+
+async def _known(doors: Doors, server_id: str) -> ServerView:
+    view = await _found(doors, server_id)
+    if view is None:
+        raise GatewayError("not_found", f"there is no server {server_id!r}")
+    return view
+
+
+async def _found(doors: Doors, server_id: str) -> ServerView | None:
+    status = await doors.balancer_status()
+    return next((view for view in status.servers if view.server.server_id == server_id), None)

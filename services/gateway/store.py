@@ -1,0 +1,152 @@
+"""The log of keys: followed from its beginning, and appended to by whichever gateway decides."""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+
+from contracts.base import KeyId, WriterId
+from contracts.envelope import Envelope, decode
+from contracts.gateway import KeyBounds, KeyChanged, KeyEvent, KeyIssued, KeyRevoked, Scope
+from contracts.subjects import EVT_KEYS
+from services.gateway.keys import Key, KeyRefusal, KeyRefused, KeyRing, decide
+from tidegate.runtime.clock import Clock
+from tidegate.runtime.eventlog import EventLog, FenceError, LogUnavailableError
+from tidegate.runtime.logs import Log
+from tidegate.runtime.secrets import key_hash
+from tidegate.runtime.writer import SubjectWriter
+
+_FENCED_MAX = 50
+_AGAIN_S = 0.2
+_EPOCH = 0
+"""`evt.keys` has no leader: the fence alone orders its writers."""
+
+
+def new_key_text(scope: Scope) -> str:
+    """Make the text of a key: 256 random bits behind a prefix that secret scanners know."""
+    return f"sk-{'admin-' if scope is Scope.ADMIN else ''}{secrets.token_urlsafe(32)}"
+
+
+class KeyLog:
+    """The ring of keys of this gateway, as true as the log it follows."""
+
+    def __init__(self, log: EventLog, writer: WriterId, clock: Clock, logger: Log) -> None:
+        """Nothing is read before `run`; `writer` names this life of this process."""
+        self.ring = KeyRing()
+        self._log = log
+        self._writer = SubjectWriter(log, EVT_KEYS, writer)
+        self._clock = clock
+        self._logger = logger
+        self._deciding = asyncio.Lock()
+        self._caught_up = asyncio.Event()
+
+    @property
+    def ready(self) -> bool:
+        """Whether everything that was in the log when `run` began is folded."""
+        return self._caught_up.is_set()
+
+    async def caught_up(self) -> None:
+        """Wait until it is ready."""
+        await self._caught_up.wait()
+
+    async def run(self) -> None:
+        """Follow the log for ever: a change anywhere is in force here when this has folded it."""
+        target = await self._last_sequence()
+        if target <= self.ring.version:
+            self._caught_up.set()
+        async for batch in self._log.follow([EVT_KEYS], self.ring.version):
+            for stored in batch:
+                self.ring.apply(stored.sequence, decode(stored.body))
+            if self.ring.version >= target:
+                self._caught_up.set()
+
+    async def issue(
+        self, name: str, scope: Scope, bounds: KeyBounds, by: str
+    ) -> tuple[Key, str] | KeyRefused:
+        """Issue a key; its text is returned here and never again. Raises `LogUnavailableError`."""
+        key_id = KeyId(f"key_{secrets.token_hex(8)}")
+        text = new_key_text(scope)
+        wanted = KeyIssued(
+            key_id=key_id, key_hash=key_hash(text), name=name, scope=scope, bounds=bounds, by=by
+        )
+        decided = await self._decided(key_id, lambda: wanted)
+        return decided if isinstance(decided, KeyRefused) else (decided, text)
+
+    async def change(
+        self, key_id: KeyId, name: str | None, bounds: KeyBounds | None, by: str
+    ) -> Key | KeyRefused:
+        """Change a key's name or bounds. Raises `LogUnavailableError`."""
+        wanted = KeyChanged(key_id=key_id, name=name, bounds=bounds, by=by)
+        return await self._decided(key_id, lambda: wanted)
+
+    async def rotate(self, key_id: KeyId, by: str) -> tuple[Key, str] | KeyRefused:
+        """Give a key a new text; the old one opens nothing any more.
+
+        Raises `LogUnavailableError`.
+        """
+        text = ""
+
+        def wanted() -> KeyEvent:
+            nonlocal text
+            key = self.ring.get(key_id)
+            text = new_key_text(Scope.CLIENT if key is None else key.scope)
+            return KeyChanged(key_id=key_id, key_hash=key_hash(text), by=by)
+
+        decided = await self._decided(key_id, wanted)
+        return decided if isinstance(decided, KeyRefused) else (decided, text)
+
+    async def revoke(self, key_id: KeyId, reason: str, by: str) -> Key | KeyRefused:
+        """Revoke a key; doing so twice is no error. Raises `LogUnavailableError`."""
+        wanted = KeyRevoked(key_id=key_id, reason=reason, by=by)
+        return await self._decided(key_id, lambda: wanted)
+
+    async def _decided(self, key_id: KeyId, wanted: Callable[[], KeyEvent]) -> Key | KeyRefused:
+        """Decide on what the log says now, append, fold; decide again when fenced.
+
+        Refusals too follow a look at the log, so that none comes from a ring that is behind.
+        """
+        async with self._deciding:
+            for _ in range(_FENCED_MAX):
+                for stored in await self._writer.behind():
+                    self.ring.apply(stored.sequence, self._writer.saw(stored))
+                decision = decide(self.ring, wanted())
+                if isinstance(decision, KeyRefused):
+                    return decision
+                if decision is None or await self._appended(decision):
+                    return self._known(key_id)
+        raise LogUnavailableError(f"{EVT_KEYS}: other gateways were faster {_FENCED_MAX} times")
+
+    async def _appended(self, event: KeyEvent) -> bool:
+        """Append one event and fold it; false when another gateway was faster."""
+        now = self._writer.now(self._clock())
+        try:
+            sequence = await self._writer.append([event], now)
+        except FenceError as error:
+            self._logger.info("key_decision_fenced", reason=str(error))
+            return False
+        link = self._writer.link
+        own = Envelope(
+            writer=self._writer.writer,
+            epoch=_EPOCH,
+            number=link.number,
+            time=now,
+            previous_hash="",
+            events=[event],
+        )
+        self.ring.apply(sequence, own)
+        self._logger.info("key_event", kind=type(event).__name__, key_id=event.key_id, by=event.by)
+        return True
+
+    def _known(self, key_id: KeyId) -> Key | KeyRefused:
+        key = self.ring.get(key_id)
+        return key or KeyRefused(KeyRefusal.UNKNOWN, f"there is no key {key_id}")
+
+    async def _last_sequence(self) -> int:
+        """Ask, until it is known, how far the subject goes."""
+        while True:
+            try:
+                last = await self._log.last(EVT_KEYS)
+            except LogUnavailableError as error:
+                self._logger.warning("keys_unreadable", reason=str(error))
+                await asyncio.sleep(_AGAIN_S)
+                continue
+            return 0 if last is None else last.sequence

@@ -1,0 +1,35 @@
+"""The way to a server: HTTP/1.1 that always knows whether anything was sent.
+
+failures    what can go wrong, in two halves: nothing was sent, or something may have been
+framing     a request as bytes: its head, and how its body is framed
+answer      what comes back: the parser's view of it, and its body as a stream
+connection  one socket: bytes, back-pressure, deadlines
+upload      a request body of any size, while the answer is awaited
+pool        `Transport`: connections kept alive for each origin
+
+What a caller finds: `request.extensions["timeout"]` may hold seconds for `connect`,
+`first_byte` (from the request's last byte) and `idle` (of either direction); absent ones never
+pass. `request.extensions["target"]` replaces the request target as it stands. Once the head is
+on its way `request.extensions["sent_at"]` is `time.monotonic()` of that moment, whatever happens
+afterwards: an exchange that was cancelled without it has sent nothing.
+`response.extensions` has `connect_ms`, `reused`, `sent_at`, `first_byte_ms`; `response.stream`
+is an `Answer`. Headers come as they came. No cookies, no decoding, no redirects.
+"""
+
+from services.gateway.transport.answer import Answer
+from services.gateway.transport.failures import (
+    Failure,
+    MaybeSentError,
+    NothingSentError,
+    TransportFailure,
+)
+from services.gateway.transport.pool import Transport
+
+__all__ = [
+    "Answer",
+    "Failure",
+    "MaybeSentError",
+    "NothingSentError",
+    "Transport",
+    "TransportFailure",
+]

@@ -1,0 +1,213 @@
+"""What comes back of one exchange: head, body, and where it stopped.
+
+An `Answer` is the target of one parser's callbacks and, once its head is there, the stream of
+its body. Every exchange has a parser of its own, so nothing of one answer (a trailer, a length)
+can show up in the next.
+"""
+
+import asyncio
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING, Self
+
+import httptools
+import httpx
+
+from services.gateway.transport.failures import Failure, MaybeSentError
+
+if TYPE_CHECKING:
+    from services.gateway.transport.connection import Connection
+
+HEAD_BYTES_MAX = 64 * 1024
+"""Of a head with its 1xx heads, and of anything else that brings no byte of body."""
+HELD_BYTES_MAX = 256 * 1024
+"""Body bytes held for a slow reader before the socket is left alone."""
+
+_OK = 200
+_SWITCHING = 101
+_STATUS_MIN = 100
+
+
+class Answer(httpx.AsyncByteStream):
+    """One answer; iterate it once for the body, or take `whole()`, or `aclose()` it.
+
+    Raises `MaybeSentError` where the body ends too early. Closing it before its end aborts the
+    connection.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        connection: "Connection",
+        *,
+        is_head: bool,
+        idle_s: float | None,
+    ) -> None:
+        self._loop = loop
+        self._connection: Connection | None = connection
+        self._is_head = is_head
+        self._idle_s = idle_s
+        self._parser = httptools.HttpResponseParser(self)
+        self._chunks: deque[bytes] = deque()
+        self._held = 0
+        self._barren = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self.begun: asyncio.Future[None] = loop.create_future()
+        """Done when the head is there, or a failure is."""
+        self.begun_at = 0.0
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.failure: Exception | None = None
+        self.complete = False
+        self.keep_alive = False
+        """The message ended where its framing says, and the server lets the connection live."""
+
+    # ------------------------------------------------------------ what the socket brings
+
+    def feed(self, data: bytes) -> MaybeSentError | None:
+        """Take what the socket brought; return what is wrong with it, if anything is."""
+        self._barren += len(data)
+        parser = self._parser
+        try:
+            parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if not self.complete:
+                return MaybeSentError(Failure.GARBAGE, f"not an HTTP/1.1 answer: {error}")
+            self.keep_alive = False
+        if self.complete:
+            del self._parser  # it holds this answer too: no cycle is left for the collector
+        elif self._is_head and self.begun_at:
+            self._end()
+        elif self._barren > HEAD_BYTES_MAX:
+            return MaybeSentError(Failure.GARBAGE, "head, trailers or chunk sizes without end")
+        elif self._held > HELD_BYTES_MAX and self._connection is not None:
+            self._connection.pause()
+        return None
+
+    def end_of_file(self) -> bool:
+        """Say whether the answer is whole now that nothing more comes."""
+        framed = (b"content-length", b"transfer-encoding")
+        if self.begun_at and not any(name.lower() in framed for name, _ in self.headers):
+            self._end()
+        return self.complete
+
+    def fail(self, failure: Exception) -> None:
+        """End it here, for its caller or its reader to raise `failure`; the first one stands."""
+        if self.complete or self.failure is not None:
+            return
+        self.failure = failure
+        self._connection = None
+        self._wake()
+        if not self.begun.done():
+            self.begun.set_result(None)
+
+    def detach(self) -> None:
+        """Part from the connection, which goes on without it."""
+        self._connection = None
+
+    # ------------------------------------------------------------ what the parser says
+
+    def on_message_begin(self) -> None:
+        """Bytes after the end are an answer nobody asked for."""
+        if self.complete:
+            self.keep_alive = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep the headers of the head as they came, and no trailers."""
+        if not self.begun_at:
+            self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Take the head, unless it is an interim one (1xx)."""
+        if self.complete:
+            return
+        status = self._parser.get_status_code()
+        if status < _STATUS_MIN or status == _SWITCHING:
+            raise ValueError(f"status {status}")
+        if status < _OK:
+            self.headers.clear()
+            return
+        if self._barren > HEAD_BYTES_MAX and self._head_bytes() > HEAD_BYTES_MAX:
+            raise ValueError("the head is over 64 KB")
+        self._barren = 0
+        self.status = status
+        self.begun_at = monotonic()
+        if not self.begun.done():
+            self.begun.set_result(None)
+
+    def on_body(self, data: bytes) -> None:
+        """Hold a piece of the body for its reader."""
+        if self._is_head:
+            return
+        self._barren = 0
+        self._chunks.append(data)
+        self._held += len(data)
+        if self._waiter is not None:
+            self._wake()
+
+    def on_message_complete(self) -> None:
+        """Note the end, where the head was not an interim one."""
+        if self.begun_at and not self.complete:
+            self.keep_alive = self._parser.should_keep_alive()
+            self._end()
+
+    def _head_bytes(self) -> int:
+        return sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _end(self) -> None:
+        self.complete = True
+        self._wake()
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    # ------------------------------------------------------------ what the reader takes
+
+    def whole(self) -> bytes | None:
+        """Take the body if all of it has arrived; None while it has not."""
+        return self._taken() if self.complete else None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._chunks:
+            if self.failure is not None:
+                raise self.failure
+            if self.complete:
+                raise StopAsyncIteration
+            await self._more()
+        return self._taken()
+
+    async def aclose(self) -> None:
+        """Let go of it; the connection is aborted if the answer is not at its end."""
+        self._chunks.clear()
+        connection, self._connection = self._connection, None
+        if not self.complete:
+            self._end()
+            if connection is not None:
+                connection.abort()
+
+    def _taken(self) -> bytes:
+        chunks = self._chunks
+        taken = chunks.popleft() if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
+        self._held = 0
+        if self._connection is not None:
+            self._connection.resume()
+        return taken
+
+    async def _more(self) -> None:
+        waiter = self._waiter = self._loop.create_future()
+        connection = self._connection
+        if connection is not None:
+            connection.expect_within(self._idle_s)
+        try:
+            await waiter
+        except BaseException:
+            await self.aclose()
+            raise
+        if connection is not None:
+            connection.expect_nothing(self)

@@ -1,0 +1,226 @@
+"""One socket to a server: bytes both ways, back-pressure, and one deadline at a time."""
+
+import asyncio
+import os
+import select
+from collections.abc import Callable
+from typing import cast
+
+from services.gateway.transport.answer import HELD_BYTES_MAX, Answer
+from services.gateway.transport.failures import Failure, MaybeSentError, NothingSentError
+
+UNSENT_BYTES_MAX = 256 * 1024
+"""Bytes handed to the socket and not yet taken by it before an upload waits."""
+
+
+class Connection(asyncio.Protocol):
+    """A connection that carries one exchange after another; `free` takes it back in between."""
+
+    __slots__ = (
+        "_answer",
+        "_closed",
+        "_deadline",
+        "_drained",
+        "_free",
+        "_loop",
+        "_paused",
+        "_poll",
+        "_timer",
+        "_transport",
+        "idle_since",
+        "uploaded",
+    )
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, free: Callable[["Connection"], None]
+    ) -> None:
+        self._loop = loop
+        self._free = free
+        self._transport: asyncio.Transport
+        self._poll = select.poll()
+        self._answer: Answer | None = None
+        self._closed = False
+        self._paused = False
+        self._drained: asyncio.Future[None] | None = None
+        self._deadline: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.idle_since = 0.0
+        self.uploaded = True
+        """All of the request was handed to the socket."""
+
+    # ------------------------------------------------------------ what a caller does
+
+    @property
+    def closed(self) -> bool:
+        """It carries nothing any more."""
+        return self._closed or self._transport.is_closing()
+
+    def is_stale(self) -> bool:
+        """Say whether an idle connection was closed by the server, or spoke unasked.
+
+        The socket is asked, because the loop may not have come round to it yet.
+        """
+        return self.closed or bool(self._poll.poll(0))
+
+    def start(self, answer: Answer, head: bytes, *, uploaded: bool) -> None:
+        """Send the head of an exchange. Raises `NothingSentError` if it cannot be sent."""
+        if self.closed:
+            raise NothingSentError(Failure.CUT, "closed before anything was sent")
+        self._answer = answer
+        self.uploaded = uploaded
+        self._transport.write(head)
+
+    def write(self, data: bytes) -> None:
+        """Send a piece of the request's body."""
+        self._transport.write(data)
+
+    async def drain(self, within_s: float | None) -> None:
+        """Wait until the socket has taken most of what was written."""
+        if self._drained is None:
+            return
+        self.expect_within(within_s)
+        await self._drained
+        self._deadline = None
+
+    def expect_within(self, seconds: float | None) -> None:
+        """Fail the exchange with a timeout unless something moves within `seconds`."""
+        if seconds is None:
+            self._deadline = None
+            return
+        self._deadline = self._loop.time() + seconds
+        # The timer outlives the exchange: it looks for the deadline of its moment, so that the
+        # usual exchange neither makes nor cancels one.
+        if self._timer is None or self._timer.when() > self._deadline:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(self._deadline, self._look)
+
+    def expect_nothing(self, answer: Answer) -> None:
+        """Take the deadline back, if `answer` is still the exchange of this connection."""
+        if self._answer is answer:
+            self._deadline = None
+
+    def pause(self) -> None:
+        """Leave what the server sends in the socket."""
+        if not self._paused and not self.closed:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._paused:
+            self._paused = False
+            if not self.closed:
+                self._transport.resume_reading()
+
+    def abort(self) -> None:
+        """Close at once; whatever is under way is cut."""
+        self._drop()
+        self._transport.abort()
+
+    def fail(self, failure: Exception) -> None:
+        """End the exchange by `failure`, and the connection with it."""
+        answer = self._answer
+        self.abort()
+        if answer is not None:
+            answer.fail(failure)
+
+    # ------------------------------------------------------------ what the loop says
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the socket."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=UNSENT_BYTES_MAX)
+        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+
+    def data_received(self, data: bytes) -> None:
+        """Pass on what came; nobody asked for it when there is no exchange."""
+        answer = self._answer
+        if answer is None:
+            self.abort()
+            return
+        failure = answer.feed(data)
+        if failure is not None:
+            self.fail(failure)
+        elif answer.complete:
+            self._finish(answer)
+
+    def eof_received(self) -> None:
+        """Judge the answer; the socket closes itself."""
+        self._ended(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Judge the answer, if that was not done yet."""
+        if exc is not None and not self.uploaded:
+            self._read_last_words()
+        self._ended(exc)
+        self._closed = True
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+    def pause_writing(self) -> None:
+        """Let uploads wait."""
+        self._drained = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """Let uploads go on."""
+        drained, self._drained = self._drained, None
+        if drained is not None and not drained.done():
+            drained.set_result(None)
+
+    # ------------------------------------------------------------
+
+    def _finish(self, answer: Answer) -> None:
+        """End a whole exchange: keep the connection where its state is beyond doubt."""
+        if (
+            answer.keep_alive
+            and self.uploaded
+            and not self._transport.get_write_buffer_size()
+            and not self.closed
+        ):
+            answer.detach()
+            self._answer = None
+            self._deadline = None
+            self.resume()
+            self._free(self)
+        else:
+            self.abort()
+
+    def _ended(self, exc: Exception | None) -> None:
+        answer = self._answer
+        if answer is None or (exc is None and answer.end_of_file()):
+            self._drop()
+        else:
+            self.fail(MaybeSentError(Failure.CUT, f"the server ended the connection: {exc!r}"))
+
+    def _read_last_words(self) -> None:
+        """Read the answer that a server gave before it stopped listening to the upload.
+
+        A failed write closes the socket over bytes that have already arrived.
+        """
+        socket = self._transport.get_extra_info("socket")
+        if self._answer is None or self._transport.get_extra_info("sslcontext") is not None:
+            return
+        try:
+            self.data_received(os.read(socket.fileno(), HELD_BYTES_MAX))
+        except OSError:
+            return
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._deadline is None or self._answer is None:
+            return
+        if self._loop.time() < self._deadline:
+            self._timer = self._loop.call_at(self._deadline, self._look)
+        else:
+            self.fail(MaybeSentError(Failure.TIMEOUT, "the server did not move in time"))
+
+    def _drop(self) -> None:
+        """Forget the exchange and its deadline."""
+        if self._answer is not None:
+            self._answer.detach()
+        self._answer = None
+        self._deadline = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,48 @@
+"""Why an exchange came to nothing, and whether the server may know of it."""
+
+from enum import StrEnum
+
+
+class Failure(StrEnum):
+    """What went wrong, in one word."""
+
+    REQUEST = "request"
+    """The request cannot be written as HTTP/1.1."""
+    DNS = "dns"
+    CONNECT = "connect"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+    CUT = "cut"
+    """The connection ended before the answer did."""
+    GARBAGE = "garbage"
+    """What came is no HTTP/1.1 answer, or its head is over the limit."""
+    BODY = "body"
+    """The request body was not as long as its Content-Length, or gave up."""
+
+
+class TransportFailure(Exception):  # noqa: N818 (the root of the tree; its leaves end in Error)
+    """An exchange without a whole answer. `failure` is a `Failure`.
+
+    TransportFailure
+    ├── NothingSentError    no byte of the request was written: it may be sent elsewhere
+    └── MaybeSentError      a byte may have reached the server: nobody knows what it did
+    """
+
+    sent: bool
+
+    def __init__(self, failure: Failure, detail: str) -> None:
+        super().__init__(f"{failure}: {detail}")
+        self.failure: str = failure.value
+        self.detail = detail
+
+
+class NothingSentError(TransportFailure):
+    """No byte of the request was written."""
+
+    sent = False
+
+
+class MaybeSentError(TransportFailure):
+    """The head of the request was handed to the socket, or more."""
+
+    sent = True

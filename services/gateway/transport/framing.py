@@ -1,0 +1,94 @@
+"""A request as bytes: RFC 9112, with the framing of its body decided before anything is sent."""
+
+from dataclasses import dataclass
+from typing import cast
+
+import httpx
+
+from services.gateway.transport.failures import Failure, NothingSentError
+
+_FRAMING = frozenset((b"host", b"content-length", b"transfer-encoding"))
+_WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """What is written at once (`head`), and what follows it."""
+
+    head: bytes
+    """Request line and headers, and the whole body where it is in memory."""
+    stream: httpx.AsyncByteStream | None
+    """The body that is still to come, if any."""
+    length: int | None
+    """Its bytes; None: chunked."""
+
+
+def outgoing(request: httpx.Request) -> Outgoing:
+    """Write down what `request` sends.
+
+    Raises `NothingSentError` where that would not be one well-formed request.
+    """
+    lines = [_request_line(request)]
+    framing: dict[bytes, bytes] = {}
+    for name, value in request.headers.raw:
+        lines.append(b"%b: %b" % (name, value))
+        key = name.lower()
+        if key in _FRAMING:
+            if key in framing:
+                raise _refused(f"{name.decode('latin-1')} stands there twice")
+            framing[key] = value
+    if b"host" not in framing:
+        lines.append(b"Host: " + request.url.netloc)
+    body = _in_memory(request)
+    length = _length(request.method, framing, body, lines)
+    stream = cast("httpx.AsyncByteStream", request.stream) if body is None else None
+    lines.append(b"\r\n")
+    head = b"\r\n".join(lines)
+    if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
+        raise _refused("a line break or a NUL stands in the request line or a header")
+    if body:
+        head += body if length is not None else b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    elif length is None and body is not None:
+        head += b"0\r\n\r\n"
+    return Outgoing(head, stream, length)
+
+
+def _request_line(request: httpx.Request) -> bytes:
+    target = request.extensions.get("target") or request.url.raw_path
+    if b" " in target or not request.method.isalpha():
+        raise _refused("the request line has a space too many")
+    return b"%b %b HTTP/1.1" % (request.method.encode(), target)
+
+
+def _in_memory(request: httpx.Request) -> bytes | None:
+    if isinstance(request.stream, httpx.ByteStream):
+        return b"".join(request.stream)
+    if not isinstance(request.stream, httpx.AsyncByteStream):
+        raise _refused("the body can only be read without a loop")
+    return None
+
+
+def _length(
+    method: str, framing: dict[bytes, bytes], body: bytes | None, lines: list[bytes]
+) -> int | None:
+    """Find the body's length, None where it is chunked; a framing header may be added."""
+    promised = framing.get(b"content-length")
+    coding = framing.get(b"transfer-encoding")
+    if coding is not None:
+        if promised is not None or coding.lower() != b"chunked":
+            raise _refused("Transfer-Encoding other than chunked, or beside Content-Length")
+        return None
+    if promised is not None:
+        if not promised.isdigit() or (body is not None and int(promised) != len(body)):
+            raise _refused("Content-Length is not the length of the body")
+        return int(promised)
+    if body is None:
+        lines.append(b"Transfer-Encoding: chunked")
+        return None
+    if body or method in _WITH_BODY:
+        lines.append(b"Content-Length: %d" % len(body))
+    return len(body)
+
+
+def _refused(why: str) -> NothingSentError:
+    return NothingSentError(Failure.REQUEST, why)

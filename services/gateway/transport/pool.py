@@ -1,0 +1,171 @@
+"""`Transport`: exchanges over connections that are kept alive, each origin by itself."""
+
+import asyncio
+import socket
+import ssl
+from collections import defaultdict
+from functools import partial
+from time import monotonic
+from typing import Any
+
+import httpx
+
+from services.gateway.transport.answer import Answer
+from services.gateway.transport.connection import Connection
+from services.gateway.transport.failures import Failure, NothingSentError
+from services.gateway.transport.framing import outgoing
+from services.gateway.transport.upload import upload
+
+Origin = tuple[str, bytes, int | None]
+"""Scheme, host, port."""
+
+
+class Transport(httpx.AsyncBaseTransport):
+    """An httpx transport that belongs to one loop; see the package for what it tells.
+
+    Raises `TransportFailure` and nothing else of its own; what the request's body raises
+    passes through.
+    """
+
+    def __init__(
+        self,
+        ssl_context: ssl.SSLContext | None = None,
+        idle_expiry_s: float = 30.0,
+        idle_max: int = 256,
+    ) -> None:
+        self._ssl_context = ssl_context
+        self._idle_expiry_s = idle_expiry_s
+        self._idle_max = idle_max
+        self._idle: defaultdict[Origin, list[Connection]] = defaultdict(list)
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send `request` and return its answer as soon as the head is there."""
+        loop = asyncio.get_running_loop()
+        out = outgoing(request)
+        bounds: dict[str, float | None] = request.extensions.get("timeout") or {}
+        url = request.url
+        origin = (url.scheme, url.raw_host, url.port)
+        connect_ms = 0.0
+        connection = self._reusable(origin)
+        reused = connection is not None
+        if connection is None:
+            started = monotonic()
+            connection = await self._connect(loop, origin, bounds.get("connect"))
+            connect_ms = (monotonic() - started) * 1000
+        idle_s = bounds.get("idle")
+        answer = Answer(loop, connection, is_head=request.method == "HEAD", idle_s=idle_s)
+        connection.start(answer, out.head, uploaded=out.stream is None)
+        sent_at = request.extensions["sent_at"] = monotonic()
+        first_byte_s = bounds.get("first_byte")
+        try:
+            if out.stream is None:
+                connection.expect_within(first_byte_s)
+                await answer.begun
+            else:
+                await upload(connection, answer, out, idle_s, first_byte_s)
+        except BaseException:
+            await answer.aclose()
+            raise
+        if answer.failure is not None and not answer.begun_at:
+            raise answer.failure
+        connection.expect_nothing(answer)
+        extensions: dict[str, Any] = {
+            "connect_ms": connect_ms,
+            "reused": reused,
+            "sent_at": sent_at,
+            "first_byte_ms": (answer.begun_at - sent_at) * 1000,
+        }
+        return httpx.Response(
+            answer.status, headers=answer.headers, stream=answer, extensions=extensions
+        )
+
+    async def aclose(self) -> None:
+        """Close what is idle; exchanges under way end by themselves and are not kept."""
+        self._closed = True
+        for connections in self._idle.values():
+            for connection in connections:
+                connection.abort()
+        self._idle.clear()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+
+    def _reusable(self, origin: Origin) -> Connection | None:
+        """Take the connection used last; what the server closed meanwhile is thrown away."""
+        connections = self._idle.get(origin)
+        while connections:
+            connection = connections.pop()
+            if not connection.is_stale():
+                return connection
+            connection.abort()
+        return None
+
+    def _keep(self, origin: Origin, connection: Connection) -> None:
+        connections = self._idle[origin]
+        if len(connections) >= self._idle_max:
+            connections[:] = [other for other in connections if not other.closed]
+        if self._closed or len(connections) >= self._idle_max:
+            connection.abort()
+            return
+        loop = asyncio.get_running_loop()
+        connection.idle_since = loop.time()
+        connections.append(connection)
+        if self._sweeper is None:
+            self._sweeper = loop.call_later(self._idle_expiry_s, self._sweep, loop)
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Close what has been idle for too long; the oldest stand first."""
+        self._sweeper = None
+        since = loop.time() - self._idle_expiry_s
+        oldest = float("inf")
+        for origin, connections in list(self._idle.items()):
+            kept = []
+            for connection in connections:
+                if connection.closed:
+                    continue
+                if connection.idle_since > since:
+                    kept.append(connection)
+                else:
+                    connection.abort()
+            connections[:] = kept
+            if kept:
+                oldest = min(oldest, kept[0].idle_since)
+            else:
+                del self._idle[origin]
+        if self._idle:
+            self._sweeper = loop.call_at(oldest + self._idle_expiry_s, self._sweep, loop)
+
+    async def _connect(
+        self, loop: asyncio.AbstractEventLoop, origin: Origin, within_s: float | None
+    ) -> Connection:
+        scheme, host, port = origin
+        secure = scheme == "https"
+        if secure and self._ssl_context is None:
+            self._ssl_context = ssl.create_default_context()
+        name = host.decode()
+        try:
+            async with asyncio.timeout(within_s):
+                _, connection = await loop.create_connection(
+                    lambda: Connection(loop, partial(self._keep, origin)),
+                    name,
+                    port or (443 if secure else 80),
+                    ssl=self._ssl_context if secure else None,
+                    server_hostname=name if secure else None,
+                )
+        except TimeoutError:
+            raise NothingSentError(Failure.TIMEOUT, f"no connection to {name} in time") from None
+        except (socket.gaierror, UnicodeError) as error:
+            raise NothingSentError(Failure.DNS, f"{name}: {error}") from None
+        except ssl.SSLError as error:
+            raise NothingSentError(Failure.TLS, f"{name}: {error}") from None
+        except OSError as error:
+            failure = Failure.TLS if secure and _is_cut(error) else Failure.CONNECT
+            raise NothingSentError(failure, f"{name}: {error}") from None
+        return connection
+
+
+def _is_cut(error: OSError) -> bool:
+    """The connection stood, and was ended: in the middle of the handshake."""
+    return isinstance(error, (ConnectionResetError, ConnectionAbortedError, BrokenPipeError))

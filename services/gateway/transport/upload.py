@@ -1,0 +1,75 @@
+"""A request body on its way, while its answer may come at any moment."""
+
+import asyncio
+
+from services.gateway.transport.answer import Answer
+from services.gateway.transport.connection import Connection
+from services.gateway.transport.failures import Failure, MaybeSentError
+from services.gateway.transport.framing import Outgoing
+
+
+async def upload(
+    connection: Connection,
+    answer: Answer,
+    out: Outgoing,
+    idle_s: float | None,
+    first_byte_s: float | None,
+) -> None:
+    """Send the body until it ends or the answer begins, whichever is first.
+
+    Raises what the body raises. An answer that begins earlier stops the upload, and its
+    connection is not used again.
+    """
+    task = asyncio.create_task(_send(connection, answer, out, idle_s, first_byte_s))
+    try:
+        await answer.begun
+        if not task.done():
+            task.cancel()
+            await asyncio.wait((task,))
+    except BaseException:
+        task.cancel()
+        raise
+
+
+async def _send(
+    connection: Connection,
+    answer: Answer,
+    out: Outgoing,
+    idle_s: float | None,
+    first_byte_s: float | None,
+) -> None:
+    try:
+        await _pieces(connection, out, idle_s)
+    except asyncio.CancelledError:
+        if not answer.begun.done():
+            connection.fail(MaybeSentError(Failure.BODY, "the request body was given up"))
+        raise
+    except Exception as error:  # noqa: BLE001 (it is raised where the answer is awaited)
+        if not answer.begun.done():
+            connection.fail(error)
+    else:
+        if not answer.begun.done():
+            connection.expect_within(first_byte_s)
+
+
+async def _pieces(connection: Connection, out: Outgoing, idle_s: float | None) -> None:
+    if out.stream is None:
+        return
+    left = out.length
+    async for piece in out.stream:
+        if not piece:
+            continue  # an empty chunk would end a chunked body
+        if left is None:
+            connection.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        else:
+            left -= len(piece)
+            if left < 0:
+                raise MaybeSentError(Failure.BODY, "longer than its Content-Length")
+            connection.write(piece)
+            connection.uploaded = left == 0
+        await connection.drain(idle_s)
+    if left:
+        raise MaybeSentError(Failure.BODY, f"{left} bytes shorter than its Content-Length")
+    if left is None:
+        connection.write(b"0\r\n\r\n")
+    connection.uploaded = True

@@ -1,0 +1,108 @@
+"""The client's body on its way up: its first megabyte is kept for another attempt."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import httpx
+
+from services.gateway.errors import GatewayError
+
+KEPT_BYTES_MAX = 1_000_000
+"""Routing fields are looked for, and another attempt is possible, within this much."""
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+
+class ClientGoneError(Exception):
+    """The client went away before its body was complete."""
+
+
+class Upload:
+    """One request body. `head` is what `fill` took; the rest is streamed once."""
+
+    def __init__(self, receive: Receive, length: int | None, bytes_max: int, idle_s: float) -> None:
+        """`length` is the promised one. Raises `GatewayError` when it is over the limit."""
+        if length is not None and length > bytes_max:
+            raise _too_large(bytes_max)
+        self.length = length
+        self.head = b""
+        self.complete = False
+        self.taken = 0
+        """Bytes taken from the client so far."""
+        self.error: GatewayError | None = None
+        """Why the body broke off while it was streamed."""
+        self._receive = receive
+        self._bytes_max = bytes_max
+        self._idle_s = idle_s
+        self._streamed = False
+
+    @property
+    def replayable(self) -> bool:
+        """Whether the whole body, or all that was taken of it, is still at hand."""
+        return self.complete or not self._streamed
+
+    async def fill(self) -> None:
+        """Take the body until it is complete or its first megabyte is there.
+
+        Raises `ClientGoneError`, or `GatewayError` for a body over the limit or stalled.
+        """
+        first = await self._chunk()
+        if self.complete:
+            self.head = first
+            return
+        parts = [first]
+        while not self.complete and self.taken < KEPT_BYTES_MAX:
+            parts.append(await self._chunk())
+        self.head = b"".join(parts)
+
+    def stream(self) -> httpx.AsyncByteStream:
+        """Make the stream for one attempt."""
+        if self.complete and self.taken <= len(self.head):
+            return httpx.ByteStream(self.head)
+        return _Rest(self)
+
+    async def rest(self) -> AsyncIterator[bytes]:
+        """Yield the head, then what the client still sends."""
+        yield self.head
+        while not self.complete:
+            self._streamed = True
+            try:
+                chunk = await self._chunk()
+            except GatewayError as error:
+                self.error = error
+                raise
+            if chunk:
+                yield chunk
+
+    async def _chunk(self) -> bytes:
+        try:
+            async with asyncio.timeout(self._idle_s):
+                message = await self._receive()
+        except TimeoutError:
+            raise GatewayError(
+                "invalid_request", f"the body stopped arriving for {self._idle_s:g} s"
+            ) from None
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        body: bytes = message.get("body", b"")
+        self.complete = not message.get("more_body", False)
+        self.taken += len(body)
+        if self.taken > self._bytes_max:
+            raise _too_large(self._bytes_max)
+        return body
+
+
+class _Rest(httpx.AsyncByteStream):
+    """An upload as httpx streams it."""
+
+    def __init__(self, upload: Upload) -> None:
+        self._upload = upload
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._upload.rest()
+
+
+def _too_large(bytes_max: int) -> GatewayError:
+    return GatewayError(
+        "request_too_large", f"the body is larger than the limit of {bytes_max:,} bytes"
+    )

@@ -1,0 +1,127 @@
+"""What the pool must hear: usages and cancellations, kept and sent again until answered.
+
+Both are idempotent at the pool, so sending twice is harmless and forgetting is not.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+from nats.aio.client import Client
+
+from contracts import subjects
+from contracts.base import Failed, LeaseId, RequestId
+from contracts.pool import (
+    CancelAnswers,
+    CancelLease,
+    CancelLeases,
+    EndAnswer,
+    EndAnswers,
+    EndLeases,
+    UsageRecorded,
+)
+from tidegate.runtime.broker import UnansweredError, ask
+from tidegate.runtime.logs import Log
+
+UNACKNOWLEDGED_MAX = 10_000
+"""A gateway with more usages on its hands stops leasing."""
+_BATCH_MAX = 256
+_TIMEOUT_S = 1.0
+_AGAIN_S = 0.2
+_ends = msgspec.json.Decoder(EndAnswers | Failed)
+_cancels = msgspec.json.Decoder(CancelAnswers | Failed)
+
+
+class Outbox:
+    """Usages and cancellations on their way to the pool."""
+
+    def __init__(self, client: Client, log: Log) -> None:
+        """Nothing is sent before `run`."""
+        self._client = client
+        self._log = log
+        self._usages: dict[LeaseId, UsageRecorded] = {}
+        self._cancellations: dict[tuple[RequestId, int], CancelLease] = {}
+        self._awake = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def record(self, usage: UsageRecorded) -> None:
+        """Keep a usage until the pool has journalled it."""
+        self._usages[usage.lease_id] = usage
+        self._wake()
+
+    def cancel(self, request_id: RequestId, number: int, reason: str) -> None:
+        """Give a lease back that was never sent, or forbid it if it was never granted."""
+        self._cancellations[request_id, number] = CancelLease(
+            request_id=request_id, number=number, reason=reason
+        )
+        self._wake()
+
+    def _wake(self) -> None:
+        self._empty.clear()
+        self._awake.set()
+
+    def __len__(self) -> int:
+        """Count what is not yet acknowledged."""
+        return len(self._usages) + len(self._cancellations)
+
+    @property
+    def full(self) -> bool:
+        """Whether leasing must stop."""
+        return len(self._usages) >= UNACKNOWLEDGED_MAX
+
+    async def run(self) -> None:
+        """Send for ever, batch by batch; what came during one batch makes up the next."""
+        while True:
+            await self._awake.wait()
+            self._awake.clear()
+            while len(self):
+                if not await self._send():
+                    await asyncio.sleep(_AGAIN_S)
+            self._empty.set()
+
+    async def drained(self, seconds: float) -> bool:
+        """Wait until everything is acknowledged; false when `seconds` were not enough."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._empty.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _send(self) -> bool:
+        """Send one batch of each kind; true when the pool answered."""
+        usages = list(self._usages.values())[:_BATCH_MAX]
+        cancellations = list(self._cancellations.values())[:_BATCH_MAX]
+        try:
+            if usages:
+                await self._end(usages)
+            if cancellations:
+                await self._cancel(cancellations)
+        except UnansweredError:
+            return False
+        return True
+
+    async def _end(self, usages: Sequence[UsageRecorded]) -> None:
+        command = EndLeases(items=list(usages))
+        reply = await ask(self._client, subjects.pool_end(), command, _ends, _TIMEOUT_S)
+        if isinstance(reply, Failed):
+            self._refused("usages_refused", reply)
+        for usage, answer in zip(usages, reply.items, strict=True):
+            if self._usages.get(usage.lease_id) is usage:
+                del self._usages[usage.lease_id]
+            if answer is EndAnswer.UNKNOWN_LEASE:
+                self._log.error("unknown_lease", lease_id=usage.lease_id, outcome=usage.outcome)
+
+    async def _cancel(self, cancellations: Sequence[CancelLease]) -> None:
+        command = CancelLeases(items=list(cancellations))
+        reply = await ask(self._client, subjects.pool_cancel(), command, _cancels, _TIMEOUT_S)
+        if isinstance(reply, Failed):
+            self._refused("cancellations_refused", reply)
+        for cancellation in cancellations:
+            self._cancellations.pop((cancellation.request_id, cancellation.number), None)
+
+    def _refused(self, what: str, failed: Failed) -> None:
+        """Keep everything and try again: the pool could not take it now."""
+        self._log.error(what, code=failed.code, reason=failed.message)
+        raise UnansweredError(failed.code)

@@ -1,0 +1,106 @@
+"""The HTTP server's side of a connection: bounded heads, our error shape, and lost clients.
+
+uvicorn's httptools protocol, with three things it lacks: a bound on request heads, malformed
+HTTP answered in the API's shape, and a call when the client goes away, so that nobody has to
+wait on `receive()` to learn it.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from services.gateway.errors import GatewayError
+
+HEAD_BYTES_MAX = 64 * 1024
+_HEAD_TIMEOUT_S = 30.0
+
+
+class _HeadTooLargeError(Exception):
+    """Raised through the parser to stop it."""
+
+
+class Connection(HttpToolsProtocol):
+    """One client connection; `on_gone` is called once if it is lost during a request."""
+
+    on_gone: Callable[[], None] | None = None
+    _head_bytes = 0
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Expect a head within its time."""
+        super().connection_made(transport)
+        self._head_timer = self.loop.call_later(_HEAD_TIMEOUT_S, self._close_idle)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell whoever works for this client."""
+        self._stop_timer()
+        super().connection_lost(exc)
+        gone, self.on_gone = self.on_gone, None
+        if gone is not None:
+            gone()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse; what is no HTTP, or too much of it, is answered in the API's shape."""
+        try:
+            super().data_received(data)
+        except httptools.HttpParserCallbackError as error:
+            if not isinstance(error.__context__, _HeadTooLargeError):
+                raise
+            self._refuse(
+                GatewayError(
+                    "request_header_too_large",
+                    f"the request's head is larger than {HEAD_BYTES_MAX:,} bytes",
+                )
+            )
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer malformed HTTP."""
+        self._refuse(GatewayError("invalid_request", msg))
+
+    def on_message_begin(self) -> None:
+        """Count a new head."""
+        super().on_message_begin()
+        self._head_bytes = 0
+        self.scope["tidegate.connection"] = self  # type: ignore[typeddict-unknown-key]
+
+    def on_url(self, url: bytes) -> None:
+        """Bound the target."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Bound the head."""
+        self._count(len(name) + len(value) + 4)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Stop the clock of the first head."""
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def hang_up(self) -> None:
+        """Close without a proper end of the answer under way."""
+        self.transport.close()
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > HEAD_BYTES_MAX:
+            raise _HeadTooLargeError
+
+    def _close_idle(self) -> None:
+        self.transport.close()
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _refuse(self, error: GatewayError) -> None:
+        body = error.body()
+        head = [f"HTTP/1.1 {error.http_status} Refused\r\n".encode()]
+        head += [name + b": " + value + b"\r\n" for name, value in error.headers()]
+        head.append(f"content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode())
+        self.transport.write(b"".join(head) + body)
+        self.transport.close()

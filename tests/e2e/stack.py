@@ -1,0 +1,283 @@
+"""The whole stack as real processes, part by part, for tests that kill, pause and cut them."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tidegate.runtime import natsserver
+
+ROOT = Path(__file__).parents[2]
+WAIT_S = 60
+
+
+class Stack:
+    """A home, a nats-server with its accounts, and whatever services a test starts."""
+
+    def __init__(self, home: Path, **settings: str) -> None:
+        """Make secrets, NATS and streams; `settings` are `TIDEGATE_…` overrides."""
+        self.home = home
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.health: dict[str, int] = {}
+        self.ports: dict[str, int] = {}
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "test-home").touch()
+        self.offset_file = home / "clock-offset"
+        self.environment = {
+            **os.environ,
+            "TIDEGATE_HOME": str(home),
+            "TIDEGATE_LOG_FORMAT": "json",
+            "TIDEGATE_CLOCK_OFFSET_FILE": str(self.offset_file),
+            "PYTHONPATH": str(ROOT),
+            **settings,
+        }
+        self.nats_port = natsserver.free_port()
+        self._nats_started = False
+
+    def set_clock(self, offset_s: float) -> None:
+        """Shift the clock of every process."""
+        self.offset_file.write_text(str(offset_s))
+
+    def configure(self, toml: str) -> None:
+        """Write the configuration file."""
+        path = self.home / "tidegate.toml"
+        path.write_text(toml)
+        self.environment["TIDEGATE_CONFIG"] = str(path)
+
+    def servers_toml(self, *names: str, **extra: str) -> str:
+        """Write `[[servers]]` for demo servers by name."""
+        tables = []
+        for name in names:
+            more = extra.get(name.replace("-", "_"), "")
+            tables.append(
+                f'[[servers]]\nid = "{name}"\nurl = "{self.demo_url(name)}"\nregion = "test"\n'
+                f'max_sessions = 5000\ncapabilities = ["image", "video", "avatar"]\n{more}\n'
+            )
+        return "\n".join(tables)
+
+    def demo_url(self, name: str) -> str:
+        """The address a demo server has or will have."""
+        return f"http://127.0.0.1:{self.ports.setdefault(name, natsserver.free_port())}"
+
+    # ----------------------------------------------------------------- starting
+
+    def tidegate(self, *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
+        """Run a verb to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "tidegate.cli.main", *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=WAIT_S,
+            cwd=self.home,
+            check=False,
+            **more,
+        )
+
+    def start_nats(self) -> None:
+        """Make secrets, start nats-server, make streams."""
+        made = self.tidegate("migrate", "--secrets")
+        assert made.returncode == 0, made.stderr
+        config = self.home / "secrets" / "test-server.conf"
+        config.write_text(
+            natsserver.configuration(
+                self.home / "nats", self.nats_port, self.home / "secrets" / "nats.conf"
+            )
+        )
+        self.processes["nats"] = natsserver.start(config, self.home / "nats.log", self.nats_port)
+        (self.home / "nats.url").write_text(f"nats://127.0.0.1:{self.nats_port}")
+        if not self._nats_started:
+            made = self.tidegate("migrate")
+            assert made.returncode == 0, made.stderr
+            self._nats_started = True
+
+    def start(self, name: str, *arguments: str, **environment: str) -> None:
+        """Start a process of ours; its output goes to `<name>.log` in the home."""
+        self.health[name] = natsserver.free_port()
+        out = (self.home / f"{name}.log").open("ab")
+        self.processes[name] = subprocess.Popen(
+            [sys.executable, "-m", "tidegate.cli.main", *arguments],
+            env={
+                **self.environment,
+                "TIDEGATE_HEALTH_PORT": str(self.health[name]),
+                **environment,
+            },
+            stdout=out,
+            stderr=out,
+            cwd=self.home,
+        )
+        out.close()
+
+    def start_demo(self, name: str, *arguments: str) -> None:
+        """Start a demo server with a ledger file of its own."""
+        port = self.demo_url(name).rsplit(":", 1)[1]
+        ledger = str(self.home / f"{name}.ledger")
+        self.start(name, "demo", "server", "--port", port, "--ledger", ledger, *arguments)
+
+    def start_gateway(self, name: str = "gateway") -> None:
+        """Start a gateway on a port of its own."""
+        port = self.ports.setdefault(name, natsserver.free_port())
+        self.start(name, "gateway", TIDEGATE_PORT=str(port))
+
+    def start_all(self, *demos: str, gateways: int = 1) -> "Stack":
+        """Start everything and wait until it is ready."""
+        self.start_nats()
+        for demo in demos:
+            self.start_demo(demo)
+        for service in ("pool", "balancer", "analytics"):
+            self.start(service, service)
+        names = ["gateway", *(f"gateway-{number}" for number in range(2, gateways + 1))]
+        for name in names:
+            self.start_gateway(name)
+        for demo in demos:
+            self.wait_url(f"{self.demo_url(demo)}/ping")
+        self.ready("pool", "balancer", "analytics", *names)
+        return self
+
+    # ----------------------------------------------------------------- waiting
+
+    def ready(self, *names: str) -> None:
+        """Wait until each is ready."""
+        for name in names:
+            self.wait_url(f"http://127.0.0.1:{self.health[name]}/readyz", name)
+
+    def wait_url(self, url: str, name: str = "") -> None:
+        """Wait for a 200."""
+        deadline = time.monotonic() + WAIT_S
+        reason = "nothing"
+        while time.monotonic() < deadline:
+            try:
+                with urllib.request.urlopen(url, timeout=2):
+                    return
+            except urllib.error.HTTPError as error:
+                reason = error.read().decode()
+                error.close()
+            except OSError as error:
+                reason = str(error)
+            process = self.processes.get(name)
+            if process is not None and process.poll() is not None:
+                break
+            time.sleep(0.05)
+        log = self.home / f"{name}.log"
+        told = log.read_text()[-4000:] if log.exists() else ""
+        raise AssertionError(f"{name} {url}: {reason}\n{told}")
+
+    def eventually(self, what: Any, expected: Any, seconds: float = 20) -> None:
+        """Wait until `what()` equals `expected`."""
+        deadline = time.monotonic() + seconds
+        while True:
+            found = what()
+            if found == expected:
+                return
+            if time.monotonic() > deadline:
+                assert found == expected
+            time.sleep(0.1)
+
+    # ----------------------------------------------------------------- asking
+
+    @property
+    def client_key(self) -> str:
+        """The first client key."""
+        return (self.home / "client.key").read_text().strip()
+
+    @property
+    def operator_key(self) -> str:
+        """The first admin key."""
+        return (self.home / "operator.key").read_text().strip()
+
+    def url(self, gateway: str = "gateway") -> str:
+        """A gateway's address."""
+        return f"http://127.0.0.1:{self.ports[gateway]}"
+
+    def api(self, path: str, method: str = "GET", **more: Any) -> Any:
+        """Ask an operator endpoint."""
+        found = httpx.request(
+            method,
+            f"{self.url()}{path}",
+            headers={"Authorization": f"Bearer {self.operator_key}"},
+            timeout=20,
+            **more,
+        )
+        assert found.status_code < 300, found.text
+        return found.json()
+
+    def image(self, gateway: str = "gateway", **body: Any) -> httpx.Response:
+        """Ask for one image."""
+        return httpx.post(
+            f"{self.url(gateway)}/v1/images/generations",
+            headers={"Authorization": f"Bearer {self.client_key}"},
+            json={"model": "jimeng-4.0", "prompt": "a gate", **body},
+            timeout=60,
+        )
+
+    def demo_ledger(self, *names: str) -> dict[str, dict[str, dict[str, int]]]:
+        """Merge the ledgers of demo servers: day → credential → service → units."""
+        merged: dict[str, dict[str, dict[str, int]]] = {}
+        for name in names:
+            found = httpx.get(f"{self.demo_url(name)}/demo/ledger", timeout=10).json()
+            for day, credentials in found["days"].items():
+                for credential, services in credentials.items():
+                    for service, units in services.items():
+                        into = merged.setdefault(day, {}).setdefault(credential, {})
+                        into[service] = into.get(service, 0) + units
+        return merged
+
+    def served(self, *names: str, service: str = "image") -> int:
+        """Units of a service that demo servers counted."""
+        return sum(
+            units.get(service, 0)
+            for credentials in self.demo_ledger(*names).values()
+            for units in credentials.values()
+        )
+
+    def faults(self, name: str, **switches: Any) -> None:
+        """Turn a demo server's switches."""
+        found = httpx.post(f"{self.demo_url(name)}/demo/faults", json=switches, timeout=10)
+        assert found.status_code == 200, found.text
+
+    def pool_status(self) -> Any:
+        """The sessions, as the operator sees them."""
+        return self.api("/api/sessions")
+
+    def open_leases(self) -> int:
+        """Leases that have no end yet."""
+        return len(self.api("/api/leases?state=open")["data"])
+
+    def audit(self) -> dict[str, Any]:
+        """Audit the log; the report."""
+        done = self.tidegate("audit", "--json")
+        assert done.returncode in {0, 1}, done.stderr
+        report: dict[str, Any] = json.loads(done.stdout)
+        report["exit"] = done.returncode
+        return report
+
+    # ----------------------------------------------------------------- ending
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> None:
+        """Send a signal to one process; a deadly one is waited for."""
+        process = self.processes[name]
+        process.send_signal(number)
+        if number in {signal.SIGKILL, signal.SIGTERM}:
+            process.wait(40)
+
+    def close(self) -> None:
+        """End everything that runs."""
+        for process in reversed(self.processes.values()):
+            if process.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.send_signal(signal.SIGCONT)
+                    process.terminate()
+        for process in self.processes.values():
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

@@ -1,0 +1,86 @@
+"""`[balancer]` and `[[servers]]`: what is refused, and by which name."""
+
+from typing import Any
+
+import pytest
+
+from services.balancer.settings import Settings
+from tidegate.runtime.settings import SettingsError, configured
+
+
+def read(tables: dict[str, Any]) -> Settings:
+    return configured(tables, Settings, "tidegate.toml")
+
+
+def entry(**fields: object) -> dict[str, object]:
+    return {"id": "server-1", "url": "http://127.0.0.1:9001", **fields}
+
+
+def test_file_names_a_servers_id_plainly() -> None:
+    settings = read({"balancer": {"probe_interval": "2s"}, "servers": [entry(weight=3)]})
+
+    server = settings.servers[0].server()
+    assert (server.server_id, server.weight, server.max_sessions) == ("server-1", 3, 100)
+    assert settings.balancer.probe_interval == 2.0
+    assert settings.balancer.strategy == "capability_based"
+
+
+@pytest.mark.parametrize(
+    ("tables", "named"),
+    [
+        ({"balancer": {"strategy": "fastest"}}, "balancer: strategy: expected one of"),
+        ({"balancer": {"strategy": "adaptive"}}, "adaptive is not built yet"),
+        ({"balancer": {"probe_interval": "0s"}}, "probe_interval: expected more"),
+        ({"balancer": {"probe_timeout": "0s"}}, "probe_timeout: expected more"),
+        ({"balancer": {"probe_failures": 0}}, "probe_failures: expected at least 1"),
+        ({"balancer": {"probes": 1}}, "probes"),
+        ({"servers": [entry(), entry()]}, "'server-1' stands twice"),
+        ({"servers": [{"id": "server-1"}]}, "servers.*: .*url"),
+        ({"servers": [entry(id="")]}, "id: expected"),
+        ({"servers": [entry(weight=0)]}, "server 'server-1': weight: expected at least 1"),
+        ({"servers": [entry(max_sessions=0)]}, "max_sessions: expected at least 1"),
+        ({"servers": [entry(capabilities=[""])]}, "capabilities: expected names"),
+    ],
+)
+def test_wrong_setting_is_refused_by_name(tables: dict[str, Any], named: str) -> None:
+    with pytest.raises(SettingsError, match=named.replace("[", r"\[")):
+        read(tables)
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("ftp://host", "scheme 'ftp'"),
+        ("host:9001", "scheme"),
+        ("http://", "expected an address"),
+        ("http://host:99999", "expected an address"),
+        ("http://host:0", "expected an address"),
+        ("http://ho st", "expected an address"),
+        ("http://user:secret@host", "without user and password"),
+        ("http://host/?a=1", "without query"),
+        ("http://169.254.169.254", "link-local"),
+        ("http://169.254.0.1:80/x", "link-local"),
+        ("http://0xA9FEA9FE", "link-local"),
+        ("http://2852039166", "link-local"),
+        ("http://[fe80::1%25eth0]:80", "link-local"),
+        ("http://[::ffff:169.254.169.254]", "link-local"),
+        ("http://100.100.100.200", "metadata"),
+        ("http://[fd00:ec2::254]", "metadata"),
+        ("http://metadata.google.internal", "metadata"),
+        ("http://Metadata.Google.Internal.", "metadata"),
+        ("http://0.0.0.0", "no server's address"),
+        ("http://224.0.0.1", "no server's address"),
+    ],
+)
+def test_address_that_is_never_a_servers_is_refused(url: str, why: str) -> None:
+    with pytest.raises(SettingsError, match=why) as refused:
+        read({"servers": [entry(url=url)]})
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:9001", "https://api.example.com/base", "http://10.0.0.1", "http://[::1]:9"],
+)
+def test_ordinary_address_is_taken(url: str) -> None:
+    assert read({"servers": [entry(url=url)]}).servers[0].url == url

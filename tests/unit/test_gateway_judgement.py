@@ -1,0 +1,156 @@
+"""What an upstream's answer means: the outcome table of architecture §4, row by row."""
+
+import gzip
+import json
+from typing import Any
+
+import pytest
+
+from contracts.pool import Outcome, Refusal, Refused, Verdict
+from services.gateway.domain import (
+    another_session,
+    client_error,
+    failure_error,
+    judged_body,
+    judged_head,
+    outcome_of,
+    refusal_error,
+)
+from services.gateway.domain.judgement import JUDGED_BYTES_MAX, Judgement
+from services.gateway.settings import DEFAULT_CODES
+
+OK = {"created": 1, "data": [{"url": "u"}]}
+
+
+def judged(status: int, body: Any) -> Verdict:
+    text = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return judged_body(status, "", text, DEFAULT_CODES).verdict
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "verdict"),
+    [
+        (200, OK, Verdict.SUCCESS),
+        (200, {"choices": [{"message": {}}]}, Verdict.SUCCESS),
+        (200, {"code": 0, "data": {"task": 1}}, Verdict.SUCCESS),
+        (200, {"code": "0", "data": [1]}, Verdict.SUCCESS),
+        (200, [1, 2], Verdict.SUCCESS),
+        (200, {"code": -2009, "message": "used up", "data": None}, Verdict.QUOTA_EXHAUSTED),
+        (200, {"code": "1006"}, Verdict.QUOTA_EXHAUSTED),
+        (500, {"code": -2006}, Verdict.REJECTED),
+        (200, {"code": -2000}, Verdict.REJECTED),
+        (200, {"code": 4013}, Verdict.RISK_CONTROL),
+        (200, {"code": 34010105}, Verdict.LOGIN_EXPIRED),
+        (200, {"code": 77, "data": [1]}, Verdict.OUTCOME_UNKNOWN),
+        (400, {"code": 77}, Verdict.OUTCOME_UNKNOWN),
+        (429, {"code": 429}, Verdict.RATE_LIMITED),
+        (200, {"data": []}, Verdict.OUTCOME_UNKNOWN),
+        (200, {"data": None}, Verdict.OUTCOME_UNKNOWN),
+        (200, {"created": 1}, Verdict.OUTCOME_UNKNOWN),
+        (200, b"{cut", Verdict.OUTCOME_UNKNOWN),
+        (429, b"slow down", Verdict.RATE_LIMITED),
+        (401, {"error": {"message": "no"}}, Verdict.LOGIN_EXPIRED),
+        (403, {}, Verdict.REJECTED),
+        (404, b"", Verdict.REJECTED),
+        (408, {}, Verdict.OUTCOME_UNKNOWN),
+        (409, {}, Verdict.OUTCOME_UNKNOWN),
+        (425, {}, Verdict.OUTCOME_UNKNOWN),
+        (302, {}, Verdict.OUTCOME_UNKNOWN),
+        (500, {}, Verdict.OUTCOME_UNKNOWN),
+        (503, b"<html>", Verdict.OUTCOME_UNKNOWN),
+    ],
+)
+def test_body_code_comes_first_then_the_status(status: int, body: Any, verdict: Verdict) -> None:
+    assert judged(status, body) is verdict
+
+
+def test_head_alone_judges_what_is_no_short_json() -> None:
+    assert judged_head(200, "application/json; charset=utf-8", 100) is None
+    assert judged_head(200, "", None) is None
+    assert judged_head(500, "text/html", 100) is None
+    for kind, length, verdict in (
+        ("text/event-stream", None, Verdict.SUCCESS),
+        ("image/png", 10, Verdict.SUCCESS),
+        ("application/json", JUDGED_BYTES_MAX + 1, Verdict.SUCCESS),
+        ("application/json", 0, Verdict.OUTCOME_UNKNOWN),
+    ):
+        found = judged_head(200, kind, length)
+        assert found is not None
+        assert found.verdict is verdict
+
+
+def test_encoded_answers_are_decoded_for_judging_only() -> None:
+    body = gzip.compress(json.dumps(OK).encode())
+    assert judged_body(200, "gzip", body, DEFAULT_CODES).verdict is Verdict.SUCCESS
+    assert judged_body(200, "gzip", b"no", DEFAULT_CODES).verdict is Verdict.OUTCOME_UNKNOWN
+    assert judged_body(200, "deflate", b"no", DEFAULT_CODES).verdict is Verdict.OUTCOME_UNKNOWN
+    assert judged_body(200, "br", b"no", DEFAULT_CODES).verdict is Verdict.SUCCESS
+
+
+def test_results_are_counted() -> None:
+    found = judged_body(200, "", json.dumps({"data": [1, 2, 3]}).encode(), DEFAULT_CODES)
+    assert found.results == 3
+
+
+@pytest.mark.parametrize("key", ["message", "msg", "errmsg"])
+def test_message_of_the_backend_is_kept(key: str) -> None:
+    body = json.dumps({"code": -2006, key: "no such thing"}).encode()
+    found = judged_body(200, "", body, DEFAULT_CODES)
+    assert client_error(found, None).message == "no such thing"
+    assert client_error(found, None).upstream_code == -2006
+
+
+@pytest.mark.parametrize(
+    ("verdict", "outcome", "again"),
+    [
+        (Verdict.SUCCESS, Outcome.SETTLED, False),
+        (Verdict.REJECTED, Outcome.RELEASED, False),
+        (Verdict.RATE_LIMITED, Outcome.RELEASED, True),
+        (Verdict.QUOTA_EXHAUSTED, Outcome.RELEASED, True),
+        (Verdict.LOGIN_EXPIRED, Outcome.RELEASED, True),
+        (Verdict.RISK_CONTROL, Outcome.RELEASED, True),
+        (Verdict.UNREACHABLE, Outcome.RELEASED, False),
+        (Verdict.OUTCOME_UNKNOWN, Outcome.UNKNOWN, False),
+    ],
+)
+def test_each_verdict_has_one_outcome(verdict: Verdict, outcome: Outcome, again: bool) -> None:  # noqa: FBT001
+    assert outcome_of(verdict, sent=True, answered=False) is outcome
+    assert another_session(verdict) is again
+
+
+def test_units_of_a_client_that_left_depend_on_when_it_left() -> None:
+    gone = Verdict.CLIENT_GONE
+    assert outcome_of(gone, sent=False, answered=False) is Outcome.RELEASED
+    assert outcome_of(gone, sent=True, answered=False) is Outcome.UNKNOWN
+    assert outcome_of(gone, sent=True, answered=True) is Outcome.SETTLED
+
+
+@pytest.mark.parametrize(
+    ("judgement", "code", "status"),
+    [
+        (Judgement(Verdict.REJECTED, 200, "content_rejected"), "content_policy_violation", 400),
+        (Judgement(Verdict.REJECTED, 200, "bad_parameter"), "invalid_request", 400),
+        (Judgement(Verdict.REJECTED, 403), "upstream_rejected", 403),
+        (Judgement(Verdict.RATE_LIMITED, 429), "pool_saturated", 503),
+        (Judgement(Verdict.RISK_CONTROL, 200), "pool_saturated", 503),
+        (Judgement(Verdict.QUOTA_EXHAUSTED, 200), "pool_saturated", 503),
+        (Judgement(Verdict.LOGIN_EXPIRED, 401), "upstream_error", 502),
+        (Judgement(Verdict.OUTCOME_UNKNOWN, 500), "upstream_outcome_unknown", 502),
+    ],
+)
+def test_each_last_verdict_has_its_error(judgement: Judgement, code: str, status: int) -> None:
+    error = client_error(judgement, 5)
+    assert (error.code, error.http_status) == (code, status)
+
+
+def test_failures_tell_whether_the_work_may_have_been_done() -> None:
+    assert failure_error("connect", sent=False).code == "upstream_error"
+    assert failure_error("cut", sent=True).http_status == 502
+    assert failure_error("timeout", sent=True).http_status == 504
+
+
+@pytest.mark.parametrize("reason", list(Refusal))
+def test_every_refusal_is_worded(reason: Refusal) -> None:
+    error = refusal_error(Refused(reason=reason, retry_after_s=7), "image")
+    assert error.message
+    assert error.http_status >= 400

@@ -1,0 +1,99 @@
+"""Which service type a request is of (interface.md, `[services]`)."""
+
+import pytest
+
+from services.gateway.domain import Peek, peek, route
+from services.gateway.errors import GatewayError
+from tidegate.runtime.settings import DEFAULT_SERVICES, ServiceTypeSection
+
+CHAT = "/v1/chat/completions"
+BOUNDARY = b"--b\r\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "model", "expected"),
+    [
+        ("/v1/images/generations", None, "image"),
+        ("/v1/images/edits", "any-video", "image"),
+        ("/v1/videos/generations", None, "video"),
+        (CHAT, "jimeng-video-3.0", "video"),
+        (CHAT, "Jimeng-VIDEO", "video"),
+        (CHAT, "jimeng-4.0", "image"),
+        (CHAT, None, "image"),
+        ("/v1/images/avatar", None, "avatar"),
+        ("/x/digital-human/y", None, "avatar"),
+        ("/v1/embeddings", None, None),
+    ],
+)
+def test_path_decides_and_models_only_on_shared_paths(
+    path: str, model: str | None, expected: str | None
+) -> None:
+    assert route(path, model, DEFAULT_SERVICES) == expected
+
+
+def test_new_service_type_is_configuration() -> None:
+    services = {**DEFAULT_SERVICES, "music": ServiceTypeSection(daily_limit=3, paths=["/v1/music"])}
+    assert route("/v1/music/compose", None, services) == "music"
+
+
+def test_without_a_fitting_model_or_a_plain_type_the_first_listed_serves() -> None:
+    services = {
+        "one": ServiceTypeSection(daily_limit=1, paths=[CHAT], models=["a"]),
+        "two": ServiceTypeSection(daily_limit=1, paths=[CHAT], models=["b"]),
+    }
+    assert route(CHAT, "c", services) == "one"
+
+
+def test_json_fields_are_read() -> None:
+    body = b'{"model":"m","n":2,"stream":true,"prompt":{"deep":[1]}}'
+    assert peek(body, "application/json", complete=True) == Peek("m", 2, True)
+    assert peek(body, "", complete=True) == Peek("m", 2, True)
+
+
+def test_half_a_json_body_and_other_kinds_tell_nothing() -> None:
+    assert peek(b'{"model":"m"', "application/json", complete=False) == Peek()
+    assert peek(b"\x89PNG", "image/png", complete=True) == Peek()
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        (b"{", "not valid JSON"),
+        (b"", "not valid JSON"),
+        (b"[]", "body: "),
+        (b'{"model":5}', "model: "),
+        (b'{"n":"two"}', "n: "),
+        (b'{"stream":1}', "stream: "),
+    ],
+)
+def test_wrong_json_is_refused_by_name(body: bytes, named: str) -> None:
+    with pytest.raises(GatewayError) as caught:
+        peek(body, "application/json", complete=True)
+    assert caught.value.code == "invalid_request"
+    assert named in caught.value.message
+
+
+def multipart(*fields: tuple[str, str]) -> bytes:
+    return (
+        b"".join(
+            BOUNDARY + f'Content-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+            for name, value in fields
+        )
+        + b"--b--\r\n"
+    )
+
+
+def test_multipart_fields_are_read() -> None:
+    body = multipart(("prompt", "p"), ("model", "m"), ("n", "3"), ("stream", "true"))
+    assert peek(body, "multipart/form-data; boundary=b", complete=True) == Peek("m", 3, True)
+    assert peek(multipart(("x", "y")), "multipart/form-data", complete=True) == Peek()
+
+
+def test_multipart_number_that_is_none_is_refused() -> None:
+    with pytest.raises(GatewayError, match="n: expected an integer"):
+        peek(multipart(("n", "many")), "multipart/form-data", complete=True)
+
+
+def test_a_field_is_named_once() -> None:
+    body = multipart(("model", "first"), ("model", "second"))
+    assert peek(body, "multipart/form-data", complete=True).model == "first"
