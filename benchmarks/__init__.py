@@ -1,0 +1,1 @@
+"""Benchmarks: each beside its reference, in the same run (`make bench`)."""
