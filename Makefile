@@ -28,7 +28,7 @@ law: $(VENV)/.dev
 .PHONY: coverage
 coverage: $(VENV)/.dev
 	rm -f .coverage*
-	COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml $(BIN)/python -m pytest -n 4 --dist loadgroup --cov --cov-report= $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist loadgroup --cov --cov-report= $(ARGS)
 	$(BIN)/python -m tests.coverage_bounds
 
 bench: $(VENV)/.dev  ## the benchmarks, each beside its reference

@@ -20,7 +20,12 @@ VARIABLES = {
     "TIDEGATE_CLOCK_OFFSET_FILE": "for tests only: a file with seconds to add to the clock",
     "TIDEGATE_SECRET_KEY": "master key for credentials at rest",
     "TIDEGATE_SECRET_KEY_FILE": "a file with the master key for credentials at rest",
+    "TIDEGATE_DEMO_SERVERS": "set by `up`: a file with the servers to use when none is configured",
+    "TIDEGATE_SUPERVISOR": "set by `up`: the process whose end ends this one",
+    "TIDEGATE_IDENTITY_KEY": "key of session identities, made once and never rotated",
+    "TIDEGATE_IDENTITY_KEY_FILE": "a file with the key of session identities",
     "TIDEGATE_API": "gateway the verbs talk to",
+    "TIDEGATE_<USER>_NATS_PASSWORD": "password of a NATS user, instead of its file in the home",
     "TIDEGATE_LOG_FORMAT": "pretty or json (default: pretty on a terminal)",
 }
 
@@ -91,6 +96,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     health_port: int
     clock_offset_file: Path | None
     api: str
+    demo_servers: Path | None
     overrides: dict[str, str]
     """`TIDEGATE_<SECTION>_<NAME>` variables, still to be matched with settings."""
 
@@ -126,19 +132,27 @@ def environment(variables: Mapping[str, str] | None = None) -> Environment:
             "TIDEGATE_CLOCK_OFFSET_FILE: for tests only, expected a home with the file"
             f" `test-home`; {home.path} has none"
         )
-    config = given.get("TIDEGATE_CONFIG")
     default = Path("tidegate.toml")
     return Environment(
         home=home,
-        config=Path(config) if config else default if default.exists() else None,
+        config=_path(given, "TIDEGATE_CONFIG") or (default if default.exists() else None),
         host=given.get("TIDEGATE_HOST", "127.0.0.1"),
         port=_port(given, "TIDEGATE_PORT", 8080),
         nats_url=given.get("TIDEGATE_NATS_URL"),
         health_port=_port(given, "TIDEGATE_HEALTH_PORT", 0),
-        clock_offset_file=Path(offset) if offset else None,
+        clock_offset_file=_path(given, "TIDEGATE_CLOCK_OFFSET_FILE"),
+        demo_servers=_path(given, "TIDEGATE_DEMO_SERVERS"),
         api=given.get("TIDEGATE_API", "http://127.0.0.1:8080"),
-        overrides={name: value for name, value in given.items() if name not in VARIABLES},
+        overrides={
+            name: value
+            for name, value in given.items()
+            if name not in VARIABLES and not name.endswith("_NATS_PASSWORD")
+        },
     )
+
+
+def _path(given: Mapping[str, str], name: str) -> Path | None:
+    return Path(given[name]) if name in given else None
 
 
 def _port(given: Mapping[str, str], name: str, default: int) -> int:

@@ -8,7 +8,7 @@ or it is full).
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -30,6 +30,8 @@ _HEARTBEAT_S = 2.0
 _WRONG_LAST_SEQUENCE = 10071
 _NO_MESSAGE = 10037
 _HEARTBEAT = "100"
+_RAN_OUT = frozenset({"404", "408"})
+_BATCH_COMPLETED = "Batch Completed"
 
 
 class LogError(Exception):
@@ -238,19 +240,30 @@ _PULL_REQUEST = json.dumps(
 def _sorted_out(messages: Sequence[Msg], delivered: int) -> tuple[list[Stored], int]:
     """Split what arrived into envelopes and the number of pull requests that ran out.
 
-    Raises `TimeoutError` when a message was lost on its way.
+    Raises `TimeoutError` when a message was lost on its way, or the consumer is (its server shut
+    down, or nobody answers for it): asking that one again would ask in vain, and without end.
     """
     batch: list[Stored] = []
     ended = 0
     for message in messages:
         if message.headers is not None and "Status" in message.headers:
-            ended += message.headers["Status"] != _HEARTBEAT
+            ended += _ran_out(message.headers)
             continue
         stored, number = _stored(message)
         if number != delivered + len(batch) + 1:
             raise TimeoutError
         batch.append(stored)
     return batch, ended
+
+
+def _ran_out(headers: Mapping[str, str]) -> bool:
+    """Tell a pull request that ran out from a heartbeat. Raises `TimeoutError` for any other."""
+    status = headers["Status"]
+    if status == _HEARTBEAT:
+        return False
+    if status in _RAN_OUT or headers.get("Description") == _BATCH_COMPLETED:
+        return True
+    raise TimeoutError
 
 
 def _stored(message: Msg) -> tuple[Stored, int]:

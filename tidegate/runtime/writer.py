@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
+
 from contracts import envelope
 from contracts.base import WriterId
 from contracts.envelope import Envelope, Link
@@ -45,8 +47,10 @@ class SubjectWriter:
         last = self.link.time
         return wall if last is None or wall > last else last
 
-    async def append(self, events: Sequence[AnyEvent], now: datetime) -> int:
-        """Append one envelope and return its sequence.
+    async def append(
+        self, events: Sequence[AnyEvent] | Sequence[msgspec.Raw], now: datetime
+    ) -> int:
+        """Append one envelope and return its sequence; events may come already encoded.
 
         Raises `FenceError` when another wrote the subject meanwhile, and
         `LogUnavailableError` when nothing was stored for another reason. An append without

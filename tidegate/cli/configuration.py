@@ -1,0 +1,72 @@
+"""The whole configuration: the tables of every service, read and refused as one."""
+
+import json
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from services.analytics.settings import AnalyticsSection
+from services.balancer.settings import BalancerSection, ServerSection
+from services.balancer.settings import Settings as BalancerSettings
+from services.gateway.settings import GatewaySection
+from services.pool.settings import PoolSection
+from tidegate.runtime.environment import Environment
+from tidegate.runtime.settings import (
+    DEFAULT_SERVICES,
+    Section,
+    ServiceTypeSection,
+    Size,
+    configured,
+    overridden,
+    read_toml,
+)
+
+_Settings = TypeVar("_Settings", bound=Section)
+
+
+class LogSection(Section, frozen=True, kw_only=True):
+    """`[log]`: the event log."""
+
+    max_bytes: Size | None = None
+    """Bound of the event log, fixed at the first migration; default: the smaller of 20 GB and
+    half the free disk."""
+
+
+class Configuration(Section, frozen=True, kw_only=True):
+    """Everything that `tidegate.toml` may hold."""
+
+    gateway: GatewaySection = GatewaySection()
+    services: dict[str, ServiceTypeSection] = msgspec.field(
+        default_factory=lambda: dict(DEFAULT_SERVICES)
+    )
+    pool: PoolSection = PoolSection()
+    balancer: BalancerSection = BalancerSection()
+    servers: list[ServerSection] = []
+    analytics: AnalyticsSection = AnalyticsSection()
+    log: LogSection = LogSection()
+
+    def __post_init__(self) -> None:
+        """Refuse what only several tables together show."""
+        BalancerSettings(balancer=self.balancer, servers=self.servers)
+
+
+def load(environment: Environment) -> Configuration:
+    """Read the file and the variables over it. Raises `SettingsError` by name."""
+    tables = read_toml(environment.config)
+    if environment.demo_servers is not None and not tables.get("servers"):
+        tables["servers"] = json.loads(environment.demo_servers.read_text())
+    tables = overridden(tables, Configuration, environment.overrides)
+    source = str(environment.config) if environment.config else "the environment"
+    return configured(tables, Configuration, source)
+
+
+def loader(environment: Environment, settings: type[_Settings]) -> Callable[[], _Settings]:
+    """Make the function by which a service reads its tables, again and again."""
+
+    def load_part() -> _Settings:
+        whole = load(environment)
+        fields = settings.__struct_fields__
+        return settings(**{name: getattr(whole, name) for name in fields})
+
+    return load_part

@@ -1,0 +1,65 @@
+"""`tidegate`: the verbs, each in a file of its own, imported only when it is used."""
+
+import importlib
+import sys
+
+import typer
+
+from tidegate.runtime.settings import SettingsError
+
+VERBS = {
+    "up": "Run the whole stack in the foreground.",
+    "migrate": "Make secrets (--secrets), or streams and the first keys.",
+    "gateway": "Run one gateway.",
+    "pool": "Run one pool process.",
+    "balancer": "Run one balancer process.",
+    "analytics": "Run the analytics process.",
+    "demo": "Run a demo server, or traffic.",
+    "audit": "Replay the log and name every violation.",
+    "replay": "Fold the log again and show the state.",
+    "keys": "Issue, list, revoke and rotate API keys.",
+    "sessions": "List, add and administer sessions.",
+    "servers": "List the servers.",
+    "leases": "List open and unknown leases; reconcile.",
+    "sql": "Ask the projections in SQL.",
+    "config": "Check or show the configuration.",
+}
+_SERVICES = ("gateway", "pool", "balancer", "analytics")
+
+
+def application(wanted: str) -> typer.Typer:
+    """Make the command line with the verb that is wanted; the others are only named."""
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        help="Tidegate: sessions pooled, servers balanced, quota proved.",
+    )
+    for name, summary in VERBS.items():
+        if name != wanted:
+            app.command(name, help=summary)(_not_called)
+            continue
+        module = importlib.import_module(f"tidegate.cli.{'service' if name in _SERVICES else name}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name, help=summary)
+        else:
+            app.command(name)(getattr(module, name))
+    return app
+
+
+def main() -> None:
+    """Run a verb: exit 0 when fine, 1 when it found something wrong, 2 for wrong usage."""
+    wanted = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    try:
+        application(wanted)()
+    except SettingsError as error:
+        print(f"tidegate: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _not_called() -> None:
+    """Stand for a verb that was not asked for."""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""`tidegate migrate`: secrets first, then streams and the first keys; both only what is absent."""
+
+import asyncio
+import os
+import secrets
+from pathlib import Path
+
+import nats
+import typer
+
+from contracts.base import KeyId, WriterId
+from contracts.envelope import decode
+from contracts.events import AnyEvent
+from contracts.gateway import KeyIssued, Scope
+from contracts.subjects import EVT_KEYS, USERS
+from tidegate.cli.configuration import Configuration, load
+from tidegate.runtime import natsserver, streams
+from tidegate.runtime.broker import nats_url
+from tidegate.runtime.clock import clock
+from tidegate.runtime.environment import Environment, Home, environment
+from tidegate.runtime.eventlog import EventLog, FenceError
+from tidegate.runtime.secrets import key_hash, new_key
+from tidegate.runtime.settings import SettingsError
+from tidegate.runtime.writer import SubjectWriter
+
+_KEY_BYTES_MIN = 16
+
+
+def migrate(
+    *,
+    secrets_only: bool = typer.Option(
+        False, "--secrets", help="Write users, passwords and keys that are absent."
+    ),
+) -> None:
+    """Make what Tidegate needs and does not find; run it as often as you like.
+
+    Example: tidegate migrate --secrets && tidegate migrate
+    """
+    found = environment()
+    configuration = load(found)
+    made = write_secrets(found) if secrets_only else asyncio.run(make(found, configuration))
+    print("made " + ", ".join(made) if made else "nothing to make: everything is there")
+
+
+def write_secrets(found: Environment) -> list[str]:
+    """Write every secret that is absent and return their names.
+
+    Raises `SettingsError` for a key given by variable that is too short.
+    """
+    home = found.home
+    home.nats_conf.parent.mkdir(parents=True, exist_ok=True)
+    home.path.chmod(0o700)
+    made = []
+    for user in USERS:
+        made += _written(home.nats_password(user), secrets.token_urlsafe(24))
+    made += _written(home.master_key, os.environ.get("TIDEGATE_SECRET_KEY") or new_key())
+    made += _written(home.identity_key, new_key())
+    made += _written(home.operator_key, _key("TIDEGATE_ADMIN_KEY", "sk-admin-"))
+    made += _written(home.client_key, _key("TIDEGATE_CLIENT_KEY", "sk-"))
+    passwords = {user: home.nats_password(user).read_text().strip() for user in USERS}
+    _write(home.nats_conf, natsserver.accounts(passwords))
+    return made
+
+
+async def make(found: Environment, configuration: Configuration) -> list[str]:
+    """Make the streams and journal the first keys. Raises `SettingsError`."""
+    url = nats_url(found, "migrate")
+    try:
+        natsserver.wait_for_port(url, 20)
+    except TimeoutError as error:
+        raise SettingsError(f"NATS: {error}") from None
+    client = await nats.connect(url, inbox_prefix=b"_INBOX_migrate", max_reconnect_attempts=3)
+    try:
+        wanted = configuration.log.max_bytes
+        bytes_max = streams.log_bytes_max(wanted, streams.free_bytes(_existing(found.home)))
+        made = await streams.migrate(client, bytes_max)
+        return made + await _journal_keys(found, EventLog(client))
+    except streams.MigrationError as error:
+        raise SettingsError(str(error)) from None
+    finally:
+        await client.close()
+
+
+async def _journal_keys(found: Environment, log: EventLog) -> list[str]:
+    """Journal the hashes of the first two keys, once in the life of a log."""
+    writer = SubjectWriter(log, EVT_KEYS, WriterId(f"migrate-{os.getpid()}"))
+    while True:
+        known = set[str]()
+        for stored in await writer.behind():
+            writer.saw(stored)
+            known |= {
+                event.key_hash
+                for event in decode(stored.body).events
+                if isinstance(event, KeyIssued)
+            }
+        if known:
+            return []
+        events: list[AnyEvent] = [
+            _issued(found.home.operator_key, "operator", Scope.ADMIN),
+            _issued(found.home.client_key, "client", Scope.CLIENT),
+        ]
+        try:
+            await writer.append(events, writer.now(clock(found.clock_offset_file)()))
+        except FenceError:
+            continue
+        return ["operator key", "client key"]
+
+
+def _issued(path: Path, name: str, scope: Scope) -> KeyIssued:
+    hashed = key_hash(path.read_text().strip())
+    key_id = KeyId(f"key_{hashed[:12]}")
+    return KeyIssued(key_id=key_id, key_hash=hashed, name=name, scope=scope, by="migrate")
+
+
+def _key(variable: str, prefix: str) -> str:
+    given = os.environ.get(variable, "").strip()
+    if not given:
+        return prefix + secrets.token_urlsafe(32)
+    if len(given) < _KEY_BYTES_MIN:
+        raise SettingsError(f"{variable}: expected at least {_KEY_BYTES_MIN} characters")
+    return given
+
+
+def _existing(home: Home) -> Path:
+    """The nearest folder that exists, to ask about its disk."""
+    path = home.path
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def _written(path: Path, text: str) -> list[str]:
+    if path.exists():
+        return []
+    _write(path, text + "\n")
+    return [path.name]
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that only its owner reads."""
+    partial = path.with_suffix(path.suffix + ".partial")
+    partial.touch(mode=0o600)
+    partial.write_text(text)
+    partial.replace(path)
