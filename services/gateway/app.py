@@ -30,7 +30,7 @@ from services.gateway.transport import Transport
 from services.gateway.usages import Outbox
 from services.gateway.wire import Connection
 from tidegate.runtime import health, logs
-from tidegate.runtime.broker import broker, connected, nats_url
+from tidegate.runtime.broker import broker, connected, disconnected, nats_url
 from tidegate.runtime.clock import clock
 from tidegate.runtime.environment import Environment
 from tidegate.runtime.eventlog import EventLog
@@ -77,7 +77,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
         task.cancel()
     ended = await asyncio.gather(*background, return_exceptions=True)
     await gateway.transport.aclose()
-    await nats_broker.stop()
+    await disconnected(nats_broker)
     log.info("stopped")
     for fault in ended:
         if isinstance(fault, Exception):

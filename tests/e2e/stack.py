@@ -269,15 +269,18 @@ class Stack:
             process.wait(40)
 
     def close(self) -> None:
-        """End everything that runs."""
-        for process in reversed(self.processes.values()):
-            if process.poll() is None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.send_signal(signal.SIGCONT)
-                    process.terminate()
-        for process in self.processes.values():
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        """End everything that runs, NATS last."""
+        services = [name for name in reversed(self.processes) if name != "nats"]
+        for names in (services, ["nats"]):
+            running = [self.processes[name] for name in names if name in self.processes]
+            for process in running:
+                if process.poll() is None:
+                    with contextlib.suppress(ProcessLookupError):
+                        process.send_signal(signal.SIGCONT)
+                        process.terminate()
+            for process in running:
+                try:
+                    process.wait(20)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()

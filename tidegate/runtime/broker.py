@@ -5,19 +5,38 @@ A door only takes in: its handler gets a `Call` and enqueues it; whoever decides
 """
 
 from collections.abc import Sequence
-from typing import Any
+from contextlib import suppress
 
 import msgspec
 from faststream.nats import NatsBroker
 from faststream.nats.message import NatsMessage
 from nats.aio.client import Client
-from nats.errors import NoRespondersError
-from nats.errors import TimeoutError as NatsTimeoutError
+from nats.errors import Error as NatsError
 
-from contracts.base import Command, Failed, Reply
-from tidegate.runtime.environment import Environment
+from contracts.base import Failed, Reply
+from tidegate.runtime.connection import (
+    NobodyThereError,
+    SilenceError,
+    UnansweredError,
+    ask,
+    nats_url,
+)
 from tidegate.runtime.logs import Log
-from tidegate.runtime.settings import SettingsError
+
+__all__ = [
+    "Call",
+    "NobodyThereError",
+    "SilenceError",
+    "UnansweredError",
+    "ask",
+    "broker",
+    "connected",
+    "disconnected",
+    "nats_url",
+    "refusal",
+    "reply",
+    "with_reply",
+]
 
 _encoder = msgspec.json.Encoder()
 
@@ -29,40 +48,9 @@ class Call(msgspec.Struct, frozen=True):
     body: bytes
 
 
-class UnansweredError(Exception):
-    """No answer came: see its two kinds."""
-
-
-class NobodyThereError(UnansweredError):
-    """Nobody listens on the subject; the command was not taken."""
-
-
-class SilenceError(UnansweredError):
-    """No answer within the time; whether the command was taken is unknown."""
-
-
 async def with_reply(message: NatsMessage) -> Call:
     """Decode nothing: hand over the body and where to answer (FastStream's `decoder`)."""
     return Call(message.raw_message.reply, message.raw_message.data)
-
-
-def nats_url(environment: Environment, user: str) -> str:
-    """Find NATS and name the user in its URL. Raises `SettingsError`."""
-    url = environment.nats_url
-    if url is None:
-        try:
-            url = environment.home.nats_url.read_text().strip()
-        except OSError:
-            raise SettingsError(
-                f"TIDEGATE_NATS_URL: expected the address of NATS; {environment.home.nats_url}"
-                " has none, so no embedded server runs in this home"
-            ) from None
-    if "@" in url:
-        return url
-    variable = f"TIDEGATE_{user.upper()}_NATS_PASSWORD"
-    password = environment.secret(variable, environment.home.nats_password(user))
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{user}:{password}@{rest}"
 
 
 def broker(url: str, user: str, log: Log) -> NatsBroker:
@@ -101,34 +89,17 @@ async def connected(made: NatsBroker) -> Client:
     return client
 
 
+async def disconnected(made: NatsBroker) -> None:
+    """Close the doors and the connection; what was received is answered first."""
+    with suppress(NatsError, ConnectionError):
+        await made.stop()
+
+
 async def reply(client: Client, call: Call, answer: Reply | bytes) -> None:
     """Answer a call; one without a reply subject is not answered."""
     if call.reply_to:
         body = answer if isinstance(answer, bytes) else _encoder.encode(answer)
         await client.publish(call.reply_to, body)
-
-
-async def ask(
-    client: Client,
-    subject: str,
-    command: Command,
-    decoder: "msgspec.json.Decoder[Any]",
-    timeout_s: float,
-) -> Any:
-    """Send a command and decode its reply.
-
-    Raises `NobodyThereError` or `SilenceError`; a reply that does not decode is a `Failed`.
-    """
-    try:
-        message = await client.request(subject, _encoder.encode(command), timeout=timeout_s)
-    except NoRespondersError:
-        raise NobodyThereError(subject) from None
-    except (TimeoutError, NatsTimeoutError, ConnectionError):
-        raise SilenceError(subject) from None
-    try:
-        return decoder.decode(message.data)
-    except msgspec.DecodeError as error:
-        return Failed(code="bad_reply", message=f"{subject}: {error}")
 
 
 def refusal(error: msgspec.DecodeError, expected: Sequence[type]) -> Failed:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from contracts.subjects import USERS
 from tidegate.runtime.settings import SettingsError
 
 VARIABLES = {
@@ -20,13 +21,16 @@ VARIABLES = {
     "TIDEGATE_CLOCK_OFFSET_FILE": "for tests only: a file with seconds to add to the clock",
     "TIDEGATE_SECRET_KEY": "master key for credentials at rest",
     "TIDEGATE_SECRET_KEY_FILE": "a file with the master key for credentials at rest",
-    "TIDEGATE_DEMO_SERVERS": "set by `up`: a file with the servers to use when none is configured",
     "TIDEGATE_SUPERVISOR": "set by `up`: the process whose end ends this one",
     "TIDEGATE_IDENTITY_KEY": "key of session identities, made once and never rotated",
     "TIDEGATE_IDENTITY_KEY_FILE": "a file with the key of session identities",
     "TIDEGATE_API": "gateway the verbs talk to",
-    "TIDEGATE_<USER>_NATS_PASSWORD": "password of a NATS user, instead of its file in the home",
     "TIDEGATE_LOG_FORMAT": "pretty or json (default: pretty on a terminal)",
+    **{
+        f"TIDEGATE_{user.upper()}_NATS_PASSWORD{kind}": f"{what} NATS password of `{user}`"
+        for user in USERS
+        for kind, what in (("", "the"), ("_FILE", "a file with the"))
+    },
 }
 
 
@@ -54,6 +58,16 @@ class Home(msgspec.Struct, frozen=True):
     def run(self) -> Path:
         """The children of `up`: pids and health ports."""
         return self.path / "run.json"
+
+    @property
+    def demo_servers(self) -> Path:
+        """The demo servers of `up`: the servers there are when the configuration names none."""
+        return self.path / "demo-servers.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the `up` that runs in this home."""
+        return self.path / "lock"
 
     @property
     def duckdb(self) -> Path:
@@ -96,7 +110,6 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     health_port: int
     clock_offset_file: Path | None
     api: str
-    demo_servers: Path | None
     overrides: dict[str, str]
     """`TIDEGATE_<SECTION>_<NAME>` variables, still to be matched with settings."""
 
@@ -141,13 +154,8 @@ def environment(variables: Mapping[str, str] | None = None) -> Environment:
         nats_url=given.get("TIDEGATE_NATS_URL"),
         health_port=_port(given, "TIDEGATE_HEALTH_PORT", 0),
         clock_offset_file=_path(given, "TIDEGATE_CLOCK_OFFSET_FILE"),
-        demo_servers=_path(given, "TIDEGATE_DEMO_SERVERS"),
         api=given.get("TIDEGATE_API", "http://127.0.0.1:8080"),
-        overrides={
-            name: value
-            for name, value in given.items()
-            if name not in VARIABLES and not name.endswith("_NATS_PASSWORD")
-        },
+        overrides={name: value for name, value in given.items() if name not in VARIABLES},
     )
 
 

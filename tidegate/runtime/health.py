@@ -28,7 +28,9 @@ def answer(path: str, readiness: Readiness, registry: CollectorRegistry) -> Answ
     return None
 
 
-async def serve(port: int, readiness: Readiness, registry: CollectorRegistry) -> None:
+async def serve(
+    port: int, readiness: Readiness, registry: CollectorRegistry, host: str = "127.0.0.1"
+) -> None:
     """Answer on `port` until cancelled; port 0 serves nowhere."""
     if port == 0:
         return
@@ -47,7 +49,7 @@ async def serve(port: int, readiness: Readiness, registry: CollectorRegistry) ->
 
     config = uvicorn.Config(
         app,
-        "0.0.0.0",
+        host,
         port,
         lifespan="off",
         access_log=False,

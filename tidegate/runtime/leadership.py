@@ -17,6 +17,7 @@ from nats.aio.client import Client
 
 from contracts.base import Failed, LeaderElected, Ping, Pong
 from contracts.envelope import Envelope, follows
+from tidegate.runtime import lifecycle
 from tidegate.runtime.broker import NobodyThereError, SilenceError, ask
 from tidegate.runtime.clock import Clock, system_clock
 from tidegate.runtime.eventlog import EventLog, FenceError, LogUnavailableError, Stored
@@ -171,9 +172,7 @@ class Leadership:
                     lost = lost + 1 if self._client.is_connected else 0
                 await asyncio.sleep(_PING_EVERY_S)
         finally:
-            follower.cancel()
-            with suppress(asyncio.CancelledError):
-                await follower
+            await lifecycle.end(follower, again_s=_PING_EVERY_S)
 
     async def _follow(self) -> None:
         async for batch in self._log.follow([self.writer.subject], self.writer.link.sequence):

@@ -9,6 +9,7 @@ from typing import Any
 import uvloop
 
 _ORPHAN_CHECK_S = 1.0
+_CANCEL_AGAIN_S = 5.0
 
 
 def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
@@ -53,6 +54,19 @@ async def until(stop: asyncio.Event, *tasks: Awaitable[Any]) -> None:
             if stopped in done:
                 return
     finally:
-        for task in (*running, stopped):
+        await end(*running, stopped)
+
+
+async def end(*tasks: "asyncio.Future[Any]", again_s: float = _CANCEL_AGAIN_S) -> None:
+    """Cancel tasks until they have ended, again every `again_s`; what they raise is theirs.
+
+    Once is not enough: `asyncio.wait_for` (before Python 3.12) swallows a cancellation that
+    arrives in the same turn as the result it waits for, and nats-py waits so for every reply.
+    `again_s` is longer than any of the tasks needs to tidy up.
+    """
+    waiting = set(tasks)
+    while waiting:
+        for task in waiting:
             task.cancel()
-        await asyncio.gather(*running, stopped, return_exceptions=True)
+        _, waiting = await asyncio.wait(waiting, timeout=again_s)
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -6,15 +6,18 @@ what was expected.
 """
 
 import difflib
+import math
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
 
 _Filled = TypeVar("_Filled", bound=msgspec.Struct)
+SettingPath = tuple[str, ...]
+"""Where a setting stands in the file: the tables, then its name."""
 
 
 class SettingsError(Exception):
@@ -71,19 +74,19 @@ DEFAULT_SERVICES = {
 
 def seconds(text: object) -> Seconds:
     """Read a duration. Raises `ValueError`."""
-    if isinstance(text, (int, float)) and not isinstance(text, bool) and text >= 0:
+    if isinstance(text, (int, float)) and not isinstance(text, bool) and 0 <= text < math.inf:
         return Seconds(text)
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", str(text))
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", str(text), re.ASCII)
     if match is None:
         raise ValueError(f'expected a duration such as "500ms", "5s" or "10m", got {text!r}')
-    return Seconds(float(match[1]) * _UNITS[match[2]])
+    return Seconds(float(match[1]) * _UNITS[match[2] or "s"])
 
 
 def size(text: object) -> Size:
     """Read a size in bytes. Raises `ValueError`."""
     if isinstance(text, int) and not isinstance(text, bool) and text >= 0:
         return Size(text)
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?B)?", str(text), re.IGNORECASE)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?B)?", str(text), re.IGNORECASE | re.ASCII)
     if match is None:
         raise ValueError(f'expected a size such as "64KB" or "100MB", got {text!r}')
     return Size(float(match[1]) * _SIZES[(match[2] or "B").upper()])
@@ -105,48 +108,119 @@ def read_toml(path: Path | None) -> dict[str, Any]:
         tables: dict[str, Any] = tomllib.loads(path.read_text())
     except FileNotFoundError:
         raise SettingsError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise SettingsError(f"{path}: expected a file to read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: not valid TOML: {error}") from None
     return tables
 
 
+def with_default_services(tables: dict[str, Any]) -> dict[str, Any]:
+    """Lay the file's `[services]` over the three built-in service types, key by key.
+
+    A type that the file adds stands beside them.
+    """
+    given = tables.get("services", {})
+    if not isinstance(given, dict):
+        return tables
+    services: dict[str, Any] = msgspec.to_builtins(DEFAULT_SERVICES)
+    for name, section in given.items():
+        known = services.get(name)
+        services[name] = {**known, **section} if known and isinstance(section, dict) else section
+    return {**tables, "services": services}
+
+
 def overridden(
-    tables: dict[str, Any], configuration: type[msgspec.Struct], variables: Mapping[str, str]
+    tables: dict[str, Any],
+    configuration: type[msgspec.Struct],
+    variables: Mapping[str, str],
+    also: Collection[str] = (),
 ) -> dict[str, Any]:
     """Lay `TIDEGATE_<SECTION>_<NAME>` variables over the tables of the file.
 
-    Raises `SettingsError` for a variable that names no setting, with the nearest that exists.
+    `also` are further names of variables, for the hint. Raises `SettingsError` for a variable
+    that names no setting, with the nearest that exists, and for one of another type.
     """
-    paths = _paths(configuration, tables)
+    leaves = {variable_of(path): (path, kind) for path, kind in settings_of(configuration, tables)}
     result: dict[str, Any] = _copied(tables)
     for variable, text in variables.items():
-        path = paths.get(variable)
-        if path is None:
-            near = difflib.get_close_matches(variable, paths, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+        if variable not in leaves:
+            hint = _hint(variable, {*leaves, *also})
             raise SettingsError(f"{variable}: there is no such setting{hint}")
+        path, kind = leaves[variable]
         table = result
         for name in path[:-1]:
             table = table.setdefault(name, {})
-        table[path[-1]] = text
+        try:
+            table[path[-1]] = msgspec.convert(text, kind, strict=False, dec_hook=_custom)
+        except msgspec.ValidationError as error:
+            raise SettingsError(f"{variable}: {_said(error)}, got {text!r}") from None
     return result
 
 
-def configured(tables: dict[str, Any], configuration: type[_Filled], source: str) -> _Filled:
-    """Fill the configuration's structs. Raises `SettingsError` naming file, key, expectation."""
+def configured(
+    tables: dict[str, Any],
+    configuration: type[_Filled],
+    source: str,
+    variables: Collection[str] = (),
+) -> _Filled:
+    """Fill the configuration's structs.
+
+    Raises `SettingsError` naming the key and what was expected, and `source`, or instead of it
+    that one of the `variables` that set the key.
+    """
     try:
-        return msgspec.convert(tables, configuration, strict=False, dec_hook=_custom)
+        return msgspec.convert(tables, configuration, dec_hook=_custom)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{source}: {_named(str(error))}") from None
+        path, message = _fault(tables, configuration, ()) or ((), _said(error))
+        named = re.match(r"([a-z_]+): ", message)
+        if named:
+            path, message = (*path, named[1]), message[named.end() :]
+        variable = variable_of(path)
+        where = variable if variable in variables else f"{source}: {'.'.join(path)}".rstrip(": ")
+        raise SettingsError(f"{where}: {message}") from None
 
 
-def _named(message: str) -> str:
-    """Turn msgspec's `… - at `$.pool.min_size`` into `pool.min_size: …`."""
-    what, separator, where = message.rpartition(" - at `$.")
-    if not separator:
-        return message
-    key = re.sub(r"\[\.\.\.\]", ".*", where.rstrip("`"))
-    return f"{key}: {what[:1].lower()}{what[1:]}"
+def _fault(value: Any, kind: Any, path: SettingPath) -> tuple[SettingPath, str] | None:
+    """Find the innermost value that is wrong, and what is wrong with it."""
+    try:
+        msgspec.convert(value, kind, dec_hook=_custom)
+    except msgspec.ValidationError as error:
+        for name, inner, inner_kind in _inside(value, _plain(kind)):
+            if inner_kind is None:
+                hint = _hint(name, [field.encode_name for field in _fields(kind)])
+                return (*path, name), f"there is no such setting{hint}"
+            found = _fault(inner, inner_kind, (*path, name))
+            if found:
+                return found
+        return path, _said(error)
+    return None
+
+
+def _inside(value: Any, kind: Any) -> Iterator[tuple[str, Any, Any]]:
+    """The name, value and type of everything in a table or list; no type: no such setting."""
+    if isinstance(value, dict) and _is_struct(kind):
+        known = {field.encode_name: field.type for field in _fields(kind)}
+        for name, inner in value.items():
+            yield name, inner, known.get(name)
+    elif isinstance(value, dict) and get_origin(kind) is dict:
+        for name, inner in value.items():
+            yield str(name), inner, get_args(kind)[1]
+    elif isinstance(value, list) and get_origin(kind) is list:
+        for index, inner in enumerate(value):
+            name = inner.get("id", index) if isinstance(inner, dict) else index
+            yield str(name), inner, get_args(kind)[0]
+
+
+def _said(error: msgspec.ValidationError) -> str:
+    """What msgspec says, without its `$.path`, in our case."""
+    what = str(error).partition(" - at `$")[0]
+    return what[:1].lower() + what[1:]
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, sorted(known), 1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _copied(tables: Any) -> Any:
@@ -155,27 +229,37 @@ def _copied(tables: Any) -> Any:
     return tables
 
 
-def _paths(
+def variable_of(path: SettingPath) -> str:
+    """The variable that overrides the setting at `path`."""
+    return "TIDEGATE_" + "_".join(path).upper().replace("-", "_")
+
+
+def settings_of(
     configuration: type[msgspec.Struct], tables: Mapping[str, Any]
-) -> dict[str, tuple[str, ...]]:
-    """Every variable that names a setting, and where it stands in the file."""
-    found: dict[str, tuple[str, ...]] = {}
+) -> Iterator[tuple[SettingPath, Any]]:
+    """Every setting that one variable can hold: where it stands in the file, and its type."""
 
-    def walk(kind: Any, path: tuple[str, ...], table: Any) -> None:
-        kind = _plain(kind)
-        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-            for field in msgspec.structs.fields(kind):
-                inner = table.get(field.encode_name) if isinstance(table, dict) else None
-                walk(field.type, (*path, field.encode_name), inner)
-        elif get_origin(kind) is dict:
-            defaults = DEFAULT_SERVICES if path == ("services",) else {}
-            for name in {*defaults, *(table or {})}:
-                walk(get_args(kind)[1], (*path, name), (table or {}).get(name))
-        elif get_origin(kind) is not list:
-            found["TIDEGATE_" + "_".join(path).upper().replace("-", "_")] = path
+    def walk(kind: Any, path: SettingPath, table: Any) -> Iterator[tuple[SettingPath, Any]]:
+        inside = table if isinstance(table, dict) else {}
+        if _is_struct(_plain(kind)):
+            for field in _fields(kind):
+                name = field.encode_name
+                yield from walk(field.type, (*path, name), inside.get(name))
+        elif get_origin(_plain(kind)) is dict:
+            for name in inside:
+                yield from walk(get_args(_plain(kind))[1], (*path, name), inside[name])
+        elif get_origin(_plain(kind)) is not list:
+            yield path, kind
 
-    walk(configuration, (), tables)
-    return found
+    return walk(configuration, (), tables)
+
+
+def _fields(kind: Any) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(_plain(kind))
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _plain(kind: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from litestar import get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter, QueryParameter
 
 from contracts.base import Count, LeaseId
 from contracts.pool import LeaseView, PoolStatus, ReconcileLease
@@ -16,6 +16,7 @@ from services.gateway.routes.doors import Doors
 from services.gateway.routes.sessions import Limit
 
 _REASON_MAX = 500
+State = Annotated[str, QueryParameter(name="state", description="`open`, `unknown`, `expired`.")]
 
 
 class LeaseState(StrEnum):
@@ -24,6 +25,10 @@ class LeaseState(StrEnum):
     OPEN = "open"
     UNKNOWN = "unknown"
     EXPIRED = "expired"
+
+
+Wanted = Annotated[str, QueryParameter(name="state", description="open, unknown or expired.")]
+"""`state` alone is a reserved name of the framework's."""
 
 
 class LeaseList(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,14 +57,14 @@ class Reconciled(msgspec.Struct, frozen=True, kw_only=True):
 
 @get("/leases", tags=["leases"], summary="Leases of one state")
 async def list_leases(
-    doors: NamedDependency[Doors], state: str = LeaseState.OPEN, limit: Limit = 1000
+    doors: NamedDependency[Doors], wanted: Wanted = LeaseState.OPEN, limit: Limit = 1000
 ) -> LeaseList:
     """List leases that are open, unknown or expired."""
-    if state not in set(LeaseState):
-        message = f"state: expected one of {', '.join(LeaseState)}, got {state!r}"
+    if wanted not in set(LeaseState):
+        message = f"state: expected one of {', '.join(LeaseState)}, got {wanted!r}"
         raise GatewayError("invalid_request", message, "state")
-    found = await doors.pool_status(PoolStatus(leases=state, limit=limit))
-    return LeaseList(data=found.leases, state=LeaseState(state), sequence=found.sequence)
+    found = await doors.pool_status(PoolStatus(leases=wanted, limit=limit))
+    return LeaseList(data=found.leases, state=LeaseState(wanted), sequence=found.sequence)
 
 
 @post(

@@ -136,8 +136,8 @@ class Answer(httpx.AsyncByteStream):
             self.begun.set_result(None)
 
     def on_body(self, data: bytes) -> None:
-        """Hold a piece of the body for its reader."""
-        if self._is_head:
+        """Hold a piece of the body for its reader; a second answer's is none of it."""
+        if self._is_head or self.complete:
             return
         self._barren = 0
         self._chunks.append(data)

@@ -1,0 +1,142 @@
+"""Composition root of the pool: the only place where its adapters are made."""
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Callable
+from typing import NamedTuple
+
+from faststream.nats import NatsBroker
+from nats.aio.client import Client
+
+from contracts.base import WriterId
+from contracts.subjects import SHARD, evt_pool, pool_ping
+from services.pool.committer import Committer
+from services.pool.handlers import Doors
+from services.pool.leader import Leader
+from services.pool.metrics import Metrics
+from services.pool.settings import Settings
+from services.pool.store import Credentials, CredentialsUnavailableError, Ledger
+from tidegate.runtime import broker, health, lifecycle, logs
+from tidegate.runtime.clock import Clock, clock
+from tidegate.runtime.environment import Environment
+from tidegate.runtime.eventlog import EventLog
+from tidegate.runtime.leadership import Leadership
+from tidegate.runtime.logs import Log
+from tidegate.runtime.secrets import Sealer, SealError
+from tidegate.runtime.settings import SettingsError
+from tidegate.runtime.writer import SubjectWriter
+
+_PAUSE_S = 0.5
+
+
+class Parts(NamedTuple):
+    """What one pool process is made of."""
+
+    ledger: Ledger
+    credentials: Credentials
+    leadership: Leadership
+    leader: Leader
+    metrics: Metrics
+
+    def readiness(self) -> str:
+        """Say what this process still lacks; empty when it is ready."""
+        if not self.leadership.following:
+            return "the log is still being read"
+        return self.leader.missing if self.leadership.leading else ""
+
+
+async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], Settings]) -> None:
+    """Follow the shard's log, lead it when nobody does, until `stop`.
+
+    Raises `SettingsError` for wrong settings, a missing secret, or a master key that does not
+    open the credentials there are; `BrokenLogError` when the log lacks what was there.
+    """
+    logger = logs.configure("pool")
+    master_key = environment.secret("TIDEGATE_SECRET_KEY", environment.home.master_key)
+    identity_key = environment.secret("TIDEGATE_IDENTITY_KEY", environment.home.identity_key)
+    made = broker.broker(broker.nats_url(environment, "pool"), "pool", logger)
+    client = await broker.connected(made)
+    try:
+        parts = assembled(
+            made,
+            client,
+            load,
+            keys=(master_key, identity_key),
+            now=clock(environment.clock_offset_file),
+            logger=logger,
+        )
+        await serve(parts, stop, environment.health_port)
+    finally:
+        await disconnected(made)
+
+
+def assembled(
+    made: NatsBroker,
+    client: Client,
+    load: Callable[[], Settings],
+    *,
+    keys: tuple[str, str],
+    now: Clock,
+    logger: Log,
+) -> Parts:
+    """Put a pool process together; `keys` are the master key and the identity key.
+
+    Raises `SettingsError`.
+    """
+    log, ledger, metrics = EventLog(client), Ledger(), Metrics()
+    credentials = Credentials(client, Sealer(keys[0]))
+    writer = SubjectWriter(log, evt_pool(SHARD), _writer_id())
+    leadership = Leadership(
+        client, log, writer, ledger, ping=pool_ping(SHARD), clock=now, logger=logger
+    )
+    committer = Committer(
+        leadership, ledger, credentials, client=client, clock=now, metrics=metrics, logger=logger
+    )
+    doors = Doors(made, client, committer, leadership, credentials, SHARD)
+    leader = Leader(load, keys[1], log, ledger, credentials, committer, doors, logger=logger)
+    metrics.queued.set_function(lambda: committer.depth)
+    metrics.full.set_function(lambda: committer.full)
+    metrics.leading.set_function(lambda: leadership.leading)
+    metrics.sequence.set_function(lambda: writer.link.sequence)
+    metrics.unknown.set_function(lambda: sum(ledger.state.unknown.values()))
+    metrics.violations.set_function(lambda: len(ledger.state.violations))
+    return Parts(ledger, credentials, leadership, leader, metrics)
+
+
+async def serve(parts: Parts, stop: asyncio.Event, health_port: int) -> None:
+    """Follow and lead until `stop`; then answer what is queued, and end."""
+    ended = asyncio.Event()
+
+    async def follow_and_lead() -> None:
+        await _opened(parts.credentials)
+        await parts.leadership.serve(parts.leader.lead)
+
+    async def orderly_end() -> None:
+        await stop.wait()
+        parts.leadership.resign()
+        await parts.leader.finish()
+        ended.set()
+
+    serving_health = health.serve(health_port, parts.readiness, parts.metrics.registry)
+    await lifecycle.until(ended, follow_and_lead(), orderly_end(), serving_health)
+
+
+async def _opened(credentials: Credentials) -> None:
+    """Learn what ciphertexts there are, and that the master key opens them."""
+    while True:
+        try:
+            return await credentials.catch_up()
+        except CredentialsUnavailableError:
+            await asyncio.sleep(_PAUSE_S)
+        except SealError as error:
+            raise SettingsError(
+                "TIDEGATE_SECRET_KEY: expected the master key that the credentials in the bucket"
+                f" were sealed under ({error})"
+            ) from None
+
+
+def _writer_id() -> WriterId:
+    """Name this life of this process."""
+    return WriterId(f"pool-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}")
