@@ -118,12 +118,12 @@ def latency(stack: Stack, target: Target, demo_port: int) -> None:
         print(
             f"added latency, c = 1, {name}: {added:.2f} ({through[name]:.2f} - {direct[name]:.2f})"
         )
-    stack.faults("demo", latency_ms=200)
+    stack.faults("demo", kind="latency", latency_ms=200)
     direct = load(demo_port, 2500, 256, Authorization="Bearer bench")
     through = load(target.port, 2500, 256, **target.headers)
     share = through["rate"] / direct["rate"]
     print(f"upstream of 200 ms, c = 256: {through['rate']:.0f}/s = {share:.0%} of direct")
-    stack.faults("demo", latency_ms=0)
+    stack.faults("demo")
 
 
 def main() -> None:

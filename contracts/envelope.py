@@ -107,16 +107,21 @@ def linked(sequence: int, stored: bytes, envelope: Envelope) -> Link:
 
 
 def sealed(
-    link: Link, writer: WriterId, epoch: int, time: Instant, events: Sequence[AnyEvent]
+    link: Link,
+    writer: WriterId,
+    epoch: int,
+    time: Instant,
+    events: Sequence[AnyEvent] | Sequence[msgspec.Raw],
 ) -> bytes:
-    """Encode the envelope that follows `link`."""
-    return encode(
-        Envelope(
-            writer=writer,
-            epoch=epoch,
-            number=link.number + 1,
-            time=time,
-            previous_hash=link.hash,
-            events=list(events),
-        )
+    """Encode the envelope that follows `link`; events may come already encoded."""
+    return _encoder.encode(
+        {
+            "v": VERSION,
+            "writer": writer,
+            "epoch": epoch,
+            "number": link.number + 1,
+            "time": time,
+            "previous_hash": link.hash,
+            "events": events,
+        }
     )

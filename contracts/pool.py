@@ -473,7 +473,7 @@ class PoolStatus(Command, frozen=True, kw_only=True, tag="pool_status"):
 
     session_id: SessionId | None = None
     sessions: bool = False
-    leases: Outcome | str | None = None
+    leases: str | None = None
     """`open`, `unknown` or `expired`."""
     limit: int = 1000
 

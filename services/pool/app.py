@@ -69,7 +69,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
         )
         await serve(parts, stop, environment.health_port)
     finally:
-        await disconnected(made)
+        await broker.disconnected(made)
 
 
 def assembled(

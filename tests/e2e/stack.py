@@ -238,9 +238,10 @@ class Stack:
             for units in credentials.values()
         )
 
-    def faults(self, name: str, **switches: Any) -> None:
-        """Turn a demo server's switches."""
-        found = httpx.post(f"{self.demo_url(name)}/demo/faults", json=switches, timeout=10)
+    def faults(self, name: str, **fault: Any) -> None:
+        """Set a demo server's one fault; without any, end them all."""
+        url = f"{self.demo_url(name)}/demo/faults"
+        found = httpx.post(url, json=[fault] if fault else [], timeout=10)
         assert found.status_code == 200, found.text
 
     def pool_status(self) -> Any:

@@ -146,7 +146,7 @@ def test_client_gone_after_sending_leaves_an_unknown_outcome_and_aborts(
     stack = one_session(new_stack)
     stack.configure(stack.servers_toml("one"))
     stack.start_all("one")
-    stack.faults("one", latency_ms=20_000)
+    stack.faults("one", kind="latency", latency_ms=20_000)
     connection = asked(stack, BODY)
     stack.eventually(stack.open_leases, 1)
     time.sleep(0.5)
@@ -161,7 +161,7 @@ def test_leases_of_a_killed_gateway_expire_and_stay_used(new_stack: NewStack) ->
     stack = one_session(new_stack, TIDEGATE_POOL_LEASE_TTL="3s")
     stack.configure(stack.servers_toml("one"))
     stack.start_all("one")
-    stack.faults("one", latency_ms=20_000)
+    stack.faults("one", kind="latency", latency_ms=20_000)
     connections = [asked(stack, BODY) for _ in range(3)]
     stack.eventually(stack.open_leases, 3)
     stack.kill("gateway")
@@ -179,7 +179,7 @@ def test_usage_that_comes_after_expiry_corrects_it(new_stack: NewStack) -> None:
     stack = one_session(new_stack, TIDEGATE_POOL_LEASE_TTL="2s")
     stack.configure(stack.servers_toml("one"))
     stack.start_all("one")
-    stack.faults("one", latency_ms=1500)
+    stack.faults("one", kind="latency", latency_ms=1500)
     found: list[int] = []
     client = threading.Thread(target=lambda: found.append(stack.image().status_code))
     client.start()
@@ -224,7 +224,7 @@ def test_429_with_one_session_left_is_saturation_and_gives_the_unit_back(
     stack = one_session(new_stack)
     stack.configure(stack.servers_toml("one"))
     stack.start_all("one")
-    stack.faults("one", fault="status", status=429, retry_after=2, count=1)
+    stack.faults("one", kind="rate_limited", retry_after_s=2, times=1)
 
     limited = stack.image()
 
@@ -242,7 +242,7 @@ def test_server_that_calls_every_session_invalid_is_blamed_and_the_pool_survives
     stack = new_stack(TIDEGATE_POOL_MIN_SIZE="10", TIDEGATE_POOL_MAX_SIZE="10")
     stack.configure('[balancer]\nstrategy = "round_robin"\n' + stack.servers_toml("one", "two"))
     stack.start_all("one", "two")
-    stack.faults("one", fault="status", status=401)
+    stack.faults("one", kind="unauthorized")
 
     answers = [stack.image().status_code for _ in range(30)]
 

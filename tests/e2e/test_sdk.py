@@ -17,7 +17,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 @pytest.fixture
 def sdk(stack: Stack) -> OpenAI:
     for server in ("one", "two"):
-        stack.faults(server, clear=True)
+        stack.faults(server)
     return OpenAI(base_url=f"{stack.url()}/v1", api_key=stack.client_key)
 
 
@@ -108,7 +108,7 @@ def test_rejected_prompt_is_a_bad_request_asked_once(stack: Stack, sdk: OpenAI) 
 
 
 def test_500_is_an_unknown_outcome_asked_once(stack: Stack, sdk: OpenAI) -> None:
-    both(stack, fault="status", status=500)
+    both(stack, kind="status", status=500)
     before = arrivals(stack)
     with pytest.raises(openai.InternalServerError) as caught:
         sdk.images.generate(model="jimeng-4.0", prompt="a gate")
@@ -118,7 +118,7 @@ def test_500_is_an_unknown_outcome_asked_once(stack: Stack, sdk: OpenAI) -> None
 
 
 def test_200_with_an_error_body_is_an_error(stack: Stack, sdk: OpenAI) -> None:
-    both(stack, fault="code", code=-2000)
+    both(stack, kind="code", code=-2000)
     before = arrivals(stack)
     with pytest.raises(openai.BadRequestError) as caught:
         sdk.images.generate(model="jimeng-4.0", prompt="a gate")
@@ -127,14 +127,14 @@ def test_200_with_an_error_body_is_an_error(stack: Stack, sdk: OpenAI) -> None:
 
 
 def test_200_without_a_result_is_an_unknown_outcome(stack: Stack, sdk: OpenAI) -> None:
-    both(stack, fault="empty")
+    both(stack, kind="empty")
     with pytest.raises(openai.InternalServerError) as caught:
         sdk.images.generate(model="jimeng-4.0", prompt="a gate")
     assert caught.value.code == "upstream_outcome_unknown"
 
 
 def test_cut_answer_is_an_unknown_outcome_asked_once(stack: Stack, sdk: OpenAI) -> None:
-    both(stack, fault="cut_body")
+    both(stack, kind="cut_body")
     before = arrivals(stack)
     with pytest.raises(openai.InternalServerError) as caught:
         sdk.images.generate(model="jimeng-4.0", prompt="a gate")

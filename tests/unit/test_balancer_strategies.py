@@ -62,10 +62,11 @@ def test_round_robin_stays_fair_when_sets_of_servers_alternate() -> None:
     broad, narrow, other = standing("a"), standing("b"), standing("c")
     found = ""
     for turn in range(1, 101):
-        ranking = STRATEGIES["round_robin"]([broad, narrow, other] if turn % 2 else [broad])
+        everyone = turn % 2 == 0
+        ranking = STRATEGIES["round_robin"]([broad, narrow, other] if everyone else [broad])
         best = next(one for one in (broad, narrow, other) if one in ranking.servers[:1])
         best.turn = turn
-        found += best.server_id if turn % 2 else ""
+        found += best.server_id if everyone else ""
 
     assert Counter(found) == {"b": 25, "c": 25}
 

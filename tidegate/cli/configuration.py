@@ -11,7 +11,7 @@ from services.balancer.settings import BalancerSection, ServerSection
 from services.balancer.settings import Settings as BalancerSettings
 from services.gateway.settings import GatewaySection
 from services.pool.settings import PoolSection
-from tidegate.runtime.environment import Environment
+from tidegate.runtime.environment import VARIABLES, Environment
 from tidegate.runtime.settings import (
     DEFAULT_SERVICES,
     Section,
@@ -20,6 +20,7 @@ from tidegate.runtime.settings import (
     configured,
     overridden,
     read_toml,
+    with_default_services,
 )
 
 _Settings = TypeVar("_Settings", bound=Section)
@@ -54,11 +55,18 @@ class Configuration(Section, frozen=True, kw_only=True):
 def load(environment: Environment) -> Configuration:
     """Read the file and the variables over it. Raises `SettingsError` by name."""
     tables = read_toml(environment.config)
-    if environment.demo_servers is not None and not tables.get("servers"):
-        tables["servers"] = json.loads(environment.demo_servers.read_text())
-    tables = overridden(tables, Configuration, environment.overrides)
+    demo = environment.home.demo_servers
+    if "servers" not in tables and demo.exists():
+        tables["servers"] = json.loads(demo.read_text())
+    variables = environment.overrides
+    tables = overridden(with_default_services(tables), Configuration, variables, VARIABLES)
     source = str(environment.config) if environment.config else "the environment"
-    return configured(tables, Configuration, source)
+    return configured(tables, Configuration, source, variables)
+
+
+def names_servers(environment: Environment) -> bool:
+    """Tell whether the file says which servers there are; an empty list says it too."""
+    return "servers" in read_toml(environment.config)
 
 
 def loader(environment: Environment, settings: type[_Settings]) -> Callable[[], _Settings]:

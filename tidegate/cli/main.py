@@ -5,6 +5,7 @@ import sys
 
 import typer
 
+from tidegate.cli.errors import CommandError
 from tidegate.runtime.settings import SettingsError
 
 VERBS = {
@@ -17,14 +18,20 @@ VERBS = {
     "demo": "Run a demo server, or traffic.",
     "audit": "Replay the log and name every violation.",
     "replay": "Fold the log again and show the state.",
-    "keys": "Issue, list, revoke and rotate API keys.",
+    "tail": "Show the log as it grows.",
+    "keys": "Issue, list and revoke API keys.",
     "sessions": "List, add and administer sessions.",
     "servers": "List the servers.",
-    "leases": "List open and unknown leases; reconcile.",
+    "leases": "List open and unknown leases.",
+    "stats": "Show the last days' figures.",
     "sql": "Ask the projections in SQL.",
     "config": "Check or show the configuration.",
 }
+"""Every verb, and what it does in one line."""
+
 _SERVICES = ("gateway", "pool", "balancer", "analytics")
+_WRONG = 1
+_USAGE = 2
 
 
 def application(wanted: str) -> typer.Typer:
@@ -54,7 +61,10 @@ def main() -> None:
         application(wanted)()
     except SettingsError as error:
         print(f"tidegate: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(_USAGE)
+    except CommandError as error:
+        print(f"tidegate: {error}", file=sys.stderr)
+        sys.exit(_WRONG)
 
 
 def _not_called() -> None:

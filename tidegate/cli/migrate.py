@@ -3,9 +3,9 @@
 import asyncio
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
-import nats
 import typer
 
 from contracts.base import KeyId, WriterId
@@ -14,11 +14,12 @@ from contracts.events import AnyEvent
 from contracts.gateway import KeyIssued, Scope
 from contracts.subjects import EVT_KEYS, USERS
 from tidegate.cli.configuration import Configuration, load
+from tidegate.cli.errors import CommandError
 from tidegate.runtime import natsserver, streams
-from tidegate.runtime.broker import nats_url
 from tidegate.runtime.clock import clock
+from tidegate.runtime.connection import connected_as, nats_url
 from tidegate.runtime.environment import Environment, Home, environment
-from tidegate.runtime.eventlog import EventLog, FenceError
+from tidegate.runtime.eventlog import EventLog, FenceError, LogError, LogUnavailableError
 from tidegate.runtime.secrets import key_hash, new_key
 from tidegate.runtime.settings import SettingsError
 from tidegate.runtime.writer import SubjectWriter
@@ -52,9 +53,14 @@ def write_secrets(found: Environment) -> list[str]:
     home.path.chmod(0o700)
     made = []
     for user in USERS:
-        made += _written(home.nats_password(user), secrets.token_urlsafe(24))
-    made += _written(home.master_key, os.environ.get("TIDEGATE_SECRET_KEY") or new_key())
-    made += _written(home.identity_key, new_key())
+        given = os.environ.get(f"TIDEGATE_{user.upper()}_NATS_PASSWORD", "").strip()
+        made += _written(home.nats_password(user), given or secrets.token_urlsafe(24))
+    for variable, path in (
+        ("TIDEGATE_SECRET_KEY", home.master_key),
+        ("TIDEGATE_IDENTITY_KEY", home.identity_key),
+    ):
+        if not os.environ.get(variable) and not os.environ.get(f"{variable}_FILE"):
+            made += _written(path, new_key())
     made += _written(home.operator_key, _key("TIDEGATE_ADMIN_KEY", "sk-admin-"))
     made += _written(home.client_key, _key("TIDEGATE_CLIENT_KEY", "sk-"))
     passwords = {user: home.nats_password(user).read_text().strip() for user in USERS}
@@ -63,27 +69,42 @@ def write_secrets(found: Environment) -> list[str]:
 
 
 async def make(found: Environment, configuration: Configuration) -> list[str]:
-    """Make the streams and journal the first keys. Raises `SettingsError`."""
-    url = nats_url(found, "migrate")
+    """Make the streams and journal the first keys.
+
+    Raises `SettingsError` without NATS or a usable bound, `CommandError` when NATS refuses.
+    """
     try:
-        natsserver.wait_for_port(url, 20)
+        await asyncio.to_thread(natsserver.wait_for_port, nats_url(found, "migrate"), 20)
     except TimeoutError as error:
-        raise SettingsError(f"NATS: {error}") from None
-    client = await nats.connect(url, inbox_prefix=b"_INBOX_migrate", max_reconnect_attempts=3)
+        raise CommandError(f"NATS: {error}") from None
+    client = await connected_as(found, "migrate")
+    log = EventLog(client)
     try:
-        wanted = configuration.log.max_bytes
-        bytes_max = streams.log_bytes_max(wanted, streams.free_bytes(_existing(found.home)))
-        made = await streams.migrate(client, bytes_max)
-        return made + await _journal_keys(found, EventLog(client))
+        made = await streams.migrate(client, await _bytes_max(found, configuration, log))
+        return made + await _journal_keys(found, log)
     except streams.MigrationError as error:
         raise SettingsError(str(error)) from None
+    except LogError as error:
+        raise CommandError(f"the event log cannot be made: {error}") from None
     finally:
         await client.close()
 
 
+async def _bytes_max(found: Environment, configuration: Configuration, log: EventLog) -> int:
+    """Choose the log's bound once; a log that exists keeps its own, however full the disk is."""
+    with suppress(LogUnavailableError):
+        return (await log.state()).bytes_max
+    free = streams.free_bytes(_existing(found.home))
+    return streams.log_bytes_max(configuration.log.max_bytes, free)
+
+
 async def _journal_keys(found: Environment, log: EventLog) -> list[str]:
     """Journal the hashes of the first two keys, once in the life of a log."""
-    writer = SubjectWriter(log, EVT_KEYS, WriterId(f"migrate-{os.getpid()}"))
+    events: list[AnyEvent] = [
+        _issued(found.home.operator_key, "operator", Scope.ADMIN),
+        _issued(found.home.client_key, "client", Scope.CLIENT),
+    ]
+    writer = SubjectWriter(log, EVT_KEYS, WriterId(f"migrate-{secrets.token_hex(6)}"))
     while True:
         known = set[str]()
         for stored in await writer.behind():
@@ -95,10 +116,6 @@ async def _journal_keys(found: Environment, log: EventLog) -> list[str]:
             }
         if known:
             return []
-        events: list[AnyEvent] = [
-            _issued(found.home.operator_key, "operator", Scope.ADMIN),
-            _issued(found.home.client_key, "client", Scope.CLIENT),
-        ]
         try:
             await writer.append(events, writer.now(clock(found.clock_offset_file)()))
         except FenceError:
@@ -107,7 +124,13 @@ async def _journal_keys(found: Environment, log: EventLog) -> list[str]:
 
 
 def _issued(path: Path, name: str, scope: Scope) -> KeyIssued:
-    hashed = key_hash(path.read_text().strip())
+    try:
+        hashed = key_hash(path.read_text().strip())
+    except OSError as error:
+        raise SettingsError(
+            f"{path}: expected the key that `tidegate migrate --secrets` writes there"
+            f" ({error.strerror})"
+        ) from None
     key_id = KeyId(f"key_{hashed[:12]}")
     return KeyIssued(key_id=key_id, key_hash=hashed, name=name, scope=scope, by="migrate")
 
@@ -116,8 +139,10 @@ def _key(variable: str, prefix: str) -> str:
     given = os.environ.get(variable, "").strip()
     if not given:
         return prefix + secrets.token_urlsafe(32)
-    if len(given) < _KEY_BYTES_MIN:
-        raise SettingsError(f"{variable}: expected at least {_KEY_BYTES_MIN} characters")
+    if len(given) < _KEY_BYTES_MIN or not given.isascii() or " " in given:
+        raise SettingsError(
+            f"{variable}: expected at least {_KEY_BYTES_MIN} ASCII characters without spaces"
+        )
     return given
 
 
@@ -137,8 +162,9 @@ def _written(path: Path, text: str) -> list[str]:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file that only its owner reads."""
+    """Write a file that only its owner reads, whole or not at all."""
     partial = path.with_suffix(path.suffix + ".partial")
+    partial.unlink(missing_ok=True)
     partial.touch(mode=0o600)
     partial.write_text(text)
     partial.replace(path)

@@ -8,6 +8,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -18,6 +19,8 @@ from tidegate.runtime.logs import Log
 _BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 _SETTLED_S = 30.0
 _LOOK_EVERY_S = 0.05
+_USAGE = 2
+_READY = "/readyz"
 
 
 class Child(msgspec.Struct, kw_only=True):
@@ -28,8 +31,12 @@ class Child(msgspec.Struct, kw_only=True):
     environment: dict[str, str] = {}
     health_port: int = 0
     """0: it has none."""
+    ready_path: str = _READY
+    """Another one: the port is not a health port, but the child's own."""
     pid: int = 0
     restarts: int = 0
+    exit_code: int | None = None
+    """Of its last life."""
 
 
 class Supervisor:
@@ -51,14 +58,19 @@ class Supervisor:
         self._watches[child.name] = asyncio.create_task(self._watch(child))
 
     async def ready(self, names: Sequence[str], seconds: float) -> str:
-        """Wait until each child answers `/readyz`; the reason of the one that does not."""
+        """Wait until each child says it is ready; why one does not, else nothing.
+
+        A child that calls its configuration wrong is not waited for.
+        """
         deadline = asyncio.get_running_loop().time() + seconds
-        reason = ""
         for name in names:
-            port = self._children[name].health_port
-            while reason := await asyncio.to_thread(_unready, port):
+            child = self._children[name]
+            url = f"http://127.0.0.1:{child.health_port}{child.ready_path}"
+            while reason := await asyncio.to_thread(_unready, url):
+                if child.exit_code == _USAGE:
+                    return f"{name} refuses to start: its own words stand above"
                 if asyncio.get_running_loop().time() > deadline:
-                    return f"{name}: {reason}"
+                    return f"{name} is not ready after {seconds:g} s: {reason}"
                 await asyncio.sleep(_LOOK_EVERY_S)
         return ""
 
@@ -73,11 +85,12 @@ class Supervisor:
             await asyncio.wait(waits, timeout=seconds)
         for name, wait in zip(found, waits, strict=True):
             if not wait.done():
-                self._log.warning("killed", child=name, after_s=seconds)
+                self._log.warning("child_killed", child=name, after_s=seconds)
                 self._signal(name, signal.SIGKILL)
                 await wait
             self._watches[name].cancel()
-        self._told()
+            with suppress(asyncio.CancelledError):
+                await self._watches[name]
 
     def kill_all(self) -> None:
         """End everything at once."""
@@ -88,15 +101,17 @@ class Supervisor:
     def _signal(self, name: str, number: int) -> None:
         process = self._processes[name]
         if process.returncode is None:
-            process.send_signal(number)
+            with suppress(ProcessLookupError):
+                process.send_signal(number)
 
     async def _spawn(self, child: Child) -> None:
         environment = {
             **os.environ,
             **child.environment,
             "TIDEGATE_SUPERVISOR": str(os.getpid()),
-            "TIDEGATE_HEALTH_PORT": str(child.health_port),
+            "TIDEGATE_HEALTH_PORT": str(child.health_port if child.ready_path == _READY else 0),
         }
+        # A session of its own: Ctrl-C reaches `up` alone, which ends its children in order.
         process = await asyncio.create_subprocess_exec(
             *child.command, env=environment, start_new_session=True
         )
@@ -110,12 +125,13 @@ class Supervisor:
         fails = 0
         while True:
             started = loop.time()
-            code = await self._processes[child.name].wait()
+            child.exit_code = await self._processes[child.name].wait()
             if child.name in self._ending:
                 return
-            fails = 0 if loop.time() - started > _SETTLED_S else fails + 1
-            wait_s = _BACKOFF_S[min(fails, len(_BACKOFF_S)) - 1 if fails else 0]
-            self._log.error("child_died", child=child.name, code=code, again_in_s=wait_s)
+            fails = 0 if loop.time() - started > _SETTLED_S else fails
+            wait_s = _BACKOFF_S[min(fails, len(_BACKOFF_S) - 1)]
+            fails += 1
+            self._log.error("child_died", child=child.name, code=child.exit_code, again_in_s=wait_s)
             await asyncio.sleep(wait_s)
             if child.name in self._ending:
                 return
@@ -154,13 +170,21 @@ def service(name: str, *arguments: str, environment: Mapping[str, str]) -> Child
     )
 
 
-def _unready(port: int) -> str:
-    """Why the process on this health port is not ready; empty when it is."""
+def _unready(url: str) -> str:
+    """Why a process is not ready; empty when it is."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2):
+        with urllib.request.urlopen(url, timeout=2):  # noqa: S310 (always http://127.0.0.1)
             return ""
     except urllib.error.HTTPError as error:
         with error:
-            return str(json.loads(error.read()).get("reason", error.code))
-    except (OSError, ValueError) as error:
+            return _reason(error.read()) or f"answers {error.code}"
+    except OSError as error:
         return f"does not answer yet ({error})"
+
+
+def _reason(body: bytes) -> str:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return ""
+    return str(found.get("reason", "")) if isinstance(found, dict) else ""

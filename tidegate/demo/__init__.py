@@ -1,1 +1,12 @@
-"""A backend to try Tidegate against, and traffic for it."""
+"""A backend to try Tidegate against, and traffic for it.
+
+server    `run`: one demo server; routes, live switches, what it has seen
+api       the Jimeng-style answers, as values
+faults    what may go wrong, for whom, how often
+breakage  an answer as a fault leaves it
+ledger    what each credential was served, kept apart from Tidegate: the witness of the tests
+pictures  drawn when they are fetched
+door      HTTP/1.1 on a socket, with the freedom to break it
+options   what an operator of it may turn
+traffic   a bounded number of client calls at a gateway
+"""

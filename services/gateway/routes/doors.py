@@ -125,7 +125,9 @@ def _as(kind: type[_Answer], found: Any, service: str) -> _Answer:
     if not isinstance(found, Failed):
         raise GatewayError("internal_error", f"the {service} answered something else")
     if found.code == "bad_request":
-        raise GatewayError("invalid_request", found.message)
+        name, colon, _ = found.message.partition(": ")
+        param = name if colon and name.isidentifier() else None
+        raise GatewayError("invalid_request", found.message, param)
     if found.code == "not_found":
         raise GatewayError("not_found", found.message)
     if found.code in _NOT_NOW:

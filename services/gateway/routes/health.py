@@ -83,6 +83,7 @@ def _own(path: str, doors: Doors) -> Response[bytes]:
     found = health.answer(path, doors.readiness, doors.registry)
     assert found is not None
     status, kind, body = found
+    kind = kind.removesuffix("; charset=utf-8")
     return Response(body, status_code=status, media_type=kind)
 
 

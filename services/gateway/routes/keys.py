@@ -12,9 +12,11 @@ from contracts.gateway import KeyBounds, Scope
 from services.gateway.errors import GatewayError
 from services.gateway.keys import Key, KeyRefusal, KeyRefused
 from services.gateway.routes.doors import Doors
+from services.gateway.routes.parameters import one_of
 
 RATE_MAX = 1_000_000
 """Requests a minute; more than one process can serve."""
+ScopeName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(Scope)})]
 _Bound = Annotated[int, msgspec.Meta(ge=0, le=RATE_MAX)]
 
 
@@ -22,9 +24,11 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A key to issue; bounds hold per gateway process, 0 is no bound, no models are all."""
 
     name: str
-    scope: Scope = Scope.CLIENT
-    requests_per_minute: _Bound = 0
-    concurrency: _Bound = 0
+    scope: ScopeName = "client"
+    requests_per_minute: ScopeName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(Scope)})]
+_Bound = 0
+    concurrency: ScopeName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(Scope)})]
+_Bound = 0
     models: list[str] = []
 
 
@@ -77,7 +81,8 @@ async def issue_key(
         concurrency=data.concurrency,
         models=data.models,
     )
-    return _issued(await doors.key_log.issue(data.name, data.scope, bounds, admin.key_id))
+    scope = one_of("scope", data.scope, Scope)
+    return _issued(await doors.key_log.issue(data.name, scope, bounds, admin.key_id))
 
 
 @patch("/keys/{key_id:str}", tags=["keys"], summary="Change a key")

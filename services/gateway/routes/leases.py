@@ -10,9 +10,9 @@ from litestar.params import FromPath, JSONBody, QueryParameter, QueryParameter
 
 from contracts.base import Count, LeaseId
 from contracts.pool import LeaseView, PoolStatus, ReconcileLease
-from services.gateway.errors import GatewayError
 from services.gateway.keys import Key
 from services.gateway.routes.doors import Doors
+from services.gateway.routes.parameters import one_of
 from services.gateway.routes.sessions import Limit
 
 _REASON_MAX = 500
@@ -60,11 +60,9 @@ async def list_leases(
     doors: NamedDependency[Doors], wanted: Wanted = LeaseState.OPEN, limit: Limit = 1000
 ) -> LeaseList:
     """List leases that are open, unknown or expired."""
-    if wanted not in set(LeaseState):
-        message = f"state: expected one of {', '.join(LeaseState)}, got {wanted!r}"
-        raise GatewayError("invalid_request", message, "state")
-    found = await doors.pool_status(PoolStatus(leases=wanted, limit=limit))
-    return LeaseList(data=found.leases, state=LeaseState(wanted), sequence=found.sequence)
+    state = one_of("state", wanted, LeaseState)
+    found = await doors.pool_status(PoolStatus(leases=state, limit=limit))
+    return LeaseList(data=found.leases, state=state, sequence=found.sequence)
 
 
 @post(

@@ -16,6 +16,7 @@ from contracts.pool import PoolStatus
 from services.gateway.errors import GatewayError
 from services.gateway.routes import figures
 from services.gateway.routes.doors import Doors
+from services.gateway.routes.parameters import day, within
 
 DAYS_MAX = 366
 SessionIdGiven = Annotated[
@@ -134,7 +135,7 @@ async def daily(
 async def summary(doors: NamedDependency[Doors]) -> dict[str, Any]:
     """Add up the last seven quota days, today included."""
     rows = figures.rows_of(await doors.query("summary"))
-    sessions = figures.largest(rows, "total_sessions")
+    sessions = figures.largest(rows, "active_sessions")
     requests = figures.requests_in(rows)
     return {
         "period": "last_7_days",
@@ -146,12 +147,10 @@ async def summary(doors: NamedDependency[Doors]) -> dict[str, Any]:
 
 
 async def _one_session(doors: Doors, session_id: str, days: int) -> dict[str, Any]:
-    if not 1 <= days <= DAYS_MAX:
-        message = f"days: expected a number from 1 to {DAYS_MAX}, got {days}"
-        raise GatewayError("invalid_request", message, "days")
-    known = await doors.pool_status(PoolStatus(session_id=SessionId(session_id)))
-    rows = figures.rows_of(await doors.query("session_stats", session_id=session_id, days=days))
-    if not known.sessions and not rows:
+    within("days", days, 1, DAYS_MAX)
+    found = await doors.query("session_stats", session_id=session_id, days=days)
+    rows = figures.rows_of(found)
+    if not rows and not await _known(doors, session_id):
         raise _unknown(session_id)
     types = figures.ordered({*doors.settings().services, *figures.by_type(rows, "units", ())})
     requests = figures.requests_in(rows)
@@ -181,14 +180,13 @@ async def _one_day(doors: Doors, when: date) -> dict[str, Any]:
     }
 
 
-def day(name: str, text: str | None) -> date:
-    """Read a quota day. Raises `GatewayError` naming the parameter and what was expected."""
-    try:
-        return date.fromisoformat(text or "")
-    except ValueError:
-        got = "none" if text is None else repr(text)
-        message = f"{name}: expected a date such as 2026-01-31, got {got}"
-        raise GatewayError("invalid_request", message, name) from None
+async def _known(doors: Doors, session_id: str) -> bool:
+    """Look whether the pool has the session, or history once had it."""
+    status = await doors.pool_status(PoolStatus(session_id=SessionId(session_id)))
+    if status.sessions:
+        return True
+    (total,) = figures.rows_of(await doors.query("session_total", session_id=session_id))
+    return bool(total["requests"])
 
 
 def _unknown(session_id: str) -> GatewayError:

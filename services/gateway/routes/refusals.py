@@ -1,5 +1,6 @@
 """Every exception of the operator's doors, in the one shape that clients know."""
 
+import re
 from typing import Any
 
 from litestar import Request, Response
@@ -15,6 +16,7 @@ from services.gateway.errors import GatewayError
 from tidegate.runtime.eventlog import LogUnavailableError
 
 _TOO_LARGE = 413
+_NAMED = re.compile(r"Object (contains unknown|missing required) field `([^`]*)`")
 _SERVER_FAULT = 500
 AnyRequest = Request[Any, Any, Any]
 
@@ -72,12 +74,21 @@ def _worded(request: AnyRequest, error: HTTPException) -> GatewayError:
 
 
 def _invalid(error: ValidationException) -> GatewayError:
-    """Name the first wrong field and what was expected of it."""
-    extra = error.extra
-    if not isinstance(extra, list) or not extra:
-        return GatewayError("invalid_request", error.detail)
-    first: dict[str, Any] = extra[0]
-    name = str(first.get("key", "")) or None
-    if name in {"data", None}:
-        return GatewayError("invalid_request", f"body: {first['message']}")
-    return GatewayError("invalid_request", f"{name}: {first['message']}", name)
+    """Name the field that is wrong and what was expected of it.
+
+    msgspec says where (`… - at `$.data[0].region``), or names what is missing or too much.
+    """
+    what, _, where = str(error.__cause__ or error.detail).partition(" - at `$.")
+    place = where.rstrip("`")
+    if place.split(".")[0].split("[")[0] == "data":
+        place = place.removeprefix("data").removeprefix(".")
+    named = _NAMED.fullmatch(what)
+    if named is not None and named[2] == "data":
+        return GatewayError("invalid_request", "body: expected JSON")
+    if named is not None:
+        place = f"{place}.{named[2]}" if place else named[2]
+        what = (
+            "there is no such field" if named[1] == "contains unknown" else "expected, is missing"
+        )
+    what = what[:1].lower() + what[1:]
+    return GatewayError("invalid_request", f"{place or 'body'}: {what}", place or None)

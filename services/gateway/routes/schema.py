@@ -3,11 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-from litestar import Request
+from litestar import Request, Response, Router
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
+from services.gateway.errors import GatewayError
+from services.gateway.routes import refusals
+
+_NOT_FOUND = 404
 SECURITY = "admin key"
 _PAGE = Path(__file__).with_name("schema.html")
 
@@ -26,6 +30,13 @@ class Page(OpenAPIRenderPlugin):
         return self._page
 
 
+async def in_our_shape(response: Response[Any]) -> Response[Any]:
+    """Replace Litestar's page for unknown paths under /schema by our error."""
+    if response.status_code != _NOT_FOUND:
+        return response
+    return refusals.response(GatewayError("not_found", "there is no such path under /schema"))
+
+
 def openapi() -> OpenAPIConfig:
     """Describe the API."""
     scheme = SecurityScheme(type="http", scheme="bearer", description="An admin key, `sk-…`.")
@@ -39,5 +50,7 @@ def openapi() -> OpenAPIConfig:
         components=Components(security_schemes={SECURITY: scheme}),
         render_plugins=[Page(), JsonRenderPlugin(path="/openapi.json")],
         use_handler_docstrings=True,
-        path="/schema",
+        openapi_router=Router(
+            "/schema", route_handlers=[], include_in_schema=False, after_request=in_our_shape
+        ),
     )

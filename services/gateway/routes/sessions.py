@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -22,17 +23,27 @@ from contracts.pool import (
 from services.gateway.errors import GatewayError
 from services.gateway.keys import Key
 from services.gateway.routes.doors import Doors
+from services.gateway.routes.parameters import one_of
 from tidegate.runtime.secrets import session_identity
 
 REGIONS = ("", "us", "hk", "jp", "sg")
-SETTABLE = (SessionStatus.ACTIVE, SessionStatus.DRAINING, SessionStatus.DISABLED)
-"""A session cools, is suspected and retires by its own ways."""
 COOL_MAX_S = 30 * 86_400
 _ADDED_MAX = 10_000
 _BATCH_MAX = 200
 _CREDENTIAL = re.compile(r"[\x21-\x7e]{1,4096}")
 """What may stand behind `Bearer ` in a header: no blanks, no control characters."""
 Limit = Annotated[int, QueryParameter(ge=1, le=10_000, description="At most so many.")]
+
+
+class Settable(StrEnum):
+    """What an operator may make of a session; it cools, is suspected and retires by other ways."""
+
+    ACTIVE = SessionStatus.ACTIVE
+    DRAINING = SessionStatus.DRAINING
+    DISABLED = SessionStatus.DISABLED
+
+
+StatusName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(Settable)})]
 
 
 class NewSession(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,7 +62,7 @@ class NewSession(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class ChangedSession(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to change; `cool_s` keeps it from new leases so long (0 ends its cooling)."""
 
-    status: SessionStatus | None = None
+    status: StatusName | None = None
     limits: dict[str, Count] | None = None
     cool_s: Annotated[float, msgspec.Meta(ge=0, le=COOL_MAX_S)] | None = None
     reason: str = ""
@@ -133,10 +144,7 @@ async def change_session(
     data: JSONBody[ChangedSession],
 ) -> SessionView:
     """Enable, drain or disable a session, cool it or end its cooling, or set its limits."""
-    if data.status is not None and data.status not in SETTABLE:
-        expected = ", ".join(SETTABLE)
-        message = f"status: expected one of {expected}, got {data.status}"
-        raise GatewayError("invalid_request", message, "status")
+    status = None if data.status is None else SessionStatus(one_of("status", data.status, Settable))
     if data.limits is not None:
         _check_limits(data.limits, "", doors)
     if data.status is None and data.limits is None and data.cool_s is None:
@@ -145,7 +153,7 @@ async def change_session(
     await known(doors, session_id)
     command = ChangeSession(
         session_id=SessionId(session_id),
-        status=data.status,
+        status=status,
         limits=_typed(data.limits),
         cool_s=data.cool_s,
         reason=data.reason,

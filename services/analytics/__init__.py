@@ -1,0 +1,12 @@
+"""History and statistics: the event log, projected into one DuckDB file and asked there.
+
+app         composition root: the only place where adapters are made
+settings    what an operator may turn (`[analytics]`)
+domain/     pure: envelopes → rows and rollup deltas
+handlers    NATS doors: named queries, sandboxed SQL, ping
+projector   follows the log into the store, exactly once, and says how far it is
+queries     the catalogue of `sql/queries`: names, typed parameters
+store/      the DuckDB file: migrations, one writer, sandboxed readers
+metrics     what the process counts
+sql/        schema (migrations), views (the original's names among them), queries
+"""

@@ -1,0 +1,99 @@
+"""Client keys without their hashes, and the policy in force."""
+
+from typing import Any
+
+import msgspec
+
+from contracts.gateway import KeyBounds, KeyChanged, KeyIssued, KeyRevoked
+from contracts.pool import PolicyChanged
+from services.analytics.domain.moments import Place, Routes
+from services.analytics.domain.rows import ConfigRow, KeyRow
+from services.analytics.domain.states import Journal, States, text
+
+_DESCRIPTIONS = {
+    "min_size": "sessions the pool keeps at least",
+    "max_size": "sessions the pool keeps at most",
+    "session_concurrency": "leases one session may hold at once; 0 is no bound",
+    "lease_ttl_s": "seconds until a lease without a word expires",
+    "reset_guard_s": "seconds before a reset in which nothing is granted",
+    "reconcile_after_s": "seconds past its deadline until a doubtful lease may be reconciled",
+    "quota_timezone": "time zone in which quota days begin",
+}
+
+
+class Keys(States[KeyRow]):
+    """The keys, their events applied; revoked ones keep their row."""
+
+    def __init__(self, journal: Journal) -> None:
+        """Know no key."""
+        super().__init__(journal)
+        self.routes: Routes = {
+            KeyIssued: self._issued,
+            KeyChanged: self._changed,
+            KeyRevoked: self._revoked,
+        }
+
+    def _issued(self, event: KeyIssued, place: Place) -> None:
+        row = KeyRow(
+            key_id=event.key_id,
+            name=event.name,
+            scope=event.scope.value,
+            **_bounds(event.bounds),
+            issued_at=place.ts,
+            issued_by=event.by,
+            changed_at=place.ts,
+        )
+        self.put(event, event.key_id, row, place)
+
+    def _changed(self, event: KeyChanged, place: Place) -> None:
+        changes: dict[str, Any] = {} if event.bounds is None else _bounds(event.bounds)
+        if event.name is not None:
+            changes["name"] = event.name
+        self.change(event, event.key_id, place, **changes)
+
+    def _revoked(self, event: KeyRevoked, place: Place) -> None:
+        self.change(event, event.key_id, place, revoked_at=place.ts, reason=event.reason)
+
+
+class Config:
+    """The limits that the pool journalled last, one row each."""
+
+    def __init__(self, journal: Journal) -> None:
+        """Know no policy."""
+        self.rows: dict[str, ConfigRow] = {}
+        self.changed: set[str] = set()
+        self._journal = journal
+
+    @property
+    def quota_timezone(self) -> str:
+        """Where quota days begin, by name."""
+        row = self.rows.get("quota_timezone")
+        return row.value if row else "UTC"
+
+    def start(self) -> None:
+        """Begin a batch."""
+        self.changed = set()
+
+    def replace(self, event: PolicyChanged, place: Place) -> None:
+        """Put the new policy in the place of the old one."""
+        values = msgspec.structs.asdict(event.policy)
+        limits = values.pop("daily_limits")
+        known = self.rows.keys()
+        self.rows = {
+            name: ConfigRow(key=name, value=str(value), description=_DESCRIPTIONS.get(name, ""))
+            for name, value in values.items()
+        }
+        for service_type, limit in limits.items():
+            name = f"daily_limit.{service_type}"
+            meaning = "units per session and quota day"
+            self.rows[name] = ConfigRow(key=name, value=str(limit), description=meaning)
+        self.changed |= self.rows.keys() | known
+        self._journal.record(event, "", place)
+
+
+def _bounds(bounds: KeyBounds) -> dict[str, Any]:
+    return {
+        "requests_per_minute": bounds.requests_per_minute,
+        "concurrency": bounds.concurrency,
+        "models": text(bounds.models),
+    }

@@ -1,0 +1,253 @@
+"""The life of a lease (architecture §4): one row from grant to end, corrections applied."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from contracts.pool import (
+    Attempt,
+    LeaseCancelled,
+    LeaseExpired,
+    LeaseGranted,
+    LeaseReconciled,
+    LeaseRenewed,
+    Outcome,
+    SessionRequested,
+    UsageRecorded,
+)
+from services.analytics.domain.moments import Place, Routes, micros
+from services.analytics.domain.rows import AnomalyRow, AttemptRow, LeaseRow, PeakRow
+
+DOUBTFUL = frozenset({"unknown", "expired"})
+"""Outcomes that a reconciliation may still change."""
+DOUBTFUL_FOR_US = 8 * 86_400 * 1_000_000
+"""As long as the pool remembers them (architecture §3)."""
+_Change = Callable[[LeaseRow, Any], None]
+_json = msgspec.json.Encoder()
+
+
+class Leases:
+    """Open and doubtful leases, and what has changed since the batch began."""
+
+    def __init__(self) -> None:
+        """Know no lease."""
+        self.open: dict[str, LeaseRow] = {}
+        self.doubtful: dict[str, LeaseRow] = {}
+        self.start()
+
+    @property
+    def routes(self) -> Routes:
+        """Which event goes where, but for `granted`, which wants the request beside it."""
+        return {
+            LeaseRenewed: self.renewed,
+            LeaseCancelled: self.cancelled,
+            UsageRecorded: self.used,
+            LeaseExpired: self.expired,
+            LeaseReconciled: self.reconciled,
+        }
+
+    def restore(self, opened: list[LeaseRow], doubtful: list[LeaseRow]) -> None:
+        """Remember what the store has."""
+        self.open = {row.lease_id: row for row in opened}
+        self.doubtful = {row.lease_id: row for row in doubtful}
+
+    def start(self) -> None:
+        """Begin a batch."""
+        self.opened: dict[str, LeaseRow] = {}
+        """Granted or renewed in this batch, and still open."""
+        self.closed: list[str] = []
+        """Open in the store, and no longer as they stand there."""
+        self.ended: dict[str, LeaseRow] = {}
+        self.corrected: dict[str, LeaseRow] = {}
+        """Ended in an earlier batch, and changed in this one."""
+        self.peaks: dict[str, PeakRow] = {}
+        self.attempts: list[AttemptRow] = []
+        self.anomalies: list[AnomalyRow] = []
+
+    def granted(self, event: LeaseGranted, asked: SessionRequested | None, place: Place) -> None:
+        """Open a lease; `asked` is its request, from the same envelope."""
+        if event.lease_id in self.open:
+            self._anomaly("lease_granted", event.lease_id, place)
+            return
+        row = LeaseRow(
+            lease_id=event.lease_id,
+            request_id=event.request_id,
+            number=event.number,
+            session_id=event.session_id,
+            service_type=event.service_type,
+            quota_day=event.quota_day,
+            units_reserved=event.units,
+            granted_at=place.ts,
+            granted_sequence=place.sequence,
+            expires_at=micros(event.expires_at),
+            trial=event.trial,
+        )
+        if asked is not None:
+            row.asked_at = micros(asked.asked_at)
+            _describe(row, asked)
+        self.open[row.lease_id] = self.opened[row.lease_id] = row
+        peak = self.peaks.get(row.quota_day)
+        if peak is None:
+            peak = self.peaks[row.quota_day] = PeakRow(day=row.quota_day)
+        peak.open_max = max(peak.open_max, len(self.open))
+
+    def renewed(self, event: LeaseRenewed, place: Place) -> None:
+        """Move a deadline."""
+        row = self.open.get(event.lease_id)
+        if row is None:
+            self._anomaly("lease_renewed", event.lease_id, place)
+            return
+        if row.lease_id not in self.opened:
+            self.closed.append(row.lease_id)
+            self.opened[row.lease_id] = row
+        row.expires_at = micros(event.expires_at)
+
+    def used(self, event: UsageRecorded, place: Place) -> None:
+        """End a lease by its usage, or correct its expiry."""
+        doubtful = self.doubtful.get(event.lease_id)
+        row = doubtful or self.open.get(event.lease_id)
+        day = row.quota_day if row else place.day
+        for number, attempt in enumerate(event.attempts, 1):
+            self.attempts.append(_tried(event, number, attempt, day, place))
+        if doubtful is not None and doubtful.outcome == "expired":
+            self._correct(doubtful, "usage", _use, event, place)
+            if doubtful.outcome not in DOUBTFUL:
+                del self.doubtful[doubtful.lease_id]
+            return
+        self._end(event.lease_id, "usage_recorded", _use, event, place)
+
+    def cancelled(self, event: LeaseCancelled, place: Place) -> None:
+        """End a lease that was never sent; an id that was never granted is no lease."""
+        if event.session_id or event.lease_id in self.open:
+            self._end(event.lease_id, "lease_cancelled", _cancel, event, place)
+
+    def expired(self, event: LeaseExpired, place: Place) -> None:
+        """End a lease of which no word came: its units stay used."""
+        self._end(event.lease_id, "lease_expired", _expire, event, place)
+
+    def reconciled(self, event: LeaseReconciled, place: Place) -> None:
+        """Settle what nobody knew: the outcome stays what it was, the units do not."""
+        row = self.doubtful.pop(event.lease_id, None)
+        if row is None:
+            self._anomaly("lease_reconciled", event.lease_id, place)
+            return
+        self._correct(row, "reconciled", _reconcile, event, place)
+
+    def forget(self, now: int) -> None:
+        """Drop doubtful leases that the pool has forgotten too."""
+        for row in list(self.doubtful.values()):
+            if (row.ended_at or 0) >= now - DOUBTFUL_FOR_US:
+                return
+            del self.doubtful[row.lease_id]
+
+    def _end(self, lease_id: str, tag: str, change: _Change, event: Any, place: Place) -> None:
+        row = self.open.pop(lease_id, None)
+        if row is None:
+            self._anomaly(tag, lease_id, place)
+            return
+        if self.opened.pop(lease_id, None) is None:
+            self.closed.append(lease_id)
+        row.ended_at, row.ended_sequence = place.ts, place.sequence
+        change(row, event)
+        self.ended[lease_id] = row
+        if row.outcome in DOUBTFUL:
+            self.doubtful[lease_id] = row
+
+    def _correct(self, row: LeaseRow, why: str, change: _Change, event: Any, place: Place) -> None:
+        row.correction, row.corrected_at = why, place.ts
+        change(row, event)
+        if row.lease_id not in self.ended:
+            self.corrected[row.lease_id] = row
+
+    def _anomaly(self, kind: str, lease_id: str, place: Place) -> None:
+        self.anomalies.append(
+            AnomalyRow(
+                sequence=place.sequence,
+                position=place.position,
+                ts=place.ts,
+                kind=kind,
+                lease_id=lease_id,
+            )
+        )
+
+
+def _describe(row: LeaseRow, said: SessionRequested | UsageRecorded) -> None:
+    """Keep what a gateway says of the client's call."""
+    row.gateway_id = said.gateway_id
+    row.key_id = said.key_id
+    row.path = said.path
+    row.model = said.model
+    row.client_request_id = said.client_request_id
+    row.client_address = said.client_address
+    row.user_agent = said.user_agent
+
+
+def _cancel(row: LeaseRow, event: LeaseCancelled) -> None:
+    row.outcome, row.reason = Outcome.CANCELLED, event.reason
+
+
+def _expire(row: LeaseRow, _: LeaseExpired) -> None:
+    row.outcome, row.units_expired = Outcome.EXPIRED, row.units_reserved
+
+
+def _reconcile(row: LeaseRow, event: LeaseReconciled) -> None:
+    row.units_unknown = row.units_expired = 0
+    row.units_settled = min(event.units, row.units_reserved)
+    row.reason = f"{event.reason} ({event.by})"
+
+
+def _use(row: LeaseRow, event: UsageRecorded) -> None:
+    """Write a usage into its lease: at most the reserved units, all of them when unknown."""
+    if not row.gateway_id:
+        _describe(row, event)
+    outcome = event.outcome
+    if outcome not in (Outcome.SETTLED, Outcome.RELEASED):
+        outcome = Outcome.UNKNOWN
+    row.outcome = outcome
+    row.units_expired = 0
+    row.units_settled = min(event.units, row.units_reserved) if outcome is Outcome.SETTLED else 0
+    row.units_unknown = row.units_reserved if outcome is Outcome.UNKNOWN else 0
+    row.units_over = event.units_over
+    row.verdict = event.verdict
+    row.status = event.status
+    row.error_code = event.error_code
+    row.error_message = event.error_message
+    row.cut = event.cut
+    row.attempts = len(event.attempts)
+    row.lease_ms = event.lease_ms
+    row.total_ms = event.total_ms
+    row.bytes_in = event.bytes_in
+    row.bytes_out = event.bytes_out
+    if event.attempts:
+        last = event.attempts[-1]
+        row.server_id = last.server_id
+        row.upstream_code = last.upstream_code
+        row.first_byte_ms = last.first_byte_ms
+
+
+def _tried(
+    event: UsageRecorded, number: int, attempt: Attempt, quota_day: str, place: Place
+) -> AttemptRow:
+    return AttemptRow(
+        sequence=place.sequence,
+        position=place.position,
+        attempt=number,
+        ts=place.ts,
+        quota_day=quota_day,
+        lease_id=event.lease_id,
+        session_id=event.session_id,
+        service_type=event.service_type,
+        server_id=attempt.server_id,
+        region=attempt.region,
+        strategy=attempt.strategy,
+        candidates=_json.encode(attempt.candidates).decode() if attempt.candidates else "[]",
+        verdict=attempt.verdict,
+        status=attempt.status,
+        upstream_code=attempt.upstream_code,
+        failure=attempt.failure,
+        sent=attempt.sent,
+        connect_ms=attempt.connect_ms,
+        first_byte_ms=attempt.first_byte_ms,
+        total_ms=attempt.total_ms,
+    )

@@ -1,0 +1,42 @@
+"""When and where in the log an event stands."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from services.analytics.domain.rows import Moment
+
+
+class Place(msgspec.Struct, gc=False):
+    """The envelope's sequence, the event's position in it, its time, and that time's day."""
+
+    sequence: int
+    position: int
+    subject: str
+    ts: Moment
+    day: str
+
+
+Routes = dict[type, Callable[[Any, Place], None]]
+"""Which event goes where."""
+
+
+def micros(instant: datetime) -> Moment:
+    """Microseconds since 1970."""
+    return Moment(round(instant.timestamp() * 1e6))
+
+
+def instant(moment: int) -> datetime:
+    """The other way round."""
+    return datetime.fromtimestamp(moment / 1e6, UTC)
+
+
+def zone(name: str) -> tzinfo:
+    """The time zone of that name; UTC for one that this machine does not know."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC

@@ -1,0 +1,233 @@
+"""Facts and last states as they are stored: one struct per table, one field per column."""
+
+from typing import NewType
+
+import msgspec
+
+Moment = NewType("Moment", int)
+"""Microseconds since 1970 in UTC; a TIMESTAMP column."""
+
+
+class Row(msgspec.Struct, kw_only=True, gc=False):
+    """A row; mutable, because a lease's later events change the row that stands for it."""
+
+
+class RequestRow(Row, kw_only=True):
+    """A call for a lease that its envelope does not decide; the others are in lease or refusal."""
+
+    sequence: int
+    position: int
+    ts: Moment
+    request_id: str
+    number: int
+    service_type: str
+    units: int
+    asked_at: Moment
+    gateway_id: str
+    key_id: str
+    path: str
+    model: str
+    client_request_id: str
+    client_address: str
+    user_agent: str
+
+
+class LeaseRow(Row, kw_only=True):
+    """One lease from grant to end, corrections applied; `outcome` is `open` until it ends."""
+
+    lease_id: str
+    request_id: str
+    number: int
+    session_id: str
+    service_type: str
+    quota_day: str
+    units_reserved: int
+    granted_at: Moment
+    granted_sequence: int
+    expires_at: Moment
+    trial: bool
+    asked_at: Moment | None = None
+    gateway_id: str = ""
+    key_id: str = ""
+    path: str = ""
+    model: str = ""
+    client_request_id: str = ""
+    client_address: str = ""
+    user_agent: str = ""
+    outcome: str = "open"
+    ended_at: Moment | None = None
+    ended_sequence: int = 0
+    correction: str = ""
+    """`usage` when a late usage corrected the expiry, `reconciled` when somebody settled it."""
+    corrected_at: Moment | None = None
+    reason: str = ""
+    """Why it was cancelled or reconciled, and by whom."""
+    units_settled: int = 0
+    units_unknown: int = 0
+    units_expired: int = 0
+    units_over: int = 0
+    verdict: str = ""
+    status: int = 0
+    upstream_code: int | None = None
+    error_code: str = ""
+    error_message: str = ""
+    cut: bool = False
+    server_id: str = ""
+    attempts: int = 0
+    lease_ms: float = 0.0
+    first_byte_ms: float = 0.0
+    total_ms: float = 0.0
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+
+class AttemptRow(Row, kw_only=True):
+    """One try at one server."""
+
+    sequence: int
+    position: int
+    attempt: int
+    ts: Moment
+    quota_day: str
+    lease_id: str
+    session_id: str
+    service_type: str
+    server_id: str
+    region: str
+    strategy: str
+    candidates: str
+    verdict: str
+    status: int
+    upstream_code: int | None
+    failure: str
+    sent: bool
+    connect_ms: float
+    first_byte_ms: float
+    total_ms: float
+
+
+class RefusalRow(Row, kw_only=True):
+    """No lease, and why; `count` > 1 stands for equal refusals of one second."""
+
+    sequence: int
+    position: int
+    ts: Moment
+    day: str
+    request_id: str
+    number: int
+    service_type: str
+    units: int = 1
+    asked_at: Moment | None = None
+    gateway_id: str = ""
+    key_id: str
+    path: str = ""
+    model: str = ""
+    client_request_id: str = ""
+    client_address: str = ""
+    user_agent: str = ""
+    reason: str
+    retry_after_s: float
+    count: int
+
+
+class EntityEventRow(Row, kw_only=True):
+    """Something happened to a session, server, key, to the policy or to a leadership."""
+
+    sequence: int
+    position: int
+    ts: Moment
+    subject: str
+    event: str
+    entity_id: str
+    reason: str = ""
+    caused_by: str = ""
+    detail: str = "{}"
+    """The whole event as JSON, without a key's hash."""
+
+
+class AnomalyRow(Row, kw_only=True):
+    """An event that the life of a lease does not allow; it moved no units."""
+
+    sequence: int
+    position: int
+    ts: Moment
+    kind: str
+    lease_id: str
+
+
+class SessionRow(Row, kw_only=True):
+    """A session as the last event left it."""
+
+    session_id: str
+    status: str = "active"
+    """`active`, `draining`, `disabled` or `retired`; cooling and suspicion stand beside it."""
+    region: str = ""
+    limits: str = "{}"
+    quota_timezone: str = ""
+    origin: str = ""
+    added_at: Moment
+    added_day: str
+    changed_at: Moment
+    retired_at: Moment | None = None
+    retired_day: str | None = None
+    cooling_until: Moment | None = None
+    suspected_at: Moment | None = None
+    reason: str = ""
+
+
+class ServerRow(Row, kw_only=True):
+    """A server as the last event left it."""
+
+    server_id: str
+    url: str
+    region: str
+    priority: int
+    weight: int
+    sessions_max: int
+    capabilities: str
+    idempotent: bool
+    added_at: Moment
+    changed_at: Moment
+    removed_at: Moment | None = None
+    health: str = ""
+    ejected_until: Moment | None = None
+    reason: str = ""
+
+
+class KeyRow(Row, kw_only=True):
+    """A client key as the last event left it; its hash is not kept here."""
+
+    key_id: str
+    name: str
+    scope: str
+    requests_per_minute: int
+    concurrency: int
+    models: str
+    issued_at: Moment
+    issued_by: str
+    changed_at: Moment
+    revoked_at: Moment | None = None
+    reason: str = ""
+
+
+class ConfigRow(Row, kw_only=True):
+    """One limit in force, by the name the original gives such things."""
+
+    key: str
+    value: str
+    description: str
+
+
+class PeakRow(Row, kw_only=True):
+    """The most leases that were open at once when one was granted for a quota day."""
+
+    day: str
+    open_max: int = 0
+
+
+class UnknownTagRow(Row, kw_only=True):
+    """Events (or whole envelopes) this version cannot read: skipped and counted."""
+
+    tag: str
+    events: int = 0
+    last_sequence: int = 0

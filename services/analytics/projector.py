@@ -1,0 +1,229 @@
+"""Follows the log into the store: each event lands once, whatever is killed.
+
+The checkpoint stands in the transaction of its rows, and the reader starts from it; what was
+read but not committed is read again. When a batch fails, the fold is thrown away with it and
+made again from what the store has.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+import msgspec
+
+from contracts import envelope
+from services.analytics.domain.fold import Batch, Fold
+from services.analytics.domain.standing import gap, standing
+from services.analytics.metrics import Metrics
+from services.analytics.store import Ledger, StoreError
+from tidegate.runtime.eventlog import EventLog, LogUnavailableError, Stored
+from tidegate.runtime.lifecycle import until
+from tidegate.runtime.logs import Log
+
+_BATCH_BYTES = 4_000_000
+"""Some 10,000 events."""
+_BATCH_ENVELOPES = 4_000
+_LINGER_S = 0.25
+_WATCH_EVERY_S = 2.0
+_AGAIN_S = 1.0
+_LAG_MAX = 20_000
+"""Messages behind which the answers are too old to be called ready."""
+_EVERYTHING = "evt.>"
+_Result = TypeVar("_Result")
+
+
+class _StreamChangedError(Exception):
+    """The stream no longer continues what is projected; or a piece of it is missing."""
+
+
+class Projector:
+    """One follower of the log, with the store's only writer thread."""
+
+    def __init__(self, log: EventLog, ledger: Ledger, metrics: Metrics, logger: Log) -> None:
+        """Nothing is read before `run`."""
+        self.checkpoint = 0
+        self._log = log
+        self._ledger = ledger
+        self._metrics = metrics
+        self._logger = logger
+        self._last = 0
+        """The greatest sequence known to be in the log."""
+        self._target = 0
+        self._trouble = "starting"
+        self._reachable = True
+        self._created = ""
+        self._thread = ThreadPoolExecutor(1, "ledger")
+
+    @property
+    def lag(self) -> int:
+        """Messages known to be in the log and not yet in the store."""
+        return max(0, self._last - self.checkpoint)
+
+    def readiness(self) -> str:
+        """Say why answers are not to be trusted as current; empty when they are."""
+        if self._trouble:
+            return self._trouble
+        if not self._reachable:
+            return "the event log cannot be reached"
+        if self.checkpoint < self._target or self.lag > _LAG_MAX:
+            return f"catching up: at log sequence {self.checkpoint} of {self._last}"
+        return ""
+
+    async def run(self) -> None:
+        """Project for ever; trouble is logged, told by `readiness`, and tried again."""
+        while True:
+            try:
+                await self._project()
+            except LogUnavailableError as error:
+                self._stuck(f"the event log cannot be reached: {error}")
+            except _StreamChangedError as error:
+                self._stuck(str(error))
+            except StoreError as error:
+                self._metrics.failures.inc()
+                self._stuck(f"the store cannot be written: {error}")
+            await asyncio.sleep(_AGAIN_S)
+
+    async def close(self) -> None:
+        """Wait for the batch that is being written."""
+        await asyncio.to_thread(self._thread.shutdown)
+
+    def _stuck(self, why: str) -> None:
+        if self._trouble != why:
+            self._logger.warning("not_projecting", reason=why, checkpoint=self.checkpoint)
+        self._trouble = why
+
+    async def _project(self) -> None:
+        """Project until the stream changes, a batch fails, or the log is out of reach."""
+        fold = await self._take_stand()
+        arrived: asyncio.Queue[list[Stored]] = asyncio.Queue(2)
+        made: asyncio.Queue[Batch] = asyncio.Queue(1)
+        await until(
+            asyncio.Event(),
+            self._read(arrived),
+            self._watch(),
+            self._fold_batches(fold, arrived, made),
+            self._write_batches(made),
+        )
+
+    async def _take_stand(self) -> Fold:
+        """Compare checkpoint and stream; rebuild or refuse. Raises `_StreamChangedError`."""
+        state = await self._log.state()
+        known = await self._in_thread(self._ledger.progress)
+        found = standing(
+            (known.stream_created, known.sequence) if known else None,
+            created=state.created,
+            first_sequence=state.first_sequence,
+            last_sequence=state.last_sequence,
+        )
+        if found.missing:
+            raise _StreamChangedError(found.missing)
+        if found.rebuild:
+            self._logger.warning("rebuilding", reason=found.rebuild, upto=state.last_sequence)
+            self._metrics.rebuilds.inc()
+            self._trouble = f"rebuilding: {found.rebuild}"
+            await self._in_thread(lambda: self._ledger.begin(state.created))
+        remembered = await self._in_thread(self._ledger.remember)
+        self._created = state.created
+        self._last = self._target = state.last_sequence
+        self._saw_checkpoint(found.after)
+        self._logger.info("projecting", checkpoint=found.after, upto=state.last_sequence)
+        if self.checkpoint >= self._target:
+            self._trouble = ""
+        return Fold(remembered, found.after)
+
+    async def _read(self, arrived: "asyncio.Queue[list[Stored]]") -> None:
+        async for batch in self._log.follow([_EVERYTHING], self.checkpoint):
+            self._last = max(self._last, batch[-1].sequence + batch[-1].pending)
+            for piece in _pieces(batch):
+                await arrived.put(piece)
+
+    async def _watch(self) -> None:
+        """Look whether this is still the stream that is being projected."""
+        while True:
+            await asyncio.sleep(_WATCH_EVERY_S)
+            checkpoint = self.checkpoint
+            try:
+                state = await self._log.state()
+            except LogUnavailableError:
+                self._reachable = False
+                continue
+            self._reachable = True
+            self._last = max(self.checkpoint, state.last_sequence)
+            if state.created != self._created or state.last_sequence < checkpoint:
+                raise _StreamChangedError("the log is another one, or went backwards")
+
+    async def _fold_batches(
+        self, fold: Fold, arrived: "asyncio.Queue[list[Stored]]", made: "asyncio.Queue[Batch]"
+    ) -> None:
+        """Fold one batch while the one before it is written."""
+        while True:
+            batch = await _gathered(arrived)
+            await made.put(await asyncio.to_thread(self._folded, fold, batch))
+
+    async def _write_batches(self, made: "asyncio.Queue[Batch]") -> None:
+        while True:
+            batch = await made.get()
+            started = time.perf_counter()
+            rows = await self._in_thread(partial(self._ledger.write, batch))
+            self._metrics.wrote(batch, rows, time.perf_counter() - started)
+            self._saw_checkpoint(batch.sequence)
+            self._trouble = ""
+
+    def _folded(self, fold: Fold, batch: list[Stored]) -> Batch:
+        """Fold envelopes that follow one another. Raises `_StreamChangedError`."""
+        for stored in batch:
+            missing = gap(fold.sequence, stored.sequence)
+            if missing:
+                raise _StreamChangedError(missing)
+            try:
+                read = envelope.decode(stored.body)
+            except msgspec.DecodeError as error:
+                self._logger.warning(
+                    "unreadable_envelope", sequence=stored.sequence, error=str(error)
+                )
+                fold.skip(stored.sequence)
+            else:
+                fold.take(stored.sequence, stored.subject, read)
+        return fold.batch()
+
+    def _saw_checkpoint(self, sequence: int) -> None:
+        self.checkpoint = sequence
+        self._last = max(self._last, sequence)
+        self._metrics.checkpoint.set(sequence)
+        self._metrics.lag.set(self.lag)
+
+    async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _pieces(batch: list[Stored]) -> Iterator[list[Stored]]:
+    """Cut what arrived at once into batches that are not too big."""
+    piece: list[Stored] = []
+    size = 0
+    for stored in batch:
+        piece.append(stored)
+        size += len(stored.body)
+        if size >= _BATCH_BYTES or len(piece) >= _BATCH_ENVELOPES:
+            yield piece
+            piece, size = [], 0
+    if piece:
+        yield piece
+
+
+async def _gathered(arrived: "asyncio.Queue[list[Stored]]") -> list[Stored]:
+    """Take envelopes until there are enough, or the first has waited long enough."""
+    batch = list(await arrived.get())
+    size = sum(len(stored.body) for stored in batch)
+    deadline = asyncio.get_running_loop().time() + _LINGER_S
+    while size < _BATCH_BYTES and len(batch) < _BATCH_ENVELOPES:
+        try:
+            async with asyncio.timeout_at(deadline):
+                more = await arrived.get()
+        except TimeoutError:
+            break
+        batch += more
+        size += sum(len(stored.body) for stored in more)
+    return batch

@@ -1,0 +1,93 @@
+"""The named queries: `sql/queries/<name>.sql`, their parameters checked and typed."""
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any
+
+import msgspec
+
+from contracts.analytics import NamedQuery
+from contracts.base import Failed
+from services.analytics import sql
+from services.analytics.sql import Parameter, Source
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What the store is asked."""
+
+    sql: str
+    parameters: dict[str, Any]
+
+
+class Catalogue:
+    """Every named query, read once."""
+
+    def __init__(self) -> None:
+        """Read `sql/queries`. Raises `sql.SourceError`."""
+        self.sources: Mapping[str, Source] = {
+            source.name: source for source in sql.folder("queries")
+        }
+
+    def question(self, asked: NamedQuery) -> Question | Failed:
+        """Look a query up and type its parameters, or say what exists instead."""
+        source = self.sources.get(asked.name)
+        if source is None:
+            return _refused(f"there is no query {asked.name!r}", self.sources)
+        unknown = sorted(asked.parameters.keys() - source.parameters.keys())
+        if unknown:
+            what = f"{asked.name} has no parameter {unknown[0]!r}"
+            return _refused(what, source.parameters)
+        typed: dict[str, Any] = {}
+        for name, parameter in source.parameters.items():
+            value = asked.parameters.get(name, parameter.default)
+            if value is None:
+                what = f"{asked.name} needs {name}: {parameter.meaning}"
+                return _refused(what, source.parameters)
+            try:
+                typed[name] = _TYPES[parameter.type](value)
+            except ValueError:
+                return Failed(
+                    code="bad_request",
+                    message=f"{asked.name}: {_expectation(parameter)}, got {value!r}",
+                )
+        return Question(source.sql, typed)
+
+
+def _refused(what: str, existing: Mapping[str, object]) -> Failed:
+    there = ", ".join(sorted(existing)) or "none"
+    return Failed(code="bad_request", message=f"{what}; there are: {there}")
+
+
+def _expectation(parameter: Parameter) -> str:
+    return f"expected {parameter.name} to be {_EXPECTED[parameter.type]}"
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise ValueError(value)
+
+
+def _integer(value: object) -> int:
+    """Take a whole number that is not negative, also written as text."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _INTEGER_MAX:
+        raise ValueError(value)
+    return value
+
+
+def _date(value: object) -> date:
+    text = _text(value)
+    if len(text) != len("2026-01-31"):
+        raise ValueError(value)
+    return date.fromisoformat(text)
+
+
+_INTEGER_MAX = 1_000_000
+_TYPES: dict[str, Callable[[object], object]] = {"text": _text, "integer": _integer, "date": _date}
+_EXPECTED = {
+    "text": "text",
+    "integer": f"a whole number from 0 to {_INTEGER_MAX}",
+    "date": "a date such as 2026-01-31",
+}

@@ -1,0 +1,40 @@
+"""What an operator may turn at analytics (`[analytics]`)."""
+
+from tidegate.runtime.settings import Seconds, Section, Size
+
+_DAY_S = 86_400
+_MEMORY_MIN = 64_000_000
+
+
+class AnalyticsSection(Section, frozen=True, kw_only=True):
+    """Bounds of the projections.
+
+    `retention` and `request_log_retention` are read and checked, but nothing is deleted yet:
+    rows go only once they are archived to Parquet, and the archive is not built.
+    """
+
+    retention: Seconds = Seconds(30 * _DAY_S)
+    """Usage rows."""
+    request_log_retention: Seconds = Seconds(7 * _DAY_S)
+    """The detailed ones: requests and attempts."""
+    memory: Size = Size(1_000_000_000)
+    """What DuckDB may hold in memory, ingest and questions together."""
+    sql_timeout: Seconds = Seconds(10)
+    """A question that takes longer is interrupted."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no field type can."""
+        if self.retention < _DAY_S:
+            raise ValueError('retention: expected at least "1d"')
+        if self.request_log_retention > self.retention:
+            raise ValueError("request_log_retention: expected at most retention")
+        if self.memory < _MEMORY_MIN:
+            raise ValueError('memory: expected at least "64MB"')
+        if self.sql_timeout <= 0:
+            raise ValueError("sql_timeout: expected more than 0")
+
+
+class Settings(Section, frozen=True, kw_only=True):
+    """The tables analytics reads."""
+
+    analytics: AnalyticsSection = AnalyticsSection()

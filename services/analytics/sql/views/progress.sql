@@ -1,0 +1,2 @@
+-- progress: how far the log is projected.
+select * from ledger.progress

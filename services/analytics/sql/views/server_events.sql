@@ -1,0 +1,2 @@
+-- server_events: the same of servers alone.
+select * from entity_events where event like 'server\_%' escape '\'

@@ -1,0 +1,4 @@
+-- servers: those configured, or that once were, as their last event left them.
+select server.*, removed_at is null and health = 'up' and coalesce(ejected_until <= today.now, true)
+    as healthy
+from ledger.servers as server, (select now from today) as today

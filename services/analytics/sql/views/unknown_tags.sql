@@ -1,0 +1,2 @@
+-- unknown_tags: events this version cannot read: skipped, and counted here.
+select * from ledger.unknown_tags

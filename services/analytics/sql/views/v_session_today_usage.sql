@@ -1,0 +1,15 @@
+-- v_session_today_usage: the original's view: what each session used on today's quota day.
+select session.session_id,
+    session.server_url,
+    session.health_score,
+    session.last_used,
+    coalesce(sum(units_used) filter (service_type = 'image'), 0)::bigint as image_count,
+    coalesce(sum(units_used) filter (service_type = 'video'), 0)::bigint as video_count,
+    coalesce(sum(units_used) filter (service_type = 'avatar'), 0)::bigint as avatar_count,
+    coalesce(sum(units_used), 0)::bigint as total_usage
+from sessions as session
+left join usage_by_day as today_usage
+    on today_usage.session_id = session.session_id
+    and today_usage.quota_day = (select day from today)
+where session.state <> 'retired'
+group by all

@@ -1,0 +1,22 @@
+"""The DuckDB file: one process owns it, one thread writes it, sandboxed cursors read it.
+
+database   open, migrate, make the views, lock the configuration
+ledger     the writer: a batch and its checkpoint in one transaction; what a new fold remembers
+readers    questions: read only, bounded in time and rows, answers safe for JSON
+
+Errors: `StoreError` (the file cannot be used as it is).
+"""
+
+from services.analytics.store.database import Database, StoreError
+from services.analytics.store.ledger import Ledger, Progress
+from services.analytics.store.readers import Found, QuestionError, Readers
+
+__all__ = [
+    "Database",
+    "Found",
+    "Ledger",
+    "Progress",
+    "QuestionError",
+    "Readers",
+    "StoreError",
+]

@@ -1,0 +1,213 @@
+"""The writer: rows, rollups and checkpoint of a batch in one transaction, through Arrow."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeVar, get_args, get_type_hints
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from services.analytics import sql
+from services.analytics.domain.fold import Batch, Remembered
+from services.analytics.domain.leases import DOUBTFUL_FOR_US
+from services.analytics.domain.rows import (
+    ConfigRow,
+    KeyRow,
+    LeaseRow,
+    Moment,
+    Row,
+    ServerRow,
+    SessionRow,
+)
+from services.analytics.domain.tables import ADDED, ROLLUPS, TABLES, Columns
+from services.analytics.store.database import Database, StoreError
+
+_Some = TypeVar("_Some", bound=Row)
+_KEYS = {
+    "leases": "lease_id",
+    "open_leases": "lease_id",
+    "sessions": "session_id",
+    "servers": "server_id",
+    "keys": "key_id",
+    "config": "key",
+}
+"""Tables whose rows may be replaced, and by what."""
+_CHANGED_BY = {
+    "changed": ("leases", "open_leases"),
+    "usage_by_day": ("leases", "open_leases"),
+    "session_activity": ("leases", "open_leases"),
+    "server_days": ("attempts",),
+    "days": ("leases", "open_leases", "refusals", "peaks"),
+    "unknown_tags": ("unknown_tags",),
+}
+"""The statements of `sql/rollups` in order, and what a batch must have to make them needful."""
+_ARROW = {
+    str: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+    Moment: pa.timestamp("us"),
+}
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """The checkpoint: how far which life of the stream is in the file."""
+
+    stream_created: str
+    sequence: int
+    events: int
+
+
+class Ledger:
+    """The one writer of the file."""
+
+    def __init__(self, database: Database) -> None:
+        """Write through the database's own connection."""
+        self._connection = database.writer
+        self._rollups = {source.name: source.sql for source in sql.folder("rollups")}
+
+    def progress(self) -> Progress | None:
+        """Read the checkpoint; None before the first batch."""
+        found = self._connection.execute(
+            "from ledger.progress select stream_created, sequence, events"
+        ).fetchall()
+        for created, sequence, events in found:
+            return Progress(stream_created=created, sequence=sequence, events=events)
+        return None
+
+    def begin(self, stream_created: str) -> None:
+        """Empty every table and start at the beginning of this life of the stream."""
+        with _Transaction(self._connection):
+            for table in {*TABLES, *ROLLUPS, "progress"} - {"peaks"}:
+                self._connection.execute(f"delete from ledger.{table}")  # noqa: S608
+            self._connection.execute(
+                "insert into ledger.progress values (?, 0, 0, 0, ?)", [stream_created, _now()]
+            )
+
+    def write(self, batch: Batch) -> int:
+        """Write a batch with its checkpoint, all or nothing; return the number of rows."""
+        made = {name: _arrow(name, values) for name, values in batch.tables.items()}
+        gone = {name: _gone(keys) for name, keys in batch.gone.items()}
+        with _Transaction(self._connection), self._registered(made, gone):
+            for rollup, tables in _CHANGED_BY.items():
+                if any(table in made for table in tables):
+                    self._connection.execute(self._rollups[rollup])
+            for table in gone:
+                self._connection.execute(
+                    f"delete from ledger.{table}"  # noqa: S608
+                    f" where {_KEYS[table]} in (from gone_{table})"
+                )
+            for table in made.keys() - ADDED.keys():
+                self._connection.execute(
+                    f"insert into ledger.{table} by name from batch_{table}"
+                )
+            self._connection.execute(
+                "update ledger.progress set sequence = ?, envelopes = envelopes + ?,"
+                " events = events + ?, written_at = ?",
+                [batch.sequence, batch.envelopes, batch.events, _now()],
+            )
+        return sum(table.num_rows for table in made.values())
+
+    def remember(self) -> Remembered:
+        """Read back what a fold must know to go on from the checkpoint."""
+        newest = "(select max(ended_at) from ledger.leases)"
+        doubtful = (
+            "where outcome in ('unknown', 'expired') and correction <> 'reconciled'"
+            f" and ended_at >= {newest} - to_microseconds({DOUBTFUL_FOR_US}) order by ended_at"
+        )
+        return Remembered(
+            open_leases=self._rows("open_leases", LeaseRow),
+            doubtful=self._rows("leases", LeaseRow, doubtful),
+            sessions=self._rows("sessions", SessionRow),
+            servers=self._rows("servers", ServerRow),
+            keys=self._rows("keys", KeyRow),
+            config=self._rows("config", ConfigRow),
+        )
+
+    @contextmanager
+    def _registered(self, made: dict[str, pa.Table], gone: dict[str, pa.Table]) -> Iterator[None]:
+        """Let SQL see a batch: `batch_<table>` and `gone_<table>`, empty ones where it has none."""
+        views = {f"batch_{name}": made.get(name, empty) for name, empty in _EMPTY.items()}
+        views |= {f"gone_{name}": gone.get(name, _NONE_GONE) for name in _KEYS}
+        for name, view in views.items():
+            self._connection.register(name, view)
+        try:
+            yield
+        finally:
+            for name in views:
+                self._connection.unregister(name)
+
+    def _rows(self, table: str, kind: type[_Some], where: str = "") -> list[_Some]:
+        names = ", ".join(_read_back(kind))
+        found = self._connection.execute(f"select {names} from ledger.{table} {where}")  # noqa: S608
+        fields = kind.__struct_fields__
+        return [kind(**dict(zip(fields, row, strict=True))) for row in found.fetchall()]
+
+
+class _Transaction:
+    """`begin`, then `commit`, or `rollback` when something was raised.
+
+    What DuckDB raises becomes a `StoreError`.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        self._connection.execute("begin")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, *_: object
+    ) -> None:
+        try:
+            self._connection.execute("commit" if kind is None else "rollback")
+        except duckdb.Error as failure:
+            raise StoreError(str(failure)) from error
+        if isinstance(error, duckdb.Error):
+            raise StoreError(str(error)) from error
+
+
+def _types(kind: type[Row]) -> dict[str, Any]:
+    """Each field's plain type: `Moment | None` is a Moment."""
+    hints = get_type_hints(kind)
+    return {name: next(iter(get_args(hints[name])), hints[name]) for name in kind.__struct_fields__}
+
+
+_SCHEMAS = {
+    kind: {name: _ARROW[plain] for name, plain in _types(kind).items()} for kind in TABLES.values()
+}
+
+
+def _arrow(table: str, values: Columns) -> pa.Table:
+    schema = _SCHEMAS[TABLES[table]]
+    return pa.table({name: pa.array(column, schema[name]) for name, column in values.items()})
+
+
+def _gone(keys: Sequence[str]) -> pa.Table:
+    return pa.table({"key": pa.array(keys, pa.string())})
+
+
+_NONE_GONE = _gone([])
+_EMPTY = {
+    table: _arrow(table, dict.fromkeys(kind.__struct_fields__, ()))
+    for table, kind in TABLES.items()
+}
+
+
+def _read_back(kind: type[Row]) -> list[str]:
+    """Select each column as the row has it: microseconds, and days as text."""
+    selected = []
+    for name, plain in _types(kind).items():
+        if plain is Moment:
+            selected.append(f"epoch_us({name})")
+        elif name.endswith("day"):
+            selected.append(f"{name}::varchar")
+        else:
+            selected.append(name)
+    return selected
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)

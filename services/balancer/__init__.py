@@ -1,0 +1,11 @@
+"""The balancer: knows the servers, who is well, who is busy, and names one for each lease.
+
+app          composition root: follow, be elected, lead, drain
+settings     `[balancer]` and `[[servers]]`, and which addresses are never a server's
+strategies   one pure policy a file: eligible servers in, a ranking out
+domain       the fleet as a fold, exchanges in flight, selection, health, configuration, views
+store        the journal `evt.balancer`, and the tail of the log that ends what is in flight
+probes       GET /ping, jittered
+handlers     the doors `rpc.balancer.*`
+metrics      what Prometheus is told
+"""

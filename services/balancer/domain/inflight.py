@@ -1,0 +1,77 @@
+"""Exchanges in flight: from the selection until the lease's end is in the log, or its deadline.
+
+What holds at any moment: a server's `in_flight` is the number of placements that name it, plus
+what is inherited for it.
+"""
+
+from datetime import timedelta
+
+from contracts.balancer import Selected
+from contracts.base import GatewayId, Instant, LeaseId, ServerId
+from services.balancer.domain.inheritance import forgotten
+from services.balancer.domain.state import Balancer, Placement
+
+MARGIN_S = 5.0
+"""After a lease's deadline the pool has this long to journal its expiry."""
+_EXPIRES_IN_MAX_S = 86_400.0
+_ENDED_KEPT = 20_000
+
+
+def place(
+    balancer: Balancer, lease_id: LeaseId, gateway_id: GatewayId, expires_in_s: float, now: Instant
+) -> Placement:
+    """Open a lease's placement, at no server yet."""
+    within_s = max(0.0, min(expires_in_s, _EXPIRES_IN_MAX_S)) + MARGIN_S
+    deadline = now + timedelta(seconds=within_s)
+    placement = Placement(gateway_id=gateway_id, deadline=deadline)
+    balancer.placements[lease_id] = placement
+    return placement
+
+
+def start(balancer: Balancer, placement: Placement, answer: Selected) -> None:
+    """Count the exchange at the server that `answer` names."""
+    placement.answer = answer
+    balancer.standings[answer.server_id].in_flight += 1
+
+
+def leave(balancer: Balancer, placement: Placement) -> ServerId:
+    """Count the exchange no longer; return whose it was, empty when nobody's."""
+    if placement.answer is None:
+        return ServerId("")
+    server_id = placement.answer.server_id
+    balancer.standings[server_id].in_flight -= 1
+    placement.answer = None
+    return server_id
+
+
+def end(balancer: Balancer, lease_id: LeaseId) -> ServerId | None:
+    """Take in that a lease has ended.
+
+    Return the server it was in flight at (empty when at none), None when it is not known here.
+    """
+    placement = balancer.placements.pop(lease_id, None)
+    known = leave(balancer, placement) if placement is not None else None
+    if known is None and lease_id in balancer.ended:
+        return ServerId("")
+    balancer.ended[lease_id] = None
+    if len(balancer.ended) > _ENDED_KEPT:
+        balancer.ended.popitem(last=False)
+    return known
+
+
+def renew(balancer: Balancer, lease_id: LeaseId, deadline: Instant) -> None:
+    """Move a lease's deadline."""
+    placement = balancer.placements.get(lease_id)
+    if placement is not None:
+        placement.deadline = deadline + timedelta(seconds=MARGIN_S)
+
+
+def swept(balancer: Balancer, now: Instant) -> list[LeaseId]:
+    """Release what is past its deadline, and return those leases."""
+    late = [lease for lease, held in balancer.placements.items() if held.deadline <= now]
+    for lease_id in late:
+        leave(balancer, balancer.placements.pop(lease_id))
+    for gateway_id in [*balancer.inherited]:
+        if balancer.inherited[gateway_id].until <= now:
+            forgotten(balancer, gateway_id)
+    return late

@@ -1,0 +1,66 @@
+"""What the pool's log tells the balancer: ends and renewals of leases, outcomes, and blame."""
+
+from contracts.balancer import ServerFailed
+from contracts.base import Instant, ServerId
+from contracts.envelope import Envelope
+from contracts.pool import (
+    LeaseCancelled,
+    LeaseExpired,
+    LeaseReconciled,
+    LeaseRenewed,
+    SessionRecovered,
+    UsageRecorded,
+    Verdict,
+)
+from services.balancer.domain.health import failed
+from services.balancer.domain.inflight import end, renew
+from services.balancer.domain.inheritance import ended_elsewhere
+from services.balancer.domain.state import Balancer
+
+_SERVER_BLAMED = frozenset({Verdict.UNREACHABLE, Verdict.OUTCOME_UNKNOWN})
+"""The rows of the outcome table (architecture §4) in which the server is to blame."""
+
+
+def observed(balancer: Balancer, envelope: Envelope, now: Instant) -> list[ServerId]:
+    """Take in one envelope of `evt.pool.>`; return the servers it blames, each once."""
+    blamed: dict[ServerId, None] = {}
+    for event in envelope.events:
+        match event:
+            case UsageRecorded():
+                _used(balancer, event, now)
+            case LeaseCancelled() | LeaseExpired() | LeaseReconciled():
+                end(balancer, event.lease_id)
+            case LeaseRenewed():
+                # Counted from the pool's clock to ours: the two may differ.
+                renew(balancer, event.lease_id, now + (event.expires_at - envelope.time))
+            case SessionRecovered(reason="server_blamed", server_id=server_id):
+                blamed[server_id] = None
+            case _:
+                pass
+    return [*blamed]
+
+
+def _used(balancer: Balancer, usage: UsageRecorded, now: Instant) -> None:
+    """End the lease, and judge every server that was tried for it."""
+    was_at = end(balancer, usage.lease_id)
+    for attempt in usage.attempts:
+        standing = balancer.standings.get(attempt.server_id)
+        if standing is None:
+            continue
+        answered = attempt.status != 0
+        if answered:
+            standing.unreachable = 0
+        standing.tried(
+            now,
+            blamed=attempt.verdict in _SERVER_BLAMED,
+            answer_ms=attempt.total_ms if answered else None,
+        )
+    if not usage.attempts:
+        return
+    last = usage.attempts[-1]
+    if was_at is None:
+        ended_elsewhere(balancer, usage.gateway_id, last.server_id)
+    elif was_at == last.server_id and last.verdict is Verdict.UNREACHABLE:
+        # No other selection followed, so nobody has told of this failure yet.
+        report = ServerFailed(server_id=last.server_id, verdict=last.verdict, failure=last.failure)
+        failed(balancer, report)

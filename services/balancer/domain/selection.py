@@ -1,0 +1,162 @@
+"""Which server for a lease, and why."""
+
+from contracts.balancer import NoServer, Selected, SelectServer
+from contracts.base import GatewayId, Instant, ServiceType
+from contracts.pool import Candidate
+from services.balancer import strategies
+from services.balancer.domain.fleet import Member
+from services.balancer.domain.health import failed
+from services.balancer.domain.inflight import leave, place, start
+from services.balancer.domain.standing import Standing
+from services.balancer.domain.state import Balancer, Options, Placement
+from services.balancer.strategies import Ranking
+
+_CANDIDATES_MAX = 5
+_SERVICE_TYPES_MAX = 256
+
+
+def select(
+    balancer: Balancer, wanted: SelectServer, gateway_id: GatewayId, now: Instant
+) -> Selected | NoServer:
+    """Name a server, and count the exchange as in flight when it is for a lease.
+
+    A lease that already has a server gets the same answer again, unless that server's failure is
+    reported or it is to be avoided; then the new selection replaces the old one.
+    """
+    if not wanted.lease_id:
+        if wanted.failed is not None:
+            failed(balancer, wanted.failed)
+        return _chosen(balancer, wanted)
+    placement = balancer.placements.get(wanted.lease_id)
+    if placement is not None and placement.answer is not None and not _moves(placement, wanted):
+        return placement.answer
+    if placement is None:
+        placement = place(balancer, wanted.lease_id, gateway_id, wanted.expires_in_s, now)
+    leave(balancer, placement)
+    if wanted.failed is not None and wanted.failed.server_id != placement.failed_at:
+        placement.failed_at = wanted.failed.server_id
+        failed(balancer, wanted.failed)
+    answer = _chosen(balancer, wanted)
+    if wanted.lease_id in balancer.ended:
+        del balancer.placements[wanted.lease_id]
+    elif isinstance(answer, Selected):
+        start(balancer, placement, answer)
+    return answer
+
+
+def _moves(placement: Placement, wanted: SelectServer) -> bool:
+    """Tell a report of failure from a select that was sent again."""
+    assert placement.answer is not None
+    server_id = placement.answer.server_id
+    if wanted.failed is not None and wanted.failed.server_id == server_id:
+        return True
+    return server_id in wanted.avoid
+
+
+def _chosen(balancer: Balancer, wanted: SelectServer) -> Selected | NoServer:
+    options = balancer.options.get(wanted.service_type)
+    if options is None:
+        if len(balancer.options) >= _SERVICE_TYPES_MAX:
+            balancer.options.clear()
+        options = _options(balancer, wanted.service_type)
+        balancer.options[wanted.service_type] = options
+    eligible = [
+        standing
+        for standing in options.able
+        if standing.in_flight < standing.max_sessions and standing.server_id not in wanted.avoid
+    ]
+    if not eligible:
+        refused = _unavailable(options, wanted)
+        reason = options.reason or "; ".join(f"{one.server_id}: {one.refused}" for one in refused)
+        return NoServer(reason=reason, candidates=[*refused, *options.refused][:_CANDIDATES_MAX])
+    name, strategy = _strategy(balancer)
+    ranking = strategy(eligible)
+    best = _remembered(balancer, eligible, ranking)
+    return Selected(
+        server_id=best.server_id,
+        url=best.server.url,
+        region=best.server.region,
+        idempotent=best.server.idempotent,
+        strategy=name,
+        candidates=_candidates(ranking, options, wanted),
+    )
+
+
+def _strategy(balancer: Balancer) -> tuple[str, strategies.Strategy]:
+    """The strategy in force; one that only a later version knows gives way to the default."""
+    name = balancer.fleet.strategy
+    if name not in strategies.STRATEGIES:
+        name = strategies.DEFAULT
+    return name, strategies.STRATEGIES[name]
+
+
+def _remembered(balancer: Balancer, eligible: list[Standing], ranking: Ranking) -> Standing:
+    """Note the turn and the credits for the next time, and return the best server."""
+    best = balancer.standings[ranking.servers[0].server_id]
+    balancer.turn += 1
+    best.turn = balancer.turn
+    for standing, credit in zip(eligible, ranking.credits, strict=False):
+        standing.credit = credit
+    return best
+
+
+def _candidates(ranking: Ranking, options: Options, wanted: SelectServer) -> list[Candidate]:
+    """The best few, best first; then, where there is room, who was refused and why."""
+    found = [
+        Candidate(server_id=standing.server_id, score=score)
+        for standing, score in zip(ranking.servers[:_CANDIDATES_MAX], ranking.scores, strict=False)
+    ]
+    if len(found) < _CANDIDATES_MAX:
+        if len(ranking.servers) < len(options.able):
+            found += _unavailable(options, wanted)
+        found += options.refused
+        del found[_CANDIDATES_MAX:]
+    return found
+
+
+def _unavailable(options: Options, wanted: SelectServer) -> list[Candidate]:
+    """Who could do it, but not now or not for this request."""
+    refused = []
+    for standing in options.able:
+        if standing.server_id in wanted.avoid:
+            refused.append(Candidate(server_id=standing.server_id, refused="already tried"))
+        elif standing.in_flight >= standing.max_sessions:
+            why = f"full: {standing.in_flight} of {standing.max_sessions} exchanges"
+            refused.append(Candidate(server_id=standing.server_id, refused=why))
+    return refused
+
+
+def _options(balancer: Balancer, service_type: ServiceType) -> Options:
+    """Sort the fleet into who may do a service type and who may not."""
+    able: list[Standing] = []
+    refused: list[Candidate] = []
+    capable = False
+    for member, standing in balancer.member_standings():
+        why = _unfit(member, service_type)
+        capable = capable or _capable(member, service_type)
+        if why:
+            refused.append(Candidate(server_id=standing.server_id, refused=why))
+        else:
+            able.append(standing)
+    if able:
+        reason = ""
+    elif not balancer.fleet.members:
+        reason = "no server is configured"
+    elif not capable:
+        reason = f"no server can do {service_type}"
+    else:
+        reason = f"no healthy server can do {service_type or 'it'}"
+    return Options(able, refused, reason)
+
+
+def _capable(member: Member, service_type: ServiceType) -> bool:
+    capabilities = member.server.capabilities
+    return not service_type or not capabilities or service_type in capabilities
+
+
+def _unfit(member: Member, service_type: ServiceType) -> str:
+    if not _capable(member, service_type):
+        return f"cannot do {service_type}"
+    if member.ejected_until is not None:
+        return f"ejected: {member.ejected_for}"
+    return "" if member.healthy else f"down: {member.reason}"

@@ -1,0 +1,95 @@
+"""The balancer's whole state: the fleet of the log, and what is open at whom right now."""
+
+from collections import OrderedDict
+
+import msgspec
+
+from contracts.balancer import Selected, Server
+from contracts.base import Event, GatewayId, Instant, LeaseId, ServerId, ServiceType
+from contracts.pool import Candidate
+from services.balancer.domain.fleet import Fleet, Member, evolve
+from services.balancer.domain.standing import Standing
+
+
+class Placement(msgspec.Struct, kw_only=True):
+    """A lease at the server that was named for it: one exchange in flight.
+
+    `answer` is None while no server could be named; then nothing is in flight, and the placement
+    only remembers whose failure was counted.
+    """
+
+    gateway_id: GatewayId
+    deadline: Instant
+    answer: Selected | None = None
+    failed_at: ServerId = ServerId("")
+    """The server whose failure the last selection reported."""
+
+
+class Inheritance(msgspec.Struct, kw_only=True):
+    """One gateway's exchanges that an earlier leader placed."""
+
+    until: Instant
+    open: dict[ServerId, int] = {}
+    told: dict[ServerId, int] = {}
+    """Ends that the gateway's own counts told before the log did."""
+
+
+class Options(msgspec.Struct, frozen=True):
+    """Who may do a service type, load aside; and why the others may not."""
+
+    able: list[Standing]
+    refused: list[Candidate]
+    reason: str
+    """Why there is nobody, if so."""
+
+
+class Balancer(msgspec.Struct, kw_only=True):
+    """Changed in place by the one process that leads; `fleet` follows from the log alone."""
+
+    fleet: Fleet = Fleet()
+    standings: dict[ServerId, Standing] = {}
+    placements: dict[LeaseId, Placement] = {}
+    ended: OrderedDict[LeaseId, None] = msgspec.field(default_factory=OrderedDict)
+    """Leases whose end was seen lately, oldest first: a late selection puts none in flight."""
+    inherited: dict[GatewayId, Inheritance] = {}
+    options: dict[ServiceType, Options] = {}
+    """Kept until the fleet changes."""
+    turn: int = 0
+
+    def take(self, event: Event) -> None:
+        """Fold one event of `evt.balancer`."""
+        fleet = evolve(self.fleet, event)
+        if fleet is self.fleet:
+            return
+        self.fleet = fleet
+        self.options = {}
+        for server_id, member in fleet.members.items():
+            if server_id in self.standings:
+                self.standings[server_id].serve_as(member.server)
+            else:
+                self.standings[server_id] = _new(member.server)
+        for server_id in [*self.standings]:
+            if server_id not in fleet.members and not self.standings[server_id].in_flight:
+                del self.standings[server_id]
+
+    def start_anew(self) -> None:
+        """Drop what is in no event: a process that takes the lead knows nothing else."""
+        self.placements = {}
+        self.ended = OrderedDict()
+        self.inherited = {}
+        self.options = {}
+        self.standings = {
+            server_id: _new(member.server) for server_id, member in self.fleet.members.items()
+        }
+
+    def member_standings(self) -> list[tuple[Member, Standing]]:
+        """Every server of the fleet with its standing."""
+        return [
+            (member, self.standings[server_id]) for server_id, member in self.fleet.members.items()
+        ]
+
+
+def _new(server: Server) -> Standing:
+    standing = Standing(server_id=server.server_id, server=server)
+    standing.serve_as(server)
+    return standing

@@ -1,0 +1,85 @@
+"""What Prometheus is told of the balancer."""
+
+from collections.abc import Iterable, Sequence
+
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from contracts.balancer import BalancerEvent, NoServer, Selected, ServerEjected
+from contracts.base import ServerId, ServiceType
+from services.balancer.domain import Balancer
+
+
+class Metrics(Collector):
+    """Counters of what was answered, and gauges read from the state when somebody asks."""
+
+    def __init__(self, balancer: Balancer) -> None:
+        """Register everything in a registry of this process's own."""
+        self.registry = CollectorRegistry()
+        self.leading = False
+        self._balancer = balancer
+        self._selections = Counter(
+            "tidegate_balancer_selections",
+            "Servers named, by server and strategy.",
+            ["server", "strategy"],
+            registry=self.registry,
+        )
+        self._refused = Counter(
+            "tidegate_balancer_refused",
+            "Selections for which there was no server, by service type.",
+            ["service_type"],
+            registry=self.registry,
+        )
+        self._probes = Counter(
+            "tidegate_balancer_probes",
+            "Probes, by server and result.",
+            ["server", "result"],
+            registry=self.registry,
+        )
+        self._ejections = Counter(
+            "tidegate_balancer_ejections",
+            "Ejections, by server.",
+            ["server"],
+            registry=self.registry,
+        )
+        self._named: dict[tuple[str, str], Counter] = {}
+        self.registry.register(self)
+
+    def answered(self, answer: Selected | NoServer, service_type: ServiceType) -> None:
+        """Count one selection."""
+        if isinstance(answer, NoServer):
+            self._refused.labels(service_type).inc()
+            return
+        by = answer.server_id, answer.strategy
+        counter = self._named.get(by)
+        if counter is None:
+            counter = self._named[by] = self._selections.labels(*by)
+        counter.inc()
+
+    def probed(self, server_id: ServerId, failure: str) -> None:
+        """Count one probe."""
+        self._probes.labels(server_id, "bad" if failure else "good").inc()
+
+    def journalled(self, events: Sequence[BalancerEvent]) -> None:
+        """Count the ejections among the events of a commit."""
+        for event in events:
+            if isinstance(event, ServerEjected):
+                self._ejections.labels(event.server_id).inc()
+
+    def collect(self) -> Iterable[Metric]:
+        """Read the gauges."""
+        leading = GaugeMetricFamily("tidegate_balancer_leading", "1 while this process leads.")
+        leading.add_metric([], float(self.leading))
+        yield leading
+        in_flight = GaugeMetricFamily(
+            "tidegate_balancer_in_flight", "Exchanges in flight, by server.", labels=["server"]
+        )
+        up = GaugeMetricFamily(
+            "tidegate_balancer_server_up", "1 while up and not ejected.", labels=["server"]
+        )
+        for member, standing in self._balancer.member_standings():
+            in_flight.add_metric([standing.server_id], standing.in_flight)
+            up.add_metric([standing.server_id], float(member.healthy))
+        yield in_flight
+        yield up

@@ -1,0 +1,162 @@
+"""What an operator may turn at the balancer (`[balancer]`, `[[servers]]`).
+
+Also which addresses are never a server's: whoever can name a server could otherwise have a gateway
+hand its cloud's metadata service a credential, or read it out.
+"""
+
+import ipaddress
+import socket
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import msgspec
+
+from contracts.balancer import Server
+from contracts.base import ServerId, ServiceType
+from services.balancer import strategies
+from tidegate.runtime.settings import Seconds, Section
+
+_METADATA_NAMES = frozenset(
+    {
+        "metadata",
+        "metadata.google.internal",
+        "metadata.goog",
+        "metadata.azure.internal",
+        "metadata.tencentyun.com",
+        "instance-data",
+        "instance-data.ec2.internal",
+    }
+)
+_METADATA_ADDRESSES = frozenset(
+    ipaddress.ip_address(text)
+    for text in (
+        "100.100.100.200",  # Alibaba
+        "168.63.129.16",  # Azure's wire server
+        "192.0.0.192",  # Oracle
+        "fd00:ec2::254",  # Amazon
+        "fd20:ce::254",  # Google
+    )
+)
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class BalancerSection(Section, frozen=True, kw_only=True):
+    """How a server is chosen, and how often each is asked whether it lives."""
+
+    strategy: str = strategies.DEFAULT
+    probe_interval: Seconds = Seconds(10)
+    """Between two probes of a server that is up; jittered by a tenth."""
+    probe_timeout: Seconds = Seconds(5)
+    probe_failures: int = 3
+    """Failed probes in a row that take a server down; one good probe brings it up."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no field type can."""
+        wrong = strategies.unusable(self.strategy)
+        if wrong:
+            raise ValueError(f"strategy: {wrong}")
+        if self.probe_interval <= 0:
+            raise ValueError('probe_interval: expected more than "0s"')
+        if self.probe_timeout <= 0:
+            raise ValueError('probe_timeout: expected more than "0s"')
+        if self.probe_failures < 1:
+            raise ValueError("probe_failures: expected at least 1")
+
+
+class ServerSection(Section, frozen=True, kw_only=True):
+    """One `[[servers]]` entry."""
+
+    server_id: ServerId = msgspec.field(name="id")
+    url: str
+    region: str = ""
+    priority: int = 1
+    weight: int = 1
+    max_sessions: int = 100
+    capabilities: list[ServiceType] = []
+    """Service types it can do; none named: every one."""
+    idempotent: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what no field type can."""
+        wrong = refused(self.server())
+        if wrong:
+            raise ValueError(f"server {self.server_id!r}: {wrong}")
+
+    def server(self) -> Server:
+        """Name it as the wire does."""
+        return Server(**msgspec.structs.asdict(self))
+
+
+class Settings(Section, frozen=True, kw_only=True):
+    """The tables the balancer reads."""
+
+    balancer: BalancerSection = BalancerSection()
+    servers: list[ServerSection] = []
+
+    def __post_init__(self) -> None:
+        """Refuse two servers of one name."""
+        seen: set[ServerId] = set()
+        for section in self.servers:
+            if section.server_id in seen:
+                raise ValueError(
+                    f"servers: expected every id once, {section.server_id!r} stands twice"
+                )
+            seen.add(section.server_id)
+
+
+def refused(server: Server) -> str:
+    """Say why `server` cannot be one, naming the key and what was expected; empty when it can."""
+    if not server.server_id or len(server.server_id) > 64 or not server.server_id.isprintable():  # noqa: PLR2004
+        return "id: expected 1 to 64 printable characters"
+    if server.weight < 1:
+        return f"weight: expected at least 1, got {server.weight}"
+    if server.max_sessions < 1:
+        return f"max_sessions: expected at least 1, got {server.max_sessions}"
+    if any(not capability for capability in server.capabilities):
+        return "capabilities: expected names of service types, got an empty one"
+    return _refused_url(server.url)
+
+
+def _refused_url(url: str) -> str:
+    expected = 'url: expected an address such as "http://127.0.0.1:9001"'
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return f"{expected}, got {url!r}"
+    if parts.username is not None or parts.password is not None:
+        return f"{expected} without user and password"
+    if parts.scheme not in {"http", "https"}:
+        return f"{expected}, got the scheme {parts.scheme!r} in {url!r}"
+    if not parts.hostname or port == 0 or any(character.isspace() for character in url):
+        return f"{expected}, got {url!r}"
+    if parts.query or parts.fragment:
+        return f"{expected} without query and fragment, got {url!r}"
+    return _refused_host(parts.hostname)
+
+
+def _refused_host(host: str) -> str:
+    name = host.rstrip(".").lower()
+    if name in _METADATA_NAMES:
+        return f"url: {host} is a metadata service, expected a server"
+    address = _address(name)
+    if address is None:
+        return ""
+    if address.is_link_local:
+        return f"url: {host} is a link-local address, expected a server"
+    if address in _METADATA_ADDRESSES:
+        return f"url: {host} is a metadata service, expected a server"
+    if address.is_unspecified or address.is_multicast:
+        return f"url: {host} is no server's address"
+    return ""
+
+
+def _address(name: str) -> _Address | None:
+    """Read an address in any spelling a resolver takes (`0xA9FEA9FE` too); None for a name."""
+    with suppress(ValueError):
+        address = ipaddress.ip_address(name.partition("%")[0])
+        mapped = getattr(address, "ipv4_mapped", None)
+        return mapped if isinstance(mapped, ipaddress.IPv4Address) else address
+    with suppress(OSError):
+        return ipaddress.ip_address(socket.inet_aton(name))
+    return None

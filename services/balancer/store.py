@@ -1,0 +1,120 @@
+"""The journal `evt.balancer`, appended to behind the fence, and the tail of the whole log."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import msgspec
+from nats.aio.client import Client
+
+from contracts import envelope
+from contracts.balancer import BalancerEvent
+from contracts.base import Instant, WriterId
+from contracts.envelope import Envelope
+from contracts.subjects import BALANCER_PING, EVT_BALANCER
+from services.balancer.domain import Balancer, ejections, observed
+from tidegate.runtime.clock import Clock
+from tidegate.runtime.eventlog import EventLog, FenceError, LogUnavailableError, Stored
+from tidegate.runtime.leadership import Leadership
+from tidegate.runtime.logs import Log
+from tidegate.runtime.writer import SubjectWriter
+
+_EVT_POOL = "evt.pool.*"
+_BLAMED = "called several sessions' logins expired"
+
+Decide = Callable[[Instant], Sequence[BalancerEvent]]
+"""What is to be appended, decided on the present state; asked again when the fence refused."""
+
+
+class Journal:
+    """The balancer's subject: folded into `balancer`, and written while this process leads."""
+
+    def __init__(
+        self,
+        client: Client,
+        balancer: Balancer,
+        writer_id: WriterId,
+        clock: Clock,
+        logger: Log,
+    ) -> None:
+        """Nothing is read yet: `leadership.serve` does."""
+        self.balancer = balancer
+        self.log = EventLog(client)
+        self.writer = SubjectWriter(self.log, EVT_BALANCER, writer_id)
+        self.leadership = Leadership(
+            client, self.log, self.writer, self, ping=BALANCER_PING, clock=clock, logger=logger
+        )
+        self._clock = clock
+        self._logger = logger
+        self._one_at_a_time = asyncio.Lock()
+        self._heard: list[Callable[[Sequence[BalancerEvent]], None]] = []
+
+    def on_commit(self, hear: Callable[[Sequence[BalancerEvent]], None]) -> None:
+        """Have `hear` called with the events of every commit, after they are folded."""
+        self._heard.append(hear)
+
+    def now(self) -> Instant:
+        """Tell the log's time."""
+        return self.writer.now(self._clock())
+
+    def apply(self, sequence: int, envelope: Envelope) -> None:  # noqa: ARG002 (a Fold's shape)
+        """Fold one envelope of the subject."""
+        for event in envelope.events:
+            self.balancer.take(event)
+
+    async def commit(self, decide: Decide, *, confirm: bool = False) -> Sequence[BalancerEvent]:
+        """Append what `decide` says, fold it, and return it.
+
+        With `confirm`, an envelope is appended even for no event: whoever is told that nothing
+        changed is told so by the leader. Raises `DeposedError`, or `LogUnavailableError` when
+        nothing was stored.
+        """
+        async with self._one_at_a_time:
+            while True:
+                now = self.now()
+                events = decide(now)
+                if not events and not confirm:
+                    return events
+                try:
+                    await self.writer.append(events, now)
+                except FenceError:
+                    await self.leadership.catch_up()
+                    continue
+                for event in events:
+                    self.balancer.take(event)
+                break
+        for event in events:
+            self._logger.info("journalled", **msgspec.to_builtins(event))
+        for hear in self._heard:
+            hear(events)
+        return events
+
+    async def tail(self, after: int) -> None:
+        """Take in what the pool journals behind `after`, for ever.
+
+        Raises `DeposedError` as soon as the log shows a later leader of `evt.balancer`.
+        """
+        async for batch in self.log.follow([_EVT_POOL, EVT_BALANCER], after):
+            for stored in batch:
+                await self._see(stored)
+
+    async def _see(self, stored: Stored) -> None:
+        try:
+            seen = envelope.decode(stored.body)
+        except msgspec.DecodeError as error:
+            self._logger.warning("not_an_envelope", sequence=stored.sequence, error=str(error))
+            return
+        if stored.subject == EVT_BALANCER:
+            if seen.epoch > self.writer.epoch:
+                async with self._one_at_a_time:
+                    await self.leadership.catch_up()
+            return
+        blamed = observed(self.balancer, seen, self.now())
+        if not blamed:
+            return
+        try:
+            ejected = await self.commit(lambda now: ejections(self.balancer, blamed, _BLAMED, now))
+        except LogUnavailableError as error:
+            self._logger.warning("not_ejected", servers=blamed, reason=str(error))
+            return
+        if not ejected:
+            self._logger.warning("not_ejected", servers=blamed, reason="out already, or the last")

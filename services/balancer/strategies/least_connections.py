@@ -1,0 +1,21 @@
+"""Least connections: whoever carries the fewest exchanges now.
+
+Source: nginx, `ngx_http_upstream_least_conn_module.c`; ours counts exchanges between selection and
+the lease's end in the log, so it is the true number over all gateways. Among equals the heavier
+server, then the preferred one, then the one that waited longest.
+Score: exchanges in flight; lower is better.
+"""
+
+from collections.abc import Sequence
+
+from services.balancer.strategies.ranking import Ranking, Standing
+
+
+def least_connections(eligible: Sequence[Standing]) -> Ranking:
+    """Rank by exchanges in flight."""
+    ranked = sorted(eligible, key=_burden)
+    return Ranking(ranked, [server.in_flight for server in ranked])
+
+
+def _burden(server: Standing) -> tuple[int, int, int, int]:
+    return server.in_flight, -server.weight, server.priority, server.turn

@@ -1,0 +1,114 @@
+"""A shard's whole subject on trial, envelope by envelope."""
+
+from datetime import datetime, timedelta
+from heapq import heappop, heappush
+
+from contracts.base import LeaseId
+from contracts.envelope import Envelope
+from contracts.pool import LeaseGranted, LeaseRenewed, PoolCheckpointed
+from services.pool.audit.chain import Chain
+from services.pool.audit.recount import Key, Recount, Totals
+from services.pool.domain.canonical import HASH_VERSION, state_hash
+from services.pool.domain.evolve import evolve
+from services.pool.domain.records import OPEN
+from services.pool.domain.state import Pool
+from services.pool.domain.violations import Violation, Wrong
+
+SWEEP = timedelta(seconds=10)
+"""How long of log time a leader may take to expire a lease, once its log shows it is due."""
+
+
+class Auditor:
+    """Feed it the envelopes of one pool subject from number 1, then `finish`."""
+
+    def __init__(self, subject: str) -> None:
+        """`subject` names the chain in violations."""
+        self.pool = Pool()
+        self.violations: list[Violation] = []
+        self.envelopes = 0
+        self.events = 0
+        self._chain = Chain(subject)
+        self._recount = Recount()
+        self._deadlines: list[tuple[datetime, LeaseId]] = []
+        self._overdue: dict[LeaseId, datetime] = {}
+        """Open leases past their deadline, and when the log first showed it."""
+
+    def feed(self, sequence: int, stored: bytes, envelope: Envelope) -> list[Violation]:
+        """Take the next envelope, stored as `stored`, and return what is wrong with it."""
+        found = self._chain.feed(sequence, stored, envelope)
+        for event in envelope.events:
+            if isinstance(event, PoolCheckpointed):
+                found += self._hash_wrong(event, sequence)
+            evolve(self.pool, event, envelope.time, sequence)
+            # Fold and recount see the same things; each is told once, and either may convict.
+            seen = {(violation.kind, violation.about) for violation in self.pool.violations}
+            found += self.pool.violations
+            self.pool.violations.clear()
+            found += [
+                violation
+                for violation in self._recount.take(event, sequence)
+                if (violation.kind, violation.about) not in seen
+            ]
+            if isinstance(event, LeaseGranted | LeaseRenewed):
+                heappush(self._deadlines, (event.expires_at, event.lease_id))
+        self.pool.sequence = sequence
+        self.pool.commit()
+        found += self._never_ended(envelope.time, sequence)
+        self.envelopes += 1
+        self.events += len(envelope.events)
+        self.violations += found
+        return found
+
+    def finish(self) -> list[Violation]:
+        """Compare the two ways of counting, and return where they differ."""
+        found = [
+            Violation(Wrong.RECOUNT_DIFFERS, f"{session_id}", message, self.pool.sequence)
+            for (day, session_id, service_type), totals in self._recount.totals.items()
+            if (message := self._difference((day, session_id, service_type), totals))
+        ]
+        self.violations += found
+        return found
+
+    def totals(self) -> dict[Key, Totals]:
+        """Units by (quota day, session, service type): for DuckDB and the demo's ledger."""
+        return self._recount.totals
+
+    def _hash_wrong(self, event: PoolCheckpointed, sequence: int) -> list[Violation]:
+        if event.hash_version != HASH_VERSION:
+            return []
+        actual = state_hash(self.pool)
+        if actual == event.state_hash:
+            return []
+        message = f"the log folds to {actual}, its leader had {event.state_hash}"
+        return [Violation(Wrong.STATE_HASH_DIFFERS, "", message, sequence)]
+
+    def _never_ended(self, at: datetime, sequence: int) -> list[Violation]:
+        """Name the open leases whose deadline, and the sweep after it, the log has passed."""
+        while self._deadlines and self._deadlines[0][0] <= at:
+            due, lease_id = heappop(self._deadlines)
+            lease = self.pool.opened.get(lease_id)
+            if lease is not None and lease.expires_at == due:
+                self._overdue.setdefault(lease_id, at)
+        found = []
+        for lease_id, since in list(self._overdue.items()):
+            lease = self.pool.opened.get(lease_id)
+            if lease is None or lease.expires_at > at:
+                del self._overdue[lease_id]
+            elif at - since >= SWEEP:
+                del self._overdue[lease_id]
+                message = f"{OPEN} at {at}, though its deadline was {lease.expires_at}"
+                found.append(Violation(Wrong.NEVER_ENDED, lease_id, message, sequence))
+        return found
+
+    def _difference(self, key: Key, totals: Totals) -> str:
+        """Say how fold and recount differ; days that have left the fold are not compared."""
+        day, session_id, service_type = key
+        account = self.pool.sessions[session_id].days.get(day, {}).get(service_type)
+        if account is None:
+            return ""
+        if (account.used, account.reserved) == (totals.used, totals.reserved):
+            return ""
+        return (
+            f"{service_type} on {day}: the fold has {account.used} used and {account.reserved} "
+            f"reserved, the recount {totals.used} and {totals.reserved}"
+        )

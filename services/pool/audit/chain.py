@@ -1,0 +1,49 @@
+"""One subject's chain: every number once, every hash as stored, time forward, one leader."""
+
+from contracts.base import LeaderElected, WriterId
+from contracts.envelope import Envelope, Link, linked
+from services.pool.domain.violations import Violation, Wrong
+
+
+class Chain:
+    """Follows a subject from its first envelope."""
+
+    def __init__(self, subject: str, *, led: bool = True) -> None:
+        """`led`: its writer is elected (`evt.keys` is written by whom the fence lets)."""
+        self.subject = subject
+        self.link = Link()
+        self._led = led
+        self._leader = WriterId("")
+        self._epoch = 0
+
+    def feed(self, sequence: int, stored: bytes, envelope: Envelope) -> list[Violation]:
+        """Say what is wrong with `envelope`, stored as `stored`, as the next of the subject."""
+        wrong = self._link_wrong(envelope)
+        if self._led:
+            wrong += self._leader_wrong(envelope)
+        self.link = linked(sequence, stored, envelope)
+        return [Violation(kind, self.subject, message, sequence) for kind, message in wrong]
+
+    def _link_wrong(self, envelope: Envelope) -> list[tuple[Wrong, str]]:
+        link, number, wrong = self.link, envelope.number, []
+        if number != link.number + 1:
+            wrong.append((Wrong.NUMBER_MISSING, f"number {number} follows {link.number}"))
+        elif envelope.previous_hash != link.hash:
+            message = f"number {number} does not name the hash of number {link.number} as stored"
+            wrong.append((Wrong.CHAIN_BROKEN, message))
+        if link.time is not None and envelope.time < link.time:
+            message = f"number {number} at {envelope.time} follows {link.time}"
+            wrong.append((Wrong.TIME_WENT_BACK, message))
+        return wrong
+
+    def _leader_wrong(self, envelope: Envelope) -> list[tuple[Wrong, str]]:
+        for event in envelope.events:
+            if isinstance(event, LeaderElected) and event.epoch > self._epoch:
+                self._leader, self._epoch = event.writer, event.epoch
+        if (envelope.writer, envelope.epoch) == (self._leader, self._epoch):
+            return []
+        message = (
+            f"number {envelope.number} was written by {envelope.writer} of epoch "
+            f"{envelope.epoch}, while {self._leader or 'nobody'} led epoch {self._epoch}"
+        )
+        return [(Wrong.STALE_LEADER, message)]

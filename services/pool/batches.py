@@ -1,0 +1,144 @@
+"""What waits to be decided: the batches of commands that came in, and how each is answered."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from contracts.base import Failed, Reply
+from contracts.pool import (
+    CancelAnswers,
+    Done,
+    EndAnswers,
+    LeaseAnswers,
+    Refusal,
+    Refused,
+    RenewAnswers,
+)
+from services.pool import domain
+from services.pool.domain import Decision
+from tidegate.runtime.broker import Call
+
+Decide = Callable[[Any, Any, Any], Decision]
+"""(state, one item, now) → what is journalled and answered."""
+
+_RETRY_AFTER_S = 1.0
+_EVENTS_BYTES = 1024
+"""What the pool's own events beside one command take at the most."""
+_SMALL_BYTES = 4096
+_encoder = msgspec.json.Encoder()
+
+
+def unavailable(message: str) -> Refused:
+    """Refuse one lease because nothing can be journalled now."""
+    return Refused(reason=Refusal.LEDGER_UNAVAILABLE, retry_after_s=_RETRY_AFTER_S, message=message)
+
+
+class Kind(NamedTuple):
+    """One sort of command: how an item is decided, and what the answers make."""
+
+    name: str
+    decide: Decide
+    reply: Callable[[list[Any]], Reply]
+    turned_away: Callable[[list[Any], str], Reply | None]
+    """What a batch is told that cannot be decided; None: nothing, it will be sent again."""
+
+
+def _admin_reply(answers: list[Any]) -> Reply:
+    """Make one answer of the parts that a long command was cut into."""
+    changed: list[str] = []
+    for answer in answers:
+        if not isinstance(answer, Done):
+            failed: Reply = answer
+            return failed
+        changed += answer.changed
+    return Done(changed=changed)
+
+
+LEASE = Kind(
+    "lease",
+    domain.decide_lease,
+    lambda answers: LeaseAnswers(items=answers),
+    lambda items, why: LeaseAnswers(items=[unavailable(why)] * len(items)),
+)
+END = Kind(
+    "end", domain.decide_end, lambda answers: EndAnswers(items=answers), lambda _items, _why: None
+)
+RENEW = Kind(
+    "renew",
+    domain.decide_renew,
+    lambda answers: RenewAnswers(items=answers),
+    lambda _items, _why: None,
+)
+CANCEL = Kind(
+    "cancel",
+    domain.decide_cancel,
+    lambda answers: CancelAnswers(items=answers),
+    lambda _items, _why: None,
+)
+
+
+def admin(origin: str) -> Kind:
+    """Administrative commands of this origin: the API's, or a provisioner's."""
+    return Kind(
+        "admin",
+        lambda state, command, now: domain.decide_admin(state, command, now, origin),
+        _admin_reply,
+        lambda _items, why: Failed(code="ledger_unavailable", message=why),
+    )
+
+
+ADMIN = admin("admin")
+POLICY = Kind(
+    "policy",
+    lambda state, wanted, now: Decision(
+        domain.decide_policy(state, wanted[0], wanted[1], wanted[2], now), Done()
+    ),
+    _admin_reply,
+    lambda _items, why: Failed(code="ledger_unavailable", message=why),
+)
+"""Items are (policy, source, by)."""
+
+
+class Batch:
+    """The commands of one call, and their answers as they come to stand in the log.
+
+    Who asked within this process waits for `asked`; who asked over NATS has a `call`.
+    """
+
+    __slots__ = ("_weight", "answers", "asked", "call", "dropped", "items", "kind", "left")
+
+    def __init__(
+        self,
+        kind: Kind,
+        items: list[Any],
+        call: Call | None = None,
+        asked: "asyncio.Future[Reply] | None" = None,
+    ) -> None:
+        """Take `items` as decoded."""
+        self.kind = kind
+        self.items = items
+        self.call = call
+        self.asked = asked
+        self.answers: list[Any] = [None] * len(items)
+        self.left = len(items)
+        self.dropped = False
+        """Nobody waits for the rest of it."""
+        body = len(call.body) if call is not None else _SMALL_BYTES + 1
+        self._weight = body if body <= _SMALL_BYTES else 0
+
+    def weight(self, index: int) -> int:
+        """Bound the bytes that one item's events take in an envelope."""
+        # In a small batch no item outweighs the whole of it; only the others are measured.
+        return (self._weight or len(_encoder.encode(self.items[index]))) + _EVENTS_BYTES
+
+    def answered(self, index: int, answer: Any) -> bool:
+        """Take one item's answer; true when it was the last."""
+        self.answers[index] = answer
+        self.left -= 1
+        return self.left == 0
+
+    def reply(self) -> Reply:
+        """The answer to the whole."""
+        return self.kind.reply(self.answers)

@@ -1,0 +1,269 @@
+"""The writer's loop: decide what is queued, append one envelope, then answer (trap 18).
+
+Nothing is answered before an append that was made after the decision is acknowledged: so a
+leader that was deposed without knowing it can neither grant nor refuse. An answer with nothing
+to journal waits for the next append; after `_PATIENCE_S` one without events is made for it.
+"""
+
+import asyncio
+from datetime import datetime
+
+import msgspec
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+
+from contracts.base import Failed, Reply
+from contracts.pool import Granted, PoolStatus
+from services.pool import domain
+from services.pool.batches import LEASE, Batch, unavailable
+from services.pool.metrics import Metrics
+from services.pool.rounds import SWEEP_EVERY_S, Decided, Queue, Round, UndecidableError
+from services.pool.store import Credentials, Ledger
+from tidegate.runtime.broker import Call, reply
+from tidegate.runtime.clock import Clock
+from tidegate.runtime.eventlog import FenceError, LogUnavailableError
+from tidegate.runtime.leadership import Leadership
+from tidegate.runtime.logs import Log
+
+ITEMS_MAX = 20_000
+"""Commands that may wait; more are turned away."""
+_PATIENCE_S = 0.05
+_LOOK_EVERY_S = 0.5
+_PAUSE_S = 0.1
+_TICK_S = 0.01
+_QUESTIONS_MAX = 1000
+
+
+class Committer:
+    """The queue of one shard's leader, and the loop that empties it."""
+
+    def __init__(
+        self,
+        leadership: Leadership,
+        ledger: Ledger,
+        credentials: Credentials,
+        *,
+        client: Client,
+        clock: Clock,
+        metrics: Metrics,
+        logger: Log,
+    ) -> None:
+        """Nothing is decided before `run`."""
+        self.full = False
+        """Past 90 % of the log's bound: the rest is for ends of leases."""
+        self._leadership = leadership
+        self._writer = leadership.writer
+        self._ledger = ledger
+        self._credentials = credentials
+        self._client = client
+        self._clock = clock
+        self._metrics = metrics
+        self._logger = logger
+        self._loop = asyncio.get_running_loop()
+        self._wake = asyncio.Event()
+        self.begin()
+
+    def begin(self) -> None:
+        """Start a term with nothing queued; whatever was is not answered."""
+        self._queue = Queue(self._ledger.state, self._loop.time)
+        self._waiting: list[Decided] = []
+        self._waiting_since = 0.0
+        self._questions: list[tuple[Call, PoolStatus]] = []
+        self._appending = False
+        self._finishing = False
+        self._proved_at = self._loop.time()
+
+    @property
+    def depth(self) -> int:
+        """Commands not yet answered."""
+        return len(self._queue) + len(self._waiting)
+
+    def now(self) -> datetime:
+        """Tell the log's time."""
+        return self._writer.now(self._clock())
+
+    async def submit(self, batch: Batch) -> None:
+        """Queue a batch, or turn it away when nothing more can be taken in."""
+        if batch.kind is LEASE and self.full:
+            await self._turn_away(batch, "the event log is nearly full")
+        elif self.depth + len(batch.items) > ITEMS_MAX:
+            await self._turn_away(batch, "too many commands are waiting")
+        elif batch.items:
+            self._queue.add(batch)
+            self._wake.set()
+        else:
+            await self._send(batch, batch.reply())
+
+    async def ask(self, batch: Batch) -> Reply:
+        """Queue a batch of this process's own and wait for its answer."""
+        batch.asked = self._loop.create_future()
+        await self.submit(batch)
+        return await batch.asked
+
+    async def status(self, call: Call, asked: PoolStatus) -> None:
+        """Answer from memory; behind the append under way, if one is, for it may yet fail."""
+        if self._appending:
+            if len(self._questions) == _QUESTIONS_MAX:
+                return
+            self._questions.append((call, asked))
+            return
+        state, link = self._ledger.state, self._writer.link
+        found = domain.status(state, asked, self.now(), link.sequence, self._writer.epoch)
+        await self._publish(call, found)
+
+    def finish(self) -> None:
+        """Let `run` return once everything queued is answered."""
+        self._finishing = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Decide, append and answer until finished. Raises `DeposedError`."""
+        while not self._finishing or self._queue.ready or self._waiting:
+            await self._until_due()
+            await self._commit()
+            questions, self._questions = self._questions, []
+            for call, asked in questions:
+                await self.status(call, asked)
+            await self._prove()
+
+    async def _until_due(self) -> None:
+        """Wait for a command, for the end of patience, or for the time to sweep."""
+        if self._queue.ready:
+            return
+        delay = SWEEP_EVERY_S
+        now = self.now()
+        due = self._queue.due(now)
+        if due is not None:
+            delay = min(delay, max((due - now).total_seconds(), _TICK_S))
+        if self._waiting:
+            delay = min(delay, self._waiting_since + _PATIENCE_S - self._loop.time())
+        if delay > 0:
+            timer = self._loop.call_later(delay, self._wake.set)
+            await self._wake.wait()
+            timer.cancel()
+        self._wake.clear()
+
+    async def _commit(self) -> None:
+        """Make one envelope of what is queued and due."""
+        started = self._loop.time()
+        now = self.now()
+        made = await self._decide(now)
+        patient = not self._waiting or started < self._waiting_since + _PATIENCE_S
+        if not made.events and patient:
+            self._ledger.state.commit()
+            if made.decided and not self._waiting:
+                self._waiting_since = started
+            self._waiting += made.decided
+            return
+        self._appending = True
+        try:
+            await self._writer.append(made.encoded, now)
+        except FenceError as error:
+            self._ledger.state.rollback()
+            self._again(made)
+            self._metrics.decided_again.inc()
+            self._logger.warning("fenced", reason=str(error))
+            await self._leadership.catch_up()
+        except LogUnavailableError as error:
+            self._ledger.state.rollback()
+            self._logger.warning("log_unavailable", reason=str(error))
+            await self._give_up(made)
+            await asyncio.sleep(_PAUSE_S)
+        else:
+            self._ledger.state.commit()
+            self._proved_at = self._loop.time()
+            self._measure(made, self._proved_at - started)
+            await self._answer(made)
+        finally:
+            self._appending = False
+
+    async def _decide(self, now: datetime) -> Round:
+        """Decide what fits into one envelope, leaving the state begun."""
+        while True:
+            self._ledger.state.begin()
+            try:
+                return self._queue.decide(now)
+            except UndecidableError as error:
+                self._ledger.state.rollback()
+                self._logger.exception("undecidable", kind=str(error))
+                failed = Failed(code="internal", message="the pool could not decide this")
+                await self._send(error.batch, failed)
+
+    def _again(self, made: Round) -> None:
+        """Put back what a fence made void, what waited for an append included."""
+        self._queue.put_back(decided.item for decided in [*self._waiting, *made.decided])
+        self._waiting = []
+
+    async def _answer(self, made: Round) -> None:
+        """Give the answers that the append behind us allows."""
+        now = self.now()
+        allowed = [*self._waiting, *made.decided]
+        self._waiting = []
+        for (batch, index), answer, _, at in allowed:
+            if type(answer) is Granted:
+                self._complete(answer, (now - at).total_seconds())
+            if not batch.dropped and batch.answered(index, answer):
+                await self._send(batch, batch.reply())
+
+    def _complete(self, granted: Granted, elapsed_s: float) -> None:
+        """Let the seconds count from now, and name the revision of the credential."""
+        fill = msgspec.structs.force_setattr
+        fill(granted, "send_within_s", max(granted.send_within_s - elapsed_s, 0.0))
+        fill(granted, "expires_in_s", max(granted.expires_in_s - elapsed_s, 0.0))
+        revision = self._credentials.revisions.get(granted.session_id, 0)
+        fill(granted, "credential_revision", revision)
+
+    async def _give_up(self, made: Round) -> None:
+        """Nothing was stored: refuse new leases; whoever sends again needs no answer."""
+        why = "the event log cannot be reached or is full"
+        undone = [*self._waiting, *made.decided]
+        self._waiting = []
+        for item, answer, journalled, _ in undone:
+            batch, index = item
+            if batch.dropped:
+                continue
+            if batch.kind is not LEASE:
+                batch.dropped = True
+                await self._send(batch, batch.kind.turned_away(batch.items, why))
+            elif type(answer) is Granted and not journalled:
+                # A repeat: its lease stands, and only an append may say so.
+                self._queue.put_back([item])
+            elif batch.answered(index, unavailable(why)):
+                await self._send(batch, batch.reply())
+
+    async def _turn_away(self, batch: Batch, why: str) -> None:
+        """Answer without a decision, but only while this process surely leads."""
+        self._metrics.unjournalled.labels(why).inc()
+        proved = self._loop.time() < self._proved_at + 2 * _LOOK_EVERY_S
+        if proved or batch.asked is not None:
+            await self._send(batch, batch.kind.turned_away(batch.items, why))
+
+    async def _prove(self) -> None:
+        """After a silence, look whether this process still leads. Raises `DeposedError`."""
+        if self._loop.time() < self._proved_at + _LOOK_EVERY_S:
+            return
+        try:
+            await self._leadership.look()
+        except LogUnavailableError:
+            return
+        self._proved_at = self._loop.time()
+
+    def _measure(self, made: Round, seconds: float) -> None:
+        self._metrics.journalled(made.events)
+        self._metrics.commit_size.observe(len(made.decided))
+        self._metrics.commit_seconds.observe(seconds)
+
+    async def _send(self, batch: Batch, answer: Reply | None) -> None:
+        if answer is None:
+            return
+        if batch.asked is not None and not batch.asked.done():
+            batch.asked.set_result(answer)
+        if batch.call is not None:
+            await self._publish(batch.call, answer)
+
+    async def _publish(self, call: Call, answer: Reply) -> None:
+        try:
+            await reply(self._client, call, answer)
+        except NatsError as error:
+            # Whoever asked asks again; the decision stands.
+            self._logger.warning("unanswered", reason=type(error).__name__)

@@ -1,0 +1,184 @@
+"""What operators, provisioners and the configuration file may change."""
+
+from datetime import datetime, timedelta
+
+from contracts.base import Failed
+from contracts.pool import (
+    AddSession,
+    AddSessions,
+    ChangeSession,
+    Done,
+    LeaseReconciled,
+    Policy,
+    PolicyChanged,
+    PoolAdmin,
+    PoolEvent,
+    ReconcileLease,
+    SessionAdded,
+    SessionChanged,
+    SessionCooled,
+    SessionRetired,
+    SessionRevived,
+    SessionStatus,
+)
+from services.pool.domain.decision import Decision, emit
+from services.pool.domain.quota import zone_named
+from services.pool.domain.records import Lease, Session
+from services.pool.domain.state import Pool
+
+COOL_S_MAX = 366 * 86_400.0
+_OPERATOR = "operator"
+
+
+def decide_admin(state: Pool, command: PoolAdmin, now: datetime, origin: str = "admin") -> Decision:
+    """Do what an operator asked, or say what was wrong with it.
+
+    `origin` is journalled with sessions added: `admin`, or the provisioner's kind.
+    """
+    if isinstance(command, AddSessions):
+        return _add(state, command, now, origin)
+    if isinstance(command, ChangeSession):
+        return _change(state, command, now)
+    return _reconcile(state, command, now)
+
+
+def decide_policy(
+    state: Pool, policy: Policy, source: str, by: str, now: datetime
+) -> list[PoolEvent]:
+    """Put `policy` in force, unless it comes from the source that the last one came from."""
+    events: list[PoolEvent] = []
+    if source != state.policy_source:
+        emit(state, events, PolicyChanged(policy=policy, source=source, by=by), now)
+    return events
+
+
+def _failed(message: str) -> Decision:
+    return Decision([], Failed(code="bad_request", message=message))
+
+
+def _add(state: Pool, command: AddSessions, now: datetime, origin: str) -> Decision:
+    for item in command.items:
+        if not item.session_id:
+            return _failed("session_id: expected an id")
+        if item.quota_timezone and zone_named(item.quota_timezone) is None:
+            return _failed(f"quota_timezone: there is no time zone {item.quota_timezone!r}")
+    events: list[PoolEvent] = []
+    changed = [
+        str(item.session_id)
+        for item in command.items
+        if _add_one(state, events, item, command.by, now, origin)
+    ]
+    return Decision(events, Done(changed=changed))
+
+
+def _add_one(
+    state: Pool, events: list[PoolEvent], item: AddSession, by: str, now: datetime, origin: str
+) -> bool:
+    """Add or revive one session; one that is there only gets its new ciphertext, elsewhere."""
+    session = state.sessions.get(item.session_id)
+    if session is None:
+        added = SessionAdded(
+            session_id=item.session_id,
+            region=item.region,
+            limits=item.limits,
+            quota_timezone=item.quota_timezone,
+            origin=origin,
+            by=by,
+        )
+        emit(state, events, added, now)
+        return True
+    if session.status is not SessionStatus.RETIRED:
+        return False
+    emit(state, events, SessionRevived(session_id=item.session_id, origin=origin, by=by), now)
+    if item.limits and item.limits != session.limits:
+        limits = SessionChanged(session_id=item.session_id, limits=item.limits, by=by)
+        emit(state, events, limits, now)
+    return True
+
+
+def _change(state: Pool, command: ChangeSession, now: datetime) -> Decision:
+    session = state.sessions.get(command.session_id)
+    if session is None:
+        return _failed(f"session_id: there is no session {command.session_id}")
+    status, cool_s = command.status, command.cool_s
+    if status in (SessionStatus.COOLING, SessionStatus.SUSPECT):
+        return _failed(f"status: {status} is not set by hand; expected cool_s, or another status")
+    if cool_s is not None and not 0 <= cool_s <= COOL_S_MAX:
+        return _failed(f"cool_s: expected 0 to {COOL_S_MAX:.0f} seconds")
+    retired = session.status is SessionStatus.RETIRED
+    if retired and status not in (SessionStatus.ACTIVE, SessionStatus.RETIRED):
+        return _failed("the session is retired: make it active first")
+    events: list[PoolEvent] = []
+    by = command.by or _OPERATOR
+    _change_status(state, events, session, command, by, now)
+    if cool_s is not None:
+        cooled = SessionCooled(
+            session_id=session.session_id,
+            until=now + timedelta(seconds=cool_s),
+            reason=command.reason or _OPERATOR,
+            by=by,
+        )
+        emit(state, events, cooled, now)
+    return Decision(events, Done(changed=[str(session.session_id)] if events else []))
+
+
+def _change_status(
+    state: Pool,
+    events: list[PoolEvent],
+    session: Session,
+    command: ChangeSession,
+    by: str,
+    now: datetime,
+) -> None:
+    session_id, status, limits = session.session_id, command.status, command.limits
+    if status is SessionStatus.RETIRED:
+        if session.status is not SessionStatus.RETIRED:
+            reason = command.reason or _OPERATOR
+            emit(state, events, SessionRetired(session_id=session_id, reason=reason, by=by), now)
+        status = None
+    elif session.status is SessionStatus.RETIRED:
+        emit(state, events, SessionRevived(session_id=session_id, by=by), now)
+        status = None
+    if limits == session.limits:
+        limits = None
+    if status is not None or limits is not None:
+        changed = SessionChanged(
+            session_id=session_id, status=status, limits=limits, reason=command.reason, by=by
+        )
+        emit(state, events, changed, now)
+
+
+def _reconcile(state: Pool, command: ReconcileLease, now: datetime) -> Decision:
+    lease = state.leases.get(command.lease_id)
+    if lease is None:
+        return _failed(f"lease_id: there is no lease {command.lease_id}")
+    if lease.reconciled and lease.charged == command.units:
+        return Decision([], Done())
+    objection = _objection(state, lease, command, now)
+    if objection:
+        return _failed(objection)
+    events: list[PoolEvent] = []
+    reconciled = LeaseReconciled(
+        lease_id=lease.lease_id,
+        session_id=lease.session.session_id,
+        units=command.units,
+        reason=command.reason,
+        by=command.by or _OPERATOR,
+    )
+    emit(state, events, reconciled, now)
+    return Decision(events, Done(changed=[str(lease.lease_id)]))
+
+
+def _objection(state: Pool, lease: Lease, command: ReconcileLease, now: datetime) -> str:
+    """Say why the lease cannot be settled so, or not yet; empty when it can."""
+    if lease.lease_id not in state.uncertain:
+        settled = "reconciled" if lease.reconciled else lease.state
+        return f"lease_id: the lease is {settled}; expected unknown or expired"
+    if not command.reason:
+        return "reason: expected why the lease is settled so"
+    if command.units > lease.units:
+        return f"units: expected at most the {lease.units} that were reserved"
+    after = state.policy.reconcile_after_s
+    if (now - lease.expires_at).total_seconds() < after:
+        return f"lease_id: not before {after:.0f} s past the lease's deadline {lease.expires_at}"
+    return ""

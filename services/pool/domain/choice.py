@@ -1,0 +1,259 @@
+"""Which session to lease: found in time that does not grow with the pool.
+
+Order of preference (architecture §5): quota that resets soonest; then sessions that have the
+fewest rarer service types left, so that rare capabilities stay for rare work; then the least
+used. A suspect whose minute is over gets its trial from the first request that comes along,
+unless that request has already been disappointed once.
+
+The index is derived from the records and from the time, and can be rebuilt from them at any
+moment: it is no part of the ledger. `place` must follow every change of a session.
+"""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from heapq import heappop, heappush
+
+import msgspec
+
+from contracts.base import LeaseId, ServiceType, SessionId
+from contracts.pool import Policy, SessionStatus
+from services.pool.domain.deadlines import Deadlines
+from services.pool.domain.quota import Zone, turn, zone_at
+from services.pool.domain.records import Account, Lease, Session
+from services.pool.domain.shelves import Kind, Shelf
+
+SUSPICION = timedelta(seconds=60)
+"""How long a suspect waits for its trial, and how long its accusation counts for another's."""
+_NOTHING: dict[ServiceType, Account] = {}
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """The session, the zone its quota day comes from, and whether the call is its trial."""
+
+    session: Session
+    zone: Zone
+    trial: bool
+
+
+class Index:
+    """Every session on the shelves where it belongs at `now`."""
+
+    def __init__(
+        self,
+        sessions: dict[SessionId, Session],
+        opened: dict[LeaseId, Lease],
+        policy: Policy,
+        now: datetime,
+    ) -> None:
+        """Build it: O(sessions + open leases)."""
+        self.now = now
+        self.deadlines = Deadlines(opened)
+        self.zones: dict[str, Zone] = {}
+        self._sessions = sessions
+        self._policy = policy
+        self._guard = timedelta(seconds=policy.reset_guard_s)
+        self._shelves: dict[tuple[ServiceType, str, Kind, int], Shelf] = {}
+        self._order: dict[ServiceType, list[Shelf]] = {}
+        self._places: dict[SessionId, dict[ServiceType, tuple[Shelf, int]]] = {}
+        self._waking: list[tuple[datetime, SessionId]] = []
+        self._wakes: dict[SessionId, datetime] = {}
+        self._next_reset: datetime | None = None
+        self._supply = dict.fromkeys(policy.daily_limits, 0)
+        for session in sessions.values():
+            self._count(session)
+        self._rarest_first = self._ranking()
+        for session in sessions.values():
+            self.place(session)
+
+    def admit(self, session: Session) -> bool:
+        """Place a new session; False when it changed which types are rare: build anew."""
+        self._count(session)
+        if self._ranking() != self._rarest_first:
+            return False
+        self.place(session)
+        return True
+
+    def advance(self, now: datetime) -> None:
+        """Let time pass: cool-downs and suspicions end, quota days begin."""
+        self.now = now
+        while self._waking and self._waking[0][0] <= now:
+            due, session_id = heappop(self._waking)
+            if self._wakes.get(session_id) == due:
+                del self._wakes[session_id]
+                self.place(self._sessions[session_id])
+        if self._next_reset is not None and now >= self._next_reset:
+            self._turn_days()
+
+    def place(self, session: Session) -> None:
+        """Put `session` where its record says it belongs now."""
+        zone = self._zone_of(session)
+        kind = self._kind_of(session)
+        session_id = session.session_id
+        accounts = session.days.get(zone.day, _NOTHING)
+        placed = self._places.get(session_id)
+        if placed is None:
+            placed = self._places[session_id] = {}
+        rarity = 0
+        for service_type in self._rarest_first:
+            left = 0 if kind is None else self._left(session, accounts, service_type)
+            old = placed.get(service_type)
+            if left <= 0 or kind is None:
+                if old is not None:
+                    old[0].take(session_id, old[1])
+                    del placed[service_type]
+                continue
+            shelf = self._shelf(service_type, zone, kind, rarity)
+            rarity += 1
+            if old is not None:
+                if old[0] is shelf and old[1] == left:
+                    continue
+                old[0].take(session_id, old[1])
+            shelf.put(session_id, left)
+            placed[service_type] = (shelf, left)
+
+    def choose(
+        self,
+        service_type: ServiceType,
+        units: int,
+        avoid: Collection[SessionId],
+        *,
+        trials_first: bool,
+    ) -> Choice | None:
+        """Find the best session with at least `units` left, outside the guard of its reset."""
+        order = self._ordered(service_type)
+        trials = [shelf for shelf in order if shelf.kind is Kind.TRIAL]
+        free = [shelf for shelf in order if shelf.kind is Kind.FREE]
+        for shelf in trials + free if trials_first else free + trials:
+            if shelf.zone.guard_at > self.now:
+                session_id = shelf.first(units, avoid)
+                if session_id is not None:
+                    session = self._sessions[session_id]
+                    return Choice(session, shelf.zone, shelf.kind is Kind.TRIAL)
+        return None
+
+    def has_units(self, service_type: ServiceType, units: int) -> bool:
+        """Whether a countable session has `units` unreserved, busy or cooling though it be."""
+        return any(
+            shelf.kind is not Kind.TRIAL and shelf.first(units, ()) is not None
+            for shelf in self._ordered(service_type)
+        )
+
+    def units_left(self, service_type: ServiceType) -> int:
+        """Sum the unreserved units of all countable sessions today."""
+        return sum(
+            shelf.units for shelf in self._ordered(service_type) if shelf.kind is not Kind.TRIAL
+        )
+
+    def left(self, session: Session) -> dict[ServiceType, int]:
+        """Tell what `session` has left today of every service type."""
+        accounts = session.days.get(self._zone_of(session).day, _NOTHING)
+        return {name: self._left(session, accounts, name) for name in self._policy.daily_limits}
+
+    def zone_of(self, session: Session) -> Zone:
+        """Tell which zone's quota day counts for `session`."""
+        return self._zone_of(session)
+
+    def guarded_until(self) -> datetime | None:
+        """Tell the earliest reset that is so near that its zone grants nothing."""
+        near = [zone.resets_at for zone in self.zones.values() if zone.guard_at <= self.now]
+        return min(near, default=None)
+
+    def next_reset(self) -> datetime:
+        """Tell when the first quota day ends."""
+        if self._next_reset is None:
+            self._zone_named(self._policy.quota_timezone)
+        assert self._next_reset is not None
+        return self._next_reset
+
+    def next_waking(self) -> datetime | None:
+        """Tell when the first cool-down or suspicion ends."""
+        return self._waking[0][0] if self._waking else None
+
+    def _kind_of(self, session: Session) -> Kind | None:
+        """Tell which shelves suit `session`; None: no lease for it. Notes when that may end."""
+        if session.status is not SessionStatus.ACTIVE:
+            return None
+        cooling = session.cooling_until
+        if cooling is not None and cooling <= self.now:
+            cooling = None
+        if session.suspected_at is not None:
+            due = session.suspected_at + SUSPICION
+            if due > self.now:
+                self._wake(session.session_id, due)
+                return None
+            if session.trial or cooling is not None or self._is_busy(session):
+                if cooling is not None:
+                    self._wake(session.session_id, cooling)
+                return None
+            return Kind.TRIAL
+        if cooling is not None:
+            self._wake(session.session_id, cooling)
+            return Kind.RESTING
+        return Kind.RESTING if self._is_busy(session) else Kind.FREE
+
+    def _is_busy(self, session: Session) -> bool:
+        bound = self._policy.session_concurrency
+        return bound > 0 and session.open_leases >= bound
+
+    def _wake(self, session_id: SessionId, at: datetime) -> None:
+        if self._wakes.get(session_id) != at:
+            self._wakes[session_id] = at
+            heappush(self._waking, (at, session_id))
+
+    def _left(
+        self, session: Session, accounts: dict[ServiceType, Account], service_type: ServiceType
+    ) -> int:
+        limit = session.limits.get(service_type)
+        if limit is None:
+            limit = self._policy.daily_limits[service_type]
+        account = accounts.get(service_type)
+        if account is None:
+            return limit
+        return 0 if account.closed else max(0, limit - account.used - account.reserved)
+
+    def _shelf(self, service_type: ServiceType, zone: Zone, kind: Kind, rarity: int) -> Shelf:
+        if kind is not Kind.FREE:
+            rarity = 0
+        key = (service_type, zone.name, kind, rarity)
+        shelf = self._shelves.get(key)
+        if shelf is None:
+            shelf = self._shelves[key] = Shelf(kind, zone, rarity)
+            self._order.pop(service_type, None)
+        return shelf
+
+    def _ordered(self, service_type: ServiceType) -> list[Shelf]:
+        """List the shelves of a type, best first; there are zones times types of them."""
+        order = self._order.get(service_type)
+        if order is None:
+            order = [shelf for key, shelf in self._shelves.items() if key[0] == service_type]
+            order.sort(key=lambda shelf: (shelf.zone.resets_at, shelf.rarity))
+            self._order[service_type] = order
+        return order
+
+    def _zone_of(self, session: Session) -> Zone:
+        name = session.quota_timezone or self._policy.quota_timezone
+        return self.zones.get(name) or self._zone_named(name)
+
+    def _zone_named(self, name: str) -> Zone:
+        zone = self.zones[name] = zone_at(name, self.now, self._guard)
+        if self._next_reset is None or zone.resets_at < self._next_reset:
+            self._next_reset = zone.resets_at
+        return zone
+
+    def _turn_days(self) -> None:
+        turned = [zone for zone in self.zones.values() if zone.resets_at <= self.now]
+        for zone in turned:
+            turn(zone, self.now, self._guard)
+        self._next_reset = min(zone.resets_at for zone in self.zones.values())
+        self._order.clear()
+        for session in self._sessions.values():
+            if self._zone_of(session) in turned:
+                self.place(session)
+
+    def _count(self, session: Session) -> None:
+        for name, limit in self._policy.daily_limits.items():
+            self._supply[name] += session.limits.get(name, limit)
+
+    def _ranking(self) -> list[ServiceType]:
+        """Order the types by how much of them the whole pool can do in a day, rarest first."""
+        return sorted(self._supply, key=lambda name: (self._supply[name], name))

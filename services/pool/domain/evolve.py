@@ -1,0 +1,56 @@
+"""Events into state. Total: any history folds; what should never be is noted and skipped."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from contracts.base import LeaderElected
+from contracts.envelope import Envelope
+from contracts.events import AnyEvent, UnknownEvent
+from contracts.pool import LeaseRefused, PoolCheckpointed, SessionRequested
+from services.pool.domain.evolve_ends import END_EVENTS
+from services.pool.domain.evolve_leases import LEASE_EVENTS
+from services.pool.domain.evolve_sessions import SESSION_EVENTS
+from services.pool.domain.state import Pool
+
+
+def fold(state: Pool, sequence: int, envelope: Envelope) -> None:
+    """Take one envelope of the log into the state; it cannot be taken back."""
+    at = envelope.time
+    for event in envelope.events:
+        evolve(state, event, at, sequence)
+    state.sequence = sequence
+    state.undo.clear()
+
+
+def evolve(state: Pool, event: AnyEvent | UnknownEvent, at: datetime, sequence: int) -> None:
+    """Take one event into the state; `at` is its envelope's time."""
+    state.at, state.event_sequence = at, sequence
+    departures = state.departures
+    if departures and departures[0][0] <= at:
+        state.depart(at)
+    take = _TAKE.get(type(event), _unknown)
+    if take is not None:
+        take(state, event)
+
+
+def _unknown(state: Pool, event: object) -> None:
+    tag = event.tag if isinstance(event, UnknownEvent) else type(event).__name__
+    state.put(state.unknown, tag, state.unknown.get(tag, 0) + 1)
+
+
+def _elected(state: Pool, event: LeaderElected) -> None:
+    state.change(state, "epoch", event.epoch)
+    state.change(state, "leader", event.writer)
+
+
+_TAKE: dict[type, Callable[[Pool, Any], None] | None] = {
+    **SESSION_EVENTS,
+    **LEASE_EVENTS,
+    **END_EVENTS,
+    # What was asked, what was refused, what the state hashed to: none of it changes anything.
+    SessionRequested: None,
+    LeaseRefused: None,
+    PoolCheckpointed: None,
+    LeaderElected: _elected,
+}

@@ -1,0 +1,133 @@
+"""A lease is asked for: grant the session that would be missed least, or say why none will do."""
+
+from datetime import datetime, timedelta
+
+from contracts.base import lease_id
+from contracts.pool import (
+    Granted,
+    LeaseGranted,
+    LeaseWanted,
+    Outcome,
+    PoolEvent,
+    Refusal,
+    Refused,
+    SessionRequested,
+    SessionStatus,
+)
+from services.pool.domain.choice import Choice
+from services.pool.domain.decision import Decision, emit
+from services.pool.domain.end import end_lease
+from services.pool.domain.records import OPEN, Lease
+from services.pool.domain.refusals import refuse, tell_counted, why_none
+from services.pool.domain.state import Pool
+
+SEND_WITHIN = timedelta(seconds=30)
+STALE_AFTER = timedelta(minutes=10)
+
+
+def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
+    """End the lease before it, if it names one, and grant the next or refuse it.
+
+    A repetition of a granted (request id, number) gets its grant again; of an ended one, a
+    refusal; neither with an event. What was refused is decided anew.
+    """
+    events: list[PoolEvent] = []
+    tell_counted(state, events, now)
+    if wanted.previous is not None:
+        end_lease(state, events, wanted.previous, now)
+    requested = wanted.requested
+    repeated = _repeated(state, requested, now)
+    if repeated is not None:
+        return Decision(events, repeated)
+    reason = _unfit(state, requested)
+    if reason is not None:
+        return Decision(events, refuse(state, events, requested, reason, 0.0, now))
+    index = state.indexed(now)
+    choice = index.choose(
+        requested.service_type,
+        requested.units,
+        requested.avoid_sessions,
+        trials_first=requested.number == 1,
+    )
+    if choice is not None:
+        return Decision(events, _grant(state, events, requested, choice, now))
+    reset = index.guarded_until()
+    if reset is not None and _has_hope(state):
+        return Decision(events, held_until=reset)
+    reason, retry_after_s = why_none(state, index, requested, now)
+    return Decision(events, refuse(state, events, requested, reason, retry_after_s, now))
+
+
+def _has_hope(state: Pool) -> bool:
+    """Whether a new quota day could make a difference to anybody."""
+    standing = state.standing
+    return standing[SessionStatus.ACTIVE] + standing[SessionStatus.SUSPECT] > 0
+
+
+def _repeated(state: Pool, requested: SessionRequested, now: datetime) -> Granted | Refused | None:
+    """Answer what has been decided before, or is too old to be decided at all."""
+    asked = lease_id(requested.request_id, requested.number)
+    lease = state.leases.get(asked)
+    if lease is not None:
+        if lease.state == OPEN:
+            return _granted(state, lease, now)
+        if lease.state == Outcome.CANCELLED:
+            return Refused(reason=Refusal.CANCELLED, message="this lease was given back")
+        message = f"this lease has ended: {lease.state}"
+        return Refused(reason=Refusal.STALE_REQUEST, message=message)
+    if asked in state.forbidden:
+        return Refused(reason=Refusal.CANCELLED, message="cancelled before it was granted")
+    if now - requested.asked_at > STALE_AFTER:
+        return Refused(reason=Refusal.STALE_REQUEST, message="asked more than 10 minutes ago")
+    return None
+
+
+def _unfit(state: Pool, requested: SessionRequested) -> Refusal | None:
+    """Say what no session could ever grant."""
+    limit = state.policy.daily_limits.get(requested.service_type)
+    if limit is None:
+        return Refusal.UNKNOWN_SERVICE
+    # A type of which nothing is allowed is exhausted, not misused, by a request for one unit.
+    if not 1 <= requested.units <= max(limit, 1):
+        return Refusal.TOO_MANY_UNITS
+    return None
+
+
+def _grant(
+    state: Pool,
+    events: list[PoolEvent],
+    requested: SessionRequested,
+    choice: Choice,
+    now: datetime,
+) -> Granted:
+    emit(state, events, requested, now)
+    granted = lease_id(requested.request_id, requested.number)
+    event = LeaseGranted(
+        lease_id=granted,
+        request_id=requested.request_id,
+        number=requested.number,
+        session_id=choice.session.session_id,
+        service_type=requested.service_type,
+        quota_day=choice.zone.day,
+        units=requested.units,
+        send_by=min(now + SEND_WITHIN, choice.zone.guard_at),
+        expires_at=now + timedelta(seconds=state.policy.lease_ttl_s),
+        trial=choice.trial,
+    )
+    emit(state, events, event, now)
+    return _granted(state, state.leases[granted], now)
+
+
+def _granted(state: Pool, lease: Lease, now: datetime) -> Granted:
+    session = lease.session
+    return Granted(
+        lease_id=lease.lease_id,
+        session_id=session.session_id,
+        region=session.region,
+        quota_day=lease.quota_day,
+        units=lease.units,
+        send_within_s=max(0.0, (lease.send_by - now).total_seconds()),
+        expires_in_s=max(0.0, (lease.expires_at - now).total_seconds()),
+        remaining=state.indexed(now).left(session),
+        trial=lease.trial,
+    )

@@ -1,0 +1,63 @@
+"""Quota days: calendar dates in a quota time zone, and the instants at which they change."""
+
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from contracts.base import QuotaDay
+
+KEPT_DAYS = 16
+"""Days of counts a session keeps; leases leave the fold after 8, so none misses its own."""
+
+
+class Zone(msgspec.Struct, eq=False):
+    """One quota time zone at one moment: its day, when that ends, when granting for it ends."""
+
+    name: str
+    clock: tzinfo
+    day: QuotaDay
+    resets_at: datetime
+    guard_at: datetime
+    """From here to the reset nothing is granted: it might arrive on the other day."""
+
+
+def zone_named(name: str) -> tzinfo | None:
+    """Find a time zone by its IANA name; None when there is none."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return None
+
+
+def zone_at(name: str, now: datetime, guard: timedelta) -> Zone:
+    """Build the zone as of `now`; a name that means nothing counts in UTC."""
+    zone = Zone(name, zone_named(name) or UTC, QuotaDay(""), now, now)
+    turn(zone, now, guard)
+    return zone
+
+
+def turn(zone: Zone, now: datetime, guard: timedelta) -> None:
+    """Bring `zone` to the day of `now`."""
+    today = now.astimezone(zone.clock).date()
+    # A midnight that a change of the clocks skips is read with the offset before it (PEP 495,
+    # fold=0): that is the instant of the change, where the new date begins.
+    midnight = datetime.combine(today + timedelta(days=1), time(), zone.clock)
+    zone.day = QuotaDay(today.isoformat())
+    zone.resets_at = midnight.astimezone(UTC)
+    if zone.resets_at <= now:
+        # The hour before a midnight that comes twice: the date has already changed once.
+        midnight += timedelta(days=1)
+        zone.resets_at = midnight.astimezone(UTC)
+        zone.day = QuotaDay((today + timedelta(days=1)).isoformat())
+    zone.guard_at = zone.resets_at - guard
+
+
+@lru_cache(16)
+def oldest_kept(day: QuotaDay) -> QuotaDay:
+    """Tell the first day whose counts are still kept when `day` begins; '' for no real date."""
+    try:
+        return QuotaDay((date.fromisoformat(day) - timedelta(days=KEPT_DAYS)).isoformat())
+    except (ValueError, OverflowError):
+        return QuotaDay("")

@@ -1,0 +1,84 @@
+"""What the fold keeps: a session, its quota per day and type, a lease.
+
+Records are mutable and slotted: the fold changes them in place, behind the undo journal of
+`state.Pool`. Nothing here refers back to the pool, so no record is part of a cycle.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from contracts.base import LeaseId, QuotaDay, RequestId, ServiceType, SessionId
+from contracts.pool import SessionStatus
+
+OPEN = "open"
+"""State of a lease that has not ended; afterwards it is the value of its `Outcome`."""
+
+
+class Account(msgspec.Struct, eq=False, gc=False):
+    """Units of one session, quota day and service type."""
+
+    used: int = 0
+    reserved: int = 0
+    closed: bool = False
+    """The upstream's own count is used up: nothing is left, whatever ours says."""
+
+
+class Session(msgspec.Struct, eq=False, kw_only=True):
+    """One upstream credential, and everything that decides whether it may be leased."""
+
+    session_id: SessionId
+    created_at: datetime
+    region: str = ""
+    limits: dict[ServiceType, int] = {}
+    """Overrides of the policy's daily limits; replaced as a whole, never changed in place."""
+    quota_timezone: str = ""
+    """Empty: the policy's."""
+    origin: str = ""
+    status: SessionStatus = SessionStatus.ACTIVE
+    """`active`, `draining`, `disabled` or `retired`; cooling and suspicion stand beside it."""
+    reason: str = ""
+    last_used_at: datetime | None = None
+    cooling_until: datetime | None = None
+    risks: int = 0
+    """Risk controls in a row: each cools longer."""
+    suspected_at: datetime | None = None
+    trial: LeaseId = LeaseId("")
+    """The open lease by which a suspect may clear itself."""
+    open_leases: int = 0
+    days: dict[QuotaDay, dict[ServiceType, Account]] = {}
+
+    def standing(self) -> SessionStatus:
+        """Tell what it is but for cooling, which time alone ends."""
+        if self.status is SessionStatus.ACTIVE and self.suspected_at is not None:
+            return SessionStatus.SUSPECT
+        return self.status
+
+
+class Lease(msgspec.Struct, eq=False, gc=False):
+    """The right to use one session for one call; kept for a while after its end."""
+
+    lease_id: LeaseId
+    request_id: RequestId
+    session: Session
+    service_type: ServiceType
+    quota_day: QuotaDay
+    units: int
+    account: Account
+    granted_at: datetime
+    send_by: datetime
+    expires_at: datetime
+    trial: bool = False
+    state: str = OPEN
+    charged: int = 0
+    """Units that its end left used."""
+    reported: bool = False
+    """A usage was journalled for it: a second one is a repetition."""
+    reconciled: bool = False
+
+
+class Accusation(msgspec.Struct, frozen=True):
+    """A server called this session's login expired."""
+
+    session_id: SessionId
+    at: datetime

@@ -1,0 +1,71 @@
+"""Sessions of one kind, ordered by the units they have left; equals wait their turn.
+
+Why not a heap: a session moves on every grant and every end, and a request for several units,
+or one that avoids sessions, must look below the top. Levels of insertion-ordered maps do all of
+it in constant time; only a level that appears or vanishes costs a bisection.
+"""
+
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Collection
+from enum import IntEnum
+
+from contracts.base import SessionId
+from services.pool.domain.quota import Zone
+
+
+class Kind(IntEnum):
+    """What may be done with the sessions on a shelf."""
+
+    FREE = 0
+    RESTING = 1
+    """Cooling, or holding as many leases as it may: countable, not to be granted now."""
+    TRIAL = 2
+    """Suspect for long enough: one call may clear it. Not countable."""
+
+
+class Shelf:
+    """Sessions with units left of one service type, in one zone, of one kind and rarity."""
+
+    __slots__ = ("kind", "levels", "rarity", "tops", "units", "zone")
+
+    def __init__(self, kind: Kind, zone: Zone, rarity: int) -> None:
+        self.kind = kind
+        self.zone = zone
+        self.rarity = rarity
+        self.units = 0
+        """Sum of what its sessions have left."""
+        self.levels: dict[int, OrderedDict[SessionId, None]] = {}
+        self.tops: list[int] = []
+        """The levels that have sessions, ascending."""
+
+    def put(self, session_id: SessionId, left: int) -> None:
+        """Add a session with `left` units, behind its equals."""
+        level = self.levels.get(left)
+        if level is None:
+            level = self.levels[left] = OrderedDict()
+            self.tops.insert(bisect_left(self.tops, left), left)
+        level[session_id] = None
+        self.units += left
+
+    def take(self, session_id: SessionId, left: int) -> None:
+        """Remove a session that was put with `left` units."""
+        level = self.levels[left]
+        del level[session_id]
+        self.units -= left
+        if not level:
+            del self.levels[left]
+            del self.tops[bisect_left(self.tops, left)]
+
+    def first(self, units: int, avoid: Collection[SessionId]) -> SessionId | None:
+        """Find the least used session with at least `units` left that is not in `avoid`.
+
+        Looks at no more than `len(avoid) + 1` sessions.
+        """
+        for left in reversed(self.tops):
+            if left < units:
+                return None
+            for session_id in self.levels[left]:
+                if session_id not in avoid:
+                    return session_id
+        return None

@@ -1,0 +1,178 @@
+"""The fold of one shard, and the journal by which a batch of decisions can be taken back.
+
+Everything down to `unknown` is a function of the events alone and makes up the ledger that
+`canonical` hashes; what follows belongs to the process that leads and can be lost without harm.
+"""
+
+from collections import deque
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from contracts.base import LeaseId, QuotaDay, RequestId, ServerId, ServiceType, SessionId, WriterId
+from contracts.pool import LeaseRefused, Policy, Refusal, SessionStatus
+from services.pool.domain.choice import Index
+from services.pool.domain.quota import oldest_kept
+from services.pool.domain.records import Account, Accusation, Lease, Session
+from services.pool.domain.violations import Violation, Wrong
+
+KEPT = timedelta(days=8)
+"""How long of log time an ended lease stays in the fold."""
+
+
+class Pool:
+    """Sessions, leases and quota as the log has them.
+
+    `begin`, then decide as much as one envelope holds, then `commit` when it was appended or
+    `rollback` when it was not. Decisions evolve the state themselves.
+    """
+
+    def __init__(self) -> None:
+        """Make an empty pool: no policy, so no service type is known."""
+        self.policy = Policy(daily_limits={})
+        self.policy_source: str | None = None
+        self.sessions: dict[SessionId, Session] = {}
+        self.leases: dict[LeaseId, Lease] = {}
+        self.opened: dict[LeaseId, Lease] = {}
+        """The leases without an end."""
+        self.uncertain: dict[LeaseId, Lease] = {}
+        """Unknown and expired leases that nobody has settled yet."""
+        self.forbidden: dict[LeaseId, datetime] = {}
+        """Cancelled before they were granted: never granted later."""
+        self.penalised: dict[RequestId, SessionId] = {}
+        self.accusations: dict[ServerId, tuple[Accusation, ...]] = {}
+        """Recent suspicions by the server that voiced them, cleared by its next success."""
+        self.departures: deque[tuple[datetime, dict[Any, Any], str]] = deque()
+        """When which entry of the maps above leaves the fold, in order."""
+        self.standing = dict.fromkeys(SessionStatus, 0)
+        self.epoch = 0
+        self.leader = WriterId("")
+        self.violations: list[Violation] = []
+        self.unknown: dict[str, int] = {}
+        """Events skipped, by tag: of a later version, or of another service."""
+
+        self.at = datetime.min.replace(tzinfo=UTC)
+        """Time of the envelope that the event being folded stands in."""
+        self.event_sequence = 0
+        """Its stream sequence."""
+        self.sequence = 0
+        """Stream sequence of the last envelope folded."""
+        self.growing = False
+        """Set by the shell: a provisioner is about to add sessions."""
+        self.index: Index | None = None
+        self.refusals = Refusals()
+        self.undo: list[tuple[Any, ...]] = []
+        """Calls, with their arguments, that take back what was done; latest last."""
+
+    # ---------------------------------------------------------------- the undo journal
+
+    def begin(self) -> None:
+        """Let everything so far stand; what follows can be taken back."""
+        self.undo.clear()
+
+    def commit(self) -> None:
+        """Let what was decided since `begin` stand."""
+        self.undo.clear()
+
+    def rollback(self) -> None:
+        """Take back everything since `begin`."""
+        undo = self.undo
+        while undo:
+            call, *arguments = undo.pop()
+            call(*arguments)
+
+    def change(self, record: object, name: str, value: object) -> None:
+        """Set a field, undoably."""
+        self.undo.append((setattr, record, name, getattr(record, name)))
+        setattr(record, name, value)
+
+    def put(self, mapping: dict[Any, Any], key: object, value: object) -> None:
+        """Set an entry, undoably."""
+        if key in mapping:
+            self.undo.append((mapping.__setitem__, key, mapping[key]))
+        else:
+            self.undo.append((mapping.pop, key, None))
+        mapping[key] = value
+
+    def drop(self, mapping: dict[Any, Any], key: object) -> None:
+        """Remove an entry if it is there, undoably."""
+        if key in mapping:
+            self.undo.append((mapping.__setitem__, key, mapping.pop(key)))
+
+    # --------------------------------------------------------------------- questions
+
+    @property
+    def size(self) -> int:
+        """Sessions that have not been retired."""
+        return len(self.sessions) - self.standing[SessionStatus.RETIRED]
+
+    def limit(self, session: Session, service_type: ServiceType) -> int:
+        """Tell the daily limit in force."""
+        own = session.limits.get(service_type)
+        return self.policy.daily_limits.get(service_type, 0) if own is None else own
+
+    def indexed(self, now: datetime) -> Index:
+        """Bring the index to `now`, building it when there is none."""
+        index = self.index
+        if index is None or now < index.now:
+            index = self.index = Index(self.sessions, self.opened, self.policy, now)
+            # It was built from what may yet be taken back.
+            self.undo.append((setattr, self, "index", None))
+        else:
+            index.advance(now)
+        return index
+
+    # ------------------------------------------------------------ changes while folding
+
+    def account(self, session: Session, day: QuotaDay, service_type: ServiceType) -> Account:
+        """Find the account, opening it, and letting the oldest days go, when it is the first."""
+        accounts = session.days.get(day)
+        if accounts is None:
+            accounts = {}
+            self.undo.append((setattr, session, "days", session.days))
+            oldest = oldest_kept(day) if session.days else day
+            session.days = {kept: known for kept, known in session.days.items() if kept >= oldest}
+            session.days[day] = accounts
+        account = accounts.get(service_type)
+        if account is None:
+            account = Account()
+            self.put(accounts, service_type, account)
+        return account
+
+    def leaves_later(self, mapping: dict[Any, Any], key: str) -> None:
+        """Let an entry leave the fold in 8 days."""
+        try:
+            due = self.at + KEPT
+        except OverflowError:
+            return
+        self.departures.append((due, mapping, key))
+        self.undo.append((self.departures.pop,))
+
+    def depart(self, at: datetime) -> None:
+        """Let go of what is due to leave by `at`."""
+        while self.departures and self.departures[0][0] <= at:
+            entry = self.departures.popleft()
+            self.undo.append((self.departures.appendleft, entry))
+            self.drop(entry[1], entry[2])
+            if entry[1] is self.leases:
+                self.drop(self.uncertain, entry[2])
+
+    def replaced(self, session: Session) -> None:
+        """Put a changed session where it belongs now."""
+        if self.index is not None:
+            self.index.place(session)
+
+    def wrong(self, kind: Wrong, about: str, message: str) -> None:
+        """Note something that should never be."""
+        self.violations.append(Violation(kind, about, message, self.event_sequence))
+        self.undo.append((self.violations.pop,))
+
+
+class Refusals:
+    """The refusals of one second: how many were journalled, and those counted instead."""
+
+    __slots__ = ("counted", "journalled", "second")
+
+    def __init__(self) -> None:
+        self.second: datetime | None = None
+        self.journalled = 0
+        self.counted: dict[tuple[str, str, Refusal], LeaseRefused] = {}

@@ -1,0 +1,87 @@
+"""What keeps leases and pool in order: renewals, cancellations, deadlines, the wanted size."""
+
+from datetime import datetime, timedelta
+
+from contracts.base import LeaseId, lease_id
+from contracts.pool import (
+    CancelAnswer,
+    CancelLease,
+    LeaseCancelled,
+    LeaseExpired,
+    LeaseRenewed,
+    Outcome,
+    PoolEvent,
+    Renewed,
+)
+from services.pool.domain.decision import Decision, emit
+from services.pool.domain.records import OPEN
+from services.pool.domain.refusals import counted_due, tell_counted
+from services.pool.domain.state import Pool
+
+SWEPT_MAX = 1000
+"""Leases one sweep expires, so that its envelope stays small; `next_wakeup` asks for the rest."""
+
+
+def decide_renew(state: Pool, renewed: LeaseId, now: datetime) -> Decision:
+    """Move an open lease's deadline to one lease time from now; it never moves back."""
+    lease = state.opened.get(renewed)
+    if lease is None:
+        return Decision([], Renewed(lease_id=renewed))
+    events: list[PoolEvent] = []
+    expires_at = now + timedelta(seconds=state.policy.lease_ttl_s)
+    if expires_at > lease.expires_at:
+        emit(state, events, LeaseRenewed(lease_id=renewed, expires_at=expires_at), now)
+    expires_in_s = max(0.0, (lease.expires_at - now).total_seconds())
+    return Decision(events, Renewed(lease_id=renewed, expires_in_s=expires_in_s))
+
+
+def decide_cancel(state: Pool, command: CancelLease, now: datetime) -> Decision:
+    """Give a lease back that was never sent, or see that it is never granted."""
+    cancelled = lease_id(command.request_id, command.number)
+    lease = state.leases.get(cancelled)
+    if lease is not None and lease.state != OPEN:
+        done = lease.state == Outcome.CANCELLED
+        return Decision([], CancelAnswer.CANCELLED if done else CancelAnswer.ENDED)
+    events: list[PoolEvent] = []
+    if cancelled not in state.forbidden:
+        event = LeaseCancelled(
+            lease_id=cancelled,
+            request_id=command.request_id,
+            number=command.number,
+            reason=command.reason,
+        )
+        if lease is not None:
+            event = LeaseCancelled(
+                lease_id=cancelled,
+                request_id=command.request_id,
+                number=command.number,
+                reason=command.reason,
+                session_id=lease.session.session_id,
+            )
+        emit(state, events, event, now)
+    return Decision(events, CancelAnswer.CANCELLED)
+
+
+def sweep(state: Pool, now: datetime) -> list[PoolEvent]:
+    """Expire the leases whose deadline has come, and journal refusals that were only counted."""
+    events: list[PoolEvent] = []
+    tell_counted(state, events, now)
+    deadlines = state.indexed(now).deadlines
+    for _ in range(SWEPT_MAX):
+        lease = deadlines.overdue(now)
+        if lease is None:
+            break
+        expired = LeaseExpired(lease_id=lease.lease_id, session_id=lease.session.session_id)
+        emit(state, events, expired, now)
+    return events
+
+
+def next_wakeup(state: Pool, now: datetime) -> datetime | None:
+    """Tell when `sweep` has something to do, which may be already; None when nothing waits."""
+    due = (state.indexed(now).deadlines.first(), counted_due(state))
+    return min((instant for instant in due if instant is not None), default=None)
+
+
+def wanted_sessions(state: Pool) -> int:
+    """Tell how many sessions are missing to `min_size`; disabled ones count until retired."""
+    return max(0, min(state.policy.min_size, state.policy.max_size) - state.size)

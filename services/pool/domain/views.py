@@ -1,0 +1,107 @@
+"""The fold as operators see it."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from itertools import islice
+
+from contracts.base import ServiceType
+from contracts.pool import (
+    LeaseView,
+    Outcome,
+    PoolStatus,
+    PoolStatusReply,
+    SessionStatus,
+    SessionView,
+)
+from services.pool.domain.choice import Index
+from services.pool.domain.records import OPEN, Account, Lease, Session
+from services.pool.domain.state import Pool
+
+_NOTHING: dict[ServiceType, Account] = {}
+
+
+def status(
+    state: Pool, asked: PoolStatus, now: datetime, sequence: int, epoch: int
+) -> PoolStatusReply:
+    """Answer from the fold; an unknown session id yields no session."""
+    index = state.indexed(now)
+    policy = state.policy
+    return PoolStatusReply(
+        sequence=sequence,
+        epoch=epoch,
+        now=now,
+        sessions_total=state.size,
+        sessions_active=state.standing[SessionStatus.ACTIVE],
+        min_size=policy.min_size,
+        max_size=policy.max_size,
+        open_leases=len(state.opened),
+        remaining={name: index.units_left(name) for name in policy.daily_limits},
+        sessions=[
+            _session(state, index, session, now)
+            for session in islice(_sessions(state, asked), asked.limit)
+        ],
+        leases=[_lease(lease) for lease in islice(_leases(state, asked), asked.limit)],
+    )
+
+
+def _sessions(state: Pool, asked: PoolStatus) -> Iterable[Session]:
+    if asked.session_id is not None:
+        session = state.sessions.get(asked.session_id)
+        return () if session is None else (session,)
+    return state.sessions.values() if asked.sessions else ()
+
+
+def _leases(state: Pool, asked: PoolStatus) -> Iterable[Lease]:
+    if asked.leases == OPEN:
+        return state.opened.values()
+    if asked.leases in (Outcome.UNKNOWN, Outcome.EXPIRED):
+        return (lease for lease in state.uncertain.values() if lease.state == asked.leases)
+    return ()
+
+
+def _status(session: Session, now: datetime) -> SessionStatus:
+    """Tell the one status that says most."""
+    standing = session.standing()
+    cooling = session.cooling_until is not None and session.cooling_until > now
+    if standing is SessionStatus.ACTIVE and cooling:
+        return SessionStatus.COOLING
+    return standing
+
+
+def _session(state: Pool, index: Index, session: Session, now: datetime) -> SessionView:
+    zone = index.zone_of(session)
+    accounts = session.days.get(zone.day, _NOTHING)
+    names = state.policy.daily_limits
+    known = {name: accounts.get(name) or Account() for name in names}
+    cooling = session.cooling_until
+    return SessionView(
+        session_id=session.session_id,
+        status=_status(session, now),
+        region=session.region,
+        quota_day=zone.day,
+        resets_in_s=(zone.resets_at - now).total_seconds(),
+        used={name: known[name].used for name in names},
+        reserved={name: known[name].reserved for name in names},
+        remaining=index.left(session),
+        limits={name: state.limit(session, name) for name in names},
+        open_leases=session.open_leases,
+        cooling_s=0.0 if cooling is None else max(0.0, (cooling - now).total_seconds()),
+        reason=session.reason,
+        origin=session.origin,
+        created_at=session.created_at,
+        last_used_at=session.last_used_at,
+    )
+
+
+def _lease(lease: Lease) -> LeaseView:
+    return LeaseView(
+        lease_id=lease.lease_id,
+        request_id=lease.request_id,
+        session_id=lease.session.session_id,
+        service_type=lease.service_type,
+        quota_day=lease.quota_day,
+        units=lease.units,
+        state=str(lease.state),
+        granted_at=lease.granted_at,
+        expires_at=lease.expires_at,
+    )

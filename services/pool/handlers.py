@@ -1,0 +1,180 @@
+"""The doors on `rpc.pool.<shard>.*`: they take in, and open only while this process leads.
+
+`ping` and `status` are answered from memory; everything else is queued for the committer. A body
+that does not decode is answered `Failed(bad_request)`, which names what was wrong.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import msgspec
+from faststream.nats import NatsBroker
+from faststream.nats.subscriber.usecases.core_subscriber import CoreSubscriber
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+
+from contracts import subjects
+from contracts.base import Failed, Ping
+from contracts.pool import (
+    AddSession,
+    AddSessions,
+    CancelLeases,
+    EndLeases,
+    LeaseSessions,
+    PoolAdmin,
+    PoolStatus,
+    RenewLeases,
+)
+from services.pool.batches import ADMIN, CANCEL, END, LEASE, RENEW, Batch, Kind
+from services.pool.committer import Committer
+from services.pool.store import Credentials, CredentialsUnavailableError
+from tidegate.runtime.broker import Call, refusal, reply, with_reply
+from tidegate.runtime.leadership import Leadership
+from tidegate.runtime.secrets import SealError
+
+SESSIONS_MAX = 200
+"""Sessions added by one decision; longer commands are cut, so that no envelope grows too long."""
+_SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+Take = Callable[[Call], Awaitable[None]]
+
+
+class Door(NamedTuple):
+    """One sort of command that is queued: its subject, how it decodes, its items."""
+
+    subject: Callable[[int], str]
+    kind: Kind
+    command: Any
+    items: Callable[[Any], list[Any]]
+
+
+QUEUED = (
+    Door(subjects.pool_lease, LEASE, LeaseSessions, lambda command: command.items),
+    Door(subjects.pool_end, END, EndLeases, lambda command: command.items),
+    Door(subjects.pool_renew, RENEW, RenewLeases, lambda command: command.lease_ids),
+    Door(subjects.pool_cancel, CANCEL, CancelLeases, lambda command: command.items),
+)
+
+
+class Doors:
+    """The seven subjects of one shard, shut until opened."""
+
+    def __init__(
+        self,
+        broker: NatsBroker,
+        client: Client,
+        committer: Committer,
+        leadership: Leadership,
+        credentials: Credentials,
+        shard: int,
+    ) -> None:
+        """Register every door with the broker."""
+        self._client = client
+        self._committer = committer
+        self._leadership = leadership
+        self._credentials = credentials
+        takes = {door.subject(shard): self._queueing(door) for door in QUEUED}
+        takes[subjects.pool_admin(shard)] = self._on_admin
+        takes[subjects.pool_status(shard)] = self._on_status
+        takes[subjects.pool_ping(shard)] = self._on_ping
+        self._subscribers = [self._registered(broker, subject, takes[subject]) for subject in takes]
+
+    async def open(self) -> None:
+        """Subscribe: from now on this process is the one that answers."""
+        for subscriber in self._subscribers:
+            await subscriber.start()
+
+    async def close(self) -> None:
+        """Unsubscribe, having taken in what had arrived."""
+        for subscriber in self._subscribers:
+            subscription, subscriber.subscription = subscriber.subscription, None
+            if subscription is not None:
+                # A connection that is gone has no subscription left to end.
+                with suppress(NatsError):
+                    await subscription.drain()  # type: ignore[no-untyped-call]
+            await subscriber.stop()
+
+    @staticmethod
+    def _registered(broker: NatsBroker, subject: str, take: Take) -> CoreSubscriber:
+        subscriber = broker.subscriber(subject, max_workers=1, no_reply=True, decoder=with_reply)
+        subscriber(take)
+        assert isinstance(subscriber, CoreSubscriber)
+        return subscriber
+
+    def _queueing(self, door: Door) -> Take:
+        decoder = msgspec.json.Decoder(door.command)
+
+        async def take(call: Call) -> None:
+            """Queue the batch; it is answered once its decisions are in the log."""
+            try:
+                items = door.items(decoder.decode(call.body))
+            except msgspec.DecodeError as error:
+                await reply(self._client, call, refusal(error, [door.command]))
+                return
+            await self._committer.submit(Batch(door.kind, items, call))
+
+        return take
+
+    async def _on_admin(self, call: Call) -> None:
+        """Queue the command; of new sessions the ciphertext is stored first."""
+        try:
+            command = _administration.decode(call.body)
+        except msgspec.DecodeError as error:
+            await reply(self._client, call, refusal(error, PoolAdmin.__args__))
+            return
+        if not isinstance(command, AddSessions):
+            await self._committer.submit(Batch(ADMIN, [command], call))
+            return
+        wrong = "; ".join(filter(None, map(self._wrong, command.items)))
+        if wrong or not command.items:
+            message = wrong or "items: expected at least one session"
+            await reply(self._client, call, Failed(code="bad_request", message=message))
+            return
+        try:
+            await self._credentials.put([(one.session_id, one.sealed) for one in command.items])
+        except CredentialsUnavailableError as error:
+            failed = Failed(code="ledger_unavailable", message=str(error))
+            await reply(self._client, call, failed)
+            return
+        await self._committer.submit(Batch(ADMIN, list(cut(command)), call))
+
+    def _wrong(self, session: AddSession) -> str:
+        """Say why a session cannot be taken; empty when it can."""
+        if _SESSION_ID.fullmatch(session.session_id) is None:
+            return f"session_id: expected letters, digits, `_` and `-`, got {session.session_id!r}"
+        try:
+            self._credentials.sealer.open(session.session_id, session.sealed)
+        except SealError as error:
+            return f"sealed: {error}"
+        return ""
+
+    async def _on_status(self, call: Call) -> None:
+        try:
+            asked = _statuses.decode(call.body)
+        except msgspec.DecodeError as error:
+            await reply(self._client, call, refusal(error, [PoolStatus]))
+            return
+        await self._committer.status(call, asked)
+
+    async def _on_ping(self, call: Call) -> None:
+        try:
+            _pings.decode(call.body)
+        except msgspec.DecodeError as error:
+            await reply(self._client, call, refusal(error, [Ping]))
+            return
+        await reply(self._client, call, self._leadership.pong())
+
+
+def cut(command: AddSessions) -> list[AddSessions]:
+    """Cut a long command into ones that are decided singly."""
+    return [
+        AddSessions(items=command.items[start : start + SESSIONS_MAX], by=command.by)
+        for start in range(0, len(command.items), SESSIONS_MAX)
+    ]
+
+
+_administration = msgspec.json.Decoder(PoolAdmin)
+_statuses = msgspec.json.Decoder(PoolStatus)
+_pings = msgspec.json.Decoder(Ping)

@@ -1,0 +1,203 @@
+"""What a process does while it leads its shard: policy, doors, the writer's loop, sessions."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from contracts.base import Failed
+from contracts.pool import AddSession, AddSessions
+from services.pool import settings as configuration
+from services.pool.batches import POLICY, Batch, admin
+from services.pool.committer import Committer
+from services.pool.domain import wanted_sessions
+from services.pool.handlers import SESSIONS_MAX, Doors
+from services.pool.provisioners import Credential, ProvisionError, provisioner
+from services.pool.settings import Settings
+from services.pool.store import Credentials, CredentialsUnavailableError, Ledger
+from tidegate.runtime import lifecycle
+from tidegate.runtime.eventlog import EventLog, LogUnavailableError
+from tidegate.runtime.logs import Log
+from tidegate.runtime.settings import SettingsError
+
+_SETTINGS_EVERY_S = 2.0
+_STATE_EVERY_S = 2.0
+_PAUSE_S = 0.5
+_FINISH_S = 5.0
+_FULL = 0.9
+
+
+class Leader:
+    """One term after the other of leading a shard."""
+
+    def __init__(
+        self,
+        load: Callable[[], Settings],
+        identity_key: str,
+        log: EventLog,
+        ledger: Ledger,
+        credentials: Credentials,
+        committer: Committer,
+        doors: Doors,
+        *,
+        logger: Log,
+    ) -> None:
+        """Read the settings. Raises `SettingsError`."""
+        self._load = load
+        self._settings = load()
+        self._identity_key = identity_key
+        self._log = log
+        self._ledger = ledger
+        self._credentials = credentials
+        self._committer = committer
+        self._doors = doors
+        self._logger = logger
+        self._provisioner = provisioner(self._settings.pool.provisioner)
+        self._stop = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._ended.set()
+        self._applied = ""
+        self._refused = ""
+        self.missing = "no policy is in force yet"
+        """What this leader still lacks; empty when it is ready."""
+
+    async def lead(self) -> None:
+        """Lead until deposed or told to finish. Raises `DeposedError`."""
+        self.missing = "no policy is in force yet"
+        self._applied = ""
+        self._ended.clear()
+        self._committer.begin()
+        done = asyncio.Event()
+        try:
+            await self._know_credentials()
+            await lifecycle.until(
+                done, self._commit(done), self._reign(), self._watch_log(), self._finishing(done)
+            )
+        finally:
+            await self._doors.close()
+            self._ended.set()
+
+    async def finish(self) -> None:
+        """Shut the doors, answer what is queued, and end the term."""
+        self._stop.set()
+        await self._ended.wait()
+
+    async def _commit(self, done: asyncio.Event) -> None:
+        await self._committer.run()
+        done.set()
+
+    async def _finishing(self, done: asyncio.Event) -> None:
+        """Once told to finish, let the writer's loop come to its end."""
+        await self._stop.wait()
+        await self._doors.close()
+        self._committer.finish()
+        await asyncio.sleep(_FINISH_S)
+        self._logger.warning("unanswered_at_the_end", commands=self._committer.depth)
+        done.set()
+
+    async def _know_credentials(self) -> None:
+        while True:
+            try:
+                return await self._credentials.catch_up()
+            except CredentialsUnavailableError as error:
+                self._logger.warning("credentials_unavailable", reason=str(error))
+                await asyncio.sleep(_PAUSE_S)
+
+    async def _reign(self) -> None:
+        """Put the policy in force, open the doors, and look after both policy and sessions."""
+        while True:
+            if await self._apply() or self._ledger.state.policy_source is not None:
+                break
+            await asyncio.sleep(_PAUSE_S)
+        await self._doors.open()
+        loaded_at = asyncio.get_running_loop().time()
+        while True:
+            await self._provision()
+            await asyncio.sleep(_PAUSE_S)
+            if asyncio.get_running_loop().time() > loaded_at + _SETTINGS_EVERY_S:
+                loaded_at = asyncio.get_running_loop().time()
+                self._reload()
+                await self._apply()
+
+    def _reload(self) -> None:
+        try:
+            self._settings = self._load()
+        except SettingsError as error:
+            if str(error) != self._refused:
+                self._logger.error("settings_refused", reason=str(error))  # noqa: TRY400
+            self._refused = str(error)
+        else:
+            self._refused = ""
+
+    async def _apply(self) -> bool:
+        """Journal the policy of the settings, unless it comes from the same content as before."""
+        source = configuration.source(self._settings)
+        if source == self._applied:
+            return True
+        item = (configuration.policy(self._settings), source, "configuration")
+        answer = await self._committer.ask(Batch(POLICY, [item]))
+        if isinstance(answer, Failed):
+            self._logger.warning("policy_not_applied", reason=answer.message)
+            return False
+        self._provisioner = provisioner(self._settings.pool.provisioner)
+        self._applied = source
+        self._logger.info("policy_in_force", source=source)
+        return True
+
+    async def _provision(self) -> None:
+        """Add sessions until the provisioner has no more that the pool wants."""
+        try:
+            while await self._provision_some():
+                pass
+        except (ProvisionError, CredentialsUnavailableError) as error:
+            if str(error) != self.missing:
+                self._logger.error("no_sessions_made", reason=str(error))  # noqa: TRY400
+            self.missing = str(error)
+        self._ledger.state.growing = False
+
+    async def _provision_some(self) -> bool:
+        """Add one batch of sessions; false when there was none to add."""
+        state = self._ledger.state
+        room = max(state.policy.max_size - state.size, 0)
+        found = self._provisioner.lacking(
+            wanted_sessions(state), self._known, min(room, SESSIONS_MAX)
+        )
+        if not found:
+            self.missing = ""
+            return False
+        state.growing = True
+        self.missing = f"sessions are being made: {state.size} of {state.policy.min_size}"
+        named = [(one.identity(self._identity_key), one) for one in found]
+        sealed = self._credentials.seal((name, one.credential) for name, one in named)
+        # The ciphertext first: a session of the log always has a credential.
+        await self._credentials.put(sealed)
+        items = [
+            AddSession(
+                session_id=name,
+                sealed=b"",
+                region=one.region,
+                limits=one.limits,
+                quota_timezone=one.quota_timezone,
+            )
+            for name, one in named
+        ]
+        kind = self._settings.pool.provisioner.kind
+        command = AddSessions(items=items, by="provisioner")
+        answer = await self._committer.ask(Batch(admin(kind), [command]))
+        if isinstance(answer, Failed):
+            raise ProvisionError(f"sessions were not added: {answer.message}")
+        self._logger.info("sessions_added", count=len(items), origin=kind)
+        return True
+
+    def _known(self, credential: Credential) -> bool:
+        return credential.identity(self._identity_key) in self._ledger.state.sessions
+
+    async def _watch_log(self) -> None:
+        """Keep the last tenth of the log for ends of leases."""
+        while True:
+            with suppress(LogUnavailableError):
+                state = await self._log.state()
+                full = 0 < state.bytes_max * _FULL < state.bytes
+                if full != self._committer.full:
+                    self._logger.warning("log_nearly_full", full=full, bytes=state.bytes)
+                self._committer.full = full
+            await asyncio.sleep(_STATE_EVERY_S)

@@ -1,0 +1,78 @@
+"""What the pool counts and measures, for `/metrics`."""
+
+from collections import Counter as Tally
+from collections.abc import Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from contracts.pool import (
+    LeaseCancelled,
+    LeaseExpired,
+    LeaseGranted,
+    LeaseReconciled,
+    LeaseRefused,
+    Outcome,
+    PoolEvent,
+    UsageRecorded,
+)
+
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5)
+
+
+class Metrics:
+    """One registry, and the instruments in it."""
+
+    def __init__(self) -> None:
+        """Register everything under `tidegate_pool_`."""
+        self.registry = CollectorRegistry()
+        self.granted = self._counter("leases_granted", "Leases granted.", "service_type")
+        self.refused = self._counter("leases_refused", "Refusals.", "service_type", "reason")
+        self.ended = self._counter("leases_ended", "Ends of leases.", "outcome")
+        self.unjournalled = self._counter(
+            "commands_unjournalled", "Commands turned away before any decision.", "reason"
+        )
+        self.unknown = self._gauge("unknown_events", "Events of an unknown tag in the fold.")
+        self.violations = self._gauge("violations", "What should never be, seen by the fold.")
+        self.decided_again = self._counter("decided_again", "Batches that a fence made void.")
+        self.commit_size = self._histogram("commit_commands", "Commands in one envelope.", _SIZES)
+        self.commit_seconds = self._histogram(
+            "commit_seconds", "From decision to acknowledgement.", _SECONDS
+        )
+        self.queued = self._gauge("queued_commands", "Commands not yet answered.")
+        self.leading = self._gauge("leading", "1 while this process leads its shard.")
+        self.sequence = self._gauge("log_sequence", "Log sequence of the fold.")
+        self.full = self._gauge("log_full", "1 past 90 % of the log's bound.")
+
+    def journalled(self, events: Sequence[PoolEvent]) -> None:
+        """Count what one envelope says of leases."""
+        tally: Tally[tuple[Counter, tuple[str, ...]]] = Tally()
+        for event in events:
+            match event:
+                case LeaseGranted():
+                    tally[self.granted, (event.service_type,)] += 1
+                case UsageRecorded():
+                    tally[self.ended, (event.outcome,)] += 1
+                case LeaseRefused():
+                    tally[self.refused, (event.service_type, event.reason)] += event.count
+                case LeaseCancelled():
+                    tally[self.ended, (Outcome.CANCELLED,)] += bool(event.session_id)
+                case LeaseExpired():
+                    tally[self.ended, (Outcome.EXPIRED,)] += 1
+                case LeaseReconciled():
+                    tally[self.ended, ("reconciled",)] += 1
+                case _:
+                    pass
+        for (counter, labels), count in tally.items():
+            counter.labels(*labels).inc(count)
+
+    def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
+        return Counter(f"tidegate_pool_{name}", help_text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, help_text: str) -> Gauge:
+        return Gauge(f"tidegate_pool_{name}", help_text, registry=self.registry)
+
+    def _histogram(self, name: str, help_text: str, buckets: Sequence[float]) -> Histogram:
+        return Histogram(
+            f"tidegate_pool_{name}", help_text, buckets=buckets, registry=self.registry
+        )

@@ -1,0 +1,135 @@
+"""What one envelope holds: commands decided from the queue as far as they fit."""
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from itertools import count
+from typing import Any, NamedTuple
+
+import msgspec
+
+from contracts.envelope import BYTES_MAX, COMMANDS_MAX
+from contracts.pool import PoolEvent
+from services.pool import domain
+from services.pool.batches import Batch
+from services.pool.domain import Pool
+
+SWEEP_EVERY_S = 0.25
+_FRAME_BYTES = 1024
+"""An envelope around its events."""
+
+Item = tuple[Batch, int]
+_encoder = msgspec.json.Encoder()
+
+
+class UndecidableError(Exception):
+    """A command whose decision failed, by a fault of ours; the others are to be decided anew."""
+
+    def __init__(self, batch: Batch) -> None:
+        super().__init__(batch.kind.name)
+        self.batch = batch
+
+
+class Decided(NamedTuple):
+    """One item with its answer, not yet given."""
+
+    item: Item
+    answer: Any
+    journalled: bool
+    at: datetime
+
+
+class Round:
+    """The events of one envelope, encoded, and who is answered by it."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.events: list[PoolEvent] = []
+        self.encoded: list[msgspec.Raw] = []
+        self.size = _FRAME_BYTES
+        self.decided: list[Decided] = []
+
+    def take(self, events: Sequence[PoolEvent]) -> None:
+        """Add events, encoded once and for all."""
+        for event in events:
+            encoded = _encoder.encode(event)
+            self.size += len(encoded) + 1
+            self.events.append(event)
+            self.encoded.append(msgspec.Raw(encoded))
+
+
+class Queue:
+    """Commands to be decided, those held until a moment, and the sweep of what time brings."""
+
+    def __init__(self, state: Pool, monotonic: Callable[[], float]) -> None:
+        """Start empty; `monotonic` tells how long ago the last sweep was, in seconds."""
+        self._state = state
+        self._monotonic = monotonic
+        self._items: deque[Item] = deque()
+        self._held: list[tuple[datetime, int, Item]] = []
+        self._numbers = count()
+        self._swept_at = float("-inf")
+
+    def __len__(self) -> int:
+        return len(self._items) + len(self._held)
+
+    @property
+    def ready(self) -> bool:
+        """Whether something can be decided now."""
+        return bool(self._items)
+
+    def add(self, batch: Batch) -> None:
+        """Queue every item of a batch."""
+        self._items.extend((batch, index) for index in range(len(batch.items)))
+
+    def put_back(self, items: Iterable[Item]) -> None:
+        """Queue these before all others, in their order."""
+        self._items.extendleft(reversed(list(items)))
+
+    def due(self, now: datetime) -> datetime | None:
+        """The next moment at which something is to be done without a command."""
+        moments = [domain.next_wakeup(self._state, now), self._held[0][0] if self._held else None]
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def decide(self, now: datetime) -> Round:
+        """Sweep, and decide what fits into one envelope, in the state as `begin` left it.
+
+        Raises `UndecidableError`: roll back, everything is queued again but the culprit.
+        """
+        while self._held and self._held[0][0] <= now:
+            self._items.append(heapq.heappop(self._held)[2])
+        made = Round()
+        self._sweep(made, now)
+        while self._items and len(made.decided) < COMMANDS_MAX:
+            batch, index = self._items[0]
+            if made.events and made.size + batch.weight(index) > BYTES_MAX:
+                break
+            item = self._items.popleft()
+            if batch.dropped:
+                continue
+            try:
+                self._decide(made, item, now)
+            except Exception as error:
+                # One command must not stop all the others, nor come back for ever.
+                batch.dropped = True
+                self.put_back(decided.item for decided in made.decided)
+                raise UndecidableError(batch) from error
+        return made
+
+    def _decide(self, made: Round, item: Item, now: datetime) -> None:
+        batch, index = item
+        decision = batch.kind.decide(self._state, batch.items[index], now)
+        made.take(decision.events)
+        if decision.held_until is None:
+            made.decided.append(Decided(item, decision.answer, bool(decision.events), now))
+        else:
+            heapq.heappush(self._held, (decision.held_until, next(self._numbers), item))
+
+    def _sweep(self, made: Round, now: datetime) -> None:
+        """Journal what time alone brought about: at its moment, or at the next regular look."""
+        due = domain.next_wakeup(self._state, now)
+        moment = self._monotonic()
+        if moment >= self._swept_at + SWEEP_EVERY_S or (due is not None and due <= now):
+            made.take(domain.sweep(self._state, now))
+            self._swept_at = moment

@@ -1,0 +1,104 @@
+"""What an operator may turn at the pool (`[pool]`, `[pool.provisioner]`, `[services]`)."""
+
+import hashlib
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from contracts.base import ServiceType
+from contracts.pool import Policy
+from tidegate.runtime.settings import DEFAULT_SERVICES, Seconds, Section, ServiceTypeSection
+
+
+class ProvisionerSection(Section, frozen=True, kw_only=True):
+    """Where sessions come from."""
+
+    kind: Literal["generated", "file", "http", "none"] = "generated"
+    """`generated`: opaque random credentials; `file`: those of `path`; `none`: the API alone."""
+    path: str = ""
+    """For `file`: one credential a line, or one JSON object a line (see `provisioners`)."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no field type can."""
+        if self.kind == "http":
+            raise ValueError(
+                'kind: expected "generated", "file" or "none"; the "http" hook is not built yet'
+            )
+        if (self.kind == "file") != bool(self.path):
+            raise ValueError('path: expected a file of credentials with kind = "file", and only so')
+
+
+class PoolSection(Section, frozen=True, kw_only=True):
+    """How many sessions there are, and how long and how often they are leased."""
+
+    min_size: int = 50
+    max_size: int = 500
+    refresh_threshold: float = 0.2
+    """Share of sessions with quota left under which the pool refills. Not acted upon yet."""
+    health_check_interval: Seconds = Seconds(300)
+    """How often sessions are checked. Not acted upon yet."""
+    stale_threshold: Seconds = Seconds(86400)
+    """Idle time after which a session may be retired. Not acted upon yet."""
+    lease_ttl: Seconds = Seconds(900)
+    session_concurrency: int = 2
+    """Leases one session may hold at once; 0 is no bound."""
+    reconcile_after: Seconds = Seconds(3600)
+    reset_guard: Seconds = Seconds(2)
+    """How long before a reset nothing is granted for the ending day."""
+    quota_timezone: str = "UTC"
+    provisioner: ProvisionerSection = ProvisionerSection()
+
+    def __post_init__(self) -> None:
+        """Refuse what no field type can."""
+        if self.min_size < 0:
+            raise ValueError("min_size: expected at least 0")
+        if self.max_size < max(self.min_size, 1):
+            raise ValueError("max_size: expected at least 1, and no less than min_size")
+        if not 0 <= self.refresh_threshold <= 1:
+            raise ValueError("refresh_threshold: expected a share from 0 to 1")
+        if self.session_concurrency < 0:
+            raise ValueError("session_concurrency: expected at least 0")
+        if self.lease_ttl < 1:
+            raise ValueError('lease_ttl: expected at least "1s"')
+        if not 0 <= self.reset_guard < 3600:  # noqa: PLR2004 (an hour of the day at most)
+            raise ValueError('reset_guard: expected less than "1h"')
+        try:
+            ZoneInfo(self.quota_timezone)
+        except (OSError, KeyError, ValueError):
+            raise ValueError(
+                f'quota_timezone: expected an IANA zone such as "Asia/Shanghai",'
+                f" got {self.quota_timezone!r}"
+            ) from None
+
+
+class Settings(Section, frozen=True, kw_only=True):
+    """The tables the pool reads."""
+
+    pool: PoolSection = PoolSection()
+    services: dict[str, ServiceTypeSection] = msgspec.field(
+        default_factory=lambda: dict(DEFAULT_SERVICES)
+    )
+
+
+def policy(settings: Settings) -> Policy:
+    """The limits these settings ask for; in force once the pool has journalled them."""
+    pool = settings.pool
+    return Policy(
+        daily_limits={
+            ServiceType(name): section.daily_limit for name, section in settings.services.items()
+        },
+        min_size=pool.min_size,
+        max_size=pool.max_size,
+        session_concurrency=pool.session_concurrency,
+        lease_ttl_s=float(pool.lease_ttl),
+        reset_guard_s=float(pool.reset_guard),
+        reconcile_after_s=float(pool.reconcile_after),
+        quota_timezone=pool.quota_timezone,
+    )
+
+
+def source(settings: Settings) -> str:
+    """Digest of what the pool reads of the configuration: the same content, the same digest."""
+    tables = msgspec.json.encode(settings, enc_hook=float, order="sorted")
+    return "sha256:" + hashlib.sha256(tables).hexdigest()[:32]

@@ -1,0 +1,214 @@
+"""Given, when, then: events, commands and folded pools in the fewest words."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from contracts import envelope
+from contracts.base import (
+    GatewayId,
+    KeyId,
+    LeaderElected,
+    LeaseId,
+    QuotaDay,
+    RequestId,
+    ServerId,
+    ServiceType,
+    SessionId,
+    WriterId,
+    lease_id,
+)
+from contracts.envelope import Envelope, Link
+from contracts.events import AnyEvent
+from contracts.pool import (
+    Attempt,
+    CancelLease,
+    Granted,
+    LeaseGranted,
+    LeaseWanted,
+    Outcome,
+    Policy,
+    PolicyChanged,
+    PoolEvent,
+    SessionAdded,
+    SessionRequested,
+    UsageRecorded,
+    Verdict,
+)
+from services.pool.domain import Pool, decide_lease, evolve
+
+NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
+TODAY = QuotaDay("2025-03-01")
+IMAGE, VIDEO, AVATAR = ServiceType("image"), ServiceType("video"), ServiceType("avatar")
+LIMITS: dict[ServiceType, int] = {IMAGE: 10, VIDEO: 2, AVATAR: 1}
+LEADER = WriterId("pool-1")
+
+
+def after(seconds: float, since: datetime = NOON) -> datetime:
+    """`seconds` after noon, or after another moment."""
+    return since + timedelta(seconds=seconds)
+
+
+# ------------------------------------------------------------------------------ events
+
+
+def policy_changed(source: str = "file", **changes: Any) -> PolicyChanged:
+    """The original's limits, with `changes` to the policy."""
+    policy = {"daily_limits": LIMITS, "min_size": 1, "max_size": 500, **changes}
+    return PolicyChanged(policy=Policy(**policy), source=source)
+
+
+def session_added(session_id: str = "one", **fields: Any) -> SessionAdded:
+    """A session joins the pool."""
+    return SessionAdded(session_id=SessionId(session_id), **fields)
+
+
+def lease_granted(
+    session_id: str = "one",
+    service_type: ServiceType = IMAGE,
+    request: str = "r1",
+    number: int = 1,
+    **fields: Any,
+) -> LeaseGranted:
+    """A lease as the log has it, granted at noon for one unit."""
+    values: dict[str, Any] = {
+        "quota_day": TODAY,
+        "units": 1,
+        "send_by": after(30),
+        "expires_at": after(900),
+        **fields,
+    }
+    return LeaseGranted(
+        lease_id=lease_id(RequestId(request), number),
+        request_id=RequestId(request),
+        number=number,
+        session_id=SessionId(session_id),
+        service_type=service_type,
+        **values,
+    )
+
+
+def usage(
+    lease: LeaseGranted | Granted,
+    verdict: Verdict = Verdict.SUCCESS,
+    outcome: Outcome | None = None,
+    *,
+    server: str = "server-1",
+    **fields: Any,
+) -> UsageRecorded:
+    """What a gateway hands in; the outcome follows the verdict unless given."""
+    ending = outcome or _OUTCOMES.get(verdict, Outcome.RELEASED)
+    values: dict[str, Any] = {
+        "units": lease.units if ending is Outcome.SETTLED else 0,
+        "attempts": [Attempt(server_id=ServerId(server), verdict=verdict)] if server else [],
+        "service_type": getattr(lease, "service_type", IMAGE),
+        **fields,
+    }
+    return UsageRecorded(
+        lease_id=lease.lease_id,
+        request_id=RequestId(lease.lease_id.rpartition(".")[0]),
+        session_id=lease.session_id,
+        outcome=ending,
+        verdict=verdict,
+        **values,
+    )
+
+
+_OUTCOMES = {
+    Verdict.SUCCESS: Outcome.SETTLED,
+    Verdict.OUTCOME_UNKNOWN: Outcome.UNKNOWN,
+    Verdict.CLIENT_GONE: Outcome.UNKNOWN,
+}
+
+
+# ---------------------------------------------------------------------------- commands
+
+
+def requested(
+    service_type: ServiceType = IMAGE, request: str = "r1", number: int = 1, **fields: Any
+) -> SessionRequested:
+    """A request for a lease, first asked for at noon."""
+    values: dict[str, Any] = {
+        "asked_at": NOON,
+        "gateway_id": GatewayId("gateway-1"),
+        "key_id": KeyId("key-1"),
+        **fields,
+    }
+    return SessionRequested(
+        request_id=RequestId(request), number=number, service_type=service_type, **values
+    )
+
+
+def wanted(
+    service_type: ServiceType = IMAGE,
+    request: str = "r1",
+    number: int = 1,
+    previous: UsageRecorded | None = None,
+    **fields: Any,
+) -> LeaseWanted:
+    """The command for it."""
+    return LeaseWanted(
+        requested=requested(service_type, request, number, **fields), previous=previous
+    )
+
+
+def cancel(request: str = "r1", number: int = 1) -> CancelLease:
+    """The caller has gone away."""
+    return CancelLease(request_id=RequestId(request), number=number, reason="client gone")
+
+
+# ------------------------------------------------------------------- states and logs
+
+
+def folded(*events: AnyEvent, at: datetime = NOON) -> Pool:
+    """A pool that has seen `events`; the original's policy comes first unless one is given."""
+    state = Pool()
+    if not events or not isinstance(events[0], PolicyChanged):
+        evolve(state, policy_changed(), at, 1)
+    for event in events:
+        evolve(state, event, at, 1)
+    state.commit()
+    return state
+
+
+def granted(
+    state: Pool,
+    service_type: ServiceType = IMAGE,
+    request: str = "r1",
+    *,
+    now: datetime = NOON,
+    **fields: Any,
+) -> Granted:
+    """Lease from `state`; fails the test when it refuses."""
+    command = wanted(service_type, request, **{"asked_at": now, **fields})
+    answer = decide_lease(state, command, now).answer
+    assert isinstance(answer, Granted), answer
+    return answer
+
+
+def lease_named(request: str = "r1", number: int = 1) -> LeaseId:
+    """The id of a request's lease."""
+    return lease_id(RequestId(request), number)
+
+
+class WrittenLog:
+    """A subject's envelopes as its leader would have stored them."""
+
+    def __init__(self) -> None:
+        """Elect the leader of epoch 1."""
+        self.link = Link()
+        self.envelopes: list[tuple[int, bytes, Envelope]] = []
+        self.write([LeaderElected(writer=LEADER, epoch=1)])
+
+    def write(
+        self,
+        events: Sequence[PoolEvent],
+        at: datetime = NOON,
+        *,
+        writer: WriterId = LEADER,
+        epoch: int = 1,
+    ) -> None:
+        """Append one envelope."""
+        stored = envelope.sealed(self.link, writer, epoch, at, events)
+        self.envelopes.append((self.link.sequence + 1, stored, envelope.decode(stored)))
+        self.link = envelope.linked(self.link.sequence + 1, stored, self.envelopes[-1][2])

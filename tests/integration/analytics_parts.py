@@ -1,0 +1,81 @@
+"""Analytics on real parts: a story in the stream, a projector over it, questions to its file."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+from nats.aio.client import Client
+
+from contracts.analytics import NamedQuery
+from services.analytics.metrics import Metrics
+from services.analytics.projector import Projector
+from services.analytics.queries import Catalogue, Question
+from services.analytics.store import Database, Found, Ledger, Readers
+from tests.analytics_builders import NOON, Story, folded
+from tidegate.runtime.eventlog import EventLog
+
+MEMORY = 500_000_000
+
+
+async def publish(client: Client, story: Story, *, after: int = 0) -> None:
+    """Put a story's envelopes into the stream, those behind `after`."""
+    for stored in story.stored[after:]:
+        await client.request(stored.subject, stored.body, timeout=5)
+
+
+async def until(reached: Callable[[], bool]) -> None:
+    """Wait for it; the test's own timeout is the bound."""
+    while not reached():  # noqa: ASYNC110 (what is waited for has no event)
+        await asyncio.sleep(0.01)
+
+
+class Running:
+    """A projector at work on a database of its own."""
+
+    def __init__(self, client: Client, path: Path) -> None:
+        self.database = Database(path, MEMORY)
+        self.metrics = Metrics()
+        self.projector = Projector(
+            EventLog(client), Ledger(self.database), self.metrics, structlog.get_logger()
+        )
+        self.readers = Readers(self.database, lambda: NOON, 5.0)
+
+    def ask(self, query: str) -> Found:
+        return self.readers.ask(query, 10_000)
+
+
+@asynccontextmanager
+async def running(client: Client, path: Path) -> AsyncIterator[Running]:
+    """Project in the background."""
+    parts = Running(client, path)
+    task = asyncio.create_task(parts.projector.run())
+    try:
+        yield parts
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await parts.projector.close()
+        parts.database.close()
+
+
+@asynccontextmanager
+async def stored(path: Path, story: Story) -> AsyncIterator[Readers]:
+    """A file with a story in it, without a stream."""
+    database = Database(path, MEMORY)
+    try:
+        ledger = Ledger(database)
+        ledger.begin("a stream")
+        ledger.write(folded(story))
+        yield Readers(database, lambda: NOON, 5.0)
+    finally:
+        database.close()
+
+
+def named(readers: Readers, name: str, **parameters: object) -> list[dict[str, object]]:
+    """Ask a named query; rows as dictionaries."""
+    question = Catalogue().question(NamedQuery(name=name, parameters=parameters))
+    assert isinstance(question, Question), question
+    found = readers.ask(question.sql, 10_000, question.parameters)
+    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]

@@ -1,0 +1,174 @@
+"""Pool processes for tests: whole ones, on connections of their own, in the test's loop."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import nats
+from nats.aio.client import Client
+
+from contracts import subjects
+from contracts.base import GatewayId, KeyId, Reply, RequestId, ServiceType
+from contracts.pool import (
+    CancelAnswers,
+    CancelLease,
+    CancelLeases,
+    Done,
+    EndAnswers,
+    EndLeases,
+    Granted,
+    LeaseAnswers,
+    LeaseSessions,
+    LeaseWanted,
+    Outcome,
+    PoolStatus,
+    PoolStatusReply,
+    Refused,
+    RenewAnswers,
+    SessionRequested,
+    UsageRecorded,
+    Verdict,
+)
+from contracts.base import Command, Failed, Pong
+from services.pool import app
+from services.pool.settings import PoolSection, Settings
+from tidegate.runtime import broker, logs
+from tidegate.runtime.clock import Clock, system_clock
+from tidegate.runtime.settings import ServiceTypeSection
+
+IMAGE = ServiceType("image")
+KEYS = ("master", "identity")
+_replies = msgspec.json.Decoder(
+    LeaseAnswers
+    | EndAnswers
+    | RenewAnswers
+    | CancelAnswers
+    | PoolStatusReply
+    | Done
+    | Pong
+    | Failed
+)
+
+
+def settings(sessions: int = 1, limit: int = 10, **pool: Any) -> Settings:
+    """A pool of this many sessions and no other, each with this many images a day."""
+    section = PoolSection(
+        **{"min_size": sessions, "max_size": max(sessions, 1), "session_concurrency": 0, **pool}
+    )
+    return Settings(pool=section, services={"image": ServiceTypeSection(daily_limit=limit)})
+
+
+class Room:
+    """One pool process."""
+
+    def __init__(self, made: Any, client: Client, parts: app.Parts) -> None:
+        self.client = client
+        self.parts = parts
+        self._made = made
+        self._stop = asyncio.Event()
+        self.task = asyncio.create_task(app.serve(parts, self._stop, 0))
+
+    async def leading(self) -> None:
+        """Wait until this process leads and lacks nothing."""
+        while not self.parts.leadership.leading or self.parts.readiness():
+            if self.task.done():
+                self.task.result()
+            await asyncio.sleep(0.01)
+
+    async def stopped(self) -> None:
+        """End in good order."""
+        self._stop.set()
+        await self.task
+        await self._made.stop()
+
+    async def killed(self) -> None:
+        """End as a process that dies: without a word."""
+        await self.client.close()
+        self.task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self.task
+
+
+@asynccontextmanager
+async def pool(
+    url: str,
+    load: Callable[[], Settings] = settings,
+    *,
+    now: Clock = system_clock,
+    keys: tuple[str, str] = KEYS,
+) -> AsyncIterator[Room]:
+    """A pool process that may or may not come to lead."""
+    logger = logs.configure("pool")
+    made = broker.broker(url, "pool", logger)
+    client = await broker.connected(made)
+    room = Room(made, client, app.assembled(made, client, load, keys=keys, now=now, logger=logger))
+    try:
+        yield room
+    finally:
+        if not room.task.done():
+            await room.killed()
+
+
+def wanted(request_id: str = "", number: int = 1, **fields: Any) -> LeaseWanted:
+    """One request for an image."""
+    return LeaseWanted(
+        requested=SessionRequested(
+            request_id=RequestId(request_id or secrets.token_hex(8)),
+            number=number,
+            service_type=IMAGE,
+            asked_at=fields.pop("asked_at", datetime.now(UTC)),
+            gateway_id=GatewayId("gw"),
+            key_id=KeyId("key"),
+            **fields,
+        )
+    )
+
+
+def usage(granted: Granted, outcome: Outcome = Outcome.SETTLED) -> UsageRecorded:
+    """What the lease was used for."""
+    settled = outcome is Outcome.SETTLED
+    return UsageRecorded(
+        lease_id=granted.lease_id,
+        request_id=RequestId(granted.lease_id.rpartition(".")[0]),
+        session_id=granted.session_id,
+        service_type=IMAGE,
+        outcome=outcome,
+        verdict=Verdict.SUCCESS if settled else Verdict.REJECTED,
+        units=granted.units if settled else 0,
+    )
+
+
+async def call(client: Client, subject: str, command: Command | bytes, timeout: float = 5) -> Any:
+    """Ask once and decode whatever is answered."""
+    body = command if isinstance(command, bytes) else msgspec.json.encode(command)
+    message = await client.request(subject, body, timeout=timeout)
+    return _replies.decode(message.data)
+
+
+async def lease(client: Client, *items: LeaseWanted, timeout: float = 5) -> list[Granted | Refused]:
+    """Ask for leases in one batch."""
+    command = LeaseSessions(items=list(items))
+    answer = await call(client, subjects.pool_lease(), command, timeout)
+    assert isinstance(answer, LeaseAnswers), answer
+    return answer.items
+
+
+async def end(client: Client, *items: UsageRecorded) -> Sequence[str]:
+    """Hand in usages in one batch."""
+    answer = await call(client, subjects.pool_end(), EndLeases(items=list(items)))
+    return answer.items
+
+
+async def cancel(client: Client, request_id: str, number: int = 1) -> Sequence[str]:
+    """Give a lease back."""
+    item = CancelLease(request_id=RequestId(request_id), number=number, reason="test")
+    return (await call(client, subjects.pool_cancel(), CancelLeases(items=[item]))).items
+
+
+async def status(client: Client, **asked: Any) -> PoolStatusReply:
+    """Ask the fold."""
+    return await call(client, subjects.pool_status(), PoolStatus(**asked))

@@ -1,0 +1,324 @@
+"""The fold of keys and its decisions."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from contracts.base import KeyId, LeaderElected, WriterId
+from contracts.envelope import Envelope
+from contracts.events import AnyEvent, UnknownEvent
+from contracts.gateway import KeyBounds, KeyChanged, KeyEvent, KeyIssued, KeyRevoked, Scope
+from services.gateway.keys import (
+    Key,
+    KeyRefusal,
+    KeyRefused,
+    KeyRing,
+    decide,
+    decide_change,
+    decide_issue,
+    decide_revoke,
+    presented,
+)
+from tidegate.runtime.secrets import key_hash
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def issued(
+    name: str, scope: Scope = Scope.CLIENT, text: str = "", bounds: KeyBounds | None = None
+) -> KeyIssued:
+    return KeyIssued(
+        key_id=KeyId(name),
+        key_hash=key_hash(text or f"sk-{name}"),
+        name=name,
+        scope=scope,
+        bounds=bounds or KeyBounds(),
+    )
+
+
+def changed(key_id: str, text: str | None = None, /, **given: object) -> KeyChanged:
+    hashed = None if text is None else key_hash(text)
+    return KeyChanged(key_id=KeyId(key_id), key_hash=hashed, **given)  # type: ignore[arg-type]
+
+
+def revoked(name: str) -> KeyRevoked:
+    return KeyRevoked(key_id=KeyId(name))
+
+
+def envelope(*events: AnyEvent | UnknownEvent) -> Envelope:
+    return Envelope(
+        writer=WriterId("w"), epoch=0, number=1, time=NOON, previous_hash="", events=list(events)
+    )
+
+
+def folded(*events: AnyEvent | UnknownEvent) -> KeyRing:
+    ring = KeyRing()
+    for sequence, event in enumerate(events, 1):
+        ring.apply(sequence, envelope(event))
+    return ring
+
+
+def found(ring: KeyRing, text: str) -> Key:
+    key = ring.find(text)
+    assert key is not None
+    return key
+
+
+def test_issued_key_is_found_by_its_text_alone() -> None:
+    ring = folded(issued("one"))
+
+    assert found(ring, "sk-one").key_id == "one"
+    assert ring.find("sk-two") is None
+    assert ring.find("") is None
+    assert ring.find(key_hash("sk-one")) is None
+
+
+def test_found_again_it_is_the_same_key() -> None:
+    ring = folded(issued("one"))
+
+    assert ring.find("sk-one") is ring.find("sk-one")
+
+
+def test_revoked_key_opens_nothing_even_after_it_was_found() -> None:
+    ring = folded(issued("one"))
+    assert ring.find("sk-one")
+
+    ring.apply(2, envelope(revoked("one")))
+
+    assert ring.find("sk-one") is None
+    key = ring.get("one")
+    assert key is not None
+    assert key.revoked
+
+
+def test_rotated_key_opens_by_its_new_text_only() -> None:
+    ring = folded(issued("one"))
+    assert ring.find("sk-one")
+
+    ring.apply(2, envelope(changed("one", "sk-new")))
+
+    assert ring.find("sk-one") is None
+    assert found(ring, "sk-new").key_id == "one"
+
+
+def test_changed_bounds_hold_for_the_next_look() -> None:
+    ring = folded(issued("one"))
+    assert found(ring, "sk-one").bounds.concurrency == 0
+
+    ring.apply(2, envelope(changed("one", name="uno", bounds=KeyBounds(concurrency=3))))
+
+    assert found(ring, "sk-one").bounds.concurrency == 3
+    assert found(ring, "sk-one").name == "uno"
+
+
+def test_change_after_a_revocation_revives_nothing() -> None:
+    ring = folded(issued("one"), revoked("one"), changed("one", "sk-new"))
+
+    assert ring.find("sk-one") is None
+    assert ring.find("sk-new") is None
+
+
+def test_key_that_lost_its_hash_to_another_does_not_take_it_along() -> None:
+    ring = folded(issued("one", text="sk-same"), issued("two", text="sk-same"), revoked("one"))
+
+    assert found(ring, "sk-same").key_id == "two"
+
+
+def test_envelope_seen_twice_changes_nothing() -> None:
+    ring = folded(issued("one"))
+    ring.apply(2, envelope(revoked("one")))
+
+    ring.apply(1, envelope(issued("one")))
+    ring.apply(2, envelope(issued("one")))
+
+    assert ring.find("sk-one") is None
+    assert ring.version == 2
+
+
+def test_events_that_are_none_of_its_own_are_skipped() -> None:
+    ring = folded(
+        UnknownEvent(tag="key_blessed", raw=b"{}"),
+        LeaderElected(writer=WriterId("w"), epoch=1),
+        revoked("nobody"),
+        changed("nobody"),
+        issued("one"),
+    )
+
+    assert [key.key_id for key in ring.all()] == ["one"]
+    assert ring.version == 5
+
+
+def test_cache_of_texts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.gateway.keys._CACHED_MAX", 1)
+    ring = folded(issued("one"), issued("two"))
+
+    assert found(ring, "sk-one").key_id == "one"
+    assert found(ring, "sk-two").key_id == "two"
+    assert found(ring, "sk-two").key_id == "two"
+    assert list(ring._cached) == ["sk-one"]
+
+
+def test_unknown_texts_leave_no_trace() -> None:
+    ring = folded(issued("one"))
+
+    for number in range(100):
+        assert ring.find(f"sk-guess-{number}") is None
+
+    assert not ring._cached
+
+
+def test_key_is_issued_once() -> None:
+    ring = folded(issued("one"))
+
+    again = decide_issue(ring, issued("one", text="sk-other"))
+    same_text = decide_issue(ring, issued("two", text="sk-one"))
+
+    assert reason(again) is KeyRefusal.TAKEN
+    assert reason(same_text) is KeyRefusal.TAKEN
+
+
+def test_wish_whose_append_had_landed_is_fulfilled() -> None:
+    ring = folded(issued("one"))
+
+    assert decide_issue(ring, issued("one")) is None
+
+
+@pytest.mark.parametrize("name", ["", "   ", "x" * 101, "tab\there", "line\n"])
+def test_name_must_be_readable(name: str) -> None:
+    event = issued("one")
+    wanted = KeyIssued(key_id=event.key_id, key_hash="h", name=name, scope=Scope.CLIENT)
+
+    assert reason(decide_issue(KeyRing(), wanted)) is KeyRefusal.BAD_NAME
+    change = changed("one", name=name)
+    assert reason(decide_change(folded(event), change)) is KeyRefusal.BAD_NAME
+
+
+@pytest.mark.parametrize("models", [["*"] * 101, [""], ["x" * 101]])
+def test_patterns_of_models_are_bounded(models: list[str]) -> None:
+    bounds = KeyBounds(models=models)
+
+    assert reason(decide_issue(KeyRing(), issued("one", bounds=bounds))) is KeyRefusal.BAD_BOUNDS
+    change = changed("one", bounds=bounds)
+    assert reason(decide_change(folded(issued("one")), change)) is KeyRefusal.BAD_BOUNDS
+
+
+def test_wanted_key_is_issued_as_it_is() -> None:
+    wanted = issued("one", bounds=KeyBounds(requests_per_minute=5, models=["jimeng-*"]))
+
+    assert decide_issue(KeyRing(), wanted) is wanted
+
+
+def test_change_that_changes_nothing_is_no_event() -> None:
+    ring = folded(issued("one"))
+
+    assert decide_change(ring, changed("one", name="one")) is None
+    wanted = changed("one", name="uno")
+    assert decide_change(ring, wanted) is wanted
+
+
+def test_hash_in_use_is_refused_to_a_rotation() -> None:
+    ring = folded(issued("one"), issued("two"))
+
+    assert reason(decide_change(ring, changed("one", "sk-two"))) is KeyRefusal.TAKEN
+
+
+def test_unknown_and_revoked_keys_do_not_change() -> None:
+    ring = folded(issued("one"), revoked("one"))
+
+    assert reason(decide_change(ring, changed("one", name="x"))) is KeyRefusal.REVOKED
+    assert reason(decide_change(ring, changed("two", name="x"))) is KeyRefusal.UNKNOWN
+    assert reason(decide_revoke(ring, revoked("two"))) is KeyRefusal.UNKNOWN
+
+
+def test_second_revocation_is_no_event() -> None:
+    assert decide_revoke(folded(issued("one"), revoked("one")), revoked("one")) is None
+
+
+def test_last_admin_key_stays() -> None:
+    ring = folded(issued("a", Scope.ADMIN), issued("b", Scope.ADMIN), issued("c"), revoked("b"))
+
+    assert reason(decide_revoke(ring, revoked("a"))) is KeyRefusal.LAST_ADMIN
+    assert decide_revoke(ring, revoked("c")) == revoked("c")
+
+
+def test_one_of_two_admin_keys_may_go() -> None:
+    ring = folded(issued("a", Scope.ADMIN), issued("b", Scope.ADMIN))
+
+    assert decide_revoke(ring, revoked("a")) == revoked("a")
+
+
+def test_no_patterns_are_every_model_and_case_is_nothing() -> None:
+    free = found(folded(issued("one")), "sk-one")
+    bound = found(folded(issued("two", bounds=KeyBounds(models=["Jimeng-*", "x"]))), "sk-two")
+
+    assert free.allows_model("anything")
+    assert free.allows_model("")
+    assert bound.allows_model("jimeng-3.0")
+    assert bound.allows_model("X")
+    assert not bound.allows_model("xx")
+
+
+def test_only_admin_keys_administer() -> None:
+    ring = folded(issued("a", Scope.ADMIN), issued("b"))
+
+    assert found(ring, "sk-a").admin
+    assert not found(ring, "sk-b").admin
+
+
+@pytest.mark.parametrize(
+    ("authorization", "text"),
+    [
+        ("Bearer sk-1", "sk-1"),
+        ("bearer   sk-1 ", "sk-1"),
+        ("sk-1", "sk-1"),
+        (" sk-1 ", "sk-1"),
+        ("Bearer", "Bearer"),
+        ("Basic sk-1", "Basic sk-1"),
+    ],
+)
+def test_key_is_presented_as_bearer_or_alone(authorization: str, text: str) -> None:
+    assert presented(authorization) == text
+
+
+def reason(decision: object) -> KeyRefusal:
+    assert isinstance(decision, KeyRefused)
+    assert decision.message
+    return decision.reason
+
+
+names = some.sampled_from(["a", "b", "c"])
+texts = some.sampled_from(["sk-1", "sk-2", "sk-3"])
+wishes: some.SearchStrategy[KeyEvent] = some.one_of(
+    some.builds(issued, names, some.sampled_from(Scope), texts),
+    some.builds(changed, names, some.none() | texts),
+    some.builds(revoked, names),
+)
+
+
+@given(some.lists(wishes, max_size=30))
+def test_whatever_is_wished_every_living_key_opens_by_its_own_text_only(
+    wanted: list[KeyEvent],
+) -> None:
+    ring = KeyRing()
+    sequence = 0
+    for wish in wanted:
+        decision = decide(ring, wish)
+        if isinstance(decision, KeyIssued | KeyChanged | KeyRevoked):
+            sequence += 1
+            ring.apply(sequence, envelope(decision))
+        living = {key.hash: key for key in ring.all() if not key.revoked}
+        assert len(living) == sum(not key.revoked for key in ring.all())
+        for text in ("sk-1", "sk-2", "sk-3"):
+            assert ring.find(text) == living.get(key_hash(text))
+
+
+@given(some.lists(wishes, max_size=30))
+def test_once_there_is_an_admin_there_always_is_one(wanted: list[KeyEvent]) -> None:
+    ring = folded(issued("root", Scope.ADMIN))
+    for sequence, wish in enumerate(wanted, 2):
+        decision = decide(ring, wish)
+        if isinstance(decision, KeyIssued | KeyChanged | KeyRevoked):
+            ring.apply(sequence, envelope(decision))
+        assert any(key.admin and not key.revoked for key in ring.all())

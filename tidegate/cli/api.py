@@ -1,0 +1,118 @@
+"""The gateway's operator endpoints, as the verbs ask them: an admin key, one answer, one error."""
+
+import os
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from tidegate.cli import output
+from tidegate.runtime.environment import Environment, environment
+from tidegate.runtime.settings import SettingsError
+
+_TIMEOUT_S = 60.0
+_ERROR_STATUS = 400
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def get(path: str, **query: Any) -> Any:
+    """Read something."""
+    return _asked("GET", path, query=query)
+
+
+def post(path: str, body: Any = None) -> Any:
+    """Make or do something."""
+    return _asked("POST", path, body=body)
+
+
+def patch(path: str, body: Any) -> Any:
+    """Change something."""
+    return _asked("PATCH", path, body=body)
+
+
+def delete(path: str) -> Any:
+    """Take something out."""
+    return _asked("DELETE", path)
+
+
+def segment(text: str) -> str:
+    """Write an id so that it is one segment of a path, whatever is in it."""
+    return quote(text, safe="")
+
+
+def _asked(method: str, path: str, *, body: Any = None, query: dict[str, Any] | None = None) -> Any:
+    """Ask the gateway; an error of its own, or its absence, ends the verb with exit code 1."""
+    found = environment()
+    url = address(found)
+    # A proxy has no business between a machine and itself.
+    with httpx.Client(base_url=url, timeout=_TIMEOUT_S, trust_env=not _near(url)) as client:
+        try:
+            answer = client.request(
+                method,
+                path,
+                params=query or None,
+                json=body,
+                headers={"Authorization": f"Bearer {admin_key(found, url)}"},
+            )
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            output.failed(
+                f"expected a gateway at {url} ({error or type(error).__name__});"
+                " start one with `tidegate up`, or name another in TIDEGATE_API"
+            )
+    try:
+        told = answer.json()
+    except ValueError:
+        output.failed(
+            f"{url} is no Tidegate gateway: it answered {answer.status_code} without JSON"
+        )
+    if answer.status_code >= _ERROR_STATUS:
+        output.failed(_message(told, answer.status_code))
+    return told
+
+
+def address(found: Environment) -> str:
+    """Find the gateway: TIDEGATE_API, or the one that runs from this home.
+
+    Raises `SettingsError` when TIDEGATE_API is no HTTP address.
+    """
+    url = os.environ.get("TIDEGATE_API", "")
+    if not url:
+        return f"http://127.0.0.1:{found.port}" if found.home.operator_key.exists() else found.api
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise SettingsError(
+            f"TIDEGATE_API: expected an address such as http://127.0.0.1:8080, got {url!r}"
+        )
+    return url.rstrip("/")
+
+
+def admin_key(found: Environment, url: str) -> str:
+    """Find the admin key: TIDEGATE_ADMIN_KEY or, for this machine alone, the home's.
+
+    Raises `SettingsError` when there is none to show to `url`.
+    """
+    given = os.environ.get("TIDEGATE_ADMIN_KEY", "").strip()
+    if given:
+        return given
+    if not _near(url):
+        raise SettingsError(
+            f"TIDEGATE_ADMIN_KEY: expected an admin key for {url};"
+            " the operator key of the home is shown to this machine only"
+        )
+    try:
+        return found.home.operator_key.read_text().strip()
+    except OSError as error:
+        raise SettingsError(
+            "TIDEGATE_ADMIN_KEY: expected an admin key, or the operator key in"
+            f" {found.home.operator_key} ({error.strerror})"
+        ) from None
+
+
+def _near(url: str) -> bool:
+    return urlsplit(url).hostname in _LOOPBACK
+
+
+def _message(told: Any, status: int) -> str:
+    error = told.get("error") if isinstance(told, dict) else None
+    message = error.get("message") if isinstance(error, dict) else None
+    return str(message) if message else f"the gateway answered {status}"

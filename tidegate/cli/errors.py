@@ -1,0 +1,9 @@
+"""Why a verb ends early.
+
+CommandError        it found something wrong, or cannot do it: exit 1
+SettingsError       (tidegate.runtime.settings) a wrong file, variable or argument: exit 2
+"""
+
+
+class CommandError(Exception):
+    """What stands in the way, for the person at the terminal."""

@@ -1,0 +1,76 @@
+"""The event log read to its end by a verb: as the NATS user `auditor`, with a progress bar."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+from nats.aio.client import Client
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from contracts import envelope
+from contracts.envelope import Envelope
+from tidegate.runtime.connection import connected_as
+from tidegate.runtime.environment import Environment
+from tidegate.runtime.eventlog import EventLog, LogUnavailableError, Stored
+
+_SILENCE_MAX_S = 20.0
+
+
+@asynccontextmanager
+async def auditor(found: Environment) -> AsyncIterator[Client]:
+    """Connect as the user that may read the log and ask, and do nothing else.
+
+    Raises `SettingsError` when there is no NATS to reach.
+    """
+    client = await connected_as(found, "auditor")
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def read(log: EventLog, after: int, last: int, what: str) -> AsyncIterator[Stored]:
+    """Yield every envelope of the log behind `after`, up to `last`, which must be in it.
+
+    Raises `LogUnavailableError` when the log falls silent before `last`.
+    """
+    if last <= after:
+        return
+    with _progress() as progress:
+        task = progress.add_task(what, total=last - after)
+        batches = log.read("evt.>", after, last)
+        while True:
+            try:
+                batch = await asyncio.wait_for(anext(batches, None), _SILENCE_MAX_S)
+            except TimeoutError:
+                message = f"the event log fell silent for {_SILENCE_MAX_S:g} s before its end"
+                raise LogUnavailableError(message) from None
+            if batch is None:
+                return
+            for stored in batch:
+                yield stored
+            progress.update(task, completed=batch[-1].sequence - after)
+
+
+def opened(stored: Stored) -> Envelope | None:
+    """Decode an envelope; None when the bytes are none."""
+    try:
+        return envelope.decode(stored.body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _progress() -> Progress:
+    """Make the bar; it shows on a terminal alone, and never in what is piped."""
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )

@@ -1,0 +1,71 @@
+"""What a verb shows: tables for people, JSON for programs, one line for what went wrong."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+JSON = typer.Option(False, "--json", help="Print JSON instead of tables.")
+_PIPED_WIDTH = 10_000
+"""Columns of a line that no terminal has to fit."""
+
+
+def as_json(found: Any) -> None:
+    """Print something as indented JSON."""
+    print(json.dumps(msgspec.to_builtins(found), indent=2, ensure_ascii=False))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str = "nothing") -> None:
+    """Print rows under their columns; `empty` when there are none.
+
+    A terminal gets lines that fit it; a pipe gets every value whole.
+    """
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    for row in rows:
+        made.add_row(*(Text(cell(value)) for value in row))
+    if made.row_count == 0:
+        print(empty)
+        return
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_PIPED_WIDTH)
+    console.print(made)
+
+
+def pairs(found: Iterable[tuple[str, Any]]) -> None:
+    """Print names and their values, one a line."""
+    table(("", ""), found)
+
+
+def cell(value: Any) -> str:
+    """Write one value as a table has it: nothing for null, `a=1 b=2` for a mapping."""
+    if value is None:
+        return ""
+    if isinstance(value, dict):
+        return " ".join(f"{name}={cell(inner)}" for name, inner in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(cell(inner) for inner in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3f}".rstrip("0").rstrip(".")
+    return str(value)
+
+
+def note(message: str) -> None:
+    """Say something beside what is printed, where a pipe does not see it."""
+    print(message, file=sys.stderr)
+
+
+def failed(message: str) -> NoReturn:
+    """Say what went wrong and end with exit code 1."""
+    note(f"tidegate: {message}")
+    raise typer.Exit(1)

@@ -1,0 +1,151 @@
+"""What may go wrong at a demo server: which fault, for whom, how often."""
+
+import random
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+
+class FaultKind(StrEnum):
+    """What a fault does; the fields it reads stand behind it."""
+
+    LATENCY = "latency"
+    """Answer later: `latency_ms`, `jitter_ms`. Another fault may apply as well."""
+    STATUS = "status"
+    """Answer `status` with an error body."""
+    RATE_LIMITED = "rate_limited"
+    """429, with `retry_after_s`."""
+    UNAUTHORIZED = "unauthorized"
+    CODE = "code"
+    """HTTP 200 with `code`, `message` and no data."""
+    EMPTY = "empty"
+    """HTTP 200 with an empty `data`."""
+    NO_RESULT = "no_result"
+    """HTTP 200 without `data`."""
+    REDIRECT = "redirect"
+    """302 to `location`."""
+    GZIP = "gzip"
+    """The true answer, compressed though nobody asked."""
+    DRIP = "drip"
+    """The true answer in `pieces` pieces, over `seconds`."""
+    REFUSE = "refuse"
+    """Connections are refused for `seconds` (0: until the faults are set again)."""
+    CUT_BEFORE = "cut_before"
+    """Read the request, then close."""
+    CUT_BODY = "cut_body"
+    """Promise the whole body, send half of it, then close."""
+    CUT_STREAM = "cut_stream"
+    """The same in the middle of a streamed answer; others are left alone."""
+    GARBAGE = "garbage"
+    """Bytes that are no HTTP."""
+
+
+_SERVES = frozenset(
+    (
+        FaultKind.GZIP,
+        FaultKind.DRIP,
+        FaultKind.CUT_BEFORE,
+        FaultKind.CUT_BODY,
+        FaultKind.CUT_STREAM,
+        FaultKind.GARBAGE,
+    )
+)
+
+
+class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """One fault. It falls on generation requests, or on any whose path has `path` in it."""
+
+    kind: FaultKind
+    times: int | None = None
+    """How many of the next requests; None: all of them."""
+    probability: float = 1.0
+    credential: str = ""
+    """Only requests whose credential's hash begins so."""
+    path: str = ""
+    accepted: bool | None = None
+    """Whether the ledger counts the work; by default where the true answer was made."""
+    latency_ms: float = 0.0
+    jitter_ms: float = 0.0
+    status: int = 500
+    retry_after_s: int | None = None
+    code: int = -2009
+    message: str = "a fault of the demo server"
+    location: str = "/elsewhere"
+    seconds: float = 0.0
+    pieces: int = 10
+
+    def __post_init__(self) -> None:
+        """Refuse what no field type can."""
+        if not 0 <= self.probability <= 1:
+            raise ValueError("probability: expected 0 to 1")
+        if self.times is not None and self.times < 0:
+            raise ValueError("times: expected 0 or more")
+        if not 100 <= self.status <= 999:  # noqa: PLR2004 (RFC 9110, 15)
+            raise ValueError("status: expected 100 to 999")
+        if self.pieces < 1 or min(self.latency_ms, self.jitter_ms, self.seconds) < 0:
+            raise ValueError("pieces: at least 1; latency_ms, jitter_ms, seconds: 0 or more")
+
+    @property
+    def serves(self) -> bool:
+        """Whether the ledger counts a request it falls on."""
+        return self.kind in _SERVES if self.accepted is None else self.accepted
+
+
+class Faults:
+    """The faults in force, in order: the first that fits falls."""
+
+    def __init__(self, faults: list[Fault], seed: int) -> None:
+        self._chance = random.Random(seed)  # noqa: S311 (repeatable, not secret)
+        self.faults = list(faults)
+
+    def falls(
+        self, path: str, credential: str, *, generation: bool, streamed: bool
+    ) -> Fault | None:
+        """Take the fault that falls on this request, if any; it is one less of its `times`."""
+        for fault in self.faults:
+            if fault.kind in {FaultKind.LATENCY, FaultKind.REFUSE}:
+                continue
+            if fault.kind is FaultKind.CUT_STREAM and not streamed:
+                continue
+            if self._fits(fault, path, credential, generation=generation):
+                return fault
+        return None
+
+    def latency_s(self, path: str, credential: str, *, generation: bool) -> float:
+        """Find how much later the answer shall come."""
+        total = 0.0
+        for fault in self.faults:
+            if fault.kind is FaultKind.LATENCY and self._fits(
+                fault, path, credential, generation=generation
+            ):
+                total += self.jittered_s(fault.latency_ms, fault.jitter_ms)
+        return total
+
+    def jittered_s(self, latency_ms: float, jitter_ms: float) -> float:
+        """Draw a latency."""
+        return (latency_ms + (self._chance.random() * jitter_ms if jitter_ms else 0)) / 1000
+
+    def _fits(self, fault: Fault, path: str, credential: str, *, generation: bool) -> bool:
+        if fault.times == 0 or not (fault.path in path if fault.path else generation):
+            return False
+        if not credential.startswith(fault.credential):
+            return False
+        if fault.probability < 1 and self._chance.random() >= fault.probability:
+            return False
+        if fault.times is not None:
+            fault.times -= 1
+        return True
+
+
+def parsed(text: str) -> Fault:
+    """Read `kind` or `kind:name=value,name=value`, as on a command line. Raises `ValueError`."""
+    kind, _, rest = text.partition(":")
+    fields: dict[str, Any] = {"kind": kind}
+    for item in filter(None, rest.split(",")):
+        name, _, value = item.partition("=")
+        fields[name.strip()] = value
+    try:
+        return msgspec.convert(fields, Fault, strict=False)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"fault {text!r}: {error}") from None
