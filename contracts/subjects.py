@@ -227,7 +227,7 @@ _EXTRA = {
     "gateway": _READ_CREDENTIALS,
     "pool": [*_READ_CREDENTIALS, "$KV.credentials.>", "ctl.pool.>"],
     "balancer": ["ctl.balancer.>"],
-    "migrate": ["$JS.API.STREAM.>", "$JS.API.CONSUMER.>"],
+    "migrate": ["$JS.API.STREAM.INFO.*", "$JS.API.STREAM.CREATE.*"],
     "archiver": ["$JS.API.STREAM.PURGE.EVT"],
 }
 _FORBIDDEN_TO_MIGRATE = ["$JS.API.STREAM.PURGE.>", "$JS.API.STREAM.MSG.DELETE.>"]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 from contracts.balancer import (
@@ -138,7 +138,8 @@ async def listening(status: Callable[[], int] = lambda: 200, port: int = 0) -> A
     """A tiny HTTP server that answers every request with `status()`; yields its port."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
+        with suppress(asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
         head = f"HTTP/1.1 {status()} x\r\ncontent-length: 4\r\nconnection: close\r\n\r\npong"
         writer.write(head.encode())
         await writer.drain()

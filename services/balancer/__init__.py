@@ -1,6 +1,7 @@
 """The balancer: knows the servers, who is well, who is busy, and names one for each lease.
 
-app          composition root: follow, be elected, lead, drain
+app          composition root: the only place where its adapters are made
+leader       what it does while it leads: answer, probe, journal, sweep
 settings     `[balancer]` and `[[servers]]`, and which addresses are never a server's
 strategies   one pure policy a file: eligible servers in, a ranking out
 domain       the fleet as a fold, exchanges in flight, selection, health, configuration, views

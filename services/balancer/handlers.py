@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
-from nats.errors import Error as NatsError
 
 from contracts import subjects
 from contracts.balancer import (
@@ -83,12 +82,13 @@ class Doors:
 
     async def close(self) -> None:
         """Let nobody in any more, and answer who is inside."""
+        inside = [one.subscription for one in self._subscribers if one.subscription is not None]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_S):
+                await asyncio.gather(*[one.drain() for one in inside], return_exceptions=True)
         for subscriber in self._subscribers:
-            subscription, subscriber.subscription = subscriber.subscription, None
-            if subscription is not None:
-                with suppress(NatsError, TimeoutError, ConnectionError):
-                    async with asyncio.timeout(_DRAIN_S):
-                        await subscription.drain()
+            # Drained: FastStream would find a subscription that is closed already.
+            subscriber.subscription = None
             await subscriber.stop()
         while not self._queue.empty():
             call = self._queue.get_nowait()

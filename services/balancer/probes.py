@@ -23,7 +23,7 @@ Report = Callable[[ServerId, str], None]
 
 
 def prober() -> httpx.AsyncClient:
-    """Make the HTTP client of the probes: no proxy, no redirect, no cookie kept in use."""
+    """Make the HTTP client of the probes: no proxy, and no redirect followed."""
     return httpx.AsyncClient(
         timeout=None,  # noqa: S113 (`ping` bounds the whole exchange)
         trust_env=False,
@@ -53,15 +53,11 @@ class Probes:
         self,
         client: httpx.AsyncClient,
         fleet: Callable[[], Fleet],
-        settings: Callable[[], BalancerSection],
-        report: Report,
         chance: Callable[[], float],
     ) -> None:
         """`chance` (0 up to 1) jitters the intervals."""
         self._client = client
         self._fleet = fleet
-        self._settings = settings
-        self._report = report
         self._chance = chance
         self._changed = asyncio.Event()
         self._hastened: dict[ServerId, asyncio.Event] = {}
@@ -75,8 +71,8 @@ class Probes:
         if server_id in self._hastened:
             self._hastened[server_id].set()
 
-    async def run(self) -> None:
-        """Watch until cancelled."""
+    async def run(self, settings: Callable[[], BalancerSection], report: Report) -> None:
+        """Watch until cancelled; `settings` is read anew for every probe."""
         watches: dict[ServerId, tuple[str, asyncio.Task[None]]] = {}
         async with asyncio.TaskGroup() as group:
             while True:
@@ -84,27 +80,32 @@ class Probes:
                 for server_id, (url, watch) in [*watches.items()]:
                     if server_id not in servers or servers[server_id].url != url:
                         watch.cancel()
-                        del watches[server_id]
+                        del watches[server_id], self._hastened[server_id]
                 for server_id, server in servers.items():
                     if server_id not in watches:
                         self._hastened[server_id] = asyncio.Event()
-                        watches[server_id] = server.url, group.create_task(self._watch(server))
+                        watches[server_id] = (
+                            server.url,
+                            group.create_task(self._watch(server, settings, report)),
+                        )
                 await self._changed.wait()
                 self._changed.clear()
 
-    async def _watch(self, server: Server) -> None:
+    async def _watch(
+        self, server: Server, settings: Callable[[], BalancerSection], report: Report
+    ) -> None:
         again_s = _AGAIN_FIRST_S
         hastened = self._hastened[server.server_id]
         while True:
             was_up = self._up(server.server_id)
-            settings = self._settings()
-            failure = await ping(self._client, server.url, settings.probe_timeout)
-            self._report(server.server_id, failure)
+            section = settings()
+            failure = await ping(self._client, server.url, section.probe_timeout)
+            report(server.server_id, failure)
             if failure and not was_up:
-                wait_s = min(again_s, settings.probe_interval)
+                wait_s = min(again_s, section.probe_interval)
                 again_s = wait_s * 2
             else:
-                wait_s, again_s = settings.probe_interval, _AGAIN_FIRST_S
+                wait_s, again_s = section.probe_interval, _AGAIN_FIRST_S
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s * (0.9 + 0.2 * self._chance())):
                     await hastened.wait()

@@ -80,7 +80,7 @@ class ServerSection(Section, frozen=True, kw_only=True):
         """Refuse what no field type can."""
         wrong = refused(self.server())
         if wrong:
-            raise ValueError(f"server {self.server_id!r}: {wrong}")
+            raise ValueError(wrong)
 
     def server(self) -> Server:
         """Name it as the wire does."""

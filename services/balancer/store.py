@@ -18,6 +18,7 @@ from tidegate.runtime.leadership import Leadership
 from tidegate.runtime.logs import Log
 from tidegate.runtime.writer import SubjectWriter
 
+_AGAIN_S = 0.2
 _EVT_POOL = "evt.pool.*"
 _BLAMED = "called several sessions' logins expired"
 
@@ -87,6 +88,15 @@ class Journal:
         for hear in self._heard:
             hear(events)
         return events
+
+    async def end(self) -> int:
+        """Sequence of the log's last envelope, of any subject; waits while nobody can tell."""
+        while True:
+            try:
+                return (await self.log.state()).last_sequence
+            except LogUnavailableError as error:
+                self._logger.warning("log_unavailable", error=str(error))
+                await asyncio.sleep(_AGAIN_S)
 
     async def tail(self, after: int) -> None:
         """Take in what the pool journals behind `after`, for ever.

@@ -36,6 +36,7 @@ from tidegate.runtime.secrets import SealError
 
 SESSIONS_MAX = 200
 """Sessions added by one decision; longer commands are cut, so that no envelope grows too long."""
+_FLUSH_S = 1
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 Take = Callable[[Call], Awaitable[None]]
@@ -82,9 +83,12 @@ class Doors:
         self._subscribers = [self._registered(broker, subject, takes[subject]) for subject in takes]
 
     async def open(self) -> None:
-        """Subscribe: from now on this process is the one that answers."""
+        """Subscribe; on return the server knows, so that no command passes by."""
         for subscriber in self._subscribers:
             await subscriber.start()
+        # Without a connection the subscriptions are made with the next one.
+        with suppress(NatsError):
+            await self._client.flush(_FLUSH_S)
 
     async def close(self) -> None:
         """Unsubscribe, having taken in what had arrived."""

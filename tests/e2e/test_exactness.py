@@ -3,11 +3,11 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import httpx
 import pytest
 from openai import APIStatusError, AsyncOpenAI
 
@@ -26,23 +26,24 @@ async def _call(client: AsyncOpenAI) -> str:
 
 
 async def _storm(stack: Stack, calls: int, spread_s: float = 0.0) -> Counter[str]:
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-    clients = [
-        AsyncOpenAI(
-            base_url=f"{stack.url(gateway)}/v1",
-            api_key=stack.client_key,
-            max_retries=0,
-            timeout=110,
-            http_client=httpx.AsyncClient(limits=limits, timeout=110),
-        )
-        for gateway in ("gateway", "gateway-2")
-    ]
+    async with AsyncExitStack() as closing:
+        clients = [
+            await closing.enter_async_context(
+                AsyncOpenAI(
+                    base_url=f"{stack.url(gateway)}/v1",
+                    api_key=stack.client_key,
+                    max_retries=0,
+                    timeout=110,
+                )
+            )
+            for gateway in ("gateway", "gateway-2")
+        ]
 
-    async def later(number: int) -> str:
-        await asyncio.sleep(spread_s * number / calls)
-        return await _call(clients[number % 2])
+        async def later(number: int) -> str:
+            await asyncio.sleep(spread_s * number / calls)
+            return await _call(clients[number % 2])
 
-    return Counter(await asyncio.gather(*(later(number) for number in range(calls))))
+        return Counter(await asyncio.gather(*(later(number) for number in range(calls))))
 
 
 def _usage(stack: Stack) -> list[dict[str, Any]]:

@@ -3,16 +3,15 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-import nats
 from nats.aio.client import Client
 
 from contracts import subjects
-from contracts.base import GatewayId, KeyId, Reply, RequestId, ServiceType
+from contracts.base import Command, Failed, GatewayId, KeyId, Pong, RequestId, ServiceType
 from contracts.pool import (
     CancelAnswers,
     CancelLease,
@@ -33,7 +32,6 @@ from contracts.pool import (
     UsageRecorded,
     Verdict,
 )
-from contracts.base import Command, Failed, Pong
 from services.pool import app
 from services.pool.settings import PoolSection, Settings
 from tidegate.runtime import broker, logs
@@ -62,6 +60,13 @@ def settings(sessions: int = 1, limit: int = 10, **pool: Any) -> Settings:
     return Settings(pool=section, services={"image": ServiceTypeSection(daily_limit=limit)})
 
 
+async def until(true: Callable[[], bool]) -> None:
+    """Wait for a condition, 10 s at the most."""
+    async with asyncio.timeout(10):
+        while not true():  # noqa: ASYNC110 (there is no event for what is only a state)
+            await asyncio.sleep(0.01)
+
+
 class Room:
     """One pool process."""
 
@@ -74,10 +79,13 @@ class Room:
 
     async def leading(self) -> None:
         """Wait until this process leads and lacks nothing."""
-        while not self.parts.leadership.leading or self.parts.readiness():
-            if self.task.done():
-                self.task.result()
-            await asyncio.sleep(0.01)
+        await until(
+            lambda: (
+                self.task.done() or (self.parts.leadership.leading and not self.parts.readiness())
+            )
+        )
+        if self.task.done():
+            self.task.result()
 
     async def stopped(self) -> None:
         """End in good order."""
@@ -87,10 +95,10 @@ class Room:
 
     async def killed(self) -> None:
         """End as a process that dies: without a word."""
-        await self.client.close()
+        if not self.client.is_closed:
+            await self.client.close()
         self.task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self.task
+        await asyncio.wait([self.task])
 
 
 @asynccontextmanager
@@ -109,8 +117,7 @@ async def pool(
     try:
         yield room
     finally:
-        if not room.task.done():
-            await room.killed()
+        await room.killed()
 
 
 def wanted(request_id: str = "", number: int = 1, **fields: Any) -> LeaseWanted:
@@ -142,17 +149,24 @@ def usage(granted: Granted, outcome: Outcome = Outcome.SETTLED) -> UsageRecorded
     )
 
 
-async def call(client: Client, subject: str, command: Command | bytes, timeout: float = 5) -> Any:
+async def call(client: Client, subject: str, command: Command | bytes, within_s: float = 5) -> Any:
     """Ask once and decode whatever is answered."""
     body = command if isinstance(command, bytes) else msgspec.json.encode(command)
-    message = await client.request(subject, body, timeout=timeout)
+    message = await client.request(subject, body, timeout=within_s)
     return _replies.decode(message.data)
 
 
-async def lease(client: Client, *items: LeaseWanted, timeout: float = 5) -> list[Granted | Refused]:
+def lease_body(*items: LeaseWanted) -> bytes:
+    """The batch as it travels."""
+    return msgspec.json.encode(LeaseSessions(items=list(items)))
+
+
+async def lease(
+    client: Client, *items: LeaseWanted, within_s: float = 5
+) -> list[Granted | Refused]:
     """Ask for leases in one batch."""
     command = LeaseSessions(items=list(items))
-    answer = await call(client, subjects.pool_lease(), command, timeout)
+    answer = await call(client, subjects.pool_lease(), command, within_s)
     assert isinstance(answer, LeaseAnswers), answer
     return answer.items
 

@@ -15,6 +15,8 @@ class Wire:
         self.up, self.down = asyncio.Event(), asyncio.Event()
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self.lost: bytes | None = None
+        """The next chunk with these bytes in it is lost, and every connection with it."""
         self.restore()
         self.url = ""
 
@@ -32,7 +34,7 @@ class Wire:
 
     def cut(self) -> None:
         """Break every connection; what was held back is lost."""
-        for task in self._tasks:
+        for task in self._tasks - {asyncio.current_task()}:
             task.cancel()
         for writer in self._writers:
             writer.transport.abort()
@@ -51,6 +53,10 @@ class Wire:
         with suppress(OSError):
             while chunk := await source.read(65536):
                 await open_.wait()
+                if self.lost is not None and self.lost in chunk:
+                    self.lost = None
+                    self.cut()
+                    return
                 sink.write(chunk)
                 await sink.drain()
         sink.transport.abort()

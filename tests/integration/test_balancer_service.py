@@ -42,7 +42,7 @@ from contracts.base import (
     WriterId,
 )
 from contracts.pool import LeaseExpired, SessionRecovered
-from services.balancer import app
+from services.balancer import app, leader
 from services.balancer.settings import BalancerSection, ServerSection, Settings
 from tests.balancer import ONE, listening, server, unreachable, wanted
 from tidegate.runtime import natsserver, streams
@@ -272,8 +272,15 @@ async def test_standby_takes_over_and_inherits_what_is_open(bench: Bench) -> Non
         first = await stack.enter_async_context(bench.balancer())
         await bench.well(2)
         await bench.admin(SetStrategy(strategy="round_robin", reason="test", by="key"))
-        await stack.enter_async_context(bench.balancer())
+        port = bench.health_port
+        await stack.enter_async_context(bench.balancer(port))
         await bench.select(wanted("r.1"))
+        async with asyncio.timeout(10):
+            while True:
+                if '"ok"' in await fetched(port, "/readyz"):
+                    break
+                await asyncio.sleep(0.02)
+        assert "tidegate_balancer_leading 0.0" in await fetched(port, "/metrics")
 
         first.cancel()
         with suppress(asyncio.CancelledError):
@@ -354,7 +361,7 @@ async def test_wrong_commands_are_answered_with_what_was_expected(bench: Bench) 
 async def test_changed_file_takes_effect_and_a_wrong_one_changes_nothing(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "_LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(leader, "_LOOK_EVERY_S", 0.02)
     wrong = False
 
     def load() -> Settings:
@@ -416,7 +423,7 @@ async def test_readiness_says_why_and_metrics_say_how_much(bench: Bench) -> None
 async def test_deadline_frees_a_server_whose_lease_never_ends(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "_SWEEP_EVERY_S", 0.05)
+    monkeypatch.setattr(leader, "_SWEEP_EVERY_S", 0.05)
     monkeypatch.setattr("services.balancer.domain.inflight.MARGIN_S", 0.0)
     async with listening() as port, bench.balancer():
         bench.named(port)

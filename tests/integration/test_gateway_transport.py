@@ -103,6 +103,42 @@ async def test_idle_connections_expire(transport: Transport) -> None:
             await gone.wait()
 
 
+async def test_each_idle_connection_expires_by_itself() -> None:
+    transport = Transport(idle_expiry_s=0.3)
+    async with upstream(answering(OK)) as kept, upstream(answering(OK)) as closed:
+        two = [transport.handle_async_request(request(kept.url)) for _ in range(2)]
+        await asyncio.gather(*two)
+        await transport.handle_async_request(request(closed.url))
+        for task in closed.tasks:
+            task.cancel()
+        for _ in range(4):
+            await asyncio.sleep(0.1)
+            await transport.handle_async_request(request(kept.url))
+        assert kept.connections == 2
+        again = await asyncio.gather(
+            *(transport.handle_async_request(request(kept.url)) for _ in range(2))
+        )
+        assert [answer.extensions["reused"] for answer in again] == [True, False]
+    await transport.aclose()
+
+
+async def test_closed_connections_do_not_take_the_place_of_living_ones() -> None:
+    transport = Transport(idle_max=1)
+    async with upstream(answering(OK, then_close=True)) as server:
+        await transport.handle_async_request(request(server.url))
+        held = await asyncio.gather(
+            *(transport.handle_async_request(request(server.url)) for _ in range(2))
+        )
+        assert len(held) == 2
+        await asyncio.sleep(0.05)
+    async with upstream(answering(OK)) as server:
+        slow = asyncio.create_task(transport.handle_async_request(request(server.url)))
+        await slow
+        again = await transport.handle_async_request(request(server.url))
+        assert again.extensions["reused"] is True
+    await transport.aclose()
+
+
 async def test_a_closed_transport_keeps_no_connection(transport: Transport) -> None:
     async with upstream(answering(OK)) as server:
         await transport.aclose()
@@ -222,8 +258,9 @@ async def test_bytes_after_the_answer_spoil_the_connection(
         assert server.connections == 2
 
 
+@pytest.mark.parametrize("seen", [True, False], ids=["seen by the loop", "only by the socket"])
 async def test_a_connection_that_speaks_while_idle_is_not_used_again(
-    transport: Transport,
+    transport: Transport, *, seen: bool
 ) -> None:
     spoken = asyncio.Event()
 
@@ -239,6 +276,8 @@ async def test_a_connection_that_speaks_while_idle_is_not_used_again(
     async with upstream(behave) as server:
         await transport.handle_async_request(request(server.url))
         await spoken.wait()
+        if seen:
+            await asyncio.sleep(0.05)
         response = await transport.handle_async_request(request(server.url))
         assert response.extensions["reused"] is False
 
@@ -343,31 +382,25 @@ HEAD_CHUNKED = (
 )
 
 
-async def test_an_answer_may_be_split_anywhere(
-    anyio_backend: tuple[str, dict[str, Any]],
-) -> None:
-    """Every split into three parts arrives as one answer, on one connection."""
-    for whole in (HEAD_LENGTH, HEAD_CHUNKED):
-        cuts = iter([(a, b) for a in range(0, len(whole), 7) for b in range(a, len(whole), 11)])
-        left = list(cuts)
+@pytest.mark.parametrize("whole", [HEAD_LENGTH, HEAD_CHUNKED], ids=["length", "chunked"])
+async def test_an_answer_may_be_split_anywhere(transport: Transport, whole: bytes) -> None:
+    """Three parts, cut at many pairs of places, arrive as one answer, on one connection."""
+    ends = range(0, len(whole), 7)
+    cuts = [(first, second) for first in ends for second in range(first, len(whole), 11)]
 
-        async def behave(
-            reader: asyncio.StreamReader, writer: asyncio.StreamWriter, whole: bytes = whole
-        ) -> None:
-            for first, second in left:
-                await body_of(reader, await head_of(reader))
-                for part in (whole[:first], whole[first:second], whole[second:]):
-                    writer.write(part)
-                    await asyncio.sleep(0)
-                    await asyncio.sleep(0)
+    async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for first, second in cuts:
+            await body_of(reader, await head_of(reader))
+            for part in (whole[:first], whole[first:second], whole[second:]):
+                writer.write(part)
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
 
-        transport = Transport()
-        async with upstream(behave) as server:
-            for _ in list(left):
-                response = await transport.handle_async_request(request(server.url))
-                assert await response.aread() == b"hello world"
-            assert server.connections == 1
-        await transport.aclose()
+    async with upstream(behave) as server:
+        for _ in cuts:
+            response = await transport.handle_async_request(request(server.url))
+            assert await response.aread() == b"hello world"
+        assert server.connections == 1
 
 
 @given(sizes=st.lists(st.integers(1, 40), max_size=20), whole=st.sampled_from([0, 1]))
@@ -406,8 +439,7 @@ async def test_tls_carries_the_same(transport: Transport, tmp_path: Path) -> Non
 
 
 def resident_bytes() -> int:
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 async def test_100_mb_up_and_300_mb_down_in_bounded_memory(transport: Transport) -> None:

@@ -16,6 +16,7 @@ from services.gateway.transport import (
     Transport,
     TransportFailure,
 )
+from services.gateway.transport.connection import Connection
 from tests.integration.gateway_upstreams import (
     OK,
     Behaviour,
@@ -166,6 +167,19 @@ async def test_an_end_the_loop_has_not_seen_is_seen_by_the_socket(transport: Tra
     listener.close()
 
 
+async def test_a_connection_closed_before_its_first_use_sent_nothing() -> None:
+    loop = asyncio.get_running_loop()
+    async with upstream(answering(OK)) as server:
+        port = httpx.URL(server.url).port
+        _, connection = await loop.create_connection(
+            lambda: Connection(loop, lambda _: None), "127.0.0.1", port
+        )
+        connection.abort()
+        answer = Answer(loop, connection, is_head=False, idle_s=None)
+        with pytest.raises(NothingSentError, match="cut"):
+            connection.start(answer, b"GET / HTTP/1.1\r\n\r\n", uploaded=True)
+
+
 # ---------------------------------------------------------------- something may have been
 
 
@@ -296,6 +310,25 @@ async def test_a_reader_who_waits_is_no_timeout(transport: Transport) -> None:
         assert await response.aread() == b"half+ half"
 
 
+async def test_a_deadline_ends_with_its_exchange(transport: Transport) -> None:
+    slow = False
+
+    async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await body_of(reader, await head_of(reader))
+            await asyncio.sleep(0.2 if slow else 0)
+            writer.write(OK)
+
+    async with upstream(behave) as server:
+        await transport.handle_async_request(request(server.url, first_byte=0.1))
+        await transport.handle_async_request(request(server.url))
+        await asyncio.sleep(0.15)
+        slow = True
+        response = await transport.handle_async_request(request(server.url))
+        assert await response.aread() == b"ok"
+        assert server.connections == 1
+
+
 async def test_a_server_that_does_not_take_the_body_is_a_timeout(transport: Transport) -> None:
     async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(30)
@@ -420,6 +453,43 @@ async def test_an_answer_before_a_reset_is_still_read(transport: Transport) -> N
             assert await response.aread() == b"no."
 
 
+async def test_an_answer_lies_before_a_write_that_fails(transport: Transport) -> None:
+    """The server answered and reset before the loop came round to reading: still an answer."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        async def source() -> AsyncIterator[bytes]:
+            yield b"x"
+            accepted, _ = listener.accept()
+            accepted.recv(1)
+            accepted.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nno.")
+            accepted.close()  # with bytes unread: a reset
+            yield b"x"
+            yield b"x"
+            await asyncio.sleep(60)
+
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        response = await transport.handle_async_request(streamed(url, source()))
+        assert response.status_code == 413
+        assert await response.aread() == b"no."
+
+
+async def test_a_write_that_fails_without_an_answer_is_a_cut(transport: Transport) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        async def source() -> AsyncIterator[bytes]:
+            yield b"x"
+            accepted, _ = listener.accept()
+            accepted.recv(1)
+            accepted.close()
+            for _ in range(1000):
+                yield b"x"
+                await asyncio.sleep(0)
+
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        failure = await failing(transport, streamed(url, source()))
+        assert (failure.failure, failure.sent) == ("cut", True)
+
+
 async def test_a_source_slow_to_end_does_not_spoil_the_connection(transport: Transport) -> None:
     async def source() -> AsyncIterator[bytes]:
         yield b"0123456789"
@@ -459,7 +529,7 @@ async def test_a_cancelled_exchange_aborts_its_connection(transport: Transport, 
     async with upstream(waiting_for_the_end(gone)) as server:
         made = request(server.url) if body == "whole" else streamed(server.url, endless_body())
         exchange = asyncio.create_task(transport.handle_async_request(made))
-        while "sent_at" not in made.extensions:
+        while "sent_at" not in made.extensions:  # noqa: ASYNC110 (no event tells of it)
             await asyncio.sleep(0)
         await asyncio.sleep(0.02)
         exchange.cancel()

@@ -27,6 +27,7 @@ from tests.integration.pool_room import (
     pool,
     settings,
     status,
+    until,
     usage,
     wanted,
 )
@@ -157,8 +158,7 @@ async def test_lease_without_a_word_expires_by_itself(nats_url: str, nats_client
         await lease(nats_client, wanted(asked_at=base))
         offset = timedelta(minutes=16)
 
-        while (await status(nats_client)).open_leases:
-            await asyncio.sleep(0.02)
+        await until(lambda: not room.parts.ledger.state.opened)
 
         (expired,) = (await status(nats_client, leases="expired")).leases
         assert expired.state == "expired"

@@ -25,7 +25,6 @@ from contracts.pool import (
     LeaseRefused,
     Outcome,
     Policy,
-    PoolCheckpointed,
     PoolEvent,
     QuotaObserved,
     ReconcileLease,
@@ -39,8 +38,8 @@ from contracts.pool import (
 )
 from services.pool.audit import Auditor, Wrong
 from services.pool.domain import (
-    HASH_VERSION,
     Pool,
+    checkpoint,
     decide_admin,
     decide_cancel,
     decide_end,
@@ -117,6 +116,15 @@ class Leading(RuleBasedStateMachine):
         self.pool.begin()
         self.pending += decide_policy(self.pool, policy, "file", "configuration", self.now)
         self.add(["one", "two"], 0)
+
+    def refolded(self) -> Pool:
+        """The log's own state, at the same moment as the live one is brought to."""
+        again = Pool()
+        for sequence, _, envelope in self.log.envelopes:
+            fold(again, sequence, envelope)
+        again.depart(self.now)
+        self.pool.depart(self.now)
+        return again
 
     def decided(self, decision: Any) -> Any:
         self.pending += decision.events
@@ -215,10 +223,7 @@ class Leading(RuleBasedStateMachine):
 
     @rule()
     def checkpoint(self) -> None:
-        self.append()
-        event = PoolCheckpointed(state_hash=state_hash(self.pool), hash_version=HASH_VERSION)
-        self.pending.append(event)
-        self.append()
+        self.pending += checkpoint(self.pool, self.now)
 
     @rule()
     def append(self) -> None:
@@ -234,9 +239,7 @@ class Leading(RuleBasedStateMachine):
         """It was not: what was decided since the last one never happened."""
         self.pool.rollback()
         self.pending = []
-        again = Pool()
-        for sequence, _, envelope in self.log.envelopes:
-            fold(again, sequence, envelope)
+        again = self.refolded()
         assert canonical(self.pool) == canonical(again)
         assert self.pool.standing == again.standing
         self.pool.begin()
@@ -272,10 +275,7 @@ class Leading(RuleBasedStateMachine):
         """Everything decided is in the log; refolded it is the live state."""
         self.append()
         self.the_auditor_finds_nothing_but_gateways_faults()
-        again = Pool()
-        for sequence, _, envelope in self.log.envelopes:
-            fold(again, sequence, envelope)
-        assert state_hash(self.pool) == state_hash(again)
+        assert state_hash(self.pool) == state_hash(self.refolded())
         assert self.auditor.finish() == []
         assert_lease_laws(self.log, self.pool)
 

@@ -89,7 +89,7 @@ def wanted(incoming: Incoming, service: str) -> Wanted | Outgoing:
     if any(word in prompt for word in REJECTED_WORDS):
         return refusal(CONTENT_REJECTED, "the content was rejected")
     try:
-        n = int(fields.get("n") or 1)
+        n = int(1 if fields.get("n") is None else fields["n"])
         big = int(incoming.header(b"x-demo-bytes") or 0)
     except (TypeError, ValueError):
         return refusal(BAD_PARAMETER, "n: expected a number")

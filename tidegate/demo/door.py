@@ -241,7 +241,7 @@ class Door(asyncio.Protocol):
         while self._waiting:
             try:
                 await self._app(self._waiting.popleft(), self)
-            except Exception:
+            except Exception:  # noqa: BLE001 (whatever it was, its client gets an answer)
                 _log.exception("a request could not be answered")
                 self.send(Outgoing(500, b'{"error":"a fault of the demo server itself"}'))
                 self.close()

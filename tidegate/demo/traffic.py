@@ -17,6 +17,7 @@ _CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "avatar": ("/v1/videos/avatar", {"model": "jimeng-avatar", "prompt": ""}),
     "chat": ("/v1/chat/completions", {"model": "jimeng-4.0", "messages": []}),
 }
+_MIX = {"image": 0.8, "video": 0.1, "chat": 0.1}
 _PROMPTS = ("a red sun over the sea", "a blue house", "a green tree at night", "a gold ring")
 
 
@@ -27,7 +28,9 @@ class TrafficOptions(msgspec.Struct, frozen=True, kw_only=True):
     key: str = ""
     rate: float = 5.0
     count: int = 100
-    mix: dict[str, float] = {"image": 0.8, "video": 0.1, "chat": 0.1}
+    mix: dict[str, float] = msgspec.field(
+        default_factory=lambda: {"image": 0.8, "video": 0.1, "chat": 0.1}
+    )
     """How often each kind of call is made, in proportion."""
     timeout_s: float = 120.0
     seed: int = 0

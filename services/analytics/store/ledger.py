@@ -1,7 +1,6 @@
 """The writer: rows, rollups and checkpoint of a batch in one transaction, through Arrow."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -35,7 +34,7 @@ _KEYS = {
 }
 """Tables whose rows may be replaced, and by what."""
 _CHANGED_BY = {
-    "changed": ("leases", "open_leases"),
+    "changed": ("leases", "open_leases", "refusals", "peaks"),
     "usage_by_day": ("leases", "open_leases"),
     "session_activity": ("leases", "open_leases"),
     "server_days": ("attempts",),
@@ -66,6 +65,7 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         """Write through the database's own connection."""
         self._connection = database.writer
+        self._shown: dict[str, pa.Table] = {}
         self._rollups = {source.name: source.sql for source in sql.folder("rollups")}
 
     def progress(self) -> Progress | None:
@@ -90,9 +90,10 @@ class Ledger:
         """Write a batch with its checkpoint, all or nothing; return the number of rows."""
         made = {name: _arrow(name, values) for name, values in batch.tables.items()}
         gone = {name: _gone(keys) for name, keys in batch.gone.items()}
-        with _Transaction(self._connection), self._registered(made, gone):
+        self._show(made, gone)
+        with _Transaction(self._connection):
             for rollup, tables in _CHANGED_BY.items():
-                if any(table in made for table in tables):
+                if made.keys() & set(tables):
                     self._connection.execute(self._rollups[rollup])
             for table in gone:
                 self._connection.execute(
@@ -100,9 +101,7 @@ class Ledger:
                     f" where {_KEYS[table]} in (from gone_{table})"
                 )
             for table in made.keys() - ADDED.keys():
-                self._connection.execute(
-                    f"insert into ledger.{table} by name from batch_{table}"
-                )
+                self._connection.execute(f"insert into ledger.{table} by name from batch_{table}")
             self._connection.execute(
                 "update ledger.progress set sequence = ?, envelopes = envelopes + ?,"
                 " events = events + ?, written_at = ?",
@@ -126,18 +125,15 @@ class Ledger:
             config=self._rows("config", ConfigRow),
         )
 
-    @contextmanager
-    def _registered(self, made: dict[str, pa.Table], gone: dict[str, pa.Table]) -> Iterator[None]:
-        """Let SQL see a batch: `batch_<table>` and `gone_<table>`, empty ones where it has none."""
+    def _show(self, made: dict[str, pa.Table], gone: dict[str, pa.Table]) -> None:
+        """Let SQL see a batch: `batch_<table>` and `gone_<table>`, empty where it has none."""
         views = {f"batch_{name}": made.get(name, empty) for name, empty in _EMPTY.items()}
         views |= {f"gone_{name}": gone.get(name, _NONE_GONE) for name in _KEYS}
         for name, view in views.items():
-            self._connection.register(name, view)
-        try:
-            yield
-        finally:
-            for name in views:
-                self._connection.unregister(name)
+            # Registering costs a millisecond, and most tables are empty in most batches.
+            if self._shown.get(name) is not view:
+                self._connection.register(name, view)
+                self._shown[name] = view
 
     def _rows(self, table: str, kind: type[_Some], where: str = "") -> list[_Some]:
         names = ", ".join(_read_back(kind))

@@ -25,10 +25,8 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     name: str
     scope: ScopeName = "client"
-    requests_per_minute: ScopeName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(Scope)})]
-_Bound = 0
-    concurrency: ScopeName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(Scope)})]
-_Bound = 0
+    requests_per_minute: _Bound = 0
+    concurrency: _Bound = 0
     models: list[str] = []
 
 

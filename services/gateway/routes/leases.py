@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from litestar import get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, QueryParameter, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from contracts.base import Count, LeaseId
 from contracts.pool import LeaseView, PoolStatus, ReconcileLease

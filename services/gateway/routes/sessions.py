@@ -211,7 +211,7 @@ def _check(session: NewSession, where: str, doors: Doors) -> None:
         raise GatewayError("invalid_request", message, f"{where}credential")
     if session.region not in REGIONS:
         expected = ", ".join(REGIONS[1:])
-        message = f"{where}region: expected one of {expected}, or none, got {session.region!r}"
+        message = f"{where}region: expected one of {expected}, or none"
         raise GatewayError("invalid_request", message, f"{where}region")
     if session.timezone:
         try:

@@ -38,6 +38,7 @@ class Auditor:
         found = self._chain.feed(sequence, stored, envelope)
         for event in envelope.events:
             if isinstance(event, PoolCheckpointed):
+                self.pool.depart(envelope.time)
                 found += self._hash_wrong(event, sequence)
             evolve(self.pool, event, envelope.time, sequence)
             # Fold and recount see the same things; each is told once, and either may convict.

@@ -8,7 +8,8 @@ envelopes that were read from the log.
 lease           `decide_lease`: grant, refuse, or hold at a change of the quota day
 refusals        why none, for how long, and the budget of refusals in the log
 end             `decide_end`: usages, and whom a verdict blames
-upkeep          `decide_renew`, `decide_cancel`, `sweep`, `next_wakeup`, `wanted_sessions`
+upkeep          `decide_renew`, `decide_cancel`, `sweep`, `next_wakeup`, `wanted_sessions`,
+                `checkpoint`
 admin           `decide_admin`, `decide_policy`
 views           `status`: the fold as operators see it
 decision        `Decision`, and `emit`, through which every decision becomes state
@@ -29,6 +30,7 @@ from services.pool.domain.evolve import evolve, fold
 from services.pool.domain.lease import decide_lease
 from services.pool.domain.state import Pool
 from services.pool.domain.upkeep import (
+    checkpoint,
     decide_cancel,
     decide_renew,
     next_wakeup,
@@ -44,6 +46,7 @@ __all__ = [
     "Pool",
     "Violation",
     "Wrong",
+    "checkpoint",
     "decide_admin",
     "decide_cancel",
     "decide_end",

@@ -35,6 +35,7 @@ def decide_admin(state: Pool, command: PoolAdmin, now: datetime, origin: str = "
 
     `origin` is journalled with sessions added: `admin`, or the provisioner's kind.
     """
+    state.depart(now)
     if isinstance(command, AddSessions):
         return _add(state, command, now, origin)
     if isinstance(command, ChangeSession):

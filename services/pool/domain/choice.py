@@ -158,11 +158,8 @@ class Index:
         near = [zone.resets_at for zone in self.zones.values() if zone.guard_at <= self.now]
         return min(near, default=None)
 
-    def next_reset(self) -> datetime:
-        """Tell when the first quota day ends."""
-        if self._next_reset is None:
-            self._zone_named(self._policy.quota_timezone)
-        assert self._next_reset is not None
+    def next_reset(self) -> datetime | None:
+        """Tell when the first quota day ends; None when no session has one."""
         return self._next_reset
 
     def next_waking(self) -> datetime | None:

@@ -33,6 +33,7 @@ _DOUBTABLE = (SessionStatus.ACTIVE, SessionStatus.DRAINING)
 def decide_end(state: Pool, usage: UsageRecorded, now: datetime) -> Decision:
     """End the lease of a usage, or find that this has been done or cannot be."""
     events: list[PoolEvent] = []
+    state.depart(now)
     return Decision(events, end_lease(state, events, usage, now))
 
 

@@ -32,6 +32,7 @@ def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
     refusal; neither with an event. What was refused is decided anew.
     """
     events: list[PoolEvent] = []
+    state.depart(now)
     tell_counted(state, events, now)
     if wanted.previous is not None:
         end_lease(state, events, wanted.previous, now)

@@ -148,7 +148,10 @@ class Pool:
         self.undo.append((self.departures.pop,))
 
     def depart(self, at: datetime) -> None:
-        """Let go of what is due to leave by `at`."""
+        """Let go of what is due to leave by `at`.
+
+        Every decision does so first: it must not lean on what its own events will let go.
+        """
         while self.departures and self.departures[0][0] <= at:
             entry = self.departures.popleft()
             self.undo.append((self.departures.appendleft, entry))

@@ -1,4 +1,4 @@
-"""What keeps leases and pool in order: renewals, cancellations, deadlines, the wanted size."""
+"""What keeps leases and pool in order: renewals, cancellations, deadlines, size, hash."""
 
 from datetime import datetime, timedelta
 
@@ -10,9 +10,11 @@ from contracts.pool import (
     LeaseExpired,
     LeaseRenewed,
     Outcome,
+    PoolCheckpointed,
     PoolEvent,
     Renewed,
 )
+from services.pool.domain.canonical import HASH_VERSION, state_hash
 from services.pool.domain.decision import Decision, emit
 from services.pool.domain.records import OPEN
 from services.pool.domain.refusals import counted_due, tell_counted
@@ -24,6 +26,7 @@ SWEPT_MAX = 1000
 
 def decide_renew(state: Pool, renewed: LeaseId, now: datetime) -> Decision:
     """Move an open lease's deadline to one lease time from now; it never moves back."""
+    state.depart(now)
     lease = state.opened.get(renewed)
     if lease is None:
         return Decision([], Renewed(lease_id=renewed))
@@ -38,6 +41,7 @@ def decide_renew(state: Pool, renewed: LeaseId, now: datetime) -> Decision:
 def decide_cancel(state: Pool, command: CancelLease, now: datetime) -> Decision:
     """Give a lease back that was never sent, or see that it is never granted."""
     cancelled = lease_id(command.request_id, command.number)
+    state.depart(now)
     lease = state.leases.get(cancelled)
     if lease is not None and lease.state != OPEN:
         done = lease.state == Outcome.CANCELLED
@@ -73,6 +77,15 @@ def sweep(state: Pool, now: datetime) -> list[PoolEvent]:
             break
         expired = LeaseExpired(lease_id=lease.lease_id, session_id=lease.session.session_id)
         emit(state, events, expired, now)
+    return events
+
+
+def checkpoint(state: Pool, now: datetime) -> list[PoolEvent]:
+    """Journal the hash of the ledger, by which an auditor knows it folds as its leader did."""
+    events: list[PoolEvent] = []
+    state.depart(now)
+    event = PoolCheckpointed(state_hash=state_hash(state), hash_version=HASH_VERSION)
+    emit(state, events, event, now)
     return events
 
 

@@ -1,9 +1,28 @@
--- changed: what a batch adds to the leases (sign 1) and takes away from them (sign -1).
--- A rollup is the sum over lease rows; so its change is the sum over these.
+-- changed: by how much a batch changes the sums over leases, per quota day, session and type.
+-- A rollup is the sum over lease rows, so it changes by the rows a batch adds (sign 1) less those
+-- it takes away (sign -1): a lease that moved from open to ended, or was corrected, is in both.
+-- blamed: leases that ended by the session's own fault; answered: those whose use was recorded.
 create or replace temp table changed as
-select quota_day::date as quota_day, session_id, service_type, outcome, correction,
-    units_reserved, units_settled, units_unknown, units_expired, units_over, verdict, total_ms,
-    server_id, granted_at, ended_sequence, sign
+select quota_day::date as quota_day, session_id, service_type,
+    sum(sign) as granted,
+    sum(sign * (outcome = 'settled')::int) as settled,
+    sum(sign * (outcome = 'released')::int) as released,
+    sum(sign * (outcome = 'unknown')::int) as unknown,
+    sum(sign * (outcome = 'cancelled')::int) as cancelled,
+    sum(sign * (outcome = 'expired')::int) as expired,
+    sum(sign * (correction = 'reconciled')::int) as reconciled,
+    sum(sign * (units_settled + units_unknown + units_expired > 0)::int) as charged,
+    sum(sign * units_reserved * (outcome = 'open')::int) as units_reserved,
+    sum(sign * units_settled) as units_settled,
+    sum(sign * units_unknown) as units_unknown,
+    sum(sign * units_expired) as units_expired,
+    sum(sign * units_over) as units_over,
+    sum(sign * (verdict in ('rate_limited', 'login_expired', 'risk_control'))::int) as blamed,
+    sum(sign * (verdict <> '')::int) as answered,
+    sum(sign * total_ms) as answered_ms,
+    max(granted_at) as last_used_at,
+    arg_max(server_id, ended_sequence) filter (server_id <> '') as last_server_id,
+    max(ended_sequence) as last_ended
 from (
     (select *, 1 as sign from batch_leases)
     union all by name
@@ -13,3 +32,4 @@ from (
     union all by name
     (select *, -1 as sign from ledger.leases where lease_id in (from gone_leases))
 )
+group by all

@@ -1,15 +1,11 @@
 -- days: a quota day over all sessions; refusals count on the day of the log's time.
--- ended: leases that ended otherwise than cancelled; answered: those whose use was recorded.
+-- ended: leases that ended otherwise than cancelled; failed: those of them not settled.
 insert into ledger.days by name
 select day, sum(ended) as ended, sum(failed) as failed, sum(answered) as answered,
     sum(answered_ms) as answered_ms, sum(refused) as refused, max(open_max) as open_max
 from (
-    select quota_day as day,
-        sign * (outcome not in ('open', 'cancelled'))::int as ended,
-        sign * (outcome not in ('open', 'cancelled', 'settled'))::int as failed,
-        sign * (verdict <> '')::int as answered,
-        if(verdict <> '', sign * total_ms, 0) as answered_ms,
-        0 as refused,
+    select quota_day as day, settled + released + unknown + expired as ended,
+        released + unknown + expired as failed, answered, answered_ms, 0 as refused,
         0 as open_max
     from changed
     union all
