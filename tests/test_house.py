@@ -3,116 +3,138 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 PRODUCT = ("contracts", "services", "tidegate")
-TESTS = ("tests", "benchmarks")
+EVERYTHING = (*PRODUCT, "tests", "benchmarks")
 MODULE_LINES_MAX = 300
 FUNCTION_LINES_MAX = 70
 FORBIDDEN_FILES = re.compile(r"(^|_)(utils?|helpers?|managers?|common|misc)\.py$")
-FORBIDDEN_CLASSES = re.compile(r"(Manager|Helper|Utils?|Impl)$|^Base[A-Z]|^I[A-Z][a-z]+[A-Z]")
+FORBIDDEN_CLASSES = re.compile(r"(Manager|Helper|Utils?|Impl)$|^Base[A-Z]")
 MACHINE = re.compile(r"/work/|/root/|/home/[a-z]")
 
 
-def modules(*folders: str) -> list[Path]:
-    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+@cache
+def modules(*folders: str) -> dict[str, str]:
+    """The text of every module, by its path in the repository."""
+    paths = sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    return {str(path.relative_to(ROOT)): path.read_text() for path in paths}
 
 
-def named(path: Path) -> str:
-    return str(path.relative_to(ROOT))
+@cache
+def nodes(name: str) -> list[ast.AST]:
+    return list(ast.walk(ast.parse((ROOT / name).read_text())))
 
 
-def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node
+def classes(name: str) -> Iterator[ast.ClassDef]:
+    return (node for node in nodes(name) if isinstance(node, ast.ClassDef))
+
+
+def imported(name: str) -> Iterator[str]:
+    for node in nodes(name):
+        if isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
 
 
 def test_there_is_a_house() -> None:
     assert len(modules(*PRODUCT)) > 50
 
 
-@pytest.mark.parametrize("path", modules(*PRODUCT), ids=named)
-def test_module_is_not_longer_than_the_cap(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= MODULE_LINES_MAX
+def test_modules_are_not_longer_than_the_cap() -> None:
+    lengths = {name: len(text.splitlines()) for name, text in modules(*PRODUCT).items()}
+
+    assert {name: count for name, count in lengths.items() if count > MODULE_LINES_MAX} == {}
 
 
-@pytest.mark.parametrize("path", modules(*PRODUCT, *TESTS), ids=named)
-def test_function_is_not_longer_than_the_cap(path: Path) -> None:
-    long = [
-        f"{function.name}: {function.end_lineno - function.lineno + 1} lines"
-        for function in functions(path)
-        if function.end_lineno and function.end_lineno - function.lineno >= FUNCTION_LINES_MAX
+def test_functions_are_not_longer_than_the_cap() -> None:
+    lengths = {
+        f"{name}:{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for name in modules(*EVERYTHING)
+        for node in nodes(name)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+
+    assert {name: count for name, count in lengths.items() if count > FUNCTION_LINES_MAX} == {}
+
+
+def test_every_module_says_what_it_is() -> None:
+    silent = [
+        name for name, text in modules(*PRODUCT).items() if not ast.get_docstring(ast.parse(text))
     ]
 
-    assert long == []
+    assert silent == []
 
 
-@pytest.mark.parametrize("path", modules(*PRODUCT), ids=named)
-def test_module_says_what_it_is(path: Path) -> None:
-    assert ast.get_docstring(ast.parse(path.read_text()))
+def test_no_file_is_named_after_nothing() -> None:
+    assert [name for name in modules(*EVERYTHING) if FORBIDDEN_FILES.search(name)] == []
 
 
-@pytest.mark.parametrize("path", modules(*PRODUCT, *TESTS), ids=named)
-def test_words_of_the_house_are_kept(path: Path) -> None:
-    tree = ast.parse(path.read_text())
-    classes = [node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
-    futures = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module == "__future__"
+def test_no_class_is_named_after_nothing() -> None:
+    found = [
+        f"{name}:{node.name}"
+        for name in modules(*EVERYTHING)
+        for node in classes(name)
+        if FORBIDDEN_CLASSES.search(node.name)
     ]
 
-    assert not FORBIDDEN_FILES.search(path.name)
-    assert [name for name in classes if FORBIDDEN_CLASSES.search(name)] == []
-    assert futures == [], "annotations are read at run time (trap 24)"
+    assert found == []
 
 
-@pytest.mark.parametrize("path", modules(*PRODUCT), ids=named)
-def test_exceptions_end_in_error(path: Path) -> None:
-    wrong = [
-        node.name
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.ClassDef)
+def test_annotations_are_there_at_run_time() -> None:
+    assert [name for name in modules(*EVERYTHING) if "__future__" in imported(name)] == []
+
+
+def test_nothing_is_mocked() -> None:
+    found = [
+        name
+        for name in modules("tests", "benchmarks")
+        if any(module.startswith("unittest") for module in imported(name))
+    ]
+
+    assert found == []
+
+
+def test_exceptions_end_in_error() -> None:
+    found = [
+        f"{name}:{node.name}"
+        for name in modules(*PRODUCT)
+        for node in classes(name)
+        if not node.name.endswith("Error")
         and any(
-            isinstance(base, ast.Name) and (base.id.endswith("Error") or base.id == "Exception")
+            isinstance(base, ast.Name) and (base.id == "Exception" or base.id.endswith("Error"))
             for base in node.bases
         )
-        and not node.name.endswith("Error")
     ]
 
-    assert wrong == []
+    assert found == []
 
 
-@pytest.mark.parametrize("path", modules(*TESTS), ids=named)
-def test_nothing_is_mocked(path: Path) -> None:
-    imported = [
+def test_no_machine_is_named() -> None:
+    found = [
         name
-        for node in ast.walk(ast.parse(path.read_text()))
-        for name in (
-            [node.module or ""]
-            if isinstance(node, ast.ImportFrom)
-            else [alias.name for alias in node.names]
-            if isinstance(node, ast.Import)
-            else []
-        )
+        for name, text in modules(*EVERYTHING).items()
+        if MACHINE.search(text) and name != "tests/test_house.py"
     ]
 
-    assert [name for name in imported if name.startswith("unittest")] == []
+    assert found == []
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "services").rglob("*.sql")), ids=named)
-def test_sql_file_says_what_it_answers(path: Path) -> None:
-    first = path.read_text().splitlines()[0]
+def test_every_sql_file_says_what_it_answers() -> None:
+    files = sorted((ROOT / "services").rglob("*.sql"))
+    silent = [
+        str(path.relative_to(ROOT))
+        for path in files
+        if not path.read_text().startswith(f"-- {path.stem}: ")
+    ]
 
-    assert first.startswith(f"-- {path.stem}: "), first
-
-
-def test_there_is_sql() -> None:
-    assert list((ROOT / "services").rglob("*.sql"))
+    assert files
+    assert silent == []
 
 
 @pytest.mark.parametrize("service", ["gateway", "pool", "balancer", "analytics"])
@@ -121,10 +143,3 @@ def test_every_service_has_the_same_rooms(service: str) -> None:
 
     assert {"app", "settings", "domain", "store", "metrics"} <= rooms
     assert rooms & {"handlers", "routes"}
-
-
-@pytest.mark.parametrize("path", modules(*PRODUCT, "tests", "benchmarks"), ids=named)
-def test_no_machine_is_named(path: Path) -> None:
-    found = [line for line in path.read_text().splitlines() if MACHINE.search(line)]
-
-    assert path.name == "test_house.py" or found == []

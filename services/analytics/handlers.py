@@ -53,8 +53,14 @@ class Answers:
         self._threads = ThreadPoolExecutor(_THREADS, "question")
         self._answering: set[asyncio.Task[None]] = set()
 
-    def take(self, client: Client, call: Call, answer: Callable[[bytes], Rows | Failed]) -> None:
-        """Answer a call in a thread, or say at once that too many wait."""
+    async def take(
+        self, client: Client, call: Call, answer: Callable[[bytes], Rows | Failed]
+    ) -> None:
+        """Have a call answered in a thread, or say at once that too many wait."""
+        if len(self._answering) >= _WAITING_MAX:
+            message = f"{_WAITING_MAX} questions are waiting already"
+            await self._send(client, call, Failed(code="internal", message=message))
+            return
         task = asyncio.create_task(self._answered(client, call, answer))
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
@@ -99,20 +105,18 @@ class Answers:
     async def _answered(
         self, client: Client, call: Call, answer: Callable[[bytes], Rows | Failed]
     ) -> None:
-        if len(self._answering) > _WAITING_MAX:
-            made: Rows | Failed = Failed(
-                code="internal", message=f"{_WAITING_MAX} questions are waiting already"
-            )
-        else:
-            loop = asyncio.get_running_loop()
-            try:
-                made = await loop.run_in_executor(self._threads, answer, call.body)
-            except Exception as error:
-                self._logger.exception("question_failed")
-                made = Failed(code="internal", message=type(error).__name__)
-        if isinstance(made, Failed):
+        loop = asyncio.get_running_loop()
+        try:
+            made = await loop.run_in_executor(self._threads, answer, call.body)
+        except Exception as error:  # an unanswered question would wait out its time (trap 17)
+            self._logger.exception("question_failed")
+            made = Failed(code="internal", message=type(error).__name__)
+        await self._send(client, call, made)
+
+    async def _send(self, client: Client, call: Call, answer: Rows | Failed) -> None:
+        if isinstance(answer, Failed):
             self._metrics.refused.inc()
-        await reply(client, call, _fitting(made, client.max_payload - _REPLY_MARGIN))
+        await reply(client, call, _fitting(answer, client.max_payload - _REPLY_MARGIN))
 
     def _timed(
         self, name: str, query: str, rows_max: int, parameters: dict[str, object] | None
@@ -149,11 +153,11 @@ def open_doors(broker: NatsBroker, client: Client, answers: Answers) -> None:
 
     @broker.subscriber(subjects.ANALYTICS_QUERY, max_workers=1, no_reply=True, decoder=with_reply)
     async def on_query(call: Call) -> None:
-        answers.take(client, call, answers.query)
+        await answers.take(client, call, answers.query)
 
     @broker.subscriber(subjects.ANALYTICS_SQL, max_workers=1, no_reply=True, decoder=with_reply)
     async def on_sql(call: Call) -> None:
-        answers.take(client, call, answers.sql)
+        await answers.take(client, call, answers.sql)
 
     @broker.subscriber(subjects.ANALYTICS_PING, max_workers=1, no_reply=True, decoder=with_reply)
     async def on_ping(call: Call) -> None:

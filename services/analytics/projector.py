@@ -121,7 +121,8 @@ class Projector:
         if found.missing:
             raise _StreamChangedError(found.missing)
         if found.rebuild:
-            self._logger.warning("rebuilding", reason=found.rebuild, upto=state.last_sequence)
+            tell = self._logger.warning if known else self._logger.info
+            tell("rebuilding", reason=found.rebuild, upto=state.last_sequence)
             self._metrics.rebuilds.inc()
             self._trouble = f"rebuilding: {found.rebuild}"
             await self._in_thread(lambda: self._ledger.begin(state.created))

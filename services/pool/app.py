@@ -1,6 +1,7 @@
 """Composition root of the pool: the only place where its adapters are made."""
 
 import asyncio
+import gc
 import os
 import secrets
 import socket
@@ -44,7 +45,9 @@ class Parts(NamedTuple):
         """Say what this process still lacks; empty when it is ready."""
         if not self.leadership.following:
             return "the log is still being read"
-        return self.leader.missing if self.leadership.leading else ""
+        if self.leadership.leading:
+            return self.leader.missing
+        return "" if self.leadership.led else "nobody leads the pool yet"
 
 
 async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], Settings]) -> None:
@@ -54,6 +57,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     open the credentials there are; `BrokenLogError` when the log lacks what was there.
     """
     logger = logs.configure("pool")
+    collect_rarely()
     master_key = environment.secret("TIDEGATE_SECRET_KEY", environment.home.master_key)
     identity_key = environment.secret("TIDEGATE_IDENTITY_KEY", environment.home.identity_key)
     made = broker.broker(broker.nats_url(environment, "pool"), "pool", logger)
@@ -70,6 +74,11 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
         await serve(parts, stop, environment.health_port)
     finally:
         await broker.disconnected(made)
+
+
+def collect_rarely() -> None:
+    """Look for cycles only after many new objects: the fold is large, and has none."""
+    gc.set_threshold(100_000, 50, 1000)
 
 
 def assembled(

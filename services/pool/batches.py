@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from contracts.base import Failed, Reply
+from contracts.envelope import BYTES_MAX
 from contracts.pool import (
     CancelAnswers,
     Done,
@@ -26,7 +27,6 @@ Decide = Callable[[Any, Any, Any], Decision]
 _RETRY_AFTER_S = 1.0
 _EVENTS_BYTES = 1024
 """What the pool's own events beside one command take at the most."""
-_SMALL_BYTES = 4096
 _encoder = msgspec.json.Encoder()
 
 
@@ -107,7 +107,7 @@ class Batch:
     Who asked within this process waits for `asked`; who asked over NATS has a `call`.
     """
 
-    __slots__ = ("_weight", "answers", "asked", "call", "dropped", "items", "kind", "left")
+    __slots__ = ("answers", "asked", "call", "dropped", "items", "kind", "left", "weight_max")
 
     def __init__(
         self,
@@ -125,13 +125,12 @@ class Batch:
         self.left = len(items)
         self.dropped = False
         """Nobody waits for the rest of it."""
-        body = len(call.body) if call is not None else _SMALL_BYTES + 1
-        self._weight = body if body <= _SMALL_BYTES else 0
+        self.weight_max = (BYTES_MAX if call is None else len(call.body)) + _EVENTS_BYTES
+        """Bound of what any one item's events take in an envelope, in bytes: all items together."""
 
     def weight(self, index: int) -> int:
-        """Bound the bytes that one item's events take in an envelope."""
-        # In a small batch no item outweighs the whole of it; only the others are measured.
-        return (self._weight or len(_encoder.encode(self.items[index]))) + _EVENTS_BYTES
+        """Bound the bytes that one item's events take in an envelope, by measuring it."""
+        return len(_encoder.encode(self.items[index])) + _EVENTS_BYTES
 
     def answered(self, index: int, answer: Any) -> bool:
         """Take one item's answer; true when it was the last."""

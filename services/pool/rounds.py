@@ -103,7 +103,8 @@ class Queue:
         self._sweep(made, now)
         while self._items and len(made.decided) < COMMANDS_MAX:
             batch, index = self._items[0]
-            if made.events and made.size + batch.weight(index) > BYTES_MAX:
+            room = BYTES_MAX - made.size
+            if made.events and room < batch.weight_max and room < batch.weight(index):
                 break
             item = self._items.popleft()
             if batch.dropped:

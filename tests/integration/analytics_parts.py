@@ -1,22 +1,61 @@
 """Analytics on real parts: a story in the stream, a projector over it, questions to its file."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
 from nats.aio.client import Client
 
 from contracts.analytics import NamedQuery
+from contracts.pool import Outcome, Verdict
 from services.analytics.metrics import Metrics
 from services.analytics.projector import Projector
 from services.analytics.queries import Catalogue, Question
 from services.analytics.store import Database, Found, Ledger, Readers
-from tests.analytics_builders import NOON, Story, folded
+from tests.analytics_builders import (
+    NOON,
+    Story,
+    attempt,
+    cancelled,
+    expired,
+    folded,
+    policy,
+    reconciled,
+    refused,
+    requested,
+    server,
+    session,
+    used,
+)
 from tidegate.runtime.eventlog import EventLog
 
 MEMORY = 500_000_000
+YESTERDAY, LONG_AGO = NOON - timedelta(days=1), NOON - timedelta(days=30)
+
+
+def history() -> Story:
+    """Two sessions over two days.
+
+    s1, 1 January: image 1 settled, 1 unknown, 1 expired and late-settled, 1 released, 1 cancelled,
+    1 expired and reconciled to 0, 1 open; video 1 settled. s2, 31 December: image 2 settled.
+    """
+    old = {"session_id": "s2", "quota_day": "2025-12-31"}
+    story = Story().tell(policy(), session("s1"), session("s2"), session("s3"), at=LONG_AGO)
+    story.tell(server("server-1"), server("server-2"), at=LONG_AGO, subject="evt.balancer")
+    for request in ("o1", "o2"):
+        story.lease(request, used(request, session_id="s2"), at=YESTERDAY, **old)
+    story.lease("a", used("a", attempts=[attempt("server-2", total_ms=300.0)]))
+    story.lease("b", used("b", Outcome.UNKNOWN))
+    story.lease("c", expired("c"), used("c"))
+    story.lease("d", used("d", Outcome.RELEASED, verdict=Verdict.RATE_LIMITED))
+    story.lease("e", cancelled("e"))
+    story.lease("f", expired("f"), reconciled("f", 0))
+    story.lease("g", used("g", service_type="video"), service_type="video")
+    story.lease("h").tell(requested("x"), refused("x"), refused("y", count=4))
+    return story
 
 
 async def publish(client: Client, story: Story, *, after: int = 0) -> None:
@@ -60,8 +99,8 @@ async def running(client: Client, path: Path) -> AsyncIterator[Running]:
         parts.database.close()
 
 
-@asynccontextmanager
-async def stored(path: Path, story: Story) -> AsyncIterator[Readers]:
+@contextmanager
+def stored(path: Path, story: Story) -> Iterator[Readers]:
     """A file with a story in it, without a stream."""
     database = Database(path, MEMORY)
     try:

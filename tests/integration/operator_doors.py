@@ -138,7 +138,7 @@ def environment(home: Path, url: str) -> Environment:
         port=0,
         nats_url=url.replace("nats://", "nats://any:any@"),
         health_port=0,
-        clock_offset_file=None,
+        clock_offset_file=home / "offset",
         api="",
         overrides={},
     )
@@ -154,9 +154,7 @@ async def house(
     """A real pool, balancer and analytics, in the test's own loop."""
     where = environment(home, url)
     provisioner = ProvisionerSection(kind="generated" if min_size else "none")
-    pool = PoolSection(
-        min_size=min_size, reconcile_after=Seconds(0), lease_ttl=Seconds(1), provisioner=provisioner
-    )
+    pool = PoolSection(min_size=min_size, reconcile_after=Seconds(0), provisioner=provisioner)
     probing = BalancerSection(probe_interval=Seconds(0.2), probe_timeout=Seconds(0.5))
     runs: list[Callable[[asyncio.Event], Awaitable[None]]] = [
         lambda stop: pool_app.run(stop, where, lambda: PoolSettings(pool=pool, services=SERVICES)),

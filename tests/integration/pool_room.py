@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from nats.aio.client import Client
 
-from contracts import subjects
+from contracts import envelope, subjects
 from contracts.base import Command, Failed, GatewayId, KeyId, Pong, RequestId, ServiceType
 from contracts.pool import (
     CancelAnswers,
@@ -36,6 +36,7 @@ from services.pool import app
 from services.pool.settings import PoolSection, Settings
 from tidegate.runtime import broker, logs
 from tidegate.runtime.clock import Clock, system_clock
+from tidegate.runtime.eventlog import EventLog
 from tidegate.runtime.settings import ServiceTypeSection
 
 IMAGE = ServiceType("image")
@@ -186,3 +187,20 @@ async def cancel(client: Client, request_id: str, number: int = 1) -> Sequence[s
 async def status(client: Client, **asked: Any) -> PoolStatusReply:
     """Ask the fold."""
     return await call(client, subjects.pool_status(), PoolStatus(**asked))
+
+
+async def journal(client: Client) -> list[envelope.Envelope]:
+    """Every envelope of the shard."""
+    log = EventLog(client)
+    last = await log.last(subjects.evt_pool())
+    assert last is not None
+    return [
+        envelope.decode(stored.body)
+        async for batch in log.read(subjects.evt_pool(), 0, last.sequence)
+        for stored in batch
+    ]
+
+
+async def events(client: Client, kind: type[Any]) -> list[Any]:
+    """Every event of this kind."""
+    return [one for made in await journal(client) for one in made.events if isinstance(one, kind)]

@@ -99,12 +99,12 @@ async def test_restarted_projector_goes_on_from_its_checkpoint(
 async def test_each_event_lands_once_however_often_the_process_is_killed(
     nats_client: Client, nats_url: str, tmp_path: Path
 ) -> None:
-    story = crowd(3200)
+    story = crowd(2400)
     home = tmp_path / "home"
     reached = []
-    part = len(story.stored) // 4
-    for turn, delay in enumerate((0.0, 0.05, 0.1, 0.2)):
-        end = len(story.stored) if turn == 3 else (turn + 1) * part
+    part = len(story.stored) // 3
+    for turn, delay in enumerate((0.0, 0.05, 0.15)):
+        end = len(story.stored) if turn == 2 else (turn + 1) * part
         for stored in story.stored[turn * part : end]:
             await nats_client.publish(stored.subject, stored.body)
         process = start(home, nats_url)
@@ -128,7 +128,7 @@ async def test_each_event_lands_once_however_often_the_process_is_killed(
     assert reached == sorted(reached)
     assert differing == []
     assert counted.rows == [
-        [sum(len(one.events) for _, _, one in story.envelopes()), 3200, 2000, 400]
+        [sum(len(one.events) for _, _, one in story.envelopes()), 2400, 1500, 300]
     ]
 
 

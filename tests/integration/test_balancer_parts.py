@@ -26,7 +26,7 @@ from services.balancer.probes import Probes, ping, prober
 from services.balancer.settings import BalancerSection
 from services.balancer.store import Journal
 from tests.balancer import ONE, added, folded, listening, server, up, wanted
-from tests.integration.test_balancer_service import Bench
+from tests.integration.balancer_bench import Bench
 from tidegate.runtime import logs, natsserver, streams
 from tidegate.runtime.broker import Call, broker, connected, disconnected
 from tidegate.runtime.clock import system_clock

@@ -124,16 +124,26 @@ async def test_each_idle_connection_expires_by_itself() -> None:
 
 async def test_closed_connections_do_not_take_the_place_of_living_ones() -> None:
     transport = Transport(idle_max=1)
-    async with upstream(answering(OK, then_close=True)) as server:
-        await transport.handle_async_request(request(server.url))
-        held = await asyncio.gather(
-            *(transport.handle_async_request(request(server.url)) for _ in range(2))
-        )
-        assert len(held) == 2
+    first_is_closed = asyncio.Event()
+
+    async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await head_of(reader)
+        await body_of(reader, head)
+        if b"X-Close" not in head:
+            await first_is_closed.wait()
+        writer.write(OK)
+        while b"X-Close" not in head:
+            await body_of(reader, await head_of(reader))
+            writer.write(OK)
+
+    async with upstream(behave) as server:
+        closing = request(server.url)
+        closing.headers["X-Close"] = "1"
+        living = asyncio.create_task(transport.handle_async_request(request(server.url)))
+        await transport.handle_async_request(closing)
         await asyncio.sleep(0.05)
-    async with upstream(answering(OK)) as server:
-        slow = asyncio.create_task(transport.handle_async_request(request(server.url)))
-        await slow
+        first_is_closed.set()
+        await living
         again = await transport.handle_async_request(request(server.url))
         assert again.extensions["reused"] is True
     await transport.aclose()
@@ -443,7 +453,7 @@ def resident_bytes() -> int:
 
 
 async def test_100_mb_up_and_300_mb_down_in_bounded_memory(transport: Transport) -> None:
-    seen = 0
+    seen = most = 0
     piece = b"x" * MB
 
     async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -457,12 +467,14 @@ async def test_100_mb_up_and_300_mb_down_in_bounded_memory(transport: Transport)
             await writer.drain()
 
     async def source() -> AsyncIterator[bytes]:
+        nonlocal most
         for _ in range(100):
             yield piece
+            most = max(most, resident_bytes())
 
     async with upstream(behave) as server:
         gc.collect()
-        before = most = resident_bytes()
+        before = resident_bytes()
         response = await transport.handle_async_request(
             streamed(server.url, source(), 100 * MB, idle=10, first_byte=10)
         )

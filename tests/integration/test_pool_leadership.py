@@ -8,12 +8,14 @@ from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 from nats.errors import TimeoutError as NatsTimeoutError
 
-from contracts import envelope, subjects
+from contracts import subjects
 from contracts.base import LeaderElected, SessionId, WriterId
 from contracts.pool import Granted, LeaseGranted, PoolEvent, Refused, SessionAdded
 from services.pool.domain import Pool, fold, state_hash
 from tests.integration.pool_room import (
     end,
+    events,
+    journal,
     lease,
     lease_body,
     pool,
@@ -29,22 +31,6 @@ from tidegate.runtime.leadership import BrokenLogError
 from tidegate.runtime.writer import SubjectWriter
 
 pytestmark = pytest.mark.anyio
-
-
-async def journal(client: Client) -> list[envelope.Envelope]:
-    """Every envelope of the shard."""
-    log = EventLog(client)
-    last = await log.last(subjects.evt_pool())
-    assert last is not None
-    return [
-        envelope.decode(stored.body)
-        async for batch in log.read(subjects.evt_pool(), 0, last.sequence)
-        for stored in batch
-    ]
-
-
-async def events(client: Client, kind: type[PoolEvent]) -> list[PoolEvent]:
-    return [one for made in await journal(client) for one in made.events if isinstance(one, kind)]
 
 
 async def append(client: Client, *made: PoolEvent, epoch: int | None = None) -> None:
@@ -73,6 +59,7 @@ async def test_two_that_start_at_once_elect_one_and_keep_it(
 ) -> None:
     async with pool(nats_url) as one, pool(nats_url) as two, pool(nats_url) as three:
         await insist(nats_client, "r1")
+        await until(lambda: not any(room.parts.readiness() for room in (one, two, three)))
         await asyncio.sleep(1)
 
         assert len(await events(nats_client, LeaderElected)) == 1

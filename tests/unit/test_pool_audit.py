@@ -143,6 +143,38 @@ def test_a_request_that_penalises_two_sessions_is_named() -> None:
     assert (violation.kind, violation.about) == (Wrong.PENALISED_TWICE, "r1")
 
 
+def test_what_a_request_did_eight_days_ago_is_forgotten() -> None:
+    log = written()
+    for name, seconds in (("one", 0), ("two", 8 * 86_400)):
+        event = SessionCooled(
+            session_id=SessionId(name), until=NOON, reason="x", request_id=RequestId("r1")
+        )
+        log.write([event], after(seconds))
+
+    assert audited(log).violations == []
+
+
+def test_forbidding_an_id_whose_lease_has_left_the_fold_is_no_second_end() -> None:
+    log = written(LEASE, usage(LEASE))
+    forbidden = LeaseCancelled(
+        lease_id=LEASE.lease_id, request_id=LEASE.request_id, number=1, reason="x"
+    )
+    log.write([forbidden], after(8 * 86_400))
+
+    assert audited(log).violations == []
+
+
+def test_a_cancellation_that_names_no_session_still_ends_an_open_lease() -> None:
+    forbidden = LeaseCancelled(
+        lease_id=LEASE.lease_id, request_id=LEASE.request_id, number=1, reason="x"
+    )
+
+    auditor = audited(written(LEASE, forbidden))
+
+    assert auditor.violations == []
+    assert auditor.totals()[TODAY, ONE, IMAGE] == Totals(cancelled=2)
+
+
 def test_an_operators_penalty_belongs_to_no_request() -> None:
     both = [
         SessionCooled(session_id=SessionId(name), until=after(9), reason="x", by="me")

@@ -106,8 +106,11 @@ class Leading(RuleBasedStateMachine):
         self.auditor = Auditor("evt.pool.0")
         self.read = 0
         self.now = NOON
-        self.requests = 0
+        self.asked_at: dict[str, datetime] = {}
+        """When a lease was first asked for: what its command says for ever after."""
         self.grants: list[Granted] = []
+        """Those that were answered: their envelope was acknowledged."""
+        self.decisions: list[Any] = []
         self.pending: list[PoolEvent] = []
 
     @initialize(concurrency=st.integers(0, 2))
@@ -126,31 +129,26 @@ class Leading(RuleBasedStateMachine):
         self.pool.depart(self.now)
         return again
 
-    def decided(self, decision: Any) -> Any:
+    def decided(self, decision: Any) -> None:
         self.pending += decision.events
-        if isinstance(decision.answer, Granted):
-            self.grants.append(decision.answer)
-        return decision.answer
+        self.decisions.append(decision.answer)
 
     def picked(self, pick: int) -> Granted | None:
         return self.grants[-1 - pick % len(self.grants)] if self.grants else None
 
-    @rule(service_type=_types, units=st.integers(0, 3), avoid=st.sets(_names, max_size=1))
-    def ask(self, service_type: Any, units: int, avoid: set[str]) -> None:
-        self.requests += 1
-        command = wanted(
-            service_type,
-            f"r{self.requests}",
-            units=units,
-            asked_at=self.now,
-            avoid_sessions=sorted(avoid),
-        )
+    def ask(self, service_type: Any, request: str, number: int = 1, **fields: Any) -> None:
+        asked_at = self.asked_at.setdefault(f"{request}.{number}", self.now)
+        command = wanted(service_type, request, number, asked_at=asked_at, **fields)
         self.decided(decide_lease(self.pool, command, self.now))
+
+    @rule(service_type=_types, units=st.integers(0, 3), avoid=st.sets(_names, max_size=1))
+    def ask_first(self, service_type: Any, units: int, avoid: set[str]) -> None:
+        request = f"r{len(self.asked_at)}"
+        self.ask(service_type, request, units=units, avoid_sessions=sorted(avoid))
 
     @rule(pick=_picks, service_type=_types)
     def ask_again(self, pick: int, service_type: Any) -> None:
-        command = wanted(service_type, f"r{1 + pick % (self.requests + 1)}", asked_at=self.now)
-        self.decided(decide_lease(self.pool, command, self.now))
+        self.ask(service_type, f"r{pick % (len(self.asked_at) + 1)}")
 
     @rule(
         pick=_picks,
@@ -168,8 +166,7 @@ class Leading(RuleBasedStateMachine):
         used = usage(lease, verdict, outcome, server=server)
         if following is not None:
             request, _, number = lease.lease_id.rpartition(".")
-            command = wanted(following, request, int(number) + 1, used, asked_at=self.now)
-            self.decided(decide_lease(self.pool, command, self.now))
+            self.ask(following, request, int(number) + 1, previous=used)
         else:
             self.decided(decide_end(self.pool, used, self.now))
 
@@ -230,15 +227,16 @@ class Leading(RuleBasedStateMachine):
         """The append was acknowledged."""
         if self.pending:
             self.log.write(self.pending, self.now)
+        self.grants += [answer for answer in self.decisions if isinstance(answer, Granted)]
         self.pool.commit()
         self.pool.begin()
-        self.pending = []
+        self.pending, self.decisions = [], []
 
     @rule()
     def append_fails(self) -> None:
         """It was not: what was decided since the last one never happened."""
         self.pool.rollback()
-        self.pending = []
+        self.pending, self.decisions = [], []
         again = self.refolded()
         assert canonical(self.pool) == canonical(again)
         assert self.pool.standing == again.standing
@@ -275,7 +273,8 @@ class Leading(RuleBasedStateMachine):
         """Everything decided is in the log; refolded it is the live state."""
         self.append()
         self.the_auditor_finds_nothing_but_gateways_faults()
-        assert state_hash(self.pool) == state_hash(self.refolded())
+        again = self.refolded()
+        assert state_hash(self.pool) == state_hash(again)
         assert self.auditor.finish() == []
         assert_lease_laws(self.log, self.pool)
 

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from tidegate.cli import output
+from tidegate.cli.errors import CommandError
 from tidegate.runtime.environment import Environment, environment
 from tidegate.runtime.settings import SettingsError
 
@@ -41,7 +41,10 @@ def segment(text: str) -> str:
 
 
 def _asked(method: str, path: str, *, body: Any = None, query: dict[str, Any] | None = None) -> Any:
-    """Ask the gateway; an error of its own, or its absence, ends the verb with exit code 1."""
+    """Ask the gateway; its answer.
+
+    Raises `CommandError` when it refuses, or there is none.
+    """
     found = environment()
     url = address(found)
     # A proxy has no business between a machine and itself.
@@ -55,18 +58,18 @@ def _asked(method: str, path: str, *, body: Any = None, query: dict[str, Any] | 
                 headers={"Authorization": f"Bearer {admin_key(found, url)}"},
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            output.failed(
+            raise CommandError(
                 f"expected a gateway at {url} ({error or type(error).__name__});"
                 " start one with `tidegate up`, or name another in TIDEGATE_API"
-            )
+            ) from None
     try:
         told = answer.json()
     except ValueError:
-        output.failed(
+        raise CommandError(
             f"{url} is no Tidegate gateway: it answered {answer.status_code} without JSON"
-        )
+        ) from None
     if answer.status_code >= _ERROR_STATUS:
-        output.failed(_message(told, answer.status_code))
+        raise CommandError(_message(told, answer.status_code))
     return told
 
 

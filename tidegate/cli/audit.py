@@ -7,6 +7,7 @@ import typer
 from nats.aio.client import Client
 
 from tidegate.cli import logreading, output
+from tidegate.cli.errors import CommandError
 from tidegate.cli.projections import UncomparedError, compare
 from tidegate.cli.trial import Trial, units
 from tidegate.runtime.environment import Environment, environment
@@ -29,7 +30,7 @@ def audit(
     try:
         verdict = asyncio.run(_held(environment(), trial, wait_s=None if log_only else wait))
     except LogUnavailableError as error:
-        output.failed(f"the event log cannot be read: {error}")
+        raise CommandError(f"the event log cannot be read: {error}") from None
     report = _report(trial, verdict)
     if as_json:
         output.as_json(report)

@@ -61,8 +61,9 @@ def shown(configuration: Configuration) -> dict[str, Any]:
 
 def _shown(name: str, value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
-        fields = msgspec.structs.asdict(value)
-        return {key: _shown(key, inner) for key, inner in fields.items() if inner is not None}
+        fields = msgspec.structs.fields(value)
+        values = {field.encode_name: getattr(value, field.name) for field in fields}
+        return {key: _shown(key, inner) for key, inner in values.items() if inner is not None}
     if isinstance(value, dict):
         return {key: _shown(key, inner) for key, inner in value.items()}
     if isinstance(value, list):

@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from tidegate.cli import api, output
+from tidegate.cli.errors import CommandError
 from tidegate.demo import server as demo_server
 from tidegate.demo import traffic as demo_traffic
 from tidegate.demo.options import DemoOptions, limits
@@ -68,7 +69,7 @@ def server(
     try:
         lifecycle.run(partial(demo_server.run, options=options))
     except OSError as error:
-        output.failed(f"cannot serve on {host}:{port}: {error.strerror or error}")
+        raise CommandError(f"cannot serve on {host}:{port}: {error.strerror or error}") from None
 
 
 @app.command()

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 import typer
@@ -63,9 +63,3 @@ def cell(value: Any) -> str:
 def note(message: str) -> None:
     """Say something beside what is printed, where a pipe does not see it."""
     print(message, file=sys.stderr)
-
-
-def failed(message: str) -> NoReturn:
-    """Say what went wrong and end with exit code 1."""
-    note(f"tidegate: {message}")
-    raise typer.Exit(1)

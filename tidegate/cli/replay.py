@@ -10,6 +10,7 @@ import typer
 from contracts.subjects import evt_pool
 from services.pool.domain import HASH_VERSION, Pool, fold, state_hash
 from tidegate.cli import logreading, output
+from tidegate.cli.errors import CommandError
 from tidegate.runtime.environment import Environment, environment
 from tidegate.runtime.eventlog import EventLog, LogUnavailableError
 
@@ -39,7 +40,7 @@ def replay(
     try:
         asyncio.run(_fold(environment(), replayed, upto))
     except LogUnavailableError as error:
-        output.failed(f"the event log cannot be read: {error}")
+        raise CommandError(f"the event log cannot be read: {error}") from None
     found = summary(replayed)
     if as_json:
         output.as_json(found)
@@ -61,7 +62,7 @@ async def _fold(found: Environment, replayed: Replayed, upto: int) -> None:
             started = time.perf_counter()
             envelope = logreading.opened(stored)
             if envelope is None:
-                output.failed(f"sequence {stored.sequence} is no envelope; `tidegate audit` tells")
+                raise CommandError(f"sequence {stored.sequence}: no envelope; see `tidegate audit`")
             fold(replayed.pool, stored.sequence, envelope)
             replayed.fold_s += time.perf_counter() - started
             replayed.envelopes += 1

@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from tidegate.cli import api, output
+from tidegate.cli.errors import CommandError
 from tidegate.runtime.settings import seconds
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -72,7 +73,7 @@ def add(
     """
     wanted = list(_parsed(_lines(file), file, {"region": region, "timezone": timezone}))
     if not wanted:
-        output.failed(f"{file}: expected at least one credential")
+        raise CommandError(f"{file}: expected at least one credential")
     named: list[str] = []
     changed: list[str] = []
     for start in range(0, len(wanted), _BATCH):
@@ -153,7 +154,7 @@ def _lines(file: str) -> list[str]:
         text = sys.stdin.read() if file == "-" else Path(file).read_text()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        output.failed(f"{file}: expected a file of credentials ({reason})")
+        raise CommandError(f"{file}: expected a file of credentials ({reason})") from None
     return text.splitlines()
 
 
@@ -173,7 +174,9 @@ def _parsed(lines: list[str], file: str, defaults: dict[str, str]) -> Iterator[d
         try:
             given |= json.loads(text)
         except ValueError:
-            output.failed(f"{file}, line {number}: expected a credential, or a JSON object")
+            raise CommandError(
+                f"{file}, line {number}: expected a credential, or a JSON object"
+            ) from None
         if "quota_timezone" in given:
             # The name that the provisioner's file has for it.
             given["timezone"] = given.pop("quota_timezone")

@@ -1,6 +1,7 @@
 """The variables of the process (interface.md), and the home directory with its files."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import msgspec
 from contracts.subjects import USERS
 from tidegate.runtime.settings import SettingsError
 
+_PORT = re.compile(r"[0-9]{1,5}")
+_PORT_MAX = 65535
 VARIABLES = {
     "TIDEGATE_HOME": "state directory: NATS store, DuckDB, generated secrets",
     "TIDEGATE_CONFIG": "configuration file",
@@ -122,13 +125,14 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
             return os.environ[variable].strip()
         named = os.environ.get(f"{variable}_FILE")
         path = Path(named) if named else file
+        expected = f"{path}: expected the secret that `tidegate migrate --secrets` writes there"
         try:
-            return path.read_text().strip()
+            found = path.read_text().strip()
         except OSError as error:
-            raise SettingsError(
-                f"{path}: expected the secret that `tidegate migrate --secrets` writes there"
-                f" ({error.strerror})"
-            ) from None
+            raise SettingsError(f"{expected} ({error.strerror})") from None
+        if not found:
+            raise SettingsError(f"{expected} (it is empty)")
+        return found
 
 
 def environment(variables: Mapping[str, str] | None = None) -> Environment:
@@ -165,6 +169,6 @@ def _path(given: Mapping[str, str], name: str) -> Path | None:
 
 def _port(given: Mapping[str, str], name: str, default: int) -> int:
     text = given.get(name, str(default))
-    if not text.isdecimal() or int(text) > 65535:  # noqa: PLR2004
+    if not _PORT.fullmatch(text) or int(text) > _PORT_MAX:
         raise SettingsError(f"{name}: expected a port from 0 to 65535, got {text!r}")
     return int(text)

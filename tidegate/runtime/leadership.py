@@ -65,6 +65,8 @@ class Leadership:
         self.leading = False
         self.following = False
         """Whether the fold has once reached the end of the log."""
+        self.led = False
+        """Whether another process, followed by this one, answered the last ping."""
         self._client = client
         self._log = log
         self._fold = fold
@@ -165,7 +167,9 @@ class Leadership:
                 try:
                     await ask(self._client, self._ping, Ping(), _pong, _PING_TIMEOUT_S)
                     lost = 0
+                    self.led = True
                 except NobodyThereError:
+                    self.led = False
                     if time.monotonic() >= self._wait_until:
                         return
                 except SilenceError:

@@ -10,8 +10,9 @@ import math
 import re
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -86,10 +87,13 @@ def size(text: object) -> Size:
     """Read a size in bytes. Raises `ValueError`."""
     if isinstance(text, int) and not isinstance(text, bool) and text >= 0:
         return Size(text)
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?B)?", str(text), re.IGNORECASE | re.ASCII)
+    # A part of a byte is nothing: a fraction needs a unit greater than one.
+    match = re.fullmatch(
+        r"(\d+(?:\.\d+(?=\s*[KMGT]))?)\s*([KMGT]?B)?", str(text), re.IGNORECASE | re.ASCII
+    )
     if match is None:
         raise ValueError(f'expected a size such as "64KB" or "100MB", got {text!r}')
-    return Size(float(match[1]) * _SIZES[(match[2] or "B").upper()])
+    return Size(Decimal(match[1]) * _SIZES[(match[2] or "B").upper()])
 
 
 def _custom(kind: type, value: object) -> object:
@@ -148,13 +152,15 @@ def overridden(
             hint = _hint(variable, {*leaves, *also})
             raise SettingsError(f"{variable}: there is no such setting{hint}")
         path, kind = leaves[variable]
+        try:
+            value = msgspec.convert(text, kind, strict=False, dec_hook=_custom)
+        except msgspec.ValidationError as error:
+            raise SettingsError(f"{variable}: {_said(error, kind, text)}") from None
         table = result
         for name in path[:-1]:
-            table = table.setdefault(name, {})
-        try:
-            table[path[-1]] = msgspec.convert(text, kind, strict=False, dec_hook=_custom)
-        except msgspec.ValidationError as error:
-            raise SettingsError(f"{variable}: {_said(error)}, got {text!r}") from None
+            table = table.setdefault(name, {}) if isinstance(table, dict) else None
+        if isinstance(table, dict):  # else the file is refused for it
+            table[path[-1]] = value
     return result
 
 
@@ -172,7 +178,7 @@ def configured(
     try:
         return msgspec.convert(tables, configuration, dec_hook=_custom)
     except msgspec.ValidationError as error:
-        path, message = _fault(tables, configuration, ()) or ((), _said(error))
+        path, message = _fault(tables, configuration, ()) or ((), str(error))
         named = re.match(r"([a-z_]+): ", message)
         if named:
             path, message = (*path, named[1]), message[named.end() :]
@@ -193,7 +199,7 @@ def _fault(value: Any, kind: Any, path: SettingPath) -> tuple[SettingPath, str] 
             found = _fault(inner, inner_kind, (*path, name))
             if found:
                 return found
-        return path, _said(error)
+        return path, _said(error, kind, value)
     return None
 
 
@@ -212,10 +218,18 @@ def _inside(value: Any, kind: Any) -> Iterator[tuple[str, Any, Any]]:
             yield str(name), inner, get_args(kind)[0]
 
 
-def _said(error: msgspec.ValidationError) -> str:
-    """What msgspec says, without its `$.path`, in our case."""
+def _said(error: msgspec.ValidationError, kind: Any, value: Any) -> str:
+    """Say what was expected of `value`, and what it is, in our words."""
+    got = "" if isinstance(value, (dict, list)) else f", got {value!r}"
+    if get_origin(_plain(kind)) is Literal:
+        return f"expected {', '.join(map(_quoted, get_args(_plain(kind))))}{got}"
     what = str(error).partition(" - at `$")[0]
-    return what[:1].lower() + what[1:]
+    what = what[:1].lower() + what[1:]
+    return what if got in what else what.partition(", got `")[0] + got
+
+
+def _quoted(option: object) -> str:
+    return f'"{option}"'
 
 
 def _hint(name: str, known: Iterable[str]) -> str:

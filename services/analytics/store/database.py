@@ -32,7 +32,13 @@ class Database:
     def __init__(self, path: Path, memory_bytes: int) -> None:
         """Open or make the file, migrate, and lock it down. Raises `StoreError`."""
         try:
-            self._root = duckdb.connect(path, config={"memory_limit": f"{memory_bytes}B"})
+            self._root = duckdb.connect(
+                path,
+                config={
+                    "memory_limit": f"{memory_bytes}B",
+                    "max_temp_directory_size": f"{memory_bytes}B",
+                },
+            )
         except (duckdb.IOException, duckdb.SerializationException) as error:
             raise StoreError(f"{path}: {error}") from None
         self._lock = threading.Lock()

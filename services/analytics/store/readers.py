@@ -8,7 +8,7 @@ configuration files, attachments, extensions and settings, `interrupt` endless w
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -59,7 +59,8 @@ class Readers:
             raise QuestionError(
                 f"interrupted after {self.timeout_s:g} s: expected a question that takes less"
             ) from None
-        except duckdb.Error as error:
+        except (duckdb.Error, pa.ArrowException, ValueError, OverflowError) as error:
+            # The last two: an instant that Python's calendar does not reach.
             raise QuestionError(str(error)) from None
         finally:
             bell.cancel()
@@ -93,8 +94,6 @@ def _found(
 ) -> Found:
     checkpoint = cursor.execute("from ledger.progress select sequence").fetchall()
     relation = cursor.sql(query, params=dict(parameters)) if parameters else cursor.sql(query)
-    if relation is None:
-        raise QuestionError("expected a statement that yields rows")
     reader = relation.to_arrow_reader(_ROWS_AT_ONCE)
     rows: list[list[Any]] = []
     for batch in reader:
@@ -119,8 +118,8 @@ def safe(value: Any) -> Any:
     """Turn a value of DuckDB into one that JSON can carry.
 
     Instants, dates and times are ISO 8601, instants in UTC with `Z`; whole decimals are
-    integers, others floats, those too great for either are text; durations are seconds;
-    bytes are hexadecimal; NaN and infinities are null.
+    integers, others floats, those too great for either are text; intervals are ISO 8601
+    durations; bytes are hexadecimal; NaN and infinities are null.
     """
     for kinds, made in _SAFE:
         if isinstance(value, kinds):
@@ -131,6 +130,10 @@ def safe(value: Any) -> Any:
 def _instant(value: datetime) -> str:
     aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     return aware.isoformat().replace("+00:00", "Z")
+
+
+def _duration(value: Any) -> str:
+    return f"P{value.months}M{value.days}DT{value.nanoseconds / 1e9:g}S"
 
 
 def _number(value: float | Decimal) -> Any:
@@ -147,7 +150,7 @@ _SAFE: tuple[tuple[tuple[type, ...], Callable[[Any], Any]], ...] = (
     ((int, float, Decimal), _number),
     ((datetime,), _instant),
     ((date, time), lambda value: value.isoformat()),
-    ((timedelta,), lambda value: value.total_seconds()),
+    ((pa.MonthDayNano,), _duration),
     ((bytes, bytearray), lambda value: value.hex()),
     ((dict,), lambda value: {str(key): safe(inner) for key, inner in value.items()}),
     ((list, tuple), lambda value: [safe(inner) for inner in value]),

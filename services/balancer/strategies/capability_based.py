@@ -15,9 +15,14 @@ from services.balancer.strategies.ranking import Ranking, Standing
 
 def capability_based(eligible: Sequence[Standing]) -> Ranking:
     """Rank by breadth, then load."""
-    ranks = [
-        (server.breadth + server.in_flight / server.max_sessions, server.priority, server.turn)
-        for server in eligible
-    ]
-    order = sorted(range(len(eligible)), key=ranks.__getitem__)
-    return Ranking([eligible[at] for at in order], [round(ranks[at][0], 4) for at in order])
+    ranked = sorted(eligible, key=_reluctance)
+    return Ranking(ranked, [_score(server) for server in ranked])
+
+
+def _score(server: Standing) -> float:
+    # In thousandths, so that the log does not hold sixteen digits of it.
+    return server.breadth + server.in_flight * 1000 // server.max_sessions / 1000
+
+
+def _reluctance(server: Standing) -> tuple[float, int, int]:
+    return server.breadth + server.in_flight / server.max_sessions, server.priority, server.turn

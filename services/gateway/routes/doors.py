@@ -101,10 +101,11 @@ class Doors:
         subject: str,
         command: Command,
         decoder: "msgspec.json.Decoder[Any]",
-        timeout_s: float = _ASK_TIMEOUT_S,
+        timeout_s: float | None = None,
     ) -> Any:
         """Ask; again only where nobody took the question. Silence is told, never resolved."""
         deadline = asyncio.get_running_loop().time() + self.patience_s
+        timeout_s = timeout_s or _ASK_TIMEOUT_S
         while True:
             try:
                 return await ask(self.client, subject, command, decoder, timeout_s)

@@ -21,6 +21,7 @@ from services.gateway.transport.failures import (
     Failure,
     MaybeSentError,
     NothingSentError,
+    TransportError,
     TransportFailure,
 )
 from services.gateway.transport.pool import Transport
@@ -31,5 +32,6 @@ __all__ = [
     "MaybeSentError",
     "NothingSentError",
     "Transport",
+    "TransportError",
     "TransportFailure",
 ]

@@ -20,10 +20,10 @@ class Failure(StrEnum):
     """The request body was not as long as its Content-Length, or gave up."""
 
 
-class TransportFailure(Exception):  # noqa: N818 (the root of the tree; its leaves end in Error)
+class TransportError(Exception):
     """An exchange without a whole answer. `failure` is a `Failure`.
 
-    TransportFailure
+    TransportError
     ├── NothingSentError    no byte of the request was written: it may be sent elsewhere
     └── MaybeSentError      a byte may have reached the server: nobody knows what it did
     """
@@ -36,13 +36,17 @@ class TransportFailure(Exception):  # noqa: N818 (the root of the tree; its leav
         self.detail = detail
 
 
-class NothingSentError(TransportFailure):
+class NothingSentError(TransportError):
     """No byte of the request was written."""
 
     sent = False
 
 
-class MaybeSentError(TransportFailure):
+class MaybeSentError(TransportError):
     """The head of the request was handed to the socket, or more."""
 
     sent = True
+
+
+TransportFailure = TransportError
+"""What callers catch."""

@@ -23,7 +23,7 @@ Origin = tuple[str, bytes, int | None]
 class Transport(httpx.AsyncBaseTransport):
     """An httpx transport that belongs to one loop; see the package for what it tells.
 
-    Raises `TransportFailure` and nothing else of its own; what the request's body raises
+    Raises `TransportError` and nothing else of its own; what the request's body raises
     passes through.
     """
 

@@ -47,7 +47,7 @@ class Auditor:
             self.pool.violations.clear()
             found += [
                 violation
-                for violation in self._recount.take(event, sequence)
+                for violation in self._recount.take(event, envelope.time, sequence)
                 if (violation.kind, violation.about) not in seen
             ]
             if isinstance(event, LeaseGranted | LeaseRenewed):

@@ -6,6 +6,7 @@ ways of counting shows as a difference.
 """
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -26,6 +27,7 @@ from contracts.pool import (
     SessionSuspected,
     UsageRecorded,
 )
+from services.pool.domain.state import KEPT
 from services.pool.domain.violations import Violation, Wrong
 
 Key = tuple[QuotaDay, SessionId, ServiceType]
@@ -73,7 +75,8 @@ class Recount:
         self._limits: dict[SessionId, dict[ServiceType, int]] = {}
         self._leases: dict[LeaseId, Pile] = {}
         self._numbers: dict[tuple[RequestId, int], LeaseId] = {}
-        self._penalised: dict[RequestId, SessionId] = {}
+        self._penalised: dict[RequestId, tuple[SessionId, datetime]] = {}
+        self._at = datetime.min.replace(tzinfo=UTC)
         self._found: list[tuple[Wrong, str, str]] = []
         self._take: dict[type, Callable[[Any], None]] = {
             PolicyChanged: self._policy_changed,
@@ -89,8 +92,9 @@ class Recount:
             QuotaObserved: self._penalty,
         }
 
-    def take(self, event: AnyEvent | UnknownEvent, sequence: int) -> list[Violation]:
+    def take(self, event: AnyEvent | UnknownEvent, at: datetime, sequence: int) -> list[Violation]:
         """Count one event, and say what is wrong with it."""
+        self._at = at
         take = self._take.get(type(event))
         if take is None:
             return []
@@ -157,8 +161,9 @@ class Recount:
             self._found.append((Wrong.ENDED_TWICE, event.lease_id, f"already {pile.name}"))
 
     def _cancelled(self, event: LeaseCancelled) -> None:
-        # Without a session it forbids a lease that was never granted: nothing to count.
-        if event.session_id or event.lease_id in self._leases:
+        # Without a session it forbids an id that has no open lease: nothing to count.
+        pile = self._leases.get(event.lease_id)
+        if event.session_id or (pile is not None and pile.name == _RESERVED):
             self._end(event.lease_id, Outcome.CANCELLED)
 
     def _expired(self, event: LeaseExpired) -> None:
@@ -183,8 +188,10 @@ class Recount:
 
     def _penalty(self, event: SessionCooled | SessionSuspected | QuotaObserved) -> None:
         if event.request_id and event.session_id in self._limits:
-            other = self._penalised.setdefault(event.request_id, event.session_id)
-            if other != event.session_id:
+            first = (event.session_id, self._at)
+            other, at = self._penalised.setdefault(event.request_id, first)
+            # The pool remembers no longer, and no request lasts as long.
+            if other != event.session_id and self._at - at < KEPT:
                 message = f"penalised {other} and {event.session_id}"
                 self._found.append((Wrong.PENALISED_TWICE, event.request_id, message))
 

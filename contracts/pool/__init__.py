@@ -1,0 +1,128 @@
+"""The pool's wire: sessions, leases and quota.
+
+words            refusals, outcomes, verdicts, policy, attempts
+events           what stands in `evt.pool.<shard>`
+leasing          commands and replies of gateways, in batches on `rpc.pool.<shard>.*`
+administration   commands and replies of operators
+"""
+
+from contracts.base import Failed, LeaderElected
+from contracts.pool.administration import (
+    AddSession,
+    AddSessions,
+    ChangeSession,
+    Done,
+    LeaseView,
+    PoolAdmin,
+    PoolStatus,
+    PoolStatusReply,
+    ReconcileLease,
+    SessionView,
+)
+from contracts.pool.events import (
+    LeaseCancelled,
+    LeaseExpired,
+    LeaseGranted,
+    LeaseReconciled,
+    LeaseRefused,
+    LeaseRenewed,
+    PolicyChanged,
+    PoolCheckpointed,
+    PoolEvent,
+    QuotaObserved,
+    SessionAdded,
+    SessionChanged,
+    SessionCooled,
+    SessionRecovered,
+    SessionRequested,
+    SessionRetired,
+    SessionRevived,
+    SessionSuspected,
+    UsageRecorded,
+)
+from contracts.pool.leasing import (
+    CancelAnswer,
+    CancelAnswers,
+    CancelLease,
+    CancelLeases,
+    EndAnswer,
+    EndAnswers,
+    EndLeases,
+    Granted,
+    LeaseAnswers,
+    LeaseSessions,
+    LeaseWanted,
+    Refused,
+    RenewAnswers,
+    Renewed,
+    RenewLeases,
+)
+from contracts.pool.words import (
+    Attempt,
+    Candidate,
+    Outcome,
+    Policy,
+    Refusal,
+    SessionStatus,
+    Verdict,
+)
+
+PoolReply = (
+    LeaseAnswers | EndAnswers | RenewAnswers | CancelAnswers | PoolStatusReply | Done | Failed
+)
+
+__all__ = [
+    "AddSession",
+    "AddSessions",
+    "Attempt",
+    "CancelAnswer",
+    "CancelAnswers",
+    "CancelLease",
+    "CancelLeases",
+    "Candidate",
+    "ChangeSession",
+    "Done",
+    "EndAnswer",
+    "EndAnswers",
+    "EndLeases",
+    "Granted",
+    "LeaderElected",
+    "LeaseAnswers",
+    "LeaseCancelled",
+    "LeaseExpired",
+    "LeaseGranted",
+    "LeaseReconciled",
+    "LeaseRefused",
+    "LeaseRenewed",
+    "LeaseSessions",
+    "LeaseView",
+    "LeaseWanted",
+    "Outcome",
+    "Policy",
+    "PolicyChanged",
+    "PoolAdmin",
+    "PoolCheckpointed",
+    "PoolEvent",
+    "PoolReply",
+    "PoolStatus",
+    "PoolStatusReply",
+    "QuotaObserved",
+    "ReconcileLease",
+    "Refusal",
+    "Refused",
+    "RenewAnswers",
+    "RenewLeases",
+    "Renewed",
+    "SessionAdded",
+    "SessionChanged",
+    "SessionCooled",
+    "SessionRecovered",
+    "SessionRequested",
+    "SessionRetired",
+    "SessionRevived",
+    "SessionStatus",
+    "SessionSuspected",
+    "SessionView",
+    "UsageRecorded",
+    "Verdict",
+]

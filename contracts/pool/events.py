@@ -1,0 +1,255 @@
+"""The events of `evt.pool.<shard>`; the shard's leader alone writes them."""
+
+from contracts.base import (
+    Count,
+    Event,
+    GatewayId,
+    Instant,
+    KeyId,
+    LeaderElected,
+    LeaseId,
+    QuotaDay,
+    RequestId,
+    ServerId,
+    ServiceType,
+    SessionId,
+)
+from contracts.pool.words import Attempt, Outcome, Policy, Refusal, SessionStatus, Verdict
+
+
+class PolicyChanged(Event, frozen=True, kw_only=True, tag="policy_changed"):
+    """`policy` is in force from here on; `source` is the digest of the file it came from."""
+
+    policy: Policy
+    source: str
+    by: str = "configuration"
+
+
+class SessionAdded(Event, frozen=True, kw_only=True, tag="session_added"):
+    """A new credential belongs to the pool; `limits` override the policy per service type."""
+
+    session_id: SessionId
+    region: str = ""
+    """Upstream region prefix: `us`, `hk`, `jp`, `sg`, or empty."""
+    limits: dict[ServiceType, Count] = {}
+    quota_timezone: str = ""
+    origin: str = "admin"
+    by: str = ""
+
+
+class SessionChanged(Event, frozen=True, kw_only=True, tag="session_changed"):
+    """Somebody, or a rule, changed a session; fields that are None stay as they were."""
+
+    session_id: SessionId
+    status: SessionStatus | None = None
+    limits: dict[ServiceType, Count] | None = None
+    reason: str = ""
+    by: str = ""
+
+
+class SessionRevived(Event, frozen=True, kw_only=True, tag="session_revived"):
+    """A retired session was added again; its history and today's counts are its own."""
+
+    session_id: SessionId
+    origin: str = "admin"
+    by: str = ""
+
+
+class SessionRetired(Event, frozen=True, kw_only=True, tag="session_retired"):
+    """A session left the pool; its history stays."""
+
+    session_id: SessionId
+    reason: str
+    by: str = ""
+
+
+class SessionRequested(Event, frozen=True, kw_only=True, tag="session_requested"):
+    """A gateway wants a lease; authored by it, journalled verbatim by the pool.
+
+    `avoid_sessions` are those already tried for this request. `asked_at` is when this lease
+    number was first asked for.
+    """
+
+    request_id: RequestId
+    number: int
+    """The lease's number within its request, from 1."""
+    service_type: ServiceType
+    units: int = 1
+    asked_at: Instant
+    gateway_id: GatewayId
+    key_id: KeyId
+    path: str = ""
+    model: str = ""
+    client_request_id: str = ""
+    client_address: str = ""
+    user_agent: str = ""
+    avoid_sessions: list[SessionId] = []
+    avoid_servers: list[ServerId] = []
+
+
+class LeaseGranted(Event, frozen=True, kw_only=True, tag="lease_granted"):
+    """A session is reserved for one call upstream until `expires_at`."""
+
+    lease_id: LeaseId
+    request_id: RequestId
+    number: int
+    session_id: SessionId
+    service_type: ServiceType
+    quota_day: QuotaDay
+    units: int
+    send_by: Instant
+    expires_at: Instant
+    trial: bool = False
+    """The one call by which a suspect session may clear itself."""
+
+
+class LeaseRefused(Event, frozen=True, kw_only=True, tag="lease_refused"):
+    """No session would do; `count` > 1 stands for equal refusals of one second."""
+
+    request_id: RequestId
+    number: int
+    service_type: ServiceType
+    key_id: KeyId
+    reason: Refusal
+    retry_after_s: float = 0.0
+    count: int = 1
+
+
+class LeaseRenewed(Event, frozen=True, kw_only=True, tag="lease_renewed"):
+    """A long exchange goes on."""
+
+    lease_id: LeaseId
+    expires_at: Instant
+
+
+class LeaseCancelled(Event, frozen=True, kw_only=True, tag="lease_cancelled"):
+    """The lease was never sent: units back. Without a lease: this id is never granted later."""
+
+    lease_id: LeaseId
+    request_id: RequestId
+    number: int
+    reason: str
+    session_id: SessionId = SessionId("")
+    """Empty when no lease had been granted."""
+
+
+class UsageRecorded(Event, frozen=True, kw_only=True, tag="usage_recorded"):
+    """What a lease was used for; authored by a gateway, journalled verbatim by the pool.
+
+    `outcome` is settled, released or unknown; `verdict` is the last attempt's. `units` never
+    exceed the reservation; what the server did beyond is `units_over`.
+    """
+
+    lease_id: LeaseId
+    request_id: RequestId
+    session_id: SessionId
+    service_type: ServiceType
+    outcome: Outcome
+    verdict: Verdict
+    units: Count = 0
+    units_over: Count = 0
+    key_id: KeyId = KeyId("")
+    gateway_id: GatewayId = GatewayId("")
+    path: str = ""
+    model: str = ""
+    client_address: str = ""
+    user_agent: str = ""
+    client_request_id: str = ""
+    status: int = 0
+    """HTTP status the client was given; 0 when it had gone away."""
+    error_code: str = ""
+    error_message: str = ""
+    cut: bool = False
+    """The answer broke off after the verdict of success."""
+    retry_after_s: float | None = None
+    attempts: list[Attempt] = []
+    lease_ms: float = 0.0
+    total_ms: float = 0.0
+    bytes_in: Count = 0
+    bytes_out: Count = 0
+
+
+class LeaseExpired(Event, frozen=True, kw_only=True, tag="lease_expired"):
+    """No word came by the deadline: the units stay used until reconciled."""
+
+    lease_id: LeaseId
+    session_id: SessionId
+
+
+class LeaseReconciled(Event, frozen=True, kw_only=True, tag="lease_reconciled"):
+    """Somebody settled what nobody knew: the lease used `units`."""
+
+    lease_id: LeaseId
+    session_id: SessionId
+    units: Count
+    reason: str
+    by: str
+
+
+class SessionCooled(Event, frozen=True, kw_only=True, tag="session_cooled"):
+    """No lease for this session before `until`; only an operator moves it back."""
+
+    session_id: SessionId
+    until: Instant
+    reason: str
+    request_id: RequestId = RequestId("")
+    by: str = ""
+
+
+class SessionSuspected(Event, frozen=True, kw_only=True, tag="session_suspected"):
+    """A server called the session's login expired."""
+
+    session_id: SessionId
+    server_id: ServerId
+    request_id: RequestId
+
+
+class SessionRecovered(Event, frozen=True, kw_only=True, tag="session_recovered"):
+    """A suspect, cooling or disabled session is active again.
+
+    `server_blamed`: `server_id` called several sessions invalid, so it is not believed.
+    """
+
+    session_id: SessionId
+    reason: str
+    server_id: ServerId = ServerId("")
+    by: str = ""
+
+
+class QuotaObserved(Event, frozen=True, kw_only=True, tag="quota_observed"):
+    """The upstream's own count is used up: no new grant of this type on this day."""
+
+    session_id: SessionId
+    service_type: ServiceType
+    quota_day: QuotaDay
+    request_id: RequestId = RequestId("")
+
+
+class PoolCheckpointed(Event, frozen=True, kw_only=True, tag="pool_checkpointed"):
+    """The canonical ledger, hashed, right before this event."""
+
+    state_hash: str
+    hash_version: int
+
+
+PoolEvent = (
+    PolicyChanged
+    | SessionAdded
+    | SessionChanged
+    | SessionRevived
+    | SessionRetired
+    | SessionRequested
+    | LeaseGranted
+    | LeaseRefused
+    | LeaseRenewed
+    | LeaseCancelled
+    | UsageRecorded
+    | LeaseExpired
+    | LeaseReconciled
+    | SessionCooled
+    | SessionSuspected
+    | SessionRecovered
+    | QuotaObserved
+    | PoolCheckpointed
+    | LeaderElected
+)

@@ -1,0 +1,124 @@
+"""Leases asked for, ended, renewed and given back; every item of a batch is answered in place."""
+
+from enum import StrEnum
+
+from contracts.base import (
+    Command,
+    LeaseId,
+    Part,
+    QuotaDay,
+    Reply,
+    RequestId,
+    ServiceType,
+    SessionId,
+)
+from contracts.pool.events import SessionRequested, UsageRecorded
+from contracts.pool.words import Refusal
+
+
+class LeaseWanted(Part, frozen=True, kw_only=True):
+    """One request for a lease; `previous` ends the lease before it in the same envelope."""
+
+    requested: SessionRequested
+    previous: UsageRecorded | None = None
+
+
+class LeaseSessions(Command, frozen=True, kw_only=True, tag="lease_sessions"):
+    """Grant each item a lease, or say why not; idempotent by (request id, number)."""
+
+    items: list[LeaseWanted]
+
+
+class Granted(Reply, frozen=True, kw_only=True, tag="granted"):
+    """A lease. Seconds count from the reply; `remaining` is what the session has left."""
+
+    lease_id: LeaseId
+    session_id: SessionId
+    region: str = ""
+    quota_day: QuotaDay
+    units: int
+    send_within_s: float
+    expires_in_s: float
+    credential_revision: int = 0
+    """KV revision of the ciphertext: a greater one than the gateway holds means fetch again."""
+    remaining: dict[ServiceType, int]
+    trial: bool = False
+
+
+class Refused(Reply, frozen=True, kw_only=True, tag="refused"):
+    """No lease, and why."""
+
+    reason: Refusal
+    retry_after_s: float = 0.0
+    message: str = ""
+
+
+class LeaseAnswers(Reply, frozen=True, kw_only=True, tag="lease_answers"):
+    """One answer per item, in order."""
+
+    items: list[Granted | Refused]
+
+
+class EndLeases(Command, frozen=True, kw_only=True, tag="end_leases"):
+    """Journal these usages; idempotent by lease."""
+
+    items: list[UsageRecorded]
+
+
+class EndAnswer(StrEnum):
+    """What became of one usage."""
+
+    JOURNALLED = "journalled"
+    UNKNOWN_LEASE = "unknown_lease"
+
+
+class EndAnswers(Reply, frozen=True, kw_only=True, tag="end_answers"):
+    """One answer per usage, in order."""
+
+    items: list[EndAnswer]
+
+
+class RenewLeases(Command, frozen=True, kw_only=True, tag="renew_leases"):
+    """Move the deadlines of these leases to one lease time from now."""
+
+    lease_ids: list[LeaseId]
+
+
+class Renewed(Part, frozen=True, kw_only=True):
+    """`expires_in_s` is None when the lease has ended or is not known."""
+
+    lease_id: LeaseId
+    expires_in_s: float | None = None
+
+
+class RenewAnswers(Reply, frozen=True, kw_only=True, tag="renew_answers"):
+    """One answer per lease, in order."""
+
+    items: list[Renewed]
+
+
+class CancelLease(Part, frozen=True, kw_only=True):
+    """Give back a lease that was never sent, or forbid it if it was never granted."""
+
+    request_id: RequestId
+    number: int
+    reason: str
+
+
+class CancelLeases(Command, frozen=True, kw_only=True, tag="cancel_leases"):
+    """Cancel each by id, granted or not; repeated until answered."""
+
+    items: list[CancelLease]
+
+
+class CancelAnswer(StrEnum):
+    """`ended`: the lease already had another end, which stands."""
+
+    CANCELLED = "cancelled"
+    ENDED = "ended"
+
+
+class CancelAnswers(Reply, frozen=True, kw_only=True, tag="cancel_answers"):
+    """One answer per item, in order."""
+
+    items: list[CancelAnswer]

@@ -1,0 +1,96 @@
+"""What the pool's messages speak of: why, how, and by which limits."""
+
+from enum import StrEnum
+
+from contracts.base import Count, Part, ServerId, ServiceType
+
+
+class Refusal(StrEnum):
+    """Why no lease was granted."""
+
+    QUOTA_EXHAUSTED = "pool_quota_exhausted"
+    SATURATED = "pool_saturated"
+    CREDENTIALS_EXHAUSTED = "upstream_credentials_exhausted"
+    STALE_REQUEST = "stale_request"
+    CANCELLED = "cancelled"
+    UNKNOWN_SERVICE = "unknown_service"
+    TOO_MANY_UNITS = "too_many_units"
+    LEDGER_UNAVAILABLE = "ledger_unavailable"
+
+
+class Outcome(StrEnum):
+    """How a lease ended, by its units."""
+
+    SETTLED = "settled"
+    RELEASED = "released"
+    UNKNOWN = "unknown"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+class Verdict(StrEnum):
+    """What an attempt showed: a row of the outcome table (architecture §4)."""
+
+    SUCCESS = "success"
+    REJECTED = "rejected"
+    RATE_LIMITED = "rate_limited"
+    QUOTA_EXHAUSTED = "quota_exhausted"
+    LOGIN_EXPIRED = "login_expired"
+    RISK_CONTROL = "risk_control"
+    UNREACHABLE = "unreachable"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    CLIENT_GONE = "client_gone"
+
+
+class SessionStatus(StrEnum):
+    """What a session may do; `cooling` and `suspect` end by themselves, the rest by somebody."""
+
+    ACTIVE = "active"
+    COOLING = "cooling"
+    SUSPECT = "suspect"
+    DRAINING = "draining"
+    DISABLED = "disabled"
+    RETIRED = "retired"
+
+
+class Policy(Part, frozen=True, kw_only=True):
+    """The limits that the pool itself journalled: those in force."""
+
+    daily_limits: dict[ServiceType, Count]
+    min_size: Count = 50
+    max_size: Count = 500
+    session_concurrency: Count = 2
+    """Leases one session may hold at once; 0 is no bound."""
+    lease_ttl_s: float = 900.0
+    reset_guard_s: float = 2.0
+    reconcile_after_s: float = 3600.0
+    quota_timezone: str = "UTC"
+
+
+class Candidate(Part, frozen=True, kw_only=True):
+    """A server that a strategy looked at; `refused` says why it could not be chosen."""
+
+    server_id: ServerId
+    score: float = 0.0
+    refused: str = ""
+
+
+class Attempt(Part, frozen=True, kw_only=True):
+    """One try at one server."""
+
+    server_id: ServerId
+    region: str = ""
+    strategy: str = ""
+    candidates: list[Candidate] = []
+    """The best few, best first."""
+    verdict: Verdict
+    status: int = 0
+    """HTTP status; 0 when no answer came."""
+    upstream_code: int | None = None
+    failure: str = ""
+    """Class of the failure: `connect`, `dns`, `tls`, `timeout`, `cut`, `garbage`, or empty."""
+    sent: bool = False
+    """Whether a byte of the request may have left."""
+    connect_ms: float = 0.0
+    first_byte_ms: float = 0.0
+    total_ms: float = 0.0

@@ -1,0 +1,202 @@
+"""The verbs that ask a gateway, against real operator doors with real services behind them."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from nats.aio.client import Client
+from typer.testing import CliRunner
+
+from contracts.base import ServerId
+from services.balancer.settings import ServerSection
+from services.gateway.routes import operator_app
+from tests.integration.operator_doors import desk, eventually, house, upstream
+from tidegate.cli.errors import CommandError
+from tidegate.cli.main import application
+from tidegate.runtime import natsserver
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class Terminal:
+    """Where verbs are typed."""
+
+    environment: dict[str, str]
+
+    async def type(self, *words: str, stdin: str | None = None) -> tuple[int, str, str]:
+        """Run a verb; what it printed and what it said beside it."""
+        invoke = partial(CliRunner().invoke, env=self.environment, input=stdin)
+        done = await asyncio.to_thread(invoke, application(words[0]), words)
+        if isinstance(done.exception, Exception):
+            raise done.exception
+        return done.exit_code, done.stdout, done.stderr
+
+    async def read(self, *words: str, stdin: str | None = None) -> Any:
+        """Run a verb for its JSON."""
+        code, out, err = await self.type(*words, "--json", stdin=stdin)
+        assert code == 0, err
+        return json.loads(out)
+
+    async def shown(self, *words: str, stdin: str | None = None) -> str:
+        """Run a verb for what people see."""
+        code, out, err = await self.type(*words, stdin=stdin)
+        assert code == 0, err
+        return out
+
+    async def refused(self, *words: str, stdin: str | None = None) -> str:
+        """Run a verb for the reason it is refused."""
+        with pytest.raises(CommandError) as error:
+            await self.type(*words, stdin=stdin)
+        return str(error.value)
+
+
+@pytest.fixture
+async def terminal(nats_client: Client, nats_url: str, tmp_path: Path) -> AsyncIterator[Terminal]:
+    async with desk(nats_client, patience_s=5) as front:
+        port = natsserver.free_port()
+        # It answers /ping, as a server does.
+        url = f"http://127.0.0.1:{port}"
+        servers = [ServerSection(server_id=ServerId("server-1"), url=url, region="here")]
+        config = uvicorn.Config(
+            operator_app(front.doors), port=port, log_config=None, lifespan="off"
+        )
+        gateway = uvicorn.Server(config)
+        async with house(nats_url, tmp_path / "home", servers):
+            serving = asyncio.create_task(gateway.serve())
+            await asyncio.to_thread(natsserver.wait_for_port, f"http://127.0.0.1:{port}", 10)
+            yield Terminal(
+                {
+                    "TIDEGATE_API": f"http://127.0.0.1:{port}",
+                    "TIDEGATE_ADMIN_KEY": front.admin,
+                    "TIDEGATE_HOME": str(tmp_path / "home"),
+                }
+            )
+            gateway.should_exit = True
+            await serving
+
+
+async def test_a_key_is_issued_listed_rotated_and_revoked(terminal: Terminal) -> None:
+    words = ["keys", "issue", "laptop", "--requests-per-minute", "60", "--model", "jimeng-*"]
+    code, out, told = await terminal.type(*words)
+    text = out.strip()
+    listed = await terminal.read("keys", "list")
+    key = next(key for key in listed["data"] if key["name"] == "laptop")
+
+    assert code == 0
+    assert text.startswith("sk-")
+    assert key["id"] in told
+    assert (key["requests_per_minute"], key["models"]) == (60, ["jimeng-*"])
+    assert text not in await terminal.shown("keys", "list")
+
+    rotated = await terminal.read("keys", "rotate", key["id"])
+    assert rotated["key"] not in {text, ""}
+    assert f"{key['id']} (laptop) is revoked" in await terminal.shown("keys", "revoke", key["id"])
+    assert (await terminal.read("keys", "revoke", key["id"]))["revoked"] is True
+
+
+async def test_what_the_gateway_refuses_is_told_in_its_words(terminal: Terminal) -> None:
+    assert "there is no key" in await terminal.refused("keys", "revoke", "key_none")
+    assert "there is no session 'x y'" in await terminal.refused("sessions", "drain", "x y")
+    assert "there is no path /api/sessions/../keys" in await terminal.refused(
+        "sessions", "remove", "../keys"
+    )
+
+
+async def test_a_session_is_added_drained_cooled_cleared_and_removed(terminal: Terminal) -> None:
+    lines = '# two\n\nus-secret-one\n{"credential": "secret-two", "quota_timezone": "Asia/Tokyo"}\n'
+    added = await terminal.read("sessions", "add", "-", "--region", "hk", stdin=lines)
+    one, two = added["data"]
+    again = await terminal.shown("sessions", "add", "-", "--region", "hk", stdin=lines)
+    listed = {session["session_id"]: session for session in (await sessions(terminal))["data"]}
+
+    assert added["changed"] == [one, two]
+    assert again == "nothing new\n"
+    assert (listed[one]["region"], listed[two]["region"]) == ("us", "hk")
+    drained = await terminal.read("sessions", "drain", one, "--reason", "why")
+    assert (drained["status"], drained["reason"]) == ("draining", "why")
+    assert "active" in await terminal.shown("sessions", "clear", one)
+    cooled = await terminal.read("sessions", "cool", one, "--for", "10m")
+    assert cooled["status"] == "cooling"
+    assert 500 < cooled["cooling_s"] <= 600
+    cleared = await terminal.read("sessions", "clear", one)
+    assert cleared["status"] == "active"
+    assert await terminal.shown("sessions", "remove", one) == f"{one} is retired\n"
+    assert await terminal.shown("sessions", "remove", one) == f"{one} was retired\n"
+    assert (await terminal.read("sessions", "remove", two))["changed"] == [two]
+    assert "sessions, " in await terminal.shown("sessions", "list")
+
+
+async def sessions(terminal: Terminal) -> Any:
+    return await terminal.read("sessions", "list", "--limit", "100")
+
+
+async def test_a_credential_is_in_no_message(terminal: Terminal, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.txt"
+    wrong.write_text('{"credential": "hush", \n')
+    message = await terminal.refused("sessions", "add", str(wrong))
+
+    assert "wrong.txt, line 1: expected a credential, or a JSON object" in message
+    assert "hush" not in message
+    assert "hush" not in await terminal.refused("sessions", "add", "-", stdin="hush hush\n")
+
+
+async def test_servers_are_listed_with_their_health(terminal: Terminal) -> None:
+    async def listed() -> Any:
+        found = await terminal.read("servers", "list")
+        return found if found["data"] else None
+
+    found = await eventually(listed)
+
+    assert [view["server"]["server_id"] for view in found["data"]] == ["server-1"]
+    shown = await terminal.shown("servers", "list")
+    assert "server-1" in shown
+    assert "strategy capability_based" in shown
+
+
+async def test_leases_are_listed_and_an_unknown_lease_is_not_reconciled(
+    terminal: Terminal,
+) -> None:
+    found = await terminal.read("leases", "list", "--state", "unknown")
+
+    assert (found["data"], found["state"]) == ([], "unknown")
+    assert "no open leases" in await terminal.shown("leases", "list")
+    words = ["leases", "reconcile", "r1.1", "--units", "0", "--reason", "nobody was billed"]
+    assert "there is no lease r1.1" in await terminal.refused(*words)
+
+
+async def test_sql_is_answered_and_refused(terminal: Terminal) -> None:
+    found = await terminal.read("sql", "select 1 as one, null as none, [1, 2] as list")
+    shown = await terminal.shown("sql", "-", stdin="select 42 as answer")
+    _, _, told = await terminal.type("sql", "from range(5)", "--rows-max", "2")
+
+    assert (found["columns"], found["rows"]) == (["one", "none", "list"], [[1, None, [1, 2]]])
+    assert shown.split() == ["answer", "42"]
+    assert "only the first 2 rows are shown" in told
+    assert await terminal.refused("sql", "drop table x")
+
+
+async def test_a_wrong_key_is_told_so(terminal: Terminal) -> None:
+    terminal.environment["TIDEGATE_ADMIN_KEY"] = "sk-wrong-wrong-wrong"
+
+    assert "unknown or revoked" in await terminal.refused("keys", "list")
+
+
+async def test_an_address_that_is_no_gateway_is_told_so(terminal: Terminal) -> None:
+    async with upstream() as url:
+        terminal.environment["TIDEGATE_API"] = url
+        assert "is no Tidegate gateway" in await terminal.refused("keys", "list")
+    assert "start one with `tidegate up`" in await terminal.refused("keys", "list")
+
+
+async def test_stats_are_shown_day_by_day(terminal: Terminal) -> None:
+    found = await terminal.read("stats", "--days", "2")
+
+    assert found["totalDays"] == len(found["data"])
+    assert await terminal.shown("stats") == "no units were used\n"

@@ -1,0 +1,114 @@
+"""`tidegate config`: what is in force, as a file that means the same, without secrets."""
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tidegate.cli import config
+from tidegate.cli.configuration import load
+from tidegate.cli.main import application
+from tidegate.runtime.environment import environment
+from tidegate.runtime.settings import SettingsError
+
+ODD = """
+[services."a b"]
+daily_limit = 1
+paths = ["/a \\"b\\"", "/\\u007f\\t"]
+[pool]
+lease_ttl = "1.5s"
+reset_guard = 0
+health_check_interval = "36h"
+[log]
+max_bytes = "3GB"
+[[servers]]
+id = "one"
+url = "http://127.0.0.1:9001"
+capabilities = ["image"]
+[[servers]]
+id = "two"
+url = "http://127.0.0.1:9002"
+"""
+
+
+def typed(home: Path, *words: str, **given: str) -> Result:
+    given = {f"TIDEGATE_{name}": value for name, value in given.items()}
+    return CliRunner().invoke(
+        application("config"), ["config", *words], env={"TIDEGATE_HOME": str(home), **given}
+    )
+
+
+def test_what_is_shown_means_the_same_when_it_is_read_again(tmp_path: Path) -> None:
+    file, shown = tmp_path / "odd.toml", tmp_path / "shown.toml"
+    file.write_text(ODD)
+
+    done = typed(tmp_path, "show", CONFIG=str(file))
+    shown.write_text(done.stdout)
+
+    assert done.exit_code == 0
+    assert load(environment({"TIDEGATE_CONFIG": str(shown)})) == load(
+        environment({"TIDEGATE_CONFIG": str(file)})
+    )
+
+
+def test_durations_are_shown_in_the_unit_that_fits(tmp_path: Path) -> None:
+    file = tmp_path / "odd.toml"
+    file.write_text(ODD)
+
+    pool = tomllib.loads(typed(tmp_path, "show", CONFIG=str(file)).stdout)["pool"]
+
+    assert pool["lease_ttl"] == "1.5s"
+    assert pool["reset_guard"] == "0s"
+    assert pool["health_check_interval"] == "36h"
+    assert pool["stale_threshold"] == "1d"
+    assert pool["reconcile_after"] == "1h"
+
+
+def test_variables_are_in_what_is_shown(tmp_path: Path) -> None:
+    found = json.loads(typed(tmp_path, "show", "--json", POOL_MIN_SIZE="3").stdout)
+
+    assert found["pool"]["min_size"] == 3
+    assert found["environment"]["TIDEGATE_POOL_MIN_SIZE"] == "3"
+
+
+@pytest.mark.parametrize("words", [["show"], ["show", "--json"]])
+def test_no_secret_is_shown(tmp_path: Path, words: list[str]) -> None:
+    done = typed(
+        tmp_path,
+        *words,
+        SECRET_KEY="hush-1",
+        ADMIN_KEY="hush-2",
+        CLIENT_KEY="hush-3",
+        IDENTITY_KEY="hush-4",
+        POOL_NATS_PASSWORD="hush-5",
+        NATS_URL="nats://pool:hush-6@127.0.0.1:4222",
+        SECRET_KEY_FILE="where-it-lies",
+    )
+
+    assert done.exit_code == 0
+    assert "hush" not in done.stdout
+    assert f"nats://{config.HIDDEN}@127.0.0.1:4222" in done.stdout
+    assert "where-it-lies" in done.stdout
+
+
+def test_check_says_what_was_checked(tmp_path: Path) -> None:
+    file = tmp_path / "odd.toml"
+    file.write_text(ODD)
+
+    assert typed(tmp_path, "check").stdout == "ok: the defaults\n"
+    done = typed(tmp_path, "check", CONFIG=str(file), POOL_MIN_SIZE="3")
+    assert done.stdout == f"ok: {file} and TIDEGATE_POOL_MIN_SIZE\n"
+    found = json.loads(typed(tmp_path, "check", "--json", CONFIG=str(file)).stdout)
+    assert found == {"ok": True, "file": str(file), "variables": []}
+
+
+def test_check_refuses_a_wrong_file_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "odd.toml"
+    file.write_text("[pool]\nmin_size = -1\n")
+
+    done = typed(tmp_path, "check", CONFIG=str(file))
+
+    assert isinstance(done.exception, SettingsError)
+    assert str(done.exception) == f"{file}: pool.min_size: expected at least 0"

@@ -1,0 +1,262 @@
+"""What every verb has in common: help with an example, exit codes, where it asks and as whom."""
+
+import json
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from tidegate.cli import api, main, output
+from tidegate.cli.errors import CommandError
+from tidegate.runtime.environment import environment
+from tidegate.runtime.settings import SettingsError
+
+_WITH_JSON = ("audit", "replay", "keys", "sessions", "servers", "leases", "sql", "config")
+
+
+def commands(verb: str) -> Iterator[tuple[list[str], Any]]:
+    """The commands of a verb, and the words that call them."""
+    whole: Any = typer.main.get_command(main.application(verb))
+    found = whole.commands[verb]
+    if not hasattr(found, "commands"):
+        yield [verb], found
+        return
+    for name, command in found.commands.items():
+        yield [verb, name], command
+
+
+@pytest.mark.parametrize("verb", main.VERBS)
+def test_every_verb_has_help_with_an_example_of_itself(verb: str) -> None:
+    for words, command in commands(verb):
+        assert f"tidegate {' '.join(words)}" in (command.help or ""), words
+        done = CliRunner().invoke(main.application(verb), [*words, "--help"])
+        assert (done.exit_code, "Example:" in done.stdout) == (0, True)
+
+
+@pytest.mark.parametrize("verb", _WITH_JSON)
+def test_every_verb_that_prints_data_prints_json_when_asked(verb: str) -> None:
+    for words, command in commands(verb):
+        assert "--json" in {option for one in command.params for option in one.opts}, words
+
+
+@pytest.mark.parametrize("verb", main.VERBS)
+def test_an_option_that_is_none_is_wrong_usage(verb: str) -> None:
+    for words, _ in commands(verb):
+        assert CliRunner().invoke(main.application(verb), [*words, "--nonsense"]).exit_code == 2
+
+
+def test_without_a_verb_every_verb_is_named() -> None:
+    done = CliRunner().invoke(main.application(""), ["--help"])
+
+    assert all(f" {verb} " in done.stdout for verb in main.VERBS)
+
+
+def typed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
+) -> tuple[int, str, str]:
+    """Run the command line as a process would."""
+    monkeypatch.setattr(sys, "argv", ["tidegate", *words])
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    told = capsys.readouterr()
+    return int(ended.value.code or 0), told.out, told.err
+
+
+def test_a_wrong_setting_exits_2_and_names_itself(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TIDEGATE_POOL_MIN_SISE", "1")
+
+    code, _, err = typed(monkeypatch, capsys, "config", "check")
+
+    assert code == 2
+    assert err.startswith("tidegate: TIDEGATE_POOL_MIN_SISE: there is no such setting")
+
+
+def test_an_absent_gateway_exits_1_and_names_its_address(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TIDEGATE_API", "http://127.0.0.1:9")
+    monkeypatch.setenv("TIDEGATE_ADMIN_KEY", "sk-admin")
+
+    code, out, err = typed(monkeypatch, capsys, "servers", "list", "--json")
+
+    assert (code, out) == (1, "")
+    assert err.startswith("tidegate: expected a gateway at http://127.0.0.1:9 (")
+
+
+def test_a_duration_that_is_none_is_wrong_usage() -> None:
+    words = ["sessions", "cool", "ses_1", "--for", "soon"]
+
+    done = CliRunner().invoke(main.application("sessions"), words)
+
+    assert (done.exit_code, "expected a duration" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("text", ["", "# none\n\n"])
+def test_a_file_without_a_credential_is_refused(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "none.txt"
+    file.write_text(text)
+
+    done = CliRunner().invoke(main.application("sessions"), ["sessions", "add", str(file)])
+
+    assert isinstance(done.exception, CommandError)
+    assert str(done.exception) == f"{file}: expected at least one credential"
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    words = ["sessions", "add", str(tmp_path / "none")]
+
+    done = CliRunner().invoke(main.application("sessions"), words)
+
+    assert isinstance(done.exception, CommandError)
+    assert "none: expected a file of credentials (No such file" in str(done.exception)
+
+
+# ------------------------------------------------------------------ where, and as whom
+
+
+def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, operator: str = "", **given: str) -> Any:
+    """The environment of a verb, in a home with or without an operator key."""
+    if operator:
+        (tmp_path / "operator.key").write_text(operator + "\n")
+    for name in ("API", "ADMIN_KEY", "PORT"):
+        monkeypatch.delenv(f"TIDEGATE_{name}", raising=False)
+    monkeypatch.setenv("TIDEGATE_HOME", str(tmp_path))
+    for name, value in given.items():
+        monkeypatch.setenv(f"TIDEGATE_{name}", value)
+    return environment()
+
+
+def test_the_gateway_is_the_one_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = at(tmp_path, monkeypatch, operator="op", API="https://gate.example/", PORT="1")
+
+    assert api.address(found) == "https://gate.example"
+
+
+def test_without_a_name_it_is_the_one_of_this_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert api.address(at(tmp_path, monkeypatch, PORT="1")) == "http://127.0.0.1:8080"
+    found = at(tmp_path, monkeypatch, operator="op", PORT="8090")
+
+    assert api.address(found) == "http://127.0.0.1:8090"
+
+
+@pytest.mark.parametrize("address", ["gate:80", "ftp://gate", "http://", "8080"])
+def test_an_address_that_is_none_is_refused(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SettingsError, match="TIDEGATE_API: expected an address such as"):
+        api.address(at(tmp_path, monkeypatch, API=address))
+
+
+def test_the_key_that_is_given_is_shown_to_anyone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = at(tmp_path, monkeypatch, operator="op", ADMIN_KEY="given")
+
+    assert api.admin_key(found, "https://gate.example") == "given"
+
+
+def test_the_operator_key_of_the_home_never_leaves_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = at(tmp_path, monkeypatch, operator="op")
+
+    assert api.admin_key(found, "http://127.0.0.1:8080") == "op"
+    assert api.admin_key(found, "http://[::1]:8080") == "op"
+    with pytest.raises(SettingsError, match="TIDEGATE_ADMIN_KEY: expected an admin key for https"):
+        api.admin_key(found, "https://gate.example")
+
+
+def test_no_key_at_all_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match=r"TIDEGATE_ADMIN_KEY: .*operator\.key"):
+        api.admin_key(at(tmp_path, monkeypatch), "http://127.0.0.1:8080")
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"error": {"message": "why"}}, "why"),
+        ({"error": {"message": ""}}, "the gateway answered 500"),
+        ({"error": "x"}, "the gateway answered 500"),
+        ([], "the gateway answered 500"),
+    ],
+)
+def test_an_error_is_its_message_or_its_status(told: Any, expected: str) -> None:
+    assert api._message(told, 500) == expected
+
+
+def test_an_id_is_one_segment_of_a_path() -> None:
+    assert api.segment("../keys?x#y") == "..%2Fkeys%3Fx%23y"
+
+
+# --------------------------------------------------------------------------- printing
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, ""),
+        ("", ""),
+        (True, "yes"),
+        (False, "no"),
+        (3, "3"),
+        (0.5, "0.5"),
+        (1 / 3, "0.333"),
+        (100.0, "100"),
+        ({"image": 9, "video": None}, "image=9 video="),
+        (["a", 1], "a, 1"),
+        ([], ""),
+    ],
+)
+def test_a_value_is_written_for_people(value: Any, expected: str) -> None:
+    assert output.cell(value) == expected
+
+
+def test_a_pipe_gets_every_value_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    long = "x" * 500
+
+    output.table(("name", "value"), [("[bold]a[/bold]", long)])
+
+    assert f"[bold]a[/bold]  {long}" in capsys.readouterr().out
+
+
+def test_a_terminal_gets_lines_that_fit_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+
+    output.table(("value",), [("x" * 100,)])
+
+    assert capsys.readouterr().out.count("x" * 40) == 2
+
+
+def test_no_rows_are_said_to_be_none(capsys: pytest.CaptureFixture[str]) -> None:
+    output.table(("a",), [], "no sessions")
+
+    assert capsys.readouterr().out == "no sessions\n"
+
+
+def test_json_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+    output.as_json({"name": "即梦"})
+
+    out = capsys.readouterr().out
+    assert "即梦" in out
+    assert json.loads(out) == {"name": "即梦"}
+
+
+def test_every_verb_of_the_table_is_a_module() -> None:
+    services = {"gateway", "pool", "balancer", "analytics"}
+    for verb in main.VERBS:
+        module = import_module(f"tidegate.cli.{'service' if verb in services else verb}")
+        assert hasattr(module, "app") or hasattr(module, verb)

@@ -1,0 +1,122 @@
+"""The variables of a process, and the files of a home."""
+
+from pathlib import Path
+
+import pytest
+
+from contracts.subjects import USERS
+from tidegate.runtime.environment import Home, environment
+from tidegate.runtime.settings import SettingsError
+
+
+def test_nothing_set_is_a_home_here_and_a_gateway_on_this_machine_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    found = environment({})
+
+    assert found.home.path == tmp_path / ".tidegate"
+    assert (found.host, found.port, found.health_port) == ("127.0.0.1", 8080, 0)
+    assert (found.config, found.nats_url, found.clock_offset_file) == (None, None, None)
+    assert found.api == "http://127.0.0.1:8080"
+
+
+def test_tidegate_toml_is_used_when_it_is_present(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tidegate.toml").touch()
+
+    assert environment({}).config == Path("tidegate.toml")
+    assert environment({"TIDEGATE_CONFIG": "my.toml"}).config == Path("my.toml")
+
+
+def test_the_variables_of_this_process_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEGATE_PORT", "8081")
+
+    assert environment().port == 8081
+
+
+def test_an_empty_variable_is_none(tmp_path: Path) -> None:
+    found = environment({"TIDEGATE_PORT": "", "TIDEGATE_NATS_URL": "", "TIDEGATE_POOL_X": ""})
+
+    assert (found.port, found.nats_url, found.overrides) == (8080, None, {})
+
+
+def test_what_is_not_ours_is_left_alone() -> None:
+    given = {"PATH": "/bin", "TIDEGATES_X": "1", "TIDEGATE_POOL_MIN_SIZE": "1"}
+
+    assert environment(given).overrides == {"TIDEGATE_POOL_MIN_SIZE": "1"}
+
+
+@pytest.mark.parametrize("name", ["TIDEGATE_PORT", "TIDEGATE_HEALTH_PORT"])
+@pytest.mark.parametrize("text", ["x", "-1", "65536", "1.5", "\u0663", "99999999999999999999"])
+def test_a_port_that_is_none_is_refused_by_name(name: str, text: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name}: expected a port from 0 to 65535, got "):
+        environment({name: text})
+
+
+def test_the_clock_is_shifted_in_a_test_home_alone(tmp_path: Path) -> None:
+    given = {"TIDEGATE_HOME": str(tmp_path), "TIDEGATE_CLOCK_OFFSET_FILE": str(tmp_path / "o")}
+
+    with pytest.raises(SettingsError, match=r"TIDEGATE_CLOCK_OFFSET_FILE: .* `test-home`"):
+        environment(given)
+    (tmp_path / "test-home").touch()
+
+    assert environment(given).clock_offset_file == tmp_path / "o"
+
+
+def test_passwords_of_nats_users_are_no_settings() -> None:
+    given = {f"TIDEGATE_{user.upper()}_NATS_PASSWORD": "x" for user in USERS}
+
+    assert environment(given).overrides == {}
+
+
+def test_a_secret_is_its_variable_or_a_named_file_or_the_homes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = environment({"TIDEGATE_HOME": str(tmp_path)})
+    at_home, named = tmp_path / "home.key", tmp_path / "named.key"
+    at_home.write_text("home\n")
+    named.write_text("named\n")
+
+    assert found.secret("TIDEGATE_SECRET_KEY", at_home) == "home"
+    monkeypatch.setenv("TIDEGATE_SECRET_KEY_FILE", str(named))
+    assert found.secret("TIDEGATE_SECRET_KEY", at_home) == "named"
+    monkeypatch.setenv("TIDEGATE_SECRET_KEY", " given ")
+    assert found.secret("TIDEGATE_SECRET_KEY", at_home) == "given"
+
+
+def test_a_secret_that_is_nowhere_is_refused_by_its_file(tmp_path: Path) -> None:
+    found = environment({"TIDEGATE_HOME": str(tmp_path)})
+
+    with pytest.raises(SettingsError, match=r"master\.key: expected the secret that `tidegate mig"):
+        found.secret("TIDEGATE_NONE_SUCH", found.home.master_key)
+
+
+def test_an_empty_secret_is_refused_by_its_file(tmp_path: Path) -> None:
+    found = environment({"TIDEGATE_HOME": str(tmp_path)})
+    (tmp_path / "empty.key").write_text("\n")
+
+    with pytest.raises(SettingsError, match=r"empty\.key: expected the secret"):
+        found.secret("TIDEGATE_NONE_SUCH", tmp_path / "empty.key")
+
+
+def test_every_file_of_a_home_lies_in_it_under_a_name_of_its_own() -> None:
+    home = Home(Path("/h"))
+    files = [
+        home.nats_store,
+        home.nats_conf,
+        home.nats_url,
+        home.run,
+        home.duckdb,
+        home.operator_key,
+        home.client_key,
+        home.master_key,
+        home.identity_key,
+        *(home.nats_password(user) for user in USERS),
+    ]
+
+    assert len(set(files)) == len(files)
+    assert all(file.is_relative_to("/h") for file in files)

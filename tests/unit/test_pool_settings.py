@@ -1,0 +1,50 @@
+"""What an operator may write for the pool, and what is refused by name."""
+
+from typing import Any
+
+import pytest
+
+from services.pool.settings import Settings, policy, source
+from tidegate.runtime.settings import SettingsError, configured
+
+
+def read(tables: dict[str, Any]) -> Settings:
+    return configured(tables, Settings, "tidegate.toml")
+
+
+def test_defaults_are_those_of_the_original() -> None:
+    made = policy(read({}))
+
+    assert made.daily_limits == {"image": 10, "video": 2, "avatar": 1}
+    assert (made.min_size, made.max_size, made.session_concurrency) == (50, 500, 2)
+    assert (made.lease_ttl_s, made.reset_guard_s, made.reconcile_after_s) == (900, 2, 3600)
+
+
+@pytest.mark.parametrize(
+    ("section", "named"),
+    [
+        ({"min_size": -1}, "min_size: expected at least 0"),
+        ({"min_size": 5, "max_size": 4}, "max_size: expected at least 1, and no less than"),
+        ({"min_size": 0, "max_size": 0}, "max_size"),
+        ({"refresh_threshold": 1.5}, "refresh_threshold: expected a share"),
+        ({"session_concurrency": -1}, "session_concurrency: expected at least 0"),
+        ({"lease_ttl": "500ms"}, 'lease_ttl: expected at least "1s"'),
+        ({"reset_guard": "1h"}, "reset_guard: expected less"),
+        ({"quota_timezone": "Mars/Base"}, "quota_timezone: expected an IANA zone"),
+        ({"quota_timezone": "../x"}, "quota_timezone: expected an IANA zone"),
+        ({"provisioner": {"kind": "http"}}, "not built yet"),
+        ({"provisioner": {"kind": "file"}}, "path: expected a file"),
+        ({"provisioner": {"path": "x"}}, "path: expected a file"),
+        ({"provisioner": {"kind": "magic"}}, "pool.provisioner.kind"),
+    ],
+)
+def test_wrong_value_is_refused_by_name(section: dict[str, Any], named: str) -> None:
+    with pytest.raises(SettingsError, match=named):
+        read({"pool": section})
+
+
+def test_same_content_has_the_same_source_and_other_content_another() -> None:
+    assert source(read({"pool": {"min_size": 50}})) == source(read({}))
+    assert source(read({"pool": {"lease_ttl": "900s"}})) == source(read({}))
+    assert source(read({"pool": {"min_size": 49}})) != source(read({}))
+    assert source(read({"services": {"music": {"daily_limit": 3}}})) != source(read({}))
