@@ -35,16 +35,17 @@ _AT_ONCE = 200
 def main() -> None:
     """Run both and print the ratio."""
     with tempfile.TemporaryDirectory() as folder:
-        events, seconds = asyncio.run(_projected(Path(folder)))
+        events, seconds, cpu_s = asyncio.run(_projected(Path(folder)))
         rate = events / seconds
         print(f"log → DuckDB          {rate:10,.0f} events/s ({events:,} in {seconds:.1f} s)")
+        print(f"CPU of all its threads{cpu_s / events * 1e6:10.1f} us/event")
         reference = _executemany(Path(folder))
         print(f"executemany, one table{reference:10,.0f} rows/s   ({REFERENCE_ROWS:,} rows)")
         print(f"ratio                 {rate / reference:10.0f}")
 
 
-async def _projected(folder: Path) -> tuple[int, float]:
-    """Fill a stream, then project it from its beginning; return events and seconds."""
+async def _projected(folder: Path) -> tuple[int, float, float]:
+    """Fill a stream, then project it from its beginning; return events, seconds, CPU seconds."""
     port = natsserver.free_port()
     config = folder / "nats.conf"
     config.write_text(natsserver.configuration(folder / "nats", port, None))
@@ -88,24 +89,24 @@ async def _publish(client: Client, story: Story) -> None:
         await client.request(some[-1].subject, some[-1].body, timeout=30)
 
 
-async def _project(client: Client, folder: Path, upto: int) -> tuple[int, float]:
+async def _project(client: Client, folder: Path, upto: int) -> tuple[int, float, float]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     database = Database(folder / "analytics.duckdb", 1_000_000_000)
     ledger = Ledger(database)
     projector = Projector(EventLog(client), ledger, Metrics(), structlog.get_logger())
     spare_the_collector()
-    started = time.perf_counter()
+    started, cpu_before = time.perf_counter(), time.process_time()
     task = asyncio.create_task(projector.run())
     while projector.checkpoint < upto:  # noqa: ASYNC110 (it has no event)
         await asyncio.sleep(0.01)
-    seconds = time.perf_counter() - started
+    seconds, cpu_s = time.perf_counter() - started, time.process_time() - cpu_before
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await projector.close()
     progress = ledger.progress()
     assert progress is not None
     database.close()
-    return progress.events, seconds
+    return progress.events, seconds, cpu_s
 
 
 def _executemany(folder: Path) -> float:

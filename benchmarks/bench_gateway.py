@@ -22,7 +22,7 @@ from tests.e2e.stack import Stack
 from tidegate.runtime import natsserver
 
 ROUNDS = 3
-COUNT = 6000
+COUNT = 4000
 CONCURRENCY = 32
 PATH = "/v1/images/generations"
 BODY = json.dumps({"model": "jimeng-4.0", "prompt": "a tide gate at dawn"})

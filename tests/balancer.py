@@ -148,3 +148,10 @@ async def listening(status: Callable[[], int] = lambda: 200, port: int = 0) -> A
     listener = await asyncio.start_server(answer, "127.0.0.1", port)
     async with listener:
         yield listener.sockets[0].getsockname()[1]
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait until something holds; fails when it never does."""
+    async with asyncio.timeout(20):
+        while not true():  # noqa: ASYNC110 (what is waited for sets no event)
+            await asyncio.sleep(0.01)

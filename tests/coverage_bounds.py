@@ -1,6 +1,7 @@
-"""Combine the coverage of every process and hold it to its bounds: `python -m tests.coverage_bounds`.
+"""Combine the coverage of every process and hold it to its bounds.
 
-Branches count. The pure rooms are held to 100 %, the whole to 90 %.
+`python -m tests.coverage_bounds`: branches count.
+The pure rooms are held to 100 %, the whole to 90 %.
 """
 
 import sys

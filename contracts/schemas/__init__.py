@@ -28,6 +28,18 @@ def documents() -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+def write(folder: Path) -> None:
+    """Write every file into `folder`, and take out those that nothing generates any more."""
+    made = documents()
+    for path in folder.rglob("*.json"):
+        if str(path.relative_to(folder)) not in made:
+            path.unlink()
+    for name, text in made.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
 def messages() -> list[type[msgspec.Struct]]:
     """Every message of the table, each once, by name."""
     found = {kind for row in TABLE for kind in (*members(row.message), *members(row.reply))}

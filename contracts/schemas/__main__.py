@@ -1,10 +1,8 @@
-"""Write the schema files anew: `python -m contracts.schemas`."""
+"""Write the schema files anew: `python -m contracts.schemas [folder]`."""
 
-from contracts.schemas import FOLDER, documents
+import sys
+from pathlib import Path
 
-for stale in FOLDER.rglob("*.json"):
-    stale.unlink()
-for name, text in documents().items():
-    path = FOLDER / name
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(text)
+from contracts.schemas import FOLDER, write
+
+write(Path(sys.argv[1]) if sys.argv[1:] else FOLDER)

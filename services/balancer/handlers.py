@@ -75,9 +75,11 @@ class Doors:
             self._subscribers.append(subscriber)
 
     async def open(self) -> None:
-        """Let commands in, pings first."""
+        """Let commands in, pings first; when this returns, NATS knows of every door."""
         for subscriber in self._subscribers:
             await subscriber.start()
+        # nats-py sends a flush's PING ahead of what is pending: only the second comes behind it.
+        await self._client.flush()
         await self._client.flush()
 
     async def close(self) -> None:

@@ -40,6 +40,7 @@ class Parts(NamedTuple):
     leadership: Leadership
     leader: Leader
     metrics: Metrics
+    logger: Log
 
     def readiness(self) -> str:
         """Say what this process still lacks; empty when it is ready."""
@@ -111,7 +112,7 @@ def assembled(
     metrics.sequence.set_function(lambda: writer.link.sequence)
     metrics.unknown.set_function(lambda: sum(ledger.state.unknown.values()))
     metrics.violations.set_function(lambda: len(ledger.state.violations))
-    return Parts(ledger, credentials, leadership, leader, metrics)
+    return Parts(ledger, credentials, leadership, leader, metrics, logger)
 
 
 async def serve(parts: Parts, stop: asyncio.Event, health_port: int) -> None:
@@ -119,7 +120,7 @@ async def serve(parts: Parts, stop: asyncio.Event, health_port: int) -> None:
     ended = asyncio.Event()
 
     async def follow_and_lead() -> None:
-        await _opened(parts.credentials)
+        await _opened(parts.credentials, parts.logger)
         await parts.leadership.serve(parts.leader.lead)
 
     async def orderly_end() -> None:
@@ -132,12 +133,13 @@ async def serve(parts: Parts, stop: asyncio.Event, health_port: int) -> None:
     await lifecycle.until(ended, follow_and_lead(), orderly_end(), serving_health)
 
 
-async def _opened(credentials: Credentials) -> None:
+async def _opened(credentials: Credentials, logger: Log) -> None:
     """Learn what ciphertexts there are, and that the master key opens them."""
     while True:
         try:
             return await credentials.catch_up()
-        except CredentialsUnavailableError:
+        except CredentialsUnavailableError as error:
+            logger.warning("credentials_unavailable", reason=str(error))
             await asyncio.sleep(_PAUSE_S)
         except SealError as error:
             raise SettingsError(

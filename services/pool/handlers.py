@@ -4,6 +4,7 @@
 that does not decode is answered `Failed(bad_request)`, which names what was wrong.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -37,6 +38,7 @@ from tidegate.runtime.secrets import SealError
 SESSIONS_MAX = 200
 """Sessions added by one decision; longer commands are cut, so that no envelope grows too long."""
 _FLUSH_S = 1
+_DRAIN_S = 2.0
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 Take = Callable[[Call], Awaitable[None]]
@@ -90,15 +92,29 @@ class Doors:
         with suppress(NatsError):
             await self._client.flush(_FLUSH_S)
 
-    async def close(self) -> None:
-        """Unsubscribe, having taken in what had arrived."""
+    async def drain(self) -> None:
+        """Unsubscribe for good, having taken in what had arrived."""
+        ending = [
+            asyncio.ensure_future(subscriber.subscription.drain())  # type: ignore[no-untyped-call]
+            for subscriber in self._subscribers
+            if subscriber.subscription is not None
+        ]
         for subscriber in self._subscribers:
-            subscription, subscriber.subscription = subscriber.subscription, None
-            if subscription is not None:
-                # A connection that is gone has no subscription left to end.
-                with suppress(NatsError):
-                    await subscription.drain()  # type: ignore[no-untyped-call]
-            await subscriber.stop()
+            subscriber.subscription = None
+        if ending:
+            # What a lost connection keeps from ending is of no use to a process that ends.
+            _, stuck = await asyncio.wait(ending, timeout=_DRAIN_S)
+            for task in stuck:
+                task.cancel()
+            await asyncio.gather(*ending, return_exceptions=True)
+        await self.close()
+
+    async def close(self) -> None:
+        """Unsubscribe; what had arrived is not answered, and may be sent again to another."""
+        for subscriber in self._subscribers:
+            with suppress(NatsError):
+                await subscriber.stop()
+            subscriber.subscription = None
 
     @staticmethod
     def _registered(broker: NatsBroker, subject: str, take: Take) -> CoreSubscriber:

@@ -88,7 +88,7 @@ class Leader:
     async def _finishing(self, done: asyncio.Event) -> None:
         """Once told to finish, let the writer's loop come to its end."""
         await self._stop.wait()
-        await self._doors.close()
+        await self._doors.drain()
         self._committer.finish()
         await asyncio.sleep(_FINISH_S)
         self._logger.warning("unanswered_at_the_end", commands=self._committer.depth)
@@ -108,6 +108,8 @@ class Leader:
             if await self._apply() or self._ledger.state.policy_source is not None:
                 break
             await asyncio.sleep(_PAUSE_S)
+        # Whoever asks before the first sessions are there is told so, not that all is used up.
+        self._ledger.state.growing = wanted_sessions(self._ledger.state) > 0
         await self._doors.open()
         loaded_at = asyncio.get_running_loop().time()
         while True:

@@ -1,7 +1,11 @@
 """The schema files are what the code says, and every message is in one."""
 
 import json
+import runpy
+import sys
 from pathlib import Path
+
+import pytest
 
 from contracts.events import tags
 from contracts.schemas import FOLDER, asyncapi, documents, messages
@@ -65,3 +69,19 @@ def test_schema_files_are_json_that_ends_in_a_line() -> None:
     for path in Path(FOLDER).rglob("*.json"):
         assert json.loads(path.read_text())
         assert path.read_text().endswith("}\n")
+
+
+def test_schema_files_are_written_where_asked_and_stale_ones_taken_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "events").mkdir()
+    (tmp_path / "events" / "lease_forgotten.json").write_text("{}")
+    (tmp_path / "envelope.json").write_text("{}")
+    monkeypatch.setattr(sys, "argv", ["schemas", str(tmp_path)])
+
+    runpy.run_module("contracts.schemas", run_name="__main__")
+
+    written = {
+        str(path.relative_to(tmp_path)): path.read_text() for path in tmp_path.rglob("*.json")
+    }
+    assert written == documents()

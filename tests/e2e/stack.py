@@ -37,6 +37,7 @@ class Stack:
             "TIDEGATE_LOG_FORMAT": "json",
             "TIDEGATE_CLOCK_OFFSET_FILE": str(self.offset_file),
             "PYTHONPATH": str(ROOT),
+            "PYTHONDONTWRITEBYTECODE": "",
             **settings,
         }
         self.nats_port = natsserver.free_port()

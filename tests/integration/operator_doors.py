@@ -24,6 +24,7 @@ from services.gateway.store import KeyLog
 from services.pool import app as pool_app
 from services.pool.settings import PoolSection, ProvisionerSection
 from services.pool.settings import Settings as PoolSettings
+from tidegate.runtime import lifecycle
 from tidegate.runtime.clock import system_clock
 from tidegate.runtime.environment import Environment, Home
 from tidegate.runtime.eventlog import EventLog
@@ -109,8 +110,7 @@ async def desk(
         made = Desk(http, doors, root[1], app[1])
         made.logged = logged
         yield made
-    following.cancel()
-    await asyncio.gather(following, return_exceptions=True)
+    await lifecycle.end(following)
 
 
 @asynccontextmanager

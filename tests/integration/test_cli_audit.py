@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import nats
 import pytest
 from nats.aio.client import Client
 from typer.testing import CliRunner
@@ -37,8 +38,9 @@ from tests.builders import (
     session_added,
     usage,
 )
+from tidegate.cli.errors import CommandError
 from tidegate.cli.main import application
-from tidegate.runtime import natsserver
+from tidegate.runtime import natsserver, streams
 from tidegate.runtime.eventlog import EventLog
 from tidegate.runtime.writer import SubjectWriter
 
@@ -195,7 +197,9 @@ async def test_a_log_whose_beginning_was_purged_is_said_to_be_truncated(written:
     assert kinds(report)[:2] == ["log_truncated", "number_missing"]
 
 
-async def test_an_empty_log_has_no_violation(nats_client: Client, nats_url: str, tmp_path: Path):
+async def test_an_empty_log_has_no_violation(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
     url = nats_url.replace("://", "://auditor:pw@")
     empty = Written(nats_client, url, tmp_path, SubjectWriter(EventLog(nats_client), "", LEADER))
 
@@ -221,6 +225,28 @@ async def test_people_are_told_each_violation_in_a_line(written: Written) -> Non
     assert code == 1
     assert "oversold at 4.0 (evt.pool.0) r2.1: 1 + 1 units of 1 on 2025-03-01" in out
     assert "DuckDB: not compared" in out
+
+
+async def test_a_log_that_is_not_there_is_an_error(nats_url: str, tmp_path: Path) -> None:
+    client = await nats.connect(nats_url)
+    url = nats_url.replace("://", "://auditor:pw@")
+    bare = Written(client, url, tmp_path, SubjectWriter(EventLog(client), "", LEADER))
+
+    for verb in ("audit", "replay"):
+        with pytest.raises(CommandError, match="the event log cannot be read"):
+            await bare.run(verb)
+    await client.close()
+
+
+async def test_a_projection_beyond_the_end_of_the_log_is_named(written: Written) -> None:
+    async with analytics(written):
+        assert (await written.audit())["duckdb"] == "agrees"
+        await written.client.jetstream().delete_stream("EVT")
+        await streams.migrate(written.client, 200_000_000)
+        report = await written.audit()
+
+    assert (report["exit"], report["duckdb"]) == (1, "differs")
+    assert kinds(report) == ["log_cut_off"]
 
 
 async def test_a_home_without_nats_is_refused_with_exit_2(tmp_path: Path) -> None:

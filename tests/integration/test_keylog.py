@@ -17,7 +17,7 @@ from contracts.gateway import KeyBounds, KeyIssued, Scope
 from contracts.subjects import EVT_KEYS
 from services.gateway.keys import Key, KeyRefusal, KeyRefused
 from services.gateway.store import KeyLog, new_key_text
-from tidegate.runtime import natsserver, streams
+from tidegate.runtime import lifecycle, natsserver, streams
 from tidegate.runtime.clock import system_clock
 from tidegate.runtime.eventlog import EventLog, LogUnavailableError, OutcomeUnknownError
 
@@ -40,9 +40,7 @@ async def following(*logs: KeyLog) -> AsyncIterator[None]:
                 await log.caught_up()
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await lifecycle.end(*tasks)
 
 
 async def eventually(true: Callable[[], object]) -> None:
@@ -281,8 +279,7 @@ async def test_readiness_waits_for_a_log_that_is_not_there_yet(nats_url: str) ->
     await streams.migrate(client, 200_000_000)
 
     await eventually(lambda: log.ready)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await lifecycle.end(task)
     await client.close()
 
 

@@ -1,7 +1,7 @@
 """What each NATS user may do, tried on a real server with the generated accounts."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -75,7 +75,7 @@ async def connected(url: str, user: str) -> AsyncIterator[Session]:
 
 
 @pytest.fixture(scope="module")
-def accounts_url(tmp_path_factory: pytest.TempPathFactory):
+def accounts_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A nats-server with the accounts that `migrate --secrets` writes."""
     folder: Path = tmp_path_factory.mktemp("accounts")
     port = natsserver.free_port()

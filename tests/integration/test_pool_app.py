@@ -4,13 +4,16 @@ import asyncio
 from pathlib import Path
 
 import httpx
+import nats
 import pytest
 from nats.aio.client import Client
 
+from contracts import subjects
+from contracts.pool import Granted
 from services.pool import app
 from services.pool.settings import Settings
-from tests.integration.pool_room import lease, settings, status, wanted
-from tidegate.runtime import natsserver
+from tests.integration.pool_room import lease, pool, settings, status, until, wanted
+from tidegate.runtime import natsserver, streams
 from tidegate.runtime.environment import Environment, environment
 from tidegate.runtime.settings import SettingsError
 
@@ -32,8 +35,8 @@ def home(tmp_path: Path, nats_url: str) -> Environment:
     )
 
 
-async def answered(url: str, status: int = 200) -> httpx.Response:
-    """Ask until that status is the answer."""
+async def answered(url: str) -> httpx.Response:
+    """Ask until all is well."""
     async with asyncio.timeout(10), httpx.AsyncClient() as client:
         while True:
             try:
@@ -41,17 +44,16 @@ async def answered(url: str, status: int = 200) -> httpx.Response:
             except httpx.TransportError:
                 await asyncio.sleep(0.02)
                 continue
-            if response.status_code == status:
+            if response.status_code == httpx.codes.OK:
                 return response
 
 
-async def test_process_says_why_it_is_not_ready_serves_counts_and_ends(
+async def test_process_becomes_ready_serves_counts_and_ends(
     home: Environment, nats_client: Client
 ) -> None:
     stop = asyncio.Event()
     running = asyncio.create_task(app.run(stop, home, lambda: settings(3)))
     url = f"http://127.0.0.1:{home.health_port}"
-    assert (await answered(f"{url}/readyz", 503)).json()["reason"]
     await answered(f"{url}/readyz")
     await lease(nats_client, wanted())
 
@@ -79,3 +81,30 @@ async def test_missing_secret_ends_the_process(home: Environment) -> None:
 
     with pytest.raises(SettingsError, match=r"identity\.key: expected the secret"):
         await app.run(asyncio.Event(), home, settings)
+
+
+async def test_pool_needs_no_more_than_its_users_permissions(tmp_path: Path) -> None:
+    port = natsserver.free_port()
+    users = tmp_path / "users.conf"
+    users.write_text(natsserver.accounts(dict.fromkeys(subjects.USERS, "secret")))
+    config = tmp_path / "nats.conf"
+    config.write_text(natsserver.configuration(tmp_path / "nats", port, users))
+    process = natsserver.start(config, tmp_path / "nats.log", port)
+    try:
+        where = f"secret@127.0.0.1:{port}"
+        migrate = await nats.connect(f"nats://migrate:{where}", inbox_prefix=b"_INBOX_migrate")
+        await streams.migrate(migrate, 200_000_000)
+        await migrate.close()
+        gateway = await nats.connect(f"nats://gateway:{where}", inbox_prefix=b"_INBOX_gateway")
+        async with pool(f"nats://pool:{where}", lambda: settings(3)) as one:
+            await one.leading()
+            assert isinstance((await lease(gateway, wanted()))[0], Granted)
+            async with pool(f"nats://pool:{where}", lambda: settings(3)) as two:
+                await until(lambda: two.parts.leadership.led)
+                await one.stopped()
+                await two.leading()
+                assert isinstance((await lease(gateway, wanted()))[0], Granted)
+        await gateway.close()
+    finally:
+        process.terminate()
+        process.wait(10)

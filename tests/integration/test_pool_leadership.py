@@ -67,6 +67,13 @@ async def test_two_that_start_at_once_elect_one_and_keep_it(
         assert all(room.parts.readiness() == "" for room in (one, two, three))
 
 
+async def test_nobody_is_ready_before_somebody_leads(nats_url: str, nats_client: Client) -> None:
+    async with pool(nats_url) as room:
+        assert room.parts.readiness() == "the log is still being read"
+        await until(lambda: room.parts.leadership.following)
+        assert room.parts.readiness()
+
+
 async def test_standby_takes_over_with_the_same_state_and_sells_nothing_twice(
     nats_url: str, nats_client: Client
 ) -> None:

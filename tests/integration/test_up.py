@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tidegate.runtime import natsserver
@@ -187,6 +188,32 @@ def test_state_outlives_a_stop_and_a_second_start(up: Up) -> None:
 
     assert (up.home / "client.key").read_text() == key
     assert "data" in up.curl()
+
+
+def test_second_interrupt_does_not_wait_for_what_is_under_way(up: Up) -> None:
+    for server in json.loads((up.home / "demo-servers.json").read_text()):
+        slow = [{"kind": "latency", "latency_ms": 60_000}]
+        told = httpx.post(f"{server['url']}/demo/faults", json=slow)
+        assert told.status_code == 200, told.text
+    line = re.search(r"^curl .*$", up.said(), re.MULTILINE)
+    assert line is not None
+    caller = subprocess.Popen(
+        ["sh", "-c", f"exec {line[0]}"], cwd=up.home.parent, stdout=subprocess.DEVNULL
+    )
+    metrics = f"http://127.0.0.1:{up.child('gateway')['health_port']}/metrics"
+    eventually(lambda: "tidegate_gateway_open_exchanges 1.0" in httpx.get(metrics).text)
+    assert up.process is not None
+
+    up.process.send_signal(signal.SIGINT)
+    eventually(lambda: "draining" in up.said())
+    assert up.process.poll() is None
+    up.stop()
+    caller.wait(WAIT_S)
+
+    said = [json.loads(line) for line in up.said().splitlines() if line.startswith("{")]
+    stopped = {one["service"] for one in said if one["event"] == "stopped"}
+    assert stopped == {"up"}, "nobody else came to the end of its draining"
+    up.start()
 
 
 def test_audit_of_all_that_finds_nothing_wrong(up: Up) -> None:

@@ -24,7 +24,7 @@ from contracts.pool import (
     Verdict,
 )
 from services.pool.audit import Auditor, Chain, Totals, Violation, Wrong
-from services.pool.domain import HASH_VERSION, Pool, fold, state_hash
+from services.pool.domain import HASH_VERSION, Pool, checkpoint, fold, state_hash
 from tests.builders import (
     AVATAR,
     IMAGE,
@@ -365,6 +365,19 @@ def test_a_checkpoint_that_hashes_to_what_the_log_folds_to_is_fine() -> None:
     log.write([PoolCheckpointed(state_hash="0" * 64, hash_version=HASH_VERSION + 1)])
 
     assert [violation.kind for violation in audited(log).violations] == [Wrong.STATE_HASH_DIFFERS]
+
+
+def test_a_checkpoint_is_of_the_ledger_at_its_own_moment() -> None:
+    log = written(LEASE, usage(LEASE))
+    pool = Pool()
+    for sequence, _, envelope in log.envelopes:
+        fold(pool, sequence, envelope)
+
+    # The lease leaves the fold at the very moment of the checkpoint.
+    late = after(8 * 86_400)
+    log.write(checkpoint(pool, late), late)
+
+    assert audited(log).violations == []
 
 
 def test_totals_tell_what_became_of_every_unit() -> None:

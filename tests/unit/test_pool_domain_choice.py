@@ -71,6 +71,20 @@ def test_what_is_rare_is_what_the_whole_pool_has_least_of() -> None:
     assert granted(pool, IMAGE, "i1").session_id == "plain"
 
 
+def test_limits_that_change_what_is_rare_change_what_is_kept() -> None:
+    pool = folded(session_added("both"), session_added("films", limits={IMAGE: 0}))
+    lease = granted(pool, VIDEO, "v0")
+    decide_cancel(pool, cancel("v0"), NOON)
+    assert lease.session_id == "both"  # images, 10 in all, are not rarer than films, 4
+
+    films = {IMAGE: 0, VIDEO: 90}
+    changed = SessionChanged(session_id=SessionId("films"), limits=films)
+    evolve(pool, changed, NOON, 2)
+
+    assert shelves_of(pool.indexed(NOON)) == shelves_of(rebuilt(pool, NOON))
+    assert granted(pool, VIDEO, "v1").session_id == "films"
+
+
 def test_the_least_used_goes_first_and_equals_take_turns() -> None:
     pool = folded(session_added("one"), session_added("two"), session_added("three"))
 

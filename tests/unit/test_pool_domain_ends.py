@@ -357,6 +357,32 @@ def test_a_grant_taken_back_leaves_no_trace() -> None:
     assert lease_named() == granted(pool).lease_id
 
 
+def test_an_end_taken_back_can_be_journalled_again() -> None:
+    trial = lease_granted(request="r2", trial=True)
+    pool = folded(session_added(), LEASE, trial)
+    pool.indexed(NOON)
+    pool.begin()
+    decide_end(pool, usage(LEASE), NOON)
+    decide_cancel(pool, cancel("r2"), NOON)
+    pool.rollback()
+
+    assert (set(pool.opened), account(pool)) == ({"r1.1", "r2.1"}, (0, 5))
+    assert pool.sessions[SessionId("one")].trial == trial.lease_id
+    assert [type(event) for event in decide_end(pool, usage(LEASE), NOON).events] == [UsageRecorded]
+
+
+def test_a_decision_does_not_lean_on_what_leaves_the_fold_at_its_own_moment() -> None:
+    late = after(DAYS_8)
+
+    assert decide_end(leased(EXPIRED), usage(LEASE), late).answer is EndAnswer.UNKNOWN_LEASE
+    assert "there is no lease" in message(reconcile(leased(EXPIRED), at=DAYS_8))
+    (event,) = decide_cancel(leased(EXPIRED), cancel(), late).events
+    assert isinstance(event, LeaseCancelled)
+    assert event.session_id == ""
+    forgotten = leased(usage(LEASE))
+    assert granted(forgotten, now=late).lease_id == LEASE.lease_id
+
+
 def test_a_cancellation_in_the_log_of_a_lease_with_an_end_is_a_violation() -> None:
     cancelled = LeaseCancelled(
         lease_id=LEASE.lease_id, request_id=LEASE.request_id, number=1, reason="late"

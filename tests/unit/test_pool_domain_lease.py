@@ -232,6 +232,15 @@ def test_when_every_session_is_disabled_or_suspect_the_credentials_are_exhausted
     assert (answer.reason, answer.retry_after_s) == (Refusal.CREDENTIALS_EXHAUSTED, 60.0)
 
 
+def test_as_long_as_one_session_counts_the_credentials_are_not_exhausted() -> None:
+    disabled = SessionChanged(session_id=SessionId("two"), status=SessionStatus.DISABLED)
+    lease = lease_granted(service_type=AVATAR)
+    pool = folded(session_added("one"), session_added("two"), disabled, lease, usage(lease))
+
+    assert refusal(pool, AVATAR, "r2").reason is Refusal.QUOTA_EXHAUSTED
+    assert refusal(pool, IMAGE, "r3", avoid_sessions=["one"]).reason is Refusal.SATURATED
+
+
 def test_draining_sessions_are_neither_countable_nor_invalid() -> None:
     draining = SessionChanged(session_id=SessionId("one"), status=SessionStatus.DRAINING)
 

@@ -311,6 +311,7 @@ _leases = st.builds(
     request=st.sampled_from(("r1", "r2", "r3", "r4")),
     units=st.integers(0, 3),
     quota_day=st.sampled_from((TODAY, "2025-03-02")),
+    trial=st.booleans(),
 )
 _requests = st.sampled_from(("", "r1", "r2"))
 

@@ -106,7 +106,7 @@ def test_no_file_is_the_defaults(tmp_path: Path) -> None:
     found = loaded(tmp_path)
 
     assert found == Configuration()
-    assert found.pool.lease_ttl == 900
+    assert found.pool.lease_ttl == Seconds(900)
     assert found.gateway.max_body == 100_000_000
     assert found.services == DEFAULT_SERVICES
 
@@ -130,7 +130,8 @@ def test_the_file_is_read(tmp_path: Path) -> None:
     )
 
     assert found.gateway.max_body == 1_000_000
-    assert (found.pool.lease_ttl, found.pool.provisioner.kind) == (90, "none")
+    assert found.pool.lease_ttl == Seconds(90)
+    assert found.pool.provisioner.kind == "none"
     assert found.log.max_bytes == 2_000_000_000
     assert [server.server_id for server in found.servers] == ["a"]
 

@@ -27,6 +27,7 @@ from tidegate.runtime.writer import SubjectWriter
 _PING_EVERY_S = 0.1
 _PING_TIMEOUT_S = 0.3
 _PINGS_LOST_MAX = 3
+_AGAIN_S = 0.2
 _GRACE_S = 0.5
 _pong = msgspec.json.Decoder(Pong | Failed)
 
@@ -144,8 +145,9 @@ class Leadership:
         while True:
             try:
                 return await self.look()
-            except LogUnavailableError:
-                await asyncio.sleep(_PING_EVERY_S)
+            except LogUnavailableError as error:
+                self._logger.warning("log_unavailable", reason=str(error))
+                await asyncio.sleep(_AGAIN_S)
 
     def _give_grace(self, stored: Stored) -> None:
         """Let a leader of this moment open its doors before anybody calls it missing."""

@@ -31,7 +31,7 @@ class Auditor:
         self._recount = Recount()
         self._deadlines: list[tuple[datetime, LeaseId]] = []
         self._overdue: dict[LeaseId, datetime] = {}
-        """Open leases past their deadline, and when the log first showed it."""
+        """Leases past a deadline they had, and when the log first showed it."""
 
     def feed(self, sequence: int, stored: bytes, envelope: Envelope) -> list[Violation]:
         """Take the next envelope, stored as `stored`, and return what is wrong with it."""
@@ -86,10 +86,8 @@ class Auditor:
     def _never_ended(self, at: datetime, sequence: int) -> list[Violation]:
         """Name the open leases whose deadline, and the sweep after it, the log has passed."""
         while self._deadlines and self._deadlines[0][0] <= at:
-            due, lease_id = heappop(self._deadlines)
-            lease = self.pool.opened.get(lease_id)
-            if lease is not None and lease.expires_at == due:
-                self._overdue.setdefault(lease_id, at)
+            _, lease_id = heappop(self._deadlines)
+            self._overdue.setdefault(lease_id, at)
         found = []
         for lease_id, since in list(self._overdue.items()):
             lease = self.pool.opened.get(lease_id)

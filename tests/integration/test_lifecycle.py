@@ -1,0 +1,73 @@
+"""How tasks are ended: also those that swallow a cancellation."""
+
+import asyncio
+
+import pytest
+
+from tidegate.runtime import lifecycle
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_task_that_swallows_a_cancellation_is_ended_all_the_same() -> None:
+    swallowed = 0
+
+    async def stubborn() -> None:
+        nonlocal swallowed
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                swallowed += 1
+                if swallowed == 3:
+                    raise
+
+    task = asyncio.create_task(stubborn())
+    await asyncio.sleep(0)
+    await lifecycle.end(task, again_s=0.001)
+
+    assert task.cancelled()
+    assert swallowed == 3
+
+
+async def test_task_that_tidies_up_is_given_the_time() -> None:
+    tidied = asyncio.Event()
+
+    async def tidy() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.01)
+            tidied.set()
+
+    task = asyncio.create_task(tidy())
+    await asyncio.sleep(0)
+    await lifecycle.end(task)
+
+    assert tidied.is_set()
+
+
+async def test_first_error_of_a_task_ends_the_others_and_is_raised() -> None:
+    ended = asyncio.Event()
+
+    async def waits() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise ValueError("first")
+
+    with pytest.raises(ValueError, match="first"):
+        await lifecycle.until(asyncio.Event(), waits(), fails())
+    assert ended.is_set()
+
+
+async def test_stop_ends_what_runs() -> None:
+    stop = asyncio.Event()
+    stop.set()
+
+    async with asyncio.timeout(5):
+        await lifecycle.until(stop, asyncio.sleep(60))

@@ -1,0 +1,129 @@
+"""What an operator may turn, ask or meet is documented, and the pages are those of the code."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from contracts.events import tags
+from contracts.subjects import TABLE
+from services.analytics.metrics import Metrics as AnalyticsMetrics
+from services.balancer.domain import Balancer
+from services.balancer.metrics import Metrics as BalancerMetrics
+from services.gateway.errors import KINDS
+from services.gateway.metrics import Metrics as GatewayMetrics
+from services.pool.metrics import Metrics as PoolMetrics
+from tidegate.cli.configuration import Configuration
+from tidegate.cli.main import VERBS, application
+from tidegate.cli.reference import pages
+from tidegate.runtime.environment import VARIABLES
+from tidegate.runtime.settings import settings_of, variable_of, with_default_services
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+REGISTRIES = {
+    "gateway": GatewayMetrics().registry,
+    "pool": PoolMetrics().registry,
+    "balancer": BalancerMetrics(Balancer()).registry,
+    "analytics": AnalyticsMetrics().registry,
+}
+LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
+
+
+def page(name: str) -> str:
+    return (REFERENCE / name).read_text()
+
+
+def commands(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+    inner = getattr(command, "commands", None)
+    if not inner:
+        yield name, command
+    for part, below in (inner or {}).items():
+        yield from commands(f"{name} {part}", below)
+
+
+def command_line() -> dict[str, Any]:
+    found = {}
+    for verb in VERBS:
+        group: Any = typer.main.get_command(application(verb))
+        found.update(commands(verb, group.commands[verb]))
+    return found
+
+
+def test_pages_are_those_of_the_code() -> None:
+    kept = {path.name: path.read_text() for path in REFERENCE.glob("*.md")}
+
+    assert kept == pages(), "python -m tidegate.cli.reference writes them anew"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path, _ in settings_of(Configuration, with_default_services({}))],
+    ids=".".join,
+)
+def test_setting_is_documented_with_its_variable(path: tuple[str, ...]) -> None:
+    variable = variable_of(path)
+    if path[0] == "services":
+        variable = variable.replace(path[1].upper(), "<NAME>")
+
+    assert f"`{path[-1]}`" in page("settings.md")
+    assert f"`{variable}`" in page("settings.md")
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_variable_is_documented(variable: str) -> None:
+    assert f"`{variable}`" in page("environment.md")
+
+
+@pytest.mark.parametrize("tag", tags())
+def test_event_is_documented(tag: str) -> None:
+    assert f"## `{tag}`" in page("events.md")
+
+
+@pytest.mark.parametrize("pattern", [row.pattern for row in TABLE])
+def test_subject_is_documented(pattern: str) -> None:
+    assert f"`{pattern}`" in page("subjects.md")
+
+
+@pytest.mark.parametrize("name", command_line())
+def test_command_is_documented_with_an_example(name: str) -> None:
+    section = page("commands.md").partition(f"## `tidegate {name}`\n")[2].partition("\n## ")[0]
+
+    assert "```sh\n" in section
+    assert f"tidegate {name}" in section
+
+
+@pytest.mark.parametrize("name", command_line())
+def test_command_prints_data_as_json_too_or_prints_none(name: str) -> None:
+    silent = {"up", "migrate", "gateway", "pool", "balancer", "analytics", "demo server"}
+    options = {option for one in command_line()[name].params for option in one.opts}
+
+    assert ("--json" in options) != (name in silent)
+
+
+@pytest.mark.parametrize("code", KINDS)
+def test_error_is_documented(code: str) -> None:
+    assert f"`{code}`" in page("errors.md")
+
+
+@pytest.mark.parametrize("service", REGISTRIES)
+def test_metrics_are_documented(service: str) -> None:
+    names = {metric.name for metric in REGISTRIES[service].collect()}
+
+    assert names
+    assert [name for name in sorted(names) if f"`{name}`" not in page("metrics.md")] == []
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    broken = [
+        f"{path.relative_to(ROOT)}: {link}"
+        for path in found
+        for link in LINK.findall(path.read_text())
+        if not (path.parent / link).exists()
+    ]
+
+    assert broken == []
