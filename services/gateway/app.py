@@ -29,7 +29,7 @@ from services.gateway.store import KeyLog
 from services.gateway.transport import Transport
 from services.gateway.usages import Outbox
 from services.gateway.wire import Connection
-from tidegate.runtime import health, logs
+from tidegate.runtime import health, lifecycle, logs
 from tidegate.runtime.broker import broker, connected, disconnected, nats_url
 from tidegate.runtime.clock import clock
 from tidegate.runtime.environment import Environment
@@ -59,9 +59,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
             gateway.key_log.run(),
             gateway.readiness.run(),
             gateway.reload(load),
-            health.serve(
-                environment.health_port, gateway.readiness.reason, gateway.metrics.registry
-            ),
+            gateway.health(environment.health_port),
         )
     ]
     serving = asyncio.create_task(gateway.server.serve_on(listening))
@@ -73,15 +71,13 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     await serving
     if not await gateway.outbox.drained(_DRAIN_S):
         log.error("usages_lost_to_the_deadline", waiting=len(gateway.outbox))
-    for task in (stopping, *background):
-        task.cancel()
-    ended = await asyncio.gather(*background, return_exceptions=True)
+    failed = [task for task in background if task.done()]
+    await lifecycle.end(stopping, *background)
     await gateway.transport.aclose()
     await disconnected(nats_broker)
     log.info("stopped")
-    for fault in ended:
-        if isinstance(fault, Exception):
-            raise fault
+    for task in failed:
+        task.result()
 
 
 class Gateway:
@@ -143,6 +139,11 @@ class Gateway:
         )
         self.server = _server(self.door)
         self._gauges()
+
+    async def health(self, port: int) -> None:
+        """Answer on the health port, if there is one, for ever."""
+        await health.serve(port, self.readiness.reason, self.metrics.registry)
+        await asyncio.Event().wait()
 
     async def reload(self, load: Callable[[], Settings]) -> None:
         """Take up a changed configuration; a wrong one is told and changes nothing."""

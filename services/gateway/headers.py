@@ -67,7 +67,7 @@ CORS: Headers = [
 ]
 PREFLIGHT: Headers = [
     *CORS,
-    (b"access-control-allow-methods", b"GET, POST, PUT, DELETE, OPTIONS"),
+    (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE, OPTIONS"),
     (
         b"access-control-allow-headers",
         b"Content-Type, Authorization, X-Requested-With, X-Request-ID",
