@@ -45,7 +45,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Failed(Reply, frozen=True, kw_only=True, tag="failed"):
     """The command could not be handled at all.
 
-    `code` is one of `bad_request`, `not_leader`, `ledger_unavailable`, `internal`;
+    `code` is one of `bad_request`, `not_found`, `not_leader`, `ledger_unavailable`, `internal`;
     `message` names what was wrong and what was expected.
     """
 

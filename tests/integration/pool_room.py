@@ -34,7 +34,7 @@ from contracts.pool import (
 )
 from services.pool import app
 from services.pool.settings import PoolSection, Settings
-from tidegate.runtime import broker, logs
+from tidegate.runtime import broker, lifecycle, logs
 from tidegate.runtime.clock import Clock, system_clock
 from tidegate.runtime.eventlog import EventLog
 from tidegate.runtime.settings import ServiceTypeSection
@@ -98,8 +98,7 @@ class Room:
         """End as a process that dies: without a word."""
         if not self.client.is_closed:
             await self.client.close()
-        self.task.cancel()
-        await asyncio.wait([self.task])
+        await lifecycle.end(self.task)
 
 
 @asynccontextmanager

@@ -53,8 +53,8 @@ def decide_policy(
     return events
 
 
-def _failed(message: str) -> Decision:
-    return Decision([], Failed(code="bad_request", message=message))
+def _failed(message: str, code: str = "bad_request") -> Decision:
+    return Decision([], Failed(code=code, message=message))
 
 
 def _add(state: Pool, command: AddSessions, now: datetime, origin: str) -> Decision:
@@ -100,7 +100,7 @@ def _add_one(
 def _change(state: Pool, command: ChangeSession, now: datetime) -> Decision:
     session = state.sessions.get(command.session_id)
     if session is None:
-        return _failed(f"session_id: there is no session {command.session_id}")
+        return _failed(f"session_id: there is no session {command.session_id}", "not_found")
     status, cool_s = command.status, command.cool_s
     if status in (SessionStatus.COOLING, SessionStatus.SUSPECT):
         return _failed(f"status: {status} is not set by hand; expected cool_s, or another status")
@@ -152,7 +152,7 @@ def _change_status(
 def _reconcile(state: Pool, command: ReconcileLease, now: datetime) -> Decision:
     lease = state.leases.get(command.lease_id)
     if lease is None:
-        return _failed(f"lease_id: there is no lease {command.lease_id}")
+        return _failed(f"lease_id: there is no lease {command.lease_id}", "not_found")
     if lease.reconciled and lease.charged == command.units:
         return Decision([], Done())
     objection = _objection(state, lease, command, now)
