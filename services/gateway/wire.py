@@ -8,7 +8,6 @@ wait on `receive()` to learn it.
 import asyncio
 from collections.abc import Callable
 
-import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from services.gateway.errors import GatewayError
@@ -18,7 +17,7 @@ _HEAD_TIMEOUT_S = 30.0
 
 
 class _HeadTooLargeError(Exception):
-    """Raised through the parser to stop it."""
+    """Raised into the parser, which reports it as malformed HTTP, to stop it."""
 
 
 class Connection(HttpToolsProtocol):
@@ -41,23 +40,13 @@ class Connection(HttpToolsProtocol):
         if gone is not None:
             gone()
 
-    def data_received(self, data: bytes) -> None:
-        """Parse; what is no HTTP, or too much of it, is answered in the API's shape."""
-        try:
-            super().data_received(data)
-        except httptools.HttpParserCallbackError as error:
-            if not isinstance(error.__context__, _HeadTooLargeError):
-                raise
-            self._refuse(
-                GatewayError(
-                    "request_header_too_large",
-                    f"the request's head is larger than {HEAD_BYTES_MAX:,} bytes",
-                )
-            )
-
     def send_400_response(self, msg: str) -> None:
-        """Answer malformed HTTP."""
-        self._refuse(GatewayError("invalid_request", msg))
+        """Answer malformed HTTP, or a head over its bound, in the API's shape."""
+        if self._head_bytes > HEAD_BYTES_MAX:
+            message = f"the request's head is larger than {HEAD_BYTES_MAX:,} bytes"
+            self._refuse(GatewayError("request_header_too_large", message))
+        else:
+            self._refuse(GatewayError("invalid_request", msg))
 
     def on_message_begin(self) -> None:
         """Count a new head."""

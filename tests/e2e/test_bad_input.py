@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from collections.abc import Iterator
 
 import httpx
 import psutil
@@ -118,16 +119,24 @@ def test_disconnects_up_and_down_leak_no_lease(stack: Stack) -> None:
 
 
 def _up(stack: Stack, size: int) -> int:
-    def body() -> object:
-        for _ in range(size // MB):
-            yield b" " * MB
+    field = b'--b\r\nContent-Disposition: form-data; name="'
+    first = field + b'prompt"\r\n\r\na gate\r\n' + field + b'image"; filename="a.png"\r\n\r\n'
 
-    headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
-    headers["Authorization"] = f"Bearer {stack.client_key}"
+    def body() -> Iterator[bytes]:
+        yield first
+        for _ in range(size // MB):
+            yield b"x" * MB
+        yield b"\r\n--b--\r\n"
+
+    headers = {
+        "Content-Type": "multipart/form-data; boundary=b",
+        "Content-Length": str(len(first) + size + 9),
+        "Authorization": f"Bearer {stack.client_key}",
+    }
     found = httpx.post(
-        f"{stack.url()}{GENERATE}",
+        f"{stack.url()}/v1/images/edits",
         headers=headers,
-        content=body(),  # type: ignore[arg-type]
+        content=body(),
         timeout=100,
     )
     return found.status_code
@@ -156,7 +165,7 @@ def test_large_bodies_stream_in_constant_memory(stack: Stack) -> None:
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        assert _up(stack, 100 * MB) == 200
+        assert _up(stack, 99 * MB) == 200
         assert _down(stack, 300 * MB) >= 300 * MB
     finally:
         done.set()

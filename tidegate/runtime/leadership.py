@@ -21,7 +21,6 @@ from tidegate.runtime import lifecycle
 from tidegate.runtime.broker import NobodyThereError, SilenceError, ask
 from tidegate.runtime.clock import Clock, system_clock
 from tidegate.runtime.eventlog import EventLog, FenceError, LogUnavailableError, Stored
-from tidegate.runtime.lifecycle import end
 from tidegate.runtime.logs import Log
 from tidegate.runtime.writer import SubjectWriter
 
@@ -29,7 +28,6 @@ _PING_EVERY_S = 0.1
 _PING_TIMEOUT_S = 0.3
 _PINGS_LOST_MAX = 3
 _AGAIN_S = 0.2
-_END_AGAIN_S = 0.5
 _GRACE_S = 0.5
 _pong = msgspec.json.Decoder(Pong | Failed)
 
