@@ -11,7 +11,7 @@ from typing import Never
 
 from contracts.balancer import NoServer, Selected, SelectServer, ServerFailed
 from contracts.base import GatewayId, LeaseId
-from contracts.pool import Granted, LeaseWanted, Outcome, Refused, UsageRecorded, Verdict
+from contracts.pool import Granted, LeaseWanted, Outcome, Refusal, Refused, UsageRecorded, Verdict
 from services.gateway.client import Client
 from services.gateway.coalescer import Coalescer, RefusedBatchError
 from services.gateway.credentials import CredentialError, Credentials
@@ -109,9 +109,13 @@ class Relay:
         except (UnansweredError, RefusedBatchError) as error:
             self._forget(request, "unanswered")
             raise GatewayError("ledger_unavailable", f"the pool does not answer: {error}") from None
+        request.lease_ms += (loop.time() - started) * 1000
+        if isinstance(answer, Refused) and answer.reason is Refusal.LEDGER_UNAVAILABLE:
+            # No proof that nothing was granted: an earlier sending of this id may stand.
+            self._forget(request, "ledger_unavailable")
+            raise refusal_error(answer, request.service_type)
         request.asked = False
         request.previous = None
-        request.lease_ms += (loop.time() - started) * 1000
         if isinstance(answer, Refused):
             raise refusal_error(answer, request.service_type)
         request.begin(answer)
