@@ -26,7 +26,7 @@ from tidegate.runtime.logs import Log
 _BATCH_BYTES = 8_000_000
 """Some 20,000 events, 13,000 rows: a batch costs 60 ms before its first row."""
 _BATCH_ENVELOPES = 4_000
-_LINGER_S = 0.25
+_LINGER_S = 0.5
 _WATCH_EVERY_S = 2.0
 _AGAIN_S = 1.0
 _LAG_MAX = 20_000

@@ -155,7 +155,8 @@ class Gateway:
                 self.log.warning("configuration_refused", reason=str(error))
                 continue
             if settings != self.settings:
-                self.settings = self.door.settings = settings
+                self.settings = settings
+                self.door.apply(settings)
                 self.exchange.settings = self.passthrough.settings = settings.gateway
                 self.log.info("configuration_applied")
 

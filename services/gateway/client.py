@@ -6,18 +6,23 @@ from typing import Any
 from services.gateway.errors import GatewayError
 from services.gateway.headers import Headers
 
+Whole = Callable[[int, Headers, bytes], None]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Client:
     """Answers one request over ASGI; knows whether its answer has begun."""
 
-    __slots__ = ("_abort", "_send", "begun", "bytes_out", "status")
+    __slots__ = ("_abort", "_send", "_whole", "begun", "bytes_out", "status")
 
-    def __init__(self, send: Send, abort: Callable[[], None]) -> None:
-        """`abort` closes the client's connection, so that a cut answer looks like one."""
+    def __init__(self, send: Send, abort: Callable[[], None], whole: Whole | None = None) -> None:
+        """`abort` closes the client's connection, so that a cut answer looks like one.
+
+        `whole` gives a whole answer at once, where the server can.
+        """
         self._send = send
         self._abort = abort
+        self._whole = whole
         self.begun = False
         self.status = 0
         self.bytes_out = 0
@@ -33,6 +38,17 @@ class Client:
         self.bytes_out += len(chunk)
         await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
 
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """Give a whole answer; `headers` hold its Content-Length."""
+        if self._whole is None:
+            await self.start(status, headers)
+            await self.body(body, more=False)
+            return
+        self.begun = True
+        self.status = status
+        self.bytes_out = len(body)
+        self._whole(status, headers, body)
+
     async def fail(self, error: GatewayError, headers: Headers) -> None:
         """Answer with an error, unless an answer has begun: then it is cut."""
         if self.begun:
@@ -40,8 +56,7 @@ class Client:
             return
         body = error.body()
         own = [*headers, *error.headers(), (b"content-length", str(len(body)).encode())]
-        await self.start(error.http_status, own)
-        await self.body(body, more=False)
+        await self.answer(error.http_status, own, body)
 
     async def break_off(self, error: GatewayError, *, events: bool) -> None:
         """End a begun answer that its server cut: SSE clients are told, all see no proper end."""

@@ -23,6 +23,7 @@ from services.gateway.settings import Settings
 from services.gateway.upload import ClientGoneError, Receive, Upload
 from tidegate.runtime.logs import Log
 
+_PATHS_MAX = 1000
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 
@@ -41,6 +42,7 @@ class Door:
     ) -> None:
         """Hold the rooms behind the door."""
         self.settings = settings
+        self._paths: dict[str, bool] = {}
         self._relay = relay
         self._passthrough = passthrough
         self._operator = operator
@@ -48,6 +50,11 @@ class Door:
         self._limits = KeyLimits()
         self._metrics = metrics
         self._log = log
+
+    def apply(self, settings: Settings) -> None:
+        """Take up a changed configuration."""
+        self.settings = settings
+        self._paths.clear()
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Lead a request to its room."""
@@ -67,9 +74,14 @@ class Door:
 
     def _generates(self, path: str) -> bool:
         """Whether a service type lists the path; the operator's own paths never are one."""
-        return not path.startswith(("/api/", "/schema")) and (
-            route(path, None, self.settings.services) is not None
-        )
+        known = self._paths.get(path)
+        if known is None:
+            services = self.settings.services
+            operators = path.startswith(("/api/", "/schema"))
+            known = not operators and route(path, None, services) is not None
+            if len(self._paths) < _PATHS_MAX:
+                self._paths[path] = known
+        return known
 
     async def _answered(
         self,
@@ -81,7 +93,8 @@ class Door:
         """Admit a request, let `room` answer it, and see to its end, however that comes."""
         request = Request(scope)
         connection = scope.get("tidegate.connection")
-        client = Client(send, connection.hang_up if connection else _nothing)
+        hang_up = connection.hang_up if connection else _nothing
+        client = Client(send, hang_up, scope.get("tidegate.whole"))
         rate: dict[str, str] = {}
         error: GatewayError | None = None
         admitted: Admitted | float = 0.0
@@ -187,8 +200,7 @@ class Door:
         """Count and log the request, in one line."""
         seconds = time.perf_counter() - request.started
         metrics = self._metrics
-        metrics.requests.labels(request.service_type, client.status).inc()
-        metrics.seconds.observe(seconds)
+        metrics.answered(request.service_type, client.status, seconds)
         if error is not None:
             metrics.errors.labels(error.code).inc()
         self._log.info(

@@ -95,7 +95,7 @@ class Exchange:
             if request.answered and verdict is Verdict.CLIENT_GONE:
                 verdict = Verdict.SUCCESS
             request.attempts_made += 1
-            self._metrics.attempts.labels(selected.server_id, verdict).inc()
+            self._metrics.attempted(selected.server_id, verdict)
             request.attempts.append(
                 Attempt(
                     server_id=selected.server_id,
@@ -170,9 +170,15 @@ class Exchange:
             return Result(judgement, sent=True, retry_after_s=wait)
         request.answered = True
         headers = [*passed_on(response.headers.raw), *own_headers(request, rate)]
+        if whole:
+            body = b"".join(begun)
+            if length is None:
+                headers.append((b"content-length", str(len(body)).encode()))
+            await client.answer(status, headers, body)
+            return Result(judgement, sent=True)
         await client.start(status, headers)
         events = kind.startswith("text/event-stream")
-        return await _passed(client, judgement, begun, chunks, whole=whole, events=events)
+        return await _passed(client, judgement, begun, chunks, events=events)
 
 
 async def _passed(
@@ -181,13 +187,9 @@ async def _passed(
     begun: list[bytes],
     chunks: AsyncIterator[bytes],
     *,
-    whole: bool,
     events: bool,
 ) -> Result:
     """Stream a success to the client; what breaks off now is cut, not unknown."""
-    if whole:
-        await client.body(b"".join(begun), more=False)
-        return Result(judgement, sent=True)
     try:
         for chunk in begun:
             await client.body(chunk, more=True)

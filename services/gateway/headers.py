@@ -1,7 +1,8 @@
 """Headers on their way up and down: what is dropped, what is set, what is ours."""
 
-import json
 from collections.abc import Iterable, Mapping
+
+import msgspec
 
 from contracts.base import ServiceType
 from services.gateway.request import Request
@@ -145,4 +146,4 @@ def own_headers(request: Request, rate: Mapping[str, str] | None) -> Headers:
 
 
 def _remaining(remaining: Mapping[ServiceType, int]) -> bytes:
-    return json.dumps(remaining, separators=(",", ":")).encode()
+    return msgspec.json.encode(remaining)

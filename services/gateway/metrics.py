@@ -6,7 +6,11 @@ _SECONDS = (0.005, 0.02, 0.1, 0.5, 2, 10, 30, 120, 600)
 
 
 class Metrics:
-    """The counters of one gateway process, in a registry of its own."""
+    """The counters of one gateway process, in a registry of its own.
+
+    The children that every request touches are kept by their labels: finding one costs more
+    than counting.
+    """
 
     def __init__(self) -> None:
         """Register everything at zero."""
@@ -63,3 +67,22 @@ class Metrics:
             ["result"],
             registry=self.registry,
         )
+        self._answered: dict[tuple[str, int], Counter] = {}
+        self._attempted: dict[tuple[str, str], Counter] = {}
+
+    def answered(self, service_type: str, status: int, seconds: float) -> None:
+        """Count one answer (status 0: the client was gone)."""
+        child = self._answered.get((service_type, status))
+        if child is None:
+            child = self._answered[service_type, status] = self.requests.labels(
+                service_type, status
+            )
+        child.inc()
+        self.seconds.observe(seconds)
+
+    def attempted(self, server_id: str, verdict: str) -> None:
+        """Count one attempt."""
+        child = self._attempted.get((server_id, verdict))
+        if child is None:
+            child = self._attempted[server_id, verdict] = self.attempts.labels(server_id, verdict)
+        child.inc()

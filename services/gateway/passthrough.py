@@ -88,8 +88,7 @@ class Passthrough:
     ) -> None:
         own = own_headers(request, rate)
         length = (b"content-length", str(len(body)).encode())
-        await client.start(status, [*headers, *own, length])
-        await client.body(body, more=False)
+        await client.answer(status, [*headers, *own, length], body)
 
     async def _fetch(self, request: Request, sent: bytes) -> tuple[int, Headers, bytes]:
         """Ask a server. Raises `GatewayError`."""

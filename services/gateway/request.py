@@ -5,6 +5,7 @@ import ipaddress
 import os
 import time
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from contracts.base import GatewayId, KeyId, LeaseId, RequestId, ServerId, ServiceType, SessionId
@@ -25,6 +26,7 @@ def new_request_id() -> RequestId:
     return RequestId(f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}")
 
 
+@lru_cache(maxsize=4096)
 def stored_address(address: str, how: str) -> str:
     """Write a client address as configured: full, truncated (/24, /48), hashed or none."""
     if how == "none" or not address:

@@ -1,7 +1,6 @@
 """Composition root of the pool: the only place where its adapters are made."""
 
 import asyncio
-import gc
 import os
 import secrets
 import socket
@@ -58,7 +57,6 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     open the credentials there are; `BrokenLogError` when the log lacks what was there.
     """
     logger = logs.configure("pool")
-    collect_rarely()
     master_key = environment.secret("TIDEGATE_SECRET_KEY", environment.home.master_key)
     identity_key = environment.secret("TIDEGATE_IDENTITY_KEY", environment.home.identity_key)
     made = broker.broker(broker.nats_url(environment, "pool"), "pool", logger)
@@ -75,11 +73,6 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
         await serve(parts, stop, environment.health_port)
     finally:
         await broker.disconnected(made)
-
-
-def collect_rarely() -> None:
-    """Look for cycles only after many new objects: the fold is large, and has none."""
-    gc.set_threshold(100_000, 50, 1000)
 
 
 def assembled(

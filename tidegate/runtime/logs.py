@@ -5,19 +5,30 @@ import os
 import sys
 from typing import Any
 
+import msgspec
 import structlog
 
 Log = structlog.typing.FilteringBoundLogger
 
 
+def _line(event: dict[str, Any], **_: Any) -> bytes:
+    """Encode one event; what JSON does not know is written as text."""
+    return msgspec.json.encode(event, enc_hook=str)
+
+
 def configure(service: str) -> Log:
     """Set up the logs of this process and return its logger."""
     wanted = os.environ.get("TIDEGATE_LOG_FORMAT") or ("pretty" if sys.stderr.isatty() else "json")
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer()
-        if wanted == "pretty"
-        else structlog.processors.JSONRenderer()
-    )
+    renderer: Any
+    factory: Any
+    if wanted == "pretty":
+        renderer, factory = (
+            structlog.dev.ConsoleRenderer(),
+            structlog.PrintLoggerFactory(sys.stderr),
+        )
+    else:
+        renderer = structlog.processors.JSONRenderer(serializer=_line)
+        factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -26,7 +37,7 @@ def configure(service: str) -> Log:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=factory,
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
