@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
+# The certificates of the machine, so that a proxy its owner trusts is trusted here.
+export UV_SYSTEM_CERTS := 1
 
 .PHONY: up test check bench lint types law lock schemas clean
 

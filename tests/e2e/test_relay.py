@@ -1,0 +1,244 @@
+"""What passes through the gateway, what does not, and what each key may do."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.stack import Stack
+
+pytestmark = pytest.mark.xdist_group("relay")
+IMAGES = "/v1/images/generations"
+BOTH = ("one", "two")
+
+
+@pytest.fixture(autouse=True)
+def faultless(stack: Stack) -> Iterator[None]:
+    yield
+    for server in BOTH:
+        stack.faults(server)
+
+
+def both(stack: Stack, **fault: Any) -> None:
+    for server in BOTH:
+        stack.faults(server, **fault)
+
+
+def post(stack: Stack, path: str = IMAGES, key: str = "", **more: Any) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {key or stack.client_key}", **more.pop("headers", {})}
+    if "content" not in more:
+        more.setdefault("json", {"model": "jimeng-4.0", "prompt": "a gate"})
+    return httpx.post(f"{stack.url()}{path}", headers=headers, timeout=30, **more)
+
+
+def seen(stack: Stack, request_id: str) -> dict[str, Any]:
+    """What a demo server saw of a request."""
+    for server in BOTH:
+        url = f"{stack.demo_url(server)}/demo/requests?request_id={request_id}"
+        found = httpx.get(url, timeout=10).json()["requests"]
+        if found:
+            return dict(found[0])
+    raise AssertionError(f"no server saw {request_id}")
+
+
+def issued(stack: Stack, **bounds: Any) -> dict[str, Any]:
+    made: dict[str, Any] = stack.api("/api/keys", "POST", json={"name": "bounded", **bounds})
+    return made
+
+
+def test_body_goes_through_byte_for_byte_and_secrets_do_not(stack: Stack) -> None:
+    body = b'{ "model":"jimeng-4.0",\n\t"prompt":"\xe9\x97\xb8", "x":[1,2] }  '
+    answer = post(
+        stack,
+        f"{IMAGES}?a=%20b&c",
+        content=body,
+        headers={"Cookie": "mine=1", "Content-Type": "application/json", "X-Kept": "yes"},
+    )
+    assert answer.status_code == 200
+    found = seen(stack, answer.headers["x-request-id"])
+    headers = {name.lower(): value for name, value in found["headers"]}
+    assert found["target"] == f"{IMAGES}?a=%20b&c"
+    assert found["body_sha256"] == hashlib.sha256(body).hexdigest()
+    assert "cookie" not in headers
+    assert stack.client_key not in json.dumps(found)
+    assert headers["x-kept"] == "yes"
+    assert headers["accept-encoding"] == "identity"
+    assert headers["x-forwarded-for"] == "127.0.0.1"
+    assert headers["x-forwarded-proto"] == "http"
+    assert headers["x-forwarded-host"] == stack.url().removeprefix("http://")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "service"),
+    [
+        ("/v1/images/compositions", {"prompt": "p", "images": ["http://x/a.png"]}, "image"),
+        ("/v1/videos/generations", {"model": "jimeng-video-3.0", "prompt": "p"}, "video"),
+        ("/v1/videos/avatar", {"prompt": "p"}, "avatar"),
+        ("/any/digital-human/make", {"prompt": "p"}, "avatar"),
+        (
+            "/v1/chat/completions",
+            {"model": "jimeng-video-3.0", "messages": [{"role": "user", "content": "p"}]},
+            "video",
+        ),
+    ],
+)
+def test_each_generation_path_has_its_service_type(
+    stack: Stack, path: str, body: dict[str, Any], service: str
+) -> None:
+    answer = post(stack, path, json=body)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-service-type"] == service
+
+
+def test_compressed_answer_passes_as_it_came(stack: Stack) -> None:
+    both(stack, kind="gzip")
+    answer = post(stack)
+    assert answer.headers["content-encoding"] == "gzip"
+    assert answer.json()["data"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "code"),
+    [
+        ({"kind": "redirect"}, 502, "upstream_outcome_unknown"),
+        ({"kind": "no_result"}, 502, "upstream_outcome_unknown"),
+        ({"kind": "code", "code": 12345}, 502, "upstream_outcome_unknown"),
+        ({"kind": "status", "status": 403}, 403, "upstream_rejected"),
+        ({"kind": "code", "code": -2006}, 400, "content_policy_violation"),
+    ],
+)
+def test_what_ends_a_request_at_once(
+    stack: Stack, fault: dict[str, Any], status: int, code: str
+) -> None:
+    both(stack, **fault)
+    answer = post(stack)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert answer.headers["x-should-retry"] == "false"
+    assert answer.headers["x-session-id"]
+
+
+def test_upstream_code_is_kept(stack: Stack) -> None:
+    both(stack, kind="code", code=-2000)
+    assert post(stack).json()["error"]["upstream_code"] == -2000
+
+
+def _stream(stack: Stack, body: dict[str, Any], into: list[bytes]) -> None:
+    """Read a streamed answer to its end, part by part."""
+    headers = {"Authorization": f"Bearer {stack.client_key}"}
+    url = f"{stack.url()}/v1/chat/completions"
+    with httpx.stream("POST", url, headers=headers, json=body, timeout=30) as answer:
+        for part in answer.iter_raw():
+            into.append(part)  # noqa: PERF402 (what came before the cut counts)
+
+
+def test_stream_that_is_cut_ends_with_an_error_and_without_done(stack: Stack) -> None:
+    both(stack, kind="cut_stream")
+    body = {"model": "jimeng-4.0", "messages": [{"role": "user", "content": "p"}], "stream": True}
+    received: list[bytes] = []
+    with pytest.raises(httpx.RemoteProtocolError):
+        _stream(stack, body, received)
+    told = b"".join(received)
+    assert b'data: {"error":{' in told
+    assert b"[DONE]" not in told
+    stack.eventually(stack.open_leases, 0)
+
+
+def test_rate_of_a_key_is_bounded_and_told(stack: Stack) -> None:
+    key = issued(stack, requests_per_minute=2)["key"]
+    first, second, third = (post(stack, key=key) for _ in range(3))
+    assert (first.status_code, second.status_code, third.status_code) == (200, 200, 429)
+    assert first.headers["x-ratelimit-limit-requests"] == "2"
+    assert second.headers["x-ratelimit-remaining-requests"] == "0"
+    assert third.json()["error"]["code"] == "rate_limit_exceeded"
+    assert 0 < int(third.headers["retry-after"]) <= 120
+
+
+def test_concurrency_of_a_key_is_bounded(stack: Stack) -> None:
+    key = issued(stack, concurrency=1)["key"]
+    both(stack, kind="latency", latency_ms=2000)
+    slow: list[int] = []
+    client = threading.Thread(target=lambda: slow.append(post(stack, key=key).status_code))
+    client.start()
+    stack.eventually(stack.open_leases, 1)
+    assert post(stack, key=key).status_code == 429
+    client.join()
+    assert slow == [200]
+    both(stack)
+    assert post(stack, key=key).status_code == 200
+
+
+def test_revoked_key_opens_nothing(stack: Stack) -> None:
+    made = issued(stack)
+    assert post(stack, key=made["key"]).status_code == 200
+    stack.api(f"/api/keys/{made['id']}", "DELETE")
+    stack.eventually(lambda: post(stack, key=made["key"]).status_code, 401, 2)
+
+
+def test_key_of_some_models_may_not_use_others(stack: Stack) -> None:
+    key = issued(stack, models=["allowed-*"])["key"]
+    answer = post(stack, key=key)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "model_not_allowed")
+    allowed = {"model": "allowed-1", "prompt": "p"}
+    assert post(stack, key=key, json=allowed).status_code == 200
+
+
+def test_token_paths_are_for_admins_and_carry_no_credential(stack: Stack) -> None:
+    assert post(stack, "/token/check", json={"token": "t"}).status_code == 403
+    answer = post(stack, "/token/check", key=stack.operator_key, json={"token": "t"})
+    assert answer.status_code == 200
+    found = seen(stack, answer.headers["x-request-id"])
+    assert "authorization" not in {name.lower() for name, _ in found["headers"]}
+
+
+def test_models_are_kept_for_a_while(stack: Stack) -> None:
+    headers = {"Authorization": f"Bearer {stack.client_key}"}
+    first = httpx.get(f"{stack.url()}/v1/models", headers=headers)
+    second = httpx.get(f"{stack.url()}/v1/models", headers=headers)
+    assert first.content == second.content
+    assert first.headers["cache-control"] == "public, max-age=300"
+    with pytest.raises(AssertionError):
+        seen(stack, second.headers["x-request-id"])
+
+
+def test_preflight_answers_as_the_original_did(stack: Stack) -> None:
+    answer = httpx.options(f"{stack.url()}{IMAGES}")
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "POST" in answer.headers["access-control-allow-methods"]
+    assert answer.headers["access-control-max-age"] == "86400"
+
+
+def test_operator_endpoints_agree_with_what_was_done(stack: Stack) -> None:
+    answer = post(stack)
+    session = answer.headers["x-session-id"]
+    stack.eventually(stack.open_leases, 0)
+    usage = stack.api(f"/api/session/usage?sessionId={session}")
+    assert usage["usage"]["image_count"] + usage["remaining"]["image"] == usage["limits"]["image"]
+    assert usage["remaining"] == json.loads(answer.headers["x-remaining-quota"])
+    health = httpx.get(f"{stack.url()}/health").json()
+    assert health["status"] == "ok"
+    assert health["servers"]["total"] == 2
+    servers = stack.api("/api/load-balancer")["servers"]
+    assert {server["id"] for server in servers} == set(BOTH)
+
+
+def test_every_process_tells_its_health_and_metrics(stack: Stack) -> None:
+    for name in ("gateway", "pool", "balancer", "analytics"):
+        base = f"http://127.0.0.1:{stack.health[name]}"
+        assert httpx.get(f"{base}/livez").json() == {"status": "ok"}
+        assert httpx.get(f"{base}/readyz").status_code == 200
+        assert f"tidegate_{name}_" in httpx.get(f"{base}/metrics").text
+
+
+def test_no_secret_is_in_any_log(stack: Stack) -> None:
+    post(stack, key="sk-wrong-but-secret")
+    logs = "".join(path.read_text() for path in stack.home.glob("*.log"))
+    for path in (stack.home / "secrets").iterdir():
+        if path.suffix in {".key", ".nats"}:
+            assert path.read_text().strip() not in logs
+    for secret in (stack.client_key, stack.operator_key, "sk-wrong-but-secret", "Bearer "):
+        assert secret not in logs
