@@ -73,6 +73,13 @@ def test_setting_is_documented_with_its_variable(path: tuple[str, ...]) -> None:
     assert f"`{variable}`" in page("settings.md")
 
 
+@pytest.mark.parametrize(
+    "endpoint", ["/api/keys", "/api/sessions/{session_id}", "/health", "/v1/models", "/api/sql"]
+)
+def test_endpoint_is_documented(endpoint: str) -> None:
+    assert f"`{endpoint}`" in page("endpoints.md")
+
+
 @pytest.mark.parametrize("variable", VARIABLES)
 def test_variable_is_documented(variable: str) -> None:
     assert f"`{variable}`" in page("environment.md")

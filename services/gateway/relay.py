@@ -63,11 +63,7 @@ class Relay:
         self._clock = clock
 
     async def serve(
-        self,
-        request: Request,
-        upload: Upload,
-        client: Client,
-        rate: Mapping[str, str] | None,
+        self, request: Request, upload: Upload, client: Client, rate: Mapping[str, str] | None
     ) -> None:
         """Do the request, with as many leases as the outcome table allows.
 

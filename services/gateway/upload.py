@@ -104,5 +104,7 @@ class _Rest(httpx.AsyncByteStream):
 
 def _too_large(bytes_max: int) -> GatewayError:
     return GatewayError(
-        "request_too_large", f"the body is larger than the limit of {bytes_max:,} bytes"
+        "request_too_large",
+        f"the body is larger than the limit of {bytes_max:,} bytes",
+        extra={"connection": "close"},  # what is left of the body is not worth reading
     )

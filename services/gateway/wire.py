@@ -115,8 +115,8 @@ def _answer_whole(
     lines = [STATUS_LINE[status]]
     for name, value in (*cycle.default_headers, *headers):
         lines += (name, b": ", value, b"\r\n")
-    if not cycle.keep_alive:
-        lines.append(b"connection: close\r\n")
+        if name == b"connection" and value == b"close":
+            cycle.keep_alive = False
     lines += (b"\r\n", body)
     cycle.response_started = cycle.response_complete = True
     cycle.message_event.set()

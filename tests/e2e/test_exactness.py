@@ -103,9 +103,9 @@ def test_no_day_is_oversold_across_a_quota_day_change(new_stack: NewStack) -> No
     for gateway in ("gateway", "gateway-2"):
         stack.start_gateway(gateway)
     stack.ready("pool", "balancer", "analytics", "gateway", "gateway-2")
-    stack.set_clock((midnight - datetime.now(UTC)).total_seconds() - 6)
+    stack.set_clock((midnight - datetime.now(UTC)).total_seconds() - 10)
 
-    found = asyncio.run(_storm(stack, 600, spread_s=10))
+    found = asyncio.run(_storm(stack, 600, spread_s=18))
 
     assert set(found) <= {"ok", "pool_quota_exhausted"}, found
     days = stack.demo_ledger("one", "two")

@@ -68,8 +68,8 @@ class Up:
         return self.told.read_text()
 
     def events(self) -> list[dict[str, Any]]:
-        lines = [line for line in self.said().splitlines() if line.startswith('{"service": "up"')]
-        return [json.loads(line) for line in lines]
+        lines = [json.loads(line) for line in self.said().splitlines() if line.startswith("{")]
+        return [line for line in lines if line["service"] == "up"]
 
     def child(self, name: str) -> dict[str, Any]:
         children = json.loads((self.home / "run.json").read_text())["children"]

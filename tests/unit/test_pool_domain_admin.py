@@ -69,7 +69,7 @@ def change(pool: Pool, now: float = 0, name: str = "one", **fields: object) -> l
 def objection(pool: Pool, command: AddSessions | ChangeSession) -> str:
     decision = decide_admin(pool, command, NOON)
     assert isinstance(decision.answer, Failed)
-    assert (decision.events, decision.answer.code) == ([], "bad_request")
+    assert (decision.events, decision.answer.code) == ([], "not_found")
     return decision.answer.message
 
 

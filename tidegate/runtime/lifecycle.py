@@ -31,7 +31,10 @@ def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
             watch.cancel()
 
     collect_rarely()
-    uvloop.run(started())
+    try:
+        uvloop.run(started())
+    finally:
+        gc.unfreeze()
 
 
 def collect_rarely() -> None:

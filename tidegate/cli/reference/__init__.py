@@ -3,10 +3,11 @@
 `python -m tidegate.cli.reference` writes `docs/reference/*.md`; a test compares them.
 """
 
-from tidegate.cli.reference import configuration, surface, wire
+from tidegate.cli.reference import configuration, http, surface, wire
 
 PAGES = {
     "commands.md": surface.commands,
+    "endpoints.md": http.endpoints,
     "environment.md": configuration.environment,
     "errors.md": surface.errors,
     "events.md": wire.events,
