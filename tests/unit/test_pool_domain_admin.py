@@ -66,10 +66,10 @@ def change(pool: Pool, now: float = 0, name: str = "one", **fields: object) -> l
     return decision.events
 
 
-def objection(pool: Pool, command: AddSessions | ChangeSession) -> str:
+def objection(pool: Pool, command: AddSessions | ChangeSession, code: str = "bad_request") -> str:
     decision = decide_admin(pool, command, NOON)
     assert isinstance(decision.answer, Failed)
-    assert (decision.events, decision.answer.code) == ([], "not_found")
+    assert (decision.events, decision.answer.code) == ([], code)
     return decision.answer.message
 
 
@@ -190,7 +190,7 @@ def test_what_ends_by_itself_is_not_set_by_hand(status: SessionStatus) -> None:
 def test_an_unknown_session_cannot_be_changed() -> None:
     command = ChangeSession(session_id=SessionId("none"), by="me")
 
-    assert "there is no session none" in objection(folded(session_added()), command)
+    assert "there is no session none" in objection(folded(session_added()), command, "not_found")
 
 
 def test_a_session_is_retired_once_and_comes_back_by_activation() -> None:
