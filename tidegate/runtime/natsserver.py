@@ -1,6 +1,7 @@
 """The embedded nats-server: its configuration, its process, and waiting for its port."""
 
 import json
+import secrets
 import shutil
 import socket
 import subprocess
@@ -12,12 +13,24 @@ from urllib.parse import urlsplit
 
 from contracts.subjects import USERS, denied, permissions
 
+_LOWEST_PORT = 20000
+_EPHEMERAL_PORT = 32768
+
 
 def free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Find a port that nobody listens on.
+
+    Below the ephemeral range (RFC 6335 and Linux begin it at 32768 or above), so that no outgoing
+    connection takes it before its listener does.
+    """
+    while True:
+        port = _LOWEST_PORT + secrets.randbelow(_EPHEMERAL_PORT - _LOWEST_PORT)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def accounts(passwords: Mapping[str, str]) -> str:
