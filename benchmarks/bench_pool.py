@@ -38,7 +38,7 @@ from contracts.pool import (
 from services.pool import app
 from services.pool.domain import Pool, fold
 from services.pool.settings import PoolSection, Settings
-from tidegate.runtime import natsserver, streams
+from tidegate.runtime import lifecycle, natsserver, streams
 from tidegate.runtime.environment import environment
 from tidegate.runtime.eventlog import EventLog
 from tidegate.runtime.settings import ServiceTypeSection
@@ -215,7 +215,7 @@ async def refold(url: str) -> None:
         one async for batch in log.read(subjects.evt_pool(), 0, last.sequence) for one in batch
     ]
     await client.close()
-    app.collect_rarely()
+    lifecycle.collect_rarely()
     state, events = Pool(), 0
     started = time.process_time()
     for one in stored:

@@ -61,5 +61,5 @@ class Client:
     async def break_off(self, error: GatewayError, *, events: bool) -> None:
         """End a begun answer that its server cut: SSE clients are told, all see no proper end."""
         if events:
-            await self.body(b"data: " + error.body() + b"\n\n", more=True)
+            await self.body(b"\n\ndata: " + error.body() + b"\n\n", more=True)
         self._abort()

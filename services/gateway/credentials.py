@@ -9,6 +9,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from contracts.base import SessionId
+from contracts.pool import Granted
 from contracts.subjects import CREDENTIALS_BUCKET
 from tidegate.runtime.secrets import Sealer, SealError
 
@@ -30,10 +31,11 @@ class Credentials:
         self._sealer = sealer
         self._kept: OrderedDict[SessionId, tuple[int, bytes]] = OrderedDict()
 
-    async def authorization(self, session_id: SessionId, region: str, revision: int) -> bytes:
-        """Make the value of `Authorization` for a session. Raises `CredentialError`."""
+    async def authorization(self, granted: Granted) -> bytes:
+        """Make the value of `Authorization` for a lease. Raises `CredentialError`."""
+        session_id, region = granted.session_id, granted.region
         kept = self._kept.get(session_id)
-        if kept is not None and kept[0] >= revision:
+        if kept is not None and kept[0] >= granted.credential_revision:
             return kept[1]
         found, sealed = await self._fetch(session_id)
         try:

@@ -20,6 +20,8 @@ from services.gateway.settings import GatewaySection
 from services.gateway.transport import Transport, TransportFailure
 from services.gateway.upload import Upload
 
+_RETRY_AFTER_MAX_S = 86_400.0
+
 
 class Result(msgspec.Struct, frozen=True):
     """How an attempt went. `error` words it for the client when nothing was passed on."""
@@ -240,4 +242,4 @@ def _failure_of(result: Result) -> str:
 
 def _retry_after(response: httpx.Response) -> float | None:
     text = response.headers.get("retry-after", "")
-    return float(text) if text.isdecimal() else None
+    return min(float(text), _RETRY_AFTER_MAX_S) if text.isdecimal() else None

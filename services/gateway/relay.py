@@ -34,6 +34,8 @@ from tidegate.runtime.clock import Clock
 _LATE_MAX = 2
 """How often a lease may be asked for again because its `send_by` had passed."""
 
+Rate = Mapping[str, str]
+"""The headers of the key's rate."""
 PoolCoalescer = Coalescer[LeaseWanted, Granted | Refused]
 BalancerCoalescer = Coalescer[SelectServer, Selected | NoServer]
 
@@ -62,9 +64,7 @@ class Relay:
         self._outbox = outbox
         self._clock = clock
 
-    async def serve(
-        self, request: Request, upload: Upload, client: Client, rate: Mapping[str, str] | None
-    ) -> None:
+    async def serve(self, request: Request, upload: Upload, client: Client, rate: Rate) -> None:
         """Do the request, with as many leases as the outcome table allows.
 
         Raises `GatewayError` for every answer that is an error.
@@ -123,12 +123,7 @@ class Relay:
         self._outbox.cancel(request.request_id, request.number, reason)
 
     async def _used(
-        self,
-        request: Request,
-        granted: Granted,
-        upload: Upload,
-        client: Client,
-        rate: Mapping[str, str] | None,
+        self, request: Request, granted: Granted, upload: Upload, client: Client, rate: Rate
     ) -> bool:
         """Use the lease in hand: true when the client was answered, false for another lease.
 
@@ -137,9 +132,10 @@ class Relay:
         loop = asyncio.get_running_loop()
         send_by = loop.time() + granted.send_within_s
         failed: ServerFailed | None = None
+        repeated: Selected | None = None
         authorization = await self._authorization(request, granted)
         while True:
-            selected = await self._select(request, granted, failed)
+            selected = repeated or await self._select(request, granted, failed)
             left_s = send_by - loop.time()
             if left_s <= 0:
                 self._give_back(request)
@@ -161,20 +157,19 @@ class Relay:
             finally:
                 self._exchanges.end(opened)
             verdict = result.judgement.verdict
-            again = request.attempts_made < self.exchange.settings.attempts_max
-            again = again and upload.replayable and upload.error is None
-            unreachable = verdict is Verdict.UNREACHABLE
+            attempts_max = self.exchange.settings.attempts_max
+            again = upload.replayable and request.attempts_made < attempts_max
             may_repeat = verdict is Verdict.OUTCOME_UNKNOWN and selected.idempotent
-            if again and (unreachable or may_repeat):
+            repeated = selected if again and may_repeat else None
+            if again and verdict is Verdict.UNREACHABLE:
                 failed = ServerFailed(
                     server_id=selected.server_id,
                     verdict=verdict,
                     failure=result.judgement.message[:100],
                 )
-                if unreachable:
-                    request.avoid_servers.append(selected.server_id)
-                continue
-            return await self._ended(request, client, result, again=again)
+                request.avoid_servers.append(selected.server_id)
+            elif repeated is None:
+                return await self._ended(request, client, result, again=again)
 
     async def _ended(
         self, request: Request, client: Client, result: Result, *, again: bool
@@ -186,7 +181,7 @@ class Relay:
         judgement = result.judgement
         verdict = judgement.verdict
         error = result.error
-        if request.doubtful and verdict is not Verdict.SUCCESS:
+        if request.doubtful and verdict not in {Verdict.SUCCESS, Verdict.OUTCOME_UNKNOWN}:
             verdict, error = Verdict.OUTCOME_UNKNOWN, failure_error("cut", sent=True)
         request.bytes_out = client.bytes_out
         request.status = client.status
@@ -230,8 +225,13 @@ class Relay:
         raise error
 
     def _give_back(self, request: Request) -> None:
-        """Let go of a lease whose `send_by` has passed. Raises `GatewayError` the third time."""
+        """Let go of a lease whose `send_by` has passed.
+
+        Raises `GatewayError` the third time, and when the work may have been done already.
+        """
         self._release(request)
+        if request.doubtful:
+            raise failure_error("timeout", sent=True)
         request.late += 1
         request.next_number()
         if request.late > _LATE_MAX:
@@ -257,9 +257,7 @@ class Relay:
 
     async def _authorization(self, request: Request, granted: Granted) -> bytes:
         try:
-            return await self._credentials.authorization(
-                granted.session_id, granted.region, granted.credential_revision
-            )
+            return await self._credentials.authorization(granted)
         except CredentialError as error:
             self._release(request)
             raise GatewayError("internal_error", str(error)) from None
@@ -293,5 +291,7 @@ class Relay:
             reason = f"{reason}: {refused}"
         code = "upstream_error" if request.attempts else "no_backend"
         error = GatewayError(code, f"no server can do {request.service_type}: {reason}")
+        if request.doubtful:
+            error = failure_error("cut", sent=True)
         self._release(request, error)
         raise error

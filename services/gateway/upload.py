@@ -29,8 +29,6 @@ class Upload:
         self.complete = False
         self.taken = 0
         """Bytes taken from the client so far."""
-        self.error: GatewayError | None = None
-        """Why the body broke off while it was streamed."""
         self._receive = receive
         self._bytes_max = bytes_max
         self._idle_s = idle_s
@@ -38,8 +36,8 @@ class Upload:
 
     @property
     def replayable(self) -> bool:
-        """Whether the whole body, or all that was taken of it, is still at hand."""
-        return self.complete or not self._streamed
+        """Whether all that was taken of the body is still at hand."""
+        return not self._streamed
 
     async def fill(self) -> None:
         """Take the body until it is complete or its first megabyte is there.
@@ -66,11 +64,7 @@ class Upload:
         yield self.head
         while not self.complete:
             self._streamed = True
-            try:
-                chunk = await self._chunk()
-            except GatewayError as error:
-                self.error = error
-                raise
+            chunk = await self._chunk()
             if chunk:
                 yield chunk
 

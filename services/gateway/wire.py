@@ -19,6 +19,7 @@ from services.gateway.errors import GatewayError
 
 HEAD_BYTES_MAX = 64 * 1024
 _HEAD_TIMEOUT_S = 30.0
+_LINGER_S = 10.0
 
 
 class _HeadTooLargeError(Exception):
@@ -57,6 +58,8 @@ class Connection(HttpToolsProtocol):
         """Count a new head."""
         super().on_message_begin()
         self._head_bytes = 0
+        self._stop_timer()
+        self._head_timer = self.loop.call_later(_HEAD_TIMEOUT_S, self._close_idle)
         self.scope["tidegate.connection"] = self  # type: ignore[typeddict-unknown-key]
 
     def on_url(self, url: bytes) -> None:
@@ -75,6 +78,12 @@ class Connection(HttpToolsProtocol):
         scope = self.scope
         super().on_headers_complete()
         scope["tidegate.whole"] = partial(_answer_whole, self.cycle)  # type: ignore[typeddict-unknown-key]
+
+    def on_message_complete(self) -> None:
+        """Read on, or a client's going away would not be noticed behind a large body."""
+        super().on_message_complete()
+        if not self.pipeline:
+            self.flow.resume_reading()
 
     def hang_up(self) -> None:
         """Close without a proper end of the answer under way."""
@@ -117,10 +126,23 @@ def _answer_whole(
         lines += (name, b": ", value, b"\r\n")
         if name == b"connection" and value == b"close":
             cycle.keep_alive = False
-    lines += (b"\r\n", body)
+    lines += (b"\r\n", b"" if cycle.scope["method"] == "HEAD" else body)
     cycle.response_started = cycle.response_complete = True
     cycle.message_event.set()
     cycle.transport.write(b"".join(lines))
     if not cycle.keep_alive:
-        cycle.transport.close()
+        _close(cycle)
     cycle.on_response()
+
+
+def _close(cycle: RequestResponseCycle) -> None:
+    """Close; a client that still sends its body is listened to for a while.
+
+    Otherwise the kernel answers its bytes with a reset, and it never sees the answer.
+    """
+    if not cycle.more_body:
+        cycle.transport.close()
+        return
+    cycle.flow.resume_reading()
+    cycle.transport.write_eof()
+    asyncio.get_running_loop().call_later(_LINGER_S, cycle.transport.close)

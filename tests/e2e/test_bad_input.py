@@ -59,6 +59,33 @@ def test_body_over_the_limit_is_refused(stack: Stack) -> None:
     assert b"request_too_large" in found
 
 
+def test_client_that_sends_too_much_hears_of_it(stack: Stack) -> None:
+    found = httpx.post(
+        f"{stack.url()}{GENERATE}",
+        headers={"Authorization": f"Bearer {stack.client_key}", "Content-Length": "150000000"},
+        content=(b" " * MB for _ in range(150)),
+        timeout=60,
+    )
+    assert found.status_code == 413
+
+
+def test_client_that_leaves_after_a_large_body_is_noticed(stack: Stack) -> None:
+    for server in ("one", "two"):
+        stack.faults(server, kind="latency", latency_ms=30_000)
+    body = b'{"prompt":"' + b"x" * 200_000 + b'"}'
+    head = f"Content-Length: {len(body)}\r\nAuthorization: Bearer {stack.client_key}\r\n\r\n"
+    sent = b"POST /v1/images/generations HTTP/1.1\r\nHost: t\r\n" + head.encode() + body
+    connection = socket.create_connection(("127.0.0.1", stack.ports["gateway"]), 5)
+    connection.sendall(sent)
+    stack.eventually(stack.open_leases, 1)
+    connection.close()
+    try:
+        stack.eventually(stack.open_leases, 0, 10)
+    finally:
+        for server in ("one", "two"):
+            stack.faults(server)
+
+
 def test_unknown_path_and_method_are_named(stack: Stack) -> None:
     assert post(stack, "/v1/nothing").json()["error"]["code"] == "not_found"
     found = httpx.get(

@@ -147,6 +147,15 @@ def test_stream_that_is_cut_ends_with_an_error_and_without_done(stack: Stack) ->
     stack.eventually(stack.open_leases, 0)
 
 
+def test_long_body_is_routed_by_what_its_first_part_says(stack: Stack) -> None:
+    padding = "x" * 1_500_000
+    message = [{"role": "user", "content": padding}]
+    answer = post(
+        stack, "/v1/chat/completions", json={"model": "jimeng-video-3.0", "messages": message}
+    )
+    assert answer.headers["x-service-type"] == "video"
+
+
 def test_rate_of_a_key_is_bounded_and_told(stack: Stack) -> None:
     key = issued(stack, requests_per_minute=2)["key"]
     first, second, third = (post(stack, key=key) for _ in range(3))

@@ -284,3 +284,25 @@ def test_paused_leader_that_wakes_up_neither_grants_nor_refuses(
     assert stack.served("one") == 10
     clean(stack)
     assert httpx.get(f"http://127.0.0.1:{stack.health['pool']}/livez").status_code == 200
+
+
+def test_unknown_outcome_is_repeated_only_where_the_server_is_declared_idempotent(
+    new_stack: NewStack,
+) -> None:
+    stack = one_session(new_stack)
+    stack.configure(stack.servers_toml("one", "two", one="idempotent = true"))
+    stack.start_all("one", "two")
+    stack.faults("one", kind="status", status=500, times=1)
+    stack.faults("two", kind="status", status=500)
+    by_server = []
+    for _ in range(2):
+        answer = stack.image()
+        by_server.append((answer.headers["x-server-id"], answer.status_code))
+
+    assert sorted(by_server) == [("one", 200), ("two", 502)]
+    stack.eventually(stack.open_leases, 0)
+    stack.eventually(lambda: sorted(outcomes(stack)), ["settled", "unknown"])
+    query = "select server_id, count(*) from attempts group by all order by all"
+    found = stack.api("/api/sql", "POST", json={"query": query})["rows"]
+    assert found == [["one", 2], ["two", 1]]
+    clean(stack)

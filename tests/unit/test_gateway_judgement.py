@@ -68,9 +68,12 @@ def test_head_alone_judges_what_is_no_short_json() -> None:
     assert judged_head(200, "application/json; charset=utf-8", 100) is None
     assert judged_head(200, "", None) is None
     assert judged_head(500, "text/html", 100) is None
+    assert judged_head(200, "text/plain", 100) is None
+    assert judged_head(200, "application/problem+json", 100) is None
     for kind, length, verdict in (
         ("text/event-stream", None, Verdict.SUCCESS),
         ("image/png", 10, Verdict.SUCCESS),
+        ("text/html", 0, Verdict.OUTCOME_UNKNOWN),
         ("application/json", JUDGED_BYTES_MAX + 1, Verdict.SUCCESS),
         ("application/json", 0, Verdict.OUTCOME_UNKNOWN),
     ):

@@ -50,8 +50,21 @@ def test_json_fields_are_read() -> None:
     assert peek(body, "", complete=True) == Peek("m", 2, True)
 
 
-def test_half_a_json_body_and_other_kinds_tell_nothing() -> None:
-    assert peek(b'{"model":"m"', "application/json", complete=False) == Peek()
+def test_first_part_of_a_long_json_body_tells_what_it_has() -> None:
+    begun = b'{ "model" : "m", "n": 3,"stream":true, "model":"later", "image":"' + b"x" * 1000
+    assert peek(begun, "application/json", complete=False) == Peek("m", 3, True)
+    assert peek(b'{"image":"xx', "application/json", complete=False) == Peek()
+
+
+def test_hostile_bodies_are_read_in_no_time_to_speak_of() -> None:
+    line = b"\r\ncontent-disposition: " + b"name=n;" * 140_000
+    assert peek(line, "multipart/form-data", complete=True) == Peek()
+    nested = b'{"a":' + b"[" * 50_000
+    with pytest.raises(GatewayError, match="not valid JSON"):
+        peek(nested, "application/json", complete=True)
+
+
+def test_other_kinds_tell_nothing() -> None:
     assert peek(b"\x89PNG", "image/png", complete=True) == Peek()
 
 

@@ -83,6 +83,8 @@ async def ask(
         message = await client.request(subject, _encoder.encode(command), timeout=timeout_s)
     except NoRespondersError:
         raise NobodyThereError(subject) from None
+    except NatsError as error:
+        raise SilenceError(f"{subject}: {error}") from None
     except (TimeoutError, NatsTimeoutError, ConnectionError):
         raise SilenceError(subject) from None
     try:

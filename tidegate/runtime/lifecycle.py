@@ -45,7 +45,7 @@ def collect_rarely() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(100_000, 50, 1000)
+    gc.set_threshold(20_000, 20, 100)
 
 
 async def _watch_supervisor(stop: asyncio.Event) -> None:

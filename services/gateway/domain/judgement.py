@@ -59,11 +59,18 @@ def judged_head(status: int, content_type: str, length: int | None) -> Judgement
         return None
     if length == 0:
         return Judgement(Verdict.OUTCOME_UNKNOWN, status, message="an empty answer")
-    if kind and kind != "application/json" and not kind.endswith("+json"):
+    if kind == "text/event-stream" or not _may_be_json(kind):
         return Judgement(Verdict.SUCCESS, status)
     if length is not None and length > JUDGED_BYTES_MAX:
         return Judgement(Verdict.SUCCESS, status)
     return None
+
+
+def _may_be_json(kind: str) -> bool:
+    """Whether a body of this kind is read: JSON, whatever says nothing, and text of any kind."""
+    return (
+        not kind or kind == "application/json" or kind.endswith("+json") or kind.startswith("text/")
+    )
 
 
 def judged_body(status: int, encoding: str, body: bytes, codes: Mapping[str, Meaning]) -> Judgement:
@@ -120,7 +127,7 @@ def _decoded(encoding: str, body: bytes) -> "_Answer | str | None":
         return _answers.decode(body)
     except msgspec.ValidationError:
         return None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "an answer that is not valid JSON"
 
 

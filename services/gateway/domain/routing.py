@@ -22,10 +22,16 @@ class Peek(msgspec.Struct, frozen=True):
 _json = msgspec.json.Decoder(Peek)
 _NOTHING = Peek()
 _FIELD = re.compile(
-    rb'content-disposition:[^\r\n]*\bname="?(model|n|stream)"?[ \t]*(?:;[^\r\n]*)?\r\n'
-    rb"(?:[^\r\n]+\r\n)*\r\n([^\r\n]{0,256})\r\n--",
+    rb'\r\ncontent-disposition:[^\r\n]{0,64}?\bname="?(model|n|stream)"?[ \t]*'
+    rb"(?:;[^\r\n]{0,256})?\r\n(?:[^\r\n]{1,256}\r\n){0,4}\r\n([^\r\n]{0,256})\r\n--",
     re.IGNORECASE,
 )
+"""A form field that routes. Every repeat is bounded: bodies come from strangers."""
+_MEMBER = re.compile(
+    rb'"(?:(model)"\s{0,9}:\s{0,9}"([^"\\]{0,200})"|(n)"\s{0,9}:\s{0,9}(\d{1,9})\b'
+    rb'|(stream)"\s{0,9}:\s{0,9}(true)\b)'
+)
+"""The same in the first part of a JSON body too long to be read whole."""
 
 
 def peek(body: bytes, content_type: str, *, complete: bool) -> Peek:
@@ -40,16 +46,29 @@ def peek(body: bytes, content_type: str, *, complete: bool) -> Peek:
     if kind and kind != "application/json" and not kind.endswith("+json"):
         return _NOTHING
     if not complete:
-        return _NOTHING
+        return _peek_long(body)
     try:
         return _json.decode(body)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$.")
         param = where.rstrip("`") or None
         raise GatewayError("invalid_request", f"{param or 'body'}: {what}", param) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         message = f"the body is not valid JSON: {error}"
         raise GatewayError("invalid_request", message) from None
+
+
+def _peek_long(body: bytes) -> Peek:
+    """Look for the routing fields in the first part of a JSON body; the first of each counts."""
+    found: dict[bytes, bytes] = {}
+    for match in _MEMBER.finditer(body):
+        name, value = (group for group in match.groups() if group is not None)
+        found.setdefault(name, value)
+    return Peek(
+        model=found[b"model"].decode("utf-8", "replace") if b"model" in found else None,
+        n=int(found[b"n"]) if b"n" in found else None,
+        stream=b"stream" in found or None,
+    )
 
 
 def _peek_multipart(body: bytes) -> Peek:
