@@ -1,4 +1,4 @@
-"""Combine the coverage of every process and hold it to its bounds.
+"""Hold the coverage of every process to its bounds.
 
 `python -m tests.coverage_bounds`: branches count.
 The pure rooms are held to 100 %, the whole to 90 %.
@@ -13,7 +13,7 @@ WHOLE = 90.0
 PURE = {
     "contracts/*": 100.0,
     "services/pool/domain/*": 100.0,
-    "services/pool/audit*": 100.0,
+    "services/pool/audit/*": 100.0,
     "services/balancer/domain/*": 100.0,
     "services/balancer/strategies/*": 100.0,
     "services/gateway/domain/*": 100.0,
@@ -24,8 +24,7 @@ PURE = {
 def main() -> None:
     """Print what is not covered; exit with 1 when a bound is broken."""
     measured = coverage.Coverage()
-    measured.combine()
-    measured.save()
+    measured.load()
     short = []
     for pattern, bound in PURE.items():
         told = StringIO()

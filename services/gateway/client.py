@@ -13,7 +13,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 class Client:
     """Answers one request over ASGI; knows whether its answer has begun."""
 
-    __slots__ = ("_abort", "_send", "_whole", "begun", "bytes_out", "status")
+    __slots__ = ("_abort", "_events", "_send", "_whole", "begun", "bytes_out", "status")
 
     def __init__(self, send: Send, abort: Callable[[], None], whole: Whole | None = None) -> None:
         """`abort` closes the client's connection, so that a cut answer looks like one.
@@ -22,14 +22,16 @@ class Client:
         """
         self._send = send
         self._abort = abort
+        self._events = False
         self._whole = whole
         self.begun = False
         self.status = 0
         self.bytes_out = 0
 
-    async def start(self, status: int, headers: Headers) -> None:
-        """Send the head."""
+    async def start(self, status: int, headers: Headers, *, events: bool = False) -> None:
+        """Send the head; `events` says that the body is a stream of events."""
         self.begun = True
+        self._events = events
         self.status = status
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
@@ -50,16 +52,16 @@ class Client:
         self._whole(status, headers, body)
 
     async def fail(self, error: GatewayError, headers: Headers) -> None:
-        """Answer with an error, unless an answer has begun: then it is cut."""
+        """Answer with an error, unless an answer has begun: then it is broken off."""
         if self.begun:
-            self._abort()
+            await self.break_off(error)
             return
         body = error.body()
         own = [*headers, *error.headers(), (b"content-length", str(len(body)).encode())]
         await self.answer(error.http_status, own, body)
 
-    async def break_off(self, error: GatewayError, *, events: bool) -> None:
+    async def break_off(self, error: GatewayError) -> None:
         """End a begun answer that its server cut: SSE clients are told, all see no proper end."""
-        if events:
+        if self._events:
             await self.body(b"\n\ndata: " + error.body() + b"\n\n", more=True)
         self._abort()

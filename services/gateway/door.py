@@ -121,7 +121,7 @@ class Door:
             if isinstance(admitted, Admitted):
                 self._limits.leave(request.key)
         if request.gone or error is not None:
-            self._relay.left(request)
+            self._relay.left(request, error)
         if error is not None and not request.gone:
             await client.fail(error, own_headers(request, rate))
         self._told(request, client, error)

@@ -81,7 +81,7 @@ class Exchange:
             response = await self._transport.handle_async_request(outgoing)
             request.first_byte_ms = (time.perf_counter() - started) * 1000
             status = response.status_code
-            async with aclosing(_closing(response)) as chunks:
+            async with aclosing(received(response)) as chunks:
                 result = await self._answered(request, client, response, chunks, rate)
             connect_ms = response.extensions["connect_ms"]
         except TransportFailure as failure:
@@ -178,18 +178,13 @@ class Exchange:
                 headers.append((b"content-length", str(len(body)).encode()))
             await client.answer(status, headers, body)
             return Result(judgement, sent=True)
-        await client.start(status, headers)
         events = kind.startswith("text/event-stream")
-        return await _passed(client, judgement, begun, chunks, events=events)
+        await client.start(status, headers, events=events)
+        return await _passed(client, judgement, begun, chunks)
 
 
 async def _passed(
-    client: Client,
-    judgement: Judgement,
-    begun: list[bytes],
-    chunks: AsyncIterator[bytes],
-    *,
-    events: bool,
+    client: Client, judgement: Judgement, begun: list[bytes], chunks: AsyncIterator[bytes]
 ) -> Result:
     """Stream a success to the client; what breaks off now is cut, not unknown."""
     try:
@@ -199,7 +194,7 @@ async def _passed(
             await client.body(chunk, more=True)
     except TransportFailure as failure:
         error = failure_error(failure.failure, sent=True)
-        await client.break_off(error, events=events)
+        await client.break_off(error)
         return Result(judgement, sent=True, error=error, cut=True)
     await client.body(b"", more=False)
     return Result(judgement, sent=True)
@@ -217,7 +212,7 @@ async def _first(chunks: AsyncIterator[bytes]) -> tuple[list[bytes], bool]:
     return taken, True
 
 
-async def _closing(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+async def received(response: httpx.Response) -> AsyncGenerator[bytes, None]:
     """Yield the answer's bytes and let go of its connection, whatever happens."""
     stream = response.stream
     assert isinstance(stream, httpx.AsyncByteStream)

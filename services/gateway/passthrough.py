@@ -1,16 +1,19 @@
 """Calls that need no lease: `/v1/models` (kept for a while) and `/token/*` (admins only)."""
 
+import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import aclosing
 
 import httpx
 
 from contracts.balancer import NoServer, Selected, SelectServer
+from contracts.pool import Verdict
 from services.gateway.client import Client
 from services.gateway.coalescer import Coalescer, RefusedBatchError
-from services.gateway.domain import failure_error
+from services.gateway.domain import failure_error, judged_body
 from services.gateway.errors import GatewayError
-from services.gateway.exchange import Servers
+from services.gateway.exchange import Servers, received
 from services.gateway.headers import Headers, own_headers, passed_on, upstream_headers
 from services.gateway.metrics import Metrics
 from services.gateway.request import Request
@@ -23,6 +26,10 @@ MODELS = ("GET", "/v1/models")
 PASSED_THROUGH = frozenset({MODELS, ("POST", "/token/check"), ("POST", "/token/points")})
 _BODY_BYTES_MAX = 4_000_000
 _TIMEOUT_S = 30.0
+_NOT_SENT = frozenset(
+    {b"transfer-encoding", b"if-none-match", b"if-modified-since", b"if-match", b"range"}
+)
+"""An answer is kept for others, so it must be a whole one."""
 
 
 class Passthrough:
@@ -67,8 +74,11 @@ class Passthrough:
         if kept is None or now - kept[0] > self.settings.models_max_age:
             self._metrics.models_cache.labels("miss").inc()
             status, headers, body = await self._fetch(request, b"")
-            if status != 200:  # noqa: PLR2004
-                raise GatewayError("upstream_error", f"the backend answered {status}")
+            encoding = dict(headers).get(b"content-encoding", b"").decode()
+            judged = judged_body(status, encoding, body, self.settings.codes)
+            if judged.verdict is not Verdict.SUCCESS:
+                message = f"the backend answered {status}: {judged.message or 'no models'}"
+                raise GatewayError("upstream_error", message, upstream_code=judged.upstream_code)
             self._models = (now, headers, body)
         else:
             self._metrics.models_cache.labels("hit").inc()
@@ -99,7 +109,7 @@ class Passthrough:
         outgoing = httpx.Request(
             request.method,
             url,
-            headers=[pair for pair in headers if pair[0] != b"transfer-encoding"],
+            headers=[pair for pair in headers if pair[0] not in _NOT_SENT],
             stream=httpx.ByteStream(sent),
             extensions={
                 "target": request.target,
@@ -112,10 +122,13 @@ class Passthrough:
         )
         request.server_id, request.server_region = selected.server_id, selected.region
         try:
-            response = await self._transport.handle_async_request(outgoing)
-            body = await response.aread()
+            async with asyncio.timeout(_TIMEOUT_S):
+                response = await self._transport.handle_async_request(outgoing)
+                body = await _whole(response)
         except TransportFailure as failure:
             raise failure_error(failure.failure, sent=False) from None
+        except TimeoutError:
+            raise failure_error("timeout", sent=False) from None
         kept = passed_on(response.headers.raw)
         return response.status_code, [pair for pair in kept if pair[0] != b"content-length"], body
 
@@ -127,3 +140,16 @@ class Passthrough:
         if isinstance(answer, NoServer):
             raise GatewayError("no_backend", answer.reason)
         return answer
+
+
+async def _whole(response: httpx.Response) -> bytes:
+    """Read an answer as it came, within bounds. Raises `GatewayError` when it is too large."""
+    parts: list[bytes] = []
+    size = 0
+    async with aclosing(received(response)) as chunks:
+        async for chunk in chunks:
+            parts.append(chunk)
+            size += len(chunk)
+            if size > _BODY_BYTES_MAX:
+                raise GatewayError("upstream_error", f"an answer over {_BODY_BYTES_MAX:,} bytes")
+    return b"".join(parts)

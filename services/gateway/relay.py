@@ -78,8 +78,8 @@ class Relay:
             if request.previous is not None:
                 self._outbox.record(request.previous)
 
-    def left(self, request: Request) -> None:
-        """End whatever is open for a client that is gone, or an exchange that took too long."""
+    def left(self, request: Request, error: GatewayError | None) -> None:
+        """End whatever is open: the client is gone, or (`error`) the exchange was broken off."""
         if request.asked:
             self._forget(request, "client_gone")
         elif request.open:
@@ -88,7 +88,10 @@ class Relay:
             else:
                 verdict = Verdict.CLIENT_GONE
                 outcome = outcome_of(verdict, sent=request.sent, answered=request.answered)
-                self._outbox.record(request.usage(outcome, verdict, cut=request.answered))
+                if error is not None and request.sent:
+                    verdict = Verdict.SUCCESS if request.answered else Verdict.OUTCOME_UNKNOWN
+                usage = request.usage(outcome, verdict, error=error, cut=request.answered)
+                self._outbox.record(usage)
             request.open = False
 
     async def _lease(self, request: Request) -> Granted:

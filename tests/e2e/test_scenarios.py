@@ -306,3 +306,17 @@ def test_unknown_outcome_is_repeated_only_where_the_server_is_declared_idempoten
     found = stack.api("/api/sql", "POST", json={"query": query})["rows"]
     assert found == [["one", 2], ["two", 1]]
     clean(stack)
+
+
+def test_exchange_that_takes_too_long_is_broken_off_and_unknown(new_stack: NewStack) -> None:
+    stack = one_session(new_stack, TIDEGATE_GATEWAY_EXCHANGE_MAX="2s")
+    stack.configure(stack.servers_toml("one"))
+    stack.start_all("one")
+    stack.faults("one", kind="latency", latency_ms=20_000)
+
+    answer = stack.image()
+
+    assert answer.status_code == 504
+    assert answer.json()["error"]["code"] == "upstream_outcome_unknown"
+    stack.eventually(lambda: outcomes(stack), ["unknown"])
+    clean(stack)

@@ -551,7 +551,7 @@ async def test_a_client_that_asks_may_continue(client: Client) -> None:
 async def test_a_client_that_goes_away_is_seen_to_be_gone() -> None:
     async with demo(latency_ms=60_000) as client:
         with pytest.raises(httpx.ReadTimeout):
-            await client.post(IMAGE, json=ONE, timeout=0.05)
+            await client.post(IMAGE, json=ONE, timeout=httpx.Timeout(30, read=0.3))
         (seen,) = (await client.get("/demo/requests")).json()["requests"]
         assert seen["outcome"] == "gone"
         assert await client.served() == {"image": 1}

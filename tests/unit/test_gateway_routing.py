@@ -110,3 +110,12 @@ def test_multipart_number_that_is_none_is_refused() -> None:
 def test_a_field_is_named_once() -> None:
     body = multipart(("model", "first"), ("model", "second"))
     assert peek(body, "multipart/form-data", complete=True).model == "first"
+
+
+def test_longer_path_wins_whatever_the_order() -> None:
+    services = {
+        "long": ServiceTypeSection(daily_limit=1, paths=["/v1/images/"]),
+        "short": ServiceTypeSection(daily_limit=1, paths=["/v1/"]),
+    }
+    assert route("/v1/images/x", None, services) == "long"
+    assert route("/v1/images/x", None, dict(reversed(services.items()))) == "long"

@@ -234,3 +234,16 @@ def test_the_form_that_is_hashed_has_not_changed_within_its_version() -> None:
 
     expected = "b86007b47cc50fb2bb4f8e0adc34d03b3721c5e0fd3f16ba1f2592e63595ad2b"
     assert (HASH_VERSION, state_hash(pool)) == (1, expected)
+
+
+def test_an_end_may_be_taken_back_before_anything_was_decided() -> None:
+    lease = lease_granted()
+    pool = folded(session_added(), lease)
+    before = state_hash(pool)
+
+    pool.begin()
+    evolve(pool, usage(lease), NOON, 9)
+    assert state_hash(pool) != before
+    pool.rollback()
+
+    assert state_hash(pool) == before
