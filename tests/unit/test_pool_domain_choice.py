@@ -276,3 +276,12 @@ def test_quota_days_follow_each_other_without_gap_whatever_the_clocks_do() -> No
         days.append(zone.day)
 
     assert days == [f"2010-11-0{number}" for number in range(4, 9)]
+
+
+def test_a_session_that_joins_later_is_chosen_as_if_it_had_always_been_there() -> None:
+    pool = folded(session_added("one"))
+    assert granted(pool, IMAGE, "r1").session_id == "one"
+
+    evolve(pool, session_added("two"), NOON, 2)
+
+    assert granted(pool, IMAGE, "r2").session_id == "two"

@@ -247,3 +247,15 @@ def test_an_end_may_be_taken_back_before_anything_was_decided() -> None:
     pool.rollback()
 
     assert state_hash(pool) == before
+
+
+def test_a_grant_may_be_taken_back_before_anything_was_decided() -> None:
+    pool = folded(session_added())
+    before = state_hash(pool)
+
+    pool.begin()
+    evolve(pool, lease_granted(), NOON, 9)
+    assert state_hash(pool) != before
+    pool.rollback()
+
+    assert state_hash(pool) == before
