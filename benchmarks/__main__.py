@@ -1,5 +1,6 @@
 """Run the benchmarks: `python -m benchmarks [name …]`, names without `bench_`."""
 
+import gc
 import importlib
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ def main() -> None:
     for name in wanted:
         print(f"== {name}", flush=True)
         importlib.import_module(f"benchmarks.{name}").main()
+        gc.unfreeze()  # what a benchmark froze would be called leaked at the end
 
 
 main()
