@@ -136,7 +136,11 @@ class Supervisor:
             if child.name in self._ending:
                 return
             child.restarts += 1
-            await self._spawn(child)
+            try:
+                await self._spawn(child)
+            except OSError as error:
+                self._log.warning("child_not_started", child=child.name, error=str(error))
+                continue
             self._log.info("child_restarted", child=child.name, pid=child.pid)
 
     def _told(self) -> None:

@@ -23,7 +23,8 @@ from nats.errors import TimeoutError as NatsTimeoutError
 from contracts.subjects import EVENT_STREAM
 
 _ACK_TIMEOUT_S = 1.0
-_BATCH = 2000
+_BATCH = 100
+"""Two batches of the largest envelopes stay under what the server keeps for one connection."""
 _IN_FLIGHT = 2
 _EXPIRES_S = 20.0
 _HEARTBEAT_S = 2.0
@@ -177,10 +178,12 @@ class EventLog:
             pull = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{name}"
             for _ in range(_IN_FLIGHT):
                 await self._client.publish(pull, _PULL_REQUEST, inbox)
-            delivered = 0
+            delivered, lives = 0, self._client.stats["reconnects"]
             while True:
                 async with asyncio.timeout(_HEARTBEAT_S * 3):
                     messages = [await arrived.get()]
+                if self._client.stats["reconnects"] != lives:
+                    return  # what was under way is lost: begin behind the last seen one
                 while not arrived.empty():
                     messages.append(arrived.get_nowait())
                 batch, ended = _sorted_out(messages, delivered)
