@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,22 +16,31 @@ from contracts.subjects import USERS, denied, permissions
 
 _LOWEST_PORT = 20000
 _EPHEMERAL_PORT = 32768
+_RESERVATIONS_MAX = 200
+_reservations: deque[socket.socket] = deque()
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on.
+    """Find a port that nobody listens on and nobody else was given.
 
-    Below the ephemeral range (RFC 6335 and Linux begin it at 32768 or above), so that no outgoing
-    connection takes it before its listener does.
+    Below the ephemeral range (Linux begins it at 32768), so that no outgoing connection takes it
+    before its listener does; reserved by a UDP socket of the same number, which keeps other
+    processes from picking it too and no listener from using it.
     """
     while True:
         port = _LOWEST_PORT + secrets.randbelow(_EPHEMERAL_PORT - _LOWEST_PORT)
-        with socket.socket() as probe:
-            try:
+        reservation = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            reservation.bind(("127.0.0.1", port))
+            with socket.socket() as probe:
                 probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
+        except OSError:
+            reservation.close()
+            continue
+        _reservations.append(reservation)
+        if len(_reservations) > _RESERVATIONS_MAX:
+            _reservations.popleft().close()
+        return port
 
 
 def accounts(passwords: Mapping[str, str]) -> str:
