@@ -24,6 +24,7 @@ from services.gateway.store import KeyLog
 from services.pool import app as pool_app
 from services.pool.settings import PoolSection, ProvisionerSection
 from services.pool.settings import Settings as PoolSettings
+from tests.balancer import listening
 from tidegate.runtime import lifecycle
 from tidegate.runtime.clock import system_clock
 from tidegate.runtime.environment import Environment, Home
@@ -116,16 +117,8 @@ async def desk(
 @asynccontextmanager
 async def upstream() -> AsyncIterator[str]:
     """A server that answers every request with 200."""
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\npong")
-        await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with listening() as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def environment(home: Path, url: str) -> Environment:
