@@ -4,7 +4,7 @@ NATS permissions, the schema files and the reference page are generated from it.
 """
 
 from contracts import analytics, balancer, base, pool
-from contracts.base import GatewayId, Part
+from contracts.base import Part
 from contracts.gateway import KeyEvent
 
 SHARD = 0
@@ -67,11 +67,6 @@ def pool_admin(shard: int = SHARD) -> str:
 def pool_ping(shard: int = SHARD) -> str:
     """A leader answers here."""
     return f"rpc.pool.{shard}.ping"
-
-
-def gateway_ping(gateway_id: GatewayId) -> str:
-    """A gateway says here that it lives."""
-    return f"rpc.gateway.{gateway_id}.ping"
 
 
 class Subject(Part, frozen=True, kw_only=True):
@@ -186,13 +181,6 @@ TABLE = (
         reply=base.Pong,
         owner="analytics",
         callers=("gateway", "auditor"),
-    ),
-    Subject(
-        pattern="rpc.gateway.*.ping",
-        message=base.Ping,
-        reply=base.Pong,
-        owner="gateway",
-        callers=("pool",),
     ),
 )
 

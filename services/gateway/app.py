@@ -30,8 +30,8 @@ from services.gateway.transport import Transport
 from services.gateway.usages import Outbox
 from services.gateway.wire import Connection
 from tidegate.runtime import health, lifecycle, logs
-from tidegate.runtime.broker import broker, connected, disconnected, nats_url
 from tidegate.runtime.clock import clock
+from tidegate.runtime.connection import connected_service
 from tidegate.runtime.environment import Environment
 from tidegate.runtime.eventlog import EventLog
 from tidegate.runtime.logs import Log
@@ -49,8 +49,8 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     log = logs.configure("gateway")
     settings = load()
     listening = listen(environment.host, environment.port)
-    nats_broker = broker(nats_url(environment, "gateway"), "gateway", log)
-    gateway = Gateway(await connected(nats_broker), environment, settings, log)
+    client = await connected_service(environment, "gateway", log)
+    gateway = Gateway(client, environment, settings, log)
     background = [
         asyncio.create_task(task)
         for task in (
@@ -74,7 +74,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     failed = [task for task in background if task.done()]
     await lifecycle.end(stopping, *background)
     await gateway.transport.aclose()
-    await disconnected(nats_broker)
+    await client.close()
     log.info("stopped")
     for task in failed:
         task.result()

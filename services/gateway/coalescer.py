@@ -12,7 +12,7 @@ import msgspec
 from nats.aio.client import Client
 
 from contracts.base import Command, Failed
-from tidegate.runtime.broker import NobodyThereError, UnansweredError, ask
+from tidegate.runtime.connection import NobodyThereError, UnansweredError, ask
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")

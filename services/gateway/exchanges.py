@@ -10,7 +10,7 @@ from nats.aio.client import Client
 from contracts import subjects
 from contracts.base import Failed, LeaseId, ServerId
 from contracts.pool import RenewAnswers, RenewLeases
-from tidegate.runtime.broker import UnansweredError, ask
+from tidegate.runtime.connection import UnansweredError, ask
 from tidegate.runtime.logs import Log
 
 _LOOK_EVERY_S = 0.5

@@ -20,7 +20,7 @@ from services.gateway.request import Request
 from services.gateway.settings import GatewaySection
 from services.gateway.transport import Transport, TransportFailure
 from services.gateway.upload import Receive, Upload
-from tidegate.runtime.broker import UnansweredError
+from tidegate.runtime.connection import UnansweredError
 
 MODELS = ("GET", "/v1/models")
 PASSED_THROUGH = frozenset({MODELS, ("POST", "/token/check"), ("POST", "/token/points")})

@@ -9,7 +9,7 @@ from contracts import subjects
 from contracts.base import Failed, Ping, Pong
 from services.gateway.store import KeyLog
 from services.gateway.usages import Outbox
-from tidegate.runtime.broker import UnansweredError, ask
+from tidegate.runtime.connection import UnansweredError, ask
 
 _EVERY_S = 1.0
 _EVERY_UNREADY_S = 0.1

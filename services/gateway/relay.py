@@ -28,8 +28,8 @@ from services.gateway.exchanges import OpenExchanges
 from services.gateway.request import Request, stored_address
 from services.gateway.upload import Upload
 from services.gateway.usages import Outbox
-from tidegate.runtime.broker import UnansweredError
 from tidegate.runtime.clock import Clock
+from tidegate.runtime.connection import UnansweredError
 
 _LATE_MAX = 2
 """How often a lease may be asked for again because its `send_by` had passed."""

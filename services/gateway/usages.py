@@ -20,7 +20,7 @@ from contracts.pool import (
     EndLeases,
     UsageRecorded,
 )
-from tidegate.runtime.broker import UnansweredError, ask
+from tidegate.runtime.connection import UnansweredError, ask
 from tidegate.runtime.logs import Log
 
 UNACKNOWLEDGED_MAX = 10_000

@@ -3,7 +3,6 @@
 import pytest
 
 from contracts import subjects
-from contracts.base import GatewayId
 from contracts.subjects import TABLE, USERS, denied, permissions
 
 
@@ -29,7 +28,6 @@ def covers(pattern: str, subject: str) -> bool:
         subjects.pool_status(),
         subjects.pool_admin(),
         subjects.pool_ping(),
-        subjects.gateway_ping(GatewayId("gw-1")),
         subjects.EVT_BALANCER,
         subjects.EVT_KEYS,
         subjects.ANALYTICS_QUERY,

@@ -33,7 +33,7 @@ from services.balancer import app
 from services.balancer.settings import BalancerSection, ServerSection, Settings
 from tests.balancer import ONE
 from tidegate.runtime import natsserver
-from tidegate.runtime.broker import NobodyThereError, SilenceError, ask
+from tidegate.runtime.connection import NobodyThereError, SilenceError, ask
 from tidegate.runtime.environment import Environment, environment
 from tidegate.runtime.eventlog import EventLog
 from tidegate.runtime.settings import Seconds

@@ -26,7 +26,8 @@ from services.analytics.settings import Settings
 from tests.analytics_builders import Story, session, used
 from tests.integration.analytics_parts import Running, publish
 from tidegate.runtime import natsserver
-from tidegate.runtime.broker import Call, NobodyThereError, ask
+from tidegate.runtime.broker import Call
+from tidegate.runtime.connection import NobodyThereError, ask
 from tidegate.runtime.environment import environment
 from tidegate.runtime.settings import SettingsError
 

@@ -14,21 +14,11 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from contracts.base import Failed, Reply
-from tidegate.runtime.connection import (
-    NobodyThereError,
-    SilenceError,
-    UnansweredError,
-    ask,
-    nats_url,
-)
+from tidegate.runtime.connection import lasting, nats_url
 from tidegate.runtime.logs import Log
 
 __all__ = [
     "Call",
-    "NobodyThereError",
-    "SilenceError",
-    "UnansweredError",
-    "ask",
     "broker",
     "connected",
     "disconnected",
@@ -55,31 +45,7 @@ async def with_reply(message: NatsMessage) -> Call:
 
 def broker(url: str, user: str, log: Log) -> NatsBroker:
     """Make the broker of a process; `connect()` it, then register and start its doors."""
-
-    async def on_error(error: Exception) -> None:
-        log.warning("nats_error", error=str(error), kind=type(error).__name__)
-
-    async def on_disconnect() -> None:
-        log.warning("nats_disconnected")
-
-    async def on_reconnect() -> None:
-        log.info("nats_reconnected")
-
-    return NatsBroker(
-        url,
-        name=user,
-        inbox_prefix=f"_INBOX_{user}",
-        allow_reconnect=True,
-        max_reconnect_attempts=-1,
-        reconnect_time_wait=0.2,  # type: ignore[arg-type]
-        ping_interval=20,
-        pending_size=16 * 1024 * 1024,
-        error_cb=on_error,
-        disconnected_cb=on_disconnect,
-        reconnected_cb=on_reconnect,
-        apply_types=False,
-        logger=None,
-    )
+    return NatsBroker(url, **lasting(user, log), apply_types=False, logger=None)
 
 
 async def connected(made: NatsBroker) -> Client:

@@ -1,6 +1,7 @@
-"""A bare NATS connection: its address, and commands that are answered.
+"""A NATS connection: its address, how it lasts, and commands that are answered.
 
-Apart from `broker`, because whoever only asks need not wait for FastStream to be imported.
+Apart from `broker`, because whoever only asks (the verbs, the gateway) need not carry FastStream:
+14 MB and more than a second of starting.
 """
 
 from typing import Any
@@ -14,6 +15,7 @@ from nats.errors import TimeoutError as NatsTimeoutError
 
 from contracts.base import Command, Failed
 from tidegate.runtime.environment import Environment
+from tidegate.runtime.logs import Log
 from tidegate.runtime.settings import SettingsError
 
 _encoder = msgspec.json.Encoder()
@@ -48,6 +50,40 @@ def nats_url(environment: Environment, user: str) -> str:
     password = environment.secret(variable, environment.home.nats_password(user))
     scheme, _, rest = url.partition("://")
     return f"{scheme}://{user}:{password}@{rest}"
+
+
+def lasting(user: str, log: Log) -> dict[str, Any]:
+    """Make the options of a service's connection: it comes back by itself, however long it takes.
+
+    They suit `nats.connect` and FastStream's broker alike.
+    """
+
+    async def on_error(error: Exception) -> None:
+        log.warning("nats_error", error=str(error), kind=type(error).__name__)
+
+    async def on_disconnect() -> None:
+        log.warning("nats_disconnected")
+
+    async def on_reconnect() -> None:
+        log.info("nats_reconnected")
+
+    return {
+        "name": user,
+        "inbox_prefix": f"_INBOX_{user}",
+        "allow_reconnect": True,
+        "max_reconnect_attempts": -1,
+        "reconnect_time_wait": 0.2,
+        "ping_interval": 20,
+        "pending_size": 16 * 1024 * 1024,
+        "error_cb": on_error,
+        "disconnected_cb": on_disconnect,
+        "reconnected_cb": on_reconnect,
+    }
+
+
+async def connected_service(environment: Environment, user: str, log: Log) -> Client:
+    """Connect a service that only asks, for its whole life. Raises `SettingsError`."""
+    return await nats.connect(nats_url(environment, user), **lasting(user, log))
 
 
 async def connected_as(environment: Environment, user: str) -> Client:

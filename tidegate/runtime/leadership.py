@@ -18,8 +18,8 @@ from nats.aio.client import Client
 from contracts.base import Failed, LeaderElected, Ping, Pong
 from contracts.envelope import Envelope, follows
 from tidegate.runtime import lifecycle
-from tidegate.runtime.broker import NobodyThereError, SilenceError, ask
 from tidegate.runtime.clock import Clock, system_clock
+from tidegate.runtime.connection import NobodyThereError, SilenceError, ask
 from tidegate.runtime.eventlog import EventLog, FenceError, LogUnavailableError, Stored
 from tidegate.runtime.logs import Log
 from tidegate.runtime.writer import SubjectWriter

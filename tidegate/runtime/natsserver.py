@@ -1,5 +1,6 @@
 """The embedded nats-server: its configuration, its process, and waiting for its port."""
 
+import atexit
 import json
 import secrets
 import shutil
@@ -41,6 +42,13 @@ def free_port() -> int:
         if len(_reservations) > _RESERVATIONS_MAX:
             _reservations.popleft().close()
         return port
+
+
+@atexit.register
+def _release() -> None:
+    """Let go of what is still reserved, before the interpreter complains of it."""
+    for reservation in _reservations:
+        reservation.close()
 
 
 def accounts(passwords: Mapping[str, str]) -> str:

@@ -22,8 +22,8 @@ from contracts.pool import Done, PoolAdmin, PoolStatus, PoolStatusReply
 from services.gateway.errors import GatewayError
 from services.gateway.settings import Settings
 from services.gateway.store import KeyLog
-from tidegate.runtime.broker import NobodyThereError, UnansweredError, ask
 from tidegate.runtime.clock import Clock
+from tidegate.runtime.connection import NobodyThereError, UnansweredError, ask
 from tidegate.runtime.eventlog import EventLog
 from tidegate.runtime.health import Readiness
 from tidegate.runtime.logs import Log

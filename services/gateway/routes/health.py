@@ -16,7 +16,7 @@ from services.gateway.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.guard import loopback_or_admins
 from tidegate.runtime import health
-from tidegate.runtime.broker import UnansweredError, ask
+from tidegate.runtime.connection import UnansweredError, ask
 
 _pong = msgspec.json.Decoder(Pong | Failed)
 _PING_TIMEOUT_S = 1.0
