@@ -6,6 +6,7 @@ away at any moment, the lease in hand gets its one end here.
 """
 
 import asyncio
+import time
 from collections.abc import Mapping
 from typing import Never
 
@@ -98,8 +99,7 @@ class Relay:
         """Ask for the next lease. Raises `GatewayError` with the pool's refusal."""
         if self._outbox.full:
             raise GatewayError("ledger_unavailable", "too many usages wait for the event log")
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+        started = time.perf_counter()  # a loop's own clock may be as coarse as its turns
         address = stored_address(request.client_address, self.exchange.settings.client_address)
         wanted = request.wanted(self._gateway_id, self._clock(), address)
         request.asked = True
@@ -108,7 +108,7 @@ class Relay:
         except (UnansweredError, RefusedBatchError) as error:
             self._forget(request, "unanswered")
             raise GatewayError("ledger_unavailable", f"the pool does not answer: {error}") from None
-        request.lease_ms += (loop.time() - started) * 1000
+        request.lease_ms += (time.perf_counter() - started) * 1000
         if isinstance(answer, Refused) and answer.reason is Refusal.LEDGER_UNAVAILABLE:
             # No proof that nothing was granted: an earlier sending of this id may stand.
             self._forget(request, "ledger_unavailable")
