@@ -92,9 +92,10 @@ class Door:
     ) -> None:
         """Admit a request, let `room` answer it, and see to its end, however that comes."""
         request = Request(scope)
-        connection = scope.get("tidegate.connection")
+        # Taken out: a scope that holds what holds the scope is left to the garbage collector.
+        connection = scope.pop("tidegate.connection", None)
         hang_up = connection.hang_up if connection else _nothing
-        client = Client(send, hang_up, scope.get("tidegate.whole"))
+        client = Client(send, hang_up, scope.pop("tidegate.whole", None))
         rate: dict[str, str] = {}
         error: GatewayError | None = None
         admitted: Admitted | float = 0.0

@@ -58,7 +58,11 @@ def main() -> None:
     """Run a verb: exit 0 when fine, 1 when it found something wrong, 2 for wrong usage."""
     wanted = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     try:
-        application(wanted)()
+        if sys.argv[1:] == [wanted] and wanted in _SERVICES:
+            # Called by Typer, a service would carry pydantic through its life: 8 MB.
+            getattr(importlib.import_module("tidegate.cli.service"), wanted)()
+        else:
+            application(wanted)()
     except SettingsError as error:
         print(f"tidegate: {error}", file=sys.stderr)
         sys.exit(_USAGE)

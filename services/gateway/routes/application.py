@@ -6,6 +6,8 @@ from typing import Any
 from litestar import Litestar, Router
 from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
+from litestar.plugins import PluginProtocol
+from litestar.plugins.core import MsgspecDIPlugin
 from litestar.types import HTTPScope, Message, Receive, Send
 
 from services.gateway.headers import CORS, PREFLIGHT
@@ -32,6 +34,11 @@ _NO_STORE = (b"cache-control", b"no-store")
 
 class OperatorApp(Litestar):
     """Litestar, with preflights, HEAD, the headers of every answer, and one log line each."""
+
+    @staticmethod
+    def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
+        """Know msgspec alone: Litestar would load pydantic for models that no door has (ADR 8)."""
+        return [*plugins, MsgspecDIPlugin()]
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""
