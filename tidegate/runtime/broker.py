@@ -15,7 +15,9 @@ from nats.errors import Error as NatsError
 
 from contracts.base import Failed, Reply
 from tidegate.runtime.connection import (
+    DisconnectedError,
     NobodyThereError,
+    Outage,
     SilenceError,
     UnansweredError,
     ask,
@@ -25,7 +27,9 @@ from tidegate.runtime.logs import Log
 
 __all__ = [
     "Call",
+    "DisconnectedError",
     "NobodyThereError",
+    "Outage",
     "SilenceError",
     "UnansweredError",
     "ask",
@@ -53,17 +57,23 @@ async def with_reply(message: NatsMessage) -> Call:
     return Call(message.raw_message.reply, message.raw_message.data)
 
 
-def broker(url: str, user: str, log: Log) -> NatsBroker:
-    """Make the broker of a process; `connect()` it, then register and start its doors."""
+def broker(url: str, user: str, log: Log, outage: Outage | None = None) -> NatsBroker:
+    """Make the broker of a process; `connect()` it, then register and start its doors.
+
+    `outage` is told when the connection is lost and when it stands again.
+    """
+    known = outage or Outage()
 
     async def on_error(error: Exception) -> None:
         log.warning("nats_error", error=str(error), kind=type(error).__name__)
 
     async def on_disconnect() -> None:
+        known.begin()
         log.warning("nats_disconnected")
 
     async def on_reconnect() -> None:
-        log.info("nats_reconnected")
+        log.info("nats_reconnected", after_s=round(known.seconds, 3))
+        known.end()
 
     return NatsBroker(
         url,

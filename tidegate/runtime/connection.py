@@ -3,6 +3,7 @@
 Apart from `broker`, because whoever only asks need not wait for FastStream to be imported.
 """
 
+import time
 from typing import Any
 
 import msgspec
@@ -16,11 +17,21 @@ from contracts.base import Command, Failed
 from tidegate.runtime.environment import Environment
 from tidegate.runtime.settings import SettingsError
 
+_RECONNECT_S = 2.0
 _encoder = msgspec.json.Encoder()
 
 
 class UnansweredError(Exception):
-    """No answer came: see its two kinds."""
+    """No answer came: see its three kinds."""
+
+
+class DisconnectedError(UnansweredError):
+    """The connection is lost and being made again; the command was not sent."""
+
+    def __init__(self, message: str, *, sent_before: bool = False) -> None:
+        """Say whether an earlier sending of the same command may have been taken."""
+        super().__init__(message)
+        self.sent_before = sent_before
 
 
 class NobodyThereError(UnansweredError):
@@ -29,6 +40,33 @@ class NobodyThereError(UnansweredError):
 
 class SilenceError(UnansweredError):
     """No answer within the time; whether the command was taken is unknown."""
+
+
+class Outage:
+    """How long the connection of a process has been lost; the broker's callbacks tell it."""
+
+    def __init__(self) -> None:
+        """Begin as connected."""
+        self._since: float | None = None
+
+    def begin(self) -> None:
+        """Note that the connection is lost."""
+        if self._since is None:
+            self._since = time.monotonic()
+
+    def end(self) -> None:
+        """Note that it stands again."""
+        self._since = None
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since it was lost; 0 while it stands."""
+        return 0.0 if self._since is None else time.monotonic() - self._since
+
+    @property
+    def lasts(self) -> bool:
+        """Whether waiting is vain: a nats-server that was started again would be back by now."""
+        return self.seconds >= _RECONNECT_S
 
 
 def nats_url(environment: Environment, user: str) -> str:
@@ -77,8 +115,12 @@ async def ask(
 ) -> Any:
     """Send a command and decode its reply.
 
-    Raises `NobodyThereError` or `SilenceError`; a reply that does not decode is a `Failed`.
+    Raises `DisconnectedError`, `NobodyThereError` or `SilenceError`; a reply that does not
+    decode is a `Failed`. Nothing is sent over a lost connection: nats-py would keep it until the
+    next one, and a command that nobody waits for any more would arrive then.
     """
+    if not client.is_connected:
+        raise DisconnectedError("the connection to NATS is lost")
     try:
         message = await client.request(subject, _encoder.encode(command), timeout=timeout_s)
     except NoRespondersError:

@@ -18,7 +18,7 @@ from nats.aio.client import Client
 from contracts.base import Failed, LeaderElected, Ping, Pong
 from contracts.envelope import Envelope, follows
 from tidegate.runtime import lifecycle
-from tidegate.runtime.broker import NobodyThereError, SilenceError, ask
+from tidegate.runtime.broker import DisconnectedError, NobodyThereError, SilenceError, ask
 from tidegate.runtime.clock import Clock, system_clock
 from tidegate.runtime.eventlog import EventLog, FenceError, LogUnavailableError, Stored
 from tidegate.runtime.logs import Log
@@ -93,6 +93,11 @@ class Leadership:
                 self._logger.warning("deposed", epoch=self.writer.link.epoch)
             finally:
                 self.leading = False
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the connection to NATS stands."""
+        return self._client.is_connected
 
     def resign(self) -> None:
         """Do not stand again: `serve` returns once `lead` has."""
@@ -174,8 +179,10 @@ class Leadership:
                     self.led = False
                     if time.monotonic() >= self._wait_until:
                         return
+                except DisconnectedError:
+                    lost = 0
                 except SilenceError:
-                    lost = lost + 1 if self._client.is_connected else 0
+                    lost = lost + 1 if self.reachable else 0
                 await asyncio.sleep(_PING_EVERY_S)
         finally:
             await lifecycle.end(follower, again_s=_PING_EVERY_S)
