@@ -138,7 +138,7 @@ class Gateway:
             relay,
             self.passthrough,
             operator_app(doors),
-            self.key_log.ring,
+            self.key_log.find,
             settings,
             self.metrics,
             log,

@@ -8,6 +8,7 @@ from contracts.base import KeyId, WriterId
 from contracts.envelope import Envelope, decode
 from contracts.gateway import KeyBounds, KeyChanged, KeyEvent, KeyIssued, KeyRevoked, Scope
 from contracts.subjects import EVT_KEYS
+from services.gateway.errors import GatewayError
 from services.gateway.keys import Key, KeyRefusal, KeyRefused, KeyRing, decide
 from tidegate.runtime.clock import Clock
 from tidegate.runtime.eventlog import EventLog, FenceError, LogUnavailableError
@@ -43,6 +44,18 @@ class KeyLog:
     def ready(self) -> bool:
         """Whether everything that was in the log when `run` began is folded."""
         return self._caught_up.is_set()
+
+    def find(self, text: str) -> Key | None:
+        """Find the key that `text` opens; None when there is none.
+
+        Raises `GatewayError` for an unknown one while not every key is read: it may be good, and
+        a client that is told otherwise does not come back.
+        """
+        key = self.ring.find(text)
+        if key is None and not self.ready:
+            message = "the keys are not read yet"
+            raise GatewayError("ledger_unavailable", message, retry_after_s=1)
+        return key
 
     async def caught_up(self) -> None:
         """Wait until it is ready."""

@@ -64,7 +64,13 @@ def broker(url: str, user: str, log: Log, outage: Outage | None = None) -> NatsB
     """
     known = outage or Outage()
 
+    told = ""
+
     async def on_error(error: Exception) -> None:
+        nonlocal told
+        if known.seconds and str(error) == told:
+            return  # the same dial fails again, five times a second
+        told = str(error)
         log.warning("nats_error", error=str(error), kind=type(error).__name__)
 
     async def on_disconnect() -> None:
