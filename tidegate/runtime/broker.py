@@ -42,6 +42,7 @@ __all__ = [
     "with_reply",
 ]
 
+_INBOX = "_INBOX"
 _encoder = msgspec.json.Encoder()
 
 
@@ -112,8 +113,12 @@ async def disconnected(made: NatsBroker) -> None:
 
 
 async def reply(client: Client, call: Call, answer: Reply | bytes) -> None:
-    """Answer a call; one without a reply subject is not answered."""
-    if call.reply_to:
+    """Answer a call; one without a reply subject is not answered.
+
+    Nor is one that wants its answer anywhere but in an inbox: whoever asks chooses the subject,
+    and an answerer may publish where the asker may not (ADR 9).
+    """
+    if call.reply_to.startswith(_INBOX):
         body = answer if isinstance(answer, bytes) else _encoder.encode(answer)
         await client.publish(call.reply_to, body)
 

@@ -115,6 +115,9 @@ class Leadership:
         """Fold an envelope somebody else wrote. Raises `BrokenLogError` when some are missing."""
         before = self.writer.link
         seen = self.writer.saw(stored)
+        if seen is None:
+            self._logger.error("stray_message", subject=stored.subject, sequence=stored.sequence)
+            return
         wrong = follows(before, seen)
         if seen.number != before.number + 1:
             raise BrokenLogError(
