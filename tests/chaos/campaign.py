@@ -20,6 +20,9 @@ class Actor(Protocol):
     def players(self, role: Role) -> Sequence[str]:
         """Names of those that play a role at this moment."""
 
+    def standbys(self, name: str) -> Sequence[str]:
+        """Names of those that could stand in for it."""
+
     def kill(self, name: str) -> None:
         """End it at once; return when it is gone."""
 
@@ -68,15 +71,26 @@ class Campaign:
         watches = []
         for fault in self.plan.faults:
             await asyncio.sleep(max(0.0, fault.at_s - self.clock()))
-            name, began_s, ended_s = await asyncio.to_thread(self._done, fault)
+            players = await asyncio.to_thread(self.actor.players, fault.role)
+            name = players[fault.pick % len(players)]
+            if not await self._can_be_spared(name):
+                continue
+            began_s, ended_s = await asyncio.to_thread(self._done, fault, name)
             self.tell(f"{began_s:7.1f} s  {fault.kind} ({name}) for {ended_s - began_s:.1f} s")
             watches.append(asyncio.create_task(self._watched(fault.kind, name, began_s, ended_s)))
         self.happened = list(await asyncio.gather(*watches))
 
-    def _done(self, fault: Fault) -> tuple[str, float, float]:
-        """Do one fault and undo it; who it befell, and from when to when."""
-        players = self.actor.players(fault.role)
-        name = players[fault.pick % len(players)]
+    async def _can_be_spared(self, name: str) -> bool:
+        """Wait until whoever could stand in is ready: one of two may fail, not both at once."""
+        for standby in self.actor.standbys(name):
+            while not await asyncio.to_thread(self.actor.ready, standby):
+                if self.clock() > self.plan.seconds:
+                    return False
+                await asyncio.sleep(0.1)
+        return True
+
+    def _done(self, fault: Fault, name: str) -> tuple[float, float]:
+        """Do one fault and undo it; from when to when."""
         began_s = self.clock()
         if fault.action is Action.PAUSE:
             self.actor.pause(name)
@@ -87,7 +101,7 @@ class Campaign:
             end(name)
             time.sleep(fault.lasts_s)
             self.actor.start(name)
-        return name, began_s, self.clock()
+        return began_s, self.clock()
 
     async def _watched(self, kind: str, name: str, began_s: float, ended_s: float) -> Happened:
         """Wait until the process is ready again."""

@@ -89,6 +89,11 @@ class Processes:
             return self._leading("tidegate_balancer_leading", BALANCERS)
         return (str(role),)
 
+    def standbys(self, name: str) -> Sequence[str]:
+        """The others of its kind."""
+        kinds = (GATEWAYS, POOLS, BALANCERS)
+        return [one for kind in kinds if name in kind for one in kind if one != name]
+
     def kill(self, name: str) -> None:
         """Kill it."""
         self.stack.kill(name)
