@@ -36,6 +36,14 @@ coverage: $(VENV)/.dev
 bench: $(VENV)/.dev  ## the benchmarks, each beside its reference
 	$(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: chaos chaos-smoke
+chaos: $(VENV)/.dev  ## thousands of calls while everything is killed; SEED=, CALLS=, SECONDS=
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(CALLS),--calls $(CALLS)) \
+	  $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
+
+chaos-smoke: $(VENV)/.dev  ## the same for half a minute, always the same plan
+	@$(BIN)/python -m tests.chaos --seed 7 --calls 1500 --seconds 40 $(ARGS)
+
 schemas: $(VENV)/.dev  ## write contracts/schemas anew
 	$(BIN)/python -m contracts.schemas
 

@@ -117,7 +117,7 @@ TABLE = (
         message=pool.PoolStatus,
         reply=pool.PoolStatusReply | base.Failed,
         owner="pool",
-        callers=("gateway", "analytics", "balancer", "auditor"),
+        callers=("gateway", "auditor"),
     ),
     Subject(
         pattern="rpc.pool.*.admin",
@@ -145,7 +145,7 @@ TABLE = (
         message=balancer.BalancerStatus,
         reply=balancer.BalancerStatusReply | base.Failed,
         owner="balancer",
-        callers=("gateway", "pool", "auditor"),
+        callers=("gateway", "auditor"),
     ),
     Subject(
         pattern=BALANCER_ADMIN,

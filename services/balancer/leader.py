@@ -49,6 +49,8 @@ class Leader:
     def unready(self) -> str:
         """Say why this process is not ready; empty while it follows a leader, or leads well."""
         leadership = self._journal.leadership
+        if not leadership.reachable:
+            return "NATS is not reachable"
         if not leadership.leading:
             led = leadership.following and self._journal.writer.link.sequence
             return "" if led else "nobody leads yet"

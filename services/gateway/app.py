@@ -14,7 +14,7 @@ from contracts import subjects
 from contracts.balancer import SelectAnswers, SelectServers
 from contracts.base import Failed, GatewayId, WriterId
 from contracts.pool import LeaseAnswers, LeaseSessions
-from services.gateway.coalescer import Coalescer
+from services.gateway.coalescer import BalancerCoalescer, Coalescer, PoolCoalescer
 from services.gateway.credentials import Credentials
 from services.gateway.door import Door
 from services.gateway.exchange import Exchange
@@ -22,7 +22,7 @@ from services.gateway.exchanges import OpenExchanges
 from services.gateway.metrics import Metrics
 from services.gateway.passthrough import Passthrough
 from services.gateway.readiness import Readiness
-from services.gateway.relay import BalancerCoalescer, PoolCoalescer, Relay
+from services.gateway.relay import Relay
 from services.gateway.routes import Doors, operator_app
 from services.gateway.settings import Settings
 from services.gateway.store import KeyLog
@@ -31,7 +31,7 @@ from services.gateway.usages import Outbox
 from services.gateway.wire import Connection
 from tidegate.runtime import health, lifecycle, logs
 from tidegate.runtime.clock import clock
-from tidegate.runtime.connection import connected_service
+from tidegate.runtime.connection import Outage, connected_service
 from tidegate.runtime.environment import Environment
 from tidegate.runtime.eventlog import EventLog
 from tidegate.runtime.logs import Log
@@ -49,8 +49,9 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     log = logs.configure("gateway")
     settings = load()
     listening = listen(environment.host, environment.port)
-    client = await connected_service(environment, "gateway", log)
-    gateway = Gateway(client, environment, settings, log)
+    outage = Outage()
+    client = await connected_service(environment, "gateway", log, outage)
+    gateway = Gateway(client, outage, environment, settings, log)
     background = [
         asyncio.create_task(task)
         for task in (
@@ -84,9 +85,14 @@ class Gateway:
     """The parts of one gateway process."""
 
     def __init__(
-        self, client: Nats, environment: Environment, settings: Settings, log: Log
+        self,
+        client: Nats,
+        outage: Outage,
+        environment: Environment,
+        settings: Settings,
+        log: Log,
     ) -> None:
-        """Make every part over one NATS connection."""
+        """Make every part over one NATS connection, whose `outage` is known."""
         gateway_id = GatewayId(f"gw-{os.getpid()}-{secrets.token_hex(4)}")
         home = environment.home
         sealer = Sealer(environment.secret("TIDEGATE_SECRET_KEY", home.master_key))
@@ -100,7 +106,7 @@ class Gateway:
         self.key_log = KeyLog(event_log, WriterId(gateway_id), now, log)
         self.readiness = Readiness(client, self.key_log, self.outbox)
         self.exchanges = OpenExchanges(client, lambda: self.settings.gateway.exchange_max, log)
-        self.pool, self.balancer = self._coalescers(client, gateway_id)
+        self.pool, self.balancer = self._coalescers(client, outage, gateway_id)
         self.exchange = Exchange(self.transport, settings.gateway, self.metrics)
         self.passthrough = Passthrough(
             self.balancer, self.transport, settings.gateway, self.metrics
@@ -109,7 +115,7 @@ class Gateway:
             gateway_id,
             self.pool,
             self.balancer,
-            Credentials(client, sealer),
+            Credentials(client, sealer, self._patience_s, outage),
             self.exchange,
             self.exchanges,
             self.outbox,
@@ -132,7 +138,7 @@ class Gateway:
             relay,
             self.passthrough,
             operator_app(doors),
-            self.key_log.ring,
+            self.key_log.find,
             settings,
             self.metrics,
             log,
@@ -160,18 +166,19 @@ class Gateway:
                 self.exchange.settings = self.passthrough.settings = settings.gateway
                 self.log.info("configuration_applied")
 
-    def _coalescers(
-        self, client: Nats, gateway_id: GatewayId
-    ) -> tuple[PoolCoalescer, BalancerCoalescer]:
-        def patience_s() -> float:
-            return float(self.settings.gateway.failover_wait)
+    def _patience_s(self) -> float:
+        return float(self.settings.gateway.failover_wait)
 
+    def _coalescers(
+        self, client: Nats, outage: Outage, gateway_id: GatewayId
+    ) -> tuple[PoolCoalescer, BalancerCoalescer]:
         return Coalescer(
             client,
             subjects.pool_lease(),
             lambda items: LeaseSessions(items=items),
             _lease_answers,
-            patience_s,
+            self._patience_s,
+            outage,
         ), Coalescer(
             client,
             subjects.BALANCER_SELECT,
@@ -181,7 +188,8 @@ class Gateway:
                 open_exchanges=dict(self.exchanges.per_server),
             ),
             _select_answers,
-            patience_s,
+            self._patience_s,
+            outage,
         )
 
     def _gauges(self) -> None:

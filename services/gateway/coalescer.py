@@ -1,7 +1,8 @@
 """All questions of one loop turn travel as one NATS request, and each asker gets its answer.
 
 A batch that nobody answers is sent again as it is (every command is idempotent) until
-`patience_s` is over: a failover is latency, not an error.
+`patience_s` is over: a failover is latency, not an error. So is a connection that is made again
+at once; one that stays lost is told without waiting for a failover that cannot be seen.
 """
 
 import asyncio
@@ -11,8 +12,10 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from nats.aio.client import Client
 
+from contracts.balancer import NoServer, Selected, SelectServer
 from contracts.base import Command, Failed
-from tidegate.runtime.connection import NobodyThereError, UnansweredError, ask
+from contracts.pool import Granted, LeaseWanted, Refused
+from tidegate.runtime.connection import DisconnectedError, Outage, UnansweredError, ask
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -41,6 +44,7 @@ class Coalescer(Generic[Item, Answer]):
         command: Callable[[list[Item]], Command],
         answers: "msgspec.json.Decoder[Any]",
         patience_s: Callable[[], float],
+        outage: Outage,
     ) -> None:
         """`command` wraps a batch; `answers` decodes its reply: `items`, or `Failed`."""
         self._client = client
@@ -48,6 +52,7 @@ class Coalescer(Generic[Item, Answer]):
         self._command = command
         self._answers = answers
         self._patience_s = patience_s
+        self._outage = outage
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
         self._flights: set[asyncio.Task[None]] = set()
         self.batches = 0
@@ -56,8 +61,8 @@ class Coalescer(Generic[Item, Answer]):
     async def ask(self, item: Item) -> Answer:
         """Ask for one item.
 
-        Raises `UnansweredError` when nobody answered in time, `RefusedBatchError` when the
-        owner could not handle the batch.
+        Raises `UnansweredError` when nobody answered in time (`DisconnectedError` when NATS is
+        gone), `RefusedBatchError` when the owner could not handle the batch.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
@@ -95,17 +100,21 @@ class Coalescer(Generic[Item, Answer]):
     ) -> list[Answer]:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience_s()
+        sent = False
         while True:
             try:
                 reply = await ask(
                     self._client, self._subject, command, self._answers, _ASK_TIMEOUT_S
                 )
             except UnansweredError as error:
+                if isinstance(error, DisconnectedError):
+                    error.sent_before = sent
+                else:
+                    sent = True
                 nobody_waits = all(future.done() for _, future in batch)
-                if nobody_waits or loop.time() >= deadline:
+                if nobody_waits or self._outage.lasts or loop.time() >= deadline:
                     raise
-                if isinstance(error, NobodyThereError):
-                    await asyncio.sleep(_AGAIN_S)
+                await asyncio.sleep(_AGAIN_S)
                 continue
             if isinstance(reply, Failed):
                 raise RefusedBatchError(reply)
@@ -115,3 +124,7 @@ class Coalescer(Generic[Item, Answer]):
                     Failed(code="bad_reply", message=f"{self._subject}: not one answer an item")
                 )
             return items
+
+
+PoolCoalescer = Coalescer[LeaseWanted, Granted | Refused]
+BalancerCoalescer = Coalescer[SelectServer, Selected | NoServer]

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 from collections import OrderedDict
+from collections.abc import Callable
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -11,28 +12,33 @@ from nats.errors import Error as NatsError
 from contracts.base import SessionId
 from contracts.pool import Granted
 from contracts.subjects import CREDENTIALS_BUCKET
+from services.gateway.errors import GatewayError
+from tidegate.runtime.connection import Outage
 from tidegate.runtime.secrets import Sealer, SealError
 
 _KEPT_MAX = 10_000
 _TIMEOUT_S = 1.0
-_TRIES = 5
-
-
-class CredentialError(Exception):
-    """The session's credential cannot be had."""
+_AGAIN_S = 0.1
 
 
 class Credentials:
     """The `Authorization` values of sessions, kept per revision of their ciphertext."""
 
-    def __init__(self, client: Client, sealer: Sealer) -> None:
-        """Nothing is fetched before it is needed."""
+    def __init__(
+        self, client: Client, sealer: Sealer, patience_s: Callable[[], float], outage: Outage
+    ) -> None:
+        """Nothing is fetched before it is needed; `patience_s` bounds how long one may take."""
         self._client = client
         self._sealer = sealer
+        self._patience_s = patience_s
+        self._outage = outage
         self._kept: OrderedDict[SessionId, tuple[int, bytes]] = OrderedDict()
 
     async def authorization(self, granted: Granted) -> bytes:
-        """Make the value of `Authorization` for a lease. Raises `CredentialError`."""
+        """Make the value of `Authorization` for a lease.
+
+        Raises `GatewayError`: `ledger_unavailable` while the bucket does not answer.
+        """
         session_id, region = granted.session_id, granted.region
         kept = self._kept.get(session_id)
         if kept is not None and kept[0] >= granted.credential_revision:
@@ -41,7 +47,7 @@ class Credentials:
         try:
             credential = self._sealer.open(session_id, sealed)
         except SealError as error:
-            raise CredentialError(str(error)) from None
+            raise GatewayError("internal_error", str(error)) from None
         prefix = f"{region}-" if region else ""
         value = f"Bearer {prefix}{credential}".encode()
         self._kept[session_id] = (found, value)
@@ -53,15 +59,18 @@ class Credentials:
         """Read the newest ciphertext and its revision."""
         body = json.dumps({"last_by_subj": f"$KV.{CREDENTIALS_BUCKET}.{session_id}"}).encode()
         subject = f"$JS.API.STREAM.MSG.GET.KV_{CREDENTIALS_BUCKET}"
-        for _ in range(_TRIES):
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._patience_s()
+        while loop.time() < deadline and not self._outage.lasts:
             try:
                 message = await self._client.request(subject, body, timeout=_TIMEOUT_S)
             except (NatsError, ConnectionError):
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(_AGAIN_S)
                 continue
             answer = json.loads(message.data)
             if "error" in answer:
-                raise CredentialError(f"session {session_id}: {answer['error']['description']}")
+                told = f"session {session_id}: {answer['error']['description']}"
+                raise GatewayError("internal_error", told)
             found = answer["message"]
             return int(found["seq"]), base64.b64decode(found.get("data", ""))
-        raise CredentialError(f"session {session_id}: the bucket of credentials does not answer")
+        raise GatewayError("ledger_unavailable", "the bucket of credentials does not answer")

@@ -13,7 +13,7 @@ from services.gateway.client import Client, Send
 from services.gateway.domain import peek, route
 from services.gateway.errors import GatewayError
 from services.gateway.headers import PREFLIGHT, own_headers
-from services.gateway.keys import Key, KeyRing
+from services.gateway.keys import Key
 from services.gateway.limits import Admitted, KeyLimits
 from services.gateway.metrics import Metrics
 from services.gateway.passthrough import PASSED_THROUGH, Passthrough
@@ -35,7 +35,7 @@ class Door:
         relay: Relay,
         passthrough: Passthrough,
         operator: AsgiApp,
-        ring: KeyRing,
+        find_key: Callable[[str], Key | None],
         settings: Settings,
         metrics: Metrics,
         log: Log,
@@ -46,7 +46,7 @@ class Door:
         self._relay = relay
         self._passthrough = passthrough
         self._operator = operator
-        self._ring = ring
+        self._find_key = find_key
         self._limits = KeyLimits()
         self._metrics = metrics
         self._log = log
@@ -142,7 +142,7 @@ class Door:
         for name, value in scope["headers"]:
             if name == b"authorization":
                 text = value.decode("latin-1").strip()
-                key = self._ring.find(text[7:].strip() if text[:7].lower() == "bearer " else text)
+                key = self._find_key(text[7:].strip() if text[:7].lower() == "bearer " else text)
                 if key is None:
                     raise GatewayError("invalid_api_key", "the API key is wrong or revoked")
                 return key

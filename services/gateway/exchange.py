@@ -13,7 +13,7 @@ from services.gateway.client import Client
 from services.gateway.domain import Judgement, failure_error, judged_body, judged_head
 from services.gateway.domain.judgement import JUDGED_BYTES_MAX
 from services.gateway.errors import GatewayError
-from services.gateway.headers import own_headers, passed_on, upstream_headers
+from services.gateway.headers import own_headers, passed_on, secret_of, upstream_headers
 from services.gateway.metrics import Metrics
 from services.gateway.request import Request
 from services.gateway.settings import GatewaySection
@@ -82,7 +82,8 @@ class Exchange:
             request.first_byte_ms = (time.perf_counter() - started) * 1000
             status = response.status_code
             async with aclosing(received(response)) as chunks:
-                result = await self._answered(request, client, response, chunks, rate)
+                secret = secret_of(authorization)
+                result = await self._answered(request, client, response, chunks, rate, secret)
             connect_ms = response.extensions["connect_ms"]
         except TransportFailure as failure:
             result = _failed(failure)
@@ -149,6 +150,7 @@ class Exchange:
         response: httpx.Response,
         chunks: AsyncIterator[bytes],
         rate: Mapping[str, str] | None,
+        secret: bytes,
     ) -> Result:
         """Judge an answer by its head and, where it has a say, its body; pass a success on."""
         status = response.status_code
@@ -162,7 +164,8 @@ class Exchange:
             encoding = response.headers.get("content-encoding", "").strip().lower()
             if whole:
                 body = b"".join(begun)
-                judgement = judged_body(status, encoding, body, self.settings.codes)
+                codes = self.settings.codes
+                judgement = judged_body(status, encoding, body, codes, secret.decode("latin-1"))
             elif 200 <= status < 300:  # noqa: PLR2004
                 judgement = Judgement(Verdict.SUCCESS, status)
             else:
@@ -171,7 +174,7 @@ class Exchange:
             wait = _retry_after(response)
             return Result(judgement, sent=True, retry_after_s=wait)
         request.answered = True
-        headers = [*passed_on(response.headers.raw), *own_headers(request, rate)]
+        headers = [*passed_on(response.headers.raw, secret), *own_headers(request, rate)]
         if whole:
             body = b"".join(begun)
             if length is None:

@@ -9,6 +9,8 @@ from services.gateway.request import Request
 
 Headers = list[tuple[bytes, bytes]]
 
+_REGIONS = (b"us-", b"hk-", b"jp-", b"sg-")
+_REGION_BYTES = 3
 _HOP_BY_HOP = frozenset(
     {
         b"connection",
@@ -113,11 +115,19 @@ def upstream_headers(
     return found
 
 
-def passed_on(upstream: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """Keep what a client may see of an upstream's head."""
+def passed_on(upstream: Iterable[tuple[bytes, bytes]], secret: bytes = b"") -> Headers:
+    """Keep what a client may see of an upstream's head: nothing that repeats the credential."""
     return [
-        (lower, value) for name, value in upstream if (lower := name.lower()) not in _NOT_PASSED_ON
+        (lower, value)
+        for name, value in upstream
+        if (lower := name.lower()) not in _NOT_PASSED_ON and not (secret and secret in value)
     ]
+
+
+def secret_of(authorization: bytes | None) -> bytes:
+    """Take the credential out of the `Authorization` that a server gets; empty without one."""
+    token = (authorization or b"").removeprefix(b"Bearer ")
+    return token[_REGION_BYTES:] if token[:_REGION_BYTES] in _REGIONS else token
 
 
 def own_headers(request: Request, rate: Mapping[str, str] | None) -> Headers:

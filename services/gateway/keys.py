@@ -83,6 +83,10 @@ class KeyRing:
         self._cached.clear()
         self.version = sequence
 
+    def skip(self, sequence: int) -> None:
+        """Leave out a message that is no envelope."""
+        self.version = max(self.version, sequence)
+
     def find(self, key_text: str) -> Key | None:
         """Find the key that this text opens; None for an unknown or revoked one.
 

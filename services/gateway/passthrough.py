@@ -10,7 +10,7 @@ import httpx
 from contracts.balancer import NoServer, Selected, SelectServer
 from contracts.pool import Verdict
 from services.gateway.client import Client
-from services.gateway.coalescer import Coalescer, RefusedBatchError
+from services.gateway.coalescer import BalancerCoalescer, RefusedBatchError
 from services.gateway.domain import failure_error, judged_body
 from services.gateway.errors import GatewayError
 from services.gateway.exchange import Servers, received
@@ -20,7 +20,7 @@ from services.gateway.request import Request
 from services.gateway.settings import GatewaySection
 from services.gateway.transport import Transport, TransportFailure
 from services.gateway.upload import Receive, Upload
-from tidegate.runtime.connection import UnansweredError
+from tidegate.runtime.connection import DisconnectedError, UnansweredError
 
 MODELS = ("GET", "/v1/models")
 PASSED_THROUGH = frozenset({MODELS, ("POST", "/token/check"), ("POST", "/token/points")})
@@ -37,7 +37,7 @@ class Passthrough:
 
     def __init__(
         self,
-        balancer: Coalescer[SelectServer, Selected | NoServer],
+        balancer: BalancerCoalescer,
         transport: Transport,
         settings: GatewaySection,
         metrics: Metrics,
@@ -135,6 +135,8 @@ class Passthrough:
     async def _select(self, request: Request) -> Selected:
         try:
             answer = await self._balancer.ask(SelectServer(request_id=request.request_id))
+        except DisconnectedError as error:
+            raise GatewayError("ledger_unavailable", str(error)) from None
         except (UnansweredError, RefusedBatchError) as error:
             raise GatewayError("no_backend", f"the balancer does not answer: {error}") from None
         if isinstance(answer, NoServer):

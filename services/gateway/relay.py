@@ -14,8 +14,8 @@ from contracts.balancer import NoServer, Selected, SelectServer, ServerFailed
 from contracts.base import GatewayId, LeaseId
 from contracts.pool import Granted, LeaseWanted, Outcome, Refusal, Refused, UsageRecorded, Verdict
 from services.gateway.client import Client
-from services.gateway.coalescer import Coalescer, RefusedBatchError
-from services.gateway.credentials import CredentialError, Credentials
+from services.gateway.coalescer import BalancerCoalescer, PoolCoalescer, RefusedBatchError
+from services.gateway.credentials import Credentials
 from services.gateway.domain import (
     another_session,
     client_error,
@@ -30,15 +30,13 @@ from services.gateway.request import Request, stored_address
 from services.gateway.upload import Upload
 from services.gateway.usages import Outbox
 from tidegate.runtime.clock import Clock
-from tidegate.runtime.connection import UnansweredError
+from tidegate.runtime.connection import DisconnectedError, UnansweredError
 
 _LATE_MAX = 2
 """How often a lease may be asked for again because its `send_by` had passed."""
 
 Rate = Mapping[str, str]
 """The headers of the key's rate."""
-PoolCoalescer = Coalescer[LeaseWanted, Granted | Refused]
-BalancerCoalescer = Coalescer[SelectServer, Selected | NoServer]
 
 
 class Relay:
@@ -106,7 +104,9 @@ class Relay:
         try:
             answer = await self._pool.ask(LeaseWanted(requested=wanted, previous=request.previous))
         except (UnansweredError, RefusedBatchError) as error:
-            self._forget(request, "unanswered")
+            request.asked = False
+            if not isinstance(error, DisconnectedError) or error.sent_before:
+                self._forget(request, "unanswered")
             raise GatewayError("ledger_unavailable", f"the pool does not answer: {error}") from None
         request.lease_ms += (time.perf_counter() - started) * 1000
         if isinstance(answer, Refused) and answer.reason is Refusal.LEDGER_UNAVAILABLE:
@@ -238,9 +238,7 @@ class Relay:
         request.late += 1
         request.next_number()
         if request.late > _LATE_MAX:
-            raise GatewayError(
-                "pool_saturated", "the request could not be sent in the time its leases allowed"
-            )
+            raise GatewayError("pool_saturated", "no lease lasted until the request was sent")
 
     def _release(self, request: Request, error: GatewayError | None = None) -> None:
         """End a lease that will not be tried (again): cancelled if it never was."""
@@ -261,9 +259,9 @@ class Relay:
     async def _authorization(self, request: Request, granted: Granted) -> bytes:
         try:
             return await self._credentials.authorization(granted)
-        except CredentialError as error:
+        except GatewayError:
             self._release(request)
-            raise GatewayError("internal_error", str(error)) from None
+            raise
 
     async def _select(
         self, request: Request, granted: Granted, failed: ServerFailed | None
@@ -282,6 +280,7 @@ class Relay:
             failed=failed,
         )
         reason = "the balancer does not answer"
+        code = "upstream_error" if request.attempts else "no_backend"
         try:
             answer = await self._balancer.ask(wanted)
             if isinstance(answer, NoServer) and request.shy_servers:
@@ -292,7 +291,8 @@ class Relay:
             reason = answer.reason
         except (UnansweredError, RefusedBatchError) as refused:
             reason = f"{reason}: {refused}"
-        code = "upstream_error" if request.attempts else "no_backend"
+            if isinstance(refused, DisconnectedError):
+                code = "ledger_unavailable"
         error = GatewayError(code, f"no server can do {request.service_type}: {reason}")
         if request.doubtful:
             error = failure_error("cut", sent=True)

@@ -5,12 +5,13 @@ import secrets
 from collections.abc import Callable
 
 from contracts.base import KeyId, WriterId
-from contracts.envelope import Envelope, decode
+from contracts.envelope import Envelope
 from contracts.gateway import KeyBounds, KeyChanged, KeyEvent, KeyIssued, KeyRevoked, Scope
 from contracts.subjects import EVT_KEYS
+from services.gateway.errors import GatewayError
 from services.gateway.keys import Key, KeyRefusal, KeyRefused, KeyRing, decide
 from tidegate.runtime.clock import Clock
-from tidegate.runtime.eventlog import EventLog, FenceError, LogUnavailableError
+from tidegate.runtime.eventlog import EventLog, FenceError, LogUnavailableError, Stored
 from tidegate.runtime.logs import Log
 from tidegate.runtime.secrets import key_hash
 from tidegate.runtime.writer import SubjectWriter
@@ -34,6 +35,8 @@ class KeyLog:
         self.ring = KeyRing()
         self._log = log
         self._writer = SubjectWriter(log, EVT_KEYS, writer)
+        self._reader = SubjectWriter(log, EVT_KEYS, writer)
+        """Where the chain stands for `run`, which never writes."""
         self._clock = clock
         self._logger = logger
         self._deciding = asyncio.Lock()
@@ -43,6 +46,18 @@ class KeyLog:
     def ready(self) -> bool:
         """Whether everything that was in the log when `run` began is folded."""
         return self._caught_up.is_set()
+
+    def find(self, text: str) -> Key | None:
+        """Find the key that `text` opens; None when there is none.
+
+        Raises `GatewayError` for an unknown one while not every key is read: it may be good, and
+        a client that is told otherwise does not come back.
+        """
+        key = self.ring.find(text)
+        if key is None and not self.ready:
+            message = "the keys are not read yet"
+            raise GatewayError("ledger_unavailable", message, retry_after_s=1)
+        return key
 
     async def caught_up(self) -> None:
         """Wait until it is ready."""
@@ -55,7 +70,7 @@ class KeyLog:
             self._caught_up.set()
         async for batch in self._log.follow([EVT_KEYS], self.ring.version):
             for stored in batch:
-                self.ring.apply(stored.sequence, decode(stored.body))
+                self._fold(stored, self._reader.saw(stored))
             if self.ring.version >= target:
                 self._caught_up.set()
 
@@ -107,7 +122,7 @@ class KeyLog:
         async with self._deciding:
             for _ in range(_FENCED_MAX):
                 for stored in await self._writer.behind():
-                    self.ring.apply(stored.sequence, self._writer.saw(stored))
+                    self._fold(stored, self._writer.saw(stored))
                 decision = decide(self.ring, wanted())
                 if isinstance(decision, KeyRefused):
                     return decision
@@ -135,6 +150,13 @@ class KeyLog:
         self.ring.apply(sequence, own)
         self._logger.info("key_event", kind=type(event).__name__, key_id=event.key_id, by=event.by)
         return True
+
+    def _fold(self, stored: Stored, seen: Envelope | None) -> None:
+        if seen is None:
+            self._logger.error("stray_message", subject=EVT_KEYS, sequence=stored.sequence)
+            self.ring.skip(stored.sequence)
+        else:
+            self.ring.apply(stored.sequence, seen)
 
     def _known(self, key_id: KeyId) -> Key | KeyRefused:
         key = self.ring.get(key_id)

@@ -20,6 +20,7 @@ from services.gateway.errors import GatewayError
 HEAD_BYTES_MAX = 64 * 1024
 _HEAD_TIMEOUT_S = 30.0
 _LINGER_S = 10.0
+_FIRST_REQUEST_S = 0.5
 
 
 class _HeadTooLargeError(Exception):
@@ -30,6 +31,8 @@ class Connection(HttpToolsProtocol):
     """One client connection; `on_gone` is called once if it is lost during a request."""
 
     on_gone: Callable[[], None] | None = None
+    _asked = False
+    """Whether the head of a request has come."""
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
 
@@ -45,6 +48,16 @@ class Connection(HttpToolsProtocol):
         gone, self.on_gone = self.on_gone, None
         if gone is not None:
             gone()
+
+    def shutdown(self) -> None:
+        """Let go of an idle connection; one that has not asked yet gets the time to.
+
+        Its first request may be on its way, and would be answered by a reset.
+        """
+        if self._asked:
+            super().shutdown()
+        else:
+            self.loop.call_later(_FIRST_REQUEST_S, super().shutdown)
 
     def send_400_response(self, msg: str) -> None:
         """Answer malformed HTTP, or a head over its bound, in the API's shape."""
@@ -75,6 +88,7 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Stop the clock of the first head; let the answer be given whole."""
         self._stop_timer()
+        self._asked = True
         scope = self.scope
         super().on_headers_complete()
         scope["tidegate.whole"] = partial(_answer_whole, self.cycle)  # type: ignore[typeddict-unknown-key]

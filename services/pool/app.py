@@ -43,6 +43,8 @@ class Parts(NamedTuple):
 
     def readiness(self) -> str:
         """Say what this process still lacks; empty when it is ready."""
+        if not self.leadership.reachable:
+            return "NATS is not reachable"
         if not self.leadership.following:
             return "the log is still being read"
         if self.leadership.leading:

@@ -93,12 +93,17 @@ class Stack:
                 self.home / "nats", self.nats_port, self.home / "secrets" / "nats.conf"
             )
         )
-        self.processes["nats"] = natsserver.start(config, self.home / "nats.log", self.nats_port)
+        self.restart_nats()
         (self.home / "nats.url").write_text(f"nats://127.0.0.1:{self.nats_port}")
         if not self._nats_started:
             made = self.tidegate("migrate")
             assert made.returncode == 0, made.stderr
             self._nats_started = True
+
+    def restart_nats(self) -> None:
+        """Start nats-server on the port and the store it had."""
+        config = self.home / "secrets" / "test-server.conf"
+        self.processes["nats"] = natsserver.start(config, self.home / "nats.log", self.nats_port)
 
     def start(self, name: str, *arguments: str, **environment: str) -> None:
         """Start a process of ours; its output goes to `<name>.log` in the home."""

@@ -15,6 +15,7 @@ from contracts import envelope
 from contracts.base import KeyId, WriterId
 from contracts.gateway import KeyBounds, KeyIssued, Scope
 from contracts.subjects import EVT_KEYS
+from services.gateway.errors import GatewayError
 from services.gateway.keys import Key, KeyRefusal, KeyRefused
 from services.gateway.store import KeyLog, new_key_text
 from tidegate.runtime import lifecycle, natsserver, streams
@@ -289,3 +290,17 @@ def test_texts_of_keys_never_repeat_and_name_their_scope() -> None:
     assert len(texts) == 200
     assert all(len(text) >= 46 for text in texts)
     assert sum(text.startswith("sk-admin-") for text in texts) == 100
+
+
+async def test_unknown_key_is_not_refused_before_every_key_is_read(nats_client: Client) -> None:
+    _, text = await issued(key_log(nats_client, "gw-1"), "guest")
+    late = key_log(nats_client, "gw-2")
+
+    with pytest.raises(GatewayError) as refused:
+        late.find(text)
+    assert (refused.value.code, refused.value.http_status) == ("ledger_unavailable", 503)
+    async with following(late):
+        found = late.find(text)
+        assert found is not None
+        assert found.name == "guest"
+        assert late.find("sk-nobody") is None

@@ -3,8 +3,9 @@
 import asyncio
 
 import pytest
+from prometheus_client import CollectorRegistry
 
-from tidegate.runtime import lifecycle
+from tidegate.runtime import health, lifecycle, natsserver
 
 pytestmark = pytest.mark.anyio
 
@@ -71,3 +72,15 @@ async def test_stop_ends_what_runs() -> None:
 
     async with asyncio.timeout(5):
         await lifecycle.until(stop, asyncio.sleep(60))
+
+
+async def test_health_port_ends_when_it_is_told_once() -> None:
+    """One that swallowed it kept a gateway from ending for five seconds."""
+    serving = asyncio.create_task(
+        health.serve(natsserver.free_port(), lambda: "", CollectorRegistry())
+    )
+    await asyncio.sleep(0.05)
+    serving.cancel()
+    await asyncio.wait({serving}, timeout=30)
+
+    assert serving.cancelled()

@@ -1,99 +1,34 @@
 """What each NATS user may do, tried on a real server with the generated accounts."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
-from functools import partial
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
-from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.errors import Error as NatsError
 
 from contracts import subjects
 from contracts.base import LeaderElected, WriterId
 from contracts.subjects import EVENT_STREAM, TABLE, USERS, Subject
 from tests.builders import NOON
-from tidegate.runtime import natsserver, streams
+from tests.integration.nats_users import connected, migrated, server_with_accounts
 from tidegate.runtime.eventlog import EventLog, LogUnavailableError, OutcomeUnknownError
 from tidegate.runtime.writer import SubjectWriter
 
 pytestmark = pytest.mark.anyio
 _CONCRETE = {row.pattern: row.pattern.replace("*", "0") for row in TABLE}
-_FENCED = {"Nats-Expected-Last-Subject-Sequence": "999999999"}
 _KV = f"KV_{subjects.CREDENTIALS_BUCKET}"
-
-
-class Session:
-    """One user's connection, and what the server refused it."""
-
-    def __init__(self) -> None:
-        self.client = Client()
-        self.refused: list[str] = []
-
-    async def refuses(self, act: Callable[[Client], Awaitable[object]]) -> bool:
-        """Whether the server calls what `act` sends a permissions violation."""
-        self.refused.clear()
-        with suppress(NatsError, TimeoutError):
-            await act(self.client)
-        # A PING may overtake what is being sent; the second comes behind it, and the server
-        # answers in order: behind any refusal.
-        await self.client.flush()
-        await self.client.flush()
-        return any("permissions violation" in told.lower() for told in self.refused)
-
-    async def may_publish(self, subject: str, body: bytes = b"") -> bool:
-        """Try it; where it is allowed, the fence keeps it out of the log."""
-        publish = partial(Client.publish, subject=subject, payload=body, headers=_FENCED)
-        return not await self.refuses(publish)
-
-    async def may_subscribe(self, subject: str) -> bool:
-        async def act(client: Client) -> None:
-            subscription = await client.subscribe(subject)
-            await client.flush()
-            await subscription.unsubscribe()
-
-        return not await self.refuses(act)
-
-
-@asynccontextmanager
-async def connected(url: str, user: str) -> AsyncIterator[Session]:
-    session = Session()
-
-    async def on_error(error: Exception) -> None:
-        session.refused.append(str(error))
-
-    await session.client.connect(
-        url.replace("://", f"://{user}:pw-{user}@"),
-        inbox_prefix=f"_INBOX_{user}".encode(),
-        error_cb=on_error,
-        max_reconnect_attempts=0,
-    )
-    yield session
-    await session.client.close()
 
 
 @pytest.fixture(scope="module")
 def accounts_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A nats-server with the accounts that `migrate --secrets` writes."""
-    folder: Path = tmp_path_factory.mktemp("accounts")
-    port = natsserver.free_port()
-    accounts = folder / "nats.conf"
-    accounts.write_text(natsserver.accounts({user: f"pw-{user}" for user in USERS}))
-    config = folder / "server.conf"
-    config.write_text(natsserver.configuration(folder / "nats", port, accounts))
-    process = natsserver.start(config, folder / "nats.log", port)
-    yield f"nats://127.0.0.1:{port}"
-    process.terminate()
-    process.wait(10)
+    with server_with_accounts(tmp_path_factory.mktemp("accounts")) as url:
+        yield url
 
 
 @pytest.fixture
 async def url(accounts_url: str) -> str:
     """The same, with the streams that the user `migrate` makes."""
-    async with connected(accounts_url, "migrate") as session:
-        await streams.migrate(session.client, 200_000_000)
+    await migrated(accounts_url)
     return accounts_url
 
 

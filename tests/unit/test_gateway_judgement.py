@@ -17,6 +17,7 @@ from services.gateway.domain import (
     refusal_error,
 )
 from services.gateway.domain.judgement import JUDGED_BYTES_MAX, Judgement
+from services.gateway.headers import passed_on, secret_of
 from services.gateway.settings import DEFAULT_CODES
 
 OK = {"created": 1, "data": [{"url": "u"}]}
@@ -157,3 +158,32 @@ def test_every_refusal_is_worded(reason: Refusal) -> None:
     error = refusal_error(Refused(reason=reason, retry_after_s=7), "image")
     assert error.message
     assert error.http_status >= 400
+
+
+def test_credential_that_a_backend_repeats_is_taken_out_of_its_message() -> None:
+    secret = "x" * 30
+    said = "y" * 480 + f" token us-{secret} expired"
+    body = json.dumps({"code": -2001, "message": said}).encode()
+
+    found = judged_body(200, "", body, DEFAULT_CODES, secret)
+
+    assert "xxx" not in found.message
+    assert found.message.endswith("us-(credentia")
+    assert judged_body(200, "", body, DEFAULT_CODES).message == said[:500]
+
+
+@pytest.mark.parametrize(
+    ("authorization", "secret"),
+    [(b"Bearer us-abc", b"abc"), (b"Bearer abc", b"abc"), (b"Bearer usa-b", b"usa-b"), (None, b"")],
+)
+def test_header_that_repeats_the_credential_is_not_passed_on(
+    authorization: bytes | None, secret: bytes
+) -> None:
+    assert secret_of(authorization) == secret
+    upstream = [(b"X-Token", b"t=" + (secret or b"abc")), (b"X-Kind", b"png")]
+
+    kept = passed_on(upstream, secret_of(authorization))
+
+    assert kept == (
+        [(b"x-kind", b"png")] if secret else [(b"x-token", b"t=abc"), (b"x-kind", b"png")]
+    )

@@ -9,7 +9,6 @@ from pathlib import Path
 import typer
 
 from contracts.base import KeyId, WriterId
-from contracts.envelope import decode
 from contracts.events import AnyEvent
 from contracts.gateway import KeyIssued, Scope
 from contracts.subjects import EVT_KEYS, USERS
@@ -108,12 +107,9 @@ async def _journal_keys(found: Environment, log: EventLog) -> list[str]:
     while True:
         known = set[str]()
         for stored in await writer.behind():
-            writer.saw(stored)
-            known |= {
-                event.key_hash
-                for event in decode(stored.body).events
-                if isinstance(event, KeyIssued)
-            }
+            seen = writer.saw(stored)
+            events_seen = [] if seen is None else seen.events
+            known |= {event.key_hash for event in events_seen if isinstance(event, KeyIssued)}
         if known:
             return []
         try:

@@ -71,6 +71,8 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     retry_after_s: int | None = None
     code: int = -2009
     message: str = "a fault of the demo server"
+    echo: bool = False
+    """Repeat the credential behind the message, as careless servers do."""
     location: str = "/elsewhere"
     seconds: float = 0.0
     pieces: int = 10

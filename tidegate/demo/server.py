@@ -154,6 +154,9 @@ class DemoServer:
         want = api.wanted(incoming, service)
         streamed = isinstance(want, api.Wanted) and want.streamed
         fault = self._faults.falls(incoming.path, credential, generation=True, streamed=streamed)
+        if fault is not None and fault.echo:
+            told = f"{fault.message}: {incoming.header(b'authorization')}"
+            fault = msgspec.structs.replace(fault, message=told)
         day = incoming.arrived.astimezone(self._zone).date().isoformat()
         why = ""
         units = 0

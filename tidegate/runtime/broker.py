@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from contracts.base import Failed, Reply
-from tidegate.runtime.connection import lasting, nats_url
+from tidegate.runtime.connection import Outage, lasting, nats_url
 from tidegate.runtime.logs import Log
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "with_reply",
 ]
 
+_INBOX = "_INBOX"
 _encoder = msgspec.json.Encoder()
 
 
@@ -43,9 +44,13 @@ async def with_reply(message: NatsMessage) -> Call:
     return Call(message.raw_message.reply, message.raw_message.data)
 
 
-def broker(url: str, user: str, log: Log) -> NatsBroker:
-    """Make the broker of a process; `connect()` it, then register and start its doors."""
-    return NatsBroker(url, **lasting(user, log), apply_types=False, logger=None)
+def broker(url: str, user: str, log: Log, outage: Outage | None = None) -> NatsBroker:
+    """Make the broker of a process; `connect()` it, then register and start its doors.
+
+    `outage` is told when the connection is lost and when it stands again.
+    """
+    options = lasting(user, log, outage or Outage())
+    return NatsBroker(url, **options, apply_types=False, logger=None)
 
 
 async def connected(made: NatsBroker) -> Client:
@@ -62,8 +67,12 @@ async def disconnected(made: NatsBroker) -> None:
 
 
 async def reply(client: Client, call: Call, answer: Reply | bytes) -> None:
-    """Answer a call; one without a reply subject is not answered."""
-    if call.reply_to:
+    """Answer a call; one without a reply subject is not answered.
+
+    Nor is one that wants its answer anywhere but in an inbox: whoever asks chooses the subject,
+    and an answerer may publish where the asker may not (ADR 10).
+    """
+    if call.reply_to.startswith(_INBOX):
         body = answer if isinstance(answer, bytes) else _encoder.encode(answer)
         await client.publish(call.reply_to, body)
 

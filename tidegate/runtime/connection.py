@@ -4,6 +4,7 @@ Apart from `broker`, because whoever only asks (the verbs, the gateway) need not
 14 MB and more than a second of starting.
 """
 
+import time
 from typing import Any
 
 import msgspec
@@ -18,11 +19,21 @@ from tidegate.runtime.environment import Environment
 from tidegate.runtime.logs import Log
 from tidegate.runtime.settings import SettingsError
 
+_RECONNECT_S = 2.0
 _encoder = msgspec.json.Encoder()
 
 
 class UnansweredError(Exception):
-    """No answer came: see its two kinds."""
+    """No answer came: see its three kinds."""
+
+
+class DisconnectedError(UnansweredError):
+    """The connection is lost and being made again; the command was not sent."""
+
+    def __init__(self, message: str, *, sent_before: bool = False) -> None:
+        """Say whether an earlier sending of the same command may have been taken."""
+        super().__init__(message)
+        self.sent_before = sent_before
 
 
 class NobodyThereError(UnansweredError):
@@ -31,6 +42,33 @@ class NobodyThereError(UnansweredError):
 
 class SilenceError(UnansweredError):
     """No answer within the time; whether the command was taken is unknown."""
+
+
+class Outage:
+    """How long the connection of a process has been lost; the broker's callbacks tell it."""
+
+    def __init__(self) -> None:
+        """Begin as connected."""
+        self._since: float | None = None
+
+    def begin(self) -> None:
+        """Note that the connection is lost."""
+        if self._since is None:
+            self._since = time.monotonic()
+
+    def end(self) -> None:
+        """Note that it stands again."""
+        self._since = None
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since it was lost; 0 while it stands."""
+        return 0.0 if self._since is None else time.monotonic() - self._since
+
+    @property
+    def lasts(self) -> bool:
+        """Whether waiting is vain: a nats-server that was started again would be back by now."""
+        return self.seconds >= _RECONNECT_S
 
 
 def nats_url(environment: Environment, user: str) -> str:
@@ -52,20 +90,28 @@ def nats_url(environment: Environment, user: str) -> str:
     return f"{scheme}://{user}:{password}@{rest}"
 
 
-def lasting(user: str, log: Log) -> dict[str, Any]:
+def lasting(user: str, log: Log, outage: Outage) -> dict[str, Any]:
     """Make the options of a service's connection: it comes back by itself, however long it takes.
 
-    They suit `nats.connect` and FastStream's broker alike.
+    They suit `nats.connect` and FastStream's broker alike; `outage` is told when the connection
+    is lost and when it stands again.
     """
+    told = ""
 
     async def on_error(error: Exception) -> None:
+        nonlocal told
+        if outage.seconds and str(error) == told:
+            return  # the same dial fails again, five times a second
+        told = str(error)
         log.warning("nats_error", error=str(error), kind=type(error).__name__)
 
     async def on_disconnect() -> None:
+        outage.begin()
         log.warning("nats_disconnected")
 
     async def on_reconnect() -> None:
-        log.info("nats_reconnected")
+        log.info("nats_reconnected", after_s=round(outage.seconds, 3))
+        outage.end()
 
     return {
         "name": user,
@@ -81,9 +127,11 @@ def lasting(user: str, log: Log) -> dict[str, Any]:
     }
 
 
-async def connected_service(environment: Environment, user: str, log: Log) -> Client:
+async def connected_service(
+    environment: Environment, user: str, log: Log, outage: Outage
+) -> Client:
     """Connect a service that only asks, for its whole life. Raises `SettingsError`."""
-    return await nats.connect(nats_url(environment, user), **lasting(user, log))
+    return await nats.connect(nats_url(environment, user), **lasting(user, log, outage))
 
 
 async def connected_as(environment: Environment, user: str) -> Client:
@@ -113,8 +161,12 @@ async def ask(
 ) -> Any:
     """Send a command and decode its reply.
 
-    Raises `NobodyThereError` or `SilenceError`; a reply that does not decode is a `Failed`.
+    Raises `DisconnectedError`, `NobodyThereError` or `SilenceError`; a reply that does not
+    decode is a `Failed`. Nothing is sent over a lost connection: nats-py would keep it until the
+    next one, and a command that nobody waits for any more would arrive then.
     """
+    if not client.is_connected:
+        raise DisconnectedError("the connection to NATS is lost")
     try:
         message = await client.request(subject, _encoder.encode(command), timeout=timeout_s)
     except NoRespondersError:

@@ -1,9 +1,7 @@
 """`/livez`, `/readyz` and `/metrics` of a process, on a port of its own."""
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 
 import uvicorn
@@ -56,6 +54,7 @@ async def serve(
         log_level="warning",
     )
     server = uvicorn.Server(config)
-    with suppress(asyncio.CancelledError):
+    try:
         await server._serve()  # noqa: SLF001 (serve() would take the signals)
-    await server.shutdown()
+    finally:
+        await server.shutdown()

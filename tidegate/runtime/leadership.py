@@ -19,7 +19,7 @@ from contracts.base import Failed, LeaderElected, Ping, Pong
 from contracts.envelope import Envelope, follows
 from tidegate.runtime import lifecycle
 from tidegate.runtime.clock import Clock, system_clock
-from tidegate.runtime.connection import NobodyThereError, SilenceError, ask
+from tidegate.runtime.connection import DisconnectedError, NobodyThereError, SilenceError, ask
 from tidegate.runtime.eventlog import EventLog, FenceError, LogUnavailableError, Stored
 from tidegate.runtime.logs import Log
 from tidegate.runtime.writer import SubjectWriter
@@ -94,6 +94,11 @@ class Leadership:
             finally:
                 self.leading = False
 
+    @property
+    def reachable(self) -> bool:
+        """Whether the connection to NATS stands."""
+        return self._client.is_connected
+
     def resign(self) -> None:
         """Do not stand again: `serve` returns once `lead` has."""
         self._resigned = True
@@ -110,6 +115,9 @@ class Leadership:
         """Fold an envelope somebody else wrote. Raises `BrokenLogError` when some are missing."""
         before = self.writer.link
         seen = self.writer.saw(stored)
+        if seen is None:
+            self._logger.error("stray_message", subject=stored.subject, sequence=stored.sequence)
+            return
         wrong = follows(before, seen)
         if seen.number != before.number + 1:
             raise BrokenLogError(
@@ -174,8 +182,10 @@ class Leadership:
                     self.led = False
                     if time.monotonic() >= self._wait_until:
                         return
+                except DisconnectedError:
+                    lost = 0
                 except SilenceError:
-                    lost = lost + 1 if self._client.is_connected else 0
+                    lost = lost + 1 if self.reachable else 0
                 await asyncio.sleep(_PING_EVERY_S)
         finally:
             await lifecycle.end(follower, again_s=_PING_EVERY_S)

@@ -36,9 +36,16 @@ class SubjectWriter:
         self.epoch = 0
         self._log = log
 
-    def saw(self, stored: Stored) -> Envelope:
-        """Take in an envelope read from the log."""
-        seen = envelope.decode(stored.body)
+    def saw(self, stored: Stored) -> Envelope | None:
+        """Take in an envelope read from the log; None for a stray message.
+
+        A stray is no envelope, or repeats a number: it came in by the answer to somebody's
+        question (ADR 10), and nothing of it is true but its sequence, which the fence counts.
+        """
+        seen = _opened(stored.body)
+        if seen is None or seen.number <= self.link.number:
+            self.link = msgspec.structs.replace(self.link, sequence=stored.sequence)
+            return None
         self.link = envelope.linked(stored.sequence, stored.body, seen)
         return seen
 
@@ -85,3 +92,10 @@ class SubjectWriter:
             async for batch in self._log.read(self.subject, self.link.sequence, last.sequence):
                 found += batch
         return found
+
+
+def _opened(body: bytes) -> Envelope | None:
+    try:
+        return envelope.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None

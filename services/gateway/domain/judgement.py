@@ -16,6 +16,7 @@ from services.gateway.settings import Meaning
 
 JUDGED_BYTES_MAX = 64 * 1024
 """Longer JSON bodies, like streams, are judged by their status."""
+CONCEALED = "(credential)"
 _MESSAGE_MAX = 500
 _UNKNOWN_STATUSES = frozenset({408, 409, 425})
 _VERDICTS: dict[Meaning, Verdict] = {
@@ -73,13 +74,19 @@ def _may_be_json(kind: str) -> bool:
     )
 
 
-def judged_body(status: int, encoding: str, body: bytes, codes: Mapping[str, Meaning]) -> Judgement:
-    """Judge a whole body of at most 64 KB."""
+def judged_body(
+    status: int, encoding: str, body: bytes, codes: Mapping[str, Meaning], secret: str = ""
+) -> Judgement:
+    """Judge a whole body of at most 64 KB.
+
+    What a backend says goes to the client and into the log: `secret`, the credential that was
+    sent, is taken out of it.
+    """
     answer = _decoded(encoding, body)
     if isinstance(answer, _Answer):
         code = _code_of(answer)
         meaning = codes.get(str(code)) if code is not None else None
-        message = _message_of(answer)
+        message = _message_of(answer, secret)
         if meaning is not None:
             return Judgement(_VERDICTS[meaning], status, meaning, code, message)
         if code is not None and code != status:
@@ -139,9 +146,10 @@ def _code_of(answer: _Answer) -> int | None:
     return value if type(value) is int and value else None
 
 
-def _message_of(answer: _Answer) -> str:
+def _message_of(answer: _Answer, secret: str) -> str:
     nested = answer.error.get("message") if isinstance(answer.error, dict) else answer.error
     for value in (answer.message, answer.msg, answer.errmsg, nested):
         if isinstance(value, str) and value:
-            return value[:_MESSAGE_MAX]
+            told = value.replace(secret, CONCEALED) if secret else value
+            return told[:_MESSAGE_MAX]
     return ""

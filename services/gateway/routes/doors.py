@@ -23,7 +23,7 @@ from services.gateway.errors import GatewayError
 from services.gateway.settings import Settings
 from services.gateway.store import KeyLog
 from tidegate.runtime.clock import Clock
-from tidegate.runtime.connection import NobodyThereError, UnansweredError, ask
+from tidegate.runtime.connection import DisconnectedError, NobodyThereError, UnansweredError, ask
 from tidegate.runtime.eventlog import EventLog
 from tidegate.runtime.health import Readiness
 from tidegate.runtime.logs import Log
@@ -114,6 +114,8 @@ class Doors:
                     message = f"the {service} is not there"
                     raise GatewayError(_ABSENT[service], message) from None
                 await asyncio.sleep(_AGAIN_S)
+            except DisconnectedError as error:
+                raise GatewayError("ledger_unavailable", str(error)) from None
             except UnansweredError:
                 message = f"the {service} did not answer; whether it took the command is unknown"
                 raise GatewayError(_ABSENT[service], message) from None

@@ -16,11 +16,11 @@ _FROM_ELSEWHERE = ("x-forwarded-for", "forwarded", "x-real-ip", "via", "origin")
 
 
 def authenticated(authorization: str | None, doors: Doors) -> Key:
-    """Find the key that is presented. Raises `GatewayError` (invalid_api_key)."""
+    """Find the key that is presented. Raises `GatewayError`."""
     if not authorization:
         message = "expected the header `Authorization: Bearer <key>`"
         raise GatewayError("invalid_api_key", message)
-    key = doors.key_log.ring.find(presented(authorization))
+    key = doors.key_log.find(presented(authorization))
     if key is None:
         raise GatewayError("invalid_api_key", "the key is unknown or revoked")
     return key

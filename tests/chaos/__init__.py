@@ -1,0 +1,12 @@
+"""Chaos: thousands of calls while everything is killed, paused and restarted; then a verdict.
+
+- `plan`: which fault when, a value drawn from a seed
+- `traffic`: calls at gateways, each with what its client saw
+- `evidence`: what is known at the end: calls, the log, the servers' own ledgers, the audit
+- `verdict`: evidence → findings; `report`: what clients felt of each kind of fault
+- `campaign`: traffic and plan together, against whatever can kill, pause and start (`Actor`)
+- `processes`: the actor that is a stack of processes on this machine; `__main__`: `make chaos`
+
+All but the last two know neither processes nor containers, so that another actor can be tried
+with the same plan, traffic and verdict.
+"""

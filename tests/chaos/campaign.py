@@ -1,0 +1,113 @@
+"""A plan and its traffic, together, against whatever can kill, pause and start processes."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tests.chaos import traffic
+from tests.chaos.plan import Action, Fault, Plan, Role
+from tests.chaos.report import Happened
+from tests.chaos.traffic import Load
+
+_READY_MAX_S = 60.0
+
+
+class Actor(Protocol):
+    """Does to processes what a plan says; every call returns when it is done (it may block)."""
+
+    def players(self, role: Role) -> Sequence[str]:
+        """Names of those that play a role at this moment."""
+
+    def standbys(self, name: str) -> Sequence[str]:
+        """Names of those that could stand in for it."""
+
+    def kill(self, name: str) -> None:
+        """End it at once; return when it is gone."""
+
+    def stop(self, name: str) -> None:
+        """Let it end in good order; return when it has."""
+
+    def start(self, name: str) -> None:
+        """Start it again; need not wait until it is ready."""
+
+    def pause(self, name: str) -> None:
+        """Let it breathe no more."""
+
+    def resume(self, name: str) -> None:
+        """Let it breathe again."""
+
+    def ready(self, name: str) -> bool:
+        """Whether it says that it is ready."""
+
+
+@dataclass
+class Campaign:
+    """One run: what is to happen, and what did."""
+
+    plan: Plan
+    actor: Actor
+    tell: Callable[[str], None]
+    happened: list[Happened] = field(default_factory=list)
+    began: float = 0.0
+
+    def clock(self) -> float:
+        """Seconds since the beginning."""
+        return time.monotonic() - self.began
+
+    async def run(self, load: Load) -> None:
+        """Let every fault happen amid the calls; return when all calls are answered."""
+        self.began = time.monotonic()
+        calling = asyncio.create_task(traffic.run(load))
+        try:
+            await self._befall()
+            await asyncio.sleep(max(0.0, self.plan.seconds - self.clock()))
+        finally:
+            load.over.set()
+        await calling
+
+    async def _befall(self) -> None:
+        watches = []
+        for fault in self.plan.faults:
+            await asyncio.sleep(max(0.0, fault.at_s - self.clock()))
+            players = await asyncio.to_thread(self.actor.players, fault.role)
+            name = players[fault.pick % len(players)]
+            if not await self._can_be_spared(name):
+                continue
+            began_s, ended_s = await asyncio.to_thread(self._done, fault, name)
+            self.tell(f"{began_s:7.1f} s  {fault.kind} ({name}) for {ended_s - began_s:.1f} s")
+            watches.append(asyncio.create_task(self._watched(fault.kind, name, began_s, ended_s)))
+        self.happened = list(await asyncio.gather(*watches))
+
+    async def _can_be_spared(self, name: str) -> bool:
+        """Wait until whoever could stand in is ready: one of two may fail, not both at once."""
+        for standby in self.actor.standbys(name):
+            while not await asyncio.to_thread(self.actor.ready, standby):
+                if self.clock() > self.plan.seconds:
+                    return False
+                await asyncio.sleep(0.1)
+        return True
+
+    def _done(self, fault: Fault, name: str) -> tuple[float, float]:
+        """Do one fault and undo it; from when to when."""
+        began_s = self.clock()
+        if fault.action is Action.PAUSE:
+            self.actor.pause(name)
+            time.sleep(fault.lasts_s)
+            self.actor.resume(name)
+        else:
+            end = self.actor.kill if fault.action is Action.KILL else self.actor.stop
+            end(name)
+            time.sleep(fault.lasts_s)
+            self.actor.start(name)
+        return began_s, self.clock()
+
+    async def _watched(self, kind: str, name: str, began_s: float, ended_s: float) -> Happened:
+        """Wait until the process is ready again."""
+        while not await asyncio.to_thread(self.actor.ready, name):
+            if self.clock() > ended_s + _READY_MAX_S:
+                self.tell(f"{name} is not ready {_READY_MAX_S:g} s after {kind}")
+                break
+            await asyncio.sleep(0.1)
+        return Happened(kind, name, began_s, ended_s, self.clock())

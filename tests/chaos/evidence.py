@@ -1,0 +1,121 @@
+"""What is known when it is over: every call, the log, the servers' own ledgers, the audit."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from contracts import envelope
+from contracts.pool import (
+    LeaseCancelled,
+    LeaseExpired,
+    LeaseGranted,
+    LeaseReconciled,
+    UsageRecorded,
+)
+from tests.chaos.traffic import Called
+from tidegate.runtime.eventlog import Stored
+
+Days = Mapping[str, Mapping[str, Mapping[str, int]]]
+"""Quota day → credential → service type → units."""
+
+
+@dataclass
+class Lease:
+    """A lease of the log; `end` is empty while it has none."""
+
+    request_id: str
+    service: str
+    units: int
+    granted_at: datetime
+    end: str = ""
+    used: int = 0
+    """Units that stay used by the end in force."""
+
+
+@dataclass
+class LogRead:
+    """The log, heard once from beginning to end."""
+
+    digests: dict[int, str] = field(default_factory=dict)
+    """Hash of each envelope by its sequence."""
+    numbers: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    """Numbers of each subject's envelopes, in order."""
+    leases: dict[str, Lease] = field(default_factory=dict)
+    by_request: dict[str, list[Lease]] = field(default_factory=lambda: defaultdict(list))
+
+    def hear(self, stored: Stored) -> None:
+        """Take the next envelope."""
+        self.digests[stored.sequence] = digest(stored.body)
+        read = envelope.decode(stored.body)
+        self.numbers[stored.subject].append(read.number)
+        for event in read.events:
+            self._take(event, read.time)
+
+    def _take(self, event: object, at: datetime) -> None:
+        if isinstance(event, LeaseGranted):
+            lease = Lease(event.request_id, event.service_type, event.units, at)
+            self.leases[event.lease_id] = lease
+            self.by_request[event.request_id].append(lease)
+            return
+        lease_id = getattr(event, "lease_id", None)
+        ended = self.leases.get(lease_id) if lease_id else None
+        if ended is None:
+            return
+        if isinstance(event, UsageRecorded):
+            ended.end = str(event.outcome)
+            ended.used = {"settled": event.units, "unknown": ended.units}.get(ended.end, 0)
+        elif isinstance(event, LeaseExpired):
+            ended.end, ended.used = "expired", ended.units
+        elif isinstance(event, LeaseCancelled):
+            ended.end, ended.used = "cancelled", 0
+        elif isinstance(event, LeaseReconciled):
+            ended.end, ended.used = "reconciled", event.units
+
+
+@dataclass
+class Evidence:
+    """Everything the verdict is about."""
+
+    calls: list[Called]
+    log: LogRead
+    seen: Mapping[int, str]
+    """Envelopes that were read while it went on: they were stored then."""
+    served: Days
+    """What the servers counted themselves."""
+    accepted: Mapping[str, int]
+    """How often the servers did the work of a request."""
+    limits: Mapping[str, int]
+    """Units of one session and day, by service type."""
+    audit: Mapping[str, Any]
+    killed_s: list[tuple[str, float]]
+    """Which gateway was killed when: what it had not yet handed in died with it."""
+    ready: bool = True
+    """Whether every process came to be ready again."""
+
+
+def digest(body: bytes) -> str:
+    """Name an envelope's bytes."""
+    return sha256(body).hexdigest()[:16]
+
+
+def heard(envelopes: Iterable[Stored]) -> LogRead:
+    """Hear a whole log."""
+    log = LogRead()
+    for stored in envelopes:
+        log.hear(stored)
+    return log
+
+
+def merged(*ledgers: Days) -> dict[str, dict[str, dict[str, int]]]:
+    """Add up what several servers counted."""
+    total: dict[str, dict[str, dict[str, int]]] = {}
+    for days in ledgers:
+        for day, credentials in days.items():
+            for credential, services in credentials.items():
+                for service, units in services.items():
+                    into = total.setdefault(day, {}).setdefault(credential, {})
+                    into[service] = into.get(service, 0) + units
+    return total

@@ -1,0 +1,89 @@
+"""Which fault befalls whom, and when: a value drawn from a seed, no clock, no process."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """What is done to a process."""
+
+    KILL = "kill"
+    """SIGKILL; started again after the fault's seconds."""
+    PAUSE = "pause"
+    """SIGSTOP for the fault's seconds."""
+    RESTART = "restart"
+    """SIGTERM, an orderly end, started again after the fault's seconds."""
+
+
+class Role(StrEnum):
+    """Whom it befalls; who plays the role is found when the moment has come."""
+
+    POOL_LEADER = "pool-leader"
+    GATEWAY = "gateway"
+    BALANCER_LEADER = "balancer-leader"
+    ANALYTICS = "analytics"
+    NATS = "nats"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault: `at_s` after the beginning, down or paused for `lasts_s`."""
+
+    at_s: float
+    action: Action
+    role: Role
+    lasts_s: float
+    pick: int
+    """Which of several that play the role, modulo their number."""
+
+    @property
+    def kind(self) -> str:
+        """The row of the report it belongs to."""
+        return f"{self.action} {self.role}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every fault of one run, in order."""
+
+    seed: int
+    seconds: float
+    faults: tuple[Fault, ...]
+
+    def told(self) -> dict[str, object]:
+        """As JSON has it."""
+        return asdict(self)
+
+
+_BEGIN_S = 3.0
+_END_S = 12.0
+"""The last seconds are without a new fault, so that what it did is seen."""
+_SPACING_S = (4.0, 9.0)
+_PAUSE_S = (1.0, 6.0)
+_DOWN_S = (0.0, 3.0)
+
+
+def planned(
+    seed: int,
+    seconds: float,
+    roles: Sequence[Role] = tuple(Role),
+    actions: Sequence[Action] = tuple(Action),
+) -> Plan:
+    """Draw a plan: every role meets every action, in shuffled rounds, as long as there is time."""
+    chance = random.Random(seed)
+    faults: list[Fault] = []
+    round_: list[tuple[Action, Role]] = []
+    at_s = _BEGIN_S
+    while at_s <= max(seconds - _END_S, _BEGIN_S):
+        if not round_:
+            round_ = [(action, role) for action in actions for role in roles]
+            chance.shuffle(round_)
+        action, role = round_.pop()
+        lasts_s = chance.uniform(*(_PAUSE_S if action is Action.PAUSE else _DOWN_S))
+        faults.append(
+            Fault(round(at_s, 3), action, role, round(lasts_s, 3), chance.randrange(1000))
+        )
+        at_s += chance.uniform(*_SPACING_S)
+    return Plan(seed, seconds, tuple(faults))

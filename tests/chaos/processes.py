@@ -1,0 +1,209 @@
+"""The actor that is a stack of processes on this machine, and how its evidence is gathered."""
+
+import asyncio
+import contextlib
+import re
+import signal
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import nats
+from nats.aio.client import Client
+
+from tests.chaos.evidence import LogRead, digest, merged
+from tests.chaos.plan import Role
+from tests.e2e.stack import Stack
+from tidegate.runtime.eventlog import EventLog
+
+GATEWAYS = ("gateway", "gateway-2")
+POOLS = ("pool", "pool-2")
+BALANCERS = ("balancer", "balancer-2")
+DEMOS = ("one", "two")
+SESSIONS = 100
+LIMITS = {"image": 400, "video": 60, "avatar": 5}
+"""Avatars are scarce: half of what is asked for is refused, and exactly the limit may be sold."""
+SERVER_FAULTS: list[dict[str, Any]] = [
+    {"kind": "latency", "latency_ms": 20, "jitter_ms": 180},
+    {"kind": "status", "status": 500, "probability": 0.01},
+    {"kind": "rate_limited", "retry_after_s": 1, "probability": 0.01},
+    {"kind": "cut_before", "probability": 0.005},
+    {"kind": "cut_body", "probability": 0.005},
+    {"kind": "cut_stream", "probability": 0.02},
+    {"kind": "garbage", "probability": 0.003},
+    {"kind": "gzip", "probability": 0.01},
+]
+_CALM_S = 90.0
+
+
+class Processes:
+    """Two gateways, pool and balancer with a standby each, analytics, NATS, two demo servers."""
+
+    def __init__(self, home: Path) -> None:
+        """Start nothing yet."""
+        settings = {
+            "TIDEGATE_POOL_MIN_SIZE": str(SESSIONS),
+            "TIDEGATE_POOL_MAX_SIZE": str(SESSIONS),
+            "TIDEGATE_POOL_SESSION_CONCURRENCY": "8",
+            "TIDEGATE_POOL_LEASE_TTL": "20s",
+        } | {
+            f"TIDEGATE_SERVICES_{service.upper()}_DAILY_LIMIT": str(limit)
+            for service, limit in LIMITS.items()
+        }
+        self.stack = Stack(home, **settings)
+        self.seen: dict[int, str] = {}
+        """Every envelope read while it went on, by its sequence."""
+
+    def begin(self) -> None:
+        """Start everything and wait until it is ready."""
+        stack = self.stack
+        stack.configure('[balancer]\nprobe_interval = "2s"\n' + stack.servers_toml(*DEMOS))
+        stack.start_all(*DEMOS, gateways=len(GATEWAYS))
+        stack.start(POOLS[1], "pool")
+        stack.start(BALANCERS[1], "balancer")
+        stack.ready(POOLS[1], BALANCERS[1])
+
+    def break_servers(self) -> None:
+        """Have the demo servers be slow, and fail now and then."""
+        for demo in DEMOS:
+            found = httpx.post(f"{self.stack.demo_url(demo)}/demo/faults", json=SERVER_FAULTS)
+            assert found.status_code == 200, found.text
+
+    def mend_servers(self) -> None:
+        """End their faults."""
+        for demo in DEMOS:
+            self.stack.faults(demo)
+
+    # ------------------------------------------------------------ as an actor
+
+    def players(self, role: Role) -> Sequence[str]:
+        """Who plays a role now; of leaders, whoever says that it leads, else all."""
+        if role is Role.GATEWAY:
+            return GATEWAYS
+        if role is Role.POOL_LEADER:
+            return self._leading("tidegate_pool_leading", POOLS)
+        if role is Role.BALANCER_LEADER:
+            return self._leading("tidegate_balancer_leading", BALANCERS)
+        return (str(role),)
+
+    def standbys(self, name: str) -> Sequence[str]:
+        """The others of its kind."""
+        kinds = (GATEWAYS, POOLS, BALANCERS)
+        return [one for kind in kinds if name in kind for one in kind if one != name]
+
+    def kill(self, name: str) -> None:
+        """Kill it."""
+        self.stack.kill(name)
+
+    def stop(self, name: str) -> None:
+        """Ask it to end."""
+        self.stack.kill(name, signal.SIGTERM)
+
+    def start(self, name: str) -> None:
+        """Start it again; a gateway on the port it had."""
+        if name == "nats":
+            self.stack.restart_nats()
+        elif name in GATEWAYS:
+            self.stack.start_gateway(name)
+        else:
+            self.stack.start(name, name.partition("-")[0])
+
+    def pause(self, name: str) -> None:
+        """Stop its breath."""
+        self.stack.kill(name, signal.SIGSTOP)
+
+    def resume(self, name: str) -> None:
+        """Let it go on."""
+        self.stack.kill(name, signal.SIGCONT)
+
+    def ready(self, name: str) -> bool:
+        """Ask its health port; nats-server has none and is ready when its port answers."""
+        if name == "nats":
+            return True
+        return self._get(name, "/readyz") is not None
+
+    def _leading(self, metric: str, names: Sequence[str]) -> Sequence[str]:
+        found = []
+        for name in names:
+            told = self._get(name, "/metrics") or ""
+            if re.search(rf"^{metric} 1(\.0)?$", told, re.MULTILINE):
+                found.append(name)
+        return found or names
+
+    def _get(self, name: str, path: str) -> str | None:
+        """The body of a 200; None for anything else."""
+        url = f"http://127.0.0.1:{self.stack.health[name]}{path}"
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:
+                body: bytes = answer.read()
+                return body.decode()
+        except OSError:
+            return None
+
+    # ------------------------------------------------------------ evidence
+
+    async def watch_log(self) -> None:
+        """Read the log as it grows, for ever; what was read once was stored."""
+        async with self._auditor() as client:
+            after = max(self.seen, default=0)
+            async for batch in EventLog(client).follow(["evt.>"], after):
+                for stored in batch:
+                    self.seen[stored.sequence] = digest(stored.body)
+
+    async def read_log(self) -> LogRead:
+        """Read the whole log."""
+        log = LogRead()
+        async with self._auditor() as client:
+            events = EventLog(client)
+            upto = (await events.state()).last_sequence
+            async for batch in events.read("evt.>", 0, upto):
+                for stored in batch:
+                    log.hear(stored)
+        return log
+
+    def calm(self) -> bool:
+        """Wait until every process is ready and every lease has its end; whether it came to be."""
+        names = (*GATEWAYS, *POOLS, *BALANCERS, "analytics")
+        try:
+            self.stack.ready(*names)
+            self.stack.eventually(self._open_leases, 0, _CALM_S)
+        except AssertionError:
+            return False
+        return True
+
+    def _open_leases(self) -> int | None:
+        try:
+            return self.stack.open_leases()
+        except (AssertionError, httpx.HTTPError):
+            return None
+
+    def ledgers(self) -> tuple[dict[str, dict[str, dict[str, int]]], dict[str, int]]:
+        """What the demo servers served: by day, credential and service; and times by request."""
+        found = [httpx.get(f"{self.stack.demo_url(demo)}/demo/ledger").json() for demo in DEMOS]
+        accepted: dict[str, int] = {}
+        for ledger in found:
+            for request_id, times in ledger["requests"].items():
+                accepted[request_id] = accepted.get(request_id, 0) + times
+        return merged(*(ledger["days"] for ledger in found)), accepted
+
+    @contextlib.asynccontextmanager
+    async def _auditor(self) -> AsyncIterator[Client]:
+        password = (self.stack.home / "secrets" / "auditor.nats").read_text().strip()
+
+        async def unheard(_: Exception) -> None:
+            await asyncio.sleep(0)
+
+        client = await nats.connect(
+            f"nats://auditor:{password}@127.0.0.1:{self.stack.nats_port}",
+            inbox_prefix=b"_INBOX_auditor",
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.2,
+            error_cb=unheard,
+        )
+        try:
+            yield client
+        finally:
+            await client.close()

@@ -1,0 +1,83 @@
+"""A real nats-server with the generated accounts, and what it refuses each user."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+
+from contracts.subjects import USERS
+from tidegate.runtime import natsserver, streams
+
+_FENCED = {"Nats-Expected-Last-Subject-Sequence": "999999999"}
+
+
+class Session:
+    """One user's connection, and what the server refused it."""
+
+    def __init__(self) -> None:
+        self.client = Client()
+        self.refused: list[str] = []
+
+    async def refuses(self, act: Callable[[Client], Awaitable[object]]) -> bool:
+        """Whether the server calls what `act` sends a permissions violation."""
+        self.refused.clear()
+        with suppress(NatsError, TimeoutError):
+            await act(self.client)
+        # A PING may overtake what is being sent; the second comes behind it, and the server
+        # answers in order: behind any refusal.
+        await self.client.flush()
+        await self.client.flush()
+        return any("permissions violation" in told.lower() for told in self.refused)
+
+    async def may_publish(self, subject: str, body: bytes = b"") -> bool:
+        """Try it; where it is allowed, the fence keeps it out of the log."""
+        publish = partial(Client.publish, subject=subject, payload=body, headers=_FENCED)
+        return not await self.refuses(publish)
+
+    async def may_subscribe(self, subject: str, queue: str = "") -> bool:
+        async def act(client: Client) -> None:
+            subscription = await client.subscribe(subject, queue)
+            await client.flush()
+            await subscription.unsubscribe()
+
+        return not await self.refuses(act)
+
+
+@asynccontextmanager
+async def connected(url: str, user: str) -> AsyncIterator[Session]:
+    session = Session()
+
+    async def on_error(error: Exception) -> None:
+        session.refused.append(str(error))
+
+    await session.client.connect(
+        url.replace("://", f"://{user}:pw-{user}@"),
+        inbox_prefix=f"_INBOX_{user}".encode(),
+        error_cb=on_error,
+        max_reconnect_attempts=0,
+    )
+    yield session
+    await session.client.close()
+
+
+@contextmanager
+def server_with_accounts(folder: Path) -> Iterator[str]:
+    """A nats-server with the accounts that `migrate --secrets` writes."""
+    port = natsserver.free_port()
+    accounts = folder / "nats.conf"
+    accounts.write_text(natsserver.accounts({user: f"pw-{user}" for user in USERS}))
+    config = folder / "server.conf"
+    config.write_text(natsserver.configuration(folder / "nats", port, accounts))
+    process = natsserver.start(config, folder / "nats.log", port)
+    yield f"nats://127.0.0.1:{port}"
+    process.terminate()
+    process.wait(10)
+
+
+async def migrated(url: str) -> None:
+    """Make the streams, as the user that may."""
+    async with connected(url, "migrate") as session:
+        await streams.migrate(session.client, 200_000_000)

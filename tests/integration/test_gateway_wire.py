@@ -1,0 +1,42 @@
+"""The client's connection while the gateway ends."""
+
+import asyncio
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from services.gateway.wire import Connection
+
+pytestmark = pytest.mark.anyio
+
+
+async def app(_: dict[str, Any], receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"pong"})
+
+
+async def test_connection_that_has_not_asked_yet_may_when_the_gateway_ends() -> None:
+    config = uvicorn.Config(app, http=Connection, lifespan="off")
+    config.load()
+    state = ServerState()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: Connection(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+    )
+    async with server, asyncio.timeout(30):
+        port = server.sockets[0].getsockname()[1]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        while not state.connections:  # noqa: ASYNC110 (uvicorn tells nobody)
+            await asyncio.sleep(0.001)
+        for connection in list(state.connections):
+            connection.shutdown()
+        writer.write(b"GET /ping HTTP/1.1\r\nHost: t\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert b"pong" in answer
