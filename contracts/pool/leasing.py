@@ -9,6 +9,7 @@ from contracts.base import (
     QuotaDay,
     Reply,
     RequestId,
+    ServerId,
     ServiceType,
     SessionId,
 )
@@ -43,6 +44,8 @@ class Granted(Reply, frozen=True, kw_only=True, tag="granted"):
     """KV revision of the ciphertext: a greater one than the gateway holds means fetch again."""
     remaining: dict[ServiceType, int]
     trial: bool = False
+    avoid_servers: list[ServerId] = []
+    """Of a trial: who accused the session, and is no fair judge of it where there is another."""
 
 
 class Refused(Reply, frozen=True, kw_only=True, tag="refused"):

@@ -183,6 +183,7 @@ class Request:
     def begin(self, granted: Granted) -> None:
         """Take a lease in hand."""
         self.lease = granted
+        self.shy_servers += granted.avoid_servers
         self.open = True
         self.attempts = []
         self.sent = False

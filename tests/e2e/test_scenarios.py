@@ -256,6 +256,29 @@ def test_server_that_calls_every_session_invalid_is_blamed_and_the_pool_survives
     clean(stack)
 
 
+def test_server_that_calls_sessions_invalid_now_and_then_disables_none_of_them(
+    new_stack: NewStack,
+) -> None:
+    stack = new_stack(TIDEGATE_POOL_MIN_SIZE="3", TIDEGATE_POOL_MAX_SIZE="3")
+    servers = stack.servers_toml("one", "two", one="weight = 100")
+    stack.configure('[balancer]\nstrategy = "weighted_round_robin"\n' + servers)
+    stack.start_all("one", "two")
+
+    answers = []
+    for minute in range(4):
+        stack.set_clock(61 * minute)
+        time.sleep(0.2)  # every process looks at the clock's file again after 0.1 s
+        stack.faults("one", kind="unauthorized", times=1)
+        # The first is the trial of whom the last round made suspect; the next one is accused.
+        answers += [stack.image().status_code for _ in range(2)]
+
+    assert answers == [200] * 8
+    assert "disabled" not in {one["status"] for one in stack.api("/api/sessions")["data"]}
+    query = "select count(*) from entity_events where event = 'session_suspected'"
+    stack.eventually(lambda: stack.api("/api/sql", "POST", json={"query": query})["rows"], [[4]])
+    clean(stack)
+
+
 @pytest.mark.parametrize("calls", [40])
 def test_paused_leader_that_wakes_up_neither_grants_nor_refuses(
     new_stack: NewStack, calls: int

@@ -254,6 +254,38 @@ def test_a_request_already_disappointed_takes_a_trial_only_when_nothing_else_is_
     assert granted(pool, AVATAR, "r3", number=2, now=after(60)).session_id == session_id
 
 
+def test_a_trial_names_the_accuser_so_that_it_goes_to_another_server() -> None:
+    pool = pool_of("one", "two")
+    suspect(pool, "r1", "server-7")
+
+    trial = granted(pool, IMAGE, "r2", now=after(60))
+    again = granted(pool, IMAGE, "r2", now=after(61))
+    other = granted(pool, IMAGE, "r3", now=after(60))
+
+    assert trial.avoid_servers == again.avoid_servers == ["server-7"]
+    assert other.avoid_servers == []
+
+
+def test_a_trial_that_proved_nothing_leaves_the_accuser_known() -> None:
+    pool = pool_of("one")
+    suspect(pool, "r1", "server-7")
+    ended(pool, granted(pool, IMAGE, "r2", now=after(60)), Verdict.REJECTED, 61, "server-8")
+
+    assert granted(pool, IMAGE, "r3", now=after(61)).avoid_servers == ["server-7"]
+
+
+def test_an_accuser_nobody_named_is_not_avoided_and_an_old_one_is_forgotten() -> None:
+    pool = pool_of("one")
+    suspect(pool, "r1", "server-7")
+    ended(pool, granted(pool, IMAGE, "r2", now=after(60)), Verdict.SUCCESS, 61, "server-8")
+    assert pool.sessions[ONE].accuser == ""
+    ended(pool, granted(pool, IMAGE, "r3", now=after(62)), Verdict.LOGIN_EXPIRED, 62, "")
+
+    trial = granted(pool, IMAGE, "r4", now=after(122))
+
+    assert (trial.trial, trial.avoid_servers) == (True, [])
+
+
 def test_success_in_its_trial_clears_a_suspect() -> None:
     pool = pool_of("one")
     session_id = suspect(pool)

@@ -131,7 +131,18 @@ class Leading(RuleBasedStateMachine):
 
     def decided(self, decision: Any) -> None:
         self.pending += decision.events
+        if isinstance(decision.answer, Granted) and decision.answer.trial:
+            assert decision.answer.avoid_servers == [self.accuser(decision.answer.session_id)]
         self.decisions.append(decision.answer)
+
+    def accuser(self, session_id: SessionId) -> str:
+        """Who accused a session last, by what the log has and is about to have."""
+        logged = [event for _, _, envelope in self.log.envelopes for event in envelope.events]
+        return next(
+            event.server_id
+            for event in reversed([*logged, *self.pending])
+            if isinstance(event, SessionSuspected) and event.session_id == session_id
+        )
 
     def picked(self, pick: int) -> Granted | None:
         return self.grants[-1 - pick % len(self.grants)] if self.grants else None

@@ -12,7 +12,7 @@ import msgspec
 from services.pool.domain.records import Lease, Session
 from services.pool.domain.state import Pool
 
-HASH_VERSION = 1
+HASH_VERSION = 2
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
@@ -49,6 +49,7 @@ def _session(session: Session) -> list[Any]:
         session.cooling_until,
         session.risks,
         session.suspected_at,
+        session.accuser,
         session.trial,
         session.open_leases,
         sorted(

@@ -92,6 +92,7 @@ def _cooled(state: Pool, session: Session, event: SessionCooled) -> None:
 def _suspected(state: Pool, session: Session, event: SessionSuspected) -> None:
     _penalise(state, event.request_id, session)
     state.change(session, "suspected_at", state.at)
+    state.change(session, "accuser", event.server_id)
     state.change(session, "reason", "login_expired")
     if event.server_id:
         others = accusers(state, event.server_id, session.session_id, state.at)
@@ -152,6 +153,7 @@ def _count(state: Pool, session: Session) -> None:
 def _trust(state: Pool, session: Session) -> None:
     """Drop the suspicion against a session."""
     state.change(session, "suspected_at", None)
+    state.change(session, "accuser", ServerId(""))
     state.change(session, "trial", LeaseId(""))
 
 

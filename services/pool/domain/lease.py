@@ -131,4 +131,5 @@ def _granted(state: Pool, lease: Lease, now: datetime) -> Granted:
         expires_in_s=max(0.0, (lease.expires_at - now).total_seconds()),
         remaining=state.indexed(now).left(session),
         trial=lease.trial,
+        avoid_servers=[session.accuser] if lease.trial and session.accuser else [],
     )

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from contracts.base import LeaseId, QuotaDay, RequestId, ServiceType, SessionId
+from contracts.base import LeaseId, QuotaDay, RequestId, ServerId, ServiceType, SessionId
 from contracts.pool import SessionStatus
 
 OPEN = "open"
@@ -43,6 +43,8 @@ class Session(msgspec.Struct, eq=False, kw_only=True):
     risks: int = 0
     """Risk controls in a row: each cools longer."""
     suspected_at: datetime | None = None
+    accuser: ServerId = ServerId("")
+    """The server that called a suspect's login expired; its trial goes to another."""
     trial: LeaseId = LeaseId("")
     """The open lease by which a suspect may clear itself."""
     open_leases: int = 0
