@@ -125,6 +125,9 @@ class Committer:
             for call, asked in questions:
                 await self.status(call, asked)
             await self._prove()
+        self._queue.checkpoints.ending = True
+        if self._queue.checkpoints.due:
+            await self._commit()
 
     async def _until_due(self) -> None:
         """Wait for a command, for the end of patience, or for the time to sweep."""
@@ -171,6 +174,7 @@ class Committer:
             await asyncio.sleep(_PAUSE_S)
         else:
             self._ledger.state.commit()
+            self._queue.checkpoints.journalled(made.events)
             self._proved_at = self._loop.time()
             self._measure(made, self._proved_at - started)
             await self._answer(made)

@@ -1,4 +1,4 @@
-"""What one envelope holds: commands decided from the queue as far as they fit."""
+"""What one envelope holds: a checkpoint when one is due, and commands as far as they fit."""
 
 import heapq
 from collections import deque
@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from contracts.envelope import BYTES_MAX, COMMANDS_MAX
-from contracts.pool import PoolEvent
+from contracts.pool import PoolCheckpointed, PoolEvent
 from services.pool import domain
 from services.pool.batches import Batch
 from services.pool.domain import Pool
 
 SWEEP_EVERY_S = 0.25
+CHECKPOINT_EVENTS = 50_000
+CHECKPOINT_EVERY_S = 600.0
 _FRAME_BYTES = 1024
 """An envelope around its events."""
 
@@ -59,11 +61,39 @@ class Round:
             self.encoded.append(msgspec.Raw(encoded))
 
 
+class Checkpoints:
+    """When a leader journals the hash of its ledger: only if anything happened since the last."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        """Count from the beginning of a term; `monotonic` tells seconds."""
+        self.ending = False
+        """The term ends in good order: whatever happened is worth one more."""
+        self._monotonic = monotonic
+        self._since = monotonic()
+        self._events = 0
+
+    @property
+    def due(self) -> bool:
+        """Whether the next envelope begins with one."""
+        if not self._events:
+            return False
+        late = self._monotonic() >= self._since + CHECKPOINT_EVERY_S
+        return late or self.ending or self._events >= CHECKPOINT_EVENTS
+
+    def journalled(self, events: Sequence[PoolEvent]) -> None:
+        """Count the events of an envelope that is in the log."""
+        self._events += len(events)
+        if events and isinstance(events[0], PoolCheckpointed):
+            self._events = len(events) - 1
+            self._since = self._monotonic()
+
+
 class Queue:
     """Commands to be decided, those held until a moment, and the sweep of what time brings."""
 
     def __init__(self, state: Pool, monotonic: Callable[[], float]) -> None:
         """Start empty; `monotonic` tells how long ago the last sweep was, in seconds."""
+        self.checkpoints = Checkpoints(monotonic)
         self._state = state
         self._monotonic = monotonic
         self._items: deque[Item] = deque()
@@ -100,6 +130,8 @@ class Queue:
         while self._held and self._held[0][0] <= now:
             self._items.append(heapq.heappop(self._held)[2])
         made = Round()
+        if self.checkpoints.due:
+            made.take(domain.checkpoint(self._state, now))
         self._sweep(made, now)
         while self._items and len(made.decided) < COMMANDS_MAX:
             batch, index = self._items[0]

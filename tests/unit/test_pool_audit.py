@@ -364,7 +364,9 @@ def test_a_checkpoint_that_hashes_to_what_the_log_folds_to_is_fine() -> None:
     log.write([PoolCheckpointed(state_hash="0" * 64, hash_version=HASH_VERSION)])
     log.write([PoolCheckpointed(state_hash="0" * 64, hash_version=HASH_VERSION + 1)])
 
-    assert [violation.kind for violation in audited(log).violations] == [Wrong.STATE_HASH_DIFFERS]
+    auditor = audited(log)
+    assert [violation.kind for violation in auditor.violations] == [Wrong.STATE_HASH_DIFFERS]
+    assert auditor.checkpoints == 2
 
 
 def test_a_checkpoint_is_of_the_ledger_at_its_own_moment() -> None:

@@ -227,12 +227,25 @@ def test_the_hash_tells_ledgers_apart_and_only_ledgers() -> None:
     assert state_hash(pool) != state_hash(folded(session_added(), LEASE))
 
 
-def test_the_form_that_is_hashed_has_not_changed_within_its_version() -> None:
-    pool = folded(
-        session_added(), LEASE, usage(LEASE), SUSPECTED, cooled("r9"), cancelled(""), at=NOON
+def test_the_hash_tells_how_many_leases_have_ended_and_what_they_left_used() -> None:
+    lease = lease_granted()
+    used = folded(session_added(), lease, usage(lease))
+    given_back = folded(session_added(), lease, usage(lease, Verdict.REJECTED))
+    twice = lease_granted(request="r2")
+    both = folded(
+        session_added(), lease, twice, *(usage(one, Verdict.REJECTED) for one in (lease, twice))
     )
 
-    expected = "7453d68561775eb67047a7bcce7fd7bf0a3e92a67b0c1801ee2ce2126e9b30b7"
+    assert len({state_hash(pool) for pool in (used, given_back, both)}) == 3
+
+
+def test_the_form_that_is_hashed_has_not_changed_within_its_version() -> None:
+    open_, overdue = lease_granted(request="r2"), lease_granted(request="r3")
+    ends = [usage(LEASE), expired(overdue.lease_id)]
+    troubles = [SUSPECTED, cooled("r9"), cancelled("")]
+    pool = folded(session_added(), LEASE, open_, overdue, *ends, *troubles)
+
+    expected = "200186a26429f3aa8458251d5213d7403d666d28f661098faead659339220c3a"
     assert (HASH_VERSION, state_hash(pool)) == (2, expected)
 
 

@@ -78,6 +78,7 @@ def _report(trial: Trial, verdict: str) -> dict[str, Any]:
         "events": trial.events,
         "unknown_events": trial.unknown_events,
         "leases": trial.leases,
+        "checkpoints": sum(pool.checkpoints for pool in trial.pools.values()),
         "violations": trial.findings,
         "duckdb": verdict,
         "totals": [

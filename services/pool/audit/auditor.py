@@ -27,6 +27,8 @@ class Auditor:
         self.violations: list[Violation] = []
         self.envelopes = 0
         self.events = 0
+        self.checkpoints = 0
+        """Hashes of the ledger that were compared; those of another form's version are not."""
         self._chain = Chain(subject)
         self._recount = Recount()
         self._deadlines: list[tuple[datetime, LeaseId]] = []
@@ -77,6 +79,7 @@ class Auditor:
     def _hash_wrong(self, event: PoolCheckpointed, sequence: int) -> list[Violation]:
         if event.hash_version != HASH_VERSION:
             return []
+        self.checkpoints += 1
         actual = state_hash(self.pool)
         if actual == event.state_hash:
             return []

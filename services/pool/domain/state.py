@@ -1,7 +1,8 @@
 """The fold of one shard, and the journal by which a batch of decisions can be taken back.
 
-Everything down to `unknown` is a function of the events alone and makes up the ledger that
-`canonical` hashes; what follows belongs to the process that leads and can be lost without harm.
+Everything down to `unknown` is a function of the events alone and makes up the ledger, of which
+`canonical` hashes what counts; what follows belongs to the process that leads and can be lost
+without harm.
 """
 
 from collections import deque
