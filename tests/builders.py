@@ -35,6 +35,7 @@ from contracts.pool import (
     UsageRecorded,
     Verdict,
 )
+from services.pool.audit import Auditor
 from services.pool.domain import Pool, decide_lease, evolve
 
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
@@ -212,3 +213,12 @@ class WrittenLog:
         stored = envelope.sealed(self.link, writer, epoch, at, events)
         self.envelopes.append((self.link.sequence + 1, stored, envelope.decode(stored)))
         self.link = envelope.linked(self.link.sequence + 1, stored, self.envelopes[-1][2])
+
+
+def audited(log: WrittenLog) -> Auditor:
+    """An auditor who has read the log to its end."""
+    auditor = Auditor("evt.pool.0")
+    for sequence, stored, found in log.envelopes:
+        auditor.feed(sequence, stored, found)
+    auditor.finish()
+    return auditor

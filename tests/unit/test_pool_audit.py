@@ -12,7 +12,6 @@ from contracts.pool import (
     LeaseExpired,
     LeaseGranted,
     LeaseReconciled,
-    LeaseRenewed,
     Policy,
     PolicyChanged,
     PoolCheckpointed,
@@ -23,7 +22,7 @@ from contracts.pool import (
     SessionSuspected,
     Verdict,
 )
-from services.pool.audit import Auditor, Chain, Totals, Violation, Wrong
+from services.pool.audit import Chain, Totals, Violation, Wrong
 from services.pool.domain import HASH_VERSION, Pool, checkpoint, fold, state_hash
 from tests.builders import (
     AVATAR,
@@ -34,6 +33,7 @@ from tests.builders import (
     VIDEO,
     WrittenLog,
     after,
+    audited,
     lease_granted,
     policy_changed,
     session_added,
@@ -60,14 +60,6 @@ def cancelled(lease: LeaseGranted = LEASE) -> LeaseCancelled:
         reason="x",
         session_id=lease.session_id,
     )
-
-
-def audited(log: WrittenLog) -> Auditor:
-    auditor = Auditor("evt.pool.0")
-    for sequence, stored, envelope in log.envelopes:
-        auditor.feed(sequence, stored, envelope)
-    auditor.finish()
-    return auditor
 
 
 def written(*events: PoolEvent) -> WrittenLog:
@@ -215,48 +207,6 @@ def test_a_violation_is_told_once_with_its_place_in_the_stream() -> None:
     assert violation == Violation(
         Wrong.OVERSOLD, "r1.1", "0 + 11 units of 10 on 2025-03-01", log.envelopes[-1][0]
     )
-
-
-# ----------------------------------------------------------------------------- deadlines
-
-
-def overdue(*times: float, events: tuple[PoolEvent, ...] = ()) -> list[Wrong]:
-    log = written(LEASE, *events)
-    for seconds in times:
-        log.write([], after(seconds))
-    return [violation.kind for violation in audited(log).violations]
-
-
-def test_a_lease_still_open_a_sweep_after_its_deadline_never_ended() -> None:
-    assert overdue(900, 909) == []
-    assert overdue(900, 910) == [Wrong.NEVER_ENDED]
-    assert overdue(900, 910, 950) == [Wrong.NEVER_ENDED]
-
-
-def test_a_leader_that_slept_past_a_deadline_has_one_sweep() -> None:
-    assert overdue(5000, 5005) == []
-    log = written(LEASE)
-    log.write([], after(5000))
-    log.write([EXPIRED], after(5001))
-    log.write([], after(6000))
-
-    assert audited(log).violations == []
-
-
-def test_a_renewed_lease_has_its_new_deadline() -> None:
-    renewed = LeaseRenewed(lease_id=LEASE.lease_id, expires_at=after(2000))
-
-    assert overdue(900, 1999, events=(renewed,)) == []
-    assert overdue(900, 2000, 2010, events=(renewed,)) == [Wrong.NEVER_ENDED]
-
-
-def test_a_lease_renewed_while_overdue_is_no_longer_overdue() -> None:
-    log = written(LEASE)
-    log.write([], after(900))
-    log.write([LeaseRenewed(lease_id=LEASE.lease_id, expires_at=after(2000))], after(905))
-    log.write([], after(950))
-
-    assert audited(log).violations == []
 
 
 # --------------------------------------------------------------------------------- chain

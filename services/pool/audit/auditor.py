@@ -3,19 +3,24 @@
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 
-from contracts.base import LeaseId
+from contracts.base import LeaderElected, LeaseId
 from contracts.envelope import Envelope
-from contracts.pool import LeaseGranted, LeaseRenewed, PoolCheckpointed
+from contracts.pool import LeaseExpired, LeaseGranted, LeaseRenewed, PoolCheckpointed
 from services.pool.audit.chain import Chain
 from services.pool.audit.recount import Key, Recount, Totals
 from services.pool.domain.canonical import HASH_VERSION, state_hash
 from services.pool.domain.evolve import evolve
 from services.pool.domain.records import OPEN
 from services.pool.domain.state import Pool
+from services.pool.domain.upkeep import SWEPT_MAX
 from services.pool.domain.violations import Violation, Wrong
 
 SWEEP = timedelta(seconds=10)
-"""How long of log time a leader may take to expire a lease, once its log shows it is due."""
+"""How long of log time a leader may take to expire a lease, once its own log shows it is due.
+
+A new leader's time begins with its election: it answers for nobody before it, and may be gone
+before its first commit. A sweep that took as many as one may take begins it anew for the rest.
+"""
 
 
 class Auditor:
@@ -33,7 +38,7 @@ class Auditor:
         self._recount = Recount()
         self._deadlines: list[tuple[datetime, LeaseId]] = []
         self._overdue: dict[LeaseId, datetime] = {}
-        """Leases past a deadline they had, and when the log first showed it."""
+        """Leases past a deadline they had, and since when the leader could have ended them."""
 
     def feed(self, sequence: int, stored: bytes, envelope: Envelope) -> list[Violation]:
         """Take the next envelope, stored as `stored`, and return what is wrong with it."""
@@ -56,7 +61,7 @@ class Auditor:
                 heappush(self._deadlines, (event.expires_at, event.lease_id))
         self.pool.sequence = sequence
         self.pool.commit()
-        found += self._never_ended(envelope.time, sequence)
+        found += self._never_ended(envelope, sequence)
         self.envelopes += 1
         self.events += len(envelope.events)
         self.violations += found
@@ -86,8 +91,11 @@ class Auditor:
         message = f"the log folds to {actual}, its leader had {event.state_hash}"
         return [Violation(Wrong.STATE_HASH_DIFFERS, "", message, sequence)]
 
-    def _never_ended(self, at: datetime, sequence: int) -> list[Violation]:
-        """Name the open leases whose deadline, and the sweep after it, the log has passed."""
+    def _never_ended(self, envelope: Envelope, sequence: int) -> list[Violation]:
+        """Name the open leases whose deadline, and the sweep after it, their leader has passed."""
+        at = envelope.time
+        if self._overdue and _begins_anew(envelope):
+            self._overdue = dict.fromkeys(self._overdue, at)
         while self._deadlines and self._deadlines[0][0] <= at:
             _, lease_id = heappop(self._deadlines)
             self._overdue.setdefault(lease_id, at)
@@ -114,3 +122,9 @@ class Auditor:
             f"{service_type} on {day}: the fold has {account.used} used and {account.reserved} "
             f"reserved, the recount {totals.used} and {totals.reserved}"
         )
+
+
+def _begins_anew(envelope: Envelope) -> bool:
+    """Whether the time to end what is overdue begins here: a new leader, or a sweep under way."""
+    kinds = [type(event) for event in envelope.events]
+    return LeaderElected in kinds or kinds.count(LeaseExpired) >= SWEPT_MAX
