@@ -68,7 +68,9 @@ class Leader:
         self._committer.begin()
         done = asyncio.Event()
         try:
-            await self._know_credentials()
+            await self._prepare()
+            if self._stop.is_set():
+                return
             await lifecycle.until(
                 done, self._commit(done), self._reign(), self._watch_log(), self._finishing(done)
             )
@@ -94,10 +96,21 @@ class Leader:
         self._logger.warning("unanswered_at_the_end", commands=self._committer.depth)
         done.set()
 
-    async def _know_credentials(self) -> None:
-        while True:
+    async def _prepare(self) -> None:
+        """Learn what ciphertexts there are, or be told to finish while they cannot be read."""
+        ready = asyncio.Event()
+
+        async def told() -> None:
+            await self._stop.wait()
+            ready.set()
+
+        await lifecycle.until(ready, self._know_credentials(ready), told())
+
+    async def _know_credentials(self, ready: asyncio.Event) -> None:
+        while not ready.is_set():
             try:
-                return await self._credentials.catch_up()
+                await self._credentials.catch_up()
+                ready.set()
             except CredentialsUnavailableError as error:
                 self._logger.warning("credentials_unavailable", reason=str(error))
                 await asyncio.sleep(_PAUSE_S)

@@ -66,6 +66,23 @@ async def test_process_becomes_ready_serves_counts_and_ends(
     await asyncio.wait_for(running, 10)
 
 
+async def test_leader_that_cannot_read_the_credentials_ends_when_told(
+    nats_url: str, nats_client: Client
+) -> None:
+    async with pool(nats_url) as one, pool(nats_url) as two:
+        await until(lambda: one.parts.leadership.leading or two.parts.leadership.leading)
+        leader, standby = (one, two) if one.parts.leadership.leading else (two, one)
+        await leader.leading()
+        await until(lambda: standby.parts.leadership.led)
+        await nats_client.jetstream().delete_stream("KV_credentials")
+        await leader.killed()
+        await until(lambda: standby.parts.leadership.leading)
+
+        await asyncio.wait_for(standby.stopped(), 20)
+
+        assert not standby.parts.leadership.leading
+
+
 async def test_settings_refused_at_boot_end_the_process(
     home: Environment, nats_client: Client
 ) -> None:
