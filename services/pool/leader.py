@@ -148,11 +148,14 @@ class Leader:
         source = configuration.source(self._settings)
         if source == self._applied:
             return True
-        item = (configuration.policy(self._settings), source, "configuration")
-        answer = await self._committer.ask(Batch(POLICY, [item]))
-        if isinstance(answer, Failed):
-            self._logger.warning("policy_not_applied", reason=answer.message)
-            return False
+        # A new leader's policy is mostly that of the one before it: nothing to journal, and
+        # nothing to wait for while the doors are shut.
+        if source != self._ledger.state.policy_source:
+            item = (configuration.policy(self._settings), source, "configuration")
+            answer = await self._committer.ask(Batch(POLICY, [item]))
+            if isinstance(answer, Failed):
+                self._logger.warning("policy_not_applied", reason=answer.message)
+                return False
         self._provisioner = provisioner(self._settings.pool.provisioner)
         self._applied = source
         self._logger.info("policy_in_force", source=source)

@@ -68,10 +68,22 @@ async def test_two_that_start_at_once_elect_one_and_keep_it(
 
 
 async def test_nobody_is_ready_before_somebody_leads(nats_url: str, nats_client: Client) -> None:
+    silent = await nats_client.subscribe(subjects.pool_ping())
+    await nats_client.flush()
     async with pool(nats_url) as room:
         assert room.parts.readiness() == "the log is still being read"
         await until(lambda: room.parts.leadership.following)
-        assert room.parts.readiness()
+        assert room.parts.readiness() == "nobody leads the pool yet"
+        await silent.unsubscribe()
+        await room.leading()
+
+
+async def test_leader_that_is_silent_is_replaced(nats_url: str, nats_client: Client) -> None:
+    await nats_client.subscribe(subjects.pool_ping())
+    await nats_client.flush()
+    async with pool(nats_url) as room:
+        await until(lambda: room.parts.leadership.leading)
+        assert len(await events(nats_client, LeaderElected)) == 1
 
 
 async def test_standby_takes_over_with_the_same_state_and_sells_nothing_twice(
@@ -140,6 +152,9 @@ async def test_idle_stale_leader_notices_by_itself(nats_url: str, nats_client: C
     async with pool(nats_url) as room:
         await room.leading()
         epoch = room.parts.ledger.state.epoch
+        # Somebody to be pinged in vain, or it would lead again at once.
+        await nats_client.subscribe(subjects.pool_ping())
+        await nats_client.flush()
 
         await append(
             nats_client, LeaderElected(writer=WriterId("foreign"), epoch=epoch + 1), epoch=epoch + 1

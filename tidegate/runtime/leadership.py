@@ -1,9 +1,13 @@
 """Follow the log, be elected, lead, step down: the same for every service with one leader.
 
 A process starts as a follower and folds its subject as it grows. It takes the lead, by a
-`LeaderElected` behind the fence, when a ping finds no responder or three pings in a row are not
-answered in time. It steps down when the log shows another epoch. Whoever was elected a moment
-ago is given `_GRACE_S` to open its doors, or two candidates would depose each other in turn.
+`LeaderElected` behind the fence, when a ping finds no responder, or nothing is heard for as long as
+three pings in a row may take. It steps down when the log shows another epoch. Whoever was elected
+a moment ago is given `_GRACE_S` to open its doors, or two candidates would depose each other in
+turn.
+
+Pings do not wait for each other: one that reached the leader as it died would be waited for in
+vain, while the next one already finds nobody.
 """
 
 import asyncio
@@ -14,22 +18,26 @@ from typing import Protocol
 
 import msgspec
 from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 
-from contracts.base import Failed, LeaderElected, Ping, Pong
+from contracts.base import LeaderElected, Ping, Pong
 from contracts.envelope import Envelope, follows
 from tidegate.runtime import lifecycle
 from tidegate.runtime.clock import Clock, system_clock
-from tidegate.runtime.connection import DisconnectedError, NobodyThereError, SilenceError, ask
 from tidegate.runtime.eventlog import EventLog, FenceError, LogUnavailableError, Stored
 from tidegate.runtime.logs import Log
 from tidegate.runtime.writer import SubjectWriter
 
-_PING_EVERY_S = 0.1
-_PING_TIMEOUT_S = 0.3
+_PING_EVERY_S = 0.05
+_PING_TIMEOUT_S = 0.35
 _PINGS_LOST_MAX = 3
+_SILENT_MAX = int(_PINGS_LOST_MAX * _PING_TIMEOUT_S / _PING_EVERY_S)
+"""Looks in a row that find no answer. Not a time: who was paused itself has looked but once."""
 _AGAIN_S = 0.2
 _GRACE_S = 0.5
-_pong = msgspec.json.Decoder(Pong | Failed)
+_NO_RESPONDERS = "503"
+_ping = msgspec.json.encode(Ping())
 
 
 class Fold(Protocol):
@@ -169,26 +177,36 @@ class Leadership:
             await self.catch_up()
         self.following = True
         follower = asyncio.create_task(self._follow())
+        answers: asyncio.Queue[Msg] = asyncio.Queue()
+        inbox = self._client.new_inbox()
+        subscription = await self._client.subscribe(inbox, cb=answers.put)
         try:
-            lost = 0
-            while lost < _PINGS_LOST_MAX:
-                if follower.done():
-                    follower.result()
-                try:
-                    await ask(self._client, self._ping, Ping(), _pong, _PING_TIMEOUT_S)
-                    lost = 0
-                    self.led = True
-                except NobodyThereError:
-                    self.led = False
-                    if time.monotonic() >= self._wait_until:
-                        return
-                except DisconnectedError:
-                    lost = 0
-                except SilenceError:
-                    lost = lost + 1 if self.reachable else 0
-                await asyncio.sleep(_PING_EVERY_S)
+            await self._until_unanswered(follower, inbox, answers)
         finally:
-            await lifecycle.end(follower, again_s=_PING_EVERY_S)
+            await lifecycle.end(follower, again_s=_AGAIN_S)
+            with suppress(NatsError, ConnectionError):
+                await subscription.unsubscribe()
+
+    async def _until_unanswered(
+        self, follower: "asyncio.Task[None]", inbox: str, answers: "asyncio.Queue[Msg]"
+    ) -> None:
+        """Ping until nobody is there, or whoever is there has been silent for too long."""
+        silent = 0
+        while silent < _SILENT_MAX:
+            if follower.done():
+                follower.result()
+            if self.reachable:
+                with suppress(NatsError, ConnectionError):
+                    await self._client.publish(self._ping, _ping, inbox)
+            heard = await _last_heard(answers)
+            if heard is None:
+                silent = silent + 1 if self.reachable else 0
+                continue
+            silent = 0
+            self.led = (heard.headers or {}).get("Status") != _NO_RESPONDERS
+            if not self.led and time.monotonic() >= self._wait_until:
+                return
+            await asyncio.sleep(_PING_EVERY_S)
 
     async def _follow(self) -> None:
         async for batch in self._log.follow([self.writer.subject], self.writer.link.sequence):
@@ -221,3 +239,15 @@ class Leadership:
         self._fold.apply(sequence, elected)
         self._logger.info("elected", epoch=self.writer.epoch, sequence=sequence)
         return True
+
+
+async def _last_heard(answers: "asyncio.Queue[Msg]") -> Msg | None:
+    """Wait a moment for an answer; of several the last one counts."""
+    try:
+        async with asyncio.timeout(_PING_EVERY_S):
+            heard = await answers.get()
+    except TimeoutError:
+        return None
+    while not answers.empty():
+        heard = answers.get_nowait()
+    return heard
