@@ -58,7 +58,10 @@ class Ping(Command, frozen=True, kw_only=True, tag="ping"):
 
 
 class Pong(Reply, frozen=True, kw_only=True, tag="pong"):
-    """The leader's word: who it is, since which epoch, and how far its log goes."""
+    """The leader's word: who it is, since which epoch, and how far its log goes.
+
+    On `ctl.*` a new leader says it unasked, once its doors are open.
+    """
 
     writer: WriterId
     epoch: int

@@ -18,12 +18,15 @@ CREDENTIALS_BUCKET = "credentials"
 USERS = ("gateway", "pool", "balancer", "analytics", "migrate", "archiver", "auditor")
 """NATS users: one per service, and those of the verbs."""
 
+CONTROL_SUBJECTS = "ctl.>"
+"""Told to everybody, kept by nobody."""
 EVT_BALANCER = "evt.balancer"
 EVT_KEYS = "evt.keys"
 BALANCER_SELECT = "rpc.balancer.select"
 BALANCER_STATUS = "rpc.balancer.status"
 BALANCER_ADMIN = "rpc.balancer.admin"
 BALANCER_PING = "rpc.balancer.ping"
+BALANCER_LEADS = "ctl.balancer"
 ANALYTICS_QUERY = "rpc.analytics.query"
 ANALYTICS_SQL = "rpc.analytics.sql"
 ANALYTICS_PING = "rpc.analytics.ping"
@@ -69,6 +72,11 @@ def pool_ping(shard: int = SHARD) -> str:
     return f"rpc.pool.{shard}.ping"
 
 
+def pool_leads(shard: int = SHARD) -> str:
+    """A new leader tells here that its doors are open."""
+    return f"ctl.pool.{shard}"
+
+
 class Subject(Part, frozen=True, kw_only=True):
     """One row: `pattern` as NATS matches it, what it carries, who owns it, who else may ask."""
 
@@ -76,7 +84,7 @@ class Subject(Part, frozen=True, kw_only=True):
     message: object
     reply: object = None
     owner: str
-    """The service that answers, or, for events, the only one that writes."""
+    """The service that answers, or, without a reply, the only one that writes or tells."""
     callers: tuple[str, ...] = ()
 
 
@@ -133,6 +141,7 @@ TABLE = (
         owner="pool",
         callers=("gateway", "pool", "auditor"),
     ),
+    Subject(pattern="ctl.pool.*", message=base.Pong, owner="pool"),
     Subject(
         pattern=BALANCER_SELECT,
         message=balancer.SelectServers,
@@ -161,6 +170,7 @@ TABLE = (
         owner="balancer",
         callers=("gateway", "balancer", "auditor"),
     ),
+    Subject(pattern=BALANCER_LEADS, message=base.Pong, owner="balancer"),
     Subject(
         pattern=ANALYTICS_QUERY,
         message=analytics.NamedQuery,
@@ -213,8 +223,7 @@ _READ_CREDENTIALS = [
 ]
 _EXTRA = {
     "gateway": _READ_CREDENTIALS,
-    "pool": [*_READ_CREDENTIALS, "$KV.credentials.>", "ctl.pool.>"],
-    "balancer": ["ctl.balancer.>"],
+    "pool": [*_READ_CREDENTIALS, "$KV.credentials.>"],
     "migrate": ["$JS.API.STREAM.INFO.*", "$JS.API.STREAM.CREATE.*"],
     "archiver": ["$JS.API.STREAM.PURGE.EVT"],
 }
@@ -229,7 +238,7 @@ def permissions(user: str) -> Permissions:
     answers = [row.pattern for row in own if row.reply is not None]
     return Permissions(
         publish=sorted({*publishes, *asks, *_READ_EVENTS, *_EXTRA.get(user, [])}),
-        subscribe=[*answers, f"_INBOX_{user}.>", "ctl.>"],
+        subscribe=[*answers, f"_INBOX_{user}.>", CONTROL_SUBJECTS],
         responds=bool(answers),
     )
 

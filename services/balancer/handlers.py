@@ -75,9 +75,10 @@ class Doors:
             self._subscribers.append(subscriber)
 
     async def open(self) -> None:
-        """Let commands in, pings first; when this returns, NATS knows of every door."""
+        """Let commands in, pings first, and tell everybody; on return NATS knows of every door."""
         for subscriber in self._subscribers:
             await subscriber.start()
+        await self._journal.leadership.announce(subjects.BALANCER_LEADS)
         # nats-py sends a flush's PING ahead of what is pending: only the second comes behind it.
         await self._client.flush()
         await self._client.flush()

@@ -52,6 +52,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     outage = Outage()
     client = await connected_service(environment, "gateway", log, outage)
     gateway = Gateway(client, outage, environment, settings, log)
+    await gateway.hear_leaders()
     background = [
         asyncio.create_task(task)
         for task in (
@@ -100,6 +101,7 @@ class Gateway:
         event_log = EventLog(client)
         self.settings = settings
         self.log = log
+        self._client = client
         self.metrics = Metrics()
         self.transport = Transport()
         self.outbox = Outbox(client, log)
@@ -145,6 +147,11 @@ class Gateway:
         )
         self.server = _server(self.door)
         self._gauges()
+
+    async def hear_leaders(self) -> None:
+        """Ask again what a leader may have died with, as soon as there is a new one."""
+        await self._client.subscribe(subjects.pool_leads(), cb=self.pool.leader_heard)
+        await self._client.subscribe(subjects.BALANCER_LEADS, cb=self.balancer.leader_heard)
 
     async def health(self, port: int) -> None:
         """Answer on the health port, if there is one, for ever."""

@@ -2,7 +2,9 @@
 
 A batch that nobody answers is sent again as it is (every command is idempotent) until
 `patience_s` is over: a failover is latency, not an error. So is a connection that is made again
-at once; one that stays lost is told without waiting for a failover that cannot be seen.
+at once; one that stays lost is told without waiting for a failover that cannot be seen. When a
+new leader says that it is there, everything under way is sent again at once: the old one may have
+died with it.
 """
 
 import asyncio
@@ -54,7 +56,7 @@ class Coalescer(Generic[Item, Answer]):
         self._patience_s = patience_s
         self._outage = outage
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
-        self._flights: set[asyncio.Task[None]] = set()
+        self._flights: dict[asyncio.Task[None], Sequence[tuple[Item, asyncio.Future[Answer]]]] = {}
         self.batches = 0
         self.items = 0
 
@@ -78,14 +80,29 @@ class Coalescer(Generic[Item, Answer]):
             batch = waiting[start : start + _BATCH_MAX]
             self.batches += 1
             self.items += len(batch)
-            task = asyncio.create_task(self._fly(batch))
-            self._flights.add(task)
-            task.add_done_callback(self._flights.discard)
+            self._send_off(batch, sent=False)
 
-    async def _fly(self, batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]]) -> None:
+    async def leader_heard(self, _said: object) -> None:
+        """Send everything under way once more, without waiting for the time of its answer."""
+        for batch in list(self._flights.values()):
+            unanswered = [one for one in batch if not one[1].done()]
+            if unanswered:
+                self._send_off(unanswered, sent=True)
+
+    def _send_off(
+        self, batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]], *, sent: bool
+    ) -> None:
+        """Send a batch; `sent`: an earlier sending of it may have been taken."""
+        task = asyncio.create_task(self._fly(batch, sent=sent))
+        self._flights[task] = batch
+        task.add_done_callback(self._flights.pop)
+
+    async def _fly(
+        self, batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]], *, sent: bool
+    ) -> None:
         command = self._command([item for item, _ in batch])
         try:
-            answers = await self._answered(command, batch)
+            answers = await self._answered(command, batch, sent=sent)
         except (UnansweredError, RefusedBatchError) as error:
             for _, future in batch:
                 if not future.done():
@@ -96,11 +113,14 @@ class Coalescer(Generic[Item, Answer]):
                 future.set_result(answer)
 
     async def _answered(
-        self, command: Command, batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]]
+        self,
+        command: Command,
+        batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]],
+        *,
+        sent: bool,
     ) -> list[Answer]:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience_s()
-        sent = False
         while True:
             try:
                 reply = await ask(

@@ -78,6 +78,7 @@ class Doors:
         self._committer = committer
         self._leadership = leadership
         self._credentials = credentials
+        self._leads = subjects.pool_leads(shard)
         takes = {door.subject(shard): self._queueing(door) for door in QUEUED}
         takes[subjects.pool_admin(shard)] = self._on_admin
         takes[subjects.pool_status(shard)] = self._on_status
@@ -85,9 +86,10 @@ class Doors:
         self._subscribers = [self._registered(broker, subject, takes[subject]) for subject in takes]
 
     async def open(self) -> None:
-        """Subscribe; on return the server knows, so that no command passes by."""
+        """Subscribe, and tell everybody; on return the server knows, so that nothing passes by."""
         for subscriber in self._subscribers:
             await subscriber.start()
+        await self._leadership.announce(self._leads)
         # Without a connection the subscriptions are made with the next one.
         with suppress(NatsError):
             await self._client.flush(_FLUSH_S)

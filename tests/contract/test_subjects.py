@@ -28,6 +28,8 @@ def covers(pattern: str, subject: str) -> bool:
         subjects.pool_status(),
         subjects.pool_admin(),
         subjects.pool_ping(),
+        subjects.pool_leads(),
+        subjects.BALANCER_LEADS,
         subjects.EVT_BALANCER,
         subjects.EVT_KEYS,
         subjects.ANALYTICS_QUERY,
@@ -39,7 +41,8 @@ def test_every_subject_in_use_is_one_row_of_the_table(subject: str) -> None:
 
 def test_only_event_subjects_are_captured_by_the_stream() -> None:
     for row in TABLE:
-        assert covers(subjects.EVENT_SUBJECTS, row.pattern) == (row.reply is None)
+        told = covers(subjects.CONTROL_SUBJECTS, row.pattern)
+        assert covers(subjects.EVENT_SUBJECTS, row.pattern) == (row.reply is None and not told)
 
 
 def test_every_event_subject_has_one_writing_service() -> None:

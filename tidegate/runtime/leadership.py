@@ -119,6 +119,14 @@ class Leadership:
             sequence=self.writer.link.sequence,
         )
 
+    async def announce(self, subject: str) -> None:
+        """Tell everybody that this leader's doors are open.
+
+        What was asked of the one before it, as it died, is asked again at once.
+        """
+        with suppress(NatsError, ConnectionError):
+            await self._client.publish(subject, msgspec.json.encode(self.pong()))
+
     def apply(self, stored: Stored) -> None:
         """Fold an envelope somebody else wrote. Raises `BrokenLogError` when some are missing."""
         before = self.writer.link

@@ -41,7 +41,8 @@ def subjects() -> str:
     columns = ("subject", "owner", "callers", "messages", "replies")
     return (
         "# Subjects\n\n"
-        "The owner answers, or, where there is no reply, writes events. The permissions of the"
+        "The owner answers, or, where there is no reply, writes events (`evt.`) or tells everybody"
+        " who listens (`ctl.`). The permissions of the"
         " NATS users are derived from this table ([AsyncAPI]"
         "(../../contracts/schemas/asyncapi.json)).\n\n"
         f"{table(columns, rows)}"
