@@ -28,6 +28,8 @@ _BATCH = 100
 _IN_FLIGHT = 2
 _EXPIRES_S = 20.0
 _HEARTBEAT_S = 2.0
+_LOOK_EVERY_S = 0.25
+_LOOKS_MAX = int(_HEARTBEAT_S * 3 / _LOOK_EVERY_S)
 _WRONG_LAST_SEQUENCE = 10071
 _NO_MESSAGE = 10037
 _HEARTBEAT = "100"
@@ -169,6 +171,7 @@ class EventLog:
         """Yield batches from one ephemeral consumer until it is lost."""
         inbox = self._client.new_inbox()
         arrived: asyncio.Queue[Msg] = asyncio.Queue()
+        lives = self._client.stats["reconnects"]
         subscription = await self._client.subscribe(
             inbox, cb=arrived.put, pending_msgs_limit=0, pending_bytes_limit=0
         )
@@ -178,12 +181,9 @@ class EventLog:
             pull = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{name}"
             for _ in range(_IN_FLIGHT):
                 await self._client.publish(pull, _PULL_REQUEST, inbox)
-            delivered, lives = 0, self._client.stats["reconnects"]
+            delivered = 0
             while True:
-                async with asyncio.timeout(_HEARTBEAT_S * 3):
-                    messages = [await arrived.get()]
-                if self._client.stats["reconnects"] != lives:
-                    return  # what was under way is lost: begin behind the last seen one
+                messages = [await self._first(arrived, lives)]
                 while not arrived.empty():
                     messages.append(arrived.get_nowait())
                 batch, ended = _sorted_out(messages, delivered)
@@ -202,6 +202,24 @@ class EventLog:
                     await self._client.publish(
                         f"$JS.API.CONSUMER.DELETE.{self._stream}.{name}", b""
                     )
+
+    async def _first(self, arrived: "asyncio.Queue[Msg]", lives: int) -> Msg:
+        """Wait for the next message.
+
+        Raises `TimeoutError` when not even a heartbeat comes, or when the connection is another
+        one: what was under way is lost then, whatever may come behind it.
+        """
+        for _ in range(_LOOKS_MAX):
+            try:
+                async with asyncio.timeout(_LOOK_EVERY_S):
+                    message = await arrived.get()
+            except TimeoutError:
+                message = None
+            if self._client.stats["reconnects"] != lives:
+                break
+            if message is not None:
+                return message
+        raise TimeoutError
 
     async def _create_consumer(self, subjects: Sequence[str], after: int) -> str:
         config: dict[str, Any] = {
