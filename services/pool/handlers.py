@@ -82,8 +82,9 @@ class Doors:
         takes = {door.subject(shard): self._queueing(door) for door in QUEUED}
         takes[subjects.pool_admin(shard)] = self._on_admin
         takes[subjects.pool_status(shard)] = self._on_status
-        takes[subjects.pool_ping(shard)] = self._on_ping
-        self._subscribers = [self._registered(broker, subject, takes[subject]) for subject in takes]
+        self._inner = [self._registered(broker, subject, takes[subject]) for subject in takes]
+        pings = self._registered(broker, subjects.pool_ping(shard), self._on_ping)
+        self._subscribers = [*self._inner, pings]
 
     async def open(self) -> None:
         """Subscribe, and tell everybody; on return the server knows, so that nothing passes by."""
@@ -92,16 +93,21 @@ class Doors:
         await self._leadership.announce(self._leads)
         # Without a connection the subscriptions are made with the next one.
         with suppress(NatsError):
+            # nats-py sends a flush's PING ahead of what is pending: only the second is behind it.
+            await self._client.flush(_FLUSH_S)
             await self._client.flush(_FLUSH_S)
 
     async def drain(self) -> None:
-        """Unsubscribe for good, having taken in what had arrived."""
+        """Let no command in any more, having taken in what had arrived; pings are answered still.
+
+        A standby that found nobody would be elected before the last answers are in the log.
+        """
         ending = [
             asyncio.ensure_future(subscriber.subscription.drain())  # type: ignore[no-untyped-call]
-            for subscriber in self._subscribers
+            for subscriber in self._inner
             if subscriber.subscription is not None
         ]
-        for subscriber in self._subscribers:
+        for subscriber in self._inner:
             subscriber.subscription = None
         if ending:
             # What a lost connection keeps from ending is of no use to a process that ends.
@@ -109,7 +115,6 @@ class Doors:
             for task in stuck:
                 task.cancel()
             await asyncio.gather(*ending, return_exceptions=True)
-        await self.close()
 
     async def close(self) -> None:
         """Unsubscribe; what had arrived is not answered, and may be sent again to another."""

@@ -1,16 +1,29 @@
 """The hashes of its ledger that a leader journals, and an auditor who compares them."""
 
 import asyncio
+from functools import partial
 
 import msgspec
 import pytest
 from nats.aio.client import Client
 
 from contracts import envelope, subjects
+from contracts.base import Ping, Pong
 from contracts.pool import Granted, Outcome, PoolCheckpointed
 from services.pool import rounds
 from services.pool.audit import Auditor, Wrong
-from tests.integration.pool_room import cancel, end, lease, pool, settings, until, usage, wanted
+from tests.integration.pool_room import (
+    call,
+    cancel,
+    end,
+    journal,
+    lease,
+    pool,
+    settings,
+    until,
+    usage,
+    wanted,
+)
 from tidegate.runtime.eventlog import EventLog
 
 pytestmark = pytest.mark.anyio
@@ -57,6 +70,33 @@ async def test_a_term_that_ends_in_good_order_ends_with_a_checkpoint(
         auditor = await audited(nats_client)
         assert auditor.violations == []
         assert auditor.checkpoints == 2
+
+
+async def test_a_standby_takes_over_behind_the_last_word_of_a_leader_that_ends_in_good_order(
+    nats_url: str, nats_client: Client
+) -> None:
+    many, load = 10_000, partial(settings, limit=20_000)
+    async with pool(nats_url, load) as one, pool(nats_url, load) as two:
+        await until(lambda: one.parts.leadership.leading or two.parts.leadership.leading)
+        leader, standby = (one, two) if one.parts.leadership.leading else (two, one)
+        await leader.leading()
+        await until(lambda: standby.parts.leadership.led)
+        commands = [wanted() for _ in range(many)]
+        asking = asyncio.create_task(lease(nats_client, *commands, within_s=60))
+        committer = leader.parts.leader._committer
+        await until(lambda: committer.depth > many // 2)
+
+        ending = asyncio.create_task(leader.stopped())
+        while committer.depth > many // 4:
+            assert isinstance(await call(nats_client, subjects.pool_ping(), Ping()), Pong)
+        answers, _ = await asyncio.gather(asking, ending)
+        await standby.leading()
+
+        assert len(answers) == many
+
+        terms = [made for made in await journal(nats_client) if made.epoch == 1]
+        assert isinstance(terms[-1].events[0], PoolCheckpointed)
+        assert (await audited(nats_client)).violations == []
 
 
 async def test_a_busy_leader_checkpoints_as_it_goes_and_an_idle_one_does_not(
