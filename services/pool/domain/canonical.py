@@ -2,7 +2,7 @@
 
 Only what the events alone determine is in it. Leases whose end is certain are in it by their
 number, and by what they left in the accounts: to lay out each of a million of them would hold
-the leader up for seconds (ADR 8). Whoever changes the form, be it by a field of a record, raises
+the leader up for seconds (ADR 11). Whoever changes the form, be it by a field of a record, raises
 `HASH_VERSION`: hashes are compared between equal versions only.
 """
 
