@@ -36,6 +36,23 @@ class RefusedBatchError(Exception):
         self.failed = failed
 
 
+class Batch(Generic[Item, Answer]):
+    """What travels together; it may be under way more than once."""
+
+    __slots__ = ("askers", "sent")
+
+    def __init__(self, askers: Sequence[tuple[Item, "asyncio.Future[Answer]"]]) -> None:
+        """Nothing is sent yet."""
+        self.askers = askers
+        self.sent = False
+        """Whether a sending that was not answered may have been taken."""
+
+    @property
+    def awaited(self) -> bool:
+        """Whether anybody still waits for an answer."""
+        return not all(future.done() for _, future in self.askers)
+
+
 class Coalescer(Generic[Item, Answer]):
     """Asks one subject on behalf of many; answers come in the order of the items."""
 
@@ -56,7 +73,7 @@ class Coalescer(Generic[Item, Answer]):
         self._patience_s = patience_s
         self._outage = outage
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
-        self._flights: dict[asyncio.Task[None], Sequence[tuple[Item, asyncio.Future[Answer]]]] = {}
+        self._flights: dict[asyncio.Task[None], Batch[Item, Answer]] = {}
         self.batches = 0
         self.items = 0
 
@@ -77,48 +94,37 @@ class Coalescer(Generic[Item, Answer]):
         """Send off everything that this turn of the loop has brought."""
         waiting, self._waiting = self._waiting, []
         for start in range(0, len(waiting), _BATCH_MAX):
-            batch = waiting[start : start + _BATCH_MAX]
+            batch = Batch(waiting[start : start + _BATCH_MAX])
             self.batches += 1
-            self.items += len(batch)
-            self._send_off(batch, sent=False)
+            self.items += len(batch.askers)
+            self._send_off(batch)
 
     async def leader_heard(self, _said: object) -> None:
         """Send everything under way once more, without waiting for the time of its answer."""
-        for batch in list(self._flights.values()):
-            unanswered = [one for one in batch if not one[1].done()]
-            if unanswered:
-                self._send_off(unanswered, sent=True)
+        for batch in set(self._flights.values()):
+            if batch.awaited:
+                batch.sent = True
+                self._send_off(batch)
 
-    def _send_off(
-        self, batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]], *, sent: bool
-    ) -> None:
-        """Send a batch; `sent`: an earlier sending of it may have been taken."""
-        task = asyncio.create_task(self._fly(batch, sent=sent))
+    def _send_off(self, batch: "Batch[Item, Answer]") -> None:
+        task = asyncio.create_task(self._fly(batch))
         self._flights[task] = batch
         task.add_done_callback(self._flights.pop)
 
-    async def _fly(
-        self, batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]], *, sent: bool
-    ) -> None:
-        command = self._command([item for item, _ in batch])
+    async def _fly(self, batch: "Batch[Item, Answer]") -> None:
+        command = self._command([item for item, _ in batch.askers])
         try:
-            answers = await self._answered(command, batch, sent=sent)
+            answers = await self._answered(command, batch)
         except (UnansweredError, RefusedBatchError) as error:
-            for _, future in batch:
+            for _, future in batch.askers:
                 if not future.done():
                     future.set_exception(error)
             return
-        for (_, future), answer in zip(batch, answers, strict=True):
+        for (_, future), answer in zip(batch.askers, answers, strict=True):
             if not future.done():
                 future.set_result(answer)
 
-    async def _answered(
-        self,
-        command: Command,
-        batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]],
-        *,
-        sent: bool,
-    ) -> list[Answer]:
+    async def _answered(self, command: Command, batch: "Batch[Item, Answer]") -> list[Answer]:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience_s()
         while True:
@@ -128,18 +134,17 @@ class Coalescer(Generic[Item, Answer]):
                 )
             except UnansweredError as error:
                 if isinstance(error, DisconnectedError):
-                    error.sent_before = sent
+                    error.sent_before = batch.sent
                 else:
-                    sent = True
-                nobody_waits = all(future.done() for _, future in batch)
-                if nobody_waits or self._outage.lasts or loop.time() >= deadline:
+                    batch.sent = True
+                if not batch.awaited or self._outage.lasts or loop.time() >= deadline:
                     raise
                 await asyncio.sleep(_AGAIN_S)
                 continue
             if isinstance(reply, Failed):
                 raise RefusedBatchError(reply)
             items: list[Answer] = reply.items
-            if len(items) != len(batch):
+            if len(items) != len(batch.askers):
                 raise RefusedBatchError(
                     Failed(code="bad_reply", message=f"{self._subject}: not one answer an item")
                 )

@@ -55,5 +55,5 @@ async def test_new_leader_is_asked_at_once_what_the_old_one_left_unanswered(
         found = [await questions[0], await questions[2]]
 
     assert found == [CancelAnswer.CANCELLED] * 2
-    assert {item.request_id for item in heard[0].items} == {"r0", "r2"}
+    assert {item.request_id for item in heard[0].items} == {"r0", "r1", "r2"}
     assert asking.items == 3
