@@ -28,7 +28,6 @@ from tidegate.runtime.logs import Log
 ITEMS_MAX = 20_000
 """Commands that may wait; more are turned away."""
 _PATIENCE_S = 0.05
-_LOOK_EVERY_S = 0.5
 _PAUSE_S = 0.1
 _TICK_S = 0.01
 _QUESTIONS_MAX = 1000
@@ -71,7 +70,6 @@ class Committer:
         self._questions: list[tuple[Call, PoolStatus]] = []
         self._appending = False
         self._finishing = False
-        self._proved_at = self._loop.time()
 
     @property
     def depth(self) -> int:
@@ -101,8 +99,11 @@ class Committer:
         return await batch.asked
 
     async def status(self, call: Call, asked: PoolStatus) -> None:
-        """Answer from memory; behind the append under way, if one is, for it may yet fail."""
-        if self._appending:
+        """Answer from memory, once this process surely leads.
+
+        Behind the append under way, if one is, for it may yet fail.
+        """
+        if self._appending or not self._leadership.proved:
             if len(self._questions) == _QUESTIONS_MAX:
                 return
             self._questions.append((call, asked))
@@ -121,10 +122,10 @@ class Committer:
         while not self._finishing or self._queue.ready or self._waiting:
             await self._until_due()
             await self._commit()
+            await self._leadership.prove()
             questions, self._questions = self._questions, []
             for call, asked in questions:
                 await self.status(call, asked)
-            await self._prove()
 
     async def _until_due(self) -> None:
         """Wait for a command, for the end of patience, or for the time to sweep."""
@@ -171,8 +172,7 @@ class Committer:
             await asyncio.sleep(_PAUSE_S)
         else:
             self._ledger.state.commit()
-            self._proved_at = self._loop.time()
-            self._measure(made, self._proved_at - started)
+            self._measure(made, self._loop.time() - started)
             await self._answer(made)
         finally:
             self._appending = False
@@ -234,19 +234,8 @@ class Committer:
     async def _turn_away(self, batch: Batch, why: str) -> None:
         """Answer without a decision, but only while this process surely leads."""
         self._metrics.unjournalled.labels(why).inc()
-        proved = self._loop.time() < self._proved_at + 2 * _LOOK_EVERY_S
-        if proved or batch.asked is not None:
+        if self._leadership.proved or batch.asked is not None:
             await self._send(batch, batch.kind.turned_away(batch.items, why))
-
-    async def _prove(self) -> None:
-        """After a silence, look whether this process still leads. Raises `DeposedError`."""
-        if self._loop.time() < self._proved_at + _LOOK_EVERY_S:
-            return
-        try:
-            await self._leadership.look()
-        except LogUnavailableError:
-            return
-        self._proved_at = self._loop.time()
 
     def _measure(self, made: Round, seconds: float) -> None:
         self._metrics.journalled(made.events)
