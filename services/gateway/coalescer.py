@@ -83,9 +83,8 @@ class Coalescer(Generic[Item, Answer]):
             task.add_done_callback(self._flights.discard)
 
     async def _fly(self, batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]]) -> None:
-        command = self._command([item for item, _ in batch])
         try:
-            answers = await self._answered(command, batch)
+            answers = await self._answered(batch)
         except (UnansweredError, RefusedBatchError) as error:
             for _, future in batch:
                 if not future.done():
@@ -96,12 +95,14 @@ class Coalescer(Generic[Item, Answer]):
                 future.set_result(answer)
 
     async def _answered(
-        self, command: Command, batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]]
+        self, batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]]
     ) -> list[Answer]:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience_s()
         sent = False
         while True:
+            # Made anew for each sending: what it says of this gateway must be of this moment.
+            command = self._command([item for item, _ in batch])
             try:
                 reply = await ask(
                     self._client, self._subject, command, self._answers, _ASK_TIMEOUT_S

@@ -14,7 +14,6 @@ from contracts.pool import (
 )
 from services.balancer.domain.health import failed
 from services.balancer.domain.inflight import end, renew
-from services.balancer.domain.inheritance import ended_elsewhere
 from services.balancer.domain.state import Balancer
 
 _SERVER_BLAMED = frozenset({Verdict.UNREACHABLE, Verdict.OUTCOME_UNKNOWN})
@@ -58,9 +57,7 @@ def _used(balancer: Balancer, usage: UsageRecorded, now: Instant) -> None:
     if not usage.attempts:
         return
     last = usage.attempts[-1]
-    if was_at is None:
-        ended_elsewhere(balancer, usage.gateway_id, last.server_id)
-    elif was_at == last.server_id and last.verdict is Verdict.UNREACHABLE:
+    if was_at == last.server_id and last.verdict is Verdict.UNREACHABLE:
         # No other selection followed, so nobody has told of this failure yet.
         report = ServerFailed(server_id=last.server_id, verdict=last.verdict, failure=last.failure)
         failed(balancer, report)

@@ -29,9 +29,10 @@ class Inheritance(msgspec.Struct, kw_only=True):
     """One gateway's exchanges that an earlier leader placed."""
 
     until: Instant
+    most: dict[ServerId, int] = {}
+    """More cannot be left of an earlier leader's: no report had fewer open."""
     open: dict[ServerId, int] = {}
-    told: dict[ServerId, int] = {}
-    """Ends that the gateway's own counts told before the log did."""
+    """Those counted in flight now."""
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -51,6 +52,8 @@ class Balancer(msgspec.Struct, kw_only=True):
     placements: dict[LeaseId, Placement] = {}
     ended: OrderedDict[LeaseId, None] = msgspec.field(default_factory=OrderedDict)
     """Leases whose end was seen lately, oldest first: a late selection puts none in flight."""
+    placed: dict[tuple[GatewayId, ServerId], int] = {}
+    """How many placements of each gateway name each server."""
     inherited: dict[GatewayId, Inheritance] = {}
     options: dict[ServiceType, Options] = {}
     """Kept until the fleet changes."""
@@ -76,6 +79,7 @@ class Balancer(msgspec.Struct, kw_only=True):
         """Drop what is in no event: a process that takes the lead knows nothing else."""
         self.placements = {}
         self.ended = OrderedDict()
+        self.placed = {}
         self.inherited = {}
         self.options = {}
         self.standings = {
