@@ -193,6 +193,7 @@ class Gateway:
         metrics = self.metrics
         metrics.open.set_function(lambda: len(self.exchanges))
         metrics.unacknowledged.set_function(lambda: len(self.outbox))
+        metrics.unknown.set_function(lambda: self.key_log.ring.unknown_events)
         for question, batches, items in (
             ("lease", lambda: self.pool.batches, lambda: self.pool.items),
             ("select", lambda: self.balancer.batches, lambda: self.balancer.items),

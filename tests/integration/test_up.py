@@ -15,7 +15,10 @@ from typing import Any
 import httpx
 import pytest
 
+from tidegate.cli.configuration import Configuration
+from tidegate.cli.up import _Stack
 from tidegate.runtime import natsserver
+from tidegate.runtime.environment import environment
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 90
@@ -252,6 +255,16 @@ def test_wrong_variable_is_refused_by_name_before_anything_starts(
     assert done.returncode == 2
     assert expected in done.stderr
     assert not (home / "nats").exists()
+
+
+def test_no_line_to_paste_is_printed_with_a_key_that_was_revoked(tmp_path: Path) -> None:
+    variables = {"TIDEGATE_HOME": str(tmp_path), "TIDEGATE_PORT": "8080"}
+    stack = _Stack(environment(variables), Configuration())
+
+    told = stack._told({"client": "client.key opens nothing: key_1 was revoked."})
+
+    assert "client.key opens nothing: key_1 was revoked.\n" in told
+    assert "curl" not in told
 
 
 def test_printed_paths_survive_a_shell(up: Up) -> None:

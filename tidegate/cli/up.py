@@ -108,7 +108,9 @@ class _Stack:
         if not names_servers(self.environment):
             for server in demo_servers.placed(self.home):
                 await self._begin(demo_servers.child(server, self.home, self.shared), self.demos)
-        await migrate.make(self.environment, self.configuration)
+        made = await migrate.make(self.environment, self.configuration)
+        if made.names:
+            self.log.info("made", what=made.names)
         services = ("pool", "balancer", "analytics")
         for name in services:
             await self.supervisor.start(service(name, name, environment=self.shared))
@@ -120,7 +122,7 @@ class _Stack:
         reason = await self.supervisor.ready([*self.demos, *waited, *self.gateways], _READY_S)
         if reason:
             raise CommandError(reason)
-        print(self._told(), flush=True)
+        print(self._told(made.dead_keys), flush=True)
 
     async def _begin(self, child: Child, names: list[str]) -> None:
         names.append(child.name)
@@ -148,21 +150,25 @@ class _Stack:
             self.home.nats_url.unlink(missing_ok=True)
         self.log.info("stopped")
 
-    def _told(self) -> str:
-        """Say where everything is, with a line that works when pasted."""
+    def _told(self, dead_keys: dict[str, str]) -> str:
+        """Say where everything is, with a line that works when pasted, unless the key is dead."""
         found = self.environment
         host = "127.0.0.1" if found.host in {"0.0.0.0", "::"} else found.host  # noqa: S104
         address = f"http://{f'[{host}]' if ':' in host else host}:{found.port}"
         key = _shown(self.home.client_key)
-        return (
-            f"\nTidegate listens on {address}\n"
-            f"client key    {key}\n"
-            f"operator key  {_shown(self.home.operator_key)}\n\n"
+        curl = (
             f'curl -s {address}/v1/images/generations -H "Authorization: Bearer'
             f' $(cat {shlex.quote(key)})"'
             " -H 'Content-Type: application/json'"
             ' -d \'{"model":"jimeng-4.0","prompt":"a tide gate at dawn"}\'\n\n'
-            "Ctrl-C stops everything.\n"
+        )
+        return (
+            f"\nTidegate listens on {address}\n"
+            f"client key    {key}\n"
+            f"operator key  {_shown(self.home.operator_key)}\n\n"
+            + "".join(f"{advice}\n\n" for advice in dead_keys.values())
+            + ("" if "client" in dead_keys else curl)
+            + "Ctrl-C stops everything.\n"
         )
 
 

@@ -3,6 +3,7 @@
 from contracts.balancer import ServerFailed
 from contracts.base import Instant, ServerId
 from contracts.envelope import Envelope
+from contracts.events import UnknownEvent
 from contracts.pool import (
     LeaseCancelled,
     LeaseExpired,
@@ -34,6 +35,8 @@ def observed(balancer: Balancer, envelope: Envelope, now: Instant) -> list[Serve
                 renew(balancer, event.lease_id, now + (event.expires_at - envelope.time))
             case SessionRecovered(reason="server_blamed", server_id=server_id):
                 blamed[server_id] = None
+            case UnknownEvent():
+                balancer.unknown_events += 1
             case _:
                 pass
     return [*blamed]

@@ -6,6 +6,7 @@ import msgspec
 
 from contracts.balancer import Selected, Server
 from contracts.base import Event, GatewayId, Instant, LeaseId, ServerId, ServiceType
+from contracts.events import UnknownEvent
 from contracts.pool import Candidate
 from services.balancer.domain.fleet import Fleet, Member, evolve
 from services.balancer.domain.standing import Standing
@@ -58,9 +59,13 @@ class Balancer(msgspec.Struct, kw_only=True):
     options: dict[ServiceType, Options] = {}
     """Kept until the fleet changes."""
     turn: int = 0
+    unknown_events: int = 0
+    """Events of a later version, of this log and of the pool's, that were skipped."""
 
     def take(self, event: Event) -> None:
         """Fold one event of `evt.balancer`."""
+        if isinstance(event, UnknownEvent):
+            self.unknown_events += 1
         fleet = evolve(self.fleet, event)
         if fleet is self.fleet:
             return
