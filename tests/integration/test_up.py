@@ -146,10 +146,25 @@ def test_run_file_lists_every_child_with_its_health_port(up: Up) -> None:
 
     assert up.process is not None
     assert run["supervisor"] == up.process.pid
+    assert run["url"] == f"http://127.0.0.1:{up.port}"
     assert {child["name"] for child in run["children"]} == {"nats", *names, *demos}
     ports = [child["health_port"] for child in run["children"] if child["name"] in names]
     assert len(set(ports)) == len(ports)
     assert 0 not in ports
+
+
+def test_verbs_find_the_gateway_of_the_home_on_whatever_port(up: Up) -> None:
+    done = up.run("keys", "list", TIDEGATE_PORT="")
+
+    assert done.returncode == 0, done.stderr
+    assert "operator" in done.stdout
+
+
+def test_wrong_usage_names_the_command_as_it_is_typed(up: Up) -> None:
+    done = up.run("nosuch")
+
+    assert done.returncode == 2
+    assert "Usage: tidegate " in done.stderr
 
 
 def test_second_up_in_the_same_home_is_refused(up: Up) -> None:
@@ -185,6 +200,7 @@ def test_state_outlives_a_stop_and_a_second_start(up: Up) -> None:
 
     assert up.stop() == 0
     assert [event["event"] for event in up.events()][-2:] == ["draining", "stopped"]
+    assert "nats_disconnected" not in up.said().rpartition('"draining"')[2]
     assert [pid for pid in pids if alive(pid)] == []
     assert not (up.home / "run.json").exists()
     up.start()
@@ -242,6 +258,7 @@ def test_home_of_an_up_that_was_killed_is_tidied_and_used_again(up: Up) -> None:
     [
         ({"TIDEGATE_POOL_MIN_SISE": "1"}, "did you mean TIDEGATE_POOL_MIN_SIZE?"),
         ({"TIDEGATE_PORT": "eighty"}, "TIDEGATE_PORT: expected a port from 0 to 65535"),
+        ({"TIDEGATE_HOST": "nowhere.invalid"}, "cannot listen on nowhere.invalid:"),
         ({"TIDEGATE_CONFIG": "absent.toml"}, "absent.toml: there is no such file"),
         ({"TIDEGATE_CLIENT_KEY": "short"}, "TIDEGATE_CLIENT_KEY: expected at least 16"),
     ],
@@ -254,6 +271,7 @@ def test_wrong_variable_is_refused_by_name_before_anything_starts(
 
     assert done.returncode == 2
     assert expected in done.stderr
+    assert "draining" not in done.stdout + done.stderr
     assert not (home / "nats").exists()
 
 

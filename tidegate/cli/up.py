@@ -40,10 +40,10 @@ def up(config: str = typer.Option("", help="Configuration file (TIDEGATE_CONFIG)
     _make(found.home)
     with _locked(found.home):
         left = end_leftovers(found.home)
-        if found.port and not demo_servers.is_free(found.host, found.port):
-            raise SettingsError(
-                f"TIDEGATE_PORT: something listens on {found.host}:{found.port} already"
-            )
+        wrong = demo_servers.unusable(found.host, found.port)
+        if wrong:
+            raise SettingsError(f"TIDEGATE_HOST, TIDEGATE_PORT: {wrong}")
+        migrate.write_secrets(found)
         asyncio.run(_Stack(found, configuration).run(left))
 
 
@@ -55,7 +55,9 @@ class _Stack:
         self.environment = msgspec.structs.replace(found, port=found.port or natsserver.free_port())
         self.configuration = configuration
         self.log = logs.configure("up")
-        self.supervisor = Supervisor(found.home.run, self.log)
+        host = "127.0.0.1" if found.host in {"0.0.0.0", "::"} else found.host  # noqa: S104
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.environment.port}"
+        self.supervisor = Supervisor(found.home.run, self.url, self.log)
         self.shared = {
             "TIDEGATE_HOME": str(found.home.path),
             "TIDEGATE_PORT": str(self.environment.port),
@@ -102,7 +104,6 @@ class _Stack:
         Raises `CommandError` when it does not get ready, `TimeoutError` when NATS does not,
         `SettingsError` for what only shows now.
         """
-        migrate.write_secrets(self.environment)
         if self.environment.nats_url is None:
             await self._start_nats()
         if not names_servers(self.environment):
@@ -152,18 +153,15 @@ class _Stack:
 
     def _told(self, dead_keys: dict[str, str]) -> str:
         """Say where everything is, with a line that works when pasted, unless the key is dead."""
-        found = self.environment
-        host = "127.0.0.1" if found.host in {"0.0.0.0", "::"} else found.host  # noqa: S104
-        address = f"http://{f'[{host}]' if ':' in host else host}:{found.port}"
         key = _shown(self.home.client_key)
         curl = (
-            f'curl -s {address}/v1/images/generations -H "Authorization: Bearer'
+            f'curl -s {self.url}/v1/images/generations -H "Authorization: Bearer'
             f' $(cat {shlex.quote(key)})"'
             " -H 'Content-Type: application/json'"
             ' -d \'{"model":"jimeng-4.0","prompt":"a tide gate at dawn"}\'\n\n'
         )
         return (
-            f"\nTidegate listens on {address}\n"
+            f"\nTidegate listens on {self.url}\n"
             f"client key    {key}\n"
             f"operator key  {_shown(self.home.operator_key)}\n\n"
             + "".join(f"{advice}\n\n" for advice in dead_keys.values())
