@@ -128,6 +128,19 @@ def test_the_line_it_prints_works_when_pasted(up: Up) -> None:
     assert answer["data"][0]["url"].startswith("http")
 
 
+def test_what_the_readme_shows_of_the_sdk_works_as_it_stands(up: Up) -> None:
+    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert code is not None
+    here = code[1].replace(":8080", f":{up.port}").replace(".tidegate/", f"{up.home}/")
+
+    done = subprocess.run(
+        [sys.executable, "-c", here], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("http")
+
+
 def test_the_keys_lie_where_it_says_and_only_their_owner_reads_them(up: Up) -> None:
     for name in ("client.key", "operator.key"):
         assert name in up.said()

@@ -136,7 +136,8 @@ def _existing(home: Home) -> Path:
 def _written(path: Path, text: str) -> list[str]:
     if path.exists():
         return []
-    _write(path, text + "\n")
+    # No line break: whoever reads a key as it stands sends it as it stands, in a header.
+    _write(path, text)
     return [path.name]
 
 
