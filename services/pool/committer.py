@@ -6,7 +6,9 @@ to journal waits for the next append; after `_PATIENCE_S` one without events is 
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 
 import msgspec
 from nats.aio.client import Client
@@ -30,7 +32,7 @@ ITEMS_MAX = 20_000
 _PATIENCE_S = 0.05
 _PAUSE_S = 0.1
 _TICK_S = 0.01
-_QUESTIONS_MAX = 1000
+_UNPROVED_MAX = 1000
 
 
 class Committer:
@@ -67,7 +69,8 @@ class Committer:
         self._queue = Queue(self._ledger.state, self._loop.time)
         self._waiting: list[Decided] = []
         self._waiting_since = 0.0
-        self._questions: list[tuple[Call, PoolStatus]] = []
+        self._unproved: list[Callable[[], Awaitable[None]]] = []
+        """What is to be answered from memory, once this process surely leads."""
         self._appending = False
         self._finishing = False
 
@@ -104,9 +107,7 @@ class Committer:
         Behind the append under way, if one is, for it may yet fail.
         """
         if self._appending or not self._leadership.proved:
-            if len(self._questions) == _QUESTIONS_MAX:
-                return
-            self._questions.append((call, asked))
+            self._put_off(partial(self.status, call, asked))
             return
         state, link = self._ledger.state, self._writer.link
         found = domain.status(state, asked, self.now(), link.sequence, self._writer.epoch)
@@ -123,9 +124,9 @@ class Committer:
             await self._until_due()
             await self._commit()
             await self._leadership.prove()
-            questions, self._questions = self._questions, []
-            for call, asked in questions:
-                await self.status(call, asked)
+            unproved, self._unproved = self._unproved, []
+            for answer in unproved:
+                await answer()
 
     async def _until_due(self) -> None:
         """Wait for a command, for the end of patience, or for the time to sweep."""
@@ -232,10 +233,20 @@ class Committer:
                 await self._send(batch, batch.reply())
 
     async def _turn_away(self, batch: Batch, why: str) -> None:
-        """Answer without a decision, but only while this process surely leads."""
+        """Answer without a decision, once this process surely leads."""
         self._metrics.unjournalled.labels(why).inc()
+        await self._send_proved(batch, batch.kind.turned_away(batch.items, why))
+
+    async def _send_proved(self, batch: Batch, answer: Reply | None) -> None:
         if self._leadership.proved or batch.asked is not None:
-            await self._send(batch, batch.kind.turned_away(batch.items, why))
+            await self._send(batch, answer)
+        else:
+            self._put_off(partial(self._send_proved, batch, answer))
+
+    def _put_off(self, answer: Callable[[], Awaitable[None]]) -> None:
+        """Answer behind the next proof; what is too much is not answered, and asked again."""
+        if len(self._unproved) < _UNPROVED_MAX:
+            self._unproved.append(answer)
 
     def _measure(self, made: Round, seconds: float) -> None:
         self._metrics.journalled(made.events)

@@ -14,7 +14,7 @@ from contracts import subjects
 from contracts.balancer import BalancerStatus, SelectAnswers, SelectServer, SelectServers
 from contracts.base import Command, Failed, GatewayId, LeaseId, Ping, Pong, RequestId, ServiceType
 from tests.e2e.stack import WAIT_S, Stack
-from tidegate.runtime.broker import UnansweredError, ask
+from tidegate.runtime.connection import UnansweredError, ask
 
 NewStack = Callable[..., Stack]
 _pongs = msgspec.json.Decoder(Pong | Failed)
