@@ -58,18 +58,19 @@ clean:
 	rm -rf $(VENV) .hypothesis .mypy_cache .ruff_cache .coverage*
 
 $(VENV)/.uv: requirements/bootstrap.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tidegate needs Python 3.11 or newer")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
-	touch $@
+	@echo 'Setting up $(VENV): once, in about half a minute.'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tidegate needs Python 3.11 or newer")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@touch $@
 
 $(VENV)/.runtime: $(VENV)/.uv requirements/runtime.txt pyproject.toml
-	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --compile-bytecode --require-hashes -r requirements/runtime.txt
-	printf '%s\n' "$(CURDIR)" > "$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')/tidegate.pth"
-	printf '#!/bin/sh\nexec "$$(dirname "$$0")/python" -m tidegate.cli.main "$$@"\n' > $(BIN)/tidegate
-	chmod +x $(BIN)/tidegate
-	touch $@
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --compile-bytecode --require-hashes -r requirements/runtime.txt
+	@printf '%s\n' "$(CURDIR)" > "$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')/tidegate.pth"
+	@printf '#!/bin/sh\nexec "$$(dirname "$$0")/python" -m tidegate.cli.main "$$@"\n' > $(BIN)/tidegate
+	@chmod +x $(BIN)/tidegate
+	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
-	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --compile-bytecode --require-hashes -r requirements/dev.txt
-	touch $@
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --compile-bytecode --require-hashes -r requirements/dev.txt
+	@touch $@

@@ -1,7 +1,8 @@
 """The doors `rpc.balancer.*`, open only while this process leads.
 
-Selections, status and pings are answered straight from memory; administrative commands queue for
-the journal, and are answered once they are in it.
+Selections and status are answered straight from memory, but only while it is proved that this
+process leads; what arrives when it cannot be proved is not answered, and sent again by whoever
+asked. Administrative commands queue for the journal, and are answered once they are in it.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from typing import Any
 import msgspec
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
+from nats.errors import Error as NatsError
 
 from contracts import subjects
 from contracts.balancer import (
@@ -33,6 +35,7 @@ from services.balancer.settings import refused
 from services.balancer.store import Journal
 from tidegate.runtime.broker import Call, refusal, reply, with_reply
 from tidegate.runtime.eventlog import LogUnavailableError
+from tidegate.runtime.leadership import BrokenLogError, DeposedError
 from tidegate.runtime.logs import Log
 
 _ITEMS_MAX = 4096
@@ -43,6 +46,7 @@ _ping = msgspec.json.Decoder(Ping)
 _admin = msgspec.json.Decoder(BalancerAdmin)
 
 Answer = Callable[[bytes], Reply]
+Handler = Callable[[Call], Awaitable[None]]
 
 
 class Doors:
@@ -60,10 +64,10 @@ class Doors:
         self._metrics = metrics
         self._logger = logger
         self._queue: asyncio.Queue[Call] = asyncio.Queue(1024)
-        doors: list[tuple[str, Callable[[Call], Awaitable[None]]]] = [
+        doors: list[tuple[str, Handler]] = [
             (subjects.BALANCER_PING, self._at_once(self.ping, Ping)),
-            (subjects.BALANCER_SELECT, self._at_once(self.select, SelectServers)),
-            (subjects.BALANCER_STATUS, self._at_once(self.status, BalancerStatus)),
+            (subjects.BALANCER_SELECT, self._if_proved(self.select, SelectServers)),
+            (subjects.BALANCER_STATUS, self._if_proved(self.status, BalancerStatus)),
             (subjects.BALANCER_ADMIN, self._enqueue),
         ]
         self._subscribers: list[Any] = []
@@ -80,8 +84,10 @@ class Doors:
             await subscriber.start()
         await self._journal.leadership.announce(subjects.BALANCER_LEADS)
         # nats-py sends a flush's PING ahead of what is pending: only the second comes behind it.
-        await self._client.flush()
-        await self._client.flush()
+        # Without a connection the subscriptions are made with the next one.
+        with suppress(NatsError):
+            await self._client.flush()
+            await self._client.flush()
 
     async def close(self) -> None:
         """Let nobody in any more, and answer who is inside."""
@@ -166,9 +172,20 @@ class Doors:
         except asyncio.QueueFull:
             await self._answer(call, Failed(code="internal", message="too many commands wait"))
 
-    def _at_once(
-        self, answer: Answer, expected: type[msgspec.Struct]
-    ) -> Callable[[Call], Awaitable[None]]:
+    def _if_proved(self, answer: Answer, expected: type[msgspec.Struct]) -> Handler:
+        at_once = self._at_once(answer, expected)
+
+        async def handle(call: Call) -> None:
+            try:
+                leads = self._journal.leadership.proved or await self._journal.proved()
+            except (DeposedError, BrokenLogError):
+                return  # the journal's own proof raises the same, and ends the term
+            if leads:
+                await at_once(call)
+
+        return handle
+
+    def _at_once(self, answer: Answer, expected: type[msgspec.Struct]) -> Handler:
         async def handle(call: Call) -> None:
             try:
                 answered = answer(call.body)

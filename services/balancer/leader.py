@@ -70,6 +70,7 @@ class Leader:
             await lifecycle.until(
                 asyncio.Event(),
                 self._journal.tail(after),
+                self._journal.prove(),
                 self._keep_house(),
                 self._doors.administer(),
                 self._probes.run(lambda: self._settings.balancer, self._probed),

@@ -83,3 +83,8 @@ class Metrics(Collector):
             up.add_metric([standing.server_id], float(member.healthy))
         yield in_flight
         yield up
+        unknown = GaugeMetricFamily(
+            "tidegate_balancer_unknown_events", "Events of an unknown tag in what it read."
+        )
+        unknown.add_metric([], float(self._balancer.unknown_events))
+        yield unknown

@@ -14,8 +14,10 @@ from contracts.balancer import Health, Server
 from contracts.base import ServerId
 from services.balancer.domain import Fleet
 from services.balancer.settings import BalancerSection
+from tidegate.runtime.addresses import ForbiddenAddressError, refused_host, resolved
 
 _AGAIN_FIRST_S = 0.1
+_PORTS = {"http": 80, "https": 443}
 _FAILURE_CHARACTERS_MAX = 200
 
 Report = Callable[[ServerId, str], None]
@@ -35,13 +37,18 @@ def prober() -> httpx.AsyncClient:
 async def ping(client: httpx.AsyncClient, url: str, timeout_s: float) -> str:
     """Ask a server whether it lives; return what failed, empty when it answered with a 2xx."""
     try:
-        async with (
-            asyncio.timeout(timeout_s),
-            client.stream("GET", f"{url.rstrip('/')}/ping") as response,
-        ):
-            return "" if response.is_success else f"status {response.status_code}"
+        async with asyncio.timeout(timeout_s):
+            parsed = httpx.URL(url)
+            await resolved(parsed.host, parsed.port or _PORTS[parsed.scheme])
+            async with client.stream("GET", f"{url.rstrip('/')}/ping") as response:
+                # httpx looked the name up again, maybe to another end.
+                reached = response.extensions["network_stream"].get_extra_info("server_addr")
+                failed = "" if response.is_success else f"status {response.status_code}"
+                return refused_host(str(reached[0])) or failed
     except TimeoutError:
         return f"no answer within {timeout_s:g} s"
+    except ForbiddenAddressError as error:
+        return str(error)[:_FAILURE_CHARACTERS_MAX]
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         return f"{type(error).__name__}: {error}"[:_FAILURE_CHARACTERS_MAX]
 

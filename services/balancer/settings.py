@@ -1,12 +1,5 @@
-"""What an operator may turn at the balancer (`[balancer]`, `[[servers]]`).
+"""What an operator may turn at the balancer (`[balancer]`, `[[servers]]`)."""
 
-Also which addresses are never a server's: whoever can name a server could otherwise have a gateway
-hand its cloud's metadata service a credential, or read it out.
-"""
-
-import ipaddress
-import socket
-from contextlib import suppress
 from urllib.parse import urlsplit
 
 import msgspec
@@ -14,30 +7,8 @@ import msgspec
 from contracts.balancer import Server
 from contracts.base import ServerId, ServiceType
 from services.balancer import strategies
+from tidegate.runtime.addresses import refused_host
 from tidegate.runtime.settings import Seconds, Section
-
-_METADATA_NAMES = frozenset(
-    {
-        "metadata",
-        "metadata.google.internal",
-        "metadata.goog",
-        "metadata.azure.internal",
-        "metadata.tencentyun.com",
-        "instance-data",
-        "instance-data.ec2.internal",
-    }
-)
-_METADATA_ADDRESSES = frozenset(
-    ipaddress.ip_address(text)
-    for text in (
-        "100.100.100.200",  # Alibaba
-        "168.63.129.16",  # Azure's wire server
-        "192.0.0.192",  # Oracle
-        "fd00:ec2::254",  # Amazon
-        "fd20:ce::254",  # Google
-    )
-)
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class BalancerSection(Section, frozen=True, kw_only=True):
@@ -132,31 +103,5 @@ def _refused_url(url: str) -> str:
         return f"{expected}, got {url!r}"
     if parts.query or parts.fragment:
         return f"{expected} without query and fragment, got {url!r}"
-    return _refused_host(parts.hostname)
-
-
-def _refused_host(host: str) -> str:
-    name = host.rstrip(".").lower()
-    if name in _METADATA_NAMES:
-        return f"url: {host} is a metadata service, expected a server"
-    address = _address(name)
-    if address is None:
-        return ""
-    if address.is_link_local:
-        return f"url: {host} is a link-local address, expected a server"
-    if address in _METADATA_ADDRESSES:
-        return f"url: {host} is a metadata service, expected a server"
-    if address.is_unspecified or address.is_multicast:
-        return f"url: {host} is no server's address"
-    return ""
-
-
-def _address(name: str) -> _Address | None:
-    """Read an address in any spelling a resolver takes (`0xA9FEA9FE` too); None for a name."""
-    with suppress(ValueError):
-        address = ipaddress.ip_address(name.partition("%")[0])
-        mapped = getattr(address, "ipv4_mapped", None)
-        return mapped if isinstance(mapped, ipaddress.IPv4Address) else address
-    with suppress(OSError):
-        return ipaddress.ip_address(socket.inet_aton(name))
-    return None
+    why = refused_host(parts.hostname)
+    return f"url: {why}" if why else ""

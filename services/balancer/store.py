@@ -14,7 +14,7 @@ from contracts.subjects import BALANCER_PING, EVT_BALANCER
 from services.balancer.domain import Balancer, ejections, observed
 from tidegate.runtime.clock import Clock
 from tidegate.runtime.eventlog import EventLog, FenceError, LogUnavailableError, Stored
-from tidegate.runtime.leadership import Leadership
+from tidegate.runtime.leadership import PROVE_EVERY_S, Leadership
 from tidegate.runtime.logs import Log
 from tidegate.runtime.writer import SubjectWriter
 
@@ -88,6 +88,20 @@ class Journal:
         for hear in self._heard:
             hear(events)
         return events
+
+    async def proved(self) -> bool:
+        """Whether this process leads for certain: it looks, unless it did a moment ago.
+
+        Raises `DeposedError` and `BrokenLogError`.
+        """
+        async with self._one_at_a_time:
+            return await self.leadership.prove()
+
+    async def prove(self) -> None:
+        """Prove it again and again, so that answers need not wait for it; raises the same."""
+        while True:
+            await self.proved()
+            await asyncio.sleep(PROVE_EVERY_S / 2)
 
     async def end(self) -> int:
         """Sequence of the log's last envelope, of any subject; waits while nobody can tell."""

@@ -11,7 +11,7 @@ import uvicorn
 from nats.aio.client import Client as Nats
 
 from contracts import subjects
-from contracts.balancer import SelectAnswers, SelectServers
+from contracts.balancer import SelectAnswers
 from contracts.base import Failed, GatewayId, WriterId
 from contracts.pool import LeaseAnswers, LeaseSessions
 from services.gateway.coalescer import BalancerCoalescer, Coalescer, PoolCoalescer
@@ -107,8 +107,10 @@ class Gateway:
         self.outbox = Outbox(client, log)
         self.key_log = KeyLog(event_log, WriterId(gateway_id), now, log)
         self.readiness = Readiness(client, self.key_log, self.outbox)
-        self.exchanges = OpenExchanges(client, lambda: self.settings.gateway.exchange_max, log)
-        self.pool, self.balancer = self._coalescers(client, outage, gateway_id)
+        self.exchanges = OpenExchanges(
+            client, gateway_id, lambda: self.settings.gateway.exchange_max, log
+        )
+        self.pool, self.balancer = self._coalescers(client, outage)
         self.exchange = Exchange(self.transport, settings.gateway, self.metrics)
         self.passthrough = Passthrough(
             self.balancer, self.transport, settings.gateway, self.metrics
@@ -176,9 +178,7 @@ class Gateway:
     def _patience_s(self) -> float:
         return float(self.settings.gateway.failover_wait)
 
-    def _coalescers(
-        self, client: Nats, outage: Outage, gateway_id: GatewayId
-    ) -> tuple[PoolCoalescer, BalancerCoalescer]:
+    def _coalescers(self, client: Nats, outage: Outage) -> tuple[PoolCoalescer, BalancerCoalescer]:
         return Coalescer(
             client,
             subjects.pool_lease(),
@@ -189,11 +189,7 @@ class Gateway:
         ), Coalescer(
             client,
             subjects.BALANCER_SELECT,
-            lambda items: SelectServers(
-                gateway_id=gateway_id,
-                items=items,
-                open_exchanges=dict(self.exchanges.per_server),
-            ),
+            self.exchanges.selecting,
             _select_answers,
             self._patience_s,
             outage,
@@ -204,6 +200,7 @@ class Gateway:
         metrics = self.metrics
         metrics.open.set_function(lambda: len(self.exchanges))
         metrics.unacknowledged.set_function(lambda: len(self.outbox))
+        metrics.unknown.set_function(lambda: self.key_log.ring.unknown_events)
         for question, batches, items in (
             ("lease", lambda: self.pool.batches, lambda: self.pool.items),
             ("select", lambda: self.balancer.batches, lambda: self.balancer.items),

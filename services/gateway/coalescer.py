@@ -112,9 +112,8 @@ class Coalescer(Generic[Item, Answer]):
         task.add_done_callback(self._flights.pop)
 
     async def _fly(self, batch: "Batch[Item, Answer]") -> None:
-        command = self._command([item for item, _ in batch.askers])
         try:
-            answers = await self._answered(command, batch)
+            answers = await self._answered(batch)
         except (UnansweredError, RefusedBatchError) as error:
             for _, future in batch.askers:
                 if not future.done():
@@ -124,10 +123,12 @@ class Coalescer(Generic[Item, Answer]):
             if not future.done():
                 future.set_result(answer)
 
-    async def _answered(self, command: Command, batch: "Batch[Item, Answer]") -> list[Answer]:
+    async def _answered(self, batch: "Batch[Item, Answer]") -> list[Answer]:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience_s()
         while True:
+            # Made anew for each sending: what it says of this gateway must be of this moment.
+            command = self._command([item for item, _ in batch.askers])
             try:
                 reply = await ask(
                     self._client, self._subject, command, self._answers, _ASK_TIMEOUT_S

@@ -1,14 +1,22 @@
-"""The open exchanges of this gateway: counted per server, their leases renewed, and bounded."""
+"""The open exchanges of this gateway: counted, told to the balancer, their leases renewed, bounded.
+
+A balancer that has just taken the lead knows of open exchanges only what gateways tell it. Every
+batch of selections does; so that a gateway without any is not forgotten, and its exchanges are not
+counted for ever, it is told twice a second as well, as long as there is anything to tell.
+"""
 
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 from nats.aio.client import Client
+from nats.errors import Error as NatsError
 
 from contracts import subjects
-from contracts.base import Failed, LeaseId, ServerId
+from contracts.balancer import SelectServer, SelectServers
+from contracts.base import Failed, GatewayId, LeaseId, ServerId
 from contracts.pool import RenewAnswers, RenewLeases
 from tidegate.runtime.connection import UnansweredError, ask
 from tidegate.runtime.logs import Log
@@ -43,9 +51,13 @@ class Open:
 class OpenExchanges:
     """Every exchange this process has under way."""
 
-    def __init__(self, client: Client, exchange_max_s: Callable[[], float], log: Log) -> None:
-        """Nothing is renewed before `run`."""
+    def __init__(
+        self, client: Client, gateway_id: GatewayId, exchange_max_s: Callable[[], float], log: Log
+    ) -> None:
+        """Nothing is told or renewed before `run`."""
         self.per_server: Counter[ServerId] = Counter()
+        self._gateway_id = gateway_id
+        self._told: dict[ServerId, int] = {}
         self._client = client
         self._exchange_max_s = exchange_max_s
         self._log = log
@@ -71,9 +83,10 @@ class OpenExchanges:
         return len(self._open)
 
     async def run(self) -> None:
-        """Renew and bound for ever."""
+        """Tell, renew and bound for ever."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
+            await self._tell()
             now = asyncio.get_running_loop().time()
             due = []
             for opened in self._open:
@@ -85,6 +98,20 @@ class OpenExchanges:
                     due.append(opened.lease_id)
             for start in range(0, len(due), _BATCH_MAX):
                 await self._renew(due[start : start + _BATCH_MAX])
+
+    def selecting(self, items: list[SelectServer]) -> SelectServers:
+        """Ask for servers, and tell what is open at each."""
+        return SelectServers(
+            gateway_id=self._gateway_id, items=items, open_exchanges=dict(self.per_server)
+        )
+
+    async def _tell(self) -> None:
+        """Tell the balancer what is open, and once that nothing is any more; want no answer."""
+        command = self.selecting([])
+        if self._client.is_connected and (command.open_exchanges or self._told):
+            self._told = command.open_exchanges
+            with suppress(NatsError, ConnectionError):
+                await self._client.publish(subjects.BALANCER_SELECT, msgspec.json.encode(command))
 
     async def _renew(self, lease_ids: list[LeaseId]) -> None:
         command = RenewLeases(lease_ids=lease_ids)

@@ -70,8 +70,11 @@ class KeyRing:
 
     def __init__(self) -> None:
         self.version = 0
+        self.unknown_events = 0
+        """Events of a later version that were skipped."""
         self._keys: dict[KeyId, Key] = {}
         self._openers: dict[str, Key] = {}
+        self._owners: dict[str, KeyId] = {}
         self._cached: dict[str, Key] = {}
 
     def apply(self, sequence: int, envelope: Envelope) -> None:
@@ -113,6 +116,11 @@ class KeyRing:
         """Find the living key of a hash."""
         return self._openers.get(hashed)
 
+    def once_opened_by(self, hashed: str) -> Key | None:
+        """Find the key that has or had this hash, as it is now: revoked, or with another."""
+        owner = self._owners.get(hashed)
+        return None if owner is None else self._keys[owner]
+
     def _evolve(self, event: AnyEvent | UnknownEvent) -> None:
         if isinstance(event, KeyIssued):
             self._put(
@@ -130,9 +138,12 @@ class KeyRing:
                 if self._openers.get(key.hash) is key:
                     del self._openers[key.hash]
                 self._put(_changed(key, event))
+        elif isinstance(event, UnknownEvent):
+            self.unknown_events += 1
 
     def _put(self, key: Key) -> None:
         self._keys[key.key_id] = key
+        self._owners[key.hash] = key.key_id
         if not key.revoked:
             self._openers[key.hash] = key
 

@@ -67,6 +67,11 @@ class Metrics:
             ["result"],
             registry=self.registry,
         )
+        self.unknown = Gauge(
+            "tidegate_gateway_unknown_events",
+            "Events of an unknown tag in the log of keys.",
+            registry=self.registry,
+        )
         self._answered: dict[tuple[str, int], Counter] = {}
         self._attempted: dict[tuple[str, str], Counter] = {}
 

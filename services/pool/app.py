@@ -75,6 +75,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
         await serve(parts, stop, environment.health_port)
     finally:
         await broker.disconnected(made)
+        logger.info("stopped")
 
 
 def assembled(

@@ -6,7 +6,10 @@ to journal waits for the next append; after `_PATIENCE_S` one without events is 
 """
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 
 import msgspec
 from nats.aio.client import Client
@@ -28,10 +31,9 @@ from tidegate.runtime.logs import Log
 ITEMS_MAX = 20_000
 """Commands that may wait; more are turned away."""
 _PATIENCE_S = 0.05
-_LOOK_EVERY_S = 0.5
 _PAUSE_S = 0.1
 _TICK_S = 0.01
-_QUESTIONS_MAX = 1000
+_UNPROVED_MAX = 1000
 
 
 class Committer:
@@ -65,13 +67,13 @@ class Committer:
 
     def begin(self) -> None:
         """Start a term with nothing queued; whatever was is not answered."""
-        self._queue = Queue(self._ledger.state, self._loop.time)
+        self._queue = Queue(self._ledger.state, time.monotonic)
         self._waiting: list[Decided] = []
         self._waiting_since = 0.0
-        self._questions: list[tuple[Call, PoolStatus]] = []
+        self._unproved: list[Callable[[], Awaitable[None]]] = []
+        """What is to be answered from memory, once this process surely leads."""
         self._appending = False
         self._finishing = False
-        self._proved_at = self._loop.time()
 
     @property
     def depth(self) -> int:
@@ -101,11 +103,12 @@ class Committer:
         return await batch.asked
 
     async def status(self, call: Call, asked: PoolStatus) -> None:
-        """Answer from memory; behind the append under way, if one is, for it may yet fail."""
-        if self._appending:
-            if len(self._questions) == _QUESTIONS_MAX:
-                return
-            self._questions.append((call, asked))
+        """Answer from memory, once this process surely leads.
+
+        Behind the append under way, if one is, for it may yet fail.
+        """
+        if self._appending or not self._leadership.proved:
+            self._put_off(partial(self.status, call, asked))
             return
         state, link = self._ledger.state, self._writer.link
         found = domain.status(state, asked, self.now(), link.sequence, self._writer.epoch)
@@ -121,10 +124,10 @@ class Committer:
         while not self._finishing or self._queue.ready or self._waiting:
             await self._until_due()
             await self._commit()
-            questions, self._questions = self._questions, []
-            for call, asked in questions:
-                await self.status(call, asked)
-            await self._prove()
+            await self._leadership.prove()
+            unproved, self._unproved = self._unproved, []
+            for answer in unproved:
+                await answer()
         self._queue.checkpoints.ending = True
         if self._queue.checkpoints.due:
             await self._commit()
@@ -139,7 +142,7 @@ class Committer:
         if due is not None:
             delay = min(delay, max((due - now).total_seconds(), _TICK_S))
         if self._waiting:
-            delay = min(delay, self._waiting_since + _PATIENCE_S - self._loop.time())
+            delay = min(delay, self._waiting_since + _PATIENCE_S - time.monotonic())
         if delay > 0:
             timer = self._loop.call_later(delay, self._wake.set)
             await self._wake.wait()
@@ -148,7 +151,7 @@ class Committer:
 
     async def _commit(self) -> None:
         """Make one envelope of what is queued and due."""
-        started = self._loop.time()
+        started = time.monotonic()
         now = self.now()
         made = await self._decide(now)
         patient = not self._waiting or started < self._waiting_since + _PATIENCE_S
@@ -175,8 +178,7 @@ class Committer:
         else:
             self._ledger.state.commit()
             self._queue.checkpoints.journalled(made.events)
-            self._proved_at = self._loop.time()
-            self._measure(made, self._proved_at - started)
+            self._measure(made, time.monotonic() - started)
             await self._answer(made)
         finally:
             self._appending = False
@@ -236,21 +238,20 @@ class Committer:
                 await self._send(batch, batch.reply())
 
     async def _turn_away(self, batch: Batch, why: str) -> None:
-        """Answer without a decision, but only while this process surely leads."""
+        """Answer without a decision, once this process surely leads."""
         self._metrics.unjournalled.labels(why).inc()
-        proved = self._loop.time() < self._proved_at + 2 * _LOOK_EVERY_S
-        if proved or batch.asked is not None:
-            await self._send(batch, batch.kind.turned_away(batch.items, why))
+        await self._send_proved(batch, batch.kind.turned_away(batch.items, why))
 
-    async def _prove(self) -> None:
-        """After a silence, look whether this process still leads. Raises `DeposedError`."""
-        if self._loop.time() < self._proved_at + _LOOK_EVERY_S:
-            return
-        try:
-            await self._leadership.look()
-        except LogUnavailableError:
-            return
-        self._proved_at = self._loop.time()
+    async def _send_proved(self, batch: Batch, answer: Reply | None) -> None:
+        if self._leadership.proved or batch.asked is not None:
+            await self._send(batch, answer)
+        else:
+            self._put_off(partial(self._send_proved, batch, answer))
+
+    def _put_off(self, answer: Callable[[], Awaitable[None]]) -> None:
+        """Answer behind the next proof; what is too much is not answered, and asked again."""
+        if len(self._unproved) < _UNPROVED_MAX:
+            self._unproved.append(answer)
 
     def _measure(self, made: Round, seconds: float) -> None:
         self._metrics.journalled(made.events)

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from nats.aio.client import Client
+from nats.errors import TimeoutError as NatsTimeoutError
 
 from contracts import subjects
 from contracts.balancer import (
@@ -17,7 +19,7 @@ from contracts.balancer import (
     ServerAdded,
     ServerRemoved,
 )
-from contracts.base import Failed, Instant, SessionId, WriterId
+from contracts.base import Failed, Instant, LeaderElected, SessionId, WriterId
 from contracts.pool import SessionRecovered
 from services.balancer import handlers, leader
 from services.balancer.domain import Balancer, configured
@@ -30,7 +32,9 @@ from tests.integration.balancer_bench import Bench
 from tidegate.runtime import logs, natsserver, streams
 from tidegate.runtime.broker import Call, broker, connected, disconnected
 from tidegate.runtime.clock import system_clock
+from tidegate.runtime.eventlog import EventLog
 from tidegate.runtime.settings import Seconds
+from tidegate.runtime.writer import SubjectWriter
 
 pytestmark = pytest.mark.anyio
 
@@ -74,22 +78,27 @@ async def lose_the_log(client: Client) -> None:
     await client.request("$JS.API.STREAM.DELETE.EVT", b"", timeout=5)
 
 
-async def test_selections_go_on_without_the_log_and_administration_is_refused(
+async def until_silent(client: Client) -> None:
+    """Ask for a server until nobody answers."""
+    body = handlers.msgspec.json.encode(SelectServers(gateway_id=ONE, items=[wanted()]))
+    async with asyncio.timeout(20):
+        with suppress(NatsTimeoutError):
+            while True:
+                await client.request(subjects.BALANCER_SELECT, body, timeout=0.5)
+
+
+async def test_nothing_is_selected_without_the_log_and_administration_is_refused(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leader, "_SWEEP_EVERY_S", 0.05)
-    status = 200
-    async with listening(lambda: status) as port, bench.balancer() as task:
-        bench.named(port, probe_failures=1)
+    async with listening() as port, bench.balancer() as task:
+        bench.named(port)
         await bench.well(1)
         await lose_the_log(bench.client)
-        status = 500
-        await asyncio.sleep(0.5)
 
-        (answer,) = await bench.select(wanted("r.1"))
+        await until_silent(bench.client)
         refused = await bench.admin(PutServer(server=server("b"), by="key"))
 
-        assert answer.candidates[0].server_id == "server-1"
         assert isinstance(refused, Failed)
         assert refused.code == "ledger_unavailable"
         assert not task.done()
@@ -131,12 +140,13 @@ async def test_blame_of_the_last_server_ejects_nobody(nats_client: Client) -> No
     assert one.balancer.fleet.members[server("a").server_id].healthy
 
 
-async def doors(client: Client, url: str) -> tuple[handlers.Doors, Any]:
+async def doors(client: Client, url: str, *, leading: bool = True) -> tuple[handlers.Doors, Any]:
     """Doors as a leader has them, over a connection of their own."""
     logger = logs.configure("test")
     made = broker(url, "balancer", logger)
     own = await connected(made)
     one = Journal(client, folded(added("a"), up("a")), WriterId("one"), system_clock, logger)
+    one.leadership.leading = leading
     return handlers.Doors(made, own, one, Metrics(one.balancer), logger), made
 
 
@@ -167,6 +177,26 @@ async def test_doors_open_close_and_open_again(nats_client: Client, nats_url: st
         answer = await nats_client.request(subjects.BALANCER_SELECT, body)
         assert handlers.msgspec.json.decode(answer.data, type=SelectAnswers).items
         await opened.close()
+    await disconnected(made)
+
+
+@pytest.mark.parametrize("deposed", [False, True])
+async def test_nothing_is_answered_by_one_that_does_not_lead(
+    nats_client: Client, nats_url: str, *, deposed: bool
+) -> None:
+    opened, made = await doors(nats_client, nats_url, leading=deposed)
+    if deposed:
+        successor = SubjectWriter(EventLog(nats_client), subjects.EVT_BALANCER, WriterId("two"))
+        successor.epoch = 1
+        elected = LeaderElected(writer=successor.writer, epoch=1)
+        await successor.append([elected], system_clock())
+    await opened.open()
+    body = handlers.msgspec.json.encode(SelectServers(gateway_id=ONE, items=[wanted()]))
+
+    with pytest.raises(NatsTimeoutError):
+        await nats_client.request(subjects.BALANCER_SELECT, body, timeout=0.5)
+
+    await opened.close()
     await disconnected(made)
 
 

@@ -314,6 +314,21 @@ async def test_damaged_envelope_of_the_pool_is_skipped(bench: Bench) -> None:
         await bench.shows(lambda status: status.servers[0].connections == 0)
 
 
+async def test_events_of_a_later_version_are_counted(bench: Bench) -> None:
+    port = bench.health_port
+    later = SubjectWriter(bench.log, subjects.EVT_BALANCER, WriterId("later"))
+    await later.append([msgspec.Raw(b'{"type":"server_blessed"}')], datetime.now(UTC))
+    async with bench.balancer(port):
+        await bench.status()
+        await bench.pool_journals(msgspec.Raw(b'{"type":"lease_blessed"}'))
+
+        async with asyncio.timeout(20):
+            while True:
+                if "tidegate_balancer_unknown_events 2.0" in await fetched(port, "/metrics"):
+                    break
+                await asyncio.sleep(0.05)
+
+
 async def test_services_own_user_may_do_all_this(tmp_path: Path) -> None:
     port = natsserver.free_port()
     passwords = dict.fromkeys(subjects.USERS, "secret")

@@ -132,7 +132,7 @@ async def test_status_waits_for_the_append_under_way_and_never_shows_what_may_fa
         asked = asyncio.create_task(
             call(nats_client, subjects.pool_status(), PoolStatus(), within_s=5)
         )
-        await until(lambda: bool(committer._questions))
+        await until(lambda: bool(committer._unproved))
         cable.restore()
 
         found = await asked

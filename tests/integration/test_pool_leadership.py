@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -10,7 +11,7 @@ from nats.errors import TimeoutError as NatsTimeoutError
 
 from contracts import subjects
 from contracts.base import LeaderElected, SessionId, WriterId
-from contracts.pool import Granted, LeaseGranted, PoolEvent, Refused, SessionAdded
+from contracts.pool import Granted, LeaseGranted, PoolEvent, PoolStatus, Refused, SessionAdded
 from services.pool.domain import Pool, fold, state_hash
 from tests.integration.pool_room import (
     end,
@@ -123,14 +124,18 @@ async def test_stale_leader_steps_down_without_ever_answering(
         async with pool(nats_url) as new:
             await until(lambda: new.parts.leadership.following)
             cable.clog()
-            await new.leading()
             answers: list[bytes] = []
-            inbox = nats_client.new_inbox()
+            figures: list[bytes] = []
+            inbox, figures_inbox = nats_client.new_inbox(), nats_client.new_inbox()
 
             async def heard(message: Msg) -> None:
-                answers.append(message.data)
+                (figures if message.subject == figures_inbox else answers).append(message.data)
 
             await nats_client.subscribe(inbox, cb=heard)
+            await nats_client.subscribe(figures_inbox, cb=heard)
+            asked = msgspec.json.encode(PoolStatus())
+            await nats_client.publish(subjects.pool_status(), asked, figures_inbox)
+            await new.leading()
             commands = [wanted(f"r{number}") for number in range(30)]
             granted = [await lease(nats_client, command) for command in commands]
             stale = lease_body(*commands)
@@ -142,7 +147,7 @@ async def test_stale_leader_steps_down_without_ever_answering(
 
             await until(lambda: not old.parts.leadership.leading)
             await asyncio.sleep(0.3)
-            assert len(answers) == 1
+            assert (len(answers), figures) == (1, [])
             assert sum(isinstance(one, Granted) for (one,) in granted) == 10
             assert len(await events(nats_client, LeaderElected)) == 2
             assert new.parts.leadership.leading

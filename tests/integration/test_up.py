@@ -15,7 +15,10 @@ from typing import Any
 import httpx
 import pytest
 
+from tidegate.cli.configuration import Configuration
+from tidegate.cli.up import _Stack
 from tidegate.runtime import natsserver
+from tidegate.runtime.environment import environment
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 90
@@ -125,6 +128,19 @@ def test_the_line_it_prints_works_when_pasted(up: Up) -> None:
     assert answer["data"][0]["url"].startswith("http")
 
 
+def test_what_the_readme_shows_of_the_sdk_works_as_it_stands(up: Up) -> None:
+    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert code is not None
+    here = code[1].replace(":8080", f":{up.port}").replace(".tidegate/", f"{up.home}/")
+
+    done = subprocess.run(
+        [sys.executable, "-c", here], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("http")
+
+
 def test_the_keys_lie_where_it_says_and_only_their_owner_reads_them(up: Up) -> None:
     for name in ("client.key", "operator.key"):
         assert name in up.said()
@@ -143,10 +159,25 @@ def test_run_file_lists_every_child_with_its_health_port(up: Up) -> None:
 
     assert up.process is not None
     assert run["supervisor"] == up.process.pid
+    assert run["url"] == f"http://127.0.0.1:{up.port}"
     assert {child["name"] for child in run["children"]} == {"nats", *names, *demos}
     ports = [child["health_port"] for child in run["children"] if child["name"] in names]
     assert len(set(ports)) == len(ports)
     assert 0 not in ports
+
+
+def test_verbs_find_the_gateway_of_the_home_on_whatever_port(up: Up) -> None:
+    done = up.run("keys", "list", TIDEGATE_PORT="")
+
+    assert done.returncode == 0, done.stderr
+    assert "operator" in done.stdout
+
+
+def test_wrong_usage_names_the_command_as_it_is_typed(up: Up) -> None:
+    done = up.run("nosuch")
+
+    assert done.returncode == 2
+    assert "Usage: tidegate " in done.stderr
 
 
 def test_second_up_in_the_same_home_is_refused(up: Up) -> None:
@@ -182,6 +213,7 @@ def test_state_outlives_a_stop_and_a_second_start(up: Up) -> None:
 
     assert up.stop() == 0
     assert [event["event"] for event in up.events()][-2:] == ["draining", "stopped"]
+    assert "nats_disconnected" not in up.said().rpartition('"draining"')[2]
     assert [pid for pid in pids if alive(pid)] == []
     assert not (up.home / "run.json").exists()
     up.start()
@@ -239,6 +271,7 @@ def test_home_of_an_up_that_was_killed_is_tidied_and_used_again(up: Up) -> None:
     [
         ({"TIDEGATE_POOL_MIN_SISE": "1"}, "did you mean TIDEGATE_POOL_MIN_SIZE?"),
         ({"TIDEGATE_PORT": "eighty"}, "TIDEGATE_PORT: expected a port from 0 to 65535"),
+        ({"TIDEGATE_HOST": "nowhere.invalid"}, "cannot listen on nowhere.invalid:"),
         ({"TIDEGATE_CONFIG": "absent.toml"}, "absent.toml: there is no such file"),
         ({"TIDEGATE_CLIENT_KEY": "short"}, "TIDEGATE_CLIENT_KEY: expected at least 16"),
     ],
@@ -251,7 +284,18 @@ def test_wrong_variable_is_refused_by_name_before_anything_starts(
 
     assert done.returncode == 2
     assert expected in done.stderr
+    assert "draining" not in done.stdout + done.stderr
     assert not (home / "nats").exists()
+
+
+def test_no_line_to_paste_is_printed_with_a_key_that_was_revoked(tmp_path: Path) -> None:
+    variables = {"TIDEGATE_HOME": str(tmp_path), "TIDEGATE_PORT": "8080"}
+    stack = _Stack(environment(variables), Configuration())
+
+    told = stack._told({"client": "client.key opens nothing: key_1 was revoked."})
+
+    assert "client.key opens nothing: key_1 was revoked.\n" in told
+    assert "curl" not in told
 
 
 def test_printed_paths_survive_a_shell(up: Up) -> None:

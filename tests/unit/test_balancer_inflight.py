@@ -16,7 +16,7 @@ from contracts.pool import (
     UsageRecorded,
     Verdict,
 )
-from services.balancer.domain import Balancer, observed, reported, select, swept, views
+from services.balancer.domain import Balancer, observed, select, swept, views
 from services.balancer.domain import inflight as rules
 from tests.balancer import (
     IMAGE,
@@ -125,61 +125,6 @@ def test_absurd_deadlines_are_bounded(expires_in_s: float, released_s: float) ->
 
     assert swept(balancer, after(released_s - 1)) == []
     assert swept(balancer, after(released_s)) == ["r.1"]
-
-
-def test_new_leader_inherits_what_gateways_have_open() -> None:
-    balancer = well("a", "b")
-
-    reported(balancer, ONE, {ServerId("a"): 3, ServerId("gone"): 1}, NOON)
-    reported(balancer, TWO, {ServerId("a"): 1}, NOON)
-
-    assert in_flight(balancer) == {"a": 4, "b": 0}
-    assert chosen(balancer, "r.1") == "b"
-
-
-def test_own_selections_are_not_inherited_again() -> None:
-    balancer = well("a")
-    select(balancer, wanted("other.1"), TWO, NOON)
-    select(balancer, wanted("r.1"), ONE, NOON)
-    select(balancer, wanted("lost.1"), ONE, NOON)
-    see(balancer, cancelled("lost.1"))
-
-    reported(balancer, ONE, {ServerId("a"): 3}, NOON)
-    reported(balancer, ONE, {ServerId("a"): 9}, NOON)
-
-    assert in_flight(balancer) == {"a": 2 + 2}
-
-
-def test_inherited_exchange_ends_once_whoever_tells_first() -> None:
-    balancer = well("a")
-    reported(balancer, ONE, {ServerId("a"): 3}, NOON)
-
-    see(balancer, used("old1.1", attempt("a")))
-    assert in_flight(balancer) == {"a": 2}
-    reported(balancer, ONE, {ServerId("a"): 1}, NOON)
-    assert in_flight(balancer) == {"a": 1}
-    see(balancer, used("old2.1", attempt("a")))
-    assert in_flight(balancer) == {"a": 1}
-    see(balancer, used("old3.1", attempt("a")), used("old4.1", attempt("a")))
-    assert in_flight(balancer) == {"a": 0}
-
-
-def test_ends_of_gateways_that_never_reported_change_nothing() -> None:
-    balancer = well("a")
-
-    see(balancer, used("old.1", attempt("a"), gateway=TWO))
-
-    assert in_flight(balancer) == {"a": 0}
-
-
-def test_silent_gateway_is_forgotten_with_what_was_inherited() -> None:
-    balancer = well("a")
-    reported(balancer, ONE, {ServerId("a"): 2}, NOON)
-    reported(balancer, TWO, {ServerId("a"): 1}, after(600))
-
-    swept(balancer, after(901))
-
-    assert in_flight(balancer) == {"a": 1}
 
 
 def test_outcomes_of_the_last_minutes_are_what_status_shows() -> None:

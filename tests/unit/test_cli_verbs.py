@@ -148,6 +148,11 @@ def test_without_a_name_it_is_the_one_of_this_home(
     found = at(tmp_path, monkeypatch, operator="op", PORT="8090")
 
     assert api.address(found) == "http://127.0.0.1:8090"
+    found.home.run.write_text('{"url": "http://127.0.0.1:8091"}')
+    assert api.address(found) == "http://127.0.0.1:8091"
+    for unreadable in ("[]", "{", "{}"):
+        found.home.run.write_text(unreadable)
+        assert api.address(found) == "http://127.0.0.1:8090"
 
 
 @pytest.mark.parametrize("address", ["gate:80", "ftp://gate", "http://", "8080"])

@@ -103,6 +103,19 @@ def test_rotated_key_opens_by_its_new_text_only() -> None:
     assert found(ring, "sk-new").key_id == "one"
 
 
+def test_hash_is_known_for_ever_by_the_key_it_opened() -> None:
+    ring = folded(issued("one"), issued("two"), changed("one", "sk-new"), revoked("two"))
+
+    for text in ("sk-one", "sk-new"):
+        key = ring.once_opened_by(key_hash(text))
+        assert key is not None
+        assert (key.key_id, key.hash) == ("one", key_hash("sk-new"))
+    gone = ring.once_opened_by(key_hash("sk-two"))
+    assert gone is not None
+    assert gone.revoked
+    assert ring.once_opened_by(key_hash("sk-three")) is None
+
+
 def test_changed_bounds_hold_for_the_next_look() -> None:
     ring = folded(issued("one"))
     assert found(ring, "sk-one").bounds.concurrency == 0
@@ -147,7 +160,7 @@ def test_events_that_are_none_of_its_own_are_skipped() -> None:
     )
 
     assert [key.key_id for key in ring.all()] == ["one"]
-    assert ring.version == 5
+    assert (ring.version, ring.unknown_events) == (5, 1)
 
 
 def test_cache_of_texts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """The gateway's operator endpoints, as the verbs ask them: an admin key, one answer, one error."""
 
+import json
 import os
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -80,13 +81,23 @@ def address(found: Environment) -> str:
     """
     url = os.environ.get("TIDEGATE_API", "")
     if not url:
-        return f"http://127.0.0.1:{found.port}" if found.home.operator_key.exists() else found.api
+        own = f"http://127.0.0.1:{found.port}" if found.home.operator_key.exists() else found.api
+        return _running(found) or own
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise SettingsError(
             f"TIDEGATE_API: expected an address such as http://127.0.0.1:8080, got {url!r}"
         )
     return url.rstrip("/")
+
+
+def _running(found: Environment) -> str:
+    """Where the `up` of this home listens; empty when none runs."""
+    try:
+        run = json.loads(found.home.run.read_text())
+    except (OSError, ValueError):
+        return ""
+    return str(run.get("url", "")) if isinstance(run, dict) else ""
 
 
 def admin_key(found: Environment, url: str) -> str:

@@ -1,5 +1,6 @@
 """The four demo servers of `up`: the servers of the original, for whoever names none."""
 
+import errno
 import json
 import socket
 
@@ -67,7 +68,7 @@ def placed(home: Home) -> list[DemoServer]:
     servers = []
     for server in FLEET:
         url = before.get(server.id, "")
-        if not url or not is_free("127.0.0.1", _port(url)):
+        if not url or unusable("127.0.0.1", _port(url)):
             url = f"http://127.0.0.1:{natsserver.free_port()}"
         servers.append(msgspec.structs.replace(server, url=url))
     home.demo_servers.write_text(json.dumps(msgspec.to_builtins(servers), indent=1))
@@ -87,16 +88,18 @@ def child(server: DemoServer, home: Home, environment: dict[str, str]) -> Child:
     )
 
 
-def is_free(host: str, port: int) -> bool:
-    """Tell whether nobody listens there."""
+def unusable(host: str, port: int) -> str:
+    """Say why nobody can listen there now; empty when one can."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return f"something listens on {host}:{port} already"
+            return f"cannot listen on {host}:{port} ({error.strerror})"
+    return ""
 
 
 def _port(url: str) -> int:

@@ -62,7 +62,7 @@ def main() -> None:
             # Called by Typer, a service would carry pydantic through its life: 8 MB.
             getattr(importlib.import_module("tidegate.cli.service"), wanted)()
         else:
-            application(wanted)()
+            application(wanted)(prog_name="tidegate")
     except SettingsError as error:
         print(f"tidegate: {error}", file=sys.stderr)
         sys.exit(_USAGE)

@@ -3,27 +3,32 @@
 import asyncio
 import os
 import secrets
+import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import typer
 
-from contracts.base import KeyId, WriterId
-from contracts.events import AnyEvent
-from contracts.gateway import KeyIssued, Scope
-from contracts.subjects import EVT_KEYS, USERS
+from contracts.subjects import USERS
+from tidegate.cli import firstkeys
 from tidegate.cli.configuration import Configuration, load
 from tidegate.cli.errors import CommandError
 from tidegate.runtime import natsserver, streams
-from tidegate.runtime.clock import clock
 from tidegate.runtime.connection import connected_as, nats_url
 from tidegate.runtime.environment import Environment, Home, environment
-from tidegate.runtime.eventlog import EventLog, FenceError, LogError, LogUnavailableError
-from tidegate.runtime.secrets import key_hash, new_key
+from tidegate.runtime.eventlog import EventLog, LogError, LogUnavailableError
+from tidegate.runtime.secrets import new_key
 from tidegate.runtime.settings import SettingsError
-from tidegate.runtime.writer import SubjectWriter
 
 _KEY_BYTES_MIN = 16
+
+
+class Made(NamedTuple):
+    """What was absent and is there now, and which keys of the home open nothing, with advice."""
+
+    names: list[str]
+    dead_keys: dict[str, str]
 
 
 def migrate(
@@ -38,8 +43,14 @@ def migrate(
     """
     found = environment()
     configuration = load(found)
-    made = write_secrets(found) if secrets_only else asyncio.run(make(found, configuration))
-    print("made " + ", ".join(made) if made else "nothing to make: everything is there")
+    if secrets_only:
+        made = Made(write_secrets(found), {})
+    else:
+        made = asyncio.run(make(found, configuration))
+    names = ", ".join(made.names)
+    print(f"made {names}" if names else "nothing to make: everything is there")
+    for advice in made.dead_keys.values():
+        print(f"tidegate: {advice}", file=sys.stderr)
 
 
 def write_secrets(found: Environment) -> list[str]:
@@ -67,8 +78,8 @@ def write_secrets(found: Environment) -> list[str]:
     return made
 
 
-async def make(found: Environment, configuration: Configuration) -> list[str]:
-    """Make the streams and journal the first keys.
+async def make(found: Environment, configuration: Configuration) -> Made:
+    """Make the streams, and journal the keys of the home that the log does not know.
 
     Raises `SettingsError` without NATS or a usable bound, `CommandError` when NATS refuses.
     """
@@ -80,13 +91,19 @@ async def make(found: Environment, configuration: Configuration) -> list[str]:
     log = EventLog(client)
     try:
         made = await streams.migrate(client, await _bytes_max(found, configuration, log))
-        return made + await _journal_keys(found, log)
+        keys = await firstkeys.journal(found, log)
     except streams.MigrationError as error:
         raise SettingsError(str(error)) from None
     except LogError as error:
         raise CommandError(f"the event log cannot be made: {error}") from None
     finally:
         await client.close()
+    paths = {"operator": found.home.operator_key, "client": found.home.client_key}
+    dead = {
+        name: f"{paths[name]} opens nothing: {why}. Delete the file to have a new key made"
+        for name, why in keys.dead.items()
+    }
+    return Made([*made, *(f"{name} key" for name in keys.issued)], dead)
 
 
 async def _bytes_max(found: Environment, configuration: Configuration, log: EventLog) -> int:
@@ -95,40 +112,6 @@ async def _bytes_max(found: Environment, configuration: Configuration, log: Even
         return (await log.state()).bytes_max
     free = streams.free_bytes(_existing(found.home))
     return streams.log_bytes_max(configuration.log.max_bytes, free)
-
-
-async def _journal_keys(found: Environment, log: EventLog) -> list[str]:
-    """Journal the hashes of the first two keys, once in the life of a log."""
-    events: list[AnyEvent] = [
-        _issued(found.home.operator_key, "operator", Scope.ADMIN),
-        _issued(found.home.client_key, "client", Scope.CLIENT),
-    ]
-    writer = SubjectWriter(log, EVT_KEYS, WriterId(f"migrate-{secrets.token_hex(6)}"))
-    while True:
-        known = set[str]()
-        for stored in await writer.behind():
-            seen = writer.saw(stored)
-            events_seen = [] if seen is None else seen.events
-            known |= {event.key_hash for event in events_seen if isinstance(event, KeyIssued)}
-        if known:
-            return []
-        try:
-            await writer.append(events, writer.now(clock(found.clock_offset_file)()))
-        except FenceError:
-            continue
-        return ["operator key", "client key"]
-
-
-def _issued(path: Path, name: str, scope: Scope) -> KeyIssued:
-    try:
-        hashed = key_hash(path.read_text().strip())
-    except OSError as error:
-        raise SettingsError(
-            f"{path}: expected the key that `tidegate migrate --secrets` writes there"
-            f" ({error.strerror})"
-        ) from None
-    key_id = KeyId(f"key_{hashed[:12]}")
-    return KeyIssued(key_id=key_id, key_hash=hashed, name=name, scope=scope, by="migrate")
 
 
 def _key(variable: str, prefix: str) -> str:
@@ -153,7 +136,8 @@ def _existing(home: Home) -> Path:
 def _written(path: Path, text: str) -> list[str]:
     if path.exists():
         return []
-    _write(path, text + "\n")
+    # No line break: whoever reads a key as it stands sends it as it stands, in a header.
+    _write(path, text)
     return [path.name]
 
 

@@ -42,9 +42,10 @@ class Child(msgspec.Struct, kw_only=True):
 class Supervisor:
     """Keeps children alive; `run.json` in the home always says which they are."""
 
-    def __init__(self, run_file: Path, log: Log) -> None:
-        """Nothing is started yet."""
+    def __init__(self, run_file: Path, url: str, log: Log) -> None:
+        """Nothing is started yet; `url` is where the gateways will listen."""
         self._run_file = run_file
+        self._url = url
         self._log = log
         self._children: dict[str, Child] = {}
         self._processes: dict[str, asyncio.subprocess.Process] = {}
@@ -155,7 +156,8 @@ class Supervisor:
             for child in self._children.values()
         ]
         partial = self._run_file.with_suffix(".partial")
-        partial.write_text(json.dumps({"supervisor": os.getpid(), "children": told}, indent=1))
+        run = {"supervisor": os.getpid(), "url": self._url, "children": told}
+        partial.write_text(json.dumps(run, indent=1))
         partial.replace(self._run_file)
 
 

@@ -40,10 +40,10 @@ def up(config: str = typer.Option("", help="Configuration file (TIDEGATE_CONFIG)
     _make(found.home)
     with _locked(found.home):
         left = end_leftovers(found.home)
-        if found.port and not demo_servers.is_free(found.host, found.port):
-            raise SettingsError(
-                f"TIDEGATE_PORT: something listens on {found.host}:{found.port} already"
-            )
+        wrong = demo_servers.unusable(found.host, found.port)
+        if wrong:
+            raise SettingsError(f"TIDEGATE_HOST, TIDEGATE_PORT: {wrong}")
+        migrate.write_secrets(found)
         asyncio.run(_Stack(found, configuration).run(left))
 
 
@@ -55,7 +55,9 @@ class _Stack:
         self.environment = msgspec.structs.replace(found, port=found.port or natsserver.free_port())
         self.configuration = configuration
         self.log = logs.configure("up")
-        self.supervisor = Supervisor(found.home.run, self.log)
+        host = "127.0.0.1" if found.host in {"0.0.0.0", "::"} else found.host  # noqa: S104
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.environment.port}"
+        self.supervisor = Supervisor(found.home.run, self.url, self.log)
         self.shared = {
             "TIDEGATE_HOME": str(found.home.path),
             "TIDEGATE_PORT": str(self.environment.port),
@@ -102,13 +104,14 @@ class _Stack:
         Raises `CommandError` when it does not get ready, `TimeoutError` when NATS does not,
         `SettingsError` for what only shows now.
         """
-        migrate.write_secrets(self.environment)
         if self.environment.nats_url is None:
             await self._start_nats()
         if not names_servers(self.environment):
             for server in demo_servers.placed(self.home):
                 await self._begin(demo_servers.child(server, self.home, self.shared), self.demos)
-        await migrate.make(self.environment, self.configuration)
+        made = await migrate.make(self.environment, self.configuration)
+        if made.names:
+            self.log.info("made", what=made.names)
         services = ("pool", "balancer", "analytics")
         for name in services:
             await self.supervisor.start(service(name, name, environment=self.shared))
@@ -120,7 +123,7 @@ class _Stack:
         reason = await self.supervisor.ready([*self.demos, *waited, *self.gateways], _READY_S)
         if reason:
             raise CommandError(reason)
-        print(self._told(), flush=True)
+        print(self._told(made.dead_keys), flush=True)
 
     async def _begin(self, child: Child, names: list[str]) -> None:
         names.append(child.name)
@@ -148,21 +151,22 @@ class _Stack:
             self.home.nats_url.unlink(missing_ok=True)
         self.log.info("stopped")
 
-    def _told(self) -> str:
-        """Say where everything is, with a line that works when pasted."""
-        found = self.environment
-        host = "127.0.0.1" if found.host in {"0.0.0.0", "::"} else found.host  # noqa: S104
-        address = f"http://{f'[{host}]' if ':' in host else host}:{found.port}"
+    def _told(self, dead_keys: dict[str, str]) -> str:
+        """Say where everything is, with a line that works when pasted, unless the key is dead."""
         key = _shown(self.home.client_key)
-        return (
-            f"\nTidegate listens on {address}\n"
-            f"client key    {key}\n"
-            f"operator key  {_shown(self.home.operator_key)}\n\n"
-            f'curl -s {address}/v1/images/generations -H "Authorization: Bearer'
+        curl = (
+            f'curl -s {self.url}/v1/images/generations -H "Authorization: Bearer'
             f' $(cat {shlex.quote(key)})"'
             " -H 'Content-Type: application/json'"
             ' -d \'{"model":"jimeng-4.0","prompt":"a tide gate at dawn"}\'\n\n'
-            "Ctrl-C stops everything.\n"
+        )
+        return (
+            f"\nTidegate listens on {self.url}\n"
+            f"client key    {key}\n"
+            f"operator key  {_shown(self.home.operator_key)}\n\n"
+            + "".join(f"{advice}\n\n" for advice in dead_keys.values())
+            + ("" if "client" in dead_keys else curl)
+            + "Ctrl-C stops everything.\n"
         )
 
 

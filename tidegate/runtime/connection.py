@@ -4,6 +4,7 @@ Apart from `broker`, because whoever only asks (the verbs, the gateway) need not
 14 MB and more than a second of starting.
 """
 
+import asyncio
 import time
 from typing import Any
 
@@ -97,6 +98,7 @@ def lasting(user: str, log: Log, outage: Outage) -> dict[str, Any]:
     is lost and when it stands again.
     """
     told = ""
+    closed = False
 
     async def on_error(error: Exception) -> None:
         nonlocal told
@@ -107,7 +109,16 @@ def lasting(user: str, log: Log, outage: Outage) -> dict[str, Any]:
 
     async def on_disconnect() -> None:
         outage.begin()
-        log.warning("nats_disconnected")
+        # nats-py calls this at an orderly end as well, just before `on_close`.
+        asyncio.get_running_loop().call_soon(on_loss)
+
+    def on_loss() -> None:
+        if not closed:
+            log.warning("nats_disconnected")
+
+    async def on_close() -> None:
+        nonlocal closed
+        closed = True
 
     async def on_reconnect() -> None:
         log.info("nats_reconnected", after_s=round(outage.seconds, 3))
@@ -123,6 +134,7 @@ def lasting(user: str, log: Log, outage: Outage) -> dict[str, Any]:
         "pending_size": 16 * 1024 * 1024,
         "error_cb": on_error,
         "disconnected_cb": on_disconnect,
+        "closed_cb": on_close,
         "reconnected_cb": on_reconnect,
     }
 

@@ -27,7 +27,7 @@ VARIABLES = {
     "TIDEGATE_SUPERVISOR": "set by `up`: the process whose end ends this one",
     "TIDEGATE_IDENTITY_KEY": "key of session identities, made once and never rotated",
     "TIDEGATE_IDENTITY_KEY_FILE": "a file with the key of session identities",
-    "TIDEGATE_API": "gateway the verbs talk to",
+    "TIDEGATE_API": "gateway the verbs talk to (default: the one `up` runs in this home)",
     "TIDEGATE_LOG_FORMAT": "pretty or json (default: pretty on a terminal)",
     **{
         f"TIDEGATE_{user.upper()}_NATS_PASSWORD{kind}": f"{what} NATS password of `{user}`"

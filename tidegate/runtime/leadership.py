@@ -38,6 +38,8 @@ _AGAIN_S = 0.2
 _GRACE_S = 0.5
 _NO_RESPONDERS = "503"
 _ping = msgspec.json.encode(Ping())
+PROVE_EVERY_S = 0.5
+_PROOF_S = 1.0
 
 
 class Fold(Protocol):
@@ -84,6 +86,7 @@ class Leadership:
         self._logger = logger
         self._resigned = False
         self._wait_until = 0.0
+        self._looked_at = float("-inf")
 
     async def serve(self, lead: Callable[[], Awaitable[None]]) -> None:
         """Follow until there is no leader, be elected, run `lead` until deposed; until resigned.
@@ -106,6 +109,32 @@ class Leadership:
     def reachable(self) -> bool:
         """Whether the connection to NATS stands."""
         return self._client.is_connected
+
+    @property
+    def proved(self) -> bool:
+        """Whether this process has proved within the last second that it leads.
+
+        By the monotonic clock, and counted from before the log was asked: the pause that matters
+        may lie between the log's answer and its being read.
+        """
+        return self.leading and time.monotonic() < self._proved_at + _PROOF_S
+
+    async def prove(self) -> bool:
+        """Prove it anew unless an append or a look did so a moment ago; whether it is proved.
+
+        Never beside an append of this process. Raises `DeposedError` and `BrokenLogError`; a log
+        that cannot be reached proves nothing.
+        """
+        if self.writer.link.epoch > self.writer.epoch:
+            raise DeposedError
+        if self.leading and time.monotonic() >= self._proved_at + PROVE_EVERY_S:
+            with suppress(LogUnavailableError):
+                await self.look()
+        return self.proved
+
+    @property
+    def _proved_at(self) -> float:
+        return max(self._looked_at, self.writer.fenced_at)
 
     def resign(self) -> None:
         """Do not stand again: `serve` returns once `lead` has."""
@@ -151,6 +180,7 @@ class Leadership:
         Raises `DeposedError` when a later epoch is among it, `BrokenLogError` when the log ends
         before what was already seen, and `LogUnavailableError`.
         """
+        began = time.monotonic()
         last = await self._log.last(self.writer.subject)
         end = 0 if last is None else last.sequence
         if end < self.writer.link.sequence:
@@ -163,6 +193,7 @@ class Leadership:
                 self.apply(stored)
         if self.writer.link.epoch > self.writer.epoch:
             raise DeposedError
+        self._looked_at = began
 
     async def catch_up(self) -> None:
         """Do the same as `look`, again and again while the log cannot be reached."""

@@ -1,6 +1,7 @@
 """The one writer of a subject: it keeps the chain, the fence, and the truth about its appends."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -34,6 +35,9 @@ class SubjectWriter:
         self.writer = writer
         self.link = Link()
         self.epoch = 0
+        self.fenced_at = float("-inf")
+        """Monotonic time, in seconds, from which on the last append was stored: so nobody else
+        had written the subject then."""
         self._log = log
 
     def saw(self, stored: Stored) -> Envelope | None:
@@ -65,11 +69,13 @@ class SubjectWriter:
         again; should it land later, the fence refuses whatever was decided meanwhile.
         """
         body = envelope.sealed(self.link, self.writer, self.epoch, now, events)
+        began = time.monotonic()
         try:
             sequence = await self._log.append(self.subject, body, self.link.sequence)
         except OutcomeUnknownError:
             sequence = await self._settled(body)
         self.link = Link(sequence, self.link.number + 1, envelope.hash_of(body), self.epoch, now)
+        self.fenced_at = began
         return sequence
 
     async def _settled(self, body: bytes) -> int:

@@ -32,6 +32,8 @@ def start(balancer: Balancer, placement: Placement, answer: Selected) -> None:
     """Count the exchange at the server that `answer` names."""
     placement.answer = answer
     balancer.standings[answer.server_id].in_flight += 1
+    of = placement.gateway_id, answer.server_id
+    balancer.placed[of] = balancer.placed.get(of, 0) + 1
 
 
 def leave(balancer: Balancer, placement: Placement) -> ServerId:
@@ -40,23 +42,21 @@ def leave(balancer: Balancer, placement: Placement) -> ServerId:
         return ServerId("")
     server_id = placement.answer.server_id
     balancer.standings[server_id].in_flight -= 1
+    of = placement.gateway_id, server_id
+    balancer.placed[of] -= 1
+    if not balancer.placed[of]:
+        del balancer.placed[of]
     placement.answer = None
     return server_id
 
 
-def end(balancer: Balancer, lease_id: LeaseId) -> ServerId | None:
-    """Take in that a lease has ended.
-
-    Return the server it was in flight at (empty when at none), None when it is not known here.
-    """
+def end(balancer: Balancer, lease_id: LeaseId) -> ServerId:
+    """Take in that a lease has ended; return whose it was, empty when nobody's."""
     placement = balancer.placements.pop(lease_id, None)
-    known = leave(balancer, placement) if placement is not None else None
-    if known is None and lease_id in balancer.ended:
-        return ServerId("")
     balancer.ended[lease_id] = None
     if len(balancer.ended) > _ENDED_KEPT:
         balancer.ended.popitem(last=False)
-    return known
+    return ServerId("") if placement is None else leave(balancer, placement)
 
 
 def renew(balancer: Balancer, lease_id: LeaseId, deadline: Instant) -> None:

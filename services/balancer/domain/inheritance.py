@@ -1,74 +1,57 @@
 """Exchanges that an earlier leader placed, as the gateways count them.
 
-A new leader knows no leases. The first batch of each gateway says how many exchanges it has open
-at each server; what the leader did not place itself is inherited. From then on it only shrinks:
-by ends in the log, or when the gateway has fewer open than were inherited.
+A new leader knows no leases. Each gateway says, with every batch and once a second while it has
+any, how many exchanges it has open at each server: what is open beyond the leader's own
+placements was placed by an earlier leader. The difference is taken anew with every report, so
+that no mistake lasts: own placements that the gateway has not begun yet, or has ended and the log
+does not know yet, hide an inherited exchange for a moment, and the next report shows it again.
+It is never more than the gateway's first report had open, nor than any later one.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 
 from contracts.base import GatewayId, Instant, ServerId
 from services.balancer.domain.state import Balancer, Inheritance
 
-KEPT = timedelta(minutes=15)
-"""A gateway that is silent for a lease's usual life has no inherited exchange left."""
+KEPT = timedelta(seconds=15)
+"""A gateway with open exchanges reports every second; a silent one has none, or is no more."""
 
 
 def reported(
     balancer: Balancer, gateway_id: GatewayId, open_exchanges: Mapping[ServerId, int], now: Instant
 ) -> None:
     """Take in a gateway's open exchanges per server."""
+    until = now + KEPT
     inherited = balancer.inherited.get(gateway_id)
     if inherited is None:
-        _inherit(balancer, gateway_id, open_exchanges, now)
-        return
-    inherited.until = now + KEPT
-    for server_id in [*inherited.open]:
-        gone = inherited.open[server_id] - open_exchanges.get(server_id, 0)
-        if gone > 0:
-            inherited.told[server_id] = inherited.told.get(server_id, 0) + gone
-            _shrink(balancer, inherited, server_id, gone)
-
-
-def ended_elsewhere(balancer: Balancer, gateway_id: GatewayId, server_id: ServerId) -> None:
-    """Take in the end of an exchange that this leader did not place."""
-    inherited = balancer.inherited.get(gateway_id)
-    if inherited is None:
-        return
-    if inherited.told.get(server_id, 0):
-        inherited.told[server_id] -= 1
-    elif inherited.open.get(server_id, 0):
-        _shrink(balancer, inherited, server_id, 1)
+        most = {
+            server_id: count - balancer.placed.get((gateway_id, server_id), 0)
+            for server_id, count in open_exchanges.items()
+        }
+        inherited = Inheritance(until=until, most=most)
+        balancer.inherited[gateway_id] = inherited
+    inherited.until = until
+    for server_id in [*inherited.most]:
+        gone = server_id not in balancer.standings
+        count = 0 if gone else open_exchanges.get(server_id, 0)
+        inherited.most[server_id] = min(inherited.most[server_id], count)
+        beyond = count - balancer.placed.get((gateway_id, server_id), 0)
+        _count(balancer, inherited, server_id, max(0, min(inherited.most[server_id], beyond)))
+        if inherited.most[server_id] <= 0:
+            del inherited.most[server_id]
 
 
 def forgotten(balancer: Balancer, gateway_id: GatewayId) -> None:
     """Drop what was inherited from a gateway."""
     inherited = balancer.inherited.pop(gateway_id)
-    for server_id, count in inherited.open.items():
-        balancer.standings[server_id].in_flight -= count
+    for server_id in [*inherited.open]:
+        _count(balancer, inherited, server_id, 0)
 
 
-def _inherit(
-    balancer: Balancer, gateway_id: GatewayId, open_exchanges: Mapping[ServerId, int], now: Instant
-) -> None:
-    own = Counter(
-        placement.answer.server_id
-        for placement in balancer.placements.values()
-        if placement.gateway_id == gateway_id and placement.answer is not None
-    )
-    inherited = Inheritance(until=now + KEPT)
-    for server_id, count in open_exchanges.items():
-        more = count - own[server_id]
-        if more > 0 and server_id in balancer.standings:
-            inherited.open[server_id] = more
-            balancer.standings[server_id].in_flight += more
-    balancer.inherited[gateway_id] = inherited
-
-
-def _shrink(balancer: Balancer, inherited: Inheritance, server_id: ServerId, by: int) -> None:
-    balancer.standings[server_id].in_flight -= by
-    inherited.open[server_id] -= by
-    if not inherited.open[server_id]:
-        del inherited.open[server_id]
+def _count(balancer: Balancer, inherited: Inheritance, server_id: ServerId, count: int) -> None:
+    more = count - inherited.open.pop(server_id, 0)
+    if count:
+        inherited.open[server_id] = count
+    if more:
+        balancer.standings[server_id].in_flight += more

@@ -3,6 +3,7 @@
 from contracts.balancer import ServerFailed
 from contracts.base import Instant, ServerId
 from contracts.envelope import Envelope
+from contracts.events import UnknownEvent
 from contracts.pool import (
     LeaseCancelled,
     LeaseExpired,
@@ -14,7 +15,6 @@ from contracts.pool import (
 )
 from services.balancer.domain.health import failed
 from services.balancer.domain.inflight import end, renew
-from services.balancer.domain.inheritance import ended_elsewhere
 from services.balancer.domain.state import Balancer
 
 _SERVER_BLAMED = frozenset({Verdict.UNREACHABLE, Verdict.OUTCOME_UNKNOWN})
@@ -35,6 +35,8 @@ def observed(balancer: Balancer, envelope: Envelope, now: Instant) -> list[Serve
                 renew(balancer, event.lease_id, now + (event.expires_at - envelope.time))
             case SessionRecovered(reason="server_blamed", server_id=server_id):
                 blamed[server_id] = None
+            case UnknownEvent():
+                balancer.unknown_events += 1
             case _:
                 pass
     return [*blamed]
@@ -58,9 +60,7 @@ def _used(balancer: Balancer, usage: UsageRecorded, now: Instant) -> None:
     if not usage.attempts:
         return
     last = usage.attempts[-1]
-    if was_at is None:
-        ended_elsewhere(balancer, usage.gateway_id, last.server_id)
-    elif was_at == last.server_id and last.verdict is Verdict.UNREACHABLE:
+    if was_at == last.server_id and last.verdict is Verdict.UNREACHABLE:
         # No other selection followed, so nobody has told of this failure yet.
         report = ServerFailed(server_id=last.server_id, verdict=last.verdict, failure=last.failure)
         failed(balancer, report)

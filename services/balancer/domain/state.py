@@ -6,6 +6,7 @@ import msgspec
 
 from contracts.balancer import Selected, Server
 from contracts.base import Event, GatewayId, Instant, LeaseId, ServerId, ServiceType
+from contracts.events import UnknownEvent
 from contracts.pool import Candidate
 from services.balancer.domain.fleet import Fleet, Member, evolve
 from services.balancer.domain.standing import Standing
@@ -29,9 +30,10 @@ class Inheritance(msgspec.Struct, kw_only=True):
     """One gateway's exchanges that an earlier leader placed."""
 
     until: Instant
+    most: dict[ServerId, int] = {}
+    """More cannot be left of an earlier leader's: no report had fewer open."""
     open: dict[ServerId, int] = {}
-    told: dict[ServerId, int] = {}
-    """Ends that the gateway's own counts told before the log did."""
+    """Those counted in flight now."""
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -51,13 +53,19 @@ class Balancer(msgspec.Struct, kw_only=True):
     placements: dict[LeaseId, Placement] = {}
     ended: OrderedDict[LeaseId, None] = msgspec.field(default_factory=OrderedDict)
     """Leases whose end was seen lately, oldest first: a late selection puts none in flight."""
+    placed: dict[tuple[GatewayId, ServerId], int] = {}
+    """How many placements of each gateway name each server."""
     inherited: dict[GatewayId, Inheritance] = {}
     options: dict[ServiceType, Options] = {}
     """Kept until the fleet changes."""
     turn: int = 0
+    unknown_events: int = 0
+    """Events of a later version, of this log and of the pool's, that were skipped."""
 
     def take(self, event: Event) -> None:
         """Fold one event of `evt.balancer`."""
+        if isinstance(event, UnknownEvent):
+            self.unknown_events += 1
         fleet = evolve(self.fleet, event)
         if fleet is self.fleet:
             return
@@ -76,6 +84,7 @@ class Balancer(msgspec.Struct, kw_only=True):
         """Drop what is in no event: a process that takes the lead knows nothing else."""
         self.placements = {}
         self.ended = OrderedDict()
+        self.placed = {}
         self.inherited = {}
         self.options = {}
         self.standings = {

@@ -9,6 +9,8 @@ class Failure(StrEnum):
     REQUEST = "request"
     """The request cannot be written as HTTP/1.1."""
     DNS = "dns"
+    FORBIDDEN = "forbidden_address"
+    """The host has only addresses that are never a server's (`tidegate.runtime.addresses`)."""
     CONNECT = "connect"
     TLS = "tls"
     TIMEOUT = "timeout"

@@ -15,6 +15,7 @@ from services.gateway.transport.connection import Connection
 from services.gateway.transport.failures import Failure, NothingSentError
 from services.gateway.transport.framing import outgoing
 from services.gateway.transport.upload import upload
+from tidegate.runtime.addresses import ForbiddenAddressError, resolved
 
 Origin = tuple[str, bytes, int | None]
 """Scheme, host, port."""
@@ -147,13 +148,9 @@ class Transport(httpx.AsyncBaseTransport):
         name = host.decode()
         try:
             async with asyncio.timeout(within_s):
-                _, connection = await loop.create_connection(
-                    lambda: Connection(loop, partial(self._keep, origin)),
-                    name,
-                    port or (443 if secure else 80),
-                    ssl=self._ssl_context if secure else None,
-                    server_hostname=name if secure else None,
-                )
+                return await self._dialled(loop, origin, name, port or (443 if secure else 80))
+        except ForbiddenAddressError as error:
+            raise NothingSentError(Failure.FORBIDDEN, str(error)) from None
         except TimeoutError:
             raise NothingSentError(Failure.TIMEOUT, f"no connection to {name} in time") from None
         except (socket.gaierror, UnicodeError) as error:
@@ -163,6 +160,30 @@ class Transport(httpx.AsyncBaseTransport):
         except OSError as error:
             failure = Failure.TLS if secure and _is_cut(error) else Failure.CONNECT
             raise NothingSentError(failure, f"{name}: {error}") from None
+
+    async def _dialled(
+        self, loop: asyncio.AbstractEventLoop, origin: Origin, name: str, port: int
+    ) -> Connection:
+        """Connect to the first address that takes it, of those that may be a server's.
+
+        To the address, not to the name: it might lead elsewhere when it is looked up again.
+        """
+        secure = origin[0] == "https"
+        *others, last = await resolved(name, port)
+        for address in (*others, last):
+            try:
+                _, connection = await loop.create_connection(
+                    lambda: Connection(loop, partial(self._keep, origin)),
+                    address,
+                    port,
+                    ssl=self._ssl_context if secure else None,
+                    server_hostname=name if secure else None,
+                )
+            except OSError:
+                if address == last:
+                    raise
+            else:
+                break
         return connection
 
 

@@ -1,0 +1,86 @@
+"""Which addresses are never a server's, and a host's addresses without them.
+
+Whoever can name a server could otherwise have a gateway hand its cloud's metadata service a
+credential, or read it out. A name is no proof: what it resolves to counts, and is what must be
+connected to.
+"""
+
+import asyncio
+import ipaddress
+import socket
+from contextlib import suppress
+
+_METADATA_NAMES = frozenset(
+    {
+        "metadata",
+        "metadata.google.internal",
+        "metadata.goog",
+        "metadata.azure.internal",
+        "metadata.tencentyun.com",
+        "instance-data",
+        "instance-data.ec2.internal",
+    }
+)
+_METADATA_ADDRESSES = frozenset(
+    ipaddress.ip_address(text)
+    for text in (
+        "100.100.100.200",  # Alibaba
+        "168.63.129.16",  # Azure's wire server
+        "192.0.0.192",  # Oracle
+        "fd00:ec2::254",  # Amazon
+        "fd20:ce::254",  # Google
+    )
+)
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class ForbiddenAddressError(Exception):
+    """Every address of a host is one that is never a server's."""
+
+
+def refused_host(host: str) -> str:
+    """Say why a name, or an address in any spelling, is no server's; empty when it may be."""
+    name = host.rstrip(".").lower()
+    if name in _METADATA_NAMES:
+        return f"{host} is a metadata service, expected a server"
+    address = _address(name)
+    if address is None:
+        return ""
+    if address.is_link_local:
+        return f"{host} is a link-local address, expected a server"
+    if address in _METADATA_ADDRESSES:
+        return f"{host} is a metadata service, expected a server"
+    if address.is_unspecified or address.is_multicast:
+        return f"{host} is no server's address"
+    return ""
+
+
+async def resolved(host: str, port: int) -> list[str]:
+    """Look a host up: the addresses that may be a server's, in the resolver's order.
+
+    Raises `ForbiddenAddressError` when none of them may, `socket.gaierror` and `UnicodeError`
+    for a name without any.
+    """
+    try:
+        found = [str(ipaddress.ip_address(host))]
+    except ValueError:
+        loop = asyncio.get_running_loop()
+        infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = list(dict.fromkeys(str(info[4][0]) for info in infos))
+    refused = {address: refused_host(address) for address in found}
+    allowed = [address for address in found if not refused[address]]
+    if not allowed:
+        leads = "" if host in refused else f"{host} leads nowhere else: "
+        raise ForbiddenAddressError(leads + "; ".join(refused.values()))
+    return allowed
+
+
+def _address(name: str) -> _Address | None:
+    """Read an address in any spelling a resolver takes (`0xA9FEA9FE` too); None for a name."""
+    with suppress(ValueError):
+        address = ipaddress.ip_address(name.partition("%")[0])
+        mapped = getattr(address, "ipv4_mapped", None)
+        return mapped if isinstance(mapped, ipaddress.IPv4Address) else address
+    with suppress(OSError):
+        return ipaddress.ip_address(socket.inet_aton(name))
+    return None
