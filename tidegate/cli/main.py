@@ -18,6 +18,8 @@ VERBS = {
     "demo": "Run a demo server, or traffic.",
     "audit": "Replay the log and name every violation.",
     "replay": "Fold the log again and show the state.",
+    "backup": "Back up log, credentials, keys and configuration.",
+    "restore": "Restore a backup, and prove it.",
     "tail": "Show the log as it grows.",
     "keys": "Issue, list and revoke API keys.",
     "sessions": "List, add and administer sessions.",

@@ -14,6 +14,7 @@ from contracts.gateway import KeyIssued, Scope
 from contracts.subjects import EVT_KEYS, USERS
 from tidegate.cli.configuration import Configuration, load
 from tidegate.cli.errors import CommandError
+from tidegate.cli.homefiles import write_private
 from tidegate.runtime import natsserver, streams
 from tidegate.runtime.clock import clock
 from tidegate.runtime.connection import connected_as, nats_url
@@ -63,7 +64,7 @@ def write_secrets(found: Environment) -> list[str]:
     made += _written(home.operator_key, _key("TIDEGATE_ADMIN_KEY", "sk-admin-"))
     made += _written(home.client_key, _key("TIDEGATE_CLIENT_KEY", "sk-"))
     passwords = {user: home.nats_password(user).read_text().strip() for user in USERS}
-    _write(home.nats_conf, natsserver.accounts(passwords))
+    write_private(home.nats_conf, natsserver.accounts(passwords).encode())
     return made
 
 
@@ -153,14 +154,5 @@ def _existing(home: Home) -> Path:
 def _written(path: Path, text: str) -> list[str]:
     if path.exists():
         return []
-    _write(path, text + "\n")
+    write_private(path, f"{text}\n".encode())
     return [path.name]
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file that only its owner reads, whole or not at all."""
-    partial = path.with_suffix(path.suffix + ".partial")
-    partial.unlink(missing_ok=True)
-    partial.touch(mode=0o600)
-    partial.write_text(text)
-    partial.replace(path)

@@ -79,16 +79,21 @@ async def migrate(client: Client, bytes_max: int, replicas: int = 1) -> list[str
     made = []
     for config in wanted:
         name = config["name"]
-        found = await _api(client, f"STREAM.INFO.{name}", {})
-        if "error" not in found:
+        if await exists(client, name):
             continue
-        if found["error"].get("err_code") != _NOT_FOUND:
-            raise MigrationError(f"stream {name}: {found['error']['description']}")
         answer = await _api(client, f"STREAM.CREATE.{name}", config)
         if "error" in answer:
             raise MigrationError(f"stream {name}: {answer['error']['description']}")
         made.append(name)
     return made
+
+
+async def exists(client: Client, name: str) -> bool:
+    """Tell whether there is a stream of this name. Raises `MigrationError`."""
+    found = await _api(client, f"STREAM.INFO.{name}", {})
+    if "error" in found and found["error"].get("err_code") != _NOT_FOUND:
+        raise MigrationError(f"stream {name}: {found['error']['description']}")
+    return "error" not in found
 
 
 async def _api(client: Client, what: str, body: dict[str, Any]) -> dict[str, Any]:
