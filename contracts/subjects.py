@@ -230,6 +230,12 @@ _EXTRA = {
         *(f"$JS.API.STREAM.SNAPSHOT.{stream}" for stream in BACKED_UP),
         *(f"$JS.SNAPSHOT.ACK.{stream}.>" for stream in BACKED_UP),
     ],
+    # How the streams are and who follows them; nothing that is in them but the log.
+    "auditor": [
+        "$JS.API.STREAM.INFO.DLQ",
+        f"$JS.API.STREAM.INFO.{CREDENTIALS_STREAM}",
+        "$JS.API.CONSUMER.LIST.EVT",
+    ],
 }
 _FORBIDDEN_TO_MIGRATE = ["$JS.API.STREAM.PURGE.>", "$JS.API.STREAM.MSG.DELETE.>"]
 

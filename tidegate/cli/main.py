@@ -27,6 +27,7 @@ VERBS = {
     "leases": "List open and unknown leases.",
     "stats": "Show the last days' figures.",
     "sql": "Ask the projections in SQL.",
+    "doctor": "Look at everything, say what is wrong and how to cure it.",
     "config": "Check or show the configuration.",
 }
 """Every verb, and what it does in one line."""

@@ -146,10 +146,15 @@ async def connected_as(environment: Environment, user: str) -> Client:
             max_reconnect_attempts=2,
             reconnect_time_wait=0.2,
             connect_timeout=5,
+            error_cb=_unheard,
         )
     except (NatsError, OSError, TimeoutError) as error:
         address = url.rpartition("@")[2]
         raise SettingsError(f"NATS at {address}: cannot connect as {user} ({error})") from None
+
+
+async def _unheard(_: Exception) -> None:
+    """Keep quiet about what `connect` or a question raises anyway, or a reconnect mends."""
 
 
 async def ask(

@@ -41,13 +41,10 @@ def free_bytes(path: Path) -> int:
     return shutil.disk_usage(path).free
 
 
-async def migrate(client: Client, bytes_max: int, replicas: int = 1) -> list[str]:
-    """Make what is missing and return the names of what was made.
-
-    What exists is left as it is: `max_bytes` is fixed at the first migration.
-    """
+def wanted(bytes_max: int, replicas: int = 1) -> list[dict[str, Any]]:
+    """Say how every stream must be."""
     common = {"storage": "file", "num_replicas": replicas, "retention": "limits"}
-    wanted: list[dict[str, Any]] = [
+    return [
         {
             **common,
             "name": subjects.EVENT_STREAM,
@@ -67,7 +64,7 @@ async def migrate(client: Client, bytes_max: int, replicas: int = 1) -> list[str
         },
         {
             **common,
-            "name": f"KV_{subjects.CREDENTIALS_BUCKET}",
+            "name": subjects.CREDENTIALS_STREAM,
             "subjects": [f"$KV.{subjects.CREDENTIALS_BUCKET}.>"],
             "discard": "new",
             "max_msgs_per_subject": 1,
@@ -76,8 +73,15 @@ async def migrate(client: Client, bytes_max: int, replicas: int = 1) -> list[str
             "allow_direct": True,
         },
     ]
+
+
+async def migrate(client: Client, bytes_max: int, replicas: int = 1) -> list[str]:
+    """Make what is missing and return the names of what was made.
+
+    What exists is left as it is: `max_bytes` is fixed at the first migration.
+    """
     made = []
-    for config in wanted:
+    for config in wanted(bytes_max, replicas):
         name = config["name"]
         if await exists(client, name):
             continue
