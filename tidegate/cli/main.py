@@ -21,6 +21,7 @@ VERBS = {
     "backup": "Back up log, credentials, keys and configuration.",
     "restore": "Restore a backup, and prove it.",
     "tail": "Show the log as it grows.",
+    "explain": "Tell everything the log knows of one request.",
     "keys": "Issue, list and revoke API keys.",
     "sessions": "List, add and administer sessions.",
     "servers": "List the servers.",
