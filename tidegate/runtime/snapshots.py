@@ -2,7 +2,7 @@
 
 The server's own format, by its own API: whoever publishes envelopes again can keep neither their
 times (`as_of` a moment) nor the sequences behind a purge, and would need the right to write every
-subject (ADR 8). A stream that exists is never overwritten: the server refuses.
+subject (ADR 11). A stream that exists is never overwritten: the server refuses.
 """
 
 import json
