@@ -1,6 +1,8 @@
 """A backup while calls go on, everything lost, a restore elsewhere: no unit is sold twice."""
 
 import json
+import shutil
+import signal
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -102,3 +104,40 @@ def test_what_was_used_before_the_backup_is_used_after_the_restore(
     assert [units["image"] for units in day.values()] == [LIMIT] * SESSIONS
     audited = found.audit()
     assert (audited["exit"], audited["duckdb"], audited["violations"]) == (0, "agrees", [])
+
+
+def test_a_session_keeps_its_counts_when_the_master_key_was_lost(
+    new_stack: NewStack, tmp_path: Path
+) -> None:
+    """The way of docs/runbook.md: another master key, an empty bucket, the same identity key."""
+    stack = new_stack(TIDEGATE_POOL_PROVISIONER_KIND="none", TIDEGATE_POOL_MIN_SIZE="0")
+    stack.configure(stack.servers_toml("one"))
+    stack.start_all("one")
+    stack.environment["TIDEGATE_PORT"] = str(stack.ports["gateway"])
+    credentials = tmp_path / "credentials"
+    credentials.write_text("us-the-only-one\n")
+    assert stack.tidegate("sessions", "add", str(credentials)).returncode == 0
+    before = [stack.image().status_code for _ in range(4)]
+    stack.eventually(stack.open_leases, 0)
+    for name in ("gateway", "balancer", "pool", "analytics", "nats"):
+        stack.kill(name, signal.SIGTERM)
+    shutil.rmtree(stack.home / "nats" / "jetstream" / "$G" / "streams" / "KV_credentials")
+    (stack.home / "secrets" / "master.key").unlink()
+
+    stack._nats_started = False
+    stack.start_nats()
+    for service in ("pool", "balancer", "analytics"):
+        stack.start(service, service)
+    stack.start_gateway()
+    stack.ready("pool", "balancer", "analytics", "gateway")
+    doctored = stack.tidegate("doctor")
+    assert stack.tidegate("sessions", "add", str(credentials)).returncode == 0
+    after = [stack.image().status_code for _ in range(LIMIT)]
+
+    assert (doctored.returncode, "1 sessions, but only 0 ciphertexts" in doctored.stdout) == (
+        1,
+        True,
+    )
+    assert before == [200] * 4
+    assert after == [200] * (LIMIT - 4) + [429] * 4
+    assert stack.tidegate("doctor").returncode == 0

@@ -302,14 +302,19 @@ def test_a_nats_of_ones_own_is_restored_into(backup: Path, source: Stack, empty:
     assert asyncio.run(stored(empty)) == asyncio.run(stored(source))
 
 
-def test_a_backup_is_tried_without_leaving_anything(backup: Path, empty: Stack) -> None:
-    before = sorted(path.name for path in empty.home.iterdir())
+def test_a_backup_is_tried_beside_what_runs_without_leaving_anything(
+    backup: Path, source: Stack
+) -> None:
+    before = [sorted(path.iterdir()) for path in (source.home, backup.parent)]
 
-    done = empty.tidegate("restore", str(backup), "--check")
+    with (source.home / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = source.tidegate("restore", str(backup), "--check")
+    (source.home / "lock").unlink()
 
     assert done.returncode == 0, done.stderr
     assert "this backup restores to 11 envelopes" in done.stdout
-    assert sorted(path.name for path in empty.home.iterdir()) == sorted([*before, "lock"])
+    assert [sorted(path.iterdir()) for path in (source.home, backup.parent)] == before
 
 
 def test_a_session_without_its_ciphertext_is_told_while_backing_up(

@@ -1,6 +1,8 @@
 """`tidegate restore`: a backup put into a home and a NATS without a log, and held against it."""
 
 import asyncio
+import os
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,18 +40,15 @@ def restore(
     taken = Bundle(path.absolute())
     with output.progress("checking the backup", taken.size, in_bytes=True) as moved:
         taken.check(moved)
-    homelock.made(found.home)
-    with homelock.locked(found.home):
-        end_leftovers(found.home)
-        try:
-            report = _checked(found, taken) if check else _restored(found, taken, replace=replace)
-        except StreamExistsError:
-            raise CommandError(
-                f"the NATS at {found.nats_url} has a log already, and nobody may overwrite one:"
-                " give it an empty store"
-            ) from None
-        except (SnapshotError, LogUnavailableError) as error:
-            raise CommandError(f"not restored: {error}") from None
+    try:
+        report = _checked(found, taken) if check else _locked(found, taken, replace=replace)
+    except StreamExistsError:
+        raise CommandError(
+            f"the NATS at {found.nats_url} has a log already, and nobody may overwrite one:"
+            " give it an empty store"
+        ) from None
+    except (SnapshotError, LogUnavailableError) as error:
+        raise CommandError(f"not restored: {error}") from None
     if as_json:
         output.as_json(report)
     else:
@@ -57,10 +56,22 @@ def restore(
 
 
 def _checked(found: Environment, taken: Bundle) -> dict[str, Any]:
-    """Restore and prove beside the home, whatever is in it, and leave nothing."""
-    with restoring.scratch_home(found.home) as scratch:
+    """Restore and prove beside the backup, whatever runs in the home, and leave nothing."""
+    beside = taken.path.parent
+    place = beside if os.access(beside, os.W_OK) else None
+    with (
+        tempfile.TemporaryDirectory(prefix="tidegate-check-", dir=place) as folder,
+        restoring.scratch_home(Home(Path(folder))) as scratch,
+    ):
         restoring.unpack(taken, scratch)
         return _report(taken, _beside(found, taken, scratch))
+
+
+def _locked(found: Environment, taken: Bundle, *, replace: bool) -> dict[str, Any]:
+    homelock.made(found.home)
+    with homelock.locked(found.home):
+        end_leftovers(found.home)
+        return _restored(found, taken, replace=replace)
 
 
 def _restored(found: Environment, taken: Bundle, *, replace: bool) -> dict[str, Any]:

@@ -75,6 +75,8 @@ CURES = {
     " too long.",
     "no_active_session": "Add sessions (`tidegate sessions add`), or clear those that are well"
     " (`tidegate sessions clear`).",
+    "credentials_missing": "Add the credentials of those sessions again (`tidegate sessions add`):"
+    " each keeps its id and its counts.",
     "sessions_short": "Give the provisioner more credentials, or add some by `tidegate sessions"
     " add`.",
     "quota_used_up": "Wait for the reset, or add sessions by `tidegate sessions add`.",

@@ -41,7 +41,7 @@ async def looked_at(client: Client, found: Environment, clock: Clock) -> list[Fi
     for config in streams.wanted(0):
         name = config["name"]
         asked_at = clock()
-        told = await _asked(client, f"STREAM.INFO.{name}")
+        told = await asked(client, f"STREAM.INFO.{name}")
         if name == EVENT_STREAM and told is not None and "ts" in told:
             findings.append(_skew(told["ts"], asked_at, clock()))
         findings += _stream(config, told)
@@ -119,7 +119,7 @@ async def _inside(client: Client, found: Environment, info: dict[str, Any]) -> l
 
 async def _followers(client: Client, info: dict[str, Any]) -> list[Finding]:
     """Look at who reads the log, and how far behind; whoever only follows a subject stands by."""
-    told = await _asked(client, f"CONSUMER.LIST.{EVENT_STREAM}")
+    told = await asked(client, f"CONSUMER.LIST.{EVENT_STREAM}")
     if told is None or "error" in told:
         return [wrong("consumers", "stream_unreadable", "the consumers of EVT cannot be listed")]
     consumers = told.get("consumers") or []
@@ -206,7 +206,7 @@ def skew(who: str, told: datetime, asked_at: datetime, answered_at: datetime) ->
     return fine("clock", f"{who}: its time is ours")
 
 
-async def _asked(client: Client, what: str) -> dict[str, Any] | None:
+async def asked(client: Client, what: str) -> dict[str, Any] | None:
     """Ask the server; None when it does not answer."""
     try:
         message = await client.request(f"$JS.API.{what}", b"", timeout=_TIMEOUT_S)

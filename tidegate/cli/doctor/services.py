@@ -18,7 +18,7 @@ from contracts.pool import PoolStatus, PoolStatusReply
 from services.analytics import sql
 from tidegate.cli import api
 from tidegate.cli.doctor.findings import Finding, fine, note, unchecked, wrong
-from tidegate.cli.doctor.log import skew
+from tidegate.cli.doctor.log import asked, skew
 from tidegate.runtime.clock import Clock
 from tidegate.runtime.connection import UnansweredError, ask
 from tidegate.runtime.environment import Environment
@@ -49,7 +49,18 @@ async def _asked_pool(client: Client, clock: Clock) -> list[Finding]:
         return [wrong("pool", "pool_no_leader", f"nobody leads it ({type(error).__name__})")]
     if not isinstance(told, PoolStatusReply):
         return [wrong("pool", "pool_no_leader", f"it answers {told.code}: {told.message}")]
-    return [skew("pool", told.now, asked_at, clock()), *_sessions(told)]
+    kept = await asked(client, f"STREAM.INFO.{subjects.CREDENTIALS_STREAM}")
+    return [skew("pool", told.now, asked_at, clock()), *_sessions(told), *_ciphertexts(told, kept)]
+
+
+def _ciphertexts(told: PoolStatusReply, kept: dict[str, Any] | None) -> Iterator[Finding]:
+    """Compare the sessions of the log with the ciphertexts of the bucket: it never has fewer."""
+    if kept is None or "state" not in kept:
+        return
+    count = kept["state"]["messages"]
+    if count < told.sessions_total:
+        message = f"{told.sessions_total} sessions, but only {count} ciphertexts"
+        yield wrong("sessions", "credentials_missing", message)
 
 
 def _sessions(told: PoolStatusReply) -> Iterator[Finding]:
