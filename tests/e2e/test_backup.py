@@ -14,10 +14,10 @@ import pytest
 from tests.e2e.stack import Stack
 
 NewStack = Callable[..., Stack]
-SESSIONS, LIMIT = 3, 10
+SESSIONS, LIMIT = 4, 10
 ALL = SESSIONS * LIMIT
 _POOL = {"TIDEGATE_POOL_MIN_SIZE": str(SESSIONS), "TIDEGATE_POOL_MAX_SIZE": str(SESSIONS)}
-pytestmark = [pytest.mark.xdist_group("backup"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.xdist_group("backup"), pytest.mark.timeout(400)]
 
 
 class Callers:
@@ -70,15 +70,17 @@ def test_what_was_used_before_the_backup_is_used_after_the_restore(
     lost, found, under_load = new_stack(**_POOL), new_stack(**_POOL), new_stack(**_POOL)
     lost.configure(lost.servers_toml("one"))
     lost.start_all("one")
-    with Callers(lost, 12) as callers:
-        while callers.answers.total() < 2:
-            pass
+    lost.faults("one", kind="latency", latency_ms=400)
+    with Callers(lost, ALL - LIMIT) as callers:
+        lost.eventually(lambda: callers.answers.total() > 0, expected=True)
         done = lost.tidegate("backup", str(tmp_path / "busy.tar"), "--json")
     assert done.returncode == 0, done.stderr
+    lost.faults("one")
     busy = json.loads(done.stdout)
     lost.eventually(lost.open_leases, 0)
     quiet = lost.tidegate("backup", str(tmp_path / "quiet"), "--json")
     assert quiet.returncode == 0, quiet.stderr
+    assert json.loads(quiet.stdout)["sequence"] > busy["sequence"]
     sold = callers.answers[200]
     for name in ("gateway", "balancer", "pool", "analytics", "nats"):
         lost.kill(name)

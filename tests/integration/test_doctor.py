@@ -120,6 +120,26 @@ def test_a_wrong_configuration_is_told_in_its_own_words(patient: Patient) -> Non
     assert "pool.min_sise" in patient.wrong()["configuration_wrong"][0]
 
 
+def test_a_container_with_one_secret_alone_is_told_what_was_not_checked(
+    patient: Patient, tmp_path: Path
+) -> None:
+    patient.start_nats()
+    secret = patient.home / "secrets" / "auditor.nats"
+    away = tmp_path / "container"
+    away.mkdir(mode=0o700)
+    del patient.environment["TIDEGATE_CLOCK_OFFSET_FILE"]
+    patient.environment |= {
+        "TIDEGATE_HOME": str(away),
+        "TIDEGATE_NATS_URL": f"nats://127.0.0.1:{patient.nats_port}",
+        "TIDEGATE_AUDITOR_NATS_PASSWORD_FILE": str(secret),
+    }
+
+    assert patient.beside() == {}
+    assert patient.state("permissions", "auditor") == "fine"
+    assert patient.state("permissions", "pool") == "not checked here"
+    assert patient.state("keys", "secrets/master.key") == "not checked here"
+
+
 def test_missing_streams_are_named(patient: Patient) -> None:
     patient.start_bare()
 
