@@ -147,8 +147,9 @@ async def test_only_what_is_asked_for_is_shown(
 ) -> None:
     async with tailed(shared, "--json", "--from", "1", *words) as tail:
         found = [event["event"] for event in await tail.events(len(expected))]
+        code, _, _ = await tail.end()
 
-    assert found == expected
+    assert (found, code) == (expected, 0)
 
 
 @pytest.mark.parametrize(
