@@ -356,6 +356,16 @@ def test_nothing_is_written_over_by_a_backup(source: Stack, tmp_path: Path) -> N
     assert "expected a name that nothing has" in done.stderr
 
 
+def test_a_place_that_cannot_be_written_is_named(source: Stack, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    done = source.tidegate("backup", str(tmp_path / "file" / "taken"))
+
+    assert done.returncode == 1
+    assert "nothing was backed up: " in done.stderr
+    assert "Not a directory" in done.stderr
+
+
 def test_without_a_log_nothing_is_left_of_a_backup(empty: Stack, tmp_path: Path) -> None:
     done = empty.tidegate("backup", str(tmp_path / "taken"))
 

@@ -32,14 +32,15 @@ def backup(
     Example: tidegate backup /var/backups/tidegate-monday.tar
     """
     found = environment()
-    made = NewBundle(path.absolute())
     try:
-        manifest = asyncio.run(_taken(found, made))
-        size = made.finish(manifest)
-    except (SnapshotError, LogUnavailableError) as error:
+        made = NewBundle(path.absolute())
+        try:
+            manifest = asyncio.run(_taken(found, made))
+            size = made.finish(manifest)
+        finally:
+            made.abandon()
+    except (SnapshotError, LogUnavailableError, OSError) as error:
         raise CommandError(f"nothing was backed up: {error}") from None
-    finally:
-        made.abandon()
     wrong = _wrong(manifest)
     if as_json:
         output.as_json({"path": str(made.path), "bytes": size, "wrong": wrong, **_told(manifest)})

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import typer
+from nats.errors import Error as NatsError
 
 from tidegate.cli import bundle, homelock, output, restoring
 from tidegate.cli.bundle import Bundle
@@ -19,6 +20,7 @@ from tidegate.cli.restoring import Found
 from tidegate.runtime.environment import Environment, Home, environment
 from tidegate.runtime.eventlog import LogUnavailableError
 from tidegate.runtime.snapshots import SnapshotError, StreamExistsError
+from tidegate.runtime.streams import MigrationError
 
 
 def restore(
@@ -47,8 +49,8 @@ def restore(
             f"the NATS at {found.nats_url} has a log already, and nobody may overwrite one:"
             " give it an empty store"
         ) from None
-    except (SnapshotError, LogUnavailableError) as error:
-        raise CommandError(f"not restored: {error}") from None
+    except (SnapshotError, MigrationError, LogUnavailableError, NatsError, OSError) as error:
+        raise CommandError(f"not restored: {error or type(error).__name__}") from None
     if as_json:
         output.as_json(report)
     else:

@@ -93,9 +93,8 @@ async def put_back(
     """Restore the streams and hold them against what was taken.
 
     `unpacked` has the keys. `disk` is where an embedded server keeps the streams; their bound is
-    made to fit there. Raises
-    `StreamExistsError`, `SnapshotError`, `LogUnavailableError`, and `CommandError` when they are
-    not what was taken.
+    made to fit there. Raises `StreamExistsError`, `SnapshotError`, `MigrationError`,
+    `LogUnavailableError`, and `CommandError` when they are not what was taken.
     """
     client = await _connected(found, "migrate")
     try:
