@@ -15,6 +15,9 @@ EVENT_SUBJECTS = "evt.>"
 DEAD_LETTER_STREAM = "DLQ"
 DEAD_LETTER_SUBJECTS = "dlq.>"
 CREDENTIALS_BUCKET = "credentials"
+CREDENTIALS_STREAM = f"KV_{CREDENTIALS_BUCKET}"
+BACKED_UP = (EVENT_STREAM, CREDENTIALS_STREAM)
+"""The streams that a backup takes: the archiver reads them whole, migrate puts them back."""
 USERS = ("gateway", "pool", "balancer", "analytics", "migrate", "archiver", "auditor")
 """NATS users: one per service, and those of the verbs."""
 
@@ -224,8 +227,24 @@ _READ_CREDENTIALS = [
 _EXTRA = {
     "gateway": _READ_CREDENTIALS,
     "pool": [*_READ_CREDENTIALS, "$KV.credentials.>"],
-    "migrate": ["$JS.API.STREAM.INFO.*", "$JS.API.STREAM.CREATE.*"],
-    "archiver": ["$JS.API.STREAM.PURGE.EVT"],
+    # A stream that exists is never restored over, so this is a way of making one, no more.
+    "migrate": [
+        "$JS.API.STREAM.INFO.*",
+        "$JS.API.STREAM.CREATE.*",
+        *(f"$JS.API.STREAM.RESTORE.{stream}" for stream in BACKED_UP),
+        *(f"$JS.SNAPSHOT.RESTORE.{stream}.*" for stream in BACKED_UP),
+    ],
+    "archiver": [
+        "$JS.API.STREAM.PURGE.EVT",
+        *(f"$JS.API.STREAM.SNAPSHOT.{stream}" for stream in BACKED_UP),
+        *(f"$JS.SNAPSHOT.ACK.{stream}.>" for stream in BACKED_UP),
+    ],
+    # How the streams are and who follows them; nothing that is in them but the log.
+    "auditor": [
+        "$JS.API.STREAM.INFO.DLQ",
+        f"$JS.API.STREAM.INFO.{CREDENTIALS_STREAM}",
+        "$JS.API.CONSUMER.LIST.EVT",
+    ],
 }
 _FORBIDDEN_TO_MIGRATE = ["$JS.API.STREAM.PURGE.>", "$JS.API.STREAM.MSG.DELETE.>"]
 

@@ -17,6 +17,7 @@ from services.gateway.errors import KINDS
 from services.gateway.metrics import Metrics as GatewayMetrics
 from services.pool.metrics import Metrics as PoolMetrics
 from tidegate.cli.configuration import Configuration
+from tidegate.cli.doctor.findings import CURES
 from tidegate.cli.main import VERBS, application
 from tidegate.cli.reference import pages
 from tidegate.runtime.environment import VARIABLES
@@ -134,3 +135,64 @@ def test_links_between_pages_lead_somewhere() -> None:
     ]
 
     assert broken == []
+
+
+# ------------------------------------------------------------------------------ runbook
+
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
+UNWRAPPED = " ".join(re.sub(r"```.*?```", "", RUNBOOK, flags=re.DOTALL).split())
+SOURCES = "".join(
+    path.read_text() for room in ("services", "tidegate") for path in (ROOT / room).rglob("*.py")
+)
+
+
+@pytest.mark.parametrize("code", KINDS)
+def test_error_is_in_the_runbook(code: str) -> None:
+    assert f"`{code}`" in RUNBOOK
+
+
+@pytest.mark.parametrize("code", CURES)
+def test_finding_of_the_doctor_is_in_the_runbook(code: str) -> None:
+    assert f"`{code}`" in RUNBOOK
+
+
+def test_commands_of_the_runbook_exist() -> None:
+    known = {f"tidegate {name}" for name in command_line()}
+    told = set(re.findall(r"tidegate [a-z]+(?: (?:[a-z]+))?", RUNBOOK))
+
+    assert told
+    assert (
+        sorted(one for one in told if one not in known and " ".join(one.split()[:2]) not in known)
+        == []
+    )
+
+
+def test_metrics_of_the_runbook_exist() -> None:
+    known = {metric.name for registry in REGISTRIES.values() for metric in registry.collect()}
+
+    assert set(re.findall(r"`(tidegate_\w+)`", RUNBOOK)) - known == set()
+
+
+def test_what_the_runbook_quotes_is_said_by_the_code() -> None:
+    """Log lines, reasons of /readyz and tags of events, each up to what varies."""
+    code = re.sub(r'"\s+f?"', "", SOURCES)
+    lines = re.findall(r"log lines? `(\w+)`", UNWRAPPED)
+    reasons = [one for one in UNWRAPPED.split("`")[1::2] if " " in one]
+    reasons = [one.partition("…")[0] or one.rpartition("… ")[2] for one in reasons]
+    said = [one for one in reasons if not one.startswith(("tidegate ", "nats ", "discard", "http"))]
+
+    assert len(lines) > 5
+    assert len(said) > 15
+    assert [one for one in lines if f'"{one}"' not in code] == []
+    said = [re.sub(r"the (pool|balancer) has", "the {service} has", one) for one in said]
+    assert [one for one in said if one.strip().split(" N,")[0] not in code] == []
+
+
+def test_links_within_the_runbook_lead_to_a_heading() -> None:
+    headings = {
+        re.sub(r"[^a-z0-9 -]", "", line.removeprefix("## ").lower()).replace(" ", "-")
+        for line in RUNBOOK.splitlines()
+        if line.startswith("## ")
+    }
+
+    assert set(re.findall(r"\]\(#([^)]+)\)", RUNBOOK)) - headings == set()

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -348,42 +347,3 @@ async def test_duckdb_agrees_with_the_fold_until_somebody_changes_it(written: Wr
     assert set(kinds(changed)) == {"duckdb_differs", "duckdb_rollup_differs"}
     image = next(found for found in changed["violations"] if "image" in found["message"])
     assert "1 used instead of 2, 0 settled instead of 1" in image["message"]
-
-
-@pytest.mark.parametrize("words", [["--json"], []])
-async def test_tail_shows_the_log_as_it_grows_and_ends_when_it_is_told(
-    written: Written, words: list[str]
-) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tidegate.cli.main",
-        "tail",
-        "evt.pool.*",
-        "--after",
-        "1",
-        *words,
-        env={**os.environ, **written.environment, "PYTHONPATH": str(ROOT)},
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    async with asyncio.timeout(30):
-        first = [(await process.stdout.readline()).decode() for _ in range(2)]
-        await written.write([lease_granted("one", IMAGE, "r1")])
-        later = (await process.stdout.readline()).decode()
-    process.send_signal(signal.SIGINT)
-    await process.communicate()
-
-    assert process.returncode == 0
-    assert ["policy_changed" in first[0], "session_added" in first[1]] == [True, True]
-    if words:
-        assert json.loads(later) | {"event": "3.0", "lease_id": "r1.1"} == json.loads(later)
-    else:
-        assert later.startswith("3.0 2025-03-01T12:00:00+00:00 evt.pool.0 lease_granted lease_id=")
-
-
-async def test_tail_refuses_what_is_no_subject_of_the_log(written: Written) -> None:
-    code, _, err = await written.run("tail", "rpc.>")
-
-    assert (code, "expected a subject of the log" in err) == (2, True)

@@ -200,3 +200,58 @@ async def test_stats_are_shown_day_by_day(terminal: Terminal) -> None:
 
     assert found["totalDays"] == len(found["data"])
     assert await terminal.shown("stats") == "no units were used\n"
+
+
+async def test_sessions_come_from_a_file_and_go_to_one_without_their_credentials(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    source = tmp_path / "sessions.csv"
+    source.write_text("credential,region,timezone,limit_image\nhush-1,us,Asia/Tokyo,3\nhush-2,,,\n")
+    target = tmp_path / "out.csv"
+
+    before = await well_staffed(terminal)
+    tried = await terminal.shown("sessions", "import", str(source), "--dry-run")
+    tried_only = await sessions(terminal)
+    imported = await terminal.read("sessions", "import", str(source))
+    again = await terminal.shown("sessions", "import", str(source))
+    exported = await terminal.read("sessions", "export", str(target))
+    lines = [
+        json.loads(line) for line in (await terminal.shown("sessions", "export", "-")).splitlines()
+    ]
+    rows = target.read_text().splitlines()
+
+    assert (tried, tried_only["total"]) == ("2 sessions can be imported\n", before)
+    assert (imported["read"], imported["changed"]) == (2, imported["data"])
+    assert again == "0 of 2 sessions added or revived\n"
+    assert exported == {
+        "file": str(target),
+        "sessions": before + 2,
+        "total": before + 2,
+    }
+    assert [line["session_id"] for line in lines] == [row.split(",")[0] for row in rows[1:]]
+    one = next(line for line in lines if line["session_id"] == imported["data"][0])
+    assert (one["region"], one["limits"]["image"]) == ("us", 3)
+    assert "limit_image" in rows[0]
+    assert "hush" not in target.read_text() + json.dumps(lines)
+
+
+async def test_what_the_gateway_refuses_of_a_file_is_named_by_its_line(terminal: Terminal) -> None:
+    before = await well_staffed(terminal)
+    bad = '{"credential": "hush-2", "limits": {"sculpture": 1}}'
+    lines = f'# first\n{{"credential": "hush-1"}}\n\n{bad}\n'
+
+    told = await terminal.refused("sessions", "import", "-", stdin=lines)
+
+    assert "-: line 4: limits: expected service types" in told
+    assert "hush" not in told
+    assert (await sessions(terminal))["total"] == before
+
+
+async def well_staffed(terminal: Terminal) -> int:
+    """Wait until the provisioner has made its sessions; how many there are."""
+
+    async def enough() -> int:
+        found = await sessions(terminal)
+        return found["total"] if found["total"] >= found["min_size"] > 0 else 0
+
+    return await eventually(enough)

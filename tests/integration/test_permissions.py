@@ -196,6 +196,41 @@ async def test_only_migrate_makes_a_stream_and_nobody_changes_or_deletes_one(
     assert found == ({"CREATE"} if user == "migrate" else set())
 
 
+@pytest.mark.parametrize("user", USERS)
+async def test_only_the_archiver_takes_what_is_backed_up_and_only_migrate_puts_it_back(
+    url: str, user: str
+) -> None:
+    streams = (EVENT_STREAM, _KV, subjects.DEAD_LETTER_STREAM)
+    ways = (
+        "$JS.API.STREAM.SNAPSHOT.{}",
+        "$JS.SNAPSHOT.ACK.{}.x.1.2",
+        "$JS.API.STREAM.RESTORE.{}",
+        "$JS.SNAPSHOT.RESTORE.{}.x",
+    )
+    async with connected(url, user) as session:
+        found = [
+            [way for way in ways if await session.may_publish(way.format(stream))]
+            for stream in streams
+        ]
+
+    allowed = {"archiver": list(ways[:2]), "migrate": list(ways[2:])}.get(user, [])
+    assert found == [allowed, allowed, []]
+
+
+async def test_a_stream_that_is_there_is_not_restored_over(url: str) -> None:
+    async with connected(url, "migrate") as session:
+        log = EventLog(session.client)
+        before = await log.state()
+        told = await session.client.request(
+            f"$JS.API.STREAM.RESTORE.{EVENT_STREAM}",
+            b'{"config":{"name":"EVT","subjects":["evt.>"]},"state":{}}',
+            timeout=10,
+        )
+
+        assert b"stream name already in use" in told.data
+        assert await log.state() == before
+
+
 async def test_a_wrong_password_opens_nothing(url: str) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
     writer.write(b'CONNECT {"user": "pool", "pass": "wrong", "verbose": false}\r\nPING\r\n')
@@ -217,6 +252,8 @@ async def test_a_service_answers_a_question_and_only_once(url: str) -> None:
             await heard.put(message.reply)
 
         await pool.client.subscribe(subjects.pool_ping(), cb=answered)
+        # Twice: a PING may overtake the subscription that was written before it.
+        await pool.client.flush()
         await pool.client.flush()
         answer = await gateway.client.request(subjects.pool_ping(), b"{}", timeout=5)
         reply = await heard.get()

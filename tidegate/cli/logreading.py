@@ -6,11 +6,10 @@ from contextlib import asynccontextmanager
 
 import msgspec
 from nats.aio.client import Client
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from contracts import envelope
 from contracts.envelope import Envelope
+from tidegate.cli import output
 from tidegate.runtime.connection import connected_as
 from tidegate.runtime.environment import Environment
 from tidegate.runtime.eventlog import EventLog, LogUnavailableError, Stored
@@ -38,8 +37,8 @@ async def read(log: EventLog, after: int, last: int, what: str) -> AsyncIterator
     """
     if last <= after:
         return
-    with _progress() as progress:
-        task = progress.add_task(what, total=last - after)
+    with output.progress(what, last - after) as moved:
+        seen = after
         batches = log.read("evt.>", after, last)
         while True:
             try:
@@ -51,7 +50,8 @@ async def read(log: EventLog, after: int, last: int, what: str) -> AsyncIterator
                 return
             for stored in batch:
                 yield stored
-            progress.update(task, completed=batch[-1].sequence - after)
+            moved(batch[-1].sequence - seen)
+            seen = batch[-1].sequence
 
 
 def opened(stored: Stored) -> Envelope | None:
@@ -60,17 +60,3 @@ def opened(stored: Stored) -> Envelope | None:
         return envelope.decode(stored.body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-
-
-def _progress() -> Progress:
-    """Make the bar; it shows on a terminal alone, and never in what is piped."""
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    )

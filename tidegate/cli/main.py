@@ -18,13 +18,17 @@ VERBS = {
     "demo": "Run a demo server, or traffic.",
     "audit": "Replay the log and name every violation.",
     "replay": "Fold the log again and show the state.",
+    "backup": "Back up log, credentials, keys and configuration.",
+    "restore": "Restore a backup, and prove it.",
     "tail": "Show the log as it grows.",
+    "explain": "Tell everything the log knows of one request.",
     "keys": "Issue, list and revoke API keys.",
     "sessions": "List, add and administer sessions.",
     "servers": "List the servers.",
     "leases": "List open and unknown leases.",
     "stats": "Show the last days' figures.",
     "sql": "Ask the projections in SQL.",
+    "doctor": "Look at everything, say what is wrong and how to cure it.",
     "config": "Check or show the configuration.",
 }
 """Every verb, and what it does in one line."""

@@ -14,6 +14,7 @@ from contracts.subjects import USERS
 from tidegate.cli import firstkeys
 from tidegate.cli.configuration import Configuration, load
 from tidegate.cli.errors import CommandError
+from tidegate.cli.homefiles import write_private
 from tidegate.runtime import natsserver, streams
 from tidegate.runtime.connection import connected_as, nats_url
 from tidegate.runtime.environment import Environment, Home, environment
@@ -74,7 +75,7 @@ def write_secrets(found: Environment) -> list[str]:
     made += _written(home.operator_key, _key("TIDEGATE_ADMIN_KEY", "sk-admin-"))
     made += _written(home.client_key, _key("TIDEGATE_CLIENT_KEY", "sk-"))
     passwords = {user: home.nats_password(user).read_text().strip() for user in USERS}
-    _write(home.nats_conf, natsserver.accounts(passwords))
+    write_private(home.nats_conf, natsserver.accounts(passwords).encode())
     return made
 
 
@@ -137,14 +138,5 @@ def _written(path: Path, text: str) -> list[str]:
     if path.exists():
         return []
     # No line break: whoever reads a key as it stands sends it as it stands, in a header.
-    _write(path, text)
+    write_private(path, text.encode())
     return [path.name]
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file that only its owner reads, whole or not at all."""
-    partial = path.with_suffix(path.suffix + ".partial")
-    partial.unlink(missing_ok=True)
-    partial.touch(mode=0o600)
-    partial.write_text(text)
-    partial.replace(path)

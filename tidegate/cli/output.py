@@ -2,16 +2,27 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 import typer
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
 JSON = typer.Option(False, "--json", help="Print JSON instead of tables.")
+Moved = Callable[[int], None]
+"""Told how much further it is."""
 _PIPED_WIDTH = 10_000
 """Columns of a line that no terminal has to fit."""
 
@@ -58,6 +69,24 @@ def cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3f}".rstrip("0").rstrip(".")
     return str(value)
+
+
+@contextmanager
+def progress(what: str, total: int | None, *, in_bytes: bool = False) -> Iterator[Moved]:
+    """Show a bar while something long is done; it shows on a terminal alone, never in a pipe."""
+    console = Console(stderr=True)
+    made = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn() if in_bytes else MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
+    with made:
+        task = made.add_task(what, total=total)
+        yield lambda count: made.update(task, advance=count)
 
 
 def note(message: str) -> None:

@@ -1,4 +1,4 @@
-"""`tidegate sessions`: the pool's sessions, listed, added, drained, cooled, cleared, removed."""
+"""`tidegate sessions`: the pool's sessions, listed, added, in and out of files, administered."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from tidegate.cli import api, output
+from tidegate.cli import api, output, sessionfiles
 from tidegate.cli.errors import CommandError
 from tidegate.runtime.settings import seconds
 
@@ -85,6 +85,70 @@ def add(
     else:
         print("\n".join(changed or []) or "nothing new")
         output.note(f"{len(changed)} of {len(named)} sessions added or revived")
+
+
+@app.command("import")
+def import_(
+    file: str = typer.Argument(
+        help="JSON lines, or CSV when it is named so: credential, region, timezone, limits (CSV:"
+        " limit_<service type>); `-` is standard input."
+    ),
+    *,
+    as_csv: bool = typer.Option(False, "--csv", help="It is CSV, whatever its name."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Only read the file."),
+    as_json: bool = output.JSON,
+) -> None:
+    """Add the sessions of a file, all or none: any bad line is named, and then nothing is sent.
+
+    Example: tidegate sessions import sessions.csv
+    """
+    text = "\n".join(_lines(file))
+    lines = sessionfiles.sessions(text, file, as_csv=as_csv or sessionfiles.is_csv(file))
+    if dry_run:
+        found: dict[str, Any] = {"data": [], "changed": []}
+        told = f"{len(lines)} sessions can be imported"
+    else:
+        try:
+            found = api.post("/api/sessions", [line.session for line in lines])
+        except CommandError as error:
+            raise CommandError(f"{file}: {sessionfiles.refused(str(error), lines)}") from None
+        told = f"{len(found['changed'])} of {len(lines)} sessions added or revived"
+    if as_json:
+        output.as_json({**found, "read": len(lines)})
+    else:
+        print(told)
+
+
+@app.command()
+def export(
+    file: str = typer.Argument(
+        help="Where to: JSON lines, or CSV when it is named so; `-` is standard output."
+    ),
+    *,
+    as_csv: bool = typer.Option(False, "--csv", help="Write CSV, whatever its name."),
+    as_json: bool = output.JSON,
+) -> None:
+    """Write every session to a file: its state, limits and use; never a credential.
+
+    Example: tidegate sessions export sessions.csv
+    """
+    if as_json and file == "-":
+        raise typer.BadParameter("--json tells what was written to a file; expected its name")
+    found = api.get("/api/sessions", limit=sessionfiles.SESSIONS_MAX)
+    text = sessionfiles.written(found["data"], as_csv=as_csv or sessionfiles.is_csv(file))
+    if file == "-":
+        print(text, end="")
+    else:
+        try:
+            Path(file).write_text(text)
+        except OSError as error:
+            raise CommandError(f"{file}: cannot be written ({error.strerror})") from None
+    if as_json:
+        output.as_json({"file": file, "sessions": len(found["data"]), "total": found["total"]})
+    else:
+        output.note(f"{len(found['data'])} of {found['total']} sessions exported")
+    if len(found["data"]) < found["total"]:
+        raise typer.Exit(1)
 
 
 @app.command()

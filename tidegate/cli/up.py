@@ -1,25 +1,23 @@
 """`tidegate up`: NATS, the four services and, without servers of your own, four demo servers."""
 
 import asyncio
-import fcntl
 import os
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 import typer
 
-from tidegate.cli import demo_servers, migrate
+from tidegate.cli import demo_servers, homelock, migrate
 from tidegate.cli.configuration import Configuration, load, names_servers
 from tidegate.cli.errors import CommandError
 from tidegate.cli.leftovers import end_leftovers
 from tidegate.cli.supervisor import Child, Supervisor, service
 from tidegate.runtime import logs, natsserver
-from tidegate.runtime.environment import Environment, Home, environment
+from tidegate.runtime.environment import Environment, environment
 from tidegate.runtime.settings import SettingsError
 
 _READY_S = 90.0
@@ -37,8 +35,8 @@ def up(config: str = typer.Option("", help="Configuration file (TIDEGATE_CONFIG)
         os.environ["TIDEGATE_CONFIG"] = config
     found = environment()
     configuration = load(found)
-    _make(found.home)
-    with _locked(found.home):
+    homelock.made(found.home)
+    with homelock.locked(found.home):
         left = end_leftovers(found.home)
         wrong = demo_servers.unusable(found.host, found.port)
         if wrong:
@@ -174,26 +172,3 @@ def _shown(path: Path) -> str:
     """A path as one would type it here."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
-
-
-def _make(home: Home) -> None:
-    try:
-        home.path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(
-            f"TIDEGATE_HOME: expected a folder that can be written, {home.path} cannot"
-            f" ({error.strerror})"
-        ) from None
-
-
-@contextmanager
-def _locked(home: Home) -> Iterator[None]:
-    """Keep the home to ourselves. Raises `SettingsError` when another `up` has it."""
-    with home.lock.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise SettingsError(
-                f"TIDEGATE_HOME: another `tidegate up` runs in {home.path}"
-            ) from None
-        yield

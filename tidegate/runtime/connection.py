@@ -6,6 +6,7 @@ Apart from `broker`, because whoever only asks (the verbs, the gateway) need not
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -146,22 +147,47 @@ async def connected_service(
     return await nats.connect(nats_url(environment, user), **lasting(user, log, outage))
 
 
-async def connected_as(environment: Environment, user: str) -> Client:
-    """Connect as one of the NATS users. Raises `SettingsError` when there is no NATS to reach."""
+async def connected_as(
+    environment: Environment, user: str, *, told: Callable[[str], None] | None = None
+) -> Client:
+    """Connect as one of the NATS users. Raises `SettingsError` when there is no NATS to reach.
+
+    With `told` the connection outlives any restart of NATS, and says so when one goes on.
+    """
     url = nats_url(environment, user)
+    address = url.rpartition("@")[2]
+
+    async def disconnected() -> None:
+        if told is not None and not client.is_closed:
+            told(f"NATS at {address} went away: waiting for it")
+
+    async def reconnected() -> None:
+        if told is not None:
+            told(f"NATS at {address} is back")
+
+    client = Client()
     try:
-        return await nats.connect(
+        await client.connect(
             url,
             name=user,
             inbox_prefix=f"_INBOX_{user}".encode(),
             allow_reconnect=True,
             max_reconnect_attempts=2,
-            reconnect_time_wait=0.2,
+            reconnect_time_wait=0.2,  # type: ignore[arg-type]
             connect_timeout=5,
+            error_cb=_unheard,
+            disconnected_cb=disconnected,
+            reconnected_cb=reconnected,
         )
     except (NatsError, OSError, TimeoutError) as error:
-        address = url.rpartition("@")[2]
         raise SettingsError(f"NATS at {address}: cannot connect as {user} ({error})") from None
+    if told is not None:
+        client.options["max_reconnect_attempts"] = -1
+    return client
+
+
+async def _unheard(_: Exception) -> None:
+    """Keep quiet about what `connect` or a question raises anyway, or a reconnect mends."""
 
 
 async def ask(

@@ -73,6 +73,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.path / "lock"
 
     @property
+    def restored(self) -> Path:
+        """From which backup this home goes on; absent when from none."""
+        return self.path / "restored.json"
+
+    @property
     def duckdb(self) -> Path:
         """The projections."""
         return self.path / "analytics.duckdb"

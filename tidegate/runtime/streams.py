@@ -41,13 +41,10 @@ def free_bytes(path: Path) -> int:
     return shutil.disk_usage(path).free
 
 
-async def migrate(client: Client, bytes_max: int, replicas: int = 1) -> list[str]:
-    """Make what is missing and return the names of what was made.
-
-    What exists is left as it is: `max_bytes` is fixed at the first migration.
-    """
+def wanted(bytes_max: int, replicas: int = 1) -> list[dict[str, Any]]:
+    """Say how every stream must be."""
     common = {"storage": "file", "num_replicas": replicas, "retention": "limits"}
-    wanted: list[dict[str, Any]] = [
+    return [
         {
             **common,
             "name": subjects.EVENT_STREAM,
@@ -67,7 +64,7 @@ async def migrate(client: Client, bytes_max: int, replicas: int = 1) -> list[str
         },
         {
             **common,
-            "name": f"KV_{subjects.CREDENTIALS_BUCKET}",
+            "name": subjects.CREDENTIALS_STREAM,
             "subjects": [f"$KV.{subjects.CREDENTIALS_BUCKET}.>"],
             "discard": "new",
             "max_msgs_per_subject": 1,
@@ -76,19 +73,31 @@ async def migrate(client: Client, bytes_max: int, replicas: int = 1) -> list[str
             "allow_direct": True,
         },
     ]
+
+
+async def migrate(client: Client, bytes_max: int, replicas: int = 1) -> list[str]:
+    """Make what is missing and return the names of what was made.
+
+    What exists is left as it is: `max_bytes` is fixed at the first migration.
+    """
     made = []
-    for config in wanted:
+    for config in wanted(bytes_max, replicas):
         name = config["name"]
-        found = await _api(client, f"STREAM.INFO.{name}", {})
-        if "error" not in found:
+        if await exists(client, name):
             continue
-        if found["error"].get("err_code") != _NOT_FOUND:
-            raise MigrationError(f"stream {name}: {found['error']['description']}")
         answer = await _api(client, f"STREAM.CREATE.{name}", config)
         if "error" in answer:
             raise MigrationError(f"stream {name}: {answer['error']['description']}")
         made.append(name)
     return made
+
+
+async def exists(client: Client, name: str) -> bool:
+    """Tell whether there is a stream of this name. Raises `MigrationError`."""
+    found = await _api(client, f"STREAM.INFO.{name}", {})
+    if "error" in found and found["error"].get("err_code") != _NOT_FOUND:
+        raise MigrationError(f"stream {name}: {found['error']['description']}")
+    return "error" not in found
 
 
 async def _api(client: Client, what: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -1,17 +1,23 @@
-"""Questions of an operator's own: one read-only statement over the projections."""
+"""Questions of an operator's own: a read-only statement, and one request's whole story."""
 
+import asyncio
 from typing import Annotated, Any
 
 import msgspec
-from litestar import post
+from litestar import get, post
 from litestar.di import NamedDependency
-from litestar.params import JSONBody
+from litestar.params import FromPath, JSONBody
 
-from contracts.analytics import SqlQuery
+from contracts.analytics import Rows, SqlQuery
+from services.gateway.errors import GatewayError
 from services.gateway.routes.doors import Doors
+from services.gateway.routes.figures import Row, rows_of
+from tidegate.runtime.eventlog import LogUnavailableError
 
 ROWS_MAX = 10_000
 _QUERY_MAX = 100_000
+_ID_MAX = 500
+_LOOK_EVERY_S = 0.1
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,4 +47,74 @@ async def sql(doors: NamedDependency[Doors], data: JSONBody[Question]) -> Table:
         truncated=found.truncated,
         sequence=found.sequence,
         lag=found.lag,
+    )
+
+
+class Story(msgspec.Struct, frozen=True, kw_only=True):
+    """One request as the log has it; instants are UTC, times of the leader's clock.
+
+    `asked` has a row for every lease number, `leases` one for every grant with its end and
+    settlement, `attempts` every try with its candidates and why each was refused, `refusals`
+    what was refused (`count` above 1: it stands for so many equal ones of that second),
+    `consequences` what the request did to sessions.
+    """
+
+    request_id: str
+    asked: list[Row]
+    leases: list[Row]
+    attempts: list[Row]
+    refusals: list[Row]
+    consequences: list[Row]
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """Every request that the id names: one, or those to which a client gave the same id."""
+
+    data: list[Story]
+    sequence: int
+    lag: int
+
+
+@get("/requests/{request_id:str}/explain", tags=["analysis"], summary="One request's whole story")
+async def explain(doors: NamedDependency[Doors], request_id: FromPath[str]) -> Explanation:
+    """Tell everything the log knows of a request, by our id or its client's own."""
+    if len(request_id) > _ID_MAX:
+        raise GatewayError("not_found", "there is no request of so long an id")
+    found = await _current(doors, request_id)
+    stories = [_story(row) for row in rows_of(found)]
+    if not stories:
+        raise GatewayError(
+            "not_found", f"the log knows no request {request_id!r}, up to sequence {found.sequence}"
+        )
+    return Explanation(data=stories, sequence=found.sequence, lag=found.lag)
+
+
+async def _current(doors: Doors, request_id: str) -> Rows:
+    """Ask until the projections have what the log had when this was asked, or for a while."""
+    try:
+        upto = (await doors.log.state()).last_sequence
+    except LogUnavailableError:
+        upto = 0
+    deadline = asyncio.get_running_loop().time() + doors.patience_s
+    while True:
+        found = await doors.query("explain", request_id=request_id)
+        if found.sequence >= upto or asyncio.get_running_loop().time() >= deadline:
+            return found
+        await asyncio.sleep(_LOOK_EVERY_S)
+
+
+def _story(row: Row) -> Story:
+    """Read the candidates and details, which the projections keep as JSON."""
+    attempts, consequences = row["attempts"] or [], row["consequences"] or []
+    for attempt in attempts:
+        attempt["candidates"] = msgspec.json.decode(attempt["candidates"] or "[]")
+    for event in consequences:
+        event["detail"] = msgspec.json.decode(event["detail"])
+    return Story(
+        request_id=row["request_id"],
+        asked=row["asked"] or [],
+        leases=row["leases"] or [],
+        attempts=attempts,
+        refusals=row["refusals"] or [],
+        consequences=consequences,
     )

@@ -115,6 +115,7 @@ def operator_app(doors: Doors) -> Litestar:
             servers.change_server,
             servers.remove_server,
             analysis.sql,
+            analysis.explain,
         ],
         guards=[admins_only],
         dependencies={"admin": the_admin},

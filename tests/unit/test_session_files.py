@@ -1,0 +1,110 @@
+"""Files of sessions: what is wrong is named by its line, and never repeated."""
+
+import pytest
+
+from tidegate.cli import sessionfiles
+from tidegate.cli.errors import CommandError
+
+
+def read(text: str, *, as_csv: bool = False) -> list[tuple[int, dict[str, object]]]:
+    found = sessionfiles.sessions(text, "file", as_csv=as_csv)
+    return [(line.number, line.session) for line in found]
+
+
+def refused(text: str, *, as_csv: bool = False) -> str:
+    with pytest.raises(CommandError) as error:
+        read(text, as_csv=as_csv)
+    return str(error.value)
+
+
+def test_json_lines_are_read_with_the_numbers_of_their_lines() -> None:
+    second = '{"credential": "b", "quota_timezone": "Asia/Tokyo"}'
+    text = f'\ufeff{{"credential": "a"}}\n# a remark\n\n{second}'
+
+    assert read(text) == [
+        (1, {"credential": "a"}),
+        (4, {"credential": "b", "timezone": "Asia/Tokyo"}),
+    ]
+
+
+def test_csv_is_read_by_its_columns() -> None:
+    text = "region,credential,limit_image,limit_video\nus,a,3,\n\n ,b,,0\n"
+
+    assert read(text, as_csv=True) == [
+        (2, {"region": "us", "credential": "a", "limits": {"image": 3}}),
+        (4, {"credential": "b", "limits": {"video": 0}}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("hush", "expected a JSON object"),
+        ('["hush"]', "expected a JSON object"),
+        ('{"region": "us"}', "credential: expected 1 to 4096 visible"),
+        ('{"credential": "hush hush"}', "credential: expected 1 to 4096 visible"),
+        ('{"credential": 7}', "credential: expected 1 to 4096 visible"),
+        ('{"credential": "hush", "region": "moon"}', "region: expected one of us, hk, jp, sg"),
+        ('{"credential": "hush", "timezone": "Moon/Sea"}', "timezone: expected one such as"),
+        ('{"credential": "hush", "timezone": 9}', "timezone: expected one such as"),
+        ('{"credential": "hush", "limits": {"image": -1}}', "limits: expected whole numbers"),
+        ('{"credential": "hush", "limits": 3}', "limits: expected whole numbers"),
+        ('{"credential": "hush", "status": "active"}', "expected only credential, region"),
+    ],
+)
+def test_a_bad_line_is_named_and_not_repeated(line: str, told: str) -> None:
+    found = refused(f'{{"credential": "fine"}}\n{line}\n')
+
+    assert found.startswith("file: nothing was imported\n  line 2: ")
+    assert told in found
+    assert "hush" not in found
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("a,us", "expected 3 columns, got 2"),
+        ("a,us,many", "limit_image: expected a whole number"),
+        (",us,1", "credential: expected 1 to 4096"),
+        ('"a"b,us,1', "expected CSV ("),
+    ],
+)
+def test_a_bad_row_is_named(line: str, told: str) -> None:
+    found = refused(f"credential,region,limit_image\nfine,,1\n{line}\n", as_csv=True)
+
+    assert "line 3: " in found
+    assert told in found
+
+
+def test_all_bad_lines_are_named_up_to_a_number() -> None:
+    found = refused("x\n" * 25)
+
+    assert "line 1: " in found
+    assert "line 20: " in found
+    assert "line 21: " not in found
+    assert found.endswith("and 5 more")
+
+
+@pytest.mark.parametrize("header", ["", "secret", "credential,colour", "credential,credential"])
+def test_a_csv_without_the_right_columns_is_refused(header: str) -> None:
+    assert "line 1: expected the columns credential" in refused(f"{header}\na\n", as_csv=True)
+
+
+def test_a_session_that_is_there_twice_is_named() -> None:
+    text = '{"credential": "a"}\n{"credential": "a", "region": "us"}\n{"credential": "a"}\n'
+
+    assert refused(text).endswith("line 3: it is the session of line 1 again")
+
+
+def test_too_many_and_none_are_refused() -> None:
+    assert "expected 1 to 10000 sessions, got 0" in refused("# nothing\n")
+    many = "".join(f'{{"credential": "c{number}"}}\n' for number in range(10_001))
+    assert "got 10001" in refused(many)
+
+
+def test_a_place_of_the_api_is_a_line_of_the_file() -> None:
+    lines = sessionfiles.sessions('\n{"credential": "a"}\n', "file", as_csv=False)
+
+    assert sessionfiles.refused("[0].limits: expected", lines) == "line 2: limits: expected"
+    assert sessionfiles.refused("[7].limits: expected", lines) == "[7].limits: expected"
+    assert sessionfiles.refused("the pool is not there", lines) == "the pool is not there"

@@ -1,0 +1,115 @@
+"""What the doctor may find, each with its cure in one sentence; docs/runbook.md has them all."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class State(StrEnum):
+    """How bad it is; only `wrong` makes the doctor exit 1."""
+
+    FINE = "fine"
+    NOTE = "note"
+    UNCHECKED = "not checked here"
+    WRONG = "wrong"
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that was looked at."""
+
+    area: str
+    state: State
+    code: str = ""
+    """Which entry of `CURES`; empty when there is nothing to cure."""
+    message: str
+
+    @property
+    def cure(self) -> str:
+        """What to do about it."""
+        return CURES.get(self.code, "")
+
+
+CURES = {
+    "configuration_wrong": "Correct the setting that is named; `tidegate config check` says when"
+    " it is one.",
+    "home_missing": "Name the home in TIDEGATE_HOME, or make one by `tidegate migrate --secrets`.",
+    "home_mode": "Let nobody else read it: `chmod 700` the folder.",
+    "key_missing": "Put the file back from a backup, or give its value by its variable; a master"
+    " key made anew opens no credential.",
+    "key_mode": "Let nobody else read it: `chmod 600` the file.",
+    "key_unknown": "Put a key that the log knows into the file (`tidegate keys list` shows them,"
+    " `tidegate keys issue` makes one).",
+    "key_revoked": "Issue another key (`tidegate keys issue`) and put it into the file.",
+    "master_key_wrong": "Give the master key that the credentials were sealed under, from a backup"
+    " or your vault; without it the sessions must be added again.",
+    "disk_full": "Free disk space, or move the home to a larger disk.",
+    "disk_small": "Free disk space: the log is allowed to grow by more than there is.",
+    "restored_recently": "Nothing, if nothing was granted after the backup; else expect servers"
+    " to refuse units they have charged already, until the next reset.",
+    "nats_unreachable": "Start NATS (`tidegate up`, or your own server), or correct"
+    " TIDEGATE_NATS_URL.",
+    "nats_password_wrong": "Have NATS load the nats.conf that `tidegate migrate --secrets` writes,"
+    " or give the user's password that it has.",
+    "permission_open": "Have NATS load the nats.conf that `tidegate migrate --secrets` writes, at"
+    " once: this user may write what it must not.",
+    "stream_unreadable": "Have NATS load the nats.conf that `tidegate migrate --secrets` writes:"
+    " it lacks a right of a later version.",
+    "stream_missing": "If the log was there before, `tidegate restore` a backup; on a new system"
+    " run `tidegate migrate`.",
+    "stream_changed": "Set it back by the means that changed it (`nats stream edit`): the promise"
+    " rests on it.",
+    "log_nearly_full": "Give the stream EVT a larger max_bytes (`nats stream edit EVT"
+    " --max-bytes`), with the disk for it, before it reaches 90 %.",
+    "log_full": "Give the stream EVT a larger max_bytes (`nats stream edit EVT --max-bytes`), with"
+    " the disk for it: until then no lease is granted.",
+    "log_truncated": "Nothing, if it was archived; else `tidegate restore` a backup that has what"
+    " is missing.",
+    "consumer_behind": "Look into the log of the process it belongs to; a restart makes it anew.",
+    "clock_skew": "Have one time service keep the clocks of all machines.",
+    "log_ahead": "Correct the clock that ran ahead: until time reaches the log, quota days and"
+    " deadlines stand still.",
+    "pool_no_leader": "Start a pool (`tidegate pool`), and read why the last one ended in its log.",
+    "balancer_no_leader": "Start a balancer (`tidegate balancer`), and read why the last one ended"
+    " in its log.",
+    "standby_absent": "Run a second pool and a second balancer, if a restart of some seconds is"
+    " too long.",
+    "no_active_session": "Add sessions (`tidegate sessions add`), or clear those that are well"
+    " (`tidegate sessions clear`).",
+    "credentials_missing": "Add the credentials of those sessions again (`tidegate sessions add`):"
+    " each keeps its id and its counts.",
+    "sessions_short": "Give the provisioner more credentials, or add some by `tidegate sessions"
+    " add`.",
+    "quota_used_up": "Wait for the reset, or add sessions by `tidegate sessions add`.",
+    "no_servers": "Name servers in `[[servers]]` of the configuration.",
+    "server_down": "Start the server, or take it out of the configuration; until then the others"
+    " carry its load.",
+    "analytics_absent": "Start it (`tidegate analytics`); calls go on without it.",
+    "analytics_schema": "Restart analytics with one version of the code; failing that, remove"
+    " analytics.duckdb: it is rebuilt from the log.",
+    "analytics_behind": "Read why in its /readyz and log; failing that, stop it, remove"
+    " analytics.duckdb and start it: it is rebuilt from the log.",
+    "gateway_absent": "Start one (`tidegate gateway`), or name it in TIDEGATE_API.",
+    "gateway_not_ready": "Cure what its reason names: it is ready by itself then.",
+    "process_not_ready": "Cure what its reason names; its own log says more.",
+}
+"""Every code of a finding."""
+
+
+def fine(area: str, message: str) -> Finding:
+    """Say that something is as it must be."""
+    return Finding(area=area, state=State.FINE, message=message)
+
+
+def wrong(area: str, code: str, message: str) -> Finding:
+    """Say that something is not as it must be."""
+    return Finding(area=area, state=State.WRONG, code=code, message=message)
+
+
+def note(area: str, code: str, message: str) -> Finding:
+    """Say something that an operator may want to know, and that is no fault."""
+    return Finding(area=area, state=State.NOTE, code=code, message=message)
+
+
+def unchecked(area: str, message: str) -> Finding:
+    """Say that, and why, something could not be looked at from here."""
+    return Finding(area=area, state=State.UNCHECKED, message=message)

@@ -1,0 +1,99 @@
+"""A stream taken out of JetStream and put back: messages, sequences and times as they are.
+
+The server's own format, by its own API: whoever publishes envelopes again can keep neither their
+times (`as_of` a moment) nor the sequences behind a purge, and would need the right to write every
+subject (ADR 15). A stream that exists is never overwritten: the server refuses.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO
+
+import msgspec
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+
+_TIMEOUT_S = 20.0
+_CHUNK_BYTES = 128 * 1024
+_COMPLETE = frozenset({"", "204"})
+_TAKEN = 10130
+Step = Callable[[int], None]
+"""Told how many bytes went by."""
+
+
+class SnapshotError(Exception):
+    """The stream was not taken, or not put back; the message says why."""
+
+
+class StreamExistsError(SnapshotError):
+    """There is a stream of this name; nothing was changed."""
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """What a snapshot holds, in the words of the server."""
+
+    config: dict[str, Any]
+    state: dict[str, Any]
+
+
+async def take(client: Client, stream: str, into: BinaryIO, step: Step) -> Taken:
+    """Write a snapshot of a stream into a file; appends go on meanwhile and are not in it.
+
+    Raises `SnapshotError`.
+    """
+    inbox = client.new_inbox()
+    subscription = await client.subscribe(inbox, pending_msgs_limit=0, pending_bytes_limit=0)
+    wanted = {"deliver_subject": inbox, "no_consumers": True, "chunk_size": _CHUNK_BYTES}
+    try:
+        told = await _asked(client, f"$JS.API.STREAM.SNAPSHOT.{stream}", _encoded(wanted))
+        while True:
+            message = await subscription.next_msg(_TIMEOUT_S)
+            if not message.data:
+                status = (message.headers or {}).get("Status", "")
+                if status in _COMPLETE:
+                    return Taken(config=told["config"], state=told["state"])
+                raise SnapshotError(f"stream {stream}: the snapshot broke off ({status})")
+            into.write(message.data)
+            step(len(message.data))
+            if message.reply:
+                await client.publish(message.reply, b"")
+    except (NatsError, ConnectionError) as error:
+        raise SnapshotError(f"stream {stream}: {error or type(error).__name__}") from None
+    finally:
+        await subscription.unsubscribe()
+
+
+async def put_back(client: Client, taken: Taken, source: BinaryIO, step: Step) -> None:
+    """Make a stream that is not there from its snapshot.
+
+    Raises `StreamExistsError` before anything was changed, `SnapshotError` after.
+    """
+    stream = taken.config["name"]
+    wanted = _encoded({"config": taken.config, "state": taken.state})
+    try:
+        told = await _asked(client, f"$JS.API.STREAM.RESTORE.{stream}", wanted)
+        for chunk in _chunks(source):
+            await _asked(client, told["deliver_subject"], chunk)
+            step(len(chunk))
+        await _asked(client, told["deliver_subject"], b"")
+    except (NatsError, ConnectionError) as error:
+        raise SnapshotError(f"stream {stream}: {error or type(error).__name__}") from None
+
+
+def _chunks(source: BinaryIO) -> Iterator[bytes]:
+    while chunk := source.read(_CHUNK_BYTES):
+        yield chunk
+
+
+def _encoded(wanted: dict[str, Any]) -> bytes:
+    return json.dumps(wanted).encode()
+
+
+async def _asked(client: Client, subject: str, body: bytes) -> dict[str, Any]:
+    """Ask the server; an empty answer is its word that it goes on. Raises `SnapshotError`."""
+    message = await client.request(subject, body, timeout=_TIMEOUT_S)
+    told: dict[str, Any] = json.loads(message.data) if message.data else {}
+    if error := told.get("error"):
+        kind = StreamExistsError if error.get("err_code") == _TAKEN else SnapshotError
+        raise kind(f"{subject.removeprefix('$JS.API.')}: {error['description']}")
+    return told
