@@ -26,6 +26,8 @@ BALANCER_ADMIN = "rpc.balancer.admin"
 BALANCER_PING = "rpc.balancer.ping"
 ANALYTICS_QUERY = "rpc.analytics.query"
 ANALYTICS_SQL = "rpc.analytics.sql"
+ANALYTICS_EXPORT = "rpc.analytics.export"
+ANALYTICS_REPORT = "rpc.analytics.report"
 ANALYTICS_PING = "rpc.analytics.ping"
 
 
@@ -163,7 +165,7 @@ TABLE = (
     ),
     Subject(
         pattern=ANALYTICS_QUERY,
-        message=analytics.NamedQuery,
+        message=analytics.AnalyticsQuestion,
         reply=analytics.AnalyticsReply,
         owner="analytics",
         callers=("gateway", "auditor"),
@@ -174,6 +176,20 @@ TABLE = (
         reply=analytics.AnalyticsReply,
         owner="analytics",
         callers=("gateway", "auditor"),
+    ),
+    Subject(
+        pattern=ANALYTICS_EXPORT,
+        message=analytics.Export,
+        reply=analytics.ExportReply,
+        owner="analytics",
+        callers=("gateway",),
+    ),
+    Subject(
+        pattern=ANALYTICS_REPORT,
+        message=analytics.WriteReport,
+        reply=analytics.ReportReply,
+        owner="analytics",
+        callers=("gateway",),
     ),
     Subject(
         pattern=ANALYTICS_PING,

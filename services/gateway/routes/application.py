@@ -19,15 +19,19 @@ from services.gateway.routes import (
     leases,
     original,
     refusals,
+    reports,
     schema,
     servers,
     sessions,
+    statistics,
 )
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.guard import admins_only, the_admin
 
 _COMPRESSED_BYTES_MIN = 1024
 _BODY_BYTES_MAX = 10_000_000
+_FILES = "^/api/stats/export"
+"""Files keep the length by which a client knows that it has the whole."""
 _NO_STORE = (b"cache-control", b"no-store")
 """Every figure is exact when it is given; none may be shown later as if it still were."""
 
@@ -115,6 +119,9 @@ def operator_app(doors: Doors) -> Litestar:
             servers.change_server,
             servers.remove_server,
             analysis.sql,
+            statistics.query,
+            statistics.export,
+            reports.report,
         ],
         guards=[admins_only],
         dependencies={"admin": the_admin},
@@ -126,7 +133,9 @@ def operator_app(doors: Doors) -> Litestar:
         dependencies={"doors": the_doors},
         state=State({"doors": doors}),
         exception_handlers=refusals.handlers(doors.logger),
-        compression_config=CompressionConfig("gzip", minimum_size=_COMPRESSED_BYTES_MIN),
+        compression_config=CompressionConfig(
+            "gzip", minimum_size=_COMPRESSED_BYTES_MIN, exclude=[_FILES]
+        ),
         openapi_config=schema.openapi(),
         request_max_body_size=_BODY_BYTES_MAX,
         logging_config=None,
