@@ -135,6 +135,8 @@ async def test_reports_are_answered_in_each_format_and_wrong_words_refused(
     assert "default-src 'none'" in answers[ReportFormat.HTML].headers["content-security-policy"]
     assert answers[ReportFormat.MARKDOWN].text.startswith("# Tidegate daily report: 2026-01-01")
     assert answers[ReportFormat.JSON].json()["since"] == "2026-01-01"
-    assert default.headers["content-type"] == "text/html; charset=utf-8"
+    kinds = [answer.headers["content-type"] for answer in (*answers.values(), default)]
+    html, markdown = "text/html; charset=utf-8", "text/markdown; charset=utf-8"
+    assert kinds == [html, markdown, "application/json", html]
     assert (day["param"], form["param"]) == ("date", "format")
     assert "there are: daily, weekly" in yearly["message"]

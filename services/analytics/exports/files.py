@@ -36,7 +36,7 @@ def write(form: FileFormat, path: Path, schema: pa.Schema, batches: _Batches) ->
 
 def _csv(path: Path, schema: pa.Schema, batches: _Batches) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
+        writer = csv.writer(file, lineterminator="\n")
         writer.writerow(schema.names)
         for batch in batches:
             writer.writerows([_cell(value) for value in row] for row in rows_of(batch))

@@ -28,7 +28,6 @@ Format = Annotated[str, QueryParameter(name="format", description=f"{', '.join(R
     "/reports/{period:str}",
     tags=["analysis"],
     summary="A daily or weekly report: html, md, json",
-    media_type="text/html",
 )
 async def report(
     doors: NamedDependency[Doors],

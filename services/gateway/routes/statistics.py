@@ -74,7 +74,6 @@ async def query(
     "/stats/export",
     tags=["analysis"],
     summary="The same as a file: csv, json, ndjson, parquet, xlsx",
-    media_type="application/octet-stream",
 )
 async def export(
     *,
