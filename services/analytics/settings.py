@@ -21,8 +21,8 @@ class AnalyticsSection(Section, frozen=True, kw_only=True):
     """What DuckDB may hold in memory, ingest and questions together."""
     sql_timeout: Seconds = Seconds(10)
     """A question that takes longer is interrupted."""
-    export_timeout: Seconds = Seconds(60)
-    """The same of the question of an export."""
+    export_timeout: Seconds = Seconds(300)
+    """The same of an export, until its file is written."""
     export_rows_max: int = 1_000_000
     """Rows of one export; one with more is cut, and says so. A sheet (XLSX) holds 1,048,575."""
     export_bytes_max: Size = Size(1_000_000_000)

@@ -13,6 +13,8 @@ from tidegate.runtime.environment import Environment, environment
 from tidegate.runtime.settings import SettingsError
 
 _TIMEOUT_S = 60.0
+_FILE_TIMEOUT_S = 900.0
+"""A file begins to come when it is written, as long as `export_timeout` after the question."""
 _ERROR_STATUS = 400
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -63,7 +65,8 @@ def download(path: str, **query: Any) -> Iterator[httpx.Response]:
     """
     with _connected() as client:
         try:
-            with client.stream("GET", path, params=query) as answer:
+            waiting = httpx.Timeout(_TIMEOUT_S, read=_FILE_TIMEOUT_S)
+            with client.stream("GET", path, params=query, timeout=waiting) as answer:
                 if answer.status_code >= _ERROR_STATUS:
                     answer.read()
                     _judged(client, answer)
