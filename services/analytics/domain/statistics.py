@@ -83,6 +83,8 @@ def _part(view: str, dimensions: list[str], measures: list[str], where: str) -> 
 def _shown(name: str) -> str:
     """Take a figure from the one part that has it."""
     found = f"any_value({_quoted(name)})"
+    if name.endswith("_ms"):
+        found = f"round({found}, 3)"
     return f"{f'coalesce({found}, 0)' if MEASURES[name].counted else found} as {_quoted(name)}"
 
 

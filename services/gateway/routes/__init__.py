@@ -9,7 +9,7 @@ keys       client keys            sessions   the pool's sessions
 leases     open and unknown ones  servers    the servers behind the gateway
 analysis   SQL                    statistics any measure by any dimensions, and as files
 reports    daily and weekly ones  downloads  files fetched part by part from analytics
-schema     the interactive page over OpenAPI
+events     the log by page, and live schema    the interactive page over OpenAPI
 """
 
 from services.gateway.routes.application import operator_app

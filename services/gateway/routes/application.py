@@ -14,6 +14,7 @@ from services.gateway.headers import CORS, PREFLIGHT
 from services.gateway.request import new_request_id
 from services.gateway.routes import (
     analysis,
+    events,
     health,
     keys,
     leases,
@@ -30,8 +31,8 @@ from services.gateway.routes.guard import admins_only, the_admin
 
 _COMPRESSED_BYTES_MIN = 1024
 _BODY_BYTES_MAX = 10_000_000
-_FILES = "^/api/stats/export"
-"""Files keep the length by which a client knows that it has the whole."""
+_AS_THEY_ARE = "^/api/(stats/export|events/stream)$"
+"""Files keep the length by which a client knows that it has the whole; events wait for nobody."""
 _NO_STORE = (b"cache-control", b"no-store")
 """Every figure is exact when it is given; none may be shown later as if it still were."""
 
@@ -122,6 +123,8 @@ def operator_app(doors: Doors) -> Litestar:
             statistics.query,
             statistics.export,
             reports.report,
+            events.page,
+            events.stream,
         ],
         guards=[admins_only],
         dependencies={"admin": the_admin},
@@ -134,7 +137,7 @@ def operator_app(doors: Doors) -> Litestar:
         state=State({"doors": doors}),
         exception_handlers=refusals.handlers(doors.logger),
         compression_config=CompressionConfig(
-            "gzip", minimum_size=_COMPRESSED_BYTES_MIN, exclude=[_FILES]
+            "gzip", minimum_size=_COMPRESSED_BYTES_MIN, exclude=[_AS_THEY_ARE]
         ),
         openapi_config=schema.openapi(),
         request_max_body_size=_BODY_BYTES_MAX,

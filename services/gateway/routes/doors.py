@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
@@ -76,6 +76,8 @@ class Doors:
     logger: Log
     patience_s: float = 2.0
     """How long to look for a service that nobody answers for: an election takes about a second."""
+    streams: set[object] = field(default_factory=set)
+    """The open streams of events."""
 
     async def pool_status(self, question: PoolStatus) -> PoolStatusReply:
         """Ask the pool's fold. Raises `GatewayError`."""
