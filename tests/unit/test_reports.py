@@ -45,7 +45,7 @@ def report(*sections: Finding) -> Report:
 def drawn(found: Finding) -> ET.Element:
     """The plot as a tree: it must be well-formed."""
     svg = plot(found)
-    return ET.fromstring(svg[svg.index("<svg") :])
+    return ET.fromstring(svg[svg.index("<svg") : -len("</div>")])
 
 
 @pytest.mark.parametrize(
@@ -177,12 +177,14 @@ def test_figures_stand_beside_those_of_the_period_before() -> None:
 
 def test_the_page_loads_and_runs_nothing() -> None:
     long = section(rows=[[f"n{n}", n, 1, 1.0] for n in range(9)])
-    text = page.written(report(section(), long, section(shape="table", rows=[]), section(rows=[])))
+    told = section(prose="`tidegate leases` settles")
+    text = page.written(report(told, long, section(shape="table", rows=[]), section(rows=[])))
 
     assert "<script" not in text
     assert not re.search(r"(src|href)=|url\(|@import", text)
     assert "&lt;script&gt;" in text
     assert "<details><summary>9 rows</summary>" in text
+    assert "<code>tidegate leases</code> settles" in text
     assert text.count('<p class="nothing">Nothing.</p>') == 2
 
 

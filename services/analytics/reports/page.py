@@ -1,5 +1,6 @@
 """A report as one HTML file: nothing is loaded from anywhere, and no script runs."""
 
+import re
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -10,6 +11,7 @@ from services.analytics.reports.wording import NOTHING, change, figure, label
 
 _STYLE = Path(__file__).with_name("page.css")
 _PLOTS = frozenset({"bars", "line"})
+_CODE = re.compile(r"`([^`]*)`")
 _TABLE_ROWS_MAX = 8
 """A longer table under a plot is folded away: the plot says the same."""
 
@@ -35,7 +37,8 @@ def _style() -> str:
 
 
 def _section(section: Finding) -> str:
-    prose = f'<p class="prose">{escape(section.prose)}</p>' if section.prose else ""
+    told = _CODE.sub(r"<code>\1</code>", escape(section.prose))
+    prose = f'<p class="prose">{told}</p>' if told else ""
     return (
         f'<section id="{escape(section.name)}">\n<h2>{escape(section.title)}</h2>{prose}\n'
         f"{_body(section)}\n</section>"

@@ -14,7 +14,7 @@ from services.analytics.reports.wording import figure, label, measured
 _WIDTH, _HEIGHT = 960, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 76, 16, 16, 52
 _PLOT_W, _PLOT_H = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
-_LABEL_W, _ROW_H, _LABEL_CHARS = 250, 28, 36
+_LABEL_W, _ROW_H, _LABEL_CHARS = 290, 28, 40
 _VALUE_W = 90
 _X_LABELS, _HOUR_LABELS = 12, 8
 _SECOND_MS = 1000
@@ -55,7 +55,7 @@ def _columns(axis: str, over: list[str], series: Series) -> str:
                 said = f"{figure(axis, moment)}: {figure(name, value)} {label(name)}"
                 marks.append(_box(x, y, width, height, number, said))
             base += value
-    return _svg(_HEIGHT, f"{label(axis)} by {label(axis)}", drawn + "".join(marks))
+    return _svg(_HEIGHT, f"by {label(axis)}", drawn + "".join(marks))
 
 
 def _lines(axis: str, over: list[str], series: Series) -> str:
@@ -182,6 +182,6 @@ def _legend(names: Sequence[str]) -> str:
 
 def _svg(height: float, said: str, body: str) -> str:
     return (
-        f'<svg viewBox="0 0 {_WIDTH} {height:.0f}" role="img" aria-label="{escape(said)}">'
-        f"{body}</svg>"
+        f'<div class="wide"><svg viewBox="0 0 {_WIDTH} {height:.0f}" role="img"'
+        f' aria-label="{escape(said)}">{body}</svg></div>'
     )
