@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from contracts.base import Count, Event, KeyId, Part
+from contracts.base import Count, Event, Instant, KeyId, Part
 
 
 class Scope(StrEnum):
@@ -33,10 +33,14 @@ class KeyIssued(Event, frozen=True, kw_only=True, tag="key_issued"):
 
 
 class KeyChanged(Event, frozen=True, kw_only=True, tag="key_changed"):
-    """A key's name, bounds or hash (a rotation) changed; fields that are None stay."""
+    """A key's name, bounds or hash (a rotation) changed; fields that are None stay.
+
+    The hash before opens until `old_until`; without one, it opens nothing from here on.
+    """
 
     key_id: KeyId
     key_hash: str | None = None
+    old_until: Instant | None = None
     name: str | None = None
     bounds: KeyBounds | None = None
     by: str = ""

@@ -32,6 +32,8 @@ BALANCER_PING = "rpc.balancer.ping"
 BALANCER_LEADS = "ctl.balancer"
 ANALYTICS_QUERY = "rpc.analytics.query"
 ANALYTICS_SQL = "rpc.analytics.sql"
+ANALYTICS_EXPORT = "rpc.analytics.export"
+ANALYTICS_REPORT = "rpc.analytics.report"
 ANALYTICS_PING = "rpc.analytics.ping"
 
 
@@ -176,7 +178,7 @@ TABLE = (
     Subject(pattern=BALANCER_LEADS, message=base.Pong, owner="balancer"),
     Subject(
         pattern=ANALYTICS_QUERY,
-        message=analytics.NamedQuery,
+        message=analytics.AnalyticsQuestion,
         reply=analytics.AnalyticsReply,
         owner="analytics",
         callers=("gateway", "auditor"),
@@ -187,6 +189,20 @@ TABLE = (
         reply=analytics.AnalyticsReply,
         owner="analytics",
         callers=("gateway", "auditor"),
+    ),
+    Subject(
+        pattern=ANALYTICS_EXPORT,
+        message=analytics.Export,
+        reply=analytics.ExportReply,
+        owner="analytics",
+        callers=("gateway",),
+    ),
+    Subject(
+        pattern=ANALYTICS_REPORT,
+        message=analytics.WriteReport,
+        reply=analytics.ReportReply,
+        owner="analytics",
+        callers=("gateway",),
     ),
     Subject(
         pattern=ANALYTICS_PING,

@@ -3,10 +3,12 @@
 app         composition root: the only place where adapters are made
 settings    what an operator may turn (`[analytics]`)
 domain/     pure: envelopes → rows and rollup deltas
-handlers    NATS doors: named queries, sandboxed SQL, ping
+handlers    NATS doors: named queries, statistics, sandboxed SQL, exports, reports, ping
+exports/    answers as files: CSV, JSON, NDJSON, Parquet, XLSX, fetched part by part
+reports/    the daily and the weekly report: HTML with plots, Markdown, JSON
 projector   follows the log into the store, exactly once, and says how far it is
-queries     the catalogue of `sql/queries`: names, typed parameters
+queries     the catalogue of `sql/queries` and `sql/reports`, and statistics in words
 store/      the DuckDB file: migrations, one writer, sandboxed readers
 metrics     what the process counts
-sql/        schema (migrations), views (the original's names among them), queries
+sql/        schema (migrations), views (the original's names among them), queries, reports
 """

@@ -7,10 +7,12 @@ import uuid
 from collections.abc import Callable
 
 from contracts.base import WriterId
+from services.analytics.exports import Bounds, Spool
 from services.analytics.handlers import Answers, open_doors
 from services.analytics.metrics import Metrics
 from services.analytics.projector import Projector
-from services.analytics.settings import Settings
+from services.analytics.queries import Catalogue
+from services.analytics.settings import AnalyticsSection, Settings
 from services.analytics.store import Database, Ledger, Readers
 from tidegate.runtime import health, logs
 from tidegate.runtime.broker import broker, connected, nats_url
@@ -22,6 +24,8 @@ from tidegate.runtime.logs import Log
 from tidegate.runtime.settings import SettingsError
 
 _SERVICE = "analytics"
+_EXPORTS = "exports"
+"""The folder of the home where exports lie until they are fetched."""
 _LOOK_EVERY_S = 2.0
 
 
@@ -44,7 +48,10 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
         database, clock(environment.clock_offset_file), settings.analytics.sql_timeout
     )
     writer = WriterId(f"{_SERVICE}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
-    answers = Answers(readers, projector, metrics, writer, log)
+    catalogue = Catalogue()
+    folder = environment.home.path / _EXPORTS
+    spool = Spool(folder, readers, catalogue, _bounds(settings.analytics), log)
+    answers = Answers(readers, catalogue, spool, projector, metrics, writer, log)
     open_doors(made, client, answers)
     await made.start()
     spare_the_collector()
@@ -53,7 +60,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
             stop,
             projector.run(),
             health.serve(environment.health_port, projector.readiness, metrics.registry),
-            _follow_settings(load, readers, log),
+            _follow_settings(load, readers, spool, log),
         )
     finally:
         log.info("stopping", checkpoint=projector.checkpoint)
@@ -72,11 +79,14 @@ def spare_the_collector() -> None:
     gc.set_threshold(100_000, 20, 20)
 
 
-async def _follow_settings(load: Callable[[], Settings], readers: Readers, log: Log) -> None:
+async def _follow_settings(
+    load: Callable[[], Settings], readers: Readers, spool: Spool, log: Log
+) -> None:
     """Take over what may change while running; a file that is refused changes nothing."""
     refused = ""
     while True:
         await asyncio.sleep(_LOOK_EVERY_S)
+        spool.forget()
         try:
             settings = load()
         except SettingsError as error:
@@ -86,3 +96,8 @@ async def _follow_settings(load: Callable[[], Settings], readers: Readers, log: 
             continue
         refused = ""
         readers.timeout_s = settings.analytics.sql_timeout
+        spool.bounds = _bounds(settings.analytics)
+
+
+def _bounds(section: AnalyticsSection) -> Bounds:
+    return Bounds(section.export_rows_max, section.export_bytes_max, section.export_timeout)

@@ -1,4 +1,4 @@
-"""NATS doors: named queries, sandboxed SQL, ping.
+"""NATS doors: named queries, statistics, sandboxed SQL, exports, reports, ping.
 
 A door only takes in; questions are answered by a few threads, each on a cursor of its own, so
 that neither ingest nor another question waits.
@@ -13,11 +13,20 @@ from faststream.nats import NatsBroker
 from nats.aio.client import Client
 
 from contracts import subjects
-from contracts.analytics import NamedQuery, Rows, SqlQuery
+from contracts.analytics import (
+    AnalyticsQuestion,
+    Export,
+    NamedQuery,
+    Rows,
+    SqlQuery,
+    WriteReport,
+)
 from contracts.base import Failed, Ping, Pong, Reply, WriterId
+from services.analytics.exports import Spool
 from services.analytics.metrics import Metrics
 from services.analytics.projector import Projector
 from services.analytics.queries import Catalogue
+from services.analytics.reports import Reporter
 from services.analytics.store import Found, QuestionError, Readers
 from tidegate.runtime.broker import Call, refusal, reply, with_reply
 from tidegate.runtime.logs import Log
@@ -26,7 +35,9 @@ _THREADS = 4
 _WAITING_MAX = 100
 _ROWS_MAX = 10_000
 _REPLY_MARGIN = 64 * 1024
-_query = msgspec.json.Decoder(NamedQuery)
+_query = msgspec.json.Decoder(AnalyticsQuestion)
+_export = msgspec.json.Decoder(Export)
+_report = msgspec.json.Decoder(WriteReport)
 _sql = msgspec.json.Decoder(SqlQuery)
 _ping = msgspec.json.Decoder(Ping)
 _encoder = msgspec.json.Encoder()
@@ -38,6 +49,8 @@ class Answers:
     def __init__(
         self,
         readers: Readers,
+        catalogue: Catalogue,
+        spool: Spool,
         projector: Projector,
         metrics: Metrics,
         writer: WriterId,
@@ -49,13 +62,13 @@ class Answers:
         self._metrics = metrics
         self._writer = writer
         self._logger = logger
-        self._catalogue = Catalogue()
+        self._catalogue = catalogue
+        self._spool = spool
+        self._reporter = Reporter(readers, catalogue)
         self._threads = ThreadPoolExecutor(_THREADS, "question")
         self._answering: set[asyncio.Task[None]] = set()
 
-    async def take(
-        self, client: Client, call: Call, answer: Callable[[bytes], Rows | Failed]
-    ) -> None:
+    async def take(self, client: Client, call: Call, answer: Callable[[bytes], Reply]) -> None:
         """Have a call answered in a thread, or say at once that too many wait."""
         if len(self._answering) >= _WAITING_MAX:
             message = f"{_WAITING_MAX} questions are waiting already"
@@ -66,15 +79,22 @@ class Answers:
         task.add_done_callback(self._answering.discard)
 
     def query(self, body: bytes) -> Rows | Failed:
-        """Answer a named query."""
+        """Answer a named query, or statistics."""
         try:
             asked = _query.decode(body)
         except msgspec.DecodeError as error:
-            return refusal(error, [NamedQuery])
+            return refusal(error, AnalyticsQuestion.__args__)
+        name, rows_max = "statistics", _ROWS_MAX
+        if isinstance(asked, NamedQuery):
+            name = asked.name
+        else:
+            rows_max = asked.rows_max
+        if not 1 <= rows_max <= _ROWS_MAX:
+            return _too_many(rows_max)
         question = self._catalogue.question(asked)
         if isinstance(question, Failed):
             return question
-        return self._timed(asked.name, question.sql, _ROWS_MAX, question.parameters)
+        return self._timed(name, question.sql, rows_max, question.parameters)
 
     def sql(self, body: bytes) -> Rows | Failed:
         """Answer a statement of the caller's own."""
@@ -83,11 +103,25 @@ class Answers:
         except msgspec.DecodeError as error:
             return refusal(error, [SqlQuery])
         if not 1 <= asked.rows_max <= _ROWS_MAX:
-            return Failed(
-                code="bad_request",
-                message=f"rows_max: expected 1 to {_ROWS_MAX}, got {asked.rows_max}",
-            )
+            return _too_many(asked.rows_max)
         return self._timed("sql", asked.query, asked.rows_max, None)
+
+    def export(self, body: bytes) -> Reply:
+        """Start, fetch or drop the file of an export."""
+        try:
+            asked = _export.decode(body)
+        except msgspec.DecodeError as error:
+            return refusal(error, Export.__args__)
+        return self._spool.answer(asked)
+
+    def report(self, body: bytes) -> Reply:
+        """Write a report."""
+        try:
+            asked = _report.decode(body)
+        except msgspec.DecodeError as error:
+            return refusal(error, [WriteReport])
+        with self._metrics.question_seconds.labels(f"report_{asked.period}").time():
+            return self._reporter.write(asked)
 
     def pong(self, body: bytes) -> Pong | Failed:
         """Say who answers, and how far the log is projected."""
@@ -101,19 +135,18 @@ class Answers:
         """Finish what is being answered."""
         await asyncio.gather(*self._answering)
         await asyncio.to_thread(self._threads.shutdown)
+        await asyncio.to_thread(self._spool.close)
 
-    async def _answered(
-        self, client: Client, call: Call, answer: Callable[[bytes], Rows | Failed]
-    ) -> None:
+    async def _answered(self, client: Client, call: Call, answer: Callable[[bytes], Reply]) -> None:
         loop = asyncio.get_running_loop()
         try:
-            made = await loop.run_in_executor(self._threads, answer, call.body)
+            made: Reply = await loop.run_in_executor(self._threads, answer, call.body)
         except Exception as error:  # an unanswered question would wait out its time (trap 17)
             self._logger.exception("question_failed")
             made = Failed(code="internal", message=type(error).__name__)
         await self._send(client, call, made)
 
-    async def _send(self, client: Client, call: Call, answer: Rows | Failed) -> None:
+    async def _send(self, client: Client, call: Call, answer: Reply) -> None:
         if isinstance(answer, Failed):
             self._metrics.refused.inc()
         await reply(client, call, _fitting(answer, client.max_payload - _REPLY_MARGIN))
@@ -138,6 +171,11 @@ class Answers:
         )
 
 
+def _too_many(rows_max: int) -> Failed:
+    message = f"rows_max: expected 1 to {_ROWS_MAX}, got {rows_max}"
+    return Failed(code="bad_request", message=message)
+
+
 def _fitting(answer: Reply, bytes_max: int) -> bytes:
     """Encode an answer, with as many of its rows as one message may carry."""
     body = _encoder.encode(answer)
@@ -158,6 +196,14 @@ def open_doors(broker: NatsBroker, client: Client, answers: Answers) -> None:
     @broker.subscriber(subjects.ANALYTICS_SQL, max_workers=1, no_reply=True, decoder=with_reply)
     async def on_sql(call: Call) -> None:
         await answers.take(client, call, answers.sql)
+
+    @broker.subscriber(subjects.ANALYTICS_EXPORT, max_workers=1, no_reply=True, decoder=with_reply)
+    async def on_export(call: Call) -> None:
+        await answers.take(client, call, answers.export)
+
+    @broker.subscriber(subjects.ANALYTICS_REPORT, max_workers=1, no_reply=True, decoder=with_reply)
+    async def on_report(call: Call) -> None:
+        await answers.take(client, call, answers.report)
 
     @broker.subscriber(subjects.ANALYTICS_PING, max_workers=1, no_reply=True, decoder=with_reply)
     async def on_ping(call: Call) -> None:

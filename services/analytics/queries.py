@@ -1,4 +1,7 @@
-"""The named queries: `sql/queries/<name>.sql`, their parameters checked and typed."""
+"""Questions by name, their parameters checked and typed; and statistics, in words of their own.
+
+Named queries are the files of `sql/queries` and `sql/reports`.
+"""
 
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -6,9 +9,10 @@ from typing import Any
 
 import msgspec
 
-from contracts.analytics import NamedQuery
+from contracts.analytics import AnalyticsQuestion, NamedQuery, Statistics
 from contracts.base import Failed
 from services.analytics import sql
+from services.analytics.domain.statistics import StatisticsError, statement
 from services.analytics.sql import Parameter, Source
 
 
@@ -23,13 +27,19 @@ class Catalogue:
     """Every named query, read once."""
 
     def __init__(self) -> None:
-        """Read `sql/queries`. Raises `sql.SourceError`."""
+        """Read `sql/queries` and `sql/reports`. Raises `sql.SourceError`."""
         self.sources: Mapping[str, Source] = {
-            source.name: source for source in sql.folder("queries")
+            source.name: source for kind in ("queries", "reports") for source in sql.folder(kind)
         }
 
-    def question(self, asked: NamedQuery) -> Question | Failed:
-        """Look a query up and type its parameters, or say what exists instead."""
+    def question(self, asked: AnalyticsQuestion) -> Question | Failed:
+        """Say what the store is to be asked, or what was wrong and what there is instead."""
+        if isinstance(asked, NamedQuery):
+            return self._named(asked)
+        return _statistics(asked)
+
+    def _named(self, asked: NamedQuery) -> Question | Failed:
+        """Look a query up and type its parameters."""
         source = self.sources.get(asked.name)
         if source is None:
             return _refused(f"there is no query {asked.name!r}", self.sources)
@@ -51,6 +61,14 @@ class Catalogue:
                     message=f"{asked.name}: {_expectation(parameter)}, got {value!r}",
                 )
         return Question(source.sql, typed)
+
+
+def _statistics(asked: Statistics) -> Question | Failed:
+    try:
+        made = statement(asked)
+    except StatisticsError as error:
+        return Failed(code="bad_request", message=str(error))
+    return Question(made.sql, made.parameters)
 
 
 def _refused(what: str, existing: Mapping[str, object]) -> Failed:

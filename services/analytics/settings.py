@@ -21,6 +21,12 @@ class AnalyticsSection(Section, frozen=True, kw_only=True):
     """What DuckDB may hold in memory, ingest and questions together."""
     sql_timeout: Seconds = Seconds(10)
     """A question that takes longer is interrupted."""
+    export_timeout: Seconds = Seconds(300)
+    """The same of an export, until its file is written."""
+    export_rows_max: int = 1_000_000
+    """Rows of one export; one with more is cut, and says so. A sheet (XLSX) holds 1,048,575."""
+    export_bytes_max: Size = Size(1_000_000_000)
+    """Bytes of one export's file, which lies in the home until it is fetched."""
 
     def __post_init__(self) -> None:
         """Refuse what no field type can."""
@@ -32,6 +38,10 @@ class AnalyticsSection(Section, frozen=True, kw_only=True):
             raise ValueError('memory: expected at least "64MB"')
         if self.sql_timeout <= 0:
             raise ValueError("sql_timeout: expected more than 0")
+        if self.export_timeout <= 0:
+            raise ValueError("export_timeout: expected more than 0")
+        if self.export_rows_max < 1:
+            raise ValueError("export_rows_max: expected at least 1")
 
 
 class Settings(Section, frozen=True, kw_only=True):

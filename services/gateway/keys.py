@@ -4,6 +4,8 @@ Only hashes are known here. Which of two gateways decides first is the fence's b
 (`services.gateway.store`); these rules only say what follows from a ring.
 """
 
+from collections.abc import Callable
+from datetime import UTC, datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
@@ -28,6 +30,8 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     scope: Scope
     bounds: KeyBounds
     hash: str
+    leaving: dict[str, datetime] = {}
+    """Hashes of before a rotation, and until when each still opens it."""
     revoked: bool = False
 
     @property
@@ -65,16 +69,24 @@ KeyDecision = KeyIssued | KeyChanged | KeyRevoked | KeyRefused | None
 """An event, a refusal, or None when the wish is already fulfilled."""
 
 
+def _after_everything() -> datetime:
+    return datetime.max.replace(tzinfo=UTC)
+
+
 class KeyRing:
     """Every key, by id and by the hash that opens it; `version` is the last sequence folded."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], datetime] = _after_everything) -> None:
+        """`clock` tells whether a rotated key's text of before still opens it; else none does."""
         self.version = 0
         self.unknown_events = 0
         """Events of a later version that were skipped."""
+        self._clock = clock
         self._keys: dict[KeyId, Key] = {}
         self._openers: dict[str, Key] = {}
         self._owners: dict[str, KeyId] = {}
+        self._leaving: dict[str, KeyId] = {}
+        """Hashes that open for a while only, and whose they are."""
         self._cached: dict[str, Key] = {}
 
     def apply(self, sequence: int, envelope: Envelope) -> None:
@@ -93,14 +105,17 @@ class KeyRing:
     def find(self, key_text: str) -> Key | None:
         """Find the key that this text opens; None for an unknown or revoked one.
 
-        Known texts are remembered until the next change. Unknown ones never are: each costs
-        one hash and one look-up, whatever it is like.
+        Known texts are remembered until the next change. Unknown ones, and those of before a
+        rotation, never are: each costs one hash and two look-ups, whatever it is like.
         """
         cached = self._cached.get(key_text)
         if cached is not None:
             return cached
-        found = self._openers.get(key_hash(key_text))
-        if found is not None and len(self._cached) < _CACHED_MAX:
+        hashed = key_hash(key_text)
+        found = self._openers.get(hashed)
+        if found is None:
+            return self._left_open(hashed)
+        if len(self._cached) < _CACHED_MAX:
             self._cached[key_text] = found
         return found
 
@@ -114,7 +129,14 @@ class KeyRing:
 
     def opened_by(self, hashed: str) -> Key | None:
         """Find the living key of a hash."""
-        return self._openers.get(hashed)
+        return self._openers.get(hashed) or self._left_open(hashed)
+
+    def _left_open(self, hashed: str) -> Key | None:
+        """Find the key that was rotated and that this hash of before still opens."""
+        key = self._keys.get(self._leaving.get(hashed, KeyId("")))
+        if key is None or key.leaving[hashed] <= self._clock():
+            return None
+        return key
 
     def once_opened_by(self, hashed: str) -> Key | None:
         """Find the key that has or had this hash, as it is now: revoked, or with another."""
@@ -137,6 +159,8 @@ class KeyRing:
             if key is not None:
                 if self._openers.get(key.hash) is key:
                     del self._openers[key.hash]
+                for hashed in key.leaving:
+                    self._leaving.pop(hashed, None)
                 self._put(_changed(key, event))
         elif isinstance(event, UnknownEvent):
             self.unknown_events += 1
@@ -146,6 +170,7 @@ class KeyRing:
         self._owners[key.hash] = key.key_id
         if not key.revoked:
             self._openers[key.hash] = key
+            self._leaving |= dict.fromkeys(key.leaving, key.key_id)
 
 
 def presented(authorization: str) -> str:
@@ -156,10 +181,15 @@ def presented(authorization: str) -> str:
 
 def _changed(key: Key, event: KeyChanged | KeyRevoked) -> Key:
     if isinstance(event, KeyRevoked):
-        return msgspec.structs.replace(key, revoked=True)
+        return msgspec.structs.replace(key, revoked=True, leaving={})
+    leaving = key.leaving
+    if event.key_hash is not None:
+        # Whatever was still open of rotations before this one is closed by it.
+        leaving = {} if event.old_until is None else {key.hash: event.old_until}
     return msgspec.structs.replace(
         key,
         hash=key.hash if event.key_hash is None else event.key_hash,
+        leaving=leaving,
         name=key.name if event.name is None else event.name,
         bounds=key.bounds if event.bounds is None else event.bounds,
     )

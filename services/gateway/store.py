@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Callable
+from datetime import timedelta
 
 from contracts.base import KeyId, WriterId
 from contracts.envelope import Envelope
@@ -32,7 +33,7 @@ class KeyLog:
 
     def __init__(self, log: EventLog, writer: WriterId, clock: Clock, logger: Log) -> None:
         """Nothing is read before `run`; `writer` names this life of this process."""
-        self.ring = KeyRing()
+        self.ring = KeyRing(clock)
         self._log = log
         self._writer = SubjectWriter(log, EVT_KEYS, writer)
         self._reader = SubjectWriter(log, EVT_KEYS, writer)
@@ -93,18 +94,21 @@ class KeyLog:
         wanted = KeyChanged(key_id=key_id, name=name, bounds=bounds, by=by)
         return await self._decided(key_id, lambda: wanted)
 
-    async def rotate(self, key_id: KeyId, by: str) -> tuple[Key, str] | KeyRefused:
-        """Give a key a new text; the old one opens nothing any more.
+    async def rotate(
+        self, key_id: KeyId, by: str, grace_s: float = 0.0
+    ) -> tuple[Key, str] | KeyRefused:
+        """Give a key a new text; the old one opens it for `grace_s` more, by default not at all.
 
         Raises `LogUnavailableError`.
         """
         text = ""
+        old_until = self._clock() + timedelta(seconds=grace_s) if grace_s else None
 
         def wanted() -> KeyEvent:
             nonlocal text
             key = self.ring.get(key_id)
             text = new_key_text(Scope.CLIENT if key is None else key.scope)
-            return KeyChanged(key_id=key_id, key_hash=key_hash(text), by=by)
+            return KeyChanged(key_id=key_id, key_hash=key_hash(text), old_until=old_until, by=by)
 
         decided = await self._decided(key_id, wanted)
         return decided if isinstance(decided, KeyRefused) else (decided, text)

@@ -124,14 +124,19 @@ class Leader:
         # Whoever asks before the first sessions are there is told so, not that all is used up.
         self._ledger.state.growing = wanted_sessions(self._ledger.state) > 0
         await self._doors.open()
-        loaded_at = asyncio.get_running_loop().time()
+        # A hook may take its time; settings are followed meanwhile.
+        await lifecycle.until(asyncio.Event(), self._follow_settings(), self._keep_sessions())
+
+    async def _follow_settings(self) -> None:
+        while True:
+            await asyncio.sleep(_SETTINGS_EVERY_S)
+            self._reload()
+            await self._apply()
+
+    async def _keep_sessions(self) -> None:
         while True:
             await self._provision()
             await asyncio.sleep(_PAUSE_S)
-            if asyncio.get_running_loop().time() > loaded_at + _SETTINGS_EVERY_S:
-                loaded_at = asyncio.get_running_loop().time()
-                self._reload()
-                await self._apply()
 
     def _reload(self) -> None:
         try:
@@ -176,9 +181,10 @@ class Leader:
         """Add one batch of sessions; false when there was none to add."""
         state = self._ledger.state
         room = max(state.policy.max_size - state.size, 0)
-        found = self._provisioner.lacking(
-            wanted_sessions(state), self._known, min(room, SESSIONS_MAX)
-        )
+        kind = self._settings.pool.provisioner.kind
+        wanted = wanted_sessions(state)
+        state.growing = state.growing or wanted > 0
+        found = await self._provisioner.lacking(wanted, self._known, min(room, SESSIONS_MAX))
         if not found:
             self.missing = ""
             return False
@@ -198,7 +204,6 @@ class Leader:
             )
             for name, one in named
         ]
-        kind = self._settings.pool.provisioner.kind
         command = AddSessions(items=items, by="provisioner")
         answer = await self._committer.ask(Batch(admin(kind), [command]))
         if isinstance(answer, Failed):

@@ -2,6 +2,7 @@
 
 import hashlib
 from typing import Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -10,23 +11,47 @@ from contracts.base import ServiceType
 from contracts.pool import Policy
 from tidegate.runtime.settings import DEFAULT_SERVICES, Seconds, Section, ServiceTypeSection
 
+_TIMEOUT_MAX_S = 300
+
 
 class ProvisionerSection(Section, frozen=True, kw_only=True):
     """Where sessions come from."""
 
     kind: Literal["generated", "file", "http", "none"] = "generated"
-    """`generated`: opaque random credentials; `file`: those of `path`; `none`: the API alone."""
+    """`generated`: opaque random credentials; `file`: those of `path`; `http`: those that the hook
+    at `url` answers; `none`: the API alone."""
     path: str = ""
     """For `file`: one credential a line, or one JSON object a line (see `provisioners`)."""
+    url: str = ""
+    """For `http`: asked by POST for as many as the pool lacks."""
+    token_file: str = ""
+    """For `http`: a file with the token that the hook is shown as `Authorization: Bearer`."""
+    timeout: Seconds = Seconds(10)
+    """For `http`: within which the whole answer must be there."""
 
     def __post_init__(self) -> None:
         """Refuse what no field type can."""
-        if self.kind == "http":
-            raise ValueError(
-                'kind: expected "generated", "file" or "none"; the "http" hook is not built yet'
-            )
         if (self.kind == "file") != bool(self.path):
             raise ValueError('path: expected a file of credentials with kind = "file", and only so')
+        if (self.kind == "http") != bool(self.url):
+            raise ValueError('url: expected the address of a hook with kind = "http", and only so')
+        if self.token_file and self.kind != "http":
+            raise ValueError('token_file: expected with kind = "http" only')
+        if self.url and not _is_plain_url(self.url):
+            raise ValueError(
+                "url: expected http:// or https:// and a host, without user or password:"
+                " those belong into token_file"
+            )
+        if not 0 < self.timeout <= _TIMEOUT_MAX_S:
+            raise ValueError('timeout: expected more than "0s" and at most "5m"')
+
+
+def _is_plain_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
 
 
 class PoolSection(Section, frozen=True, kw_only=True):

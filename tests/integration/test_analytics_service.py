@@ -14,14 +14,16 @@ from typing import Any
 
 import msgspec
 import pytest
-import structlog
 from nats.aio.client import Client
+from structlog import get_logger
 
 from contracts import subjects
 from contracts.analytics import NamedQuery, Rows, SqlQuery
 from contracts.base import Command, Failed, Ping, Pong, WriterId
 from services.analytics import app
+from services.analytics.exports import Bounds, Spool
 from services.analytics.handlers import Answers, _fitting
+from services.analytics.queries import Catalogue
 from services.analytics.settings import Settings
 from tests.analytics_builders import Story, session, used
 from tests.integration.analytics_parts import Running, publish
@@ -110,7 +112,7 @@ async def test_doors_answer_named_queries_sql_and_ping(
 @pytest.mark.parametrize(
     ("subject", "body", "message"),
     [
-        (subjects.ANALYTICS_QUERY, b"garbage", "expected NamedQuery"),
+        (subjects.ANALYTICS_QUERY, b"garbage", "expected NamedQuery or Statistics"),
         (subjects.ANALYTICS_SQL, b"{}", "expected SqlQuery"),
         (subjects.ANALYTICS_PING, b"[]", "expected Ping"),
         (subjects.ANALYTICS_QUERY, b'{"type":"named_query","name":"x"}', "there is no query 'x'"),
@@ -190,8 +192,10 @@ async def test_too_many_questions_are_refused_at_once(
 async def test_fault_of_ours_is_an_answer_too(nats_client: Client, tmp_path: Path) -> None:
     parts = Running(nats_client, tmp_path / "a.duckdb")
     parts.database.close()
+    catalogue = Catalogue()
+    spool = Spool(tmp_path / "exports", parts.readers, catalogue, Bounds(1, 1, 1.0), get_logger())
     answers = Answers(
-        parts.readers, parts.projector, parts.metrics, WriterId("w"), structlog.get_logger()
+        parts.readers, catalogue, spool, parts.projector, parts.metrics, WriterId("w"), get_logger()
     )
     inbox = await nats_client.subscribe("answer")
     call = Call("answer", msgspec.json.encode(SqlQuery(query="select 1")))

@@ -97,6 +97,16 @@ async def test_a_key_is_issued_listed_rotated_and_revoked(terminal: Terminal) ->
 
     rotated = await terminal.read("keys", "rotate", key["id"])
     assert rotated["key"] not in {text, ""}
+    again = await terminal.read("keys", "rotate", key["id"], "--grace", "1h")
+    admin = terminal.environment["TIDEGATE_ADMIN_KEY"]
+    terminal.environment["TIDEGATE_ADMIN_KEY"] = rotated["key"]
+    # It still opens: what is refused is a client's key, not an unknown one.
+    assert "expected an admin key, got a client key" in await terminal.refused("keys", "list")
+    terminal.environment["TIDEGATE_ADMIN_KEY"] = admin
+    assert again["key"] != rotated["key"]
+    code, _, told = await terminal.type("keys", "rotate", key["id"], "--grace", "long")
+    assert (code, "--grace" in told) == (2, True)
+    assert "grace_s" in await terminal.refused("keys", "rotate", key["id"], "--grace", "8d")
     assert f"{key['id']} (laptop) is revoked" in await terminal.shown("keys", "revoke", key["id"])
     assert (await terminal.read("keys", "revoke", key["id"]))["revoked"] is True
 
@@ -158,6 +168,64 @@ async def test_servers_are_listed_with_their_health(terminal: Terminal) -> None:
     shown = await terminal.shown("servers", "list")
     assert "server-1" in shown
     assert "strategy capability_based" in shown
+
+
+async def test_a_server_is_added_changed_and_removed(terminal: Terminal) -> None:
+    words = ["servers", "add", "server-5", "http://127.0.0.1:9", "--capability", "image"]
+    added = await terminal.read(*words, "--weight", "3")
+    changed = await terminal.read("servers", "change", "server-5", "--max-sessions", "7")
+    shown = await terminal.shown("servers", "change", "server-5", "--idempotent", "--region", "us")
+    removed = await terminal.shown("servers", "remove", "server-5")
+
+    assert (added["server"]["weight"], added["server"]["capabilities"]) == (3, ["image"])
+    assert (changed["server"]["max_sessions"], changed["server"]["weight"]) == (7, 3)
+    assert "server-5" in shown
+    assert removed == "server-5 is removed; 0 exchanges go on\n"
+    assert "there is no server 'server-5'" in await terminal.refused(
+        "servers", "remove", "server-5"
+    )
+    assert "there is a server 'server-1' already" in await terminal.refused(
+        "servers", "add", "server-1", "http://127.0.0.1:9"
+    )
+    code, _, told = await terminal.type("servers", "change", "server-1")
+    assert code == 2
+    assert "expected something to change" in told
+
+
+async def test_statistics_are_written_into_a_file_or_printed(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    file = tmp_path / "figures.xlsx"
+    words = ["export", "--measures", "leases,attempts", "--by", "service"]
+    printed = await terminal.shown(*words, "--filter", "service:image", "--order", "-leases")
+    as_json = await terminal.read("export", "--measures", "leases", "--by", "")
+    named = ["export", "--query", "day_stats", "--parameter", "date=2026-01-01"]
+    await terminal.shown(*words, "--format", "xlsx", "-o", str(file))
+    refused = tmp_path / "refused.csv"
+
+    assert printed == "service,leases,attempts\n"
+    assert as_json == [{"leases": 0}]
+    assert (await terminal.shown(*named)).startswith("date,active_sessions,service_type")
+    assert file.read_bytes().startswith(b"PK")
+    assert "there is no measure 'tea'" in await terminal.refused(
+        "export", "--measures", "tea", "-o", str(refused)
+    )
+    assert not refused.exists()
+    assert "cannot be written" in await terminal.refused(*words, "-o", str(tmp_path))
+    code, _, told = await terminal.type(*named[:3], "--parameter", "date")
+    assert code == 2
+    assert "expected name=value" in told
+
+
+async def test_a_report_is_printed(terminal: Terminal) -> None:
+    told = await terminal.shown("report", "daily")
+    page = await terminal.shown("report", "weekly", "--date", "2026-01-31", "--format", "html")
+    found = await terminal.read("report", "weekly", "--date", "2026-01-31")
+
+    assert told.startswith("# Tidegate daily report: ")
+    assert page.startswith("<!doctype html>")
+    assert (found["since"], found["last"]) == ("2026-01-25", "2026-01-31")
+    assert "date: expected a date" in await terminal.refused("report", "daily", "--date", "x")
 
 
 async def test_leases_are_listed_and_an_unknown_lease_is_not_reconciled(

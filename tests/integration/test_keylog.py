@@ -108,6 +108,22 @@ async def test_rotated_key_has_a_new_text_and_its_old_name(nats_client: Client) 
         assert log.ring.find(rotated[1]) == rotated[0]
 
 
+async def test_old_text_opens_at_both_gateways_as_long_as_its_grace(nats_client: Client) -> None:
+    one, two = key_log(nats_client, "one"), key_log(nats_client, "two")
+    async with following(one, two):
+        key, old = await issued(one, "app")
+
+        rotated = await one.rotate(key.key_id, "test", grace_s=3600)
+        assert isinstance(rotated, tuple)
+        await eventually(lambda: two.ring.find(rotated[1]))
+        still = [log.ring.find(old) for log in (one, two)]
+        await two.rotate(key.key_id, "test")
+        await eventually(lambda: one.ring.find(rotated[1]) is None)
+
+        assert [found.key_id if found else None for found in still] == [key.key_id] * 2
+        assert [log.ring.find(old) for log in (one, two)] == [None, None]
+
+
 async def test_changed_bounds_are_in_force_at_both(nats_client: Client) -> None:
     one, two = key_log(nats_client, "one"), key_log(nats_client, "two")
     async with following(one, two):

@@ -36,6 +36,11 @@ ADMIN_ONLY = [
     ("PATCH", "/api/servers/x"),
     ("DELETE", "/api/servers/x"),
     ("POST", "/api/sql"),
+    ("GET", "/api/stats/query?measures=leases"),
+    ("GET", "/api/stats/export?measures=leases"),
+    ("GET", "/api/reports/daily"),
+    ("GET", "/api/events"),
+    ("GET", "/api/events/stream"),
 ]
 
 REFUSED = [
@@ -43,11 +48,7 @@ REFUSED = [
     ("GET", "/nothing/here", 404, "not_found"),
     ("GET", "/api/nothing", 404, "not_found"),
     ("GET", "/schema/nothing", 404, "not_found"),
-    ("GET", "/api/stats/query", 404, "not_found"),
-    ("GET", "/api/stats/export", 404, "not_found"),
-    ("GET", "/api/reports/daily", 404, "not_found"),
     ("GET", "/api/requests/x/explain", 404, "not_found"),
-    ("GET", "/api/events", 404, "not_found"),
     ("POST", "/v1/async/images/generations", 404, "not_found"),
     ("POST", "/ping", 405, "method_not_allowed"),
     ("PUT", "/api/keys", 405, "method_not_allowed"),

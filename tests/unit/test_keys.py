@@ -1,6 +1,6 @@
 """The fold of keys and its decisions."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -335,3 +335,45 @@ def test_once_there_is_an_admin_there_always_is_one(wanted: list[KeyEvent]) -> N
         if isinstance(decision, KeyIssued | KeyChanged | KeyRevoked):
             ring.apply(sequence, envelope(decision))
         assert any(key.admin and not key.revoked for key in ring.all())
+
+
+def rotated_with_grace(*events: AnyEvent) -> tuple[KeyRing, list[datetime]]:
+    now = [NOON]
+    ring = KeyRing(lambda: now[0])
+    until = NOON + timedelta(hours=1)
+    whole = [issued("one"), changed("one", "sk-new", old_until=until), *events]
+    for sequence, event in enumerate(whole, 1):
+        ring.apply(sequence, envelope(event))
+    return ring, now
+
+
+def test_old_text_opens_beside_the_new_one_until_its_grace_is_over() -> None:
+    ring, now = rotated_with_grace()
+    both = [ring.find("sk-one"), ring.find("sk-new")]
+    now[0] += timedelta(hours=1)
+
+    assert [key.name if key else None for key in both] == ["one", "one"]
+    assert ring.find("sk-one") is None
+    assert ring.find("sk-new") is not None
+
+
+def test_old_text_is_bound_as_the_key_is_now_and_taken_while_it_opens() -> None:
+    ring, _ = rotated_with_grace(changed("one", bounds=KeyBounds(concurrency=3)))
+    found = ring.find("sk-one")
+
+    assert found is not None
+    assert found.bounds.concurrency == 3
+    assert reason(decide_issue(ring, issued("two", text="sk-one"))) is KeyRefusal.TAKEN
+
+
+@pytest.mark.parametrize("event", [revoked("one"), changed("one", "sk-newest")])
+def test_revoking_and_rotating_again_end_the_grace_at_once(event: AnyEvent) -> None:
+    ring, _ = rotated_with_grace(event)
+
+    assert ring.find("sk-one") is None
+
+
+def test_without_a_clock_no_old_text_opens() -> None:
+    until = NOON + timedelta(hours=1)
+
+    assert folded(issued("one"), changed("one", "sk-new", old_until=until)).find("sk-one") is None

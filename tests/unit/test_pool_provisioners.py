@@ -1,10 +1,17 @@
 """Which credentials the pool still lacks."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from services.pool.provisioners import Credential, ProvisionError, provisioner
+from services.pool.provisioners import (
+    Credential,
+    Known,
+    Provisioner,
+    ProvisionError,
+    provisioner,
+)
 from services.pool.settings import ProvisionerSection
 
 
@@ -12,15 +19,19 @@ def nobody(_: Credential) -> bool:
     return False
 
 
+def lacking(made: Provisioner, wanted: int, known: Known, at_most: int) -> list[Credential]:
+    return asyncio.run(made.lacking(wanted, known, at_most))
+
+
 def test_generated_credentials_are_as_many_as_wanted_and_all_different() -> None:
-    made = provisioner(ProvisionerSection()).lacking(30, nobody, 20)
+    made = lacking(provisioner(ProvisionerSection()), 30, nobody, 20)
 
     assert len({one.credential for one in made}) == 20
-    assert provisioner(ProvisionerSection()).lacking(0, nobody, 20) == []
+    assert lacking(provisioner(ProvisionerSection()), 0, nobody, 20) == []
 
 
 def test_no_provisioner_has_no_credentials() -> None:
-    assert provisioner(ProvisionerSection(kind="none")).lacking(30, nobody, 20) == []
+    assert lacking(provisioner(ProvisionerSection(kind="none")), 30, nobody, 20) == []
 
 
 def test_file_names_regions_limits_and_skips_what_the_pool_had(tmp_path: Path) -> None:
@@ -28,13 +39,13 @@ def test_file_names_regions_limits_and_skips_what_the_pool_had(tmp_path: Path) -
     file.write_text('hk-a\nxx-b\n#c\n\n{"credential":"d","region":"jp","quota_timezone":"UTC"}\n')
     made = provisioner(ProvisionerSection(kind="file", path=str(file)))
 
-    found = made.lacking(0, lambda one: one.credential == "a", 9)
+    found = lacking(made, 0, lambda one: one.credential == "a", 9)
 
     assert found == [
         Credential(credential="xx-b"),
         Credential(credential="d", region="jp", quota_timezone="UTC"),
     ]
-    assert made.lacking(0, nobody, 1) == [Credential(credential="xx-b")]
+    assert lacking(made, 0, nobody, 1) == [Credential(credential="xx-b")]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +64,7 @@ def test_wrong_line_is_named_without_its_credential(
     file.write_bytes(text)
 
     with pytest.raises(ProvisionError, match=named) as error:
-        provisioner(ProvisionerSection(kind="file", path=str(file))).lacking(0, nobody, 9)
+        lacking(provisioner(ProvisionerSection(kind="file", path=str(file))), 0, nobody, 9)
 
     assert "topsecret" not in str(error.value)
 
@@ -62,7 +73,7 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
     section = ProvisionerSection(kind="file", path=str(tmp_path / "none"))
 
     with pytest.raises(ProvisionError, match="none: expected credentials: No such file"):
-        provisioner(section).lacking(0, nobody, 9)
+        lacking(provisioner(section), 0, nobody, 9)
 
 
 def test_identity_depends_on_region_credential_and_key() -> None:
@@ -71,3 +82,7 @@ def test_identity_depends_on_region_credential_and_key() -> None:
     assert one.identity("k") == Credential(credential="a", region="us").identity("k")
     assert one.identity("k") != Credential(credential="a").identity("k")
     assert one.identity("k") != one.identity("other")
+
+
+def test_a_credential_is_not_printed() -> None:
+    assert "topsecret" not in repr(Credential(credential="topsecret", region="us"))

@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -12,6 +14,8 @@ from tidegate.runtime.environment import Environment, environment
 from tidegate.runtime.settings import SettingsError
 
 _TIMEOUT_S = 60.0
+_FILE_TIMEOUT_S = 900.0
+"""A file begins to come when it is written, as long as `export_timeout` after the question."""
 _ERROR_STATUS = 400
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -46,26 +50,57 @@ def _asked(method: str, path: str, *, body: Any = None, query: dict[str, Any] | 
 
     Raises `CommandError` when it refuses, or there is none.
     """
+    with _connected() as client:
+        try:
+            answer = client.request(method, path, params=query or None, json=body)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _nobody(client, error) from None
+        return _judged(client, answer)
+
+
+@contextmanager
+def download(path: str, **query: Any) -> Iterator[httpx.Response]:
+    """Read something long piece by piece.
+
+    Raises `CommandError` when it is refused, there is none, or it breaks off.
+    """
+    with _connected() as client:
+        try:
+            waiting = httpx.Timeout(_TIMEOUT_S, read=_FILE_TIMEOUT_S)
+            with client.stream("GET", path, params=query, timeout=waiting) as answer:
+                if answer.status_code >= _ERROR_STATUS:
+                    answer.read()
+                    _judged(client, answer)
+                yield answer
+        except httpx.ConnectError as error:
+            raise _nobody(client, error) from None
+        except httpx.HTTPError as error:
+            raise CommandError(f"the answer broke off: {error or type(error).__name__}") from None
+
+
+def _connected() -> httpx.Client:
+    """Make a client that shows the admin key to the gateway."""
     found = environment()
     url = address(found)
+    key = {"Authorization": f"Bearer {admin_key(found, url)}"}
     # A proxy has no business between a machine and itself.
-    with httpx.Client(base_url=url, timeout=_TIMEOUT_S, trust_env=not _near(url)) as client:
-        try:
-            answer = client.request(
-                method,
-                path,
-                params=query or None,
-                json=body,
-                headers={"Authorization": f"Bearer {admin_key(found, url)}"},
-            )
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise CommandError(
-                f"expected a gateway at {url} ({error or type(error).__name__});"
-                " start one with `tidegate up`, or name another in TIDEGATE_API"
-            ) from None
+    return httpx.Client(base_url=url, timeout=_TIMEOUT_S, trust_env=not _near(url), headers=key)
+
+
+def _nobody(client: httpx.Client, error: Exception) -> CommandError:
+    url = str(client.base_url).rstrip("/")
+    return CommandError(
+        f"expected a gateway at {url} ({error or type(error).__name__});"
+        " start one with `tidegate up`, or name another in TIDEGATE_API"
+    )
+
+
+def _judged(client: httpx.Client, answer: httpx.Response) -> Any:
+    """Let an answer through that is JSON and no error. Raises `CommandError`."""
     try:
         told = answer.json()
     except ValueError:
+        url = str(client.base_url).rstrip("/")
         raise CommandError(
             f"{url} is no Tidegate gateway: it answered {answer.status_code} without JSON"
         ) from None

@@ -95,8 +95,9 @@ def _variables() -> dict[str, str]:
 
 
 def _without_secrets(name: str, value: str) -> str:
-    """Hide what a name calls a secret, and the user and password of an address."""
-    secret = _SECRET_WORDS & set(name.lower().split("_"))
+    """Hide what a name calls a secret, and the user and password of an address; no path of one."""
+    words = name.lower().split("_")
+    secret = _SECRET_WORDS & set(words) and words[-1] != "file"
     return HIDDEN if secret and value else _USERINFO.sub(HIDDEN, value)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import typer
 
 from tidegate.cli import api, output
+from tidegate.runtime.settings import seconds
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _COLUMNS = ("id", "name", "scope", "requests_per_minute", "concurrency", "models", "revoked")
@@ -77,13 +78,18 @@ def revoke(
 def rotate(
     key_id: str = typer.Argument(help="Id of the key, as `list` shows it."),
     *,
+    grace: str = typer.Option("0s", help='How long the old text still opens: "1h"; at most "7d".'),
     as_json: bool = output.JSON,
 ) -> None:
-    """Give a key a new text and print it; the old one opens nothing any more.
+    """Give a key a new text and print it; the old one opens nothing any more, or not for long.
 
-    Example: tidegate keys rotate key_1f2e3d4c5b6a
+    Example: tidegate keys rotate key_1f2e3d4c5b6a --grace 1h
     """
-    found = api.post(f"/api/keys/{api.segment(key_id)}/rotate")
+    try:
+        grace_s = float(seconds(grace))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--grace") from None
+    found = api.post(f"/api/keys/{api.segment(key_id)}/rotate", {"grace_s": grace_s})
     _show_text(found, as_json=as_json)
 
 

@@ -222,6 +222,8 @@ def _use(row: LeaseRow, event: UsageRecorded) -> None:
     if event.attempts:
         last = event.attempts[-1]
         row.server_id = last.server_id
+        row.region = last.region
+        row.strategy = last.strategy
         row.upstream_code = last.upstream_code
         row.first_byte_ms = last.first_byte_ms
 

@@ -73,6 +73,9 @@ class LeaseRow(Row, kw_only=True):
     error_message: str = ""
     cut: bool = False
     server_id: str = ""
+    """Of the last attempt, as `region` and `strategy` are."""
+    region: str = ""
+    strategy: str = ""
     attempts: int = 0
     lease_ms: float = 0.0
     first_byte_ms: float = 0.0

@@ -5,7 +5,14 @@
     -- $limit (integer = 100): rows at most.
 
 The first line names the file and says what it is. A parameter line gives names, the type, the
-default if there is one, and the meaning; further comment lines are prose.
+default if there is one, and the meaning; further comment lines are prose. The files of `reports`
+are named queries too, and have one line more, by which each is a section of the reports:
+
+    -- section 20 bars service: By service type
+
+Sections stand in the order of their numbers, with that title. A section is shown as `figures`
+(one row), as a `table`, or as `bars` or a `line` over the column that is named, with the table
+below; the columns plotted are the numbers beside it, or those named behind it.
 """
 
 import re
@@ -17,6 +24,12 @@ _HERE = Path(__file__).parent
 _PARAMETERS = re.compile(
     r"-- (?P<names>\$\w+(?:, \$\w+)*) \((?P<type>\w+)(?: = (?P<default>[^)]*))?\): (?P<meaning>.+)"
 )
+
+_SECTION = re.compile(
+    r"-- section (?P<place>\d+) (?P<shape>figures|table|bars|line)(?P<columns>(?: \w+)*):"
+    r" (?P<title>.+)"
+)
+_PLOTS = frozenset({"bars", "line"})
 
 
 class SourceError(Exception):
@@ -32,6 +45,18 @@ class Parameter(msgspec.Struct, frozen=True):
     meaning: str
 
 
+class Section(msgspec.Struct, frozen=True):
+    """How a query is shown in a report; `over` is the column on the axis of a plot."""
+
+    place: int
+    shape: str
+    title: str
+    over: str = ""
+    plotted: list[str] = []
+    prose: str = ""
+    """Further comment lines: what a reader must know of the figures."""
+
+
 class Source(msgspec.Struct, frozen=True):
     """One `.sql` file."""
 
@@ -39,6 +64,7 @@ class Source(msgspec.Struct, frozen=True):
     meaning: str
     parameters: dict[str, Parameter]
     sql: str
+    section: Section | None = None
 
 
 def read(path: Path) -> Source:
@@ -61,9 +87,32 @@ def read(path: Path) -> Source:
         raise SourceError(
             f"{path.name}: uses the parameters {sorted(used)}, its header has {sorted(parameters)}"
         )
-    return Source(name, meaning, parameters, body)
+    return Source(name, meaning, parameters, body, _section(lines, path.name))
+
+
+def _section(lines: list[str], name: str) -> Section | None:
+    """Read the section line, if there is one. Raises `SourceError`."""
+    comments = [line for line in lines[1:] if line.startswith("--")]
+    found = [line for line in comments if line.startswith("-- section")]
+    if not found:
+        return None
+    match = _SECTION.fullmatch(found[0])
+    if match is None or bool(match["columns"]) != (match["shape"] in _PLOTS):
+        raise SourceError(
+            f"{name}: expected `-- section <number> <figures|table>: <title>`, or"
+            f" `… <bars|line> <column> …`, got {found[0]!r}"
+        )
+    over, *plotted = match["columns"].split() or [""]
+    prose = [
+        line.removeprefix("-- ")
+        for line in comments
+        if line not in found and not _PARAMETERS.fullmatch(line)
+    ]
+    return Section(
+        int(match["place"]), match["shape"], match["title"], over, plotted, " ".join(prose)
+    )
 
 
 def folder(kind: str) -> list[Source]:
-    """Read `sql/<kind>` in order of file names: `schema`, `rollups`, `views` or `queries`."""
+    """Read `sql/<kind>` in order of names: `schema`, `rollups`, `views`, `queries`, `reports`."""
     return [read(path) for path in sorted((_HERE / kind).glob("*.sql"))]

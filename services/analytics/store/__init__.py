@@ -9,7 +9,7 @@ Errors: `StoreError` (the file cannot be used as it is).
 
 from services.analytics.store.database import Database, StoreError
 from services.analytics.store.ledger import Ledger, Progress
-from services.analytics.store.readers import Found, QuestionError, Readers
+from services.analytics.store.readers import Found, QuestionError, Readers, Stream, rows_of
 
 __all__ = [
     "Database",
@@ -19,4 +19,6 @@ __all__ = [
     "QuestionError",
     "Readers",
     "StoreError",
+    "Stream",
+    "rows_of",
 ]

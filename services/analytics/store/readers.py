@@ -6,7 +6,7 @@ configuration files, attachments, extensions and settings, `interrupt` endless w
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -36,6 +36,14 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     sequence: int
 
 
+class Stream(msgspec.Struct, frozen=True):
+    """An answer being read, batch by batch; true at log sequence `sequence`."""
+
+    schema: pa.Schema
+    batches: Iterable[pa.RecordBatch]
+    sequence: int
+
+
 class Readers:
     """Asks the database; every question has a cursor of its own, so any thread may ask."""
 
@@ -47,17 +55,35 @@ class Readers:
 
     def ask(self, query: str, rows_max: int, parameters: Mapping[str, Any] | None = None) -> Found:
         """Answer one SELECT, with at most `rows_max` rows. Raises `QuestionError`."""
+        with self.opened(query, self.timeout_s, parameters) as stream:
+            rows: list[list[Any]] = []
+            for batch in stream.batches:
+                rows += rows_of(batch)
+                if len(rows) > rows_max:
+                    break
+        return Found(
+            columns=list(stream.schema.names),
+            rows=rows[:rows_max],
+            truncated=len(rows) > rows_max,
+            sequence=stream.sequence,
+        )
+
+    @contextmanager
+    def opened(
+        self, query: str, timeout_s: float, parameters: Mapping[str, Any] | None = None
+    ) -> Iterator[Stream]:
+        """Open one SELECT as a stream, for so long at most. Raises `QuestionError`."""
         cursor = self._database.cursor()
-        bell = threading.Timer(self.timeout_s, cursor.interrupt)
+        bell = threading.Timer(timeout_s, cursor.interrupt)
         try:
             _check(cursor, query)
             cursor.execute("set variable now = ?::timestamp", [self._clock().replace(tzinfo=None)])
             bell.start()
             with _read_only(cursor):
-                return _found(cursor, query, rows_max, parameters)
+                yield from _streamed(cursor, query, parameters)
         except duckdb.InterruptException:
             raise QuestionError(
-                f"interrupted after {self.timeout_s:g} s: expected a question that takes less"
+                f"interrupted after {timeout_s:g} s: expected a question that takes less"
             ) from None
         except (duckdb.Error, pa.ArrowException, ValueError, OverflowError) as error:
             # The last two: an instant that Python's calendar does not reach.
@@ -86,30 +112,20 @@ def _read_only(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
         cursor.execute("rollback")
 
 
-def _found(
-    cursor: duckdb.DuckDBPyConnection,
-    query: str,
-    rows_max: int,
-    parameters: Mapping[str, Any] | None,
-) -> Found:
+def _streamed(
+    cursor: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, Any] | None
+) -> Iterator[Stream]:
     checkpoint = cursor.execute("from ledger.progress select sequence").fetchall()
     relation = cursor.sql(query, params=dict(parameters)) if parameters else cursor.sql(query)
     reader = relation.to_arrow_reader(_ROWS_AT_ONCE)
-    rows: list[list[Any]] = []
-    for batch in reader:
-        rows += _rows(batch)
-        if len(rows) > rows_max:
-            break
-    reader.close()
-    return Found(
-        columns=list(reader.schema.names),
-        rows=rows[:rows_max],
-        truncated=len(rows) > rows_max,
-        sequence=checkpoint[0][0] if checkpoint else 0,
-    )
+    try:
+        yield Stream(reader.schema, reader, checkpoint[0][0] if checkpoint else 0)
+    finally:
+        reader.close()
 
 
-def _rows(batch: pa.RecordBatch) -> list[list[Any]]:
+def rows_of(batch: pa.RecordBatch) -> list[list[Any]]:
+    """Turn a batch into rows of values safe for JSON."""
     columns = [[safe(value) for value in column.to_pylist()] for column in batch.columns]
     return [list(row) for row in zip(*columns, strict=True)]
 

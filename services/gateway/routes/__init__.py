@@ -7,7 +7,9 @@ health     /ping, /livez, /readyz, /health, /metrics
 original   the endpoints of the original, with true numbers (figures: their shapes)
 keys       client keys            sessions   the pool's sessions
 leases     open and unknown ones  servers    the servers behind the gateway
-analysis   SQL                    schema     the interactive page over OpenAPI
+analysis   SQL                    statistics any measure by any dimensions, and as files
+reports    daily and weekly ones  downloads  files fetched part by part from analytics
+events     the log by page, and live schema    the interactive page over OpenAPI
 """
 
 from services.gateway.routes.application import operator_app

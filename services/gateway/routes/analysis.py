@@ -40,7 +40,11 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 @post("/sql", status_code=200, tags=["analysis"], summary="Read-only SQL")
 async def sql(doors: NamedDependency[Doors], data: JSONBody[Question]) -> Table:
     """Run one statement in the sandbox of the projections."""
-    found = await doors.sql(SqlQuery(query=data.query, rows_max=data.rows_max))
+    return table(await doors.sql(SqlQuery(query=data.query, rows_max=data.rows_max)))
+
+
+def table(found: Rows) -> Table:
+    """Show rows."""
     return Table(
         columns=found.columns,
         rows=found.rows,

@@ -14,20 +14,25 @@ from services.gateway.headers import CORS, PREFLIGHT
 from services.gateway.request import new_request_id
 from services.gateway.routes import (
     analysis,
+    events,
     health,
     keys,
     leases,
     original,
     refusals,
+    reports,
     schema,
     servers,
     sessions,
+    statistics,
 )
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.guard import admins_only, the_admin
 
 _COMPRESSED_BYTES_MIN = 1024
 _BODY_BYTES_MAX = 10_000_000
+_AS_THEY_ARE = "^/api/(stats/export|events/stream)$"
+"""Files keep the length by which a client knows that it has the whole; events wait for nobody."""
 _NO_STORE = (b"cache-control", b"no-store")
 """Every figure is exact when it is given; none may be shown later as if it still were."""
 
@@ -116,6 +121,11 @@ def operator_app(doors: Doors) -> Litestar:
             servers.remove_server,
             analysis.sql,
             analysis.explain,
+            statistics.query,
+            statistics.export,
+            reports.report,
+            events.page,
+            events.stream,
         ],
         guards=[admins_only],
         dependencies={"admin": the_admin},
@@ -127,7 +137,9 @@ def operator_app(doors: Doors) -> Litestar:
         dependencies={"doors": the_doors},
         state=State({"doors": doors}),
         exception_handlers=refusals.handlers(doors.logger),
-        compression_config=CompressionConfig("gzip", minimum_size=_COMPRESSED_BYTES_MIN),
+        compression_config=CompressionConfig(
+            "gzip", minimum_size=_COMPRESSED_BYTES_MIN, exclude=[_AS_THEY_ARE]
+        ),
         openapi_config=schema.openapi(),
         request_max_body_size=_BODY_BYTES_MAX,
         logging_config=None,

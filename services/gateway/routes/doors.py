@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
@@ -10,7 +10,19 @@ from nats.aio.client import Client
 from prometheus_client import CollectorRegistry
 
 from contracts import subjects
-from contracts.analytics import AnalyticsReply, NamedQuery, Rows, SqlQuery
+from contracts.analytics import (
+    AnalyticsQuestion,
+    AnalyticsReply,
+    Document,
+    DropExport,
+    Export,
+    ExportReply,
+    NamedQuery,
+    ReportReply,
+    Rows,
+    SqlQuery,
+    WriteReport,
+)
 from contracts.balancer import (
     BalancerAdmin,
     BalancerStatus,
@@ -37,6 +49,8 @@ _AGAIN_S = 0.1
 _pool = msgspec.json.Decoder(PoolStatusReply | Done | Failed)
 _balancer = msgspec.json.Decoder(BalancerStatusReply | ServersChanged | Failed)
 _analytics = msgspec.json.Decoder(AnalyticsReply)
+_export = msgspec.json.Decoder(ExportReply)
+_report = msgspec.json.Decoder(ReportReply)
 _ABSENT = {
     "pool": "ledger_unavailable",
     "balancer": "no_backend",
@@ -62,6 +76,8 @@ class Doors:
     logger: Log
     patience_s: float = 2.0
     """How long to look for a service that nobody answers for: an election takes about a second."""
+    streams: set[object] = field(default_factory=set)
+    """The open streams of events."""
 
     async def pool_status(self, question: PoolStatus) -> PoolStatusReply:
         """Ask the pool's fold. Raises `GatewayError`."""
@@ -85,9 +101,28 @@ class Doors:
 
     async def query(self, name: str, **parameters: Any) -> Rows:
         """Run a named query over the projections. Raises `GatewayError`."""
-        command = NamedQuery(name=name, parameters=parameters)
-        found = await self._asked("analytics", subjects.ANALYTICS_QUERY, command, _analytics)
+        return await self.question(NamedQuery(name=name, parameters=parameters), _ASK_TIMEOUT_S)
+
+    async def question(self, command: AnalyticsQuestion, timeout_s: float = _SQL_TIMEOUT_S) -> Rows:
+        """Ask a named query, or statistics. Raises `GatewayError`."""
+        subject = subjects.ANALYTICS_QUERY
+        found = await self._asked("analytics", subject, command, _analytics, timeout_s)
         return _as(Rows, found, "analytics")
+
+    async def export(self, kind: type[_Answer], command: Export) -> _Answer:
+        """Start or fetch an export. Raises `GatewayError`."""
+        subject = subjects.ANALYTICS_EXPORT
+        return _as(kind, await self._asked("analytics", subject, command, _export), "analytics")
+
+    async def tell_export(self, command: DropExport) -> None:
+        """Drop an export, and wait for no answer."""
+        await self.client.publish(subjects.ANALYTICS_EXPORT, msgspec.json.encode(command))
+
+    async def report(self, command: WriteReport) -> Document:
+        """Have a report written. Raises `GatewayError`."""
+        subject = subjects.ANALYTICS_REPORT
+        found = await self._asked("analytics", subject, command, _report, _SQL_TIMEOUT_S)
+        return _as(Document, found, "analytics")
 
     async def sql(self, command: SqlQuery) -> Rows:
         """Run one read-only statement. Raises `GatewayError`."""

@@ -16,6 +16,7 @@ from services.gateway.routes.parameters import one_of
 
 RATE_MAX = 1_000_000
 """Requests a minute; more than one process can serve."""
+GRACE_MAX_S = 7 * 86_400
 ScopeName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(Scope)})]
 _Bound = Annotated[int, msgspec.Meta(ge=0, le=RATE_MAX)]
 
@@ -37,6 +38,12 @@ class ChangedKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     requests_per_minute: _Bound | None = None
     concurrency: _Bound | None = None
     models: list[str] | None = None
+
+
+class Rotation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long the old text opens beside the new one; 0, the default, is not at all."""
+
+    grace_s: Annotated[float, msgspec.Meta(ge=0, le=GRACE_MAX_S)] = 0.0
 
 
 class KeyReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,10 +127,14 @@ async def revoke_key(
 
 @post("/keys/{key_id:str}/rotate", status_code=200, tags=["keys"], summary="Give a key a new text")
 async def rotate_key(
-    doors: NamedDependency[Doors], admin: NamedDependency[Key], key_id: FromPath[str]
+    doors: NamedDependency[Doors],
+    admin: NamedDependency[Key],
+    key_id: FromPath[str],
+    data: JSONBody[Rotation | None] = None,
 ) -> IssuedKey:
-    """Replace a key's text; the old one opens nothing from here on."""
-    return _issued(await doors.key_log.rotate(KeyId(key_id), admin.key_id))
+    """Replace a key's text; the old one opens nothing from here on, or after `grace_s`."""
+    grace_s = data.grace_s if data else 0.0
+    return _issued(await doors.key_log.rotate(KeyId(key_id), admin.key_id, grace_s))
 
 
 def _issued(found: tuple[Key, str] | KeyRefused) -> IssuedKey:

@@ -3,7 +3,7 @@
 `python -m tidegate.cli.reference` writes `docs/reference/*.md`; a test compares them.
 """
 
-from tidegate.cli.reference import configuration, http, surface, wire
+from tidegate.cli.reference import configuration, http, statistics, surface, wire
 
 PAGES = {
     "commands.md": surface.commands,
@@ -13,6 +13,7 @@ PAGES = {
     "events.md": wire.events,
     "metrics.md": surface.metrics,
     "settings.md": configuration.settings,
+    "statistics.md": statistics.statistics,
     "subjects.md": wire.subjects,
 }
 """Every page, and what writes it."""

@@ -1,0 +1,118 @@
+"""The words of statistics: what can be measured, of which rows, and by what.
+
+Each measure is of one sort of rows (`lease_facts`, `attempt_facts`, `refusal_facts`: the views in
+`sql/views`), and every sort has every dimension, so that measures of several stand side by side.
+"""
+
+import msgspec
+
+
+class Measure(msgspec.Struct, frozen=True):
+    """A figure: the view whose rows it sums up, how, and what it says."""
+
+    facts: str
+    expression: str
+    meaning: str
+    counted: bool = True
+    """Whether there being no rows means 0; else it means that nothing is known."""
+
+
+def _counted(facts: str, condition: str, meaning: str) -> Measure:
+    return Measure(facts, f"count(*) filter ({condition})", meaning)
+
+
+def _summed(facts: str, column: str, meaning: str) -> Measure:
+    return Measure(facts, f"sum({column})::bigint", meaning)
+
+
+def _times(facts: str, name: str, column: str, where: str, what: str) -> dict[str, Measure]:
+    """Mean, three quantiles and the greatest of a time."""
+    hows = {
+        "avg": (f"avg({column})", "mean"),
+        "p50": (f"quantile_cont({column}, 0.5)", "median"),
+        "p95": (f"quantile_cont({column}, 0.95)", "95th percentile"),
+        "p99": (f"quantile_cont({column}, 0.99)", "99th percentile"),
+        "max": (f"max({column})", "greatest"),
+    }
+    return {
+        f"{name}_{how}_ms": Measure(
+            facts, f"{expression} filter ({where})", f"{which} of {what}", counted=False
+        )
+        for how, (expression, which) in hows.items()
+    }
+
+
+LEASES, ATTEMPTS, REFUSALS = "lease_facts", "attempt_facts", "refusal_facts"
+
+MEASURES: dict[str, Measure] = {
+    "requests": Measure(
+        LEASES, "count(distinct request_id)", "calls that got a lease, each once within its row"
+    ),
+    "refused": Measure(REFUSALS, 'sum("count")::bigint', "calls for a lease that were refused"),
+    "leases": Measure(LEASES, "count(*)", "leases granted"),
+    "settled": _counted(LEASES, "outcome = 'settled'", "leases that did their work"),
+    "released": _counted(LEASES, "outcome = 'released'", "leases provably not accepted upstream"),
+    "unknown": _counted(LEASES, "outcome = 'unknown'", "leases that may have been accepted"),
+    "expired": _counted(LEASES, "outcome = 'expired'", "leases of which no word came"),
+    "cancelled": _counted(LEASES, "outcome = 'cancelled'", "leases never sent"),
+    "open": _counted(LEASES, "outcome = 'open'", "leases that have no end yet"),
+    "failures": _counted(LEASES, "failed", "leases that ended released, unknown or expired"),
+    "failure_rate": Measure(
+        LEASES,
+        "count(*) filter (failed) / nullif(count(*) filter (ended), 0)",
+        "share of failures among leases that ended, cancelled ones apart",
+        counted=False,
+    ),
+    "units_used": _summed(LEASES, "units_used", "units that count against the quota"),
+    "units_settled": _summed(LEASES, "units_settled", "units of work done"),
+    "units_unknown": _summed(LEASES, "units_unknown", "units that may have been used"),
+    "units_expired": _summed(LEASES, "units_expired", "units of which no word came"),
+    "units_over": _summed(LEASES, "units_over", "units a server did beyond the lease"),
+    "units_reserved": Measure(
+        LEASES,
+        "coalesce(sum(units_reserved) filter (outcome = 'open'), 0)::bigint",
+        "units that open leases hold",
+    ),
+    "active_sessions": Measure(
+        LEASES, "count(distinct session) filter (units_used > 0)", "sessions that used a unit"
+    ),
+    "bytes_in": _summed(LEASES, "bytes_in", "bytes taken from clients"),
+    "bytes_out": _summed(LEASES, "bytes_out", "bytes given to clients"),
+    **_times(LEASES, "latency", "total_ms", "answered", "what a lease's call took"),
+    **_times(
+        LEASES,
+        "first_byte",
+        "first_byte_ms",
+        "answered and first_byte_ms > 0",
+        "the wait for the server's first byte",
+    ),
+    **_times(LEASES, "lease", "lease_ms", "answered", "the wait for the lease"),
+    "attempts": Measure(ATTEMPTS, "count(*)", "tries at servers"),
+    "attempts_sent": _counted(ATTEMPTS, "sent", "tries of which a byte may have left"),
+    "attempts_succeeded": _counted(ATTEMPTS, "verdict = 'success'", "tries that succeeded"),
+    "attempts_failed": _counted(
+        ATTEMPTS,
+        "verdict in ('unreachable', 'outcome_unknown')",
+        "tries that the server is blamed for",
+    ),
+    **_times(ATTEMPTS, "attempt", "total_ms", "sent", "a try at a server, of those sent"),
+}
+"""Every measure by its name, which is its column's: names stay."""
+
+DIMENSIONS: dict[str, str] = {
+    "day": "quota day; of refusals the day in the pool's quota time zone",
+    "hour": "hour (UTC) in which the lease was granted, or the call refused",
+    "service": "service type",
+    "model": "model, as the client named it",
+    "session": "session; none for refusals",
+    "server": "server: a lease's last, an attempt's own; none for refusals",
+    "region": "the server's region",
+    "key": "client key, by id",
+    "status": "HTTP status: of leases the client's, of attempts the server's; 0 when there is none",
+    "outcome": "the lease's: settled, released, unknown, expired, cancelled, open; or refused",
+    "verdict": "what the last attempt, or the attempt itself, showed",
+    "error": "error code that the client was given, or the reason of the refusal",
+    "strategy": "strategy that chose the server",
+    "attempt": "number of the attempt; of leases their last one's, 0 when there was none",
+}
+"""Every dimension by its name, which is its column's in all three views."""

@@ -1,0 +1,14 @@
+-- report_sessions: the 20 sessions that used the most units.
+-- section 110 table: Sessions most used
+-- $since, $until (date): quota days, the second one excluded.
+select usage_by_day.session_id as session, any_value(region) as region,
+    sum(units_used)::bigint as units_used,
+    sum(settled)::bigint as settled,
+    sum(released + unknown + expired)::bigint as failed,
+    any_value(status) as status, any_value(health_score) as health_score
+from usage_by_day
+left join session_states using (session_id)
+where quota_day >= $since and quota_day < $until
+group by usage_by_day.session_id
+order by units_used desc, session
+limit 20

@@ -1,0 +1,30 @@
+-- report_utilisation: how much of the quota that there was has been used.
+-- section 60 table: Use of the quota
+-- There were as many units as sessions had on each day by the limits they have now.
+-- $since, $until (date): quota days, the second one excluded.
+with days as (select unnest(range($since, $until, interval 1 day))::date as day),
+had as (
+    select service_type as service,
+        sum(coalesce(
+            try_cast(json_extract_string(session.limits, '$."' || service_type || '"') as bigint),
+            try_cast(config.value as bigint),
+            0
+        ))::bigint as units
+    from days
+    join ledger.sessions as session
+        on added_day <= day and coalesce(retired_day > day, true) and status <> 'disabled'
+    cross join service_types
+    left join ledger.config as config on config.key = 'daily_limit.' || service_type
+    group by service_type
+),
+used as (
+    select service_type as service, sum(units_used)::bigint as units
+    from usage_by_day where quota_day >= $since and quota_day < $until group by service_type
+)
+select had.service,
+    had.units as units_there_were,
+    coalesce(used.units, 0) as units_used,
+    greatest(had.units - coalesce(used.units, 0), 0) as units_left,
+    coalesce(used.units, 0) / nullif(had.units, 0) as utilisation_rate
+from had left join used using (service)
+order by utilisation_rate desc nulls last, had.service

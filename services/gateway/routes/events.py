@@ -1,0 +1,191 @@
+"""The log by page, and the log live as server-sent events."""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, get
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter
+from litestar.response import Stream
+
+from services.gateway.errors import GatewayError
+from services.gateway.routes.doors import Doors
+from tidegate.runtime.eventlog import Stored
+from tidegate.runtime.logevents import UNREADABLE, Wanted, known_types, records
+
+_PAGE_MAX = 1000
+_ENVELOPES_MAX = 5000
+"""Envelopes one page looks at; a filter that fits few events is asked for page after page."""
+_PATIENCE_S = 10.0
+_BREATH_S = 5.0
+"""A stream without events says so often that it lives."""
+_STREAMS_MAX = 32
+_EVERYTHING = ["evt.>"]
+_PLACE = re.compile(r"(\d{1,18})(?:\.(\d{1,6}))?", re.ASCII)
+_STOPPING = "stopping"
+
+After = Annotated[
+    str, QueryParameter(description="Id of the last event seen, or a sequence of the log.")
+]
+Limit = Annotated[int, QueryParameter(ge=1, le=_PAGE_MAX, description="At most so many events.")]
+Types = Annotated[
+    str, QueryParameter(name="type", description="Types, or patterns such as `lease_*`.")
+]
+Session = Annotated[str, QueryParameter(name="session", description="Only about this session.")]
+OfRequest = Annotated[
+    str,
+    QueryParameter(name="request", description="Only of this request: our id or its client's."),
+]
+Place = tuple[int, int]
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Events behind `after`; `next` is where the next page begins, the log ends at `last`.
+
+    While `more` is true there may be further events, even when this page has none.
+    """
+
+    data: list[dict[str, Any]]
+    next: str
+    last: int
+    more: bool
+
+
+@get("/events", tags=["analysis"], summary="The log by page")
+async def page(
+    doors: NamedDependency[Doors],
+    after: After = "0",
+    limit: Limit = 100,
+    types: Types = "",
+    session: Session = "",
+    of_request: OfRequest = "",
+) -> Page:
+    """Read events as they are stored, the hashes of keys apart."""
+    begin, wanted = _place(after), _wanted(types, session, of_request)
+    last = (await doors.log.state()).last_sequence
+    if begin[0] > last or (begin[0] == last and begin[1] == _WHOLE):
+        return Page(data=[], next=after, last=last, more=False)
+    data: list[dict[str, Any]] = []
+    seen, looked = begin, 0
+    try:
+        async with asyncio.timeout(_PATIENCE_S), aclosing(_behind(doors, begin)) as envelopes:
+            async for stored in envelopes:
+                for place, record in _numbered(stored, begin):
+                    seen = place
+                    if wanted(record):
+                        data.append(record)
+                    if len(data) == limit:
+                        break
+                else:
+                    seen = (stored.sequence, _WHOLE)
+                looked += 1
+                if len(data) == limit or looked == _ENVELOPES_MAX or stored.sequence >= last:
+                    break
+    except TimeoutError:
+        raise GatewayError("ledger_unavailable", "the event log fell silent") from None
+    more = seen < (last, _WHOLE)
+    return Page(data=data, next=_written(seen), last=last, more=more)
+
+
+@get("/events/stream", tags=["analysis"], summary="The log live, as server-sent events")
+async def stream(
+    doors: NamedDependency[Doors],
+    request: Request[Any, Any, Any],
+    after: After = "",
+    types: Types = "",
+    session: Session = "",
+    of_request: OfRequest = "",
+) -> Stream:
+    """Send each event as it is stored; `Last-Event-ID` goes on where a connection broke off."""
+    wanted = _wanted(types, session, of_request)
+    told = request.headers.get("last-event-id") or after
+    begin = _place(told) if told else ((await doors.log.state()).last_sequence, _WHOLE)
+    if len(doors.streams) >= _STREAMS_MAX:
+        message = f"{_STREAMS_MAX} streams are open already at this gateway"
+        raise GatewayError("rate_limit_exceeded", message)
+    return Stream(
+        _lines(doors, begin, wanted),
+        media_type="text/event-stream",
+        headers={"x-accel-buffering": "no"},
+    )
+
+
+async def _lines(doors: Doors, begin: Place, wanted: Wanted) -> AsyncIterator[bytes]:
+    """Write events, and a comment now and then, until the gateway stops."""
+    mark = object()
+    doors.streams.add(mark)
+    arrived: asyncio.Queue[Stored] = asyncio.Queue(_PAGE_MAX)
+    reading = asyncio.create_task(_fill(doors, begin, arrived))
+    try:
+        yield b": the log\n\n"
+        while not reading.done() and doors.readiness() != _STOPPING:
+            try:
+                stored = await asyncio.wait_for(arrived.get(), _BREATH_S)
+            except TimeoutError:
+                yield b": \n\n"
+                continue
+            text = [
+                f"id: {record['event']}\nevent: {record['type']}\ndata: ".encode()
+                + msgspec.json.encode(record)
+                + b"\n\n"
+                for _, record in _numbered(stored, begin)
+                if wanted(record)
+            ]
+            if text:
+                yield b"".join(text)
+    finally:
+        doors.streams.discard(mark)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+
+
+async def _fill(doors: Doors, begin: Place, arrived: "asyncio.Queue[Stored]") -> None:
+    async with aclosing(_behind(doors, begin)) as envelopes:
+        async for stored in envelopes:
+            await arrived.put(stored)
+
+
+async def _behind(doors: Doors, begin: Place) -> AsyncGenerator[Stored, None]:
+    """Yield the envelopes that have events behind a place."""
+    sequence, index = begin
+    first = sequence if index == _WHOLE else sequence - 1
+    async for batch in doors.log.follow(_EVERYTHING, max(first, 0)):
+        for stored in batch:
+            yield stored
+
+
+def _numbered(stored: Stored, begin: Place) -> list[tuple[Place, dict[str, Any]]]:
+    """Name the place of each event of an envelope, those behind `begin` alone."""
+    found = [((stored.sequence, index), one) for index, one in enumerate(records(stored))]
+    return [(place, one) for place, one in found if place > begin]
+
+
+_WHOLE = 1_000_000
+"""Behind every event of an envelope."""
+
+
+def _place(text: str) -> Place:
+    """Read `184467.3`, or `184467`: behind the whole envelope. Raises `GatewayError`."""
+    match = _PLACE.fullmatch(text)
+    if match is None:
+        message = f"after: expected an event's id such as 184467.0, or a sequence, got {text!r}"
+        raise GatewayError("invalid_request", message, "after")
+    return int(match[1]), _WHOLE if match[2] is None else int(match[2])
+
+
+def _written(place: Place) -> str:
+    return str(place[0]) if place[1] == _WHOLE else f"{place[0]}.{place[1]}"
+
+
+def _wanted(types: str, session: str, request: str) -> Wanted:
+    """Make the filter. Raises `GatewayError` for types there are none of."""
+    patterns = [pattern.strip() for pattern in types.split(",") if pattern.strip()]
+    for pattern in patterns:
+        if pattern != UNREADABLE and not known_types(pattern):
+            message = f"type: expected {', '.join(known_types('*'))}, or a pattern, got {pattern!r}"
+            raise GatewayError("invalid_request", message, "type")
+    return Wanted(patterns, session, request)

@@ -1,0 +1,46 @@
+"""Reports that a person reads."""
+
+from typing import Annotated
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
+
+from contracts.analytics import ReportFormat, ReportPeriod, WriteReport
+from services.gateway.errors import GatewayError
+from services.gateway.routes.doors import Doors
+from services.gateway.routes.parameters import day, one_of
+
+_MEDIA_TYPES = {
+    ReportFormat.HTML: "text/html",
+    ReportFormat.MARKDOWN: "text/markdown",
+    ReportFormat.JSON: "application/json",
+}
+_SANDBOX = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
+"""The page loads nothing and runs nothing, whatever its figures are called."""
+Date = Annotated[
+    str | None, QueryParameter(name="date", description="Last quota day; without one: today.")
+]
+Format = Annotated[str, QueryParameter(name="format", description=f"{', '.join(ReportFormat)}.")]
+
+
+@get(
+    "/reports/{period:str}",
+    tags=["analysis"],
+    summary="A daily or weekly report: html, md, json",
+)
+async def report(
+    doors: NamedDependency[Doors],
+    period: FromPath[str],
+    date: Date = None,
+    form: Format = ReportFormat.HTML,
+) -> Response[bytes]:
+    """Write the report of one quota day, or of the seven that end with it."""
+    if period not in set(ReportPeriod):
+        message = f"there is no report {period!r}; there are: {', '.join(ReportPeriod)}"
+        raise GatewayError("not_found", message)
+    wanted = one_of("format", form, ReportFormat)
+    last = "" if date is None else day("date", date).isoformat()
+    found = await doors.report(WriteReport(period=ReportPeriod(period), day=last, format=wanted))
+    headers = {"x-log-sequence": str(found.sequence), **_SANDBOX}
+    return Response(found.text.encode(), media_type=_MEDIA_TYPES[wanted], headers=headers)

@@ -1,0 +1,137 @@
+"""Any measure by any dimensions, as rows or as a file; named queries the same way."""
+
+from typing import Annotated, Any
+
+from litestar import Request, get
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter
+from litestar.response import Stream
+
+from contracts.analytics import FileFormat, NamedQuery, StartExport, Statistics
+from services.gateway.errors import GatewayError
+from services.gateway.routes import downloads
+from services.gateway.routes.analysis import ROWS_MAX, Table, table
+from services.gateway.routes.doors import Doors
+from services.gateway.routes.parameters import one_of
+
+_MEDIA_TYPES = {
+    FileFormat.CSV: "text/csv",
+    FileFormat.JSON: "application/json",
+    FileFormat.NDJSON: "application/x-ndjson",
+    FileFormat.PARQUET: "application/vnd.apache.parquet",
+    FileFormat.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+_LISTS = ("measures", "dimensions", "order")
+_WORDS = frozenset({*_LISTS, "from", "to", "filter", "query", "limit", "format"})
+
+Measures = Annotated[
+    str | None, QueryParameter(description="Names of measures with commas between them.")
+]
+Dimensions = Annotated[
+    str | None, QueryParameter(description="Names of dimensions with commas between them.")
+]
+From = Annotated[str | None, QueryParameter(name="from", description="First quota day.")]
+To = Annotated[str | None, QueryParameter(name="to", description="Last quota day, included.")]
+Filters = Annotated[
+    list[str] | None,
+    QueryParameter(
+        name="filter",
+        description="`service:image,video`: any of these; `outcome:!settled`: none of these.",
+    ),
+]
+Order = Annotated[
+    str | None, QueryParameter(description="Measures or dimensions; `-` before one: greatest first")
+]
+Named = Annotated[
+    str | None,
+    QueryParameter(name="query", description="A named query instead, with its own parameters."),
+]
+Limit = Annotated[int, QueryParameter(ge=1, le=ROWS_MAX, description="At most so many rows.")]
+Format = Annotated[str, QueryParameter(name="format", description=f"{', '.join(FileFormat)}.")]
+AnyRequest = Request[Any, Any, Any]
+
+
+@get("/stats/query", tags=["analysis"], summary="Any measure by any dimensions")
+async def query(
+    *,
+    doors: NamedDependency[Doors],
+    request: AnyRequest,
+    measures: Measures = None,
+    dimensions: Dimensions = None,
+    since: From = None,
+    until: To = None,
+    filters: Filters = None,
+    order: Order = None,
+    named: Named = None,
+    limit: Limit = ROWS_MAX,
+) -> Table:
+    """Sum up leases, attempts and refusals; without days: the last seven, today included."""
+    del measures, dimensions, since, until, filters, order, named
+    return table(await doors.question(_question(request, limit)))
+
+
+@get(
+    "/stats/export",
+    tags=["analysis"],
+    summary="The same as a file: csv, json, ndjson, parquet, xlsx",
+)
+async def export(
+    *,
+    doors: NamedDependency[Doors],
+    request: AnyRequest,
+    measures: Measures = None,
+    dimensions: Dimensions = None,
+    since: From = None,
+    until: To = None,
+    filters: Filters = None,
+    order: Order = None,
+    named: Named = None,
+    form: Format = FileFormat.CSV,
+) -> Stream:
+    """Stream a file; `X-Truncated` says whether there were more rows than an export may have."""
+    del measures, dimensions, since, until, filters, order
+    wanted = one_of("format", form, FileFormat)
+    command = StartExport(question=_question(request), format=wanted)
+    download = await downloads.started(doors, command)
+    name = f"tidegate-{named or 'statistics'}.{wanted}"
+    return Stream(
+        download.parts(),
+        media_type=_MEDIA_TYPES[wanted],
+        headers={
+            "content-length": str(download.size),
+            "content-disposition": f'attachment; filename="{name}"',
+            "x-rows": str(download.rows),
+            "x-truncated": str(download.truncated).lower(),
+            "x-log-sequence": str(download.sequence),
+        },
+    )
+
+
+def _question(request: AnyRequest, limit: int = ROWS_MAX) -> Statistics | NamedQuery:
+    """Read the question out of the parameters. Raises `GatewayError` naming one there is not."""
+    given = request.query_params
+    name = given.get("query")
+    if name is not None:
+        parameters = {key: given[key] for key in given if key not in {"query", "format", "limit"}}
+        return NamedQuery(name=name, parameters=parameters)
+    for key in given:
+        if key not in _WORDS:
+            there = ", ".join(sorted(_WORDS))
+            message = f"{key}: there is no such parameter; there are: {there}"
+            raise GatewayError("invalid_request", message, key)
+    lists = {
+        key: [
+            word.strip()
+            for text in given.getall(key, [])
+            for word in text.split(",")
+            if word.strip()
+        ]
+        for key in _LISTS
+    }
+    return Statistics(
+        **lists,
+        since=given.get("from", ""),
+        until=given.get("to", ""),
+        filters=given.getall("filter", []),
+        rows_max=limit,
+    )

@@ -1,0 +1,95 @@
+"""From words to SQL: names are looked up, values are parameters, and what is wrong is named."""
+
+from datetime import date
+
+import pytest
+
+from contracts.analytics import Statistics
+from services.analytics.domain.measures import DIMENSIONS, MEASURES
+from services.analytics.domain.statistics import StatisticsError, statement
+
+
+def asked(**changes: object) -> Statistics:
+    return Statistics(**{"measures": ["leases"], **changes})  # type: ignore[arg-type]
+
+
+def refusal(**changes: object) -> str:
+    with pytest.raises(StatisticsError) as error:
+        statement(asked(**changes))
+    return str(error.value)
+
+
+def test_measures_of_several_views_stand_side_by_side() -> None:
+    made = statement(asked(measures=["leases", "attempts", "refused"], dimensions=["day"])).sql
+
+    assert [made.count(view) for view in ("lease_facts", "attempt_facts", "refusal_facts")] == [
+        1,
+        1,
+        1,
+    ]
+    assert made.startswith('select "day", coalesce(any_value("leases"), 0) as "leases"')
+    assert made.endswith('order by "day"')
+
+
+def test_what_is_unknown_without_rows_stays_unknown() -> None:
+    assert (
+        'any_value("failure_rate") as "failure_rate"'
+        in statement(asked(measures=["failure_rate"])).sql
+    )
+
+
+def test_no_word_of_a_client_is_in_the_sql() -> None:
+    given = "x'; drop table ledger.leases; --"
+    made = statement(asked(filters=[f"model:{given}", f"key:!{given}"], since="2026-01-01"))
+
+    assert "drop" not in made.sql
+    assert made.parameters == {
+        "since": date(2026, 1, 1),
+        "until": None,
+        "values_0": [given],
+        "values_1": [given],
+    }
+    assert 'not list_contains($values_1, "key"::varchar)' in made.sql
+
+
+def test_a_name_given_twice_counts_once() -> None:
+    made = statement(asked(measures=["leases", "leases"], dimensions=["day", "day"])).sql
+
+    assert made.count('as "leases"') == 2
+
+
+def test_order_is_by_what_is_wanted_then_by_the_dimensions() -> None:
+    made = statement(asked(dimensions=["day", "service"], order=["-leases", "service"])).sql
+
+    assert made.endswith('"leases" desc nulls last, "service" asc nulls last, "day"')
+    assert "order by" not in statement(asked()).sql
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"measures": ["tea"]}, "measures: there is no measure 'tea'; there are: requests, "),
+        ({"measures": []}, "measures: expected at least one; there are: requests, "),
+        ({"dimensions": ["sky"]}, "dimensions: there is no dimension 'sky'; there are: day, "),
+        ({"filters": ["sky:blue"]}, "filter: there is no dimension 'sky'"),
+        ({"filters": ["day"]}, "filter: expected <dimension>:<value>[,<value>…], got 'day'"),
+        ({"filters": ["day:1"] * 21}, "filter: expected at most 20, got 21"),
+        ({"filters": ["day:" + "," * 100]}, "filter: expected at most 100 values of day, got 101"),
+        ({"order": ["attempts"]}, "order: expected one of those asked for (leases), got"),
+        ({"since": "2026-1-1"}, "from: expected a date such as 2026-01-31, got '2026-1-1'"),
+        ({"until": "2026-02-30"}, "to: expected a date such as 2026-01-31, got '2026-02-30'"),
+        ({"since": "2026-01-02", "until": "2026-01-01"}, "from: expected a day no later than to"),
+    ],
+)
+def test_what_is_wrong_is_named_with_what_was_expected(
+    changes: dict[str, object], named: str
+) -> None:
+    assert named in refusal(**changes)
+
+
+def test_names_are_columns_that_sql_and_every_format_take() -> None:
+    for name, measure in MEASURES.items():
+        assert name.isidentifier()
+        assert name.islower()
+        assert measure.meaning
+    assert not MEASURES.keys() & DIMENSIONS.keys()

@@ -1,0 +1,96 @@
+"""Events of the log as people and programs are shown them: one flat record each, and filters.
+
+Pure: `GET /api/events`, its stream and `tidegate tail` say the same of one event.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+import msgspec
+
+from contracts import envelope
+from contracts.events import UnknownEvent, tags
+from tidegate.runtime.eventlog import Stored
+
+UNREADABLE = "unreadable_envelope"
+"""The type of what stands for an envelope that this version cannot read."""
+_HIDDEN = frozenset({"key_hash"})
+
+
+def records(stored: Stored) -> Iterator[dict[str, Any]]:
+    """Yield each event of an envelope: its id, time and subject, then its type and fields.
+
+    The hash of a key is left out.
+    """
+    try:
+        read = envelope.decode(stored.body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        yield {
+            "event": f"{stored.sequence}.0",
+            "time": _moment(stored.time.isoformat()),
+            "subject": stored.subject,
+            "type": UNREADABLE,
+            "reason": str(error),
+        }
+        return
+    time = _moment(read.time.isoformat())
+    for index, event in enumerate(read.events):
+        if isinstance(event, UnknownEvent):
+            fields = json.loads(event.raw)
+        else:
+            fields = msgspec.to_builtins(event)
+        yield {
+            "event": f"{stored.sequence}.{index}",
+            "time": time,
+            "subject": stored.subject,
+            **{name: value for name, value in fields.items() if name not in _HIDDEN},
+        }
+
+
+def known_types(pattern: str) -> list[str]:
+    """Name the types that a pattern such as `lease_*` fits."""
+    return sorted(tag for tag in tags() if fnmatchcase(tag, pattern))
+
+
+class Wanted:
+    """Which records are to be shown; a lease's later events are known by its id."""
+
+    def __init__(self, types: Sequence[str] = (), session: str = "", request: str = "") -> None:
+        """Take types, or patterns of them; an empty wish is no wish."""
+        self._types = types
+        self._session = session
+        self._request = request
+        self._leases: set[str] = set()
+        self._requests = {request}
+
+    def __call__(self, record: dict[str, Any]) -> bool:
+        """Tell whether a record is wanted."""
+        if self._session and not self._of_session(record):
+            return False
+        if self._request and not self._of_request(record):
+            return False
+        kind = str(record.get("type", ""))
+        return not self._types or any(fnmatchcase(kind, wanted) for wanted in self._types)
+
+    def _of_session(self, record: dict[str, Any]) -> bool:
+        """Know a session by its id, and by the leases that it was seen to have."""
+        lease_id = record.get("lease_id", "")
+        if record.get("session_id", "") != self._session:
+            return bool(lease_id) and lease_id in self._leases
+        if lease_id:
+            self._leases.add(lease_id)
+        return True
+
+    def _of_request(self, record: dict[str, Any]) -> bool:
+        """Know a request by our id, by its client's, and by the leases that carry ours."""
+        request_id = record.get("request_id", "")
+        if record.get("client_request_id", "") == self._request and request_id:
+            self._requests.add(request_id)
+        of_lease = str(record.get("lease_id", "")).rpartition(".")[0]
+        return bool({request_id, of_lease} & self._requests)
+
+
+def _moment(text: str) -> str:
+    return text.replace("+00:00", "Z")
