@@ -1,7 +1,6 @@
 """`tidegate migrate`: secrets first, then streams and the first keys; both only what is absent."""
 
 import asyncio
-import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
@@ -12,12 +11,13 @@ from contracts.base import KeyId, WriterId
 from contracts.events import AnyEvent
 from contracts.gateway import KeyIssued, Scope
 from contracts.subjects import EVT_KEYS, USERS
+from tidegate.cli import homes
 from tidegate.cli.configuration import Configuration, load
 from tidegate.cli.errors import CommandError
 from tidegate.runtime import natsserver, streams
 from tidegate.runtime.clock import clock
 from tidegate.runtime.connection import connected_as, nats_url
-from tidegate.runtime.environment import Environment, Home, environment
+from tidegate.runtime.environment import Environment, Home, environment, given_secret
 from tidegate.runtime.eventlog import EventLog, FenceError, LogError, LogUnavailableError
 from tidegate.runtime.secrets import key_hash, new_key
 from tidegate.runtime.settings import SettingsError
@@ -31,6 +31,17 @@ def migrate(
     secrets_only: bool = typer.Option(
         False, "--secrets", help="Write users, passwords and keys that are absent."
     ),
+    homes_in: Path | None = typer.Option(
+        None,
+        "--homes",
+        help="With --secrets: a folder with one for each owner (gateway, pool, …, nats, operator)"
+        " that runs in a container; each gets the configuration and its own secrets alone.",
+    ),
+    demo_url: str = typer.Option(
+        "",
+        help="With --homes: the address of the demo servers, which are the servers there are"
+        " when the configuration names none; {id} stands for a server's name.",
+    ),
 ) -> None:
     """Make what Tidegate needs and does not find; run it as often as you like.
 
@@ -38,8 +49,13 @@ def migrate(
     """
     found = environment()
     configuration = load(found)
+    if homes_in is not None and not secrets_only:
+        raise typer.BadParameter("expected --secrets with it", param_hint="--homes")
     made = write_secrets(found) if secrets_only else asyncio.run(make(found, configuration))
     print("made " + ", ".join(made) if made else "nothing to make: everything is there")
+    if homes_in is not None:
+        owners = homes.furnish(found, homes_in, demo_url)
+        print(f"configuration: {found.config or 'the defaults'}; homes of {', '.join(owners)}")
 
 
 def write_secrets(found: Environment) -> list[str]:
@@ -52,18 +68,17 @@ def write_secrets(found: Environment) -> list[str]:
     home.path.chmod(0o700)
     made = []
     for user in USERS:
-        given = os.environ.get(f"TIDEGATE_{user.upper()}_NATS_PASSWORD", "").strip()
+        given = given_secret(f"TIDEGATE_{user.upper()}_NATS_PASSWORD")
         made += _written(home.nats_password(user), given or secrets.token_urlsafe(24))
     for variable, path in (
         ("TIDEGATE_SECRET_KEY", home.master_key),
         ("TIDEGATE_IDENTITY_KEY", home.identity_key),
     ):
-        if not os.environ.get(variable) and not os.environ.get(f"{variable}_FILE"):
+        if not given_secret(variable):
             made += _written(path, new_key())
     made += _written(home.operator_key, _key("TIDEGATE_ADMIN_KEY", "sk-admin-"))
     made += _written(home.client_key, _key("TIDEGATE_CLIENT_KEY", "sk-"))
-    passwords = {user: home.nats_password(user).read_text().strip() for user in USERS}
-    _write(home.nats_conf, natsserver.accounts(passwords))
+    homes.write(home.nats_conf, natsserver.accounts(homes.passwords(home)))
     return made
 
 
@@ -132,7 +147,7 @@ def _issued(path: Path, name: str, scope: Scope) -> KeyIssued:
 
 
 def _key(variable: str, prefix: str) -> str:
-    given = os.environ.get(variable, "").strip()
+    given = given_secret(variable)
     if not given:
         return prefix + secrets.token_urlsafe(32)
     if len(given) < _KEY_BYTES_MIN or not given.isascii() or " " in given:
@@ -153,14 +168,5 @@ def _existing(home: Home) -> Path:
 def _written(path: Path, text: str) -> list[str]:
     if path.exists():
         return []
-    _write(path, text + "\n")
+    homes.write(path, text + "\n")
     return [path.name]
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file that only its owner reads, whole or not at all."""
-    partial = path.with_suffix(path.suffix + ".partial")
-    partial.unlink(missing_ok=True)
-    partial.touch(mode=0o600)
-    partial.write_text(text)
-    partial.replace(path)

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 from contracts.subjects import USERS, denied, permissions
 
+CLIENT_PORT = 4222
+MONITOR_PORT = 8222
 _LOWEST_PORT = 20000
 _EPHEMERAL_PORT = 32768
 _RESERVATIONS_MAX = 200
@@ -68,16 +70,36 @@ def accounts(passwords: Mapping[str, str]) -> str:
 
 def configuration(store: Path, port: int, accounts_file: Path | None) -> str:
     """Write the server's configuration; without accounts anyone on loopback may do anything."""
+    lines = ['host: "127.0.0.1"', f"port: {port}", *_common(store)]
+    if accounts_file is not None:
+        lines.append(f'include "{accounts_file.name}"')
+    return "\n".join(lines) + "\n"
+
+
+def container_configuration(passwords: Mapping[str, str]) -> str:
+    """Write the configuration of a server that has a container to itself.
+
+    It listens to the whole network of the containers, and names itself after its host; only the
+    container's own health check can ask its monitoring port.
+    """
     lines = [
-        'host: "127.0.0.1"',
-        f"port: {port}",
+        'host: "0.0.0.0"',
+        f"port: {CLIENT_PORT}",
+        "server_name: $HOSTNAME",
+        f'http: "127.0.0.1:{MONITOR_PORT}"',
+        *_common(Path("/store")),
+        accounts(passwords),
+    ]
+    return "\n".join(lines)
+
+
+def _common(store: Path) -> list[str]:
+    """What every server of ours has, wherever it runs."""
+    return [
         "max_payload: 8MB",
         "max_pending: 64MB",
         f'jetstream {{ store_dir: "{store}", sync_interval: always }}',
     ]
-    if accounts_file is not None:
-        lines.append(f'include "{accounts_file.name}"')
-    return "\n".join(lines) + "\n"
 
 
 def command(config: Path, log: Path) -> list[str]:
@@ -109,7 +131,7 @@ def wait_for_port(url: str, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
-            with socket.create_connection((parts.hostname or "", parts.port or 4222), 1):
+            with socket.create_connection((parts.hostname or "", parts.port or CLIENT_PORT), 1):
                 return
         except OSError:
             time.sleep(0.02)
