@@ -34,6 +34,11 @@ def test_a_container_may_do_nothing_that_it_need_not(name: str) -> None:
     # Compose copies the keys into `secrets` before it starts.
     assert service["read_only"] is (name != "secrets")
     assert "privileged" not in service
+    # The operator's files may be readable by the operator alone.
+    assert service.get("cap_add", []) == ["DAC_READ_SEARCH"] * (name == "configuration")
+    assert service.get("user", "tidegate") == {"configuration": "0:0", "nats": "10001:10001"}.get(
+        name, "tidegate"
+    )
     assert ("ports" in service) == (name == "gateway")
     assert service["logging"]["options"]["max-size"]
 
@@ -54,6 +59,13 @@ def test_a_service_sees_its_own_home_alone(name: str) -> None:
     assert SERVICES[name]["volumes"] == [f"{owner}:/var/lib/tidegate{mode}"]
 
 
+def test_who_reads_the_operators_files_sees_no_secret() -> None:
+    assert SERVICES["configuration"]["network_mode"] == "none"
+    given, volume = SERVICES["configuration"]["volumes"]
+    assert given["read_only"] is True
+    assert volume == "configuration:/configuration"
+
+
 def test_every_home_is_furnished() -> None:
     given = {str(volume) for volume in SERVICES["secrets"]["volumes"]}
 
@@ -66,7 +78,7 @@ def test_every_home_is_furnished() -> None:
 def test_a_service_is_watched_and_started_again_or_ends_by_itself(name: str) -> None:
     service = SERVICES[name]
 
-    if name in {"secrets", "migrate"}:
+    if name in {"configuration", "secrets", "migrate"}:
         assert service["restart"] == "no"
         assert "healthcheck" not in service
     else:
@@ -76,7 +88,7 @@ def test_a_service_is_watched_and_started_again_or_ends_by_itself(name: str) -> 
 
 
 def test_an_image_of_ours_is_built_once() -> None:
-    assert [name for name, service in OURS.items() if "build" in service] == ["secrets"]
+    assert [name for name, service in OURS.items() if "build" in service] == ["configuration"]
     assert len({service["image"] for service in OURS.values()}) == 1
     assert {service["pull_policy"] for service in OURS.values()} == {"never"}
 

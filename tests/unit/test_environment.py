@@ -41,17 +41,6 @@ def test_a_folder_may_hold_the_configuration(tmp_path: Path) -> None:
     assert found.config == tmp_path / "tidegate.toml"
 
 
-def test_a_folder_that_may_not_be_looked_into_holds_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def forbidden(path: Path) -> bool:
-        raise PermissionError(path)
-
-    monkeypatch.setattr(Path, "exists", forbidden)  # root may look anywhere
-
-    assert environment({"TIDEGATE_CONFIG": str(tmp_path)}).config is None
-
-
 def test_the_variables_of_this_process_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDEGATE_PORT", "8081")
 

@@ -193,15 +193,12 @@ def given_secret(variable: str) -> str:
 
 
 def _config(given: Mapping[str, str]) -> Path | None:
-    """Find the configuration file; a folder that may not be looked into holds none."""
+    """Find the file: the named one, or the `tidegate.toml` of the named folder, or of this one."""
     named = _path(given, "TIDEGATE_CONFIG")
     if named is not None and not named.is_dir():
         return named
     inside = (named or Path()) / "tidegate.toml"
-    try:
-        return inside if inside.exists() else None
-    except PermissionError:
-        return None
+    return inside if inside.exists() else None
 
 
 def _path(given: Mapping[str, str], name: str) -> Path | None:

@@ -1,0 +1,58 @@
+"""One stack of containers for all tests of this folder: they leave it as well as they found it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.compose.containers import Containers
+
+CONFIGURATION = """
+[services.image]
+daily_limit = 200
+
+[pool]
+min_size = 50
+max_size = 50
+lease_ttl = "20s"
+session_concurrency = 0
+
+[balancer]
+probe_interval = "1s"
+"""
+SERVER = """
+[[servers]]
+id = "{id}"
+url = "http://{host}:9001"
+region = "test"
+max_sessions = 5000
+capabilities = ["image", "video", "avatar"]
+"""
+REPORT: list[str] = []
+"""What was measured; told at the end, and never asserted."""
+ADMIN_KEY = "sk-admin-planted-for-the-tests-of-containers"
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
+    """A configuration and a key of the operator's; two of the demo servers have work."""
+    made = Containers(tmp_path_factory.mktemp("clone"))
+    made.configure(
+        CONFIGURATION
+        + "".join(SERVER.format(id=name, host=host) for name, host in made.names.items())
+    )
+    example = (made.folder / ".env.example").read_text()
+    assert "#TIDEGATE_ADMIN_KEY=\n" in example
+    (made.folder / ".env").write_text(
+        example.replace("#TIDEGATE_ADMIN_KEY=\n", f"TIDEGATE_ADMIN_KEY={ADMIN_KEY}\n")
+    )
+    try:
+        made.up()
+        yield made
+    finally:
+        made.down()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if REPORT:
+        terminalreporter.section("measured")
+        terminalreporter.write_line("\n".join(REPORT))
