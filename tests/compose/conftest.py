@@ -29,7 +29,11 @@ capabilities = ["image", "video", "avatar"]
 """
 REPORT: list[str] = []
 """What was measured; told at the end, and never asserted."""
-ADMIN_KEY = "sk-admin-planted-for-the-tests-of-containers"
+PLANTED = {
+    "TIDEGATE_ADMIN_KEY": "sk-admin-planted-for-the-tests-of-containers",
+    "TIDEGATE_SECRET_KEY": "master-key-planted-for-the-tests-of-containers",
+}
+"""What `.env` gives."""
 
 
 @pytest.fixture(scope="session")
@@ -41,12 +45,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
         + "".join(SERVER.format(id=name, host=host) for name, host in made.names.items())
     )
     example = (made.folder / ".env.example").read_text()
-    assert "#TIDEGATE_ADMIN_KEY=\n" in example
-    (made.folder / ".env").write_text(
-        example.replace("#TIDEGATE_ADMIN_KEY=\n", f"TIDEGATE_ADMIN_KEY={ADMIN_KEY}\n")
-    )
+    for name, secret in PLANTED.items():
+        assert f"#{name}=\n" in example
+        example = example.replace(f"#{name}=\n", f"{name}={secret}\n")
+    (made.folder / ".env").write_text(example)
     try:
-        made.up()
+        made.up("--build")
         yield made
     finally:
         made.down()

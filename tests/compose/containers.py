@@ -72,9 +72,9 @@ class Containers(Asked):
         return run(*self._words, *words, cwd=self.folder, env=self.environment, **more)
 
     def up(self, *words: str) -> None:
-        """Bring it up, as a user does; what every container said when it does not come up."""
+        """Bring it up; fails with what every container said when it does not come up."""
         try:
-            self.compose("up", "--build", "--wait", *words)
+            self.compose("up", "--wait", *words)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.said()[-6000:]}") from None
 
@@ -127,6 +127,7 @@ class Containers(Asked):
             ["docker", "exec", self.named(name), *words],
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=60,
             check=False,
         )

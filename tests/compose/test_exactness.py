@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.compose.conftest import ADMIN_KEY
+from tests.compose.conftest import PLANTED
 from tests.compose.containers import Containers
 from tests.e2e.exactness import in_duckdb, sold, storm
 
@@ -27,5 +27,5 @@ def test_exactly_the_quota_is_sold(stack: Containers) -> None:
 
 
 def test_key_of_the_operators_own_is_the_first_admin_key(stack: Containers) -> None:
-    assert stack.operator_key == ADMIN_KEY
+    assert stack.operator_key == PLANTED["TIDEGATE_ADMIN_KEY"]
     assert stack.verb("keys", "list", "--json").returncode == 0
