@@ -45,7 +45,10 @@ def _belongings(
     """Everything that one owner may know, and where its home keeps it."""
     whole = found.home
     if owner == "nats":
-        yield home.server_conf, natsserver.container_configuration(passwords(whole))
+        cluster = natsserver.hosts(found.nats_url)
+        route = whole.nats_password("cluster").read_text().strip() if len(cluster) > 1 else ""
+        text = natsserver.container_configuration(passwords(whole), cluster, route)
+        yield home.server_conf, text
         return
     yield home.config, found.config.read_text() if found.config else _NO_CONFIGURATION
     user = "auditor" if owner == "operator" else owner

@@ -16,7 +16,7 @@ from tidegate.cli.configuration import Configuration, load
 from tidegate.cli.errors import CommandError
 from tidegate.runtime import natsserver, streams
 from tidegate.runtime.clock import clock
-from tidegate.runtime.connection import connected_as, nats_url
+from tidegate.runtime.connection import connected_as, nats_urls
 from tidegate.runtime.environment import Environment, Home, environment, given_secret
 from tidegate.runtime.eventlog import EventLog, FenceError, LogError, LogUnavailableError
 from tidegate.runtime.secrets import key_hash, new_key
@@ -78,6 +78,8 @@ def write_secrets(found: Environment) -> list[str]:
             made += _written(path, new_key())
     made += _written(home.operator_key, _key("TIDEGATE_ADMIN_KEY", "sk-admin-"))
     made += _written(home.client_key, _key("TIDEGATE_CLIENT_KEY", "sk-"))
+    if len(natsserver.hosts(found.nats_url)) > 1:
+        made += _written(home.nats_password("cluster"), secrets.token_urlsafe(24))
     homes.write(home.nats_conf, natsserver.accounts(homes.passwords(home)))
     return made
 
@@ -88,13 +90,14 @@ async def make(found: Environment, configuration: Configuration) -> list[str]:
     Raises `SettingsError` without NATS or a usable bound, `CommandError` when NATS refuses.
     """
     try:
-        await asyncio.to_thread(natsserver.wait_for_port, nats_url(found, "migrate"), 20)
+        await asyncio.to_thread(natsserver.wait_for_port, nats_urls(found, "migrate"), 20)
     except TimeoutError as error:
         raise CommandError(f"NATS: {error}") from None
     client = await connected_as(found, "migrate")
     log = EventLog(client)
     try:
-        made = await streams.migrate(client, await _bytes_max(found, configuration, log))
+        bytes_max = await _bytes_max(found, configuration, log)
+        made = await streams.migrate(client, bytes_max, configuration.log.replicas)
         return made + await _journal_keys(found, log)
     except streams.MigrationError as error:
         raise SettingsError(str(error)) from None

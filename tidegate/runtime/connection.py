@@ -71,23 +71,23 @@ class Outage:
         return self.seconds >= _RECONNECT_S
 
 
-def nats_url(environment: Environment, user: str) -> str:
-    """Find NATS and name the user in its URL. Raises `SettingsError`."""
-    url = environment.nats_url
-    if url is None:
+def nats_urls(environment: Environment, user: str) -> list[str]:
+    """Find the servers of NATS and name the user in each URL. Raises `SettingsError`."""
+    text = environment.nats_url
+    if text is None:
         try:
-            url = environment.home.nats_url.read_text().strip()
+            text = environment.home.nats_url.read_text()
         except OSError:
             raise SettingsError(
                 f"TIDEGATE_NATS_URL: expected the address of NATS; {environment.home.nats_url}"
                 " has none, so no embedded server runs in this home"
             ) from None
-    if "@" in url:
-        return url
+    urls = [url.strip() for url in text.split(",") if url.strip()]
+    if "@" in text:
+        return urls
     variable = f"TIDEGATE_{user.upper()}_NATS_PASSWORD"
     password = environment.secret(variable, environment.home.nats_password(user))
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{user}:{password}@{rest}"
+    return [url.replace("://", f"://{user}:{password}@", 1) for url in urls]
 
 
 def lasting(user: str, log: Log, outage: Outage) -> dict[str, Any]:
@@ -131,15 +131,15 @@ async def connected_service(
     environment: Environment, user: str, log: Log, outage: Outage
 ) -> Client:
     """Connect a service that only asks, for its whole life. Raises `SettingsError`."""
-    return await nats.connect(nats_url(environment, user), **lasting(user, log, outage))
+    return await nats.connect(nats_urls(environment, user), **lasting(user, log, outage))
 
 
 async def connected_as(environment: Environment, user: str) -> Client:
     """Connect as one of the NATS users. Raises `SettingsError` when there is no NATS to reach."""
-    url = nats_url(environment, user)
+    urls = nats_urls(environment, user)
     try:
         return await nats.connect(
-            url,
+            urls,
             name=user,
             inbox_prefix=f"_INBOX_{user}".encode(),
             allow_reconnect=True,
@@ -148,7 +148,7 @@ async def connected_as(environment: Environment, user: str) -> Client:
             connect_timeout=5,
         )
     except (NatsError, OSError, TimeoutError) as error:
-        address = url.rpartition("@")[2]
+        address = ", ".join(url.rpartition("@")[2] for url in urls)
         raise SettingsError(f"NATS at {address}: cannot connect as {user} ({error})") from None
 
 

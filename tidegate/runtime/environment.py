@@ -17,7 +17,7 @@ VARIABLES = {
     "TIDEGATE_CONFIG": "configuration file, or a folder that may hold a tidegate.toml",
     "TIDEGATE_HOST": "address the gateway listens on",
     "TIDEGATE_PORT": "port the gateway listens on",
-    "TIDEGATE_NATS_URL": "use this NATS instead of an embedded one",
+    "TIDEGATE_NATS_URL": "use this NATS, or cluster (addresses with commas), not an embedded one",
     "TIDEGATE_ADMIN_KEY": "admin key to install at first boot instead of a generated one",
     "TIDEGATE_ADMIN_KEY_FILE": "a file with the admin key",
     "TIDEGATE_CLIENT_KEY": "client key to install at first boot instead of a generated one",
