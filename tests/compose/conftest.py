@@ -19,14 +19,6 @@ session_concurrency = 0
 [balancer]
 probe_interval = "1s"
 """
-SERVER = """
-[[servers]]
-id = "{id}"
-url = "http://{host}:9001"
-region = "test"
-max_sessions = 5000
-capabilities = ["image", "video", "avatar"]
-"""
 REPORT: list[str] = []
 """What was measured; told at the end, and never asserted."""
 PLANTED = {
@@ -40,10 +32,7 @@ PLANTED = {
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
     """A configuration and a key of the operator's; two of the demo servers have work."""
     made = Containers(tmp_path_factory.mktemp("clone"))
-    made.configure(
-        CONFIGURATION
-        + "".join(SERVER.format(id=name, host=host) for name, host in made.names.items())
-    )
+    made.configure(CONFIGURATION + made.servers())
     example = (made.folder / ".env.example").read_text()
     for name, secret in PLANTED.items():
         assert f"#{name}=\n" in example

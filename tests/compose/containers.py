@@ -18,6 +18,14 @@ from tidegate.runtime import natsserver
 ROOT = Path(__file__).parents[2]
 IMAGE = "tidegate:test"
 RECOVERY_S = 120
+_SERVER = """
+[[servers]]
+id = "{id}"
+url = "http://{host}:9001"
+region = "test"
+max_sessions = 5000
+capabilities = ["image", "video", "avatar"]
+"""
 _HEALTHY = ["python", "-IS", "/opt/tidegate/bin/healthy.py"]
 
 
@@ -64,6 +72,10 @@ class Containers(Asked):
     def configure(self, toml: str) -> None:
         """Write the configuration file where a user would."""
         (self.folder / "tidegate.toml").write_text(toml)
+
+    def servers(self) -> str:
+        """The `[[servers]]` of a configuration: the demo servers that can be asked."""
+        return "".join(_SERVER.format(id=name, host=host) for name, host in self.names.items())
 
     # ----------------------------------------------------------------- Compose
 
@@ -171,19 +183,20 @@ class Containers(Asked):
 
     # ----------------------------------------------------------------- asking
 
-    def _operators(self, file: str) -> str:
+    def kept(self, file: str) -> str:
+        """A file of the operator's home, as the documentation says how to read it."""
         words = ("run", "--rm", "-T", "--entrypoint", "cat", "cli", file)
         return self.compose(*words).strip()
 
     @cached_property
     def client_key(self) -> str:  # type: ignore[override]
-        """The first client key, as the documentation says how to read it."""
-        return self._operators("client.key")
+        """The first client key."""
+        return self.kept("client.key")
 
     @cached_property
     def operator_key(self) -> str:  # type: ignore[override]
         """The first admin key."""
-        return self._operators("operator.key")
+        return self.kept("operator.key")
 
     def url(self, gateway: str = "gateway") -> str:
         """The one gateway's address."""
