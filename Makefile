@@ -33,6 +33,16 @@ coverage: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 4 --dist loadgroup --cov --cov-report= $(ARGS)
 	$(BIN)/python -m tests.coverage_bounds
 
+.PHONY: compose-test
+compose-test: $(VENV)/.dev  ## the stack as containers: built, tried, broken, torn down
+	$(BIN)/python -m pytest tests/compose --timeout 300 --durations 5 $(ARGS)
+
+.PHONY: chaos-compose
+chaos-compose: $(VENV)/.dev  ## calls while containers are killed, paused, cut off; SEED=, CALLS=, SECONDS=
+	@$(BIN)/python -m tests.compose $(if $(SEED),--seed $(SEED)) $(if $(CALLS),--calls $(CALLS)) \
+	  $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
+	$(BIN)/python -m pytest tests/compose/cluster --timeout 300
+
 bench: $(VENV)/.dev  ## the benchmarks, each beside its reference
 	$(BIN)/python -m benchmarks $(ARGS)
 

@@ -15,7 +15,7 @@ from services.analytics.queries import Catalogue
 from services.analytics.settings import AnalyticsSection, Settings
 from services.analytics.store import Database, Ledger, Readers
 from tidegate.runtime import health, logs
-from tidegate.runtime.broker import broker, connected, nats_url
+from tidegate.runtime.broker import broker, connected, nats_urls
 from tidegate.runtime.clock import clock
 from tidegate.runtime.environment import Environment
 from tidegate.runtime.eventlog import EventLog
@@ -36,12 +36,12 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     """
     log = logs.configure(_SERVICE)
     settings = load()
-    url = nats_url(environment, _SERVICE)
+    urls = nats_urls(environment, _SERVICE)
     environment.home.path.mkdir(parents=True, exist_ok=True)
     database = await asyncio.to_thread(Database, environment.home.duckdb, settings.analytics.memory)
     log.info("opened", file=str(environment.home.duckdb), migrated=database.migrated)
     metrics = Metrics()
-    made = broker(url, _SERVICE, log)
+    made = broker(urls, _SERVICE, log)
     client = await connected(made)
     projector = Projector(EventLog(client), Ledger(database), metrics, log)
     readers = Readers(

@@ -15,7 +15,7 @@ from services.balancer.probes import Probes, prober
 from services.balancer.settings import Settings
 from services.balancer.store import Journal
 from tidegate.runtime import health, lifecycle, logs
-from tidegate.runtime.broker import broker, connected, disconnected, nats_url
+from tidegate.runtime.broker import broker, connected, disconnected, nats_urls
 from tidegate.runtime.clock import clock
 from tidegate.runtime.environment import Environment
 
@@ -31,7 +31,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     """
     logger = logs.configure("balancer")
     settings = load()
-    made = broker(nats_url(environment, _USER), _USER, logger)
+    made = broker(nats_urls(environment, _USER), _USER, logger)
     client = await connected(made)
     balancer = Balancer()
     metrics = Metrics(balancer)

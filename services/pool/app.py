@@ -61,7 +61,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     logger = logs.configure("pool")
     master_key = environment.secret("TIDEGATE_SECRET_KEY", environment.home.master_key)
     identity_key = environment.secret("TIDEGATE_IDENTITY_KEY", environment.home.identity_key)
-    made = broker.broker(broker.nats_url(environment, "pool"), "pool", logger)
+    made = broker.broker(broker.nats_urls(environment, "pool"), "pool", logger)
     client = await broker.connected(made)
     try:
         parts = assembled(

@@ -1,64 +1,17 @@
 """A thousand concurrent calls, two gateways: exactly the quota is sold, and everybody agrees."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from openai import APIStatusError, AsyncOpenAI
 
+from tests.e2e.exactness import in_duckdb, sold, storm
 from tests.e2e.stack import Stack
 
 CALLS = 1000
 NewStack = Callable[..., Stack]
-
-
-async def _call(client: AsyncOpenAI) -> str:
-    try:
-        await client.images.generate(model="jimeng-4.0", prompt="a gate")
-    except APIStatusError as error:
-        return str(error.code)
-    return "ok"
-
-
-async def _storm(stack: Stack, calls: int, spread_s: float = 0.0) -> Counter[str]:
-    async with AsyncExitStack() as closing:
-        clients = [
-            await closing.enter_async_context(
-                AsyncOpenAI(
-                    base_url=f"{stack.url(gateway)}/v1",
-                    api_key=stack.client_key,
-                    max_retries=0,
-                    timeout=110,
-                )
-            )
-            for gateway in ("gateway", "gateway-2")
-        ]
-
-        async def later(number: int) -> str:
-            await asyncio.sleep(spread_s * number / calls)
-            return await _call(clients[number % 2])
-
-        return Counter(await asyncio.gather(*(later(number) for number in range(calls))))
-
-
-def _usage(stack: Stack) -> list[dict[str, Any]]:
-    sessions = stack.api("/api/sessions")["data"]
-    return [stack.api(f"/api/session/usage?sessionId={one['session_id']}") for one in sessions]
-
-
-def _sold(stack: Stack) -> int:
-    return sum(usage["usage"]["image_count"] for usage in _usage(stack))
-
-
-def _in_duckdb(stack: Stack) -> int:
-    query = "select coalesce(sum(usage_count), 0) from session_usage where service_type = 'image'"
-    found = stack.api("/api/sql", "POST", json={"query": query})
-    return int(found["rows"][0][0])
 
 
 @pytest.mark.parametrize(("sessions", "expected"), [(1, 10), (50, 500)])
@@ -71,13 +24,13 @@ def test_exactly_the_quota_is_sold(new_stack: NewStack, sessions: int, expected:
     stack.configure(stack.servers_toml("one", "two"))
     stack.start_all("one", "two", gateways=2)
 
-    found = asyncio.run(_storm(stack, CALLS))
+    found = asyncio.run(storm(stack, CALLS))
 
     assert found == {"ok": expected, "pool_quota_exhausted": CALLS - expected}
     assert stack.served("one", "two") == expected
     stack.eventually(stack.open_leases, 0)
-    assert _sold(stack) == expected
-    stack.eventually(lambda: _in_duckdb(stack), expected)
+    assert sold(stack) == expected
+    stack.eventually(lambda: in_duckdb(stack), expected)
     report = stack.audit()
     assert report["exit"] == 0, report
     assert report["violations"] == []
@@ -105,7 +58,7 @@ def test_no_day_is_oversold_across_a_quota_day_change(new_stack: NewStack) -> No
     stack.ready("pool", "balancer", "analytics", "gateway", "gateway-2")
     stack.set_clock((midnight - datetime.now(UTC)).total_seconds() - 10)
 
-    found = asyncio.run(_storm(stack, 600, spread_s=18))
+    found = asyncio.run(storm(stack, 600, spread_s=18))
 
     assert set(found) <= {"ok", "pool_quota_exhausted"}, found
     days = stack.demo_ledger("one", "two")
@@ -116,5 +69,5 @@ def test_no_day_is_oversold_across_a_quota_day_change(new_stack: NewStack) -> No
     assert sum(units["image"] for day in days.values() for units in day.values()) == found["ok"]
     assert found["ok"] == 200
     stack.eventually(stack.open_leases, 0)
-    stack.eventually(lambda: _in_duckdb(stack), found["ok"])
+    stack.eventually(lambda: in_duckdb(stack), found["ok"])
     assert stack.audit()["exit"] == 0

@@ -216,7 +216,7 @@ async def test_preflight_answers_as_the_original_did(alone: Desk) -> None:
 
 
 async def test_every_answer_is_exposed_named_and_not_stored(alone: Desk) -> None:
-    for path in ("/ping", "/api/keys", "/nothing", "/api/stats/summary"):
+    for path in ("/health", "/api/keys", "/nothing", "/api/stats/summary"):
         answer = await alone.http.get(path)
         assert answer.headers["access-control-allow-origin"] == "*"
         assert "X-Request-ID" in answer.headers["access-control-expose-headers"]
@@ -231,6 +231,14 @@ async def test_request_is_one_line_without_any_secret(alone: Desk) -> None:
     (line,) = alone.logged[before:]
     assert (line["method"], line["path"], line["status"]) == ("GET", "/api/keys", 200)
     assert alone.admin not in str(alone.logged)
+
+
+async def test_whoever_watches_leaves_no_line(alone: Desk) -> None:
+    before = len(alone.logged)
+    for path in ("/ping", "/livez", "/metrics", "/readyz", "/nothing"):
+        await alone.http.get(path)
+
+    assert [line["path"] for line in alone.logged[before:]] == ["/nothing"]
 
 
 async def test_head_is_get_without_a_body(alone: Desk) -> None:

@@ -32,6 +32,15 @@ def test_tidegate_toml_is_used_when_it_is_present(
     assert environment({"TIDEGATE_CONFIG": "my.toml"}).config == Path("my.toml")
 
 
+def test_a_folder_may_hold_the_configuration(tmp_path: Path) -> None:
+    assert environment({"TIDEGATE_CONFIG": str(tmp_path)}).config is None
+    (tmp_path / "tidegate.toml").touch()
+
+    found = environment({"TIDEGATE_CONFIG": str(tmp_path)})
+
+    assert found.config == tmp_path / "tidegate.toml"
+
+
 def test_the_variables_of_this_process_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDEGATE_PORT", "8081")
 

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from tidegate.cli.errors import CommandError
-from tidegate.runtime.environment import Environment, environment
+from tidegate.runtime.environment import Environment, environment, given_secret
 from tidegate.runtime.settings import SettingsError
 
 _TIMEOUT_S = 60.0
@@ -140,7 +140,7 @@ def admin_key(found: Environment, url: str) -> str:
 
     Raises `SettingsError` when there is none to show to `url`.
     """
-    given = os.environ.get("TIDEGATE_ADMIN_KEY", "").strip()
+    given = given_secret("TIDEGATE_ADMIN_KEY")
     if given:
         return given
     if not _near(url):

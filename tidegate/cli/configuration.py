@@ -32,6 +32,14 @@ class LogSection(Section, frozen=True, kw_only=True):
     max_bytes: Size | None = None
     """Bound of the event log, fixed at the first migration; default: the smaller of 20 GB and
     half the free disk."""
+    replicas: int = 1
+    """Servers of a NATS cluster that keep each message (1, 3 or 5), fixed at the first migration;
+    3 survive the loss of one."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no field type can."""
+        if self.replicas not in {1, 3, 5}:
+            raise ValueError("replicas: expected 1, 3 or 5")
 
 
 class Configuration(Section, frozen=True, kw_only=True):

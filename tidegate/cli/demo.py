@@ -1,7 +1,6 @@
 """`tidegate demo`: a server to try Tidegate against, and traffic for it."""
 
 import asyncio
-import os
 from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -16,7 +15,7 @@ from tidegate.demo import traffic as demo_traffic
 from tidegate.demo.options import DemoOptions, limits
 from tidegate.demo.traffic import Called, Summary, TrafficOptions
 from tidegate.runtime import lifecycle
-from tidegate.runtime.environment import Environment, environment
+from tidegate.runtime.environment import Environment, environment, given_secret
 from tidegate.runtime.settings import SettingsError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -117,7 +116,7 @@ def _tell(called: Called, *, quiet: bool) -> None:
 
 def _client_key(found: Environment) -> str:
     """Find a client key. Raises `SettingsError` when there is none."""
-    given = os.environ.get("TIDEGATE_CLIENT_KEY", "").strip()
+    given = given_secret("TIDEGATE_CLIENT_KEY")
     if given:
         return given
     try:

@@ -3,6 +3,7 @@
 import errno
 import json
 import socket
+from collections.abc import Sequence
 
 import msgspec
 
@@ -71,8 +72,18 @@ def placed(home: Home) -> list[DemoServer]:
         if not url or unusable("127.0.0.1", _port(url)):
             url = f"http://127.0.0.1:{natsserver.free_port()}"
         servers.append(msgspec.structs.replace(server, url=url))
-    home.demo_servers.write_text(json.dumps(msgspec.to_builtins(servers), indent=1))
+    home.demo_servers.write_text(listed(servers))
     return servers
+
+
+def addressed(url: str) -> list[DemoServer]:
+    """Give each the address that `url` makes of its id (`{id}`)."""
+    return [msgspec.structs.replace(server, url=url.replace("{id}", server.id)) for server in FLEET]
+
+
+def listed(servers: Sequence[DemoServer]) -> str:
+    """Write them as the home keeps them."""
+    return json.dumps(msgspec.to_builtins(servers), indent=1)
 
 
 def child(server: DemoServer, home: Home, environment: dict[str, str]) -> Child:

@@ -41,6 +41,7 @@ def restored(home: Home) -> Restored | None:
 
 def write_private(path: Path, content: bytes) -> None:
     """Write a file that only its owner reads, whole or not at all."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = path.with_suffix(path.suffix + ".partial")
     partial.unlink(missing_ok=True)
     partial.touch(mode=0o600)

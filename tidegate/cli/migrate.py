@@ -1,7 +1,6 @@
 """`tidegate migrate`: secrets first, then streams and the first keys; both only what is absent."""
 
 import asyncio
-import os
 import secrets
 import sys
 from contextlib import suppress
@@ -11,13 +10,13 @@ from typing import NamedTuple
 import typer
 
 from contracts.subjects import USERS
-from tidegate.cli import firstkeys
+from tidegate.cli import firstkeys, homes
 from tidegate.cli.configuration import Configuration, load
 from tidegate.cli.errors import CommandError
 from tidegate.cli.homefiles import write_private
 from tidegate.runtime import natsserver, streams
-from tidegate.runtime.connection import connected_as, nats_url
-from tidegate.runtime.environment import Environment, Home, environment
+from tidegate.runtime.connection import connected_as, nats_urls
+from tidegate.runtime.environment import Environment, Home, environment, given_secret
 from tidegate.runtime.eventlog import EventLog, LogError, LogUnavailableError
 from tidegate.runtime.secrets import new_key
 from tidegate.runtime.settings import SettingsError
@@ -37,6 +36,17 @@ def migrate(
     secrets_only: bool = typer.Option(
         False, "--secrets", help="Write users, passwords and keys that are absent."
     ),
+    homes_in: Path | None = typer.Option(
+        None,
+        "--homes",
+        help="With --secrets: a folder with one for each owner (gateway, pool, …, nats, operator)"
+        " that runs in a container; each gets the configuration and its own secrets alone.",
+    ),
+    demo_url: str = typer.Option(
+        "",
+        help="With --homes: the address of the demo servers, which are the servers there are"
+        " when the configuration names none; {id} stands for a server's name.",
+    ),
 ) -> None:
     """Make what Tidegate needs and does not find; run it as often as you like.
 
@@ -44,6 +54,8 @@ def migrate(
     """
     found = environment()
     configuration = load(found)
+    if homes_in is not None and not secrets_only:
+        raise typer.BadParameter("expected --secrets with it", param_hint="--homes")
     if secrets_only:
         made = Made(write_secrets(found), {})
     else:
@@ -52,6 +64,9 @@ def migrate(
     print(f"made {names}" if names else "nothing to make: everything is there")
     for advice in made.dead_keys.values():
         print(f"tidegate: {advice}", file=sys.stderr)
+    if homes_in is not None:
+        owners = homes.furnish(found, homes_in, demo_url)
+        print(f"configuration: {found.config or 'the defaults'}; homes of {', '.join(owners)}")
 
 
 def write_secrets(found: Environment) -> list[str]:
@@ -64,18 +79,19 @@ def write_secrets(found: Environment) -> list[str]:
     home.path.chmod(0o700)
     made = []
     for user in USERS:
-        given = os.environ.get(f"TIDEGATE_{user.upper()}_NATS_PASSWORD", "").strip()
+        given = given_secret(f"TIDEGATE_{user.upper()}_NATS_PASSWORD")
         made += _written(home.nats_password(user), given or secrets.token_urlsafe(24))
     for variable, path in (
         ("TIDEGATE_SECRET_KEY", home.master_key),
         ("TIDEGATE_IDENTITY_KEY", home.identity_key),
     ):
-        if not os.environ.get(variable) and not os.environ.get(f"{variable}_FILE"):
+        if not given_secret(variable):
             made += _written(path, new_key())
     made += _written(home.operator_key, _key("TIDEGATE_ADMIN_KEY", "sk-admin-"))
     made += _written(home.client_key, _key("TIDEGATE_CLIENT_KEY", "sk-"))
-    passwords = {user: home.nats_password(user).read_text().strip() for user in USERS}
-    write_private(home.nats_conf, natsserver.accounts(passwords).encode())
+    if len(natsserver.hosts(found.nats_url)) > 1:
+        made += _written(home.nats_password("cluster"), secrets.token_urlsafe(24))
+    write_private(home.nats_conf, natsserver.accounts(homes.passwords(home)).encode())
     return made
 
 
@@ -85,13 +101,14 @@ async def make(found: Environment, configuration: Configuration) -> Made:
     Raises `SettingsError` without NATS or a usable bound, `CommandError` when NATS refuses.
     """
     try:
-        await asyncio.to_thread(natsserver.wait_for_port, nats_url(found, "migrate"), 20)
+        await asyncio.to_thread(natsserver.wait_for_port, nats_urls(found, "migrate"), 20)
     except TimeoutError as error:
         raise CommandError(f"NATS: {error}") from None
     client = await connected_as(found, "migrate")
     log = EventLog(client)
     try:
-        made = await streams.migrate(client, await _bytes_max(found, configuration, log))
+        bytes_max = await _bytes_max(found, configuration, log)
+        made = await streams.migrate(client, bytes_max, configuration.log.replicas)
         keys = await firstkeys.journal(found, log)
     except streams.MigrationError as error:
         raise SettingsError(str(error)) from None
@@ -116,7 +133,7 @@ async def _bytes_max(found: Environment, configuration: Configuration, log: Even
 
 
 def _key(variable: str, prefix: str) -> str:
-    given = os.environ.get(variable, "").strip()
+    given = given_secret(variable)
     if not given:
         return prefix + secrets.token_urlsafe(32)
     if len(given) < _KEY_BYTES_MIN or not given.isascii() or " " in given:

@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from contracts.base import Failed, Reply
-from tidegate.runtime.connection import Outage, lasting, nats_url
+from tidegate.runtime.connection import Outage, lasting, nats_urls
 from tidegate.runtime.logs import Log
 
 __all__ = [
@@ -22,7 +22,7 @@ __all__ = [
     "broker",
     "connected",
     "disconnected",
-    "nats_url",
+    "nats_urls",
     "refusal",
     "reply",
     "with_reply",
@@ -44,13 +44,13 @@ async def with_reply(message: NatsMessage) -> Call:
     return Call(message.raw_message.reply, message.raw_message.data)
 
 
-def broker(url: str, user: str, log: Log, outage: Outage | None = None) -> NatsBroker:
+def broker(urls: str | list[str], user: str, log: Log, outage: Outage | None = None) -> NatsBroker:
     """Make the broker of a process; `connect()` it, then register and start its doors.
 
     `outage` is told when the connection is lost and when it stands again.
     """
     options = lasting(user, log, outage or Outage())
-    return NatsBroker(url, **options, apply_types=False, logger=None)
+    return NatsBroker(urls, **options, apply_types=False, logger=None)
 
 
 async def connected(made: NatsBroker) -> Client:

@@ -73,23 +73,23 @@ class Outage:
         return self.seconds >= _RECONNECT_S
 
 
-def nats_url(environment: Environment, user: str) -> str:
-    """Find NATS and name the user in its URL. Raises `SettingsError`."""
-    url = environment.nats_url
-    if url is None:
+def nats_urls(environment: Environment, user: str) -> list[str]:
+    """Find the servers of NATS and name the user in each URL. Raises `SettingsError`."""
+    text = environment.nats_url
+    if text is None:
         try:
-            url = environment.home.nats_url.read_text().strip()
+            text = environment.home.nats_url.read_text()
         except OSError:
             raise SettingsError(
                 f"TIDEGATE_NATS_URL: expected the address of NATS; {environment.home.nats_url}"
                 " has none, so no embedded server runs in this home"
             ) from None
-    if "@" in url:
-        return url
+    urls = [url.strip() for url in text.split(",") if url.strip()]
+    if "@" in text:
+        return urls
     variable = f"TIDEGATE_{user.upper()}_NATS_PASSWORD"
     password = environment.secret(variable, environment.home.nats_password(user))
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{user}:{password}@{rest}"
+    return [url.replace("://", f"://{user}:{password}@", 1) for url in urls]
 
 
 def lasting(user: str, log: Log, outage: Outage) -> dict[str, Any]:
@@ -144,7 +144,7 @@ async def connected_service(
     environment: Environment, user: str, log: Log, outage: Outage
 ) -> Client:
     """Connect a service that only asks, for its whole life. Raises `SettingsError`."""
-    return await nats.connect(nats_url(environment, user), **lasting(user, log, outage))
+    return await nats.connect(nats_urls(environment, user), **lasting(user, log, outage))
 
 
 async def connected_as(
@@ -154,8 +154,8 @@ async def connected_as(
 
     With `told` the connection outlives any restart of NATS, and says so when one goes on.
     """
-    url = nats_url(environment, user)
-    address = url.rpartition("@")[2]
+    urls = nats_urls(environment, user)
+    address = ", ".join(url.rpartition("@")[2] for url in urls)
 
     async def disconnected() -> None:
         if told is not None and not client.is_closed:
@@ -168,7 +168,7 @@ async def connected_as(
     client = Client()
     try:
         await client.connect(
-            url,
+            urls,
             name=user,
             inbox_prefix=f"_INBOX_{user}".encode(),
             allow_reconnect=True,

@@ -14,12 +14,14 @@ _PORT = re.compile(r"[0-9]{1,5}")
 _PORT_MAX = 65535
 VARIABLES = {
     "TIDEGATE_HOME": "state directory: NATS store, DuckDB, generated secrets",
-    "TIDEGATE_CONFIG": "configuration file",
+    "TIDEGATE_CONFIG": "configuration file, or a folder that may hold a tidegate.toml",
     "TIDEGATE_HOST": "address the gateway listens on",
     "TIDEGATE_PORT": "port the gateway listens on",
-    "TIDEGATE_NATS_URL": "use this NATS instead of an embedded one",
+    "TIDEGATE_NATS_URL": "use this NATS, or cluster (addresses with commas), not an embedded one",
     "TIDEGATE_ADMIN_KEY": "admin key to install at first boot instead of a generated one",
+    "TIDEGATE_ADMIN_KEY_FILE": "a file with the admin key",
     "TIDEGATE_CLIENT_KEY": "client key to install at first boot instead of a generated one",
+    "TIDEGATE_CLIENT_KEY_FILE": "a file with the client key",
     "TIDEGATE_HEALTH_PORT": "where a service answers /livez, /readyz, /metrics (0: nowhere)",
     "TIDEGATE_CLOCK_OFFSET_FILE": "for tests only: a file with seconds to add to the clock",
     "TIDEGATE_SECRET_KEY": "master key for credentials at rest",
@@ -51,6 +53,16 @@ class Home(msgspec.Struct, frozen=True):
     def nats_conf(self) -> Path:
         """Users and permissions, included by whoever runs the server."""
         return self.path / "secrets" / "nats.conf"
+
+    @property
+    def server_conf(self) -> Path:
+        """The whole configuration of a server that has a container to itself."""
+        return self.path / "nats-server.conf"
+
+    @property
+    def config(self) -> Path:
+        """The configuration file of a home that has one to itself."""
+        return self.path / "tidegate.toml"
 
     @property
     def nats_url(self) -> Path:
@@ -154,10 +166,9 @@ def environment(variables: Mapping[str, str] | None = None) -> Environment:
             "TIDEGATE_CLOCK_OFFSET_FILE: for tests only, expected a home with the file"
             f" `test-home`; {home.path} has none"
         )
-    default = Path("tidegate.toml")
     return Environment(
         home=home,
-        config=_path(given, "TIDEGATE_CONFIG") or (default if default.exists() else None),
+        config=_config(given),
         host=given.get("TIDEGATE_HOST", "127.0.0.1"),
         port=_port(given, "TIDEGATE_PORT", 8080),
         nats_url=given.get("TIDEGATE_NATS_URL"),
@@ -166,6 +177,33 @@ def environment(variables: Mapping[str, str] | None = None) -> Environment:
         api=given.get("TIDEGATE_API", "http://127.0.0.1:8080"),
         overrides={name: value for name, value in given.items() if name not in VARIABLES},
     )
+
+
+def given_secret(variable: str) -> str:
+    """Read what the operator gave in a variable, or in the file its `…_FILE` names; else "".
+
+    An empty file gives nothing, so that one may always be mounted. Raises `SettingsError` when
+    the named file cannot be read.
+    """
+    text = os.environ.get(variable, "").strip()
+    named = os.environ.get(f"{variable}_FILE")
+    if text or not named:
+        return text
+    try:
+        return Path(named).read_text().strip()
+    except OSError as error:
+        raise SettingsError(
+            f"{variable}_FILE: expected a file to read, {named} is none ({error.strerror})"
+        ) from None
+
+
+def _config(given: Mapping[str, str]) -> Path | None:
+    """Find the file: the named one, or the `tidegate.toml` of the named folder, or of this one."""
+    named = _path(given, "TIDEGATE_CONFIG")
+    if named is not None and not named.is_dir():
+        return named
+    inside = (named or Path()) / "tidegate.toml"
+    return inside if inside.exists() else None
 
 
 def _path(given: Mapping[str, str], name: str) -> Path | None:

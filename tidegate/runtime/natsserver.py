@@ -9,12 +9,16 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from contracts.subjects import USERS, denied, permissions
 
+CLIENT_PORT = 4222
+MONITOR_PORT = 8222
+_ROUTE_PORT = 6222
 _LOWEST_PORT = 20000
 _EPHEMERAL_PORT = 32768
 _RESERVATIONS_MAX = 200
@@ -68,16 +72,59 @@ def accounts(passwords: Mapping[str, str]) -> str:
 
 def configuration(store: Path, port: int, accounts_file: Path | None) -> str:
     """Write the server's configuration; without accounts anyone on loopback may do anything."""
+    lines = ['host: "127.0.0.1"', f"port: {port}", *_common(store)]
+    if accounts_file is not None:
+        lines.append(f'include "{accounts_file.name}"')
+    return "\n".join(lines) + "\n"
+
+
+def hosts(urls: str | None) -> list[str]:
+    """Name the hosts of `TIDEGATE_NATS_URL`; more than one are a cluster."""
+    found = (urlsplit(url.strip()).hostname for url in (urls or "").split(","))
+    return [host for host in found if host]
+
+
+def container_configuration(
+    passwords: Mapping[str, str], cluster: Sequence[str] = (), route_password: str = ""
+) -> str:
+    """Write the configuration of a server that has a container to itself, or of a cluster's each.
+
+    It listens to the whole network of the containers, and names itself after its host; only the
+    container's own health check can ask its monitoring port. The servers of a cluster know each
+    other by a password of their own.
+    """
     lines = [
-        'host: "127.0.0.1"',
-        f"port: {port}",
+        'host: "0.0.0.0"',
+        f"port: {CLIENT_PORT}",
+        "server_name: $HOSTNAME",
+        f'http: "127.0.0.1:{MONITOR_PORT}"',
+        *_common(Path("/store")),
+        *(_cluster(cluster, route_password) if len(cluster) > 1 else ()),
+        accounts(passwords),
+    ]
+    return "\n".join(lines)
+
+
+def _cluster(members: Sequence[str], password: str) -> list[str]:
+    routes = [f"nats-route://route:{password}@{host}:{_ROUTE_PORT}" for host in members]
+    return [
+        "cluster {",
+        '  name: "tidegate"',
+        f'  listen: "0.0.0.0:{_ROUTE_PORT}"',
+        f'  authorization {{ user: "route", password: "{password}" }}',
+        f"  routes: {json.dumps(routes)}",
+        "  no_advertise: true # clients know all members by name; addresses change",
+        "}",
+    ]
+
+
+def _common(store: Path) -> list[str]:
+    """What every server of ours has, wherever it runs."""
+    return [
         "max_payload: 8MB",
         "max_pending: 64MB",
         f'jetstream {{ store_dir: "{store}", sync_interval: always }}',
     ]
-    if accounts_file is not None:
-        lines.append(f'include "{accounts_file.name}"')
-    return "\n".join(lines) + "\n"
 
 
 def command(config: Path, log: Path) -> list[str]:
@@ -100,17 +147,20 @@ def start(config: Path, log: Path, port: int) -> "subprocess.Popen[bytes]":
     return process
 
 
-def wait_for_port(url: str, seconds: float) -> None:
-    """Wait until something listens at `url`: the first failed dial of a client costs 2 s.
+def wait_for_port(urls: str | Sequence[str], seconds: float) -> None:
+    """Wait until something listens at one of `urls`: a client's first failed dial costs 2 s.
 
     Raises `TimeoutError`.
     """
-    parts = urlsplit(url)
+    places = [
+        (parts.hostname or "", parts.port or CLIENT_PORT)
+        for parts in map(urlsplit, [urls] if isinstance(urls, str) else urls)
+    ]
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        try:
-            with socket.create_connection((parts.hostname or "", parts.port or 4222), 1):
+        for place in places:
+            with suppress(OSError), socket.create_connection(place, 1):
                 return
-        except OSError:
-            time.sleep(0.02)
-    raise TimeoutError(f"{parts.hostname}:{parts.port}: nothing listens there after {seconds} s")
+        time.sleep(0.02)
+    told = ", ".join(f"{host}:{port}" for host, port in places)
+    raise TimeoutError(f"{told}: nothing listens there after {seconds} s")

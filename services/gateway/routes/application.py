@@ -36,6 +36,10 @@ _AS_THEY_ARE = "^/api/(stats/export|events/stream)$"
 _NO_STORE = (b"cache-control", b"no-store")
 """Every figure is exact when it is given; none may be shown later as if it still were."""
 
+_OK = 200
+_WATCHED = frozenset({"/ping", "/livez", "/readyz", "/metrics"})
+"""Asked every few seconds by whoever watches: only a failure is worth a line."""
+
 
 class OperatorApp(Litestar):
     """Litestar, with preflights, HEAD, the headers of every answer, and one log line each."""
@@ -79,6 +83,8 @@ class OperatorApp(Litestar):
         if bodiless:
             scope = {**scope, "method": "GET"}
         await super().__call__(scope, receive, told)
+        if status == _OK and scope["path"] in _WATCHED:
+            return
         doors.logger.info(
             "request",
             request_id=request_id,

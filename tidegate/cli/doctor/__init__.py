@@ -18,7 +18,7 @@ from tidegate.cli import output
 from tidegate.cli.doctor import home, log, services, users
 from tidegate.cli.doctor.findings import Finding, State, unchecked, wrong
 from tidegate.runtime.clock import clock
-from tidegate.runtime.connection import connected_as, nats_url
+from tidegate.runtime.connection import connected_as, nats_urls
 from tidegate.runtime.environment import Environment, environment
 from tidegate.runtime.eventlog import LogUnavailableError
 from tidegate.runtime.settings import SettingsError
@@ -51,7 +51,7 @@ async def _looked_at(found: Environment) -> list[Finding]:
 async def _over_nats(found: Environment) -> list[Finding]:
     rest = unchecked("log", "streams, pool, balancer, analytics: only the user auditor may ask")
     try:
-        nats_url(found, "auditor")
+        nats_urls(found, "auditor")
     except SettingsError as error:
         if "TIDEGATE_NATS_URL" in str(error):
             return [wrong("nats", "nats_unreachable", str(error)), rest]

@@ -8,7 +8,7 @@ from nats.errors import Error as NatsError
 
 from contracts.subjects import CREDENTIALS_BUCKET, TABLE, USERS
 from tidegate.cli.doctor.findings import Finding, fine, unchecked, wrong
-from tidegate.runtime.connection import nats_url
+from tidegate.runtime.connection import nats_urls
 from tidegate.runtime.environment import Environment
 from tidegate.runtime.settings import SettingsError
 
@@ -26,7 +26,7 @@ async def looked_at(found: Environment) -> list[Finding]:
 
 async def _tried(found: Environment, user: str) -> Finding:
     try:
-        url = nats_url(found, user)
+        urls = nats_urls(found, user)
     except SettingsError:
         return unchecked(_AREA, f"{user}: its password is not here")
     refused: list[str] = []
@@ -37,7 +37,7 @@ async def _tried(found: Environment, user: str) -> Finding:
     client = Client()
     try:
         await client.connect(
-            url,
+            urls,
             inbox_prefix=f"_INBOX_{user}".encode(),
             error_cb=on_error,
             allow_reconnect=False,

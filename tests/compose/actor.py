@@ -1,0 +1,224 @@
+"""The actor of chaos that is a Compose project, and how its evidence is gathered.
+
+The log is read from outside, at NATS's own address on the bridge of its network: Linux alone.
+"""
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import AsyncIterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import httpx
+import nats
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+
+from tests.chaos.campaign import Campaign
+from tests.chaos.evidence import LogRead, digest, merged
+from tests.chaos.plan import Fault, Role
+from tests.chaos.processes import LIMITS, SERVER_FAULTS, SESSIONS
+from tests.compose.containers import RECOVERY_S, Containers
+from tidegate.runtime.eventlog import EventLog, LogError
+
+_SERVICES = {
+    Role.POOL_LEADER: "pool",
+    Role.BALANCER_LEADER: "balancer",
+    Role.GATEWAY: "gateway",
+    Role.ANALYTICS: "analytics",
+    Role.NATS: "nats",
+}
+_NETWORK = "log"
+
+
+class Cut(StrEnum):
+    """What can be done to a container, and not to a process."""
+
+    DISCONNECT = "disconnect"
+
+
+class ContainerCampaign(Campaign):
+    """A campaign in which containers lose their network too."""
+
+    def _done(self, fault: Fault, name: str) -> tuple[float, float]:
+        if fault.action != Cut.DISCONNECT:
+            return super()._done(fault, name)
+        began_s = self.clock()
+        self.actor.disconnect(name)
+        time.sleep(fault.lasts_s)
+        self.actor.connect(name)
+        return began_s, self.clock()
+
+
+class Actor:
+    """One gateway, pool and balancer with a standby each, analytics, NATS, two demo servers."""
+
+    def __init__(self, folder: Path, *overlays: str) -> None:
+        """Start nothing yet."""
+        self.stack = Containers(folder, *overlays)
+        limits = "".join(
+            f"[services.{service}]\ndaily_limit = {limit}\n" for service, limit in LIMITS.items()
+        )
+        self.stack.configure(
+            f"[pool]\nmin_size = {SESSIONS}\nmax_size = {SESSIONS}\n"
+            'session_concurrency = 8\nlease_ttl = "20s"\n'
+            f'[balancer]\nprobe_interval = "2s"\n{limits}{self.stack.servers()}'
+        )
+        self.seen: dict[int, str] = {}
+        """Every envelope read while it went on, by its sequence."""
+
+    def begin(self) -> None:
+        """Bring it up."""
+        self.stack.up("--build")
+        self._password = self.stack.kept("secrets/auditor.nats")
+
+    def break_servers(self) -> None:
+        """Have the demo servers be slow, and fail now and then."""
+        for demo in self.stack.names:
+            found = httpx.post(f"{self.stack.demo_url(demo)}/demo/faults", json=SERVER_FAULTS)
+            assert found.status_code == 200, found.text
+
+    def mend_servers(self) -> None:
+        """End their faults."""
+        for demo in self.stack.names:
+            self.stack.faults(demo)
+
+    # ------------------------------------------------------------ as an actor
+
+    def players(self, role: Role) -> Sequence[str]:
+        """Who plays a role now; of leaders, whoever says that it leads, else all."""
+        service = _SERVICES[role]
+        names = self.stack.of(service)
+        if len(names) == 1:
+            return names
+        leader = self.stack.leader(service)
+        return [leader] if leader else names
+
+    def standbys(self, name: str) -> Sequence[str]:
+        """The others of its kind."""
+        return [one for one in self.stack.of(name.rpartition("-")[0]) if one != name]
+
+    def kill(self, name: str) -> None:
+        """Kill it."""
+        self.stack.docker("kill", name)
+
+    def stop(self, name: str) -> None:
+        """Ask it to end, with as much patience as it has in Compose."""
+        self.stack.docker("stop", name)
+
+    def start(self, name: str) -> None:
+        """Start it again."""
+        self.stack.docker("start", name)
+
+    def pause(self, name: str) -> None:
+        """Freeze it."""
+        self.stack.docker("pause", name)
+
+    def resume(self, name: str) -> None:
+        """Let it go on."""
+        self.stack.docker("unpause", name)
+
+    def disconnect(self, name: str) -> None:
+        """Take it off the network of the log."""
+        self.stack.disconnect(name, _NETWORK)
+
+    def connect(self, name: str) -> None:
+        """Put it back."""
+        self.stack.connect(name, _NETWORK)
+
+    def ready(self, name: str) -> bool:
+        """Ask where its health check asks."""
+        if name.startswith("nats"):
+            words = ["wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8222/healthz"]
+        else:
+            words = ["python", "-IS", "/opt/tidegate/bin/healthy.py", "8081", "/readyz"]
+        return self.stack.execute(name, *words).returncode == 0
+
+    # ------------------------------------------------------------ evidence
+
+    async def watch_log(self) -> None:
+        """Read the log as it grows, for ever; what was read once was stored."""
+        while True:
+            with contextlib.suppress(NatsError, LogError, OSError, AssertionError):
+                async with self._auditor() as client:
+                    after = max(self.seen, default=0)
+                    async for batch in EventLog(client).follow(["evt.>"], after):
+                        for stored in batch:
+                            self.seen[stored.sequence] = digest(stored.body)
+            await asyncio.sleep(0.5)
+
+    async def read_log(self) -> LogRead:
+        """Read the whole log."""
+        log = LogRead()
+        async with self._auditor() as client:
+            events = EventLog(client)
+            upto = (await events.state()).last_sequence
+            async for batch in events.read("evt.>", 0, upto):
+                for stored in batch:
+                    log.hear(stored)
+        return log
+
+    def calm(self) -> str:
+        """Wait until all is well and every lease has its end; why it is not so."""
+        try:
+            self.stack.recovered()
+        except AssertionError:
+            told = {name: one["Status"] for name, one in self.stack.states().items()}
+            return f"not well after {RECOVERY_S} s: {told}"
+        return ""
+
+    def ledgers(self) -> tuple[dict[str, dict[str, dict[str, int]]], dict[str, int]]:
+        """What the demo servers served: by day, credential and service; and times by request."""
+        found = [
+            httpx.get(f"{self.stack.demo_url(demo)}/demo/ledger").json()
+            for demo in self.stack.names
+        ]
+        accepted: dict[str, int] = {}
+        for ledger in found:
+            for request_id, times in ledger["requests"].items():
+                accepted[request_id] = accepted.get(request_id, 0) + times
+        return merged(*(ledger["days"] for ledger in found)), accepted
+
+    def address(self) -> str:
+        """Where NATS is now: a container that was away may have come back elsewhere."""
+        for name in self.stack.of("nats"):
+            networks: dict[str, Any] = self.stack.inspect(name)["NetworkSettings"]["Networks"]
+            found = networks.get(f"{self.stack.project}_{_NETWORK}", {}).get("IPAddress", "")
+            if found:
+                return str(found)
+        raise AssertionError("NATS is on no network")
+
+    @contextlib.asynccontextmanager
+    async def _auditor(self) -> AsyncIterator[Client]:
+        async def unheard(_: Exception) -> None:
+            await asyncio.sleep(0)
+
+        address = await asyncio.to_thread(self.address)
+        client = await nats.connect(
+            f"nats://auditor:{self._password}@{address}:4222",
+            inbox_prefix=b"_INBOX_auditor",
+            max_reconnect_attempts=2,
+            reconnect_time_wait=0.2,
+            connect_timeout=5,
+            ping_interval=2,
+            error_cb=unheard,
+        )
+        try:
+            yield client
+        finally:
+            with contextlib.suppress(NatsError):
+                await client.close()
+
+
+def leader_of_the_stream(stack: Containers, members: Sequence[str]) -> str:
+    """The NATS container that leads the event log's stream, or nothing."""
+    url = "http://127.0.0.1:8222/jsz?streams=true"
+    for member in members:
+        told = stack.execute(member, "wget", "-q", "-O", "-", url).stdout
+        found = re.search(r'"name": "EVT".*?"leader": "([\w-]+)"', told, re.DOTALL)
+        if found:
+            return f"{found[1]}-1"
+    return ""
