@@ -31,7 +31,7 @@ from services.balancer.domain import administered, reported, select, views
 from services.balancer.metrics import Metrics
 from services.balancer.settings import refused
 from services.balancer.store import Journal
-from tidegate.runtime.broker import Call, refusal, reply, with_reply
+from tidegate.runtime.broker import Call, refusal, reply, subscribed, with_reply
 from tidegate.runtime.eventlog import LogUnavailableError
 from tidegate.runtime.logs import Log
 
@@ -78,9 +78,7 @@ class Doors:
         """Let commands in, pings first; when this returns, NATS knows of every door."""
         for subscriber in self._subscribers:
             await subscriber.start()
-        # nats-py sends a flush's PING ahead of what is pending: only the second comes behind it.
-        await self._client.flush()
-        await self._client.flush()
+        await subscribed(self._client)
 
     async def close(self) -> None:
         """Let nobody in any more, and answer who is inside."""

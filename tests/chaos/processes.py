@@ -164,15 +164,15 @@ class Processes:
                     log.hear(stored)
         return log
 
-    def calm(self) -> bool:
-        """Wait until every process is ready and every lease has its end; whether it came to be."""
+    def calm(self) -> str:
+        """Wait until every process is ready and every lease has its end; why it is not so."""
         names = (*GATEWAYS, *POOLS, *BALANCERS, "analytics")
         try:
             self.stack.ready(*names)
             self.stack.eventually(self._open_leases, 0, _CALM_S)
-        except AssertionError:
-            return False
-        return True
+        except AssertionError as error:
+            return str(error).replace("\n", " ")[:2000]
+        return ""
 
     def _open_leases(self) -> int | None:
         try:
