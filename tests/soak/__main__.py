@@ -131,9 +131,8 @@ async def _look(processes: Processes, campaign: Campaign, load: Load, seen: Seen
 
 
 def _table(found: list[Growth]) -> str:
-    lines = [
-        f"{'process':12} {'s':>6} {'MB':>8} {'grew by':>9} {'bound':>7} {'fds':>5} {'more':>6}"
-    ]
+    titles = ("process", "s", "MB", "grew by", "bound", "fds", "more")
+    lines = ["{:12} {:>6} {:>8} {:>9} {:>7} {:>5} {:>6}".format(*titles)]
     lines += [
         f"{one.name:12} {one.seconds:6.0f} {one.rss_mb:8.1f} {one.rss_growth_mb:+9.2f}"
         f" {one.rss_bound_mb:7.1f} {one.descriptors:5d} {one.descriptors_growth:+6.1f}"

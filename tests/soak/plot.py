@@ -50,10 +50,10 @@ def _panel(name: str, series: Series, place: int) -> str:
     points = [point for line in series.values() for point in line] or [(0.0, 0.0)]
     last_s = max(at for at, _ in points) or 1.0
     highest = max(value for _, value in points) * 1.05 or 1.0
+    frame = 'fill="none" stroke="#999"'
     parts = [
         f'<text x="{_LEFT}" y="{top - 8}" font-weight="bold">{escape(name)}</text>',
-        f'<rect x="{_LEFT}" y="{top}" width="{_WIDTH}" height="{_HEIGHT}" fill="none"'
-        ' stroke="#999"/>',
+        f'<rect x="{_LEFT}" y="{top}" width="{_WIDTH}" height="{_HEIGHT}" {frame}/>',
     ]
     for part in range(5):
         y = top + _HEIGHT - part * _HEIGHT / 4
