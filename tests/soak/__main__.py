@@ -14,7 +14,7 @@ from tests.chaos.processes import GATEWAYS, Processes
 from tests.chaos.traffic import SOAK_MIX, Load
 from tests.soak.plot import svg
 from tests.soak.samples import Latency, Sample, latency, sampled
-from tests.soak.trend import Growth, complaints, growths
+from tests.soak.trend import Growth, complaints, growths, leaks
 
 _EVERY_S = 3.0
 _SPACING_S = (20.0, 40.0)
@@ -101,6 +101,7 @@ async def _run(plan: Plan, processes: Processes, rate: float) -> tuple[Load, See
         seconds_max=plan.seconds + _AFTER_S,
         mix=SOAK_MIX,
     )
+    before = sampled(0.0, _pids(processes))
     processes.break_servers()
     seen = Seen()
     looking = asyncio.create_task(_look(processes, campaign, load, seen))
@@ -113,6 +114,7 @@ async def _run(plan: Plan, processes: Processes, rate: float) -> tuple[Load, See
     problems = []
     if unready := await asyncio.to_thread(processes.calm):
         problems.append(unready)
+    problems += leaks(before, sampled(campaign.clock(), _pids(processes)))
     audit = await asyncio.to_thread(stack.audit)
     if audit["exit"]:
         problems.append(f"audit: {audit['violations'][:3]}, DuckDB {audit['duckdb']}")
@@ -124,18 +126,21 @@ async def _look(processes: Processes, campaign: Campaign, load: Load, seen: Seen
     while True:
         await asyncio.sleep(_EVERY_S)
         at_s = round(campaign.clock(), 2)
-        pids = {name: one.pid for name, one in processes.stack.processes.items()}
-        seen.samples += await asyncio.to_thread(sampled, at_s, pids)
+        seen.samples += await asyncio.to_thread(sampled, at_s, _pids(processes))
         seen.latencies.append(latency(at_s, load.done[known:]))
         known = len(load.done)
 
 
+def _pids(processes: Processes) -> dict[str, int]:
+    return {name: one.pid for name, one in processes.stack.processes.items()}
+
+
 def _table(found: list[Growth]) -> str:
-    titles = ("process", "s", "MB", "grew by", "bound", "fds", "more")
-    lines = ["{:12} {:>6} {:>8} {:>9} {:>7} {:>5} {:>6}".format(*titles)]
+    titles = ("process", "s", "MB", "grew by", "bound", "fds")
+    lines = ["{:12} {:>6} {:>8} {:>9} {:>7} {:>5}".format(*titles)]
     lines += [
         f"{one.name:12} {one.seconds:6.0f} {one.rss_mb:8.1f} {one.rss_growth_mb:+9.2f}"
-        f" {one.rss_bound_mb:7.1f} {one.descriptors:5d} {one.descriptors_growth:+6.1f}"
+        f" {one.rss_bound_mb:7.1f} {one.descriptors:5d}"
         for one in sorted(found, key=lambda one: one.name)
         if one.rss_bound_mb < 1e9
     ]

@@ -35,8 +35,8 @@ BOUNDS = {
     "nats": Bound(60.0, kb_per_call=4.0),
 }
 """By the beginning of a process's name."""
-DESCRIPTORS_MAX = 20
-"""How many more descriptors, by trend over the time that is judged."""
+DESCRIPTORS_MAX = 40
+"""How many more descriptors at rest, after all calls, than before the first: kept connections."""
 LATENCY_RATIO_MAX = 3.0
 """How much the median latency of the last third may exceed that of the first."""
 
@@ -54,7 +54,6 @@ class Growth:
     """By trend, over `seconds`."""
     rss_bound_mb: float
     descriptors: int
-    descriptors_growth: float
     sockets: int
 
 
@@ -93,7 +92,6 @@ def growths(samples: Sequence[Sample], calls_per_s: float) -> list[Growth]:
                 rss_growth_mb=slope([(one.at_s, one.rss_mb) for one in judged]) * seconds,
                 rss_bound_mb=allowed,
                 descriptors=judged[-1].descriptors,
-                descriptors_growth=slope([(one.at_s, one.descriptors) for one in judged]) * seconds,
                 sockets=judged[-1].sockets,
             )
         )
@@ -110,10 +108,23 @@ def complaints(found: Sequence[Growth], latencies: Sequence[Latency]) -> list[st
                 f"{where}: memory by {growth.rss_growth_mb:.1f} MB,"
                 f" at most {growth.rss_bound_mb:.1f} is well"
             )
-        if growth.descriptors_growth > DESCRIPTORS_MAX:
-            told.append(f"{where}: {growth.descriptors_growth:.0f} descriptors more")
     told += _slower([one for one in latencies if one.p50_ms])
     return told
+
+
+def leaks(before: Sequence[Sample], after: Sequence[Sample]) -> list[str]:
+    """Compare the descriptors of each life at rest: under load they follow the calls."""
+    known = {(one.name, one.pid): one.descriptors for one in before}
+    more = [
+        (one, one.descriptors - known[one.name, one.pid])
+        for one in after
+        if (one.name, one.pid) in known
+    ]
+    return [
+        f"{one.name} ({one.pid}): {count} descriptors more at rest"
+        for one, count in more
+        if count > DESCRIPTORS_MAX
+    ]
 
 
 def _slower(latencies: Sequence[Latency]) -> list[str]:
