@@ -50,7 +50,8 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     settings = load()
     listening = listen(environment.host, environment.port)
     outage = Outage()
-    client = await connected_service(environment, "gateway", log, outage)
+    connecting = connected_service(environment, "gateway", log, outage)
+    client = await lifecycle.unless(stop, connecting)
     gateway = Gateway(client, outage, environment, settings, log)
     background = [
         asyncio.create_task(task)
