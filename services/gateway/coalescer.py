@@ -1,8 +1,10 @@
 """All questions of one loop turn travel as one NATS request, and each asker gets its answer.
 
 A batch that nobody answers is sent again as it is (every command is idempotent) until
-`patience_s` is over: a failover is latency, not an error. So is a connection that is made again
-at once; one that stays lost is told without waiting for a failover that cannot be seen.
+`patience_s` is over: a failover is latency, not an error. Whichever sending is answered first
+will do, however late: whoever threw late answers away would ask a slow owner ever more, in vain.
+A connection that is made again at once is latency, too; one that stays lost is told without
+waiting for a failover that cannot be seen.
 """
 
 import asyncio
@@ -15,7 +17,13 @@ from nats.aio.client import Client
 from contracts.balancer import NoServer, Selected, SelectServer
 from contracts.base import Command, Failed
 from contracts.pool import Granted, LeaseWanted, Refused
-from tidegate.runtime.connection import DisconnectedError, Outage, UnansweredError, ask
+from tidegate.runtime.connection import (
+    DisconnectedError,
+    Outage,
+    SilenceError,
+    UnansweredError,
+    ask,
+)
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -100,30 +108,50 @@ class Coalescer(Generic[Item, Answer]):
     ) -> list[Answer]:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience_s()
+        asking: set[asyncio.Task[Any]] = set()
         sent = False
-        while True:
-            try:
-                reply = await ask(
-                    self._client, self._subject, command, self._answers, _ASK_TIMEOUT_S
+        try:
+            while True:
+                left_s = max(deadline - loop.time(), _ASK_TIMEOUT_S)
+                asking.add(asyncio.create_task(self._ask(command, left_s)))
+                done, asking = await asyncio.wait(
+                    asking, timeout=_ASK_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED
                 )
-            except UnansweredError as error:
+                error: UnansweredError = SilenceError(self._subject)
+                for task in done:
+                    answered = task.result()
+                    if not isinstance(answered, UnansweredError):
+                        return self._items(answered, len(batch))
+                    error = answered
                 if isinstance(error, DisconnectedError):
                     error.sent_before = sent
                 else:
                     sent = True
                 nobody_waits = all(future.done() for _, future in batch)
                 if nobody_waits or self._outage.lasts or loop.time() >= deadline:
-                    raise
-                await asyncio.sleep(_AGAIN_S)
-                continue
-            if isinstance(reply, Failed):
-                raise RefusedBatchError(reply)
-            items: list[Answer] = reply.items
-            if len(items) != len(batch):
-                raise RefusedBatchError(
-                    Failed(code="bad_reply", message=f"{self._subject}: not one answer an item")
-                )
-            return items
+                    raise error
+                if done:
+                    await asyncio.sleep(_AGAIN_S)
+        finally:
+            for task in asking:
+                task.cancel()
+
+    async def _ask(self, command: Command, timeout_s: float) -> Any:
+        """Send the batch once; no answer is a value, for an earlier sending may yet have one."""
+        try:
+            return await ask(self._client, self._subject, command, self._answers, timeout_s)
+        except UnansweredError as error:
+            return error
+
+    def _items(self, reply: Any, count: int) -> list[Answer]:
+        if isinstance(reply, Failed):
+            raise RefusedBatchError(reply)
+        items: list[Answer] = reply.items
+        if len(items) != count:
+            raise RefusedBatchError(
+                Failed(code="bad_reply", message=f"{self._subject}: not one answer an item")
+            )
+        return items
 
 
 PoolCoalescer = Coalescer[LeaseWanted, Granted | Refused]

@@ -29,6 +29,7 @@ _PING_TIMEOUT_S = 0.3
 _PINGS_LOST_MAX = 3
 _AGAIN_S = 0.2
 _GRACE_S = 0.5
+_RECONNECTED_S = 1.0
 _pong = msgspec.json.Decoder(Pong | Failed)
 
 
@@ -184,6 +185,8 @@ class Leadership:
                         return
                 except DisconnectedError:
                     lost = 0
+                    # The leader, too, has to come back, and then to open its doors.
+                    self._wait_until = time.monotonic() + _RECONNECTED_S
                 except SilenceError:
                     lost = lost + 1 if self.reachable else 0
                 await asyncio.sleep(_PING_EVERY_S)
