@@ -54,6 +54,10 @@ chaos: $(VENV)/.dev  ## thousands of calls while everything is killed; SEED=, CA
 chaos-smoke: $(VENV)/.dev  ## the same for half a minute, always the same plan
 	@$(BIN)/python -m tests.chaos --seed 7 --calls 1500 --seconds 40 $(ARGS)
 
+.PHONY: soak
+soak: $(VENV)/.dev  ## a quarter of an hour of mixed load: what grows? MINUTES=
+	@$(BIN)/python -m tests.soak $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+
 schemas: $(VENV)/.dev  ## write contracts/schemas anew
 	$(BIN)/python -m contracts.schemas
 

@@ -19,7 +19,7 @@ from tidegate.runtime.broker import broker, connected, nats_urls
 from tidegate.runtime.clock import clock
 from tidegate.runtime.environment import Environment
 from tidegate.runtime.eventlog import EventLog
-from tidegate.runtime.lifecycle import until
+from tidegate.runtime.lifecycle import unless, until
 from tidegate.runtime.logs import Log
 from tidegate.runtime.settings import SettingsError
 
@@ -42,7 +42,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     log.info("opened", file=str(environment.home.duckdb), migrated=database.migrated)
     metrics = Metrics()
     made = broker(urls, _SERVICE, log)
-    client = await connected(made)
+    client = await unless(stop, connected(made))
     projector = Projector(EventLog(client), Ledger(database), metrics, log)
     readers = Readers(
         database, clock(environment.clock_offset_file), settings.analytics.sql_timeout

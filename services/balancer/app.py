@@ -32,7 +32,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     logger = logs.configure("balancer")
     settings = load()
     made = broker(nats_urls(environment, _USER), _USER, logger)
-    client = await connected(made)
+    client = await lifecycle.unless(stop, connected(made))
     balancer = Balancer()
     metrics = Metrics(balancer)
     writer_id = WriterId(f"balancer-{uuid.uuid4().hex[:12]}")

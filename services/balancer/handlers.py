@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
-from nats.errors import Error as NatsError
 
 from contracts import subjects
 from contracts.balancer import (
@@ -33,7 +32,7 @@ from services.balancer.domain import administered, reported, select, views
 from services.balancer.metrics import Metrics
 from services.balancer.settings import refused
 from services.balancer.store import Journal
-from tidegate.runtime.broker import Call, refusal, reply, with_reply
+from tidegate.runtime.broker import Call, refusal, reply, subscribed, with_reply
 from tidegate.runtime.eventlog import LogUnavailableError
 from tidegate.runtime.leadership import BrokenLogError, DeposedError
 from tidegate.runtime.logs import Log
@@ -83,11 +82,7 @@ class Doors:
         for subscriber in self._subscribers:
             await subscriber.start()
         await self._journal.leadership.announce(subjects.BALANCER_LEADS)
-        # nats-py sends a flush's PING ahead of what is pending: only the second comes behind it.
-        # Without a connection the subscriptions are made with the next one.
-        with suppress(NatsError):
-            await self._client.flush()
-            await self._client.flush()
+        await subscribed(self._client)
 
     async def close(self) -> None:
         """Let nobody in any more, and answer who is inside."""

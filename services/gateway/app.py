@@ -28,7 +28,7 @@ from services.gateway.settings import Settings
 from services.gateway.store import KeyLog
 from services.gateway.transport import Transport
 from services.gateway.usages import Outbox
-from services.gateway.wire import Connection
+from services.gateway.wire import Connection, Server
 from tidegate.runtime import health, lifecycle, logs
 from tidegate.runtime.clock import clock
 from tidegate.runtime.connection import Outage, connected_service
@@ -50,7 +50,8 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     settings = load()
     listening = listen(environment.host, environment.port)
     outage = Outage()
-    client = await connected_service(environment, "gateway", log, outage)
+    connecting = connected_service(environment, "gateway", log, outage)
+    client = await lifecycle.unless(stop, connecting)
     gateway = Gateway(client, outage, environment, settings, log)
     await gateway.hear_leaders()
     background = [
@@ -225,15 +226,7 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: `lifecycle` has them."""
-
-    async def serve_on(self, listening: socket.socket) -> None:
-        """Serve until `should_exit`."""
-        await self._serve(sockets=[listening])
-
-
-def _server(door: Door) -> _Server:
+def _server(door: Door) -> Server:
     config = uvicorn.Config(
         door,
         http=Connection,
@@ -247,4 +240,4 @@ def _server(door: Door) -> _Server:
         timeout_graceful_shutdown=30,
         backlog=4096,
     )
-    return _Server(config)
+    return Server(config)

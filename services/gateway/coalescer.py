@@ -1,10 +1,11 @@
 """All questions of one loop turn travel as one NATS request, and each asker gets its answer.
 
-A batch that nobody answers is sent again as it is (every command is idempotent) until
-`patience_s` is over: a failover is latency, not an error. So is a connection that is made again
-at once; one that stays lost is told without waiting for a failover that cannot be seen. When a
-new leader says that it is there, everything under way is sent again at once: the old one may have
-died with it.
+A batch that nobody answers is sent again (every command is idempotent) until `patience_s` is
+over: a failover is latency, not an error. When a new leader says that it is there, what is under
+way is sent again at once: the old one may have died with it. Whichever sending is answered first
+will do, however late: whoever threw late answers away would ask a slow owner ever more, in vain.
+A connection that is made again at once is latency, too; one that stays lost is told without
+waiting for a failover that cannot be seen.
 """
 
 import asyncio
@@ -17,7 +18,13 @@ from nats.aio.client import Client
 from contracts.balancer import NoServer, Selected, SelectServer
 from contracts.base import Command, Failed
 from contracts.pool import Granted, LeaseWanted, Refused
-from tidegate.runtime.connection import DisconnectedError, Outage, UnansweredError, ask
+from tidegate.runtime.connection import (
+    DisconnectedError,
+    Outage,
+    SilenceError,
+    UnansweredError,
+    ask,
+)
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -34,23 +41,6 @@ class RefusedBatchError(Exception):
         """Keep the owner's word."""
         super().__init__(failed.message)
         self.failed = failed
-
-
-class Batch(Generic[Item, Answer]):
-    """What travels together; it may be under way more than once."""
-
-    __slots__ = ("askers", "sent")
-
-    def __init__(self, askers: Sequence[tuple[Item, "asyncio.Future[Answer]"]]) -> None:
-        """Nothing is sent yet."""
-        self.askers = askers
-        self.sent = False
-        """Whether a sending that was not answered may have been taken."""
-
-    @property
-    def awaited(self) -> bool:
-        """Whether anybody still waits for an answer."""
-        return not all(future.done() for _, future in self.askers)
 
 
 class Coalescer(Generic[Item, Answer]):
@@ -73,7 +63,9 @@ class Coalescer(Generic[Item, Answer]):
         self._patience_s = patience_s
         self._outage = outage
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
-        self._flights: dict[asyncio.Task[None], Batch[Item, Answer]] = {}
+        self._flights: set[asyncio.Task[None]] = set()
+        self._heard = asyncio.get_running_loop().create_future()
+        """Done when the next leader is heard of; then there is another."""
         self.batches = 0
         self.items = 0
 
@@ -90,66 +82,86 @@ class Coalescer(Generic[Item, Answer]):
         self._waiting.append((item, future))
         return await future
 
+    async def leader_heard(self, _said: object) -> None:
+        """Have everything under way sent once more, without waiting for the time of its answer."""
+        heard, self._heard = self._heard, asyncio.get_running_loop().create_future()
+        heard.set_result(None)
+
     def _depart(self) -> None:
         """Send off everything that this turn of the loop has brought."""
         waiting, self._waiting = self._waiting, []
         for start in range(0, len(waiting), _BATCH_MAX):
-            batch = Batch(waiting[start : start + _BATCH_MAX])
+            batch = waiting[start : start + _BATCH_MAX]
             self.batches += 1
-            self.items += len(batch.askers)
-            self._send_off(batch)
+            self.items += len(batch)
+            task = asyncio.create_task(self._fly(batch))
+            self._flights.add(task)
+            task.add_done_callback(self._flights.discard)
 
-    async def leader_heard(self, _said: object) -> None:
-        """Send everything under way once more, without waiting for the time of its answer."""
-        for batch in set(self._flights.values()):
-            if batch.awaited:
-                batch.sent = True
-                self._send_off(batch)
-
-    def _send_off(self, batch: "Batch[Item, Answer]") -> None:
-        task = asyncio.create_task(self._fly(batch))
-        self._flights[task] = batch
-        task.add_done_callback(self._flights.pop)
-
-    async def _fly(self, batch: "Batch[Item, Answer]") -> None:
+    async def _fly(self, batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]]) -> None:
         try:
             answers = await self._answered(batch)
         except (UnansweredError, RefusedBatchError) as error:
-            for _, future in batch.askers:
+            for _, future in batch:
                 if not future.done():
                     future.set_exception(error)
             return
-        for (_, future), answer in zip(batch.askers, answers, strict=True):
+        for (_, future), answer in zip(batch, answers, strict=True):
             if not future.done():
                 future.set_result(answer)
 
-    async def _answered(self, batch: "Batch[Item, Answer]") -> list[Answer]:
+    async def _answered(
+        self, batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]]
+    ) -> list[Answer]:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience_s()
-        while True:
-            # Made anew for each sending: what it says of this gateway must be of this moment.
-            command = self._command([item for item, _ in batch.askers])
-            try:
-                reply = await ask(
-                    self._client, self._subject, command, self._answers, _ASK_TIMEOUT_S
+        asking: set[asyncio.Future[Any]] = set()
+        sent = False
+        try:
+            while True:
+                # Made anew for each sending: what it says of this gateway must be of this moment.
+                command = self._command([item for item, _ in batch])
+                left_s = max(deadline - loop.time(), _ASK_TIMEOUT_S)
+                asking.add(asyncio.create_task(self._asked(command, left_s)))
+                heard = self._heard
+                done, _ = await asyncio.wait(
+                    {*asking, heard}, timeout=_ASK_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED
                 )
-            except UnansweredError as error:
+                asking -= done
+                error: UnansweredError = SilenceError(self._subject)
+                for answered in (task.result() for task in done if task is not heard):
+                    if not isinstance(answered, UnansweredError):
+                        return self._items(answered, len(batch))
+                    error = answered
                 if isinstance(error, DisconnectedError):
-                    error.sent_before = batch.sent
+                    error.sent_before = sent
                 else:
-                    batch.sent = True
-                if not batch.awaited or self._outage.lasts or loop.time() >= deadline:
-                    raise
-                await asyncio.sleep(_AGAIN_S)
-                continue
-            if isinstance(reply, Failed):
-                raise RefusedBatchError(reply)
-            items: list[Answer] = reply.items
-            if len(items) != len(batch.askers):
-                raise RefusedBatchError(
-                    Failed(code="bad_reply", message=f"{self._subject}: not one answer an item")
-                )
-            return items
+                    sent = True
+                nobody_waits = all(future.done() for _, future in batch)
+                if nobody_waits or self._outage.lasts or loop.time() >= deadline:
+                    raise error
+                if done and heard not in done:
+                    await asyncio.sleep(_AGAIN_S)
+        finally:
+            for task in asking:
+                task.cancel()
+
+    async def _asked(self, command: Command, timeout_s: float) -> Any:
+        """Send the batch once; no answer is a value, for an earlier sending may yet have one."""
+        try:
+            return await ask(self._client, self._subject, command, self._answers, timeout_s)
+        except UnansweredError as error:
+            return error
+
+    def _items(self, reply: Any, count: int) -> list[Answer]:
+        if isinstance(reply, Failed):
+            raise RefusedBatchError(reply)
+        items: list[Answer] = reply.items
+        if len(items) != count:
+            raise RefusedBatchError(
+                Failed(code="bad_reply", message=f"{self._subject}: not one answer an item")
+            )
+        return items
 
 
 PoolCoalescer = Coalescer[LeaseWanted, Granted | Refused]

@@ -32,6 +32,7 @@ class Credentials:
         self._sealer = sealer
         self._patience_s = patience_s
         self._outage = outage
+        self._fetching: dict[SessionId, asyncio.Task[tuple[int, bytes]]] = {}
         self._kept: OrderedDict[SessionId, tuple[int, bytes]] = OrderedDict()
 
     async def authorization(self, granted: Granted) -> bytes:
@@ -43,7 +44,7 @@ class Credentials:
         kept = self._kept.get(session_id)
         if kept is not None and kept[0] >= granted.credential_revision:
             return kept[1]
-        found, sealed = await self._fetch(session_id)
+        found, sealed = await self._fetched(session_id)
         try:
             credential = self._sealer.open(session_id, sealed)
         except SealError as error:
@@ -55,16 +56,31 @@ class Credentials:
             self._kept.popitem(last=False)
         return value
 
+    async def _fetched(self, session_id: SessionId) -> tuple[int, bytes]:
+        """Fetch once for all who want it now: after a failover everybody wants everything."""
+        task = self._fetching.get(session_id)
+        if task is None:
+            task = self._fetching[session_id] = asyncio.create_task(self._fetch(session_id))
+            task.add_done_callback(lambda done: self._forget(session_id, done))
+        return await asyncio.shield(task)
+
+    def _forget(self, session_id: SessionId, done: "asyncio.Task[tuple[int, bytes]]") -> None:
+        del self._fetching[session_id]
+        if not done.cancelled():
+            done.exception()  # whoever wanted it may be gone: then nobody else looks at it
+
     async def _fetch(self, session_id: SessionId) -> tuple[int, bytes]:
         """Read the newest ciphertext and its revision."""
         body = json.dumps({"last_by_subj": f"$KV.{CREDENTIALS_BUCKET}.{session_id}"}).encode()
         subject = f"$JS.API.STREAM.MSG.GET.KV_{CREDENTIALS_BUCKET}"
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience_s()
+        timeout_s = _TIMEOUT_S
         while loop.time() < deadline and not self._outage.lasts:
             try:
-                message = await self._client.request(subject, body, timeout=_TIMEOUT_S)
+                message = await self._client.request(subject, body, timeout=timeout_s)
             except (NatsError, ConnectionError):
+                timeout_s *= 2
                 await asyncio.sleep(_AGAIN_S)
                 continue
             answer = json.loads(message.data)

@@ -27,6 +27,8 @@ UNACKNOWLEDGED_MAX = 10_000
 """A gateway with more usages on its hands stops leasing."""
 _BATCH_MAX = 256
 _TIMEOUT_S = 1.0
+_TIMEOUT_MAX_S = 10.0
+"""Patience grows while no answer comes: a slow pool is not asked ever more."""
 _AGAIN_S = 0.2
 _LINGER_S = 0.01
 """Usages wait for each other: nobody waits for them, and fewer batches are fewer disk syncs."""
@@ -43,6 +45,7 @@ class Outbox:
         self._log = log
         self._usages: dict[LeaseId, UsageRecorded] = {}
         self._cancellations: dict[tuple[RequestId, int], CancelLease] = {}
+        self._timeout_s = _TIMEOUT_S
         self._awake = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -102,12 +105,14 @@ class Outbox:
             if cancellations:
                 await self._cancel(cancellations)
         except UnansweredError:
+            self._timeout_s = min(self._timeout_s * 2, _TIMEOUT_MAX_S)
             return False
+        self._timeout_s = _TIMEOUT_S
         return True
 
     async def _end(self, usages: Sequence[UsageRecorded]) -> None:
         command = EndLeases(items=list(usages))
-        reply = await ask(self._client, subjects.pool_end(), command, _ends, _TIMEOUT_S)
+        reply = await ask(self._client, subjects.pool_end(), command, _ends, self._timeout_s)
         if isinstance(reply, Failed):
             self._refused("usages_refused", reply)
         for usage, answer in zip(usages, reply.items, strict=True):
@@ -118,7 +123,7 @@ class Outbox:
 
     async def _cancel(self, cancellations: Sequence[CancelLease]) -> None:
         command = CancelLeases(items=list(cancellations))
-        reply = await ask(self._client, subjects.pool_cancel(), command, _cancels, _TIMEOUT_S)
+        reply = await ask(self._client, subjects.pool_cancel(), command, _cancels, self._timeout_s)
         if isinstance(reply, Failed):
             self._refused("cancellations_refused", reply)
         for cancellation in cancellations:

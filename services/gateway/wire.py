@@ -6,9 +6,11 @@ wait on `receive()` to learn it.
 """
 
 import asyncio
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from functools import partial
 
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -123,6 +125,48 @@ class Connection(HttpToolsProtocol):
         head.append(f"content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode())
         self.transport.write(b"".join(head) + body)
         self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its own signal handlers (`lifecycle` has them), and with a kinder end."""
+
+    async def serve_on(self, listening: socket.socket) -> None:
+        """Serve until `should_exit`."""
+        await self._serve(sockets=[listening])
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take in who has connected already, then listen no more, and end what is open.
+
+        A busy process has clients in the kernel's queue: closing the listener resets them all.
+        """
+        entering = [
+            asyncio.create_task(self._enter(accepted))
+            for listening in sockets or ()
+            for accepted in _queued(listening)
+        ]
+        # Nothing is awaited between the queue's end and the listener's.
+        await super().shutdown(sockets)
+        await asyncio.gather(*entering, return_exceptions=True)
+
+    async def _enter(self, accepted: socket.socket) -> None:
+        def protocol() -> Connection:
+            state = self.lifespan.state
+            return Connection(config=self.config, server_state=self.server_state, app_state=state)
+
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.connect_accepted_socket(protocol, accepted)
+        connection.shutdown()
+
+
+def _queued(listening: socket.socket) -> Iterator[socket.socket]:
+    """Accept whoever waits in the kernel's queue."""
+    listening.setblocking(False)
+    while True:
+        try:
+            accepted, _ = listening.accept()
+        except OSError:
+            return
+        yield accepted
 
 
 def _answer_whole(

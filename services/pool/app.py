@@ -62,7 +62,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     master_key = environment.secret("TIDEGATE_SECRET_KEY", environment.home.master_key)
     identity_key = environment.secret("TIDEGATE_IDENTITY_KEY", environment.home.identity_key)
     made = broker.broker(broker.nats_urls(environment, "pool"), "pool", logger)
-    client = await broker.connected(made)
+    client = await lifecycle.unless(stop, broker.connected(made))
     try:
         parts = assembled(
             made,

@@ -31,13 +31,12 @@ from contracts.pool import (
 from services.pool.batches import ADMIN, CANCEL, END, LEASE, RENEW, Batch, Kind
 from services.pool.committer import Committer
 from services.pool.store import Credentials, CredentialsUnavailableError
-from tidegate.runtime.broker import Call, refusal, reply, with_reply
+from tidegate.runtime.broker import Call, refusal, reply, subscribed, with_reply
 from tidegate.runtime.leadership import Leadership
 from tidegate.runtime.secrets import SealError
 
 SESSIONS_MAX = 200
 """Sessions added by one decision; longer commands are cut, so that no envelope grows too long."""
-_FLUSH_S = 1
 _DRAIN_S = 2.0
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
@@ -91,11 +90,7 @@ class Doors:
         for subscriber in self._subscribers:
             await subscriber.start()
         await self._leadership.announce(self._leads)
-        # Without a connection the subscriptions are made with the next one.
-        with suppress(NatsError):
-            # nats-py sends a flush's PING ahead of what is pending: only the second is behind it.
-            await self._client.flush(_FLUSH_S)
-            await self._client.flush(_FLUSH_S)
+        await subscribed(self._client)
 
     async def drain(self) -> None:
         """Let no command in any more, having taken in what had arrived; pings are answered still.

@@ -79,7 +79,7 @@ async def _campaign(
         await campaign.run(load)
         processes.mend_servers()
         print(f"{campaign.clock():7.1f} s  {len(load.done)} calls are answered", flush=True)
-        calm = await asyncio.to_thread(processes.calm)
+        unready = await asyncio.to_thread(processes.calm)
         audit = await asyncio.to_thread(stack.audit)
         log = await processes.read_log()
     finally:
@@ -101,7 +101,7 @@ async def _campaign(
         limits=LIMITS,
         audit=audit,
         killed_s=killed,
-        ready=calm,
+        unready=unready,
     )
     return campaign, evidence
 

@@ -92,8 +92,8 @@ class Evidence:
     audit: Mapping[str, Any]
     killed_s: list[tuple[str, float]]
     """Which gateway was killed when: what it had not yet handed in died with it."""
-    ready: bool = True
-    """Whether every process came to be ready again."""
+    unready: str = ""
+    """Who did not come to be ready again, or died of itself, and why."""
 
 
 def digest(body: bytes) -> str:

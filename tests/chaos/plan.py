@@ -60,7 +60,7 @@ class Plan:
 _BEGIN_S = 3.0
 _END_S = 12.0
 """The last seconds are without a new fault, so that what it did is seen."""
-_SPACING_S = (4.0, 9.0)
+SPACING_S = (4.0, 9.0)
 _PAUSE_S = (1.0, 6.0)
 _DOWN_S = (0.0, 3.0)
 
@@ -70,6 +70,7 @@ def planned(
     seconds: float,
     roles: Sequence[Role] = tuple(Role),
     actions: Sequence[Action] = tuple(Action),
+    spacing_s: tuple[float, float] = SPACING_S,
 ) -> Plan:
     """Draw a plan: every role meets every action, in shuffled rounds, as long as there is time."""
     chance = random.Random(seed)
@@ -85,5 +86,5 @@ def planned(
         faults.append(
             Fault(round(at_s, 3), action, role, round(lasts_s, 3), chance.randrange(1000))
         )
-        at_s += chance.uniform(*_SPACING_S)
+        at_s += chance.uniform(*spacing_s)
     return Plan(seed, seconds, tuple(faults))

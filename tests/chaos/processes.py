@@ -6,7 +6,7 @@ import re
 import signal
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ _CALM_S = 90.0
 class Processes:
     """Two gateways, pool and balancer with a standby each, analytics, NATS, two demo servers."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, limits: Mapping[str, int] = LIMITS) -> None:
         """Start nothing yet."""
         settings = {
             "TIDEGATE_POOL_MIN_SIZE": str(SESSIONS),
@@ -51,7 +51,7 @@ class Processes:
             "TIDEGATE_POOL_LEASE_TTL": "20s",
         } | {
             f"TIDEGATE_SERVICES_{service.upper()}_DAILY_LIMIT": str(limit)
-            for service, limit in LIMITS.items()
+            for service, limit in limits.items()
         }
         self.stack = Stack(home, **settings)
         self.seen: dict[int, str] = {}
@@ -164,15 +164,15 @@ class Processes:
                     log.hear(stored)
         return log
 
-    def calm(self) -> bool:
-        """Wait until every process is ready and every lease has its end; whether it came to be."""
+    def calm(self) -> str:
+        """Wait until every process is ready and every lease has its end; why it is not so."""
         names = (*GATEWAYS, *POOLS, *BALANCERS, "analytics")
         try:
             self.stack.ready(*names)
             self.stack.eventually(self._open_leases, 0, _CALM_S)
-        except AssertionError:
-            return False
-        return True
+        except AssertionError as error:
+            return str(error).replace("\n", " ")[:2000]
+        return ""
 
     def _open_leases(self) -> int | None:
         try:

@@ -71,7 +71,7 @@ def rows(calls: Sequence[Called], happened: Sequence[Happened]) -> list[Row]:
 
 
 def _over_s(one: Happened) -> float:
-    return max(one.ended_s, one.ready_s) + _AFTER_S
+    return one.ended_s + _AFTER_S
 
 
 def _row(

@@ -7,7 +7,7 @@ and it goes to the next gateway. It never asks twice for what it may have got.
 import asyncio
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -15,22 +15,33 @@ from urllib.parse import urlsplit
 _TIMEOUT_S = 45.0
 _OPEN_MAX = 400
 _LINE_MAX = 2**20
+_IMAGES = "/v1/images/generations"
 _KINDS = {
-    "image": ("/v1/images/generations", "jimeng-4.0", 60),
-    "chat": ("/v1/chat/completions", "jimeng-4.0", 15),
-    "video": ("/v1/videos/generations", "jimeng-video-3.0", 10),
-    "avatar": ("/v1/videos/avatar", "jimeng-avatar", 5),
-    "large": ("/v1/images/generations", "jimeng-4.0", 10),
+    "image": (_IMAGES, "jimeng-4.0"),
+    "chat": ("/v1/chat/completions", "jimeng-4.0"),
+    "video": ("/v1/videos/generations", "jimeng-video-3.0"),
+    "avatar": ("/v1/videos/avatar", "jimeng-avatar"),
+    "large": (_IMAGES, "jimeng-4.0"),
+    "upload": (_IMAGES, "jimeng-4.0"),
+    "download": (_IMAGES, "jimeng-4.0"),
+    "leaver": ("/v1/chat/completions", "jimeng-4.0"),
+    "wrong": (_IMAGES, "jimeng-4.0"),
 }
-SERVICE = {
-    "image": "image",
-    "chat": "image",
-    "large": "image",
-    "video": "video",
-    "avatar": "avatar",
+CHAOS_MIX = {"image": 60, "chat": 15, "video": 10, "avatar": 5, "large": 10}
+SOAK_MIX = {
+    "image": 45,
+    "chat": 20,
+    "video": 10,
+    "large": 10,
+    "upload": 1,
+    "download": 1,
+    "leaver": 8,
+    "wrong": 5,
 }
-"""The service type of each kind of call."""
-_LARGE_BYTES = 64_000
+"""How often each kind of call is made, in proportion."""
+_FILLER_BYTES = {"large": 64_000, "upload": 8_000_000}
+_DOWNLOAD_BYTES = 8_000_000
+_LEAVES_AFTER_S = 0.3
 
 
 @dataclass(frozen=True)
@@ -45,7 +56,7 @@ class Called:
     status: int = 0
     """0: no answer."""
     code: str = ""
-    """The error's code, or why there was no whole answer."""
+    """The error's code, or why there was no whole answer; `left`: the client did not wait."""
     request_id: str = ""
     rerouted: bool = False
 
@@ -56,8 +67,9 @@ class Called:
 
     @property
     def expected(self) -> bool:
-        """Whether the answer is right whatever breaks: the quota of a scarce type is used up."""
-        return self.succeeded or self.code == "pool_quota_exhausted"
+        """Whether the answer is right whatever breaks: so is a no to what is wrong or used up."""
+        wrong = self.kind == "wrong" and self.status in {400, 401}
+        return self.succeeded or wrong or self.code in {"pool_quota_exhausted", "left"}
 
 
 @dataclass
@@ -72,6 +84,7 @@ class Load:
     clock: Callable[[], float]
     """Seconds since the beginning of the run."""
     seconds_max: float
+    mix: Mapping[str, int] = field(default_factory=lambda: CHAOS_MIX)
     over: asyncio.Event = field(default_factory=asyncio.Event)
     done: list[Called] = field(default_factory=list)
 
@@ -79,7 +92,7 @@ class Load:
 async def run(load: Load) -> list[Called]:
     """Make calls until there were enough and no more faults come, or the time is up."""
     chance = random.Random(load.seed)
-    names, weights = list(_KINDS), [weight for _, _, weight in _KINDS.values()]
+    names, weights = list(load.mix), list(load.mix.values())
     open_calls: set[asyncio.Task[None]] = set()
     number = 0
     while not (load.over.is_set() and number >= load.calls):
@@ -111,7 +124,13 @@ async def _one(load: Load, number: int, kind: str) -> None:
                 rerouted = True
                 reader, writer = await _opened(gateway)
             try:
-                status, request_id, code = await _exchanged(reader, writer, load, gateway, kind)
+                writer.write(_written(load, gateway, kind))
+                if kind == "leaver":
+                    await asyncio.sleep(_LEAVES_AFTER_S * (number % 7) / 7)
+                    code = "left"
+                else:
+                    await writer.drain()
+                    status, request_id, code = await _answered(reader)
             finally:
                 writer.close()
     except ConnectionRefusedError:
@@ -130,15 +149,8 @@ async def _opened(gateway: str) -> tuple[asyncio.StreamReader, asyncio.StreamWri
     return await asyncio.open_connection(url.hostname, url.port or 80, limit=_LINE_MAX)
 
 
-async def _exchanged(
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-    load: Load,
-    gateway: str,
-    kind: str,
-) -> tuple[int, str, str]:
+async def _answered(reader: asyncio.StreamReader) -> tuple[int, str, str]:
     """Status, request id, and what was wrong: an answer that is cut has a status all the same."""
-    writer.write(_written(load, gateway, kind))
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     status = int(head[0].split(" ")[1])
     headers = {
@@ -146,7 +158,7 @@ async def _exchanged(
         for name, _, value in (line.partition(":") for line in head[1:])
     }
     request_id = headers.get("x-request-id", "")
-    body = b""
+    body = bytearray()
     with suppress(OSError, EOFError):
         while piece := await reader.read(65536):
             body += piece
@@ -156,22 +168,24 @@ async def _exchanged(
 
 
 def _written(load: Load, gateway: str, kind: str) -> bytes:
-    path, model, _ = _KINDS[kind]
+    path, model = _KINDS[kind]
     fields: dict[str, object] = {"model": model, "prompt": "a gate in a storm"}
-    if kind == "chat":
+    if kind in {"chat", "leaver"}:
         fields |= {"stream": True, "messages": [{"role": "user", "content": "a gate"}]}
-    if kind == "large":
-        fields["negative_prompt"] = "x" * _LARGE_BYTES
+    if kind in _FILLER_BYTES:
+        fields["negative_prompt"] = "x" * _FILLER_BYTES[kind]
     body = json.dumps(fields).encode()
+    key = load.key if kind != "wrong" else "sk-nobody"
+    more = f"X-Demo-Bytes: {_DOWNLOAD_BYTES}\r\n" if kind == "download" else ""
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: {urlsplit(gateway).netloc}\r\n"
-        f"Authorization: Bearer {load.key}\r\nContent-Type: application/json\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: {urlsplit(gateway).netloc}\r\n{more}"
+        f"Authorization: Bearer {key}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
     return head.encode() + body
 
 
-def _code(body: bytes) -> str:
+def _code(body: bytes | bytearray) -> str:
     """The code of an error in our shape; `misshapen` for any other."""
     try:
         return str(json.loads(body)["error"]["code"])
@@ -179,7 +193,7 @@ def _code(body: bytes) -> str:
         return "misshapen"
 
 
-def _whole(headers: dict[str, str], body: bytes) -> bool:
+def _whole(headers: dict[str, str], body: bytes | bytearray) -> bool:
     """Whether an answer came to its proper end."""
     if "content-length" in headers:
         return len(body) == int(headers["content-length"])

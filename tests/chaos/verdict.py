@@ -105,8 +105,8 @@ def duckdb_equals_the_fold(evidence: Evidence) -> Iterator[str]:
 
 
 def everybody_is_ready_again(evidence: Evidence) -> Iterator[str]:
-    if not evidence.ready:
-        yield "a process is not ready"
+    if evidence.unready:
+        yield evidence.unready
 
 
 def errors_have_our_shape(evidence: Evidence) -> Iterator[str]:

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.e2e.stack import Stack
 
 NewStack = Callable[..., Stack]
+pytestmark = pytest.mark.timeout(300)
 SERVICES = ("pool", "pool-2", "balancer", "analytics", "gateway", "gateway-2")
 AGES_S = "600s"
 """What waits for this long never answers within the time-outs of these tests."""
@@ -82,6 +84,8 @@ def test_without_nats_new_calls_fail_fast_and_open_ones_end_well(new_stack: NewS
         return all(status == 503 and "reach" in why for status, why in reasons.values())
 
     stack.eventually(unreachable, expected=True, seconds=60)
+    stack.kill("pool-2")
+    stack.start("pool-2", "pool")  # whoever begins without NATS waits for it
     refused = [stack.image(gateway) for gateway in ("gateway", "gateway-2")]
     models = httpx.get(
         f"{stack.url()}/v1/models",
@@ -128,3 +132,23 @@ def test_nats_that_stops_breathing_is_latency(new_stack: NewStack) -> None:
     assert stuck
     assert [answer.status_code for answer in answers] == [200] * 10
     agreed(stack, 10)
+
+
+def test_service_that_waits_for_nats_ends_when_it_is_told(new_stack: NewStack) -> None:
+    stack = new_stack()
+    assert stack.tidegate("migrate", "--secrets").returncode == 0
+    stack.environment["TIDEGATE_NATS_URL"] = f"nats://127.0.0.1:{stack.nats_port}"
+    names = ("pool", "balancer", "analytics")
+    for name in names:
+        stack.start(name, name)
+    stack.start_gateway()
+    for name in (*names, "gateway"):
+        log = stack.home / f"{name}.log"
+        stack.eventually(lambda log=log: "nats_error" in log.read_text(), expected=True, seconds=60)
+    for name in (*names, "gateway"):
+        stack.kill(name, signal.SIGTERM)
+
+    codes = {name: stack.processes[name].returncode for name in (*names, "gateway")}
+    assert codes == dict.fromkeys(codes, 0), {
+        name: (stack.home / f"{name}.log").read_text()[-2000:] for name in codes
+    }

@@ -1,6 +1,6 @@
 """A real nats-server with the generated accounts, and what it refuses each user."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -37,9 +37,38 @@ class Session:
         publish = partial(Client.publish, subject=subject, payload=body, headers=_FENCED)
         return not await self.refuses(publish)
 
-    async def may_subscribe(self, subject: str, queue: str = "") -> bool:
+    async def publishes(self, subjects: Sequence[str]) -> list[str]:
+        """Which of these it may publish on; all are tried at once."""
+
         async def act(client: Client) -> None:
-            subscription = await client.subscribe(subject, queue)
+            for subject in subjects:
+                await client.publish(subject, b"", headers=_FENCED)
+
+        return await self._allowed(act, subjects)
+
+    async def hears(self, subjects: Sequence[str], queue: str = "") -> list[str]:
+        """Which of these it may subscribe to; all are tried at once."""
+        made = []
+
+        async def act(client: Client) -> None:
+            made.extend([await client.subscribe(subject, queue) for subject in subjects])
+
+        allowed = await self._allowed(act, subjects)
+        for subscription in made:
+            with suppress(NatsError):
+                await subscription.unsubscribe()
+        return allowed
+
+    async def _allowed(
+        self, act: Callable[[Client], Awaitable[object]], subjects: Sequence[str]
+    ) -> list[str]:
+        await self.refuses(act)
+        refused = " ".join(self.refused).lower()
+        return [subject for subject in subjects if f'"{subject.lower()}"' not in refused]
+
+    async def may_subscribe(self, subject: str) -> bool:
+        async def act(client: Client) -> None:
+            subscription = await client.subscribe(subject)
             await client.flush()
             await subscription.unsubscribe()
 

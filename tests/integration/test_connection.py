@@ -1,6 +1,7 @@
 """What becomes of commands while NATS is away."""
 
 import asyncio
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from contracts.base import Failed, Ping, Pong
 from tidegate.runtime import natsserver
+from tidegate.runtime.broker import subscribed
 from tidegate.runtime.connection import DisconnectedError, ask
 
 pytestmark = pytest.mark.anyio
@@ -83,3 +85,29 @@ async def test_command_asked_while_nats_is_away_is_not_sent_later(server: Server
         message = await heard.next_msg(30)
 
     assert message.data == b"the first one to arrive"
+
+
+async def test_whoever_opens_doors_outlives_a_server_that_stops_breathing(server: Server) -> None:
+    """A balancer died of a flush that timed out while nats-server was paused."""
+    url = f"nats://127.0.0.1:{server.port}"
+    async with await nats.connect(url) as client:
+        await client.subscribe("rpc.ping")
+        server.process.send_signal(signal.SIGSTOP)
+        opening = asyncio.create_task(subscribed(client))
+        await asyncio.wait({opening}, timeout=2.5)
+        waited = not opening.done()
+        server.process.send_signal(signal.SIGCONT)
+        async with asyncio.timeout(30):
+            await opening
+
+    assert waited
+
+
+async def test_doors_are_opened_by_the_next_connection_where_there_is_none(server: Server) -> None:
+    url = f"nats://127.0.0.1:{server.port}"
+    async with await nats.connect(url, max_reconnect_attempts=-1) as client:
+        server.kill()
+        async with asyncio.timeout(30):
+            while client.is_connected:  # noqa: ASYNC110 (it is told by a state alone)
+                await asyncio.sleep(0.01)
+            await subscribed(client)

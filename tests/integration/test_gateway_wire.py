@@ -1,13 +1,14 @@
 """The client's connection while the gateway ends."""
 
 import asyncio
+import socket
 from typing import Any
 
 import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from services.gateway.wire import Connection
+from services.gateway.wire import Connection, Server
 
 pytestmark = pytest.mark.anyio
 
@@ -40,3 +41,22 @@ async def test_connection_that_has_not_asked_yet_may_when_the_gateway_ends() -> 
 
     assert answer.startswith(b"HTTP/1.1 200 OK")
     assert b"pong" in answer
+
+
+async def test_clients_in_the_queue_of_a_busy_gateway_are_answered_when_it_ends() -> None:
+    config = uvicorn.Config(app, http=Connection, lifespan="off", log_level="error")
+    config.load()
+    server = Server(config)
+    server.lifespan = config.lifespan_class(config)
+    listening = socket.create_server(("127.0.0.1", 0), backlog=100)
+    await server.startup(sockets=[listening])
+    clients = [socket.create_connection(listening.getsockname()) for _ in range(20)]
+    for client in clients:
+        client.sendall(b"GET /ping HTTP/1.1\r\nHost: t\r\n\r\n")
+
+    await server.shutdown([listening])
+
+    answers = [await asyncio.to_thread(client.recv, 4096) for client in clients]
+    for client in clients:
+        client.close()
+    assert [answer[:15] for answer in answers] == [b"HTTP/1.1 200 OK"] * 20

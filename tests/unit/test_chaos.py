@@ -134,7 +134,7 @@ BAD: dict[str, dict[str, Any]] = {
     "every unit is accounted for": {"served": {}},
     "audit is clean": {"audit": {"exit": 1, "violations": ["x"], "duckdb": "agrees"}},
     "duckdb equals the fold": {"audit": {"exit": 0, "violations": [], "duckdb": "differs"}},
-    "everybody is ready again": {"ready": False},
+    "everybody is ready again": {"unready": "pool: it died"},
     "errors have our shape": {"calls": [call(1), call(2, status=500, code="misshapen")]},
 }
 

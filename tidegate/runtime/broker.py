@@ -4,6 +4,7 @@ A door only takes in: its handler gets a `Call` and enqueues it; whoever decides
 `reply`. A handler that awaited its decision would make every batch one call long.
 """
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -25,9 +26,12 @@ __all__ = [
     "nats_urls",
     "refusal",
     "reply",
+    "subscribed",
     "with_reply",
 ]
 
+_AGAIN_S = 0.1
+_FLUSH_S = 1
 _INBOX = "_INBOX"
 _encoder = msgspec.json.Encoder()
 
@@ -58,6 +62,22 @@ async def connected(made: NatsBroker) -> Client:
     connection = await made.connect()
     client: Client = connection
     return client
+
+
+async def subscribed(client: Client) -> None:
+    """Wait until the server knows of every subscription, again for as long as it is silent.
+
+    Without a connection it returns at once: the subscriptions are made with the next one.
+    """
+    # nats-py sends a flush's PING ahead of what is pending: only the second comes behind it.
+    for _ in range(2):
+        while client.is_connected:
+            try:
+                await client.flush(_FLUSH_S)
+            except (NatsError, ConnectionError):
+                await asyncio.sleep(_AGAIN_S)
+            else:
+                break
 
 
 async def disconnected(made: NatsBroker) -> None:

@@ -38,6 +38,7 @@ _AGAIN_S = 0.2
 _GRACE_S = 0.5
 _NO_RESPONDERS = "503"
 _ping = msgspec.json.encode(Ping())
+_RECONNECTED_S = 1.0
 PROVE_EVERY_S = 0.5
 _PROOF_S = 1.0
 
@@ -237,6 +238,9 @@ class Leadership:
             if self.reachable:
                 with suppress(NatsError, ConnectionError):
                     await self._client.publish(self._ping, _ping, inbox)
+            else:
+                # The leader, too, has to come back, and then to open its doors.
+                self._wait_until = time.monotonic() + _RECONNECTED_S
             heard = await _last_heard(answers)
             if heard is None:
                 silent = silent + 1 if self.reachable else 0

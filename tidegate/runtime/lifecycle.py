@@ -5,12 +5,18 @@ import gc
 import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from contextlib import suppress
+from typing import Any, TypeVar
 
 import uvloop
 
 _ORPHAN_CHECK_S = 1.0
 _CANCEL_AGAIN_S = 5.0
+Begun = TypeVar("Begun")
+
+
+class StoppedError(Exception):
+    """The process was told to end before it had begun."""
 
 
 def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
@@ -26,7 +32,8 @@ def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
             loop.add_signal_handler(number, stop.set)
         watch = asyncio.create_task(_watch_supervisor(stop))
         try:
-            await main(stop)
+            with suppress(StoppedError):
+                await main(stop)
         finally:
             watch.cancel()
 
@@ -55,6 +62,18 @@ async def _watch_supervisor(stop: asyncio.Event) -> None:
             stop.set()
             return
         await asyncio.sleep(_ORPHAN_CHECK_S)
+
+
+async def unless(stop: asyncio.Event, begun: Coroutine[Any, Any, Begun]) -> Begun:
+    """Wait for what a process needs to begin, such as a connection. Raises `StoppedError`."""
+    beginning = asyncio.ensure_future(begun)
+    stopped = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({beginning, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    if beginning.done():
+        await end(stopped)
+        return beginning.result()
+    await end(beginning)
+    raise StoppedError
 
 
 async def until(stop: asyncio.Event, *tasks: Awaitable[Any]) -> None:
