@@ -5,7 +5,7 @@ spool    the files there are: started, fetched, dropped, forgotten when nobody a
 
 The file is whole before its first part leaves. So an answer that fails does so before the first
 byte, the database is held no longer than the question takes however slow the reader is, and any
-part may be asked for twice (ADR 8).
+part may be asked for twice (ADR 14).
 """
 
 from services.analytics.exports.spool import Bounds, Spool
