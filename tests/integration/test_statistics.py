@@ -122,6 +122,7 @@ async def test_rows_answer_in_the_order_asked_and_say_how_far_they_are_true(
         ({"measures": "leases", "filter": "moon:full"}, "filter", "no dimension 'moon'"),
         ({"measures": "leases", "order": "-day"}, "order", "expected one of those asked for"),
         ({"measures": "leases", "colour": "red"}, "colour", "there is no such parameter"),
+        ({"measures": "leases", "limit": "5"}, "limit", "there is no such parameter"),
         ({"measures": "leases", "format": "doc"}, "format", "expected one of csv, json"),
         ({"query": "no_such"}, None, "there is no query 'no_such'"),
         ({"query": "day_stats"}, None, "day_stats needs date"),

@@ -14,7 +14,7 @@ from services.analytics.reports.wording import figure, label, measured
 _WIDTH, _HEIGHT = 960, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 76, 16, 16, 52
 _PLOT_W, _PLOT_H = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
-_LABEL_W, _ROW_H, _LABEL_CHARS = 290, 28, 40
+_LABEL_W, _ROW_H, _LABEL_CHARS = 290, 28, 36
 _VALUE_W = 90
 _X_LABELS, _HOUR_LABELS = 12, 8
 _SECOND_MS = 1000

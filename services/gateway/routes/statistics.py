@@ -22,7 +22,7 @@ _MEDIA_TYPES = {
     FileFormat.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 _LISTS = ("measures", "dimensions", "order")
-_WORDS = frozenset({*_LISTS, "from", "to", "filter", "query", "limit", "format"})
+_WORDS = frozenset({*_LISTS, "from", "to", "filter", "query"})
 
 Measures = Annotated[
     str | None, QueryParameter(description="Names of measures with commas between them.")
@@ -67,7 +67,7 @@ async def query(
 ) -> Table:
     """Sum up leases, attempts and refusals; without days: the last seven, today included."""
     del measures, dimensions, since, until, filters, order, named
-    return table(await doors.question(_question(request, limit)))
+    return table(await doors.question(_question(request, "limit", limit)))
 
 
 @get(
@@ -91,7 +91,7 @@ async def export(
     """Stream a file; `X-Truncated` says whether there were more rows than an export may have."""
     del measures, dimensions, since, until, filters, order
     wanted = one_of("format", form, FileFormat)
-    command = StartExport(question=_question(request), format=wanted)
+    command = StartExport(question=_question(request, "format"), format=wanted)
     download = await downloads.started(doors, command)
     name = f"tidegate-{named or 'statistics'}.{wanted}"
     return Stream(
@@ -107,16 +107,19 @@ async def export(
     )
 
 
-def _question(request: AnyRequest, limit: int = ROWS_MAX) -> Statistics | NamedQuery:
-    """Read the question out of the parameters. Raises `GatewayError` naming one there is not."""
+def _question(request: AnyRequest, own: str, rows_max: int = ROWS_MAX) -> Statistics | NamedQuery:
+    """Read the question out of the parameters; `own` is that of the endpoint alone.
+
+    Raises `GatewayError` naming a parameter there is not.
+    """
     given = request.query_params
     name = given.get("query")
     if name is not None:
-        parameters = {key: given[key] for key in given if key not in {"query", "format", "limit"}}
+        parameters = {key: given[key] for key in given if key not in {"query", "format"}}
         return NamedQuery(name=name, parameters=parameters)
     for key in given:
-        if key not in _WORDS:
-            there = ", ".join(sorted(_WORDS))
+        if key not in {*_WORDS, own}:
+            there = ", ".join(sorted({*_WORDS, own}))
             message = f"{key}: there is no such parameter; there are: {there}"
             raise GatewayError("invalid_request", message, key)
     lists = {
@@ -133,5 +136,5 @@ def _question(request: AnyRequest, limit: int = ROWS_MAX) -> Statistics | NamedQ
         since=given.get("from", ""),
         until=given.get("to", ""),
         filters=given.getall("filter", []),
-        rows_max=limit,
+        rows_max=rows_max,
     )
