@@ -35,13 +35,13 @@ coverage: $(VENV)/.dev
 
 .PHONY: compose-test
 compose-test: $(VENV)/.dev  ## the stack as containers: built, tried, broken, torn down
-	$(BIN)/python -m pytest tests/compose --timeout 300 --durations 5 $(ARGS)
+	$(BIN)/python -m pytest tests/compose --timeout 600 --durations 5 $(ARGS)
 
 .PHONY: chaos-compose
 chaos-compose: $(VENV)/.dev  ## calls while containers are killed, paused, cut off; SEED=, CALLS=, SECONDS=
 	@$(BIN)/python -m tests.compose $(if $(SEED),--seed $(SEED)) $(if $(CALLS),--calls $(CALLS)) \
 	  $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
-	$(BIN)/python -m pytest tests/compose/cluster --timeout 300
+	$(BIN)/python -m pytest tests/compose/cluster --timeout 600
 
 bench: $(VENV)/.dev  ## the benchmarks, each beside its reference
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -32,6 +32,7 @@ _SERVICES = {
     Role.NATS: "nats",
 }
 _NETWORK = "log"
+_FREEZES_MAX = 10
 
 
 class Cut(StrEnum):
@@ -114,7 +115,14 @@ class Actor:
         self.stack.docker("start", name)
 
     def pause(self, name: str) -> None:
-        """Freeze it."""
+        """Freeze it. On a busy machine the engine may need more than one try."""
+        for _ in range(_FREEZES_MAX - 1):
+            try:
+                self.stack.docker("pause", name)
+            except AssertionError:
+                time.sleep(0.5)
+            else:
+                return
         self.stack.docker("pause", name)
 
     def resume(self, name: str) -> None:

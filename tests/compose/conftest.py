@@ -45,7 +45,22 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
         made.down()
 
 
+@pytest.fixture(autouse=True)
+def mended(request: pytest.FixtureRequest) -> None:
+    """No fault of an earlier test is left at the servers."""
+    if "stack" in request.fixturenames:
+        stack = request.getfixturevalue("stack")
+        for name in stack.names:
+            stack.faults(name)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if REPORT:
         terminalreporter.section("measured")
         terminalreporter.write_line("\n".join(REPORT))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Boot first: two stacks at once are a load that nobody asked for."""
+    items.sort(key=lambda item: "test_boot" not in item.nodeid)
