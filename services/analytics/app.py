@@ -43,6 +43,9 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     metrics = Metrics()
     made = broker(urls, _SERVICE, log)
     client = await unless(stop, connected(made))
+    if client is None:
+        await asyncio.to_thread(database.close)
+        return
     projector = Projector(EventLog(client), Ledger(database), metrics, log)
     readers = Readers(
         database, clock(environment.clock_offset_file), settings.analytics.sql_timeout

@@ -33,6 +33,8 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     settings = load()
     made = broker(nats_urls(environment, _USER), _USER, logger)
     client = await lifecycle.unless(stop, connected(made))
+    if client is None:
+        return
     balancer = Balancer()
     metrics = Metrics(balancer)
     writer_id = WriterId(f"balancer-{uuid.uuid4().hex[:12]}")

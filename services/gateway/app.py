@@ -52,6 +52,9 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     outage = Outage()
     connecting = connected_service(environment, "gateway", log, outage)
     client = await lifecycle.unless(stop, connecting)
+    if client is None:
+        listening.close()
+        return
     gateway = Gateway(client, outage, environment, settings, log)
     await gateway.hear_leaders()
     background = [

@@ -63,6 +63,8 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     identity_key = environment.secret("TIDEGATE_IDENTITY_KEY", environment.home.identity_key)
     made = broker.broker(broker.nats_urls(environment, "pool"), "pool", logger)
     client = await lifecycle.unless(stop, broker.connected(made))
+    if client is None:
+        return
     try:
         parts = assembled(
             made,

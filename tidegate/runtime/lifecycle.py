@@ -5,7 +5,6 @@ import gc
 import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
 from typing import Any, TypeVar
 
 import uvloop
@@ -13,10 +12,6 @@ import uvloop
 _ORPHAN_CHECK_S = 1.0
 _CANCEL_AGAIN_S = 5.0
 Begun = TypeVar("Begun")
-
-
-class StoppedError(Exception):
-    """The process was told to end before it had begun."""
 
 
 def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
@@ -32,8 +27,7 @@ def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
             loop.add_signal_handler(number, stop.set)
         watch = asyncio.create_task(_watch_supervisor(stop))
         try:
-            with suppress(StoppedError):
-                await main(stop)
+            await main(stop)
         finally:
             watch.cancel()
 
@@ -64,8 +58,8 @@ async def _watch_supervisor(stop: asyncio.Event) -> None:
         await asyncio.sleep(_ORPHAN_CHECK_S)
 
 
-async def unless(stop: asyncio.Event, begun: Coroutine[Any, Any, Begun]) -> Begun:
-    """Wait for what a process needs to begin, such as a connection. Raises `StoppedError`."""
+async def unless(stop: asyncio.Event, begun: Coroutine[Any, Any, Begun]) -> Begun | None:
+    """Wait for what a process needs to begin, such as a connection; None when it shall end."""
     beginning = asyncio.ensure_future(begun)
     stopped = asyncio.ensure_future(stop.wait())
     await asyncio.wait({beginning, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -73,7 +67,7 @@ async def unless(stop: asyncio.Event, begun: Coroutine[Any, Any, Begun]) -> Begu
         await end(stopped)
         return beginning.result()
     await end(beginning)
-    raise StoppedError
+    return None
 
 
 async def until(stop: asyncio.Event, *tasks: Awaitable[Any]) -> None:
