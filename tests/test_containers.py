@@ -99,6 +99,20 @@ def test_the_log_has_no_way_out() -> None:
     assert SERVICES["server-1"]["networks"] == ["servers"]
 
 
+def test_a_cluster_is_known_to_everybody_who_talks_to_nats() -> None:
+    overlay = yaml.safe_load((ROOT / "docker-compose.cluster.yml").read_text())["services"]
+    alone, cluster = (
+        {
+            name
+            for name, service in services.items()
+            if "TIDEGATE_NATS_URL" in (service.get("environment") or {})
+        }
+        for services in (SERVICES, overlay)
+    )
+
+    assert cluster == alone | {"secrets"}  # which writes down who the members are
+
+
 def test_the_image_names_no_registry_and_runs_as_nobody_in_particular() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
 

@@ -108,9 +108,9 @@ def test_keys_come_from_files_and_an_empty_file_gives_none(tmp_path: Path) -> No
     homes = furnished(tmp_path, **files)
 
     operator, pool = found_in(homes / "operator"), found_in(homes / "pool")
-    assert operator["operator.key"] == "sk-an-admin-of-mine\n"
+    assert operator["operator.key"].strip() == "sk-an-admin-of-mine"
     assert len(operator["client.key"].strip()) > 20
-    assert pool["master.key"] == "a master key\n"
+    assert pool["master.key"].strip() == "a master key"
     assert len(pool["identity.key"].strip()) > 20
     assert "master.key" not in found_in(tmp_path / "whole")
 
@@ -153,6 +153,27 @@ def test_the_balancer_knows_the_demo_servers_by_their_names(tmp_path: Path) -> N
     listed = found_in(tmp_path / "homes" / "balancer")["demo-servers.json"]
     assert '"url": "http://server-4:9001"' in listed
     assert "demo-servers.json" not in found_in(tmp_path / "homes" / "gateway")
+
+
+def test_several_addresses_are_a_cluster_whose_members_know_each_other(tmp_path: Path) -> None:
+    urls = "nats://nats:4222, nats://nats-2:4222,nats://nats-3:4222"
+
+    homes = furnished(tmp_path, "nats", "pool", TIDEGATE_NATS_URL=urls)
+
+    text = found_in(homes / "nats")["nats-server.conf"]
+    password = found_in(tmp_path / "whole")["cluster.nats"].strip()
+    for host in ("nats", "nats-2", "nats-3"):
+        assert f"nats-route://route:{password}@{host}:6222" in text
+    assert password not in "".join(found_in(homes / "pool").values())
+    again = furnished(tmp_path, "nats", TIDEGATE_NATS_URL=urls)
+    assert found_in(again / "nats")["nats-server.conf"] == text
+
+
+def test_one_address_is_no_cluster(tmp_path: Path) -> None:
+    homes = furnished(tmp_path, "nats", TIDEGATE_NATS_URL="nats://nats:4222")
+
+    assert "cluster" not in found_in(homes / "nats")["nats-server.conf"]
+    assert "cluster.nats" not in found_in(tmp_path / "whole")
 
 
 @pytest.mark.anyio

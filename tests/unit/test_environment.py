@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from contracts.subjects import USERS
+from tidegate.runtime.connection import nats_urls
 from tidegate.runtime.environment import Home, environment
 from tidegate.runtime.settings import SettingsError
 
@@ -39,6 +40,16 @@ def test_a_folder_may_hold_the_configuration(tmp_path: Path) -> None:
     found = environment({"TIDEGATE_CONFIG": str(tmp_path)})
 
     assert found.config == tmp_path / "tidegate.toml"
+
+
+def test_a_user_is_named_to_every_server_of_a_cluster(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    Home(tmp_path).nats_password("pool").write_text("hush\n")
+    given = {"TIDEGATE_HOME": str(tmp_path), "TIDEGATE_NATS_URL": "nats://a:1, nats://b:2"}
+
+    assert nats_urls(environment(given), "pool") == ["nats://pool:hush@a:1", "nats://pool:hush@b:2"]
+    given["TIDEGATE_NATS_URL"] = "nats://me:mine@a:1,nats://me:mine@b:2"
+    assert nats_urls(environment(given), "pool") == ["nats://me:mine@a:1", "nats://me:mine@b:2"]
 
 
 def test_the_variables_of_this_process_are_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -242,6 +242,13 @@ def test_a_variable_sets_what_it_names(tmp_path: Path, variable: str, text: str,
     assert read(loaded(tmp_path, **{variable: text}))
 
 
+def test_a_log_is_kept_by_an_odd_number_of_servers(tmp_path: Path) -> None:
+    assert loaded(tmp_path).log.replicas == 1
+    assert loaded(tmp_path, LOG_REPLICAS="3").log.replicas == 3
+    message = refused(tmp_path, "[log]\nreplicas = 2\n")
+    assert message == "my.toml: log.replicas: expected 1, 3 or 5"
+
+
 def test_a_variable_stands_over_the_file(tmp_path: Path) -> None:
     toml = "[pool]\nmin_size = 9\nmax_size = 10\n"
 
