@@ -170,6 +170,7 @@ def test_every_query_runs_on_an_empty_file(tmp_path: Path, name: str) -> None:
     database = Database(tmp_path / "a.duckdb", MEMORY)
     given = {
         "session_id": "s",
+        "request_id": "r",
         "date": "2026-01-01",
         "start": "2026-01-01",
         "end": "2026-01-02",

@@ -39,6 +39,7 @@ ADMIN_ONLY = [
     ("GET", "/api/stats/query?measures=leases"),
     ("GET", "/api/stats/export?measures=leases"),
     ("GET", "/api/reports/daily"),
+    ("GET", "/api/requests/x/explain"),
     ("GET", "/api/events"),
     ("GET", "/api/events/stream"),
 ]
@@ -48,7 +49,6 @@ REFUSED = [
     ("GET", "/nothing/here", 404, "not_found"),
     ("GET", "/api/nothing", 404, "not_found"),
     ("GET", "/schema/nothing", 404, "not_found"),
-    ("GET", "/api/requests/x/explain", 404, "not_found"),
     ("POST", "/v1/async/images/generations", 404, "not_found"),
     ("POST", "/ping", 405, "method_not_allowed"),
     ("PUT", "/api/keys", 405, "method_not_allowed"),

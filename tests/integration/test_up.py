@@ -235,14 +235,16 @@ def test_second_interrupt_does_not_wait_for_what_is_under_way(up: Up) -> None:
     metrics = f"http://127.0.0.1:{up.child('gateway')['health_port']}/metrics"
     eventually(lambda: "tidegate_gateway_open_exchanges 1.0" in httpx.get(metrics).text)
     assert up.process is not None
+    before = len(up.said())
 
     up.process.send_signal(signal.SIGINT)
-    eventually(lambda: "draining" in up.said())
+    eventually(lambda: "draining" in up.said()[before:])
     assert up.process.poll() is None
     up.stop()
     caller.wait(WAIT_S)
 
-    said = [json.loads(line) for line in up.said().splitlines() if line.startswith("{")]
+    lines = up.said()[before:].splitlines()
+    said = [json.loads(line) for line in lines if line.startswith("{")]
     stopped = {one["service"] for one in said if one["event"] == "stopped"}
     assert stopped == {"up"}, "nobody else came to the end of its draining"
     up.start()
