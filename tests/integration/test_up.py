@@ -202,8 +202,12 @@ def test_child_that_dies_is_started_again_and_the_log_says_so(up: Up, name: str)
 
     eventually(lambda: up.child(name)["restarts"] == before["restarts"] + 1)
     assert up.child(name)["pid"] != before["pid"]
-    told = [event["event"] for event in up.events() if event.get("child") == name]
-    assert told[-2:] == ["child_died", "child_restarted"]
+    eventually(
+        lambda: (
+            [event["event"] for event in up.events() if event.get("child") == name][-2:]
+            == ["child_died", "child_restarted"]
+        )
+    )
     assert "data" in up.curl()
 
 
