@@ -5,58 +5,21 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from datetime import datetime
-from fnmatch import fnmatchcase
 from typing import Any
 
-import msgspec
 import typer
 
-from contracts.events import AnyEvent, UnknownEvent, tags
-from tidegate.cli import logreading, output
+from contracts.events import tags
+from tidegate.cli import output
 from tidegate.cli.errors import CommandError
 from tidegate.runtime.connection import connected_as
 from tidegate.runtime.environment import Environment, environment
 from tidegate.runtime.eventlog import EventLog, LogUnavailableError, Stored
+from tidegate.runtime.logevents import UNREADABLE, Wanted, known_types, records
 
 _END = -1
 _TAG_WIDTH = max(map(len, tags()))
-
-
-class Wanted:
-    """Which events are to be shown; a lease's later events are known by its id."""
-
-    def __init__(self, types: Sequence[str] = (), session: str = "", request: str = "") -> None:
-        """Take tags, or patterns of them; an empty wish is no wish."""
-        self._types = types
-        self._session = session
-        self._request = request
-        self._leases: set[str] = set()
-
-    def __call__(self, event: AnyEvent | UnknownEvent, kind: str) -> bool:
-        """Tell whether an event is wanted."""
-        if self._session and not self._of_session(event):
-            return False
-        if self._request and not self._of_request(event):
-            return False
-        return not self._types or any(fnmatchcase(kind, wanted) for wanted in self._types)
-
-    def _of_session(self, event: Any) -> bool:
-        lease_id = getattr(event, "lease_id", "")
-        if getattr(event, "session_id", "") == self._session:
-            if lease_id:
-                self._leases.add(lease_id)
-            return True
-        return bool(lease_id) and lease_id in self._leases
-
-    def _of_request(self, event: Any) -> bool:
-        """Know a request by our id, by its client's, and by the leases that carry ours."""
-        if getattr(event, "client_request_id", "") == self._request:
-            self._leases.add(event.request_id)
-        known = {self._request, *self._leases}
-        of_lease = str(getattr(event, "lease_id", "")).rpartition(".")[0]
-        return bool({getattr(event, "request_id", ""), of_lease} & known)
+_HEAD = ("event", "time", "subject", "type")
 
 
 def tail(
@@ -83,7 +46,7 @@ def tail(
     if sum((bool(from_), bool(last), after != _END)) > 1:
         raise typer.BadParameter("expected only one of --from, --last and --after")
     for wanted in types:
-        if not any(fnmatchcase(tag, wanted) for tag in tags()):
+        if not known_types(wanted):
             known = ", ".join(sorted(tags()))
             raise typer.BadParameter(f"--type {wanted}: expected one of {known}, or a pattern")
     begin = from_ - 1 if from_ else after
@@ -130,32 +93,24 @@ async def _follow(
 
 
 def _print(stored: Stored, wanted: Wanted, *, as_json: bool) -> None:
-    envelope = logreading.opened(stored)
-    if envelope is None:
-        output.note(f"{stored.sequence}: the stored bytes are no envelope")
-        return
-    for index, event in enumerate(envelope.events):
-        fields: dict[str, Any]
-        if isinstance(event, UnknownEvent):
-            fields = json.loads(event.raw)
-        else:
-            fields = msgspec.to_builtins(event)
-        kind = str(fields.get("type", ""))
-        if not wanted(event, kind):
+    for record in records(stored):
+        if record["type"] == UNREADABLE:
+            output.note(f"{stored.sequence}: the stored bytes are no envelope ({record['reason']})")
+        elif not wanted(record):
             continue
-        name = f"{stored.sequence}.{index}"
-        if as_json:
-            whole = {"event": name, "time": envelope.time.isoformat(), "subject": stored.subject}
-            print(json.dumps({**whole, **fields}, ensure_ascii=False), flush=True)
+        elif as_json:
+            print(json.dumps(record, ensure_ascii=False), flush=True)
         else:
-            del fields["type"]
-            when, about = _moment(envelope.time), output.cell(_readable(fields))
-            print(f"{name:>10}  {when}  {stored.subject:<12}  {kind:<{_TAG_WIDTH}}  {about}")
-            sys.stdout.flush()
+            name, time, subject, kind = (record.pop(one) for one in _HEAD)
+            about = output.cell(_readable(record))
+            line = f"{name:>10}  {_moment(time)}  {subject:<12}  {kind:<{_TAG_WIDTH}}  {about}"
+            print(line, flush=True)
 
 
-def _moment(time: datetime) -> str:
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _moment(time: str) -> str:
+    """Milliseconds are enough for a reader; columns stay columns."""
+    whole, _, fraction = time.rstrip("Z").partition(".")
+    return f"{whole}.{fraction:0<3.3}Z"
 
 
 def _readable(fields: dict[str, Any]) -> dict[str, Any]:
