@@ -69,7 +69,7 @@ lock: $(VENV)/.uv  ## resolve requirements/*.txt anew
 	    $$source --output-file $$name.txt || exit 1; done
 
 clean:
-	rm -rf $(VENV) .hypothesis .mypy_cache .ruff_cache .coverage*
+	rm -rf $(VENV) .hypothesis .pytest_cache .mypy_cache .ruff_cache .coverage*
 
 $(VENV)/.uv: requirements/bootstrap.txt
 	@echo 'Setting up $(VENV): once, in about half a minute.'

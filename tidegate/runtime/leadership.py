@@ -216,10 +216,10 @@ class Leadership:
         with suppress(DeposedError):
             await self.catch_up()
         self.following = True
-        follower = asyncio.create_task(self._follow())
         answers: asyncio.Queue[Msg] = asyncio.Queue()
         inbox = self._client.new_inbox()
         subscription = await self._client.subscribe(inbox, cb=answers.put)
+        follower = asyncio.create_task(self._follow())
         try:
             await self._until_unanswered(follower, inbox, answers)
         finally:
