@@ -12,6 +12,8 @@ from openai import APIStatusError, AsyncOpenAI
 from tests.e2e.asked import Asked
 
 GATEWAYS = ("gateway", "gateway-2")
+_CLIENTS = 10
+"""Of each gateway: httpx looks at all connections of a client for every one of its calls."""
 
 
 async def storm(
@@ -33,7 +35,7 @@ async def storm(
                     timeout=110,
                 )
             )
-            for gateway in gateways
+            for gateway in [*gateways] * _CLIENTS
         ]
 
         async def later(number: int) -> str:

@@ -20,8 +20,14 @@ def doctored(stack: Stack) -> tuple[int, dict[str, str]]:
 
 def eventually_wrong(stack: Stack, code: str) -> str:
     """Wait until the doctor finds it; its message."""
-    stack.eventually(lambda: code in doctored(stack)[1], expected=True, seconds=60)
-    return doctored(stack)[1][code]
+    found: dict[str, str] = {}
+
+    def is_found() -> bool:
+        found.update(doctored(stack)[1])
+        return code in found
+
+    stack.eventually(is_found, expected=True, seconds=60)
+    return found[code]
 
 
 def test_each_part_that_goes_away_is_named(new_stack: Callable[..., Stack]) -> None:
