@@ -37,19 +37,22 @@ coverage: $(VENV)/.dev
 compose-test: $(VENV)/.dev  ## the stack as containers: built, tried, broken, torn down
 	$(BIN)/python -m pytest tests/compose --timeout 600 --durations 5 $(ARGS)
 
+RUN = $(if $(SEED),--seed $(SEED)) $(if $(CALLS),--calls $(CALLS)) $(if $(SECONDS),--seconds $(SECONDS))
+
 .PHONY: chaos-compose
 chaos-compose: $(VENV)/.dev  ## calls while containers are killed, paused, cut off; SEED=, CALLS=, SECONDS=
-	@$(BIN)/python -m tests.compose $(if $(SEED),--seed $(SEED)) $(if $(CALLS),--calls $(CALLS)) \
-	  $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
-	$(BIN)/python -m pytest tests/compose/cluster --timeout 600
+	@$(BIN)/python -m tests.compose $(RUN) $(ARGS)
+
+.PHONY: chaos-cluster
+chaos-cluster: $(VENV)/.dev  ## the same with three NATS servers, whichever leads the log among the victims
+	@$(BIN)/python -m tests.compose --cluster $(RUN) $(ARGS)
 
 bench: $(VENV)/.dev  ## the benchmarks, each beside its reference
 	$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: chaos chaos-smoke
 chaos: $(VENV)/.dev  ## thousands of calls while everything is killed; SEED=, CALLS=, SECONDS=
-	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(CALLS),--calls $(CALLS)) \
-	  $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
+	@$(BIN)/python -m tests.chaos $(RUN) $(ARGS)
 
 chaos-smoke: $(VENV)/.dev  ## the same for half a minute, always the same plan
 	@$(BIN)/python -m tests.chaos --seed 7 --calls 1500 --seconds 40 $(ARGS)

@@ -5,8 +5,8 @@
 - `evidence`: what is known at the end: calls, the log, the servers' own ledgers, the audit
 - `verdict`: evidence → findings; `report`: what clients felt of each kind of fault
 - `campaign`: traffic and plan together, against whatever can kill, pause and start (`Actor`)
-- `processes`: the actor that is a stack of processes on this machine; `__main__`: `make chaos`
+- `run`: a campaign on a `Ground`, from its beginning to its verdict
+- `processes`: the ground that is a stack of processes on this machine; `__main__`: `make chaos`
 
-All but the last two know neither processes nor containers, so that another actor can be tried
-with the same plan, traffic and verdict.
+All but the last line knows neither processes nor containers: those are in `tests.compose`.
 """

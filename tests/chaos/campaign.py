@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,7 +15,11 @@ _READY_MAX_S = 60.0
 
 
 class Actor(Protocol):
-    """Does to processes what a plan says; every call returns when it is done (it may block)."""
+    """Does to processes what a plan says."""
+
+    @property
+    def ways(self) -> "Mapping[Action, Way]":
+        """How each action is done, and undone."""
 
     def players(self, role: Role) -> Sequence[str]:
         """Names of those that play a role at this moment."""
@@ -23,23 +27,16 @@ class Actor(Protocol):
     def standbys(self, name: str) -> Sequence[str]:
         """Names of those that could stand in for it."""
 
-    def kill(self, name: str) -> None:
-        """End it at once; return when it is gone."""
-
-    def stop(self, name: str) -> None:
-        """Let it end in good order; return when it has."""
-
-    def start(self, name: str) -> None:
-        """Start it again; need not wait until it is ready."""
-
-    def pause(self, name: str) -> None:
-        """Let it breathe no more."""
-
-    def resume(self, name: str) -> None:
-        """Let it breathe again."""
-
     def ready(self, name: str) -> bool:
         """Whether it says that it is ready."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """One action: each half is given a name, and returns when it is done (it may block)."""
+
+    begin: Callable[[str], None]
+    end: Callable[[str], None]
 
 
 @dataclass
@@ -92,15 +89,10 @@ class Campaign:
     def _done(self, fault: Fault, name: str) -> tuple[float, float]:
         """Do one fault and undo it; from when to when."""
         began_s = self.clock()
-        if fault.action is Action.PAUSE:
-            self.actor.pause(name)
-            time.sleep(fault.lasts_s)
-            self.actor.resume(name)
-        else:
-            end = self.actor.kill if fault.action is Action.KILL else self.actor.stop
-            end(name)
-            time.sleep(fault.lasts_s)
-            self.actor.start(name)
+        way = self.actor.ways[fault.action]
+        way.begin(name)
+        time.sleep(fault.lasts_s)
+        way.end(name)
         return began_s, self.clock()
 
     async def _watched(self, kind: str, name: str, began_s: float, ended_s: float) -> Happened:

@@ -15,6 +15,8 @@ class Action(StrEnum):
     """SIGSTOP for the fault's seconds."""
     RESTART = "restart"
     """SIGTERM, an orderly end, started again after the fault's seconds."""
+    DISCONNECT = "disconnect"
+    """Off the network of the log for the fault's seconds; for containers alone."""
 
 
 class Role(StrEnum):
@@ -25,6 +27,14 @@ class Role(StrEnum):
     BALANCER_LEADER = "balancer-leader"
     ANALYTICS = "analytics"
     NATS = "nats"
+    STREAM_LEADER = "stream-leader"
+    """The one of several NATS servers that leads the log's stream."""
+
+
+ACTIONS = (Action.KILL, Action.PAUSE, Action.RESTART)
+"""What can be done to any process."""
+ROLES = tuple(role for role in Role if role is not Role.STREAM_LEADER)
+"""Who is there wherever NATS is one server."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +78,8 @@ _DOWN_S = (0.0, 3.0)
 def planned(
     seed: int,
     seconds: float,
-    roles: Sequence[Role] = tuple(Role),
-    actions: Sequence[Action] = tuple(Action),
+    roles: Sequence[Role] = ROLES,
+    actions: Sequence[Action] = ACTIONS,
     spacing_s: tuple[float, float] = SPACING_S,
 ) -> Plan:
     """Draw a plan: every role meets every action, in shuffled rounds, as long as there is time."""

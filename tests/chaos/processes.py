@@ -1,4 +1,4 @@
-"""The actor that is a stack of processes on this machine, and how its evidence is gathered."""
+"""The ground that is a stack of processes on this machine, and how its evidence is gathered."""
 
 import asyncio
 import contextlib
@@ -6,16 +6,17 @@ import re
 import signal
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import httpx
 import nats
 from nats.aio.client import Client
 
+from tests.chaos.campaign import Way
 from tests.chaos.evidence import LogRead, digest, merged
-from tests.chaos.plan import Role
+from tests.chaos.plan import Action, Role
+from tests.chaos.run import LIMITS, SERVER_FAULTS, SESSIONS
 from tests.e2e.stack import Stack
 from tidegate.runtime.eventlog import EventLog
 
@@ -23,19 +24,6 @@ GATEWAYS = ("gateway", "gateway-2")
 POOLS = ("pool", "pool-2")
 BALANCERS = ("balancer", "balancer-2")
 DEMOS = ("one", "two")
-SESSIONS = 100
-LIMITS = {"image": 400, "video": 60, "avatar": 5}
-"""Avatars are scarce: half of what is asked for is refused, and exactly the limit may be sold."""
-SERVER_FAULTS: list[dict[str, Any]] = [
-    {"kind": "latency", "latency_ms": 20, "jitter_ms": 180},
-    {"kind": "status", "status": 500, "probability": 0.01},
-    {"kind": "rate_limited", "retry_after_s": 1, "probability": 0.01},
-    {"kind": "cut_before", "probability": 0.005},
-    {"kind": "cut_body", "probability": 0.005},
-    {"kind": "cut_stream", "probability": 0.02},
-    {"kind": "garbage", "probability": 0.003},
-    {"kind": "gzip", "probability": 0.01},
-]
 _CALM_S = 90.0
 
 
@@ -77,7 +65,24 @@ class Processes:
         for demo in DEMOS:
             self.stack.faults(demo)
 
+    def end(self) -> None:
+        """End everything; what it said lies in its home."""
+        self.stack.close()
+
+    def gateways(self) -> Mapping[str, str]:
+        """Where each is asked."""
+        return {name: self.stack.url(name) for name in GATEWAYS}
+
     # ------------------------------------------------------------ as an actor
+
+    @property
+    def ways(self) -> Mapping[Action, Way]:
+        """Signals."""
+        return {
+            Action.KILL: Way(self.stack.kill, self._start),
+            Action.PAUSE: Way(self._signalled(signal.SIGSTOP), self._signalled(signal.SIGCONT)),
+            Action.RESTART: Way(self._signalled(signal.SIGTERM), self._start),
+        }
 
     def players(self, role: Role) -> Sequence[str]:
         """Who plays a role now; of leaders, whoever says that it leads, else all."""
@@ -94,15 +99,10 @@ class Processes:
         kinds = (GATEWAYS, POOLS, BALANCERS)
         return [one for kind in kinds if name in kind for one in kind if one != name]
 
-    def kill(self, name: str) -> None:
-        """Kill it."""
-        self.stack.kill(name)
+    def _signalled(self, signal_: signal.Signals) -> Callable[[str], None]:
+        return lambda name: self.stack.kill(name, signal_)
 
-    def stop(self, name: str) -> None:
-        """Ask it to end."""
-        self.stack.kill(name, signal.SIGTERM)
-
-    def start(self, name: str) -> None:
+    def _start(self, name: str) -> None:
         """Start it again; a gateway on the port it had."""
         if name == "nats":
             self.stack.restart_nats()
@@ -110,14 +110,6 @@ class Processes:
             self.stack.start_gateway(name)
         else:
             self.stack.start(name, name.partition("-")[0])
-
-    def pause(self, name: str) -> None:
-        """Stop its breath."""
-        self.stack.kill(name, signal.SIGSTOP)
-
-    def resume(self, name: str) -> None:
-        """Let it go on."""
-        self.stack.kill(name, signal.SIGCONT)
 
     def ready(self, name: str) -> bool:
         """Ask its health port; nats-server has none and is ready when its port answers."""

@@ -1,4 +1,4 @@
-"""The actor of chaos that is a Compose project, and how its evidence is gathered.
+"""The ground of chaos that is a Compose project, and how its evidence is gathered.
 
 The log is read from outside, at NATS's own address on the bridge of its network: Linux alone.
 """
@@ -7,8 +7,8 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
-from enum import StrEnum
+from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ import nats
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from tests.chaos.campaign import Campaign
+from tests.chaos.campaign import Way
 from tests.chaos.evidence import LogRead, digest, merged
-from tests.chaos.plan import Fault, Role
-from tests.chaos.processes import LIMITS, SERVER_FAULTS, SESSIONS
+from tests.chaos.plan import Action, Role
+from tests.chaos.run import LIMITS, SERVER_FAULTS, SESSIONS
 from tests.compose.containers import RECOVERY_S, Containers
 from tidegate.runtime.eventlog import EventLog, LogError
 
@@ -29,29 +29,10 @@ _SERVICES = {
     Role.BALANCER_LEADER: "balancer",
     Role.GATEWAY: "gateway",
     Role.ANALYTICS: "analytics",
-    Role.NATS: "nats",
 }
+CLUSTER = "docker-compose.cluster.yml"
 _NETWORK = "log"
 _FREEZES_MAX = 10
-
-
-class Cut(StrEnum):
-    """What can be done to a container, and not to a process."""
-
-    DISCONNECT = "disconnect"
-
-
-class ContainerCampaign(Campaign):
-    """A campaign in which containers lose their network too."""
-
-    def _done(self, fault: Fault, name: str) -> tuple[float, float]:
-        if fault.action != Cut.DISCONNECT:
-            return super()._done(fault, name)
-        began_s = self.clock()
-        self.actor.disconnect(name)
-        time.sleep(fault.lasts_s)
-        self.actor.connect(name)
-        return began_s, self.clock()
 
 
 class Actor:
@@ -76,6 +57,17 @@ class Actor:
         self.stack.up("--build")
         self._password = self.stack.kept("secrets/auditor.nats")
 
+    def end(self) -> None:
+        """Tear it down; what every container said is kept beside the clone."""
+        try:
+            (self.stack.folder.parent / "containers.log").write_text(self.stack.said())
+        finally:
+            self.stack.down()
+
+    def gateways(self) -> Mapping[str, str]:
+        """The one."""
+        return {"gateway-1": self.stack.url()}
+
     def break_servers(self) -> None:
         """Have the demo servers be slow, and fail now and then."""
         for demo in self.stack.names:
@@ -89,32 +81,41 @@ class Actor:
 
     # ------------------------------------------------------------ as an actor
 
+    @property
+    def ways(self) -> Mapping[Action, Way]:
+        """The engine's verbs."""
+        docker = self.stack.docker
+        return {
+            Action.KILL: Way(partial(docker, "kill"), partial(docker, "start")),
+            Action.PAUSE: Way(self._pause, partial(docker, "unpause")),
+            Action.RESTART: Way(partial(docker, "stop"), partial(docker, "start")),
+            Action.DISCONNECT: Way(
+                partial(self.stack.disconnect, network=_NETWORK),
+                partial(self.stack.connect, network=_NETWORK),
+            ),
+        }
+
     def players(self, role: Role) -> Sequence[str]:
         """Who plays a role now; of leaders, whoever says that it leads, else all."""
-        service = _SERVICES[role]
-        names = self.stack.of(service)
-        if len(names) == 1:
-            return names
-        leader = self.stack.leader(service)
+        if role in {Role.NATS, Role.STREAM_LEADER}:
+            members = self.members()
+            leader = leader_of_the_stream(self.stack, members)
+            return [leader] if role is Role.STREAM_LEADER and leader else members
+        names = self.stack.of(_SERVICES[role])
+        leader = self.stack.leader(_SERVICES[role]) if len(names) > 1 else ""
         return [leader] if leader else names
 
     def standbys(self, name: str) -> Sequence[str]:
         """The others of its kind."""
-        return [one for one in self.stack.of(name.rpartition("-")[0]) if one != name]
+        of_nats = name.startswith("nats")
+        kind = self.members() if of_nats else self.stack.of(name.rpartition("-")[0])
+        return [one for one in kind if one != name]
 
-    def kill(self, name: str) -> None:
-        """Kill it."""
-        self.stack.docker("kill", name)
+    def members(self) -> list[str]:
+        """The NATS servers: one, or those of a cluster."""
+        return [name for name in self.stack.states() if name.startswith("nats")]
 
-    def stop(self, name: str) -> None:
-        """Ask it to end, with as much patience as it has in Compose."""
-        self.stack.docker("stop", name)
-
-    def start(self, name: str) -> None:
-        """Start it again."""
-        self.stack.docker("start", name)
-
-    def pause(self, name: str) -> None:
+    def _pause(self, name: str) -> None:
         """Freeze it. On a busy machine the engine may need more than one try."""
         for _ in range(_FREEZES_MAX - 1):
             try:
@@ -124,18 +125,6 @@ class Actor:
             else:
                 return
         self.stack.docker("pause", name)
-
-    def resume(self, name: str) -> None:
-        """Let it go on."""
-        self.stack.docker("unpause", name)
-
-    def disconnect(self, name: str) -> None:
-        """Take it off the network of the log."""
-        self.stack.disconnect(name, _NETWORK)
-
-    def connect(self, name: str) -> None:
-        """Put it back."""
-        self.stack.connect(name, _NETWORK)
 
     def ready(self, name: str) -> bool:
         """Ask where its health check asks."""
@@ -190,23 +179,23 @@ class Actor:
                 accepted[request_id] = accepted.get(request_id, 0) + times
         return merged(*(ledger["days"] for ledger in found)), accepted
 
-    def address(self) -> str:
+    def addresses(self) -> list[str]:
         """Where NATS is now: a container that was away may have come back elsewhere."""
-        for name in self.stack.of("nats"):
+        found = []
+        for name in self.members():
             networks: dict[str, Any] = self.stack.inspect(name)["NetworkSettings"]["Networks"]
-            found = networks.get(f"{self.stack.project}_{_NETWORK}", {}).get("IPAddress", "")
-            if found:
-                return str(found)
-        raise AssertionError("NATS is on no network")
+            found.append(networks.get(f"{self.stack.project}_{_NETWORK}", {}).get("IPAddress"))
+        assert any(found), "NATS is on no network"
+        return [address for address in found if address]
 
     @contextlib.asynccontextmanager
     async def _auditor(self) -> AsyncIterator[Client]:
         async def unheard(_: Exception) -> None:
             await asyncio.sleep(0)
 
-        address = await asyncio.to_thread(self.address)
+        addresses = await asyncio.to_thread(self.addresses)
         client = await nats.connect(
-            f"nats://auditor:{self._password}@{address}:4222",
+            [f"nats://auditor:{self._password}@{address}:4222" for address in addresses],
             inbox_prefix=b"_INBOX_auditor",
             max_reconnect_attempts=2,
             reconnect_time_wait=0.2,

@@ -155,10 +155,10 @@ def test_expired_success_is_excused_only_by_the_death_of_its_gateway() -> None:
 
 
 def test_plan_is_a_function_of_its_seed_and_leaves_nobody_out() -> None:
-    plan = planned(3, 300)
+    plan = planned(3, 300, tuple(Role), tuple(Action))
 
-    assert plan == planned(3, 300)
-    assert plan != planned(4, 300)
+    assert plan == planned(3, 300, tuple(Role), tuple(Action))
+    assert plan != planned(4, 300, tuple(Role), tuple(Action))
     assert {(one.action, one.role) for one in plan.faults} == {
         (action, role) for action in Action for role in Role
     }

@@ -9,16 +9,14 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos.evidence import LogRead
-from tests.compose.actor import Actor, leader_of_the_stream
+from tests.compose.actor import CLUSTER, Actor, leader_of_the_stream
 from tests.compose.containers import RECOVERY_S, Containers
 from tests.compose.trickle import calls
-
-MEMBERS = ("nats-1", "nats-2-1", "nats-3-1")
 
 
 @pytest.fixture(scope="module")
 def actor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Actor]:
-    made = Actor(tmp_path_factory.mktemp("cluster"), "docker-compose.cluster.yml")
+    made = Actor(tmp_path_factory.mktemp("cluster"), CLUSTER)
     try:
         made.begin()
         yield made
@@ -43,8 +41,10 @@ async def watched(actor: Actor, seconds: float) -> None:
 
 def test_stream_leader_that_is_killed_loses_nothing(actor: Actor) -> None:
     stack = actor.stack
-    lost = leader(stack, *MEMBERS)
-    others = [name for name in MEMBERS if name != lost]
+    members = actor.members()
+    assert len(members) == 3
+    lost = leader(stack, *members)
+    others = [name for name in members if name != lost]
 
     with calls(stack, f"kill the stream's leader, of three ({lost})"):
         asyncio.run(watched(actor, 3))
@@ -64,7 +64,7 @@ def test_stream_leader_that_is_killed_loses_nothing(actor: Actor) -> None:
 
 def test_server_without_the_password_of_routes_joins_no_cluster(actor: Actor) -> None:
     stranger = {"user": "route", "pass": "a guess", "name": "stranger", "cluster": "tidegate"}
-    with socket.create_connection((actor.address(), 6222), 10) as connection:
+    with socket.create_connection((actor.addresses()[0], 6222), 10) as connection:
         assert connection.recv(4096).startswith(b"INFO")
         connection.sendall(b"CONNECT " + json.dumps(stranger).encode() + b"\r\nPING\r\n")
         told = connection.recv(4096)
