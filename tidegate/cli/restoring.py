@@ -133,7 +133,12 @@ async def _refuse_existing(client: Client, stream: str) -> None:
 
 
 def _fitting(held: Taken, disk: Path | None) -> Taken:
-    """Lower a bound that this disk cannot keep. Raises `CommandError` when all is too much."""
+    """Lower a bound that this disk cannot keep. Raises `CommandError` when all is too much.
+
+    What lies on several servers is not compressed (ADR 19).
+    """
+    if held.config.get("num_replicas", 1) > 1:
+        held = msgspec.structs.replace(held, config={**held.config, "compression": "none"})
     bound, needed = held.config.get("max_bytes", -1), held.state["bytes"]
     if disk is None or bound <= 0:
         return held

@@ -30,6 +30,8 @@ _EXPIRES_S = 20.0
 _HEARTBEAT_S = 2.0
 _LOOK_EVERY_S = 0.25
 _LOOKS_MAX = int(_HEARTBEAT_S * 3 / _LOOK_EVERY_S)
+_IDLE_MAX = 3
+"""Heartbeats without an envelope after which the stream is asked whether there are any."""
 _WRONG_LAST_SEQUENCE = 10071
 _NO_MESSAGE = 10037
 _HEARTBEAT = "100"
@@ -158,7 +160,8 @@ class EventLog:
     async def follow(self, subjects: Sequence[str], after: int) -> AsyncIterator[list[Stored]]:
         """Yield envelopes behind `after` as they come, in order, each once, for ever.
 
-        A consumer that was lost (the server restarted) is made again behind the last seen one.
+        A consumer that was lost (the server restarted), or does not get on (its server's copy of
+        the log is damaged), is made again behind the last seen one.
         """
         seen = after
         while True:
@@ -181,7 +184,7 @@ class EventLog:
             pull = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{name}"
             for _ in range(_IN_FLIGHT):
                 await self._client.publish(pull, _PULL_REQUEST, inbox)
-            delivered = 0
+            delivered = idle = 0
             while True:
                 messages = [await self._first(arrived, lives)]
                 while not arrived.empty():
@@ -192,7 +195,12 @@ class EventLog:
                 for _ in range(pulls):
                     await self._client.publish(pull, _PULL_REQUEST, inbox)
                 if batch:
+                    idle, after = 0, batch[-1].sequence
                     yield batch
+                    continue
+                idle = (idle + 1) % _IDLE_MAX
+                if not idle and await self._has_more(subjects, after) and arrived.empty():
+                    return
         except (TimeoutError, NatsError, ConnectionError, LogError):
             return
         finally:
@@ -237,6 +245,19 @@ class EventLog:
         if "error" in answer:
             raise LogUnavailableError(answer["error"]["description"])
         return str(answer["name"])
+
+    async def _has_more(self, subjects: Sequence[str], after: int) -> bool:
+        """Ask the stream's leader whether it has more, and give that the time to arrive.
+
+        A consumer on a server whose copy of the log is damaged sends heartbeats for ever, and
+        knows of nothing that is pending.
+        """
+        for subject in subjects:
+            last = await self.last(subject)
+            if last is not None and last.sequence > after:
+                await asyncio.sleep(_LOOK_EVERY_S)
+                return True
+        return False
 
     async def _api(self, what: str, body: dict[str, Any]) -> dict[str, Any]:
         try:

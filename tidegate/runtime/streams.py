@@ -42,14 +42,18 @@ def free_bytes(path: Path) -> int:
 
 
 def wanted(bytes_max: int, replicas: int = 1) -> list[dict[str, Any]]:
-    """Say how every stream must be."""
+    """Say how every stream must be.
+
+    A log on several servers is not compressed: nats-server 2.15.1 loses the copy of a server that
+    is killed when the log is (ADR 19).
+    """
     common = {"storage": "file", "num_replicas": replicas, "retention": "limits"}
     return [
         {
             **common,
             "name": subjects.EVENT_STREAM,
             "subjects": [subjects.EVENT_SUBJECTS],
-            "compression": "s2",
+            "compression": "s2" if replicas == 1 else "none",
             "discard": "new",
             "deny_delete": True,
             "max_bytes": bytes_max,

@@ -38,13 +38,12 @@ async def looked_at(client: Client, found: Environment, clock: Clock) -> list[Fi
     """Look at the streams and at what is in the log."""
     findings = []
     infos: dict[str, Any] = {}
-    for config in streams.wanted(0):
-        name = config["name"]
+    for name in [config["name"] for config in streams.wanted(0)]:
         asked_at = clock()
         told = await asked(client, f"STREAM.INFO.{name}")
         if name == EVENT_STREAM and told is not None and "ts" in told:
             findings.append(_skew(told["ts"], asked_at, clock()))
-        findings += _stream(config, told)
+        findings += _stream(name, told)
         infos[name] = told if told is not None and "error" not in told else None
     if (info := infos[EVENT_STREAM]) is not None:
         findings += _room(info, found)
@@ -54,8 +53,7 @@ async def looked_at(client: Client, found: Environment, clock: Clock) -> list[Fi
     return findings
 
 
-def _stream(config: dict[str, Any], told: dict[str, Any] | None) -> Iterator[Finding]:
-    name = config["name"]
+def _stream(name: str, told: dict[str, Any] | None) -> Iterator[Finding]:
     if told is None:
         yield wrong("streams", "stream_unreadable", f"{name}: no answer to the user auditor")
     elif "error" in told:
@@ -63,6 +61,8 @@ def _stream(config: dict[str, Any], told: dict[str, Any] | None) -> Iterator[Fin
         code = "stream_missing" if missing else "stream_unreadable"
         yield wrong("streams", code, f"{name}: {told['error']['description']}")
     else:
+        replicas = told["config"].get("num_replicas", 1)
+        config = next(one for one in streams.wanted(0, replicas) if one["name"] == name)
         is_ = {key: told["config"].get(key, False) for key in config.keys() - _FREE_TO_CHOOSE}
         changed = [
             f"{key} is {value!r} instead of {config[key]!r}"
