@@ -119,8 +119,8 @@ def latency(stack: Stack, target: Target, demo_port: int) -> None:
             f"added latency, c = 1, {name}: {added:.2f} ({through[name]:.2f} - {direct[name]:.2f})"
         )
     stack.faults("demo", kind="latency", latency_ms=200)
-    direct = load(demo_port, 2500, 256, Authorization="Bearer bench")
-    through = load(target.port, 2500, 256, **target.headers)
+    direct = load(demo_port, 10_000, 256, Authorization="Bearer bench")
+    through = load(target.port, 10_000, 256, **target.headers)
     share = through["rate"] / direct["rate"]
     print(f"upstream of 200 ms, c = 256: {through['rate']:.0f}/s = {share:.0%} of direct")
     stack.faults("demo")
