@@ -301,6 +301,30 @@ def test_duckdb_goes_into_the_home_of_analytics_where_it_has_one(
     assert (empty.home / "nats").exists()
 
 
+def test_analytics_of_another_home_goes_on_from_there(
+    backup: Path, empty: Stack, tmp_path: Path
+) -> None:
+    """The way of docs/how-to/compose.md: homes are furnished, NATS runs alone, then a restore."""
+    homes = tmp_path / "homes"
+    (homes / "analytics").mkdir(parents=True)
+    made = empty.tidegate("migrate", "--secrets", "--homes", str(homes))
+    assert made.returncode == 0, made.stderr
+    empty._nats_started = True  # the streams are restored, not migrated
+    empty.start_nats()
+    empty.environment["TIDEGATE_NATS_URL"] = f"nats://127.0.0.1:{empty.nats_port}"
+
+    done = empty.tidegate("restore", str(backup), "--replace", "--homes", str(homes))
+    assert done.returncode == 0, done.stderr
+    own = {"TIDEGATE_HOME": str(homes / "analytics"), "TIDEGATE_CLOCK_OFFSET_FILE": ""}
+    empty.start("analytics", "analytics", **own)
+    empty.ready("analytics")
+
+    lines = (empty.home / "analytics.log").read_text().splitlines()
+    begun = [json.loads(line) for line in lines if '"projecting"' in line]
+    assert [line["checkpoint"] for line in begun] == [END]
+    assert not [line for line in lines if '"rebuilding"' in line]
+
+
 def test_homes_without_one_of_analytics_are_refused(
     backup: Path, empty: Stack, tmp_path: Path
 ) -> None:
