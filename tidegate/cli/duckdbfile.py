@@ -1,7 +1,7 @@
 """DuckDB's file as a part of a backup: projected while the log is proved, held against it, put in.
 
 The file can always be made again from a log that is whole, so nothing that is wrong with it
-costs a backup its log (ADR 19).
+costs a backup its log (ADR 20).
 """
 
 import asyncio
