@@ -52,10 +52,10 @@ def restore(
     Example: TIDEGATE_HOME=.tidegate tidegate restore /var/backups/tidegate-monday.tar
     """
     found = environment()
+    place = duckdbfile.home(found, homes)
     taken = Bundle(path.absolute(), without=[bundle.DUCKDB] * without_duckdb)
     with output.progress("checking the backup", taken.size, in_bytes=True) as moved:
         taken.check(moved)
-    place = duckdbfile.home(found, homes)
     try:
         report = _checked(found, taken) if check else _locked(found, taken, place, replace=replace)
     except StreamExistsError:
