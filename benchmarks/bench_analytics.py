@@ -17,7 +17,7 @@ import structlog
 from nats.aio.client import Client
 
 from contracts.pool import LeaseGranted, SessionRequested, UsageRecorded
-from services.analytics.app import spare_the_collector
+from services.analytics.folding import spare_the_collector
 from services.analytics.metrics import Metrics
 from services.analytics.projector import Projector
 from services.analytics.store import Database, Ledger

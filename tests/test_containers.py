@@ -59,6 +59,13 @@ def test_a_service_sees_its_own_home_alone(name: str) -> None:
     assert SERVICES[name]["volumes"] == [f"{owner}:/var/lib/tidegate{mode}"]
 
 
+def test_the_keeper_reaches_the_home_where_analytics_looks_for_duckdb() -> None:
+    homes = (ROOT / "docs" / "how-to" / "compose.md").read_text()
+
+    assert "analytics:/homes/analytics" in SERVICES["keeper"]["volumes"]
+    assert "keeper restore /backups/monday.tar --replace --homes /homes" in homes
+
+
 def test_who_reads_the_operators_files_sees_no_secret() -> None:
     assert SERVICES["configuration"]["network_mode"] == "none"
     given, volume = SERVICES["configuration"]["volumes"]

@@ -6,6 +6,8 @@ domain/     pure: envelopes → rows and rollup deltas
 handlers    NATS doors: named queries, statistics, sandboxed SQL, exports, reports, ping
 exports/    answers as files: CSV, JSON, NDJSON, Parquet, XLSX, fetched part by part
 reports/    the daily and the weekly report: HTML with plots, Markdown, JSON
+folding     envelopes as they are read, folded in order
+copies      the same file beside the running one: made for a backup, bound to the restored log
 projector   follows the log into the store, exactly once, and says how far it is
 queries     the catalogue of `sql/queries` and `sql/reports`, and statistics in words
 store/      the DuckDB file: migrations, one writer, sandboxed readers

@@ -1,13 +1,13 @@
 """The composition root of analytics: one process, one DuckDB file."""
 
 import asyncio
-import gc
 import os
 import uuid
 from collections.abc import Callable
 
 from contracts.base import WriterId
 from services.analytics.exports import Bounds, Spool
+from services.analytics.folding import spare_the_collector
 from services.analytics.handlers import Answers, open_doors
 from services.analytics.metrics import Metrics
 from services.analytics.projector import Projector
@@ -72,14 +72,6 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
         await client.drain()
         await asyncio.to_thread(database.close)
         log.info("stopped")
-
-
-def spare_the_collector() -> None:
-    """Look for cycles seldom: a batch makes 100,000 objects and no cycle among them.
-
-    The default thresholds cost a fifth of the projection's speed.
-    """
-    gc.set_threshold(100_000, 20, 20)
 
 
 async def _follow_settings(

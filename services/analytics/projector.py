@@ -12,20 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-import msgspec
-
-from contracts import envelope
 from services.analytics.domain.fold import Batch, Fold
-from services.analytics.domain.standing import gap, standing
+from services.analytics.domain.standing import standing
+from services.analytics.folding import MissingError, enough, folded
 from services.analytics.metrics import Metrics
 from services.analytics.store import Ledger, StoreError
 from tidegate.runtime.eventlog import EventLog, LogUnavailableError, Stored
 from tidegate.runtime.lifecycle import until
 from tidegate.runtime.logs import Log
 
-_BATCH_BYTES = 8_000_000
-"""Some 20,000 events, 13,000 rows: a batch costs 60 ms before its first row."""
-_BATCH_ENVELOPES = 4_000
 _LINGER_S = 0.5
 _WATCH_EVERY_S = 2.0
 _AGAIN_S = 1.0
@@ -36,7 +31,7 @@ _Result = TypeVar("_Result")
 
 
 class _StreamChangedError(Exception):
-    """The stream no longer continues what is projected; or a piece of it is missing."""
+    """The stream no longer continues what is projected."""
 
 
 class Projector:
@@ -79,7 +74,7 @@ class Projector:
                 await self._project()
             except LogUnavailableError as error:
                 self._stuck(f"the event log cannot be reached: {error}")
-            except _StreamChangedError as error:
+            except (_StreamChangedError, MissingError) as error:
                 self._stuck(str(error))
             except StoreError as error:
                 self._metrics.failures.inc()
@@ -109,7 +104,7 @@ class Projector:
         )
 
     async def _take_stand(self) -> Fold:
-        """Compare checkpoint and stream; rebuild or refuse. Raises `_StreamChangedError`."""
+        """Compare checkpoint and stream; rebuild or refuse. Raises `MissingError`."""
         state = await self._log.state()
         known = await self._in_thread(self._ledger.progress)
         found = standing(
@@ -119,7 +114,7 @@ class Projector:
             last_sequence=state.last_sequence,
         )
         if found.missing:
-            raise _StreamChangedError(found.missing)
+            raise MissingError(found.missing)
         if found.rebuild:
             tell = self._logger.warning if known else self._logger.info
             tell("rebuilding", reason=found.rebuild, upto=state.last_sequence)
@@ -162,7 +157,7 @@ class Projector:
         """Fold one batch while the one before it is written."""
         while True:
             batch = await _gathered(arrived)
-            await made.put(await asyncio.to_thread(self._folded, fold, batch))
+            await made.put(await asyncio.to_thread(folded, fold, batch, self._unreadable))
 
     async def _write_batches(self, made: "asyncio.Queue[Batch]") -> None:
         while True:
@@ -173,22 +168,8 @@ class Projector:
             self._saw_checkpoint(batch.sequence)
             self._trouble = ""
 
-    def _folded(self, fold: Fold, batch: list[Stored]) -> Batch:
-        """Fold envelopes that follow one another. Raises `_StreamChangedError`."""
-        for stored in batch:
-            missing = gap(fold.sequence, stored.sequence)
-            if missing:
-                raise _StreamChangedError(missing)
-            try:
-                read = envelope.decode(stored.body)
-            except msgspec.DecodeError as error:
-                self._logger.warning(
-                    "unreadable_envelope", sequence=stored.sequence, error=str(error)
-                )
-                fold.skip(stored.sequence)
-            else:
-                fold.take(stored.sequence, stored.subject, read)
-        return fold.batch()
+    def _unreadable(self, sequence: int, error: str) -> None:
+        self._logger.warning("unreadable_envelope", sequence=sequence, error=error)
 
     def _saw_checkpoint(self, sequence: int) -> None:
         self.checkpoint = sequence
@@ -207,7 +188,7 @@ def _pieces(batch: list[Stored]) -> Iterator[list[Stored]]:
     for stored in batch:
         piece.append(stored)
         size += len(stored.body)
-        if size >= _BATCH_BYTES or len(piece) >= _BATCH_ENVELOPES:
+        if enough(len(piece), size):
             yield piece
             piece, size = [], 0
     if piece:
@@ -219,7 +200,7 @@ async def _gathered(arrived: "asyncio.Queue[list[Stored]]") -> list[Stored]:
     batch = list(await arrived.get())
     size = sum(len(stored.body) for stored in batch)
     deadline = asyncio.get_running_loop().time() + _LINGER_S
-    while size < _BATCH_BYTES and len(batch) < _BATCH_ENVELOPES:
+    while not enough(len(batch), size):
         try:
             async with asyncio.timeout_at(deadline):
                 more = await arrived.get()

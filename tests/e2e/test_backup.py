@@ -7,8 +7,9 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
+import httpx
 import pytest
 
 from tests.e2e.stack import Stack
@@ -64,6 +65,22 @@ def start_beside(stack: Stack, lost: Stack) -> None:
     stack.ready("pool", "balancer", "analytics", "gateway")
 
 
+FIGURES = "select session_id, usage_count, metadata from session_usage order by 1"
+
+
+def figures(stack: Stack) -> list[list[Any]]:
+    """Ask DuckDB what was used; every open lease has ended."""
+    rows: list[list[Any]] = stack.api("/api/sql", "POST", json={"query": FIGURES})["rows"]
+    return rows
+
+
+def measured(stack: Stack, name: str) -> float:
+    """Read a metric of analytics."""
+    text = httpx.get(f"http://127.0.0.1:{stack.health['analytics']}/metrics", timeout=20).text
+    found = next(line for line in text.splitlines() if line.startswith(f"{name} "))
+    return float(found.partition(" ")[2])
+
+
 def test_what_was_used_before_the_backup_is_used_after_the_restore(
     new_stack: NewStack, tmp_path: Path
 ) -> None:
@@ -82,18 +99,28 @@ def test_what_was_used_before_the_backup_is_used_after_the_restore(
     assert quiet.returncode == 0, quiet.stderr
     assert json.loads(quiet.stdout)["sequence"] > busy["sequence"]
     sold = callers.answers[200]
+    lost.eventually(lambda: sum(row[1] for row in figures(lost)), sold)
+    told = figures(lost)
     for name in ("gateway", "balancer", "pool", "analytics", "nats"):
         lost.kill(name)
 
     # What was taken under load is whole: its audit is clean, whatever was under way.
     restored(under_load, tmp_path / "busy.tar")
     under_load.start_nats()
-    report = json.loads(under_load.tidegate("audit", "--json", "--log-only").stdout)
-    assert report["violations"] == []
+    under_load.start("analytics", "analytics")
+    under_load.ready("analytics")
+    report = under_load.audit()
+    assert (report["exit"], report["duckdb"], report["violations"]) == (0, "agrees", [])
     assert report["sequence"] >= busy["sequence"] >= 1
+    assert measured(under_load, "tidegate_analytics_envelopes_total") <= (
+        report["sequence"] - busy["sequence"]
+    )
 
     restored(found, tmp_path / "quiet")
     start_beside(found, lost)
+    assert figures(found) == told
+    assert measured(found, "tidegate_analytics_rebuilds_total") == 0
+    assert '"rebuilding"' not in (found.home / "analytics.log").read_text()
     with Callers(found, ALL) as more:
         for thread in more._threads:
             thread.join()
@@ -104,6 +131,8 @@ def test_what_was_used_before_the_backup_is_used_after_the_restore(
     assert found.served("one") == ALL
     day = next(iter(found.demo_ledger("one").values()))
     assert [units["image"] for units in day.values()] == [LIMIT] * SESSIONS
+    found.eventually(lambda: sum(row[1] for row in figures(found)), ALL)
+    assert measured(found, "tidegate_analytics_rebuilds_total") == 0
     audited = found.audit()
     assert (audited["exit"], audited["duckdb"], audited["violations"]) == (0, "agrees", [])
 

@@ -199,10 +199,11 @@ async def test_another_stream_makes_it_begin_anew(nats_client: Client, tmp_path:
     assert parts.metrics.rebuilds._value.get() == 2
 
 
+@pytest.mark.parametrize("body", [b"no envelope", b'{"writer":"\xff"}'])
 async def test_envelope_nobody_can_read_is_skipped_and_counted(
-    nats_client: Client, tmp_path: Path
+    nats_client: Client, tmp_path: Path, body: bytes
 ) -> None:
-    await nats_client.request("evt.pool.0", b"no envelope", timeout=5)
+    await nats_client.request("evt.pool.0", body, timeout=5)
 
     async with running(nats_client, tmp_path / "a.duckdb") as parts:
         await until(lambda: parts.projector.checkpoint == 1)

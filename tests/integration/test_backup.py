@@ -2,85 +2,43 @@
 
 import asyncio
 import fcntl
-import hashlib
 import json
 import shutil
 import tarfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
-from nats.aio.client import Client
 
-from contracts.base import LeaderElected, SessionId
 from contracts.subjects import evt_pool
-from tests.builders import IMAGE, LEADER, after, lease_granted, policy_changed, session_added
+from tests.builders import IMAGE, LEADER, after, lease_granted
 from tests.e2e.stack import Stack
+from tests.integration.backup_parts import (
+    changed,
+    connected,
+    kept,
+    source_of,
+    stored,
+    taken,
+    write,
+)
 from tidegate.cli.bundle import Bundle
 from tidegate.cli.errors import CommandError
-from tidegate.runtime.connection import connected_as
-from tidegate.runtime.environment import environment
-from tidegate.runtime.eventlog import EventLog, Stored
-from tidegate.runtime.secrets import Sealer
+from tidegate.runtime.eventlog import EventLog
 from tidegate.runtime.writer import SubjectWriter
 
 pytestmark = pytest.mark.xdist_group("backup")
-SESSIONS = ("one", "two")
-
-
-@asynccontextmanager
-async def connected(stack: Stack, user: str) -> AsyncIterator[Client]:
-    client = await connected_as(environment(stack.environment), user)
-    yield client
-    await client.close()
-
-
-async def write(stack: Stack, *, ciphertexts: bool = True) -> None:
-    """Write a pool's log, and the ciphertexts it speaks of."""
-    async with connected(stack, "pool") as client:
-        if ciphertexts:
-            sealer = Sealer((stack.home / "secrets" / "master.key").read_text().strip())
-            for name in SESSIONS:
-                body = sealer.seal(SessionId(name), f"credential of {name}")
-                await client.request(f"$KV.credentials.{name}", body, timeout=10)
-        writer = SubjectWriter(EventLog(client), evt_pool(), LEADER)
-        writer.epoch = 1
-        await writer.append([LeaderElected(writer=LEADER, epoch=1)], after(0))
-        await writer.append([policy_changed(), *map(session_added, SESSIONS)], after(0))
-        for number in range(8):
-            await writer.append([lease_granted("one", IMAGE, f"r{number}")], after(number))
-
-
-async def stored(stack: Stack) -> list[Stored]:
-    async with connected(stack, "auditor") as client:
-        log = EventLog(client)
-        last = (await log.state()).last_sequence
-        batches = [batch async for batch in log.read("evt.>", 0, last)]
-    return [msgspec.structs.replace(one, pending=0) for batch in batches for one in batch]
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A home whose NATS runs, with a log and credentials."""
-    stack = Stack(tmp_path_factory.mktemp("source") / "home")
-    try:
-        stack.start_nats()
-        stack.configure("[log]\nmax_bytes = '100MB'\n")
-        asyncio.run(write(stack))
+    with source_of(tmp_path_factory.mktemp("source") / "home") as stack:
         yield stack
-    finally:
-        stack.close()
 
 
 @pytest.fixture(scope="module")
 def backup(source: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("backup") / "taken"
-    done = source.tidegate("backup", str(path))
-    assert done.returncode == 0, done.stderr
-    return path
+    return taken(source, tmp_path_factory.mktemp("backup") / "taken")
 
 
 @pytest.fixture
@@ -89,11 +47,6 @@ def empty(tmp_path: Path) -> Iterator[Stack]:
     stack = Stack(tmp_path / "home")
     yield stack
     stack.close()
-
-
-def kept(stack: Stack) -> dict[str, bytes]:
-    names = ("secrets/master.key", "secrets/identity.key", "operator.key", "client.key")
-    return {name: (stack.home / name).read_bytes() for name in names}
 
 
 def test_a_restored_log_is_the_one_that_was_taken(
@@ -146,7 +99,14 @@ def test_a_writer_goes_on_behind_the_fence_of_the_restored_log(backup: Path, emp
 
 @pytest.mark.parametrize(
     "name",
-    ["log.snapshot", "credentials.snapshot", "master.key", "manifest.json", "manifest.sha256"],
+    [
+        "log.snapshot",
+        "credentials.snapshot",
+        "analytics.duckdb",
+        "master.key",
+        "manifest.json",
+        "manifest.sha256",
+    ],
 )
 @pytest.mark.parametrize("damage", ["a byte", "missing", "shorter"])
 def test_a_damaged_backup_is_refused_by_the_name_of_the_part(
@@ -168,21 +128,6 @@ def test_a_damaged_backup_is_refused_by_the_name_of_the_part(
 
     named = "manifest.json" if name == "manifest.sha256" and damage != "missing" else name
     assert f"{named} is " in str(refused.value)
-
-
-def changed(backup: Path, copy: Path, part: str, content: bytes, **proof: Any) -> Path:
-    """Copy a backup with one part, or its proof, another, and a manifest that says so."""
-    shutil.copytree(backup, copy)
-    manifest = json.loads((copy / "manifest.json").read_text())
-    manifest["proof"] |= proof
-    if part:
-        (copy / part).write_bytes(content)
-        entry = next(one for one in manifest["parts"] if one["name"] == part)
-        entry |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    text = json.dumps(manifest).encode()
-    (copy / "manifest.json").write_bytes(text)
-    (copy / "manifest.sha256").write_text(hashlib.sha256(text).hexdigest())
-    return copy
 
 
 def test_a_log_that_is_another_than_the_one_taken_is_not_moved_in(

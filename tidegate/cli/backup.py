@@ -1,4 +1,4 @@
-"""`tidegate backup`: the log, the ciphertexts, the keys and the configuration, while all runs."""
+"""`tidegate backup`: log, ciphertexts, projections, keys and configuration, while all runs."""
 
 import asyncio
 import os
@@ -10,11 +10,12 @@ import typer
 from nats.aio.client import Client
 
 from contracts.subjects import CREDENTIALS_STREAM, EVENT_STREAM
-from tidegate.cli import bundle, logproof, output
+from services.analytics.store import StoreError
+from tidegate.cli import bundle, duckdbfile, logproof, output
 from tidegate.cli.bundle import Manifest, NewBundle
 from tidegate.cli.errors import CommandError
 from tidegate.cli.homefiles import KEPT, VARIABLE_OF
-from tidegate.cli.logproof import Proof
+from tidegate.cli.logproof import Hearer, Proof
 from tidegate.runtime import snapshots
 from tidegate.runtime.connection import connected_as
 from tidegate.runtime.environment import Environment, environment
@@ -25,9 +26,12 @@ from tidegate.runtime.snapshots import SnapshotError, Taken
 def backup(
     path: Path = typer.Argument(help="A folder that is not there yet, or a file named *.tar."),
     *,
+    without_duckdb: bool = typer.Option(
+        False, "--without-duckdb", help="Leave DuckDB out: it can be made anew from the log."
+    ),
     as_json: bool = output.JSON,
 ) -> None:
-    """Back up log, credentials, keys and configuration; nothing has to stop for it.
+    """Back up log, credentials, DuckDB, keys and configuration; nothing has to stop for it.
 
     Example: tidegate backup /var/backups/tidegate-monday.tar
     """
@@ -35,13 +39,13 @@ def backup(
     try:
         made = NewBundle(path.absolute())
         try:
-            manifest = asyncio.run(_taken(found, made))
+            manifest, failed = asyncio.run(_taken(found, made, duckdb=not without_duckdb))
             size = made.finish(manifest)
         finally:
             made.abandon()
-    except (SnapshotError, LogUnavailableError, OSError) as error:
+    except (SnapshotError, LogUnavailableError, StoreError, OSError) as error:
         raise CommandError(f"nothing was backed up: {error}") from None
-    wrong = _wrong(manifest)
+    wrong = [*_wrong(manifest), *failed]
     if as_json:
         output.as_json({"path": str(made.path), "bytes": size, "wrong": wrong, **_told(manifest)})
     else:
@@ -50,8 +54,13 @@ def backup(
         raise typer.Exit(1)
 
 
-async def _taken(found: Environment, made: NewBundle) -> Manifest:
-    """Take every part; the manifest that names them. Raises `SnapshotError`."""
+async def _taken(
+    found: Environment, made: NewBundle, *, duckdb: bool
+) -> tuple[Manifest, list[str]]:
+    """Take every part; the manifest that names them, and what could not be made.
+
+    Raises `SnapshotError`, `LogUnavailableError` or `StoreError`.
+    """
     began = datetime.now(UTC)
     client = await connected_as(found, "archiver")
     try:
@@ -59,11 +68,16 @@ async def _taken(found: Environment, made: NewBundle) -> Manifest:
         # a later look at the bucket has one for every session of the log taken.
         log = await _snapshot(client, made, EVENT_STREAM, bundle.LOG)
         kept = await _snapshot(client, made, CREDENTIALS_STREAM, bundle.CREDENTIALS)
-        proof = await _proof(client, log)
+        if duckdb:
+            proof, missing, failed = await _projected(found, client, made, log)
+        else:
+            proof, missing, failed = await _proof(client, log), "it was to be left out", ""
     finally:
         await client.close()
     elsewhere = _files(found, made)
-    return Manifest(
+    if missing or failed:
+        elsewhere[bundle.DUCKDB] = missing or failed
+    manifest = Manifest(
         format=bundle.FORMAT,
         taken_at=began,
         proof=proof,
@@ -72,6 +86,7 @@ async def _taken(found: Environment, made: NewBundle) -> Manifest:
         elsewhere=elsewhere,
         variables=sorted(found.overrides),
     )
+    return manifest, [f"{bundle.DUCKDB}: {failed}"] if failed else []
 
 
 async def _snapshot(client: Client, made: NewBundle, stream: str, name: str) -> Taken:
@@ -79,12 +94,28 @@ async def _snapshot(client: Client, made: NewBundle, stream: str, name: str) -> 
         return await snapshots.take(client, stream, file, moved)
 
 
-async def _proof(client: Client, log: Taken) -> Proof:
+async def _proof(client: Client, log: Taken, also: Hearer | None = None) -> Proof:
     """Read the log that was taken, from the server, to hold the restored one against it."""
     first = log.state["first_seq"]
     last = log.state["last_seq"] if log.state["messages"] else 0
-    heard = await logproof.heard(EventLog(client), first, last, "proving the log")
+    heard = await logproof.heard(EventLog(client), first, last, "proving the log", also)
     return heard.proof()
+
+
+async def _projected(
+    found: Environment, client: Client, made: NewBundle, log: Taken
+) -> tuple[Proof, str, str]:
+    """Prove the log, and have DuckDB hear it in the same reading.
+
+    Beside the proof: what the log lacks for it, or how DuckDB failed, when there is no such part.
+    """
+    state = await EventLog(client).state()
+    with made.written(bundle.DUCKDB) as path:
+        memory = duckdbfile.memory(found)
+        first = log.state["first_seq"]
+        async with duckdbfile.projected(path, memory, state, first) as copy:
+            proof = await _proof(client, log, copy.hear)
+    return proof, copy.missing, copy.failed
 
 
 def _files(found: Environment, made: NewBundle) -> dict[str, str]:
@@ -132,17 +163,19 @@ def _told(manifest: Manifest) -> dict[str, Any]:
         "digest": manifest.proof.digest,
         "parts": [part.name for part in manifest.parts],
         "elsewhere": manifest.elsewhere,
-        "duckdb": "rebuilt from the log",
+        "duckdb": _duckdb(manifest),
     }
+
+
+def _duckdb(manifest: Manifest) -> str:
+    inside = bundle.DUCKDB not in manifest.elsewhere
+    return f"at sequence {manifest.proof.last_sequence}" if inside else "rebuilt from the log"
 
 
 def _show(path: Path, size: int, manifest: Manifest, wrong: list[str]) -> None:
     proof = manifest.proof
     print(f"{path}: {size:,} bytes, up to sequence {proof.last_sequence} of the log")
-    print(
-        f"{proof.envelopes} envelopes, {proof.sessions} sessions; DuckDB is not in it: it is"
-        " rebuilt from the log"
-    )
+    print(f"{proof.envelopes} envelopes, {proof.sessions} sessions; DuckDB {_duckdb(manifest)}")
     if proof.first_sequence > 1:
         print(f"the log begins at sequence {proof.first_sequence}; keep its archive too")
     for name, where in manifest.elsewhere.items():

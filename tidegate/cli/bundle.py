@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ FORMAT = 1
 LOG = "log.snapshot"
 CREDENTIALS = "credentials.snapshot"
 CONFIGURATION = "tidegate.toml"
+DUCKDB = "analytics.duckdb"
 _MANIFEST = "manifest.json"
 _SEAL = "manifest.sha256"
 _READ_BYTES = 1024 * 1024
@@ -75,8 +76,27 @@ class NewBundle:
             yield cast("BinaryIO", digested)
             file.flush()
             os.fsync(file.fileno())
-        found = BundlePart(name=name, bytes=digested.count, sha256=digested.digest.hexdigest())
-        self.parts.append(found)
+        self.parts.append(digested.part(name))
+
+    @contextmanager
+    def written(self, name: str) -> Iterator[Path]:
+        """Have a part written by somebody who needs a path; no part, if nothing lies there then.
+
+        What else he leaves beside it is no part of the backup.
+        """
+        folder = self._folder / "written"
+        folder.mkdir(mode=0o700)
+        yield folder / name
+        if (folder / name).exists():
+            (folder / name).chmod(0o600)
+            digested = _Digested(None)
+            with (folder / name).open("rb") as file:
+                while chunk := file.read(_READ_BYTES):
+                    digested.write(chunk)
+                os.fsync(file.fileno())
+            (folder / name).rename(self._folder / name)
+            self.parts.append(digested.part(name))
+        shutil.rmtree(folder)
 
     def finish(self, manifest: Manifest) -> int:
         """Write the manifest, last, and give the backup its name; its size in bytes."""
@@ -120,8 +140,11 @@ class NewBundle:
 class Bundle:
     """A backup to be read; nothing of it is believed before `check`."""
 
-    def __init__(self, path: Path) -> None:
-        """Read the manifest. Raises `CommandError` when there is none, or it was changed."""
+    def __init__(self, path: Path, *, without: Collection[str] = ()) -> None:
+        """Read the manifest; parts named in `without` are not wanted, whatever they are.
+
+        Raises `CommandError` when there is no manifest, or it was changed.
+        """
         self.path = path
         self._tar: tarfile.TarFile | None = None
         if not path.exists():
@@ -135,13 +158,15 @@ class Bundle:
         if hashlib.sha256(text).hexdigest() != seal.decode(errors="replace").strip():
             raise CommandError(f"{path}: {_MANIFEST} is not what was written: it is damaged")
         try:
-            self.manifest = msgspec.json.decode(text, type=Manifest)
+            manifest = msgspec.json.decode(text, type=Manifest)
         except msgspec.DecodeError as error:
             raise CommandError(f"{path}: {_MANIFEST}: {error}") from None
-        if self.manifest.format != FORMAT:
+        if manifest.format != FORMAT:
             raise CommandError(
-                f"{path}: expected a backup of format {FORMAT}, got {self.manifest.format}"
+                f"{path}: expected a backup of format {FORMAT}, got {manifest.format}"
             )
+        wanted = [part for part in manifest.parts if part.name not in without]
+        self.manifest = msgspec.structs.replace(manifest, parts=wanted)
 
     @property
     def size(self) -> int:
@@ -187,9 +212,9 @@ class Bundle:
 
 
 class _Digested:
-    """A file that counts and digests what is written into it."""
+    """A file that counts and digests what is written into it; None: it is written already."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO | None) -> None:
         self.digest = hashlib.sha256()
         self.count = 0
         self._file = file
@@ -197,4 +222,7 @@ class _Digested:
     def write(self, chunk: bytes) -> int:
         self.digest.update(chunk)
         self.count += len(chunk)
-        return self._file.write(chunk)
+        return len(chunk) if self._file is None else self._file.write(chunk)
+
+    def part(self, name: str) -> BundlePart:
+        return BundlePart(name=name, bytes=self.count, sha256=self.digest.hexdigest())

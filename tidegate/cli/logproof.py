@@ -1,6 +1,7 @@
 """What a log is, said so that a copy can be held against it: count, digest, heads, chains."""
 
 import hashlib
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -9,6 +10,8 @@ from contracts.envelope import Link
 from contracts.pool import SessionAdded
 from tidegate.cli import logreading
 from tidegate.runtime.eventlog import EventLog, Stored
+
+Hearer = Callable[[Stored], Awaitable[None]]
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,9 +90,16 @@ class Prover:
         )
 
 
-async def heard(log: EventLog, first: int, last: int, what: str) -> Prover:
-    """Hear the log from `first` to `last`, which must be in it. Raises `LogUnavailableError`."""
+async def heard(
+    log: EventLog, first: int, last: int, what: str, also: Hearer | None = None
+) -> Prover:
+    """Hear the log from `first` to `last`, which must be in it; `also` hears it in passing.
+
+    Raises `LogUnavailableError`.
+    """
     prover = Prover(whole=first <= 1)
     async for stored in logreading.read(log, max(first, 1) - 1, last, what):
         prover.hear(stored)
+        if also is not None:
+            await also(stored)
     return prover

@@ -18,7 +18,7 @@ VERBS = {
     "demo": "Run a demo server, or traffic.",
     "audit": "Replay the log and name every violation.",
     "replay": "Fold the log again and show the state.",
-    "backup": "Back up log, credentials, keys and configuration.",
+    "backup": "Back up log, credentials, DuckDB, keys and configuration.",
     "restore": "Restore a backup, and prove it.",
     "tail": "Show the log as it grows.",
     "explain": "Tell everything the log knows of one request.",

@@ -1,7 +1,8 @@
-"""What DuckDB counted, against what the log folds to."""
+"""What DuckDB counted, against what the log folds to: asked of analytics, or of a file."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -19,6 +20,8 @@ _LOOK_EVERY_S = 0.1
 _PAGE = 5000
 _COMPARED = ("used", "reserved", "settled", "unknown", "expired")
 _decoder = msgspec.json.Decoder(AnalyticsReply)
+Ask = Callable[..., Awaitable[Rows]]
+"""Answers the query of a name with these parameters."""
 
 
 class UncomparedError(Exception):
@@ -33,9 +36,10 @@ async def compare(
     DuckDB goes on while the log does: `hear_to` takes the log further, to where DuckDB stands,
     and returns the log's end. Raises `UncomparedError` after `patience_s` of trying.
     """
+    asked = partial(_query, client)
     deadline = asyncio.get_running_loop().time() + patience_s
     while True:
-        sequence, rows = await _totals(client)
+        sequence, rows = await counted(asked)
         if sequence >= trial.pool_sequence:
             last = await hear_to(sequence)
             if sequence > last:
@@ -50,9 +54,17 @@ async def compare(
                 f" {trial.pool_sequence}"
             )
         await asyncio.sleep(_LOOK_EVERY_S)
+    return await agrees(asked, trial, rows)
+
+
+async def agrees(asked: Ask, trial: Trial, rows: dict[Key, dict[str, int]]) -> bool:
+    """Hold totals of the sequence that the trial has reached against it, and rollups against rows.
+
+    Adds a finding for every difference; True when there is none.
+    """
     findings = len(trial.findings)
     _differences(trial, rows)
-    await _rollups(client, trial)
+    await _rollups(asked, trial)
     return len(trial.findings) == findings
 
 
@@ -81,24 +93,24 @@ def _expected(totals: Totals) -> dict[str, int]:
     }
 
 
-async def _rollups(client: Client, trial: Trial) -> None:
+async def _rollups(asked: Ask, trial: Trial) -> None:
     """Have DuckDB compare its rollups with its own rows."""
-    for row in _records(await _query(client, "audit_rollups")):
+    for row in _records(await asked("audit_rollups")):
         message = f"{row['service_type']} on {row['quota_day']}: the rollup is not its rows' sum"
         event, session_id = str(trial.pool_sequence), str(row["session_id"])
         trial.add("duckdb_rollup_differs", event, "evt.pool.*", message, session_id)
 
 
-async def _totals(client: Client) -> tuple[int, dict[Key, dict[str, int]]]:
+async def counted(asked: Ask) -> tuple[int, dict[Key, dict[str, int]]]:
     """Every row of `audit_totals`, and the sequence all its pages are of; -1: they are of several.
 
-    Raises `UncomparedError`.
+    Raises what `asked` raises.
     """
     found: dict[Key, dict[str, int]] = {}
     sequences = set[int]()
     after = ""
     while True:
-        page = await _query(client, "audit_totals", after=after, limit=_PAGE)
+        page = await asked("audit_totals", after=after, limit=_PAGE)
         sequences.add(page.sequence)
         rows = _records(page)
         for row in rows:

@@ -11,16 +11,21 @@ import msgspec
 import typer
 from nats.errors import Error as NatsError
 
-from tidegate.cli import bundle, homelock, output, restoring
+from services.analytics.store import StoreError
+from tidegate.cli import bundle, duckdbfile, homelock, output, restoring
 from tidegate.cli.bundle import Bundle
 from tidegate.cli.errors import CommandError
 from tidegate.cli.homefiles import Restored, write_private
 from tidegate.cli.leftovers import end_leftovers
 from tidegate.cli.restoring import Found
+from tidegate.cli.trial import Trial
 from tidegate.runtime.environment import Environment, Home, environment
-from tidegate.runtime.eventlog import LogUnavailableError
+from tidegate.runtime.eventlog import LogUnavailableError, Stored
 from tidegate.runtime.snapshots import SnapshotError, StreamExistsError
 from tidegate.runtime.streams import MigrationError
+
+_FAILURES = (SnapshotError, MigrationError, LogUnavailableError, StoreError, NatsError, OSError)
+_REBUILT = "rebuilt from the log"
 
 
 def restore(
@@ -30,26 +35,35 @@ def restore(
         False, "--check", help="Restore into a throwaway home and NATS, and say what came of it."
     ),
     replace: bool = typer.Option(
-        False, "--replace", help="Set aside the log and the keys that this home has."
+        False, "--replace", help="Set aside the log, the keys and the DuckDB that are here."
+    ),
+    without_duckdb: bool = typer.Option(
+        False, "--without-duckdb", help="Leave DuckDB out: analytics makes it anew from the log."
+    ),
+    homes: Path | None = typer.Option(
+        None,
+        help="The homes of their owners, as `migrate --homes` furnishes them: DuckDB goes into"
+        " that of analytics.",
     ),
     as_json: bool = output.JSON,
 ) -> None:
-    """Restore log, credentials, keys and configuration, and prove that they are what was taken.
+    """Restore log, credentials, DuckDB, keys and configuration; prove they are what was taken.
 
     Example: TIDEGATE_HOME=.tidegate tidegate restore /var/backups/tidegate-monday.tar
     """
     found = environment()
-    taken = Bundle(path.absolute())
+    place = duckdbfile.home(found, homes)
+    taken = Bundle(path.absolute(), without=[bundle.DUCKDB] * without_duckdb)
     with output.progress("checking the backup", taken.size, in_bytes=True) as moved:
         taken.check(moved)
     try:
-        report = _checked(found, taken) if check else _locked(found, taken, replace=replace)
+        report = _checked(found, taken) if check else _locked(found, taken, place, replace=replace)
     except StreamExistsError:
         raise CommandError(
             f"the NATS at {found.nats_url} has a log already, and nobody may overwrite one:"
             " give it an empty store"
         ) from None
-    except (SnapshotError, MigrationError, LogUnavailableError, NatsError, OSError) as error:
+    except _FAILURES as error:
         raise CommandError(f"not restored: {error or type(error).__name__}") from None
     if as_json:
         output.as_json(report)
@@ -58,39 +72,51 @@ def restore(
 
 
 def _checked(found: Environment, taken: Bundle) -> dict[str, Any]:
-    """Restore and prove beside the backup, whatever runs in the home, and leave nothing."""
+    """Restore and prove beside the backup, whatever runs in the home, and leave nothing.
+
+    DuckDB's totals are held against the log's too, which takes longer than all the rest.
+    """
     beside = taken.path.parent
     place = beside if os.access(beside, os.W_OK) else None
     with (
         tempfile.TemporaryDirectory(prefix="tidegate-check-", dir=place) as folder,
         restoring.scratch_home(Home(Path(folder))) as scratch,
+        duckdbfile.unpacked(taken, Home(Path(folder))) as duckdb,
     ):
         restoring.unpack(taken, scratch)
-        return _report(taken, _beside(found, taken, scratch))
+        return _report(taken, _beside(found, taken, scratch, duckdb, Trial()))
 
 
-def _locked(found: Environment, taken: Bundle, *, replace: bool) -> dict[str, Any]:
+def _locked(found: Environment, taken: Bundle, place: Home, *, replace: bool) -> dict[str, Any]:
     homelock.made(found.home)
     with homelock.locked(found.home):
         end_leftovers(found.home)
-        return _restored(found, taken, replace=replace)
+        return _restored(found, taken, place, replace=replace)
 
 
-def _restored(found: Environment, taken: Bundle, *, replace: bool) -> dict[str, Any]:
-    with restoring.scratch_home(found.home) as scratch:
+def _restored(found: Environment, taken: Bundle, place: Home, *, replace: bool) -> dict[str, Any]:
+    with (
+        restoring.scratch_home(found.home) as scratch,
+        duckdbfile.unpacked(taken, place) as duckdb,
+    ):
         restoring.unpack(taken, scratch)
-        aside = restoring.in_the_way(found, taken, scratch)
-        if aside and not replace:
-            named = ", ".join(str(one) for one in aside)
+        aside = {found.home: restoring.in_the_way(found, taken, scratch)}
+        if duckdb:
+            aside[place] = [*aside.get(place, []), *duckdbfile.in_the_way(place)]
+        if any(aside.values()) and not replace:
+            named = ", ".join(str(one) for paths in aside.values() for one in paths)
             raise CommandError(
-                f"{found.home.path} has a log or keys of its own ({named}): nothing was restored;"
-                " --replace sets them aside"
+                f"{found.home.path} has a log, a DuckDB or keys of its own ({named}): nothing was"
+                " restored; --replace sets them aside"
             )
         if found.nats_url is None:
-            proved = _beside(found, taken, scratch)
+            proved = _beside(found, taken, scratch, duckdb)
         else:
-            proved = asyncio.run(restoring.put_back(found, taken, scratch))
-        folder, kept = restoring.move_in(scratch, found.home, aside)
+            proved = asyncio.run(_proved(found, taken, scratch, duckdb))
+        folders = [str(restoring.set_aside(home, paths)) for home, paths in aside.items() if paths]
+        kept = restoring.move_in(scratch, found.home)
+        if duckdb:
+            duckdb.rename(place.duckdb)
     manifest = taken.manifest
     mark = Restored(
         taken_at=manifest.taken_at,
@@ -98,12 +124,44 @@ def _restored(found: Environment, taken: Bundle, *, replace: bool) -> dict[str, 
         sequence=manifest.proof.last_sequence,
     )
     write_private(found.home.restored, msgspec.json.encode(mark))
-    return {**_report(taken, proved), "set_aside": str(folder or ""), "kept": kept}
+    return {**_report(taken, proved), "set_aside": ", ".join(folders), "kept": kept}
 
 
-def _beside(found: Environment, taken: Bundle, scratch: Home) -> Found:
+def _beside(
+    found: Environment,
+    taken: Bundle,
+    scratch: Home,
+    duckdb: Path | None,
+    trial: Trial | None = None,
+) -> Found:
     with restoring.embedded(found, scratch) as own:
-        return asyncio.run(restoring.put_back(own, taken, scratch, scratch.path))
+        return asyncio.run(_proved(own, taken, scratch, duckdb, scratch.path, trial))
+
+
+async def _proved(
+    found: Environment,
+    taken: Bundle,
+    scratch: Home,
+    duckdb: Path | None,
+    disk: Path | None = None,
+    trial: Trial | None = None,
+) -> Found:
+    """Restore the streams, hold them against what was taken, and DuckDB against them."""
+
+    async def judge(stored: Stored) -> None:
+        if trial is not None:
+            trial.hear(stored)
+
+    if duckdb is None:
+        return await restoring.put_back(found, taken, scratch, disk)
+    sequence = taken.manifest.proof.last_sequence
+    # Opened before anything is restored: a NATS of one's own cannot be restored into twice.
+    with duckdbfile.opened(duckdb, duckdbfile.memory(found), sequence) as file:
+        proved = await restoring.put_back(found, taken, scratch, disk, judge)
+        if trial is not None:
+            await duckdbfile.compare(file, trial)
+        file.bind(proved.created)
+    return proved
 
 
 def _report(taken: Bundle, proved: Found) -> dict[str, Any]:
@@ -119,10 +177,16 @@ def _report(taken: Bundle, proved: Found) -> dict[str, Any]:
         "digest": proof.digest,
         "broken": proof.broken,
         "bytes_max": proved.bytes_max if proved.bytes_max != bytes_max else None,
+        "duckdb": _duckdb(taken),
         "configuration": bundle.CONFIGURATION in taken.names(),
         "elsewhere": manifest.elsewhere,
         "variables": manifest.variables,
     }
+
+
+def _duckdb(taken: Bundle) -> str:
+    inside = bundle.DUCKDB in taken.names()
+    return f"at sequence {taken.manifest.proof.last_sequence}" if inside else _REBUILT
 
 
 def _show(found: Environment, report: dict[str, Any], *, check: bool) -> None:
@@ -136,6 +200,8 @@ def _show(found: Environment, report: dict[str, Any], *, check: bool) -> None:
     )
     opened = "not checked here" if credentials is None else f"{credentials}, and the key opens them"
     print(f"{report['sessions']} sessions; credentials: {opened}")
+    agrees = ", and its totals are the log's" if check and report["duckdb"] != _REBUILT else ""
+    print(f"DuckDB: {report['duckdb']}{agrees}")
     for one in report["broken"]:
         print(f"the log had this before it was taken: {one}")
     if report["bytes_max"]:
@@ -153,6 +219,5 @@ def _show(found: Environment, report: dict[str, Any], *, check: bool) -> None:
     print(
         "\nUnits granted after the backup was taken are not in this log: they count as free, though"
         " servers may have charged them.\nTo be sure that none is used twice, begin after the next"
-        " reset of every session's quota day.\n\nNext: tidegate up, then tidegate audit (DuckDB is"
-        " rebuilt from the log)."
+        " reset of every session's quota day.\n\nNext: tidegate up, then tidegate audit."
     )

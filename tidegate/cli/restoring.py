@@ -21,7 +21,7 @@ from tidegate.cli import bundle, logproof, migrate, output
 from tidegate.cli.bundle import Bundle
 from tidegate.cli.errors import CommandError
 from tidegate.cli.homefiles import KEPT, KEYS, PASSWORDS, write_private
-from tidegate.cli.logproof import Proof
+from tidegate.cli.logproof import Hearer, Proof
 from tidegate.runtime import natsserver, snapshots, streams
 from tidegate.runtime.connection import connected_as
 from tidegate.runtime.environment import Environment, Home
@@ -43,6 +43,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     credentials: int | None
     """Ciphertexts, when they could be looked at; the newest of each session."""
     bytes_max: int
+    created: str
+    """Which life of the stream it is."""
 
 
 def unpack(taken: Bundle, home: Home) -> None:
@@ -88,9 +90,13 @@ def embedded(found: Environment, home: Home) -> Iterator[Environment]:
 
 
 async def put_back(
-    found: Environment, taken: Bundle, unpacked: Home, disk: Path | None = None
+    found: Environment,
+    taken: Bundle,
+    unpacked: Home,
+    disk: Path | None = None,
+    also: Hearer | None = None,
 ) -> Found:
-    """Restore the streams and hold them against what was taken.
+    """Restore the streams and hold them against what was taken; `also` hears the log in passing.
 
     `unpacked` has the keys. `disk` is where an embedded server keeps the streams; their bound is
     made to fit there. Raises `StreamExistsError`, `SnapshotError`, `MigrationError`,
@@ -109,12 +115,14 @@ async def put_back(
             ):
                 await snapshots.put_back(client, held, file, moved)
         log = EventLog(client)
-        proof = await _proved(log, taken.manifest.proof)
-        bytes_max = (await log.state()).bytes_max
+        proof = await _proved(log, taken.manifest.proof, also)
+        state = await log.state()
     finally:
         await client.close()
     credentials = await _credentials(found, taken, unpacked)
-    return Found(proof=proof, credentials=credentials, bytes_max=bytes_max)
+    return Found(
+        proof=proof, credentials=credentials, bytes_max=state.bytes_max, created=state.created
+    )
 
 
 async def _connected(found: Environment, user: str) -> Client:
@@ -153,7 +161,7 @@ def _fitting(held: Taken, disk: Path | None) -> Taken:
     return msgspec.structs.replace(held, config={**held.config, "max_bytes": room})
 
 
-async def _proved(log: EventLog, wanted: Proof) -> Proof:
+async def _proved(log: EventLog, wanted: Proof, also: Hearer | None) -> Proof:
     """Hear the restored log. Raises `CommandError` when it is not the one that was taken."""
     state = await log.state()
     last = state.last_sequence if state.messages else 0
@@ -162,7 +170,7 @@ async def _proved(log: EventLog, wanted: Proof) -> Proof:
             f"the restored log ends at sequence {last}, the one taken at {wanted.last_sequence}"
         )
     first, upto = wanted.first_sequence, wanted.last_sequence
-    proof = (await logproof.heard(log, first, upto, "proving the log")).proof()
+    proof = (await logproof.heard(log, first, upto, "proving the log", also)).proof()
     if proof != wanted:
         raise CommandError(
             f"the restored log is not the one taken: {proof.envelopes} envelopes with digest"
@@ -210,17 +218,20 @@ def in_the_way(found: Environment, taken: Bundle, unpacked: Home) -> list[Path]:
     return [store, *files] if found.nats_url is None and store.exists() else files
 
 
-def move_in(unpacked: Home, home: Home, aside: list[Path]) -> tuple[Path | None, list[str]]:
-    """Put a proved copy into its home; where the old went, and which passwords stayed.
+def set_aside(home: Home, paths: list[Path]) -> Path:
+    """Move what is in the way into a folder of the home; the folder."""
+    folder = home.path / f"replaced-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    folder.mkdir(mode=0o700)
+    for path in paths:
+        path.rename(folder / path.name)
+    return folder
+
+
+def move_in(unpacked: Home, home: Home) -> list[str]:
+    """Put a proved copy into its home; which passwords stayed.
 
     The store goes last: a home without one is restored again, from the beginning.
     """
-    folder = None
-    if aside:
-        folder = home.path / f"replaced-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-        folder.mkdir(mode=0o700)
-        for path in aside:
-            path.rename(folder / path.name)
     (home.path / "secrets").mkdir(exist_ok=True)
     home.path.chmod(0o700)
     kept = []
@@ -234,4 +245,4 @@ def move_in(unpacked: Home, home: Home, aside: list[Path]) -> tuple[Path | None,
         source.replace(place)
     if unpacked.nats_store.exists():
         unpacked.nats_store.rename(home.nats_store)
-    return folder, kept
+    return kept

@@ -57,6 +57,13 @@ class Database:
         with self._lock:
             return self._root.cursor()
 
+    def settle(self) -> None:
+        """Have everything in the one file, for whoever copies it. Raises `StoreError`."""
+        try:
+            self.writer.execute("force checkpoint")
+        except duckdb.Error as error:
+            raise StoreError(str(error)) from None
+
     def close(self) -> None:
         """Fold the write-ahead log into the file and let go of it."""
         self.writer.close()

@@ -86,6 +86,13 @@ class Ledger:
                 "insert into ledger.progress values (?, 0, 0, 0, ?)", [stream_created, _now()]
             )
 
+    def bind(self, stream_created: str) -> None:
+        """Keep every row, and say that this life of the stream has them: it was restored."""
+        with _Transaction(self._connection):
+            self._connection.execute(
+                "update ledger.progress set stream_created = ?", [stream_created]
+            )
+
     def write(self, batch: Batch) -> int:
         """Write a batch with its checkpoint, all or nothing; return the number of rows."""
         made = {name: _arrow(name, values) for name, values in batch.tables.items()}
