@@ -169,13 +169,13 @@ def _told(manifest: Manifest) -> dict[str, Any]:
 
 def _duckdb(manifest: Manifest) -> str:
     inside = bundle.DUCKDB not in manifest.elsewhere
-    return f"at sequence {manifest.proof.last_sequence}" if inside else "rebuilt from the log"
+    return f"at sequence {manifest.proof.last_sequence}" if inside else bundle.WITHOUT_DUCKDB
 
 
 def _show(path: Path, size: int, manifest: Manifest, wrong: list[str]) -> None:
     proof = manifest.proof
     print(f"{path}: {size:,} bytes, up to sequence {proof.last_sequence} of the log")
-    print(f"{proof.envelopes} envelopes, {proof.sessions} sessions; DuckDB {_duckdb(manifest)}")
+    print(f"{proof.envelopes} envelopes, {proof.sessions} sessions; DuckDB: {_duckdb(manifest)}")
     if proof.first_sequence > 1:
         print(f"the log begins at sequence {proof.first_sequence}; keep its archive too")
     for name, where in manifest.elsewhere.items():

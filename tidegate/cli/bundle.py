@@ -25,6 +25,7 @@ LOG = "log.snapshot"
 CREDENTIALS = "credentials.snapshot"
 CONFIGURATION = "tidegate.toml"
 DUCKDB = "analytics.duckdb"
+WITHOUT_DUCKDB = "rebuilt from the log, if that is whole"
 _MANIFEST = "manifest.json"
 _SEAL = "manifest.sha256"
 _READ_BYTES = 1024 * 1024

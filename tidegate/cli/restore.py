@@ -25,7 +25,6 @@ from tidegate.runtime.snapshots import SnapshotError, StreamExistsError
 from tidegate.runtime.streams import MigrationError
 
 _FAILURES = (SnapshotError, MigrationError, LogUnavailableError, StoreError, NatsError, OSError)
-_REBUILT = "rebuilt from the log"
 
 
 def restore(
@@ -186,7 +185,7 @@ def _report(taken: Bundle, proved: Found) -> dict[str, Any]:
 
 def _duckdb(taken: Bundle) -> str:
     inside = bundle.DUCKDB in taken.names()
-    return f"at sequence {taken.manifest.proof.last_sequence}" if inside else _REBUILT
+    return f"at sequence {taken.manifest.proof.last_sequence}" if inside else bundle.WITHOUT_DUCKDB
 
 
 def _show(found: Environment, report: dict[str, Any], *, check: bool) -> None:
@@ -200,7 +199,11 @@ def _show(found: Environment, report: dict[str, Any], *, check: bool) -> None:
     )
     opened = "not checked here" if credentials is None else f"{credentials}, and the key opens them"
     print(f"{report['sessions']} sessions; credentials: {opened}")
-    agrees = ", and its totals are the log's" if check and report["duckdb"] != _REBUILT else ""
+    agrees = (
+        ", and its totals are the log's"
+        if check and report["duckdb"] != bundle.WITHOUT_DUCKDB
+        else ""
+    )
     print(f"DuckDB: {report['duckdb']}{agrees}")
     for one in report["broken"]:
         print(f"the log had this before it was taken: {one}")
