@@ -35,6 +35,7 @@ _NOT_SENT = _HOP_BY_HOP | {
     b"x-admin-key",
     b"x-forwarded-host",
     b"x-forwarded-proto",
+    b"x-max-wait-ms",
     b"x-request-id",
 }
 _NOT_PASSED_ON = _HOP_BY_HOP | {
