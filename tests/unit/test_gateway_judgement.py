@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import tracemalloc
+import zlib
 from typing import Any
 
 import pytest
@@ -83,12 +85,46 @@ def test_head_alone_judges_what_is_no_short_json() -> None:
         assert found.verdict is verdict
 
 
+def encoded(encoding: str, body: bytes) -> Verdict:
+    return judged_body(200, encoding, body, DEFAULT_CODES).verdict
+
+
 def test_encoded_answers_are_decoded_for_judging_only() -> None:
-    body = gzip.compress(json.dumps(OK).encode())
-    assert judged_body(200, "gzip", body, DEFAULT_CODES).verdict is Verdict.SUCCESS
-    assert judged_body(200, "gzip", b"no", DEFAULT_CODES).verdict is Verdict.OUTCOME_UNKNOWN
-    assert judged_body(200, "deflate", b"no", DEFAULT_CODES).verdict is Verdict.OUTCOME_UNKNOWN
-    assert judged_body(200, "br", b"no", DEFAULT_CODES).verdict is Verdict.SUCCESS
+    good = json.dumps(OK).encode()
+    bad = json.dumps({"code": -2009, "data": None}).encode()
+    for encoding, encode in (
+        ("gzip", gzip.compress),
+        ("x-gzip", gzip.compress),
+        ("deflate", zlib.compress),
+        ("identity", bytes),
+    ):
+        assert encoded(encoding, encode(good)) is Verdict.SUCCESS
+        assert encoded(encoding, encode(bad)) is Verdict.QUOTA_EXHAUSTED
+        assert encoded(encoding, encode(good)[:-9]) is Verdict.OUTCOME_UNKNOWN
+        assert encoded(encoding, b"no") is Verdict.OUTCOME_UNKNOWN
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "gzip, gzip"])
+def test_answer_that_cannot_be_read_is_no_result(encoding: str) -> None:
+    assert encoded(encoding, b"\x1b\x03") is Verdict.OUTCOME_UNKNOWN
+    assert judged_body(403, encoding, b"\x1b", DEFAULT_CODES).verdict is Verdict.REJECTED
+
+
+def test_answer_that_is_long_once_decoded_is_a_success_by_its_status() -> None:
+    padding = "x" * JUDGED_BYTES_MAX
+    body = json.dumps({"code": -2009, "data": None, "padding": padding}).encode()
+    assert encoded("gzip", gzip.compress(body)) is Verdict.SUCCESS
+
+
+def test_decoding_takes_no_more_memory_than_is_judged() -> None:
+    bomb = gzip.compress(b" " * 64_000_000)
+    assert len(bomb) < JUDGED_BYTES_MAX
+    tracemalloc.start()
+    try:
+        assert encoded("gzip", bomb) is Verdict.SUCCESS
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_results_are_counted() -> None:
