@@ -279,8 +279,6 @@ class Relay:
             avoid=avoid,
             failed=failed,
         )
-        reason = "the balancer does not answer"
-        code = "upstream_error" if request.attempts else "no_backend"
         try:
             answer = await self._balancer.ask(wanted)
             if isinstance(answer, NoServer) and request.shy_servers:
@@ -288,11 +286,12 @@ class Relay:
                 return await self._select(request, granted, failed)
             if isinstance(answer, Selected):
                 return answer
+            code = "upstream_error" if request.attempts else "no_backend"
             reason = answer.reason
         except (UnansweredError, RefusedBatchError) as refused:
-            reason = f"{reason}: {refused}"
-            if isinstance(refused, DisconnectedError):
-                code = "ledger_unavailable"
+            disconnected = isinstance(refused, DisconnectedError)
+            code = "ledger_unavailable" if disconnected else "no_backend"
+            reason = f"the balancer does not answer: {refused}"
         error = GatewayError(code, f"no server can do {request.service_type}: {reason}")
         if request.doubtful:
             error = failure_error("cut", sent=True)
