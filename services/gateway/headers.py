@@ -31,13 +31,17 @@ _NOT_SENT = _HOP_BY_HOP | {
     b"content-length",
     b"cookie",
     b"expect",
+    b"forwarded",
     b"host",
     b"x-admin-key",
+    b"x-forwarded-for",
     b"x-forwarded-host",
     b"x-forwarded-proto",
     b"x-max-wait-ms",
+    b"x-real-ip",
     b"x-request-id",
 }
+"""What is ours, the client's secrets, and whatever else says where a request comes from."""
 _NOT_PASSED_ON = _HOP_BY_HOP | {
     b"access-control-allow-origin",
     b"access-control-expose-headers",
@@ -84,15 +88,15 @@ PREFLIGHT: Headers = [
 def upstream_headers(
     request: Request, host: bytes, authorization: bytes | None, length: int | None
 ) -> Headers:
-    """Make the head that a server gets: the client's, without what is ours or its secret."""
-    forwarded = request.client_address.encode()
+    """Make the head that a server gets: the client's, without what is ours or its secret.
+
+    `X-Forwarded-For` is set, not continued: the one address that this gateway believes.
+    """
     asked_host = b""
     connection_named = frozenset[bytes]()
     found: Headers = [(b"host", host)]
     for name, value in request.headers:
-        if name == b"x-forwarded-for":
-            forwarded = value + b", " + forwarded if forwarded else value
-        elif name == b"host":
+        if name == b"host":
             asked_host = value
         elif name == b"connection" and value.lower() not in {b"keep-alive", b"close"}:
             connection_named = frozenset(part.strip().lower() for part in value.split(b","))
@@ -105,7 +109,7 @@ def upstream_headers(
     found += (
         (b"accept-encoding", b"identity"),
         (b"x-request-id", request.request_id.encode()),
-        (b"x-forwarded-for", forwarded),
+        (b"x-forwarded-for", request.client_address.encode()),
         (b"x-forwarded-proto", request.scheme.encode()),
         (b"x-forwarded-host", asked_host),
     )

@@ -26,7 +26,7 @@ from services.gateway.domain import (
 from services.gateway.errors import GatewayError
 from services.gateway.exchange import Exchange, Result
 from services.gateway.exchanges import OpenExchanges
-from services.gateway.request import Request, stored_address
+from services.gateway.request import Request
 from services.gateway.upload import Upload
 from services.gateway.usages import Outbox
 from tidegate.runtime.clock import Clock
@@ -98,8 +98,8 @@ class Relay:
         if self._outbox.full:
             raise GatewayError("ledger_unavailable", "too many usages wait for the event log")
         started = time.perf_counter()  # a loop's own clock may be as coarse as its turns
-        address = stored_address(request.client_address, self.exchange.settings.client_address)
-        wanted = request.wanted(self._gateway_id, self._clock(), address)
+        stored = self.exchange.settings.client_address
+        wanted = request.wanted(self._gateway_id, self._clock(), stored)
         request.asked = True
         try:
             answer = await self._pool.ask(LeaseWanted(requested=wanted, previous=request.previous))

@@ -1,11 +1,8 @@
 """One client call: who asks for what, and the story of its leases and attempts."""
 
-import hashlib
-import ipaddress
 import os
 import time
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from contracts.base import GatewayId, KeyId, LeaseId, RequestId, ServerId, ServiceType, SessionId
@@ -13,6 +10,8 @@ from contracts.gateway import KeyBounds, Scope
 from contracts.pool import Attempt, Granted, Outcome, SessionRequested, UsageRecorded, Verdict
 from services.gateway.errors import GatewayError
 from services.gateway.keys import Key
+from services.gateway.origin import stored_address, stored_agent
+from services.gateway.settings import Stored
 
 _TEXT_MAX = 200
 
@@ -24,23 +23,6 @@ def new_request_id() -> RequestId:
     number = number & ~(0x3 << 62) | 0x2 << 62
     text = f"{number:032x}"
     return RequestId(f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}")
-
-
-@lru_cache(maxsize=4096)
-def stored_address(address: str, how: str) -> str:
-    """Write a client address as configured: full, truncated (/24, /48), hashed or none."""
-    if how == "none" or not address:
-        return ""
-    if how == "full":
-        return address
-    if how == "hashed":
-        return hashlib.sha256(address.encode()).hexdigest()[:16]
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return ""
-    prefix = 24 if parsed.version == 4 else 48  # noqa: PLR2004
-    return str(ipaddress.ip_network(f"{address}/{prefix}", strict=False).network_address)
 
 
 NOBODY = Key(
@@ -159,8 +141,11 @@ class Request:
         self.lease_ms = 0.0
         self.first_byte_ms = 0.0
 
-    def wanted(self, gateway_id: GatewayId, now: datetime, address: str) -> SessionRequested:
-        """Say which lease is wanted; the moment is when its number was first asked for."""
+    def wanted(self, gateway_id: GatewayId, now: datetime, stored: Stored) -> SessionRequested:
+        """Say which lease is wanted; the moment is when its number was first asked for.
+
+        `stored` is how much of the client the log may keep.
+        """
         if self.asked_at is None:
             self.asked_at = now
         return SessionRequested(
@@ -174,8 +159,8 @@ class Request:
             path=self.path[:_TEXT_MAX],
             model=self.model[:_TEXT_MAX],
             client_request_id=self.client_request_id,
-            client_address=address,
-            user_agent=self.user_agent,
+            client_address=stored_address(self.client_address, stored),
+            user_agent=stored_agent(self.user_agent, stored),
             avoid_sessions=self.avoid_sessions,
             avoid_servers=self.avoid_servers,
         )

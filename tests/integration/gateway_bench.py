@@ -69,6 +69,10 @@ class Front:
         """Who names a server; None: nobody answers."""
         self.asked: list[SelectServer] = []
 
+    def configure(self, **section: Any) -> None:
+        """Let the gateway take up another table of settings, as it does when the file changed."""
+        self.gateway.apply(Settings(gateway=GatewaySection(**section)))
+
     async def on_select(self, message: Msg) -> None:
         """Answer a gateway's question as the balancer would."""
         command = msgspec.json.decode(message.data, type=SelectServers)

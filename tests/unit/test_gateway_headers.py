@@ -43,3 +43,21 @@ def test_what_is_meant_for_the_gateway_goes_no_further() -> None:
     assert found[b"accept-encoding"] == b"identity"
     assert found[b"x-request-id"] != b"mine"
     assert found[b"x-kept"] == b"yes"
+
+
+def test_server_is_told_the_address_and_scheme_that_the_gateway_believes() -> None:
+    claimed = [
+        (b"x-forwarded-for", b"203.0.113.1"),
+        (b"x-forwarded-proto", b"https"),
+        (b"x-forwarded-host", b"bank.example"),
+        (b"forwarded", b"for=203.0.113.1;proto=https"),
+        (b"x-real-ip", b"203.0.113.1"),
+        (b"host", b"gate.example"),
+    ]
+
+    found = sent(asked(*claimed, scheme="http"))
+
+    assert found[b"x-forwarded-for"] == b"192.0.2.7"
+    assert found[b"x-forwarded-proto"] == b"http"
+    assert found[b"x-forwarded-host"] == b"gate.example"
+    assert not {b"forwarded", b"x-real-ip"} & found.keys()
