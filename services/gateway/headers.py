@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from contracts.base import ServiceType
 from services.gateway.request import Request
 
 Headers = list[tuple[bytes, bytes]]
@@ -142,12 +141,11 @@ def own_headers(request: Request, rate: Mapping[str, str] | None) -> Headers:
         found.append((b"x-client-request-id", request.client_request_id.encode("latin-1")))
     if request.service_type:
         found.append((b"x-service-type", request.service_type.encode()))
-    lease = request.lease
-    if lease is not None:
-        found += (
-            (b"x-session-id", lease.session_id.encode()),
-            (b"x-remaining-quota", _remaining(lease.remaining)),
-        )
+    if request.lease is not None:
+        found.append((b"x-session-id", request.lease.session_id.encode()))
+        remaining = request.remaining
+        if remaining is not None:
+            found.append((b"x-remaining-quota", msgspec.json.encode(remaining)))
     if request.server_id:
         found += (
             (b"x-server-id", request.server_id.encode()),
@@ -158,7 +156,3 @@ def own_headers(request: Request, rate: Mapping[str, str] | None) -> Headers:
     timing = f"lease;dur={request.lease_ms:.2f}, upstream;dur={request.first_byte_ms:.2f}"
     found.append((b"server-timing", timing.encode()))
     return found
-
-
-def _remaining(remaining: Mapping[ServiceType, int]) -> bytes:
-    return msgspec.json.encode(remaining)

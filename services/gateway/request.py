@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -48,6 +49,7 @@ class Request:
         "content_length",
         "content_type",
         "counted",
+        "ended",
         "first_byte_ms",
         "gone",
         "headers",
@@ -120,6 +122,8 @@ class Request:
         self.lease: Granted | None = None
         self.open = False
         """Whether the lease in hand still needs its end."""
+        self.ended: UsageRecorded | None = None
+        """How the lease in hand ended, once it was used."""
         self.previous: UsageRecorded | None = None
         self.attempts: list[Attempt] = []
         """Of the lease in hand."""
@@ -170,6 +174,7 @@ class Request:
         self.lease = granted
         self.shy_servers += granted.avoid_servers
         self.open = True
+        self.ended = None
         self.attempts = []
         self.sent = False
 
@@ -198,7 +203,7 @@ class Request:
         lease = self.lease
         assert lease is not None
         settled = outcome is Outcome.SETTLED
-        return UsageRecorded(
+        ended = self.ended = UsageRecorded(
             lease_id=LeaseId(lease.lease_id),
             request_id=self.request_id,
             session_id=lease.session_id,
@@ -222,6 +227,26 @@ class Request:
             bytes_in=self.content_length or 0,
             bytes_out=self.bytes_out,
         )
+        return ended
+
+    @property
+    def remaining(self) -> Mapping[ServiceType, int] | None:
+        """What the leased session has left: as granted, and as this lease's end changed it.
+
+        None where that is not known: without a lease, and when the backend calls the quota used up
+        after another session was penalised for this request (the pool then closes no second one).
+        """
+        lease, ended = self.lease, self.ended
+        if lease is None:
+            return None
+        if self.open or (ended is not None and ended.outcome is not Outcome.RELEASED):
+            return lease.remaining
+        left = lease.remaining.get(self.service_type, 0) + lease.units
+        if ended is not None and ended.verdict is Verdict.QUOTA_EXHAUSTED:
+            if len(self.avoid_sessions) > 1:
+                return None
+            left = 0
+        return {**lease.remaining, self.service_type: left}
 
     @property
     def target(self) -> bytes:
