@@ -45,6 +45,7 @@ _NOT_PASSED_ON = _HOP_BY_HOP | {
     b"access-control-allow-origin",
     b"access-control-expose-headers",
     b"alt-svc",
+    b"cache-control",
     b"date",
     b"retry-after",
     b"server",
@@ -72,6 +73,8 @@ CORS: Headers = [
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers", EXPOSED.encode()),
 ]
+NO_STORE = (b"cache-control", b"no-store")
+"""Every answer is of its moment and of its caller, but for the list of models."""
 PREFLIGHT: Headers = [
     *CORS,
     (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE, OPTIONS"),
@@ -136,7 +139,7 @@ def secret_of(authorization: bytes | None) -> bytes:
 
 def own_headers(request: Request, rate: Mapping[str, str] | None) -> Headers:
     """Make the headers of every proxied answer (http-api.md §2)."""
-    found: Headers = [(b"x-request-id", request.request_id.encode()), *CORS]
+    found: Headers = [(b"x-request-id", request.request_id.encode()), *CORS, NO_STORE]
     if request.client_request_id:
         found.append((b"x-client-request-id", request.client_request_id.encode("latin-1")))
     if request.service_type:

@@ -14,7 +14,7 @@ from services.gateway.coalescer import BalancerCoalescer, RefusedBatchError
 from services.gateway.domain import failure_error, judged_body
 from services.gateway.errors import GatewayError
 from services.gateway.exchange import Servers, received
-from services.gateway.headers import Headers, own_headers, passed_on, upstream_headers
+from services.gateway.headers import NO_STORE, Headers, own_headers, passed_on, upstream_headers
 from services.gateway.metrics import Metrics
 from services.gateway.request import Request
 from services.gateway.settings import GatewaySection
@@ -64,7 +64,8 @@ class Passthrough:
         )
         await upload.fill()
         status, headers, body = await self._fetch(request, upload.head)
-        await self._answer(request, client, rate, status, headers, body)
+        own = own_headers(request, rate)
+        await client.answer(status, [*headers, *own, _length(body)], body)
 
     async def _serve_models(
         self, request: Request, client: Client, rate: Mapping[str, str]
@@ -84,21 +85,9 @@ class Passthrough:
             self._metrics.models_cache.labels("hit").inc()
             status, headers, body = 200, kept[1], kept[2]
         age = f"public, max-age={int(self.settings.models_max_age)}".encode()
-        headers = [pair for pair in headers if pair[0] != b"cache-control"]
-        await self._answer(request, client, rate, status, [*headers, (b"cache-control", age)], body)
-
-    async def _answer(
-        self,
-        request: Request,
-        client: Client,
-        rate: Mapping[str, str],
-        status: int,
-        headers: Headers,
-        body: bytes,
-    ) -> None:
-        own = own_headers(request, rate)
-        length = (b"content-length", str(len(body)).encode())
-        await client.answer(status, [*headers, *own, length], body)
+        own = [pair for pair in own_headers(request, rate) if pair is not NO_STORE]
+        own.append((b"cache-control", age))
+        await client.answer(status, [*headers, *own, _length(body)], body)
 
     async def _fetch(self, request: Request, sent: bytes) -> tuple[int, Headers, bytes]:
         """Ask a server. Raises `GatewayError`."""
@@ -142,6 +131,10 @@ class Passthrough:
         if isinstance(answer, NoServer):
             raise GatewayError("no_backend", answer.reason)
         return answer
+
+
+def _length(body: bytes) -> tuple[bytes, bytes]:
+    return b"content-length", str(len(body)).encode()
 
 
 async def _whole(response: httpx.Response) -> bytes:

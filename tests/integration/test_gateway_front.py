@@ -7,7 +7,8 @@ from nats.aio.client import Client
 
 from contracts.balancer import Selected, SelectServer
 from contracts.pool import Outcome, UsageRecorded
-from tests.integration.gateway_bench import NOBODY, at, front
+from tests.integration.gateway_bench import NOBODY, at, front, saying
+from tests.integration.gateway_upstreams import upstream
 from tidegate.runtime import natsserver
 from tidegate.runtime.settings import Seconds
 
@@ -49,3 +50,21 @@ async def test_no_other_server_after_a_failed_try_is_an_upstream_error(
 
         assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_error")
         assert answer.headers["x-should-retry"] == "true"
+
+
+@pytest.mark.parametrize("status", [200, 403, 500])
+async def test_what_was_generated_or_went_wrong_is_stored_nowhere(
+    nats_client: Client, nats_url: str, tmp_path: Path, status: int
+) -> None:
+    said = saying(status, b'{"data":[{"url":"u"}]}', "Cache-Control: public, max-age=60")
+    async with upstream(said) as server, front(nats_client, nats_url, tmp_path) as gate:
+        gate.chosen = lambda _: at(server.url)
+        done = await gate.ask()
+        unknown = await gate.ask(key="sk-nobody")
+        token = await gate.ask(path="/token/check", key=gate.admin_key)
+        models = await gate.ask("GET", "/v1/models")
+
+    for answer in (done, unknown, token):
+        assert answer.headers.get_list("cache-control") == ["no-store"]
+    kept = "public, max-age=300" if status == 200 else "no-store"
+    assert models.headers.get_list("cache-control") == [kept]
