@@ -15,6 +15,7 @@ from services.gateway.domain import (
     failure_error,
     judged_body,
     judged_head,
+    models_error,
     outcome_of,
     refusal_error,
 )
@@ -187,6 +188,25 @@ def test_failures_tell_whether_the_work_may_have_been_done() -> None:
     assert failure_error("connect", sent=False).code == "upstream_error"
     assert failure_error("cut", sent=True).http_status == 502
     assert failure_error("timeout", sent=True).http_status == 504
+    assert failure_error("timeout", sent=True, safe=True).kind.should_retry
+    assert not failure_error("cut", sent=True).kind.should_retry
+
+
+@pytest.mark.parametrize(
+    ("judgement", "code", "status"),
+    [
+        (Judgement(Verdict.REJECTED, 404), "upstream_rejected", 404),
+        (Judgement(Verdict.RATE_LIMITED, 429), "pool_saturated", 503),
+        (Judgement(Verdict.LOGIN_EXPIRED, 401), "upstream_error", 502),
+        (Judgement(Verdict.OUTCOME_UNKNOWN, 500, message="oh"), "upstream_error", 502),
+    ],
+)
+def test_answer_without_models_blames_no_session(
+    judgement: Judgement, code: str, status: int
+) -> None:
+    error = models_error(judgement, 5)
+    assert (error.code, error.http_status) == (code, status)
+    assert str(judgement.status) in error.message or error.retry_after_s == 5
 
 
 @pytest.mark.parametrize("reason", list(Refusal))

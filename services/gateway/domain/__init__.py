@@ -10,6 +10,7 @@ from services.gateway.domain.outcomes import (
     another_session,
     client_error,
     failure_error,
+    models_error,
     outcome_of,
     refusal_error,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "failure_error",
     "judged_body",
     "judged_head",
+    "models_error",
     "outcome_of",
     "peek",
     "refusal_error",

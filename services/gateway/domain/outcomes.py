@@ -101,10 +101,24 @@ def _rejected(judgement: Judgement) -> GatewayError:
     return GatewayError("upstream_rejected", message, status=judgement.status, upstream_code=code)
 
 
-def failure_error(failure: str, *, sent: bool) -> GatewayError:
-    """Word an exchange without an answer; `failure` is the transport's word for it."""
+def failure_error(failure: str, *, sent: bool, safe: bool = False) -> GatewayError:
+    """Word an exchange without an answer; `failure` is the transport's word for it.
+
+    `safe`: nothing is bought by asking again, whatever became of it.
+    """
     if not sent:
         return GatewayError("upstream_error", f"no server could be reached ({failure})")
+    if safe:
+        return GatewayError("upstream_error", f"the backend did not answer ({failure})")
     status = 504 if failure == "timeout" else None
     message = f"the backend did not answer ({failure}); whether it did the work is unknown"
     return GatewayError("upstream_outcome_unknown", message, status=status)
+
+
+def models_error(judgement: Judgement, retry_after_s: float | None) -> GatewayError:
+    """Word an answer without models: there is no session to blame, and asking again is safe."""
+    if judgement.verdict in {Verdict.LOGIN_EXPIRED, Verdict.OUTCOME_UNKNOWN}:
+        said = judgement.message or "no models"
+        message = f"the backend answered {judgement.status}: {said}"
+        return GatewayError("upstream_error", message, upstream_code=judgement.upstream_code)
+    return client_error(judgement, retry_after_s)
