@@ -6,6 +6,7 @@ away at any moment, the lease in hand gets its one end here.
 """
 
 import asyncio
+import random
 import time
 from collections.abc import Mapping
 from typing import Never
@@ -21,6 +22,7 @@ from services.gateway.domain import (
     client_error,
     failure_error,
     outcome_of,
+    pause_before,
     refusal_error,
 )
 from services.gateway.errors import GatewayError
@@ -149,21 +151,20 @@ class Relay:
             request.server_id, request.server_region = selected.server_id, selected.region
             try:
                 result = await self.exchange.attempt(
-                    request,
-                    upload,
-                    client,
-                    selected,
-                    authorization,
-                    connect_s=left_s,
-                    rate=rate,
+                    request, upload, client, selected, authorization, connect_s=left_s, rate=rate
                 )
             finally:
                 self._exchanges.end(opened)
             verdict = result.judgement.verdict
             attempts_max = self.exchange.settings.attempts_max
             again = upload.replayable and request.attempts_made < attempts_max
-            may_repeat = verdict is Verdict.OUTCOME_UNKNOWN and selected.idempotent
-            repeated = selected if again and may_repeat else None
+            repeated = None
+            if again and verdict is Verdict.OUTCOME_UNKNOWN and selected.idempotent:
+                chance = random.random()  # noqa: S311 (it only keeps clients apart)
+                pause_s = pause_before(request.attempts_made, result.retry_after_s, chance)
+                if pause_s < send_by - loop.time():
+                    await asyncio.sleep(pause_s)
+                    repeated = selected
             if again and verdict is Verdict.UNREACHABLE:
                 failed = ServerFailed(
                     server_id=selected.server_id,

@@ -17,6 +17,7 @@ from services.gateway.domain import (
     judged_head,
     models_error,
     outcome_of,
+    pause_before,
     refusal_error,
 )
 from services.gateway.domain.judgement import JUDGED_BYTES_MAX, Judgement
@@ -207,6 +208,23 @@ def test_answer_without_models_blames_no_session(
     error = models_error(judgement, 5)
     assert (error.code, error.http_status) == (code, status)
     assert str(judgement.status) in error.message or error.retry_after_s == 5
+
+
+@pytest.mark.parametrize(
+    ("attempts", "retry_after_s", "chance", "seconds"),
+    [
+        (1, None, 0.0, 0.5),
+        (1, None, 1.0, 0.25),
+        (2, None, 0.0, 1.0),
+        (3, None, 0.5, 1.5),
+        (1, 7.0, 0.0, 7.0),
+        (2, 0.0, 0.0, 1.0),
+    ],
+)
+def test_same_server_is_left_alone_longer_each_time(
+    attempts: int, retry_after_s: float | None, chance: float, seconds: float
+) -> None:
+    assert pause_before(attempts, retry_after_s, chance) == seconds
 
 
 @pytest.mark.parametrize("reason", list(Refusal))

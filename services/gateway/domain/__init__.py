@@ -12,6 +12,7 @@ from services.gateway.domain.outcomes import (
     failure_error,
     models_error,
     outcome_of,
+    pause_before,
     refusal_error,
 )
 from services.gateway.domain.routing import Peek, peek, route
@@ -26,6 +27,7 @@ __all__ = [
     "judged_head",
     "models_error",
     "outcome_of",
+    "pause_before",
     "peek",
     "refusal_error",
     "route",

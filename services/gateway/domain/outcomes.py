@@ -4,6 +4,7 @@ from contracts.pool import Outcome, Refusal, Refused, Verdict
 from services.gateway.domain.judgement import Judgement
 from services.gateway.errors import GatewayError
 
+PAUSE_S = 0.5
 _OUTCOMES = {
     Verdict.SUCCESS: Outcome.SETTLED,
     Verdict.REJECTED: Outcome.RELEASED,
@@ -54,6 +55,17 @@ def outcome_of(verdict: Verdict, *, sent: bool, answered: bool) -> Outcome:
 def another_session(verdict: Verdict) -> bool:
     """Say whether another session may do what this one was refused."""
     return verdict in _ANOTHER_SESSION
+
+
+def pause_before(attempts: int, retry_after_s: float | None, chance: float) -> float:
+    """Tell how many seconds the same server is left alone before it is asked again.
+
+    Half a second, twice as long after each further attempt, less a random part (`chance`, from 0
+    to 1) of up to a half, so that those who failed together do not come back together; never less
+    than the server asked for (ADR 19).
+    """
+    pause_s = PAUSE_S * (1 << attempts - 1) * (1 - chance / 2)
+    return max(pause_s, retry_after_s or 0.0)
 
 
 def refusal_error(refused: Refused, service_type: str) -> GatewayError:
