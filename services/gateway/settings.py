@@ -34,7 +34,7 @@ class GatewaySection(Section, frozen=True, kw_only=True):
     """Bounds and patience of one gateway process."""
 
     workers: int = 1
-    """Gateway processes that `up` starts on the same port."""
+    """Gateway processes that `up` starts on the same port. Read at the start alone."""
     max_body: Size = Size(100_000_000)
     max_wait: Seconds = Seconds(0)
     """How long a request may wait for a session. Only 0 (fail fast) is known so far."""

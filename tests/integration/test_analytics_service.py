@@ -27,6 +27,7 @@ from services.analytics.queries import Catalogue
 from services.analytics.settings import Settings
 from tests.analytics_builders import Story, session, used
 from tests.integration.analytics_parts import Running, publish
+from tests.integration.pool_room import until
 from tidegate.runtime import natsserver
 from tidegate.runtime.broker import Call
 from tidegate.runtime.connection import NobodyThereError, ask
@@ -44,8 +45,10 @@ class Load:
 
     def __init__(self) -> None:
         self.table: dict[str, Any] = {}
+        self.times = 0
 
     def __call__(self) -> Settings:
+        self.times += 1
         if "wrong" in self.table:
             raise SettingsError("tidegate.toml: analytics.wrong: expected nothing of the kind")
         return msgspec.convert(
@@ -266,6 +269,34 @@ async def test_settings_change_while_it_runs_and_a_wrong_file_changes_nothing(
         found = await asked(nats_client, subjects.ANALYTICS_SQL, endless)
 
     assert "interrupted after 0.3 s" in found.message
+
+
+async def test_memory_that_only_a_restart_changes_is_told_once(
+    nats_client: Client,
+    nats_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(app, "_LOOK_EVERY_S", 0.01)
+    monkeypatch.setenv("TIDEGATE_LOG_FORMAT", "json")
+    load = Load()
+    told = ""
+
+    async with service(tmp_path, nats_url, load):
+        await caught_up(nats_client, 0)
+        load.table = {"memory": 200_000_000}
+        async with asyncio.timeout(20):
+            while "restart_needed" not in told:
+                told += capfd.readouterr().err
+                await asyncio.sleep(0.02)
+        looks = load.times
+        await until(lambda: load.times >= looks + 3)
+        told += capfd.readouterr().err
+
+    (line,) = [line for line in told.splitlines() if "restart_needed" in line]
+    found = json.loads(line)
+    assert (found["setting"], found["configured"]) == ("analytics.memory", 200_000_000)
 
 
 async def test_terminated_process_ends_in_order_and_lets_go_of_the_file(
