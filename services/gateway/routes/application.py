@@ -123,6 +123,7 @@ def operator_app(doors: Doors) -> Litestar:
             servers.add_server,
             servers.change_server,
             servers.remove_server,
+            servers.set_strategy,
             analysis.sql,
             analysis.explain,
             statistics.query,
