@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from services.gateway.settings import Network, Stored, network
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _SCHEMES = frozenset({"http", "https"})
 _AGENT_MAX = 64
 _HOPS_MAX = 32
@@ -22,12 +23,11 @@ def stored_address(address: str, how: Stored) -> str:
         return ""
     if how == "hashed":
         return _hashed(address)
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
+    parsed = _parsed(address)
+    if parsed is None:
         return ""
     prefix = 24 if parsed.version == 4 else 48  # noqa: PLR2004
-    return str(ipaddress.ip_network(f"{address}/{prefix}", strict=False).network_address)
+    return str(ipaddress.ip_network(f"{parsed}/{prefix}", strict=False).network_address)
 
 
 @lru_cache(maxsize=1024)
@@ -89,18 +89,22 @@ class Proxies:
         return client, scheme
 
     def _look_up(self, address: str) -> bool:
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        # A socket that takes both kinds shows IPv4 peers as `::ffff:192.0.2.1`.
-        mapped = getattr(parsed, "ipv4_mapped", None) or parsed
-        return any(mapped in known for known in self._networks)
+        parsed = _parsed(address)
+        return parsed is not None and any(parsed in known for known in self._networks)
 
 
 def trusted(addresses: Sequence[str]) -> Proxies | None:
     """Trust these; None when there are none, so that a request without proxies costs nothing."""
     return Proxies(addresses) if addresses else None
+
+
+def _parsed(text: str) -> Address | None:
+    """Read an address; a socket for both kinds shows IPv4 peers as `::ffff:192.0.2.1`."""
+    try:
+        parsed = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return getattr(parsed, "ipv4_mapped", None) or parsed
 
 
 def _address(hop: str) -> str:
@@ -110,7 +114,5 @@ def _address(hop: str) -> str:
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
         text = text.partition(":")[0]
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        return ""
+    parsed = _parsed(text)
+    return "" if parsed is None else str(parsed)

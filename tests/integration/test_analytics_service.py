@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import structlog
 from nats.aio.client import Client
 from structlog import get_logger
 
@@ -276,26 +277,26 @@ async def test_memory_that_only_a_restart_changes_is_told_once(
     nats_url: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
 ) -> None:
+    told: list[dict[str, Any]] = []
+
+    def kept(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+        told.append(event)
+        raise structlog.DropEvent
+
+    logger = structlog.wrap_logger(structlog.PrintLogger(), processors=[kept])
+    monkeypatch.setattr(app.logs, "configure", lambda _: logger)
     monkeypatch.setattr(app, "_LOOK_EVERY_S", 0.01)
-    monkeypatch.setenv("TIDEGATE_LOG_FORMAT", "json")
     load = Load()
-    told = ""
 
     async with service(tmp_path, nats_url, load):
         await caught_up(nats_client, 0)
         load.table = {"memory": 200_000_000}
-        async with asyncio.timeout(20):
-            while "restart_needed" not in told:
-                told += capfd.readouterr().err
-                await asyncio.sleep(0.02)
+        await until(lambda: any(event["event"] == "restart_needed" for event in told))
         looks = load.times
         await until(lambda: load.times >= looks + 3)
-        told += capfd.readouterr().err
 
-    (line,) = [line for line in told.splitlines() if "restart_needed" in line]
-    found = json.loads(line)
+    (found,) = [event for event in told if event["event"] == "restart_needed"]
     assert (found["setting"], found["configured"]) == ("analytics.memory", 200_000_000)
 
 

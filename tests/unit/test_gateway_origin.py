@@ -103,6 +103,7 @@ def test_what_a_client_does_not_say_is_stored_as_nothing(how: Stored) -> None:
 
 def test_truncated_address_is_a_network_or_nothing() -> None:
     assert stored_address("2001:db8:1:2::3", "truncated") == "2001:db8:1::"
+    assert stored_address("::ffff:192.0.2.77", "truncated") == "192.0.2.0"
     assert stored_address("a socket", "truncated") == ""
     assert stored_agent("x" * 200, "truncated") == "x" * 64
     assert stored_agent("\xa0", "truncated") == "\xa0"
