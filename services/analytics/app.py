@@ -15,6 +15,7 @@ from services.analytics.queries import Catalogue
 from services.analytics.settings import AnalyticsSection, Settings
 from services.analytics.store import Database, Ledger, Readers
 from tidegate.runtime import health, logs
+from tidegate.runtime.atstart import AtStart
 from tidegate.runtime.broker import broker, connected, nats_urls
 from tidegate.runtime.clock import clock
 from tidegate.runtime.environment import Environment
@@ -63,7 +64,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
             stop,
             projector.run(),
             health.serve(environment.health_port, projector.readiness, metrics.registry),
-            _follow_settings(load, readers, spool, log),
+            _follow_settings(load, readers, spool, AtStart(log, _fixed(settings)), log),
         )
     finally:
         log.info("stopping", checkpoint=projector.checkpoint)
@@ -75,7 +76,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
 
 
 async def _follow_settings(
-    load: Callable[[], Settings], readers: Readers, spool: Spool, log: Log
+    load: Callable[[], Settings], readers: Readers, spool: Spool, begun: AtStart, log: Log
 ) -> None:
     """Take over what may change while running; a file that is refused changes nothing."""
     refused = ""
@@ -92,6 +93,11 @@ async def _follow_settings(
         refused = ""
         readers.timeout_s = settings.analytics.sql_timeout
         spool.bounds = _bounds(settings.analytics)
+        begun.compare(_fixed(settings))
+
+
+def _fixed(settings: Settings) -> dict[str, object]:
+    return {"analytics.memory": int(settings.analytics.memory)}
 
 
 def _bounds(section: AnalyticsSection) -> Bounds:

@@ -18,7 +18,7 @@ class AnalyticsSection(Section, frozen=True, kw_only=True):
     request_log_retention: Seconds = Seconds(7 * _DAY_S)
     """The detailed ones: requests and attempts."""
     memory: Size = Size(1_000_000_000)
-    """What DuckDB may hold in memory, ingest and questions together."""
+    """What DuckDB may hold in memory, ingest and questions together. Read at the start alone."""
     sql_timeout: Seconds = Seconds(10)
     """A question that takes longer is interrupted."""
     export_timeout: Seconds = Seconds(300)

@@ -10,6 +10,7 @@ passthrough  calls that need no lease
 client       what has been said to the client
 upload       the client's body on its way up
 request      one request's story, from its head to its usages
+origin       whose request it is behind trusted proxies, and how much of that is stored
 headers      what is dropped, set and passed on, up and down
 coalescer    the questions of one loop turn, as one NATS request
 usages       ends of leases, kept and sent again until journalled

@@ -174,10 +174,14 @@ class Gateway:
                 self.log.warning("configuration_refused", reason=str(error))
                 continue
             if settings != self.settings:
-                self.settings = settings
-                self.door.apply(settings)
-                self.exchange.settings = self.passthrough.settings = settings.gateway
+                self.apply(settings)
                 self.log.info("configuration_applied")
+
+    def apply(self, settings: Settings) -> None:
+        """Go by other settings from now on."""
+        self.settings = settings
+        self.door.apply(settings)
+        self.exchange.settings = self.passthrough.settings = settings.gateway
 
     def _patience_s(self) -> float:
         return float(self.settings.gateway.failover_wait)

@@ -16,6 +16,7 @@ from services.gateway.headers import PREFLIGHT, own_headers
 from services.gateway.keys import Key
 from services.gateway.limits import Admitted, KeyLimits
 from services.gateway.metrics import Metrics
+from services.gateway.origin import trusted
 from services.gateway.passthrough import PASSED_THROUGH, Passthrough
 from services.gateway.relay import Relay
 from services.gateway.request import Request
@@ -43,6 +44,7 @@ class Door:
         """Hold the rooms behind the door."""
         self.settings = settings
         self._paths: dict[str, bool] = {}
+        self._proxies = trusted(settings.gateway.trusted_proxies)
         self._relay = relay
         self._passthrough = passthrough
         self._operator = operator
@@ -55,6 +57,7 @@ class Door:
         """Take up a changed configuration."""
         self.settings = settings
         self._paths.clear()
+        self._proxies = trusted(settings.gateway.trusted_proxies)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Lead a request to its room."""
@@ -91,7 +94,7 @@ class Door:
         room: "Callable[[Request, Receive, Client, Mapping[str, str]], Awaitable[None]]",
     ) -> None:
         """Admit a request, let `room` answer it, and see to its end, however that comes."""
-        request = Request(scope)
+        request = self._request(scope)
         # Taken out: a scope that holds what holds the scope is left to the garbage collector.
         connection = scope.pop("tidegate.connection", None)
         hang_up = connection.hang_up if connection else _nothing
@@ -126,6 +129,15 @@ class Door:
         if error is not None and not request.gone:
             await client.fail(error, own_headers(request, rate))
         self._told(request, client, error)
+
+    def _request(self, scope: dict[str, Any]) -> Request:
+        """Begin a request, of whoever trusted proxies say has sent it."""
+        request = Request(scope)
+        if self._proxies is not None:
+            request.client_address, request.scheme = self._proxies.origin(
+                request.client_address, request.scheme, request.headers
+            )
+        return request
 
     def _cancelled(self, request: Request) -> GatewayError | None:
         """Tell why the task was cancelled: the client left, or its time was over."""

@@ -3,6 +3,8 @@
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 
 import httpx
 import msgspec
@@ -171,7 +173,7 @@ class Exchange:
             else:
                 judgement = judged_body(status, "", b"{}", self.settings.codes)
         if judgement.verdict is not Verdict.SUCCESS:
-            wait = _retry_after(response)
+            wait = retry_after(response)
             return Result(judgement, sent=True, retry_after_s=wait)
         request.answered = True
         headers = [*passed_on(response.headers.raw, secret), *own_headers(request, rate)]
@@ -238,6 +240,29 @@ def _failure_of(result: Result) -> str:
     return result.judgement.message if result.judgement.status == 0 else ""
 
 
-def _retry_after(response: httpx.Response) -> float | None:
+def retry_after(response: httpx.Response) -> float | None:
+    """Read how long to wait, given in seconds or as a date (RFC 9110 §10.2.3); None: not said.
+
+    A date counts from the server's own, so that a clock of its own does not matter.
+    """
     text = response.headers.get("retry-after", "")
-    return min(float(text), _RETRY_AFTER_MAX_S) if text.isdecimal() else None
+    if text.isdecimal():
+        return min(float(text), _RETRY_AFTER_MAX_S)
+    until = _instant(text)
+    if until is None:
+        return None
+    since = _instant(response.headers.get("date", ""))
+    seconds = until - (time.time() if since is None else since)
+    return min(max(seconds, 0.0), _RETRY_AFTER_MAX_S)
+
+
+def _instant(text: str) -> float | None:
+    """Read an HTTP date, in seconds since 1970; None when it is none."""
+    if not text:
+        return None
+    try:
+        said = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    # The oldest of the three forms (asctime) names no zone; all are in UTC.
+    return (said if said.tzinfo else said.replace(tzinfo=UTC)).timestamp()

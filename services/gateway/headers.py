@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from contracts.base import ServiceType
 from services.gateway.request import Request
 
 Headers = list[tuple[bytes, bytes]]
@@ -31,16 +30,22 @@ _NOT_SENT = _HOP_BY_HOP | {
     b"content-length",
     b"cookie",
     b"expect",
+    b"forwarded",
     b"host",
     b"x-admin-key",
+    b"x-forwarded-for",
     b"x-forwarded-host",
     b"x-forwarded-proto",
+    b"x-max-wait-ms",
+    b"x-real-ip",
     b"x-request-id",
 }
+"""What is ours, the client's secrets, and whatever else says where a request comes from."""
 _NOT_PASSED_ON = _HOP_BY_HOP | {
     b"access-control-allow-origin",
     b"access-control-expose-headers",
     b"alt-svc",
+    b"cache-control",
     b"date",
     b"retry-after",
     b"server",
@@ -68,6 +73,8 @@ CORS: Headers = [
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers", EXPOSED.encode()),
 ]
+NO_STORE = (b"cache-control", b"no-store")
+"""Every answer is of its moment and of its caller, but for the list of models."""
 PREFLIGHT: Headers = [
     *CORS,
     (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE, OPTIONS"),
@@ -83,15 +90,15 @@ PREFLIGHT: Headers = [
 def upstream_headers(
     request: Request, host: bytes, authorization: bytes | None, length: int | None
 ) -> Headers:
-    """Make the head that a server gets: the client's, without what is ours or its secret."""
-    forwarded = request.client_address.encode()
+    """Make the head that a server gets: the client's, without what is ours or its secret.
+
+    `X-Forwarded-For` is set, not continued: the one address that this gateway believes.
+    """
     asked_host = b""
     connection_named = frozenset[bytes]()
     found: Headers = [(b"host", host)]
     for name, value in request.headers:
-        if name == b"x-forwarded-for":
-            forwarded = value + b", " + forwarded if forwarded else value
-        elif name == b"host":
+        if name == b"host":
             asked_host = value
         elif name == b"connection" and value.lower() not in {b"keep-alive", b"close"}:
             connection_named = frozenset(part.strip().lower() for part in value.split(b","))
@@ -104,7 +111,7 @@ def upstream_headers(
     found += (
         (b"accept-encoding", b"identity"),
         (b"x-request-id", request.request_id.encode()),
-        (b"x-forwarded-for", forwarded),
+        (b"x-forwarded-for", request.client_address.encode()),
         (b"x-forwarded-proto", request.scheme.encode()),
         (b"x-forwarded-host", asked_host),
     )
@@ -132,17 +139,16 @@ def secret_of(authorization: bytes | None) -> bytes:
 
 def own_headers(request: Request, rate: Mapping[str, str] | None) -> Headers:
     """Make the headers of every proxied answer (http-api.md §2)."""
-    found: Headers = [(b"x-request-id", request.request_id.encode()), *CORS]
+    found: Headers = [(b"x-request-id", request.request_id.encode()), *CORS, NO_STORE]
     if request.client_request_id:
         found.append((b"x-client-request-id", request.client_request_id.encode("latin-1")))
     if request.service_type:
         found.append((b"x-service-type", request.service_type.encode()))
-    lease = request.lease
-    if lease is not None:
-        found += (
-            (b"x-session-id", lease.session_id.encode()),
-            (b"x-remaining-quota", _remaining(lease.remaining)),
-        )
+    if request.lease is not None:
+        found.append((b"x-session-id", request.lease.session_id.encode()))
+        remaining = request.remaining
+        if remaining is not None:
+            found.append((b"x-remaining-quota", msgspec.json.encode(remaining)))
     if request.server_id:
         found += (
             (b"x-server-id", request.server_id.encode()),
@@ -153,7 +159,3 @@ def own_headers(request: Request, rate: Mapping[str, str] | None) -> Headers:
     timing = f"lease;dur={request.lease_ms:.2f}, upstream;dur={request.first_byte_ms:.2f}"
     found.append((b"server-timing", timing.encode()))
     return found
-
-
-def _remaining(remaining: Mapping[ServiceType, int]) -> bytes:
-    return msgspec.json.encode(remaining)

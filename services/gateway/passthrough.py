@@ -11,14 +11,20 @@ from contracts.balancer import NoServer, Selected, SelectServer
 from contracts.pool import Verdict
 from services.gateway.client import Client
 from services.gateway.coalescer import BalancerCoalescer, RefusedBatchError
-from services.gateway.domain import failure_error, judged_body
+from services.gateway.domain import failure_error, judged_body, models_error
 from services.gateway.errors import GatewayError
-from services.gateway.exchange import Servers, received
-from services.gateway.headers import Headers, own_headers, passed_on, upstream_headers
+from services.gateway.exchange import Servers, received, retry_after
+from services.gateway.headers import NO_STORE, Headers, own_headers, passed_on, upstream_headers
 from services.gateway.metrics import Metrics
 from services.gateway.request import Request
 from services.gateway.settings import GatewaySection
-from services.gateway.transport import Transport, TransportFailure
+from services.gateway.transport import (
+    Failure,
+    MaybeSentError,
+    NothingSentError,
+    Transport,
+    TransportFailure,
+)
 from services.gateway.upload import Receive, Upload
 from tidegate.runtime.connection import DisconnectedError, UnansweredError
 
@@ -26,6 +32,8 @@ MODELS = ("GET", "/v1/models")
 PASSED_THROUGH = frozenset({MODELS, ("POST", "/token/check"), ("POST", "/token/points")})
 _BODY_BYTES_MAX = 4_000_000
 _TIMEOUT_S = 30.0
+_SAFE_TIMEOUT_S = 10.0
+"""Of one server, where another may be asked."""
 _NOT_SENT = frozenset(
     {b"transfer-encoding", b"if-none-match", b"if-modified-since", b"if-match", b"range"}
 )
@@ -63,8 +71,9 @@ class Passthrough:
             receive, request.content_length, _BODY_BYTES_MAX, self.settings.idle_timeout
         )
         await upload.fill()
-        status, headers, body = await self._fetch(request, upload.head)
-        await self._answer(request, client, rate, status, headers, body)
+        response, body = await self._fetched(request, upload.head)
+        headers = [*_kept(response), *own_headers(request, rate), _length(body)]
+        await client.answer(response.status_code, headers, body)
 
     async def _serve_models(
         self, request: Request, client: Client, rate: Mapping[str, str]
@@ -73,39 +82,61 @@ class Passthrough:
         kept = self._models
         if kept is None or now - kept[0] > self.settings.models_max_age:
             self._metrics.models_cache.labels("miss").inc()
-            status, headers, body = await self._fetch(request, b"")
-            encoding = dict(headers).get(b"content-encoding", b"").decode()
-            judged = judged_body(status, encoding, body, self.settings.codes)
-            if judged.verdict is not Verdict.SUCCESS:
-                message = f"the backend answered {status}: {judged.message or 'no models'}"
-                raise GatewayError("upstream_error", message, upstream_code=judged.upstream_code)
+            headers, body = await self._fetched_models(request)
             self._models = (now, headers, body)
         else:
             self._metrics.models_cache.labels("hit").inc()
-            status, headers, body = 200, kept[1], kept[2]
+            headers, body = kept[1], kept[2]
         age = f"public, max-age={int(self.settings.models_max_age)}".encode()
-        headers = [pair for pair in headers if pair[0] != b"cache-control"]
-        await self._answer(request, client, rate, status, [*headers, (b"cache-control", age)], body)
+        own = [pair for pair in own_headers(request, rate) if pair is not NO_STORE]
+        own.append((b"cache-control", age))
+        await client.answer(200, [*headers, *own, _length(body)], body)
 
-    async def _answer(
-        self,
-        request: Request,
-        client: Client,
-        rate: Mapping[str, str],
-        status: int,
-        headers: Headers,
-        body: bytes,
-    ) -> None:
-        own = own_headers(request, rate)
-        length = (b"content-length", str(len(body)).encode())
-        await client.answer(status, [*headers, *own, length], body)
+    async def _fetched_models(self, request: Request) -> tuple[Headers, bytes]:
+        """Ask one server after another for its models: nothing is bought by asking.
 
-    async def _fetch(self, request: Request, sent: bytes) -> tuple[int, Headers, bytes]:
-        """Ask a server. Raises `GatewayError`."""
-        selected = await self._select(request)
+        Raises `GatewayError`: what the last one said.
+        """
+        error: GatewayError | None = None
+        for _ in range(self.settings.attempts_max):
+            selected = await self._select(request, error)
+            try:
+                response, body = await self._fetch(request, selected, b"")
+            except TransportFailure as failure:
+                error = failure_error(failure.failure, sent=failure.sent, safe=True)
+                continue
+            encoding = response.headers.get("content-encoding", "").strip().lower()
+            judged = judged_body(response.status_code, encoding, body, self.settings.codes)
+            if judged.verdict is Verdict.SUCCESS:
+                return _kept(response), body
+            error = models_error(judged, retry_after(response))
+            if judged.verdict is Verdict.REJECTED:
+                break
+        assert error is not None
+        raise error
+
+    async def _fetched(self, request: Request, sent: bytes) -> tuple[httpx.Response, bytes]:
+        """Ask one server; another only while nothing was sent. Raises `GatewayError`."""
+        error: GatewayError | None = None
+        for _ in range(self.settings.attempts_max):
+            selected = await self._select(request, error)
+            try:
+                return await self._fetch(request, selected, sent)
+            except TransportFailure as failure:
+                error = failure_error(failure.failure, sent=failure.sent)
+                if failure.sent:
+                    break
+        assert error is not None
+        raise error
+
+    async def _fetch(
+        self, request: Request, selected: Selected, sent: bytes
+    ) -> tuple[httpx.Response, bytes]:
+        """Ask this server. Raises `TransportFailure`."""
         url = self._servers.url(selected.url)
-        length = len(sent) if request.method == "POST" else None
-        headers = upstream_headers(request, url.netloc, None, length)
+        posts = request.method == "POST"
+        timeout_s = _TIMEOUT_S if posts else _SAFE_TIMEOUT_S
+        headers = upstream_headers(request, url.netloc, None, len(sent) if posts else None)
         outgoing = httpx.Request(
             request.method,
             url,
@@ -115,37 +146,53 @@ class Passthrough:
                 "target": request.target,
                 "timeout": {
                     "connect": self.settings.connect_timeout,
-                    "first_byte": _TIMEOUT_S,
-                    "idle": _TIMEOUT_S,
+                    "first_byte": timeout_s,
+                    "idle": timeout_s,
                 },
             },
         )
         request.server_id, request.server_region = selected.server_id, selected.region
+        request.attempts_made += 1
         try:
-            async with asyncio.timeout(_TIMEOUT_S):
+            async with asyncio.timeout(timeout_s):
                 response = await self._transport.handle_async_request(outgoing)
-                body = await _whole(response)
-        except TransportFailure as failure:
-            raise failure_error(failure.failure, sent=False) from None
+                return response, await _whole(response)
         except TimeoutError:
-            raise failure_error("timeout", sent=False) from None
-        kept = passed_on(response.headers.raw)
-        return response.status_code, [pair for pair in kept if pair[0] != b"content-length"], body
+            sent_any = "sent_at" in outgoing.extensions
+            kind = MaybeSentError if sent_any else NothingSentError
+            raise kind(Failure.TIMEOUT, f"no whole answer within {timeout_s:g} s") from None
 
-    async def _select(self, request: Request) -> Selected:
+    async def _select(self, request: Request, before: GatewayError | None) -> Selected:
+        """Ask for a server that was not asked yet; when there is none, `before` is the answer.
+
+        Raises `GatewayError`.
+        """
+        if before is not None:
+            request.avoid_servers.append(request.server_id)
+        wanted = SelectServer(request_id=request.request_id, avoid=[*request.avoid_servers])
         try:
-            answer = await self._balancer.ask(SelectServer(request_id=request.request_id))
+            answer = await self._balancer.ask(wanted)
         except DisconnectedError as error:
             raise GatewayError("ledger_unavailable", str(error)) from None
         except (UnansweredError, RefusedBatchError) as error:
             raise GatewayError("no_backend", f"the balancer does not answer: {error}") from None
         if isinstance(answer, NoServer):
-            raise GatewayError("no_backend", answer.reason)
+            raise before or GatewayError("no_backend", answer.reason)
         return answer
 
 
+def _kept(response: httpx.Response) -> Headers:
+    """What a client sees of the head; the length is that of what was read."""
+    headers = passed_on(response.headers.raw)
+    return [pair for pair in headers if pair[0] != b"content-length"]
+
+
+def _length(body: bytes) -> tuple[bytes, bytes]:
+    return b"content-length", str(len(body)).encode()
+
+
 async def _whole(response: httpx.Response) -> bytes:
-    """Read an answer as it came, within bounds. Raises `GatewayError` when it is too large."""
+    """Read an answer as it came, within bounds. Raises `MaybeSentError` when it is too large."""
     parts: list[bytes] = []
     size = 0
     async with aclosing(received(response)) as chunks:
@@ -153,5 +200,5 @@ async def _whole(response: httpx.Response) -> bytes:
             parts.append(chunk)
             size += len(chunk)
             if size > _BODY_BYTES_MAX:
-                raise GatewayError("upstream_error", f"an answer over {_BODY_BYTES_MAX:,} bytes")
+                raise MaybeSentError(Failure.GARBAGE, f"an answer over {_BODY_BYTES_MAX:,} bytes")
     return b"".join(parts)

@@ -6,6 +6,7 @@ away at any moment, the lease in hand gets its one end here.
 """
 
 import asyncio
+import random
 import time
 from collections.abc import Mapping
 from typing import Never
@@ -21,12 +22,13 @@ from services.gateway.domain import (
     client_error,
     failure_error,
     outcome_of,
+    pause_before,
     refusal_error,
 )
 from services.gateway.errors import GatewayError
 from services.gateway.exchange import Exchange, Result
 from services.gateway.exchanges import OpenExchanges
-from services.gateway.request import Request, stored_address
+from services.gateway.request import Request
 from services.gateway.upload import Upload
 from services.gateway.usages import Outbox
 from tidegate.runtime.clock import Clock
@@ -98,8 +100,8 @@ class Relay:
         if self._outbox.full:
             raise GatewayError("ledger_unavailable", "too many usages wait for the event log")
         started = time.perf_counter()  # a loop's own clock may be as coarse as its turns
-        address = stored_address(request.client_address, self.exchange.settings.client_address)
-        wanted = request.wanted(self._gateway_id, self._clock(), address)
+        stored = self.exchange.settings.client_address
+        wanted = request.wanted(self._gateway_id, self._clock(), stored)
         request.asked = True
         try:
             answer = await self._pool.ask(LeaseWanted(requested=wanted, previous=request.previous))
@@ -149,21 +151,20 @@ class Relay:
             request.server_id, request.server_region = selected.server_id, selected.region
             try:
                 result = await self.exchange.attempt(
-                    request,
-                    upload,
-                    client,
-                    selected,
-                    authorization,
-                    connect_s=left_s,
-                    rate=rate,
+                    request, upload, client, selected, authorization, connect_s=left_s, rate=rate
                 )
             finally:
                 self._exchanges.end(opened)
             verdict = result.judgement.verdict
             attempts_max = self.exchange.settings.attempts_max
             again = upload.replayable and request.attempts_made < attempts_max
-            may_repeat = verdict is Verdict.OUTCOME_UNKNOWN and selected.idempotent
-            repeated = selected if again and may_repeat else None
+            repeated = None
+            if again and verdict is Verdict.OUTCOME_UNKNOWN and selected.idempotent:
+                chance = random.random()  # noqa: S311 (it only keeps clients apart)
+                pause_s = pause_before(request.attempts_made, result.retry_after_s, chance)
+                if pause_s < send_by - loop.time():
+                    await asyncio.sleep(pause_s)
+                    repeated = selected
             if again and verdict is Verdict.UNREACHABLE:
                 failed = ServerFailed(
                     server_id=selected.server_id,
@@ -279,8 +280,6 @@ class Relay:
             avoid=avoid,
             failed=failed,
         )
-        reason = "the balancer does not answer"
-        code = "upstream_error" if request.attempts else "no_backend"
         try:
             answer = await self._balancer.ask(wanted)
             if isinstance(answer, NoServer) and request.shy_servers:
@@ -288,11 +287,12 @@ class Relay:
                 return await self._select(request, granted, failed)
             if isinstance(answer, Selected):
                 return answer
+            code = "upstream_error" if request.attempts else "no_backend"
             reason = answer.reason
         except (UnansweredError, RefusedBatchError) as refused:
-            reason = f"{reason}: {refused}"
-            if isinstance(refused, DisconnectedError):
-                code = "ledger_unavailable"
+            disconnected = isinstance(refused, DisconnectedError)
+            code = "ledger_unavailable" if disconnected else "no_backend"
+            reason = f"the balancer does not answer: {refused}"
         error = GatewayError(code, f"no server can do {request.service_type}: {reason}")
         if request.doubtful:
             error = failure_error("cut", sent=True)

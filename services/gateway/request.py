@@ -1,11 +1,9 @@
 """One client call: who asks for what, and the story of its leases and attempts."""
 
-import hashlib
-import ipaddress
 import os
 import time
+from collections.abc import Mapping
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from contracts.base import GatewayId, KeyId, LeaseId, RequestId, ServerId, ServiceType, SessionId
@@ -13,6 +11,8 @@ from contracts.gateway import KeyBounds, Scope
 from contracts.pool import Attempt, Granted, Outcome, SessionRequested, UsageRecorded, Verdict
 from services.gateway.errors import GatewayError
 from services.gateway.keys import Key
+from services.gateway.origin import stored_address, stored_agent
+from services.gateway.settings import Stored
 
 _TEXT_MAX = 200
 
@@ -24,23 +24,6 @@ def new_request_id() -> RequestId:
     number = number & ~(0x3 << 62) | 0x2 << 62
     text = f"{number:032x}"
     return RequestId(f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}")
-
-
-@lru_cache(maxsize=4096)
-def stored_address(address: str, how: str) -> str:
-    """Write a client address as configured: full, truncated (/24, /48), hashed or none."""
-    if how == "none" or not address:
-        return ""
-    if how == "full":
-        return address
-    if how == "hashed":
-        return hashlib.sha256(address.encode()).hexdigest()[:16]
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return ""
-    prefix = 24 if parsed.version == 4 else 48  # noqa: PLR2004
-    return str(ipaddress.ip_network(f"{address}/{prefix}", strict=False).network_address)
 
 
 NOBODY = Key(
@@ -66,6 +49,7 @@ class Request:
         "content_length",
         "content_type",
         "counted",
+        "ended",
         "first_byte_ms",
         "gone",
         "headers",
@@ -138,6 +122,8 @@ class Request:
         self.lease: Granted | None = None
         self.open = False
         """Whether the lease in hand still needs its end."""
+        self.ended: UsageRecorded | None = None
+        """How the lease in hand ended, once it was used."""
         self.previous: UsageRecorded | None = None
         self.attempts: list[Attempt] = []
         """Of the lease in hand."""
@@ -159,8 +145,11 @@ class Request:
         self.lease_ms = 0.0
         self.first_byte_ms = 0.0
 
-    def wanted(self, gateway_id: GatewayId, now: datetime, address: str) -> SessionRequested:
-        """Say which lease is wanted; the moment is when its number was first asked for."""
+    def wanted(self, gateway_id: GatewayId, now: datetime, stored: Stored) -> SessionRequested:
+        """Say which lease is wanted; the moment is when its number was first asked for.
+
+        `stored` is how much of the client the log may keep.
+        """
         if self.asked_at is None:
             self.asked_at = now
         return SessionRequested(
@@ -174,8 +163,8 @@ class Request:
             path=self.path[:_TEXT_MAX],
             model=self.model[:_TEXT_MAX],
             client_request_id=self.client_request_id,
-            client_address=address,
-            user_agent=self.user_agent,
+            client_address=stored_address(self.client_address, stored),
+            user_agent=stored_agent(self.user_agent, stored),
             avoid_sessions=self.avoid_sessions,
             avoid_servers=self.avoid_servers,
         )
@@ -185,6 +174,7 @@ class Request:
         self.lease = granted
         self.shy_servers += granted.avoid_servers
         self.open = True
+        self.ended = None
         self.attempts = []
         self.sent = False
 
@@ -213,7 +203,7 @@ class Request:
         lease = self.lease
         assert lease is not None
         settled = outcome is Outcome.SETTLED
-        return UsageRecorded(
+        ended = self.ended = UsageRecorded(
             lease_id=LeaseId(lease.lease_id),
             request_id=self.request_id,
             session_id=lease.session_id,
@@ -237,6 +227,26 @@ class Request:
             bytes_in=self.content_length or 0,
             bytes_out=self.bytes_out,
         )
+        return ended
+
+    @property
+    def remaining(self) -> Mapping[ServiceType, int] | None:
+        """What the leased session has left: as granted, and as this lease's end changed it.
+
+        None where that is not known: without a lease, and when the backend calls the quota used up
+        after another session was penalised for this request (the pool then closes no second one).
+        """
+        lease, ended = self.lease, self.ended
+        if lease is None:
+            return None
+        if self.open or (ended is not None and ended.outcome is not Outcome.RELEASED):
+            return lease.remaining
+        left = lease.remaining.get(self.service_type, 0) + lease.units
+        if ended is not None and ended.verdict is Verdict.QUOTA_EXHAUSTED:
+            if len(self.avoid_sessions) > 1:
+                return None
+            left = 0
+        return {**lease.remaining, self.service_type: left}
 
     @property
     def target(self) -> bytes:

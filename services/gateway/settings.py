@@ -1,5 +1,6 @@
 """What an operator may turn at the gateway (`[gateway]`, `[services]`)."""
 
+import ipaddress
 from typing import Literal
 
 import msgspec
@@ -10,6 +11,10 @@ Meaning = Literal[
     "bad_parameter", "content_rejected", "quota_exhausted", "risk_control", "login_expired"
 ]
 """What a backend's error code says."""
+
+Stored = Literal["full", "truncated", "hashed", "none"]
+"""How much of what tells one client from another is kept."""
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 DEFAULT_CODES: dict[str, Meaning] = {
     "-2000": "bad_parameter",
@@ -29,7 +34,7 @@ class GatewaySection(Section, frozen=True, kw_only=True):
     """Bounds and patience of one gateway process."""
 
     workers: int = 1
-    """Gateway processes that `up` starts on the same port."""
+    """Gateway processes that `up` starts on the same port. Read at the start alone."""
     max_body: Size = Size(100_000_000)
     max_wait: Seconds = Seconds(0)
     """How long a request may wait for a session. Only 0 (fail fast) is known so far."""
@@ -43,10 +48,12 @@ class GatewaySection(Section, frozen=True, kw_only=True):
     """How long the pool or the balancer may be leaderless before a request fails."""
     models_max_age: Seconds = Seconds(300)
     """How long `/v1/models` may be answered from memory."""
-    client_address: Literal["full", "truncated", "hashed", "none"] = "truncated"
-    """How client addresses are stored in the log; user agents are kept unless `none`."""
+    client_address: Stored = "truncated"
+    """How client addresses and user agents are stored in the log. Truncated, an address is its
+    /24 (IPv6: /48), and a user agent its first word, such as `OpenAI/Python`."""
     trusted_proxies: list[str] = []
-    """Addresses whose `X-Forwarded-For` is believed."""
+    """Addresses and networks (`"10.0.0.0/8"`) of the proxies whose `X-Forwarded-For` and
+    `X-Forwarded-Proto` are believed; nobody else's are."""
     codes: dict[str, Meaning] = msgspec.field(default_factory=lambda: dict(DEFAULT_CODES))
     """The backends' error codes and what they mean; a table here replaces the built-in one."""
 
@@ -58,6 +65,19 @@ class GatewaySection(Section, frozen=True, kw_only=True):
             raise ValueError("attempts_max: expected at least 1")
         if self.max_wait > 0:
             raise ValueError('max_wait: expected "0s"; waiting for a session is not built yet')
+        for text in self.trusted_proxies:
+            network(text)
+
+
+def network(text: str) -> Network:
+    """Read an address or a network. Raises `ValueError`, worded for who set it."""
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ValueError(
+            'trusted_proxies: expected addresses or networks such as "192.0.2.1" or "10.0.0.0/8",'
+            f" got {text!r} ({error})"
+        ) from None
 
 
 class Settings(Section, frozen=True, kw_only=True):

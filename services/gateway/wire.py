@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from services.gateway.errors import GatewayError
+from services.gateway.headers import NO_STORE
 
 HEAD_BYTES_MAX = 64 * 1024
 _HEAD_TIMEOUT_S = 30.0
@@ -121,7 +122,7 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, error: GatewayError) -> None:
         body = error.body()
         head = [f"HTTP/1.1 {error.http_status} Refused\r\n".encode()]
-        head += [name + b": " + value + b"\r\n" for name, value in error.headers()]
+        head += [name + b": " + value + b"\r\n" for name, value in (*error.headers(), NO_STORE)]
         head.append(f"content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode())
         self.transport.write(b"".join(head) + body)
         self.transport.close()

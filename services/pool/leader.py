@@ -123,6 +123,7 @@ class Leader:
             await asyncio.sleep(_PAUSE_S)
         # Whoever asks before the first sessions are there is told so, not that all is used up.
         self._ledger.state.growing = wanted_sessions(self._ledger.state) > 0
+        self._ledger.state.barren = False
         await self._doors.open()
         # A hook may take its time; settings are followed meanwhile.
         await lifecycle.until(asyncio.Event(), self._follow_settings(), self._keep_sessions())
@@ -185,6 +186,7 @@ class Leader:
         wanted = wanted_sessions(state)
         state.growing = state.growing or wanted > 0
         found = await self._provisioner.lacking(wanted, self._known, min(room, SESSIONS_MAX))
+        state.barren = not found and state.size < max(state.policy.min_size, 1)
         if not found:
             self.missing = ""
             return False

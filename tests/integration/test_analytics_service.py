@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import structlog
 from nats.aio.client import Client
 from structlog import get_logger
 
@@ -27,6 +28,7 @@ from services.analytics.queries import Catalogue
 from services.analytics.settings import Settings
 from tests.analytics_builders import Story, session, used
 from tests.integration.analytics_parts import Running, publish
+from tests.integration.pool_room import until
 from tidegate.runtime import natsserver
 from tidegate.runtime.broker import Call
 from tidegate.runtime.connection import NobodyThereError, ask
@@ -44,8 +46,10 @@ class Load:
 
     def __init__(self) -> None:
         self.table: dict[str, Any] = {}
+        self.times = 0
 
     def __call__(self) -> Settings:
+        self.times += 1
         if "wrong" in self.table:
             raise SettingsError("tidegate.toml: analytics.wrong: expected nothing of the kind")
         return msgspec.convert(
@@ -266,6 +270,34 @@ async def test_settings_change_while_it_runs_and_a_wrong_file_changes_nothing(
         found = await asked(nats_client, subjects.ANALYTICS_SQL, endless)
 
     assert "interrupted after 0.3 s" in found.message
+
+
+async def test_memory_that_only_a_restart_changes_is_told_once(
+    nats_client: Client,
+    nats_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[dict[str, Any]] = []
+
+    def kept(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+        told.append(event)
+        raise structlog.DropEvent
+
+    logger = structlog.wrap_logger(structlog.PrintLogger(), processors=[kept])
+    monkeypatch.setattr(app.logs, "configure", lambda _: logger)
+    monkeypatch.setattr(app, "_LOOK_EVERY_S", 0.01)
+    load = Load()
+
+    async with service(tmp_path, nats_url, load):
+        await caught_up(nats_client, 0)
+        load.table = {"memory": 200_000_000}
+        await until(lambda: any(event["event"] == "restart_needed" for event in told))
+        looks = load.times
+        await until(lambda: load.times >= looks + 3)
+
+    (found,) = [event for event in told if event["event"] == "restart_needed"]
+    assert (found["setting"], found["configured"]) == ("analytics.memory", 200_000_000)
 
 
 async def test_terminated_process_ends_in_order_and_lets_go_of_the_file(

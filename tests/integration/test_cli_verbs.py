@@ -192,6 +192,16 @@ async def test_a_server_is_added_changed_and_removed(terminal: Terminal) -> None
     assert "expected something to change" in told
 
 
+async def test_the_strategy_is_changed_and_shown(terminal: Terminal) -> None:
+    words = ["servers", "strategy", "least_connections", "--reason", "trying"]
+    shown = await terminal.shown(*words)
+    found = await terminal.read(*words)
+
+    assert shown.startswith("strategy least_connections, at sequence ")
+    assert found["strategy"] == (await terminal.read("servers", "list"))["strategy"]
+    assert "capability_based" in await terminal.refused("servers", "strategy", "geographic")
+
+
 async def test_statistics_are_written_into_a_file_or_printed(
     terminal: Terminal, tmp_path: Path
 ) -> None:

@@ -327,6 +327,31 @@ async def test_server_is_added_changed_and_removed_live(staffed: Desk) -> None:
         assert [one["server"]["server_id"] for one in left] == ["server-1"]
 
 
+async def test_strategy_is_changed_live_and_the_log_says_who_and_why(staffed: Desk) -> None:
+    path = "/api/balancer/strategy"
+    wanted = {"strategy": "round_robin", "reason": "one is slow"}
+
+    for _ in range(2):
+        assert (await staffed.ask("PUT", path, json=wanted))["strategy"] == "round_robin"
+
+    assert (await staffed.ask("GET", "/api/load-balancer"))["strategy"] == "round_robin"
+    page = await staffed.ask("GET", "/api/events?type=strategy_changed")
+    told = [one for one in page["data"] if one["reason"] == "one is slow"]
+    (admin,) = [key.key_id for key in staffed.doors.key_log.ring.all() if key.admin]
+    assert [(one["strategy"], one["source"]) for one in told] == [("round_robin", f"by:{admin}")]
+
+
+@pytest.mark.parametrize("name", ["random", "adaptive"])
+async def test_strategy_that_there_is_not_is_refused_with_those_there_are(
+    staffed: Desk, name: str
+) -> None:
+    error = await staffed.refused("PUT", "/api/balancer/strategy", 400, json={"strategy": name})
+
+    assert error["param"] == "strategy"
+    known = "round_robin, weighted_round_robin, least_connections, capability_based"
+    assert known in error["message"]
+
+
 async def test_server_that_may_not_be_one_is_refused_by_name(staffed: Desk) -> None:
     metadata = {"id": "evil", "url": "http://169.254.169.254/"}
     error = await staffed.refused("POST", "/api/servers", 400, json=metadata)

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
@@ -189,6 +190,40 @@ async def test_file_that_cannot_be_read_is_the_reason_for_not_being_ready(
 
         await room.leading()
         assert len(room.parts.ledger.state.sessions) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "reason"),
+    [
+        ("none", None, Refusal.QUOTA_EXHAUSTED),
+        ("file", "# nobody yet\n", Refusal.QUOTA_EXHAUSTED),
+        ("file", None, Refusal.SATURATED),
+    ],
+    ids=["none", "empty", "missing"],
+)
+async def test_pool_without_sessions_says_whether_any_are_to_come(
+    nats_url: str,
+    nats_client: Client,
+    tmp_path: Path,
+    kind: Literal["none", "file"],
+    text: str | None,
+    reason: Refusal,
+) -> None:
+    path = tmp_path / "credentials.txt"
+    if text is not None:
+        path.write_text(text)
+    section = ProvisionerSection(kind=kind, path=str(path) if kind == "file" else "")
+    async with pool(nats_url, lambda: settings(2, provisioner=section)) as room:
+        if reason is Refusal.SATURATED:
+            await until(lambda: str(path) in room.parts.leader.missing)
+        else:
+            await until(lambda: room.parts.ledger.state.barren)
+            await until(lambda: not room.parts.ledger.state.growing)
+
+        (answer,) = await lease(nats_client, wanted())
+
+        assert isinstance(answer, Refused)
+        assert answer.reason is reason
 
 
 async def test_policy_is_journalled_once_per_content_of_the_file(

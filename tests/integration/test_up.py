@@ -1,5 +1,6 @@
 """`tidegate up` as somebody at a terminal meets it: real processes, a home of its own."""
 
+import asyncio
 import json
 import os
 import re
@@ -14,11 +15,13 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 
-from tidegate.cli.configuration import Configuration
+from tests.integration.pool_room import until
+from tidegate.cli.configuration import Configuration, load
 from tidegate.cli.up import _Stack
-from tidegate.runtime import natsserver
-from tidegate.runtime.environment import environment
+from tidegate.runtime import lifecycle, natsserver
+from tidegate.runtime.environment import Environment, environment
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 90
@@ -309,3 +312,43 @@ def test_printed_paths_survive_a_shell(up: Up) -> None:
 
     assert line is not None
     assert "-H" in shlex.split(line[0])
+
+
+async def test_change_that_needs_a_new_start_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "tidegate.toml"
+    file.write_text("[gateway]\nworkers = 1\n")
+    found = environment({"TIDEGATE_HOME": str(tmp_path / "home"), "TIDEGATE_CONFIG": str(file)})
+    looks = 0
+
+    def looked(one: Environment) -> Configuration:
+        nonlocal looks
+        looks += 1
+        return load(one)
+
+    async def seen() -> None:
+        before = looks
+        await until(lambda: looks >= before + 2)
+
+    monkeypatch.setattr("tidegate.cli.up._LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr("tidegate.cli.up.load", looked)
+    stack = _Stack(found, load(found))
+    with structlog.testing.capture_logs() as told:
+        stack.log = structlog.get_logger()
+        following = asyncio.create_task(stack._follow_settings())
+        await seen()
+        for text in ("[gateway]\nworkers = 3\n", "[gateway]\nworkers = 'many'\n"):
+            file.write_text(text)
+            await seen()
+        await lifecycle.end(following)
+
+    assert told == [
+        {
+            "event": "restart_needed",
+            "log_level": "warning",
+            "setting": "gateway.workers",
+            "in_force": 1,
+            "configured": 3,
+        }
+    ]

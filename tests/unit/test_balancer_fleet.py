@@ -176,3 +176,9 @@ def test_strategy_that_does_not_exist_is_refused(name: str) -> None:
 
     assert isinstance(refused, Failed)
     assert name in refused.message
+
+
+def test_strategy_that_is_in_force_already_is_not_journalled_again() -> None:
+    state = applied(Fleet(), "round_robin")
+
+    assert administered(state, SetStrategy(strategy="round_robin", reason="x", by="k")) == []

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import tracemalloc
+import zlib
 from typing import Any
 
 import pytest
@@ -13,7 +15,9 @@ from services.gateway.domain import (
     failure_error,
     judged_body,
     judged_head,
+    models_error,
     outcome_of,
+    pause_before,
     refusal_error,
 )
 from services.gateway.domain.judgement import JUDGED_BYTES_MAX, Judgement
@@ -83,12 +87,46 @@ def test_head_alone_judges_what_is_no_short_json() -> None:
         assert found.verdict is verdict
 
 
+def encoded(encoding: str, body: bytes) -> Verdict:
+    return judged_body(200, encoding, body, DEFAULT_CODES).verdict
+
+
 def test_encoded_answers_are_decoded_for_judging_only() -> None:
-    body = gzip.compress(json.dumps(OK).encode())
-    assert judged_body(200, "gzip", body, DEFAULT_CODES).verdict is Verdict.SUCCESS
-    assert judged_body(200, "gzip", b"no", DEFAULT_CODES).verdict is Verdict.OUTCOME_UNKNOWN
-    assert judged_body(200, "deflate", b"no", DEFAULT_CODES).verdict is Verdict.OUTCOME_UNKNOWN
-    assert judged_body(200, "br", b"no", DEFAULT_CODES).verdict is Verdict.SUCCESS
+    good = json.dumps(OK).encode()
+    bad = json.dumps({"code": -2009, "data": None}).encode()
+    for encoding, encode in (
+        ("gzip", gzip.compress),
+        ("x-gzip", gzip.compress),
+        ("deflate", zlib.compress),
+        ("identity", bytes),
+    ):
+        assert encoded(encoding, encode(good)) is Verdict.SUCCESS
+        assert encoded(encoding, encode(bad)) is Verdict.QUOTA_EXHAUSTED
+        assert encoded(encoding, encode(good)[:-9]) is Verdict.OUTCOME_UNKNOWN
+        assert encoded(encoding, b"no") is Verdict.OUTCOME_UNKNOWN
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "gzip, gzip"])
+def test_answer_that_cannot_be_read_is_no_result(encoding: str) -> None:
+    assert encoded(encoding, b"\x1b\x03") is Verdict.OUTCOME_UNKNOWN
+    assert judged_body(403, encoding, b"\x1b", DEFAULT_CODES).verdict is Verdict.REJECTED
+
+
+def test_answer_that_is_long_once_decoded_is_a_success_by_its_status() -> None:
+    padding = "x" * JUDGED_BYTES_MAX
+    body = json.dumps({"code": -2009, "data": None, "padding": padding}).encode()
+    assert encoded("gzip", gzip.compress(body)) is Verdict.SUCCESS
+
+
+def test_decoding_takes_no_more_memory_than_is_judged() -> None:
+    bomb = gzip.compress(b" " * 64_000_000)
+    assert len(bomb) < JUDGED_BYTES_MAX
+    tracemalloc.start()
+    try:
+        assert encoded("gzip", bomb) is Verdict.SUCCESS
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_results_are_counted() -> None:
@@ -151,6 +189,42 @@ def test_failures_tell_whether_the_work_may_have_been_done() -> None:
     assert failure_error("connect", sent=False).code == "upstream_error"
     assert failure_error("cut", sent=True).http_status == 502
     assert failure_error("timeout", sent=True).http_status == 504
+    assert failure_error("timeout", sent=True, safe=True).kind.should_retry
+    assert not failure_error("cut", sent=True).kind.should_retry
+
+
+@pytest.mark.parametrize(
+    ("judgement", "code", "status"),
+    [
+        (Judgement(Verdict.REJECTED, 404), "upstream_rejected", 404),
+        (Judgement(Verdict.RATE_LIMITED, 429), "pool_saturated", 503),
+        (Judgement(Verdict.LOGIN_EXPIRED, 401), "upstream_error", 502),
+        (Judgement(Verdict.OUTCOME_UNKNOWN, 500, message="oh"), "upstream_error", 502),
+    ],
+)
+def test_answer_without_models_blames_no_session(
+    judgement: Judgement, code: str, status: int
+) -> None:
+    error = models_error(judgement, 5)
+    assert (error.code, error.http_status) == (code, status)
+    assert str(judgement.status) in error.message or error.retry_after_s == 5
+
+
+@pytest.mark.parametrize(
+    ("attempts", "retry_after_s", "chance", "seconds"),
+    [
+        (1, None, 0.0, 0.5),
+        (1, None, 1.0, 0.25),
+        (2, None, 0.0, 1.0),
+        (3, None, 0.5, 1.5),
+        (1, 7.0, 0.0, 7.0),
+        (2, 0.0, 0.0, 1.0),
+    ],
+)
+def test_same_server_is_left_alone_longer_each_time(
+    attempts: int, retry_after_s: float | None, chance: float, seconds: float
+) -> None:
+    assert pause_before(attempts, retry_after_s, chance) == seconds
 
 
 @pytest.mark.parametrize("reason", list(Refusal))

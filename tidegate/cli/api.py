@@ -35,6 +35,11 @@ def patch(path: str, body: Any) -> Any:
     return _asked("PATCH", path, body=body)
 
 
+def put(path: str, body: Any) -> Any:
+    """Set something."""
+    return _asked("PUT", path, body=body)
+
+
 def delete(path: str) -> Any:
     """Take something out."""
     return _asked("DELETE", path)

@@ -109,6 +109,26 @@ def remove(server_id: str = _SERVER, *, as_json: bool = output.JSON) -> None:
         print(f"{server_id} is removed; {found.get('connections', 0)} exchanges go on")
 
 
+@app.command()
+def strategy(
+    name: str = typer.Argument(help="Its name, such as least_connections."),
+    *,
+    reason: str = typer.Option("", help="Why, for whoever reads the log."),
+    as_json: bool = output.JSON,
+) -> None:
+    """Choose among the servers by another strategy.
+
+    It stands until the configuration file's strategy or servers next change.
+
+    Example: tidegate servers strategy least_connections --reason "server-2 is slow today"
+    """
+    found = api.put("/api/balancer/strategy", {"strategy": name, "reason": reason})
+    if as_json:
+        output.as_json(found)
+    else:
+        print(f"strategy {found['strategy']}, at sequence {found['sequence']}")
+
+
 def _given(
     region: str | None,
     priority: int | None,

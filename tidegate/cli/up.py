@@ -17,12 +17,14 @@ from tidegate.cli.errors import CommandError
 from tidegate.cli.leftovers import end_leftovers
 from tidegate.cli.supervisor import Child, Supervisor, service
 from tidegate.runtime import logs, natsserver
+from tidegate.runtime.atstart import AtStart
 from tidegate.runtime.environment import Environment, environment
 from tidegate.runtime.settings import SettingsError
 
 _READY_S = 90.0
 _GATEWAYS_END_S = 45.0
 _SERVICES_END_S = 20.0
+_LOOK_EVERY_S = 2.0
 _NATS = "nats"
 
 
@@ -76,6 +78,7 @@ class _Stack:
             loop.add_signal_handler(number, self._asked_to_stop, stop)
         starting = asyncio.create_task(self._start())
         stopping = asyncio.create_task(stop.wait())
+        following = asyncio.create_task(self._follow_settings())
         try:
             await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
@@ -84,11 +87,19 @@ class _Stack:
         except TimeoutError as error:
             raise CommandError(f"NATS: {error}; see {self.home.path / 'nats.log'}") from None
         finally:
-            for task in (starting, stopping):
+            for task in (starting, stopping, following):
                 task.cancel()
             with suppress(asyncio.CancelledError, Exception):
                 await starting
             await self._drain()
+
+    async def _follow_settings(self) -> None:
+        """Say so when the file changes what only a new start of `up` takes up."""
+        begun = AtStart(self.log, _fixed(self.configuration))
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            with suppress(SettingsError):  # what is wrong with it, the services say
+                begun.compare(_fixed(load(self.environment)))
 
     def _asked_to_stop(self, stop: asyncio.Event) -> None:
         """Drain the first time, kill the second."""
@@ -166,6 +177,10 @@ class _Stack:
             + ("" if "client" in dead_keys else curl)
             + "Ctrl-C stops everything.\n"
         )
+
+
+def _fixed(configuration: Configuration) -> dict[str, object]:
+    return {"gateway.workers": configuration.gateway.workers}
 
 
 def _shown(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 environment   variables, the home directory and its files
 settings      tidegate.toml: sections, durations, sizes, overrides, errors by name
+atstart       settings that need a restart: a change while running is told
 clock         now, and the test offset
 logs          structured logging
 metrics       the registry of one process

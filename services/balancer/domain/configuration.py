@@ -71,6 +71,8 @@ def administered(fleet: Fleet, command: BalancerAdmin) -> list[ConfigurationEven
             wrong = strategies.unusable(strategy)
             if wrong:
                 return Failed(code="bad_request", message=f"strategy: {wrong}")
+            if strategy == fleet.strategy:
+                return []
             return [StrategyChanged(strategy=strategy, reason=reason, source=source)]
 
 

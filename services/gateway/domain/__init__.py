@@ -10,7 +10,9 @@ from services.gateway.domain.outcomes import (
     another_session,
     client_error,
     failure_error,
+    models_error,
     outcome_of,
+    pause_before,
     refusal_error,
 )
 from services.gateway.domain.routing import Peek, peek, route
@@ -23,7 +25,9 @@ __all__ = [
     "failure_error",
     "judged_body",
     "judged_head",
+    "models_error",
     "outcome_of",
+    "pause_before",
     "peek",
     "refusal_error",
     "route",

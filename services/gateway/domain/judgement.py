@@ -4,7 +4,6 @@ Backends of this kind answer HTTP 200 for failures, so a status alone proves not
 short JSON body can still be read.
 """
 
-import gzip
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +18,8 @@ JUDGED_BYTES_MAX = 64 * 1024
 CONCEALED = "(credential)"
 _MESSAGE_MAX = 500
 _UNKNOWN_STATUSES = frozenset({408, 409, 425})
+_WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+"""How zlib is told of each encoding that can be judged (RFC 9110 §8.4.1)."""
 _VERDICTS: dict[Meaning, Verdict] = {
     "bad_parameter": Verdict.REJECTED,
     "content_rejected": Verdict.REJECTED,
@@ -77,7 +78,7 @@ def _may_be_json(kind: str) -> bool:
 def judged_body(
     status: int, encoding: str, body: bytes, codes: Mapping[str, Meaning], secret: str = ""
 ) -> Judgement:
-    """Judge a whole body of at most 64 KB.
+    """Judge a whole body of at most 64 KB; one that is longer once decoded is as long as that.
 
     What a backend says goes to the client and into the log: `secret`, the credential that was
     sent, is taken out of it.
@@ -120,22 +121,36 @@ def _result(status: int, answer: "_Answer | str | None") -> Judgement:
 
 
 def _decoded(encoding: str, body: bytes) -> "_Answer | str | None":
-    """Decode for judging only: the object, None for other JSON, or why it is none."""
-    try:
-        if encoding == "gzip":
-            body = gzip.decompress(body)
-        elif encoding == "deflate":
-            body = zlib.decompress(body)
-        elif encoding not in {"", "identity"}:
-            return None
-    except (OSError, EOFError, zlib.error):
-        return "an answer that does not decompress"
+    """Decode for judging only: the object, None for what is not read, or why it is none."""
+    if encoding not in {"", "identity"}:
+        expanded = _expanded(encoding, body)
+        if not isinstance(expanded, bytes):
+            return expanded
+        body = expanded
     try:
         return _answers.decode(body)
     except msgspec.ValidationError:
         return None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "an answer that is not valid JSON"
+
+
+def _expanded(encoding: str, body: bytes) -> bytes | str | None:
+    """Take an encoding off: the body, None when it is too long to be judged, or why it is none.
+
+    Whoever answers in an encoding that nobody asked for, and that cannot be read here, may have
+    said anything: that is no result.
+    """
+    if encoding not in _WINDOWS:
+        return "an answer in an encoding that was not asked for"
+    expanding = zlib.decompressobj(_WINDOWS[encoding])
+    try:
+        expanded = expanding.decompress(body, JUDGED_BYTES_MAX + 1)
+    except zlib.error:
+        return "an answer that does not decompress"
+    if len(expanded) > JUDGED_BYTES_MAX:
+        return None
+    return expanded if expanding.eof else "an answer that does not decompress"
 
 
 def _code_of(answer: _Answer) -> int | None:

@@ -4,6 +4,7 @@ from contracts.pool import Outcome, Refusal, Refused, Verdict
 from services.gateway.domain.judgement import Judgement
 from services.gateway.errors import GatewayError
 
+PAUSE_S = 0.5
 _OUTCOMES = {
     Verdict.SUCCESS: Outcome.SETTLED,
     Verdict.REJECTED: Outcome.RELEASED,
@@ -56,6 +57,17 @@ def another_session(verdict: Verdict) -> bool:
     return verdict in _ANOTHER_SESSION
 
 
+def pause_before(attempts: int, retry_after_s: float | None, chance: float) -> float:
+    """Tell how many seconds the same server is left alone before it is asked again.
+
+    Half a second, twice as long after each further attempt, less a random part (`chance`, from 0
+    to 1) of up to a half, so that those who failed together do not come back together; never less
+    than the server asked for (ADR 21).
+    """
+    pause_s = PAUSE_S * (1 << attempts - 1) * (1 - chance / 2)
+    return max(pause_s, retry_after_s or 0.0)
+
+
 def refusal_error(refused: Refused, service_type: str) -> GatewayError:
     """Word the pool's refusal for the client."""
     if refused.reason is Refusal.TOO_MANY_UNITS:
@@ -101,10 +113,24 @@ def _rejected(judgement: Judgement) -> GatewayError:
     return GatewayError("upstream_rejected", message, status=judgement.status, upstream_code=code)
 
 
-def failure_error(failure: str, *, sent: bool) -> GatewayError:
-    """Word an exchange without an answer; `failure` is the transport's word for it."""
+def failure_error(failure: str, *, sent: bool, safe: bool = False) -> GatewayError:
+    """Word an exchange without an answer; `failure` is the transport's word for it.
+
+    `safe`: nothing is bought by asking again, whatever became of it.
+    """
     if not sent:
         return GatewayError("upstream_error", f"no server could be reached ({failure})")
+    if safe:
+        return GatewayError("upstream_error", f"the backend did not answer ({failure})")
     status = 504 if failure == "timeout" else None
     message = f"the backend did not answer ({failure}); whether it did the work is unknown"
     return GatewayError("upstream_outcome_unknown", message, status=status)
+
+
+def models_error(judgement: Judgement, retry_after_s: float | None) -> GatewayError:
+    """Word an answer without models: there is no session to blame, and asking again is safe."""
+    if judgement.verdict in {Verdict.LOGIN_EXPIRED, Verdict.OUTCOME_UNKNOWN}:
+        said = judgement.message or "no models"
+        message = f"the backend answered {judgement.status}: {said}"
+        return GatewayError("upstream_error", message, upstream_code=judgement.upstream_code)
+    return client_error(judgement, retry_after_s)

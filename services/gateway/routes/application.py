@@ -10,7 +10,7 @@ from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
 from litestar.types import HTTPScope, Message, Receive, Send
 
-from services.gateway.headers import CORS, PREFLIGHT
+from services.gateway.headers import CORS, NO_STORE, PREFLIGHT
 from services.gateway.request import new_request_id
 from services.gateway.routes import (
     analysis,
@@ -33,8 +33,6 @@ _COMPRESSED_BYTES_MIN = 1024
 _BODY_BYTES_MAX = 10_000_000
 _AS_THEY_ARE = "^/api/(stats/export|events/stream)$"
 """Files keep the length by which a client knows that it has the whole; events wait for nobody."""
-_NO_STORE = (b"cache-control", b"no-store")
-"""Every figure is exact when it is given; none may be shown later as if it still were."""
 
 _OK = 200
 _WATCHED = frozenset({"/ping", "/livez", "/readyz", "/metrics"})
@@ -72,8 +70,8 @@ class OperatorApp(Litestar):
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = list(message["headers"])
-                if not any(name.lower() == _NO_STORE[0] for name, _ in headers):
-                    headers.append(_NO_STORE)
+                if not any(name.lower() == NO_STORE[0] for name, _ in headers):
+                    headers.append(NO_STORE)
                 own = [*headers, *CORS, (b"x-request-id", request_id.encode())]
                 message = {**message, "headers": own}
             elif bodiless and message["type"] == "http.response.body":
@@ -125,6 +123,7 @@ def operator_app(doors: Doors) -> Litestar:
             servers.add_server,
             servers.change_server,
             servers.remove_server,
+            servers.set_strategy,
             analysis.sql,
             analysis.explain,
             statistics.query,

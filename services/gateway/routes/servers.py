@@ -3,11 +3,11 @@
 from typing import Annotated
 
 import msgspec
-from litestar import delete, get, patch, post
+from litestar import delete, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from contracts.balancer import PutServer, RemoveServer, Server, ServerView
+from contracts.balancer import PutServer, RemoveServer, Server, ServerView, SetStrategy
 from contracts.base import ServerId, ServiceType
 from services.gateway.errors import GatewayError
 from services.gateway.keys import Key
@@ -46,6 +46,20 @@ class ServerList(msgspec.Struct, frozen=True, kw_only=True):
     """Every server as the balancer sees it at `sequence`."""
 
     data: list[ServerView]
+    strategy: str
+    sequence: int
+
+
+class WantedStrategy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which strategy chooses from now on, and why."""
+
+    strategy: str
+    reason: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+
+class StrategyInForce(msgspec.Struct, frozen=True, kw_only=True):
+    """The strategy in force at `sequence`."""
+
     strategy: str
     sequence: int
 
@@ -90,6 +104,17 @@ async def remove_server(
     view = await _known(doors, server_id)
     await doors.balancer_admin(RemoveServer(server_id=ServerId(server_id), by=admin.key_id))
     return view
+
+
+@put("/balancer/strategy", tags=["servers"], summary="Choose servers by another strategy")
+async def set_strategy(
+    doors: NamedDependency[Doors], admin: NamedDependency[Key], data: JSONBody[WantedStrategy]
+) -> StrategyInForce:
+    """Choose by this strategy until the configuration file's balancing next changes."""
+    wanted = SetStrategy(strategy=data.strategy, reason=data.reason, by=admin.key_id)
+    await doors.balancer_admin(wanted)
+    found = await doors.balancer_status()
+    return StrategyInForce(strategy=found.strategy, sequence=found.sequence)
 
 
 async def _put(doors: Doors, admin: Key, server: Server) -> ServerView:

@@ -36,11 +36,16 @@ MESSAGES = {
 def why_none(
     state: Pool, index: Index, requested: SessionRequested, now: datetime
 ) -> tuple[Refusal, float]:
-    """Say why no session will do, and after how many seconds asking again may help."""
+    """Say why no session will do, and after how many seconds asking again may help.
+
+    0 seconds: nobody knows; a pool without sessions that gets none has nothing to wait for.
+    """
     standing = state.standing
     barred = standing[SessionStatus.DISABLED] + standing[SessionStatus.SUSPECT]
-    if state.growing or not state.size:
+    if state.growing or not (state.size or state.barren):
         return Refusal.SATURATED, _RETRY_S_MIN
+    if not state.size:
+        return Refusal.QUOTA_EXHAUSTED, 0.0
     if barred == state.size:
         return Refusal.CREDENTIALS_EXHAUSTED, _seconds(now, index.next_waking())
     if index.has_units(requested.service_type, requested.units):

@@ -59,6 +59,8 @@ class Pool:
         """Stream sequence of the last envelope folded."""
         self.growing = False
         """Set by the shell: a provisioner is about to add sessions."""
+        self.barren = False
+        """Set by the shell: too few sessions, and the provisioner had none when asked last."""
         self.index: Index | None = None
         self.refusals = Refusals()
         self.undo: list[tuple[Any, ...]] = []

@@ -62,8 +62,8 @@ CURES = {
     " --max-bytes`), with the disk for it, before it reaches 90 %.",
     "log_full": "Give the stream EVT a larger max_bytes (`nats stream edit EVT --max-bytes`), with"
     " the disk for it: until then no lease is granted.",
-    "log_truncated": "Nothing, if it was archived; else `tidegate restore` a backup that has what"
-    " is missing.",
+    "log_truncated": "Find out who purged it: nothing of Tidegate does, and no archive holds what"
+    " is gone. Keep the backups that have it; `tidegate restore` one if analytics must be rebuilt.",
     "consumer_behind": "Look into the log of the process it belongs to; a restart makes it anew.",
     "clock_skew": "Have one time service keep the clocks of all machines.",
     "log_ahead": "Correct the clock that ran ahead: until time reaches the log, quota days and"

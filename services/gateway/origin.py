@@ -1,0 +1,118 @@
+"""Where a request comes from, behind proxies that are trusted, and how much of it is stored."""
+
+import hashlib
+import ipaddress
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from services.gateway.settings import Network, Stored, network
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_SCHEMES = frozenset({"http", "https"})
+_AGENT_MAX = 64
+_HOPS_MAX = 32
+"""More proxies in a row are not believed: the header comes from strangers."""
+
+
+@lru_cache(maxsize=4096)
+def stored_address(address: str, how: Stored) -> str:
+    """Write a client address as configured: full, truncated (/24, /48), hashed or none."""
+    if how == "full" or not address:
+        return address
+    if how == "none":
+        return ""
+    if how == "hashed":
+        return _hashed(address)
+    parsed = _parsed(address)
+    if parsed is None:
+        return ""
+    prefix = 24 if parsed.version == 4 else 48  # noqa: PLR2004
+    return str(ipaddress.ip_network(f"{parsed}/{prefix}", strict=False).network_address)
+
+
+@lru_cache(maxsize=1024)
+def stored_agent(agent: str, how: Stored) -> str:
+    """Write a user agent as configured; truncated, it is the first product (RFC 9110 §10.1.5).
+
+    `OpenAI/Python` or `Mozilla/5.0` tells what kind of client asked; the rest (system, device,
+    versions of everything) tells one person from another.
+    """
+    if how == "full" or not agent:
+        return agent
+    if how == "none":
+        return ""
+    return _hashed(agent) if how == "hashed" else agent.partition(" ")[0][:_AGENT_MAX]
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Proxies:
+    """The proxies whose word for a client's address and scheme is taken."""
+
+    def __init__(self, trusted: Sequence[str]) -> None:
+        """Trust addresses and networks. Raises `ValueError` for what is neither."""
+        self._networks: tuple[Network, ...] = tuple(network(text) for text in trusted)
+        self._trusts = lru_cache(maxsize=4096)(self._look_up)
+
+    def trusts(self, address: str) -> bool:
+        """Tell whether `address` is one of them; what is no address is not."""
+        return self._trusts(address)
+
+    def origin(
+        self, peer: str, scheme: str, headers: Iterable[tuple[bytes, bytes]]
+    ) -> tuple[str, str]:
+        """Tell the client's address and scheme as far as trusted proxies vouch for them.
+
+        `X-Forwarded-For` is read from its end, where the nearest proxy wrote: the first address
+        that is not a trusted proxy's is the client's, whatever stands before it. An entry that is
+        no address ends the search: the client is the last that could be read.
+        """
+        if not self.trusts(peer):
+            return peer, scheme
+        hops: list[str] = []
+        for name, value in headers:
+            if name == b"x-forwarded-for":
+                hops += value.decode("latin-1").split(",")
+            elif name == b"x-forwarded-proto":
+                said = value.decode("latin-1").strip().lower()
+                scheme = said if said in _SCHEMES else scheme
+        client = peer
+        for hop in reversed(hops[-_HOPS_MAX:]):
+            address = _address(hop)
+            if not address:
+                break
+            client = address
+            if not self.trusts(client):
+                break
+        return client, scheme
+
+    def _look_up(self, address: str) -> bool:
+        parsed = _parsed(address)
+        return parsed is not None and any(parsed in known for known in self._networks)
+
+
+def trusted(addresses: Sequence[str]) -> Proxies | None:
+    """Trust these; None when there are none, so that a request without proxies costs nothing."""
+    return Proxies(addresses) if addresses else None
+
+
+def _parsed(text: str) -> Address | None:
+    """Read an address; a socket for both kinds shows IPv4 peers as `::ffff:192.0.2.1`."""
+    try:
+        parsed = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return getattr(parsed, "ipv4_mapped", None) or parsed
+
+
+def _address(hop: str) -> str:
+    """Read an entry of `X-Forwarded-For`, without the port that some write; empty: it is none."""
+    text = hop.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    parsed = _parsed(text)
+    return "" if parsed is None else str(parsed)
