@@ -27,6 +27,11 @@ def rows_of(found: Rows) -> list[Row]:
     return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
 
 
+def freshness(found: Rows) -> Row:
+    """Say up to which log sequence an answer is true, and how many envelopes that is behind."""
+    return {"sequence": found.sequence, "lag": found.lag}
+
+
 def session_usage(view: SessionView) -> Row:
     """Tell what a session has used, and has left, on its current quota day."""
     types = [ServiceType(name) for name in ordered({*view.limits, *view.used, *view.remaining})]

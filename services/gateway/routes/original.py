@@ -128,13 +128,14 @@ async def daily(
         }
         for when, rows in figures.by_day(figures.rows_of(found)).items()
     ]
-    return {"data": data, "totalDays": len(data)}
+    return {"data": data, "totalDays": len(data), **figures.freshness(found)}
 
 
 @get("/stats/summary", tags=["original"], summary="The last seven days")
 async def summary(doors: NamedDependency[Doors]) -> dict[str, Any]:
     """Add up the last seven quota days, today included."""
-    rows = figures.rows_of(await doors.query("summary"))
+    found = await doors.query("summary")
+    rows = figures.rows_of(found)
     sessions = figures.largest(rows, "active_sessions")
     requests = figures.requests_in(rows)
     return {
@@ -143,6 +144,7 @@ async def summary(doors: NamedDependency[Doors]) -> dict[str, Any]:
         **figures.totals(figures.by_type(rows, "units", doors.settings().services)),
         "avg_requests_per_session": figures.average(requests, sessions),
         "total_requests": requests,
+        **figures.freshness(found),
     }
 
 
@@ -166,17 +168,20 @@ async def _one_session(doors: Doors, session_id: str, days: int) -> dict[str, An
         ],
         "serviceBreakdown": figures.by_type(rows, "units", types),
         "avgDailyUsage": figures.average(requests, days),
+        **figures.freshness(found),
     }
 
 
 async def _one_day(doors: Doors, when: date) -> dict[str, Any]:
-    rows = figures.rows_of(await doors.query("day_stats", date=when.isoformat()))
+    found = await doors.query("day_stats", date=when.isoformat())
+    rows = figures.rows_of(found)
     sessions = figures.largest(rows, "active_sessions")
     return {
         "date": when.isoformat(),
         "active_sessions": sessions,
         **figures.totals(figures.by_type(rows, "units", doors.settings().services)),
         "avg_requests_per_session": figures.average(figures.requests_in(rows), sessions),
+        **figures.freshness(found),
     }
 
 
