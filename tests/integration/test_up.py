@@ -46,6 +46,8 @@ class Up:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "Up":
+        # A file of its own: children of one that was killed may still write into the last.
+        self.told.unlink(missing_ok=True)
         with self.told.open("wb") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tidegate.cli.main", "up"],
