@@ -177,7 +177,7 @@ def _show(path: Path, size: int, manifest: Manifest, wrong: list[str]) -> None:
     print(f"{path}: {size:,} bytes, up to sequence {proof.last_sequence} of the log")
     print(f"{proof.envelopes} envelopes, {proof.sessions} sessions; DuckDB: {_duckdb(manifest)}")
     if proof.first_sequence > 1:
-        print(f"the log begins at sequence {proof.first_sequence}; keep its archive too")
+        print(f"the log begins at sequence {proof.first_sequence}: what was before is not in it")
     for name, where in manifest.elsewhere.items():
         print(f"not in it: {name} ({where})")
     if manifest.variables:
