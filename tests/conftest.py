@@ -10,6 +10,17 @@ from nats.aio.client import Client
 from tidegate.runtime import natsserver, streams
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share a fixture of their module run in one process, so that it is made once."""
+    for item in items:
+        assert isinstance(item, pytest.Function)
+        known = item._fixtureinfo.name2fixturedefs.values()
+        shared = any(one.scope == "module" for ones in known for one in ones)
+        if shared and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

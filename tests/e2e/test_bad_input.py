@@ -10,7 +10,6 @@ import pytest
 
 from tests.e2e.stack import Stack
 
-pytestmark = pytest.mark.xdist_group("bad-input")
 GENERATE = "/v1/images/generations"
 MB = 1_000_000
 

@@ -11,7 +11,6 @@ import pytest
 
 from tests.e2e.stack import Stack
 
-pytestmark = pytest.mark.xdist_group("relay")
 IMAGES = "/v1/images/generations"
 BOTH = ("one", "two")
 

@@ -10,7 +10,6 @@ from openai import OpenAI
 
 from tests.e2e.stack import Stack
 
-pytestmark = pytest.mark.xdist_group("sdk")
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
