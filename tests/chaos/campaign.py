@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from tests.chaos import traffic
@@ -72,9 +72,10 @@ class Campaign:
             name = players[fault.pick % len(players)]
             if not await self._can_be_spared(name):
                 continue
-            began_s, ended_s = await asyncio.to_thread(self._done, fault, name)
-            self.tell(f"{began_s:7.1f} s  {fault.kind} ({name}) for {ended_s - began_s:.1f} s")
-            watches.append(asyncio.create_task(self._watched(fault.kind, name, began_s, ended_s)))
+            done = await asyncio.to_thread(self._done, fault, name)
+            lasted_s = done.ended_s - done.began_s
+            self.tell(f"{done.began_s:7.1f} s  {done.kind} ({name}) for {lasted_s:.1f} s")
+            watches.append(asyncio.create_task(self._watched(done)))
         self.happened = list(await asyncio.gather(*watches))
 
     async def _can_be_spared(self, name: str) -> bool:
@@ -86,20 +87,21 @@ class Campaign:
                 await asyncio.sleep(0.1)
         return True
 
-    def _done(self, fault: Fault, name: str) -> tuple[float, float]:
-        """Do one fault and undo it; from when to when."""
-        began_s = self.clock()
+    def _done(self, fault: Fault, name: str) -> Happened:
+        """Do one fault and undo it."""
         way = self.actor.ways[fault.action]
+        began_s = self.clock()
         way.begin(name)
+        struck_s = self.clock()
         time.sleep(fault.lasts_s)
         way.end(name)
-        return began_s, self.clock()
+        return Happened(fault.kind, name, began_s, struck_s, ended_s=self.clock())
 
-    async def _watched(self, kind: str, name: str, began_s: float, ended_s: float) -> Happened:
+    async def _watched(self, done: Happened) -> Happened:
         """Wait until the process is ready again."""
-        while not await asyncio.to_thread(self.actor.ready, name):
-            if self.clock() > ended_s + _READY_MAX_S:
-                self.tell(f"{name} is not ready {_READY_MAX_S:g} s after {kind}")
+        while not await asyncio.to_thread(self.actor.ready, done.name):
+            if self.clock() > done.ended_s + _READY_MAX_S:
+                self.tell(f"{done.name} is not ready {_READY_MAX_S:g} s after {done.kind}")
                 break
             await asyncio.sleep(0.1)
-        return Happened(kind, name, began_s, ended_s, self.clock())
+        return replace(done, ready_s=self.clock())

@@ -20,10 +20,12 @@ class Happened:
     name: str
     """The process it befell."""
     began_s: float
+    struck_s: float
+    """When it had surely befallen it: an engine of containers takes its time to kill one."""
     ended_s: float
     """When it breathed, or was started, again."""
-    ready_s: float
-    """When it called itself ready again; as `ended_s` where it never says."""
+    ready_s: float = 0.0
+    """When it called itself ready again."""
 
 
 @dataclass(frozen=True)

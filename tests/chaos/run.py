@@ -134,7 +134,7 @@ async def _campaign(plan: Plan, ground: Ground, calls: int) -> tuple[Campaign, E
         await asyncio.gather(watching, return_exceptions=True)
     served, accepted = ground.ledgers()
     killed = [
-        (gateways[one.name], one.began_s)
+        (gateways[one.name], one.struck_s)
         for one in campaign.happened
         if one.name in gateways and one.kind.startswith(Action.KILL)
     ]

@@ -1,5 +1,6 @@
 """The plan, the verdict and the report of chaos: a verdict that cannot fail proves nothing."""
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -26,8 +27,9 @@ from contracts.pool import (
     Verdict,
 )
 from tests.builders import NOON
+from tests.chaos.campaign import Campaign, Way
 from tests.chaos.evidence import Evidence, heard, merged
-from tests.chaos.plan import Action, Role, planned
+from tests.chaos.plan import Action, Fault, Plan, Role, planned
 from tests.chaos.report import Happened, rows, table
 from tests.chaos.traffic import Called
 from tests.chaos.verdict import judged
@@ -169,7 +171,7 @@ def test_plan_is_a_function_of_its_seed_and_leaves_nobody_out() -> None:
 def test_report_counts_a_fault_by_the_calls_of_its_time() -> None:
     calls = [call(number) for number in range(60) if not 20 <= number < 25]
     calls += [call(number, status=503, code="ledger_unavailable") for number in range(20, 25)]
-    happened = [Happened("kill nats", "nats", 20.0, 23.0, 24.0)]
+    happened = [Happened("kill nats", "nats", 20.0, 20.1, 23.0, 24.0)]
 
     nats, quiet, whole = rows(calls, happened)
 
@@ -186,3 +188,42 @@ def test_ledgers_of_several_servers_add_up() -> None:
     two = {"2026-01-01": {"c": {"image": 2}, "d": {"video": 1}}}
 
     assert merged(one, two) == {"2026-01-01": {"c": {"image": 3}, "d": {"video": 1}}}
+
+
+class Slow:
+    """An engine that takes its time to kill."""
+
+    def __init__(self) -> None:
+        self.down_s = 0.0
+        self.campaign: Campaign | None = None
+        self.ways = {Action.KILL: Way(self.kill, self.start)}
+
+    def kill(self, _: str) -> None:
+        assert self.campaign is not None
+        time.sleep(0.05)
+        self.down_s = self.campaign.clock()
+
+    def start(self, _: str) -> None:
+        """Nothing is to be done."""
+
+    def players(self, _: Role) -> list[str]:
+        return ["gateway-1"]
+
+    def standbys(self, _: str) -> list[str]:
+        return []
+
+    def ready(self, _: str) -> bool:
+        return True
+
+
+@pytest.mark.anyio
+async def test_fault_has_struck_when_the_engine_has_done_it() -> None:
+    slow = Slow()
+    plan = Plan(0, 0.2, (Fault(0.0, Action.KILL, Role.GATEWAY, 0.01, 0),))
+    slow.campaign = campaign = Campaign(plan, slow, lambda _: None)
+    campaign.began = time.monotonic()
+
+    await campaign._befall()
+
+    (one,) = campaign.happened
+    assert one.began_s < slow.down_s <= one.struck_s <= one.ended_s <= one.ready_s
