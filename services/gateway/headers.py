@@ -137,9 +137,11 @@ def secret_of(authorization: bytes | None) -> bytes:
     return token[_REGION_BYTES:] if token[:_REGION_BYTES] in _REGIONS else token
 
 
-def own_headers(request: Request, rate: Mapping[str, str] | None) -> Headers:
-    """Make the headers of every proxied answer (http-api.md §2)."""
-    found: Headers = [(b"x-request-id", request.request_id.encode()), *CORS, NO_STORE]
+def own_headers(
+    request: Request, rate: Mapping[str, str] | None, caching: tuple[bytes, bytes] = NO_STORE
+) -> Headers:
+    """Make the headers of every proxied answer (http-api.md §2), `caching` among them."""
+    found: Headers = [(b"x-request-id", request.request_id.encode()), *CORS, caching]
     if request.client_request_id:
         found.append((b"x-client-request-id", request.client_request_id.encode("latin-1")))
     if request.service_type:

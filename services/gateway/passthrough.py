@@ -14,7 +14,7 @@ from services.gateway.coalescer import BalancerCoalescer, RefusedBatchError
 from services.gateway.domain import failure_error, judged_body, models_error
 from services.gateway.errors import GatewayError
 from services.gateway.exchange import Servers, received, retry_after
-from services.gateway.headers import NO_STORE, Headers, own_headers, passed_on, upstream_headers
+from services.gateway.headers import Headers, own_headers, passed_on, upstream_headers
 from services.gateway.metrics import Metrics
 from services.gateway.request import Request
 from services.gateway.settings import GatewaySection
@@ -88,8 +88,7 @@ class Passthrough:
             self._metrics.models_cache.labels("hit").inc()
             headers, body = kept[1], kept[2]
         age = f"public, max-age={int(self.settings.models_max_age)}".encode()
-        own = [pair for pair in own_headers(request, rate) if pair is not NO_STORE]
-        own.append((b"cache-control", age))
+        own = own_headers(request, rate, (b"cache-control", age))
         await client.answer(200, [*headers, *own, _length(body)], body)
 
     async def _fetched_models(self, request: Request) -> tuple[Headers, bytes]:

@@ -5,7 +5,6 @@ import fcntl
 import json
 import shutil
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,9 +16,7 @@ from tests.integration.backup_parts import (
     changed,
     connected,
     kept,
-    source_of,
     stored,
-    taken,
     write,
 )
 from tidegate.cli.bundle import Bundle
@@ -28,25 +25,6 @@ from tidegate.runtime.eventlog import EventLog
 from tidegate.runtime.writer import SubjectWriter
 
 pytestmark = pytest.mark.xdist_group("backup")
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with source_of(tmp_path_factory.mktemp("source") / "home") as stack:
-        yield stack
-
-
-@pytest.fixture(scope="module")
-def backup(source: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return taken(source, tmp_path_factory.mktemp("backup") / "taken")
-
-
-@pytest.fixture
-def empty(tmp_path: Path) -> Iterator[Stack]:
-    """A home that has nothing yet."""
-    stack = Stack(tmp_path / "home")
-    yield stack
-    stack.close()
 
 
 def test_a_restored_log_is_the_one_that_was_taken(

@@ -6,7 +6,6 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +21,6 @@ pytestmark = pytest.mark.xdist_group("backup-duckdb")
 END = 11
 """The last sequence of the log that is backed up."""
 PART = "analytics.duckdb"
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with source_of(tmp_path_factory.mktemp("source") / "home") as stack:
-        yield stack
-
-
-@pytest.fixture(scope="module")
-def backup(source: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return taken(source, tmp_path_factory.mktemp("backup") / "taken")
-
-
-@pytest.fixture
-def empty(tmp_path: Path) -> Iterator[Stack]:
-    stack = Stack(tmp_path / "home")
-    yield stack
-    stack.close()
 
 
 def checkpoint(file: Path) -> int:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -92,3 +92,10 @@ def progress(what: str, total: int | None, *, in_bytes: bool = False) -> Iterato
 def note(message: str) -> None:
     """Say something beside what is printed, where a pipe does not see it."""
     print(message, file=sys.stderr)
+
+
+def freshness(found: Mapping[str, Any]) -> None:
+    """Say up to where in the log an answer of the projections is true."""
+    lag = found["lag"]
+    end = f"{lag} envelopes before its end" if lag else "its end as far as known"
+    note(f"true up to sequence {found['sequence']} of the log, {end}")

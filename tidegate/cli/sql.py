@@ -28,4 +28,4 @@ def sql(
     if found["truncated"]:
         output.note(f"only the first {len(found['rows'])} rows are shown")
     if found["lag"]:
-        output.note(f"true up to sequence {found['sequence']}: {found['lag']} envelopes behind")
+        output.freshness(found)

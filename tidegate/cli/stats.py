@@ -29,4 +29,4 @@ def stats(
     columns = list(found["data"][0]) if found["data"] else []
     rows = [[day[column] for column in columns] for day in found["data"]]
     output.table(columns, rows, "no units were used")
-    output.note(f"true up to sequence {found['sequence']} of the log: {found['lag']} behind")
+    output.freshness(found)
