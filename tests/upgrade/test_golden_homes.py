@@ -1,0 +1,117 @@
+"""Homes of earlier versions go on: folded to what they were, proved, and used."""
+
+import json
+import re
+import tarfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.e2e.stack import Stack
+from tests.integration.test_up import Up
+from tests.upgrade.__main__ import HOMES
+from tidegate.runtime import natsserver
+
+VERSIONS = sorted(path.name.removesuffix("-own.json") for path in HOMES.glob("*-own.json"))
+pytestmark = pytest.mark.timeout(240)
+
+
+class Own(NamedTuple):
+    """A home with servers of its own, everything of today running in it."""
+
+    stack: Stack
+    expected: dict[str, Any]
+    audit: dict[str, Any]
+    """Before the first call of today."""
+
+
+def unpacked(name: str, home: Path) -> dict[str, Any]:
+    """Lay the home there; what its version made of it."""
+    with tarfile.open(HOMES / f"{name}.tar.xz") as archive:
+        archive.extractall(home, filter="data")
+    expected: dict[str, Any] = json.loads((HOMES / f"{name}.json").read_text())
+    return expected
+
+
+def rehoused(stack: Stack) -> None:
+    """Give the servers of the configuration ports that are free here."""
+    path = stack.home / "tidegate.toml"
+    text = path.read_text()
+    for name in re.findall(r'id = "(\w+)"', text):
+        server = rf'(id = "{name}"\nurl = )"[^"]+"'
+        text = re.sub(server, rf'\1"{stack.demo_url(name)}"', text)
+    stack.configure(text)
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def own(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
+    home = tmp_path_factory.mktemp("own") / "home"
+    expected = unpacked(f"{request.param}-own", home)
+    stack = Stack(home)
+    try:
+        rehoused(stack)
+        stack.start_all("one", "two")
+        yield Own(stack, expected, stack.audit())
+    finally:
+        stack.close()
+
+
+def test_there_are_golden_homes() -> None:
+    assert "0.1.0" in VERSIONS
+
+
+def test_log_folds_to_what_it_was(own: Own) -> None:
+    upto = str(own.expected["replay"]["sequence"])
+
+    done = own.stack.tidegate("replay", "--json", "--upto", upto)
+
+    replayed = json.loads(done.stdout)
+    replayed.pop("events_per_s")
+    assert replayed == own.expected["replay"]
+
+
+def test_every_unit_is_counted_as_it_was(own: Own) -> None:
+    assert own.audit["exit"] == 0, own.audit
+    assert own.audit["totals"] == own.expected["totals"]
+    assert own.audit["unknown_events"] == 0
+
+
+def test_every_event_is_there(own: Own) -> None:
+    counted = Counter[str]()
+    page = {"next": "0", "more": True}
+    while page["more"]:
+        page = own.stack.api(f"/api/events?limit=1000&after={page['next']}")
+        counted.update(one["type"] for one in page["data"])
+
+    assert [kind for kind, count in own.expected["types"].items() if counted[kind] < count] == []
+
+
+def test_keys_and_credentials_open_as_they_did(own: Own) -> None:
+    answer = own.stack.image()
+
+    keys = own.stack.api("/api/keys")["data"]
+    assert answer.status_code == 200, answer.text
+    assert {one["id"]: one["name"] for one in keys} == own.expected["keys"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_demo_goes_on_with_up(version: str, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    expected = unpacked(f"{version}-demo", home)
+    up = Up(home, natsserver.free_port())
+    try:
+        up.start()
+
+        answer = up.curl()
+
+        assert answer["data"]
+        done = up.run("audit", "--json")
+        assert done.returncode == 0, done.stdout
+        totals = json.loads(done.stdout)["totals"]
+        units = sum(one["used"] for one in totals)
+        assert units == 1 + sum(one["used"] for one in expected["totals"])
+    finally:
+        up.stop()
