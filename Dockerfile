@@ -22,6 +22,7 @@ RUN if [ -z "$PIP_INDEX_URL" ]; then unset PIP_INDEX_URL; fi \
  && rm -rf /opt/venv/bin/nats-server pyarrow/*flight* pyarrow/tests pyarrow/include \
       pyarrow/includes pyarrow/src
 COPY contracts /opt/tidegate/contracts
+COPY runtime /opt/tidegate/runtime
 COPY services /opt/tidegate/services
 COPY tidegate /opt/tidegate/tidegate
 COPY docker/configuration docker/healthy.py docker/tidegate /opt/tidegate/bin/

@@ -17,13 +17,13 @@ import structlog
 from nats.aio.client import Client
 
 from contracts.pool import LeaseGranted, SessionRequested, UsageRecorded
+from runtime.eventlog import EventLog
+from runtime.nats import natsserver, streams
 from services.analytics.folding import spare_the_collector
 from services.analytics.metrics import Metrics
 from services.analytics.projector import Projector
 from services.analytics.store import Database, Ledger
 from tests.analytics_builders import Story, granted, policy, requested, session, used
-from tidegate.runtime import natsserver, streams
-from tidegate.runtime.eventlog import EventLog
 
 ENVELOPES = 2_000
 LEASES = 32

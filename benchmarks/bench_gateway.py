@@ -18,8 +18,8 @@ from typing import Any
 
 import psutil
 
+from runtime.nats import natsserver
 from tests.e2e.stack import Stack
-from tidegate.runtime import natsserver
 
 ROUNDS = 3
 COUNT = 4000

@@ -35,14 +35,15 @@ from contracts.pool import (
     UsageRecorded,
     Verdict,
 )
+from runtime.environment import environment
+from runtime.eventlog import EventLog
+from runtime.eventlog.writer import SubjectWriter
+from runtime.nats import natsserver, streams
+from runtime.process import lifecycle
+from runtime.settings import ServiceTypeSection
 from services.pool import app
 from services.pool.domain import Pool, fold
 from services.pool.settings import PoolSection, Settings
-from tidegate.runtime import lifecycle, natsserver, streams
-from tidegate.runtime.environment import environment
-from tidegate.runtime.eventlog import EventLog
-from tidegate.runtime.settings import ServiceTypeSection
-from tidegate.runtime.writer import SubjectWriter
 
 SESSIONS = 500
 CALLERS = 128

@@ -27,9 +27,9 @@ from contracts.pool import (
     UsageRecorded,
     Verdict,
 )
+from runtime.eventlog import Stored
 from services.analytics.domain.fold import Batch, Fold
 from services.analytics.domain.tables import TABLES
-from tidegate.runtime.eventlog import Stored
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 DAY = "2026-01-01"

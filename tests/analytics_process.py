@@ -3,10 +3,10 @@
 import sys
 from functools import partial
 
+from runtime.environment import environment
+from runtime.process import lifecycle
 from services.analytics import app
 from services.analytics.settings import Settings
-from tidegate.runtime import lifecycle
-from tidegate.runtime.environment import environment
 
 
 def main(home: str, nats_url: str, health_port: str) -> None:

@@ -7,7 +7,7 @@ import nats
 import pytest
 from nats.aio.client import Client
 
-from tidegate.runtime import natsserver, streams
+from runtime.nats import natsserver, streams
 
 
 @pytest.hookimpl(tryfirst=True)

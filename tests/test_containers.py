@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
+from runtime.environment import VARIABLES
+from runtime.settings import settings_of, variable_of, with_default_services
 from tidegate.cli.configuration import Configuration
 from tidegate.cli.homes import OWNERS
-from tidegate.runtime.environment import VARIABLES
-from tidegate.runtime.settings import settings_of, variable_of, with_default_services
 
 ROOT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

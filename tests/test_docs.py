@@ -10,6 +10,8 @@ import typer
 
 from contracts.events import tags
 from contracts.subjects import TABLE
+from runtime.environment import VARIABLES
+from runtime.settings import settings_of, variable_of, with_default_services
 from services.analytics.metrics import Metrics as AnalyticsMetrics
 from services.balancer.domain import Balancer
 from services.balancer.metrics import Metrics as BalancerMetrics
@@ -20,8 +22,6 @@ from tidegate.cli.configuration import Configuration
 from tidegate.cli.doctor.findings import CURES
 from tidegate.cli.main import VERBS, application
 from tidegate.cli.reference import pages
-from tidegate.runtime.environment import VARIABLES
-from tidegate.runtime.settings import settings_of, variable_of, with_default_services
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -142,7 +142,9 @@ def test_links_between_pages_lead_somewhere() -> None:
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 UNWRAPPED = " ".join(re.sub(r"```.*?```", "", RUNBOOK, flags=re.DOTALL).split())
 SOURCES = "".join(
-    path.read_text() for room in ("services", "tidegate") for path in (ROOT / room).rglob("*.py")
+    path.read_text()
+    for room in ("runtime", "services", "tidegate")
+    for path in (ROOT / room).rglob("*.py")
 )
 
 

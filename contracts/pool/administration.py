@@ -76,7 +76,7 @@ class PoolStatusReply(Reply, frozen=True, kw_only=True, tag="pool_status_reply")
 
 
 class AddSession(Part, frozen=True, kw_only=True):
-    """A credential, sealed at the gateway's door (`tidegate.runtime.secrets`)."""
+    """A credential, sealed at the gateway's door (`runtime.secrets`)."""
 
     session_id: SessionId
     sealed: bytes

@@ -6,6 +6,15 @@ import uuid
 from collections.abc import Callable
 
 from contracts.base import WriterId
+from runtime.atstart import AtStart
+from runtime.clock import clock
+from runtime.environment import Environment
+from runtime.eventlog import EventLog
+from runtime.nats.broker import broker, connected, nats_urls
+from runtime.process import health, logs
+from runtime.process.lifecycle import unless, until
+from runtime.process.logs import Log
+from runtime.settings import SettingsError
 from services.analytics.exports import Bounds, Spool
 from services.analytics.folding import spare_the_collector
 from services.analytics.handlers import Answers, open_doors
@@ -14,15 +23,6 @@ from services.analytics.projector import Projector
 from services.analytics.queries import Catalogue
 from services.analytics.settings import AnalyticsSection, Settings
 from services.analytics.store import Database, Ledger, Readers
-from tidegate.runtime import health, logs
-from tidegate.runtime.atstart import AtStart
-from tidegate.runtime.broker import broker, connected, nats_urls
-from tidegate.runtime.clock import clock
-from tidegate.runtime.environment import Environment
-from tidegate.runtime.eventlog import EventLog
-from tidegate.runtime.lifecycle import unless, until
-from tidegate.runtime.logs import Log
-from tidegate.runtime.settings import SettingsError
 
 _SERVICE = "analytics"
 _EXPORTS = "exports"

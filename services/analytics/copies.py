@@ -14,12 +14,12 @@ from typing import Any
 
 from contracts.analytics import NamedQuery, Rows
 from contracts.base import Failed
+from runtime.eventlog import Stored
 from services.analytics.domain.fold import Fold
 from services.analytics.domain.standing import gap
 from services.analytics.folding import MissingError, enough, folded, spare_the_collector
 from services.analytics.queries import Catalogue
 from services.analytics.store import Database, Ledger, QuestionError, Readers, StoreError
-from tidegate.runtime.eventlog import Stored
 
 _ROWS_MAX = 10_000
 _TIMEOUT_S = 600.0

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from contracts import envelope
+from runtime.eventlog import Stored
 from services.analytics.domain.fold import Batch, Fold
 from services.analytics.domain.standing import gap
-from tidegate.runtime.eventlog import Stored
 
 _BATCH_BYTES = 8_000_000
 """Some 20,000 events, 13,000 rows: a batch costs 60 ms before its first row."""

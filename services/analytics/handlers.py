@@ -13,23 +13,16 @@ from faststream.nats import NatsBroker
 from nats.aio.client import Client
 
 from contracts import subjects
-from contracts.analytics import (
-    AnalyticsQuestion,
-    Export,
-    NamedQuery,
-    Rows,
-    SqlQuery,
-    WriteReport,
-)
+from contracts.analytics import AnalyticsQuestion, Export, NamedQuery, Rows, SqlQuery, WriteReport
 from contracts.base import Failed, Ping, Pong, Reply, WriterId
+from runtime.nats.broker import Call, refusal, reply, with_reply
+from runtime.process.logs import Log
 from services.analytics.exports import Spool
 from services.analytics.metrics import Metrics
 from services.analytics.projector import Projector
 from services.analytics.queries import Catalogue
 from services.analytics.reports import Reporter
 from services.analytics.store import Found, QuestionError, Readers
-from tidegate.runtime.broker import Call, refusal, reply, with_reply
-from tidegate.runtime.logs import Log
 
 _THREADS = 4
 _WAITING_MAX = 100

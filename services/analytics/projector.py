@@ -12,14 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
+from runtime.eventlog import EventLog, LogUnavailableError, Stored
+from runtime.process.lifecycle import until
+from runtime.process.logs import Log
 from services.analytics.domain.fold import Batch, Fold
 from services.analytics.domain.standing import standing
 from services.analytics.folding import MissingError, enough, folded
 from services.analytics.metrics import Metrics
 from services.analytics.store import Ledger, StoreError
-from tidegate.runtime.eventlog import EventLog, LogUnavailableError, Stored
-from tidegate.runtime.lifecycle import until
-from tidegate.runtime.logs import Log
 
 _LINGER_S = 0.5
 _WATCH_EVERY_S = 2.0

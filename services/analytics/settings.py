@@ -1,6 +1,6 @@
 """What an operator may turn at analytics (`[analytics]`)."""
 
-from tidegate.runtime.settings import Seconds, Section, Size
+from runtime.settings import Seconds, Section, Size
 
 _DAY_S = 86_400
 _MEMORY_MIN = 64_000_000

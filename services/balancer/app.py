@@ -7,6 +7,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from contracts.base import WriterId
+from runtime.clock import clock
+from runtime.environment import Environment
+from runtime.nats.broker import broker, connected, disconnected, nats_urls
+from runtime.process import health, lifecycle, logs
 from services.balancer.domain import Balancer
 from services.balancer.handlers import Doors
 from services.balancer.leader import Leader
@@ -14,10 +18,6 @@ from services.balancer.metrics import Metrics
 from services.balancer.probes import Probes, prober
 from services.balancer.settings import Settings
 from services.balancer.store import Journal
-from tidegate.runtime import health, lifecycle, logs
-from tidegate.runtime.broker import broker, connected, disconnected, nats_urls
-from tidegate.runtime.clock import clock
-from tidegate.runtime.environment import Environment
 
 _USER = "balancer"
 _DRAIN_S = 3.0

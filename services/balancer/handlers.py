@@ -28,14 +28,14 @@ from contracts.balancer import (
     SetStrategy,
 )
 from contracts.base import Failed, Instant, Ping, Reply
+from runtime.eventlog import LogUnavailableError
+from runtime.leadership import BrokenLogError, DeposedError
+from runtime.nats.broker import Call, refusal, reply, subscribed, with_reply
+from runtime.process.logs import Log
 from services.balancer.domain import administered, reported, select, views
 from services.balancer.metrics import Metrics
 from services.balancer.settings import refused
 from services.balancer.store import Journal
-from tidegate.runtime.broker import Call, refusal, reply, subscribed, with_reply
-from tidegate.runtime.eventlog import LogUnavailableError
-from tidegate.runtime.leadership import BrokenLogError, DeposedError
-from tidegate.runtime.logs import Log
 
 _ITEMS_MAX = 4096
 _DRAIN_S = 2.0

@@ -6,16 +6,16 @@ from contextlib import suppress
 
 from contracts.balancer import BalancerEvent, Health, ServerHealthChanged
 from contracts.base import Instant, ServerId
+from runtime.eventlog import LogUnavailableError
+from runtime.process import lifecycle
+from runtime.process.logs import Log
+from runtime.settings import SettingsError
 from services.balancer.domain import configured, health_due, probed, swept
 from services.balancer.handlers import Doors
 from services.balancer.metrics import Metrics
 from services.balancer.probes import Probes
 from services.balancer.settings import Settings
 from services.balancer.store import Journal
-from tidegate.runtime import lifecycle
-from tidegate.runtime.eventlog import LogUnavailableError
-from tidegate.runtime.logs import Log
-from tidegate.runtime.settings import SettingsError
 
 _LOOK_EVERY_S = 2.0
 _SWEEP_EVERY_S = 1.0

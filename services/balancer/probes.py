@@ -12,9 +12,9 @@ import httpx
 
 from contracts.balancer import Health, Server
 from contracts.base import ServerId
+from runtime.addresses import ForbiddenAddressError, refused_host, resolved
 from services.balancer.domain import Fleet
 from services.balancer.settings import BalancerSection
-from tidegate.runtime.addresses import ForbiddenAddressError, refused_host, resolved
 
 _AGAIN_FIRST_S = 0.1
 _PORTS = {"http": 80, "https": 443}

@@ -6,9 +6,9 @@ import msgspec
 
 from contracts.balancer import Server
 from contracts.base import ServerId, ServiceType
+from runtime.addresses import refused_host
+from runtime.settings import Seconds, Section
 from services.balancer import strategies
-from tidegate.runtime.addresses import refused_host
-from tidegate.runtime.settings import Seconds, Section
 
 
 class BalancerSection(Section, frozen=True, kw_only=True):

@@ -11,12 +11,12 @@ from contracts.balancer import BalancerEvent
 from contracts.base import Instant, WriterId
 from contracts.envelope import Envelope
 from contracts.subjects import BALANCER_PING, EVT_BALANCER
+from runtime.clock import Clock
+from runtime.eventlog import EventLog, FenceError, LogUnavailableError, Stored
+from runtime.eventlog.writer import SubjectWriter
+from runtime.leadership import PROVE_EVERY_S, Leadership
+from runtime.process.logs import Log
 from services.balancer.domain import Balancer, ejections, observed
-from tidegate.runtime.clock import Clock
-from tidegate.runtime.eventlog import EventLog, FenceError, LogUnavailableError, Stored
-from tidegate.runtime.leadership import PROVE_EVERY_S, Leadership
-from tidegate.runtime.logs import Log
-from tidegate.runtime.writer import SubjectWriter
 
 _AGAIN_S = 0.2
 _EVT_POOL = "evt.pool.*"

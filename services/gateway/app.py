@@ -14,6 +14,14 @@ from contracts import subjects
 from contracts.balancer import SelectAnswers
 from contracts.base import Failed, GatewayId, WriterId
 from contracts.pool import LeaseAnswers, LeaseSessions
+from runtime.clock import clock
+from runtime.environment import Environment
+from runtime.eventlog import EventLog
+from runtime.nats.connection import Outage, connected_service
+from runtime.process import health, lifecycle, logs
+from runtime.process.logs import Log
+from runtime.secrets import Sealer
+from runtime.settings import SettingsError
 from services.gateway.coalescer import BalancerCoalescer, Coalescer, PoolCoalescer
 from services.gateway.credentials import Credentials
 from services.gateway.door import Door
@@ -29,14 +37,6 @@ from services.gateway.store import KeyLog
 from services.gateway.transport import Transport
 from services.gateway.usages import Outbox
 from services.gateway.wire import Connection, Server
-from tidegate.runtime import health, lifecycle, logs
-from tidegate.runtime.clock import clock
-from tidegate.runtime.connection import Outage, connected_service
-from tidegate.runtime.environment import Environment
-from tidegate.runtime.eventlog import EventLog
-from tidegate.runtime.logs import Log
-from tidegate.runtime.secrets import Sealer
-from tidegate.runtime.settings import SettingsError
 
 _RELOAD_EVERY_S = 2.0
 _DRAIN_S = 10.0

@@ -18,13 +18,7 @@ from nats.aio.client import Client
 from contracts.balancer import NoServer, Selected, SelectServer
 from contracts.base import Command, Failed
 from contracts.pool import Granted, LeaseWanted, Refused
-from tidegate.runtime.connection import (
-    DisconnectedError,
-    Outage,
-    SilenceError,
-    UnansweredError,
-    ask,
-)
+from runtime.nats.connection import DisconnectedError, Outage, SilenceError, UnansweredError, ask
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")

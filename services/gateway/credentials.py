@@ -12,9 +12,9 @@ from nats.errors import Error as NatsError
 from contracts.base import SessionId
 from contracts.pool import Granted
 from contracts.subjects import CREDENTIALS_BUCKET
+from runtime.nats.connection import Outage
+from runtime.secrets import Sealer, SealError
 from services.gateway.errors import GatewayError
-from tidegate.runtime.connection import Outage
-from tidegate.runtime.secrets import Sealer, SealError
 
 _KEPT_MAX = 10_000
 _TIMEOUT_S = 1.0

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from runtime.process.logs import Log
 from services.gateway.client import Client, Send
 from services.gateway.domain import peek, route
 from services.gateway.errors import GatewayError
@@ -22,7 +23,6 @@ from services.gateway.relay import Relay
 from services.gateway.request import Request
 from services.gateway.settings import Settings
 from services.gateway.upload import ClientGoneError, Receive, Upload
-from tidegate.runtime.logs import Log
 
 _PATHS_MAX = 1000
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]

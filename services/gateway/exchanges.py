@@ -18,8 +18,8 @@ from contracts import subjects
 from contracts.balancer import SelectServer, SelectServers
 from contracts.base import Failed, GatewayId, LeaseId, ServerId
 from contracts.pool import RenewAnswers, RenewLeases
-from tidegate.runtime.connection import UnansweredError, ask
-from tidegate.runtime.logs import Log
+from runtime.nats.connection import UnansweredError, ask
+from runtime.process.logs import Log
 
 _LOOK_EVERY_S = 0.5
 _BATCH_MAX = 256

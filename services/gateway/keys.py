@@ -15,7 +15,7 @@ from contracts.base import KeyId
 from contracts.envelope import Envelope
 from contracts.events import AnyEvent, UnknownEvent
 from contracts.gateway import KeyBounds, KeyChanged, KeyEvent, KeyIssued, KeyRevoked, Scope
-from tidegate.runtime.secrets import key_hash
+from runtime.secrets import key_hash
 
 NAME_MAX = 100
 MODELS_MAX = 100

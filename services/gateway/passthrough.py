@@ -9,6 +9,7 @@ import httpx
 
 from contracts.balancer import NoServer, Selected, SelectServer
 from contracts.pool import Verdict
+from runtime.nats.connection import DisconnectedError, UnansweredError
 from services.gateway.client import Client
 from services.gateway.coalescer import BalancerCoalescer, RefusedBatchError
 from services.gateway.domain import failure_error, judged_body, models_error
@@ -26,7 +27,6 @@ from services.gateway.transport import (
     TransportFailure,
 )
 from services.gateway.upload import Receive, Upload
-from tidegate.runtime.connection import DisconnectedError, UnansweredError
 
 MODELS = ("GET", "/v1/models")
 PASSED_THROUGH = frozenset({MODELS, ("POST", "/token/check"), ("POST", "/token/points")})

@@ -14,6 +14,8 @@ from typing import Never
 from contracts.balancer import NoServer, Selected, SelectServer, ServerFailed
 from contracts.base import GatewayId, LeaseId
 from contracts.pool import Granted, LeaseWanted, Outcome, Refusal, Refused, UsageRecorded, Verdict
+from runtime.clock import Clock
+from runtime.nats.connection import DisconnectedError, UnansweredError
 from services.gateway.client import Client
 from services.gateway.coalescer import BalancerCoalescer, PoolCoalescer, RefusedBatchError
 from services.gateway.credentials import Credentials
@@ -31,8 +33,6 @@ from services.gateway.exchanges import OpenExchanges
 from services.gateway.request import Request
 from services.gateway.upload import Upload
 from services.gateway.usages import Outbox
-from tidegate.runtime.clock import Clock
-from tidegate.runtime.connection import DisconnectedError, UnansweredError
 
 _LATE_MAX = 2
 """How often a lease may be asked for again because its `send_by` had passed."""

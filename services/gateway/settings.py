@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from tidegate.runtime.settings import DEFAULT_SERVICES, Seconds, Section, ServiceTypeSection, Size
+from runtime.settings import DEFAULT_SERVICES, Seconds, Section, ServiceTypeSection, Size
 
 Meaning = Literal[
     "bad_parameter", "content_rejected", "quota_exhausted", "risk_control", "login_expired"

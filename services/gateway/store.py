@@ -9,13 +9,13 @@ from contracts.base import KeyId, WriterId
 from contracts.envelope import Envelope
 from contracts.gateway import KeyBounds, KeyChanged, KeyEvent, KeyIssued, KeyRevoked, Scope
 from contracts.subjects import EVT_KEYS
+from runtime.clock import Clock
+from runtime.eventlog import EventLog, FenceError, LogUnavailableError, Stored
+from runtime.eventlog.writer import SubjectWriter
+from runtime.process.logs import Log
+from runtime.secrets import key_hash
 from services.gateway.errors import GatewayError
 from services.gateway.keys import Key, KeyRefusal, KeyRefused, KeyRing, decide
-from tidegate.runtime.clock import Clock
-from tidegate.runtime.eventlog import EventLog, FenceError, LogUnavailableError, Stored
-from tidegate.runtime.logs import Log
-from tidegate.runtime.secrets import key_hash
-from tidegate.runtime.writer import SubjectWriter
 
 _FENCED_MAX = 50
 _AGAIN_S = 0.2

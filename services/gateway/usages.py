@@ -20,8 +20,8 @@ from contracts.pool import (
     EndLeases,
     UsageRecorded,
 )
-from tidegate.runtime.connection import UnansweredError, ask
-from tidegate.runtime.logs import Log
+from runtime.nats.connection import UnansweredError, ask
+from runtime.process.logs import Log
 
 UNACKNOWLEDGED_MAX = 10_000
 """A gateway with more usages on its hands stops leasing."""

@@ -12,21 +12,22 @@ from nats.aio.client import Client
 
 from contracts.base import WriterId
 from contracts.subjects import SHARD, evt_pool, pool_ping
+from runtime.clock import Clock, clock
+from runtime.environment import Environment
+from runtime.eventlog import EventLog
+from runtime.eventlog.writer import SubjectWriter
+from runtime.leadership import Leadership
+from runtime.nats import broker
+from runtime.process import health, lifecycle, logs
+from runtime.process.logs import Log
+from runtime.secrets import Sealer, SealError
+from runtime.settings import SettingsError
 from services.pool.committer import Committer
 from services.pool.handlers import Doors
 from services.pool.leader import Leader
 from services.pool.metrics import Metrics
 from services.pool.settings import Settings
 from services.pool.store import Credentials, CredentialsUnavailableError, Ledger
-from tidegate.runtime import broker, health, lifecycle, logs
-from tidegate.runtime.clock import Clock, clock
-from tidegate.runtime.environment import Environment
-from tidegate.runtime.eventlog import EventLog
-from tidegate.runtime.leadership import Leadership
-from tidegate.runtime.logs import Log
-from tidegate.runtime.secrets import Sealer, SealError
-from tidegate.runtime.settings import SettingsError
-from tidegate.runtime.writer import SubjectWriter
 
 _PAUSE_S = 0.5
 

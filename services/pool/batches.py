@@ -17,9 +17,9 @@ from contracts.pool import (
     Refused,
     RenewAnswers,
 )
+from runtime.nats.broker import Call
 from services.pool import domain
 from services.pool.domain import Decision
-from tidegate.runtime.broker import Call
 
 Decide = Callable[[Any, Any, Any], Decision]
 """(state, one item, now) → what is journalled and answered."""

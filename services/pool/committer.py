@@ -17,16 +17,16 @@ from nats.errors import Error as NatsError
 
 from contracts.base import Failed, Reply
 from contracts.pool import Granted, PoolStatus
+from runtime.clock import Clock
+from runtime.eventlog import FenceError, LogUnavailableError
+from runtime.leadership import Leadership
+from runtime.nats.broker import Call, reply
+from runtime.process.logs import Log
 from services.pool import domain
 from services.pool.batches import LEASE, Batch, unavailable
 from services.pool.metrics import Metrics
 from services.pool.rounds import SWEEP_EVERY_S, Decided, Queue, Round, UndecidableError
 from services.pool.store import Credentials, Ledger
-from tidegate.runtime.broker import Call, reply
-from tidegate.runtime.clock import Clock
-from tidegate.runtime.eventlog import FenceError, LogUnavailableError
-from tidegate.runtime.leadership import Leadership
-from tidegate.runtime.logs import Log
 
 ITEMS_MAX = 20_000
 """Commands that may wait; more are turned away."""

@@ -28,12 +28,12 @@ from contracts.pool import (
     PoolStatus,
     RenewLeases,
 )
+from runtime.leadership import Leadership
+from runtime.nats.broker import Call, refusal, reply, subscribed, with_reply
+from runtime.secrets import SealError
 from services.pool.batches import ADMIN, CANCEL, END, LEASE, RENEW, Batch, Kind
 from services.pool.committer import Committer
 from services.pool.store import Credentials, CredentialsUnavailableError
-from tidegate.runtime.broker import Call, refusal, reply, subscribed, with_reply
-from tidegate.runtime.leadership import Leadership
-from tidegate.runtime.secrets import SealError
 
 SESSIONS_MAX = 200
 """Sessions added by one decision; longer commands are cut, so that no envelope grows too long."""

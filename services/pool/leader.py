@@ -6,6 +6,10 @@ from contextlib import suppress
 
 from contracts.base import Failed
 from contracts.pool import AddSession, AddSessions
+from runtime.eventlog import EventLog, LogUnavailableError
+from runtime.process import lifecycle
+from runtime.process.logs import Log
+from runtime.settings import SettingsError
 from services.pool import settings as configuration
 from services.pool.batches import POLICY, Batch, admin
 from services.pool.committer import Committer
@@ -14,10 +18,6 @@ from services.pool.handlers import SESSIONS_MAX, Doors
 from services.pool.provisioners import Credential, ProvisionError, provisioner
 from services.pool.settings import Settings
 from services.pool.store import Credentials, CredentialsUnavailableError, Ledger
-from tidegate.runtime import lifecycle
-from tidegate.runtime.eventlog import EventLog, LogUnavailableError
-from tidegate.runtime.logs import Log
-from tidegate.runtime.settings import SettingsError
 
 _SETTINGS_EVERY_S = 2.0
 _STATE_EVERY_S = 2.0

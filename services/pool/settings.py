@@ -9,7 +9,7 @@ import msgspec
 
 from contracts.base import ServiceType
 from contracts.pool import Policy
-from tidegate.runtime.settings import DEFAULT_SERVICES, Seconds, Section, ServiceTypeSection
+from runtime.settings import DEFAULT_SERVICES, Seconds, Section, ServiceTypeSection
 
 _TIMEOUT_MAX_S = 300
 

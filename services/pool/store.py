@@ -15,9 +15,9 @@ from nats.errors import Error as NatsError
 from contracts.base import SessionId
 from contracts.envelope import Envelope
 from contracts.subjects import CREDENTIALS_BUCKET
+from runtime.secrets import Sealer
 from services.pool import domain
 from services.pool.domain import Pool
-from tidegate.runtime.secrets import Sealer
 
 _PREFIX = f"$KV.{CREDENTIALS_BUCKET}."
 _STREAM = f"KV_{CREDENTIALS_BUCKET}"

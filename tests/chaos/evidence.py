@@ -15,8 +15,8 @@ from contracts.pool import (
     LeaseReconciled,
     UsageRecorded,
 )
+from runtime.eventlog import Stored
 from tests.chaos.traffic import Called
-from tidegate.runtime.eventlog import Stored
 
 Days = Mapping[str, Mapping[str, Mapping[str, int]]]
 """Quota day → credential → service type → units."""

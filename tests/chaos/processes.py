@@ -13,12 +13,12 @@ import httpx
 import nats
 from nats.aio.client import Client
 
+from runtime.eventlog import EventLog
 from tests.chaos.campaign import Way
 from tests.chaos.evidence import LogRead, digest, merged
 from tests.chaos.plan import Action, Role
 from tests.chaos.run import LIMITS, SERVER_FAULTS, SESSIONS
 from tests.e2e.stack import Stack
-from tidegate.runtime.eventlog import EventLog
 
 GATEWAYS = ("gateway", "gateway-2")
 POOLS = ("pool", "pool-2")

@@ -17,12 +17,12 @@ import nats
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
+from runtime.eventlog import EventLog, LogError
 from tests.chaos.campaign import Way
 from tests.chaos.evidence import LogRead, digest, merged
 from tests.chaos.plan import Action, Role
 from tests.chaos.run import LIMITS, SERVER_FAULTS, SESSIONS
 from tests.compose.containers import RECOVERY_S, Containers
-from tidegate.runtime.eventlog import EventLog, LogError
 
 _SERVICES = {
     Role.POOL_LEADER: "pool",

@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 
+from runtime.nats import natsserver
 from tests.e2e.asked import Asked
-from tidegate.runtime import natsserver
 
 ROOT = Path(__file__).parents[2]
 IMAGE = "tidegate:test"

@@ -11,8 +11,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from runtime.nats import natsserver
 from tests.e2e.asked import Asked
-from tidegate.runtime import natsserver
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 60

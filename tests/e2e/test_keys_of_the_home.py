@@ -10,9 +10,9 @@ import nats
 
 from contracts.base import WriterId
 from contracts.subjects import EVT_KEYS
+from runtime.eventlog import EventLog
+from runtime.eventlog.writer import SubjectWriter
 from tests.e2e.stack import Stack
-from tidegate.runtime.eventlog import EventLog
-from tidegate.runtime.writer import SubjectWriter
 
 NewStack = Callable[..., Stack]
 

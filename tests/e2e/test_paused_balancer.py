@@ -13,8 +13,8 @@ from nats.aio.msg import Msg
 from contracts import subjects
 from contracts.balancer import BalancerStatus, SelectAnswers, SelectServer, SelectServers
 from contracts.base import Command, Failed, GatewayId, LeaseId, Ping, Pong, RequestId, ServiceType
+from runtime.nats.connection import UnansweredError, ask
 from tests.e2e.stack import WAIT_S, Stack
-from tidegate.runtime.connection import UnansweredError, ask
 
 NewStack = Callable[..., Stack]
 _pongs = msgspec.json.Decoder(Pong | Failed)

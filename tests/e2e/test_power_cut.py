@@ -20,9 +20,9 @@ import nats
 import pytest
 from nats.aio.client import Client
 
+from runtime.eventlog import EventLog, LogError, LogUnavailableError
+from runtime.nats import natsserver, streams
 from tests.e2e.disk import Disk, NoDiskError
-from tidegate.runtime import natsserver, streams
-from tidegate.runtime.eventlog import EventLog, LogError, LogUnavailableError
 
 WRITERS = 8
 BEFORE = 400

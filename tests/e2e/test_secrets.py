@@ -24,9 +24,9 @@ import httpx
 import nats
 import pytest
 
+from runtime.eventlog import EventLog
+from runtime.nats import natsserver
 from tests.integration.test_up import Up, eventually
-from tidegate.runtime import natsserver
-from tidegate.runtime.eventlog import EventLog
 
 pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(240)]
 BODY = {"model": "jimeng-4.0", "prompt": "a gate"}

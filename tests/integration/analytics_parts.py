@@ -11,6 +11,7 @@ from nats.aio.client import Client
 
 from contracts.analytics import NamedQuery
 from contracts.pool import Outcome, Verdict
+from runtime.eventlog import EventLog
 from services.analytics.metrics import Metrics
 from services.analytics.projector import Projector
 from services.analytics.queries import Catalogue, Question
@@ -30,7 +31,6 @@ from tests.analytics_builders import (
     session,
     used,
 )
-from tidegate.runtime.eventlog import EventLog
 
 MEMORY = 500_000_000
 YESTERDAY, LONG_AGO = NOON - timedelta(days=1), NOON - timedelta(days=30)

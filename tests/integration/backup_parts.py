@@ -14,13 +14,13 @@ from nats.aio.client import Client
 
 from contracts.base import LeaderElected, SessionId
 from contracts.subjects import evt_pool
+from runtime.environment import environment
+from runtime.eventlog import EventLog, Stored
+from runtime.eventlog.writer import SubjectWriter
+from runtime.nats.connection import connected_as
+from runtime.secrets import Sealer
 from tests.builders import IMAGE, LEADER, after, lease_granted, policy_changed, session_added
 from tests.e2e.stack import Stack
-from tidegate.runtime.connection import connected_as
-from tidegate.runtime.environment import environment
-from tidegate.runtime.eventlog import EventLog, Stored
-from tidegate.runtime.secrets import Sealer
-from tidegate.runtime.writer import SubjectWriter
 
 SESSIONS = ("one", "two")
 

@@ -21,23 +21,16 @@ from contracts.balancer import (
     SelectServer,
     SelectServers,
 )
-from contracts.base import (
-    Command,
-    Event,
-    Pong,
-    Reply,
-    ServerId,
-    WriterId,
-)
+from contracts.base import Command, Event, Pong, Reply, ServerId, WriterId
+from runtime.environment import Environment, environment
+from runtime.eventlog import EventLog
+from runtime.eventlog.writer import SubjectWriter
+from runtime.nats import natsserver
+from runtime.nats.connection import NobodyThereError, SilenceError, ask
+from runtime.settings import Seconds
 from services.balancer import app
 from services.balancer.settings import BalancerSection, ServerSection, Settings
 from tests.balancer import ONE
-from tidegate.runtime import natsserver
-from tidegate.runtime.connection import NobodyThereError, SilenceError, ask
-from tidegate.runtime.environment import Environment, environment
-from tidegate.runtime.eventlog import EventLog
-from tidegate.runtime.settings import Seconds
-from tidegate.runtime.writer import SubjectWriter
 
 replies = msgspec.json.Decoder(BalancerReply | Pong)
 

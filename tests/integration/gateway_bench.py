@@ -19,13 +19,13 @@ from contracts import subjects
 from contracts.balancer import NoServer, SelectAnswers, Selected, SelectServer, SelectServers
 from contracts.base import Event, ServerId
 from contracts.gateway import KeyBounds, Scope
+from runtime.nats.connection import Outage
+from runtime.process import lifecycle
 from services.gateway.app import Gateway, listen
 from services.gateway.settings import GatewaySection, Settings
 from tests.integration.gateway_upstreams import Behaviour, body_of, head_of
 from tests.integration.operator_doors import environment
 from tests.integration.pool_room import journal, pool, settings
-from tidegate.runtime import lifecycle
-from tidegate.runtime.connection import Outage
 
 Chosen = Callable[[SelectServer], Selected | NoServer]
 Kind = TypeVar("Kind", bound=Event)

@@ -9,7 +9,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from contracts.subjects import USERS
-from tidegate.runtime import natsserver, streams
+from runtime.nats import natsserver, streams
 
 _FENCED = {"Nats-Expected-Last-Subject-Sequence": "999999999"}
 

@@ -13,6 +13,12 @@ from prometheus_client import CollectorRegistry, Counter
 
 from contracts.base import GatewayId, WriterId
 from contracts.gateway import KeyBounds, Scope
+from runtime.clock import system_clock
+from runtime.environment import Environment, Home
+from runtime.eventlog import EventLog
+from runtime.process import lifecycle
+from runtime.secrets import Sealer
+from runtime.settings import DEFAULT_SERVICES, Seconds, ServiceTypeSection
 from services.analytics import app as analytics_app
 from services.analytics.settings import Settings as AnalyticsSettings
 from services.balancer import app as balancer_app
@@ -25,12 +31,6 @@ from services.pool import app as pool_app
 from services.pool.settings import PoolSection, ProvisionerSection
 from services.pool.settings import Settings as PoolSettings
 from tests.balancer import listening
-from tidegate.runtime import lifecycle
-from tidegate.runtime.clock import system_clock
-from tidegate.runtime.environment import Environment, Home
-from tidegate.runtime.eventlog import EventLog
-from tidegate.runtime.secrets import Sealer
-from tidegate.runtime.settings import DEFAULT_SERVICES, Seconds, ServiceTypeSection
 
 MASTER, IDENTITY = "master", "identity"
 SERVICES = {

@@ -32,12 +32,13 @@ from contracts.pool import (
     UsageRecorded,
     Verdict,
 )
+from runtime.clock import Clock, system_clock
+from runtime.eventlog import EventLog
+from runtime.nats import broker
+from runtime.process import lifecycle, logs
+from runtime.settings import ServiceTypeSection
 from services.pool import app
 from services.pool.settings import PoolSection, Settings
-from tidegate.runtime import broker, lifecycle, logs
-from tidegate.runtime.clock import Clock, system_clock
-from tidegate.runtime.eventlog import EventLog
-from tidegate.runtime.settings import ServiceTypeSection
 
 IMAGE = ServiceType("image")
 KEYS = ("master", "identity")

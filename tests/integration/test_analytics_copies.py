@@ -7,12 +7,12 @@ import msgspec
 import pytest
 
 from contracts.pool import Outcome
+from runtime.eventlog import Stored
 from services.analytics.copies import Copy, Returned
 from services.analytics.store import Database, QuestionError, Readers
 from tests.analytics_builders import NOON, Story, policy, session, used
 from tests.integration.analytics_parts import MEMORY, history
 from tests.integration.analytics_parts import stored as projected
-from tidegate.runtime.eventlog import Stored
 
 pytestmark = pytest.mark.anyio
 STANDS = "select sequence, envelopes, events from progress"

@@ -11,6 +11,7 @@ import pytest
 from nats.aio.client import Client
 
 from contracts.pool import Outcome
+from runtime.nats import streams
 from services.analytics.store import Database, Ledger, Readers
 from tests.analytics_builders import (
     NOON,
@@ -25,7 +26,6 @@ from tests.analytics_builders import (
     used,
 )
 from tests.integration.analytics_parts import MEMORY, named, publish, running, until
-from tidegate.runtime import streams
 
 pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[2]

@@ -21,6 +21,11 @@ from structlog import get_logger
 from contracts import subjects
 from contracts.analytics import NamedQuery, Rows, SqlQuery
 from contracts.base import Command, Failed, Ping, Pong, WriterId
+from runtime.environment import environment
+from runtime.nats import natsserver
+from runtime.nats.broker import Call
+from runtime.nats.connection import NobodyThereError, ask
+from runtime.settings import SettingsError
 from services.analytics import app
 from services.analytics.exports import Bounds, Spool
 from services.analytics.handlers import Answers, _fitting
@@ -29,11 +34,6 @@ from services.analytics.settings import Settings
 from tests.analytics_builders import Story, session, used
 from tests.integration.analytics_parts import Running, publish
 from tests.integration.pool_room import until
-from tidegate.runtime import natsserver
-from tidegate.runtime.broker import Call
-from tidegate.runtime.connection import NobodyThereError, ask
-from tidegate.runtime.environment import environment
-from tidegate.runtime.settings import SettingsError
 
 pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[2]

@@ -10,19 +10,13 @@ from pathlib import Path
 import pytest
 
 from contracts.subjects import evt_pool
+from runtime.eventlog import EventLog
+from runtime.eventlog.writer import SubjectWriter
 from tests.builders import IMAGE, LEADER, after, lease_granted
 from tests.e2e.stack import Stack
-from tests.integration.backup_parts import (
-    changed,
-    connected,
-    kept,
-    stored,
-    write,
-)
+from tests.integration.backup_parts import changed, connected, kept, stored, write
 from tidegate.cli.bundle import Bundle
 from tidegate.cli.errors import CommandError
-from tidegate.runtime.eventlog import EventLog
-from tidegate.runtime.writer import SubjectWriter
 
 pytestmark = pytest.mark.xdist_group("backup")
 

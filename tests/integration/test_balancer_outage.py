@@ -9,9 +9,9 @@ import pytest
 from contracts.balancer import Selected
 from contracts.base import LeaseId, SessionId
 from contracts.pool import LeaseExpired
+from runtime.nats import natsserver, streams
 from tests.balancer import listening, wanted
 from tests.integration.balancer_bench import Bench
-from tidegate.runtime import natsserver, streams
 
 pytestmark = pytest.mark.anyio
 

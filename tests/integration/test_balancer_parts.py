@@ -21,6 +21,13 @@ from contracts.balancer import (
 )
 from contracts.base import Failed, Instant, LeaderElected, SessionId, WriterId
 from contracts.pool import SessionRecovered
+from runtime.clock import system_clock
+from runtime.eventlog import EventLog
+from runtime.eventlog.writer import SubjectWriter
+from runtime.nats import natsserver, streams
+from runtime.nats.broker import Call, broker, connected, disconnected
+from runtime.process import logs
+from runtime.settings import Seconds
 from services.balancer import handlers, leader
 from services.balancer.domain import Balancer, configured
 from services.balancer.metrics import Metrics
@@ -29,12 +36,6 @@ from services.balancer.settings import BalancerSection
 from services.balancer.store import Journal
 from tests.balancer import ONE, added, folded, listening, server, until, up, wanted
 from tests.integration.balancer_bench import Bench
-from tidegate.runtime import logs, natsserver, streams
-from tidegate.runtime.broker import Call, broker, connected, disconnected
-from tidegate.runtime.clock import system_clock
-from tidegate.runtime.eventlog import EventLog
-from tidegate.runtime.settings import Seconds
-from tidegate.runtime.writer import SubjectWriter
 
 pytestmark = pytest.mark.anyio
 

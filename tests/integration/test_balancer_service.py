@@ -21,23 +21,15 @@ from contracts.balancer import (
     ServersChanged,
     SetStrategy,
 )
-from contracts.base import (
-    Failed,
-    LeaderElected,
-    LeaseId,
-    Ping,
-    ServerId,
-    SessionId,
-    WriterId,
-)
+from contracts.base import Failed, LeaderElected, LeaseId, Ping, ServerId, SessionId, WriterId
 from contracts.pool import LeaseExpired, SessionRecovered
+from runtime.eventlog.writer import SubjectWriter
+from runtime.nats import natsserver, streams
+from runtime.settings import Seconds, SettingsError
 from services.balancer import app, leader
 from services.balancer.settings import Settings
 from tests.balancer import ONE, listening, server, unreachable, wanted
 from tests.integration.balancer_bench import Bench, fetched, replies
-from tidegate.runtime import natsserver, streams
-from tidegate.runtime.settings import Seconds, SettingsError
-from tidegate.runtime.writer import SubjectWriter
 
 pytestmark = pytest.mark.anyio
 

@@ -24,6 +24,9 @@ from contracts.events import AnyEvent
 from contracts.gateway import KeyIssued, Scope
 from contracts.pool import Verdict
 from contracts.subjects import EVT_BALANCER, EVT_KEYS, evt_pool
+from runtime.eventlog import EventLog
+from runtime.eventlog.writer import SubjectWriter
+from runtime.nats import natsserver, streams
 from services.pool.audit import Auditor
 from services.pool.domain import state_hash
 from tests.builders import (
@@ -39,9 +42,6 @@ from tests.builders import (
 )
 from tidegate.cli.errors import CommandError
 from tidegate.cli.main import application
-from tidegate.runtime import natsserver, streams
-from tidegate.runtime.eventlog import EventLog
-from tidegate.runtime.writer import SubjectWriter
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.anyio

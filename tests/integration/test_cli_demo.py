@@ -14,9 +14,9 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from runtime.nats import natsserver
+from runtime.settings import SettingsError
 from tidegate.cli.main import application
-from tidegate.runtime import natsserver
-from tidegate.runtime.settings import SettingsError
 
 pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[2]

@@ -14,12 +14,12 @@ from nats.aio.client import Client
 from typer.testing import CliRunner
 
 from contracts.base import ServerId
+from runtime.nats import natsserver
 from services.balancer.settings import ServerSection
 from services.gateway.routes import operator_app
 from tests.integration.operator_doors import desk, eventually, house, upstream
 from tidegate.cli.errors import CommandError
 from tidegate.cli.main import application
-from tidegate.runtime import natsserver
 
 pytestmark = pytest.mark.anyio
 

@@ -21,8 +21,8 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from contracts.subjects import EVENT_STREAM
-from tidegate.runtime import natsserver, streams
-from tidegate.runtime.eventlog import EventLog
+from runtime.eventlog import EventLog
+from runtime.nats import natsserver, streams
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("cluster")]
 MEMBERS = range(3)

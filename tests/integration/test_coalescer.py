@@ -10,9 +10,9 @@ from nats.aio.msg import Msg
 from contracts.base import RequestId
 from contracts.pool import CancelAnswer, CancelAnswers, CancelLease, CancelLeases
 from contracts.subjects import pool_cancel, pool_leads
+from runtime.nats.connection import Outage
 from services.gateway import coalescer
 from services.gateway.coalescer import Coalescer
-from tidegate.runtime.connection import Outage
 
 pytestmark = pytest.mark.anyio
 _answers = msgspec.json.Decoder(CancelAnswers)

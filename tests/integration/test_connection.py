@@ -12,9 +12,9 @@ import nats
 import pytest
 
 from contracts.base import Failed, Ping, Pong
-from tidegate.runtime import natsserver
-from tidegate.runtime.broker import subscribed
-from tidegate.runtime.connection import DisconnectedError, ask
+from runtime.nats import natsserver
+from runtime.nats.broker import subscribed
+from runtime.nats.connection import DisconnectedError, ask
 
 pytestmark = pytest.mark.anyio
 _pong = msgspec.json.Decoder(Pong | Failed)

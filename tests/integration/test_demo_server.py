@@ -21,11 +21,11 @@ from typing import Any
 import httpx
 import pytest
 
+from runtime.clock import system_clock
+from runtime.nats import natsserver
 from tidegate.demo import faults, ledger, options, pictures
 from tidegate.demo.faults import Fault, FaultKind
 from tidegate.demo.server import DemoOptions, DemoServer, run
-from tidegate.runtime import natsserver
-from tidegate.runtime.clock import system_clock
 
 pytestmark = pytest.mark.anyio
 
@@ -302,7 +302,7 @@ async def test_the_ledger_stands_after_kill_9_and_a_torn_line(tmp_path: Path) ->
     program = (
         "from functools import partial; from pathlib import Path\n"
         "from tidegate.demo.server import DemoOptions, run\n"
-        "from tidegate.runtime import lifecycle\n"
+        "from runtime import lifecycle\n"
         f"made = DemoOptions(port={port}, ledger=Path({str(file)!r}))\n"
         "lifecycle.run(lambda stop: run(stop, made))\n"
     )

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
+from runtime.clock import system_clock
+from runtime.nats import natsserver
 from tidegate.demo.faults import Fault, FaultKind
 from tidegate.demo.server import DemoOptions, DemoServer
 from tidegate.demo.traffic import Called, TrafficOptions, run
-from tidegate.runtime import natsserver
-from tidegate.runtime.clock import system_clock
 
 pytestmark = pytest.mark.anyio
 

@@ -12,16 +12,16 @@ from contracts.base import KeyId, LeaderElected, SessionId
 from contracts.events import AnyEvent
 from contracts.gateway import KeyRevoked
 from contracts.subjects import EVT_KEYS, USERS, evt_pool
+from runtime.clock import system_clock
+from runtime.environment import environment
+from runtime.eventlog import EventLog
+from runtime.eventlog.writer import SubjectWriter
+from runtime.nats import natsserver, streams
+from runtime.nats.connection import connected_as
+from runtime.secrets import Sealer, key_hash
 from tests.builders import LEADER, NOON, policy_changed
 from tests.e2e.stack import Stack
 from tidegate.cli.doctor.findings import CURES
-from tidegate.runtime import natsserver, streams
-from tidegate.runtime.clock import system_clock
-from tidegate.runtime.connection import connected_as
-from tidegate.runtime.environment import environment
-from tidegate.runtime.eventlog import EventLog
-from tidegate.runtime.secrets import Sealer, key_hash
-from tidegate.runtime.writer import SubjectWriter
 
 ALONE = {"pool_no_leader", "balancer_no_leader", "analytics_absent", "gateway_absent"}
 """What is wrong with a NATS that has no services yet."""

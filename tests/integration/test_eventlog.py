@@ -8,8 +8,8 @@ from nats.aio.client import Client
 
 from contracts import envelope
 from contracts.base import LeaderElected, WriterId
-from tidegate.runtime.eventlog import EventLog, FenceError
-from tidegate.runtime.writer import SubjectWriter
+from runtime.eventlog import EventLog, FenceError
+from runtime.eventlog.writer import SubjectWriter
 
 pytestmark = pytest.mark.anyio
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

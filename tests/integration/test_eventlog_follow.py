@@ -17,10 +17,10 @@ from nats.aio.client import Client
 
 from contracts import envelope
 from contracts.base import LeaderElected, WriterId
+from runtime.eventlog import EventLog, FenceError, LogUnavailableError
+from runtime.eventlog.writer import SubjectWriter
+from runtime.nats import natsserver, streams
 from tests.integration.pool_wire import wire
-from tidegate.runtime import natsserver, streams
-from tidegate.runtime.eventlog import EventLog, FenceError, LogUnavailableError
-from tidegate.runtime.writer import SubjectWriter
 
 pytestmark = pytest.mark.anyio
 SUBJECT = "evt.pool.0"

@@ -11,11 +11,11 @@ import pytest
 import uvicorn
 from nats.aio.client import Client
 
+from runtime.nats import natsserver
 from services.gateway.routes import operator_app
 from tests.analytics_builders import NOON, Story, policy, renewed, requested, session, used
 from tests.integration.analytics_parts import publish, until
 from tests.integration.operator_doors import Desk, desk
-from tidegate.runtime import natsserver
 
 pytestmark = pytest.mark.anyio
 

@@ -18,8 +18,8 @@ from contracts.pool import (
     Refused,
     SessionRequested,
 )
+from runtime.nats.connection import Outage
 from services.gateway.coalescer import PoolCoalescer
-from tidegate.runtime.connection import Outage
 
 pytestmark = pytest.mark.anyio
 WANTED = LeaseWanted(

@@ -9,10 +9,10 @@ from nats.aio.client import Client
 
 from contracts.balancer import Selected, SelectServer
 from contracts.pool import Outcome, UsageRecorded
+from runtime.nats import natsserver
+from runtime.settings import Seconds
 from tests.integration.gateway_bench import NOBODY, at, front, saying
 from tests.integration.gateway_upstreams import body_of, head_of, upstream
-from tidegate.runtime import natsserver
-from tidegate.runtime.settings import Seconds
 
 pytestmark = pytest.mark.anyio
 

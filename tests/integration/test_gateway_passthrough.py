@@ -10,9 +10,9 @@ import pytest
 from nats.aio.client import Client
 
 from contracts.balancer import NoServer, Selected, SelectServer
+from runtime.nats import natsserver
 from tests.integration.gateway_bench import NOBODY, Front, at, front, saying
 from tests.integration.gateway_upstreams import Behaviour, body_of, head_of, upstream
-from tidegate.runtime import natsserver
 
 pytestmark = pytest.mark.anyio
 MODELS = ("GET", "/v1/models")

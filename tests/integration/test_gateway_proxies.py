@@ -13,9 +13,9 @@ import pytest
 from nats.aio.client import Client
 
 from contracts.pool import SessionRequested
+from runtime.nats import natsserver
 from tests.integration.gateway_bench import IMAGES, Front, at, front, saying
 from tests.integration.gateway_upstreams import certificate, upstream
-from tidegate.runtime import natsserver
 
 pytestmark = pytest.mark.anyio
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "tls-front.md"

@@ -8,10 +8,10 @@ from nats.aio.client import Client
 
 from contracts.balancer import NoServer, Selected, SelectServer
 from contracts.base import ServiceType, SessionId
+from runtime.nats import natsserver
 from tests.integration.gateway_bench import NOBODY, Front, at, front, saying
 from tests.integration.gateway_upstreams import Behaviour, upstream
 from tests.integration.pool_room import IMAGE, status
-from tidegate.runtime import natsserver
 
 pytestmark = pytest.mark.anyio
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from runtime.nats import natsserver
 from services.balancer.probes import ping, prober
 from services.gateway.transport import NothingSentError, Transport
 from tests.balancer import listening
 from tests.integration.gateway_upstreams import request
-from tidegate.runtime import natsserver
 
 pytestmark = pytest.mark.anyio
 SNEAKY = "sneaky.example"

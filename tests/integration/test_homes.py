@@ -9,8 +9,8 @@ import nats
 import pytest
 
 from contracts.subjects import USERS
+from runtime.nats import natsserver
 from tidegate.cli.homes import OWNERS
-from tidegate.runtime import natsserver
 
 ROOT = Path(__file__).parents[2]
 SECRETS = {

@@ -15,12 +15,13 @@ from contracts import envelope
 from contracts.base import KeyId, WriterId
 from contracts.gateway import KeyBounds, KeyIssued, Scope
 from contracts.subjects import EVT_KEYS
+from runtime.clock import system_clock
+from runtime.eventlog import EventLog, LogUnavailableError, OutcomeUnknownError
+from runtime.nats import natsserver, streams
+from runtime.process import lifecycle
 from services.gateway.errors import GatewayError
 from services.gateway.keys import Key, KeyRefusal, KeyRefused
 from services.gateway.store import KeyLog, new_key_text
-from tidegate.runtime import lifecycle, natsserver, streams
-from tidegate.runtime.clock import system_clock
-from tidegate.runtime.eventlog import EventLog, LogUnavailableError, OutcomeUnknownError
 
 pytestmark = pytest.mark.anyio
 FREE = KeyBounds()

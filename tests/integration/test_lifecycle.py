@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from prometheus_client import CollectorRegistry
 
-from tidegate.runtime import health, lifecycle, natsserver
+from runtime.nats import natsserver
+from runtime.process import health, lifecycle
 
 pytestmark = pytest.mark.anyio
 

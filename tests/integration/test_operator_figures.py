@@ -24,10 +24,10 @@ from contracts.pool import (
     UsageRecorded,
     Verdict,
 )
+from runtime.secrets import session_identity
 from services.balancer.settings import ServerSection
 from services.gateway.request import new_request_id
 from tests.integration.operator_doors import Desk, desk, eventually, house, upstream
-from tidegate.runtime.secrets import session_identity
 
 pytestmark = pytest.mark.anyio
 TYPES = ["image", "video", "avatar", "music"]

@@ -9,10 +9,10 @@ from nats.aio.msg import Msg
 from contracts import subjects
 from contracts.base import LeaderElected, WriterId
 from contracts.subjects import EVENT_STREAM, TABLE, USERS, Subject
+from runtime.eventlog import EventLog, LogUnavailableError, OutcomeUnknownError
+from runtime.eventlog.writer import SubjectWriter
 from tests.builders import NOON
 from tests.integration.nats_users import connected, migrated, server_with_accounts
-from tidegate.runtime.eventlog import EventLog, LogUnavailableError, OutcomeUnknownError
-from tidegate.runtime.writer import SubjectWriter
 
 pytestmark = pytest.mark.anyio
 _CONCRETE = {row.pattern: row.pattern.replace("*", "0") for row in TABLE}

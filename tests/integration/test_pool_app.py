@@ -10,12 +10,12 @@ from nats.aio.client import Client
 
 from contracts import subjects
 from contracts.pool import Granted
+from runtime.environment import Environment, environment
+from runtime.nats import natsserver, streams
+from runtime.settings import SettingsError
 from services.pool import app
 from services.pool.settings import Settings
 from tests.integration.pool_room import lease, pool, settings, status, until, wanted
-from tidegate.runtime import natsserver, streams
-from tidegate.runtime.environment import Environment, environment
-from tidegate.runtime.settings import SettingsError
 
 pytestmark = pytest.mark.anyio
 

@@ -10,6 +10,7 @@ from nats.errors import NoRespondersError
 from contracts import envelope, subjects
 from contracts.base import Ping, Pong
 from contracts.pool import Granted, Outcome, PoolCheckpointed
+from runtime.eventlog import EventLog
 from services.pool import rounds
 from services.pool.audit import Auditor, Wrong
 from tests.integration.pool_room import (
@@ -24,7 +25,6 @@ from tests.integration.pool_room import (
     usage,
     wanted,
 )
-from tidegate.runtime.eventlog import EventLog
 
 pytestmark = pytest.mark.anyio
 

@@ -11,13 +11,13 @@ import pytest
 from nats.aio.client import Client
 
 from contracts.pool import Granted, SessionAdded
+from runtime.secrets import session_identity
+from runtime.settings import Seconds
 from services.pool.provisioners import Credential, ProvisionError, provisioner
 from services.pool.provisioners.hook import ANSWER_BYTES_MAX, Hook
 from services.pool.settings import ProvisionerSection, Settings
 from tests.integration.gateway_upstreams import Upstream, body_of, head_of, upstream
 from tests.integration.pool_room import events, lease, pool, settings, until, wanted
-from tidegate.runtime.secrets import session_identity
-from tidegate.runtime.settings import Seconds
 
 pytestmark = pytest.mark.anyio
 Answer = Callable[[dict[str, Any]], Any]

@@ -12,6 +12,9 @@ from nats.errors import TimeoutError as NatsTimeoutError
 from contracts import subjects
 from contracts.base import LeaderElected, SessionId, WriterId
 from contracts.pool import Granted, LeaseGranted, PoolEvent, PoolStatus, Refused, SessionAdded
+from runtime.eventlog import EventLog
+from runtime.eventlog.writer import SubjectWriter
+from runtime.leadership import BrokenLogError
 from services.pool.domain import Pool, fold, state_hash
 from tests.integration.pool_room import (
     end,
@@ -27,9 +30,6 @@ from tests.integration.pool_room import (
     wanted,
 )
 from tests.integration.pool_wire import wire
-from tidegate.runtime.eventlog import EventLog
-from tidegate.runtime.leadership import BrokenLogError
-from tidegate.runtime.writer import SubjectWriter
 
 pytestmark = pytest.mark.anyio
 

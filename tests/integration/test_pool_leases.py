@@ -18,6 +18,7 @@ from contracts.pool import (
     Refused,
     RenewLeases,
 )
+from runtime.eventlog import EventLog
 from services.pool.domain import state_hash
 from tests.integration.pool_room import (
     call,
@@ -31,7 +32,6 @@ from tests.integration.pool_room import (
     usage,
     wanted,
 )
-from tidegate.runtime.eventlog import EventLog
 
 pytestmark = pytest.mark.anyio
 

@@ -23,6 +23,8 @@ from contracts.pool import (
     SessionRevived,
     SessionStatus,
 )
+from runtime.secrets import Sealer, session_identity
+from runtime.settings import SettingsError
 from services.pool.settings import ProvisionerSection, Settings
 from tests.integration.pool_room import (
     KEYS,
@@ -36,8 +38,6 @@ from tests.integration.pool_room import (
     until,
     wanted,
 )
-from tidegate.runtime.secrets import Sealer, session_identity
-from tidegate.runtime.settings import SettingsError
 
 pytestmark = pytest.mark.anyio
 SEALER = Sealer(KEYS[0])

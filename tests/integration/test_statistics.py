@@ -34,6 +34,7 @@ from contracts.analytics import (
     Statistics,
 )
 from contracts.base import Failed, Ping, Pong
+from runtime.nats.connection import UnansweredError, ask
 from services.analytics import app
 from services.analytics.exports import Bounds, Spool, files, spool
 from services.analytics.queries import Catalogue
@@ -43,7 +44,6 @@ from services.gateway.routes import downloads
 from tests.analytics_builders import Story
 from tests.integration.analytics_parts import history, publish, stored
 from tests.integration.operator_doors import Desk, desk, environment, eventually
-from tidegate.runtime.connection import UnansweredError, ask
 
 pytestmark = pytest.mark.anyio
 _pong = msgspec.json.Decoder(Pong)

@@ -10,12 +10,12 @@ from contracts import subjects
 from contracts.base import WriterId
 from contracts.gateway import KeyBounds, Scope
 from contracts.pool import Granted
+from runtime.eventlog import EventLog, Stored
+from runtime.eventlog.writer import SubjectWriter
+from runtime.nats.broker import Call, reply
 from services.gateway.keys import Key
 from tests.integration.pool_room import lease, pool, settings, status, until, wanted
 from tests.integration.test_keylog import following, issued, key_log
-from tidegate.runtime.broker import Call, reply
-from tidegate.runtime.eventlog import EventLog, Stored
-from tidegate.runtime.writer import SubjectWriter
 
 pytestmark = pytest.mark.anyio
 

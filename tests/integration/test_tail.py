@@ -15,6 +15,10 @@ from contracts.base import LeaderElected, LeaseId, SessionId
 from contracts.events import AnyEvent
 from contracts.pool import LeaseRenewed
 from contracts.subjects import evt_pool
+from runtime.environment import environment
+from runtime.eventlog import EventLog
+from runtime.eventlog.writer import SubjectWriter
+from runtime.nats.connection import connected_as
 from tests.builders import (
     IMAGE,
     LEADER,
@@ -26,10 +30,6 @@ from tests.builders import (
     usage,
 )
 from tests.e2e.stack import Stack
-from tidegate.runtime.connection import connected_as
-from tidegate.runtime.environment import environment
-from tidegate.runtime.eventlog import EventLog
-from tidegate.runtime.writer import SubjectWriter
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 LINES_S = 60

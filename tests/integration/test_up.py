@@ -17,11 +17,12 @@ import httpx
 import pytest
 import structlog
 
+from runtime.environment import Environment, environment
+from runtime.nats import natsserver
+from runtime.process import lifecycle
 from tests.integration.pool_room import until
 from tidegate.cli.configuration import Configuration, load
 from tidegate.cli.up import _Stack
-from tidegate.runtime import lifecycle, natsserver
-from tidegate.runtime.environment import Environment, environment
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 90

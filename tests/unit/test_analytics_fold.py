@@ -7,18 +7,11 @@ import msgspec
 import pytest
 
 from contracts import events as all_events
-from contracts.balancer import (
-    StrategyChanged,
-)
+from contracts.balancer import StrategyChanged
 from contracts.base import LeaderElected, WriterId
 from contracts.envelope import Envelope
 from contracts.events import UnknownEvent
-from contracts.pool import (
-    Policy,
-    PolicyChanged,
-    PoolCheckpointed,
-    QuotaObserved,
-)
+from contracts.pool import Policy, PolicyChanged, PoolCheckpointed, QuotaObserved
 from services.analytics.domain.fold import UNREADABLE, Fold, Remembered
 from services.analytics.domain.moments import zone
 from services.analytics.domain.standing import gap, standing

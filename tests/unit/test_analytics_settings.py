@@ -2,8 +2,8 @@
 
 import pytest
 
+from runtime.settings import SettingsError, configured
 from services.analytics.settings import Settings
-from tidegate.runtime.settings import SettingsError, configured
 
 
 def read(**table: object) -> Settings:

@@ -27,14 +27,7 @@ from contracts.pool import (
 )
 from services.analytics.domain.moments import micros
 from services.analytics.domain.rows import KeyRow, ServerRow, SessionRow
-from tests.analytics_builders import (
-    NOON,
-    Story,
-    folded,
-    rows,
-    server,
-    session,
-)
+from tests.analytics_builders import NOON, Story, folded, rows, server, session
 
 SOON, LATER = NOON + timedelta(minutes=1), NOON + timedelta(hours=1)
 

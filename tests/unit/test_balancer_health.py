@@ -5,15 +5,7 @@ import pytest
 from contracts.balancer import Health, ServerFailed, ServerHealthChanged
 from contracts.base import ServerId, SessionId
 from contracts.pool import SessionRecovered, Verdict
-from services.balancer.domain import (
-    Balancer,
-    ejections,
-    health_due,
-    observed,
-    probed,
-    swept,
-    views,
-)
+from services.balancer.domain import Balancer, ejections, health_due, observed, probed, swept, views
 from services.balancer.domain.health import failed
 from tests.balancer import NOON, added, after, down, folded, journalled, unreachable, up, well
 

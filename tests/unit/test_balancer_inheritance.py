@@ -9,17 +9,7 @@ from contracts.balancer import ServerRemoved
 from contracts.base import LeaseId, ServerId
 from contracts.pool import LeaseExpired
 from services.balancer.domain import Balancer, observed, reported, select, swept
-from tests.balancer import (
-    NOON,
-    ONE,
-    added,
-    after,
-    chosen,
-    in_flight,
-    journalled,
-    wanted,
-    well,
-)
+from tests.balancer import NOON, ONE, added, after, chosen, in_flight, journalled, wanted, well
 from tests.unit.test_balancer_inflight import SESSION, TWO, cancelled, see
 
 A = ServerId("a")

@@ -26,6 +26,7 @@ from contracts.pool import (
     UsageRecorded,
     Verdict,
 )
+from runtime.eventlog import Stored
 from tests.builders import NOON
 from tests.chaos.campaign import Campaign, Way
 from tests.chaos.evidence import Evidence, heard, merged
@@ -33,7 +34,6 @@ from tests.chaos.plan import Action, Fault, Plan, Role, planned
 from tests.chaos.report import Happened, rows, table
 from tests.chaos.traffic import Called
 from tests.chaos.verdict import judged
-from tidegate.runtime.eventlog import Stored
 
 IMAGE = ServiceType("image")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from runtime.environment import environment
+from runtime.settings import SettingsError
 from tidegate.cli import config
 from tidegate.cli.configuration import load
 from tidegate.cli.main import application
-from tidegate.runtime.environment import environment
-from tidegate.runtime.settings import SettingsError
 
 ODD = """
 [services."a b"]

@@ -11,10 +11,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from runtime.environment import environment
+from runtime.settings import SettingsError
 from tidegate.cli import api, main, output
 from tidegate.cli.errors import CommandError
-from tidegate.runtime.environment import environment
-from tidegate.runtime.settings import SettingsError
 
 _WITH_JSON = ("audit", "replay", "keys", "sessions", "servers", "leases", "sql", "config")
 

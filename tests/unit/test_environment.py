@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from contracts.subjects import USERS
-from tidegate.runtime.connection import nats_urls
-from tidegate.runtime.environment import Home, environment
-from tidegate.runtime.settings import SettingsError
+from runtime.environment import Home, environment
+from runtime.nats.connection import nats_urls
+from runtime.settings import SettingsError
 
 
 def test_nothing_set_is_a_home_here_and_a_gateway_on_this_machine_alone(

@@ -3,11 +3,11 @@
 import pytest
 
 from contracts.base import GatewayId
+from runtime.settings import SettingsError, configured
 from services.gateway.origin import Proxies, stored_address, stored_agent, trusted
 from services.gateway.settings import GatewaySection, Stored
 from tests.balancer import NOON
 from tests.unit.test_gateway_headers import asked
-from tidegate.runtime.settings import SettingsError, configured
 
 FRONT = "10.0.0.1"
 PROXIES = Proxies(["10.0.0.0/8", "192.0.2.1", "2001:db8::/32"])

@@ -2,9 +2,9 @@
 
 import pytest
 
+from runtime.settings import DEFAULT_SERVICES, ServiceTypeSection
 from services.gateway.domain import Peek, peek, route
 from services.gateway.errors import GatewayError
-from tidegate.runtime.settings import DEFAULT_SERVICES, ServiceTypeSection
 
 CHAT = "/v1/chat/completions"
 BOUNDARY = b"--b\r\n"

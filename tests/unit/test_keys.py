@@ -10,6 +10,7 @@ from contracts.base import KeyId, LeaderElected, WriterId
 from contracts.envelope import Envelope
 from contracts.events import AnyEvent, UnknownEvent
 from contracts.gateway import KeyBounds, KeyChanged, KeyEvent, KeyIssued, KeyRevoked, Scope
+from runtime.secrets import key_hash
 from services.gateway.keys import (
     Key,
     KeyRefusal,
@@ -21,7 +22,6 @@ from services.gateway.keys import (
     decide_revoke,
     presented,
 )
-from tidegate.runtime.secrets import key_hash
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

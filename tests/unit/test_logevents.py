@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import msgspec
 
 from contracts.gateway import KeyIssued, Scope
+from runtime.eventlog import Stored
+from runtime.eventlog.records import UNREADABLE, Wanted, known_types, records
 from tests.analytics_builders import Story, granted, renewed, used
-from tidegate.runtime.eventlog import Stored
-from tidegate.runtime.logevents import UNREADABLE, Wanted, known_types, records
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

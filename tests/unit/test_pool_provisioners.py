@@ -5,13 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from services.pool.provisioners import (
-    Credential,
-    Known,
-    Provisioner,
-    ProvisionError,
-    provisioner,
-)
+from services.pool.provisioners import Credential, Known, Provisioner, ProvisionError, provisioner
 from services.pool.settings import ProvisionerSection
 
 

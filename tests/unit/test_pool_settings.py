@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from runtime.settings import SettingsError, configured
 from services.pool.settings import Settings, policy, source
-from tidegate.runtime.settings import SettingsError, configured
 
 
 def read(tables: dict[str, Any]) -> Settings:

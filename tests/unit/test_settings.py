@@ -7,10 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.balancer.settings import ServerSection
-from tidegate.cli.configuration import Configuration, load
-from tidegate.runtime.environment import VARIABLES, environment
-from tidegate.runtime.settings import (
+from runtime.environment import VARIABLES, environment
+from runtime.settings import (
     DEFAULT_SERVICES,
     Seconds,
     Section,
@@ -24,6 +22,8 @@ from tidegate.runtime.settings import (
     variable_of,
     with_default_services,
 )
+from services.balancer.settings import ServerSection
+from tidegate.cli.configuration import Configuration, load
 
 
 def loaded(tmp_path: Path, toml: str = "", **variables: str) -> Configuration:

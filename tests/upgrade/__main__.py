@@ -21,9 +21,9 @@ from typing import Any
 
 import httpx
 
+from runtime.nats import natsserver
 from tests.e2e.stack import Stack
 from tests.integration.test_up import Up
-from tidegate.runtime import natsserver
 
 HOMES = Path(__file__).parent / "homes"
 _SETTINGS = """\

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from runtime.nats import natsserver
 from tests.e2e.stack import Stack
 from tests.integration.test_up import Up
 from tests.upgrade.__main__ import HOMES
-from tidegate.runtime import natsserver
 
 VERSIONS = sorted(path.name.removesuffix("-own.json") for path in HOMES.glob("*-own.json"))
 pytestmark = pytest.mark.timeout(240)

@@ -9,9 +9,9 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from runtime.environment import Environment, environment, given_secret
+from runtime.settings import SettingsError
 from tidegate.cli.errors import CommandError
-from tidegate.runtime.environment import Environment, environment, given_secret
-from tidegate.runtime.settings import SettingsError
 
 _TIMEOUT_S = 60.0
 _FILE_TIMEOUT_S = 900.0

@@ -6,12 +6,12 @@ from typing import Any
 import typer
 from nats.aio.client import Client
 
+from runtime.environment import Environment, environment
+from runtime.eventlog import EventLog, LogUnavailableError
 from tidegate.cli import logreading, output
 from tidegate.cli.errors import CommandError
 from tidegate.cli.projections import UncomparedError, compare
 from tidegate.cli.trial import Trial, units
-from tidegate.runtime.environment import Environment, environment
-from tidegate.runtime.eventlog import EventLog, LogUnavailableError
 
 _AGREES, _DIFFERS, _SKIPPED = "agrees", "differs", "not compared"
 

@@ -10,17 +10,17 @@ import typer
 from nats.aio.client import Client
 
 from contracts.subjects import CREDENTIALS_STREAM, EVENT_STREAM
+from runtime.environment import Environment, environment
+from runtime.eventlog import EventLog, LogUnavailableError
+from runtime.nats import snapshots
+from runtime.nats.connection import connected_as
+from runtime.nats.snapshots import SnapshotError, Taken
 from services.analytics.store import StoreError
 from tidegate.cli import bundle, duckdbfile, logproof, output
 from tidegate.cli.bundle import Manifest, NewBundle
 from tidegate.cli.errors import CommandError
 from tidegate.cli.homefiles import KEPT, VARIABLE_OF
 from tidegate.cli.logproof import Hearer, Proof
-from tidegate.runtime import snapshots
-from tidegate.runtime.connection import connected_as
-from tidegate.runtime.environment import Environment, environment
-from tidegate.runtime.eventlog import EventLog, LogUnavailableError
-from tidegate.runtime.snapshots import SnapshotError, Taken
 
 
 def backup(

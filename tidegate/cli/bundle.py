@@ -16,9 +16,9 @@ from typing import Any, BinaryIO, cast
 
 import msgspec
 
+from runtime.nats.snapshots import Taken
 from tidegate.cli.errors import CommandError
 from tidegate.cli.logproof import Proof
-from tidegate.runtime.snapshots import Taken
 
 FORMAT = 1
 LOG = "log.snapshot"

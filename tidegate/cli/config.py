@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import typer
 
+from runtime.environment import environment
+from runtime.settings import Seconds, Size
 from tidegate.cli import output
 from tidegate.cli.configuration import Configuration, load
-from tidegate.runtime.environment import environment
-from tidegate.runtime.settings import Seconds, Size
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 HIDDEN = "(hidden)"

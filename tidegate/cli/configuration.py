@@ -6,13 +6,8 @@ from typing import TypeVar
 
 import msgspec
 
-from services.analytics.settings import AnalyticsSection
-from services.balancer.settings import BalancerSection, ServerSection
-from services.balancer.settings import Settings as BalancerSettings
-from services.gateway.settings import GatewaySection
-from services.pool.settings import PoolSection
-from tidegate.runtime.environment import VARIABLES, Environment
-from tidegate.runtime.settings import (
+from runtime.environment import VARIABLES, Environment
+from runtime.settings import (
     DEFAULT_SERVICES,
     Section,
     ServiceTypeSection,
@@ -22,6 +17,11 @@ from tidegate.runtime.settings import (
     read_toml,
     with_default_services,
 )
+from services.analytics.settings import AnalyticsSection
+from services.balancer.settings import BalancerSection, ServerSection
+from services.balancer.settings import Settings as BalancerSettings
+from services.gateway.settings import GatewaySection
+from services.pool.settings import PoolSection
 
 _Settings = TypeVar("_Settings", bound=Section)
 

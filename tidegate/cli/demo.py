@@ -8,15 +8,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 import typer
 
+from runtime.environment import Environment, environment, given_secret
+from runtime.process import lifecycle
+from runtime.settings import SettingsError
 from tidegate.cli import api, output
 from tidegate.cli.errors import CommandError
 from tidegate.demo import server as demo_server
 from tidegate.demo import traffic as demo_traffic
 from tidegate.demo.options import DemoOptions, limits
 from tidegate.demo.traffic import Called, Summary, TrafficOptions
-from tidegate.runtime import lifecycle
-from tidegate.runtime.environment import Environment, environment, given_secret
-from tidegate.runtime.settings import SettingsError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 

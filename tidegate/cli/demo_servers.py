@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from runtime.environment import Home
+from runtime.nats import natsserver
 from tidegate.cli.supervisor import Child, tidegate
-from tidegate.runtime import natsserver
-from tidegate.runtime.environment import Home
 
 
 class DemoServer(msgspec.Struct, frozen=True, kw_only=True):

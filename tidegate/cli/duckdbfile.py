@@ -11,6 +11,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+from runtime.environment import Environment, Home
+from runtime.eventlog import StreamState
+from runtime.settings import SettingsError
 from services.analytics.copies import Copy, Returned
 from services.analytics.settings import AnalyticsSection, Settings
 from services.analytics.store import QuestionError, StoreError
@@ -19,9 +22,6 @@ from tidegate.cli.bundle import Bundle
 from tidegate.cli.configuration import loader
 from tidegate.cli.errors import CommandError
 from tidegate.cli.trial import Trial
-from tidegate.runtime.environment import Environment, Home
-from tidegate.runtime.eventlog import StreamState
-from tidegate.runtime.settings import SettingsError
 
 _FOLDER = "restoring-duckdb"
 _WITHOUT = "; --without-duckdb restores the rest, and analytics makes it anew from the log"

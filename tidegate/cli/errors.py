@@ -1,7 +1,7 @@
 """Why a verb ends early.
 
 CommandError        it found something wrong, or cannot do it: exit 1
-SettingsError       (tidegate.runtime.settings) a wrong file, variable or argument: exit 2
+SettingsError       (runtime.settings) a wrong file, variable or argument: exit 2
 """
 
 

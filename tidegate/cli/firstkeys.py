@@ -8,13 +8,13 @@ from contracts.base import KeyId, WriterId
 from contracts.events import AnyEvent
 from contracts.gateway import KeyIssued, Scope
 from contracts.subjects import EVT_KEYS
+from runtime.clock import clock
+from runtime.environment import Environment
+from runtime.eventlog import EventLog, FenceError
+from runtime.eventlog.writer import SubjectWriter
+from runtime.secrets import key_hash
+from runtime.settings import SettingsError
 from services.gateway.keys import KeyRing
-from tidegate.runtime.clock import clock
-from tidegate.runtime.environment import Environment
-from tidegate.runtime.eventlog import EventLog, FenceError
-from tidegate.runtime.secrets import key_hash
-from tidegate.runtime.settings import SettingsError
-from tidegate.runtime.writer import SubjectWriter
 
 
 class FirstKeys(NamedTuple):

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from contracts.subjects import USERS
-from tidegate.runtime.environment import Home
+from runtime.environment import Home
 
 KEYS = ("secrets/master.key", "secrets/identity.key", "operator.key", "client.key")
 """Without the first, no credential opens; with another second, sessions get other ids."""

@@ -4,8 +4,8 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tidegate.runtime.environment import Home
-from tidegate.runtime.settings import SettingsError
+from runtime.environment import Home
+from runtime.settings import SettingsError
 
 
 def made(home: Home) -> None:

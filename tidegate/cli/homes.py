@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from contracts.subjects import USERS
+from runtime.environment import Environment, Home, given_secret
+from runtime.nats import natsserver
+from runtime.settings import SettingsError
 from tidegate.cli import demo_servers
 from tidegate.cli.homefiles import write_private
-from tidegate.runtime import natsserver
-from tidegate.runtime.environment import Environment, Home, given_secret
-from tidegate.runtime.settings import SettingsError
 
 OWNERS = ("gateway", "pool", "balancer", "analytics", "migrate", "archiver", "nats", "operator")
 """Who may have a home; `operator` is whoever uses the verbs: both first keys, and the auditor."""

@@ -5,8 +5,8 @@ from typing import Any
 
 import typer
 
+from runtime.settings import seconds
 from tidegate.cli import api, output
-from tidegate.runtime.settings import seconds
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _COLUMNS = ("id", "name", "scope", "requests_per_minute", "concurrency", "models", "revoked")

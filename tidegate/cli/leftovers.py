@@ -7,8 +7,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from runtime.environment import Home
 from tidegate.cli.errors import CommandError
-from tidegate.runtime.environment import Home
 
 _SERVICES_S = 40.0
 _NATS_S = 20.0

@@ -8,8 +8,8 @@ import msgspec
 from contracts import envelope
 from contracts.envelope import Link
 from contracts.pool import SessionAdded
+from runtime.eventlog import EventLog, Stored
 from tidegate.cli import logreading
-from tidegate.runtime.eventlog import EventLog, Stored
 
 Hearer = Callable[[Stored], Awaitable[None]]
 

@@ -9,10 +9,10 @@ from nats.aio.client import Client
 
 from contracts import envelope
 from contracts.envelope import Envelope
+from runtime.environment import Environment
+from runtime.eventlog import EventLog, LogUnavailableError, Stored
+from runtime.nats.connection import connected_as
 from tidegate.cli import output
-from tidegate.runtime.connection import connected_as
-from tidegate.runtime.environment import Environment
-from tidegate.runtime.eventlog import EventLog, LogUnavailableError, Stored
 
 _SILENCE_MAX_S = 20.0
 

@@ -5,8 +5,8 @@ import sys
 
 import typer
 
+from runtime.settings import SettingsError
 from tidegate.cli.errors import CommandError
-from tidegate.runtime.settings import SettingsError
 
 VERBS = {
     "up": "Run the whole stack in the foreground.",

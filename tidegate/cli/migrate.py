@@ -10,16 +10,16 @@ from typing import NamedTuple
 import typer
 
 from contracts.subjects import USERS
+from runtime.environment import Environment, Home, environment, given_secret
+from runtime.eventlog import EventLog, LogError, LogUnavailableError
+from runtime.nats import natsserver, streams
+from runtime.nats.connection import connected_as, nats_urls
+from runtime.secrets import new_key
+from runtime.settings import SettingsError
 from tidegate.cli import firstkeys, homes
 from tidegate.cli.configuration import Configuration, load
 from tidegate.cli.errors import CommandError
 from tidegate.cli.homefiles import write_private
-from tidegate.runtime import natsserver, streams
-from tidegate.runtime.connection import connected_as, nats_urls
-from tidegate.runtime.environment import Environment, Home, environment, given_secret
-from tidegate.runtime.eventlog import EventLog, LogError, LogUnavailableError
-from tidegate.runtime.secrets import new_key
-from tidegate.runtime.settings import SettingsError
 
 _KEY_BYTES_MIN = 16
 

@@ -11,9 +11,9 @@ from nats.aio.client import Client
 from contracts import subjects
 from contracts.analytics import AnalyticsReply, NamedQuery, Rows
 from contracts.base import Failed
+from runtime.nats.connection import UnansweredError, ask
 from services.pool.audit import Totals
 from tidegate.cli.trial import Key, Trial
-from tidegate.runtime.connection import UnansweredError, ask
 
 _ASK_TIMEOUT_S = 10.0
 _LOOK_EVERY_S = 0.1

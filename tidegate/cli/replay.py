@@ -8,11 +8,11 @@ from typing import Any
 import typer
 
 from contracts.subjects import evt_pool
+from runtime.environment import Environment, environment
+from runtime.eventlog import EventLog, LogUnavailableError
 from services.pool.domain import HASH_VERSION, Pool, fold, state_hash
 from tidegate.cli import logreading, output
 from tidegate.cli.errors import CommandError
-from tidegate.runtime.environment import Environment, environment
-from tidegate.runtime.eventlog import EventLog, LogUnavailableError
 
 
 class Replayed:

@@ -11,6 +11,10 @@ import msgspec
 import typer
 from nats.errors import Error as NatsError
 
+from runtime.environment import Environment, Home, environment
+from runtime.eventlog import LogUnavailableError, Stored
+from runtime.nats.snapshots import SnapshotError, StreamExistsError
+from runtime.nats.streams import MigrationError
 from services.analytics.store import StoreError
 from tidegate.cli import bundle, duckdbfile, homelock, output, restoring
 from tidegate.cli.bundle import Bundle
@@ -19,10 +23,6 @@ from tidegate.cli.homefiles import Restored, write_private
 from tidegate.cli.leftovers import end_leftovers
 from tidegate.cli.restoring import Found
 from tidegate.cli.trial import Trial
-from tidegate.runtime.environment import Environment, Home, environment
-from tidegate.runtime.eventlog import LogUnavailableError, Stored
-from tidegate.runtime.snapshots import SnapshotError, StreamExistsError
-from tidegate.runtime.streams import MigrationError
 
 _FAILURES = (SnapshotError, MigrationError, LogUnavailableError, StoreError, NatsError, OSError)
 

@@ -16,19 +16,19 @@ import msgspec
 from nats.aio.client import Client
 
 from contracts.subjects import BACKED_UP
+from runtime.environment import Environment, Home
+from runtime.eventlog import EventLog
+from runtime.nats import natsserver, snapshots, streams
+from runtime.nats.connection import connected_as
+from runtime.nats.snapshots import StreamExistsError, Taken
+from runtime.secrets import Sealer, SealError
+from runtime.settings import SettingsError
 from services.pool.store import Credentials, CredentialsUnavailableError
 from tidegate.cli import bundle, logproof, migrate, output
 from tidegate.cli.bundle import Bundle
 from tidegate.cli.errors import CommandError
 from tidegate.cli.homefiles import KEPT, KEYS, PASSWORDS, write_private
 from tidegate.cli.logproof import Hearer, Proof
-from tidegate.runtime import natsserver, snapshots, streams
-from tidegate.runtime.connection import connected_as
-from tidegate.runtime.environment import Environment, Home
-from tidegate.runtime.eventlog import EventLog
-from tidegate.runtime.secrets import Sealer, SealError
-from tidegate.runtime.settings import SettingsError
-from tidegate.runtime.snapshots import StreamExistsError, Taken
 
 _FOLDER = "restoring"
 _NATS_END_S = 20

@@ -3,9 +3,9 @@
 import importlib
 from functools import partial
 
+from runtime.environment import environment
+from runtime.process import lifecycle
 from tidegate.cli.configuration import load, loader
-from tidegate.runtime import lifecycle
-from tidegate.runtime.environment import environment
 
 
 def gateway() -> None:

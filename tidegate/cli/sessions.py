@@ -8,9 +8,9 @@ from typing import Any
 
 import typer
 
+from runtime.settings import seconds
 from tidegate.cli import api, output, sessionfiles
 from tidegate.cli.errors import CommandError
-from tidegate.runtime.settings import seconds
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _COLUMNS = (

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from tidegate.runtime import natsserver
-from tidegate.runtime.logs import Log
+from runtime.nats import natsserver
+from runtime.process.logs import Log
 
 _BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 _SETTLED_S = 30.0

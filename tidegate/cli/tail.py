@@ -10,12 +10,12 @@ from typing import Any
 import typer
 
 from contracts.events import tags
+from runtime.environment import Environment, environment
+from runtime.eventlog import EventLog, LogUnavailableError, Stored
+from runtime.eventlog.records import UNREADABLE, Wanted, known_types, records
+from runtime.nats.connection import connected_as
 from tidegate.cli import output
 from tidegate.cli.errors import CommandError
-from tidegate.runtime.connection import connected_as
-from tidegate.runtime.environment import Environment, environment
-from tidegate.runtime.eventlog import EventLog, LogUnavailableError, Stored
-from tidegate.runtime.logevents import UNREADABLE, Wanted, known_types, records
 
 _END = -1
 _TAG_WIDTH = max(map(len, tags()))

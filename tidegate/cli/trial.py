@@ -9,9 +9,9 @@ from contracts.envelope import Envelope
 from contracts.events import AnyEvent, UnknownEvent
 from contracts.pool import LeaseGranted
 from contracts.subjects import EVT_KEYS
+from runtime.eventlog import Stored, StreamState
 from services.pool.audit import Auditor, Chain, Totals, Violation
 from tidegate.cli.logreading import opened
-from tidegate.runtime.eventlog import Stored, StreamState
 
 _POOL = "evt.pool."
 _ABOUT = ("lease_id", "session_id", "request_id")

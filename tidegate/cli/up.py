@@ -11,15 +11,16 @@ from pathlib import Path
 import msgspec
 import typer
 
+from runtime.atstart import AtStart
+from runtime.environment import Environment, environment
+from runtime.nats import natsserver
+from runtime.process import logs
+from runtime.settings import SettingsError
 from tidegate.cli import demo_servers, homelock, migrate
 from tidegate.cli.configuration import Configuration, load, names_servers
 from tidegate.cli.errors import CommandError
 from tidegate.cli.leftovers import end_leftovers
 from tidegate.cli.supervisor import Child, Supervisor, service
-from tidegate.runtime import logs, natsserver
-from tidegate.runtime.atstart import AtStart
-from tidegate.runtime.environment import Environment, environment
-from tidegate.runtime.settings import SettingsError
 
 _READY_S = 90.0
 _GATEWAYS_END_S = 45.0

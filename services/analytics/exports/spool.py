@@ -21,10 +21,10 @@ from contracts.analytics import (
     StartExport,
 )
 from contracts.base import Failed
+from runtime.process.logs import Log
 from services.analytics.exports import files
 from services.analytics.queries import Catalogue, Question
 from services.analytics.store import QuestionError, Readers
-from tidegate.runtime.logs import Log
 
 _WRITING_MAX = 2
 _FILES_MAX = 8

@@ -16,8 +16,8 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
+from runtime.clock import Clock
 from services.analytics.store.database import Database
-from tidegate.runtime.clock import Clock
 
 _ROWS_AT_ONCE = 1024
 _EXACT_MAX = 2**53

@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from contracts.base import ServiceType
+from runtime.settings import ServiceTypeSection
 from services.gateway.errors import GatewayError
-from tidegate.runtime.settings import ServiceTypeSection
 
 
 class Peek(msgspec.Struct, frozen=True):

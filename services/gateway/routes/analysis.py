@@ -9,10 +9,10 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from contracts.analytics import Rows, SqlQuery
+from runtime.eventlog import LogUnavailableError
 from services.gateway.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.figures import Row, rows_of
-from tidegate.runtime.eventlog import LogUnavailableError
 
 ROWS_MAX = 10_000
 _QUERY_MAX = 100_000

@@ -23,23 +23,18 @@ from contracts.analytics import (
     SqlQuery,
     WriteReport,
 )
-from contracts.balancer import (
-    BalancerAdmin,
-    BalancerStatus,
-    BalancerStatusReply,
-    ServersChanged,
-)
+from contracts.balancer import BalancerAdmin, BalancerStatus, BalancerStatusReply, ServersChanged
 from contracts.base import Command, Failed, GatewayId
 from contracts.pool import Done, PoolAdmin, PoolStatus, PoolStatusReply
+from runtime.clock import Clock
+from runtime.eventlog import EventLog
+from runtime.nats.connection import DisconnectedError, NobodyThereError, UnansweredError, ask
+from runtime.process.health import Readiness
+from runtime.process.logs import Log
+from runtime.secrets import Sealer
 from services.gateway.errors import GatewayError
 from services.gateway.settings import Settings
 from services.gateway.store import KeyLog
-from tidegate.runtime.clock import Clock
-from tidegate.runtime.connection import DisconnectedError, NobodyThereError, UnansweredError, ask
-from tidegate.runtime.eventlog import EventLog
-from tidegate.runtime.health import Readiness
-from tidegate.runtime.logs import Log
-from tidegate.runtime.secrets import Sealer
 
 _Answer = TypeVar("_Answer")
 

@@ -12,10 +12,10 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 from litestar.response import Stream
 
+from runtime.eventlog import Stored
+from runtime.eventlog.records import UNREADABLE, Wanted, known_types, records
 from services.gateway.errors import GatewayError
 from services.gateway.routes.doors import Doors
-from tidegate.runtime.eventlog import Stored
-from tidegate.runtime.logevents import UNREADABLE, Wanted, known_types, records
 
 _PAGE_MAX = 1000
 _ENVELOPES_MAX = 5000

@@ -12,11 +12,11 @@ from contracts import subjects
 from contracts.balancer import BalancerStatusReply
 from contracts.base import Failed, Ping, Pong
 from contracts.pool import PoolStatus, PoolStatusReply
+from runtime.nats.connection import UnansweredError, ask
+from runtime.process import health
 from services.gateway.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.guard import loopback_or_admins
-from tidegate.runtime import health
-from tidegate.runtime.connection import UnansweredError, ask
 
 _pong = msgspec.json.Decoder(Pong | Failed)
 _PING_TIMEOUT_S = 1.0

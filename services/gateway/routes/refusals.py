@@ -12,8 +12,8 @@ from litestar.exceptions import (
 )
 from litestar.types import ExceptionHandlersMap
 
+from runtime.eventlog import LogUnavailableError
 from services.gateway.errors import GatewayError
-from tidegate.runtime.eventlog import LogUnavailableError
 
 _TOO_LARGE = 413
 _NAMED = re.compile(r"Object (contains unknown|missing required) field `([^`]*)`")

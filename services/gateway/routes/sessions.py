@@ -20,11 +20,11 @@ from contracts.pool import (
     SessionStatus,
     SessionView,
 )
+from runtime.secrets import session_identity
 from services.gateway.errors import GatewayError
 from services.gateway.keys import Key
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.parameters import one_of
-from tidegate.runtime.secrets import session_identity
 
 REGIONS = ("", "us", "hk", "jp", "sg")
 COOL_MAX_S = 30 * 86_400

@@ -10,7 +10,7 @@ class Failure(StrEnum):
     """The request cannot be written as HTTP/1.1."""
     DNS = "dns"
     FORBIDDEN = "forbidden_address"
-    """The host has only addresses that are never a server's (`tidegate.runtime.addresses`)."""
+    """The host has only addresses that are never a server's (`runtime.addresses`)."""
     CONNECT = "connect"
     TLS = "tls"
     TIMEOUT = "timeout"

@@ -10,12 +10,12 @@ from typing import Any
 
 import httpx
 
+from runtime.addresses import ForbiddenAddressError, resolved
 from services.gateway.transport.answer import Answer
 from services.gateway.transport.connection import Connection
 from services.gateway.transport.failures import Failure, NothingSentError
 from services.gateway.transport.framing import outgoing
 from services.gateway.transport.upload import upload
-from tidegate.runtime.addresses import ForbiddenAddressError, resolved
 
 Origin = tuple[str, bytes, int | None]
 """Scheme, host, port."""

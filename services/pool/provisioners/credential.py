@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from contracts.base import Count, Part, ServiceType, SessionId
-from tidegate.runtime.secrets import session_identity
+from runtime.secrets import session_identity
 
 REGIONS = ("us", "hk", "jp", "sg")
 

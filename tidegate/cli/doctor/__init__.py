@@ -14,14 +14,14 @@ from collections.abc import Iterable
 import typer
 from nats.aio.client import Client
 
+from runtime.clock import clock
+from runtime.environment import Environment, environment
+from runtime.eventlog import LogUnavailableError
+from runtime.nats.connection import connected_as, nats_urls
+from runtime.settings import SettingsError
 from tidegate.cli import output
 from tidegate.cli.doctor import home, log, services, users
 from tidegate.cli.doctor.findings import Finding, State, unchecked, wrong
-from tidegate.runtime.clock import clock
-from tidegate.runtime.connection import connected_as, nats_urls
-from tidegate.runtime.environment import Environment, environment
-from tidegate.runtime.eventlog import LogUnavailableError
-from tidegate.runtime.settings import SettingsError
 
 
 def doctor(*, as_json: bool = output.JSON) -> None:

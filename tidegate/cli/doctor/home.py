@@ -6,12 +6,12 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from runtime.environment import Environment
+from runtime.nats.streams import free_bytes
+from runtime.settings import SettingsError
 from tidegate.cli.configuration import load
 from tidegate.cli.doctor.findings import Finding, fine, note, unchecked, wrong
 from tidegate.cli.homefiles import KEYS, PASSWORDS, VARIABLE_OF, restored
-from tidegate.runtime.environment import Environment
-from tidegate.runtime.settings import SettingsError
-from tidegate.runtime.streams import free_bytes
 
 _OTHERS = 0o077
 _FREE_MIN = 256 * 10**6

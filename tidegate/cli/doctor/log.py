@@ -10,17 +10,17 @@ from nats.errors import Error as NatsError
 
 from contracts import envelope
 from contracts.subjects import EVENT_STREAM, EVT_BALANCER, EVT_KEYS, evt_pool
+from runtime.clock import Clock
+from runtime.environment import Environment
+from runtime.eventlog import EventLog
+from runtime.nats import streams
+from runtime.nats.connection import connected_as
+from runtime.secrets import Sealer, SealError, key_hash
+from runtime.settings import SettingsError
 from services.gateway.keys import Key, KeyRing
 from services.pool.store import Credentials, CredentialsUnavailableError
 from tidegate.cli import logreading
 from tidegate.cli.doctor.findings import Finding, fine, note, unchecked, wrong
-from tidegate.runtime import streams
-from tidegate.runtime.clock import Clock
-from tidegate.runtime.connection import connected_as
-from tidegate.runtime.environment import Environment
-from tidegate.runtime.eventlog import EventLog
-from tidegate.runtime.secrets import Sealer, SealError, key_hash
-from tidegate.runtime.settings import SettingsError
 
 _TIMEOUT_S = 2.0
 _NOT_FOUND = 10059

@@ -15,14 +15,14 @@ from contracts.analytics import AnalyticsReply, Rows, SqlQuery
 from contracts.balancer import BalancerStatus, BalancerStatusReply
 from contracts.base import Failed, Ping, Pong
 from contracts.pool import PoolStatus, PoolStatusReply
+from runtime.clock import Clock
+from runtime.environment import Environment
+from runtime.eventlog import EventLog, LogUnavailableError
+from runtime.nats.connection import UnansweredError, ask
 from services.analytics import sql
 from tidegate.cli import api
 from tidegate.cli.doctor.findings import Finding, fine, note, unchecked, wrong
 from tidegate.cli.doctor.log import asked, skew
-from tidegate.runtime.clock import Clock
-from tidegate.runtime.connection import UnansweredError, ask
-from tidegate.runtime.environment import Environment
-from tidegate.runtime.eventlog import EventLog, LogUnavailableError
 
 _TIMEOUT_S = 2.0
 _CATCH_UP_S = 10.0

@@ -7,10 +7,10 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from contracts.subjects import CREDENTIALS_BUCKET, TABLE, USERS
+from runtime.environment import Environment
+from runtime.nats.connection import nats_urls
+from runtime.settings import SettingsError
 from tidegate.cli.doctor.findings import Finding, fine, unchecked, wrong
-from tidegate.runtime.connection import nats_urls
-from tidegate.runtime.environment import Environment
-from tidegate.runtime.settings import SettingsError
 
 _CONNECT_S = 3
 _AREA = "permissions"

@@ -5,10 +5,10 @@ from typing import Any, get_args, get_origin
 
 import msgspec
 
+from runtime.environment import VARIABLES
+from runtime.settings import Seconds, Size, variable_of
 from tidegate.cli.configuration import Configuration
 from tidegate.cli.reference.markdown import code, field_docs, sentence, table
-from tidegate.runtime.environment import VARIABLES
-from tidegate.runtime.settings import Seconds, Size, variable_of
 
 _KINDS = {Seconds: "duration", Size: "size", str: "text", int: "number", float: "number"}
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"), (0.001, "ms"))

@@ -3,10 +3,10 @@
 from types import SimpleNamespace
 from typing import Any, cast
 
+from runtime.settings import DEFAULT_SERVICES
 from services.gateway.passthrough import PASSED_THROUGH
 from services.gateway.routes import Doors, operator_app
 from tidegate.cli.reference.markdown import code, table
-from tidegate.runtime.settings import DEFAULT_SERVICES
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 

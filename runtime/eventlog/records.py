@@ -12,7 +12,7 @@ import msgspec
 
 from contracts import envelope
 from contracts.events import UnknownEvent, tags
-from tidegate.runtime.eventlog import Stored
+from runtime.eventlog.words import Stored
 
 UNREADABLE = "unreadable_envelope"
 """The type of what stands for an envelope that this version cannot read."""

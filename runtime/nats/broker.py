@@ -15,8 +15,8 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from contracts.base import Failed, Reply
-from tidegate.runtime.connection import Outage, lasting, nats_urls
-from tidegate.runtime.logs import Log
+from runtime.nats.connection import Outage, lasting, nats_urls
+from runtime.process.logs import Log
 
 __all__ = [
     "Call",

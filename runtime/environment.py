@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from contracts.subjects import USERS
-from tidegate.runtime.settings import SettingsError
+from runtime.settings import SettingsError
 
 _PORT = re.compile(r"[0-9]{1,5}")
 _PORT_MAX = 65535

@@ -17,9 +17,9 @@ from nats.errors import NoRespondersError
 from nats.errors import TimeoutError as NatsTimeoutError
 
 from contracts.base import Command, Failed
-from tidegate.runtime.environment import Environment
-from tidegate.runtime.logs import Log
-from tidegate.runtime.settings import SettingsError
+from runtime.environment import Environment
+from runtime.process.logs import Log
+from runtime.settings import SettingsError
 
 _RECONNECT_S = 2.0
 _encoder = msgspec.json.Encoder()

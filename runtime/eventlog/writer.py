@@ -11,13 +11,8 @@ from contracts import envelope
 from contracts.base import WriterId
 from contracts.envelope import Envelope, Link
 from contracts.events import AnyEvent
-from tidegate.runtime.eventlog import (
-    EventLog,
-    FenceError,
-    LogUnavailableError,
-    OutcomeUnknownError,
-    Stored,
-)
+from runtime.eventlog.stream import EventLog
+from runtime.eventlog.words import FenceError, LogUnavailableError, OutcomeUnknownError, Stored
 
 _AGAIN_S = 0.1
 

@@ -3,10 +3,12 @@
 stream    append behind the fence, read from anywhere, follow for ever
 consumer  one ephemeral consumer, until it is lost
 words     an envelope as stored, the state of the stream, and what may go wrong
+writer    the one writer of a subject: numbers, chain, unknown outcomes
+records   events as people and programs are shown them
 """
 
-from tidegate.runtime.eventlog.stream import EventLog
-from tidegate.runtime.eventlog.words import (
+from runtime.eventlog.stream import EventLog
+from runtime.eventlog.words import (
     FenceError,
     LogError,
     LogUnavailableError,

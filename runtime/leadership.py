@@ -23,11 +23,11 @@ from nats.errors import Error as NatsError
 
 from contracts.base import LeaderElected, Ping, Pong
 from contracts.envelope import Envelope, follows
-from tidegate.runtime import lifecycle
-from tidegate.runtime.clock import Clock, system_clock
-from tidegate.runtime.eventlog import EventLog, FenceError, LogUnavailableError, Stored
-from tidegate.runtime.logs import Log
-from tidegate.runtime.writer import SubjectWriter
+from runtime.clock import Clock, system_clock
+from runtime.eventlog import EventLog, FenceError, LogUnavailableError, Stored
+from runtime.eventlog.writer import SubjectWriter
+from runtime.process import lifecycle
+from runtime.process.logs import Log
 
 _PING_EVERY_S = 0.05
 _PING_TIMEOUT_S = 0.35

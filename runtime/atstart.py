@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tidegate.runtime.logs import Log
+from runtime.process.logs import Log
 
 
 class AtStart:

@@ -13,8 +13,8 @@ from nats.errors import NoRespondersError
 from nats.errors import TimeoutError as NatsTimeoutError
 
 from contracts.subjects import EVENT_STREAM
-from tidegate.runtime.eventlog.consumer import Consumer
-from tidegate.runtime.eventlog.words import (
+from runtime.eventlog.consumer import Consumer
+from runtime.eventlog.words import (
     FenceError,
     LogUnavailableError,
     OutcomeUnknownError,

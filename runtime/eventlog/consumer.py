@@ -11,7 +11,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from tidegate.runtime.eventlog.words import LogError, LogUnavailableError, Stored
+from runtime.eventlog.words import LogError, LogUnavailableError, Stored
 
 Ask = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 """JetStream's API: what is asked, its body → the answer. Raises `LogUnavailableError`."""

@@ -1,0 +1,13 @@
+"""What every process shares: the doors to the world.
+
+environment   variables, the home directory and its files
+settings      tidegate.toml: sections, durations, sizes, overrides, errors by name
+atstart       settings that need a restart: a change while running is told
+secrets       credentials under AES-GCM, session identities
+clock         now, and the test offset
+addresses     which addresses are never a server's
+process/      the life of a process: loop and signals, health, logs
+nats/         the server, its streams, a connection, FastStream's broker
+eventlog/     append behind the fence, read and follow; the one writer of a subject
+leadership    follow, be elected, lead, step down
+"""

@@ -1,0 +1,6 @@
+"""One process: its life, its health, its logs.
+
+lifecycle  the loop, signals, an orderly end
+health     /livez, /readyz and /metrics on a port of its own
+logs       structured, one event a line
+"""
