@@ -24,6 +24,7 @@ RUN if [ -z "$PIP_INDEX_URL" ]; then unset PIP_INDEX_URL; fi \
 COPY contracts /opt/tidegate/contracts
 COPY runtime /opt/tidegate/runtime
 COPY services /opt/tidegate/services
+COPY demo /opt/tidegate/demo
 COPY tidegate /opt/tidegate/tidegate
 COPY docker/configuration docker/healthy.py docker/tidegate /opt/tidegate/bin/
 # The root of a container is read-only: what is not compiled now would be at every start.

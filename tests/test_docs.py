@@ -143,7 +143,7 @@ RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 UNWRAPPED = " ".join(re.sub(r"```.*?```", "", RUNBOOK, flags=re.DOTALL).split())
 SOURCES = "".join(
     path.read_text()
-    for room in ("runtime", "services", "tidegate")
+    for room in ("runtime", "services", "demo", "tidegate")
     for path in (ROOT / room).rglob("*.py")
 )
 

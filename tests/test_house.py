@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PRODUCT = ("contracts", "runtime", "services", "tidegate")
+PRODUCT = ("contracts", "runtime", "services", "demo", "tidegate")
 EVERYTHING = (*PRODUCT, "tests", "benchmarks")
 MODULE_LINES_MAX = 300
 FUNCTION_LINES_MAX = 70

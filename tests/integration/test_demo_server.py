@@ -21,11 +21,11 @@ from typing import Any
 import httpx
 import pytest
 
+from demo import faults, ledger, options, pictures
+from demo.faults import Fault, FaultKind
+from demo.server import DemoOptions, DemoServer, run
 from runtime.clock import system_clock
 from runtime.nats import natsserver
-from tidegate.demo import faults, ledger, options, pictures
-from tidegate.demo.faults import Fault, FaultKind
-from tidegate.demo.server import DemoOptions, DemoServer, run
 
 pytestmark = pytest.mark.anyio
 
@@ -301,7 +301,7 @@ async def test_the_ledger_stands_after_kill_9_and_a_torn_line(tmp_path: Path) ->
     port, file = natsserver.free_port(), tmp_path / "demo.ledger"
     program = (
         "from functools import partial; from pathlib import Path\n"
-        "from tidegate.demo.server import DemoOptions, run\n"
+        "from demo.server import DemoOptions, run\n"
         "from runtime import lifecycle\n"
         f"made = DemoOptions(port={port}, ledger=Path({str(file)!r}))\n"
         "lifecycle.run(lambda stop: run(stop, made))\n"
@@ -329,9 +329,9 @@ async def test_the_ledger_stands_after_kill_9_and_a_torn_line(tmp_path: Path) ->
 
 
 async def test_it_starts_without_the_frameworks_of_the_services() -> None:
-    program = "import sys, tidegate.demo.server, tidegate.demo.traffic; print(*sys.modules)"
+    program = "import sys, demo.server, demo.traffic; print(*sys.modules)"
     modules, _ = python(program).communicate()
-    assert "tidegate.demo.server" in modules.split()
+    assert "demo.server" in modules.split()
     assert not {"faststream", "litestar", "duckdb", "nats"} & set(modules.split())
 
 
@@ -563,7 +563,7 @@ async def test_a_fault_of_its_own_is_answered(
     def broken(_: object) -> None:
         raise LookupError
 
-    monkeypatch.setattr("tidegate.demo.api.models", broken)
+    monkeypatch.setattr("demo.api.models", broken)
     assert (await client.get("/v1/models")).status_code == 500
 
 

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
+from demo.faults import Fault, FaultKind
+from demo.server import DemoOptions, DemoServer
+from demo.traffic import Called, TrafficOptions, run
 from runtime.clock import system_clock
 from runtime.nats import natsserver
-from tidegate.demo.faults import Fault, FaultKind
-from tidegate.demo.server import DemoOptions, DemoServer
-from tidegate.demo.traffic import Called, TrafficOptions, run
 
 pytestmark = pytest.mark.anyio
 

@@ -8,15 +8,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 import typer
 
+from demo import server as demo_server
+from demo import traffic as demo_traffic
+from demo.options import DemoOptions, limits
+from demo.traffic import Called, Summary, TrafficOptions
 from runtime.environment import Environment, environment, given_secret
 from runtime.process import lifecycle
 from runtime.settings import SettingsError
 from tidegate.cli import api, output
 from tidegate.cli.errors import CommandError
-from tidegate.demo import server as demo_server
-from tidegate.demo import traffic as demo_traffic
-from tidegate.demo.options import DemoOptions, limits
-from tidegate.demo.traffic import Called, Summary, TrafficOptions
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 

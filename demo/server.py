@@ -15,15 +15,15 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from demo import api, pictures
+from demo.breakage import broken, send
+from demo.door import Door, Incoming, Outgoing
+from demo.faults import Fault, FaultKind, Faults
+from demo.ledger import Entry, Ledger, credential_hash
+from demo.options import DemoOptions
 from runtime.clock import Clock, clock
 from runtime.environment import environment
 from runtime.process import logs
-from tidegate.demo import api, pictures
-from tidegate.demo.breakage import broken, send
-from tidegate.demo.door import Door, Incoming, Outgoing
-from tidegate.demo.faults import Fault, FaultKind, Faults
-from tidegate.demo.ledger import Entry, Ledger, credential_hash
-from tidegate.demo.options import DemoOptions
 
 __all__ = ["DemoOptions", "DemoServer", "run"]
 

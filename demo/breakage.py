@@ -4,9 +4,9 @@ import asyncio
 import gzip
 from collections.abc import Callable
 
-from tidegate.demo import api
-from tidegate.demo.door import Door, Outgoing
-from tidegate.demo.faults import Fault, FaultKind
+from demo import api
+from demo.door import Door, Outgoing
+from demo.faults import Fault, FaultKind
 
 _GARBAGE = b"\x16\x03\x01\x02\x00SSH-2.0-this is no HTTP\r\n\x00\xff\xfe" * 3
 _CHUNKS_BEFORE_CUT = 3

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from tidegate.demo import pictures
-from tidegate.demo.door import Incoming, Outgoing
+from demo import pictures
+from demo.door import Incoming, Outgoing
 
 BAD_PARAMETER = -2000
 CONTENT_REJECTED = -2006

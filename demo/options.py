@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from tidegate.demo.faults import Fault
+from demo.faults import Fault
 
 
 class DemoOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
