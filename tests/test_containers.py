@@ -9,8 +9,8 @@ import yaml
 
 from runtime.environment import VARIABLES
 from runtime.settings import settings_of, variable_of, with_default_services
-from tidegate.cli.configuration import Configuration
-from tidegate.cli.homes import OWNERS
+from tidegate.configuration import Configuration
+from tidegate.stack.homes import OWNERS
 
 ROOT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

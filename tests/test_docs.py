@@ -18,10 +18,10 @@ from services.balancer.metrics import Metrics as BalancerMetrics
 from services.gateway.errors import KINDS
 from services.gateway.metrics import Metrics as GatewayMetrics
 from services.pool.metrics import Metrics as PoolMetrics
-from tidegate.cli.configuration import Configuration
-from tidegate.cli.doctor.findings import CURES
-from tidegate.cli.main import VERBS, application
-from tidegate.cli.reference import pages
+from tidegate.configuration import Configuration
+from tidegate.doctor.findings import CURES
+from tidegate.main import VERBS, application
+from tidegate.reference.pages import pages
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -57,7 +57,7 @@ def command_line() -> dict[str, Any]:
 def test_pages_are_those_of_the_code() -> None:
     kept = {path.name: path.read_text() for path in REFERENCE.glob("*.md")}
 
-    assert kept == pages(), "python -m tidegate.cli.reference writes them anew"
+    assert kept == pages(), "python -m tidegate.reference.pages writes them anew"
 
 
 @pytest.mark.parametrize(

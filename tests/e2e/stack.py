@@ -72,7 +72,7 @@ class Stack(Asked):
     def tidegate(self, *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
         """Run a verb to its end."""
         return subprocess.run(
-            [sys.executable, "-m", "tidegate.cli.main", *arguments],
+            [sys.executable, "-m", "tidegate.main", *arguments],
             env=self.environment,
             capture_output=True,
             text=True,
@@ -109,7 +109,7 @@ class Stack(Asked):
         self.health[name] = natsserver.free_port()
         out = (self.home / f"{name}.log").open("ab")
         self.processes[name] = subprocess.Popen(
-            [sys.executable, "-m", "tidegate.cli.main", *arguments],
+            [sys.executable, "-m", "tidegate.main", *arguments],
             env={
                 **self.environment,
                 "TIDEGATE_HEALTH_PORT": str(self.health[name]),

@@ -25,7 +25,7 @@ from tests.analytics_builders import (
     used,
 )
 from tests.integration.analytics_parts import named, stored
-from tidegate.cli.explain import told
+from tidegate.ledger.explain import told
 
 CANDIDATES = [
     Candidate(server_id=ServerId("server-1"), score=0.5),

@@ -15,8 +15,8 @@ from runtime.eventlog.writer import SubjectWriter
 from tests.builders import IMAGE, LEADER, after, lease_granted
 from tests.e2e.stack import Stack
 from tests.integration.backup_parts import changed, connected, kept, stored, write
-from tidegate.cli.bundle import Bundle
-from tidegate.cli.errors import CommandError
+from tidegate.backup.bundle import Bundle
+from tidegate.console.errors import CommandError
 
 pytestmark = pytest.mark.xdist_group("backup")
 

@@ -113,7 +113,7 @@ def test_a_duckdb_that_cannot_be_written_costs_no_backup(
 ) -> None:
     """No file may grow past what the log's snapshot needs."""
     done = subprocess.run(
-        [sys.executable, "-m", "tidegate.cli.main", "backup", str(tmp_path / "taken"), "--json"],
+        [sys.executable, "-m", "tidegate.main", "backup", str(tmp_path / "taken"), "--json"],
         env=source.environment,
         capture_output=True,
         text=True,

@@ -40,8 +40,8 @@ from tests.builders import (
     session_added,
     usage,
 )
-from tidegate.cli.errors import CommandError
-from tidegate.cli.main import application
+from tidegate.console.errors import CommandError
+from tidegate.main import application
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.anyio
@@ -252,7 +252,7 @@ async def test_a_home_without_nats_is_refused_with_exit_2(tmp_path: Path) -> Non
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "tidegate.cli.main",
+        "tidegate.main",
         "audit",
         env={**os.environ, "TIDEGATE_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
         cwd=ROOT,
@@ -312,7 +312,7 @@ async def analytics(written: Written) -> AsyncIterator[None]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "tidegate.cli.main",
+        "tidegate.main",
         "analytics",
         env={
             **os.environ,

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from runtime.nats import natsserver
 from runtime.settings import SettingsError
-from tidegate.cli.main import application
+from tidegate.main import application
 
 pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[2]
@@ -31,7 +31,7 @@ async def typed(home: Path, *words: str, **more: str) -> tuple[int, str, str]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "tidegate.cli.main",
+        "tidegate.main",
         "demo",
         *words,
         env=environment(home, **more),
@@ -50,7 +50,7 @@ async def server(tmp_path: Path) -> AsyncIterator[str]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "tidegate.cli.main",
+        "tidegate.main",
         "demo",
         "server",
         *words,

@@ -18,8 +18,8 @@ from runtime.nats import natsserver
 from services.balancer.settings import ServerSection
 from services.gateway.routes import operator_app
 from tests.integration.operator_doors import desk, eventually, house, upstream
-from tidegate.cli.errors import CommandError
-from tidegate.cli.main import application
+from tidegate.console.errors import CommandError
+from tidegate.main import application
 
 pytestmark = pytest.mark.anyio
 

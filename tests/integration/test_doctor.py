@@ -21,7 +21,7 @@ from runtime.nats.connection import connected_as
 from runtime.secrets import Sealer, key_hash
 from tests.builders import LEADER, NOON, policy_changed
 from tests.e2e.stack import Stack
-from tidegate.cli.doctor.findings import CURES
+from tidegate.doctor.findings import CURES
 
 ALONE = {"pool_no_leader", "balancer_no_leader", "analytics_absent", "gateway_absent"}
 """What is wrong with a NATS that has no services yet."""

@@ -10,7 +10,7 @@ import pytest
 
 from contracts.subjects import USERS
 from runtime.nats import natsserver
-from tidegate.cli.homes import OWNERS
+from tidegate.stack.homes import OWNERS
 
 ROOT = Path(__file__).parents[2]
 SECRETS = {
@@ -27,7 +27,7 @@ SECRETS = {
 
 def migrate(folder: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "tidegate.cli.main", "migrate", "--secrets", *arguments],
+        [sys.executable, "-m", "tidegate.main", "migrate", "--secrets", *arguments],
         env={
             **os.environ,
             "TIDEGATE_HOME": str(folder / "whole"),
@@ -86,7 +86,7 @@ def test_homes_without_any_place_are_refused(tmp_path: Path) -> None:
 
 def test_homes_are_of_the_secrets(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tidegate.cli.main", "migrate", "--homes", str(tmp_path)],
+        [sys.executable, "-m", "tidegate.main", "migrate", "--homes", str(tmp_path)],
         env={**os.environ, "TIDEGATE_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,

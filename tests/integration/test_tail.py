@@ -99,7 +99,7 @@ async def write(stack: Stack, *commits: Sequence[AnyEvent]) -> None:
 @asynccontextmanager
 async def tailed(stack: Stack, *words: str) -> AsyncIterator[Tail]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tidegate.cli.main", "tail", *words),
+        *(sys.executable, "-m", "tidegate.main", "tail", *words),
         env=stack.environment,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

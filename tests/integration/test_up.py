@@ -21,8 +21,8 @@ from runtime.environment import Environment, environment
 from runtime.nats import natsserver
 from runtime.process import lifecycle
 from tests.integration.pool_room import until
-from tidegate.cli.configuration import Configuration, load
-from tidegate.cli.up import _Stack
+from tidegate.configuration import Configuration, load
+from tidegate.stack.up import _Stack
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 90
@@ -51,7 +51,7 @@ class Up:
         self.told.unlink(missing_ok=True)
         with self.told.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tidegate.cli.main", "up"],
+                [sys.executable, "-m", "tidegate.main", "up"],
                 env=self.environment,
                 cwd=self.home.parent,
                 stdout=out,
@@ -64,7 +64,7 @@ class Up:
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a verb in the same home to its end."""
         return subprocess.run(
-            [sys.executable, "-m", "tidegate.cli.main", *arguments],
+            [sys.executable, "-m", "tidegate.main", *arguments],
             env={**self.environment, **variables},
             cwd=self.home.parent,
             capture_output=True,
@@ -334,8 +334,8 @@ async def test_change_that_needs_a_new_start_is_told_once(
         before = looks
         await until(lambda: looks >= before + 2)
 
-    monkeypatch.setattr("tidegate.cli.up._LOOK_EVERY_S", 0.01)
-    monkeypatch.setattr("tidegate.cli.up.load", looked)
+    monkeypatch.setattr("tidegate.stack.up._LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr("tidegate.stack.up.load", looked)
     stack = _Stack(found, load(found))
     with structlog.testing.capture_logs() as told:
         stack.log = structlog.get_logger()

@@ -9,9 +9,9 @@ from typer.testing import CliRunner, Result
 
 from runtime.environment import environment
 from runtime.settings import SettingsError
-from tidegate.cli import config
-from tidegate.cli.configuration import load
-from tidegate.cli.main import application
+from tidegate.admin import config
+from tidegate.configuration import load
+from tidegate.main import application
 
 ODD = """
 [services."a b"]

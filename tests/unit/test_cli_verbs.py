@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 
 from runtime.environment import environment
 from runtime.settings import SettingsError
-from tidegate.cli import api, main, output
-from tidegate.cli.errors import CommandError
+from tidegate import main
+from tidegate.console import api, output
+from tidegate.console.errors import CommandError
 
 _WITH_JSON = ("audit", "replay", "keys", "sessions", "servers", "leases", "sql", "config")
 
@@ -261,7 +262,6 @@ def test_json_is_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_every_verb_of_the_table_is_a_module() -> None:
-    services = {"gateway", "pool", "balancer", "analytics"}
-    for verb in main.VERBS:
-        module = import_module(f"tidegate.cli.{'service' if verb in services else verb}")
-        assert hasattr(module, "app") or hasattr(module, verb)
+    for name, verb in main.VERBS.items():
+        module = import_module(f"tidegate.{verb.module}")
+        assert hasattr(module, "app") or hasattr(module, name)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tidegate.cli import sessionfiles
-from tidegate.cli.errors import CommandError
+from tidegate.admin import sessionfiles
+from tidegate.console.errors import CommandError
 
 
 def read(text: str, *, as_csv: bool = False) -> list[tuple[int, dict[str, object]]]:

@@ -23,7 +23,7 @@ from runtime.settings import (
     with_default_services,
 )
 from services.balancer.settings import ServerSection
-from tidegate.cli.configuration import Configuration, load
+from tidegate.configuration import Configuration, load
 
 
 def loaded(tmp_path: Path, toml: str = "", **variables: str) -> Configuration:

@@ -1,0 +1,110 @@
+"""`tidegate export`: any measure by any dimensions, or a named query, as a file."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+from tidegate.console import api, output
+from tidegate.console.errors import CommandError
+
+
+class FileFormat(StrEnum):
+    """What the file is written as."""
+
+    CSV = "csv"
+    JSON = "json"
+    NDJSON = "ndjson"
+    PARQUET = "parquet"
+    XLSX = "xlsx"
+
+
+_BINARY = frozenset({FileFormat.PARQUET, FileFormat.XLSX})
+
+
+def export(
+    *,
+    measures: str = typer.Option("requests,units_used,failure_rate", help="Names, with commas."),
+    dimensions: str = typer.Option("day,service", "--by", help="Dimensions, with commas."),
+    since: str = typer.Option("", "--from", help="First quota day; by default six before `--to`."),
+    until: str = typer.Option("", "--to", help="Last quota day; by default today."),
+    filters: list[str] = typer.Option(
+        [], "--filter", help="`service:image,video`, or `outcome:!settled`; repeatable."
+    ),
+    order: str = typer.Option("", help="What comes first; `-units_used`: the greatest."),
+    query: str = typer.Option("", help="A named query instead."),
+    parameter: list[str] = typer.Option([], help="`name=value` of the named query; repeatable."),
+    form: FileFormat = typer.Option(FileFormat.CSV, "--format", help="What to write."),
+    file: str = typer.Option("-", "--output", "-o", help="Where to; `-` is standard output."),
+    as_json: bool = typer.Option(False, "--json", help="The same as --format json."),
+) -> None:
+    """Write statistics into a file: CSV, JSON, NDJSON, Parquet or XLSX.
+
+    Example: tidegate export --by day,server --measures attempts,attempt_p95_ms -o servers.csv
+    """
+    form = FileFormat.JSON if as_json else form
+    if file == "-" and form in _BINARY and sys.stdout.isatty():
+        raise typer.BadParameter(f"expected a file for {form}", param_hint="--output")
+    asked: dict[str, Any] = {"format": form.value}
+    if query:
+        asked |= {"query": query, **_parameters(parameter)}
+    else:
+        asked |= {"measures": measures, "dimensions": dimensions, "from": since, "to": until}
+        asked |= {"order": order, "filter": filters}
+    given = {name: value for name, value in asked.items() if value not in ("", [])}
+    with api.download("/api/stats/export", **given) as answer, _opened(file) as into:
+        _copied(answer, into, shown=file != "-")
+        if answer.headers.get("x-truncated") == "true":
+            rows = answer.headers["x-rows"]
+            output.note(f"cut: only the first {rows} rows, see export_rows_max")
+
+
+def _parameters(given: list[str]) -> dict[str, str]:
+    found = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        if not sign:
+            raise typer.BadParameter(f"expected name=value, got {text!r}", param_hint="--parameter")
+        found[name] = value
+    return found
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[IO[bytes]]:
+    """Open where to write; a file that is not written to its end is not left behind."""
+    if file == "-":
+        yield sys.stdout.buffer
+        return
+    path = Path(file)
+    try:
+        with path.open("wb") as opened:
+            yield opened
+    except OSError as error:
+        raise CommandError(f"{file}: cannot be written ({error.strerror})") from None
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _copied(answer: Any, into: IO[bytes], *, shown: bool) -> None:
+    """Copy an answer; with a bar on a terminal, when it goes into a file."""
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        console=console,
+        transient=True,
+        disable=not (shown and console.is_terminal),
+    )
+    with bar:
+        task = bar.add_task("exporting", total=int(answer.headers["content-length"]))
+        for piece in answer.iter_bytes():
+            into.write(piece)
+            bar.advance(task, len(piece))

@@ -1,0 +1,102 @@
+"""`tidegate keys`: API keys, issued and rotated with their text once, listed without it."""
+
+from enum import StrEnum
+from typing import Any
+
+import typer
+
+from runtime.settings import seconds
+from tidegate.console import api, output
+
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+_COLUMNS = ("id", "name", "scope", "requests_per_minute", "concurrency", "models", "revoked")
+
+
+class Scope(StrEnum):
+    """What a key may do."""
+
+    CLIENT = "client"
+    ADMIN = "admin"
+
+
+@app.command()
+def issue(
+    name: str = typer.Argument(help="Whose key it is."),
+    *,
+    scope: Scope = typer.Option(Scope.CLIENT, help="client: generate; admin: administer too."),
+    requests_per_minute: int = typer.Option(0, min=0, help="Bound per gateway process; 0: none."),
+    concurrency: int = typer.Option(0, min=0, help="Bound per gateway process; 0: none."),
+    model: list[str] = typer.Option([], help="Pattern of models it may use; repeatable."),
+    as_json: bool = output.JSON,
+) -> None:
+    """Issue a key and print its text, which is shown this once and kept nowhere.
+
+    Example: tidegate keys issue laptop --requests-per-minute 60
+    """
+    body = {
+        "name": name,
+        "scope": scope,
+        "requests_per_minute": requests_per_minute,
+        "concurrency": concurrency,
+        "models": model,
+    }
+    _show_text(api.post("/api/keys", body), as_json=as_json)
+
+
+@app.command("list")
+def list_(*, as_json: bool = output.JSON) -> None:
+    """List every key, revoked ones included.
+
+    Example: tidegate keys list
+    """
+    found = api.get("/api/keys")
+    if as_json:
+        output.as_json(found)
+    else:
+        rows = [[key[column] for column in _COLUMNS] for key in found["data"]]
+        output.table(_COLUMNS, rows, "no keys")
+
+
+@app.command()
+def revoke(
+    key_id: str = typer.Argument(help="Id of the key, as `list` shows it."),
+    *,
+    as_json: bool = output.JSON,
+) -> None:
+    """Revoke a key; every gateway refuses it within a second.
+
+    Example: tidegate keys revoke key_1f2e3d4c5b6a
+    """
+    found = api.delete(f"/api/keys/{api.segment(key_id)}")
+    if as_json:
+        output.as_json(found)
+    else:
+        print(f"{found['id']} ({found['name']}) is revoked")
+
+
+@app.command()
+def rotate(
+    key_id: str = typer.Argument(help="Id of the key, as `list` shows it."),
+    *,
+    grace: str = typer.Option("0s", help='How long the old text still opens: "1h"; at most "7d".'),
+    as_json: bool = output.JSON,
+) -> None:
+    """Give a key a new text and print it; the old one opens nothing any more, or not for long.
+
+    Example: tidegate keys rotate key_1f2e3d4c5b6a --grace 1h
+    """
+    try:
+        grace_s = float(seconds(grace))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--grace") from None
+    found = api.post(f"/api/keys/{api.segment(key_id)}/rotate", {"grace_s": grace_s})
+    _show_text(found, as_json=as_json)
+
+
+def _show_text(issued: dict[str, Any], *, as_json: bool) -> None:
+    """Print the text alone, so that `KEY=$(tidegate keys issue …)` works."""
+    if as_json:
+        output.as_json(issued)
+        return
+    print(issued["key"])
+    output.note(f"{issued['id']} ({issued['name']}, {issued['scope']}): shown this once")

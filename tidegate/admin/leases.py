@@ -1,0 +1,66 @@
+"""`tidegate leases`: those that are open or that nobody knows the end of, and their settlement."""
+
+from enum import StrEnum
+
+import typer
+
+from tidegate.console import api, output
+
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+_COLUMNS = (
+    "lease_id",
+    "session_id",
+    "service_type",
+    "quota_day",
+    "units",
+    "state",
+    "granted_at",
+    "expires_at",
+)
+
+
+class LeaseState(StrEnum):
+    """The states an operator looks for."""
+
+    OPEN = "open"
+    UNKNOWN = "unknown"
+    EXPIRED = "expired"
+
+
+@app.command("list")
+def list_(
+    *,
+    state: LeaseState = typer.Option(LeaseState.OPEN, help="Which leases."),
+    limit: int = typer.Option(1000, min=1, max=10_000, help="At most so many."),
+    as_json: bool = output.JSON,
+) -> None:
+    """List leases of one state.
+
+    Example: tidegate leases list --state unknown
+    """
+    found = api.get("/api/leases", state=state.value, limit=limit)
+    if as_json:
+        output.as_json(found)
+    else:
+        rows = [[lease.get(column) for column in _COLUMNS] for lease in found["data"]]
+        output.table(_COLUMNS, rows, f"no {state} leases")
+
+
+@app.command()
+def reconcile(
+    lease_id: str = typer.Argument(help="Id of an unknown or expired lease."),
+    *,
+    units: int = typer.Option(..., min=0, help="Units it really used; 0 gives them back."),
+    reason: str = typer.Option(..., help="How that is known; it is kept in the log."),
+    as_json: bool = output.JSON,
+) -> None:
+    """Settle what nobody knew, once `reconcile_after` is over since the lease's deadline.
+
+    Example: tidegate leases reconcile 0193…c7.1 --units 0 --reason "not on the provider's bill"
+    """
+    body = {"units": units, "reason": reason}
+    found = api.post(f"/api/leases/{api.segment(lease_id)}/reconcile", body)
+    if as_json:
+        output.as_json(found)
+    else:
+        print(f"{found['id']} used {found['units']} units: {found['reason']}")

@@ -1,0 +1,46 @@
+"""`tidegate report`: what a day or a week was like, written for a person."""
+
+from enum import StrEnum
+
+import typer
+
+from tidegate.console import api
+
+
+class Format(StrEnum):
+    """What a report is written as."""
+
+    MARKDOWN = "md"
+    HTML = "html"
+    JSON = "json"
+
+
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+_DATE = typer.Option("", help="Last quota day it is about; by default today.")
+_FORMAT = typer.Option(Format.MARKDOWN, "--format", help="md for reading here, html with plots.")
+_JSON = typer.Option(False, "--json", help="The same as --format json.")
+
+
+@app.command()
+def daily(*, date: str = _DATE, form: Format = _FORMAT, as_json: bool = _JSON) -> None:
+    """Report on one quota day, beside the day before.
+
+    Example: tidegate report daily --date 2026-01-31 --format html > report.html
+    """
+    _print("daily", date, Format.JSON if as_json else form)
+
+
+@app.command()
+def weekly(*, date: str = _DATE, form: Format = _FORMAT, as_json: bool = _JSON) -> None:
+    """Report on seven quota days, beside the seven before.
+
+    Example: tidegate report weekly
+    """
+    _print("weekly", date, Format.JSON if as_json else form)
+
+
+def _print(period: str, date: str, form: Format) -> None:
+    asked = {"format": form.value} | ({"date": date} if date else {})
+    with api.download(f"/api/reports/{period}", **asked) as answer:
+        answer.read()
+    print(answer.text.rstrip("\n"))

@@ -1,0 +1,105 @@
+"""What a log is, said so that a copy can be held against it: count, digest, heads, chains."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from contracts import envelope
+from contracts.envelope import Link
+from contracts.pool import SessionAdded
+from runtime.eventlog import EventLog, Stored
+from tidegate.console import logreading
+
+Hearer = Callable[[Stored], Awaitable[None]]
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True):
+    """The last envelope of a subject."""
+
+    sequence: int
+    number: int
+    hash: str
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True):
+    """The log from its first sequence to its last; equal proofs are equal logs, byte by byte.
+
+    `digest` is the SHA-256 of every envelope as stored, with its sequence, subject and time.
+    """
+
+    first_sequence: int
+    last_sequence: int
+    envelopes: int
+    digest: str
+    heads: dict[str, Head]
+    sessions: int
+    """Sessions that were ever added: each must have its ciphertext."""
+    broken: list[str]
+    """Where a chain does not hold."""
+
+
+class Prover:
+    """Feed it every envelope in order."""
+
+    def __init__(self, *, whole: bool) -> None:
+        """`whole`: the log begins with its first envelope, so every chain must too."""
+        self.sessions: set[str] = set()
+        self._whole = whole
+        self._digest = hashlib.sha256()
+        self._links: dict[str, Link] = {}
+        self._broken: list[str] = []
+        self._first = 0
+        self._last = 0
+        self._envelopes = 0
+
+    def hear(self, stored: Stored) -> None:
+        """Take the next envelope."""
+        self._first = self._first or stored.sequence
+        self._last = stored.sequence
+        self._envelopes += 1
+        head = f"{stored.sequence} {stored.subject} {stored.time.isoformat()} {len(stored.body)}\n"
+        self._digest.update(head.encode())
+        self._digest.update(stored.body)
+        opened = logreading.opened(stored)
+        if opened is None:
+            self._broken.append(f"sequence {stored.sequence}: the stored bytes are no envelope")
+            return
+        link = self._links.get(stored.subject, Link() if self._whole else None)
+        wrong = envelope.follows(link, opened) if link is not None else ""
+        if wrong:
+            self._broken.append(f"sequence {stored.sequence} ({stored.subject}): {wrong}")
+        self._links[stored.subject] = envelope.linked(stored.sequence, stored.body, opened)
+        self.sessions.update(
+            event.session_id for event in opened.events if isinstance(event, SessionAdded)
+        )
+
+    def proof(self) -> Proof:
+        """Say what was heard."""
+        return Proof(
+            first_sequence=self._first,
+            last_sequence=self._last,
+            envelopes=self._envelopes,
+            digest=self._digest.hexdigest(),
+            heads={
+                subject: Head(sequence=link.sequence, number=link.number, hash=link.hash)
+                for subject, link in sorted(self._links.items())
+            },
+            sessions=len(self.sessions),
+            broken=self._broken,
+        )
+
+
+async def heard(
+    log: EventLog, first: int, last: int, what: str, also: Hearer | None = None
+) -> Prover:
+    """Hear the log from `first` to `last`, which must be in it; `also` hears it in passing.
+
+    Raises `LogUnavailableError`.
+    """
+    prover = Prover(whole=first <= 1)
+    async for stored in logreading.read(log, max(first, 1) - 1, last, what):
+        prover.hear(stored)
+        if also is not None:
+            await also(stored)
+    return prover

@@ -1,1 +1,0 @@
-"""The command line: one file per verb, imported only when the verb is used."""

@@ -1,0 +1,172 @@
+"""The gateway's operator endpoints, as the verbs ask them: an admin key, one answer, one error."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from runtime.environment import Environment, environment, given_secret
+from runtime.settings import SettingsError
+from tidegate.console.errors import CommandError
+
+_TIMEOUT_S = 60.0
+_FILE_TIMEOUT_S = 900.0
+"""A file begins to come when it is written, as long as `export_timeout` after the question."""
+_ERROR_STATUS = 400
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def get(path: str, **query: Any) -> Any:
+    """Read something."""
+    return _asked("GET", path, query=query)
+
+
+def post(path: str, body: Any = None) -> Any:
+    """Make or do something."""
+    return _asked("POST", path, body=body)
+
+
+def patch(path: str, body: Any) -> Any:
+    """Change something."""
+    return _asked("PATCH", path, body=body)
+
+
+def put(path: str, body: Any) -> Any:
+    """Set something."""
+    return _asked("PUT", path, body=body)
+
+
+def delete(path: str) -> Any:
+    """Take something out."""
+    return _asked("DELETE", path)
+
+
+def segment(text: str) -> str:
+    """Write an id so that it is one segment of a path, whatever is in it."""
+    return quote(text, safe="")
+
+
+def _asked(method: str, path: str, *, body: Any = None, query: dict[str, Any] | None = None) -> Any:
+    """Ask the gateway; its answer.
+
+    Raises `CommandError` when it refuses, or there is none.
+    """
+    with _connected() as client:
+        try:
+            answer = client.request(method, path, params=query or None, json=body)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _nobody(client, error) from None
+        return _judged(client, answer)
+
+
+@contextmanager
+def download(path: str, **query: Any) -> Iterator[httpx.Response]:
+    """Read something long piece by piece.
+
+    Raises `CommandError` when it is refused, there is none, or it breaks off.
+    """
+    with _connected() as client:
+        try:
+            waiting = httpx.Timeout(_TIMEOUT_S, read=_FILE_TIMEOUT_S)
+            with client.stream("GET", path, params=query, timeout=waiting) as answer:
+                if answer.status_code >= _ERROR_STATUS:
+                    answer.read()
+                    _judged(client, answer)
+                yield answer
+        except httpx.ConnectError as error:
+            raise _nobody(client, error) from None
+        except httpx.HTTPError as error:
+            raise CommandError(f"the answer broke off: {error or type(error).__name__}") from None
+
+
+def _connected() -> httpx.Client:
+    """Make a client that shows the admin key to the gateway."""
+    found = environment()
+    url = address(found)
+    key = {"Authorization": f"Bearer {admin_key(found, url)}"}
+    # A proxy has no business between a machine and itself.
+    return httpx.Client(base_url=url, timeout=_TIMEOUT_S, trust_env=not _near(url), headers=key)
+
+
+def _nobody(client: httpx.Client, error: Exception) -> CommandError:
+    url = str(client.base_url).rstrip("/")
+    return CommandError(
+        f"expected a gateway at {url} ({error or type(error).__name__});"
+        " start one with `tidegate up`, or name another in TIDEGATE_API"
+    )
+
+
+def _judged(client: httpx.Client, answer: httpx.Response) -> Any:
+    """Let an answer through that is JSON and no error. Raises `CommandError`."""
+    try:
+        told = answer.json()
+    except ValueError:
+        url = str(client.base_url).rstrip("/")
+        raise CommandError(
+            f"{url} is no Tidegate gateway: it answered {answer.status_code} without JSON"
+        ) from None
+    if answer.status_code >= _ERROR_STATUS:
+        raise CommandError(_message(told, answer.status_code))
+    return told
+
+
+def address(found: Environment) -> str:
+    """Find the gateway: TIDEGATE_API, or the one that runs from this home.
+
+    Raises `SettingsError` when TIDEGATE_API is no HTTP address.
+    """
+    url = os.environ.get("TIDEGATE_API", "")
+    if not url:
+        own = f"http://127.0.0.1:{found.port}" if found.home.operator_key.exists() else found.api
+        return _running(found) or own
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise SettingsError(
+            f"TIDEGATE_API: expected an address such as http://127.0.0.1:8080, got {url!r}"
+        )
+    return url.rstrip("/")
+
+
+def _running(found: Environment) -> str:
+    """Where the `up` of this home listens; empty when none runs."""
+    try:
+        run = json.loads(found.home.run.read_text())
+    except (OSError, ValueError):
+        return ""
+    return str(run.get("url", "")) if isinstance(run, dict) else ""
+
+
+def admin_key(found: Environment, url: str) -> str:
+    """Find the admin key: TIDEGATE_ADMIN_KEY or, for this machine alone, the home's.
+
+    Raises `SettingsError` when there is none to show to `url`.
+    """
+    given = given_secret("TIDEGATE_ADMIN_KEY")
+    if given:
+        return given
+    if not _near(url):
+        raise SettingsError(
+            f"TIDEGATE_ADMIN_KEY: expected an admin key for {url};"
+            " the operator key of the home is shown to this machine only"
+        )
+    try:
+        return found.home.operator_key.read_text().strip()
+    except OSError as error:
+        raise SettingsError(
+            "TIDEGATE_ADMIN_KEY: expected an admin key, or the operator key in"
+            f" {found.home.operator_key} ({error.strerror})"
+        ) from None
+
+
+def _near(url: str) -> bool:
+    return urlsplit(url).hostname in _LOOPBACK
+
+
+def _message(told: Any, status: int) -> str:
+    error = told.get("error") if isinstance(told, dict) else None
+    message = error.get("message") if isinstance(error, dict) else None
+    return str(message) if message else f"the gateway answered {status}"

@@ -1,0 +1,62 @@
+"""The event log read to its end by a verb: as the NATS user `auditor`, with a progress bar."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+from nats.aio.client import Client
+
+from contracts import envelope
+from contracts.envelope import Envelope
+from runtime.environment import Environment
+from runtime.eventlog import EventLog, LogUnavailableError, Stored
+from runtime.nats.connection import connected_as
+from tidegate.console import output
+
+_SILENCE_MAX_S = 20.0
+
+
+@asynccontextmanager
+async def auditor(found: Environment) -> AsyncIterator[Client]:
+    """Connect as the user that may read the log and ask, and do nothing else.
+
+    Raises `SettingsError` when there is no NATS to reach.
+    """
+    client = await connected_as(found, "auditor")
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def read(log: EventLog, after: int, last: int, what: str) -> AsyncIterator[Stored]:
+    """Yield every envelope of the log behind `after`, up to `last`, which must be in it.
+
+    Raises `LogUnavailableError` when the log falls silent before `last`.
+    """
+    if last <= after:
+        return
+    with output.progress(what, last - after) as moved:
+        seen = after
+        batches = log.read("evt.>", after, last)
+        while True:
+            try:
+                batch = await asyncio.wait_for(anext(batches, None), _SILENCE_MAX_S)
+            except TimeoutError:
+                message = f"the event log fell silent for {_SILENCE_MAX_S:g} s before its end"
+                raise LogUnavailableError(message) from None
+            if batch is None:
+                return
+            for stored in batch:
+                yield stored
+            moved(batch[-1].sequence - seen)
+            seen = batch[-1].sequence
+
+
+def opened(stored: Stored) -> Envelope | None:
+    """Decode an envelope; None when the bytes are none."""
+    try:
+        return envelope.decode(stored.body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,9 @@
+"""Everything looked at, each finding with its cure in one sentence.
+
+doctor      `tidegate doctor`: in which order, and how it is told
+findings    what may be found, and the cures
+home        configuration, home, keys, disk: what lies here
+users       the NATS users and what they may not do
+log         streams, room, clock, followers, known keys
+services    pool, balancer, servers, analytics, gateway, the children of `up`
+"""

@@ -1,0 +1,93 @@
+"""`tidegate doctor`: home, users, log and services looked at, and what was found told."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable
+
+import typer
+from nats.aio.client import Client
+
+from runtime.clock import clock
+from runtime.environment import Environment, environment
+from runtime.eventlog import LogUnavailableError
+from runtime.nats.connection import connected_as, nats_urls
+from runtime.settings import SettingsError
+from tidegate.console import output
+from tidegate.doctor import home, log, services, users
+from tidegate.doctor.findings import Finding, State, unchecked, wrong
+
+
+def doctor(*, as_json: bool = output.JSON) -> None:
+    """Look at everything and say what is wrong and how to cure it; exit 1 when something is.
+
+    Example: tidegate doctor --json
+    """
+    findings = asyncio.run(_looked_at(environment()))
+    if as_json:
+        output.as_json({"findings": [{**_told(one)} for one in findings]})
+    else:
+        _show(findings)
+    if any(one.state is State.WRONG for one in findings):
+        raise typer.Exit(1)
+
+
+async def _looked_at(found: Environment) -> list[Finding]:
+    findings = [*home.looked_at(found)]
+    findings += await _over_nats(found)
+    try:
+        findings += await asyncio.to_thread(lambda: list(services.processes(found)))
+    except SettingsError as error:
+        findings.append(wrong("gateway", "gateway_absent", str(error)))
+    return findings
+
+
+async def _over_nats(found: Environment) -> list[Finding]:
+    rest = unchecked("log", "streams, pool, balancer, analytics: only the user auditor may ask")
+    try:
+        nats_urls(found, "auditor")
+    except SettingsError as error:
+        if "TIDEGATE_NATS_URL" in str(error):
+            return [wrong("nats", "nats_unreachable", str(error)), rest]
+        return [unchecked("nats", str(error)), rest]
+    try:
+        client = await connected_as(found, "auditor")
+    except SettingsError as error:
+        code = "nats_password_wrong" if "uthorization" in str(error) else "nats_unreachable"
+        return [wrong("nats", code, str(error)), rest]
+    try:
+        return [
+            *await users.looked_at(found),
+            *await _of_the_log(client, found),
+            *await services.looked_at(client, clock(found.clock_offset_file)),
+        ]
+    finally:
+        await client.close()
+
+
+async def _of_the_log(client: Client, found: Environment) -> list[Finding]:
+    try:
+        return await log.looked_at(client, found, clock(found.clock_offset_file))
+    except LogUnavailableError as error:
+        return [wrong("streams", "stream_unreadable", f"the log cannot be read: {error}")]
+
+
+def _told(one: Finding) -> dict[str, str]:
+    return {
+        "area": one.area,
+        "state": str(one.state),
+        "code": one.code,
+        "message": one.message,
+        "cure": one.cure,
+    }
+
+
+def _show(findings: Iterable[Finding]) -> None:
+    found = list(findings)
+    output.table(
+        ("area", "state", "what"), [(one.area, str(one.state), one.message) for one in found]
+    )
+    for one in found:
+        if one.code:
+            print(f"\n{one.code} ({one.area}): {one.message}\n  {one.cure}")
+    counted = Counter(str(one.state) for one in found)
+    print("\n" + ", ".join(f"{counted[str(state)]} {state}" for state in State))

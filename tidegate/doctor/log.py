@@ -1,0 +1,216 @@
+"""The log in NATS: its streams, its room, its clock, who follows it, and the keys it knows."""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+
+from contracts import envelope
+from contracts.subjects import EVENT_STREAM, EVT_BALANCER, EVT_KEYS, evt_pool
+from runtime.clock import Clock
+from runtime.environment import Environment
+from runtime.eventlog import EventLog
+from runtime.nats import streams
+from runtime.nats.connection import connected_as
+from runtime.secrets import Sealer, SealError, key_hash
+from runtime.settings import SettingsError
+from services.gateway.keys import Key, KeyRing
+from services.pool.store import Credentials, CredentialsUnavailableError
+from tidegate.console import logreading
+from tidegate.doctor.findings import Finding, fine, note, unchecked, wrong
+
+_TIMEOUT_S = 2.0
+_NOT_FOUND = 10059
+_SKEW_MAX_S = 2.0
+"""As much as the guard before a reset allows for."""
+_AHEAD_MAX_S = 3.0
+_NEARLY_FULL, _FULL = 0.8, 0.9
+_BEHIND_MAX = 20_000
+_FREE_TO_CHOOSE = frozenset({"num_replicas", "max_bytes"})
+_STANDBYS = {evt_pool(): "pool", EVT_BALANCER: "balancer"}
+_GB = 10**9
+
+
+async def looked_at(client: Client, found: Environment, clock: Clock) -> list[Finding]:
+    """Look at the streams and at what is in the log."""
+    findings = []
+    infos: dict[str, Any] = {}
+    for name in [config["name"] for config in streams.wanted(0)]:
+        asked_at = clock()
+        told = await asked(client, f"STREAM.INFO.{name}")
+        if name == EVENT_STREAM and told is not None and "ts" in told:
+            findings.append(_skew(told["ts"], asked_at, clock()))
+        findings += _stream(name, told)
+        infos[name] = told if told is not None and "error" not in told else None
+    if (info := infos[EVENT_STREAM]) is not None:
+        findings += _room(info, found)
+        findings += await _inside(client, found, info)
+    if infos[streams.wanted(0)[-1]["name"]] is not None:
+        findings.append(await _master_key(found))
+    return findings
+
+
+def _stream(name: str, told: dict[str, Any] | None) -> Iterator[Finding]:
+    if told is None:
+        yield wrong("streams", "stream_unreadable", f"{name}: no answer to the user auditor")
+    elif "error" in told:
+        missing = told["error"].get("err_code") == _NOT_FOUND
+        code = "stream_missing" if missing else "stream_unreadable"
+        yield wrong("streams", code, f"{name}: {told['error']['description']}")
+    else:
+        replicas = told["config"].get("num_replicas", 1)
+        config = next(one for one in streams.wanted(0, replicas) if one["name"] == name)
+        is_ = {key: told["config"].get(key, False) for key in config.keys() - _FREE_TO_CHOOSE}
+        changed = [
+            f"{key} is {value!r} instead of {config[key]!r}"
+            for key, value in sorted(is_.items())
+            if value != config[key]
+        ]
+        if told["config"].get("max_bytes", -1) <= 0 and "max_bytes" in config:
+            changed.append("it has no max_bytes")
+        if changed:
+            yield wrong("streams", "stream_changed", f"{name}: {', '.join(changed)}")
+        else:
+            yield fine("streams", f"{name}: as migrated, {told['state']['messages']} messages")
+
+
+def _room(info: dict[str, Any], found: Environment) -> Iterator[Finding]:
+    """Look whether the log may go on growing, and can."""
+    kept, bound = info["state"]["bytes"], info["config"].get("max_bytes", -1)
+    share = kept / bound if bound > 0 else 0.0
+    told = f"{kept:,} of {bound:,} bytes, {share:.0%}"
+    if share >= _FULL:
+        yield wrong("log", "log_full", f"{told}: leases are refused (ledger_unavailable)")
+    elif share >= _NEARLY_FULL:
+        yield wrong("log", "log_nearly_full", f"{told}: at 90 % no lease is granted any more")
+    else:
+        yield fine("log", told)
+    if found.nats_url is None and bound > 0:
+        # Stored messages are compressed: a log rarely takes its whole bound from the disk.
+        free, growth = streams.free_bytes(found.home.path), bound - kept
+        if free < growth:
+            message = f"the log may grow by {growth / _GB:.1f} GB, {free / _GB:.1f} GB are free"
+            yield note("disk", "disk_small", message)
+    if info["state"]["messages"] and info["state"]["first_seq"] > 1:
+        first = info["state"]["first_seq"]
+        yield note("log", "log_truncated", f"it begins at sequence {first}")
+
+
+async def _inside(client: Client, found: Environment, info: dict[str, Any]) -> list[Finding]:
+    log = EventLog(client)
+    findings = []
+    for subject in (evt_pool(), EVT_BALANCER, EVT_KEYS):
+        last = await log.last(subject)
+        if last is None:
+            continue
+        opened = logreading.opened(last)
+        if opened is None:
+            continue
+        ahead = (opened.time - last.time).total_seconds()
+        if ahead > _AHEAD_MAX_S:
+            message = f"the last envelope of {subject} is dated {ahead:.0f} s after it was stored"
+            findings.append(wrong("clock", "log_ahead", message))
+    findings += await _followers(client, info)
+    return findings + await _known_keys(log, found)
+
+
+async def _followers(client: Client, info: dict[str, Any]) -> list[Finding]:
+    """Look at who reads the log, and how far behind; whoever only follows a subject stands by."""
+    told = await asked(client, f"CONSUMER.LIST.{EVENT_STREAM}")
+    if told is None or "error" in told:
+        return [wrong("consumers", "stream_unreadable", "the consumers of EVT cannot be listed")]
+    consumers = told.get("consumers") or []
+    last = info["state"]["last_seq"]
+    behind = [one for one in consumers if one.get("num_pending", 0) > _BEHIND_MAX]
+    findings = [
+        wrong(
+            "consumers",
+            "consumer_behind",
+            f"{_filter(one)}: {one['num_pending']:,} envelopes behind sequence {last}",
+        )
+        for one in behind
+    ]
+    if not behind:
+        findings.append(fine("consumers", f"{len(consumers)} follow the log, none is far behind"))
+    # A reader that went away is listed for a minute, but it no longer waits for anything.
+    filters = [_filter(one) for one in consumers if one.get("num_waiting", 0)]
+    for subject, service in _STANDBYS.items():
+        if subject in filters:
+            findings.append(fine("standby", f"{service}: {filters.count(subject)} stand by"))
+        else:
+            findings.append(note("standby", "standby_absent", f"no {service} stands by"))
+    return findings
+
+
+def _filter(consumer: dict[str, Any]) -> str:
+    config = consumer.get("config", {})
+    return " ".join(config.get("filter_subjects") or [config.get("filter_subject", "")])
+
+
+async def _known_keys(log: EventLog, found: Environment) -> list[Finding]:
+    """Look whether the keys of the home open anything."""
+    here = [path for path in (found.home.operator_key, found.home.client_key) if path.exists()]
+    last = await log.last(EVT_KEYS)
+    if not here or last is None:
+        return [unchecked("keys", "the keys of clients are not here, or not in the log")]
+    ring = KeyRing()
+    every: dict[str, Key] = {}
+    async for batch in log.read(EVT_KEYS, 0, last.sequence):
+        for stored in batch:
+            ring.apply(stored.sequence, envelope.decode(stored.body))
+            every |= {key.hash: key for key in ring.all()}
+    findings = []
+    for path in here:
+        hashed = key_hash(path.read_text().strip())
+        key = every.get(hashed)
+        if ring.opened_by(hashed) is not None:
+            findings.append(fine("keys", f"{path.name}: the log knows it"))
+        elif key is not None and key.revoked:
+            findings.append(wrong("keys", "key_revoked", f"{path.name}: {key.key_id} is revoked"))
+        else:
+            findings.append(wrong("keys", "key_unknown", f"{path.name}: it opens nothing"))
+    return findings
+
+
+async def _master_key(found: Environment) -> Finding:
+    """Open a credential, where the pool's password and the key are here."""
+    try:
+        key = found.secret("TIDEGATE_SECRET_KEY", found.home.master_key)
+        client = await connected_as(found, "pool")
+    except SettingsError:
+        return unchecked("keys", "the master key, or the password of the pool, is not here")
+    kept = Credentials(client, Sealer(key))
+    try:
+        await kept.catch_up()
+    except SealError as error:
+        return wrong("keys", "master_key_wrong", str(error))
+    except CredentialsUnavailableError as error:
+        return unchecked("keys", f"the credentials cannot be read: {error}")
+    finally:
+        await client.close()
+    return fine("keys", f"the master key opens the credentials ({len(kept.revisions)})")
+
+
+def _skew(told: str, asked_at: datetime, answered_at: datetime) -> Finding:
+    return skew("NATS", datetime.fromisoformat(told), asked_at, answered_at)
+
+
+def skew(who: str, told: datetime, asked_at: datetime, answered_at: datetime) -> Finding:
+    """Compare another's clock with ours, by as much as the answer may have taken."""
+    apart = max((told - answered_at).total_seconds(), (asked_at - told).total_seconds(), 0.0)
+    if apart > _SKEW_MAX_S:
+        return wrong("clock", "clock_skew", f"{who}: {apart:.1f} s apart from this process")
+    return fine("clock", f"{who}: its time is ours")
+
+
+async def asked(client: Client, what: str) -> dict[str, Any] | None:
+    """Ask the server; None when it does not answer."""
+    try:
+        message = await client.request(f"$JS.API.{what}", b"", timeout=_TIMEOUT_S)
+    except (NatsError, ConnectionError):
+        return None
+    told: dict[str, Any] = json.loads(message.data)
+    return told

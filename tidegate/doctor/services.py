@@ -1,0 +1,214 @@
+"""The services, as they say themselves how they are."""
+
+import asyncio
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from nats.aio.client import Client
+
+from contracts import subjects
+from contracts.analytics import AnalyticsReply, Rows, SqlQuery
+from contracts.balancer import BalancerStatus, BalancerStatusReply
+from contracts.base import Failed, Ping, Pong
+from contracts.pool import PoolStatus, PoolStatusReply
+from runtime.clock import Clock
+from runtime.environment import Environment
+from runtime.eventlog import EventLog, LogUnavailableError
+from runtime.nats.connection import UnansweredError, ask
+from services.analytics import sql
+from tidegate.console import api
+from tidegate.doctor.findings import Finding, fine, note, unchecked, wrong
+from tidegate.doctor.log import asked, skew
+
+_TIMEOUT_S = 2.0
+_CATCH_UP_S = 10.0
+_LOOK_EVERY_S = 0.2
+_pool = msgspec.json.Decoder(PoolStatusReply | Failed)
+_balancer = msgspec.json.Decoder(BalancerStatusReply | Failed)
+_analytics = msgspec.json.Decoder(AnalyticsReply)
+_pong = msgspec.json.Decoder(Pong | Failed)
+
+
+async def looked_at(client: Client, clock: Clock) -> list[Finding]:
+    """Ask pool, balancer and analytics."""
+    found = await asyncio.gather(
+        _asked_pool(client, clock), _asked_balancer(client, clock), _asked_analytics(client)
+    )
+    return [finding for findings in found for finding in findings]
+
+
+async def _asked_pool(client: Client, clock: Clock) -> list[Finding]:
+    asked_at = clock()
+    try:
+        told = await ask(client, subjects.pool_status(), PoolStatus(), _pool, _TIMEOUT_S)
+    except UnansweredError as error:
+        return [wrong("pool", "pool_no_leader", f"nobody leads it ({type(error).__name__})")]
+    if not isinstance(told, PoolStatusReply):
+        return [wrong("pool", "pool_no_leader", f"it answers {told.code}: {told.message}")]
+    kept = await asked(client, f"STREAM.INFO.{subjects.CREDENTIALS_STREAM}")
+    return [skew("pool", told.now, asked_at, clock()), *_sessions(told), *_ciphertexts(told, kept)]
+
+
+def _ciphertexts(told: PoolStatusReply, kept: dict[str, Any] | None) -> Iterator[Finding]:
+    """Compare the sessions of the log with the ciphertexts of the bucket: it never has fewer."""
+    if kept is None or "state" not in kept:
+        return
+    count = kept["state"]["messages"]
+    if count < told.sessions_total:
+        message = f"{told.sessions_total} sessions, but only {count} ciphertexts"
+        yield wrong("sessions", "credentials_missing", message)
+
+
+def _sessions(told: PoolStatusReply) -> Iterator[Finding]:
+    summary = (
+        f"{told.sessions_active} of {told.sessions_total} sessions are active, at least"
+        f" {told.min_size} are wanted"
+    )
+    if told.sessions_active == 0 < told.min_size or told.sessions_total > told.sessions_active == 0:
+        yield wrong("sessions", "no_active_session", summary)
+    elif told.sessions_active < told.min_size:
+        yield wrong("sessions", "sessions_short", summary)
+    else:
+        yield fine("sessions", summary)
+    yield fine("pool", f"leads since epoch {told.epoch}, {told.open_leases} open leases")
+    for service_type, units in told.remaining.items():
+        if units == 0 and told.sessions_active:
+            yield note("sessions", "quota_used_up", f"no unit of {service_type} is left today")
+
+
+async def _asked_balancer(client: Client, clock: Clock) -> list[Finding]:
+    asked_at = clock()
+    try:
+        told = await ask(client, subjects.BALANCER_STATUS, BalancerStatus(), _balancer, _TIMEOUT_S)
+    except UnansweredError as error:
+        message = f"nobody leads it ({type(error).__name__})"
+        return [wrong("balancer", "balancer_no_leader", message)]
+    if not isinstance(told, BalancerStatusReply):
+        message = f"it answers {told.code}: {told.message}"
+        return [wrong("balancer", "balancer_no_leader", message)]
+    findings = [
+        skew("balancer", told.now, asked_at, clock()),
+        fine("balancer", f"leads since epoch {told.epoch}, strategy {told.strategy}"),
+    ]
+    if not told.servers:
+        findings.append(wrong("servers", "no_servers", "there is none"))
+    for view in told.servers:
+        url = view.server.url
+        why = await asyncio.to_thread(unanswered, f"{url.rstrip('/')}/ping")
+        here = f"from here: {why}" if why else "it answers here too"
+        name = f"{view.server.server_id} ({url})"
+        if not view.healthy:
+            message = f"{name}: {view.reason or view.health}; {here}"
+            findings.append(wrong("servers", "server_down", message))
+        elif why:
+            findings.append(unchecked("servers", f"{name}: well to the balancer; {here}"))
+        else:
+            findings.append(fine("servers", f"{name}: well, {view.success_rate:.0%} succeed"))
+    return findings
+
+
+async def _asked_analytics(client: Client) -> list[Finding]:
+    area = "analytics"
+    try:
+        target = (await EventLog(client).state()).last_sequence
+        checkpoint = await _caught_up(client, target)
+        known = await _column(client, "select name from ledger.migrations")
+        views = await _column(
+            client,
+            "select view_name from duckdb_views() where schema_name = 'main' and not internal",
+        )
+    except LogUnavailableError as error:
+        return [unchecked(area, f"the log cannot be read: {error}")]
+    except UnansweredError as error:
+        return [wrong(area, "analytics_absent", f"it does not answer ({type(error).__name__})")]
+    findings = []
+    lacking = [
+        f"{kind} {source.name}"
+        for kind, there in (("schema", known), ("views", views))
+        for source in sql.folder(kind)
+        if source.name not in there
+    ]
+    if lacking:
+        findings.append(wrong(area, "analytics_schema", f"DuckDB lacks {', '.join(lacking)}"))
+    else:
+        findings.append(fine(area, f"schema {known[-1]}, {len(views)} views"))
+    if checkpoint < target:
+        message = f"it stands at log sequence {checkpoint}, {target - checkpoint} envelopes behind"
+        findings.append(wrong(area, "analytics_behind", message))
+    else:
+        findings.append(fine(area, f"it has the log up to sequence {checkpoint}"))
+    return findings
+
+
+async def _caught_up(client: Client, target: int) -> int:
+    """Give it a while to come to where the log ended a moment ago; where it stands then."""
+    deadline = asyncio.get_running_loop().time() + _CATCH_UP_S
+    while True:
+        told = await ask(client, subjects.ANALYTICS_PING, Ping(), _pong, _TIMEOUT_S)
+        checkpoint = told.sequence if isinstance(told, Pong) else 0
+        if checkpoint >= target or asyncio.get_running_loop().time() > deadline:
+            return checkpoint
+        await asyncio.sleep(_LOOK_EVERY_S)
+
+
+async def _column(client: Client, query: str) -> list[str]:
+    """Ask for one column; nothing when it is refused."""
+    told = await ask(client, subjects.ANALYTICS_SQL, SqlQuery(query=query), _analytics, _TIMEOUT_S)
+    return [str(row[0]) for row in told.rows] if isinstance(told, Rows) else []
+
+
+def processes(found: Environment) -> Iterator[Finding]:
+    """Ask the gateway, and everything that `up` runs in this home, whether it is ready."""
+    url = api.address(found)
+    why = unanswered(f"{url}/readyz")
+    if not why:
+        yield fine("gateway", f"{url} is ready")
+    elif why.startswith("not ready"):
+        yield wrong("gateway", "gateway_not_ready", f"{url}: {why}")
+    else:
+        yield wrong("gateway", "gateway_absent", f"{url}: {why}")
+    for child in _children(found):
+        if not child.get("health_port"):
+            continue
+        path = "/ping" if str(child["name"]).startswith("demo-") else "/readyz"
+        why = unanswered(f"http://127.0.0.1:{child['health_port']}{path}")
+        told = f"{child['name']} (process {child['pid']}, started again {child['restarts']} times)"
+        if why:
+            yield wrong("processes", "process_not_ready", f"{told}: {why}")
+        else:
+            yield fine("processes", f"{told} is ready")
+
+
+def _children(found: Environment) -> list[dict[str, Any]]:
+    try:
+        children: list[dict[str, Any]] = json.loads(found.home.run.read_text())["children"]
+    except (OSError, ValueError, KeyError):
+        return []
+    return children
+
+
+def unanswered(url: str) -> str:
+    """Say why an address does not answer well; empty when it does."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=_TIMEOUT_S):
+            return ""
+    except urllib.error.HTTPError as error:
+        with error:
+            return f"not ready: {_reason(error.read())}" if error.code == _NOT_READY else str(error)
+    except (OSError, ValueError) as error:
+        return f"no answer ({error})"
+
+
+_NOT_READY = 503
+
+
+def _reason(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["reason"])
+    except (ValueError, KeyError, TypeError):
+        return "it does not say why"

@@ -1,0 +1,137 @@
+"""`tidegate explain`: one request's whole story, in the order in which it happened."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+from tidegate.console import api, output
+
+Row = dict[str, Any]
+_TOLD_OF_A_CALL = ("path", "model", "key_id", "gateway_id", "client_address", "user_agent")
+
+
+def explain(
+    request_id: str = typer.Argument(
+        help="The X-Request-ID of an answer, or the X-Request-ID that its client gave."
+    ),
+    *,
+    as_json: bool = output.JSON,
+) -> None:
+    """Tell everything the log knows of a request: decisions, servers tried and refused, units.
+
+    Example: tidegate explain 0193b2c4-7f00-7abc-8def-0123456789ab
+    """
+    found = api.get(f"/api/requests/{api.segment(request_id)}/explain")
+    if as_json:
+        output.as_json(found)
+        return
+    for story in found["data"]:
+        print("\n".join(told(story)))
+        print()
+    if len(found["data"]) > 1:
+        print(f"{len(found['data'])} requests have this id of a client's, the latest first")
+    print(f"true up to sequence {found['sequence']} of the log")
+
+
+def told(story: Row) -> Iterator[str]:
+    """Write a story, a line a fact."""
+    yield f"request {story['request_id']}"
+    described: Row = next(iter([*story["asked"], *story["leases"], *story["refusals"]]), {})
+    if own := described.get("client_request_id"):
+        yield f"  its client calls it {own}"
+    yield from _pairs("  ", described, _TOLD_OF_A_CALL)
+    leases = {lease["number"]: lease for lease in story["leases"]}
+    refusals = {refusal["number"]: refusal for refusal in story["refusals"]}
+    asked = {row["number"]: row for row in story["asked"]}
+    for number in sorted(asked.keys() | leases.keys() | refusals.keys()):
+        row = asked.get(number, {})
+        if row.get("asked_at"):
+            units = row.get("units")
+            yield f"{row['asked_at']}  asked for {units} of {row['service_type']} (lease {number})"
+        if number in refusals:
+            yield from _refused(refusals[number])
+        if number in leases:
+            lease = leases[number]
+            tried = [one for one in story["attempts"] if one["lease_id"] == lease["lease_id"]]
+            yield from _leased(lease, tried)
+        if number not in refusals and number not in leases:
+            yield "  no decision is in the log"
+    for event in story["consequences"]:
+        why = f": {event['reason']}" if event["reason"] else ""
+        yield f"{event['ts']}  {event['event']} {event['entity_id']}{why}"
+
+
+def _refused(refusal: Row) -> Iterator[str]:
+    yield f"{refusal['ts']}  refused: {refusal['reason']} (event {refusal['event_id']})"
+    if refusal["retry_after_s"]:
+        yield f"  to be asked again after {output.cell(refusal['retry_after_s'])} s"
+    if refusal["count"] > 1:
+        yield (
+            f"  it stands for {refusal['count']} equal refusals of that second; the others have no"
+            " event of their own"
+        )
+
+
+def _leased(lease: Row, tried: list[Row]) -> Iterator[str]:
+    trial = ", the one call by which a suspect session may clear itself" if lease["trial"] else ""
+    yield (
+        f"{lease['granted_at']}  granted: session {lease['session_id']}, {lease['units_reserved']}"
+        f" of {lease['service_type']} on {lease['quota_day']}{trial} (sequence"
+        f" {lease['granted_sequence']})"
+    )
+    for attempt in tried:
+        yield from _attempted(attempt)
+    if lease["outcome"] == "open":
+        yield f"  it is open; without a word it expires at {lease['expires_at']}"
+        return
+    # A correction leaves the outcome and moves the units: until then all of them were held.
+    units = f"{lease['units_reserved']} held" if lease["correction"] else _units(lease)
+    yield f"{lease['ended_at']}  {lease['outcome']}: {units} (sequence {lease['ended_sequence']})"
+    yield from _pairs("  ", lease, ("reason", "verdict", "error_code", "error_message"))
+    if lease["status"]:
+        cut = ", cut off after the verdict" if lease["cut"] else ""
+        yield f"  the client was answered {lease['status']}{cut}"
+    if lease["total_ms"]:
+        lease_ms, first, total = (
+            output.cell(lease[name]) for name in ("lease_ms", "first_byte_ms", "total_ms")
+        )
+        yield f"  lease {lease_ms} ms, first byte {first} ms, {total} ms in all"
+    if lease["correction"]:
+        yield f"{lease['corrected_at']}  corrected by {lease['correction']}: {_units(lease)}"
+
+
+def _units(lease: Row) -> str:
+    """Say what became of the units that were reserved."""
+    named = {
+        "units_settled": "used",
+        "units_unknown": "held, for nobody knows",
+        "units_expired": "held, for no word came",
+        "units_over": "done beyond the reservation",
+    }
+    parts = [f"{lease[name]} {meaning}" for name, meaning in named.items() if lease[name]]
+    back = lease["units_reserved"] - lease["units_used"]
+    return ", ".join([*parts, *([f"{back} given back"] if back else [])])
+
+
+def _attempted(attempt: Row) -> Iterator[str]:
+    code = f", its code {attempt['upstream_code']}" if attempt["upstream_code"] else ""
+    status = f" {attempt['status']}" if attempt["status"] else ""
+    failure = f" ({attempt['failure']})" if attempt["failure"] else ""
+    sent = "" if attempt["sent"] else "; nothing was sent"
+    yield (
+        f"  attempt {attempt['attempt']} at {attempt['server_id']} ({attempt['strategy']}):"
+        f" {attempt['verdict']}{status}{failure}{code}{sent}; connected in"
+        f" {output.cell(attempt['connect_ms'])} ms, first byte"
+        f" {output.cell(attempt['first_byte_ms'])} ms, {output.cell(attempt['total_ms'])} ms in all"
+    )
+    for candidate in attempt["candidates"]:
+        refused = candidate.get("refused")
+        score = f"score {output.cell(float(candidate.get('score', 0.0)))}"
+        yield f"    {candidate['server_id']}: {f'refused, {refused}' if refused else score}"
+
+
+def _pairs(indent: str, row: Row, names: tuple[str, ...]) -> Iterator[str]:
+    given = {name: row[name] for name in names if row.get(name)}
+    if given:
+        yield indent + ", ".join(f"{name} {value}" for name, value in given.items())

@@ -1,0 +1,140 @@
+"""What DuckDB counted, against what the log folds to: asked of analytics, or of a file."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import msgspec
+from nats.aio.client import Client
+
+from contracts import subjects
+from contracts.analytics import AnalyticsReply, NamedQuery, Rows
+from contracts.base import Failed
+from runtime.nats.connection import UnansweredError, ask
+from services.pool.audit import Totals
+from tidegate.ledger.trial import Key, Trial
+
+_ASK_TIMEOUT_S = 10.0
+_LOOK_EVERY_S = 0.1
+_PAGE = 5000
+_COMPARED = ("used", "reserved", "settled", "unknown", "expired")
+_decoder = msgspec.json.Decoder(AnalyticsReply)
+Ask = Callable[..., Awaitable[Rows]]
+"""Answers the query of a name with these parameters."""
+
+
+class UncomparedError(Exception):
+    """DuckDB could not be asked, or never stood still behind the log; the message says which."""
+
+
+async def compare(
+    client: Client, trial: Trial, hear_to: Callable[[int], Awaitable[int]], patience_s: float
+) -> bool:
+    """Add a finding for every difference; True when there is none.
+
+    DuckDB goes on while the log does: `hear_to` takes the log further, to where DuckDB stands,
+    and returns the log's end. Raises `UncomparedError` after `patience_s` of trying.
+    """
+    asked = partial(_query, client)
+    deadline = asyncio.get_running_loop().time() + patience_s
+    while True:
+        sequence, rows = await counted(asked)
+        if sequence >= trial.pool_sequence:
+            last = await hear_to(sequence)
+            if sequence > last:
+                message = f"DuckDB has seen sequence {sequence}, the log ends at {last}"
+                trial.add("log_cut_off", str(last), "evt.>", message)
+                return False
+            if trial.pool_sequence <= sequence:
+                break
+        if asyncio.get_running_loop().time() > deadline:
+            raise UncomparedError(
+                f"after {patience_s:g} s the projections stand at sequence {sequence}, the log at"
+                f" {trial.pool_sequence}"
+            )
+        await asyncio.sleep(_LOOK_EVERY_S)
+    return await agrees(asked, trial, rows)
+
+
+async def agrees(asked: Ask, trial: Trial, rows: dict[Key, dict[str, int]]) -> bool:
+    """Hold totals of the sequence that the trial has reached against it, and rollups against rows.
+
+    Adds a finding for every difference; True when there is none.
+    """
+    findings = len(trial.findings)
+    _differences(trial, rows)
+    await _rollups(asked, trial)
+    return len(trial.findings) == findings
+
+
+def _differences(trial: Trial, rows: dict[Key, dict[str, int]]) -> None:
+    folded = {key: _expected(totals) for key, totals in trial.totals()}
+    nothing = dict.fromkeys(_COMPARED, 0)
+    for key in sorted(folded.keys() | rows.keys()):
+        expected, actual = folded.get(key, nothing), rows.get(key, nothing)
+        wrong = [name for name in _COMPARED if expected[name] != actual[name]]
+        if wrong:
+            day, session_id, service_type = key
+            told = ", ".join(f"{actual[name]} {name} instead of {expected[name]}" for name in wrong)
+            message = f"{service_type} on {day}: DuckDB has {told}"
+            event = str(trial.pool_sequence)
+            trial.add("duckdb_differs", event, "evt.pool.*", message, session_id)
+
+
+def _expected(totals: Totals) -> dict[str, int]:
+    """The fold's units as `audit_totals` names them: there a reconciled unit is settled."""
+    return {
+        "used": totals.used,
+        "reserved": totals.reserved,
+        "settled": totals.settled + totals.reconciled,
+        "unknown": totals.unknown,
+        "expired": totals.expired,
+    }
+
+
+async def _rollups(asked: Ask, trial: Trial) -> None:
+    """Have DuckDB compare its rollups with its own rows."""
+    for row in _records(await asked("audit_rollups")):
+        message = f"{row['service_type']} on {row['quota_day']}: the rollup is not its rows' sum"
+        event, session_id = str(trial.pool_sequence), str(row["session_id"])
+        trial.add("duckdb_rollup_differs", event, "evt.pool.*", message, session_id)
+
+
+async def counted(asked: Ask) -> tuple[int, dict[Key, dict[str, int]]]:
+    """Every row of `audit_totals`, and the sequence all its pages are of; -1: they are of several.
+
+    Raises what `asked` raises.
+    """
+    found: dict[Key, dict[str, int]] = {}
+    sequences = set[int]()
+    after = ""
+    while True:
+        page = await asked("audit_totals", after=after, limit=_PAGE)
+        sequences.add(page.sequence)
+        rows = _records(page)
+        for row in rows:
+            key = (str(row["quota_day"]), str(row["session_id"]), str(row["service_type"]))
+            found[key] = {name: int(row[name]) for name in _COMPARED}
+        if not rows or (len(rows) < _PAGE and not page.truncated):
+            return (sequences.pop() if len(sequences) == 1 else -1), found
+        after = str(rows[-1]["page_key"])
+
+
+def _records(rows: Rows) -> list[dict[str, Any]]:
+    return [dict(zip(rows.columns, row, strict=True)) for row in rows.rows]
+
+
+async def _query(client: Client, name: str, **parameters: Any) -> Rows:
+    try:
+        question = NamedQuery(name=name, parameters=parameters)
+        found = await ask(client, subjects.ANALYTICS_QUERY, question, _decoder, _ASK_TIMEOUT_S)
+    except UnansweredError as error:
+        raise UncomparedError(
+            f"analytics does not answer ({type(error).__name__});"
+            " `--log-only` audits the log without it"
+        ) from None
+    if isinstance(found, Failed):
+        raise UncomparedError(f"analytics: {name}: {found.message}")
+    rows: Rows = found
+    return rows

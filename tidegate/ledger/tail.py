@@ -1,0 +1,126 @@
+"""`tidegate tail`: the log as it grows, an event a line."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+import typer
+
+from contracts.events import tags
+from runtime.environment import Environment, environment
+from runtime.eventlog import EventLog, LogUnavailableError, Stored
+from runtime.eventlog.records import UNREADABLE, Wanted, known_types, records
+from runtime.nats.connection import connected_as
+from tidegate.console import output
+from tidegate.console.errors import CommandError
+
+_END = -1
+_TAG_WIDTH = max(map(len, tags()))
+_HEAD = ("event", "time", "subject", "type")
+
+
+def tail(
+    subject: str = typer.Argument("evt.>", help="Subject, or a pattern of subjects."),
+    *,
+    from_: int = typer.Option(0, "--from", min=0, help="Begin at this sequence of the log."),
+    last: int = typer.Option(0, min=0, help="Begin so many envelopes before the log's end."),
+    after: int = typer.Option(_END, min=_END, help="Begin behind this sequence of the log."),
+    types: list[str] = typer.Option(
+        [], "--type", help="Only events of this type, or pattern of types; may be given again."
+    ),
+    session: str = typer.Option("", help="Only events about this session."),
+    request: str = typer.Option("", help="Only events of this request: our id, or the client's."),
+    as_json: bool = output.JSON,
+) -> None:
+    """Show every event as it is stored, until Ctrl-C; with --json a JSON object a line.
+
+    It begins at the log's end unless it is told otherwise, and outlives a restart of NATS.
+
+    Example: tidegate tail --last 20 --type "lease_*"
+    """
+    if not subject.startswith("evt."):
+        raise typer.BadParameter(f"expected a subject of the log, such as evt.>, got {subject!r}")
+    if sum((bool(from_), bool(last), after != _END)) > 1:
+        raise typer.BadParameter("expected only one of --from, --last and --after")
+    for wanted in types:
+        if not known_types(wanted):
+            known = ", ".join(sorted(tags()))
+            raise typer.BadParameter(f"--type {wanted}: expected one of {known}, or a pattern")
+    begin = from_ - 1 if from_ else after
+    try:
+        asyncio.run(
+            _follow(
+                environment(),
+                subject,
+                Wanted(types, session, request),
+                begin,
+                last,
+                as_json=as_json,
+            )
+        )
+    except LogUnavailableError as error:
+        raise CommandError(f"the event log cannot be read: {error}") from None
+    except BrokenPipeError:
+        # Whoever read this has seen enough; what is still buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+async def _follow(
+    found: Environment, subject: str, wanted: Wanted, after: int, last: int, *, as_json: bool
+) -> None:
+    following = asyncio.current_task()
+    assert following is not None
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, following.cancel)
+    client = None
+    try:
+        client = await connected_as(found, "auditor", told=output.note)
+        log = EventLog(client)
+        if after == _END:
+            after = max(0, (await log.state()).last_sequence - last)
+        async for batch in log.follow([subject], after):
+            for stored in batch:
+                _print(stored, wanted, as_json=as_json)
+    except asyncio.CancelledError:
+        return
+    finally:
+        if client is not None:
+            await client.close()
+
+
+def _print(stored: Stored, wanted: Wanted, *, as_json: bool) -> None:
+    for record in records(stored):
+        if record["type"] == UNREADABLE:
+            output.note(f"{stored.sequence}: the stored bytes are no envelope ({record['reason']})")
+        elif not wanted(record):
+            continue
+        elif as_json:
+            print(json.dumps(record, ensure_ascii=False), flush=True)
+        else:
+            name, time, subject, kind = (record.pop(one) for one in _HEAD)
+            about = output.cell(_readable(record))
+            line = f"{name:>10}  {_moment(time)}  {subject:<12}  {kind:<{_TAG_WIDTH}}  {about}"
+            print(line, flush=True)
+
+
+def _moment(time: str) -> str:
+    """Milliseconds are enough for a reader; columns stay columns."""
+    whole, _, fraction = time.rstrip("Z").partition(".")
+    return f"{whole}.{fraction:0<3.3}Z"
+
+
+def _readable(fields: dict[str, Any]) -> dict[str, Any]:
+    """Shorten what would make a line a page: of an attempt, where it went and what came of it."""
+    attempts = [
+        " ".join(
+            str(attempt[name])
+            for name in ("server_id", "verdict", "status", "failure")
+            if attempt.get(name)
+        )
+        for attempt in fields.get("attempts", ())
+    ]
+    return {**fields, "attempts": attempts} if attempts else fields

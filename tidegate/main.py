@@ -1,0 +1,98 @@
+"""`tidegate`: the verbs, each in a file of its own, imported only when it is used."""
+
+import importlib
+import sys
+from types import ModuleType
+from typing import NamedTuple
+
+import typer
+
+from runtime.settings import SettingsError
+from tidegate.console.errors import CommandError
+
+
+class Verb(NamedTuple):
+    """Where a verb is, and what it does in one line."""
+
+    module: str
+    summary: str
+
+
+VERBS = {
+    "up": Verb("stack.up", "Run the whole stack in the foreground."),
+    "migrate": Verb("stack.migrate", "Make secrets (--secrets), or streams and the first keys."),
+    "gateway": Verb("stack.service", "Run one gateway."),
+    "pool": Verb("stack.service", "Run one pool process."),
+    "balancer": Verb("stack.service", "Run one balancer process."),
+    "analytics": Verb("stack.service", "Run the analytics process."),
+    "demo": Verb("stack.demo", "Run a demo server, or traffic."),
+    "audit": Verb("ledger.audit", "Replay the log and name every violation."),
+    "replay": Verb("ledger.replay", "Fold the log again and show the state."),
+    "backup": Verb("backup.backup", "Back up log, credentials, DuckDB, keys and configuration."),
+    "restore": Verb("backup.restore", "Restore a backup, and prove it."),
+    "tail": Verb("ledger.tail", "Show the log as it grows."),
+    "explain": Verb("ledger.explain", "Tell everything the log knows of one request."),
+    "keys": Verb("admin.keys", "Issue, list, rotate and revoke API keys."),
+    "sessions": Verb("admin.sessions", "List, add and administer sessions."),
+    "servers": Verb("admin.servers", "List, add, change and remove servers."),
+    "leases": Verb("admin.leases", "List open and unknown leases, settle unknown ones."),
+    "stats": Verb("admin.stats", "Show the last days' figures."),
+    "export": Verb("admin.export", "Write statistics into a file."),
+    "report": Verb("admin.report", "Show what a day or a week was like."),
+    "sql": Verb("admin.sql", "Ask the projections in SQL."),
+    "doctor": Verb("doctor.doctor", "Look at everything, say what is wrong and how to cure it."),
+    "config": Verb("admin.config", "Check or show the configuration."),
+}
+_SERVICE = "stack.service"
+_WRONG = 1
+_USAGE = 2
+
+
+def application(wanted: str) -> typer.Typer:
+    """Make the command line with the verb that is wanted; the others are only named."""
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        help="Tidegate: sessions pooled, servers balanced, quota proved.",
+    )
+    for name, verb in VERBS.items():
+        if name != wanted:
+            app.command(name, help=verb.summary)(_not_called)
+            continue
+        module = _imported(verb)
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name, help=verb.summary)
+        else:
+            app.command(name)(getattr(module, name))
+    return app
+
+
+def main() -> None:
+    """Run a verb: exit 0 when fine, 1 when it found something wrong, 2 for wrong usage."""
+    wanted = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    try:
+        verb = VERBS.get(wanted)
+        if verb and verb.module == _SERVICE and sys.argv[1:] == [wanted]:
+            # Called by Typer, a service would carry pydantic through its life: 8 MB.
+            getattr(_imported(verb), wanted)()
+        else:
+            application(wanted)(prog_name="tidegate")
+    except SettingsError as error:
+        print(f"tidegate: {error}", file=sys.stderr)
+        sys.exit(_USAGE)
+    except CommandError as error:
+        print(f"tidegate: {error}", file=sys.stderr)
+        sys.exit(_WRONG)
+
+
+def _imported(verb: Verb) -> ModuleType:
+    return importlib.import_module(f"tidegate.{verb.module}")
+
+
+def _not_called() -> None:
+    """Stand for a verb that was not asked for."""
+
+
+if __name__ == "__main__":
+    main()

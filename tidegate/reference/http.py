@@ -1,0 +1,49 @@
+"""The page about the gateway's endpoints: the generation paths, and the operator's from OpenAPI."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+from runtime.settings import DEFAULT_SERVICES
+from services.gateway.passthrough import PASSED_THROUGH
+from services.gateway.routes import Doors, operator_app
+from tidegate.reference.markdown import code, table
+
+_METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def endpoints() -> str:
+    """Every endpoint; bodies and parameters are on the interactive page `/schema`."""
+    generation = [
+        (code(f"POST …{part}…"), code(name))
+        for name, section in DEFAULT_SERVICES.items()
+        for part in section.paths
+    ]
+    passed = [(code(method), code(path)) for method, path in sorted(PASSED_THROUGH)]
+    return (
+        "# Endpoints\n\n"
+        "OpenAPI, with an interactive page, is served at `/schema`.\n\n"
+        "## Generation (client key)\n\n"
+        "A POST whose path contains one of these (`[services]`) takes a lease and is relayed byte"
+        " for byte.\n\n"
+        f"{table(('path', 'service type'), generation)}\n"
+        "## Passed through without a lease\n\n"
+        f"{table(('method', 'path'), passed)}\n"
+        "## Operator\n\n"
+        f"{table(('method', 'path', 'what'), sorted(operator_endpoints()))}"
+    )
+
+
+def _closed() -> Doors:
+    """Doors that nobody goes through: enough to be described."""
+    return cast("Doors", SimpleNamespace(logger=None))
+
+
+def operator_endpoints() -> list[tuple[str, str, str]]:
+    """Method, path and summary of every operator endpoint."""
+    described: dict[str, Any] = operator_app(_closed()).openapi_schema.to_schema()
+    return [
+        (code(method.upper()), code(path), operation.get("summary", ""))
+        for path, operations in described["paths"].items()
+        for method, operation in operations.items()
+        if method in _METHODS
+    ]

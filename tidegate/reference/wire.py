@@ -1,0 +1,49 @@
+"""The pages about the wire: events of the log, subjects of the table."""
+
+import msgspec
+
+from contracts.events import tags
+from contracts.schemas import members
+from contracts.subjects import TABLE
+from tidegate.reference.markdown import code, field_docs, sentence, table
+
+
+def events() -> str:
+    """Every event: its tag, what it says, its fields."""
+    text = (
+        "# Events of the log\n\n"
+        "Each stands in a commit envelope ([schema](../../contracts/schemas/envelope.json)) on its"
+        " owner's subject; see [subjects](subjects.md). Fields with a default may be absent.\n"
+    )
+    for tag, kind in sorted(tags().items()):
+        docs = field_docs(kind)
+        rows = [
+            (code(field.encode_name), "" if field.required else "yes", docs.get(field.name, ""))
+            for field in msgspec.structs.fields(kind)
+        ]
+        text += f"\n## `{tag}`\n\n{sentence(kind)}\n\n"
+        text += table(("field", "has a default", "meaning"), rows)
+    return text
+
+
+def subjects() -> str:
+    """Every subject: who owns it, who may ask, what it carries."""
+    rows = [
+        (
+            code(row.pattern),
+            row.owner,
+            ", ".join(row.callers),
+            ", ".join(code(kind.__name__) for kind in members(row.message)),
+            ", ".join(code(kind.__name__) for kind in members(row.reply)),
+        )
+        for row in TABLE
+    ]
+    columns = ("subject", "owner", "callers", "messages", "replies")
+    return (
+        "# Subjects\n\n"
+        "The owner answers, or, where there is no reply, writes events (`evt.`) or tells everybody"
+        " who listens (`ctl.`). The permissions of the"
+        " NATS users are derived from this table ([AsyncAPI]"
+        "(../../contracts/schemas/asyncapi.json)).\n\n"
+        f"{table(columns, rows)}"
+    )

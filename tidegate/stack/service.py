@@ -1,0 +1,48 @@
+"""`tidegate gateway | pool | balancer | analytics`: one process of one service."""
+
+import importlib
+from functools import partial
+
+from runtime.environment import environment
+from runtime.process import lifecycle
+from tidegate.configuration import load, loader
+
+
+def gateway() -> None:
+    """Run one gateway until it is told to stop.
+
+    Example: TIDEGATE_PORT=8081 tidegate gateway
+    """
+    _run("gateway")
+
+
+def pool() -> None:
+    """Run one pool process: it follows the log, and leads when nobody does.
+
+    Example: tidegate pool
+    """
+    _run("pool")
+
+
+def balancer() -> None:
+    """Run one balancer process: it follows the log, and leads when nobody does.
+
+    Example: tidegate balancer
+    """
+    _run("balancer")
+
+
+def analytics() -> None:
+    """Run the analytics process, the one that owns the DuckDB file.
+
+    Example: tidegate analytics
+    """
+    _run("analytics")
+
+
+def _run(name: str) -> None:
+    found = environment()
+    load(found)
+    app = importlib.import_module(f"services.{name}.app")
+    settings = importlib.import_module(f"services.{name}.settings").Settings
+    lifecycle.run(partial(app.run, environment=found, load=loader(found, settings)))

@@ -1,0 +1,196 @@
+"""Children of `up`: started, watched, started again when they die, and ended in order."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from runtime.nats import natsserver
+from runtime.process.logs import Log
+
+_BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+_SETTLED_S = 30.0
+_LOOK_EVERY_S = 0.05
+_USAGE = 2
+_READY = "/readyz"
+
+
+class Child(msgspec.Struct, kw_only=True):
+    """One process: how to start it, and what became of it."""
+
+    name: str
+    command: list[str]
+    environment: dict[str, str] = {}
+    health_port: int = 0
+    """0: it has none."""
+    ready_path: str = _READY
+    """Another one: the port is not a health port, but the child's own."""
+    pid: int = 0
+    restarts: int = 0
+    exit_code: int | None = None
+    """Of its last life."""
+
+
+class Supervisor:
+    """Keeps children alive; `run.json` in the home always says which they are."""
+
+    def __init__(self, run_file: Path, url: str, log: Log) -> None:
+        """Nothing is started yet; `url` is where the gateways will listen."""
+        self._run_file = run_file
+        self._url = url
+        self._log = log
+        self._children: dict[str, Child] = {}
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._watches: dict[str, asyncio.Task[None]] = {}
+        self._ending: set[str] = set()
+
+    async def start(self, child: Child) -> None:
+        """Start a child and watch it from here on."""
+        self._children[child.name] = child
+        await self._spawn(child)
+        self._watches[child.name] = asyncio.create_task(self._watch(child))
+
+    async def ready(self, names: Sequence[str], seconds: float) -> str:
+        """Wait until each child says it is ready; why one does not, else nothing.
+
+        A child that calls its configuration wrong is not waited for.
+        """
+        deadline = asyncio.get_running_loop().time() + seconds
+        for name in names:
+            child = self._children[name]
+            url = f"http://127.0.0.1:{child.health_port}{child.ready_path}"
+            while reason := await asyncio.to_thread(_unready, url):
+                if child.exit_code == _USAGE:
+                    return f"{name} refuses to start: its own words stand above"
+                if asyncio.get_running_loop().time() > deadline:
+                    return f"{name} is not ready after {seconds:g} s: {reason}"
+                await asyncio.sleep(_LOOK_EVERY_S)
+        return ""
+
+    async def end(self, names: Sequence[str], seconds: float) -> None:
+        """Ask these to end, together, and kill what has not ended in time."""
+        found = [name for name in names if name in self._processes]
+        self._ending.update(found)
+        for name in found:
+            self._signal(name, signal.SIGTERM)
+        waits = [asyncio.create_task(self._processes[name].wait()) for name in found]
+        if waits:
+            await asyncio.wait(waits, timeout=seconds)
+        for name, wait in zip(found, waits, strict=True):
+            if not wait.done():
+                self._log.warning("child_killed", child=name, after_s=seconds)
+                self._signal(name, signal.SIGKILL)
+                await wait
+            self._watches[name].cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watches[name]
+
+    def kill_all(self) -> None:
+        """End everything at once."""
+        self._ending.update(self._processes)
+        for name in self._processes:
+            self._signal(name, signal.SIGKILL)
+
+    def _signal(self, name: str, number: int) -> None:
+        process = self._processes[name]
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.send_signal(number)
+
+    async def _spawn(self, child: Child) -> None:
+        environment = {
+            **os.environ,
+            **child.environment,
+            "TIDEGATE_SUPERVISOR": str(os.getpid()),
+            "TIDEGATE_HEALTH_PORT": str(child.health_port if child.ready_path == _READY else 0),
+        }
+        # A session of its own: Ctrl-C reaches `up` alone, which ends its children in order.
+        process = await asyncio.create_subprocess_exec(
+            *child.command, env=environment, start_new_session=True
+        )
+        child.pid = process.pid
+        self._processes[child.name] = process
+        self._told()
+
+    async def _watch(self, child: Child) -> None:
+        """Start the child again whenever it dies, slower each time it does so at once."""
+        loop = asyncio.get_running_loop()
+        fails = 0
+        while True:
+            started = loop.time()
+            child.exit_code = await self._processes[child.name].wait()
+            if child.name in self._ending:
+                return
+            fails = 0 if loop.time() - started > _SETTLED_S else fails
+            wait_s = _BACKOFF_S[min(fails, len(_BACKOFF_S) - 1)]
+            fails += 1
+            self._log.error("child_died", child=child.name, code=child.exit_code, again_in_s=wait_s)
+            await asyncio.sleep(wait_s)
+            if child.name in self._ending:
+                return
+            child.restarts += 1
+            try:
+                await self._spawn(child)
+            except OSError as error:
+                self._log.warning("child_not_started", child=child.name, error=str(error))
+                continue
+            self._log.info("child_restarted", child=child.name, pid=child.pid)
+
+    def _told(self) -> None:
+        """Write down who runs."""
+        told = [
+            {
+                "name": child.name,
+                "pid": child.pid,
+                "health_port": child.health_port,
+                "restarts": child.restarts,
+            }
+            for child in self._children.values()
+        ]
+        partial = self._run_file.with_suffix(".partial")
+        run = {"supervisor": os.getpid(), "url": self._url, "children": told}
+        partial.write_text(json.dumps(run, indent=1))
+        partial.replace(self._run_file)
+
+
+def tidegate(*arguments: str) -> list[str]:
+    """Make the command that runs a verb with this very interpreter."""
+    return [sys.executable, "-m", "tidegate.main", *arguments]
+
+
+def service(name: str, *arguments: str, environment: Mapping[str, str]) -> Child:
+    """Make a child that has a health port."""
+    return Child(
+        name=name,
+        command=tidegate(*arguments),
+        environment=dict(environment),
+        health_port=natsserver.free_port(),
+    )
+
+
+def _unready(url: str) -> str:
+    """Why a process is not ready; empty when it is."""
+    try:
+        with urllib.request.urlopen(url, timeout=2):  # noqa: S310 (always http://127.0.0.1)
+            return ""
+    except urllib.error.HTTPError as error:
+        with error:
+            return _reason(error.read()) or f"answers {error.code}"
+    except OSError as error:
+        return f"does not answer yet ({error})"
+
+
+def _reason(body: bytes) -> str:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return ""
+    return str(found.get("reason", "")) if isinstance(found, dict) else ""
