@@ -15,7 +15,7 @@ from runtime.settings import settings_of, variable_of, with_default_services
 from services.analytics.metrics import Metrics as AnalyticsMetrics
 from services.balancer.domain import Balancer
 from services.balancer.metrics import Metrics as BalancerMetrics
-from services.gateway.errors import KINDS
+from services.gateway.domain.errors import KINDS
 from services.gateway.metrics import Metrics as GatewayMetrics
 from services.pool.metrics import Metrics as PoolMetrics
 from tidegate.configuration import Configuration

@@ -22,20 +22,20 @@ from runtime.process import health, lifecycle, logs
 from runtime.process.logs import Log
 from runtime.secrets import Sealer
 from runtime.settings import SettingsError
-from services.gateway.coalescer import BalancerCoalescer, Coalescer, PoolCoalescer
-from services.gateway.credentials import Credentials
 from services.gateway.door import Door
-from services.gateway.exchange import Exchange
-from services.gateway.exchanges import OpenExchanges
 from services.gateway.metrics import Metrics
-from services.gateway.passthrough import Passthrough
 from services.gateway.readiness import Readiness
-from services.gateway.relay import Relay
+from services.gateway.relay.coalescer import BalancerCoalescer, Coalescer, PoolCoalescer
+from services.gateway.relay.credentials import Credentials
+from services.gateway.relay.exchange import Exchange
+from services.gateway.relay.exchanges import OpenExchanges
+from services.gateway.relay.passthrough import Passthrough
+from services.gateway.relay.relay import Relay
+from services.gateway.relay.usages import Outbox
 from services.gateway.routes import Doors, operator_app
 from services.gateway.settings import Settings
 from services.gateway.store import KeyLog
 from services.gateway.transport import Transport
-from services.gateway.usages import Outbox
 from services.gateway.wire import Connection, Server
 
 _RELOAD_EVERY_S = 2.0

@@ -10,19 +10,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from runtime.process.logs import Log
-from services.gateway.client import Client, Send
+from services.gateway.clients.answers import Client, Send
+from services.gateway.clients.headers import PREFLIGHT, own_headers
+from services.gateway.clients.keys import Key
+from services.gateway.clients.limits import Admitted, KeyLimits
+from services.gateway.clients.origin import trusted
+from services.gateway.clients.request import Request
+from services.gateway.clients.uploads import ClientGoneError, Receive, Upload
 from services.gateway.domain import peek, route
-from services.gateway.errors import GatewayError
-from services.gateway.headers import PREFLIGHT, own_headers
-from services.gateway.keys import Key
-from services.gateway.limits import Admitted, KeyLimits
+from services.gateway.domain.errors import GatewayError
 from services.gateway.metrics import Metrics
-from services.gateway.origin import trusted
-from services.gateway.passthrough import PASSED_THROUGH, Passthrough
-from services.gateway.relay import Relay
-from services.gateway.request import Request
+from services.gateway.relay.passthrough import PASSED_THROUGH, Passthrough
+from services.gateway.relay.relay import Relay
 from services.gateway.settings import Settings
-from services.gateway.upload import ClientGoneError, Receive, Upload
 
 _PATHS_MAX = 1000
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]

@@ -8,8 +8,8 @@ from nats.aio.client import Client
 from contracts import subjects
 from contracts.base import Failed, Ping, Pong
 from runtime.nats.connection import UnansweredError, ask
+from services.gateway.relay.usages import Outbox
 from services.gateway.store import KeyLog
-from services.gateway.usages import Outbox
 
 _EVERY_S = 1.0
 _EVERY_UNREADY_S = 0.1

@@ -14,8 +14,8 @@ from runtime.eventlog import EventLog, FenceError, LogUnavailableError, Stored
 from runtime.eventlog.writer import SubjectWriter
 from runtime.process.logs import Log
 from runtime.secrets import key_hash
-from services.gateway.errors import GatewayError
-from services.gateway.keys import Key, KeyRefusal, KeyRefused, KeyRing, decide
+from services.gateway.clients.keys import Key, KeyRefusal, KeyRefused, KeyRing, decide
+from services.gateway.domain.errors import GatewayError
 
 _FENCED_MAX = 50
 _AGAIN_S = 0.2

@@ -17,8 +17,8 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from services.gateway.errors import GatewayError
-from services.gateway.headers import NO_STORE
+from services.gateway.clients.headers import NO_STORE
+from services.gateway.domain.errors import GatewayError
 
 HEAD_BYTES_MAX = 64 * 1024
 _HEAD_TIMEOUT_S = 30.0

@@ -11,8 +11,8 @@ from contracts.base import RequestId
 from contracts.pool import CancelAnswer, CancelAnswers, CancelLease, CancelLeases
 from contracts.subjects import pool_cancel, pool_leads
 from runtime.nats.connection import Outage
-from services.gateway import coalescer
-from services.gateway.coalescer import Coalescer
+from services.gateway.relay import coalescer
+from services.gateway.relay.coalescer import Coalescer
 
 pytestmark = pytest.mark.anyio
 _answers = msgspec.json.Decoder(CancelAnswers)

@@ -19,7 +19,7 @@ from contracts.pool import (
     SessionRequested,
 )
 from runtime.nats.connection import Outage
-from services.gateway.coalescer import PoolCoalescer
+from services.gateway.relay.coalescer import PoolCoalescer
 
 pytestmark = pytest.mark.anyio
 WANTED = LeaseWanted(

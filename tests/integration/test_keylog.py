@@ -19,8 +19,8 @@ from runtime.clock import system_clock
 from runtime.eventlog import EventLog, LogUnavailableError, OutcomeUnknownError
 from runtime.nats import natsserver, streams
 from runtime.process import lifecycle
-from services.gateway.errors import GatewayError
-from services.gateway.keys import Key, KeyRefusal, KeyRefused
+from services.gateway.clients.keys import Key, KeyRefusal, KeyRefused
+from services.gateway.domain.errors import GatewayError
 from services.gateway.store import KeyLog, new_key_text
 
 pytestmark = pytest.mark.anyio

@@ -9,7 +9,7 @@ import pytest
 from nats.aio.client import Client
 
 from contracts import subjects
-from services.gateway.errors import KINDS
+from services.gateway.domain.errors import KINDS
 from tests.integration.operator_doors import Desk, desk
 
 pytestmark = pytest.mark.anyio

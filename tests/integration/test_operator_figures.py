@@ -26,7 +26,7 @@ from contracts.pool import (
 )
 from runtime.secrets import session_identity
 from services.balancer.settings import ServerSection
-from services.gateway.request import new_request_id
+from services.gateway.clients.request import new_request_id
 from tests.integration.operator_doors import Desk, desk, eventually, house, upstream
 
 pytestmark = pytest.mark.anyio

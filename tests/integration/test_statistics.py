@@ -39,8 +39,8 @@ from services.analytics import app
 from services.analytics.exports import Bounds, Spool, files, spool
 from services.analytics.queries import Catalogue
 from services.analytics.settings import AnalyticsSection, Settings
-from services.gateway.errors import GatewayError
-from services.gateway.routes import downloads
+from services.gateway.domain.errors import GatewayError
+from services.gateway.routes.figures import downloads
 from tests.analytics_builders import Story
 from tests.integration.analytics_parts import history, publish, stored
 from tests.integration.operator_doors import Desk, desk, environment, eventually

@@ -13,7 +13,7 @@ from contracts.pool import Granted
 from runtime.eventlog import EventLog, Stored
 from runtime.eventlog.writer import SubjectWriter
 from runtime.nats.broker import Call, reply
-from services.gateway.keys import Key
+from services.gateway.clients.keys import Key
 from tests.integration.pool_room import lease, pool, settings, status, until, wanted
 from tests.integration.test_keylog import following, issued, key_log
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from services.gateway.headers import upstream_headers
-from services.gateway.request import Request
+from services.gateway.clients.headers import upstream_headers
+from services.gateway.clients.request import Request
 
 
 def asked(*headers: tuple[bytes, bytes], **scope: Any) -> Request:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from contracts.pool import Outcome, Refusal, Refused, Verdict
+from services.gateway.clients.headers import passed_on, secret_of
 from services.gateway.domain import (
     another_session,
     client_error,
@@ -21,7 +22,6 @@ from services.gateway.domain import (
     refusal_error,
 )
 from services.gateway.domain.judgement import JUDGED_BYTES_MAX, Judgement
-from services.gateway.headers import passed_on, secret_of
 from services.gateway.settings import DEFAULT_CODES
 
 OK = {"created": 1, "data": [{"url": "u"}]}

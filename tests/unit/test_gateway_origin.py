@@ -4,7 +4,7 @@ import pytest
 
 from contracts.base import GatewayId
 from runtime.settings import SettingsError, configured
-from services.gateway.origin import Proxies, stored_address, stored_agent, trusted
+from services.gateway.clients.origin import Proxies, stored_address, stored_agent, trusted
 from services.gateway.settings import GatewaySection, Stored
 from tests.balancer import NOON
 from tests.unit.test_gateway_headers import asked

@@ -4,7 +4,7 @@ import pytest
 
 from runtime.settings import DEFAULT_SERVICES, ServiceTypeSection
 from services.gateway.domain import Peek, peek, route
-from services.gateway.errors import GatewayError
+from services.gateway.domain.errors import GatewayError
 
 CHAT = "/v1/chat/completions"
 BOUNDARY = b"--b\r\n"

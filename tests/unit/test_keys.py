@@ -11,7 +11,7 @@ from contracts.envelope import Envelope
 from contracts.events import AnyEvent, UnknownEvent
 from contracts.gateway import KeyBounds, KeyChanged, KeyEvent, KeyIssued, KeyRevoked, Scope
 from runtime.secrets import key_hash
-from services.gateway.keys import (
+from services.gateway.clients.keys import (
     Key,
     KeyRefusal,
     KeyRefused,
@@ -164,7 +164,7 @@ def test_events_that_are_none_of_its_own_are_skipped() -> None:
 
 
 def test_cache_of_texts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.gateway.keys._CACHED_MAX", 1)
+    monkeypatch.setattr("services.gateway.clients.keys._CACHED_MAX", 1)
     ring = folded(issued("one"), issued("two"))
 
     assert found(ring, "sk-one").key_id == "one"

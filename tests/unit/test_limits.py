@@ -6,8 +6,8 @@ from hypothesis import strategies as some
 
 from contracts.base import KeyId
 from contracts.gateway import KeyBounds, Scope
-from services.gateway.keys import Key
-from services.gateway.limits import FREE, WINDOW_S, Admitted, KeyLimits, spelled
+from services.gateway.clients.keys import Key
+from services.gateway.clients.limits import FREE, WINDOW_S, Admitted, KeyLimits, spelled
 
 
 def key(rate: int = 0, concurrency: int = 0, name: str = "one") -> Key:

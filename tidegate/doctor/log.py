@@ -17,7 +17,7 @@ from runtime.nats import streams
 from runtime.nats.connection import connected_as
 from runtime.secrets import Sealer, SealError, key_hash
 from runtime.settings import SettingsError
-from services.gateway.keys import Key, KeyRing
+from services.gateway.clients.keys import Key, KeyRing
 from services.pool.store import Credentials, CredentialsUnavailableError
 from tidegate.console import logreading
 from tidegate.doctor.findings import Finding, fine, note, unchecked, wrong

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from runtime.settings import DEFAULT_SERVICES
-from services.gateway.passthrough import PASSED_THROUGH
+from services.gateway.relay.passthrough import PASSED_THROUGH
 from services.gateway.routes import Doors, operator_app
 from tidegate.reference.markdown import code, table
 

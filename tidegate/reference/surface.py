@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from services.gateway.errors import KINDS
+from services.gateway.domain.errors import KINDS
 from tidegate.main import VERBS, application
 from tidegate.reference.markdown import code, table
 

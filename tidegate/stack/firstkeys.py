@@ -14,7 +14,7 @@ from runtime.eventlog import EventLog, FenceError
 from runtime.eventlog.writer import SubjectWriter
 from runtime.secrets import key_hash
 from runtime.settings import SettingsError
-from services.gateway.keys import KeyRing
+from services.gateway.clients.keys import KeyRing
 
 
 class FirstKeys(NamedTuple):

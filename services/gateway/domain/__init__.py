@@ -3,6 +3,7 @@
 routing     which service type a request is of, and what its body says about that
 judgement   what an upstream's answer means (body code first, then status)
 outcomes    what each verdict does to the units, and what the client is told
+errors      every error a client can get
 """
 
 from services.gateway.domain.judgement import Judgement, judged_body, judged_head

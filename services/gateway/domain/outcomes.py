@@ -1,8 +1,8 @@
 """What each verdict does to the units, whether another session may be tried, what clients hear."""
 
 from contracts.pool import Outcome, Refusal, Refused, Verdict
+from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.judgement import Judgement
-from services.gateway.errors import GatewayError
 
 PAUSE_S = 0.5
 _OUTCOMES = {

@@ -8,7 +8,7 @@ import msgspec
 
 from contracts.base import ServiceType
 from runtime.settings import ServiceTypeSection
-from services.gateway.errors import GatewayError
+from services.gateway.domain.errors import GatewayError
 
 
 class Peek(msgspec.Struct, frozen=True):

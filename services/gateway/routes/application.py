@@ -10,24 +10,14 @@ from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
 from litestar.types import HTTPScope, Message, Receive, Send
 
-from services.gateway.headers import CORS, NO_STORE, PREFLIGHT
-from services.gateway.request import new_request_id
-from services.gateway.routes import (
-    analysis,
-    events,
-    health,
-    keys,
-    leases,
-    original,
-    refusals,
-    reports,
-    schema,
-    servers,
-    sessions,
-    statistics,
-)
+from services.gateway.clients.headers import CORS, NO_STORE, PREFLIGHT
+from services.gateway.clients.request import new_request_id
+from services.gateway.routes import health, refusals, schema
+from services.gateway.routes.admin import keys, leases, servers, sessions
 from services.gateway.routes.doors import Doors
+from services.gateway.routes.figures import original, reports, sql, statistics
 from services.gateway.routes.guard import admins_only, the_admin
+from services.gateway.routes.ledger import events, explain
 
 _COMPRESSED_BYTES_MIN = 1024
 _BODY_BYTES_MAX = 10_000_000
@@ -124,8 +114,8 @@ def operator_app(doors: Doors) -> Litestar:
             servers.change_server,
             servers.remove_server,
             servers.set_strategy,
-            analysis.sql,
-            analysis.explain,
+            sql.sql,
+            explain.explain,
             statistics.query,
             statistics.export,
             reports.report,

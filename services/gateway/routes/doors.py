@@ -32,7 +32,7 @@ from runtime.nats.connection import DisconnectedError, NobodyThereError, Unanswe
 from runtime.process.health import Readiness
 from runtime.process.logs import Log
 from runtime.secrets import Sealer
-from services.gateway.errors import GatewayError
+from services.gateway.domain.errors import GatewayError
 from services.gateway.settings import Settings
 from services.gateway.store import KeyLog
 

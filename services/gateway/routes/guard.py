@@ -7,8 +7,8 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from services.gateway.errors import GatewayError
-from services.gateway.keys import Key, presented
+from services.gateway.clients.keys import Key, presented
+from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 
 _FROM_ELSEWHERE = ("x-forwarded-for", "forwarded", "x-real-ip", "via", "origin")

@@ -14,7 +14,7 @@ from contracts.base import Failed, Ping, Pong
 from contracts.pool import PoolStatus, PoolStatusReply
 from runtime.nats.connection import UnansweredError, ask
 from runtime.process import health
-from services.gateway.errors import GatewayError
+from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.guard import loopback_or_admins
 

@@ -6,7 +6,7 @@ from datetime import date
 from enum import StrEnum
 from typing import TypeVar
 
-from services.gateway.errors import GatewayError
+from services.gateway.domain.errors import GatewayError
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _Choice = TypeVar("_Choice", bound=StrEnum)

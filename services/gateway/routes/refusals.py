@@ -13,7 +13,7 @@ from litestar.exceptions import (
 from litestar.types import ExceptionHandlersMap
 
 from runtime.eventlog import LogUnavailableError
-from services.gateway.errors import GatewayError
+from services.gateway.domain.errors import GatewayError
 
 _TOO_LARGE = 413
 _NAMED = re.compile(r"Object (contains unknown|missing required) field `([^`]*)`")

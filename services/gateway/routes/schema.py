@@ -8,7 +8,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
-from services.gateway.errors import GatewayError
+from services.gateway.domain.errors import GatewayError
 from services.gateway.routes import refusals
 
 _NOT_FOUND = 404

@@ -14,7 +14,7 @@ from contracts.pool import Granted
 from contracts.subjects import CREDENTIALS_BUCKET
 from runtime.nats.connection import Outage
 from runtime.secrets import Sealer, SealError
-from services.gateway.errors import GatewayError
+from services.gateway.domain.errors import GatewayError
 
 _KEPT_MAX = 10_000
 _TIMEOUT_S = 1.0

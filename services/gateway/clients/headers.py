@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from services.gateway.request import Request
+from services.gateway.clients.request import Request
 
 Headers = list[tuple[bytes, bytes]]
 

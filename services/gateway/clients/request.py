@@ -9,9 +9,9 @@ from typing import Any
 from contracts.base import GatewayId, KeyId, LeaseId, RequestId, ServerId, ServiceType, SessionId
 from contracts.gateway import KeyBounds, Scope
 from contracts.pool import Attempt, Granted, Outcome, SessionRequested, UsageRecorded, Verdict
-from services.gateway.errors import GatewayError
-from services.gateway.keys import Key
-from services.gateway.origin import stored_address, stored_agent
+from services.gateway.clients.keys import Key
+from services.gateway.clients.origin import stored_address, stored_agent
+from services.gateway.domain.errors import GatewayError
 from services.gateway.settings import Stored
 
 _TEXT_MAX = 200

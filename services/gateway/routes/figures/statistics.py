@@ -8,10 +8,10 @@ from litestar.params import QueryParameter
 from litestar.response import Stream
 
 from contracts.analytics import FileFormat, NamedQuery, StartExport, Statistics
-from services.gateway.errors import GatewayError
-from services.gateway.routes import downloads
-from services.gateway.routes.analysis import ROWS_MAX, Table, table
+from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
+from services.gateway.routes.figures import downloads
+from services.gateway.routes.figures.sql import ROWS_MAX, Table, table
 from services.gateway.routes.parameters import one_of
 
 _MEDIA_TYPES = {

@@ -14,7 +14,7 @@ from litestar.response import Stream
 
 from runtime.eventlog import Stored
 from runtime.eventlog.records import UNREADABLE, Wanted, known_types, records
-from services.gateway.errors import GatewayError
+from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 
 _PAGE_MAX = 1000

@@ -10,10 +10,10 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from contracts.base import Count, LeaseId
 from contracts.pool import LeaseView, PoolStatus, ReconcileLease
-from services.gateway.keys import Key
+from services.gateway.clients.keys import Key
+from services.gateway.routes.admin.sessions import Limit
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.parameters import one_of
-from services.gateway.routes.sessions import Limit
 
 _REASON_MAX = 500
 State = Annotated[str, QueryParameter(name="state", description="`open`, `unknown`, `expired`.")]

@@ -21,8 +21,8 @@ from contracts.pool import (
     SessionView,
 )
 from runtime.secrets import session_identity
-from services.gateway.errors import GatewayError
-from services.gateway.keys import Key
+from services.gateway.clients.keys import Key
+from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.parameters import one_of
 

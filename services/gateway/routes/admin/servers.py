@@ -9,8 +9,8 @@ from litestar.params import FromPath, JSONBody
 
 from contracts.balancer import PutServer, RemoveServer, Server, ServerView, SetStrategy
 from contracts.base import ServerId, ServiceType
-from services.gateway.errors import GatewayError
-from services.gateway.keys import Key
+from services.gateway.clients.keys import Key
+from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 
 _Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]

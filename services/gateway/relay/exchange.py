@@ -11,16 +11,16 @@ import msgspec
 
 from contracts.balancer import Selected
 from contracts.pool import Attempt, Verdict
-from services.gateway.client import Client
+from services.gateway.clients.answers import Client
+from services.gateway.clients.headers import own_headers, passed_on, secret_of, upstream_headers
+from services.gateway.clients.request import Request
+from services.gateway.clients.uploads import Upload
 from services.gateway.domain import Judgement, failure_error, judged_body, judged_head
+from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.judgement import JUDGED_BYTES_MAX
-from services.gateway.errors import GatewayError
-from services.gateway.headers import own_headers, passed_on, secret_of, upstream_headers
 from services.gateway.metrics import Metrics
-from services.gateway.request import Request
 from services.gateway.settings import GatewaySection
 from services.gateway.transport import Transport, TransportFailure
-from services.gateway.upload import Upload
 
 _RETRY_AFTER_MAX_S = 86_400.0
 

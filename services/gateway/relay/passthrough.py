@@ -10,14 +10,15 @@ import httpx
 from contracts.balancer import NoServer, Selected, SelectServer
 from contracts.pool import Verdict
 from runtime.nats.connection import DisconnectedError, UnansweredError
-from services.gateway.client import Client
-from services.gateway.coalescer import BalancerCoalescer, RefusedBatchError
+from services.gateway.clients.answers import Client
+from services.gateway.clients.headers import Headers, own_headers, passed_on, upstream_headers
+from services.gateway.clients.request import Request
+from services.gateway.clients.uploads import Receive, Upload
 from services.gateway.domain import failure_error, judged_body, models_error
-from services.gateway.errors import GatewayError
-from services.gateway.exchange import Servers, received, retry_after
-from services.gateway.headers import Headers, own_headers, passed_on, upstream_headers
+from services.gateway.domain.errors import GatewayError
 from services.gateway.metrics import Metrics
-from services.gateway.request import Request
+from services.gateway.relay.coalescer import BalancerCoalescer, RefusedBatchError
+from services.gateway.relay.exchange import Servers, received, retry_after
 from services.gateway.settings import GatewaySection
 from services.gateway.transport import (
     Failure,
@@ -26,7 +27,6 @@ from services.gateway.transport import (
     Transport,
     TransportFailure,
 )
-from services.gateway.upload import Receive, Upload
 
 MODELS = ("GET", "/v1/models")
 PASSED_THROUGH = frozenset({MODELS, ("POST", "/token/check"), ("POST", "/token/points")})

@@ -15,7 +15,7 @@ from collections import deque
 import msgspec
 
 from contracts.base import KeyId
-from services.gateway.keys import Key
+from services.gateway.clients.keys import Key
 
 WINDOW_S = 60.0
 _SWEEP_EVERY_S = 60.0

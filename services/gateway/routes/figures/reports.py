@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from contracts.analytics import ReportFormat, ReportPeriod, WriteReport
-from services.gateway.errors import GatewayError
+from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.parameters import day, one_of
 

@@ -13,9 +13,9 @@ from litestar.params import FromQuery, QueryParameter
 
 from contracts.base import SessionId
 from contracts.pool import PoolStatus
-from services.gateway.errors import GatewayError
-from services.gateway.routes import figures
+from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
+from services.gateway.routes.figures import shapes
 from services.gateway.routes.parameters import day, within
 
 DAYS_MAX = 366
@@ -84,7 +84,7 @@ async def session_usage(
     found = await doors.pool_status(PoolStatus(session_id=SessionId(session_id)))
     if not found.sessions:
         raise _unknown(session_id)
-    return figures.session_usage(found.sessions[0])
+    return shapes.session_usage(found.sessions[0])
 
 
 @get("/session/stats", tags=["original"], summary="A session's days, or a day's sessions")
@@ -123,65 +123,65 @@ async def daily(
     data = [
         {
             "date": when,
-            "active_sessions": figures.largest(rows, "active_sessions"),
-            **{f"{name}s": n for name, n in figures.by_type(rows, "units", types).items()},
+            "active_sessions": shapes.largest(rows, "active_sessions"),
+            **{f"{name}s": n for name, n in shapes.by_type(rows, "units", types).items()},
         }
-        for when, rows in figures.by_day(figures.rows_of(found)).items()
+        for when, rows in shapes.by_day(shapes.rows_of(found)).items()
     ]
-    return {"data": data, "totalDays": len(data), **figures.freshness(found)}
+    return {"data": data, "totalDays": len(data), **shapes.freshness(found)}
 
 
 @get("/stats/summary", tags=["original"], summary="The last seven days")
 async def summary(doors: NamedDependency[Doors]) -> dict[str, Any]:
     """Add up the last seven quota days, today included."""
     found = await doors.query("summary")
-    rows = figures.rows_of(found)
-    sessions = figures.largest(rows, "active_sessions")
-    requests = figures.requests_in(rows)
+    rows = shapes.rows_of(found)
+    sessions = shapes.largest(rows, "active_sessions")
+    requests = shapes.requests_in(rows)
     return {
         "period": "last_7_days",
         "total_sessions": sessions,
-        **figures.totals(figures.by_type(rows, "units", doors.settings().services)),
-        "avg_requests_per_session": figures.average(requests, sessions),
+        **shapes.totals(shapes.by_type(rows, "units", doors.settings().services)),
+        "avg_requests_per_session": shapes.average(requests, sessions),
         "total_requests": requests,
-        **figures.freshness(found),
+        **shapes.freshness(found),
     }
 
 
 async def _one_session(doors: Doors, session_id: str, days: int) -> dict[str, Any]:
     within("days", days, 1, DAYS_MAX)
     found = await doors.query("session_stats", session_id=session_id, days=days)
-    rows = figures.rows_of(found)
+    rows = shapes.rows_of(found)
     if not rows and not await _known(doors, session_id):
         raise _unknown(session_id)
-    types = figures.ordered({*doors.settings().services, *figures.by_type(rows, "units", ())})
-    requests = figures.requests_in(rows)
+    types = shapes.ordered({*doors.settings().services, *shapes.by_type(rows, "units", ())})
+    requests = shapes.requests_in(rows)
     return {
         "sessionId": session_id,
         "totalRequests": requests,
         "dailyStats": [
             {
                 "date": when,
-                **{f"{n}_count": c for n, c in figures.by_type(those, "units", types).items()},
+                **{f"{n}_count": c for n, c in shapes.by_type(those, "units", types).items()},
             }
-            for when, those in figures.by_day(rows).items()
+            for when, those in shapes.by_day(rows).items()
         ],
-        "serviceBreakdown": figures.by_type(rows, "units", types),
-        "avgDailyUsage": figures.average(requests, days),
-        **figures.freshness(found),
+        "serviceBreakdown": shapes.by_type(rows, "units", types),
+        "avgDailyUsage": shapes.average(requests, days),
+        **shapes.freshness(found),
     }
 
 
 async def _one_day(doors: Doors, when: date) -> dict[str, Any]:
     found = await doors.query("day_stats", date=when.isoformat())
-    rows = figures.rows_of(found)
-    sessions = figures.largest(rows, "active_sessions")
+    rows = shapes.rows_of(found)
+    sessions = shapes.largest(rows, "active_sessions")
     return {
         "date": when.isoformat(),
         "active_sessions": sessions,
-        **figures.totals(figures.by_type(rows, "units", doors.settings().services)),
-        "avg_requests_per_session": figures.average(figures.requests_in(rows), sessions),
-        **figures.freshness(found),
+        **shapes.totals(shapes.by_type(rows, "units", doors.settings().services)),
+        "avg_requests_per_session": shapes.average(shapes.requests_in(rows), sessions),
+        **shapes.freshness(found),
     }
 
 
@@ -190,7 +190,7 @@ async def _known(doors: Doors, session_id: str) -> bool:
     status = await doors.pool_status(PoolStatus(session_id=SessionId(session_id)))
     if status.sessions:
         return True
-    (total,) = figures.rows_of(await doors.query("session_total", session_id=session_id))
+    (total,) = shapes.rows_of(await doors.query("session_total", session_id=session_id))
     return bool(total["requests"])
 
 

@@ -16,9 +16,9 @@ from contracts.base import GatewayId, LeaseId
 from contracts.pool import Granted, LeaseWanted, Outcome, Refusal, Refused, UsageRecorded, Verdict
 from runtime.clock import Clock
 from runtime.nats.connection import DisconnectedError, UnansweredError
-from services.gateway.client import Client
-from services.gateway.coalescer import BalancerCoalescer, PoolCoalescer, RefusedBatchError
-from services.gateway.credentials import Credentials
+from services.gateway.clients.answers import Client
+from services.gateway.clients.request import Request
+from services.gateway.clients.uploads import Upload
 from services.gateway.domain import (
     another_session,
     client_error,
@@ -27,12 +27,12 @@ from services.gateway.domain import (
     pause_before,
     refusal_error,
 )
-from services.gateway.errors import GatewayError
-from services.gateway.exchange import Exchange, Result
-from services.gateway.exchanges import OpenExchanges
-from services.gateway.request import Request
-from services.gateway.upload import Upload
-from services.gateway.usages import Outbox
+from services.gateway.domain.errors import GatewayError
+from services.gateway.relay.coalescer import BalancerCoalescer, PoolCoalescer, RefusedBatchError
+from services.gateway.relay.credentials import Credentials
+from services.gateway.relay.exchange import Exchange, Result
+from services.gateway.relay.exchanges import OpenExchanges
+from services.gateway.relay.usages import Outbox
 
 _LATE_MAX = 2
 """How often a lease may be asked for again because its `send_by` had passed."""

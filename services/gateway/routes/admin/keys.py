@@ -9,8 +9,8 @@ from litestar.params import FromPath, JSONBody
 
 from contracts.base import KeyId
 from contracts.gateway import KeyBounds, Scope
-from services.gateway.errors import GatewayError
-from services.gateway.keys import Key, KeyRefusal, KeyRefused
+from services.gateway.clients.keys import Key, KeyRefusal, KeyRefused
+from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.parameters import one_of
 

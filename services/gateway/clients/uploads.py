@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from services.gateway.errors import GatewayError
+from services.gateway.domain.errors import GatewayError
 
 KEPT_BYTES_MAX = 1_000_000
 """Routing fields are looked for, and another attempt is possible, within this much."""

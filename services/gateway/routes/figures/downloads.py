@@ -7,7 +7,7 @@ from contextlib import suppress
 import msgspec
 
 from contracts.analytics import DropExport, ExportPart, ExportStarted, FetchExport, StartExport
-from services.gateway.errors import GatewayError
+from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 
 _LOOK_FIRST_S, _LOOK_LATER_S = 0.02, 0.5

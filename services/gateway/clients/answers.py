@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from services.gateway.errors import GatewayError
-from services.gateway.headers import Headers
+from services.gateway.clients.headers import Headers
+from services.gateway.domain.errors import GatewayError
 
 Whole = Callable[[int, Headers, bytes], None]
 Send = Callable[[dict[str, Any]], Awaitable[None]]

@@ -1,57 +1,20 @@
-"""Questions of an operator's own: a read-only statement, and one request's whole story."""
+"""One request's whole story, as the projections have it."""
 
 import asyncio
-from typing import Annotated, Any
 
 import msgspec
-from litestar import get, post
+from litestar import get
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath
 
-from contracts.analytics import Rows, SqlQuery
+from contracts.analytics import Rows
 from runtime.eventlog import LogUnavailableError
-from services.gateway.errors import GatewayError
+from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
-from services.gateway.routes.figures import Row, rows_of
+from services.gateway.routes.figures.shapes import Row, rows_of
 
-ROWS_MAX = 10_000
-_QUERY_MAX = 100_000
 _ID_MAX = 500
 _LOOK_EVERY_S = 0.1
-
-
-class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One SELECT-type statement."""
-
-    query: Annotated[str, msgspec.Meta(min_length=1, max_length=_QUERY_MAX)]
-    rows_max: Annotated[int, msgspec.Meta(ge=1, le=ROWS_MAX)] = ROWS_MAX
-
-
-class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found; true up to log sequence `sequence`, which is `lag` envelopes behind."""
-
-    columns: list[str]
-    rows: list[list[Any]]
-    truncated: bool
-    sequence: int
-    lag: int
-
-
-@post("/sql", status_code=200, tags=["analysis"], summary="Read-only SQL")
-async def sql(doors: NamedDependency[Doors], data: JSONBody[Question]) -> Table:
-    """Run one statement in the sandbox of the projections."""
-    return table(await doors.sql(SqlQuery(query=data.query, rows_max=data.rows_max)))
-
-
-def table(found: Rows) -> Table:
-    """Show rows."""
-    return Table(
-        columns=found.columns,
-        rows=found.rows,
-        truncated=found.truncated,
-        sequence=found.sequence,
-        lag=found.lag,
-    )
 
 
 class Story(msgspec.Struct, frozen=True, kw_only=True):

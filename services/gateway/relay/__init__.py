@@ -1,0 +1,10 @@
+"""A request's way: lease → select → send → record.
+
+relay        that way, and what is tried again
+exchange     one attempt at one server: sent, judged, passed on
+passthrough  calls that need no lease
+coalescer    the questions of one loop turn, as one NATS request
+credentials  the leased session's credential, opened in memory only
+exchanges    open exchanges per server; their leases renewed, their time bounded
+usages       ends of leases, kept and sent again until journalled
+"""

@@ -1,0 +1,5 @@
+"""What there is, and its changes.
+
+keys     client keys              sessions  the pool's sessions
+leases   open and unknown ones    servers   the servers behind the gateway
+"""
