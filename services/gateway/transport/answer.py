@@ -8,15 +8,12 @@ can show up in the next.
 import asyncio
 from collections import deque
 from time import monotonic
-from typing import TYPE_CHECKING, Self
+from typing import Protocol, Self
 
 import httptools
 import httpx
 
 from services.gateway.transport.failures import Failure, MaybeSentError
-
-if TYPE_CHECKING:
-    from services.gateway.transport.connection import Connection
 
 HEAD_BYTES_MAX = 64 * 1024
 """Of a head with its 1xx heads, and of anything else that brings no byte of body."""
@@ -26,6 +23,25 @@ HELD_BYTES_MAX = 256 * 1024
 _OK = 200
 _SWITCHING = 101
 _STATUS_MIN = 100
+
+
+class Carrier(Protocol):
+    """What an answer asks of the connection that brings it."""
+
+    def pause(self) -> None:
+        """Leave what the server sends in the socket."""
+
+    def resume(self) -> None:
+        """Read on."""
+
+    def abort(self) -> None:
+        """Close at once; whatever is under way is cut."""
+
+    def expect_within(self, seconds: float | None) -> None:
+        """Fail the exchange with a timeout unless something moves within `seconds`."""
+
+    def expect_nothing(self, answer: "Answer") -> None:
+        """Take the deadline back, if `answer` is still the exchange of this connection."""
 
 
 class Answer(httpx.AsyncByteStream):
@@ -38,13 +54,13 @@ class Answer(httpx.AsyncByteStream):
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        connection: "Connection",
+        connection: Carrier,
         *,
         is_head: bool,
         idle_s: float | None,
     ) -> None:
         self._loop = loop
-        self._connection: Connection | None = connection
+        self._connection: Carrier | None = connection
         self._is_head = is_head
         self._idle_s = idle_s
         self._parser = httptools.HttpResponseParser(self)
