@@ -36,7 +36,8 @@ from contracts.pool import (
     Verdict,
 )
 from services.pool.audit import Auditor
-from services.pool.domain import Pool, decide_lease, evolve
+from services.pool.domain import Pool, decide_lease
+from services.pool.domain.evolve.fold import evolve
 
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
 TODAY = QuotaDay("2025-03-01")

@@ -3,7 +3,7 @@
 from contracts.base import LeaderElected, SessionId
 from contracts.pool import LeaseExpired, LeaseRenewed, PoolEvent
 from services.pool.audit import Wrong
-from services.pool.domain.upkeep import SWEPT_MAX
+from services.pool.domain.decide.upkeep import SWEPT_MAX
 from tests.builders import (
     LEADER,
     WrittenLog,

@@ -22,14 +22,8 @@ from contracts.pool import (
     SessionStatus,
     SessionSuspected,
 )
-from services.pool.domain import (
-    Pool,
-    decide_admin,
-    decide_lease,
-    decide_policy,
-    evolve,
-    wanted_sessions,
-)
+from services.pool.domain import Pool, decide_admin, decide_lease, decide_policy, wanted_sessions
+from services.pool.domain.evolve.fold import evolve
 from tests.builders import (
     AVATAR,
     IMAGE,

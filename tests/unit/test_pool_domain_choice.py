@@ -7,12 +7,13 @@ import pytest
 
 from contracts.base import QuotaDay, SessionId
 from contracts.pool import LeaseRenewed, SessionChanged, SessionCooled, SessionStatus
-from services.pool.domain import Pool, decide_cancel, decide_end, evolve, sweep
-from services.pool.domain.choice import Index
-from services.pool.domain.deadlines import Deadlines
+from services.pool.domain import Pool, decide_cancel, decide_end, sweep
+from services.pool.domain.evolve.fold import evolve
+from services.pool.domain.index.choice import Index
+from services.pool.domain.index.deadlines import Deadlines
+from services.pool.domain.index.shelves import Kind, Shelf
 from services.pool.domain.quota import Zone, turn, zone_at
 from services.pool.domain.records import Account, Lease, Session
-from services.pool.domain.shelves import Kind, Shelf
 from tests.builders import (
     AVATAR,
     IMAGE,

@@ -24,12 +24,12 @@ from services.pool.domain import (
     decide_cancel,
     decide_end,
     decide_renew,
-    evolve,
     next_wakeup,
     sweep,
 )
+from services.pool.domain.decide.upkeep import SWEPT_MAX
+from services.pool.domain.evolve.fold import evolve
 from services.pool.domain.records import Account
-from services.pool.domain.upkeep import SWEPT_MAX
 from tests.builders import (
     IMAGE,
     NOON,

@@ -25,8 +25,9 @@ from contracts.pool import (
     SessionSuspected,
     Verdict,
 )
-from services.pool.domain import HASH_VERSION, Pool, Wrong, evolve, fold, state_hash
+from services.pool.domain import HASH_VERSION, Pool, Wrong, fold, state_hash
 from services.pool.domain.canonical import canonical
+from services.pool.domain.evolve.fold import evolve
 from tests.builders import (
     AVATAR,
     IMAGE,

@@ -46,13 +46,13 @@ from services.pool.domain import (
     decide_lease,
     decide_policy,
     decide_renew,
-    evolve,
     fold,
     state_hash,
     sweep,
 )
 from services.pool.domain.canonical import canonical
-from services.pool.domain.choice import Index
+from services.pool.domain.evolve.fold import evolve
+from services.pool.domain.index.choice import Index
 from tests.builders import (
     AVATAR,
     IMAGE,

@@ -9,10 +9,10 @@ from contracts.pool import LeaseExpired, LeaseGranted, LeaseRenewed, PoolCheckpo
 from services.pool.audit.chain import Chain
 from services.pool.audit.recount import Key, Recount, Totals
 from services.pool.domain.canonical import HASH_VERSION, state_hash
-from services.pool.domain.evolve import evolve
+from services.pool.domain.decide.upkeep import SWEPT_MAX
+from services.pool.domain.evolve.fold import evolve
 from services.pool.domain.records import OPEN
 from services.pool.domain.state import Pool
-from services.pool.domain.upkeep import SWEPT_MAX
 from services.pool.domain.violations import Violation, Wrong
 
 SWEEP = timedelta(seconds=10)

@@ -5,31 +5,23 @@ decided: it calls `state.begin()`, decides a batch with one `now` (which becomes
 time), appends the events, then calls `state.commit()` or `state.rollback()`. `fold` is for
 envelopes that were read from the log.
 
-lease           `decide_lease`: grant, refuse, or hold at a change of the quota day
-refusals        why none, for how long, and the budget of refusals in the log
-end             `decide_end`: usages, and whom a verdict blames
-upkeep          `decide_renew`, `decide_cancel`, `sweep`, `next_wakeup`, `wanted_sessions`,
-                `checkpoint`
-admin           `decide_admin`, `decide_policy`
-views           `status`: the fold as operators see it
-decision        `Decision`, and `emit`, through which every decision becomes state
-evolve          events into state (`evolve_leases`, `evolve_ends`, `evolve_sessions`)
-canonical       `state_hash`
+decide/         a command and a moment into events and an answer
+evolve/         events into state, one by one or an envelope at a time
 state           `Pool`: the fold and its undo journal
-choice          which session: the index (`shelves`: ordered sets, `deadlines`: heaps)
+index/          which session: choice, ordered sets, deadlines
+views           `status`: the fold as operators see it
+canonical       `state_hash`
 quota           quota days in their time zones
 records         session, lease, account
 violations      what can be wrong with a history
 """
 
-from services.pool.domain.admin import decide_admin, decide_policy
 from services.pool.domain.canonical import HASH_VERSION, state_hash
-from services.pool.domain.decision import Decision
-from services.pool.domain.end import decide_end
-from services.pool.domain.evolve import evolve, fold
-from services.pool.domain.lease import decide_lease
-from services.pool.domain.state import Pool
-from services.pool.domain.upkeep import (
+from services.pool.domain.decide.admin import decide_admin, decide_policy
+from services.pool.domain.decide.decision import Decision
+from services.pool.domain.decide.end import decide_end
+from services.pool.domain.decide.lease import decide_lease
+from services.pool.domain.decide.upkeep import (
     checkpoint,
     decide_cancel,
     decide_renew,
@@ -37,6 +29,8 @@ from services.pool.domain.upkeep import (
     sweep,
     wanted_sessions,
 )
+from services.pool.domain.evolve.fold import fold
+from services.pool.domain.state import Pool
 from services.pool.domain.views import status
 from services.pool.domain.violations import Violation, Wrong
 
@@ -53,7 +47,6 @@ __all__ = [
     "decide_lease",
     "decide_policy",
     "decide_renew",
-    "evolve",
     "fold",
     "next_wakeup",
     "state_hash",

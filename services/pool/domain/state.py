@@ -11,7 +11,7 @@ from typing import Any
 
 from contracts.base import LeaseId, QuotaDay, RequestId, ServerId, ServiceType, SessionId, WriterId
 from contracts.pool import LeaseRefused, Policy, Refusal, SessionStatus
-from services.pool.domain.choice import Index
+from services.pool.domain.index.choice import Index
 from services.pool.domain.quota import oldest_kept
 from services.pool.domain.records import Account, Accusation, Lease, Session
 from services.pool.domain.violations import Violation, Wrong

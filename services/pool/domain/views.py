@@ -13,7 +13,7 @@ from contracts.pool import (
     SessionStatus,
     SessionView,
 )
-from services.pool.domain.choice import Index
+from services.pool.domain.index.choice import Index
 from services.pool.domain.records import OPEN, Account, Lease, Session
 from services.pool.domain.state import Pool
 

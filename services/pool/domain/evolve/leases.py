@@ -6,7 +6,7 @@ from typing import Any
 
 from contracts.base import LeaseId
 from contracts.pool import LeaseGranted, LeaseRenewed
-from services.pool.domain.choice import Index
+from services.pool.domain.index.choice import Index
 from services.pool.domain.records import Lease
 from services.pool.domain.state import Pool
 from services.pool.domain.violations import Wrong

@@ -17,7 +17,7 @@ from contracts.pool import (
     SessionStatus,
     SessionSuspected,
 )
-from services.pool.domain.choice import SUSPICION
+from services.pool.domain.index.choice import SUSPICION
 from services.pool.domain.records import Accusation, Session
 from services.pool.domain.state import Pool
 from services.pool.domain.violations import Wrong

@@ -15,9 +15,9 @@ from contracts.pool import (
     Renewed,
 )
 from services.pool.domain.canonical import HASH_VERSION, state_hash
-from services.pool.domain.decision import Decision, emit
+from services.pool.domain.decide.decision import Decision, emit
+from services.pool.domain.decide.refusals import counted_due, tell_counted
 from services.pool.domain.records import OPEN
-from services.pool.domain.refusals import counted_due, tell_counted
 from services.pool.domain.state import Pool
 
 SWEPT_MAX = 1000

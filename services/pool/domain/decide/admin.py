@@ -21,7 +21,7 @@ from contracts.pool import (
     SessionRevived,
     SessionStatus,
 )
-from services.pool.domain.decision import Decision, emit
+from services.pool.domain.decide.decision import Decision, emit
 from services.pool.domain.quota import zone_named
 from services.pool.domain.records import Lease, Session
 from services.pool.domain.state import Pool

@@ -12,7 +12,7 @@ from contracts.pool import (
     UsageRecorded,
     Verdict,
 )
-from services.pool.domain.choice import Index
+from services.pool.domain.index.choice import Index
 from services.pool.domain.records import OPEN, Lease
 from services.pool.domain.state import Pool
 from services.pool.domain.violations import Wrong

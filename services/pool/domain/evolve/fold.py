@@ -8,9 +8,9 @@ from contracts.base import LeaderElected
 from contracts.envelope import Envelope
 from contracts.events import AnyEvent, UnknownEvent
 from contracts.pool import LeaseRefused, PoolCheckpointed, SessionRequested
-from services.pool.domain.evolve_ends import END_EVENTS
-from services.pool.domain.evolve_leases import LEASE_EVENTS
-from services.pool.domain.evolve_sessions import SESSION_EVENTS
+from services.pool.domain.evolve.ends import END_EVENTS
+from services.pool.domain.evolve.leases import LEASE_EVENTS
+from services.pool.domain.evolve.sessions import SESSION_EVENTS
 from services.pool.domain.state import Pool
 
 

@@ -17,10 +17,10 @@ import msgspec
 
 from contracts.base import LeaseId, ServiceType, SessionId
 from contracts.pool import Policy, SessionStatus
-from services.pool.domain.deadlines import Deadlines
+from services.pool.domain.index.deadlines import Deadlines
+from services.pool.domain.index.shelves import Kind, Shelf
 from services.pool.domain.quota import Zone, turn, zone_at
 from services.pool.domain.records import Account, Lease, Session
-from services.pool.domain.shelves import Kind, Shelf
 
 SUSPICION = timedelta(seconds=60)
 """How long a suspect waits for its trial, and how long its accusation counts for another's."""

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from contracts.pool import PoolEvent
-from services.pool.domain.evolve import evolve
+from services.pool.domain.evolve.fold import evolve
 from services.pool.domain.state import Pool
 
 

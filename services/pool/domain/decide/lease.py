@@ -14,11 +14,11 @@ from contracts.pool import (
     SessionRequested,
     SessionStatus,
 )
-from services.pool.domain.choice import Choice
-from services.pool.domain.decision import Decision, emit
-from services.pool.domain.end import end_lease
+from services.pool.domain.decide.decision import Decision, emit
+from services.pool.domain.decide.end import end_lease
+from services.pool.domain.decide.refusals import refuse, tell_counted, why_none
+from services.pool.domain.index.choice import Choice
 from services.pool.domain.records import OPEN, Lease
-from services.pool.domain.refusals import refuse, tell_counted, why_none
 from services.pool.domain.state import Pool
 
 SEND_WITHIN = timedelta(seconds=30)

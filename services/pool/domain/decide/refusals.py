@@ -17,8 +17,8 @@ from contracts.pool import (
     SessionRequested,
     SessionStatus,
 )
-from services.pool.domain.choice import Index
-from services.pool.domain.decision import emit
+from services.pool.domain.decide.decision import emit
+from services.pool.domain.index.choice import Index
 from services.pool.domain.state import Pool
 
 REFUSALS_PER_SECOND = 100

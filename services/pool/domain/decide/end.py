@@ -16,8 +16,8 @@ from contracts.pool import (
     UsageRecorded,
     Verdict,
 )
-from services.pool.domain.decision import Decision, emit
-from services.pool.domain.evolve_sessions import RISK_CONTROL, accusers
+from services.pool.domain.decide.decision import Decision, emit
+from services.pool.domain.evolve.sessions import RISK_CONTROL, accusers
 from services.pool.domain.records import Lease
 from services.pool.domain.state import Pool
 

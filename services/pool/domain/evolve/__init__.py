@@ -1,0 +1,6 @@
+"""Events into state, whatever they are: evolving is total.
+
+fold      an event, an envelope
+leases    granted, renewed, refused        ends      settled, released, expired, reconciled
+sessions  added, changed, cooled, suspected, retired
+"""
