@@ -31,7 +31,7 @@ law: $(VENV)/.dev
 coverage: $(VENV)/.dev
 	rm -f .coverage*
 	$(BIN)/python -m pytest -n 4 --dist loadgroup --cov --cov-report= $(ARGS)
-	$(BIN)/python -m tests.coverage_bounds
+	$(BIN)/python -m tests.house.coverage_bounds
 
 .PHONY: compose-test
 compose-test: $(VENV)/.dev  ## the stack as containers: built, tried, broken, torn down

@@ -23,7 +23,7 @@ from services.analytics.folding import spare_the_collector
 from services.analytics.metrics import Metrics
 from services.analytics.projector import Projector
 from services.analytics.store import Database, Ledger
-from tests.analytics_builders import Story, granted, policy, requested, session, used
+from tests.unit.analytics.builders import Story, granted, policy, requested, session, used
 
 ENVELOPES = 2_000
 LEASES = 32

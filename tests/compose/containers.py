@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 
 from runtime.nats import natsserver
+from tests import ROOT
 from tests.e2e.asked import Asked
 
-ROOT = Path(__file__).parents[2]
 IMAGE = "tidegate:test"
 RECOVERY_S = 120
 _SERVER = """

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from runtime.nats import natsserver
+from tests import ROOT
 from tests.e2e.asked import Asked
 
-ROOT = Path(__file__).parents[2]
 WAIT_S = 60
 
 

@@ -26,7 +26,7 @@ import pytest
 
 from runtime.eventlog import EventLog
 from runtime.nats import natsserver
-from tests.integration.test_up import Up, eventually
+from tests.integration.tidegate.test_up import Up, eventually
 
 pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(240)]
 BODY = {"model": "jimeng-4.0", "prompt": "a gate"}

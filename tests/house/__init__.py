@@ -1,0 +1,1 @@
+"""Rules of the house that no linter knows, and those who judge it: chaos, soak, coverage."""

@@ -1,0 +1,199 @@
+"""What an operator may turn, ask or meet is documented, and the pages are those of the code."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+
+from contracts.events import tags
+from contracts.subjects import TABLE
+from runtime.environment import VARIABLES
+from runtime.settings import settings_of, variable_of, with_default_services
+from services.analytics.metrics import Metrics as AnalyticsMetrics
+from services.balancer.domain import Balancer
+from services.balancer.metrics import Metrics as BalancerMetrics
+from services.gateway.domain.errors import KINDS
+from services.gateway.metrics import Metrics as GatewayMetrics
+from services.pool.metrics import Metrics as PoolMetrics
+from tests import ROOT
+from tidegate.configuration import Configuration
+from tidegate.doctor.findings import CURES
+from tidegate.main import VERBS, application
+from tidegate.reference.pages import pages
+
+REFERENCE = ROOT / "docs" / "reference"
+REGISTRIES = {
+    "gateway": GatewayMetrics().registry,
+    "pool": PoolMetrics().registry,
+    "balancer": BalancerMetrics(Balancer()).registry,
+    "analytics": AnalyticsMetrics().registry,
+}
+LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
+
+
+def page(name: str) -> str:
+    return (REFERENCE / name).read_text()
+
+
+def commands(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+    inner = getattr(command, "commands", None)
+    if not inner:
+        yield name, command
+    for part, below in (inner or {}).items():
+        yield from commands(f"{name} {part}", below)
+
+
+def command_line() -> dict[str, Any]:
+    found = {}
+    for verb in VERBS:
+        group: Any = typer.main.get_command(application(verb))
+        found.update(commands(verb, group.commands[verb]))
+    return found
+
+
+def test_pages_are_those_of_the_code() -> None:
+    kept = {path.name: path.read_text() for path in REFERENCE.glob("*.md")}
+
+    assert kept == pages(), "python -m tidegate.reference.pages writes them anew"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path, _ in settings_of(Configuration, with_default_services({}))],
+    ids=".".join,
+)
+def test_setting_is_documented_with_its_variable(path: tuple[str, ...]) -> None:
+    variable = variable_of(path)
+    if path[0] == "services":
+        variable = variable.replace(path[1].upper(), "<NAME>")
+
+    assert f"`{path[-1]}`" in page("settings.md")
+    assert f"`{variable}`" in page("settings.md")
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["/api/keys", "/api/sessions/{session_id}", "/health", "/v1/models", "/api/sql"]
+)
+def test_endpoint_is_documented(endpoint: str) -> None:
+    assert f"`{endpoint}`" in page("endpoints.md")
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_variable_is_documented(variable: str) -> None:
+    assert f"`{variable}`" in page("environment.md")
+
+
+@pytest.mark.parametrize("tag", tags())
+def test_event_is_documented(tag: str) -> None:
+    assert f"## `{tag}`" in page("events.md")
+
+
+@pytest.mark.parametrize("pattern", [row.pattern for row in TABLE])
+def test_subject_is_documented(pattern: str) -> None:
+    assert f"`{pattern}`" in page("subjects.md")
+
+
+@pytest.mark.parametrize("name", command_line())
+def test_command_is_documented_with_an_example(name: str) -> None:
+    section = page("commands.md").partition(f"## `tidegate {name}`\n")[2].partition("\n## ")[0]
+
+    assert "```sh\n" in section
+    assert f"tidegate {name}" in section
+
+
+@pytest.mark.parametrize("name", command_line())
+def test_command_prints_data_as_json_too_or_prints_none(name: str) -> None:
+    silent = {"up", "migrate", "gateway", "pool", "balancer", "analytics", "demo server"}
+    options = {option for one in command_line()[name].params for option in one.opts}
+
+    assert ("--json" in options) != (name in silent)
+
+
+@pytest.mark.parametrize("code", KINDS)
+def test_error_is_documented(code: str) -> None:
+    assert f"`{code}`" in page("errors.md")
+
+
+@pytest.mark.parametrize("service", REGISTRIES)
+def test_metrics_are_documented(service: str) -> None:
+    names = {metric.name for metric in REGISTRIES[service].collect()}
+
+    assert names
+    assert [name for name in sorted(names) if f"`{name}`" not in page("metrics.md")] == []
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    broken = [
+        f"{path.relative_to(ROOT)}: {link}"
+        for path in found
+        for link in LINK.findall(path.read_text())
+        if not (path.parent / link).exists()
+    ]
+
+    assert broken == []
+
+
+# ------------------------------------------------------------------------------ runbook
+
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
+UNWRAPPED = " ".join(re.sub(r"```.*?```", "", RUNBOOK, flags=re.DOTALL).split())
+SOURCES = "".join(
+    path.read_text()
+    for room in ("runtime", "services", "demo", "tidegate")
+    for path in (ROOT / room).rglob("*.py")
+)
+
+
+@pytest.mark.parametrize("code", KINDS)
+def test_error_is_in_the_runbook(code: str) -> None:
+    assert f"`{code}`" in RUNBOOK
+
+
+@pytest.mark.parametrize("code", CURES)
+def test_finding_of_the_doctor_is_in_the_runbook(code: str) -> None:
+    assert f"`{code}`" in RUNBOOK
+
+
+def test_commands_of_the_runbook_exist() -> None:
+    known = {f"tidegate {name}" for name in command_line()}
+    told = set(re.findall(r"tidegate [a-z]+(?: (?:[a-z]+))?", RUNBOOK))
+
+    assert told
+    assert (
+        sorted(one for one in told if one not in known and " ".join(one.split()[:2]) not in known)
+        == []
+    )
+
+
+def test_metrics_of_the_runbook_exist() -> None:
+    known = {metric.name for registry in REGISTRIES.values() for metric in registry.collect()}
+
+    assert set(re.findall(r"`(tidegate_\w+)`", RUNBOOK)) - known == set()
+
+
+def test_what_the_runbook_quotes_is_said_by_the_code() -> None:
+    """Log lines, reasons of /readyz and tags of events, each up to what varies."""
+    code = re.sub(r'"\s+f?"', "", SOURCES)
+    lines = re.findall(r"log lines? `(\w+)`", UNWRAPPED)
+    reasons = [one for one in UNWRAPPED.split("`")[1::2] if " " in one]
+    reasons = [one.partition("…")[0] or one.rpartition("… ")[2] for one in reasons]
+    said = [one for one in reasons if not one.startswith(("tidegate ", "nats ", "discard", "http"))]
+
+    assert len(lines) > 5
+    assert len(said) > 15
+    assert [one for one in lines if f'"{one}"' not in code] == []
+    said = [re.sub(r"the (pool|balancer) has", "the {service} has", one) for one in said]
+    assert [one for one in said if one.strip().split(" N,")[0] not in code] == []
+
+
+def test_links_within_the_runbook_lead_to_a_heading() -> None:
+    headings = {
+        re.sub(r"[^a-z0-9 -]", "", line.removeprefix("## ").lower()).replace(" ", "-")
+        for line in RUNBOOK.splitlines()
+        if line.startswith("## ")
+    }
+
+    assert set(re.findall(r"\]\(#([^)]+)\)", RUNBOOK)) - headings == set()

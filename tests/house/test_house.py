@@ -1,0 +1,145 @@
+"""The house rules that no linter knows: sizes, words, headers of SQL, what tests may not do."""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+
+from tests import ROOT
+
+PRODUCT = ("contracts", "runtime", "services", "demo", "tidegate")
+EVERYTHING = (*PRODUCT, "tests", "benchmarks")
+MODULE_LINES_MAX = 300
+FUNCTION_LINES_MAX = 70
+FORBIDDEN_FILES = re.compile(r"(^|_)(utils?|helpers?|managers?|common|misc)\.py$")
+FORBIDDEN_CLASSES = re.compile(r"(Manager|Helper|Utils?|Impl)$|^Base[A-Z]")
+MACHINE = re.compile(r"/work/|/root/|/home/[a-z]")
+
+
+@cache
+def modules(*folders: str) -> dict[str, str]:
+    """The text of every module, by its path in the repository."""
+    paths = sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    return {str(path.relative_to(ROOT)): path.read_text() for path in paths}
+
+
+@cache
+def nodes(name: str) -> list[ast.AST]:
+    return list(ast.walk(ast.parse((ROOT / name).read_text())))
+
+
+def classes(name: str) -> Iterator[ast.ClassDef]:
+    return (node for node in nodes(name) if isinstance(node, ast.ClassDef))
+
+
+def imported(name: str) -> Iterator[str]:
+    for node in nodes(name):
+        if isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def test_there_is_a_house() -> None:
+    assert len(modules(*PRODUCT)) > 50
+
+
+def test_modules_are_not_longer_than_the_cap() -> None:
+    lengths = {name: len(text.splitlines()) for name, text in modules(*PRODUCT).items()}
+
+    assert {name: count for name, count in lengths.items() if count > MODULE_LINES_MAX} == {}
+
+
+def test_functions_are_not_longer_than_the_cap() -> None:
+    lengths = {
+        f"{name}:{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for name in modules(*EVERYTHING)
+        for node in nodes(name)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+
+    assert {name: count for name, count in lengths.items() if count > FUNCTION_LINES_MAX} == {}
+
+
+def test_every_module_says_what_it_is() -> None:
+    silent = [
+        name for name, text in modules(*PRODUCT).items() if not ast.get_docstring(ast.parse(text))
+    ]
+
+    assert silent == []
+
+
+def test_no_file_is_named_after_nothing() -> None:
+    assert [name for name in modules(*EVERYTHING) if FORBIDDEN_FILES.search(name)] == []
+
+
+def test_no_class_is_named_after_nothing() -> None:
+    found = [
+        f"{name}:{node.name}"
+        for name in modules(*EVERYTHING)
+        for node in classes(name)
+        if FORBIDDEN_CLASSES.search(node.name)
+    ]
+
+    assert found == []
+
+
+def test_annotations_are_there_at_run_time() -> None:
+    assert [name for name in modules(*EVERYTHING) if "__future__" in imported(name)] == []
+
+
+def test_nothing_is_mocked() -> None:
+    found = [
+        name
+        for name in modules("tests", "benchmarks")
+        if any(module.startswith("unittest") for module in imported(name))
+    ]
+
+    assert found == []
+
+
+def test_exceptions_end_in_error() -> None:
+    found = [
+        f"{name}:{node.name}"
+        for name in modules(*PRODUCT)
+        for node in classes(name)
+        if not node.name.endswith("Error")
+        and any(
+            isinstance(base, ast.Name) and (base.id == "Exception" or base.id.endswith("Error"))
+            for base in node.bases
+        )
+    ]
+
+    assert found == []
+
+
+def test_no_machine_is_named() -> None:
+    found = [
+        name
+        for name, text in modules(*EVERYTHING).items()
+        if MACHINE.search(text) and name != "tests/house/test_house.py"
+    ]
+
+    assert found == []
+
+
+def test_every_sql_file_says_what_it_answers() -> None:
+    files = sorted((ROOT / "services").rglob("*.sql"))
+    silent = [
+        str(path.relative_to(ROOT))
+        for path in files
+        if not path.read_text().startswith(f"-- {path.stem}: ")
+    ]
+
+    assert files
+    assert silent == []
+
+
+@pytest.mark.parametrize("service", ["gateway", "pool", "balancer", "analytics"])
+def test_every_service_has_the_same_rooms(service: str) -> None:
+    rooms = {path.stem for path in (ROOT / "services" / service).iterdir()}
+
+    assert {"app", "settings", "domain", "store", "metrics"} <= rooms
+    assert rooms & {"handlers", "routes"}

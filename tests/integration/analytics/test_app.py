@@ -1,0 +1,325 @@
+"""Analytics as a service: its doors on NATS, its health, its settings, its end."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import structlog
+from nats.aio.client import Client
+from structlog import get_logger
+
+from contracts import subjects
+from contracts.analytics import NamedQuery, Rows, SqlQuery
+from contracts.base import Command, Failed, Ping, Pong, WriterId
+from runtime.environment import environment
+from runtime.nats import natsserver
+from runtime.nats.broker import Call
+from runtime.nats.connection import NobodyThereError, ask
+from runtime.settings import SettingsError
+from services.analytics import app
+from services.analytics.exports import Bounds, Spool
+from services.analytics.handlers import Answers, _fitting
+from services.analytics.queries import Catalogue
+from services.analytics.settings import Settings
+from tests import ROOT
+from tests.integration.analytics.parts import Running, publish
+from tests.integration.pool.room import until
+from tests.unit.analytics.builders import Story, session, used
+
+pytestmark = pytest.mark.anyio
+STORY = Story().tell(session()).lease("r1", used("r1")).lease("r2", used("r2"))
+_answer = msgspec.json.Decoder(Rows | Failed | Pong)
+
+
+class Load:
+    """Settings that a test changes; an error stands for a file that is refused."""
+
+    def __init__(self) -> None:
+        self.table: dict[str, Any] = {}
+        self.times = 0
+
+    def __call__(self) -> Settings:
+        self.times += 1
+        if "wrong" in self.table:
+            raise SettingsError("tidegate.toml: analytics.wrong: expected nothing of the kind")
+        return msgspec.convert(
+            {"analytics": self.table}, Settings, dec_hook=lambda kind, x: kind(x)
+        )
+
+
+@asynccontextmanager
+async def service(home: Path, url: str, load: Load | None = None) -> AsyncIterator[int]:
+    """Run it in this process; yield its health port."""
+    port = natsserver.free_port()
+    variables = {
+        "TIDEGATE_HOME": str(home),
+        "TIDEGATE_NATS_URL": url.replace("://", "://analytics:none@"),
+        "TIDEGATE_HEALTH_PORT": str(port),
+    }
+    stop = asyncio.Event()
+    task = asyncio.create_task(app.run(stop, environment(variables), load or Load()))
+    try:
+        yield port
+    finally:
+        stop.set()
+        await task
+
+
+async def asked(client: Client, subject: str, command: Command) -> Any:
+    """Ask as soon as somebody is there."""
+    while True:
+        try:
+            return await ask(client, subject, command, _answer, 10.0)
+        except NobodyThereError:
+            await asyncio.sleep(0.02)
+
+
+async def caught_up(client: Client, sequence: int) -> None:
+    while (await asked(client, subjects.ANALYTICS_PING, Ping())).sequence < sequence:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+
+
+async def test_doors_answer_named_queries_sql_and_ping(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    await publish(nats_client, STORY)
+    end = len(STORY.stored)
+
+    async with service(tmp_path, nats_url):
+        await caught_up(nats_client, end)
+        query = NamedQuery(name="session_total", parameters={"session_id": "s1"})
+        total = await asked(nats_client, subjects.ANALYTICS_QUERY, query)
+        leases = await asked(
+            nats_client,
+            subjects.ANALYTICS_SQL,
+            SqlQuery(query="select lease_id from leases order by 1", rows_max=1),
+        )
+
+    assert total == Rows(
+        columns=["requests", "units", "first_date", "last_date"],
+        rows=[[2, 2, "2026-01-01", "2026-01-01"]],
+        sequence=end,
+    )
+    assert leases == Rows(columns=["lease_id"], rows=[["r1.1"]], truncated=True, sequence=end)
+
+
+@pytest.mark.parametrize(
+    ("subject", "body", "message"),
+    [
+        (subjects.ANALYTICS_QUERY, b"garbage", "expected NamedQuery or Statistics"),
+        (subjects.ANALYTICS_SQL, b"{}", "expected SqlQuery"),
+        (subjects.ANALYTICS_PING, b"[]", "expected Ping"),
+        (subjects.ANALYTICS_QUERY, b'{"type":"named_query","name":"x"}', "there is no query 'x'"),
+        (
+            subjects.ANALYTICS_SQL,
+            b'{"type":"sql_query","query":"drop view x"}',
+            "expected a SELECT",
+        ),
+        (
+            subjects.ANALYTICS_SQL,
+            b'{"type":"sql_query","query":"select 1","rows_max":0}',
+            "rows_max: expected 1 to 10000, got 0",
+        ),
+    ],
+)
+async def test_bad_question_is_answered_by_what_was_expected(
+    nats_client: Client, nats_url: str, tmp_path: Path, subject: str, body: bytes, message: str
+) -> None:
+    async with service(tmp_path, nats_url):
+        await caught_up(nats_client, 0)
+        found = await nats_client.request(subject, body, timeout=10)
+
+    failed = msgspec.json.decode(found.data, type=Failed)
+    assert failed.code == "bad_request"
+    assert message in failed.message
+
+
+async def test_slow_question_keeps_nobody_waiting(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    load = Load()
+    load.table = {"sql_timeout": 8.0}
+    endless = SqlQuery(query="select count(*) from range(10000000000) a, range(10000000) b")
+
+    async with service(tmp_path, nats_url, load):
+        await caught_up(nats_client, 0)
+        slow = asyncio.create_task(asked(nats_client, subjects.ANALYTICS_SQL, endless))
+        await publish(nats_client, STORY)
+        await caught_up(nats_client, len(STORY.stored))
+        quick = await asked(nats_client, subjects.ANALYTICS_SQL, SqlQuery(query="select 1"))
+        waiting = not slow.done()
+        interrupted = await slow
+
+    assert quick.rows == [[1]]
+    assert waiting
+    assert "interrupted after 8 s" in interrupted.message
+
+
+async def test_too_many_questions_are_refused_at_once(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    load = Load()
+    load.table = {"sql_timeout": 1.0}
+    endless = SqlQuery(query="select count(*) from range(10000000000) a, range(10000000) b")
+
+    async with service(tmp_path, nats_url, load):
+        await caught_up(nats_client, 0)
+        first = [
+            asyncio.create_task(asked(nats_client, subjects.ANALYTICS_SQL, endless))
+            for _ in range(4)
+        ]
+        await nats_client.flush()
+        rest = [
+            asyncio.create_task(
+                asked(nats_client, subjects.ANALYTICS_SQL, SqlQuery(query="select 1"))
+            )
+            for _ in range(110)
+        ]
+        answers = await asyncio.gather(*rest)
+        await asyncio.gather(*first)
+
+    refused = [one for one in answers if isinstance(one, Failed)]
+    assert len(refused) == 14
+    assert "100 questions are waiting already" in refused[0].message
+
+
+async def test_fault_of_ours_is_an_answer_too(nats_client: Client, tmp_path: Path) -> None:
+    parts = Running(nats_client, tmp_path / "a.duckdb")
+    parts.database.close()
+    catalogue = Catalogue()
+    spool = Spool(tmp_path / "exports", parts.readers, catalogue, Bounds(1, 1, 1.0), get_logger())
+    answers = Answers(
+        parts.readers, catalogue, spool, parts.projector, parts.metrics, WriterId("w"), get_logger()
+    )
+    inbox = await nats_client.subscribe("_INBOX_test.answer")
+    call = Call("_INBOX_test.answer", msgspec.json.encode(SqlQuery(query="select 1")))
+    await answers.take(nats_client, call, answers.sql)
+    await answers.close()
+    found = await inbox.next_msg(10)
+
+    assert msgspec.json.decode(found.data, type=Failed).code == "internal"
+
+
+def test_answer_too_great_for_a_message_loses_rows_and_says_so() -> None:
+    answer = Rows(columns=["x"], rows=[["y" * 100] for _ in range(1000)])
+    body = _fitting(answer, 10_000)
+    huge = _fitting(Rows(columns=["x"], rows=[["y" * 100_000]]), 10_000)
+
+    cut = msgspec.json.decode(body, type=Rows)
+    assert len(body) <= 10_000
+    assert cut.truncated
+    assert 80 < len(cut.rows) < 100
+    assert msgspec.json.decode(huge, type=Rows).rows == []
+
+
+async def test_health_port_tells_readiness_and_figures(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    await publish(nats_client, STORY)
+
+    async with service(tmp_path, nats_url) as port:
+        await caught_up(nats_client, len(STORY.stored))
+        ready = await asyncio.to_thread(fetched, port, "/readyz")
+        metrics = await asyncio.to_thread(fetched, port, "/metrics")
+        await nats_client.jetstream().delete_stream("EVT")
+        unready = ready
+        while unready[0] == 200:
+            unready = await asyncio.to_thread(fetched, port, "/readyz")
+            await asyncio.sleep(0.05)
+
+    assert (ready[0], json.loads(ready[1])) == (200, {"status": "ok"})
+    assert f"tidegate_analytics_checkpoint {len(STORY.stored)}.0" in metrics[1]
+    assert "tidegate_analytics_lag_messages 0.0" in metrics[1]
+    assert "the event log cannot be reached" in unready[1]
+
+
+def fetched(port: int, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+async def test_settings_change_while_it_runs_and_a_wrong_file_changes_nothing(
+    nats_client: Client,
+    nats_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(app, "_LOOK_EVERY_S", 0.02)
+    load = Load()
+    endless = SqlQuery(query="select count(*) from range(10000000000) a, range(10000000) b")
+
+    async with service(tmp_path, nats_url, load):
+        await caught_up(nats_client, 0)
+        load.table = {"sql_timeout": 0.3}
+        await asyncio.sleep(0.2)
+        load.table = {"wrong": True}
+        await asyncio.sleep(0.2)
+        found = await asked(nats_client, subjects.ANALYTICS_SQL, endless)
+
+    assert "interrupted after 0.3 s" in found.message
+
+
+async def test_memory_that_only_a_restart_changes_is_told_once(
+    nats_client: Client,
+    nats_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[dict[str, Any]] = []
+
+    def kept(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+        told.append(event)
+        raise structlog.DropEvent
+
+    logger = structlog.wrap_logger(structlog.PrintLogger(), processors=[kept])
+    monkeypatch.setattr(app.logs, "configure", lambda _: logger)
+    monkeypatch.setattr(app, "_LOOK_EVERY_S", 0.01)
+    load = Load()
+
+    async with service(tmp_path, nats_url, load):
+        await caught_up(nats_client, 0)
+        load.table = {"memory": 200_000_000}
+        await until(lambda: any(event["event"] == "restart_needed" for event in told))
+        looks = load.times
+        await until(lambda: load.times >= looks + 3)
+
+    (found,) = [event for event in told if event["event"] == "restart_needed"]
+    assert (found["setting"], found["configured"]) == ("analytics.memory", 200_000_000)
+
+
+async def test_terminated_process_ends_in_order_and_lets_go_of_the_file(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    await publish(nats_client, STORY)
+    command = [
+        sys.executable,
+        "-m",
+        "tests.integration.analytics.process",
+        str(tmp_path),
+        nats_url,
+        "0",
+    ]
+    process = await asyncio.to_thread(subprocess.Popen, command, cwd=ROOT, stderr=subprocess.PIPE)
+    await caught_up(nats_client, len(STORY.stored))
+    process.send_signal(signal.SIGTERM)
+    _, stderr = await asyncio.to_thread(process.communicate, timeout=30)
+
+    lines = [json.loads(line) for line in stderr.decode().splitlines()]
+    said = [line for line in lines if line["event"] != "nats_disconnected"]
+    assert process.returncode == 0
+    assert [line["event"] for line in said][-2:] == ["stopping", "stopped"]
+    assert said[-2]["checkpoint"] == len(STORY.stored)
+    assert not (tmp_path / "analytics.duckdb.wal").exists()

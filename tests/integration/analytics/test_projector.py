@@ -1,0 +1,277 @@
+"""The log into DuckDB: once each, whatever happens to the log or the process."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from nats.aio.client import Client
+
+from contracts.pool import Outcome
+from runtime.nats import streams
+from services.analytics.store import Database, Ledger, Readers
+from tests import ROOT
+from tests.integration.analytics.parts import MEMORY, named, publish, running, until
+from tests.unit.analytics.builders import (
+    NOON,
+    Story,
+    cancelled,
+    expired,
+    policy,
+    reconciled,
+    refused,
+    requested,
+    session,
+    used,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+def crowd(leases: int, sessions: int = 7) -> Story:
+    """Leases on several sessions, with every kind of end, some open, two events an envelope."""
+    story = Story().tell(policy(), *[session(f"s{n}") for n in range(sessions)])
+    for number in range(leases):
+        name, request = f"s{number % sessions}", f"r{number}"
+        story.lease(request, session_id=name)
+        match number % 8:
+            case 0:
+                story.tell(used(request, Outcome.UNKNOWN, session_id=name))
+                story.tell(reconciled(request, number % 2))
+            case 1:
+                story.tell(expired(request)).tell(used(request, session_id=name))
+            case 2:
+                story.tell(expired(request))
+            case 3:
+                story.tell(cancelled(request), requested(f"x{number}"), refused(f"x{number}"))
+            case 4:
+                story.tell(used(request, Outcome.RELEASED, session_id=name))
+            case 5:
+                pass
+            case _:
+                story.tell(used(request, session_id=name))
+    return story
+
+
+async def test_what_is_appended_while_it_runs_is_projected(
+    nats_client: Client, tmp_path: Path
+) -> None:
+    story = Story().tell(session()).lease("r1", used("r1"))
+    await publish(nats_client, story)
+
+    async with running(nats_client, tmp_path / "a.duckdb") as parts:
+        await until(lambda: parts.projector.checkpoint == len(story.stored))
+        before = len(story.stored)
+        story.lease("r2", used("r2"))
+        await publish(nats_client, story, after=before)
+        await until(lambda: parts.projector.checkpoint == len(story.stored))
+        found = parts.ask("select sum(usage_count) from session_usage")
+
+    assert found.rows == [[2]]
+    assert found.sequence == len(story.stored)
+
+
+async def test_restarted_projector_goes_on_from_its_checkpoint(
+    nats_client: Client, tmp_path: Path
+) -> None:
+    story = Story().tell(session()).lease("r1").lease("r2", expired("r2"))
+    await publish(nats_client, story)
+    async with running(nats_client, tmp_path / "a.duckdb") as parts:
+        await until(lambda: parts.projector.checkpoint == len(story.stored))
+    before = len(story.stored)
+    story.tell(used("r1")).tell(used("r2", Outcome.RELEASED))
+    await publish(nats_client, story, after=before)
+
+    async with running(nats_client, tmp_path / "a.duckdb") as parts:
+        await until(lambda: parts.projector.checkpoint == len(story.stored))
+        leases = parts.ask(
+            "select lease_id, outcome, correction, units_used from leases order by 1"
+        )
+        events = parts.ask("select events from progress")
+
+    assert leases.rows == [["r1.1", "settled", "", 1], ["r2.1", "released", "usage", 0]]
+    assert events.rows == [[sum(len(one.events) for _, _, one in story.envelopes())]]
+
+
+async def test_each_event_lands_once_however_often_the_process_is_killed(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    story = crowd(2400)
+    home = tmp_path / "home"
+    reached = []
+    part = len(story.stored) // 3
+    for turn, delay in enumerate((0.0, 0.05, 0.15)):
+        end = len(story.stored) if turn == 2 else (turn + 1) * part
+        for stored in story.stored[turn * part : end]:
+            await nats_client.publish(stored.subject, stored.body)
+        process = start(home, nats_url)
+        await asyncio.to_thread(projecting, process)
+        await asyncio.sleep(delay)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate(timeout=10)
+        reached.append(checkpoint(home))
+    async with running(nats_client, home / "analytics.duckdb") as parts:
+        await until(lambda: parts.projector.checkpoint == len(story.stored))
+        totals = named(parts.readers, "audit_totals")
+        differing = named(parts.readers, "audit_rollups")
+        counted = parts.ask(
+            "select (select events from progress), (select count(*) from leases),"
+            " (select count(*) from attempts), (select count(*) from refusals)"
+        )
+    async with running(nats_client, tmp_path / "straight.duckdb") as parts:
+        await until(lambda: parts.projector.checkpoint == len(story.stored))
+        assert named(parts.readers, "audit_totals") == totals
+
+    assert reached == sorted(reached)
+    assert differing == []
+    assert counted.rows == [
+        [sum(len(one.events) for _, _, one in story.envelopes()), 2400, 1500, 300]
+    ]
+
+
+def start(home: Path, nats_url: str) -> subprocess.Popen[bytes]:
+    command = [
+        sys.executable,
+        "-m",
+        "tests.integration.analytics.process",
+        str(home),
+        nats_url,
+        "0",
+    ]
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE)
+
+
+def projecting(process: subprocess.Popen[bytes]) -> None:
+    """Wait until the process has begun to read the log."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if b'"projecting"' in line:
+            return
+    raise AssertionError("it ended before it projected anything")
+
+
+def checkpoint(home: Path) -> int:
+    """How far a dead process came."""
+    database = Database(home / "analytics.duckdb", MEMORY)
+    progress = Ledger(database).progress()
+    database.close()
+    return progress.sequence if progress else 0
+
+
+async def test_missing_piece_of_the_log_is_named_and_not_passed_over(
+    nats_client: Client, tmp_path: Path
+) -> None:
+    story = crowd(20)
+    await publish(nats_client, story)
+    await nats_client.jetstream().purge_stream("EVT", seq=11)
+
+    async with running(nats_client, tmp_path / "a.duckdb") as parts:
+        await until(lambda: "missing" in parts.projector.readiness())
+
+        assert "log sequences 1 to 10 are missing" in parts.projector.readiness()
+        assert parts.ask("from leases").rows == []
+
+
+async def test_hole_behind_the_first_message_is_found_while_reading(
+    nats_client: Client, tmp_path: Path
+) -> None:
+    story = Story().tell(session(), subject="evt.keys")
+    story.lease("r1", used("r1")).lease("r2", used("r2"))
+    await publish(nats_client, story)
+    await nats_client.jetstream().purge_stream("EVT", subject="evt.pool.0", keep=2)
+
+    async with running(nats_client, tmp_path / "a.duckdb") as parts:
+        await until(lambda: "missing" in parts.projector.readiness())
+
+        assert "log sequences 2 to 3 are missing" in parts.projector.readiness()
+
+
+async def test_another_stream_makes_it_begin_anew(nats_client: Client, tmp_path: Path) -> None:
+    story = crowd(10)
+    await publish(nats_client, story)
+    other = Story().tell(session("other")).lease("r1", used("r1", session_id="other"))
+
+    async with running(nats_client, tmp_path / "a.duckdb") as parts:
+        await until(lambda: parts.projector.checkpoint == len(story.stored))
+        await nats_client.jetstream().delete_stream("EVT")
+        await streams.migrate(nats_client, 200_000_000)
+        await publish(nats_client, other)
+        await until(lambda: parts.projector.checkpoint == len(other.stored))
+        found = parts.ask("select session_id from sessions")
+
+    assert found.rows == [["other"]]
+    assert parts.metrics.rebuilds._value.get() == 2
+
+
+@pytest.mark.parametrize("body", [b"no envelope", b'{"writer":"\xff"}'])
+async def test_envelope_nobody_can_read_is_skipped_and_counted(
+    nats_client: Client, tmp_path: Path, body: bytes
+) -> None:
+    await nats_client.request("evt.pool.0", body, timeout=5)
+
+    async with running(nats_client, tmp_path / "a.duckdb") as parts:
+        await until(lambda: parts.projector.checkpoint == 1)
+        found = parts.ask("select tag, events from unknown_tags")
+        caught_up = parts.projector.readiness()
+
+    assert found.rows == [["(unreadable envelope)", 1]]
+    assert caught_up == ""
+
+
+async def test_it_is_not_ready_while_the_log_is_out_of_reach(
+    nats_client: Client, tmp_path: Path
+) -> None:
+    await nats_client.jetstream().delete_stream("EVT")
+
+    async with running(nats_client, tmp_path / "a.duckdb") as parts:
+        await until(lambda: "cannot be reached" in parts.projector.readiness())
+        await streams.migrate(nats_client, 200_000_000)
+        await until(lambda: parts.projector.readiness() == "")
+
+
+async def test_log_lost_while_it_runs_is_told_and_survived(
+    nats_client: Client, tmp_path: Path
+) -> None:
+    async with running(nats_client, tmp_path / "a.duckdb") as parts:
+        await until(lambda: parts.projector.readiness() == "")
+        await nats_client.jetstream().delete_stream("EVT")
+        await until(lambda: "cannot be reached" in parts.projector.readiness())
+        await streams.migrate(nats_client, 200_000_000)
+        await publish(nats_client, Story().tell(session()))
+        await until(lambda: parts.projector.readiness() == "" and parts.projector.checkpoint == 1)
+
+
+async def test_batch_that_fails_is_taken_again_whole(nats_client: Client, tmp_path: Path) -> None:
+    story = crowd(10)
+    await publish(nats_client, story)
+
+    async with running(nats_client, tmp_path / "a.duckdb") as parts:
+        await until(lambda: parts.projector.checkpoint == len(story.stored))
+        # DuckDB itself refuses the next batch: the table it needs is not there for a while.
+        spoiler = parts.database.cursor()
+        spoiler.execute("alter table ledger.attempts rename to elsewhere")
+        before = len(story.stored)
+        story.lease("late", used("late", session_id="s1"))
+        await publish(nats_client, story, after=before)
+        await until(lambda: "cannot be written" in parts.projector.readiness())
+        half_done = parts.ask("select count(*) from leases where request_id = 'late'").rows
+        spoiler.execute("alter table ledger.elsewhere rename to attempts")
+        spoiler.close()
+        await until(lambda: parts.projector.checkpoint == len(story.stored))
+        found = parts.ask("select count(*) from leases where request_id = 'late'").rows
+
+    assert half_done == [[0]]
+    assert found == [[1]]
+
+
+async def test_file_of_a_dead_process_opens_again(tmp_path: Path, nats_url: str) -> None:
+    del nats_url
+    Database(tmp_path / "a.duckdb", MEMORY).close()
+    database = Database(tmp_path / "a.duckdb", MEMORY)
+
+    assert database.migrated == []
+    assert Readers(database, lambda: NOON, 1.0).ask("from sessions", 1).rows == []
+    database.close()

@@ -1,0 +1,190 @@
+"""Questions from strangers: the sandbox, what JSON can carry, and the file itself."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import msgspec
+import pytest
+
+from services.analytics.store import Database, QuestionError, Readers, StoreError
+from services.analytics.store.readers import safe
+from tests.integration.analytics.parts import MEMORY, history, stored
+from tests.unit.analytics.builders import NOON
+
+
+@pytest.fixture(scope="module")
+def readers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Readers]:
+    with stored(tmp_path_factory.mktemp("questions") / "a.duckdb", history()) as opened:
+        yield opened
+
+
+# ----------------------------------------------------------------------------- the sandbox
+
+ESCAPES = [
+    "select * from read_csv('/etc/passwd')",
+    "select * from read_text('/etc/passwd')",
+    "select * from '/etc/passwd'",
+    "select * from glob('/etc/*')",
+    "copy (select 1) to '{folder}/out.csv'",
+    "copy ledger.leases from '/etc/passwd'",
+    "export database '{folder}/out'",
+    "attach '{folder}/other.duckdb'",
+    "install httpfs",
+    "load httpfs",
+    "pragma database_list",
+    "set memory_limit = '100GB'",
+    "set lock_configuration = false",
+    "reset memory_limit",
+    "use ledger",
+    "call enable_logging()",
+    "commit; delete from ledger.leases",
+    "select 1; select 2",
+    "commit",
+    "begin",
+    "checkpoint",
+    "vacuum",
+    "delete from ledger.leases",
+    "insert into ledger.config values ('a', 'b', 'c')",
+    "update ledger.leases set units_settled = 0",
+    "create table mine as select 1",
+    "create temp table mine as select 1",
+    "create macro mine() as 1",
+    "drop view sessions",
+    "with gone as (delete from ledger.leases returning *) select * from gone",
+    "with new as (insert into ledger.config values ('a', 'b', 'c') returning *) select * from new",
+    "explain analyze delete from ledger.leases",
+    "prepare p as delete from ledger.leases",
+    "select * from duckdb_secrets()",
+    "select * from force_checkpoint()",
+    "select * from enable_logging()",
+    "select * from query('delete from ledger.leases')",
+    "pivot ledger.leases on outcome using count(*)",
+    "",
+    "-- nothing",
+    "selec 1",
+    "select nothing from nowhere",
+]
+
+
+@pytest.mark.parametrize("query", ESCAPES)
+def test_sandbox_refuses(readers: Readers, tmp_path: Path, query: str) -> None:
+    before = readers.ask("select count(*), sum(units_used) from leases", 10).rows
+
+    with pytest.raises(QuestionError):
+        readers.ask(query.replace("{folder}", str(tmp_path)), 10)
+
+    assert readers.ask("select count(*), sum(units_used) from leases", 10).rows == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_python_holds_is_out_of_reach(readers: Readers) -> None:
+    secrets = duckdb.sql("select 1 as a").to_arrow_table()
+    assert secrets.num_rows == 1
+
+    with pytest.raises(QuestionError, match="secrets"):
+        readers.ask("select * from secrets", 10)
+
+
+def test_instant_beyond_the_calendar_is_refused_and_not_a_fault(readers: Readers) -> None:
+    with pytest.raises(QuestionError):
+        readers.ask("select timestamp '290000-01-01'", 1)
+
+
+def test_endless_question_is_interrupted(readers: Readers) -> None:
+    hasty = Readers(readers._database, lambda: NOON, 0.2)
+
+    with pytest.raises(QuestionError, match=r"interrupted after 0\.2 s"):
+        hasty.ask("select count(*) from range(10000000000) a, range(10000000) b", 10)
+
+
+def test_greedy_question_runs_out_of_memory_alone(tmp_path: Path) -> None:
+    database = Database(tmp_path / "a.duckdb", 100_000_000)
+    small = Readers(database, lambda: NOON, 60.0)
+
+    with pytest.raises(QuestionError, match=r"(?i)out of memory"):
+        small.ask("select list(range) from range(50000000)", 10)
+
+    assert small.ask("select 1", 10).rows == [[1]]
+    database.close()
+
+
+def test_value_of_a_kind_nobody_thought_of_is_text() -> None:
+    assert safe(1j) == "1j"
+
+
+def test_more_rows_than_wanted_are_cut_off_and_said_so(readers: Readers) -> None:
+    cut = readers.ask("select * from range(5000)", 1500)
+    whole = readers.ask("select * from range(1500)", 1500)
+
+    assert (len(cut.rows), cut.truncated) == (1500, True)
+    assert (len(whole.rows), whole.truncated) == (1500, False)
+
+
+def test_answer_names_the_log_sequence_it_is_true_for(readers: Readers) -> None:
+    assert readers.ask("select 1", 1).sequence == len(history().stored)
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("timestamp '2026-01-01 12:00:00.5'", "2026-01-01T12:00:00.500000Z"),
+        ("timestamptz '2026-01-01 12:00:00+08'", "2026-01-01T04:00:00Z"),
+        ("date '2026-01-01'", "2026-01-01"),
+        ("time '12:30'", "12:30:00"),
+        ("1.50::decimal(9,2)", 1.5),
+        ("2.00::decimal(9,2)", 2),
+        ("sum(x)", 3),
+        (
+            "170141183460469231731687303715884105727::hugeint",
+            "170141183460469231731687303715884105727",
+        ),
+        ("9007199254740993", "9007199254740993"),
+        ("'nan'::double", None),
+        ("'inf'::double", None),
+        ("null", None),
+        ("true", True),
+        ("'a\\x00b'::blob", "610062"),
+        ("[1, null]", [1, None]),
+        ("{'a': date '2026-01-01'}", {"a": "2026-01-01"}),
+        ("'0195e6b0-0000-7000-8000-000000000000'::uuid", "0195e6b0-0000-7000-8000-000000000000"),
+        ("interval '1 year 2 months 3 days 90 minutes 0.5 seconds'", "P14M3DT5400.5S"),
+    ],
+)
+def test_values_are_such_that_json_can_carry(
+    readers: Readers, expression: str, expected: object
+) -> None:
+    found = readers.ask(f"select {expression} from (values (1), (2)) v(x) limit 1", 1)
+
+    assert found.rows == [[expected]]
+    assert msgspec.json.decode(msgspec.json.encode(found.rows)) == found.rows
+
+
+# --------------------------------------------------------------------------------- the file
+
+
+def test_second_process_is_refused_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "a.duckdb").write_bytes(b"this is no database, and much too long for one" * 100)
+
+    with pytest.raises(StoreError, match=r"a\.duckdb"):
+        Database(tmp_path / "a.duckdb", MEMORY)
+
+
+def test_file_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    database = Database(tmp_path / "a.duckdb", MEMORY)
+    database.writer.execute("insert into ledger.migrations values ('999_later', now()::timestamp)")
+    database.close()
+
+    with pytest.raises(StoreError, match="999_later"):
+        Database(tmp_path / "a.duckdb", MEMORY)
+
+
+def test_view_that_has_no_file_any_more_is_dropped(tmp_path: Path) -> None:
+    database = Database(tmp_path / "a.duckdb", MEMORY)
+    database.writer.execute("create view left_over as select 1")
+    database.close()
+    database = Database(tmp_path / "a.duckdb", MEMORY)
+
+    with pytest.raises(QuestionError, match="left_over"):
+        Readers(database, lambda: NOON, 5.0).ask("from left_over", 1)
+    database.close()

@@ -1,0 +1,154 @@
+"""The log by page and live, from a real stream through a real gateway's doors."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+import uvicorn
+from nats.aio.client import Client
+
+from runtime.nats import natsserver
+from services.gateway.routes import operator_app
+from tests.integration.analytics.parts import publish, until
+from tests.integration.gateway.doors import Desk, desk
+from tests.unit.analytics.builders import NOON, Story, policy, renewed, requested, session, used
+
+pytestmark = pytest.mark.anyio
+
+
+def story() -> Story:
+    """Two events in one envelope, then two leases of two sessions, one of them renewed."""
+    made = Story().tell(policy(), session("s1"), session("s2"))
+    made.lease("r1", renewed("r1", NOON), used("r1"))
+    made.tell(requested("r2", client_request_id="mine"))
+    return made.lease("r2", used("r2", session_id="s2"), session_id="s2")
+
+
+@pytest.fixture
+async def front(nats_client: Client) -> AsyncIterator[Desk]:
+    await publish(nats_client, story())
+    async with desk(nats_client, patience_s=5) as made:
+        yield made
+
+
+async def page(front: Desk, **asked: Any) -> tuple[list[str], dict[str, Any]]:
+    found = await front.ask("GET", "/api/events", params=asked)
+    return [f"{one['event']} {one['type']}" for one in found["data"]], found
+
+
+async def test_pages_follow_one_another_without_a_gap(front: Desk) -> None:
+    whole, all_at_once = await page(front, limit=1000)
+    pieces: list[str] = []
+    after, more = "0", True
+    while more:
+        told, found = await page(front, after=after, limit=2)
+        pieces += told
+        after, more = found["next"], found["more"]
+
+    assert whole[:4] == [
+        "1.0 policy_changed",
+        "1.1 session_added",
+        "1.2 session_added",
+        "2.0 session_requested",
+    ]
+    assert pieces == whole
+    # The two keys of the desk were issued after the story.
+    assert [one.partition(" ")[2] for one in whole[-2:]] == ["key_issued"] * 2
+    assert (all_at_once["more"], all_at_once["last"]) == (False, len(story().stored) + 2)
+    assert "key_hash" not in str(all_at_once["data"])
+    assert all_at_once["data"][0]["time"] == "2026-01-01T12:00:00Z"
+    assert (await page(front, after=after))[1]["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"type": "session_added"}, ["1.1", "1.2"]),
+        ({"type": "lease_*,session_added", "session": "s1"}, ["1.1", "2.1", "3.0"]),
+        ({"session": "s1"}, ["1.1", "2.1", "3.0", "4.0"]),
+        ({"request": "r1"}, ["2.0", "2.1", "3.0", "4.0"]),
+        ({"request": "mine"}, ["5.0", "6.0", "6.1", "7.0"]),
+        ({"request": "r1", "after": "2.0"}, ["2.1", "3.0", "4.0"]),
+        ({"request": "r1", "after": "2"}, ["3.0", "4.0"]),
+        ({"session": "nobody"}, []),
+    ],
+)
+async def test_filters_choose_by_type_session_and_request(
+    front: Desk, asked: dict[str, str], told: list[str]
+) -> None:
+    found = await front.ask("GET", "/api/events", params=asked)
+
+    assert [one["event"] for one in found["data"]] == told
+
+
+@pytest.mark.parametrize("path", ["/api/events", "/api/events/stream"])
+@pytest.mark.parametrize(
+    ("asked", "param"), [({"after": "soon"}, "after"), ({"type": "teatime"}, "type")]
+)
+async def test_wrong_words_are_refused_by_name(
+    front: Desk, path: str, asked: dict[str, str], param: str
+) -> None:
+    error = await front.refused("GET", path, 400, params=asked)
+
+    assert error["param"] == param
+    assert "expected" in error["message"]
+
+
+@asynccontextmanager
+async def served(front: Desk) -> AsyncIterator[httpx.AsyncClient]:
+    """The desk's doors on a real socket: a stream has no end to wait for."""
+    port = natsserver.free_port()
+    config = uvicorn.Config(operator_app(front.doors), port=port, log_config=None, lifespan="off")
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    await asyncio.to_thread(natsserver.wait_for_port, f"http://127.0.0.1:{port}", 20)
+    headers = {"authorization": f"Bearer {front.admin}", "accept-encoding": "gzip"}
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=30
+    ) as client:
+        yield client
+    server.should_exit = True
+    await serving
+
+
+async def taken(client: httpx.AsyncClient, count: int, **asked: Any) -> list[dict[str, Any]]:
+    """Read so many events of a stream, then leave it."""
+    found: list[dict[str, Any]] = []
+    async with client.stream("GET", "/api/events/stream", **asked) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        async for line in answer.aiter_lines():
+            if line.startswith("data: "):
+                found.append(msgspec.json.decode(line.removeprefix("data: ")))
+            if len(found) == count:
+                break
+    return found
+
+
+async def test_a_stream_goes_on_where_it_broke_off_and_with_what_comes(
+    front: Desk, nats_client: Client
+) -> None:
+    whole = story()
+    async with served(front) as client:
+        three = await taken(client, 3, params={"after": "0"})
+        two = await taken(client, 2, headers={"Last-Event-ID": three[-1]["event"]})
+        live = asyncio.create_task(
+            taken(client, 1, params={"after": "7", "type": "lease_granted", "session": "s1"})
+        )
+        await publish(nats_client, whole.lease("r3", used("r3")), after=7)
+        (granted,) = await live
+        await until(lambda: not front.doors.streams)
+
+    assert [one["event"] for one in three + two] == ["1.0", "1.1", "1.2", "2.0", "2.1"]
+    assert (granted["type"], granted["request_id"]) == ("lease_granted", "r3")
+
+
+async def test_streams_are_bounded_in_number(front: Desk) -> None:
+    front.doors.streams.update(object() for _ in range(32))
+
+    error = await front.refused("GET", "/api/events/stream", 429)
+
+    assert "32 streams are open" in error["message"]

@@ -1,0 +1,109 @@
+"""What a client is told when servers, or the balancer that names them, fail."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from nats.aio.client import Client
+
+from contracts.balancer import Selected, SelectServer
+from contracts.pool import Outcome, UsageRecorded
+from runtime.nats import natsserver
+from runtime.settings import Seconds
+from tests.integration.gateway.bench import NOBODY, at, front, saying
+from tests.integration.gateway.upstreams import body_of, head_of, upstream
+
+pytestmark = pytest.mark.anyio
+
+
+def nowhere() -> str:
+    """An address where nobody listens."""
+    return f"http://127.0.0.1:{natsserver.free_port()}"
+
+
+async def test_balancer_that_falls_silent_after_a_failed_try_is_no_backend(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    async with front(nats_client, nats_url, tmp_path, failover_wait=Seconds(1.5)) as gate:
+
+        def once(_: SelectServer) -> Selected:
+            gate.chosen = None
+            return at(nowhere())
+
+        gate.chosen = once
+
+        answer = await gate.ask()
+
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "no_backend")
+        assert answer.headers["retry-after"] == "5"
+        assert gate.asked[-1].failed is not None
+        (ended,) = await gate.journalled(UsageRecorded)
+        assert ended.outcome is Outcome.RELEASED
+
+
+async def test_no_other_server_after_a_failed_try_is_an_upstream_error(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    async with front(nats_client, nats_url, tmp_path) as gate:
+        gate.chosen = lambda wanted: NOBODY if wanted.avoid else at(nowhere())
+
+        answer = await gate.ask()
+
+        assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_error")
+        assert answer.headers["x-should-retry"] == "true"
+
+
+@pytest.mark.parametrize("status", [200, 403, 500])
+async def test_what_was_generated_or_went_wrong_is_stored_nowhere(
+    nats_client: Client, nats_url: str, tmp_path: Path, status: int
+) -> None:
+    said = saying(status, b'{"data":[{"url":"u"}]}', "Cache-Control: public, max-age=60")
+    async with upstream(said) as server, front(nats_client, nats_url, tmp_path) as gate:
+        gate.chosen = lambda _: at(server.url)
+        done = await gate.ask()
+        unknown = await gate.ask(key="sk-nobody")
+        token = await gate.ask(path="/token/check", key=gate.admin_key)
+        models = await gate.ask("GET", "/v1/models")
+
+    for answer in (done, unknown, token):
+        assert answer.headers.get_list("cache-control") == ["no-store"]
+    kept = "public, max-age=300" if status == 200 else "no-store"
+    assert models.headers.get_list("cache-control") == [kept]
+
+
+class Flaky:
+    """A server declared idempotent that fails the first time it is asked."""
+
+    def __init__(self, *headers: str) -> None:
+        self.heads: list[bytes] = []
+        self._first = b"".join(b"\r\n" + header.encode() for header in headers)
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            self.heads.append(await head_of(reader))
+            await body_of(reader, self.heads[-1])
+            if len(self.heads) == 1:
+                writer.write(b"HTTP/1.1 503 No\r\nContent-Length: 0" + self._first + b"\r\n\r\n")
+            else:
+                writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n{"data":["u"]}')
+            await writer.drain()
+
+
+@pytest.mark.parametrize(
+    ("asks_for", "status", "attempts"), [("Retry-After: 0", 200, 2), ("Retry-After: 60", 502, 1)]
+)
+async def test_idempotent_server_is_asked_again_unless_it_wants_more_time_than_there_is(
+    nats_client: Client, nats_url: str, tmp_path: Path, asks_for: str, status: int, attempts: int
+) -> None:
+    flaky = Flaky(asks_for)
+    async with upstream(flaky) as server, front(nats_client, nats_url, tmp_path) as gate:
+        gate.chosen = lambda _: replace(at(server.url), idempotent=True)
+        answer = await gate.ask()
+        (ended,) = await gate.journalled(UsageRecorded)
+
+    assert answer.status_code == status
+    assert len(flaky.heads) == len(ended.attempts) == attempts
+    assert len(gate.asked) == 1
+    ids = {line for head in flaky.heads for line in head.split(b"\r\n") if b"request-id" in line}
+    assert len(ids) == 1

@@ -1,0 +1,429 @@
+"""The operator's doors by themselves: who may come in, every error's shape, keys."""
+
+import gzip
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from nats.aio.client import Client
+
+from contracts import subjects
+from services.gateway.domain.errors import KINDS
+from tests.integration.gateway.doors import Desk, desk
+
+pytestmark = pytest.mark.anyio
+ADMIN_ONLY = [
+    ("GET", "/api/load-balancer"),
+    ("GET", "/api/session/usage?sessionId=x"),
+    ("GET", "/api/session/stats?sessionId=x"),
+    ("GET", "/api/stats/daily?start=2026-01-01&end=2026-01-01"),
+    ("GET", "/api/stats/summary"),
+    ("GET", "/api/keys"),
+    ("POST", "/api/keys"),
+    ("PATCH", "/api/keys/x"),
+    ("DELETE", "/api/keys/x"),
+    ("POST", "/api/keys/x/rotate"),
+    ("GET", "/api/sessions"),
+    ("GET", "/api/sessions/x"),
+    ("POST", "/api/sessions"),
+    ("PATCH", "/api/sessions/x"),
+    ("DELETE", "/api/sessions/x"),
+    ("GET", "/api/leases"),
+    ("POST", "/api/leases/x/reconcile"),
+    ("GET", "/api/servers"),
+    ("POST", "/api/servers"),
+    ("PATCH", "/api/servers/x"),
+    ("DELETE", "/api/servers/x"),
+    ("PUT", "/api/balancer/strategy"),
+    ("POST", "/api/sql"),
+    ("GET", "/api/stats/query?measures=leases"),
+    ("GET", "/api/stats/export?measures=leases"),
+    ("GET", "/api/reports/daily"),
+    ("GET", "/api/requests/x/explain"),
+    ("GET", "/api/events"),
+    ("GET", "/api/events/stream"),
+]
+
+REFUSED = [
+    ("GET", "/", 404, "not_found"),
+    ("GET", "/nothing/here", 404, "not_found"),
+    ("GET", "/api/nothing", 404, "not_found"),
+    ("GET", "/schema/nothing", 404, "not_found"),
+    ("POST", "/v1/async/images/generations", 404, "not_found"),
+    ("POST", "/ping", 405, "method_not_allowed"),
+    ("PUT", "/api/keys", 405, "method_not_allowed"),
+]
+"""Method, path, status, code; the paths of later issues are unknown ones."""
+ABSENT = [
+    ("/api/session/usage?sessionId=x", "pool", "ledger_unavailable", "2"),
+    ("/api/sessions", "pool", "ledger_unavailable", "2"),
+    ("/api/leases", "pool", "ledger_unavailable", "2"),
+    ("/api/load-balancer", "balancer", "no_backend", "5"),
+    ("/api/servers", "balancer", "no_backend", "5"),
+    ("/api/stats/summary", "analytics", "ledger_unavailable", "2"),
+    ("/api/session/stats?date=2026-01-01", "analytics", "ledger_unavailable", "2"),
+]
+"""Path, the service it asks, code, seconds to wait."""
+WRONG: list[tuple[str, str, Any, str | None, str]] = [
+    ("POST", "/api/keys", {}, "name", "missing"),
+    ("POST", "/api/keys", {"name": "x", "nam": 1}, "nam", "no such field"),
+    ("POST", "/api/keys", {"name": 5}, "name", "expected `str`"),
+    ("POST", "/api/keys", {"name": ""}, "name", "1 to 100"),
+    ("POST", "/api/keys", {"name": "x", "scope": "boss"}, "scope", "client, admin"),
+    ("POST", "/api/keys", {"name": "x", "concurrency": -1}, "concurrency", ">= 0"),
+    ("POST", "/api/keys", {"name": "x", "models": [""]}, "models", "patterns"),
+    ("POST", "/api/keys", [], None, "expected `object`"),
+    ("POST", "/api/keys", None, None, "expected JSON"),
+    ("POST", "/api/sessions", [], None, "1 to 10000 sessions"),
+    ("POST", "/api/sessions", {"credential": "a b"}, "credential", "no blanks"),
+    ("POST", "/api/sessions", [{"credential": "\n"}], "[0].credential", "no blanks"),
+    ("POST", "/api/sessions", {"credential": "a", "region": "mars"}, "region", "us, hk"),
+    ("POST", "/api/sessions", {"credential": "a", "timezone": "X/Y"}, "timezone", "Shanghai"),
+    ("POST", "/api/sessions", {"credential": "a", "timezone": "../x"}, "timezone", "Shanghai"),
+    ("POST", "/api/sessions", {"credential": "a", "limits": {"x": 1}}, "limits", "music"),
+    ("PATCH", "/api/sessions/x", {}, None, "at least one"),
+    ("PATCH", "/api/sessions/x", {"status": "cooling"}, "status", "active, draining"),
+    ("PATCH", "/api/sessions/x", {"cool_s": -1}, "cool_s", ">= 0"),
+    ("PATCH", "/api/sessions/x", {"limits": {"x": 1}}, "limits", "music"),
+    ("POST", "/api/leases/x/reconcile", {"units": 1}, "reason", "missing"),
+    ("POST", "/api/leases/x/reconcile", {"units": -1, "reason": "r"}, "units", ">= 0"),
+    ("POST", "/api/servers", {"id": "a b", "url": "http://x"}, "id", "regex"),
+    ("POST", "/api/servers", {"id": "a"}, "url", "missing"),
+    ("PUT", "/api/balancer/strategy", {}, "strategy", "missing"),
+    ("PUT", "/api/balancer/strategy", {"strategy": "x", "reason": "y" * 201}, "reason", "<= 200"),
+    ("POST", "/api/sql", {"query": ""}, "query", "length >= 1"),
+    ("GET", "/api/session/usage", None, "sessionId", "session's id"),
+    ("GET", "/api/session/stats", None, "sessionId", "either sessionId"),
+    ("GET", "/api/session/stats?sessionId=x&date=2026-01-01", None, "sessionId", "either"),
+    ("GET", "/api/session/stats?sessionId=x&days=0", None, "days", "1 to 366"),
+    ("GET", "/api/session/stats?sessionId=x&days=many", None, "days", "expected `int`"),
+    ("GET", "/api/session/stats?date=20260101", None, "date", "2026-01-31"),
+    ("GET", "/api/session/stats?date=2026-02-30", None, "date", "2026-01-31"),
+    ("GET", "/api/stats/daily", None, "start", "got none"),
+    ("GET", "/api/stats/daily?start=2026-01-02&end=2026-01-01", None, "end", "or later"),
+    ("GET", "/api/stats/daily?start=2026-01-02&end=2028-01-01", None, "end", "366"),
+    ("GET", "/api/leases?state=lost", None, "state", "open, unknown, expired"),
+    ("GET", "/api/sessions?limit=0", None, "limit", ">= 1"),
+]
+"""Method, path, body, the field that is named, and what is said of it."""
+
+SAID = [
+    (b'{"type":"failed","code":"ledger_unavailable","message":"full"}', 503, "ledger_unavailable"),
+    (b'{"type":"failed","code":"not_leader","message":"stepping down"}', 503, "ledger_unavailable"),
+    (b'{"type":"failed","code":"bad_request","message":"x: y"}', 400, "invalid_request"),
+    (b'{"type":"failed","code":"not_found","message":"gone"}', 404, "not_found"),
+    (b'{"type":"failed","code":"internal","message":"secret"}', 500, "internal_error"),
+    (b'{"type":"done"}', 500, "internal_error"),
+    (b"garbage", 500, "internal_error"),
+]
+"""What the pool answers, and the status and code that come of it."""
+
+
+@pytest.fixture
+async def alone(nats_client: Client) -> AsyncIterator[Desk]:
+    """A gateway with no other service behind it."""
+    async with desk(nats_client) as made:
+        yield made
+
+
+async def test_every_administrative_path_wants_an_admin_key(alone: Desk) -> None:
+    described = (await alone.http.get("/schema/openapi.json")).json()["paths"]
+    known = {
+        (method.upper(), path)
+        for path, methods in described.items()
+        for method in methods
+        if path.startswith("/api")
+    }
+    assert len(known) == len(ADMIN_ONLY)
+    for method, path in ADMIN_ONLY:
+        for authorization, status, code in (
+            (None, 401, "invalid_api_key"),
+            ("Bearer sk-guess", 401, "invalid_api_key"),
+            (f"Bearer {alone.client_key}", 403, "model_not_allowed"),
+        ):
+            headers = {"authorization": authorization} if authorization else {}
+            answer = await alone.http.request(method, path, headers=headers)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), path
+            assert ("www-authenticate" in answer.headers) == (status == 401)
+
+
+async def test_admin_key_is_taken_without_bearer_too(alone: Desk) -> None:
+    answer = await alone.http.get("/api/keys", headers={"authorization": alone.admin})
+
+    assert answer.status_code == 200
+
+
+async def test_open_paths_want_no_key(alone: Desk) -> None:
+    for path in ("/ping", "/livez", "/readyz", "/health", "/schema"):
+        assert (await alone.http.get(path)).status_code == 200, path
+
+
+async def test_ping_is_the_text_pong(alone: Desk) -> None:
+    answer = await alone.http.get("/ping")
+
+    assert answer.text == "pong"
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+async def test_readiness_tells_its_reason(nats_client: Client) -> None:
+    async with desk(nats_client, unready="the pool has no leader") as made:
+        answer = await made.http.get("/readyz")
+
+    assert answer.status_code == 503
+    assert answer.json()["reason"] == "the pool has no leader"
+
+
+async def test_metrics_are_open_to_this_machine_and_to_nobody_behind_it(alone: Desk) -> None:
+    near = await alone.http.get("/metrics")
+    proxied = await alone.http.get("/metrics", headers={"x-forwarded-for": "203.0.113.9"})
+    foreign_page = await alone.http.get("/metrics", headers={"origin": "https://example.org"})
+
+    assert "tidegate_test_total 1.0" in near.text
+    assert near.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert proxied.status_code == foreign_page.status_code == 401
+
+
+@pytest.mark.parametrize("address", ["203.0.113.9", "no address"])
+async def test_metrics_from_afar_want_an_admin_key(nats_client: Client, address: str) -> None:
+    async with desk(nats_client, address=address) as made:
+        without = await made.http.get("/metrics")
+        key = {"authorization": f"Bearer {made.admin}"}
+        with_key = await made.http.get("/metrics", headers=key)
+
+    assert (without.status_code, with_key.status_code) == (401, 200)
+
+
+async def test_unknown_paths_and_methods_have_the_shape_of_errors(alone: Desk) -> None:
+    for method, path, status, code in REFUSED:
+        error = await alone.refused(method, path, status)
+        assert (error["code"], error["type"]) == (code, KINDS[code].type), path
+
+
+async def test_refused_method_names_those_there_are(alone: Desk) -> None:
+    answer = await alone.http.post("/ping")
+
+    assert "GET" in answer.headers["allow"]
+
+
+async def test_preflight_answers_as_the_original_did(alone: Desk) -> None:
+    for path in ("/api/keys", "/nothing"):
+        answer = await alone.http.options(path)
+        assert answer.status_code == 200
+        assert answer.headers["access-control-allow-origin"] == "*"
+        allowed = answer.headers["access-control-allow-methods"].split(", ")
+        assert {"GET", "POST", "PUT", "DELETE", "OPTIONS"} <= set(allowed)
+        names = answer.headers["access-control-allow-headers"].split(", ")
+        assert {"Content-Type", "Authorization", "X-Requested-With"} <= set(names)
+        assert answer.headers["access-control-max-age"] == "86400"
+
+
+async def test_every_answer_is_exposed_named_and_not_stored(alone: Desk) -> None:
+    for path in ("/health", "/api/keys", "/nothing", "/api/stats/summary"):
+        answer = await alone.http.get(path)
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert "X-Request-ID" in answer.headers["access-control-expose-headers"]
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["x-request-id"] == alone.logged[-1]["request_id"]
+
+
+async def test_request_is_one_line_without_any_secret(alone: Desk) -> None:
+    before = len(alone.logged)
+    await alone.ask("GET", "/api/keys")
+
+    (line,) = alone.logged[before:]
+    assert (line["method"], line["path"], line["status"]) == ("GET", "/api/keys", 200)
+    assert alone.admin not in str(alone.logged)
+
+
+async def test_whoever_watches_leaves_no_line(alone: Desk) -> None:
+    before = len(alone.logged)
+    for path in ("/ping", "/livez", "/metrics", "/readyz", "/nothing"):
+        await alone.http.get(path)
+
+    assert [line["path"] for line in alone.logged[before:]] == ["/nothing"]
+
+
+async def test_head_is_get_without_a_body(alone: Desk) -> None:
+    answer = await alone.http.head("/livez")
+
+    assert answer.status_code == 200
+    assert answer.content == b""
+
+
+async def test_large_answers_are_compressed_for_those_who_take_it(alone: Desk) -> None:
+    async with alone.http.stream(
+        "GET", "/schema/openapi.json", headers={"accept-encoding": "gzip"}
+    ) as answer:
+        packed = b"".join([part async for part in answer.aiter_raw()])
+    plain = await alone.http.get("/schema/openapi.json", headers={"accept-encoding": "identity"})
+
+    assert "content-encoding" not in plain.headers
+    assert json.loads(gzip.decompress(packed)) == plain.json()
+
+
+async def test_page_of_the_schema_loads_nothing_from_elsewhere(alone: Desk) -> None:
+    answer = await alone.http.get("/schema")
+
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "/schema/openapi.json" in answer.text
+    assert "http://" not in answer.text
+    assert "https://" not in answer.text
+
+
+async def test_schema_names_the_key_that_administration_wants(alone: Desk) -> None:
+    schema = (await alone.http.get("/schema/openapi.json")).json()
+
+    for path, methods in schema["paths"].items():
+        for operation in methods.values():
+            assert bool(operation.get("security")) == path.startswith("/api"), path
+            assert operation["summary"]
+
+
+async def test_service_that_is_not_there_is_503_with_a_time_to_come_back(alone: Desk) -> None:
+    for path, service, code, wait in ABSENT:
+        answer = await alone.http.get(path, headers={"authorization": alone.admin})
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == wait
+        assert answer.json()["error"]["code"] == code
+        assert service in answer.json()["error"]["message"]
+
+
+async def test_without_its_services_the_whole_is_degraded_and_answers_200(alone: Desk) -> None:
+    report = (await alone.http.get("/health")).json()
+
+    assert report["status"] == "degraded"
+    assert report["services"] == {
+        "sessionManager": False,
+        "loadBalancer": False,
+        "analytics": False,
+    }
+    assert report["sessions"] == {"active": 0, "minRequired": 0}
+    assert report["servers"] == {"total": 0, "healthy": 0, "totalConnections": 0}
+    assert report["timestamp"].endswith("Z")
+
+
+async def test_whatever_a_service_answers_the_error_has_its_shape(alone: Desk) -> None:
+    said = b""
+
+    async def say(message: Any) -> None:
+        await message.respond(said)
+
+    await alone.doors.client.subscribe(subjects.pool_status(), cb=say)
+    for said, status, code in SAID:
+        error = await alone.refused("GET", "/api/sessions", status)
+        assert error["code"] == code, said
+        assert error["param"] == ("x" if status == 400 else None)
+        assert "secret" not in error["message"]
+
+
+async def test_silent_service_is_503_and_the_command_is_not_sent_again(
+    alone: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.gateway.routes.doors._ASK_TIMEOUT_S", 0.1)
+    heard: list[bytes] = []
+
+    async def say_nothing(message: Any) -> None:
+        heard.append(message.data)
+
+    await alone.doors.client.subscribe(subjects.pool_admin(), cb=say_nothing)
+
+    error = await alone.refused("POST", "/api/sessions", 503, json={"credential": "c"})
+
+    assert "unknown" in error["message"]
+    assert len(heard) == 1
+
+
+async def test_fault_of_the_gateway_is_told_to_its_log_alone(
+    alone: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise RuntimeError("the inner secret")
+
+    monkeypatch.setattr(alone.doors.key_log.ring, "all", broken)
+
+    error = await alone.refused("GET", "/api/keys", 500)
+
+    assert (error["code"], error["type"]) == ("internal_error", "server_error")
+    assert "secret" not in error["message"]
+    assert any("the inner secret" in str(line.get("exc_info")) for line in alone.logged)
+
+
+async def test_full_or_unreachable_log_refuses_a_key(nats_client: Client) -> None:
+    async with desk(nats_client) as made:
+        await nats_client.request("$JS.API.STREAM.DELETE.EVT", b"")
+
+        error = await made.refused("POST", "/api/keys", 503, json={"name": "x"})
+
+    assert error["code"] == "ledger_unavailable"
+
+
+async def test_wrong_input_names_the_field_and_what_was_expected(alone: Desk) -> None:
+    for method, path, body, param, expected in WRONG:
+        given = {} if body is None else {"json": body}
+        error = await alone.refused(method, path, 400, **given)
+        assert error["code"] == "invalid_request"
+        assert (param, path) == (error["param"], path)
+        assert expected in error["message"], path
+
+
+async def test_body_that_is_no_json_is_400(alone: Desk) -> None:
+    error = await alone.refused("POST", "/api/keys", 400, content=b'{"name": ')
+
+    assert error["code"] == "invalid_request"
+
+
+async def test_body_over_the_limit_is_413(alone: Desk) -> None:
+    error = await alone.refused("POST", "/api/keys", 413, content=b" " * 10_000_001)
+
+    assert error["code"] == "request_too_large"
+
+
+async def test_key_is_shown_once_opens_changes_rotates_and_is_revoked(alone: Desk) -> None:
+    wanted = {"name": "shop", "requests_per_minute": 60, "concurrency": 4, "models": ["jimeng-*"]}
+    made = await alone.ask("POST", "/api/keys", 201, json=wanted)
+    text = made.pop("key")
+    assert text.startswith("sk-")
+    assert wanted.items() <= made.items()
+    listed = await alone.ask("GET", "/api/keys")
+    assert made in listed["data"]
+    assert text not in str(listed)
+    ring = alone.doors.key_log.ring
+    found = ring.find(text)
+    assert found is not None
+    assert found.bounds.models == ["jimeng-*"]
+
+    path = f"/api/keys/{made['id']}"
+    changed = await alone.ask("PATCH", path, json={"name": "store", "concurrency": 0})
+    assert changed == {**made, "name": "store", "concurrency": 0}
+
+    rotated = await alone.ask("POST", f"{path}/rotate")
+    assert ring.find(text) is None
+    assert ring.find(rotated["key"])
+
+    revoked = await alone.ask("DELETE", path)
+    assert revoked["revoked"]
+    assert ring.find(rotated["key"]) is None
+    assert await alone.ask("DELETE", path) == revoked
+    error = await alone.refused("POST", f"{path}/rotate", 400)
+    assert "revoked" in error["message"]
+    await alone.refused("PATCH", path, 400, json={"name": "again"})
+
+
+async def test_unknown_key_is_404(alone: Desk) -> None:
+    for method, path in (
+        ("DELETE", "/api/keys/key_x"),
+        ("POST", "/api/keys/key_x/rotate"),
+        ("PATCH", "/api/keys/key_x"),
+    ):
+        body = {"json": {"name": "x"}} if method == "PATCH" else {}
+        assert (await alone.refused(method, path, 404, **body))["code"] == "not_found"
+
+
+async def test_last_admin_key_cannot_be_revoked(alone: Desk) -> None:
+    (root, _) = (await alone.ask("GET", "/api/keys"))["data"]
+
+    error = await alone.refused("DELETE", f"/api/keys/{root['id']}", 400)
+
+    assert "last admin key" in error["message"]
+    await alone.ask("GET", "/api/keys")

@@ -1,0 +1,322 @@
+"""Where the pool's sessions come from, and how its policy and secrets are kept."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import pytest
+from nats.aio.client import Client
+
+from contracts import subjects
+from contracts.base import Failed, RequestId, SessionId
+from contracts.pool import (
+    AddSession,
+    AddSessions,
+    ChangeSession,
+    Done,
+    Granted,
+    PolicyChanged,
+    Refusal,
+    Refused,
+    SessionAdded,
+    SessionRevived,
+    SessionStatus,
+)
+from runtime.secrets import Sealer, session_identity
+from runtime.settings import SettingsError
+from services.pool.settings import ProvisionerSection, Settings
+from tests.integration.pool.room import (
+    KEYS,
+    Room,
+    call,
+    events,
+    lease,
+    pool,
+    settings,
+    status,
+    until,
+    wanted,
+)
+
+pytestmark = pytest.mark.anyio
+SEALER = Sealer(KEYS[0])
+
+
+def nothing() -> Settings:
+    return settings(0, max_size=10_000, provisioner=ProvisionerSection(kind="none"))
+
+
+def sealed(credential: str, **fields: object) -> AddSession:
+    session_id = session_identity(KEYS[1], "", credential)
+    body = SEALER.seal(session_id, credential)
+    return AddSession(session_id=session_id, sealed=body, **fields)
+
+
+def full(room: Room) -> bool:
+    return bool(room.parts.metrics.registry.get_sample_value("tidegate_pool_log_full"))
+
+
+async def admin(client: Client, command: AddSessions | ChangeSession) -> Done | Failed:
+    return await call(client, subjects.pool_admin(), command)
+
+
+async def test_five_hundred_generated_sessions_have_a_credential_each(
+    nats_url: str, nats_client: Client
+) -> None:
+    async with pool(nats_url, lambda: settings(500)) as room:
+        await room.leading()
+
+        assert (await status(nats_client)).sessions_total == 500
+        sessions = list(room.parts.ledger.state.sessions)
+        assert set(room.parts.credentials.revisions) == set(sessions)
+        stored = await nats_client.jetstream().get_last_msg(
+            "KV_credentials", f"$KV.credentials.{sessions[0]}"
+        )
+        assert stored.data is not None
+        credential = SEALER.open(sessions[0], stored.data)
+        assert session_identity(KEYS[1], "", credential) == sessions[0]
+        assert credential.encode() not in stored.data
+        assert {one.origin for one in await events(nats_client, SessionAdded)} == {"generated"}
+
+
+async def test_generated_pool_is_kept_at_its_smallest_size(
+    nats_url: str, nats_client: Client
+) -> None:
+    async with pool(nats_url, lambda: settings(3)) as room:
+        await room.leading()
+        (first, *_) = room.parts.ledger.state.sessions
+        retired = ChangeSession(session_id=first, status=SessionStatus.RETIRED, by="me")
+
+        assert await admin(nats_client, retired) == Done(changed=[first])
+
+        await until(lambda: room.parts.ledger.state.size == 3)
+        assert len(room.parts.ledger.state.sessions) == 4
+
+
+async def test_added_session_is_leased_with_the_revision_of_its_newest_ciphertext(
+    nats_url: str, nats_client: Client
+) -> None:
+    async with pool(nats_url, nothing) as room:
+        await room.leading()
+        one = sealed("secret", region="us", limits={"image": 2})
+        assert await admin(nats_client, AddSessions(items=[one], by="me")) == Done(
+            changed=[one.session_id]
+        )
+        again = msgspec.structs.replace(one, sealed=SEALER.seal(one.session_id, "secret"))
+        assert await admin(nats_client, AddSessions(items=[again], by="me")) == Done()
+
+        (granted,) = await lease(nats_client, wanted())
+
+        assert isinstance(granted, Granted)
+        assert (granted.session_id, granted.region) == (one.session_id, "us")
+        kept = await nats_client.jetstream().get_last_msg(
+            "KV_credentials", f"$KV.credentials.{one.session_id}"
+        )
+        assert granted.credential_revision == kept.seq
+        assert len(await events(nats_client, SessionAdded)) == 1
+
+
+async def test_a_long_import_is_journalled_in_several_envelopes(
+    nats_url: str, nats_client: Client
+) -> None:
+    async with pool(nats_url, nothing) as room:
+        await room.leading()
+
+        items = [sealed(f"credential {number}") for number in range(450)]
+        answer = await admin(nats_client, AddSessions(items=items, by="me"))
+
+        assert answer == Done(changed=[item.session_id for item in items])
+        assert room.parts.ledger.state.size == 450
+
+
+@pytest.mark.parametrize(
+    ("item", "named"),
+    [
+        (AddSession(session_id=SessionId("a.b"), sealed=b"x"), "session_id"),
+        (
+            AddSession(session_id=SessionId("a"), sealed=Sealer("z").seal(SessionId("a"), "c")),
+            "sealed",
+        ),
+        (None, "items"),
+    ],
+)
+async def test_session_that_no_gateway_could_use_is_refused(
+    nats_url: str, nats_client: Client, item: AddSession | None, named: str
+) -> None:
+    async with pool(nats_url, nothing) as room:
+        await room.leading()
+
+        answer = await admin(nats_client, AddSessions(items=[item] if item else [], by="me"))
+
+        assert isinstance(answer, Failed)
+        assert answer.code == "bad_request"
+        assert answer.message.startswith(named)
+        assert not room.parts.ledger.state.sessions
+
+
+async def test_file_is_followed_and_a_retired_session_stays_so(
+    nats_url: str, nats_client: Client, tmp_path: Path
+) -> None:
+    file = tmp_path / "credentials"
+    file.write_text('# ours\nus-one\n\n{"credential": "two", "limits": {"image": 3}}\nus-one\n')
+    section = ProvisionerSection(kind="file", path=str(file))
+    async with pool(nats_url, lambda: settings(0, max_size=9, provisioner=section)) as room:
+        await room.leading()
+        one, two = (session_identity(KEYS[1], *pair) for pair in (("us", "one"), ("", "two")))
+        sessions = room.parts.ledger.state.sessions
+        assert (sessions[one].region, sessions[two].limits) == ("us", {"image": 3})
+        retired = ChangeSession(session_id=one, status=SessionStatus.RETIRED, by="me")
+        await admin(nats_client, retired)
+        file.write_text(file.read_text() + "three\n")
+
+        await until(lambda: len(sessions) == 3)
+
+        assert sessions[one].status is SessionStatus.RETIRED
+        assert not await events(nats_client, SessionRevived)
+
+
+async def test_file_that_cannot_be_read_is_the_reason_for_not_being_ready(
+    nats_url: str, nats_client: Client, tmp_path: Path
+) -> None:
+    file = tmp_path / "credentials"
+    file.write_text('{"credential": 7}\n')
+    section = ProvisionerSection(kind="file", path=str(file))
+    async with pool(nats_url, lambda: settings(0, provisioner=section)) as room:
+        await until(lambda: "line 1" in room.parts.readiness())
+        assert "credential" in room.parts.readiness()
+
+        file.write_text("seven\n")
+
+        await room.leading()
+        assert len(room.parts.ledger.state.sessions) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "reason"),
+    [
+        ("none", None, Refusal.QUOTA_EXHAUSTED),
+        ("file", "# nobody yet\n", Refusal.QUOTA_EXHAUSTED),
+        ("file", None, Refusal.SATURATED),
+    ],
+    ids=["none", "empty", "missing"],
+)
+async def test_pool_without_sessions_says_whether_any_are_to_come(
+    nats_url: str,
+    nats_client: Client,
+    tmp_path: Path,
+    kind: Literal["none", "file"],
+    text: str | None,
+    reason: Refusal,
+) -> None:
+    path = tmp_path / "credentials.txt"
+    if text is not None:
+        path.write_text(text)
+    section = ProvisionerSection(kind=kind, path=str(path) if kind == "file" else "")
+    async with pool(nats_url, lambda: settings(2, provisioner=section)) as room:
+        if reason is Refusal.SATURATED:
+            await until(lambda: str(path) in room.parts.leader.missing)
+        else:
+            await until(lambda: room.parts.ledger.state.barren)
+            await until(lambda: not room.parts.ledger.state.growing)
+
+        (answer,) = await lease(nats_client, wanted())
+
+        assert isinstance(answer, Refused)
+        assert answer.reason is reason
+
+
+async def test_policy_is_journalled_once_per_content_of_the_file(
+    nats_url: str, nats_client: Client
+) -> None:
+    current = settings(1, 10)
+    async with pool(nats_url, lambda: current) as room:
+        await room.leading()
+        await room.stopped()
+    async with pool(nats_url, lambda: current) as room:
+        await room.leading()
+        assert len(await events(nats_client, PolicyChanged)) == 1
+
+        current = settings(1, 3)
+
+        await until(lambda: room.parts.ledger.state.policy.daily_limits == {"image": 3})
+        answers = await lease(nats_client, *(wanted() for _ in range(4)))
+        assert [type(answer) for answer in answers] == [Granted] * 3 + [Refused]
+
+
+async def test_settings_gone_wrong_leave_the_policy_as_it_was(
+    nats_url: str, nats_client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loads = 0
+
+    def load() -> Settings:
+        nonlocal loads
+        loads += 1
+        if loads > 1:
+            raise SettingsError("tidegate.toml: pool.min_size: expected at least 0")
+        return settings(1)
+
+    async with pool(nats_url, load) as room:
+        await room.leading()
+        await until(lambda: loads > 2)
+
+        assert isinstance((await lease(nats_client, wanted()))[0], Granted)
+    assert capsys.readouterr().err.count("settings_refused") == 1
+
+
+async def test_wrong_master_key_is_refused_at_boot(nats_url: str, nats_client: Client) -> None:
+    async with pool(nats_url) as room:
+        await room.leading()
+        await room.stopped()
+
+    async with pool(nats_url, keys=("another", KEYS[1])) as room:
+        with pytest.raises(SettingsError, match="TIDEGATE_SECRET_KEY: expected the master key"):
+            await room.task
+
+
+async def test_leases_are_refused_and_ends_taken_when_the_log_is_nearly_full(
+    nats_url: str, nats_client: Client
+) -> None:
+    async with pool(nats_url) as room:
+        await room.leading()
+        (granted,) = await lease(nats_client, wanted("r1"))
+        assert isinstance(granted, Granted)
+        js = nats_client.jetstream()
+        info = await js.stream_info("EVT")
+        info.config.max_bytes = int(info.state.bytes * 1.08)
+        await js.update_stream(info.config)
+        await until(
+            lambda: room.parts.metrics.registry.get_sample_value("tidegate_pool_log_full") == 1
+        )
+        before = (await js.stream_info("EVT")).state.messages
+
+        (refused,) = await lease(nats_client, wanted())
+
+        assert isinstance(refused, Refused)
+        assert refused.reason is Refusal.LEDGER_UNAVAILABLE
+        assert (await js.stream_info("EVT")).state.messages == before
+
+
+async def test_leases_are_refused_while_no_stream_takes_the_log_and_granted_after(
+    nats_url: str, nats_client: Client
+) -> None:
+    async with pool(nats_url) as room:
+        await room.leading()
+        js = nats_client.jetstream()
+        info = await js.stream_info("EVT")
+        bound = info.config.max_bytes
+        info.config.max_bytes = info.state.bytes
+        await js.update_stream(info.config)
+        asked = wanted("r1", asked_at=datetime.now(UTC))
+
+        (refused,) = await lease(nats_client, asked)
+
+        assert isinstance(refused, Refused)
+        assert refused.reason is Refusal.LEDGER_UNAVAILABLE
+        assert RequestId("r1") not in {
+            one.request_id for one in room.parts.ledger.state.leases.values()
+        }
+        info.config.max_bytes = bound
+        await js.update_stream(info.config)
+        await until(lambda: not full(room))
+        assert isinstance((await lease(nats_client, asked))[0], Granted)

@@ -1,0 +1,93 @@
+"""Messages that came into the log's subjects by a side door: nobody believes them or dies of them.
+
+Whoever may ask a question chooses where its answer goes (ADR 10).
+"""
+
+import pytest
+from nats.aio.client import Client
+
+from contracts import subjects
+from contracts.base import WriterId
+from contracts.gateway import KeyBounds, Scope
+from contracts.pool import Granted
+from runtime.eventlog import EventLog, Stored
+from runtime.eventlog.writer import SubjectWriter
+from runtime.nats.broker import Call, reply
+from services.gateway.clients.keys import Key
+from tests.integration.gateway.test_store import following, issued, key_log
+from tests.integration.pool.room import lease, pool, settings, status, until, wanted
+
+pytestmark = pytest.mark.anyio
+
+
+async def subject(client: Client, name: str) -> list[Stored]:
+    """Everything that is stored on a subject, strays and all."""
+    log = EventLog(client)
+    last = await log.last(name)
+    assert last is not None
+    return [one async for batch in log.read(name, 0, last.sequence) for one in batch]
+
+
+async def strewn(client: Client, name: str) -> None:
+    """Publish what is no envelope, and envelopes that stand in the log already."""
+    stored = await subject(client, name)
+    for body in (b"", b"no envelope", b'{"type":"io.nats.jetstream.api.v1.account_info"}'):
+        await client.request(name, body, timeout=5)
+    for one in (stored[0], stored[-1]):
+        await client.request(name, one.body, timeout=5)
+
+
+async def test_pool_and_its_standby_step_over_strays(nats_url: str, nats_client: Client) -> None:
+    name = subjects.evt_pool()
+    async with pool(nats_url, lambda: settings(2)) as one:
+        await one.leading()
+        await lease(nats_client, wanted("r1"))
+        await strewn(nats_client, name)
+        (second,) = await lease(nats_client, wanted("r2"))
+        async with pool(nats_url, lambda: settings(2)) as two:
+            await until(lambda: two.parts.readiness() == "")
+            await strewn(nats_client, name)
+            await one.killed()
+            await two.leading()
+            (third,) = await lease(nats_client, wanted("r3"))
+            left = (await status(nats_client)).remaining["image"]
+
+    writer = SubjectWriter(EventLog(nats_client), name, WriterId("reader"))
+    numbers = [
+        seen.number
+        for stored in await subject(nats_client, name)
+        if (seen := writer.saw(stored)) is not None
+    ]
+    assert isinstance(second, Granted)
+    assert isinstance(third, Granted)
+    assert left == 17
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+async def test_repeated_envelope_does_not_bring_back_a_revoked_key(nats_client: Client) -> None:
+    log, late = key_log(nats_client, "one"), key_log(nats_client, "late")
+    async with following(log):
+        key, text = await issued(log, "guest")
+        assert isinstance(await log.revoke(key.key_id, "lost", "test"), Key)
+        await strewn(nats_client, subjects.EVT_KEYS)
+        other = await log.issue("other", Scope.CLIENT, KeyBounds(), "test")
+        async with following(late):
+            found = [one.find(text) for one in (log, late)]
+            names = [key.name for key in late.ring.all()]
+
+    assert isinstance(other, tuple)
+    assert found == [None, None]
+    assert names == ["guest", "other"]
+
+
+async def test_nobody_is_answered_but_in_an_inbox(nats_client: Client) -> None:
+    name = subjects.evt_pool()
+    before = await EventLog(nats_client).state()
+    heard = await nats_client.subscribe("_INBOX_gateway.one")
+    for where in (name, "$KV.credentials.ses_1", "rpc.balancer.admin", "_INBOX_gateway.one"):
+        await reply(nats_client, Call(where, b""), b"{}")
+    message = await heard.next_msg(10)
+    await nats_client.flush()
+
+    assert message.data == b"{}"
+    assert (await EventLog(nats_client).state()).messages == before.messages

@@ -1,0 +1,106 @@
+"""A home with a log and credentials to back up, and backups that were changed by hand."""
+
+import asyncio
+import hashlib
+import json
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from nats.aio.client import Client
+
+from contracts.base import LeaderElected, SessionId
+from contracts.subjects import evt_pool
+from runtime.environment import environment
+from runtime.eventlog import EventLog, Stored
+from runtime.eventlog.writer import SubjectWriter
+from runtime.nats.connection import connected_as
+from runtime.secrets import Sealer
+from tests.e2e.stack import Stack
+from tests.unit.pool.builders import (
+    IMAGE,
+    LEADER,
+    after,
+    lease_granted,
+    policy_changed,
+    session_added,
+)
+
+SESSIONS = ("one", "two")
+
+
+@asynccontextmanager
+async def connected(stack: Stack, user: str) -> AsyncIterator[Client]:
+    client = await connected_as(environment(stack.environment), user)
+    yield client
+    await client.close()
+
+
+async def write(stack: Stack, *, ciphertexts: bool = True) -> None:
+    """Write a pool's log, and the ciphertexts it speaks of."""
+    async with connected(stack, "pool") as client:
+        if ciphertexts:
+            sealer = Sealer((stack.home / "secrets" / "master.key").read_text().strip())
+            for name in SESSIONS:
+                body = sealer.seal(SessionId(name), f"credential of {name}")
+                await client.request(f"$KV.credentials.{name}", body, timeout=10)
+        writer = SubjectWriter(EventLog(client), evt_pool(), LEADER)
+        writer.epoch = 1
+        await writer.append([LeaderElected(writer=LEADER, epoch=1)], after(0))
+        await writer.append([policy_changed(), *map(session_added, SESSIONS)], after(0))
+        for number in range(8):
+            await writer.append([lease_granted("one", IMAGE, f"r{number}")], after(number))
+
+
+async def stored(stack: Stack) -> list[Stored]:
+    async with connected(stack, "auditor") as client:
+        log = EventLog(client)
+        last = (await log.state()).last_sequence
+        batches = [batch async for batch in log.read("evt.>", 0, last)]
+    return [msgspec.structs.replace(one, pending=0) for batch in batches for one in batch]
+
+
+@contextmanager
+def source_of(home: Path) -> Iterator[Stack]:
+    """A home whose NATS runs, with a log and credentials."""
+    stack = Stack(home)
+    try:
+        stack.start_nats()
+        stack.configure("[log]\nmax_bytes = '100MB'\n")
+        asyncio.run(write(stack))
+        yield stack
+    finally:
+        stack.close()
+
+
+def taken(stack: Stack, path: Path, *options: str) -> Path:
+    done = stack.tidegate("backup", str(path), *options)
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+def kept(stack: Stack) -> dict[str, bytes]:
+    names = ("secrets/master.key", "secrets/identity.key", "operator.key", "client.key")
+    return {name: (stack.home / name).read_bytes() for name in names}
+
+
+def changed(backup: Path, copy: Path, part: str, content: bytes, **proof: Any) -> Path:
+    """Copy a backup with one part, or its proof, another, and a manifest that says so."""
+    shutil.copytree(backup, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["proof"] |= proof
+    if part:
+        (copy / part).write_bytes(content)
+        entry = next(one for one in manifest["parts"] if one["name"] == part)
+        entry |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    seal(copy, manifest)
+    return copy
+
+
+def seal(backup: Path, manifest: dict[str, Any]) -> None:
+    text = json.dumps(manifest).encode()
+    (backup / "manifest.json").write_bytes(text)
+    (backup / "manifest.sha256").write_text(hashlib.sha256(text).hexdigest())

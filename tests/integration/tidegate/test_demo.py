@@ -1,0 +1,132 @@
+"""`tidegate demo`: a server that serves until it is told to stop, and traffic for it."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from runtime.nats import natsserver
+from runtime.settings import SettingsError
+from tests import ROOT
+from tidegate.main import application
+
+pytestmark = pytest.mark.anyio
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "TIDEGATE_HOME": str(home), **more}
+
+
+async def typed(home: Path, *words: str, **more: str) -> tuple[int, str, str]:
+    """Run a verb as a process, because it takes over the signals of its own."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tidegate.main",
+        "demo",
+        *words,
+        env=environment(home, **more),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return process.returncode or 0, out.decode(), err.decode()
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[str]:
+    port = natsserver.free_port()
+    words = ["--port", str(port), "--ledger", str(tmp_path / "ledger"), "--limit", "image=2"]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tidegate.main",
+        "demo",
+        "server",
+        *words,
+        env=environment(tmp_path),
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"http://127.0.0.1:{port}"
+    await asyncio.to_thread(natsserver.wait_for_port, url, 30)
+    yield url
+    process.terminate()
+    assert await process.wait() == 0
+
+
+async def served(url: str) -> dict[str, Any]:
+    async with httpx.AsyncClient() as client:
+        found: dict[str, Any] = (await client.get(f"{url}/demo/ledger")).json()
+        return found
+
+
+async def test_a_server_counts_what_traffic_it_serves_up_to_its_limit(
+    server: str, tmp_path: Path
+) -> None:
+    words = ["traffic", "--count", "3", "--rate", "100", "--mix", "image=1", "--json"]
+
+    code, out, err = await typed(tmp_path, *words, TIDEGATE_API=server, TIDEGATE_CLIENT_KEY="one")
+    (day,) = (await served(server))["days"].values()
+
+    assert code == 0, err
+    assert json.loads(out)["calls"] == 3
+    assert list(day.values()) == [{"image": 2}]
+
+
+async def test_traffic_of_which_nothing_succeeds_exits_1(tmp_path: Path) -> None:
+    words = ["traffic", "--count", "1", "--rate", "100"]
+    (tmp_path / "client.key").write_text("sk-x\n")
+
+    code, out, _ = await typed(tmp_path, *words, TIDEGATE_API="http://127.0.0.1:9")
+
+    assert code == 1
+    assert "calls" in out
+
+
+async def test_a_port_that_is_taken_is_told_and_exits_1(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        code, _, err = await typed(tmp_path, "server", "--port", port)
+
+    assert code == 1
+    assert f"tidegate: cannot serve on 127.0.0.1:{port}: " in err
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["server", "--timezone", "Mars/Base"], "Asia/Shanghai"),
+        (["server", "--limit", "image"], "image=10,video=2"),
+        (["server", "--units", "picture"], "units"),
+        (["traffic", "--rate", "0"], "rate"),
+        (["traffic", "--mix", "pictures=1"], "mix"),
+    ],
+)
+def test_wrong_options_are_wrong_usage(words: list[str], expected: str, tmp_path: Path) -> None:
+    given = {"TIDEGATE_HOME": str(tmp_path), "TIDEGATE_CLIENT_KEY": "one"}
+
+    done = CliRunner().invoke(application("demo"), ["demo", *words], env=given)
+
+    assert (done.exit_code, expected in done.stderr) == (2, True)
+
+
+def test_traffic_without_a_key_is_refused_by_name(tmp_path: Path) -> None:
+    given = {"TIDEGATE_HOME": str(tmp_path), "TIDEGATE_CLIENT_KEY": ""}
+
+    done = CliRunner().invoke(application("demo"), ["demo", "traffic"], env=given)
+
+    assert isinstance(done.exception, SettingsError)
+    assert "TIDEGATE_CLIENT_KEY: expected a client key" in str(done.exception)

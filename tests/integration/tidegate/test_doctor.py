@@ -1,0 +1,274 @@
+"""`tidegate doctor` over a NATS whose log, users or keys are not as they must be."""
+
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.base import KeyId, LeaderElected, SessionId
+from contracts.events import AnyEvent
+from contracts.gateway import KeyRevoked
+from contracts.subjects import EVT_KEYS, USERS, evt_pool
+from runtime.clock import system_clock
+from runtime.environment import environment
+from runtime.eventlog import EventLog
+from runtime.eventlog.writer import SubjectWriter
+from runtime.nats import natsserver, streams
+from runtime.nats.connection import connected_as
+from runtime.secrets import Sealer, key_hash
+from tests.e2e.stack import Stack
+from tests.unit.pool.builders import LEADER, NOON, policy_changed
+from tidegate.doctor.findings import CURES
+
+ALONE = {"pool_no_leader", "balancer_no_leader", "analytics_absent", "gateway_absent"}
+"""What is wrong with a NATS that has no services yet."""
+
+
+class Patient(Stack):
+    """A home and a NATS, and what the doctor says of them."""
+
+    def wrong(self) -> dict[str, list[str]]:
+        """The messages of what is wrong, by code; each has its cure."""
+        done = self.tidegate("doctor", "--json")
+        assert done.returncode in {0, 1}, done.stderr
+        self.found = json.loads(done.stdout)["findings"]
+        wrong = [one for one in self.found if one["state"] == "wrong"]
+        assert [one for one in wrong if one["cure"] != CURES[one["code"]]] == []
+        assert done.returncode == bool(wrong)
+        found: dict[str, list[str]] = {}
+        for one in wrong:
+            found.setdefault(one["code"], []).append(one["message"])
+        return found
+
+    def beside(self) -> dict[str, list[str]]:
+        """What is wrong beside the services that are not there."""
+        return {code: told for code, told in self.wrong().items() if code not in ALONE}
+
+    def state(self, area: str, word: str) -> str:
+        return next(
+            one["state"] for one in self.found if one["area"] == area and word in one["message"]
+        )
+
+    def start_bare(self) -> None:
+        """Start NATS without making the streams."""
+        self._nats_started = True
+        self.start_nats()
+
+    def write(
+        self, user: str, subject: str, *commits: Sequence[AnyEvent], time: Any = NOON
+    ) -> None:
+        async def written() -> None:
+            client = await connected_as(environment(self.environment), user)
+            writer = SubjectWriter(EventLog(client), subject, LEADER)
+            for stored in await writer.behind():
+                writer.saw(stored)
+            for events in commits:
+                await writer.append(events, writer.now(time))
+            await client.close()
+
+        asyncio.run(written())
+
+    def ask(self, user: str, subject: str, body: Any) -> Any:
+        async def asked() -> Any:
+            client = await connected_as(environment(self.environment), user)
+            found = await client.request(subject, body, timeout=10)
+            await client.close()
+            return json.loads(found.data)
+
+        return asyncio.run(asked())
+
+
+@pytest.fixture
+def patient(tmp_path: Path) -> Iterator[Patient]:
+    made = Patient(tmp_path / "home")
+    made.home.chmod(0o700)
+    yield made
+    made.close()
+
+
+def test_a_migrated_nats_lacks_services_alone(patient: Patient) -> None:
+    patient.start_nats()
+
+    assert set(patient.wrong()) == ALONE
+    assert patient.state("permissions", "gateway") == "fine"
+    assert patient.state("streams", "EVT") == "fine"
+    assert patient.state("keys", "operator.key: the log knows it") == "fine"
+    assert patient.state("clock", "NATS") == "fine"
+
+
+def test_when_everything_is_down_it_still_says_what_to_do(patient: Patient) -> None:
+    found = patient.wrong()
+
+    assert set(found) == {"nats_unreachable", "gateway_absent"}
+    assert "no embedded server runs in this home" in found["nats_unreachable"][0]
+    assert patient.state("log", "pool, balancer") == "not checked here"
+
+
+def test_a_home_that_is_not_there_is_named(patient: Patient, tmp_path: Path) -> None:
+    patient.environment["TIDEGATE_HOME"] = str(tmp_path / "nowhere")
+    del patient.environment["TIDEGATE_CLOCK_OFFSET_FILE"]
+
+    assert patient.wrong()["home_missing"] == [f"{tmp_path / 'nowhere'} is not there"]
+
+
+def test_a_wrong_configuration_is_told_in_its_own_words(patient: Patient) -> None:
+    patient.configure("[pool]\nmin_sise = 3\n")
+
+    assert "pool.min_sise" in patient.wrong()["configuration_wrong"][0]
+
+
+def test_a_container_with_one_secret_alone_is_told_what_was_not_checked(
+    patient: Patient, tmp_path: Path
+) -> None:
+    patient.start_nats()
+    secret = patient.home / "secrets" / "auditor.nats"
+    away = tmp_path / "container"
+    away.mkdir(mode=0o700)
+    del patient.environment["TIDEGATE_CLOCK_OFFSET_FILE"]
+    patient.environment |= {
+        "TIDEGATE_HOME": str(away),
+        "TIDEGATE_NATS_URL": f"nats://127.0.0.1:{patient.nats_port}",
+        "TIDEGATE_AUDITOR_NATS_PASSWORD_FILE": str(secret),
+    }
+
+    assert patient.beside() == {}
+    assert patient.state("permissions", "auditor") == "fine"
+    assert patient.state("permissions", "pool") == "not checked here"
+    assert patient.state("keys", "secrets/master.key") == "not checked here"
+
+
+def test_missing_streams_are_named(patient: Patient) -> None:
+    patient.start_bare()
+
+    assert patient.beside() == {
+        "stream_missing": [
+            "EVT: stream not found",
+            "DLQ: stream not found",
+            "KV_credentials: stream not found",
+        ]
+    }
+
+
+def test_a_stream_that_lets_messages_be_deleted_is_named(patient: Patient) -> None:
+    patient.start_bare()
+    config = next(one for one in streams.wanted(100_000_000) if one["name"] == "EVT")
+    config |= {"deny_delete": False, "discard": "old"}
+    patient.ask("migrate", "$JS.API.STREAM.CREATE.EVT", json.dumps(config).encode())
+    patient.tidegate("migrate")
+
+    assert patient.beside() == {
+        "stream_changed": [
+            "EVT: deny_delete is False instead of True, discard is 'old' instead of 'new'"
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "code", "told"),
+    [(55, "log_nearly_full", "at 90 % no lease"), (60, "log_full", "leases are refused")],
+)
+def test_a_log_that_fills_is_named_before_and_when_it_is_full(
+    patient: Patient, megabytes: int, code: str, told: str
+) -> None:
+    patient.configure("[log]\nmax_bytes = '64MB'\n")
+    patient.start_nats()
+    large = policy_changed()
+    events = [type(large)(policy=large.policy, source="x" * 1_000_000)]
+    patient.write("pool", evt_pool(), *[events] * megabytes)
+
+    found = patient.beside()
+
+    assert list(found) == [code]
+    assert told in found[code][0]
+
+
+def test_keys_are_looked_at_one_by_one(patient: Patient) -> None:
+    patient.start_nats()
+    home = patient.home
+    patient.write(
+        "gateway",
+        EVT_KEYS,
+        [
+            KeyRevoked(
+                key_id=KeyId(f"key_{key_hash(patient.client_key)[:12]}"), reason="lost", by="test"
+            )
+        ],
+        time=system_clock(),
+    )
+    (home / "operator.key").write_text("sk-admin-of-another-system\n")
+    (home / "secrets" / "identity.key").unlink()
+    (home / "secrets" / "master.key").chmod(0o640)
+    home.chmod(0o755)
+
+    found = patient.beside()
+
+    assert found.pop("home_mode") == [f"{home} can be entered by others"]
+    assert found == {
+        "key_missing": [f"secrets/identity.key is not in {home}"],
+        "key_mode": [f"{home / 'secrets' / 'master.key'}: mode 0640, expected 0600"],
+        "key_unknown": ["operator.key: it opens nothing"],
+        "key_revoked": [
+            f"client.key: key_{key_hash(patient.client_key)[:12]} is revoked",
+        ],
+    }
+
+
+def test_a_master_key_that_opens_no_credential_is_named(patient: Patient) -> None:
+    patient.start_nats()
+    sealed = Sealer("the key of before").seal(SessionId("ses_1"), "credential")
+    patient.ask("pool", "$KV.credentials.ses_1", sealed)
+
+    assert patient.beside() == {
+        "master_key_wrong": ["session ses_1: sealed under another master key"]
+    }
+
+
+def test_a_password_that_nats_does_not_have_is_named_by_its_user(patient: Patient) -> None:
+    patient.start_nats()
+    (patient.home / "secrets" / "balancer.nats").write_text("another\n")
+    (patient.home / "secrets" / "archiver.nats").unlink()
+
+    found = patient.beside()
+
+    assert list(found) == ["nats_password_wrong"]
+    assert found["nats_password_wrong"][0].startswith("balancer cannot connect")
+    assert patient.state("permissions", "archiver") == "not checked here"
+
+
+def test_a_user_that_may_write_what_is_not_its_own_is_named(patient: Patient) -> None:
+    patient.start_nats()
+    patient.kill("nats", 15)
+    secrets = patient.home / "secrets"
+    passwords = {user: (secrets / f"{user}.nats").read_text().strip() for user in USERS}
+    users = json.loads(natsserver.accounts(passwords).partition(":")[2])["users"]
+    users[USERS.index("gateway")]["permissions"]["publish"]["allow"].append("evt.>")
+    (secrets / "nats.conf").write_text("authorization: " + json.dumps({"users": users}))
+    patient.processes["nats"] = natsserver.start(
+        secrets / "test-server.conf", patient.home / "nats.log", patient.nats_port
+    )
+
+    assert patient.beside() == {"permission_open": ["gateway may publish evt.pool.0, evt.balancer"]}
+
+
+def test_a_clock_that_is_not_that_of_nats_is_named(patient: Patient) -> None:
+    patient.start_nats()
+    patient.set_clock(100)
+
+    found = patient.beside()
+
+    assert list(found) == ["clock_skew"]
+    assert found["clock_skew"][0].startswith("NATS: ")
+
+
+def test_a_log_that_ran_ahead_of_time_is_named(patient: Patient) -> None:
+    patient.start_nats()
+    tomorrow = system_clock().replace(year=system_clock().year + 1)
+    patient.write("pool", evt_pool(), [LeaderElected(writer=LEADER, epoch=1)], time=tomorrow)
+
+    found = patient.beside()
+
+    assert list(found) == ["log_ahead"]
+    assert found["log_ahead"][0].startswith("the last envelope of evt.pool.0 is dated ")

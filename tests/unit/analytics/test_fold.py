@@ -1,0 +1,170 @@
+"""Everything else the log says, as rows: policy, refusals, the unread; and where to go on."""
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from contracts import events as all_events
+from contracts.balancer import StrategyChanged
+from contracts.base import LeaderElected, WriterId
+from contracts.envelope import Envelope
+from contracts.events import UnknownEvent
+from contracts.pool import Policy, PolicyChanged, PoolCheckpointed, QuotaObserved
+from services.analytics.domain.fold import UNREADABLE, Fold, Remembered
+from services.analytics.domain.moments import zone
+from services.analytics.domain.standing import gap, standing
+from tests.unit.analytics.builders import (
+    LIMITS,
+    NOON,
+    Story,
+    folded,
+    granted,
+    policy,
+    refused,
+    requested,
+    rows,
+    session,
+)
+
+
+def test_policy_becomes_configuration_rows_and_takes_old_ones_away() -> None:
+    fold = Fold()
+    folded(Story().tell(policy()), fold)
+    less = PolicyChanged(policy=Policy(daily_limits={"image": 4}, min_size=7), source="b")
+    batch = folded(Story().tell(less), fold)
+
+    values = {row.key: row.value for row in rows(batch, "config")}
+    assert (values["daily_limit.image"], values["min_size"]) == ("4", "7")
+    assert "daily_limit.video" not in values
+    assert "daily_limit.video" in batch.gone["config"]
+
+
+def test_days_begin_in_the_time_zone_of_the_policy() -> None:
+    late = NOON + timedelta(hours=5)
+    story = Story().tell(refused("a"), at=late).tell(policy("Asia/Shanghai"), at=late)
+    batch = folded(story.tell(refused("b"), at=late))
+
+    assert [row.day for row in rows(batch, "refusals")] == ["2026-01-01", "2026-01-02"]
+
+
+def test_fold_remembers_the_time_zone() -> None:
+    before = Fold()
+    folded(Story().tell(policy("Asia/Shanghai")), before)
+    after_restart = Fold(_remembered(before))
+    batch = folded(Story().tell(refused("b"), at=NOON + timedelta(hours=5)), after_restart)
+
+    assert rows(batch, "refusals")[0].day == "2026-01-02"
+
+
+def _remembered(fold: Fold) -> Any:
+
+    return Remembered(config=list(fold.config.rows.values()))
+
+
+def test_zone_nobody_knows_is_utc() -> None:
+    assert zone("Nowhere/Land").utcoffset(NOON) == timedelta()
+
+
+def test_refusal_says_what_was_asked() -> None:
+    batch = folded(Story().tell(requested("r"), refused("r"), refused("many", count=40)))
+
+    told, counted = rows(batch, "refusals")
+    assert (told.model, told.count, told.reason) == ("jimeng-4.0", 1, "pool_quota_exhausted")
+    assert (counted.model, counted.count) == ("", 40)
+
+
+def test_request_without_a_decision_in_its_envelope_is_kept() -> None:
+    batch = folded(Story().tell(requested("waiting"), requested("r"), granted("r")))
+
+    assert [row.request_id for row in rows(batch, "requests")] == ["waiting"]
+
+
+def test_events_of_a_later_version_are_skipped_and_counted() -> None:
+    fold = Fold()
+    strange = UnknownEvent(tag="lease_sold", raw=b"{}")
+    known = Envelope(
+        writer=WriterId("w"),
+        epoch=1,
+        number=1,
+        time=NOON,
+        previous_hash="",
+        events=[strange, session(), strange],
+    )
+    fold.take(1, "evt.pool.0", known)
+    fold.skip(2)
+    batch = fold.batch()
+
+    assert batch.unknown == {"lease_sold": 2, UNREADABLE: 1}
+    assert (batch.sequence, batch.envelopes, batch.events) == (2, 2, 3)
+    assert len(rows(batch, "sessions")) == 1
+
+
+def test_every_event_of_the_log_has_its_place() -> None:
+    assert set(Fold()._routes) == {*all_events.tags().values(), UnknownEvent}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        QuotaObserved(session_id="s1", service_type="image", quota_day="2026-01-01"),
+        PoolCheckpointed(state_hash="x", hash_version=1),
+        LeaderElected(writer=WriterId("w"), epoch=3),
+        StrategyChanged(strategy="round_robin", reason="file"),
+    ],
+)
+def test_what_changes_no_row_is_recorded_whole(event: Any) -> None:
+    (row,) = rows(folded(Story().tell(event)), "entity_events")
+
+    assert msgspec.json.decode(row.detail, type=type(event)) == event
+
+
+def test_limits_of_the_builders_are_those_of_the_policy() -> None:
+    assert policy().policy.daily_limits == LIMITS
+
+
+# ---------------------------------------------------------------- checkpoint and stream
+
+
+def stand(checkpoint: tuple[str, int] | None, first: int, last: int) -> Any:
+    return standing(checkpoint, created="now", first_sequence=first, last_sequence=last)
+
+
+def test_first_run_rebuilds_from_the_beginning() -> None:
+    found = stand(None, 1, 5)
+
+    assert (found.after, bool(found.rebuild), found.missing) == (0, True, "")
+
+
+def test_stream_that_goes_on_is_followed_from_the_checkpoint() -> None:
+    assert stand(("now", 3), 1, 5) == stand(("now", 3), 4, 5)
+    assert stand(("now", 3), 1, 5).after == 3
+
+
+def test_empty_stream_after_a_purge_continues_its_checkpoint() -> None:
+    assert stand(("now", 5), 6, 5).missing == ""
+
+
+def test_gap_is_named_and_refused() -> None:
+    assert "log sequences 4 to 6 are missing" in stand(("now", 3), 7, 9).missing
+
+
+def test_checkpoint_beyond_the_end_is_rebuilt() -> None:
+    assert "before the checkpoint 9" in stand(("now", 9), 1, 5).rebuild
+
+
+def test_another_life_of_the_stream_is_rebuilt() -> None:
+    assert "then" in stand(("then", 3), 1, 5).rebuild
+
+
+def test_rebuild_from_a_stream_without_its_beginning_is_refused() -> None:
+    found = stand(("then", 3), 3, 5)
+
+    assert "log sequences 1 to 2 are missing" in found.missing
+    assert found.rebuild == ""
+
+
+def test_next_envelope_leaves_no_gap() -> None:
+    assert gap(3, 4) == ""
+    assert "log sequences 4 to 4 are missing" in gap(3, 5)

@@ -1,0 +1,170 @@
+"""Last states: sessions, servers and keys as their events leave them."""
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from contracts.balancer import (
+    Health,
+    ServerChanged,
+    ServerEjected,
+    ServerHealthChanged,
+    ServerReadmitted,
+    ServerRemoved,
+)
+from contracts.gateway import KeyBounds, KeyChanged, KeyIssued, KeyRevoked, Scope
+from contracts.pool import (
+    SessionAdded,
+    SessionChanged,
+    SessionCooled,
+    SessionRecovered,
+    SessionRetired,
+    SessionRevived,
+    SessionStatus,
+    SessionSuspected,
+)
+from services.analytics.domain.moments import micros
+from services.analytics.domain.rows import KeyRow, ServerRow, SessionRow
+from tests.unit.analytics.builders import NOON, Story, folded, rows, server, session
+
+SOON, LATER = NOON + timedelta(minutes=1), NOON + timedelta(hours=1)
+
+
+def after(*events: Any) -> SessionRow:
+    row: SessionRow = rows(folded(Story().tell(session(), *events)), "sessions")[0]
+    return row
+
+
+def cooled(until: Any, by: str = "") -> SessionCooled:
+    return SessionCooled(session_id="s1", until=until, reason="rate_limited", by=by)
+
+
+def changed(**changes: Any) -> SessionChanged:
+    return SessionChanged(session_id="s1", **changes)
+
+
+RECOVERED = SessionRecovered(session_id="s1", reason="trial_succeeded")
+ENABLED = SessionRecovered(session_id="s1", reason="enabled", by="op")
+SUSPECTED = SessionSuspected(session_id="s1", server_id="server-1", request_id="r")
+RETIRED = SessionRetired(session_id="s1", reason="stale")
+
+
+def test_added_session_is_active_from_that_day_on() -> None:
+    row = after()
+
+    assert (row.status, row.added_day, row.region) == ("active", "2026-01-01", "us")
+
+
+def test_session_added_twice_keeps_its_age() -> None:
+    again = SessionAdded(session_id="s1", region="hk")
+
+    assert after(again).region == "us"
+
+
+@pytest.mark.parametrize(
+    ("status", "kept"),
+    [(SessionStatus.DRAINING, "draining"), (SessionStatus.COOLING, "active"), (None, "active")],
+)
+def test_change_sets_only_what_somebody_may_set(status: SessionStatus | None, kept: str) -> None:
+    assert after(changed(status=status, reason="why")).status == kept
+
+
+def test_change_replaces_limits_when_it_has_some() -> None:
+    assert after(changed(limits={"image": 3})).limits == '{"image":3}'
+
+
+def test_cool_down_only_moves_forward() -> None:
+    assert after(cooled(LATER), cooled(SOON)).cooling_until == micros(LATER)
+
+
+def test_operator_moves_a_cool_down_back() -> None:
+    assert after(cooled(LATER), cooled(SOON, by="op")).cooling_until == micros(SOON)
+
+
+def test_recovery_clears_suspicion_and_leaves_cooling() -> None:
+    row = after(SUSPECTED, cooled(LATER), RECOVERED)
+
+    assert (row.suspected_at, row.cooling_until) == (None, micros(LATER))
+
+
+def test_suspicion_is_remembered() -> None:
+    assert after(SUSPECTED).suspected_at == micros(NOON)
+
+
+def test_operator_enables_what_was_disabled_and_ends_cooling() -> None:
+    row = after(cooled(LATER), changed(status=SessionStatus.DISABLED), ENABLED)
+
+    assert (row.status, row.cooling_until) == ("active", None)
+
+
+def test_operator_who_ends_cooling_does_not_end_draining() -> None:
+    assert after(changed(status=SessionStatus.DRAINING), ENABLED).status == "draining"
+
+
+def test_retired_session_is_revived_with_its_history() -> None:
+    gone = after(RETIRED)
+    back = after(RETIRED, SessionRevived(session_id="s1", origin="file"))
+
+    assert (gone.status, gone.retired_day) == ("retired", "2026-01-01")
+    assert (back.status, back.retired_at, back.origin) == ("active", None, "file")
+
+
+@pytest.mark.parametrize("event", [RECOVERED, ENABLED, SUSPECTED, RETIRED, cooled(LATER)])
+def test_event_about_an_unknown_session_is_only_recorded(event: Any) -> None:
+    batch = folded(Story().tell(event))
+
+    assert set(batch.tables) == {"entity_events"}
+    assert rows(batch, "entity_events")[0].entity_id == "s1"
+
+
+def servers(*events: Any) -> ServerRow:
+    row: ServerRow = rows(folded(Story().tell(server(), *events)), "servers")[0]
+    return row
+
+
+UP = ServerHealthChanged(server_id="server-1", health=Health.UP, reason="probed")
+EJECTED = ServerEjected(server_id="server-1", until=LATER, times=1, reason="401 to all")
+REMOVED = ServerRemoved(server_id="server-1")
+
+
+def test_changed_server_keeps_health_and_ejection() -> None:
+    replaced = ServerChanged(server=msgspec.structs.replace(server().server, weight=9))
+    row = servers(UP, EJECTED, replaced)
+
+    assert (row.weight, row.health, row.ejected_until) == (9, "up", micros(LATER))
+
+
+def test_server_added_again_after_removal_begins_anew() -> None:
+    row = servers(UP, REMOVED, server())
+
+    assert (row.removed_at, row.health) == (None, "")
+
+
+def test_readmitted_server_is_believed() -> None:
+    assert servers(EJECTED, ServerReadmitted(server_id="server-1")).ejected_until is None
+
+
+def keys(*events: Any) -> KeyRow:
+    issued = KeyIssued(key_id="k", key_hash="SECRET", name="n", scope=Scope.ADMIN, by="op")
+    batch = folded(Story().tell(issued, *events, subject="evt.keys"))
+    assert "SECRET" not in str(batch.tables)
+    assert "ANOTHER" not in str(batch.tables)
+    row: KeyRow = rows(batch, "keys")[0]
+    return row
+
+
+def test_hash_of_a_key_is_in_no_row() -> None:
+    assert keys(KeyChanged(key_id="k", key_hash="ANOTHER")).name == "n"
+
+
+def test_changed_key_takes_over_what_is_given() -> None:
+    bounds = KeyBounds(requests_per_minute=5, models=["x*"])
+
+    assert keys(KeyChanged(key_id="k", name="new")).name == "new"
+    assert keys(KeyChanged(key_id="k", bounds=bounds)).models == '["x*"]'
+
+
+def test_revoked_key_keeps_its_row() -> None:
+    assert keys(KeyRevoked(key_id="k", reason="lost")).revoked_at == micros(NOON)

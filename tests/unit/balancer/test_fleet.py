@@ -1,0 +1,184 @@
+"""The fleet as a fold, and how the file and administrators change it."""
+
+from datetime import timedelta
+
+import pytest
+
+from contracts.balancer import (
+    Health,
+    PutServer,
+    RemoveServer,
+    Server,
+    ServerAdded,
+    ServerChanged,
+    ServerEjected,
+    ServerReadmitted,
+    ServerRemoved,
+    SetStrategy,
+    StrategyChanged,
+)
+from contracts.base import Event, Failed, LeaderElected, ServerId, WriterId
+from services.balancer.domain import Fleet, administered, configured, digest, evolve
+from tests.unit.balancer.builders import NOON, added, down, server, strategy, up
+
+A = ServerId("a")
+
+
+def fleet(*events: Event) -> Fleet:
+    state = Fleet()
+    for event in events:
+        state = evolve(state, event)
+    return state
+
+
+def applied(state: Fleet, by: str, *servers: Server) -> Fleet:
+    for event in configured(state, by, servers):
+        state = evolve(state, event)
+    return state
+
+
+def ejected() -> ServerEjected:
+    until = NOON + timedelta(seconds=30)
+    return ServerEjected(server_id=A, until=until, times=1, reason="test")
+
+
+def test_new_server_is_down_until_probed() -> None:
+    assert not fleet(added("a")).members[A].healthy
+    assert fleet(added("a"), up("a")).members[A].healthy
+    assert fleet(added("a"), up("a"), down("a")).members[A].health is Health.DOWN
+
+
+def test_ejected_server_is_not_healthy_until_readmitted() -> None:
+    out = fleet(added("a"), up("a"), ejected())
+    back = evolve(out, ServerReadmitted(server_id=A))
+
+    assert not out.members[A].healthy
+    assert back.members[A].healthy
+    assert (back.members[A].ejections, back.members[A].last_ejection_until) == (1, ejected().until)
+
+
+def test_changed_server_keeps_its_health_only_at_the_same_address() -> None:
+    before = fleet(added("a"), up("a"))
+
+    heavier = evolve(before, ServerChanged(server=server("a", weight=5)))
+    moved = evolve(before, ServerChanged(server=server("a", url="http://elsewhere")))
+
+    assert heavier.members[A].healthy
+    assert heavier.members[A].server.weight == 5
+    assert not moved.members[A].healthy
+
+
+def test_events_of_unknown_servers_and_others_change_nothing() -> None:
+    state = fleet(added("a"))
+
+    assert evolve(state, up("b")) is state
+    assert evolve(state, LeaderElected(writer=WriterId("w"), epoch=2)) is state
+    assert evolve(state, ServerRemoved(server_id=ServerId("b"))).members == state.members
+
+
+def test_first_configuration_adds_what_it_names() -> None:
+    servers = [server("a"), server("b")]
+
+    events = configured(Fleet(), "round_robin", servers)
+
+    source = digest("round_robin", servers)
+    assert events == [
+        ServerAdded(server=servers[0], source=source),
+        ServerAdded(server=servers[1], source=source),
+        StrategyChanged(strategy="round_robin", reason="configuration", source=source),
+    ]
+
+
+def test_configuration_is_applied_once() -> None:
+    state = applied(Fleet(), "round_robin", server("a"))
+
+    assert configured(state, "round_robin", [server("a")]) == []
+
+
+def test_order_of_servers_in_the_file_is_no_change() -> None:
+    one, other = server("a"), server("b")
+
+    assert digest("round_robin", [one, other]) == digest("round_robin", [other, one])
+    assert digest("round_robin", [one, other]) != digest("least_connections", [one, other])
+
+
+def test_changed_file_makes_the_fleet_what_it_says() -> None:
+    state = applied(Fleet(), "round_robin", server("a"), server("b"), server("c"))
+
+    events = configured(state, "round_robin", [server("a"), server("b", weight=2), server("d")])
+
+    assert [type(event) for event in events] == [
+        ServerChanged,
+        ServerAdded,
+        ServerRemoved,
+        StrategyChanged,
+    ]
+
+
+def test_change_through_the_api_stands_until_the_file_changes() -> None:
+    state = applied(Fleet(), "round_robin", server("a"))
+    put = administered(state, PutServer(server=server("b"), by="key-1"))
+    named = administered(state, SetStrategy(strategy="least_connections", reason="x", by="key-1"))
+    assert not isinstance(put, Failed)
+    assert not isinstance(named, Failed)
+    for event in [*put, *named]:
+        state = evolve(state, event)
+
+    assert configured(state, "round_robin", [server("a")]) == []
+    assert state.strategy == "least_connections"
+    state = applied(state, "round_robin", server("a", weight=2))
+    assert (set(state.members), state.strategy) == ({"a"}, "round_robin")
+
+
+def test_file_that_says_what_the_api_made_is_still_remembered() -> None:
+    state = evolve(applied(Fleet(), "round_robin"), strategy("least_connections"))
+
+    state = applied(state, "least_connections")
+
+    assert state.source == digest("least_connections", [])
+    assert configured(state, "least_connections", []) == []
+
+
+def test_administrator_named_like_a_digest_is_no_configuration() -> None:
+    state = applied(Fleet(), "round_robin")
+    forged = administered(state, PutServer(server=server("a"), by="sha256:0"))
+    assert not isinstance(forged, Failed)
+
+    assert evolve(state, forged[0]).source == state.source
+
+
+def test_put_server_adds_changes_or_leaves_as_it_is() -> None:
+    state = fleet(added("a"))
+
+    def put(**rest: int) -> list[str]:
+        decided = administered(state, PutServer(server=server("a", **rest), by="k"))  # type: ignore[arg-type]
+        assert not isinstance(decided, Failed)
+        return [type(event).__name__ for event in decided]
+
+    assert put() == []
+    assert put(weight=2) == ["ServerChanged"]
+
+
+def test_removal_of_an_unknown_server_is_refused() -> None:
+    state = fleet(added("a"))
+
+    gone = administered(state, RemoveServer(server_id=A, by="k"))
+    none = administered(state, RemoveServer(server_id=ServerId("b"), by="k"))
+
+    assert gone == [ServerRemoved(server_id=A, source="by:k")]
+    assert isinstance(none, Failed)
+    assert none.code == "not_found"
+
+
+@pytest.mark.parametrize("name", ["adaptive", "fastest"])
+def test_strategy_that_does_not_exist_is_refused(name: str) -> None:
+    refused = administered(Fleet(), SetStrategy(strategy=name, reason="x", by="k"))
+
+    assert isinstance(refused, Failed)
+    assert name in refused.message
+
+
+def test_strategy_that_is_in_force_already_is_not_journalled_again() -> None:
+    state = applied(Fleet(), "round_robin")
+
+    assert administered(state, SetStrategy(strategy="round_robin", reason="x", by="k")) == []

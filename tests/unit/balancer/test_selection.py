@@ -1,0 +1,231 @@
+"""Selection: who may be chosen, what a repeated select gets, what is in flight."""
+
+import pytest
+
+from contracts.balancer import Selected, ServerChanged, ServerRemoved
+from contracts.base import ServerId, ServiceType
+from services.balancer.domain import ejections, select
+from services.balancer.domain.selection import _SERVICE_TYPES_MAX
+from tests.unit.balancer.builders import (
+    AVATAR,
+    NOON,
+    ONE,
+    added,
+    chosen,
+    down,
+    folded,
+    in_flight,
+    nobody,
+    server,
+    strategy,
+    unreachable,
+    up,
+    wanted,
+    well,
+)
+
+
+def test_selection_counts_as_in_flight() -> None:
+    balancer = well("a", "b")
+
+    assert [chosen(balancer, f"r{number}.1") for number in range(4)] == ["a", "b", "a", "b"]
+    assert in_flight(balancer) == {"a": 2, "b": 2}
+
+
+def test_selection_without_a_lease_is_not_in_flight() -> None:
+    balancer = well("a")
+
+    assert chosen(balancer) == "a"
+    assert in_flight(balancer) == {"a": 0}
+
+
+def test_same_select_sent_again_gets_the_same_answer_once() -> None:
+    balancer = well("a", "b")
+    first = select(balancer, wanted("r.1"), ONE, NOON)
+
+    again = select(balancer, wanted("r.1", expires_in_s=899), ONE, NOON)
+
+    assert again == first
+    assert in_flight(balancer) == {"a": 1, "b": 0}
+
+
+def test_reported_failure_moves_the_lease() -> None:
+    balancer = well("a", "b")
+    chosen(balancer, "r.1")
+
+    second = chosen(balancer, "r.1", avoid=("a",), failed=unreachable("a"))
+
+    assert second == "b"
+    assert in_flight(balancer) == {"a": 0, "b": 1}
+
+
+def test_failure_alone_moves_the_lease_and_counts_as_a_passive_outcome_once() -> None:
+    balancer = well("a", "b")
+    chosen(balancer, "r.1")
+
+    for _ in range(2):
+        select(balancer, wanted("r.1", failed=unreachable("a")), ONE, NOON)
+
+    assert balancer.standings[ServerId("a")].unreachable == 1
+    assert sum(in_flight(balancer).values()) == 1
+
+
+def test_late_copy_of_an_older_select_moves_nothing() -> None:
+    balancer = well("a", "b")
+    chosen(balancer, "r.1")
+    chosen(balancer, "r.1", avoid=("a",), failed=unreachable("a"))
+
+    assert chosen(balancer, "r.1") == "b"
+    assert chosen(balancer, "r.1", avoid=("a",), failed=unreachable("a")) == "b"
+    assert in_flight(balancer) == {"a": 0, "b": 1}
+    assert balancer.standings[ServerId("a")].unreachable == 1
+
+
+def test_lease_without_a_server_left_is_nowhere_in_flight() -> None:
+    balancer = well("a")
+    chosen(balancer, "r.1")
+
+    for _ in range(2):
+        answer = nobody(balancer, "r.1", avoid=("a",), failed=unreachable("a"))
+
+    assert in_flight(balancer) == {"a": 0}
+    assert balancer.standings[ServerId("a")].unreachable == 1
+    assert answer.reason == "a: already tried"
+
+
+def test_failure_without_a_lease_is_a_passive_outcome_too() -> None:
+    balancer = well("a", "b")
+
+    chosen(balancer, failed=unreachable("a"))
+
+    assert balancer.standings[ServerId("a")].unreachable == 1
+
+
+def test_incapable_down_ejected_and_full_servers_are_refused_with_the_reason() -> None:
+    balancer = folded(
+        *[added("images", ("image",)), up("images")],
+        *[added("full", max_sessions=1), up("full")],
+        *[added("ill"), up("ill"), down("ill"), added("out"), up("out"), added("well"), up("well")],
+        strategy("least_connections"),
+    )
+    chosen(balancer, "r.1", avoid=("images", "out", "well"))
+    for event in ejections(balancer, [ServerId("out")], "blamed", NOON):
+        balancer.take(event)
+
+    answer = select(balancer, wanted("r.2", AVATAR), ONE, NOON)
+
+    assert isinstance(answer, Selected)
+    assert answer.server_id == "well"
+    assert {one.server_id: one.refused for one in answer.candidates} == {
+        "well": "",
+        "full": "full: 1 of 1 exchanges",
+        "images": "cannot do avatar",
+        "ill": "down: test",
+        "out": "ejected: blamed",
+    }
+
+
+def test_at_most_five_candidates_are_named_best_first() -> None:
+    balancer = well(*"abcdefgh")
+    for number in range(3):
+        chosen(balancer, f"r{number}.1")
+
+    answer = select(balancer, wanted("x.1"), ONE, NOON)
+
+    assert isinstance(answer, Selected)
+    assert [one.server_id for one in answer.candidates] == list("defgh")
+    assert answer.candidates[0].score == 0
+
+
+@pytest.mark.parametrize(
+    ("events", "service_type", "reason"),
+    [
+        ([], "image", "no server is configured"),
+        ([added("a", ("image",)), up("a")], "avatar", "no server can do avatar"),
+        ([added("a", ("image",))], "image", "no healthy server can do image"),
+        ([added("a", ("image",))], "", "no healthy server can do it"),
+    ],
+)
+def test_refusal_says_what_is_missing(events: list, service_type: str, reason: str) -> None:  # type: ignore[type-arg]
+    answer = nobody(folded(*events), "r.1", service_type=ServiceType(service_type))
+
+    assert answer.reason == reason
+
+
+def test_empty_service_type_is_anybodys() -> None:
+    balancer = folded(added("a", ("image",)), up("a"))
+
+    assert chosen(balancer, service_type=ServiceType("")) == "a"
+
+
+def test_selection_obeys_the_strategy_in_force() -> None:
+    balancer = folded(
+        *[added("all", ("image", "avatar")), up("all"), added("one", ("image",)), up("one")]
+    )
+    assert chosen(balancer, "r1.1") == "one"
+
+    balancer.take(strategy("weighted_round_robin"))
+
+    found = [chosen(balancer, f"w{number}.1") for number in range(4)]
+    assert found == ["all", "one", "all", "one"]
+
+
+def test_strategy_of_a_later_version_gives_way_to_the_default() -> None:
+    balancer = folded(added("a"), up("a"), strategy("oracle"))
+
+    answer = select(balancer, wanted(), ONE, NOON)
+
+    assert isinstance(answer, Selected)
+    assert answer.strategy == "capability_based"
+
+
+def test_removed_server_keeps_its_exchanges_until_they_end() -> None:
+    balancer = well("a", "b")
+    chosen(balancer, "r.1")
+
+    balancer.take(ServerRemoved(server_id=ServerId("a")))
+    balancer.take(ServerRemoved(server_id=ServerId("b")))
+
+    assert in_flight(balancer) == {"a": 1}
+    assert nobody(balancer, "s.1").reason == "no server is configured"
+    balancer.take(added("a"))
+    assert in_flight(balancer) == {"a": 1}
+
+
+def test_moved_server_is_judged_anew() -> None:
+    balancer = well("a")
+    chosen(balancer, failed=unreachable("a"))
+
+    balancer.take(ServerChanged(server=server("a", url="http://elsewhere")))
+
+    assert balancer.standings[ServerId("a")].unreachable == 0
+
+
+def test_service_types_remembered_are_bounded() -> None:
+    balancer = well("a")
+
+    for number in range(_SERVICE_TYPES_MAX + 10):
+        chosen(balancer, service_type=ServiceType(f"type-{number}"))
+
+    assert len(balancer.options) <= _SERVICE_TYPES_MAX
+
+
+def test_events_that_concern_no_server_leave_everything_as_it_was() -> None:
+    balancer = well("a")
+    chosen(balancer, "r.1")
+    before = balancer.options
+
+    balancer.take(up("gone"))
+
+    assert balancer.options is before
+    assert in_flight(balancer) == {"a": 1}
+
+
+def test_new_leader_starts_with_nothing_in_flight() -> None:
+    balancer = well("a")
+    chosen(balancer, "r.1")
+
+    balancer.start_anew()
+
+    assert in_flight(balancer) == {"a": 0}
+    assert chosen(balancer, "s.1") == "a"

@@ -1,0 +1,144 @@
+"""Strategies: whom each prefers, and how exact its shares are."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.balancer import strategies
+from services.balancer.domain.standing import Standing
+from services.balancer.strategies import STRATEGIES
+from tests.unit.balancer.builders import server
+
+
+def standing(name: str, *capabilities: str, in_flight: int = 0, **rest: int) -> Standing:
+    made = server(name, capabilities, **rest)  # type: ignore[arg-type]
+    one = Standing(server_id=made.server_id, server=made, in_flight=in_flight)
+    one.serve_as(made)
+    return one
+
+
+def picks(strategy: str, servers: Sequence[Standing], times: int) -> str:
+    """Choose `times` times, remembering turns and credits as the domain does."""
+    found = ""
+    for turn in range(1, times + 1):
+        ranking = STRATEGIES[strategy](servers)
+        best = next(one for one in servers if one.server_id == ranking.servers[0].server_id)
+        best.turn = turn
+        for one, credit in zip(servers, ranking.credits, strict=False):
+            one.credit = credit
+        found += best.server_id
+    return found
+
+
+def test_smooth_weighting_follows_nginx_to_the_letter() -> None:
+    servers = [standing("a", weight=5), standing("b"), standing("c")]
+
+    assert picks("weighted_round_robin", servers, 14) == "aabacaa" * 2
+
+
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=6))
+def test_smooth_weighting_gives_exact_shares_in_every_cycle(weights: list[int]) -> None:
+    servers = [standing(str(at), weight=weight) for at, weight in enumerate(weights)]
+
+    counts = Counter(picks("weighted_round_robin", servers, 3 * sum(weights)))
+
+    assert counts == {str(at): 3 * weight for at, weight in enumerate(weights)}
+    assert [one.credit for one in servers] == [0] * len(weights)
+
+
+@given(st.integers(1, 8), st.integers(1, 50))
+def test_round_robin_never_favours_anyone_by_more_than_one(count: int, times: int) -> None:
+    servers = [standing(str(at)) for at in range(count)]
+
+    counts = Counter(picks("round_robin", servers, times))
+
+    assert max(counts.values()) - min(counts[str(at)] for at in range(count)) <= 1
+
+
+def test_round_robin_stays_fair_when_sets_of_servers_alternate() -> None:
+    broad, narrow, other = standing("a"), standing("b"), standing("c")
+    found = ""
+    for turn in range(1, 101):
+        everyone = turn % 2 == 0
+        ranking = STRATEGIES["round_robin"]([broad, narrow, other] if everyone else [broad])
+        best = next(one for one in (broad, narrow, other) if one in ranking.servers[:1])
+        best.turn = turn
+        found += best.server_id if everyone else ""
+
+    assert Counter(found) == {"b": 25, "c": 25}
+
+
+def test_least_connections_prefers_the_idle_then_the_heavy_then_the_preferred() -> None:
+    servers = [
+        standing("busy", in_flight=2, weight=9),
+        standing("light", in_flight=1),
+        standing("heavy", in_flight=1, weight=3, priority=2),
+        standing("best", in_flight=1, weight=3, priority=1),
+    ]
+
+    ranking = STRATEGIES["least_connections"](servers)
+
+    assert [one.server_id for one in ranking.servers] == ["best", "heavy", "light", "busy"]
+    assert list(ranking.scores) == [1, 1, 1, 2]
+
+
+def test_least_connections_takes_turns_among_equals() -> None:
+    assert picks("least_connections", [standing("a"), standing("b"), standing("c")], 6) == "abcabc"
+
+
+def test_capability_based_prefers_the_specialist_however_busy() -> None:
+    servers = [
+        standing("all", "image", "video", "avatar"),
+        standing("one", "image", in_flight=99),
+        standing("any"),
+    ]
+
+    ranking = STRATEGIES["capability_based"](servers)
+
+    assert [one.server_id for one in ranking.servers] == ["one", "all", "any"]
+    assert ranking.scores[0] == 1.99
+
+
+def test_capability_based_fills_equal_servers_evenly_by_their_size() -> None:
+    small, large = standing("s", "image", max_sessions=10), standing("l", "image", max_sessions=30)
+    for turn in range(1, 21):
+        best = STRATEGIES["capability_based"]([small, large]).servers[0]
+        chosen = small if best is small else large
+        chosen.in_flight += 1
+        chosen.turn = turn
+
+    assert (small.in_flight, large.in_flight) == (5, 15)
+
+
+def test_capability_based_breaks_ties_by_priority_then_turn() -> None:
+    assert picks("capability_based", [standing("b", priority=2), standing("a")], 3) == "aaa"
+    assert picks("capability_based", [standing("b"), standing("a")], 4) == "baba"
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 5)), min_size=1, max_size=9))
+def test_every_strategy_ranks_all_that_are_eligible_once(
+    name: str, loads: list[tuple[int, int]]
+) -> None:
+    servers = [
+        standing(str(at), in_flight=load, weight=weight, max_sessions=10)
+        for at, (load, weight) in enumerate(loads)
+    ]
+
+    ranking = STRATEGIES[name](servers)
+
+    assert sorted(one.server_id for one in ranking.servers) == [one.server_id for one in servers]
+    assert len(ranking.scores) == len(servers)
+
+
+@pytest.mark.parametrize("name", ["least_response_time", "geographic", "p2c_ewma", "adaptive"])
+def test_strategies_that_come_later_are_refused_as_such(name: str) -> None:
+    assert strategies.unusable(name).endswith(f"{name} is not built yet")
+
+
+def test_unknown_strategy_is_refused_with_those_that_exist() -> None:
+    assert strategies.unusable("random").startswith("expected one of round_robin, weighted")
+    assert strategies.unusable("round_robin") == ""

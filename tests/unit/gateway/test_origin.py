@@ -1,0 +1,109 @@
+"""Whose request it is behind trusted proxies, and how much of that is stored."""
+
+import pytest
+
+from contracts.base import GatewayId
+from runtime.settings import SettingsError, configured
+from services.gateway.clients.origin import Proxies, stored_address, stored_agent, trusted
+from services.gateway.settings import GatewaySection, Stored
+from tests.unit.balancer.builders import NOON
+from tests.unit.gateway.test_headers import asked
+
+FRONT = "10.0.0.1"
+PROXIES = Proxies(["10.0.0.0/8", "192.0.2.1", "2001:db8::/32"])
+BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
+
+def origin(*said: str, peer: str = FRONT, proto: str = "https") -> tuple[str, str]:
+    headers = [(b"x-forwarded-for", one.encode()) for one in said]
+    return PROXIES.origin(peer, "http", [*headers, (b"x-forwarded-proto", proto.encode())])
+
+
+@pytest.mark.parametrize(
+    ("said", "client"),
+    [
+        (["203.0.113.9"], "203.0.113.9"),
+        (["1.2.3.4, 203.0.113.9"], "203.0.113.9"),
+        (["1.2.3.4", "203.0.113.9, 10.2.3.4"], "203.0.113.9"),
+        (["203.0.113.9,192.0.2.1 , 10.2.3.4"], "203.0.113.9"),
+        (["10.9.9.9, 10.2.3.4"], "10.9.9.9"),
+        (["203.0.113.9:4711"], "203.0.113.9"),
+        (["[2001:db9::1]:4711, 2001:db8::7"], "2001:db9::1"),
+        (["2001:db9::1"], "2001:db9::1"),
+        (["203.0.113.9, unknown, 10.2.3.4"], "10.2.3.4"),
+        (["unknown"], FRONT),
+        ([""], FRONT),
+        ([], FRONT),
+        (["203.0.113.9" + ", 10.0.0.1" * 5000], FRONT),
+    ],
+)
+def test_client_is_the_last_address_that_is_no_trusted_proxy(said: list[str], client: str) -> None:
+    assert origin(*said) == (client, "https")
+
+
+@pytest.mark.parametrize("peer", ["11.0.0.1", "192.0.2.2", "2001:db9::1", "", "unix:"])
+def test_nobody_elses_word_is_taken(peer: str) -> None:
+    assert origin("203.0.113.9", peer=peer) == (peer, "http")
+
+
+def test_peer_of_a_socket_for_both_kinds_of_address_is_known() -> None:
+    assert origin("203.0.113.9", peer="::ffff:10.0.0.1") == ("203.0.113.9", "https")
+
+
+@pytest.mark.parametrize(
+    ("proto", "scheme"),
+    [("https", "https"), ("HTTPS", "https"), ("gopher", "http"), ("", "http")],
+)
+def test_scheme_is_one_of_the_two(proto: str, scheme: str) -> None:
+    assert origin(proto=proto)[1] == scheme
+
+
+def test_without_trusted_proxies_there_are_none() -> None:
+    assert trusted([]) is None
+    assert trusted([FRONT]) is not None
+
+
+@pytest.mark.parametrize("text", ["10.0.0.1/8", "10.0.0.0/33", "front.example", ""])
+def test_trusted_proxy_that_is_no_address_is_refused(text: str) -> None:
+    tables = {"trusted_proxies": ["127.0.0.1", text]}
+    with pytest.raises(
+        SettingsError, match="file: trusted_proxies: expected addresses or netw"
+    ) as e:
+        configured(tables, GatewaySection, "file")
+    assert repr(text) in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("how", "address", "agent"),
+    [
+        ("full", "192.0.2.77", BROWSER),
+        ("truncated", "192.0.2.0", "Mozilla/5.0"),
+        ("none", "", ""),
+    ],
+)
+def test_client_is_stored_as_configured(how: Stored, address: str, agent: str) -> None:
+    request = asked((b"user-agent", BROWSER.encode()), client=("192.0.2.77", 4711))
+
+    wanted = request.wanted(GatewayId("gw"), NOON, how)
+
+    assert (wanted.client_address, wanted.user_agent) == (address, agent)
+
+
+def test_hashes_tell_clients_apart_without_naming_them() -> None:
+    one, same, other = (stored_agent(text, "hashed") for text in ("a/1", "a/1", "a/2"))
+    assert one == same != other
+    assert len(one) == len(stored_address("192.0.2.7", "hashed")) == 16
+    assert "a/1" not in one
+
+
+@pytest.mark.parametrize("how", ["full", "truncated", "hashed", "none"])
+def test_what_a_client_does_not_say_is_stored_as_nothing(how: Stored) -> None:
+    assert stored_agent("", how) == stored_address("", how) == ""
+
+
+def test_truncated_address_is_a_network_or_nothing() -> None:
+    assert stored_address("2001:db8:1:2::3", "truncated") == "2001:db8:1::"
+    assert stored_address("::ffff:192.0.2.77", "truncated") == "192.0.2.0"
+    assert stored_address("a socket", "truncated") == ""
+    assert stored_agent("x" * 200, "truncated") == "x" * 64
+    assert stored_agent("\xa0", "truncated") == "\xa0"

@@ -1,0 +1,251 @@
+"""What operators, provisioners and the configuration file may change."""
+
+import math
+
+import pytest
+
+from contracts.base import Failed, RequestId, ServerId, SessionId
+from contracts.pool import (
+    AddSession,
+    AddSessions,
+    ChangeSession,
+    Done,
+    Policy,
+    PolicyChanged,
+    PoolEvent,
+    Refusal,
+    SessionAdded,
+    SessionChanged,
+    SessionCooled,
+    SessionRetired,
+    SessionRevived,
+    SessionStatus,
+    SessionSuspected,
+)
+from services.pool.domain import Pool, decide_admin, decide_lease, decide_policy, wanted_sessions
+from services.pool.domain.evolve.fold import evolve
+from tests.unit.pool.builders import (
+    AVATAR,
+    IMAGE,
+    NOON,
+    VIDEO,
+    after,
+    folded,
+    granted,
+    lease_granted,
+    policy_changed,
+    session_added,
+    usage,
+    wanted,
+)
+
+ONE = SessionId("one")
+
+
+def add(pool: Pool, *names: str, **fields: object) -> list[PoolEvent]:
+    items = [
+        AddSession(session_id=SessionId(name), sealed=b"", **fields)  # type: ignore[arg-type]
+        for name in names
+    ]
+    decision = decide_admin(pool, AddSessions(items=items, by="me"), NOON, "generated")
+    touched = dict.fromkeys(event.session_id for event in decision.events)  # type: ignore[union-attr]
+    assert decision.answer == Done(changed=list(touched))
+    return decision.events
+
+
+def change(pool: Pool, now: float = 0, name: str = "one", **fields: object) -> list[PoolEvent]:
+    command = ChangeSession(session_id=SessionId(name), by="me", **fields)  # type: ignore[arg-type]
+    decision = decide_admin(pool, command, after(now))
+    assert decision.answer == Done(changed=[name] if decision.events else [])
+    return decision.events
+
+
+def objection(pool: Pool, command: AddSessions | ChangeSession, code: str = "bad_request") -> str:
+    decision = decide_admin(pool, command, NOON)
+    assert isinstance(decision.answer, Failed)
+    assert (decision.events, decision.answer.code) == ([], code)
+    return decision.answer.message
+
+
+def refusal(pool: Pool, now: float = 0) -> Refusal:
+    reason = decide_lease(pool, wanted(IMAGE, "rx"), after(now)).answer.reason
+    assert isinstance(reason, Refusal)
+    return reason
+
+
+def test_sessions_are_added_with_their_origin() -> None:
+    pool = folded()
+
+    events = add(pool, "one", "two", region="jp", limits={IMAGE: 3})
+
+    assert events[0] == SessionAdded(
+        session_id=ONE, region="jp", limits={IMAGE: 3}, origin="generated", by="me"
+    )
+    assert pool.size == 2
+
+
+def test_adding_a_session_that_is_there_changes_nothing() -> None:
+    pool = folded(session_added())
+
+    assert add(pool, "one") == []
+    assert len(add(pool, "two", "three")) == 2
+
+
+def test_a_retired_session_is_revived_with_todays_counts() -> None:
+    lease = lease_granted(service_type=AVATAR)
+    pool = folded(session_added(), lease, usage(lease))
+    change(pool, status=SessionStatus.RETIRED)
+    assert (pool.size, refusal(pool)) == (0, Refusal.SATURATED)
+
+    assert add(pool, "one") == [SessionRevived(session_id=ONE, origin="generated", by="me")]
+
+    assert granted(pool, IMAGE, "r2").remaining == {IMAGE: 9, VIDEO: 2, AVATAR: 0}
+
+
+def test_a_revived_session_takes_the_limits_it_is_added_with() -> None:
+    pool = folded(session_added(), SessionRetired(session_id=ONE, reason="idle"))
+
+    events = add(pool, "one", limits={IMAGE: 1})
+
+    assert [type(event) for event in events] == [SessionRevived, SessionChanged]
+    assert granted(pool).remaining[IMAGE] == 0
+
+
+def test_a_session_needs_an_id_and_a_time_zone_that_exists() -> None:
+    nameless = AddSession(session_id=SessionId(""), sealed=b"")
+    lost = AddSession(session_id=ONE, sealed=b"", quota_timezone="Mars/Olympus")
+
+    assert "session_id" in objection(folded(), AddSessions(items=[nameless], by="me"))
+    assert "Mars/Olympus" in objection(folded(), AddSessions(items=[lost], by="me"))
+    assert len(add(folded(), "one", quota_timezone="Asia/Tokyo")) == 1
+
+
+def test_draining_stops_grants_and_activating_resumes_them() -> None:
+    pool = folded(session_added())
+    granted(pool)
+
+    assert change(pool, status=SessionStatus.DRAINING, reason="why") == [
+        SessionChanged(session_id=ONE, status=SessionStatus.DRAINING, reason="why", by="me")
+    ]
+    assert refusal(pool) is Refusal.QUOTA_EXHAUSTED
+    change(pool, status=SessionStatus.ACTIVE)
+    assert granted(pool, IMAGE, "r2")
+
+
+def test_activating_clears_a_suspicion() -> None:
+    suspected = SessionSuspected(
+        session_id=ONE, server_id=ServerId("s"), request_id=RequestId("r0")
+    )
+    pool = folded(session_added(), suspected)
+
+    change(pool, status=SessionStatus.ACTIVE)
+
+    assert not granted(pool).trial
+
+
+def test_new_limits_replace_the_sessions_own_and_hold_at_once() -> None:
+    pool = folded(session_added(limits={IMAGE: 5, VIDEO: 9}))
+    granted(pool)
+
+    change(pool, limits={IMAGE: 1})
+
+    assert refusal(pool) is Refusal.QUOTA_EXHAUSTED
+    assert granted(pool, VIDEO, "r2").remaining[VIDEO] == 1
+    assert change(pool, limits={IMAGE: 1}) == []
+
+
+def test_an_operator_moves_a_cool_down_either_way() -> None:
+    pool = folded(session_added())
+
+    (event,) = change(pool, cool_s=100)
+    assert isinstance(event, SessionCooled)
+    assert refusal(pool) is Refusal.SATURATED
+    change(pool, cool_s=20)
+    assert granted(pool, now=after(20))
+    change(pool, 20, cool_s=100)
+    change(pool, 30, cool_s=0)
+    assert granted(pool, IMAGE, "r2", now=after(30))
+
+
+@pytest.mark.parametrize("cool_s", [-1, math.nan, math.inf])
+def test_a_cool_down_has_a_sensible_length(cool_s: float) -> None:
+    command = ChangeSession(session_id=ONE, cool_s=cool_s, by="me")
+
+    assert "cool_s" in objection(folded(session_added()), command)
+
+
+@pytest.mark.parametrize("status", [SessionStatus.COOLING, SessionStatus.SUSPECT])
+def test_what_ends_by_itself_is_not_set_by_hand(status: SessionStatus) -> None:
+    command = ChangeSession(session_id=ONE, status=status, by="me")
+
+    assert "not set by hand" in objection(folded(session_added()), command)
+
+
+def test_an_unknown_session_cannot_be_changed() -> None:
+    command = ChangeSession(session_id=SessionId("none"), by="me")
+
+    assert "there is no session none" in objection(folded(session_added()), command, "not_found")
+
+
+def test_a_session_is_retired_once_and_comes_back_by_activation() -> None:
+    pool = folded(session_added())
+
+    assert change(pool, status=SessionStatus.RETIRED) == [
+        SessionRetired(session_id=ONE, reason="operator", by="me")
+    ]
+    assert change(pool, status=SessionStatus.RETIRED) == []
+    assert "make it active first" in objection(
+        pool, ChangeSession(session_id=ONE, status=SessionStatus.DRAINING, by="me")
+    )
+    assert change(pool, status=SessionStatus.ACTIVE) == [SessionRevived(session_id=ONE, by="me")]
+    assert granted(pool)
+
+
+# ---------------------------------------------------------------------- policy and size
+
+
+def test_a_policy_is_journalled_once_per_source() -> None:
+    pool, policy = Pool(), Policy(daily_limits={IMAGE: 3})
+
+    assert decide_policy(pool, policy, "a", "configuration", NOON) == [
+        PolicyChanged(policy=policy, source="a")
+    ]
+    assert decide_policy(pool, Policy(daily_limits={}), "a", "configuration", NOON) == []
+    assert len(decide_policy(pool, policy, "b", "configuration", NOON)) == 1
+
+
+def test_a_lower_limit_holds_for_the_very_next_grant() -> None:
+    pool = folded(session_added())
+    granted(pool)
+
+    decide_policy(pool, Policy(daily_limits={IMAGE: 1}), "b", "configuration", NOON)
+
+    assert refusal(pool) is Refusal.QUOTA_EXHAUSTED
+
+
+def test_a_policy_taken_back_leaves_the_old_one_in_force() -> None:
+    pool = folded(session_added())
+    granted(pool)
+    pool.begin()
+    decide_policy(pool, Policy(daily_limits={IMAGE: 1}), "b", "configuration", NOON)
+    granted(pool, IMAGE, "r2", now=after(86_400))
+    pool.rollback()
+
+    assert granted(pool, IMAGE, "r3").remaining[IMAGE] == 8
+
+
+def test_the_pool_wants_as_many_sessions_as_are_missing_to_its_least_size() -> None:
+    pool = folded(policy_changed(min_size=3, max_size=500), session_added())
+    assert wanted_sessions(pool) == 2
+
+    evolve(pool, SessionRetired(session_id=ONE, reason="idle"), NOON, 2)
+    assert wanted_sessions(pool) == 3
+    assert wanted_sessions(folded(policy_changed(min_size=9, max_size=2))) == 2
+    assert wanted_sessions(folded(policy_changed(min_size=0), session_added())) == 0
+
+
+def test_a_disabled_session_is_not_replaced() -> None:
+    pool = folded(session_added())
+    change(pool, status=SessionStatus.DISABLED)
+
+    assert wanted_sessions(pool) == 0

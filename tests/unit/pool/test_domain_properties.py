@@ -1,0 +1,477 @@
+"""Laws of the ledger, in every prefix of any history (architecture §9).
+
+`Leading` plays a leader through whatever hypothesis thinks of: requests, usages late and twice,
+cancellations, operators, failed appends, days going by. After every step the auditor has read
+the log, and what it says is the verdict. `test_…` below feed events no leader would write.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from contracts.base import LeaseId, RequestId, SessionId
+from contracts.pool import (
+    AddSession,
+    AddSessions,
+    ChangeSession,
+    Granted,
+    LeaseExpired,
+    LeaseGranted,
+    LeaseReconciled,
+    LeaseRefused,
+    Outcome,
+    Policy,
+    PoolEvent,
+    QuotaObserved,
+    ReconcileLease,
+    SessionChanged,
+    SessionCooled,
+    SessionRecovered,
+    SessionRetired,
+    SessionStatus,
+    SessionSuspected,
+    Verdict,
+)
+from services.pool.audit import Auditor, Wrong
+from services.pool.domain import (
+    Pool,
+    checkpoint,
+    decide_admin,
+    decide_cancel,
+    decide_end,
+    decide_lease,
+    decide_policy,
+    decide_renew,
+    fold,
+    state_hash,
+    sweep,
+)
+from services.pool.domain.canonical import canonical
+from services.pool.domain.evolve.fold import evolve
+from services.pool.domain.index.choice import Index
+from tests.unit.pool.builders import (
+    AVATAR,
+    IMAGE,
+    NOON,
+    TODAY,
+    VIDEO,
+    WrittenLog,
+    cancel,
+    folded,
+    lease_granted,
+    policy_changed,
+    requested,
+    session_added,
+    usage,
+    wanted,
+)
+
+TYPES = (IMAGE, VIDEO, AVATAR)
+NAMES = ("one", "two", "three")
+SERVERS = ("server-1", "server-2")
+ZONES = ("", "Asia/Shanghai")
+BOUNDS = {IMAGE: 3, VIDEO: 2, AVATAR: 1}
+GATEWAYS_FAULT = {Wrong.SETTLED_AFTER_CANCEL, Wrong.USAGE_AFTER_RECONCILIATION}
+"""What a gateway may do wrong and the log must show; nothing else may ever be wrong."""
+
+_types = st.sampled_from(TYPES)
+_names = st.sampled_from(NAMES)
+_picks = st.integers(0, 40)
+
+
+def placed(index: Index) -> dict[str, dict[str, Any]]:
+    """The index as plain values; sessions that stand nowhere are left out."""
+    return {
+        session_id: {
+            name: (shelf.kind, shelf.zone.name, shelf.zone.day, shelf.rarity, left)
+            for name, (shelf, left) in places.items()
+        }
+        for session_id, places in index._places.items()
+        if places
+    }
+
+
+def whole(pool: Pool) -> tuple[bytes, dict[str, list[Any]]]:
+    """The ledger as it is hashed, and the leases one by one, of which the hash has but the open."""
+    return canonical(pool), {
+        lease.lease_id: [
+            lease.session.session_id,
+            lease.expires_at,
+            lease.state,
+            lease.charged,
+            lease.reported,
+            lease.reconciled,
+        ]
+        for lease in pool.leases.values()
+    }
+
+
+class Leading(RuleBasedStateMachine):
+    """One leader, its log, and an auditor who reads it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = Pool()
+        self.log = WrittenLog()
+        fold(self.pool, self.log.envelopes[0][0], self.log.envelopes[0][2])
+        self.auditor = Auditor("evt.pool.0")
+        self.read = 0
+        self.now = NOON
+        self.asked_at: dict[str, datetime] = {}
+        """When a lease was first asked for: what its command says for ever after."""
+        self.grants: list[Granted] = []
+        """Those that were answered: their envelope was acknowledged."""
+        self.decisions: list[Any] = []
+        self.pending: list[PoolEvent] = []
+
+    @initialize(concurrency=st.integers(0, 2))
+    def policy(self, concurrency: int) -> None:
+        policy = Policy(daily_limits=BOUNDS, session_concurrency=concurrency, min_size=0)
+        self.pool.begin()
+        self.pending += decide_policy(self.pool, policy, "file", "configuration", self.now)
+        self.add(["one", "two"], 0)
+
+    def refolded(self) -> Pool:
+        """The log's own state, at the same moment as the live one is brought to."""
+        again = Pool()
+        for sequence, _, envelope in self.log.envelopes:
+            fold(again, sequence, envelope)
+        again.depart(self.now)
+        self.pool.depart(self.now)
+        return again
+
+    def decided(self, decision: Any) -> None:
+        self.pending += decision.events
+        if isinstance(decision.answer, Granted) and decision.answer.trial:
+            assert decision.answer.avoid_servers == [self.accuser(decision.answer.session_id)]
+        self.decisions.append(decision.answer)
+
+    def accuser(self, session_id: SessionId) -> str:
+        """Who accused a session last, by what the log has and is about to have."""
+        logged = [event for _, _, envelope in self.log.envelopes for event in envelope.events]
+        return next(
+            event.server_id
+            for event in reversed([*logged, *self.pending])
+            if isinstance(event, SessionSuspected) and event.session_id == session_id
+        )
+
+    def picked(self, pick: int) -> Granted | None:
+        return self.grants[-1 - pick % len(self.grants)] if self.grants else None
+
+    def ask(self, service_type: Any, request: str, number: int = 1, **fields: Any) -> None:
+        asked_at = self.asked_at.setdefault(f"{request}.{number}", self.now)
+        command = wanted(service_type, request, number, asked_at=asked_at, **fields)
+        self.decided(decide_lease(self.pool, command, self.now))
+
+    @rule(service_type=_types, units=st.integers(0, 3), avoid=st.sets(_names, max_size=1))
+    def ask_first(self, service_type: Any, units: int, avoid: set[str]) -> None:
+        request = f"r{len(self.asked_at)}"
+        self.ask(service_type, request, units=units, avoid_sessions=sorted(avoid))
+
+    @rule(pick=_picks, service_type=_types)
+    def ask_again(self, pick: int, service_type: Any) -> None:
+        self.ask(service_type, f"r{pick % (len(self.asked_at) + 1)}")
+
+    @rule(
+        pick=_picks,
+        verdict=st.sampled_from(Verdict),
+        outcome=st.sampled_from((None, *Outcome)),
+        server=st.sampled_from(SERVERS),
+        following=st.sampled_from((None, *TYPES)),
+    )
+    def use(
+        self, pick: int, verdict: Verdict, outcome: Outcome | None, server: str, following: Any
+    ) -> None:
+        lease = self.picked(pick)
+        if lease is None:
+            return
+        used = usage(lease, verdict, outcome, server=server)
+        if following is not None:
+            request, _, number = lease.lease_id.rpartition(".")
+            self.ask(following, request, int(number) + 1, previous=used)
+        else:
+            self.decided(decide_end(self.pool, used, self.now))
+
+    @rule(pick=_picks)
+    def give_back(self, pick: int) -> None:
+        self.decided(decide_cancel(self.pool, cancel(f"r{pick}"), self.now))
+
+    @rule(pick=_picks)
+    def renew(self, pick: int) -> None:
+        self.decided(decide_renew(self.pool, LeaseId(f"r{pick}.1"), self.now))
+
+    @rule(pick=_picks, units=st.integers(0, 2))
+    def reconcile(self, pick: int, units: int) -> None:
+        lease = self.picked(pick)
+        if lease is not None:
+            command = ReconcileLease(lease_id=lease.lease_id, units=units, reason="x", by="me")
+            self.decided(decide_admin(self.pool, command, self.now))
+
+    @rule(names=st.lists(_names, max_size=3), zone=st.integers(0, 1))
+    def add(self, names: list[str], zone: int) -> None:
+        items = [
+            AddSession(session_id=SessionId(name), sealed=b"", quota_timezone=ZONES[zone])
+            for name in names
+        ]
+        self.decided(decide_admin(self.pool, AddSessions(items=items, by="me"), self.now))
+
+    @rule(
+        name=_names,
+        status=st.sampled_from((None, *SessionStatus)),
+        limits=st.none() | st.dictionaries(_types, st.integers(0, 4), max_size=2),
+        cool_s=st.none() | st.integers(0, 100),
+    )
+    def change(self, name: str, **fields: Any) -> None:
+        command = ChangeSession(session_id=SessionId(name), by="me", **fields)
+        self.decided(decide_admin(self.pool, command, self.now))
+
+    @rule(image=st.integers(0, 4), concurrency=st.integers(0, 2))
+    def configure(self, image: int, concurrency: int) -> None:
+        policy = Policy(
+            daily_limits={**BOUNDS, IMAGE: image}, session_concurrency=concurrency, min_size=0
+        )
+        source = f"{image} {concurrency}"
+        self.pending += decide_policy(self.pool, policy, source, "configuration", self.now)
+
+    @rule(seconds=st.sampled_from((1, 30, 61, 900, 4000, 43_198, 86_400, 700_000)))
+    def time_goes_by(self, seconds: int) -> None:
+        self.append()
+        self.now += timedelta(seconds=seconds)
+        self.pending += sweep(self.pool, self.now)
+        self.append()
+
+    @rule()
+    def checkpoint(self) -> None:
+        self.pending += checkpoint(self.pool, self.now)
+
+    @rule()
+    def append(self) -> None:
+        """The append was acknowledged."""
+        if self.pending:
+            self.log.write(self.pending, self.now)
+        self.grants += [answer for answer in self.decisions if isinstance(answer, Granted)]
+        self.pool.commit()
+        self.pool.begin()
+        self.pending, self.decisions = [], []
+
+    @rule()
+    def append_fails(self) -> None:
+        """It was not: what was decided since the last one never happened."""
+        self.pool.rollback()
+        self.pending, self.decisions = [], []
+        again = self.refolded()
+        assert whole(self.pool) == whole(again)
+        assert self.pool.standing == again.standing
+        self.pool.begin()
+
+    @invariant()
+    def no_account_holds_more_than_is_due(self) -> None:
+        for session in self.pool.sessions.values():
+            for accounts in session.days.values():
+                for account in accounts.values():
+                    assert account.used >= 0
+                    assert account.reserved >= 0
+
+    @invariant()
+    def the_index_is_as_if_built_anew(self) -> None:
+        if self.pool.index is not None:
+            pool = self.pool
+            kept = pool.indexed(max(self.now, pool.index.now if pool.index else self.now))
+            anew = Index(pool.sessions, pool.opened, pool.policy, kept.now)
+            assert placed(kept) == placed(anew)
+            assert kept.deadlines.first() == anew.deadlines.first()
+            assert [kept.units_left(name) for name in TYPES] == [
+                anew.units_left(name) for name in TYPES
+            ]
+
+    @invariant()
+    def the_auditor_finds_nothing_but_gateways_faults(self) -> None:
+        for sequence, stored, envelope in self.log.envelopes[self.read :]:
+            self.auditor.feed(sequence, stored, envelope)
+        self.read = len(self.log.envelopes)
+        assert {violation.kind for violation in self.auditor.violations} <= GATEWAYS_FAULT
+
+    def teardown(self) -> None:
+        """Everything decided is in the log; refolded it is the live state."""
+        self.append()
+        self.the_auditor_finds_nothing_but_gateways_faults()
+        again = self.refolded()
+        assert state_hash(self.pool) == state_hash(again)
+        assert whole(self.pool) == whole(again)
+        assert self.auditor.finish() == []
+        assert_lease_laws(self.log, self.pool)
+
+
+def assert_lease_laws(log: WrittenLog, pool: Pool) -> None:
+    """§9.1 and §9.2 spelt out, by neither fold nor recount."""
+    granted_ids: list[str] = []
+    ends: dict[str, int] = {}
+    for _, _, envelope in log.envelopes:
+        for event in envelope.events:
+            if isinstance(event, LeaseGranted):
+                granted_ids.append(event.lease_id)
+            elif isinstance(event, LeaseExpired):
+                ends[event.lease_id] = ends.get(event.lease_id, 0) + 1
+    assert len(granted_ids) == len(set(granted_ids))
+    assert set(ends.values()) <= {1}
+    assert set(pool.opened) <= set(granted_ids)
+
+
+LeadingTest = Leading.TestCase
+LeadingTest.settings = settings(
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+# ------------------------------------------------------- histories that no leader writes
+
+_leases = st.builds(
+    lease_granted,
+    session_id=st.sampled_from((*NAMES, "nobody")),
+    service_type=_types,
+    request=st.sampled_from(("r1", "r2", "r3", "r4")),
+    units=st.integers(0, 3),
+    quota_day=st.sampled_from((TODAY, "2025-03-02")),
+    trial=st.booleans(),
+)
+_requests = st.sampled_from(("", "r1", "r2"))
+
+
+def _about_lease(kind: Any, **fields: Any) -> Any:
+    return st.builds(
+        lambda lease, given: kind(lease_id=lease.lease_id, session_id=lease.session_id, **given),
+        _leases,
+        st.fixed_dictionaries(fields),
+    )
+
+
+def _about_session(kind: Any, **fields: Any) -> Any:
+    return st.builds(
+        lambda name, given: kind(session_id=SessionId(name), **given),
+        st.sampled_from((*NAMES, "nobody")),
+        st.fixed_dictionaries(fields),
+    )
+
+
+_text = st.sampled_from(("", "me"))
+EVENTS: st.SearchStrategy[PoolEvent] = st.one_of(
+    _leases,
+    st.builds(usage, _leases, st.sampled_from(Verdict), st.sampled_from(Outcome)),
+    _about_lease(LeaseExpired),
+    _about_lease(LeaseReconciled, units=st.integers(0, 3), reason=_text, by=_text),
+    st.builds(session_added, _names),
+    st.builds(policy_changed, _text, daily_limits=st.just(BOUNDS)),
+    _about_session(SessionRetired, reason=_text),
+    _about_session(SessionRecovered, reason=_text, by=_text),
+    _about_session(SessionChanged, status=st.none() | st.sampled_from(SessionStatus)),
+    _about_session(
+        SessionCooled,
+        until=st.datetimes(datetime(2025, 1, 1), datetime(2026, 1, 1)).map(  # noqa: DTZ001
+            lambda moment: moment.replace(tzinfo=NOON.tzinfo)
+        ),
+        reason=_text,
+        request_id=_requests.map(RequestId),
+        by=_text,
+    ),
+    _about_session(SessionSuspected, server_id=_text, request_id=_requests.map(RequestId)),
+    _about_session(
+        QuotaObserved, service_type=_types, quota_day=st.just(TODAY), request_id=_requests
+    ),
+    st.builds(requested),
+)
+HISTORIES = st.lists(st.tuples(EVENTS, st.sampled_from((0, 1, 100, 8 * 86_400))), max_size=40)
+
+
+def played(pool: Pool, history: list[tuple[PoolEvent, int]], start: datetime) -> datetime:
+    for event, seconds in history:
+        start += timedelta(seconds=seconds)
+        evolve(pool, event, start, 2)
+    return start
+
+
+@given(HISTORIES)
+@settings(deadline=None)
+def test_any_history_folds_and_is_audited_without_an_error(
+    history: list[tuple[PoolEvent, int]],
+) -> None:
+    log, auditor, now = WrittenLog(), Auditor("evt.pool.0"), NOON
+    for event, seconds in history:
+        now += timedelta(seconds=seconds)
+        log.write([event], now)
+    for sequence, stored, envelope in log.envelopes:
+        auditor.feed(sequence, stored, envelope)
+    auditor.finish()
+
+    kinds = {violation.kind for violation in auditor.violations}
+    assert kinds.isdisjoint({Wrong.CHAIN_BROKEN, Wrong.NUMBER_MISSING, Wrong.STALE_LEADER})
+
+
+@given(before=HISTORIES, taken_back=HISTORIES, indexed=st.booleans())
+@settings(deadline=None)
+def test_rollback_restores_the_ledger_whatever_happened_since(
+    before: list[tuple[PoolEvent, int]], taken_back: list[tuple[PoolEvent, int]], *, indexed: bool
+) -> None:
+    pool = folded(*(session_added(name) for name in NAMES))
+    now = played(pool, before, NOON)
+    if indexed:
+        pool.indexed(now)
+    pool.begin()
+    ledger, standing, unknown = whole(pool), dict(pool.standing), dict(pool.unknown)
+    departures, violations = list(pool.departures), list(pool.violations)
+
+    later = played(pool, taken_back, now)
+    decide_lease(pool, wanted(IMAGE, "new", asked_at=later), later)
+    sweep(pool, later)
+    pool.rollback()
+
+    assert whole(pool) == ledger
+    assert (pool.standing, pool.unknown) == (standing, unknown)
+    assert (list(pool.departures), pool.violations) == (departures, violations)
+    kept = pool.indexed(later)
+    anew = Index(pool.sessions, pool.opened, pool.policy, later)
+    assert placed(kept) == placed(anew)
+    assert kept.deadlines.first() == anew.deadlines.first()
+
+
+@given(HISTORIES, st.lists(st.tuples(_types, st.integers(1, 3)), max_size=30))
+@settings(deadline=None)
+def test_decide_never_grants_what_the_auditor_calls_oversold(
+    history: list[tuple[PoolEvent, int]], asked: list[tuple[Any, int]]
+) -> None:
+    log, auditor, pool, now = WrittenLog(), Auditor("evt.pool.0"), Pool(), NOON
+    log.write([policy_changed(session_concurrency=0), *(session_added(name) for name in NAMES)])
+    for event, seconds in history:
+        now += timedelta(seconds=seconds)
+        log.write([event], now)
+    for sequence, stored, envelope in log.envelopes:
+        fold(pool, sequence, envelope)
+        auditor.feed(sequence, stored, envelope)
+    auditor.violations.clear()
+
+    for number, (service_type, units) in enumerate(asked):
+        command = wanted(service_type, f"new{number}", units=units, asked_at=now)
+        events = decide_lease(pool, command, now).events
+        assert any(isinstance(event, LeaseGranted | LeaseRefused) for event in events)
+        log.write(events, now)
+        auditor.feed(*log.envelopes[-1])
+
+    grants = {Wrong.OVERSOLD, Wrong.GRANTED_TWICE, Wrong.GRANTED_AFTER_EXHAUSTION}
+    assert grants.isdisjoint(violation.kind for violation in auditor.violations)
+
+
+@pytest.mark.parametrize("sessions", [1, 3])
+def test_of_any_number_of_calls_exactly_the_quota_is_granted(sessions: int) -> None:
+    names = NAMES[:sessions]
+    pool = folded(policy_changed(session_concurrency=0), *(session_added(name) for name in names))
+
+    answers = [
+        decide_lease(pool, wanted(IMAGE, f"r{number}"), NOON).answer for number in range(100)
+    ]
+
+    assert sum(isinstance(answer, Granted) for answer in answers) == 10 * sessions

@@ -1,0 +1,275 @@
+"""Any history folds; what should never be is noted."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from contracts.base import KeyId, LeaderElected, LeaseId, RequestId, ServerId, SessionId, WriterId
+from contracts.envelope import Envelope
+from contracts.events import AnyEvent, UnknownEvent
+from contracts.gateway import KeyRevoked
+from contracts.pool import (
+    LeaseCancelled,
+    LeaseExpired,
+    LeaseReconciled,
+    LeaseRenewed,
+    PoolCheckpointed,
+    PoolEvent,
+    QuotaObserved,
+    SessionChanged,
+    SessionCooled,
+    SessionRecovered,
+    SessionRetired,
+    SessionRevived,
+    SessionStatus,
+    SessionSuspected,
+    Verdict,
+)
+from services.pool.domain import HASH_VERSION, Pool, Wrong, fold, state_hash
+from services.pool.domain.canonical import canonical
+from services.pool.domain.evolve.fold import evolve
+from tests.unit.pool.builders import (
+    AVATAR,
+    IMAGE,
+    LEADER,
+    NOON,
+    TODAY,
+    WrittenLog,
+    after,
+    folded,
+    lease_granted,
+    policy_changed,
+    requested,
+    session_added,
+    usage,
+)
+
+ONE, NONE = SessionId("one"), SessionId("none")
+LEASE = lease_granted()
+
+
+def expired(lease_id: str = "r1.1") -> LeaseExpired:
+    return LeaseExpired(lease_id=LeaseId(lease_id), session_id=ONE)
+
+
+def cancelled(session_id: str = "one") -> LeaseCancelled:
+    return LeaseCancelled(
+        lease_id=LEASE.lease_id,
+        request_id=LEASE.request_id,
+        number=1,
+        reason="x",
+        session_id=SessionId(session_id),
+    )
+
+
+def cooled(request: str = "", session_id: SessionId = ONE) -> SessionCooled:
+    return SessionCooled(
+        session_id=session_id, until=after(9), reason="x", request_id=RequestId(request)
+    )
+
+
+RENEWED = LeaseRenewed(lease_id=LEASE.lease_id, expires_at=after(2000))
+RECONCILED = LeaseReconciled(lease_id=LEASE.lease_id, session_id=ONE, units=0, reason="x", by="me")
+COOLING = SessionChanged(session_id=ONE, status=SessionStatus.COOLING)
+OBSERVED = QuotaObserved(session_id=ONE, service_type=IMAGE, quota_day=TODAY)
+SUSPECTED = SessionSuspected(session_id=ONE, server_id=ServerId("s"), request_id=RequestId("r0"))
+
+
+@pytest.mark.parametrize(
+    ("events", "kinds"),
+    [
+        ([lease_granted("none")], [Wrong.UNKNOWN_SESSION]),
+        ([LEASE, LEASE], [Wrong.GRANTED_TWICE]),
+        ([lease_granted(units=11)], [Wrong.OVERSOLD]),
+        ([lease_granted(units=7), lease_granted(request="r2", units=4)], [Wrong.OVERSOLD]),
+        ([lease_granted(service_type="hologram")], [Wrong.OVERSOLD]),
+        ([OBSERVED, LEASE], [Wrong.GRANTED_AFTER_EXHAUSTION]),
+        ([cancelled(""), LEASE], [Wrong.GRANTED_AFTER_CANCEL]),
+        ([usage(LEASE)], [Wrong.USAGE_WITHOUT_LEASE]),
+        ([LEASE, usage(LEASE), usage(LEASE)], [Wrong.ENDED_TWICE]),
+        ([LEASE, expired(), expired()], [Wrong.ENDED_TWICE]),
+        ([LEASE, cancelled(), cancelled()], [Wrong.ENDED_TWICE]),
+        ([LEASE, cancelled(), usage(LEASE)], [Wrong.SETTLED_AFTER_CANCEL]),
+        ([LEASE, cancelled(), usage(LEASE, Verdict.REJECTED)], [Wrong.ENDED_TWICE]),
+        ([LEASE, expired(), RECONCILED, usage(LEASE)], [Wrong.USAGE_AFTER_RECONCILIATION]),
+        ([expired("x.1")], [Wrong.END_WITHOUT_LEASE]),
+        ([cancelled()], [Wrong.END_WITHOUT_LEASE]),
+        ([RENEWED], [Wrong.END_WITHOUT_LEASE]),
+        ([RECONCILED], [Wrong.IMPOSSIBLE_CHANGE]),
+        ([LEASE, expired(), RECONCILED, RECONCILED], [Wrong.IMPOSSIBLE_CHANGE]),
+        ([session_added("one")], [Wrong.IMPOSSIBLE_CHANGE]),
+        ([COOLING], [Wrong.IMPOSSIBLE_CHANGE]),
+        ([cooled("r1"), session_added("two"), cooled("r1", SessionId("two"))],
+         [Wrong.PENALISED_TWICE]),
+        ([cooled("r1"), cooled("r1")], []),
+        ([cooled(session_id=NONE)], [Wrong.UNKNOWN_SESSION]),
+        ([SessionRetired(session_id=NONE, reason="x")], [Wrong.UNKNOWN_SESSION]),
+    ],
+)  # fmt: skip
+def test_what_should_never_be_is_noted(events: list[PoolEvent], kinds: list[Wrong]) -> None:
+    pool = folded(session_added(), *events)
+
+    assert [violation.kind for violation in pool.violations] == kinds
+
+
+def test_a_violation_names_what_it_is_about_and_where_it_stands() -> None:
+    pool = folded(session_added())
+    evolve(pool, lease_granted(units=11), NOON, 77)
+
+    (violation,) = pool.violations
+
+    assert (violation.about, violation.sequence) == ("r1.1", 77)
+    assert violation.message == "0 + 11 units of 10 on 2025-03-01"
+
+
+def test_a_grant_noted_as_oversold_is_counted_all_the_same() -> None:
+    lease = lease_granted(units=11)
+    pool = folded(session_added(), lease, usage(lease))
+
+    assert pool.sessions[ONE].days[TODAY][IMAGE].used == 11
+
+
+def test_events_of_others_and_of_later_versions_are_skipped_and_counted() -> None:
+    stranger = UnknownEvent(tag="lease_praised", raw=b"{}")
+    pool = folded(stranger, stranger, KeyRevoked(key_id=KeyId("k")))
+    before = state_hash(pool)
+
+    evolve(pool, stranger, NOON, 2)
+
+    assert pool.unknown == {"lease_praised": 3, "KeyRevoked": 1}
+    assert state_hash(pool) == before
+
+
+def test_requests_refusals_and_checkpoints_change_nothing() -> None:
+    pool = folded(session_added())
+    before = canonical(pool)
+
+    evolve(pool, requested(), NOON, 2)
+    evolve(pool, PoolCheckpointed(state_hash="x", hash_version=1), NOON, 2)
+
+    assert canonical(pool) == before
+
+
+def test_the_leader_is_the_one_elected_last() -> None:
+    pool = folded(LeaderElected(writer=WriterId("a"), epoch=1))
+    evolve(pool, LeaderElected(writer=WriterId("b"), epoch=2), NOON, 2)
+
+    assert (pool.leader, pool.epoch) == ("b", 2)
+
+
+def test_the_end_of_time_folds() -> None:
+    pool = folded(session_added(), LEASE)
+
+    evolve(pool, usage(LEASE), datetime.max.replace(tzinfo=UTC), 2)
+
+    assert pool.leases[LEASE.lease_id].charged == 1
+
+
+def test_a_suspicion_in_the_log_is_lifted_by_recovery_revival_or_change() -> None:
+    lifted: list[AnyEvent] = [
+        SessionRecovered(session_id=ONE, reason="trial_succeeded"),
+        SessionRevived(session_id=ONE),
+        SessionChanged(session_id=ONE, status=SessionStatus.ACTIVE),
+    ]
+
+    for event in lifted:
+        pool = folded(session_added(), SUSPECTED, event)
+        assert pool.standing[SessionStatus.SUSPECT] == 0
+        assert pool.standing[SessionStatus.ACTIVE] == 1
+
+
+def test_only_an_operators_recovery_ends_cool_down_and_disablement() -> None:
+    disabled = SessionChanged(session_id=ONE, status=SessionStatus.DISABLED)
+    events = [session_added(), cooled(), disabled]
+
+    alone = folded(*events, SessionRecovered(session_id=ONE, reason="server_blamed"))
+    asked = folded(*events, SessionRecovered(session_id=ONE, reason="x", by="me"))
+    cool = folded(session_added(), cooled(), SessionRecovered(session_id=ONE, reason="x", by="me"))
+
+    assert alone.sessions[ONE].cooling_until == after(9)
+    assert alone.sessions[ONE].status is SessionStatus.DISABLED
+    assert asked.sessions[ONE].cooling_until is None
+    assert asked.sessions[ONE].status is SessionStatus.ACTIVE
+    assert cool.sessions[ONE].status is SessionStatus.ACTIVE
+
+
+def test_an_envelope_is_folded_as_a_whole_and_cannot_be_taken_back() -> None:
+    log = WrittenLog()
+    log.write([policy_changed(), session_added(), LEASE, usage(LEASE)])
+    pool = Pool()
+
+    for sequence, _, envelope in log.envelopes:
+        fold(pool, sequence, envelope)
+    pool.rollback()
+
+    assert (pool.sequence, pool.leader, len(pool.leases)) == (2, LEADER, 1)
+
+
+def test_an_envelope_without_events_changes_nothing_but_the_place() -> None:
+    pool = folded(session_added())
+    before = state_hash(pool)
+
+    empty = Envelope(
+        writer=LEADER, epoch=1, number=2, time=after(10**6), previous_hash="", events=[]
+    )
+    fold(pool, 9, empty)
+
+    assert (state_hash(pool), pool.sequence) == (before, 9)
+
+
+def test_the_hash_tells_ledgers_apart_and_only_ledgers() -> None:
+    pool = folded(session_added(), lease_granted(service_type=AVATAR))
+    same = folded(session_added(), lease_granted(service_type=AVATAR))
+    same.growing = True
+    same.sequence = 99
+    same.indexed(NOON)
+
+    assert state_hash(pool) == state_hash(same)
+    assert state_hash(pool) != state_hash(folded(session_added(), LEASE))
+
+
+def test_the_hash_tells_how_many_leases_have_ended_and_what_they_left_used() -> None:
+    lease = lease_granted()
+    used = folded(session_added(), lease, usage(lease))
+    given_back = folded(session_added(), lease, usage(lease, Verdict.REJECTED))
+    twice = lease_granted(request="r2")
+    both = folded(
+        session_added(), lease, twice, *(usage(one, Verdict.REJECTED) for one in (lease, twice))
+    )
+
+    assert len({state_hash(pool) for pool in (used, given_back, both)}) == 3
+
+
+def test_the_form_that_is_hashed_has_not_changed_within_its_version() -> None:
+    open_, overdue = lease_granted(request="r2"), lease_granted(request="r3")
+    ends = [usage(LEASE), expired(overdue.lease_id)]
+    troubles = [SUSPECTED, cooled("r9"), cancelled("")]
+    pool = folded(session_added(), LEASE, open_, overdue, *ends, *troubles)
+
+    expected = "200186a26429f3aa8458251d5213d7403d666d28f661098faead659339220c3a"
+    assert (HASH_VERSION, state_hash(pool)) == (2, expected)
+
+
+def test_an_end_may_be_taken_back_before_anything_was_decided() -> None:
+    lease = lease_granted()
+    pool = folded(session_added(), lease)
+    before = state_hash(pool)
+
+    pool.begin()
+    evolve(pool, usage(lease), NOON, 9)
+    assert state_hash(pool) != before
+    pool.rollback()
+
+    assert state_hash(pool) == before
+
+
+def test_a_grant_may_be_taken_back_before_anything_was_decided() -> None:
+    pool = folded(session_added())
+    before = state_hash(pool)
+
+    pool.begin()
+    evolve(pool, lease_granted(), NOON, 9)
+    assert state_hash(pool) != before
+    pool.rollback()
+
+    assert state_hash(pool) == before

@@ -1,0 +1,432 @@
+"""A lease is asked for."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from contracts.base import RequestId, ServerId, SessionId
+from contracts.pool import (
+    Granted,
+    LeaseCancelled,
+    LeaseGranted,
+    LeaseRefused,
+    Outcome,
+    Refusal,
+    Refused,
+    SessionChanged,
+    SessionCooled,
+    SessionRequested,
+    SessionStatus,
+    SessionSuspected,
+    UsageRecorded,
+    Verdict,
+)
+from services.pool.domain import Pool, decide_cancel, decide_end, decide_lease, next_wakeup, sweep
+from tests.unit.pool.builders import (
+    AVATAR,
+    IMAGE,
+    NOON,
+    TODAY,
+    VIDEO,
+    after,
+    cancel,
+    folded,
+    granted,
+    lease_granted,
+    lease_named,
+    policy_changed,
+    requested,
+    session_added,
+    usage,
+    wanted,
+)
+
+
+def refusal(pool: Pool, *arguments: object, now: datetime = NOON, **fields: object) -> Refused:
+    answer = decide_lease(pool, wanted(*arguments, **fields), now).answer  # type: ignore[arg-type]
+    assert isinstance(answer, Refused), answer
+    return answer
+
+
+def test_a_grant_journals_the_request_verbatim_beside_it() -> None:
+    pool = folded(session_added(region="us"))
+    command = wanted(model="jimeng-4.0")
+
+    decision = decide_lease(pool, command, NOON)
+
+    assert decision.events == [command.requested, lease_granted()]
+    assert decision.answer == Granted(
+        lease_id=lease_named(),
+        session_id=SessionId("one"),
+        region="us",
+        quota_day=TODAY,
+        units=1,
+        send_within_s=30.0,
+        expires_in_s=900.0,
+        remaining={IMAGE: 9, VIDEO: 2, AVATAR: 1},
+    )
+
+
+def test_second_avatar_of_the_day_is_refused_until_the_first_may_come_back() -> None:
+    pool = folded(session_added(), lease_granted(service_type=AVATAR))
+
+    decision = decide_lease(pool, wanted(AVATAR, "r2"), NOON)
+
+    assert decision.answer.reason is Refusal.QUOTA_EXHAUSTED
+    assert decision.answer.retry_after_s == 900.0
+    assert [type(event) for event in decision.events] == [SessionRequested, LeaseRefused]
+
+
+def test_used_up_quota_is_refused_until_the_reset() -> None:
+    lease = lease_granted(service_type=AVATAR)
+    pool = folded(session_added(), lease, usage(lease))
+
+    assert refusal(pool, AVATAR, "r2").retry_after_s == 12 * 3600
+
+
+def test_a_request_for_more_than_any_session_has_left_is_exhausted() -> None:
+    pool = folded(session_added(), lease_granted(units=7))
+
+    assert refusal(pool, IMAGE, "r2", units=4).reason is Refusal.QUOTA_EXHAUSTED
+    assert granted(pool, IMAGE, "r3", units=3).remaining[IMAGE] == 0
+
+
+def test_a_repeated_command_gets_the_same_lease_without_an_event() -> None:
+    pool = folded(session_added())
+    first = granted(pool)
+
+    again = decide_lease(pool, wanted(), after(10))
+
+    assert again.events == []
+    assert again.answer.lease_id == first.lease_id
+    assert (again.answer.send_within_s, again.answer.expires_in_s) == (20.0, 890.0)
+    late = decide_lease(pool, wanted(), after(2000)).answer
+    assert (late.send_within_s, late.expires_in_s) == (0.0, 0.0)
+
+
+def test_a_repeated_command_that_was_refused_is_decided_anew() -> None:
+    lease = lease_granted(service_type=AVATAR)
+    pool = folded(session_added(), lease)
+    assert refusal(pool, AVATAR, "r2").reason is Refusal.QUOTA_EXHAUSTED
+
+    decide_end(pool, usage(lease, Verdict.REJECTED), NOON)
+
+    assert granted(pool, AVATAR, "r2")
+
+
+def test_an_ended_lease_is_not_granted_again() -> None:
+    lease = lease_granted()
+    pool = folded(session_added(), lease, usage(lease), lease_granted(request="r2"))
+    decide_cancel(pool, cancel("r2"), NOON)
+
+    assert refusal(pool).reason is Refusal.STALE_REQUEST
+    assert refusal(pool, IMAGE, "r2").reason is Refusal.CANCELLED
+
+
+def test_an_id_cancelled_before_it_was_granted_is_never_granted() -> None:
+    pool = folded(session_added())
+    decision = decide_cancel(pool, cancel(), NOON)
+
+    assert [type(event) for event in decision.events] == [LeaseCancelled]
+    assert refusal(pool).reason is Refusal.CANCELLED
+
+
+def test_an_unknown_command_older_than_ten_minutes_is_stale_and_not_journalled() -> None:
+    pool = folded(session_added())
+
+    decision = decide_lease(pool, wanted(), after(601))
+
+    assert decision.answer.reason is Refusal.STALE_REQUEST
+    assert decision.events == []
+    assert granted(pool, now=after(601), asked_at=after(1))
+
+
+@pytest.mark.parametrize("units", [-1, 0, 11])
+def test_units_outside_the_daily_limit_are_refused(units: int) -> None:
+    assert refusal(folded(session_added()), units=units).reason is Refusal.TOO_MANY_UNITS
+
+
+def test_an_unknown_service_type_is_refused() -> None:
+    assert refusal(folded(session_added()), "hologram").reason is Refusal.UNKNOWN_SERVICE
+    assert refusal(Pool()).reason is Refusal.UNKNOWN_SERVICE
+
+
+def test_a_type_of_which_nothing_is_allowed_is_exhausted() -> None:
+    pool = folded(policy_changed(daily_limits={IMAGE: 0}), session_added())
+
+    assert refusal(pool).reason is Refusal.QUOTA_EXHAUSTED
+
+
+def test_the_lease_before_it_ends_in_the_same_decision() -> None:
+    pool = folded(session_added("one"), session_added("two"))
+    first = granted(pool)
+    previous = usage(first, Verdict.RATE_LIMITED)
+
+    decision = decide_lease(
+        pool, wanted(number=2, previous=previous, avoid_sessions=[first.session_id]), NOON
+    )
+
+    kinds = [type(event) for event in decision.events]
+    assert kinds == [UsageRecorded, SessionCooled, SessionRequested, LeaseGranted]
+    assert decision.answer.session_id != first.session_id
+    assert pool.leases[first.lease_id].state is Outcome.RELEASED
+
+
+def test_the_last_unit_given_back_is_there_for_the_next_lease() -> None:
+    pool = folded(session_added())
+    first = granted(pool, AVATAR)
+
+    again = decide_lease(
+        pool, wanted(AVATAR, number=2, previous=usage(first, Verdict.REJECTED)), NOON
+    )
+
+    assert again.answer.session_id == "one"
+
+
+def test_sessions_to_avoid_are_avoided_and_count_as_busy() -> None:
+    pool = folded(session_added("one"))
+
+    answer = refusal(pool, avoid_sessions=["one"])
+
+    assert (answer.reason, answer.retry_after_s) == (Refusal.SATURATED, 1.0)
+
+
+def test_busy_sessions_saturate_until_the_first_deadline() -> None:
+    pool = folded(policy_changed(session_concurrency=1, lease_ttl_s=20), session_added())
+    granted(pool)
+
+    answer = refusal(pool, VIDEO, "r2")
+
+    assert (answer.reason, answer.retry_after_s) == (Refusal.SATURATED, 20.0)
+
+
+def test_no_bound_on_concurrency_lets_one_session_do_it_all() -> None:
+    pool = folded(policy_changed(session_concurrency=0), session_added())
+
+    for number in range(10):
+        granted(pool, IMAGE, f"r{number}")
+
+    assert refusal(pool, IMAGE, "r10").reason is Refusal.QUOTA_EXHAUSTED
+
+
+def test_a_cooling_pool_is_saturated_for_at_most_half_a_minute() -> None:
+    cooled = SessionCooled(session_id=SessionId("one"), until=after(50), reason="rate_limited")
+    pool = folded(session_added(), cooled)
+
+    answer = refusal(pool)
+
+    assert (answer.reason, answer.retry_after_s) == (Refusal.SATURATED, 30.0)
+    assert granted(pool, now=after(50))
+
+
+def test_when_every_session_is_disabled_or_suspect_the_credentials_are_exhausted() -> None:
+    disabled = SessionChanged(session_id=SessionId("one"), status=SessionStatus.DISABLED)
+    suspected = SessionSuspected(
+        session_id=SessionId("two"), server_id=ServerId("s"), request_id=RequestId("r0")
+    )
+    pool = folded(session_added("one"), disabled)
+    assert refusal(pool).retry_after_s == 0.0
+
+    answer = refusal(folded(session_added("one"), session_added("two"), disabled, suspected))
+
+    assert (answer.reason, answer.retry_after_s) == (Refusal.CREDENTIALS_EXHAUSTED, 60.0)
+
+
+def test_as_long_as_one_session_counts_the_credentials_are_not_exhausted() -> None:
+    disabled = SessionChanged(session_id=SessionId("two"), status=SessionStatus.DISABLED)
+    lease = lease_granted(service_type=AVATAR)
+    pool = folded(session_added("one"), session_added("two"), disabled, lease, usage(lease))
+
+    assert refusal(pool, AVATAR, "r2").reason is Refusal.QUOTA_EXHAUSTED
+    assert refusal(pool, IMAGE, "r3", avoid_sessions=["one"]).reason is Refusal.SATURATED
+
+
+def test_draining_sessions_are_neither_countable_nor_invalid() -> None:
+    draining = SessionChanged(session_id=SessionId("one"), status=SessionStatus.DRAINING)
+
+    assert refusal(folded(session_added(), draining)).reason is Refusal.QUOTA_EXHAUSTED
+
+
+def test_a_growing_pool_is_saturated_rather_than_exhausted() -> None:
+    pool = folded()
+    assert refusal(pool).reason is Refusal.SATURATED
+
+    pool = folded(session_added(), lease_granted(service_type=AVATAR))
+    pool.growing = True
+
+    assert refusal(pool, AVATAR, "r2").reason is Refusal.SATURATED
+
+
+def test_a_pool_without_sessions_that_gets_none_is_exhausted_and_nobody_knows_for_how_long() -> (
+    None
+):
+    pool = folded()
+    pool.barren = True
+
+    answer = refusal(pool)
+
+    assert (answer.reason, answer.retry_after_s) == (Refusal.QUOTA_EXHAUSTED, 0.0)
+
+
+# ------------------------------------------------------------------- time and quota days
+
+
+MIDNIGHT = datetime(2025, 3, 2, tzinfo=UTC)
+
+
+def test_send_by_is_never_later_than_the_guard_before_the_reset() -> None:
+    pool = folded(session_added())
+
+    answer = granted(pool, now=MIDNIGHT - timedelta(seconds=12))
+
+    assert answer.send_within_s == 10.0
+
+
+def test_a_command_inside_the_guard_is_held_and_decided_on_the_new_day() -> None:
+    lease = lease_granted(service_type=AVATAR)
+    pool = folded(session_added(), lease, usage(lease))
+    now = MIDNIGHT - timedelta(seconds=2)
+    command = wanted(AVATAR, "r2", asked_at=now)
+
+    held = decide_lease(pool, command, now)
+
+    assert (held.events, held.answer, held.held_until) == ([], None, MIDNIGHT)
+    assert decide_lease(pool, command, MIDNIGHT).answer.quota_day == "2025-03-02"
+
+
+def test_a_held_command_still_ends_the_lease_before_it() -> None:
+    pool = folded(session_added())
+    now = MIDNIGHT - timedelta(seconds=5)
+    first = granted(pool, now=now)
+    command = wanted(number=2, previous=usage(first, Verdict.REJECTED), asked_at=now)
+
+    held = decide_lease(pool, command, after(4, now))
+
+    assert [type(event) for event in held.events] == [UsageRecorded]
+    assert held.held_until == MIDNIGHT
+    assert decide_lease(pool, command, MIDNIGHT).answer.lease_id == lease_named(number=2)
+
+
+def test_a_pool_without_a_usable_session_holds_nobody() -> None:
+    barred = SessionChanged(session_id=SessionId("one"), status=SessionStatus.DISABLED)
+    pool = folded(session_added(), barred)
+    now = MIDNIGHT - timedelta(seconds=1)
+
+    assert refusal(pool, now=now, asked_at=now).reason is Refusal.CREDENTIALS_EXHAUSTED
+
+
+def test_inside_one_zones_guard_sessions_of_another_zone_serve() -> None:
+    pool = folded(session_added("utc"), session_added("tokyo", quota_timezone="Asia/Tokyo"))
+
+    answer = granted(pool, now=MIDNIGHT - timedelta(seconds=1))
+
+    assert (answer.session_id, answer.quota_day) == ("tokyo", "2025-03-02")
+
+
+def test_the_quota_day_is_the_date_in_the_sessions_time_zone() -> None:
+    pool = folded(policy_changed(quota_timezone="Asia/Shanghai"), session_added())
+    reset = datetime(2025, 3, 1, 16, tzinfo=UTC)
+
+    assert granted(pool, AVATAR, "r1").quota_day == "2025-03-01"
+    assert refusal(pool, AVATAR, "r2", now=after(-10, reset), asked_at=reset)
+    assert granted(pool, AVATAR, "r3", now=reset).quota_day == "2025-03-02"
+
+
+def test_a_lease_of_yesterday_takes_nothing_from_today() -> None:
+    pool = folded(session_added())
+    first = granted(pool, AVATAR, now=MIDNIGHT - timedelta(seconds=10))
+    second = granted(pool, AVATAR, "r2", now=MIDNIGHT)
+
+    decide_end(pool, usage(first), after(1, MIDNIGHT))
+
+    days = pool.sessions[SessionId("one")].days
+    assert days[first.quota_day][AVATAR].used == 1
+    assert (days[second.quota_day][AVATAR].used, second.remaining[AVATAR]) == (0, 0)
+
+
+def test_an_unknown_time_zone_counts_in_utc() -> None:
+    pool = folded(session_added(quota_timezone="Mars/Olympus"))
+
+    assert granted(pool, now=MIDNIGHT).quota_day == "2025-03-02"
+
+
+def test_time_that_steps_back_wakes_nobody_early() -> None:
+    cooled = SessionCooled(session_id=SessionId("one"), until=after(50), reason="rate_limited")
+    pool = folded(session_added(), cooled)
+    granted(pool, now=after(50))
+
+    assert refusal(pool, IMAGE, "r2", now=after(49)).reason is Refusal.SATURATED
+
+
+# ------------------------------------------------------------------- budget of refusals
+
+
+def exhausted() -> Pool:
+    lease = lease_granted(service_type=AVATAR)
+    return folded(session_added(), lease, usage(lease))
+
+
+def test_beyond_a_hundred_a_second_equal_refusals_become_one_event_with_a_count() -> None:
+    pool = exhausted()
+    now = after(0.25)
+
+    events = [
+        event
+        for number in range(130)
+        for event in decide_lease(pool, wanted(AVATAR, f"x{number}"), now).events
+    ]
+
+    assert len(events) == 200
+    assert next_wakeup(pool, now) == after(1)
+    assert sweep(pool, after(0.9)) == []
+    (merged,) = sweep(pool, after(1))
+    assert isinstance(merged, LeaseRefused)
+    assert (merged.count, merged.request_id) == (30, "x100")
+    assert sweep(pool, after(2)) == []
+
+
+def test_refusals_are_counted_apart_by_key_type_and_reason() -> None:
+    pool = exhausted()
+    for number in range(100):
+        refusal(pool, AVATAR, f"x{number}")
+    refusal(pool, AVATAR, "a", key_id="key-1")
+    refusal(pool, AVATAR, "b", key_id="key-2")
+    refusal(pool, "hologram", "c", key_id="key-2")
+
+    told = decide_lease(pool, wanted(IMAGE, "next", asked_at=after(1)), after(1)).events
+
+    assert [event.count for event in told if isinstance(event, LeaseRefused)] == [1, 1, 1]
+    assert isinstance(told[-1], LeaseGranted)
+
+
+def test_a_new_second_has_a_new_budget() -> None:
+    pool = exhausted()
+    for number in range(101):
+        refusal(pool, AVATAR, f"x{number}")
+
+    events = decide_lease(pool, wanted(AVATAR, "y"), after(1)).events
+
+    assert [type(event) for event in events] == [LeaseRefused, SessionRequested, LeaseRefused]
+
+
+def test_refusals_taken_back_are_not_counted() -> None:
+    pool = exhausted()
+    for number in range(102):
+        refusal(pool, AVATAR, f"x{number}")
+    pool.begin()
+    refusal(pool, AVATAR, "y")
+    refusal(pool, AVATAR, "z", key_id="key-2")
+    pool.rollback()
+
+    (merged,) = sweep(pool, after(1))
+
+    assert isinstance(merged, LeaseRefused)
+    assert merged.count == 2
+
+
+def test_the_request_named_in_a_refusal_is_the_one_refused() -> None:
+    (_, event) = decide_lease(exhausted(), wanted(AVATAR, "r9", number=3), NOON).events
+
+    assert isinstance(event, LeaseRefused)
+    assert (event.request_id, event.number) == (RequestId("r9"), 3)
+    assert event.key_id == requested().key_id

@@ -1,0 +1,134 @@
+"""The fold as operators see it."""
+
+from contracts.base import RequestId, ServerId, SessionId
+from contracts.pool import (
+    LeaseExpired,
+    PoolStatus,
+    QuotaObserved,
+    SessionChanged,
+    SessionCooled,
+    SessionRetired,
+    SessionStatus,
+    SessionSuspected,
+    SessionView,
+    Verdict,
+)
+from services.pool.domain import status
+from tests.unit.pool.builders import (
+    AVATAR,
+    IMAGE,
+    LIMITS,
+    NOON,
+    TODAY,
+    VIDEO,
+    after,
+    folded,
+    lease_granted,
+    lease_named,
+    session_added,
+    usage,
+)
+
+ONE = SessionId("one")
+UNKNOWN = lease_granted(request="r2")
+EVENTS = (
+    session_added("one", region="hk"),
+    session_added("two"),
+    session_added("gone"),
+    SessionRetired(session_id=SessionId("gone"), reason="idle"),
+    lease_granted(units=3),
+    UNKNOWN,
+    usage(UNKNOWN, Verdict.OUTCOME_UNKNOWN),
+    lease_granted(request="r3", service_type=VIDEO),
+    LeaseExpired(lease_id=lease_named("r3"), session_id=ONE),
+)
+
+
+def test_the_summary_counts_what_countable_sessions_have_left() -> None:
+    answer = status(folded(*EVENTS), PoolStatus(), NOON, 17, 4)
+
+    assert (answer.sequence, answer.epoch, answer.now) == (17, 4, NOON)
+    assert (answer.sessions_total, answer.sessions_active, answer.open_leases) == (2, 2, 1)
+    assert (answer.min_size, answer.max_size) == (1, 500)
+    assert answer.remaining == {IMAGE: 16, VIDEO: 3, AVATAR: 2}
+    assert (answer.sessions, answer.leases) == ([], [])
+
+
+def test_one_session_is_shown_as_the_fold_has_it() -> None:
+    (view,) = status(folded(*EVENTS), PoolStatus(session_id=ONE), NOON, 1, 1).sessions
+
+    assert view == SessionView(
+        session_id=ONE,
+        status=SessionStatus.ACTIVE,
+        region="hk",
+        quota_day=TODAY,
+        resets_in_s=12 * 3600.0,
+        used={IMAGE: 1, VIDEO: 1, AVATAR: 0},
+        reserved={IMAGE: 3, VIDEO: 0, AVATAR: 0},
+        remaining={IMAGE: 6, VIDEO: 1, AVATAR: 1},
+        limits=LIMITS,
+        open_leases=1,
+        origin="admin",
+        created_at=NOON,
+        last_used_at=NOON,
+    )
+
+
+def test_tomorrow_everything_is_there_again() -> None:
+    answer = status(folded(*EVENTS), PoolStatus(session_id=ONE), after(86_400), 1, 1)
+
+    assert answer.sessions[0].remaining == LIMITS
+    assert answer.remaining == {name: 2 * limit for name, limit in LIMITS.items()}
+
+
+def test_an_unknown_session_yields_none() -> None:
+    assert status(folded(*EVENTS), PoolStatus(session_id=SessionId("x")), NOON, 1, 1).sessions == []
+
+
+def test_sessions_are_listed_up_to_the_limit() -> None:
+    pool = folded(*EVENTS)
+
+    assert len(status(pool, PoolStatus(sessions=True), NOON, 1, 1).sessions) == 3
+    assert len(status(pool, PoolStatus(sessions=True, limit=2), NOON, 1, 1).sessions) == 2
+
+
+def test_leases_are_listed_by_state() -> None:
+    pool = folded(*EVENTS)
+
+    found = {
+        state: [lease.lease_id for lease in status(pool, asked, NOON, 1, 1).leases]
+        for state in ("open", "unknown", "expired", "settled")
+        if (asked := PoolStatus(leases=state))
+    }
+
+    assert found == {"open": ["r1.1"], "unknown": ["r2.1"], "expired": ["r3.1"], "settled": []}
+
+
+def test_the_status_that_says_most_is_shown() -> None:
+    pool = folded(
+        *(session_added(name) for name in ("active", "cooling", "suspect", "off", "was")),
+        SessionCooled(session_id=SessionId("cooling"), until=after(9), reason="rate_limited"),
+        SessionCooled(session_id=SessionId("was"), until=after(-9), reason="rate_limited"),
+        SessionSuspected(
+            session_id=SessionId("suspect"), server_id=ServerId("s"), request_id=RequestId("r")
+        ),
+        SessionChanged(session_id=SessionId("off"), status=SessionStatus.DISABLED, reason="why"),
+    )
+
+    views = status(pool, PoolStatus(sessions=True), NOON, 1, 1).sessions
+
+    assert {view.session_id: (view.status, view.cooling_s) for view in views} == {
+        "active": (SessionStatus.ACTIVE, 0.0),
+        "cooling": (SessionStatus.COOLING, 9.0),
+        "suspect": (SessionStatus.SUSPECT, 0.0),
+        "off": (SessionStatus.DISABLED, 0.0),
+        "was": (SessionStatus.ACTIVE, 0.0),
+    }
+    assert views[3].reason == "why"
+
+
+def test_a_type_used_up_upstream_shows_nothing_remaining() -> None:
+    observed = QuotaObserved(session_id=ONE, service_type=VIDEO, quota_day=TODAY)
+    answer = status(folded(session_added(), observed), PoolStatus(session_id=ONE), NOON, 1, 1)
+
+    assert (answer.sessions[0].remaining[VIDEO], answer.remaining[VIDEO]) == (0, 0)
