@@ -18,6 +18,7 @@ from services.gateway.domain.errors import KINDS
 from services.gateway.metrics import Metrics as GatewayMetrics
 from services.pool.metrics import Metrics as PoolMetrics
 from tests import ROOT
+from tests.house.code import FLOORS
 from tidegate.configuration import Configuration
 from tidegate.doctor.findings import CURES
 from tidegate.main import VERBS, application
@@ -140,11 +141,7 @@ def test_links_between_pages_lead_somewhere() -> None:
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 UNWRAPPED = " ".join(re.sub(r"```.*?```", "", RUNBOOK, flags=re.DOTALL).split())
-SOURCES = "".join(
-    path.read_text()
-    for room in ("runtime", "services", "demo", "tidegate")
-    for path in (ROOT / room).rglob("*.py")
-)
+SOURCES = "".join(path.read_text() for floor in FLOORS for path in (ROOT / floor).rglob("*.py"))
 
 
 @pytest.mark.parametrize("code", KINDS)

@@ -2,15 +2,12 @@
 
 import ast
 import re
-from collections.abc import Iterator
-from functools import cache
 
 import pytest
 
 from tests import ROOT
+from tests.house.code import EVERYTHING, FLOORS, classes, imported, modules, nodes
 
-PRODUCT = ("contracts", "runtime", "services", "demo", "tidegate")
-EVERYTHING = (*PRODUCT, "tests", "benchmarks")
 MODULE_LINES_MAX = 300
 FUNCTION_LINES_MAX = 70
 FORBIDDEN_FILES = re.compile(r"(^|_)(utils?|helpers?|managers?|common|misc)\.py$")
@@ -18,36 +15,12 @@ FORBIDDEN_CLASSES = re.compile(r"(Manager|Helper|Utils?|Impl)$|^Base[A-Z]")
 MACHINE = re.compile(r"/work/|/root/|/home/[a-z]")
 
 
-@cache
-def modules(*folders: str) -> dict[str, str]:
-    """The text of every module, by its path in the repository."""
-    paths = sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
-    return {str(path.relative_to(ROOT)): path.read_text() for path in paths}
-
-
-@cache
-def nodes(name: str) -> list[ast.AST]:
-    return list(ast.walk(ast.parse((ROOT / name).read_text())))
-
-
-def classes(name: str) -> Iterator[ast.ClassDef]:
-    return (node for node in nodes(name) if isinstance(node, ast.ClassDef))
-
-
-def imported(name: str) -> Iterator[str]:
-    for node in nodes(name):
-        if isinstance(node, ast.ImportFrom):
-            yield node.module or ""
-        elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-
-
 def test_there_is_a_house() -> None:
-    assert len(modules(*PRODUCT)) > 50
+    assert len(modules(*FLOORS)) > 50
 
 
 def test_modules_are_not_longer_than_the_cap() -> None:
-    lengths = {name: len(text.splitlines()) for name, text in modules(*PRODUCT).items()}
+    lengths = {name: len(text.splitlines()) for name, text in modules(*FLOORS).items()}
 
     assert {name: count for name, count in lengths.items() if count > MODULE_LINES_MAX} == {}
 
@@ -65,7 +38,7 @@ def test_functions_are_not_longer_than_the_cap() -> None:
 
 def test_every_module_says_what_it_is() -> None:
     silent = [
-        name for name, text in modules(*PRODUCT).items() if not ast.get_docstring(ast.parse(text))
+        name for name, text in modules(*FLOORS).items() if not ast.get_docstring(ast.parse(text))
     ]
 
     assert silent == []
@@ -103,7 +76,7 @@ def test_nothing_is_mocked() -> None:
 def test_exceptions_end_in_error() -> None:
     found = [
         f"{name}:{node.name}"
-        for name in modules(*PRODUCT)
+        for name in modules(*FLOORS)
         for node in classes(name)
         if not node.name.endswith("Error")
         and any(

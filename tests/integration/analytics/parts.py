@@ -87,14 +87,16 @@ class Running:
 
 @asynccontextmanager
 async def running(client: Client, path: Path) -> AsyncIterator[Running]:
-    """Project in the background."""
+    """Project in the background; a projector that dies ends the test with its reason."""
     parts = Running(client, path)
-    task = asyncio.create_task(parts.projector.run())
     try:
-        yield parts
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(parts.projector.run())
+            try:
+                yield parts
+            finally:
+                task.cancel()
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
         await parts.projector.close()
         parts.database.close()
 
