@@ -10,7 +10,7 @@ from runtime.environment import VARIABLES
 from runtime.settings import settings_of, variable_of, with_default_services
 from tests import ROOT
 from tidegate.configuration import Configuration
-from tidegate.stack.homes import OWNERS
+from tidegate.stack.home.owners import OWNERS
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]

@@ -2,5 +2,5 @@
 
 sessions  sessionfiles  servers  keys  leases    what there is, and its changes
 stats  report  export  sql                       figures
-config                                           the configuration, checked or shown
+config  shown                                    the configuration, checked or shown
 """

@@ -1,25 +1,13 @@
 """`tidegate config`: the configuration checked, or shown as it is in force."""
 
-import json
-import os
-import re
-from collections.abc import Iterator
-from typing import Any
-
-import msgspec
 import typer
 
 from runtime.environment import environment
-from runtime.settings import Seconds, Size
-from tidegate.configuration import Configuration, load
+from tidegate.admin.shown import shown, toml, variables
+from tidegate.configuration import load
 from tidegate.console import output
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-HIDDEN = "(hidden)"
-_SECRET_WORDS = frozenset({"key", "secret", "password", "token", "credential"})
-_USERINFO = re.compile(r"(?<=://)[^/@\s]*(?=@)")
-_UNITS = {"d": 86_400, "h": 3600, "m": 60}
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @app.command()
@@ -46,87 +34,8 @@ def show(*, as_json: bool = output.JSON) -> None:
     configuration = load(environment())
     tables = shown(configuration)
     if as_json:
-        output.as_json({"environment": _variables(), **tables})
+        output.as_json({"environment": variables(), **tables})
         return
-    for name, value in _variables().items():
+    for name, value in variables().items():
         print(f"# {name}={value}")
     print("\n".join(toml(tables)))
-
-
-def shown(configuration: Configuration) -> dict[str, Any]:
-    """Write every setting as the file has it, durations with their unit, secrets hidden."""
-    tables: dict[str, Any] = _shown("", configuration)
-    return tables
-
-
-def _shown(name: str, value: Any) -> Any:
-    if isinstance(value, msgspec.Struct):
-        fields = msgspec.structs.fields(value)
-        values = {field.encode_name: getattr(value, field.name) for field in fields}
-        return {key: _shown(key, inner) for key, inner in values.items() if inner is not None}
-    if isinstance(value, dict):
-        return {key: _shown(key, inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_shown(name, inner) for inner in value]
-    if isinstance(value, Seconds):
-        return _duration(value)
-    if isinstance(value, Size):
-        return int(value)
-    return _without_secrets(name, value) if isinstance(value, str) else value
-
-
-def _duration(value: Seconds) -> str:
-    """Write a duration in the greatest unit that it is a whole number of."""
-    for unit, unit_s in _UNITS.items():
-        if value and value % unit_s == 0:
-            return f"{value / unit_s:.0f}{unit}"
-    return f"{value:.6f}".rstrip("0").rstrip(".") + "s"
-
-
-def _variables() -> dict[str, str]:
-    """The variables that are set."""
-    return {
-        name: _without_secrets(name.removesuffix("_FILE"), value)
-        if not name.endswith("_FILE")
-        else value
-        for name, value in sorted(os.environ.items())
-        if name.startswith("TIDEGATE_") and value
-    }
-
-
-def _without_secrets(name: str, value: str) -> str:
-    """Hide what a name calls a secret, and the user and password of an address; no path of one."""
-    words = name.lower().split("_")
-    secret = _SECRET_WORDS & set(words) and words[-1] != "file"
-    return HIDDEN if secret and value else _USERINFO.sub(HIDDEN, value)
-
-
-def toml(tables: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[str]:
-    """Write tables as TOML lines: plain values first, then tables, then lists of tables."""
-    for key, value in tables.items():
-        if not _table_like(value):
-            yield f"{_key(key)} = {_value(value)}"
-    for key, value in tables.items():
-        header = ".".join(map(_key, (*path, key)))
-        if isinstance(value, dict):
-            yield f"\n[{header}]"
-            yield from toml(value, (*path, key))
-        elif _table_like(value):
-            for item in value:
-                yield f"\n[[{header}]]"
-                yield from toml(item, (*path, key))
-
-
-def _table_like(value: Any) -> bool:
-    listed = isinstance(value, list) and bool(value) and isinstance(value[0], dict)
-    return isinstance(value, dict) or listed
-
-
-def _key(name: str) -> str:
-    return name if _BARE.fullmatch(name) else json.dumps(name)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_value, value)) + "]"
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from tidegate.console import api, output
 from tidegate.console.errors import CommandError
@@ -94,17 +92,8 @@ def _opened(file: str) -> Iterator[IO[bytes]]:
 
 def _copied(answer: Any, into: IO[bytes], *, shown: bool) -> None:
     """Copy an answer; with a bar on a terminal, when it goes into a file."""
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        console=console,
-        transient=True,
-        disable=not (shown and console.is_terminal),
-    )
-    with bar:
-        task = bar.add_task("exporting", total=int(answer.headers["content-length"]))
+    size = int(answer.headers["content-length"])
+    with output.progress("exporting", size, in_bytes=True, shown=shown) as moved:
         for piece in answer.iter_bytes():
             into.write(piece)
-            bar.advance(task, len(piece))
+            moved(len(piece))

@@ -29,8 +29,8 @@ from tidegate.backup.bundle import Bundle
 from tidegate.backup.logproof import Hearer, Proof
 from tidegate.console import output
 from tidegate.console.errors import CommandError
-from tidegate.stack import migrate
-from tidegate.stack.homefiles import KEPT, KEYS, PASSWORDS, write_private
+from tidegate.stack.home import migration
+from tidegate.stack.home.files import KEPT, KEYS, PASSWORDS, write_private
 
 _FOLDER = "restoring"
 _NATS_END_S = 20
@@ -75,7 +75,7 @@ def scratch_home(home: Home) -> Iterator[Home]:
 def embedded(found: Environment, home: Home) -> Iterator[Environment]:
     """Run a NATS over the store of a home; the environment in which it is found."""
     own = msgspec.structs.replace(found, home=home, nats_url=None)
-    migrate.write_secrets(own)
+    migration.write_secrets(own)
     port = natsserver.free_port()
     config = home.nats_conf.with_name("server.conf")
     config.write_text(natsserver.configuration(home.nats_store, port, home.nats_conf))

@@ -72,7 +72,9 @@ def cell(value: Any) -> str:
 
 
 @contextmanager
-def progress(what: str, total: int | None, *, in_bytes: bool = False) -> Iterator[Moved]:
+def progress(
+    what: str, total: int | None, *, in_bytes: bool = False, shown: bool = True
+) -> Iterator[Moved]:
     """Show a bar while something long is done; it shows on a terminal alone, never in a pipe."""
     console = Console(stderr=True)
     made = Progress(
@@ -81,7 +83,7 @@ def progress(what: str, total: int | None, *, in_bytes: bool = False) -> Iterato
         DownloadColumn() if in_bytes else MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=console,
-        disable=not console.is_terminal,
+        disable=not (shown and console.is_terminal),
         transient=True,
     )
     with made:

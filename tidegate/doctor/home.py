@@ -11,7 +11,7 @@ from runtime.nats.streams import free_bytes
 from runtime.settings import SettingsError
 from tidegate.configuration import load
 from tidegate.doctor.findings import Finding, fine, note, unchecked, wrong
-from tidegate.stack.homefiles import KEYS, PASSWORDS, VARIABLE_OF, restored
+from tidegate.stack.home.files import KEYS, PASSWORDS, VARIABLE_OF, restored
 
 _OTHERS = 0o077
 _FREE_MIN = 256 * 10**6

@@ -2,31 +2,16 @@
 
 import asyncio
 import os
-import shlex
-import signal
-import sys
-from contextlib import suppress
-from pathlib import Path
 
-import msgspec
 import typer
 
-from runtime.atstart import AtStart
-from runtime.environment import Environment, environment
-from runtime.nats import natsserver
-from runtime.process import logs
+from runtime.environment import environment
 from runtime.settings import SettingsError
-from tidegate.configuration import Configuration, load, names_servers
-from tidegate.console.errors import CommandError
-from tidegate.stack import demo_servers, homelock, migrate
+from tidegate.configuration import load
+from tidegate.stack import demo_servers
+from tidegate.stack.home import lock, migration
 from tidegate.stack.leftovers import end_leftovers
-from tidegate.stack.supervisor import Child, Supervisor, service
-
-_READY_S = 90.0
-_GATEWAYS_END_S = 45.0
-_SERVICES_END_S = 20.0
-_LOOK_EVERY_S = 2.0
-_NATS = "nats"
+from tidegate.stack.running import RunningStack
 
 
 def up(config: str = typer.Option("", help="Configuration file (TIDEGATE_CONFIG).")) -> None:
@@ -38,153 +23,11 @@ def up(config: str = typer.Option("", help="Configuration file (TIDEGATE_CONFIG)
         os.environ["TIDEGATE_CONFIG"] = config
     found = environment()
     configuration = load(found)
-    homelock.made(found.home)
-    with homelock.locked(found.home):
+    lock.made(found.home)
+    with lock.locked(found.home):
         left = end_leftovers(found.home)
         wrong = demo_servers.unusable(found.host, found.port)
         if wrong:
             raise SettingsError(f"TIDEGATE_HOST, TIDEGATE_PORT: {wrong}")
-        migrate.write_secrets(found)
-        asyncio.run(_Stack(found, configuration).run(left))
-
-
-class _Stack:
-    """Everything that `up` starts, and the order in which it ends."""
-
-    def __init__(self, found: Environment, configuration: Configuration) -> None:
-        self.home = found.home
-        self.environment = msgspec.structs.replace(found, port=found.port or natsserver.free_port())
-        self.configuration = configuration
-        self.log = logs.configure("up")
-        host = "127.0.0.1" if found.host in {"0.0.0.0", "::"} else found.host  # noqa: S104
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.environment.port}"
-        self.supervisor = Supervisor(found.home.run, self.url, self.log)
-        self.shared = {
-            "TIDEGATE_HOME": str(found.home.path),
-            "TIDEGATE_PORT": str(self.environment.port),
-            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-        }
-        if found.config is not None:
-            self.shared["TIDEGATE_CONFIG"] = str(found.config.absolute())
-        self.demos: list[str] = []
-        self.gateways: list[str] = []
-
-    async def run(self, left: list[str]) -> None:
-        """Start, say where it is, wait for the end, drain. Raises `CommandError`."""
-        if left:
-            self.log.warning("leftovers_ended", children=left)
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._asked_to_stop, stop)
-        starting = asyncio.create_task(self._start())
-        stopping = asyncio.create_task(stop.wait())
-        following = asyncio.create_task(self._follow_settings())
-        try:
-            await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if starting.done():
-                starting.result()
-                await stopping
-        except TimeoutError as error:
-            raise CommandError(f"NATS: {error}; see {self.home.path / 'nats.log'}") from None
-        finally:
-            for task in (starting, stopping, following):
-                task.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await starting
-            await self._drain()
-
-    async def _follow_settings(self) -> None:
-        """Say so when the file changes what only a new start of `up` takes up."""
-        begun = AtStart(self.log, _fixed(self.configuration))
-        while True:
-            await asyncio.sleep(_LOOK_EVERY_S)
-            with suppress(SettingsError):  # what is wrong with it, the services say
-                begun.compare(_fixed(load(self.environment)))
-
-    def _asked_to_stop(self, stop: asyncio.Event) -> None:
-        """Drain the first time, kill the second."""
-        if stop.is_set():
-            self.supervisor.kill_all()
-        stop.set()
-
-    async def _start(self) -> None:
-        """Start everything in order.
-
-        Raises `CommandError` when it does not get ready, `TimeoutError` when NATS does not,
-        `SettingsError` for what only shows now.
-        """
-        if self.environment.nats_url is None:
-            await self._start_nats()
-        if not names_servers(self.environment):
-            for server in demo_servers.placed(self.home):
-                await self._begin(demo_servers.child(server, self.home, self.shared), self.demos)
-        made = await migrate.make(self.environment, self.configuration)
-        if made.names:
-            self.log.info("made", what=made.names)
-        services = ("pool", "balancer", "analytics")
-        for name in services:
-            await self.supervisor.start(service(name, name, environment=self.shared))
-        for number in range(1, self.configuration.gateway.workers + 1):
-            name = "gateway" if number == 1 else f"gateway-{number}"
-            await self._begin(service(name, "gateway", environment=self.shared), self.gateways)
-        # Servers of one's own may be down: that is `no_backend` to clients, not the end of `up`.
-        waited = services if self.demos else [name for name in services if name != "balancer"]
-        reason = await self.supervisor.ready([*self.demos, *waited, *self.gateways], _READY_S)
-        if reason:
-            raise CommandError(reason)
-        print(self._told(made.dead_keys), flush=True)
-
-    async def _begin(self, child: Child, names: list[str]) -> None:
-        names.append(child.name)
-        await self.supervisor.start(child)
-
-    async def _start_nats(self) -> None:
-        port = natsserver.free_port()
-        config = self.home.nats_conf.with_name("server.conf")
-        config.write_text(natsserver.configuration(self.home.nats_store, port, self.home.nats_conf))
-        url = f"nats://127.0.0.1:{port}"
-        command = natsserver.command(config, self.home.path / "nats.log")
-        await self.supervisor.start(Child(name=_NATS, command=command))
-        await asyncio.to_thread(natsserver.wait_for_port, url, 20)
-        self.home.nats_url.write_text(url + "\n")
-
-    async def _drain(self) -> None:
-        """End the doors first and the log last."""
-        self.log.info("draining")
-        await self.supervisor.end(self.gateways, _GATEWAYS_END_S)
-        await self.supervisor.end(["balancer", "pool", "analytics"], _SERVICES_END_S)
-        await self.supervisor.end(self.demos, 5)
-        await self.supervisor.end([_NATS], _SERVICES_END_S)
-        self.home.run.unlink(missing_ok=True)
-        if self.environment.nats_url is None:
-            self.home.nats_url.unlink(missing_ok=True)
-        self.log.info("stopped")
-
-    def _told(self, dead_keys: dict[str, str]) -> str:
-        """Say where everything is, with a line that works when pasted, unless the key is dead."""
-        key = _shown(self.home.client_key)
-        curl = (
-            f'curl -s {self.url}/v1/images/generations -H "Authorization: Bearer'
-            f' $(cat {shlex.quote(key)})"'
-            " -H 'Content-Type: application/json'"
-            ' -d \'{"model":"jimeng-4.0","prompt":"a tide gate at dawn"}\'\n\n'
-        )
-        return (
-            f"\nTidegate listens on {self.url}\n"
-            f"client key    {key}\n"
-            f"operator key  {_shown(self.home.operator_key)}\n\n"
-            + "".join(f"{advice}\n\n" for advice in dead_keys.values())
-            + ("" if "client" in dead_keys else curl)
-            + "Ctrl-C stops everything.\n"
-        )
-
-
-def _fixed(configuration: Configuration) -> dict[str, object]:
-    return {"gateway.workers": configuration.gateway.workers}
-
-
-def _shown(path: Path) -> str:
-    """A path as one would type it here."""
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+        migration.write_secrets(found)
+        asyncio.run(RunningStack(found, configuration).run(left))

@@ -23,7 +23,7 @@ from runtime.process import lifecycle
 from tests import ROOT
 from tests.integration.pool.room import until
 from tidegate.configuration import Configuration, load
-from tidegate.stack.up import _Stack
+from tidegate.stack.running import RunningStack
 
 WAIT_S = 90
 pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(240)]
@@ -302,7 +302,7 @@ def test_wrong_variable_is_refused_by_name_before_anything_starts(
 
 def test_no_line_to_paste_is_printed_with_a_key_that_was_revoked(tmp_path: Path) -> None:
     variables = {"TIDEGATE_HOME": str(tmp_path), "TIDEGATE_PORT": "8080"}
-    stack = _Stack(environment(variables), Configuration())
+    stack = RunningStack(environment(variables), Configuration())
 
     told = stack._told({"client": "client.key opens nothing: key_1 was revoked."})
 
@@ -334,9 +334,9 @@ async def test_change_that_needs_a_new_start_is_told_once(
         before = looks
         await until(lambda: looks >= before + 2)
 
-    monkeypatch.setattr("tidegate.stack.up._LOOK_EVERY_S", 0.01)
-    monkeypatch.setattr("tidegate.stack.up.load", looked)
-    stack = _Stack(found, load(found))
+    monkeypatch.setattr("tidegate.stack.running._LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr("tidegate.stack.running.load", looked)
+    stack = RunningStack(found, load(found))
     with structlog.testing.capture_logs() as told:
         stack.log = structlog.get_logger()
         following = asyncio.create_task(stack._follow_settings())

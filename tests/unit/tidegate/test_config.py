@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from runtime.environment import environment
 from runtime.settings import SettingsError
-from tidegate.admin import config
+from tidegate.admin.shown import HIDDEN
 from tidegate.configuration import load
 from tidegate.main import application
 
@@ -89,7 +89,7 @@ def test_no_secret_is_shown(tmp_path: Path, words: list[str]) -> None:
 
     assert done.exit_code == 0
     assert "hush" not in done.stdout
-    assert f"nats://{config.HIDDEN}@127.0.0.1:4222" in done.stdout
+    assert f"nats://{HIDDEN}@127.0.0.1:4222" in done.stdout
     assert "where-it-lies" in done.stdout
 
 

@@ -11,7 +11,7 @@ import pytest
 from contracts.subjects import USERS
 from runtime.nats import natsserver
 from tests import ROOT
-from tidegate.stack.homes import OWNERS
+from tidegate.stack.home.owners import OWNERS
 
 SECRETS = {
     "gateway": {"gateway.nats", "master.key", "identity.key"},

@@ -12,7 +12,7 @@ from runtime.environment import Environment, Home, given_secret
 from runtime.nats import natsserver
 from runtime.settings import SettingsError
 from tidegate.stack import demo_servers
-from tidegate.stack.homefiles import write_private
+from tidegate.stack.home.files import write_private
 
 OWNERS = ("gateway", "pool", "balancer", "analytics", "migrate", "archiver", "nats", "operator")
 """Who may have a home; `operator` is whoever uses the verbs: both first keys, and the auditor."""
