@@ -1,5 +1,6 @@
 """Real parts for tests: a nats-server with its streams, a connection to it."""
 
+import gc
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -19,6 +20,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         shared = any(one.scope == "module" for ones in known for one in ones)
         if shared and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+
+
+def pytest_unconfigure() -> None:
+    """Take back what hypothesis leaves with the collector: through it DuckDB's types live too long.
+
+    They would outlive the interpreter, and DuckDB's binding calls that a leak (ADR 23).
+    """
+    left = "hypothesis."
+    gc.callbacks[:] = [one for one in gc.callbacks if not one.__module__.startswith(left)]
 
 
 @pytest.fixture
