@@ -84,7 +84,7 @@ $(VENV)/.uv: requirements/bootstrap.txt
 $(VENV)/.runtime: $(VENV)/.uv requirements/runtime.txt pyproject.toml
 	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --compile-bytecode --require-hashes -r requirements/runtime.txt
 	@printf '%s\n' "$(CURDIR)" > "$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')/tidegate.pth"
-	@printf '#!/bin/sh\nexec "$$(dirname "$$0")/python" -m tidegate.main "$$@"\n' > $(BIN)/tidegate
+	@printf '#!/bin/sh\nexec "$$(dirname "$$0")/python" -P -m tidegate.main "$$@"\n' > $(BIN)/tidegate
 	@chmod +x $(BIN)/tidegate
 	@touch $@
 

@@ -2,7 +2,7 @@
 
 app          composition root: the only place where its adapters are made
 leader       what it does while it leads: answer, probe, journal, sweep
-settings     `[balancer]` and `[[servers]]`, and which addresses are never a server's
+settings     what an operator may turn (`[balancer]`, `[[servers]]`)
 strategies   one pure policy a file: eligible servers in, a ranking out
 domain       the fleet as a fold, exchanges in flight, selection, health, configuration, views
 store        the journal `evt.balancer`, and the tail of the log that ends what is in flight

@@ -57,7 +57,7 @@ def command_line() -> dict[str, Any]:
 def test_pages_are_those_of_the_code() -> None:
     kept = {path.name: path.read_text() for path in REFERENCE.glob("*.md")}
 
-    assert kept == pages(), "python -m tidegate.reference.pages writes them anew"
+    assert kept == pages(), "python -m tidegate.reference writes them anew"
 
 
 @pytest.mark.parametrize(

@@ -162,8 +162,11 @@ class Supervisor:
 
 
 def tidegate(*arguments: str) -> list[str]:
-    """Make the command that runs a verb with this very interpreter."""
-    return [sys.executable, "-m", "tidegate.main", *arguments]
+    """Make the command that runs a verb with this very interpreter.
+
+    Without the current folder on its path (`-P`): a `demo.py` that lies there is not our demo.
+    """
+    return [sys.executable, "-P", "-m", "tidegate.main", *arguments]
 
 
 def service(name: str, *arguments: str, environment: Mapping[str, str]) -> Child:

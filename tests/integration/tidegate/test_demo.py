@@ -18,6 +18,7 @@ from runtime.nats import natsserver
 from runtime.settings import SettingsError
 from tests import ROOT
 from tidegate.main import application
+from tidegate.stack.supervisor import tidegate
 
 pytestmark = pytest.mark.anyio
 
@@ -130,3 +131,26 @@ def test_traffic_without_a_key_is_refused_by_name(tmp_path: Path) -> None:
 
     assert isinstance(done.exception, SettingsError)
     assert "TIDEGATE_CLIENT_KEY: expected a client key" in str(done.exception)
+
+
+def test_files_of_our_names_in_the_folder_one_stands_in_are_left_alone(tmp_path: Path) -> None:
+    for name in ("demo", "runtime", "services", "contracts", "tidegate"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('a file of somebody else')")
+
+    done = subprocess.run(
+        tidegate("demo", "server", "--help"),
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "--ledger" in done.stdout
+
+
+@pytest.mark.parametrize("file", ["Makefile", "docker/tidegate"])
+def test_whatever_starts_the_command_leaves_that_folder_out(file: str) -> None:
+    assert " -P -m tidegate.main" in (ROOT / file).read_text()
