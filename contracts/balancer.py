@@ -30,6 +30,11 @@ class Health(StrEnum):
     DOWN = "down"
 
 
+PLAIN = "plain"
+DIALECTS = (PLAIN, "jimeng", "drraw", "jimeng-free-all", "jimeng-free")
+"""What a server may understand; of `plain` nothing is translated."""
+
+
 class Server(Part, frozen=True, kw_only=True):
     """One upstream HTTP endpoint, as configured."""
 
@@ -43,6 +48,8 @@ class Server(Part, frozen=True, kw_only=True):
     capabilities: list[ServiceType] = []
     idempotent: bool = False
     """An unknown outcome may be tried again there: same lease, same `X-Request-ID`."""
+    dialect: str = PLAIN
+    """One of `DIALECTS`; one that only a later version knows is taken for `plain`."""
 
 
 # ---------------------------------------------------------------------------- events
@@ -132,6 +139,8 @@ class SelectServer(Part, frozen=True, kw_only=True):
     """Empty: any server will do."""
     expires_in_s: float = 0.0
     avoid: list[ServerId] = []
+    dialects: list[str] = []
+    """Of those the server must understand one; empty: any will do."""
     failed: ServerFailed | None = None
 
 
@@ -150,6 +159,7 @@ class Selected(Reply, frozen=True, kw_only=True, tag="selected"):
     url: str
     region: str = ""
     idempotent: bool = False
+    dialect: str = PLAIN
     strategy: str
     candidates: list[Candidate] = []
 

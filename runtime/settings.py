@@ -53,6 +53,10 @@ class ServiceTypeSection(Section, frozen=True, kw_only=True):
     models: list[str] = []
     """Patterns that decide among types sharing the chat path."""
     priority: int = 0
+    first_byte_timeout: Seconds | None = None
+    """How long a server may be silent before its answer begins, and within an event stream; less
+    than `exchange_max`. By default `[gateway] first_byte_timeout`; where that is not set either,
+    30 minutes for `image`, 90 for `video`, 10 for others."""
 
     def __post_init__(self) -> None:
         """Refuse what no field type can."""

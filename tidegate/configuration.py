@@ -21,6 +21,7 @@ from services.analytics.settings import AnalyticsSection
 from services.balancer.settings import BalancerSection, ServerSection
 from services.balancer.settings import Settings as BalancerSettings
 from services.gateway.settings import GatewaySection
+from services.gateway.settings import Settings as GatewaySettings
 from services.pool.settings import PoolSection
 
 _Settings = TypeVar("_Settings", bound=Section)
@@ -58,6 +59,7 @@ class Configuration(Section, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Refuse what only several tables together show."""
         BalancerSettings(balancer=self.balancer, servers=self.servers)
+        GatewaySettings(gateway=self.gateway, services=self.services)
 
 
 def load(environment: Environment) -> Configuration:

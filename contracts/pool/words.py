@@ -87,6 +87,13 @@ class Attempt(Part, frozen=True, kw_only=True):
     status: int = 0
     """HTTP status; 0 when no answer came."""
     upstream_code: int | None = None
+    inner_code: int | None = None
+    """The generator's own code, where a backend told it inside its message."""
+    meaning: str = ""
+    """What its failure was taken for: `bad_parameter`, `content_rejected`, `quota_exhausted`,
+    `risk_control`, `login_expired`, `not_accepted` (nothing was submitted, nobody is blamed)."""
+    translated: str = ""
+    """What the server's dialect made of the request, such as `size=1024x1024 → ratio=1:1`."""
     failure: str = ""
     """Class of the failure: `connect`, `dns`, `tls`, `timeout`, `cut`, `garbage`, or empty."""
     sent: bool = False

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from contracts.balancer import Server
+from contracts.balancer import DIALECTS, PLAIN, Server
 from contracts.base import ServerId, ServiceType
 from runtime.addresses import refused_host
 from runtime.settings import Seconds, Section
@@ -46,6 +46,10 @@ class ServerSection(Section, frozen=True, kw_only=True):
     capabilities: list[ServiceType] = []
     """Service types it can do; none named: every one."""
     idempotent: bool = False
+    """Whether an unknown outcome may be tried again there."""
+    dialect: str = PLAIN
+    """What it understands, and what is translated for it: `plain` (nothing is), `jimeng`, `drraw`,
+    `jimeng-free-all` or `jimeng-free` (docs/explanation/backends.md)."""
 
     def __post_init__(self) -> None:
         """Refuse what no field type can."""
@@ -85,6 +89,8 @@ def refused(server: Server) -> str:
         return f"max_sessions: expected at least 1, got {server.max_sessions}"
     if any(not capability for capability in server.capabilities):
         return "capabilities: expected names of service types, got an empty one"
+    if server.dialect not in DIALECTS:
+        return f"dialect: expected one of {', '.join(DIALECTS)}, got {server.dialect!r}"
     return _refused_url(server.url)
 
 

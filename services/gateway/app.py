@@ -115,7 +115,7 @@ class Gateway:
             client, gateway_id, lambda: self.settings.gateway.exchange_max, log
         )
         self.pool, self.balancer = self._coalescers(client, outage)
-        self.exchange = Exchange(self.transport, settings.gateway, self.metrics)
+        self.exchange = Exchange(self.transport, settings, self.metrics)
         self.passthrough = Passthrough(
             self.balancer, self.transport, settings.gateway, self.metrics
         )
@@ -181,7 +181,8 @@ class Gateway:
         """Go by other settings from now on."""
         self.settings = settings
         self.door.apply(settings)
-        self.exchange.settings = self.passthrough.settings = settings.gateway
+        self.exchange.apply(settings)
+        self.passthrough.apply(settings.gateway)
 
     def _patience_s(self) -> float:
         return float(self.settings.gateway.failover_wait)

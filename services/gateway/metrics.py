@@ -33,6 +33,12 @@ class Metrics:
             ["server_id", "verdict"],
             registry=self.registry,
         )
+        self.not_accepted = Counter(
+            "tidegate_gateway_not_accepted",
+            "Attempts of which the server said that nothing was submitted, by server.",
+            ["server_id"],
+            registry=self.registry,
+        )
         self.seconds = Histogram(
             "tidegate_gateway_request_seconds",
             "Duration of generation requests.",

@@ -1,33 +1,39 @@
 """What an operator may turn at the gateway (`[gateway]`, `[services]`)."""
 
 import ipaddress
+import re
 from typing import Literal
 
 import msgspec
 
 from runtime.settings import DEFAULT_SERVICES, Seconds, Section, ServiceTypeSection, Size
-
-Meaning = Literal[
-    "bad_parameter", "content_rejected", "quota_exhausted", "risk_control", "login_expired"
-]
-"""What a backend's error code says."""
+from services.gateway.domain.failures import FailureTables, Meaning, failure_tables
 
 Stored = Literal["full", "truncated", "hashed", "none"]
 """How much of what tells one client from another is kept."""
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-DEFAULT_CODES: dict[str, Meaning] = {
-    "-2000": "bad_parameter",
-    "-2003": "bad_parameter",
-    "4002": "bad_parameter",
-    "-2006": "content_rejected",
-    "4001": "content_rejected",
-    "-2009": "quota_exhausted",
-    "1006": "quota_exhausted",
-    "4013": "risk_control",
-    "-2001": "login_expired",
-    "34010105": "login_expired",
-}
+
+_PATIENCE_S = {"image": 1800.0, "video": 5400.0}
+"""Backends of this family answer whole: a picture after minutes, a film after an hour."""
+_PATIENCE_OF_OTHERS_S = 600.0
+
+
+class MessageSection(Section, frozen=True, kw_only=True):
+    """`[[gateway.messages]]`: what a backend's message means that begins so."""
+
+    pattern: str
+    """A regular expression, matched from the message's first character."""
+    meaning: Meaning
+
+    def __post_init__(self) -> None:
+        """Refuse what no field type can."""
+        try:
+            re.compile(self.pattern)
+        except re.error as error:
+            raise ValueError(
+                f"pattern: expected a regular expression, got {self.pattern!r} ({error})"
+            ) from None
 
 
 class GatewaySection(Section, frozen=True, kw_only=True):
@@ -41,9 +47,17 @@ class GatewaySection(Section, frozen=True, kw_only=True):
     attempts_max: int = 3
     """Upstream attempts of one request, the first included."""
     connect_timeout: Seconds = Seconds(5)
-    first_byte_timeout: Seconds = Seconds(600)
+    first_byte_timeout: Seconds | None = None
+    """How long a server may be silent before its answer begins, for the service types that say
+    nothing of their own."""
     idle_timeout: Seconds = Seconds(120)
+    """How long either side may be silent within a body; servers within an event stream as long as
+    before one."""
     exchange_max: Seconds = Seconds(7200)
+    """How long one exchange with a server may last in all."""
+    reuse_idle: Seconds = Seconds(1)
+    """How long a connection to a server may have been idle to be used again, where the server does
+    not say how long it keeps one (`Keep-Alive: timeout`, of which a second is taken off)."""
     failover_wait: Seconds = Seconds(10)
     """How long the pool or the balancer may be leaderless before a request fails."""
     models_max_age: Seconds = Seconds(300)
@@ -54,8 +68,15 @@ class GatewaySection(Section, frozen=True, kw_only=True):
     trusted_proxies: list[str] = []
     """Addresses and networks (`"10.0.0.0/8"`) of the proxies whose `X-Forwarded-For` and
     `X-Forwarded-Proto` are believed; nobody else's are."""
-    codes: dict[str, Meaning] = msgspec.field(default_factory=lambda: dict(DEFAULT_CODES))
-    """The backends' error codes and what they mean; a table here replaces the built-in one."""
+    codes: dict[str, Meaning] = {}
+    """What the error codes of the backends' envelopes mean, over the built-in table
+    (docs/reference/failures.md)."""
+    inner_codes: dict[str, Meaning] = {}
+    """The same of the codes that stand inside their messages."""
+    messages: list[MessageSection] = []
+    """What their messages mean; tried before the built-in ones, the first that fits decides."""
+    codes_replace: bool = False
+    """Whether `codes`, `inner_codes` and `messages` stand in the place of the built-in tables."""
 
     def __post_init__(self) -> None:
         """Refuse what no field type can."""
@@ -67,6 +88,11 @@ class GatewaySection(Section, frozen=True, kw_only=True):
             raise ValueError('max_wait: expected "0s"; waiting for a session is not built yet')
         for text in self.trusted_proxies:
             network(text)
+
+    def failure_tables(self) -> FailureTables:
+        """What backends' failures mean here."""
+        messages = [(message.pattern, message.meaning) for message in self.messages]
+        return failure_tables(self.codes, self.inner_codes, messages, replace=self.codes_replace)
 
 
 def network(text: str) -> Network:
@@ -87,3 +113,24 @@ class Settings(Section, frozen=True, kw_only=True):
     services: dict[str, ServiceTypeSection] = msgspec.field(
         default_factory=lambda: dict(DEFAULT_SERVICES)
     )
+
+    def __post_init__(self) -> None:
+        """Refuse what only several tables together show."""
+        exchange_max = self.gateway.exchange_max
+        for name, section in self.services.items():
+            patience = section.first_byte_timeout
+            if patience is not None and patience >= exchange_max:
+                raise ValueError(
+                    f"services.{name}.first_byte_timeout: expected less than"
+                    f" gateway.exchange_max ({exchange_max:g} s), got {patience:g} s"
+                )
+
+    def patience_s(self) -> dict[str, float]:
+        """How long a server may be silent before its answer begins, by service type."""
+        common = self.gateway.first_byte_timeout
+        return {
+            name: section.first_byte_timeout
+            or common
+            or _PATIENCE_S.get(name, _PATIENCE_OF_OTHERS_S)
+            for name, section in self.services.items()
+        }

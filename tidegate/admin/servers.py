@@ -20,6 +20,7 @@ _COLUMNS = (
     "weight",
     "priority",
     "capabilities",
+    "dialect",
 )
 
 
@@ -30,6 +31,7 @@ _PRIORITY = typer.Option(None, help="Servers of a smaller one are preferred wher
 _WEIGHT = typer.Option(None, min=1, help="Its share of the work where it counts.")
 _SESSIONS = typer.Option(None, min=1, help="Exchanges it may carry at once.")
 _CAPABILITIES = typer.Option([], "--capability", help="A service type it does; repeatable.")
+_DIALECT = typer.Option(None, help="What it understands: plain, jimeng, drraw, jimeng-free-all, …")
 _IDEMPOTENT = typer.Option(None, help="Whether an unknown outcome may be tried again there.")
 
 
@@ -58,6 +60,7 @@ def add(
     max_sessions: int = _SESSIONS,
     capabilities: list[str] = _CAPABILITIES,
     idempotent: bool = _IDEMPOTENT,
+    dialect: str = _DIALECT,
     as_json: bool = output.JSON,
 ) -> None:
     """Add a server; it is chosen once its first probe succeeded.
@@ -67,7 +70,7 @@ def add(
     Example: tidegate servers add server-5 http://10.0.0.7:9001 --capability image --weight 2
     """
     body = {"id": server_id, "url": url}
-    body |= _given(region, priority, weight, max_sessions, capabilities, idempotent)
+    body |= _given(region, priority, weight, max_sessions, capabilities, idempotent, dialect)
     _show(api.post("/api/servers", body), as_json=as_json)
 
 
@@ -82,13 +85,14 @@ def change(
     max_sessions: int = _SESSIONS,
     capabilities: list[str] = _CAPABILITIES,
     idempotent: bool = _IDEMPOTENT,
+    dialect: str = _DIALECT,
     as_json: bool = output.JSON,
 ) -> None:
     """Change a server; what is not named stays, and exchanges under way go on.
 
     Example: tidegate servers change server-5 --weight 1 --max-sessions 50
     """
-    body = _given(region, priority, weight, max_sessions, capabilities, idempotent)
+    body = _given(region, priority, weight, max_sessions, capabilities, idempotent, dialect)
     if url is not None:
         body["url"] = url
     if not body:
@@ -136,6 +140,7 @@ def _given(
     max_sessions: int | None,
     capabilities: list[str],
     idempotent: bool | None,
+    dialect: str | None,
 ) -> dict[str, Any]:
     """Name what was given, as the API does."""
     given: dict[str, Any] = {
@@ -145,6 +150,7 @@ def _given(
         "max_sessions": max_sessions,
         "capabilities": capabilities or None,
         "idempotent": idempotent,
+        "dialect": dialect,
     }
     return {name: value for name, value in given.items() if value is not None}
 
@@ -171,4 +177,5 @@ def _row(view: dict[str, Any]) -> list[Any]:
         server.get("weight", 1),
         server.get("priority", 1),
         server.get("capabilities"),
+        server.get("dialect", "plain"),
     ]

@@ -46,15 +46,18 @@ def sections(kind: type[msgspec.Struct], path: tuple[str, ...]) -> Iterator[Any]
         inner, name = _struct(field.type), (*path, field.encode_name)
         if inner is None:
             continue
-        name = (*name, "*") if get_origin(field.type) is dict else name
+        if get_origin(field.type) is dict:
+            name = (*name, "*")
+        elif get_origin(field.type) is list:
+            name = (*path, f"[{field.encode_name}]")
         yield name, inner
         yield from sections(inner, name)
 
 
 def heading(path: tuple[str, ...]) -> str:
     """Write a table's name as in the file."""
-    name = ".".join("<name>" if part == "*" else part for part in path)
-    return f"`[[{name}]]`" if name == "servers" else f"`[{name}]`"
+    name = ".".join("<name>" if part == "*" else part.strip("[]") for part in path)
+    return f"`[[{name}]]`" if path[-1].startswith("[") else f"`[{name}]`"
 
 
 def _struct(kind: Any) -> type[msgspec.Struct] | None:
@@ -71,7 +74,7 @@ def _rows(path: tuple[str, ...], section: type[msgspec.Struct]) -> Iterator[tupl
         if _struct(field.type) is not None:
             continue
         name = field.encode_name
-        one = get_origin(field.type) not in {list, dict} and path != ("servers",)
+        one = get_origin(field.type) not in {list, dict} and not path[-1].startswith("[")
         variable = variable_of((*path, name)).replace("*", "<NAME>") if one else ""
         yield (
             code(name),

@@ -1,6 +1,6 @@
 """Every page of the reference, and what writes it."""
 
-from tidegate.reference import configuration, http, statistics, surface, wire
+from tidegate.reference import configuration, failures, http, statistics, surface, wire
 
 PAGES = {
     "commands.md": surface.commands,
@@ -8,6 +8,7 @@ PAGES = {
     "environment.md": configuration.environment,
     "errors.md": surface.errors,
     "events.md": wire.events,
+    "failures.md": failures.failures,
     "metrics.md": surface.metrics,
     "settings.md": configuration.settings,
     "statistics.md": statistics.statistics,

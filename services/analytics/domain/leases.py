@@ -252,4 +252,7 @@ def _tried(
         connect_ms=attempt.connect_ms,
         first_byte_ms=attempt.first_byte_ms,
         total_ms=attempt.total_ms,
+        inner_code=attempt.inner_code,
+        meaning=attempt.meaning,
+        translated=attempt.translated,
     )

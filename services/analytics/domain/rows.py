@@ -107,6 +107,9 @@ class AttemptRow(Row, kw_only=True):
     connect_ms: float
     first_byte_ms: float
     total_ms: float
+    inner_code: int | None = None
+    meaning: str = ""
+    translated: str = ""
 
 
 class RefusalRow(Row, kw_only=True):

@@ -63,7 +63,9 @@ def _chosen(balancer: Balancer, wanted: SelectServer) -> Selected | NoServer:
     eligible = [
         standing
         for standing in options.able
-        if standing.in_flight < standing.max_sessions and standing.server_id not in wanted.avoid
+        if standing.in_flight < standing.max_sessions
+        and standing.server_id not in wanted.avoid
+        and (not wanted.dialects or standing.server.dialect in wanted.dialects)
     ]
     if not eligible:
         refused = _unavailable(options, wanted)
@@ -77,6 +79,7 @@ def _chosen(balancer: Balancer, wanted: SelectServer) -> Selected | NoServer:
         url=best.server.url,
         region=best.server.region,
         idempotent=best.server.idempotent,
+        dialect=best.server.dialect,
         strategy=name,
         candidates=_candidates(ranking, options, wanted),
     )
@@ -120,6 +123,9 @@ def _unavailable(options: Options, wanted: SelectServer) -> list[Candidate]:
     for standing in options.able:
         if standing.server_id in wanted.avoid:
             refused.append(Candidate(server_id=standing.server_id, refused="already tried"))
+        elif wanted.dialects and standing.server.dialect not in wanted.dialects:
+            why = f"cannot do this request ({standing.server.dialect})"
+            refused.append(Candidate(server_id=standing.server_id, refused=why))
         elif standing.in_flight >= standing.max_sessions:
             why = f"full: {standing.in_flight} of {standing.max_sessions} exchanges"
             refused.append(Candidate(server_id=standing.server_id, refused=why))

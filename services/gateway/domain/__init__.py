@@ -1,7 +1,8 @@
 """The gateway's rules, pure.
 
 routing     which service type a request is of, and what its body says about that
-judgement   what an upstream's answer means (body code first, then status)
+judgement   what an upstream's answer means (its envelope first, then the status)
+failures    what a failure's codes and messages say
 outcomes    what each verdict does to the units, and what the client is told
 errors      every error a client can get
 """

@@ -1,17 +1,23 @@
-"""What an upstream's answer means: the body's code first, then the status (architecture §4).
+"""What an upstream's answer means: its envelope first, then the status (architecture §4).
 
 Backends of this kind answer HTTP 200 for failures, so a status alone proves nothing while a
-short JSON body can still be read.
+short JSON body can still be read. What a failure's envelope says, `failures` knows.
 """
 
 import zlib
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from contracts.pool import Verdict
-from services.gateway.settings import Meaning
+from services.gateway.domain.failures import (
+    LATE_S,
+    Failure,
+    FailureTables,
+    Meaning,
+    openai_meaning,
+    said_while_polling,
+)
 
 JUDGED_BYTES_MAX = 64 * 1024
 """Longer JSON bodies, like streams, are judged by their status."""
@@ -26,7 +32,13 @@ _VERDICTS: dict[Meaning, Verdict] = {
     "quota_exhausted": Verdict.QUOTA_EXHAUSTED,
     "risk_control": Verdict.RISK_CONTROL,
     "login_expired": Verdict.LOGIN_EXPIRED,
+    "not_accepted": Verdict.REJECTED,  # a word of its own, but for the log's enumeration
 }
+_REFUSED_BY_NODE = frozenset({400, 408, 431})
+"""What Node's own parser answers, without a body, to what never reached the application."""
+
+
+_RESULTS = frozenset({"url", "b64_json"})
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -36,7 +48,10 @@ class Judgement(msgspec.Struct, frozen=True):
     status: int = 0
     meaning: Meaning | None = None
     upstream_code: int | None = None
+    inner_code: int | None = None
     message: str = ""
+    submitted: bool = False
+    """Said while polling: the session is treated as said, the unit is unknown, and that is all."""
     results: int = 0
     """Items in `data`, when the body was read."""
 
@@ -76,33 +91,69 @@ def _may_be_json(kind: str) -> bool:
 
 
 def judged_body(
-    status: int, encoding: str, body: bytes, codes: Mapping[str, Meaning], secret: str = ""
+    status: int,
+    encoding: str,
+    body: bytes,
+    tables: FailureTables,
+    secret: str = "",
+    *,
+    waited_s: float = 0.0,
+    closing: bool = False,
+    quoting: bool = False,
 ) -> Judgement:
     """Judge a whole body of at most 64 KB; one that is longer once decoded is as long as that.
 
     What a backend says goes to the client and into the log: `secret`, the credential that was
-    sent, is taken out of it.
+    sent, is taken out of it. `waited_s` is from the request's last byte to the answer's first;
+    `closing` says that the answer's head closes the connection, `quoting` that the request named
+    addresses of pictures.
     """
+    if not body and closing and status in _REFUSED_BY_NODE:
+        message = f"the backend answered {status} without a word: it read no request"
+        return _meant("not_accepted", status, message=message)
     answer = _decoded(encoding, body)
-    if isinstance(answer, _Answer):
-        code = _code_of(answer)
-        meaning = codes.get(str(code)) if code is not None else None
-        message = _message_of(answer, secret)
-        if meaning is not None:
-            return Judgement(_VERDICTS[meaning], status, meaning, code, message)
-        if code is not None and code != status:
-            return Judgement(Verdict.OUTCOME_UNKNOWN, status, None, code, message)
-        return _by_status(status, answer, message)
-    return _by_status(status, answer, "")
+    if not isinstance(answer, _Answer):
+        return _by_status(status, answer, "", waited_s)
+    code = _code_of(answer)
+    said = _message_of(answer)
+    message = (said.replace(secret, CONCEALED) if secret else said)[:_MESSAGE_MAX]
+    if code is None or code == status:
+        meaning = tables.codes.get(str(code)) or openai_meaning(answer.error)
+        failure = Failure(meaning)
+    else:
+        failure = tables.failure(code, said, quoting=quoting)
+    if failure.meaning is not None:
+        late = said_while_polling(failure.meaning, uploading=failure.uploading, waited_s=waited_s)
+        return _meant(failure.meaning, status, code, failure.inner_code, message, submitted=late)
+    if code is not None and code != status:
+        verdict = Verdict.OUTCOME_UNKNOWN
+        return Judgement(verdict, status, None, code, failure.inner_code, message)
+    return _by_status(status, answer, message, waited_s)
 
 
-def _by_status(status: int, answer: "_Answer | str | None", message: str) -> Judgement:
+def _meant(
+    meaning: Meaning,
+    status: int,
+    code: int | None = None,
+    inner_code: int | None = None,
+    message: str = "",
+    *,
+    submitted: bool = False,
+) -> Judgement:
+    verdict = _VERDICTS[meaning]
+    return Judgement(verdict, status, meaning, code, inner_code, message, submitted)
+
+
+def _by_status(
+    status: int, answer: "_Answer | str | None", message: str, waited_s: float
+) -> Judgement:
+    late = waited_s > LATE_S
     if 200 <= status < 300:  # noqa: PLR2004
         return _result(status, answer)
     if status == 429:  # noqa: PLR2004
-        return Judgement(Verdict.RATE_LIMITED, status, message=message)
+        return Judgement(Verdict.RATE_LIMITED, status, message=message, submitted=late)
     if status == 401:  # noqa: PLR2004
-        return Judgement(Verdict.LOGIN_EXPIRED, status, message=message)
+        return Judgement(Verdict.LOGIN_EXPIRED, status, message=message, submitted=late)
     if 400 <= status < 500 and status not in _UNKNOWN_STATUSES:  # noqa: PLR2004
         return Judgement(Verdict.REJECTED, status, message=message)
     return Judgement(Verdict.OUTCOME_UNKNOWN, status, message=message)
@@ -114,10 +165,25 @@ def _result(status: int, answer: "_Answer | str | None") -> Judgement:
         return Judgement(Verdict.SUCCESS, status)
     if isinstance(answer, str):
         return Judgement(Verdict.OUTCOME_UNKNOWN, status, message=answer)
-    if answer.data or answer.choices:
-        count = len(answer.data) if isinstance(answer.data, list) else 0
-        return Judgement(Verdict.SUCCESS, status, results=count)
+    if isinstance(answer.data, list):
+        count = sum(map(_is_result, answer.data))
+        if count:
+            return Judgement(Verdict.SUCCESS, status, results=count)
+    elif answer.data:
+        return Judgement(Verdict.SUCCESS, status)
+    if answer.choices:
+        return Judgement(Verdict.SUCCESS, status)
     return Judgement(Verdict.OUTCOME_UNKNOWN, status, message="an answer without a result")
+
+
+def _is_result(item: Any) -> bool:
+    """Whether an item of `data` is one: a picture or film without its URL or bytes is none.
+
+    What names neither is of a kind that is not known here, and believed.
+    """
+    if not isinstance(item, dict) or not item.keys() & _RESULTS:
+        return item is not None
+    return any(item.get(name) for name in _RESULTS)
 
 
 def _decoded(encoding: str, body: bytes) -> "_Answer | str | None":
@@ -161,10 +227,9 @@ def _code_of(answer: _Answer) -> int | None:
     return value if type(value) is int and value else None
 
 
-def _message_of(answer: _Answer, secret: str) -> str:
+def _message_of(answer: _Answer) -> str:
     nested = answer.error.get("message") if isinstance(answer.error, dict) else answer.error
     for value in (answer.message, answer.msg, answer.errmsg, nested):
         if isinstance(value, str) and value:
-            told = value.replace(secret, CONCEALED) if secret else value
-            return told[:_MESSAGE_MAX]
+            return value
     return ""

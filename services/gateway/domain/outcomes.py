@@ -43,8 +43,13 @@ _REFUSALS = {
 }
 
 
-def outcome_of(verdict: Verdict, *, sent: bool, answered: bool) -> Outcome:
-    """Say what became of the units. A client that left decides nothing but when it left."""
+def outcome_of(verdict: Verdict, *, sent: bool, answered: bool, submitted: bool = False) -> Outcome:
+    """Say what became of the units. A client that left decides nothing but when it left.
+
+    `submitted`: the failure was said after the work had been submitted.
+    """
+    if submitted:
+        return Outcome.UNKNOWN
     if verdict is Verdict.CLIENT_GONE:
         if answered:
             return Outcome.SETTLED
@@ -83,6 +88,9 @@ def client_error(judgement: Judgement, retry_after_s: float | None) -> GatewayEr
     said = judgement.message
     code = judgement.upstream_code
     verdict = judgement.verdict
+    if judgement.submitted:
+        message = f"the backend failed after it had begun the work: {said or 'it gave no reason'}"
+        return GatewayError("upstream_outcome_unknown", message, upstream_code=code)
     if verdict is Verdict.REJECTED:
         return _rejected(judgement)
     if verdict in {Verdict.RATE_LIMITED, Verdict.RISK_CONTROL}:
@@ -109,6 +117,9 @@ def _rejected(judgement: Judgement) -> GatewayError:
     if judgement.meaning == "bad_parameter":
         message = said or "the backend rejected a parameter"
         return GatewayError("invalid_request", message, upstream_code=code)
+    if judgement.meaning == "not_accepted":
+        message = said or "the backend began no work"
+        return GatewayError("upstream_error", message, upstream_code=code)
     message = said or f"the backend answered {judgement.status}"
     return GatewayError("upstream_rejected", message, status=judgement.status, upstream_code=code)
 

@@ -19,8 +19,8 @@ from services.gateway.domain import Judgement, failure_error, judged_body, judge
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.judgement import JUDGED_BYTES_MAX
 from services.gateway.metrics import Metrics
-from services.gateway.settings import GatewaySection
-from services.gateway.transport import Transport, TransportFailure
+from services.gateway.settings import Settings
+from services.gateway.transport import Answer, Transport, TransportFailure
 
 _RETRY_AFTER_MAX_S = 86_400.0
 
@@ -53,12 +53,19 @@ class Servers:
 class Exchange:
     """Carries one request to one server over the transport."""
 
-    def __init__(self, transport: Transport, settings: GatewaySection, metrics: Metrics) -> None:
+    def __init__(self, transport: Transport, settings: Settings, metrics: Metrics) -> None:
         """Use one transport for every exchange."""
-        self.settings = settings
         self._metrics = metrics
         self._transport = transport
         self._servers = Servers()
+        self.apply(settings)
+
+    def apply(self, settings: Settings) -> None:
+        """Go by other settings from now on."""
+        self.settings = settings.gateway
+        self._failures = settings.gateway.failure_tables()
+        self._patience_s = settings.patience_s()
+        self._transport.reuse_idle_s = settings.gateway.reuse_idle
 
     async def attempt(
         self,
@@ -101,6 +108,8 @@ class Exchange:
                 verdict = Verdict.SUCCESS
             request.attempts_made += 1
             self._metrics.attempted(selected.server_id, verdict)
+            if result.judgement.meaning == "not_accepted":
+                self._metrics.not_accepted.labels(selected.server_id).inc()
             request.attempts.append(
                 Attempt(
                     server_id=selected.server_id,
@@ -110,6 +119,8 @@ class Exchange:
                     verdict=verdict,
                     status=status,
                     upstream_code=result.judgement.upstream_code,
+                    inner_code=result.judgement.inner_code,
+                    meaning=result.judgement.meaning or "",
                     failure=_failure_of(result),
                     sent=sent,
                     connect_ms=round(connect_ms, 3),
@@ -139,7 +150,7 @@ class Exchange:
                 "target": request.target,
                 "timeout": {
                     "connect": min(connect_s, settings.connect_timeout),
-                    "first_byte": settings.first_byte_timeout,
+                    "first_byte": self._patience_s.get(request.service_type),
                     "idle": settings.idle_timeout,
                 },
             },
@@ -165,13 +176,19 @@ class Exchange:
             begun, whole = await _first(chunks)
             encoding = response.headers.get("content-encoding", "").strip().lower()
             if whole:
-                body = b"".join(begun)
-                codes = self.settings.codes
-                judgement = judged_body(status, encoding, body, codes, secret.decode("latin-1"))
+                judgement = judged_body(
+                    status,
+                    encoding,
+                    b"".join(begun),
+                    self._failures,
+                    secret.decode("latin-1"),
+                    waited_s=response.extensions["waited_s"],
+                    closing=response.headers.get("connection", "").lower() == "close",
+                )
             elif 200 <= status < 300:  # noqa: PLR2004
                 judgement = Judgement(Verdict.SUCCESS, status)
             else:
-                judgement = judged_body(status, "", b"{}", self.settings.codes)
+                judgement = judged_body(status, "", b"{}", self._failures)
         if judgement.verdict is not Verdict.SUCCESS:
             wait = retry_after(response)
             return Result(judgement, sent=True, retry_after_s=wait)
@@ -184,6 +201,8 @@ class Exchange:
             await client.answer(status, headers, body)
             return Result(judgement, sent=True)
         events = kind.startswith("text/event-stream")
+        if events and isinstance(response.stream, Answer):
+            response.stream.wait_at_most(self._patience_s.get(request.service_type))
         await client.start(status, headers, events=events)
         return await _passed(client, judgement, begun, chunks)
 

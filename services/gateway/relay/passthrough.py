@@ -52,11 +52,17 @@ class Passthrough:
     ) -> None:
         """Hold the parts; nothing is kept yet."""
         self.settings = settings
+        self._failures = settings.failure_tables()
         self._balancer = balancer
         self._transport = transport
         self._metrics = metrics
         self._servers = Servers()
         self._models: tuple[float, Headers, bytes] | None = None
+
+    def apply(self, settings: GatewaySection) -> None:
+        """Go by other settings from now on."""
+        self.settings = settings
+        self._failures = settings.failure_tables()
 
     async def serve(
         self, request: Request, receive: Receive, client: Client, rate: Mapping[str, str]
@@ -105,7 +111,7 @@ class Passthrough:
                 error = failure_error(failure.failure, sent=failure.sent, safe=True)
                 continue
             encoding = response.headers.get("content-encoding", "").strip().lower()
-            judged = judged_body(response.status_code, encoding, body, self.settings.codes)
+            judged = judged_body(response.status_code, encoding, body, self._failures)
             if judged.verdict is Verdict.SUCCESS:
                 return _kept(response), body
             error = models_error(judged, retry_after(response))

@@ -166,11 +166,8 @@ class Relay:
                     await asyncio.sleep(pause_s)
                     repeated = selected
             if again and verdict is Verdict.UNREACHABLE:
-                failed = ServerFailed(
-                    server_id=selected.server_id,
-                    verdict=verdict,
-                    failure=result.judgement.message[:100],
-                )
+                why = result.judgement.message[:100]
+                failed = ServerFailed(server_id=selected.server_id, verdict=verdict, failure=why)
                 request.avoid_servers.append(selected.server_id)
             elif repeated is None:
                 return await self._ended(request, client, result, again=again)
@@ -199,9 +196,10 @@ class Relay:
             )
             self._record(request, usage)
             return True
-        outcome = outcome_of(verdict, sent=request.sent, answered=False)
+        late = judgement.submitted
+        outcome = outcome_of(verdict, sent=request.sent, answered=False, submitted=late)
         error = error or client_error(judgement, result.retry_after_s)
-        if not another_session(verdict):
+        if late or not another_session(verdict):
             self._record(request, request.usage(outcome, verdict, error=error))
             raise error
         request.previous = request.usage(

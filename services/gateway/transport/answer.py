@@ -181,6 +181,10 @@ class Answer(httpx.AsyncByteStream):
 
     # ------------------------------------------------------------ what the reader takes
 
+    def wait_at_most(self, seconds: float | None) -> None:
+        """Bound the silence between two pieces of the body from now on; None: no bound."""
+        self._idle_s = seconds
+
     def whole(self) -> bytes | None:
         """Take the body if all of it has arrived; None while it has not."""
         return self._taken() if self.complete else None

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import select
 from collections.abc import Callable
 from typing import cast
@@ -9,6 +10,7 @@ from typing import cast
 from services.gateway.transport.answer import HELD_BYTES_MAX, Answer
 from services.gateway.transport.failures import Failure, MaybeSentError, NothingSentError
 
+_TIMEOUT = re.compile(rb"\btimeout\s*=\s*(\d{1,6})", re.IGNORECASE)
 UNSENT_BYTES_MAX = 256 * 1024
 """Bytes handed to the socket and not yet taken by it before an upload waits."""
 
@@ -27,7 +29,8 @@ class Connection(asyncio.Protocol):
         "_poll",
         "_timer",
         "_transport",
-        "idle_since",
+        "kept_alive_s",
+        "reusable_until",
         "uploaded",
     )
 
@@ -44,7 +47,10 @@ class Connection(asyncio.Protocol):
         self._drained: asyncio.Future[None] | None = None
         self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self.idle_since = 0.0
+        self.kept_alive_s: float | None = None
+        """How long its server says that it keeps an idle connection; 0: it does not say."""
+        self.reusable_until = 0.0
+        """When an idle connection is too old to carry another exchange, by the loop's clock."""
         self.uploaded = True
         """All of the request was handed to the socket."""
 
@@ -182,6 +188,8 @@ class Connection(asyncio.Protocol):
             self._answer = None
             self._deadline = None
             self.resume()
+            if self.kept_alive_s is None:
+                self.kept_alive_s = _kept_alive_s(answer)
             self._free(self)
         else:
             self.abort()
@@ -224,3 +232,12 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _kept_alive_s(answer: Answer) -> float:
+    """Read `Keep-Alive: timeout=<seconds>` (RFC 2068 §19.7.1.1); 0 where it is not said."""
+    for name, value in answer.headers:
+        if name.lower() == b"keep-alive":
+            said = _TIMEOUT.search(value)
+            return float(said[1]) if said else 0.0
+    return 0.0

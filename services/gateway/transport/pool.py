@@ -17,6 +17,12 @@ from services.gateway.transport.failures import Failure, NothingSentError
 from services.gateway.transport.framing import outgoing
 from services.gateway.transport.upload import upload
 
+REUSE_IDLE_S = 1.0
+"""How long a connection may have been idle to be used again, where its server says nothing."""
+_MARGIN_S = 1.0
+"""Less than a server says: its clock began when the answer left it."""
+_KEPT_MAX_S = 30.0
+_SWEEP_MIN_S = 0.5
 Origin = tuple[str, bytes, int | None]
 """Scheme, host, port."""
 
@@ -31,11 +37,11 @@ class Transport(httpx.AsyncBaseTransport):
     def __init__(
         self,
         ssl_context: ssl.SSLContext | None = None,
-        idle_expiry_s: float = 30.0,
+        reuse_idle_s: float = REUSE_IDLE_S,
         idle_max: int = 256,
     ) -> None:
         self._ssl_context = ssl_context
-        self._idle_expiry_s = idle_expiry_s
+        self.reuse_idle_s = reuse_idle_s
         self._idle_max = idle_max
         self._idle: defaultdict[Origin, list[Connection]] = defaultdict(list)
         self._sweeper: asyncio.TimerHandle | None = None
@@ -49,7 +55,7 @@ class Transport(httpx.AsyncBaseTransport):
         url = request.url
         origin = (url.scheme, url.raw_host, url.port)
         connect_ms = 0.0
-        connection = self._reusable(origin)
+        connection = self._reusable(origin, loop.time())
         reused = connection is not None
         if connection is None:
             started = monotonic()
@@ -59,13 +65,14 @@ class Transport(httpx.AsyncBaseTransport):
         answer = Answer(loop, connection, is_head=request.method == "HEAD", idle_s=idle_s)
         connection.start(answer, out.head, uploaded=out.stream is None)
         sent_at = request.extensions["sent_at"] = monotonic()
+        uploaded_at: float | None = sent_at
         first_byte_s = bounds.get("first_byte")
         try:
             if out.stream is None:
                 connection.expect_within(first_byte_s)
                 await answer.begun
             else:
-                await upload(connection, answer, out, idle_s, first_byte_s)
+                uploaded_at = await upload(connection, answer, out, idle_s, first_byte_s)
         except BaseException:
             await answer.aclose()
             raise
@@ -77,6 +84,7 @@ class Transport(httpx.AsyncBaseTransport):
             "reused": reused,
             "sent_at": sent_at,
             "first_byte_ms": (answer.begun_at - sent_at) * 1000,
+            "waited_s": 0.0 if uploaded_at is None else max(0.0, answer.begun_at - uploaded_at),
         }
         return httpx.Response(
             answer.status, headers=answer.headers, stream=answer, extensions=extensions
@@ -93,50 +101,55 @@ class Transport(httpx.AsyncBaseTransport):
             self._sweeper.cancel()
             self._sweeper = None
 
-    def _reusable(self, origin: Origin) -> Connection | None:
-        """Take the connection used last; what the server closed meanwhile is thrown away."""
+    def _reusable(self, origin: Origin, now_s: float) -> Connection | None:
+        """Take the connection used last; one that its server may be closing is thrown away."""
         connections = self._idle.get(origin)
         while connections:
             connection = connections.pop()
-            if not connection.is_stale():
+            if now_s < connection.reusable_until and not connection.is_stale():
                 return connection
             connection.abort()
         return None
 
     def _keep(self, origin: Origin, connection: Connection) -> None:
+        """Keep it for as long as its server is sure to: what it says, less a second, or little.
+
+        A request that crosses the end of a connection on its way is an outcome nobody knows.
+        """
         connections = self._idle[origin]
         if len(connections) >= self._idle_max:
             connections[:] = [other for other in connections if not other.closed]
-        if self._closed or len(connections) >= self._idle_max:
+        said_s = connection.kept_alive_s
+        kept_s = min(said_s - _MARGIN_S, _KEPT_MAX_S) if said_s else self.reuse_idle_s
+        if self._closed or kept_s <= 0 or len(connections) >= self._idle_max:
             connection.abort()
             return
         loop = asyncio.get_running_loop()
-        connection.idle_since = loop.time()
+        connection.reusable_until = loop.time() + kept_s
         connections.append(connection)
         if self._sweeper is None:
-            self._sweeper = loop.call_later(self._idle_expiry_s, self._sweep, loop)
+            self._sweeper = loop.call_later(max(kept_s, _SWEEP_MIN_S), self._sweep, loop)
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Close what has been idle for too long; the oldest stand first."""
+        """Close what has been idle for too long."""
         self._sweeper = None
-        since = loop.time() - self._idle_expiry_s
-        oldest = float("inf")
+        now_s = loop.time()
+        soonest_s = float("inf")
         for origin, connections in list(self._idle.items()):
             kept = []
             for connection in connections:
                 if connection.closed:
                     continue
-                if connection.idle_since > since:
+                if connection.reusable_until > now_s:
                     kept.append(connection)
+                    soonest_s = min(soonest_s, connection.reusable_until)
                 else:
                     connection.abort()
             connections[:] = kept
-            if kept:
-                oldest = min(oldest, kept[0].idle_since)
-            else:
+            if not kept:
                 del self._idle[origin]
         if self._idle:
-            self._sweeper = loop.call_at(oldest + self._idle_expiry_s, self._sweep, loop)
+            self._sweeper = loop.call_at(max(soonest_s, now_s + _SWEEP_MIN_S), self._sweep, loop)
 
     async def _connect(
         self, loop: asyncio.AbstractEventLoop, origin: Origin, within_s: float | None

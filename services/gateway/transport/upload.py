@@ -1,6 +1,7 @@
 """A request body on its way, while its answer may come at any moment."""
 
 import asyncio
+from time import monotonic
 
 from services.gateway.transport.answer import Answer
 from services.gateway.transport.connection import Connection
@@ -14,21 +15,23 @@ async def upload(
     out: Outgoing,
     idle_s: float | None,
     first_byte_s: float | None,
-) -> None:
+) -> float | None:
     """Send the body until it ends or the answer begins, whichever is first.
 
-    Raises what the body raises. An answer that begins earlier stops the upload, and its
-    connection is not used again.
+    Returns `time.monotonic()` of the body's end; None for an answer that began before: it stops
+    the upload, and its connection is not used again. Raises what the body raises.
     """
     task = asyncio.create_task(_send(connection, answer, out, idle_s, first_byte_s))
     try:
         await answer.begun
-        if not task.done():
-            task.cancel()
-            await asyncio.wait((task,))
+        if task.done():
+            return None if task.cancelled() else task.result()
+        task.cancel()
+        await asyncio.wait((task,))
     except BaseException:
         task.cancel()
         raise
+    return None
 
 
 async def _send(
@@ -37,7 +40,7 @@ async def _send(
     out: Outgoing,
     idle_s: float | None,
     first_byte_s: float | None,
-) -> None:
+) -> float | None:
     try:
         await _pieces(connection, out, idle_s)
     except asyncio.CancelledError:
@@ -50,6 +53,8 @@ async def _send(
     else:
         if not answer.begun.done():
             connection.expect_within(first_byte_s)
+        return monotonic()
+    return None
 
 
 async def _pieces(connection: Connection, out: Outgoing, idle_s: float | None) -> None:

@@ -96,7 +96,7 @@ async def test_idle_connections_expire(transport: Transport) -> None:
         assert await reader.read() == b""
         gone.set()
 
-    transport = Transport(idle_expiry_s=0.05)
+    transport = Transport(reuse_idle_s=0.05)
     async with upstream(behave) as server:
         await transport.handle_async_request(request(server.url))
         async with asyncio.timeout(5):
@@ -104,7 +104,7 @@ async def test_idle_connections_expire(transport: Transport) -> None:
 
 
 async def test_each_idle_connection_expires_by_itself() -> None:
-    transport = Transport(idle_expiry_s=0.3)
+    transport = Transport(reuse_idle_s=0.3)
     async with upstream(answering(OK)) as kept, upstream(answering(OK)) as closed:
         two = [transport.handle_async_request(request(kept.url)) for _ in range(2)]
         await asyncio.gather(*two)

@@ -127,13 +127,16 @@ class World:
         """Of these, ended at the gateway."""
         self.told: deque[dict[ServerId, int]] = deque()
         """On its way."""
+        self.heard = False
 
     def step(self, what: str) -> None:
         if what == "tell":
-            self.told.append(dict(self.old + Counter(self.placed[one] for one in self.open)))
+            self.told.append(self.truth())
         elif what == "hear" and self.told:
-            reported(self.balancer, ONE, self.told.popleft(), NOON)
+            self.hear(self.told.popleft())
         elif what == "select":
+            if not self.heard:  # a gateway's first question brings its first report
+                self.hear(self.truth())
             self.numbers += 1
             lease = f"r{self.numbers}.1"
             self.placed[lease] = ServerId(chosen(self.balancer, lease))
@@ -146,6 +149,13 @@ class World:
             self.journal(self.ended.popleft())
         elif what == "end old" and self.old:
             self.end_old(max(self.old))
+
+    def truth(self) -> dict[ServerId, int]:
+        return dict(self.old + Counter(self.placed[one] for one in self.open))
+
+    def hear(self, report: dict[ServerId, int]) -> None:
+        self.heard = True
+        reported(self.balancer, ONE, report, NOON)
 
     def journal(self, lease: str) -> None:
         del self.placed[lease]

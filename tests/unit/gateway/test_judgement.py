@@ -21,15 +21,16 @@ from services.gateway.domain import (
     pause_before,
     refusal_error,
 )
+from services.gateway.domain.failures import FailureTables
 from services.gateway.domain.judgement import JUDGED_BYTES_MAX, Judgement
-from services.gateway.settings import DEFAULT_CODES
 
+TABLES = FailureTables()
 OK = {"created": 1, "data": [{"url": "u"}]}
 
 
 def judged(status: int, body: Any) -> Verdict:
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return judged_body(status, "", text, DEFAULT_CODES).verdict
+    return judged_body(status, "", text, TABLES).verdict
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,22 @@ def judged(status: int, body: Any) -> Verdict:
         (200, {"code": 4013}, Verdict.RISK_CONTROL),
         (200, {"code": 34010105}, Verdict.LOGIN_EXPIRED),
         (200, {"code": 77, "data": [1]}, Verdict.OUTCOME_UNKNOWN),
+        (200, {"code": -2001, "message": "request failed"}, Verdict.OUTCOME_UNKNOWN),
+        (200, {"data": [{"url": None}]}, Verdict.OUTCOME_UNKNOWN),
+        (
+            200,
+            {"data": [{"url": ""}, {"b64_json": None, "revised_prompt": "p"}]},
+            Verdict.OUTCOME_UNKNOWN,
+        ),
+        (200, {"data": [{"url": None}, {"url": "u"}]}, Verdict.SUCCESS),
+        (200, {"data": [{"embedding": [0.1]}]}, Verdict.SUCCESS),
+        (200, {"data": [None]}, Verdict.OUTCOME_UNKNOWN),
+        (429, {"error": {"code": "insufficient_quota"}}, Verdict.QUOTA_EXHAUSTED),
+        (429, {"error": {"type": "insufficient_quota", "code": None}}, Verdict.QUOTA_EXHAUSTED),
+        (429, {"error": {"code": "rate_limit_exceeded"}}, Verdict.RATE_LIMITED),
+        (400, {"error": {"code": "content_policy_violation"}}, Verdict.REJECTED),
+        (403, {"error": {"code": "invalid_api_key"}}, Verdict.LOGIN_EXPIRED),
+        (400, {"error": {"code": 7, "type": "invalid_request_error"}}, Verdict.REJECTED),
         (400, {"code": 77}, Verdict.OUTCOME_UNKNOWN),
         (429, {"code": 429}, Verdict.RATE_LIMITED),
         (200, {"data": []}, Verdict.OUTCOME_UNKNOWN),
@@ -88,7 +105,7 @@ def test_head_alone_judges_what_is_no_short_json() -> None:
 
 
 def encoded(encoding: str, body: bytes) -> Verdict:
-    return judged_body(200, encoding, body, DEFAULT_CODES).verdict
+    return judged_body(200, encoding, body, TABLES).verdict
 
 
 def test_encoded_answers_are_decoded_for_judging_only() -> None:
@@ -109,7 +126,7 @@ def test_encoded_answers_are_decoded_for_judging_only() -> None:
 @pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "gzip, gzip"])
 def test_answer_that_cannot_be_read_is_no_result(encoding: str) -> None:
     assert encoded(encoding, b"\x1b\x03") is Verdict.OUTCOME_UNKNOWN
-    assert judged_body(403, encoding, b"\x1b", DEFAULT_CODES).verdict is Verdict.REJECTED
+    assert judged_body(403, encoding, b"\x1b", TABLES).verdict is Verdict.REJECTED
 
 
 def test_answer_that_is_long_once_decoded_is_a_success_by_its_status() -> None:
@@ -130,14 +147,14 @@ def test_decoding_takes_no_more_memory_than_is_judged() -> None:
 
 
 def test_results_are_counted() -> None:
-    found = judged_body(200, "", json.dumps({"data": [1, 2, 3]}).encode(), DEFAULT_CODES)
-    assert found.results == 3
+    found = judged_body(200, "", json.dumps({"data": [1, 2, None, {"url": ""}]}).encode(), TABLES)
+    assert found.results == 2
 
 
 @pytest.mark.parametrize("key", ["message", "msg", "errmsg"])
 def test_message_of_the_backend_is_kept(key: str) -> None:
     body = json.dumps({"code": -2006, key: "no such thing"}).encode()
-    found = judged_body(200, "", body, DEFAULT_CODES)
+    found = judged_body(200, "", body, TABLES)
     assert client_error(found, None).message == "no such thing"
     assert client_error(found, None).upstream_code == -2006
 
@@ -157,6 +174,7 @@ def test_message_of_the_backend_is_kept(key: str) -> None:
 )
 def test_each_verdict_has_one_outcome(verdict: Verdict, outcome: Outcome, again: bool) -> None:  # noqa: FBT001
     assert outcome_of(verdict, sent=True, answered=False) is outcome
+    assert outcome_of(verdict, sent=True, answered=False, submitted=True) is Outcome.UNKNOWN
     assert another_session(verdict) is again
 
 
@@ -178,6 +196,12 @@ def test_units_of_a_client_that_left_depend_on_when_it_left() -> None:
         (Judgement(Verdict.QUOTA_EXHAUSTED, 200), "pool_saturated", 503),
         (Judgement(Verdict.LOGIN_EXPIRED, 401), "upstream_error", 502),
         (Judgement(Verdict.OUTCOME_UNKNOWN, 500), "upstream_outcome_unknown", 502),
+        (Judgement(Verdict.REJECTED, 200, "not_accepted"), "upstream_error", 502),
+        (
+            Judgement(Verdict.LOGIN_EXPIRED, 200, "login_expired", submitted=True),
+            "upstream_outcome_unknown",
+            502,
+        ),
     ],
 )
 def test_each_last_verdict_has_its_error(judgement: Judgement, code: str, status: int) -> None:
@@ -239,11 +263,11 @@ def test_credential_that_a_backend_repeats_is_taken_out_of_its_message() -> None
     said = "y" * 480 + f" token us-{secret} expired"
     body = json.dumps({"code": -2001, "message": said}).encode()
 
-    found = judged_body(200, "", body, DEFAULT_CODES, secret)
+    found = judged_body(200, "", body, TABLES, secret)
 
     assert "xxx" not in found.message
     assert found.message.endswith("us-(credentia")
-    assert judged_body(200, "", body, DEFAULT_CODES).message == said[:500]
+    assert judged_body(200, "", body, TABLES).message == said[:500]
 
 
 @pytest.mark.parametrize(

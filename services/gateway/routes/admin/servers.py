@@ -7,7 +7,7 @@ from litestar import delete, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from contracts.balancer import PutServer, RemoveServer, Server, ServerView, SetStrategy
+from contracts.balancer import PLAIN, PutServer, RemoveServer, Server, ServerView, SetStrategy
 from contracts.base import ServerId, ServiceType
 from services.gateway.clients.keys import Key
 from services.gateway.domain.errors import GatewayError
@@ -28,6 +28,7 @@ class NewServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     max_sessions: _Positive = 100
     capabilities: list[str] = []
     idempotent: bool = False
+    dialect: str = PLAIN
 
 
 class ChangedServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,6 +41,7 @@ class ChangedServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     max_sessions: _Positive | None = None
     capabilities: list[str] | None = None
     idempotent: bool | None = None
+    dialect: str | None = None
 
 
 class ServerList(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,12 @@
+"""What a server understands, where that is not what clients say; pure.
+
+table    the dialects by name, and what each makes of a request
+words    what was asked, what it becomes, why it cannot be done
+family   the rules of the jimeng family: images, compositions, videos
+sizes    pictures: ratio, resolution, width and height
+chat     a conversation as one generation, and its result as a completion
+forms    a form taken apart, and put together again
+
+Only what a server would refuse, or silently drop, is touched; the rest passes byte for byte. What
+each backend takes stands, with its source, in docs/explanation/backends.md.
+"""

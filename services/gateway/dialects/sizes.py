@@ -1,0 +1,121 @@
+"""Pictures by ratio and resolution, and what a size in pixels is of these.
+
+The eight ratios and their pixels are those of iptag/jimeng-api, src/api/consts/common.ts,
+`RESOLUTION_OPTIONS`; its 1k table has 4:3 and 3:4 the wrong way round, so pixels come from 2k.
+"""
+
+import re
+
+from services.gateway.dialects.words import Fields, UntranslatableError
+
+RATIOS = {
+    "1:1": (2048, 2048),
+    "4:3": (2304, 1728),
+    "3:4": (1728, 2304),
+    "16:9": (2560, 1440),
+    "9:16": (1440, 2560),
+    "3:2": (2496, 1664),
+    "2:3": (1664, 2496),
+    "21:9": (3024, 1296),
+}
+"""Each ratio, and the pixels of a 2k picture."""
+RESOLUTIONS = ("1k", "2k", "4k")
+_NEAR = 0.03
+"""A size is of a ratio within so much."""
+_SIDE_4K = 3500
+_SIZE = re.compile(r"\s*(\d{2,5})\s*[xX×*]\s*(\d{2,5})\s*")  # noqa: RUF001, RUF003 (people do write ×)
+_OLD = re.compile(r"jimeng-(?:xl|[12]\.|3\.)|nanobanana\Z")
+"""Models up to 3.1 (and nanobanana) know 1k alone: higher is refused as "points used up"."""
+_AUTOMATIC = frozenset({"", "auto"})
+
+Pixels = tuple[int, int]
+
+
+def size_asked(fields: Fields) -> tuple[Pixels | None, list[str]]:
+    """Read `size`, or `width` and `height`: the pixels asked for, and the fields that say it.
+
+    Raises `UntranslatableError` for what is none.
+    """
+    named: list[str] = [name for name in ("size", "width", "height") if name in fields]
+    size = fields.get("size")
+    if size is not None and str(size) not in _AUTOMATIC:
+        match = _SIZE.fullmatch(str(size))
+        if match is None:
+            got = str(size)[:40]
+            raise UntranslatableError(f'size: expected such as "1024x1024", got {got!r}', "size")
+        return (int(match[1]), int(match[2])), named
+    width, height = fields.get("width"), fields.get("height")
+    if width is None and height is None:
+        return None, named
+    for name, side in (("width", width), ("height", height)):
+        if not str(side).isdecimal() or not int(str(side)):
+            raise UntranslatableError(
+                f"{name}: expected a number of pixels, got {str(side)[:40]!r}", name
+            )
+    return (int(str(width)), int(str(height))), named
+
+
+def ratio_of(pixels: Pixels) -> str:
+    """Find the nearest ratio. Raises `UntranslatableError` when none is near."""
+    width, height = pixels
+    if not width or not height:
+        raise UntranslatableError("size: expected a picture of more than no pixels", "size")
+    asked = width / height
+
+    def distance(name: str) -> float:
+        across, down = name.split(":")
+        there = int(across) / int(down)
+        return max(asked / there, there / asked) - 1
+
+    best = min(RATIOS, key=distance)
+    if distance(best) > _NEAR:
+        raise UntranslatableError(
+            f"size: expected one of the ratios {', '.join(RATIOS)}, got {width}x{height}", "size"
+        )
+    return best
+
+
+def knows_1k_alone(model: str) -> bool:
+    """Whether a model makes pictures of 1k and no more."""
+    return _OLD.match(model) is not None
+
+
+def resolution_of(pixels: Pixels, model: str) -> str:
+    """Choose the resolution that a model makes for a size."""
+    if knows_1k_alone(model):
+        return "1k"
+    return "4k" if max(pixels) >= _SIDE_4K else "2k"
+
+
+def check_ratio(fields: Fields) -> None:
+    """Raises `UntranslatableError` for a ratio that a backend would refuse or quietly replace."""
+    ratio = fields.get("ratio")
+    if ratio is not None and ratio not in RATIOS:
+        raise UntranslatableError(
+            f"ratio: expected one of {', '.join(RATIOS)}, got {str(ratio)[:40]!r}", "ratio"
+        )
+
+
+def check_resolution(fields: Fields, model: str) -> None:
+    """Raises `UntranslatableError` for a resolution that the model does not make.
+
+    Asked for one, the generator answers that the points are used up, and a session would be closed.
+    """
+    resolution = fields.get("resolution")
+    if resolution is None:
+        return
+    expected = ("1k",) if knows_1k_alone(model) else RESOLUTIONS[1:] if model else RESOLUTIONS
+    if resolution not in expected:
+        raise UntranslatableError(
+            f"resolution: expected {' or '.join(expected)}"
+            f"{f' of {model}' if model else ''}, got {str(resolution)[:40]!r}",
+            "resolution",
+        )
+
+
+def pixels_of(ratio: str, resolution: str | None) -> Pixels:
+    """Find the pixels of a ratio: about a megapixel, twice the side for more than 1k."""
+    width, height = RATIOS[ratio]
+    if resolution is None or resolution == "1k":
+        return width // 2, height // 2
+    return width, height

@@ -1,0 +1,79 @@
+"""What was asked, what it becomes for one dialect, and why it cannot be done.
+
+UntranslatableError   the dialect cannot do it, or the backend would get it wrong unnoticed
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+Fields = dict[str, Any]
+
+
+class Span(msgspec.Struct, frozen=True):
+    """A piece of the client's own body: where it begins, and how many bytes it has."""
+
+    start: int
+    length: int
+
+
+class File(msgspec.Struct, frozen=True):
+    """A file in a form."""
+
+    name: str
+    filename: str
+    content_type: str
+    content: Span
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A generation request, read whole: the members of its JSON object, or a form's fields."""
+
+    path: str
+    request_id: str
+    """Ours, which its client does not know yet."""
+    fields: Fields
+    files: tuple[File, ...] = ()
+    is_form: bool = False
+
+    @property
+    def model(self) -> str:
+        """The model that is named; empty when none is."""
+        model = self.fields.get("model")
+        return model if isinstance(model, str) else ""
+
+
+class UntranslatableError(Exception):
+    """It cannot be done: what was wrong and what was expected, for the client."""
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+
+
+Completion = Callable[[Fields, str, int], Fields]
+"""An answer, the request's id and the instant (Unix seconds) → the body of a chat completion."""
+
+
+class Translation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request becomes for one dialect."""
+
+    path: str
+    pieces: tuple[bytes | Span, ...] | None = None
+    """The new body; None: the client's own, byte for byte."""
+    content_type: str = ""
+    told: str = ""
+    """What was changed, such as `size=1024x1024 → ratio=1:1`; never a prompt or an address."""
+    completion: Completion | None = None
+    """How the answer becomes a chat completion; None: it is passed on as it is."""
+    results_included: int = 1
+    """So many results of one call are no more than one unit."""
+
+    @property
+    def length(self) -> int:
+        """Bytes of the new body."""
+        return sum(
+            len(piece) if isinstance(piece, bytes) else piece.length for piece in self.pieces or ()
+        )

@@ -1,0 +1,48 @@
+"""The page about what backends' failures mean: the built-in tables, in the order they are tried."""
+
+from collections.abc import Mapping
+
+from services.gateway.domain.failures import CODES, INNER_CODES, LATE_S, MESSAGES, UPLOADING
+from tidegate.reference.markdown import code, table
+
+_SHORT = "UPLOADING"
+_INSIDE = "as the code inside says"
+_HEAD = f"""# What backends' failures mean
+
+A failure is judged by its envelope first: `code`, then `message`, then a code inside the message.
+Only what no table knows is judged by the HTTP status, and what that leaves open is
+`upstream_outcome_unknown`: a unit that is used until it is reconciled. Where it comes from, and
+why a message is matched from its first character: [backends](../explanation/backends.md).
+
+`not_accepted`: nothing was submitted; the unit is given back, the client may ask again, nobody is
+blamed. A `login_expired`, `risk_control`, `bad_parameter` or rate limit that comes more than
+{LATE_S:g} s after the request's last byte was said while polling: the session is treated as said,
+the unit is unknown.
+
+`[gateway] codes`, `inner_codes` and `[[gateway.messages]]` are laid over these tables; with
+`codes_replace = true` they stand in their place.
+"""
+
+
+def failures() -> str:
+    """Every built-in entry."""
+    messages = [
+        (
+            code(text.replace(UPLOADING, _SHORT)),
+            code(meaning) if meaning else "as the code inside says",
+        )
+        for texts, meaning in MESSAGES
+        for text in texts
+    ]
+    said = table(("begins with", "meaning"), messages)
+    return (
+        f"{_HEAD}\n## Codes of the envelope\n\n{_codes(CODES)}"
+        f"\n## Messages, in this order\n\n`{_SHORT}` is\n\n```\n{UPLOADING}\n```\n\n{said}"
+        f"\n## Codes inside a message\n\n{_codes(INNER_CODES)}"
+        "\nAny other code that comes while a picture is uploaded is `not_accepted`.\n"
+    )
+
+
+def _codes(codes: Mapping[str, str]) -> str:
+    rows = [(code(name), code(meaning)) for name, meaning in codes.items()]
+    return table(("code", "meaning"), rows)
