@@ -9,7 +9,9 @@ relay/       a request's way: lease → select → send → record
 transport/   an httpx transport that knows whether anything was sent
 routes/      the operator's doors (Litestar)
 domain/      pure: routing, what an answer means, what follows from it, every error
+dialects/    pure: what a server understands, where that is not what clients say
 store        the log of keys
+fleetlog     the log of the balancer, for what its servers understand
 readiness    why it cannot serve yet
 metrics      what is counted for `/metrics`
 """

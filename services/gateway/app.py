@@ -23,12 +23,14 @@ from runtime.process.logs import Log
 from runtime.secrets import Sealer
 from runtime.settings import SettingsError
 from services.gateway.door import Door
+from services.gateway.fleetlog import FleetLog
 from services.gateway.metrics import Metrics
 from services.gateway.readiness import Readiness
 from services.gateway.relay.coalescer import BalancerCoalescer, Coalescer, PoolCoalescer
 from services.gateway.relay.credentials import Credentials
 from services.gateway.relay.exchange import Exchange
 from services.gateway.relay.exchanges import OpenExchanges
+from services.gateway.relay.interpreter import Interpreter
 from services.gateway.relay.passthrough import Passthrough
 from services.gateway.relay.relay import Relay
 from services.gateway.relay.usages import Outbox
@@ -63,6 +65,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
             gateway.outbox.run(),
             gateway.exchanges.run(),
             gateway.key_log.run(),
+            gateway.fleet_log.run(),
             gateway.readiness.run(),
             gateway.reload(load),
             gateway.health(environment.health_port),
@@ -115,7 +118,9 @@ class Gateway:
             client, gateway_id, lambda: self.settings.gateway.exchange_max, log
         )
         self.pool, self.balancer = self._coalescers(client, outage)
-        self.exchange = Exchange(self.transport, settings, self.metrics)
+        self.fleet_log = FleetLog(event_log, log)
+        interpreter = Interpreter(self.fleet_log.fleet.dialects)
+        self.exchange = Exchange(self.transport, settings, self.metrics, interpreter)
         self.passthrough = Passthrough(
             self.balancer, self.transport, settings.gateway, self.metrics
         )
@@ -145,6 +150,7 @@ class Gateway:
         self.door = Door(
             relay,
             self.passthrough,
+            interpreter,
             operator_app(doors),
             self.key_log.find,
             settings,

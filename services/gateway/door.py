@@ -20,6 +20,7 @@ from services.gateway.clients.uploads import ClientGoneError, Receive, Upload
 from services.gateway.domain import peek, route
 from services.gateway.domain.errors import GatewayError
 from services.gateway.metrics import Metrics
+from services.gateway.relay.interpreter import Interpreter
 from services.gateway.relay.passthrough import PASSED_THROUGH, Passthrough
 from services.gateway.relay.relay import Relay
 from services.gateway.settings import Settings
@@ -35,6 +36,7 @@ class Door:
         self,
         relay: Relay,
         passthrough: Passthrough,
+        interpreter: Interpreter,
         operator: AsgiApp,
         find_key: Callable[[str], Key | None],
         settings: Settings,
@@ -47,6 +49,7 @@ class Door:
         self._proxies = trusted(settings.gateway.trusted_proxies)
         self._relay = relay
         self._passthrough = passthrough
+        self._interpreter = interpreter
         self._operator = operator
         self._find_key = find_key
         self._limits = KeyLimits()
@@ -189,6 +192,15 @@ class Door:
             settings.gateway.max_body,
             settings.gateway.idle_timeout,
         )
+        try:
+            await self._relayed(request, upload, client, rate)
+        finally:
+            upload.close()
+
+    async def _relayed(
+        self, request: Request, upload: Upload, client: Client, rate: Mapping[str, str]
+    ) -> None:
+        settings = self.settings
         await upload.fill()
         peeked = peek(upload.head, request.content_type, complete=upload.complete)
         request.model = peeked.model or ""
@@ -202,6 +214,8 @@ class Door:
         if settings.services[found].units == "n":
             request.units = 1 if peeked.n is None else peeked.n
             request.counted = True
+        if self._interpreter.has_to_read(found):
+            await self._interpreter.prepare(request, upload)
         await self._relay.serve(request, upload, client, rate)
 
     async def _pass_through(

@@ -6,5 +6,6 @@ request   one request's story, from its head to its usages
 origin    whose request it is behind trusted proxies, and how much of that is stored
 headers   what is dropped, set and passed on, up and down
 uploads   the client's body on its way up
+reading   the whole body as what it asks, where a dialect has to know it
 answers   what has been said to the client, and how a broken answer ends
 """

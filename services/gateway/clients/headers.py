@@ -41,6 +41,9 @@ _NOT_SENT = _HOP_BY_HOP | {
     b"x-request-id",
 }
 """What is ours, the client's secrets, and whatever else says where a request comes from."""
+_OF_THE_BODY = frozenset(
+    {b"content-type", b"content-encoding", b"content-md5", b"digest", b"content-digest"}
+)
 _NOT_PASSED_ON = _HOP_BY_HOP | {
     b"access-control-allow-origin",
     b"access-control-expose-headers",
@@ -88,11 +91,16 @@ PREFLIGHT: Headers = [
 
 
 def upstream_headers(
-    request: Request, host: bytes, authorization: bytes | None, length: int | None
+    request: Request,
+    host: bytes,
+    authorization: bytes | None,
+    length: int | None,
+    content_type: str = "",
 ) -> Headers:
     """Make the head that a server gets: the client's, without what is ours or its secret.
 
     `X-Forwarded-For` is set, not continued: the one address that this gateway believes.
+    `content_type` is that of another body than the client's: then what was said of it goes.
     """
     asked_host = b""
     connection_named = frozenset[bytes]()
@@ -102,8 +110,10 @@ def upstream_headers(
             asked_host = value
         elif name == b"connection" and value.lower() not in {b"keep-alive", b"close"}:
             connection_named = frozenset(part.strip().lower() for part in value.split(b","))
-        elif name not in _NOT_SENT:
+        elif name not in _NOT_SENT and not (content_type and name in _OF_THE_BODY):
             found.append((name, value))
+    if content_type:
+        found.append((b"content-type", content_type.encode()))
     if connection_named:
         found = [pair for pair in found if pair[0] not in connection_named]
     if authorization is not None:

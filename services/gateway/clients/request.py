@@ -11,6 +11,7 @@ from contracts.gateway import KeyBounds, Scope
 from contracts.pool import Attempt, Granted, Outcome, SessionRequested, UsageRecorded, Verdict
 from services.gateway.clients.keys import Key
 from services.gateway.clients.origin import stored_address, stored_agent
+from services.gateway.dialects.words import Asked, Translation
 from services.gateway.domain.errors import GatewayError
 from services.gateway.settings import Stored
 
@@ -43,12 +44,14 @@ class Request:
         "attempts_made",
         "avoid_servers",
         "avoid_sessions",
+        "body_asks",
         "bytes_out",
         "client_address",
         "client_request_id",
         "content_length",
         "content_type",
         "counted",
+        "dialects",
         "ended",
         "first_byte_ms",
         "gone",
@@ -66,6 +69,7 @@ class Request:
         "query",
         "raw_path",
         "request_id",
+        "results_included",
         "scheme",
         "sent",
         "server_id",
@@ -74,6 +78,7 @@ class Request:
         "shy_servers",
         "started",
         "status",
+        "translations",
         "units",
         "user_agent",
     )
@@ -113,6 +118,14 @@ class Request:
         self.counted = False
         """Whether items are units (`units = "n"`)."""
         self.service_type = ServiceType("")
+        self.body_asks: Asked | None = None
+        """The body, where a server's dialect has to know it."""
+        self.translations: dict[str, Translation] = {}
+        """What it becomes, by dialect."""
+        self.dialects: list[str] = []
+        """Those that can do it; empty: any."""
+        self.results_included = 0
+        """So many results are no more than was reserved, whatever that was."""
         self.number = 1
         self.asked = False
         """A lease is asked for and not yet answered."""
@@ -211,7 +224,7 @@ class Request:
             outcome=outcome,
             verdict=verdict,
             units=lease.units if settled else 0,
-            units_over=max(0, results - lease.units) if settled and self.counted else 0,
+            units_over=self._units_over(results, lease.units) if settled else 0,
             key_id=self.key.key_id,
             path=self.path[:_TEXT_MAX],
             model=self.model[:_TEXT_MAX],
@@ -228,6 +241,10 @@ class Request:
             bytes_out=self.bytes_out,
         )
         return ended
+
+    def _units_over(self, results: int, units: int) -> int:
+        """Count what the server did beyond the reservation, where items are units."""
+        return max(0, results - max(units, self.results_included)) if self.counted else 0
 
     @property
     def remaining(self) -> Mapping[ServiceType, int] | None:
@@ -252,3 +269,9 @@ class Request:
     def target(self) -> bytes:
         """The path and query as they go upstream."""
         return self.raw_path + b"?" + self.query if self.query else self.raw_path
+
+    def target_at(self, path: str) -> bytes:
+        """The same at another path, where a server has another one for it."""
+        if path == self.path:
+            return self.target
+        return path.encode() + b"?" + self.query if self.query else path.encode()

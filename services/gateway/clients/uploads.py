@@ -1,15 +1,25 @@
-"""The client's body on its way up: its first megabyte is kept for another attempt."""
+"""The client's body on its way up: its first megabyte is kept for another attempt.
+
+Where a server's dialect has to know it, the whole of it is: in memory, or, longer than that, in a
+file without a name, which goes with the request.
+"""
 
 import asyncio
+import mmap
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import IO, Any
 
 import httpx
 
+from services.gateway.dialects.words import Span
 from services.gateway.domain.errors import GatewayError
 
 KEPT_BYTES_MAX = 1_000_000
 """Routing fields are looked for, and another attempt is possible, within this much."""
+_PIECE_BYTES = 256 * 1024
+Content = bytes | mmap.mmap
+"""A body that is there as a whole."""
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 
@@ -33,6 +43,8 @@ class Upload:
         self._bytes_max = bytes_max
         self._idle_s = idle_s
         self._streamed = False
+        self._content: Content | None = None
+        self._file: IO[bytes] | None = None
 
     @property
     def replayable(self) -> bool:
@@ -53,8 +65,38 @@ class Upload:
             parts.append(await self._chunk())
         self.head = b"".join(parts)
 
-    def stream(self) -> httpx.AsyncByteStream:
-        """Make the stream for one attempt."""
+    async def whole(self) -> Content:
+        """Take all of the body and keep it, for as many attempts as there may be.
+
+        Raises `ClientGoneError`, or `GatewayError` for a body over the limit or stalled.
+        """
+        if self._content is not None:
+            return self._content
+        if self.complete and self.taken <= len(self.head):
+            self._content = self.head
+            return self.head
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (it goes with the request)
+        self._file.write(self.head)
+        while not self.complete:
+            self._file.write(await self._chunk())
+        self._file.flush()
+        self.length = self.taken
+        self._content = mmap.mmap(self._file.fileno(), 0, prot=mmap.PROT_READ)
+        return self._content
+
+    def close(self) -> None:
+        """Let go of the file, if there is one."""
+        if isinstance(self._content, mmap.mmap):
+            self._content.close()
+        if self._file is not None:
+            self._file.close()
+
+    def stream(self, pieces: tuple[bytes | Span, ...] | None = None) -> httpx.AsyncByteStream:
+        """Make the stream for one attempt; of `pieces` instead, where the body becomes another."""
+        if pieces is not None:
+            return _Pieces(pieces, self._content or b"")
+        if isinstance(self._content, mmap.mmap):
+            return _Pieces((Span(0, len(self._content)),), self._content)
         if self.complete and self.taken <= len(self.head):
             return httpx.ByteStream(self.head)
         return _Rest(self)
@@ -94,6 +136,23 @@ class _Rest(httpx.AsyncByteStream):
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self._upload.rest()
+
+
+class _Pieces(httpx.AsyncByteStream):
+    """Pieces of our own, and of a body that is there as a whole."""
+
+    def __init__(self, pieces: tuple[bytes | Span, ...], content: Content) -> None:
+        self._pieces = pieces
+        self._content = content
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            if isinstance(piece, bytes):
+                yield piece
+                continue
+            end = piece.start + piece.length
+            for start in range(piece.start, end, _PIECE_BYTES):
+                yield bytes(self._content[start : min(start + _PIECE_BYTES, end)])
 
 
 def _too_large(bytes_max: int) -> GatewayError:

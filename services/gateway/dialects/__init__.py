@@ -2,10 +2,11 @@
 
 table    the dialects by name, and what each makes of a request
 words    what was asked, what it becomes, why it cannot be done
-family   the rules of the jimeng family: images, compositions, videos
+family   the rules of the jimeng family: images, compositions, and what all of it has in common
+films    films: ratio, resolution, length
 sizes    pictures: ratio, resolution, width and height
 chat     a conversation as one generation, and its result as a completion
-forms    a form taken apart, and put together again
+forms    a form put together again
 
 Only what a server would refuse, or silently drop, is touched; the rest passes byte for byte. What
 each backend takes stands, with its source, in docs/explanation/backends.md.

@@ -6,11 +6,13 @@ LLM-Red-Team/jimeng-free-api. All of them make four pictures for one call, take 
 would get wrong unnoticed is refused here, before a lease.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
 
+from services.gateway.dialects.chat import generation_of
+from services.gateway.dialects.films import in_its_words
 from services.gateway.dialects.forms import joined
 from services.gateway.dialects.sizes import (
     check_ratio,
@@ -29,18 +31,10 @@ VIDEOS = "/v1/videos/generations"
 
 PICTURES_OF_A_CALL = 4
 _PICTURES_MAX = 10
+_FILM_PICTURES_MAX = 2
 _NAME_BYTES_MAX = 1000
 _REFERENCES = ("images", "image", "filePath", "file_path", "file_paths", "filePaths")
 _NUMBERED = ("image_file", "video_file")
-_DURATIONS: tuple[tuple[tuple[str, ...], frozenset[int]], ...] = (
-    (("veo3",), frozenset({8})),
-    (("sora2",), frozenset({4, 8, 12})),
-    (("3.5-pro", "3.5_pro"), frozenset({5, 10, 12})),
-    (("seedance-2.0", "40_pro", "40-pro"), frozenset(range(4, 16))),
-)
-"""By a part of the model's name: I, src/api/routes/videos.ts."""
-_DURATIONS_OF_OTHERS = frozenset({5, 10})
-_VIDEO_RESOLUTIONS = ("480p", "720p", "1080p")
 _encoder = msgspec.json.Encoder()
 
 
@@ -54,6 +48,8 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     videos: bool = True
     reference: Literal["", "filePath"] = ""
     """The field in which a picture's generation takes one reference picture."""
+    pictures_max: int = 0
+    """Pictures that a chat may bring along."""
     all_durations: bool = True
     """Whether a film's length is by its model; else 5 or 10 seconds."""
 
@@ -63,7 +59,7 @@ def as_the_family_says(backend: Backend, asked: Asked) -> Translation:
     fields = dict(asked.fields)
     _check_common(fields, asked)
     if asked.path == VIDEOS and backend.videos:
-        changed = _as_video(backend, fields)
+        changed = in_its_words(fields, all_durations=backend.all_durations)
     elif asked.path == IMAGES:
         changed = _as_image(backend, fields)
     elif asked.path in {COMPOSITIONS, EDITS} and backend.compositions:
@@ -71,6 +67,33 @@ def as_the_family_says(backend: Backend, asked: Asked) -> Translation:
     else:
         raise UntranslatableError(f"{asked.path}: no server here can do it ({backend.name})")
     return _told(asked, asked.path, fields, changed)
+
+
+def chat_as_a_generation(backend: Backend, asked: Asked) -> Translation:
+    """Say what a conversation asks for, as one generation. Raises `UntranslatableError`."""
+    fields, pictures, film = generation_of(asked)
+    most = min(_FILM_PICTURES_MAX, backend.pictures_max) if film else backend.pictures_max
+    if len(pictures) > most:
+        message = (
+            f"messages: expected at most {most} pictures ({backend.name}), got {len(pictures)}"
+        )
+        raise UntranslatableError(message, "messages")
+    path = VIDEOS if film else IMAGES
+    if pictures and film:
+        fields["file_paths"] = pictures
+    elif pictures and backend.reference:
+        fields[backend.reference] = pictures[0]
+    elif pictures:
+        path, fields["images"] = COMPOSITIONS, pictures
+    said = as_the_family_says(backend, Asked(path, asked.request_id, fields))
+    told = "; ".join(filter(None, [f"chat → {path}", said.told]))
+    return msgspec.structs.replace(
+        said,
+        pieces=said.pieces or (_encoder.encode(fields),),
+        content_type="application/json",
+        told=told,
+        chat="video" if film else "image",
+    )
 
 
 def _check_common(fields: Fields, asked: Asked) -> None:
@@ -140,51 +163,6 @@ def _in_pixels(
     return [f"{', '.join(said)} → width={pixels[0]}, height={pixels[1]}"]
 
 
-def _as_video(backend: Backend, fields: Fields) -> list[str]:
-    """Say a film's size and length in the backend's words."""
-    changes = []
-    pixels, named = size_asked(fields)
-    if named:
-        said = ", ".join(f"{name}={fields.pop(name)}" for name in named)
-        if pixels is not None:
-            fields.setdefault("ratio", ratio_of(pixels))
-        told = f"ratio={fields['ratio']}" if pixels else "nothing"
-        changes.append(f"{said} → {told}")
-    seconds = fields.pop("seconds", None)
-    if seconds is not None:
-        fields.setdefault("duration", seconds)
-        changes.append(f"seconds={seconds} → duration={fields['duration']}")
-    duration = fields.get("duration")
-    if duration is not None:
-        fields["duration"] = _checked_duration(backend, fields, duration)
-    check_ratio(fields)
-    resolution = fields.get("resolution")
-    if resolution is not None and resolution not in _VIDEO_RESOLUTIONS:
-        expected = ", ".join(_VIDEO_RESOLUTIONS)
-        raise UntranslatableError(
-            f"resolution: expected one of {expected}, got {str(resolution)[:40]!r}", "resolution"
-        )
-    return changes
-
-
-def _checked_duration(backend: Backend, fields: Mapping[str, Any], duration: Any) -> int:
-    text = str(duration).removesuffix(".0")
-    model = str(fields.get("model", ""))
-    expected = _DURATIONS_OF_OTHERS
-    if backend.all_durations:
-        expected = next(
-            (lengths for parts, lengths in _DURATIONS if any(part in model for part in parts)),
-            _DURATIONS_OF_OTHERS,
-        )
-    if not text.isdecimal() or int(text) not in expected:
-        lengths = ", ".join(map(str, sorted(expected)))
-        of = f" of {model[:60]}" if model else ""
-        raise UntranslatableError(
-            f"duration: expected one of {lengths} (seconds){of}, got {text[:40]!r}", "duration"
-        )
-    return int(text)
-
-
 def _as_composition(asked: Asked, fields: Fields) -> Translation:
     """Say an edit, or a composition, of pictures: files are named `images`, there is no mask."""
     if "mask" in fields or any(file.name == "mask" for file in asked.files):
@@ -201,7 +179,7 @@ def _as_composition(asked: Asked, fields: Fields) -> Translation:
     if not files:
         raise UntranslatableError("image: expected at least one picture", "image")
     if not changed and files == asked.files:
-        return _unchanged(COMPOSITIONS)
+        return _unchanged(asked, COMPOSITIONS)
     content_type, pieces = joined(fields, files, asked.request_id)
     return Translation(
         path=COMPOSITIONS,
@@ -209,6 +187,7 @@ def _as_composition(asked: Asked, fields: Fields) -> Translation:
         content_type=content_type,
         told="; ".join(changed),
         results_included=PICTURES_OF_A_CALL,
+        quoting=any(True for _ in _references(fields)),
     )
 
 
@@ -221,19 +200,20 @@ def _told(asked: Asked, path: str, fields: Fields, changed: list[str]) -> Transl
     elif asked.is_form:
         return _reframed(asked, path, fields, changed)
     if fields == asked.fields and path == asked.path:
-        return _unchanged(path)
+        return _unchanged(asked, path)
     return Translation(
         path=path,
         pieces=(_encoder.encode(fields),),
         content_type="application/json",
         told="; ".join(changed),
         results_included=PICTURES_OF_A_CALL,
+        quoting=any(True for _ in _references(fields)),
     )
 
 
 def _reframed(asked: Asked, path: str, fields: Fields, changed: list[str]) -> Translation:
     if not changed:
-        return _unchanged(path)
+        return _unchanged(asked, path)
     content_type, pieces = joined(fields, asked.files, asked.request_id)
     return Translation(
         path=path,
@@ -241,11 +221,13 @@ def _reframed(asked: Asked, path: str, fields: Fields, changed: list[str]) -> Tr
         content_type=content_type,
         told="; ".join(changed),
         results_included=PICTURES_OF_A_CALL,
+        quoting=any(True for _ in _references(fields)),
     )
 
 
-def _unchanged(path: str) -> Translation:
-    return Translation(path=path, results_included=PICTURES_OF_A_CALL)
+def _unchanged(asked: Asked, path: str) -> Translation:
+    quoting = any(True for _ in _references(asked.fields))
+    return Translation(path=path, results_included=PICTURES_OF_A_CALL, quoting=quoting)
 
 
 _INTEGERS = frozenset({"n", "duration", "width", "height", "seed"})

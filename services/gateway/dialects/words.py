@@ -3,8 +3,7 @@
 UntranslatableError   the dialect cannot do it, or the backend would get it wrong unnoticed
 """
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -53,10 +52,6 @@ class UntranslatableError(Exception):
         self.param = param
 
 
-Completion = Callable[[Fields, str, int], Fields]
-"""An answer, the request's id and the instant (Unix seconds) → the body of a chat completion."""
-
-
 class Translation(msgspec.Struct, frozen=True, kw_only=True):
     """What a request becomes for one dialect."""
 
@@ -66,10 +61,12 @@ class Translation(msgspec.Struct, frozen=True, kw_only=True):
     content_type: str = ""
     told: str = ""
     """What was changed, such as `size=1024x1024 → ratio=1:1`; never a prompt or an address."""
-    completion: Completion | None = None
-    """How the answer becomes a chat completion; None: it is passed on as it is."""
+    chat: Literal["image", "video"] | None = None
+    """The answer is told as a chat completion about so much; None: it is passed on as it is."""
     results_included: int = 1
     """So many results of one call are no more than one unit."""
+    quoting: bool = False
+    """It names addresses, which the backend's messages may repeat."""
 
     @property
     def length(self) -> int:

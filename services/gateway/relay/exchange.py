@@ -3,36 +3,26 @@
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 
 import httpx
-import msgspec
 
-from contracts.balancer import Selected
-from contracts.pool import Attempt, Verdict
+from contracts.balancer import PLAIN, Selected
+from contracts.pool import Verdict
 from services.gateway.clients.answers import Client
 from services.gateway.clients.headers import own_headers, passed_on, secret_of, upstream_headers
 from services.gateway.clients.request import Request
 from services.gateway.clients.uploads import Upload
+from services.gateway.dialects.words import Translation
 from services.gateway.domain import Judgement, failure_error, judged_body, judged_head
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.judgement import JUDGED_BYTES_MAX
 from services.gateway.metrics import Metrics
+from services.gateway.relay.interpreter import Interpreter
+from services.gateway.relay.result import Result, Times, failed, tried_at
+from services.gateway.relay.retry_after import retry_after
+from services.gateway.relay.telling import Telling
 from services.gateway.settings import Settings
 from services.gateway.transport import Answer, Transport, TransportFailure
-
-_RETRY_AFTER_MAX_S = 86_400.0
-
-
-class Result(msgspec.Struct, frozen=True):
-    """How an attempt went. `error` words it for the client when nothing was passed on."""
-
-    judgement: Judgement
-    sent: bool
-    error: GatewayError | None = None
-    retry_after_s: float | None = None
-    cut: bool = False
 
 
 class Servers:
@@ -53,9 +43,16 @@ class Servers:
 class Exchange:
     """Carries one request to one server over the transport."""
 
-    def __init__(self, transport: Transport, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        settings: Settings,
+        metrics: Metrics,
+        interpreter: Interpreter,
+    ) -> None:
         """Use one transport for every exchange."""
         self._metrics = metrics
+        self._interpreter = interpreter
         self._transport = transport
         self._servers = Servers()
         self.apply(settings)
@@ -83,19 +80,31 @@ class Exchange:
         Raises `GatewayError` when the client's own body broke off before anything was sent.
         """
         started = time.perf_counter()
-        outgoing = self._outgoing(request, upload, selected, authorization, connect_s)
+        translation = None
+        if selected.dialect != PLAIN:
+            translation = await self._interpreter.understood(request, upload, selected.dialect)
+        outgoing = self._outgoing(request, upload, selected, authorization, connect_s, translation)
         result = Result(Judgement(Verdict.CLIENT_GONE), sent=False)
         status, connect_ms = 0, 0.0
         try:
-            response = await self._transport.handle_async_request(outgoing)
+            telling = None
+            if translation is not None and translation.chat:
+                telling = Telling(request, client, translation.chat, own_headers(request, rate))
+                async with telling.meanwhile():
+                    response = await self._transport.handle_async_request(outgoing)
+            else:
+                response = await self._transport.handle_async_request(outgoing)
             request.first_byte_ms = (time.perf_counter() - started) * 1000
             status = response.status_code
             async with aclosing(received(response)) as chunks:
                 secret = secret_of(authorization)
-                result = await self._answered(request, client, response, chunks, rate, secret)
+                quoting = translation is not None and translation.quoting
+                result = await self._answered(
+                    request, client, response, chunks, rate, secret, telling, quoting=quoting
+                )
             connect_ms = response.extensions["connect_ms"]
         except TransportFailure as failure:
-            result = _failed(failure)
+            result = failed(failure)
         except GatewayError as error:
             result = Result(
                 Judgement(Verdict.OUTCOME_UNKNOWN, message="body"), sent=True, error=error
@@ -107,27 +116,17 @@ class Exchange:
             if request.answered and verdict is Verdict.CLIENT_GONE:
                 verdict = Verdict.SUCCESS
             request.attempts_made += 1
-            self._metrics.attempted(selected.server_id, verdict)
-            if result.judgement.meaning == "not_accepted":
-                self._metrics.not_accepted.labels(selected.server_id).inc()
-            request.attempts.append(
-                Attempt(
-                    server_id=selected.server_id,
-                    region=selected.region,
-                    strategy=selected.strategy,
-                    candidates=selected.candidates,
-                    verdict=verdict,
-                    status=status,
-                    upstream_code=result.judgement.upstream_code,
-                    inner_code=result.judgement.inner_code,
-                    meaning=result.judgement.meaning or "",
-                    failure=_failure_of(result),
-                    sent=sent,
-                    connect_ms=round(connect_ms, 3),
-                    first_byte_ms=round(request.first_byte_ms, 3) if status else 0.0,
-                    total_ms=round((time.perf_counter() - started) * 1000, 3),
-                )
+            told = translation.told if translation is not None else ""
+            times = Times(
+                round(connect_ms, 3),
+                round(request.first_byte_ms, 3) if status else 0.0,
+                round((time.perf_counter() - started) * 1000, 3),
             )
+            tried = tried_at(selected, result, verdict, status, times, sent=sent, translated=told)
+            request.attempts.append(tried)
+            self._metrics.attempted(selected.server_id, verdict)
+            if tried.meaning == "not_accepted":
+                self._metrics.not_accepted.labels(selected.server_id).inc()
         return result
 
     def _outgoing(
@@ -137,17 +136,28 @@ class Exchange:
         selected: Selected,
         authorization: bytes | None,
         connect_s: float,
+        translation: Translation | None,
     ) -> httpx.Request:
         url = self._servers.url(selected.url)
-        length = len(upload.head) if upload.complete else upload.length
+        length = upload.taken if upload.complete else upload.length
+        pieces, kind, target = None, "", request.target
+        if translation is not None:
+            request.results_included = translation.results_included
+            target = request.target_at(translation.path)
+            if translation.pieces is not None:
+                pieces, kind, length = (
+                    translation.pieces,
+                    translation.content_type,
+                    translation.length,
+                )
         settings = self.settings
         return httpx.Request(
             "POST",
             url,
-            headers=upstream_headers(request, url.netloc, authorization, length),
-            stream=upload.stream(),
+            headers=upstream_headers(request, url.netloc, authorization, length, kind),
+            stream=upload.stream(pieces),
             extensions={
-                "target": request.target,
+                "target": target,
                 "timeout": {
                     "connect": min(connect_s, settings.connect_timeout),
                     "first_byte": self._patience_s.get(request.service_type),
@@ -164,6 +174,9 @@ class Exchange:
         chunks: AsyncIterator[bytes],
         rate: Mapping[str, str] | None,
         secret: bytes,
+        telling: Telling | None,
+        *,
+        quoting: bool,
     ) -> Result:
         """Judge an answer by its head and, where it has a say, its body; pass a success on."""
         status = response.status_code
@@ -184,6 +197,7 @@ class Exchange:
                     secret.decode("latin-1"),
                     waited_s=response.extensions["waited_s"],
                     closing=response.headers.get("connection", "").lower() == "close",
+                    quoting=quoting,
                 )
             elif 200 <= status < 300:  # noqa: PLR2004
                 judgement = Judgement(Verdict.SUCCESS, status)
@@ -192,6 +206,8 @@ class Exchange:
         if judgement.verdict is not Verdict.SUCCESS:
             wait = retry_after(response)
             return Result(judgement, sent=True, retry_after_s=wait)
+        if telling is not None:
+            return await telling.tell(request, judgement, begun, chunks)
         request.answered = True
         headers = [*passed_on(response.headers.raw, secret), *own_headers(request, rate)]
         if whole:
@@ -245,43 +261,3 @@ async def received(response: httpx.Response) -> AsyncGenerator[bytes, None]:
             yield chunk
     finally:
         await stream.aclose()
-
-
-def _failed(failure: TransportFailure) -> Result:
-    """Word an exchange that broke off before a verdict."""
-    verdict = Verdict.OUTCOME_UNKNOWN if failure.sent else Verdict.UNREACHABLE
-    error = failure_error(failure.failure, sent=failure.sent)
-    return Result(Judgement(verdict, message=failure.failure), sent=failure.sent, error=error)
-
-
-def _failure_of(result: Result) -> str:
-    """The transport's word for a failure without a status."""
-    return result.judgement.message if result.judgement.status == 0 else ""
-
-
-def retry_after(response: httpx.Response) -> float | None:
-    """Read how long to wait, given in seconds or as a date (RFC 9110 §10.2.3); None: not said.
-
-    A date counts from the server's own, so that a clock of its own does not matter.
-    """
-    text = response.headers.get("retry-after", "")
-    if text.isdecimal():
-        return min(float(text), _RETRY_AFTER_MAX_S)
-    until = _instant(text)
-    if until is None:
-        return None
-    since = _instant(response.headers.get("date", ""))
-    seconds = until - (time.time() if since is None else since)
-    return min(max(seconds, 0.0), _RETRY_AFTER_MAX_S)
-
-
-def _instant(text: str) -> float | None:
-    """Read an HTTP date, in seconds since 1970; None when it is none."""
-    if not text:
-        return None
-    try:
-        said = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return None
-    # The oldest of the three forms (asctime) names no zone; all are in UTC.
-    return (said if said.tzinfo else said.replace(tzinfo=UTC)).timestamp()

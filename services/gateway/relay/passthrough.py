@@ -18,7 +18,8 @@ from services.gateway.domain import failure_error, judged_body, models_error
 from services.gateway.domain.errors import GatewayError
 from services.gateway.metrics import Metrics
 from services.gateway.relay.coalescer import BalancerCoalescer, RefusedBatchError
-from services.gateway.relay.exchange import Servers, received, retry_after
+from services.gateway.relay.exchange import Servers, received
+from services.gateway.relay.retry_after import retry_after
 from services.gateway.settings import GatewaySection
 from services.gateway.transport import (
     Failure,

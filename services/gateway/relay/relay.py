@@ -30,8 +30,9 @@ from services.gateway.domain import (
 from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.coalescer import BalancerCoalescer, PoolCoalescer, RefusedBatchError
 from services.gateway.relay.credentials import Credentials
-from services.gateway.relay.exchange import Exchange, Result
+from services.gateway.relay.exchange import Exchange
 from services.gateway.relay.exchanges import OpenExchanges
+from services.gateway.relay.result import Result
 from services.gateway.relay.usages import Outbox
 
 _LATE_MAX = 2
@@ -276,6 +277,7 @@ class Relay:
             service_type=request.service_type,
             expires_in_s=granted.expires_in_s,
             avoid=avoid,
+            dialects=request.dialects,
             failed=failed,
         )
         try:

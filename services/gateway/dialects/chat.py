@@ -1,0 +1,110 @@
+"""A conversation as one generation, and its result as a chat completion.
+
+The family's own chat submits up to sixteen times for one call, tells a failed film as a completed
+answer and a failed stream as content, and is silent for twenty minutes: so it is never asked. The
+last message of a user is the prompt, its pictures are the references, the model says whether a
+picture or a film is wanted; one submission, judged like any other.
+"""
+
+from typing import Any
+
+from services.gateway.dialects.words import Asked, Fields, UntranslatableError
+
+CHAT = "/v1/chat/completions"
+_TAKEN_ALONG = (
+    "model",
+    "n",
+    "size",
+    "ratio",
+    "resolution",
+    "negative_prompt",
+    "sample_strength",
+    "intelligent_ratio",
+    "duration",
+    "seconds",
+    "width",
+    "height",
+)
+"""Fields beside the messages that say something about a generation."""
+
+
+def generation_of(asked: Asked) -> tuple[Fields, list[str], bool]:
+    """Read a conversation: a generation's fields, its pictures' addresses, whether it is a film.
+
+    Raises `UntranslatableError` where there is no prompt.
+    """
+    message = _last_of_user(asked.fields.get("messages"))
+    content = message.get("content")
+    pictures: list[str] = []
+    if isinstance(content, list):
+        texts = []
+        for part in content:
+            text, address = _read(part)
+            texts += [text] * bool(text)
+            pictures += [address] * bool(address)
+        content = "\n".join(texts)
+    if not isinstance(content, str) or not content.strip():
+        raise UntranslatableError("messages: expected a text in the user's last one", "messages")
+    fields = {name: asked.fields[name] for name in _TAKEN_ALONG if name in asked.fields}
+    fields["prompt"] = content
+    return fields, pictures, "video" in asked.model
+
+
+def _last_of_user(messages: Any) -> Fields:
+    if isinstance(messages, list):
+        for message in reversed(messages):
+            if isinstance(message, dict) and message.get("role", "user") == "user":
+                return message
+    raise UntranslatableError("messages: expected one of a user", "messages")
+
+
+def _read(part: Any) -> tuple[str, str]:
+    """Take the text, or the picture's address, of one part of a message."""
+    if isinstance(part, str):
+        return part, ""
+    if not isinstance(part, dict):
+        return "", ""
+    image = part.get("image_url")
+    address = image.get("url") if isinstance(image, dict) else image
+    text = part.get("text")
+    return text if isinstance(text, str) else "", address if isinstance(address, str) else ""
+
+
+def content_of(answer: Fields, *, film: bool) -> str:
+    """Write the results of a generation as the content of a message."""
+    results = answer.get("data")
+    lines = []
+    for number, result in enumerate(results if isinstance(results, list) else []):
+        address = result.get("url") if isinstance(result, dict) else None
+        if isinstance(result, dict) and not address and result.get("b64_json"):
+            address = f"data:image/png;base64,{result['b64_json']}"
+        if address:
+            lines.append(f"[video]({address})" if film else f"![image_{number}]({address})")
+    return "\n".join(lines)
+
+
+def completion(content: str, model: str, request_id: str, created: int) -> Fields:
+    """Write a chat completion with one choice (OpenAI's API reference)."""
+    message = {"role": "assistant", "content": content}
+    return {
+        "id": f"chatcmpl-{request_id}",
+        "object": "chat.completion",
+        "created": created,
+        "model": model,
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
+    }
+
+
+def chunk(
+    delta: Fields, model: str, request_id: str, created: int, *, last: bool = False
+) -> Fields:
+    """Write one chunk of a streamed chat completion."""
+    choice = {"index": 0, "delta": delta, "finish_reason": "stop" if last else None}
+    return {
+        "id": f"chatcmpl-{request_id}",
+        "object": "chat.completion.chunk",
+        "created": created,
+        "model": model,
+        "choices": [choice],
+    }

@@ -1,0 +1,66 @@
+"""Films: their ratio, resolution and length, which the backends do not check, or not all of it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from services.gateway.dialects.sizes import check_ratio, ratio_of, size_asked
+from services.gateway.dialects.words import Fields, UntranslatableError
+
+_DURATIONS: tuple[tuple[tuple[str, ...], frozenset[int]], ...] = (
+    (("veo3",), frozenset({8})),
+    (("sora2",), frozenset({4, 8, 12})),
+    (("3.5-pro", "3.5_pro"), frozenset({5, 10, 12})),
+    (("seedance-2.0", "40_pro", "40-pro"), frozenset(range(4, 16))),
+)
+"""By a part of the model's name: I, src/api/routes/videos.ts."""
+_DURATIONS_OF_OTHERS = frozenset({5, 10})
+_VIDEO_RESOLUTIONS = ("480p", "720p", "1080p")
+
+
+def in_its_words(fields: Fields, *, all_durations: bool) -> list[str]:
+    """Say a film's size and length as the family does, in `fields`; what was changed.
+
+    `all_durations`: whether the backend knows the lengths of every model, or 5 and 10 s alone.
+    Raises `UntranslatableError`.
+    """
+    changes = []
+    pixels, named = size_asked(fields)
+    if named:
+        said = ", ".join(f"{name}={fields.pop(name)}" for name in named)
+        if pixels is not None:
+            fields.setdefault("ratio", ratio_of(pixels))
+        told = f"ratio={fields['ratio']}" if pixels else "nothing"
+        changes.append(f"{said} → {told}")
+    seconds = fields.pop("seconds", None)
+    if seconds is not None:
+        fields.setdefault("duration", seconds)
+        changes.append(f"seconds={seconds} → duration={fields['duration']}")
+    duration = fields.get("duration")
+    if duration is not None:
+        fields["duration"] = _checked_duration(fields, duration, all_durations=all_durations)
+    check_ratio(fields)
+    resolution = fields.get("resolution")
+    if resolution is not None and resolution not in _VIDEO_RESOLUTIONS:
+        expected = ", ".join(_VIDEO_RESOLUTIONS)
+        raise UntranslatableError(
+            f"resolution: expected one of {expected}, got {str(resolution)[:40]!r}", "resolution"
+        )
+    return changes
+
+
+def _checked_duration(fields: Mapping[str, Any], duration: Any, *, all_durations: bool) -> int:
+    text = str(duration).removesuffix(".0")
+    model = str(fields.get("model", ""))
+    expected = _DURATIONS_OF_OTHERS
+    if all_durations:
+        expected = next(
+            (lengths for parts, lengths in _DURATIONS if any(part in model for part in parts)),
+            _DURATIONS_OF_OTHERS,
+        )
+    if not text.isdecimal() or int(text) not in expected:
+        lengths = ", ".join(map(str, sorted(expected)))
+        of = f" of {model[:60]}" if model else ""
+        raise UntranslatableError(
+            f"duration: expected one of {lengths} (seconds){of}, got {text[:40]!r}", "duration"
+        )
+    return int(text)

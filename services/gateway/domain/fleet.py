@@ -1,0 +1,37 @@
+"""The servers as the log has them: which dialects may be asked for a service type."""
+
+from contracts.balancer import PLAIN, Server, ServerAdded, ServerChanged, ServerRemoved
+from contracts.base import ServerId, ServiceType
+from contracts.envelope import Envelope
+
+
+class Fleet:
+    """The fold of `evt.balancer`, as far as it says what servers understand."""
+
+    def __init__(self) -> None:
+        """No server is known yet."""
+        self._servers: dict[ServerId, Server] = {}
+        self._dialects: dict[ServiceType, frozenset[str]] = {}
+
+    def apply(self, envelope: Envelope) -> None:
+        """Take in what one envelope says."""
+        for event in envelope.events:
+            match event:
+                case ServerAdded() | ServerChanged():
+                    self._servers[event.server.server_id] = event.server
+                case ServerRemoved():
+                    self._servers.pop(event.server_id, None)
+                case _:
+                    continue
+            self._dialects.clear()
+
+    def dialects(self, service_type: ServiceType) -> frozenset[str]:
+        """Find the dialects of the servers that can do it; `plain` alone while none is known."""
+        known = self._dialects.get(service_type)
+        if known is None:
+            known = self._dialects[service_type] = frozenset(
+                server.dialect
+                for server in self._servers.values()
+                if not server.capabilities or service_type in server.capabilities
+            ) or frozenset({PLAIN})
+        return known

@@ -1,0 +1,39 @@
+"""The log of the balancer, followed for what the servers understand."""
+
+import msgspec
+
+from contracts import envelope
+from contracts.envelope import Envelope
+from contracts.subjects import EVT_BALANCER
+from runtime.eventlog import EventLog, Stored
+from runtime.process.logs import Log
+from services.gateway.domain.fleet import Fleet
+
+
+class FleetLog:
+    """Keeps a fleet as true as the log; what is no envelope is passed over."""
+
+    def __init__(self, log: EventLog, logger: Log) -> None:
+        """Nothing is read before `run`."""
+        self.fleet = Fleet()
+        self._log = log
+        self._logger = logger
+
+    async def run(self) -> None:
+        """Follow the log for ever."""
+        async for batch in self._log.follow([EVT_BALANCER], 0):
+            for stored in batch:
+                seen = _opened(stored)
+                if seen is None:
+                    sequence = stored.sequence
+                    self._logger.error("stray_message", subject=EVT_BALANCER, sequence=sequence)
+                else:
+                    self.fleet.apply(seen)
+
+
+def _opened(stored: Stored) -> Envelope | None:
+    """Decode an envelope; None when the bytes are none."""
+    try:
+        return envelope.decode(stored.body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,37 @@
+"""How long a server asks to be left alone (RFC 9110 §10.2.3)."""
+
+import time
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+_RETRY_AFTER_MAX_S = 86_400.0
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """Read how long to wait, given in seconds or as a date (RFC 9110 §10.2.3); None: not said.
+
+    A date counts from the server's own, so that a clock of its own does not matter.
+    """
+    text = response.headers.get("retry-after", "")
+    if text.isdecimal():
+        return min(float(text), _RETRY_AFTER_MAX_S)
+    until = _instant(text)
+    if until is None:
+        return None
+    since = _instant(response.headers.get("date", ""))
+    seconds = until - (time.time() if since is None else since)
+    return min(max(seconds, 0.0), _RETRY_AFTER_MAX_S)
+
+
+def _instant(text: str) -> float | None:
+    """Read an HTTP date, in seconds since 1970; None when it is none."""
+    if not text:
+        return None
+    try:
+        said = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    # The oldest of the three forms (asctime) names no zone; all are in UTC.
+    return (said if said.tzinfo else said.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,126 @@
+"""An answer told in other words than the backend's: a generation as a chat completion.
+
+A streamed chat over a backend that is silent for minutes gets its head late. Until `SILENCE_S` have
+passed a refusal keeps its own status; after that the client gets the head of an event stream, the
+role, and a comment every `BEAT_S`, so that nothing on the way gives it up. Whatever is written
+next, the beats are ended and awaited first.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Literal
+
+import msgspec
+
+from contracts.pool import Verdict
+from services.gateway.clients.answers import Client
+from services.gateway.clients.headers import Headers
+from services.gateway.clients.request import Request
+from services.gateway.dialects import chat
+from services.gateway.domain import Judgement
+from services.gateway.relay.result import Result
+
+SILENCE_S = 10.0
+BEAT_S = 15.0
+_READ_BYTES_MAX = 16_000_000
+_BEAT = b": keep-alive\n\n"
+_DONE = b"data: [DONE]\n\n"
+_JSON = (b"content-type", b"application/json")
+_EVENTS: Headers = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"x-accel-buffering", b"no"),
+]
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(dict[str, Any])
+
+
+class Telling:
+    """The answer of one attempt, told as a chat completion."""
+
+    def __init__(
+        self,
+        request: Request,
+        client: Client,
+        about: Literal["image", "video"],
+        headers: Headers,
+    ) -> None:
+        """`headers` are our own."""
+        asks = request.body_asks
+        self._client = client
+        self._headers = headers
+        self._about = about
+        self._model = request.model
+        self._request_id = request.request_id
+        self._created = int(time.time())
+        self._streamed = asks is not None and asks.fields.get("stream") is True
+
+    @asynccontextmanager
+    async def meanwhile(self) -> AsyncIterator[None]:
+        """Keep the client's connection alive while the backend works."""
+        if not self._streamed:
+            yield
+            return
+        task = asyncio.create_task(self._beat())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def tell(
+        self,
+        request: Request,
+        judgement: Judgement,
+        begun: list[bytes],
+        chunks: AsyncIterator[bytes],
+    ) -> Result:
+        """Tell a success as a chat completion."""
+        taken = sum(map(len, begun))
+        async for chunk in chunks:
+            taken += len(chunk)
+            if taken > _READ_BYTES_MAX:
+                break
+            begun.append(chunk)
+        try:
+            answer = _decoder.decode(b"".join(begun))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            answer = {}
+        content = chat.content_of(answer, film=self._about == "video")
+        if not content:
+            message = "an answer without a result"
+            unknown = Judgement(Verdict.OUTCOME_UNKNOWN, judgement.status, message=message)
+            return Result(unknown, sent=True)
+        request.answered = True
+        if self._streamed:
+            await self._finish(content)
+        else:
+            told = chat.completion(content, self._model, self._request_id, self._created)
+            body = _encoder.encode(told)
+            length = (b"content-length", str(len(body)).encode())
+            await self._client.answer(200, [_JSON, length, *self._headers], body)
+        return Result(judgement, sent=True)
+
+    async def _finish(self, content: str) -> None:
+        await self._begin()
+        last = self._event({}, last=True)
+        await self._client.body(self._event({"content": content}) + last + _DONE, more=False)
+
+    async def _beat(self) -> None:
+        if not self._client.begun:
+            await asyncio.sleep(SILENCE_S)
+            await self._begin()
+        while True:
+            await asyncio.sleep(BEAT_S)
+            await self._client.body(_BEAT, more=True)
+
+    async def _begin(self) -> None:
+        if not self._client.begun:
+            await self._client.start(200, [*_EVENTS, *self._headers], events=True)
+            await self._client.body(self._event({"role": "assistant", "content": ""}), more=True)
+
+    def _event(self, delta: dict[str, str], *, last: bool = False) -> bytes:
+        told = chat.chunk(delta, self._model, self._request_id, self._created, last=last)
+        return b"data: " + _encoder.encode(told) + b"\n\n"
