@@ -10,8 +10,8 @@ from contracts.base import RequestId, ServerId, SessionId
 from contracts.pool import Candidate, Outcome, QuotaObserved, SessionCooled, Verdict
 from services.analytics.store import Readers
 from tests.integration.analytics.parts import named, stored
+from tests.moments import NOON
 from tests.unit.analytics.builders import (
-    NOON,
     Story,
     attempt,
     cancelled,

@@ -27,7 +27,8 @@ from contracts.pool import (
 from runtime.secrets import session_identity
 from services.balancer.settings import ServerSection
 from services.gateway.clients.request import new_request_id
-from tests.integration.gateway.doors import Desk, desk, eventually, house, upstream
+from tests.integration.gateway.doors import Desk, desk, house, upstream
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 TYPES = ["image", "video", "avatar", "music"]

@@ -42,8 +42,9 @@ from services.analytics.settings import AnalyticsSection, Settings
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.figures import downloads
 from tests.integration.analytics.parts import history, publish, stored
-from tests.integration.gateway.doors import Desk, desk, environment, eventually
+from tests.integration.gateway.doors import Desk, desk, environment
 from tests.unit.analytics.builders import Story
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 _pong = msgspec.json.Decoder(Pong)

@@ -21,7 +21,7 @@ from runtime.environment import Environment, environment
 from runtime.nats import natsserver
 from runtime.process import lifecycle
 from tests import ROOT
-from tests.integration.pool.room import until
+from tests.waiting import until
 from tidegate.configuration import Configuration, load
 from tidegate.stack.running import RunningStack
 

@@ -1,9 +1,6 @@
 """Builders of the balancer's tests."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from contracts.balancer import (
     Health,
@@ -20,8 +17,8 @@ from contracts.base import Event, GatewayId, LeaseId, RequestId, ServerId, Servi
 from contracts.envelope import Envelope
 from contracts.pool import Attempt, Verdict
 from services.balancer.domain import Balancer, select
+from tests.moments import NOON
 
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ONE = GatewayId("gateway-1")
 IMAGE = ServiceType("image")
 AVATAR = ServiceType("avatar")
@@ -131,28 +128,3 @@ def journalled(*events: Event, time: datetime = NOON) -> Envelope:
         previous_hash="",
         events=list(events),  # type: ignore[arg-type]
     )
-
-
-@asynccontextmanager
-async def listening(status: Callable[[], int] = lambda: 200, port: int = 0) -> AsyncIterator[int]:
-    """A tiny HTTP server that answers every request with `status()`; yields its port."""
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # A probe that is broken off, at any point, is no failure of this server.
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            await reader.readuntil(b"\r\n\r\n")
-            head = f"HTTP/1.1 {status()} x\r\ncontent-length: 4\r\nconnection: close\r\n\r\npong"
-            writer.write(head.encode())
-            await writer.drain()
-        writer.close()
-
-    listener = await asyncio.start_server(answer, "127.0.0.1", port)
-    async with listener:
-        yield listener.sockets[0].getsockname()[1]
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Wait until something holds; fails when it never does."""
-    async with asyncio.timeout(20):
-        while not true():  # noqa: ASYNC110 (what is waited for sets no event)
-            await asyncio.sleep(0.01)

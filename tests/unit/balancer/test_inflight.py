@@ -18,9 +18,9 @@ from contracts.pool import (
 )
 from services.balancer.domain import Balancer, observed, select, swept, views
 from services.balancer.domain import inflight as rules
+from tests.moments import NOON
 from tests.unit.balancer.builders import (
     IMAGE,
-    NOON,
     ONE,
     after,
     attempt,

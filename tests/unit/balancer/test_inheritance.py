@@ -9,8 +9,8 @@ from contracts.balancer import ServerRemoved
 from contracts.base import LeaseId, ServerId
 from contracts.pool import LeaseExpired
 from services.balancer.domain import Balancer, observed, reported, select, swept
+from tests.moments import NOON
 from tests.unit.balancer.builders import (
-    NOON,
     ONE,
     added,
     after,
