@@ -7,9 +7,9 @@ from typing import Any
 
 
 async def until(true: Callable[[], object], seconds: float = 30) -> None:
-    """Wait for a state of this process, which has no event to wait for."""
+    """Wait until something holds here."""
     async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110 (see above)
+        while not true():  # noqa: ASYNC110 (what is only a state has no event)
             await asyncio.sleep(0.01)
 
 

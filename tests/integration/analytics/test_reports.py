@@ -15,7 +15,7 @@ from services.analytics.queries import Catalogue
 from services.analytics.reports import Reporter
 from services.analytics.store import Readers
 from tests.integration.analytics.parts import history, named, stored
-from tests.integration.gateway.test_statistics import office
+from tests.integration.gateway.office import office
 
 ADDED = """-- report_busiest: sessions by leases.
 -- section 55 bars session leases: Busiest sessions

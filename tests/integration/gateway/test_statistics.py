@@ -8,7 +8,6 @@ import os
 import time
 import zipfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,51 +32,22 @@ from contracts.analytics import (
     StartExport,
     Statistics,
 )
-from contracts.base import Failed, Ping, Pong
-from runtime.nats.connection import UnansweredError, ask
-from services.analytics import app
+from contracts.base import Failed
+from runtime.nats.connection import ask
 from services.analytics.exports import Bounds, Spool, files, spool
 from services.analytics.queries import Catalogue
-from services.analytics.settings import AnalyticsSection, Settings
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.figures import downloads
-from tests.integration.analytics.parts import history, publish, stored
-from tests.integration.gateway.doors import Desk, desk, environment
+from tests.integration.analytics.parts import history, stored
+from tests.integration.gateway.doors import Desk
+from tests.integration.gateway.office import office
 from tests.unit.analytics.builders import Story
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
-_pong = msgspec.json.Decoder(Pong)
 SINCE = {"from": "2025-12-01", "to": "2026-01-31"}
 LEASES = {**SINCE, "measures": "leases,units_used", "dimensions": "day,service"}
 ROWS = [["2025-12-31", "image", 2, 2], ["2026-01-01", "image", 7, 3], ["2026-01-01", "video", 1, 1]]
-
-
-@asynccontextmanager
-async def office(
-    client: Client, url: str, home: Path, story: Story | None = None, **settings: Any
-) -> AsyncIterator[Desk]:
-    """An admin's desk with analytics behind it that has read a story to its end."""
-    story = story or history()
-    await publish(client, story)
-    stop = asyncio.Event()
-    section = AnalyticsSection(**settings)
-    running = asyncio.create_task(
-        app.run(stop, environment(home, url), lambda: Settings(analytics=section))
-    )
-
-    async def caught_up() -> bool:
-        try:
-            found = await ask(client, subjects.ANALYTICS_PING, Ping(), _pong, 5.0)
-        except UnansweredError:
-            return False
-        return bool(found.sequence >= len(story.stored))
-
-    async with desk(client, patience_s=5) as front:
-        await eventually(caught_up)
-        yield front
-        stop.set()
-        await running
 
 
 async def downloaded(front: Desk, form: str, **more: Any) -> httpx.Response:

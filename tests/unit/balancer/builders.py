@@ -13,13 +13,27 @@ from contracts.balancer import (
     ServerHealthChanged,
     StrategyChanged,
 )
-from contracts.base import Event, GatewayId, LeaseId, RequestId, ServerId, ServiceType, WriterId
+from contracts.base import (
+    Event,
+    GatewayId,
+    LeaseId,
+    RequestId,
+    ServerId,
+    ServiceType,
+    SessionId,
+    WriterId,
+)
 from contracts.envelope import Envelope
-from contracts.pool import Attempt, Verdict
-from services.balancer.domain import Balancer, select
+from contracts.pool import (
+    Attempt,
+    LeaseCancelled,
+    Verdict,
+)
+from services.balancer.domain import Balancer, observed, select
 from tests.moments import NOON
 
-ONE = GatewayId("gateway-1")
+ONE, TWO = GatewayId("gateway-1"), GatewayId("gateway-2")
+SESSION = SessionId("s")
 IMAGE = ServiceType("image")
 AVATAR = ServiceType("avatar")
 
@@ -128,3 +142,13 @@ def journalled(*events: Event, time: datetime = NOON) -> Envelope:
         previous_hash="",
         events=list(events),  # type: ignore[arg-type]
     )
+
+
+def cancelled(lease: str) -> LeaseCancelled:
+    return LeaseCancelled(
+        lease_id=LeaseId(lease), request_id=RequestId("r"), number=1, reason="test"
+    )
+
+
+def see(balancer: Balancer, *events: Event) -> None:
+    assert observed(balancer, journalled(*events), NOON) == []

@@ -12,15 +12,18 @@ from services.balancer.domain import Balancer, observed, reported, select, swept
 from tests.moments import NOON
 from tests.unit.balancer.builders import (
     ONE,
+    SESSION,
+    TWO,
     added,
     after,
+    cancelled,
     chosen,
     in_flight,
     journalled,
+    see,
     wanted,
     well,
 )
-from tests.unit.balancer.test_inflight import SESSION, TWO, cancelled, see
 
 A = ServerId("a")
 B = ServerId("b")
