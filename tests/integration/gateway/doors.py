@@ -166,3 +166,8 @@ async def house(
 
         stack.push_async_callback(ended)
         yield
+
+
+async def well(made: Desk) -> bool:
+    report = (await made.http.get("/health")).json()
+    return bool(report["status"] == "ok" and report["services"]["analytics"])

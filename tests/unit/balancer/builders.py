@@ -24,11 +24,7 @@ from contracts.base import (
     WriterId,
 )
 from contracts.envelope import Envelope
-from contracts.pool import (
-    Attempt,
-    LeaseCancelled,
-    Verdict,
-)
+from contracts.pool import Attempt, LeaseCancelled, Verdict
 from services.balancer.domain import Balancer, observed, select
 from tests.moments import NOON
 
