@@ -1,1 +1,8 @@
-"""Benchmarks: each beside its reference, in the same run (`make bench`)."""
+"""Benchmarks: each beside its reference, in the same run (`make bench`).
+
+bench_pool       leases a second at one shard, their ends through the log too
+bench_gateway    CPU per request with everything on
+bench_analytics  log to DuckDB, end to end
+load             a cheap generator of load
+bare             an application that only answers: the gateway's reference
+"""

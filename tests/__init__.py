@@ -8,6 +8,8 @@ compose/      the stack as containers
 upgrade/      homes of earlier versions
 house/        rules that no linter knows, and the judges judged
 chaos/, soak/ everything killed amid calls; a quarter of an hour of load
+
+Of no room: `waiting` (until something holds), `moments` (NOON), `tinyserver` (it answers).
 """
 
 from pathlib import Path

@@ -12,7 +12,7 @@ import pytest
 
 from tests.compose.conftest import PLANTED
 from tests.compose.containers import IMAGE, Containers, run
-from tests.e2e.test_secrets import Search
+from tests.e2e.search import Search
 
 CREDENTIALS = ("planted-credential-one-5d1c6f", "planted-credential-two-8e0b7a")
 OWN = {

@@ -1,6 +1,6 @@
 """The commit envelope: numbers, chain, and what breaks them."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 import pytest
@@ -8,8 +8,8 @@ import pytest
 from contracts import envelope
 from contracts.base import LeaderElected, RequestId, WriterId, lease_id
 from contracts.envelope import GENESIS_HASH, Envelope, Link
+from tests.moments import NOON
 
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ELECTED = LeaderElected(writer=WriterId("w"), epoch=1)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from contracts.events import tags
-from contracts.schemas import FOLDER, asyncapi, documents, messages
+from contracts.schemas.generator import FOLDER, asyncapi, documents, messages
 from contracts.subjects import TABLE
 
 

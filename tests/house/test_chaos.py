@@ -33,7 +33,7 @@ from tests.chaos.plan import Action, Fault, Plan, Role, planned
 from tests.chaos.report import Happened, rows, table
 from tests.chaos.traffic import Called
 from tests.chaos.verdict import judged
-from tests.unit.pool.builders import NOON
+from tests.moments import NOON
 
 IMAGE = ServiceType("image")
 

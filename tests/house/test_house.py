@@ -2,6 +2,7 @@
 
 import ast
 import re
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ MODULE_LINES_MAX = 300
 FUNCTION_LINES_MAX = 70
 FORBIDDEN_FILES = re.compile(r"(^|_)(utils?|helpers?|managers?|common|misc)\.py$")
 FORBIDDEN_CLASSES = re.compile(r"(Manager|Helper|Utils?|Impl)$|^Base[A-Z]")
+NO_PLACE = re.compile(r"__|test_|conftest$")
 MACHINE = re.compile(r"/work/|/root/|/home/[a-z]")
 
 
@@ -42,6 +44,23 @@ def test_every_module_says_what_it_is() -> None:
     ]
 
     assert silent == []
+
+
+def beside(package: Path) -> set[str]:
+    """The modules and packages in a package; not tests, and not what `python -m` runs."""
+    files = {one.stem for one in package.glob("*.py") if not NO_PLACE.match(one.stem)}
+    return files | {one.parent.name for one in package.glob("*/__init__.py")}
+
+
+def test_a_package_is_a_map_of_what_lies_in_it() -> None:
+    unnamed = []
+    for name, text in modules(*EVERYTHING).items():
+        inside = beside((ROOT / name).parent) if name.endswith("/__init__.py") else set()
+        told = set(re.findall(r"\w+", ast.get_docstring(ast.parse(text)) or ""))
+        if len(inside) > 1:
+            unnamed += [f"{name}: {one}" for one in sorted(inside - told)]
+
+    assert unnamed == []
 
 
 def test_no_file_is_named_after_nothing() -> None:

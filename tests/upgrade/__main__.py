@@ -23,7 +23,7 @@ import httpx
 
 from runtime.nats import natsserver
 from tests.e2e.stack import Stack
-from tests.integration.tidegate.test_up import Up
+from tests.integration.tidegate.up import Up
 
 HOMES = Path(__file__).parent / "homes"
 _SETTINGS = """\

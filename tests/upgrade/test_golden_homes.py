@@ -12,7 +12,7 @@ import pytest
 
 from runtime.nats import natsserver
 from tests.e2e.stack import Stack
-from tests.integration.tidegate.test_up import Up
+from tests.integration.tidegate.up import Up
 from tests.upgrade.__main__ import HOMES
 
 VERSIONS = sorted(path.name.removesuffix("-own.json") for path in HOMES.glob("*-own.json"))

@@ -1,4 +1,4 @@
-"""Files of sessions: JSON lines or CSV, in with credentials, out without them.
+"""Files of sessions: credentials a line, JSON lines or CSV; in with credentials, out without.
 
 A file is read whole before anything is sent: every bad line is named by its number and what was
 expected, never by what it holds, because that may be a credential.
@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,52 @@ class Line(msgspec.Struct, frozen=True):
 
     number: int
     session: Session
+
+
+def lines_of(file: str) -> list[str]:
+    """Read a file, or standard input for `-`. Raises `CommandError`."""
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise CommandError(f"{file}: expected a file of credentials ({reason})") from None
+    return text.splitlines()
+
+
+def credentials(file: str, defaults: dict[str, str]) -> list[Session]:
+    """Read the provisioner's kind of file into what the API takes.
+
+    Raises `CommandError` when a line is wrong, or none is there.
+    """
+    found = list(_credentials(lines_of(file), file, defaults))
+    if not found:
+        raise CommandError(f"{file}: expected at least one credential")
+    return found
+
+
+def _credentials(lines: list[str], file: str, defaults: dict[str, str]) -> Iterator[Session]:
+    """Read each line into what the API takes; a wrong one is named by number, never repeated."""
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        given: Session = {name: value for name, value in defaults.items() if value}
+        if not text.startswith("{"):
+            region, dash, rest = text.partition("-")
+            named = bool(dash) and region in REGIONS
+            given |= {"credential": rest, "region": region} if named else {"credential": text}
+            yield given
+            continue
+        try:
+            given |= json.loads(text)
+        except ValueError:
+            raise CommandError(
+                f"{file}, line {number}: expected a credential, or a JSON object"
+            ) from None
+        if "quota_timezone" in given:
+            # The name that the provisioner's file has for it.
+            given["timezone"] = given.pop("quota_timezone")
+        yield given
 
 
 def is_csv(file: str) -> bool:

@@ -1,8 +1,5 @@
 """`tidegate sessions`: the pool's sessions, listed, added, in and out of files, administered."""
 
-import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +69,7 @@ def add(
 
     Example: tidegate sessions add credentials.txt --timezone Asia/Shanghai
     """
-    wanted = list(_parsed(_lines(file), file, {"region": region, "timezone": timezone}))
-    if not wanted:
-        raise CommandError(f"{file}: expected at least one credential")
+    wanted = sessionfiles.credentials(file, {"region": region, "timezone": timezone})
     named: list[str] = []
     changed: list[str] = []
     for start in range(0, len(wanted), _BATCH):
@@ -103,7 +98,7 @@ def import_(
 
     Example: tidegate sessions import sessions.csv
     """
-    text = "\n".join(_lines(file))
+    text = "\n".join(sessionfiles.lines_of(file))
     lines = sessionfiles.sessions(text, file, as_csv=as_csv or sessionfiles.is_csv(file))
     if dry_run:
         found: dict[str, Any] = {"data": [], "changed": []}
@@ -212,37 +207,3 @@ def _change(session_id: str, body: dict[str, Any], *, as_json: bool) -> None:
         output.as_json(found)
     else:
         output.table(_COLUMNS, [[found.get(column) for column in _COLUMNS]])
-
-
-def _lines(file: str) -> list[str]:
-    try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise CommandError(f"{file}: expected a file of credentials ({reason})") from None
-    return text.splitlines()
-
-
-def _parsed(lines: list[str], file: str, defaults: dict[str, str]) -> Iterator[dict[str, Any]]:
-    """Read each line into what the API takes; a wrong one is named by number, never repeated."""
-    for number, line in enumerate(lines, 1):
-        text = line.strip()
-        if not text or text.startswith("#"):
-            continue
-        given: dict[str, Any] = {name: value for name, value in defaults.items() if value}
-        if not text.startswith("{"):
-            region, dash, rest = text.partition("-")
-            named = bool(dash) and region in {"us", "hk", "jp", "sg"}
-            given |= {"credential": rest, "region": region} if named else {"credential": text}
-            yield given
-            continue
-        try:
-            given |= json.loads(text)
-        except ValueError:
-            raise CommandError(
-                f"{file}, line {number}: expected a credential, or a JSON object"
-            ) from None
-        if "quota_timezone" in given:
-            # The name that the provisioner's file has for it.
-            given["timezone"] = given.pop("quota_timezone")
-        yield given

@@ -13,7 +13,7 @@ from runtime.nats.streams import MigrationError
 from services.analytics.store import StoreError
 from tidegate.backup import bundle, duckdbfile
 from tidegate.backup.bundle import Bundle
-from tidegate.backup.restoration import check_beside, restore_into
+from tidegate.backup.restoring import check_beside, restore_into
 from tidegate.console import output
 from tidegate.console.errors import CommandError
 

@@ -1,250 +1,152 @@
-"""How a backup is restored: beside the home it is for, held against what was taken, moved in.
+"""The order of a restore: beside the home, held against what was taken, then moved in.
 
 Nothing of the home is touched before the copy is proved, so a restore that fails leaves what was
 there. A NATS of one's own cannot be restored beside itself: there the server's refusal to restore
 over a stream protects what is there.
 """
 
-import shutil
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import asyncio
+import os
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
-from nats.aio.client import Client
 
-from contracts.subjects import BACKED_UP
 from runtime.environment import Environment, Home
-from runtime.eventlog import EventLog
-from runtime.nats import natsserver, snapshots, streams
-from runtime.nats.connection import connected_as
-from runtime.nats.snapshots import StreamExistsError, Taken
-from runtime.secrets import Sealer, SealError
-from runtime.settings import SettingsError
-from services.pool.store import Credentials, CredentialsUnavailableError
-from tidegate.backup import bundle, logproof
+from runtime.eventlog import Stored
+from tidegate.backup import bundle, duckdbfile, restoresteps
 from tidegate.backup.bundle import Bundle
-from tidegate.backup.logproof import Hearer, Proof
-from tidegate.console import output
+from tidegate.backup.restoresteps import Found
 from tidegate.console.errors import CommandError
-from tidegate.stack.home import migration
-from tidegate.stack.home.files import KEPT, KEYS, PASSWORDS, write_private
-
-_FOLDER = "restoring"
-_NATS_END_S = 20
-_PARTS = (bundle.LOG, bundle.CREDENTIALS)
-_CONFLICTING = (*KEYS, bundle.CONFIGURATION)
+from tidegate.ledger.trial import Trial
+from tidegate.stack.home import lock
+from tidegate.stack.home.files import Restored, write_private
+from tidegate.stack.leftovers import end_leftovers
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """What came back, as the server has it now."""
+def check_beside(found: Environment, taken: Bundle) -> dict[str, Any]:
+    """Restore and prove beside the backup, whatever runs in the home, and leave nothing.
 
-    proof: Proof
-    credentials: int | None
-    """Ciphertexts, when they could be looked at; the newest of each session."""
-    bytes_max: int
-    created: str
-    """Which life of the stream it is."""
-
-
-def unpack(taken: Bundle, home: Home) -> None:
-    """Write the files of a backup, and passwords where it has none, into a home of its own."""
-    (home.path / "secrets").mkdir(parents=True)
-    for name in (*KEPT, bundle.CONFIGURATION):
-        part = Path(name).name
-        if part in taken.names():
-            with taken.open(part) as file:
-                write_private(home.path / name, file.read())
+    DuckDB's totals are held against the log's too, which takes longer than all the rest.
+    """
+    beside = taken.path.parent
+    place = beside if os.access(beside, os.W_OK) else None
+    with (
+        tempfile.TemporaryDirectory(prefix="tidegate-check-", dir=place) as folder,
+        restoresteps.scratch_home(Home(Path(folder))) as scratch,
+        duckdbfile.unpacked(taken, Home(Path(folder))) as duckdb,
+    ):
+        restoresteps.unpack(taken, scratch)
+        return _report(taken, _beside(found, taken, scratch, duckdb, Trial()))
 
 
-@contextmanager
-def scratch_home(home: Home) -> Iterator[Home]:
-    """Make a home inside the home, on the same disk, gone at the end."""
-    made = Home(home.path / _FOLDER)
-    shutil.rmtree(made.path, ignore_errors=True)
-    made.path.mkdir(mode=0o700)
-    try:
-        yield made
-    finally:
-        shutil.rmtree(made.path, ignore_errors=True)
+def restore_into(
+    found: Environment, taken: Bundle, place: Home, *, replace: bool
+) -> dict[str, Any]:
+    """Restore into a home that nobody uses, and prove it; what was there is set aside.
+
+    Raises `CommandError` where something is in the way and `replace` is not said.
+    """
+    lock.made(found.home)
+    with lock.locked(found.home):
+        end_leftovers(found.home)
+        return _restored(found, taken, place, replace=replace)
 
 
-@contextmanager
-def embedded(found: Environment, home: Home) -> Iterator[Environment]:
-    """Run a NATS over the store of a home; the environment in which it is found."""
-    own = msgspec.structs.replace(found, home=home, nats_url=None)
-    migration.write_secrets(own)
-    port = natsserver.free_port()
-    config = home.nats_conf.with_name("server.conf")
-    config.write_text(natsserver.configuration(home.nats_store, port, home.nats_conf))
-    process = natsserver.start(config, home.path / "nats.log", port)
-    home.nats_url.write_text(f"nats://127.0.0.1:{port}")
-    try:
-        yield own
-    finally:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(_NATS_END_S)
-        process.kill()
-        process.wait()
+def _restored(found: Environment, taken: Bundle, place: Home, *, replace: bool) -> dict[str, Any]:
+    with (
+        restoresteps.scratch_home(found.home) as scratch,
+        duckdbfile.unpacked(taken, place) as duckdb,
+    ):
+        restoresteps.unpack(taken, scratch)
+        aside = {found.home: restoresteps.in_the_way(found, taken, scratch)}
+        if duckdb:
+            aside[place] = [*aside.get(place, []), *duckdbfile.in_the_way(place)]
+        if any(aside.values()) and not replace:
+            named = ", ".join(str(one) for paths in aside.values() for one in paths)
+            raise CommandError(
+                f"{found.home.path} has a log, a DuckDB or keys of its own ({named}): nothing was"
+                " restored; --replace sets them aside"
+            )
+        if found.nats_url is None:
+            proved = _beside(found, taken, scratch, duckdb)
+        else:
+            proved = asyncio.run(_proved(found, taken, scratch, duckdb))
+        folders = [
+            str(restoresteps.set_aside(home, paths)) for home, paths in aside.items() if paths
+        ]
+        kept = restoresteps.move_in(scratch, found.home)
+        if duckdb:
+            duckdb.rename(place.duckdb)
+    manifest = taken.manifest
+    mark = Restored(
+        taken_at=manifest.taken_at,
+        restored_at=datetime.now(UTC),
+        sequence=manifest.proof.last_sequence,
+    )
+    write_private(found.home.restored, msgspec.json.encode(mark))
+    return {**_report(taken, proved), "set_aside": ", ".join(folders), "kept": kept}
 
 
-async def put_back(
+def _beside(
     found: Environment,
     taken: Bundle,
-    unpacked: Home,
-    disk: Path | None = None,
-    also: Hearer | None = None,
+    scratch: Home,
+    duckdb: Path | None,
+    trial: Trial | None = None,
 ) -> Found:
-    """Restore the streams and hold them against what was taken; `also` hears the log in passing.
-
-    `unpacked` has the keys. `disk` is where an embedded server keeps the streams; their bound is
-    made to fit there. Raises `StreamExistsError`, `SnapshotError`, `MigrationError`,
-    `LogUnavailableError`, and `CommandError` when they are not what was taken.
-    """
-    client = await _connected(found, "migrate")
-    try:
-        for stream in BACKED_UP:
-            await _refuse_existing(client, stream)
-        for part in _PARTS:
-            held = _fitting(taken.manifest.streams[part], disk)
-            size = next(one.bytes for one in taken.manifest.parts if one.name == part)
-            with (
-                taken.open(part) as file,
-                output.progress(f"restoring {part}", size, in_bytes=True) as moved,
-            ):
-                await snapshots.put_back(client, held, file, moved)
-        log = EventLog(client)
-        proof = await _proved(log, taken.manifest.proof, also)
-        state = await log.state()
-    finally:
-        await client.close()
-    credentials = await _credentials(found, taken, unpacked)
-    return Found(
-        proof=proof, credentials=credentials, bytes_max=state.bytes_max, created=state.created
-    )
+    with restoresteps.embedded(found, scratch) as own:
+        return asyncio.run(_proved(own, taken, scratch, duckdb, scratch.path, trial))
 
 
-async def _connected(found: Environment, user: str) -> Client:
-    """Connect by the password of the home, whatever the variables say of another NATS."""
-    password = found.home.nats_password(user)
-    if found.nats_url is None and password.exists():
-        address = found.home.nats_url.read_text().partition("://")[2]
-        url = f"nats://{user}:{password.read_text().strip()}@{address}"
-        found = msgspec.structs.replace(found, nats_url=url)
-    return await connected_as(found, user)
+async def _proved(
+    found: Environment,
+    taken: Bundle,
+    scratch: Home,
+    duckdb: Path | None,
+    disk: Path | None = None,
+    trial: Trial | None = None,
+) -> Found:
+    """Restore the streams, hold them against what was taken, and DuckDB against them."""
+
+    async def judge(stored: Stored) -> None:
+        if trial is not None:
+            trial.hear(stored)
+
+    if duckdb is None:
+        return await restoresteps.put_back(found, taken, scratch, disk)
+    sequence = taken.manifest.proof.last_sequence
+    # Opened before anything is restored: a NATS of one's own cannot be restored into twice.
+    with duckdbfile.opened(duckdb, duckdbfile.memory(found), sequence) as file:
+        proved = await restoresteps.put_back(found, taken, scratch, disk, judge)
+        if trial is not None:
+            await duckdbfile.compare(file, trial)
+        file.bind(proved.created)
+    return proved
 
 
-async def _refuse_existing(client: Client, stream: str) -> None:
-    if await streams.exists(client, stream):
-        raise StreamExistsError(stream)
+def _report(taken: Bundle, proved: Found) -> dict[str, Any]:
+    manifest, proof = taken.manifest, proved.proof
+    bytes_max = manifest.streams[bundle.LOG].config["max_bytes"]
+    return {
+        "taken_at": manifest.taken_at,
+        "age_s": round((datetime.now(UTC) - manifest.taken_at).total_seconds()),
+        "sequence": proof.last_sequence,
+        "envelopes": proof.envelopes,
+        "sessions": proof.sessions,
+        "credentials": proved.credentials,
+        "digest": proof.digest,
+        "broken": proof.broken,
+        "bytes_max": proved.bytes_max if proved.bytes_max != bytes_max else None,
+        "duckdb": _duckdb(taken),
+        "configuration": bundle.CONFIGURATION in taken.names(),
+        "elsewhere": manifest.elsewhere,
+        "variables": manifest.variables,
+    }
 
 
-def _fitting(held: Taken, disk: Path | None) -> Taken:
-    """Lower a bound that this disk cannot keep. Raises `CommandError` when all is too much.
-
-    What lies on several servers is not compressed (ADR 19).
-    """
-    if held.config.get("num_replicas", 1) > 1:
-        held = msgspec.structs.replace(held, config={**held.config, "compression": "none"})
-    bound, needed = held.config.get("max_bytes", -1), held.state["bytes"]
-    if disk is None or bound <= 0:
-        return held
-    room = streams.free_bytes(disk) // 2
-    if bound <= room:
-        return held
-    if needed * 10 > room * 9:
-        raise CommandError(
-            f"stream {held.config['name']}: {needed:,} bytes are to be restored, half the free"
-            f" disk is {room:,}: expected more"
-        )
-    return msgspec.structs.replace(held, config={**held.config, "max_bytes": room})
-
-
-async def _proved(log: EventLog, wanted: Proof, also: Hearer | None) -> Proof:
-    """Hear the restored log. Raises `CommandError` when it is not the one that was taken."""
-    state = await log.state()
-    last = state.last_sequence if state.messages else 0
-    if last < wanted.last_sequence:
-        raise CommandError(
-            f"the restored log ends at sequence {last}, the one taken at {wanted.last_sequence}"
-        )
-    first, upto = wanted.first_sequence, wanted.last_sequence
-    proof = (await logproof.heard(log, first, upto, "proving the log", also)).proof()
-    if proof != wanted:
-        raise CommandError(
-            f"the restored log is not the one taken: {proof.envelopes} envelopes with digest"
-            f" {proof.digest} instead of {wanted.envelopes} with {wanted.digest}"
-        )
-    return proof
-
-
-async def _credentials(found: Environment, taken: Bundle, unpacked: Home) -> int | None:
-    """Count the ciphertexts and open one. Raises `CommandError` when one is missing or closed.
-
-    None where this process has neither the pool's password nor the master key.
-    """
-    try:
-        key = found.secret("TIDEGATE_SECRET_KEY", unpacked.master_key)
-        client = await _connected(found, "pool")
-    except SettingsError:
-        return None
-    kept = Credentials(client, Sealer(key))
-    try:
-        await kept.catch_up()
-    except (SealError, CredentialsUnavailableError) as error:
-        raise CommandError(f"the credentials do not open under this master key: {error}") from None
-    finally:
-        await client.close()
-    if len(kept.revisions) < taken.manifest.proof.sessions:
-        raise CommandError(
-            f"{taken.manifest.proof.sessions} sessions came back, but only {len(kept.revisions)}"
-            " credentials"
-        )
-    return len(kept.revisions)
-
-
-def in_the_way(found: Environment, taken: Bundle, unpacked: Home) -> list[Path]:
-    """Name what this home has already, and a restore would take the place of."""
-    home = found.home
-    names = [name for name in _CONFLICTING if Path(name).name in taken.names()]
-    files = [
-        home.path / name
-        for name in names
-        if (home.path / name).exists()
-        and (home.path / name).read_bytes() != (unpacked.path / name).read_bytes()
-    ]
-    store = home.nats_store
-    return [store, *files] if found.nats_url is None and store.exists() else files
-
-
-def set_aside(home: Home, paths: list[Path]) -> Path:
-    """Move what is in the way into a folder of the home; the folder."""
-    folder = home.path / f"replaced-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    folder.mkdir(mode=0o700)
-    for path in paths:
-        path.rename(folder / path.name)
-    return folder
-
-
-def move_in(unpacked: Home, home: Home) -> list[str]:
-    """Put a proved copy into its home; which passwords stayed.
-
-    The store goes last: a home without one is restored again, from the beginning.
-    """
-    (home.path / "secrets").mkdir(exist_ok=True)
-    home.path.chmod(0o700)
-    kept = []
-    for name in (*KEPT, bundle.CONFIGURATION):
-        source, place = unpacked.path / name, home.path / name
-        if not source.exists():
-            continue
-        if name in PASSWORDS and place.exists():
-            kept.append(name)
-            continue
-        source.replace(place)
-    if unpacked.nats_store.exists():
-        unpacked.nats_store.rename(home.nats_store)
-    return kept
+def _duckdb(taken: Bundle) -> str:
+    inside = bundle.DUCKDB in taken.names()
+    return f"at sequence {taken.manifest.proof.last_sequence}" if inside else bundle.WITHOUT_DUCKDB

@@ -4,16 +4,13 @@ import asyncio
 from typing import Any
 
 import typer
-from nats.aio.client import Client
 
-from runtime.environment import Environment, environment
-from runtime.eventlog import EventLog, LogUnavailableError
-from tidegate.console import logreading, output
+from runtime.environment import environment
+from runtime.eventlog import LogUnavailableError
+from tidegate.console import output
 from tidegate.console.errors import CommandError
-from tidegate.ledger.projections import UncomparedError, compare
+from tidegate.ledger import hearing
 from tidegate.ledger.trial import Trial, units
-
-_AGREES, _DIFFERS, _SKIPPED = "agrees", "differs", "not compared"
 
 
 def audit(
@@ -28,7 +25,7 @@ def audit(
     """
     trial = Trial()
     try:
-        verdict = asyncio.run(_held(environment(), trial, wait_s=None if log_only else wait))
+        verdict = asyncio.run(hearing.held(environment(), trial, wait_s=None if log_only else wait))
     except LogUnavailableError as error:
         raise CommandError(f"the event log cannot be read: {error}") from None
     report = _report(trial, verdict)
@@ -36,39 +33,8 @@ def audit(
         output.as_json(report)
     else:
         _show(trial, verdict)
-    if trial.findings or verdict not in {_AGREES, _SKIPPED}:
+    if trial.findings or verdict not in {hearing.AGREES, hearing.SKIPPED}:
         raise typer.Exit(1)
-
-
-async def _held(found: Environment, trial: Trial, wait_s: float | None) -> str:
-    """Hear the whole log, then DuckDB; what became of the comparison."""
-    async with logreading.auditor(found) as client:
-        log = EventLog(client)
-        trial.began(await log.state())
-        await _hear(log, trial)
-        verdict = _SKIPPED if wait_s is None else await _compared(client, log, trial, wait_s)
-    trial.finish()
-    return verdict
-
-
-async def _hear(log: EventLog, trial: Trial, upto: int | None = None) -> int:
-    """Hear on to the log's end, or to `upto` when that comes first; the end."""
-    state = await log.state()
-    end = state.last_sequence if upto is None else min(upto, state.last_sequence)
-    if state.messages:
-        async for stored in logreading.read(log, trial.sequence, end, "reading the log"):
-            trial.hear(stored)
-    return state.last_sequence
-
-
-async def _compared(client: Client, log: EventLog, trial: Trial, wait_s: float) -> str:
-    async def hear_to(sequence: int) -> int:
-        return await _hear(log, trial, sequence)
-
-    try:
-        return _AGREES if await compare(client, trial, hear_to, wait_s) else _DIFFERS
-    except UncomparedError as error:
-        return str(error)
 
 
 def _report(trial: Trial, verdict: str) -> dict[str, Any]:

@@ -1,4 +1,12 @@
 """The reference pages: written from the code, so that they cannot say anything else.
 
+pages          every page, and what writes it
+configuration  what an operator may turn: settings and variables
+wire           events of the log, subjects of the table
+http           the gateway's endpoints
+statistics     measures, dimensions, named queries, reports
+surface        what people and machines see: commands, errors, metrics
+markdown       tables, and the sentences that stand in the code's docstrings
+
 `python -m tidegate.reference` writes `docs/reference/*.md`; a test compares them.
 """

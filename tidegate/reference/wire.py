@@ -3,7 +3,7 @@
 import msgspec
 
 from contracts.events import tags
-from contracts.schemas import members
+from contracts.schemas.generator import members
 from contracts.subjects import TABLE
 from tidegate.reference.markdown import code, field_docs, sentence, table
 

@@ -9,4 +9,5 @@ migrate       `tidegate migrate`: secrets, streams, first keys
 home/         what a home keeps, and what is made when it is absent
 demo          `tidegate demo`: a server to try, and traffic for it
 demo_servers  the four of `up`
+ports         whether one can listen there
 """

@@ -1,14 +1,13 @@
 """The four demo servers of `up`: the servers of the original, for whoever names none."""
 
-import errno
 import json
-import socket
 from collections.abc import Sequence
 
 import msgspec
 
 from runtime.environment import Home
 from runtime.nats import natsserver
+from tidegate.stack import ports
 from tidegate.stack.supervisor import Child, tidegate
 
 
@@ -69,7 +68,7 @@ def placed(home: Home) -> list[DemoServer]:
     servers = []
     for server in FLEET:
         url = before.get(server.id, "")
-        if not url or unusable("127.0.0.1", _port(url)):
+        if not url or ports.unusable("127.0.0.1", _port(url)):
             url = f"http://127.0.0.1:{natsserver.free_port()}"
         servers.append(msgspec.structs.replace(server, url=url))
     home.demo_servers.write_text(listed(servers))
@@ -97,20 +96,6 @@ def child(server: DemoServer, home: Home, environment: dict[str, str]) -> Child:
         health_port=_port(server.url),
         ready_path="/ping",
     )
-
-
-def unusable(host: str, port: int) -> str:
-    """Say why nobody can listen there now; empty when one can."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                return f"something listens on {host}:{port} already"
-            return f"cannot listen on {host}:{port} ({error.strerror})"
-    return ""
 
 
 def _port(url: str) -> int:

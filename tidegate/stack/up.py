@@ -8,7 +8,7 @@ import typer
 from runtime.environment import environment
 from runtime.settings import SettingsError
 from tidegate.configuration import load
-from tidegate.stack import demo_servers
+from tidegate.stack import ports
 from tidegate.stack.home import lock, migration
 from tidegate.stack.leftovers import end_leftovers
 from tidegate.stack.running import RunningStack
@@ -26,7 +26,7 @@ def up(config: str = typer.Option("", help="Configuration file (TIDEGATE_CONFIG)
     lock.made(found.home)
     with lock.locked(found.home):
         left = end_leftovers(found.home)
-        wrong = demo_servers.unusable(found.host, found.port)
+        wrong = ports.unusable(found.host, found.port)
         if wrong:
             raise SettingsError(f"TIDEGATE_HOST, TIDEGATE_PORT: {wrong}")
         migration.write_secrets(found)

@@ -1,6 +1,7 @@
 """Reports that a person reads: every file of `sql/reports` is a section of them.
 
-report     what was asked and found: the sections with their rows, and the period before
+report     the sections of a period, asked one after the other, and the period before
+findings   what was found, before it is written
 wording    how a figure is written, by the name of its column
 markdown   for a terminal or a wiki      page     one HTML file, nothing loaded from anywhere
 plots      the page's plots as SVG       scale    round numbers for their axes

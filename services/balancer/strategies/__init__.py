@@ -1,37 +1,18 @@
 """Strategies: pure functions that rank eligible servers; one file a policy.
 
+capability_based      the servers that can do much, kept for the work only they can do: the default
+least_connections     whoever carries the fewest exchanges now
+round_robin           whoever waited longest
+weighted_round_robin  exact shares, never in bursts
+ranking               what a strategy is given and returns
+table                 all of them by name
+
 A strategy is given servers that may all be chosen (healthy, capable, under their bound), at
 least one, and returns them best first. It changes nothing: what it wants remembered for the next
 time is in the ranking. Chance would come in as an argument; none of these needs any.
 """
 
-from collections.abc import Callable, Sequence
-
-from services.balancer.strategies.capability_based import capability_based
-from services.balancer.strategies.least_connections import least_connections
 from services.balancer.strategies.ranking import Ranking, Standing
-from services.balancer.strategies.round_robin import round_robin
-from services.balancer.strategies.weighted_round_robin import weighted_round_robin
+from services.balancer.strategies.table import DEFAULT, STRATEGIES, Strategy, unusable
 
 __all__ = ["DEFAULT", "STRATEGIES", "Ranking", "Standing", "Strategy", "unusable"]
-
-Strategy = Callable[[Sequence[Standing]], Ranking]
-
-DEFAULT = "capability_based"
-STRATEGIES: dict[str, Strategy] = {
-    "round_robin": round_robin,
-    "weighted_round_robin": weighted_round_robin,
-    "least_connections": least_connections,
-    "capability_based": capability_based,
-}
-_NOT_YET = frozenset({"least_response_time", "geographic", "p2c_ewma", "adaptive"})
-
-
-def unusable(name: str) -> str:
-    """Say why no strategy of this name can be used; empty when it can."""
-    if name in STRATEGIES:
-        return ""
-    expected = f"expected one of {', '.join(STRATEGIES)}"
-    if name in _NOT_YET:
-        return f"{expected}; {name} is not built yet"
-    return f"{expected}, got {name!r}"

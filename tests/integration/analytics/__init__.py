@@ -1,1 +1,6 @@
-"""Tests on real parts of services/analytics."""
+"""Tests on real parts of services/analytics.
+
+parts    a story in the stream, a projector over it, questions to its file
+fates    requests of every fate, for the query `explain`
+process  analytics as a process of its own, for tests that kill it
+"""

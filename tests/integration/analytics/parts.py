@@ -1,7 +1,7 @@
 """Analytics on real parts: a story in the stream, a projector over it, questions to its file."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -16,8 +16,8 @@ from services.analytics.metrics import Metrics
 from services.analytics.projector import Projector
 from services.analytics.queries import Catalogue, Question
 from services.analytics.store import Database, Found, Ledger, Readers
+from tests.moments import NOON
 from tests.unit.analytics.builders import (
-    NOON,
     Story,
     attempt,
     cancelled,
@@ -62,12 +62,6 @@ async def publish(client: Client, story: Story, *, after: int = 0) -> None:
     """Put a story's envelopes into the stream, those behind `after`."""
     for stored in story.stored[after:]:
         await client.request(stored.subject, stored.body, timeout=5)
-
-
-async def until(reached: Callable[[], bool]) -> None:
-    """Wait for it; the test's own timeout is the bound."""
-    while not reached():  # noqa: ASYNC110 (what is waited for has no event)
-        await asyncio.sleep(0.01)
 
 
 class Running:

@@ -33,8 +33,8 @@ from services.analytics.queries import Catalogue
 from services.analytics.settings import Settings
 from tests import ROOT
 from tests.integration.analytics.parts import Running, publish
-from tests.integration.pool.room import until
 from tests.unit.analytics.builders import Story, session, used
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 STORY = Story().tell(session()).lease("r1", used("r1")).lease("r2", used("r2"))

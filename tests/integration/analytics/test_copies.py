@@ -12,7 +12,8 @@ from services.analytics.copies import Copy, Returned
 from services.analytics.store import Database, QuestionError, Readers
 from tests.integration.analytics.parts import MEMORY, history
 from tests.integration.analytics.parts import stored as projected
-from tests.unit.analytics.builders import NOON, Story, policy, session, used
+from tests.moments import NOON
+from tests.unit.analytics.builders import Story, policy, session, used
 
 pytestmark = pytest.mark.anyio
 STANDS = "select sequence, envelopes, events from progress"

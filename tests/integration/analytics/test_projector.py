@@ -14,9 +14,9 @@ from contracts.pool import Outcome
 from runtime.nats import streams
 from services.analytics.store import Database, Ledger, Readers
 from tests import ROOT
-from tests.integration.analytics.parts import MEMORY, named, publish, running, until
+from tests.integration.analytics.parts import MEMORY, named, publish, running
+from tests.moments import NOON
 from tests.unit.analytics.builders import (
-    NOON,
     Story,
     cancelled,
     expired,
@@ -27,6 +27,7 @@ from tests.unit.analytics.builders import (
     session,
     used,
 )
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 

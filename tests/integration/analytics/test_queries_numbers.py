@@ -8,7 +8,7 @@ import pytest
 from services.analytics.domain.fold import Fold
 from services.analytics.store import Database, Ledger, Readers
 from tests.integration.analytics.parts import MEMORY, history, named, stored
-from tests.unit.analytics.builders import NOON
+from tests.moments import NOON
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from services.analytics.queries import Catalogue
 from services.analytics.reports import Reporter
 from services.analytics.store import Readers
 from tests.integration.analytics.parts import history, named, stored
-from tests.integration.gateway.test_statistics import office
+from tests.integration.gateway.office import office
 
 ADDED = """-- report_busiest: sessions by leases.
 -- section 55 bars session leases: Busiest sessions
@@ -79,7 +79,7 @@ def test_adding_a_statistic_is_adding_a_file(
     folder = tmp_path / "sql"
     shutil.copytree(Path(sql.__file__).parent, folder, ignore=shutil.ignore_patterns("*.py*"))
     (folder / "reports" / "report_busiest.sql").write_text(ADDED)
-    monkeypatch.setattr(sql, "_HERE", folder)
+    monkeypatch.setattr(sql.sources, "_HERE", folder)
 
     with stored(tmp_path / "a.duckdb", history()) as readers:
         sections = written(readers)["sections"]

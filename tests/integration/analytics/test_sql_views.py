@@ -11,7 +11,8 @@ from contracts.pool import SessionRetired, SessionSuspected
 from services.analytics import sql
 from services.analytics.store import Database, Ledger, Readers
 from tests.integration.analytics.parts import LONG_AGO, MEMORY, history, named, stored
-from tests.unit.analytics.builders import NOON, Story, folded, policy, session, used
+from tests.moments import NOON
+from tests.unit.analytics.builders import Story, folded, policy, session, used
 
 
 @pytest.fixture(scope="module")

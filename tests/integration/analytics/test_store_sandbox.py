@@ -10,7 +10,7 @@ import pytest
 from services.analytics.store import Database, QuestionError, Readers, StoreError
 from services.analytics.store.readers import safe
 from tests.integration.analytics.parts import MEMORY, history, stored
-from tests.unit.analytics.builders import NOON
+from tests.moments import NOON
 
 
 @pytest.fixture(scope="module")

@@ -1,1 +1,4 @@
-"""Tests on real parts of services/balancer."""
+"""Tests on real parts of services/balancer.
+
+bench  one NATS, some balancers on it, and a gateway's view of them
+"""

@@ -29,7 +29,8 @@ from runtime.settings import Seconds, SettingsError
 from services.balancer import app, leader
 from services.balancer.settings import Settings
 from tests.integration.balancer.bench import Bench, fetched, replies
-from tests.unit.balancer.builders import ONE, listening, server, unreachable, wanted
+from tests.tinyserver import listening
+from tests.unit.balancer.builders import ONE, server, unreachable, wanted
 
 pytestmark = pytest.mark.anyio
 

@@ -35,7 +35,9 @@ from services.balancer.probes import Probes, ping, prober
 from services.balancer.settings import BalancerSection
 from services.balancer.store import Journal
 from tests.integration.balancer.bench import Bench
-from tests.unit.balancer.builders import ONE, added, folded, listening, server, until, up, wanted
+from tests.tinyserver import listening
+from tests.unit.balancer.builders import ONE, added, folded, server, up, wanted
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 

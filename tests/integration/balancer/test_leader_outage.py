@@ -11,7 +11,8 @@ from contracts.base import LeaseId, SessionId
 from contracts.pool import LeaseExpired
 from runtime.nats import natsserver, streams
 from tests.integration.balancer.bench import Bench
-from tests.unit.balancer.builders import listening, wanted
+from tests.tinyserver import listening
+from tests.unit.balancer.builders import wanted
 
 pytestmark = pytest.mark.anyio
 

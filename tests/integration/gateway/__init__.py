@@ -1,1 +1,9 @@
-"""Tests on real parts of services/gateway."""
+"""Tests on real parts of services/gateway.
+
+bench      the front door over real NATS and a real pool
+doors      the operator's doors, with real services behind them or none
+office     an admin's desk at those doors, with analytics that has read a story
+calls      leases taken, used and projected, as gateways would
+keylog     gateways that know keys
+upstreams  servers that misbehave
+"""

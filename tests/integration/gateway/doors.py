@@ -30,7 +30,7 @@ from services.gateway.store import KeyLog
 from services.pool import app as pool_app
 from services.pool.settings import PoolSection, ProvisionerSection
 from services.pool.settings import Settings as PoolSettings
-from tests.unit.balancer.builders import listening
+from tests.tinyserver import listening
 
 MASTER, IDENTITY = "master", "identity"
 SERVICES = {
@@ -168,11 +168,6 @@ async def house(
         yield
 
 
-async def eventually(question: Callable[[], Awaitable[Any]]) -> Any:
-    """Ask until the answer is true."""
-    async with asyncio.timeout(20):
-        while True:
-            found = await question()
-            if found:
-                return found
-            await asyncio.sleep(0.02)
+async def well(made: Desk) -> bool:
+    report = (await made.http.get("/health")).json()
+    return bool(report["status"] == "ok" and report["services"]["analytics"])

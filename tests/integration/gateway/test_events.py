@@ -13,9 +13,11 @@ from nats.aio.client import Client
 
 from runtime.nats import natsserver
 from services.gateway.routes import operator_app
-from tests.integration.analytics.parts import publish, until
+from tests.integration.analytics.parts import publish
 from tests.integration.gateway.doors import Desk, desk
-from tests.unit.analytics.builders import NOON, Story, policy, renewed, requested, session, used
+from tests.moments import NOON
+from tests.unit.analytics.builders import Story, policy, renewed, requested, session, used
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 

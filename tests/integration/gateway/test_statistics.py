@@ -1,82 +1,31 @@
-"""Statistics and exports over HTTP, from real projections behind a real gateway's doors."""
+"""Statistics over HTTP, as rows and as files, from real projections behind real doors."""
 
 import asyncio
 import csv
 import io
 import json
 import os
-import time
 import zipfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from nats.aio.client import Client
-from structlog import get_logger
 
-from contracts import subjects
-from contracts.analytics import (
-    DropExport,
-    ExportDropped,
-    ExportPart,
-    ExportReply,
-    ExportStarted,
-    FetchExport,
-    FileFormat,
-    StartExport,
-    Statistics,
-)
-from contracts.base import Failed, Ping, Pong
-from runtime.nats.connection import UnansweredError, ask
-from services.analytics import app
-from services.analytics.exports import Bounds, Spool, files, spool
-from services.analytics.queries import Catalogue
-from services.analytics.settings import AnalyticsSection, Settings
-from services.gateway.domain.errors import GatewayError
-from services.gateway.routes.figures import downloads
-from tests.integration.analytics.parts import history, publish, stored
-from tests.integration.gateway.doors import Desk, desk, environment, eventually
+from contracts.analytics import FileFormat
+from tests.integration.analytics.parts import history
+from tests.integration.gateway.doors import Desk
+from tests.integration.gateway.office import office
 from tests.unit.analytics.builders import Story
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
-_pong = msgspec.json.Decoder(Pong)
 SINCE = {"from": "2025-12-01", "to": "2026-01-31"}
 LEASES = {**SINCE, "measures": "leases,units_used", "dimensions": "day,service"}
 ROWS = [["2025-12-31", "image", 2, 2], ["2026-01-01", "image", 7, 3], ["2026-01-01", "video", 1, 1]]
-
-
-@asynccontextmanager
-async def office(
-    client: Client, url: str, home: Path, story: Story | None = None, **settings: Any
-) -> AsyncIterator[Desk]:
-    """An admin's desk with analytics behind it that has read a story to its end."""
-    story = story or history()
-    await publish(client, story)
-    stop = asyncio.Event()
-    section = AnalyticsSection(**settings)
-    running = asyncio.create_task(
-        app.run(stop, environment(home, url), lambda: Settings(analytics=section))
-    )
-
-    async def caught_up() -> bool:
-        try:
-            found = await ask(client, subjects.ANALYTICS_PING, Ping(), _pong, 5.0)
-        except UnansweredError:
-            return False
-        return bool(found.sequence >= len(story.stored))
-
-    async with desk(client, patience_s=5) as front:
-        await eventually(caught_up)
-        yield front
-        stop.set()
-        await running
 
 
 async def downloaded(front: Desk, form: str, **more: Any) -> httpx.Response:
@@ -203,104 +152,3 @@ async def test_an_export_is_bounded_in_rows_and_bytes_and_says_so(
 async def has_rows(front: Desk) -> bool:
     found = await front.ask("GET", "/api/stats/query", params=LEASES)
     return bool(found["rows"])
-
-
-async def test_parts_may_be_fetched_again_and_files_are_bounded_in_number(
-    nats_client: Client, nats_url: str, tmp_path: Path
-) -> None:
-    decoder = msgspec.json.Decoder(ExportReply)
-    question = Statistics(measures=["leases"], dimensions=["session"], since="2025-12-01")
-    start = StartExport(question=question, format=FileFormat.NDJSON)
-
-    async def asked(command: Any) -> Any:
-        return await ask(nats_client, subjects.ANALYTICS_EXPORT, command, decoder, 10.0)
-
-    async with office(nats_client, nats_url, tmp_path):
-        begun = await asked(start)
-        assert isinstance(begun, ExportStarted)
-        fetch = FetchExport(export_id=begun.export_id)
-
-        async def written() -> ExportPart | None:
-            part = await asked(fetch)
-            return part if part.size is not None else None
-
-        first = await eventually(written)
-        rest = await asked(FetchExport(export_id=begun.export_id, offset=5))
-        begun_too = [await asked(start) for _ in range(8)]
-        dropped = await asked(DropExport(export_id=begun.export_id))
-        gone = await asked(fetch)
-        again = await asked(start)
-
-    assert first.content[5:] == rest.content
-    assert (first.size, first.rows) == (len(first.content), 2)
-    assert [type(one) for one in begun_too] == [*[ExportStarted] * 7, Failed]
-    assert "8 exports are under way already" in begun_too[-1].message
-    assert isinstance(dropped, ExportDropped)
-    assert (gone.code, isinstance(again, ExportStarted)) == ("not_found", True)
-
-
-async def test_a_file_comes_in_parts_and_one_that_breaks_off_is_never_taken_for_whole(
-    nats_client: Client, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(spool, "_PART_BYTES", 10)
-    question = Statistics(measures=["leases"], dimensions=["session", "day"], since="2025-12-01")
-    command = StartExport(question=question, format=FileFormat.NDJSON)
-    async with office(nats_client, nats_url, tmp_path) as front:
-        whole = await downloads.started(front.doors, command)
-        parts = [part async for part in whole.parts()]
-        broken = await downloads.started(front.doors, command)
-        coming = broken.parts()
-        first = await anext(coming)
-        drop = DropExport(export_id=broken.export_id)
-        await front.doors.export(ExportDropped, drop)
-        with pytest.raises(GatewayError, match="dropped or forgotten"):
-            await anext(coming)
-
-    assert first == parts[0]
-    assert len(parts) > 2
-    assert sum(map(len, parts)) == whole.size
-    assert len(b"".join(parts).splitlines()) == whole.rows
-
-
-def test_what_nobody_fetches_is_forgotten_with_its_file(tmp_path: Path) -> None:
-    now = [0.0]
-    with stored(tmp_path / "a.duckdb", history()) as readers:
-        bounds = Bounds(100, 1_000_000, 60.0)
-        kept = Spool(
-            tmp_path / "exports", readers, Catalogue(), bounds, get_logger(), lambda: now[0]
-        )
-        question = Statistics(measures=["leases"], since="2025-12-01")
-        begun = kept.answer(StartExport(question=question, format=FileFormat.CSV))
-        assert isinstance(begun, ExportStarted)
-        fetch = FetchExport(export_id=begun.export_id)
-        while getattr(kept.answer(fetch), "size", 0) is None:
-            time.sleep(0.01)
-        now[0] += 59.0
-        there = kept.answer(fetch)
-        now[0] += 61.0
-        gone = kept.answer(fetch)
-        left = list((tmp_path / "exports").iterdir())
-        kept.close()
-
-    assert isinstance(there, ExportPart)
-    assert isinstance(gone, Failed)
-    assert left == []
-    assert not (tmp_path / "exports").exists()
-
-
-def test_a_csv_holds_no_formula_a_client_could_have_written(tmp_path: Path) -> None:
-    path = tmp_path / "x"
-    table = pa.table(
-        {"model": ["=1+1", "@x", "plain"], "n": [-1, 2, None], "ok": [True, False, None]}
-    )
-    batches = [*table.to_batches(), pa.record_batch({"model": [], "n": [], "ok": []}, table.schema)]
-    files.write(FileFormat.CSV, path, table.schema, batches)
-    lists = pa.table({"l": [[1, 2]], "t": [datetime(2026, 1, 1, tzinfo=UTC)]})
-    files.write(FileFormat.CSV, tmp_path / "l", lists.schema, lists.to_batches())
-    files.write(FileFormat.XLSX, tmp_path / "s", table.schema, table.to_batches())
-    sheet = zipfile.ZipFile(tmp_path / "s").read("xl/worksheets/sheet1.xml")
-
-    assert path.read_text() == "model,n,ok\n'=1+1,-1,true\n'@x,2,false\nplain,,\n"
-    assert (tmp_path / "l").read_text() == 'l,t\n"[1,2]",2026-01-01T00:00:00Z\n'
-    assert b"<f>" not in sheet
-    assert b"=1+1" in sheet

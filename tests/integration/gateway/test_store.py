@@ -2,59 +2,26 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import nats
 import pytest
-import structlog
 from nats.aio.client import Client
 
 from contracts import envelope
-from contracts.base import KeyId, WriterId
+from contracts.base import KeyId
 from contracts.gateway import KeyBounds, KeyIssued, Scope
 from contracts.subjects import EVT_KEYS
-from runtime.clock import system_clock
 from runtime.eventlog import EventLog, LogUnavailableError, OutcomeUnknownError
 from runtime.nats import natsserver, streams
 from runtime.process import lifecycle
 from services.gateway.clients.keys import Key, KeyRefusal, KeyRefused
 from services.gateway.domain.errors import GatewayError
 from services.gateway.store import KeyLog, new_key_text
+from tests.integration.gateway.keylog import FREE, following, issued, key_log
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
-FREE = KeyBounds()
-
-
-def key_log(client: Client, name: str, log: EventLog | None = None) -> KeyLog:
-    return KeyLog(
-        log or EventLog(client), WriterId(name), system_clock, structlog.get_logger().bind()
-    )
-
-
-@asynccontextmanager
-async def following(*logs: KeyLog) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(log.run()) for log in logs]
-    try:
-        async with asyncio.timeout(10):
-            for log in logs:
-                await log.caught_up()
-        yield
-    finally:
-        await lifecycle.end(*tasks)
-
-
-async def eventually(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not true():  # noqa: ASYNC110 (a fold has no event to wait for)
-            await asyncio.sleep(0.005)
-
-
-async def issued(log: KeyLog, name: str, scope: Scope = Scope.CLIENT) -> tuple[Key, str]:
-    found = await log.issue(name, scope, FREE, "test")
-    assert isinstance(found, tuple)
-    return found
 
 
 async def chain(client: Client) -> list[envelope.Envelope]:
@@ -78,21 +45,21 @@ async def test_key_issued_at_one_gateway_opens_at_both(nats_client: Client) -> N
         key, text = await issued(one, "app")
 
         assert one.ring.find(text) == key
-        await eventually(lambda: two.ring.find(text) == key)
+        await until(lambda: two.ring.find(text) == key)
 
 
 async def test_revoked_key_opens_at_no_gateway(nats_client: Client) -> None:
     one, two = key_log(nats_client, "one"), key_log(nats_client, "two")
     async with following(one, two):
         key, text = await issued(one, "app")
-        await eventually(lambda: two.ring.find(text))
+        await until(lambda: two.ring.find(text))
 
         revoked = await two.revoke(key.key_id, "lost", "test")
 
         assert isinstance(revoked, Key)
         assert revoked.revoked
         assert two.ring.find(text) is None
-        await eventually(lambda: one.ring.find(text) is None)
+        await until(lambda: one.ring.find(text) is None)
 
 
 async def test_rotated_key_has_a_new_text_and_its_old_name(nats_client: Client) -> None:
@@ -116,10 +83,10 @@ async def test_old_text_opens_at_both_gateways_as_long_as_its_grace(nats_client:
 
         rotated = await one.rotate(key.key_id, "test", grace_s=3600)
         assert isinstance(rotated, tuple)
-        await eventually(lambda: two.ring.find(rotated[1]))
+        await until(lambda: two.ring.find(rotated[1]))
         still = [log.ring.find(old) for log in (one, two)]
         await two.rotate(key.key_id, "test")
-        await eventually(lambda: one.ring.find(rotated[1]) is None)
+        await until(lambda: one.ring.find(rotated[1]) is None)
 
         assert [found.key_id if found else None for found in still] == [key.key_id] * 2
         assert [log.ring.find(old) for log in (one, two)] == [None, None]
@@ -134,7 +101,7 @@ async def test_changed_bounds_are_in_force_at_both(nats_client: Client) -> None:
 
         assert isinstance(changed, Key)
         assert (changed.name, changed.bounds.concurrency) == ("renamed", 2)
-        await eventually(lambda: one.ring.find(text) == changed)
+        await until(lambda: one.ring.find(text) == changed)
 
 
 async def test_concurrent_issues_through_the_fence_are_all_in_one_chain(
@@ -148,7 +115,7 @@ async def test_concurrent_issues_through_the_fence_are_all_in_one_chain(
 
         assert len({key.key_id for key, _ in found}) == 24
         for log in logs:
-            await eventually(lambda log=log: len(log.ring.all()) == 24)
+            await until(lambda log=log: len(log.ring.all()) == 24)
             assert all(log.ring.find(text) == key for key, text in found)
     assert len(await chain(nats_client)) == 24
 
@@ -159,7 +126,7 @@ async def test_of_two_admins_that_revoke_each_other_at_once_one_stays(
     one, two = key_log(nats_client, "one"), key_log(nats_client, "two")
     async with following(one, two):
         (first, _), (second, _) = [await issued(one, name, Scope.ADMIN) for name in "ab"]
-        await eventually(lambda: len(two.ring.all()) == 2)
+        await until(lambda: len(two.ring.all()) == 2)
 
         answers = await asyncio.gather(
             one.revoke(second.key_id, "", "a"), two.revoke(first.key_id, "", "b")
@@ -273,12 +240,12 @@ async def test_gateway_follows_on_after_its_server_was_restarted(tmp_path: Path)
             with pytest.raises(LogUnavailableError):
                 await log.issue("meanwhile", Scope.CLIENT, FREE, "test")
             server = natsserver.start(config, tmp_path / "nats.log", port)
-            await eventually(lambda: client.is_connected)
+            await until(lambda: client.is_connected)
 
             other = key_log(client, "other")
             _, after = await issued(other, "after")
 
-            await eventually(lambda: log.ring.find(after))
+            await until(lambda: log.ring.find(after))
             assert log.ring.find(before)
     finally:
         await client.close()
@@ -296,7 +263,7 @@ async def test_readiness_waits_for_a_log_that_is_not_there_yet(nats_url: str) ->
 
     await streams.migrate(client, 200_000_000)
 
-    await eventually(lambda: log.ready)
+    await until(lambda: log.ready)
     await lifecycle.end(task)
     await client.close()
 

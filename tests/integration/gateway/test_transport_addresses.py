@@ -11,7 +11,7 @@ from runtime.nats import natsserver
 from services.balancer.probes import ping, prober
 from services.gateway.transport import NothingSentError, Transport
 from tests.integration.gateway.upstreams import request
-from tests.unit.balancer.builders import listening
+from tests.tinyserver import listening
 
 pytestmark = pytest.mark.anyio
 SNEAKY = "sneaky.example"

@@ -39,6 +39,7 @@ from runtime.process import lifecycle, logs
 from runtime.settings import ServiceTypeSection
 from services.pool import app
 from services.pool.settings import PoolSection, Settings
+from tests.waiting import until
 
 IMAGE = ServiceType("image")
 KEYS = ("master", "identity")
@@ -60,13 +61,6 @@ def settings(sessions: int = 1, limit: int = 10, **pool: Any) -> Settings:
         **{"min_size": sessions, "max_size": max(sessions, 1), "session_concurrency": 0, **pool}
     )
     return Settings(pool=section, services={"image": ServiceTypeSection(daily_limit=limit)})
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Wait for a condition, 10 s at the most."""
-    async with asyncio.timeout(10):
-        while not true():  # noqa: ASYNC110 (there is no event for what is only a state)
-            await asyncio.sleep(0.01)
 
 
 class Room:

@@ -15,7 +15,8 @@ from runtime.nats import natsserver, streams
 from runtime.settings import SettingsError
 from services.pool import app
 from services.pool.settings import Settings
-from tests.integration.pool.room import lease, pool, settings, status, until, wanted
+from tests.integration.pool.room import lease, pool, settings, status, wanted
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 

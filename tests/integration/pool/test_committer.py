@@ -31,10 +31,10 @@ from tests.integration.pool.room import (
     pool,
     settings,
     status,
-    until,
     usage,
     wanted,
 )
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 

@@ -28,10 +28,10 @@ from tests.integration.pool.room import (
     pool,
     settings,
     status,
-    until,
     usage,
     wanted,
 )
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 

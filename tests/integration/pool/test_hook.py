@@ -17,7 +17,8 @@ from services.pool.provisioners import Credential, ProvisionError, provisioner
 from services.pool.provisioners.hook import ANSWER_BYTES_MAX, Hook
 from services.pool.settings import ProvisionerSection, Settings
 from tests.integration.gateway.upstreams import Upstream, body_of, head_of, upstream
-from tests.integration.pool.room import events, lease, pool, settings, until, wanted
+from tests.integration.pool.room import events, lease, pool, settings, wanted
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 Answer = Callable[[dict[str, Any]], Any]

@@ -35,9 +35,9 @@ from tests.integration.pool.room import (
     pool,
     settings,
     status,
-    until,
     wanted,
 )
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 SEALER = Sealer(KEYS[0])

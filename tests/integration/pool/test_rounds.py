@@ -21,10 +21,10 @@ from tests.integration.pool.room import (
     lease,
     pool,
     settings,
-    until,
     usage,
     wanted,
 )
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 

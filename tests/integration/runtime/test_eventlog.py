@@ -1,7 +1,6 @@
 """The event log and its writer against a real nats-server."""
 
 import asyncio
-from datetime import UTC, datetime
 
 import pytest
 from nats.aio.client import Client
@@ -10,9 +9,9 @@ from contracts import envelope
 from contracts.base import LeaderElected, WriterId
 from runtime.eventlog import EventLog, FenceError
 from runtime.eventlog.writer import SubjectWriter
+from tests.moments import NOON
 
 pytestmark = pytest.mark.anyio
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def elected(epoch: int) -> LeaderElected:

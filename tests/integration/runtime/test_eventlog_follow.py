@@ -8,7 +8,6 @@ import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import nats
@@ -21,10 +20,10 @@ from runtime.eventlog import EventLog, FenceError, LogUnavailableError
 from runtime.eventlog.writer import SubjectWriter
 from runtime.nats import natsserver, streams
 from tests.integration.pool.cable import wire
+from tests.moments import NOON
 
 pytestmark = pytest.mark.anyio
 SUBJECT = "evt.pool.0"
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 _ROUNDS = 4
 
 

@@ -14,8 +14,9 @@ from runtime.eventlog import EventLog, Stored
 from runtime.eventlog.writer import SubjectWriter
 from runtime.nats.broker import Call, reply
 from services.gateway.clients.keys import Key
-from tests.integration.gateway.test_store import following, issued, key_log
-from tests.integration.pool.room import lease, pool, settings, status, until, wanted
+from tests.integration.gateway.keylog import following, issued, key_log
+from tests.integration.pool.room import lease, pool, settings, status, wanted
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 

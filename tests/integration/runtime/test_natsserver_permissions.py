@@ -12,7 +12,7 @@ from contracts.subjects import EVENT_STREAM, TABLE, USERS, Subject
 from runtime.eventlog import EventLog, LogUnavailableError, OutcomeUnknownError
 from runtime.eventlog.writer import SubjectWriter
 from tests.integration.runtime.nats_users import connected, migrated, server_with_accounts
-from tests.unit.pool.builders import NOON
+from tests.moments import NOON
 
 pytestmark = pytest.mark.anyio
 _CONCRETE = {row.pattern: row.pattern.replace("*", "0") for row in TABLE}

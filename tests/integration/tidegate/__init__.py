@@ -1,1 +1,6 @@
-"""Tests on real parts of tidegate."""
+"""Tests on real parts of tidegate.
+
+up            `tidegate up`: a process, its home, and what it says
+written       a log of a test's own, and the verbs over it
+backup_parts  a home to back up, and backups that were changed by hand
+"""

@@ -17,7 +17,8 @@ from contracts.base import ServerId
 from runtime.nats import natsserver
 from services.balancer.settings import ServerSection
 from services.gateway.routes import operator_app
-from tests.integration.gateway.doors import desk, eventually, house, upstream
+from tests.integration.gateway.doors import desk, house, upstream
+from tests.waiting import eventually
 from tidegate.console.errors import CommandError
 from tidegate.main import application
 

@@ -1,14 +1,11 @@
-"""`tidegate audit` and `tidegate replay` on a real log: what is wrong is named, nothing else."""
+"""`tidegate audit` on a real log: what is wrong is named, nothing else."""
 
 import asyncio
-import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +13,17 @@ import duckdb
 import nats
 import pytest
 from nats.aio.client import Client
-from typer.testing import CliRunner
 
 from contracts import envelope
 from contracts.base import KeyId, LeaderElected, WriterId
-from contracts.events import AnyEvent
 from contracts.gateway import KeyIssued, Scope
 from contracts.pool import Verdict
-from contracts.subjects import EVT_BALANCER, EVT_KEYS, evt_pool
+from contracts.subjects import EVT_BALANCER, EVT_KEYS
 from runtime.eventlog import EventLog
 from runtime.eventlog.writer import SubjectWriter
 from runtime.nats import natsserver, streams
-from services.pool.audit import Auditor
-from services.pool.domain import state_hash
 from tests import ROOT
+from tests.integration.tidegate.written import Written
 from tests.unit.pool.builders import (
     AVATAR,
     IMAGE,
@@ -37,55 +31,12 @@ from tests.unit.pool.builders import (
     NOON,
     after,
     lease_granted,
-    policy_changed,
     session_added,
     usage,
 )
 from tidegate.console.errors import CommandError
-from tidegate.main import application
 
 pytestmark = pytest.mark.anyio
-
-
-@dataclass
-class Written:
-    """A log of this test's own, and the verbs over it."""
-
-    client: Client
-    url: str
-    home: Path
-    pool: SubjectWriter
-
-    async def write(self, events: Sequence[AnyEvent], seconds: float = 0) -> int:
-        return await self.pool.append(events, after(seconds))
-
-    async def publish(self, body: bytes, subject: str = "") -> None:
-        await self.client.jetstream().publish(subject or evt_pool(), body)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {"TIDEGATE_HOME": str(self.home), "TIDEGATE_NATS_URL": self.url}
-
-    async def run(self, *arguments: str) -> tuple[int, str, str]:
-        invoke = partial(CliRunner().invoke, env=self.environment, catch_exceptions=False)
-        done = await asyncio.to_thread(invoke, application(arguments[0]), arguments)
-        return done.exit_code, done.stdout, done.stderr
-
-    async def audit(self, *arguments: str) -> dict[str, Any]:
-        code, out, err = await self.run("audit", "--json", *arguments)
-        assert out, err
-        return {"exit": code, "stderr": err, **json.loads(out)}
-
-
-@pytest.fixture
-async def written(nats_client: Client, nats_url: str, tmp_path: Path) -> Written:
-    """A pool's log as its leader would have begun it."""
-    writer = SubjectWriter(EventLog(nats_client), evt_pool(), LEADER)
-    writer.epoch = 1
-    made = Written(nats_client, nats_url.replace("://", "://auditor:pw@"), tmp_path, writer)
-    await made.write([LeaderElected(writer=LEADER, epoch=1)])
-    await made.write([policy_changed(), session_added("one")])
-    return made
 
 
 def kinds(report: dict[str, Any]) -> list[str]:
@@ -262,47 +213,6 @@ async def test_a_home_without_nats_is_refused_with_exit_2(tmp_path: Path) -> Non
 
     assert process.returncode == 2
     assert b"TIDEGATE_NATS_URL" in err
-
-
-async def test_replay_shows_the_state_that_the_log_folds_to(written: Written) -> None:
-    lease = lease_granted("one", IMAGE, "r1")
-    await written.write([lease, lease_granted("one", AVATAR, "r2")])
-    sequence = await written.write([usage(lease)], 5)
-
-    code, out, err = await written.run("replay", "--json")
-    found = json.loads(out)
-
-    assert code == 0, err
-    assert (found["sequence"], found["envelopes"], found["events"]) == (sequence, 4, 6)
-    assert found["sessions"] == {"active": 1}
-    assert found["leases"] == {"open": 1, "settled": 1}
-    assert found["units"] == [
-        {"quota_day": "2025-03-01", "service_type": "avatar", "used": 0, "reserved": 1},
-        {"quota_day": "2025-03-01", "service_type": "image", "used": 1, "reserved": 0},
-    ]
-    auditor = Auditor("evt.pool.0")
-    async for batch in EventLog(written.client).read("evt.>", 0, sequence):
-        for stored in batch:
-            auditor.feed(stored.sequence, stored.body, envelope.decode(stored.body))
-    assert found["state_hash"] == state_hash(auditor.pool)
-
-
-async def test_replay_stops_at_the_sequence_it_is_given(written: Written) -> None:
-    await written.write([lease_granted("one", IMAGE, "r1")])
-
-    _, out, _ = await written.run("replay", "--json", "--upto", "2")
-
-    assert (json.loads(out)["sequence"], json.loads(out)["leases"]) == (2, {})
-
-
-async def test_replay_shows_people_the_units_and_the_hash(written: Written) -> None:
-    await written.write([lease_granted("one", IMAGE, "r1")])
-
-    code, out, _ = await written.run("replay")
-
-    assert code == 0
-    assert "2025-03-01" in out
-    assert "state_hash" in out
 
 
 @asynccontextmanager

@@ -14,8 +14,9 @@ import pytest
 
 from services.analytics.store import Database, Ledger
 from tests.e2e.stack import Stack
-from tests.integration.analytics.parts import MEMORY, named, running, until
+from tests.integration.analytics.parts import MEMORY, named, running
 from tests.integration.tidegate.backup_parts import changed, connected, seal, source_of, taken
+from tests.waiting import until
 
 pytestmark = pytest.mark.xdist_group("backup-duckdb")
 END = 11

@@ -8,10 +8,8 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -21,96 +19,12 @@ from runtime.environment import Environment, environment
 from runtime.nats import natsserver
 from runtime.process import lifecycle
 from tests import ROOT
-from tests.integration.pool.room import until
+from tests.integration.tidegate.up import WAIT_S, Up
+from tests.waiting import until, wait_for
 from tidegate.configuration import Configuration, load
 from tidegate.stack.running import RunningStack
 
-WAIT_S = 90
 pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(240)]
-
-
-class Up:
-    """One `tidegate up` and what it says."""
-
-    def __init__(self, home: Path, port: int, **variables: str) -> None:
-        self.home = home
-        self.port = port
-        self.told = home.with_suffix(".log")
-        self.environment = {
-            **os.environ,
-            "TIDEGATE_HOME": str(home),
-            "TIDEGATE_PORT": str(port),
-            "TIDEGATE_LOG_FORMAT": "json",
-            "PYTHONPATH": str(ROOT),
-            **variables,
-        }
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> "Up":
-        # A file of its own: children of one that was killed may still write into the last.
-        self.told.unlink(missing_ok=True)
-        with self.told.open("wb") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "tidegate.main", "up"],
-                env=self.environment,
-                cwd=self.home.parent,
-                stdout=out,
-                stderr=out,
-            )
-        eventually(lambda: "curl -s" in self.said() or self.process.poll() is not None)
-        assert self.process.poll() is None, self.said()
-        return self
-
-    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run a verb in the same home to its end."""
-        return subprocess.run(
-            [sys.executable, "-m", "tidegate.main", *arguments],
-            env={**self.environment, **variables},
-            cwd=self.home.parent,
-            capture_output=True,
-            text=True,
-            timeout=WAIT_S,
-            check=False,
-        )
-
-    def said(self) -> str:
-        return self.told.read_text()
-
-    def events(self) -> list[dict[str, Any]]:
-        lines = [json.loads(line) for line in self.said().splitlines() if line.startswith("{")]
-        return [line for line in lines if line["service"] == "up"]
-
-    def child(self, name: str) -> dict[str, Any]:
-        children = json.loads((self.home / "run.json").read_text())["children"]
-        return next(child for child in children if child["name"] == name)
-
-    def curl(self) -> dict[str, Any]:
-        """Paste the line that was printed."""
-        line = re.search(r"^curl .*$", self.said(), re.MULTILINE)
-        assert line is not None
-        done = subprocess.run(
-            ["sh", "-c", line[0]],
-            cwd=self.home.parent,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
-        answer: dict[str, Any] = json.loads(done.stdout)
-        return answer
-
-    def stop(self, number: int = signal.SIGINT) -> int:
-        assert self.process is not None
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        return self.process.wait(WAIT_S)
-
-
-def eventually(what: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def alive(pid: int) -> bool:
@@ -206,9 +120,9 @@ def test_child_that_dies_is_started_again_and_the_log_says_so(up: Up, name: str)
 
     os.kill(before["pid"], signal.SIGKILL)
 
-    eventually(lambda: up.child(name)["restarts"] == before["restarts"] + 1)
+    wait_for(lambda: up.child(name)["restarts"] == before["restarts"] + 1)
     assert up.child(name)["pid"] != before["pid"]
-    eventually(
+    wait_for(
         lambda: (
             [event["event"] for event in up.events() if event.get("child") == name][-2:]
             == ["child_died", "child_restarted"]
@@ -243,12 +157,12 @@ def test_second_interrupt_does_not_wait_for_what_is_under_way(up: Up) -> None:
         ["sh", "-c", f"exec {line[0]}"], cwd=up.home.parent, stdout=subprocess.DEVNULL
     )
     metrics = f"http://127.0.0.1:{up.child('gateway')['health_port']}/metrics"
-    eventually(lambda: "tidegate_gateway_open_exchanges 1.0" in httpx.get(metrics).text)
+    wait_for(lambda: "tidegate_gateway_open_exchanges 1.0" in httpx.get(metrics).text)
     assert up.process is not None
     before = len(up.said())
 
     up.process.send_signal(signal.SIGINT)
-    eventually(lambda: "draining" in up.said()[before:])
+    wait_for(lambda: "draining" in up.said()[before:])
     assert up.process.poll() is None
     up.stop()
     caller.wait(WAIT_S)

@@ -1,7 +1,7 @@
 """Small histories for the tests of analytics: events with defaults, envelopes in a chain."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -30,8 +30,8 @@ from contracts.pool import (
 from runtime.eventlog import Stored
 from services.analytics.domain.fold import Batch, Fold
 from services.analytics.domain.tables import TABLES
+from tests.moments import NOON
 
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 DAY = "2026-01-01"
 POOL = "evt.pool.0"
 VERDICTS = {

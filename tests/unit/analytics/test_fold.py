@@ -15,9 +15,9 @@ from contracts.pool import Policy, PolicyChanged, PoolCheckpointed, QuotaObserve
 from services.analytics.domain.fold import UNREADABLE, Fold, Remembered
 from services.analytics.domain.moments import zone
 from services.analytics.domain.standing import gap, standing
+from tests.moments import NOON
 from tests.unit.analytics.builders import (
     LIMITS,
-    NOON,
     Story,
     folded,
     granted,

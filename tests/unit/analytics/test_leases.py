@@ -12,8 +12,8 @@ from services.analytics.domain.fold import Fold, Remembered
 from services.analytics.domain.leases import DOUBTFUL_FOR_US
 from services.analytics.domain.moments import micros
 from services.analytics.domain.rows import LeaseRow
+from tests.moments import NOON
 from tests.unit.analytics.builders import (
-    NOON,
     Story,
     attempt,
     cancelled,

@@ -27,7 +27,8 @@ from contracts.pool import (
 )
 from services.analytics.domain.moments import micros
 from services.analytics.domain.rows import KeyRow, ServerRow, SessionRow
-from tests.unit.analytics.builders import NOON, Story, folded, rows, server, session
+from tests.moments import NOON
+from tests.unit.analytics.builders import Story, folded, rows, server, session
 
 SOON, LATER = NOON + timedelta(minutes=1), NOON + timedelta(hours=1)
 

@@ -1,9 +1,6 @@
 """Builders of the balancer's tests."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from contracts.balancer import (
     Health,
@@ -16,13 +13,23 @@ from contracts.balancer import (
     ServerHealthChanged,
     StrategyChanged,
 )
-from contracts.base import Event, GatewayId, LeaseId, RequestId, ServerId, ServiceType, WriterId
+from contracts.base import (
+    Event,
+    GatewayId,
+    LeaseId,
+    RequestId,
+    ServerId,
+    ServiceType,
+    SessionId,
+    WriterId,
+)
 from contracts.envelope import Envelope
-from contracts.pool import Attempt, Verdict
-from services.balancer.domain import Balancer, select
+from contracts.pool import Attempt, LeaseCancelled, Verdict
+from services.balancer.domain import Balancer, observed, select
+from tests.moments import NOON
 
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-ONE = GatewayId("gateway-1")
+ONE, TWO = GatewayId("gateway-1"), GatewayId("gateway-2")
+SESSION = SessionId("s")
 IMAGE = ServiceType("image")
 AVATAR = ServiceType("avatar")
 
@@ -133,26 +140,11 @@ def journalled(*events: Event, time: datetime = NOON) -> Envelope:
     )
 
 
-@asynccontextmanager
-async def listening(status: Callable[[], int] = lambda: 200, port: int = 0) -> AsyncIterator[int]:
-    """A tiny HTTP server that answers every request with `status()`; yields its port."""
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # A probe that is broken off, at any point, is no failure of this server.
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            await reader.readuntil(b"\r\n\r\n")
-            head = f"HTTP/1.1 {status()} x\r\ncontent-length: 4\r\nconnection: close\r\n\r\npong"
-            writer.write(head.encode())
-            await writer.drain()
-        writer.close()
-
-    listener = await asyncio.start_server(answer, "127.0.0.1", port)
-    async with listener:
-        yield listener.sockets[0].getsockname()[1]
+def cancelled(lease: str) -> LeaseCancelled:
+    return LeaseCancelled(
+        lease_id=LeaseId(lease), request_id=RequestId("r"), number=1, reason="test"
+    )
 
 
-async def until(true: Callable[[], bool]) -> None:
-    """Wait until something holds; fails when it never does."""
-    async with asyncio.timeout(20):
-        while not true():  # noqa: ASYNC110 (what is waited for sets no event)
-            await asyncio.sleep(0.01)
+def see(balancer: Balancer, *events: Event) -> None:
+    assert observed(balancer, journalled(*events), NOON) == []

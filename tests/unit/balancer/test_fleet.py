@@ -19,7 +19,8 @@ from contracts.balancer import (
 )
 from contracts.base import Event, Failed, LeaderElected, ServerId, WriterId
 from services.balancer.domain import Fleet, administered, configured, digest, evolve
-from tests.unit.balancer.builders import NOON, added, down, server, strategy, up
+from tests.moments import NOON
+from tests.unit.balancer.builders import added, down, server, strategy, up
 
 A = ServerId("a")
 

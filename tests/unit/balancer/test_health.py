@@ -7,8 +7,8 @@ from contracts.base import ServerId, SessionId
 from contracts.pool import SessionRecovered, Verdict
 from services.balancer.domain import Balancer, ejections, health_due, observed, probed, swept, views
 from services.balancer.domain.health import failed
+from tests.moments import NOON
 from tests.unit.balancer.builders import (
-    NOON,
     added,
     after,
     down,

@@ -5,9 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.balancer import Selected
-from contracts.base import Event, GatewayId, LeaseId, RequestId, ServerId, SessionId
+from contracts.base import GatewayId, LeaseId, RequestId, ServerId
 from contracts.pool import (
-    LeaseCancelled,
     LeaseExpired,
     LeaseReconciled,
     LeaseRenewed,
@@ -16,24 +15,23 @@ from contracts.pool import (
     UsageRecorded,
     Verdict,
 )
-from services.balancer.domain import Balancer, observed, select, swept, views
 from services.balancer.domain import inflight as rules
+from services.balancer.domain import observed, select, swept, views
 from tests.unit.balancer.builders import (
     IMAGE,
-    NOON,
     ONE,
+    SESSION,
     after,
     attempt,
+    cancelled,
     chosen,
     in_flight,
     journalled,
+    see,
     unreachable,
     wanted,
     well,
 )
-
-TWO = GatewayId("gateway-2")
-SESSION = SessionId("s")
 
 
 def used(lease: str, *attempts: object, gateway: GatewayId = ONE) -> UsageRecorded:
@@ -49,22 +47,12 @@ def used(lease: str, *attempts: object, gateway: GatewayId = ONE) -> UsageRecord
     )
 
 
-def cancelled(lease: str) -> LeaseCancelled:
-    return LeaseCancelled(
-        lease_id=LeaseId(lease), request_id=RequestId("r"), number=1, reason="test"
-    )
-
-
 def expired(lease: str) -> LeaseExpired:
     return LeaseExpired(lease_id=LeaseId(lease), session_id=SESSION)
 
 
 def reconciled(lease: str) -> LeaseReconciled:
     return LeaseReconciled(lease_id=LeaseId(lease), session_id=SESSION, units=0, reason="x", by="k")
-
-
-def see(balancer: Balancer, *events: Event) -> None:
-    assert observed(balancer, journalled(*events), NOON) == []
 
 
 @pytest.mark.parametrize("ended", [used, cancelled, expired, reconciled])

@@ -9,18 +9,21 @@ from contracts.balancer import ServerRemoved
 from contracts.base import LeaseId, ServerId
 from contracts.pool import LeaseExpired
 from services.balancer.domain import Balancer, observed, reported, select, swept
+from tests.moments import NOON
 from tests.unit.balancer.builders import (
-    NOON,
     ONE,
+    SESSION,
+    TWO,
     added,
     after,
+    cancelled,
     chosen,
     in_flight,
     journalled,
+    see,
     wanted,
     well,
 )
-from tests.unit.balancer.test_inflight import SESSION, TWO, cancelled, see
 
 A = ServerId("a")
 B = ServerId("b")

@@ -6,9 +6,9 @@ from contracts.balancer import Selected, ServerChanged, ServerRemoved
 from contracts.base import ServerId, ServiceType
 from services.balancer.domain import ejections, select
 from services.balancer.domain.selection import _SERVICE_TYPES_MAX
+from tests.moments import NOON
 from tests.unit.balancer.builders import (
     AVATAR,
-    NOON,
     ONE,
     added,
     chosen,

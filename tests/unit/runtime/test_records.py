@@ -1,15 +1,12 @@
 """Events as they are shown, and which are wanted."""
 
-from datetime import UTC, datetime
-
 import msgspec
 
 from contracts.gateway import KeyIssued, Scope
 from runtime.eventlog import Stored
 from runtime.eventlog.records import UNREADABLE, Wanted, known_types, records
+from tests.moments import NOON
 from tests.unit.analytics.builders import Story, granted, renewed, used
-
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def test_a_record_is_flat_and_says_where_it_stands() -> None:

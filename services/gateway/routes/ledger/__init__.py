@@ -1,1 +1,5 @@
-"""The log itself: events by page and live, one request's whole story."""
+"""The log itself.
+
+events   by page, and live
+explain  one request's whole story, as the projections have it
+"""

@@ -1,0 +1,22 @@
+"""The provisioner that the configuration names, made."""
+
+from pathlib import Path
+
+from services.pool.provisioners.credential import Provisioner
+from services.pool.provisioners.local import FromFile, Generated
+from services.pool.settings import ProvisionerSection
+
+
+def provisioner(section: ProvisionerSection) -> Provisioner:
+    """Make the provisioner that the configuration names."""
+    if section.kind == "generated":
+        return Generated()
+    if section.kind == "file":
+        return FromFile(Path(section.path))
+    if section.kind == "http":
+        # httpx costs a process 10 MB; most pools have no hook.
+        from services.pool.provisioners.hook import Hook  # noqa: PLC0415
+
+        token_file = Path(section.token_file) if section.token_file else None
+        return Hook(section.url, token_file, section.timeout)
+    return Provisioner()

@@ -1,0 +1,42 @@
+"""Gateways that know keys: logs of keys, followed, and keys issued in them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from nats.aio.client import Client
+
+from contracts.base import WriterId
+from contracts.gateway import KeyBounds, Scope
+from runtime.clock import system_clock
+from runtime.eventlog import EventLog
+from runtime.process import lifecycle
+from services.gateway.clients.keys import Key
+from services.gateway.store import KeyLog
+
+FREE = KeyBounds()
+
+
+def key_log(client: Client, name: str, log: EventLog | None = None) -> KeyLog:
+    return KeyLog(
+        log or EventLog(client), WriterId(name), system_clock, structlog.get_logger().bind()
+    )
+
+
+@asynccontextmanager
+async def following(*logs: KeyLog) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(log.run()) for log in logs]
+    try:
+        async with asyncio.timeout(10):
+            for log in logs:
+                await log.caught_up()
+        yield
+    finally:
+        await lifecycle.end(*tasks)
+
+
+async def issued(log: KeyLog, name: str, scope: Scope = Scope.CLIENT) -> tuple[Key, str]:
+    found = await log.issue(name, scope, FREE, "test")
+    assert isinstance(found, tuple)
+    return found

@@ -1,0 +1,144 @@
+"""Sessions, leases and servers administered, with the real pool and balancer behind the doors."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.pool import Outcome
+from runtime.secrets import session_identity
+from tests.integration.gateway.calls import leased, used
+from tests.integration.gateway.doors import Desk, upstream
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_session_is_added_under_seal_changed_and_retired(staffed: Desk) -> None:
+    credential = "a-credential-that-nobody-sees"
+    wanted = {
+        "credential": credential,
+        "region": "us",
+        "limits": {"image": 4},
+        "timezone": "Asia/Shanghai",
+    }
+    made = await staffed.ask("POST", "/api/sessions", 201, json=wanted)
+    session = str(session_identity("identity", "us", credential))
+    assert made == {"data": [session], "changed": [session]}
+    again = await staffed.ask("POST", "/api/sessions", 201, json=[wanted, wanted])
+    assert again == {"data": [session], "changed": []}
+
+    usage = await staffed.ask("GET", f"/api/session/usage?sessionId={session}")
+    assert usage["limits"]["image"] == 4
+    assert (await staffed.ask("GET", "/api/sessions"))["total"] == 3
+    path = f"/api/sessions/{session}"
+    drained = await staffed.ask("PATCH", path, json={"status": "draining", "limits": {"image": 5}})
+    assert (drained["status"], drained["limits"]["image"]) == ("draining", 5)
+    active = await staffed.ask("PATCH", path, json={"status": "active"})
+    assert active["status"] == "active"
+    cooled = await staffed.ask("PATCH", path, json={"cool_s": 600, "reason": "rest"})
+    assert cooled["cooling_s"] > 500
+    cleared = await staffed.ask("PATCH", path, json={"cool_s": 0})
+    assert (cleared["cooling_s"], cleared["status"]) == (0, "active")
+    retired = await staffed.ask("DELETE", path)
+    assert retired == {"data": [session], "changed": [session]}
+    revived = await staffed.ask("POST", "/api/sessions", 201, json=wanted)
+    assert revived["changed"] == [session]
+
+    assert credential not in str(staffed.logged)
+    found = staffed.doors.log.follow(["evt.>"], 0)
+    async for batch in found:
+        assert not any(credential.encode() in stored.body for stored in batch)
+        if batch[-1].pending == 0:
+            break
+
+
+async def test_unknown_lease_is_found_and_settled_once(staffed: Desk, tmp_path: Path) -> None:
+    granted = await used(staffed.doors.client, "image", Outcome.UNKNOWN)
+    usage = f"/api/session/usage?sessionId={granted.session_id}"
+    assert (await staffed.ask("GET", usage))["usage"]["image_count"] == 1
+    (lease,) = (await staffed.ask("GET", "/api/leases?state=unknown"))["data"]
+    assert lease["lease_id"] == granted.lease_id
+    path = f"/api/leases/{granted.lease_id}/reconcile"
+    settlement = {"units": 0, "reason": "the backend's bill does not have it"}
+
+    too_much = await staffed.refused("POST", path, 400, json={**settlement, "units": 7})
+    assert too_much["param"] == "units"
+    early = await staffed.refused("POST", path, 400, json=settlement)
+    assert "deadline" in early["message"]
+    (tmp_path / "home" / "offset").write_text("1000")
+
+    async def settle() -> Any:
+        headers = {"authorization": staffed.admin}
+        answer = await staffed.http.post(path, json=settlement, headers=headers)
+        return answer.is_success and answer.json()
+
+    settled = await eventually(settle)
+
+    assert (settled["id"], settled["units"]) == (granted.lease_id, 0)
+    assert (await staffed.ask("GET", usage))["usage"]["image_count"] == 0
+    assert (await staffed.ask("GET", "/api/leases?state=unknown"))["data"] == []
+
+
+async def test_lease_that_is_open_is_listed(staffed: Desk) -> None:
+    granted = await leased(staffed.doors.client, "video")
+
+    (lease,) = (await staffed.ask("GET", "/api/leases"))["data"]
+
+    assert (lease["lease_id"], lease["state"]) == (granted.lease_id, "open")
+
+
+async def test_server_is_added_changed_and_removed_live(staffed: Desk) -> None:
+    async with upstream() as url:
+        wanted = {"id": "extra", "url": url, "capabilities": ["image"], "weight": 2}
+        added = await staffed.ask("POST", "/api/servers", 201, json=wanted)
+        assert added["server"]["server_id"] == "extra"
+
+        async def healthy() -> bool:
+            servers = (await staffed.ask("GET", "/api/load-balancer"))["servers"]
+            return {one["id"] for one in servers if one["healthy"]} == {"extra", "server-1"}
+
+        await eventually(healthy)
+        changed = await staffed.ask("PATCH", "/api/servers/extra", json={"max_sessions": 7})
+        assert changed["server"]["max_sessions"] == 7
+        assert changed["server"]["url"] == url
+        again = await staffed.refused("POST", "/api/servers", 400, json=wanted)
+        assert again["param"] == "id"
+        await staffed.ask("DELETE", "/api/servers/extra")
+        left = (await staffed.ask("GET", "/api/servers"))["data"]
+        assert [one["server"]["server_id"] for one in left] == ["server-1"]
+
+
+async def test_strategy_is_changed_live_and_the_log_says_who_and_why(staffed: Desk) -> None:
+    path = "/api/balancer/strategy"
+    wanted = {"strategy": "round_robin", "reason": "one is slow"}
+
+    for _ in range(2):
+        assert (await staffed.ask("PUT", path, json=wanted))["strategy"] == "round_robin"
+
+    assert (await staffed.ask("GET", "/api/load-balancer"))["strategy"] == "round_robin"
+    page = await staffed.ask("GET", "/api/events?type=strategy_changed")
+    told = [one for one in page["data"] if one["reason"] == "one is slow"]
+    (admin,) = [key.key_id for key in staffed.doors.key_log.ring.all() if key.admin]
+    assert [(one["strategy"], one["source"]) for one in told] == [("round_robin", f"by:{admin}")]
+
+
+@pytest.mark.parametrize("name", ["random", "adaptive"])
+async def test_strategy_that_there_is_not_is_refused_with_those_there_are(
+    staffed: Desk, name: str
+) -> None:
+    error = await staffed.refused("PUT", "/api/balancer/strategy", 400, json={"strategy": name})
+
+    assert error["param"] == "strategy"
+    known = "round_robin, weighted_round_robin, least_connections, capability_based"
+    assert known in error["message"]
+
+
+async def test_server_that_may_not_be_one_is_refused_by_name(staffed: Desk) -> None:
+    metadata = {"id": "evil", "url": "http://169.254.169.254/"}
+    error = await staffed.refused("POST", "/api/servers", 400, json=metadata)
+    assert error["param"] == "url"
+
+    unknown = {"id": "x", "url": "http://127.0.0.1:1", "capabilities": ["poetry"]}
+    error = await staffed.refused("POST", "/api/servers", 400, json=unknown)
+    assert error["param"] == "capabilities"

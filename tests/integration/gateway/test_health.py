@@ -1,0 +1,125 @@
+"""/ping, /readyz, /metrics and /health, with the real services behind the doors or none."""
+
+from pathlib import Path
+
+import pytest
+from nats.aio.client import Client
+
+from contracts.base import ServerId
+from services.balancer.settings import ServerSection
+from tests.integration.gateway.calls import TYPES
+from tests.integration.gateway.doors import Desk, desk, house, upstream, well
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_whole_with_every_service_is_well(staffed: Desk) -> None:
+    report = (await staffed.http.get("/health")).json()
+
+    assert report["status"] == "ok"
+    assert report["services"] == {"sessionManager": True, "loadBalancer": True, "analytics": True}
+    assert report["sessions"] == {"active": 2, "minRequired": 2}
+    assert report["servers"] == {"total": 1, "healthy": 1, "totalConnections": 0}
+
+    balancer = await staffed.ask("GET", "/api/load-balancer")
+    assert balancer["strategy"] == "capability_based"
+    (server,) = balancer["servers"]
+    assert server == {
+        "id": "server-1",
+        "url": server["url"],
+        "region": "asia-east",
+        "healthy": True,
+        "connections": 0,
+        "maxConnections": 200,
+        "utilization": 0.0,
+        "avgResponseTime": server["avgResponseTime"],
+        "successRate": 1.0,
+        "capabilities": TYPES,
+        "priority": 1,
+    }
+
+
+async def test_server_that_is_down_degrades_the_whole(staffed: Desk) -> None:
+    down = {"id": "down", "url": "http://127.0.0.1:1"}
+    await staffed.ask("POST", "/api/servers", 201, json=down)
+
+    report = (await staffed.http.get("/health")).json()
+
+    assert report["status"] == "degraded"
+    assert report["servers"]["total"] == 2
+    assert report["services"]["loadBalancer"]
+
+
+async def test_pool_below_its_minimum_is_degraded(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    async with (
+        upstream() as url,
+        house(
+            nats_url,
+            tmp_path / "home",
+            [ServerSection(server_id=ServerId("one"), url=url)],
+            min_size=0,
+        ),
+        desk(nats_client, patience_s=10) as made,
+    ):
+
+        async def served() -> bool:
+            return bool((await made.http.get("/health")).json()["servers"]["healthy"] == 1)
+
+        await eventually(served)
+        assert not await well(made)
+
+        await made.ask("POST", "/api/sessions", 201, json={"credential": "one"})
+
+        await eventually(lambda: well(made))
+
+
+async def test_ping_is_the_text_pong(alone: Desk) -> None:
+    answer = await alone.http.get("/ping")
+
+    assert answer.text == "pong"
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+async def test_readiness_tells_its_reason(nats_client: Client) -> None:
+    async with desk(nats_client, unready="the pool has no leader") as made:
+        answer = await made.http.get("/readyz")
+
+    assert answer.status_code == 503
+    assert answer.json()["reason"] == "the pool has no leader"
+
+
+async def test_metrics_are_open_to_this_machine_and_to_nobody_behind_it(alone: Desk) -> None:
+    near = await alone.http.get("/metrics")
+    proxied = await alone.http.get("/metrics", headers={"x-forwarded-for": "203.0.113.9"})
+    foreign_page = await alone.http.get("/metrics", headers={"origin": "https://example.org"})
+
+    assert "tidegate_test_total 1.0" in near.text
+    assert near.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert proxied.status_code == foreign_page.status_code == 401
+
+
+@pytest.mark.parametrize("address", ["203.0.113.9", "no address"])
+async def test_metrics_from_afar_want_an_admin_key(nats_client: Client, address: str) -> None:
+    async with desk(nats_client, address=address) as made:
+        without = await made.http.get("/metrics")
+        key = {"authorization": f"Bearer {made.admin}"}
+        with_key = await made.http.get("/metrics", headers=key)
+
+    assert (without.status_code, with_key.status_code) == (401, 200)
+
+
+async def test_without_its_services_the_whole_is_degraded_and_answers_200(alone: Desk) -> None:
+    report = (await alone.http.get("/health")).json()
+
+    assert report["status"] == "degraded"
+    assert report["services"] == {
+        "sessionManager": False,
+        "loadBalancer": False,
+        "analytics": False,
+    }
+    assert report["sessions"] == {"active": 0, "minRequired": 0}
+    assert report["servers"] == {"total": 0, "healthy": 0, "totalConnections": 0}
+    assert report["timestamp"].endswith("Z")

@@ -1,0 +1,75 @@
+"""How `tidegate explain` tells one request's story, from what the projections know of it."""
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from services.analytics.store import Readers
+from tests.integration.analytics.fates import explained, story
+from tests.integration.analytics.parts import stored
+from tidegate.ledger.explain import told
+
+
+@pytest.fixture(scope="module")
+def readers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Readers]:
+    with stored(tmp_path_factory.mktemp("explain") / "a.duckdb", story()) as opened:
+        yield opened
+
+
+def lines(readers: Readers, request_id: str) -> str:
+    """What the verb prints, candidates read as the endpoint does."""
+    (row,) = explained(readers, request_id)
+    whole = {name: value or [] for name, value in row.items()}
+    for tried in whole["attempts"]:
+        tried["candidates"] = msgspec.json.decode(tried["candidates"])
+    return "\n".join(told(whole))
+
+
+def test_a_request_is_told_with_its_candidates_and_why_each_was_refused(readers: Readers) -> None:
+    text = lines(readers, "plain")
+
+    assert "its client calls it shared" in text
+    assert "attempt 1 at server-1" in text
+    assert "unreachable" in text
+    assert "(connect); nothing was sent" in text
+    assert "server-1: score 0.5" in text
+    assert "server-2: refused, it cannot do image" in text
+    assert "attempt 2 at server-2 (round_robin): success" in text
+    assert "settled: 1 used" in text
+
+
+def test_a_request_that_moved_to_another_session_is_told_with_both_leases_and_what_it_did(
+    readers: Readers,
+) -> None:
+    text = lines(readers, "moved")
+
+    assert "session_cooled s1: rate_limited" in text
+    assert text.count("1 given back") == 2
+    assert text.index("released: 1 given back") < text.index("granted: session s2")
+
+
+def test_a_refusal_is_told_with_its_reason(readers: Readers) -> None:
+    text = lines(readers, "none")
+
+    assert "refused: pool_quota_exhausted" in text
+    assert "it stands for" not in text
+
+
+def test_a_refusal_that_stands_for_others_says_so(readers: Readers) -> None:
+    assert "it stands for 120 equal refusals of that second" in lines(readers, "many")
+
+
+@pytest.mark.parametrize(
+    ("request_id", "expected"),
+    [
+        ("held", "no decision is in the log"),
+        ("open", "it is open; without a word it expires at"),
+        ("silent", "expired: 1 held (sequence"),
+        ("silent", "corrected by reconciled: 1 given back"),
+    ],
+)
+def test_what_is_not_at_its_end_or_was_corrected_is_told(
+    readers: Readers, request_id: str, expected: str
+) -> None:
+    assert expected in lines(readers, request_id)

@@ -1,0 +1,245 @@
+"""The steps of a restore: unpack, put the streams back, prove them, set aside, move in."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from nats.aio.client import Client
+
+from contracts.subjects import BACKED_UP
+from runtime.environment import Environment, Home
+from runtime.eventlog import EventLog
+from runtime.nats import natsserver, snapshots, streams
+from runtime.nats.connection import connected_as
+from runtime.nats.snapshots import StreamExistsError, Taken
+from runtime.secrets import Sealer, SealError
+from runtime.settings import SettingsError
+from services.pool.store import Credentials, CredentialsUnavailableError
+from tidegate.backup import bundle, logproof
+from tidegate.backup.bundle import Bundle
+from tidegate.backup.logproof import Hearer, Proof
+from tidegate.console import output
+from tidegate.console.errors import CommandError
+from tidegate.stack.home import migration
+from tidegate.stack.home.files import KEPT, KEYS, PASSWORDS, write_private
+
+_FOLDER = "restoring"
+_NATS_END_S = 20
+_PARTS = (bundle.LOG, bundle.CREDENTIALS)
+_CONFLICTING = (*KEYS, bundle.CONFIGURATION)
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What came back, as the server has it now."""
+
+    proof: Proof
+    credentials: int | None
+    """Ciphertexts, when they could be looked at; the newest of each session."""
+    bytes_max: int
+    created: str
+    """Which life of the stream it is."""
+
+
+def unpack(taken: Bundle, home: Home) -> None:
+    """Write the files of a backup, and passwords where it has none, into a home of its own."""
+    (home.path / "secrets").mkdir(parents=True)
+    for name in (*KEPT, bundle.CONFIGURATION):
+        part = Path(name).name
+        if part in taken.names():
+            with taken.open(part) as file:
+                write_private(home.path / name, file.read())
+
+
+@contextmanager
+def scratch_home(home: Home) -> Iterator[Home]:
+    """Make a home inside the home, on the same disk, gone at the end."""
+    made = Home(home.path / _FOLDER)
+    shutil.rmtree(made.path, ignore_errors=True)
+    made.path.mkdir(mode=0o700)
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made.path, ignore_errors=True)
+
+
+@contextmanager
+def embedded(found: Environment, home: Home) -> Iterator[Environment]:
+    """Run a NATS over the store of a home; the environment in which it is found."""
+    own = msgspec.structs.replace(found, home=home, nats_url=None)
+    migration.write_secrets(own)
+    port = natsserver.free_port()
+    config = home.nats_conf.with_name("server.conf")
+    config.write_text(natsserver.configuration(home.nats_store, port, home.nats_conf))
+    process = natsserver.start(config, home.path / "nats.log", port)
+    home.nats_url.write_text(f"nats://127.0.0.1:{port}")
+    try:
+        yield own
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_NATS_END_S)
+        process.kill()
+        process.wait()
+
+
+async def put_back(
+    found: Environment,
+    taken: Bundle,
+    unpacked: Home,
+    disk: Path | None = None,
+    also: Hearer | None = None,
+) -> Found:
+    """Restore the streams and hold them against what was taken; `also` hears the log in passing.
+
+    `unpacked` has the keys. `disk` is where an embedded server keeps the streams; their bound is
+    made to fit there. Raises `StreamExistsError`, `SnapshotError`, `MigrationError`,
+    `LogUnavailableError`, and `CommandError` when they are not what was taken.
+    """
+    client = await _connected(found, "migrate")
+    try:
+        for stream in BACKED_UP:
+            await _refuse_existing(client, stream)
+        for part in _PARTS:
+            held = _fitting(taken.manifest.streams[part], disk)
+            size = next(one.bytes for one in taken.manifest.parts if one.name == part)
+            with (
+                taken.open(part) as file,
+                output.progress(f"restoring {part}", size, in_bytes=True) as moved,
+            ):
+                await snapshots.put_back(client, held, file, moved)
+        log = EventLog(client)
+        proof = await _proved(log, taken.manifest.proof, also)
+        state = await log.state()
+    finally:
+        await client.close()
+    credentials = await _credentials(found, taken, unpacked)
+    return Found(
+        proof=proof, credentials=credentials, bytes_max=state.bytes_max, created=state.created
+    )
+
+
+async def _connected(found: Environment, user: str) -> Client:
+    """Connect by the password of the home, whatever the variables say of another NATS."""
+    password = found.home.nats_password(user)
+    if found.nats_url is None and password.exists():
+        address = found.home.nats_url.read_text().partition("://")[2]
+        url = f"nats://{user}:{password.read_text().strip()}@{address}"
+        found = msgspec.structs.replace(found, nats_url=url)
+    return await connected_as(found, user)
+
+
+async def _refuse_existing(client: Client, stream: str) -> None:
+    if await streams.exists(client, stream):
+        raise StreamExistsError(stream)
+
+
+def _fitting(held: Taken, disk: Path | None) -> Taken:
+    """Lower a bound that this disk cannot keep. Raises `CommandError` when all is too much.
+
+    What lies on several servers is not compressed (ADR 19).
+    """
+    if held.config.get("num_replicas", 1) > 1:
+        held = msgspec.structs.replace(held, config={**held.config, "compression": "none"})
+    bound, needed = held.config.get("max_bytes", -1), held.state["bytes"]
+    if disk is None or bound <= 0:
+        return held
+    room = streams.free_bytes(disk) // 2
+    if bound <= room:
+        return held
+    if needed * 10 > room * 9:
+        raise CommandError(
+            f"stream {held.config['name']}: {needed:,} bytes are to be restored, half the free"
+            f" disk is {room:,}: expected more"
+        )
+    return msgspec.structs.replace(held, config={**held.config, "max_bytes": room})
+
+
+async def _proved(log: EventLog, wanted: Proof, also: Hearer | None) -> Proof:
+    """Hear the restored log. Raises `CommandError` when it is not the one that was taken."""
+    state = await log.state()
+    last = state.last_sequence if state.messages else 0
+    if last < wanted.last_sequence:
+        raise CommandError(
+            f"the restored log ends at sequence {last}, the one taken at {wanted.last_sequence}"
+        )
+    first, upto = wanted.first_sequence, wanted.last_sequence
+    proof = (await logproof.heard(log, first, upto, "proving the log", also)).proof()
+    if proof != wanted:
+        raise CommandError(
+            f"the restored log is not the one taken: {proof.envelopes} envelopes with digest"
+            f" {proof.digest} instead of {wanted.envelopes} with {wanted.digest}"
+        )
+    return proof
+
+
+async def _credentials(found: Environment, taken: Bundle, unpacked: Home) -> int | None:
+    """Count the ciphertexts and open one. Raises `CommandError` when one is missing or closed.
+
+    None where this process has neither the pool's password nor the master key.
+    """
+    try:
+        key = found.secret("TIDEGATE_SECRET_KEY", unpacked.master_key)
+        client = await _connected(found, "pool")
+    except SettingsError:
+        return None
+    kept = Credentials(client, Sealer(key))
+    try:
+        await kept.catch_up()
+    except (SealError, CredentialsUnavailableError) as error:
+        raise CommandError(f"the credentials do not open under this master key: {error}") from None
+    finally:
+        await client.close()
+    if len(kept.revisions) < taken.manifest.proof.sessions:
+        raise CommandError(
+            f"{taken.manifest.proof.sessions} sessions came back, but only {len(kept.revisions)}"
+            " credentials"
+        )
+    return len(kept.revisions)
+
+
+def in_the_way(found: Environment, taken: Bundle, unpacked: Home) -> list[Path]:
+    """Name what this home has already, and a restore would take the place of."""
+    home = found.home
+    names = [name for name in _CONFLICTING if Path(name).name in taken.names()]
+    files = [
+        home.path / name
+        for name in names
+        if (home.path / name).exists()
+        and (home.path / name).read_bytes() != (unpacked.path / name).read_bytes()
+    ]
+    store = home.nats_store
+    return [store, *files] if found.nats_url is None and store.exists() else files
+
+
+def set_aside(home: Home, paths: list[Path]) -> Path:
+    """Move what is in the way into a folder of the home; the folder."""
+    folder = home.path / f"replaced-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    folder.mkdir(mode=0o700)
+    for path in paths:
+        path.rename(folder / path.name)
+    return folder
+
+
+def move_in(unpacked: Home, home: Home) -> list[str]:
+    """Put a proved copy into its home; which passwords stayed.
+
+    The store goes last: a home without one is restored again, from the beginning.
+    """
+    (home.path / "secrets").mkdir(exist_ok=True)
+    home.path.chmod(0o700)
+    kept = []
+    for name in (*KEPT, bundle.CONFIGURATION):
+        source, place = unpacked.path / name, home.path / name
+        if not source.exists():
+            continue
+        if name in PASSWORDS and place.exists():
+            kept.append(name)
+            continue
+        source.replace(place)
+    if unpacked.nats_store.exists():
+        unpacked.nats_store.rename(home.nats_store)
+    return kept

@@ -1,0 +1,84 @@
+"""The pool's log folded again, and what it came to."""
+
+import time
+from collections import Counter
+from typing import Any
+
+from contracts.subjects import evt_pool
+from runtime.environment import Environment
+from runtime.eventlog import EventLog
+from services.pool.domain import HASH_VERSION, Pool, fold, state_hash
+from tidegate.console import logreading
+from tidegate.console.errors import CommandError
+
+
+class Replayed:
+    """A fold, and how long it took."""
+
+    def __init__(self) -> None:
+        """Nothing is folded yet."""
+        self.pool = Pool()
+        self.envelopes = 0
+        self.events = 0
+        self.fold_s = 0.0
+        """Time in decoding and folding alone."""
+
+
+async def refolded(found: Environment, upto: int) -> Replayed:
+    """Fold the shard's subject to `upto`, or to the log's end for 0; other subjects pass by.
+
+    Raises `LogUnavailableError`, and `CommandError` for what is no envelope.
+    """
+    replayed = Replayed()
+    async with logreading.auditor(found) as client:
+        log = EventLog(client)
+        state = await log.state()
+        if not state.messages:
+            return replayed
+        end = min(upto, state.last_sequence) if upto else state.last_sequence
+        async for stored in logreading.read(log, 0, end, "folding the log"):
+            if stored.subject != evt_pool():
+                continue
+            started = time.perf_counter()
+            envelope = logreading.opened(stored)
+            if envelope is None:
+                raise CommandError(f"sequence {stored.sequence}: no envelope; see `tidegate audit`")
+            fold(replayed.pool, stored.sequence, envelope)
+            replayed.fold_s += time.perf_counter() - started
+            replayed.envelopes += 1
+            replayed.events += len(envelope.events)
+    return replayed
+
+
+def summary(replayed: Replayed) -> dict[str, Any]:
+    """Say what the log came to."""
+    pool = replayed.pool
+    used: Counter[tuple[str, str]] = Counter()
+    reserved: Counter[tuple[str, str]] = Counter()
+    for session in pool.sessions.values():
+        for day, accounts in session.days.items():
+            for service_type, account in accounts.items():
+                used[day, service_type] += account.used
+                reserved[day, service_type] += account.reserved
+    return {
+        "sequence": pool.sequence,
+        "epoch": pool.epoch,
+        "leader": pool.leader,
+        "envelopes": replayed.envelopes,
+        "events": replayed.events,
+        "sessions": {status: count for status, count in pool.standing.items() if count},
+        "leases": dict(Counter(str(lease.state) for lease in pool.leases.values())),
+        "units": [
+            {
+                "quota_day": day,
+                "service_type": service_type,
+                "used": used[day, service_type],
+                "reserved": reserved[day, service_type],
+            }
+            for day, service_type in sorted(used)
+        ],
+        "violations": len(pool.violations),
+        "state_hash": state_hash(pool),
+        "hash_version": HASH_VERSION,
+        "events_per_s": round(replayed.events / replayed.fold_s) if replayed.fold_s else 0,
+    }
