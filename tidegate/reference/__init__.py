@@ -4,6 +4,7 @@ pages          every page, and what writes it
 configuration  what an operator may turn: settings and variables
 wire           events of the log, subjects of the table
 http           the gateway's endpoints
+failures       what backends' failures mean
 statistics     measures, dimensions, named queries, reports
 surface        what people and machines see: commands, errors, metrics
 markdown       tables, and the sentences that stand in the code's docstrings
