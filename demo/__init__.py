@@ -2,6 +2,7 @@
 
 server    `run`: one demo server; routes, live switches, what it has seen
 api       the Jimeng-style answers, as values
+dialects  the same as one of four backends: what each takes and refuses
 faults    what may go wrong, for whom, how often
 breakage  an answer as a fault leaves it
 ledger    what each credential was served, kept apart from Tidegate: the witness of the tests

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from demo import pictures
+from demo.dialects import PICTURES, Backend, Form
 from demo.door import Incoming, Outgoing
 
 BAD_PARAMETER = -2000
@@ -74,12 +75,26 @@ def json(body: Any, status: int = 200) -> Outgoing:
     return Outgoing(status, _encoder.encode(body))
 
 
-def wanted(incoming: Incoming, service: str) -> Wanted | Outgoing:
-    """Understand a generation request, or refuse it."""
+def wanted(incoming: Incoming, service: str, backend: Backend | None = None) -> Wanted | Outgoing:
+    """Understand a generation request, or refuse it, as `backend` would."""
     try:
-        fields = _fields(incoming)
+        form = _form(incoming)
     except (msgspec.DecodeError, ValueError):
         return refusal(BAD_PARAMETER, "the body is neither JSON nor multipart")
+    refused = backend.refused(incoming.path, form) if backend is not None else None
+    if backend is not None and refused is not None:
+        out = refusal(*refused)
+        out.status = backend.status_of(refused.code)
+        return out
+    return _wanted(incoming, service, form.fields, backend)
+
+
+def _wanted(
+    incoming: Incoming, service: str, fields: dict[str, Any], backend: Backend | None
+) -> Wanted | Outgoing:
+    if backend is not None:
+        # Taken and ignored; every call makes as many.
+        fields = {**fields, "n": PICTURES if incoming.path == "/v1/images/generations" else 1}
     is_chat = incoming.path == "/v1/chat/completions"
     if is_chat and "video" in str(fields.get("model", "")):
         service = "video"
@@ -115,9 +130,9 @@ def generated(want: Wanted, public_url: str, interval_s: float) -> Outgoing:
     return json({"created": created, "data": [{"url": _url(public_url, name)} for name in names]})
 
 
-def models() -> Outgoing:
+def models(owner: str = "tidegate-demo") -> Outgoing:
     """List the models."""
-    items = [{"id": name, "object": "model", "owned_by": "tidegate-demo"} for name in MODELS]
+    items = [{"id": name, "object": "model", "owned_by": owner} for name in MODELS]
     return json({"object": "list", "data": items})
 
 
@@ -205,21 +220,26 @@ def _chat_prompt(fields: dict[str, Any]) -> Any:
     return content
 
 
-def _fields(incoming: Incoming) -> dict[str, Any]:
+def _form(incoming: Incoming) -> Form:
     """Read the fields of a JSON or multipart body, as far as they stand in its first MB."""
     kind = incoming.header(b"content-type")
     if not kind.startswith("multipart/"):
-        return _decoder.decode(incoming.kept)
+        return Form(_decoder.decode(incoming.kept), [], is_form=False)
     boundary = kind.partition("boundary=")[2].strip('"')
     if not boundary:
         raise ValueError("no boundary")
     fields: dict[str, Any] = {}
+    files = []
     for part in incoming.kept.split(b"--" + boundary.encode("latin-1")):
         head, _, content = part.partition(b"\r\n\r\n")
         name = _PART_NAME.search(head)
-        if name is not None and b"filename=" not in head:
+        if name is None:
+            continue
+        if b"filename=" in head:
+            files.append(name[1].decode(errors="replace"))
+        else:
             fields[name[1].decode(errors="replace")] = content[:-2].decode(errors="replace")
-    return fields
+    return Form(fields, files, is_form=True)
 
 
 def _size(want: Wanted) -> tuple[int, int]:

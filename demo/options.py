@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 
+from demo.dialects import BACKENDS
 from demo.faults import Fault
 
 
@@ -29,6 +30,8 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Units a credential gets per service type and day; what is not named has no limit."""
     timezone: str = "UTC"
     """Whose days the ledger counts."""
+    dialect: str = ""
+    """Which backend it is: one of `dialects.BACKENDS`; empty: a lenient one of its own."""
     units: str = "request"
     """`request`: a call is one unit; `n`: it is as many as its field `n` says."""
     faults: list[Fault] = []
@@ -42,6 +45,8 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         """Refuse what no field type can."""
         if self.units not in {"request", "n"}:
             raise ValueError('units: expected "request" or "n"')
+        if self.dialect and self.dialect not in BACKENDS:
+            raise ValueError(f"dialect: expected one of {', '.join(BACKENDS)}")
         if min(self.latency_ms, self.jitter_ms, self.stream_interval_ms) < 0:
             raise ValueError("latency_ms, jitter_ms, stream_interval_ms: expected 0 or more")
 

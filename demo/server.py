@@ -17,6 +17,7 @@ import msgspec
 
 from demo import api, pictures
 from demo.breakage import broken, send
+from demo.dialects import BACKENDS
 from demo.door import Door, Incoming, Outgoing
 from demo.faults import Fault, FaultKind, Faults
 from demo.ledger import Entry, Ledger, credential_hash
@@ -48,6 +49,7 @@ class DemoServer:
         self._options = options
         self._now = now
         self._zone = ZoneInfo(options.timezone)
+        self._backend = BACKENDS.get(options.dialect)
         self._faults = Faults(options.faults, options.seed)
         self._doors: set[Door] = set()
         self._listener: asyncio.Server | None = None
@@ -151,7 +153,7 @@ class DemoServer:
         self, incoming: Incoming, service: str, credential: str
     ) -> tuple[Outgoing, Fault | None]:
         """Accept or refuse a generation request, and count it before anything else."""
-        want = api.wanted(incoming, service)
+        want = api.wanted(incoming, service, self._backend)
         streamed = isinstance(want, api.Wanted) and want.streamed
         fault = self._faults.falls(incoming.path, credential, generation=True, streamed=streamed)
         if fault is not None and fault.echo:
@@ -186,7 +188,10 @@ class DemoServer:
                 why,
             )
         )
-        return broken(out, fault), fault
+        sent = broken(out, fault)
+        if fault is not None and fault.kind is FaultKind.CODE and self._backend is not None:
+            sent.status = self._backend.status_of(fault.code)
+        return sent, fault
 
     def _plain(self, incoming: Incoming) -> Outgoing:
         """Answer what needs no credential and counts nowhere."""
@@ -194,7 +199,9 @@ class DemoServer:
         if route == ("GET", "/ping"):
             return Outgoing(body=b"pong", kind="text/plain")
         if route == ("GET", "/v1/models"):
-            return api.models()
+            return api.models(*([self._backend.owner] if self._backend else []))
+        if route == ("GET", "/") and self._backend is not None:
+            return Outgoing(body=self._backend.root.encode(), kind="text/html; charset=utf-8")
         if route == ("POST", "/token/check"):
             return api.token_check(incoming)
         if route == ("POST", "/token/points"):

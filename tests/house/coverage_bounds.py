@@ -17,6 +17,7 @@ PURE = {
     "services/balancer/domain/*": 100.0,
     "services/balancer/strategies/*": 100.0,
     "services/gateway/domain/*": 100.0,
+    "services/gateway/dialects/*": 100.0,
     "services/analytics/domain/*": 100.0,
 }
 

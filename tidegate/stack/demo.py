@@ -37,6 +37,9 @@ def server(
     units: str = typer.Option("request", help="request: a call is one unit; n: its field `n`."),
     timezone: str = typer.Option("UTC", help="Time zone of the ledger's days."),
     public_url: str = typer.Option("", help="How clients reach its pictures."),
+    dialect: str = typer.Option(
+        "", help="Be as strict as jimeng, drraw, jimeng-free-all or jimeng-free."
+    ),
     seed: int = typer.Option(0, help="Seed of its chance."),
 ) -> None:
     """Run a Jimeng-style server that draws pictures and keeps a ledger of its own.
@@ -57,6 +60,7 @@ def server(
             units=units,
             timezone=zone.key,
             public_url=public_url,
+            dialect=dialect,
             seed=seed,
         )
     except (ZoneInfoNotFoundError, OSError):

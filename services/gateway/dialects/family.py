@@ -20,6 +20,7 @@ from services.gateway.dialects.sizes import (
     pixels_of,
     ratio_of,
     resolution_of,
+    said_by,
     size_asked,
 )
 from services.gateway.dialects.words import Asked, Fields, Translation, UntranslatableError
@@ -56,7 +57,8 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
 
 def as_the_family_says(backend: Backend, asked: Asked) -> Translation:
     """Say what `asked` is for this backend. Raises `UntranslatableError` when it cannot do it."""
-    fields = dict(asked.fields)
+    # Nothing is null to them: what is, is refused.
+    fields = {name: value for name, value in asked.fields.items() if value is not None}
     _check_common(fields, asked)
     if asked.path == VIDEOS and backend.videos:
         changed = in_its_words(fields, all_durations=backend.all_durations)
@@ -133,7 +135,7 @@ def _as_image(backend: Backend, fields: Fields) -> list[str]:
     pixels, named = size_asked(fields)
     model = fields.get("model") if isinstance(fields.get("model"), str) else ""
     check_ratio(fields)
-    said = [f"{name}={fields[name]}" for name in named]
+    said = said_by(fields, named)
     if backend.pixels:
         return _in_pixels(fields, pixels, named, said)
     for name in named:
@@ -151,11 +153,11 @@ def _in_pixels(
     fields: Fields, pixels: tuple[int, int] | None, named: list[str], said: list[str]
 ) -> list[str]:
     """L knows `width` and `height`, and drops everything else about the size."""
-    ratio, resolution = fields.pop("ratio", None), fields.pop("resolution", None)
+    shape = {name: fields.pop(name, None) for name in ("ratio", "resolution")}
+    ratio, resolution = shape.values()
     if pixels is None and ratio is not None:
         pixels = pixels_of(ratio, resolution)
-    said += [f"ratio={ratio}"] * (ratio is not None)
-    said += [f"resolution={resolution}"] * (resolution is not None)
+    said += said_by(shape, [name for name, value in shape.items() if value is not None])
     if pixels is None or (named == ["width", "height"] and len(said) == len(named)):
         return []
     fields.pop("size", None)
@@ -199,7 +201,7 @@ def _told(asked: Asked, path: str, fields: Fields, changed: list[str]) -> Transl
         changed = [*changed, "form → JSON"]
     elif asked.is_form:
         return _reframed(asked, path, fields, changed)
-    if fields == asked.fields and path == asked.path:
+    if fields == asked.fields and path == asked.path and not asked.is_form:
         return _unchanged(asked, path)
     return Translation(
         path=path,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from services.gateway.dialects.sizes import check_ratio, ratio_of, size_asked
+from services.gateway.dialects.sizes import check_ratio, ratio_of, said_by, size_asked
 from services.gateway.dialects.words import Fields, UntranslatableError
 
 _DURATIONS: tuple[tuple[tuple[str, ...], frozenset[int]], ...] = (
@@ -26,7 +26,9 @@ def in_its_words(fields: Fields, *, all_durations: bool) -> list[str]:
     changes = []
     pixels, named = size_asked(fields)
     if named:
-        said = ", ".join(f"{name}={fields.pop(name)}" for name in named)
+        said = ", ".join(said_by(fields, named))
+        for name in named:
+            del fields[name]
         if pixels is not None:
             fields.setdefault("ratio", ratio_of(pixels))
         told = f"ratio={fields['ratio']}" if pixels else "nothing"
@@ -34,7 +36,7 @@ def in_its_words(fields: Fields, *, all_durations: bool) -> list[str]:
     seconds = fields.pop("seconds", None)
     if seconds is not None:
         fields.setdefault("duration", seconds)
-        changes.append(f"seconds={seconds} → duration={fields['duration']}")
+        changes.append(f"seconds={str(seconds)[:40]} → duration")
     duration = fields.get("duration")
     if duration is not None:
         fields["duration"] = _checked_duration(fields, duration, all_durations=all_durations)

@@ -119,3 +119,8 @@ def pixels_of(ratio: str, resolution: str | None) -> Pixels:
     if resolution is None or resolution == "1k":
         return width // 2, height // 2
     return width, height
+
+
+def said_by(fields: Fields, names: list[str]) -> list[str]:
+    """Write what some fields say, for the record: never more of it than a few characters."""
+    return [f"{name}={str(fields[name])[:40]}" for name in names]

@@ -1,0 +1,342 @@
+"""What a request becomes for a server that understands something else."""
+
+import json
+from typing import Any
+
+import pytest
+
+from services.gateway.dialects import chat
+from services.gateway.dialects.table import FAMILY, translated, translates
+from services.gateway.dialects.words import Asked, File, Span, Translation, UntranslatableError
+
+IMAGES, COMPOSITIONS = "/v1/images/generations", "/v1/images/compositions"
+EDITS, VIDEOS, CHAT = "/v1/images/edits", "/v1/videos/generations", "/v1/chat/completions"
+BY_RATIO = ("jimeng", "drraw", "jimeng-free-all")
+
+
+def asked(path: str, form: tuple[str, ...] | None = None, **fields: Any) -> Asked:
+    files = tuple(
+        File(name, f"{number}.png", "image/png", Span(number * 10, 5))
+        for number, name in enumerate(form or ())
+    )
+    return Asked(path, "request-1", fields, files, is_form=form is not None)
+
+
+def body(translation: Translation) -> Any:
+    assert translation.pieces is not None
+    (text,) = translation.pieces
+    assert isinstance(text, bytes)
+    return json.loads(text)
+
+
+def refusal(dialect: str, request: Asked) -> tuple[str, str | None]:
+    with pytest.raises(UntranslatableError) as refused:
+        translated(dialect, request)
+    return refused.value.message, refused.value.param
+
+
+def test_plain_and_what_only_a_later_version_knows_translate_nothing() -> None:
+    assert not translates("plain")
+    assert not translates("of-tomorrow")
+    assert all(map(translates, FAMILY))
+
+
+@pytest.mark.parametrize("dialect", FAMILY)
+def test_what_needs_no_translation_passes_byte_for_byte(dialect: str) -> None:
+    found = translated(dialect, asked(IMAGES, prompt="a gate", model="jimeng-4.0", n=4, user="u"))
+
+    assert found == Translation(path=IMAGES, results_included=4)
+
+
+@pytest.mark.parametrize("dialect", BY_RATIO)
+@pytest.mark.parametrize(
+    ("size", "model", "ratio", "resolution"),
+    [
+        ("1024x1024", "jimeng-4.0", "1:1", "2k"),
+        ("1024x1024", "jimeng-3.1", "1:1", "1k"),
+        ("1024x1024", "jimeng-3.0", "1:1", "1k"),
+        ("1536x1024", "", "3:2", "2k"),
+        ("1024x1536", "dall-e-3", "2:3", "2k"),
+        ("1792x1024", "jimeng-4.5", "16:9", "2k"),
+        ("4096x4096", "jimeng-4.5", "1:1", "4k"),
+        ("3500x1970", "jimeng-4.5", "16:9", "4k"),
+        (" 1024 × 1024 ", "jimeng-4.5", "1:1", "2k"),  # noqa: RUF001
+    ],
+)
+def test_size_becomes_ratio_and_resolution(
+    dialect: str, size: str, model: str, ratio: str, resolution: str
+) -> None:
+    given = {"model": model} if model else {}
+
+    found = translated(dialect, asked(IMAGES, prompt="p", size=size, **given))
+
+    assert body(found) == {"prompt": "p", **given, "ratio": ratio, "resolution": resolution}
+    assert found.told == f"size={size} → ratio={ratio}, resolution={resolution}"
+    assert found.content_type == "application/json"
+    assert found.length == sum(map(len, found.pieces or ()))
+
+
+@pytest.mark.parametrize("dialect", BY_RATIO)
+def test_width_and_height_are_a_size_too_and_words_of_its_own_win(dialect: str) -> None:
+    found = translated(dialect, asked(IMAGES, width=2560, height="1440", ratio="1:1"))
+
+    assert body(found) == {"ratio": "1:1", "resolution": "2k"}
+
+
+@pytest.mark.parametrize("dialect", BY_RATIO)
+@pytest.mark.parametrize("size", ["auto", "", None])
+def test_size_that_says_nothing_is_left_out(dialect: str, size: str | None) -> None:
+    found = translated(dialect, asked(IMAGES, prompt="p", size=size, style=None))
+
+    assert body(found) == {"prompt": "p"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"size": "big"}, "size"),
+        ({"size": "1000x400"}, "size"),
+        ({"size": "00x00"}, "size"),
+        ({"width": 0, "height": 5}, "width"),
+        ({"width": 10}, "height"),
+        ({"ratio": "5:4"}, "ratio"),
+        ({"resolution": "8k"}, "resolution"),
+        ({"resolution": "2k", "model": "jimeng-3.0"}, "resolution"),
+        ({"resolution": "1k", "model": "jimeng-4.0"}, "resolution"),
+        ({"n": 5}, "n"),
+        ({"n": "5"}, "n"),
+        ({"model": "m" * 1001}, "model"),
+        ({"filePath": "/etc/passwd"}, "filePath"),
+        ({"images": ["https://a/b.png", {"url": "file:///etc/passwd"}]}, "images"),
+        ({"image_file_1": "ftp://x"}, "image_file_1"),
+        ({"images": ["https://a/b.png"] * 11}, "images"),
+    ],
+)
+def test_what_would_be_got_wrong_unnoticed_is_refused_by_name(
+    fields: dict[str, Any], param: str
+) -> None:
+    message, named = refusal("jimeng", asked(IMAGES, prompt="p", **fields))
+
+    assert named == param
+    assert "expected" in message
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"size": "1024x1536"}, {"width": 1024, "height": 1536}),
+        ({"ratio": "16:9", "resolution": "2k"}, {"width": 2560, "height": 1440}),
+        ({"ratio": "1:1"}, {"width": 1024, "height": 1024}),
+    ],
+)
+def test_the_one_that_knows_pixels_gets_pixels(
+    fields: dict[str, Any], expected: dict[str, int]
+) -> None:
+    assert body(translated("jimeng-free", asked(IMAGES, **fields))) == expected
+
+
+def test_pixels_that_it_knows_pass_as_they_are() -> None:
+    assert translated("jimeng-free", asked(IMAGES, width=100, height=80)).pieces is None
+
+
+def test_form_without_files_becomes_json_with_typed_fields() -> None:
+    fields = {"prompt": "12", "n": "2", "sample_strength": "0.5", "intelligent_ratio": "true"}
+
+    found = translated("jimeng", asked(IMAGES, (), **fields, seed="x"))
+
+    assert body(found) == {
+        "prompt": "12",
+        "n": 2,
+        "sample_strength": 0.5,
+        "intelligent_ratio": True,
+        "seed": "x",
+    }
+
+
+@pytest.mark.parametrize("dialect", ["jimeng", "drraw"])
+def test_edit_becomes_a_composition_whose_files_stay_where_they_are(dialect: str) -> None:
+    found = translated(dialect, asked(EDITS, ("image[]", "image[]"), prompt="p", size="1024x1024"))
+
+    assert found.path == COMPOSITIONS
+    assert found.pieces is not None
+    assert [piece for piece in found.pieces if isinstance(piece, Span)] == [Span(0, 5), Span(10, 5)]
+    text = b"".join(piece for piece in found.pieces if isinstance(piece, bytes)).decode()
+    assert text.count('name="images"; filename="') == 2
+    assert 'name="ratio"\r\n\r\n1:1\r\n' in text
+    assert "size" not in text
+    assert found.content_type == "multipart/form-data; boundary=tidegate-request-1"
+    assert text.endswith("--tidegate-request-1--\r\n")
+
+
+@pytest.mark.parametrize("form", [("mask", "image"), ("image", "image[]", "mask")])
+def test_mask_is_refused_wherever_it_stands(form: tuple[str, ...]) -> None:
+    assert refusal("jimeng", asked(EDITS, form, prompt="p"))[1] == "mask"
+
+
+@pytest.mark.parametrize("path", [EDITS, COMPOSITIONS, "/v1/images/variations", "/avatar"])
+@pytest.mark.parametrize("dialect", ["jimeng-free-all", "jimeng-free"])
+def test_what_a_backend_has_not_is_refused(dialect: str, path: str) -> None:
+    assert path in refusal(dialect, asked(path, prompt="p"))[0]
+
+
+def test_name_of_a_file_cannot_break_out_of_its_form() -> None:
+    file = File("image", 'a"\r\nX-Evil: 1', "image/png", Span(0, 1))
+    request = Asked(EDITS, "r", {"prompt": "p"}, (file,), is_form=True)
+
+    pieces = translated("jimeng", request).pieces
+
+    text = b"".join(piece for piece in pieces or () if isinstance(piece, bytes))
+    assert b'filename="a%22%0D%0AX-Evil: 1"' in text
+
+
+@pytest.mark.parametrize(
+    ("dialect", "model", "duration", "sent"),
+    [
+        ("jimeng", "jimeng-video-3.0", "5", 5),
+        ("jimeng", "jimeng-video-sora2", 12, 12),
+        ("jimeng", "jimeng-video-seedance-2.0", 15.0, 15),
+        ("jimeng", "jimeng-video-veo3.1", 8, 8),
+        ("drraw", "jimeng-video-sora2", 10, 10),
+        ("jimeng", "jimeng-video-3.0", 8, None),
+        ("jimeng", "jimeng-video-veo3", 5, None),
+        ("drraw", "jimeng-video-sora2", 12, None),
+        ("jimeng-free-all", "jimeng-video-3.0", 7, None),
+        ("jimeng", "jimeng-video-3.0", "five", None),
+        ("jimeng", "jimeng-video-3.0", 5.5, None),
+    ],
+)
+def test_length_of_a_film_is_one_that_its_model_makes(
+    dialect: str, model: str, duration: Any, sent: int | None
+) -> None:
+    request = asked(VIDEOS, model=model, prompt="p", seconds=duration)
+
+    if sent is None:
+        assert refusal(dialect, request)[1] == "duration"
+    else:
+        found = body(translated(dialect, request))
+        assert found == {"model": model, "prompt": "p", "duration": sent}
+
+
+def test_size_of_a_film_is_its_ratio_and_its_resolution_is_checked() -> None:
+    found = translated("jimeng", asked(VIDEOS, size="1280x720", resolution="720p"))
+
+    assert body(found) == {"ratio": "16:9", "resolution": "720p"}
+    assert refusal("jimeng", asked(VIDEOS, resolution="8k"))[1] == "resolution"
+    assert refusal("jimeng", asked(VIDEOS, ratio="5:4"))[1] == "ratio"
+
+
+def conversation(*parts: Any, **fields: Any) -> Asked:
+    messages = [
+        {"role": "user", "content": "earlier"},
+        {"role": "assistant", "content": "![image_0](https://x/y.png)"},
+        {"role": "user", "content": list(parts) if parts else "draw a gate"},
+    ]
+    return asked(CHAT, messages=messages, **fields)
+
+
+def picture(address: str) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": address}}
+
+
+@pytest.mark.parametrize("dialect", FAMILY)
+def test_chat_becomes_one_picture_of_the_last_message(dialect: str) -> None:
+    found = translated(dialect, conversation(model="jimeng-4.0", stream=True, temperature=1))
+
+    assert (found.path, found.chat) == (IMAGES, "image")
+    assert body(found) == {"model": "jimeng-4.0", "prompt": "draw a gate"}
+    assert found.told == f"chat → {IMAGES}"
+
+
+def test_pictures_of_a_chat_are_references_where_there_may_be_any() -> None:
+    text = {"type": "text", "text": "with birds"}
+    request = conversation(text, picture("https://x/a.png"), model="m", size="1024x1024")
+
+    composed = translated("jimeng", request)
+    referred = translated("jimeng-free-all", request)
+
+    assert composed.path == COMPOSITIONS
+    assert body(composed)["images"] == ["https://x/a.png"]
+    assert body(composed)["ratio"] == "1:1"
+    assert composed.quoting
+    assert body(referred)["filePath"] == "https://x/a.png"
+    assert refusal("jimeng-free", request)[1] == "messages"
+    two = conversation(text, picture("https://x/a.png"), picture("https://x/b.png"))
+    assert refusal("jimeng-free-all", two)[1] == "messages"
+
+
+def test_chat_about_a_film_is_a_film() -> None:
+    found = translated("jimeng", conversation(picture("https://x/a.png"), "go", model="a-video-b"))
+
+    assert (found.path, found.chat) == (VIDEOS, "video")
+    assert body(found)["file_paths"] == ["https://x/a.png"]
+
+
+@pytest.mark.parametrize(
+    "messages", [None, [], "hi", [{"role": "system", "content": "x"}], [{"role": "user"}], [7]]
+)
+def test_chat_without_a_prompt_is_refused(messages: Any) -> None:
+    assert refusal("jimeng", asked(CHAT, messages=messages))[1] == "messages"
+
+
+def test_composition_of_addresses_is_checked_and_passes() -> None:
+    request = asked(COMPOSITIONS, images=["https://x/a.png"], prompt="p")
+
+    assert translated("jimeng", request) == Translation(
+        path=COMPOSITIONS, results_included=4, quoting=True
+    )
+    single = translated("drraw", asked(EDITS, image="https://x/a.png", prompt="p"))
+    assert body(single) == {"prompt": "p", "images": ["https://x/a.png"]}
+    several = translated("drraw", asked(EDITS, image=["https://x/a.png"], prompt="p"))
+    assert body(several) == {"prompt": "p", "images": ["https://x/a.png"]}
+    odd = asked(COMPOSITIONS, images=[7, {"no": 1}], prompt="p")
+    assert translated("jimeng", odd).pieces is None
+
+
+def test_form_of_a_composition_passes_where_nothing_changes() -> None:
+    assert translated("jimeng", asked(COMPOSITIONS, ("images",), prompt="p")).pieces is None
+    assert refusal("jimeng", asked(COMPOSITIONS, (), prompt="p"))[1] == "image"
+
+
+def test_form_with_a_file_is_written_anew_only_where_something_changes() -> None:
+    same = translated("jimeng-free-all", asked(IMAGES, ("file",), prompt="p"))
+    other = translated("jimeng-free-all", asked(IMAGES, ("file",), prompt=["p", "q"], size="80x80"))
+
+    assert same.pieces is None
+    assert Span(0, 5) in (other.pieces or ())
+
+
+def test_texts_of_a_form_that_are_no_numbers_stay_texts() -> None:
+    found = translated("jimeng", asked(IMAGES, (), n="many", tags=["a", "b"], stream="yes"))
+
+    assert body(found) == {"n": "many", "tags": ["a", "b"], "stream": "yes"}
+
+
+def test_size_of_a_film_that_says_nothing_is_left_out() -> None:
+    assert body(translated("jimeng", asked(VIDEOS, size="auto", prompt="p"))) == {"prompt": "p"}
+
+
+def test_parts_of_a_message_that_say_nothing_are_passed_over() -> None:
+    found = translated("jimeng", conversation(7, {"image_url": "https://x/a.png"}, {"text": "go"}))
+
+    assert body(found)["prompt"] == "go"
+    assert body(found)["images"] == ["https://x/a.png"]
+
+
+def test_results_of_a_generation_are_told_as_a_message() -> None:
+    answer = {"data": [{"url": "https://x/a.png"}, {"url": None}, {"b64_json": "QQ=="}, 7]}
+
+    told = chat.content_of(answer, film=False)
+
+    assert told == "![image_0](https://x/a.png)\n![image_2](data:image/png;base64,QQ==)"
+    assert chat.content_of({"data": [{"url": "u"}]}, film=True) == "[video](u)"
+    assert chat.content_of({"data": None}, film=True) == ""
+
+
+def test_completion_has_one_choice_and_its_chunks_the_same_id() -> None:
+    whole = chat.completion("told", "m", "r", 7)
+    last = chat.chunk({}, "m", "r", 7, last=True)
+
+    assert whole["choices"][0]["message"] == {"role": "assistant", "content": "told"}
+    assert (whole["id"], whole["created"]) == (last["id"], last["created"]) == ("chatcmpl-r", 7)
+    assert last["choices"][0]["finish_reason"] == "stop"
+    assert chat.chunk({"content": "x"}, "m", "r", 7)["choices"][0]["finish_reason"] is None

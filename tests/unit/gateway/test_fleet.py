@@ -1,0 +1,30 @@
+"""Which dialects may be asked for a service type, as the log has the servers."""
+
+import msgspec
+
+from contracts.balancer import ServerChanged, ServerRemoved, StrategyChanged
+from contracts.base import ServerId, ServiceType
+from services.gateway.domain.fleet import Fleet
+from tests.unit.balancer.builders import added, journalled, server
+
+IMAGE, VIDEO = ServiceType("image"), ServiceType("video")
+
+
+def test_nobody_is_known_to_speak_anything_but_plain() -> None:
+    assert Fleet().dialects(IMAGE) == {"plain"}
+
+
+def test_dialects_are_those_of_the_servers_that_can_do_it() -> None:
+    fleet = Fleet()
+    speaking = msgspec.structs.replace(server("b", ("image",)), dialect="jimeng")
+    fleet.apply(journalled(added("a"), ServerChanged(server=speaking)))
+
+    assert fleet.dialects(IMAGE) == {"plain", "jimeng"}
+    assert fleet.dialects(VIDEO) == {"plain"}
+
+    fleet.apply(journalled(ServerRemoved(server_id=ServerId("a"))))
+
+    assert fleet.dialects(IMAGE) == {"jimeng"}
+    assert fleet.dialects(VIDEO) == {"plain"}
+    fleet.apply(journalled(StrategyChanged(strategy="round_robin", reason="")))
+    assert fleet.dialects(IMAGE) == {"jimeng"}
