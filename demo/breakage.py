@@ -24,7 +24,7 @@ _ANSWERS: dict[FaultKind, Callable[[Fault], Outgoing]] = {
         {"code": fault.status, "message": fault.message}, fault.status
     ),
     FaultKind.RATE_LIMITED: _rate_limited,
-    FaultKind.UNAUTHORIZED: lambda fault: api.json({"code": -2001, "message": fault.message}, 401),
+    FaultKind.UNAUTHORIZED: lambda fault: api.json({"code": -2002, "message": fault.message}, 401),
     FaultKind.CODE: lambda fault: api.refusal(fault.code, fault.message),
     FaultKind.EMPTY: lambda _: api.json({"created": 0, "data": []}),
     FaultKind.NO_RESULT: lambda _: api.json({"created": 0}),

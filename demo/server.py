@@ -163,7 +163,7 @@ class DemoServer:
         why = ""
         units = 0
         if not credential:
-            out, why = api.json({"code": -2001, "message": "no credential"}, 401), "unauthorized"
+            out, why = api.json({"code": -2002, "message": "no credential"}, 401), "unauthorized"
         elif isinstance(want, Outgoing):
             out, why = want, "refused"
         else:
