@@ -77,6 +77,8 @@ def _boundary(content_type: str) -> bytes:
 
 def _parts(content: Content, boundary: bytes) -> Iterator[tuple[MultipartSegment, Span]]:
     """Walk the parts; where each one's content is follows from how long `multipart` found it."""
+    if bytes(content[: len(boundary) + 2]) != b"--" + boundary:
+        raise _wrong("the body is no form: it does not begin with its boundary")
     parser = PushMultipartParser(boundary, max_segment_count=_PARTS_MAX, strict=True)
     try:
         with parser:

@@ -1,0 +1,143 @@
+"""The whole body, read where a dialect has to know it: in memory, or in a file of its own."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from services.gateway.clients.reading import asked_of
+from services.gateway.clients.request import Request
+from services.gateway.clients.uploads import Upload
+from services.gateway.dialects.words import Asked
+from services.gateway.domain.errors import GatewayError
+
+pytestmark = pytest.mark.anyio
+
+
+def sent(body: bytes, content_type: str, **headers: str) -> tuple[Request, Upload]:
+    """A request whose body comes in pieces of 100 KB."""
+    pieces = [body[start : start + 100_000] for start in range(0, len(body), 100_000)] or [b""]
+    waiting: Iterator[bytes] = iter(pieces)
+    left = len(pieces)
+
+    async def receive() -> dict[str, Any]:
+        nonlocal left
+        left -= 1
+        return {"type": "http.request", "body": next(waiting), "more_body": left > 0}
+
+    named = {"content-type": content_type, **headers}
+    scope = {
+        "method": "POST",
+        "path": "/v1/images/edits",
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in named.items()],
+    }
+    return Request(scope), Upload(receive, None, 100_000_000, 5)
+
+
+def form(parts: list[tuple[str, Any]], data: dict[str, Any] | None = None) -> tuple[bytes, str]:
+    """A form as a client of the trade writes it."""
+    made = httpx.Request("POST", "http://t", data=data or {}, files=parts)
+    return made.read(), made.headers["content-type"]
+
+
+async def read(body: bytes, content_type: str, **headers: str) -> tuple[Asked, Upload]:
+    request, upload = sent(body, content_type, **headers)
+    await upload.fill()
+    try:
+        return await asked_of(request, upload), upload
+    except GatewayError:
+        upload.close()
+        raise
+
+
+async def taken(stream: httpx.AsyncByteStream) -> bytes:
+    return b"".join([piece async for piece in stream])
+
+
+@pytest.mark.parametrize("length", [10, 3_000_000])
+async def test_json_is_read_and_can_be_sent_as_often_as_one_likes(length: int) -> None:
+    body = json.dumps({"prompt": "p", "images": ["x" * length], "n": 2}).encode()
+
+    asked, upload = await read(body, "application/json; charset=utf-8")
+
+    assert asked.fields["n"] == 2
+    assert (asked.files, asked.is_form) == ((), False)
+    assert upload.replayable
+    assert await taken(upload.stream()) == await taken(upload.stream()) == body
+    assert upload.taken == len(body)
+    upload.close()
+
+
+@pytest.mark.parametrize("length", [5, 2_500_000])
+async def test_files_of_a_form_are_found_where_they_are(length: int) -> None:
+    picture, mask = b"\r\n--" + b"p" * length, b"\x00mask\r\n\r\n"
+    body, kind = form(
+        [
+            ("image[]", ("a.png", picture, "image/png")),
+            ("image[]", ("b.png", b"", "image/png")),
+            ("mask", ("m.png", mask, "image/png")),
+        ],
+        {"prompt": "a gate", "n": "2", "tags[]": ["x", "y"]},
+    )
+
+    asked, upload = await read(body, kind)
+
+    assert asked.fields == {"prompt": "a gate", "n": "2", "tags": ["x", "y"]}
+    assert [(file.name, file.filename, file.content_type) for file in asked.files] == [
+        ("image[]", "a.png", "image/png"),
+        ("image[]", "b.png", "image/png"),
+        ("mask", "m.png", "image/png"),
+    ]
+    contents = [await taken(upload.stream((file.content,))) for file in asked.files]
+    assert contents == [picture, b"", mask]
+    assert await taken(upload.stream((b"head", asked.files[2].content))) == b"head" + mask
+    upload.close()
+
+
+GOOD = b'--b\r\nContent-Disposition: form-data; name="prompt"\r\n\r\np\r\n--b--\r\n'
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "headers", "expected"),
+    [
+        (b"{", "application/json", {}, "JSON"),
+        (b"[1]", "application/json", {}, "JSON"),
+        (b"\xff", "application/json", {}, "JSON"),
+        (b"a=1", "application/x-www-form-urlencoded", {}, "Content-Type"),
+        (b"{}", "text/plain", {}, "Content-Type"),
+        (b"x", "application/json", {"content-encoding": "gzip"}, "Content-Encoding"),
+        (GOOD, "multipart/form-data", {}, "boundary"),
+        (GOOD, "multipart/form-data; boundary=c", {}, "no form"),
+        (GOOD[:-8], "multipart/form-data; boundary=b", {}, "no form"),
+        (b"preamble\r\n" + GOOD, "multipart/form-data; boundary=b", {}, "no form"),
+        (b"", "multipart/form-data; boundary=b", {}, "no form"),
+        (
+            b"--b\r\nContent-Disposition: form-data\r\n\r\np\r\n--b--\r\n",
+            "multipart/form-data; boundary=b",
+            {},
+            "no form",
+        ),
+    ],
+)
+async def test_what_cannot_be_read_for_sure_is_refused(
+    body: bytes, content_type: str, headers: dict[str, str], expected: str
+) -> None:
+    with pytest.raises(GatewayError) as refused:
+        await read(body, content_type, **headers)
+
+    assert refused.value.code == "invalid_request"
+    assert expected in refused.value.message
+
+
+async def test_json_without_end_and_forms_of_texts_without_end_are_refused() -> None:
+    long = json.dumps({"prompt": "x" * 33_000_000}).encode()
+    with pytest.raises(GatewayError) as refused:
+        await read(long, "application/json")
+    assert refused.value.code == "request_too_large"
+
+    body, kind = form([("image", ("a.png", b"p"))], {"prompt": "x" * 1_100_000})
+    with pytest.raises(GatewayError):
+        await read(body, kind)

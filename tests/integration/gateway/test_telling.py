@@ -1,0 +1,175 @@
+"""A streamed chat over a backend that is silent for minutes."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from contracts.pool import Verdict
+from services.gateway.clients.answers import Client
+from services.gateway.clients.request import Request
+from services.gateway.dialects.words import Asked
+from services.gateway.domain import Judgement
+from services.gateway.domain.errors import GatewayError
+from services.gateway.relay import telling as told
+from services.gateway.relay.telling import Telling
+from tests.waiting import until
+
+pytestmark = pytest.mark.anyio
+
+SUCCESS = Judgement(Verdict.SUCCESS, 200)
+ANSWER = b'{"created":1,"data":[{"url":"https://x/a.png"}]}'
+
+
+class Heard:
+    """A client that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+        self.aborted = False
+
+    async def send(self, message: dict[str, Any]) -> None:
+        self.messages.append(message)
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    @property
+    def text(self) -> str:
+        return b"".join(one.get("body", b"") for one in self.messages).decode()
+
+
+def spoken(*, stream: bool) -> tuple[Request, Client, Heard, Telling]:
+    scope = {"method": "POST", "path": "/v1/chat/completions", "query_string": b"", "headers": []}
+    request = Request(scope)
+    request.model = "m"
+    request.body_asks = Asked(request.path, request.request_id, {"stream": stream})
+    heard = Heard()
+    client = Client(heard.send, heard.abort)
+    return request, client, heard, Telling(request, client, "image", [(b"x-own", b"1")])
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Minutes as milliseconds."""
+    monkeypatch.setattr(told, "SILENCE_S", 0.05)
+    monkeypatch.setattr(told, "BEAT_S", 0.02)
+
+
+async def nothing() -> Any:
+    for chunk in ():
+        yield chunk
+
+
+async def test_silence_is_told_by_beats_and_ends_in_the_result(quick: None) -> None:
+    request, _, heard, telling = spoken(stream=True)
+
+    async with telling.meanwhile():
+        await until(lambda: heard.text.count(": keep-alive") >= 3)
+        assert not request.answered
+    result = await telling.tell(request, SUCCESS, [ANSWER], nothing())
+
+    assert result.judgement is SUCCESS
+    assert request.answered
+    assert heard.messages[0]["status"] == 200
+    events = [line for line in heard.text.split("\n\n") if line.startswith("data: {")]
+    deltas = [json.loads(event[6:])["choices"][0] for event in events]
+    assert [one["delta"] for one in deltas] == [
+        {"role": "assistant", "content": ""},
+        {"content": "![image_0](https://x/a.png)"},
+        {},
+    ]
+    assert deltas[-1]["finish_reason"] == "stop"
+    assert heard.text.endswith("data: [DONE]\n\n")
+
+
+async def test_failure_before_the_head_keeps_its_status(quick: None) -> None:
+    _, client, heard, telling = spoken(stream=True)
+
+    async with telling.meanwhile():
+        await asyncio.sleep(0)
+    await client.fail(GatewayError("upstream_error", "no"), [])
+
+    assert heard.messages[0]["status"] == 502
+
+
+async def test_failure_after_the_head_is_an_event_and_no_proper_end(quick: None) -> None:
+    _, client, heard, telling = spoken(stream=True)
+
+    async with telling.meanwhile():
+        await until(lambda: client.begun)
+    await client.fail(GatewayError("upstream_error", "no"), [])
+
+    assert '"code":"upstream_error"' in heard.text
+    assert "[DONE]" not in heard.text
+    assert heard.aborted
+
+
+async def test_another_attempt_goes_on_beating_where_the_first_left_off(quick: None) -> None:
+    request, client, heard, telling = spoken(stream=True)
+    async with telling.meanwhile():
+        await until(lambda: client.begun)
+
+    again = Telling(request, client, "image", [])
+    async with again.meanwhile():
+        await until(lambda: ": keep-alive" in heard.text)
+    await again.tell(request, SUCCESS, [ANSWER], nothing())
+
+    assert heard.text.count('"role"') == 1
+    assert [one["type"] for one in heard.messages].count("http.response.start") == 1
+
+
+async def test_nothing_is_written_after_the_beats_are_ended(quick: None) -> None:
+    _, client, heard, telling = spoken(stream=True)
+
+    async def waited() -> None:
+        async with telling.meanwhile():
+            await until(lambda: client.begun)
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await waited()
+    before = len(heard.messages)
+
+    await asyncio.sleep(0.1)
+
+    assert len(heard.messages) == before
+
+
+async def test_whole_completion_is_told_at_once_and_does_not_beat(quick: None) -> None:
+    request, _, heard, telling = spoken(stream=False)
+
+    async with telling.meanwhile():
+        await asyncio.sleep(0.1)
+    assert heard.messages == []
+    await telling.tell(request, SUCCESS, [ANSWER], nothing())
+
+    completion = json.loads(heard.text)
+    assert completion["choices"][0]["message"]["content"] == "![image_0](https://x/a.png)"
+    assert completion["id"] == f"chatcmpl-{request.request_id}"
+
+
+@pytest.mark.parametrize("answer", [b"[]", b"{", b'{"data":[{"embedding":[1]}]}'])
+async def test_answer_without_a_result_to_tell_is_an_outcome_nobody_knows(answer: bytes) -> None:
+    request, _, heard, telling = spoken(stream=False)
+
+    result = await telling.tell(request, SUCCESS, [answer], nothing())
+
+    assert result.judgement.verdict is Verdict.OUTCOME_UNKNOWN
+    assert not request.answered
+    assert heard.messages == []
+
+
+async def test_long_answer_is_read_on_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def rest() -> Any:
+        yield ANSWER[20:]
+
+    request, _, heard, telling = spoken(stream=False)
+    await telling.tell(request, SUCCESS, [ANSWER[:20]], rest())
+    assert "a.png" in heard.text
+
+    monkeypatch.setattr(told, "_READ_BYTES_MAX", 30)
+    request, _, heard, telling = spoken(stream=False)
+    result = await telling.tell(request, SUCCESS, [ANSWER[:20]], rest())
+    assert result.judgement.verdict is Verdict.OUTCOME_UNKNOWN
