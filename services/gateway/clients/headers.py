@@ -7,9 +7,9 @@ import msgspec
 from services.gateway.clients.request import Request
 
 Headers = list[tuple[bytes, bytes]]
+Rate = Mapping[str, str]
+"""The headers of the key's rate."""
 
-_REGIONS = (b"us-", b"hk-", b"jp-", b"sg-")
-_REGION_BYTES = 3
 _HOP_BY_HOP = frozenset(
     {
         b"connection",
@@ -132,19 +132,14 @@ def upstream_headers(
     return found
 
 
-def passed_on(upstream: Iterable[tuple[bytes, bytes]], secret: bytes = b"") -> Headers:
+def passed_on(upstream: Iterable[tuple[bytes, bytes]], secrets: tuple[bytes, ...] = ()) -> Headers:
     """Keep what a client may see of an upstream's head: nothing that repeats the credential."""
     return [
         (lower, value)
         for name, value in upstream
-        if (lower := name.lower()) not in _NOT_PASSED_ON and not (secret and secret in value)
+        if (lower := name.lower()) not in _NOT_PASSED_ON
+        and not any(secret in value for secret in secrets)
     ]
-
-
-def secret_of(authorization: bytes | None) -> bytes:
-    """Take the credential out of the `Authorization` that a server gets; empty without one."""
-    token = (authorization or b"").removeprefix(b"Bearer ")
-    return token[_REGION_BYTES:] if token[:_REGION_BYTES] in _REGIONS else token
 
 
 def own_headers(

@@ -70,6 +70,7 @@ class Request:
         "raw_path",
         "request_id",
         "results_included",
+        "sayable",
         "scheme",
         "sent",
         "server_id",
@@ -124,6 +125,8 @@ class Request:
         """What it becomes, by dialect."""
         self.dialects: list[str] = []
         """Those that can do it; empty: any."""
+        self.sayable: list[str] = []
+        """Of these, those in which the credential in hand can be said."""
         self.results_included = 0
         """So many results are no more than was reserved, whatever that was."""
         self.number = 1

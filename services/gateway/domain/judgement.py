@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from contracts.pool import Verdict
+from services.gateway.dialects.credentials import hidden
 from services.gateway.domain.failures import (
     LATE_S,
     Failure,
@@ -95,7 +96,7 @@ def judged_body(
     encoding: str,
     body: bytes,
     tables: FailureTables,
-    secret: str = "",
+    secrets: tuple[bytes, ...] = (),
     *,
     waited_s: float = 0.0,
     closing: bool = False,
@@ -103,8 +104,8 @@ def judged_body(
 ) -> Judgement:
     """Judge a whole body of at most 64 KB; one that is longer once decoded is as long as that.
 
-    What a backend says goes to the client and into the log: `secret`, the credential that was
-    sent, is taken out of it. `waited_s` is from the request's last byte to the answer's first;
+    What a backend says goes to the client and into the log: `secrets`, of the credential that
+    was sent, are taken out of it. `waited_s` is from the request's last byte to the answer's first;
     `closing` says that the answer's head closes the connection, `quoting` that the request named
     addresses of pictures.
     """
@@ -116,7 +117,7 @@ def judged_body(
         return _by_status(status, answer, "", waited_s)
     code = _code_of(answer)
     said = _message_of(answer)
-    message = (said.replace(secret, CONCEALED) if secret else said)[:_MESSAGE_MAX]
+    message = hidden(said, secrets, CONCEALED)[:_MESSAGE_MAX]
     if code is None or code == status:
         meaning = tables.codes.get(str(code)) or openai_meaning(answer.error)
         failure = Failure(meaning)

@@ -14,6 +14,7 @@ from contracts.pool import Granted
 from contracts.subjects import CREDENTIALS_BUCKET
 from runtime.nats.connection import Outage
 from runtime.secrets import Sealer, SealError
+from services.gateway.dialects.credentials import authorization
 from services.gateway.domain.errors import GatewayError
 
 _KEPT_MAX = 10_000
@@ -49,8 +50,7 @@ class Credentials:
             credential = self._sealer.open(session_id, sealed)
         except SealError as error:
             raise GatewayError("internal_error", str(error)) from None
-        prefix = f"{region}-" if region else ""
-        value = f"Bearer {prefix}{credential}".encode()
+        value = authorization(region, credential)
         self._kept[session_id] = (found, value)
         if len(self._kept) > _KEPT_MAX:
             self._kept.popitem(last=False)

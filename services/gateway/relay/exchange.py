@@ -9,9 +9,10 @@ import httpx
 from contracts.balancer import PLAIN, Selected
 from contracts.pool import Verdict
 from services.gateway.clients.answers import Client
-from services.gateway.clients.headers import own_headers, passed_on, secret_of, upstream_headers
+from services.gateway.clients.headers import own_headers, passed_on, upstream_headers
 from services.gateway.clients.request import Request
 from services.gateway.clients.uploads import Upload
+from services.gateway.dialects.credentials import secrets_of
 from services.gateway.dialects.words import Translation
 from services.gateway.domain import Judgement, failure_error, judged_body, judged_head
 from services.gateway.domain.errors import GatewayError
@@ -97,10 +98,10 @@ class Exchange:
             request.first_byte_ms = (time.perf_counter() - started) * 1000
             status = response.status_code
             async with aclosing(received(response)) as chunks:
-                secret = secret_of(authorization)
+                secrets = secrets_of(authorization)
                 quoting = translation is not None and translation.quoting
                 result = await self._answered(
-                    request, client, response, chunks, rate, secret, telling, quoting=quoting
+                    request, client, response, chunks, rate, secrets, telling, quoting=quoting
                 )
             connect_ms = response.extensions["connect_ms"]
         except TransportFailure as failure:
@@ -173,7 +174,7 @@ class Exchange:
         response: httpx.Response,
         chunks: AsyncIterator[bytes],
         rate: Mapping[str, str] | None,
-        secret: bytes,
+        secrets: tuple[bytes, ...],
         telling: Telling | None,
         *,
         quoting: bool,
@@ -194,7 +195,7 @@ class Exchange:
                     encoding,
                     b"".join(begun),
                     self._failures,
-                    secret.decode("latin-1"),
+                    secrets,
                     waited_s=response.extensions["waited_s"],
                     closing=response.headers.get("connection", "").lower() == "close",
                     quoting=quoting,
@@ -209,7 +210,7 @@ class Exchange:
         if telling is not None:
             return await telling.tell(request, judgement, begun, chunks)
         request.answered = True
-        headers = [*passed_on(response.headers.raw, secret), *own_headers(request, rate)]
+        headers = [*passed_on(response.headers.raw, secrets), *own_headers(request, rate)]
         if whole:
             body = b"".join(begun)
             if length is None:

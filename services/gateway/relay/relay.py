@@ -8,7 +8,6 @@ away at any moment, the lease in hand gets its one end here.
 import asyncio
 import random
 import time
-from collections.abc import Mapping
 from typing import Never
 
 from contracts.balancer import NoServer, Selected, SelectServer, ServerFailed
@@ -17,8 +16,10 @@ from contracts.pool import Granted, LeaseWanted, Outcome, Refusal, Refused, Usag
 from runtime.clock import Clock
 from runtime.nats.connection import DisconnectedError, UnansweredError
 from services.gateway.clients.answers import Client
+from services.gateway.clients.headers import Rate
 from services.gateway.clients.request import Request
 from services.gateway.clients.uploads import Upload
+from services.gateway.dialects.credentials import able_with
 from services.gateway.domain import (
     another_session,
     client_error,
@@ -37,9 +38,6 @@ from services.gateway.relay.usages import Outbox
 
 _LATE_MAX = 2
 """How often a lease may be asked for again because its `send_by` had passed."""
-
-Rate = Mapping[str, str]
-"""The headers of the key's rate."""
 
 
 class Relay:
@@ -140,6 +138,7 @@ class Relay:
         failed: ServerFailed | None = None
         repeated: Selected | None = None
         authorization = await self._authorization(request, granted)
+        request.sayable = able_with(request.dialects, authorization)
         while True:
             selected = repeated or await self._select(request, granted, failed)
             left_s = send_by - loop.time()
@@ -277,7 +276,7 @@ class Relay:
             service_type=request.service_type,
             expires_in_s=granted.expires_in_s,
             avoid=avoid,
-            dialects=request.dialects,
+            dialects=request.sayable,
             failed=failed,
         )
         try:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from contracts.pool import Outcome, Refusal, Refused, Verdict
-from services.gateway.clients.headers import passed_on, secret_of
+from services.gateway.clients.headers import passed_on
+from services.gateway.dialects.credentials import secrets_of
 from services.gateway.domain import (
     another_session,
     client_error,
@@ -263,7 +264,7 @@ def test_credential_that_a_backend_repeats_is_taken_out_of_its_message() -> None
     said = "y" * 480 + f" token us-{secret} expired"
     body = json.dumps({"code": -2001, "message": said}).encode()
 
-    found = judged_body(200, "", body, TABLES, secret)
+    found = judged_body(200, "", body, TABLES, (secret.encode(),))
 
     assert "xxx" not in found.message
     assert found.message.endswith("us-(credentia")
@@ -277,10 +278,10 @@ def test_credential_that_a_backend_repeats_is_taken_out_of_its_message() -> None
 def test_header_that_repeats_the_credential_is_not_passed_on(
     authorization: bytes | None, secret: bytes
 ) -> None:
-    assert secret_of(authorization) == secret
+    assert secrets_of(authorization) == ((secret,) if secret else ())
     upstream = [(b"X-Token", b"t=" + (secret or b"abc")), (b"X-Kind", b"png")]
 
-    kept = passed_on(upstream, secret_of(authorization))
+    kept = passed_on(upstream, secrets_of(authorization))
 
     assert kept == (
         [(b"x-kind", b"png")] if secret else [(b"x-token", b"t=abc"), (b"x-kind", b"png")]

@@ -209,6 +209,9 @@ def _check(session: NewSession, where: str, doors: Doors) -> None:
     if not _CREDENTIAL.fullmatch(session.credential):
         message = f"{where}credential: expected 1 to 4096 visible ASCII characters, no blanks"
         raise GatewayError("invalid_request", message, f"{where}credential")
+    if "," in session.credential:
+        message = f"{where}credential: expected one account, and `,` separates several"
+        raise GatewayError("invalid_request", message, f"{where}credential")
     if session.region not in REGIONS:
         expected = ", ".join(REGIONS[1:])
         message = f"{where}region: expected one of {expected}, or none"
