@@ -116,6 +116,8 @@ def _units(lease: Row) -> str:
 
 def _attempted(attempt: Row) -> Iterator[str]:
     code = f", its code {attempt['upstream_code']}" if attempt["upstream_code"] else ""
+    code += f", the generator's {attempt['inner_code']}" if attempt.get("inner_code") else ""
+    code += f", taken for {attempt['meaning']}" if attempt.get("meaning") else ""
     status = f" {attempt['status']}" if attempt["status"] else ""
     failure = f" ({attempt['failure']})" if attempt["failure"] else ""
     sent = "" if attempt["sent"] else "; nothing was sent"
@@ -125,6 +127,8 @@ def _attempted(attempt: Row) -> Iterator[str]:
         f" {output.cell(attempt['connect_ms'])} ms, first byte"
         f" {output.cell(attempt['first_byte_ms'])} ms, {output.cell(attempt['total_ms'])} ms in all"
     )
+    if attempt.get("translated"):
+        yield f"    said in its dialect: {attempt['translated']}"
     for candidate in attempt["candidates"]:
         refused = candidate.get("refused")
         score = f"score {output.cell(float(candidate.get('score', 0.0)))}"
