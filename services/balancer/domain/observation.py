@@ -15,6 +15,7 @@ from contracts.pool import (
 )
 from services.balancer.domain.health import failed
 from services.balancer.domain.inflight import end, renew
+from services.balancer.domain.pacing import slow_down, speed_up
 from services.balancer.domain.state import Balancer
 
 _SERVER_BLAMED = frozenset({Verdict.UNREACHABLE, Verdict.OUTCOME_UNKNOWN})
@@ -49,6 +50,10 @@ def _used(balancer: Balancer, usage: UsageRecorded, now: Instant) -> None:
         standing = balancer.standings.get(attempt.server_id)
         if standing is None:
             continue
+        if attempt.verdict is Verdict.RISK_CONTROL:
+            slow_down(standing, usage.service_type, now)
+        elif attempt.verdict is Verdict.SUCCESS and standing.paces:
+            speed_up(standing, usage.service_type)
         answered = attempt.status != 0
         if answered:
             standing.unreachable = 0

@@ -7,6 +7,7 @@ from services.balancer import strategies
 from services.balancer.domain.fleet import Member
 from services.balancer.domain.health import failed
 from services.balancer.domain.inflight import leave, place, start
+from services.balancer.domain.pacing import rest_s, take_turn
 from services.balancer.domain.standing import Standing
 from services.balancer.domain.state import Balancer, Options, Placement
 from services.balancer.strategies import Ranking
@@ -26,7 +27,7 @@ def select(
     if not wanted.lease_id:
         if wanted.failed is not None:
             failed(balancer, wanted.failed)
-        return _chosen(balancer, wanted)
+        return _chosen(balancer, wanted, now)
     placement = balancer.placements.get(wanted.lease_id)
     if placement is not None and placement.answer is not None and not _moves(placement, wanted):
         return placement.answer
@@ -36,7 +37,7 @@ def select(
     if wanted.failed is not None and wanted.failed.server_id != placement.failed_at:
         placement.failed_at = wanted.failed.server_id
         failed(balancer, wanted.failed)
-    answer = _chosen(balancer, wanted)
+    answer = _chosen(balancer, wanted, now)
     if wanted.lease_id in balancer.ended:
         del balancer.placements[wanted.lease_id]
     elif isinstance(answer, Selected):
@@ -53,7 +54,7 @@ def _moves(placement: Placement, wanted: SelectServer) -> bool:
     return server_id in wanted.avoid
 
 
-def _chosen(balancer: Balancer, wanted: SelectServer) -> Selected | NoServer:
+def _chosen(balancer: Balancer, wanted: SelectServer, now: Instant) -> Selected | NoServer:
     options = balancer.options.get(wanted.service_type)
     if options is None:
         if len(balancer.options) >= _SERVICE_TYPES_MAX:
@@ -66,14 +67,16 @@ def _chosen(balancer: Balancer, wanted: SelectServer) -> Selected | NoServer:
         if standing.in_flight < standing.max_sessions
         and standing.server_id not in wanted.avoid
         and (not wanted.dialects or standing.server.dialect in wanted.dialects)
+        and not (standing.paces and rest_s(standing, wanted.service_type, now))
     ]
     if not eligible:
-        refused = _unavailable(options, wanted)
+        refused = _unavailable(options, wanted, now)
         reason = options.reason or "; ".join(f"{one.server_id}: {one.refused}" for one in refused)
         return NoServer(reason=reason, candidates=[*refused, *options.refused][:_CANDIDATES_MAX])
     name, strategy = _strategy(balancer)
     ranking = strategy(eligible)
     best = _remembered(balancer, eligible, ranking)
+    take_turn(best, wanted.service_type, now)
     return Selected(
         server_id=best.server_id,
         url=best.server.url,
@@ -81,7 +84,7 @@ def _chosen(balancer: Balancer, wanted: SelectServer) -> Selected | NoServer:
         idempotent=best.server.idempotent,
         dialect=best.server.dialect,
         strategy=name,
-        candidates=_candidates(ranking, options, wanted),
+        candidates=_candidates(ranking, options, wanted, now),
     )
 
 
@@ -103,7 +106,9 @@ def _remembered(balancer: Balancer, eligible: list[Standing], ranking: Ranking) 
     return best
 
 
-def _candidates(ranking: Ranking, options: Options, wanted: SelectServer) -> list[Candidate]:
+def _candidates(
+    ranking: Ranking, options: Options, wanted: SelectServer, now: Instant
+) -> list[Candidate]:
     """The best few, best first; then, where there is room, who was refused and why."""
     found = [
         Candidate(server_id=standing.server_id, score=score)
@@ -111,13 +116,13 @@ def _candidates(ranking: Ranking, options: Options, wanted: SelectServer) -> lis
     ]
     if len(found) < _CANDIDATES_MAX:
         if len(ranking.servers) < len(options.able):
-            found += _unavailable(options, wanted)
+            found += _unavailable(options, wanted, now)
         found += options.refused
         del found[_CANDIDATES_MAX:]
     return found
 
 
-def _unavailable(options: Options, wanted: SelectServer) -> list[Candidate]:
+def _unavailable(options: Options, wanted: SelectServer, now: Instant) -> list[Candidate]:
     """Who could do it, but not now or not for this request."""
     refused = []
     for standing in options.able:
@@ -125,6 +130,9 @@ def _unavailable(options: Options, wanted: SelectServer) -> list[Candidate]:
             refused.append(Candidate(server_id=standing.server_id, refused="already tried"))
         elif wanted.dialects and standing.server.dialect not in wanted.dialects:
             why = f"cannot do this request ({standing.server.dialect})"
+            refused.append(Candidate(server_id=standing.server_id, refused=why))
+        elif left_s := rest_s(standing, wanted.service_type, now):
+            why = f"rests {left_s:.0f} s after risk control"
             refused.append(Candidate(server_id=standing.server_id, refused=why))
         elif standing.in_flight >= standing.max_sessions:
             why = f"full: {standing.in_flight} of {standing.max_sessions} exchanges"

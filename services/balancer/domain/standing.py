@@ -5,7 +5,7 @@ from datetime import timedelta
 import msgspec
 
 from contracts.balancer import Server
-from contracts.base import Instant, ServerId
+from contracts.base import Instant, ServerId, ServiceType
 
 ANY_BREADTH = 100
 """A server that names no capability does every service type: the broadest there is."""
@@ -21,6 +21,13 @@ class Span(msgspec.Struct, kw_only=True, gc=False):
     blamed: int = 0
     answered: int = 0
     answered_ms: float = 0.0
+
+
+class Pace(msgspec.Struct, kw_only=True, gc=False):
+    """How far apart calls of one service type are kept."""
+
+    apart: timedelta
+    next_at: Instant
 
 
 class Standing(msgspec.Struct, kw_only=True):
@@ -42,6 +49,8 @@ class Standing(msgspec.Struct, kw_only=True):
     """The last probe was good, and nothing has spoken against the server since."""
     unreachable: int = 0
     """Connections in a row that gateways could not make."""
+    paces: dict[ServiceType, Pace] = {}
+    """Of the service types that risk control has slowed down here."""
     spans: list[Span] = []
     """The last minutes, newest last."""
 
@@ -61,6 +70,7 @@ class Standing(msgspec.Struct, kw_only=True):
         self.probe_failure = ""
         self.answers_probes = False
         self.unreachable = 0
+        self.paces = {}
         self.spans = []
 
     def tried(self, now: Instant, *, blamed: bool, answer_ms: float | None) -> None:

@@ -3,6 +3,8 @@
 from contracts.balancer import Health, ServerView
 from contracts.base import Instant
 from services.balancer.domain.fleet import Member
+from services.balancer.domain.pacing import rest_s
+from services.balancer.domain.standing import Standing
 from services.balancer.domain.state import Balancer
 
 
@@ -13,7 +15,7 @@ def views(balancer: Balancer, now: Instant) -> list[ServerView]:
             server=member.server,
             health=member.health,
             healthy=member.healthy,
-            reason=_reason(member),
+            reason=_reason(member, standing, now),
             ejected_s=_ejected_s(member, now),
             connections=standing.in_flight,
             avg_response_ms=round(standing.avg_response_ms(now), 3),
@@ -23,10 +25,17 @@ def views(balancer: Balancer, now: Instant) -> list[ServerView]:
     ]
 
 
-def _reason(member: Member) -> str:
+def _reason(member: Member, standing: Standing, now: Instant) -> str:
     if member.ejected_until is not None:
         return f"ejected: {member.ejected_for}"
-    return "" if member.health is Health.UP else member.reason
+    if member.health is not Health.UP:
+        return member.reason
+    resting = {name: rest_s(standing, name, now) for name in standing.paces}
+    return "; ".join(
+        f"rests {left_s:.0f} s after risk control ({name})"
+        for name, left_s in resting.items()
+        if left_s
+    )
 
 
 def _ejected_s(member: Member, now: Instant) -> float:
