@@ -1,9 +1,11 @@
 """Selection: who may be chosen, what a repeated select gets, what is in flight."""
 
+import msgspec
 import pytest
 
-from contracts.balancer import Selected, ServerChanged, ServerRemoved
+from contracts.balancer import NoServer, Selected, ServerChanged, ServerRemoved
 from contracts.base import ServerId, ServiceType
+from contracts.pool import Candidate
 from services.balancer.domain import ejections, select
 from services.balancer.domain.selection import _SERVICE_TYPES_MAX
 from tests.moments import NOON
@@ -229,3 +231,24 @@ def test_new_leader_starts_with_nothing_in_flight() -> None:
 
     assert in_flight(balancer) == {"a": 0}
     assert chosen(balancer, "s.1") == "a"
+
+
+def test_server_that_cannot_say_a_request_is_passed_over_and_says_why() -> None:
+    balancer = well("a", "b")
+    speaking = msgspec.structs.replace(server("b"), dialect="jimeng")
+    balancer.take(ServerChanged(server=speaking))
+    asked = msgspec.structs.replace(wanted("r.1"), dialects=["jimeng"])
+
+    found = select(balancer, asked, ONE, NOON)
+    other = select(balancer, msgspec.structs.replace(asked, dialects=["drraw"]), ONE, NOON)
+
+    assert isinstance(found, Selected)
+    assert (found.server_id, found.dialect) == ("b", "jimeng")
+    assert Candidate(server_id=ServerId("a"), refused="cannot do this request (plain)") in (
+        found.candidates
+    )
+    assert other == found
+    unsayable = msgspec.structs.replace(wanted("r.2"), dialects=["drraw"])
+    nobody_can = select(balancer, unsayable, ONE, NOON)
+    assert isinstance(nobody_can, NoServer)
+    assert "cannot do this request" in nobody_can.reason
