@@ -31,6 +31,7 @@ from services.gateway.relay.credentials import Credentials
 from services.gateway.relay.exchange import Exchange
 from services.gateway.relay.exchanges import OpenExchanges
 from services.gateway.relay.interpreter import Interpreter
+from services.gateway.relay.models import ModelList
 from services.gateway.relay.passthrough import Passthrough
 from services.gateway.relay.relay import Relay
 from services.gateway.relay.usages import Outbox
@@ -121,9 +122,9 @@ class Gateway:
         self.fleet_log = FleetLog(event_log, log)
         interpreter = Interpreter(self.fleet_log.fleet.dialects)
         self.exchange = Exchange(self.transport, settings, self.metrics, interpreter)
-        self.passthrough = Passthrough(
-            self.balancer, self.transport, settings.gateway, self.metrics
-        )
+        self.passthrough = Passthrough(self.balancer, self.transport, settings.gateway)
+        servers = self.fleet_log.fleet.servers
+        self.models = ModelList(servers, self.transport, settings.gateway, self.metrics)
         relay = Relay(
             gateway_id,
             self.pool,
@@ -150,12 +151,13 @@ class Gateway:
         self.door = Door(
             relay,
             self.passthrough,
+            self.models,
             interpreter,
             operator_app(doors),
             self.key_log.find,
-            settings,
-            self.metrics,
-            log,
+            settings=settings,
+            metrics=self.metrics,
+            log=log,
         )
         self.server = _server(self.door)
         self._gauges()
@@ -189,6 +191,7 @@ class Gateway:
         self.door.apply(settings)
         self.exchange.apply(settings)
         self.passthrough.apply(settings.gateway)
+        self.models.apply(settings.gateway)
 
     def _patience_s(self) -> float:
         return float(self.settings.gateway.failover_wait)

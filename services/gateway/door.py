@@ -21,6 +21,8 @@ from services.gateway.domain import peek, route
 from services.gateway.domain.errors import GatewayError
 from services.gateway.metrics import Metrics
 from services.gateway.relay.interpreter import Interpreter
+from services.gateway.relay.models import PATH as MODELS_PATH
+from services.gateway.relay.models import ModelList
 from services.gateway.relay.passthrough import PASSED_THROUGH, Passthrough
 from services.gateway.relay.relay import Relay
 from services.gateway.settings import Settings
@@ -36,9 +38,11 @@ class Door:
         self,
         relay: Relay,
         passthrough: Passthrough,
+        models: ModelList,
         interpreter: Interpreter,
         operator: AsgiApp,
         find_key: Callable[[str], Key | None],
+        *,
         settings: Settings,
         metrics: Metrics,
         log: Log,
@@ -49,6 +53,7 @@ class Door:
         self._proxies = trusted(settings.gateway.trusted_proxies)
         self._relay = relay
         self._passthrough = passthrough
+        self._models = models
         self._interpreter = interpreter
         self._operator = operator
         self._find_key = find_key
@@ -71,6 +76,8 @@ class Door:
         if method == "OPTIONS":
             await send({"type": "http.response.start", "status": 200, "headers": PREFLIGHT})
             await send({"type": "http.response.body", "body": b""})
+        elif path == MODELS_PATH or path.startswith(f"{MODELS_PATH}/"):
+            await self._answered(scope, receive, send, self._list_models)
         elif (method, path) in PASSED_THROUGH:
             await self._answered(scope, receive, send, self._pass_through)
         elif self._generates(path):
@@ -217,6 +224,11 @@ class Door:
         if self._interpreter.has_to_read(found):
             await self._interpreter.prepare(request, upload)
         await self._relay.serve(request, upload, client, rate)
+
+    async def _list_models(
+        self, request: Request, _: Receive, client: Client, rate: Mapping[str, str]
+    ) -> None:
+        await self._models.serve(request, client, rate)
 
     async def _pass_through(
         self, request: Request, receive: Receive, client: Client, rate: Mapping[str, str]

@@ -61,7 +61,7 @@ class GatewaySection(Section, frozen=True, kw_only=True):
     failover_wait: Seconds = Seconds(10)
     """How long the pool or the balancer may be leaderless before a request fails."""
     models_max_age: Seconds = Seconds(300)
-    """How long `/v1/models` may be answered from memory."""
+    """How long `/v1/models` may be answered from memory; while a server has not said any, 10 s."""
     client_address: Stored = "truncated"
     """How client addresses and user agents are stored in the log. Truncated, an address is its
     /24 (IPv6: /48), and a user agent its first word, such as `OpenAI/Python`."""

@@ -70,7 +70,11 @@ def test_chat_answers_whole_and_streamed(sdk: OpenAI) -> None:
 
 
 def test_models_are_listed(sdk: OpenAI) -> None:
-    assert [model.id for model in sdk.models.list()]
+    listed = sdk.models.list().data
+    assert listed
+    assert sdk.models.retrieve(listed[0].id) == listed[0]
+    with pytest.raises(openai.NotFoundError):
+        sdk.models.retrieve("nobody/makes/this")
 
 
 def test_headers_of_every_proxied_answer(sdk: OpenAI) -> None:

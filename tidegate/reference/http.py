@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from runtime.settings import DEFAULT_SERVICES
+from services.gateway.relay.models import PATH
 from services.gateway.relay.passthrough import PASSED_THROUGH
 from services.gateway.routes import Doors, operator_app
 from tidegate.reference.markdown import code, table
@@ -18,7 +19,8 @@ def endpoints() -> str:
         for name, section in DEFAULT_SERVICES.items()
         for part in section.paths
     ]
-    passed = [(code(method), code(path)) for method, path in sorted(PASSED_THROUGH)]
+    models = [("GET", PATH), ("GET", f"{PATH}/{{id}}")]
+    passed = [(code(method), code(path)) for method, path in [*models, *sorted(PASSED_THROUGH)]]
     return (
         "# Endpoints\n\n"
         "OpenAPI, with an interactive page, is served at `/schema`.\n\n"
@@ -26,7 +28,9 @@ def endpoints() -> str:
         "A POST whose path contains one of these (`[services]`) takes a lease and is relayed byte"
         " for byte.\n\n"
         f"{table(('path', 'service type'), generation)}\n"
-        "## Passed through without a lease\n\n"
+        "## Without a lease\n\n"
+        "The models are those of all servers, merged by id and kept for `models_max_age`; HEAD is"
+        " answered wherever GET is. The other calls are passed on to a server, for admin keys.\n\n"
         f"{table(('method', 'path'), passed)}\n"
         "## Operator\n\n"
         f"{table(('method', 'path', 'what'), sorted(operator_endpoints()))}"

@@ -1,4 +1,4 @@
-"""The servers as the log has them: which dialects may be asked for a service type."""
+"""The servers as the log has them, and which dialects may be asked for a service type."""
 
 from contracts.balancer import PLAIN, Server, ServerAdded, ServerChanged, ServerRemoved
 from contracts.base import ServerId, ServiceType
@@ -11,6 +11,7 @@ class Fleet:
     def __init__(self) -> None:
         """No server is known yet."""
         self._servers: dict[ServerId, Server] = {}
+        self._now: tuple[Server, ...] = ()
         self._dialects: dict[ServiceType, frozenset[str]] = {}
 
     def apply(self, envelope: Envelope) -> None:
@@ -24,6 +25,11 @@ class Fleet:
                 case _:
                     continue
             self._dialects.clear()
+            self._now = tuple(self._servers.values())
+
+    def servers(self) -> tuple[Server, ...]:
+        """Every server, in the order in which they were added."""
+        return self._now
 
     def dialects(self, service_type: ServiceType) -> frozenset[str]:
         """Find the dialects of the servers that can do it; `plain` alone while none is known."""

@@ -189,35 +189,35 @@ def _is_result(item: Any) -> bool:
 
 def _decoded(encoding: str, body: bytes) -> "_Answer | str | None":
     """Decode for judging only: the object, None for what is not read, or why it is none."""
-    if encoding not in {"", "identity"}:
-        expanded = _expanded(encoding, body)
-        if not isinstance(expanded, bytes):
-            return expanded
-        body = expanded
+    plain = expanded(encoding, body)
+    if not isinstance(plain, bytes):
+        return plain
     try:
-        return _answers.decode(body)
+        return _answers.decode(plain)
     except msgspec.ValidationError:
         return None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "an answer that is not valid JSON"
 
 
-def _expanded(encoding: str, body: bytes) -> bytes | str | None:
-    """Take an encoding off: the body, None when it is too long to be judged, or why it is none.
+def expanded(encoding: str, body: bytes, bytes_max: int = JUDGED_BYTES_MAX) -> bytes | str | None:
+    """Take an encoding off: the body, None when it becomes over `bytes_max`, or why it is none.
 
     Whoever answers in an encoding that nobody asked for, and that cannot be read here, may have
     said anything: that is no result.
     """
+    if encoding in {"", "identity"}:
+        return body
     if encoding not in _WINDOWS:
         return "an answer in an encoding that was not asked for"
     expanding = zlib.decompressobj(_WINDOWS[encoding])
     try:
-        expanded = expanding.decompress(body, JUDGED_BYTES_MAX + 1)
+        plain = expanding.decompress(body, bytes_max + 1)
     except zlib.error:
         return "an answer that does not decompress"
-    if len(expanded) > JUDGED_BYTES_MAX:
+    if len(plain) > bytes_max:
         return None
-    return expanded if expanding.eof else "an answer that does not decompress"
+    return plain if expanding.eof else "an answer that does not decompress"
 
 
 def _code_of(answer: _Answer) -> int | None:

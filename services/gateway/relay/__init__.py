@@ -2,10 +2,11 @@
 
 relay        that way, and what is tried again
 exchange     one attempt at one server: sent, judged, passed on
-passthrough  calls that need no lease
+passthrough  calls of admins that need no lease
+models       what all servers together can do, kept for a while
+question     a whole question and its whole answer, for both of these
 interpreter  what a request becomes for each dialect that its servers speak
 telling      an answer told as a chat completion, with a beat while the backend is silent
-retry_after  how long a server asks to be left alone
 result       how one attempt went
 coalescer    the questions of one loop turn, as one NATS request
 credentials  the leased session's credential, opened in memory only

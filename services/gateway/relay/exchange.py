@@ -20,10 +20,10 @@ from services.gateway.domain.judgement import JUDGED_BYTES_MAX
 from services.gateway.metrics import Metrics
 from services.gateway.relay.interpreter import Interpreter
 from services.gateway.relay.result import Result, Times, failed, tried_at
-from services.gateway.relay.retry_after import retry_after
 from services.gateway.relay.telling import Telling
 from services.gateway.settings import Settings
 from services.gateway.transport import Answer, Transport, TransportFailure
+from services.gateway.transport.retry_after import retry_after
 
 
 class Servers:

@@ -1,11 +1,12 @@
 """The way to a server: HTTP/1.1 that always knows whether anything was sent.
 
-failures    what can go wrong, in two halves: nothing was sent, or something may have been
-framing     a request as bytes: its head, and how its body is framed
-answer      what comes back: the parser's view of it, and its body as a stream
-connection  one socket: bytes, back-pressure, deadlines
-upload      a request body of any size, while the answer is awaited
-pool        `Transport`: connections kept alive for each origin
+failures     what can go wrong, in two halves: nothing was sent, or something may have been
+framing      a request as bytes: its head, and how its body is framed
+answer       what comes back: the parser's view of it, and its body as a stream
+connection   one socket: bytes, back-pressure, deadlines
+upload       a request body of any size, while the answer is awaited
+retry_after  how long a server asks to be left alone
+pool         `Transport`: connections kept alive for each origin
 
 What a caller finds: `request.extensions["timeout"]` may hold seconds for `connect`,
 `first_byte` (from the request's last byte) and `idle` (of either direction); absent ones never

@@ -16,7 +16,15 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from contracts import subjects
-from contracts.balancer import NoServer, SelectAnswers, Selected, SelectServer, SelectServers
+from contracts.balancer import (
+    NoServer,
+    SelectAnswers,
+    Selected,
+    SelectServer,
+    SelectServers,
+    ServerAdded,
+    ServerRemoved,
+)
 from contracts.base import Event, ServerId
 from contracts.gateway import KeyBounds, Scope
 from runtime.nats.connection import Outage
@@ -26,6 +34,7 @@ from services.gateway.settings import GatewaySection, Settings
 from tests.integration.gateway.doors import environment
 from tests.integration.gateway.upstreams import Behaviour, body_of, head_of
 from tests.integration.pool.room import journal, pool, settings
+from tests.unit.balancer.builders import journalled, server
 
 Chosen = Callable[[SelectServer], Selected | NoServer]
 Kind = TypeVar("Kind", bound=Event)
@@ -72,6 +81,13 @@ class Front:
     def configure(self, **section: Any) -> None:
         """Let the gateway take up another table of settings, as it does when the file changed."""
         self.gateway.apply(Settings(gateway=GatewaySection(**section)))
+
+    def knows(self, **urls: str) -> None:
+        """Let these be the servers of the log, by id."""
+        fleet = self.gateway.fleet_log.fleet
+        gone = [ServerRemoved(server_id=server.server_id) for server in fleet.servers()]
+        new = [ServerAdded(server=server(name, url=url)) for name, url in urls.items()]
+        fleet.apply(journalled(*gone, *new))
 
     async def on_select(self, message: Msg) -> None:
         """Answer a gateway's question as the balancer would."""

@@ -58,9 +58,10 @@ async def test_no_other_server_after_a_failed_try_is_an_upstream_error(
 async def test_what_was_generated_or_went_wrong_is_stored_nowhere(
     nats_client: Client, nats_url: str, tmp_path: Path, status: int
 ) -> None:
-    said = saying(status, b'{"data":[{"url":"u"}]}', "Cache-Control: public, max-age=60")
+    said = saying(status, b'{"data":[{"url":"u","id":"m"}]}', "Cache-Control: public, max-age=60")
     async with upstream(said) as server, front(nats_client, nats_url, tmp_path) as gate:
         gate.chosen = lambda _: at(server.url)
+        gate.knows(one=server.url)
         done = await gate.ask()
         unknown = await gate.ask(key="sk-nobody")
         token = await gate.ask(path="/token/check", key=gate.admin_key)

@@ -6,7 +6,7 @@ from email.utils import formatdate
 import httpx
 import pytest
 
-from services.gateway.relay.retry_after import retry_after
+from services.gateway.transport.retry_after import retry_after
 
 DATE = "Wed, 25 Nov 2026 08:00:00 GMT"
 

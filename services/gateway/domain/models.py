@@ -1,0 +1,50 @@
+"""The models of all servers as one list (http-api.md §2), whatever each of them leaves out."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+Models = dict[str, dict[str, Any]]
+"""By id, in the order in which they were listed."""
+
+_decoder = msgspec.json.Decoder(dict[str, Any])
+
+
+def listed(body: bytes) -> Models | None:
+    """Read what one server lists, completed to what SDKs expect of a model; None: no list.
+
+    A server says `data: [{"id": …}, …]`; what else it says of a model is kept. An entry without
+    an id is none, and of two with one id the first counts.
+    """
+    try:
+        said = _decoder.decode(body).get("data")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if not isinstance(said, list):
+        return None
+    found: Models = {}
+    for entry in said:
+        if isinstance(entry, dict) and isinstance(entry.get("id"), str) and entry["id"]:
+            found.setdefault(entry["id"], _completed(entry))
+    return found
+
+
+def _completed(entry: dict[str, Any]) -> dict[str, Any]:
+    """Say `object`, `created` and `owned_by` where the server did not, or not as OpenAI does."""
+    created = entry.get("created")
+    owner = entry.get("owned_by")
+    return entry | {
+        "object": "model",
+        "created": created if type(created) is int else 0,
+        "owned_by": owner if isinstance(owner, str) else "upstream",
+    }
+
+
+def merged(lists: Iterable[Models]) -> Models:
+    """Take every model once, as the first server that lists it says."""
+    found: Models = {}
+    for models in lists:
+        for name, model in models.items():
+            found.setdefault(name, model)
+    return found

@@ -1,0 +1,67 @@
+"""A whole question to one server and its whole answer: for calls that need no lease."""
+
+import asyncio
+from contextlib import aclosing
+
+import httpx
+
+from services.gateway.clients.headers import Headers
+from services.gateway.relay.exchange import received
+from services.gateway.transport import Failure, MaybeSentError, NothingSentError, Transport
+
+BYTES_MAX = 4_000_000
+"""Of an answer, and of a client's body."""
+
+
+class Question:
+    """What is asked of a server, and for how long: `timeout_s` is for all of it."""
+
+    def __init__(
+        self, method: str, target: bytes, sent: bytes, connect_s: float, timeout_s: float
+    ) -> None:
+        """Ask `target`, a path with its query; `sent` is the body."""
+        self._method = method
+        self._target = target
+        self._sent = sent
+        self._connect_s = connect_s
+        self._timeout_s = timeout_s
+
+    async def ask(
+        self, transport: Transport, url: httpx.URL, headers: Headers
+    ) -> tuple[httpx.Response, bytes]:
+        """Ask the server there; the body is as it came. Raises `TransportFailure`."""
+        outgoing = httpx.Request(
+            self._method,
+            url,
+            headers=headers,
+            stream=httpx.ByteStream(self._sent),
+            extensions={
+                "target": self._target,
+                "timeout": {
+                    "connect": self._connect_s,
+                    "first_byte": self._timeout_s,
+                    "idle": self._timeout_s,
+                },
+            },
+        )
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                response = await transport.handle_async_request(outgoing)
+                return response, await _whole(response)
+        except TimeoutError:
+            kind = MaybeSentError if "sent_at" in outgoing.extensions else NothingSentError
+            message = f"no whole answer within {self._timeout_s:g} s"
+            raise kind(Failure.TIMEOUT, message) from None
+
+
+async def _whole(response: httpx.Response) -> bytes:
+    """Read an answer as it came, within bounds. Raises `MaybeSentError` when it is too large."""
+    parts: list[bytes] = []
+    size = 0
+    async with aclosing(received(response)) as chunks:
+        async for chunk in chunks:
+            parts.append(chunk)
+            size += len(chunk)
+            if size > BYTES_MAX:
+                raise MaybeSentError(Failure.GARBAGE, f"an answer over {BYTES_MAX:,} bytes")
+    return b"".join(parts)

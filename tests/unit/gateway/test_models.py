@@ -1,0 +1,47 @@
+"""The models of several servers as one list."""
+
+import pytest
+
+from services.gateway.domain.models import listed, merged
+
+
+def test_list_is_completed_to_what_sdks_expect() -> None:
+    body = b'{"data":[{"id":"jimeng-4.5","created":"today","owned_by":null,"description":"x"}]}'
+    assert listed(body) == {
+        "jimeng-4.5": {
+            "id": "jimeng-4.5",
+            "object": "model",
+            "created": 0,
+            "owned_by": "upstream",
+            "description": "x",
+        }
+    }
+
+
+def test_what_a_server_says_well_is_kept() -> None:
+    entry = {"id": "a/b", "object": "model", "created": 17, "owned_by": "jimeng-api"}
+    body = b'{"data":[{"id":"a/b","object":"model","created":17,"owned_by":"jimeng-api"}]}'
+    assert listed(body) == {"a/b": entry}
+
+
+def test_entry_without_an_id_is_none_and_the_first_of_two_counts() -> None:
+    body = b'{"data":[7,{"id":""},{"id":3},{},{"id":"a","n":1},{"id":"a","n":2}]}'
+    found = listed(body)
+    assert found is not None
+    assert [(name, model["n"]) for name, model in found.items()] == [("a", 1)]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b"[]", b'{"data":{}}', b"\xff", b'{"data":[', b"[" * 100_000, b"null"]
+)
+def test_what_lists_nothing_is_no_list(body: bytes) -> None:
+    assert listed(body) is None
+
+
+def test_empty_list_is_a_list() -> None:
+    assert listed(b'{"data":[]}') == {}
+
+
+def test_model_of_two_servers_is_listed_once_as_the_first_says() -> None:
+    first, second = {"a": {"n": 1}, "b": {"n": 1}}, {"b": {"n": 2}, "c": {"n": 2}}
+    assert merged([first, second]) == {"a": {"n": 1}, "b": {"n": 1}, "c": {"n": 2}}
