@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
+from contracts.balancer import PLAIN
 from runtime.environment import VARIABLES, Environment
 from runtime.settings import (
     DEFAULT_SERVICES,
@@ -71,7 +72,16 @@ def load(environment: Environment) -> Configuration:
     variables = environment.overrides
     tables = overridden(with_default_services(tables), Configuration, variables, VARIABLES)
     source = str(environment.config) if environment.config else "the environment"
-    return configured(tables, Configuration, source, variables)
+    whole = configured(tables, Configuration, source, variables)
+    if "session_concurrency" in tables.get("pool", {}) or not _speaks_a_dialect(whole):
+        return whole
+    pool = msgspec.structs.replace(whole.pool, session_concurrency=1)
+    return msgspec.structs.replace(whole, pool=pool)
+
+
+def _speaks_a_dialect(whole: Configuration) -> bool:
+    """Tell whether a server is of those that judge a session by how much it does at once."""
+    return any(server.dialect != PLAIN for server in whole.servers)
 
 
 def names_servers(environment: Environment) -> bool:

@@ -67,7 +67,8 @@ class PoolSection(Section, frozen=True, kw_only=True):
     """Idle time after which a session may be retired. Not acted upon yet."""
     lease_ttl: Seconds = Seconds(900)
     session_concurrency: int = 2
-    """Leases one session may hold at once; 0 is no bound."""
+    """Leases one session may hold at once; 0 is no bound. Where it is left out and one of
+    `[[servers]]` speaks a dialect it is 1: those backends' accounts are judged by it."""
     reconcile_after: Seconds = Seconds(3600)
     reset_guard: Seconds = Seconds(2)
     """How long before a reset nothing is granted for the ending day."""

@@ -112,3 +112,22 @@ def test_check_refuses_a_wrong_file_by_name(tmp_path: Path) -> None:
 
     assert isinstance(done.exception, SettingsError)
     assert str(done.exception) == f"{file}: pool.min_size: expected at least 0"
+
+
+def concurrency(home: Path, written: str, **given: str) -> int:
+    file = home / "tidegate.toml"
+    file.write_text(written)
+    given = {f"TIDEGATE_{name}": value for name, value in given.items()}
+    return load(environment({"TIDEGATE_CONFIG": str(file), **given})).pool.session_concurrency
+
+
+def test_session_of_real_backends_does_one_thing_at_once_unless_told_otherwise(
+    tmp_path: Path,
+) -> None:
+    plain = '[[servers]]\nid = "p"\nurl = "http://127.0.0.1:9000"\n'
+    speaking = f'{plain}[[servers]]\nid = "j"\nurl = "http://127.0.0.1:9001"\ndialect = "jimeng"\n'
+    assert concurrency(tmp_path, "") == concurrency(tmp_path, plain) == 2
+    assert concurrency(tmp_path, speaking) == 1
+    assert concurrency(tmp_path, f"{speaking}[pool]\nmin_size = 3\n") == 1
+    assert concurrency(tmp_path, f"{speaking}[pool]\nsession_concurrency = 2\n") == 2
+    assert concurrency(tmp_path, speaking, POOL_SESSION_CONCURRENCY="3") == 3
