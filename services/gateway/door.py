@@ -28,6 +28,7 @@ from services.gateway.relay.relay import Relay
 from services.gateway.settings import Settings
 
 _PATHS_MAX = 1000
+_MODEL = f"{MODELS_PATH}/"
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 
@@ -76,7 +77,7 @@ class Door:
         if method == "OPTIONS":
             await send({"type": "http.response.start", "status": 200, "headers": PREFLIGHT})
             await send({"type": "http.response.body", "body": b""})
-        elif path == MODELS_PATH or path.startswith(f"{MODELS_PATH}/"):
+        elif path == MODELS_PATH or path.startswith(_MODEL):
             await self._answered(scope, receive, send, self._list_models)
         elif (method, path) in PASSED_THROUGH:
             await self._answered(scope, receive, send, self._pass_through)

@@ -134,12 +134,12 @@ def upstream_headers(
 
 def passed_on(upstream: Iterable[tuple[bytes, bytes]], secrets: tuple[bytes, ...] = ()) -> Headers:
     """Keep what a client may see of an upstream's head: nothing that repeats the credential."""
-    return [
-        (lower, value)
-        for name, value in upstream
-        if (lower := name.lower()) not in _NOT_PASSED_ON
-        and not any(secret in value for secret in secrets)
+    found = [
+        (lower, value) for name, value in upstream if (lower := name.lower()) not in _NOT_PASSED_ON
     ]
+    for secret in secrets:
+        found = [pair for pair in found if secret not in pair[1]]
+    return found
 
 
 def own_headers(

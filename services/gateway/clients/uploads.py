@@ -86,10 +86,11 @@ class Upload:
 
     def close(self) -> None:
         """Let go of the file, if there is one."""
+        if self._file is None:
+            return
         if isinstance(self._content, mmap.mmap):
             self._content.close()
-        if self._file is not None:
-            self._file.close()
+        self._file.close()
 
     def stream(self, pieces: tuple[bytes | Span, ...] | None = None) -> httpx.AsyncByteStream:
         """Make the stream for one attempt; of `pieces` instead, where the body becomes another."""

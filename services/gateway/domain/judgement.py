@@ -39,9 +39,6 @@ _REFUSED_BY_NODE = frozenset({400, 408, 431})
 """What Node's own parser answers, without a body, to what never reached the application."""
 
 
-_RESULTS = frozenset({"url", "b64_json"})
-
-
 class Judgement(msgspec.Struct, frozen=True):
     """A verdict and what the backend said for it."""
 
@@ -116,6 +113,8 @@ def judged_body(
     if not isinstance(answer, _Answer):
         return _by_status(status, answer, "", waited_s)
     code = _code_of(answer)
+    if code is None and not answer.error and 200 <= status < 300:  # noqa: PLR2004
+        return _result(status, answer)
     said = _message_of(answer)
     message = hidden(said, secrets, CONCEALED)[:_MESSAGE_MAX]
     if code is None or code == status:
@@ -182,9 +181,11 @@ def _is_result(item: Any) -> bool:
 
     What names neither is of a kind that is not known here, and believed.
     """
-    if not isinstance(item, dict) or not item.keys() & _RESULTS:
+    if not isinstance(item, dict):
         return item is not None
-    return any(item.get(name) for name in _RESULTS)
+    if item.get("url") or item.get("b64_json"):
+        return True
+    return "url" not in item and "b64_json" not in item
 
 
 def _decoded(encoding: str, body: bytes) -> "_Answer | str | None":

@@ -197,7 +197,7 @@ class Exchange:
                     self._failures,
                     secrets,
                     waited_s=response.extensions["waited_s"],
-                    closing=response.headers.get("connection", "").lower() == "close",
+                    closing=not begun and response.headers.get("connection", "").lower() == "close",
                     quoting=quoting,
                 )
             elif 200 <= status < 300:  # noqa: PLR2004
