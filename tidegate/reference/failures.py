@@ -2,7 +2,15 @@
 
 from collections.abc import Mapping
 
-from services.gateway.domain.failures import CODES, INNER_CODES, LATE_S, MESSAGES, UPLOADING
+from services.gateway.domain.failures import (
+    CODES,
+    FIRST_POLL_S,
+    INNER_CODES,
+    LATE_FILM_S,
+    LATE_S,
+    MESSAGES,
+    UPLOADING,
+)
 from tidegate.reference.markdown import code, table
 
 _SHORT = "UPLOADING"
@@ -15,9 +23,13 @@ Only what no table knows is judged by the HTTP status, and what that leaves open
 why a message is matched from its first character: [backends](../explanation/backends.md).
 
 `not_accepted`: nothing was submitted; the unit is given back, the client may ask again, nobody is
-blamed. A `login_expired`, `risk_control`, `bad_parameter` or rate limit that comes more than
-{LATE_S:g} s after the request's last byte was said while polling: the session is treated as said,
-the unit is unknown.
+blamed. So it is when a network's word (`connect ECONNREFUSED …`, `getaddrinfo ENOTFOUND …`) comes
+within {FIRST_POLL_S:g} s.
+
+**Said while polling**: the session is treated as said, the unit is unknown. So is a `login_expired`,
+`quota_exhausted`, `risk_control` or `bad_parameter`, a rate limit or the generator's own
+`not_accepted` that comes more than {LATE_S:g} s after the request's last byte ({LATE_FILM_S:g} s for
+films), or that says of the work itself that it failed (`…生成失败…` with a code), however soon.
 
 `[gateway] codes`, `inner_codes` and `[[gateway.messages]]` are laid over these tables; with
 `codes_replace = true` they stand in their place.

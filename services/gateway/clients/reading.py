@@ -6,6 +6,7 @@ and by its boundary; its files stay in the body, named by where they are.
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 from multipart import MultipartError, MultipartSegment, PushMultipartParser
@@ -15,6 +16,7 @@ from services.gateway.clients.uploads import Content, Upload
 from services.gateway.dialects.words import Asked, Fields, File, Span
 from services.gateway.domain.errors import GatewayError
 
+_URLENCODED = "application/x-www-form-urlencoded"
 _JSON_BYTES_MAX = 32_000_000
 _TEXT_BYTES_MAX = 1_000_000
 _PARTS_MAX = 200
@@ -26,14 +28,17 @@ _json = msgspec.json.Decoder(dict[str, Any])
 async def asked_of(request: Request, upload: Upload) -> Asked:
     """Take the whole body and read it. Raises `GatewayError` for what cannot be read."""
     kind = request.content_type.partition(";")[0].strip().lower()
-    is_form = kind == "multipart/form-data"
+    is_form = kind in {"multipart/form-data", _URLENCODED}
     if not is_form and kind and kind != "application/json" and not kind.endswith("+json"):
-        raise _wrong(f"Content-Type: expected application/json or multipart/form-data, got {kind}")
+        raise _wrong(f"Content-Type: expected JSON or a form, got {kind}")
     if any(name == b"content-encoding" for name, _ in request.headers):
         raise _wrong("Content-Encoding: expected none, for the servers here need the body read")
     content = await upload.whole()
     if is_form:
-        fields, files = _form(content, request.content_type)
+        texts = kind == _URLENCODED
+        fields, files = (
+            (_urlencoded(content), ()) if texts else _form(content, request.content_type)
+        )
         return Asked(request.path, request.request_id, fields, files, is_form=True)
     if len(content) > _JSON_BYTES_MAX:
         message = f"the JSON body is larger than {_JSON_BYTES_MAX:,} bytes"
@@ -42,6 +47,31 @@ async def asked_of(request: Request, upload: Upload) -> Asked:
         return Asked(request.path, request.request_id, _json.decode(content))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _wrong(f"the body is no JSON object: {error}") from None
+
+
+def _urlencoded(content: Content) -> Fields:
+    """Read what a form of texts alone is sent as (by httpx, where there are no files)."""
+    if len(content) > _TEXT_BYTES_MAX:
+        raise _wrong(f"the form's texts are longer than {_TEXT_BYTES_MAX:,} bytes")
+    try:
+        text = bytes(content).decode()
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_PARTS_MAX)
+    except ValueError as error:
+        raise _wrong(f"the body is no form: {error}") from None
+    fields: Fields = {}
+    for name, value in pairs:
+        _put(fields, name, value)
+    return fields
+
+
+def _put(fields: Fields, named: str, text: str) -> None:
+    """Add a text; a name that stands twice is a list."""
+    name = named.removesuffix("[]")
+    before = fields.get(name)
+    if before is None:
+        fields[name] = text
+    else:
+        fields[name] = [*before, text] if isinstance(before, list) else [before, text]
 
 
 def _form(content: Content, content_type: str) -> tuple[Fields, tuple[File, ...]]:
@@ -58,12 +88,7 @@ def _form(content: Content, content_type: str) -> tuple[Fields, tuple[File, ...]
         if texts > _TEXT_BYTES_MAX:
             raise _wrong(f"the form's texts are longer than {_TEXT_BYTES_MAX:,} bytes")
         text = bytes(content[span.start : span.start + span.length]).decode("utf-8", "replace")
-        name = segment.name.removesuffix("[]")
-        before = fields.get(name)
-        if before is None:
-            fields[name] = text
-        else:
-            fields[name] = [*before, text] if isinstance(before, list) else [before, text]
+        _put(fields, segment.name, text)
     return fields, tuple(files)
 
 

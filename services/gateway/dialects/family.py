@@ -36,6 +36,7 @@ _FILM_PICTURES_MAX = 2
 _NAME_BYTES_MAX = 1000
 _REFERENCES = ("images", "image", "filePath", "file_path", "file_paths", "filePaths")
 _NUMBERED = ("image_file", "video_file")
+_ASKED_FOR = (True, "true", "True")
 _encoder = msgspec.json.Encoder()
 
 
@@ -108,6 +109,10 @@ def _check_common(fields: Fields, asked: Asked) -> None:
     if isinstance(n, (int, str)) and str(n).isdecimal() and int(n) > PICTURES_OF_A_CALL:
         raise UntranslatableError(
             f"n: expected at most {PICTURES_OF_A_CALL}, for one call makes so many, got {n}", "n"
+        )
+    if asked.fields.get("stream") in _ASKED_FOR:
+        raise UntranslatableError(
+            "stream: expected none, for no server here streams its results", "stream"
         )
     references = [*_references(fields)]
     for name, reference in references:

@@ -28,6 +28,12 @@ Meaning = Literal[
 
 LATE_S = 8.0
 """So long after the request's last byte a backend of this family has submitted, and polls."""
+LATE_FILM_S = 5.0
+"""The same for films: I and D ask for one for the first time 5 s after it was submitted."""
+FIRST_POLL_S = 0.9
+"""Before it no backend of this family fails by a network's word while it polls: Z and L wait a
+second before they ask, I and D go on asking for three at least; a call that is tried again waits
+five. So such a word that comes sooner is of the first call, or of one before the submission."""
 _READ_MAX = 1000
 """Of a message, at most so many characters are matched."""
 
@@ -132,6 +138,12 @@ _INNER = (
     r"(?:图像|视频)生成失败，状态码: \d+，错误码: (\d{1,12})\Z",  # noqa: RUF001
     r"生成失败: (\d{1,12})\Z",
 )
+_POLLED = r"(?:(?:图像|视频)生成失败，状态码: \d+，错误码: |生成失败: \d)"  # noqa: RUF001
+"""I and D say so only of what they poll (smart-poller.ts), Z and L only of its answer."""
+_UNREACHED = (
+    r"(?:connect (?:ECONNREFUSED|ENETUNREACH|EHOSTUNREACH)"
+    r"|getaddrinfo (?:ENOTFOUND|EAI_AGAIN)) "
+)
 _RISK = (
     r"\[请求jimeng失败\]: (?:shark|region not allow|permission denied)",
     r"\[请求jimeng失败\]: 生成失败，疑似存在异常行为",  # noqa: RUF001
@@ -157,6 +169,8 @@ MESSAGES: tuple[tuple[tuple[str, ...], Meaning | None], ...] = (
 
 _ALL = tuple((re.compile("|".join(texts)), meaning) for texts, meaning in MESSAGES)
 _WHILE_UPLOADING = re.compile(UPLOADING)
+_OF_THE_WORK = re.compile(_POLLED)
+_NO_CONNECTION = re.compile(_UNREACHED)
 _LOWERED = "积分不足，已自动降"  # noqa: RUF001
 """Z says so, as -2009, wherever its own message holds 1006, 2039 or the words for no points; also
 in the address of a picture that could not be fetched (src/api/controllers/images.ts:657)."""
@@ -170,7 +184,7 @@ _OPENAI: dict[str, Meaning] = {
 }
 """`error.code` or `error.type` of OpenAI's own error object (its API reference, "Error codes")."""
 
-_WHILE_POLLING = frozenset({"login_expired", "risk_control", "bad_parameter"})
+_WHILE_POLLING = frozenset({"login_expired", "risk_control", "bad_parameter", "quota_exhausted"})
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -181,6 +195,8 @@ class Failure(msgspec.Struct, frozen=True):
     """The generator's own code, when the message tells it."""
     uploading: bool = False
     """It was said before anything was submitted."""
+    polled: bool = False
+    """It was said of work that had been submitted."""
 
 
 class FailureTables(msgspec.Struct, frozen=True):
@@ -190,12 +206,20 @@ class FailureTables(msgspec.Struct, frozen=True):
     inner_codes: Mapping[str, Meaning] = msgspec.field(default_factory=lambda: INNER_CODES)
     messages: tuple[tuple[re.Pattern[str], Meaning | None], ...] = _ALL
 
-    def failure(self, code: int, message: str, *, quoting: bool = False) -> Failure:
+    def failure(
+        self, code: int, message: str, *, quoting: bool = False, waited_s: float = LATE_S
+    ) -> Failure:
         """Read a failure's envelope: its code where that says something, else its message.
 
         `quoting`: the request named addresses, which the backend may have read its own words in.
+        `waited_s` is from the request's last byte to the answer's first.
         """
-        told = message[:_READ_MAX]
+        found = self._read(code, message[:_READ_MAX], quoting=quoting)
+        if found.meaning is None and waited_s < FIRST_POLL_S and _NO_CONNECTION.match(message):
+            return Failure("not_accepted")
+        return found
+
+    def _read(self, code: int, told: str, *, quoting: bool) -> Failure:
         if quoting and told.startswith(_LOWERED):
             return Failure("not_accepted")
         uploading = _WHILE_UPLOADING.match(told) is not None
@@ -211,7 +235,8 @@ class FailureTables(msgspec.Struct, frozen=True):
             inner = next(group for group in match.groups() if group is not None)
             meaning = self.inner_codes.get(inner)
             if meaning is not None:
-                return Failure(meaning, int(inner), uploading=uploading)
+                polled = _OF_THE_WORK.match(told) is not None
+                return Failure(meaning, int(inner), uploading=uploading, polled=polled)
             inner_code = int(inner)
             return Failure("not_accepted" if uploading else None, inner_code, uploading=uploading)
         return Failure(None)
@@ -228,13 +253,19 @@ def openai_meaning(error: object) -> Meaning | None:
     return None
 
 
-def said_while_polling(meaning: Meaning | None, *, uploading: bool, waited_s: float) -> bool:
-    """Tell whether a failure came so late that the work had been submitted by then.
+def said_while_polling(failure: Failure, waited_s: float, late_s: float = LATE_S) -> bool:
+    """Tell whether the work had been submitted when a failure was said: by its words, or so late.
 
     `waited_s` is from the request's last byte to the answer's first. The session is treated as
-    said, but the unit is unknown: another session would buy a second generation.
+    said, but the unit is unknown: another session would buy a second generation. Rejected content
+    is given back, whenever it is found out.
     """
-    return waited_s > LATE_S and not uploading and meaning in _WHILE_POLLING
+    if failure.meaning in {None, "content_rejected"} or failure.uploading:
+        return False
+    if failure.polled:
+        return True
+    generators = failure.meaning == "not_accepted" and failure.inner_code is not None
+    return waited_s > late_s and (generators or failure.meaning in _WHILE_POLLING)
 
 
 def failure_tables(

@@ -95,14 +95,16 @@ def judged_body(
     tables: FailureTables,
     secrets: tuple[bytes, ...] = (),
     *,
-    waited_s: float = 0.0,
+    waited_s: float = LATE_S,
+    late_s: float = LATE_S,
     closing: bool = False,
     quoting: bool = False,
 ) -> Judgement:
     """Judge a whole body of at most 64 KB; one that is longer once decoded is as long as that.
 
     What a backend says goes to the client and into the log: `secrets`, of the credential that
-    was sent, are taken out of it. `waited_s` is from the request's last byte to the answer's first;
+    was sent, are taken out of it. `waited_s` is from the request's last byte to the answer's first,
+    `late_s` how long a backend takes at most until it has submitted;
     `closing` says that the answer's head closes the connection, `quoting` that the request named
     addresses of pictures.
     """
@@ -111,7 +113,7 @@ def judged_body(
         return _meant("not_accepted", status, message=message)
     answer = _decoded(encoding, body)
     if not isinstance(answer, _Answer):
-        return _by_status(status, answer, "", waited_s)
+        return _by_status(status, answer, "", waited_s > late_s)
     code = _code_of(answer)
     if code is None and not answer.error and 200 <= status < 300:  # noqa: PLR2004
         return _result(status, answer)
@@ -121,14 +123,14 @@ def judged_body(
         meaning = tables.codes.get(str(code)) or openai_meaning(answer.error)
         failure = Failure(meaning)
     else:
-        failure = tables.failure(code, said, quoting=quoting)
+        failure = tables.failure(code, said, quoting=quoting, waited_s=waited_s)
     if failure.meaning is not None:
-        late = said_while_polling(failure.meaning, uploading=failure.uploading, waited_s=waited_s)
+        late = said_while_polling(failure, waited_s, late_s)
         return _meant(failure.meaning, status, code, failure.inner_code, message, submitted=late)
     if code is not None and code != status:
         verdict = Verdict.OUTCOME_UNKNOWN
         return Judgement(verdict, status, None, code, failure.inner_code, message)
-    return _by_status(status, answer, message, waited_s)
+    return _by_status(status, answer, message, waited_s > late_s)
 
 
 def _meant(
@@ -145,9 +147,11 @@ def _meant(
 
 
 def _by_status(
-    status: int, answer: "_Answer | str | None", message: str, waited_s: float
+    status: int,
+    answer: "_Answer | str | None",
+    message: str,
+    late: bool,  # noqa: FBT001 (one of four facts)
 ) -> Judgement:
-    late = waited_s > LATE_S
     if 200 <= status < 300:  # noqa: PLR2004
         return _result(status, answer)
     if status == 429:  # noqa: PLR2004

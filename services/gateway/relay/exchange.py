@@ -16,6 +16,7 @@ from services.gateway.dialects.credentials import secrets_of
 from services.gateway.dialects.words import Translation
 from services.gateway.domain import Judgement, failure_error, judged_body, judged_head
 from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.failures import LATE_FILM_S, LATE_S
 from services.gateway.domain.judgement import JUDGED_BYTES_MAX
 from services.gateway.metrics import Metrics
 from services.gateway.relay.interpreter import Interpreter
@@ -24,6 +25,8 @@ from services.gateway.relay.telling import Telling
 from services.gateway.settings import Settings
 from services.gateway.transport import Answer, Transport, TransportFailure
 from services.gateway.transport.retry_after import retry_after
+
+_FILMS = "/videos/"
 
 
 class Servers:
@@ -197,6 +200,7 @@ class Exchange:
                     self._failures,
                     secrets,
                     waited_s=response.extensions["waited_s"],
+                    late_s=LATE_FILM_S if _FILMS in request.path else LATE_S,
                     closing=not begun and response.headers.get("connection", "").lower() == "close",
                     quoting=quoting,
                 )

@@ -97,6 +97,16 @@ async def test_files_of_a_form_are_found_where_they_are(length: int) -> None:
     upload.close()
 
 
+async def test_form_of_texts_alone_is_read_as_any_other() -> None:
+    body, kind = form([], {"prompt": "a gate & more", "n": "2", "tags[]": ["x", "y"], "note": ""})
+    assert kind == "application/x-www-form-urlencoded"
+
+    asked, _ = await read(body, kind)
+
+    assert asked.fields == {"prompt": "a gate & more", "n": "2", "tags": ["x", "y"], "note": ""}
+    assert (asked.files, asked.is_form) == ((), True)
+
+
 GOOD = b'--b\r\nContent-Disposition: form-data; name="prompt"\r\n\r\np\r\n--b--\r\n'
 
 
@@ -106,7 +116,9 @@ GOOD = b'--b\r\nContent-Disposition: form-data; name="prompt"\r\n\r\np\r\n--b--\
         (b"{", "application/json", {}, "JSON"),
         (b"[1]", "application/json", {}, "JSON"),
         (b"\xff", "application/json", {}, "JSON"),
-        (b"a=1", "application/x-www-form-urlencoded", {}, "Content-Type"),
+        (b"a=1&" * 201, "application/x-www-form-urlencoded", {}, "form"),
+        (b"a=" + b"x" * 1_000_001, "application/x-www-form-urlencoded", {}, "longer than"),
+        (b"a=\xff", "application/x-www-form-urlencoded", {}, "form"),
         (b"{}", "text/plain", {}, "Content-Type"),
         (b"x", "application/json", {"content-encoding": "gzip"}, "Content-Encoding"),
         (GOOD, "multipart/form-data", {}, "boundary"),

@@ -95,6 +95,7 @@ def test_size_that_says_nothing_is_left_out(dialect: str, size: str | None) -> N
     ("fields", "param"),
     [
         ({"size": "big"}, "size"),
+        ({"stream": True}, "stream"),
         ({"size": "1000x400"}, "size"),
         ({"size": "00x00"}, "size"),
         ({"width": 0, "height": 5}, "width"),

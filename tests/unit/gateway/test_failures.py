@@ -12,8 +12,10 @@ from contracts.pool import Verdict
 from runtime.settings import SettingsError, configured
 from services.gateway.domain import judged_body
 from services.gateway.domain.failures import (
+    LATE_FILM_S,
     LATE_S,
     MESSAGES,
+    Failure,
     FailureTables,
     Meaning,
     said_while_polling,
@@ -21,6 +23,8 @@ from services.gateway.domain.failures import (
 from services.gateway.settings import GatewaySection
 
 TABLES = FailureTables()
+PICTURE = "图像生成失败，状态码: 30，错误码: "  # noqa: RUF001
+FILM = "视频生成失败，状态码: 30，错误码: "  # noqa: RUF001
 BODIES = Path(__file__).with_name("failures.jsonl")
 
 
@@ -113,7 +117,9 @@ def late(body: dict[str, Any] | bytes, status: int = 200, waited_s: float = LATE
         (200, {"code": -2001, "message": "[请求失败]: x (错误码: 1019)"}, True),
         (200, {"code": -2000, "message": "duration"}, True),
         (200, {"code": -2001, "message": "图片上传失败: [登录失效]"}, False),
-        (200, {"code": -2009, "message": "used up"}, False),
+        (200, {"code": -2009, "message": "used up"}, True),
+        (200, {"code": -2001, "message": "[请求失败]: x (错误码: 1006)"}, True),
+        (200, {"code": -2001, "message": "[请求失败]: param error (错误码: 34010100)"}, True),
         (200, {"code": -2006, "message": "no"}, False),
         (200, {"code": -2001, "message": "图片上传失败: timeout"}, False),
         (429, b"slow down", True),
@@ -130,10 +136,47 @@ def test_what_is_said_late_was_said_after_the_submission(
     assert late(body, status, LATE_S).submitted is False
 
 
-def test_only_what_the_session_or_a_parameter_is_blamed_for_can_come_too_late() -> None:
-    assert said_while_polling("login_expired", uploading=False, waited_s=LATE_S + 0.1)
-    assert not said_while_polling(None, uploading=False, waited_s=99)
-    assert not said_while_polling("not_accepted", uploading=False, waited_s=99)
+def test_what_was_proved_by_its_words_never_comes_too_late() -> None:
+    assert said_while_polling(Failure("login_expired"), LATE_S + 0.1)
+    assert said_while_polling(Failure("login_expired"), LATE_FILM_S + 0.1, LATE_FILM_S)
+    assert not said_while_polling(Failure(None), 99)
+    assert not said_while_polling(Failure("not_accepted"), 99)
+    assert not said_while_polling(Failure("risk_control", uploading=True), 99)
+
+
+@pytest.mark.parametrize(
+    ("message", "submitted"),
+    [
+        (PICTURE + "1017", True),
+        (PICTURE + "1006", True),
+        (FILM + "1019", True),
+        ("生成失败: 1006", True),
+        (PICTURE + "2038", False),
+        ("[请求失败]: x (错误码: 1017)", False),
+    ],
+)
+def test_what_is_said_of_the_work_was_said_after_the_submission_however_soon(
+    message: str,
+    submitted: bool,  # noqa: FBT001
+) -> None:
+    assert late({"code": -2007, "message": message}, waited_s=0.1).submitted is submitted
+
+
+@pytest.mark.parametrize(
+    ("message", "waited_s", "meaning"),
+    [
+        ("connect ECONNREFUSED 127.0.0.1:443", 0.005, "not_accepted"),
+        ("getaddrinfo ENOTFOUND jimeng.jianying.com", 0.005, "not_accepted"),
+        ("connect ECONNREFUSED 127.0.0.1:443", 1.0, None),
+        ("getaddrinfo ENOTFOUND jimeng.jianying.com", 15.0, None),
+        ("socket hang up", 0.005, None),
+        ("read ECONNRESET", 0.005, None),
+    ],
+)
+def test_generator_that_cannot_be_reached_at_once_was_sent_nothing(
+    message: str, waited_s: float, meaning: str | None
+) -> None:
+    assert late({"code": -1000, "message": message}, waited_s=waited_s).meaning == meaning
 
 
 @pytest.mark.parametrize("status", [400, 408, 431])
