@@ -26,10 +26,11 @@ why a message is matched from its first character: [backends](../explanation/bac
 blamed. So it is when a network's word (`connect ECONNREFUSED …`, `getaddrinfo ENOTFOUND …`) comes
 within {FIRST_POLL_S:g} s.
 
-**Said while polling**: the session is treated as said, the unit is unknown. So is a `login_expired`,
-`quota_exhausted`, `risk_control` or `bad_parameter`, a rate limit or the generator's own
-`not_accepted` that comes more than {LATE_S:g} s after the request's last byte ({LATE_FILM_S:g} s for
-films), or that says of the work itself that it failed (`…生成失败…` with a code), however soon.
+**Said while polling**: the session is treated as said, the unit is unknown. So is a
+`login_expired`, `quota_exhausted`, `risk_control` or `bad_parameter`, a rate limit or the
+generator's own `not_accepted` that comes more than {LATE_S:g} s after the request's last byte
+({LATE_FILM_S:g} s for films), or that says of the work itself that it failed (`…生成失败…` with a
+code), however soon.
 
 `[gateway] codes`, `inner_codes` and `[[gateway.messages]]` are laid over these tables; with
 `codes_replace = true` they stand in their place.
