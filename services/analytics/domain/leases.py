@@ -23,6 +23,7 @@ DOUBTFUL = frozenset({"unknown", "expired"})
 """Outcomes that a reconciliation may still change."""
 DOUBTFUL_FOR_US = 8 * 86_400 * 1_000_000
 """As long as the pool remembers them (architecture §3)."""
+_CODE_LIMIT = 10**18
 _Change = Callable[[LeaseRow, Any], None]
 _json = msgspec.json.Encoder()
 
@@ -224,7 +225,7 @@ def _use(row: LeaseRow, event: UsageRecorded) -> None:
         row.server_id = last.server_id
         row.region = last.region
         row.strategy = last.strategy
-        row.upstream_code = last.upstream_code
+        row.upstream_code = _code(last.upstream_code)
         row.first_byte_ms = last.first_byte_ms
 
 
@@ -246,13 +247,18 @@ def _tried(
         candidates=_json.encode(attempt.candidates).decode() if attempt.candidates else "[]",
         verdict=attempt.verdict,
         status=attempt.status,
-        upstream_code=attempt.upstream_code,
+        upstream_code=_code(attempt.upstream_code),
         failure=attempt.failure,
         sent=attempt.sent,
         connect_ms=attempt.connect_ms,
         first_byte_ms=attempt.first_byte_ms,
         total_ms=attempt.total_ms,
-        inner_code=attempt.inner_code,
+        inner_code=_code(attempt.inner_code),
         meaning=attempt.meaning,
         translated=attempt.translated,
     )
+
+
+def _code(said: int | None) -> int | None:
+    """Keep a code that a column holds: older logs hold whatever a backend called one."""
+    return said if said is not None and abs(said) < _CODE_LIMIT else None

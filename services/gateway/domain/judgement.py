@@ -4,6 +4,8 @@ Backends of this kind answer HTTP 200 for failures, so a status alone proves not
 short JSON body can still be read. What a failure's envelope says, `failures` knows.
 """
 
+import json
+import re
 import zlib
 from typing import Any
 
@@ -21,9 +23,15 @@ from services.gateway.domain.failures import (
 )
 
 JUDGED_BYTES_MAX = 64 * 1024
-"""Longer JSON bodies, like streams, are judged by their status."""
+"""Of longer bodies only this much is read, and of that an envelope at its very start."""
 CONCEALED = "(credential)"
 _MESSAGE_MAX = 500
+_CODE = re.compile(r"-?[0-9]{1,18}")
+_CODE_LIMIT = 10**18
+_ENVELOPE = re.compile(
+    rb'\s{0,100}\{\s{0,100}"code"\s{0,9}:\s{0,9}"?(-?[0-9]{1,18})"?\s{0,9},\s{0,100}'
+    rb'"(?:message|msg|errmsg)"\s{0,9}:\s{0,9}"((?:[^"\\]|\\.){0,1000})'
+)
 _UNKNOWN_STATUSES = frozenset({408, 409, 425})
 _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 """How zlib is told of each encoding that can be judged (RFC 9110 §8.4.1)."""
@@ -75,8 +83,6 @@ def judged_head(status: int, content_type: str, length: int | None) -> Judgement
     if length == 0:
         return Judgement(Verdict.OUTCOME_UNKNOWN, status, message="an empty answer")
     if kind == "text/event-stream" or not _may_be_json(kind):
-        return Judgement(Verdict.SUCCESS, status)
-    if length is not None and length > JUDGED_BYTES_MAX:
         return Judgement(Verdict.SUCCESS, status)
     return None
 
@@ -202,7 +208,39 @@ def _decoded(encoding: str, body: bytes) -> "_Answer | str | None":
     except msgspec.ValidationError:
         return None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _leniently(plain)
+
+
+def _leniently(body: bytes) -> "_Answer | str | None":
+    """Read what Node writes and the strict reader refuses, such as half of an emoji."""
+    try:
+        found = json.loads(body.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
         return "an answer that is not valid JSON"
+    if not isinstance(found, dict):
+        return None
+    return _Answer(**{name: found.get(name) for name in _Answer.__struct_fields__})
+
+
+def envelope_of(encoding: str, begun: bytes) -> bytes | None:
+    """Find the code and message at the start of a body too long to be read; None: it has none.
+
+    A message may repeat a picture that the client gave, whole.
+    """
+    if encoding in _WINDOWS:
+        try:
+            begun = zlib.decompressobj(_WINDOWS[encoding]).decompress(begun, JUDGED_BYTES_MAX)
+        except zlib.error:
+            return None
+    found = _ENVELOPE.match(begun)
+    if found is None:
+        return None
+    code, said = found.groups()
+    try:
+        message = json.loads(b'"%b"' % said)
+    except ValueError:  # cut within a character
+        message = said.decode("utf-8", "replace")
+    return json.dumps({"code": int(code), "message": message}).encode()
 
 
 def expanded(encoding: str, body: bytes, bytes_max: int = JUDGED_BYTES_MAX) -> bytes | str | None:
@@ -226,16 +264,16 @@ def expanded(encoding: str, body: bytes, bytes_max: int = JUDGED_BYTES_MAX) -> b
 
 
 def _code_of(answer: _Answer) -> int | None:
-    """Read a code that says something: 0 and absence say nothing."""
+    """Read a code that says something: 0, absence and what is longer than any code say nothing."""
     value = answer.code
-    if isinstance(value, str) and value.lstrip("-").isdecimal():
+    if isinstance(value, str) and _CODE.fullmatch(value):
         value = int(value)
-    return value if type(value) is int and value else None
+    return value if type(value) is int and 0 < abs(value) < _CODE_LIMIT else None
 
 
 def _message_of(answer: _Answer) -> str:
     nested = answer.error.get("message") if isinstance(answer.error, dict) else answer.error
     for value in (answer.message, answer.msg, answer.errmsg, nested):
         if isinstance(value, str) and value:
-            return value
+            return value.encode("utf-8", "replace").decode()
     return ""

@@ -17,7 +17,7 @@ from services.gateway.dialects.words import Translation
 from services.gateway.domain import Judgement, failure_error, judged_body, judged_head
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.failures import LATE_FILM_S, LATE_S
-from services.gateway.domain.judgement import JUDGED_BYTES_MAX
+from services.gateway.domain.judgement import JUDGED_BYTES_MAX, envelope_of
 from services.gateway.metrics import Metrics
 from services.gateway.relay.interpreter import Interpreter
 from services.gateway.relay.result import Result, Times, failed, tried_at
@@ -192,11 +192,13 @@ class Exchange:
         if judgement is None:
             begun, whole = await _first(chunks)
             encoding = response.headers.get("content-encoding", "").strip().lower()
-            if whole:
+            body = b"".join(begun)
+            read = body if whole else envelope_of(encoding, body)
+            if read is not None:
                 judgement = judged_body(
                     status,
-                    encoding,
-                    b"".join(begun),
+                    encoding if whole else "",
+                    read,
                     self._failures,
                     secrets,
                     waited_s=response.extensions["waited_s"],

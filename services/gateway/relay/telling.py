@@ -86,7 +86,7 @@ class Telling:
             begun.append(chunk)
         try:
             answer = _decoder.decode(b"".join(begun))
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             answer = {}
         content = chat.content_of(answer, film=self._about == "video")
         if not content:

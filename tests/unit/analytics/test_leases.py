@@ -222,6 +222,15 @@ def test_usage_tells_of_the_last_attempt_and_keeps_them_all() -> None:
     ]
 
 
+def test_code_that_no_column_holds_is_none() -> None:
+    tries = [attempt("one", upstream_code=10**25, inner_code=-(10**18))]
+    batch = folded(Story().lease("r", used("r", attempts=tries)))
+
+    assert rows(batch, "leases")[0].upstream_code is None
+    tried = rows(batch, "attempts")[0]
+    assert (tried.upstream_code, tried.inner_code) == (None, None)
+
+
 def test_usage_without_an_attempt_names_no_server() -> None:
     row = lease(Story().lease("r", used("r", attempts=[])))
 

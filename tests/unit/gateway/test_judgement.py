@@ -23,7 +23,7 @@ from services.gateway.domain import (
     refusal_error,
 )
 from services.gateway.domain.failures import FailureTables
-from services.gateway.domain.judgement import JUDGED_BYTES_MAX, Judgement
+from services.gateway.domain.judgement import JUDGED_BYTES_MAX, Judgement, envelope_of
 
 TABLES = FailureTables()
 OK = {"created": 1, "data": [{"url": "u"}]}
@@ -90,6 +90,7 @@ def test_body_code_comes_first_then_the_status(status: int, body: Any, verdict: 
 def test_head_alone_judges_what_is_no_short_json() -> None:
     assert judged_head(200, "application/json; charset=utf-8", 100) is None
     assert judged_head(200, "", None) is None
+    assert judged_head(200, "application/json", JUDGED_BYTES_MAX + 1) is None
     assert judged_head(500, "text/html", 100) is None
     assert judged_head(200, "text/plain", 100) is None
     assert judged_head(200, "application/problem+json", 100) is None
@@ -97,7 +98,6 @@ def test_head_alone_judges_what_is_no_short_json() -> None:
         ("text/event-stream", None, Verdict.SUCCESS),
         ("image/png", 10, Verdict.SUCCESS),
         ("text/html", 0, Verdict.OUTCOME_UNKNOWN),
-        ("application/json", JUDGED_BYTES_MAX + 1, Verdict.SUCCESS),
         ("application/json", 0, Verdict.OUTCOME_UNKNOWN),
     ):
         found = judged_head(200, kind, length)
@@ -286,3 +286,46 @@ def test_header_that_repeats_the_credential_is_not_passed_on(
     assert kept == (
         [(b"x-kind", b"png")] if secret else [(b"x-token", b"t=abc"), (b"x-kind", b"png")]
     )
+
+
+@pytest.mark.parametrize("code", ["9" * 25, 10**40, "--5", "5" * 5000, "１００６", "1e400"])  # noqa: RUF001
+def test_what_is_longer_than_any_code_or_no_number_is_no_code(code: Any) -> None:
+    body = json.dumps({"code": code, "message": "x", "data": None}).encode()
+    found = judged_body(200, "", body, TABLES)
+    assert (found.verdict, found.upstream_code) == (Verdict.OUTCOME_UNKNOWN, None)
+
+
+@pytest.mark.parametrize("half", [b"\\ud83d", b"\xf0\x9f"])
+def test_half_of_an_emoji_spoils_neither_a_result_nor_a_failure(half: bytes) -> None:
+    good = b'{"created":1,"data":[{"url":"u","revised_prompt":"a' + half + b'"}]}'
+    bad = b'{"code":-2006,"message":"a' + half + b'","data":null}'
+    assert judged_body(200, "", good, TABLES).results == 1
+    found = judged_body(200, "", bad, TABLES)
+    assert found.meaning == "content_rejected"
+    assert found.message.encode()
+
+
+def test_envelope_is_found_at_the_start_of_what_is_too_long_to_be_read() -> None:
+    message = "图片上传失败: Failed to parse URL from data:image/png;base64," + "A" * 70_000
+    for ascii_only, separators in ((False, (",", ":")), (True, (", ", ": "))):
+        body = json.dumps(
+            {"code": -2001, "message": message}, ensure_ascii=ascii_only, separators=separators
+        ).encode()
+        for encoding, sent in (("", body), ("gzip", gzip.compress(body))):
+            envelope = envelope_of(encoding, sent[:JUDGED_BYTES_MAX])
+            assert envelope is not None
+            assert judged_body(200, "", envelope, TABLES).meaning == "bad_parameter"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "begun"),
+    [
+        ("", b'{"created":1,"data":[{"b64_json":"' + b"A" * 70_000),
+        ("", b" " * 70_000),
+        ("", b'{"code":"x","message":"y'),
+        ("gzip", b"no gzip"),
+        ("", b'{"code":1,"message":' + b"[" * 70_000),
+    ],
+)
+def test_what_begins_with_no_envelope_has_none(encoding: str, begun: bytes) -> None:
+    assert envelope_of(encoding, begun) is None
