@@ -1,5 +1,6 @@
 """The models of all servers as one list (http-api.md §2), whatever each of them leaves out."""
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,10 +18,7 @@ def listed(body: bytes) -> Models | None:
     A server says `data: [{"id": …}, …]`; what else it says of a model is kept. An entry without
     an id is none, and of two with one id the first counts.
     """
-    try:
-        said = _decoder.decode(body).get("data")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+    said = _read(body).get("data")
     if not isinstance(said, list):
         return None
     found: Models = {}
@@ -28,6 +26,21 @@ def listed(body: bytes) -> Models | None:
         if isinstance(entry, dict) and isinstance(entry.get("id"), str) and entry["id"]:
             found.setdefault(entry["id"], _completed(entry))
     return found
+
+
+def _read(body: bytes) -> dict[str, Any]:
+    """Read an object, with what Node writes and the strict reader refuses; empty: it is none."""
+    try:
+        return _decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        lenient = json.loads(body.decode("utf-8", "replace"), parse_constant=lambda _: None)
+        # Half of an emoji cannot be written again: what stands for it can.
+        again = json.dumps(lenient, ensure_ascii=False).encode("utf-8", "replace")
+        return _decoder.decode(again)
+    except (ValueError, RecursionError, msgspec.DecodeError):
+        return {}
 
 
 def _completed(entry: dict[str, Any]) -> dict[str, Any]:

@@ -40,11 +40,16 @@ class _Kept:
         self.servers = servers
         self.models = models
         self.until = time.monotonic() + age_s
+        self.stale_until = self.until + age_s
         data = [*models.values()]
         self.body = _encoder.encode({"object": "list", "data": data})
 
     def holds(self, servers: tuple[Server, ...]) -> bool:
         return self.servers == servers and time.monotonic() < self.until
+
+    def serves(self, servers: tuple[Server, ...]) -> bool:
+        """Whether it is good enough while the servers are asked again: one may be silent."""
+        return self.servers == servers and time.monotonic() < self.stale_until
 
 
 class ModelList:
@@ -96,7 +101,7 @@ class ModelList:
         await client.answer(200, headers, body)
 
     async def _current(self, request_id: RequestId) -> _Kept:
-        """Take what is kept, or ask; whoever comes meanwhile waits for the same answers.
+        """Take what is kept, or ask; whoever comes meanwhile hears the same answers.
 
         Raises `GatewayError`.
         """
@@ -107,6 +112,8 @@ class ModelList:
         self._metrics.models_cache.labels("miss").inc()
         if self._asking is None or self._asking.done():
             self._asking = asyncio.ensure_future(self._asked(servers, request_id))
+        if self._kept is not None and self._kept.serves(servers):
+            return self._kept
         found = await asyncio.shield(self._asking)
         if isinstance(found, GatewayError):
             raise found

@@ -113,9 +113,40 @@ async def test_last_good_list_of_a_server_stays_while_it_is_silent(
         nats_client, nats_url, tmp_path, first_well, lists("b"), models_max_age=0.001
     ) as (gate, _):
         await gate.ask(*MODELS)
+        await asyncio.sleep(0.01)
         answer = await gate.ask(*MODELS)
 
+    assert turns == []
     assert ids(answer) == ["a", "b"]
+
+
+async def test_old_list_is_told_while_a_server_is_slow_to_say_a_new_one(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    again, asked = asyncio.Event(), asyncio.Event()
+    turns = [saying(200, b'{"data":[{"id":"old"}]}', "Connection: close")]
+
+    async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if turns:
+            await turns.pop()(reader, writer)
+        asked.set()
+        await again.wait()
+        await lists("new")(reader, writer)
+
+    async with behind(nats_client, nats_url, tmp_path, slowly) as (gate, _):
+        first = await gate.ask(*MODELS)
+        kept = gate.gateway.models._kept
+        assert kept is not None
+        kept.until = 0.0
+        second = await gate.ask(*MODELS)
+        await asyncio.wait_for(asked.wait(), 20)
+        again.set()
+        asking = gate.gateway.models._asking
+        assert asking is not None
+        await asking
+        third = await gate.ask(*MODELS)
+
+    assert [ids(answer) for answer in (first, second, third)] == [["old"], ["old"], ["new"]]
 
 
 async def test_change_of_the_servers_is_seen_at_once(

@@ -32,10 +32,29 @@ def test_entry_without_an_id_is_none_and_the_first_of_two_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{}", b"[]", b'{"data":{}}', b"\xff", b'{"data":[', b"[" * 100_000, b"null"]
+    "body",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b'{"data":{}}',
+        b"\xff",
+        b'{"data":[',
+        b"[" * 100_000,
+        b"null",
+        b'{"data":[{"id":"a","n":1e400}]}',
+    ],
 )
 def test_what_lists_nothing_is_no_list(body: bytes) -> None:
     assert listed(body) is None
+
+
+def test_half_of_an_emoji_does_not_spoil_a_list() -> None:
+    found = listed(b'{"data":[{"id":"a","note":"x\\ud83d"},{"id":"b\\ud83d"},{"id":"c\xff"}]}')
+    assert found is not None
+    assert [*found] == ["a", "b?", "c\ufffd"]
+    assert found["a"]["note"] == "x?"
+    assert listed(b'{"data":[{"id":"a","n":NaN}]}') == listed(b'{"data":[{"id":"a","n":null}]}')
 
 
 def test_empty_list_is_a_list() -> None:
