@@ -201,13 +201,13 @@ class Door:
             settings.gateway.idle_timeout,
         )
         try:
-            await self._relayed(request, upload, client, rate)
+            await self._routed(request, upload)
+            await self._relay.serve(request, upload, client, rate)
         finally:
             upload.close()
 
-    async def _relayed(
-        self, request: Request, upload: Upload, client: Client, rate: Mapping[str, str]
-    ) -> None:
+    async def _routed(self, request: Request, upload: Upload) -> None:
+        """Find what the head of the body asks for. Raises `GatewayError`."""
         settings = self.settings
         await upload.fill()
         peeked = peek(upload.head, request.content_type, complete=upload.complete)
@@ -224,7 +224,6 @@ class Door:
             request.counted = True
         if self._interpreter.has_to_read(found):
             await self._interpreter.prepare(request, upload)
-        await self._relay.serve(request, upload, client, rate)
 
     async def _list_models(
         self, request: Request, _: Receive, client: Client, rate: Mapping[str, str]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from contracts.balancer import PLAIN
 from contracts.base import ServiceType
 from services.gateway.clients.reading import asked_of
 from services.gateway.clients.request import Request
@@ -9,6 +10,8 @@ from services.gateway.clients.uploads import Upload
 from services.gateway.dialects.table import translated, translates
 from services.gateway.dialects.words import Translation, UntranslatableError
 from services.gateway.domain.errors import GatewayError
+
+_ONLY_PLAIN = frozenset({PLAIN})
 
 
 class Interpreter:
@@ -20,7 +23,8 @@ class Interpreter:
 
     def has_to_read(self, service_type: ServiceType) -> bool:
         """Whether a dialect among the type's servers has to know the body."""
-        return any(map(translates, self._dialects_of(service_type)))
+        spoken = self._dialects_of(service_type)
+        return spoken != _ONLY_PLAIN and any(map(translates, spoken))
 
     async def prepare(self, request: Request, upload: Upload) -> None:
         """Read the body, and find which dialects can do the request.
