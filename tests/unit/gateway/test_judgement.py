@@ -329,3 +329,14 @@ def test_envelope_is_found_at_the_start_of_what_is_too_long_to_be_read() -> None
 )
 def test_what_begins_with_no_envelope_has_none(encoding: str, begun: bytes) -> None:
     assert envelope_of(encoding, begun) is None
+
+
+def test_list_with_half_of_an_emoji_is_believed_as_any_other_list() -> None:
+    assert judged(200, b'["a\\ud83d"]') is Verdict.SUCCESS
+
+
+def test_message_cut_within_a_character_is_still_read() -> None:
+    begun = b'{"code":-2006,"message":"' + b"a" * 998 + b"\\u00e9" + b"a" * 70_000
+    envelope = envelope_of("", begun)
+    assert envelope is not None
+    assert judged_body(200, "", envelope, TABLES).meaning == "content_rejected"
