@@ -211,14 +211,14 @@ def _decoded(encoding: str, body: bytes) -> "_Answer | str | None":
         return _leniently(plain)
 
 
-def _leniently(body: bytes) -> "_Answer | str | None":
+def _leniently(body: bytes) -> "_Answer | str":
     """Read what Node writes and the strict reader refuses, such as half of an emoji."""
     try:
         found = json.loads(body.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
-        return "an answer that is not valid JSON"
+        found = None
     if not isinstance(found, dict):
-        return None
+        return "an answer that is not valid JSON"
     return _Answer(**{name: found.get(name) for name in _Answer.__struct_fields__})
 
 
