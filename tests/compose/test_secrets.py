@@ -13,6 +13,7 @@ import pytest
 from tests.compose.conftest import PLANTED
 from tests.compose.containers import IMAGE, Containers, run
 from tests.e2e.search import Search
+from tests.waiting import wait_for
 
 CREDENTIALS = ("planted-credential-one-5d1c6f", "planted-credential-two-8e0b7a")
 OWN = {
@@ -64,7 +65,8 @@ def used(stack: Containers) -> None:
         stack.image()
         if all(uses(stack, session) for session in added):
             break
-    assert all(uses(stack, session) for session in added)
+    # The projection may be behind: the tests before have stopped and started everything.
+    wait_for(lambda: all(uses(stack, session) for session in added))
     for kind in ("garbage", "cut_body", "empty"):
         stack.faults("one", kind=kind)
         stack.faults("two", kind=kind)
