@@ -230,6 +230,8 @@ async def test_whatever_was_asked_before_the_end_is_answered(
     async with pool(nats_url, lambda: settings(50)) as room:
         await room.leading()
         asked = [asyncio.create_task(lease(nats_client, wanted())) for _ in range(300)]
+        for _ in range(20):  # until every task has written its question
+            await asyncio.sleep(0)
         await nats_client.flush()
 
         await room.stopped()
