@@ -1,7 +1,7 @@
 """One attempt: the request to one server, its answer judged, and passed on if it is a success."""
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import Mapping
 from contextlib import aclosing
 
 import httpx
@@ -95,18 +95,17 @@ class Exchange:
             if translation is not None and translation.chat:
                 telling = Telling(request, client, translation.chat, own_headers(request, rate))
                 async with telling.meanwhile():
-                    response = await self._transport.handle_async_request(outgoing)
+                    answer = await self._transport.exchange(outgoing)
             else:
-                response = await self._transport.handle_async_request(outgoing)
+                answer = await self._transport.exchange(outgoing)
             request.first_byte_ms = (time.perf_counter() - started) * 1000
-            status = response.status_code
-            async with aclosing(received(response)) as chunks:
+            status, connect_ms = answer.status, answer.connect_ms
+            async with aclosing(answer):
                 secrets = secrets_of(authorization)
                 quoting = translation is not None and translation.quoting
                 result = await self._answered(
-                    request, client, response, chunks, rate, secrets, telling, quoting=quoting
+                    request, client, answer, rate, secrets, telling, quoting=quoting
                 )
-            connect_ms = response.extensions["connect_ms"]
         except TransportFailure as failure:
             result = failed(failure)
         except GatewayError as error:
@@ -174,8 +173,7 @@ class Exchange:
         self,
         request: Request,
         client: Client,
-        response: httpx.Response,
-        chunks: AsyncIterator[bytes],
+        answer: Answer,
         rate: Mapping[str, str] | None,
         secrets: tuple[bytes, ...],
         telling: Telling | None,
@@ -183,17 +181,16 @@ class Exchange:
         quoting: bool,
     ) -> Result:
         """Judge an answer by its head and, where it has a say, its body; pass a success on."""
-        status = response.status_code
-        kind = response.headers.get("content-type", "")
-        length = response.headers.get("content-length")
+        status = answer.status
+        kind = answer.header(b"content-type")
+        length = answer.header(b"content-length")
         judgement = judged_head(status, kind, int(length) if length else None)
-        begun: list[bytes] = []
+        begun = b""
         whole = False
         if judgement is None:
-            begun, whole = await _first(chunks)
-            encoding = response.headers.get("content-encoding", "").strip().lower()
-            body = b"".join(begun)
-            read = body if whole else envelope_of(encoding, body)
+            begun, whole = await _first(answer)
+            encoding = answer.header(b"content-encoding").strip().lower()
+            read = begun if whole else envelope_of(encoding, begun)
             if read is not None:
                 judgement = judged_body(
                     status,
@@ -201,9 +198,9 @@ class Exchange:
                     read,
                     self._failures,
                     secrets,
-                    waited_s=response.extensions["waited_s"],
+                    waited_s=answer.waited_s,
                     late_s=LATE_FILM_S if _FILMS in request.path else LATE_S,
-                    closing=not begun and response.headers.get("connection", "").lower() == "close",
+                    closing=not begun and answer.header(b"connection").lower() == "close",
                     quoting=quoting,
                 )
             elif 200 <= status < 300:  # noqa: PLR2004
@@ -211,33 +208,30 @@ class Exchange:
             else:
                 judgement = judged_body(status, "", b"{}", self._failures)
         if judgement.verdict is not Verdict.SUCCESS:
-            wait = retry_after(response)
-            return Result(judgement, sent=True, retry_after_s=wait)
+            wait_s = retry_after(answer.header)
+            return Result(judgement, sent=True, retry_after_s=wait_s)
         if telling is not None:
-            return await telling.tell(request, judgement, begun, chunks)
+            return await telling.tell(request, judgement, begun, answer)
         request.answered = True
-        headers = [*passed_on(response.headers.raw, secrets), *own_headers(request, rate)]
+        headers = [*passed_on(answer.headers, secrets), *own_headers(request, rate)]
         if whole:
-            body = b"".join(begun)
-            if length is None:
-                headers.append((b"content-length", str(len(body)).encode()))
-            await client.answer(status, headers, body)
+            if not length:
+                headers.append((b"content-length", str(len(begun)).encode()))
+            await client.answer(status, headers, begun)
             return Result(judgement, sent=True)
         events = kind.startswith("text/event-stream")
-        if events and isinstance(response.stream, Answer):
-            response.stream.wait_at_most(self._patience_s.get(request.service_type))
+        if events:
+            answer.wait_at_most(self._patience_s.get(request.service_type))
         await client.start(status, headers, events=events)
-        return await _passed(client, judgement, begun, chunks)
+        return await _passed(client, judgement, begun, answer)
 
 
-async def _passed(
-    client: Client, judgement: Judgement, begun: list[bytes], chunks: AsyncIterator[bytes]
-) -> Result:
+async def _passed(client: Client, judgement: Judgement, begun: bytes, answer: Answer) -> Result:
     """Stream a success to the client; what breaks off now is cut, not unknown."""
     try:
-        for chunk in begun:
-            await client.body(chunk, more=True)
-        async for chunk in chunks:
+        if begun:
+            await client.body(begun, more=True)
+        async for chunk in answer:
             await client.body(chunk, more=True)
     except TransportFailure as failure:
         error = failure_error(failure.failure, sent=True)
@@ -247,24 +241,16 @@ async def _passed(
     return Result(judgement, sent=True)
 
 
-async def _first(chunks: AsyncIterator[bytes]) -> tuple[list[bytes], bool]:
+async def _first(answer: Answer) -> tuple[bytes, bool]:
     """Take what may be judged; true when that was all."""
+    body = answer.whole()
+    if body is not None:
+        return body, len(body) <= JUDGED_BYTES_MAX
     taken: list[bytes] = []
     size = 0
-    async for chunk in chunks:
+    async for chunk in answer:
         taken.append(chunk)
         size += len(chunk)
         if size > JUDGED_BYTES_MAX:
-            return taken, False
-    return taken, True
-
-
-async def received(response: httpx.Response) -> AsyncGenerator[bytes, None]:
-    """Yield the answer's bytes and let go of its connection, whatever happens."""
-    stream = response.stream
-    assert isinstance(stream, httpx.AsyncByteStream)
-    try:
-        async for chunk in stream:
-            yield chunk
-    finally:
-        await stream.aclose()
+            return b"".join(taken), False
+    return b"".join(taken), True

@@ -150,16 +150,16 @@ class ModelList:
         ]
         question = Question("GET", PATH.encode(), b"", _TIMEOUT_S, _TIMEOUT_S)
         try:
-            response, body = await question.ask(self._transport, url, headers)
+            answer, body = await question.ask(self._transport, url, headers)
         except TransportFailure as failure:
             return failure_error(failure.failure, sent=failure.sent, safe=True)
-        encoding = response.headers.get("content-encoding", "").strip().lower()
-        if response.status_code == httpx.codes.OK:
+        encoding = answer.header(b"content-encoding").strip().lower()
+        if answer.status == httpx.codes.OK:
             plain = expanded(encoding, body, BYTES_MAX)
             models = listed(plain) if isinstance(plain, bytes) else None
             if models is not None:
                 return models
-        judged = judged_body(response.status_code, encoding, body, self._failures)
+        judged = judged_body(answer.status, encoding, body, self._failures)
         if judged.verdict is Verdict.SUCCESS:
             return GatewayError("upstream_error", "the backend lists no models")
-        return models_error(judged, retry_after(response))
+        return models_error(judged, retry_after(answer.header))

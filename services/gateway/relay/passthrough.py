@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-import httpx
-
 from contracts.balancer import NoServer, Selected, SelectServer
 from runtime.nats.connection import DisconnectedError, UnansweredError
 from services.gateway.clients.answers import Client
@@ -16,7 +14,7 @@ from services.gateway.relay.coalescer import BalancerCoalescer, RefusedBatchErro
 from services.gateway.relay.exchange import Servers
 from services.gateway.relay.question import BYTES_MAX, Question
 from services.gateway.settings import GatewaySection
-from services.gateway.transport import Transport, TransportFailure
+from services.gateway.transport import Answer, Transport, TransportFailure
 
 PASSED_THROUGH = frozenset({("POST", "/token/check"), ("POST", "/token/points")})
 _TIMEOUT_S = 30.0
@@ -49,11 +47,11 @@ class Passthrough:
             raise GatewayError("model_not_allowed", f"{request.path}: expected an admin key")
         upload = Upload(receive, request.content_length, BYTES_MAX, self.settings.idle_timeout)
         await upload.fill()
-        response, body = await self._fetched(request, upload.head)
-        headers = [*_kept(response), *own_headers(request, rate), _length(body)]
-        await client.answer(response.status_code, headers, body)
+        answer, body = await self._fetched(request, upload.head)
+        headers = [*_kept(answer), *own_headers(request, rate), _length(body)]
+        await client.answer(answer.status, headers, body)
 
-    async def _fetched(self, request: Request, sent: bytes) -> tuple[httpx.Response, bytes]:
+    async def _fetched(self, request: Request, sent: bytes) -> tuple[Answer, bytes]:
         """Ask one server; another only while nothing was sent. Raises `GatewayError`."""
         error: GatewayError | None = None
         connect_s = self.settings.connect_timeout
@@ -92,9 +90,9 @@ class Passthrough:
         return answer
 
 
-def _kept(response: httpx.Response) -> Headers:
+def _kept(answer: Answer) -> Headers:
     """What a client sees of the head; the length is that of what was read."""
-    headers = passed_on(response.headers.raw)
+    headers = passed_on(answer.headers)
     return [pair for pair in headers if pair[0] != b"content-length"]
 
 

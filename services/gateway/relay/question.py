@@ -6,8 +6,7 @@ from contextlib import aclosing
 import httpx
 
 from services.gateway.clients.headers import Headers
-from services.gateway.relay.exchange import received
-from services.gateway.transport import Failure, MaybeSentError, NothingSentError, Transport
+from services.gateway.transport import Answer, Failure, MaybeSentError, NothingSentError, Transport
 
 BYTES_MAX = 4_000_000
 """Of an answer, and of a client's body."""
@@ -28,7 +27,7 @@ class Question:
 
     async def ask(
         self, transport: Transport, url: httpx.URL, headers: Headers
-    ) -> tuple[httpx.Response, bytes]:
+    ) -> tuple[Answer, bytes]:
         """Ask the server there; the body is as it came. Raises `TransportFailure`."""
         outgoing = httpx.Request(
             self._method,
@@ -46,20 +45,20 @@ class Question:
         )
         try:
             async with asyncio.timeout(self._timeout_s):
-                response = await transport.handle_async_request(outgoing)
-                return response, await _whole(response)
+                answer = await transport.exchange(outgoing)
+                return answer, await _whole(answer)
         except TimeoutError:
             kind = MaybeSentError if "sent_at" in outgoing.extensions else NothingSentError
             message = f"no whole answer within {self._timeout_s:g} s"
             raise kind(Failure.TIMEOUT, message) from None
 
 
-async def _whole(response: httpx.Response) -> bytes:
+async def _whole(answer: Answer) -> bytes:
     """Read an answer as it came, within bounds. Raises `MaybeSentError` when it is too large."""
     parts: list[bytes] = []
     size = 0
-    async with aclosing(received(response)) as chunks:
-        async for chunk in chunks:
+    async with aclosing(answer):
+        async for chunk in answer:
             parts.append(chunk)
             size += len(chunk)
             if size > BYTES_MAX:

@@ -21,6 +21,7 @@ from services.gateway.clients.request import Request
 from services.gateway.dialects import chat
 from services.gateway.domain import Judgement
 from services.gateway.relay.result import Result
+from services.gateway.transport import Answer
 
 SILENCE_S = 10.0
 BEAT_S = 15.0
@@ -74,21 +75,22 @@ class Telling:
         self,
         request: Request,
         judgement: Judgement,
-        begun: list[bytes],
-        chunks: AsyncIterator[bytes],
+        begun: bytes,
+        answer: Answer,
     ) -> Result:
-        """Tell a success as a chat completion."""
-        taken = sum(map(len, begun))
-        async for chunk in chunks:
+        """Tell a success, of which `begun` was read, as a chat completion."""
+        parts = [begun]
+        taken = len(begun)
+        async for chunk in answer:
             taken += len(chunk)
             if taken > _READ_BYTES_MAX:
                 break
-            begun.append(chunk)
+            parts.append(chunk)
         try:
-            answer = _decoder.decode(b"".join(begun))
+            said = _decoder.decode(b"".join(parts))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            answer = {}
-        content = chat.content_of(answer, film=self._about == "video")
+            said = {}
+        content = chat.content_of(said, film=self._about == "video")
         if not content:
             message = "an answer without a result"
             unknown = Judgement(Verdict.OUTCOME_UNKNOWN, judgement.status, message=message)

@@ -13,9 +13,8 @@ What a caller finds: `request.extensions["timeout"]` may hold seconds for `conne
 pass. `request.extensions["target"]` replaces the request target as it stands. Once the head is
 on its way `request.extensions["sent_at"]` is `time.monotonic()` of that moment, whatever happens
 afterwards: an exchange that was cancelled without it has sent nothing.
-`response.extensions` has `connect_ms`, `reused`, `sent_at`, `first_byte_ms`, and `waited_s`, from
-the request's last byte to the answer's first; `response.stream` is an `Answer`. Headers come as
-they came. No cookies, no decoding, no redirects.
+`exchange` gives the `Answer` itself; to httpx it is the `stream` of a response, whose extensions
+have `connect_ms` and `reused`. Headers come as they came. No cookies, no decoding, no redirects.
 """
 
 from services.gateway.transport.answer import Answer

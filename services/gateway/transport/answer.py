@@ -77,6 +77,11 @@ class Answer(httpx.AsyncByteStream):
         self.complete = False
         self.keep_alive = False
         """The message ended where its framing says, and the server lets the connection live."""
+        self.reused = True
+        """Whether its connection had carried another before; else it took `connect_ms` to make."""
+        self.connect_ms = 0.0
+        self.waited_s = 0.0
+        """From the request's last byte to its own first; 0 when it came before that."""
 
     # ------------------------------------------------------------ what the socket brings
 
@@ -180,6 +185,11 @@ class Answer(httpx.AsyncByteStream):
             waiter.set_result(None)
 
     # ------------------------------------------------------------ what the reader takes
+
+    def header(self, name: bytes) -> str:
+        """Read a header by its name in lower case: "" if it is not there, all of it if twice."""
+        found = [value for given, value in self.headers if given.lower() == name]
+        return b", ".join(found).decode("latin-1")
 
     def wait_at_most(self, seconds: float | None) -> None:
         """Bound the silence between two pieces of the body from now on; None: no bound."""

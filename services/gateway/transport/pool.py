@@ -6,7 +6,6 @@ import ssl
 from collections import defaultdict
 from functools import partial
 from time import monotonic
-from typing import Any
 
 import httpx
 
@@ -48,21 +47,28 @@ class Transport(httpx.AsyncBaseTransport):
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send `request` and return its answer as soon as the head is there, as httpx's own do."""
+        answer = await self.exchange(request)
+        told = {"connect_ms": answer.connect_ms, "reused": answer.reused}
+        return httpx.Response(answer.status, headers=answer.headers, stream=answer, extensions=told)
+
+    async def exchange(self, request: httpx.Request) -> Answer:
         """Send `request` and return its answer as soon as the head is there."""
         loop = asyncio.get_running_loop()
         out = outgoing(request)
         bounds: dict[str, float | None] = request.extensions.get("timeout") or {}
         url = request.url
         origin = (url.scheme, url.raw_host, url.port)
-        connect_ms = 0.0
+        connect_ms = None
         connection = self._reusable(origin, loop.time())
-        reused = connection is not None
         if connection is None:
             started = monotonic()
             connection = await self._connect(loop, origin, bounds.get("connect"))
             connect_ms = (monotonic() - started) * 1000
         idle_s = bounds.get("idle")
         answer = Answer(loop, connection, is_head=request.method == "HEAD", idle_s=idle_s)
+        if connect_ms is not None:
+            answer.reused, answer.connect_ms = False, connect_ms
         connection.start(answer, out.head, uploaded=out.stream is None)
         sent_at = request.extensions["sent_at"] = monotonic()
         uploaded_at: float | None = sent_at
@@ -79,16 +85,9 @@ class Transport(httpx.AsyncBaseTransport):
         if answer.failure is not None and not answer.begun_at:
             raise answer.failure
         connection.expect_nothing(answer)
-        extensions: dict[str, Any] = {
-            "connect_ms": connect_ms,
-            "reused": reused,
-            "sent_at": sent_at,
-            "first_byte_ms": (answer.begun_at - sent_at) * 1000,
-            "waited_s": 0.0 if uploaded_at is None else max(0.0, answer.begun_at - uploaded_at),
-        }
-        return httpx.Response(
-            answer.status, headers=answer.headers, stream=answer, extensions=extensions
-        )
+        if uploaded_at is not None:
+            answer.waited_s = max(0.0, answer.begun_at - uploaded_at)
+        return answer
 
     async def aclose(self) -> None:
         """Close what is idle; exchanges under way end by themselves and are not kept."""

@@ -1,26 +1,26 @@
 """How long a server asks to be left alone (RFC 9110 §10.2.3)."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-
-import httpx
 
 _RETRY_AFTER_MAX_S = 86_400.0
 
 
-def retry_after(response: httpx.Response) -> float | None:
+def retry_after(header: Callable[[bytes], str]) -> float | None:
     """Read how long to wait, given in seconds or as a date (RFC 9110 §10.2.3); None: not said.
 
-    A date counts from the server's own, so that a clock of its own does not matter.
+    `header` looks one up. A date counts from the server's own, so that a clock of its own does not
+    matter.
     """
-    text = response.headers.get("retry-after", "")
+    text = header(b"retry-after")
     if text.isdecimal():
         return min(float(text), _RETRY_AFTER_MAX_S)
     until = _instant(text)
     if until is None:
         return None
-    since = _instant(response.headers.get("date", ""))
+    since = _instant(header(b"date"))
     seconds = until - (time.time() if since is None else since)
     return min(max(seconds, 0.0), _RETRY_AFTER_MAX_S)
 

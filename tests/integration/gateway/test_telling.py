@@ -68,7 +68,7 @@ async def test_silence_is_told_by_beats_and_ends_in_the_result(quick: None) -> N
     async with telling.meanwhile():
         await until(lambda: heard.text.count(": keep-alive") >= 3)
         assert not request.answered
-    result = await telling.tell(request, SUCCESS, [ANSWER], nothing())
+    result = await telling.tell(request, SUCCESS, ANSWER, nothing())
 
     assert result.judgement is SUCCESS
     assert request.answered
@@ -114,7 +114,7 @@ async def test_another_attempt_goes_on_beating_where_the_first_left_off(quick: N
     again = Telling(request, client, "image", [])
     async with again.meanwhile():
         await until(lambda: ": keep-alive" in heard.text)
-    await again.tell(request, SUCCESS, [ANSWER], nothing())
+    await again.tell(request, SUCCESS, ANSWER, nothing())
 
     assert heard.text.count('"role"') == 1
     assert [one["type"] for one in heard.messages].count("http.response.start") == 1
@@ -143,7 +143,7 @@ async def test_whole_completion_is_told_at_once_and_does_not_beat(quick: None) -
     async with telling.meanwhile():
         await asyncio.sleep(0.1)
     assert heard.messages == []
-    await telling.tell(request, SUCCESS, [ANSWER], nothing())
+    await telling.tell(request, SUCCESS, ANSWER, nothing())
 
     completion = json.loads(heard.text)
     assert completion["choices"][0]["message"]["content"] == "![image_0](https://x/a.png)"
@@ -154,7 +154,7 @@ async def test_whole_completion_is_told_at_once_and_does_not_beat(quick: None) -
 async def test_answer_without_a_result_to_tell_is_an_outcome_nobody_knows(answer: bytes) -> None:
     request, _, heard, telling = spoken(stream=False)
 
-    result = await telling.tell(request, SUCCESS, [answer], nothing())
+    result = await telling.tell(request, SUCCESS, answer, nothing())
 
     assert result.judgement.verdict is Verdict.OUTCOME_UNKNOWN
     assert not request.answered
@@ -166,10 +166,10 @@ async def test_long_answer_is_read_on_but_not_for_ever(monkeypatch: pytest.Monke
         yield ANSWER[20:]
 
     request, _, heard, telling = spoken(stream=False)
-    await telling.tell(request, SUCCESS, [ANSWER[:20]], rest())
+    await telling.tell(request, SUCCESS, ANSWER[:20], rest())
     assert "a.png" in heard.text
 
     monkeypatch.setattr(told, "_READ_BYTES_MAX", 30)
     request, _, heard, telling = spoken(stream=False)
-    result = await telling.tell(request, SUCCESS, [ANSWER[:20]], rest())
+    result = await telling.tell(request, SUCCESS, ANSWER[:20], rest())
     assert result.judgement.verdict is Verdict.OUTCOME_UNKNOWN
