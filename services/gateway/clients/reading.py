@@ -21,6 +21,8 @@ _JSON_BYTES_MAX = 32_000_000
 _TEXT_BYTES_MAX = 1_000_000
 _PARTS_MAX = 200
 _CHUNK_BYTES = 256 * 1024
+_COMMAS_MAX = 100_000
+"""More items than so many are no generation's, and take a second and a gigabyte to read."""
 
 _json = msgspec.json.Decoder(dict[str, Any])
 
@@ -43,6 +45,8 @@ async def asked_of(request: Request, upload: Upload) -> Asked:
     if len(content) > _JSON_BYTES_MAX:
         message = f"the JSON body is larger than {_JSON_BYTES_MAX:,} bytes"
         raise GatewayError("request_too_large", message)
+    if content[:].count(b",") > _COMMAS_MAX:
+        raise _wrong(f"the JSON body holds more than {_COMMAS_MAX:,} commas: expected fields")
     try:
         return Asked(request.path, request.request_id, _json.decode(content))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -274,7 +274,5 @@ class Request:
         return self.raw_path + b"?" + self.query if self.query else self.raw_path
 
     def target_at(self, path: str) -> bytes:
-        """The same at another path, where a server has another one for it."""
-        if path == self.path:
-            return self.target
+        """The same at a path that was read, however its client had written it."""
         return path.encode() + b"?" + self.query if self.query else path.encode()

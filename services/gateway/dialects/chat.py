@@ -11,6 +11,7 @@ from typing import Any
 from services.gateway.dialects.words import Asked, Fields, UntranslatableError
 
 CHAT = "/v1/chat/completions"
+_NO_TOKENS = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 _TAKEN_ALONG = (
     "model",
     "n",
@@ -47,7 +48,7 @@ def generation_of(asked: Asked) -> tuple[Fields, list[str], bool]:
         raise UntranslatableError("messages: expected a text in the user's last one", "messages")
     fields = {name: asked.fields[name] for name in _TAKEN_ALONG if name in asked.fields}
     fields["prompt"] = content
-    return fields, pictures, "video" in asked.model
+    return fields, pictures, "video" in asked.model.lower()
 
 
 def _last_of_user(messages: Any) -> Fields:
@@ -59,15 +60,23 @@ def _last_of_user(messages: Any) -> Fields:
 
 
 def _read(part: Any) -> tuple[str, str]:
-    """Take the text, or the picture's address, of one part of a message."""
+    """Take the text, or the picture's address, of one part of a message.
+
+    Raises `UntranslatableError` for any other part: what it says would be left out.
+    """
     if isinstance(part, str):
         return part, ""
-    if not isinstance(part, dict):
-        return "", ""
-    image = part.get("image_url")
-    address = image.get("url") if isinstance(image, dict) else image
-    text = part.get("text")
-    return text if isinstance(text, str) else "", address if isinstance(address, str) else ""
+    if isinstance(part, dict):
+        image = part.get("image_url")
+        address = image.get("url") if isinstance(image, dict) else image
+        text = part.get("text")
+        if isinstance(text, str) and image is None:
+            return text, ""
+        if isinstance(address, str) and address:
+            return "", address
+    raise UntranslatableError(
+        "messages: expected parts of text, or of image_url with a url", "messages"
+    )
 
 
 def content_of(answer: Fields, *, film: bool) -> str:
@@ -92,8 +101,20 @@ def completion(content: str, model: str, request_id: str, created: int) -> Field
         "created": created,
         "model": model,
         "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
+        "usage": _NO_TOKENS,
     }
+
+
+def counts_tokens(asked: Asked) -> bool:
+    """Whether a stream is to end in a chunk about tokens (`stream_options.include_usage`)."""
+    options = asked.fields.get("stream_options")
+    return isinstance(options, dict) and options.get("include_usage") is True
+
+
+def usage_chunk(model: str, request_id: str, created: int) -> Fields:
+    """Write the last chunk of a stream: no choice, and the tokens, of which there are none."""
+    told = chunk({}, model, request_id, created)
+    return {**told, "choices": [], "usage": _NO_TOKENS}
 
 
 def chunk(

@@ -6,17 +6,25 @@ LLM-Red-Team/jimeng-free-api. All of them make four pictures for one call, take 
 would get wrong unnoticed is refused here, before a lease.
 """
 
-from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from services.gateway.dialects.chat import generation_of
+from services.gateway.dialects.checks import check_count, check_words, typed
 from services.gateway.dialects.films import in_its_words
 from services.gateway.dialects.forms import joined
+from services.gateway.dialects.references import (
+    FILM_PATHS,
+    FILM_PICTURES_MAX,
+    addresses,
+    check_references,
+    film_references,
+)
 from services.gateway.dialects.sizes import (
     check_ratio,
     check_resolution,
+    check_side,
     pixels_of,
     ratio_of,
     resolution_of,
@@ -31,12 +39,6 @@ EDITS = "/v1/images/edits"
 VIDEOS = "/v1/videos/generations"
 
 PICTURES_OF_A_CALL = 4
-_PICTURES_MAX = 10
-_FILM_PICTURES_MAX = 2
-_NAME_BYTES_MAX = 1000
-_REFERENCES = ("images", "image", "filePath", "file_path", "file_paths", "filePaths")
-_NUMBERED = ("image_file", "video_file")
-_ASKED_FOR = (True, "true", "True")
 _encoder = msgspec.json.Encoder()
 
 
@@ -54,18 +56,28 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     """Pictures that a chat may bring along."""
     all_durations: bool = True
     """Whether a film's length is by its model; else 5 or 10 seconds."""
+    film_paths: tuple[str, ...] = FILM_PATHS
+    """The fields in which a film's generation takes pictures."""
+    omni: bool = False
+    """Whether a film may be made of up to 12 pictures and films."""
 
 
 def as_the_family_says(backend: Backend, asked: Asked) -> Translation:
     """Say what `asked` is for this backend. Raises `UntranslatableError` when it cannot do it."""
     # Nothing is null to them: what is, is refused.
     fields = {name: value for name, value in asked.fields.items() if value is not None}
-    _check_common(fields, asked)
+    if asked.is_form:
+        fields = typed(fields)
+    check_words(fields)
     if asked.path == VIDEOS and backend.videos:
+        check_count(fields, 1, "one film")
+        film_references(asked, fields, omni=backend.omni, paths=backend.film_paths)
         changed = in_its_words(fields, all_durations=backend.all_durations)
     elif asked.path == IMAGES:
-        changed = _as_image(backend, fields)
+        check_count(fields, PICTURES_OF_A_CALL, "so many")
+        changed = _as_image(backend, asked, fields)
     elif asked.path in {COMPOSITIONS, EDITS} and backend.compositions:
+        check_count(fields, 1, "one picture")
         return _as_composition(asked, fields)
     else:
         raise UntranslatableError(f"{asked.path}: no server here can do it ({backend.name})")
@@ -75,7 +87,7 @@ def as_the_family_says(backend: Backend, asked: Asked) -> Translation:
 def chat_as_a_generation(backend: Backend, asked: Asked) -> Translation:
     """Say what a conversation asks for, as one generation. Raises `UntranslatableError`."""
     fields, pictures, film = generation_of(asked)
-    most = min(_FILM_PICTURES_MAX, backend.pictures_max) if film else backend.pictures_max
+    most = min(FILM_PICTURES_MAX, backend.pictures_max) if film else backend.pictures_max
     if len(pictures) > most:
         message = (
             f"messages: expected at most {most} pictures ({backend.name}), got {len(pictures)}"
@@ -99,47 +111,17 @@ def chat_as_a_generation(backend: Backend, asked: Asked) -> Translation:
     )
 
 
-def _check_common(fields: Fields, asked: Asked) -> None:
-    """Refuse what the backends take and get wrong, or echo."""
-    for name in ("model", "duration"):
-        value = fields.get(name)
-        if isinstance(value, str) and len(value.encode()) > _NAME_BYTES_MAX:
-            raise UntranslatableError(f"{name}: expected at most {_NAME_BYTES_MAX} bytes", name)
-    n = fields.get("n")
-    if isinstance(n, (int, str)) and str(n).isdecimal() and int(n) > PICTURES_OF_A_CALL:
-        raise UntranslatableError(
-            f"n: expected at most {PICTURES_OF_A_CALL}, for one call makes so many, got {n}", "n"
-        )
-    if asked.fields.get("stream") in _ASKED_FOR:
-        raise UntranslatableError(
-            "stream: expected none, for no server here streams its results", "stream"
-        )
-    references = [*_references(fields)]
-    for name, reference in references:
-        if not reference.startswith(("http://", "https://", "data:image/")):
-            raise UntranslatableError(f"{name}: expected http(s):// or data:image/ addresses", name)
-    pictures = len(references) + len(asked.files)
-    if pictures > _PICTURES_MAX:
-        message = f"images: expected at most {_PICTURES_MAX} pictures, got {pictures}"
-        raise UntranslatableError(message, "images")
+def _as_image(backend: Backend, asked: Asked, fields: Fields) -> list[str]:
+    """Say a picture's size and reference in the backend's words."""
+    read = [backend.reference] if backend.reference else []
+    check_references(asked, fields, read, files=bool(read) and len(asked.files) == 1)
+    return _sized(backend, fields)
 
 
-def _references(fields: Fields) -> Iterator[tuple[str, str]]:
-    """Every address of a picture or film that a backend would fetch, or open as a file."""
-    for name, value in fields.items():
-        if name not in _REFERENCES and not name.startswith(_NUMBERED):
-            continue
-        for one in value if isinstance(value, list) else [value]:
-            reference = one.get("url") if isinstance(one, dict) else one
-            if isinstance(reference, str):
-                yield name, reference
-
-
-def _as_image(backend: Backend, fields: Fields) -> list[str]:
-    """Say a picture's size in the backend's words."""
+def _sized(backend: Backend, fields: Fields) -> list[str]:
     pixels, named = size_asked(fields)
     model = fields.get("model") if isinstance(fields.get("model"), str) else ""
-    check_ratio(fields)
+    check_ratio(fields, pixels)
     said = said_by(fields, named)
     if backend.pixels:
         return _in_pixels(fields, pixels, named, said)
@@ -160,12 +142,17 @@ def _in_pixels(
     """L knows `width` and `height`, and drops everything else about the size."""
     shape = {name: fields.pop(name, None) for name in ("ratio", "resolution")}
     ratio, resolution = shape.values()
-    if pixels is None and ratio is not None:
-        pixels = pixels_of(ratio, resolution)
+    check_resolution(shape, "")
+    if pixels is None and (ratio is not None or resolution is not None):
+        pixels = pixels_of(ratio or "1:1", resolution)
     said += said_by(shape, [name for name, value in shape.items() if value is not None])
-    if pixels is None or (named == ["width", "height"] and len(said) == len(named)):
+    if fields.pop("size", None) is None and pixels is None:
         return []
-    fields.pop("size", None)
+    if pixels is None:
+        return [f"{', '.join(said)} → nothing"]
+    check_side(pixels)
+    if (fields.get("width"), fields.get("height")) == pixels and named == ["width", "height"]:
+        return [f"{', '.join(said[2:])} → nothing"] if said[2:] else []
     fields["width"], fields["height"] = pixels
     return [f"{', '.join(said)} → width={pixels[0]}, height={pixels[1]}"]
 
@@ -174,13 +161,18 @@ def _as_composition(asked: Asked, fields: Fields) -> Translation:
     """Say an edit, or a composition, of pictures: files are named `images`, there is no mask."""
     if "mask" in fields or any(file.name == "mask" for file in asked.files):
         raise UntranslatableError("mask: no server here can edit a part of a picture", "mask")
-    changed = _as_image(Backend(name=""), fields)
+    pictures = ("images", "image") if asked.path == EDITS else ("images",)
+    check_references(asked, fields, pictures, files=True)
+    if "image" in fields and "images" in fields:
+        raise UntranslatableError("image: expected it or images, not both", "image")
+    changed = _sized(Backend(name=""), fields)
     if asked.path == EDITS:
         changed.append("edits → compositions")
     if not asked.is_form:
-        if "image" in fields and "images" not in fields:
-            image = fields.pop("image")
-            fields["images"] = image if isinstance(image, list) else [image]
+        images = fields.pop("image", None) or fields.get("images")
+        if not images:
+            raise UntranslatableError("images: expected at least one picture", "images")
+        fields["images"] = images if isinstance(images, list) else [images]
         return _told(asked, COMPOSITIONS, fields, changed)
     files = tuple(msgspec.structs.replace(file, name="images") for file in asked.files)
     if not files:
@@ -194,7 +186,7 @@ def _as_composition(asked: Asked, fields: Fields) -> Translation:
         content_type=content_type,
         told="; ".join(changed),
         results_included=PICTURES_OF_A_CALL,
-        quoting=any(True for _ in _references(fields)),
+        quoting=_quotes(fields),
     )
 
 
@@ -202,7 +194,6 @@ def _told(asked: Asked, path: str, fields: Fields, changed: list[str]) -> Transl
     """Write the fields anew where something changed, or a form has to be JSON."""
     if asked.is_form and not asked.files:
         # In a form numbers and booleans are -2000 to these backends.
-        fields = {name: _typed(name, value) for name, value in fields.items()}
         changed = [*changed, "form → JSON"]
     elif asked.is_form:
         return _reframed(asked, path, fields, changed)
@@ -214,7 +205,7 @@ def _told(asked: Asked, path: str, fields: Fields, changed: list[str]) -> Transl
         content_type="application/json",
         told="; ".join(changed),
         results_included=PICTURES_OF_A_CALL,
-        quoting=any(True for _ in _references(fields)),
+        quoting=_quotes(fields),
     )
 
 
@@ -228,31 +219,15 @@ def _reframed(asked: Asked, path: str, fields: Fields, changed: list[str]) -> Tr
         content_type=content_type,
         told="; ".join(changed),
         results_included=PICTURES_OF_A_CALL,
-        quoting=any(True for _ in _references(fields)),
+        quoting=_quotes(fields),
     )
 
 
 def _unchanged(asked: Asked, path: str) -> Translation:
-    quoting = any(True for _ in _references(asked.fields))
-    return Translation(path=path, results_included=PICTURES_OF_A_CALL, quoting=quoting)
+    return Translation(
+        path=path, results_included=PICTURES_OF_A_CALL, quoting=_quotes(asked.fields)
+    )
 
 
-_INTEGERS = frozenset({"n", "duration", "width", "height", "seed"})
-_DECIMALS = frozenset({"sample_strength"})
-_BOOLEANS = frozenset({"intelligent_ratio", "stream"})
-
-
-def _typed(name: str, value: Any) -> Any:
-    """Read a form's text as what its name says it is; text that is none stays text."""
-    if not isinstance(value, str):
-        return value
-    if name in _BOOLEANS and value.lower() in {"true", "false"}:
-        return value.lower() == "true"
-    try:
-        if name in _INTEGERS:
-            return int(value)
-        if name in _DECIMALS:
-            return float(value)
-    except ValueError:
-        return value
-    return value
+def _quotes(fields: Fields) -> bool:
+    return any(True for _ in addresses(fields))

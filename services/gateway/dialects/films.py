@@ -25,6 +25,7 @@ def in_its_words(fields: Fields, *, all_durations: bool) -> list[str]:
     """
     changes = []
     pixels, named = size_asked(fields)
+    check_ratio(fields, pixels)
     if named:
         said = ", ".join(said_by(fields, named))
         for name in named:
@@ -35,12 +36,13 @@ def in_its_words(fields: Fields, *, all_durations: bool) -> list[str]:
         changes.append(f"{said} → {told}")
     seconds = fields.pop("seconds", None)
     if seconds is not None:
+        if str(fields.get("duration", seconds)) != str(seconds):
+            raise UntranslatableError("seconds: expected the same as duration", "seconds")
         fields.setdefault("duration", seconds)
         changes.append(f"seconds={str(seconds)[:40]} → duration")
     duration = fields.get("duration")
     if duration is not None:
         fields["duration"] = _checked_duration(fields, duration, all_durations=all_durations)
-    check_ratio(fields)
     resolution = fields.get("resolution")
     if resolution is not None and resolution not in _VIDEO_RESOLUTIONS:
         expected = ", ".join(_VIDEO_RESOLUTIONS)

@@ -23,7 +23,8 @@ def joined(fields: Mapping[str, Any], files: Iterable[File], request_id: str) ->
     for name, value in fields.items():
         for one in value if isinstance(value, list) else [value]:
             head = f'{opening}Content-Disposition: form-data; name="{_quoted(name)}"\r\n\r\n'
-            pieces.append(f"{head}{one}\r\n".encode())
+            text = str(one).lower() if isinstance(one, bool) else one
+            pieces.append(f"{head}{text}\r\n".encode())
     for file in files:
         head = (
             f'{opening}Content-Disposition: form-data; name="{_quoted(file.name)}";'

@@ -23,6 +23,8 @@ RESOLUTIONS = ("1k", "2k", "4k")
 _NEAR = 0.03
 """A size is of a ratio within so much."""
 _SIDE_4K = 3500
+_SIDE_MIN, _SIDE_MAX = 64, 8192
+_DIGITS_MAX = 9
 _SIZE = re.compile(r"\s*(\d{2,5})\s*[xX×*]\s*(\d{2,5})\s*")  # noqa: RUF001, RUF003 (people do write ×)
 _OLD = re.compile(r"jimeng-(?:xl|[12]\.|3\.)|nanobanana\Z")
 """Models up to 3.1 (and nanobanana) know 1k alone: higher is refused as "points used up"."""
@@ -43,16 +45,31 @@ def size_asked(fields: Fields) -> tuple[Pixels | None, list[str]]:
         if match is None:
             got = str(size)[:40]
             raise UntranslatableError(f'size: expected such as "1024x1024", got {got!r}', "size")
-        return (int(match[1]), int(match[2])), named
+        pixels = int(match[1]), int(match[2])
+        for name, side in zip(("width", "height"), pixels, strict=True):
+            if str(fields.get(name, side)).removesuffix(".0") != str(side):
+                raise UntranslatableError(f"size: expected the same as {name}", "size")
+        return pixels, named
     width, height = fields.get("width"), fields.get("height")
     if width is None and height is None:
         return None, named
-    for name, side in (("width", width), ("height", height)):
-        if not str(side).isdecimal() or not int(str(side)):
-            raise UntranslatableError(
-                f"{name}: expected a number of pixels, got {str(side)[:40]!r}", name
-            )
-    return (int(str(width)), int(str(height))), named
+    return (_side("width", width), _side("height", height)), named
+
+
+def _side(name: str, side: object) -> int:
+    text = str(side).removesuffix(".0")
+    if isinstance(side, bool) or not text.isdecimal() or not int(text[:_DIGITS_MAX]) > 0:
+        message = f"{name}: expected a number of pixels, got {str(side)[:40]!r}"
+        raise UntranslatableError(message, name)
+    return int(text[:_DIGITS_MAX])
+
+
+def check_side(pixels: Pixels) -> None:
+    """Raises `UntranslatableError` for what nobody makes, where sides pass as they are."""
+    for name, side in zip(("width", "height"), pixels, strict=True):
+        if not _SIDE_MIN <= side <= _SIDE_MAX:
+            message = f"{name}: expected {_SIDE_MIN} to {_SIDE_MAX:,} pixels, got {side}"
+            raise UntranslatableError(message, name)
 
 
 def ratio_of(pixels: Pixels) -> str:
@@ -87,13 +104,21 @@ def resolution_of(pixels: Pixels, model: str) -> str:
     return "4k" if max(pixels) >= _SIDE_4K else "2k"
 
 
-def check_ratio(fields: Fields) -> None:
-    """Raises `UntranslatableError` for a ratio that a backend would refuse or quietly replace."""
+def check_ratio(fields: Fields, pixels: Pixels | None = None) -> None:
+    """Raises `UntranslatableError` for a ratio that a backend would refuse or quietly replace.
+
+    `pixels` are what was asked for beside it: both say the same, or one would be dropped.
+    """
     ratio = fields.get("ratio")
-    if ratio is not None and ratio not in RATIOS:
+    if ratio is None:
+        return
+    if ratio not in RATIOS:
         raise UntranslatableError(
             f"ratio: expected one of {', '.join(RATIOS)}, got {str(ratio)[:40]!r}", "ratio"
         )
+    if pixels is not None and ratio_of(pixels) != ratio:
+        message = f"size: expected one of the ratio {ratio}, got {pixels[0]}x{pixels[1]}"
+        raise UntranslatableError(message, "size")
 
 
 def check_resolution(fields: Fields, model: str) -> None:

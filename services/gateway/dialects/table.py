@@ -5,10 +5,14 @@ from services.gateway.dialects.family import Backend, as_the_family_says, chat_a
 from services.gateway.dialects.words import Asked, Translation
 
 FAMILY = {
-    "jimeng": Backend(name="jimeng", compositions=True, pictures_max=10),
+    "jimeng": Backend(name="jimeng", compositions=True, pictures_max=10, omni=True),
     "drraw": Backend(name="drraw", compositions=True, pictures_max=10, all_durations=False),
     "jimeng-free-all": Backend(
-        name="jimeng-free-all", reference="filePath", pictures_max=1, all_durations=False
+        name="jimeng-free-all",
+        reference="filePath",
+        pictures_max=1,
+        all_durations=False,
+        film_paths=("file_paths",),
     ),
     "jimeng-free": Backend(name="jimeng-free", pixels=True, videos=False),
 }

@@ -75,14 +75,20 @@ class _Answer(msgspec.Struct):
 _answers = msgspec.json.Decoder(_Answer)
 
 
-def judged_head(status: int, content_type: str, length: int | None) -> Judgement | None:
-    """Judge by the head alone; None when the body has a say (or is the message to pass on)."""
+def judged_head(
+    status: int, content_type: str, length: int | None, *, by_url: bool = False
+) -> Judgement | None:
+    """Judge by the head alone; None when the body has a say (or is the message to pass on).
+
+    `by_url`: of a backend that tells its results by `url` or `b64_json`, and nothing in any other
+    way, the body always has.
+    """
     kind = content_type.partition(";")[0].strip().lower()
     if not 200 <= status < 300:  # noqa: PLR2004
         return None
     if length == 0:
         return Judgement(Verdict.OUTCOME_UNKNOWN, status, message="an empty answer")
-    if kind == "text/event-stream" or not _may_be_json(kind):
+    if not by_url and (kind == "text/event-stream" or not _may_be_json(kind)):
         return Judgement(Verdict.SUCCESS, status)
     return None
 
@@ -105,6 +111,7 @@ def judged_body(
     late_s: float = LATE_S,
     closing: bool = False,
     quoting: bool = False,
+    by_url: bool = False,
 ) -> Judgement:
     """Judge a whole body of at most 64 KB; one that is longer once decoded is as long as that.
 
@@ -112,17 +119,17 @@ def judged_body(
     was sent, are taken out of it. `waited_s` is from the request's last byte to the answer's first,
     `late_s` how long a backend takes at most until it has submitted;
     `closing` says that the answer's head closes the connection, `quoting` that the request named
-    addresses of pictures.
+    addresses of pictures, `by_url` what `judged_head` is told by it.
     """
     if not body and closing and status in _REFUSED_BY_NODE:
         message = f"the backend answered {status} without a word: it read no request"
         return _meant("not_accepted", status, message=message)
-    answer = _decoded(encoding, body)
+    answer = _decoded(encoding, body, by_url=by_url)
     if not isinstance(answer, _Answer):
         return _by_status(status, answer, "", waited_s > late_s)
     code = _code_of(answer)
     if code is None and not answer.error and 200 <= status < 300:  # noqa: PLR2004
-        return _result(status, answer)
+        return _result(status, answer, by_url=by_url)
     said = _message_of(answer)
     message = hidden(said, secrets, CONCEALED)[:_MESSAGE_MAX]
     if code is None or code == status:
@@ -169,36 +176,38 @@ def _by_status(
     return Judgement(Verdict.OUTCOME_UNKNOWN, status, message=message)
 
 
-def _result(status: int, answer: "_Answer | str | None") -> Judgement:
+def _result(status: int, answer: "_Answer | str | None", *, by_url: bool = False) -> Judgement:
     """Look for a result in a 2xx; `answer` is None when the body is no JSON object."""
     if answer is None:
         return Judgement(Verdict.SUCCESS, status)
     if isinstance(answer, str):
         return Judgement(Verdict.OUTCOME_UNKNOWN, status, message=answer)
     if isinstance(answer.data, list):
-        count = sum(map(_is_result, answer.data))
+        count = sum(_is_result(item, by_url=by_url) for item in answer.data)
         if count:
             return Judgement(Verdict.SUCCESS, status, results=count)
-    elif answer.data:
+    elif answer.data and not by_url:
         return Judgement(Verdict.SUCCESS, status)
-    if answer.choices:
+    if answer.choices and not by_url:
         return Judgement(Verdict.SUCCESS, status)
     return Judgement(Verdict.OUTCOME_UNKNOWN, status, message="an answer without a result")
 
 
-def _is_result(item: Any) -> bool:
+def _is_result(item: Any, *, by_url: bool) -> bool:
     """Whether an item of `data` is one: a picture or film without its URL or bytes is none.
 
-    What names neither is of a kind that is not known here, and believed.
+    What names neither is of a kind that is not known here, and believed if it says anything.
     """
     if not isinstance(item, dict):
-        return item is not None
+        return item is not None and not by_url
     if item.get("url") or item.get("b64_json"):
         return True
-    return "url" not in item and "b64_json" not in item
+    if by_url or "url" in item or "b64_json" in item:
+        return False
+    return any(value for name, value in item.items() if name != "revised_prompt")
 
 
-def _decoded(encoding: str, body: bytes) -> "_Answer | str | None":
+def _decoded(encoding: str, body: bytes, *, by_url: bool = False) -> "_Answer | str | None":
     """Decode for judging only: the object, None for what is not read, or why it is none."""
     plain = expanded(encoding, body)
     if not isinstance(plain, bytes):
@@ -206,7 +215,7 @@ def _decoded(encoding: str, body: bytes) -> "_Answer | str | None":
     try:
         return _answers.decode(plain)
     except msgspec.ValidationError:
-        return None
+        return "an answer that is no JSON object" if by_url else None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _leniently(plain)
 

@@ -102,9 +102,8 @@ class Exchange:
             status, connect_ms = answer.status, answer.connect_ms
             async with aclosing(answer):
                 secrets = secrets_of(authorization)
-                quoting = translation is not None and translation.quoting
                 result = await self._answered(
-                    request, client, answer, rate, secrets, telling, quoting=quoting
+                    request, client, answer, rate, secrets, translation, telling
                 )
         except TransportFailure as failure:
             result = failed(failure)
@@ -176,15 +175,15 @@ class Exchange:
         answer: Answer,
         rate: Mapping[str, str] | None,
         secrets: tuple[bytes, ...],
+        translation: Translation | None,
         telling: Telling | None,
-        *,
-        quoting: bool,
     ) -> Result:
         """Judge an answer by its head and, where it has a say, its body; pass a success on."""
         status = answer.status
         kind = answer.header(b"content-type")
         length = answer.header(b"content-length")
-        judgement = judged_head(status, kind, int(length) if length else None)
+        by_url = translation is not None
+        judgement = judged_head(status, kind, int(length) if length else None, by_url=by_url)
         begun = b""
         whole = False
         if judgement is None:
@@ -201,7 +200,8 @@ class Exchange:
                     waited_s=answer.waited_s,
                     late_s=LATE_FILM_S if _FILMS in request.path else LATE_S,
                     closing=not begun and answer.header(b"connection").lower() == "close",
-                    quoting=quoting,
+                    quoting=translation is not None and translation.quoting,
+                    by_url=by_url,
                 )
             elif 200 <= status < 300:  # noqa: PLR2004
                 judgement = Judgement(Verdict.SUCCESS, status)

@@ -19,7 +19,9 @@ from services.gateway.clients.answers import Client
 from services.gateway.clients.headers import Headers
 from services.gateway.clients.request import Request
 from services.gateway.dialects import chat
+from services.gateway.dialects.words import Fields
 from services.gateway.domain import Judgement
+from services.gateway.domain.judgement import expanded
 from services.gateway.relay.result import Result
 from services.gateway.transport import Answer
 
@@ -56,6 +58,7 @@ class Telling:
         self._request_id = request.request_id
         self._created = int(time.time())
         self._streamed = asks is not None and asks.fields.get("stream") is True
+        self._counted = asks is not None and chat.counts_tokens(asks)
 
     @asynccontextmanager
     async def meanwhile(self) -> AsyncIterator[None]:
@@ -86,8 +89,10 @@ class Telling:
             if taken > _READ_BYTES_MAX:
                 break
             parts.append(chunk)
+        encoding = answer.header(b"content-encoding").strip().lower()
+        plain = expanded(encoding, b"".join(parts), _READ_BYTES_MAX)
         try:
-            said = _decoder.decode(b"".join(parts))
+            said = _decoder.decode(plain or b"")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             said = {}
         content = chat.content_of(said, film=self._about == "video")
@@ -107,8 +112,10 @@ class Telling:
 
     async def _finish(self, content: str) -> None:
         await self._begin()
-        last = self._event({}, last=True)
-        await self._client.body(self._event({"content": content}) + last + _DONE, more=False)
+        told = self._event({"content": content}) + self._event({}, last=True)
+        if self._counted:
+            told += self._written(chat.usage_chunk(self._model, self._request_id, self._created))
+        await self._client.body(told + _DONE, more=False)
 
     async def _beat(self) -> None:
         if not self._client.begun:
@@ -125,4 +132,8 @@ class Telling:
 
     def _event(self, delta: dict[str, str], *, last: bool = False) -> bytes:
         told = chat.chunk(delta, self._model, self._request_id, self._created, last=last)
+        return self._written(told)
+
+    @staticmethod
+    def _written(told: Fields) -> bytes:
         return b"data: " + _encoder.encode(told) + b"\n\n"

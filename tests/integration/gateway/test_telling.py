@@ -1,6 +1,7 @@
 """A streamed chat over a backend that is silent for minutes."""
 
 import asyncio
+import gzip
 import json
 from typing import Any
 
@@ -40,11 +41,11 @@ class Heard:
         return b"".join(one.get("body", b"") for one in self.messages).decode()
 
 
-def spoken(*, stream: bool) -> tuple[Request, Client, Heard, Telling]:
+def spoken(*, stream: bool, **fields: Any) -> tuple[Request, Client, Heard, Telling]:
     scope = {"method": "POST", "path": "/v1/chat/completions", "query_string": b"", "headers": []}
     request = Request(scope)
     request.model = "m"
-    request.body_asks = Asked(request.path, request.request_id, {"stream": stream})
+    request.body_asks = Asked(request.path, request.request_id, {"stream": stream, **fields})
     heard = Heard()
     client = Client(heard.send, heard.abort)
     return request, client, heard, Telling(request, client, "image", [(b"x-own", b"1")])
@@ -57,9 +58,27 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(told, "BEAT_S", 0.02)
 
 
-async def nothing() -> Any:
-    for chunk in ():
-        yield chunk
+class Said:
+    """What is left of an answer, after its first bytes."""
+
+    def __init__(self, *rest: bytes, encoding: bytes = b"") -> None:
+        self._rest = rest
+        self._encoding = encoding
+
+    def header(self, name: bytes) -> str:
+        return self._encoding.decode() if name == b"content-encoding" else ""
+
+    async def __aiter__(self) -> Any:
+        for chunk in self._rest:
+            yield chunk
+
+
+def said(*rest: bytes, encoding: bytes = b"") -> Any:
+    return Said(*rest, encoding=encoding)
+
+
+def nothing() -> Any:
+    return said()
 
 
 async def test_silence_is_told_by_beats_and_ends_in_the_result(quick: None) -> None:
@@ -162,14 +181,32 @@ async def test_answer_without_a_result_to_tell_is_an_outcome_nobody_knows(answer
 
 
 async def test_long_answer_is_read_on_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def rest() -> Any:
-        yield ANSWER[20:]
-
     request, _, heard, telling = spoken(stream=False)
-    await telling.tell(request, SUCCESS, ANSWER[:20], rest())
+    await telling.tell(request, SUCCESS, ANSWER[:20], said(ANSWER[20:]))
     assert "a.png" in heard.text
 
     monkeypatch.setattr(told, "_READ_BYTES_MAX", 30)
     request, _, heard, telling = spoken(stream=False)
-    result = await telling.tell(request, SUCCESS, ANSWER[:20], rest())
+    result = await telling.tell(request, SUCCESS, ANSWER[:20], said(ANSWER[20:]))
     assert result.judgement.verdict is Verdict.OUTCOME_UNKNOWN
+
+
+async def test_answer_in_an_encoding_is_told_all_the_same() -> None:
+    body = gzip.compress(ANSWER)
+    request, _, heard, telling = spoken(stream=False)
+
+    await telling.tell(request, SUCCESS, body[:9], said(body[9:], encoding=b"gzip"))
+
+    assert "a.png" in heard.text
+
+
+async def test_tokens_are_told_at_the_end_of_a_stream_where_they_are_asked_for() -> None:
+    request, _, heard, telling = spoken(stream=True, stream_options={"include_usage": True})
+
+    await telling.tell(request, SUCCESS, ANSWER, nothing())
+
+    *_, last, done, _ = heard.text.split("\n\n")
+    assert done == "data: [DONE]"
+    told = json.loads(last[6:])
+    assert told["choices"] == []
+    assert told["usage"]["total_tokens"] == 0

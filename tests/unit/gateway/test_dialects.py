@@ -78,9 +78,10 @@ def test_size_becomes_ratio_and_resolution(
 
 @pytest.mark.parametrize("dialect", BY_RATIO)
 def test_width_and_height_are_a_size_too_and_words_of_its_own_win(dialect: str) -> None:
-    found = translated(dialect, asked(IMAGES, width=2560, height="1440", ratio="1:1"))
+    given = {"prompt": "p", "resolution": "4k"}
+    found = translated(dialect, asked(IMAGES, width=2560, height="1440", ratio="16:9", **given))
 
-    assert body(found) == {"ratio": "1:1", "resolution": "2k"}
+    assert body(found) == {"ratio": "16:9", **given}
 
 
 @pytest.mark.parametrize("dialect", BY_RATIO)
@@ -106,6 +107,28 @@ def test_size_that_says_nothing_is_left_out(dialect: str, size: str | None) -> N
         ({"resolution": "1k", "model": "jimeng-4.0"}, "resolution"),
         ({"n": 5}, "n"),
         ({"n": "5"}, "n"),
+        ({"n": 0}, "n"),
+        ({"n": -1}, "n"),
+        ({"n": 2.5}, "n"),
+        ({"n": True}, "n"),
+        ({"n": "many"}, "n"),
+        ({"n": "9" * 5000}, "n"),
+        ({"size": "1024x1024", "ratio": "16:9"}, "size"),
+        ({"size": "1024x1024", "width": 512}, "size"),
+        ({"width": True, "height": 5}, "width"),
+        ({"prompt": 7}, "prompt"),
+        ({"prompt": None}, "prompt"),
+        ({"model": ["a"]}, "model"),
+        ({"negative_prompt": 7}, "negative_prompt"),
+        ({"response_format": "png"}, "response_format"),
+        ({"sample_strength": "0.5"}, "sample_strength"),
+        ({"sample_strength": True}, "sample_strength"),
+        ({"intelligent_ratio": "true"}, "intelligent_ratio"),
+        ({"image": "https://a/b.png"}, "image"),
+        ({"image_url": "https://a/b.png"}, "image_url"),
+        ({"input_reference": "https://a/b.png"}, "input_reference"),
+        ({"referenceImages": ["https://a/b.png"]}, "referenceImages"),
+        ({"mask": "https://a/b.png"}, "mask"),
         ({"model": "m" * 1001}, "model"),
         ({"filePath": "/etc/passwd"}, "filePath"),
         ({"images": ["https://a/b.png", {"url": "file:///etc/passwd"}]}, "images"),
@@ -116,7 +139,7 @@ def test_size_that_says_nothing_is_left_out(dialect: str, size: str | None) -> N
 def test_what_would_be_got_wrong_unnoticed_is_refused_by_name(
     fields: dict[str, Any], param: str
 ) -> None:
-    message, named = refusal("jimeng", asked(IMAGES, prompt="p", **fields))
+    message, named = refusal("jimeng", asked(IMAGES, **{"prompt": "p", **fields}))
 
     assert named == param
     assert "expected" in message
@@ -128,16 +151,125 @@ def test_what_would_be_got_wrong_unnoticed_is_refused_by_name(
         ({"size": "1024x1536"}, {"width": 1024, "height": 1536}),
         ({"ratio": "16:9", "resolution": "2k"}, {"width": 2560, "height": 1440}),
         ({"ratio": "1:1"}, {"width": 1024, "height": 1024}),
+        ({"resolution": "2k"}, {"width": 2048, "height": 2048}),
+        ({"width": "640", "height": 480.0}, {"width": 640, "height": 480}),
+        ({"width": 640, "height": 480, "ratio": "4:3"}, {"width": 640, "height": 480}),
+        ({"width": 640, "height": 480, "size": "640x480"}, {"width": 640, "height": 480}),
+        ({"size": "auto"}, {}),
     ],
 )
 def test_the_one_that_knows_pixels_gets_pixels(
     fields: dict[str, Any], expected: dict[str, int]
 ) -> None:
-    assert body(translated("jimeng-free", asked(IMAGES, **fields))) == expected
+    found = translated("jimeng-free", asked(IMAGES, prompt="p", **fields))
+
+    assert body(found) == {"prompt": "p", **expected}
 
 
 def test_pixels_that_it_knows_pass_as_they_are() -> None:
-    assert translated("jimeng-free", asked(IMAGES, width=100, height=80)).pieces is None
+    request = asked(IMAGES, prompt="p", width=100, height=80)
+
+    assert translated("jimeng-free", request).pieces is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"width": 63, "height": 100}, "width"),
+        ({"size": "100x9000"}, "height"),
+        ({"resolution": "8k"}, "resolution"),
+        ({"ratio": "16:9", "width": 100, "height": 100}, "size"),
+    ],
+)
+def test_pixels_that_nobody_makes_are_refused(fields: dict[str, Any], param: str) -> None:
+    assert refusal("jimeng-free", asked(IMAGES, prompt="p", **fields))[1] == param
+
+
+@pytest.mark.parametrize(
+    ("dialect", "path", "fields", "param"),
+    [
+        ("jimeng", VIDEOS, {"n": 2}, "n"),
+        ("jimeng", COMPOSITIONS, {"n": 2, "images": ["https://x/a"]}, "n"),
+        ("jimeng", VIDEOS, {"image_url": "https://x/a"}, "image_url"),
+        ("jimeng", VIDEOS, {"first_frame_image": "https://x/a"}, "first_frame_image"),
+        ("jimeng", VIDEOS, {"end_frame_image": "https://x/a"}, "end_frame_image"),
+        ("jimeng", VIDEOS, {"input_reference": "https://x/a"}, "input_reference"),
+        ("jimeng", VIDEOS, {"filepaths": ["https://x/a"]}, "filepaths"),
+        ("jimeng", VIDEOS, {"file": "https://x/a"}, "file"),
+        ("jimeng", VIDEOS, {"file_paths": ["/etc/passwd"]}, "file_paths"),
+        ("jimeng", VIDEOS, {"file_paths": [None]}, "file_paths"),
+        ("jimeng", VIDEOS, {"file_paths": ["https://x/a"] * 3}, "file_paths"),
+        (
+            "jimeng",
+            VIDEOS,
+            {"file_paths": ["https://x/a"], "filePaths": ["https://x/b"]},
+            "filePaths",
+        ),
+        ("jimeng", VIDEOS, {"image_file_1": "https://x/a"}, "image_file_1"),
+        ("jimeng", VIDEOS, {"functionMode": "other"}, "functionMode"),
+        ("drraw", VIDEOS, {"functionMode": "omni_reference"}, "functionMode"),
+        ("jimeng", VIDEOS, {"seconds": 5, "duration": 10}, "seconds"),
+        ("jimeng", VIDEOS, {"size": "1280x720", "ratio": "1:1"}, "size"),
+        ("jimeng", EDITS, {"image": "https://x/a", "images": ["https://x/b"]}, "image"),
+        ("jimeng", EDITS, {}, "images"),
+        ("jimeng", COMPOSITIONS, {"images": [None]}, "images"),
+        ("jimeng", COMPOSITIONS, {"images": [{"no": 1}]}, "images"),
+        ("jimeng", COMPOSITIONS, {"images": []}, "images"),
+        ("jimeng", COMPOSITIONS, {"image": "https://x/a"}, "image"),
+        ("jimeng-free-all", IMAGES, {"image": "https://x/a"}, "image"),
+    ],
+)
+def test_what_is_brought_along_and_not_read_is_refused(
+    dialect: str, path: str, fields: dict[str, Any], param: str
+) -> None:
+    assert refusal(dialect, asked(path, prompt="p", **fields))[1] == param
+
+
+@pytest.mark.parametrize(
+    ("dialect", "path", "form"),
+    [("jimeng", IMAGES, 1), ("jimeng-free", IMAGES, 1), ("jimeng-free-all", IMAGES, 2)],
+)
+def test_files_that_are_not_read_are_refused(dialect: str, path: str, form: int) -> None:
+    assert refusal(dialect, asked(path, ("image",) * form, prompt="p"))[1] == "image"
+    assert refusal("jimeng", asked(VIDEOS, ("a", "b", "c"), prompt="p"))[1] == "file_paths"
+
+
+def test_number_that_is_none_in_a_form_is_refused() -> None:
+    assert refusal("jimeng", asked(IMAGES, (), prompt="p", sample_strength="nan"))[1]
+
+
+def test_pictures_of_a_film_stand_where_they_are_read() -> None:
+    one = translated("jimeng", asked(VIDEOS, prompt="p", file_paths="https://x/a"))
+    renamed = translated("jimeng-free-all", asked(VIDEOS, prompt="p", filePaths=["https://x/a"]))
+    none = translated("jimeng", asked(VIDEOS, prompt="p", file_paths=""))
+    twelve = {f"image_file_{place}": "https://x/a" for place in range(1, 10)}
+    omni = asked(
+        VIDEOS, prompt="p", functionMode="omni_reference", video_file_3="https://x", **twelve
+    )
+
+    assert body(one)["file_paths"] == ["https://x/a"]
+    assert body(renamed) == {"prompt": "p", "file_paths": ["https://x/a"]}
+    assert body(none)["file_paths"] == []
+    assert translated("jimeng", omni).pieces is None
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        7,
+        {"type": "text"},
+        {"type": "image_url", "image_url": {}},
+        {"type": "image_url", "image_url": ""},
+        {"type": "file", "file": {"file_id": "f"}},
+        {"type": "input_audio", "input_audio": {"data": "QQ=="}},
+    ],
+)
+def test_part_of_a_message_that_is_not_understood_is_refused(part: Any) -> None:
+    assert refusal("jimeng", conversation("draw", part))[1] == "messages"
+
+
+def test_model_of_a_film_may_be_written_in_capitals() -> None:
+    assert translated("jimeng", conversation(model="Jimeng-VIDEO-3.0")).path == VIDEOS
 
 
 def test_form_without_files_becomes_json_with_typed_fields() -> None:
@@ -219,11 +351,11 @@ def test_length_of_a_film_is_one_that_its_model_makes(
 
 
 def test_size_of_a_film_is_its_ratio_and_its_resolution_is_checked() -> None:
-    found = translated("jimeng", asked(VIDEOS, size="1280x720", resolution="720p"))
+    found = translated("jimeng", asked(VIDEOS, prompt="p", size="1280x720", resolution="720p"))
 
-    assert body(found) == {"ratio": "16:9", "resolution": "720p"}
-    assert refusal("jimeng", asked(VIDEOS, resolution="8k"))[1] == "resolution"
-    assert refusal("jimeng", asked(VIDEOS, ratio="5:4"))[1] == "ratio"
+    assert body(found) == {"prompt": "p", "ratio": "16:9", "resolution": "720p"}
+    assert refusal("jimeng", asked(VIDEOS, prompt="p", resolution="8k"))[1] == "resolution"
+    assert refusal("jimeng", asked(VIDEOS, prompt="p", ratio="5:4"))[1] == "ratio"
 
 
 def conversation(*parts: Any, **fields: Any) -> Asked:
@@ -289,8 +421,6 @@ def test_composition_of_addresses_is_checked_and_passes() -> None:
     assert body(single) == {"prompt": "p", "images": ["https://x/a.png"]}
     several = translated("drraw", asked(EDITS, image=["https://x/a.png"], prompt="p"))
     assert body(several) == {"prompt": "p", "images": ["https://x/a.png"]}
-    odd = asked(COMPOSITIONS, images=[7, {"no": 1}], prompt="p")
-    assert translated("jimeng", odd).pieces is None
 
 
 def test_form_of_a_composition_passes_where_nothing_changes() -> None:
@@ -300,24 +430,24 @@ def test_form_of_a_composition_passes_where_nothing_changes() -> None:
 
 def test_form_with_a_file_is_written_anew_only_where_something_changes() -> None:
     same = translated("jimeng-free-all", asked(IMAGES, ("file",), prompt="p"))
-    other = translated("jimeng-free-all", asked(IMAGES, ("file",), prompt=["p", "q"], size="80x80"))
+    other = translated("jimeng-free-all", asked(IMAGES, ("file",), prompt="p", size="80x80"))
 
     assert same.pieces is None
     assert Span(0, 5) in (other.pieces or ())
 
 
 def test_texts_of_a_form_that_are_no_numbers_stay_texts() -> None:
-    found = translated("jimeng", asked(IMAGES, (), n="many", tags=["a", "b"], stream="yes"))
+    found = translated("jimeng", asked(IMAGES, (), prompt="p", seed="x", tags=["a", "b"]))
 
-    assert body(found) == {"n": "many", "tags": ["a", "b"], "stream": "yes"}
+    assert body(found) == {"prompt": "p", "seed": "x", "tags": ["a", "b"]}
 
 
 def test_size_of_a_film_that_says_nothing_is_left_out() -> None:
     assert body(translated("jimeng", asked(VIDEOS, size="auto", prompt="p"))) == {"prompt": "p"}
 
 
-def test_parts_of_a_message_that_say_nothing_are_passed_over() -> None:
-    found = translated("jimeng", conversation(7, {"image_url": "https://x/a.png"}, {"text": "go"}))
+def test_parts_of_a_message_are_texts_and_pictures() -> None:
+    found = translated("jimeng", conversation({"image_url": "https://x/a.png"}, {"text": "go"}))
 
     assert body(found)["prompt"] == "go"
     assert body(found)["images"] == ["https://x/a.png"]

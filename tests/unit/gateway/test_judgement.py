@@ -59,6 +59,9 @@ def judged(status: int, body: Any) -> Verdict:
         (200, {"data": [{"url": None}, {"url": "u"}]}, Verdict.SUCCESS),
         (200, {"data": [{"embedding": [0.1]}]}, Verdict.SUCCESS),
         (200, {"data": [None]}, Verdict.OUTCOME_UNKNOWN),
+        (200, {"data": [{}]}, Verdict.OUTCOME_UNKNOWN),
+        (200, {"data": [{"revised_prompt": "p"}]}, Verdict.OUTCOME_UNKNOWN),
+        (200, {"data": [], "choices": [1]}, Verdict.SUCCESS),
         (429, {"error": {"code": "insufficient_quota"}}, Verdict.QUOTA_EXHAUSTED),
         (429, {"error": {"type": "insufficient_quota", "code": None}}, Verdict.QUOTA_EXHAUSTED),
         (429, {"error": {"code": "rate_limit_exceeded"}}, Verdict.RATE_LIMITED),
@@ -340,3 +343,32 @@ def test_message_cut_within_a_character_is_still_read() -> None:
     envelope = envelope_of("", begun)
     assert envelope is not None
     assert judged_body(200, "", envelope, TABLES).meaning == "content_rejected"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]",
+        b"5",
+        b'"done"',
+        b"OK",
+        b"data: {}\n\n",
+        b"\x89PNG",
+        b'{"data":[5]}',
+        b'{"data":[{"embedding":[1]}]}',
+        b'{"data":{"task":1}}',
+        b'{"choices":[1]}',
+    ],
+)
+def test_backend_that_tells_results_by_url_is_believed_nothing_else(body: bytes) -> None:
+    for kind in ("application/json", "text/event-stream", "application/octet-stream"):
+        assert judged_head(200, kind, None, by_url=True) is None
+    found = judged_body(200, "", body, TABLES, by_url=True)
+
+    assert found.verdict is Verdict.OUTCOME_UNKNOWN
+
+
+def test_long_answer_of_such_a_backend_is_believed_as_any() -> None:
+    body = gzip.compress(b'{"data":[{"b64_json":"' + b"A" * 100_000 + b'"}]}')
+
+    assert judged_body(200, "gzip", body, TABLES, by_url=True).verdict is Verdict.SUCCESS

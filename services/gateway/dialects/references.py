@@ -1,0 +1,99 @@
+"""Pictures and films that a request brings along: where a backend reads them, and how many.
+
+What a backend would fetch is an address, never the name of a file: Z opens those. What stands under
+a name that it does not read would be dropped without a word, and the picture be of something else.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from services.gateway.dialects.words import Asked, Fields, UntranslatableError
+
+PICTURES_MAX = 10
+FILM_PICTURES_MAX = 2
+FILM_PATHS = ("file_paths", "filePaths")
+OMNI = "omni_reference"
+_OMNI_MAX = 12
+_OMNI_NAMES = re.compile(r"image_file_[1-9]|video_file_[1-3]")
+_ADDRESSES = ("http://", "https://", "data:image/")
+_LIKE_ONE = re.compile(
+    r"(?:(?:image|video)s?|(?:(?:input|init|source|reference|first|last|start|end|image|video|frame|mask)_?)+"
+    r"(?:image|frame|video|reference|url|file|path)s?|(?:file)?_?paths?|files?|references?|mask)"
+    r"(?:_?\d+)?"
+)
+"""Names under which clients of this trade send pictures; `filePath` is read as `file_path`."""
+_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+def addresses(fields: Fields) -> Iterator[tuple[str, str]]:
+    """Every address under a name that is like a reference's."""
+    for name, value in fields.items():
+        if is_reference(name):
+            for one in value if isinstance(value, list) else [value]:
+                address = one.get("url") if isinstance(one, dict) else one
+                if isinstance(address, str):
+                    yield name, address
+
+
+def is_reference(name: str) -> bool:
+    """Whether a field of this name brings a picture or film along."""
+    plain = _CAPITAL.sub("_", name.removesuffix("[]")).replace("-", "_").lower()
+    return _LIKE_ONE.fullmatch(plain) is not None
+
+
+def check_references(asked: Asked, fields: Fields, read: Iterable[str], *, files: bool) -> None:
+    """Look at all that a request brings along.
+
+    `read` are the fields that the backend reads on this path, `files` says whether it reads those
+    of a form. Raises `UntranslatableError`.
+    """
+    read = tuple(read)
+    for name, value in fields.items():
+        if not is_reference(name) or value in ("", []):
+            continue
+        if name not in read:
+            raise _unread(asked.path, name, read)
+        for one in value if isinstance(value, list) else [value]:
+            address = one.get("url") if isinstance(one, dict) else one
+            if not isinstance(address, str) or not address.startswith(_ADDRESSES):
+                message = f"{name}: expected http(s):// or data:image/ addresses"
+                raise UntranslatableError(message, name)
+    if asked.files and not files:
+        raise _unread(asked.path, asked.files[0].name, read)
+    count = len(asked.files) + sum(1 for _ in addresses(fields))
+    if count > PICTURES_MAX and fields.get("functionMode") != OMNI:
+        message = f"images: expected at most {PICTURES_MAX} pictures, got {count}"
+        raise UntranslatableError(message, "images")
+
+
+def film_references(asked: Asked, fields: Fields, *, omni: bool, paths: tuple[str, ...]) -> None:
+    """Put a film's pictures where the backend reads them, and check how many there are.
+
+    `omni`: whether it knows the mode of up to 12 pictures and films. Raises `UntranslatableError`.
+    """
+    mode = fields.get("functionMode")
+    if mode is not None and (not omni or mode not in ("first_last_frames", OMNI)):
+        expected = f"first_last_frames or {OMNI}" if omni else "none, for no server here has modes"
+        raise UntranslatableError(f"functionMode: expected {expected}", "functionMode")
+    for name in FILM_PATHS:
+        if isinstance(fields.get(name), str):
+            fields[name] = [fields[name]] if fields[name] else []
+    if all(fields.get(name) for name in FILM_PATHS):
+        raise UntranslatableError("filePaths: expected it or file_paths, not both", "filePaths")
+    if "filePaths" in fields and "filePaths" not in paths:
+        fields["file_paths"] = fields.pop("filePaths") or fields.get("file_paths", [])
+    read = [*FILM_PATHS]
+    if mode == OMNI:
+        read += filter(_OMNI_NAMES.fullmatch, fields)
+    check_references(asked, fields, read, files=True)
+    most = _OMNI_MAX if mode == OMNI else FILM_PICTURES_MAX
+    count = len(asked.files) + sum(1 for _ in addresses(fields))
+    if count > most:
+        message = f"file_paths: expected at most {most} pictures for a film, got {count}"
+        raise UntranslatableError(message, "file_paths")
+
+
+def _unread(path: str, name: str, read: tuple[str, ...]) -> UntranslatableError:
+    where = f"expected it in {' or '.join(read)}" if read else "expected none"
+    shown = name[:40]
+    return UntranslatableError(f"{shown}: no server here reads it at {path}; {where}", shown)
