@@ -37,6 +37,10 @@ coverage: $(VENV)/.dev
 compose-test: $(VENV)/.dev  ## the stack as containers: built, tried, broken, torn down
 	$(BIN)/python -m pytest tests/compose --timeout 600 --durations 5 $(ARGS)
 
+.PHONY: patience
+patience: $(VENV)/.dev  ## five minutes of backends that say nothing and clients that drip
+	$(BIN)/python -m pytest tests/patience -n 2 --timeout 500 $(ARGS)
+
 RUN = $(if $(SEED),--seed $(SEED)) $(if $(CALLS),--calls $(CALLS)) $(if $(SECONDS),--seconds $(SECONDS))
 
 .PHONY: chaos-compose

@@ -20,6 +20,7 @@ KEPT_BYTES_MAX = 1_000_000
 HEAD_BYTES_MAX = 256 * 1024
 
 _log = logging.getLogger(__name__)
+NODE_HEAD_BYTES_MAX = 16 * 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -96,7 +97,17 @@ App = Callable[[Incoming, "Door"], Awaitable[None]]
 class Door(asyncio.Protocol):
     """One connection: takes requests one after another, and sends what `app` tells it to."""
 
-    def __init__(self, app: App, now: Callable[[], datetime], doors: "set[Door]") -> None:
+    def __init__(
+        self,
+        app: App,
+        now: Callable[[], datetime],
+        doors: "set[Door]",
+        request_within_s: float | None = None,
+    ) -> None:
+        """With `request_within_s`, be Node, whose own refusals say nothing.
+
+        400; 431 for a head over 16 KB; 408 for a request that is not whole so long after it began.
+        """
         self._app = app
         self._now = now
         self._doors = doors
@@ -106,6 +117,9 @@ class Door(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._unheaded = 0
+        self._within_s = request_within_s
+        self._head_bytes_max = HEAD_BYTES_MAX if request_within_s is None else NODE_HEAD_BYTES_MAX
+        self._hurry: asyncio.TimerHandle | None = None
         self._incoming: Incoming | None = None
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
@@ -158,6 +172,7 @@ class Door(asyncio.Protocol):
         """Drop what was asked."""
         self._doors.discard(self)
         self._waiting.clear()
+        self._in_time()
         if self._task is not None:
             self._task.cancel()
         self.resume_writing()
@@ -168,12 +183,26 @@ class Door(asyncio.Protocol):
             self._unheaded += len(data)
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self.send(Outgoing(400, b'{"error":"not HTTP/1.1"}'))
-            self.close()
+            self._refuse(400, b'{"error":"not HTTP/1.1"}')
             return
-        if self._incoming is None and self._unheaded > HEAD_BYTES_MAX:
-            self.send(Outgoing(431, b'{"error":"the head is too large"}'))
-            self.close()
+        if self._incoming is None and self._unheaded > self._head_bytes_max:
+            self._refuse(431, b'{"error":"the head is too large"}')
+
+    def _refuse(self, status: int, body: bytes) -> None:
+        """Refuse what is no request, and close."""
+        if self._within_s is None:
+            self.send(Outgoing(status, body))
+        else:
+            phrase = HTTPStatus(status).phrase
+            self.raw(f"HTTP/1.1 {status} {phrase}\r\nConnection: close\r\n\r\n".encode())
+        self._incoming = None
+        self.close()
+
+    def _in_time(self) -> None:
+        """Hurry nobody any more."""
+        if self._hurry is not None:
+            self._hurry.cancel()
+            self._hurry = None
 
     def pause_writing(self) -> None:
         """Let streams wait."""
@@ -191,6 +220,9 @@ class Door(asyncio.Protocol):
         """Begin a request."""
         self._url = b""
         self._headers = []
+        if self._within_s is not None:
+            loop = asyncio.get_running_loop()
+            self._hurry = loop.call_later(self._within_s, self._refuse, 408, b"")
 
     def on_url(self, url: bytes) -> None:
         """Take the target, which may come in parts."""
@@ -203,6 +235,9 @@ class Door(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Note the arrival."""
+        if sum(len(name) + len(value) + 4 for name, value in self._headers) > self._head_bytes_max:
+            self._refuse(431, b'{"error":"the head is too large"}')
+            return
         self._incoming = Incoming(
             self._now(),
             self._parser.get_method().decode("latin-1"),
@@ -226,6 +261,7 @@ class Door(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """Hand the request on, after those before it."""
         incoming = self._incoming
+        self._in_time()
         if incoming is None:
             return
         incoming.kept = b"".join(self._kept)

@@ -32,6 +32,8 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Whose days the ledger counts."""
     dialect: str = ""
     """Which backend it is: one of `dialects.BACKENDS`; empty: a lenient one of its own."""
+    request_within_s: float = 300.0
+    """A backend of `dialect` answers 408 to what is not whole so long after it began."""
     units: str = "request"
     """`request`: a call is one unit; `n`: it is as many as its field `n` says."""
     faults: list[Fault] = []
@@ -47,6 +49,8 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError('units: expected "request" or "n"')
         if self.dialect and self.dialect not in BACKENDS:
             raise ValueError(f"dialect: expected one of {', '.join(BACKENDS)}")
+        if self.request_within_s <= 0:
+            raise ValueError("request_within_s: expected more than 0")
         if min(self.latency_ms, self.jitter_ms, self.stream_interval_ms) < 0:
             raise ValueError("latency_ms, jitter_ms, stream_interval_ms: expected 0 or more")
 

@@ -88,7 +88,8 @@ class DemoServer:
 
     async def _bound(self, port: int) -> asyncio.Server:
         loop = asyncio.get_running_loop()
-        door = partial(Door, self.answer, self._now, self._doors)
+        within_s = self._options.request_within_s if self._backend is not None else None
+        door = partial(Door, self.answer, self._now, self._doors, within_s)
         return await loop.create_server(door, self._options.host, port, backlog=1024)
 
     async def _listen(self) -> None:

@@ -210,13 +210,22 @@ def test_generic_failure_blames_no_session(spoken: Spoken, message: str, doubted
 
 
 @pytest.mark.parametrize("spoken", ["jimeng"], indirect=True)
-def test_login_that_expires_while_polling_is_doubted_and_nobody_else_tries(spoken: Spoken) -> None:
-    fault = {"kind": "latency", "latency_ms": 8500, "times": 1}
+@pytest.mark.parametrize(
+    ("path", "model", "after_s"),
+    [
+        ("/images/generations", "jimeng-4.0", 20),
+        ("/videos/generations", "jimeng-video-3.0", 5.5),
+    ],
+)
+def test_login_that_expires_while_polling_is_doubted_and_nobody_else_tries(
+    spoken: Spoken, path: str, model: str, after_s: float
+) -> None:
+    fault = {"kind": "latency", "latency_ms": after_s * 1000, "times": 1}
     code = {"kind": "code", "code": -2002, "message": "[登录失效]: x", "times": 2}
     httpx.post(f"{spoken.stack.demo_url('one')}/demo/faults", json=[fault, code])
 
     with pytest.raises(openai.InternalServerError) as failed:
-        spoken.sdk.images.generate(model="jimeng-4.0", prompt="a gate")
+        spoken.sdk.post(path, body={"model": model, "prompt": "a gate"}, cast_to=object)
 
     spoken.doubted += 1
     assert failed.value.code == "upstream_outcome_unknown"
@@ -227,3 +236,51 @@ def test_login_that_expires_while_polling_is_doubted_and_nobody_else_tries(spoke
     assert len(suspects) == 1
     spoken.stack.faults("one")
     assert spoken.stack.tidegate("sessions", "clear", suspects[0]).returncode == 0
+
+
+def test_picture_refused_before_the_submission_costs_nothing_however_late(spoken: Spoken) -> None:
+    path = "/images/generations"
+    fault = {"kind": "latency", "latency_ms": 8500, "times": 1}
+    message = "图片上传失败: timeout"
+    code = {"kind": "code", "code": -2001, "message": message, "times": 1}
+    httpx.post(f"{spoken.stack.demo_url('one')}/demo/faults", json=[fault, code])
+
+    with pytest.raises(openai.InternalServerError) as failed:
+        spoken.sdk.post(path, body={"model": "jimeng-4.0", "prompt": "a gate"}, cast_to=object)
+
+    assert failed.value.code == "upstream_error"
+
+
+def test_word_that_is_not_read_is_refused_before_anything_is_bought(spoken: Spoken) -> None:
+    before = spoken.submitted()
+    wrong: list[dict[str, Any]] = [
+        {"input_reference": "https://x/a.png"},
+        {"image": "https://x/a.png"},
+        {"n": 0},
+        {"response_format": "png"},
+        {"size": "1024x1024", "ratio": "16:9"},
+        {"filePath": "/etc/passwd"},
+    ]
+
+    for fields in wrong:
+        body = {"model": "jimeng-4.0", "prompt": "a gate", **fields}
+        with pytest.raises(openai.BadRequestError) as refused:
+            spoken.sdk.post("/images/generations", body=body, cast_to=object)
+        assert refused.value.param in fields
+
+    assert spoken.submitted() == before
+
+
+def test_path_is_what_was_read_however_it_is_written(spoken: Spoken) -> None:
+    body = {"model": "jimeng-4.0", "prompt": "a gate", "size": "1024x1024"}
+    before = spoken.submitted()
+
+    answer = httpx.post(
+        f"{spoken.stack.url()}/v1/images/%67enerations",
+        json=body,
+        headers={"Authorization": f"Bearer {spoken.stack.client_key}"},
+        timeout=60,
+    )
+
+    assert answer.status_code == 200
+    assert spoken.submitted() == before + 1

@@ -40,6 +40,9 @@ def server(
     dialect: str = typer.Option(
         "", help="Be as strict as jimeng, drraw, jimeng-free-all or jimeng-free."
     ),
+    request_within_s: float = typer.Option(
+        300.0, help="With a dialect: answer 408 to a request that is not whole after so long."
+    ),
     seed: int = typer.Option(0, help="Seed of its chance."),
 ) -> None:
     """Run a Jimeng-style server that draws pictures and keeps a ledger of its own.
@@ -61,6 +64,7 @@ def server(
             timezone=zone.key,
             public_url=public_url,
             dialect=dialect,
+            request_within_s=request_within_s,
             seed=seed,
         )
     except (ZoneInfoNotFoundError, OSError):

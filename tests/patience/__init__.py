@@ -1,0 +1,1 @@
+"""What takes minutes because it is about minutes: `make patience`."""
