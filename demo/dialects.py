@@ -17,7 +17,7 @@ _IMAGES_MAX = 10
 _OLD = re.compile(r"jimeng-(?:xl|[12]\.|3\.)")
 _STATUSES = {-2000: 400, -2003: 400, -2006: 400, -2002: 401, -2009: 402}
 
-_NO_PATH = "[请求有误]: 请检查API文档确认正确的请求路径，当前请求为 POST -> {path} 请纠正"  # noqa: RUF001
+_NO_PATH = "[请求有误]: {hint}，当前请求为 {method} -> {target} 请纠正"  # noqa: RUF001
 _NO_SIZE = "不支持的参数: {named}。请使用 ratio 和 resolution 参数控制图像尺寸。"
 _NO_RESOLUTION = '不支持的分辨率 "{one}"。支持的分辨率: {known}'
 
@@ -50,15 +50,21 @@ class Backend(NamedTuple):
     refuses: Callable[[str, Form], Refused | None]
     root: str
     """What `GET /` says."""
+    hint: str = "正确请求为 POST -> /v1/chat/completions"
+    """What it advises whoever asks for a path that it has not."""
 
     def status_of(self, code: int) -> int:
         """The HTTP status of a failure."""
         return self.statuses.get(code, 500) if self.statuses else 200
 
+    def unknown(self, method: str, target: str) -> Refused:
+        """Refuse what no route is for."""
+        return Refused(-1000, _NO_PATH.format(hint=self.hint, method=method, target=target))
+
     def refused(self, path: str, form: Form) -> Refused | None:
         """Refuse a request that this backend does not take."""
         if path not in self.paths:
-            return Refused(-1000, _NO_PATH.format(path=path))
+            return self.unknown("POST", path)
         if not isinstance(form.fields.get("prompt", ""), str):
             return Refused(-2000, "Params body.prompt invalid")
         return self.refuses(path, form)
@@ -160,6 +166,13 @@ def _film(fields: Fields, form: Form) -> Refused | None:
     return Refused(-1000, f"{message}，当前值: {text}")  # noqa: RUF001
 
 
+def _short(path: str, form: Form) -> Refused | None:
+    """D: as I, but a film is of 5 or 10 s, whatever its model."""
+    if path == _VIDEOS and str(form.fields.get("duration", 5)) not in {"5", "10"}:
+        return Refused(-2000, "Params body.duration invalid")
+    return _by_ratio(path, form)
+
+
 def _all(_: str, form: Form) -> Refused | None:
     """Z: wrong words are silently replaced, `size` is ignored."""
     wrong = _invalid(form.fields)
@@ -187,13 +200,14 @@ BACKENDS = {
         {},
         _by_ratio,
         '{"service":"jimeng-api","status":"running"}',
+        "请检查API文档确认正确的请求路径",
     ),
     "drraw": Backend(
         "drraw",
         frozenset({_IMAGES, _COMPOSITIONS, _VIDEOS, _CHAT}),
         "jimeng-api",
         _STATUSES,
-        _by_ratio,
+        _short,
         '{"service":"jimeng-api","endpoints":{"chat":"/v1/chat/completions"}}',
     ),
     "jimeng-free-all": Backend(
