@@ -165,10 +165,14 @@ class Selected(Reply, frozen=True, kw_only=True, tag="selected"):
 
 
 class NoServer(Reply, frozen=True, kw_only=True, tag="no_server"):
-    """No server may be chosen; the candidates say why each was refused."""
+    """No server may be chosen; the candidates say why each was refused.
+
+    `rests_s`: in so many seconds one may be chosen that rests now, after risk control; 0: none is.
+    """
 
     reason: str
     candidates: list[Candidate] = []
+    rests_s: float = 0.0
 
 
 class SelectAnswers(Reply, frozen=True, kw_only=True, tag="select_answers"):

@@ -72,7 +72,11 @@ def _chosen(balancer: Balancer, wanted: SelectServer, now: Instant) -> Selected 
     if not eligible:
         refused = _unavailable(options, wanted, now)
         reason = options.reason or "; ".join(f"{one.server_id}: {one.refused}" for one in refused)
-        return NoServer(reason=reason, candidates=[*refused, *options.refused][:_CANDIDATES_MAX])
+        return NoServer(
+            reason=reason,
+            candidates=[*refused, *options.refused][:_CANDIDATES_MAX],
+            rests_s=_rests_s(options, wanted, now),
+        )
     name, strategy = _strategy(balancer)
     ranking = strategy(eligible)
     best = _remembered(balancer, eligible, ranking)
@@ -138,6 +142,17 @@ def _unavailable(options: Options, wanted: SelectServer, now: Instant) -> list[C
             why = f"full: {standing.in_flight} of {standing.max_sessions} exchanges"
             refused.append(Candidate(server_id=standing.server_id, refused=why))
     return refused
+
+
+def _rests_s(options: Options, wanted: SelectServer, now: Instant) -> float:
+    """How soon the first of those that only rest may be chosen; 0: none of them rests."""
+    left = [
+        rest_s(standing, wanted.service_type, now)
+        for standing in options.able
+        if standing.server_id not in wanted.avoid
+        and (not wanted.dialects or standing.server.dialect in wanted.dialects)
+    ]
+    return min(filter(None, left), default=0.0)
 
 
 def _options(balancer: Balancer, service_type: ServiceType) -> Options:

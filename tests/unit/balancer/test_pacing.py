@@ -129,3 +129,20 @@ def test_operators_see_how_long_it_rests() -> None:
 
     assert seen.reason == "rests 20 s after risk control (image)"
     assert isinstance(select(balancer, wanted("r.1"), ONE, after(10)), NoServer)
+
+
+def test_caller_hears_when_the_first_of_those_that_rest_takes_a_call_again() -> None:
+    balancer = speaking("a", "b")
+    for name, second in (("a", 0), ("b", 12)):
+        ended(balancer, name, Verdict.RISK_CONTROL, after(second))
+
+    def told(*avoid: str, dialects: tuple[str, ...] = ()) -> float:
+        asked = msgspec.structs.replace(wanted(avoid=avoid), dialects=[*dialects])
+        answer = select(balancer, asked, ONE, after(20))
+        assert isinstance(answer, NoServer)
+        return answer.rests_s
+
+    assert told() == 10
+    assert told("a") == 22
+    assert told("a", "b") == 0
+    assert told(dialects=("drraw",)) == 0

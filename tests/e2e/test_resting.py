@@ -1,0 +1,40 @@
+"""Risk control: the server rests for every session, and its clients hear for how long."""
+
+from pathlib import Path
+
+import openai
+import pytest
+from openai import OpenAI
+
+from tests.e2e.stack import Stack
+
+
+def test_client_of_a_server_that_rests_is_told_to_wait(tmp_path: Path) -> None:
+    stack = Stack(tmp_path, TIDEGATE_POOL_MIN_SIZE="5")
+    try:
+        stack.configure(stack.servers_toml("one", one='dialect = "jimeng"'))
+        stack.start_nats()
+        stack.start_demo("one", "--dialect", "jimeng")
+        for service in ("pool", "balancer", "analytics"):
+            stack.start(service, service)
+        stack.start_gateway()
+        stack.wait_url(f"{stack.demo_url('one')}/ping")
+        stack.ready("pool", "balancer", "analytics", "gateway")
+        stack.environment["TIDEGATE_API"] = stack.url()
+        stack.faults("one", kind="code", code=-2001, message="[请求jimeng失败]: shark", times=1)
+        sdk = OpenAI(base_url=f"{stack.url()}/v1", api_key=stack.client_key, max_retries=0)
+
+        # The first is refused by the backend, and another session has no server to go to.
+        for _ in range(3):
+            with pytest.raises(openai.InternalServerError) as refused:
+                sdk.images.generate(model="jimeng-4.0", prompt="a gate")
+            assert refused.value.code == "pool_saturated"
+            assert 1 <= int(refused.value.response.headers["retry-after"]) <= 30
+
+        film = {"model": "jimeng-video-3.0", "prompt": "a gate"}
+        assert sdk.post("/videos/generations", body=film, cast_to=object)
+        assert stack.served("one", service="image") == 0
+        stack.eventually(lambda: stack.api("/api/leases?state=open")["data"], [])
+        assert stack.audit()["exit"] == 0
+    finally:
+        stack.close()
