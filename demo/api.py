@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from demo import pictures
-from demo.dialects import PICTURES, Backend, Form
+from demo.dialects import PICTURES, Backend, Form, Refused
 from demo.door import Incoming, Outgoing
 
 BAD_PARAMETER = -2000
@@ -83,10 +83,21 @@ def wanted(incoming: Incoming, service: str, backend: Backend | None = None) -> 
         return refusal(BAD_PARAMETER, "the body is neither JSON nor multipart")
     refused = backend.refused(incoming.path, form) if backend is not None else None
     if backend is not None and refused is not None:
-        out = refusal(*refused)
-        out.status = backend.status_of(refused.code)
-        return out
+        return _refusal_of(backend, refused)
     return _wanted(incoming, service, form.fields, backend)
+
+
+def no_such_path(incoming: Incoming, backend: Backend | None) -> Outgoing:
+    """Answer whoever asks for what is not there."""
+    if backend is None:
+        return json({"code": 404, "message": "no such path"}, 404)
+    return _refusal_of(backend, backend.unknown(incoming.method, incoming.target))
+
+
+def _refusal_of(backend: Backend, refused: Refused) -> Outgoing:
+    out = refusal(*refused)
+    out.status = backend.status_of(refused.code)
+    return out
 
 
 def _wanted(

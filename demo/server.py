@@ -208,15 +208,7 @@ class DemoServer:
         if route == ("POST", "/token/points"):
             tokens = incoming.header(b"authorization").removeprefix("Bearer ").split(",")
             return api.token_points([credential_hash(token) for token in tokens if token.strip()])
-        return _drawn(incoming) or self._unknown(incoming)
-
-    def _unknown(self, incoming: Incoming) -> Outgoing:
-        if self._backend is None:
-            return api.json({"code": 404, "message": "no such path"}, 404)
-        refused = self._backend.unknown(incoming.method, incoming.target)
-        out = api.refusal(*refused)
-        out.status = self._backend.status_of(refused.code)
-        return out
+        return _drawn(incoming) or api.no_such_path(incoming, self._backend)
 
     # ------------------------------------------------------------ for whoever tests with it
 

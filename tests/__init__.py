@@ -4,6 +4,7 @@ unit/         pure, in seconds
 contract/     the wire: golden lines, the table of subjects
 integration/  real nats-server, DuckDB, sockets
 e2e/          the stack as processes
+patience/     the same, where it is about minutes
 compose/      the stack as containers
 upgrade/      homes of earlier versions
 house/        rules that no linter knows, and the judges judged

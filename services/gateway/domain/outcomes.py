@@ -1,10 +1,13 @@
 """What each verdict does to the units, whether another session may be tried, what clients hear."""
 
+from contracts.balancer import NoServer
 from contracts.pool import Outcome, Refusal, Refused, Verdict
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.judgement import Judgement
 
 PAUSE_S = 0.5
+_RESTS_TOLD_S = 30.0
+"""`Retry-After` for a server that rests is at most so much (http-api.md §3)."""
 _OUTCOMES = {
     Verdict.SUCCESS: Outcome.SETTLED,
     Verdict.REJECTED: Outcome.RELEASED,
@@ -81,6 +84,15 @@ def refusal_error(refused: Refused, service_type: str) -> GatewayError:
     code, message = _REFUSALS[refused.reason]
     wait = refused.retry_after_s or None
     return GatewayError(code, message.format(service=service_type), retry_after_s=wait)
+
+
+def no_server_error(answer: NoServer, service_type: str, *, tried: bool) -> GatewayError:
+    """Word the balancer's refusal; `tried`: this lease failed at others before."""
+    message = f"no server can do {service_type}: {answer.reason}"
+    if answer.rests_s:
+        wait_s = min(answer.rests_s, _RESTS_TOLD_S)
+        return GatewayError("pool_saturated", message, retry_after_s=wait_s)
+    return GatewayError("upstream_error" if tried else "no_backend", message)
 
 
 def client_error(judgement: Judgement, retry_after_s: float | None) -> GatewayError:

@@ -24,6 +24,7 @@ from services.gateway.domain import (
     another_session,
     client_error,
     failure_error,
+    no_server_error,
     outcome_of,
     pause_before,
     refusal_error,
@@ -36,8 +37,6 @@ from services.gateway.relay.exchanges import OpenExchanges
 from services.gateway.relay.result import Result
 from services.gateway.relay.usages import Outbox
 
-_RESTS_TOLD_S = 30.0
-"""`Retry-After` of a server that rests is at most so much (http-api.md §3)."""
 _LATE_MAX = 2
 """How often a lease may be asked for again because its `send_by` had passed."""
 
@@ -272,7 +271,6 @@ class Relay:
         Raises `GatewayError` (no_backend) and ends the lease.
         """
         avoid = [*request.avoid_servers, *request.shy_servers]
-        rests_s = 0.0
         wanted = SelectServer(
             request_id=request.request_id,
             lease_id=LeaseId(granted.lease_id),
@@ -289,19 +287,11 @@ class Relay:
                 return await self._select(request, granted, failed)
             if isinstance(answer, Selected):
                 return answer
-            rests_s = answer.rests_s
-            code = "upstream_error" if request.attempts else "no_backend"
-            code = "pool_saturated" if rests_s else code
-            reason = answer.reason
+            error = no_server_error(answer, request.service_type, tried=bool(request.attempts))
         except (UnansweredError, RefusedBatchError) as refused:
             disconnected = isinstance(refused, DisconnectedError)
             code = "ledger_unavailable" if disconnected else "no_backend"
-            reason = f"the balancer does not answer: {refused}"
-        error = GatewayError(
-            code,
-            f"no server can do {request.service_type}: {reason}",
-            retry_after_s=min(rests_s, _RESTS_TOLD_S) or None,
-        )
+            error = GatewayError(code, f"the balancer does not answer: {refused}")
         if request.doubtful:
             error = failure_error("cut", sent=True)
         self._release(request, error)
