@@ -37,7 +37,7 @@ FROM python:3.11-slim-bookworm
 RUN groupadd --gid 10001 tidegate \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/tidegate \
       --shell /usr/sbin/nologin tidegate \
- && install -d -o tidegate -g tidegate -m 0700 /var/lib/tidegate /homes /store/1 /store/2 /store/3 \
+ && install -d -o tidegate -g tidegate -m 0700 /var/lib/tidegate /var/spool/tidegate /homes /store/1 /store/2 /store/3 \
  && for owner in gateway pool balancer analytics migrate nats operator; do \
       install -d -o tidegate -g tidegate -m 0700 "/homes/$owner"; done
 COPY --from=builder /opt/venv /opt/venv

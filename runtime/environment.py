@@ -105,6 +105,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.path / "client.key"
 
     @property
+    def spool(self) -> Path:
+        """Where a gateway keeps long bodies while it reads them."""
+        return self.path / "spool"
+
+    @property
     def master_key(self) -> Path:
         """The master key for credentials at rest."""
         return self.path / "secrets" / "master.key"

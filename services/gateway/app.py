@@ -22,6 +22,7 @@ from runtime.process import health, lifecycle, logs
 from runtime.process.logs import Log
 from runtime.secrets import Sealer
 from runtime.settings import SettingsError
+from services.gateway.clients.spool import Spool
 from services.gateway.door import Door
 from services.gateway.fleetlog import FleetLog
 from services.gateway.metrics import Metrics
@@ -122,7 +123,8 @@ class Gateway:
         self.fleet_log = FleetLog(event_log, log)
         interpreter = Interpreter(self.fleet_log.fleet.dialects)
         self.exchange = Exchange(self.transport, settings, self.metrics, interpreter)
-        self.passthrough = Passthrough(self.balancer, self.transport, settings.gateway)
+        self.spool = Spool(home.spool, settings.gateway.spool, settings.gateway.spool_max)
+        self.passthrough = Passthrough(self.balancer, self.transport, settings.gateway, self.spool)
         servers = self.fleet_log.fleet.servers
         self.models = ModelList(servers, self.transport, settings.gateway, self.metrics)
         relay = Relay(
@@ -156,6 +158,7 @@ class Gateway:
             operator_app(doors),
             self.key_log.find,
             settings=settings,
+            spool=self.spool,
             metrics=self.metrics,
             log=log,
         )
@@ -188,6 +191,7 @@ class Gateway:
     def apply(self, settings: Settings) -> None:
         """Go by other settings from now on."""
         self.settings = settings
+        self.spool.apply(settings.gateway.spool, settings.gateway.spool_max)
         self.door.apply(settings)
         self.exchange.apply(settings)
         self.passthrough.apply(settings.gateway)

@@ -11,14 +11,17 @@ from typing import Any
 
 from runtime.process.logs import Log
 from services.gateway.clients.answers import Client, Send
+from services.gateway.clients.deciding import Deciding
 from services.gateway.clients.headers import PREFLIGHT, own_headers
 from services.gateway.clients.keys import Key
 from services.gateway.clients.limits import Admitted, KeyLimits
 from services.gateway.clients.origin import trusted
 from services.gateway.clients.request import Request
-from services.gateway.clients.uploads import ClientGoneError, Receive, Upload
-from services.gateway.domain import peek, route
+from services.gateway.clients.spool import Spool
+from services.gateway.clients.uploads import Bounds, ClientGoneError, Receive, Upload
+from services.gateway.domain import model_named, route
 from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.paths import Places, ambiguous
 from services.gateway.metrics import Metrics
 from services.gateway.relay.interpreter import Interpreter
 from services.gateway.relay.models import PATH as MODELS_PATH
@@ -27,7 +30,6 @@ from services.gateway.relay.passthrough import PASSED_THROUGH, Passthrough
 from services.gateway.relay.relay import Relay
 from services.gateway.settings import Settings
 
-_PATHS_MAX = 1000
 _MODEL = f"{MODELS_PATH}/"
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -45,12 +47,15 @@ class Door:
         find_key: Callable[[str], Key | None],
         *,
         settings: Settings,
+        spool: Spool,
         metrics: Metrics,
         log: Log,
     ) -> None:
         """Hold the rooms behind the door."""
         self.settings = settings
-        self._paths: dict[str, bool] = {}
+        self._places = Places(settings.services)
+        self._deciding = Deciding()
+        self._spool = spool
         self._proxies = trusted(settings.gateway.trusted_proxies)
         self._relay = relay
         self._passthrough = passthrough
@@ -65,7 +70,7 @@ class Door:
     def apply(self, settings: Settings) -> None:
         """Take up a changed configuration."""
         self.settings = settings
-        self._paths.clear()
+        self._places = Places(settings.services)
         self._proxies = trusted(settings.gateway.trusted_proxies)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -77,25 +82,16 @@ class Door:
         if method == "OPTIONS":
             await send({"type": "http.response.start", "status": 200, "headers": PREFLIGHT})
             await send({"type": "http.response.body", "body": b""})
+        elif ambiguous(scope["raw_path"], slashes=path.startswith(_MODEL)):
+            await self._answered(scope, receive, send, _refuse_path)
         elif path == MODELS_PATH or path.startswith(_MODEL):
             await self._answered(scope, receive, send, self._list_models)
         elif (method, path) in PASSED_THROUGH:
             await self._answered(scope, receive, send, self._pass_through)
-        elif self._generates(path):
+        elif self._places.of(path).generates:
             await self._answered(scope, receive, send, self._generate)
         else:
             await self._operator(scope, receive, send)
-
-    def _generates(self, path: str) -> bool:
-        """Whether a service type lists the path; the operator's own paths never are one."""
-        known = self._paths.get(path)
-        if known is None:
-            services = self.settings.services
-            operators = path.startswith(("/api/", "/schema"))
-            known = not operators and route(path, None, services) is not None
-            if len(self._paths) < _PATHS_MAX:
-                self._paths[path] = known
-        return known
 
     async def _answered(
         self,
@@ -193,13 +189,9 @@ class Door:
             raise GatewayError(
                 "method_not_allowed", f"{request.path}: expected POST", extra={"allow": "POST"}
             )
-        settings = self.settings
-        upload = Upload(
-            receive,
-            request.content_length,
-            settings.gateway.max_body,
-            settings.gateway.idle_timeout,
-        )
+        settings = self.settings.gateway
+        bounds = Bounds(settings.max_body, settings.json_max, settings.idle_timeout, self._spool)
+        upload = Upload(receive, request.content_length, bounds)
         try:
             await self._routed(request, upload)
             await self._relay.serve(request, upload, client, rate)
@@ -207,11 +199,16 @@ class Door:
             upload.close()
 
     async def _routed(self, request: Request, upload: Upload) -> None:
-        """Find what the head of the body asks for. Raises `GatewayError`."""
+        """Find what the body asks for. Raises `GatewayError`, before any lease."""
         settings = self.settings
         await upload.fill()
-        peeked = peek(upload.head, request.content_type, complete=upload.complete)
-        request.model = peeked.model or ""
+        n: int | None = None
+        if self._places.of(request.path).body_decides or request.key.bounds.models:
+            said = await self._deciding.read(request, upload)
+            request.model, n = said.model or "", said.n
+        else:
+            kind = request.content_type
+            request.model = model_named(upload.head, kind, complete=upload.complete)
         found = route(request.path, request.model, settings.services)
         assert found is not None
         request.service_type = found
@@ -220,7 +217,7 @@ class Door:
                 "model_not_allowed", f"the key may not use the model {request.model!r}", "model"
             )
         if settings.services[found].units == "n":
-            request.units = 1 if peeked.n is None else peeked.n
+            request.units = 1 if n is None else n
             request.counted = True
         if self._interpreter.has_to_read(found):
             await self._interpreter.prepare(request, upload)
@@ -259,6 +256,18 @@ class Door:
             bytes_out=client.bytes_out,
             gone=request.gone or None,
         )
+
+
+async def _refuse_path(
+    request: Request, receive: Receive, client: Client, rate: Mapping[str, str]
+) -> None:
+    """Refuse what one reader may take for another path than the next."""
+    del request, receive, client, rate
+    raise GatewayError(
+        "invalid_request",
+        "path: expected no empty or dot segments, no `;`, `\\` or control characters, and none of"
+        " %2E %2F %5C %3B",
+    )
 
 
 def _gone(request: Request, task: "asyncio.Task[Any] | None") -> None:

@@ -42,6 +42,14 @@ class GatewaySection(Section, frozen=True, kw_only=True):
     workers: int = 1
     """Gateway processes that `up` starts on the same port. Read at the start alone."""
     max_body: Size = Size(100_000_000)
+    json_max: Size = Size(32_000_000)
+    """Of a JSON body that has to be read here: where it decides the service type, the units or
+    whether a key may use its model, or where a server's dialect has to know it."""
+    spool: str = ""
+    """Where longer bodies lie while they are read here, in files without a name; by default
+    `spool` in the home."""
+    spool_max: Size = Size(1_000_000_000)
+    """Of all these together, for one gateway process; beyond it, `pool_saturated`."""
     max_wait: Seconds = Seconds(0)
     """How long a request may wait for a session. Only 0 (fail fast) is known so far."""
     attempts_max: int = 3

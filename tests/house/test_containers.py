@@ -55,7 +55,8 @@ def test_a_service_sees_its_own_home_alone(name: str) -> None:
     owner = "operator" if name == "cli" else name
     mode = "" if name == "analytics" else ":ro"
 
-    assert SERVICES[name]["volumes"] == [f"{owner}:/var/lib/tidegate{mode}"]
+    spool = ["spool:/var/spool/tidegate"] * (name == "gateway")
+    assert SERVICES[name]["volumes"] == [f"{owner}:/var/lib/tidegate{mode}", *spool]
 
 
 def test_the_keeper_reaches_the_home_where_analytics_looks_for_duckdb() -> None:

@@ -4,6 +4,7 @@ Only read where a server's dialect has to know (`dialects`). A form is read by `
 and by its boundary; its files stay in the body, named by where they are.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl
@@ -16,52 +17,91 @@ from services.gateway.clients.uploads import Content, Upload
 from services.gateway.dialects.words import Asked, Fields, File, Span
 from services.gateway.domain.errors import GatewayError
 
-_URLENCODED = "application/x-www-form-urlencoded"
-_JSON_BYTES_MAX = 32_000_000
+JSON = "application/json"
+FORM = "multipart/form-data"
+URLENCODED = "application/x-www-form-urlencoded"
 _TEXT_BYTES_MAX = 1_000_000
 _PARTS_MAX = 200
 _CHUNK_BYTES = 256 * 1024
 _COMMAS_MAX = 100_000
 """More items than so many are no generation's, and take a second and a gigabyte to read."""
+_CHARSET = re.compile(r';\s*charset\s*=\s*"?(?!utf-?8\b|us-ascii\b)', re.IGNORECASE)
+_DISPOSITION = re.compile(
+    r'form-data\s*;\s*name=(?:"(?:[^"\\]|\\.)*"|[^\s";,]+)'
+    r'(?:\s*;\s*filename\*?=(?:"(?:[^"\\]|\\.)*"|[^\s";]*)){0,2}\s*',
+    re.IGNORECASE,
+)
+"""One name, then a file's: whatever else stands there, readers differ about."""
+_AS_IT_IS = frozenset({"", "7bit", "8bit", "binary"})
+_UNSUPPORTED = 415
 
 _json = msgspec.json.Decoder(dict[str, Any])
 
 
 async def asked_of(request: Request, upload: Upload) -> Asked:
     """Take the whole body and read it. Raises `GatewayError` for what cannot be read."""
-    kind = request.content_type.partition(";")[0].strip().lower()
-    is_form = kind in {"multipart/form-data", _URLENCODED}
-    if not is_form and kind and kind != "application/json" and not kind.endswith("+json"):
-        raise _wrong(f"Content-Type: expected JSON or a form, got {kind}")
-    if any(name == b"content-encoding" for name, _ in request.headers):
-        raise _wrong("Content-Encoding: expected none, for the servers here need the body read")
+    kind = kind_of(request)
     content = await upload.whole()
-    if is_form:
-        texts = kind == _URLENCODED
-        fields, files = (
-            (_urlencoded(content), ()) if texts else _form(content, request.content_type)
-        )
+    if kind == FORM:
+        fields, files = _form(content, request.content_type)
         return Asked(request.path, request.request_id, fields, files, is_form=True)
-    if len(content) > _JSON_BYTES_MAX:
-        message = f"the JSON body is larger than {_JSON_BYTES_MAX:,} bytes"
-        raise GatewayError("request_too_large", message)
-    if content[:].count(b",") > _COMMAS_MAX:
-        raise _wrong(f"the JSON body holds more than {_COMMAS_MAX:,} commas: expected fields")
+    if kind == URLENCODED:
+        fields = _urlencoded(content)
+        return Asked(request.path, request.request_id, fields, is_form=True)
+    if len(content) > upload.bounds.json_max:
+        raise too_large(upload.bounds.json_max)
+    check_items(content)
     try:
         return Asked(request.path, request.request_id, _json.decode(content))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _wrong(f"the body is no JSON object: {error}") from None
+        raise wrong(f"the body is no JSON object: {error}") from None
+
+
+def kind_of(request: Request) -> str:
+    """Find out how a body has to be read: JSON (which it is where nothing is said) or a form.
+
+    Raises `GatewayError` for any other, and for a body in an encoding or of two kinds.
+    """
+    names = [name for name, _ in request.headers]
+    if names.count(b"content-type") > 1:
+        raise wrong("Content-Type: expected it once")
+    if b"content-encoding" in names:
+        raise _unsupported("Content-Encoding: expected none, for the body has to be read here")
+    kind = request.content_type.partition(";")[0].strip().lower()
+    if kind in {FORM, URLENCODED}:
+        return kind
+    if kind and kind != JSON and not kind.endswith("+json"):
+        raise _unsupported(f"Content-Type: expected JSON or a form, got {kind[:100]}")
+    if _CHARSET.search(request.content_type):
+        raise _unsupported("Content-Type: expected the charset utf-8, or none")
+    return JSON
+
+
+def texts_of(content: Content, kind: str, content_type: str) -> Fields:
+    """Read the texts of a form; files have none. Raises `GatewayError`."""
+    if kind == URLENCODED:
+        return _urlencoded(content)
+    fields, files = _form(content, content_type)
+    for file in files:
+        fields.setdefault(file.name, [])  # under this name stands no text
+    return fields
+
+
+def check_items(content: Content) -> None:
+    """Raises `GatewayError` for JSON of more items than any generation has."""
+    if content[:].count(b",") > _COMMAS_MAX:
+        raise wrong(f"the JSON body holds more than {_COMMAS_MAX:,} commas: expected fields")
 
 
 def _urlencoded(content: Content) -> Fields:
     """Read what a form of texts alone is sent as (by httpx, where there are no files)."""
     if len(content) > _TEXT_BYTES_MAX:
-        raise _wrong(f"the form's texts are longer than {_TEXT_BYTES_MAX:,} bytes")
+        raise wrong(f"the form's texts are longer than {_TEXT_BYTES_MAX:,} bytes")
     try:
         text = bytes(content).decode()
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_PARTS_MAX)
     except ValueError as error:
-        raise _wrong(f"the body is no form: {error}") from None
+        raise wrong(f"the body is no form: {error}") from None
     fields: Fields = {}
     for name, value in pairs:
         _put(fields, name, value)
@@ -84,13 +124,17 @@ def _form(content: Content, content_type: str) -> tuple[Fields, tuple[File, ...]
     files = []
     texts = 0
     for segment, span in _parts(content, boundary):
+        disposition = segment.header("Content-Disposition", "")
+        encoding = segment.header("Content-Transfer-Encoding", "")
+        if not _DISPOSITION.fullmatch(disposition) or encoding.lower() not in _AS_IT_IS:
+            raise wrong(f"the body is no form that all read alike: part {segment.name[:40]!r}")
         if segment.filename is not None:
             kind = segment.content_type or ""
             files.append(File(segment.name, segment.filename, kind, span))
             continue
         texts += span.length
         if texts > _TEXT_BYTES_MAX:
-            raise _wrong(f"the form's texts are longer than {_TEXT_BYTES_MAX:,} bytes")
+            raise wrong(f"the form's texts are longer than {_TEXT_BYTES_MAX:,} bytes")
         text = bytes(content[span.start : span.start + span.length]).decode("utf-8", "replace")
         _put(fields, segment.name, text)
     return fields, tuple(files)
@@ -101,13 +145,13 @@ def _boundary(content_type: str) -> bytes:
         name, _, value = part.strip().partition("=")
         if name.lower() == "boundary" and value.strip('"'):
             return value.strip('"').encode("latin-1")
-    raise _wrong("Content-Type: expected a boundary")
+    raise wrong("Content-Type: expected a boundary")
 
 
 def _parts(content: Content, boundary: bytes) -> Iterator[tuple[MultipartSegment, Span]]:
     """Walk the parts; where each one's content is follows from how long `multipart` found it."""
     if bytes(content[: len(boundary) + 2]) != b"--" + boundary:
-        raise _wrong("the body is no form: it does not begin with its boundary")
+        raise wrong("the body is no form: it does not begin with its boundary")
     parser = PushMultipartParser(boundary, max_segment_count=_PARTS_MAX, strict=True)
     try:
         with parser:
@@ -122,9 +166,22 @@ def _parts(content: Content, boundary: bytes) -> Iterator[tuple[MultipartSegment
                         place += segment.size + len(boundary) + 6
                 if parser.closed:
                     break
+        if content[place:] not in (b"", b"\r\n"):
+            raise wrong("the body is no form: there is more behind its end")
     except MultipartError as error:
-        raise _wrong(f"the body is no form: {error}") from None
+        raise wrong(f"the body is no form: {error}") from None
 
 
-def _wrong(message: str) -> GatewayError:
+def wrong(message: str) -> GatewayError:
+    """Word what is wrong with a body."""
     return GatewayError("invalid_request", message)
+
+
+def too_large(bytes_max: int) -> GatewayError:
+    """Word a JSON body over its limit."""
+    message = f"the JSON body is larger than {bytes_max:,} bytes"
+    return GatewayError("request_too_large", message)
+
+
+def _unsupported(message: str) -> GatewayError:
+    return GatewayError("invalid_request", message, status=_UNSUPPORTED)

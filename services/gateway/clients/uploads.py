@@ -6,12 +6,12 @@ file without a name, which goes with the request.
 
 import asyncio
 import mmap
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import IO, Any
+from typing import Any, NamedTuple
 
 import httpx
 
+from services.gateway.clients.spool import Spool, Spooled
 from services.gateway.dialects.words import Span
 from services.gateway.domain.errors import GatewayError
 
@@ -23,6 +23,18 @@ Content = bytes | mmap.mmap
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 
+class Bounds(NamedTuple):
+    """Of a client's body."""
+
+    bytes_max: int
+    json_max: int
+    """Of one in JSON that has to be read here."""
+    idle_s: float
+    """How long its client may be silent."""
+    spool: Spool
+    """Where a long one lies that has to be read whole."""
+
+
 class ClientGoneError(Exception):
     """The client went away before its body was complete."""
 
@@ -30,21 +42,20 @@ class ClientGoneError(Exception):
 class Upload:
     """One request body. `head` is what `fill` took; the rest is streamed once."""
 
-    def __init__(self, receive: Receive, length: int | None, bytes_max: int, idle_s: float) -> None:
+    def __init__(self, receive: Receive, length: int | None, bounds: Bounds) -> None:
         """`length` is the promised one. Raises `GatewayError` when it is over the limit."""
-        if length is not None and length > bytes_max:
-            raise _too_large(bytes_max)
+        if length is not None and length > bounds.bytes_max:
+            raise _too_large(bounds.bytes_max)
+        self.bounds = bounds
         self.length = length
         self.head = b""
         self.complete = False
         self.taken = 0
         """Bytes taken from the client so far."""
         self._receive = receive
-        self._bytes_max = bytes_max
-        self._idle_s = idle_s
         self._streamed = False
         self._content: Content | None = None
-        self._file: IO[bytes] | None = None
+        self._file: Spooled | None = None
 
     @property
     def replayable(self) -> bool:
@@ -75,11 +86,10 @@ class Upload:
         if self.complete and self.taken <= len(self.head):
             self._content = self.head
             return self.head
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (it goes with the request)
+        self._file = self.bounds.spool.begun()
         self._file.write(self.head)
         while not self.complete:
             self._file.write(await self._chunk())
-        self._file.flush()
         self.length = self.taken
         self._content = mmap.mmap(self._file.fileno(), 0, prot=mmap.PROT_READ)
         return self._content
@@ -113,19 +123,19 @@ class Upload:
 
     async def _chunk(self) -> bytes:
         try:
-            async with asyncio.timeout(self._idle_s):
+            async with asyncio.timeout(self.bounds.idle_s):
                 message = await self._receive()
         except TimeoutError:
             raise GatewayError(
-                "invalid_request", f"the body stopped arriving for {self._idle_s:g} s"
+                "invalid_request", f"the body stopped arriving for {self.bounds.idle_s:g} s"
             ) from None
         if message["type"] == "http.disconnect":
             raise ClientGoneError
         body: bytes = message.get("body", b"")
         self.complete = not message.get("more_body", False)
         self.taken += len(body)
-        if self.taken > self._bytes_max:
-            raise _too_large(self._bytes_max)
+        if self.taken > self.bounds.bytes_max:
+            raise _too_large(self.bounds.bytes_max)
         return body
 
 

@@ -1,6 +1,7 @@
 """The gateway's rules, pure.
 
 routing     which service type a request is of, and what its body says about that
+paths       which paths are taken at all, and what is known of each
 judgement   what an upstream's answer means (its envelope first, then the status)
 failures    what a failure's codes and messages say
 outcomes    what each verdict does to the units, and what the client is told
@@ -20,7 +21,7 @@ from services.gateway.domain.outcomes import (
     pause_before,
     refusal_error,
 )
-from services.gateway.domain.routing import Peek, peek, route
+from services.gateway.domain.routing import Peek, model_named, read_json, route, wrong_type
 
 __all__ = [
     "Judgement",
@@ -30,11 +31,13 @@ __all__ = [
     "failure_error",
     "judged_body",
     "judged_head",
+    "model_named",
     "models_error",
     "no_server_error",
     "outcome_of",
     "pause_before",
-    "peek",
+    "read_json",
     "refusal_error",
     "route",
+    "wrong_type",
 ]

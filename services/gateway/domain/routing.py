@@ -1,5 +1,6 @@
 """Which service type a request is of: by its path, and on shared paths by its model."""
 
+import mmap
 import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
@@ -20,68 +21,58 @@ class Peek(msgspec.Struct, frozen=True):
 
 
 _json = msgspec.json.Decoder(Peek)
-_NOTHING = Peek()
 _FIELD = re.compile(
-    rb'\r\ncontent-disposition:[^\r\n]{0,64}?\bname="?(model|n|stream)"?[ \t]*'
+    rb'\r\ncontent-disposition:[^\r\n]{0,64}?\bname="?model"?[ \t]*'
     rb"(?:;[^\r\n]{0,256})?\r\n(?:[^\r\n]{1,256}\r\n){0,4}\r\n([^\r\n]{0,256})\r\n--",
     re.IGNORECASE,
 )
-"""A form field that routes. Every repeat is bounded: bodies come from strangers."""
-_MEMBER = re.compile(
-    rb'"(?:(model)"\s{0,9}:\s{0,9}"([^"\\]{0,200})"|(n)"\s{0,9}:\s{0,9}(\d{1,9})\b'
-    rb'|(stream)"\s{0,9}:\s{0,9}(true)\b)'
-)
+"""A form's field that names the model. Every repeat is bounded: bodies come from strangers."""
+_MEMBER = re.compile(rb'"model"\s{0,9}:\s{0,9}"([^"\\]{0,200})"')
 """The same in the first part of a JSON body too long to be read whole."""
 
 
-def peek(body: bytes, content_type: str, *, complete: bool) -> Peek:
-    """Read the routing fields from a body, or from its first part when it is longer.
+def model_named(body: bytes, content_type: str, *, complete: bool) -> str:
+    """Look for the model in a body, or in its first part, for the record: nothing depends on it.
 
     Raises `GatewayError` (invalid_request) for a complete JSON body that is none, and for
     fields of the wrong type.
     """
     kind = content_type.partition(";")[0].strip().lower()
+    found: re.Match[bytes] | None = None
     if kind == "multipart/form-data":
-        return _peek_multipart(body)
-    if kind and kind != "application/json" and not kind.endswith("+json"):
-        return _NOTHING
-    if not complete:
-        return _peek_long(body)
+        found = _FIELD.search(body)
+    elif kind and kind != "application/json" and not kind.endswith("+json"):
+        return ""
+    elif complete:
+        return read_json(body).model or ""
+    else:
+        found = _MEMBER.search(body)
+    return found[1].decode("utf-8", "replace") if found else ""
+
+
+def read_json(body: bytes | mmap.mmap) -> Peek:
+    """Read what routes of a JSON body. Raises `GatewayError` for what is none."""
     try:
         return _json.decode(body)
     except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at `$.")
-        param = where.rstrip("`") or None
-        raise GatewayError("invalid_request", f"{param or 'body'}: {what}", param) from None
+        raise wrong_type(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         message = f"the body is not valid JSON: {error}"
         raise GatewayError("invalid_request", message) from None
 
 
-def _peek_long(body: bytes) -> Peek:
-    """Look for the routing fields in the first part of a JSON body; the first of each counts."""
-    found: dict[bytes, bytes] = {}
-    for match in _MEMBER.finditer(body):
-        name, value = (group for group in match.groups() if group is not None)
-        found.setdefault(name, value)
-    return Peek(
-        model=found[b"model"].decode("utf-8", "replace") if b"model" in found else None,
-        n=int(found[b"n"]) if b"n" in found else None,
-        stream=b"stream" in found or None,
-    )
+def wrong_type(error: msgspec.ValidationError) -> GatewayError:
+    """Word a member of another type than expected, by its name."""
+    what, _, where = str(error).partition(" - at `$.")
+    param = where.rstrip("`") or None
+    return GatewayError("invalid_request", f"{param or 'body'}: {what}", param)
 
 
-def _peek_multipart(body: bytes) -> Peek:
-    found: dict[str, str] = {}
-    for match in _FIELD.finditer(body):
-        found.setdefault(match[1].decode().lower(), match[2].decode("utf-8", "replace"))
-    n = found.get("n")
-    if n is not None and not n.strip().isdecimal():
-        raise GatewayError("invalid_request", f"n: expected an integer, got {n!r}", "n")
-    return Peek(
-        model=found.get("model"),
-        n=None if n is None else int(n),
-        stream=found.get("stream", "").lower() == "true" or None,
+def body_decides(path: str, services: Mapping[str, ServiceTypeSection]) -> bool:
+    """Whether the body of a POST to `path` says of which type it is, or how many units."""
+    found = _matching(path, services)
+    return any(services[name].units == "n" for name in found) or (
+        len(found) > 1 and any(services[name].models for name in found)
     )
 
 
@@ -93,6 +84,14 @@ def route(
     Highest priority among the types with a matching substring, then the longest substring;
     among types that match equally, the first whose `models` fit, then the first without any.
     """
+    found = _matching(path, services)
+    if len(found) > 1:
+        found = _by_model(found, model or "", services)
+    return ServiceType(found[0]) if found else None
+
+
+def _matching(path: str, services: Mapping[str, ServiceTypeSection]) -> list[str]:
+    """Find the types that match a path best, all of them equally."""
     best: tuple[int, int] = (0, 0)
     found: list[str] = []
     for name, section in services.items():
@@ -104,9 +103,7 @@ def route(
             best, found = rank, [name]
         elif rank == best:
             found.append(name)
-    if len(found) > 1:
-        found = _by_model(found, model or "", services)
-    return ServiceType(found[0]) if found else None
+    return found
 
 
 def _by_model(

@@ -7,7 +7,8 @@ from runtime.nats.connection import DisconnectedError, UnansweredError
 from services.gateway.clients.answers import Client
 from services.gateway.clients.headers import Headers, own_headers, passed_on, upstream_headers
 from services.gateway.clients.request import Request
-from services.gateway.clients.uploads import Receive, Upload
+from services.gateway.clients.spool import Spool
+from services.gateway.clients.uploads import Bounds, Receive, Upload
 from services.gateway.domain import failure_error
 from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.coalescer import BalancerCoalescer, RefusedBatchError
@@ -28,8 +29,10 @@ class Passthrough:
         balancer: BalancerCoalescer,
         transport: Transport,
         settings: GatewaySection,
+        spool: Spool,
     ) -> None:
         """Hold the parts."""
+        self._spool = spool
         self.settings = settings
         self._balancer = balancer
         self._transport = transport
@@ -45,7 +48,8 @@ class Passthrough:
         """Answer the call. Raises `GatewayError`."""
         if not request.key.admin:
             raise GatewayError("model_not_allowed", f"{request.path}: expected an admin key")
-        upload = Upload(receive, request.content_length, BYTES_MAX, self.settings.idle_timeout)
+        bounds = Bounds(BYTES_MAX, BYTES_MAX, self.settings.idle_timeout, self._spool)
+        upload = Upload(receive, request.content_length, bounds)
         await upload.fill()
         answer, body = await self._fetched(request, upload.head)
         headers = [*_kept(answer), *own_headers(request, rate), _length(body)]

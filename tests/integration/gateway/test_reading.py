@@ -1,7 +1,9 @@
 """The whole body, read where a dialect has to know it: in memory, or in a file of its own."""
 
 import json
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,11 +11,14 @@ import pytest
 
 from services.gateway.clients.reading import asked_of
 from services.gateway.clients.request import Request
-from services.gateway.clients.uploads import Upload
+from services.gateway.clients.spool import Spool
+from services.gateway.clients.uploads import Bounds, Upload
 from services.gateway.dialects.words import Asked
 from services.gateway.domain.errors import GatewayError
 
 pytestmark = pytest.mark.anyio
+
+SPOOL = Spool(Path(tempfile.gettempdir()), "", 1_000_000_000)
 
 
 def sent(body: bytes, content_type: str, **headers: str) -> tuple[Request, Upload]:
@@ -34,7 +39,7 @@ def sent(body: bytes, content_type: str, **headers: str) -> tuple[Request, Uploa
         "query_string": b"",
         "headers": [(name.encode(), value.encode()) for name, value in named.items()],
     }
-    return Request(scope), Upload(receive, None, 100_000_000, 5)
+    return Request(scope), Upload(receive, None, Bounds(100_000_000, 32_000_000, 5, SPOOL))
 
 
 def form(parts: list[tuple[str, Any]], data: dict[str, Any] | None = None) -> tuple[bytes, str]:

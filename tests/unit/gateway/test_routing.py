@@ -3,8 +3,9 @@
 import pytest
 
 from runtime.settings import DEFAULT_SERVICES, ServiceTypeSection
-from services.gateway.domain import Peek, peek, route
+from services.gateway.domain import Peek, model_named, read_json, route
 from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.routing import body_decides
 
 CHAT = "/v1/chat/completions"
 BOUNDARY = b"--b\r\n"
@@ -44,28 +45,29 @@ def test_without_a_fitting_model_or_a_plain_type_the_first_listed_serves() -> No
     assert route(CHAT, "c", services) == "one"
 
 
-def test_json_fields_are_read() -> None:
+def test_model_of_a_body_that_decides_nothing_is_kept_for_the_record() -> None:
     body = b'{"model":"m","n":2,"stream":true,"prompt":{"deep":[1]}}'
-    assert peek(body, "application/json", complete=True) == Peek("m", 2, True)
-    assert peek(body, "", complete=True) == Peek("m", 2, True)
+    assert model_named(body, "application/json", complete=True) == "m"
+    assert model_named(body, "", complete=True) == "m"
+    assert read_json(body) == Peek("m", 2, True)
 
 
 def test_first_part_of_a_long_json_body_tells_what_it_has() -> None:
     begun = b'{ "model" : "m", "n": 3,"stream":true, "model":"later", "image":"' + b"x" * 1000
-    assert peek(begun, "application/json", complete=False) == Peek("m", 3, True)
-    assert peek(b'{"image":"xx', "application/json", complete=False) == Peek()
+    assert model_named(begun, "application/json", complete=False) == "m"
+    assert model_named(b'{"image":"xx', "application/json", complete=False) == ""
 
 
 def test_hostile_bodies_are_read_in_no_time_to_speak_of() -> None:
-    line = b"\r\ncontent-disposition: " + b"name=n;" * 140_000
-    assert peek(line, "multipart/form-data", complete=True) == Peek()
+    line = b"\r\ncontent-disposition: " + b"name=model;" * 140_000
+    assert model_named(line, "multipart/form-data", complete=True) == ""
     nested = b'{"a":' + b"[" * 50_000
     with pytest.raises(GatewayError, match="not valid JSON"):
-        peek(nested, "application/json", complete=True)
+        model_named(nested, "application/json", complete=True)
 
 
 def test_other_kinds_tell_nothing() -> None:
-    assert peek(b"\x89PNG", "image/png", complete=True) == Peek()
+    assert model_named(b"\x89PNG", "image/png", complete=True) == ""
 
 
 @pytest.mark.parametrize(
@@ -81,7 +83,7 @@ def test_other_kinds_tell_nothing() -> None:
 )
 def test_wrong_json_is_refused_by_name(body: bytes, named: str) -> None:
     with pytest.raises(GatewayError) as caught:
-        peek(body, "application/json", complete=True)
+        model_named(body, "application/json", complete=True)
     assert caught.value.code == "invalid_request"
     assert named in caught.value.message
 
@@ -96,20 +98,20 @@ def multipart(*fields: tuple[str, str]) -> bytes:
     )
 
 
-def test_multipart_fields_are_read() -> None:
-    body = multipart(("prompt", "p"), ("model", "m"), ("n", "3"), ("stream", "true"))
-    assert peek(body, "multipart/form-data; boundary=b", complete=True) == Peek("m", 3, True)
-    assert peek(multipart(("x", "y")), "multipart/form-data", complete=True) == Peek()
+def test_first_model_of_a_form_is_kept_for_the_record() -> None:
+    body = multipart(("prompt", "p"), ("model", "first"), ("model", "second"))
+    assert model_named(body, "multipart/form-data; boundary=b", complete=True) == "first"
+    assert model_named(multipart(("x", "y")), "multipart/form-data", complete=True) == ""
 
 
-def test_multipart_number_that_is_none_is_refused() -> None:
-    with pytest.raises(GatewayError, match="n: expected an integer"):
-        peek(multipart(("n", "many")), "multipart/form-data", complete=True)
+def test_body_decides_where_types_share_a_path_or_items_are_units() -> None:
+    counted = ServiceTypeSection(daily_limit=3, paths=["/v1/music"], units="n")
+    services = {**DEFAULT_SERVICES, "music": counted}
 
-
-def test_a_field_is_named_once() -> None:
-    body = multipart(("model", "first"), ("model", "second"))
-    assert peek(body, "multipart/form-data", complete=True).model == "first"
+    assert body_decides(CHAT, services)
+    assert body_decides("/v1/music/x", services)
+    assert not body_decides("/v1/images/generations", services)
+    assert not body_decides("/v1/embeddings", services)
 
 
 def test_longer_path_wins_whatever_the_order() -> None:

@@ -1,0 +1,112 @@
+"""What a body says where it decides: the service type, the units, whether a key may use its model.
+
+There, and only there, it is read to its end, and what cannot be read for sure is refused: whatever
+a server reads of it, this is the same. One look finds that `model`, `n` and `stream` occur at most
+once each, and that no name is spelled in escapes; then the quick reader's answer is the only one.
+Anything else is read slowly, member by member, and what stands twice, in whatever case, is refused.
+"""
+
+import asyncio
+import json
+import re
+from typing import Any
+
+import msgspec
+
+from services.gateway.clients import reading
+from services.gateway.clients.request import Request
+from services.gateway.clients.uploads import Content, Upload
+from services.gateway.domain import Peek, read_json, wrong_type
+from services.gateway.domain.errors import GatewayError
+
+_NAMES = re.compile(rb'"(model|n|stream)"', re.IGNORECASE)
+_PLAIN = frozenset({b"model", b"n", b"stream"})
+_ESCAPED = b"\\u00"
+"""How a name of ASCII letters begins to be spelled otherwise."""
+
+
+class Deciding:
+    """Reads bodies that decide; slow readings one at a time."""
+
+    def __init__(self) -> None:
+        """Read nothing yet."""
+        self._slowly = asyncio.Semaphore(1)
+
+    async def read(self, request: Request, upload: Upload) -> Peek:
+        """Take the whole body and read what routes. Raises `GatewayError`, before any lease."""
+        kind = reading.kind_of(request)
+        if kind != reading.JSON:
+            content = await upload.whole()
+            return _of_texts(reading.texts_of(content, kind, request.content_type))
+        json_max = upload.bounds.json_max
+        if max(upload.length or 0, upload.taken) > json_max:
+            raise reading.too_large(json_max)
+        content = await upload.whole()
+        if len(content) > json_max:
+            raise reading.too_large(json_max)
+        return _of_plain(content) or await self._of_other(content)
+
+    async def _of_other(self, content: Content) -> Peek:
+        reading.check_items(content)
+        async with self._slowly:
+            return await asyncio.to_thread(_member_by_member, bytes(content))
+
+
+def _of_plain(content: Content) -> Peek | None:
+    """Read a body in which every name that routes stands once at most, as it is always spelled."""
+    named = _NAMES.findall(content)
+    if len(named) > len(set(named) & _PLAIN) or content.find(_ESCAPED) >= 0:
+        return None
+    return read_json(content)
+
+
+def _member_by_member(content: bytes) -> Peek:
+    """Read a JSON object whose routing names need a second look; a duplicate is refused."""
+    try:
+        found = json.loads(content.decode(), object_pairs_hook=_Members, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise reading.wrong(f"the body is not valid JSON: {error}") from None
+    if not isinstance(found, _Members):
+        raise reading.wrong("body: expected a JSON object")
+    fields: dict[str, Any] = {}
+    for name, value in found.pairs:
+        lower = name.lower()
+        if lower in Peek.__struct_fields__:
+            if lower in fields:
+                raise GatewayError("invalid_request", f"{lower}: expected it once", lower)
+            fields[lower] = value
+    try:
+        return msgspec.convert(fields, Peek)
+    except msgspec.ValidationError as error:
+        raise wrong_type(error) from None
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no JSON")
+
+
+class _Members:
+    """An object as it is written: every member, in order."""
+
+    __slots__ = ("pairs",)
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        self.pairs = pairs
+
+
+def _of_texts(fields: dict[str, Any]) -> Peek:
+    found: dict[str, str] = {}
+    for name, value in fields.items():
+        lower = name.lower()
+        if lower in Peek.__struct_fields__:
+            if lower in found or not isinstance(value, str):
+                raise GatewayError("invalid_request", f"{lower}: expected it once", lower)
+            found[lower] = value
+    n = found.get("n")
+    if n is not None and not (n.strip().isdecimal() and len(n) < 20):  # noqa: PLR2004
+        raise GatewayError("invalid_request", f"n: expected an integer, got {n[:40]!r}", "n")
+    return Peek(
+        model=found.get("model"),
+        n=None if n is None else int(n),
+        stream=found.get("stream", "").lower() == "true" or None,
+    )

@@ -1,0 +1,61 @@
+r"""Which paths are taken at all: what is routed here is what a server gets, and reads likewise.
+
+A server, or a proxy before it, may resolve `..`, join empty segments, take `;` for parameters and
+`\` for `/`. So a path that says one thing here and another there is refused, never put right.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from runtime.settings import ServiceTypeSection
+from services.gateway.domain.routing import body_decides, route
+
+_KEPT_MAX = 1000
+_KEPT_BYTES_MAX = 256
+_NOT_IN_PATHS = re.compile(
+    rb"//|/\.{1,2}(?:/|$)|[\\;\x00-\x20\x7f]|%(?:2e|5c|3b|7f|[01][0-9a-f])|%(?![0-9a-f]{2})",
+    re.IGNORECASE,
+)
+_SLASH = re.compile(rb"%2f", re.IGNORECASE)
+_OURS = ("/token/", "/api/", "/schema", "/metrics", "/health", "/livez", "/readyz", "/ping", "/ui/")
+
+
+def ambiguous(raw_path: bytes, *, slashes: bool = False) -> bool:
+    """Whether some other reader may take a path for another; `slashes`: `%2F` is no wonder."""
+    if _NOT_IN_PATHS.search(raw_path) is not None:
+        return True
+    return not slashes and _SLASH.search(raw_path) is not None
+
+
+def is_ours(path: str) -> bool:
+    """Whether a path is the operator's, and never of a service type."""
+    return path.startswith(_OURS) or path in {"/token", "/api", "/ui", "/"}
+
+
+class Place(NamedTuple):
+    """What is known of a path before anything of a request is read."""
+
+    generates: bool
+    """Some service type lists it; the operator's own paths never are one's."""
+    body_decides: bool
+    """What a request there costs is said by its body."""
+
+
+class Places:
+    """The places of one configuration; short paths are remembered."""
+
+    def __init__(self, services: Mapping[str, ServiceTypeSection]) -> None:
+        """Know the service types."""
+        self._services = services
+        self._known: dict[str, Place] = {}
+
+    def of(self, path: str) -> Place:
+        """Find out what a path is."""
+        known = self._known.get(path)
+        if known is None:
+            generates = not is_ours(path) and route(path, None, self._services) is not None
+            known = Place(generates, generates and body_decides(path, self._services))
+            if len(self._known) < _KEPT_MAX and len(path) <= _KEPT_BYTES_MAX:
+                self._known[path] = known
+        return known

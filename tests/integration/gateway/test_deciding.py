@@ -1,0 +1,226 @@
+"""Where the body decides, whatever reads it reads the same, or it is refused before any lease."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.gateway.clients.deciding import Deciding
+from services.gateway.clients.request import Request
+from services.gateway.clients.spool import Spool
+from services.gateway.clients.uploads import Bounds, Upload
+from services.gateway.domain import Peek
+from services.gateway.domain.errors import GatewayError
+
+pytestmark = pytest.mark.anyio
+
+JSON = "application/json"
+FORM = "multipart/form-data; boundary=b"
+TEXTS = "application/x-www-form-urlencoded"
+SPOOL = Spool(Path(tempfile.gettempdir()), "", 1_000_000_000)
+
+
+async def said(
+    body: bytes, *kinds: str, spool: Spool = SPOOL, json_max: int = 32_000_000, **headers: str
+) -> Peek:
+    """What a request says, whose body comes in pieces of 100 KB."""
+    pieces = [body[start : start + 100_000] for start in range(0, len(body), 100_000)] or [b""]
+    waiting: Iterator[bytes] = iter(pieces)
+    left = len(pieces)
+
+    async def receive() -> dict[str, Any]:
+        nonlocal left
+        left -= 1
+        return {"type": "http.request", "body": next(waiting), "more_body": left > 0}
+
+    named = [(b"content-type", kind.encode()) for kind in kinds]
+    named += [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    scope = {
+        "method": "POST",
+        "path": "/v1/chat/completions",
+        "query_string": b"",
+        "headers": named,
+    }
+    upload = Upload(receive, None, Bounds(100_000_000, json_max, 5, spool))
+    await upload.fill()
+    try:
+        return await Deciding().read(Request(scope), upload)
+    finally:
+        upload.close()
+
+
+def part(head: str, text: str = "a-video") -> bytes:
+    return f"--b\r\n{head}\r\n\r\n{text}\r\n".encode()
+
+
+def named(name: str) -> str:
+    return f'Content-Disposition: form-data; name="{name}"'
+
+
+END = b"--b--\r\n"
+LONG = b"x" * 1_200_000
+
+
+@pytest.mark.parametrize(
+    ("body", "model"),
+    [
+        (b'{"model":"m","n":2,"stream":true}', "m"),
+        (b'{"messages":[{"content":"' + LONG + b'"}],"model":"m","n":2,"stream":true}', "m"),
+        (b'{"x":{"model":"other"},"model":"m","n":2,"stream":true}', "m"),
+        (b'{"mod\\u0065l":"m","n":2,"stream":true}', "m"),
+        (b'{"Model":"m","N":2,"STREAM":true}', "m"),
+        (b'{"prompt":"say \\"model\\": \\u00e9","model":"m","n":2,"stream":true}', "m"),
+        (b'{"model":"\\u006d","n":2,"stream":true}', "m"),
+        (b'{"prompt":"a\\nb \\u4e2d","model":"m","n":2,"stream":true}', "m"),
+        (b'{"n":2,"stream":true}', None),
+        (b'{"x":{"model":"other"},"n":2,"stream":true}', None),
+    ],
+)
+async def test_json_says_what_any_reader_finds_in_it(body: bytes, model: str | None) -> None:
+    assert await said(body, JSON) == Peek(model, 2, True)
+    assert json.loads(body) is not None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model":"a-picture","model":"a-video"}',
+        b'{"model":"a-picture","Model":"a-video"}',
+        b'{"model":"a-picture","mod\\u0065l":"a-video"}',
+        b'{"n":1,"N":9}',
+        b'{"stream":false,"stream":true}',
+        b'{"model":NaN,"Model":1}',
+        b'{"model":5}',
+        b'{"Model":5}',
+        b'{"n":1.5}',
+        b'["model"]',
+        b"5",
+        b"",
+        b'{"model":"m"',
+        b'\xef\xbb\xbf{"model":"m"}',
+        '{"model":"m"}'.encode("utf-16"),
+        b'{"model":"m","Model":' + b"[" * 100_000,
+        b'{"model":"m","Model":[' + b"1," * 100_001 + b"1]}",
+    ],
+)
+async def test_json_that_is_read_in_two_ways_is_refused(body: bytes) -> None:
+    with pytest.raises(GatewayError) as refused:
+        await said(body, JSON)
+
+    assert refused.value.code == "invalid_request"
+    assert refused.value.http_status == 400
+
+
+@pytest.mark.parametrize(
+    ("kinds", "headers", "status"),
+    [
+        (("text/plain",), {}, 415),
+        (("application/octet-stream",), {}, 415),
+        (("application/json; charset=utf-16",), {}, 415),
+        ((JSON,), {"content_encoding": "gzip"}, 415),
+        ((JSON,), {"content_encoding": "identity"}, 415),
+        ((JSON, "text/plain"), {}, 400),
+        ((JSON, FORM), {}, 400),
+    ],
+)
+async def test_body_of_another_kind_or_encoding_is_refused(
+    kinds: tuple[str, ...], headers: dict[str, str], status: int
+) -> None:
+    with pytest.raises(GatewayError) as refused:
+        await said(b'{"model":"m"}', *kinds, **headers)
+
+    assert refused.value.http_status == status
+
+
+@pytest.mark.parametrize("kind", [JSON, "application/json; charset=UTF-8", "application/x+json"])
+async def test_json_is_json_by_other_names(kind: str) -> None:
+    assert (await said(b'{"model":"m"}', kind)).model == "m"
+    assert (await said(b'{"model":"m"}')).model == "m"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        part(named("model")) + END,
+        part('Content-Disposition: form-data; name="prompt"', "x") + part(named("model")) + END,
+        part('content-disposition:form-data;name="model"') + END,
+        part("Content-Disposition: form-data; name=model") + END,
+        part(named("model") + "\r\nContent-Type: text/plain; charset=utf-8") + END,
+        part(named("prompt"), 'Content-Disposition: form-data; name="model"\r\n\r\nb')
+        + part(named("model"))
+        + END,
+        part('Content-Disposition: form-data; name="image"; filename="a.png"', "x" * 1_200_000)
+        + part(named("model"))
+        + END,
+        part(named("MODEL")) + END,
+    ],
+)
+async def test_form_says_its_model_wherever_it_stands(body: bytes) -> None:
+    assert (await said(body, FORM)).model == "a-video"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        part(named("model"), "a") + part(named("model")) + END,
+        part(named("model"), "a") + part(named("Model")) + END,
+        part(named("model"), "a") + part(named("model[]")) + END,
+        part('Content-Disposition: form-data; name="x"; name="model"') + END,
+        part('Content-Disposition: form-data;\r\n name="model"') + END,
+        part('Content-Disposition: form-data; name="mo\r\n del"') + END,
+        part(named("model") + "\r\nContent-Transfer-Encoding: base64", "YQ==") + END,
+        part('Content-Disposition: form-data; name="model"; filename="m.txt"') + END,
+        part('Content-Disposition: form-data; filename="m"') + END,
+        part("X-Long: " + "x" * 5000 + "\r\n" + named("model")) + END,
+        part(named("prompt"), "x") + END + part(named("model")) + END,
+        b"preamble\r\n" + part(named("model")) + END,
+        part(named("model")),
+        part(named("n"), "many") + END,
+        part(named("n"), "9" * 30) + END,
+    ],
+)
+async def test_form_that_is_read_in_two_ways_is_refused(body: bytes) -> None:
+    with pytest.raises(GatewayError) as refused:
+        await said(body, FORM)
+
+    assert refused.value.http_status == 400
+
+
+async def test_texts_as_httpx_sends_them_say_it_too() -> None:
+    assert await said(b"model=m&n=2&stream=true", TEXTS) == Peek("m", 2, True)
+    with pytest.raises(GatewayError, match="once"):
+        await said(b"model=m&model=v", TEXTS)
+    with pytest.raises(GatewayError, match="once"):
+        await said(b"model=m&mod%65l=v", TEXTS)
+
+
+async def test_long_json_is_refused_by_its_length() -> None:
+    body = b'{"model":"m","x":"' + LONG + b'"}'
+    with pytest.raises(GatewayError) as refused:
+        await said(body, JSON, json_max=1_100_000)
+
+    assert refused.value.http_status == 413
+
+
+async def test_full_spool_is_told_and_given_back(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "made" / "late", "", 1_100_000)
+    body = b'{"model":"m","x":"' + LONG + b'"}'
+
+    with pytest.raises(GatewayError) as refused:
+        await said(body, JSON, spool=spool)
+
+    assert (refused.value.code, refused.value.retry_after_s) == ("pool_saturated", 5)
+    assert spool.held == 0
+    spool.apply("", 10_000_000)
+    assert (await said(body, JSON, spool=spool)).model == "m"
+    assert spool.held == 0
+    assert list(spool.folder.iterdir()) == []
+
+
+async def test_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(GatewayError, match="spool"):
+        await said(b'{"x":"' + LONG + b'"}', JSON, spool=Spool(tmp_path, str(tmp_path / "file"), 9))

@@ -1,0 +1,75 @@
+"""Which paths are taken at all."""
+
+import pytest
+
+from runtime.settings import DEFAULT_SERVICES
+from services.gateway.domain.paths import Places, ambiguous, is_ours
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/images/../../token/points",
+        "/v1/images/./generations",
+        "/v1/images/..",
+        "/v1/images/.",
+        "//v1/images/generations",
+        "/v1//images/generations",
+        "/v1/images/generations;x=1",
+        "/v1\\images",
+        "/v1/images/%2e%2e/%2E%2e/token/points",
+        "/v1/images/.%2e/x",
+        "/v1%2fimages",
+        "/v1%5Cimages",
+        "/v1/images%3bx",
+        "/v1/images%00",
+        "/v1/images%0a",
+        "/v1/images%7F",
+        "/v1/images\x01",
+        "/v1/im ages",
+        "/v1/images%",
+        "/v1/images%zz",
+    ],
+)
+def test_path_that_another_reader_may_take_for_another_is_ambiguous(path: str) -> None:
+    assert ambiguous(path.encode("latin-1"))
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/v1/images/generations", "/v1/a..b", "/v1/%67en", "/v1/.well", "/é"],
+)
+def test_other_paths_are_not(path: str) -> None:
+    assert not ambiguous(path.encode())
+
+
+def test_slash_in_the_name_of_a_model_is_no_wonder() -> None:
+    assert not ambiguous(b"/v1/models/vendor%2Fmodel", slashes=True)
+    assert ambiguous(b"/v1/models/vendor%2Fmodel")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/metrics/avatar",
+        "/token/v1/images/generations",
+        "/api/avatar",
+        "/schema/avatar",
+        "/health/avatar",
+        "/livez/avatar",
+        "/readyz/avatar",
+        "/ping/avatar",
+        "/ui/avatar",
+    ],
+)
+def test_path_of_the_operators_is_never_of_a_service_type(path: str) -> None:
+    assert is_ours(path)
+    assert not Places(DEFAULT_SERVICES).of(path).generates
+
+
+def test_long_paths_are_not_remembered() -> None:
+    places = Places(DEFAULT_SERVICES)
+
+    assert places.of("/v1/images/" + "x" * 60_000).generates
+    assert places.of("/v1/chat/completions") == (True, True)
+    assert list(places._known) == ["/v1/chat/completions"]
