@@ -13,7 +13,7 @@ from runtime.process.logs import Log
 from services.gateway.clients.answers import Client, Send
 from services.gateway.clients.deciding import Deciding
 from services.gateway.clients.headers import PREFLIGHT, own_headers
-from services.gateway.clients.keys import Key
+from services.gateway.clients.keys import Key, presented
 from services.gateway.clients.limits import Admitted, KeyLimits
 from services.gateway.clients.origin import trusted
 from services.gateway.clients.request import Request
@@ -113,7 +113,7 @@ class Door:
             if connection is not None:
                 task = asyncio.current_task()
                 connection.on_gone = lambda: _gone(request, task)
-            request.key = self._key(scope)
+            request.key = self._key(request)
             admitted = self._limits.admit(request.key, time.monotonic())
             rate = self._rate(request.key, admitted)
             await room(request, receive, client, rate)
@@ -156,12 +156,11 @@ class Door:
         )
         return GatewayError("upstream_outcome_unknown", message, status=504)
 
-    def _key(self, scope: dict[str, Any]) -> Key:
+    def _key(self, request: Request) -> Key:
         """Authenticate: `Bearer <key>` or the bare key. Raises `GatewayError`."""
-        for name, value in scope["headers"]:
+        for name, value in request.headers:
             if name == b"authorization":
-                text = value.decode("latin-1").strip()
-                key = self._find_key(text[7:].strip() if text[:7].lower() == "bearer " else text)
+                key = self._find_key(presented(value.decode("latin-1")))
                 if key is None:
                     raise GatewayError("invalid_api_key", "the API key is wrong or revoked")
                 return key
@@ -194,6 +193,7 @@ class Door:
         upload = Upload(receive, request.content_length, bounds)
         try:
             await self._routed(request, upload)
+            self._key(request)  # an upload takes its time, and a key may be revoked meanwhile
             await self._relay.serve(request, upload, client, rate)
         finally:
             upload.close()

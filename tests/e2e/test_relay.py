@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -42,6 +43,15 @@ def seen(stack: Stack, request_id: str) -> dict[str, Any]:
         if found:
             return dict(found[0])
     raise AssertionError(f"no server saw {request_id}")
+
+
+def requests(stack: Stack) -> int:
+    """How many POSTs the servers have seen."""
+    found = [
+        httpx.get(f"{stack.demo_url(name)}/demo/requests?limit=1000").json()["requests"]
+        for name in BOTH
+    ]
+    return sum(one["method"] == "POST" for each in found for one in each)
 
 
 def issued(stack: Stack, **bounds: Any) -> dict[str, Any]:
@@ -184,6 +194,69 @@ def test_revoked_key_opens_nothing(stack: Stack) -> None:
     assert post(stack, key=made["key"]).status_code == 200
     stack.api(f"/api/keys/{made['id']}", "DELETE")
     stack.eventually(lambda: post(stack, key=made["key"]).status_code, 401, 2)
+
+
+def test_upload_that_was_begun_with_a_key_revoked_since_buys_nothing(stack: Stack) -> None:
+    made = issued(stack)
+    before = stack.served(*BOTH)
+
+    def slowly() -> Iterator[bytes]:
+        yield b'{"prompt":'
+        stack.api(f"/api/keys/{made['id']}", "DELETE")
+        stack.eventually(lambda: post(stack, key=made["key"]).status_code, 401, 2)
+        yield b'"a gate"}'
+
+    answer = httpx.post(
+        f"{stack.url()}{IMAGES}",
+        content=slowly(),
+        headers={"Authorization": f"Bearer {made['key']}", "Content-Type": "application/json"},
+    )
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
+    assert stack.served(*BOTH) == before
+
+
+def test_stream_of_events_ends_with_its_key(stack: Stack) -> None:
+    made = issued(stack, scope="admin")
+    headers = {"Authorization": f"Bearer {made['key']}"}
+    url = f"{stack.url()}/api/events/stream"
+    with httpx.stream("GET", url, headers=headers, timeout=60) as answer:
+        lines = answer.iter_lines()
+        assert next(lines) == ": the log"
+        stack.api(f"/api/keys/{made['id']}", "DELETE")
+        assert all("error" not in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/images/../../token/points",
+        "/v1/images/%2e%2e/%2e%2e/token/points",
+        "/v1/images/../videos/generations",
+        "/v1//images/generations",
+        "/v1/images/generations;a=b",
+    ],
+)
+def test_path_that_says_two_things_is_refused_as_it_is(stack: Stack, path: str) -> None:
+    before = requests(stack)
+    host, port = stack.url().removeprefix("http://").split(":")
+    body = b'{"prompt":"p"}'
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {stack.client_key}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        "Connection: close\r\n\r\n"
+    )
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(head.encode() + body)
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b'"code":"invalid_request"' in answer
+    assert requests(stack) == before
+
+
+def test_metrics_are_no_service_whatever_stands_behind(stack: Stack) -> None:
+    assert post(stack, "/metrics/avatar").status_code in {404, 405}
 
 
 def test_key_of_some_models_may_not_use_others(stack: Stack) -> None:

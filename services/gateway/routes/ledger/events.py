@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Annotated, Any
 
@@ -14,6 +14,7 @@ from litestar.response import Stream
 
 from runtime.eventlog import Stored
 from runtime.eventlog.records import UNREADABLE, Wanted, known_types, records
+from services.gateway.clients.keys import presented
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 
@@ -107,15 +108,18 @@ async def stream(
     if len(doors.streams) >= _STREAMS_MAX:
         message = f"{_STREAMS_MAX} streams are open already at this gateway"
         raise GatewayError("rate_limit_exceeded", message)
+    text = presented(request.headers["authorization"])
     return Stream(
-        _lines(doors, begin, wanted),
+        _lines(doors, begin, wanted, lambda: doors.key_log.find(text) is not None),
         media_type="text/event-stream",
         headers={"x-accel-buffering": "no"},
     )
 
 
-async def _lines(doors: Doors, begin: Place, wanted: Wanted) -> AsyncIterator[bytes]:
-    """Write events, and a comment now and then, until the gateway stops."""
+async def _lines(
+    doors: Doors, begin: Place, wanted: Wanted, is_open: Callable[[], bool]
+) -> AsyncIterator[bytes]:
+    """Write events, and a comment now and then, until the gateway stops or the key is revoked."""
     mark = object()
     doors.streams.add(mark)
     arrived: asyncio.Queue[Stored] = asyncio.Queue(_PAGE_MAX)
@@ -124,8 +128,12 @@ async def _lines(doors: Doors, begin: Place, wanted: Wanted) -> AsyncIterator[by
         yield b": the log\n\n"
         while not reading.done() and doors.readiness() != _STOPPING:
             try:
-                stored = await asyncio.wait_for(arrived.get(), _BREATH_S)
+                stored: Stored | None = await asyncio.wait_for(arrived.get(), _BREATH_S)
             except TimeoutError:
+                stored = None
+            if not is_open():
+                break
+            if stored is None:
                 yield b": \n\n"
                 continue
             text = [
