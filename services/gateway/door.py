@@ -188,6 +188,9 @@ class Door:
             raise GatewayError(
                 "method_not_allowed", f"{request.path}: expected POST", extra={"allow": "POST"}
             )
+        if request.premature:
+            message = f"{request.premature}: expected no such header: it does nothing yet"
+            raise GatewayError("invalid_request", message, request.premature)
         settings = self.settings.gateway
         bounds = Bounds(settings.max_body, settings.json_max, settings.idle_timeout, self._spool)
         upload = Upload(receive, request.content_length, bounds)

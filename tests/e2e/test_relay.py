@@ -255,6 +255,13 @@ def test_path_that_says_two_things_is_refused_as_it_is(stack: Stack, path: str) 
     assert requests(stack) == before
 
 
+@pytest.mark.parametrize("name", ["X-Max-Wait-Ms", "X-Session-Affinity"])
+def test_header_that_does_nothing_yet_is_refused(stack: Stack, name: str) -> None:
+    answer = post(stack, headers={name: "500"})
+
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, name.lower())
+
+
 def test_metrics_are_no_service_whatever_stands_behind(stack: Stack) -> None:
     assert post(stack, "/metrics/avatar").status_code in {404, 405}
 

@@ -16,6 +16,7 @@ from services.gateway.domain.errors import GatewayError
 from services.gateway.settings import Stored
 
 _TEXT_MAX = 200
+_NOT_YET = frozenset({b"x-max-wait-ms", b"x-session-affinity"})
 
 
 def new_request_id() -> RequestId:
@@ -65,6 +66,7 @@ class Request:
         "number",
         "open",
         "path",
+        "premature",
         "previous",
         "query",
         "raw_path",
@@ -99,6 +101,8 @@ class Request:
         self.content_length: int | None = None
         self.client_request_id = ""
         self.user_agent = ""
+        self.premature = ""
+        """A header that asks for what is not built yet."""
         client = scope.get("client")
         self.client_address: str = client[0] if client else ""
         for name, value in self.headers:
@@ -110,6 +114,8 @@ class Request:
                 self.client_request_id = value.decode("latin-1")[:_TEXT_MAX]
             elif name == b"user-agent":
                 self.user_agent = value.decode("latin-1")[:_TEXT_MAX]
+            elif name in _NOT_YET:
+                self.premature = name.decode()
         self._begin_story()
 
     def _begin_story(self) -> None:

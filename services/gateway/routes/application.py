@@ -8,6 +8,7 @@ from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
+from litestar.routes import HTTPRoute
 from litestar.types import HTTPScope, Message, Receive, Send
 
 from services.gateway.clients.headers import CORS, NO_STORE, PREFLIGHT
@@ -16,7 +17,7 @@ from services.gateway.routes import health, refusals, schema
 from services.gateway.routes.admin import keys, leases, servers, sessions
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.figures import original, reports, sql, statistics
-from services.gateway.routes.guard import admins_only, the_admin
+from services.gateway.routes.guard import PARAMETERS, admins_only, known_parameters_only, the_admin
 from services.gateway.routes.ledger import events, explain
 
 _COMPRESSED_BYTES_MIN = 1024
@@ -122,12 +123,12 @@ def operator_app(doors: Doors) -> Litestar:
             events.page,
             events.stream,
         ],
-        guards=[admins_only],
+        guards=[admins_only, known_parameters_only],
         dependencies={"admin": the_admin},
         security=[{schema.SECURITY: []}],
     )
     open_doors = [health.ping, health.livez, health.readyz, health.metrics, health.whole]
-    return OperatorApp(
+    app = OperatorApp(
         route_handlers=[api, *open_doors],
         dependencies={"doors": the_doors},
         state=State({"doors": doors}),
@@ -139,3 +140,9 @@ def operator_app(doors: Doors) -> Litestar:
         request_max_body_size=_BODY_BYTES_MAX,
         logging_config=None,
     )
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for handler, model in route.route_handler_map.values():
+                known = {one.field_alias for one in model.expected_query_params}
+                handler.opt.setdefault(PARAMETERS, known)
+    return app

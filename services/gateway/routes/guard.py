@@ -1,6 +1,7 @@
 """Who may come in: an admin key for everything under `/api`, and for metrics from afar."""
 
 import ipaddress
+from collections.abc import Iterable
 from typing import Any
 
 from litestar import Request
@@ -11,6 +12,10 @@ from services.gateway.clients.keys import Key, presented
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 
+PARAMETERS = "parameters"
+"""What `opt` calls the query parameters that a handler knows; None: it looks itself."""
+LET_THROUGH = frozenset({"_", "t"})
+"""By which clients of the original keep caches away."""
 _FROM_ELSEWHERE = ("x-forwarded-for", "forwarded", "x-real-ip", "via", "origin")
 """Headers of a request that a proxy, or a page of another origin, sends through loopback."""
 
@@ -33,6 +38,25 @@ def admins_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHand
     if not key.admin:
         raise GatewayError("model_not_allowed", "expected an admin key, got a client key")
     connection.state.key = key
+
+
+def known_parameters_only(
+    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
+) -> None:
+    """Refuse a query parameter that would be ignored in silence (Litestar's guard)."""
+    known = handler.opt.get(PARAMETERS)
+    if known is None:
+        return
+    for name in connection.query_params:
+        if name not in known and name not in LET_THROUGH:
+            raise unknown_parameter(name, known)
+
+
+def unknown_parameter(name: str, known: Iterable[str]) -> GatewayError:
+    """Word that there is no such parameter, and which there are."""
+    there = ", ".join(sorted(known)) or "none"
+    message = f"{name[:100]}: there is no such parameter; there are: {there}"
+    return GatewayError("invalid_request", message, name[:100])
 
 
 def loopback_or_admins(

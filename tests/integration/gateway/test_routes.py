@@ -310,3 +310,20 @@ async def test_body_over_the_limit_is_413(alone: Desk) -> None:
     error = await alone.refused("POST", "/api/keys", 413, content=b" " * 10_000_001)
 
     assert error["code"] == "request_too_large"
+
+
+@pytest.mark.parametrize(("method", "path"), [one for one in ADMIN_ONLY if one[0] != "POST"])
+async def test_parameter_that_would_be_ignored_is_refused_by_name(
+    alone: Desk, method: str, path: str
+) -> None:
+    path += "&as_of=100" if "?" in path else "?as_of=100"
+
+    error = await alone.refused(method, path, 400)
+
+    assert error["param"] == "as_of"
+    assert "there are: " in error["message"]
+
+
+async def test_parameters_that_keep_caches_away_are_let_through(alone: Desk) -> None:
+    await alone.ask("GET", "/api/keys?_=1790000000&t=1")
+    await alone.refused("GET", "/api/keys?__=1", 400)

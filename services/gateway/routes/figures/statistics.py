@@ -8,10 +8,10 @@ from litestar.params import QueryParameter
 from litestar.response import Stream
 
 from contracts.analytics import FileFormat, NamedQuery, StartExport, Statistics
-from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.figures import downloads
 from services.gateway.routes.figures.sql import ROWS_MAX, Table, table
+from services.gateway.routes.guard import LET_THROUGH, PARAMETERS, unknown_parameter
 from services.gateway.routes.parameters import one_of
 
 _MEDIA_TYPES = {
@@ -48,10 +48,16 @@ Named = Annotated[
 ]
 Limit = Annotated[int, QueryParameter(ge=1, le=ROWS_MAX, description="At most so many rows.")]
 Format = Annotated[str, QueryParameter(name="format", description=f"{', '.join(FileFormat)}.")]
+_NOT_OF_QUERIES = {"query", "format", *LET_THROUGH}
 AnyRequest = Request[Any, Any, Any]
 
 
-@get("/stats/query", tags=["analysis"], summary="Any measure by any dimensions")
+@get(
+    "/stats/query",
+    tags=["analysis"],
+    summary="Any measure by any dimensions",
+    opt={PARAMETERS: None},
+)
 async def query(
     *,
     doors: NamedDependency[Doors],
@@ -74,6 +80,7 @@ async def query(
     "/stats/export",
     tags=["analysis"],
     summary="The same as a file: csv, json, ndjson, parquet, xlsx",
+    opt={PARAMETERS: None},
 )
 async def export(
     *,
@@ -115,13 +122,11 @@ def _question(request: AnyRequest, own: str, rows_max: int = ROWS_MAX) -> Statis
     given = request.query_params
     name = given.get("query")
     if name is not None:
-        parameters = {key: given[key] for key in given if key not in {"query", "format"}}
+        parameters = {key: given[key] for key in given if key not in _NOT_OF_QUERIES}
         return NamedQuery(name=name, parameters=parameters)
     for key in given:
-        if key not in {*_WORDS, own}:
-            there = ", ".join(sorted({*_WORDS, own}))
-            message = f"{key}: there is no such parameter; there are: {there}"
-            raise GatewayError("invalid_request", message, key)
+        if key not in {*_WORDS, own, *LET_THROUGH}:
+            raise unknown_parameter(key, {*_WORDS, own})
     lists = {
         key: [
             word.strip()
