@@ -156,6 +156,22 @@ def zeros(length: int, kind: str) -> Outgoing:
     return Outgoing(kind=kind, pieces=_zeros(length, b"\0"), length=length)
 
 
+def drawn(incoming: Incoming) -> Outgoing | None:
+    """Draw what a name stands for, or send as many bytes as asked."""
+    folder, _, name = incoming.path[1:].partition("/")
+    if incoming.method != "GET" or folder not in {"pictures", "videos"}:
+        return None
+    megabytes = incoming.query.get("mb", "")
+    if name == "big" and megabytes.isdecimal():
+        return zeros(int(megabytes) * 1_000_000, "application/octet-stream")
+    stem = name.removesuffix(".png")
+    if folder == "pictures":
+        found, kind = pictures.drawn(stem), "image/png"
+    else:
+        found, kind = pictures.animated(stem), "image/apng"
+    return None if found is None else Outgoing(body=found, kind=kind)
+
+
 def _zeros(length: int, byte: bytes) -> Iterator[bytes]:
     piece = byte * _PIECE_BYTES
     for _ in range(length // _PIECE_BYTES):
