@@ -5,6 +5,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 import uvicorn
@@ -22,6 +23,9 @@ from runtime.process import health, lifecycle, logs
 from runtime.process.logs import Log
 from runtime.secrets import Sealer
 from runtime.settings import SettingsError
+from services.gateway.accounts.caller import Caller
+from services.gateway.accounts.inquiry import Inquiry
+from services.gateway.accounts.passthrough import Passthrough
 from services.gateway.door import Door
 from services.gateway.fleetlog import FleetLog
 from services.gateway.metrics import Metrics
@@ -32,10 +36,10 @@ from services.gateway.relay.exchange import Exchange
 from services.gateway.relay.exchanges import OpenExchanges
 from services.gateway.relay.interpreter import Interpreter
 from services.gateway.relay.models import ModelList
-from services.gateway.relay.passthrough import Passthrough
 from services.gateway.relay.relay import Relay
 from services.gateway.relay.usages import Outbox
 from services.gateway.routes import Doors, operator_app
+from services.gateway.routes.admin.sessions import known
 from services.gateway.settings import Settings
 from services.gateway.store import KeyLog
 from services.gateway.transport import Transport
@@ -122,14 +126,15 @@ class Gateway:
         self.fleet_log = FleetLog(event_log, log)
         interpreter = Interpreter(self.fleet_log.fleet.dialects)
         self.exchange = Exchange(self.transport, settings, self.metrics, interpreter)
-        self.passthrough = Passthrough(self.balancer, self.transport, settings.gateway)
         servers = self.fleet_log.fleet.servers
+        credentials = Credentials(client, sealer, self._patience_s, outage)
+        self.caller = Caller(self.balancer, self.transport, credentials, servers, settings.gateway)
         self.models = ModelList(servers, self.transport, settings.gateway, self.metrics)
         relay = Relay(
             gateway_id,
             self.pool,
             self.balancer,
-            Credentials(client, sealer, self._patience_s, outage),
+            credentials,
             self.exchange,
             self.exchanges,
             self.outbox,
@@ -147,10 +152,11 @@ class Gateway:
             registry=self.metrics.registry,
             gateway_id=gateway_id,
             logger=log,
+            inquiry=Inquiry(self.caller),
         )
         self.door = Door(
             relay,
-            self.passthrough,
+            Passthrough(self.caller, partial(known, doors)),
             self.models,
             interpreter,
             operator_app(doors),
@@ -190,7 +196,7 @@ class Gateway:
         self.settings = settings
         self.door.apply(settings)
         self.exchange.apply(settings)
-        self.passthrough.apply(settings.gateway)
+        self.caller.apply(settings.gateway)
         self.models.apply(settings.gateway)
 
     def _patience_s(self) -> float:

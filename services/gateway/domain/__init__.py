@@ -4,6 +4,7 @@ routing     which service type a request is of, and what its body says about tha
 judgement   what an upstream's answer means (its envelope first, then the status)
 failures    what a failure's codes and messages say
 outcomes    what each verdict does to the units, and what the client is told
+accounts    what a backend says of an account: whether it lives, its points
 fleet       the servers as the log has them: which dialects they speak
 models      the models of all servers as one list
 errors      every error a client can get
