@@ -286,3 +286,60 @@ def test_verb_tests_several_one_after_another(asked: Asked) -> None:
     assert asked.said("sessions", "test").returncode == 2
     assert asked.said("sessions", "test", "x", "--all").returncode == 2
     assert asked.said("sessions", "receive").returncode == 2
+
+
+def test_servers_are_recognised_beside_what_is_configured(asked: Asked) -> None:
+    done = asked.said("servers", "probe", "--json")
+    told = json.loads(done.stdout)["data"]
+    assert done.returncode == 0, done.stdout
+    assert {one["server"]: one["recognised"] for one in told} == {
+        **{name: name for name in DIALECTS},
+        "plain": "plain",
+    }
+
+    assert asked.said("servers", "change", "drraw", "--dialect", "jimeng").returncode == 0
+    try:
+        differs = asked.said("servers", "probe", "drraw", asked.stack.demo_url("jimeng"))
+    finally:
+        asked.said("servers", "change", "drraw", "--dialect", "drraw")
+    assert differs.returncode == 1
+    assert "tidegate servers change drraw --dialect drraw" in differs.stdout
+    silent = asked.said("servers", "probe", "http://127.0.0.1:1")
+    assert (silent.returncode, "ConnectError" in silent.stdout) == (1, True)
+    assert asked.said("servers", "probe", "nobody").returncode == 1
+    assert asked.said("servers", "probe", "ftp://127.0.0.1").returncode == 2
+
+
+def test_doctor_says_who_may_reach_a_server_that_does_too_much(asked: Asked) -> None:
+    findings = json.loads(asked.said("doctor", "--json").stdout)["findings"]
+
+    told = [one for one in findings if one["area"] == "servers" and "alone" in one["message"]]
+    assert {one["message"].partition(" ")[0] for one in told} == {"drraw", "jimeng-free-all"}
+    assert {one["state"] for one in told} == {"fine"}
+
+
+def test_configuration_is_made_of_the_servers_that_were_named(asked: Asked) -> None:
+    file = asked.stack.home / "made.toml"
+    urls = [asked.stack.demo_url(name) for name in ("drraw", "plain")]
+    servers = [word for url in urls for word in ("--server", url)]
+
+    done = asked.said("init", *servers, "--server", "http://127.0.0.1:1", "--file", str(file))
+
+    assert done.returncode == 0, done.stderr
+    assert file.read_text().count('dialect = "drraw"') == 1
+    assert "did not answer" in done.stderr
+    environment = {**asked.stack.environment, "TIDEGATE_CONFIG": str(file)}
+    asked.stack.environment, kept = environment, asked.stack.environment
+    try:
+        assert asked.said("config", "check").returncode == 0
+    finally:
+        asked.stack.environment = kept
+    again = asked.said("init", *servers, "--file", str(file))
+    assert (again.returncode, "--force" in again.stderr) == (1, True)
+    forced = asked.said("init", *servers, "--file", str(file), "--force", "--json")
+    assert [one["dialect"] for one in json.loads(forced.stdout)["servers"]] == ["drraw", "plain"]
+    assert asked.said("init").returncode == 2
+    assert asked.said("init", "--server", "host").returncode == 2
+    assert asked.said("init", *servers, *servers).returncode == 2
+    nowhere = asked.said("init", *servers, "--file", "/nowhere/made.toml")
+    assert (nowhere.returncode, "cannot be written" in nowhere.stderr) == (1, True)
