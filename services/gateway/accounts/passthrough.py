@@ -10,7 +10,7 @@ from services.gateway.clients.answers import Client
 from services.gateway.clients.headers import Headers, own_headers, passed_on, upstream_headers
 from services.gateway.clients.request import Request
 from services.gateway.clients.uploads import Receive, Upload
-from services.gateway.dialects.credentials import sayable_in, secrets_of
+from services.gateway.dialects.credentials import able_with, sayable_in, secrets_of
 from services.gateway.domain.accounts import CHECK, POINTS
 from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.question import BYTES_MAX
@@ -68,8 +68,11 @@ class Passthrough:
         view = await self._known(session_id)
         authorization = await self._caller.authorization(view.session_id, view.region)
         call = about(request.request_id, request.path, authorization, rest)
-        having = [one for one in DIALECTS if request.path == CHECK or one not in _WITHOUT_POINTS]
-        call.dialects = sayable_in(having, authorization)
+        if request.path == CHECK:
+            call.dialects = able_with([], authorization)
+        else:
+            having = [one for one in DIALECTS if one not in _WITHOUT_POINTS]
+            call.dialects = sayable_in(having, authorization)
         answer, body = await self._answered(request, call)
         told = without_secrets(answer, body, authorization)
         headers = passed_on(answer.headers, secrets_of(authorization))

@@ -618,6 +618,8 @@ async def test_check_answers_as_its_source_does(dialect: str, expired: Any) -> N
         assert live == {"live": dialect == "jimeng"}
         refused = await client.post("/token/check", json={})
         assert refused.json()["message"] == "Params body.token invalid"
+        unread = await client.post("/token/check", content=b"?")
+        assert unread.json()["code"] == -2000
         await client.post("/demo/accounts", json={"expired": True})
 
         answer = await client.post("/token/check", json={"token": "x"})
@@ -630,6 +632,8 @@ async def test_check_answers_as_its_source_does(dialect: str, expired: Any) -> N
 async def test_points_echo_the_credential_and_are_collected_where_there_are_none() -> None:
     none = {"gift": 0, "daily": 66}
     async with demo(dialect="jimeng") as client:
+        nobody = await client.post("/token/points", headers={"Authorization": ""})
+        assert nobody.json()["message"] == "Params headers.authorization invalid"
         assert (await client.post("/token/receive")).json()[0]["received"] is False
         assert (await client.post("/demo/accounts", json=[none])).json()["accounts"][0]["gift"] == 0
         points = (await client.post("/token/points")).json()
