@@ -83,18 +83,12 @@ def wanted(incoming: Incoming, service: str, backend: Backend | None = None) -> 
         return refusal(BAD_PARAMETER, "the body is neither JSON nor multipart")
     refused = backend.refused(incoming.path, form) if backend is not None else None
     if backend is not None and refused is not None:
-        return _refusal_of(backend, refused)
+        return refusal_of(backend, refused)
     return _wanted(incoming, service, form.fields, backend)
 
 
-def no_such_path(incoming: Incoming, backend: Backend | None) -> Outgoing:
-    """Answer whoever asks for what is not there."""
-    if backend is None:
-        return json({"code": 404, "message": "no such path"}, 404)
-    return _refusal_of(backend, backend.unknown(incoming.method, incoming.target))
-
-
-def _refusal_of(backend: Backend, refused: Refused) -> Outgoing:
+def refusal_of(backend: Backend, refused: Refused) -> Outgoing:
+    """Refuse as `backend` does, with the status that it has for it."""
     out = refusal(*refused)
     out.status = backend.status_of(refused.code)
     return out
@@ -165,6 +159,22 @@ def token_points(credentials: list[str]) -> Outgoing:
 def zeros(length: int, kind: str) -> Outgoing:
     """Answer with that many bytes, made as they go."""
     return Outgoing(kind=kind, pieces=_zeros(length, b"\0"), length=length)
+
+
+def drawn(incoming: Incoming) -> Outgoing | None:
+    """Draw what a name stands for, or send as many bytes as asked."""
+    folder, _, name = incoming.path[1:].partition("/")
+    if incoming.method != "GET" or folder not in {"pictures", "videos"}:
+        return None
+    megabytes = incoming.query.get("mb", "")
+    if name == "big" and megabytes.isdecimal():
+        return zeros(int(megabytes) * 1_000_000, "application/octet-stream")
+    stem = name.removesuffix(".png")
+    if folder == "pictures":
+        found, kind = pictures.drawn(stem), "image/png"
+    else:
+        found, kind = pictures.animated(stem), "image/apng"
+    return None if found is None else Outgoing(body=found, kind=kind)
 
 
 def _zeros(length: int, byte: bytes) -> Iterator[bytes]:

@@ -17,7 +17,6 @@ _IMAGES_MAX = 10
 _OLD = re.compile(r"jimeng-(?:xl|[12]\.|3\.)")
 _STATUSES = {-2000: 400, -2003: 400, -2006: 400, -2002: 401, -2009: 402}
 
-_NO_PATH = "[请求有误]: {hint}，当前请求为 {method} -> {target} 请纠正"  # noqa: RUF001
 _NO_SIZE = "不支持的参数: {named}。请使用 ratio 和 resolution 参数控制图像尺寸。"
 _NO_RESOLUTION = '不支持的分辨率 "{one}"。支持的分辨率: {known}'
 
@@ -48,26 +47,30 @@ class Backend(NamedTuple):
     statuses: dict[int, int]
     """HTTP status by code; what is not named: 500 where any is, else 200."""
     refuses: Callable[[str, Form], Refused | None]
-    root: str
-    """What `GET /` says."""
-    hint: str = "正确请求为 POST -> /v1/chat/completions"
-    """What it advises whoever asks for a path that it has not."""
 
     def status_of(self, code: int) -> int:
         """The HTTP status of a failure."""
         return self.statuses.get(code, 500) if self.statuses else 200
 
-    def unknown(self, method: str, target: str) -> Refused:
-        """Refuse what no route is for."""
-        return Refused(-1000, _NO_PATH.format(hint=self.hint, method=method, target=target))
+    def no_path(self, method: str, target: str) -> Refused:
+        """Refuse a path that it does not have."""
+        return Refused(-1000, _no_path(self.name, method, target))
 
     def refused(self, path: str, form: Form) -> Refused | None:
         """Refuse a request that this backend does not take."""
         if path not in self.paths:
-            return self.unknown("POST", path)
+            return self.no_path("POST", path)
         if not isinstance(form.fields.get("prompt", ""), str):
             return Refused(-2000, "Params body.prompt invalid")
         return self.refuses(path, form)
+
+
+def _no_path(backend: str, method: str, target: str) -> str:
+    """Say that there is no such path, in the backend's words (src/lib/server.ts)."""
+    hint = "请检查API文档确认正确的请求路径"
+    if backend in {"jimeng-free-all", "jimeng-free"}:
+        hint = "正确请求为 POST -> /v1/chat/completions"
+    return f"[请求有误]: {hint}，当前请求为 {method} -> {target} 请纠正"  # noqa: RUF001
 
 
 def _invalid(fields: Fields) -> Refused | None:
@@ -199,8 +202,6 @@ BACKENDS = {
         "jimeng-api",
         {},
         _by_ratio,
-        '{"service":"jimeng-api","status":"running"}',
-        "请检查API文档确认正确的请求路径",
     ),
     "drraw": Backend(
         "drraw",
@@ -208,7 +209,6 @@ BACKENDS = {
         "jimeng-api",
         _STATUSES,
         _short,
-        '{"service":"jimeng-api","endpoints":{"chat":"/v1/chat/completions"}}',
     ),
     "jimeng-free-all": Backend(
         "jimeng-free-all",
@@ -216,7 +216,6 @@ BACKENDS = {
         "jimeng-image",
         {},
         _all,
-        "<title>即梦 API 管理控制台</title>",
     ),
     "jimeng-free": Backend(
         "jimeng-free",
@@ -224,7 +223,6 @@ BACKENDS = {
         "jimeng-free-api",
         {},
         _free,
-        "<title>🚀 服务已启动</title>",
     ),
 }
 """By the name that `[[servers]] dialect` has for them."""

@@ -1,7 +1,7 @@
 """One demo server: what answers which path, what breaks on its way out, what was seen.
 
-`/demo/…` is for whoever tests with it: `faults` (GET, POST a list or one, DELETE), `ledger`,
-`requests`. Everything else is the API of `api`.
+`/demo/…` is for whoever tests with it: `faults` (GET, POST a list or one, DELETE), `accounts` (the
+same), `ledger`, `requests`. Everything else is the API of `api`.
 """
 
 import asyncio
@@ -15,13 +15,14 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from demo import api, pictures
+from demo import api, roots
 from demo.breakage import broken, send
 from demo.dialects import BACKENDS
 from demo.door import Door, Incoming, Outgoing
 from demo.faults import Fault, FaultKind, Faults
 from demo.ledger import Entry, Ledger, credential_hash
 from demo.options import DemoOptions
+from demo.tokens import Accounts
 from runtime.clock import Clock, clock
 from runtime.environment import environment
 from runtime.process import logs
@@ -51,6 +52,7 @@ class DemoServer:
         self._zone = ZoneInfo(options.timezone)
         self._backend = BACKENDS.get(options.dialect)
         self._faults = Faults(options.faults, options.seed)
+        self._accounts = Accounts()
         self._doors: set[Door] = set()
         self._listener: asyncio.Server | None = None
         self._control: asyncio.Server | None = None
@@ -140,7 +142,7 @@ class DemoServer:
             latency_s += self._faults.jittered_s(self._options.latency_ms, self._options.jitter_ms)
         else:
             fault = self._faults.falls(path, credential, generation=False, streamed=False)
-            out = broken(self._plain(incoming), fault)
+            out = self._broken(self._plain(incoming), fault)
         incoming.kept = b""  # it is remembered without its body
         if latency_s:
             await asyncio.sleep(latency_s)
@@ -189,10 +191,14 @@ class DemoServer:
                 why,
             )
         )
+        return self._broken(out, fault), fault
+
+    def _broken(self, out: Outgoing, fault: Fault | None) -> Outgoing:
+        """Say what is sent instead of `out`; a failure has the backend's own status."""
         sent = broken(out, fault)
         if fault is not None and fault.kind is FaultKind.CODE and self._backend is not None:
             sent.status = self._backend.status_of(fault.code)
-        return sent, fault
+        return sent
 
     def _plain(self, incoming: Incoming) -> Outgoing:
         """Answer what needs no credential and counts nowhere."""
@@ -201,14 +207,19 @@ class DemoServer:
             return Outgoing(body=b"pong", kind="text/plain")
         if route == ("GET", "/v1/models"):
             return api.models(*([self._backend.owner] if self._backend else []))
-        if route == ("GET", "/") and self._backend is not None:
-            return Outgoing(body=self._backend.root.encode(), kind="text/html; charset=utf-8")
+        if self._backend is not None:
+            return (
+                roots.root(incoming, self._backend)
+                or self._accounts.answered(self._backend, incoming)
+                or api.drawn(incoming)
+                or roots.nowhere(incoming, self._backend)
+            )
         if route == ("POST", "/token/check"):
             return api.token_check(incoming)
         if route == ("POST", "/token/points"):
             tokens = incoming.header(b"authorization").removeprefix("Bearer ").split(",")
             return api.token_points([credential_hash(token) for token in tokens if token.strip()])
-        return _drawn(incoming) or api.no_such_path(incoming, self._backend)
+        return api.drawn(incoming) or api.json({"code": 404, "message": "no such path"}, 404)
 
     # ------------------------------------------------------------ for whoever tests with it
 
@@ -218,6 +229,8 @@ class DemoServer:
             return api.json(self.ledger.summary())
         if route == ("GET", "/demo/requests"):
             return api.json({"requests": list(self._remembered(incoming.query))})
+        if route[1] == "/demo/accounts":
+            return self._accounts.controlled(incoming)
         if incoming.path != "/demo/faults":
             return api.json({"error": "no such path"}, 404)
         if incoming.method == "POST":
@@ -268,22 +281,6 @@ def _told(seen: Seen) -> dict[str, Any]:
         "status": seen.status,
         "outcome": seen.outcome,
     }
-
-
-def _drawn(incoming: Incoming) -> Outgoing | None:
-    """Draw what a name stands for, or send as many bytes as asked."""
-    folder, _, name = incoming.path[1:].partition("/")
-    if incoming.method != "GET" or folder not in {"pictures", "videos"}:
-        return None
-    megabytes = incoming.query.get("mb", "")
-    if name == "big" and megabytes.isdecimal():
-        return api.zeros(int(megabytes) * 1_000_000, "application/octet-stream")
-    stem = name.removesuffix(".png")
-    if folder == "pictures":
-        found, kind = pictures.drawn(stem), "image/png"
-    else:
-        found, kind = pictures.animated(stem), "image/apng"
-    return None if found is None else Outgoing(body=found, kind=kind)
 
 
 async def run(stop: asyncio.Event, options: DemoOptions) -> None:

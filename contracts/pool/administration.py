@@ -93,12 +93,16 @@ class AddSessions(Command, frozen=True, kw_only=True, tag="add_sessions"):
 
 
 class ChangeSession(Command, frozen=True, kw_only=True, tag="change_session"):
-    """Set a session's status or limits; `cool_s` cools it (0 ends its cooling)."""
+    """Set a session's status or limits; `cool_s` cools it (0 ends its cooling).
+
+    `used_up`: its upstream account has nothing left, so nothing is granted until its reset.
+    """
 
     session_id: SessionId
     status: SessionStatus | None = None
     limits: dict[ServiceType, Count] | None = None
     cool_s: float | None = None
+    used_up: bool = False
     reason: str = ""
     by: str
 

@@ -223,6 +223,8 @@ class QuotaObserved(Event, frozen=True, kw_only=True, tag="quota_observed"):
     service_type: ServiceType
     quota_day: QuotaDay
     request_id: RequestId = RequestId("")
+    by: str = ""
+    """Who was told so by the upstream; empty: the request."""
 
 
 class PoolCheckpointed(Event, frozen=True, kw_only=True, tag="pool_checkpointed"):

@@ -5,6 +5,7 @@ settings     what an operator may turn (`[gateway]`, `[services]`)
 wire         the HTTP server's side of a connection: bounded heads, clients that go away
 door         which room a request belongs to; who may come in; its one log line
 clients/     who asks: keys, limits, heads and bodies, what was answered
+accounts/    the accounts behind the sessions, asked after without a lease
 relay/       a request's way: lease → select → send → record
 transport/   an httpx transport that knows whether anything was sent
 routes/      the operator's doors (Litestar)

@@ -5,6 +5,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 import uvicorn
@@ -14,7 +15,7 @@ from contracts import subjects
 from contracts.balancer import SelectAnswers
 from contracts.base import Failed, GatewayId, WriterId
 from contracts.pool import LeaseAnswers, LeaseSessions
-from runtime.clock import clock
+from runtime.clock import Clock, clock
 from runtime.environment import Environment
 from runtime.eventlog import EventLog
 from runtime.nats.connection import Outage, connected_service
@@ -22,6 +23,9 @@ from runtime.process import health, lifecycle, logs
 from runtime.process.logs import Log
 from runtime.secrets import Sealer
 from runtime.settings import SettingsError
+from services.gateway.accounts.caller import Caller
+from services.gateway.accounts.inquiry import Inquiry
+from services.gateway.accounts.passthrough import Passthrough
 from services.gateway.clients.spool import Spool
 from services.gateway.door import Door
 from services.gateway.fleetlog import FleetLog
@@ -33,10 +37,10 @@ from services.gateway.relay.exchange import Exchange
 from services.gateway.relay.exchanges import OpenExchanges
 from services.gateway.relay.interpreter import Interpreter
 from services.gateway.relay.models import ModelList
-from services.gateway.relay.passthrough import Passthrough
 from services.gateway.relay.relay import Relay
 from services.gateway.relay.usages import Outbox
 from services.gateway.routes import Doors, operator_app
+from services.gateway.routes.admin.sessions import known
 from services.gateway.settings import Settings
 from services.gateway.store import KeyLog
 from services.gateway.transport import Transport
@@ -124,35 +128,25 @@ class Gateway:
         interpreter = Interpreter(self.fleet_log.fleet.dialects)
         self.exchange = Exchange(self.transport, settings, self.metrics, interpreter)
         self.spool = Spool(home.spool, settings.gateway.spool, settings.gateway.spool_max)
-        self.passthrough = Passthrough(self.balancer, self.transport, settings.gateway, self.spool)
         servers = self.fleet_log.fleet.servers
+        credentials = Credentials(client, sealer, self._patience_s, outage)
+        self.caller = Caller(self.balancer, self.transport, credentials, servers, settings.gateway)
         self.models = ModelList(servers, self.transport, settings.gateway, self.metrics)
         relay = Relay(
             gateway_id,
             self.pool,
             self.balancer,
-            Credentials(client, sealer, self._patience_s, outage),
+            credentials,
             self.exchange,
             self.exchanges,
             self.outbox,
             now,
         )
-        doors = Doors(
-            client=client,
-            log=event_log,
-            key_log=self.key_log,
-            clock=now,
-            sealer=sealer,
-            identity_key=environment.secret("TIDEGATE_IDENTITY_KEY", home.identity_key),
-            settings=lambda: self.settings,
-            readiness=self.readiness.reason,
-            registry=self.metrics.registry,
-            gateway_id=gateway_id,
-            logger=log,
-        )
+        identity_key = environment.secret("TIDEGATE_IDENTITY_KEY", home.identity_key)
+        doors = self._doors(gateway_id, event_log, sealer, identity_key, now)
         self.door = Door(
             relay,
-            self.passthrough,
+            Passthrough(self.caller, partial(known, doors), self.spool),
             self.models,
             interpreter,
             operator_app(doors),
@@ -164,6 +158,30 @@ class Gateway:
         )
         self.server = _server(self.door)
         self._gauges()
+
+    def _doors(
+        self,
+        gateway_id: GatewayId,
+        event_log: EventLog,
+        sealer: Sealer,
+        identity_key: str,
+        now: Clock,
+    ) -> Doors:
+        """Make what the operator's endpoints stand on."""
+        return Doors(
+            client=self._client,
+            log=event_log,
+            key_log=self.key_log,
+            clock=now,
+            sealer=sealer,
+            identity_key=identity_key,
+            settings=lambda: self.settings,
+            readiness=self.readiness.reason,
+            registry=self.metrics.registry,
+            gateway_id=gateway_id,
+            logger=self.log,
+            inquiry=Inquiry(self.caller),
+        )
 
     async def hear_leaders(self) -> None:
         """Ask again what a leader may have died with, as soon as there is a new one."""
@@ -194,7 +212,7 @@ class Gateway:
         self.spool.apply(settings.gateway.spool, settings.gateway.spool_max)
         self.door.apply(settings)
         self.exchange.apply(settings)
-        self.passthrough.apply(settings.gateway)
+        self.caller.apply(settings.gateway)
         self.models.apply(settings.gateway)
 
     def _patience_s(self) -> float:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from runtime.process.logs import Log
+from services.gateway.accounts.passthrough import PASSED_THROUGH, Passthrough
 from services.gateway.clients.answers import Client, Send
 from services.gateway.clients.deciding import Deciding
 from services.gateway.clients.headers import PREFLIGHT, own_headers
@@ -26,7 +27,6 @@ from services.gateway.metrics import Metrics
 from services.gateway.relay.interpreter import Interpreter
 from services.gateway.relay.models import PATH as MODELS_PATH
 from services.gateway.relay.models import ModelList
-from services.gateway.relay.passthrough import PASSED_THROUGH, Passthrough
 from services.gateway.relay.relay import Relay
 from services.gateway.settings import Settings
 

@@ -10,6 +10,7 @@ from contracts.base import Failed, Reply
 from contracts.envelope import BYTES_MAX
 from contracts.pool import (
     CancelAnswers,
+    ChangeSession,
     Done,
     EndAnswers,
     LeaseAnswers,
@@ -27,6 +28,8 @@ Decide = Callable[[Any, Any, Any], Decision]
 _RETRY_AFTER_S = 1.0
 _EVENTS_BYTES = 1024
 """What the pool's own events beside one command take at the most."""
+_CLOSING_BYTES = 64 * 1024
+"""The same where a session is used up: one of some 150 bytes for each service type."""
 _encoder = msgspec.json.Encoder()
 
 
@@ -101,6 +104,12 @@ POLICY = Kind(
 """Items are (policy, source, by)."""
 
 
+def _beside(item: Any) -> int:
+    """Bound the bytes of the pool's own events beside this command."""
+    closing = isinstance(item, ChangeSession) and item.used_up
+    return _CLOSING_BYTES if closing else _EVENTS_BYTES
+
+
 class Batch:
     """The commands of one call, and their answers as they come to stand in the log.
 
@@ -125,12 +134,13 @@ class Batch:
         self.left = len(items)
         self.dropped = False
         """Nobody waits for the rest of it."""
-        self.weight_max = (BYTES_MAX if call is None else len(call.body)) + _EVENTS_BYTES
+        body = BYTES_MAX if call is None else len(call.body)
+        self.weight_max = body + max(map(_beside, items), default=_EVENTS_BYTES)
         """Bound of what any one item's events take in an envelope, in bytes: all items together."""
 
     def weight(self, index: int) -> int:
         """Bound the bytes that one item's events take in an envelope, by measuring it."""
-        return len(_encoder.encode(self.items[index])) + _EVENTS_BYTES
+        return len(_encoder.encode(self.items[index])) + _beside(self.items[index])
 
     def answered(self, index: int, answer: Any) -> bool:
         """Take one item's answer; true when it was the last."""

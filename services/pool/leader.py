@@ -57,6 +57,7 @@ class Leader:
         self._ended.set()
         self._applied = ""
         self._refused = ""
+        self._complaint = ""
         self.missing = "no policy is in force yet"
         """What this leader still lacks; empty when it is ready."""
 
@@ -186,6 +187,7 @@ class Leader:
         wanted = wanted_sessions(state)
         state.growing = state.growing or wanted > 0
         found = await self._provisioner.lacking(wanted, self._known, min(room, SESSIONS_MAX))
+        self._tell(self._provisioner.complaint)
         state.barren = not found and state.size < max(state.policy.min_size, 1)
         if not found:
             self.missing = ""
@@ -212,6 +214,12 @@ class Leader:
             raise ProvisionError(f"sessions were not added: {answer.message}")
         self._logger.info("sessions_added", count=len(items), origin=kind)
         return True
+
+    def _tell(self, complaint: str) -> None:
+        """Say once which credentials are of no use; the others are taken."""
+        if complaint and complaint != self._complaint:
+            self._logger.error("credentials_refused", reason=complaint)
+        self._complaint = complaint
 
     def _known(self, credential: Credential) -> bool:
         return credential.identity(self._identity_key) in self._ledger.state.sessions

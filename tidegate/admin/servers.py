@@ -1,10 +1,12 @@
 """`tidegate servers`: the servers as the balancer sees them, administered live."""
 
+import asyncio
 from typing import Any
 
 import typer
 
 from tidegate.console import api, output
+from tidegate.probing import asking, probes
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _COLUMNS = (
@@ -131,6 +133,43 @@ def strategy(
         output.as_json(found)
     else:
         print(f"strategy {found['strategy']}, at sequence {found['sequence']}")
+
+
+@app.command()
+def probe(
+    named: list[str] = typer.Argument(
+        None, help="Addresses, or ids as `list` shows them; none: every server."
+    ),
+    *,
+    as_json: bool = output.JSON,
+) -> None:
+    """Ask servers, from here, which dialect they speak; exit 1 for one that differs or is silent.
+
+    `GET /` and `/v1/models` are asked, without a credential. Where it differs from what is
+    configured, the line to write is shown.
+
+    Example: tidegate servers probe http://127.0.0.1:8000
+    """
+    wanted = [one for one in named or [] if "://" in one]
+    for url in wanted:
+        if wrong := asking.wrong_url(url):
+            raise typer.BadParameter(wrong)
+    fleet = {} if named and len(wanted) == len(named) else _fleet()
+    told = probes.compared(named or [*fleet], fleet, lambda urls: asyncio.run(asking.probed(urls)))
+    if as_json:
+        output.as_json({"data": told})
+    else:
+        output.table(probes.COLUMNS, map(probes.row, told), "no servers")
+        for line in filter(None, map(probes.line, told)):
+            print(line)
+    if any(one.wrong for one in told):
+        raise typer.Exit(1)
+
+
+def _fleet() -> dict[str, dict[str, Any]]:
+    """Every server by its id, as the balancer has them."""
+    views = api.get("/api/servers")["data"]
+    return {view["server"]["server_id"]: view["server"] for view in views}
 
 
 def _given(

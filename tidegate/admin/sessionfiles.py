@@ -184,6 +184,7 @@ def _complaint(session: Session) -> str:
         return f"expected only {', '.join(_FIELDS)}, got {unknown[0]!r}"
     checks: Sequence[tuple[str, Callable[[Any], bool], str]] = (
         ("credential", _is_credential, "1 to 4096 visible ASCII characters, no blanks"),
+        ("credential", lambda value: "," not in value, "one account, and `,` separates several"),
         ("region", lambda value: value in ("", *REGIONS), f"one of {', '.join(REGIONS)}, or none"),
         ("timezone", _is_zone, 'one such as "Asia/Shanghai"'),
         ("limits", _are_limits, "whole numbers by service type"),

@@ -6,7 +6,7 @@ from typing import Any
 import typer
 
 from runtime.settings import seconds
-from tidegate.admin import sessionfiles
+from tidegate.admin import sessionfiles, sessiontests
 from tidegate.console import api, output
 from tidegate.console.errors import CommandError
 
@@ -26,6 +26,8 @@ _COLUMNS = (
 )
 _BATCH = 1000
 _SESSION = typer.Argument(help="Id of the session, as `list` shows it.")
+_SESSIONS = typer.Argument(None, help="Ids of sessions, as `list` shows them.")
+_SERVER = typer.Option("", help="Id of the server to ask; by default one that can tell most.")
 _REASON = typer.Option("", help="Why; it is kept in the log.")
 
 
@@ -183,6 +185,8 @@ def clear(
 ) -> None:
     """Make a session active again: no longer cooling, suspect, draining, disabled or removed.
 
+    What its backend called used up stays so until its reset, and what was used stays used.
+
     Example: tidegate sessions clear ses_0a1b2c3d4e5f
     """
     _change(session_id, {"status": "active", "cool_s": 0, "reason": reason}, as_json=as_json)
@@ -199,6 +203,56 @@ def remove(session_id: str = _SESSION, *, as_json: bool = output.JSON) -> None:
         output.as_json(found)
     else:
         print(f"{session_id} is retired" if found["changed"] else f"{session_id} was retired")
+
+
+@app.command("test")
+def ask(
+    session_ids: list[str] = _SESSIONS,
+    *,
+    every: bool = typer.Option(False, "--all", help="Every session, as many as --limit."),
+    limit: int = typer.Option(100, min=1, max=10_000, help="With --all: at most so many."),
+    server: str = _SERVER,
+    as_json: bool = output.JSON,
+) -> None:
+    """Ask a backend whether the accounts of sessions live, one after another; exit 1 for any dead.
+
+    No session is suspected or disabled by it. One whose account has no points left is granted no
+    more until its reset; so collect the points of the day first (`receive`).
+
+    Example: tidegate sessions test ses_0a1b2c3d4e5f ses_5f4e3d2c1b0a --server server-1
+    """
+    if bool(session_ids) == every:
+        raise typer.BadParameter("expected the ids of sessions, or --all")
+    left = 0
+    if every:
+        listed = api.get("/api/sessions", limit=limit)
+        session_ids = [one["session_id"] for one in listed["data"]]
+        left = listed["total"] - len(session_ids)
+    rows = sessiontests.asked("test", session_ids, server)
+    sessiontests.shown(rows, sessiontests.TESTED, as_json=as_json)
+    if left > 0:
+        output.note(f"{left} more sessions were not tested: --limit")
+    if any(row["judged"] not in sessiontests.FINE for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def receive(
+    session_ids: list[str] = _SESSIONS, *, server: str = _SERVER, as_json: bool = output.JSON
+) -> None:
+    """Have the free points of the day collected, at a server that speaks `jimeng`.
+
+    It collects only where an account has none left. A session that was found used up before stays
+    so until its reset.
+
+    Example: tidegate sessions receive ses_0a1b2c3d4e5f
+    """
+    if not session_ids:
+        raise typer.BadParameter("expected the ids of sessions")
+    rows = sessiontests.asked("receive", session_ids, server)
+    sessiontests.shown(rows, sessiontests.RECEIVED, as_json=as_json)
+    if any("error" in row for row in rows):
+        raise typer.Exit(1)
 
 
 def _change(session_id: str, body: dict[str, Any], *, as_json: bool) -> None:

@@ -25,9 +25,9 @@ def get(path: str, **query: Any) -> Any:
     return _asked("GET", path, query=query)
 
 
-def post(path: str, body: Any = None) -> Any:
+def post(path: str, body: Any = None, timeout_s: float = _TIMEOUT_S) -> Any:
     """Make or do something."""
-    return _asked("POST", path, body=body)
+    return _asked("POST", path, body=body, timeout_s=timeout_s)
 
 
 def patch(path: str, body: Any) -> Any:
@@ -50,14 +50,23 @@ def segment(text: str) -> str:
     return quote(text, safe="")
 
 
-def _asked(method: str, path: str, *, body: Any = None, query: dict[str, Any] | None = None) -> Any:
+def _asked(
+    method: str,
+    path: str,
+    *,
+    body: Any = None,
+    query: dict[str, Any] | None = None,
+    timeout_s: float = _TIMEOUT_S,
+) -> Any:
     """Ask the gateway; its answer.
 
     Raises `CommandError` when it refuses, or there is none.
     """
     with _connected() as client:
         try:
-            answer = client.request(method, path, params=query or None, json=body)
+            answer = client.request(
+                method, path, params=query or None, json=body, timeout=timeout_s
+            )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _nobody(client, error) from None
         return _judged(client, answer)

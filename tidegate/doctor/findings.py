@@ -83,6 +83,10 @@ CURES = {
     "no_servers": "Name servers in `[[servers]]` of the configuration.",
     "server_down": "Start the server, or take it out of the configuration; until then the others"
     " carry its load.",
+    "server_open": "Have it listen to this machine alone (bind 127.0.0.1), or let a firewall keep"
+    " out everybody but the gateways.",
+    "server_reach_unseen": "See to it, on its machine or in the network, that nobody but the"
+    " gateways reaches it; then this note has nothing more to say.",
     "analytics_absent": "Start it (`tidegate analytics`); calls go on without it.",
     "analytics_schema": "Restart analytics with one version of the code; failing that, remove"
     " analytics.duckdb: it is rebuilt from the log.",

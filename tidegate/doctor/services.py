@@ -21,6 +21,7 @@ from runtime.eventlog import EventLog, LogUnavailableError
 from runtime.nats.connection import UnansweredError, ask
 from services.analytics import sql
 from tidegate.console import api
+from tidegate.doctor import exposure
 from tidegate.doctor.findings import Finding, fine, note, unchecked, wrong
 from tidegate.doctor.log import asked, skew
 
@@ -108,7 +109,7 @@ async def _asked_balancer(client: Client, clock: Clock) -> list[Finding]:
             findings.append(unchecked("servers", f"{name}: well to the balancer; {here}"))
         else:
             findings.append(fine("servers", f"{name}: well, {view.success_rate:.0%} succeed"))
-    return findings
+    return [*findings, *await exposure.looked_at([view.server for view in told.servers])]
 
 
 async def _asked_analytics(client: Client) -> list[Finding]:

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from runtime.settings import DEFAULT_SERVICES
+from services.gateway.accounts.passthrough import PASSED_THROUGH
 from services.gateway.relay.models import PATH
-from services.gateway.relay.passthrough import PASSED_THROUGH
 from services.gateway.routes import Doors, operator_app
 from tidegate.reference.markdown import code, table
 
@@ -30,7 +30,9 @@ def endpoints() -> str:
         f"{table(('path', 'service type'), generation)}\n"
         "## Without a lease\n\n"
         "The models are those of all servers, merged by id and kept for `models_max_age`; HEAD is"
-        " answered wherever GET is. The other calls are passed on to a server, for admin keys.\n\n"
+        " answered wherever GET is. The other calls are passed on to a server, for admin keys; with"
+        " `?session=ID` they are asked for that session of the pool: its credential goes to a"
+        " server that can be told it, and is concealed in what comes back.\n\n"
         f"{table(('method', 'path'), passed)}\n"
         "## Operator\n\n"
         f"{table(('method', 'path', 'what'), sorted(operator_endpoints()))}"

@@ -66,4 +66,5 @@ def _row(server: Server, place: Place) -> ServerRow:
         idempotent=server.idempotent,
         added_at=place.ts,
         changed_at=place.ts,
+        dialect=server.dialect,
     )

@@ -182,7 +182,7 @@ class SessionRow(Row, kw_only=True):
 
 
 class ServerRow(Row, kw_only=True):
-    """A server as the last event left it."""
+    """A server as the last event left it; `dialect` is what it understands."""
 
     server_id: str
     url: str
@@ -198,6 +198,7 @@ class ServerRow(Row, kw_only=True):
     health: str = ""
     ejected_until: Moment | None = None
     reason: str = ""
+    dialect: str = "plain"
 
 
 class KeyRow(Row, kw_only=True):

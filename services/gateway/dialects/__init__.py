@@ -9,6 +9,7 @@ films    films: ratio, resolution, length
 sizes    pictures: ratio, resolution, width and height
 chat     a conversation as one generation, and its result as a completion
 forms    a form put together again
+recognition  which of them a server speaks, by what it says of itself
 credentials  a credential as a backend gets it, and what of it is secret
 
 Only what a server would refuse, or silently drop, is touched; the rest passes byte for byte. What

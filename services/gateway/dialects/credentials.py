@@ -43,11 +43,23 @@ def hidden(text: str, secrets: Iterable[bytes], instead: str) -> str:
     return text
 
 
+def sayable_in(dialects: Iterable[str], value: bytes) -> list[str]:
+    """Keep the dialects in which this credential can be said."""
+    allowed = _allowed(value)
+    return [one for one in dialects if allowed is None or one in allowed]
+
+
 def able_with(dialects: list[str], value: bytes) -> list[str]:
-    """Keep the dialects in which this credential can be said; an empty list means any."""
-    whole = value.removeprefix(b"Bearer ")
-    proxied = b"@" in whole
-    if not proxied and whole[:_REGION_BYTES] not in _REGIONS:
+    """Keep the same, where an empty list means any, and one that is never left empty."""
+    allowed = _allowed(value)
+    if allowed is None:
         return dialects
-    allowed = _PROXIES if proxied else _REGIONAL
-    return [one for one in dialects if one in allowed] or sorted(allowed)
+    return sayable_in(dialects, value) or sorted(allowed)
+
+
+def _allowed(value: bytes) -> frozenset[str] | None:
+    """Name the dialects that can say a credential's proxy, or region; None: it has neither."""
+    whole = value.removeprefix(b"Bearer ")
+    if b"@" in whole:
+        return _PROXIES
+    return _REGIONAL if whole[:_REGION_BYTES] in _REGIONS else None

@@ -5,6 +5,7 @@ paths       which paths are taken at all, and what is known of each
 judgement   what an upstream's answer means (its envelope first, then the status)
 failures    what a failure's codes and messages say
 outcomes    what each verdict does to the units, and what the client is told
+accounts    what a backend says of an account: whether it lives, its points
 fleet       the servers as the log has them: which dialects they speak
 models      the models of all servers as one list
 errors      every error a client can get

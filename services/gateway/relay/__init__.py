@@ -2,9 +2,8 @@
 
 relay        that way, and what is tried again
 exchange     one attempt at one server: sent, judged, passed on
-passthrough  calls of admins that need no lease
 models       what all servers together can do, kept for a while
-question     a whole question and its whole answer, for both of these
+question     a whole question and its whole answer, for calls that need no lease
 interpreter  what a request becomes for each dialect that its servers speak
 telling      an answer told as a chat completion, with a beat while the backend is silent
 result       how one attempt went

@@ -41,9 +41,15 @@ class Credentials:
 
         Raises `GatewayError`: `ledger_unavailable` while the bucket does not answer.
         """
-        session_id, region = granted.session_id, granted.region
+        return await self.of(granted.session_id, granted.region, granted.credential_revision)
+
+    async def of(self, session_id: SessionId, region: str, revision: int = 0) -> bytes:
+        """Make the same for a session, of this revision of its ciphertext or a later one.
+
+        Raises `GatewayError`.
+        """
         kept = self._kept.get(session_id)
-        if kept is not None and kept[0] >= granted.credential_revision:
+        if kept is not None and kept[0] >= revision:
             return kept[1]
         found, sealed = await self._fetched(session_id)
         try:

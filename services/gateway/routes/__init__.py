@@ -7,7 +7,7 @@ refusals     every exception in the one shape of errors
 parameters   what a type alone does not check
 health       /ping, /livez, /readyz, /health, /metrics
 schema       the interactive page over OpenAPI
-admin/       keys, sessions, servers, leases
+admin/       keys, sessions, their accounts, servers, leases
 figures/     statistics, reports, SQL, the endpoints of the original
 ledger/      events by page and live, one request's whole story
 """

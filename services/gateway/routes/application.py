@@ -14,7 +14,7 @@ from litestar.types import HTTPScope, Message, Receive, Send
 from services.gateway.clients.headers import CORS, NO_STORE, PREFLIGHT
 from services.gateway.clients.request import new_request_id
 from services.gateway.routes import health, refusals, schema
-from services.gateway.routes.admin import keys, leases, servers, sessions
+from services.gateway.routes.admin import accounts, keys, leases, servers, sessions
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.figures import original, reports, sql, statistics
 from services.gateway.routes.guard import PARAMETERS, admins_only, known_parameters_only, the_admin
@@ -108,6 +108,8 @@ def operator_app(doors: Doors) -> Litestar:
             sessions.add_sessions,
             sessions.change_session,
             sessions.retire_session,
+            accounts.ask_account,
+            accounts.receive_points,
             leases.list_leases,
             leases.reconcile_lease,
             servers.list_servers,

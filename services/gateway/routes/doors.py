@@ -32,6 +32,7 @@ from runtime.nats.connection import DisconnectedError, NobodyThereError, Unanswe
 from runtime.process.health import Readiness
 from runtime.process.logs import Log
 from runtime.secrets import Sealer
+from services.gateway.accounts.inquiry import Inquiry
 from services.gateway.domain.errors import GatewayError
 from services.gateway.settings import Settings
 from services.gateway.store import KeyLog
@@ -69,6 +70,7 @@ class Doors:
     registry: CollectorRegistry
     gateway_id: GatewayId
     logger: Log
+    inquiry: Inquiry
     patience_s: float = 2.0
     """How long to look for a service that nobody answers for: an election takes about a second."""
     streams: set[object] = field(default_factory=set)

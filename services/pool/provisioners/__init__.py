@@ -11,8 +11,10 @@ generated   opaque random credentials, as many as the pool wants; they open the 
 file        those of a file the operator keeps: one a line, `us-`, `hk-`, `jp-` or `sg-` before
             it names its region; or one JSON object a line with `credential` and, if wanted,
             `region`, `limits` (`{"image": 5}`) and `quota_timezone`. Blank lines and lines
-            that begin with `#` are skipped. Read again whenever it changed; what is taken out
-            of it stays in the pool until an operator retires it.
+            that begin with `#` are skipped; a line that is wrong, or that names several accounts
+            (`,` separates them), is named in the log, and costs none of the others. Read again
+            whenever it changed; what is taken out of it stays in the pool until an operator
+            retires it.
 http        those of the hook
 none        nothing: sessions come by the API alone
 """

@@ -1,11 +1,13 @@
 """What every provisioner hands out, and what keeps one from doing so."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 
 from contracts.base import Count, Part, ServiceType, SessionId
 from runtime.secrets import session_identity
 
 REGIONS = ("us", "hk", "jp", "sg")
+_UNKNOWN_FIELD = re.compile(r"unknown field `[^`]*`")
 
 
 class ProvisionError(Exception):
@@ -36,6 +38,9 @@ Known = Callable[[Credential], bool]
 class Provisioner:
     """The kind `none`, and what the others have in common."""
 
+    complaint = ""
+    """What of the credentials looked at last is of no use, and where it stands; names none."""
+
     async def lacking(self, wanted: int, known: Known, at_most: int) -> list[Credential]:
         """Name up to `at_most` credentials to add to a pool that wants `wanted` more.
 
@@ -43,6 +48,16 @@ class Provisioner:
         """
         del wanted, known, at_most
         return []
+
+
+def one_account(credential: str) -> bool:
+    """Tell whether a credential is one account: backends take what a `,` separates for several."""
+    return "," not in credential
+
+
+def nameless(error: Exception) -> str:
+    """Say what is wrong without the name of a field that nobody knows: it may be a credential."""
+    return _UNKNOWN_FIELD.sub("unknown field", str(error))
 
 
 def unique(credentials: Iterable[Credential]) -> Iterator[Credential]:

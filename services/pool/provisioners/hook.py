@@ -27,6 +27,8 @@ from services.pool.provisioners.credential import (
     Known,
     Provisioner,
     ProvisionError,
+    nameless,
+    one_account,
     unique,
 )
 
@@ -34,7 +36,6 @@ ANSWER_BYTES_MAX = 1_000_000
 _PAUSE_FIRST_S, _PAUSE_LAST_S = 1.0, 60.0
 _SENDABLE = re.compile(r"[\x21-\x7e]{1,4096}")
 """What may stand behind `Bearer ` in a header: no blanks, no control characters."""
-_UNKNOWN_FIELD = re.compile(r"unknown field `[^`]*`")
 
 
 class _Answer(Part, frozen=True, kw_only=True):
@@ -120,8 +121,7 @@ class Hook(Provisioner):
         try:
             answer = msgspec.json.decode(body, type=_Answer)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            # A field that nobody knows may be anything, a credential too.
-            reason = _UNKNOWN_FIELD.sub("unknown field", str(error))
+            reason = nameless(error)
             raise self._error(f'expected {{"credentials": […]}}: {reason}') from None
         for place, one in enumerate(answer.credentials):
             wrong = _wrong(one)
@@ -150,6 +150,8 @@ def _wrong(one: Credential) -> str:
     """Say what of a credential cannot be used; empty when all can."""
     if not _SENDABLE.fullmatch(one.credential):
         return "credential: expected 1 to 4096 visible ASCII characters, no blanks"
+    if not one_account(one.credential):
+        return "credential: expected one account, and `,` separates several"
     if one.region and one.region not in REGIONS:
         return f"region: expected one of {', '.join(REGIONS)}, or none"
     if one.quota_timezone and not _is_zone(one.quota_timezone):

@@ -96,7 +96,7 @@ def test_times_are_of_what_a_gateway_recorded(readers: Readers) -> None:
     assert ask(readers, "attempt_max_ms attempt_p99_ms", "", "attempt:2") == [[900.0, 900.0]]
 
 
-def test_a_file_of_the_version_before_gets_region_and_strategy_from_its_attempts(
+def test_a_file_of_a_version_before_gets_what_its_own_rows_tell(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "old.duckdb"
@@ -110,15 +110,24 @@ def test_a_file_of_the_version_before_gets_region_and_strategy_from_its_attempts
         "insert into ledger.attempts (lease_id, attempt, region, strategy)"
         " values ('a', 1, 'x', 'y'), ('a', 2, 'tokyo', 'p2c_ewma')"
     )
+    old.execute("insert into ledger.servers (server_id) values ('told'), ('silent')")
+    old.execute(
+        "insert into ledger.entity_events (sequence, position, event, entity_id, detail) values"
+        """ (1, 0, 'server_added', 'told', '{"server":{"dialect":"drraw"}}'),"""
+        """ (3, 0, 'server_changed', 'told', '{"server":{"dialect":"jimeng"}}'),"""
+        """ (4, 0, 'server_health_changed', 'told', '{"health":"up"}'),"""
+        """ (2, 0, 'server_added', 'silent', '{"server":{}}')"""
+    )
     old.close()
 
     database = Database(path, MEMORY)
-    found = (
-        database.cursor()
-        .execute("select lease_id, region, strategy from ledger.leases order by 1")
-        .fetchall()
-    )
+    asked = database.cursor()
+    found = asked.execute(
+        "select lease_id, region, strategy from ledger.leases order by 1"
+    ).fetchall()
+    servers = asked.execute("select server_id, dialect from servers order by 1").fetchall()
     database.close()
 
-    assert database.migrated == ["002_lease_server", "003_attempt_meaning"]
+    assert database.migrated == ["002_lease_server", "003_attempt_meaning", "004_server_dialect"]
     assert found == [("a", "tokyo", "p2c_ewma"), ("b", "", "")]
+    assert servers == [("silent", "plain"), ("told", "jimeng")]

@@ -22,10 +22,12 @@ import httpx
 import pytest
 
 from demo import faults, ledger, options, pictures
+from demo.dialects import BACKENDS
 from demo.faults import Fault, FaultKind
 from demo.server import DemoOptions, DemoServer, run
 from runtime.clock import system_clock
 from runtime.nats import natsserver
+from services.gateway.dialects.recognition import recognised
 
 pytestmark = pytest.mark.anyio
 
@@ -587,3 +589,72 @@ async def test_ledgers_without_a_file_are_closed_like_others() -> None:
     kept = ledger.Ledger()
     kept.close()
     assert kept.summary() == {"days": {}, "requests": {}, "arrivals": 0}
+
+
+# ------------------------------------------------- the four: GET / and /token/*
+
+
+@pytest.mark.parametrize("dialect", sorted(BACKENDS))
+async def test_root_tells_which_of_the_four_it_is(dialect: str) -> None:
+    async with demo(dialect=dialect) as client:
+        answer = await client.get("/")
+
+        assert recognised(answer.content, answer.headers["content-type"], []) == dialect
+        assert (await client.get("/v1/models")).json()["data"][0]["owned_by"]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "expired"),
+    [
+        ("jimeng", {"live": False}),
+        ("drraw", -2002),
+        ("jimeng-free-all", -2001),
+        ("jimeng-free", -2001),
+    ],
+)
+async def test_check_answers_as_its_source_does(dialect: str, expired: Any) -> None:
+    async with demo(dialect=dialect) as client:
+        live = (await client.post("/token/check", json={"token": "x"})).json()
+        assert live == {"live": dialect == "jimeng"}
+        refused = await client.post("/token/check", json={})
+        assert refused.json()["message"] == "Params body.token invalid"
+        unread = await client.post("/token/check", content=b"?")
+        assert unread.json()["code"] == -2000
+        await client.post("/demo/accounts", json={"expired": True})
+
+        answer = await client.post("/token/check", json={"token": "x"})
+
+        told = answer.json()
+        assert told == expired or told["code"] == expired
+        assert answer.status_code == (401 if dialect == "drraw" else 200)
+
+
+async def test_points_echo_the_credential_and_are_collected_where_there_are_none() -> None:
+    none = {"gift": 0, "daily": 66}
+    async with demo(dialect="jimeng") as client:
+        nobody = await client.post("/token/points", headers={"Authorization": ""})
+        assert nobody.json()["message"] == "Params headers.authorization invalid"
+        assert (await client.post("/token/receive")).json()[0]["received"] is False
+        assert (await client.post("/demo/accounts", json=[none])).json()["accounts"][0]["gift"] == 0
+        points = (await client.post("/token/points")).json()
+        assert points[0]["points"]["totalCredit"] == 0
+        assert points[0]["token"] == KEY["Authorization"].removeprefix("Bearer ")
+
+        (received,) = (await client.post("/token/receive")).json()
+
+        assert (received["received"], received["credits"]["totalCredit"]) == (True, 66)
+        await client.post("/demo/accounts", json=[{"gift": 0}])
+        (refused,) = (await client.post("/token/receive")).json()
+        assert (refused["received"], "34010100" in refused["error"]) == (False, True)
+        assert (await client.delete("/demo/accounts")).json() == {"accounts": []}
+        assert (await client.post("/demo/accounts", content=b"?")).status_code == 400
+
+
+@pytest.mark.parametrize("dialect", ["drraw", "jimeng-free"])
+async def test_path_that_a_backend_lacks_is_refused_in_its_words(dialect: str) -> None:
+    async with demo(dialect=dialect) as client:
+        answer = await client.post("/token/receive")
+
+        assert answer.json()["code"] == -1000
+        assert "/token/receive" in answer.json()["message"]
+        assert answer.status_code == (500 if dialect == "drraw" else 200)

@@ -7,15 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import structlog
 from nats.aio.client import Client
 from prometheus_client import CollectorRegistry, Counter
 
-from contracts.base import GatewayId, WriterId
+from contracts import subjects
+from contracts.balancer import SelectAnswers, SelectServers, Server
+from contracts.base import Failed, GatewayId, WriterId
 from contracts.gateway import KeyBounds, Scope
 from runtime.clock import system_clock
 from runtime.environment import Environment, Home
 from runtime.eventlog import EventLog
+from runtime.nats.connection import Outage
 from runtime.process import lifecycle
 from runtime.secrets import Sealer
 from runtime.settings import DEFAULT_SERVICES, Seconds, ServiceTypeSection
@@ -24,9 +28,14 @@ from services.analytics.settings import Settings as AnalyticsSettings
 from services.balancer import app as balancer_app
 from services.balancer.settings import BalancerSection, ServerSection
 from services.balancer.settings import Settings as BalancerSettings
+from services.gateway.accounts.caller import Caller
+from services.gateway.accounts.inquiry import Inquiry
+from services.gateway.relay.coalescer import Coalescer
+from services.gateway.relay.credentials import Credentials
 from services.gateway.routes import Doors, operator_app
-from services.gateway.settings import Settings
+from services.gateway.settings import GatewaySection, Settings
 from services.gateway.store import KeyLog
+from services.gateway.transport import Transport
 from services.pool import app as pool_app
 from services.pool.settings import PoolSection, ProvisionerSection
 from services.pool.settings import Settings as PoolSettings
@@ -72,6 +81,7 @@ async def desk(
     patience_s: float = 0.05,
     unready: str = "",
     address: str = "127.0.0.1",
+    servers: tuple[Server, ...] = (),
 ) -> AsyncIterator[Desk]:
     """A gateway's operator doors with an admin key and a client key."""
     logged: list[dict[str, Any]] = []
@@ -90,27 +100,45 @@ async def desk(
     assert isinstance(app, tuple)
     registry = CollectorRegistry()
     Counter("tidegate_test", "A figure.", registry=registry).inc()
+    sealer = Sealer(MASTER)
+    transport = Transport()
+    caller = Caller(
+        Coalescer(
+            client,
+            subjects.BALANCER_SELECT,
+            lambda items: SelectServers(gateway_id=GatewayId("gw-test"), items=items),
+            msgspec.json.Decoder(SelectAnswers | Failed),
+            lambda: 1.0,
+            Outage(),
+        ),
+        transport,
+        Credentials(client, sealer, lambda: 1.0, Outage()),
+        lambda: servers,
+        GatewaySection(),
+    )
     doors = Doors(
         client=client,
         log=log,
         key_log=key_log,
         clock=system_clock,
-        sealer=Sealer(MASTER),
+        sealer=sealer,
         identity_key=IDENTITY,
         settings=lambda: Settings(services=SERVICES),
         readiness=lambda: unready,
         registry=registry,
         gateway_id=GatewayId("gw-test"),
         logger=logger,
+        inquiry=Inquiry(caller),
         patience_s=patience_s,
     )
-    transport = httpx.ASGITransport(
+    front = httpx.ASGITransport(
         operator_app(doors), raise_app_exceptions=False, client=(address, 4711)
     )
-    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:
+    async with httpx.AsyncClient(transport=front, base_url="http://gateway") as http:
         made = Desk(http, doors, root[1], app[1])
         made.logged = logged
         yield made
+    await transport.aclose()
     await lifecycle.end(following)
 
 

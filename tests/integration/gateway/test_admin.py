@@ -142,3 +142,17 @@ async def test_server_that_may_not_be_one_is_refused_by_name(staffed: Desk) -> N
     unknown = {"id": "x", "url": "http://127.0.0.1:1", "capabilities": ["poetry"]}
     error = await staffed.refused("POST", "/api/servers", 400, json=unknown)
     assert error["param"] == "capabilities"
+
+
+async def test_account_is_asked_after_only_where_a_server_can_be(staffed: Desk) -> None:
+    (session, *_) = (await staffed.ask("GET", "/api/sessions"))["data"]
+    path = f"/api/sessions/{session['session_id']}"
+
+    refused = await staffed.refused("POST", f"{path}/receive", 400)
+    unnamed = await staffed.refused("POST", f"{path}/test?server=nobody", 404)
+
+    assert (refused["code"], "jimeng" in refused["message"]) == ("invalid_request", True)
+    assert (unnamed["code"], unnamed["param"]) == ("not_found", "server")
+    for verb in ("test", "receive"):
+        unknown = await staffed.refused("POST", f"/api/sessions/nobody/{verb}", 404)
+        assert "nobody" in unknown["message"]

@@ -27,6 +27,8 @@ ADMIN_ONLY = [
     ("POST", "/api/sessions"),
     ("PATCH", "/api/sessions/x"),
     ("DELETE", "/api/sessions/x"),
+    ("POST", "/api/sessions/x/test"),
+    ("POST", "/api/sessions/x/receive"),
     ("GET", "/api/leases"),
     ("POST", "/api/leases/x/reconcile"),
     ("GET", "/api/servers"),

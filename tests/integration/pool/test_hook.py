@@ -120,6 +120,7 @@ async def test_doubles_known_ones_and_more_than_wanted_are_left_out() -> None:
         (reply(credentials("a", **{SECRET: 1})), "unknown field - at `$.credentials[0]`"),
         (reply(credentials("a", limits={"image": -1})), "Expected `int` >= 0"),
         (reply(credentials("a", f"{SECRET} b")), "credentials[1].credential: expected 1 to 4096"),
+        (reply(credentials("a", f"{SECRET},b")), "credentials[1].credential: expected one account"),
         (reply(credentials("a", region="mars")), "credentials[0].region: expected one of us, hk"),
         (reply(credentials("a", quota_timezone="Mars")), "credentials[0].quota_timezone"),
         (reply(b"x" * (ANSWER_BYTES_MAX + 1)), "expected at most 1000000 bytes"),

@@ -176,6 +176,22 @@ async def test_file_is_followed_and_a_retired_session_stays_so(
         assert not await events(nats_client, SessionRevived)
 
 
+async def test_bad_line_of_a_file_costs_none_of_the_others(
+    nats_url: str, nats_client: Client, tmp_path: Path
+) -> None:
+    file = tmp_path / "credentials"
+    file.write_text("one\ntwo,three\nfour\n")
+    section = ProvisionerSection(kind="file", path=str(file))
+    async with pool(nats_url, lambda: settings(0, max_size=9, provisioner=section)) as room:
+        await room.leading()
+        assert len(room.parts.ledger.state.sessions) == 2
+
+        file.write_text("one\ntwo,three\nfour\nfive\n")
+
+        await until(lambda: len(room.parts.ledger.state.sessions) == 3)
+        assert room.parts.readiness() == ""
+
+
 async def test_file_that_cannot_be_read_is_the_reason_for_not_being_ready(
     nats_url: str, nats_client: Client, tmp_path: Path
 ) -> None:

@@ -137,6 +137,13 @@ def test_changed_server_keeps_health_and_ejection() -> None:
     assert (row.weight, row.health, row.ejected_until) == (9, "up", micros(LATER))
 
 
+def test_server_has_the_dialect_that_its_last_event_named() -> None:
+    replaced = ServerChanged(server=msgspec.structs.replace(server().server, dialect="drraw"))
+
+    assert servers().dialect == "plain"
+    assert servers(replaced, UP).dialect == "drraw"
+
+
 def test_server_added_again_after_removal_begins_anew() -> None:
     row = servers(UP, REMOVED, server())
 

@@ -10,9 +10,11 @@ from contracts.pool import (
     AddSessions,
     ChangeSession,
     Done,
+    EndAnswer,
     Policy,
     PolicyChanged,
     PoolEvent,
+    QuotaObserved,
     Refusal,
     SessionAdded,
     SessionChanged,
@@ -22,18 +24,29 @@ from contracts.pool import (
     SessionStatus,
     SessionSuspected,
 )
-from services.pool.domain import Pool, decide_admin, decide_lease, decide_policy, wanted_sessions
+from services.pool.domain import (
+    Pool,
+    decide_admin,
+    decide_end,
+    decide_lease,
+    decide_policy,
+    wanted_sessions,
+)
 from services.pool.domain.evolve.fold import evolve
 from tests.unit.pool.builders import (
     AVATAR,
     IMAGE,
     NOON,
+    TODAY,
     VIDEO,
+    WrittenLog,
     after,
+    audited,
     folded,
     granted,
     lease_granted,
     policy_changed,
+    requested,
     session_added,
     usage,
     wanted,
@@ -249,3 +262,48 @@ def test_a_disabled_session_is_not_replaced() -> None:
     change(pool, status=SessionStatus.DISABLED)
 
     assert wanted_sessions(pool) == 0
+
+
+def test_a_session_that_is_used_up_grants_nothing_until_its_reset() -> None:
+    pool = folded(session_added())
+
+    events = change(pool, used_up=True)
+
+    assert events == [
+        QuotaObserved(session_id=ONE, service_type=name, quota_day=TODAY, by="me")
+        for name in (IMAGE, VIDEO, AVATAR)
+    ]
+    assert refusal(pool) is Refusal.QUOTA_EXHAUSTED
+    assert change(pool, used_up=True) == []
+    assert granted(pool, request="tomorrow", now=after(13 * 3600)).session_id == ONE
+
+
+def test_only_what_has_a_limit_and_is_open_is_closed() -> None:
+    closed = QuotaObserved(session_id=ONE, service_type=IMAGE, quota_day=TODAY)
+    pool = folded(session_added(limits={AVATAR: 0}), closed)
+
+    events = change(pool, used_up=True)
+
+    assert [event.service_type for event in events] == [VIDEO]  # type: ignore[union-attr]
+
+
+def test_leases_of_a_session_that_is_used_up_end_as_ever() -> None:
+    log, pool = WrittenLog(), Pool()
+    before = [policy_changed(), session_added(), requested(), lease_granted()]
+    for event in before:
+        evolve(pool, event, NOON, 1)
+    closing = change(pool, used_up=True)
+    end = usage(lease_granted())
+
+    ended = decide_end(pool, end, NOON)
+
+    assert ended.answer is EndAnswer.JOURNALLED
+    assert pool.sessions[ONE].days[TODAY][IMAGE].used == end.units
+    log.write([*before, *closing, *ended.events])
+    assert audited(log).violations == []
+
+
+def test_a_retired_session_is_not_closed() -> None:
+    pool = folded(session_added(), SessionRetired(session_id=ONE, reason="r"))
+
+    assert "retired" in objection(pool, ChangeSession(session_id=ONE, used_up=True, by="me"))

@@ -47,7 +47,9 @@ def test_file_names_regions_limits_and_skips_what_the_pool_had(tmp_path: Path) -
     [
         (b'{"credential":"topsecret","limits":{"image":-1}}', "line 1: "),
         (b'{"credential":"topsecret","colour":1}', "line 1: "),
-        (b'ok\n{"topsecret', "line 2: "),
+        (b'{"credential":"topsecret"}\xff', "not UTF-8"),
+        (b'{"credential":"a","topsecret":1}', "line 1: .*unknown field"),
+        (b"\ntopsecret,two", "line 2: credential: expected one account"),
         (b"\xff\xfe", "not UTF-8"),
     ],
 )
@@ -61,6 +63,33 @@ def test_wrong_line_is_named_without_its_credential(
         lacking(provisioner(ProvisionerSection(kind="file", path=str(file))), 0, nobody, 9)
 
     assert "topsecret" not in str(error.value)
+
+
+def test_bad_lines_are_named_and_cost_none_of_the_others(tmp_path: Path) -> None:
+    file = tmp_path / "credentials"
+    file.write_text('one\n{"topsecret\nus-topsecret,b\n{"credential":"topsecret,c"}\ntwo\n')
+    made = provisioner(ProvisionerSection(kind="file", path=str(file)))
+
+    found = lacking(made, 0, nobody, 9)
+
+    assert [one.credential for one in found] == ["one", "two"]
+    for number in (2, 3, 4):
+        assert f"line {number}: " in made.complaint
+    assert "topsecret" not in made.complaint
+    file.write_text("one\ntwo\nthree\n")
+    assert len(lacking(made, 0, nobody, 9)) == 3
+    assert made.complaint == ""
+
+
+def test_of_many_bad_lines_a_few_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "credentials"
+    file.write_text("one\n" + "a,b\n" * 30)
+    made = provisioner(ProvisionerSection(kind="file", path=str(file)))
+
+    lacking(made, 0, nobody, 9)
+
+    assert "line 6: " in made.complaint
+    assert made.complaint.endswith("(and 25 more)")
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:

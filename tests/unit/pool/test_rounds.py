@@ -1,10 +1,11 @@
 """When a leader journals the hash of its ledger, and where in its envelope."""
 
-from contracts.pool import PoolCheckpointed, SessionAdded
-from services.pool.batches import LEASE, Batch
+from contracts.base import ServiceType, SessionId
+from contracts.pool import ChangeSession, PoolCheckpointed, SessionAdded
+from services.pool.batches import ADMIN, LEASE, Batch
 from services.pool.domain import state_hash
 from services.pool.rounds import CHECKPOINT_EVENTS, CHECKPOINT_EVERY_S, Checkpoints, Queue
-from tests.unit.pool.builders import NOON, folded, session_added, wanted
+from tests.unit.pool.builders import NOON, folded, policy_changed, session_added, wanted
 
 HASHED = PoolCheckpointed(state_hash="x", hash_version=1)
 ADDED = session_added()
@@ -74,3 +75,18 @@ def test_an_envelope_begins_with_its_checkpoint_which_a_failed_append_leaves_due
     queue.checkpoints.journalled(made.events)
     pool.begin()
     assert isinstance(queue.decide(NOON).events[0], PoolCheckpointed)
+
+
+def test_closing_a_session_is_given_room_for_an_event_of_every_service_type() -> None:
+    names = [ServiceType(f"type-{number}") for number in range(300)]
+    limits = dict.fromkeys(names, 1)
+    pool = folded(policy_changed(daily_limits=limits), session_added())
+    command = ChangeSession(session_id=SessionId("one"), used_up=True, by="me")
+    batch = Batch(ADMIN, [command])
+    queue = Queue(pool, lambda: 0.0)
+    queue.add(batch)
+
+    made = queue.decide(NOON)
+
+    assert len(made.events) == 300
+    assert made.size <= min(batch.weight(0), batch.weight_max)

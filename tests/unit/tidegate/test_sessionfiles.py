@@ -44,6 +44,7 @@ def test_csv_is_read_by_its_columns() -> None:
         ('{"region": "us"}', "credential: expected 1 to 4096 visible"),
         ('{"credential": "hush hush"}', "credential: expected 1 to 4096 visible"),
         ('{"credential": 7}', "credential: expected 1 to 4096 visible"),
+        ('{"credential": "a,b"}', "credential: expected one account, and `,` separates several"),
         ('{"credential": "hush", "region": "moon"}', "region: expected one of us, hk, jp, sg"),
         ('{"credential": "hush", "timezone": "Moon/Sea"}', "timezone: expected one such as"),
         ('{"credential": "hush", "timezone": 9}', "timezone: expected one such as"),

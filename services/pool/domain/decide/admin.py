@@ -13,6 +13,7 @@ from contracts.pool import (
     PolicyChanged,
     PoolAdmin,
     PoolEvent,
+    QuotaObserved,
     ReconcileLease,
     SessionAdded,
     SessionChanged,
@@ -120,7 +121,24 @@ def _change(state: Pool, command: ChangeSession, now: datetime) -> Decision:
             by=by,
         )
         emit(state, events, cooled, now)
+    if command.used_up:
+        _close(state, events, session, by, now)
     return Decision(events, Done(changed=[str(session.session_id)] if events else []))
+
+
+def _close(state: Pool, events: list[PoolEvent], session: Session, by: str, now: datetime) -> None:
+    """Believe the upstream's own count: nothing is left of any service type on this quota day.
+
+    Open leases end as ever.
+    """
+    day = state.indexed(now).zone_of(session).day
+    for service_type in state.policy.daily_limits:
+        account = session.days.get(day, {}).get(service_type)
+        if state.limit(session, service_type) > 0 and not (account and account.closed):
+            observed = QuotaObserved(
+                session_id=session.session_id, service_type=service_type, quota_day=day, by=by
+            )
+            emit(state, events, observed, now)
 
 
 def _change_status(

@@ -1,0 +1,156 @@
+"""One question to one server that can be asked it; another server only while nothing was sent."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from contracts.balancer import NoServer, Selected, SelectServer, Server
+from contracts.base import RequestId, ServerId, SessionId
+from runtime.nats.connection import DisconnectedError, UnansweredError
+from services.gateway.clients.headers import Headers
+from services.gateway.dialects.credentials import secrets_of
+from services.gateway.domain import failure_error
+from services.gateway.domain.accounts import CHECK, concealed
+from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.judgement import expanded
+from services.gateway.relay.coalescer import BalancerCoalescer, RefusedBatchError
+from services.gateway.relay.credentials import Credentials
+from services.gateway.relay.exchange import Servers
+from services.gateway.relay.question import BYTES_MAX, Question
+from services.gateway.settings import GatewaySection
+from services.gateway.transport import Answer, Transport, TransportFailure
+
+TIMEOUT_S = 30.0
+"""Of one question, from its first byte to the end of its answer."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """A question, and how far it came."""
+
+    request_id: RequestId
+    target: bytes
+    headers: Callable[[bytes], Headers]
+    """By the server's host."""
+    body: bytes = b""
+    dialects: Sequence[str] = ()
+    """The server speaks one of these; empty: any will do."""
+    only: Selected | None = None
+    """No other server than this."""
+    asked: Selected | None = None
+    """The server that was asked last."""
+    attempts: int = 0
+    avoid: list[ServerId] = field(default_factory=list)
+
+
+class Caller:
+    """Asks servers on behalf of admins, with a client's own words or a session's credential."""
+
+    def __init__(
+        self,
+        balancer: BalancerCoalescer,
+        transport: Transport,
+        credentials: Credentials,
+        servers: Callable[[], tuple[Server, ...]],
+        settings: GatewaySection,
+    ) -> None:
+        """Hold the parts; `servers` are those of now."""
+        self.settings = settings
+        self.servers = servers
+        self._balancer = balancer
+        self._transport = transport
+        self._credentials = credentials
+        self._addresses = Servers()
+
+    def apply(self, settings: GatewaySection) -> None:
+        """Go by other settings from now on."""
+        self.settings = settings
+
+    async def authorization(self, session_id: SessionId, region: str) -> bytes:
+        """Make the value of `Authorization` of a session. Raises `GatewayError`."""
+        return await self._credentials.of(session_id, region)
+
+    def named(self, server_id: str) -> Selected:
+        """Find the server of this id, whether it is well or not. Raises `GatewayError`."""
+        for server in self.servers():
+            if server.server_id == server_id:
+                return Selected(
+                    server_id=server.server_id,
+                    url=server.url,
+                    region=server.region,
+                    dialect=server.dialect,
+                    strategy="",
+                )
+        raise GatewayError("not_found", f"there is no server {server_id!r}", "server")
+
+    async def chosen(self, call: Call) -> Selected | NoServer:
+        """Ask the balancer for a server that was not asked yet. Raises `GatewayError`."""
+        wanted = SelectServer(
+            request_id=call.request_id, avoid=[*call.avoid], dialects=[*call.dialects]
+        )
+        try:
+            return await self._balancer.ask(wanted)
+        except DisconnectedError as error:
+            raise GatewayError("ledger_unavailable", str(error)) from None
+        except (UnansweredError, RefusedBatchError) as error:
+            raise GatewayError("no_backend", f"the balancer does not answer: {error}") from None
+
+    async def answered(self, call: Call) -> tuple[Answer, bytes]:
+        """Ask one server; another only while nothing was sent. Raises `GatewayError`."""
+        error: GatewayError | None = None
+        question = Question(
+            "POST", call.target, call.body, self.settings.connect_timeout, TIMEOUT_S
+        )
+        for _ in range(1 if call.only else self.settings.attempts_max):
+            selected = call.only or await self.chosen(call)
+            if isinstance(selected, NoServer):
+                raise error or GatewayError("no_backend", selected.reason)
+            call.asked = selected
+            call.attempts += 1
+            url = self._addresses.url(selected.url)
+            try:
+                return await question.ask(self._transport, url, call.headers(url.netloc))
+            except TransportFailure as failure:
+                error = failure_error(failure.failure, sent=failure.sent)
+                if failure.sent:
+                    break
+                call.avoid.append(selected.server_id)
+        assert error is not None
+        raise error
+
+
+def about(request_id: RequestId, path: str, authorization: bytes, query: bytes = b"") -> Call:
+    """Make the question about an account: nothing of a client's goes along.
+
+    `/token/check` takes the credential in its body, the others as `Authorization`.
+    """
+    body = b""
+    own: Headers = [
+        (b"accept", b"application/json"),
+        (b"accept-encoding", b"identity"),
+        (b"x-request-id", request_id.encode()),
+    ]
+    if path == CHECK:
+        token = authorization.removeprefix(b"Bearer ").decode()
+        body = json.dumps({"token": token}).encode()
+        own.append((b"content-type", b"application/json"))
+    else:
+        own.append((b"authorization", authorization))
+    own.append((b"content-length", b"%d" % len(body)))
+    target = path.encode() + b"?" + query if query else path.encode()
+    return Call(
+        request_id=request_id,
+        target=target,
+        headers=lambda host: [(b"host", host), *own],
+        body=body,
+    )
+
+
+def without_secrets(answer: Answer, body: bytes, authorization: bytes) -> bytes:
+    """Take all of a credential out of an answer, decoded. Raises `GatewayError` where it cannot."""
+    encoding = answer.header(b"content-encoding").strip().lower()
+    plain = expanded(encoding, body, BYTES_MAX)
+    if not isinstance(plain, bytes):
+        message = f"what the server said cannot be read: {plain or 'it is too long'}"
+        raise GatewayError("upstream_error", message)
+    return concealed(plain, secrets_of(authorization))

@@ -1,0 +1,154 @@
+"""Whether the account of a session lives, what points it has, and the points of the day collected.
+
+The answer is told, and changes nothing here: a session is suspected or disabled by calls alone.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from contracts.balancer import PLAIN, NoServer, Selected
+from contracts.pool import SessionView
+from services.gateway.accounts.caller import Call, Caller, about
+from services.gateway.clients.request import new_request_id
+from services.gateway.dialects.credentials import sayable_in, secrets_of
+from services.gateway.domain.accounts import (
+    ASKED,
+    COLLECTING,
+    POINTS,
+    RECEIVE,
+    WITH_POINTS,
+    Points,
+    Said,
+    said,
+    together,
+)
+from services.gateway.domain.errors import GatewayError
+
+_GROUPS = (WITH_POINTS, ("drraw",), (PLAIN,))
+"""Who is asked rather than whom: those that tell points know most, of `plain` nothing is known."""
+_NOTHING_KNOWN = "of a server that speaks plain nothing is known to ask"
+
+
+class SessionTested(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked of which server about a session's account, and what it says."""
+
+    session_id: str
+    server_id: str
+    dialect: str
+    asked: list[str]
+    """Methods and paths, in order; never what went with them."""
+    judged: Literal["alive", "dead", "unknown"]
+    message: str = ""
+    """What the backend said, its credential concealed."""
+    points: Points | None = None
+    used_up: bool = False
+    """Nothing is left: the session is granted no more until its reset."""
+
+
+class PointsReceived(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of collecting the free points of the day."""
+
+    session_id: str
+    server_id: str
+    dialect: str
+    asked: list[str]
+    received: bool
+    """Whether the backend collected any: it tries only where there are none left."""
+    message: str = ""
+    before: Points | None = None
+    after: Points | None = None
+
+
+class Inquiry:
+    """Asks backends about accounts."""
+
+    def __init__(self, caller: Caller) -> None:
+        """Ask by this caller."""
+        self._caller = caller
+
+    async def tested(self, session: SessionView, server_id: str = "") -> SessionTested:
+        """Ask whether the account of a session lives. Raises `GatewayError`."""
+        authorization = await self._caller.authorization(session.session_id, session.region)
+        server = await self._server(authorization, server_id)
+        paths = ASKED.get(server.dialect, ())
+        answers = []
+        for path in paths:
+            answers.append(await self._said(server, path, authorization))
+            if answers[-1].standing == "dead":
+                break
+        found = together(answers) if answers else Said(message=_NOTHING_KNOWN)
+        return SessionTested(
+            session_id=session.session_id,
+            server_id=server.server_id,
+            dialect=server.dialect,
+            asked=[f"POST {path}" for path in paths[: len(answers)]],
+            judged=found.standing,
+            message=found.message,
+            points=found.points,
+        )
+
+    async def received(self, session: SessionView, server_id: str = "") -> PointsReceived:
+        """Collect the points of the day, where there are none left. Raises `GatewayError`."""
+        if not any(server.dialect in COLLECTING for server in self._caller.servers()):
+            message = "no server speaks jimeng, and no other dialect can collect points"
+            raise GatewayError("invalid_request", message)
+        authorization = await self._caller.authorization(session.session_id, session.region)
+        server = await self._server(authorization, server_id, COLLECTING)
+        asked = [POINTS]
+        before = after = await self._said(server, POINTS, authorization)
+        if before.points is not None:
+            asked.append(RECEIVE)
+            after = await self._said(server, RECEIVE, authorization)
+        return PointsReceived(
+            session_id=session.session_id,
+            server_id=server.server_id,
+            dialect=server.dialect,
+            asked=[f"POST {path}" for path in asked],
+            received=after.received,
+            message=after.message,
+            before=before.points,
+            after=after.points,
+        )
+
+    async def _server(
+        self, authorization: bytes, server_id: str, required: tuple[str, ...] = ()
+    ) -> Selected:
+        """Choose whom to ask, or take the one that is named. Raises `GatewayError`."""
+        if server_id:
+            return _able(self._caller.named(server_id), authorization, required)
+        groups = (required,) if required else _GROUPS
+        reason = "no server can be told this session's credential"
+        for group in groups:
+            call = about(new_request_id(), POINTS, authorization)
+            call.dialects = sayable_in(group, authorization)
+            if call.dialects:
+                found = await self._caller.chosen(call)
+                if not isinstance(found, NoServer):
+                    return found
+                reason = found.reason
+        raise GatewayError("no_backend", reason)
+
+    async def _said(self, server: Selected, path: str, authorization: bytes) -> Said:
+        """Ask one thing; a server that does not answer has said nothing."""
+        call: Call = about(new_request_id(), path, authorization)
+        call.only = server
+        try:
+            answer, body = await self._caller.answered(call)
+        except GatewayError as error:
+            return Said(message=error.message)
+        encoding = answer.header(b"content-encoding").strip().lower()
+        tables = self._caller.settings.failure_tables()
+        return said(path, answer.status, encoding, body, tables, secrets_of(authorization))
+
+
+def _able(server: Selected, authorization: bytes, required: tuple[str, ...]) -> Selected:
+    """Let a server that was named pass, if it can be asked this. Raises `GatewayError`."""
+    if required and server.dialect not in required:
+        expected = ", ".join(required)
+        message = f"server: expected one that speaks {expected}, got {server.server_id}, which"
+        raise GatewayError("invalid_request", f"{message} speaks {server.dialect}", "server")
+    if not sayable_in([server.dialect], authorization):
+        message = f"server: {server.server_id} speaks {server.dialect}, which cannot say the"
+        raise GatewayError("invalid_request", f"{message} session's proxy or region", "server")
+    return server

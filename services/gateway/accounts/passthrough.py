@@ -1,0 +1,118 @@
+"""`/token/*`: calls of admins that need no lease, passed on or asked for a session of the pool."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import unquote_plus
+
+from contracts.balancer import DIALECTS
+from contracts.pool import SessionView
+from services.gateway.accounts.caller import Call, Caller, about, without_secrets
+from services.gateway.clients.answers import Client
+from services.gateway.clients.headers import Headers, own_headers, passed_on, upstream_headers
+from services.gateway.clients.request import Request
+from services.gateway.clients.spool import Spool
+from services.gateway.clients.uploads import Bounds, Receive, Upload
+from services.gateway.dialects.credentials import able_with, sayable_in, secrets_of
+from services.gateway.domain.accounts import CHECK, POINTS
+from services.gateway.domain.errors import GatewayError
+from services.gateway.relay.question import BYTES_MAX
+from services.gateway.transport import Answer
+
+PASSED_THROUGH = frozenset({("POST", CHECK), ("POST", POINTS)})
+_SESSION = "session"
+_WITHOUT_POINTS = frozenset({"drraw"})
+"""Dialects that have no `/token/points`."""
+
+
+class Passthrough:
+    """Passes a call on to any server, without a lease.
+
+    With `?session=ID` it is asked for that session: its credential goes to a server that can be
+    told it, and comes back concealed; nothing of the client's goes along.
+    """
+
+    def __init__(
+        self, caller: Caller, known: Callable[[str], Awaitable[SessionView]], spool: Spool
+    ) -> None:
+        """Hold the parts; `known` finds a session, or raises `GatewayError` (not_found)."""
+        self._spool = spool
+        self._caller = caller
+        self._known = known
+
+    async def serve(
+        self, request: Request, receive: Receive, client: Client, rate: Mapping[str, str]
+    ) -> None:
+        """Answer the call. Raises `GatewayError`."""
+        if not request.key.admin:
+            raise GatewayError("model_not_allowed", f"{request.path}: expected an admin key")
+        idle_s = self._caller.settings.idle_timeout
+        bounds = Bounds(BYTES_MAX, BYTES_MAX, idle_s, self._spool)
+        upload = Upload(receive, request.content_length, bounds)
+        await upload.fill()
+        session_id, rest = session_named(request.query)
+        if session_id is None:
+            answer, body = await self._answered(request, _as_it_came(request, upload.head))
+            headers = passed_on(answer.headers)
+        else:
+            headers, body, answer = await self._of_a_session(request, session_id, rest)
+        kept = [pair for pair in headers if pair[0] != b"content-length"]
+        whole = [*kept, *own_headers(request, rate), _length(body)]
+        await client.answer(answer.status, whole, body)
+
+    async def _answered(self, request: Request, call: Call) -> tuple[Answer, bytes]:
+        try:
+            return await self._caller.answered(call)
+        finally:
+            request.attempts_made = call.attempts
+            if call.asked is not None:
+                request.server_id, request.server_region = call.asked.server_id, call.asked.region
+
+    async def _of_a_session(
+        self, request: Request, session_id: str, rest: bytes
+    ) -> tuple[Headers, bytes, Answer]:
+        """Ask for a session of the pool, and conceal its credential in the answer."""
+        view = await self._known(session_id)
+        authorization = await self._caller.authorization(view.session_id, view.region)
+        call = about(request.request_id, request.path, authorization, rest)
+        if request.path == CHECK:
+            call.dialects = able_with([], authorization)
+        else:
+            having = [one for one in DIALECTS if one not in _WITHOUT_POINTS]
+            call.dialects = sayable_in(having, authorization)
+        answer, body = await self._answered(request, call)
+        told = without_secrets(answer, body, authorization)
+        headers = passed_on(answer.headers, secrets_of(authorization))
+        headers = [pair for pair in headers if pair[0] != b"content-encoding"]
+        return [*headers, (b"x-session-id", view.session_id.encode())], told, answer
+
+
+def session_named(query: bytes) -> tuple[str | None, bytes]:
+    """Take `session` out of a query: what it names, and the rest as it came.
+
+    Raises `GatewayError` where it is empty or there are several.
+    """
+    pairs = query.split(b"&") if query else []
+    named = [pair for pair in pairs if _name(pair) == _SESSION]
+    if not named:
+        return None, query
+    found = unquote_plus(named[0].partition(b"=")[2].decode("latin-1"))
+    if len(named) > 1 or not found:
+        message = "session: expected the id of one session, as GET /api/sessions lists them"
+        raise GatewayError("invalid_request", message, _SESSION)
+    return found, b"&".join(pair for pair in pairs if _name(pair) != _SESSION)
+
+
+def _name(pair: bytes) -> str:
+    return unquote_plus(pair.partition(b"=")[0].decode("latin-1"))
+
+
+def _as_it_came(request: Request, sent: bytes) -> Call:
+    return Call(
+        request_id=request.request_id,
+        target=request.target,
+        headers=lambda host: upstream_headers(request, host, None, len(sent)),
+        body=sent,
+    )
+
+
+def _length(body: bytes) -> tuple[bytes, bytes]:
+    return b"content-length", str(len(body)).encode()

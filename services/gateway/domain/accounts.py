@@ -1,0 +1,130 @@
+"""What a backend says of an account: whether its login lives, and what points it has; pure.
+
+The four answer `/token/*` as src/api/routes/token.ts of each has it. Only an envelope that says so
+makes an account dead: `live: false` is what I says of every failure, and what the others say of
+accounts that live (docs/explanation/backends.md).
+"""
+
+import json
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from services.gateway.dialects.credentials import hidden
+from services.gateway.domain.failures import FailureTables
+from services.gateway.domain.judgement import CONCEALED, expanded, judged_body
+
+CHECK, POINTS, RECEIVE = "/token/check", "/token/points", "/token/receive"
+ASKED: dict[str, tuple[str, ...]] = {
+    "jimeng": (CHECK, POINTS),
+    "jimeng-free-all": (POINTS,),
+    "jimeng-free": (POINTS,),
+    "drraw": (CHECK,),
+}
+"""What is asked of each dialect to learn whether an account lives; of `plain` nothing is known."""
+WITH_POINTS = ("jimeng", "jimeng-free-all", "jimeng-free")
+COLLECTING = ("jimeng",)
+"""Those that collect the points of the day when they are told to."""
+_MESSAGE_MAX = 500
+_READ_BYTES_MAX = 64 * 1024
+_OK = 200
+
+Standing = Literal["alive", "dead", "unknown"]
+
+
+class Points(msgspec.Struct, frozen=True, kw_only=True):
+    """What an account has, as the backend counts it; None where it does not say."""
+
+    giftCredit: float | None = None  # noqa: N815 (the backends' own names)
+    purchaseCredit: float | None = None  # noqa: N815
+    vipCredit: float | None = None  # noqa: N815
+    totalCredit: float | None = None  # noqa: N815
+
+    @property
+    def none_left(self) -> bool:
+        """Whether the backend said a total, and that it is nothing."""
+        return self.totalCredit is not None and self.totalCredit <= 0
+
+
+class Said(NamedTuple):
+    """One answer about an account, read."""
+
+    standing: Standing = "unknown"
+    message: str = ""
+    points: Points | None = None
+    received: bool = False
+
+
+def said(
+    path: str,
+    status: int,
+    encoding: str,
+    body: bytes,
+    tables: FailureTables,
+    secrets: tuple[bytes, ...],
+) -> Said:
+    """Read what was answered to `/token/check`, `/token/points` or `/token/receive`."""
+    plain = expanded(encoding, body, _READ_BYTES_MAX)
+    told = _object(plain) if isinstance(plain, bytes) else None
+    if status != _OK or told is None or _is_failure(told):
+        judged = judged_body(status, encoding, body[:_READ_BYTES_MAX], tables, secrets)
+        dead = judged.meaning == "login_expired"
+        message = judged.message or f"status {status}, and nothing that can be read"
+        return Said("dead" if dead else "unknown", message)
+    if path == CHECK:
+        live = isinstance(told, dict) and told.get("live") is True
+        return Said("alive") if live else Said("unknown", "live: false, which proves nothing")
+    first = told[0] if isinstance(told, list) and told else None
+    points = _points(first, "points" if path == POINTS else "credits")
+    if points is None or not isinstance(first, dict):
+        return Said("unknown", "an answer without points")
+    error = first.get("error")
+    message = hidden(error, secrets, CONCEALED)[:_MESSAGE_MAX] if isinstance(error, str) else ""
+    return Said("alive", message, points, received=first.get("received") is True)
+
+
+def together(answers: list[Said]) -> Said:
+    """Make one of the answers of a test: a login that expired outweighs, then one that lives."""
+    points = next((one.points for one in answers if one.points is not None), None)
+    for standing in ("dead", "alive"):
+        for one in reversed(answers):
+            if one.standing == standing:
+                return Said(standing, one.message, points)
+    messages = dict.fromkeys(one.message for one in answers if one.message)
+    return Said("unknown", "; ".join(messages), points)
+
+
+def concealed(body: bytes, secrets: tuple[bytes, ...]) -> bytes:
+    """Write an answer without any of these, as they are and as JSON has them."""
+    for secret in secrets:
+        quoted = json.dumps(secret.decode("latin-1"))[1:-1].encode()
+        for form in (secret, quoted):
+            body = body.replace(form, CONCEALED.encode())
+    return body
+
+
+def _object(body: bytes) -> Any:
+    """Read JSON as Node writes it; None where it is none."""
+    try:
+        return json.loads(body.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_failure(told: Any) -> bool:
+    """Whether it is an envelope of a failure, or an error object."""
+    if not isinstance(told, dict):
+        return False
+    return bool(told.get("error")) or told.get("code") not in {None, 0, "0"}
+
+
+def _points(item: Any, name: str) -> Points | None:
+    found = item.get(name) if isinstance(item, dict) else None
+    if not isinstance(found, dict):
+        return None
+    return Points(**{field: _number(found.get(field)) for field in Points.__struct_fields__})
+
+
+def _number(value: Any) -> float | None:
+    good = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value if good and abs(value) < float("inf") else None

@@ -1,0 +1,134 @@
+"""What a backend says of an account, by the bodies as the four sources give them."""
+
+import gzip
+import json
+from typing import Any
+
+import pytest
+
+from services.gateway.dialects.credentials import authorization, secrets_of
+from services.gateway.domain.accounts import (
+    CHECK,
+    POINTS,
+    RECEIVE,
+    Points,
+    Said,
+    concealed,
+    said,
+    together,
+)
+from services.gateway.domain.failures import FailureTables
+
+PROXIED = 'http://me:pass"word@10.0.0.9:1080@token-of-somebody'
+SECRETS = secrets_of(authorization("us", PROXIED))
+SIXTY = {"giftCredit": 60, "purchaseCredit": 0, "vipCredit": 0, "totalCredit": 60}
+NOTHING = dict.fromkeys(SIXTY, 0)
+
+
+def read(path: str, body: Any, status: int = 200, encoding: str = "") -> Said:
+    written = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return said(path, status, encoding, written, FailureTables(), SECRETS)
+
+
+def failed(code: int, message: str) -> dict[str, Any]:
+    return {"code": code, "message": message, "data": None}
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "body", "standing"),
+    [
+        (CHECK, 200, {"live": True}, "alive"),
+        (CHECK, 200, {"live": False}, "unknown"),
+        (CHECK, 200, {}, "unknown"),
+        (CHECK, 200, [], "unknown"),
+        (CHECK, 401, failed(-2002, "[登录失效]: login error。请重新获取"), "dead"),
+        (CHECK, 500, failed(-2001, "[请求失败]: x (错误码: 4)"), "unknown"),
+        (CHECK, 500, failed(-2001, "[请求失败]: x (错误码: 1015)"), "dead"),
+        (CHECK, 401, {"detail": "of a proxy before it"}, "unknown"),
+        (POINTS, 200, [{"token": "x", "points": SIXTY}], "alive"),
+        (POINTS, 200, failed(-2001, "[请求失败]: login error (错误码: 1015)"), "dead"),
+        (POINTS, 200, failed(-2001, "[请求jimeng失败]: login error"), "dead"),
+        (POINTS, 200, failed(-2001, "[请求jimeng失败]: shark not pass"), "unknown"),
+        (POINTS, 200, failed(-1000, "Cannot read properties of undefined"), "unknown"),
+        (POINTS, 200, {"error": {"message": "no"}}, "unknown"),
+        (POINTS, 200, {"code": 0, "data": 1}, "unknown"),
+        (POINTS, 200, [], "unknown"),
+        (POINTS, 200, [{"token": "x"}], "unknown"),
+        (POINTS, 200, b"<html>", "unknown"),
+        (POINTS, 502, b"", "unknown"),
+    ],
+)
+def test_only_an_envelope_that_says_so_makes_an_account_dead(
+    path: str, status: int, body: Any, standing: str
+) -> None:
+    found = read(path, body, status)
+
+    assert found.standing == standing
+    assert bool(found.message) == (standing != "alive")
+
+
+def test_points_are_those_that_the_backend_counts() -> None:
+    found = read(POINTS, [{"token": "x", "points": SIXTY}]).points
+
+    assert found == Points(giftCredit=60, purchaseCredit=0, vipCredit=0, totalCredit=60)
+    assert not found.none_left
+
+
+@pytest.mark.parametrize(
+    ("points", "left"),
+    [
+        (NOTHING, True),
+        (NOTHING | {"totalCredit": -1}, True),
+        (NOTHING | {"totalCredit": None}, False),
+        (NOTHING | {"totalCredit": False}, False),
+        ({}, False),
+    ],
+)
+def test_nothing_is_left_only_where_a_total_says_so(points: dict[str, Any], left: bool) -> None:  # noqa: FBT001
+    found = read(POINTS, [{"points": points}]).points
+
+    assert found is not None
+    assert found.none_left == left
+
+
+def test_points_that_could_not_be_collected_say_why_without_the_credential() -> None:
+    error = "[请求失败]: token-of-somebody (错误码: 34010100)"
+    body = [{"token": PROXIED, "credits": NOTHING, "received": False, "error": error}]
+
+    found = read(RECEIVE, body)
+
+    assert (found.received, found.message) == (False, "[请求失败]: (credential) (错误码: 34010100)")
+    assert read(RECEIVE, [{"credits": SIXTY, "received": True}]).received
+
+
+def test_message_of_a_failure_is_told_without_the_credential() -> None:
+    found = read(CHECK, failed(-1000, f"bad header {PROXIED.replace('token-', 'us-token-')}"), 500)
+
+    assert "somebody" not in found.message
+    assert "pass" not in found.message
+
+
+def test_answer_that_is_compressed_is_read() -> None:
+    body = gzip.compress(json.dumps({"live": True}).encode())
+
+    assert read(CHECK, body, encoding="gzip").standing == "alive"
+    assert read(CHECK, body, encoding="br").standing == "unknown"
+
+
+def test_login_that_expired_outweighs_and_one_that_lives_is_believed() -> None:
+    alive, unknown, dead = Said("alive"), Said("unknown", "false"), Said("dead", "gone")
+    points = Said("alive", "", Points(totalCredit=7))
+
+    assert together([unknown, points]) == points
+    assert together([alive, dead]) == dead
+    assert together([alive, unknown]).standing == "alive"
+    assert together([unknown, unknown, Said("unknown", "no")]).message == "false; no"
+
+
+def test_answer_is_concealed_also_where_json_quotes_the_secret() -> None:
+    whole = authorization("us", PROXIED).removeprefix(b"Bearer ").decode()
+    body = json.dumps([{"token": whole, "why": 'pass"word', "of": "token-of-somebody"}]).encode()
+
+    told = concealed(body, SECRETS)
+
+    assert json.loads(told) == [dict.fromkeys(("token", "why", "of"), "(credential)")]

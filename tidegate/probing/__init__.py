@@ -1,0 +1,6 @@
+"""What a server says of itself, asked from where a verb runs, and who can reach it there.
+
+asking     `GET /` and `/v1/models`, within bounds: which dialect it speaks
+probes     the same beside what is configured, told in a table
+listening  the addresses on which this machine listens to a port
+"""

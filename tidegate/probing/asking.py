@@ -1,0 +1,119 @@
+"""Servers asked what they are: `GET /` and `/v1/models`, within bounds, and nothing else.
+
+No proxy of the environment, no redirect, no credential, no address that is never a server's; so
+much time and so many bytes.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+import httpx
+import msgspec
+
+from contracts.balancer import PLAIN, Server
+from contracts.base import ServerId
+from runtime.addresses import ForbiddenAddressError, refused_host, resolved
+from services.balancer.settings import refused
+from services.gateway.dialects.recognition import READ_BYTES_MAX, recognised
+from services.gateway.domain.models import Models, listed
+
+TIMEOUT_S = 5.0
+"""Of one question, from the look-up of the name to the end of the answer."""
+_MODELS_BYTES_MAX = 4_000_000
+_AT_ONCE_MAX = 8
+_PORTS = {"http": 80, "https": 443}
+_WHY_MAX = 200
+
+
+class Probed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server says of itself."""
+
+    url: str
+    dialect: str = PLAIN
+    """The one that is recognised."""
+    models: int | None = None
+    """How many it lists; None: it lists none."""
+    owners: list[str] = []
+    why: str = ""
+    """Why it did not answer; empty when it did."""
+
+
+class _Said(msgspec.Struct, frozen=True):
+    status: int
+    content_type: str
+    body: bytes
+
+
+def wrong_url(url: str) -> str:
+    """Say why an address is no server's, and what was expected; empty when it may be one."""
+    return refused(Server(server_id=ServerId("probed"), url=url))
+
+
+async def probed(urls: Iterable[str], timeout_s: float = TIMEOUT_S) -> list[Probed]:
+    """Ask each of these; what is no server's address is not asked."""
+    room = asyncio.Semaphore(_AT_ONCE_MAX)
+    async with httpx.AsyncClient(
+        timeout=None,  # noqa: S113 (`_asked` bounds the whole question)
+        trust_env=False,
+        follow_redirects=False,
+        headers={"user-agent": "tidegate-probe", "accept-encoding": "identity"},
+    ) as client:
+
+        async def one(url: str) -> Probed:
+            async with room:
+                return await _probed(client, url, timeout_s)
+
+        return list(await asyncio.gather(*map(one, urls)))
+
+
+async def _probed(client: httpx.AsyncClient, url: str, timeout_s: float) -> Probed:
+    why = wrong_url(url)
+    if why:
+        return Probed(url=url, why=why)
+    base = url.rstrip("/")
+    page = await _asked(client, f"{base}/", READ_BYTES_MAX, timeout_s)
+    if isinstance(page, str):
+        return Probed(url=url, why=page)
+    list_ = await _asked(client, f"{base}/v1/models", _MODELS_BYTES_MAX, timeout_s)
+    models = _models(list_)
+    owners = sorted({str(model["owned_by"]) for model in (models or {}).values()})
+    return Probed(
+        url=url,
+        dialect=recognised(page.body, page.content_type, owners),
+        models=None if models is None else len(models),
+        owners=owners,
+    )
+
+
+def _models(said: "_Said | str") -> Models | None:
+    if isinstance(said, str) or said.status != httpx.codes.OK:
+        return None
+    return listed(said.body)
+
+
+async def _asked(
+    client: httpx.AsyncClient, url: str, bytes_max: int, timeout_s: float
+) -> "_Said | str":
+    """Ask, and read so many bytes; or say why there is no answer."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            parsed = httpx.URL(url)
+            await resolved(parsed.host, parsed.port or _PORTS[parsed.scheme])
+            async with client.stream("GET", url) as response:
+                # httpx looked the name up again, maybe to another end.
+                reached = response.extensions["network_stream"].get_extra_info("server_addr")
+                if forbidden := refused_host(str(reached[0])):
+                    return forbidden
+                body = bytearray()
+                async for piece in response.aiter_raw():
+                    body += piece
+                    if len(body) >= bytes_max:
+                        break
+                kind = response.headers.get("content-type", "")
+                return _Said(response.status_code, kind, bytes(body[:bytes_max]))
+    except TimeoutError:
+        return f"no answer within {timeout_s:g} s"
+    except ForbiddenAddressError as error:
+        return str(error)[:_WHY_MAX]
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+        return f"{type(error).__name__}: {error}"[:_WHY_MAX]
