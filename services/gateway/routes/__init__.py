@@ -6,7 +6,8 @@ guard        who may come in
 refusals     every exception in the one shape of errors
 parameters   what a type alone does not check
 health       /ping, /livez, /readyz, /health, /metrics
-schema       the interactive page over OpenAPI
+schema       OpenAPI, and the interactive page over it
+contract     what it says beyond what the framework finds out: every error, and `/v1`
 admin/       keys, sessions, their accounts, servers, leases
 figures/     statistics, reports, SQL, the endpoints of the original
 ledger/      events by page and live, one request's whole story

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from litestar import Request, Response, Router
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
@@ -10,6 +11,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes import refusals
+from services.gateway.routes.contract import completed
 
 _NOT_FOUND = 404
 SECURITY = "admin key"
@@ -30,6 +32,22 @@ class Page(OpenAPIRenderPlugin):
         return self._page
 
 
+class Contract(JsonRenderPlugin):
+    """The schema itself, completed once."""
+
+    def __init__(self) -> None:
+        """Know where it is."""
+        super().__init__(path="/openapi.json")
+        self._text: bytes | None = None
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """Answer it."""
+        del request
+        if self._text is None:
+            self._text = msgspec.json.encode(completed(openapi_schema, SECURITY))
+        return self._text
+
+
 async def in_our_shape(response: Response[Any]) -> Response[Any]:
     """Replace Litestar's page for unknown paths under /schema by our error."""
     if response.status_code != _NOT_FOUND:
@@ -41,14 +59,14 @@ def openapi() -> OpenAPIConfig:
     """Describe the API."""
     scheme = SecurityScheme(type="http", scheme="bearer", description="An admin key, `sk-…`.")
     return OpenAPIConfig(
-        title="Tidegate operator API",
+        title="Tidegate",
         version="1",
         description=(
-            "Administration and figures of one gateway. Generation endpoints take the bodies of"
-            " their backends and are not listed here."
+            "Generation, administration and figures of one gateway. Which further paths generate"
+            " what is its configuration; they take and give the bodies of their backends."
         ),
         components=Components(security_schemes={SECURITY: scheme}),
-        render_plugins=[Page(), JsonRenderPlugin(path="/openapi.json")],
+        render_plugins=[Page(), Contract()],
         use_handler_docstrings=True,
         openapi_router=Router(
             "/schema", route_handlers=[], include_in_schema=False, after_request=in_our_shape

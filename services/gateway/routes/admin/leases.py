@@ -16,7 +16,6 @@ from services.gateway.routes.doors import Doors
 from services.gateway.routes.parameters import one_of
 
 _REASON_MAX = 500
-State = Annotated[str, QueryParameter(name="state", description="`open`, `unknown`, `expired`.")]
 
 
 class LeaseState(StrEnum):

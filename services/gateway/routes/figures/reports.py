@@ -11,7 +11,7 @@ from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.parameters import day, one_of
 
-_MEDIA_TYPES = {
+MEDIA_TYPES = {
     ReportFormat.HTML: "text/html",
     ReportFormat.MARKDOWN: "text/markdown",
     ReportFormat.JSON: "application/json",
@@ -43,4 +43,4 @@ async def report(
     last = "" if date is None else day("date", date).isoformat()
     found = await doors.report(WriteReport(period=ReportPeriod(period), day=last, format=wanted))
     headers = {"x-log-sequence": str(found.sequence), **_SANDBOX}
-    return Response(found.text.encode(), media_type=_MEDIA_TYPES[wanted], headers=headers)
+    return Response(found.text.encode(), media_type=MEDIA_TYPES[wanted], headers=headers)

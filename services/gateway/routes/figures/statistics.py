@@ -14,7 +14,7 @@ from services.gateway.routes.figures.sql import ROWS_MAX, Table, table
 from services.gateway.routes.guard import LET_THROUGH, PARAMETERS, unknown_parameter
 from services.gateway.routes.parameters import one_of
 
-_MEDIA_TYPES = {
+MEDIA_TYPES = {
     FileFormat.CSV: "text/csv",
     FileFormat.JSON: "application/json",
     FileFormat.NDJSON: "application/x-ndjson",
@@ -103,7 +103,7 @@ async def export(
     name = f"tidegate-{named or 'statistics'}.{wanted}"
     return Stream(
         download.parts(),
-        media_type=_MEDIA_TYPES[wanted],
+        media_type=MEDIA_TYPES[wanted],
         headers={
             "content-length": str(download.size),
             "content-disposition": f'attachment; filename="{name}"',
