@@ -4,6 +4,7 @@ environment   variables, the home directory and its files
 settings      tidegate.toml: sections, durations, sizes, overrides, errors by name
 atstart       settings that need a restart: a change while running is told
 secrets       credentials under AES-GCM, session identities
+credentials   upstream credentials as operators give them: one reader for every door
 clock         now, and the test offset
 addresses     which addresses are never a server's
 process/      the life of a process: loop and signals, health, logs

@@ -117,9 +117,13 @@ class ReconcileLease(Command, frozen=True, kw_only=True, tag="reconcile_lease"):
 
 
 class Done(Reply, frozen=True, kw_only=True, tag="done"):
-    """An administrative command is in the log; `changed` names what it touched."""
+    """An administrative command is in the log; `changed` names what it touched.
+
+    `revived` are those of them that had been retired.
+    """
 
     changed: list[str] = []
+    revived: list[str] = []
 
 
 PoolAdmin = AddSessions | ChangeSession | ReconcileLease

@@ -51,12 +51,14 @@ class Kind(NamedTuple):
 def _admin_reply(answers: list[Any]) -> Reply:
     """Make one answer of the parts that a long command was cut into."""
     changed: list[str] = []
+    revived: list[str] = []
     for answer in answers:
         if not isinstance(answer, Done):
             failed: Reply = answer
             return failed
         changed += answer.changed
-    return Done(changed=changed)
+        revived += answer.revived
+    return Done(changed=changed, revived=revived)
 
 
 LEASE = Kind(

@@ -1,26 +1,22 @@
 """Files of sessions: credentials a line, JSON lines or CSV; in with credentials, out without.
 
-A file is read whole before anything is sent: every bad line is named by its number and what was
-expected, never by what it holds, because that may be a credential.
+Every bad line is named by its number and what was expected, never by what it holds, because that
+may be a credential; it costs none of the others.
 """
 
 import csv
 import io
 import json
-import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import msgspec
-
+from runtime.credentials import Credential, WrongCredentialError, credential_of, credentials_in
 from tidegate.console.errors import CommandError
 
 SESSIONS_MAX = 10_000
 """As many as the API takes at once; a file is added as one."""
-REGIONS = ("us", "hk", "jp", "sg")
 EXPORTED = (
     "session_id",
     "status",
@@ -33,64 +29,21 @@ EXPORTED = (
     "reason",
 )
 _BY_SERVICE = {"limits": "limit", "used": "used", "reserved": "reserved", "remaining": "remaining"}
-_CREDENTIAL = re.compile(r"[\x21-\x7e]{1,4096}")
 _LIMIT = "limit_"
 _FIELDS = ("credential", "region", "timezone", "limits")
 _SHOWN_MAX = 20
 Session = dict[str, Any]
+Line = tuple[int, Credential | str]
+"""A line's number, and the session that it holds, or what is wrong with it."""
 
 
-class Line(msgspec.Struct, frozen=True):
-    """One session of a file, and where it stands."""
-
-    number: int
-    session: Session
-
-
-def lines_of(file: str) -> list[str]:
+def data_of(file: str) -> bytes:
     """Read a file, or standard input for `-`. Raises `CommandError`."""
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise CommandError(f"{file}: expected a file of credentials ({reason})") from None
-    return text.splitlines()
-
-
-def credentials(file: str, defaults: dict[str, str]) -> list[Session]:
-    """Read the provisioner's kind of file into what the API takes.
-
-    Raises `CommandError` when a line is wrong, or none is there.
-    """
-    found = list(_credentials(lines_of(file), file, defaults))
-    if not found:
-        raise CommandError(f"{file}: expected at least one credential")
-    return found
-
-
-def _credentials(lines: list[str], file: str, defaults: dict[str, str]) -> Iterator[Session]:
-    """Read each line into what the API takes; a wrong one is named by number, never repeated."""
-    for number, line in enumerate(lines, 1):
-        text = line.strip()
-        if not text or text.startswith("#"):
-            continue
-        given: Session = {name: value for name, value in defaults.items() if value}
-        if not text.startswith("{"):
-            region, dash, rest = text.partition("-")
-            named = bool(dash) and region in REGIONS
-            given |= {"credential": rest, "region": region} if named else {"credential": text}
-            yield given
-            continue
-        try:
-            given |= json.loads(text)
-        except ValueError:
-            raise CommandError(
-                f"{file}, line {number}: expected a credential, or a JSON object"
-            ) from None
-        if "quota_timezone" in given:
-            # The name that the provisioner's file has for it.
-            given["timezone"] = given.pop("quota_timezone")
-        yield given
+        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        reason = f"expected a file of credentials ({error.strerror})"
+        raise CommandError(f"{file}: {reason}") from None
 
 
 def is_csv(file: str) -> bool:
@@ -98,47 +51,43 @@ def is_csv(file: str) -> bool:
     return Path(file).suffix.lower() == ".csv"
 
 
-def sessions(text: str, file: str, *, as_csv: bool) -> list[Line]:
-    """Read every line. Raises `CommandError` naming all that are wrong, or that none is there."""
-    text = text.removeprefix("\ufeff")
-    complaints: list[str] = []
+def sessions(
+    data: bytes, file: str, *, as_csv: bool = False, defaults: dict[str, str] | None = None
+) -> list[Line]:
+    """Read every line: its number, and the session or what is wrong with it.
+
+    Raises `CommandError` when no line is there, or too many, or a CSV has other columns.
+    """
+    found = list(
+        _of_csv(data, file, defaults or {}) if as_csv else credentials_in(data, defaults=defaults)
+    )
     lines: list[Line] = []
     seen: dict[tuple[str, str], int] = {}
-    for number, found in (_csv if as_csv else _json_lines)(text, file):
-        wrong = found if isinstance(found, str) else _complaint(found)
-        if not wrong and isinstance(found, dict):
-            name = found["credential"], found.get("region", "")
-            if name in seen:
-                wrong = f"it is the session of line {seen[name]} again"
-            seen.setdefault(name, number)
-            lines.append(Line(number, found))
-        if wrong:
-            complaints.append(f"line {number}: {wrong}")
-    if complaints:
-        more = len(complaints) - _SHOWN_MAX
-        shown = "\n  ".join(complaints[:_SHOWN_MAX]) + (f"\n  and {more} more" if more > 0 else "")
-        raise CommandError(f"{file}: nothing was imported\n  {shown}")
+    for number, one in found:
+        if isinstance(one, Credential):
+            first = seen.setdefault((one.credential, one.region), number)
+            wrong = f"it is the session of line {first} again"
+            lines.append((number, one if first == number else wrong))
+        else:
+            lines.append((number, one))
     if not 1 <= len(lines) <= SESSIONS_MAX:
         raise CommandError(f"{file}: expected 1 to {SESSIONS_MAX} sessions, got {len(lines)}")
     return lines
 
 
-def _json_lines(text: str, _: str) -> Iterator[tuple[int, Session | str]]:
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
+def _of_csv(data: bytes, file: str, defaults: dict[str, str]) -> Iterator[Line]:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise CommandError(f"{file}: expected UTF-8") from None
+    for number, row in _csv(text, file):
+        if isinstance(row, str):
+            yield number, row
             continue
         try:
-            found = json.loads(line)
-        except ValueError:
-            yield number, "expected a JSON object"
-            continue
-        if not isinstance(found, dict):
-            yield number, "expected a JSON object"
-            continue
-        if "quota_timezone" in found:
-            # The name that the provisioner's file has for it.
-            found["timezone"] = found.pop("quota_timezone")
-        yield number, found
+            yield number, credential_of({**defaults, **row})
+        except WrongCredentialError as error:
+            yield number, str(error)
 
 
 def _csv(text: str, file: str) -> Iterator[tuple[int, Session | str]]:
@@ -177,50 +126,11 @@ def _from_row(row: dict[str, str]) -> Session | str:
     return {**plain, **({"limits": limits} if limits else {})}
 
 
-def _complaint(session: Session) -> str:
-    """Say what is wrong with a session as the API would, without asking it."""
-    unknown = sorted(session.keys() - set(_FIELDS))
-    if unknown:
-        return f"expected only {', '.join(_FIELDS)}, got {unknown[0]!r}"
-    checks: Sequence[tuple[str, Callable[[Any], bool], str]] = (
-        ("credential", _is_credential, "1 to 4096 visible ASCII characters, no blanks"),
-        ("credential", lambda value: "," not in value, "one account, and `,` separates several"),
-        ("region", lambda value: value in ("", *REGIONS), f"one of {', '.join(REGIONS)}, or none"),
-        ("timezone", _is_zone, 'one such as "Asia/Shanghai"'),
-        ("limits", _are_limits, "whole numbers by service type"),
-    )
-    for name, good, expected in checks:
-        value = session.get(name, {} if name == "limits" else "")
-        if not good(value):
-            return f"{name}: expected {expected}"
-    return ""
-
-
-def _is_credential(value: Any) -> bool:
-    return isinstance(value, str) and _CREDENTIAL.fullmatch(value) is not None
-
-
-def _is_zone(value: Any) -> bool:
-    try:
-        return value == "" or bool(ZoneInfo(value))
-    except (ZoneInfoNotFoundError, ValueError, OSError, TypeError):
-        return False
-
-
-def _are_limits(value: Any) -> bool:
-    return isinstance(value, dict) and all(
-        isinstance(units, int) and not isinstance(units, bool) and units >= 0
-        for units in value.values()
-    )
-
-
-def refused(message: str, lines: Sequence[Line]) -> str:
-    """Name the line where the API names a place in what it was sent."""
-    place, dot, rest = message.partition("].")
-    number = place.removeprefix("[")
-    if dot and number.isdecimal() and int(number) < len(lines):
-        return f"line {lines[int(number)].number}: {rest}"
-    return message
+def told(wrong: Sequence[tuple[int, str]]) -> str:
+    """Name the lines that are of no use, up to a number."""
+    more = len(wrong) - _SHOWN_MAX
+    shown = [f"line {number}: {reason}" for number, reason in wrong[:_SHOWN_MAX]]
+    return "\n  ".join(shown) + (f"\n  and {more} more" if more > 0 else "")
 
 
 def written(views: Sequence[Session], *, as_csv: bool) -> str:

@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import typer
 
 from runtime.settings import seconds
 from tidegate.admin import sessionfiles, sessiontests
 from tidegate.console import api, output
-from tidegate.console.errors import CommandError
+from tidegate.console.errors import CommandError, RefusedError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _COLUMNS = (
@@ -71,18 +72,9 @@ def add(
 
     Example: tidegate sessions add credentials.txt --timezone Asia/Shanghai
     """
-    wanted = sessionfiles.credentials(file, {"region": region, "timezone": timezone})
-    named: list[str] = []
-    changed: list[str] = []
-    for start in range(0, len(wanted), _BATCH):
-        found = api.post("/api/sessions", wanted[start : start + _BATCH])
-        named += found["data"]
-        changed += found["changed"]
-    if as_json:
-        output.as_json({"data": named, "changed": changed})
-    else:
-        print("\n".join(changed or []) or "nothing new")
-        output.note(f"{len(changed)} of {len(named)} sessions added or revived")
+    data = sessionfiles.data_of(file)
+    lines = sessionfiles.sessions(data, file, defaults={"region": region, "timezone": timezone})
+    _added(lines, file, as_json=as_json)
 
 
 @app.command("import")
@@ -96,25 +88,49 @@ def import_(
     dry_run: bool = typer.Option(False, "--dry-run", help="Only read the file."),
     as_json: bool = output.JSON,
 ) -> None:
-    """Add the sessions of a file, all or none: any bad line is named, and then nothing is sent.
+    """Add the good sessions of a file, and name the lines that are of no use; then the exit is 1.
 
     Example: tidegate sessions import sessions.csv
     """
-    text = "\n".join(sessionfiles.lines_of(file))
-    lines = sessionfiles.sessions(text, file, as_csv=as_csv or sessionfiles.is_csv(file))
-    if dry_run:
-        found: dict[str, Any] = {"data": [], "changed": []}
-        told = f"{len(lines)} sessions can be imported"
-    else:
-        try:
-            found = api.post("/api/sessions", [line.session for line in lines])
-        except CommandError as error:
-            raise CommandError(f"{file}: {sessionfiles.refused(str(error), lines)}") from None
-        told = f"{len(found['changed'])} of {len(lines)} sessions added or revived"
+    data = sessionfiles.data_of(file)
+    lines = sessionfiles.sessions(data, file, as_csv=as_csv or sessionfiles.is_csv(file))
+    _added(lines, file, as_json=as_json, dry_run=dry_run)
+
+
+def _added(
+    lines: list[sessionfiles.Line], file: str, *, as_json: bool, dry_run: bool = False
+) -> None:
+    """Send the good ones, tell what came of them, and name the others."""
+    good = [(number, one) for number, one in lines if not isinstance(one, str)]
+    refused = [(number, one) for number, one in lines if isinstance(one, str)]
+    found: dict[str, list[Any]] = {"data": [], "changed": [], "added": [], "revived": []}
+    for start in range(0, 0 if dry_run else len(good), _BATCH):
+        batch = good[start : start + _BATCH]
+        answer = _posted([msgspec.to_builtins(one) for _, one in batch])
+        for name in found:
+            found[name] += answer[name]
+        refused += [(batch[one["line"] - 1][0], one["reason"]) for one in answer["refused"]]
+    refused.sort()
+    named = [{"line": number, "reason": reason} for number, reason in refused]
     if as_json:
-        output.as_json({**found, "read": len(lines)})
+        output.as_json({**found, "refused": named, "read": len(lines)})
+    elif dry_run:
+        print(f"{len(good)} of {len(lines)} sessions can be imported")
     else:
-        print(told)
+        print("\n".join(found["changed"]) or "nothing new")
+        output.note(f"{len(found['changed'])} of {len(lines)} sessions added or revived")
+    if refused:
+        raise CommandError(f"{file}: of no use:\n  {sessionfiles.told(refused)}")
+
+
+def _posted(sessions: list[dict[str, Any]]) -> dict[str, Any]:
+    """Add some; where none is good, what is said of them holds for each."""
+    try:
+        return dict(api.post("/api/sessions", sessions))
+    except RefusedError as error:
+        lines = range(1, len(sessions) + 1)
+        none: dict[str, Any] = {"data": [], "changed": [], "added": [], "revived": []}
+        return {**none, "refused": [{"line": line, "reason": str(error)} for line in lines]}
 
 
 @app.command()

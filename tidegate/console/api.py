@@ -11,7 +11,7 @@ import httpx
 
 from runtime.environment import Environment, environment, given_secret
 from runtime.settings import SettingsError
-from tidegate.console.errors import CommandError
+from tidegate.console.errors import CommandError, RefusedError
 
 _TIMEOUT_S = 60.0
 _FILE_TIMEOUT_S = 900.0
@@ -118,7 +118,9 @@ def _judged(client: httpx.Client, answer: httpx.Response) -> Any:
         raise CommandError(
             f"{url} is no Tidegate gateway: it answered {answer.status_code} without JSON"
         ) from None
-    if answer.status_code >= _ERROR_STATUS:
+    if answer.status_code == _ERROR_STATUS:
+        raise RefusedError(_message(told, answer.status_code))
+    if answer.status_code > _ERROR_STATUS:
         raise CommandError(_message(told, answer.status_code))
     return told
 

@@ -32,6 +32,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 CURES = {
     "configuration_wrong": "Correct the setting that is named; `tidegate config check` says when"
     " it is one.",
+    "credentials_refused": "Correct the lines that are named: a credential, or a JSON object, a"
+    " line; the good ones are in use.",
     "home_missing": "Name the home in TIDEGATE_HOME, or make one by `tidegate migrate --secrets`.",
     "home_mode": "Let nobody else read it: `chmod 700` the folder.",
     "key_missing": "Put the file back from a backup, or give its value by its variable; a master"

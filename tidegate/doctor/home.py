@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from runtime.credentials import credentials_in, told
 from runtime.environment import Environment
 from runtime.nats.streams import free_bytes
 from runtime.settings import SettingsError
@@ -21,19 +22,34 @@ _GB = 10**9
 
 def looked_at(found: Environment) -> Iterator[Finding]:
     """Look at everything that needs no NATS."""
-    yield _configuration(found)
+    yield from _configuration(found)
     yield from _home(found)
     yield from _keys(found)
     yield from _disk(found)
 
 
-def _configuration(found: Environment) -> Finding:
+def _configuration(found: Environment) -> Iterator[Finding]:
     area = "configuration"
     try:
-        load(found)
+        read = load(found)
     except SettingsError as error:
-        return wrong(area, "configuration_wrong", str(error))
-    return fine(area, str(found.config) if found.config else "the defaults")
+        yield wrong(area, "configuration_wrong", str(error))
+        return
+    yield fine(area, str(found.config) if found.config else "the defaults")
+    if read.pool.provisioner.kind == "file":
+        yield _credentials(Path(read.pool.provisioner.path))
+
+
+def _credentials(path: Path) -> Finding:
+    """Read the provisioner's file as the pool does."""
+    try:
+        lines = list(credentials_in(path.read_bytes()))
+    except OSError as error:
+        return unchecked("sessions", f"{path}: cannot be read from here ({error.strerror})")
+    refused = told(lines)
+    if refused:
+        return wrong("sessions", "credentials_refused", f"{path}, {refused}")
+    return fine("sessions", f"{path}: {len(lines)} credentials")
 
 
 def _home(found: Environment) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from contracts.analytics import FileFormat, ReportFormat, ReportPeriod
+from runtime.credentials import LIMIT_MAX, REGIONS
 from services.gateway.domain.errors import KINDS
 from services.gateway.routes.admin.leases import LeaseState
 from services.gateway.routes.figures import reports, statistics
@@ -21,6 +22,35 @@ _MODELS = ("invalid_api_key", "rate_limit_exceeded", "upstream_error", "no_backe
 _CLIENT = "client key"
 _REFERENCE = "#/components/"
 _RETRY_AFTER = {"schema": {"type": "string", "pattern": "^[0-9]+$"}}
+_BODIES: Mapping[tuple[str, str], Json] = {
+    ("/api/sessions", "post"): {
+        "oneOf": [
+            {"$ref": "#/components/schemas/NewSession"},
+            {"type": "array", "items": {"$ref": "#/components/schemas/NewSession"}},
+        ]
+    }
+}
+"""Of bodies whose items are looked at one by one."""
+_NEW_SESSION: Json = {
+    "type": "object",
+    "required": ["credential"],
+    "additionalProperties": False,
+    "properties": {
+        "credential": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,4096}$"},
+        "region": {"enum": ["", *REGIONS]},
+        "timezone": {"type": "string"},
+        "quota_timezone": {"type": "string", "description": "The same as `timezone`."},
+        "limits": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": LIMIT_MAX,
+            },
+        },
+    },
+}
+"""What `runtime.credentials` takes."""
 _CONTENT: Mapping[str, Iterable[str]] = {
     "/api/reports/{period}": reports.MEDIA_TYPES.values(),
     "/api/stats/export": statistics.MEDIA_TYPES.values(),
@@ -69,6 +99,8 @@ def _describe(path: str, method: str, operation: Json) -> None:
         choices = _CHOICES.get((path, parameter["name"]))
         if choices is not None:
             parameter["schema"]["enum"] = [str(choice) for choice in choices]
+    if (path, method) in _BODIES:
+        operation["requestBody"]["content"]["application/json"]["schema"] = _BODIES[path, method]
     responses = operation["responses"]
     responses.pop("400", None)
     good = next(iter(responses.values()))
@@ -228,6 +260,7 @@ def _schemas() -> Json:
                 "data": {"type": "array", "items": _schema("Model")},
             },
         },
+        "NewSession": _NEW_SESSION,
         "GenerationRequest": {
             "type": "object",
             "properties": {**asked, "prompt": {"type": "string"}},

@@ -1,6 +1,6 @@
 """Where sessions come from: each provisioner names the credentials the pool still lacks.
 
-credential  what every provisioner hands out, and what keeps one from doing so
+credential  what every provisioner can be asked, and what keeps one from answering
 local       credentials that are made here, or that lie in a file
 hook        those that a hook of the operator's answers
 factory     the one that the configuration names
@@ -11,15 +11,16 @@ generated   opaque random credentials, as many as the pool wants; they open the 
 file        those of a file the operator keeps: one a line, `us-`, `hk-`, `jp-` or `sg-` before
             it names its region; or one JSON object a line with `credential` and, if wanted,
             `region`, `limits` (`{"image": 5}`) and `quota_timezone`. Blank lines and lines
-            that begin with `#` are skipped; a line that is wrong, or that names several accounts
-            (`,` separates them), is named in the log, and costs none of the others. Read again
-            whenever it changed; what is taken out of it stays in the pool until an operator
-            retires it.
+            that begin with `#` are skipped; a line that is of no use is named in the log and by
+            `doctor`, and costs none of the others (`runtime.credentials` reads the files of
+            every door). Read again whenever it changed; what is taken out of it stays in the
+            pool until an operator retires it.
 http        those of the hook
 none        nothing: sessions come by the API alone
 """
 
-from services.pool.provisioners.credential import Credential, Known, Provisioner, ProvisionError
+from runtime.credentials import Credential
+from services.pool.provisioners.credential import Known, Provisioner, ProvisionError
 from services.pool.provisioners.factory import provisioner
 
 __all__ = ["Credential", "Known", "ProvisionError", "Provisioner", "provisioner"]

@@ -1,34 +1,12 @@
-"""What every provisioner hands out, and what keeps one from doing so."""
+"""What every provisioner can be asked, and what keeps one from answering."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 
-from contracts.base import Count, Part, ServiceType, SessionId
-from runtime.secrets import session_identity
-
-REGIONS = ("us", "hk", "jp", "sg")
-_UNKNOWN_FIELD = re.compile(r"unknown field `[^`]*`")
+from runtime.credentials import Credential
 
 
 class ProvisionError(Exception):
     """Credentials could not be had; the message says from where and why, and names none."""
-
-
-class Credential(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One upstream credential and what is particular about it."""
-
-    credential: str
-    region: str = ""
-    limits: dict[ServiceType, Count] = {}
-    quota_timezone: str = ""
-
-    def identity(self, identity_key: str) -> SessionId:
-        """Name the session that this credential makes."""
-        return session_identity(identity_key, self.region, self.credential)
-
-    def __repr__(self) -> str:
-        """Say nothing of the credential, wherever this is printed."""
-        return f"Credential(region={self.region!r})"
 
 
 Known = Callable[[Credential], bool]
@@ -48,16 +26,6 @@ class Provisioner:
         """
         del wanted, known, at_most
         return []
-
-
-def one_account(credential: str) -> bool:
-    """Tell whether a credential is one account: backends take what a `,` separates for several."""
-    return "," not in credential
-
-
-def nameless(error: Exception) -> str:
-    """Say what is wrong without the name of a field that nobody knows: it may be a credential."""
-    return _UNKNOWN_FIELD.sub("unknown field", str(error))
 
 
 def unique(credentials: Iterable[Credential]) -> Iterator[Credential]:

@@ -4,7 +4,8 @@
     200          {"credentials": [{"credential": "…", "region": "us", "limits": {"image": 5},
                                    "quota_timezone": "Asia/Shanghai"}, …]}
 
-`credential` alone is needed. What the pool has already is left out, and so is what is more than it
+`credential` alone is needed; one that is of no use is named in the log by its place, and costs none
+of the others. What the pool has already is left out, and so is what is more than it
 wanted: the hook may answer with all that it has, each time. After a failure, or an answer with
 nothing new, the hook is left alone for a while: a second, then twice as long, up to a minute.
 """
@@ -13,24 +14,15 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any
 
 import httpx
 import msgspec
 
 from contracts.base import Part
-from services.pool.provisioners.credential import (
-    REGIONS,
-    Credential,
-    Known,
-    Provisioner,
-    ProvisionError,
-    nameless,
-    one_account,
-    unique,
-)
+from runtime.credentials import Credential, WrongCredentialError, credential_of, told
+from services.pool.provisioners.credential import Known, Provisioner, ProvisionError, unique
 
 ANSWER_BYTES_MAX = 1_000_000
 _PAUSE_FIRST_S, _PAUSE_LAST_S = 1.0, 60.0
@@ -39,7 +31,7 @@ _SENDABLE = re.compile(r"[\x21-\x7e]{1,4096}")
 
 
 class _Answer(Part, frozen=True, kw_only=True):
-    credentials: list[Credential]
+    credentials: list[Any]
 
 
 class Hook(Provisioner):
@@ -121,13 +113,19 @@ class Hook(Provisioner):
         try:
             answer = msgspec.json.decode(body, type=_Answer)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            reason = nameless(error)
-            raise self._error(f'expected {{"credentials": […]}}: {reason}') from None
-        for place, one in enumerate(answer.credentials):
-            wrong = _wrong(one)
-            if wrong:
-                raise self._error(f"credentials[{place}].{wrong}")
-        return answer.credentials
+            raise self._error(f'expected {{"credentials": […]}}: {error}') from None
+        found: list[tuple[int, Credential | str]] = []
+        for place, given in enumerate(answer.credentials):
+            try:
+                found.append((place, credential_of(given)))
+            except WrongCredentialError as error:
+                found.append((place, str(error)))
+        wrong = told(found, "credentials[{}]")
+        self.complaint = f"{self._url}: {wrong}" if wrong else ""
+        good = [one for _, one in found if isinstance(one, Credential)]
+        if wrong and not good:
+            raise ProvisionError(self.complaint)
+        return good
 
     def _token(self) -> str:
         """Read the token anew each time: it may have been rotated."""
@@ -144,25 +142,3 @@ class Hook(Provisioner):
 
     def _error(self, what: str) -> ProvisionError:
         return ProvisionError(f"{self._url}: {what}")
-
-
-def _wrong(one: Credential) -> str:
-    """Say what of a credential cannot be used; empty when all can."""
-    if not _SENDABLE.fullmatch(one.credential):
-        return "credential: expected 1 to 4096 visible ASCII characters, no blanks"
-    if not one_account(one.credential):
-        return "credential: expected one account, and `,` separates several"
-    if one.region and one.region not in REGIONS:
-        return f"region: expected one of {', '.join(REGIONS)}, or none"
-    if one.quota_timezone and not _is_zone(one.quota_timezone):
-        return 'quota_timezone: expected one such as "Asia/Shanghai"'
-    return ""
-
-
-@cache
-def _is_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True

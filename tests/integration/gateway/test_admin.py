@@ -14,6 +14,33 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.anyio
 
 
+def told(**made: list[str]) -> dict[str, Any]:
+    names = ("data", "changed", "added", "revived", "refused")
+    nothing: dict[str, Any] = {name: [] for name in names}
+    return nothing | made
+
+
+async def test_good_sessions_are_added_and_the_others_named(staffed: Desk) -> None:
+    wanted = [
+        {"credential": "good"},
+        {"credential": "topsecret bad"},
+        "topsecret",
+        {"credential": "topsecret", "limits": {"nothing": 1}},
+        {"credential": "good-too", "region": "us"},
+    ]
+
+    made = await staffed.ask("POST", "/api/sessions", 200, json=wanted)
+
+    assert len(made["added"]) == 2
+    assert [one["line"] for one in made["refused"]] == [2, 3, 4]
+    assert "limits: expected service types" in made["refused"][2]["reason"]
+    assert "topsecret" not in str(made)
+    error = await staffed.refused("POST", "/api/sessions", 400, json=wanted[1:4])
+    assert error["message"].startswith("[0].credential: expected")
+    assert error["param"] == "[0].credential"
+    assert "[2].limits: " in error["message"]
+
+
 async def test_session_is_added_under_seal_changed_and_retired(staffed: Desk) -> None:
     credential = "a-credential-that-nobody-sees"
     wanted = {
@@ -22,11 +49,11 @@ async def test_session_is_added_under_seal_changed_and_retired(staffed: Desk) ->
         "limits": {"image": 4},
         "timezone": "Asia/Shanghai",
     }
-    made = await staffed.ask("POST", "/api/sessions", 201, json=wanted)
+    made = await staffed.ask("POST", "/api/sessions", 200, json=wanted)
     session = str(session_identity("identity", "us", credential))
-    assert made == {"data": [session], "changed": [session]}
-    again = await staffed.ask("POST", "/api/sessions", 201, json=[wanted, wanted])
-    assert again == {"data": [session], "changed": []}
+    assert made == told(data=[session], changed=[session], added=[session])
+    again = await staffed.ask("POST", "/api/sessions", 200, json=[wanted, wanted])
+    assert again == told(data=[session])
 
     usage = await staffed.ask("GET", f"/api/session/usage?sessionId={session}")
     assert usage["limits"]["image"] == 4
@@ -42,8 +69,8 @@ async def test_session_is_added_under_seal_changed_and_retired(staffed: Desk) ->
     assert (cleared["cooling_s"], cleared["status"]) == (0, "active")
     retired = await staffed.ask("DELETE", path)
     assert retired == {"data": [session], "changed": [session]}
-    revived = await staffed.ask("POST", "/api/sessions", 201, json=wanted)
-    assert revived["changed"] == [session]
+    revived = await staffed.ask("POST", "/api/sessions", 200, json=wanted)
+    assert revived == told(data=[session], changed=[session], revived=[session])
 
     assert credential not in str(staffed.logged)
     found = staffed.doors.log.follow(["evt.>"], 0)

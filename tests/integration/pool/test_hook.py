@@ -106,6 +106,17 @@ async def test_doubles_known_ones_and_more_than_wanted_are_left_out() -> None:
     assert [one.credential for one in found] == ["a", "b"]
 
 
+async def test_one_that_is_of_no_use_costs_none_of_the_others() -> None:
+    async with hook(lambda _: credentials("a", f"{SECRET} b", f"{SECRET},c", "d")) as server:
+        made = asking(server.url)
+        found = await made.lacking(4, nobody, 200)
+
+    assert [one.credential for one in found] == ["a", "d"]
+    assert "credentials[1]: credential: " in made.complaint
+    assert "credentials[2]: credential: " in made.complaint
+    assert SECRET not in made.complaint
+
+
 @pytest.mark.parametrize(
     ("answer", "named"),
     [
@@ -116,13 +127,22 @@ async def test_doubles_known_ones_and_more_than_wanted_are_left_out() -> None:
         (reply(SECRET.encode()), 'expected {"credentials": […]}: JSON is malformed'),
         (reply(b"\xff\xfe"), 'expected {"credentials": […]}'),
         (reply([]), "Expected `object`, got `array`"),
-        (reply({"credentials": [{"region": "us"}]}), "missing required field `credential`"),
-        (reply(credentials("a", **{SECRET: 1})), "unknown field - at `$.credentials[0]`"),
-        (reply(credentials("a", limits={"image": -1})), "Expected `int` >= 0"),
-        (reply(credentials("a", f"{SECRET} b")), "credentials[1].credential: expected 1 to 4096"),
-        (reply(credentials("a", f"{SECRET},b")), "credentials[1].credential: expected one account"),
-        (reply(credentials("a", region="mars")), "credentials[0].region: expected one of us, hk"),
-        (reply(credentials("a", quota_timezone="Mars")), "credentials[0].quota_timezone"),
+        (
+            reply({"credentials": [{"region": "us"}]}),
+            "credentials[0]: credential: expected 1 to 4096",
+        ),
+        (
+            reply(credentials("a", **{SECRET: 1})),
+            "credentials[0]: expected only credential, region",
+        ),
+        (
+            reply(credentials("a", limits={"image": -1})),
+            "credentials[0]: limits: expected whole numbers",
+        ),
+        (reply(credentials(f"{SECRET} b")), "credentials[0]: credential: expected 1 to 4096"),
+        (reply(credentials(f"{SECRET},b")), "credentials[0]: credential: expected one account"),
+        (reply(credentials("a", region="mars")), "credentials[0]: region: expected one of us, hk"),
+        (reply(credentials("a", quota_timezone="Mars")), "credentials[0]: quota_timezone"),
         (reply(b"x" * (ANSWER_BYTES_MAX + 1)), "expected at most 1000000 bytes"),
     ],
 )

@@ -216,6 +216,23 @@ def test_keys_are_looked_at_one_by_one(patient: Patient) -> None:
     }
 
 
+def test_lines_of_the_credentials_file_that_are_of_no_use_are_named(patient: Patient) -> None:
+    patient.start_nats()
+    file = patient.home / "credentials.txt"
+    file.write_text("good\ntopsecret,two\n\n# a remark\nsessionid=topsecret\n")
+    provisioner = f'[pool.provisioner]\nkind = "file"\npath = "{file}"\n'
+    (patient.home / "tidegate.toml").write_text(provisioner)
+    patient.environment["TIDEGATE_CONFIG"] = str(patient.home / "tidegate.toml")
+
+    (told,) = patient.beside()["credentials_refused"]
+
+    assert told.startswith(f"{file}, line 2: credential: expected one account")
+    assert "line 5: credential: expected the session's value alone" in told
+    assert "topsecret" not in told
+    file.write_text("good\n")
+    assert "credentials_refused" not in patient.beside()
+
+
 def test_a_master_key_that_opens_no_credential_is_named(patient: Patient) -> None:
     patient.start_nats()
     sealed = Sealer("the key of before").seal(SessionId("ses_1"), "credential")

@@ -47,10 +47,10 @@ def test_file_names_regions_limits_and_skips_what_the_pool_had(tmp_path: Path) -
     [
         (b'{"credential":"topsecret","limits":{"image":-1}}', "line 1: "),
         (b'{"credential":"topsecret","colour":1}', "line 1: "),
-        (b'{"credential":"topsecret"}\xff', "not UTF-8"),
-        (b'{"credential":"a","topsecret":1}', "line 1: .*unknown field"),
+        (b'{"credential":"topsecret"}\xff', "line 1: expected UTF-8"),
+        (b'{"credential":"a","topsecret":1}', "line 1: expected only credential, region"),
         (b"\ntopsecret,two", "line 2: credential: expected one account"),
-        (b"\xff\xfe", "not UTF-8"),
+        (b"\xff\xfe", "line 1: expected UTF-8"),
     ],
 )
 def test_wrong_line_is_named_without_its_credential(

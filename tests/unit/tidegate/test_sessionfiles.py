@@ -2,16 +2,25 @@
 
 import pytest
 
+from contracts.base import ServiceType
+from runtime.credentials import Credential
 from tidegate.admin import sessionfiles
 from tidegate.console.errors import CommandError
 
+IMAGE, VIDEO = ServiceType("image"), ServiceType("video")
 
-def read(text: str, *, as_csv: bool = False) -> list[tuple[int, dict[str, object]]]:
-    found = sessionfiles.sessions(text, "file", as_csv=as_csv)
-    return [(line.number, line.session) for line in found]
+
+def read(text: str, *, as_csv: bool = False) -> list[tuple[int, Credential]]:
+    found = sessionfiles.sessions(text.encode(), "file", as_csv=as_csv)
+    return [(number, one) for number, one in found if isinstance(one, Credential)]
 
 
 def refused(text: str, *, as_csv: bool = False) -> str:
+    found = sessionfiles.sessions(text.encode(), "file", as_csv=as_csv)
+    return sessionfiles.told([(number, one) for number, one in found if isinstance(one, str)])
+
+
+def wrong(text: str, *, as_csv: bool = False) -> str:
     with pytest.raises(CommandError) as error:
         read(text, as_csv=as_csv)
     return str(error.value)
@@ -22,8 +31,8 @@ def test_json_lines_are_read_with_the_numbers_of_their_lines() -> None:
     text = f'\ufeff{{"credential": "a"}}\n# a remark\n\n{second}'
 
     assert read(text) == [
-        (1, {"credential": "a"}),
-        (4, {"credential": "b", "timezone": "Asia/Tokyo"}),
+        (1, Credential(credential="a")),
+        (4, Credential(credential="b", quota_timezone="Asia/Tokyo")),
     ]
 
 
@@ -31,15 +40,21 @@ def test_csv_is_read_by_its_columns() -> None:
     text = "region,credential,limit_image,limit_video\nus,a,3,\n\n ,b,,0\n"
 
     assert read(text, as_csv=True) == [
-        (2, {"region": "us", "credential": "a", "limits": {"image": 3}}),
-        (4, {"credential": "b", "limits": {"video": 0}}),
+        (2, Credential(region="us", credential="a", limits={IMAGE: 3})),
+        (4, Credential(credential="b", limits={VIDEO: 0})),
     ]
 
 
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("hush", "expected a JSON object"),
+        ("hush hush", "credential: expected 1 to 4096 visible"),
+        ("sessionid=hush; Path=/", "credential: expected 1 to 4096 visible"),
+        ("sessionid=hush;", "credential: expected the session's value alone"),
+        ("sessionid=hush", "credential: expected the session's value alone"),
+        ('"hush"', "credential: expected the session's value alone"),
+        ("hush\0", "credential: expected 1 to 4096 visible"),
+        ("{hush", "expected a credential, or a JSON object"),
         ('["hush"]', "expected a JSON object"),
         ('{"region": "us"}', "credential: expected 1 to 4096 visible"),
         ('{"credential": "hush hush"}', "credential: expected 1 to 4096 visible"),
@@ -56,7 +71,8 @@ def test_csv_is_read_by_its_columns() -> None:
 def test_a_bad_line_is_named_and_not_repeated(line: str, told: str) -> None:
     found = refused(f'{{"credential": "fine"}}\n{line}\n')
 
-    assert found.startswith("file: nothing was imported\n  line 2: ")
+    assert found.startswith("line 2: ")
+    assert len(read(f'{{"credential": "fine"}}\n{line}\n')) == 1
     assert told in found
     assert "hush" not in found
 
@@ -78,7 +94,7 @@ def test_a_bad_row_is_named(line: str, told: str) -> None:
 
 
 def test_all_bad_lines_are_named_up_to_a_number() -> None:
-    found = refused("x\n" * 25)
+    found = refused("x x\n" * 25)
 
     assert "line 1: " in found
     assert "line 20: " in found
@@ -88,7 +104,7 @@ def test_all_bad_lines_are_named_up_to_a_number() -> None:
 
 @pytest.mark.parametrize("header", ["", "secret", "credential,colour", "credential,credential"])
 def test_a_csv_without_the_right_columns_is_refused(header: str) -> None:
-    assert "line 1: expected the columns credential" in refused(f"{header}\na\n", as_csv=True)
+    assert "line 1: expected the columns credential" in wrong(f"{header}\na\n", as_csv=True)
 
 
 def test_a_session_that_is_there_twice_is_named() -> None:
@@ -98,14 +114,6 @@ def test_a_session_that_is_there_twice_is_named() -> None:
 
 
 def test_too_many_and_none_are_refused() -> None:
-    assert "expected 1 to 10000 sessions, got 0" in refused("# nothing\n")
+    assert "expected 1 to 10000 sessions, got 0" in wrong("# nothing\n")
     many = "".join(f'{{"credential": "c{number}"}}\n' for number in range(10_001))
-    assert "got 10001" in refused(many)
-
-
-def test_a_place_of_the_api_is_a_line_of_the_file() -> None:
-    lines = sessionfiles.sessions('\n{"credential": "a"}\n', "file", as_csv=False)
-
-    assert sessionfiles.refused("[0].limits: expected", lines) == "line 2: limits: expected"
-    assert sessionfiles.refused("[7].limits: expected", lines) == "[7].limits: expected"
-    assert sessionfiles.refused("the pool is not there", lines) == "the pool is not there"
+    assert "got 10001" in wrong(many)

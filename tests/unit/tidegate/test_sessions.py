@@ -25,7 +25,7 @@ def test_a_file_without_a_credential_is_refused(text: str, tmp_path: Path) -> No
     done = CliRunner().invoke(main.application("sessions"), ["sessions", "add", str(file)])
 
     assert isinstance(done.exception, CommandError)
-    assert str(done.exception) == f"{file}: expected at least one credential"
+    assert str(done.exception) == f"{file}: expected 1 to 10000 sessions, got 0"
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

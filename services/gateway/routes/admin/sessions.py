@@ -1,10 +1,8 @@
 """The pool's sessions: listed, added under seal, changed, retired."""
 
-import re
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Annotated, Any
 
 import msgspec
 from litestar import delete, get, patch, post
@@ -20,18 +18,16 @@ from contracts.pool import (
     SessionStatus,
     SessionView,
 )
-from runtime.secrets import session_identity
+from runtime.credentials import Credential, WrongCredentialError, credential_of
 from services.gateway.clients.keys import Key
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.parameters import one_of
 
-REGIONS = ("", "us", "hk", "jp", "sg")
 COOL_MAX_S = 30 * 86_400
 _ADDED_MAX = 10_000
+_TOLD_MAX = 5
 _BATCH_MAX = 200
-_CREDENTIAL = re.compile(r"[\x21-\x7e]{1,4096}")
-"""What may stand behind `Bearer ` in a header: no blanks, no control characters."""
 Limit = Annotated[int, QueryParameter(ge=1, le=10_000, description="At most so many.")]
 
 
@@ -44,19 +40,6 @@ class Settable(StrEnum):
 
 
 StatusName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(Settable)})]
-
-
-class NewSession(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An upstream credential; `limits` override the daily limit per service type."""
-
-    credential: str
-    region: str = ""
-    limits: dict[str, Count] = {}
-    timezone: str = ""
-
-    def __repr__(self) -> str:
-        """Say nothing of the credential, wherever this is printed."""
-        return f"NewSession(region={self.region!r})"
 
 
 class ChangedSession(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,6 +62,26 @@ class SessionList(msgspec.Struct, frozen=True, kw_only=True):
     open_leases: int
     remaining: dict[ServiceType, int]
     sequence: int
+
+
+class RefusedSession(msgspec.Struct, frozen=True, kw_only=True):
+    """One that was not added: its place in the list, from 1, and what was expected."""
+
+    line: int
+    reason: str
+
+
+class SessionsAdded(msgspec.Struct, frozen=True, kw_only=True):
+    """The good ones in their order (`data`), what it made of them, and the others.
+
+    `changed` are those that are `added` and those that are `revived`; the rest was there.
+    """
+
+    data: list[str]
+    changed: list[str]
+    added: list[str]
+    revived: list[str]
+    refused: list[RefusedSession]
 
 
 class SessionIds(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,30 +113,57 @@ async def one_session(doors: NamedDependency[Doors], session_id: FromPath[str]) 
     return await known(doors, session_id)
 
 
-@post("/sessions", tags=["sessions"], summary="Add sessions, or revive them")
+@post("/sessions", status_code=200, tags=["sessions"], summary="Add sessions, or revive them")
 async def add_sessions(
     doors: NamedDependency[Doors],
     admin: NamedDependency[Key],
-    data: JSONBody[NewSession | list[NewSession]],
-) -> SessionIds:
-    """Seal each credential here and hand it to the pool; adding one twice is harmless."""
+    data: JSONBody[dict[str, Any] | list[Any]],
+) -> SessionsAdded:
+    """Seal each good credential here and hand it to the pool; adding one twice is harmless."""
     wanted = data if isinstance(data, list) else [data]
     if not 1 <= len(wanted) <= _ADDED_MAX:
         message = f"body: expected 1 to {_ADDED_MAX} sessions, got {len(wanted)}"
         raise GatewayError("invalid_request", message)
-    for place, session in enumerate(wanted):
-        _check(session, f"[{place}]." if isinstance(data, list) else "", doors)
-    items = {item.session_id: item for item in (_sealed(one, doors) for one in wanted)}
-    return SessionIds(data=list(items), changed=await _add(doors, list(items.values()), admin))
+    items: dict[SessionId, AddSession] = {}
+    refused: list[RefusedSession] = []
+    services = doors.settings().services
+    for line, given in enumerate(wanted, 1):
+        try:
+            item = _sealed(credential_of(given, services), doors)
+            items[item.session_id] = item
+        except WrongCredentialError as error:
+            refused.append(RefusedSession(line=line, reason=str(error)))
+    if not items:
+        raise _none_is_good(refused, listed=isinstance(data, list))
+    changed, revived = await _add(doors, list(items.values()), admin)
+    return SessionsAdded(
+        data=list(items),
+        changed=changed,
+        added=[one for one in changed if one not in revived],
+        revived=sorted(revived),
+        refused=refused,
+    )
 
 
-async def _add(doors: Doors, items: Sequence[AddSession], admin: Key) -> list[str]:
+def _none_is_good(refused: list[RefusedSession], *, listed: bool) -> GatewayError:
+    """Word what is wrong with the first few, by where each stands in the body."""
+    told = [f"[{one.line - 1}].{one.reason}" if listed else one.reason for one in refused]
+    place, colon, _ = told[0].partition(": ")
+    more = f"; and {len(told) - _TOLD_MAX} more" if len(told) > _TOLD_MAX else ""
+    return GatewayError(
+        "invalid_request", "; ".join(told[:_TOLD_MAX]) + more, place if colon else None
+    )
+
+
+async def _add(doors: Doors, items: Sequence[AddSession], admin: Key) -> tuple[list[str], set[str]]:
     changed: list[str] = []
+    revived: set[str] = set()
     for start in range(0, len(items), _BATCH_MAX):
         batch = list(items[start : start + _BATCH_MAX])
         done = await doors.pool_admin(AddSessions(items=batch, by=admin.key_id))
         changed += done.changed
-    return changed
+        revived |= set(done.revived)
+    return changed, revived
 
 
 @patch("/sessions/{session_id:str}", tags=["sessions"], summary="Change a session")
@@ -146,7 +176,7 @@ async def change_session(
     """Enable, drain or disable a session, cool it or end its cooling, or set its limits."""
     status = None if data.status is None else SessionStatus(one_of("status", data.status, Settable))
     if data.limits is not None:
-        _check_limits(data.limits, "", doors)
+        _check_limits(data.limits, doors)
     if data.status is None and data.limits is None and data.cool_s is None:
         message = "body: expected at least one of status, limits, cool_s"
         raise GatewayError("invalid_request", message)
@@ -189,14 +219,14 @@ async def known(doors: Doors, session_id: str) -> SessionView:
     return found.sessions[0]
 
 
-def _sealed(session: NewSession, doors: Doors) -> AddSession:
-    session_id = session_identity(doors.identity_key, session.region, session.credential)
+def _sealed(given: Credential, doors: Doors) -> AddSession:
+    session_id = given.identity(doors.identity_key)
     return AddSession(
         session_id=session_id,
-        sealed=doors.sealer.seal(session_id, session.credential),
-        region=session.region,
-        limits=_typed(session.limits) or {},
-        quota_timezone=session.timezone,
+        sealed=doors.sealer.seal(session_id, given.credential),
+        region=given.region,
+        limits=given.limits,
+        quota_timezone=given.quota_timezone,
     )
 
 
@@ -204,31 +234,10 @@ def _typed(limits: dict[str, int] | None) -> dict[ServiceType, int] | None:
     return None if limits is None else {ServiceType(name): n for name, n in limits.items()}
 
 
-def _check(session: NewSession, where: str, doors: Doors) -> None:
-    """Refuse what no field type can, never repeating the credential."""
-    if not _CREDENTIAL.fullmatch(session.credential):
-        message = f"{where}credential: expected 1 to 4096 visible ASCII characters, no blanks"
-        raise GatewayError("invalid_request", message, f"{where}credential")
-    if "," in session.credential:
-        message = f"{where}credential: expected one account, and `,` separates several"
-        raise GatewayError("invalid_request", message, f"{where}credential")
-    if session.region not in REGIONS:
-        expected = ", ".join(REGIONS[1:])
-        message = f"{where}region: expected one of {expected}, or none"
-        raise GatewayError("invalid_request", message, f"{where}region")
-    if session.timezone:
-        try:
-            ZoneInfo(session.timezone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            message = f'{where}timezone: expected one such as "Asia/Shanghai"'
-            raise GatewayError("invalid_request", message, f"{where}timezone") from None
-    _check_limits(session.limits, where, doors)
-
-
-def _check_limits(limits: dict[str, int], where: str, doors: Doors) -> None:
+def _check_limits(limits: dict[str, int], doors: Doors) -> None:
     services = doors.settings().services
     for name in limits:
         if name not in services:
             expected = ", ".join(services)
-            message = f"{where}limits: expected service types ({expected}), got {name!r}"
-            raise GatewayError("invalid_request", message, f"{where}limits")
+            message = f"limits: expected service types ({expected}), got {name!r}"
+            raise GatewayError("invalid_request", message, "limits")

@@ -70,7 +70,8 @@ def _add(state: Pool, command: AddSessions, now: datetime, origin: str) -> Decis
         for item in command.items
         if _add_one(state, events, item, command.by, now, origin)
     ]
-    return Decision(events, Done(changed=changed))
+    revived = [str(one.session_id) for one in events if isinstance(one, SessionRevived)]
+    return Decision(events, Done(changed=changed, revived=revived))
 
 
 def _add_one(

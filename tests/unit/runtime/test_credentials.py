@@ -1,0 +1,101 @@
+"""One reader of credentials for every door: what is wrong is named, and never repeated."""
+
+import pytest
+
+from runtime.credentials import (
+    Credential,
+    WrongCredentialError,
+    credential_of,
+    credentials_in,
+    told,
+)
+
+SECRET = "topsecret"
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (
+            b"a\n\n# b\nus-c\r\n",
+            [(1, Credential(credential="a")), (4, us := Credential(credential="c", region="us"))],
+        ),
+        (b"\xef\xbb\xbfa\n", [(1, Credential(credential="a"))]),
+        (b"  us-c \t\n", [(1, us)]),
+        (b'{"credential":"c","region":"us"}', [(1, us)]),
+        (b"http://u:p=1@h:1@jp-c", [(1, Credential(credential="http://u:p=1@h:1@jp-c"))]),
+        (b"xx-c", [(1, Credential(credential="xx-c"))]),
+        (b"YWJj==", [(1, Credential(credential="YWJj=="))]),
+        (
+            b"a\x0bb\xc2\x85c\xe2\x80\xa8d",
+            [(1, "credential: expected 1 to 4096 visible ASCII characters, no blanks")],
+        ),
+    ],
+)
+def test_lines_are_read(data: bytes, found: list[tuple[int, Credential | str]]) -> None:
+    assert list(credentials_in(data)) == found
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"topsecret\0",
+        b"topsecret two",
+        b"topsecret,two",
+        b"topsecret # a remark",
+        b"sessionid=topsecret",
+        b"Cookie:sessionid=topsecret",
+        b"a;sessionid=topsecret",
+        b'"topsecret"',
+        b"'topsecret'",
+        b"topsecret\xff",
+        "topsecretgeheimnisß".encode(),
+        b"topsecret" * 500,
+        b'{"credential":"topsecret\\n"}',
+        b'{"credential":"topsecret","region":"xx"}',
+        b'{"credential":"topsecret","region":7}',
+        b'{"credential":"topsecret","limits":{"image":-1}}',
+        b'{"credential":"topsecret","limits":{"image":true}}',
+        b'{"credential":"topsecret","limits":{"image":2147483648}}',
+        b'{"credential":"topsecret","limits":["image"]}',
+        b'{"credential":"topsecret","quota_timezone":"../x"}',
+        b'{"credential":"topsecret","timezone":["x"]}',
+        b'{"credential":"a","topsecret":1}',
+        b'{"topsecret":"a"}',
+        b'["topsecret"]',
+        b'{"topsecret',
+        b'{"a":' * 100_000,
+        b"us-",
+    ],
+)
+def test_one_bad_line_costs_none_of_the_others(line: bytes) -> None:
+    found = list(credentials_in(b"good\n" + line + b"\nalso-good\n"))
+
+    assert [number for number, one in found if isinstance(one, Credential)] == [1, 3]
+    assert told(found).startswith("line 2: ")
+    assert SECRET not in told(found)
+
+
+def test_what_a_line_does_not_say_is_said_for_all() -> None:
+    defaults = {"region": "us", "timezone": "Asia/Tokyo"}
+    found = list(credentials_in(b'a\njp-b\n{"credential":"c","timezone":"UTC"}\n', None, defaults))
+
+    assert [
+        (one.region, one.quota_timezone) for _, one in found if isinstance(one, Credential)
+    ] == [
+        ("us", "Asia/Tokyo"),
+        ("jp", "Asia/Tokyo"),
+        ("us", "UTC"),
+    ]
+
+
+def test_limits_may_name_the_service_types_that_there_are() -> None:
+    given = {"credential": "a", "limits": {"music": 1}}
+
+    assert credential_of(given).limits
+    with pytest.raises(WrongCredentialError, match=r"limits: expected service types \(image\)"):
+        credential_of(given, ["image"])
+
+
+def test_nothing_is_printed_of_a_credential() -> None:
+    assert SECRET not in repr(Credential(credential=SECRET))
