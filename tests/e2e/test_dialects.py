@@ -215,6 +215,7 @@ def test_generic_failure_blames_no_session(spoken: Spoken, message: str, doubted
     [
         ("/images/generations", "jimeng-4.0", 20),
         ("/videos/generations", "jimeng-video-3.0", 5.5),
+        ("/chat/completions", "jimeng-video-3.0", 5.5),
     ],
 )
 def test_login_that_expires_while_polling_is_doubted_and_nobody_else_tries(
@@ -222,10 +223,12 @@ def test_login_that_expires_while_polling_is_doubted_and_nobody_else_tries(
 ) -> None:
     fault = {"kind": "latency", "latency_ms": after_s * 1000, "times": 1}
     code = {"kind": "code", "code": -2002, "message": "[登录失效]: x", "times": 2}
+    messages = [{"role": "user", "content": "a gate"}]
+    body = {"model": model, "prompt": "a gate", "messages": messages}
     httpx.post(f"{spoken.stack.demo_url('one')}/demo/faults", json=[fault, code])
 
     with pytest.raises(openai.InternalServerError) as failed:
-        spoken.sdk.post(path, body={"model": model, "prompt": "a gate"}, cast_to=object)
+        spoken.sdk.post(path, body=body, cast_to=object)
 
     spoken.doubted += 1
     assert failed.value.code == "upstream_outcome_unknown"

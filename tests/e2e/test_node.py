@@ -40,8 +40,11 @@ def slowly() -> Iterator[bytes]:
     yield b'"}'
 
 
-@pytest.mark.parametrize("refused", [408, 431])
-def test_bare_refusal_gives_the_unit_back_and_blames_nobody(stack: Stack, refused: int) -> None:
+@pytest.mark.parametrize(("refused", "body_bytes"), [(408, 0), (431, 0), (431, 20_000_000)])
+def test_bare_refusal_gives_the_unit_back_and_blames_nobody(
+    stack: Stack, refused: int, body_bytes: int
+) -> None:
+    """Of a long body it reads nothing, so that a reset follows the refusal at once."""
     before = stack.api("/api/sessions")["remaining"]["image"]
     headers = {
         "Authorization": f"Bearer {stack.client_key}",
@@ -49,7 +52,8 @@ def test_bare_refusal_gives_the_unit_back_and_blames_nobody(stack: Stack, refuse
     }
     if refused == 431:
         headers["X-Long"] = "x" * 17_000
-    body = slowly() if refused == 408 else b'{"prompt":"a gate"}'
+    long = b'{"prompt":"a gate","user":"' + b"u" * body_bytes + b'"}'
+    body = slowly() if refused == 408 else long
 
     answer = httpx.post(
         f"{stack.url()}/v1/images/generations", content=body, headers=headers, timeout=60

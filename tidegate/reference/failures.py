@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 
+from services.gateway.dialects.words import LATE_FILM_S, LATE_S
 from services.gateway.domain.failures import (
     CODES,
     FIRST_POLL_S,
     INNER_CODES,
-    LATE_FILM_S,
-    LATE_S,
     MESSAGES,
     UPLOADING,
 )

@@ -31,7 +31,14 @@ from services.gateway.dialects.sizes import (
     said_by,
     size_asked,
 )
-from services.gateway.dialects.words import Asked, Fields, Translation, UntranslatableError
+from services.gateway.dialects.words import (
+    LATE_FILM_S,
+    LATE_S,
+    Asked,
+    Fields,
+    Translation,
+    UntranslatableError,
+)
 
 IMAGES = "/v1/images/generations"
 COMPOSITIONS = "/v1/images/compositions"
@@ -58,12 +65,24 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a film's length is by its model; else 5 or 10 seconds."""
     film_paths: tuple[str, ...] = FILM_PATHS
     """The fields in which a film's generation takes pictures."""
+    pause_s: float = 0.0
+    """It waits so long between two pictures of a composition, before it submits."""
     omni: bool = False
     """Whether a film may be made of up to 12 pictures and films."""
 
 
 def as_the_family_says(backend: Backend, asked: Asked) -> Translation:
     """Say what `asked` is for this backend. Raises `UntranslatableError` when it cannot do it."""
+    said = _said(backend, asked)
+    if said.path == VIDEOS:
+        return msgspec.structs.replace(said, late_s=LATE_FILM_S)
+    pictures = len(asked.files) + sum(1 for _ in addresses(asked.fields))
+    if said.path == COMPOSITIONS and backend.pause_s and pictures > 1:
+        return msgspec.structs.replace(said, late_s=LATE_S + backend.pause_s * (pictures - 1))
+    return said
+
+
+def _said(backend: Backend, asked: Asked) -> Translation:
     # Nothing is null to them: what is, is refused.
     fields = {name: value for name, value in asked.fields.items() if value is not None}
     if asked.is_form:

@@ -6,7 +6,9 @@ from services.gateway.dialects.words import Asked, Translation
 
 FAMILY = {
     "jimeng": Backend(name="jimeng", compositions=True, pictures_max=10, omni=True),
-    "drraw": Backend(name="drraw", compositions=True, pictures_max=10, all_durations=False),
+    "drraw": Backend(
+        name="drraw", compositions=True, pictures_max=10, all_durations=False, pause_s=2.0
+    ),
     "jimeng-free-all": Backend(
         name="jimeng-free-all",
         reference="filePath",

@@ -16,6 +16,8 @@ from typing import Literal
 
 import msgspec
 
+from services.gateway.dialects.words import LATE_S
+
 Meaning = Literal[
     "bad_parameter",
     "content_rejected",
@@ -26,10 +28,6 @@ Meaning = Literal[
 ]
 """What a failure says; `not_accepted`: nothing was submitted, and nobody is to blame."""
 
-LATE_S = 8.0
-"""So long after the request's last byte a backend of this family has submitted, and polls."""
-LATE_FILM_S = 5.0
-"""The same for films: I and D ask for one for the first time 5 s after it was submitted."""
 FIRST_POLL_S = 0.9
 """Before it no backend of this family fails by a network's word while it polls: Z and L wait a
 second before they ask, I and D go on asking for three at least; a call that is tried again waits
@@ -171,6 +169,8 @@ _ALL = tuple((re.compile("|".join(texts)), meaning) for texts, meaning in MESSAG
 _WHILE_UPLOADING = re.compile(UPLOADING)
 _OF_THE_WORK = re.compile(_POLLED)
 _NO_CONNECTION = re.compile(_UNREACHED)
+_GENERATORS = re.compile(r"\[请求jimeng失败\]: ")
+"""L passes the generator's message on so, and drops its code."""
 _LOWERED = "积分不足，已自动降"  # noqa: RUF001
 """Z says so, as -2009, wherever its own message holds 1006, 2039 or the words for no points; also
 in the address of a picture that could not be fetched (src/api/controllers/images.ts:657)."""
@@ -197,6 +197,8 @@ class Failure(msgspec.Struct, frozen=True):
     """It was said before anything was submitted."""
     polled: bool = False
     """It was said of work that had been submitted."""
+    relayed: bool = False
+    """In the generator's own words, which it may say of any call, without a code."""
 
 
 class FailureTables(msgspec.Struct, frozen=True):
@@ -231,7 +233,8 @@ class FailureTables(msgspec.Struct, frozen=True):
             if match is None:
                 continue
             if named is not None:
-                return Failure(named, uploading=uploading)
+                relayed = _GENERATORS.match(told) is not None
+                return Failure(named, uploading=uploading, relayed=relayed)
             inner = next(group for group in match.groups() if group is not None)
             meaning = self.inner_codes.get(inner)
             if meaning is not None:
@@ -264,7 +267,8 @@ def said_while_polling(failure: Failure, waited_s: float, late_s: float = LATE_S
         return False
     if failure.polled:
         return True
-    generators = failure.meaning == "not_accepted" and failure.inner_code is not None
+    own = failure.relayed or failure.inner_code is not None
+    generators = failure.meaning == "not_accepted" and own
     return waited_s > late_s and (generators or failure.meaning in _WHILE_POLLING)
 
 

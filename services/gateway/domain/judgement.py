@@ -13,8 +13,8 @@ import msgspec
 
 from contracts.pool import Verdict
 from services.gateway.dialects.credentials import hidden
+from services.gateway.dialects.words import LATE_S
 from services.gateway.domain.failures import (
-    LATE_S,
     Failure,
     FailureTables,
     Meaning,
@@ -43,7 +43,7 @@ _VERDICTS: dict[Meaning, Verdict] = {
     "login_expired": Verdict.LOGIN_EXPIRED,
     "not_accepted": Verdict.REJECTED,  # a word of its own, but for the log's enumeration
 }
-_REFUSED_BY_NODE = frozenset({400, 408, 431})
+REFUSED_BY_NODE = frozenset({400, 408, 431})
 """What Node's own parser answers, without a body, to what never reached the application."""
 
 
@@ -121,7 +121,7 @@ def judged_body(
     `closing` says that the answer's head closes the connection, `quoting` that the request named
     addresses of pictures, `by_url` what `judged_head` is told by it.
     """
-    if not body and closing and status in _REFUSED_BY_NODE:
+    if not body and closing and status in REFUSED_BY_NODE:
         message = f"the backend answered {status} without a word: it read no request"
         return _meant("not_accepted", status, message=message)
     answer = _decoded(encoding, body, by_url=by_url)

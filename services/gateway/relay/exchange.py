@@ -13,11 +13,10 @@ from services.gateway.clients.headers import own_headers, passed_on, upstream_he
 from services.gateway.clients.request import Request
 from services.gateway.clients.uploads import Upload
 from services.gateway.dialects.credentials import secrets_of
-from services.gateway.dialects.words import Translation
+from services.gateway.dialects.words import LATE_FILM_S, LATE_S, Translation
 from services.gateway.domain import Judgement, failure_error, judged_body, judged_head
 from services.gateway.domain.errors import GatewayError
-from services.gateway.domain.failures import LATE_FILM_S, LATE_S
-from services.gateway.domain.judgement import JUDGED_BYTES_MAX, envelope_of
+from services.gateway.domain.judgement import JUDGED_BYTES_MAX, REFUSED_BY_NODE, envelope_of
 from services.gateway.metrics import Metrics
 from services.gateway.relay.interpreter import Interpreter
 from services.gateway.relay.result import Result, Times, failed, tried_at
@@ -198,8 +197,8 @@ class Exchange:
                     self._failures,
                     secrets,
                     waited_s=answer.waited_s,
-                    late_s=LATE_FILM_S if _FILMS in request.path else LATE_S,
-                    closing=not begun and answer.header(b"connection").lower() == "close",
+                    late_s=_late_s(request, translation),
+                    closing=_closes(answer),
                     quoting=translation is not None and translation.quoting,
                     by_url=by_url,
                 )
@@ -226,6 +225,18 @@ class Exchange:
         return await _passed(client, judgement, begun, answer)
 
 
+def _late_s(request: Request, translation: Translation | None) -> float:
+    """So long after the request's last byte its server has submitted, whatever it speaks."""
+    if translation is not None:
+        return translation.late_s
+    return LATE_FILM_S if _FILMS in request.path else LATE_S
+
+
+def _closes(answer: Answer) -> bool:
+    """Whether it says that its connection ends with it."""
+    return answer.header(b"connection").lower() == "close"
+
+
 async def _passed(client: Client, judgement: Judgement, begun: bytes, answer: Answer) -> Result:
     """Stream a success to the client; what breaks off now is cut, not unknown."""
     try:
@@ -248,9 +259,15 @@ async def _first(answer: Answer) -> tuple[bytes, bool]:
         return body, len(body) <= JUDGED_BYTES_MAX
     taken: list[bytes] = []
     size = 0
-    async for chunk in answer:
-        taken.append(chunk)
-        size += len(chunk)
-        if size > JUDGED_BYTES_MAX:
-            return b"".join(taken), False
+    try:
+        async for chunk in answer:
+            taken.append(chunk)
+            size += len(chunk)
+            if size > JUDGED_BYTES_MAX:
+                return b"".join(taken), False
+    except TransportFailure:
+        # Node closes over bytes that it has not read: then a reset ends what has no body.
+        bare = answer.status in REFUSED_BY_NODE and _closes(answer)
+        if taken or not bare or answer.header(b"content-length"):
+            raise
     return b"".join(taken), True

@@ -7,7 +7,15 @@ import pytest
 
 from services.gateway.dialects import chat
 from services.gateway.dialects.table import FAMILY, translated, translates
-from services.gateway.dialects.words import Asked, File, Span, Translation, UntranslatableError
+from services.gateway.dialects.words import (
+    LATE_FILM_S,
+    LATE_S,
+    Asked,
+    File,
+    Span,
+    Translation,
+    UntranslatableError,
+)
 
 IMAGES, COMPOSITIONS = "/v1/images/generations", "/v1/images/compositions"
 EDITS, VIDEOS, CHAT = "/v1/images/edits", "/v1/videos/generations", "/v1/chat/completions"
@@ -471,3 +479,17 @@ def test_completion_has_one_choice_and_its_chunks_the_same_id() -> None:
     assert (whole["id"], whole["created"]) == (last["id"], last["created"]) == ("chatcmpl-r", 7)
     assert last["choices"][0]["finish_reason"] == "stop"
     assert chat.chunk({"content": "x"}, "m", "r", 7)["choices"][0]["finish_reason"] is None
+
+
+def test_backend_has_submitted_after_so_long() -> None:
+    pictures = [f"https://x/{number}" for number in range(6)]
+    film = translated("jimeng", conversation(model="a-video"))
+
+    assert film.late_s == LATE_FILM_S
+    assert translated("jimeng", asked(VIDEOS, prompt="p")).late_s == LATE_FILM_S
+    assert translated("jimeng", asked(IMAGES, prompt="p")).late_s == LATE_S
+    request = asked(COMPOSITIONS, prompt="p", images=pictures)
+    assert translated("jimeng", request).late_s == LATE_S
+    assert translated("drraw", request).late_s == LATE_S + 10
+    form = asked(EDITS, ("image",) * 3, prompt="p")
+    assert translated("drraw", form).late_s == LATE_S + 4

@@ -10,10 +10,9 @@ import pytest
 
 from contracts.pool import Verdict
 from runtime.settings import SettingsError, configured
+from services.gateway.dialects.words import LATE_FILM_S, LATE_S
 from services.gateway.domain import judged_body
 from services.gateway.domain.failures import (
-    LATE_FILM_S,
-    LATE_S,
     MESSAGES,
     Failure,
     FailureTables,
@@ -120,6 +119,7 @@ def late(body: dict[str, Any] | bytes, status: int = 200, waited_s: float = LATE
         (200, {"code": -2009, "message": "used up"}, True),
         (200, {"code": -2001, "message": "[请求失败]: x (错误码: 1006)"}, True),
         (200, {"code": -2001, "message": "[请求失败]: param error (错误码: 34010100)"}, True),
+        (200, {"code": -2001, "message": "[请求jimeng失败]: param error"}, True),
         (200, {"code": -2006, "message": "no"}, False),
         (200, {"code": -2001, "message": "图片上传失败: timeout"}, False),
         (429, b"slow down", True),
