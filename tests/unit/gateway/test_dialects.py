@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from services.gateway.dialects import chat
+from services.gateway.dialects.references import addresses
 from services.gateway.dialects.table import FAMILY, translated, translates
 from services.gateway.dialects.words import (
     LATE_FILM_S,
@@ -142,6 +143,7 @@ def test_size_that_says_nothing_is_left_out(dialect: str, size: str | None) -> N
         ({"images": ["https://a/b.png", {"url": "file:///etc/passwd"}]}, "images"),
         ({"image_file_1": "ftp://x"}, "image_file_1"),
         ({"images": ["https://a/b.png"] * 11}, "images"),
+        ({"image": "https://a/b.png", "images": [5]}, "image"),
     ],
 )
 def test_what_would_be_got_wrong_unnoticed_is_refused_by_name(
@@ -223,6 +225,8 @@ def test_pixels_that_nobody_makes_are_refused(fields: dict[str, Any], param: str
         ("jimeng", COMPOSITIONS, {"images": [None]}, "images"),
         ("jimeng", COMPOSITIONS, {"images": [{"no": 1}]}, "images"),
         ("jimeng", COMPOSITIONS, {"images": []}, "images"),
+        ("jimeng", COMPOSITIONS, {"images": ["https://x/a"] * 11}, "images"),
+        ("jimeng", COMPOSITIONS, {"images": [5]}, "images"),
         ("jimeng", COMPOSITIONS, {"image": "https://x/a"}, "image"),
         ("jimeng-free-all", IMAGES, {"image": "https://x/a"}, "image"),
     ],
@@ -493,3 +497,10 @@ def test_backend_has_submitted_after_so_long() -> None:
     assert translated("drraw", request).late_s == LATE_S + 10
     form = asked(EDITS, ("image",) * 3, prompt="p")
     assert translated("drraw", form).late_s == LATE_S + 4
+
+
+def test_what_is_no_address_quotes_nothing() -> None:
+    request = asked(IMAGES, prompt="p", image=5)
+
+    assert list(addresses(request.fields)) == []
+    assert refusal("jimeng", request)[1] == "image"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from contracts.balancer import NoServer
 from contracts.pool import Outcome, Refusal, Refused, Verdict
 from services.gateway.clients.headers import passed_on
 from services.gateway.dialects.credentials import secrets_of
@@ -18,6 +19,7 @@ from services.gateway.domain import (
     judged_body,
     judged_head,
     models_error,
+    no_server_error,
     outcome_of,
     pause_before,
     refusal_error,
@@ -372,3 +374,24 @@ def test_long_answer_of_such_a_backend_is_believed_as_any() -> None:
     body = gzip.compress(b'{"data":[{"b64_json":"' + b"A" * 100_000 + b'"}]}')
 
     assert judged_body(200, "gzip", body, TABLES, by_url=True).verdict is Verdict.SUCCESS
+
+
+@pytest.mark.parametrize(
+    ("rests_s", "tried", "code", "wait"),
+    [
+        (0, False, "no_backend", b"5"),
+        (0, True, "upstream_error", None),
+        (12.5, True, "pool_saturated", b"13"),
+        (600, False, "pool_saturated", b"30"),
+    ],
+)
+def test_server_that_only_rests_is_no_outage(
+    rests_s: float,
+    tried: bool,  # noqa: FBT001
+    code: str,
+    wait: bytes | None,
+) -> None:
+    error = no_server_error(NoServer(reason="a: rests", rests_s=rests_s), "image", tried=tried)
+
+    assert error.code == code
+    assert dict(error.headers()).get(b"retry-after") == wait

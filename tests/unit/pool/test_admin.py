@@ -62,7 +62,8 @@ def add(pool: Pool, *names: str, **fields: object) -> list[PoolEvent]:
     ]
     decision = decide_admin(pool, AddSessions(items=items, by="me"), NOON, "generated")
     touched = dict.fromkeys(event.session_id for event in decision.events)  # type: ignore[union-attr]
-    assert decision.answer == Done(changed=list(touched))
+    revived = [one.session_id for one in decision.events if isinstance(one, SessionRevived)]
+    assert decision.answer == Done(changed=list(touched), revived=revived)
     return decision.events
 
 
