@@ -71,5 +71,6 @@ def test_long_paths_are_not_remembered() -> None:
     places = Places(DEFAULT_SERVICES)
 
     assert places.of("/v1/images/" + "x" * 60_000).generates
-    assert places.of("/v1/chat/completions") == (True, True)
+    for _ in range(2):
+        assert places.of("/v1/chat/completions") == (True, True)
     assert list(places._known) == ["/v1/chat/completions"]
