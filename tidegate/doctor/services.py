@@ -3,7 +3,6 @@
 import asyncio
 import json
 import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,7 +19,7 @@ from runtime.environment import Environment
 from runtime.eventlog import EventLog, LogUnavailableError
 from runtime.nats.connection import UnansweredError, ask
 from services.analytics import sql
-from tidegate.console import api
+from tidegate.console import api, direct
 from tidegate.doctor.findings import Finding, fine, note, unchecked, wrong
 from tidegate.doctor.log import asked, skew
 
@@ -193,9 +192,8 @@ def _children(found: Environment) -> list[dict[str, Any]]:
 
 def unanswered(url: str) -> str:
     """Say why an address does not answer well; empty when it does."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=_TIMEOUT_S):
+        with direct.opened(url, _TIMEOUT_S):
             return ""
     except urllib.error.HTTPError as error:
         with error:
