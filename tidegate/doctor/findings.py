@@ -32,6 +32,10 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 CURES = {
     "configuration_wrong": "Correct the setting that is named; `tidegate config check` says when"
     " it is one.",
+    "configuration_held": "Put the file that names the servers back, or name it in"
+    " TIDEGATE_CONFIG; if the servers are to go, `tidegate config accept`.",
+    "generated_beside_own": "Write where sessions come from, `[pool.provisioner] kind` (`file`,"
+    " `http` or `none`): those made up for the demo retire then; `generated` keeps them.",
     "home_missing": "Name the home in TIDEGATE_HOME, or make one by `tidegate migrate --secrets`.",
     "home_mode": "Let nobody else read it: `chmod 700` the folder.",
     "key_missing": "Put the file back from a backup, or give its value by its variable; a master"

@@ -4,6 +4,7 @@ import asyncio
 import json
 import urllib.error
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -32,12 +33,28 @@ _analytics = msgspec.json.Decoder(AnalyticsReply)
 _pong = msgspec.json.Decoder(Pong | Failed)
 
 
-async def looked_at(client: Client, clock: Clock) -> list[Finding]:
-    """Ask pool, balancer and analytics."""
+async def looked_at(client: Client, clock: Clock, *, made_up: bool) -> list[Finding]:
+    """Ask pool, balancer and analytics; with `made_up` also whether sessions are, and stay."""
     found = await asyncio.gather(
-        _asked_pool(client, clock), _asked_balancer(client, clock), _asked_analytics(client)
+        _asked_pool(client, clock),
+        _asked_balancer(client, clock),
+        _asked_analytics(client),
+        *([_asked_for_generated(client)] if made_up else []),
     )
     return [finding for findings in found for finding in findings]
+
+
+async def _asked_for_generated(client: Client) -> list[Finding]:
+    """Look for sessions that were made up for the demo, beside servers that are not its own."""
+    question = PoolStatus(sessions=True)
+    with suppress(UnansweredError):
+        told = await ask(client, subjects.pool_status(), question, _pool, _TIMEOUT_S)
+        views = told.sessions if isinstance(told, PoolStatusReply) else []
+        count = sum(one.origin == "generated" and one.status != "retired" for one in views)
+        if count:
+            message = f"{count} sessions were made up, and servers of your own are given them"
+            return [note("sessions", "generated_beside_own", message)]
+    return []
 
 
 async def _asked_pool(client: Client, clock: Clock) -> list[Finding]:
@@ -93,6 +110,9 @@ async def _asked_balancer(client: Client, clock: Clock) -> list[Finding]:
         skew("balancer", told.now, asked_at, clock()),
         fine("balancer", f"leads since epoch {told.epoch}, strategy {told.strategy}"),
     ]
+    if told.held is not None:
+        message = f"it is held: {told.held.reason} ({told.held.digest})"
+        findings.append(wrong("configuration", "configuration_held", message))
     if not told.servers:
         findings.append(wrong("servers", "no_servers", "there is none"))
     for view in told.servers:
