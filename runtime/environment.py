@@ -2,6 +2,7 @@
 
 import os
 import re
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -220,15 +221,24 @@ def _config(given: Mapping[str, str], home: Home) -> tuple[Path | None, str]:
         return (here if here.exists() else None), ""
     if not here.exists() or here.samefile(home.config):
         return home.config, ""
-    try:
-        same = here.read_bytes() == home.config.read_bytes()
-    except OSError:
-        same = False
+    one, other = _said(here), _said(home.config)
     unclear = (
         f"{here.absolute()} and {home.config} are two configurations that differ: expected one;"
         " name it in TIDEGATE_CONFIG (`tidegate up --config`), or take the other away"
     )
-    return here, "" if same else unclear
+    # A home that was furnished without a configuration has a file that says nothing.
+    return here, "" if other in (one, {}) else unclear
+
+
+def _said(file: Path) -> object:
+    """What a file says, whatever its comments; its bytes where it is no TOML."""
+    try:
+        content = file.read_bytes()
+        return tomllib.loads(content.decode())
+    except OSError as error:
+        return str(error)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        return content
 
 
 def _path(given: Mapping[str, str], name: str) -> Path | None:

@@ -52,20 +52,22 @@ def test_configuration_of_the_home_is_used_where_this_folder_has_none(
     assert environment({**given, "TIDEGATE_CONFIG": "my.toml"}).config == Path("my.toml")
 
 
+@pytest.mark.parametrize("home", ["[pool]\n", "# as here\n[pool]\n", "# none was given\n"])
 def test_two_configurations_that_say_the_same_are_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    found = environment(placed(tmp_path, "[pool]\n", "[pool]\n"))
+    found = environment(placed(tmp_path, "[pool]\n", home))
 
     assert (found.config, found.config_unclear) == (Path("tidegate.toml"), "")
 
 
+@pytest.mark.parametrize("here", ["[pool]\n", "# emptied\n", "no toml\n"])
 def test_two_configurations_that_differ_are_named_both_unless_one_is_meant(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    given = placed(tmp_path, "[pool]\n", "[gateway]\n")
+    given = placed(tmp_path, here, "[gateway]\n")
 
     unclear = environment(given).config_unclear
 
