@@ -43,7 +43,7 @@ from runtime.process import lifecycle
 from runtime.settings import ServiceTypeSection
 from services.pool import app
 from services.pool.domain import Pool, fold
-from services.pool.settings import PoolSection, Settings
+from services.pool.settings import PoolSection, ProvisionerSection, Settings
 
 SESSIONS = 500
 CALLERS = 128
@@ -58,7 +58,10 @@ _grants = msgspec.json.Decoder(list[Granted])
 
 def settings() -> Settings:
     """Quota enough for everything that is asked here."""
-    pool = PoolSection(min_size=SESSIONS, max_size=SESSIONS, session_concurrency=2)
+    made_up = ProvisionerSection(kind="generated")
+    pool = PoolSection(
+        min_size=SESSIONS, max_size=SESSIONS, session_concurrency=2, provisioner=made_up
+    )
     return Settings(pool=pool, services={"image": ServiceTypeSection(daily_limit=10**6)})
 
 

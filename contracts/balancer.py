@@ -30,6 +30,10 @@ class Health(StrEnum):
     DOWN = "down"
 
 
+CONFIGURATION = "sha256:"
+"""How the `source` of an event from the configuration file begins; the rest is a digest."""
+DEMO = ":demo"
+"""How that digest ends where nobody named a server, and the demo's own are the servers."""
 PLAIN = "plain"
 DIALECTS = (PLAIN, "jimeng", "drraw", "jimeng-free-all", "jimeng-free")
 """What a server may understand; of `plain` nothing is translated."""
@@ -108,6 +112,13 @@ class StrategyChanged(Event, frozen=True, kw_only=True, tag="strategy_changed"):
     source: str = ""
 
 
+class ConfigurationAccepted(Event, frozen=True, kw_only=True, tag="configuration_accepted"):
+    """An operator lets the configuration of this digest take servers away, once."""
+
+    digest: str
+    by: str = ""
+
+
 BalancerEvent = (
     ServerAdded
     | ServerChanged
@@ -116,6 +127,7 @@ BalancerEvent = (
     | ServerEjected
     | ServerReadmitted
     | StrategyChanged
+    | ConfigurationAccepted
     | LeaderElected
 )
 
@@ -199,6 +211,15 @@ class ServerView(Part, frozen=True, kw_only=True):
     success_rate: float = 1.0
 
 
+class HeldConfiguration(Part, frozen=True, kw_only=True):
+    """A configuration that is not applied before an operator accepts its `digest`."""
+
+    digest: str
+    reason: str
+    removes: list[ServerId] = []
+    """The servers that would be gone."""
+
+
 class BalancerStatusReply(Reply, frozen=True, kw_only=True, tag="balancer_status_reply"):
     """Every server at `sequence`."""
 
@@ -207,6 +228,8 @@ class BalancerStatusReply(Reply, frozen=True, kw_only=True, tag="balancer_status
     now: Instant
     strategy: str
     servers: list[ServerView]
+    held: HeldConfiguration | None = None
+    """Not applied: it would take away what the operator surely wants."""
 
 
 class PutServer(Command, frozen=True, kw_only=True, tag="put_server"):
@@ -231,11 +254,18 @@ class SetStrategy(Command, frozen=True, kw_only=True, tag="set_strategy"):
     by: str
 
 
+class AcceptConfiguration(Command, frozen=True, kw_only=True, tag="accept_configuration"):
+    """Apply the configuration that is held, if it is the one of this digest."""
+
+    digest: str
+    by: str
+
+
 class ServersChanged(Reply, frozen=True, kw_only=True, tag="servers_changed"):
     """An administrative command is in the log."""
 
     changed: list[str] = []
 
 
-BalancerAdmin = PutServer | RemoveServer | SetStrategy
+BalancerAdmin = PutServer | RemoveServer | SetStrategy | AcceptConfiguration
 BalancerReply = SelectAnswers | BalancerStatusReply | ServersChanged | Failed

@@ -2,6 +2,7 @@
 
 import os
 import re
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +15,8 @@ _PORT = re.compile(r"[0-9]{1,5}")
 _PORT_MAX = 65535
 VARIABLES = {
     "TIDEGATE_HOME": "state directory: NATS store, DuckDB, generated secrets",
-    "TIDEGATE_CONFIG": "configuration file, or a folder that may hold a tidegate.toml",
+    "TIDEGATE_CONFIG": "configuration file, or a folder that may hold a tidegate.toml (default:"
+    " ./tidegate.toml, else that of the home; two that differ are refused)",
     "TIDEGATE_HOST": "address the gateway listens on",
     "TIDEGATE_PORT": "port the gateway listens on",
     "TIDEGATE_NATS_URL": "use this NATS, or cluster (addresses with commas), not an embedded one",
@@ -61,8 +63,13 @@ class Home(msgspec.Struct, frozen=True):
 
     @property
     def config(self) -> Path:
-        """The configuration file of a home that has one to itself."""
+        """The configuration file of the home: restored into it, or its owner's own."""
         return self.path / "tidegate.toml"
+
+    @property
+    def config_used(self) -> Path:
+        """Which configuration file the last `up` ran with; absent when it ran without."""
+        return self.path / "config.used"
 
     @property
     def nats_url(self) -> Path:
@@ -129,6 +136,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
     home: Home
     config: Path | None
+    config_unclear: str = ""
+    """Which two configurations there are that differ, so that neither may be read."""
     host: str
     port: int
     nats_url: str | None
@@ -171,9 +180,11 @@ def environment(variables: Mapping[str, str] | None = None) -> Environment:
             "TIDEGATE_CLOCK_OFFSET_FILE: for tests only, expected a home with the file"
             f" `test-home`; {home.path} has none"
         )
+    config, config_unclear = _config(given, home)
     return Environment(
         home=home,
-        config=_config(given),
+        config=config,
+        config_unclear=config_unclear,
         host=given.get("TIDEGATE_HOST", "127.0.0.1"),
         port=_port(given, "TIDEGATE_PORT", 8080),
         nats_url=given.get("TIDEGATE_NATS_URL"),
@@ -202,13 +213,37 @@ def given_secret(variable: str) -> str:
         ) from None
 
 
-def _config(given: Mapping[str, str]) -> Path | None:
-    """Find the file: the named one, or the `tidegate.toml` of the named folder, or of this one."""
+def _config(given: Mapping[str, str], home: Home) -> tuple[Path | None, str]:
+    """Find the file: the named one, or that of the named folder, or of this one, or the home's.
+
+    Beside it stands what is wrong when this folder and the home have one each that differ.
+    """
     named = _path(given, "TIDEGATE_CONFIG")
     if named is not None and not named.is_dir():
-        return named
-    inside = (named or Path()) / "tidegate.toml"
-    return inside if inside.exists() else None
+        return named, ""
+    here = (named or Path()) / "tidegate.toml"
+    if named is not None or not home.config.exists():
+        return (here if here.exists() else None), ""
+    if not here.exists() or here.samefile(home.config):
+        return home.config, ""
+    one, other = _said(here), _said(home.config)
+    unclear = (
+        f"{here.absolute()} and {home.config} are two configurations that differ: expected one;"
+        " name it in TIDEGATE_CONFIG (`tidegate up --config`), or take the other away"
+    )
+    # A home that was furnished without a configuration has a file that says nothing.
+    return here, "" if other in (one, {}) else unclear
+
+
+def _said(file: Path) -> object:
+    """What a file says, whatever its comments; its bytes where it is no TOML."""
+    try:
+        content = file.read_bytes()
+        return tomllib.loads(content.decode())
+    except OSError as error:
+        return str(error)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        return content
 
 
 def _path(given: Mapping[str, str], name: str) -> Path | None:

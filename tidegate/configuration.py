@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -12,6 +12,7 @@ from runtime.settings import (
     DEFAULT_SERVICES,
     Section,
     ServiceTypeSection,
+    SettingsError,
     Size,
     configured,
     overridden,
@@ -65,18 +66,34 @@ class Configuration(Section, frozen=True, kw_only=True):
 
 def load(environment: Environment) -> Configuration:
     """Read the file and the variables over it. Raises `SettingsError` by name."""
-    tables = read_toml(environment.config)
-    demo = environment.home.demo_servers
-    if "servers" not in tables and demo.exists():
-        tables["servers"] = json.loads(demo.read_text())
+    return _loaded(environment)[0]
+
+
+def is_demo(environment: Environment) -> bool:
+    """Tell whether nobody named a server, and the demo's own are the servers there are."""
+    return _loaded(environment)[1]
+
+
+def _loaded(environment: Environment) -> tuple[Configuration, bool]:
+    tables = _read(environment)
+    demo_servers = environment.home.demo_servers
+    demo = "servers" not in tables and demo_servers.exists()
+    if demo:
+        tables["servers"] = json.loads(demo_servers.read_text())
     variables = environment.overrides
     tables = overridden(with_default_services(tables), Configuration, variables, VARIABLES)
     source = str(environment.config) if environment.config else "the environment"
     whole = configured(tables, Configuration, source, variables)
-    if "session_concurrency" in tables.get("pool", {}) or not _speaks_a_dialect(whole):
-        return whole
-    pool = msgspec.structs.replace(whole.pool, session_concurrency=1)
-    return msgspec.structs.replace(whole, pool=pool)
+    if "session_concurrency" not in tables.get("pool", {}) and _speaks_a_dialect(whole):
+        pool = msgspec.structs.replace(whole.pool, session_concurrency=1)
+        whole = msgspec.structs.replace(whole, pool=pool)
+    return whole, demo
+
+
+def _read(environment: Environment) -> dict[str, Any]:
+    if environment.config_unclear:
+        raise SettingsError(environment.config_unclear)
+    return read_toml(environment.config)
 
 
 def _speaks_a_dialect(whole: Configuration) -> bool:
@@ -86,15 +103,15 @@ def _speaks_a_dialect(whole: Configuration) -> bool:
 
 def names_servers(environment: Environment) -> bool:
     """Tell whether the file says which servers there are; an empty list says it too."""
-    return "servers" in read_toml(environment.config)
+    return "servers" in _read(environment)
 
 
 def loader(environment: Environment, settings: type[_Settings]) -> Callable[[], _Settings]:
     """Make the function by which a service reads its tables, again and again."""
 
     def load_part() -> _Settings:
-        whole = load(environment)
-        fields = settings.__struct_fields__
-        return settings(**{name: getattr(whole, name) for name in fields})
+        whole, demo = _loaded(environment)
+        known = {**msgspec.structs.asdict(whole), "demo": demo}
+        return settings(**{name: known[name] for name in settings.__struct_fields__})
 
     return load_part

@@ -42,7 +42,7 @@ VERBS = {
     "report": Verb("admin.report", "Show what a day or a week was like."),
     "sql": Verb("admin.sql", "Ask the projections in SQL."),
     "doctor": Verb("doctor.doctor", "Look at everything, say what is wrong and how to cure it."),
-    "config": Verb("admin.config", "Check or show the configuration."),
+    "config": Verb("admin.config", "Check, show or accept the configuration."),
 }
 _SERVICE = "stack.service"
 _WRONG = 1

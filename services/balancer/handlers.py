@@ -16,6 +16,7 @@ from nats.aio.client import Client
 
 from contracts import subjects
 from contracts.balancer import (
+    AcceptConfiguration,
     BalancerAdmin,
     BalancerEvent,
     BalancerStatus,
@@ -124,6 +125,7 @@ class Doors:
             now=now,
             strategy=self._balancer.fleet.strategy,
             servers=views(self._balancer, now),
+            held=self._balancer.held,
         )
 
     def ping(self, body: bytes) -> Reply:
@@ -141,10 +143,12 @@ class Doors:
         try:
             command: BalancerAdmin = _admin.decode(body)
         except msgspec.DecodeError as error:
-            return refusal(error, [PutServer, RemoveServer, SetStrategy])
+            return refusal(error, [PutServer, RemoveServer, SetStrategy, AcceptConfiguration])
         wrong = refused(command.server) if isinstance(command, PutServer) else ""
         if wrong:
             return Failed(code="bad_request", message=wrong)
+        if isinstance(command, AcceptConfiguration) and (no_such := self._not_held(command)):
+            return no_such
         no: list[Failed] = []
 
         def decide(_: Instant) -> list[BalancerEvent]:
@@ -160,6 +164,15 @@ class Doors:
         except LogUnavailableError as error:
             return Failed(code="ledger_unavailable", message=str(error))
         return no[0] if no else ServersChanged(changed=[_touched(event) for event in events])
+
+    def _not_held(self, command: AcceptConfiguration) -> Failed | None:
+        waits = self._balancer.held
+        if waits is None:
+            return Failed(code="not_found", message="no configuration is held")
+        if command.digest != waits.digest:
+            message = f"digest: expected {waits.digest}, which is held, got {command.digest!r}"
+            return Failed(code="bad_request", message=message)
+        return None
 
     async def _enqueue(self, call: Call) -> None:
         try:
@@ -203,4 +216,5 @@ def _touched(event: BalancerEvent) -> str:
     server = getattr(event, "server", None)
     if server is not None:
         return str(server.server_id)
-    return str(getattr(event, "server_id", "") or getattr(event, "strategy", ""))
+    named = getattr(event, "server_id", "") or getattr(event, "strategy", "")
+    return str(named or getattr(event, "digest", ""))

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from contracts.balancer import BalancerEvent, Health, ServerHealthChanged
+from contracts.balancer import BalancerEvent, Health, HeldConfiguration, ServerHealthChanged
 from contracts.base import Instant, ServerId
 from runtime.eventlog import LogUnavailableError
 from runtime.process import lifecycle
 from runtime.process.logs import Log
 from runtime.settings import SettingsError
-from services.balancer.domain import configured, health_due, probed, swept
+from services.balancer.domain import configured, health_due, held, probed, swept
 from services.balancer.handlers import Doors
 from services.balancer.metrics import Metrics
 from services.balancer.probes import Probes
@@ -120,12 +120,27 @@ class Leader:
     def _decide(self, now: Instant) -> Sequence[BalancerEvent]:
         settings = self._settings
         if settings is not self._applied:
+            strategy = settings.balancer.strategy
             servers = [section.server() for section in settings.servers]
-            changes = configured(self._balancer.fleet, settings.balancer.strategy, servers)
-            if changes:
-                return changes
-            self._applied = settings
+            fleet, demo = self._balancer.fleet, settings.demo
+            self._hold(held(fleet, strategy, servers, demo=demo))
+            if self._balancer.held is None:
+                changes = configured(fleet, strategy, servers, demo=demo)
+                if changes:
+                    return changes
+                self._applied = settings
         return health_due(self._balancer, now, settings.balancer.probe_failures)
+
+    def _hold(self, wanted: HeldConfiguration | None) -> None:
+        """Let a configuration wait, and say once which and why."""
+        if wanted is not None and wanted != self._balancer.held:
+            self._logger.warning(
+                "configuration_held",
+                reason=wanted.reason,
+                removes=wanted.removes,
+                accept=f"tidegate config accept {wanted.digest}",
+            )
+        self._balancer.held = wanted
 
     def _probed(self, server_id: ServerId, failure: str) -> None:
         probed(self._balancer, server_id, failure)

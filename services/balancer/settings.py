@@ -67,6 +67,8 @@ class Settings(Section, frozen=True, kw_only=True):
 
     balancer: BalancerSection = BalancerSection()
     servers: list[ServerSection] = []
+    demo: bool = False
+    """Nobody named a server: these are the demo's own. Not written in any file."""
 
     def __post_init__(self) -> None:
         """Refuse two servers of one name."""

@@ -7,6 +7,7 @@ handlers       the doors on `rpc.pool.<shard>.*`: they only take in
 committer      the writer's loop: decide, append one envelope, answer
 rounds         the queue, and what of it fits into one envelope
 batches        commands that wait, and how each sort is decided and answered
+generated      sessions that were made up, and whose servers they are for
 provisioners   where sessions come from: generated, a file, the API alone
 store          the fold of the log, and the ciphertexts in KV
 metrics        what is counted for `/metrics`

@@ -5,17 +5,25 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from contracts.base import Failed
-from contracts.pool import AddSession, AddSessions
+from contracts.pool import AddSessions
+from contracts.subjects import EVT_BALANCER
 from runtime.eventlog import EventLog, LogUnavailableError
 from runtime.process import lifecycle
 from runtime.process.logs import Log
 from runtime.settings import SettingsError
 from services.pool import settings as configuration
-from services.pool.batches import POLICY, Batch, admin
+from services.pool.batches import ADMIN, POLICY, Batch, admin
 from services.pool.committer import Committer
 from services.pool.domain import wanted_sessions
+from services.pool.generated import GENERATED, Fleet, generated, retirements
 from services.pool.handlers import SESSIONS_MAX, Doors
-from services.pool.provisioners import Credential, ProvisionError, provisioner
+from services.pool.provisioners import (
+    Credential,
+    Provisioner,
+    ProvisionError,
+    addition,
+    provisioner,
+)
 from services.pool.settings import Settings
 from services.pool.store import Credentials, CredentialsUnavailableError, Ledger
 
@@ -51,11 +59,15 @@ class Leader:
         self._committer = committer
         self._doors = doors
         self._logger = logger
-        self._provisioner = provisioner(self._settings.pool.provisioner)
+        self._provisioner = Provisioner()
+        self._fleet = Fleet()
+        self._told_held = False
         self._stop = asyncio.Event()
         self._ended = asyncio.Event()
         self._ended.set()
         self._applied = ""
+        self._supplanted = False
+        """Another kind was written, and it is not looked yet for sessions that were generated."""
         self._refused = ""
         self._complaint = ""
         self.missing = "no policy is in force yet"
@@ -65,6 +77,7 @@ class Leader:
         """Lead until deposed or told to finish. Raises `DeposedError`."""
         self.missing = "no policy is in force yet"
         self._applied = ""
+        self._fleet = Fleet()
         self._ended.clear()
         self._committer.begin()
         done = asyncio.Event()
@@ -73,7 +86,12 @@ class Leader:
             if self._stop.is_set():
                 return
             await lifecycle.until(
-                done, self._commit(done), self._reign(), self._watch_log(), self._finishing(done)
+                done,
+                self._commit(done),
+                self._reign(),
+                self._watch_log(),
+                self._watch_fleet(),
+                self._finishing(done),
             )
         finally:
             await self._doors.close()
@@ -155,6 +173,8 @@ class Leader:
         source = configuration.source(self._settings)
         if source == self._applied:
             return True
+        if self._is_held():
+            return False
         # A new leader's policy is mostly that of the one before it: nothing to journal, and
         # nothing to wait for while the doors are shut.
         if source != self._ledger.state.policy_source:
@@ -163,14 +183,32 @@ class Leader:
             if isinstance(answer, Failed):
                 self._logger.warning("policy_not_applied", reason=answer.message)
                 return False
-        self._provisioner = provisioner(self._settings.pool.provisioner)
+        settings = self._settings
+        self._provisioner = provisioner(settings.pool.provisioner, settings.provisioner_kind)
+        self._supplanted = settings.pool.provisioner.kind not in {None, GENERATED}
         self._applied = source
         self._logger.info("policy_in_force", source=source)
         return True
 
+    def _is_held(self) -> bool:
+        """Tell whether a policy that nobody wrote waits until the balancer takes the demo's fleet.
+
+        A log that has a policy may have servers of a configuration that was lost.
+        """
+        policy_source = self._ledger.state.policy_source
+        held = self._settings.demo and policy_source is not None and not self._fleet.demo
+        if held and self._fleet.own and not self._told_held:
+            self._logger.warning("policy_held", reason="no configuration names the servers")
+        self._told_held = held and self._fleet.own
+        return held
+
     async def _provision(self) -> None:
         """Add sessions until the provisioner has no more that the pool wants."""
+        if self._demo_is_to_come():
+            return
         try:
+            if self._supplanted:
+                await self._retire_generated()
             while await self._provision_some():
                 pass
         except (ProvisionError, CredentialsUnavailableError) as error:
@@ -179,11 +217,30 @@ class Leader:
             self.missing = str(error)
         self._ledger.state.growing = False
 
+    def _demo_is_to_come(self) -> bool:
+        """Tell whether sessions are made up once the log says that the servers are the demo's."""
+        by_default = self._settings.pool.provisioner.kind is None and self._settings.demo
+        if not by_default or self._fleet.demo:
+            return False
+        self.missing = "" if self._fleet.own else "the demo's servers are not in force yet"
+        return True
+
+    async def _retire_generated(self) -> None:
+        """Retire what was made up: somebody wrote down that sessions come from elsewhere."""
+        made_up = generated(self._ledger.state)
+        if made_up:
+            reason = f"sessions come from {self._settings.provisioner_kind!r} now"
+            answer = await self._committer.ask(Batch(ADMIN, retirements(made_up, reason)))
+            if isinstance(answer, Failed):
+                raise ProvisionError(f"generated sessions were not retired: {answer.message}")
+            self._logger.info("generated_sessions_retired", count=len(made_up))
+        self._supplanted = False
+
     async def _provision_some(self) -> bool:
         """Add one batch of sessions; false when there was none to add."""
         state = self._ledger.state
         room = max(state.policy.max_size - state.size, 0)
-        kind = self._settings.pool.provisioner.kind
+        kind = self._settings.provisioner_kind
         wanted = wanted_sessions(state)
         state.growing = state.growing or wanted > 0
         found = await self._provisioner.lacking(wanted, self._known, min(room, SESSIONS_MAX))
@@ -198,16 +255,7 @@ class Leader:
         sealed = self._credentials.seal((name, one.credential) for name, one in named)
         # The ciphertext first: a session of the log always has a credential.
         await self._credentials.put(sealed)
-        items = [
-            AddSession(
-                session_id=name,
-                sealed=b"",
-                region=one.region,
-                limits=one.limits,
-                quota_timezone=one.quota_timezone,
-            )
-            for name, one in named
-        ]
+        items = [addition(name, one) for name, one in named]
         command = AddSessions(items=items, by="provisioner")
         answer = await self._committer.ask(Batch(admin(kind), [command]))
         if isinstance(answer, Failed):
@@ -234,3 +282,20 @@ class Leader:
                     self._logger.warning("log_nearly_full", full=full, bytes=state.bytes)
                 self._committer.full = full
             await asyncio.sleep(_STATE_EVERY_S)
+
+    async def _watch_fleet(self) -> None:
+        """Know from the balancer's log whose servers there are, where that decides anything."""
+        while True:
+            if not self._settings.demo:
+                await asyncio.sleep(_SETTINGS_EVERY_S)
+                continue
+            with suppress(LogUnavailableError):
+                last = await self._log.last(EVT_BALANCER)
+                end = last.sequence if last else 0
+                fleet = Fleet()  # seen by nobody before it is what the log says now
+                async for batch in self._log.read(EVT_BALANCER, 0, end):
+                    fleet.take(batch)
+                self._fleet = fleet
+                async for batch in self._log.follow([EVT_BALANCER], end):
+                    fleet.take(batch)
+            await asyncio.sleep(_PAUSE_S)

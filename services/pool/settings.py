@@ -17,9 +17,10 @@ _TIMEOUT_MAX_S = 300
 class ProvisionerSection(Section, frozen=True, kw_only=True):
     """Where sessions come from."""
 
-    kind: Literal["generated", "file", "http", "none"] = "generated"
+    kind: Literal["generated", "file", "http", "none"] | None = None
     """`generated`: opaque random credentials; `file`: those of `path`; `http`: those that the hook
-    at `url` answers; `none`: the API alone."""
+    at `url` answers; `none`: the API alone. By default `generated` with the demo's own servers,
+    else `none`. Where one is written, generated sessions retire unless it is `generated`."""
     path: str = ""
     """For `file`: one credential a line, or one JSON object a line (see `provisioners`)."""
     url: str = ""
@@ -105,6 +106,13 @@ class Settings(Section, frozen=True, kw_only=True):
     services: dict[str, ServiceTypeSection] = msgspec.field(
         default_factory=lambda: dict(DEFAULT_SERVICES)
     )
+    demo: bool = False
+    """Nobody named a server: the demo's own are the servers. Not written in any file."""
+
+    @property
+    def provisioner_kind(self) -> str:
+        """Where sessions come from, where nobody wrote it too."""
+        return self.pool.provisioner.kind or ("generated" if self.demo else "none")
 
 
 def policy(settings: Settings) -> Policy:

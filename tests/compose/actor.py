@@ -47,6 +47,7 @@ class Actor:
         self.stack.configure(
             f"[pool]\nmin_size = {SESSIONS}\nmax_size = {SESSIONS}\n"
             'session_concurrency = 8\nlease_ttl = "20s"\n'
+            '[pool.provisioner]\nkind = "generated"\n'
             f'[balancer]\nprobe_interval = "2s"\n{limits}{self.stack.servers()}'
         )
         self.seen: dict[int, str] = {}

@@ -16,6 +16,9 @@ max_size = 50
 lease_ttl = "20s"
 session_concurrency = 0
 
+[pool.provisioner]
+kind = "generated"
+
 [balancer]
 probe_interval = "1s"
 """

@@ -34,6 +34,7 @@ class Stack(Asked):
             **os.environ,
             "TIDEGATE_HOME": str(home),
             "TIDEGATE_LOG_FORMAT": "json",
+            "TIDEGATE_POOL_PROVISIONER_KIND": "generated",
             "TIDEGATE_CLOCK_OFFSET_FILE": str(self.offset_file),
             "PYTHONPATH": str(ROOT),
             "PYTHONDONTWRITEBYTECODE": "",

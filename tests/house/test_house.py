@@ -135,3 +135,24 @@ def test_every_service_has_the_same_rooms(service: str) -> None:
 
     assert {"app", "settings", "domain", "store", "metrics"} <= rooms
     assert rooms & {"handlers", "routes"}
+
+
+def test_nothing_of_ours_asks_through_a_proxy_of_the_environment() -> None:
+    asking = {"Client", "AsyncClient"}
+    plain = {"get", "post", "put", "patch", "delete", "request", "stream"}
+    through = []
+    for name in modules(*FLOORS):
+        for node in nodes(name):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            of = ast.unparse(node.func.value)
+            straight = any(
+                one.arg == "trust_env" and ast.unparse(one.value) == "False"
+                for one in node.keywords
+            )
+            if of == "httpx" and node.func.attr in asking | plain and not straight:
+                through.append(f"{name}:{node.lineno}")
+            if of == "urllib.request" and name != "tidegate/console/direct.py":
+                through.append(f"{name}:{node.lineno}")
+
+    assert through == []

@@ -50,7 +50,8 @@ def rehoused(stack: Stack) -> None:
 def own(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
     home = tmp_path_factory.mktemp("own") / "home"
     expected = unpacked(f"{request.param}-own", home)
-    stack = Stack(home)
+    # As that version left it: nobody wrote where sessions come from.
+    stack = Stack(home, TIDEGATE_POOL_PROVISIONER_KIND="")
     try:
         rehoused(stack)
         stack.start_all("one", "two")
@@ -95,6 +96,19 @@ def test_keys_and_credentials_open_as_they_did(own: Own) -> None:
     keys = own.stack.api("/api/keys")["data"]
     assert answer.status_code == 200, answer.text
     assert {one["id"]: one["name"] for one in keys} == own.expected["keys"]
+
+
+def test_generated_sessions_stay_and_the_doctor_says_what_to_write(own: Own) -> None:
+    origins = Counter(one["origin"] for one in own.stack.api("/api/sessions")["data"])
+    active = own.expected["replay"]["sessions"]
+
+    done = own.stack.tidegate("doctor", "--json")
+
+    assert origins["generated"] > 0
+    assert sum(origins.values()) == sum(active.values())
+    codes = {one["code"] for one in json.loads(done.stdout)["findings"]}
+    assert "generated_beside_own" in codes
+    assert own.stack.image().status_code == 200
 
 
 @pytest.mark.parametrize("version", VERSIONS)

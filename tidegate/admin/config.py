@@ -1,11 +1,20 @@
-"""`tidegate config`: the configuration checked, or shown as it is in force."""
+"""`tidegate config`: the configuration checked, shown as it is in force, or accepted."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import typer
 
-from runtime.environment import environment
+from runtime.environment import Environment, environment
+from runtime.settings import SettingsError
 from tidegate.admin.shown import shown, toml, variables
-from tidegate.configuration import load
-from tidegate.console import output
+from tidegate.configuration import is_demo, load
+from tidegate.console import api, output
+from tidegate.console.errors import CommandError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -26,16 +35,73 @@ def check(*, as_json: bool = output.JSON) -> None:
 
 
 @app.command()
-def show(*, as_json: bool = output.JSON) -> None:
+def show(
+    *,
+    file: Path | None = typer.Option(
+        None, "--output", "-o", help="A file to write, which must not exist."
+    ),
+    as_json: bool = output.JSON,
+) -> None:
     """Show the configuration in force: file, variables and defaults together, secrets hidden.
 
-    Example: tidegate config show > tidegate.toml
+    Example: tidegate config show -o tidegate.toml
     """
-    configuration = load(environment())
-    tables = shown(configuration)
+    found = environment()
+    _refuse_to_destroy(found)
+    tables = shown(load(found))
     if as_json:
-        output.as_json({"environment": variables(), **tables})
+        text = output.json_text({"environment": variables(), **tables})
+    else:
+        text = "\n".join(_lines(tables, demo=is_demo(found)))
+    if file is None:
+        print(text)
         return
-    for name, value in variables().items():
-        print(f"# {name}={value}")
-    print("\n".join(toml(tables)))
+    try:
+        with file.open("x") as made:
+            made.write(f"{text}\n")
+    except FileExistsError:
+        raise SettingsError(f"-o: {file} is there already, and is not overwritten") from None
+    except OSError as error:
+        raise SettingsError(f"-o: {file} cannot be written ({error.strerror})") from None
+
+
+@app.command()
+def accept(
+    digest: str = typer.Argument("", help="Of the configuration that is held; else whichever is."),
+    *,
+    as_json: bool = output.JSON,
+) -> None:
+    """Let a configuration be applied that is held because it would take servers away.
+
+    Example: tidegate config accept
+    """
+    held = api.get("/api/config")["held"]
+    if held is None:
+        raise CommandError("no configuration is held: the one there is is in force")
+    told = api.post("/api/config/accept", {"digest": digest or held["digest"]})
+    if as_json:
+        output.as_json({**told, "removes": held.get("removes", [])})
+    else:
+        gone = ", ".join(held.get("removes", [])) or "no server"
+        print(f"accepted {told['accepted']}: {gone} removed")
+
+
+def _lines(tables: dict[str, Any], *, demo: bool) -> Iterator[str]:
+    """Write it as a file that means the same; the demo's servers are nobody's configuration."""
+    yield from (f"# {name}={value}" for name, value in variables().items())
+    if demo:
+        for server in tables.pop("servers"):
+            yield f"# server of the demo, while no [[servers]] are named: {server['url']}"
+    yield from toml(tables)
+
+
+def _refuse_to_destroy(found: Environment) -> None:
+    """Say what a shell does that is told to write into the very file that is to be read."""
+    if found.config is None:
+        return
+    with suppress(OSError):
+        if os.path.samestat(os.fstat(sys.stdout.fileno()), found.config.stat()):
+            raise SettingsError(
+                f"{found.config}: the shell has emptied it before it could be read; put it back,"
+                " and name another file by `tidegate config show -o`"
+            )

@@ -1,6 +1,7 @@
 """What verbs share: how they ask, what they show, why they end early.
 
 api         the gateway's operator endpoints
+direct      a question asked past any proxy
 logreading  the event log read to its end
 output      tables, JSON, progress, notes
 errors      why a verb ends early

@@ -29,7 +29,12 @@ _PIPED_WIDTH = 10_000
 
 def as_json(found: Any) -> None:
     """Print something as indented JSON."""
-    print(json.dumps(msgspec.to_builtins(found), indent=2, ensure_ascii=False))
+    print(json_text(found))
+
+
+def json_text(found: Any) -> str:
+    """Write something as indented JSON."""
+    return json.dumps(msgspec.to_builtins(found), indent=2, ensure_ascii=False)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str = "nothing") -> None:

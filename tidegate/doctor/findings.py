@@ -34,6 +34,10 @@ CURES = {
     " it is one.",
     "credentials_refused": "Correct the lines that are named: a credential, or a JSON object, a"
     " line; the good ones are in use.",
+    "configuration_held": "Put the file that names the servers back, or name it in"
+    " TIDEGATE_CONFIG; if the servers are to go, `tidegate config accept`.",
+    "generated_beside_own": "Write where sessions come from, `[pool.provisioner] kind` (`file`,"
+    " `http` or `none`): those made up for the demo retire then; `generated` keeps them.",
     "home_missing": "Name the home in TIDEGATE_HOME, or make one by `tidegate migrate --secrets`.",
     "home_mode": "Let nobody else read it: `chmod 700` the folder.",
     "key_missing": "Put the file back from a backup, or give its value by its variable; a master"

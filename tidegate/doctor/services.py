@@ -3,8 +3,8 @@
 import asyncio
 import json
 import urllib.error
-import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -20,7 +20,7 @@ from runtime.environment import Environment
 from runtime.eventlog import EventLog, LogUnavailableError
 from runtime.nats.connection import UnansweredError, ask
 from services.analytics import sql
-from tidegate.console import api
+from tidegate.console import api, direct
 from tidegate.doctor import exposure
 from tidegate.doctor.findings import Finding, fine, note, unchecked, wrong
 from tidegate.doctor.log import asked, skew
@@ -34,12 +34,28 @@ _analytics = msgspec.json.Decoder(AnalyticsReply)
 _pong = msgspec.json.Decoder(Pong | Failed)
 
 
-async def looked_at(client: Client, clock: Clock) -> list[Finding]:
-    """Ask pool, balancer and analytics."""
+async def looked_at(client: Client, clock: Clock, *, made_up: bool) -> list[Finding]:
+    """Ask pool, balancer and analytics; with `made_up` also whether sessions are, and stay."""
     found = await asyncio.gather(
-        _asked_pool(client, clock), _asked_balancer(client, clock), _asked_analytics(client)
+        _asked_pool(client, clock),
+        _asked_balancer(client, clock),
+        _asked_analytics(client),
+        *([_asked_for_generated(client)] if made_up else []),
     )
     return [finding for findings in found for finding in findings]
+
+
+async def _asked_for_generated(client: Client) -> list[Finding]:
+    """Look for sessions that were made up for the demo, beside servers that are not its own."""
+    question = PoolStatus(sessions=True)
+    with suppress(UnansweredError):
+        told = await ask(client, subjects.pool_status(), question, _pool, _TIMEOUT_S)
+        views = told.sessions if isinstance(told, PoolStatusReply) else []
+        count = sum(one.origin == "generated" and one.status != "retired" for one in views)
+        if count:
+            message = f"{count} sessions were made up, and servers of your own are given them"
+            return [note("sessions", "generated_beside_own", message)]
+    return []
 
 
 async def _asked_pool(client: Client, clock: Clock) -> list[Finding]:
@@ -95,6 +111,9 @@ async def _asked_balancer(client: Client, clock: Clock) -> list[Finding]:
         skew("balancer", told.now, asked_at, clock()),
         fine("balancer", f"leads since epoch {told.epoch}, strategy {told.strategy}"),
     ]
+    if told.held is not None:
+        message = f"it is held: {told.held.reason} ({told.held.digest})"
+        findings.append(wrong("configuration", "configuration_held", message))
     if not told.servers:
         findings.append(wrong("servers", "no_servers", "there is none"))
     for view in told.servers:
@@ -194,9 +213,8 @@ def _children(found: Environment) -> list[dict[str, Any]]:
 
 def unanswered(url: str) -> str:
     """Say why an address does not answer well; empty when it does."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=_TIMEOUT_S):
+        with direct.opened(url, _TIMEOUT_S):
             return ""
     except urllib.error.HTTPError as error:
         with error:

@@ -61,18 +61,22 @@ FLEET = (
 
 def placed(home: Home) -> list[DemoServer]:
     """Give each a port, the one it had before where that is free, and write them into the home."""
-    before = {}
-    if home.demo_servers.exists():
-        kept = msgspec.json.decode(home.demo_servers.read_bytes(), type=list[DemoServer])
-        before = {server.id: server.url for server in kept}
+    urls = {server.id: server.url for server in before(home)}
     servers = []
     for server in FLEET:
-        url = before.get(server.id, "")
+        url = urls.get(server.id, "")
         if not url or ports.unusable("127.0.0.1", _port(url)):
             url = f"http://127.0.0.1:{natsserver.free_port()}"
         servers.append(msgspec.structs.replace(server, url=url))
     home.demo_servers.write_text(listed(servers))
     return servers
+
+
+def before(home: Home) -> list[DemoServer]:
+    """Read those that the home had so far."""
+    if not home.demo_servers.exists():
+        return []
+    return msgspec.json.decode(home.demo_servers.read_bytes(), type=list[DemoServer])
 
 
 def addressed(url: str) -> list[DemoServer]:

@@ -17,7 +17,7 @@ from runtime.process import logs
 from runtime.settings import SettingsError
 from tidegate.configuration import Configuration, load, names_servers
 from tidegate.console.errors import CommandError
-from tidegate.stack import demo_servers
+from tidegate.stack import demo_servers, ownservers
 from tidegate.stack.home import migration
 from tidegate.stack.supervisor import Child, Supervisor, service
 
@@ -26,6 +26,27 @@ _GATEWAYS_END_S = 45.0
 _SERVICES_END_S = 20.0
 _LOOK_EVERY_S = 2.0
 _NATS = "nats"
+_FROM_DEMO = """
+This is the demo: four servers that paint by themselves, and sessions made up for them. For servers
+of your own, write them and where their sessions come from into tidegate.toml, and start again:
+
+    [[servers]]
+    id = "one"
+    url = "http://127.0.0.1:8000"
+
+    [pool]
+    min_size = 1
+    [pool.provisioner]
+    kind = "file"
+    path = "sessions.txt"
+
+One credential a line in sessions.txt. The made-up sessions retire; keys and log stay.
+"""
+_NO_KIND = """
+Nothing says where sessions come from: they come by `tidegate sessions add` alone, and those that
+the demo made up are still given to your servers. [pool.provisioner] kind = "file", "http" or "none"
+says it, and retires them.
+"""
 
 
 class RunningStack:
@@ -44,8 +65,9 @@ class RunningStack:
             "TIDEGATE_PORT": str(self.environment.port),
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         }
-        if found.config is not None:
-            self.shared["TIDEGATE_CONFIG"] = str(found.config.absolute())
+        # Without one they find none either, whatever is written here while they run.
+        config = found.config.absolute() if found.config else os.devnull
+        self.shared["TIDEGATE_CONFIG"] = str(config)
         self.demos: list[str] = []
         self.gateways: list[str] = []
 
@@ -96,12 +118,14 @@ class RunningStack:
         """
         if self.environment.nats_url is None:
             await self._start_nats()
-        if not names_servers(self.environment):
-            for server in demo_servers.placed(self.home):
-                await self._begin(demo_servers.child(server, self.home, self.shared), self.demos)
         made = await migration.make(self.environment, self.configuration)
         if made.names:
             self.log.info("made", what=made.names)
+        if not names_servers(self.environment):
+            await ownservers.refuse_to_forget(self.environment)
+            for server in demo_servers.placed(self.home):
+                await self._begin(demo_servers.child(server, self.home, self.shared), self.demos)
+        ownservers.note_used(self.environment)
         services = ("pool", "balancer", "analytics")
         for name in services:
             await self.supervisor.start(service(name, name, environment=self.shared))
@@ -157,7 +181,11 @@ class RunningStack:
             + "".join(f"{advice}\n\n" for advice in dead_keys.values())
             + ("" if "client" in dead_keys else curl)
             + "Ctrl-C stops everything.\n"
+            + (_FROM_DEMO if self.demos else "" if self._kind_written() else _NO_KIND)
         )
+
+    def _kind_written(self) -> bool:
+        return self.configuration.pool.provisioner.kind is not None
 
 
 def _fixed(configuration: Configuration) -> dict[str, object]:

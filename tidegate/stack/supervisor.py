@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,10 +14,12 @@ import msgspec
 
 from runtime.nats import natsserver
 from runtime.process.logs import Log
+from tidegate.console import direct
 
 _BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 _SETTLED_S = 30.0
 _LOOK_EVERY_S = 0.05
+_ASK_TIMEOUT_S = 2.0
 _USAGE = 2
 _READY = "/readyz"
 
@@ -182,7 +183,7 @@ def service(name: str, *arguments: str, environment: Mapping[str, str]) -> Child
 def _unready(url: str) -> str:
     """Why a process is not ready; empty when it is."""
     try:
-        with urllib.request.urlopen(url, timeout=2):  # noqa: S310 (always http://127.0.0.1)
+        with direct.opened(url, _ASK_TIMEOUT_S):
             return ""
     except urllib.error.HTTPError as error:
         with error:

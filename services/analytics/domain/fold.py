@@ -171,6 +171,7 @@ class Fold:
             pool.PoolCheckpointed: lambda event, place: record(event, "", place),
             base.LeaderElected: lambda event, place: record(event, event.writer, place),
             balancer.StrategyChanged: lambda event, place: record(event, "", place),
+            balancer.ConfigurationAccepted: lambda event, place: record(event, "", place),
             UnknownEvent: self._unknown,
         }
 

@@ -13,7 +13,7 @@ configuration  the file and administrators → events
 views          what an operator sees
 """
 
-from services.balancer.domain.configuration import administered, configured, digest
+from services.balancer.domain.configuration import administered, configured, digest, held, owned
 from services.balancer.domain.fleet import Fleet, Member, evolve
 from services.balancer.domain.health import ejections, health_due, probed
 from services.balancer.domain.inflight import swept
@@ -33,7 +33,9 @@ __all__ = [
     "ejections",
     "evolve",
     "health_due",
+    "held",
     "observed",
+    "owned",
     "probed",
     "reported",
     "select",

@@ -1,44 +1,102 @@
 """The file and administrators change the fleet; the file only when it changed.
 
 A change through the API stands until the file next changes: then the fleet becomes what the file
-says. Which file was applied last is in the log, as the digest that its events name.
+says. Which file was applied last is in the log, as the digest that its events name. One that would
+leave no server, or only the demo's where there were others, is held until somebody accepts it: it
+is a file that was lost, emptied or forgotten more often than a wish.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from urllib.parse import urlsplit
 
 import msgspec
 
 from contracts.balancer import (
+    CONFIGURATION,
+    DEMO,
+    AcceptConfiguration,
     BalancerAdmin,
+    ConfigurationAccepted,
+    HeldConfiguration,
     PutServer,
     RemoveServer,
     Server,
     ServerAdded,
     ServerChanged,
     ServerRemoved,
+    SetStrategy,
     StrategyChanged,
 )
-from contracts.base import Failed
+from contracts.base import Failed, ServerId
 from services.balancer import strategies
-from services.balancer.domain.fleet import CONFIGURATION, Fleet
+from services.balancer.domain.fleet import Fleet, Member
 
-ConfigurationEvent = ServerAdded | ServerChanged | ServerRemoved | StrategyChanged
+ConfigurationEvent = (
+    ServerAdded | ServerChanged | ServerRemoved | StrategyChanged | ConfigurationAccepted
+)
 
 
-def digest(strategy: str, servers: Sequence[Server]) -> str:
+def digest(strategy: str, servers: Sequence[Server], *, demo: bool = False) -> str:
     """Name what a configuration says of strategy and servers; their order says nothing."""
     ordered = sorted(servers, key=lambda server: server.server_id)
     said = msgspec.json.encode([strategy, ordered], order="deterministic")
-    return CONFIGURATION + hashlib.sha256(said).hexdigest()[:32]
+    return CONFIGURATION + hashlib.sha256(said).hexdigest()[:32] + (DEMO if demo else "")
 
 
-def configured(fleet: Fleet, strategy: str, servers: Sequence[Server]) -> list[ConfigurationEvent]:
+def held(
+    fleet: Fleet, strategy: str, servers: Sequence[Server], *, demo: bool = False
+) -> HeldConfiguration | None:
+    """Say why this configuration waits for an operator's word; None when it may be applied.
+
+    With `demo` the servers are the demo's own, because nobody named any.
+    """
+    source = digest(strategy, servers, demo=demo)
+    if not fleet.members or source in {fleet.source, fleet.accepted}:
+        return None
+    named = {server.server_id: server for server in servers}
+    gone = [name for name, member in fleet.members.items() if not _stays(member, named.get(name))]
+    if not servers:
+        return HeldConfiguration(digest=source, reason="no server would remain", removes=gone)
+    others = [name for name, one in fleet.members.items() if not _demos(one, named.get(name))]
+    if demo and others:
+        reason = "only the demo's servers would remain"
+        return HeldConfiguration(digest=source, reason=reason, removes=gone)
+    return None
+
+
+def owned(fleet: Fleet) -> Iterator[tuple[ServerId, str]]:
+    """Name the servers that a configuration brought, and their addresses; not the demo's."""
+    for name, member in fleet.members.items():
+        if member.source.startswith(CONFIGURATION) and not member.source.endswith(DEMO):
+            yield name, member.server.url
+
+
+def _stays(member: Member, server: Server | None) -> bool:
+    return server is not None and server.url == member.server.url
+
+
+def _demos(member: Member, server: Server | None) -> bool:
+    """Tell whether a server that stands is the demo's, `server` being the demo's of that name.
+
+    Events of earlier versions do not say it: there, it is what differs in its port at most.
+    """
+    if member.source.endswith(DEMO):
+        return True
+    if server is None or urlsplit(server.url).hostname != urlsplit(member.server.url).hostname:
+        return False
+    configured_so = msgspec.structs.replace(server, url=member.server.url) == member.server
+    return configured_so or not member.source.startswith(CONFIGURATION)
+
+
+def configured(
+    fleet: Fleet, strategy: str, servers: Sequence[Server], *, demo: bool = False
+) -> list[ConfigurationEvent]:
     """Decide what makes the fleet what the file says; nothing when this file was applied last.
 
     The strategy is said anew each time, even unchanged: it carries the digest.
     """
-    source = digest(strategy, servers)
+    source = digest(strategy, servers, demo=demo)
     if source == fleet.source:
         return []
     events: list[ConfigurationEvent] = []
@@ -66,14 +124,20 @@ def administered(fleet: Fleet, command: BalancerAdmin) -> list[ConfigurationEven
                 return [ServerRemoved(server_id=command.server_id, source=source)]
             message = f"server_id: there is no server {command.server_id!r}"
             return Failed(code="not_found", message=message)
+        case AcceptConfiguration():
+            return [ConfigurationAccepted(digest=command.digest, by=command.by)]
         case _:
-            strategy, reason = command.strategy, command.reason
-            wrong = strategies.unusable(strategy)
-            if wrong:
-                return Failed(code="bad_request", message=f"strategy: {wrong}")
-            if strategy == fleet.strategy:
-                return []
-            return [StrategyChanged(strategy=strategy, reason=reason, source=source)]
+            return _chosen(fleet, command, source)
+
+
+def _chosen(fleet: Fleet, command: SetStrategy, source: str) -> list[ConfigurationEvent] | Failed:
+    wrong = strategies.unusable(command.strategy)
+    if wrong:
+        return Failed(code="bad_request", message=f"strategy: {wrong}")
+    if command.strategy == fleet.strategy:
+        return []
+    reason = command.reason
+    return [StrategyChanged(strategy=command.strategy, reason=reason, source=source)]
 
 
 def _put(fleet: Fleet, server: Server, source: str) -> list[ConfigurationEvent]:

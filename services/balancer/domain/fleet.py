@@ -3,6 +3,8 @@
 from msgspec.structs import replace
 
 from contracts.balancer import (
+    CONFIGURATION,
+    ConfigurationAccepted,
     Health,
     Server,
     ServerAdded,
@@ -16,8 +18,6 @@ from contracts.balancer import (
 from contracts.base import Event, Instant, Part, ServerId
 from services.balancer import strategies
 
-CONFIGURATION = "sha256:"
-"""How the `source` of an event from the configuration file begins; the rest is a digest."""
 UNPROBED = "not probed yet"
 
 
@@ -25,6 +25,8 @@ class Member(Part, frozen=True, kw_only=True):
     """One server of the fleet."""
 
     server: Server
+    source: str = ""
+    """The digest of the configuration that it came from, or who put it so."""
     health: Health = Health.DOWN
     judged: bool = False
     """Whether probes or outcomes have said anything of it yet."""
@@ -49,13 +51,15 @@ class Fleet(Part, frozen=True, kw_only=True):
     strategy: str = strategies.DEFAULT
     source: str = ""
     """Digest of the configuration that was applied last; empty before the first."""
+    accepted: str = ""
+    """Digest of the one that may take servers away; none any more once one was applied."""
 
 
 def evolve(fleet: Fleet, event: Event) -> Fleet:
     """Take one event in; what does not concern the fleet, or a server it lacks, changes nothing."""
     match event:
         case ServerAdded() | ServerChanged():
-            member = _entered(fleet.members.get(event.server.server_id), event.server)
+            member = _entered(fleet.members.get(event.server.server_id), event)
             members = {**fleet.members, event.server.server_id: member}
             return replace(fleet, members=members, source=_source(fleet, event.source))
         case ServerRemoved():
@@ -64,22 +68,24 @@ def evolve(fleet: Fleet, event: Event) -> Fleet:
             return replace(fleet, members=members, source=_source(fleet, event.source))
         case StrategyChanged():
             source = _source(fleet, event.source)
-            return replace(fleet, strategy=event.strategy, source=source)
+            accepted = "" if event.source.startswith(CONFIGURATION) else fleet.accepted
+            return replace(fleet, strategy=event.strategy, source=source, accepted=accepted)
+        case ConfigurationAccepted():
+            return replace(fleet, accepted=event.digest)
         case ServerHealthChanged() | ServerEjected() | ServerReadmitted():
             before = fleet.members.get(event.server_id)
-            if before is None:
-                return fleet
-            members = {**fleet.members, event.server_id: _judged(before, event)}
-            return replace(fleet, members=members)
+            judged = {} if before is None else {event.server_id: _judged(before, event)}
+            return replace(fleet, members={**fleet.members, **judged}) if judged else fleet
         case _:
             return fleet
 
 
-def _entered(before: Member | None, server: Server) -> Member:
+def _entered(before: Member | None, event: ServerAdded | ServerChanged) -> Member:
     """Enter a server; what is known of it stays true at the address it had before."""
+    server, source = event.server, event.source
     if before is None or before.server.url != server.url:
-        return Member(server=server)
-    return replace(before, server=server)
+        return Member(server=server, source=source)
+    return replace(before, server=server, source=source)
 
 
 def _judged(

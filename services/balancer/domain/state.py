@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 import msgspec
 
-from contracts.balancer import Selected, Server
+from contracts.balancer import HeldConfiguration, Selected, Server
 from contracts.base import Event, GatewayId, Instant, LeaseId, ServerId, ServiceType
 from contracts.events import UnknownEvent
 from contracts.pool import Candidate
@@ -58,6 +58,8 @@ class Balancer(msgspec.Struct, kw_only=True):
     inherited: dict[GatewayId, Inheritance] = {}
     options: dict[ServiceType, Options] = {}
     """Kept until the fleet changes."""
+    held: HeldConfiguration | None = None
+    """The configuration that waits for an operator's word."""
     turn: int = 0
     unknown_events: int = 0
     """Events of a later version, of this log and of the pool's, that were skipped."""
@@ -87,6 +89,7 @@ class Balancer(msgspec.Struct, kw_only=True):
         self.placed = {}
         self.inherited = {}
         self.options = {}
+        self.held = None
         self.standings = {
             server_id: _new(member.server) for server_id, member in self.fleet.members.items()
         }

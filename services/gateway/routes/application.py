@@ -14,7 +14,14 @@ from litestar.types import HTTPScope, Message, Receive, Send
 from services.gateway.clients.headers import CORS, NO_STORE, PREFLIGHT
 from services.gateway.clients.request import new_request_id
 from services.gateway.routes import health, refusals, schema
-from services.gateway.routes.admin import accounts, keys, leases, servers, sessions
+from services.gateway.routes.admin import (
+    accounts,
+    configuration,
+    keys,
+    leases,
+    servers,
+    sessions,
+)
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.figures import original, reports, sql, statistics
 from services.gateway.routes.guard import PARAMETERS, admins_only, known_parameters_only, the_admin
@@ -117,6 +124,8 @@ def operator_app(doors: Doors) -> Litestar:
             servers.change_server,
             servers.remove_server,
             servers.set_strategy,
+            configuration.configuration,
+            configuration.accept,
             sql.sql,
             explain.explain,
             statistics.query,

@@ -46,13 +46,18 @@ class ServerFigures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class HealthReport(msgspec.Struct, frozen=True, kw_only=True):
-    """`status` is `ok`, or `degraded` when pool, balancer, sessions or servers are not well."""
+    """`status` is `ok`, or `degraded` when pool, balancer, sessions or servers are not well.
+
+    So it is while the configuration is held.
+    """
 
     status: str
     timestamp: str
     services: Services
     sessions: SessionFigures
     servers: ServerFigures
+    configuration_held: bool = False
+    """It would take away servers, and waits for an operator (`tidegate config accept`)."""
 
 
 @get("/ping", media_type=MediaType.TEXT, tags=["health"], summary="Answer")
@@ -108,10 +113,12 @@ def report(
     """Judge what the services said; None is no answer."""
     servers = balancer.servers if balancer else []
     healthy = sum(view.healthy for view in servers)
+    held = balancer is not None and balancer.held is not None
     well = (
         pool is not None
         and pool.sessions_active >= max(pool.min_size, 1)
         and 0 < healthy == len(servers)
+        and not held
     )
     moment = doors.clock().astimezone(UTC).isoformat(timespec="milliseconds")
     return HealthReport(
@@ -131,6 +138,7 @@ def report(
             healthy=healthy,
             total_connections=sum(view.connections for view in servers),
         ),
+        configuration_held=held,
     )
 
 

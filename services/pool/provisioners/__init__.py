@@ -7,7 +7,8 @@ factory     the one that the configuration names
 
 What it may name (`pool.provisioner.kind`):
 
-generated   opaque random credentials, as many as the pool wants; they open the demo servers
+generated   opaque random credentials, as many as the pool wants; they open the demo servers, and
+            with those it is what is done where nothing is written
 file        those of a file the operator keeps: one a line, `us-`, `hk-`, `jp-` or `sg-` before
             it names its region; or one JSON object a line with `credential` and, if wanted,
             `region`, `limits` (`{"image": 5}`) and `quota_timezone`. Blank lines and lines
@@ -16,11 +17,16 @@ file        those of a file the operator keeps: one a line, `us-`, `hk-`, `jp-` 
             every door). Read again whenever it changed; what is taken out of it stays in the
             pool until an operator retires it.
 http        those of the hook
-none        nothing: sessions come by the API alone
+none        nothing: sessions come by the API alone; so it is with servers of one's own
 """
 
 from runtime.credentials import Credential
-from services.pool.provisioners.credential import Known, Provisioner, ProvisionError
+from services.pool.provisioners.credential import (
+    Known,
+    Provisioner,
+    ProvisionError,
+    addition,
+)
 from services.pool.provisioners.factory import provisioner
 
-__all__ = ["Credential", "Known", "ProvisionError", "Provisioner", "provisioner"]
+__all__ = ["Credential", "Known", "ProvisionError", "Provisioner", "addition", "provisioner"]

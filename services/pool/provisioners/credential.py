@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
+from contracts.base import SessionId
+from contracts.pool import AddSession
 from runtime.credentials import Credential
 
 
@@ -36,3 +38,14 @@ def unique(credentials: Iterable[Credential]) -> Iterator[Credential]:
         if name not in seen:
             seen.add(name)
             yield credential
+
+
+def addition(session_id: SessionId, one: Credential) -> AddSession:
+    """Make what the pool is told of a credential: all of it but the secret."""
+    return AddSession(
+        session_id=session_id,
+        sealed=b"",
+        region=one.region,
+        limits=one.limits,
+        quota_timezone=one.quota_timezone,
+    )

@@ -7,13 +7,14 @@ from services.pool.provisioners.local import FromFile, Generated
 from services.pool.settings import ProvisionerSection
 
 
-def provisioner(section: ProvisionerSection) -> Provisioner:
-    """Make the provisioner that the configuration names."""
-    if section.kind == "generated":
+def provisioner(section: ProvisionerSection, kind: str | None = None) -> Provisioner:
+    """Make the provisioner that the configuration names; `kind` where it names none."""
+    kind = section.kind or kind
+    if kind == "generated":
         return Generated()
-    if section.kind == "file":
+    if kind == "file":
         return FromFile(Path(section.path))
-    if section.kind == "http":
+    if kind == "http":
         # httpx costs a process 10 MB; most pools have no hook.
         from services.pool.provisioners.hook import Hook  # noqa: PLC0415
 

@@ -36,6 +36,8 @@ ADMIN_ONLY = [
     ("PATCH", "/api/servers/x"),
     ("DELETE", "/api/servers/x"),
     ("PUT", "/api/balancer/strategy"),
+    ("GET", "/api/config"),
+    ("POST", "/api/config/accept"),
     ("POST", "/api/sql"),
     ("GET", "/api/stats/query?measures=leases"),
     ("GET", "/api/stats/export?measures=leases"),

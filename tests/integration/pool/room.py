@@ -38,7 +38,7 @@ from runtime.nats import broker
 from runtime.process import lifecycle, logs
 from runtime.settings import ServiceTypeSection
 from services.pool import app
-from services.pool.settings import PoolSection, Settings
+from services.pool.settings import PoolSection, ProvisionerSection, Settings
 from tests.waiting import until
 
 IMAGE = ServiceType("image")
@@ -58,7 +58,13 @@ _replies = msgspec.json.Decoder(
 def settings(sessions: int = 1, limit: int = 10, **pool: Any) -> Settings:
     """A pool of this many sessions and no other, each with this many images a day."""
     section = PoolSection(
-        **{"min_size": sessions, "max_size": max(sessions, 1), "session_concurrency": 0, **pool}
+        **{
+            "min_size": sessions,
+            "max_size": max(sessions, 1),
+            "session_concurrency": 0,
+            "provisioner": ProvisionerSection(kind="generated"),
+            **pool,
+        }
     )
     return Settings(pool=section, services={"image": ServiceTypeSection(daily_limit=limit)})
 

@@ -18,10 +18,10 @@ def lacking(made: Provisioner, wanted: int, known: Known, at_most: int) -> list[
 
 
 def test_generated_credentials_are_as_many_as_wanted_and_all_different() -> None:
-    made = lacking(provisioner(ProvisionerSection()), 30, nobody, 20)
+    made = lacking(provisioner(ProvisionerSection(kind="generated")), 30, nobody, 20)
 
     assert len({one.credential for one in made}) == 20
-    assert lacking(provisioner(ProvisionerSection()), 0, nobody, 20) == []
+    assert lacking(provisioner(ProvisionerSection(kind="generated")), 0, nobody, 20) == []
 
 
 def test_no_provisioner_has_no_credentials() -> None:

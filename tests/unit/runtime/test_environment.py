@@ -33,6 +33,58 @@ def test_tidegate_toml_is_used_when_it_is_present(
     assert environment({"TIDEGATE_CONFIG": "my.toml"}).config == Path("my.toml")
 
 
+def placed(folder: Path, here: str | None, home: str | None) -> dict[str, str]:
+    """Write the configuration of this folder, and that of the home; the variables."""
+    (folder / "home").mkdir()
+    for path, text in ((folder, here), (folder / "home", home)):
+        if text is not None:
+            (path / "tidegate.toml").write_text(text)
+    return {"TIDEGATE_HOME": str(folder / "home")}
+
+
+def test_configuration_of_the_home_is_used_where_this_folder_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = placed(tmp_path, None, "[pool]\n")
+
+    assert environment(given).config == tmp_path / "home" / "tidegate.toml"
+    assert environment({**given, "TIDEGATE_CONFIG": "my.toml"}).config == Path("my.toml")
+
+
+@pytest.mark.parametrize("home", ["[pool]\n", "# as here\n[pool]\n", "# none was given\n"])
+def test_two_configurations_that_say_the_same_are_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = environment(placed(tmp_path, "[pool]\n", home))
+
+    assert (found.config, found.config_unclear) == (Path("tidegate.toml"), "")
+
+
+@pytest.mark.parametrize("here", ["[pool]\n", "# emptied\n", "no toml\n"])
+def test_two_configurations_that_differ_are_named_both_unless_one_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = placed(tmp_path, here, "[gateway]\n")
+
+    unclear = environment(given).config_unclear
+
+    assert str(tmp_path / "tidegate.toml") in unclear
+    assert str(tmp_path / "home" / "tidegate.toml") in unclear
+    assert environment({**given, "TIDEGATE_CONFIG": "tidegate.toml"}).config_unclear == ""
+
+
+def test_configuration_of_this_very_folder_is_no_second_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tidegate.toml").write_text("[pool]\n")
+    monkeypatch.chdir(tmp_path)
+
+    assert environment({"TIDEGATE_HOME": str(tmp_path)}).config_unclear == ""
+
+
 def test_a_folder_may_hold_the_configuration(tmp_path: Path) -> None:
     assert environment({"TIDEGATE_CONFIG": str(tmp_path)}).config is None
     (tmp_path / "tidegate.toml").touch()
@@ -128,6 +180,8 @@ def test_every_file_of_a_home_lies_in_it_under_a_name_of_its_own() -> None:
     files = [
         home.nats_store,
         home.nats_conf,
+        home.config,
+        home.config_used,
         home.nats_url,
         home.run,
         home.duckdb,

@@ -1,6 +1,9 @@
 """`tidegate config`: what is in force, as a file that means the same, without secrets."""
 
 import json
+import os
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -9,9 +12,11 @@ from typer.testing import CliRunner, Result
 
 from runtime.environment import environment
 from runtime.settings import SettingsError
+from tests import ROOT
 from tidegate.admin.shown import HIDDEN
 from tidegate.configuration import load
 from tidegate.main import application
+from tidegate.stack import demo_servers
 
 ODD = """
 [services."a b"]
@@ -112,6 +117,59 @@ def test_check_refuses_a_wrong_file_by_name(tmp_path: Path) -> None:
 
     assert isinstance(done.exception, SettingsError)
     assert str(done.exception) == f"{file}: pool.min_size: expected at least 0"
+
+
+def test_two_files_that_differ_are_refused_by_every_verb_that_reads_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tidegate.toml").write_text("[pool]\nmin_size = 1\n")
+    (home / "tidegate.toml").write_text("[pool]\nmin_size = 2\n")
+
+    for words in (["check"], ["show"]):
+        done = typed(home, *words)
+        assert isinstance(done.exception, SettingsError)
+        assert str(tmp_path / "tidegate.toml") in str(done.exception)
+        assert str(home / "tidegate.toml") in str(done.exception)
+
+
+def test_show_writes_a_file_and_none_that_is_there(tmp_path: Path) -> None:
+    file, made = tmp_path / "odd.toml", tmp_path / "made.toml"
+    file.write_text(ODD)
+
+    assert typed(tmp_path, "show", "-o", str(made), CONFIG=str(file)).exit_code == 0
+    assert load(environment({"TIDEGATE_CONFIG": str(made)})) == load(
+        environment({"TIDEGATE_CONFIG": str(file)})
+    )
+    done = typed(tmp_path, "show", "-o", str(file), CONFIG=str(file))
+
+    assert isinstance(done.exception, SettingsError)
+    assert str(file) in str(done.exception)
+    assert file.read_text() == ODD
+
+
+def test_show_into_the_very_file_says_what_the_shell_has_done(tmp_path: Path) -> None:
+    (tmp_path / "tidegate.toml").write_text(ODD)
+    command = f"{sys.executable} -m tidegate.main config show > tidegate.toml"
+    given = {**os.environ, "PYTHONPATH": str(ROOT), "TIDEGATE_HOME": str(tmp_path / "home")}
+
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, env=given, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 2
+    assert "tidegate.toml: the shell has emptied it" in done.stderr
+
+
+def test_servers_of_the_demo_are_shown_as_nobodys_configuration(tmp_path: Path) -> None:
+    demo_servers.placed(environment({"TIDEGATE_HOME": str(tmp_path)}).home)
+
+    shown = typed(tmp_path, "show").stdout
+
+    assert "servers" not in tomllib.loads(shown)
+    assert shown.count("# server of the demo") == 4
 
 
 def concurrency(home: Path, written: str, **given: str) -> int:

@@ -63,7 +63,7 @@ def _belongings(
     if owner in {"migrate", "operator"}:
         yield home.operator_key, whole.operator_key.read_text()
         yield home.client_key, whole.client_key.read_text()
-    if owner == "balancer" and demo_url:
+    if owner in {"balancer", "pool"} and demo_url:
         yield home.demo_servers, demo_servers.listed(demo_servers.addressed(demo_url))
 
 

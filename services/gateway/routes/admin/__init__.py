@@ -3,4 +3,5 @@
 keys     client keys              sessions  the pool's sessions
 leases   open and unknown ones    servers   the servers behind the gateway
 accounts  the accounts behind the sessions: whether they live, their points
+configuration   held because it would take servers away, and released
 """

@@ -1,0 +1,112 @@
+"""Sessions that are made up: for the demo's own servers, and until another kind is written."""
+
+import asyncio
+
+from msgspec.structs import replace
+from nats.aio.client import Client
+
+from contracts.balancer import CONFIGURATION, DEMO, StrategyChanged
+from contracts.base import WriterId
+from contracts.pool import SessionRetired, SessionStatus
+from contracts.subjects import EVT_BALANCER
+from runtime.clock import system_clock
+from runtime.eventlog import EventLog
+from runtime.eventlog.writer import SubjectWriter
+from services.pool.settings import ProvisionerSection, Settings
+from tests.integration.pool.room import Room, events, pool, settings
+from tests.waiting import until
+
+
+def unwritten(*, demo: bool, sessions: int = 3, limit: int = 10) -> Settings:
+    """Settings in which nobody wrote where sessions come from."""
+    wanted = settings(sessions, limit, provisioner=ProvisionerSection())
+    return replace(wanted, demo=demo)
+
+
+async def applied(client: Client, source: str) -> None:
+    """The balancer puts the configuration of this digest in force."""
+    writer = SubjectWriter(EventLog(client), EVT_BALANCER, WriterId("balancer"))
+    for stored in await writer.behind():
+        writer.saw(stored)
+    event = StrategyChanged(strategy="round_robin", reason="configuration", source=source)
+    await writer.append([event], writer.now(system_clock()))
+
+
+def standing(room: Room, status: SessionStatus = SessionStatus.ACTIVE) -> int:
+    return room.parts.ledger.state.standing[status]
+
+
+async def test_sessions_are_made_up_once_the_log_says_that_the_servers_are_the_demos(
+    nats_url: str, nats_client: Client
+) -> None:
+    async with pool(nats_url, lambda: unwritten(demo=True)) as room:
+        await until(lambda: room.parts.leadership.leading)
+        await until(lambda: "demo's servers" in room.parts.readiness())
+        assert standing(room) == 0
+
+        await applied(nats_client, f"{CONFIGURATION}1{DEMO}")
+
+        await room.leading()
+        assert standing(room) == 3
+
+
+async def test_nothing_is_made_up_beside_servers_of_a_configuration(
+    nats_url: str, nats_client: Client
+) -> None:
+    async with pool(nats_url, lambda: unwritten(demo=False)) as room:
+        await room.leading()
+        assert standing(room) == 0
+
+
+async def test_lost_configuration_changes_neither_policy_nor_sessions_until_it_is_accepted(
+    nats_url: str, nats_client: Client
+) -> None:
+    now: list[Settings] = [settings(2, 7)]
+    await applied(nats_client, f"{CONFIGURATION}own")
+    async with pool(nats_url, lambda: now[0]) as room:
+        await room.leading()
+        before = room.parts.ledger.state.policy
+
+    now[0] = unwritten(demo=True, sessions=5, limit=10)
+    async with pool(nats_url, lambda: now[0]) as room:
+        await room.leading()
+        await asyncio.sleep(3)  # longer than settings are looked at
+        assert room.parts.ledger.state.policy == before
+        assert standing(room) == 2
+
+        await applied(nats_client, f"{CONFIGURATION}1{DEMO}")
+
+        await until(lambda: standing(room) == 5)
+        assert room.parts.ledger.state.policy.min_size == 5
+
+
+async def test_earlier_demo_in_the_log_makes_up_nothing(nats_url: str, nats_client: Client) -> None:
+    """What counts is the log's end, not what is read on the way to it."""
+    await applied(nats_client, f"{CONFIGURATION}1{DEMO}")
+    await applied(nats_client, f"{CONFIGURATION}own")
+    async with pool(nats_url, lambda: settings(1, 7)) as room:
+        await room.leading()
+    async with pool(nats_url, lambda: unwritten(demo=True)) as room:
+        await room.leading()
+        await until(lambda: not room.parts.readiness())
+        assert standing(room) == 1
+
+
+async def test_generated_sessions_retire_when_another_kind_is_written_and_not_before(
+    nats_url: str, nats_client: Client
+) -> None:
+    now = [settings(3)]
+    async with pool(nats_url, lambda: now[0]) as room:
+        await room.leading()
+        now[0] = unwritten(demo=False)
+        await until(lambda: room.parts.ledger.state.policy_source is not None)
+        await asyncio.sleep(3)  # longer than settings are looked at
+        assert standing(room) == 3
+
+        now[0] = settings(3, provisioner=ProvisionerSection(kind="none"))
+
+        await until(lambda: standing(room, SessionStatus.RETIRED) == 3)
+        found = await events(nats_client, SessionRetired)
+        assert {(one.by, one.reason) for one in found} == {
+            ("configuration", "sessions come from 'none' now")
+        }

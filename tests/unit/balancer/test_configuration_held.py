@@ -1,0 +1,109 @@
+"""A configuration that would take servers away in silence is held until somebody accepts it."""
+
+import pytest
+
+from contracts.balancer import (
+    ConfigurationAccepted,
+    HeldConfiguration,
+    PutServer,
+    Server,
+    ServerAdded,
+)
+from contracts.base import ServerId
+from services.balancer.domain import Fleet, administered, configured, digest, evolve, held, owned
+from tests.unit.balancer.builders import server
+
+BY = "round_robin"
+DEMO = [server("server-1", weight=3), server("server-2")]
+MOVED = [server("server-1", weight=3, url="http://server-1:4711"), DEMO[1]]
+
+
+def applied(fleet: Fleet, *servers: Server, demo: bool = False) -> Fleet:
+    for event in configured(fleet, BY, servers, demo=demo):
+        fleet = evolve(fleet, event)
+    return fleet
+
+
+def put(fleet: Fleet, one: Server) -> Fleet:
+    events = administered(fleet, PutServer(server=one, by="key_1"))
+    assert isinstance(events, list)
+    for event in events:
+        fleet = evolve(fleet, event)
+    return fleet
+
+
+OWN = applied(Fleet(), server("a"), server("b"))
+
+
+@pytest.mark.parametrize(("servers", "demo"), [([], False), (DEMO, True), ([server("a")], False)])
+def test_an_empty_log_is_never_held(servers: list[Server], *, demo: bool) -> None:
+    assert held(Fleet(), BY, servers, demo=demo) is None
+
+
+def test_configuration_after_which_no_server_would_remain_is_held() -> None:
+    assert held(OWN, BY, []) == HeldConfiguration(
+        digest=digest(BY, []),
+        reason="no server would remain",
+        removes=[ServerId("a"), ServerId("b")],
+    )
+
+
+def test_configuration_after_which_only_the_demos_would_remain_is_held() -> None:
+    found = held(OWN, BY, DEMO, demo=True)
+
+    assert found is not None
+    assert found.digest == digest(BY, DEMO, demo=True)
+    assert found.removes == ["a", "b"]
+
+
+def test_servers_that_the_api_added_beside_the_demos_are_not_taken_away_in_silence() -> None:
+    fleet = put(applied(Fleet(), *DEMO, demo=True), server("mine"))
+
+    assert held(fleet, BY, DEMO, demo=True) is None, "nothing has changed"
+    found = held(fleet, BY, MOVED, demo=True)
+    assert found is not None
+    assert found.removes == ["server-1", "mine"]
+
+
+def test_demo_goes_on_at_other_ports_and_gives_way_to_servers_of_ones_own() -> None:
+    fleet = applied(Fleet(), *DEMO, demo=True)
+
+    assert held(fleet, BY, MOVED, demo=True) is None
+    assert held(fleet, BY, [server("a")]) is None
+    assert list(owned(fleet)) == []
+    assert [name for name, _ in owned(applied(fleet, server("a")))] == ["a"]
+
+
+def test_demo_of_an_earlier_version_goes_on_at_other_ports() -> None:
+    """Its events do not say that the servers are the demo's."""
+    fleet = applied(Fleet(), *DEMO)
+
+    assert held(fleet, BY, MOVED, demo=True) is None
+    elsewhere = [server("server-1", weight=3, url="http://elsewhere:1"), DEMO[1]]
+    assert held(fleet, BY, elsewhere, demo=True) is not None
+
+
+def test_change_of_one_server_for_another_is_no_loss() -> None:
+    assert held(OWN, BY, [server("c")]) is None
+
+
+def test_accepted_digest_is_released_once_and_no_other() -> None:
+    wanted = held(OWN, BY, [])
+    assert wanted is not None
+    fleet = evolve(OWN, ConfigurationAccepted(digest=wanted.digest))
+
+    assert held(fleet, BY, []) is None
+    assert held(fleet, BY, DEMO, demo=True) is not None
+
+    empty = applied(fleet)
+    again = applied(empty, server("a"))
+    assert empty.members == {}
+    assert held(again, BY, []) == HeldConfiguration(
+        digest=wanted.digest, reason="no server would remain", removes=[ServerId("a")]
+    )
+
+
+def test_what_a_configuration_brought_is_known_by_its_events() -> None:
+    fleet = evolve(OWN, ServerAdded(server=server("c"), source="by:key_1"))
+
+    assert [name for name, _ in owned(fleet)] == ["a", "b"]

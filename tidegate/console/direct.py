@@ -1,0 +1,14 @@
+"""A question asked straight: what the environment says of proxies is for the world outside."""
+
+import urllib.request
+from http.client import HTTPResponse
+from typing import cast
+
+
+def opened(url: str, timeout_s: float) -> HTTPResponse:
+    """Ask `url`, an address of our own parts or of a server.
+
+    Raises `urllib.error.HTTPError`, which is an answer, and `OSError` or `ValueError` without one.
+    """
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    return cast("HTTPResponse", opener.open(url, timeout=timeout_s))

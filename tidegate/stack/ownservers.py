@@ -1,0 +1,70 @@
+"""Servers of one's own that the log has, where no configuration was found that names any."""
+
+from contracts.subjects import EVT_BALANCER
+from runtime.environment import Environment, Home
+from runtime.eventlog import EventLog, LogError
+from runtime.nats.connection import connected_as
+from runtime.settings import SettingsError
+from services.balancer.domain import Fleet, evolve, owned
+from tidegate.console import logreading
+from tidegate.console.errors import CommandError
+from tidegate.stack import demo_servers
+from tidegate.stack.home.files import write_private
+
+_USER = "migrate"
+
+
+async def refuse_to_forget(found: Environment) -> None:
+    """Let the demo begin only where it takes nothing away.
+
+    Raises `SettingsError` for a log whose servers came from a configuration that is not found,
+    naming the file last used; `CommandError` when the log cannot be read.
+    """
+    if found.config is not None:
+        return  # the balancer holds what would take its servers away
+    demo = {(server.id, server.url) for server in demo_servers.before(found.home)}
+    fleet = await _fleet(found)
+    own = [name for name, url in owned(fleet) if (name, url) not in demo]
+    if not own:
+        return
+    file = _used(found.home)
+    last = f"the last `up` ran with {file}" if file else "which file that was, nobody noted"
+    raise SettingsError(
+        f"{found.home.path}: the log has servers of a configuration ({', '.join(own)}), but no"
+        f" configuration file is found; {last}: name it in TIDEGATE_CONFIG"
+        " (`tidegate up --config`), or put it back"
+    )
+
+
+def note_used(found: Environment) -> None:
+    """Note in the home which file is used from now on."""
+    if found.config is None:
+        found.home.config_used.unlink(missing_ok=True)
+    else:
+        write_private(found.home.config_used, f"{found.config.absolute()}\n".encode())
+
+
+def _used(home: Home) -> str:
+    try:
+        return home.config_used.read_text().strip()
+    except OSError:
+        return ""
+
+
+async def _fleet(found: Environment) -> Fleet:
+    """What the balancer's subject says of the servers; an empty fleet without a log."""
+    fleet = Fleet()
+    client = await connected_as(found, _USER)
+    log = EventLog(client)
+    try:
+        last = await log.last(EVT_BALANCER)
+        async for batch in log.read(EVT_BALANCER, 0, last.sequence if last else 0):
+            for stored in batch:
+                opened = logreading.opened(stored)
+                for event in opened.events if opened else ():
+                    fleet = evolve(fleet, event)
+    except LogError as error:
+        raise CommandError(f"the event log cannot be read: {error}") from None
+    finally:
+        await client.close()
+    return fleet
