@@ -14,6 +14,7 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
 from services.gateway.clients.request import Request
 from services.gateway.clients.uploads import Content, Upload
+from services.gateway.dialects.forms import mended
 from services.gateway.dialects.words import Asked, Fields, File, Span
 from services.gateway.domain.errors import GatewayError
 
@@ -25,6 +26,8 @@ _PARTS_MAX = 200
 _CHUNK_BYTES = 256 * 1024
 _COMMAS_MAX = 100_000
 """More items than so many are no generation's, and take a second and a gigabyte to read."""
+_FIELDS_MAX = 200
+_FIELD_NAME_MAX = 200
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?(?!utf-?8\b|us-ascii\b)', re.IGNORECASE)
 _DISPOSITION = re.compile(
     r'form-data\s*;\s*name=(?:"(?:[^"\\]|\\.)*"|[^\s";,]+)'
@@ -44,6 +47,7 @@ async def asked_of(request: Request, upload: Upload) -> Asked:
     content = await upload.whole()
     if kind == FORM:
         fields, files = _form(content, request.content_type)
+        check_names(fields)
         return Asked(request.path, request.request_id, fields, files, is_form=True)
     if kind == URLENCODED:
         fields = _urlencoded(content)
@@ -52,9 +56,21 @@ async def asked_of(request: Request, upload: Upload) -> Asked:
         raise too_large(upload.bounds.json_max)
     check_items(content)
     try:
-        return Asked(request.path, request.request_id, _json.decode(content))
+        fields = _json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise wrong(f"the body is no JSON object: {error}") from None
+    check_names(fields)
+    alike = not mended(content[:])
+    return Asked(request.path, request.request_id, fields, read_alike=alike)
+
+
+def check_names(fields: Fields) -> None:
+    """Raises `GatewayError` for more fields, or longer names, than any generation has."""
+    if len(fields) > _FIELDS_MAX:
+        raise wrong(f"body: expected at most {_FIELDS_MAX} fields, got {len(fields)}")
+    for name in fields:
+        if len(name) > _FIELD_NAME_MAX:
+            raise wrong(f"{name[:40]}…: expected names of at most {_FIELD_NAME_MAX} characters")
 
 
 def kind_of(request: Request) -> str:
@@ -141,6 +157,8 @@ def _form(content: Content, content_type: str) -> tuple[Fields, tuple[File, ...]
 
 
 def _boundary(content_type: str) -> bytes:
+    if content_type.lower().count("boundary") > 1:
+        raise wrong("Content-Type: expected one boundary, for readers differ which one counts")
     for part in content_type.split(";")[1:]:
         name, _, value = part.strip().partition("=")
         if name.lower() == "boundary" and value.strip('"'):

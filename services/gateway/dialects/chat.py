@@ -8,6 +8,7 @@ picture or a film is wanted; one submission, judged like any other.
 
 from typing import Any
 
+from services.gateway.dialects.references import is_reference
 from services.gateway.dialects.words import Asked, Fields, UntranslatableError
 
 CHAT = "/v1/chat/completions"
@@ -34,6 +35,11 @@ def generation_of(asked: Asked) -> tuple[Fields, list[str], bool]:
 
     Raises `UntranslatableError` where there is no prompt.
     """
+    for name, value in asked.fields.items():
+        if value and is_reference(name):
+            raise UntranslatableError(
+                f"{name}: expected pictures in the messages, as parts of image_url", name
+            )
     message = _last_of_user(asked.fields.get("messages"))
     content = message.get("content")
     pictures: list[str] = []
@@ -70,7 +76,10 @@ def _read(part: Any) -> tuple[str, str]:
         image = part.get("image_url")
         address = image.get("url") if isinstance(image, dict) else image
         text = part.get("text")
-        if isinstance(text, str) and image is None:
+        others = any(map(is_reference, part.keys() - {"image_url"}))
+        if others:
+            address = ""
+        elif isinstance(text, str) and image is None:
             return text, ""
         if isinstance(address, str) and address:
             return "", address

@@ -5,6 +5,7 @@ iptag/jimeng-api takes `[scheme://user:password@host:port@][us-|hk-|jp-|sg-]toke
 """
 
 from collections.abc import Iterable
+from urllib.parse import unquote_to_bytes
 
 from contracts.balancer import PLAIN
 
@@ -33,7 +34,8 @@ def secrets_of(value: bytes | None) -> tuple[bytes, ...]:
     if not at:
         return (token,) if token else ()
     password = proxy.partition(b"://")[2].rpartition(b"@")[0].partition(b":")[2]
-    return tuple(one for one in (whole, token, password) if len(one) >= _WORTH_HIDING)
+    found = (whole, token, password, unquote_to_bytes(password))
+    return tuple(dict.fromkeys(one for one in found if len(one) >= _WORTH_HIDING))
 
 
 def hidden(text: str, secrets: Iterable[bytes], instead: str) -> str:

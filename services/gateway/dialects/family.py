@@ -6,6 +6,7 @@ LLM-Red-Team/jimeng-free-api. All of them make four pictures for one call, take 
 would get wrong unnoticed is refused here, before a lease.
 """
 
+import re
 from typing import Literal
 
 import msgspec
@@ -13,7 +14,7 @@ import msgspec
 from services.gateway.dialects.chat import generation_of
 from services.gateway.dialects.checks import check_count, check_words, typed
 from services.gateway.dialects.films import in_its_words
-from services.gateway.dialects.forms import joined
+from services.gateway.dialects.forms import joined, written
 from services.gateway.dialects.references import (
     FILM_PATHS,
     FILM_PICTURES_MAX,
@@ -36,6 +37,7 @@ from services.gateway.dialects.words import (
     LATE_S,
     Asked,
     Fields,
+    File,
     Translation,
     UntranslatableError,
 )
@@ -46,7 +48,7 @@ EDITS = "/v1/images/edits"
 VIDEOS = "/v1/videos/generations"
 
 PICTURES_OF_A_CALL = 4
-_encoder = msgspec.json.Encoder()
+_PICTURE = re.compile(r"images?(?:\[\d{0,2}\])?")
 
 
 class Backend(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,19 +89,21 @@ def _said(backend: Backend, asked: Asked) -> Translation:
     fields = {name: value for name, value in asked.fields.items() if value is not None}
     if asked.is_form:
         fields = typed(fields)
+    composes = asked.path in {COMPOSITIONS, EDITS} and backend.compositions
+    films = asked.path == VIDEOS and backend.videos
+    if not composes and not films and asked.path != IMAGES:
+        raise UntranslatableError(f"{asked.path}: no server here can do it ({backend.name})")
     check_words(fields)
-    if asked.path == VIDEOS and backend.videos:
+    if composes:
+        check_count(fields, 1, "one picture")
+        return _as_composition(asked, fields)
+    if films:
         check_count(fields, 1, "one film")
         film_references(asked, fields, omni=backend.omni, paths=backend.film_paths)
         changed = in_its_words(fields, all_durations=backend.all_durations)
-    elif asked.path == IMAGES:
-        check_count(fields, PICTURES_OF_A_CALL, "so many")
-        changed = _as_image(backend, asked, fields)
-    elif asked.path in {COMPOSITIONS, EDITS} and backend.compositions:
-        check_count(fields, 1, "one picture")
-        return _as_composition(asked, fields)
     else:
-        raise UntranslatableError(f"{asked.path}: no server here can do it ({backend.name})")
+        check_count(fields, PICTURES_OF_A_CALL, "four")
+        changed = _as_image(backend, asked, fields)
     return _told(asked, asked.path, fields, changed)
 
 
@@ -123,7 +127,7 @@ def chat_as_a_generation(backend: Backend, asked: Asked) -> Translation:
     told = "; ".join(filter(None, [f"chat → {path}", said.told]))
     return msgspec.structs.replace(
         said,
-        pieces=said.pieces or (_encoder.encode(fields),),
+        pieces=said.pieces or (written(fields),),
         content_type="application/json",
         told=told,
         chat="video" if film else "image",
@@ -178,7 +182,8 @@ def _in_pixels(
 
 def _as_composition(asked: Asked, fields: Fields) -> Translation:
     """Say an edit, or a composition, of pictures: files are named `images`, there is no mask."""
-    if "mask" in fields or any(file.name == "mask" for file in asked.files):
+    named = {*fields, *(file.name for file in asked.files)}
+    if any(name.lower() == "mask" for name in named):
         raise UntranslatableError("mask: no server here can edit a part of a picture", "mask")
     pictures = ("images", "image") if asked.path == EDITS else ("images",)
     check_references(asked, fields, pictures, files=True)
@@ -193,34 +198,28 @@ def _as_composition(asked: Asked, fields: Fields) -> Translation:
             raise UntranslatableError("images: expected at least one picture", "images")
         fields["images"] = images if isinstance(images, list) else [images]
         return _told(asked, COMPOSITIONS, fields, changed)
+    for file in asked.files:
+        if _PICTURE.fullmatch(file.name) is None:
+            shown = file.name[:40]
+            raise UntranslatableError(f"{shown}: expected files named images, or image", shown)
     files = tuple(msgspec.structs.replace(file, name="images") for file in asked.files)
     if not files:
         raise UntranslatableError("image: expected at least one picture", "image")
-    if not changed and files == asked.files:
-        return _unchanged(asked, COMPOSITIONS)
-    content_type, pieces = joined(fields, files, asked.request_id)
-    return Translation(
-        path=COMPOSITIONS,
-        pieces=pieces,
-        content_type=content_type,
-        told="; ".join(changed),
-        results_included=PICTURES_OF_A_CALL,
-        quoting=_quotes(fields),
-    )
+    return _reframed(asked, COMPOSITIONS, fields, files, changed)
 
 
 def _told(asked: Asked, path: str, fields: Fields, changed: list[str]) -> Translation:
-    """Write the fields anew where something changed, or a form has to be JSON."""
-    if asked.is_form and not asked.files:
+    """Write the fields anew where something changed, or the backend might read them otherwise."""
+    if asked.files:
+        return _reframed(asked, path, fields, asked.files, changed)
+    if asked.is_form:
         # In a form numbers and booleans are -2000 to these backends.
         changed = [*changed, "form → JSON"]
-    elif asked.is_form:
-        return _reframed(asked, path, fields, changed)
-    if fields == asked.fields and path == asked.path and not asked.is_form:
+    elif fields == asked.fields and path == asked.path and asked.read_alike:
         return _unchanged(asked, path)
     return Translation(
         path=path,
-        pieces=(_encoder.encode(fields),),
+        pieces=(written(fields),),
         content_type="application/json",
         told="; ".join(changed),
         results_included=PICTURES_OF_A_CALL,
@@ -228,10 +227,11 @@ def _told(asked: Asked, path: str, fields: Fields, changed: list[str]) -> Transl
     )
 
 
-def _reframed(asked: Asked, path: str, fields: Fields, changed: list[str]) -> Translation:
-    if not changed:
-        return _unchanged(asked, path)
-    content_type, pieces = joined(fields, asked.files, asked.request_id)
+def _reframed(
+    asked: Asked, path: str, fields: Fields, files: tuple[File, ...], changed: list[str]
+) -> Translation:
+    """Write a form anew, always: readers differ about boundaries, and about what a file is."""
+    content_type, pieces = joined(fields, files, asked.request_id)
     return Translation(
         path=path,
         pieces=pieces,

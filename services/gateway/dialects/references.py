@@ -16,13 +16,26 @@ OMNI = "omni_reference"
 _OMNI_MAX = 12
 _OMNI_NAMES = re.compile(r"image_file_[1-9]|video_file_[1-3]")
 _ADDRESSES = ("http://", "https://", "data:image/")
-_LIKE_ONE = re.compile(
-    r"(?:(?:image|video)s?|(?:(?:input|init|source|reference|first|last|start|end|image|video|frame|mask)_?)+"
-    r"(?:image|frame|video|reference|url|file|path)s?|(?:file)?_?paths?|files?|references?|mask)"
-    r"(?:_?\d+)?"
+_CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_PARTS = re.compile(r"[a-z]+")
+# fmt: off
+_THINGS = frozenset(
+    (
+        "image", "images", "img", "imgs", "pic", "pics", "picture", "pictures", "photo", "photos",
+        "video", "videos", "file", "files", "filepath", "filepaths", "frame", "frames", "mask",
+        "masks", "reference", "references",
+    )
 )
-"""Names under which clients of this trade send pictures; `filePath` is read as `file_path`."""
-_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_ABOUT_THEM = frozenset(
+    (
+        "input", "init", "source", "ref", "refs", "first", "last", "start", "end", "tail", "head",
+        "control", "subject", "style", "url", "urls", "uri", "path", "paths", "list", "data",
+        "binary", "id", "ids",
+    )
+)
+# fmt: on
+_NAME_MAX = 64
+"""No backend reads a field of a longer name."""
 
 
 def addresses(fields: Fields) -> Iterator[tuple[str, str]]:
@@ -36,9 +49,15 @@ def addresses(fields: Fields) -> Iterator[tuple[str, str]]:
 
 
 def is_reference(name: str) -> bool:
-    """Whether a field of this name brings a picture or film along."""
-    plain = _CAPITAL.sub("_", name.removesuffix("[]")).replace("-", "_").lower()
-    return _LIKE_ONE.fullmatch(plain) is not None
+    """Whether a field of this name brings a picture or film along, in whatever words."""
+    if len(name) > _NAME_MAX:
+        return False
+    parts = set(
+        _PARTS.findall(
+            _CAPITAL.sub("_", name).lower().replace("base64", "b64").replace("b64", "image")
+        )
+    )
+    return not parts.isdisjoint(_THINGS) and parts <= _THINGS | _ABOUT_THEM
 
 
 def check_references(asked: Asked, fields: Fields, read: Iterable[str], *, files: bool) -> None:
@@ -49,7 +68,7 @@ def check_references(asked: Asked, fields: Fields, read: Iterable[str], *, files
     """
     read = tuple(read)
     for name, value in fields.items():
-        if not is_reference(name) or value in ("", []):
+        if not value or not is_reference(name):
             continue
         if name not in read:
             raise _unread(asked.path, name, read)

@@ -39,6 +39,8 @@ class Asked(msgspec.Struct, frozen=True):
     fields: Fields
     files: tuple[File, ...] = ()
     is_form: bool = False
+    read_alike: bool = True
+    """Whether every backend reads in the body what was read here."""
 
     @property
     def model(self) -> str:

@@ -32,6 +32,7 @@ _ENVELOPE = re.compile(
     rb'\s{0,100}\{\s{0,100}"code"\s{0,9}:\s{0,9}"?(-?[0-9]{1,18})"?\s{0,9},\s{0,100}'
     rb'"(?:message|msg|errmsg)"\s{0,9}:\s{0,9}"((?:[^"\\]|\\.){0,1000})'
 )
+_RESULT = re.compile(rb'"(?:url|b64_json)"\s{0,9}:\s{0,9}"[^"]')
 _UNKNOWN_STATUSES = frozenset({408, 409, 425})
 _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 """How zlib is told of each encoding that can be judged (RFC 9110 §8.4.1)."""
@@ -250,6 +251,16 @@ def envelope_of(encoding: str, begun: bytes) -> bytes | None:
     except ValueError:  # cut within a character
         message = said.decode("utf-8", "replace")
     return json.dumps({"code": int(code), "message": message}).encode()
+
+
+def tells_results(encoding: str, begun: bytes) -> bool:
+    """Whether the start of an answer too long to be read has a result: an address, or bytes."""
+    if encoding in _WINDOWS:
+        try:
+            begun = zlib.decompressobj(_WINDOWS[encoding]).decompress(begun, JUDGED_BYTES_MAX)
+        except zlib.error:
+            return False
+    return _RESULT.search(begun) is not None
 
 
 def expanded(encoding: str, body: bytes, bytes_max: int = JUDGED_BYTES_MAX) -> bytes | str | None:

@@ -16,7 +16,12 @@ from services.gateway.dialects.credentials import secrets_of
 from services.gateway.dialects.words import LATE_FILM_S, LATE_S, Translation
 from services.gateway.domain import Judgement, failure_error, judged_body, judged_head
 from services.gateway.domain.errors import GatewayError
-from services.gateway.domain.judgement import JUDGED_BYTES_MAX, REFUSED_BY_NODE, envelope_of
+from services.gateway.domain.judgement import (
+    JUDGED_BYTES_MAX,
+    REFUSED_BY_NODE,
+    envelope_of,
+    tells_results,
+)
 from services.gateway.metrics import Metrics
 from services.gateway.relay.interpreter import Interpreter
 from services.gateway.relay.result import Result, Times, failed, tried_at
@@ -202,7 +207,7 @@ class Exchange:
                     quoting=translation is not None and translation.quoting,
                     by_url=by_url,
                 )
-            elif 200 <= status < 300:  # noqa: PLR2004
+            elif 200 <= status < 300 and (not by_url or tells_results(encoding, begun)):  # noqa: PLR2004
                 judgement = Judgement(Verdict.SUCCESS, status)
             else:
                 judgement = judged_body(status, "", b"{}", self._failures)

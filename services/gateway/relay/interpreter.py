@@ -39,6 +39,12 @@ class Interpreter:
                 await self.translation(request, upload, dialect)
             except UntranslatableError as error:
                 objection = objection or error
+            except GatewayError:
+                # What cannot be read here may be of use to a server that gets it as it is.
+                able = [one for one in spoken if not translates(one)]
+                if not able:
+                    raise
+                break
             else:
                 able.append(dialect)
         if not able and objection is not None:

@@ -158,3 +158,40 @@ async def test_json_without_end_and_forms_of_texts_without_end_are_refused() -> 
     body, kind = form([("image", ("a.png", b"p"))], {"prompt": "x" * 1_100_000})
     with pytest.raises(GatewayError):
         await read(body, kind)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "multipart/form-data; xboundary=A; boundary=B",
+        'multipart/form-data; x="boundary=A"; boundary=B',
+        "multipart/form-data; boundary=A; boundary=B",
+    ],
+)
+async def test_boundary_that_readers_differ_about_is_refused(content_type: str) -> None:
+    with pytest.raises(GatewayError, match="one boundary"):
+        await read(b"--B\r\n", content_type)
+
+
+async def test_more_fields_and_longer_names_than_any_generation_has_are_refused() -> None:
+    many = json.dumps({f"f{number}": 1 for number in range(201)}).encode()
+    long = json.dumps({"aB" * 1_000_000: 1}).encode()
+
+    with pytest.raises(GatewayError, match="at most 200 fields"):
+        await read(many, "application/json")
+    with pytest.raises(GatewayError, match="names of at most 200"):
+        await read(long, "application/json")
+
+
+@pytest.mark.parametrize(
+    ("text", "alike"), [("a\ufeff", False), ("a\u2003b", False), ("a\u00a0", False), ("é…", True)]
+)
+async def test_what_some_backends_would_take_out_of_a_body_is_noted(
+    text: str,
+    alike: bool,  # noqa: FBT001
+) -> None:
+    body = json.dumps({"prompt": text}, ensure_ascii=False).encode()
+
+    found, _ = await read(body, "application/json")
+
+    assert found.read_alike is alike

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from services.gateway.dialects import chat
-from services.gateway.dialects.references import addresses
+from services.gateway.dialects.forms import mended
+from services.gateway.dialects.references import addresses, is_reference
 from services.gateway.dialects.table import FAMILY, translated, translates
 from services.gateway.dialects.words import (
     LATE_FILM_S,
@@ -273,6 +274,7 @@ def test_pictures_of_a_film_stand_where_they_are_read() -> None:
         {"type": "image_url", "image_url": {}},
         {"type": "image_url", "image_url": ""},
         {"type": "file", "file": {"file_id": "f"}},
+        {"type": "input_image", "text": "a", "file": "/etc/passwd"},
         {"type": "input_audio", "input_audio": {"data": "QQ=="}},
     ],
 )
@@ -435,17 +437,55 @@ def test_composition_of_addresses_is_checked_and_passes() -> None:
     assert body(several) == {"prompt": "p", "images": ["https://x/a.png"]}
 
 
-def test_form_of_a_composition_passes_where_nothing_changes() -> None:
-    assert translated("jimeng", asked(COMPOSITIONS, ("images",), prompt="p")).pieces is None
+def test_form_of_a_composition_is_written_anew_whatever_changes() -> None:
+    found = translated("jimeng", asked(COMPOSITIONS, ("images",), prompt="p"))
+
+    assert found.told == ""
+    assert found.content_type == "multipart/form-data; boundary=tidegate-request-1"
+    for name in ("Mask", "style_reference", "images[x]", "file"):
+        assert refusal("jimeng", asked(EDITS, ("image", name), prompt="p"))[1]
     assert refusal("jimeng", asked(COMPOSITIONS, (), prompt="p"))[1] == "image"
 
 
-def test_form_with_a_file_is_written_anew_only_where_something_changes() -> None:
-    same = translated("jimeng-free-all", asked(IMAGES, ("file",), prompt="p"))
-    other = translated("jimeng-free-all", asked(IMAGES, ("file",), prompt="p", size="80x80"))
+def test_form_with_a_file_is_written_anew_so_that_a_file_is_one() -> None:
+    same = translated("jimeng-free-all", asked(IMAGES, ("filePath",), prompt="p"))
 
-    assert same.pieces is None
-    assert Span(0, 5) in (other.pieces or ())
+    head = same.pieces[1] if same.pieces else b""
+    assert isinstance(head, bytes)
+    assert b"Content-Type: image/png" in head
+    assert Span(0, 5) in (same.pieces or ())
+
+
+def test_what_a_backend_would_take_out_of_a_body_is_written_as_escapes() -> None:
+    fields = {"prompt": "a\u200bb\u00a0c", "resolution\ufeff": "4k", "model": "m"}
+    request = Asked(IMAGES, "r", fields, read_alike=False)
+
+    (text,) = translated("jimeng", request).pieces or ()
+
+    assert isinstance(text, bytes)
+    assert not mended(text)
+    assert json.loads(text) == fields
+    assert translated("jimeng", Asked(IMAGES, "r", fields)).pieces is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("image_base64", "imagesBase64", "image_list", "img", "img_url", "ref_image", "b64"),
+        *("image_input", "fileUrl", "file_urls", "picture", "pic", "binary_data_base64"),
+        *("tail_image", "control_image", "subject_reference", "images[0]", "first-frame"),
+    ],
+)
+def test_picture_is_known_by_whatever_name(name: str) -> None:
+    request = asked(IMAGES, **{"prompt": "p", name: ["https://x/a"]})
+    assert refusal("jimeng", request)[1] == name
+    chatting = conversation(model="m", **{name: "/etc/passwd"})
+    assert refusal("jimeng-free-all", chatting)[1] == name
+
+
+@pytest.mark.parametrize("name", ["response_format", "b64_json", "image_count", "style", "user"])
+def test_other_fields_bring_nothing_along(name: str) -> None:
+    assert not is_reference(name)
 
 
 def test_texts_of_a_form_that_are_no_numbers_stay_texts() -> None:

@@ -25,7 +25,12 @@ from services.gateway.domain import (
     refusal_error,
 )
 from services.gateway.domain.failures import FailureTables
-from services.gateway.domain.judgement import JUDGED_BYTES_MAX, Judgement, envelope_of
+from services.gateway.domain.judgement import (
+    JUDGED_BYTES_MAX,
+    Judgement,
+    envelope_of,
+    tells_results,
+)
 
 TABLES = FailureTables()
 OK = {"created": 1, "data": [{"url": "u"}]}
@@ -395,3 +400,14 @@ def test_server_that_only_rests_is_no_outage(
 
     assert error.code == code
     assert dict(error.headers()).get(b"retry-after") == wait
+
+
+def test_start_of_a_long_answer_tells_a_result_or_none() -> None:
+    good = b'{"created":1,"data":[{"b64_json":"' + b"A" * 70_000
+    bad = b'{"data":null,"message":"' + b"x" * 70_000
+
+    assert tells_results("", good)
+    assert tells_results("gzip", gzip.compress(good))
+    assert not tells_results("", bad)
+    assert not tells_results("gzip", b"no gzip")
+    assert not tells_results("", b'{"data":[{"url":null')
