@@ -31,6 +31,7 @@ _METADATA_ADDRESSES = frozenset(
         "fd20:ce::254",  # Google
     )
 )
+_KNOWN_WITHIN_S = 1.0
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -73,6 +74,19 @@ async def resolved(host: str, port: int) -> list[str]:
         leads = "" if host in refused else f"{host} leads nowhere else: "
         raise ForbiddenAddressError(leads + "; ".join(refused.values()))
     return allowed
+
+
+async def refuse_known(host: str, port: int) -> None:
+    """Refuse a host that is known here to be no server's, where somebody else connects to it.
+
+    What nobody here can look up, or not within `_KNOWN_WITHIN_S`, is the other's to know. Raises
+    `ForbiddenAddressError`.
+    """
+    if why := refused_host(host):
+        raise ForbiddenAddressError(why)
+    with suppress(OSError, UnicodeError, TimeoutError):
+        async with asyncio.timeout(_KNOWN_WITHIN_S):
+            await resolved(host, port)
 
 
 def _address(name: str) -> _Address | None:

@@ -44,6 +44,7 @@ class Leader:
         self._logger = logger
         self._due = doors.health_reported
         self._probes = probes
+        probes.go_through(settings.proxy)
         journal.on_commit(self._committed)
 
     def unready(self) -> str:
@@ -94,6 +95,7 @@ class Leader:
             complaint = ""
             if settings != self._settings:
                 self._settings = settings
+                self._probes.go_through(settings.proxy)
                 self._due.set()
                 for server_id in self._balancer.fleet.members:
                     self._probes.hasten(server_id)

@@ -12,7 +12,7 @@ import httpx
 
 from contracts.balancer import Health, Server
 from contracts.base import ServerId
-from runtime.addresses import ForbiddenAddressError, refused_host, resolved
+from runtime.addresses import ForbiddenAddressError, refuse_known, refused_host, resolved
 from services.balancer.domain import Fleet
 from services.balancer.settings import BalancerSection
 
@@ -24,26 +24,75 @@ Report = Callable[[ServerId, str], None]
 """Told every result: whose, and what failed (empty for a good probe)."""
 
 
-def prober() -> httpx.AsyncClient:
-    """Make the HTTP client of the probes: no proxy, and no redirect followed."""
-    return httpx.AsyncClient(
-        timeout=None,  # noqa: S113 (`ping` bounds the whole exchange)
-        trust_env=False,
-        follow_redirects=False,
-        headers={"user-agent": "tidegate-probe"},
-    )
+class Way(httpx.AsyncBaseTransport):
+    """The way to servers: straight, or through the proxy that calls go through."""
+
+    def __init__(self) -> None:
+        """Go straight."""
+        self._straight = httpx.AsyncHTTPTransport(trust_env=False)
+        self._proxied: httpx.AsyncHTTPTransport | None = None
+        self._left: list[httpx.AsyncHTTPTransport] = []
+        self._url = ""
+
+    @property
+    def straight(self) -> bool:
+        """Whether what is reached is the server itself."""
+        return self._proxied is None
+
+    def go_through(self, proxy_url: str) -> None:
+        """Go through this proxy from now on, or straight where it is empty."""
+        if proxy_url == self._url:
+            return
+        self._url = proxy_url
+        if self._proxied is not None:
+            self._left.append(self._proxied)
+        made = httpx.AsyncHTTPTransport(proxy=proxy_url, trust_env=False) if proxy_url else None
+        self._proxied = made
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Ask."""
+        return await (self._proxied or self._straight).handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        for one in (self._straight, self._proxied, *self._left):
+            if one is not None:
+                await one.aclose()
 
 
-async def ping(client: httpx.AsyncClient, url: str, timeout_s: float) -> str:
+class Prober(httpx.AsyncClient):
+    """The HTTP client of the probes: no proxy of the environment, and no redirect followed."""
+
+    def __init__(self) -> None:
+        """Go straight, at first."""
+        self.way = Way()
+        super().__init__(
+            timeout=None,
+            trust_env=False,
+            follow_redirects=False,
+            transport=self.way,
+            headers={"user-agent": "tidegate-probe"},
+        )
+
+
+def prober() -> Prober:
+    """Make the HTTP client of the probes; `ping` bounds the whole exchange."""
+    return Prober()
+
+
+async def ping(client: Prober, url: str, timeout_s: float) -> str:
     """Ask a server whether it lives; return what failed, empty when it answered with a 2xx."""
     try:
         async with asyncio.timeout(timeout_s):
-            parsed = httpx.URL(url)
-            await resolved(parsed.host, parsed.port or _PORTS[parsed.scheme])
+            parsed, straight = httpx.URL(url), client.way.straight
+            looked_up = resolved if straight else refuse_known
+            await looked_up(parsed.host, parsed.port or _PORTS[parsed.scheme])
             async with client.stream("GET", f"{url.rstrip('/')}/ping") as response:
+                failed = "" if response.is_success else f"status {response.status_code}"
+                if not straight:
+                    return failed
                 # httpx looked the name up again, maybe to another end.
                 reached = response.extensions["network_stream"].get_extra_info("server_addr")
-                failed = "" if response.is_success else f"status {response.status_code}"
                 return refused_host(str(reached[0])) or failed
     except TimeoutError:
         return f"no answer within {timeout_s:g} s"
@@ -58,7 +107,7 @@ class Probes:
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        client: Prober,
         fleet: Callable[[], Fleet],
         chance: Callable[[], float],
     ) -> None:
@@ -68,6 +117,10 @@ class Probes:
         self._chance = chance
         self._changed = asyncio.Event()
         self._hastened: dict[ServerId, asyncio.Event] = {}
+
+    def go_through(self, proxy_url: str) -> None:
+        """Go through this proxy from now on, or straight where it is empty."""
+        self._client.way.go_through(proxy_url)
 
     def fleet_changed(self) -> None:
         """Watch the servers that are there now."""

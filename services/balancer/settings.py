@@ -67,6 +67,8 @@ class Settings(Section, frozen=True, kw_only=True):
 
     balancer: BalancerSection = BalancerSection()
     servers: list[ServerSection] = []
+    proxy: str = ""
+    """The one of `[gateway]`: probes go the way that calls go."""
     demo: bool = False
     """Nobody named a server: these are the demo's own. Not written in any file."""
 

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from typing import Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -73,6 +74,10 @@ class GatewaySection(Section, frozen=True, kw_only=True):
     client_address: Stored = "truncated"
     """How client addresses and user agents are stored in the log. Truncated, an address is its
     /24 (IPv6: /48), and a user agent its first word, such as `OpenAI/Python`."""
+    proxy: str = ""
+    """A proxy on the way to servers: `"http://user:password@proxy.example.internal:3128"`, or
+    `https://`. It is asked for a tunnel to servers of `https`, and told the whole address of
+    others; probes take the same way. What the environment says of proxies is never used."""
     trusted_proxies: list[str] = []
     """Addresses and networks (`"10.0.0.0/8"`) of the proxies whose `X-Forwarded-For` and
     `X-Forwarded-Proto` are believed; nobody else's are."""
@@ -96,11 +101,29 @@ class GatewaySection(Section, frozen=True, kw_only=True):
             raise ValueError('max_wait: expected "0s"; waiting for a session is not built yet')
         for text in self.trusted_proxies:
             network(text)
+        if self.proxy and not _is_proxy(self.proxy):
+            raise ValueError(
+                'proxy: expected an address such as "http://proxy.example.internal:3128", with'
+                " user and password percent-encoded before an @ where it wants them"
+            )
 
     def failure_tables(self) -> FailureTables:
         """What backends' failures mean here."""
         messages = [(message.pattern, message.meaning) for message in self.messages]
         return failure_tables(self.codes, self.inner_codes, messages, replace=self.codes_replace)
+
+
+def _is_proxy(url: str) -> bool:
+    """Tell whether it is a proxy's address; its parts are not in any message: one is a secret."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    plain = url.isascii() and url.isprintable() and " " not in url and parts.netloc.count("@") < 2  # noqa: PLR2004
+    nothing_else = parts.path in {"", "/"} and not parts.query and not parts.fragment
+    named = parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0
+    return plain and nothing_else and named
 
 
 def network(text: str) -> Network:

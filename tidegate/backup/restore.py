@@ -96,7 +96,8 @@ def _show(found: Environment, report: dict[str, Any], *, check: bool) -> None:
     if report["set_aside"]:
         print(f"what was here before lies in {report['set_aside']}")
     if report["configuration"]:
-        print(f"configuration: {found.home.path / bundle.CONFIGURATION} (TIDEGATE_CONFIG names it)")
+        file = found.home.path / bundle.CONFIGURATION
+        print(f"configuration: {file}, found there unless this folder or TIDEGATE_CONFIG has one")
     print(
         "\nUnits granted after the backup was taken are not in this log: they count as free, though"
         " servers may have charged them.\nTo be sure that none is used twice, begin after the next"

@@ -17,7 +17,7 @@ from tidegate.backup.bundle import Manifest, NewBundle
 from tidegate.backup.logproof import Hearer, Proof
 from tidegate.console import output
 from tidegate.console.errors import CommandError
-from tidegate.stack.home.files import KEPT, VARIABLE_OF
+from tidegate.stack.home.files import KEPT, VARIABLE_OF, used
 
 
 async def take(found: Environment, made: NewBundle, *, duckdb: bool) -> tuple[Manifest, list[str]]:
@@ -95,8 +95,11 @@ def _files(found: Environment, made: NewBundle) -> dict[str, str]:
             _copied(made, source, Path(name).name)
         else:
             elsewhere[name] = "not in this home"
-    if found.config is not None:
-        _copied(made, found.config, bundle.CONFIGURATION)
+    config, last = found.config, used(found.home)
+    if config is None and last is not None and last.is_file():
+        config = last  # taken from elsewhere than `up` was started
+    if config is not None:
+        _copied(made, config, bundle.CONFIGURATION)
     return elsewhere
 
 

@@ -1,7 +1,7 @@
 """Servers of one's own that the log has, where no configuration was found that names any."""
 
 from contracts.subjects import EVT_BALANCER
-from runtime.environment import Environment, Home
+from runtime.environment import Environment
 from runtime.eventlog import EventLog, LogError
 from runtime.nats.connection import connected_as
 from runtime.settings import SettingsError
@@ -9,7 +9,7 @@ from services.balancer.domain import Fleet, evolve, owned
 from tidegate.console import logreading
 from tidegate.console.errors import CommandError
 from tidegate.stack import demo_servers
-from tidegate.stack.home.files import write_private
+from tidegate.stack.home.files import used, write_private
 
 _USER = "migrate"
 
@@ -27,7 +27,7 @@ async def refuse_to_forget(found: Environment) -> None:
     own = [name for name, url in owned(fleet) if (name, url) not in demo]
     if not own:
         return
-    file = _used(found.home)
+    file = used(found.home)
     last = f"the last `up` ran with {file}" if file else "which file that was, nobody noted"
     raise SettingsError(
         f"{found.home.path}: the log has servers of a configuration ({', '.join(own)}), but no"
@@ -42,13 +42,6 @@ def note_used(found: Environment) -> None:
         found.home.config_used.unlink(missing_ok=True)
     else:
         write_private(found.home.config_used, f"{found.config.absolute()}\n".encode())
-
-
-def _used(home: Home) -> str:
-    try:
-        return home.config_used.read_text().strip()
-    except OSError:
-        return ""
 
 
 async def _fleet(found: Environment) -> Fleet:

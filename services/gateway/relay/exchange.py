@@ -71,6 +71,7 @@ class Exchange:
         self._failures = settings.gateway.failure_tables()
         self._patience_s = settings.patience_s()
         self._transport.reuse_idle_s = settings.gateway.reuse_idle
+        self._transport.go_through(settings.gateway.proxy)
 
     async def attempt(
         self,

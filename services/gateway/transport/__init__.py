@@ -6,6 +6,7 @@ answer       what comes back: the parser's view of it, and its body as a stream
 connection   one socket: bytes, back-pressure, deadlines
 upload       a request body of any size, while the answer is awaited
 retry_after  how long a server asks to be left alone
+proxy        the one on the way to servers, where there is one
 pool         `Transport`: connections kept alive for each origin
 
 What a caller finds: `request.extensions["timeout"]` may hold seconds for `connect`,

@@ -6,6 +6,7 @@ from typing import cast
 import httpx
 
 from services.gateway.transport.failures import Failure, NothingSentError
+from services.gateway.transport.proxy import Proxy
 
 _FRAMING = frozenset((b"host", b"content-length", b"transfer-encoding"))
 _WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
@@ -23,12 +24,14 @@ class Outgoing:
     """Its bytes; None: chunked."""
 
 
-def outgoing(request: httpx.Request) -> Outgoing:
-    """Write down what `request` sends.
+def outgoing(request: httpx.Request, proxy: Proxy | None = None) -> Outgoing:
+    """Write down what `request` sends; a `proxy` that passes it on is told the whole address.
 
     Raises `NothingSentError` where that would not be one well-formed request.
     """
-    lines = [_request_line(request)]
+    lines = [_request_line(request, b"http://" + request.url.netloc if proxy else b"")]
+    if proxy is not None and proxy.shown:
+        lines.append(proxy.shown)
     framing: dict[bytes, bytes] = {}
     for name, value in request.headers.raw:
         lines.append(b"%b: %b" % (name, value))
@@ -53,11 +56,11 @@ def outgoing(request: httpx.Request) -> Outgoing:
     return Outgoing(head, stream, length)
 
 
-def _request_line(request: httpx.Request) -> bytes:
+def _request_line(request: httpx.Request, place: bytes) -> bytes:
     target = request.extensions.get("target") or request.url.raw_path
     if b" " in target or not request.method.isalpha():
         raise _refused("the request line has a space too many")
-    return b"%b %b HTTP/1.1" % (request.method.encode(), target)
+    return b"%b %b%b HTTP/1.1" % (request.method.encode(), place, target)
 
 
 def _in_memory(request: httpx.Request) -> bytes | None:

@@ -6,14 +6,16 @@ import ssl
 from collections import defaultdict
 from functools import partial
 from time import monotonic
+from typing import cast
 
 import httpx
 
-from runtime.addresses import ForbiddenAddressError, resolved
+from runtime.addresses import ForbiddenAddressError, refuse_known, resolved
 from services.gateway.transport.answer import Answer
 from services.gateway.transport.connection import Connection
 from services.gateway.transport.failures import Failure, NothingSentError
 from services.gateway.transport.framing import outgoing
+from services.gateway.transport.proxy import REFUSED, Proxy
 from services.gateway.transport.upload import upload
 
 REUSE_IDLE_S = 1.0
@@ -22,8 +24,8 @@ _MARGIN_S = 1.0
 """Less than a server says: its clock began when the answer left it."""
 _KEPT_MAX_S = 30.0
 _SWEEP_MIN_S = 0.5
-Origin = tuple[str, bytes, int | None]
-"""Scheme, host, port."""
+Origin = tuple[str, bytes, int | None, Proxy | None]
+"""Scheme, host, port, and the proxy on the way there."""
 
 
 class Transport(httpx.AsyncBaseTransport):
@@ -42,9 +44,17 @@ class Transport(httpx.AsyncBaseTransport):
         self._ssl_context = ssl_context
         self.reuse_idle_s = reuse_idle_s
         self._idle_max = idle_max
+        self._proxy: Proxy | None = None
+        self._proxy_url = ""
         self._idle: defaultdict[Origin, list[Connection]] = defaultdict(list)
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
+
+    def go_through(self, proxy_url: str) -> None:
+        """Go through this proxy from now on, or straight where it is empty."""
+        if proxy_url != self._proxy_url:
+            self._proxy_url = proxy_url
+            self._proxy = Proxy(proxy_url) if proxy_url else None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request` and return its answer as soon as the head is there, as httpx's own do."""
@@ -55,10 +65,11 @@ class Transport(httpx.AsyncBaseTransport):
     async def exchange(self, request: httpx.Request) -> Answer:
         """Send `request` and return its answer as soon as the head is there."""
         loop = asyncio.get_running_loop()
-        out = outgoing(request)
         bounds: dict[str, float | None] = request.extensions.get("timeout") or {}
-        url = request.url
-        origin = (url.scheme, url.raw_host, url.port)
+        url, proxy = request.url, self._proxy
+        origin = (url.scheme, url.raw_host, url.port, proxy)
+        passing_on = proxy if url.scheme == "http" else None
+        out = outgoing(request, passing_on)
         connect_ms = None
         connection = self._reusable(origin, loop.time())
         if connection is None:
@@ -84,6 +95,10 @@ class Transport(httpx.AsyncBaseTransport):
             raise
         if answer.failure is not None and not answer.begun_at:
             raise answer.failure
+        if passing_on is not None and answer.status == REFUSED:
+            await answer.aclose()
+            del request.extensions["sent_at"]
+            raise passing_on.refusal(REFUSED)
         connection.expect_nothing(answer)
         if uploaded_at is not None:
             answer.waited_s = max(0.0, answer.begun_at - uploaded_at)
@@ -153,14 +168,15 @@ class Transport(httpx.AsyncBaseTransport):
     async def _connect(
         self, loop: asyncio.AbstractEventLoop, origin: Origin, within_s: float | None
     ) -> Connection:
-        scheme, host, port = origin
+        scheme, host, port, proxy = origin
         secure = scheme == "https"
-        if secure and self._ssl_context is None:
+        if (secure or (proxy and proxy.is_secure)) and self._ssl_context is None:
             self._ssl_context = ssl.create_default_context()
         name = host.decode()
         try:
             async with asyncio.timeout(within_s):
-                return await self._dialled(loop, origin, name, port or (443 if secure else 80))
+                dialled = self._dialled if proxy is None else self._passed_on
+                return await dialled(loop, origin, name, port or (443 if secure else 80))
         except ForbiddenAddressError as error:
             raise NothingSentError(Failure.FORBIDDEN, str(error)) from None
         except TimeoutError:
@@ -172,6 +188,25 @@ class Transport(httpx.AsyncBaseTransport):
         except OSError as error:
             failure = Failure.TLS if secure and _is_cut(error) else Failure.CONNECT
             raise NothingSentError(failure, f"{name}: {error}") from None
+
+    async def _passed_on(
+        self, loop: asyncio.AbstractEventLoop, origin: Origin, name: str, port: int
+    ) -> Connection:
+        """Connect through the proxy, unless the server is known to be none."""
+        proxy = origin[3]
+        assert proxy is not None
+        await refuse_known(name, port)
+        own_ssl = self._ssl_context if proxy.is_secure else None
+
+        def made() -> Connection:
+            return Connection(loop, partial(self._keep, origin))
+
+        if origin[0] == "http":
+            return cast("Connection", await proxy.connected(loop, made, own_ssl))
+        assert self._ssl_context is not None
+        server = name, port
+        tunnel = await proxy.tunnelled(loop, made, server, self._ssl_context, own_ssl)
+        return cast("Connection", tunnel)
 
     async def _dialled(
         self, loop: asyncio.AbstractEventLoop, origin: Origin, name: str, port: int

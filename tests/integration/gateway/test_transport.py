@@ -18,6 +18,7 @@ from tests.integration.gateway.upstreams import (
     answering,
     body_of,
     certificate,
+    echo,
     head_of,
     request,
     streamed,
@@ -39,18 +40,6 @@ async def transport() -> AsyncIterator[Transport]:
     made = Transport()
     yield made
     await made.aclose()
-
-
-async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer with what was sent, head and body, chunked."""
-    while True:
-        head = await head_of(reader)
-        body = await body_of(reader, head)
-        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-        for piece in (head, body):
-            if piece:
-                writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-        writer.write(b"0\r\n\r\n")
 
 
 async def pieces(*parts: bytes) -> AsyncIterator[bytes]:

@@ -102,6 +102,18 @@ def answering(answer: bytes, *, then_close: bool = False) -> Behaviour:
     return behave
 
 
+async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer with what was sent, head and body, chunked."""
+    while True:
+        head = await head_of(reader)
+        body = await body_of(reader, head)
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for piece in (head, body):
+            if piece:
+                writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        writer.write(b"0\r\n\r\n")
+
+
 def reset(writer: asyncio.StreamWriter) -> None:
     """Close with a reset instead of an end."""
     sock = writer.get_extra_info("socket")

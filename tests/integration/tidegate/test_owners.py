@@ -145,13 +145,15 @@ def test_a_wrong_configuration_reaches_nobody(tmp_path: Path) -> None:
 
 
 def test_the_balancer_knows_the_demo_servers_by_their_names(tmp_path: Path) -> None:
-    for owner in ("balancer", "gateway"):
+    for owner in ("balancer", "gateway", "pool"):
         (tmp_path / "homes" / owner).mkdir(parents=True)
 
     migrate(tmp_path, "--homes", str(tmp_path / "homes"), "--demo-url", "http://{id}:9001")
 
     listed = found_in(tmp_path / "homes" / "balancer")["demo-servers.json"]
     assert '"url": "http://server-4:9001"' in listed
+    # The pool makes sessions up for the demo's servers alone.
+    assert found_in(tmp_path / "homes" / "pool")["demo-servers.json"] == listed
     assert "demo-servers.json" not in found_in(tmp_path / "homes" / "gateway")
 
 

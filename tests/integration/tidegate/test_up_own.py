@@ -158,6 +158,21 @@ def test_file_that_is_not_found_is_named_and_nothing_becomes_the_demo(up: Up, ow
     assert servers(up) == {"one"}
     assert sessions(up, "generated") == ["retired"] * 3
 
+    bundle = up.home.parent / "all.tar"
+    assert up.run("backup", str(bundle), TIDEGATE_CONFIG="").returncode == 0
+    up.stop()
+    other = up.home.with_name("other")
+    restored = up.run("restore", str(bundle), TIDEGATE_HOME=str(other), TIDEGATE_CONFIG="")
+    assert restored.returncode == 0, restored.stderr
+    del up.environment["TIDEGATE_CONFIG"]
+    again = Up(other, up.port, TIDEGATE_BALANCER_PROBE_INTERVAL="500ms")
+    try:
+        restarted(again)
+        assert servers(again) == {"one"}, "the file that was restored is found"
+        assert sessions(again, "generated") == ["retired"] * 3
+    finally:
+        again.stop()
+
 
 def test_emptied_file_is_held_until_somebody_accepts_it(up: Up, own: Own) -> None:
     file = up.home.parent / "tidegate.toml"

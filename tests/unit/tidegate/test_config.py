@@ -89,12 +89,14 @@ def test_no_secret_is_shown(tmp_path: Path, words: list[str]) -> None:
         IDENTITY_KEY="hush-4",
         POOL_NATS_PASSWORD="hush-5",
         NATS_URL="nats://pool:hush-6@127.0.0.1:4222",
+        GATEWAY_PROXY="http://me:hush-7@proxy.example:3128",
         SECRET_KEY_FILE="where-it-lies",
     )
 
     assert done.exit_code == 0
     assert "hush" not in done.stdout
     assert f"nats://{HIDDEN}@127.0.0.1:4222" in done.stdout
+    assert done.stdout.count(f"http://{HIDDEN}@proxy.example:3128") == 2
     assert "where-it-lies" in done.stdout
 
 

@@ -39,6 +39,14 @@ def restored(home: Home) -> Restored | None:
         return None
 
 
+def used(home: Home) -> Path | None:
+    """Tell which configuration file the last `up` ran with; None when with none."""
+    try:
+        return Path(home.config_used.read_text().strip())
+    except OSError:
+        return None
+
+
 def write_private(path: Path, content: bytes) -> None:
     """Write a file that only its owner reads, whole or not at all."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
