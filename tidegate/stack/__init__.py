@@ -2,6 +2,7 @@
 
 up            `tidegate up`: NATS, the services, demo servers
 running       what it starts, and the order in which that ends
+stuck         NATS that takes no writes, started again
 supervisor    the children of `up`: started, watched, ended in order
 leftovers     what an `up` that was killed left running
 service       `tidegate gateway | pool | balancer | analytics`
