@@ -67,9 +67,7 @@ def wrong(up: Up) -> dict[str, str]:
     return found
 
 
-def test_a_stack_whose_disk_was_full_tells_and_goes_on_by_itself(
-    up: Up, disk: SmallDisk
-) -> None:
+def test_a_stack_whose_disk_was_full_tells_and_goes_on_by_itself(up: Up, disk: SmallDisk) -> None:
     assert image(up).status_code == 200
     assert (whole(up)["status"], whole(up)["services"]) == ("ok", _WHOLE)
     assert wrong(up) == {}
