@@ -98,6 +98,12 @@ def test_a_stack_whose_disk_was_full_tells_and_goes_on_by_itself(up: Up, disk: S
     audit = json.loads(up.run("audit", "--json").stdout)
     assert (audit["violations"], audit["duckdb"]) == ([], "agrees")
 
+    # Among it are envelopes without events: a backup holds them, and comes back with them.
+    taken = str(up.told.with_name("taken"))
+    assert up.run("backup", taken).returncode == 0
+    checked = up.run("restore", "--check", taken)
+    assert checked.returncode == 0, checked.stderr
+
 
 def told(up: Up, event: str) -> list[dict[str, Any]]:
     return [one for one in up.events() if one["event"] == event]
