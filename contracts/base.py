@@ -66,6 +66,8 @@ class Pong(Reply, frozen=True, kw_only=True, tag="pong"):
     writer: WriterId
     epoch: int
     sequence: int
+    unwritable_s: float = 0.0
+    """Seconds for which the log has taken no write; 0 unless it is ten or more."""
 
 
 class LeaderElected(Event, frozen=True, kw_only=True, tag="leader_elected"):

@@ -147,6 +147,7 @@ class Leadership:
             writer=self.writer.writer,
             epoch=self.writer.epoch,
             sequence=self.writer.link.sequence,
+            unwritable_s=self.writer.unwritable_s,
         )
 
     async def announce(self, subject: str) -> None:

@@ -73,6 +73,8 @@ class PoolStatusReply(Reply, frozen=True, kw_only=True, tag="pool_status_reply")
     remaining: dict[ServiceType, int]
     sessions: list[SessionView] = []
     leases: list[LeaseView] = []
+    unwritable_s: float = 0.0
+    """Seconds for which the log has taken no write; 0 unless it is ten or more."""
 
 
 class AddSession(Part, frozen=True, kw_only=True):

@@ -9,15 +9,18 @@ records   events as people and programs are shown them
 
 from runtime.eventlog.stream import EventLog
 from runtime.eventlog.words import (
+    UNWRITABLE,
     FenceError,
     LogError,
     LogUnavailableError,
     OutcomeUnknownError,
     Stored,
     StreamState,
+    UnstoredError,
 )
 
 __all__ = [
+    "UNWRITABLE",
     "EventLog",
     "FenceError",
     "LogError",
@@ -25,4 +28,5 @@ __all__ = [
     "OutcomeUnknownError",
     "Stored",
     "StreamState",
+    "UnstoredError",
 ]

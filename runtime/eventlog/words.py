@@ -1,13 +1,16 @@
 """What the log is made of, and what may go wrong with it.
 
-Errors: `LogError` ← `FenceError` (somebody else wrote the subject), `OutcomeUnknownError` (no
-acknowledgement: stored or not), `LogUnavailableError` (nothing was stored: no stream answers,
-or it is full).
+Errors: `LogError` ← `FenceError` (somebody else wrote the subject) ← `UnstoredError` (nobody did,
+but what was appended is not there), `OutcomeUnknownError` (no acknowledgement: stored or not),
+`LogUnavailableError` (nothing was stored: no stream answers, or it is full).
 """
 
 from datetime import datetime
 
 import msgspec
+
+UNWRITABLE = "the event log takes no writes"
+"""As a reason for not being ready."""
 
 
 class LogError(Exception):
@@ -16,6 +19,13 @@ class LogError(Exception):
 
 class FenceError(LogError):
     """The subject's last sequence is not the expected one: nothing was stored."""
+
+
+class UnstoredError(FenceError):
+    """The stream acknowledged nothing, and nothing is there: it takes no writes, or is very slow.
+
+    Should it be stored later, the fence refuses whatever was decided meanwhile.
+    """
 
 
 class OutcomeUnknownError(LogError):

@@ -12,9 +12,19 @@ from contracts.base import WriterId
 from contracts.envelope import Envelope, Link
 from contracts.events import AnyEvent
 from runtime.eventlog.stream import EventLog
-from runtime.eventlog.words import FenceError, LogUnavailableError, OutcomeUnknownError, Stored
+from runtime.eventlog.words import (
+    FenceError,
+    LogUnavailableError,
+    OutcomeUnknownError,
+    Stored,
+    UnstoredError,
+)
 
 _AGAIN_S = 0.1
+_WRITE_EVERY_S = 30.0
+_WRITE_AGAIN_S = 1.0
+_UNWRITABLE_S = 10.0
+"""As long as the servers of a cluster may take to elect the stream's leader."""
 
 
 class SubjectWriter:
@@ -33,7 +43,26 @@ class SubjectWriter:
         self.fenced_at = float("-inf")
         """Monotonic time, in seconds, from which on the last append was stored: so nobody else
         had written the subject then."""
+        self._tried_at = float("-inf")
+        self._owed_since: float | None = None
+        """Monotonic time of the first of the appends that came to nothing; None when the log took
+        the last one."""
         self._log = log
+
+    @property
+    def write_due(self) -> bool:
+        """Whether an append is due only to prove that the log takes writes (ADR 26).
+
+        A nats-server whose disk was full answers everything else as if nothing were wrong.
+        """
+        wait_s = _WRITE_EVERY_S if self._owed_since is None else _WRITE_AGAIN_S
+        return time.monotonic() >= self._tried_at + wait_s
+
+    @property
+    def unwritable_s(self) -> float:
+        """Seconds for which the log has taken none of this writer's appends; 0 below ten."""
+        owed_s = 0.0 if self._owed_since is None else time.monotonic() - self._owed_since
+        return round(owed_s, 1) if owed_s >= _UNWRITABLE_S else 0.0
 
     def saw(self, stored: Stored) -> Envelope | None:
         """Take in an envelope read from the log; None for a stray message.
@@ -41,6 +70,7 @@ class SubjectWriter:
         A stray is no envelope, or repeats a number: it came in by the answer to somebody's
         question (ADR 10), and nothing of it is true but its sequence, which the fence counts.
         """
+        self._owed_since = None
         seen = _opened(stored.body)
         if seen is None or seen.number <= self.link.number:
             self.link = msgspec.structs.replace(self.link, sequence=stored.sequence)
@@ -58,23 +88,32 @@ class SubjectWriter:
     ) -> int:
         """Append one envelope and return its sequence; events may come already encoded.
 
-        Raises `FenceError` when another wrote the subject meanwhile, and
-        `LogUnavailableError` when nothing was stored for another reason. An append without
+        Raises `FenceError` when another wrote the subject meanwhile, `UnstoredError` when nobody
+        did, and `LogUnavailableError` when nothing was stored for another reason. An append without
         acknowledgement is settled by reading the subject's last envelope, never by sending
         again; should it land later, the fence refuses whatever was decided meanwhile.
         """
         body = envelope.sealed(self.link, self.writer, self.epoch, now, events)
-        began = time.monotonic()
+        began = self._tried_at = time.monotonic()
+        if self._owed_since is None:
+            self._owed_since = began
         try:
             sequence = await self._log.append(self.subject, body, self.link.sequence)
         except OutcomeUnknownError:
             sequence = await self._settled(body)
+        except FenceError:
+            self._owed_since = None  # somebody's write was taken
+            raise
+        self._owed_since = None
         self.link = Link(sequence, self.link.number + 1, envelope.hash_of(body), self.epoch, now)
         self.fenced_at = began
         return sequence
 
     async def _settled(self, body: bytes) -> int:
-        """Find out whether `body` was stored. Raises `FenceError` when it was not."""
+        """Find out whether `body` was stored.
+
+        Raises `FenceError` when another envelope was, `UnstoredError` when none was.
+        """
         while True:
             try:
                 last = await self._log.last(self.subject)
@@ -83,6 +122,8 @@ class SubjectWriter:
                 continue
             if last is not None and last.body == body:
                 return last.sequence
+            if last is None or last.sequence <= self.link.sequence:
+                raise UnstoredError("the append was not acknowledged, and nothing was stored")
             raise FenceError("the append was not acknowledged and is not the last envelope")
 
     async def behind(self) -> list[Stored]:

@@ -18,6 +18,10 @@ from contracts.subjects import USERS, denied, permissions
 
 CLIENT_PORT = 4222
 MONITOR_PORT = 8222
+STUCK = "write error"
+"""What `/healthz` says of a nats-server that takes no writes until it is started again."""
+ROOM_BYTES = 16 * 2**20
+"""Below so much free disk there is no use in starting it again."""
 _ROUTE_PORT = 6222
 _LOWEST_PORT = 20000
 _EPHEMERAL_PORT = 32768
@@ -70,9 +74,17 @@ def accounts(passwords: Mapping[str, str]) -> str:
     return f"authorization: {json.dumps({'users': users}, indent=1)}\n"
 
 
-def configuration(store: Path, port: int, accounts_file: Path | None) -> str:
-    """Write the server's configuration; without accounts anyone on loopback may do anything."""
+def configuration(
+    store: Path, port: int, accounts_file: Path | None, monitor: tuple[int, str] | None = None
+) -> str:
+    """Write the server's configuration; without accounts anyone on loopback may do anything.
+
+    `monitor` is the port on which it says how it is, and the path under which it does: who else
+    is on this machine does not guess it.
+    """
     lines = ['host: "127.0.0.1"', f"port: {port}", *_common(store)]
+    if monitor is not None:
+        lines += [f'http: "127.0.0.1:{monitor[0]}"', f'http_base_path: "{monitor[1]}"']
     if accounts_file is not None:
         lines.append(f'include "{accounts_file.name}"')
     return "\n".join(lines) + "\n"

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from contracts.balancer import BalancerEvent, Health, HeldConfiguration, ServerHealthChanged
 from contracts.base import Instant, ServerId
-from runtime.eventlog import LogUnavailableError
+from runtime.eventlog import UNWRITABLE, LogUnavailableError
 from runtime.process import lifecycle
 from runtime.process.logs import Log
 from runtime.settings import SettingsError
@@ -52,6 +52,8 @@ class Leader:
         leadership = self._journal.leadership
         if not leadership.reachable:
             return "NATS is not reachable"
+        if self._journal.writer.unwritable_s:
+            return UNWRITABLE
         if not leadership.leading:
             led = leadership.following and self._journal.writer.link.sequence
             return "" if led else "nobody leads yet"
@@ -107,7 +109,8 @@ class Leader:
         while True:
             self._due.clear()
             try:
-                await self._journal.commit(self._decide)
+                # Without events only to prove that the log takes writes (ADR 26).
+                await self._journal.commit(self._decide, confirm=self._journal.writer.write_due)
             except LogUnavailableError as error:
                 self._logger.warning("not_journalled", error=str(error))
             if clock() >= sweep_at:

@@ -69,8 +69,8 @@ class Journal:
         changed is told so by the leader. Raises `DeposedError`, or `LogUnavailableError` when
         nothing was stored.
         """
-        async with self._one_at_a_time:
-            while True:
+        while True:
+            async with self._one_at_a_time:
                 now = self.now()
                 events = decide(now)
                 if not events and not confirm:

@@ -18,7 +18,10 @@ _pong = msgspec.json.Decoder(Pong | Failed)
 
 
 class Readiness:
-    """Ready when NATS is there, the keys are read, and the pool and the balancer have leaders."""
+    """Ready when NATS is there, the keys are read, and the pool and the balancer have leaders.
+
+    And when those can write: whoever would wait for a log that takes no writes waits in vain.
+    """
 
     def __init__(self, client: Client, key_log: KeyLog, outbox: Outbox) -> None:
         """Not ready before the first look."""
@@ -36,23 +39,27 @@ class Readiness:
             return "NATS is not reachable"
         if not self._key_log.ready:
             return "the keys are not read yet"
-        if self._outbox.full:
-            return "too many usages wait for the event log"
-        return self._unanswered
+        return self._outbox.blocked or self._unanswered
 
     async def run(self) -> None:
         """Look for ever."""
         while True:
             self._unanswered = await self._asked()
-            await asyncio.sleep(_EVERY_UNREADY_S if self._unanswered else _EVERY_S)
+            unready = self._unanswered or self._outbox.unwritable
+            await asyncio.sleep(_EVERY_UNREADY_S if unready else _EVERY_S)
 
     async def _asked(self) -> str:
+        """Ask both leaders; the outbox is told whether they can write."""
+        unwritable = False
         for service, subject in (
             ("pool", subjects.pool_ping()),
             ("balancer", subjects.BALANCER_PING),
         ):
             try:
-                await ask(self._client, subject, Ping(), _pong, _TIMEOUT_S)
+                told = await ask(self._client, subject, Ping(), _pong, _TIMEOUT_S)
             except UnansweredError:
+                self._outbox.unwritable = unwritable
                 return f"the {service} has no leader"
+            unwritable |= isinstance(told, Pong) and told.unwritable_s > 0
+        self._outbox.unwritable = unwritable
         return ""

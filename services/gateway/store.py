@@ -10,7 +10,14 @@ from contracts.envelope import Envelope
 from contracts.gateway import KeyBounds, KeyChanged, KeyEvent, KeyIssued, KeyRevoked, Scope
 from contracts.subjects import EVT_KEYS
 from runtime.clock import Clock
-from runtime.eventlog import EventLog, FenceError, LogUnavailableError, Stored
+from runtime.eventlog import (
+    UNWRITABLE,
+    EventLog,
+    FenceError,
+    LogUnavailableError,
+    Stored,
+    UnstoredError,
+)
 from runtime.eventlog.writer import SubjectWriter
 from runtime.process.logs import Log
 from runtime.secrets import key_hash
@@ -18,6 +25,7 @@ from services.gateway.clients.keys import Key, KeyRefusal, KeyRefused, KeyRing, 
 from services.gateway.domain.errors import GatewayError
 
 _FENCED_MAX = 50
+_UNSTORED_MAX = 3
 _AGAIN_S = 0.2
 _EPOCH = 0
 """`evt.keys` has no leader: the fence alone orders its writers."""
@@ -123,6 +131,7 @@ class KeyLog:
 
         Refusals too follow a look at the log, so that none comes from a ring that is behind.
         """
+        unstored = 0
         async with self._deciding:
             for _ in range(_FENCED_MAX):
                 for stored in await self._writer.behind():
@@ -130,15 +139,25 @@ class KeyLog:
                 decision = decide(self.ring, wanted())
                 if isinstance(decision, KeyRefused):
                     return decision
-                if decision is None or await self._appended(decision):
-                    return self._known(key_id)
+                try:
+                    if decision is None or await self._appended(decision):
+                        return self._known(key_id)
+                except UnstoredError:
+                    unstored += 1
+                    if unstored == _UNSTORED_MAX:
+                        raise LogUnavailableError(UNWRITABLE) from None
         raise LogUnavailableError(f"{EVT_KEYS}: other gateways were faster {_FENCED_MAX} times")
 
     async def _appended(self, event: KeyEvent) -> bool:
-        """Append one event and fold it; false when another gateway was faster."""
+        """Append one event and fold it; false when another gateway was faster.
+
+        Raises `UnstoredError` and `LogUnavailableError`.
+        """
         now = self._writer.now(self._clock())
         try:
             sequence = await self._writer.append([event], now)
+        except UnstoredError:
+            raise
         except FenceError as error:
             self._logger.info("key_decision_fenced", reason=str(error))
             return False

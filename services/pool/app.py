@@ -14,7 +14,7 @@ from contracts.base import WriterId
 from contracts.subjects import SHARD, evt_pool, pool_ping
 from runtime.clock import Clock, clock
 from runtime.environment import Environment
-from runtime.eventlog import EventLog
+from runtime.eventlog import UNWRITABLE, EventLog
 from runtime.eventlog.writer import SubjectWriter
 from runtime.leadership import Leadership
 from runtime.nats import broker
@@ -48,6 +48,8 @@ class Parts(NamedTuple):
             return "NATS is not reachable"
         if not self.leadership.following:
             return "the log is still being read"
+        if self.leadership.writer.unwritable_s:
+            return UNWRITABLE
         if self.leadership.leading:
             return self.leader.missing
         return "" if self.leadership.led else "nobody leads the pool yet"
@@ -104,10 +106,13 @@ def assembled(
         leadership, ledger, credentials, client=client, clock=now, metrics=metrics, logger=logger
     )
     doors = Doors(made, client, committer, leadership, credentials, SHARD)
-    leader = Leader(load, keys[1], log, ledger, credentials, committer, doors, logger=logger)
+    leader = Leader(
+        load, keys[1], log, writer, ledger, credentials, committer, doors, logger=logger
+    )
     metrics.queued.set_function(lambda: committer.depth)
     metrics.full.set_function(lambda: committer.full)
     metrics.leading.set_function(lambda: leadership.leading)
+    metrics.unwritable.set_function(lambda: writer.unwritable_s)
     metrics.sequence.set_function(lambda: writer.link.sequence)
     metrics.unknown.set_function(lambda: sum(ledger.state.unknown.values()))
     metrics.violations.set_function(lambda: len(ledger.state.violations))

@@ -2,7 +2,8 @@
 
 Nothing is answered before an append that was made after the decision is acknowledged: so a
 leader that was deposed without knowing it can neither grant nor refuse. An answer with nothing
-to journal waits for the next append; after `_PATIENCE_S` one without events is made for it.
+to journal waits for the next append; after `_PATIENCE_S` one without events is made for it. So
+is one when nothing was appended for long: it proves that the log takes writes (ADR 26).
 """
 
 import asyncio
@@ -112,7 +113,8 @@ class Committer:
             return
         state, link = self._ledger.state, self._writer.link
         found = domain.status(state, asked, self.now(), link.sequence, self._writer.epoch)
-        await self._publish(call, found)
+        unwritable_s = self._writer.unwritable_s
+        await self._publish(call, msgspec.structs.replace(found, unwritable_s=unwritable_s))
 
     def finish(self) -> None:
         """Let `run` return once everything queued is answered."""
@@ -155,7 +157,7 @@ class Committer:
         now = self.now()
         made = await self._decide(now)
         patient = not self._waiting or started < self._waiting_since + _PATIENCE_S
-        if not made.events and patient:
+        if not made.events and patient and not self._writer.write_due:
             self._ledger.state.commit()
             if made.decided and not self._waiting:
                 self._waiting_since = started
@@ -254,9 +256,11 @@ class Committer:
             self._unproved.append(answer)
 
     def _measure(self, made: Round, seconds: float) -> None:
+        self._metrics.commit_seconds.observe(seconds)
+        if not (made.events or made.decided):
+            return
         self._metrics.journalled(made.events)
         self._metrics.commit_size.observe(len(made.decided))
-        self._metrics.commit_seconds.observe(seconds)
 
     async def _send(self, batch: Batch, answer: Reply | None) -> None:
         if answer is None:

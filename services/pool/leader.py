@@ -8,6 +8,7 @@ from contracts.base import Failed
 from contracts.pool import AddSessions
 from contracts.subjects import EVT_BALANCER
 from runtime.eventlog import EventLog, LogUnavailableError
+from runtime.eventlog.writer import SubjectWriter
 from runtime.process import lifecycle
 from runtime.process.logs import Log
 from runtime.settings import SettingsError
@@ -42,6 +43,7 @@ class Leader:
         load: Callable[[], Settings],
         identity_key: str,
         log: EventLog,
+        writer: SubjectWriter,
         ledger: Ledger,
         credentials: Credentials,
         committer: Committer,
@@ -54,6 +56,7 @@ class Leader:
         self._settings = load()
         self._identity_key = identity_key
         self._log = log
+        self._writer = writer
         self._ledger = ledger
         self._credentials = credentials
         self._committer = committer
@@ -273,8 +276,14 @@ class Leader:
         return credential.identity(self._identity_key) in self._ledger.state.sessions
 
     async def _watch_log(self) -> None:
-        """Keep the last tenth of the log for ends of leases."""
+        """Keep the last tenth of the log for ends of leases, and tell when it takes no writes."""
+        told = False
         while True:
+            unwritable_s = self._writer.unwritable_s
+            if told != bool(unwritable_s):
+                told = not told
+                word = "log_takes_no_writes" if told else "log_takes_writes_again"
+                self._logger.warning(word, seconds=unwritable_s)
             with suppress(LogUnavailableError):
                 state = await self._log.state()
                 full = 0 < state.bytes_max * _FULL < state.bytes

@@ -42,6 +42,9 @@ class Metrics:
         self.queued = self._gauge("queued_commands", "Commands not yet answered.")
         self.leading = self._gauge("leading", "1 while this process leads its shard.")
         self.sequence = self._gauge("log_sequence", "Log sequence of the fold.")
+        self.unwritable = self._gauge(
+            "log_unwritable_seconds", "How long the log has taken no write; 0 below ten."
+        )
         self.full = self._gauge("log_full", "1 past 90 % of the log's bound.")
 
     def journalled(self, events: Sequence[PoolEvent]) -> None:

@@ -1,4 +1,6 @@
-"""A disk whose power can be cut: ext4 in a file, and the ioctl by which file systems are tested.
+"""Disks that fail: one whose power can be cut, and a small one that can be filled and freed.
+
+The first is ext4 in a file, with the ioctl by which file systems are tested.
 
 `EXT4_IOC_SHUTDOWN` without a flush of the journal (what xfstests calls `godown -n`) ends every
 write at once: what stands in the page cache, and was not synced, never reaches the image. Mounted
@@ -11,6 +13,7 @@ import os
 import shutil
 import struct
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 _SHUTDOWN = 0x8004587D
@@ -19,7 +22,7 @@ _IMAGE_BYTES = 2**30
 
 
 class NoDiskError(Exception):
-    """Such a disk cannot be had here: it takes root, loop devices and mkfs.ext4."""
+    """Such a disk cannot be had here: it takes root, and the first loop devices and mkfs.ext4."""
 
 
 class Disk:
@@ -57,6 +60,32 @@ class Disk:
         if self._mounted:
             _done("umount", str(self.path))
             self._mounted = False
+
+
+class SmallDisk:
+    """A tmpfs. Raises `NoDiskError` where one cannot be mounted."""
+
+    def __init__(self, path: Path, megabytes: int = 256) -> None:
+        self.path = path
+        path.mkdir(parents=True)
+        if os.geteuid():
+            raise NoDiskError("it takes root")
+        _done("mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(path))
+
+    def fill(self) -> None:
+        """Leave not one byte; again when somebody has deleted something since."""
+        for size in (2**16, 1):
+            with (self.path / "filler").open("ab", buffering=0) as filler, suppress(OSError):
+                while True:
+                    filler.write(bytes(size))
+
+    def free(self) -> None:
+        """Give it all back."""
+        (self.path / "filler").unlink()
+
+    def unmount(self) -> None:
+        """Unmount it; nobody may use it any more."""
+        _done("umount", str(self.path))
 
 
 def _done(*command: str) -> None:

@@ -68,6 +68,8 @@ CURES = {
     " --max-bytes`), with the disk for it, before it reaches 90 %.",
     "log_full": "Give the stream EVT a larger max_bytes (`nats stream edit EVT --max-bytes`), with"
     " the disk for it: until then no lease is granted.",
+    "log_unwritable": "Make room on NATS's disk. `up` and the Compose file then start NATS again by"
+    " themselves; your own server you start again: it keeps the error until then.",
     "log_truncated": "Find out who purged it: nothing of Tidegate does, and no archive holds what"
     " is gone. Keep the backups that have it; `tidegate restore` one if analytics must be rebuilt.",
     "consumer_behind": "Look into the log of the process it belongs to; a restart makes it anew.",

@@ -67,7 +67,11 @@ async def _asked_pool(client: Client, clock: Clock) -> list[Finding]:
     if not isinstance(told, PoolStatusReply):
         return [wrong("pool", "pool_no_leader", f"it answers {told.code}: {told.message}")]
     kept = await asked(client, f"STREAM.INFO.{subjects.CREDENTIALS_STREAM}")
-    return [skew("pool", told.now, asked_at, clock()), *_sessions(told), *_ciphertexts(told, kept)]
+    findings = [*_sessions(told), *_ciphertexts(told, kept)]
+    if told.unwritable_s:
+        message = f"it has taken no write for {told.unwritable_s:.0f} s: no lease is granted"
+        findings.append(wrong("log", "log_unwritable", message))
+    return [skew("pool", told.now, asked_at, clock()), *findings]
 
 
 def _ciphertexts(told: PoolStatusReply, kept: dict[str, Any] | None) -> Iterator[Finding]:
@@ -194,7 +198,7 @@ def processes(found: Environment) -> Iterator[Finding]:
     for child in _children(found):
         if not child.get("health_port"):
             continue
-        path = "/ping" if str(child["name"]).startswith("demo-") else "/readyz"
+        path = child.get("ready_path", "/readyz")
         why = unanswered(f"http://127.0.0.1:{child['health_port']}{path}")
         told = f"{child['name']} (process {child['pid']}, started again {child['restarts']} times)"
         if why:
@@ -228,6 +232,7 @@ _NOT_READY = 503
 
 def _reason(body: bytes) -> str:
     try:
-        return str(json.loads(body)["reason"])
-    except (ValueError, KeyError, TypeError):
+        told = json.loads(body)
+        return str(told.get("reason") or told["error"])  # the second is nats-server's
+    except (ValueError, KeyError, TypeError, AttributeError):
         return "it does not say why"

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import shlex
 import signal
 import sys
@@ -19,6 +20,7 @@ from tidegate.configuration import Configuration, load, names_servers
 from tidegate.console.errors import CommandError
 from tidegate.stack import demo_servers, ownservers
 from tidegate.stack.home import migration
+from tidegate.stack.stuck import started_again
 from tidegate.stack.supervisor import Child, Supervisor, service
 
 _READY_S = 90.0
@@ -68,6 +70,8 @@ class RunningStack:
         # Without one they find none either, whatever is written here while they run.
         config = found.config.absolute() if found.config else os.devnull
         self.shared["TIDEGATE_CONFIG"] = str(config)
+        self.watching: asyncio.Task[None] | None = None
+        """Of NATS, if it is ours."""
         self.demos: list[str] = []
         self.gateways: list[str] = []
 
@@ -90,8 +94,9 @@ class RunningStack:
         except TimeoutError as error:
             raise CommandError(f"NATS: {error}; see {self.home.path / 'nats.log'}") from None
         finally:
-            for task in (starting, stopping, following):
-                task.cancel()
+            for task in (starting, stopping, following, self.watching):
+                if task is not None:
+                    task.cancel()
             with suppress(asyncio.CancelledError, Exception):
                 await starting
             await self._drain()
@@ -144,14 +149,24 @@ class RunningStack:
         await self.supervisor.start(child)
 
     async def _start_nats(self) -> None:
-        port = natsserver.free_port()
+        port, monitor = natsserver.free_port(), natsserver.free_port()
+        base = f"/{secrets.token_urlsafe(16)}"
         config = self.home.nats_conf.with_name("server.conf")
-        config.write_text(natsserver.configuration(self.home.nats_store, port, self.home.nats_conf))
+        config.write_text(
+            natsserver.configuration(
+                self.home.nats_store, port, self.home.nats_conf, (monitor, base)
+            )
+        )
         url = f"nats://127.0.0.1:{port}"
         command = natsserver.command(config, self.home.path / "nats.log")
-        await self.supervisor.start(Child(name=_NATS, command=command))
+        child = Child(
+            name=_NATS, command=command, health_port=monitor, ready_path=f"{base}/healthz"
+        )
+        await self.supervisor.start(child)
         await asyncio.to_thread(natsserver.wait_for_port, url, 20)
         self.home.nats_url.write_text(url + "\n")
+        watching = started_again(self.supervisor, child, self.home.nats_store, self.log)
+        self.watching = asyncio.create_task(watching)
 
     async def _drain(self) -> None:
         """End the doors first and the log last."""

@@ -67,8 +67,7 @@ class Supervisor:
         deadline = asyncio.get_running_loop().time() + seconds
         for name in names:
             child = self._children[name]
-            url = f"http://127.0.0.1:{child.health_port}{child.ready_path}"
-            while reason := await asyncio.to_thread(_unready, url):
+            while reason := await asyncio.to_thread(unready, child):
                 if child.exit_code == _USAGE:
                     return f"{name} refuses to start: its own words stand above"
                 if asyncio.get_running_loop().time() > deadline:
@@ -93,6 +92,15 @@ class Supervisor:
             self._watches[name].cancel()
             with suppress(asyncio.CancelledError):
                 await self._watches[name]
+
+    async def restart(self, name: str, seconds: float) -> None:
+        """Ask one to end, and kill it if it has not in time: it is started again as if it died."""
+        process = self._processes[name]
+        self._signal(name, signal.SIGTERM)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await process.wait()
+        self._signal(name, signal.SIGKILL)
 
     def kill_all(self) -> None:
         """End everything at once."""
@@ -152,6 +160,7 @@ class Supervisor:
                 "name": child.name,
                 "pid": child.pid,
                 "health_port": child.health_port,
+                "ready_path": child.ready_path,
                 "restarts": child.restarts,
             }
             for child in self._children.values()
@@ -180,8 +189,9 @@ def service(name: str, *arguments: str, environment: Mapping[str, str]) -> Child
     )
 
 
-def _unready(url: str) -> str:
+def unready(child: Child) -> str:
     """Why a process is not ready; empty when it is."""
+    url = f"http://127.0.0.1:{child.health_port}{child.ready_path}"
     try:
         with direct.opened(url, _ASK_TIMEOUT_S):
             return ""
@@ -197,4 +207,6 @@ def _reason(body: bytes) -> str:
         found = json.loads(body)
     except ValueError:
         return ""
-    return str(found.get("reason", "")) if isinstance(found, dict) else ""
+    if not isinstance(found, dict):
+        return ""
+    return str(found.get("reason") or found.get("error") or "")  # the second is nats-server's

@@ -97,8 +97,8 @@ class Relay:
 
     async def _lease(self, request: Request) -> Granted:
         """Ask for the next lease. Raises `GatewayError` with the pool's refusal."""
-        if self._outbox.full:
-            raise GatewayError("ledger_unavailable", "too many usages wait for the event log")
+        if self._outbox.blocked:
+            raise GatewayError("ledger_unavailable", self._outbox.blocked)
         started = time.perf_counter()  # a loop's own clock may be as coarse as its turns
         stored = self.exchange.settings.client_address
         wanted = request.wanted(self._gateway_id, self._clock(), stored)

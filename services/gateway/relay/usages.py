@@ -20,6 +20,7 @@ from contracts.pool import (
     EndLeases,
     UsageRecorded,
 )
+from runtime.eventlog import UNWRITABLE
 from runtime.nats.connection import UnansweredError, ask
 from runtime.process.logs import Log
 
@@ -41,6 +42,8 @@ class Outbox:
 
     def __init__(self, client: Client, log: Log) -> None:
         """Nothing is sent before `run`."""
+        self.unwritable = False
+        """Whether a leader said a moment ago that the log takes no writes (ADR 26)."""
         self._client = client
         self._log = log
         self._usages: dict[LeaseId, UsageRecorded] = {}
@@ -71,9 +74,11 @@ class Outbox:
         return len(self._usages) + len(self._cancellations)
 
     @property
-    def full(self) -> bool:
-        """Whether leasing must stop."""
-        return len(self) >= UNACKNOWLEDGED_MAX
+    def blocked(self) -> str:
+        """Why no call may begin, for nothing more can be journalled; empty when it can be."""
+        if len(self) >= UNACKNOWLEDGED_MAX:
+            return "too many usages wait for the event log"
+        return UNWRITABLE if self.unwritable else ""
 
     async def run(self) -> None:
         """Send for ever, batch by batch; what came during one batch makes up the next."""

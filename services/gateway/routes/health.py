@@ -23,11 +23,15 @@ _PING_TIMEOUT_S = 1.0
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Which services answer; `analytics` only knows the past and does not decide the status."""
+    """Which services answer; `analytics` only knows the past and does not decide the status.
+
+    `event_log`: whether the pool's leader can write the log.
+    """
 
     session_manager: bool
     load_balancer: bool
     analytics: bool
+    event_log: bool
 
 
 class SessionFigures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -46,7 +50,7 @@ class ServerFigures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class HealthReport(msgspec.Struct, frozen=True, kw_only=True):
-    """`status` is `ok`, or `degraded` when pool, balancer, sessions or servers are not well.
+    """`status` is `ok`, or `degraded`: pool, log, balancer, sessions or servers are not well.
 
     So it is while the configuration is held.
     """
@@ -116,6 +120,7 @@ def report(
     held = balancer is not None and balancer.held is not None
     well = (
         pool is not None
+        and not pool.unwritable_s
         and pool.sessions_active >= max(pool.min_size, 1)
         and 0 < healthy == len(servers)
         and not held
@@ -128,6 +133,7 @@ def report(
             session_manager=pool is not None,
             load_balancer=balancer is not None,
             analytics=analytics,
+            event_log=pool is not None and not pool.unwritable_s,
         ),
         sessions=SessionFigures(
             active=pool.sessions_active if pool else 0,

@@ -276,3 +276,15 @@ async def test_file_of_a_dead_process_opens_again(tmp_path: Path, nats_url: str)
     assert database.migrated == []
     assert Readers(database, lambda: NOON, 1.0).ask("from sessions", 1).rows == []
     database.close()
+
+
+async def test_an_envelope_without_events_moves_the_checkpoint_and_nothing_else(
+    nats_client: Client, tmp_path: Path
+) -> None:
+    story = Story().tell(policy(), session()).tell().lease("r1", used("r1")).tell()
+    await publish(nats_client, story)
+    async with running(nats_client, tmp_path / "a.duckdb") as parts:
+        await until(lambda: parts.projector.checkpoint == len(story.stored))
+
+        assert parts.ask("select count(*) from leases").rows == [[1]]
+        assert parts.ask("select count(*) from anomalies").rows == [[0]]

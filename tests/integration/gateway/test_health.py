@@ -18,7 +18,12 @@ async def test_whole_with_every_service_is_well(staffed: Desk) -> None:
     report = (await staffed.http.get("/health")).json()
 
     assert report["status"] == "ok"
-    assert report["services"] == {"sessionManager": True, "loadBalancer": True, "analytics": True}
+    assert report["services"] == {
+        "sessionManager": True,
+        "loadBalancer": True,
+        "analytics": True,
+        "eventLog": True,
+    }
     assert report["sessions"] == {"active": 2, "minRequired": 2}
     assert report["servers"] == {"total": 1, "healthy": 1, "totalConnections": 0}
 
@@ -119,6 +124,7 @@ async def test_without_its_services_the_whole_is_degraded_and_answers_200(alone:
         "sessionManager": False,
         "loadBalancer": False,
         "analytics": False,
+        "eventLog": False,
     }
     assert report["sessions"] == {"active": 0, "minRequired": 0}
     assert report["servers"] == {"total": 0, "healthy": 0, "totalConnections": 0}

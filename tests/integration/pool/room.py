@@ -38,6 +38,7 @@ from runtime.nats import broker
 from runtime.process import lifecycle, logs
 from runtime.settings import ServiceTypeSection
 from services.pool import app
+from services.pool.audit import Auditor
 from services.pool.settings import PoolSection, ProvisionerSection, Settings
 from tests.waiting import until
 
@@ -204,3 +205,15 @@ async def journal(client: Client) -> list[envelope.Envelope]:
 async def events(client: Client, kind: type[Any]) -> list[Any]:
     """Every event of this kind."""
     return [one for made in await journal(client) for one in made.events if isinstance(one, kind)]
+
+
+async def audited(client: Client) -> Auditor:
+    """Audit the shard's log as it is stored."""
+    log, auditor = EventLog(client), Auditor(subjects.evt_pool())
+    last = await log.last(subjects.evt_pool())
+    assert last is not None
+    async for batch in log.read(subjects.evt_pool(), 0, last.sequence):
+        for stored in batch:
+            auditor.feed(stored.sequence, stored.body, envelope.decode(stored.body))
+    auditor.finish()
+    return auditor

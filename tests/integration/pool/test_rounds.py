@@ -14,6 +14,7 @@ from runtime.eventlog import EventLog
 from services.pool import rounds
 from services.pool.audit import Auditor, Wrong
 from tests.integration.pool.room import (
+    audited,
     call,
     cancel,
     end,
@@ -27,18 +28,6 @@ from tests.integration.pool.room import (
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
-
-
-async def audited(client: Client) -> Auditor:
-    """Audit the shard's log as it is stored."""
-    log, auditor = EventLog(client), Auditor(subjects.evt_pool())
-    last = await log.last(subjects.evt_pool())
-    assert last is not None
-    async for batch in log.read(subjects.evt_pool(), 0, last.sequence):
-        for stored in batch:
-            auditor.feed(stored.sequence, stored.body, envelope.decode(stored.body))
-    auditor.finish()
-    return auditor
 
 
 async def some_of_everything(client: Client) -> None:

@@ -58,6 +58,23 @@ async def test_a_clean_log_is_audited_with_exit_0(written: Written) -> None:
     ]
 
 
+async def test_envelopes_without_events_prove_that_a_leader_can_write_and_are_no_violation(
+    written: Written,
+) -> None:
+    lease = lease_granted("one", IMAGE, "r1")
+    await written.write([])
+    await written.write([lease])
+    await written.write([], 5)
+    await written.write([usage(lease)], 10)
+    sequence = await written.write([], 3600)
+
+    report = await written.audit("--log-only")
+
+    assert (report["exit"], report["violations"]) == (0, [])
+    assert (report["envelopes"], report["events"], report["leases"]) == (7, 5, 1)
+    assert report["sequence"] == sequence
+
+
 async def test_a_changed_envelope_breaks_the_chain_where_it_was_changed(written: Written) -> None:
     lease = lease_granted("one", IMAGE, "r1")
     await written.write([lease])
