@@ -13,13 +13,7 @@ def test_client_of_a_server_that_rests_is_told_to_wait(tmp_path: Path) -> None:
     stack = Stack(tmp_path, TIDEGATE_POOL_MIN_SIZE="5")
     try:
         stack.configure(stack.servers_toml("one", one='dialect = "jimeng"'))
-        stack.start_nats()
-        stack.start_demo("one", "--dialect", "jimeng")
-        for service in ("pool", "balancer", "analytics"):
-            stack.start(service, service)
-        stack.start_gateway()
-        stack.wait_url(f"{stack.demo_url('one')}/ping")
-        stack.ready("pool", "balancer", "analytics", "gateway")
+        stack.start_all("one", being=("--dialect", "jimeng"))
         stack.environment["TIDEGATE_API"] = stack.url()
         stack.faults("one", kind="code", code=-2001, message="[请求jimeng失败]: shark", times=1)
         sdk = OpenAI(base_url=f"{stack.url()}/v1", api_key=stack.client_key, max_retries=0)
