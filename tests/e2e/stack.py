@@ -133,11 +133,11 @@ class Stack(Asked):
         port = self.ports.setdefault(name, natsserver.free_port())
         self.start(name, "gateway", TIDEGATE_PORT=str(port))
 
-    def start_all(self, *demos: str, gateways: int = 1) -> "Stack":
-        """Start everything and wait until it is ready."""
+    def start_all(self, *demos: str, gateways: int = 1, being: tuple[str, ...] = ()) -> "Stack":
+        """Start everything and wait until it is ready; `being` is how each demo server is."""
         self.start_nats()
         for demo in demos:
-            self.start_demo(demo)
+            self.start_demo(demo, *being)
         for service in ("pool", "balancer", "analytics"):
             self.start(service, service)
         names = ["gateway", *(f"gateway-{number}" for number in range(2, gateways + 1))]

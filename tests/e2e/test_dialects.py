@@ -49,13 +49,7 @@ def spoken(
     stack = Stack(tmp_path_factory.mktemp("dialect"), TIDEGATE_POOL_MIN_SIZE="30")
     try:
         stack.configure(stack.servers_toml("one", one=f'dialect = "{request.param}"'))
-        stack.start_nats()
-        stack.start_demo("one", "--dialect", request.param)
-        for service in ("pool", "balancer", "analytics"):
-            stack.start(service, service)
-        stack.start_gateway()
-        stack.wait_url(f"{stack.demo_url('one')}/ping")
-        stack.ready("pool", "balancer", "analytics", "gateway")
+        stack.start_all("one", being=("--dialect", request.param))
         stack.environment["TIDEGATE_API"] = stack.url()
         yield Spoken(stack, request.param)
     finally:

@@ -18,13 +18,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     made = Stack(tmp_path_factory.mktemp("node"), TIDEGATE_POOL_MIN_SIZE="5")
     try:
         made.configure(made.servers_toml("one"))
-        made.start_nats()
-        made.start_demo("one", "--dialect", "jimeng", "--request-within-s", str(WITHIN_S))
-        for service in ("pool", "balancer", "analytics"):
-            made.start(service, service)
-        made.start_gateway()
-        made.wait_url(f"{made.demo_url('one')}/ping")
-        made.ready("pool", "balancer", "analytics", "gateway")
+        made.start_all("one", being=("--dialect", "jimeng", "--request-within-s", str(WITHIN_S)))
         made.environment["TIDEGATE_API"] = made.url()
         yield made
     finally:

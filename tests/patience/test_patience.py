@@ -19,13 +19,7 @@ def stack_of(home: Path, spoken: str, understood: str) -> Stack:
     """A stack whose one server is the demo as one backend, configured as another."""
     stack = Stack(home, TIDEGATE_POOL_MIN_SIZE="5")
     stack.configure(stack.servers_toml("one", one=f'dialect = "{understood}"'))
-    stack.start_nats()
-    stack.start_demo("one", "--dialect", spoken)
-    for service in ("pool", "balancer", "analytics"):
-        stack.start(service, service)
-    stack.start_gateway()
-    stack.wait_url(f"{stack.demo_url('one')}/ping")
-    stack.ready("pool", "balancer", "analytics", "gateway")
+    stack.start_all("one", being=("--dialect", spoken))
     stack.environment["TIDEGATE_API"] = stack.url()
     return stack
 

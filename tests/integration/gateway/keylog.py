@@ -20,7 +20,10 @@ FREE = KeyBounds()
 
 def key_log(client: Client, name: str, log: EventLog | None = None) -> KeyLog:
     return KeyLog(
-        log or EventLog(client), WriterId(name), system_clock, structlog.get_logger().bind()
+        log or EventLog(client),
+        WriterId(name),
+        system_clock,
+        structlog.wrap_logger(structlog.ReturnLogger()),
     )
 
 

@@ -153,7 +153,7 @@ async def test_a_credential_is_in_no_message(terminal: Terminal, tmp_path: Path)
     wrong.write_text('{"credential": "hush", \n')
     message = await terminal.refused("sessions", "add", str(wrong))
 
-    assert "wrong.txt, line 1: expected a credential, or a JSON object" in message
+    assert "wrong.txt: of no use:\n  line 1: expected a credential, or a JSON object" in message
     assert "hush" not in message
     assert "hush" not in await terminal.refused("sessions", "add", "-", stdin="hush hush\n")
 
@@ -299,9 +299,9 @@ async def test_sessions_come_from_a_file_and_go_to_one_without_their_credentials
     ]
     rows = target.read_text().splitlines()
 
-    assert (tried, tried_only["total"]) == ("2 sessions can be imported\n", before)
+    assert (tried, tried_only["total"]) == ("2 of 2 sessions can be imported\n", before)
     assert (imported["read"], imported["changed"]) == (2, imported["data"])
-    assert again == "0 of 2 sessions added or revived\n"
+    assert again == "nothing new\n"
     assert exported == {
         "file": str(target),
         "sessions": before + 2,
@@ -321,9 +321,9 @@ async def test_what_the_gateway_refuses_of_a_file_is_named_by_its_line(terminal:
 
     told = await terminal.refused("sessions", "import", "-", stdin=lines)
 
-    assert "-: line 4: limits: expected service types" in told
+    assert "-: of no use:\n  line 4: limits: expected service types" in told
     assert "hush" not in told
-    assert (await sessions(terminal))["total"] == before
+    assert (await sessions(terminal))["total"] == before + 1
 
 
 async def well_staffed(terminal: Terminal) -> int:

@@ -486,6 +486,7 @@ def test_picture_is_known_by_whatever_name(name: str) -> None:
 @pytest.mark.parametrize("name", ["response_format", "b64_json", "image_count", "style", "user"])
 def test_other_fields_bring_nothing_along(name: str) -> None:
     assert not is_reference(name)
+    assert not is_reference("image" * 20)
 
 
 def test_texts_of_a_form_that_are_no_numbers_stay_texts() -> None:
