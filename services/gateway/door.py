@@ -7,12 +7,14 @@ configuration, and bytes go through as they are.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from runtime.process.logs import Log
 from services.gateway.clients.answers import Client, Send
-from services.gateway.clients.headers import PREFLIGHT, own_headers
-from services.gateway.clients.keys import Key
+from services.gateway.clients.browsers import GUARDED, origin_of, preflight
+from services.gateway.clients.headers import own_headers
+from services.gateway.clients.keys import Key, KeyScope
 from services.gateway.clients.limits import Admitted, KeyLimits
 from services.gateway.clients.origin import trusted
 from services.gateway.clients.request import Request
@@ -28,6 +30,8 @@ from services.gateway.relay.relay import Relay
 from services.gateway.settings import Settings
 
 _PATHS_MAX = 1000
+_PATH_KEPT_MAX = 256
+"""Nothing longer that a stranger sent is remembered, or logged."""
 _MODEL = f"{MODELS_PATH}/"
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -50,7 +54,7 @@ class Door:
     ) -> None:
         """Hold the rooms behind the door."""
         self.settings = settings
-        self._paths: dict[str, bool] = {}
+        self._paths: set[str] = set()
         self._proxies = trusted(settings.gateway.trusted_proxies)
         self._relay = relay
         self._passthrough = passthrough
@@ -75,7 +79,9 @@ class Door:
             return
         method, path = scope["method"], scope["path"]
         if method == "OPTIONS":
-            await send({"type": "http.response.start", "status": 200, "headers": PREFLIGHT})
+            origins = self.settings.gateway.cors_origins
+            headers = preflight(path, origin_of(scope["headers"]), origins)
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": b""})
         elif path == MODELS_PATH or path.startswith(_MODEL):
             await self._answered(scope, receive, send, self._list_models)
@@ -87,15 +93,18 @@ class Door:
             await self._operator(scope, receive, send)
 
     def _generates(self, path: str) -> bool:
-        """Whether a service type lists the path; the operator's own paths never are one."""
-        known = self._paths.get(path)
-        if known is None:
-            services = self.settings.services
-            operators = path.startswith(("/api/", "/schema"))
-            known = not operators and route(path, None, services) is not None
-            if len(self._paths) < _PATHS_MAX:
-                self._paths[path] = known
-        return known
+        """Whether a service type lists the path; the operator's own paths never are one.
+
+        Only paths that a key was used for are remembered (`_remember`).
+        """
+        if path in self._paths:
+            return True
+        operators = path.startswith(("/api/", "/schema"))
+        return not operators and route(path, None, self.settings.services) is not None
+
+    def _remember(self, path: str) -> None:
+        if len(self._paths) < _PATHS_MAX and len(path) <= _PATH_KEPT_MAX:
+            self._paths.add(path)
 
     async def _answered(
         self,
@@ -113,11 +122,13 @@ class Door:
         rate: dict[str, str] = {}
         error: GatewayError | None = None
         admitted: Admitted | float = 0.0
+        gone = partial(_gone, request, asyncio.current_task())
+        if connection is not None:
+            connection.on_gone = gone
         try:
-            if connection is not None:
-                task = asyncio.current_task()
-                connection.on_gone = lambda: _gone(request, task)
             request.key = self._key(scope)
+            if connection is not None:
+                connection.opened()
             admitted = self._limits.admit(request.key, time.monotonic())
             rate = self._rate(request.key, admitted)
             await room(request, receive, client, rate)
@@ -131,14 +142,13 @@ class Door:
             self._log.exception("fault", request_id=request.request_id)
             error = GatewayError("internal_error", f"a fault of the gateway: {fault!r}")
         finally:
-            if connection is not None:
-                connection.on_gone = None
+            _unheard(connection, gone)
             if isinstance(admitted, Admitted):
                 self._limits.leave(request.key)
         if request.gone or error is not None:
             self._relay.left(request, error)
         if error is not None and not request.gone:
-            await client.fail(error, own_headers(request, rate))
+            await client.fail(error, [*own_headers(request, rate), *GUARDED])
         self._told(request, client, error)
 
     def _request(self, scope: dict[str, Any]) -> Request:
@@ -168,6 +178,9 @@ class Door:
                 key = self._find_key(text[7:].strip() if text[:7].lower() == "bearer " else text)
                 if key is None:
                     raise GatewayError("invalid_api_key", "the API key is wrong or revoked")
+                if key.scope is KeyScope.METRICS:
+                    message = "the key reads metrics: expected a client key"
+                    raise GatewayError("model_not_allowed", message)
                 return key
         raise GatewayError(
             "invalid_api_key", "no API key: expected the header `Authorization: Bearer <key>`"
@@ -198,8 +211,8 @@ class Door:
             receive,
             request.content_length,
             settings.gateway.max_body,
-            settings.gateway.idle_timeout,
         )
+        self._remember(request.path)
         try:
             await self._routed(request, upload)
             await self._relay.serve(request, upload, client, rate)
@@ -245,7 +258,7 @@ class Door:
         self._log.info(
             "request",
             request_id=request.request_id,
-            path=request.path,
+            path=request.path[:_PATH_KEPT_MAX],
             service_type=request.service_type,
             status=client.status,
             error=error.code if error else None,
@@ -266,6 +279,12 @@ def _gone(request: Request, task: "asyncio.Task[Any] | None") -> None:
     request.gone = True
     if task is not None:
         task.cancel()
+
+
+def _unheard(connection: Any, gone: Callable[[], None]) -> None:
+    """Hear no more of the connection; the next request on it may hear for itself already."""
+    if connection is not None and connection.on_gone is gone:
+        connection.on_gone = None
 
 
 def _nothing() -> None:

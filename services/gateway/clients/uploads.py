@@ -4,7 +4,6 @@ Where a server's dialect has to know it, the whole of it is: in memory, or, long
 file without a name, which goes with the request.
 """
 
-import asyncio
 import mmap
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -30,7 +29,7 @@ class ClientGoneError(Exception):
 class Upload:
     """One request body. `head` is what `fill` took; the rest is streamed once."""
 
-    def __init__(self, receive: Receive, length: int | None, bytes_max: int, idle_s: float) -> None:
+    def __init__(self, receive: Receive, length: int | None, bytes_max: int) -> None:
         """`length` is the promised one. Raises `GatewayError` when it is over the limit."""
         if length is not None and length > bytes_max:
             raise _too_large(bytes_max)
@@ -41,7 +40,6 @@ class Upload:
         """Bytes taken from the client so far."""
         self._receive = receive
         self._bytes_max = bytes_max
-        self._idle_s = idle_s
         self._streamed = False
         self._content: Content | None = None
         self._file: IO[bytes] | None = None
@@ -54,7 +52,7 @@ class Upload:
     async def fill(self) -> None:
         """Take the body until it is complete or its first megabyte is there.
 
-        Raises `ClientGoneError`, or `GatewayError` for a body over the limit or stalled.
+        Raises `ClientGoneError`, or `GatewayError` for a body over the limit, or one too slow.
         """
         first = await self._chunk()
         if self.complete:
@@ -68,7 +66,7 @@ class Upload:
     async def whole(self) -> Content:
         """Take all of the body and keep it, for as many attempts as there may be.
 
-        Raises `ClientGoneError`, or `GatewayError` for a body over the limit or stalled.
+        Raises `ClientGoneError`, or `GatewayError` for a body over the limit, or one too slow.
         """
         if self._content is not None:
             return self._content
@@ -112,13 +110,7 @@ class Upload:
                 yield chunk
 
     async def _chunk(self) -> bytes:
-        try:
-            async with asyncio.timeout(self._idle_s):
-                message = await self._receive()
-        except TimeoutError:
-            raise GatewayError(
-                "invalid_request", f"the body stopped arriving for {self._idle_s:g} s"
-            ) from None
+        message = await self._receive()
         if message["type"] == "http.disconnect":
             raise ClientGoneError
         body: bytes = message.get("body", b"")

@@ -45,7 +45,7 @@ class Passthrough:
         """Answer the call. Raises `GatewayError`."""
         if not request.key.admin:
             raise GatewayError("model_not_allowed", f"{request.path}: expected an admin key")
-        upload = Upload(receive, request.content_length, BYTES_MAX, self.settings.idle_timeout)
+        upload = Upload(receive, request.content_length, BYTES_MAX)
         await upload.fill()
         answer, body = await self._fetched(request, upload.head)
         headers = [*_kept(answer), *own_headers(request, rate), _length(body)]
