@@ -65,12 +65,24 @@ class Reader:
         try:
             self._parser.feed_data(piece)
         except httptools.HttpParserUpgrade as upgrade:
-            # RFC 9110 §7.8: whoever does not want to upgrade goes on as before.
-            self._parser = httptools.HttpRequestParser(self)
+            self._not_upgraded()
             return int(upgrade.args[0])
         except httptools.HttpParserError as error:
             raise self._refused or heads.parser_refused(error, piece) from None
         return len(piece)
+
+    def _not_upgraded(self) -> None:
+        """Go on as before (RFC 9110 §7.8); the parser takes what follows for another protocol.
+
+        A new one is told that there is a body, where there is: it asks for nothing else.
+        """
+        self._parser = httptools.HttpRequestParser(self)
+        turn = self.turn
+        if turn is not None and not turn.complete:
+            framing = b"Transfer-Encoding: chunked"
+            if not turn.chunked:
+                framing = b"Content-Length: %d" % turn.length
+            self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n\r\n" % framing)
 
     def _end_of_piece(self, data: bytes, start: int, size: int) -> int:
         """Find where a message may end: too early costs a call, too late is never."""
@@ -108,7 +120,8 @@ class Reader:
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the target."""
-        self._url += url
+        if self.turn is None:
+            self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; those behind a body are nobody's (RFC 9110 §6.5.1)."""
@@ -121,13 +134,16 @@ class Reader:
             elif name == b"content-length":
                 self.length = int(value)
             elif name == b"transfer-encoding":
-                self.coding = value
+                # RFC 9110 §5.2: several lines are one list.
+                self.coding = value if self.coding is None else self.coding + b", " + value
             else:
                 self.expects = value.lower() == b"100-continue"
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Check the head, and begin its turn."""
+        if self.turn is not None:
+            return
         version = self._parser.get_http_version()
         method = self._parser.get_method()
         try:
@@ -160,7 +176,11 @@ class Reader:
             self.turn.came(body)
 
     def on_message_complete(self) -> None:
-        """The request is whole."""
-        if self.turn is not None:
-            self._forget()
-            self.turn.ended()
+        """The request is whole, unless the parser left its body to another protocol."""
+        turn = self.turn
+        if turn is None:
+            return
+        if self._parser.should_upgrade() and (turn.chunked or turn.length):
+            return
+        self._forget()
+        turn.ended()

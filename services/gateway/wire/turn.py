@@ -7,7 +7,7 @@ from typing import Any
 from services.gateway.clients.headers import Headers
 from services.gateway.domain.errors import GatewayError
 from services.gateway.wire.line import Line
-from services.gateway.wire.writing import CLOSE, head_of
+from services.gateway.wire.writing import CLOSE, OURS, head_of
 
 BODY_BYTES_HELD_MAX = 64 * 1024
 """So much of an upload waits for the application before reading stops."""
@@ -132,18 +132,20 @@ class Turn:
 
     async def run(self, app: Any) -> None:
         """Let the application answer; a fault of it is answered too."""
+        error = GatewayError("internal_error", "the gateway failed; its log says why")
         try:
             await app(self.scope, self.receive, self.send)
+        except GatewayError as told:
+            error = told
         except Exception:  # noqa: BLE001 (whatever it is, it is logged and answered)
             _log.exception("Exception in ASGI application")
         if not self.answered and not self.gone:
             if self.begun:
                 self._connection.transport.close()
             else:
-                error = GatewayError("internal_error", "the gateway failed; its log says why")
                 body = error.body()
                 length = (b"content-length", b"%d" % len(body))
-                self.whole(500, [*error.headers(), length], body)
+                self.whole(error.http_status, [*error.headers(), *OURS, length], body)
         # A scope that holds what holds the scope is left to the garbage collector.
         self.scope.pop("tidegate.connection", None)
         self.scope.pop("tidegate.whole", None)

@@ -7,6 +7,8 @@ from services.gateway.clients.headers import CORS, NO_STORE, Headers
 from services.gateway.domain.errors import GatewayError
 
 CLOSE = b"connection: close\r\n"
+OURS: Headers = [NO_STORE, *CORS, *GUARDED]
+"""Headers of the answers that no room behind the wire gives."""
 
 
 def _status_line(status: int) -> bytes:
@@ -42,5 +44,5 @@ def refusal(error: GatewayError) -> bytes:
     """Write a whole answer to what is no request, in the API's shape."""
     body = error.body()
     length = (b"content-length", b"%d" % len(body))
-    own = [*error.headers(), NO_STORE, *CORS, *GUARDED, length]
+    own = [*error.headers(), *OURS, length]
     return head_of(error.http_status, own) + CLOSE + b"\r\n" + body
