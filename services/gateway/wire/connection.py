@@ -50,7 +50,7 @@ class Connection(Line):
         self._app = config.loaded_app
         self._connections = cast("set[Any]", server_state.connections)
         self._app_state = app_state
-        self._hall = hall or Hall()
+        self._hall = Hall() if hall is None else hall
         self._counted = ""
         self._addresses: Scope = {}
         self._reader = Reader(self._begin)

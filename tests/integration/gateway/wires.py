@@ -70,7 +70,7 @@ async def wires(app: Any = echo, hall: Hall | None = None) -> AsyncIterator[Wire
     config = uvicorn.Config(app, lifespan="off", proxy_headers=False, log_level="critical")
     config.load()
     state = ServerState()
-    hall = hall or Hall()
+    hall = Hall() if hall is None else hall
     loop = asyncio.get_running_loop()
 
     def made() -> Connection:
@@ -78,9 +78,11 @@ async def wires(app: Any = echo, hall: Hall | None = None) -> AsyncIterator[Wire
 
     server = await loop.create_server(made, "127.0.0.1", 0)
     async with server:
-        yield Wires(server.sockets[0].getsockname()[1], hall, state)
-        for connection in list(state.connections):
-            connection.transport.abort()
-        for task in list(state.tasks):
-            task.cancel()
-        await asyncio.gather(*state.tasks, return_exceptions=True)
+        try:
+            yield Wires(server.sockets[0].getsockname()[1], hall, state)
+        finally:
+            for connection in list(state.connections):
+                connection.transport.abort()
+            for task in list(state.tasks):
+                task.cancel()
+            await asyncio.gather(*state.tasks, return_exceptions=True)
