@@ -76,7 +76,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
             gateway.readiness.run(),
             gateway.hall.run(),
             gateway.reload(load),
-            gateway.health(environment.health_port),
+            gateway.health(environment),
         )
     ]
     serving = asyncio.create_task(gateway.server.serve_on(listening))
@@ -175,9 +175,14 @@ class Gateway:
         await self._client.subscribe(subjects.pool_leads(), cb=self.pool.leader_heard)
         await self._client.subscribe(subjects.BALANCER_LEADS, cb=self.balancer.leader_heard)
 
-    async def health(self, port: int) -> None:
+    async def health(self, environment: Environment) -> None:
         """Answer on the health port, if there is one, for ever."""
-        await health.serve(port, self.readiness.reason, self.metrics.registry)
+        await health.serve(
+            environment.health_port,
+            self.readiness.reason,
+            self.metrics.registry,
+            network=environment.health_network,
+        )
         await asyncio.Event().wait()
 
     async def reload(self, load: Callable[[], Settings]) -> None:

@@ -6,5 +6,6 @@ office     an admin's desk at those doors, with analytics that has read a story
 calls      leases taken, used and projected, as gateways would
 keylog     gateways that know keys
 upstreams  servers that misbehave
+wires      connections of ours over real sockets, before an application that echoes
 closing    a server that closes idle connections, seen from afar
 """

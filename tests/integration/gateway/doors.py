@@ -25,7 +25,7 @@ from services.balancer import app as balancer_app
 from services.balancer.settings import BalancerSection, ServerSection
 from services.balancer.settings import Settings as BalancerSettings
 from services.gateway.routes import Doors, operator_app
-from services.gateway.settings import Settings
+from services.gateway.settings import GatewaySection, Settings
 from services.gateway.store import KeyLog
 from services.pool import app as pool_app
 from services.pool.settings import PoolSection, ProvisionerSection
@@ -72,6 +72,7 @@ async def desk(
     patience_s: float = 0.05,
     unready: str = "",
     address: str = "127.0.0.1",
+    **section: Any,
 ) -> AsyncIterator[Desk]:
     """A gateway's operator doors with an admin key and a client key."""
     logged: list[dict[str, Any]] = []
@@ -97,7 +98,7 @@ async def desk(
         clock=system_clock,
         sealer=Sealer(MASTER),
         identity_key=IDENTITY,
-        settings=lambda: Settings(services=SERVICES),
+        settings=lambda: Settings(services=SERVICES, gateway=GatewaySection(**section)),
         readiness=lambda: unready,
         registry=registry,
         gateway_id=GatewayId("gw-test"),
