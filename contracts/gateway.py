@@ -32,6 +32,18 @@ class KeyIssued(Event, frozen=True, kw_only=True, tag="key_issued"):
     by: str = ""
 
 
+class MetricsKeyIssued(Event, frozen=True, kw_only=True, tag="metrics_key_issued"):
+    """A key exists from here on that reads metrics and nothing else.
+
+    A tag of its own, which earlier versions skip: to them the key opens nothing.
+    """
+
+    key_id: KeyId
+    key_hash: str
+    name: str
+    by: str = ""
+
+
 class KeyChanged(Event, frozen=True, kw_only=True, tag="key_changed"):
     """A key's name, bounds or hash (a rotation) changed; fields that are None stay.
 
@@ -54,4 +66,4 @@ class KeyRevoked(Event, frozen=True, kw_only=True, tag="key_revoked"):
     by: str = ""
 
 
-KeyEvent = KeyIssued | KeyChanged | KeyRevoked
+KeyEvent = KeyIssued | MetricsKeyIssued | KeyChanged | KeyRevoked

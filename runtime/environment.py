@@ -25,6 +25,7 @@ VARIABLES = {
     "TIDEGATE_CLIENT_KEY": "client key to install at first boot instead of a generated one",
     "TIDEGATE_CLIENT_KEY_FILE": "a file with the client key",
     "TIDEGATE_HEALTH_PORT": "where a service answers /livez, /readyz, /metrics (0: nowhere)",
+    "TIDEGATE_HEALTH_NETWORK": "a host in whose network the health port answers, too",
     "TIDEGATE_CLOCK_OFFSET_FILE": "for tests only: a file with seconds to add to the clock",
     "TIDEGATE_SECRET_KEY": "master key for credentials at rest",
     "TIDEGATE_SECRET_KEY_FILE": "a file with the master key for credentials at rest",
@@ -146,6 +147,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     api: str
     overrides: dict[str, str]
     """`TIDEGATE_<SECTION>_<NAME>` variables, still to be matched with settings."""
+    health_network: str = ""
 
     def secret(self, variable: str, file: Path) -> str:
         """Read a secret from its variable, the file its `…_FILE` names, or the home.
@@ -189,6 +191,7 @@ def environment(variables: Mapping[str, str] | None = None) -> Environment:
         port=_port(given, "TIDEGATE_PORT", 8080),
         nats_url=given.get("TIDEGATE_NATS_URL"),
         health_port=_port(given, "TIDEGATE_HEALTH_PORT", 0),
+        health_network=given.get("TIDEGATE_HEALTH_NETWORK", ""),
         clock_offset_file=_path(given, "TIDEGATE_CLOCK_OFFSET_FILE"),
         api=given.get("TIDEGATE_API", "http://127.0.0.1:8080"),
         overrides={name: value for name, value in given.items() if name not in VARIABLES},

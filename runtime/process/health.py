@@ -1,7 +1,10 @@
 """`/livez`, `/readyz` and `/metrics` of a process, on a port of its own."""
 
+import asyncio
 import json
+import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import uvicorn
@@ -9,6 +12,12 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 Readiness = Callable[[], str]
 """Why the process is not ready; empty when it is."""
+_AGAIN_S = 1.0
+_GUARDED = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+]
 Answer = tuple[int, str, bytes]
 """Status, content type, body."""
 
@@ -27,12 +36,35 @@ def answer(path: str, readiness: Readiness, registry: CollectorRegistry) -> Answ
 
 
 async def serve(
-    port: int, readiness: Readiness, registry: CollectorRegistry, host: str = "127.0.0.1"
+    port: int,
+    readiness: Readiness,
+    registry: CollectorRegistry,
+    host: str = "127.0.0.1",
+    network: str = "",
 ) -> None:
-    """Answer on `port` until cancelled; port 0 serves nowhere."""
+    """Answer on `port` until cancelled; port 0 serves nowhere.
+
+    No key is asked for, so it is this machine that may ask; and, with `network`, whoever is in the
+    network by which that host is reached: it is answered there as soon as the name is known.
+    """
     if port == 0:
         return
+    app = _application(readiness, registry)
+    if not network:
+        await _serve(app, host, port)
+        return
 
+    async def further() -> None:
+        address = await _address_towards(network)
+        if address != host:
+            await _serve(app, address, port)
+
+    async with asyncio.TaskGroup() as both:
+        both.create_task(_serve(app, host, port))
+        both.create_task(further())
+
+
+def _application(readiness: Readiness, registry: CollectorRegistry) -> Any:
     async def app(
         scope: dict[str, Any],
         receive: Callable[[], Awaitable[Any]],
@@ -41,10 +73,18 @@ async def serve(
         await receive()
         found = answer(scope["path"], readiness, registry)
         status, kind, body = found or (404, "application/json", b'{"status":"not found"}')
-        headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
+        headers = [
+            (b"content-type", kind.encode()),
+            (b"content-length", str(len(body)).encode()),
+            *_GUARDED,
+        ]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
+    return app
+
+
+async def _serve(app: Any, host: str, port: int) -> None:
     config = uvicorn.Config(
         app,
         host,
@@ -58,3 +98,16 @@ async def serve(
         await server._serve()  # noqa: SLF001 (serve() would take the signals)
     finally:
         await server.shutdown()
+
+
+async def _address_towards(host: str) -> str:
+    """Tell which of our addresses is in the network of `host`, as soon as its name is known."""
+    loop = asyncio.get_running_loop()
+    while True:
+        with suppress(OSError):
+            infos = await loop.getaddrinfo(host, 9, type=socket.SOCK_DGRAM)
+            family, kind, _, _, address = infos[0]
+            with socket.socket(family, kind) as towards:
+                towards.connect(address)  # a datagram socket: nothing is sent
+                return str(towards.getsockname()[0])
+        await asyncio.sleep(_AGAIN_S)

@@ -63,7 +63,12 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
         await until(
             stop,
             projector.run(),
-            health.serve(environment.health_port, projector.readiness, metrics.registry),
+            health.serve(
+                environment.health_port,
+                projector.readiness,
+                metrics.registry,
+                network=environment.health_network,
+            ),
             _follow_settings(load, readers, spool, AtStart(log, _fixed(settings)), log),
         )
     finally:

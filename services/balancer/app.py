@@ -47,7 +47,12 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
             leader = Leader(journal, doors, probes, metrics, settings, logger)
             await lifecycle.until(
                 stop,
-                health.serve(environment.health_port, leader.unready, metrics.registry),
+                health.serve(
+                    environment.health_port,
+                    leader.unready,
+                    metrics.registry,
+                    network=environment.health_network,
+                ),
                 journal.leadership.serve(leader.lead),
                 leader.watch(load),
             )

@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import resource
 import secrets
 import socket
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 import msgspec
 import uvicorn
@@ -26,6 +28,7 @@ from runtime.settings import SettingsError
 from services.gateway.accounts.caller import Caller
 from services.gateway.accounts.inquiry import Inquiry
 from services.gateway.accounts.passthrough import Passthrough
+from services.gateway.clients.origin import trusted
 from services.gateway.clients.spool import Spool
 from services.gateway.door import Door
 from services.gateway.fleetlog import FleetLog
@@ -44,7 +47,7 @@ from services.gateway.routes.admin.sessions import known
 from services.gateway.settings import Settings
 from services.gateway.store import KeyLog
 from services.gateway.transport import Transport
-from services.gateway.wire import Connection, Server
+from services.gateway.wire import Bounds, Connection, Hall, Server
 
 _RELOAD_EVERY_S = 2.0
 _DRAIN_S = 10.0
@@ -55,6 +58,8 @@ _select_answers = msgspec.json.Decoder(SelectAnswers | Failed)
 async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], Settings]) -> None:
     """Serve until `stop` is set, then drain: open answers end, usages are journalled."""
     log = logs.configure("gateway")
+    _, files_max = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files_max, files_max))
     settings = load()
     listening = listen(environment.host, environment.port)
     outage = Outage()
@@ -73,8 +78,9 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
             gateway.key_log.run(),
             gateway.fleet_log.run(),
             gateway.readiness.run(),
+            gateway.hall.run(),
             gateway.reload(load),
-            gateway.health(environment.health_port),
+            gateway.health(environment),
         )
     ]
     serving = asyncio.create_task(gateway.server.serve_on(listening))
@@ -156,7 +162,8 @@ class Gateway:
             metrics=self.metrics,
             log=log,
         )
-        self.server = _server(self.door)
+        self.hall = Hall(_bounds(settings))
+        self.server = _server(self.door, self.hall)
         self._gauges()
 
     def _doors(
@@ -188,9 +195,14 @@ class Gateway:
         await self._client.subscribe(subjects.pool_leads(), cb=self.pool.leader_heard)
         await self._client.subscribe(subjects.BALANCER_LEADS, cb=self.balancer.leader_heard)
 
-    async def health(self, port: int) -> None:
+    async def health(self, environment: Environment) -> None:
         """Answer on the health port, if there is one, for ever."""
-        await health.serve(port, self.readiness.reason, self.metrics.registry)
+        await health.serve(
+            environment.health_port,
+            self.readiness.reason,
+            self.metrics.registry,
+            network=environment.health_network,
+        )
         await asyncio.Event().wait()
 
     async def reload(self, load: Callable[[], Settings]) -> None:
@@ -210,6 +222,7 @@ class Gateway:
         """Go by other settings from now on."""
         self.settings = settings
         self.spool.apply(settings.gateway.spool, settings.gateway.spool_max)
+        self.hall.bounds = _bounds(settings)
         self.door.apply(settings)
         self.exchange.apply(settings)
         self.caller.apply(settings.gateway)
@@ -240,6 +253,9 @@ class Gateway:
         metrics = self.metrics
         metrics.open.set_function(lambda: len(self.exchanges))
         metrics.unacknowledged.set_function(lambda: len(self.outbox))
+        metrics.connections.set_function(lambda: len(self.hall))
+        metrics.turned_away.set_function(lambda: self.hall.turned_away)
+        metrics.too_slow.set_function(lambda: self.hall.ended)
         metrics.unknown.set_function(lambda: self.key_log.ring.unknown_events)
         for question, batches, items in (
             ("lease", lambda: self.pool.batches, lambda: self.pool.items),
@@ -265,17 +281,32 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _server(door: Door) -> Server:
+def _bounds(settings: Settings) -> Bounds:
+    """Bound connections as configured, and by the files that the process may have open.
+
+    Each client may need a second one, to its server.
+    """
+    section = settings.gateway
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = section.connections_max
+    proxies = trusted(section.trusted_proxies)
+    return Bounds(
+        connections_max=most if files == resource.RLIM_INFINITY else max(1, min(most, files // 2)),
+        send_timeout_s=section.send_timeout,
+        trusts=proxies.trusts if proxies is not None else None,
+    )
+
+
+def _server(door: Door, hall: Hall) -> Server:
     config = uvicorn.Config(
         door,
-        http=Connection,
+        http=cast("type[asyncio.Protocol]", partial(Connection, hall=hall)),
         ws="none",
         lifespan="on",
         access_log=False,
         log_level="warning",
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=75,
         timeout_graceful_shutdown=30,
         backlog=4096,
     )

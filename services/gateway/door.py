@@ -7,14 +7,16 @@ configuration, and bytes go through as they are.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from runtime.process.logs import Log
 from services.gateway.accounts.passthrough import PASSED_THROUGH, Passthrough
 from services.gateway.clients.answers import Client, Send
+from services.gateway.clients.browsers import GUARDED, origin_of, preflight
 from services.gateway.clients.deciding import Deciding
-from services.gateway.clients.headers import PREFLIGHT, own_headers
-from services.gateway.clients.keys import Key, presented
+from services.gateway.clients.headers import own_headers
+from services.gateway.clients.keys import Key, KeyScope, presented
 from services.gateway.clients.limits import Admitted, KeyLimits
 from services.gateway.clients.origin import trusted
 from services.gateway.clients.request import Request
@@ -22,7 +24,7 @@ from services.gateway.clients.spool import Spool
 from services.gateway.clients.uploads import Bounds, ClientGoneError, Receive, Upload
 from services.gateway.domain import model_named, route
 from services.gateway.domain.errors import GatewayError
-from services.gateway.domain.paths import Places, ambiguous
+from services.gateway.domain.paths import KEPT_BYTES_MAX, Places, ambiguous
 from services.gateway.metrics import Metrics
 from services.gateway.relay.interpreter import Interpreter
 from services.gateway.relay.models import PATH as MODELS_PATH
@@ -80,7 +82,9 @@ class Door:
             return
         method, path = scope["method"], scope["path"]
         if method == "OPTIONS":
-            await send({"type": "http.response.start", "status": 200, "headers": PREFLIGHT})
+            origins = self.settings.gateway.cors_origins
+            headers = preflight(path, origin_of(scope["headers"]), origins)
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": b""})
         elif ambiguous(scope["raw_path"], slashes=path.startswith(_MODEL)):
             await self._answered(scope, receive, send, _refuse_path)
@@ -109,11 +113,13 @@ class Door:
         rate: dict[str, str] = {}
         error: GatewayError | None = None
         admitted: Admitted | float = 0.0
+        gone = partial(_gone, request, asyncio.current_task())
+        if connection is not None:
+            connection.on_gone = gone
         try:
-            if connection is not None:
-                task = asyncio.current_task()
-                connection.on_gone = lambda: _gone(request, task)
             request.key = self._key(request)
+            if connection is not None:
+                connection.opened()
             admitted = self._limits.admit(request.key, time.monotonic())
             rate = self._rate(request.key, admitted)
             await room(request, receive, client, rate)
@@ -127,14 +133,13 @@ class Door:
             self._log.exception("fault", request_id=request.request_id)
             error = GatewayError("internal_error", f"a fault of the gateway: {fault!r}")
         finally:
-            if connection is not None:
-                connection.on_gone = None
+            _unheard(connection, gone)
             if isinstance(admitted, Admitted):
                 self._limits.leave(request.key)
         if request.gone or error is not None:
             self._relay.left(request, error)
         if error is not None and not request.gone:
-            await client.fail(error, own_headers(request, rate))
+            await client.fail(error, [*own_headers(request, rate), *GUARDED])
         self._told(request, client, error)
 
     def _request(self, scope: dict[str, Any]) -> Request:
@@ -163,6 +168,9 @@ class Door:
                 key = self._find_key(presented(value.decode("latin-1")))
                 if key is None:
                     raise GatewayError("invalid_api_key", "the API key is wrong or revoked")
+                if key.scope is KeyScope.METRICS:
+                    message = "the key reads metrics: expected a client key"
+                    raise GatewayError("model_not_allowed", message)
                 return key
         raise GatewayError(
             "invalid_api_key", "no API key: expected the header `Authorization: Bearer <key>`"
@@ -192,7 +200,7 @@ class Door:
             message = f"{request.premature}: expected no such header: it does nothing yet"
             raise GatewayError("invalid_request", message, request.premature)
         settings = self.settings.gateway
-        bounds = Bounds(settings.max_body, settings.json_max, settings.idle_timeout, self._spool)
+        bounds = Bounds(settings.max_body, settings.json_max, self._spool)
         upload = Upload(receive, request.content_length, bounds)
         try:
             await self._routed(request, upload)
@@ -206,7 +214,7 @@ class Door:
         settings = self.settings
         await upload.fill()
         n: int | None = None
-        if self._places.of(request.path).body_decides or request.key.bounds.models:
+        if self._places.of(request.path, keep=True).body_decides or request.key.bounds.models:
             said = await self._deciding.read(request, upload)
             request.model, n = said.model or "", said.n
         else:
@@ -245,7 +253,7 @@ class Door:
         self._log.info(
             "request",
             request_id=request.request_id,
-            path=request.path,
+            path=request.path[:KEPT_BYTES_MAX],
             service_type=request.service_type,
             status=client.status,
             error=error.code if error else None,
@@ -278,6 +286,12 @@ def _gone(request: Request, task: "asyncio.Task[Any] | None") -> None:
     request.gone = True
     if task is not None:
         task.cancel()
+
+
+def _unheard(connection: Any, gone: Callable[[], None]) -> None:
+    """Hear no more of the connection; the next request on it may hear for itself already."""
+    if connection is not None and connection.on_gone is gone:
+        connection.on_gone = None
 
 
 def _nothing() -> None:

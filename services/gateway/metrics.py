@@ -78,8 +78,26 @@ class Metrics:
             "Events of an unknown tag in the log of keys.",
             registry=self.registry,
         )
+        self._of_connections()
         self._answered: dict[tuple[str, int], Counter] = {}
         self._attempted: dict[tuple[str, str], Counter] = {}
+
+    def _of_connections(self) -> None:
+        self.connections = Gauge(
+            "tidegate_gateway_connections",
+            "Connections of clients.",
+            registry=self.registry,
+        )
+        self.turned_away = Gauge(
+            "tidegate_gateway_connections_turned_away",
+            "Connections refused since the start: none was free, or too many of one address.",
+            registry=self.registry,
+        )
+        self.too_slow = Gauge(
+            "tidegate_gateway_connections_overdue",
+            "Connections ended since the start for what their clients did not send or take.",
+            registry=self.registry,
+        )
 
     def answered(self, service_type: str, status: int, seconds: float) -> None:
         """Count one answer (status 0: the client was gone)."""

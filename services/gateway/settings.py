@@ -15,6 +15,8 @@ Stored = Literal["full", "truncated", "hashed", "none"]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.IGNORECASE | re.ASCII)
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.ASCII)
 _PATIENCE_S = {"image": 1800.0, "video": 5400.0}
 """Backends of this family answer whole: a picture after minutes, a film after an hour."""
 _PATIENCE_OF_OTHERS_S = 600.0
@@ -60,8 +62,15 @@ class GatewaySection(Section, frozen=True, kw_only=True):
     """How long a server may be silent before its answer begins, for the service types that say
     nothing of their own."""
     idle_timeout: Seconds = Seconds(120)
-    """How long either side may be silent within a body; servers within an event stream as long as
-    before one."""
+    """How long a server may be silent within a body; within an event stream as long as before
+    one."""
+    send_timeout: Seconds = Seconds(60)
+    """How long a client may send nothing of a body that is waited for, or take nothing of what
+    waits for it. It may be slow, but not under 1 KB/s averaged over 30 s."""
+    connections_max: int = 10_000
+    """Connections of clients, per process; no more than half the files it may have open. Of one
+    address, 256 at most on which no valid key was sent yet; this machine and `trusted_proxies` are
+    not counted so."""
     exchange_max: Seconds = Seconds(7200)
     """How long one exchange with a server may last in all."""
     reuse_idle: Seconds = Seconds(1)
@@ -81,6 +90,15 @@ class GatewaySection(Section, frozen=True, kw_only=True):
     trusted_proxies: list[str] = []
     """Addresses and networks (`"10.0.0.0/8"`) of the proxies whose `X-Forwarded-For` and
     `X-Forwarded-Proto` are believed; nobody else's are."""
+    metrics_allow: list[str] = msgspec.field(default_factory=lambda: ["127.0.0.0/8", "::1"])
+    """Addresses and networks that may ask `/metrics` and `/schema` without a key, when they ask
+    directly: through a proxy, or from a page of another origin, a key is needed."""
+    hosts: list[str] = []
+    """Names that requests without a key may give as their `Host`, beside addresses, `localhost` and
+    names without a dot."""
+    cors_origins: list[str] = []
+    """Origins (`"https://ops.example.org"`) whose pages may ask operators' paths; `"*"` is any. The
+    generation paths, and those that the original has, may be asked from everywhere."""
     codes: dict[str, Meaning] = {}
     """What the error codes of the backends' envelopes mean, over the built-in table
     (docs/reference/failures.md)."""
@@ -99,8 +117,11 @@ class GatewaySection(Section, frozen=True, kw_only=True):
             raise ValueError("attempts_max: expected at least 1")
         if self.max_wait > 0:
             raise ValueError('max_wait: expected "0s"; waiting for a session is not built yet')
-        for text in self.trusted_proxies:
-            network(text)
+        if self.connections_max < 1:
+            raise ValueError("connections_max: expected at least 1")
+        if self.send_timeout <= 0:
+            raise ValueError('send_timeout: expected more than nothing, such as "60s"')
+        _check_names(self)
         if self.proxy and not _is_proxy(self.proxy):
             raise ValueError(
                 'proxy: expected an address such as "http://proxy.example.internal:3128", with'
@@ -126,13 +147,28 @@ def _is_proxy(url: str) -> bool:
     return plain and nothing_else and named
 
 
-def network(text: str) -> Network:
-    """Read an address or a network. Raises `ValueError`, worded for who set it."""
+def _check_names(section: GatewaySection) -> None:
+    """Refuse addresses, hosts and origins that are none. Raises `ValueError`."""
+    for setting in ("trusted_proxies", "metrics_allow"):
+        for text in getattr(section, setting):
+            network(text, setting)
+    for text in section.hosts:
+        if _HOST.fullmatch(text) is None:
+            expected = 'names such as "gate.example.org", without a port'
+            raise ValueError(f"hosts: expected {expected}, got {text!r}")
+    for text in section.cors_origins:
+        if text != "*" and _ORIGIN.fullmatch(text) is None:
+            expected = 'origins such as "https://ops.example.org"'
+            raise ValueError(f"cors_origins: expected {expected}, got {text!r}")
+
+
+def network(text: str, setting: str = "trusted_proxies") -> Network:
+    """Read an address or a network of `setting`. Raises `ValueError`, worded for who set it."""
     try:
         return ipaddress.ip_network(text)
     except ValueError as error:
         raise ValueError(
-            'trusted_proxies: expected addresses or networks such as "192.0.2.1" or "10.0.0.0/8",'
+            f'{setting}: expected addresses or networks such as "192.0.2.1" or "10.0.0.0/8",'
             f" got {text!r} ({error})"
         ) from None
 

@@ -7,7 +7,15 @@ from datetime import timedelta
 
 from contracts.base import KeyId, WriterId
 from contracts.envelope import Envelope
-from contracts.gateway import KeyBounds, KeyChanged, KeyEvent, KeyIssued, KeyRevoked, Scope
+from contracts.gateway import (
+    KeyBounds,
+    KeyChanged,
+    KeyEvent,
+    KeyIssued,
+    KeyRevoked,
+    MetricsKeyIssued,
+    Scope,
+)
 from contracts.subjects import EVT_KEYS
 from runtime.clock import Clock
 from runtime.eventlog import (
@@ -21,7 +29,8 @@ from runtime.eventlog import (
 from runtime.eventlog.writer import SubjectWriter
 from runtime.process.logs import Log
 from runtime.secrets import key_hash
-from services.gateway.clients.keys import Key, KeyRefusal, KeyRefused, KeyRing, decide
+from services.gateway.clients.keydecisions import KeyRefusal, KeyRefused, decide
+from services.gateway.clients.keys import Key, KeyRing, KeyScope
 from services.gateway.domain.errors import GatewayError
 
 _FENCED_MAX = 50
@@ -31,9 +40,12 @@ _EPOCH = 0
 """`evt.keys` has no leader: the fence alone orders its writers."""
 
 
-def new_key_text(scope: Scope) -> str:
+_PREFIXES = {KeyScope.CLIENT: "sk-", KeyScope.ADMIN: "sk-admin-", KeyScope.METRICS: "sk-metrics-"}
+
+
+def new_key_text(scope: KeyScope) -> str:
     """Make the text of a key: 256 random bits behind a prefix that secret scanners know."""
-    return f"sk-{'admin-' if scope is Scope.ADMIN else ''}{secrets.token_urlsafe(32)}"
+    return _PREFIXES[scope] + secrets.token_urlsafe(32)
 
 
 class KeyLog:
@@ -84,14 +96,27 @@ class KeyLog:
                 self._caught_up.set()
 
     async def issue(
-        self, name: str, scope: Scope, bounds: KeyBounds, by: str
+        self, name: str, scope: KeyScope | Scope, bounds: KeyBounds, by: str
     ) -> tuple[Key, str] | KeyRefused:
-        """Issue a key; its text is returned here and never again. Raises `LogUnavailableError`."""
+        """Issue a key; its text is returned here and never again. Raises `LogUnavailableError`.
+
+        One that reads metrics is another event than the rest, and has no bounds.
+        """
         key_id = KeyId(f"key_{secrets.token_hex(8)}")
-        text = new_key_text(scope)
-        wanted = KeyIssued(
-            key_id=key_id, key_hash=key_hash(text), name=name, scope=scope, bounds=bounds, by=by
-        )
+        text = new_key_text(KeyScope(scope))
+        hashed = key_hash(text)
+        wanted: KeyEvent
+        if scope == KeyScope.METRICS:
+            wanted = MetricsKeyIssued(key_id=key_id, key_hash=hashed, name=name, by=by)
+        else:
+            wanted = KeyIssued(
+                key_id=key_id,
+                key_hash=hashed,
+                name=name,
+                scope=Scope(scope),
+                bounds=bounds,
+                by=by,
+            )
         decided = await self._decided(key_id, lambda: wanted)
         return decided if isinstance(decided, KeyRefused) else (decided, text)
 
@@ -115,7 +140,7 @@ class KeyLog:
         def wanted() -> KeyEvent:
             nonlocal text
             key = self.ring.get(key_id)
-            text = new_key_text(Scope.CLIENT if key is None else key.scope)
+            text = new_key_text(KeyScope.CLIENT if key is None else key.scope)
             return KeyChanged(key_id=key_id, key_hash=key_hash(text), old_until=old_until, by=by)
 
         decided = await self._decided(key_id, wanted)

@@ -77,7 +77,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
             now=clock(environment.clock_offset_file),
             logger=logger,
         )
-        await serve(parts, stop, environment.health_port)
+        await serve(parts, stop, environment.health_port, environment.health_network)
     finally:
         await broker.disconnected(made)
         logger.info("stopped")
@@ -119,7 +119,9 @@ def assembled(
     return Parts(ledger, credentials, leadership, leader, metrics, logger)
 
 
-async def serve(parts: Parts, stop: asyncio.Event, health_port: int) -> None:
+async def serve(
+    parts: Parts, stop: asyncio.Event, health_port: int, health_network: str = ""
+) -> None:
     """Follow and lead until `stop`; then answer what is queued, and end."""
     ended = asyncio.Event()
 
@@ -133,7 +135,9 @@ async def serve(parts: Parts, stop: asyncio.Event, health_port: int) -> None:
         await parts.leader.finish()
         ended.set()
 
-    serving_health = health.serve(health_port, parts.readiness, parts.metrics.registry)
+    serving_health = health.serve(
+        health_port, parts.readiness, parts.metrics.registry, network=health_network
+    )
     await lifecycle.until(ended, follow_and_lead(), orderly_end(), serving_health)
 
 

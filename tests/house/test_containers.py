@@ -106,6 +106,13 @@ def test_the_log_has_no_way_out() -> None:
     assert SERVICES["server-1"]["networks"] == ["servers"]
 
 
+def test_health_ports_answer_on_the_network_that_has_no_way_out() -> None:
+    for name in ("pool", "balancer", "analytics", "gateway"):
+        asked = SERVICES[name]["environment"]["TIDEGATE_HEALTH_NETWORK"]
+        assert SERVICES[asked]["networks"] == ["log"]
+        assert "log" in SERVICES[name]["networks"]
+
+
 def test_a_cluster_is_known_to_everybody_who_talks_to_nats() -> None:
     overlay = yaml.safe_load((ROOT / "docker-compose.cluster.yml").read_text())["services"]
     alone, cluster = (

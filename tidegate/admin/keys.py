@@ -17,13 +17,17 @@ class Scope(StrEnum):
 
     CLIENT = "client"
     ADMIN = "admin"
+    METRICS = "metrics"
 
 
 @app.command()
 def issue(
     name: str = typer.Argument(help="Whose key it is."),
     *,
-    scope: Scope = typer.Option(Scope.CLIENT, help="client: generate; admin: administer too."),
+    scope: Scope = typer.Option(
+        Scope.CLIENT,
+        help="client: generate; admin: administer too; metrics: read /metrics and /schema alone.",
+    ),
     requests_per_minute: int = typer.Option(0, min=0, help="Bound per gateway process; 0: none."),
     concurrency: int = typer.Option(0, min=0, help="Bound per gateway process; 0: none."),
     model: list[str] = typer.Option([], help="Pattern of models it may use; repeatable."),

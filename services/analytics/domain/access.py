@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from contracts.gateway import KeyBounds, KeyChanged, KeyIssued, KeyRevoked
+from contracts.gateway import KeyBounds, KeyChanged, KeyIssued, KeyRevoked, MetricsKeyIssued
 from contracts.pool import PolicyChanged
 from services.analytics.domain.moments import Place, Routes
 from services.analytics.domain.rows import ConfigRow, KeyRow
@@ -29,16 +29,20 @@ class Keys(States[KeyRow]):
         super().__init__(journal)
         self.routes: Routes = {
             KeyIssued: self._issued,
+            MetricsKeyIssued: self._issued,
             KeyChanged: self._changed,
             KeyRevoked: self._revoked,
         }
 
-    def _issued(self, event: KeyIssued, place: Place) -> None:
+    def _issued(self, event: KeyIssued | MetricsKeyIssued, place: Place) -> None:
+        scope, bounds = "metrics", KeyBounds()
+        if isinstance(event, KeyIssued):
+            scope, bounds = event.scope.value, event.bounds
         row = KeyRow(
             key_id=event.key_id,
             name=event.name,
-            scope=event.scope.value,
-            **_bounds(event.bounds),
+            scope=scope,
+            **_bounds(bounds),
             issued_at=place.ts,
             issued_by=event.by,
             changed_at=place.ts,

@@ -44,8 +44,7 @@ class Passthrough:
         """Answer the call. Raises `GatewayError`."""
         if not request.key.admin:
             raise GatewayError("model_not_allowed", f"{request.path}: expected an admin key")
-        idle_s = self._caller.settings.idle_timeout
-        bounds = Bounds(BYTES_MAX, BYTES_MAX, idle_s, self._spool)
+        bounds = Bounds(BYTES_MAX, BYTES_MAX, self._spool)
         upload = Upload(receive, request.content_length, bounds)
         await upload.fill()
         session_id, rest = session_named(request.query)

@@ -1,8 +1,4 @@
-"""Client keys, pure: the fold of `evt.keys`, and who may be issued, changed or revoked.
-
-Only hashes are known here. Which of two gateways decides first is the fence's business
-(`services.gateway.store`); these rules only say what follows from a ring.
-"""
+"""Client keys, pure: the fold of `evt.keys`. Only hashes are known here."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,12 +10,25 @@ import msgspec
 from contracts.base import KeyId
 from contracts.envelope import Envelope
 from contracts.events import AnyEvent, UnknownEvent
-from contracts.gateway import KeyBounds, KeyChanged, KeyEvent, KeyIssued, KeyRevoked, Scope
+from contracts.gateway import (
+    KeyBounds,
+    KeyChanged,
+    KeyIssued,
+    KeyRevoked,
+    MetricsKeyIssued,
+)
 from runtime.secrets import key_hash
 
-NAME_MAX = 100
-MODELS_MAX = 100
 _CACHED_MAX = 10_000
+
+
+class KeyScope(StrEnum):
+    """What a key may do. `Scope` says it in the log of two kinds; a third has its own event."""
+
+    CLIENT = "client"
+    ADMIN = "admin"
+    METRICS = "metrics"
+    """Read `/metrics` and `/schema`, and nothing else."""
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +36,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 
     key_id: KeyId
     name: str
-    scope: Scope
+    scope: KeyScope
     bounds: KeyBounds
     hash: str
     leaving: dict[str, datetime] = {}
@@ -37,7 +46,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def admin(self) -> bool:
         """Whether it may administer."""
-        return self.scope is Scope.ADMIN
+        return self.scope is KeyScope.ADMIN
 
     def allows_model(self, model: str) -> bool:
         """Say whether its bounds let it use `model`; no patterns are every model."""
@@ -45,28 +54,6 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
         return not patterns or any(
             fnmatchcase(model.lower(), pattern.lower()) for pattern in patterns
         )
-
-
-class KeyRefusal(StrEnum):
-    """Why a key was not issued, changed or revoked."""
-
-    UNKNOWN = "unknown_key"
-    REVOKED = "revoked_key"
-    TAKEN = "taken"
-    LAST_ADMIN = "last_admin_key"
-    BAD_NAME = "bad_name"
-    BAD_BOUNDS = "bad_bounds"
-
-
-class KeyRefused(msgspec.Struct, frozen=True):
-    """No event follows; `message` says what was expected."""
-
-    reason: KeyRefusal
-    message: str
-
-
-KeyDecision = KeyIssued | KeyChanged | KeyRevoked | KeyRefused | None
-"""An event, a refusal, or None when the wish is already fulfilled."""
 
 
 def _after_everything() -> datetime:
@@ -144,16 +131,8 @@ class KeyRing:
         return None if owner is None else self._keys[owner]
 
     def _evolve(self, event: AnyEvent | UnknownEvent) -> None:
-        if isinstance(event, KeyIssued):
-            self._put(
-                Key(
-                    key_id=event.key_id,
-                    name=event.name,
-                    scope=event.scope,
-                    bounds=event.bounds,
-                    hash=event.key_hash,
-                )
-            )
+        if isinstance(event, KeyIssued | MetricsKeyIssued):
+            self._put(_issued(event))
         elif isinstance(event, KeyChanged | KeyRevoked):
             key = self._keys.get(event.key_id)
             if key is not None:
@@ -161,7 +140,7 @@ class KeyRing:
                     del self._openers[key.hash]
                 for hashed in key.leaving:
                     self._leaving.pop(hashed, None)
-                self._put(_changed(key, event))
+                self._put(changed(key, event))
         elif isinstance(event, UnknownEvent):
             self.unknown_events += 1
 
@@ -179,7 +158,17 @@ def presented(authorization: str) -> str:
     return rest.strip() if rest and scheme.lower() == "bearer" else authorization.strip()
 
 
-def _changed(key: Key, event: KeyChanged | KeyRevoked) -> Key:
+def _issued(event: KeyIssued | MetricsKeyIssued) -> Key:
+    scope, bounds = KeyScope.METRICS, KeyBounds()
+    if isinstance(event, KeyIssued):
+        scope, bounds = KeyScope(event.scope), event.bounds
+    return Key(
+        key_id=event.key_id, name=event.name, scope=scope, bounds=bounds, hash=event.key_hash
+    )
+
+
+def changed(key: Key, event: KeyChanged | KeyRevoked) -> Key:
+    """Make of a key what an event makes of it."""
     if isinstance(event, KeyRevoked):
         return msgspec.structs.replace(key, revoked=True, leaving={})
     leaving = key.leaving
@@ -193,87 +182,3 @@ def _changed(key: Key, event: KeyChanged | KeyRevoked) -> Key:
         name=key.name if event.name is None else event.name,
         bounds=key.bounds if event.bounds is None else event.bounds,
     )
-
-
-def decide_issue(ring: KeyRing, wanted: KeyIssued) -> KeyDecision:
-    """Issue `wanted` as it is, unless its id or hash is taken or a bound is wrong.
-
-    The same wish again is fulfilled: its append may have landed without an answer.
-    """
-    taken = ring.get(wanted.key_id)
-    if taken is not None and taken.hash == wanted.key_hash:
-        return None
-    if taken is not None:
-        return KeyRefused(KeyRefusal.TAKEN, f"id: {wanted.key_id} is taken")
-    return (
-        _hash_refused(ring, wanted.key_hash)
-        or _name_refused(wanted.name)
-        or _bounds_refused(wanted.bounds)
-        or wanted
-    )
-
-
-def decide_change(ring: KeyRing, wanted: KeyChanged) -> KeyDecision:
-    """Change a living key's name, bounds or hash (a rotation)."""
-    key = ring.get(wanted.key_id)
-    if key is None or key.revoked:
-        return _gone(wanted.key_id, key)
-    refused = (
-        (wanted.key_hash is not None and _hash_refused(ring, wanted.key_hash))
-        or (wanted.name is not None and _name_refused(wanted.name))
-        or (wanted.bounds is not None and _bounds_refused(wanted.bounds))
-    )
-    if refused:
-        return refused
-    return None if _changed(key, wanted) == key else wanted
-
-
-def decide_revoke(ring: KeyRing, wanted: KeyRevoked) -> KeyDecision:
-    """Revoke a key; the last admin key stays, since nobody could issue another."""
-    key = ring.get(wanted.key_id)
-    if key is None:
-        return _gone(wanted.key_id, key)
-    if key.revoked:
-        return None
-    admins = [other for other in ring.all() if other.admin and not other.revoked]
-    if admins == [key]:
-        message = "the last admin key cannot be revoked: issue another one first"
-        return KeyRefused(KeyRefusal.LAST_ADMIN, message)
-    return wanted
-
-
-def decide(ring: KeyRing, wanted: KeyEvent) -> KeyDecision:
-    """Decide any of the three wishes."""
-    if isinstance(wanted, KeyIssued):
-        return decide_issue(ring, wanted)
-    if isinstance(wanted, KeyChanged):
-        return decide_change(ring, wanted)
-    return decide_revoke(ring, wanted)
-
-
-def _gone(key_id: KeyId, key: Key | None) -> KeyRefused:
-    if key is None:
-        return KeyRefused(KeyRefusal.UNKNOWN, f"there is no key {key_id}")
-    return KeyRefused(KeyRefusal.REVOKED, f"key {key_id} is revoked")
-
-
-def _hash_refused(ring: KeyRing, hashed: str) -> KeyRefused | None:
-    if ring.opened_by(hashed) is None:
-        return None
-    return KeyRefused(KeyRefusal.TAKEN, "key: this very key is in use already")
-
-
-def _name_refused(name: str) -> KeyRefused | None:
-    if name.strip() and len(name) <= NAME_MAX and name.isprintable():
-        return None
-    message = f"name: expected 1 to {NAME_MAX} printable characters"
-    return KeyRefused(KeyRefusal.BAD_NAME, message)
-
-
-def _bounds_refused(bounds: KeyBounds) -> KeyRefused | None:
-    if len(bounds.models) > MODELS_MAX or not all(
-        pattern and len(pattern) <= NAME_MAX for pattern in bounds.models
-    ):
-        message = f"models: expected at most {MODELS_MAX} patterns of 1 to {NAME_MAX} characters"
-        return KeyRefused(KeyRefusal.BAD_BOUNDS, message)
-    return None

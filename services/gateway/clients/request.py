@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from contracts.base import GatewayId, KeyId, LeaseId, RequestId, ServerId, ServiceType, SessionId
-from contracts.gateway import KeyBounds, Scope
+from contracts.gateway import KeyBounds
 from contracts.pool import Attempt, Granted, Outcome, SessionRequested, UsageRecorded, Verdict
-from services.gateway.clients.keys import Key
+from services.gateway.clients.keys import Key, KeyScope
 from services.gateway.clients.origin import stored_address, stored_agent
 from services.gateway.dialects.words import Asked, Translation
 from services.gateway.domain.errors import GatewayError
@@ -29,7 +29,7 @@ def new_request_id() -> RequestId:
 
 
 NOBODY = Key(
-    key_id=KeyId(""), name="", scope=Scope.CLIENT, bounds=KeyBounds(), hash="", revoked=True
+    key_id=KeyId(""), name="", scope=KeyScope.CLIENT, bounds=KeyBounds(), hash="", revoked=True
 )
 """Who asks before authentication."""
 

@@ -4,7 +4,6 @@ Where a server's dialect has to know it, the whole of it is: in memory, or, long
 file without a name, which goes with the request.
 """
 
-import asyncio
 import mmap
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NamedTuple
@@ -29,8 +28,6 @@ class Bounds(NamedTuple):
     bytes_max: int
     json_max: int
     """Of one in JSON that has to be read here."""
-    idle_s: float
-    """How long its client may be silent."""
     spool: Spool
     """Where a long one lies that has to be read whole."""
 
@@ -65,7 +62,7 @@ class Upload:
     async def fill(self) -> None:
         """Take the body until it is complete or its first megabyte is there.
 
-        Raises `ClientGoneError`, or `GatewayError` for a body over the limit or stalled.
+        Raises `ClientGoneError`, or `GatewayError` for a body over the limit, or one too slow.
         """
         first = await self._chunk()
         if self.complete:
@@ -79,7 +76,7 @@ class Upload:
     async def whole(self) -> Content:
         """Take all of the body and keep it, for as many attempts as there may be.
 
-        Raises `ClientGoneError`, or `GatewayError` for a body over the limit or stalled.
+        Raises `ClientGoneError`, or `GatewayError` for a body over the limit, or one too slow.
         """
         if self._content is not None:
             return self._content
@@ -122,13 +119,7 @@ class Upload:
                 yield chunk
 
     async def _chunk(self) -> bytes:
-        try:
-            async with asyncio.timeout(self.bounds.idle_s):
-                message = await self._receive()
-        except TimeoutError:
-            raise GatewayError(
-                "invalid_request", f"the body stopped arriving for {self.bounds.idle_s:g} s"
-            ) from None
+        message = await self._receive()
         if message["type"] == "http.disconnect":
             raise ClientGoneError
         body: bytes = message.get("body", b"")

@@ -39,6 +39,12 @@ _KINDS = (
     ),
     ErrorKind("not_found", 404, "not_found_error", "unknown path or id"),
     ErrorKind("method_not_allowed", 405, "invalid_request_error", "the path has other methods"),
+    ErrorKind(
+        "host_not_allowed",
+        421,
+        "invalid_request_error",
+        "without a key, a `Host` that is not one of ours (`gateway.hosts`)",
+    ),
     ErrorKind("request_too_large", 413, "invalid_request_error", "body over the limit"),
     ErrorKind(
         "request_header_too_large", 431, "invalid_request_error", "request headers over the limit"
@@ -99,6 +105,21 @@ _KINDS = (
         400,
         "invalid_request_error",
         "another 4xx of the backend, passed on with its status",
+        should_retry=False,
+    ),
+    ErrorKind(
+        "too_many_connections",
+        503,
+        "server_error",
+        "no free connection (of one address without a key: 429)",
+        should_retry=True,
+        retry_after_s=1,
+    ),
+    ErrorKind(
+        "http_not_supported",
+        501,
+        "invalid_request_error",
+        "a method or transfer coding that is not known here (another HTTP version: 505)",
         should_retry=False,
     ),
     ErrorKind("internal_error", 500, "server_error", "a fault of the gateway", should_retry=False),

@@ -12,7 +12,8 @@ from runtime.settings import ServiceTypeSection
 from services.gateway.domain.routing import body_decides, route
 
 _KEPT_MAX = 1000
-_KEPT_BYTES_MAX = 256
+KEPT_BYTES_MAX = 256
+"""Nothing longer that a stranger sent is remembered, or logged."""
 _NOT_IN_PATHS = re.compile(
     rb"//|/\.{1,2}(?:/|$)|[\\;\x00-\x20\x7f]|%(?:2e|5c|3b|7f|[01][0-9a-f])|%(?![0-9a-f]{2})",
     re.IGNORECASE,
@@ -43,19 +44,19 @@ class Place(NamedTuple):
 
 
 class Places:
-    """The places of one configuration; short paths are remembered."""
+    """The places of one configuration; short paths that a key was used for are remembered."""
 
     def __init__(self, services: Mapping[str, ServiceTypeSection]) -> None:
         """Know the service types."""
         self._services = services
         self._known: dict[str, Place] = {}
 
-    def of(self, path: str) -> Place:
-        """Find out what a path is."""
+    def of(self, path: str, *, keep: bool = False) -> Place:
+        """Find out what a path is; `keep` it, for a stranger shall not fill the memory."""
         known = self._known.get(path)
         if known is None:
             generates = not is_ours(path) and route(path, None, self._services) is not None
             known = Place(generates, generates and body_decides(path, self._services))
-            if len(self._known) < _KEPT_MAX and len(path) <= _KEPT_BYTES_MAX:
+            if keep and len(self._known) < _KEPT_MAX and len(path) <= KEPT_BYTES_MAX:
                 self._known[path] = known
         return known

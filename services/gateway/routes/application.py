@@ -11,8 +11,18 @@ from litestar.plugins.core import MsgspecDIPlugin
 from litestar.routes import HTTPRoute
 from litestar.types import HTTPScope, Message, Receive, Send
 
-from services.gateway.clients.headers import CORS, NO_STORE, PREFLIGHT
+from services.gateway.clients.browsers import (
+    ANY_HOST,
+    GUARDED,
+    crossing,
+    familiar,
+    host_of,
+    origin_of,
+    preflight,
+)
+from services.gateway.clients.headers import NO_STORE
 from services.gateway.clients.request import new_request_id
+from services.gateway.domain.errors import GatewayError
 from services.gateway.routes import health, refusals, schema
 from services.gateway.routes.admin import (
     accounts,
@@ -33,6 +43,8 @@ _AS_THEY_ARE = "^/api/(stats/export|events/stream)$"
 """Files keep the length by which a client knows that it has the whole; events wait for nobody."""
 
 _OK = 200
+_PATH_MAX = 256
+"""No path of ours is longer; frameworks remember the paths and URLs that they are asked for."""
 _WATCHED = frozenset({"/ping", "/livez", "/readyz", "/metrics"})
 """Asked every few seconds by whoever watches: only a failure is worth a line."""
 
@@ -50,7 +62,9 @@ class OperatorApp(Litestar):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
         elif scope["method"] == "OPTIONS":
-            await send({"type": "http.response.start", "status": 200, "headers": PREFLIGHT})
+            origins = self.state.doors.settings().gateway.cors_origins
+            headers = preflight(scope["path"], origin_of(scope["headers"]), origins)
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": b""})
         else:
             await self._answer(scope, receive, send)
@@ -60,7 +74,10 @@ class OperatorApp(Litestar):
         started = time.perf_counter()
         request_id = new_request_id()
         method = scope["method"]
+        path = scope["path"]
         bodiless = method == "HEAD"
+        origins = doors.settings().gateway.cors_origins
+        ours = [*crossing(path, origin_of(scope["headers"]), origins), *GUARDED]
         status = 0
 
         async def told(message: Message) -> None:
@@ -70,25 +87,55 @@ class OperatorApp(Litestar):
                 headers = list(message["headers"])
                 if not any(name.lower() == NO_STORE[0] for name, _ in headers):
                     headers.append(NO_STORE)
-                own = [*headers, *CORS, (b"x-request-id", request_id.encode())]
+                own = [*headers, *ours, (b"x-request-id", request_id.encode())]
                 message = {**message, "headers": own}
             elif bodiless and message["type"] == "http.response.body":
                 message = {**message, "body": b""}
             await send(message)
 
-        if bodiless:
-            scope = {**scope, "method": "GET"}
-        await super().__call__(scope, receive, told)
-        if status == _OK and scope["path"] in _WATCHED:
+        refused = _refused(scope, doors)
+        if refused is not None:
+            body = refused.body()
+            length = (b"content-length", str(len(body)).encode())
+            head = [*refused.headers(), length]
+            await told(
+                {"type": "http.response.start", "status": refused.http_status, "headers": head}
+            )
+            await told({"type": "http.response.body", "body": body, "more_body": False})
+        else:
+            if bodiless:
+                scope = {**scope, "method": "GET"}
+            await super().__call__(scope, receive, told)
+        if status == _OK and path in _WATCHED:
             return
         doors.logger.info(
             "request",
             request_id=request_id,
             method=method,
-            path=scope["path"],
+            path=path[:_PATH_MAX],
             status=status,
             ms=round((time.perf_counter() - started) * 1000, 2),
         )
+
+
+def _refused(scope: HTTPScope, doors: Doors) -> GatewayError | None:
+    """Refuse what is no path of ours, and a host that is none of ours where no key vouches."""
+    path, headers = scope["path"], scope["headers"]
+    if len(path) > _PATH_MAX:
+        return GatewayError(
+            "not_found", f"there is no path as long as that: {len(path)} characters"
+        )
+    if path in ANY_HOST or any(name == b"authorization" for name, _ in headers):
+        return None
+    hosts = {name.lower() for name in doors.settings().gateway.hosts}
+    host = host_of(headers)
+    if familiar(host, hosts):
+        return None
+    message = (
+        f"Host: {host[:_PATH_MAX]!r} is none of this gateway's; expected a key, an address,"
+        " localhost, or a name that gateway.hosts lists"
+    )
+    return GatewayError("host_not_allowed", message)
 
 
 def operator_app(doors: Doors) -> Litestar:

@@ -1,14 +1,15 @@
-"""Who may come in: an admin key for everything under `/api`, and for metrics from afar."""
+"""Who may come in: an admin key for everything under `/api`; for metrics, who may watch."""
 
-import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from services.gateway.clients.keys import Key, presented
+from services.gateway.clients.keys import Key, KeyScope, presented
+from services.gateway.clients.origin import Proxies
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 
@@ -20,23 +21,27 @@ _FROM_ELSEWHERE = ("x-forwarded-for", "forwarded", "x-real-ip", "via", "origin")
 """Headers of a request that a proxy, or a page of another origin, sends through loopback."""
 
 
-def authenticated(authorization: str | None, doors: Doors) -> Key:
-    """Find the key that is presented. Raises `GatewayError`."""
+def authenticated(connection: ASGIConnection[Any, Any, Any, Any]) -> Key:
+    """Find the key that is presented; its connection is a known one's. Raises `GatewayError`."""
+    authorization = connection.headers.get("authorization")
+    doors: Doors = connection.app.state.doors
     if not authorization:
         message = "expected the header `Authorization: Bearer <key>`"
         raise GatewayError("invalid_api_key", message)
     key = doors.key_log.find(presented(authorization))
     if key is None:
         raise GatewayError("invalid_api_key", "the key is unknown or revoked")
+    wire: Any = connection.scope.get("tidegate.connection")
+    if wire is not None:
+        wire.opened()
     return key
 
 
 def admins_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """Let admin keys pass and remember whose it is (Litestar's guard)."""
-    doors: Doors = connection.app.state.doors
-    key = authenticated(connection.headers.get("authorization"), doors)
+    key = authenticated(connection)
     if not key.admin:
-        raise GatewayError("model_not_allowed", "expected an admin key, got a client key")
+        raise GatewayError("model_not_allowed", f"expected an admin key, got a {key.scope} key")
     connection.state.key = key
 
 
@@ -59,24 +64,27 @@ def unknown_parameter(name: str, known: Iterable[str]) -> GatewayError:
     return GatewayError("invalid_request", message, name[:100])
 
 
-def loopback_or_admins(
-    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
-) -> None:
-    """Let this machine pass, and admin keys from elsewhere.
+def watchers(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Let operators' and metrics keys pass, and without a key whom `metrics_allow` names.
 
-    A proxy on this machine, or a browser that another site made ask, is elsewhere.
+    A proxy on such a machine, or a browser that another site made ask, is somebody else.
     """
+    if "authorization" in connection.headers:
+        if authenticated(connection).scope is KeyScope.CLIENT:
+            message = "expected an operator's or a metrics key, got a client key"
+            raise GatewayError("model_not_allowed", message)
+        return
+    doors: Doors = connection.app.state.doors
+    allowed = _networks(tuple(doors.settings().gateway.metrics_allow))
     client = connection.client
-    near = client is not None and _loopback(client.host)
+    near = client is not None and allowed.trusts(client.host)
     if not near or any(name in connection.headers for name in _FROM_ELSEWHERE):
-        admins_only(connection, handler)
+        authenticated(connection)
 
 
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+@lru_cache(maxsize=4)
+def _networks(addresses: tuple[str, ...]) -> Proxies:
+    return Proxies(addresses)
 
 
 async def the_admin(request: Request[Any, Any, Any]) -> Key:

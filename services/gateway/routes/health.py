@@ -16,7 +16,7 @@ from runtime.nats.connection import UnansweredError, ask
 from runtime.process import health
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
-from services.gateway.routes.guard import loopback_or_admins
+from services.gateway.routes.guard import watchers
 
 _pong = msgspec.json.Decoder(Pong | Failed)
 _PING_TIMEOUT_S = 1.0
@@ -82,9 +82,9 @@ async def readyz(doors: NamedDependency[Doors]) -> Response[bytes]:
     return _own("/readyz", doors)
 
 
-@get("/metrics", tags=["health"], summary="Prometheus metrics", guards=[loopback_or_admins])
+@get("/metrics", tags=["health"], summary="Prometheus metrics", guards=[watchers])
 async def metrics(doors: NamedDependency[Doors]) -> Response[bytes]:
-    """Answer this process's metrics: to this machine without a key, to others with an admin key."""
+    """Answer this process's metrics, to operators' and metrics keys and to `metrics_allow`."""
     return _own("/metrics", doors)
 
 

@@ -36,7 +36,7 @@ def handlers(app_logger: Any) -> ExceptionHandlersMap:
     """Map each kind of exception to its answer; the unforeseen are logged, never shown."""
 
     def unforeseen(request: AnyRequest, error: Exception) -> Response[bytes]:
-        app_logger.error("internal_error", path=request.url.path, exc_info=error)
+        app_logger.error("internal_error", path=request.scope["path"], exc_info=error)
         return response(GatewayError("internal_error", "the gateway failed; its log says why"))
 
     def http(request: AnyRequest, error: HTTPException) -> Response[bytes]:
@@ -62,10 +62,10 @@ def _unavailable(_: AnyRequest, error: LogUnavailableError) -> Response[bytes]:
 
 def _worded(request: AnyRequest, error: HTTPException) -> GatewayError:
     if isinstance(error, MethodNotAllowedException):
-        message = f"{request.url.path} does not know the method {request.method}"
+        message = f"{request.scope['path']} does not know the method {request.method}"
         return GatewayError("method_not_allowed", message, extra=dict(error.headers or {}))
     if isinstance(error, NotFoundException):
-        return GatewayError("not_found", f"there is no path {request.url.path}")
+        return GatewayError("not_found", f"there is no path {request.scope['path']}")
     if error.status_code == _TOO_LARGE:
         return GatewayError("request_too_large", error.detail)
     if isinstance(error, ValidationException):

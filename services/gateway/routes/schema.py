@@ -12,6 +12,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes import refusals
 from services.gateway.routes.contract import completed
+from services.gateway.routes.guard import watchers
 
 _NOT_FOUND = 404
 SECURITY = "admin key"
@@ -69,6 +70,10 @@ def openapi() -> OpenAPIConfig:
         render_plugins=[Page(), Contract()],
         use_handler_docstrings=True,
         openapi_router=Router(
-            "/schema", route_handlers=[], include_in_schema=False, after_request=in_our_shape
+            "/schema",
+            route_handlers=[],
+            guards=[watchers],
+            include_in_schema=False,
+            after_request=in_our_shape,
         ),
     )

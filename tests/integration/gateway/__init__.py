@@ -7,5 +7,6 @@ calls      leases taken, used and projected, as gateways would
 keylog     gateways that know keys
 upstreams  servers that misbehave
 proxies    a real proxy on the way to them
+wires      connections of ours over real sockets, before an application that echoes
 closing    a server that closes idle connections, seen from afar
 """

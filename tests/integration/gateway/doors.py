@@ -82,6 +82,7 @@ async def desk(
     unready: str = "",
     address: str = "127.0.0.1",
     servers: tuple[Server, ...] = (),
+    **section: Any,
 ) -> AsyncIterator[Desk]:
     """A gateway's operator doors with an admin key and a client key."""
     logged: list[dict[str, Any]] = []
@@ -123,7 +124,7 @@ async def desk(
         clock=system_clock,
         sealer=sealer,
         identity_key=IDENTITY,
-        settings=lambda: Settings(services=SERVICES),
+        settings=lambda: Settings(services=SERVICES, gateway=GatewaySection(**section)),
         readiness=lambda: unready,
         registry=registry,
         gateway_id=GatewayId("gw-test"),

@@ -44,7 +44,7 @@ async def said(
         "query_string": b"",
         "headers": named,
     }
-    upload = Upload(receive, None, Bounds(100_000_000, json_max, 5, spool))
+    upload = Upload(receive, None, Bounds(100_000_000, json_max, spool))
     await upload.fill()
     try:
         return await Deciding().read(Request(scope), upload)

@@ -39,7 +39,7 @@ def sent(body: bytes, content_type: str, **headers: str) -> tuple[Request, Uploa
         "query_string": b"",
         "headers": [(name.encode(), value.encode()) for name, value in named.items()],
     }
-    return Request(scope), Upload(receive, None, Bounds(100_000_000, 32_000_000, 5, SPOOL))
+    return Request(scope), Upload(receive, None, Bounds(100_000_000, 32_000_000, SPOOL))
 
 
 def form(parts: list[tuple[str, Any]], data: dict[str, Any] | None = None) -> tuple[bytes, str]:

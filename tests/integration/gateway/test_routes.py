@@ -167,7 +167,7 @@ async def test_refused_method_names_those_there_are(alone: Desk) -> None:
 
 
 async def test_preflight_answers_as_the_original_did(alone: Desk) -> None:
-    for path in ("/api/keys", "/nothing"):
+    for path in ("/api/load-balancer", "/health", "/nothing"):
         answer = await alone.http.options(path)
         assert answer.status_code == 200
         assert answer.headers["access-control-allow-origin"] == "*"
@@ -181,8 +181,12 @@ async def test_preflight_answers_as_the_original_did(alone: Desk) -> None:
 async def test_every_answer_is_exposed_named_and_not_stored(alone: Desk) -> None:
     for path in ("/health", "/api/keys", "/nothing", "/api/stats/summary"):
         answer = await alone.http.get(path)
-        assert answer.headers["access-control-allow-origin"] == "*"
-        assert "X-Request-ID" in answer.headers["access-control-expose-headers"]
+        crosses = answer.headers.get("access-control-allow-origin") == "*"
+        assert crosses == (path != "/api/keys")
+        assert crosses == ("access-control-expose-headers" in answer.headers)
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["x-frame-options"] == "DENY"
+        assert answer.headers["referrer-policy"] == "no-referrer"
         assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["x-request-id"] == alone.logged[-1]["request_id"]
 

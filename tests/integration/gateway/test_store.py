@@ -15,7 +15,8 @@ from contracts.subjects import EVT_KEYS
 from runtime.eventlog import EventLog, LogUnavailableError, OutcomeUnknownError
 from runtime.nats import natsserver, streams
 from runtime.process import lifecycle
-from services.gateway.clients.keys import Key, KeyRefusal, KeyRefused
+from services.gateway.clients.keydecisions import KeyRefusal, KeyRefused
+from services.gateway.clients.keys import Key, KeyScope
 from services.gateway.domain.errors import GatewayError
 from services.gateway.store import KeyLog, new_key_text
 from tests.integration.gateway.keylog import FREE, following, issued, key_log
@@ -269,11 +270,12 @@ async def test_readiness_waits_for_a_log_that_is_not_there_yet(nats_url: str) ->
 
 
 def test_texts_of_keys_never_repeat_and_name_their_scope() -> None:
-    texts = {new_key_text(scope) for scope in Scope for _ in range(100)}
+    texts = {new_key_text(scope) for scope in KeyScope for _ in range(100)}
 
-    assert len(texts) == 200
+    assert len(texts) == 300
     assert all(len(text) >= 46 for text in texts)
     assert sum(text.startswith("sk-admin-") for text in texts) == 100
+    assert sum(text.startswith("sk-metrics-") for text in texts) == 100
 
 
 async def test_unknown_key_is_not_refused_before_every_key_is_read(nats_client: Client) -> None:

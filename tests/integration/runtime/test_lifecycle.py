@@ -75,6 +75,35 @@ async def test_stop_ends_what_runs() -> None:
         await lifecycle.until(stop, asyncio.sleep(60))
 
 
+async def test_health_port_answers_in_the_network_of_a_host_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert await health._address_towards("127.0.0.1") == "127.0.0.1"
+
+    async def another(_: str) -> str:
+        return "127.0.0.2"
+
+    monkeypatch.setattr(health, "_address_towards", another)
+    port = natsserver.free_port()
+    serving = asyncio.create_task(
+        health.serve(port, lambda: "", CollectorRegistry(), network="nats")
+    )
+    async with asyncio.timeout(30):
+        for host in ("127.0.0.1", "127.0.0.2"):
+            while True:
+                try:
+                    reader, writer = await asyncio.open_connection(host, port)
+                except OSError:
+                    await asyncio.sleep(0.02)
+                    continue
+                writer.write(b"GET /livez HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+                assert (await reader.read()).startswith(b"HTTP/1.1 200")
+                writer.close()
+                break
+    serving.cancel()
+    await asyncio.wait({serving}, timeout=30)
+
+
 async def test_health_port_ends_when_it_is_told_once() -> None:
     """One that swallowed it kept a gateway from ending for five seconds."""
     serving = asyncio.create_task(

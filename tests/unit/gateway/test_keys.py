@@ -11,17 +11,15 @@ from contracts.envelope import Envelope
 from contracts.events import AnyEvent, UnknownEvent
 from contracts.gateway import KeyBounds, KeyChanged, KeyEvent, KeyIssued, KeyRevoked, Scope
 from runtime.secrets import key_hash
-from services.gateway.clients.keys import (
-    Key,
+from services.gateway.clients.keydecisions import (
     KeyRefusal,
     KeyRefused,
-    KeyRing,
     decide,
     decide_change,
     decide_issue,
     decide_revoke,
-    presented,
 )
+from services.gateway.clients.keys import Key, KeyRing, presented
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

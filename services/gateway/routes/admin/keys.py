@@ -8,8 +8,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from contracts.base import KeyId
-from contracts.gateway import KeyBounds, Scope
-from services.gateway.clients.keys import Key, KeyRefusal, KeyRefused
+from contracts.gateway import KeyBounds
+from services.gateway.clients.keydecisions import KeyRefusal, KeyRefused
+from services.gateway.clients.keys import Key, KeyScope
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.parameters import one_of
@@ -17,7 +18,7 @@ from services.gateway.routes.parameters import one_of
 RATE_MAX = 1_000_000
 """Requests a minute; more than one process can serve."""
 GRACE_MAX_S = 7 * 86_400
-ScopeName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(Scope)})]
+ScopeName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(KeyScope)})]
 _Bound = Annotated[int, msgspec.Meta(ge=0, le=RATE_MAX)]
 
 
@@ -51,7 +52,7 @@ class KeyReport(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     name: str
-    scope: Scope
+    scope: KeyScope
     requests_per_minute: int
     concurrency: int
     models: list[str]
@@ -86,8 +87,11 @@ async def issue_key(
         concurrency=data.concurrency,
         models=data.models,
     )
-    scope = one_of("scope", data.scope, Scope)
-    return _issued(await doors.key_log.issue(data.name, scope, bounds, admin.key_id))
+    wanted = one_of("scope", data.scope, KeyScope)
+    if wanted is KeyScope.METRICS and bounds != KeyBounds():
+        message = "scope: a metrics key has no bounds"
+        raise GatewayError("invalid_request", message, "scope")
+    return _issued(await doors.key_log.issue(data.name, wanted, bounds, admin.key_id))
 
 
 @patch("/keys/{key_id:str}", tags=["keys"], summary="Change a key")

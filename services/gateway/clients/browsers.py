@@ -1,0 +1,103 @@
+"""What a page in a browser may do here: the hosts it may name, the origins it may ask from.
+
+Pure. A page of any origin can make its visitor's browser ask an address of the visitor's own
+machine or network, and a name that leads there makes the answer readable to it (DNS rebinding).
+So what needs no key is answered to the host's own names alone, and operators' paths are readable
+across origins only where the operator says so.
+"""
+
+import ipaddress
+from collections.abc import Collection, Iterable
+
+from services.gateway.clients.headers import CORS, PREFLIGHT, Headers
+
+GUARDED: Headers = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+]
+"""Headers of our own answers: they are what they say, in no frame, and tell nobody their URL."""
+ANY_HOST = frozenset({"/livez", "/readyz", "/ping", "/health"})
+"""Paths that are asked by whatever name a load balancer has for us."""
+_ORIGINAL = frozenset(
+    {
+        "/api/load-balancer",
+        "/api/session/usage",
+        "/api/session/stats",
+        "/api/stats/daily",
+        "/api/stats/summary",
+    }
+)
+"""The original's operator paths: its dashboards ask them from any origin."""
+_OF_OPERATORS = ("/api", "/schema", "/metrics")
+_ALLOW_ORIGIN = CORS[0][0]
+_VARY = (b"vary", b"Origin")
+
+
+def familiar(host: str, hosts: Collection[str]) -> bool:
+    """Tell whether a `Host` is one of ours: an address, a name without a dot, or one of `hosts`.
+
+    `hosts` are in lower case. A name without a dot is `localhost`, or one of this very network:
+    no page of elsewhere has such an origin.
+    """
+    name = _name(host)
+    if "." not in name and ":" not in name:
+        return bool(name)
+    if name in hosts:
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def host_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """Read the `Host`; empty when there is none."""
+    for name, value in headers:
+        if name == b"host":
+            return value.decode("latin-1")
+    return ""
+
+
+def crossing(path: str, origin: str, origins: Collection[str]) -> Headers:
+    """Make the CORS headers of an answer at `path` to a page of `origin`."""
+    if not _operators(path):
+        return CORS
+    if "*" in origins:
+        return CORS
+    if origin and origin in origins:
+        return [(_ALLOW_ORIGIN, origin.encode("latin-1")), *CORS[1:], _VARY]
+    return [_VARY]
+
+
+def preflight(path: str, origin: str, origins: Collection[str]) -> Headers:
+    """Make the headers of the answer to `OPTIONS` at `path`."""
+    crossed = crossing(path, origin, origins)
+    if crossed is CORS:
+        return PREFLIGHT
+    if crossed == [_VARY]:
+        return [_VARY, (b"content-length", b"0")]
+    return [*crossed, *(pair for pair in PREFLIGHT if pair not in CORS)]
+
+
+def origin_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """Read the `Origin`; empty when there is none."""
+    for name, value in headers:
+        if name == b"origin":
+            return value.decode("latin-1")
+    return ""
+
+
+def _operators(path: str) -> bool:
+    return path not in _ORIGINAL and any(
+        path == room or path.startswith(f"{room}/") for room in _OF_OPERATORS
+    )
+
+
+def _name(host: str) -> str:
+    """Take the port off, and the brackets of an IPv6 address."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    name, _, port = host.rpartition(":")
+    return (name if name and port.isdigit() else host).lower()

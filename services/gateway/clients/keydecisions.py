@@ -1,0 +1,132 @@
+"""Which keys may be issued, changed or revoked, pure.
+
+Which of two gateways decides first is the fence's business (`services.gateway.store`); these rules
+only say what follows from a ring.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from contracts.base import KeyId
+from contracts.gateway import (
+    KeyBounds,
+    KeyChanged,
+    KeyEvent,
+    KeyIssued,
+    KeyRevoked,
+    MetricsKeyIssued,
+)
+from services.gateway.clients.keys import Key, KeyRing, KeyScope, changed
+
+NAME_MAX = 100
+MODELS_MAX = 100
+
+
+class KeyRefusal(StrEnum):
+    """Why a key was not issued, changed or revoked."""
+
+    UNKNOWN = "unknown_key"
+    REVOKED = "revoked_key"
+    TAKEN = "taken"
+    LAST_ADMIN = "last_admin_key"
+    BAD_NAME = "bad_name"
+    BAD_BOUNDS = "bad_bounds"
+
+
+class KeyRefused(msgspec.Struct, frozen=True):
+    """No event follows; `message` says what was expected."""
+
+    reason: KeyRefusal
+    message: str
+
+
+KeyDecision = KeyIssued | MetricsKeyIssued | KeyChanged | KeyRevoked | KeyRefused | None
+"""An event, a refusal, or None when the wish is already fulfilled."""
+
+
+def decide_issue(ring: KeyRing, wanted: KeyIssued | MetricsKeyIssued) -> KeyDecision:
+    """Issue `wanted` as it is, unless its id or hash is taken or a bound is wrong.
+
+    The same wish again is fulfilled: its append may have landed without an answer.
+    """
+    taken = ring.get(wanted.key_id)
+    if taken is not None and taken.hash == wanted.key_hash:
+        return None
+    if taken is not None:
+        return KeyRefused(KeyRefusal.TAKEN, f"id: {wanted.key_id} is taken")
+    return (
+        _hash_refused(ring, wanted.key_hash)
+        or _name_refused(wanted.name)
+        or (isinstance(wanted, KeyIssued) and _bounds_refused(wanted.bounds))
+        or wanted
+    )
+
+
+def decide_change(ring: KeyRing, wanted: KeyChanged) -> KeyDecision:
+    """Change a living key's name, bounds or hash (a rotation)."""
+    key = ring.get(wanted.key_id)
+    if key is None or key.revoked:
+        return _gone(wanted.key_id, key)
+    if key.scope is KeyScope.METRICS and (wanted.bounds or KeyBounds()) != KeyBounds():
+        message = "models: a metrics key has no bounds"
+        return KeyRefused(KeyRefusal.BAD_BOUNDS, message)
+    refused = (
+        (wanted.key_hash is not None and _hash_refused(ring, wanted.key_hash))
+        or (wanted.name is not None and _name_refused(wanted.name))
+        or (wanted.bounds is not None and _bounds_refused(wanted.bounds))
+    )
+    if refused:
+        return refused
+    return None if changed(key, wanted) == key else wanted
+
+
+def decide_revoke(ring: KeyRing, wanted: KeyRevoked) -> KeyDecision:
+    """Revoke a key; the last admin key stays, since nobody could issue another."""
+    key = ring.get(wanted.key_id)
+    if key is None:
+        return _gone(wanted.key_id, key)
+    if key.revoked:
+        return None
+    admins = [other for other in ring.all() if other.admin and not other.revoked]
+    if admins == [key]:
+        message = "the last admin key cannot be revoked: issue another one first"
+        return KeyRefused(KeyRefusal.LAST_ADMIN, message)
+    return wanted
+
+
+def decide(ring: KeyRing, wanted: KeyEvent) -> KeyDecision:
+    """Decide any of the wishes."""
+    if isinstance(wanted, KeyIssued | MetricsKeyIssued):
+        return decide_issue(ring, wanted)
+    if isinstance(wanted, KeyChanged):
+        return decide_change(ring, wanted)
+    return decide_revoke(ring, wanted)
+
+
+def _gone(key_id: KeyId, key: Key | None) -> KeyRefused:
+    if key is None:
+        return KeyRefused(KeyRefusal.UNKNOWN, f"there is no key {key_id}")
+    return KeyRefused(KeyRefusal.REVOKED, f"key {key_id} is revoked")
+
+
+def _hash_refused(ring: KeyRing, hashed: str) -> KeyRefused | None:
+    if ring.opened_by(hashed) is None:
+        return None
+    return KeyRefused(KeyRefusal.TAKEN, "key: this very key is in use already")
+
+
+def _name_refused(name: str) -> KeyRefused | None:
+    if name.strip() and len(name) <= NAME_MAX and name.isprintable():
+        return None
+    message = f"name: expected 1 to {NAME_MAX} printable characters"
+    return KeyRefused(KeyRefusal.BAD_NAME, message)
+
+
+def _bounds_refused(bounds: KeyBounds) -> KeyRefused | None:
+    if len(bounds.models) > MODELS_MAX or not all(
+        pattern and len(pattern) <= NAME_MAX for pattern in bounds.models
+    ):
+        message = f"models: expected at most {MODELS_MAX} patterns of 1 to {NAME_MAX} characters"
+        return KeyRefused(KeyRefusal.BAD_BOUNDS, message)
+    return None

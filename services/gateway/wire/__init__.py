@@ -1,0 +1,18 @@
+"""The HTTP server's side: connections, what they may cost, and how they end (ADR 27).
+
+connection  one client's connection: heads read, one request at a time, the rest waits unread
+reader      bytes to requests, one message at a time
+line        the way to a client, as its answer sees it
+turn        one request of a connection and its answer, as ASGI has it
+writing     heads of answers, and whole refusals
+heads       what RFC 9112 makes of a head, pure
+hall        what all connections of a process share: how many there may be, and the one sweep
+dues        what a client owes, and when it has owed it too long, pure
+server      uvicorn's server around them
+"""
+
+from services.gateway.wire.connection import Connection
+from services.gateway.wire.hall import Bounds, Hall
+from services.gateway.wire.server import Server
+
+__all__ = ["Bounds", "Connection", "Hall", "Server"]

@@ -1,0 +1,291 @@
+"""One client's connection (ADR 27): a request at a time is read; what comes behind it waits.
+
+    wait for a head ─▶ head ─▶ body, while the application answers ─▶ wait for a head
+                                     │ answered: the next one that waits is read
+                                     └ half-closed: answered, then closed
+
+Reading stops while the client takes no answers, while the application takes no body, and while
+`PIPELINED_MAX` requests wait. No chunk has a timer: what a client owes is seen by the sweep of
+the hall.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+from uvicorn.config import Config
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr
+from uvicorn.server import ServerState
+
+from services.gateway.domain.errors import GatewayError
+from services.gateway.wire import heads
+from services.gateway.wire.dues import Debt, Due
+from services.gateway.wire.hall import Hall
+from services.gateway.wire.line import Line
+from services.gateway.wire.reader import END, Reader, Scope
+from services.gateway.wire.turn import Turn
+from services.gateway.wire.writing import refusal
+
+PIPELINED_MAX = 16
+_HELD_BYTES_MAX = 64 * 1024
+_LINGER_S = 10.0
+_FIRST_REQUEST_S = 0.5
+
+
+class Connection(Line):
+    """One client connection; `on_gone` is called once if it is lost during a request."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        hall: Hall | None = None,
+    ) -> None:
+        """Be what uvicorn's server makes for each client; `hall` is the process's."""
+        super().__init__(server_state, _loop)
+        self.on_gone: Callable[[], None] | None = None
+        self.debt: Debt | None = None
+        self._app = config.loaded_app
+        self._connections = cast("set[Any]", server_state.connections)
+        self._app_state = app_state
+        self._hall = Hall() if hall is None else hall
+        self._counted = ""
+        self._addresses: Scope = {}
+        self._reader = Reader(self._begin)
+        self._held = bytearray()
+        self._turns = self._received = 0
+        self._paused = self._half_closed = self._lingering = False
+
+    # ------------------------------------------------------------- the transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a place, or be turned away."""
+        self.transport = cast("asyncio.Transport", transport)
+        client = get_remote_addr(self.transport)
+        self._addresses = {"client": client, "server": get_local_addr(self.transport)}
+        self._connections.add(self)
+        self._counted, refused = self._hall.enter(self, client[0] if client else "")
+        if refused is not None:
+            self.write(refusal(refused))
+            self.transport.close()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """Tell whoever works for this client."""
+        self._connections.discard(self)
+        self._hall.leave(self, self._counted)
+        self._counted = ""
+        self._held.clear()
+        self.resume_writing()
+        turn, self._reader.turn = self._reader.turn, None
+        if turn is not None and not turn.answered:
+            turn.lost()
+        gone, self.on_gone = self.on_gone, None
+        if gone is not None:
+            gone()
+
+    def eof_received(self) -> bool:
+        """Answer a client that will send no more (RFC 9112 §9.6), unless its request is cut."""
+        turn = self._reader.turn
+        if self._lingering or not (self._held if turn is None else turn.complete):
+            return False
+        if turn is not None and turn.scope["http_version"] == "1.0":
+            # HTTP/1.0 knows no interim answer: a client that is worked for counts as gone.
+            self._half_closed = self.on_gone is None
+            return self._half_closed
+        self._half_closed = True
+        if turn is not None:
+            turn.ask_again()
+        return True
+
+    # ------------------------------------------------------------- one request after another
+
+    def data_received(self, data: bytes) -> None:
+        """Read what may be read now; the rest waits."""
+        self._received += len(data)
+        if self._lingering or self.transport.is_closing():
+            return
+        if self._held or self._busy:
+            self._hold(data)
+        else:
+            self._feed(data)
+        self.settle()
+
+    @property
+    def _busy(self) -> bool:
+        """Whether a whole request is not answered yet, or answers wait to be taken."""
+        turn = self._reader.turn
+        return self.full if turn is None else turn.complete
+
+    def _hold(self, data: bytes) -> None:
+        """Keep what comes behind a request; nothing is to come behind the last one."""
+        turn = self._reader.turn
+        if turn is None or turn.keep_alive:
+            self._held += data
+
+    def _feed(self, data: bytes) -> None:
+        while data and not self._lingering:
+            try:
+                data = self._reader.feed(data)
+            except GatewayError as error:
+                self._malformed(error)
+                return
+            turn = self._reader.turn
+            if turn is not None and turn.complete and turn.answered:
+                self._reader.turn = None  # its body was read for the sake of what is behind it
+            if data and self._busy:
+                self._hold(data)
+                return
+
+    def _begin(self, head: Scope, reader: Reader) -> Turn:
+        """Let the application answer a request whose head is there."""
+        scope: Scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "scheme": "http",
+            "root_path": "",
+            "state": self._app_state.copy(),
+            "tidegate.connection": self,
+            **self._addresses,
+            **head,
+        }
+        modern = head["http_version"] == "1.1"
+        turn = Turn(
+            self,
+            scope,
+            reader.length,
+            chunked=reader.coding is not None,
+            expects=modern and reader.expects,
+            keep_alive=modern and reader.keeps_alive,
+        )
+        scope["tidegate.whole"] = turn.whole
+        self._turns += 1
+        tasks = self.server_state.tasks
+        task = self.loop.create_task(turn.run(self._app))
+        task.add_done_callback(tasks.discard)
+        tasks.add(task)
+        return turn
+
+    def _malformed(self, error: GatewayError) -> None:
+        """Answer what is no request; within a body, whoever reads that answers."""
+        turn = self._reader.turn
+        if turn is None:
+            self.write(refusal(error))
+            self._close(unread=True)
+        elif turn.answered:
+            self.transport.close()
+        else:
+            error.extra["connection"] = "close"
+            self._lingering = True
+            turn.fail(error)
+
+    def turned(self, turn: Turn) -> None:
+        """The answer of the turn under way has ended."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        if not turn.keep_alive:
+            self._close(unread=not turn.complete)
+            return
+        if turn.complete:
+            self._reader.turn = None
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Read what has waited, and then on."""
+        if self.transport.is_closing() or self._lingering:
+            return
+        if self._held and not self._busy:
+            data = bytes(self._held)
+            self._held.clear()
+            self._feed(data)
+        if self._half_closed and self._reader.turn is None and not self.full:
+            self.transport.close()
+        self.settle()
+
+    def settle(self) -> None:
+        """Read on or not, as it is now."""
+        turn = self._reader.turn
+        held = len(self._held)
+        pause = (
+            self.full
+            or (turn is not None and turn.crowded)
+            or held > _HELD_BYTES_MAX
+            or (held > 0 and self._held.count(END) >= PIPELINED_MAX)
+        )
+        if pause == self._paused or self._half_closed or self._lingering:
+            return
+        if not self.transport.is_closing():
+            self._paused = pause
+            if pause:
+                self.transport.pause_reading()
+            else:
+                self.transport.resume_reading()
+
+    def opened(self) -> None:
+        """A key has opened this connection: it is no stranger's any more."""
+        counted, self._counted = self._counted, ""
+        self._hall.opened(counted)
+
+    # ------------------------------------------------------------- ending
+
+    def hang_up(self) -> None:
+        """Close without a proper end of the answer under way."""
+        self.transport.close()
+
+    def shutdown(self) -> None:
+        """Let go of an idle connection; one that has not asked yet gets the time to.
+
+        Its first request may be on its way, and would be answered by a reset.
+        """
+        if self._turns:
+            self._last()
+        else:
+            self.loop.call_later(_FIRST_REQUEST_S, self._last)
+
+    def _last(self) -> None:
+        turn = self._reader.turn
+        if turn is None or turn.answered:
+            self.transport.close()
+        else:
+            turn.keep_alive = False
+
+    def due(self) -> tuple[Due, int, int]:
+        """Say what the client owes: of which request, and how much has moved."""
+        waiting = self.transport.get_write_buffer_size()
+        if waiting:
+            return Due.TAKING, 0, self.written - waiting
+        turn = self._reader.turn
+        if turn is None:
+            idle = self._turns > 0 and not self._reader.head_bytes
+            return (Due.NEXT if idle else Due.HEAD), self._turns, 0
+        if turn.complete or not (turn.wanting or turn.answered):
+            return Due.NOTHING, 0, 0
+        return Due.UPLOAD, self._turns, self._received
+
+    def overdue(self, due: Due) -> None:
+        """End what the client has owed too long."""
+        turn = self._reader.turn
+        if due is Due.UPLOAD and turn is not None and not turn.begun:
+            turn.fail(heads.too_slow())
+        elif due is Due.HEAD or due is Due.NEXT:
+            self.transport.close()
+        else:
+            self.transport.abort()
+
+    def _close(self, *, unread: bool) -> None:
+        """Close; a client that still sends is listened to for a while.
+
+        Otherwise the kernel answers its bytes with a reset, and it never sees the answer.
+        """
+        self._held.clear()
+        if not unread or self._half_closed:
+            self.transport.close()
+            return
+        self._lingering = True
+        if self._paused:
+            self._paused = False
+            self.transport.resume_reading()
+        self.transport.write_eof()
+        self.loop.call_later(_LINGER_S, self.transport.close)

@@ -1,0 +1,146 @@
+"""What all connections of a process share: how many there may be, and the one sweep over them.
+
+A connection that no key has opened yet counts against its address, so that one stranger cannot
+take every place; this machine, and trusted proxies, stand for many clients and do not count.
+"""
+
+import asyncio
+import ipaddress
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Protocol
+
+import msgspec
+
+from services.gateway.domain.errors import GatewayError
+from services.gateway.wire.dues import Debt, Due, overdue, owed
+
+UNOPENED_MAX = 256
+"""Connections of one address that no key has opened."""
+_SWEEP_EVERY_S = 1.0
+_EXEMPT = ""
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operator may turn of it."""
+
+    connections_max: int = 10_000
+    send_timeout_s: float = 60.0
+    trusts: Callable[[str], bool] | None = None
+    """Whether an address is a trusted proxy's."""
+
+
+class Guest(Protocol):
+    """What the hall knows of a connection."""
+
+    debt: Debt | None
+
+    def due(self) -> tuple[Due, int, int]:
+        """Say what its client owes: for which head or request, and how much has moved."""
+
+    def overdue(self, due: Due) -> None:
+        """End what the client has owed too long."""
+
+
+class Hall:
+    """The connections of one process."""
+
+    def __init__(self, bounds: Bounds | None = None) -> None:
+        """Nobody has come yet."""
+        self.bounds = bounds or Bounds()
+        self.ended = 0
+        """Connections ended because of what their clients owed."""
+        self.turned_away = 0
+        self._guests: set[Guest] = set()
+        self._unopened: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        """Count the connections."""
+        return len(self._guests)
+
+    def enter(self, guest: Guest, address: str) -> tuple[str, GatewayError | None]:
+        """Let a connection in, or say why not.
+
+        Returns what it is counted as: hand it to `opened` or `leave`.
+        """
+        refused = None
+        counted = _EXEMPT
+        if len(self._guests) >= self.bounds.connections_max:
+            refused = GatewayError("too_many_connections", "the gateway has no free connection")
+        elif not self._exempt(address):
+            counted = _counted_as(address)
+            count = self._unopened.get(counted, 0)
+            if count >= UNOPENED_MAX:
+                counted = _EXEMPT
+                message = (
+                    f"more than {UNOPENED_MAX} connections of your address have sent no valid key"
+                )
+                refused = GatewayError("too_many_connections", message, status=429)
+            else:
+                self._unopened[counted] = count + 1
+        if refused is not None:
+            self.turned_away += 1
+        # Whoever is turned away is swept like others until the refusal is taken.
+        self._guests.add(guest)
+        return counted, refused
+
+    def opened(self, counted: str) -> None:
+        """A key has opened a connection: it counts for its address no more."""
+        if counted == _EXEMPT:
+            return
+        left = self._unopened.get(counted, 1) - 1
+        if left:
+            self._unopened[counted] = left
+        else:
+            self._unopened.pop(counted, None)
+
+    def leave(self, guest: Guest, counted: str) -> None:
+        """A connection is lost; `counted` unless a key had opened it."""
+        self._guests.discard(guest)
+        self.opened(counted)
+
+    def sweep(self, now_s: float) -> None:
+        """End what clients have owed too long; `now_s` is monotonic."""
+        send_timeout_s = self.bounds.send_timeout_s
+        for guest in list(self._guests):
+            due, key, moved = guest.due()
+            debt = guest.debt = owed(guest.debt, due, key, moved, now_s)
+            if debt is not None and overdue(debt, send_timeout_s, now_s):
+                guest.debt = None
+                self.ended += 1
+                guest.overdue(due)
+
+    async def run(self) -> None:
+        """Sweep for ever."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_SWEEP_EVERY_S)
+            self.sweep(loop.time())
+
+    def _exempt(self, address: str) -> bool:
+        trusts = self.bounds.trusts
+        return _loopback(address) or (trusts is not None and trusts(address))
+
+
+@lru_cache(maxsize=1024)
+def _counted_as(address: str) -> str:
+    """One subscriber has a whole /64 of IPv6."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    if mapped is not None:
+        return str(mapped)
+    if parsed.version == 4:  # noqa: PLR2004
+        return address
+    return str(ipaddress.ip_network(f"{parsed}/64", strict=False))
+
+
+@lru_cache(maxsize=1024)
+def _loopback(address: str) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return (getattr(parsed, "ipv4_mapped", None) or parsed).is_loopback

@@ -1,0 +1,53 @@
+"""uvicorn's server around our connections: no signal handlers of its own, and a kinder end."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its own signal handlers (`lifecycle` has them), and with a kinder end."""
+
+    async def serve_on(self, listening: socket.socket) -> None:
+        """Serve until `should_exit`."""
+        await self._serve(sockets=[listening])
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take in who has connected already, then listen no more, and end what is open.
+
+        A busy process has clients in the kernel's queue: closing the listener resets them all.
+        """
+        entering = [
+            asyncio.create_task(self._enter(accepted))
+            for listening in sockets or ()
+            for accepted in _queued(listening)
+        ]
+        # Nothing is awaited between the queue's end and the listener's.
+        await super().shutdown(sockets)
+        await asyncio.gather(*entering, return_exceptions=True)
+
+    async def _enter(self, accepted: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        made = self.config.http_protocol_class
+        state = self.lifespan.state
+
+        def protocol() -> asyncio.Protocol:
+            return made(  # type: ignore[call-arg]
+                config=self.config, server_state=self.server_state, app_state=state, _loop=loop
+            )
+
+        _, connection = await loop.connect_accepted_socket(protocol, accepted)
+        connection.shutdown()  # type: ignore[attr-defined]
+
+
+def _queued(listening: socket.socket) -> Iterator[socket.socket]:
+    """Accept whoever waits in the kernel's queue."""
+    listening.setblocking(False)
+    while True:
+        try:
+            accepted, _ = listening.accept()
+        except OSError:
+            return
+        yield accepted

@@ -1,0 +1,266 @@
+"""One request of a connection and its answer, as ASGI has it (ADR 27)."""
+
+import asyncio
+import logging
+from typing import Any
+
+from services.gateway.clients.headers import Headers
+from services.gateway.domain.errors import GatewayError
+from services.gateway.wire.line import Line
+from services.gateway.wire.writing import CLOSE, OURS, head_of
+
+BODY_BYTES_HELD_MAX = 64 * 1024
+"""So much of an upload waits for the application before reading stops."""
+_DRAINED_BYTES_MAX = 256 * 1024
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_PROBES_S = (0.1, 1.0, 5.0)
+_BODILESS = frozenset({204, 304})
+_log = logging.getLogger("uvicorn.error")
+
+
+class Turn:
+    """A request under way: its body as it comes, its answer as it goes."""
+
+    __slots__ = (
+        "_body",
+        "_chunked",
+        "_connection",
+        "_fault",
+        "_left",
+        "_waiter",
+        "answered",
+        "begun",
+        "chunked",
+        "complete",
+        "expects",
+        "fed",
+        "given",
+        "gone",
+        "keep_alive",
+        "length",
+        "scope",
+        "taken",
+    )
+
+    def __init__(
+        self,
+        connection: Line,
+        scope: dict[str, Any],
+        length: int | None,
+        *,
+        chunked: bool,
+        expects: bool,
+        keep_alive: bool,
+    ) -> None:
+        """Begin with a whole head: `length` of the body, or `chunked`, or there is none."""
+        self.scope = scope
+        self.length = 0 if length is None else length
+        self.chunked = chunked
+        self.expects = expects
+        """Whether the client waits for `100 Continue` before it sends its body."""
+        self.keep_alive = keep_alive
+        self.complete = False
+        """Whether the whole message is there."""
+        self.taken = 0
+        """Bytes of its body that came."""
+        self.fed = 0
+        """Bytes that the parser was given for them."""
+        self.begun = self.answered = self.gone = self.given = False
+        self._connection = connection
+        self._body = bytearray()
+        self._waiter: asyncio.Future[None] | None = None
+        self._fault: GatewayError | None = None
+        self._chunked = False
+        self._left = 0
+
+    # ------------------------------------------------------------- from the connection
+
+    @property
+    def crowded(self) -> bool:
+        """Whether more of the body waits here than the application has asked for."""
+        return len(self._body) > BODY_BYTES_HELD_MAX
+
+    @property
+    def wanting(self) -> bool:
+        """Whether the application waits for more of the body."""
+        return self._waiter is not None and not self.complete
+
+    def came(self, body: bytes) -> None:
+        """Take a part of the body; behind the answer's end it counts for nothing."""
+        self.taken += len(body)
+        if not self.answered:
+            self._body += body
+            self._wake()
+
+    def ended(self) -> None:
+        """The message is whole."""
+        self.complete = True
+        self._wake()
+
+    def fail(self, fault: GatewayError) -> None:
+        """The body will never be whole: whoever asks for it is told, and nothing follows."""
+        self._fault = fault
+        self.keep_alive = False
+        self._wake()
+
+    def lost(self) -> None:
+        """The client is gone."""
+        self.gone = True
+        self._wake()
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def ask_again(self, probes: int = 0) -> None:
+        """Ask a client that sends no more whether it is there at all.
+
+        One that has closed altogether looks just like one that waits, until something is sent to
+        it: its kernel answers with a reset. An interim answer asks without a word of the answer
+        (RFC 9110 §15.2).
+        """
+        connection = self._connection
+        if not self.begun and not connection.transport.is_closing():
+            connection.write(CONTINUE)
+            if probes < len(_PROBES_S):
+                connection.loop.call_later(_PROBES_S[probes], self.ask_again, probes + 1)
+
+    # ------------------------------------------------------------- to the application
+
+    async def run(self, app: Any) -> None:
+        """Let the application answer; a fault of it is answered too."""
+        error = GatewayError("internal_error", "the gateway failed; its log says why")
+        try:
+            await app(self.scope, self.receive, self.send)
+        except GatewayError as told:
+            error = told
+        except Exception:  # noqa: BLE001 (whatever it is, it is logged and answered)
+            _log.exception("Exception in ASGI application")
+        if not self.answered and not self.gone:
+            if self.begun:
+                self._connection.transport.close()
+            else:
+                body = error.body()
+                length = (b"content-length", b"%d" % len(body))
+                self.whole(error.http_status, [*error.headers(), *OURS, length], body)
+        # A scope that holds what holds the scope is left to the garbage collector.
+        self.scope.pop("tidegate.connection", None)
+        self.scope.pop("tidegate.whole", None)
+
+    async def receive(self) -> dict[str, Any]:
+        """Give what came of the body, or wait for it; behind its end, for the client's going.
+
+        Raises `GatewayError` for a body that is malformed, or came too slowly.
+        """
+        connection = self._connection
+        if self.expects and not self.begun and not connection.transport.is_closing():
+            self.expects = False
+            connection.write(CONTINUE)
+        while not (self.gone or self.answered):
+            if self._body or (self.complete and not self.given):
+                body = bytes(self._body)
+                self._body.clear()
+                self.given = self.complete
+                connection.settle()
+                return {"type": "http.request", "body": body, "more_body": not self.complete}
+            if self._fault is not None:
+                raise self._fault
+            waiter = self._waiter
+            if waiter is None:
+                waiter = self._waiter = connection.loop.create_future()
+            try:
+                await waiter
+            finally:
+                if self._waiter is waiter:
+                    self._waiter = None
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: dict[str, Any]) -> None:
+        """Write a part of the answer, once the client has taken enough of what went before."""
+        connection = self._connection
+        while connection.full and not self.gone:
+            await connection.drained()
+        if self.gone:
+            return
+        if not self.begun:
+            self._begin(message["status"], list(message.get("headers", ())))
+            return
+        if self.answered:
+            raise RuntimeError("a part of an answer that has ended")
+        body = message.get("body", b"")
+        more = message.get("more_body", False)
+        if self.scope["method"] == "HEAD":
+            self._left = 0
+        elif self._chunked:
+            written = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+            connection.write(written if more else written + b"0\r\n\r\n")
+        else:
+            self._left -= len(body) if self._left >= 0 else 0
+            if self._left < -1:
+                raise RuntimeError("an answer longer than its Content-Length")
+            connection.write(body)
+        if not more:
+            if self._left > 0:
+                raise RuntimeError("an answer shorter than its Content-Length")
+            self._end()
+
+    def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """Give a whole answer in one write; `headers` hold its Content-Length (ADR 7)."""
+        if self.gone:
+            return
+        connection = self._connection
+        head = head_of(status, connection.default_headers, headers)
+        close = self._closes(headers)
+        self.begun = True
+        parts = (head, CLOSE if close else b"", b"\r\n")
+        bodiless = self.scope["method"] == "HEAD" or status in _BODILESS
+        connection.write(b"".join((*parts, b"" if bodiless else body)))
+        self._end()
+
+    def _begin(self, status: int, given: Headers) -> None:
+        headers = [(name.lower(), value) for name, value in given]
+        lengths = [value for name, value in headers if name == b"content-length"]
+        bodiless = self.scope["method"] == "HEAD" or status in _BODILESS
+        end = b"\r\n"
+        if lengths:
+            self._left = 0 if bodiless else int(lengths[0])
+        elif bodiless:
+            self._left = 0
+        elif self.scope["http_version"] == "1.0":
+            # RFC 9112 §6.3: without a length, HTTP/1.0 knows the end by the connection's.
+            self._left = -1
+            self.keep_alive = False
+        else:
+            self._chunked = True
+            end = b"transfer-encoding: chunked\r\n\r\n"
+        head = head_of(status, self._connection.default_headers, headers)
+        if self._closes(headers):
+            end = CLOSE + end
+        self.begun = True
+        self._connection.write(head + end)
+
+    def _closes(self, headers: Headers) -> bool:
+        """Tell whether `connection: close` is still to be written.
+
+        A client that waits for `100 Continue` may send its body or the next request behind this
+        answer (RFC 9110 §10.1.1): nobody could tell which. And of an upload that nobody wants,
+        little is read for the sake of what is behind it.
+        """
+        if not self.complete:
+            left = self.length - self.taken
+            if self.expects or self.chunked or left > _DRAINED_BYTES_MAX:
+                self.keep_alive = False
+        for name, value in headers:
+            if name == b"connection":
+                self.keep_alive = self.keep_alive and b"close" not in value.lower()
+                return False
+        return not self.keep_alive
+
+    def _end(self) -> None:
+        self.answered = True
+        self._body.clear()
+        self._wake()
+        self._connection.turned(self)

@@ -1,0 +1,48 @@
+"""Heads of answers, written; and whole refusals of what is no request."""
+
+import http
+
+from services.gateway.clients.browsers import GUARDED
+from services.gateway.clients.headers import CORS, NO_STORE, Headers
+from services.gateway.domain.errors import GatewayError
+
+CLOSE = b"connection: close\r\n"
+OURS: Headers = [NO_STORE, *CORS, *GUARDED]
+"""Headers of the answers that no room behind the wire gives."""
+
+
+def _status_line(status: int) -> bytes:
+    try:
+        phrase = http.HTTPStatus(status).phrase
+    except ValueError:
+        phrase = ""
+    return f"HTTP/1.1 {status} {phrase}\r\n".encode()
+
+
+_STATUS_LINES = {status: _status_line(status) for status in range(100, 600)}
+
+
+class UnsafeHeadError(ValueError):
+    """A header of an answer holds a line break or a NUL: it would be another header."""
+
+
+def head_of(status: int, *parts: Headers) -> bytes:
+    """Write the head of an answer, without its last line. Raises `UnsafeHeadError`."""
+    lines = [_STATUS_LINES[status]]
+    count = 1
+    for headers in parts:
+        count += len(headers)
+        for name, value in headers:
+            lines += (name, b": ", value, b"\r\n")
+    head = b"".join(lines)
+    if head.count(b"\n") != count or head.count(b"\r") != count or b"\0" in head:
+        raise UnsafeHeadError("a header holds a line break or a NUL")
+    return head
+
+
+def refusal(error: GatewayError) -> bytes:
+    """Write a whole answer to what is no request, in the API's shape."""
+    body = error.body()
+    length = (b"content-length", b"%d" % len(body))
+    own = [*error.headers(), *OURS, length]
+    return head_of(error.http_status, own) + CLOSE + b"\r\n" + body

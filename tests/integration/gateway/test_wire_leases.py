@@ -1,0 +1,134 @@
+"""What becomes of a lease when its client is slow, half-closed or gone, over a real pool."""
+
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+from nats.aio.client import Client
+
+from contracts.pool import LeaseCancelled, LeaseGranted, Outcome, UsageRecorded
+from tests.integration.gateway.bench import IMAGES, Front, at, front, saying
+from tests.integration.gateway.upstreams import body_of, head_of, upstream
+from tests.waiting import until
+
+pytestmark = pytest.mark.anyio
+GOOD = b'{"created":1,"data":[{"url":"http://x/1.png"}]}'
+BODY = b'{"model":"jimeng-4.0","prompt":"a gate"}'
+
+
+def head(made: Front, length: int, version: str = "1.1") -> bytes:
+    lines = [
+        f"POST {IMAGES} HTTP/{version}",
+        "Host: t",
+        f"Authorization: Bearer {made.key}",
+        "Content-Type: application/json",
+        f"Content-Length: {length}",
+    ]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n"
+
+
+async def connected(made: Front, sent: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    base = made.http.base_url
+    reader, writer = await asyncio.open_connection(base.host, base.port)
+    writer.write(sent)
+    return reader, writer
+
+
+async def test_client_that_takes_nothing_loses_its_answer_and_the_unit_counts(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    async def pours(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await body_of(reader, await head_of(reader))
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        while True:
+            writer.write(b"20000\r\n" + b"x" * 0x20000 + b"\r\n")
+            await writer.drain()
+
+    async with (
+        asyncio.timeout(60),
+        upstream(pours) as server,
+        front(nats_client, nats_url, tmp_path) as gate,
+    ):
+        gate.chosen = lambda _: at(server.url.removesuffix(IMAGES))
+        base = gate.http.base_url
+        client = socket.create_connection((base.host, base.port))
+        client.sendall(head(gate, len(BODY)) + BODY)
+        hall = gate.gateway.hall
+        await until(lambda: any(one.full for one in list(hall._guests)))
+        await asyncio.sleep(0.2)
+        hall.sweep(0)
+        hall.sweep(59)
+        assert len(gate.gateway.exchanges) == 1
+        hall.sweep(60)
+        await until(lambda: len(gate.gateway.exchanges) == 0)
+
+        (ended,) = await gate.journalled(UsageRecorded)
+        assert (ended.outcome, ended.units) == (Outcome.SETTLED, 1)
+        client.close()
+
+
+async def test_upload_that_drips_before_a_lease_takes_none(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    async with asyncio.timeout(60), front(nats_client, nats_url, tmp_path) as gate:
+        reader, writer = await connected(gate, head(gate, 1000) + BODY)
+        hall = gate.gateway.hall
+        await until(lambda: [one for one in list(hall._guests) if one.due()[0] == "upload"])
+        hall.sweep(0)
+        hall.sweep(60)
+        told = await reader.read()
+        writer.close()
+
+        assert told.startswith(b"HTTP/1.1 400")
+        assert await gate.journalled(LeaseGranted) == []
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+async def test_client_that_has_closed_its_side_is_answered_and_charged_once(
+    nats_client: Client, nats_url: str, tmp_path: Path, version: str
+) -> None:
+    async with (
+        asyncio.timeout(60),
+        upstream(saying(200, GOOD, "Content-Type: application/json")) as server,
+        front(nats_client, nats_url, tmp_path) as gate,
+    ):
+        gate.chosen = lambda _: at(server.url.removesuffix(IMAGES))
+        reader, writer = await connected(gate, head(gate, len(BODY), version) + BODY)
+        writer.write_eof()
+        told = await reader.read()
+        writer.close()
+
+        granted = await gate.journalled(LeaseGranted)
+        ends = await gate.journalled(UsageRecorded)
+        cancelled = await gate.journalled(LeaseCancelled)
+        if version == "1.1":
+            assert b"HTTP/1.1 200" in told
+            assert GOOD in told
+            assert [one.outcome for one in ends] == [Outcome.SETTLED]
+        assert len(granted) == len(ends) + len([one for one in cancelled if one.number == 1])
+
+
+async def test_client_that_has_gone_altogether_ends_its_exchange(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    async def works(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await body_of(reader, await head_of(reader))
+        await reader.read()
+
+    async with (
+        asyncio.timeout(60),
+        upstream(works) as server,
+        front(nats_client, nats_url, tmp_path) as gate,
+    ):
+        gate.chosen = lambda _: at(server.url.removesuffix(IMAGES))
+        _, writer = await connected(gate, head(gate, len(BODY)) + BODY)
+        await until(lambda: server.connections == 1 and len(gate.gateway.exchanges) == 1)
+        await asyncio.sleep(0.1)
+        writer.close()
+        await until(lambda: len(gate.gateway.exchanges) == 0)
+
+        (ended,) = await gate.journalled(UsageRecorded)
+        assert ended.outcome is Outcome.UNKNOWN
