@@ -7,10 +7,8 @@ import secrets
 import socket
 from collections.abc import Callable
 from functools import partial
-from typing import cast
 
 import msgspec
-import uvicorn
 from nats.aio.client import Client as Nats
 
 from contracts import subjects
@@ -47,7 +45,7 @@ from services.gateway.routes.admin.sessions import known
 from services.gateway.settings import Settings
 from services.gateway.store import KeyLog
 from services.gateway.transport import Transport
-from services.gateway.wire import Bounds, Connection, Hall, Server
+from services.gateway.wire import Bounds, Hall, serving
 
 _RELOAD_EVERY_S = 2.0
 _DRAIN_S = 10.0
@@ -163,7 +161,7 @@ class Gateway:
             log=log,
         )
         self.hall = Hall(_bounds(settings))
-        self.server = _server(self.door, self.hall)
+        self.server = serving(self.door, self.hall)
         self._gauges()
 
     def _doors(
@@ -295,19 +293,3 @@ def _bounds(settings: Settings) -> Bounds:
         send_timeout_s=section.send_timeout,
         trusts=proxies.trusts if proxies is not None else None,
     )
-
-
-def _server(door: Door, hall: Hall) -> Server:
-    config = uvicorn.Config(
-        door,
-        http=cast("type[asyncio.Protocol]", partial(Connection, hall=hall)),
-        ws="none",
-        lifespan="on",
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=30,
-        backlog=4096,
-    )
-    return Server(config)

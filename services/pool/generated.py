@@ -1,6 +1,6 @@
 """Sessions that were made up, and whose servers they are for: the demo's own, nobody else's."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
@@ -8,7 +8,8 @@ from contracts import envelope
 from contracts.balancer import CONFIGURATION, DEMO
 from contracts.base import SessionId
 from contracts.pool import ChangeSession, SessionStatus
-from runtime.eventlog import Stored
+from contracts.subjects import EVT_BALANCER
+from runtime.eventlog import EventLog, Stored
 from services.pool.domain import Pool
 
 GENERATED = "generated"
@@ -43,6 +44,22 @@ class Fleet:
                 source = getattr(event, "source", "")
                 if source.startswith(CONFIGURATION):
                     self._source = source
+
+
+async def fleets(log: EventLog) -> AsyncIterator[Fleet]:
+    """Tell the fleet as the log has it now, and again with every change.
+
+    Raises `LogUnavailableError`.
+    """
+    last = await log.last(EVT_BALANCER)
+    end = last.sequence if last else 0
+    fleet = Fleet()
+    async for batch in log.read(EVT_BALANCER, 0, end):
+        fleet.take(batch)
+    yield fleet
+    async for batch in log.follow([EVT_BALANCER], end):
+        fleet.take(batch)
+        yield fleet
 
 
 def generated(state: Pool) -> list[SessionId]:

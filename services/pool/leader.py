@@ -6,7 +6,6 @@ from contextlib import suppress
 
 from contracts.base import Failed
 from contracts.pool import AddSessions
-from contracts.subjects import EVT_BALANCER
 from runtime.eventlog import EventLog, LogUnavailableError
 from runtime.eventlog.writer import SubjectWriter
 from runtime.process import lifecycle
@@ -16,7 +15,7 @@ from services.pool import settings as configuration
 from services.pool.batches import ADMIN, POLICY, Batch, admin
 from services.pool.committer import Committer
 from services.pool.domain import wanted_sessions
-from services.pool.generated import GENERATED, Fleet, generated, retirements
+from services.pool.generated import GENERATED, Fleet, fleets, generated, retirements
 from services.pool.handlers import SESSIONS_MAX, Doors
 from services.pool.provisioners import (
     Credential,
@@ -144,8 +143,8 @@ class Leader:
                 break
             await asyncio.sleep(_PAUSE_S)
         # Whoever asks before the first sessions are there is told so, not that all is used up.
-        self._ledger.state.growing = wanted_sessions(self._ledger.state) > 0
-        self._ledger.state.barren = False
+        state = self._ledger.state
+        state.growing, state.barren = wanted_sessions(state) > 0, False
         await self._doors.open()
         # A hook may take its time; settings are followed meanwhile.
         await lifecycle.until(asyncio.Event(), self._follow_settings(), self._keep_sessions())
@@ -230,8 +229,7 @@ class Leader:
 
     async def _retire_generated(self) -> None:
         """Retire what was made up: somebody wrote down that sessions come from elsewhere."""
-        made_up = generated(self._ledger.state)
-        if made_up:
+        if made_up := generated(self._ledger.state):
             reason = f"sessions come from {self._settings.provisioner_kind!r} now"
             answer = await self._committer.ask(Batch(ADMIN, retirements(made_up, reason)))
             if isinstance(answer, Failed):
@@ -255,12 +253,12 @@ class Leader:
         state.growing = True
         self.missing = f"sessions are being made: {state.size} of {state.policy.min_size}"
         named = [(one.identity(self._identity_key), one) for one in found]
-        sealed = self._credentials.seal((name, one.credential) for name, one in named)
         # The ciphertext first: a session of the log always has a credential.
+        sealed = self._credentials.seal((name, one.credential) for name, one in named)
         await self._credentials.put(sealed)
         items = [addition(name, one) for name, one in named]
-        command = AddSessions(items=items, by="provisioner")
-        answer = await self._committer.ask(Batch(admin(kind), [command]))
+        batch = Batch(admin(kind), [AddSessions(items=items, by="provisioner")])
+        answer = await self._committer.ask(batch)
         if isinstance(answer, Failed):
             raise ProvisionError(f"sessions were not added: {answer.message}")
         self._logger.info("sessions_added", count=len(items), origin=kind)
@@ -295,16 +293,8 @@ class Leader:
     async def _watch_fleet(self) -> None:
         """Know from the balancer's log whose servers there are, where that decides anything."""
         while True:
-            if not self._settings.demo:
-                await asyncio.sleep(_SETTINGS_EVERY_S)
-                continue
-            with suppress(LogUnavailableError):
-                last = await self._log.last(EVT_BALANCER)
-                end = last.sequence if last else 0
-                fleet = Fleet()  # seen by nobody before it is what the log says now
-                async for batch in self._log.read(EVT_BALANCER, 0, end):
-                    fleet.take(batch)
-                self._fleet = fleet
-                async for batch in self._log.follow([EVT_BALANCER], end):
-                    fleet.take(batch)
+            if self._settings.demo:
+                with suppress(LogUnavailableError):
+                    async for fleet in fleets(self._log):
+                        self._fleet = fleet
             await asyncio.sleep(_PAUSE_S)

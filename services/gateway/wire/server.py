@@ -2,9 +2,16 @@
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
+
+from services.gateway.wire.connection import Connection
+from services.gateway.wire.hall import Hall
+
+AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class Server(uvicorn.Server):
@@ -40,6 +47,23 @@ class Server(uvicorn.Server):
 
         _, connection = await loop.connect_accepted_socket(protocol, accepted)
         connection.shutdown()  # type: ignore[attr-defined]
+
+
+def serving(app: AsgiApp, hall: Hall) -> Server:
+    """Make a server of `app` whose connections are bounded by `hall`."""
+    config = uvicorn.Config(
+        app,
+        http=cast("type[asyncio.Protocol]", partial(Connection, hall=hall)),
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=30,
+        backlog=4096,
+    )
+    return Server(config)
 
 
 def _queued(listening: socket.socket) -> Iterator[socket.socket]:

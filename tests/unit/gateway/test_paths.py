@@ -67,10 +67,11 @@ def test_path_of_the_operators_is_never_of_a_service_type(path: str) -> None:
     assert not Places(DEFAULT_SERVICES).of(path).generates
 
 
-def test_long_paths_are_not_remembered() -> None:
+def test_paths_of_strangers_and_long_ones_are_not_remembered() -> None:
     places = Places(DEFAULT_SERVICES)
 
-    assert places.of("/v1/images/" + "x" * 60_000).generates
+    assert places.of("/v1/images/generations").generates
+    assert places.of("/v1/images/" + "x" * 60_000, keep=True).generates
     for _ in range(2):
-        assert places.of("/v1/chat/completions") == (True, True)
+        assert places.of("/v1/chat/completions", keep=True) == (True, True)
     assert list(places._known) == ["/v1/chat/completions"]
