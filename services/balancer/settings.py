@@ -39,6 +39,7 @@ class ServerSection(Section, frozen=True, kw_only=True):
 
     server_id: ServerId = msgspec.field(name="id")
     url: str
+    """Its address; a path in it (`"https://host/prefix"`) stands before every path asked there."""
     region: str = ""
     priority: int = 1
     weight: int = 1

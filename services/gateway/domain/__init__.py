@@ -1,6 +1,7 @@
 """The gateway's rules, pure.
 
 routing     which service type a request is of, and what its body says about that
+envelopes   an upstream's body, read: its object, its code, its message
 judgement   what an upstream's answer means (its envelope first, then the status)
 failures    what a failure's codes and messages say
 outcomes    what each verdict does to the units, and what the client is told

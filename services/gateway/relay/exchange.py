@@ -15,33 +15,19 @@ from services.gateway.clients.uploads import Upload
 from services.gateway.dialects.credentials import secrets_of
 from services.gateway.dialects.words import Translation
 from services.gateway.domain import Judgement, failure_error, judged_body, judged_head
+from services.gateway.domain.envelopes import JUDGED_BYTES_MAX, envelope_of
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.failures import LATE_FILM_S, LATE_S
-from services.gateway.domain.judgement import JUDGED_BYTES_MAX, envelope_of
 from services.gateway.metrics import Metrics
 from services.gateway.relay.interpreter import Interpreter
 from services.gateway.relay.result import Result, Times, failed, tried_at
 from services.gateway.relay.telling import Telling
 from services.gateway.settings import Settings
 from services.gateway.transport import Answer, Transport, TransportFailure
+from services.gateway.transport.addresses import Addresses
 from services.gateway.transport.retry_after import retry_after
 
 _FILMS = "/videos/"
-
-
-class Servers:
-    """The addresses of servers, parsed once."""
-
-    def __init__(self) -> None:
-        """Know none yet."""
-        self._known: dict[str, httpx.URL] = {}
-
-    def url(self, url: str) -> httpx.URL:
-        """Parse a server's address."""
-        known = self._known.get(url)
-        if known is None:
-            known = self._known[url] = httpx.URL(url)
-        return known
 
 
 class Exchange:
@@ -58,7 +44,7 @@ class Exchange:
         self._metrics = metrics
         self._interpreter = interpreter
         self._transport = transport
-        self._servers = Servers()
+        self._addresses = Addresses()
         self.apply(settings)
 
     def apply(self, settings: Settings) -> None:
@@ -140,7 +126,7 @@ class Exchange:
         connect_s: float,
         translation: Translation | None,
     ) -> httpx.Request:
-        url = self._servers.url(selected.url)
+        address = self._addresses.of(selected.url)
         length = upload.taken if upload.complete else upload.length
         pieces, kind, target = None, "", request.target
         if translation is not None:
@@ -155,11 +141,11 @@ class Exchange:
         settings = self.settings
         return httpx.Request(
             "POST",
-            url,
-            headers=upstream_headers(request, url.netloc, authorization, length, kind),
+            address.url,
+            headers=upstream_headers(request, address.host, authorization, length, kind),
             stream=upload.stream(pieces),
             extensions={
-                "target": target,
+                "target": address.prefix + target,
                 "timeout": {
                     "connect": min(connect_s, settings.connect_timeout),
                     "first_byte": self._patience_s.get(request.service_type),

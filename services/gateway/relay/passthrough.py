@@ -11,10 +11,10 @@ from services.gateway.clients.uploads import Receive, Upload
 from services.gateway.domain import failure_error
 from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.coalescer import BalancerCoalescer, RefusedBatchError
-from services.gateway.relay.exchange import Servers
 from services.gateway.relay.question import BYTES_MAX, Question
 from services.gateway.settings import GatewaySection
 from services.gateway.transport import Answer, Transport, TransportFailure
+from services.gateway.transport.addresses import Addresses
 
 PASSED_THROUGH = frozenset({("POST", "/token/check"), ("POST", "/token/points")})
 _TIMEOUT_S = 30.0
@@ -33,7 +33,7 @@ class Passthrough:
         self.settings = settings
         self._balancer = balancer
         self._transport = transport
-        self._servers = Servers()
+        self._addresses = Addresses()
 
     def apply(self, settings: GatewaySection) -> None:
         """Go by other settings from now on."""
@@ -58,12 +58,12 @@ class Passthrough:
         question = Question(request.method, request.target, sent, connect_s, _TIMEOUT_S)
         for _ in range(self.settings.attempts_max):
             selected = await self._select(request, error)
-            url = self._servers.url(selected.url)
-            headers = upstream_headers(request, url.netloc, None, len(sent))
+            address = self._addresses.of(selected.url)
+            headers = upstream_headers(request, address.host, None, len(sent))
             request.server_id, request.server_region = selected.server_id, selected.region
             request.attempts_made += 1
             try:
-                return await question.ask(self._transport, url, headers)
+                return await question.ask(self._transport, address, headers)
             except TransportFailure as failure:
                 error = failure_error(failure.failure, sent=failure.sent)
                 if failure.sent:

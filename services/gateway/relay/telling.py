@@ -21,7 +21,7 @@ from services.gateway.clients.request import Request
 from services.gateway.dialects import chat
 from services.gateway.dialects.words import Fields
 from services.gateway.domain import Judgement
-from services.gateway.domain.judgement import expanded
+from services.gateway.domain.envelopes import expanded
 from services.gateway.relay.result import Result
 from services.gateway.transport import Answer
 
