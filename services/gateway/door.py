@@ -11,8 +11,9 @@ from typing import Any
 
 from runtime.process.logs import Log
 from services.gateway.clients.answers import Client, Send
-from services.gateway.clients.headers import PREFLIGHT, own_headers
+from services.gateway.clients.headers import own_headers, preflight
 from services.gateway.clients.keys import Key
+from services.gateway.clients.leaks import key_in, key_in_url
 from services.gateway.clients.limits import Admitted, KeyLimits
 from services.gateway.clients.origin import trusted
 from services.gateway.clients.request import Request
@@ -75,8 +76,11 @@ class Door:
             return
         method, path = scope["method"], scope["path"]
         if method == "OPTIONS":
-            await send({"type": "http.response.start", "status": 200, "headers": PREFLIGHT})
+            headers = preflight(scope["headers"])
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": b""})
+        elif scope["query_string"] and (leak := key_in(scope["query_string"])) is not None:
+            await self._refused(scope, send, key_in_url(leak))
         elif path == MODELS_PATH or path.startswith(_MODEL):
             await self._answered(scope, receive, send, self._list_models)
         elif (method, path) in PASSED_THROUGH:
@@ -139,6 +143,13 @@ class Door:
             self._relay.left(request, error)
         if error is not None and not request.gone:
             await client.fail(error, own_headers(request, rate))
+        self._told(request, client, error)
+
+    async def _refused(self, scope: dict[str, Any], send: Send, error: GatewayError) -> None:
+        """Refuse what is not looked at any further."""
+        request = self._request(scope)
+        client = Client(send, _nothing)
+        await client.fail(error, own_headers(request, None))
         self._told(request, client, error)
 
     def _request(self, scope: dict[str, Any]) -> Request:

@@ -6,8 +6,10 @@ from typing import Literal
 
 import msgspec
 
+from runtime.names import refuse_unwritable
 from runtime.settings import DEFAULT_SERVICES, Seconds, Section, ServiceTypeSection, Size
 from services.gateway.domain.failures import FailureTables, Meaning, failure_tables
+from services.gateway.domain.heads import refused_name
 
 Stored = Literal["full", "truncated", "hashed", "none"]
 """How much of what tells one client from another is kept."""
@@ -68,6 +70,11 @@ class GatewaySection(Section, frozen=True, kw_only=True):
     trusted_proxies: list[str] = []
     """Addresses and networks (`"10.0.0.0/8"`) of the proxies whose `X-Forwarded-For` and
     `X-Forwarded-Proto` are believed; nobody else's are."""
+    response_headers: list[str] = []
+    """Headers of servers' answers that clients get beside those that always pass: `content-type`,
+    `-length`, `-encoding`, `-language`, `-disposition` and `-range`, `accept-ranges`, `etag`,
+    `last-modified`, `openai-model`, `-processing-ms` and `-version`. Nothing else of a server's
+    head reaches a client, or the front that would obey it."""
     codes: dict[str, Meaning] = {}
     """What the error codes of the backends' envelopes mean, over the built-in table
     (docs/reference/failures.md)."""
@@ -88,6 +95,9 @@ class GatewaySection(Section, frozen=True, kw_only=True):
             raise ValueError('max_wait: expected "0s"; waiting for a session is not built yet')
         for text in self.trusted_proxies:
             network(text)
+        for name in self.response_headers:
+            if wrong := refused_name(name):
+                raise ValueError(f"response_headers: {wrong}")
 
     def failure_tables(self) -> FailureTables:
         """What backends' failures mean here."""
@@ -116,6 +126,7 @@ class Settings(Section, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse what only several tables together show."""
+        refuse_unwritable(self.services)
         exchange_max = self.gateway.exchange_max
         for name, section in self.services.items():
             patience = section.first_byte_timeout

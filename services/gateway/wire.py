@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from services.gateway.clients.headers import NO_STORE
+from services.gateway.clients.headers import CORS, NO_STORE
 from services.gateway.domain.errors import GatewayError
 
 HEAD_BYTES_MAX = 64 * 1024
@@ -122,7 +122,8 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, error: GatewayError) -> None:
         body = error.body()
         head = [f"HTTP/1.1 {error.http_status} Refused\r\n".encode()]
-        head += [name + b": " + value + b"\r\n" for name, value in (*error.headers(), NO_STORE)]
+        headers = (*error.headers(), NO_STORE, *CORS)
+        head += [name + b": " + value + b"\r\n" for name, value in headers]
         head.append(f"content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode())
         self.transport.write(b"".join(head) + body)
         self.transport.close()
@@ -175,8 +176,7 @@ def _answer_whole(
 ) -> None:
     """Give a whole answer in one write (uvicorn makes two, a system call each).
 
-    `headers` hold a Content-Length, and no line breaks: they come from our own words or through
-    a parser.
+    `headers` hold a Content-Length, and no line breaks: `Client` lets none through.
     """
     if cycle.disconnected:
         return

@@ -9,6 +9,7 @@ import msgspec
 
 from contracts.base import ServiceType
 from contracts.pool import Policy
+from runtime.names import refuse_unwritable
 from runtime.settings import DEFAULT_SERVICES, Seconds, Section, ServiceTypeSection
 
 _TIMEOUT_MAX_S = 300
@@ -105,6 +106,10 @@ class Settings(Section, frozen=True, kw_only=True):
     services: dict[str, ServiceTypeSection] = msgspec.field(
         default_factory=lambda: dict(DEFAULT_SERVICES)
     )
+
+    def __post_init__(self) -> None:
+        """Refuse what only the names of a table show."""
+        refuse_unwritable(self.services)
 
 
 def policy(settings: Settings) -> Policy:

@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from services.gateway.clients.headers import Headers
 from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.heads import Headers, clean
 
 Whole = Callable[[int, Headers, bytes], None]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -33,7 +33,8 @@ class Client:
         self.begun = True
         self._events = events
         self.status = status
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        head = {"type": "http.response.start", "status": status, "headers": clean(headers)}
+        await self._send(head)
 
     async def body(self, chunk: bytes, *, more: bool) -> None:
         """Send a part of the body; back-pressure holds the caller here."""
@@ -49,7 +50,7 @@ class Client:
         self.begun = True
         self.status = status
         self.bytes_out = len(body)
-        self._whole(status, headers, body)
+        self._whole(status, clean(headers), body)
 
     async def fail(self, error: GatewayError, headers: Headers) -> None:
         """Answer with an error, unless an answer has begun: then it is broken off."""

@@ -6,6 +6,7 @@ judgement   what an upstream's answer means (its envelope first, then the status
 failures    what a failure's codes and messages say
 outcomes    what each verdict does to the units, and what the client is told
 fleet       the servers as the log has them: which dialects they speak
+heads       which headers go up and come down, and what may stand in one
 models      the models of all servers as one list
 errors      every error a client can get
 """

@@ -9,7 +9,7 @@ import httpx
 from contracts.balancer import PLAIN, Selected
 from contracts.pool import Verdict
 from services.gateway.clients.answers import Client
-from services.gateway.clients.headers import own_headers, passed_on, upstream_headers
+from services.gateway.clients.headers import own_headers, upstream_headers
 from services.gateway.clients.request import Request
 from services.gateway.clients.uploads import Upload
 from services.gateway.dialects.credentials import secrets_of
@@ -18,6 +18,7 @@ from services.gateway.domain import Judgement, failure_error, judged_body, judge
 from services.gateway.domain.envelopes import JUDGED_BYTES_MAX, envelope_of
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.failures import LATE_FILM_S, LATE_S
+from services.gateway.domain.heads import passed, passed_names
 from services.gateway.metrics import Metrics
 from services.gateway.relay.interpreter import Interpreter
 from services.gateway.relay.result import Result, Times, failed, tried_at
@@ -50,6 +51,7 @@ class Exchange:
     def apply(self, settings: Settings) -> None:
         """Go by other settings from now on."""
         self.settings = settings.gateway
+        self._passed = passed_names(settings.gateway.response_headers)
         self._failures = settings.gateway.failure_tables()
         self._patience_s = settings.patience_s()
         self._transport.reuse_idle_s = settings.gateway.reuse_idle
@@ -199,7 +201,7 @@ class Exchange:
         if telling is not None:
             return await telling.tell(request, judgement, begun, answer)
         request.answered = True
-        headers = [*passed_on(answer.headers, secrets), *own_headers(request, rate)]
+        headers = [*passed(answer.headers, self._passed, secrets), *own_headers(request, rate)]
         if whole:
             if not length:
                 headers.append((b"content-length", str(len(begun)).encode()))
@@ -207,6 +209,7 @@ class Exchange:
             return Result(judgement, sent=True)
         events = kind.startswith("text/event-stream")
         if events:
+            headers.append((b"x-accel-buffering", b"no"))
             answer.wait_at_most(self._patience_s.get(request.service_type))
         await client.start(status, headers, events=events)
         return await _passed(client, judgement, begun, answer)

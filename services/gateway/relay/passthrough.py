@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from contracts.balancer import NoServer, Selected, SelectServer
 from runtime.nats.connection import DisconnectedError, UnansweredError
 from services.gateway.clients.answers import Client
-from services.gateway.clients.headers import Headers, own_headers, passed_on, upstream_headers
+from services.gateway.clients.headers import own_headers, upstream_headers
 from services.gateway.clients.request import Request
 from services.gateway.clients.uploads import Receive, Upload
 from services.gateway.domain import failure_error
 from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.heads import Headers, passed, passed_names
 from services.gateway.relay.coalescer import BalancerCoalescer, RefusedBatchError
 from services.gateway.relay.question import BYTES_MAX, Question
 from services.gateway.settings import GatewaySection
@@ -30,7 +31,7 @@ class Passthrough:
         settings: GatewaySection,
     ) -> None:
         """Hold the parts."""
-        self.settings = settings
+        self.apply(settings)
         self._balancer = balancer
         self._transport = transport
         self._addresses = Addresses()
@@ -38,6 +39,7 @@ class Passthrough:
     def apply(self, settings: GatewaySection) -> None:
         """Go by other settings from now on."""
         self.settings = settings
+        self._passed = passed_names(settings.response_headers)
 
     async def serve(
         self, request: Request, receive: Receive, client: Client, rate: Mapping[str, str]
@@ -48,8 +50,13 @@ class Passthrough:
         upload = Upload(receive, request.content_length, BYTES_MAX, self.settings.idle_timeout)
         await upload.fill()
         answer, body = await self._fetched(request, upload.head)
-        headers = [*_kept(answer), *own_headers(request, rate), _length(body)]
+        headers = [*self._kept(answer), *own_headers(request, rate), _length(body)]
         await client.answer(answer.status, headers, body)
+
+    def _kept(self, answer: Answer) -> Headers:
+        """What a client sees of the head; the length is that of what was read."""
+        headers = passed(answer.headers, self._passed)
+        return [pair for pair in headers if pair[0] != b"content-length"]
 
     async def _fetched(self, request: Request, sent: bytes) -> tuple[Answer, bytes]:
         """Ask one server; another only while nothing was sent. Raises `GatewayError`."""
@@ -88,12 +95,6 @@ class Passthrough:
         if isinstance(answer, NoServer):
             raise before or GatewayError("no_backend", answer.reason)
         return answer
-
-
-def _kept(answer: Answer) -> Headers:
-    """What a client sees of the head; the length is that of what was read."""
-    headers = passed_on(answer.headers)
-    return [pair for pair in headers if pair[0] != b"content-length"]
 
 
 def _length(body: bytes) -> tuple[bytes, bytes]:

@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 import httpx
 
-from services.gateway.clients.headers import Headers
+from services.gateway.domain.heads import Headers
 from services.gateway.transport import Answer, Failure, MaybeSentError, NothingSentError, Transport
 from services.gateway.transport.addresses import Address
 

@@ -16,12 +16,12 @@ import msgspec
 
 from contracts.pool import Verdict
 from services.gateway.clients.answers import Client
-from services.gateway.clients.headers import Headers
 from services.gateway.clients.request import Request
 from services.gateway.dialects import chat
 from services.gateway.dialects.words import Fields
 from services.gateway.domain import Judgement
 from services.gateway.domain.envelopes import expanded
+from services.gateway.domain.heads import Headers
 from services.gateway.relay.result import Result
 from services.gateway.transport import Answer
 

@@ -10,7 +10,7 @@ from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
 from litestar.types import HTTPScope, Message, Receive, Send
 
-from services.gateway.clients.headers import CORS, NO_STORE, PREFLIGHT
+from services.gateway.clients.headers import CORS, NO_STORE, preflight
 from services.gateway.clients.request import new_request_id
 from services.gateway.routes import health, refusals, schema
 from services.gateway.routes.admin import keys, leases, servers, sessions
@@ -42,7 +42,8 @@ class OperatorApp(Litestar):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
         elif scope["method"] == "OPTIONS":
-            await send({"type": "http.response.start", "status": 200, "headers": PREFLIGHT})
+            headers = preflight(scope["headers"])
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": b""})
         else:
             await self._answer(scope, receive, send)

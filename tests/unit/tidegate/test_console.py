@@ -61,6 +61,9 @@ def test_the_key_that_is_given_is_shown_to_anyone(
     found = at(tmp_path, monkeypatch, operator="op", ADMIN_KEY="given")
 
     assert api.admin_key(found, "https://gate.example") == "given"
+    monkeypatch.setenv("TIDEGATE_ADMIN_KEY", "sk-one\r\nX-Evil: 1")
+    with pytest.raises(SettingsError, match="TIDEGATE_ADMIN_KEY: expected one key"):
+        api.admin_key(found, "https://gate.example")
 
 
 def test_the_operator_key_of_the_home_never_leaves_the_machine(
