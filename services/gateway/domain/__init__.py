@@ -2,6 +2,7 @@
 
 routing     which service type a request is of, and what its body says about that
 envelopes   an upstream's body, read: its object, its code, its message
+concealing  the credential kept from the client in what a server answers
 judgement   what an upstream's answer means (its envelope first, then the status)
 failures    what a failure's codes and messages say
 outcomes    what each verdict does to the units, and what the client is told

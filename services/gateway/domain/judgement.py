@@ -10,6 +10,7 @@ import msgspec
 
 from contracts.pool import Verdict
 from services.gateway.dialects.credentials import hidden
+from services.gateway.domain.concealing import CONCEALED
 from services.gateway.domain.envelopes import Said, code_of, message_of, read, unreadable_code
 from services.gateway.domain.failures import (
     LATE_S,
@@ -20,7 +21,6 @@ from services.gateway.domain.failures import (
     said_while_polling,
 )
 
-CONCEALED = "(credential)"
 _MESSAGE_MAX = 500
 _UNKNOWN_STATUSES = frozenset({408, 409, 425})
 _VERDICTS: dict[Meaning, Verdict] = {

@@ -12,9 +12,10 @@ from services.gateway.clients.answers import Client
 from services.gateway.clients.headers import own_headers, upstream_headers
 from services.gateway.clients.request import Request
 from services.gateway.clients.uploads import Upload
-from services.gateway.dialects.credentials import secrets_of
+from services.gateway.dialects.credentials import looked_for, secrets_of
 from services.gateway.dialects.words import Translation
 from services.gateway.domain import Judgement, failure_error, judged_body, judged_head
+from services.gateway.domain.concealing import WATCHED_BYTES, Watch, concealed
 from services.gateway.domain.envelopes import JUDGED_BYTES_MAX, envelope_of
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.failures import LATE_FILM_S, LATE_S
@@ -29,6 +30,9 @@ from services.gateway.transport.addresses import Addresses
 from services.gateway.transport.retry_after import retry_after
 
 _FILMS = "/videos/"
+_ECHO = "the backend's answer repeats the credential that it was sent: it is cut off before it"
+_OF_THE_BYTES = frozenset({b"content-length", b"content-encoding", b"etag"})
+"""What a body that was written anew has no more."""
 
 
 class Exchange:
@@ -166,68 +170,105 @@ class Exchange:
         translation: Translation | None,
         telling: Telling | None,
     ) -> Result:
-        """Judge an answer by its head and, where it has a say, its body; pass a success on."""
-        status = answer.status
-        kind = answer.header(b"content-type")
-        length = answer.header(b"content-length")
-        by_url = translation is not None
-        judgement = judged_head(status, kind, int(length) if length else None, by_url=by_url)
-        begun = b""
-        whole = False
-        if judgement is None:
-            begun, whole = await _first(answer)
-            encoding = answer.header(b"content-encoding").strip().lower()
-            read = begun if whole else envelope_of(encoding, begun)
-            if read is not None:
-                judgement = judged_body(
-                    status,
-                    encoding if whole else "",
-                    read,
-                    self._failures,
-                    secrets,
-                    waited_s=answer.waited_s,
-                    late_s=LATE_FILM_S if _FILMS in request.path else LATE_S,
-                    closing=not begun and answer.header(b"connection").lower() == "close",
-                    quoting=translation is not None and translation.quoting,
-                    by_url=by_url,
-                )
-            elif 200 <= status < 300:  # noqa: PLR2004
-                judgement = Judgement(Verdict.SUCCESS, status)
-            else:
-                judgement = judged_body(status, "", b"{}", self._failures)
+        """Judge an answer, and pass a success on."""
+        judgement, begun, whole = await self._judged(request, answer, secrets, translation)
         if judgement.verdict is not Verdict.SUCCESS:
             wait_s = retry_after(answer.header)
             return Result(judgement, sent=True, retry_after_s=wait_s)
         if telling is not None:
-            return await telling.tell(request, judgement, begun, answer)
+            return await telling.tell(request, judgement, begun, answer, secrets)
         request.answered = True
+        status = answer.status
         headers = [*passed(answer.headers, self._passed, secrets), *own_headers(request, rate)]
+        sought = looked_for(secrets)
         if whole:
-            if not length:
+            body = concealed(_encoding(answer), begun, sought)
+            if body is not None:
+                self._metrics.echoed.labels(request.server_id).inc()
+                headers = [pair for pair in headers if pair[0] not in _OF_THE_BYTES]
+                begun = body
+            if body is not None or not answer.header(b"content-length"):
                 headers.append((b"content-length", str(len(begun)).encode()))
             await client.answer(status, headers, begun)
             return Result(judgement, sent=True)
-        events = kind.startswith("text/event-stream")
+        events = answer.header(b"content-type").lower().startswith("text/event-stream")
         if events:
             headers.append((b"x-accel-buffering", b"no"))
             answer.wait_at_most(self._patience_s.get(request.service_type))
+        watch = Watch(sought, None if events else WATCHED_BYTES)
         await client.start(status, headers, events=events)
-        return await _passed(client, judgement, begun, answer)
+        result = await _passed(client, judgement, begun, answer, watch)
+        if watch.found:
+            self._metrics.echoed.labels(request.server_id).inc()
+        return result
+
+    async def _judged(
+        self,
+        request: Request,
+        answer: Answer,
+        secrets: tuple[bytes, ...],
+        translation: Translation | None,
+    ) -> tuple[Judgement, bytes, bool]:
+        """Judge an answer by its head and, where it has a say, its body.
+
+        Returns what was read of the body too, and whether that was all.
+        """
+        status = answer.status
+        length = answer.header(b"content-length")
+        by_url = translation is not None
+        kind = answer.header(b"content-type")
+        by_head = judged_head(status, kind, int(length) if length else None, by_url=by_url)
+        if by_head is not None:
+            return by_head, b"", False
+        begun, whole = await _first(answer)
+        encoding = _encoding(answer)
+        read = begun if whole else envelope_of(encoding, begun)
+        if read is None and 200 <= status < 300:  # noqa: PLR2004
+            return Judgement(Verdict.SUCCESS, status), begun, whole
+        if read is None:
+            return judged_body(status, "", b"{}", self._failures), begun, whole
+        judgement = judged_body(
+            status,
+            encoding if whole else "",
+            read,
+            self._failures,
+            secrets,
+            waited_s=answer.waited_s,
+            late_s=LATE_FILM_S if _FILMS in request.path else LATE_S,
+            closing=not begun and answer.header(b"connection").lower() == "close",
+            quoting=translation is not None and translation.quoting,
+            by_url=by_url,
+        )
+        return judgement, begun, whole
 
 
-async def _passed(client: Client, judgement: Judgement, begun: bytes, answer: Answer) -> Result:
+def _encoding(answer: Answer) -> str:
+    return answer.header(b"content-encoding").lower()
+
+
+async def _passed(
+    client: Client, judgement: Judgement, begun: bytes, answer: Answer, watch: Watch
+) -> Result:
     """Stream a success to the client; what breaks off now is cut, not unknown."""
     try:
         if begun:
-            await client.body(begun, more=True)
-        async for chunk in answer:
-            await client.body(chunk, more=True)
+            await _on(client, watch.take(begun))
+        while not watch.found:
+            chunk = await anext(answer, None)
+            if chunk is None:
+                await client.body(watch.rest(), more=False)
+                return Result(judgement, sent=True)
+            await _on(client, watch.take(chunk))
+        error = GatewayError("upstream_outcome_unknown", _ECHO)
     except TransportFailure as failure:
         error = failure_error(failure.failure, sent=True)
-        await client.break_off(error)
-        return Result(judgement, sent=True, error=error, cut=True)
-    await client.body(b"", more=False)
-    return Result(judgement, sent=True)
+    await client.break_off(error)
+    return Result(judgement, sent=True, error=error, cut=True)
+
+
+async def _on(client: Client, chunk: bytes) -> None:
+    if chunk:
+        await client.body(chunk, more=True)
 
 
 async def _first(answer: Answer) -> tuple[bytes, bool]:
