@@ -6,7 +6,7 @@ atstart       settings that need a restart: a change while running is told
 secrets       credentials under AES-GCM, session identities
 clock         now, and the test offset
 addresses     which addresses are never a server's
-names         what an operator may call things, so that it can be written anywhere
+texts         what may be a name, and how strangers' texts are shown
 process/      the life of a process: loop and signals, health, logs
 nats/         the server, its streams, a connection, FastStream's broker
 eventlog/     append behind the fence, read and follow; the one writer of a subject

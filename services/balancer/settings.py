@@ -7,8 +7,8 @@ import msgspec
 from contracts.balancer import DIALECTS, PLAIN, Server
 from contracts.base import ServerId, ServiceType
 from runtime.addresses import refused_host
-from runtime.names import writable
 from runtime.settings import Seconds, Section
+from runtime.texts import writable
 from services.balancer import strategies
 
 

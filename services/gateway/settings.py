@@ -6,8 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from runtime.names import refuse_unwritable
 from runtime.settings import DEFAULT_SERVICES, Seconds, Section, ServiceTypeSection, Size
+from runtime.texts import refuse_unwritable
 from services.gateway.domain.failures import FailureTables, Meaning, failure_tables
 from services.gateway.domain.heads import refused_name
 

@@ -22,7 +22,7 @@ def check(*, as_json: bool = output.JSON) -> None:
     if as_json:
         output.as_json({"ok": True, "file": file, "variables": sorted(found.overrides)})
     else:
-        print(" and ".join(["ok: " + (file or "the defaults"), *sorted(found.overrides)]))
+        output.say(" and ".join(["ok: " + (file or "the defaults"), *sorted(found.overrides)]))
 
 
 @app.command()
@@ -37,5 +37,5 @@ def show(*, as_json: bool = output.JSON) -> None:
         output.as_json({"environment": variables(), **tables})
         return
     for name, value in variables().items():
-        print(f"# {name}={value}")
-    print("\n".join(toml(tables)))
+        output.say(f"# {name}={value}")
+    output.document("\n".join(toml(tables)) + "\n")

@@ -45,7 +45,7 @@ def list_(
         return
     rows = [[session.get(column) for column in _COLUMNS] for session in found["data"]]
     output.table(_COLUMNS, rows, "no sessions")
-    print(
+    output.say(
         f"\n{found['total']} sessions, {found['active']} active (between {found['min_size']} and"
         f" {found['max_size']}), {found['open_leases']} open leases; left today:"
         f" {output.cell(found['remaining'])}"
@@ -79,7 +79,7 @@ def add(
     if as_json:
         output.as_json({"data": named, "changed": changed})
     else:
-        print("\n".join(changed or []) or "nothing new")
+        output.say("\n".join(changed or []) or "nothing new")
         output.note(f"{len(changed)} of {len(named)} sessions added or revived")
 
 
@@ -112,7 +112,7 @@ def import_(
     if as_json:
         output.as_json({**found, "read": len(lines)})
     else:
-        print(told)
+        output.say(told)
 
 
 @app.command()
@@ -133,7 +133,7 @@ def export(
     found = api.get("/api/sessions", limit=sessionfiles.SESSIONS_MAX)
     text = sessionfiles.written(found["data"], as_csv=as_csv or sessionfiles.is_csv(file))
     if file == "-":
-        print(text, end="")
+        output.document(text)
     else:
         try:
             Path(file).write_text(text)
@@ -198,7 +198,7 @@ def remove(session_id: str = _SESSION, *, as_json: bool = output.JSON) -> None:
     if as_json:
         output.as_json(found)
     else:
-        print(f"{session_id} is retired" if found["changed"] else f"{session_id} was retired")
+        output.say(f"{session_id} is retired" if found["changed"] else f"{session_id} was retired")
 
 
 def _change(session_id: str, body: dict[str, Any], *, as_json: bool) -> None:

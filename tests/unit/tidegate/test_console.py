@@ -141,6 +141,39 @@ def test_a_terminal_gets_lines_that_fit_it(
     assert capsys.readouterr().out.count("x" * 40) == 2
 
 
+EVIL = "m\x1b]0;owned\x07\u202e\x9b2J\nforged"
+"""A model that a client asked for."""
+
+
+def test_nothing_that_a_stranger_wrote_commands_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output.table((EVIL,), [(EVIL,), ({EVIL: [EVIL]},)], "none")
+    output.line(EVIL)
+    output.say(EVIL)
+    output.note(EVIL)
+    output.as_json({EVIL: EVIL})
+    output.record({EVIL: EVIL})
+    output.table(("a",), [], EVIL)
+
+    out, err = capsys.readouterr()
+    for text in (out, err):
+        assert all(one.isprintable() for one in text.split("\n"))
+    assert out.count(r"m\x1b]0;owned\x07\u202e\x9b2J\nforged") == 5
+
+
+def test_document_is_whole_in_a_file_and_harmless_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output.document(f"{EVIL}\n")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    output.document(f"{EVIL}\n")
+
+    told = capsys.readouterr().out
+    assert told.startswith(f"{EVIL}\n")
+    assert told.endswith("m\\x1b]0;owned\\x07\\u202e\\x9b2J\nforged\n")
+
+
 def test_no_rows_are_said_to_be_none(capsys: pytest.CaptureFixture[str]) -> None:
     output.table(("a",), [], "no sessions")
 
