@@ -7,6 +7,7 @@ secrets       credentials under AES-GCM, session identities
 credentials   upstream credentials as operators give them: one reader for every door
 clock         now, and the test offset
 addresses     which addresses are never a server's
+texts         what may be a name, and how strangers' texts are shown
 process/      the life of a process: loop and signals, health, logs
 nats/         the server, its streams, a connection, FastStream's broker
 eventlog/     append behind the fence, read and follow; the one writer of a subject

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import typer
 
 from runtime.settings import SettingsError
+from runtime.texts import shown_lines
 from tidegate.console.errors import CommandError
 
 
@@ -80,10 +81,10 @@ def main() -> None:
         else:
             application(wanted)(prog_name="tidegate")
     except SettingsError as error:
-        print(f"tidegate: {error}", file=sys.stderr)
+        print(shown_lines(f"tidegate: {error}"), file=sys.stderr)
         sys.exit(_USAGE)
     except CommandError as error:
-        print(f"tidegate: {error}", file=sys.stderr)
+        print(shown_lines(f"tidegate: {error}"), file=sys.stderr)
         sys.exit(_WRONG)
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 import structlog
 
+from runtime.texts import shown, shown_json, shown_lines
+
 Log = structlog.typing.FilteringBoundLogger
 
 
@@ -19,7 +21,21 @@ def _line(logger: Any, level: str, event: MutableMapping[str, Any]) -> bytes:
         event = structlog.processors.format_exc_info(logger, level, event)
     event["level"] = level
     event["timestamp"] = datetime.now(UTC)
-    return msgspec.json.encode(event, enc_hook=str)
+    line = msgspec.json.encode(event, enc_hook=str)
+    # Lines end on terminals, too: what would be obeyed there is escaped.
+    return line if _plain(line) else shown_json(line.decode()).encode()
+
+
+def _plain(line: bytes) -> bool:
+    return line.isascii() and b"\x7f" not in line
+
+
+def _readable(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Let no text of a stranger's command the terminal that it is printed on."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = shown_lines(value) if name == "exception" else shown(value)
+    return event
 
 
 def configure(service: str) -> Log:
@@ -29,6 +45,7 @@ def configure(service: str) -> Log:
     factory: Any
     if wanted == "pretty":
         processors = [
+            _readable,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.dev.ConsoleRenderer(),

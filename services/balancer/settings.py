@@ -8,6 +8,7 @@ from contracts.balancer import DIALECTS, PLAIN, Server
 from contracts.base import ServerId, ServiceType
 from runtime.addresses import refused_host
 from runtime.settings import Seconds, Section
+from runtime.texts import writable
 from services.balancer import strategies
 
 
@@ -39,6 +40,7 @@ class ServerSection(Section, frozen=True, kw_only=True):
 
     server_id: ServerId = msgspec.field(name="id")
     url: str
+    """Its address; a path in it (`"https://host/prefix"`) stands before every path asked there."""
     region: str = ""
     priority: int = 1
     weight: int = 1
@@ -85,17 +87,23 @@ class Settings(Section, frozen=True, kw_only=True):
 
 def refused(server: Server) -> str:
     """Say why `server` cannot be one, naming the key and what was expected; empty when it can."""
-    if not server.server_id or len(server.server_id) > 64 or not server.server_id.isprintable():  # noqa: PLR2004
-        return "id: expected 1 to 64 printable characters"
     if server.weight < 1:
         return f"weight: expected at least 1, got {server.weight}"
     if server.max_sessions < 1:
         return f"max_sessions: expected at least 1, got {server.max_sessions}"
-    if any(not capability for capability in server.capabilities):
-        return "capabilities: expected names of service types, got an empty one"
     if server.dialect not in DIALECTS:
         return f"dialect: expected one of {', '.join(DIALECTS)}, got {server.dialect!r}"
-    return _refused_url(server.url)
+    return _refused_name(server) or _refused_url(server.url)
+
+
+def _refused_name(server: Server) -> str:
+    if not writable(server.server_id):
+        return "id: expected 1 to 64 printable characters"
+    if server.region and not writable(server.region):
+        return "region: expected at most 64 printable characters"
+    if not all(map(writable, server.capabilities)):
+        return "capabilities: expected names of service types of 1 to 64 printable characters"
+    return ""
 
 
 def _refused_url(url: str) -> str:
@@ -109,7 +117,7 @@ def _refused_url(url: str) -> str:
         return f"{expected} without user and password"
     if parts.scheme not in {"http", "https"}:
         return f"{expected}, got the scheme {parts.scheme!r} in {url!r}"
-    if not parts.hostname or port == 0 or any(character.isspace() for character in url):
+    if not parts.hostname or port == 0 or " " in url or not url.isprintable():
         return f"{expected}, got {url!r}"
     if parts.query or parts.fragment:
         return f"{expected} without query and fragment, got {url!r}"

@@ -3,7 +3,7 @@
 app          composition root: the only place where adapters are made
 settings     what an operator may turn (`[gateway]`, `[services]`)
 wire         the HTTP server's side: connections, what they may cost, and how they end
-door         which room a request belongs to; who may come in; its one log line
+door         which room a request belongs to; who may come in
 clients/     who asks: keys, limits, heads and bodies, what was answered
 accounts/    the accounts behind the sessions, asked after without a lease
 relay/       a request's way: lease → select → send → record

@@ -12,11 +12,11 @@ from typing import Any
 
 from runtime.process.logs import Log
 from services.gateway.accounts.passthrough import PASSED_THROUGH, Passthrough
-from services.gateway.clients.answers import Client, Send
-from services.gateway.clients.browsers import GUARDED, origin_of, preflight
+from services.gateway.clients.answers import Client, Send, told
+from services.gateway.clients.browsers import GUARDED, preflight
 from services.gateway.clients.deciding import Deciding
 from services.gateway.clients.headers import own_headers
-from services.gateway.clients.keys import Key, KeyScope, presented
+from services.gateway.clients.keys import Key, KeyScope, opened
 from services.gateway.clients.limits import Admitted, KeyLimits
 from services.gateway.clients.origin import trusted
 from services.gateway.clients.request import Request
@@ -24,7 +24,13 @@ from services.gateway.clients.spool import Spool
 from services.gateway.clients.uploads import Bounds, ClientGoneError, Receive, Upload
 from services.gateway.domain import model_named, route
 from services.gateway.domain.errors import GatewayError
-from services.gateway.domain.paths import KEPT_BYTES_MAX, Places, ambiguous
+from services.gateway.domain.paths import (
+    AMBIGUOUS,
+    Places,
+    ambiguous,
+    key_in,
+    key_in_url,
+)
 from services.gateway.metrics import Metrics
 from services.gateway.relay.interpreter import Interpreter
 from services.gateway.relay.models import PATH as MODELS_PATH
@@ -83,9 +89,11 @@ class Door:
         method, path = scope["method"], scope["path"]
         if method == "OPTIONS":
             origins = self.settings.gateway.cors_origins
-            headers = preflight(path, origin_of(scope["headers"]), origins)
+            headers = preflight(path, scope["headers"], origins)
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": b""})
+        elif scope["query_string"] and (leak := key_in(scope["query_string"])) is not None:
+            await self._refused(scope, send, key_in_url(leak))
         elif ambiguous(scope["raw_path"], slashes=path.startswith(_MODEL)):
             await self._answered(scope, receive, send, _refuse_path)
         elif path == MODELS_PATH or path.startswith(_MODEL):
@@ -129,9 +137,9 @@ class Door:
             request.gone = True
         except asyncio.CancelledError:
             error = self._cancelled(request)
-        except Exception as fault:  # noqa: BLE001 (a fault is an answer too, and is logged)
+        except Exception:  # noqa: BLE001 (a fault is an answer too, and is logged)
             self._log.exception("fault", request_id=request.request_id)
-            error = GatewayError("internal_error", f"a fault of the gateway: {fault!r}")
+            error = GatewayError("internal_error", "the gateway failed; its log says why")
         finally:
             _unheard(connection, gone)
             if isinstance(admitted, Admitted):
@@ -140,7 +148,14 @@ class Door:
             self._relay.left(request, error)
         if error is not None and not request.gone:
             await client.fail(error, [*own_headers(request, rate), *GUARDED])
-        self._told(request, client, error)
+        told(self._log, self._metrics, request, client, error)
+
+    async def _refused(self, scope: dict[str, Any], send: Send, error: GatewayError) -> None:
+        """Refuse what is not looked at any further."""
+        request = self._request(scope)
+        client = Client(send, _nothing)
+        await client.fail(error, [*own_headers(request, None), *GUARDED])
+        told(self._log, self._metrics, request, client, error)
 
     def _request(self, scope: dict[str, Any]) -> Request:
         """Begin a request, of whoever trusted proxies say has sent it."""
@@ -163,18 +178,16 @@ class Door:
 
     def _key(self, request: Request) -> Key:
         """Authenticate: `Bearer <key>` or the bare key. Raises `GatewayError`."""
+        authorization = b""
         for name, value in request.headers:
             if name == b"authorization":
-                key = self._find_key(presented(value.decode("latin-1")))
-                if key is None:
-                    raise GatewayError("invalid_api_key", "the API key is wrong or revoked")
-                if key.scope is KeyScope.METRICS:
-                    message = "the key reads metrics: expected a client key"
-                    raise GatewayError("model_not_allowed", message)
-                return key
-        raise GatewayError(
-            "invalid_api_key", "no API key: expected the header `Authorization: Bearer <key>`"
-        )
+                authorization = value
+                break
+        key = opened(authorization.decode("latin-1"), self._find_key)
+        if key.scope is KeyScope.METRICS:
+            message = "the key reads metrics: expected a client key"
+            raise GatewayError("model_not_allowed", message)
+        return key
 
     def _rate(self, key: Key, admitted: Admitted | float) -> dict[str, str]:
         """Make the rate's headers. Raises `GatewayError` for a request over the bounds."""
@@ -243,42 +256,10 @@ class Door:
     ) -> None:
         await self._passthrough.serve(request, receive, client, rate)
 
-    def _told(self, request: Request, client: Client, error: GatewayError | None) -> None:
-        """Count and log the request, in one line."""
-        seconds = time.perf_counter() - request.started
-        metrics = self._metrics
-        metrics.answered(request.service_type, client.status, seconds)
-        if error is not None:
-            metrics.errors.labels(error.code).inc()
-        self._log.info(
-            "request",
-            request_id=request.request_id,
-            path=request.path[:KEPT_BYTES_MAX],
-            service_type=request.service_type,
-            status=client.status,
-            error=error.code if error else None,
-            key_id=request.key.key_id,
-            session_id=request.lease.session_id if request.lease else None,
-            server_id=request.server_id or None,
-            attempts=request.attempts_made,
-            ms=round(seconds * 1000, 2),
-            lease_ms=round(request.lease_ms, 2),
-            first_byte_ms=round(request.first_byte_ms, 2),
-            bytes_out=client.bytes_out,
-            gone=request.gone or None,
-        )
 
-
-async def _refuse_path(
-    request: Request, receive: Receive, client: Client, rate: Mapping[str, str]
-) -> None:
+async def _refuse_path(*_: Any) -> None:
     """Refuse what one reader may take for another path than the next."""
-    del request, receive, client, rate
-    raise GatewayError(
-        "invalid_request",
-        "path: expected no empty or dot segments, no `;`, `\\` or control characters, and none of"
-        " %2E %2F %5C %3B",
-    )
+    raise GatewayError("invalid_request", AMBIGUOUS)
 
 
 def _gone(request: Request, task: "asyncio.Task[Any] | None") -> None:

@@ -39,12 +39,30 @@ class Metrics:
             ["server_id"],
             registry=self.registry,
         )
+        self.echoed = Counter(
+            "tidegate_gateway_credentials_echoed",
+            "Answers that repeated the credential that was sent: concealed, or cut; by server.",
+            ["server_id"],
+            registry=self.registry,
+        )
         self.seconds = Histogram(
             "tidegate_gateway_request_seconds",
             "Duration of generation requests.",
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self.models_cache = Counter(
+            "tidegate_gateway_models_cache",
+            "Answers to /v1/models, by where they came from (hit, miss).",
+            ["result"],
+            registry=self.registry,
+        )
+        self._register_gauges()
+        self._answered: dict[tuple[str, int], Counter] = {}
+        self._attempted: dict[tuple[str, str], Counter] = {}
+
+    def _register_gauges(self) -> None:
+        """Register what is read where the figures are."""
         self.open = Gauge(
             "tidegate_gateway_open_exchanges",
             "Exchanges with servers under way.",
@@ -67,20 +85,12 @@ class Metrics:
             ["question"],
             registry=self.registry,
         )
-        self.models_cache = Counter(
-            "tidegate_gateway_models_cache",
-            "Answers to /v1/models, by where they came from (hit, miss).",
-            ["result"],
-            registry=self.registry,
-        )
         self.unknown = Gauge(
             "tidegate_gateway_unknown_events",
             "Events of an unknown tag in the log of keys.",
             registry=self.registry,
         )
         self._of_connections()
-        self._answered: dict[tuple[str, int], Counter] = {}
-        self._attempted: dict[tuple[str, str], Counter] = {}
 
     def _of_connections(self) -> None:
         self.connections = Gauge(

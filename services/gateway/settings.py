@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from runtime.settings import DEFAULT_SERVICES, Seconds, Section, ServiceTypeSection, Size
+from runtime.texts import refuse_unwritable
 from services.gateway.domain.failures import FailureTables, Meaning, failure_tables
+from services.gateway.domain.heads import refused_name
 
 Stored = Literal["full", "truncated", "hashed", "none"]
 """How much of what tells one client from another is kept."""
@@ -99,6 +101,11 @@ class GatewaySection(Section, frozen=True, kw_only=True):
     cors_origins: list[str] = []
     """Origins (`"https://ops.example.org"`) whose pages may ask operators' paths; `"*"` is any. The
     generation paths, and those that the original has, may be asked from everywhere."""
+    response_headers: list[str] = []
+    """Headers of servers' answers that clients get beside those that always pass: `content-type`,
+    `-length`, `-encoding`, `-language`, `-disposition` and `-range`, `accept-ranges`, `etag`,
+    `last-modified`, `openai-model`, `-processing-ms` and `-version`. Nothing else of a server's
+    head reaches a client, or the front that would obey it."""
     codes: dict[str, Meaning] = {}
     """What the error codes of the backends' envelopes mean, over the built-in table
     (docs/reference/failures.md)."""
@@ -127,6 +134,9 @@ class GatewaySection(Section, frozen=True, kw_only=True):
                 'proxy: expected an address such as "http://proxy.example.internal:3128", with'
                 " user and password percent-encoded before an @ where it wants them"
             )
+        for name in self.response_headers:
+            if wrong := refused_name(name):
+                raise ValueError(f"response_headers: {wrong}")
 
     def failure_tables(self) -> FailureTables:
         """What backends' failures mean here."""
@@ -183,6 +193,7 @@ class Settings(Section, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse what only several tables together show."""
+        refuse_unwritable(self.services)
         exchange_max = self.gateway.exchange_max
         for name, section in self.services.items():
             patience = section.first_byte_timeout

@@ -251,17 +251,17 @@ class Leader:
             self.missing = ""
             return False
         state.growing = True
-        self.missing = f"sessions are being made: {state.size} of {state.policy.min_size}"
+        if self.missing:  # one that is ready stays so while its pool grows
+            self.missing = f"sessions are being made: {state.size} of {state.policy.min_size}"
         named = [(one.identity(self._identity_key), one) for one in found]
         # The ciphertext first: a session of the log always has a credential.
         sealed = self._credentials.seal((name, one.credential) for name, one in named)
         await self._credentials.put(sealed)
-        items = [addition(name, one) for name, one in named]
-        batch = Batch(admin(kind), [AddSessions(items=items, by="provisioner")])
-        answer = await self._committer.ask(batch)
+        command = AddSessions(items=[addition(*one) for one in named], by="provisioner")
+        answer = await self._committer.ask(Batch(admin(kind), [command]))
         if isinstance(answer, Failed):
             raise ProvisionError(f"sessions were not added: {answer.message}")
-        self._logger.info("sessions_added", count=len(items), origin=kind)
+        self._logger.info("sessions_added", count=len(named), origin=kind)
         return True
 
     def _tell(self, complaint: str) -> None:

@@ -10,6 +10,7 @@ import msgspec
 from contracts.base import ServiceType
 from contracts.pool import Policy
 from runtime.settings import DEFAULT_SERVICES, Seconds, Section, ServiceTypeSection
+from runtime.texts import refuse_unwritable
 
 _TIMEOUT_MAX_S = 300
 
@@ -113,6 +114,10 @@ class Settings(Section, frozen=True, kw_only=True):
     def provisioner_kind(self) -> str:
         """Where sessions come from, where nobody wrote it too."""
         return self.pool.provisioner.kind or ("generated" if self.demo else "none")
+
+    def __post_init__(self) -> None:
+        """Refuse what only the names of a table show."""
+        refuse_unwritable(self.services)
 
 
 def policy(settings: Settings) -> Policy:

@@ -6,7 +6,7 @@ alone writes there. The revision of a ciphertext is its stream sequence.
 
 import asyncio
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -73,6 +73,22 @@ class Credentials:
                 if not self._checked:
                     self.sealer.open(session_id, message.data)
                     self._checked = True
+
+    async def opened(self) -> AsyncIterator[tuple[SessionId, str]]:
+        """Yield every credential, in the order in which they were stored.
+
+        Raises `SealError` at one that this master key does not open, and
+        `CredentialsUnavailableError`.
+        """
+        seen, full = 0, True
+        while full:
+            page = await self._page(seen + 1)
+            full = len(page) == _PAGE
+            for message in page:
+                headers = message.headers or {}
+                seen = int(headers["Nats-Sequence"])
+                session_id = SessionId(headers["Nats-Subject"].removeprefix(_PREFIX))
+                yield session_id, self.sealer.open(session_id, message.data)
 
     async def put(self, items: Sequence[tuple[SessionId, bytes]]) -> None:
         """Store ciphertexts; on return every one of them is acknowledged.

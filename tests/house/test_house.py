@@ -92,6 +92,21 @@ def test_nothing_is_mocked() -> None:
     assert found == []
 
 
+def test_verbs_print_by_the_console_alone() -> None:
+    own = {"tidegate/console/output.py", "tidegate/main.py"}
+    at_start = {"tidegate/stack/migrate.py", "tidegate/stack/running.py"}  # words of ours alone
+    found = {
+        name
+        for name in modules("tidegate")
+        for node in nodes(name)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "print"
+    }
+
+    assert found - own - at_start == set()
+
+
 def test_exceptions_end_in_error() -> None:
     found = [
         f"{name}:{node.name}"

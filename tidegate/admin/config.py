@@ -31,7 +31,7 @@ def check(*, as_json: bool = output.JSON) -> None:
     if as_json:
         output.as_json({"ok": True, "file": file, "variables": sorted(found.overrides)})
     else:
-        print(" and ".join(["ok: " + (file or "the defaults"), *sorted(found.overrides)]))
+        output.say(" and ".join(["ok: " + (file or "the defaults"), *sorted(found.overrides)]))
 
 
 @app.command()
@@ -54,7 +54,7 @@ def show(
     else:
         text = "\n".join(_lines(tables, demo=is_demo(found)))
     if file is None:
-        print(text)
+        output.document(f"{text}\n")
         return
     try:
         with file.open("x") as made:
@@ -83,7 +83,7 @@ def accept(
         output.as_json({**told, "removes": held.get("removes", [])})
     else:
         gone = ", ".join(held.get("removes", [])) or "no server"
-        print(f"accepted {told['accepted']}: {gone} removed")
+        output.say(f"accepted {told['accepted']}: {gone} removed")
 
 
 def _lines(tables: dict[str, Any], *, demo: bool) -> Iterator[str]:

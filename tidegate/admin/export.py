@@ -1,5 +1,6 @@
 """`tidegate export`: any measure by any dimensions, or a named query, as a file."""
 
+import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,6 +77,11 @@ def _parameters(given: list[str]) -> dict[str, str]:
 @contextmanager
 def _opened(file: str) -> Iterator[IO[bytes]]:
     """Open where to write; a file that is not written to its end is not left behind."""
+    if file == "-" and sys.stdout.isatty():
+        with io.BytesIO() as kept:
+            yield kept
+            output.document(kept.getvalue().decode("utf-8", "replace"))
+        return
     if file == "-":
         yield sys.stdout.buffer
         return

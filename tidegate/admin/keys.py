@@ -75,7 +75,7 @@ def revoke(
     if as_json:
         output.as_json(found)
     else:
-        print(f"{found['id']} ({found['name']}) is revoked")
+        output.say(f"{found['id']} ({found['name']}) is revoked")
 
 
 @app.command()
@@ -102,5 +102,5 @@ def _show_text(issued: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         output.as_json(issued)
         return
-    print(issued["key"])
+    output.say(issued["key"])
     output.note(f"{issued['id']} ({issued['name']}, {issued['scope']}): shown this once")

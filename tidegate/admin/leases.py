@@ -63,4 +63,4 @@ def reconcile(
     if as_json:
         output.as_json(found)
     else:
-        print(f"{found['id']} used {found['units']} units: {found['reason']}")
+        output.say(f"{found['id']} used {found['units']} units: {found['reason']}")

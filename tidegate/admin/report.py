@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import typer
 
-from tidegate.console import api
+from tidegate.console import api, output
 
 
 class Format(StrEnum):
@@ -43,4 +43,4 @@ def _print(period: str, date: str, form: Format) -> None:
     asked = {"format": form.value} | ({"date": date} if date else {})
     with api.download(f"/api/reports/{period}", **asked) as answer:
         answer.read()
-    print(answer.text.rstrip("\n"))
+    output.document(answer.text.rstrip("\n") + "\n")

@@ -48,7 +48,7 @@ def list_(*, as_json: bool = output.JSON) -> None:
         output.as_json(found)
         return
     output.table(_COLUMNS, map(_row, found["data"]), "no servers")
-    print(f"\nstrategy {found['strategy']}, at sequence {found['sequence']}")
+    output.say(f"\nstrategy {found['strategy']}, at sequence {found['sequence']}")
 
 
 @app.command()
@@ -112,7 +112,7 @@ def remove(server_id: str = _SERVER, *, as_json: bool = output.JSON) -> None:
     if as_json:
         output.as_json(found)
     else:
-        print(f"{server_id} is removed; {found.get('connections', 0)} exchanges go on")
+        output.say(f"{server_id} is removed; {found.get('connections', 0)} exchanges go on")
 
 
 @app.command()
@@ -132,7 +132,7 @@ def strategy(
     if as_json:
         output.as_json(found)
     else:
-        print(f"strategy {found['strategy']}, at sequence {found['sequence']}")
+        output.say(f"strategy {found['strategy']}, at sequence {found['sequence']}")
 
 
 @app.command()
@@ -161,7 +161,7 @@ def probe(
     else:
         output.table(probes.COLUMNS, map(probes.row, told), "no servers")
         for line in filter(None, map(probes.line, told)):
-            print(line)
+            output.line(line)
     if any(one.wrong for one in told):
         raise typer.Exit(1)
 

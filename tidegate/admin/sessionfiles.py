@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.credentials import Credential, WrongCredentialError, credential_of, credentials_in
+from runtime.texts import csv_writer, spreadsheet_cell
 from tidegate.console.errors import CommandError
 
 SESSIONS_MAX = 10_000
@@ -142,9 +143,13 @@ def written(views: Sequence[Session], *, as_csv: bool) -> str:
     services = sorted({service for view in views for service in view.get("limits", {})})
     columns = [f"{column}_{service}" for column in _BY_SERVICE.values() for service in services]
     out = io.StringIO()
-    rows = csv.writer(out, lineterminator="\n")
-    rows.writerow([*EXPORTED, *columns])
+    rows = csv_writer(out)
+    rows.writerow(map(_cell, [*EXPORTED, *columns]))
     for view in views:
         units = [view.get(name, {}).get(one, 0) for name in _BY_SERVICE for one in services]
-        rows.writerow([*(view.get(name) for name in EXPORTED), *units])
+        rows.writerow(map(_cell, [*(view.get(name) for name in EXPORTED), *units]))
     return out.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    return spreadsheet_cell(value) if isinstance(value, str) else value

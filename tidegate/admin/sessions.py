@@ -48,7 +48,7 @@ def list_(
         return
     rows = [[session.get(column) for column in _COLUMNS] for session in found["data"]]
     output.table(_COLUMNS, rows, "no sessions")
-    print(
+    output.say(
         f"\n{found['total']} sessions, {found['active']} active (between {found['min_size']} and"
         f" {found['max_size']}), {found['open_leases']} open leases; left today:"
         f" {output.cell(found['remaining'])}"
@@ -115,9 +115,9 @@ def _added(
     if as_json:
         output.as_json({**found, "refused": named, "read": len(lines)})
     elif dry_run:
-        print(f"{len(good)} of {len(lines)} sessions can be imported")
+        output.say(f"{len(good)} of {len(lines)} sessions can be imported")
     else:
-        print("\n".join(found["changed"]) or "nothing new")
+        output.say("\n".join(found["changed"]) or "nothing new")
         output.note(f"{len(found['changed'])} of {len(lines)} sessions added or revived")
     if refused:
         raise CommandError(f"{file}: of no use:\n  {sessionfiles.told(refused)}")
@@ -151,7 +151,7 @@ def export(
     found = api.get("/api/sessions", limit=sessionfiles.SESSIONS_MAX)
     text = sessionfiles.written(found["data"], as_csv=as_csv or sessionfiles.is_csv(file))
     if file == "-":
-        print(text, end="")
+        output.document(text)
     else:
         try:
             Path(file).write_text(text)
@@ -218,7 +218,7 @@ def remove(session_id: str = _SESSION, *, as_json: bool = output.JSON) -> None:
     if as_json:
         output.as_json(found)
     else:
-        print(f"{session_id} is retired" if found["changed"] else f"{session_id} was retired")
+        output.say(f"{session_id} is retired" if found["changed"] else f"{session_id} was retired")
 
 
 @app.command("test")

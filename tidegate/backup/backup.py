@@ -68,14 +68,18 @@ def _duckdb(manifest: Manifest) -> str:
 
 def _show(path: Path, size: int, manifest: Manifest, wrong: list[str]) -> None:
     proof = manifest.proof
-    print(f"{path}: {size:,} bytes, up to sequence {proof.last_sequence} of the log")
-    print(f"{proof.envelopes} envelopes, {proof.sessions} sessions; DuckDB: {_duckdb(manifest)}")
+    output.say(f"{path}: {size:,} bytes, up to sequence {proof.last_sequence} of the log")
+    output.say(
+        f"{proof.envelopes} envelopes, {proof.sessions} sessions; DuckDB: {_duckdb(manifest)}"
+    )
     if proof.first_sequence > 1:
-        print(f"the log begins at sequence {proof.first_sequence}: what was before is not in it")
+        output.say(
+            f"the log begins at sequence {proof.first_sequence}: what was before is not in it"
+        )
     for name, where in manifest.elsewhere.items():
-        print(f"not in it: {name} ({where})")
+        output.say(f"not in it: {name} ({where})")
     if manifest.variables:
-        print("settings by variable, to be given again: " + ", ".join(manifest.variables))
-    print("It holds keys: whoever can read it can use every credential.")
+        output.say("settings by variable, to be given again: " + ", ".join(manifest.variables))
+    output.say("It holds keys: whoever can read it can use every credential.")
     for one in wrong:
-        print(f"wrong: {one}")
+        output.say(f"wrong: {one}")

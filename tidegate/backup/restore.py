@@ -71,34 +71,38 @@ def _show(found: Environment, report: dict[str, Any], *, check: bool) -> None:
     taken = f"{report['taken_at']:%Y-%m-%d %H:%M:%S} UTC, {age}"
     what = "this backup restores to" if check else "restored"
     credentials = report["credentials"]
-    print(
+    output.say(
         f"{what} {report['envelopes']} envelopes, up to sequence {report['sequence']}, taken"
         f" {taken}; count, order, times and every byte are those that were taken"
     )
     opened = "not checked here" if credentials is None else f"{credentials}, and the key opens them"
-    print(f"{report['sessions']} sessions; credentials: {opened}")
+    output.say(f"{report['sessions']} sessions; credentials: {opened}")
     agrees = (
         ", and its totals are the log's"
         if check and report["duckdb"] != bundle.WITHOUT_DUCKDB
         else ""
     )
-    print(f"DuckDB: {report['duckdb']}{agrees}")
+    output.say(f"DuckDB: {report['duckdb']}{agrees}")
     for one in report["broken"]:
-        print(f"the log had this before it was taken: {one}")
+        output.say(f"the log had this before it was taken: {one}")
     if report["bytes_max"]:
-        print(f"the bound of the log is {report['bytes_max']:,} bytes now: the disk is smaller")
+        output.say(
+            f"the bound of the log is {report['bytes_max']:,} bytes now: the disk is smaller"
+        )
     for name, where in report["elsewhere"].items():
-        print(f"not in the backup: {name} ({where})")
+        output.say(f"not in the backup: {name} ({where})")
     if report["variables"]:
-        print("settings that were given by variable: " + ", ".join(report["variables"]))
+        output.say("settings that were given by variable: " + ", ".join(report["variables"]))
     if check:
         return
     if report["set_aside"]:
-        print(f"what was here before lies in {report['set_aside']}")
+        output.say(f"what was here before lies in {report['set_aside']}")
     if report["configuration"]:
         file = found.home.path / bundle.CONFIGURATION
-        print(f"configuration: {file}, found there unless this folder or TIDEGATE_CONFIG has one")
-    print(
+        output.say(
+            f"configuration: {file}, found there unless this folder or TIDEGATE_CONFIG has one"
+        )
+    output.say(
         "\nUnits granted after the backup was taken are not in this log: they count as free, though"
         " servers may have charged them.\nTo be sure that none is used twice, begin after the next"
         " reset of every session's quota day.\n\nNext: tidegate up, then tidegate audit."

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,8 @@ _TIMEOUT_S = 60.0
 _FILE_TIMEOUT_S = 900.0
 """A file begins to come when it is written, as long as `export_timeout` after the question."""
 _ERROR_STATUS = 400
+_SENDABLE = re.compile(r"[\x21-\x7e]{1,4096}")
+"""What may stand behind `Bearer ` in a header."""
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -160,6 +163,8 @@ def admin_key(found: Environment, url: str) -> str:
     Raises `SettingsError` when there is none to show to `url`.
     """
     given = given_secret("TIDEGATE_ADMIN_KEY")
+    if given and _SENDABLE.fullmatch(given) is None:
+        raise SettingsError("TIDEGATE_ADMIN_KEY: expected one key of visible ASCII characters")
     if given:
         return given
     if not _near(url):

@@ -20,6 +20,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from runtime.texts import shown, shown_json, shown_lines
+
 JSON = typer.Option(False, "--json", help="Print JSON instead of tables.")
 Moved = Callable[[int], None]
 """Told how much further it is."""
@@ -27,9 +29,29 @@ _PIPED_WIDTH = 10_000
 """Columns of a line that no terminal has to fit."""
 
 
+def say(text: str = "", *, flush: bool = False) -> None:
+    """Print a line, or several; what they hold of strangers' texts commands no terminal."""
+    print(shown_lines(text), flush=flush)
+
+
+def line(text: str) -> None:
+    """Print one line at once, whatever line breaks stand in what strangers wrote."""
+    print(shown(text), flush=True)
+
+
+def document(text: str) -> None:
+    """Print a document: as it is into a file, and so that it commands nothing on a terminal."""
+    print(shown_lines(text) if sys.stdout.isatty() else text, end="")
+
+
+def record(found: Any) -> None:
+    """Print something as one line of JSON, at once."""
+    print(shown_json(json.dumps(found, ensure_ascii=False)), flush=True)
+
+
 def as_json(found: Any) -> None:
     """Print something as indented JSON."""
-    print(json_text(found))
+    print(shown_json(json_text(found)))
 
 
 def json_text(found: Any) -> str:
@@ -44,11 +66,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str = "n
     """
     made = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        made.add_column(column, overflow="fold")
+        made.add_column(Text(shown(column)), overflow="fold")
     for row in rows:
         made.add_row(*(Text(cell(value)) for value in row))
     if made.row_count == 0:
-        print(empty)
+        say(empty)
         return
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -66,14 +88,14 @@ def cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, dict):
-        return " ".join(f"{name}={cell(inner)}" for name, inner in value.items())
+        return " ".join(f"{shown(str(name))}={cell(inner)}" for name, inner in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(cell(inner) for inner in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.3f}".rstrip("0").rstrip(".")
-    return str(value)
+    return shown(str(value))
 
 
 @contextmanager
@@ -98,7 +120,7 @@ def progress(
 
 def note(message: str) -> None:
     """Say something beside what is printed, where a pipe does not see it."""
-    print(message, file=sys.stderr)
+    print(shown_lines(message), file=sys.stderr)
 
 
 def freshness(found: Mapping[str, Any]) -> None:

@@ -100,6 +100,8 @@ def _show(findings: Iterable[Finding]) -> None:
     )
     for one in found:
         if one.code:
-            print(f"\n{one.code} ({one.area}): {one.message}\n  {one.cure}")
+            output.say()
+            output.line(f"{one.code} ({one.area}): {one.message}")
+            output.say(f"  {one.cure}")
     counted = Counter(str(one.state) for one in found)
-    print("\n" + ", ".join(f"{counted[str(state)]} {state}" for state in State))
+    output.say("\n" + ", ".join(f"{counted[str(state)]} {state}" for state in State))

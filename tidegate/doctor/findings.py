@@ -85,6 +85,8 @@ CURES = {
     " (`tidegate sessions clear`).",
     "credentials_missing": "Add the credentials of those sessions again (`tidegate sessions add`):"
     " each keeps its id and its counts.",
+    "credentials_short": "Know it: the gateway looks for no secret of under 12 characters in"
+    " what servers answer, so that a server which repeats one shows it to clients.",
     "sessions_short": "Give the provisioner more credentials, or add some by `tidegate sessions"
     " add`.",
     "quota_used_up": "Wait for the reset, or add sessions by `tidegate sessions add`.",

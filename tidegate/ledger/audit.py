@@ -60,14 +60,16 @@ def _show(trial: Trial, verdict: str) -> None:
         used[day, service_type] = used.get((day, service_type), 0) + totals.used
     rows = [(day, service_type, count) for (day, service_type), count in used.items()]
     output.table(("quota_day", "service_type", "units used"), rows, "no units were used")
-    print(
+    output.say(
         f"\n{trial.events} events in {trial.envelopes} envelopes, {trial.leases} leases, up to"
         f" sequence {trial.sequence}"
     )
     if trial.unknown_events:
-        print(f"{trial.unknown_events} events of a later version were skipped")
-    print(f"DuckDB: {verdict}")
+        output.say(f"{trial.unknown_events} events of a later version were skipped")
+    output.say(f"DuckDB: {verdict}")
     for finding in trial.findings:
         about = f" {finding.about}" if finding.about else ""
-        print(f"{finding.kind} at {finding.event} ({finding.subject}){about}: {finding.message}")
-    print(f"{len(trial.findings)} violations" if trial.findings else "no violation")
+        output.line(
+            f"{finding.kind} at {finding.event} ({finding.subject}){about}: {finding.message}"
+        )
+    output.say(f"{len(trial.findings)} violations" if trial.findings else "no violation")

@@ -27,11 +27,12 @@ def explain(
         output.as_json(found)
         return
     for story in found["data"]:
-        print("\n".join(told(story)))
-        print()
+        for line in told(story):
+            output.line(line)
+        output.say()
     if len(found["data"]) > 1:
-        print(f"{len(found['data'])} requests have this id of a client's, the latest first")
-    print(f"true up to sequence {found['sequence']} of the log")
+        output.say(f"{len(found['data'])} requests have this id of a client's, the latest first")
+    output.say(f"true up to sequence {found['sequence']} of the log")
 
 
 def told(story: Row) -> Iterator[str]:

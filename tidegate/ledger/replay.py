@@ -35,5 +35,5 @@ def replay(
 def _show(found: dict[str, Any]) -> None:
     columns = ("quota_day", "service_type", "used", "reserved")
     output.table(columns, [[row[name] for name in columns] for row in found["units"]], "no units")
-    print()
+    output.say()
     output.pairs((name, value) for name, value in found.items() if name != "units")

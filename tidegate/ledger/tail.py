@@ -1,7 +1,6 @@
 """`tidegate tail`: the log as it grows, an event a line."""
 
 import asyncio
-import json
 import os
 import signal
 import sys
@@ -99,12 +98,12 @@ def _print(stored: Stored, wanted: Wanted, *, as_json: bool) -> None:
         elif not wanted(record):
             continue
         elif as_json:
-            print(json.dumps(record, ensure_ascii=False), flush=True)
+            output.record(record)
         else:
             name, time, subject, kind = (record.pop(one) for one in _HEAD)
             about = output.cell(_readable(record))
             line = f"{name:>10}  {_moment(time)}  {subject:<12}  {kind:<{_TAG_WIDTH}}  {about}"
-            print(line, flush=True)
+            output.line(line)
 
 
 def _moment(time: str) -> str:

@@ -55,7 +55,7 @@ def init(
         columns = ("server", "url", "dialect", "models", "answer")
         rows = [[_id(n), one.url, one.dialect, one.models, one.why] for n, one in _numbered(said)]
         output.table(columns, rows)
-        print(f"\nwrote {path}; `tidegate config check` reads it, `tidegate up` runs by it")
+        output.say(f"\nwrote {path}; `tidegate config check` reads it, `tidegate up` runs by it")
     for _, one in _numbered(said):
         if one.why:
             output.note(f"{one.url} did not answer ({one.why}): its dialect is left to you")

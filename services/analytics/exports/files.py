@@ -5,7 +5,6 @@ of a CSV that a spreadsheet would take for a formula gets a `'` before it: model
 are whatever a client wrote.
 """
 
-import csv
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from pathlib import Path
@@ -17,11 +16,11 @@ import pyarrow.parquet as pq
 import xlsxwriter
 
 from contracts.analytics import FileFormat
+from runtime.texts import csv_writer, spreadsheet_cell
 from services.analytics.store import rows_of
 
 XLSX_ROWS_MAX = 1_048_575
 """Rows of a sheet, its heading apart."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _TEXT_MAX = 32_767
 """Characters of a cell of a sheet."""
 _json = msgspec.json.Encoder()
@@ -36,15 +35,15 @@ def write(form: FileFormat, path: Path, schema: pa.Schema, batches: _Batches) ->
 
 def _csv(path: Path, schema: pa.Schema, batches: _Batches) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(schema.names)
+        writer = csv_writer(file)
+        writer.writerow(map(spreadsheet_cell, schema.names))
         for batch in batches:
             writer.writerows([_cell(value) for value in row] for row in rows_of(batch))
 
 
 def _cell(value: Any) -> Any:
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA) else value
+        return spreadsheet_cell(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (dict, list)):

@@ -5,8 +5,16 @@ from collections.abc import Iterable, Sequence
 from services.analytics.reports.findings import Finding, Report
 from services.analytics.reports.wording import change, figure, label
 
-_ESCAPED = ("\\", "|", "<", "[")
-"""What would end a cell, or begin HTML or a link: values hold what clients wrote."""
+_ESCAPED = {mark: f"\\{mark}" for mark in ("\\", "|", "[", "]", "`", "*", "!", "~")} | {
+    "&": "&amp;",
+    "<": "&lt;",
+    ">": "&gt;",
+}
+"""What would end a cell, or begin HTML, a link, a picture or code: values hold what clients wrote.
+
+Of HTML nothing is left that a reader without backslashes would take for it.
+"""
+_MARKS = str.maketrans(_ESCAPED)
 
 
 def written(report: Report) -> str:
@@ -62,6 +70,4 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], aligned: str) ->
 
 
 def _escaped(text: str) -> str:
-    for mark in _ESCAPED:
-        text = text.replace(mark, f"\\{mark}")
-    return " ".join(text.split())
+    return " ".join(text.split()).translate(_MARKS)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
 
+from runtime.texts import shown
 from services.analytics.reports.findings import Finding
 from services.analytics.reports.scale import thinned, ticks
 from services.analytics.reports.wording import figure, label, measured
@@ -28,7 +29,7 @@ def plot(section: Finding) -> str:
     series: Series = [(name, section.column(name)) for name in names]
     if not any(value for _, values in series for value in values):
         return ""
-    over = [str(value) for value in section.column(section.over)]
+    over = [shown(str(value)) for value in section.column(section.over)]
     if section.shape == "line":
         body = _lines(section.over, over, series)
     elif section.over in _TIMELINES:
@@ -93,8 +94,8 @@ def _rows(over: list[str], series: Series) -> str:
     marks = []
     for place, thing in enumerate(over):
         x, y = float(_LABEL_W), place * _ROW_H + 4
-        shown = thing if len(thing) <= _LABEL_CHARS else f"{thing[: _LABEL_CHARS - 1]}…"
-        marks.append(_text(_LABEL_W - 10, y + 14, shown or "(none)", "end", thing))
+        cut = thing if len(thing) <= _LABEL_CHARS else f"{thing[: _LABEL_CHARS - 1]}…"
+        marks.append(_text(_LABEL_W - 10, y + 14, cut or "(none)", "end", thing))
         for number, (name, values) in enumerate(series):
             value = values[place] or 0
             if value:
@@ -115,11 +116,11 @@ def _frame(axis: str, over: list[str], names: list[str], greatest: float) -> tup
     drawn = []
     for mark in marks:
         y = _y(mark, top)
-        shown = _marked(names[0], mark)
+        said = _marked(names[0], mark)
         drawn.append(
             f'<line class="grid" x1="{_LEFT}" y1="{y:.1f}" x2="{_WIDTH - _RIGHT}" y2="{y:.1f}"/>'
         )
-        drawn.append(_text(_LEFT - 10, y + 4, shown, "end"))
+        drawn.append(_text(_LEFT - 10, y + 4, said, "end"))
     step = _PLOT_W / len(over)
     for place in thinned(len(over), _HOUR_LABELS if axis == "hour" else _X_LABELS):
         x = _LEFT + step * (place + 0.5)

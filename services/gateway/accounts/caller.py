@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from contracts.balancer import NoServer, Selected, SelectServer, Server
 from contracts.base import RequestId, ServerId, SessionId
 from runtime.nats.connection import DisconnectedError, UnansweredError
-from services.gateway.clients.headers import Headers
 from services.gateway.dialects.credentials import secrets_of
 from services.gateway.domain import failure_error
 from services.gateway.domain.accounts import CHECK, concealed
+from services.gateway.domain.envelopes import expanded
 from services.gateway.domain.errors import GatewayError
-from services.gateway.domain.judgement import expanded
+from services.gateway.domain.heads import Headers, passed_names
 from services.gateway.relay.coalescer import BalancerCoalescer, RefusedBatchError
 from services.gateway.relay.credentials import Credentials
-from services.gateway.relay.exchange import Servers
 from services.gateway.relay.question import BYTES_MAX, Question
 from services.gateway.settings import GatewaySection
 from services.gateway.transport import Answer, Transport, TransportFailure
+from services.gateway.transport.addresses import Addresses
 
 TIMEOUT_S = 30.0
 """Of one question, from its first byte to the end of its answer."""
@@ -55,16 +55,18 @@ class Caller:
         settings: GatewaySection,
     ) -> None:
         """Hold the parts; `servers` are those of now."""
-        self.settings = settings
+        self.apply(settings)
         self.servers = servers
         self._balancer = balancer
         self._transport = transport
         self._credentials = credentials
-        self._addresses = Servers()
+        self._addresses = Addresses()
 
     def apply(self, settings: GatewaySection) -> None:
         """Go by other settings from now on."""
         self.settings = settings
+        self.passed = passed_names(settings.response_headers)
+        """Of a server's head, what an admin sees."""
 
     async def authorization(self, session_id: SessionId, region: str) -> bytes:
         """Make the value of `Authorization` of a session. Raises `GatewayError`."""
@@ -107,9 +109,9 @@ class Caller:
                 raise error or GatewayError("no_backend", selected.reason)
             call.asked = selected
             call.attempts += 1
-            url = self._addresses.url(selected.url)
+            address = self._addresses.of(selected.url)
             try:
-                return await question.ask(self._transport, url, call.headers(url.netloc))
+                return await question.ask(self._transport, address, call.headers(address.host))
             except TransportFailure as failure:
                 error = failure_error(failure.failure, sent=failure.sent)
                 if failure.sent:

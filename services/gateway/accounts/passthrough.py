@@ -7,13 +7,14 @@ from contracts.balancer import DIALECTS
 from contracts.pool import SessionView
 from services.gateway.accounts.caller import Call, Caller, about, without_secrets
 from services.gateway.clients.answers import Client
-from services.gateway.clients.headers import Headers, own_headers, passed_on, upstream_headers
+from services.gateway.clients.headers import own_headers, upstream_headers
 from services.gateway.clients.request import Request
 from services.gateway.clients.spool import Spool
 from services.gateway.clients.uploads import Bounds, Receive, Upload
 from services.gateway.dialects.credentials import able_with, sayable_in, secrets_of
 from services.gateway.domain.accounts import CHECK, POINTS
 from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.heads import Headers, passed
 from services.gateway.relay.question import BYTES_MAX
 from services.gateway.transport import Answer
 
@@ -50,7 +51,7 @@ class Passthrough:
         session_id, rest = session_named(request.query)
         if session_id is None:
             answer, body = await self._answered(request, _as_it_came(request, upload.head))
-            headers = passed_on(answer.headers)
+            headers = passed(answer.headers, self._caller.passed)
         else:
             headers, body, answer = await self._of_a_session(request, session_id, rest)
         kept = [pair for pair in headers if pair[0] != b"content-length"]
@@ -79,7 +80,7 @@ class Passthrough:
             call.dialects = sayable_in(having, authorization)
         answer, body = await self._answered(request, call)
         told = without_secrets(answer, body, authorization)
-        headers = passed_on(answer.headers, secrets_of(authorization))
+        headers = passed(answer.headers, self._caller.passed, secrets_of(authorization))
         headers = [pair for pair in headers if pair[0] != b"content-encoding"]
         return [*headers, (b"x-session-id", view.session_id.encode())], told, answer
 

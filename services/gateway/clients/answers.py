@@ -1,10 +1,15 @@
-"""The client's side of an exchange: what has been said to it, and how a broken answer ends."""
+"""The client's side of an exchange: what is said to it, how a broken one ends, what is logged."""
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from services.gateway.clients.headers import Headers
+from runtime.process.logs import Log
+from services.gateway.clients.request import Request
 from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.heads import Headers
+from services.gateway.domain.paths import KEPT_BYTES_MAX
+from services.gateway.metrics import Metrics
 
 Whole = Callable[[int, Headers, bytes], None]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -33,7 +38,8 @@ class Client:
         self.begun = True
         self._events = events
         self.status = status
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        head = {"type": "http.response.start", "status": status, "headers": headers}
+        await self._send(head)
 
     async def body(self, chunk: bytes, *, more: bool) -> None:
         """Send a part of the body; back-pressure holds the caller here."""
@@ -65,3 +71,30 @@ class Client:
         if self._events:
             await self.body(b"\n\ndata: " + error.body() + b"\n\n", more=True)
         self._abort()
+
+
+def told(
+    log: Log, metrics: Metrics, request: Request, client: Client, error: GatewayError | None
+) -> None:
+    """Count and log a request, in one line."""
+    seconds = time.perf_counter() - request.started
+    metrics.answered(request.service_type, client.status, seconds)
+    if error is not None:
+        metrics.errors.labels(error.code).inc()
+    log.info(
+        "request",
+        request_id=request.request_id,
+        path=request.path[:KEPT_BYTES_MAX],
+        service_type=request.service_type,
+        status=client.status,
+        error=error.code if error else None,
+        key_id=request.key.key_id,
+        session_id=request.lease.session_id if request.lease else None,
+        server_id=request.server_id or None,
+        attempts=request.attempts_made,
+        ms=round(seconds * 1000, 2),
+        lease_ms=round(request.lease_ms, 2),
+        first_byte_ms=round(request.first_byte_ms, 2),
+        bytes_out=client.bytes_out,
+        gone=request.gone or None,
+    )

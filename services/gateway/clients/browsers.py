@@ -7,9 +7,11 @@ across origins only where the operator says so.
 """
 
 import ipaddress
+import re
 from collections.abc import Collection, Iterable
 
-from services.gateway.clients.headers import CORS, PREFLIGHT, Headers
+from services.gateway.clients.headers import CORS
+from services.gateway.domain.heads import Headers
 
 GUARDED: Headers = [
     (b"x-content-type-options", b"nosniff"),
@@ -30,6 +32,15 @@ _ORIGINAL = frozenset(
 )
 """The original's operator paths: its dashboards ask them from any origin."""
 _OF_OPERATORS = ("/api", "/schema", "/metrics")
+_ALLOWED = (
+    "Content-Type, Authorization, X-Requested-With, X-Request-ID, Accept, User-Agent,"
+    " Idempotency-Key, Prefer, OpenAI-Organization, OpenAI-Project, OpenAI-Beta"
+)
+_ALLOWED_FAMILIES = ("x-stainless-", "openai-")
+"""What the SDKs send, with names that grow from version to version."""
+_NAME = re.compile(r"[a-z0-9-]{1,64}")
+_NAMES_MAX = 64
+_REQUESTED = b"access-control-request-headers"
 _ALLOW_ORIGIN = CORS[0][0]
 _VARY = (b"vary", b"Origin")
 
@@ -71,14 +82,28 @@ def crossing(path: str, origin: str, origins: Collection[str]) -> Headers:
     return [_VARY]
 
 
-def preflight(path: str, origin: str, origins: Collection[str]) -> Headers:
-    """Make the headers of the answer to `OPTIONS` at `path`."""
-    crossed = crossing(path, origin, origins)
-    if crossed is CORS:
-        return PREFLIGHT
+def preflight(path: str, headers: Headers, origins: Collection[str]) -> Headers:
+    """Make the headers of the answer to `OPTIONS` at `path`, as the original did.
+
+    What the SDKs send is allowed: a `*` would not stand for `Authorization` (Fetch §4.10), and
+    knows no `X-Stainless-*`; such names are said again as they were asked for.
+    """
+    crossed = crossing(path, origin_of(headers), origins)
     if crossed == [_VARY]:
         return [_VARY, (b"content-length", b"0")]
-    return [*crossed, *(pair for pair in PREFLIGHT if pair not in CORS)]
+    asked = b",".join(value for name, value in headers if name == _REQUESTED).decode("latin-1")
+    names = {name.strip().lower() for name in asked.split(",", _NAMES_MAX)[:_NAMES_MAX]}
+    also = sorted(
+        name for name in names if name.startswith(_ALLOWED_FAMILIES) and _NAME.fullmatch(name)
+    )
+    return [
+        *crossed,
+        (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE, OPTIONS"),
+        (b"access-control-allow-headers", ", ".join([_ALLOWED, *also]).encode()),
+        (b"access-control-max-age", b"86400"),
+        (b"vary", b"Access-Control-Request-Headers"),
+        (b"content-length", b"0"),
+    ]
 
 
 def origin_of(headers: Iterable[tuple[bytes, bytes]]) -> str:

@@ -18,6 +18,7 @@ from contracts.gateway import (
     MetricsKeyIssued,
 )
 from runtime.secrets import key_hash
+from services.gateway.domain.errors import GatewayError
 
 _CACHED_MAX = 10_000
 
@@ -150,6 +151,17 @@ class KeyRing:
         if not key.revoked:
             self._openers[key.hash] = key
             self._leaving |= dict.fromkeys(key.leaving, key.key_id)
+
+
+def opened(authorization: str, find: Callable[[str], Key | None]) -> Key:
+    """Find the key that an `Authorization` value presents. Raises `GatewayError`."""
+    if not authorization:
+        message = "no API key: expected the header `Authorization: Bearer <key>`"
+        raise GatewayError("invalid_api_key", message)
+    key = find(presented(authorization))
+    if key is None:
+        raise GatewayError("invalid_api_key", "the API key is wrong or revoked")
+    return key
 
 
 def presented(authorization: str) -> str:

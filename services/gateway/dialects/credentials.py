@@ -13,6 +13,9 @@ _REGIONS = (b"us-", b"hk-", b"jp-", b"sg-")
 _REGION_BYTES = 3
 _WORTH_HIDING = 4
 """Shorter ones stand in every text by chance."""
+LOOKED_FOR_MIN = 12
+"""Characters that a secret has at least to be looked for in answers: shorter ones stand there by
+chance, and an answer would be spoiled for nothing."""
 _PROXIES = frozenset({PLAIN, "jimeng"})
 _REGIONAL = _PROXIES | {"drraw"}
 """Dialects that know what to make of a proxy, and of a region; `plain` gets both as they are."""
@@ -27,15 +30,31 @@ def authorization(region: str, credential: str) -> bytes:
 
 def secrets_of(value: bytes | None) -> tuple[bytes, ...]:
     """Take out of an `Authorization` all that must be told to nobody, the longest first."""
-    whole = (value or b"").removeprefix(b"Bearer ")
-    proxy, at, token = whole.rpartition(b"@")
-    if token[:_REGION_BYTES] in _REGIONS:
-        token = token[_REGION_BYTES:]
-    if not at:
+    whole, token, password = _parts(value or b"")
+    if b"@" not in whole:
         return (token,) if token else ()
-    password = proxy.partition(b"://")[2].rpartition(b"@")[0].partition(b":")[2]
     found = (whole, token, password, unquote_to_bytes(password))
     return tuple(dict.fromkeys(one for one in found if len(one) >= _WORTH_HIDING))
+
+
+def too_short(credential: str) -> bool:
+    """Whether a part of it is too short to be looked for in answers."""
+    _, token, password = _parts(credential.encode())
+    return len(token) < LOOKED_FOR_MIN or 0 < len(password) < LOOKED_FOR_MIN
+
+
+def _parts(value: bytes) -> tuple[bytes, bytes, bytes]:
+    """Take an `Authorization` apart: the whole, its token, the password of its proxy (if any)."""
+    whole = value.removeprefix(b"Bearer ")
+    proxy, _, token = whole.rpartition(b"@")
+    if token[:_REGION_BYTES] in _REGIONS:
+        token = token[_REGION_BYTES:]
+    return whole, token, proxy.partition(b"://")[2].rpartition(b"@")[0].partition(b":")[2]
+
+
+def looked_for(secrets: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Keep those that are long enough to be looked for in an answer."""
+    return tuple([secret for secret in secrets if len(secret) >= LOOKED_FOR_MIN])
 
 
 def hidden(text: str, secrets: Iterable[bytes], instead: str) -> str:

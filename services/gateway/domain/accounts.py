@@ -11,8 +11,10 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from services.gateway.dialects.credentials import hidden
+from services.gateway.domain.concealing import CONCEALED, without
+from services.gateway.domain.envelopes import expanded
 from services.gateway.domain.failures import FailureTables
-from services.gateway.domain.judgement import CONCEALED, expanded, judged_body
+from services.gateway.domain.judgement import judged_body
 
 CHECK, POINTS, RECEIVE = "/token/check", "/token/points", "/token/receive"
 ASKED: dict[str, tuple[str, ...]] = {
@@ -98,8 +100,7 @@ def concealed(body: bytes, secrets: tuple[bytes, ...]) -> bytes:
     """Write an answer without any of these, as they are and as JSON has them."""
     for secret in secrets:
         quoted = json.dumps(secret.decode("latin-1"))[1:-1].encode()
-        for form in (secret, quoted):
-            body = body.replace(form, CONCEALED.encode())
+        body = without(body, (secret, quoted))
     return body
 
 

@@ -4,9 +4,6 @@ Backends of this kind answer HTTP 200 for failures, so a status alone proves not
 short JSON body can still be read. What a failure's envelope says, `failures` knows.
 """
 
-import json
-import re
-import zlib
 from typing import Any
 
 import msgspec
@@ -14,6 +11,8 @@ import msgspec
 from contracts.pool import Verdict
 from services.gateway.dialects.credentials import hidden
 from services.gateway.dialects.words import LATE_S
+from services.gateway.domain.concealing import CONCEALED
+from services.gateway.domain.envelopes import Said, code_of, message_of, read, unreadable_code
 from services.gateway.domain.failures import (
     Failure,
     FailureTables,
@@ -22,20 +21,8 @@ from services.gateway.domain.failures import (
     said_while_polling,
 )
 
-JUDGED_BYTES_MAX = 64 * 1024
-"""Of longer bodies only this much is read, and of that an envelope at its very start."""
-CONCEALED = "(credential)"
 _MESSAGE_MAX = 500
-_CODE = re.compile(r"-?[0-9]{1,18}")
-_CODE_LIMIT = 10**18
-_ENVELOPE = re.compile(
-    rb'\s{0,100}\{\s{0,100}"code"\s{0,9}:\s{0,9}"?(-?[0-9]{1,18})"?\s{0,9},\s{0,100}'
-    rb'"(?:message|msg|errmsg)"\s{0,9}:\s{0,9}"((?:[^"\\]|\\.){0,1000})'
-)
-_RESULT = re.compile(rb'"(?:url|b64_json)"\s{0,9}:\s{0,9}"[^"]')
 _UNKNOWN_STATUSES = frozenset({408, 409, 425})
-_WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
-"""How zlib is told of each encoding that can be judged (RFC 9110 §8.4.1)."""
 _VERDICTS: dict[Meaning, Verdict] = {
     "bad_parameter": Verdict.REJECTED,
     "content_rejected": Verdict.REJECTED,
@@ -61,19 +48,6 @@ class Judgement(msgspec.Struct, frozen=True):
     """Said while polling: the session is treated as said, the unit is unknown, and that is all."""
     results: int = 0
     """Items in `data`, when the body was read."""
-
-
-class _Answer(msgspec.Struct):
-    code: Any = None
-    message: Any = None
-    msg: Any = None
-    errmsg: Any = None
-    error: Any = None
-    data: Any = None
-    choices: Any = None
-
-
-_answers = msgspec.json.Decoder(_Answer)
 
 
 def judged_head(
@@ -125,13 +99,14 @@ def judged_body(
     if not body and closing and status in REFUSED_BY_NODE:
         message = f"the backend answered {status} without a word: it read no request"
         return _meant("not_accepted", status, message=message)
-    answer = _decoded(encoding, body, by_url=by_url)
-    if not isinstance(answer, _Answer):
+    answer = read(encoding, body, by_url=by_url)
+    if not isinstance(answer, Said):
         return _by_status(status, answer, "", waited_s > late_s)
-    code = _code_of(answer)
-    if code is None and not answer.error and 200 <= status < 300:  # noqa: PLR2004
+    code = code_of(answer)
+    odd = unreadable_code(answer)
+    if code is None and not odd and not answer.error and 200 <= status < 300:  # noqa: PLR2004
         return _result(status, answer, by_url=by_url)
-    said = _message_of(answer)
+    said = message_of(answer)
     message = hidden(said, secrets, CONCEALED)[:_MESSAGE_MAX]
     if code is None or code == status:
         meaning = tables.codes.get(str(code)) or openai_meaning(answer.error)
@@ -141,7 +116,7 @@ def judged_body(
     if failure.meaning is not None:
         late = said_while_polling(failure, waited_s, late_s)
         return _meant(failure.meaning, status, code, failure.inner_code, message, submitted=late)
-    if code is not None and code != status:
+    if odd or (code is not None and code != status):
         verdict = Verdict.OUTCOME_UNKNOWN
         return Judgement(verdict, status, None, code, failure.inner_code, message)
     return _by_status(status, answer, message, waited_s > late_s)
@@ -162,7 +137,7 @@ def _meant(
 
 def _by_status(
     status: int,
-    answer: "_Answer | str | None",
+    answer: Said | str | None,
     message: str,
     late: bool,  # noqa: FBT001 (one of four facts)
 ) -> Judgement:
@@ -177,7 +152,7 @@ def _by_status(
     return Judgement(Verdict.OUTCOME_UNKNOWN, status, message=message)
 
 
-def _result(status: int, answer: "_Answer | str | None", *, by_url: bool = False) -> Judgement:
+def _result(status: int, answer: Said | str | None, *, by_url: bool = False) -> Judgement:
     """Look for a result in a 2xx; `answer` is None when the body is no JSON object."""
     if answer is None:
         return Judgement(Verdict.SUCCESS, status)
@@ -206,94 +181,3 @@ def _is_result(item: Any, *, by_url: bool) -> bool:
     if by_url or "url" in item or "b64_json" in item:
         return False
     return any(value for name, value in item.items() if name != "revised_prompt")
-
-
-def _decoded(encoding: str, body: bytes, *, by_url: bool = False) -> "_Answer | str | None":
-    """Decode for judging only: the object, None for what is not read, or why it is none."""
-    plain = expanded(encoding, body)
-    if not isinstance(plain, bytes):
-        return plain
-    try:
-        return _answers.decode(plain)
-    except msgspec.ValidationError:
-        return "an answer that is no JSON object" if by_url else None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _leniently(plain)
-
-
-def _leniently(body: bytes) -> "_Answer | str":
-    """Read what Node writes and the strict reader refuses, such as half of an emoji."""
-    try:
-        found = json.loads(body.decode("utf-8", "replace"))
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        return "an answer that is not valid JSON"
-    return _Answer(**{name: found.get(name) for name in _Answer.__struct_fields__})
-
-
-def envelope_of(encoding: str, begun: bytes) -> bytes | None:
-    """Find the code and message at the start of a body too long to be read; None: it has none.
-
-    A message may repeat a picture that the client gave, whole.
-    """
-    if encoding in _WINDOWS:
-        try:
-            begun = zlib.decompressobj(_WINDOWS[encoding]).decompress(begun, JUDGED_BYTES_MAX)
-        except zlib.error:
-            return None
-    found = _ENVELOPE.match(begun)
-    if found is None:
-        return None
-    code, said = found.groups()
-    try:
-        message = json.loads(b'"%b"' % said)
-    except ValueError:  # cut within a character
-        message = said.decode("utf-8", "replace")
-    return json.dumps({"code": int(code), "message": message}).encode()
-
-
-def tells_results(encoding: str, begun: bytes) -> bool:
-    """Whether the start of an answer too long to be read has a result: an address, or bytes."""
-    if encoding in _WINDOWS:
-        try:
-            begun = zlib.decompressobj(_WINDOWS[encoding]).decompress(begun, JUDGED_BYTES_MAX)
-        except zlib.error:
-            return False
-    return _RESULT.search(begun) is not None
-
-
-def expanded(encoding: str, body: bytes, bytes_max: int = JUDGED_BYTES_MAX) -> bytes | str | None:
-    """Take an encoding off: the body, None when it becomes over `bytes_max`, or why it is none.
-
-    Whoever answers in an encoding that nobody asked for, and that cannot be read here, may have
-    said anything: that is no result.
-    """
-    if encoding in {"", "identity"}:
-        return body
-    if encoding not in _WINDOWS:
-        return "an answer in an encoding that was not asked for"
-    expanding = zlib.decompressobj(_WINDOWS[encoding])
-    try:
-        plain = expanding.decompress(body, bytes_max + 1)
-    except zlib.error:
-        return "an answer that does not decompress"
-    if len(plain) > bytes_max:
-        return None
-    return plain if expanding.eof else "an answer that does not decompress"
-
-
-def _code_of(answer: _Answer) -> int | None:
-    """Read a code that says something: 0, absence and what is longer than any code say nothing."""
-    value = answer.code
-    if isinstance(value, str) and _CODE.fullmatch(value):
-        value = int(value)
-    return value if type(value) is int and 0 < abs(value) < _CODE_LIMIT else None
-
-
-def _message_of(answer: _Answer) -> str:
-    nested = answer.error.get("message") if isinstance(answer.error, dict) else answer.error
-    for value in (answer.message, answer.msg, answer.errmsg, nested):
-        if isinstance(value, str) and value:
-            return value.encode("utf-8", "replace").decode()
-    return ""

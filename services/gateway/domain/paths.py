@@ -1,14 +1,17 @@
 r"""Which paths are taken at all: what is routed here is what a server gets, and reads likewise.
 
 A server, or a proxy before it, may resolve `..`, join empty segments, take `;` for parameters and
-`\` for `/`. So a path that says one thing here and another there is refused, never put right.
+`\` for `/`. So a path that says one thing here and another there is refused, never put right. And
+no key belongs in an address, which browsers, fronts and servers write down.
 """
 
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
+from urllib.parse import unquote_plus
 
 from runtime.settings import ServiceTypeSection
+from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.routing import body_decides, route
 
 _KEPT_MAX = 1000
@@ -18,7 +21,13 @@ _NOT_IN_PATHS = re.compile(
     rb"//|/\.{1,2}(?:/|$)|[\\;\x00-\x20\x7f]|%(?:2e|5c|3b|7f|[01][0-9a-f])|%(?![0-9a-f]{2})",
     re.IGNORECASE,
 )
+AMBIGUOUS = (
+    "path: expected no empty or dot segments, no `;`, `\\` or control characters, and none of"
+    " %2E %2F %5C %3B"
+)
 _SLASH = re.compile(rb"%2f", re.IGNORECASE)
+_KEY = "sk-"
+_NAME_MAX = 64
 _OURS = ("/token/", "/api/", "/schema", "/metrics", "/health", "/livez", "/readyz", "/ping", "/ui/")
 
 
@@ -32,6 +41,24 @@ def ambiguous(raw_path: bytes, *, slashes: bool = False) -> bool:
 def is_ours(path: str) -> bool:
     """Whether a path is the operator's, and never of a service type."""
     return path.startswith(_OURS) or path in {"/token", "/api", "/ui", "/"}
+
+
+def key_in(query: bytes) -> str | None:
+    """Find the parameter of a query whose value begins as our keys do; None: there is none."""
+    for pair in query.decode("latin-1").replace(";", "&").split("&"):
+        name, _, value = pair.partition("=")
+        if unquote_plus(value).lstrip().lower().startswith(_KEY):
+            return unquote_plus(name)[:_NAME_MAX]
+    return None
+
+
+def key_in_url(name: str) -> GatewayError:
+    """Refuse it, without saying it again: whoever reads an address would have it."""
+    message = (
+        f"{name!r} in the query looks like an API key: addresses are written down on their way;"
+        " take this key for known to others, and send one as `Authorization: Bearer <key>`"
+    )
+    return GatewayError("invalid_request", message, name)
 
 
 class Place(NamedTuple):

@@ -2,6 +2,7 @@
 
 relay        that way, and what is tried again
 exchange     one attempt at one server: sent, judged, passed on
+passing      a success on its way to the client, watched for the credential
 models       what all servers together can do, kept for a while
 question     a whole question and its whole answer, for calls that need no lease
 interpreter  what a request becomes for each dialect that its servers speak

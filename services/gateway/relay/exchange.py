@@ -9,43 +9,30 @@ import httpx
 from contracts.balancer import PLAIN, Selected
 from contracts.pool import Verdict
 from services.gateway.clients.answers import Client
-from services.gateway.clients.headers import own_headers, passed_on, upstream_headers
+from services.gateway.clients.headers import own_headers, upstream_headers
 from services.gateway.clients.request import Request
 from services.gateway.clients.uploads import Upload
-from services.gateway.dialects.credentials import secrets_of
+from services.gateway.dialects.credentials import looked_for, secrets_of
 from services.gateway.dialects.words import LATE_FILM_S, LATE_S, Translation
-from services.gateway.domain import Judgement, failure_error, judged_body, judged_head
+from services.gateway.domain import Judgement, judged_body, judged_head
+from services.gateway.domain.concealing import WATCHED_BYTES, Watch, concealed
+from services.gateway.domain.envelopes import JUDGED_BYTES_MAX, envelope_of, tells_results
 from services.gateway.domain.errors import GatewayError
-from services.gateway.domain.judgement import (
-    JUDGED_BYTES_MAX,
-    REFUSED_BY_NODE,
-    envelope_of,
-    tells_results,
-)
+from services.gateway.domain.heads import passed, passed_names
+from services.gateway.domain.judgement import REFUSED_BY_NODE
 from services.gateway.metrics import Metrics
 from services.gateway.relay.interpreter import Interpreter
+from services.gateway.relay.passing import passed_on
 from services.gateway.relay.result import Result, Times, failed, tried_at
 from services.gateway.relay.telling import Telling
 from services.gateway.settings import Settings
 from services.gateway.transport import Answer, Transport, TransportFailure
+from services.gateway.transport.addresses import Addresses
 from services.gateway.transport.retry_after import retry_after
 
 _FILMS = "/videos/"
-
-
-class Servers:
-    """The addresses of servers, parsed once."""
-
-    def __init__(self) -> None:
-        """Know none yet."""
-        self._known: dict[str, httpx.URL] = {}
-
-    def url(self, url: str) -> httpx.URL:
-        """Parse a server's address."""
-        known = self._known.get(url)
-        if known is None:
-            known = self._known[url] = httpx.URL(url)
-        return known
+_OF_THE_BYTES = frozenset({b"content-length", b"content-encoding", b"etag"})
+"""What a body that was written anew has no more."""
 
 
 class Exchange:
@@ -62,12 +49,13 @@ class Exchange:
         self._metrics = metrics
         self._interpreter = interpreter
         self._transport = transport
-        self._servers = Servers()
+        self._addresses = Addresses()
         self.apply(settings)
 
     def apply(self, settings: Settings) -> None:
         """Go by other settings from now on."""
         self.settings = settings.gateway
+        self._passed = passed_names(settings.gateway.response_headers)
         self._failures = settings.gateway.failure_tables()
         self._patience_s = settings.patience_s()
         self._transport.reuse_idle_s = settings.gateway.reuse_idle
@@ -145,7 +133,7 @@ class Exchange:
         connect_s: float,
         translation: Translation | None,
     ) -> httpx.Request:
-        url = self._servers.url(selected.url)
+        address = self._addresses.of(selected.url)
         length = upload.taken if upload.complete else upload.length
         pieces, kind, target = None, "", request.target
         if translation is not None:
@@ -160,11 +148,11 @@ class Exchange:
         settings = self.settings
         return httpx.Request(
             "POST",
-            url,
-            headers=upstream_headers(request, url.netloc, authorization, length, kind),
+            address.url,
+            headers=upstream_headers(request, address.host, authorization, length, kind),
             stream=upload.stream(pieces),
             extensions={
-                "target": target,
+                "target": address.prefix + target,
                 "timeout": {
                     "connect": min(connect_s, settings.connect_timeout),
                     "first_byte": self._patience_s.get(request.service_type),
@@ -183,52 +171,77 @@ class Exchange:
         translation: Translation | None,
         telling: Telling | None,
     ) -> Result:
-        """Judge an answer by its head and, where it has a say, its body; pass a success on."""
-        status = answer.status
-        kind = answer.header(b"content-type")
-        length = answer.header(b"content-length")
-        by_url = translation is not None
-        judgement = judged_head(status, kind, int(length) if length else None, by_url=by_url)
-        begun = b""
-        whole = False
-        if judgement is None:
-            begun, whole = await _first(answer)
-            encoding = answer.header(b"content-encoding").strip().lower()
-            read = begun if whole else envelope_of(encoding, begun)
-            if read is not None:
-                judgement = judged_body(
-                    status,
-                    encoding if whole else "",
-                    read,
-                    self._failures,
-                    secrets,
-                    waited_s=answer.waited_s,
-                    late_s=_late_s(request, translation),
-                    closing=_closes(answer),
-                    quoting=translation is not None and translation.quoting,
-                    by_url=by_url,
-                )
-            elif 200 <= status < 300 and (not by_url or tells_results(encoding, begun)):  # noqa: PLR2004
-                judgement = Judgement(Verdict.SUCCESS, status)
-            else:
-                judgement = judged_body(status, "", b"{}", self._failures)
+        """Judge an answer, and pass a success on."""
+        judgement, begun, whole = await self._judged(request, answer, secrets, translation)
         if judgement.verdict is not Verdict.SUCCESS:
             wait_s = retry_after(answer.header)
             return Result(judgement, sent=True, retry_after_s=wait_s)
         if telling is not None:
-            return await telling.tell(request, judgement, begun, answer)
+            return await telling.tell(request, judgement, begun, answer, secrets)
         request.answered = True
-        headers = [*passed_on(answer.headers, secrets), *own_headers(request, rate)]
+        status = answer.status
+        headers = [*passed(answer.headers, self._passed, secrets), *own_headers(request, rate)]
+        sought = looked_for(secrets)
         if whole:
-            if not length:
+            body = concealed(_encoding(answer), begun, sought)
+            if body is not None:
+                self._metrics.echoed.labels(request.server_id).inc()
+                headers = [pair for pair in headers if pair[0] not in _OF_THE_BYTES]
+                begun = body
+            if body is not None or not answer.header(b"content-length"):
                 headers.append((b"content-length", str(len(begun)).encode()))
             await client.answer(status, headers, begun)
             return Result(judgement, sent=True)
-        events = kind.startswith("text/event-stream")
+        events = answer.header(b"content-type").lower().startswith("text/event-stream")
         if events:
+            headers.append((b"x-accel-buffering", b"no"))
             answer.wait_at_most(self._patience_s.get(request.service_type))
+        watch = Watch(sought, None if events else WATCHED_BYTES)
         await client.start(status, headers, events=events)
-        return await _passed(client, judgement, begun, answer)
+        result = await passed_on(client, judgement, begun, answer, watch)
+        if watch.found:
+            self._metrics.echoed.labels(request.server_id).inc()
+        return result
+
+    async def _judged(
+        self,
+        request: Request,
+        answer: Answer,
+        secrets: tuple[bytes, ...],
+        translation: Translation | None,
+    ) -> tuple[Judgement, bytes, bool]:
+        """Judge an answer by its head and, where it has a say, its body.
+
+        Returns what was read of the body too, and whether that was all.
+        """
+        status = answer.status
+        length = answer.header(b"content-length")
+        by_url = translation is not None
+        kind = answer.header(b"content-type")
+        by_head = judged_head(status, kind, int(length) if length else None, by_url=by_url)
+        if by_head is not None:
+            return by_head, b"", False
+        begun, whole = await _first(answer)
+        encoding = _encoding(answer)
+        read = begun if whole else envelope_of(encoding, begun)
+        told = 200 <= status < 300 and (not by_url or tells_results(encoding, begun))  # noqa: PLR2004
+        if read is None and told:
+            return Judgement(Verdict.SUCCESS, status), begun, whole
+        if read is None:
+            return judged_body(status, "", b"{}", self._failures), begun, whole
+        judgement = judged_body(
+            status,
+            encoding if whole else "",
+            read,
+            self._failures,
+            secrets,
+            waited_s=answer.waited_s,
+            late_s=_late_s(request, translation),
+            closing=_closes(answer),
+            quoting=translation is not None and translation.quoting,
+            by_url=by_url,
+        )
+        return judgement, begun, whole
 
 
 def _late_s(request: Request, translation: Translation | None) -> float:
@@ -243,19 +256,8 @@ def _closes(answer: Answer) -> bool:
     return answer.header(b"connection").lower() == "close"
 
 
-async def _passed(client: Client, judgement: Judgement, begun: bytes, answer: Answer) -> Result:
-    """Stream a success to the client; what breaks off now is cut, not unknown."""
-    try:
-        if begun:
-            await client.body(begun, more=True)
-        async for chunk in answer:
-            await client.body(chunk, more=True)
-    except TransportFailure as failure:
-        error = failure_error(failure.failure, sent=True)
-        await client.break_off(error)
-        return Result(judgement, sent=True, error=error, cut=True)
-    await client.body(b"", more=False)
-    return Result(judgement, sent=True)
+def _encoding(answer: Answer) -> str:
+    return answer.header(b"content-encoding").lower()
 
 
 async def _first(answer: Answer) -> tuple[bytes, bool]:

@@ -14,14 +14,14 @@ from services.gateway.clients.answers import Client
 from services.gateway.clients.headers import own_headers
 from services.gateway.clients.request import Request
 from services.gateway.domain import failure_error, judged_body, models_error
+from services.gateway.domain.envelopes import expanded
 from services.gateway.domain.errors import GatewayError
-from services.gateway.domain.judgement import expanded
 from services.gateway.domain.models import Models, listed, merged
 from services.gateway.metrics import Metrics
-from services.gateway.relay.exchange import Servers
 from services.gateway.relay.question import BYTES_MAX, Question
 from services.gateway.settings import GatewaySection
 from services.gateway.transport import Transport, TransportFailure
+from services.gateway.transport.addresses import Addresses
 from services.gateway.transport.retry_after import retry_after
 
 PATH = "/v1/models"
@@ -66,7 +66,7 @@ class ModelList:
         self._fleet = servers
         self._transport = transport
         self._metrics = metrics
-        self._addresses = Servers()
+        self._addresses = Addresses()
         self._last: dict[ServerId, Models] = {}
         """What each server said when it last said something."""
         self._kept: _Kept | None = None
@@ -141,16 +141,16 @@ class ModelList:
 
     async def _models_of(self, server: Server, request_id: RequestId) -> Models | GatewayError:
         """Ask one server, or tell why it has nothing to say."""
-        url = self._addresses.url(server.url)
+        address = self._addresses.of(server.url)
         headers = [
-            (b"host", url.netloc),
+            (b"host", address.host),
             (b"accept", b"application/json"),
             (b"accept-encoding", b"identity"),
             (b"x-request-id", request_id.encode()),
         ]
         question = Question("GET", PATH.encode(), b"", _TIMEOUT_S, _TIMEOUT_S)
         try:
-            answer, body = await question.ask(self._transport, url, headers)
+            answer, body = await question.ask(self._transport, address, headers)
         except TransportFailure as failure:
             return failure_error(failure.failure, sent=failure.sent, safe=True)
         encoding = answer.header(b"content-encoding").strip().lower()

@@ -5,8 +5,9 @@ from contextlib import aclosing
 
 import httpx
 
-from services.gateway.clients.headers import Headers
+from services.gateway.domain.heads import Headers
 from services.gateway.transport import Answer, Failure, MaybeSentError, NothingSentError, Transport
+from services.gateway.transport.addresses import Address
 
 BYTES_MAX = 4_000_000
 """Of an answer, and of a client's body."""
@@ -26,16 +27,16 @@ class Question:
         self._timeout_s = timeout_s
 
     async def ask(
-        self, transport: Transport, url: httpx.URL, headers: Headers
+        self, transport: Transport, address: Address, headers: Headers
     ) -> tuple[Answer, bytes]:
         """Ask the server there; the body is as it came. Raises `TransportFailure`."""
         outgoing = httpx.Request(
             self._method,
-            url,
+            address.url,
             headers=headers,
             stream=httpx.ByteStream(self._sent),
             extensions={
-                "target": self._target,
+                "target": address.prefix + self._target,
                 "timeout": {
                     "connect": self._connect_s,
                     "first_byte": self._timeout_s,

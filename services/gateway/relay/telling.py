@@ -16,12 +16,14 @@ import msgspec
 
 from contracts.pool import Verdict
 from services.gateway.clients.answers import Client
-from services.gateway.clients.headers import Headers
 from services.gateway.clients.request import Request
 from services.gateway.dialects import chat
+from services.gateway.dialects.credentials import hidden, looked_for
 from services.gateway.dialects.words import Fields
 from services.gateway.domain import Judgement
-from services.gateway.domain.judgement import expanded
+from services.gateway.domain.concealing import CONCEALED
+from services.gateway.domain.envelopes import expanded
+from services.gateway.domain.heads import Headers
 from services.gateway.relay.result import Result
 from services.gateway.transport import Answer
 
@@ -80,8 +82,9 @@ class Telling:
         judgement: Judgement,
         begun: bytes,
         answer: Answer,
+        secrets: tuple[bytes, ...] = (),
     ) -> Result:
-        """Tell a success, of which `begun` was read, as a chat completion."""
+        """Tell a success, of which `begun` was read, as a chat completion without `secrets`."""
         parts = [begun]
         taken = len(begun)
         async for chunk in answer:
@@ -96,6 +99,7 @@ class Telling:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             said = {}
         content = chat.content_of(said, film=self._about == "video")
+        content = hidden(content, looked_for(secrets), CONCEALED)
         if not content:
             message = "an answer without a result"
             unknown = Judgement(Verdict.OUTCOME_UNKNOWN, judgement.status, message=message)

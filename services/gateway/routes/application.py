@@ -63,7 +63,7 @@ class OperatorApp(Litestar):
             await super().__call__(scope, receive, send)
         elif scope["method"] == "OPTIONS":
             origins = self.state.doors.settings().gateway.cors_origins
-            headers = preflight(scope["path"], origin_of(scope["headers"]), origins)
+            headers = preflight(scope["path"], scope["headers"], origins)
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": b""})
         else:

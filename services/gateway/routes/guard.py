@@ -8,7 +8,7 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from services.gateway.clients.keys import Key, KeyScope, presented
+from services.gateway.clients.keys import Key, KeyScope, opened
 from services.gateway.clients.origin import Proxies
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
@@ -23,14 +23,8 @@ _FROM_ELSEWHERE = ("x-forwarded-for", "forwarded", "x-real-ip", "via", "origin")
 
 def authenticated(connection: ASGIConnection[Any, Any, Any, Any]) -> Key:
     """Find the key that is presented; its connection is a known one's. Raises `GatewayError`."""
-    authorization = connection.headers.get("authorization")
     doors: Doors = connection.app.state.doors
-    if not authorization:
-        message = "expected the header `Authorization: Bearer <key>`"
-        raise GatewayError("invalid_api_key", message)
-    key = doors.key_log.find(presented(authorization))
-    if key is None:
-        raise GatewayError("invalid_api_key", "the key is unknown or revoked")
+    key = opened(connection.headers.get("authorization", ""), doors.key_log.find)
     wire: Any = connection.scope.get("tidegate.connection")
     if wire is not None:
         wire.opened()

@@ -1,5 +1,6 @@
 """The way to a server: HTTP/1.1 that always knows whether anything was sent.
 
+addresses    where a server is, and what its paths begin with
 failures     what can go wrong, in two halves: nothing was sent, or something may have been
 framing      a request as bytes: its head, and how its body is framed
 answer       what comes back: the parser's view of it, and its body as a stream
@@ -15,7 +16,8 @@ pass. `request.extensions["target"]` replaces the request target as it stands. O
 on its way `request.extensions["sent_at"]` is `time.monotonic()` of that moment, whatever happens
 afterwards: an exchange that was cancelled without it has sent nothing.
 `exchange` gives the `Answer` itself; to httpx it is the `stream` of a response, whose extensions
-have `connect_ms` and `reused`. Headers come as they came. No cookies, no decoding, no redirects.
+have `connect_ms` and `reused`. Headers come as they came, without blanks around their values. No
+cookies, no decoding, no redirects.
 """
 
 from services.gateway.transport.answer import Answer

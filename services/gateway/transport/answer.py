@@ -134,9 +134,9 @@ class Answer(httpx.AsyncByteStream):
             self.keep_alive = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep the headers of the head as they came, and no trailers."""
+        """Keep the headers of the head, and no trailers; blanks around a value are none of it."""
         if not self.begun_at:
-            self.headers.append((name, value))
+            self.headers.append((name, value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """Take the head, unless it is an interim one (1xx)."""

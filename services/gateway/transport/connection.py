@@ -199,7 +199,7 @@ class Connection(asyncio.Protocol):
         if answer is None or (exc is None and answer.end_of_file()):
             self._drop()
         else:
-            self.fail(MaybeSentError(Failure.CUT, f"the server ended the connection: {exc!r}"))
+            self.fail(MaybeSentError(Failure.CUT, f"the server ended it ({exc or 'an end'})"))
 
     def _read_last_words(self) -> None:
         """Read the answer that a server gave before it stopped listening to the upload.

@@ -9,6 +9,7 @@ from services.gateway.transport.failures import Failure, NothingSentError
 from services.gateway.transport.proxy import Proxy
 
 _FRAMING = frozenset((b"host", b"content-length", b"transfer-encoding"))
+_CONTROLS = bytes({*range(0x20), 0x7F} - {0x09})
 _WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
 
 
@@ -47,8 +48,8 @@ def outgoing(request: httpx.Request, proxy: Proxy | None = None) -> Outgoing:
     stream = cast("httpx.AsyncByteStream", request.stream) if body is None else None
     lines.append(b"\r\n")
     head = b"\r\n".join(lines)
-    if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
-        raise _refused("a line break or a NUL stands in the request line or a header")
+    if len(head) - len(head.translate(None, _CONTROLS)) != 2 * len(lines):
+        raise _refused("a line break or another control character stands in the head")
     if body:
         head += body if length is not None else b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
     elif length is None and body is not None:

@@ -14,7 +14,7 @@ def retry_after(header: Callable[[bytes], str]) -> float | None:
     `header` looks one up. A date counts from the server's own, so that a clock of its own does not
     matter.
     """
-    text = header(b"retry-after")
+    text = header(b"retry-after").strip()
     if text.isdecimal():
         return min(float(text), _RETRY_AFTER_MAX_S)
     until = _instant(text)
@@ -31,7 +31,7 @@ def _instant(text: str) -> float | None:
         return None
     try:
         said = parsedate_to_datetime(text)
+        # The oldest of the three forms (asctime) names no zone; all are in UTC.
+        return (said if said.tzinfo else said.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
-    # The oldest of the three forms (asctime) names no zone; all are in UTC.
-    return (said if said.tzinfo else said.replace(tzinfo=UTC)).timestamp()

@@ -13,6 +13,6 @@ server      uvicorn's server around them
 
 from services.gateway.wire.connection import Connection
 from services.gateway.wire.hall import Bounds, Hall
-from services.gateway.wire.server import serving
+from services.gateway.wire.server import Server, serving
 
-__all__ = ["Bounds", "Connection", "Hall", "serving"]
+__all__ = ["Bounds", "Connection", "Hall", "Server", "serving"]

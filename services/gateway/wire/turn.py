@@ -4,8 +4,8 @@ import asyncio
 import logging
 from typing import Any
 
-from services.gateway.clients.headers import Headers
 from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.heads import Headers
 from services.gateway.wire.line import Line
 from services.gateway.wire.writing import CLOSE, OURS, head_of
 

@@ -1,5 +1,6 @@
 """Answers as files: fetched in parts, bounded in number, forgotten; what stands in them."""
 
+import csv
 import time
 import zipfile
 from datetime import UTC, datetime
@@ -111,3 +112,15 @@ def test_a_csv_holds_no_formula_a_client_could_have_written(tmp_path: Path) -> N
     assert (tmp_path / "l").read_text() == 'l,t\n"[1,2]",2026-01-01T00:00:00Z\n'
     assert b"<f>" not in sheet
     assert b"=1+1" in sheet
+
+
+def test_a_csv_keeps_line_breaks_and_other_formulas_inside_their_cells(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    texts = ["a\rb", "\n=1", "＝1+1", "＠x", "a\nb"]  # noqa: RUF001
+    table = pa.table({"＝model": texts, "n": [1] * len(texts)})  # noqa: RUF001
+    files.write(FileFormat.CSV, path, table.schema, table.to_batches())
+
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [*csv.reader(file)]
+    kept = ["a\rb", "'\n=1", "'＝1+1", "'＠x", "a\nb"]  # noqa: RUF001
+    assert rows == [["'＝model", "n"], *([one, "1"] for one in kept)]  # noqa: RUF001

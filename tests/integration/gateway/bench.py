@@ -43,7 +43,8 @@ NOBODY = NoServer(reason="no healthy server can do it")
 
 
 def at(url: str, name: str = "one") -> Selected:
-    """A server by its address."""
+    """A server by its address, of which the path that a transport asks for is no part."""
+    url = url.removesuffix(IMAGES)
     return Selected(server_id=ServerId(name), url=url, region="test", strategy="ours")
 
 
@@ -86,7 +87,7 @@ class Front:
         """Let these be the servers of the log, by id."""
         fleet = self.gateway.fleet_log.fleet
         gone = [ServerRemoved(server_id=server.server_id) for server in fleet.servers()]
-        new = [ServerAdded(server=server(name, url=url)) for name, url in urls.items()]
+        new = [ServerAdded(server=server(name, url=at(url).url)) for name, url in urls.items()]
         fleet.apply(journalled(*gone, *new))
 
     async def on_select(self, message: Msg) -> None:

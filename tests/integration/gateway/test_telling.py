@@ -103,6 +103,17 @@ async def test_silence_is_told_by_beats_and_ends_in_the_result(quick: None) -> N
     assert heard.text.endswith("data: [DONE]\n\n")
 
 
+async def test_credential_in_a_result_is_not_told() -> None:
+    request, _, heard, telling = spoken(stream=False)
+    secret = b"5f2b77aa0c1d4e6f"
+    body = b'{"data":[{"url":"https://x/\\u0035' + secret[1:] + b'"}]}'
+
+    await telling.tell(request, SUCCESS, body, nothing(), (b"http", secret))
+
+    assert "![image_0](https://x/(credential))" in heard.text
+    assert secret.decode() not in heard.text
+
+
 async def test_failure_before_the_head_keeps_its_status(quick: None) -> None:
     _, client, heard, telling = spoken(stream=True)
 

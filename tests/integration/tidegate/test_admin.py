@@ -264,7 +264,7 @@ async def test_sql_is_answered_and_refused(terminal: Terminal) -> None:
 async def test_a_wrong_key_is_told_so(terminal: Terminal) -> None:
     terminal.environment["TIDEGATE_ADMIN_KEY"] = "sk-wrong-wrong-wrong"
 
-    assert "unknown or revoked" in await terminal.refused("keys", "list")
+    assert "wrong or revoked" in await terminal.refused("keys", "list")
 
 
 async def test_an_address_that_is_no_gateway_is_told_so(terminal: Terminal) -> None:

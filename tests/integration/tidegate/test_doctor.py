@@ -243,6 +243,23 @@ def test_a_master_key_that_opens_no_credential_is_named(patient: Patient) -> Non
     }
 
 
+def test_credentials_that_are_not_looked_for_in_answers_are_counted(patient: Patient) -> None:
+    patient.start_nats()
+    key = (patient.home / "secrets" / "master.key").read_text().strip()
+    for name, text in (
+        ("one", "s" * 12),
+        ("two", "short"),
+        ("three", "http://u:pw@h:1@" + "t" * 30),
+    ):
+        session_id = SessionId(f"ses_{name}")
+        sealed = Sealer(key).seal(session_id, text)
+        patient.ask("pool", f"$KV.credentials.{session_id}", sealed)
+
+    assert patient.beside() == {}
+    (told,) = [one["message"] for one in patient.found if one["code"] == "credentials_short"]
+    assert told.startswith("2 credentials, or passwords of their proxies, have under 12 characters")
+
+
 def test_a_password_that_nats_does_not_have_is_named_by_its_user(patient: Patient) -> None:
     patient.start_nats()
     (patient.home / "secrets" / "balancer.nats").write_text("another\n")

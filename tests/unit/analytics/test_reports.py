@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -155,11 +156,23 @@ def test_markdown_keeps_what_clients_wrote_inside_its_cell() -> None:
 
     assert lines[0] == "# Tidegate daily report: 2026-01-01"
     assert "the last day goes on" in text
-    assert "\\<script>" in text
-    assert "\\[x](y)" in text
+    assert "&lt;script&gt;" in text
+    assert "<" not in text
+    assert "\\[x\\](y)" in text
     assert text.endswith("## Empty\n\nWhy.\n\nNothing.\n")
     widths = {len(line) for line in lines if line.startswith("|")}
     assert len(widths) == 1
+
+
+@pytest.mark.parametrize("write", [markdown.written, page.written])
+def test_report_holds_nothing_that_commands_a_terminal_or_a_reader(write: Any) -> None:
+    evil = "`</code><img src=x onerror=alert(1)>`\x1b[2J\u202e&lt;"
+    text = write(report(section(rows=[[evil, 1, 2, 3.0]])))
+
+    assert "<img" not in text
+    assert "&amp;lt;" in text
+    assert "\x1b" not in text
+    assert "\u202e" not in text
 
 
 def test_figures_stand_beside_those_of_the_period_before() -> None:

@@ -40,6 +40,13 @@ def test_file_names_a_servers_id_plainly() -> None:
         ({"servers": [entry(weight=0)]}, "servers.server-1.weight: expected at least 1"),
         ({"servers": [entry(max_sessions=0)]}, "max_sessions: expected at least 1"),
         ({"servers": [entry(capabilities=[""])]}, "capabilities: expected names"),
+        ({"servers": [entry(capabilities=["a\r\nX-Evil: 1"])]}, "capabilities: expected names"),
+        ({"servers": [entry(id="a\r\nX-Evil: 1")]}, "id: expected 1 to 64 printable"),
+        ({"servers": [entry(region="r\r\nX-Evil: 1")]}, "region: expected at most 64 printable"),
+        ({"servers": [entry(region="\u202etsae")]}, "region: expected at most 64 printable"),
+        ({"servers": [entry(region="r" * 65)]}, "region: expected at most 64 printable"),
+        ({"servers": [entry(url="http://host/a\x00b")]}, "url: expected an address"),
+        ({"servers": [entry(url="http://host/a\u2028b")]}, "url: expected an address"),
     ],
 )
 def test_wrong_setting_is_refused_by_name(tables: dict[str, Any], named: str) -> None:

@@ -2,7 +2,14 @@
 
 import pytest
 
-from services.gateway.dialects.credentials import able_with, authorization, hidden, secrets_of
+from services.gateway.dialects.credentials import (
+    able_with,
+    authorization,
+    hidden,
+    looked_for,
+    secrets_of,
+    too_short,
+)
 
 PROXIED = "socks5://me:password@10.0.0.9:1080@token-of-somebody"
 
@@ -34,6 +41,27 @@ def test_proxy_without_a_password_hides_the_token_alone() -> None:
 
     assert found == (b"http://10.0.0.9:8080@hk-token", b"token")
     assert secrets_of(b"Bearer http://u:pw@h@token")[-1] == b"token"
+
+
+@pytest.mark.parametrize(
+    ("credential", "short"),
+    [
+        ("t" * 12, False),
+        ("t" * 11, True),
+        ("us-" + "t" * 11, True),
+        (PROXIED, True),
+        (PROXIED.replace("password", "a-long-password"), False),
+        ("http://10.0.0.9:8080@" + "t" * 12, False),
+        ("http://10.0.0.9:8080@token", True),
+    ],
+)
+def test_what_is_too_short_to_be_looked_for_is_known(
+    credential: str,
+    short: bool,  # noqa: FBT001 (a table's column)
+) -> None:
+    assert too_short(credential) is short
+    found = secrets_of(authorization("", credential))
+    assert (len(looked_for(found)) < len(found)) is short
 
 
 @pytest.mark.parametrize(

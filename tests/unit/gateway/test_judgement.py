@@ -10,7 +10,6 @@ import pytest
 
 from contracts.balancer import NoServer
 from contracts.pool import Outcome, Refusal, Refused, Verdict
-from services.gateway.clients.headers import passed_on
 from services.gateway.dialects.credentials import secrets_of
 from services.gateway.domain import (
     another_session,
@@ -24,13 +23,10 @@ from services.gateway.domain import (
     pause_before,
     refusal_error,
 )
+from services.gateway.domain.envelopes import JUDGED_BYTES_MAX, envelope_of, tells_results
 from services.gateway.domain.failures import FailureTables
-from services.gateway.domain.judgement import (
-    JUDGED_BYTES_MAX,
-    Judgement,
-    envelope_of,
-    tells_results,
-)
+from services.gateway.domain.heads import passed
+from services.gateway.domain.judgement import Judgement
 
 TABLES = FailureTables()
 OK = {"created": 1, "data": [{"url": "u"}]}
@@ -289,20 +285,57 @@ def test_header_that_repeats_the_credential_is_not_passed_on(
     authorization: bytes | None, secret: bytes
 ) -> None:
     assert secrets_of(authorization) == ((secret,) if secret else ())
-    upstream = [(b"X-Token", b"t=" + (secret or b"abc")), (b"X-Kind", b"png")]
+    upstream = [(b"ETag", b"t=" + (secret or b"abc")), (b"Content-Type", b"image/png")]
 
-    kept = passed_on(upstream, secrets_of(authorization))
+    kept = passed(upstream, secrets=secrets_of(authorization))
 
-    assert kept == (
-        [(b"x-kind", b"png")] if secret else [(b"x-token", b"t=abc"), (b"x-kind", b"png")]
-    )
+    png = (b"content-type", b"image/png")
+    assert kept == ([png] if secret else [(b"etag", b"t=abc"), png])
 
 
-@pytest.mark.parametrize("code", ["9" * 25, 10**40, "--5", "5" * 5000, "１００６", "1e400"])  # noqa: RUF001
-def test_what_is_longer_than_any_code_or_no_number_is_no_code(code: Any) -> None:
-    body = json.dumps({"code": code, "message": "x", "data": None}).encode()
+ODD_CODES = (
+    *(b'"%b"' % code for code in (b"9" * 25, b"--5", b"5" * 5000, b"1e400", b"+ 5", b"1_0")),
+    *(b"9" * 40, b"5" * 5000, b"-" + b"5" * 5000, b"1e400", b"-1e400", b"0.5", b"NaN", b"1e30"),
+    '"１００６"'.encode(),  # noqa: RUF001
+)
+
+
+@pytest.mark.parametrize("data", [b"null", b'[{"url":"u"}]'])
+@pytest.mark.parametrize("code", ODD_CODES, ids=range(len(ODD_CODES)))
+def test_code_that_nobody_can_read_is_an_outcome_nobody_knows(code: bytes, data: bytes) -> None:
+    body = b'{"code":%b,"message":"x","data":%b}' % (code, data)
+
     found = judged_body(200, "", body, TABLES)
+
     assert (found.verdict, found.upstream_code) == (Verdict.OUTCOME_UNKNOWN, None)
+    assert client_error(found, None).message == "the backend answered 200: x"
+
+
+@pytest.mark.parametrize("code", ["null", '"0"', "0.0", '""', "false", '"SUCCESS"', "{}", '" 0 "'])
+def test_code_that_says_nothing_spoils_no_result(code: str) -> None:
+    found = judged_body(200, "", b'{"code":%b,"data":[{"url":"u"}]}' % code.encode(), TABLES)
+
+    assert (found.verdict, found.results) == (Verdict.SUCCESS, 1)
+
+
+@pytest.mark.parametrize("code", ["-2009", '" -2009 "', "-2009.0"])
+def test_code_is_read_however_a_backend_writes_its_number(code: str) -> None:
+    found = judged_body(200, "", b'{"code":%b,"data":null}' % code.encode(), TABLES)
+
+    assert (found.verdict, found.upstream_code) == (Verdict.QUOTA_EXHAUSTED, -2009)
+
+
+@pytest.mark.parametrize("encode", [bytes, gzip.compress])
+def test_byte_order_mark_before_an_answer_says_nothing(encode: Any) -> None:
+    encoding = "" if encode is bytes else "gzip"
+    bad = b'\xef\xbb\xbf{"code":-2009,"message":"' + b"A" * 70_000 + b'","data":null}'
+
+    good = judged_body(200, encoding, encode(b"\xef\xbb\xbf" + json.dumps(OK).encode()), TABLES)
+    found = envelope_of(encoding, encode(bad)[:JUDGED_BYTES_MAX])
+
+    assert (good.verdict, good.results) == (Verdict.SUCCESS, 1)
+    assert found is not None
+    assert judged_body(200, "", found, TABLES).verdict is Verdict.QUOTA_EXHAUSTED
 
 
 @pytest.mark.parametrize("half", [b"\\ud83d", b"\xf0\x9f"])

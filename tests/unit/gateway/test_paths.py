@@ -1,9 +1,9 @@
-"""Which paths are taken at all."""
+"""Which paths are taken at all, and no key in an address."""
 
 import pytest
 
 from runtime.settings import DEFAULT_SERVICES
-from services.gateway.domain.paths import Places, ambiguous, is_ours
+from services.gateway.domain.paths import Places, ambiguous, is_ours, key_in, key_in_url
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,24 @@ def test_paths_of_strangers_and_long_ones_are_not_remembered() -> None:
     for _ in range(2):
         assert places.of("/v1/chat/completions", keep=True) == (True, True)
     assert list(places._known) == ["/v1/chat/completions"]
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        (b"key=sk-abc", "key"),
+        (b"a=1&b=%73k-x", "b"),
+        (b"a=+sk-x", "a"),
+        (b"a=1;b=SK%2dx", "b"),
+        (b"a=task-1&sk-=1&q=a%20sk-b", None),
+        (b"sk-", None),
+        (b"", None),
+        (b"%ff=%ff", None),
+    ],
+)
+def test_key_in_an_address_is_found_and_not_repeated(query: bytes, name: str | None) -> None:
+    assert key_in(query) == name
+    if name is not None:
+        told = key_in_url(name)
+        assert (told.http_status, told.param) == (400, name)
+        assert "sk-" not in told.message

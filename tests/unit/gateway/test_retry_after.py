@@ -19,6 +19,8 @@ def waited(text: str, date: str = DATE) -> float | None:
     ("text", "seconds"),
     [
         ("7", 7),
+        (" 7 \t", 7),
+        ("Wed, 25 Nov 2026 08:01:30 GMT \t", 90),
         ("0", 0),
         ("9" * 400, 86_400),
         ("Wed, 25 Nov 2026 08:01:30 GMT", 90),

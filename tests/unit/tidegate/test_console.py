@@ -61,6 +61,9 @@ def test_the_key_that_is_given_is_shown_to_anyone(
     found = at(tmp_path, monkeypatch, operator="op", ADMIN_KEY="given")
 
     assert api.admin_key(found, "https://gate.example") == "given"
+    monkeypatch.setenv("TIDEGATE_ADMIN_KEY", "sk-one\r\nX-Evil: 1")
+    with pytest.raises(SettingsError, match="TIDEGATE_ADMIN_KEY: expected one key"):
+        api.admin_key(found, "https://gate.example")
 
 
 def test_the_operator_key_of_the_home_never_leaves_the_machine(
@@ -136,6 +139,39 @@ def test_a_terminal_gets_lines_that_fit_it(
     output.table(("value",), [("x" * 100,)])
 
     assert capsys.readouterr().out.count("x" * 40) == 2
+
+
+EVIL = "m\x1b]0;owned\x07\u202e\x9b2J\nforged"
+"""A model that a client asked for."""
+
+
+def test_nothing_that_a_stranger_wrote_commands_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output.table((EVIL,), [(EVIL,), ({EVIL: [EVIL]},)], "none")
+    output.line(EVIL)
+    output.say(EVIL)
+    output.note(EVIL)
+    output.as_json({EVIL: EVIL})
+    output.record({EVIL: EVIL})
+    output.table(("a",), [], EVIL)
+
+    out, err = capsys.readouterr()
+    for text in (out, err):
+        assert all(one.isprintable() for one in text.split("\n"))
+    assert out.count(r"m\x1b]0;owned\x07\u202e\x9b2J\nforged") == 5
+
+
+def test_document_is_whole_in_a_file_and_harmless_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output.document(f"{EVIL}\n")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    output.document(f"{EVIL}\n")
+
+    told = capsys.readouterr().out
+    assert told.startswith(f"{EVIL}\n")
+    assert told.endswith("m\\x1b]0;owned\\x07\\u202e\\x9b2J\nforged\n")
 
 
 def test_no_rows_are_said_to_be_none(capsys: pytest.CaptureFixture[str]) -> None:

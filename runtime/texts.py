@@ -1,0 +1,100 @@
+"""Texts that an operator chose, or a stranger: which may be names, and how each may be shown.
+
+A terminal obeys control characters, and characters that turn the direction of writing make a line
+read as another; a spreadsheet takes a text for a formula. Both get them in a form that says what
+they are and does nothing.
+"""
+
+import csv
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+NAME_MAX = 64
+_BLANKS = "Zs"
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_ODD = re.compile(r"[^\n\x20-\x7e]+")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
+
+
+def writable(name: str) -> bool:
+    """Whether a name can be written anywhere: 1 to 64 printable characters.
+
+    Printable is no control character, nothing that turns the direction of writing, no line break.
+    """
+    return 0 < len(name) <= NAME_MAX and name.isprintable()
+
+
+def refuse_unwritable(services: Iterable[str]) -> None:
+    """Refuse names of service types that cannot be written. Raises `ValueError`."""
+    for name in services:
+        if not writable(name):
+            raise ValueError(
+                f"services: expected names of 1 to {NAME_MAX} printable characters, got {name!r}"
+            )
+
+
+def shown(text: str) -> str:
+    r"""Write a text so that it stays on its line and commands nothing: an escape is `\x1b`."""
+    if text.isprintable():
+        return text
+    return "".join(map(_shown, text))
+
+
+def shown_lines(text: str) -> str:
+    """Write a text of several lines so that it has these lines, and commands nothing."""
+    return "\n".join(map(shown, text.split("\n")))
+
+
+def shown_json(text: str) -> str:
+    """Write JSON so that it means the same and commands nothing; lone surrogates too."""
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return _ODD.sub(lambda found: "".join(map(_in_json, found[0])), text)
+
+
+def spreadsheet_cell(text: str) -> str:
+    """Write a text so that no spreadsheet takes it for a formula: `'` stands before it."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+class _Out(Protocol):
+    def write(self, text: str, /) -> object: ...
+
+
+class _LineFeeds:
+    """Ends lines with a line feed alone."""
+
+    def __init__(self, out: _Out) -> None:
+        self._out = out
+
+    def write(self, line: str) -> None:
+        """Take one whole row."""
+        self._out.write(line[:-2] + "\n")
+
+
+def csv_writer(out: _Out) -> Any:
+    """Make a writer of CSV whose lines end with a line feed, and that quotes every line break.
+
+    Told of a line feed alone, Python's (3.11.7) writes a bare carriage return as it is: that is
+    the end of a line to whoever reads it.
+    """
+    return csv.writer(_LineFeeds(out), lineterminator="\r\n")
+
+
+def _harmless(character: str) -> bool:
+    return character.isprintable() or unicodedata.category(character) == _BLANKS
+
+
+def _shown(character: str) -> str:
+    if _harmless(character):
+        return character
+    return _SHORT.get(character) or character.encode("unicode_escape").decode()
+
+
+def _in_json(character: str) -> str:
+    if _harmless(character):
+        return character
+    pair = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{pair[at]:02x}{pair[at + 1]:02x}" for at in range(0, len(pair), 2))

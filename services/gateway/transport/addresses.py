@@ -1,0 +1,36 @@
+"""The addresses of servers, parsed once: where to connect, and what their paths begin with."""
+
+from typing import NamedTuple
+
+import httpx
+
+_KEPT_MAX = 10_000
+
+
+class Address(NamedTuple):
+    """One server's address; a target for it is `prefix` and the path."""
+
+    url: httpx.URL
+    host: bytes
+    """As the header `Host` has it."""
+    prefix: bytes
+    """Of `https://host/prefix`, percent-encoded and without a slash at its end; mostly empty."""
+
+
+class Addresses:
+    """Those that were asked for so far."""
+
+    def __init__(self) -> None:
+        """Know none yet."""
+        self._known: dict[str, Address] = {}
+
+    def of(self, url: str) -> Address:
+        """Parse a server's address, of which its settings have seen that it is one."""
+        known = self._known.get(url)
+        if known is None:
+            if len(self._known) >= _KEPT_MAX:
+                self._known.clear()
+            parsed = httpx.URL(url)
+            prefix = parsed.raw_path.partition(b"?")[0].rstrip(b"/")
+            known = self._known[url] = Address(parsed, parsed.netloc, prefix)
+        return known

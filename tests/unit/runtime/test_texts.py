@@ -1,0 +1,74 @@
+"""What an operator may call things, and how a stranger's texts are shown."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from runtime.settings import DEFAULT_SERVICES, ServiceTypeSection
+from runtime.texts import csv_writer, shown, shown_json, shown_lines, spreadsheet_cell, writable
+from services.gateway.settings import Settings as GatewaySettings
+from services.pool.settings import Settings as PoolSettings
+
+MUSIC = ServiceTypeSection(daily_limit=1)
+
+
+@pytest.mark.parametrize("name", ["image", "音乐", "one two", "a" * 64, "a.b-c_d"])
+def test_name_that_can_be_read_is_one(name: str) -> None:
+    assert writable(name)
+
+
+@pytest.mark.parametrize("name", ["", "a" * 65, "a\nb", "a\x1b[2Jb", "a\u202eb", "a\x85", "\ud800"])
+def test_service_type_that_cannot_be_written_is_refused(name: str) -> None:
+    services = {**DEFAULT_SERVICES, name: MUSIC}
+
+    assert not writable(name)
+    with pytest.raises(ValueError, match="services: expected names of 1 to 64 printable"):
+        GatewaySettings(services=services)
+    with pytest.raises(ValueError, match="services: expected names of 1 to 64 printable"):
+        PoolSettings(services=services)
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("即梦 4.0, ok", "即梦 4.0, ok"),
+        ("a\u3000b\xa0c", "a\u3000b\xa0c"),
+        ("\x1b[2J\x07", r"\x1b[2J\x07"),
+        ("\x9b2J\x7f\x85", r"\x9b2J\x7f\x85"),
+        ("safe\u202egnp.exe\u2066", r"safe\u202egnp.exe\u2066"),
+        ("a\nb\r\tc\u2028", r"a\nb\r\tc\u2028"),
+        ("\ud83d", r"\ud83d"),
+        ("\U000e0001", r"\U000e0001"),
+    ],
+)
+def test_text_commands_no_terminal_and_stays_on_its_line(text: str, written: str) -> None:
+    assert shown(text) == written
+    assert shown_lines(f"{text.replace(chr(10), '')}\n") == shown(text.replace("\n", "")) + "\n"
+
+
+@pytest.mark.parametrize("text", ["a\x9b\u202e\x7f", "\U000e0001\ud83d", "即梦", "plain"])
+def test_json_means_the_same_and_commands_no_terminal(text: str) -> None:
+    written = shown_json(json.dumps({text: [text]}, ensure_ascii=False, indent=1))
+
+    assert json.loads(written) == {text: [text]}
+    assert all(one.isprintable() for one in written.split("\n"))
+    assert ("即梦" in written) == ("即梦" in text)
+
+
+@pytest.mark.parametrize("begins", [*"=+-@\t\r\n", "＝", "＋", "－", "＠"])  # noqa: RUF001
+def test_no_cell_is_a_formula(begins: str) -> None:
+    assert spreadsheet_cell(f"{begins}1+1") == f"'{begins}1+1"
+    assert spreadsheet_cell(f"1{begins}1") == f"1{begins}1"
+
+
+@pytest.mark.parametrize("text", ["a\rb", "a\nb", "a\r\nb", 'a"b', "a,b", " a ", "", "a\r"])
+def test_line_break_in_a_cell_is_no_new_row(text: str) -> None:
+    out = io.StringIO(newline="")
+    csv_writer(out).writerows([[text, "x"], ["y", 1]])
+
+    written = out.getvalue()
+    assert list(csv.reader(io.StringIO(written, newline=""))) == [[text, "x"], ["y", "1"]]
+    assert written.endswith("y,1\n")
+    assert ('"' in written) == (text not in {" a ", ""})
