@@ -111,7 +111,8 @@ def _describe(path: str, method: str, operation: Json) -> None:
     codes = ["internal_error"]
     if path.startswith("/api/"):
         codes = [*_OPERATOR, *_ASKS_OTHERS]
-        codes += ["not_found"] if "{" in path or "session" in path else []
+        named = "{" in path or "session" in path or path.endswith("/accept")
+        codes += ["not_found"] if named else []
         codes += ["request_too_large"] if "requestBody" in operation else []
         codes += ["upstream_error"] if path.endswith(("/test", "/receive")) else []
         codes += ["rate_limit_exceeded"] if method == "get" else []

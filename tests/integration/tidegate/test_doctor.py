@@ -223,6 +223,7 @@ def test_lines_of_the_credentials_file_that_are_of_no_use_are_named(patient: Pat
     provisioner = f'[pool.provisioner]\nkind = "file"\npath = "{file}"\n'
     (patient.home / "tidegate.toml").write_text(provisioner)
     patient.environment["TIDEGATE_CONFIG"] = str(patient.home / "tidegate.toml")
+    del patient.environment["TIDEGATE_POOL_PROVISIONER_KIND"]
 
     (told,) = patient.beside()["credentials_refused"]
 
