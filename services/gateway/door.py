@@ -17,7 +17,7 @@ from services.gateway.clients.limits import Admitted, KeyLimits
 from services.gateway.clients.origin import trusted
 from services.gateway.clients.request import Request
 from services.gateway.clients.uploads import ClientGoneError, Receive, Upload
-from services.gateway.domain import peek, route
+from services.gateway.domain import peek, route, units_of
 from services.gateway.domain.errors import GatewayError
 from services.gateway.metrics import Metrics
 from services.gateway.relay.interpreter import Interpreter
@@ -220,7 +220,7 @@ class Door:
                 "model_not_allowed", f"the key may not use the model {request.model!r}", "model"
             )
         if settings.services[found].units == "n":
-            request.units = 1 if peeked.n is None else peeked.n
+            request.units = units_of(peeked.n)
             request.counted = True
         if self._interpreter.has_to_read(found):
             await self._interpreter.prepare(request, upload)

@@ -20,7 +20,7 @@ from services.gateway.domain.outcomes import (
     pause_before,
     refusal_error,
 )
-from services.gateway.domain.routing import Peek, peek, route
+from services.gateway.domain.routing import Peek, peek, route, units_of
 
 __all__ = [
     "Judgement",
@@ -37,4 +37,5 @@ __all__ = [
     "peek",
     "refusal_error",
     "route",
+    "units_of",
 ]

@@ -19,6 +19,9 @@ class Peek(msgspec.Struct, frozen=True):
     stream: bool | None = None
 
 
+N_MAX = 10_000
+"""Items that one call may ask for, where items are units."""
+_SHOWN_MAX = 40
 _json = msgspec.json.Decoder(Peek)
 _NOTHING = Peek()
 _FIELD = re.compile(
@@ -76,13 +79,31 @@ def _peek_multipart(body: bytes) -> Peek:
     for match in _FIELD.finditer(body):
         found.setdefault(match[1].decode().lower(), match[2].decode("utf-8", "replace"))
     n = found.get("n")
-    if n is not None and not n.strip().isdecimal():
-        raise GatewayError("invalid_request", f"n: expected an integer, got {n!r}", "n")
+    if n is not None and not (n.isascii() and n.strip().isdecimal()):
+        raise _wrong_n(n)
     return Peek(
         model=found.get("model"),
         n=None if n is None else int(n),
         stream=found.get("stream", "").lower() == "true" or None,
     )
+
+
+def units_of(n: int | None) -> int:
+    """Count the units of a call for `n` items, by default one. Raises `GatewayError`.
+
+    More than a session has in a day is for the pool to refuse.
+    """
+    if n is None:
+        return 1
+    if not 1 <= n <= N_MAX:
+        raise _wrong_n(str(n))
+    return n
+
+
+def _wrong_n(got: str) -> GatewayError:
+    shown = got if len(got) <= _SHOWN_MAX else f"{got[:_SHOWN_MAX]}…"
+    message = f"n: expected a whole number from 1 to {N_MAX:,}, got {shown!r}"
+    return GatewayError("invalid_request", message, "n")
 
 
 def route(

@@ -3,7 +3,7 @@
 import pytest
 
 from runtime.settings import DEFAULT_SERVICES, ServiceTypeSection
-from services.gateway.domain import Peek, peek, route
+from services.gateway.domain import Peek, peek, route, units_of
 from services.gateway.domain.errors import GatewayError
 
 CHAT = "/v1/chat/completions"
@@ -103,7 +103,9 @@ def test_multipart_fields_are_read() -> None:
 
 
 def test_multipart_number_that_is_none_is_refused() -> None:
-    with pytest.raises(GatewayError, match="n: expected an integer"):
+    with pytest.raises(
+        GatewayError, match="n: expected a whole number from 1 to 10,000, got 'many'"
+    ):
         peek(multipart(("n", "many")), "multipart/form-data", complete=True)
 
 
@@ -119,3 +121,29 @@ def test_longer_path_wins_whatever_the_order() -> None:
     }
     assert route("/v1/images/x", None, services) == "long"
     assert route("/v1/images/x", None, dict(reversed(services.items()))) == "long"
+
+
+@pytest.mark.parametrize(("n", "units"), [(None, 1), (1, 1), (10_000, 10_000)])
+def test_items_are_units(n: int | None, units: int) -> None:
+    assert units_of(n) == units
+
+
+@pytest.mark.parametrize("n", [0, -1, 10_001, 2**31, 2**63, 10**4000], ids=lambda n: str(n)[:20])
+@pytest.mark.parametrize("kind", ["application/json", "multipart/form-data"])
+def test_items_out_of_bounds_are_refused_by_name(n: int, kind: str) -> None:
+    if kind == "multipart/form-data" and n > 2**64:
+        pytest.skip("a form's field is not read so far")
+    body = multipart(("n", str(n))) if kind.startswith("multi") else b'{"n":%d}' % n
+
+    with pytest.raises(GatewayError) as refused:
+        units_of(peek(body, kind, complete=True).n)
+
+    assert refused.value.param == "n"
+    assert refused.value.message.startswith("n: expected a whole number from 1 to 10,000, got ")
+    assert len(refused.value.message) < 120
+
+
+@pytest.mark.parametrize("n", ["٣", "1e3", "+1", " ", "0x10"])
+def test_items_of_a_form_are_written_in_plain_digits(n: str) -> None:
+    with pytest.raises(GatewayError, match="n: expected a whole number from 1 to 10,000"):
+        peek(multipart(("n", n)), "multipart/form-data", complete=True)

@@ -18,6 +18,7 @@ from services.pool.domain.decide.decision import Decision, emit
 from services.pool.domain.decide.end import end_lease
 from services.pool.domain.decide.refusals import refuse, tell_counted, why_none
 from services.pool.domain.index.choice import Choice
+from services.pool.domain.quota import span
 from services.pool.domain.records import OPEN, Lease
 from services.pool.domain.state import Pool
 
@@ -112,7 +113,7 @@ def _grant(
         quota_day=choice.zone.day,
         units=requested.units,
         send_by=min(now + SEND_WITHIN, choice.zone.guard_at),
-        expires_at=now + timedelta(seconds=state.policy.lease_ttl_s),
+        expires_at=now + span(state.policy.lease_ttl_s),
         trial=choice.trial,
     )
     emit(state, events, event, now)
