@@ -66,6 +66,8 @@ class Pong(Reply, frozen=True, kw_only=True, tag="pong"):
     writer: WriterId
     epoch: int
     sequence: int
+    trouble: str = ""
+    """Why what it answers is not up to date; empty when it is, or when it does not say."""
 
 
 class LeaderElected(Event, frozen=True, kw_only=True, tag="leader_elected"):
