@@ -23,6 +23,11 @@ QuotaDay = NewType("QuotaDay", str)
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 """An aware moment; UTC wherever Tidegate makes one."""
+NUMBER_MAX = 2**53 - 1
+"""The greatest number that a command or a setting may bring: every reader of JSON keeps it exact.
+
+Events have no such bound: whatever an earlier version let in stands in its logs.
+"""
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 

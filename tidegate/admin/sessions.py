@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from runtime.settings import seconds
+from runtime.quantities import seconds
 from tidegate.admin import sessionfiles
 from tidegate.console import api, output
 from tidegate.console.errors import CommandError

@@ -1,8 +1,11 @@
 """What every provisioner hands out, and what keeps one from doing so."""
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Annotated
 
-from contracts.base import Count, Part, ServiceType, SessionId
+import msgspec
+
+from contracts.base import NUMBER_MAX, Part, ServiceType, SessionId
 from runtime.secrets import session_identity
 
 REGIONS = ("us", "hk", "jp", "sg")
@@ -17,7 +20,7 @@ class Credential(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     credential: str
     region: str = ""
-    limits: dict[ServiceType, Count] = {}
+    limits: dict[ServiceType, Annotated[int, msgspec.Meta(ge=0, le=NUMBER_MAX)]] = {}
     quota_timezone: str = ""
 
     def identity(self, identity_key: str) -> SessionId:

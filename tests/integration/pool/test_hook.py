@@ -11,8 +11,8 @@ import pytest
 from nats.aio.client import Client
 
 from contracts.pool import Granted, SessionAdded
+from runtime.quantities import Seconds
 from runtime.secrets import session_identity
-from runtime.settings import Seconds
 from services.pool.provisioners import Credential, ProvisionError, provisioner
 from services.pool.provisioners.hook import ANSWER_BYTES_MAX, Hook
 from services.pool.settings import ProvisionerSection, Settings

@@ -414,3 +414,13 @@ def test_a_key_of_unbounded_bounds_opens() -> None:
     key = ring.get("key_5f2c9d8e7a62")
     assert key is not None
     assert KeyLimits().admit(key, 0.0) == Admitted(2**63 - 1, 2**63 - 2, 60.0)
+
+
+@pytest.mark.parametrize("field", ["requests_per_minute", "concurrency"])
+def test_bound_of_a_key_beyond_sense_is_refused(field: str) -> None:
+    wanted = issued("new", bounds=KeyBounds(**{field: 1_000_001}))
+
+    refused = decide_issue(KeyRing(), wanted)
+
+    assert isinstance(refused, KeyRefused)
+    assert refused.reason is KeyRefusal.BAD_BOUNDS
