@@ -36,7 +36,7 @@ class ServiceTypeSection(Section, frozen=True, kw_only=True):
     daily_limit: int
     """Units per session and quota day."""
     units: str = "request"
-    """`request`: a call is one unit; `n`: it is as many as its field `n` says."""
+    """`request`: a call is one unit; `n`: it is as many as its field `n` says, 1 to 10,000."""
     paths: list[str] = []
     """Substrings of the path: highest priority among matches, then the longest."""
     models: list[str] = []

@@ -49,35 +49,39 @@ def unfit_moment(moment: datetime) -> str:
 
 
 def _integers(*names: str) -> Check:
-    return _of_each(names, lambda value: -INTEGER_MAX <= value <= INTEGER_MAX, _too_great)
+    return _bounded(names, INTEGER_MAX, _too_great)
 
 
 def _durations(*names: str) -> Check:
-    return _of_each(
-        names,
-        lambda value: -DURATION_MAX <= value <= DURATION_MAX,
-        lambda value: f"{value:g} is more than {DURATION_MAX:g}",
-    )
+    return _bounded(names, DURATION_MAX, lambda time: f"{time:g} is more than {DURATION_MAX:g}")
 
 
-def _moment(name: str) -> Check:
-    return _of_each((name,), lambda value: _YEAR_MIN <= value.year <= _YEAR_MAX, unfit_moment)
-
-
-def _day(name: str) -> Check:
-    return _of_each((name,), _is_day, lambda value: f"{value!r:.60} is no date such as 2026-01-31")
-
-
-def _of_each(names: tuple[str, ...], fits: Callable[[Any], bool], why: Check) -> Check:
-    """Check fields one by one; nearly always all of them fit."""
+def _bounded(names: tuple[str, ...], most: float, why: Check) -> Check:
+    """Check the size of fields; nearly always all of them fit, and every event is checked."""
     values = attrgetter(*names) if len(names) > 1 else lambda event: (getattr(event, names[0]),)
 
     def check(event: Any) -> str:
         for value in values(event):
-            if not fits(value):
-                name = next(name for name in names if not fits(getattr(event, name)))
-                return f"{name}: {why(value)}"
+            if not -most <= value <= most:
+                wrong = next(one for one in names if not -most <= getattr(event, one) <= most)
+                return f"{wrong}: {why(value)}"
         return ""
+
+    return check
+
+
+def _moment(name: str) -> Check:
+    def check(event: Any) -> str:
+        why = unfit_moment(getattr(event, name))
+        return f"{name}: {why}" if why else ""
+
+    return check
+
+
+def _day(name: str) -> Check:
+    def check(event: Any) -> str:
+        day = getattr(event, name)
+        return "" if _is_day(day) else f"{name}: {day!r:.60} is no date such as 2026-01-31"
 
     return check
 

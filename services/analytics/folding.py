@@ -64,7 +64,7 @@ def take(
         return
     unfitting = {place: why for place, event in enumerate(read.events) if (why := unfit(event))}
     try:
-        fold.take(stored.sequence, stored.subject, read, {**aside, **unfitting})
+        fold.take(stored.sequence, stored.subject, read, {**aside, **unfitting} or _NOTHING)
     except Exception as error:  # whatever it is, it is of this envelope
         raise FoldError(f"{type(error).__name__}: {error}") from error
 

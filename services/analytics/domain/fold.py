@@ -114,7 +114,7 @@ class Fold:
         routes = self._routes
         place = Place(sequence, 0, subject, ts, day)
         for place.position, event in enumerate(envelope.events):
-            if place.position in aside:
+            if aside and place.position in aside:
                 self._leave(event, place, aside[place.position])
             else:
                 routes[type(event)](event, place)
