@@ -23,6 +23,11 @@ QuotaDay = NewType("QuotaDay", str)
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 """An aware moment; UTC wherever Tidegate makes one."""
+NUMBER_MAX = 2**53 - 1
+"""The greatest number that a command or a setting may bring: every reader of JSON keeps it exact.
+
+Events have no such bound: whatever an earlier version let in stands in its logs.
+"""
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -66,6 +71,8 @@ class Pong(Reply, frozen=True, kw_only=True, tag="pong"):
     writer: WriterId
     epoch: int
     sequence: int
+    trouble: str = ""
+    """Why what it answers is not up to date; empty when it is, or when it does not say."""
 
 
 class LeaderElected(Event, frozen=True, kw_only=True, tag="leader_elected"):

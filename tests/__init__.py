@@ -10,7 +10,8 @@ upgrade/      homes of earlier versions
 house/        rules that no linter knows, and the judges judged
 chaos/, soak/ everything killed amid calls; a quarter of an hour of load
 
-Of no room: `waiting` (until something holds), `moments` (NOON), `tinyserver` (it answers).
+Of no room: `waiting` (until something holds), `moments` (NOON), `tinyserver` (it answers),
+`anyevent` (whatever a log may hold).
 """
 
 from pathlib import Path

@@ -6,7 +6,9 @@ domain/     pure: envelopes → rows and rollup deltas
 handlers    NATS doors: named queries, statistics, sandboxed SQL, exports, reports, ping
 exports/    answers as files: CSV, JSON, NDJSON, Parquet, XLSX, fetched part by part
 reports/    the daily and the weekly report: HTML with plots, Markdown, JSON
+fitness     which events no row can hold
 folding     envelopes as they are read, folded in order
+sifting     a batch that the store refuses: what it does not take of it is set aside by name
 copies      the same file beside the running one: made for a backup, bound to the restored log
 projector   follows the log into the store, exactly once, and says how far it is
 queries     the catalogue of `sql/queries` and `sql/reports`, and statistics in words

@@ -53,6 +53,8 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     )
     writer = WriterId(f"{_SERVICE}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
     catalogue = Catalogue()
+    for name, why in {**catalogue.set_aside, **database.set_aside}.items():
+        log.error("sql_set_aside", file=f"{name}.sql", reason=why)
     folder = environment.home.path / _EXPORTS
     spool = Spool(folder, readers, catalogue, _bounds(settings.analytics), log)
     answers = Answers(readers, catalogue, spool, projector, metrics, writer, log)

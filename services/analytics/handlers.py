@@ -122,7 +122,13 @@ class Answers:
             _ping.decode(body)
         except msgspec.DecodeError as error:
             return refusal(error, [Ping])
-        return Pong(writer=self._writer, epoch=0, sequence=self._projector.checkpoint)
+        projector = self._projector
+        return Pong(
+            writer=self._writer,
+            epoch=0,
+            sequence=projector.checkpoint,
+            trouble=projector.readiness(),
+        )
 
     async def close(self) -> None:
         """Finish what is being answered."""

@@ -20,6 +20,9 @@ class Metrics:
         self.rows = self._counter("rows", "Rows written, rollups included")
         self.rebuilds = self._counter("rebuilds", "Times the projection began anew")
         self.failures = self._counter("batch_failures", "Batches that failed and were taken again")
+        self.set_aside = self._counter(
+            "set_aside", "Events, and whole envelopes, that no row holds: see the view anomalies"
+        )
         self.unknown = Counter(
             "tidegate_analytics_unknown_events",
             "Events this version cannot read, by tag",
@@ -47,6 +50,7 @@ class Metrics:
         self.envelopes.inc(batch.envelopes)
         self.events.inc(batch.events)
         self.rows.inc(rows)
+        self.set_aside.inc(batch.set_aside)
         for tag, count in batch.unknown.items():
             self.unknown.labels(tag).inc(count)
 

@@ -2,7 +2,8 @@
 
 The checkpoint stands in the transaction of its rows, and the reader starts from it; what was
 read but not committed is read again. When a batch fails, the fold is thrown away with it and
-made again from what the store has.
+made again from what the store has. A batch whose rows are refused is sifted: what the store does
+not take of it is set aside by name, and the projection goes on.
 """
 
 import asyncio
@@ -12,14 +13,17 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
+import msgspec
+
 from runtime.eventlog import EventLog, LogUnavailableError, Stored
 from runtime.process.lifecycle import until
 from runtime.process.logs import Log
 from services.analytics.domain.fold import Batch, Fold
 from services.analytics.domain.standing import standing
-from services.analytics.folding import MissingError, enough, folded
+from services.analytics.folding import FoldError, MissingError, enough, folded
 from services.analytics.metrics import Metrics
-from services.analytics.store import Ledger, StoreError
+from services.analytics.sifting import sifted
+from services.analytics.store import Ledger, RefusedError, StoreError
 
 _LINGER_S = 0.5
 _WATCH_EVERY_S = 2.0
@@ -28,6 +32,19 @@ _LAG_MAX = 20_000
 """Messages behind which the answers are too old to be called ready."""
 _EVERYTHING = "evt.>"
 _Result = TypeVar("_Result")
+
+
+class _Made(msgspec.Struct):
+    """What is to be written next."""
+
+    stored: list[Stored]
+    batch: Batch | None
+    """What the envelopes fold to; None when they do not, and why is in `trouble`."""
+    trouble: str = ""
+
+
+class _SiftedError(Exception):
+    """A batch was sifted, so that the fold is no longer what the store has."""
 
 
 class _StreamChangedError(Exception):
@@ -72,6 +89,8 @@ class Projector:
         while True:
             try:
                 await self._project()
+            except _SiftedError:
+                continue
             except LogUnavailableError as error:
                 self._stuck(f"the event log cannot be reached: {error}")
             except (_StreamChangedError, MissingError) as error:
@@ -94,7 +113,7 @@ class Projector:
         """Project until the stream changes, a batch fails, or the log is out of reach."""
         fold = await self._take_stand()
         arrived: asyncio.Queue[list[Stored]] = asyncio.Queue(2)
-        made: asyncio.Queue[Batch] = asyncio.Queue(1)
+        made: asyncio.Queue[_Made] = asyncio.Queue(1)
         await until(
             asyncio.Event(),
             self._read(arrived),
@@ -152,21 +171,48 @@ class Projector:
                 raise _StreamChangedError("the log is another one, or went backwards")
 
     async def _fold_batches(
-        self, fold: Fold, arrived: "asyncio.Queue[list[Stored]]", made: "asyncio.Queue[Batch]"
+        self, fold: Fold, arrived: "asyncio.Queue[list[Stored]]", made: "asyncio.Queue[_Made]"
     ) -> None:
-        """Fold one batch while the one before it is written."""
+        """Fold one batch while the one before it is written; the first that fails is the last."""
         while True:
-            batch = await _gathered(arrived)
-            await made.put(await asyncio.to_thread(folded, fold, batch, self._unreadable))
+            stored = await _gathered(arrived)
+            try:
+                batch = await asyncio.to_thread(folded, fold, stored, self._unreadable)
+            except FoldError as error:
+                await made.put(_Made(stored, None, str(error)))
+                await asyncio.Event().wait()
+            else:
+                await made.put(_Made(stored, batch))
 
-    async def _write_batches(self, made: "asyncio.Queue[Batch]") -> None:
+    async def _write_batches(self, made: "asyncio.Queue[_Made]") -> None:
         while True:
-            batch = await made.get()
+            next_one = await made.get()
+            batch = next_one.batch
+            if batch is None:
+                await self._sift(next_one.stored, next_one.trouble)
+                raise _SiftedError
             started = time.perf_counter()
-            rows = await self._in_thread(partial(self._ledger.write, batch))
+            try:
+                rows = await self._in_thread(partial(self._ledger.write, batch))
+            except RefusedError as error:
+                await self._sift(next_one.stored, str(error))
+                raise _SiftedError from None
             self._metrics.wrote(batch, rows, time.perf_counter() - started)
             self._saw_checkpoint(batch.sequence)
             self._trouble = ""
+
+    async def _sift(self, stored: list[Stored], why: str) -> None:
+        """Write what the store takes of a refused batch. Raises `StoreError` for none of it."""
+        upto = stored[-1].sequence
+        self._logger.error("batch_refused", after=self.checkpoint, upto=upto, reason=why)
+        self._metrics.failures.inc()
+        started = time.perf_counter()
+        batch, rows = await self._in_thread(partial(sifted, self._ledger, self.checkpoint, stored))
+        seconds = time.perf_counter() - started
+        self._metrics.wrote(batch, rows, seconds)
+        self._logger.warning("sifted", upto=upto, set_aside=batch.set_aside, seconds=seconds)
+        self._saw_checkpoint(batch.sequence)
+        self._trouble = ""
 
     def _unreadable(self, sequence: int, error: str) -> None:
         self._logger.warning("unreadable_envelope", sequence=sequence, error=error)

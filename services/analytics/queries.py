@@ -27,10 +27,12 @@ class Catalogue:
     """Every named query, read once."""
 
     def __init__(self) -> None:
-        """Read `sql/queries` and `sql/reports`. Raises `sql.SourceError`."""
+        """Read `sql/queries` and `sql/reports`, but for those whose header is wrong."""
         self.sources: Mapping[str, Source] = {
             source.name: source for kind in ("queries", "reports") for source in sql.folder(kind)
         }
+        self.set_aside: Mapping[str, str] = sql.faults()
+        """Files that are no source, by name, and why."""
 
     def question(self, asked: AnalyticsQuestion) -> Question | Failed:
         """Say what the store is to be asked, or what was wrong and what there is instead."""
@@ -42,7 +44,10 @@ class Catalogue:
         """Look a query up and type its parameters."""
         source = self.sources.get(asked.name)
         if source is None:
-            return _refused(f"there is no query {asked.name!r}", self.sources)
+            what, why = f"there is no query {asked.name!r}", self.set_aside.get(asked.name)
+            if why:
+                what = f"{asked.name} is set aside: {why}"
+            return _refused(what, self.sources)
         unknown = sorted(asked.parameters.keys() - source.parameters.keys())
         if unknown:
             what = f"{asked.name} has no parameter {unknown[0]!r}"

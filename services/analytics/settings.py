@@ -1,6 +1,7 @@
 """What an operator may turn at analytics (`[analytics]`)."""
 
-from runtime.settings import Seconds, Section, Size
+from runtime.quantities import Seconds, Size
+from runtime.settings import Section
 
 _DAY_S = 86_400
 _MEMORY_MIN = 64_000_000

@@ -20,7 +20,7 @@ from services.gateway.clients.origin import trusted
 from services.gateway.clients.request import Request
 from services.gateway.clients.spool import Spool
 from services.gateway.clients.uploads import Bounds, ClientGoneError, Receive, Upload
-from services.gateway.domain import model_named, route
+from services.gateway.domain import model_named, route, units_of
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.paths import Places, ambiguous
 from services.gateway.metrics import Metrics
@@ -220,7 +220,7 @@ class Door:
                 "model_not_allowed", f"the key may not use the model {request.model!r}", "model"
             )
         if settings.services[found].units == "n":
-            request.units = 1 if n is None else n
+            request.units = units_of(n)
             request.counted = True
         if self._interpreter.has_to_read(found):
             await self._interpreter.prepare(request, upload)

@@ -6,7 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from runtime.settings import DEFAULT_SERVICES, Seconds, Section, ServiceTypeSection, Size
+from runtime.quantities import Seconds, Size
+from runtime.settings import DEFAULT_SERVICES, Section, ServiceTypeSection
 from services.gateway.domain.failures import FailureTables, Meaning, failure_tables
 
 Stored = Literal["full", "truncated", "hashed", "none"]

@@ -94,6 +94,10 @@ CURES = {
     " analytics.duckdb: it is rebuilt from the log.",
     "analytics_behind": "Read why in its /readyz and log; failing that, stop it, remove"
     " analytics.duckdb and start it: it is rebuilt from the log.",
+    "analytics_sql": "Put the file back as the version has it: what it answers is left out until"
+    " then.",
+    "events_set_aside": "Nothing, if those few are old: the view anomalies says why. If they grow,"
+    " whoever writes them is to be mended; `tidegate tail --from` shows them.",
     "gateway_absent": "Start one (`tidegate gateway`), or name it in TIDEGATE_API.",
     "gateway_not_ready": "Cure what its reason names: it is ready by itself then.",
     "process_not_ready": "Cure what its reason names; its own log says more.",

@@ -28,6 +28,8 @@ from tidegate.doctor.log import asked, skew
 _TIMEOUT_S = 2.0
 _CATCH_UP_S = 10.0
 _LOOK_EVERY_S = 0.2
+_NAMED = 5
+_SET_ASIDE = "select event_id from anomalies where kind = 'set_aside' order by sequence, position"
 _pool = msgspec.json.Decoder(PoolStatusReply | Failed)
 _balancer = msgspec.json.Decoder(BalancerStatusReply | Failed)
 _analytics = msgspec.json.Decoder(AnalyticsReply)
@@ -116,8 +118,9 @@ async def _asked_analytics(client: Client) -> list[Finding]:
     area = "analytics"
     try:
         target = (await EventLog(client).state()).last_sequence
-        checkpoint = await _caught_up(client, target)
+        checkpoint, trouble = await _caught_up(client, target)
         known = await _column(client, "select name from ledger.migrations")
+        aside = await _column(client, _SET_ASIDE)
         views = await _column(
             client,
             "select view_name from duckdb_views() where schema_name = 'main' and not internal",
@@ -137,22 +140,31 @@ async def _asked_analytics(client: Client) -> list[Finding]:
         findings.append(wrong(area, "analytics_schema", f"DuckDB lacks {', '.join(lacking)}"))
     else:
         findings.append(fine(area, f"schema {known[-1]}, {len(views)} views"))
+    findings += [wrong(area, "analytics_sql", why) for why in sql.faults().values()]
+    if aside:
+        message = f"no row holds {len(aside):,} events or envelopes: {', '.join(aside[:_NAMED])}"
+        findings.append(note(area, "events_set_aside", message))
     if checkpoint < target:
         message = f"it stands at log sequence {checkpoint}, {target - checkpoint} envelopes behind"
+        message += f": {trouble}" if trouble else ""
         findings.append(wrong(area, "analytics_behind", message))
     else:
         findings.append(fine(area, f"it has the log up to sequence {checkpoint}"))
     return findings
 
 
-async def _caught_up(client: Client, target: int) -> int:
-    """Give it a while to come to where the log ended a moment ago; where it stands then."""
+async def _caught_up(client: Client, target: int) -> tuple[int, str]:
+    """Give it a while to come to where the log ended a moment ago; where it stands then, and why.
+
+    What it says of itself is told only where it is behind.
+    """
     deadline = asyncio.get_running_loop().time() + _CATCH_UP_S
     while True:
         told = await ask(client, subjects.ANALYTICS_PING, Ping(), _pong, _TIMEOUT_S)
-        checkpoint = told.sequence if isinstance(told, Pong) else 0
+        pong = told if isinstance(told, Pong) else None
+        checkpoint = pong.sequence if pong else 0
         if checkpoint >= target or asyncio.get_running_loop().time() > deadline:
-            return checkpoint
+            return checkpoint, pong.trouble if pong else ""
         await asyncio.sleep(_LOOK_EVERY_S)
 
 

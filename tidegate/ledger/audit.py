@@ -47,6 +47,10 @@ def _report(trial: Trial, verdict: str) -> dict[str, Any]:
         "checkpoints": sum(pool.checkpoints for pool in trial.pools.values()),
         "violations": trial.findings,
         "duckdb": verdict,
+        "set_aside": trial.set_aside_count,
+        "set_aside_first": [
+            {"event": event, "reason": reason} for event, reason in trial.set_aside
+        ],
         "totals": [
             {"quota_day": day, "session_id": session, "service_type": service, **units(totals)}
             for (day, session, service), totals in trial.totals()
@@ -67,6 +71,10 @@ def _show(trial: Trial, verdict: str) -> None:
     if trial.unknown_events:
         print(f"{trial.unknown_events} events of a later version were skipped")
     print(f"DuckDB: {verdict}")
+    if trial.set_aside:
+        print(f"{trial.set_aside_count} events have no row in DuckDB, and are in no figure:")
+    for event, reason in trial.set_aside:
+        print(f"  {event}: {reason}")
     for finding in trial.findings:
         about = f" {finding.about}" if finding.about else ""
         print(f"{finding.kind} at {finding.event} ({finding.subject}){about}: {finding.message}")

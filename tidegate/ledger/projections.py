@@ -65,6 +65,9 @@ async def agrees(asked: Ask, trial: Trial, rows: dict[Key, dict[str, int]]) -> b
     findings = len(trial.findings)
     _differences(trial, rows)
     await _rollups(asked, trial)
+    for row in _records(await asked("audit_set_aside")):
+        trial.set_aside.append((str(row["event_id"]), str(row["reason"])))
+        trial.set_aside_count = int(row["of_so_many"])
     return len(trial.findings) == findings
 
 

@@ -25,7 +25,10 @@ _READY_S = 90.0
 _GATEWAYS_END_S = 45.0
 _SERVICES_END_S = 20.0
 _LOOK_EVERY_S = 2.0
+_STATISTICS_S = 10.0
+"""How much longer than for all else `up` waits for analytics."""
 _NATS = "nats"
+_ANALYTICS = "analytics"
 
 
 class RunningStack:
@@ -102,18 +105,22 @@ class RunningStack:
         made = await migration.make(self.environment, self.configuration)
         if made.names:
             self.log.info("made", what=made.names)
-        services = ("pool", "balancer", "analytics")
+        services = ("pool", "balancer", _ANALYTICS)
         for name in services:
             await self.supervisor.start(service(name, name, environment=self.shared))
         for number in range(1, self.configuration.gateway.workers + 1):
             name = "gateway" if number == 1 else f"gateway-{number}"
             await self._begin(service(name, "gateway", environment=self.shared), self.gateways)
         # Servers of one's own may be down: that is `no_backend` to clients, not the end of `up`.
-        waited = services if self.demos else [name for name in services if name != "balancer"]
+        waited = ["pool", "balancer"] if self.demos else ["pool"]
         reason = await self.supervisor.ready([*self.demos, *waited, *self.gateways], _READY_S)
         if reason:
             raise CommandError(reason)
-        print(self._told(made.dead_keys), flush=True)
+        # Analytics knows the past alone: calls do not wait for it.
+        behind = await self.supervisor.ready([_ANALYTICS], _STATISTICS_S)
+        if behind:
+            self.log.warning("without_statistics", reason=behind)
+        print(self._told(made.dead_keys, behind), flush=True)
 
     async def _begin(self, child: Child, names: list[str]) -> None:
         names.append(child.name)
@@ -133,7 +140,7 @@ class RunningStack:
         """End the doors first and the log last."""
         self.log.info("draining")
         await self.supervisor.end(self.gateways, _GATEWAYS_END_S)
-        await self.supervisor.end(["balancer", "pool", "analytics"], _SERVICES_END_S)
+        await self.supervisor.end(["balancer", "pool", _ANALYTICS], _SERVICES_END_S)
         await self.supervisor.end(self.demos, 5)
         await self.supervisor.end([_NATS], _SERVICES_END_S)
         self.home.run.unlink(missing_ok=True)
@@ -141,7 +148,7 @@ class RunningStack:
             self.home.nats_url.unlink(missing_ok=True)
         self.log.info("stopped")
 
-    def _told(self, dead_keys: dict[str, str]) -> str:
+    def _told(self, dead_keys: dict[str, str], behind: str) -> str:
         """Say where everything is, with a line that works when pasted, unless the key is dead."""
         key = _shown(self.home.client_key)
         curl = (
@@ -155,6 +162,7 @@ class RunningStack:
             f"client key    {key}\n"
             f"operator key  {_shown(self.home.operator_key)}\n\n"
             + "".join(f"{advice}\n\n" for advice in dead_keys.values())
+            + (f"No statistics for now: {behind}\n\n" if behind else "")
             + ("" if "client" in dead_keys else curl)
             + "Ctrl-C stops everything.\n"
         )

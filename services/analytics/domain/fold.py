@@ -1,19 +1,20 @@
 """Envelopes in, batches of columns out: the one place that knows which event goes where."""
 
-from collections.abc import Iterable
-from datetime import tzinfo
+from collections.abc import Iterable, Mapping
+from datetime import datetime, tzinfo
 from typing import Any
 
 import msgspec
 
 from contracts import balancer, base, pool
 from contracts.envelope import Envelope
-from contracts.events import UnknownEvent
+from contracts.events import UnknownEvent, tags
 from services.analytics.domain.access import Config, Keys
 from services.analytics.domain.fleet import Servers
 from services.analytics.domain.leases import Leases
 from services.analytics.domain.moments import Place, Routes, instant, micros, zone
 from services.analytics.domain.rows import (
+    AnomalyRow,
     ConfigRow,
     KeyRow,
     LeaseRow,
@@ -29,7 +30,17 @@ from services.analytics.domain.states import Journal
 from services.analytics.domain.tables import TABLES, Columns, columns
 
 UNREADABLE = "(unreadable envelope)"
+SET_ASIDE = "set_aside"
+"""The kind of an anomaly that no row holds."""
+ENVELOPE = -1
+"""The position of an anomaly that is a whole envelope."""
+PASSED_OVER = ""
+"""Why an event is left out of a fold that only tries the others."""
 _NOT_ASKED = (0, None)
+_TAGS = {kind: tag for tag, kind in tags().items()}
+
+
+_NOTHING: Mapping[int, str] = {}
 
 
 class Remembered(msgspec.Struct, kw_only=True):
@@ -55,6 +66,8 @@ class Batch(msgspec.Struct, kw_only=True):
     """Keys of rows to delete before: they are replaced, or are no more."""
     unknown: dict[str, int]
     """Events that could not be read, by tag."""
+    set_aside: int = 0
+    """Events, and whole envelopes, that no row holds."""
 
 
 class Fold:
@@ -81,8 +94,17 @@ class Fold:
         self._start()
         self._routes = self._all_routes()
 
-    def take(self, sequence: int, subject: str, envelope: Envelope) -> None:
-        """Take the next envelope of the log."""
+    def take(
+        self,
+        sequence: int,
+        subject: str,
+        envelope: Envelope,
+        aside: Mapping[int, str] = _NOTHING,
+    ) -> None:
+        """Take the next envelope of the log; `aside` says why events at those positions do not fit.
+
+        An event that is `PASSED_OVER` leaves no trace.
+        """
         ts = micros(envelope.time)
         day = instant(ts).astimezone(self._zone).date().isoformat()
         self._now = max(self._now, ts)
@@ -92,15 +114,20 @@ class Fold:
         routes = self._routes
         place = Place(sequence, 0, subject, ts, day)
         for place.position, event in enumerate(envelope.events):
-            routes[type(event)](event, place)
+            if aside and place.position in aside:
+                self._leave(event, place, aside[place.position])
+            else:
+                routes[type(event)](event, place)
         if self._asked:
             self._keep_undecided(place)
 
-    def skip(self, sequence: int) -> None:
-        """Count an envelope that cannot be read at all."""
+    def skip(self, sequence: int, at: datetime, why: str) -> None:
+        """Set an envelope aside that cannot be read at all; it was stored `at`."""
         self.sequence = sequence
         self._envelopes += 1
         self._unread(UNREADABLE, sequence)
+        place = Place(sequence, ENVELOPE, "", micros(at), "")
+        self._put_aside(place, "", f"{UNREADABLE}: {why}")
 
     def batch(self) -> Batch:
         """Hand out everything since the last batch."""
@@ -116,7 +143,7 @@ class Fold:
             "requests": self._requests,
             "refusals": self._refusals,
             "attempts": leases.attempts,
-            "anomalies": leases.anomalies,
+            "anomalies": [*leases.anomalies, *self._set_aside],
             "entity_events": self._journal.events,
             "leases": [*leases.ended.values(), *leases.corrected.values()],
             "open_leases": leases.opened.values(),
@@ -136,6 +163,7 @@ class Fold:
             tables={name: columns(TABLES[name], some) for name, some in rows.items() if some},
             gone={name: keys for name, keys in gone.items() if keys},
             unknown={tag: row.events for tag, row in self._unknown_tags.items()},
+            set_aside=len(self._set_aside),
         )
         self._start()
         return made
@@ -144,6 +172,7 @@ class Fold:
         self._requests: list[RequestRow] = []
         self._refusals: list[RefusalRow] = []
         self._unknown_tags: dict[str, UnknownTagRow] = {}
+        self._set_aside: list[AnomalyRow] = []
         self._envelopes = 0
         self._events = 0
         for part in (
@@ -177,6 +206,23 @@ class Fold:
     def _policy_changed(self, event: pool.PolicyChanged, place: Place) -> None:
         self.config.replace(event, place)
         self._zone = zone(self.config.quota_timezone)
+
+    def _leave(self, event: Any, place: Place, why: str) -> None:
+        """Leave an event out, and say so unless others are only tried without it."""
+        if why != PASSED_OVER:
+            tag = _TAGS.get(type(event), "")
+            self._put_aside(place, getattr(event, "lease_id", ""), f"{tag}: {why}")
+
+    def _put_aside(self, place: Place, lease_id: str, reason: str) -> None:
+        row = AnomalyRow(
+            sequence=place.sequence,
+            position=place.position,
+            ts=place.ts,
+            kind=SET_ASIDE,
+            lease_id=lease_id,
+            reason=reason,
+        )
+        self._set_aside.append(row)
 
     def _unknown(self, event: UnknownEvent, place: Place) -> None:
         self._unread(event.tag, place.sequence)

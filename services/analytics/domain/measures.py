@@ -22,7 +22,7 @@ def _counted(facts: str, condition: str, meaning: str) -> Measure:
 
 
 def _summed(facts: str, column: str, meaning: str) -> Measure:
-    return Measure(facts, f"sum({column})::bigint", meaning)
+    return Measure(facts, f"whole(sum({column}))", meaning)
 
 
 def _times(facts: str, name: str, column: str, where: str, what: str) -> dict[str, Measure]:
@@ -48,7 +48,7 @@ MEASURES: dict[str, Measure] = {
     "requests": Measure(
         LEASES, "count(distinct request_id)", "calls that got a lease, each once within its row"
     ),
-    "refused": Measure(REFUSALS, 'sum("count")::bigint', "calls for a lease that were refused"),
+    "refused": Measure(REFUSALS, 'whole(sum("count"))', "calls for a lease that were refused"),
     "leases": Measure(LEASES, "count(*)", "leases granted"),
     "settled": _counted(LEASES, "outcome = 'settled'", "leases that did their work"),
     "released": _counted(LEASES, "outcome = 'released'", "leases provably not accepted upstream"),
@@ -70,7 +70,7 @@ MEASURES: dict[str, Measure] = {
     "units_over": _summed(LEASES, "units_over", "units a server did beyond the lease"),
     "units_reserved": Measure(
         LEASES,
-        "coalesce(sum(units_reserved) filter (outcome = 'open'), 0)::bigint",
+        "whole(coalesce(sum(units_reserved) filter (outcome = 'open'), 0))",
         "units that open leases hold",
     ),
     "active_sessions": Measure(

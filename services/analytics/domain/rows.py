@@ -152,13 +152,16 @@ class EntityEventRow(Row, kw_only=True):
 
 
 class AnomalyRow(Row, kw_only=True):
-    """An event that the life of a lease does not allow; it moved no units."""
+    """An event that moved no units: the life of a lease does not allow it, or no row holds it."""
 
     sequence: int
     position: int
     ts: Moment
     kind: str
+    """The tag of the event that is out of place, or `set_aside`."""
     lease_id: str
+    reason: str = ""
+    """Why it was set aside, with its tag."""
 
 
 class SessionRow(Row, kw_only=True):

@@ -4,10 +4,10 @@ database   open, migrate, make the views, lock the configuration
 ledger     the writer: a batch and its checkpoint in one transaction; what a new fold remembers
 readers    questions: read only, bounded in time and rows, answers safe for JSON
 
-Errors: `StoreError` (the file cannot be used as it is).
+Errors: `StoreError` (the file cannot be used as it is) ← `RefusedError` (rows it does not take).
 """
 
-from services.analytics.store.database import Database, StoreError
+from services.analytics.store.database import Database, RefusedError, StoreError
 from services.analytics.store.ledger import Ledger, Progress
 from services.analytics.store.readers import Found, QuestionError, Readers, Stream, rows_of
 
@@ -18,6 +18,7 @@ __all__ = [
     "Progress",
     "QuestionError",
     "Readers",
+    "RefusedError",
     "StoreError",
     "Stream",
     "rows_of",

@@ -2,7 +2,7 @@
 
 import re
 import threading
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import duckdb
@@ -26,6 +26,10 @@ class StoreError(Exception):
     """The file cannot be used: another process has it, or a later version wrote it."""
 
 
+class RefusedError(StoreError):
+    """The file can be used, but not with these rows in it."""
+
+
 class Database:
     """The open file; `writer` belongs to one thread, every reader takes a `cursor` of its own."""
 
@@ -44,7 +48,9 @@ class Database:
         self._lock = threading.Lock()
         try:
             self.migrated = _migrate(self._root)
-            _make_views(self._root)
+            _make_macros(self._root)
+            self.set_aside = _make_views(self._root)
+            """Views that could not be made, and why."""
             for statement in _LOCKS:
                 self._root.execute(statement)
         except BaseException:
@@ -87,26 +93,61 @@ def _migrate(connection: duckdb.DuckDBPyConnection) -> list[str]:
         )
     missing = [source for source in known if source.name not in done]
     for source in missing:
-        connection.execute("begin")
-        connection.execute(source.sql)
-        connection.execute(
-            "insert into ledger.migrations values (?, now() at time zone 'UTC')", [source.name]
-        )
-        connection.execute("commit")
+        try:
+            connection.execute("begin")
+            connection.execute(source.sql)
+            connection.execute(
+                "insert into ledger.migrations values (?, now() at time zone 'UTC')", [source.name]
+            )
+            connection.execute("commit")
+        except duckdb.Error as error:
+            raise StoreError(f"{source.name}.sql: {error}") from None
     return [source.name for source in missing]
 
 
-def _make_views(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make every view anew, those it stands on before it, and drop those without a file."""
+def _make_macros(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make every macro anew. Raises `StoreError`."""
+    for source in sql.folder("macros"):
+        try:
+            connection.execute(f'create or replace macro "{source.name}" {source.sql}')
+        except duckdb.Error as error:
+            raise StoreError(f"{source.name}.sql: {error}") from None
+
+
+def _make_views(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Make every view anew, those it stands on before it, and drop those without a file.
+
+    One that DuckDB does not take is left out, and so are those that stand on it: the reasons.
+    """
     views = {source.name: source for source in sql.folder("views")}
-    connection.execute("begin")
+    order = _in_order(views)
     found = "select view_name from duckdb_views() where schema_name = 'main' and not internal"
-    for (name,) in connection.execute(found).fetchall():
-        connection.execute(f'drop view "{name}"')
+    there = connection.execute(found).fetchall()
+    refused: dict[str, str] = {}
+    while True:
+        connection.execute("begin")
+        for (name,) in there:
+            connection.execute(f'drop view "{name}"')
+        for name in order:
+            try:
+                connection.execute(f'create view "{name}" as {views[name].sql}')
+            except duckdb.Error as error:
+                refused[name] = str(error)
+                break
+        else:
+            connection.execute("commit")
+            return refused
+        connection.execute("rollback")
+        order.remove(name)
+
+
+def _in_order(views: dict[str, Source]) -> list[str]:
+    """Put each view behind those it stands on; in a circle none can be."""
     stands_on = {name: _sources(source) & views.keys() - {name} for name, source in views.items()}
-    for name in TopologicalSorter(stands_on).static_order():
-        connection.execute(f'create view "{name}" as {views[name].sql}')
-    connection.execute("commit")
+    try:
+        return list(TopologicalSorter(stands_on).static_order())
+    except CycleError:
+        return sorted(views)
 
 
 def _sources(source: Source) -> set[str]:

@@ -21,7 +21,7 @@ from services.analytics.domain.rows import (
     SessionRow,
 )
 from services.analytics.domain.tables import ADDED, ROLLUPS, TABLES, Columns
-from services.analytics.store.database import Database, StoreError
+from services.analytics.store.database import Database, RefusedError, StoreError
 
 _Some = TypeVar("_Some", bound=Row)
 _KEYS = {
@@ -49,6 +49,10 @@ _ARROW = {
     bool: pa.bool_(),
     Moment: pa.timestamp("us"),
 }
+
+
+_OF_ROWS = (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException)
+"""What DuckDB raises of the values it is given; all else is of itself, its file or its memory."""
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,15 +97,18 @@ class Ledger:
                 "update ledger.progress set stream_created = ?", [stream_created]
             )
 
-    def write(self, batch: Batch) -> int:
-        """Write a batch with its checkpoint, all or nothing; return the number of rows."""
-        made = {name: _arrow(name, values) for name, values in batch.tables.items()}
-        gone = {name: _gone(keys) for name, keys in batch.gone.items()}
+    def write(self, batch: Batch, *, rehearsed: bool = False) -> int:
+        """Write a batch with its checkpoint, all or nothing; return the number of rows.
+
+        One that is only rehearsed is taken back at the end. Raises `RefusedError` when the file
+        does not take its rows, `StoreError` when it can take none.
+        """
+        made, gone = _made(batch)
         self._show(made, gone)
-        with _Transaction(self._connection):
+        with _Transaction(self._connection, keep=not rehearsed):
             for rollup, tables in _CHANGED_BY.items():
                 if made.keys() & set(tables):
-                    self._connection.execute(self._rollups[rollup])
+                    self._roll_up(rollup)
             for table in gone:
                 self._connection.execute(
                     f"delete from ledger.{table}"  # noqa: S608
@@ -132,6 +139,12 @@ class Ledger:
             config=self._rows("config", ConfigRow),
         )
 
+    def _roll_up(self, rollup: str) -> None:
+        try:
+            self._connection.execute(self._rollups[rollup])
+        except duckdb.Error as error:
+            raise _named(error, f"{rollup}.sql: ") from error
+
     def _show(self, made: dict[str, pa.Table], gone: dict[str, pa.Table]) -> None:
         """Let SQL see a batch: `batch_<table>` and `gone_<table>`, empty where it has none."""
         views = {f"batch_{name}": made.get(name, empty) for name, empty in _EMPTY.items()}
@@ -150,32 +163,52 @@ class Ledger:
 
 
 class _Transaction:
-    """`begin`, then `commit`, or `rollback` when something was raised.
+    """`begin`, then `commit`, or `rollback` when something was raised or nothing is to be kept.
 
-    What DuckDB raises becomes a `StoreError`.
+    What DuckDB raises becomes a `RefusedError` when it is of the rows, else a `StoreError`.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, *, keep: bool = True) -> None:
         self._connection = connection
+        self._keep = keep
 
     def __enter__(self) -> None:
-        self._connection.execute("begin")
+        try:
+            self._connection.execute("begin")
+        except duckdb.Error as failure:
+            raise StoreError(str(failure)) from None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, *_: object
     ) -> None:
         try:
-            self._connection.execute("commit" if kind is None else "rollback")
+            self._connection.execute("commit" if kind is None and self._keep else "rollback")
         except duckdb.Error as failure:
-            raise StoreError(str(failure)) from error
+            raise _named(failure) from error
         if isinstance(error, duckdb.Error):
-            raise StoreError(str(error)) from error
+            raise _named(error) from error
+
+
+def _named(failure: duckdb.Error, where: str = "") -> StoreError:
+    """Tell what the file cannot do at all from what it does not take."""
+    kind = RefusedError if isinstance(failure, _OF_ROWS) else StoreError
+    return kind(f"{where}{failure}")
 
 
 def _types(kind: type[Row]) -> dict[str, Any]:
     """Each field's plain type: `Moment | None` is a Moment."""
     hints = get_type_hints(kind)
     return {name: next(iter(get_args(hints[name])), hints[name]) for name in kind.__struct_fields__}
+
+
+def _made(batch: Batch) -> tuple[dict[str, pa.Table], dict[str, pa.Table]]:
+    """Make the tables of a batch, and of what is gone. Raises `RefusedError`."""
+    try:
+        made = {name: _arrow(name, values) for name, values in batch.tables.items()}
+        gone = {name: _gone(keys) for name, keys in batch.gone.items()}
+    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
+        raise RefusedError(str(error)) from None
+    return made, gone
 
 
 _SCHEMAS = {

@@ -22,7 +22,15 @@ from services.gateway.domain.outcomes import (
     pause_before,
     refusal_error,
 )
-from services.gateway.domain.routing import Peek, model_named, read_json, route, wrong_type
+from services.gateway.domain.routing import (
+    Peek,
+    model_named,
+    read_json,
+    route,
+    units_of,
+    wrong_n,
+    wrong_type,
+)
 
 __all__ = [
     "Judgement",
@@ -40,5 +48,7 @@ __all__ = [
     "read_json",
     "refusal_error",
     "route",
+    "units_of",
+    "wrong_n",
     "wrong_type",
 ]

@@ -45,6 +45,14 @@ class ServerFigures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     total_connections: int
 
 
+class StatisticsFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """How far analytics is; `reason` says why it is not `current`. Calls go on without it."""
+
+    current: bool
+    sequence: int
+    reason: str
+
+
 class HealthReport(msgspec.Struct, frozen=True, kw_only=True):
     """`status` is `ok`, or `degraded` when pool, balancer, sessions or servers are not well."""
 
@@ -53,6 +61,7 @@ class HealthReport(msgspec.Struct, frozen=True, kw_only=True):
     services: Services
     sessions: SessionFigures
     servers: ServerFigures
+    statistics: StatisticsFigures
 
 
 @get("/ping", media_type=MediaType.TEXT, tags=["health"], summary="Answer")
@@ -93,17 +102,16 @@ async def whole(doors: NamedDependency[Doors]) -> HealthReport:
     pool, balancer, analytics = await asyncio.gather(
         _or_none(doors.pool_status(PoolStatus())),
         _or_none(doors.balancer_status()),
-        _answers(doors),
+        _analytics(doors),
     )
-    return report(doors, pool, balancer, analytics=analytics)
+    return report(doors, pool, balancer, analytics)
 
 
 def report(
     doors: Doors,
     pool: PoolStatusReply | None,
     balancer: BalancerStatusReply | None,
-    *,
-    analytics: bool,
+    analytics: Pong | None,
 ) -> HealthReport:
     """Judge what the services said; None is no answer."""
     servers = balancer.servers if balancer else []
@@ -120,7 +128,7 @@ def report(
         services=Services(
             session_manager=pool is not None,
             load_balancer=balancer is not None,
-            analytics=analytics,
+            analytics=analytics is not None,
         ),
         sessions=SessionFigures(
             active=pool.sessions_active if pool else 0,
@@ -130,6 +138,11 @@ def report(
             total=len(servers),
             healthy=healthy,
             total_connections=sum(view.connections for view in servers),
+        ),
+        statistics=StatisticsFigures(
+            current=analytics is not None and not analytics.trouble,
+            sequence=analytics.sequence if analytics else 0,
+            reason=analytics.trouble if analytics else "analytics does not answer",
         ),
     )
 
@@ -141,9 +154,9 @@ async def _or_none(question: Any) -> Any:
         return None
 
 
-async def _answers(doors: Doors) -> bool:
+async def _analytics(doors: Doors) -> Pong | None:
     try:
         found = await ask(doors.client, subjects.ANALYTICS_PING, Ping(), _pong, _PING_TIMEOUT_S)
     except UnansweredError:
-        return False
-    return isinstance(found, Pong)
+        return None
+    return found if isinstance(found, Pong) else None

@@ -128,6 +128,11 @@ def test_a_file_of_a_version_before_gets_what_its_own_rows_tell(
     servers = asked.execute("select server_id, dialect from servers order by 1").fetchall()
     database.close()
 
-    assert database.migrated == ["002_lease_server", "003_attempt_meaning", "004_server_dialect"]
+    assert database.migrated == [
+        "002_lease_server",
+        "003_attempt_meaning",
+        "004_server_dialect",
+        "005_wide_numbers",
+    ]
     assert found == [("a", "tokyo", "p2c_ewma"), ("b", "", "")]
     assert servers == [("silent", "plain"), ("told", "jimeng")]

@@ -21,8 +21,9 @@ from runtime.environment import Environment, Home
 from runtime.eventlog import EventLog
 from runtime.nats.connection import Outage
 from runtime.process import lifecycle
+from runtime.quantities import Seconds
 from runtime.secrets import Sealer
-from runtime.settings import DEFAULT_SERVICES, Seconds, ServiceTypeSection
+from runtime.settings import DEFAULT_SERVICES, ServiceTypeSection
 from services.analytics import app as analytics_app
 from services.analytics.settings import Settings as AnalyticsSettings
 from services.balancer import app as balancer_app

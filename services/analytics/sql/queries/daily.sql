@@ -7,8 +7,8 @@ days as (select quota_day, count(distinct session_id) as active_sessions from us
 select quota_day as date,
     active_sessions,
     service_type,
-    coalesce(sum(units_used), 0)::bigint as units,
-    coalesce(sum(charged), 0)::bigint as requests
+    whole(coalesce(sum(units_used), 0)) as units,
+    whole(coalesce(sum(charged), 0)) as requests
 from days
 cross join service_types
 left join used using (quota_day, service_type)

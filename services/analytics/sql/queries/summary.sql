@@ -9,8 +9,8 @@ with used as (
 )
 select (select count(distinct session_id) from used) as active_sessions,
     service_type,
-    coalesce(sum(units_used), 0)::bigint as units,
-    coalesce(sum(charged), 0)::bigint as requests
+    whole(coalesce(sum(units_used), 0)) as units,
+    whole(coalesce(sum(charged), 0)) as requests
 from service_types
 left join used using (service_type)
 group by service_type

@@ -14,9 +14,9 @@ with told as (
     from refusal_facts where day >= $since and day < $until
 )
 select error_class,
-    sum(leases_failed)::bigint as leases_failed,
-    sum(calls_refused)::bigint as calls_refused,
-    sum(units_in_doubt)::bigint as units_in_doubt
+    whole(sum(leases_failed)) as leases_failed,
+    whole(sum(calls_refused)) as calls_refused,
+    whole(sum(units_in_doubt)) as units_in_doubt
 from told
 group by error_class
 order by sum(leases_failed + calls_refused) desc, error_class

@@ -11,8 +11,8 @@ with told as (
 select coalesce(any_value(known.name), '') as name,
     told.key,
     count(distinct request_id) as requests,
-    sum(refused)::bigint as refused,
-    sum(units_used)::bigint as units_used,
+    whole(sum(refused)) as refused,
+    whole(sum(units_used)) as units_used,
     count(*) filter (failed) / nullif(count(*) filter (ended), 0) as failure_rate,
     mode(nullif(told.model, '')) as favourite_model
 from told

@@ -7,7 +7,7 @@ select service_type as service,
     count(*) filter (outcome = 'settled') as settled,
     count(*) filter (outcome = 'released') as released,
     count(*) filter (outcome in ('unknown', 'expired')) as unknown,
-    coalesce(sum(units_used), 0)::bigint as units_used,
+    whole(coalesce(sum(units_used), 0)) as units_used,
     count(*) filter (failed) / nullif(count(*) filter (ended), 0) as failure_rate,
     quantile_cont(total_ms, 0.5) filter (answered) as latency_p50_ms,
     quantile_cont(total_ms, 0.95) filter (answered) as latency_p95_ms

@@ -7,10 +7,10 @@ with days as (
         as day
 )
 select days.day,
-    coalesce(sum(units_settled), 0)::bigint as units_settled,
-    coalesce(sum(units_unknown + units_expired), 0)::bigint as units_in_doubt,
-    coalesce(sum(settled), 0)::bigint as settled,
-    coalesce(sum(released + unknown + expired), 0)::bigint as failed,
+    whole(coalesce(sum(units_settled), 0)) as units_settled,
+    whole(coalesce(sum(units_unknown + units_expired), 0)) as units_in_doubt,
+    whole(coalesce(sum(settled), 0)) as settled,
+    whole(coalesce(sum(released + unknown + expired), 0)) as failed,
     sum(released + unknown + expired)
         / nullif(sum(settled + released + unknown + expired), 0) as failure_rate
 from days

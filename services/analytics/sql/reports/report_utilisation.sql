@@ -5,11 +5,12 @@
 with days as (select unnest(range($since, $until, interval 1 day))::date as day),
 had as (
     select service_type as service,
-        sum(coalesce(
-            try_cast(json_extract_string(session.limits, '$."' || service_type || '"') as bigint),
+        whole(sum(coalesce(
+            try_cast(json_transform(session.limits, '"MAP(VARCHAR, VARCHAR)"')[service_type]
+                as bigint),
             try_cast(config.value as bigint),
             0
-        ))::bigint as units
+        ))) as units
     from days
     join ledger.sessions as session
         on added_day <= day and coalesce(retired_day > day, true) and status <> 'disabled'
@@ -18,7 +19,7 @@ had as (
     group by service_type
 ),
 used as (
-    select service_type as service, sum(units_used)::bigint as units
+    select service_type as service, whole(sum(units_used)) as units
     from usage_by_day where quota_day >= $since and quota_day < $until group by service_type
 )
 select had.service,

@@ -18,7 +18,7 @@ select dates.day as date,
     coalesce(failed / nullif(ended, 0), 0)::double as error_rate,
     answered_ms / nullif(answered, 0) as avg_response_time,
     coalesce(open_max, 0) as peak_concurrent,
-    coalesce(refused, 0) as refused_requests
+    whole(coalesce(refused, 0)) as refused_requests
 from dates
 left join ledger.days as days using (day)
 left join daily_usage on daily_usage.date = dates.day

@@ -4,7 +4,7 @@ select strftime(quota_day, '%Y-%m-%d') || '/' || session_id || '/' || service_ty
     session_id,
     quota_day as date,
     service_type,
-    units_used as usage_count,
+    whole(units_used) as usage_count,
     json_object('settled', units_settled, 'unknown', units_unknown, 'expired', units_expired)
         as metadata,
     quota_day::timestamp as created_at,

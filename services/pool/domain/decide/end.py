@@ -16,6 +16,7 @@ from contracts.pool import (
     UsageRecorded,
     Verdict,
 )
+from services.pool.domain.decide.bounds import within
 from services.pool.domain.decide.decision import Decision, emit
 from services.pool.domain.evolve.sessions import RISK_CONTROL, accusers
 from services.pool.domain.records import Lease
@@ -50,7 +51,7 @@ def end_lease(
         return EndAnswer.JOURNALLED
     certain = lease.reconciled or lease.state == Outcome.CANCELLED
     was_trial = lease.session.trial == lease.lease_id
-    emit(state, events, usage, now)
+    emit(state, events, within(usage), now)
     if was_trial and usage.verdict is Verdict.SUCCESS:
         recovered = SessionRecovered(session_id=lease.session.session_id, reason="trial_succeeded")
         emit(state, events, recovered, now)

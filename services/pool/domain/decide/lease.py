@@ -14,10 +14,12 @@ from contracts.pool import (
     SessionRequested,
     SessionStatus,
 )
+from services.pool.domain.decide.bounds import asks_within
 from services.pool.domain.decide.decision import Decision, emit
 from services.pool.domain.decide.end import end_lease
-from services.pool.domain.decide.refusals import refuse, tell_counted, why_none
+from services.pool.domain.decide.refusals import MESSAGES, refuse, tell_counted, why_none
 from services.pool.domain.index.choice import Choice
+from services.pool.domain.quota import span
 from services.pool.domain.records import OPEN, Lease
 from services.pool.domain.state import Pool
 
@@ -37,6 +39,10 @@ def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
     if wanted.previous is not None:
         end_lease(state, events, wanted.previous, now)
     requested = wanted.requested
+    if not asks_within(requested):
+        # Nothing of it goes into the log; gateways refuse it before they ask.
+        too_many = Refusal.TOO_MANY_UNITS
+        return Decision(events, Refused(reason=too_many, message=MESSAGES[too_many]))
     repeated = _repeated(state, requested, now)
     if repeated is not None:
         return Decision(events, repeated)
@@ -112,7 +118,7 @@ def _grant(
         quota_day=choice.zone.day,
         units=requested.units,
         send_by=min(now + SEND_WITHIN, choice.zone.guard_at),
-        expires_at=now + timedelta(seconds=state.policy.lease_ttl_s),
+        expires_at=now + span(state.policy.lease_ttl_s),
         trial=choice.trial,
     )
     emit(state, events, event, now)

@@ -1,6 +1,6 @@
 """What keeps leases and pool in order: renewals, cancellations, deadlines, size, hash."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from contracts.base import LeaseId, lease_id
 from contracts.pool import (
@@ -17,6 +17,7 @@ from contracts.pool import (
 from services.pool.domain.canonical import HASH_VERSION, state_hash
 from services.pool.domain.decide.decision import Decision, emit
 from services.pool.domain.decide.refusals import counted_due, tell_counted
+from services.pool.domain.quota import span
 from services.pool.domain.records import OPEN
 from services.pool.domain.state import Pool
 
@@ -31,7 +32,7 @@ def decide_renew(state: Pool, renewed: LeaseId, now: datetime) -> Decision:
     if lease is None:
         return Decision([], Renewed(lease_id=renewed))
     events: list[PoolEvent] = []
-    expires_at = now + timedelta(seconds=state.policy.lease_ttl_s)
+    expires_at = now + span(state.policy.lease_ttl_s)
     if expires_at > lease.expires_at:
         emit(state, events, LeaseRenewed(lease_id=renewed, expires_at=expires_at), now)
     expires_in_s = max(0.0, (lease.expires_at - now).total_seconds())
