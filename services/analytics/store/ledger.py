@@ -64,6 +64,7 @@ class Ledger:
 
     def __init__(self, database: Database) -> None:
         """Write through the database's own connection."""
+        self._database = database
         self._connection = database.writer
         self._shown: dict[str, pa.Table] = {}
         self._rollups = {source.name: source.sql for source in sql.folder("rollups")}
@@ -79,7 +80,7 @@ class Ledger:
 
     def begin(self, stream_created: str) -> None:
         """Empty every table and start at the beginning of this life of the stream."""
-        with _Transaction(self._connection):
+        with _Transaction(self._database):
             for table in {*TABLES, *ROLLUPS, "progress"} - {"peaks"}:
                 self._connection.execute(f"delete from ledger.{table}")  # noqa: S608
             self._connection.execute(
@@ -88,7 +89,7 @@ class Ledger:
 
     def bind(self, stream_created: str) -> None:
         """Keep every row, and say that this life of the stream has them: it was restored."""
-        with _Transaction(self._connection):
+        with _Transaction(self._database):
             self._connection.execute(
                 "update ledger.progress set stream_created = ?", [stream_created]
             )
@@ -98,7 +99,7 @@ class Ledger:
         made = {name: _arrow(name, values) for name, values in batch.tables.items()}
         gone = {name: _gone(keys) for name, keys in batch.gone.items()}
         self._show(made, gone)
-        with _Transaction(self._connection):
+        with _Transaction(self._database):
             for rollup, tables in _CHANGED_BY.items():
                 if made.keys() & set(tables):
                     self._connection.execute(self._rollups[rollup])
@@ -155,8 +156,9 @@ class _Transaction:
     What DuckDB raises becomes a `StoreError`.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._connection = connection
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection = database.writer
 
     def __enter__(self) -> None:
         self._connection.execute("begin")
@@ -165,7 +167,8 @@ class _Transaction:
         self, kind: type[BaseException] | None, error: BaseException | None, *_: object
     ) -> None:
         try:
-            self._connection.execute("commit" if kind is None else "rollback")
+            with self._database.committing():
+                self._connection.execute("commit" if kind is None else "rollback")
         except duckdb.Error as failure:
             raise StoreError(str(failure)) from error
         if isinstance(error, duckdb.Error):
