@@ -11,7 +11,7 @@ import msgspec
 from nats.aio.client import Client
 
 from contracts import subjects
-from contracts.analytics import AnalyticsReply, Rows, SqlQuery
+from contracts.analytics import AnalyticsReply, NamedQuery, Rows
 from contracts.balancer import BalancerStatus, BalancerStatusReply
 from contracts.base import Failed, Ping, Pong
 from contracts.pool import PoolStatus, PoolStatusReply
@@ -116,11 +116,7 @@ async def _asked_analytics(client: Client) -> list[Finding]:
     try:
         target = (await EventLog(client).state()).last_sequence
         checkpoint = await _caught_up(client, target)
-        known = await _column(client, "select name from ledger.migrations")
-        views = await _column(
-            client,
-            "select view_name from duckdb_views() where schema_name = 'main' and not internal",
-        )
+        there = await _schema(client)
     except LogUnavailableError as error:
         return [unchecked(area, f"the log cannot be read: {error}")]
     except UnansweredError as error:
@@ -128,14 +124,14 @@ async def _asked_analytics(client: Client) -> list[Finding]:
     findings = []
     lacking = [
         f"{kind} {source.name}"
-        for kind, there in (("schema", known), ("views", views))
+        for kind in ("schema", "views")
         for source in sql.folder(kind)
-        if source.name not in there
+        if source.name not in there[kind]
     ]
     if lacking:
         findings.append(wrong(area, "analytics_schema", f"DuckDB lacks {', '.join(lacking)}"))
     else:
-        findings.append(fine(area, f"schema {known[-1]}, {len(views)} views"))
+        findings.append(fine(area, f"schema {there['schema'][-1]}, {len(there['views'])} views"))
     if checkpoint < target:
         message = f"it stands at log sequence {checkpoint}, {target - checkpoint} envelopes behind"
         findings.append(wrong(area, "analytics_behind", message))
@@ -155,10 +151,14 @@ async def _caught_up(client: Client, target: int) -> int:
         await asyncio.sleep(_LOOK_EVERY_S)
 
 
-async def _column(client: Client, query: str) -> list[str]:
-    """Ask for one column; nothing when it is refused."""
-    told = await ask(client, subjects.ANALYTICS_SQL, SqlQuery(query=query), _analytics, _TIMEOUT_S)
-    return [str(row[0]) for row in told.rows] if isinstance(told, Rows) else []
+async def _schema(client: Client) -> dict[str, list[str]]:
+    """Ask what the file has: its migrations and views; nothing when that is refused."""
+    question = NamedQuery(name="schema")
+    told = await ask(client, subjects.ANALYTICS_QUERY, question, _analytics, _TIMEOUT_S)
+    there: dict[str, list[str]] = {"schema": [], "views": []}
+    for kind, name in told.rows if isinstance(told, Rows) else []:
+        there[kind].append(name)
+    return there
 
 
 def processes(found: Environment) -> Iterator[Finding]:
