@@ -152,7 +152,7 @@ class Answers:
     ) -> None:
         if len(lane.answering) >= _WAITING_MAX:
             message = f"{_WAITING_MAX} questions are waiting already"
-            await self._send(client, call, Failed(code="internal", message=message))
+            await self._send(client, call, Failed(code="ledger_unavailable", message=message))
             return
         task = asyncio.create_task(self._answered(lane, client, call, answer))
         lane.answering.add(task)

@@ -100,7 +100,7 @@ class Sandbox:
                 self._gone("ended")
                 if self._closed:
                     raise UnavailableError(_STOPPING) from None
-                raise OutOfMemoryError(_greedy(bounds, f"its process ended {error}")) from None
+                raise QuestionError(_ended(bounds, str(error))) from None
             if answer.out_of_memory:
                 # What is left of the address space is in pieces: the next one gets another.
                 self._gone("memory")
@@ -183,6 +183,8 @@ class Sandbox:
             self._child = Child(bounds.memory_bytes, self._folder / "stderr")
         except OSError as error:
             raise UnavailableError(f"the process for SQL cannot be started: {error}") from None
+        if self._closed:  # while it was made: who closes has not seen it
+            raise UnavailableError(_STOPPING)
         return self._child
 
     def _told(self, child: Child, command: Open) -> None:
@@ -243,6 +245,13 @@ def _greedy(bounds: Bounds, how: str) -> str:
     return (
         f"out of memory: expected a question that needs less than {_size(bounds.memory_bytes)}"
         f" ([analytics] sql_memory), of which DuckDB may take half: {how}"
+    )
+
+
+def _ended(bounds: Bounds, how: str) -> str:
+    return (
+        f"its process ended {how}, as a rule for want of memory: expected a question that needs"
+        f" less than {_size(bounds.memory_bytes)} ([analytics] sql_memory)"
     )
 
 

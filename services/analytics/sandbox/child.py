@@ -68,6 +68,8 @@ def _serve(asked: BinaryIO, told: BinaryIO, memory_bytes: int) -> None:
             answer = Answer(error=str(error) or "out of memory", out_of_memory=True)
         except (QuestionError, duckdb.Error) as error:
             answer = Answer(error=str(error))
+        except Exception as error:  # noqa: BLE001 (whoever asked must hear of it)
+            answer = Answer(error=f"{type(error).__name__}: {error}")
         words.send(told, answer, body)
 
 

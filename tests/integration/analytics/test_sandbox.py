@@ -15,7 +15,7 @@ import pytest
 
 from services.analytics.domain.fold import Fold
 from services.analytics.folding import folded
-from services.analytics.reading.statement import OutOfMemoryError, QuestionError
+from services.analytics.reading.statement import QuestionError
 from services.analytics.sandbox import box as box_module
 from services.analytics.sandbox.box import Sandbox, UnavailableError
 from services.analytics.store import Database, Ledger, Readers, database
@@ -104,7 +104,7 @@ def test_greedy_question_is_told_the_bound_and_the_next_one_is_answered(
     box: Sandbox, query: str
 ) -> None:
     with pytest.raises(
-        OutOfMemoryError, match=r"out of memory: .* less than 1\.5 GB \(\[analytics\] sql_memory\)"
+        QuestionError, match=r"of memory: .* less than 1\.5 GB \(\[analytics\] sql_memory\)"
     ):
         box.ask(query, 10, BYTES)
 
