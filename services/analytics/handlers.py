@@ -32,6 +32,8 @@ _THREADS = 4
 _WAITING_MAX = 100
 _ROWS_MAX = 10_000
 _REPLY_MARGIN = 64 * 1024
+_TURN_S = 5.0
+"""How long SQL waits for its turn beyond what the statement before it may take."""
 _query = msgspec.json.Decoder(AnalyticsQuestion)
 _export = msgspec.json.Decoder(Export)
 _report = msgspec.json.Decoder(WriteReport)
@@ -103,12 +105,12 @@ class Answers:
             return refusal(error, [SqlQuery])
         if not 1 <= asked.rows_max <= _ROWS_MAX:
             return _too_many(asked.rows_max)
-        patience_s = self._sandbox.bounds.timeout_s
-        if time.monotonic() - asked_at > patience_s:
+        waited_s, timeout_s = time.monotonic() - asked_at, self._sandbox.bounds.timeout_s
+        if waited_s > timeout_s + _TURN_S:
             return Failed(
                 code="ledger_unavailable",
-                message=f"other SQL took longer than {patience_s:g} s ([analytics] sql_timeout):"
-                " one statement is answered at a time",
+                message=f"waited {waited_s:.1f} s for its turn: one statement is answered at a"
+                f" time, each in {timeout_s:g} s at the most ([analytics] sql_timeout)",
             )
         return self._timed(
             "sql", partial(self._sandbox.ask, asked.query, asked.rows_max, bytes_max)

@@ -27,7 +27,7 @@ class AnalyticsSection(Section, frozen=True, kw_only=True):
     nobody has asked for five minutes."""
     sql_timeout: Seconds = Seconds(10)
     """A question that takes longer is interrupted; in SQL, which is answered one statement at a
-    time, the process is killed, and one that waits longer for its turn is told so."""
+    time, the process is killed, and one that waits 5 s longer for its turn is told so."""
     export_timeout: Seconds = Seconds(300)
     """The same of an export, until its file is written."""
     export_rows_max: int = 1_000_000

@@ -26,7 +26,7 @@ from runtime.nats import natsserver
 from runtime.nats.broker import Call
 from runtime.nats.connection import NobodyThereError, ask
 from runtime.settings import SettingsError
-from services.analytics import app
+from services.analytics import app, handlers
 from services.analytics.exports import Bounds, Spool
 from services.analytics.handlers import Answers, _fitting
 from services.analytics.queries import Catalogue
@@ -207,26 +207,40 @@ async def test_too_many_questions_are_refused_at_once(
 
     async with service(tmp_path, nats_url, load):
         await caught_up(nats_client, 0)
-        first = [
-            asyncio.create_task(asked(nats_client, subjects.ANALYTICS_SQL, endless))
-            for _ in range(4)
-        ]
+        first = asyncio.create_task(asked(nats_client, subjects.ANALYTICS_SQL, endless))
         await nats_client.flush()
         rest = [
             asyncio.create_task(
                 asked(nats_client, subjects.ANALYTICS_SQL, SqlQuery(query="select 1"))
             )
-            for _ in range(110)
+            for _ in range(113)
         ]
         answers = await asyncio.gather(*rest)
-        await asyncio.gather(*first)
+        await first
 
     refused = [one for one in answers if isinstance(one, Failed)]
-    at_once = [one for one in refused if "100 questions are waiting already" in one.message]
-    too_late = [one for one in refused if "one statement is answered at a time" in one.message]
-    assert len(at_once) == 14
+    assert len(refused) == 14
+    assert "100 questions are waiting already" in refused[0].message
     assert {one.code for one in refused} == {"ledger_unavailable"}
-    assert len(answers) == len(at_once) + len(too_late)
+
+
+async def test_sql_whose_turn_comes_too_late_is_told_so(
+    nats_client: Client, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handlers, "_TURN_S", -0.5)
+    load = Load()
+    load.table = {"sql_timeout": 1.0}
+    endless = SqlQuery(query="select count(*) from range(10000000000) a, range(10000000) b")
+
+    async with service(tmp_path, nats_url, load):
+        await caught_up(nats_client, 0)
+        slow = asyncio.create_task(asked(nats_client, subjects.ANALYTICS_SQL, endless))
+        await nats_client.flush()
+        late = await asked(nats_client, subjects.ANALYTICS_SQL, SqlQuery(query="select 1"))
+        await slow
+
+    assert late.code == "ledger_unavailable"
+    assert "s for its turn: one statement is answered at a time, each in 1 s" in late.message
 
 
 async def test_fault_of_ours_is_an_answer_too(nats_client: Client, tmp_path: Path) -> None:
