@@ -42,6 +42,18 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self.sql_copy_seconds = Histogram(
+            "tidegate_analytics_sql_copy_seconds",
+            "Time to copy the file for the process that answers SQL; commits wait for it",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.sql_killed = Counter(
+            "tidegate_analytics_sql_killed",
+            "Processes that answered SQL and were given up: time, memory, or ended by themselves",
+            ["why"],
+            registry=self.registry,
+        )
         self.refused = self._counter("questions_refused", "Questions answered by a refusal")
 
     def wrote(self, batch: Batch, rows: int, seconds: float) -> None:

@@ -72,7 +72,11 @@ class Projector:
     @property
     def lag(self) -> int:
         """Messages known to be in the log and not yet in the store."""
-        return max(0, self._last - self.checkpoint)
+        return self.behind(self.checkpoint)
+
+    def behind(self, sequence: int) -> int:
+        """Count the messages known to be in the log behind this one."""
+        return max(0, self._last - sequence)
 
     def readiness(self) -> str:
         """Say why answers are not to be trusted as current; empty when they are."""

@@ -65,6 +65,13 @@ class Catalogue:
                     code="bad_request",
                     message=f"{asked.name}: {_expectation(parameter)}, got {value!r}",
                 )
+        days = sorted(value for value in typed.values() if isinstance(value, date))
+        if days and (days[-1] - days[0]).days > _DAYS_MAX:
+            return Failed(
+                code="bad_request",
+                message=f"{asked.name}: expected days at most {_DAYS_MAX} apart,"
+                f" got {days[0]} and {days[-1]}",
+            )
         return Question(source.sql, typed)
 
 
@@ -108,6 +115,8 @@ def _date(value: object) -> date:
 
 
 _INTEGER_MAX = 1_000_000
+_DAYS_MAX = 36_600
+"""A century: a trend has a row for each day, and DuckDB's memory is shared with ingest."""
 _TYPES: dict[str, Callable[[object], object]] = {"text": _text, "integer": _integer, "date": _date}
 _EXPECTED = {
     "text": "text",

@@ -46,6 +46,8 @@ CURES = {
     " or your vault; without it the sessions must be added again.",
     "disk_full": "Free disk space, or move the home to a larger disk.",
     "disk_small": "Free disk space: the log is allowed to grow by more than there is.",
+    "sql_disk_small": "Free disk space, or move the home to a larger disk: until then SQL is"
+    " refused; everything else goes on.",
     "restored_recently": "Nothing, if nothing was granted after the backup; else expect servers"
     " to refuse units they have charged already, until the next reset.",
     "nats_unreachable": "Start NATS (`tidegate up`, or your own server), or correct"

@@ -11,7 +11,7 @@ import msgspec
 from nats.aio.client import Client
 
 from contracts import subjects
-from contracts.analytics import AnalyticsReply, Rows, SqlQuery
+from contracts.analytics import AnalyticsReply, NamedQuery, Rows
 from contracts.balancer import BalancerStatus, BalancerStatusReply
 from contracts.base import Failed, Ping, Pong
 from contracts.pool import PoolStatus, PoolStatusReply
@@ -29,7 +29,7 @@ _TIMEOUT_S = 2.0
 _CATCH_UP_S = 10.0
 _LOOK_EVERY_S = 0.2
 _NAMED = 5
-_SET_ASIDE = "select event_id from anomalies where kind = 'set_aside' order by sequence, position"
+_SET_ASIDE = NamedQuery(name="audit_set_aside", parameters={"limit": _NAMED})
 _pool = msgspec.json.Decoder(PoolStatusReply | Failed)
 _balancer = msgspec.json.Decoder(BalancerStatusReply | Failed)
 _analytics = msgspec.json.Decoder(AnalyticsReply)
@@ -119,12 +119,8 @@ async def _asked_analytics(client: Client) -> list[Finding]:
     try:
         target = (await EventLog(client).state()).last_sequence
         checkpoint, trouble = await _caught_up(client, target)
-        known = await _column(client, "select name from ledger.migrations")
-        aside = await _column(client, _SET_ASIDE)
-        views = await _column(
-            client,
-            "select view_name from duckdb_views() where schema_name = 'main' and not internal",
-        )
+        there = await _schema(client)
+        aside = await _rows(client, _SET_ASIDE)
     except LogUnavailableError as error:
         return [unchecked(area, f"the log cannot be read: {error}")]
     except UnansweredError as error:
@@ -132,17 +128,18 @@ async def _asked_analytics(client: Client) -> list[Finding]:
     findings = []
     lacking = [
         f"{kind} {source.name}"
-        for kind, there in (("schema", known), ("views", views))
+        for kind in ("schema", "views")
         for source in sql.folder(kind)
-        if source.name not in there
+        if source.name not in there[kind]
     ]
     if lacking:
         findings.append(wrong(area, "analytics_schema", f"DuckDB lacks {', '.join(lacking)}"))
     else:
-        findings.append(fine(area, f"schema {known[-1]}, {len(views)} views"))
+        findings.append(fine(area, f"schema {there['schema'][-1]}, {len(there['views'])} views"))
     findings += [wrong(area, "analytics_sql", why) for why in sql.faults().values()]
     if aside:
-        message = f"no row holds {len(aside):,} events or envelopes: {', '.join(aside[:_NAMED])}"
+        first = ", ".join(event for event, _, _ in aside)
+        message = f"no row holds {aside[0][2]:,} events or envelopes: {first}"
         findings.append(note(area, "events_set_aside", message))
     if checkpoint < target:
         message = f"it stands at log sequence {checkpoint}, {target - checkpoint} envelopes behind"
@@ -168,10 +165,18 @@ async def _caught_up(client: Client, target: int) -> tuple[int, str]:
         await asyncio.sleep(_LOOK_EVERY_S)
 
 
-async def _column(client: Client, query: str) -> list[str]:
-    """Ask for one column; nothing when it is refused."""
-    told = await ask(client, subjects.ANALYTICS_SQL, SqlQuery(query=query), _analytics, _TIMEOUT_S)
-    return [str(row[0]) for row in told.rows] if isinstance(told, Rows) else []
+async def _rows(client: Client, question: NamedQuery) -> list[list[Any]]:
+    """Ask a named query; no rows when it is refused."""
+    told = await ask(client, subjects.ANALYTICS_QUERY, question, _analytics, _TIMEOUT_S)
+    return told.rows if isinstance(told, Rows) else []
+
+
+async def _schema(client: Client) -> dict[str, list[str]]:
+    """Ask what the file has: its migrations and views; nothing when that is refused."""
+    there: dict[str, list[str]] = {"schema": [], "views": []}
+    for kind, name in await _rows(client, NamedQuery(name="schema")):
+        there[kind].append(name)
+    return there
 
 
 def processes(found: Environment) -> Iterator[Finding]:

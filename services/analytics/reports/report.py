@@ -40,6 +40,9 @@ class Reporter:
             report = self._report(wanted)
         except QuestionError as error:
             return Failed(code="bad_request", message=str(error))
+        except OverflowError:
+            what = "date: expected one with a few weeks of the calendar on either side"
+            return Failed(code="bad_request", message=f"{what}, got {wanted.day!r}")
         return Document(text=_WRITERS[wanted.format](report), sequence=report.sequence)
 
     def _report(self, wanted: WriteReport) -> Report:

@@ -1,25 +1,20 @@
 """Open the file: migrations once each and forward only, views anew, then lock the doors."""
 
 import re
+import shutil
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import duckdb
 
 from services.analytics import sql
+from services.analytics.reading.statement import LOCKS
 from services.analytics.sql import Source
 
-_LOCKS = (
-    "set checkpoint_threshold = '64MB'",
-    "set enable_external_access = false",
-    "set autoinstall_known_extensions = false",
-    "set autoload_known_extensions = false",
-    "set python_enable_replacements = false",
-    "set allow_community_extensions = false",
-    "set TimeZone = 'UTC'",
-    "set lock_configuration = true",
-)
+_CHECKPOINTS = "set checkpoint_threshold = '64MB'"
 
 
 class StoreError(Exception):
@@ -35,6 +30,11 @@ class Database:
 
     def __init__(self, path: Path, memory_bytes: int) -> None:
         """Open or make the file, migrate, and lock it down. Raises `StoreError`."""
+        self.memory_bytes = memory_bytes
+        self.commits = 0
+        """How often something was committed since."""
+        self._path = path
+        self._log = path.with_name(f"{path.name}.wal")
         try:
             self._root = duckdb.connect(
                 path,
@@ -46,12 +46,13 @@ class Database:
         except (duckdb.IOException, duckdb.SerializationException) as error:
             raise StoreError(f"{path}: {error}") from None
         self._lock = threading.Lock()
+        self._settling = threading.Lock()
         try:
             self.migrated = _migrate(self._root)
             _make_macros(self._root)
             self.set_aside = _make_views(self._root)
             """Views that could not be made, and why."""
-            for statement in _LOCKS:
+            for statement in (_CHECKPOINTS, *LOCKS):
                 self._root.execute(statement)
         except BaseException:
             self._root.close()
@@ -63,17 +64,42 @@ class Database:
         with self._lock:
             return self._root.cursor()
 
+    @contextmanager
+    def committing(self) -> Iterator[None]:
+        """Commit in here: nothing else writes what the file and its write-ahead log hold."""
+        with self._settling:
+            self.commits += 1
+            yield
+
+    def size(self) -> int:
+        """Bytes of the file and its write-ahead log."""
+        return sum(path.stat().st_size for path in (self._path, self._log) if path.exists())
+
+    def copy(self, path: Path) -> int:
+        """Copy the file and its write-ahead log, for another process; return `commits` of it.
+
+        A commit waits meanwhile, and with it the checkpoint that comes of one: no byte that the
+        copy must have is written until it has them all. Raises `OSError`.
+        """
+        with self._settling:
+            shutil.copyfile(self._path, path)
+            if self._log.exists():
+                shutil.copyfile(self._log, path.with_name(f"{path.name}.wal"))
+            return self.commits
+
     def settle(self) -> None:
         """Have everything in the one file, for whoever copies it. Raises `StoreError`."""
         try:
-            self.writer.execute("force checkpoint")
+            with self.committing():
+                self.writer.execute("force checkpoint")
         except duckdb.Error as error:
             raise StoreError(str(error)) from None
 
     def close(self) -> None:
         """Fold the write-ahead log into the file and let go of it."""
-        self.writer.close()
-        self._root.close()
+        with self._settling:
+            self.writer.close()
+            self._root.close()
 
 
 def _migrate(connection: duckdb.DuckDBPyConnection) -> list[str]:

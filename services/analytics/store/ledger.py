@@ -68,6 +68,7 @@ class Ledger:
 
     def __init__(self, database: Database) -> None:
         """Write through the database's own connection."""
+        self._database = database
         self._connection = database.writer
         self._shown: dict[str, pa.Table] = {}
         self._rollups = {source.name: source.sql for source in sql.folder("rollups")}
@@ -83,7 +84,7 @@ class Ledger:
 
     def begin(self, stream_created: str) -> None:
         """Empty every table and start at the beginning of this life of the stream."""
-        with _Transaction(self._connection):
+        with _Transaction(self._database):
             for table in {*TABLES, *ROLLUPS, "progress"} - {"peaks"}:
                 self._connection.execute(f"delete from ledger.{table}")  # noqa: S608
             self._connection.execute(
@@ -92,7 +93,7 @@ class Ledger:
 
     def bind(self, stream_created: str) -> None:
         """Keep every row, and say that this life of the stream has them: it was restored."""
-        with _Transaction(self._connection):
+        with _Transaction(self._database):
             self._connection.execute(
                 "update ledger.progress set stream_created = ?", [stream_created]
             )
@@ -105,7 +106,7 @@ class Ledger:
         """
         made, gone = _made(batch)
         self._show(made, gone)
-        with _Transaction(self._connection, keep=not rehearsed):
+        with _Transaction(self._database, keep=not rehearsed):
             for rollup, tables in _CHANGED_BY.items():
                 if made.keys() & set(tables):
                     self._roll_up(rollup)
@@ -168,8 +169,9 @@ class _Transaction:
     What DuckDB raises becomes a `RefusedError` when it is of the rows, else a `StoreError`.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, *, keep: bool = True) -> None:
-        self._connection = connection
+    def __init__(self, database: Database, *, keep: bool = True) -> None:
+        self._database = database
+        self._connection = database.writer
         self._keep = keep
 
     def __enter__(self) -> None:
@@ -182,7 +184,8 @@ class _Transaction:
         self, kind: type[BaseException] | None, error: BaseException | None, *_: object
     ) -> None:
         try:
-            self._connection.execute("commit" if kind is None and self._keep else "rollback")
+            with self._database.committing():
+                self._connection.execute("commit" if kind is None and self._keep else "rollback")
         except duckdb.Error as failure:
             raise _named(failure) from error
         if isinstance(error, duckdb.Error):

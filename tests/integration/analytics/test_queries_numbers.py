@@ -1,14 +1,17 @@
 """The numbers: the operator endpoints' queries, what audit compares, the original's views."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from contracts.pool import SessionRetired
 from services.analytics.domain.fold import Fold
 from services.analytics.store import Database, Ledger, Readers
 from tests.integration.analytics.parts import MEMORY, history, named, stored
 from tests.moments import NOON
+from tests.unit.analytics.builders import Story, policy, session
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +123,29 @@ def test_audit_totals_are_the_sums_of_the_fold(readers: Readers) -> None:
         "leases_expired": 1,
         "leases_reconciled": 1,
     }
+
+
+def test_units_there_were_are_those_of_the_days_a_session_was_there(tmp_path: Path) -> None:
+    story = Story().tell(policy(), session("s1"), at=NOON - timedelta(days=10))
+    story.tell(session("s2"), at=NOON - timedelta(days=3))
+    story.tell(SessionRetired(session_id="s1", reason="test"), at=NOON - timedelta(days=1))
+
+    with stored(tmp_path / "a.duckdb", story) as readers:
+        found = {
+            days: next(
+                row["units_there_were"]
+                for row in named(readers, "report_utilisation", since=days[0], until=days[1])
+                if row["service"] == "image"
+            )
+            for days in [
+                ("2025-12-20", "2025-12-29"),
+                ("2025-12-28", "2025-12-31"),
+                ("2025-12-30", "2026-01-02"),
+                ("1960-01-01", "2026-01-02"),
+            ]
+        }
+
+    assert list(found.values()) == [7 * 10, 5 * 10, 4 * 10, (9 + 4) * 10]
 
 
 def test_audit_totals_come_in_pages(readers: Readers) -> None:

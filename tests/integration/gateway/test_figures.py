@@ -137,3 +137,6 @@ async def test_sql_reads_and_does_nothing_else(staffed: Desk) -> None:
     for bad in ("drop view sessions", "select 1; select 2", "selec"):
         error = await staffed.refused("POST", "/api/sql", 400, json={"query": bad})
         assert error["code"] == "invalid_request"
+    greedy = {"query": "select repeat('x', 4000000000)"}
+    error = await staffed.refused("POST", "/api/sql", 400, json=greedy)
+    assert "less than 1.5 GB ([analytics] sql_memory)" in error["message"]
