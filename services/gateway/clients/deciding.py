@@ -21,8 +21,8 @@ from services.gateway.domain.errors import GatewayError
 
 _NAMES = re.compile(rb'"(model|n|stream)"', re.IGNORECASE)
 _PLAIN = frozenset({b"model", b"n", b"stream"})
-_DIGITS_MAX = 32
-"""Of a form's `n`: more are not worth reading."""
+_DIGITS_MAX = 19
+"""Of a form's `n`: more are no number of anything."""
 _ESCAPED = b"\\u00"
 """How a name of ASCII letters begins to be spelled otherwise."""
 
