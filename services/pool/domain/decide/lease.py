@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from contracts.base import lease_id
 from contracts.pool import (
+    Free,
     Granted,
     LeaseGranted,
     LeaseWanted,
@@ -23,13 +24,15 @@ from services.pool.domain.state import Pool
 
 SEND_WITHIN = timedelta(seconds=30)
 STALE_AFTER = timedelta(minutes=10)
+FREE = Free()
 
 
 def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
     """End the lease before it, if it names one, and grant the next or refuse it.
 
-    A repetition of a granted (request id, number) gets its grant again; of an ended one, a
-    refusal; neither with an event. What was refused is decided anew.
+    A repetition of a granted (request id, number) gets its grant again, of a refused one its
+    refusal, of an ended one a refusal; none with an event. For one that only asks, `Free` takes
+    the place of a grant, and of the wait for a reset that is near.
     """
     events: list[PoolEvent] = []
     state.depart(now)
@@ -50,10 +53,13 @@ def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
         requested.avoid_sessions,
         trials_first=requested.number == 1,
     )
+    reset = index.guarded_until() if choice is None else None
+    hopeful = choice is not None or (reset is not None and _has_hope(state))
+    if wanted.only_ask and hopeful:
+        return Decision(events, FREE)
     if choice is not None:
         return Decision(events, _grant(state, events, requested, choice, now))
-    reset = index.guarded_until()
-    if reset is not None and _has_hope(state):
+    if reset is not None and hopeful:
         return Decision(events, held_until=reset)
     reason, retry_after_s = why_none(state, index, requested, now)
     return Decision(events, refuse(state, events, requested, reason, retry_after_s, now))
@@ -78,9 +84,10 @@ def _repeated(state: Pool, requested: SessionRequested, now: datetime) -> Grante
         return Refused(reason=Refusal.STALE_REQUEST, message=message)
     if asked in state.forbidden:
         return Refused(reason=Refusal.CANCELLED, message="cancelled before it was granted")
-    if now - requested.asked_at > STALE_AFTER:
+    told = state.refusals.told.get(asked)
+    if told is None and now - requested.asked_at > STALE_AFTER:
         return Refused(reason=Refusal.STALE_REQUEST, message="asked more than 10 minutes ago")
-    return None
+    return told
 
 
 def _unfit(state: Pool, requested: SessionRequested) -> Refusal | None:
