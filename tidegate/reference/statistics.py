@@ -1,7 +1,7 @@
 """The page about statistics: measures, dimensions, named queries, reports."""
 
 from services.analytics import sql
-from services.analytics.domain.measures import DIMENSIONS, LEASES, MEASURES, REFUSALS
+from services.analytics.domain.measures import CALLS, DIMENSIONS, LEASES, MEASURES, REFUSALS
 from services.analytics.queries import Catalogue
 from tidegate.reference.markdown import code, table
 
@@ -65,7 +65,7 @@ def _place(source: sql.Source) -> int:
 
 
 def _rows(facts: str) -> str:
-    return {LEASES: "leases", REFUSALS: "refusals"}.get(facts, "attempts")
+    return {LEASES: "leases", REFUSALS: "refusals", CALLS: "calls"}.get(facts, "attempts")
 
 
 def _parameter(parameter: sql.Parameter) -> str:

@@ -14,6 +14,7 @@ from services.analytics.domain.fleet import Servers
 from services.analytics.domain.leases import Leases
 from services.analytics.domain.moments import Place, Routes, instant, micros, zone
 from services.analytics.domain.rows import (
+    CallsRefusedRow,
     ConfigRow,
     KeyRow,
     LeaseRow,
@@ -30,6 +31,8 @@ from services.analytics.domain.tables import TABLES, Columns, columns
 
 UNREADABLE = "(unreadable envelope)"
 _NOT_ASKED = (0, None)
+TOLD_KEPT_S = 900
+"""How long a refusal is known again: longer than any command is sent again (architecture §3)."""
 
 
 class Remembered(msgspec.Struct, kw_only=True):
@@ -41,6 +44,8 @@ class Remembered(msgspec.Struct, kw_only=True):
     servers: list[ServerRow] = []
     keys: list[KeyRow] = []
     config: list[ConfigRow] = []
+    told: list[tuple[str, int]] = []
+    """Refusals of the last `TOLD_KEPT_S`, by name (`told_name`), with their moments, in order."""
 
 
 class Batch(msgspec.Struct, kw_only=True):
@@ -75,6 +80,7 @@ class Fold:
         self.config = Config(self._journal)
         self.config.rows = {row.key: row for row in known.config}
         self._zone: tzinfo = zone(self.config.quota_timezone)
+        self._told = dict(known.told)
         self._asked: dict[tuple[str, int], tuple[int, pool.SessionRequested]] = {}
         self._now = 0
         self.sequence = after
@@ -105,6 +111,7 @@ class Fold:
     def batch(self) -> Batch:
         """Hand out everything since the last batch."""
         self.leases.forget(self._now)
+        self._forget_told()
         leases = self.leases
         states: dict[str, Sessions | Servers | Keys | Config] = {
             "sessions": self.sessions,
@@ -115,6 +122,7 @@ class Fold:
         rows: dict[str, Iterable[Row]] = {
             "requests": self._requests,
             "refusals": self._refusals,
+            "calls_refused": self._calls_refused_rows,
             "attempts": leases.attempts,
             "anomalies": leases.anomalies,
             "entity_events": self._journal.events,
@@ -143,6 +151,7 @@ class Fold:
     def _start(self) -> None:
         self._requests: list[RequestRow] = []
         self._refusals: list[RefusalRow] = []
+        self._calls_refused_rows: list[CallsRefusedRow] = []
         self._unknown_tags: dict[str, UnknownTagRow] = {}
         self._envelopes = 0
         self._events = 0
@@ -162,6 +171,7 @@ class Fold:
             pool.SessionRequested: self._requested,
             pool.LeaseGranted: self._granted,
             pool.LeaseRefused: self._refused,
+            pool.CallsRefused: self._calls_refused,
             **self.leases.routes,
             **self.sessions.routes,
             **self.servers.routes,
@@ -196,6 +206,9 @@ class Fold:
 
     def _refused(self, event: pool.LeaseRefused, place: Place) -> None:
         _, asked = self._asked.pop((event.request_id, event.number), _NOT_ASKED)
+        again = event.count == 1 and self._is_told(f"{event.request_id}.{event.number}", place)
+        if event.number > 1:
+            self.leases.refused_next(f"{event.request_id}.{event.number - 1}")
         self._refusals.append(
             RefusalRow(
                 sequence=place.sequence,
@@ -208,10 +221,45 @@ class Fold:
                 key_id=event.key_id,
                 reason=event.reason,
                 retry_after_s=event.retry_after_s,
-                count=event.count,
+                count=0 if again else event.count,
+                since=micros(event.since) if event.since else None,
                 **(_described(asked) if asked else {}),
             )
         )
+
+    def _calls_refused(self, event: pool.CallsRefused, place: Place) -> None:
+        since = micros(event.since)
+        again = self._is_told(f"{event.gateway_id} {event.key_id} {event.code} {since}", place)
+        self._calls_refused_rows.append(
+            CallsRefusedRow(
+                sequence=place.sequence,
+                position=place.position,
+                ts=place.ts,
+                day=place.day,
+                gateway_id=event.gateway_id,
+                key_id=event.key_id,
+                code=event.code,
+                status=event.status,
+                count=0 if again else event.count,
+                since=since,
+                until=micros(event.until),
+            )
+        )
+
+    def _is_told(self, name: str, place: Place) -> bool:
+        """Know what was told before: a new leader cannot know that the one before it told it."""
+        if name in self._told:
+            return True
+        self._told[name] = place.ts
+        return False
+
+    def _forget_told(self) -> None:
+        oldest = self._now - TOLD_KEPT_S * 1_000_000
+        while self._told:
+            name = next(iter(self._told))
+            if self._told[name] >= oldest:
+                return
+            del self._told[name]
 
     def _keep_undecided(self, place: Place) -> None:
         for position, event in self._asked.values():

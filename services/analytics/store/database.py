@@ -17,7 +17,7 @@ _LOCKS = (
     "set autoload_known_extensions = false",
     "set python_enable_replacements = false",
     "set allow_community_extensions = false",
-    "set TimeZone = 'UTC'",
+    "set global TimeZone = 'UTC'",
     "set lock_configuration = true",
 )
 
@@ -45,6 +45,7 @@ class Database:
         try:
             self.migrated = _migrate(self._root)
             _make_views(self._root)
+            _make_today(self._root)
             for statement in _LOCKS:
                 self._root.execute(statement)
         except BaseException:
@@ -107,6 +108,13 @@ def _make_views(connection: duckdb.DuckDBPyConnection) -> None:
     for name in TopologicalSorter(stands_on).static_order():
         connection.execute(f'create view "{name}" as {views[name].sql}')
     connection.execute("commit")
+
+
+def _make_today(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let `current_date` and `today()` be the quota day, as in every view, whatever the zone."""
+    for name in ("current_date", "today"):
+        macro = f'create or replace macro main."{name}"() as (select day from main.today)'  # noqa: S608
+        connection.execute(macro)
 
 
 def _sources(source: Source) -> set[str]:

@@ -9,7 +9,7 @@ import msgspec
 import pyarrow as pa
 
 from services.analytics import sql
-from services.analytics.domain.fold import Batch, Remembered
+from services.analytics.domain.fold import TOLD_KEPT_S, Batch, Remembered
 from services.analytics.domain.leases import DOUBTFUL_FOR_US
 from services.analytics.domain.rows import (
     ConfigRow,
@@ -34,14 +34,30 @@ _KEYS = {
 }
 """Tables whose rows may be replaced, and by what."""
 _CHANGED_BY = {
-    "changed": ("leases", "open_leases", "refusals", "peaks"),
+    "changed": ("leases", "open_leases", "refusals", "calls_refused", "peaks"),
     "usage_by_day": ("leases", "open_leases"),
     "session_activity": ("leases", "open_leases"),
     "server_days": ("attempts",),
-    "days": ("leases", "open_leases", "refusals", "peaks"),
+    "days": ("leases", "open_leases", "refusals", "calls_refused", "peaks"),
     "unknown_tags": ("unknown_tags",),
 }
 """The statements of `sql/rollups` in order, and what a batch must have to make them needful."""
+_TOLD = f"""
+select name, epoch_us(ts) from (
+    select request_id || '.' || number as name, ts from ledger.refusals where count = 1
+    union all
+    select concat_ws(' ', gateway_id, key_id, code, epoch_us(since)), ts
+    from ledger.calls_refused where count > 0
+)
+where ts >= (
+    select max(ts) from (
+        from ledger.refusals select ts
+        union all from ledger.calls_refused select ts
+    )
+) - interval {TOLD_KEPT_S} second
+order by ts
+"""  # noqa: S608
+"""What was refused lately, by the names that the fold gives it."""
 _ARROW = {
     str: pa.string(),
     int: pa.int64(),
@@ -130,6 +146,7 @@ class Ledger:
             servers=self._rows("servers", ServerRow),
             keys=self._rows("keys", KeyRow),
             config=self._rows("config", ConfigRow),
+            told=self._connection.execute(_TOLD).fetchall(),
         )
 
     def _show(self, made: dict[str, pa.Table], gone: dict[str, pa.Table]) -> None:

@@ -6,6 +6,7 @@ failures    what a failure's codes and messages say
 outcomes    what each verdict does to the units, and what the client is told
 fleet       the servers as the log has them: which dialects they speak
 models      the models of all servers as one list
+tally       calls refused here, counted by key and code
 errors      every error a client can get
 """
 

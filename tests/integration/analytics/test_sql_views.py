@@ -85,7 +85,7 @@ def test_daily_stats_tell_both_days(readers: Readers) -> None:
     )
 
     assert found.rows == [
-        ["2026-01-01", 1, 0, 6, 3, 0.5, 1, 5],
+        ["2026-01-01", 1, 0, 8, 3, 8 / 11, 1, 5],
         ["2025-12-31", 1, 0, 2, 2, 0.0, 1, 0],
     ]
 
