@@ -13,7 +13,15 @@ from faststream.nats import NatsBroker
 from nats.aio.client import Client
 
 from contracts import subjects
-from contracts.analytics import AnalyticsQuestion, Export, NamedQuery, Rows, SqlQuery, WriteReport
+from contracts.analytics import (
+    AnalyticsQuestion,
+    Export,
+    NamedQuery,
+    Rows,
+    SqlQuery,
+    StartExport,
+    WriteReport,
+)
 from contracts.base import Failed, Ping, Pong, Reply, WriterId
 from runtime.nats.broker import Call, refusal, reply, with_reply
 from runtime.process.logs import Log
@@ -87,6 +95,8 @@ class Answers:
         question = self._catalogue.question(asked)
         if isinstance(question, Failed):
             return question
+        if failed := self._not_yet():
+            return failed
         return self._timed(name, question.sql, rows_max, question.parameters)
 
     def sql(self, body: bytes) -> Rows | Failed:
@@ -97,7 +107,7 @@ class Answers:
             return refusal(error, [SqlQuery])
         if not 1 <= asked.rows_max <= _ROWS_MAX:
             return _too_many(asked.rows_max)
-        return self._timed("sql", asked.query, asked.rows_max, None)
+        return self._not_yet() or self._timed("sql", asked.query, asked.rows_max, None)
 
     def export(self, body: bytes) -> Reply:
         """Start, fetch or drop the file of an export."""
@@ -105,6 +115,11 @@ class Answers:
             asked = _export.decode(body)
         except msgspec.DecodeError as error:
             return refusal(error, Export.__args__)
+        if isinstance(asked, StartExport):
+            question = self._catalogue.question(asked.question)
+            failed = question if isinstance(question, Failed) else self._not_yet()
+            if failed:
+                return failed
         return self._spool.answer(asked)
 
     def report(self, body: bytes) -> Reply:
@@ -114,7 +129,7 @@ class Answers:
         except msgspec.DecodeError as error:
             return refusal(error, [WriteReport])
         with self._metrics.question_seconds.labels(f"report_{asked.period}").time():
-            return self._reporter.write(asked)
+            return self._not_yet() or self._reporter.write(asked)
 
     def pong(self, body: bytes) -> Pong | Failed:
         """Say who answers, and how far the log is projected."""
@@ -143,6 +158,11 @@ class Answers:
         if isinstance(answer, Failed):
             self._metrics.refused.inc()
         await reply(client, call, _fitting(answer, client.max_payload - _REPLY_MARGIN))
+
+    def _not_yet(self) -> Failed | None:
+        """Refuse while the figures are being made anew: they would be too small, and not say so."""
+        why = self._projector.rebuilding
+        return Failed(code="rebuilding", message=why) if why else None
 
     def _timed(
         self, name: str, query: str, rows_max: int, parameters: dict[str, object] | None

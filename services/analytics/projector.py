@@ -48,6 +48,7 @@ class Projector:
         """The greatest sequence known to be in the log."""
         self._target = 0
         self._trouble = "starting"
+        self._rebuilding = "the log has not been read yet"
         self._reachable = True
         self._created = ""
         self._thread = ThreadPoolExecutor(1, "ledger")
@@ -56,6 +57,17 @@ class Projector:
     def lag(self) -> int:
         """Messages known to be in the log and not yet in the store."""
         return max(0, self._last - self.checkpoint)
+
+    @property
+    def rebuilding(self) -> str:
+        """Say why figures would be too small, and how far they are; empty when they are whole."""
+        if not self._rebuilding:
+            return ""
+        share = f" ({self.checkpoint / self._target:.0%})" if self._target else ""
+        return (
+            f"the figures are being made anew: at log sequence {self.checkpoint} of"
+            f" {self._target}{share}; {self._rebuilding}"
+        )
 
     def readiness(self) -> str:
         """Say why answers are not to be trusted as current; empty when they are."""
@@ -113,6 +125,10 @@ class Projector:
             first_sequence=state.first_sequence,
             last_sequence=state.last_sequence,
         )
+        self._last = state.last_sequence
+        if known is not None and not found.rebuild:
+            self._rebuilding = ""
+            self._saw_checkpoint(known.sequence)
         if found.missing:
             raise MissingError(found.missing)
         if found.rebuild:
@@ -120,6 +136,8 @@ class Projector:
             tell("rebuilding", reason=found.rebuild, upto=state.last_sequence)
             self._metrics.rebuilds.inc()
             self._trouble = f"rebuilding: {found.rebuild}"
+            self._rebuilding = found.rebuild
+            self._target, self.checkpoint = state.last_sequence, 0
             await self._in_thread(lambda: self._ledger.begin(state.created))
         remembered = await self._in_thread(self._ledger.remember)
         self._created = state.created
@@ -173,6 +191,8 @@ class Projector:
 
     def _saw_checkpoint(self, sequence: int) -> None:
         self.checkpoint = sequence
+        if sequence >= self._target:
+            self._rebuilding = ""
         self._last = max(self._last, sequence)
         self._metrics.checkpoint.set(sequence)
         self._metrics.lag.set(self.lag)
