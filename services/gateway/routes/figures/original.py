@@ -165,7 +165,7 @@ async def _one_session(doors: Doors, session_id: str, days: int) -> dict[str, An
                 "date": when,
                 **{f"{n}_count": c for n, c in shapes.by_type(those, "units", types).items()},
             }
-            for when, those in shapes.by_day(rows).items()
+            for when, those in shapes.by_day(row for row in rows if row["units"]).items()
         ],
         "serviceBreakdown": shapes.by_type(rows, "units", types),
         "avgDailyUsage": shapes.average(shapes.units_in(rows), days),
