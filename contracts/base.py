@@ -50,8 +50,9 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Failed(Reply, frozen=True, kw_only=True, tag="failed"):
     """The command could not be handled at all.
 
-    `code` is one of `bad_request`, `not_found`, `not_leader`, `ledger_unavailable`, `internal`;
-    `message` names what was wrong and what was expected.
+    `code` is one of `bad_request`, `not_found`, `not_leader`, `ledger_unavailable`, `rebuilding`
+    (analytics makes its figures anew), `internal`; `message` names what was wrong and what was
+    expected.
     """
 
     code: str

@@ -15,6 +15,8 @@ from contracts.balancer import ServerAdded, ServerChanged, ServerEjected
 from contracts.base import Event
 from contracts.gateway import KeyChanged, KeyIssued
 from contracts.pool import (
+    CallsRefused,
+    LeaseCancelled,
     LeaseGranted,
     LeaseReconciled,
     LeaseRefused,
@@ -78,6 +80,11 @@ def _moment(name: str) -> Check:
     return check
 
 
+def _moment_if_any(name: str) -> Check:
+    check = _moment(name)
+    return lambda event: "" if getattr(event, name) is None else check(event)
+
+
 def _day(name: str) -> Check:
     def check(event: Any) -> str:
         day = getattr(event, name)
@@ -128,7 +135,11 @@ _BOUNDS = _within("bounds", _integers("requests_per_minute", "concurrency"))
 _CHECKS: dict[type, Check] = {
     SessionRequested: _all(_integers("number", "units"), _moment("asked_at")),
     LeaseGranted: _all(_integers("number", "units"), _moment("expires_at"), _day("quota_day")),
-    LeaseRefused: _all(_integers("number", "count"), _durations("retry_after_s")),
+    LeaseRefused: _all(
+        _integers("number", "count"), _durations("retry_after_s"), _moment_if_any("since")
+    ),
+    CallsRefused: _all(_integers("status", "count"), _moment("since"), _moment("until")),
+    LeaseCancelled: _integers("status"),
     LeaseRenewed: _moment("expires_at"),
     UsageRecorded: _all(
         _integers("units", "units_over", "status", "bytes_in", "bytes_out"),

@@ -16,7 +16,15 @@ from faststream.nats import NatsBroker
 from nats.aio.client import Client
 
 from contracts import subjects
-from contracts.analytics import AnalyticsQuestion, Export, NamedQuery, Rows, SqlQuery, WriteReport
+from contracts.analytics import (
+    AnalyticsQuestion,
+    Export,
+    NamedQuery,
+    Rows,
+    SqlQuery,
+    StartExport,
+    WriteReport,
+)
 from contracts.base import Failed, Ping, Pong, Reply, WriterId
 from runtime.nats.broker import Call, refusal, reply, with_reply
 from runtime.process.logs import Log
@@ -94,6 +102,8 @@ class Answers:
         question = self._catalogue.question(asked)
         if isinstance(question, Failed):
             return question
+        if failed := self._not_yet():
+            return failed
         ask = partial(self._readers.ask, question.sql, rows_max, question.parameters)
         return self._timed(name, ask)
 
@@ -112,9 +122,8 @@ class Answers:
                 message=f"waited {waited_s:.1f} s for its turn: one statement is answered at a"
                 f" time, each in {timeout_s:g} s at the most ([analytics] sql_timeout)",
             )
-        return self._timed(
-            "sql", partial(self._sandbox.ask, asked.query, asked.rows_max, bytes_max)
-        )
+        ask = partial(self._sandbox.ask, asked.query, asked.rows_max, bytes_max)
+        return self._not_yet() or self._timed("sql", ask)
 
     def export(self, body: bytes) -> Reply:
         """Start, fetch or drop the file of an export."""
@@ -122,6 +131,11 @@ class Answers:
             asked = _export.decode(body)
         except msgspec.DecodeError as error:
             return refusal(error, Export.__args__)
+        if isinstance(asked, StartExport):
+            question = self._catalogue.question(asked.question)
+            failed = question if isinstance(question, Failed) else self._not_yet()
+            if failed:
+                return failed
         return self._spool.answer(asked)
 
     def report(self, body: bytes) -> Reply:
@@ -131,7 +145,7 @@ class Answers:
         except msgspec.DecodeError as error:
             return refusal(error, [WriteReport])
         with self._metrics.question_seconds.labels(f"report_{asked.period}").time():
-            return self._reporter.write(asked)
+            return self._not_yet() or self._reporter.write(asked)
 
     def pong(self, body: bytes) -> Pong | Failed:
         """Say who answers, and how far the log is projected."""
@@ -181,6 +195,11 @@ class Answers:
         if isinstance(answer, Failed):
             self._metrics.refused.inc()
         await reply(client, call, _fitting(answer, client.max_payload - _REPLY_MARGIN))
+
+    def _not_yet(self) -> Failed | None:
+        """Refuse while the figures are being made anew: they would be too small, and not say so."""
+        why = self._projector.rebuilding
+        return Failed(code="rebuilding", message=why) if why else None
 
     def _timed(self, name: str, ask: Callable[[], Found]) -> Rows | Failed:
         with self._metrics.question_seconds.labels(name).time():

@@ -31,6 +31,7 @@ _AGAIN_S = 1.0
 _LAG_MAX = 20_000
 """Messages behind which the answers are too old to be called ready."""
 _EVERYTHING = "evt.>"
+_BROKEN_OFF = "that was broken off before its end"
 _Result = TypeVar("_Result")
 
 
@@ -65,6 +66,7 @@ class Projector:
         """The greatest sequence known to be in the log."""
         self._target = 0
         self._trouble = "starting"
+        self._rebuilding = "the log has not been read yet"
         self._reachable = True
         self._created = ""
         self._thread = ThreadPoolExecutor(1, "ledger")
@@ -77,6 +79,17 @@ class Projector:
     def behind(self, sequence: int) -> int:
         """Count the messages known to be in the log behind this one."""
         return max(0, self._last - sequence)
+
+    @property
+    def rebuilding(self) -> str:
+        """Say why figures would be too small, and how far they are; empty when they are whole."""
+        if not self._rebuilding:
+            return ""
+        share = f" ({self.checkpoint / self._target:.0%})" if self._target else ""
+        return (
+            f"the figures are being made anew: at log sequence {self.checkpoint} of"
+            f" {self._target}{share}; {self._rebuilding}"
+        )
 
     def readiness(self) -> str:
         """Say why answers are not to be trusted as current; empty when they are."""
@@ -136,6 +149,10 @@ class Projector:
             first_sequence=state.first_sequence,
             last_sequence=state.last_sequence,
         )
+        self._last = self._target = state.last_sequence
+        if known is not None and not found.rebuild:
+            self._rebuilding = _BROKEN_OFF if known.sequence < known.anew_to else ""
+            self._saw_checkpoint(known.sequence)
         if found.missing:
             raise MissingError(found.missing)
         if found.rebuild:
@@ -143,10 +160,11 @@ class Projector:
             tell("rebuilding", reason=found.rebuild, upto=state.last_sequence)
             self._metrics.rebuilds.inc()
             self._trouble = f"rebuilding: {found.rebuild}"
-            await self._in_thread(lambda: self._ledger.begin(state.created))
+            self._rebuilding = found.rebuild
+            self.checkpoint = 0
+            await self._in_thread(lambda: self._ledger.begin(state.created, state.last_sequence))
         remembered = await self._in_thread(self._ledger.remember)
         self._created = state.created
-        self._last = self._target = state.last_sequence
         self._saw_checkpoint(found.after)
         self._logger.info("projecting", checkpoint=found.after, upto=state.last_sequence)
         if self.checkpoint >= self._target:
@@ -223,6 +241,8 @@ class Projector:
 
     def _saw_checkpoint(self, sequence: int) -> None:
         self.checkpoint = sequence
+        if sequence >= self._target:
+            self._rebuilding = ""
         self._last = max(self._last, sequence)
         self._metrics.checkpoint.set(sequence)
         self._metrics.lag.set(self.lag)

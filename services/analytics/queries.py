@@ -12,7 +12,7 @@ import msgspec
 from contracts.analytics import AnalyticsQuestion, NamedQuery, Statistics
 from contracts.base import Failed
 from services.analytics import sql
-from services.analytics.domain.statistics import StatisticsError, statement
+from services.analytics.domain.questions.statistics import StatisticsError, statement
 from services.analytics.sql import Parameter, Source
 
 

@@ -28,6 +28,7 @@ from services.gateway.relay.interpreter import Interpreter
 from services.gateway.relay.models import PATH as MODELS_PATH
 from services.gateway.relay.models import ModelList
 from services.gateway.relay.relay import Relay
+from services.gateway.relay.usages import Outbox
 from services.gateway.settings import Settings
 
 _MODEL = f"{MODELS_PATH}/"
@@ -43,6 +44,7 @@ class Door:
         passthrough: Passthrough,
         models: ModelList,
         interpreter: Interpreter,
+        outbox: Outbox,
         operator: AsgiApp,
         find_key: Callable[[str], Key | None],
         *,
@@ -61,6 +63,7 @@ class Door:
         self._passthrough = passthrough
         self._models = models
         self._interpreter = interpreter
+        self._outbox = outbox
         self._operator = operator
         self._find_key = find_key
         self._limits = KeyLimits()
@@ -134,8 +137,14 @@ class Door:
         if request.gone or error is not None:
             self._relay.left(request, error)
         if error is not None and not request.gone:
+            self._count_untraced(request, error)
             await client.fail(error, own_headers(request, rate))
         self._told(request, client, error)
+
+    def _count_untraced(self, request: Request, error: GatewayError) -> None:
+        """Have the log told how many calls of a known key were answered so and left no trace."""
+        if not request.traced and request.key.key_id:
+            self._outbox.refused(request.key.key_id, error)
 
     def _request(self, scope: dict[str, Any]) -> Request:
         """Begin a request, of whoever trusted proxies say has sent it."""

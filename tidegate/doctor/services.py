@@ -119,28 +119,12 @@ async def _asked_analytics(client: Client) -> list[Finding]:
     try:
         target = (await EventLog(client).state()).last_sequence
         checkpoint, trouble = await _caught_up(client, target)
-        there = await _schema(client)
-        aside = await _rows(client, _SET_ASIDE)
+        findings = await _file(client)
     except LogUnavailableError as error:
         return [unchecked(area, f"the log cannot be read: {error}")]
     except UnansweredError as error:
         return [wrong(area, "analytics_absent", f"it does not answer ({type(error).__name__})")]
-    findings = []
-    lacking = [
-        f"{kind} {source.name}"
-        for kind in ("schema", "views")
-        for source in sql.folder(kind)
-        if source.name not in there[kind]
-    ]
-    if lacking:
-        findings.append(wrong(area, "analytics_schema", f"DuckDB lacks {', '.join(lacking)}"))
-    else:
-        findings.append(fine(area, f"schema {there['schema'][-1]}, {len(there['views'])} views"))
     findings += [wrong(area, "analytics_sql", why) for why in sql.faults().values()]
-    if aside:
-        first = ", ".join(event for event, _, _ in aside)
-        message = f"no row holds {aside[0][2]:,} events or envelopes: {first}"
-        findings.append(note(area, "events_set_aside", message))
     if checkpoint < target:
         message = f"it stands at log sequence {checkpoint}, {target - checkpoint} envelopes behind"
         message += f": {trouble}" if trouble else ""
@@ -165,18 +149,36 @@ async def _caught_up(client: Client, target: int) -> tuple[int, str]:
         await asyncio.sleep(_LOOK_EVERY_S)
 
 
-async def _rows(client: Client, question: NamedQuery) -> list[list[Any]]:
-    """Ask a named query; no rows when it is refused."""
-    told = await ask(client, subjects.ANALYTICS_QUERY, question, _analytics, _TIMEOUT_S)
-    return told.rows if isinstance(told, Rows) else []
-
-
-async def _schema(client: Client) -> dict[str, list[str]]:
-    """Ask what the file has: its migrations and views; nothing when that is refused."""
+async def _file(client: Client) -> list[Finding]:
+    """Ask what the file has: its migrations and views, and what it has no rows of."""
+    area = "analytics"
+    told = await _rows(client, NamedQuery(name="schema"))
+    if isinstance(told, Failed) and told.code == "rebuilding":
+        return [unchecked(area, told.message)]
     there: dict[str, list[str]] = {"schema": [], "views": []}
-    for kind, name in await _rows(client, NamedQuery(name="schema")):
+    for kind, name in [] if isinstance(told, Failed) else told:
         there[kind].append(name)
-    return there
+    lacking = [
+        f"{kind} {source.name}"
+        for kind, names in there.items()
+        for source in sql.folder(kind)
+        if source.name not in names
+    ]
+    if lacking:
+        return [wrong(area, "analytics_schema", f"DuckDB lacks {', '.join(lacking)}")]
+    findings = [fine(area, f"schema {there['schema'][-1]}, {len(there['views'])} views")]
+    aside = await _rows(client, _SET_ASIDE)
+    if aside and not isinstance(aside, Failed):
+        first = ", ".join(event for event, _, _ in aside)
+        message = f"no row holds {aside[0][2]:,} events or envelopes: {first}"
+        findings.append(note(area, "events_set_aside", message))
+    return findings
+
+
+async def _rows(client: Client, question: NamedQuery) -> list[list[Any]] | Failed:
+    """Ask a named query."""
+    told = await ask(client, subjects.ANALYTICS_QUERY, question, _analytics, _TIMEOUT_S)
+    return told.rows if isinstance(told, Rows) else told
 
 
 def processes(found: Environment) -> Iterator[Finding]:

@@ -13,13 +13,12 @@ from services.analytics.domain.access import Config, Keys
 from services.analytics.domain.fleet import Servers
 from services.analytics.domain.leases import Leases
 from services.analytics.domain.moments import Place, Routes, instant, micros, zone
+from services.analytics.domain.refusals import Refusals
 from services.analytics.domain.rows import (
     AnomalyRow,
     ConfigRow,
     KeyRow,
     LeaseRow,
-    RefusalRow,
-    RequestRow,
     Row,
     ServerRow,
     SessionRow,
@@ -36,7 +35,6 @@ ENVELOPE = -1
 """The position of an anomaly that is a whole envelope."""
 PASSED_OVER = ""
 """Why an event is left out of a fold that only tries the others."""
-_NOT_ASKED = (0, None)
 _TAGS = {kind: tag for tag, kind in tags().items()}
 
 
@@ -52,6 +50,8 @@ class Remembered(msgspec.Struct, kw_only=True):
     servers: list[ServerRow] = []
     keys: list[KeyRow] = []
     config: list[ConfigRow] = []
+    told: list[tuple[str, int]] = []
+    """Refusals of the last `TOLD_KEPT_S`, by name, with their moments, in order."""
 
 
 class Batch(msgspec.Struct, kw_only=True):
@@ -78,6 +78,8 @@ class Fold:
         known = remembered or Remembered()
         self.leases = Leases()
         self.leases.restore(known.open_leases, known.doubtful)
+        self.refusals = Refusals(self.leases)
+        self.refusals.restore(known.told)
         self._journal = Journal()
         self.sessions = Sessions(self._journal)
         self.sessions.rows = {row.session_id: row for row in known.sessions}
@@ -88,7 +90,6 @@ class Fold:
         self.config = Config(self._journal)
         self.config.rows = {row.key: row for row in known.config}
         self._zone: tzinfo = zone(self.config.quota_timezone)
-        self._asked: dict[tuple[str, int], tuple[int, pool.SessionRequested]] = {}
         self._now = 0
         self.sequence = after
         self._start()
@@ -118,8 +119,7 @@ class Fold:
                 self._leave(event, place, aside[place.position])
             else:
                 routes[type(event)](event, place)
-        if self._asked:
-            self._keep_undecided(place)
+        self.refusals.decided(place)
 
     def skip(self, sequence: int, at: datetime, why: str) -> None:
         """Set an envelope aside that cannot be read at all; it was stored `at`."""
@@ -132,7 +132,8 @@ class Fold:
     def batch(self) -> Batch:
         """Hand out everything since the last batch."""
         self.leases.forget(self._now)
-        leases = self.leases
+        self.refusals.forget(self._now)
+        leases, refusals = self.leases, self.refusals
         states: dict[str, Sessions | Servers | Keys | Config] = {
             "sessions": self.sessions,
             "servers": self.servers,
@@ -140,8 +141,9 @@ class Fold:
             "config": self.config,
         }
         rows: dict[str, Iterable[Row]] = {
-            "requests": self._requests,
-            "refusals": self._refusals,
+            "requests": refusals.requests,
+            "refusals": refusals.refusals,
+            "calls_refused": refusals.calls_refused,
             "attempts": leases.attempts,
             "anomalies": [*leases.anomalies, *self._set_aside],
             "entity_events": self._journal.events,
@@ -169,14 +171,13 @@ class Fold:
         return made
 
     def _start(self) -> None:
-        self._requests: list[RequestRow] = []
-        self._refusals: list[RefusalRow] = []
         self._unknown_tags: dict[str, UnknownTagRow] = {}
         self._set_aside: list[AnomalyRow] = []
         self._envelopes = 0
         self._events = 0
         for part in (
             self.leases,
+            self.refusals,
             self._journal,
             self.sessions,
             self.servers,
@@ -188,10 +189,8 @@ class Fold:
     def _all_routes(self) -> Routes:
         record = self._journal.record
         return {
-            pool.SessionRequested: self._requested,
-            pool.LeaseGranted: self._granted,
-            pool.LeaseRefused: self._refused,
             **self.leases.routes,
+            **self.refusals.routes,
             **self.sessions.routes,
             **self.servers.routes,
             **self.keys.routes,
@@ -231,63 +230,6 @@ class Fold:
         row = self._unknown_tags.setdefault(tag, UnknownTagRow(tag=tag))
         row.events += 1
         row.last_sequence = sequence
-
-    def _requested(self, event: pool.SessionRequested, place: Place) -> None:
-        """Wait for the decision, which stands in the same envelope."""
-        self._asked[event.request_id, event.number] = place.position, event
-
-    def _granted(self, event: pool.LeaseGranted, place: Place) -> None:
-        _, asked = self._asked.pop((event.request_id, event.number), _NOT_ASKED)
-        self.leases.granted(event, asked, place)
-
-    def _refused(self, event: pool.LeaseRefused, place: Place) -> None:
-        _, asked = self._asked.pop((event.request_id, event.number), _NOT_ASKED)
-        self._refusals.append(
-            RefusalRow(
-                sequence=place.sequence,
-                position=place.position,
-                ts=place.ts,
-                day=place.day,
-                request_id=event.request_id,
-                number=event.number,
-                service_type=event.service_type,
-                key_id=event.key_id,
-                reason=event.reason,
-                retry_after_s=event.retry_after_s,
-                count=event.count,
-                **(_described(asked) if asked else {}),
-            )
-        )
-
-    def _keep_undecided(self, place: Place) -> None:
-        for position, event in self._asked.values():
-            self._requests.append(
-                RequestRow(
-                    sequence=place.sequence,
-                    position=position,
-                    ts=place.ts,
-                    request_id=event.request_id,
-                    number=event.number,
-                    service_type=event.service_type,
-                    key_id=event.key_id,
-                    **_described(event),
-                )
-            )
-        self._asked.clear()
-
-
-def _described(asked: pool.SessionRequested) -> dict[str, Any]:
-    """What a request says beyond its decision."""
-    return {
-        "units": asked.units,
-        "asked_at": micros(asked.asked_at),
-        "gateway_id": asked.gateway_id,
-        "path": asked.path,
-        "model": asked.model,
-        "client_request_id": asked.client_request_id,
-        "client_address": asked.client_address,
-        "user_agent": asked.user_agent,
-    }
 
 
 def _changed(state: Sessions | Servers | Keys | Config) -> list[Row]:

@@ -22,7 +22,7 @@ LOCKS = (
     "set autoload_known_extensions = false",
     "set python_enable_replacements = false",
     "set allow_community_extensions = false",
-    "set TimeZone = 'UTC'",
+    "set global TimeZone = 'UTC'",
     "set lock_configuration = true",
 )
 """What is done to every file before anybody asks it; the last one locks the others."""

@@ -50,7 +50,7 @@ class Database:
         try:
             self.migrated = _migrate(self._root)
             _make_macros(self._root)
-            self.set_aside = _make_views(self._root)
+            self.set_aside = _make_views(self._root) | _make_today(self._root)
             """Views that could not be made, and why."""
             for statement in (_CHECKPOINTS, *LOCKS):
                 self._root.execute(statement)
@@ -174,6 +174,21 @@ def _in_order(views: dict[str, Source]) -> list[str]:
         return list(TopologicalSorter(stands_on).static_order())
     except CycleError:
         return sorted(views)
+
+
+def _make_today(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Let `current_date` and `today()` be the quota day, as in every view, whatever the zone.
+
+    Without the view that they stand on they are DuckDB's own, and that is told.
+    """
+    refused = {}
+    for name in ("current_date", "today"):
+        macro = f'create or replace macro main."{name}"() as (select day from main.today)'  # noqa: S608
+        try:
+            connection.execute(macro)
+        except duckdb.Error as error:
+            refused[name] = str(error)
+    return refused
 
 
 def _sources(source: Source) -> set[str]:

@@ -1,6 +1,7 @@
 """The writer: rows, rollups and checkpoint of a batch in one transaction, through Arrow."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 from services.analytics import sql
 from services.analytics.domain.fold import Batch, Remembered
 from services.analytics.domain.leases import DOUBTFUL_FOR_US
+from services.analytics.domain.refusals import TOLD_KEPT_S
 from services.analytics.domain.rows import (
     ConfigRow,
     KeyRow,
@@ -34,14 +36,30 @@ _KEYS = {
 }
 """Tables whose rows may be replaced, and by what."""
 _CHANGED_BY = {
-    "changed": ("leases", "open_leases", "refusals", "peaks"),
+    "changed": ("leases", "open_leases", "refusals", "calls_refused", "peaks"),
     "usage_by_day": ("leases", "open_leases"),
     "session_activity": ("leases", "open_leases"),
     "server_days": ("attempts",),
-    "days": ("leases", "open_leases", "refusals", "peaks"),
+    "days": ("leases", "open_leases", "refusals", "calls_refused", "peaks"),
     "unknown_tags": ("unknown_tags",),
 }
 """The statements of `sql/rollups` in order, and what a batch must have to make them needful."""
+_TOLD = f"""
+select name, epoch_us(ts) from (
+    select request_id || '.' || number as name, ts from ledger.refusals where count = 1
+    union all
+    select concat_ws(' ', gateway_id, key_id, code, epoch_us(since)), ts
+    from ledger.calls_refused where count > 0
+)
+where ts >= (
+    select max(ts) from (
+        from ledger.refusals select ts
+        union all from ledger.calls_refused select ts
+    )
+) - interval {TOLD_KEPT_S} second
+order by ts
+"""  # noqa: S608
+"""What was refused lately, by the names that the fold gives it."""
 _ARROW = {
     str: pa.string(),
     int: pa.int64(),
@@ -61,6 +79,17 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     stream_created: str
     sequence: int
     events: int
+    anew_to: int
+    """How far a projection that began anew must come before its figures are whole."""
+
+
+@contextmanager
+def _asked() -> Iterator[None]:
+    """Read from the file; whatever keeps it from answering is of the file."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise StoreError(str(error)) from None
 
 
 class Ledger:
@@ -73,22 +102,29 @@ class Ledger:
         self._shown: dict[str, pa.Table] = {}
         self._rollups = {source.name: source.sql for source in sql.folder("rollups")}
 
+    @_asked()
     def progress(self) -> Progress | None:
-        """Read the checkpoint; None before the first batch."""
+        """Read the checkpoint; None before the first batch. Raises `StoreError`."""
         found = self._connection.execute(
-            "from ledger.progress select stream_created, sequence, events"
+            "from ledger.progress select stream_created, sequence, events, anew_to"
         ).fetchall()
-        for created, sequence, events in found:
-            return Progress(stream_created=created, sequence=sequence, events=events)
+        for created, sequence, events, anew_to in found:
+            return Progress(
+                stream_created=created, sequence=sequence, events=events, anew_to=anew_to
+            )
         return None
 
-    def begin(self, stream_created: str) -> None:
-        """Empty every table and start at the beginning of this life of the stream."""
+    def begin(self, stream_created: str, upto: int = 0) -> None:
+        """Empty every table and start at the beginning of this life of the stream.
+
+        Until it has the log `upto` there, its figures are too small.
+        """
         with _Transaction(self._database):
             for table in {*TABLES, *ROLLUPS, "progress"} - {"peaks"}:
                 self._connection.execute(f"delete from ledger.{table}")  # noqa: S608
             self._connection.execute(
-                "insert into ledger.progress values (?, 0, 0, 0, ?)", [stream_created, _now()]
+                "insert into ledger.progress values (?, 0, 0, 0, ?, ?)",
+                [stream_created, _now(), upto],
             )
 
     def bind(self, stream_created: str) -> None:
@@ -124,8 +160,9 @@ class Ledger:
             )
         return sum(table.num_rows for table in made.values())
 
+    @_asked()
     def remember(self) -> Remembered:
-        """Read back what a fold must know to go on from the checkpoint."""
+        """Read back what a fold must know to go on from the checkpoint. Raises `StoreError`."""
         newest = "(select max(ended_at) from ledger.leases)"
         doubtful = (
             "where outcome in ('unknown', 'expired') and correction <> 'reconciled'"
@@ -138,6 +175,7 @@ class Ledger:
             servers=self._rows("servers", ServerRow),
             keys=self._rows("keys", KeyRow),
             config=self._rows("config", ConfigRow),
+            told=self._connection.execute(_TOLD).fetchall(),
         )
 
     def _roll_up(self, rollup: str) -> None:

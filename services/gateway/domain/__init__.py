@@ -8,6 +8,7 @@ outcomes    what each verdict does to the units, and what the client is told
 accounts    what a backend says of an account: whether it lives, its points
 fleet       the servers as the log has them: which dialects they speak
 models      the models of all servers as one list
+tally       calls refused here, counted by key and code
 errors      every error a client can get
 """
 

@@ -31,18 +31,18 @@ class Services(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class SessionFigures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Sessions that may be leased, and how many there must be."""
+    """Sessions that may be leased, and how many there must be; null when the pool is silent."""
 
-    active: int
-    min_required: int
+    active: int | None
+    min_required: int | None
 
 
 class ServerFigures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Servers, those that may be chosen, and exchanges under way."""
+    """Servers, those that may be chosen, exchanges under way; null when the balancer is silent."""
 
-    total: int
-    healthy: int
-    total_connections: int
+    total: int | None
+    healthy: int | None
+    total_connections: int | None
 
 
 class StatisticsFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,13 +131,13 @@ def report(
             analytics=analytics is not None,
         ),
         sessions=SessionFigures(
-            active=pool.sessions_active if pool else 0,
-            min_required=pool.min_size if pool else 0,
+            active=pool.sessions_active if pool else None,
+            min_required=pool.min_size if pool else None,
         ),
         servers=ServerFigures(
-            total=len(servers),
-            healthy=healthy,
-            total_connections=sum(view.connections for view in servers),
+            total=len(servers) if balancer else None,
+            healthy=healthy if balancer else None,
+            total_connections=sum(view.connections for view in servers) if balancer else None,
         ),
         statistics=StatisticsFigures(
             current=analytics is not None and not analytics.trouble,

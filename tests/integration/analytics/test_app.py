@@ -86,7 +86,11 @@ async def asked(client: Client, subject: str, command: Command) -> Any:
 
 
 async def caught_up(client: Client, sequence: int) -> None:
+    """Wait until so much is projected, and questions are answered."""
     while (await asked(client, subjects.ANALYTICS_PING, Ping())).sequence < sequence:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    question = NamedQuery(name="schema")
+    while isinstance(await asked(client, subjects.ANALYTICS_QUERY, question), Failed):  # noqa: ASYNC110
         await asyncio.sleep(0.02)
 
 
@@ -245,6 +249,7 @@ async def test_sql_whose_turn_comes_too_late_is_told_so(
 
 async def test_fault_of_ours_is_an_answer_too(nats_client: Client, tmp_path: Path) -> None:
     parts = Running(nats_client, tmp_path / "a.duckdb")
+    parts.projector._rebuilding = ""  # as when it has caught up
     parts.database.close()
     catalogue = Catalogue()
     spool = Spool(tmp_path / "exports", parts.readers, catalogue, Bounds(1, 1, 1.0), get_logger())

@@ -16,7 +16,7 @@ from contracts.base import WriterId
 from runtime.eventlog import Stored
 from services.analytics import sql
 from services.analytics.domain.fold import Fold
-from services.analytics.domain.measures import MEASURES
+from services.analytics.domain.questions.measures import MEASURES
 from services.analytics.folding import folded
 from services.analytics.queries import Catalogue, Question
 from services.analytics.reports import Reporter
@@ -85,6 +85,7 @@ def unanswered(readers: Readers) -> dict[str, str]:
     """Views and named queries that fail, and why."""
     said: dict[str, Any] = {"since": "2025-12-01", "until": "2026-02-01", "date": "2026-01-01"}
     said |= {"start": "2025-12-01", "end": "2026-02-01", "session_id": "a", "request_id": "a"}
+    said["at"] = "2026-01-01T12:00:00"
     failed = {}
     for view in sql.folder("views"):
         try:

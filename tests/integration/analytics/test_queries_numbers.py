@@ -25,7 +25,7 @@ def readers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Readers]:
 
 def test_session_stats_counts_used_units_by_day_and_type(readers: Readers) -> None:
     assert named(readers, "session_stats", session_id="s1") == [
-        {"date": "2026-01-01", "service_type": "image", "units": 3, "requests": 3},
+        {"date": "2026-01-01", "service_type": "image", "units": 3, "requests": 7},
         {"date": "2026-01-01", "service_type": "video", "units": 1, "requests": 1},
     ]
 
@@ -47,7 +47,7 @@ def test_day_stats_has_every_service_type(readers: Readers) -> None:
 
     assert named(readers, "day_stats", date="2026-01-01") == [
         {**day, "service_type": "avatar", "units": 0, "requests": 0},
-        {**day, "service_type": "image", "units": 3, "requests": 3},
+        {**day, "service_type": "image", "units": 3, "requests": 7},
         {**day, "service_type": "video", "units": 1, "requests": 1},
     ]
 
@@ -71,7 +71,7 @@ def test_summary_counts_sessions_once_over_the_week(readers: Readers) -> None:
 
     assert [(row["service_type"], row["units"], row["requests"]) for row in found] == [
         ("avatar", 0, 0),
-        ("image", 5, 5),
+        ("image", 5, 9),
         ("video", 1, 1),
     ]
     assert {row["active_sessions"] for row in found} == {2}

@@ -199,4 +199,7 @@ async def house(
 
 async def well(made: Desk) -> bool:
     report = (await made.http.get("/health")).json()
-    return bool(report["status"] == "ok" and report["services"]["analytics"])
+    key = {"authorization": f"Bearer {made.admin}"}
+    figures = await made.http.get("/api/stats/summary", headers=key)
+    answers = report["services"]["analytics"] and figures.is_success
+    return bool(report["status"] == "ok" and answers)

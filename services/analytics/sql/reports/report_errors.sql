@@ -1,6 +1,7 @@
 -- report_errors: what went wrong, and how often.
 -- section 90 bars error_class leases_failed calls_refused: Errors by class
--- A lease's class is what its last attempt showed, with the code the client was given.
+-- A lease's class is what its last attempt showed, with the code the client was given; of one that
+-- was never sent the code alone. Calls are those refused a lease, and those a gateway refused itself.
 -- $since, $until (date): quota days, the second one excluded.
 with told as (
     select case
@@ -12,6 +13,9 @@ with told as (
     union all
     select 'refused · ' || error, 0, "count", 0
     from refusal_facts where day >= $since and day < $until
+    union all
+    select 'refused by a gateway · ' || code, 0, "count", 0
+    from ledger.calls_refused where day >= $since and day < $until
 )
 select error_class,
     whole(sum(leases_failed)) as leases_failed,

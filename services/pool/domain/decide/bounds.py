@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from contracts.base import NUMBER_MAX
-from contracts.pool import Attempt, SessionRequested, UsageRecorded
+from contracts.pool import Attempt, CallsRefused, SessionRequested, UsageRecorded
 
 _CODE_MAX = 10**18 - 1
 _DURATION_MAX = 1e12
@@ -27,6 +27,14 @@ def too_great(numbers: Iterable[int]) -> bool:
     return any(number > NUMBER_MAX for number in numbers)
 
 
+def told_within(calls: CallsRefused) -> CallsRefused:
+    """Cut what a gateway's count says beyond bounds; nearly always it says nothing so."""
+    count, status = counted(calls.count), counted(calls.status)
+    if (count, status) == (calls.count, calls.status):
+        return calls
+    return replace(calls, count=count, status=status)
+
+
 def within(usage: UsageRecorded) -> UsageRecorded:
     """Cut what is out of bounds; nearly always nothing is, and the usage is the same."""
     if _all_fit(usage) and all(map(_attempt_fits, usage.attempts)):
@@ -34,11 +42,11 @@ def within(usage: UsageRecorded) -> UsageRecorded:
     wait_s = usage.retry_after_s
     return replace(
         usage,
-        units=_count(usage.units),
-        units_over=_count(usage.units_over),
-        status=_count(usage.status),
-        bytes_in=_count(usage.bytes_in),
-        bytes_out=_count(usage.bytes_out),
+        units=counted(usage.units),
+        units_over=counted(usage.units_over),
+        status=counted(usage.status),
+        bytes_in=counted(usage.bytes_in),
+        bytes_out=counted(usage.bytes_out),
         retry_after_s=None if wait_s is None else _duration(wait_s),
         lease_ms=_duration(usage.lease_ms),
         total_ms=_duration(usage.total_ms),
@@ -71,7 +79,7 @@ def _attempt_fits(attempt: Attempt) -> bool:
 def _attempt(attempt: Attempt) -> Attempt:
     return replace(
         attempt,
-        status=_count(attempt.status),
+        status=counted(attempt.status),
         upstream_code=_code(attempt.upstream_code),
         inner_code=_code(attempt.inner_code),
         connect_ms=_duration(attempt.connect_ms),
@@ -80,7 +88,8 @@ def _attempt(attempt: Attempt) -> Attempt:
     )
 
 
-def _count(number: int) -> int:
+def counted(number: int) -> int:
+    """Cut a number of things, or a status, to what may stand in the log."""
     return min(max(number, 0), NUMBER_MAX)
 
 
