@@ -31,7 +31,7 @@ class Statistics(Command, frozen=True, kw_only=True, tag="statistics"):
 
 
 class SqlQuery(Command, frozen=True, kw_only=True, tag="sql_query"):
-    """Run one read-only statement on the sandboxed connection."""
+    """Run one read-only statement over a copy of the projections, in a process of its own."""
 
     query: str
     rows_max: int = 10_000

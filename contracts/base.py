@@ -23,6 +23,11 @@ QuotaDay = NewType("QuotaDay", str)
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 """An aware moment; UTC wherever Tidegate makes one."""
+NUMBER_MAX = 2**53 - 1
+"""The greatest number that a command or a setting may bring: every reader of JSON keeps it exact.
+
+Events have no such bound: whatever an earlier version let in stands in its logs.
+"""
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -45,8 +50,9 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Failed(Reply, frozen=True, kw_only=True, tag="failed"):
     """The command could not be handled at all.
 
-    `code` is one of `bad_request`, `not_found`, `not_leader`, `ledger_unavailable`, `internal`;
-    `message` names what was wrong and what was expected.
+    `code` is one of `bad_request`, `not_found`, `not_leader`, `ledger_unavailable`, `rebuilding`
+    (analytics makes its figures anew), `internal`; `message` names what was wrong and what was
+    expected.
     """
 
     code: str
@@ -68,6 +74,8 @@ class Pong(Reply, frozen=True, kw_only=True, tag="pong"):
     sequence: int
     unwritable_s: float = 0.0
     """Seconds for which the log has taken no write; 0 unless it is ten or more."""
+    trouble: str = ""
+    """Why what it answers is not up to date; empty when it is, or when it does not say."""
 
 
 class LeaderElected(Event, frozen=True, kw_only=True, tag="leader_elected"):

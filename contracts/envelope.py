@@ -57,21 +57,29 @@ def encode(envelope: Envelope) -> bytes:
 def decode(stored: bytes) -> Envelope:
     """Decode a stored envelope; events with unknown tags become `UnknownEvent`.
 
-    Raises `msgspec.DecodeError` when the bytes are no envelope.
+    Raises `msgspec.DecodeError`, and nothing else, when the bytes are no envelope.
     """
     try:
-        return _decoder.decode(stored)
-    except msgspec.ValidationError:
-        frame = _frames.decode(stored)
-        return Envelope(
-            v=frame.v,
-            writer=frame.writer,
-            epoch=frame.epoch,
-            number=frame.number,
-            time=frame.time,
-            previous_hash=frame.previous_hash,
-            events=[decode_event(raw) for raw in frame.events],
-        )
+        try:
+            return _decoder.decode(stored)
+        except msgspec.ValidationError:
+            return _of_frame(_frames.decode(stored))
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(str(error)) from None
+    except RecursionError:
+        raise msgspec.DecodeError("JSON is nested too deep") from None
+
+
+def _of_frame(frame: _Frame) -> Envelope:
+    return Envelope(
+        v=frame.v,
+        writer=frame.writer,
+        epoch=frame.epoch,
+        number=frame.number,
+        time=frame.time,
+        previous_hash=frame.previous_hash,
+        events=[decode_event(raw) for raw in frame.events],
+    )
 
 
 def hash_of(stored: bytes) -> str:

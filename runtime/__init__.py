@@ -1,7 +1,8 @@
 """What every process shares: the doors to the world.
 
 environment   variables, the home directory and its files
-settings      tidegate.toml: sections, durations, sizes, overrides, errors by name
+settings      tidegate.toml: sections, overrides, errors by name
+quantities    durations and sizes as people write them
 atstart       settings that need a restart: a change while running is told
 secrets       credentials under AES-GCM, session identities
 credentials   upstream credentials as operators give them: one reader for every door

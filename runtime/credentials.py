@@ -13,11 +13,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from contracts.base import ServiceType, SessionId
+from contracts.base import NUMBER_MAX, ServiceType, SessionId
 from runtime.secrets import session_identity
 
 REGIONS = ("us", "hk", "jp", "sg")
-LIMIT_MAX = 2**31 - 1
 _TOLD_MAX = 5
 _FIELDS = ("credential", "region", "limits", "quota_timezone")
 _SAYABLE = re.compile(r"[\x21-\x7e]{1,4096}")
@@ -134,11 +133,11 @@ def _check_credential(credential: Any) -> None:
 
 def _check_limits(limits: Any, services: Collection[str] | None) -> None:
     if not isinstance(limits, dict) or not all(
-        isinstance(units, int) and not isinstance(units, bool) and 0 <= units <= LIMIT_MAX
+        isinstance(units, int) and not isinstance(units, bool) and 0 <= units <= NUMBER_MAX
         for units in limits.values()
     ):
         raise WrongCredentialError(
-            f"limits: expected whole numbers up to {LIMIT_MAX} by service type"
+            f"limits: expected whole numbers up to {NUMBER_MAX:,} by service type"
         )
     if services is not None and not limits.keys() <= set(services):
         raise WrongCredentialError(f"limits: expected service types ({', '.join(services)})")

@@ -103,6 +103,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.path / "analytics.duckdb"
 
     @property
+    def sql(self) -> Path:
+        """The copy of the projections that strangers' SQL is asked of."""
+        return self.path / "sql"
+
+    @property
     def operator_key(self) -> Path:
         """The first admin key."""
         return self.path / "operator.key"

@@ -6,15 +6,16 @@ what was expected.
 """
 
 import difflib
-import math
 import re
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
+
+from contracts.base import NUMBER_MAX
+from runtime.quantities import Seconds, Size, seconds, size
 
 _Filled = TypeVar("_Filled", bound=msgspec.Struct)
 SettingPath = tuple[str, ...]
@@ -29,25 +30,13 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """A table of the configuration file."""
 
 
-class Seconds(float):
-    """A duration, written `"500ms"`, `"5s"`, `"10m"`, `"2h"` or `"1d"`; held in seconds."""
-
-
-class Size(int):
-    """A size, written `"64KB"`, `"100MB"` or `"20GB"` (powers of 1000), or in bytes."""
-
-
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_SIZES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-
-
 class ServiceTypeSection(Section, frozen=True, kw_only=True):
     """One service type: its daily limit, and which requests are of it."""
 
     daily_limit: int
     """Units per session and quota day."""
     units: str = "request"
-    """`request`: a call is one unit; `n`: it is as many as its field `n` says."""
+    """`request`: a call is one unit; `n`: it is as many as its field `n` says, 1 to 10,000."""
     paths: list[str] = []
     """Substrings of the path: highest priority among matches, then the longest."""
     models: list[str] = []
@@ -75,29 +64,6 @@ DEFAULT_SERVICES = {
     ),
     "avatar": ServiceTypeSection(daily_limit=1, paths=["/avatar", "/digital-human"], priority=1),
 }
-
-
-def seconds(text: object) -> Seconds:
-    """Read a duration. Raises `ValueError`."""
-    if isinstance(text, (int, float)) and not isinstance(text, bool) and 0 <= text < math.inf:
-        return Seconds(text)
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", str(text), re.ASCII)
-    if match is None:
-        raise ValueError(f'expected a duration such as "500ms", "5s" or "10m", got {text!r}')
-    return Seconds(float(match[1]) * _UNITS[match[2] or "s"])
-
-
-def size(text: object) -> Size:
-    """Read a size in bytes. Raises `ValueError`."""
-    if isinstance(text, int) and not isinstance(text, bool) and text >= 0:
-        return Size(text)
-    # A part of a byte is nothing: a fraction needs a unit greater than one.
-    match = re.fullmatch(
-        r"(\d+(?:\.\d+(?=\s*[KMGT]))?)\s*([KMGT]?B)?", str(text), re.IGNORECASE | re.ASCII
-    )
-    if match is None:
-        raise ValueError(f'expected a size such as "64KB" or "100MB", got {text!r}')
-    return Size(Decimal(match[1]) * _SIZES[(match[2] or "B").upper()])
 
 
 def _custom(kind: type, value: object) -> object:
@@ -179,16 +145,27 @@ def configured(
     Raises `SettingsError` naming the key and what was expected, and `source`, or instead of it
     that one of the `variables` that set the key.
     """
+    path, message = _too_great(tables, ()), f"expected a number of at most {NUMBER_MAX:,}"
     try:
-        return msgspec.convert(tables, configuration, dec_hook=_custom)
+        made = msgspec.convert(tables, configuration, dec_hook=_custom)
+        if not path:
+            return made
     except msgspec.ValidationError as error:
         path, message = _fault(tables, configuration, ()) or ((), str(error))
         named = re.match(r"([a-z_]+): ", message)
         if named:
             path, message = (*path, named[1]), message[named.end() :]
-        variable = variable_of(path)
-        where = variable if variable in variables else f"{source}: {'.'.join(path)}".rstrip(": ")
-        raise SettingsError(f"{where}: {message}") from None
+    variable = variable_of(path)
+    where = variable if variable in variables else f"{source}: {'.'.join(path)}".rstrip(": ")
+    raise SettingsError(f"{where}: {message}")
+
+
+def _too_great(value: Any, path: SettingPath) -> SettingPath:
+    """Find a number that no setting may have."""
+    if isinstance(value, (dict, list)):
+        inside = value.items() if isinstance(value, dict) else enumerate(value)
+        return next(filter(None, (_too_great(one, (*path, str(name))) for name, one in inside)), ())
+    return path if isinstance(value, int) and abs(value) > NUMBER_MAX else ()
 
 
 def _fault(value: Any, kind: Any, path: SettingPath) -> tuple[SettingPath, str] | None:

@@ -11,7 +11,7 @@ house/        rules that no linter knows, and the judges judged
 chaos/, soak/ everything killed amid calls; a quarter of an hour of load
 
 Of no room: `waiting` (until something holds), `moments` (NOON), `tinyserver` (it answers),
-`bounded` (a log that may not grow).
+`bounded` (a log that may not grow), `anyevent` (whatever a log may hold).
 """
 
 from pathlib import Path

@@ -8,12 +8,12 @@ import msgspec
 
 from contracts.balancer import PLAIN
 from runtime.environment import VARIABLES, Environment
+from runtime.quantities import Size
 from runtime.settings import (
     DEFAULT_SERVICES,
     Section,
     ServiceTypeSection,
     SettingsError,
-    Size,
     configured,
     overridden,
     read_toml,

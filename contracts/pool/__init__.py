@@ -20,6 +20,7 @@ from contracts.pool.administration import (
     SessionView,
 )
 from contracts.pool.events import (
+    CallsRefused,
     LeaseCancelled,
     LeaseExpired,
     LeaseGranted,
@@ -48,6 +49,7 @@ from contracts.pool.leasing import (
     EndAnswer,
     EndAnswers,
     EndLeases,
+    Free,
     Granted,
     LeaseAnswers,
     LeaseSessions,
@@ -75,6 +77,7 @@ __all__ = [
     "AddSession",
     "AddSessions",
     "Attempt",
+    "CallsRefused",
     "CancelAnswer",
     "CancelAnswers",
     "CancelLease",
@@ -85,6 +88,7 @@ __all__ = [
     "EndAnswer",
     "EndAnswers",
     "EndLeases",
+    "Free",
     "Granted",
     "LeaderElected",
     "LeaseAnswers",

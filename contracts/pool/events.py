@@ -104,7 +104,7 @@ class LeaseGranted(Event, frozen=True, kw_only=True, tag="lease_granted"):
 
 
 class LeaseRefused(Event, frozen=True, kw_only=True, tag="lease_refused"):
-    """No session would do; `count` > 1 stands for equal refusals of one second."""
+    """No session would do; `count` > 1 stands for equal ones (key, type, reason) since `since`."""
 
     request_id: RequestId
     number: int
@@ -113,6 +113,27 @@ class LeaseRefused(Event, frozen=True, kw_only=True, tag="lease_refused"):
     reason: Refusal
     retry_after_s: float = 0.0
     count: int = 1
+    since: Instant | None = None
+    """When the first of those was refused that the event counts; None where it tells of one."""
+
+
+class CallsRefused(Event, frozen=True, kw_only=True, tag="calls_refused"):
+    """A gateway itself refused calls of a known key: over its rate, malformed, nobody to ask.
+
+    Counted by the gateway, one event a minute for each (key, code), and journalled verbatim by the
+    pool. None of these calls has another trace in the log.
+    """
+
+    gateway_id: GatewayId
+    key_id: KeyId
+    code: str
+    """The error code that the clients were given."""
+    status: int
+    """The HTTP status of the last of them."""
+    count: Count
+    since: Instant
+    """When the first was refused, by the gateway's clock; `until` is when the last one was."""
+    until: Instant
 
 
 class LeaseRenewed(Event, frozen=True, kw_only=True, tag="lease_renewed"):
@@ -123,7 +144,10 @@ class LeaseRenewed(Event, frozen=True, kw_only=True, tag="lease_renewed"):
 
 
 class LeaseCancelled(Event, frozen=True, kw_only=True, tag="lease_cancelled"):
-    """The lease was never sent: units back. Without a lease: this id is never granted later."""
+    """The lease was never sent: units back. Without a lease: this id is never granted later.
+
+    With an `error_code` the call failed for want of something to send it to: an outage, by name.
+    """
 
     lease_id: LeaseId
     request_id: RequestId
@@ -131,6 +155,10 @@ class LeaseCancelled(Event, frozen=True, kw_only=True, tag="lease_cancelled"):
     reason: str
     session_id: SessionId = SessionId("")
     """Empty when no lease had been granted."""
+    status: int = 0
+    """HTTP status the client was given; 0 when this was not the end of its call, or it had left."""
+    error_code: str = ""
+    error_message: str = ""
 
 
 class UsageRecorded(Event, frozen=True, kw_only=True, tag="usage_recorded"):
@@ -243,6 +271,7 @@ PoolEvent = (
     | SessionRequested
     | LeaseGranted
     | LeaseRefused
+    | CallsRefused
     | LeaseRenewed
     | LeaseCancelled
     | UsageRecorded

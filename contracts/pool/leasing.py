@@ -13,7 +13,7 @@ from contracts.base import (
     ServiceType,
     SessionId,
 )
-from contracts.pool.events import SessionRequested, UsageRecorded
+from contracts.pool.events import CallsRefused, SessionRequested, UsageRecorded
 from contracts.pool.words import Refusal
 
 
@@ -22,6 +22,8 @@ class LeaseWanted(Part, frozen=True, kw_only=True):
 
     requested: SessionRequested
     previous: UsageRecorded | None = None
+    only_ask: bool = False
+    """Grant nothing: answer `Free` where a lease would be granted. Older pools grant it."""
 
 
 class LeaseSessions(Command, frozen=True, kw_only=True, tag="lease_sessions"):
@@ -56,16 +58,22 @@ class Refused(Reply, frozen=True, kw_only=True, tag="refused"):
     message: str = ""
 
 
+class Free(Reply, frozen=True, kw_only=True, tag="free"):
+    """A lease would be granted; none was, for that was only asked (`LeaseWanted.only_ask`)."""
+
+
 class LeaseAnswers(Reply, frozen=True, kw_only=True, tag="lease_answers"):
     """One answer per item, in order."""
 
-    items: list[Granted | Refused]
+    items: list[Granted | Refused | Free]
 
 
 class EndLeases(Command, frozen=True, kw_only=True, tag="end_leases"):
-    """Journal these usages; idempotent by lease."""
+    """Journal these usages, idempotent by lease, and what this gateway itself refused."""
 
     items: list[UsageRecorded]
+    refused: list[CallsRefused] = []
+    """Not answered one by one. Sent again they are told again, with equal fields."""
 
 
 class EndAnswer(StrEnum):
@@ -106,6 +114,10 @@ class CancelLease(Part, frozen=True, kw_only=True):
     request_id: RequestId
     number: int
     reason: str
+    status: int = 0
+    """As in `LeaseCancelled`: what the client was answered, if that ended its call."""
+    error_code: str = ""
+    error_message: str = ""
 
 
 class CancelLeases(Command, frozen=True, kw_only=True, tag="cancel_leases"):

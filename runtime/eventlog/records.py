@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from contracts import envelope
-from contracts.events import UnknownEvent, tags
+from contracts.events import AnyEvent, UnknownEvent, tags
 from runtime.eventlog.words import Stored
 
 UNREADABLE = "unreadable_envelope"
@@ -26,7 +26,7 @@ def records(stored: Stored) -> Iterator[dict[str, Any]]:
     """
     try:
         read = envelope.decode(stored.body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except msgspec.DecodeError as error:
         yield {
             "event": f"{stored.sequence}.0",
             "time": _moment(stored.time.isoformat()),
@@ -37,16 +37,24 @@ def records(stored: Stored) -> Iterator[dict[str, Any]]:
         return
     time = _moment(read.time.isoformat())
     for index, event in enumerate(read.events):
-        if isinstance(event, UnknownEvent):
-            fields = json.loads(event.raw)
-        else:
-            fields = msgspec.to_builtins(event)
         yield {
             "event": f"{stored.sequence}.{index}",
             "time": time,
             "subject": stored.subject,
-            **{name: value for name, value in fields.items() if name not in _HIDDEN},
+            **{name: value for name, value in _fields(event).items() if name not in _HIDDEN},
         }
+
+
+def _fields(event: AnyEvent | UnknownEvent) -> dict[str, Any]:
+    """Show an event as it stands; one of a later version by its tag, if Python cannot read it."""
+    if not isinstance(event, UnknownEvent):
+        known: dict[str, Any] = msgspec.to_builtins(event)
+        return known
+    try:
+        fields: dict[str, Any] = json.loads(event.raw)
+    except (ValueError, RecursionError) as error:
+        return {"type": event.tag, "reason": f"it cannot be shown: {error}"}
+    return fields
 
 
 def known_types(pattern: str) -> list[str]:

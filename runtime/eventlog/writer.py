@@ -139,5 +139,5 @@ class SubjectWriter:
 def _opened(body: bytes) -> Envelope | None:
     try:
         return envelope.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except msgspec.DecodeError:
         return None

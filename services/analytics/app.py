@@ -21,6 +21,8 @@ from services.analytics.handlers import Answers, open_doors
 from services.analytics.metrics import Metrics
 from services.analytics.projector import Projector
 from services.analytics.queries import Catalogue
+from services.analytics.sandbox import box
+from services.analytics.sandbox.box import Sandbox
 from services.analytics.settings import AnalyticsSection, Settings
 from services.analytics.store import Database, Ledger, Readers
 
@@ -48,14 +50,18 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
         await asyncio.to_thread(database.close)
         return
     projector = Projector(EventLog(client), Ledger(database), metrics, log)
-    readers = Readers(
-        database, clock(environment.clock_offset_file), settings.analytics.sql_timeout
+    now = clock(environment.clock_offset_file)
+    readers = Readers(database, now, settings.analytics.sql_timeout)
+    sandbox = Sandbox(
+        database, environment.home.sql, now, _sql_bounds(settings.analytics), metrics, log
     )
     writer = WriterId(f"{_SERVICE}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
     catalogue = Catalogue()
+    for name, why in {**catalogue.set_aside, **database.set_aside}.items():
+        log.error("sql_set_aside", file=f"{name}.sql", reason=why)
     folder = environment.home.path / _EXPORTS
     spool = Spool(folder, readers, catalogue, _bounds(settings.analytics), log)
-    answers = Answers(readers, catalogue, spool, projector, metrics, writer, log)
+    answers = Answers(readers, sandbox, catalogue, spool, projector, metrics, writer, log)
     open_doors(made, client, answers)
     await made.start()
     spare_the_collector()
@@ -69,7 +75,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
                 metrics.registry,
                 network=environment.health_network,
             ),
-            _follow_settings(load, readers, spool, AtStart(log, _fixed(settings)), log),
+            _follow_settings(load, readers, sandbox, spool, AtStart(log, _fixed(settings)), log),
         )
     finally:
         log.info("stopping", checkpoint=projector.checkpoint)
@@ -81,13 +87,19 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
 
 
 async def _follow_settings(
-    load: Callable[[], Settings], readers: Readers, spool: Spool, begun: AtStart, log: Log
+    load: Callable[[], Settings],
+    readers: Readers,
+    sandbox: Sandbox,
+    spool: Spool,
+    begun: AtStart,
+    log: Log,
 ) -> None:
     """Take over what may change while running; a file that is refused changes nothing."""
     refused = ""
     while True:
         await asyncio.sleep(_LOOK_EVERY_S)
         spool.forget()
+        await asyncio.to_thread(sandbox.forget)
         try:
             settings = load()
         except SettingsError as error:
@@ -97,12 +109,17 @@ async def _follow_settings(
             continue
         refused = ""
         readers.timeout_s = settings.analytics.sql_timeout
+        sandbox.bounds = _sql_bounds(settings.analytics)
         spool.bounds = _bounds(settings.analytics)
         begun.compare(_fixed(settings))
 
 
 def _fixed(settings: Settings) -> dict[str, object]:
     return {"analytics.memory": int(settings.analytics.memory)}
+
+
+def _sql_bounds(section: AnalyticsSection) -> box.Bounds:
+    return box.Bounds(section.sql_timeout, section.sql_memory)
 
 
 def _bounds(section: AnalyticsSection) -> Bounds:

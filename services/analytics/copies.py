@@ -17,9 +17,23 @@ from contracts.base import Failed
 from runtime.eventlog import Stored
 from services.analytics.domain.fold import Fold
 from services.analytics.domain.standing import gap
-from services.analytics.folding import MissingError, enough, folded, spare_the_collector
+from services.analytics.folding import (
+    FoldError,
+    MissingError,
+    enough,
+    folded,
+    spare_the_collector,
+)
 from services.analytics.queries import Catalogue
-from services.analytics.store import Database, Ledger, QuestionError, Readers, StoreError
+from services.analytics.sifting import sifted
+from services.analytics.store import (
+    Database,
+    Ledger,
+    QuestionError,
+    Readers,
+    RefusedError,
+    StoreError,
+)
 
 _ROWS_MAX = 10_000
 _TIMEOUT_S = 600.0
@@ -84,8 +98,13 @@ class Copy:
             self._writing = None
 
     def _write(self, batch: list[Stored]) -> None:
+        after = self._fold.sequence
         try:
-            self._ledger.write(folded(self._fold, batch, _passed_over))
+            try:
+                self._ledger.write(folded(self._fold, batch, _passed_over))
+            except (FoldError, RefusedError):
+                made, _ = sifted(self._ledger, after, batch)
+                self._fold = Fold(self._ledger.remember(), made.sequence)
         except MissingError as error:
             self.missing = str(error)
         except StoreError as error:

@@ -1,7 +1,7 @@
 """Envelopes as they are read, folded in order: for the projector, and for a backup's copy."""
 
 import gc
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -9,14 +9,20 @@ from contracts import envelope
 from runtime.eventlog import Stored
 from services.analytics.domain.fold import Batch, Fold
 from services.analytics.domain.standing import gap
+from services.analytics.fitness import unfit, unfit_moment
 
 _BATCH_BYTES = 8_000_000
 """Some 20,000 events, 13,000 rows: a batch costs 60 ms before its first row."""
 _BATCH_ENVELOPES = 4_000
+_NOTHING: Mapping[int, str] = {}
 
 
 class MissingError(Exception):
     """A piece of the log is missing; the message names it."""
+
+
+class FoldError(Exception):
+    """An event that no fold takes: nobody foresaw it. The fold is not to be used any more."""
 
 
 def enough(envelopes: int, size: int) -> bool:
@@ -25,22 +31,42 @@ def enough(envelopes: int, size: int) -> bool:
 
 
 def folded(fold: Fold, batch: Iterable[Stored], unreadable: Callable[[int, str], None]) -> Batch:
-    """Fold envelopes that follow one another; tell of those that are none, and pass over them.
+    """Fold envelopes that follow one another; tell of those that are none, and set them aside.
 
-    Raises `MissingError` when one does not follow.
+    Raises `MissingError` when one does not follow, `FoldError` for what cannot be folded.
     """
     for stored in batch:
-        missing = gap(fold.sequence, stored.sequence)
-        if missing:
-            raise MissingError(missing)
-        try:
-            read = envelope.decode(stored.body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            unreadable(stored.sequence, str(error))
-            fold.skip(stored.sequence)
-        else:
-            fold.take(stored.sequence, stored.subject, read)
+        take(fold, stored, unreadable)
     return fold.batch()
+
+
+def take(
+    fold: Fold,
+    stored: Stored,
+    unreadable: Callable[[int, str], None],
+    aside: Mapping[int, str] = _NOTHING,
+) -> None:
+    """Fold one envelope, without the events that do not fit a row or that `aside` names.
+
+    Raises `MissingError` when it does not follow, `FoldError` when it cannot be folded.
+    """
+    missing = gap(fold.sequence, stored.sequence)
+    if missing:
+        raise MissingError(missing)
+    try:
+        read = envelope.decode(stored.body)
+        why = unfit_moment(read.time)
+    except msgspec.DecodeError as error:
+        why = str(error)
+    if why:
+        unreadable(stored.sequence, why)
+        fold.skip(stored.sequence, stored.time, why)
+        return
+    unfitting = {place: why for place, event in enumerate(read.events) if (why := unfit(event))}
+    try:
+        fold.take(stored.sequence, stored.subject, read, {**aside, **unfitting} or _NOTHING)
+    except Exception as error:  # whatever it is, it is of this envelope
+        raise FoldError(f"{type(error).__name__}: {error}") from error
 
 
 def spare_the_collector() -> None:

@@ -1,19 +1,30 @@
-"""NATS doors: named queries, statistics, sandboxed SQL, exports, reports, ping.
+"""NATS doors: named queries, statistics, strangers' SQL, exports, reports, ping.
 
-A door only takes in; questions are answered by a few threads, each on a cursor of its own, so
-that neither ingest nor another question waits.
+A door only takes in; questions of ours are answered by a few threads, each on a cursor of its
+own, so that neither ingest nor another question waits. Strangers' SQL has one thread, for it is
+answered one at a time, in a process of its own; nobody else waits for it.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import msgspec
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
 
 from contracts import subjects
-from contracts.analytics import AnalyticsQuestion, Export, NamedQuery, Rows, SqlQuery, WriteReport
+from contracts.analytics import (
+    AnalyticsQuestion,
+    Export,
+    NamedQuery,
+    Rows,
+    SqlQuery,
+    StartExport,
+    WriteReport,
+)
 from contracts.base import Failed, Ping, Pong, Reply, WriterId
 from runtime.nats.broker import Call, refusal, reply, with_reply
 from runtime.process.logs import Log
@@ -22,12 +33,15 @@ from services.analytics.metrics import Metrics
 from services.analytics.projector import Projector
 from services.analytics.queries import Catalogue
 from services.analytics.reports import Reporter
+from services.analytics.sandbox.box import Sandbox, UnavailableError
 from services.analytics.store import Found, QuestionError, Readers
 
 _THREADS = 4
 _WAITING_MAX = 100
 _ROWS_MAX = 10_000
 _REPLY_MARGIN = 64 * 1024
+_TURN_S = 5.0
+"""How long SQL waits for its turn beyond what the statement before it may take."""
 _query = msgspec.json.Decoder(AnalyticsQuestion)
 _export = msgspec.json.Decoder(Export)
 _report = msgspec.json.Decoder(WriteReport)
@@ -42,6 +56,7 @@ class Answers:
     def __init__(
         self,
         readers: Readers,
+        sandbox: Sandbox,
         catalogue: Catalogue,
         spool: Spool,
         projector: Projector,
@@ -51,6 +66,7 @@ class Answers:
     ) -> None:
         """Open no door yet."""
         self._readers = readers
+        self._sandbox = sandbox
         self._projector = projector
         self._metrics = metrics
         self._writer = writer
@@ -58,18 +74,17 @@ class Answers:
         self._catalogue = catalogue
         self._spool = spool
         self._reporter = Reporter(readers, catalogue)
-        self._threads = ThreadPoolExecutor(_THREADS, "question")
-        self._answering: set[asyncio.Task[None]] = set()
+        self._ours = _Lane(_THREADS, "question")
+        self._strangers = _Lane(1, "sql")
 
     async def take(self, client: Client, call: Call, answer: Callable[[bytes], Reply]) -> None:
         """Have a call answered in a thread, or say at once that too many wait."""
-        if len(self._answering) >= _WAITING_MAX:
-            message = f"{_WAITING_MAX} questions are waiting already"
-            await self._send(client, call, Failed(code="internal", message=message))
-            return
-        task = asyncio.create_task(self._answered(client, call, answer))
-        self._answering.add(task)
-        task.add_done_callback(self._answering.discard)
+        await self._queued(self._ours, client, call, answer)
+
+    async def take_sql(self, client: Client, call: Call) -> None:
+        """Have a statement answered when it is its turn, or say at once that too many wait."""
+        answer = partial(self.sql, asked_at=time.monotonic(), bytes_max=client.max_payload)
+        await self._queued(self._strangers, client, call, answer)
 
     def query(self, body: bytes) -> Rows | Failed:
         """Answer a named query, or statistics."""
@@ -87,17 +102,28 @@ class Answers:
         question = self._catalogue.question(asked)
         if isinstance(question, Failed):
             return question
-        return self._timed(name, question.sql, rows_max, question.parameters)
+        if failed := self._not_yet():
+            return failed
+        ask = partial(self._readers.ask, question.sql, rows_max, question.parameters)
+        return self._timed(name, ask)
 
-    def sql(self, body: bytes) -> Rows | Failed:
-        """Answer a statement of the caller's own."""
+    def sql(self, body: bytes, asked_at: float, bytes_max: int) -> Rows | Failed:
+        """Answer a statement of the caller's own, unless its turn comes when nobody waits."""
         try:
             asked = _sql.decode(body)
         except msgspec.DecodeError as error:
             return refusal(error, [SqlQuery])
         if not 1 <= asked.rows_max <= _ROWS_MAX:
             return _too_many(asked.rows_max)
-        return self._timed("sql", asked.query, asked.rows_max, None)
+        waited_s, timeout_s = time.monotonic() - asked_at, self._sandbox.bounds.timeout_s
+        if waited_s > timeout_s + _TURN_S:
+            return Failed(
+                code="ledger_unavailable",
+                message=f"waited {waited_s:.1f} s for its turn: one statement is answered at a"
+                f" time, each in {timeout_s:g} s at the most ([analytics] sql_timeout)",
+            )
+        ask = partial(self._sandbox.ask, asked.query, asked.rows_max, bytes_max)
+        return self._not_yet() or self._timed("sql", ask)
 
     def export(self, body: bytes) -> Reply:
         """Start, fetch or drop the file of an export."""
@@ -105,6 +131,11 @@ class Answers:
             asked = _export.decode(body)
         except msgspec.DecodeError as error:
             return refusal(error, Export.__args__)
+        if isinstance(asked, StartExport):
+            question = self._catalogue.question(asked.question)
+            failed = question if isinstance(question, Failed) else self._not_yet()
+            if failed:
+                return failed
         return self._spool.answer(asked)
 
     def report(self, body: bytes) -> Reply:
@@ -114,7 +145,7 @@ class Answers:
         except msgspec.DecodeError as error:
             return refusal(error, [WriteReport])
         with self._metrics.question_seconds.labels(f"report_{asked.period}").time():
-            return self._reporter.write(asked)
+            return self._not_yet() or self._reporter.write(asked)
 
     def pong(self, body: bytes) -> Pong | Failed:
         """Say who answers, and how far the log is projected."""
@@ -122,18 +153,39 @@ class Answers:
             _ping.decode(body)
         except msgspec.DecodeError as error:
             return refusal(error, [Ping])
-        return Pong(writer=self._writer, epoch=0, sequence=self._projector.checkpoint)
+        projector = self._projector
+        return Pong(
+            writer=self._writer,
+            epoch=0,
+            sequence=projector.checkpoint,
+            trouble=projector.readiness(),
+        )
 
     async def close(self) -> None:
-        """Finish what is being answered."""
-        await asyncio.gather(*self._answering)
-        await asyncio.to_thread(self._threads.shutdown)
+        """Finish what is being answered; strangers' SQL is broken off."""
+        await asyncio.to_thread(self._sandbox.close)
+        for lane in (self._ours, self._strangers):
+            await asyncio.gather(*lane.answering)
+            await asyncio.to_thread(lane.threads.shutdown)
         await asyncio.to_thread(self._spool.close)
 
-    async def _answered(self, client: Client, call: Call, answer: Callable[[bytes], Reply]) -> None:
+    async def _queued(
+        self, lane: "_Lane", client: Client, call: Call, answer: Callable[[bytes], Reply]
+    ) -> None:
+        if len(lane.answering) >= _WAITING_MAX:
+            message = f"{_WAITING_MAX} questions are waiting already"
+            await self._send(client, call, Failed(code="ledger_unavailable", message=message))
+            return
+        task = asyncio.create_task(self._answered(lane, client, call, answer))
+        lane.answering.add(task)
+        task.add_done_callback(lane.answering.discard)
+
+    async def _answered(
+        self, lane: "_Lane", client: Client, call: Call, answer: Callable[[bytes], Reply]
+    ) -> None:
         loop = asyncio.get_running_loop()
         try:
-            made: Reply = await loop.run_in_executor(self._threads, answer, call.body)
+            made: Reply = await loop.run_in_executor(lane.threads, answer, call.body)
         except Exception as error:  # an unanswered question would wait out its time (trap 17)
             self._logger.exception("question_failed")
             made = Failed(code="internal", message=type(error).__name__)
@@ -144,14 +196,19 @@ class Answers:
             self._metrics.refused.inc()
         await reply(client, call, _fitting(answer, client.max_payload - _REPLY_MARGIN))
 
-    def _timed(
-        self, name: str, query: str, rows_max: int, parameters: dict[str, object] | None
-    ) -> Rows | Failed:
+    def _not_yet(self) -> Failed | None:
+        """Refuse while the figures are being made anew: they would be too small, and not say so."""
+        why = self._projector.rebuilding
+        return Failed(code="rebuilding", message=why) if why else None
+
+    def _timed(self, name: str, ask: Callable[[], Found]) -> Rows | Failed:
         with self._metrics.question_seconds.labels(name).time():
             try:
-                found = self._readers.ask(query, rows_max, parameters)
+                found = ask()
             except QuestionError as error:
                 return Failed(code="bad_request", message=str(error))
+            except UnavailableError as error:
+                return Failed(code="ledger_unavailable", message=str(error))
         return self._rows(found)
 
     def _rows(self, found: Found) -> Rows:
@@ -160,8 +217,16 @@ class Answers:
             rows=found.rows,
             truncated=found.truncated,
             sequence=found.sequence,
-            lag=self._projector.lag,
+            lag=self._projector.behind(found.sequence),
         )
+
+
+class _Lane:
+    """Threads that answer, and what is being answered or waits for them."""
+
+    def __init__(self, threads: int, name: str) -> None:
+        self.threads = ThreadPoolExecutor(threads, name)
+        self.answering: set[asyncio.Task[None]] = set()
 
 
 def _too_many(rows_max: int) -> Failed:
@@ -188,7 +253,7 @@ def open_doors(broker: NatsBroker, client: Client, answers: Answers) -> None:
 
     @broker.subscriber(subjects.ANALYTICS_SQL, max_workers=1, no_reply=True, decoder=with_reply)
     async def on_sql(call: Call) -> None:
-        await answers.take(client, call, answers.sql)
+        await answers.take_sql(client, call)
 
     @broker.subscriber(subjects.ANALYTICS_EXPORT, max_workers=1, no_reply=True, decoder=with_reply)
     async def on_export(call: Call) -> None:

@@ -20,6 +20,9 @@ class Metrics:
         self.rows = self._counter("rows", "Rows written, rollups included")
         self.rebuilds = self._counter("rebuilds", "Times the projection began anew")
         self.failures = self._counter("batch_failures", "Batches that failed and were taken again")
+        self.set_aside = self._counter(
+            "set_aside", "Events, and whole envelopes, that no row holds: see the view anomalies"
+        )
         self.unknown = Counter(
             "tidegate_analytics_unknown_events",
             "Events this version cannot read, by tag",
@@ -39,6 +42,18 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self.sql_copy_seconds = Histogram(
+            "tidegate_analytics_sql_copy_seconds",
+            "Time to copy the file for the process that answers SQL; commits wait for it",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.sql_killed = Counter(
+            "tidegate_analytics_sql_killed",
+            "Processes that answered SQL and were given up: time, memory, or ended by themselves",
+            ["why"],
+            registry=self.registry,
+        )
         self.refused = self._counter("questions_refused", "Questions answered by a refusal")
 
     def wrote(self, batch: Batch, rows: int, seconds: float) -> None:
@@ -47,6 +62,7 @@ class Metrics:
         self.envelopes.inc(batch.envelopes)
         self.events.inc(batch.events)
         self.rows.inc(rows)
+        self.set_aside.inc(batch.set_aside)
         for tag, count in batch.unknown.items():
             self.unknown.labels(tag).inc(count)
 

@@ -2,7 +2,8 @@
 
 The checkpoint stands in the transaction of its rows, and the reader starts from it; what was
 read but not committed is read again. When a batch fails, the fold is thrown away with it and
-made again from what the store has.
+made again from what the store has. A batch whose rows are refused is sifted: what the store does
+not take of it is set aside by name, and the projection goes on.
 """
 
 import asyncio
@@ -12,14 +13,17 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
+import msgspec
+
 from runtime.eventlog import EventLog, LogUnavailableError, Stored
 from runtime.process.lifecycle import until
 from runtime.process.logs import Log
 from services.analytics.domain.fold import Batch, Fold
 from services.analytics.domain.standing import standing
-from services.analytics.folding import MissingError, enough, folded
+from services.analytics.folding import FoldError, MissingError, enough, folded
 from services.analytics.metrics import Metrics
-from services.analytics.store import Ledger, StoreError
+from services.analytics.sifting import sifted
+from services.analytics.store import Ledger, RefusedError, StoreError
 
 _LINGER_S = 0.5
 _WATCH_EVERY_S = 2.0
@@ -27,7 +31,21 @@ _AGAIN_S = 1.0
 _LAG_MAX = 20_000
 """Messages behind which the answers are too old to be called ready."""
 _EVERYTHING = "evt.>"
+_BROKEN_OFF = "that was broken off before its end"
 _Result = TypeVar("_Result")
+
+
+class _Made(msgspec.Struct):
+    """What is to be written next."""
+
+    stored: list[Stored]
+    batch: Batch | None
+    """What the envelopes fold to; None when they do not, and why is in `trouble`."""
+    trouble: str = ""
+
+
+class _SiftedError(Exception):
+    """A batch was sifted, so that the fold is no longer what the store has."""
 
 
 class _StreamChangedError(Exception):
@@ -48,6 +66,7 @@ class Projector:
         """The greatest sequence known to be in the log."""
         self._target = 0
         self._trouble = "starting"
+        self._rebuilding = "the log has not been read yet"
         self._reachable = True
         self._created = ""
         self._thread = ThreadPoolExecutor(1, "ledger")
@@ -55,7 +74,22 @@ class Projector:
     @property
     def lag(self) -> int:
         """Messages known to be in the log and not yet in the store."""
-        return max(0, self._last - self.checkpoint)
+        return self.behind(self.checkpoint)
+
+    def behind(self, sequence: int) -> int:
+        """Count the messages known to be in the log behind this one."""
+        return max(0, self._last - sequence)
+
+    @property
+    def rebuilding(self) -> str:
+        """Say why figures would be too small, and how far they are; empty when they are whole."""
+        if not self._rebuilding:
+            return ""
+        share = f" ({self.checkpoint / self._target:.0%})" if self._target else ""
+        return (
+            f"the figures are being made anew: at log sequence {self.checkpoint} of"
+            f" {self._target}{share}; {self._rebuilding}"
+        )
 
     def readiness(self) -> str:
         """Say why answers are not to be trusted as current; empty when they are."""
@@ -72,6 +106,8 @@ class Projector:
         while True:
             try:
                 await self._project()
+            except _SiftedError:
+                continue
             except LogUnavailableError as error:
                 self._stuck(f"the event log cannot be reached: {error}")
             except (_StreamChangedError, MissingError) as error:
@@ -94,7 +130,7 @@ class Projector:
         """Project until the stream changes, a batch fails, or the log is out of reach."""
         fold = await self._take_stand()
         arrived: asyncio.Queue[list[Stored]] = asyncio.Queue(2)
-        made: asyncio.Queue[Batch] = asyncio.Queue(1)
+        made: asyncio.Queue[_Made] = asyncio.Queue(1)
         await until(
             asyncio.Event(),
             self._read(arrived),
@@ -113,6 +149,10 @@ class Projector:
             first_sequence=state.first_sequence,
             last_sequence=state.last_sequence,
         )
+        self._last = self._target = state.last_sequence
+        if known is not None and not found.rebuild:
+            self._rebuilding = _BROKEN_OFF if known.sequence < known.anew_to else ""
+            self._saw_checkpoint(known.sequence)
         if found.missing:
             raise MissingError(found.missing)
         if found.rebuild:
@@ -120,10 +160,11 @@ class Projector:
             tell("rebuilding", reason=found.rebuild, upto=state.last_sequence)
             self._metrics.rebuilds.inc()
             self._trouble = f"rebuilding: {found.rebuild}"
-            await self._in_thread(lambda: self._ledger.begin(state.created))
+            self._rebuilding = found.rebuild
+            self.checkpoint = 0
+            await self._in_thread(lambda: self._ledger.begin(state.created, state.last_sequence))
         remembered = await self._in_thread(self._ledger.remember)
         self._created = state.created
-        self._last = self._target = state.last_sequence
         self._saw_checkpoint(found.after)
         self._logger.info("projecting", checkpoint=found.after, upto=state.last_sequence)
         if self.checkpoint >= self._target:
@@ -152,27 +193,56 @@ class Projector:
                 raise _StreamChangedError("the log is another one, or went backwards")
 
     async def _fold_batches(
-        self, fold: Fold, arrived: "asyncio.Queue[list[Stored]]", made: "asyncio.Queue[Batch]"
+        self, fold: Fold, arrived: "asyncio.Queue[list[Stored]]", made: "asyncio.Queue[_Made]"
     ) -> None:
-        """Fold one batch while the one before it is written."""
+        """Fold one batch while the one before it is written; the first that fails is the last."""
         while True:
-            batch = await _gathered(arrived)
-            await made.put(await asyncio.to_thread(folded, fold, batch, self._unreadable))
+            stored = await _gathered(arrived)
+            try:
+                batch = await asyncio.to_thread(folded, fold, stored, self._unreadable)
+            except FoldError as error:
+                await made.put(_Made(stored, None, str(error)))
+                await asyncio.Event().wait()
+            else:
+                await made.put(_Made(stored, batch))
 
-    async def _write_batches(self, made: "asyncio.Queue[Batch]") -> None:
+    async def _write_batches(self, made: "asyncio.Queue[_Made]") -> None:
         while True:
-            batch = await made.get()
+            next_one = await made.get()
+            batch = next_one.batch
+            if batch is None:
+                await self._sift(next_one.stored, next_one.trouble)
+                raise _SiftedError
             started = time.perf_counter()
-            rows = await self._in_thread(partial(self._ledger.write, batch))
+            try:
+                rows = await self._in_thread(partial(self._ledger.write, batch))
+            except RefusedError as error:
+                await self._sift(next_one.stored, str(error))
+                raise _SiftedError from None
             self._metrics.wrote(batch, rows, time.perf_counter() - started)
             self._saw_checkpoint(batch.sequence)
             self._trouble = ""
+
+    async def _sift(self, stored: list[Stored], why: str) -> None:
+        """Write what the store takes of a refused batch. Raises `StoreError` for none of it."""
+        upto = stored[-1].sequence
+        self._logger.error("batch_refused", after=self.checkpoint, upto=upto, reason=why)
+        self._metrics.failures.inc()
+        started = time.perf_counter()
+        batch, rows = await self._in_thread(partial(sifted, self._ledger, self.checkpoint, stored))
+        seconds = time.perf_counter() - started
+        self._metrics.wrote(batch, rows, seconds)
+        self._logger.warning("sifted", upto=upto, set_aside=batch.set_aside, seconds=seconds)
+        self._saw_checkpoint(batch.sequence)
+        self._trouble = ""
 
     def _unreadable(self, sequence: int, error: str) -> None:
         self._logger.warning("unreadable_envelope", sequence=sequence, error=error)
 
     def _saw_checkpoint(self, sequence: int) -> None:
         self.checkpoint = sequence
+        if sequence >= self._target:
+            self._rebuilding = ""
         self._last = max(self._last, sequence)
         self._metrics.checkpoint.set(sequence)
         self._metrics.lag.set(self.lag)

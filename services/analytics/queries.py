@@ -12,7 +12,7 @@ import msgspec
 from contracts.analytics import AnalyticsQuestion, NamedQuery, Statistics
 from contracts.base import Failed
 from services.analytics import sql
-from services.analytics.domain.statistics import StatisticsError, statement
+from services.analytics.domain.questions.statistics import StatisticsError, statement
 from services.analytics.sql import Parameter, Source
 
 
@@ -27,10 +27,12 @@ class Catalogue:
     """Every named query, read once."""
 
     def __init__(self) -> None:
-        """Read `sql/queries` and `sql/reports`. Raises `sql.SourceError`."""
+        """Read `sql/queries` and `sql/reports`, but for those whose header is wrong."""
         self.sources: Mapping[str, Source] = {
             source.name: source for kind in ("queries", "reports") for source in sql.folder(kind)
         }
+        self.set_aside: Mapping[str, str] = sql.faults()
+        """Files that are no source, by name, and why."""
 
     def question(self, asked: AnalyticsQuestion) -> Question | Failed:
         """Say what the store is to be asked, or what was wrong and what there is instead."""
@@ -42,7 +44,10 @@ class Catalogue:
         """Look a query up and type its parameters."""
         source = self.sources.get(asked.name)
         if source is None:
-            return _refused(f"there is no query {asked.name!r}", self.sources)
+            what, why = f"there is no query {asked.name!r}", self.set_aside.get(asked.name)
+            if why:
+                what = f"{asked.name} is set aside: {why}"
+            return _refused(what, self.sources)
         unknown = sorted(asked.parameters.keys() - source.parameters.keys())
         if unknown:
             what = f"{asked.name} has no parameter {unknown[0]!r}"
@@ -60,6 +65,13 @@ class Catalogue:
                     code="bad_request",
                     message=f"{asked.name}: {_expectation(parameter)}, got {value!r}",
                 )
+        days = sorted(value for value in typed.values() if isinstance(value, date))
+        if days and (days[-1] - days[0]).days > _DAYS_MAX:
+            return Failed(
+                code="bad_request",
+                message=f"{asked.name}: expected days at most {_DAYS_MAX} apart,"
+                f" got {days[0]} and {days[-1]}",
+            )
         return Question(source.sql, typed)
 
 
@@ -103,6 +115,8 @@ def _date(value: object) -> date:
 
 
 _INTEGER_MAX = 1_000_000
+_DAYS_MAX = 36_600
+"""A century: a trend has a row for each day, and DuckDB's memory is shared with ingest."""
 _TYPES: dict[str, Callable[[object], object]] = {"text": _text, "integer": _integer, "date": _date}
 _EXPECTED = {
     "text": "text",

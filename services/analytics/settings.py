@@ -1,9 +1,11 @@
 """What an operator may turn at analytics (`[analytics]`)."""
 
-from runtime.settings import Seconds, Section, Size
+from runtime.quantities import Seconds, Size
+from runtime.settings import Section
 
 _DAY_S = 86_400
 _MEMORY_MIN = 64_000_000
+_SQL_MEMORY_MIN = 800_000_000
 
 
 class AnalyticsSection(Section, frozen=True, kw_only=True):
@@ -18,9 +20,15 @@ class AnalyticsSection(Section, frozen=True, kw_only=True):
     request_log_retention: Seconds = Seconds(7 * _DAY_S)
     """The detailed ones: requests and attempts."""
     memory: Size = Size(1_000_000_000)
-    """What DuckDB may hold in memory, ingest and questions together. Read at the start alone."""
+    """What DuckDB may hold in memory, ingest and questions of ours together. Read at the start
+    alone."""
+    sql_memory: Size = Size(1_500_000_000)
+    """Address space of the process that answers SQL; some 400 MB of it are its code. DuckDB may
+    take half, texts and lists what is left. It begins with the first question, and ends when
+    nobody has asked for five minutes."""
     sql_timeout: Seconds = Seconds(10)
-    """A question that takes longer is interrupted."""
+    """A question that takes longer is interrupted; in SQL, which is answered one statement at a
+    time, the process is killed, and one that waits 5 s longer for its turn is told so."""
     export_timeout: Seconds = Seconds(300)
     """The same of an export, until its file is written."""
     export_rows_max: int = 1_000_000
@@ -36,6 +44,8 @@ class AnalyticsSection(Section, frozen=True, kw_only=True):
             raise ValueError("request_log_retention: expected at most retention")
         if self.memory < _MEMORY_MIN:
             raise ValueError('memory: expected at least "64MB"')
+        if self.sql_memory < _SQL_MEMORY_MIN:
+            raise ValueError('sql_memory: expected at least "800MB"')
         if self.sql_timeout <= 0:
             raise ValueError("sql_timeout: expected more than 0")
         if self.export_timeout <= 0:

@@ -5,9 +5,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from contracts.balancer import DIALECTS, PLAIN, Server
-from contracts.base import ServerId, ServiceType
+from contracts.base import NUMBER_MAX, ServerId, ServiceType
 from runtime.addresses import refused_host
-from runtime.settings import Seconds, Section
+from runtime.quantities import Seconds
+from runtime.settings import Section
 from runtime.texts import writable
 from services.balancer import strategies
 
@@ -87,10 +88,8 @@ class Settings(Section, frozen=True, kw_only=True):
 
 def refused(server: Server) -> str:
     """Say why `server` cannot be one, naming the key and what was expected; empty when it can."""
-    if server.weight < 1:
-        return f"weight: expected at least 1, got {server.weight}"
-    if server.max_sessions < 1:
-        return f"max_sessions: expected at least 1, got {server.max_sessions}"
+    if wrong := _refused_number(server):
+        return wrong
     if server.dialect not in DIALECTS:
         return f"dialect: expected one of {', '.join(DIALECTS)}, got {server.dialect!r}"
     return _refused_name(server) or _refused_url(server.url)
@@ -103,6 +102,17 @@ def _refused_name(server: Server) -> str:
         return "region: expected at most 64 printable characters"
     if not all(map(writable, server.capabilities)):
         return "capabilities: expected names of service types of 1 to 64 printable characters"
+    return ""
+
+
+def _refused_number(server: Server) -> str:
+    if not -NUMBER_MAX <= server.priority <= NUMBER_MAX:
+        return f"priority: expected a number from -{NUMBER_MAX:,} to {NUMBER_MAX:,}"
+    for name, number in (("weight", server.weight), ("max_sessions", server.max_sessions)):
+        if number < 1:
+            return f"{name}: expected at least 1, got {number}"
+        if number > NUMBER_MAX:
+            return f"{name}: expected at most {NUMBER_MAX:,}"
     return ""
 
 

@@ -121,7 +121,7 @@ class Gateway:
         self._client = client
         self.metrics = Metrics()
         self.transport = Transport()
-        self.outbox = Outbox(client, log)
+        self.outbox = Outbox(client, gateway_id, log)
         self.key_log = KeyLog(event_log, WriterId(gateway_id), now, log)
         self.readiness = Readiness(client, self.key_log, self.outbox)
         self.exchanges = OpenExchanges(
@@ -153,6 +153,7 @@ class Gateway:
             Passthrough(self.caller, partial(known, doors), self.spool),
             self.models,
             interpreter,
+            self.outbox,
             operator_app(doors),
             self.key_log.find,
             settings=settings,

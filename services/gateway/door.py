@@ -22,7 +22,7 @@ from services.gateway.clients.origin import trusted
 from services.gateway.clients.request import Request
 from services.gateway.clients.spool import Spool
 from services.gateway.clients.uploads import Bounds, ClientGoneError, Receive, Upload
-from services.gateway.domain import model_named, route
+from services.gateway.domain import model_named, route, units_of
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.paths import (
     AMBIGUOUS,
@@ -36,6 +36,7 @@ from services.gateway.relay.interpreter import Interpreter
 from services.gateway.relay.models import PATH as MODELS_PATH
 from services.gateway.relay.models import ModelList
 from services.gateway.relay.relay import Relay
+from services.gateway.relay.usages import Outbox
 from services.gateway.settings import Settings
 
 _MODEL = f"{MODELS_PATH}/"
@@ -51,6 +52,7 @@ class Door:
         passthrough: Passthrough,
         models: ModelList,
         interpreter: Interpreter,
+        outbox: Outbox,
         operator: AsgiApp,
         find_key: Callable[[str], Key | None],
         *,
@@ -69,6 +71,7 @@ class Door:
         self._passthrough = passthrough
         self._models = models
         self._interpreter = interpreter
+        self._outbox = outbox
         self._operator = operator
         self._find_key = find_key
         self._limits = KeyLimits()
@@ -147,6 +150,7 @@ class Door:
         if request.gone or error is not None:
             self._relay.left(request, error)
         if error is not None and not request.gone:
+            self._count_untraced(request, error)
             await client.fail(error, [*own_headers(request, rate), *GUARDED])
         told(self._log, self._metrics, request, client, error)
 
@@ -156,6 +160,11 @@ class Door:
         client = Client(send, _nothing)
         await client.fail(error, [*own_headers(request, None), *GUARDED])
         told(self._log, self._metrics, request, client, error)
+
+    def _count_untraced(self, request: Request, error: GatewayError) -> None:
+        """Have the log told how many calls of a known key were answered so and left no trace."""
+        if not request.traced and request.key.key_id:
+            self._outbox.refused(request.key.key_id, error)
 
     def _request(self, scope: dict[str, Any]) -> Request:
         """Begin a request, of whoever trusted proxies say has sent it."""
@@ -241,7 +250,7 @@ class Door:
                 "model_not_allowed", f"the key may not use the model {request.model!r}", "model"
             )
         if settings.services[found].units == "n":
-            request.units = 1 if n is None else n
+            request.units = units_of(n)
             request.counted = True
         if self._interpreter.has_to_read(found):
             await self._interpreter.prepare(request, upload)

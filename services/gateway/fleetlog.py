@@ -35,5 +35,5 @@ def _opened(stored: Stored) -> Envelope | None:
     """Decode an envelope; None when the bytes are none."""
     try:
         return envelope.decode(stored.body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except msgspec.DecodeError:
         return None

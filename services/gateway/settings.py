@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from runtime.settings import DEFAULT_SERVICES, Seconds, Section, ServiceTypeSection, Size
+from runtime.quantities import Seconds, Size
+from runtime.settings import DEFAULT_SERVICES, Section, ServiceTypeSection
 from runtime.texts import refuse_unwritable
 from services.gateway.domain.failures import FailureTables, Meaning, failure_tables
 from services.gateway.domain.heads import refused_name

@@ -68,8 +68,12 @@ LEASE = Kind(
     lambda items, why: LeaseAnswers(items=[unavailable(why)] * len(items)),
 )
 END = Kind(
-    "end", domain.decide_end, lambda answers: EndAnswers(items=answers), lambda _items, _why: None
+    "end",
+    domain.decide_end,
+    lambda answers: EndAnswers(items=[answer for answer in answers if answer is not None]),
+    lambda _items, _why: None,
 )
+"""Items are usages, and behind them what the gateway refused itself, which is not answered."""
 RENEW = Kind(
     "renew",
     domain.decide_renew,

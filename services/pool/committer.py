@@ -131,8 +131,7 @@ class Committer:
             for answer in unproved:
                 await answer()
         self._queue.checkpoints.ending = True
-        if self._queue.checkpoints.due:
-            await self._commit()
+        await self._commit()
 
     async def _until_due(self) -> None:
         """Wait for a command, for the end of patience, or for the time to sweep."""

@@ -54,7 +54,7 @@ class Door(NamedTuple):
 
 QUEUED = (
     Door(subjects.pool_lease, LEASE, LeaseSessions, lambda command: command.items),
-    Door(subjects.pool_end, END, EndLeases, lambda command: command.items),
+    Door(subjects.pool_end, END, EndLeases, lambda command: [*command.items, *command.refused]),
     Door(subjects.pool_renew, RENEW, RenewLeases, lambda command: command.lease_ids),
     Door(subjects.pool_cancel, CANCEL, CancelLeases, lambda command: command.items),
 )

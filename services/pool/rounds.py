@@ -162,7 +162,8 @@ class Queue:
     def _sweep(self, made: Round, now: datetime) -> None:
         """Journal what time alone brought about: at its moment, or at the next regular look."""
         due = domain.next_wakeup(self._state, now)
-        moment = self._monotonic()
-        if moment >= self._swept_at + SWEEP_EVERY_S or (due is not None and due <= now):
-            made.take(domain.sweep(self._state, now))
+        moment, ending = self._monotonic(), self.checkpoints.ending
+        late = moment >= self._swept_at + SWEEP_EVERY_S or (due is not None and due <= now)
+        if late or ending:
+            made.take(domain.sweep(self._state, now, ending=ending))
             self._swept_at = moment

@@ -9,7 +9,8 @@ import msgspec
 
 from contracts.base import ServiceType
 from contracts.pool import Policy
-from runtime.settings import DEFAULT_SERVICES, Seconds, Section, ServiceTypeSection
+from runtime.quantities import Seconds
+from runtime.settings import DEFAULT_SERVICES, Section, ServiceTypeSection
 from runtime.texts import refuse_unwritable
 
 _TIMEOUT_MAX_S = 300

@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
 import psutil
@@ -197,3 +197,27 @@ def test_large_bodies_stream_in_constant_memory(stack: Stack) -> None:
         done.set()
         watcher.join()
     assert max(peak) - before < 20 * MB
+
+
+@pytest.mark.timeout(180)
+def test_items_that_are_units_are_bounded_at_the_gateway(
+    new_stack: Callable[..., Stack],
+) -> None:
+    stack = new_stack(TIDEGATE_POOL_MIN_SIZE="1", TIDEGATE_POOL_MAX_SIZE="1")
+    stack.configure('[services.image]\nunits = "n"\n' + stack.servers_toml("one"))
+    stack.start_all("one")
+
+    beyond = [post(stack, json={"model": "m", "n": n}) for n in (0, 10_001, 2**63, 10**31)]
+    form = post(stack, data={"model": "m"}, files={"n": (None, str(2**63))})
+    over_the_limit = post(stack, json={"model": "m", "n": 10_000})
+
+    for refused in [*beyond, form]:
+        error = refused.json()["error"]
+        assert (refused.status_code, error["param"]) == (400, "n")
+        assert error["message"].startswith("n: expected a whole number from 1 to 10,000, got ")
+    assert (over_the_limit.status_code, over_the_limit.json()["error"]["param"]) == (400, "n")
+    assert "daily limit" in over_the_limit.json()["error"]["message"]
+    served = post(stack, json={"model": "m", "prompt": "p", "n": 2})
+    assert served.status_code == 200, served.text
+    report = stack.audit()
+    assert (report["duckdb"], report["violations"], report["set_aside"]) == ("agrees", [], 0)

@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from runtime.settings import seconds
+from runtime.quantities import seconds
 from tidegate.console import api, output
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)

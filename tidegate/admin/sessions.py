@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import typer
 
-from runtime.settings import seconds
+from runtime.quantities import seconds
 from tidegate.admin import sessionfiles, sessiontests
 from tidegate.console import api, output
 from tidegate.console.errors import CommandError, RefusedError

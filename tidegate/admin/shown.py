@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from runtime.settings import Seconds, Size
+from runtime.quantities import Seconds, Size
 from tidegate.configuration import Configuration
 
 HIDDEN = "(hidden)"

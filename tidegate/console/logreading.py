@@ -58,5 +58,5 @@ def opened(stored: Stored) -> Envelope | None:
     """Decode an envelope; None when the bytes are none."""
     try:
         return envelope.decode(stored.body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except msgspec.DecodeError:
         return None

@@ -50,6 +50,8 @@ CURES = {
     " or your vault; without it the sessions must be added again.",
     "disk_full": "Free disk space, or move the home to a larger disk.",
     "disk_small": "Free disk space: the log is allowed to grow by more than there is.",
+    "sql_disk_small": "Free disk space, or move the home to a larger disk: until then SQL is"
+    " refused; everything else goes on.",
     "restored_recently": "Nothing, if nothing was granted after the backup; else expect servers"
     " to refuse units they have charged already, until the next reset.",
     "nats_unreachable": "Start NATS (`tidegate up`, or your own server), or correct"
@@ -102,6 +104,10 @@ CURES = {
     " analytics.duckdb: it is rebuilt from the log.",
     "analytics_behind": "Read why in its /readyz and log; failing that, stop it, remove"
     " analytics.duckdb and start it: it is rebuilt from the log.",
+    "analytics_sql": "Put the file back as the version has it: what it answers is left out until"
+    " then.",
+    "events_set_aside": "Nothing, if those few are old: the view anomalies says why. If they grow,"
+    " whoever writes them is to be mended; `tidegate tail --from` shows them.",
     "gateway_absent": "Start one (`tidegate gateway`), or name it in TIDEGATE_API.",
     "gateway_not_ready": "Cure what its reason names: it is ready by itself then.",
     "process_not_ready": "Cure what its reason names; its own log says more.",

@@ -26,6 +26,7 @@ def looked_at(found: Environment) -> Iterator[Finding]:
     yield from _home(found)
     yield from _keys(found)
     yield from _disk(found)
+    yield from _copy(found)
 
 
 def _configuration(found: Environment) -> Iterator[Finding]:
@@ -110,10 +111,27 @@ def _disk(found: Environment) -> Iterator[Finding]:
     yield fine("disk", f"{free / _GB:.1f} GB are free, the home takes {_taken(path) / _GB:.2f} GB")
 
 
+def _copy(found: Environment) -> Iterator[Finding]:
+    """Look for room for the copy that SQL is asked of; one that is there gives way to the next."""
+    file = found.home.duckdb
+    if not file.exists():
+        return
+    size = _taken(file) + _taken(file.with_name(f"{file.name}.wal"))
+    free = free_bytes(found.home.path) + _taken(found.home.sql)
+    if free < size + _FREE_MIN:
+        message = (
+            f"SQL is asked of a copy of {file.name}, for which {(size + _FREE_MIN) / _GB:.2f} GB"
+            f" must be free; {free / _GB:.2f} GB are"
+        )
+        yield wrong("disk", "sql_disk_small", message)
+    else:
+        yield fine("disk", f"there is room for a copy of {file.name} ({size / _GB:.2f} GB)")
+
+
 def _taken(path: Path) -> int:
-    """Add up what lies in a folder; a file may go while it is counted."""
+    """Add up a file, or what lies in a folder; a file may go while it is counted."""
     taken = 0
-    for file in path.rglob("*"):
+    for file in (path, *path.rglob("*")):
         with suppress(OSError):
             taken += file.lstat().st_size
     return taken

@@ -8,7 +8,6 @@ from typing import Any
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from contracts import envelope
 from contracts.subjects import EVENT_STREAM, EVT_BALANCER, EVT_KEYS, evt_pool
 from runtime.clock import Clock
 from runtime.environment import Environment
@@ -161,7 +160,11 @@ async def _known_keys(log: EventLog, found: Environment) -> list[Finding]:
     every: dict[str, Key] = {}
     async for batch in log.read(EVT_KEYS, 0, last.sequence):
         for stored in batch:
-            ring.apply(stored.sequence, envelope.decode(stored.body))
+            seen = logreading.opened(stored)
+            if seen is None:
+                ring.skip(stored.sequence)
+                continue
+            ring.apply(stored.sequence, seen)
             every |= {key.hash: key for key in ring.all()}
     findings = []
     for path in here:

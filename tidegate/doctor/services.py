@@ -11,7 +11,7 @@ import msgspec
 from nats.aio.client import Client
 
 from contracts import subjects
-from contracts.analytics import AnalyticsReply, Rows, SqlQuery
+from contracts.analytics import AnalyticsReply, NamedQuery, Rows
 from contracts.balancer import BalancerStatus, BalancerStatusReply
 from contracts.base import Failed, Ping, Pong
 from contracts.pool import PoolStatus, PoolStatusReply
@@ -28,6 +28,8 @@ from tidegate.doctor.log import asked, skew
 _TIMEOUT_S = 2.0
 _CATCH_UP_S = 10.0
 _LOOK_EVERY_S = 0.2
+_NAMED = 5
+_SET_ASIDE = NamedQuery(name="audit_set_aside", parameters={"limit": _NAMED})
 _pool = msgspec.json.Decoder(PoolStatusReply | Failed)
 _balancer = msgspec.json.Decoder(BalancerStatusReply | Failed)
 _analytics = msgspec.json.Decoder(AnalyticsReply)
@@ -139,50 +141,67 @@ async def _asked_analytics(client: Client) -> list[Finding]:
     area = "analytics"
     try:
         target = (await EventLog(client).state()).last_sequence
-        checkpoint = await _caught_up(client, target)
-        known = await _column(client, "select name from ledger.migrations")
-        views = await _column(
-            client,
-            "select view_name from duckdb_views() where schema_name = 'main' and not internal",
-        )
+        checkpoint, trouble = await _caught_up(client, target)
+        findings = await _file(client)
     except LogUnavailableError as error:
         return [unchecked(area, f"the log cannot be read: {error}")]
     except UnansweredError as error:
         return [wrong(area, "analytics_absent", f"it does not answer ({type(error).__name__})")]
-    findings = []
-    lacking = [
-        f"{kind} {source.name}"
-        for kind, there in (("schema", known), ("views", views))
-        for source in sql.folder(kind)
-        if source.name not in there
-    ]
-    if lacking:
-        findings.append(wrong(area, "analytics_schema", f"DuckDB lacks {', '.join(lacking)}"))
-    else:
-        findings.append(fine(area, f"schema {known[-1]}, {len(views)} views"))
+    findings += [wrong(area, "analytics_sql", why) for why in sql.faults().values()]
     if checkpoint < target:
         message = f"it stands at log sequence {checkpoint}, {target - checkpoint} envelopes behind"
+        message += f": {trouble}" if trouble else ""
         findings.append(wrong(area, "analytics_behind", message))
     else:
         findings.append(fine(area, f"it has the log up to sequence {checkpoint}"))
     return findings
 
 
-async def _caught_up(client: Client, target: int) -> int:
-    """Give it a while to come to where the log ended a moment ago; where it stands then."""
+async def _caught_up(client: Client, target: int) -> tuple[int, str]:
+    """Give it a while to come to where the log ended a moment ago; where it stands then, and why.
+
+    What it says of itself is told only where it is behind.
+    """
     deadline = asyncio.get_running_loop().time() + _CATCH_UP_S
     while True:
         told = await ask(client, subjects.ANALYTICS_PING, Ping(), _pong, _TIMEOUT_S)
-        checkpoint = told.sequence if isinstance(told, Pong) else 0
+        pong = told if isinstance(told, Pong) else None
+        checkpoint = pong.sequence if pong else 0
         if checkpoint >= target or asyncio.get_running_loop().time() > deadline:
-            return checkpoint
+            return checkpoint, pong.trouble if pong else ""
         await asyncio.sleep(_LOOK_EVERY_S)
 
 
-async def _column(client: Client, query: str) -> list[str]:
-    """Ask for one column; nothing when it is refused."""
-    told = await ask(client, subjects.ANALYTICS_SQL, SqlQuery(query=query), _analytics, _TIMEOUT_S)
-    return [str(row[0]) for row in told.rows] if isinstance(told, Rows) else []
+async def _file(client: Client) -> list[Finding]:
+    """Ask what the file has: its migrations and views, and what it has no rows of."""
+    area = "analytics"
+    told = await _rows(client, NamedQuery(name="schema"))
+    if isinstance(told, Failed) and told.code == "rebuilding":
+        return [unchecked(area, told.message)]
+    there: dict[str, list[str]] = {"schema": [], "views": []}
+    for kind, name in [] if isinstance(told, Failed) else told:
+        there[kind].append(name)
+    lacking = [
+        f"{kind} {source.name}"
+        for kind, names in there.items()
+        for source in sql.folder(kind)
+        if source.name not in names
+    ]
+    if lacking:
+        return [wrong(area, "analytics_schema", f"DuckDB lacks {', '.join(lacking)}")]
+    findings = [fine(area, f"schema {there['schema'][-1]}, {len(there['views'])} views")]
+    aside = await _rows(client, _SET_ASIDE)
+    if aside and not isinstance(aside, Failed):
+        first = ", ".join(event for event, _, _ in aside)
+        message = f"no row holds {aside[0][2]:,} events or envelopes: {first}"
+        findings.append(note(area, "events_set_aside", message))
+    return findings
+
+
+async def _rows(client: Client, question: NamedQuery) -> list[list[Any]] | Failed:
+    """Ask a named query."""
+    told = await ask(client, subjects.ANALYTICS_QUERY, question, _analytics, _TIMEOUT_S)
+    return told.rows if isinstance(told, Rows) else told
 
 
 def processes(found: Environment) -> Iterator[Finding]:

@@ -47,6 +47,10 @@ def _report(trial: Trial, verdict: str) -> dict[str, Any]:
         "checkpoints": sum(pool.checkpoints for pool in trial.pools.values()),
         "violations": trial.findings,
         "duckdb": verdict,
+        "set_aside": trial.set_aside_count,
+        "set_aside_first": [
+            {"event": event, "reason": reason} for event, reason in trial.set_aside
+        ],
         "totals": [
             {"quota_day": day, "session_id": session, "service_type": service, **units(totals)}
             for (day, session, service), totals in trial.totals()
@@ -67,6 +71,10 @@ def _show(trial: Trial, verdict: str) -> None:
     if trial.unknown_events:
         output.say(f"{trial.unknown_events} events of a later version were skipped")
     output.say(f"DuckDB: {verdict}")
+    if trial.set_aside:
+        output.say(f"{trial.set_aside_count} events have no row in DuckDB, and are in no figure:")
+    for event, reason in trial.set_aside:
+        output.line(f"  {event}: {reason}")
     for finding in trial.findings:
         about = f" {finding.about}" if finding.about else ""
         output.line(

@@ -26,6 +26,8 @@ def explain(
     if as_json:
         output.as_json(found)
         return
+    if not found["data"]:
+        print("\n".join(counted(request_id, found)))
     for story in found["data"]:
         for line in told(story):
             output.line(line)
@@ -33,6 +35,21 @@ def explain(
     if len(found["data"]) > 1:
         output.say(f"{len(found['data'])} requests have this id of a client's, the latest first")
     output.say(f"true up to sequence {found['sequence']} of the log")
+
+
+def counted(request_id: str, found: Row) -> Iterator[str]:
+    """Say of which counts an id without a trace of its own is one."""
+    yield f"request {request_id} came at {found['at']} and has no trace of its own: it was"
+    for row in found["counted"]:
+        name = f" ({row['key_name']})" if row["key_name"] else ""
+        service = f" for {row['service_type']}" if row["service_type"] else ""
+        yield (
+            f"  one of {row['calls']} answered {row['status']} {row['code']}{service} to key"
+            f" {row['key_id']}{name}, from {row['since']} to {row['until']} (by the"
+            f" {row['refused_by']}, event {row['event_id']})"
+        )
+    if len(found["counted"]) > 1:
+        yield "  (of one of these counts; its id does not say which)"
 
 
 def told(story: Row) -> Iterator[str]:
@@ -68,10 +85,13 @@ def _refused(refusal: Row) -> Iterator[str]:
     if refusal["retry_after_s"]:
         yield f"  to be asked again after {output.cell(refusal['retry_after_s'])} s"
     if refusal["count"] > 1:
+        since = f" since {refusal['since']}" if refusal.get("since") else " of that second"
         yield (
-            f"  it stands for {refusal['count']} equal refusals of that second; the others have no"
-            " event of their own"
+            f"  it stands for {refusal['count']} equal refusals{since}; the others have no event of"
+            " their own"
         )
+    if not refusal["count"]:
+        yield "  it had been told before, and counts as nothing"
 
 
 def _leased(lease: Row, tried: list[Row]) -> Iterator[str]:
@@ -88,7 +108,9 @@ def _leased(lease: Row, tried: list[Row]) -> Iterator[str]:
         return
     # A correction leaves the outcome and moves the units: until then all of them were held.
     units = f"{lease['units_reserved']} held" if lease["correction"] else _units(lease)
-    yield f"{lease['ended_at']}  {lease['outcome']}: {units} (sequence {lease['ended_sequence']})"
+    failed = lease["outcome"] == "cancelled" and lease["error_code"]
+    end = f"failed, {lease['error_code']}; never sent" if failed else lease["outcome"]
+    yield f"{lease['ended_at']}  {end}: {units} (sequence {lease['ended_sequence']})"
     yield from _pairs("  ", lease, ("reason", "verdict", "error_code", "error_message"))
     if lease["status"]:
         cut = ", cut off after the verdict" if lease["cut"] else ""
@@ -99,7 +121,8 @@ def _leased(lease: Row, tried: list[Row]) -> Iterator[str]:
         )
         yield f"  lease {lease_ms} ms, first byte {first} ms, {total} ms in all"
     if lease["correction"]:
-        yield f"{lease['corrected_at']}  corrected by {lease['correction']}: {_units(lease)}"
+        why = f" ({lease['correction_reason']})" if lease.get("correction_reason") else ""
+        yield f"{lease['corrected_at']}  corrected by {lease['correction']}: {_units(lease)}{why}"
 
 
 def _units(lease: Row) -> str:

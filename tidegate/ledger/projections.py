@@ -28,6 +28,10 @@ class UncomparedError(Exception):
     """DuckDB could not be asked, or never stood still behind the log; the message says which."""
 
 
+class RebuildingError(UncomparedError):
+    """DuckDB is being made anew; the message says how far it is."""
+
+
 async def compare(
     client: Client, trial: Trial, hear_to: Callable[[int], Awaitable[int]], patience_s: float
 ) -> bool:
@@ -39,7 +43,13 @@ async def compare(
     asked = partial(_query, client)
     deadline = asyncio.get_running_loop().time() + patience_s
     while True:
-        sequence, rows = await counted(asked)
+        try:
+            sequence, rows = await counted(asked)
+        except RebuildingError:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(_LOOK_EVERY_S)
+            continue
         if sequence >= trial.pool_sequence:
             last = await hear_to(sequence)
             if sequence > last:
@@ -65,6 +75,9 @@ async def agrees(asked: Ask, trial: Trial, rows: dict[Key, dict[str, int]]) -> b
     findings = len(trial.findings)
     _differences(trial, rows)
     await _rollups(asked, trial)
+    for row in _records(await asked("audit_set_aside")):
+        trial.set_aside.append((str(row["event_id"]), str(row["reason"])))
+        trial.set_aside_count = int(row["of_so_many"])
     return len(trial.findings) == findings
 
 
@@ -135,6 +148,8 @@ async def _query(client: Client, name: str, **parameters: Any) -> Rows:
             " `--log-only` audits the log without it"
         ) from None
     if isinstance(found, Failed):
+        if found.code == "rebuilding":
+            raise RebuildingError(f"analytics: {found.message}")
         raise UncomparedError(f"analytics: {name}: {found.message}")
     rows: Rows = found
     return rows

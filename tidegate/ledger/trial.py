@@ -40,6 +40,9 @@ class Trial:
         self.events = 0
         self.leases = 0
         self.unknown_events = 0
+        self.set_aside: list[tuple[str, str]] = []
+        """The first events that DuckDB has no row for, by id, and why."""
+        self.set_aside_count = 0
         self.sequence = 0
         """Of the last envelope heard."""
         self.pool_sequence = 0

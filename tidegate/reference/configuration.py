@@ -6,7 +6,8 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from runtime.environment import VARIABLES
-from runtime.settings import Seconds, Size, variable_of
+from runtime.quantities import Seconds, Size
+from runtime.settings import variable_of
 from tidegate.configuration import Configuration
 from tidegate.reference.markdown import code, field_docs, sentence, table
 

@@ -1,7 +1,13 @@
 """The page about statistics: measures, dimensions, named queries, reports."""
 
 from services.analytics import sql
-from services.analytics.domain.measures import DIMENSIONS, LEASES, MEASURES, REFUSALS
+from services.analytics.domain.questions.measures import (
+    CALLS,
+    DIMENSIONS,
+    LEASES,
+    MEASURES,
+    REFUSALS,
+)
 from services.analytics.queries import Catalogue
 from tidegate.reference.markdown import code, table
 
@@ -24,11 +30,110 @@ it. Names of measures and dimensions are the names of columns; they stay.
 """
 
 
+_FIGURES = [
+    (
+        (
+            "`requests`: measure, reports, `/api/stats/summary` and `/api/session/stats` "
+            "(`total_requests`, `totalRequests`), `daily_stats.total_requests`"
+        ),
+        (
+            "clients' calls that got a lease, each once: on the quota day, at the session"
+            " and server of its *first* lease. So days, sessions, servers and keys add up"
+            " to the whole"
+        ),
+    ),
+    (
+        "`calls`, `calls_failed`, `calls_gone`, `call_failure_rate`, `daily_stats.error_rate`",
+        (
+            "what clients saw: calls at their *end*, one answer each: a lease's, a "
+            "refusal, or the gateway's own. Failed: status 400 and above, broken off, or "
+            "no answer. Not in the log, and so not counted: calls without a known key; "
+            "outages that earlier versions journalled without their code"
+        ),
+    ),
+    (
+        "`refused`, `daily_stats.refused_requests`",
+        (
+            "leases that the pool refused; one that was sent again, or told by two "
+            "leaders, once (its second row has `count` 0)"
+        ),
+    ),
+    (
+        "`failures`, `lease_failure_rate` (`failure_rate` is the same)",
+        (
+            "leases that ended released, unknown, expired or unserved, among those that "
+            "ended so or settled. A call may have failed leases and succeed"
+        ),
+    ),
+    (
+        "`unserved`",
+        (
+            "cancelled leases whose client was answered an error of ours, by its name: "
+            "`no_backend` and others"
+        ),
+    ),
+    (
+        "`request_count` of `session_usage`; of `sessions`",
+        "leases that used units; leases that ended otherwise than cancelled",
+    ),
+    (
+        "`server_stats.total_requests`, `attempts`",
+        "tries at servers: several a call",
+    ),
+    (
+        "`success_rate` of a server in `report_servers` and in `/api/load-balancer`",
+        (
+            "share of tries for which the server was not to blame (not `unreachable`, not"
+            " `outcome_unknown`): of the report's period, of the last minutes"
+        ),
+    ),
+    (
+        "`avgDailyUsage`",
+        "used units a day, of the days asked for",
+    ),
+    (
+        "`avg_requests_per_session`",
+        "requests by sessions that used a unit",
+    ),
+    (
+        "`last_used` of a session",
+        (
+            "when it was last leased for a call that was sent, or may have been; known at"
+            " the end of that lease"
+        ),
+    ),
+    (
+        "`created_at`, `updated_at` of `session_usage`",
+        "when the day's first lease was granted; when one was last granted, ended or corrected",
+    ),
+    (
+        "`current_date`, `today()`, `select day from today`",
+        "the quota day in the pool's `quota_timezone`, whatever the machine's; instants are UTC",
+    ),
+    (
+        "`calls_refused`",
+        (
+            "calls of a known key that a gateway refused itself, an event a minute for "
+            "each (key, code)"
+        ),
+    ),
+]
+"""What counts what, in columns of a table."""
+_REBUILDING = """While the figures are made anew every question is answered 503 `rebuilding`, with
+the progress.
+A refusal beyond a key's budget (ten at once, one more a second) has no row of its own: it is in the
+`count` of one that stands for up to ten seconds. `tidegate explain` of such an id tells the count.
+"""
+
+
 def statistics() -> str:
     """Every measure and dimension, every named query with its parameters, every section."""
     sources = Catalogue().sources.values()
     parts = [
         _INTRODUCTION,
+        ("## What each figure counts\n\nOne word is one number, whichever door tells it.\n"),
+        table(("figure", "counts"), _FIGURES),
+        _REBUILDING,
         "## Measures\n",
         table(
             ("measure", "counts", "meaning"),
@@ -65,7 +170,7 @@ def _place(source: sql.Source) -> int:
 
 
 def _rows(facts: str) -> str:
-    return {LEASES: "leases", REFUSALS: "refusals"}.get(facts, "attempts")
+    return {LEASES: "leases", REFUSALS: "refusals", CALLS: "calls"}.get(facts, "attempts")
 
 
 def _parameter(parameter: sql.Parameter) -> str:

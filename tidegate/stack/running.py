@@ -27,7 +27,10 @@ _READY_S = 90.0
 _GATEWAYS_END_S = 45.0
 _SERVICES_END_S = 20.0
 _LOOK_EVERY_S = 2.0
+_STATISTICS_S = 10.0
+"""How much longer than for all else `up` waits for analytics."""
 _NATS = "nats"
+_ANALYTICS = "analytics"
 _FROM_DEMO = """
 This is the demo: four servers that paint by themselves, and sessions made up for them. For servers
 of your own, write them and where their sessions come from into tidegate.toml, and start again:
@@ -131,18 +134,22 @@ class RunningStack:
             for server in demo_servers.placed(self.home):
                 await self._begin(demo_servers.child(server, self.home, self.shared), self.demos)
         ownservers.note_used(self.environment)
-        services = ("pool", "balancer", "analytics")
+        services = ("pool", "balancer", _ANALYTICS)
         for name in services:
             await self.supervisor.start(service(name, name, environment=self.shared))
         for number in range(1, self.configuration.gateway.workers + 1):
             name = "gateway" if number == 1 else f"gateway-{number}"
             await self._begin(service(name, "gateway", environment=self.shared), self.gateways)
         # Servers of one's own may be down: that is `no_backend` to clients, not the end of `up`.
-        waited = services if self.demos else [name for name in services if name != "balancer"]
+        waited = ["pool", "balancer"] if self.demos else ["pool"]
         reason = await self.supervisor.ready([*self.demos, *waited, *self.gateways], _READY_S)
         if reason:
             raise CommandError(reason)
-        print(self._told(made.dead_keys), flush=True)
+        # Analytics knows the past alone: calls do not wait for it.
+        behind = await self.supervisor.ready([_ANALYTICS], _STATISTICS_S)
+        if behind:
+            self.log.warning("without_statistics", reason=behind)
+        print(self._told(made.dead_keys, behind), flush=True)
 
     async def _begin(self, child: Child, names: list[str]) -> None:
         names.append(child.name)
@@ -172,7 +179,7 @@ class RunningStack:
         """End the doors first and the log last."""
         self.log.info("draining")
         await self.supervisor.end(self.gateways, _GATEWAYS_END_S)
-        await self.supervisor.end(["balancer", "pool", "analytics"], _SERVICES_END_S)
+        await self.supervisor.end(["balancer", "pool", _ANALYTICS], _SERVICES_END_S)
         await self.supervisor.end(self.demos, 5)
         await self.supervisor.end([_NATS], _SERVICES_END_S)
         self.home.run.unlink(missing_ok=True)
@@ -180,7 +187,7 @@ class RunningStack:
             self.home.nats_url.unlink(missing_ok=True)
         self.log.info("stopped")
 
-    def _told(self, dead_keys: dict[str, str]) -> str:
+    def _told(self, dead_keys: dict[str, str], behind: str) -> str:
         """Say where everything is, with a line that works when pasted, unless the key is dead."""
         key = _shown(self.home.client_key)
         curl = (
@@ -194,6 +201,7 @@ class RunningStack:
             f"client key    {key}\n"
             f"operator key  {_shown(self.home.operator_key)}\n\n"
             + "".join(f"{advice}\n\n" for advice in dead_keys.values())
+            + (f"No statistics for now: {behind}\n\n" if behind else "")
             + ("" if "client" in dead_keys else curl)
             + "Ctrl-C stops everything.\n"
             + (_FROM_DEMO if self.demos else "" if self._kind_written() else _NO_KIND)

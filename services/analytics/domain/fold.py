@@ -1,24 +1,24 @@
 """Envelopes in, batches of columns out: the one place that knows which event goes where."""
 
-from collections.abc import Iterable
-from datetime import tzinfo
+from collections.abc import Iterable, Mapping
+from datetime import datetime, tzinfo
 from typing import Any
 
 import msgspec
 
 from contracts import balancer, base, pool
 from contracts.envelope import Envelope
-from contracts.events import UnknownEvent
+from contracts.events import UnknownEvent, tags
 from services.analytics.domain.access import Config, Keys
 from services.analytics.domain.fleet import Servers
 from services.analytics.domain.leases import Leases
 from services.analytics.domain.moments import Place, Routes, instant, micros, zone
+from services.analytics.domain.refusals import Refusals
 from services.analytics.domain.rows import (
+    AnomalyRow,
     ConfigRow,
     KeyRow,
     LeaseRow,
-    RefusalRow,
-    RequestRow,
     Row,
     ServerRow,
     SessionRow,
@@ -29,7 +29,16 @@ from services.analytics.domain.states import Journal
 from services.analytics.domain.tables import TABLES, Columns, columns
 
 UNREADABLE = "(unreadable envelope)"
-_NOT_ASKED = (0, None)
+SET_ASIDE = "set_aside"
+"""The kind of an anomaly that no row holds."""
+ENVELOPE = -1
+"""The position of an anomaly that is a whole envelope."""
+PASSED_OVER = ""
+"""Why an event is left out of a fold that only tries the others."""
+_TAGS = {kind: tag for tag, kind in tags().items()}
+
+
+_NOTHING: Mapping[int, str] = {}
 
 
 class Remembered(msgspec.Struct, kw_only=True):
@@ -41,6 +50,8 @@ class Remembered(msgspec.Struct, kw_only=True):
     servers: list[ServerRow] = []
     keys: list[KeyRow] = []
     config: list[ConfigRow] = []
+    told: list[tuple[str, int]] = []
+    """Refusals of the last `TOLD_KEPT_S`, by name, with their moments, in order."""
 
 
 class Batch(msgspec.Struct, kw_only=True):
@@ -55,6 +66,8 @@ class Batch(msgspec.Struct, kw_only=True):
     """Keys of rows to delete before: they are replaced, or are no more."""
     unknown: dict[str, int]
     """Events that could not be read, by tag."""
+    set_aside: int = 0
+    """Events, and whole envelopes, that no row holds."""
 
 
 class Fold:
@@ -65,6 +78,8 @@ class Fold:
         known = remembered or Remembered()
         self.leases = Leases()
         self.leases.restore(known.open_leases, known.doubtful)
+        self.refusals = Refusals(self.leases)
+        self.refusals.restore(known.told)
         self._journal = Journal()
         self.sessions = Sessions(self._journal)
         self.sessions.rows = {row.session_id: row for row in known.sessions}
@@ -75,14 +90,22 @@ class Fold:
         self.config = Config(self._journal)
         self.config.rows = {row.key: row for row in known.config}
         self._zone: tzinfo = zone(self.config.quota_timezone)
-        self._asked: dict[tuple[str, int], tuple[int, pool.SessionRequested]] = {}
         self._now = 0
         self.sequence = after
         self._start()
         self._routes = self._all_routes()
 
-    def take(self, sequence: int, subject: str, envelope: Envelope) -> None:
-        """Take the next envelope of the log."""
+    def take(
+        self,
+        sequence: int,
+        subject: str,
+        envelope: Envelope,
+        aside: Mapping[int, str] = _NOTHING,
+    ) -> None:
+        """Take the next envelope of the log; `aside` says why events at those positions do not fit.
+
+        An event that is `PASSED_OVER` leaves no trace.
+        """
         ts = micros(envelope.time)
         day = instant(ts).astimezone(self._zone).date().isoformat()
         self._now = max(self._now, ts)
@@ -92,20 +115,25 @@ class Fold:
         routes = self._routes
         place = Place(sequence, 0, subject, ts, day)
         for place.position, event in enumerate(envelope.events):
-            routes[type(event)](event, place)
-        if self._asked:
-            self._keep_undecided(place)
+            if aside and place.position in aside:
+                self._leave(event, place, aside[place.position])
+            else:
+                routes[type(event)](event, place)
+        self.refusals.decided(place)
 
-    def skip(self, sequence: int) -> None:
-        """Count an envelope that cannot be read at all."""
+    def skip(self, sequence: int, at: datetime, why: str) -> None:
+        """Set an envelope aside that cannot be read at all; it was stored `at`."""
         self.sequence = sequence
         self._envelopes += 1
         self._unread(UNREADABLE, sequence)
+        place = Place(sequence, ENVELOPE, "", micros(at), "")
+        self._put_aside(place, "", f"{UNREADABLE}: {why}")
 
     def batch(self) -> Batch:
         """Hand out everything since the last batch."""
         self.leases.forget(self._now)
-        leases = self.leases
+        self.refusals.forget(self._now)
+        leases, refusals = self.leases, self.refusals
         states: dict[str, Sessions | Servers | Keys | Config] = {
             "sessions": self.sessions,
             "servers": self.servers,
@@ -113,10 +141,11 @@ class Fold:
             "config": self.config,
         }
         rows: dict[str, Iterable[Row]] = {
-            "requests": self._requests,
-            "refusals": self._refusals,
+            "requests": refusals.requests,
+            "refusals": refusals.refusals,
+            "calls_refused": refusals.calls_refused,
             "attempts": leases.attempts,
-            "anomalies": leases.anomalies,
+            "anomalies": [*leases.anomalies, *self._set_aside],
             "entity_events": self._journal.events,
             "leases": [*leases.ended.values(), *leases.corrected.values()],
             "open_leases": leases.opened.values(),
@@ -136,18 +165,19 @@ class Fold:
             tables={name: columns(TABLES[name], some) for name, some in rows.items() if some},
             gone={name: keys for name, keys in gone.items() if keys},
             unknown={tag: row.events for tag, row in self._unknown_tags.items()},
+            set_aside=len(self._set_aside),
         )
         self._start()
         return made
 
     def _start(self) -> None:
-        self._requests: list[RequestRow] = []
-        self._refusals: list[RefusalRow] = []
         self._unknown_tags: dict[str, UnknownTagRow] = {}
+        self._set_aside: list[AnomalyRow] = []
         self._envelopes = 0
         self._events = 0
         for part in (
             self.leases,
+            self.refusals,
             self._journal,
             self.sessions,
             self.servers,
@@ -159,10 +189,8 @@ class Fold:
     def _all_routes(self) -> Routes:
         record = self._journal.record
         return {
-            pool.SessionRequested: self._requested,
-            pool.LeaseGranted: self._granted,
-            pool.LeaseRefused: self._refused,
             **self.leases.routes,
+            **self.refusals.routes,
             **self.sessions.routes,
             **self.servers.routes,
             **self.keys.routes,
@@ -179,6 +207,23 @@ class Fold:
         self.config.replace(event, place)
         self._zone = zone(self.config.quota_timezone)
 
+    def _leave(self, event: Any, place: Place, why: str) -> None:
+        """Leave an event out, and say so unless others are only tried without it."""
+        if why != PASSED_OVER:
+            tag = _TAGS.get(type(event), "")
+            self._put_aside(place, getattr(event, "lease_id", ""), f"{tag}: {why}")
+
+    def _put_aside(self, place: Place, lease_id: str, reason: str) -> None:
+        row = AnomalyRow(
+            sequence=place.sequence,
+            position=place.position,
+            ts=place.ts,
+            kind=SET_ASIDE,
+            lease_id=lease_id,
+            reason=reason,
+        )
+        self._set_aside.append(row)
+
     def _unknown(self, event: UnknownEvent, place: Place) -> None:
         self._unread(event.tag, place.sequence)
 
@@ -186,63 +231,6 @@ class Fold:
         row = self._unknown_tags.setdefault(tag, UnknownTagRow(tag=tag))
         row.events += 1
         row.last_sequence = sequence
-
-    def _requested(self, event: pool.SessionRequested, place: Place) -> None:
-        """Wait for the decision, which stands in the same envelope."""
-        self._asked[event.request_id, event.number] = place.position, event
-
-    def _granted(self, event: pool.LeaseGranted, place: Place) -> None:
-        _, asked = self._asked.pop((event.request_id, event.number), _NOT_ASKED)
-        self.leases.granted(event, asked, place)
-
-    def _refused(self, event: pool.LeaseRefused, place: Place) -> None:
-        _, asked = self._asked.pop((event.request_id, event.number), _NOT_ASKED)
-        self._refusals.append(
-            RefusalRow(
-                sequence=place.sequence,
-                position=place.position,
-                ts=place.ts,
-                day=place.day,
-                request_id=event.request_id,
-                number=event.number,
-                service_type=event.service_type,
-                key_id=event.key_id,
-                reason=event.reason,
-                retry_after_s=event.retry_after_s,
-                count=event.count,
-                **(_described(asked) if asked else {}),
-            )
-        )
-
-    def _keep_undecided(self, place: Place) -> None:
-        for position, event in self._asked.values():
-            self._requests.append(
-                RequestRow(
-                    sequence=place.sequence,
-                    position=position,
-                    ts=place.ts,
-                    request_id=event.request_id,
-                    number=event.number,
-                    service_type=event.service_type,
-                    key_id=event.key_id,
-                    **_described(event),
-                )
-            )
-        self._asked.clear()
-
-
-def _described(asked: pool.SessionRequested) -> dict[str, Any]:
-    """What a request says beyond its decision."""
-    return {
-        "units": asked.units,
-        "asked_at": micros(asked.asked_at),
-        "gateway_id": asked.gateway_id,
-        "path": asked.path,
-        "model": asked.model,
-        "client_request_id": asked.client_request_id,
-        "client_address": asked.client_address,
-        "user_agent": asked.user_agent,
-    }
 
 
 def _changed(state: Sessions | Servers | Keys | Config) -> list[Row]:

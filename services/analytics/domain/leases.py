@@ -135,6 +135,12 @@ class Leases:
             return
         self._correct(row, "reconciled", _reconcile, event, place)
 
+    def refused_next(self, lease_id: str) -> None:
+        """Its client was answered the refusal of the next lease, not what this one showed."""
+        row = self.ended.get(lease_id)
+        if row is not None:
+            row.status = 0
+
     def forget(self, now: int) -> None:
         """Drop doubtful leases that the pool has forgotten too."""
         for row in list(self.doubtful.values()):
@@ -186,6 +192,9 @@ def _describe(row: LeaseRow, said: SessionRequested | UsageRecorded) -> None:
 
 def _cancel(row: LeaseRow, event: LeaseCancelled) -> None:
     row.outcome, row.reason = Outcome.CANCELLED, event.reason
+    row.status = event.status
+    row.error_code = event.error_code
+    row.error_message = event.error_message
 
 
 def _expire(row: LeaseRow, _: LeaseExpired) -> None:
@@ -195,7 +204,7 @@ def _expire(row: LeaseRow, _: LeaseExpired) -> None:
 def _reconcile(row: LeaseRow, event: LeaseReconciled) -> None:
     row.units_unknown = row.units_expired = 0
     row.units_settled = min(event.units, row.units_reserved)
-    row.reason = f"{event.reason} ({event.by})"
+    row.correction_reason = f"{event.reason} ({event.by})"
 
 
 def _use(row: LeaseRow, event: UsageRecorded) -> None:

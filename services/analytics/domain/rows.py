@@ -60,8 +60,10 @@ class LeaseRow(Row, kw_only=True):
     correction: str = ""
     """`usage` when a late usage corrected the expiry, `reconciled` when somebody settled it."""
     corrected_at: Moment | None = None
+    correction_reason: str = ""
+    """Why it was reconciled, and by whom."""
     reason: str = ""
-    """Why it was cancelled or reconciled, and by whom."""
+    """Why it was cancelled."""
     units_settled: int = 0
     units_unknown: int = 0
     units_expired: int = 0
@@ -113,7 +115,7 @@ class AttemptRow(Row, kw_only=True):
 
 
 class RefusalRow(Row, kw_only=True):
-    """No lease, and why; `count` > 1 stands for equal refusals of one second."""
+    """No lease, and why; `count` > 1 stands for equal refusals, 0 for one told before."""
 
     sequence: int
     position: int
@@ -134,6 +136,23 @@ class RefusalRow(Row, kw_only=True):
     reason: str
     retry_after_s: float
     count: int
+    since: Moment | None = None
+
+
+class CallsRefusedRow(Row, kw_only=True):
+    """Calls that a gateway refused itself, in about a minute; `count` 0: told before."""
+
+    sequence: int
+    position: int
+    ts: Moment
+    day: str
+    gateway_id: str
+    key_id: str
+    code: str
+    status: int
+    count: int
+    since: Moment
+    until: Moment
 
 
 class EntityEventRow(Row, kw_only=True):
@@ -152,13 +171,16 @@ class EntityEventRow(Row, kw_only=True):
 
 
 class AnomalyRow(Row, kw_only=True):
-    """An event that the life of a lease does not allow; it moved no units."""
+    """An event that moved no units: the life of a lease does not allow it, or no row holds it."""
 
     sequence: int
     position: int
     ts: Moment
     kind: str
+    """The tag of the event that is out of place, or `set_aside`."""
     lease_id: str
+    reason: str = ""
+    """Why it was set aside, with its tag."""
 
 
 class SessionRow(Row, kw_only=True):

@@ -13,6 +13,7 @@ import msgspec
 from services.analytics.domain.rows import (
     AnomalyRow,
     AttemptRow,
+    CallsRefusedRow,
     ConfigRow,
     EntityEventRow,
     KeyRow,
@@ -30,6 +31,7 @@ APPENDED: dict[str, type[Row]] = {
     "requests": RequestRow,
     "attempts": AttemptRow,
     "refusals": RefusalRow,
+    "calls_refused": CallsRefusedRow,
     "entity_events": EntityEventRow,
     "anomalies": AnomalyRow,
 }

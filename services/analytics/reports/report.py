@@ -40,6 +40,9 @@ class Reporter:
             report = self._report(wanted)
         except QuestionError as error:
             return Failed(code="bad_request", message=str(error))
+        except OverflowError:
+            what = "date: expected one with a few weeks of the calendar on either side"
+            return Failed(code="bad_request", message=f"{what}, got {wanted.day!r}")
         return Document(text=_WRITERS[wanted.format](report), sequence=report.sequence)
 
     def _report(self, wanted: WriteReport) -> Report:
@@ -62,18 +65,22 @@ class Reporter:
     def _finding(self, source: Source, since: date, until: date) -> Finding:
         section = source.section
         assert section is not None
-        columns, rows = self._asked(source, since, until)
         before: list[Any] = []
-        if section.shape == "figures":
-            earlier = self._asked(source, since - (until - since), since)[1]
-            before = earlier[0] if earlier else []
+        prose = section.prose
+        try:
+            columns, rows = self._asked(source, since, until)
+            if section.shape == "figures":
+                earlier = self._asked(source, since - (until - since), since)[1]
+                before = earlier[0] if earlier else []
+        except QuestionError as error:  # one section that fails is no reason for no report
+            columns, rows, prose = [], [], f"Not answered: {error}"
         return Finding(
             name=source.name,
             title=section.title,
             shape=section.shape,
             over=section.over,
             plotted=section.plotted,
-            prose=section.prose,
+            prose=prose,
             columns=columns,
             rows=rows,
             before=before,

@@ -21,6 +21,9 @@ from pathlib import Path
 import msgspec
 
 _HERE = Path(__file__).parent
+_NEEDED = ("schema", "macros", "rollups")
+"""Without them no row can be written."""
+_KINDS = (*_NEEDED, "views", "queries", "reports")
 _PARAMETERS = re.compile(
     r"-- (?P<names>\$\w+(?:, \$\w+)*) \((?P<type>\w+)(?: = (?P<default>[^)]*))?\): (?P<meaning>.+)"
 )
@@ -69,7 +72,7 @@ class Source(msgspec.Struct, frozen=True):
 
 def read(path: Path) -> Source:
     """Read a file and its header. Raises `SourceError`."""
-    lines = path.read_text().splitlines()
+    lines = _lines(path) or [""]
     name, separator, meaning = lines[0].removeprefix("-- ").partition(": ")
     if not (lines[0].startswith("-- ") and separator and name == path.stem):
         raise SourceError(f"{path.name}: expected the first line `-- {path.stem}: <what it is>`")
@@ -81,7 +84,7 @@ def read(path: Path) -> Source:
         for named in match["names"].split(", "):
             plain = named.removeprefix("$")
             parameters[plain] = Parameter(plain, match["type"], match["default"], match["meaning"])
-    body = "\n".join(line for line in lines if not line.startswith("--")).strip()
+    body = _statement(lines)
     used = set(re.findall(r"\$(\w+)", body))
     if used != set(parameters):
         raise SourceError(
@@ -114,5 +117,42 @@ def _section(lines: list[str], name: str) -> Section | None:
 
 
 def folder(kind: str) -> list[Source]:
-    """Read `sql/<kind>` in order of names: `schema`, `rollups`, `views`, `queries`, `reports`."""
-    return [read(path) for path in sorted((_HERE / kind).glob("*.sql"))]
+    """Read `sql/<kind>` in order of names; `faults` names the files that are left out.
+
+    Those of `_NEEDED` never are, if they can be read at all: their statement needs no header.
+    """
+    found = []
+    for path in _files(kind):
+        try:
+            found.append(read(path))
+        except SourceError:
+            if kind in _NEEDED:
+                found.append(Source(path.stem, "", {}, _statement(_lines(path))))
+    return found
+
+
+def faults() -> dict[str, str]:
+    """Say of each file whose header is not as it must be what is wrong, by the file's name."""
+    found = {}
+    for path in (path for kind in _KINDS for path in _files(kind)):
+        try:
+            read(path)
+        except SourceError as error:
+            found[path.stem] = str(error)
+    return found
+
+
+def _files(kind: str) -> list[Path]:
+    return sorted((_HERE / kind).glob("*.sql"))
+
+
+def _lines(path: Path) -> list[str]:
+    """Read a file's lines. Raises `SourceError` when they are no text."""
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"{path.name}: {error}") from None
+
+
+def _statement(lines: list[str]) -> str:
+    return "\n".join(line for line in lines if not line.startswith("--")).strip()

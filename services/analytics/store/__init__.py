@@ -1,15 +1,17 @@
-"""The DuckDB file: one process owns it, one thread writes it, sandboxed cursors read it.
+"""The DuckDB file: one process owns it, one thread writes it, locked-down cursors read it.
 
-database   open, migrate, make the views, lock the configuration
+database   open, migrate, make the views, lock the configuration, copy
 ledger     the writer: a batch and its checkpoint in one transaction; what a new fold remembers
-readers    questions: read only, bounded in time and rows, answers safe for JSON
+readers    questions of ours: read only, bounded in time and rows, answers safe for JSON
 
-Errors: `StoreError` (the file cannot be used as it is).
+Errors: `StoreError` (the file cannot be used as it is) ← `RefusedError` (rows it does not take).
 """
 
-from services.analytics.store.database import Database, StoreError
+from services.analytics.reading.statement import Found, QuestionError, Stream
+from services.analytics.reading.values import rows_of
+from services.analytics.store.database import Database, RefusedError, StoreError
 from services.analytics.store.ledger import Ledger, Progress
-from services.analytics.store.readers import Found, QuestionError, Readers, Stream, rows_of
+from services.analytics.store.readers import Readers
 
 __all__ = [
     "Database",
@@ -18,6 +20,7 @@ __all__ = [
     "Progress",
     "QuestionError",
     "Readers",
+    "RefusedError",
     "StoreError",
     "Stream",
     "rows_of",

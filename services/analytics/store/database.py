@@ -1,29 +1,28 @@
 """Open the file: migrations once each and forward only, views anew, then lock the doors."""
 
 import re
+import shutil
 import threading
-from graphlib import TopologicalSorter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import duckdb
 
 from services.analytics import sql
+from services.analytics.reading.statement import LOCKS
 from services.analytics.sql import Source
 
-_LOCKS = (
-    "set checkpoint_threshold = '64MB'",
-    "set enable_external_access = false",
-    "set autoinstall_known_extensions = false",
-    "set autoload_known_extensions = false",
-    "set python_enable_replacements = false",
-    "set allow_community_extensions = false",
-    "set TimeZone = 'UTC'",
-    "set lock_configuration = true",
-)
+_CHECKPOINTS = "set checkpoint_threshold = '64MB'"
 
 
 class StoreError(Exception):
     """The file cannot be used: another process has it, or a later version wrote it."""
+
+
+class RefusedError(StoreError):
+    """The file can be used, but not with these rows in it."""
 
 
 class Database:
@@ -31,6 +30,11 @@ class Database:
 
     def __init__(self, path: Path, memory_bytes: int) -> None:
         """Open or make the file, migrate, and lock it down. Raises `StoreError`."""
+        self.memory_bytes = memory_bytes
+        self.commits = 0
+        """How often something was committed since."""
+        self._path = path
+        self._log = path.with_name(f"{path.name}.wal")
         try:
             self._root = duckdb.connect(
                 path,
@@ -42,10 +46,13 @@ class Database:
         except (duckdb.IOException, duckdb.SerializationException) as error:
             raise StoreError(f"{path}: {error}") from None
         self._lock = threading.Lock()
+        self._settling = threading.Lock()
         try:
             self.migrated = _migrate(self._root)
-            _make_views(self._root)
-            for statement in _LOCKS:
+            _make_macros(self._root)
+            self.set_aside = _make_views(self._root) | _make_today(self._root)
+            """Views that could not be made, and why."""
+            for statement in (_CHECKPOINTS, *LOCKS):
                 self._root.execute(statement)
         except BaseException:
             self._root.close()
@@ -57,17 +64,42 @@ class Database:
         with self._lock:
             return self._root.cursor()
 
+    @contextmanager
+    def committing(self) -> Iterator[None]:
+        """Commit in here: nothing else writes what the file and its write-ahead log hold."""
+        with self._settling:
+            self.commits += 1
+            yield
+
+    def size(self) -> int:
+        """Bytes of the file and its write-ahead log."""
+        return sum(path.stat().st_size for path in (self._path, self._log) if path.exists())
+
+    def copy(self, path: Path) -> int:
+        """Copy the file and its write-ahead log, for another process; return `commits` of it.
+
+        A commit waits meanwhile, and with it the checkpoint that comes of one: no byte that the
+        copy must have is written until it has them all. Raises `OSError`.
+        """
+        with self._settling:
+            shutil.copyfile(self._path, path)
+            if self._log.exists():
+                shutil.copyfile(self._log, path.with_name(f"{path.name}.wal"))
+            return self.commits
+
     def settle(self) -> None:
         """Have everything in the one file, for whoever copies it. Raises `StoreError`."""
         try:
-            self.writer.execute("force checkpoint")
+            with self.committing():
+                self.writer.execute("force checkpoint")
         except duckdb.Error as error:
             raise StoreError(str(error)) from None
 
     def close(self) -> None:
         """Fold the write-ahead log into the file and let go of it."""
-        self.writer.close()
-        self._root.close()
+        with self._settling:
+            self.writer.close()
+            self._root.close()
 
 
 def _migrate(connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -87,26 +119,76 @@ def _migrate(connection: duckdb.DuckDBPyConnection) -> list[str]:
         )
     missing = [source for source in known if source.name not in done]
     for source in missing:
-        connection.execute("begin")
-        connection.execute(source.sql)
-        connection.execute(
-            "insert into ledger.migrations values (?, now() at time zone 'UTC')", [source.name]
-        )
-        connection.execute("commit")
+        try:
+            connection.execute("begin")
+            connection.execute(source.sql)
+            connection.execute(
+                "insert into ledger.migrations values (?, now() at time zone 'UTC')", [source.name]
+            )
+            connection.execute("commit")
+        except duckdb.Error as error:
+            raise StoreError(f"{source.name}.sql: {error}") from None
     return [source.name for source in missing]
 
 
-def _make_views(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make every view anew, those it stands on before it, and drop those without a file."""
+def _make_macros(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make every macro anew. Raises `StoreError`."""
+    for source in sql.folder("macros"):
+        try:
+            connection.execute(f'create or replace macro "{source.name}" {source.sql}')
+        except duckdb.Error as error:
+            raise StoreError(f"{source.name}.sql: {error}") from None
+
+
+def _make_views(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Make every view anew, those it stands on before it, and drop those without a file.
+
+    One that DuckDB does not take is left out, and so are those that stand on it: the reasons.
+    """
     views = {source.name: source for source in sql.folder("views")}
-    connection.execute("begin")
+    order = _in_order(views)
     found = "select view_name from duckdb_views() where schema_name = 'main' and not internal"
-    for (name,) in connection.execute(found).fetchall():
-        connection.execute(f'drop view "{name}"')
+    there = connection.execute(found).fetchall()
+    refused: dict[str, str] = {}
+    while True:
+        connection.execute("begin")
+        for (name,) in there:
+            connection.execute(f'drop view "{name}"')
+        for name in order:
+            try:
+                connection.execute(f'create view "{name}" as {views[name].sql}')
+            except duckdb.Error as error:
+                refused[name] = str(error)
+                break
+        else:
+            connection.execute("commit")
+            return refused
+        connection.execute("rollback")
+        order.remove(name)
+
+
+def _in_order(views: dict[str, Source]) -> list[str]:
+    """Put each view behind those it stands on; in a circle none can be."""
     stands_on = {name: _sources(source) & views.keys() - {name} for name, source in views.items()}
-    for name in TopologicalSorter(stands_on).static_order():
-        connection.execute(f'create view "{name}" as {views[name].sql}')
-    connection.execute("commit")
+    try:
+        return list(TopologicalSorter(stands_on).static_order())
+    except CycleError:
+        return sorted(views)
+
+
+def _make_today(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Let `current_date` and `today()` be the quota day, as in every view, whatever the zone.
+
+    Without the view that they stand on they are DuckDB's own, and that is told.
+    """
+    refused = {}
+    for name in ("current_date", "today"):
+        macro = f'create or replace macro main."{name}"() as (select day from main.today)'  # noqa: S608
+        try:
+            connection.execute(macro)
+        except duckdb.Error as error:
+            refused[name] = str(error)
+    return refused
 
 
 def _sources(source: Source) -> set[str]:

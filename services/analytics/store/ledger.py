@@ -1,6 +1,7 @@
 """The writer: rows, rollups and checkpoint of a batch in one transaction, through Arrow."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 from services.analytics import sql
 from services.analytics.domain.fold import Batch, Remembered
 from services.analytics.domain.leases import DOUBTFUL_FOR_US
+from services.analytics.domain.refusals import TOLD_KEPT_S
 from services.analytics.domain.rows import (
     ConfigRow,
     KeyRow,
@@ -21,7 +23,7 @@ from services.analytics.domain.rows import (
     SessionRow,
 )
 from services.analytics.domain.tables import ADDED, ROLLUPS, TABLES, Columns
-from services.analytics.store.database import Database, StoreError
+from services.analytics.store.database import Database, RefusedError, StoreError
 
 _Some = TypeVar("_Some", bound=Row)
 _KEYS = {
@@ -34,14 +36,30 @@ _KEYS = {
 }
 """Tables whose rows may be replaced, and by what."""
 _CHANGED_BY = {
-    "changed": ("leases", "open_leases", "refusals", "peaks"),
+    "changed": ("leases", "open_leases", "refusals", "calls_refused", "peaks"),
     "usage_by_day": ("leases", "open_leases"),
     "session_activity": ("leases", "open_leases"),
     "server_days": ("attempts",),
-    "days": ("leases", "open_leases", "refusals", "peaks"),
+    "days": ("leases", "open_leases", "refusals", "calls_refused", "peaks"),
     "unknown_tags": ("unknown_tags",),
 }
 """The statements of `sql/rollups` in order, and what a batch must have to make them needful."""
+_TOLD = f"""
+select name, epoch_us(ts) from (
+    select request_id || '.' || number as name, ts from ledger.refusals where count = 1
+    union all
+    select concat_ws(' ', gateway_id, key_id, code, epoch_us(since)), ts
+    from ledger.calls_refused where count > 0
+)
+where ts >= (
+    select max(ts) from (
+        from ledger.refusals select ts
+        union all from ledger.calls_refused select ts
+    )
+) - interval {TOLD_KEPT_S} second
+order by ts
+"""  # noqa: S608
+"""What was refused lately, by the names that the fold gives it."""
 _ARROW = {
     str: pa.string(),
     int: pa.int64(),
@@ -51,12 +69,27 @@ _ARROW = {
 }
 
 
+_OF_ROWS = (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException)
+"""What DuckDB raises of the values it is given; all else is of itself, its file or its memory."""
+
+
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """The checkpoint: how far which life of the stream is in the file."""
 
     stream_created: str
     sequence: int
     events: int
+    anew_to: int
+    """How far a projection that began anew must come before its figures are whole."""
+
+
+@contextmanager
+def _asked() -> Iterator[None]:
+    """Read from the file; whatever keeps it from answering is of the file."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise StoreError(str(error)) from None
 
 
 class Ledger:
@@ -64,44 +97,55 @@ class Ledger:
 
     def __init__(self, database: Database) -> None:
         """Write through the database's own connection."""
+        self._database = database
         self._connection = database.writer
         self._shown: dict[str, pa.Table] = {}
         self._rollups = {source.name: source.sql for source in sql.folder("rollups")}
 
+    @_asked()
     def progress(self) -> Progress | None:
-        """Read the checkpoint; None before the first batch."""
+        """Read the checkpoint; None before the first batch. Raises `StoreError`."""
         found = self._connection.execute(
-            "from ledger.progress select stream_created, sequence, events"
+            "from ledger.progress select stream_created, sequence, events, anew_to"
         ).fetchall()
-        for created, sequence, events in found:
-            return Progress(stream_created=created, sequence=sequence, events=events)
+        for created, sequence, events, anew_to in found:
+            return Progress(
+                stream_created=created, sequence=sequence, events=events, anew_to=anew_to
+            )
         return None
 
-    def begin(self, stream_created: str) -> None:
-        """Empty every table and start at the beginning of this life of the stream."""
-        with _Transaction(self._connection):
+    def begin(self, stream_created: str, upto: int = 0) -> None:
+        """Empty every table and start at the beginning of this life of the stream.
+
+        Until it has the log `upto` there, its figures are too small.
+        """
+        with _Transaction(self._database):
             for table in {*TABLES, *ROLLUPS, "progress"} - {"peaks"}:
                 self._connection.execute(f"delete from ledger.{table}")  # noqa: S608
             self._connection.execute(
-                "insert into ledger.progress values (?, 0, 0, 0, ?)", [stream_created, _now()]
+                "insert into ledger.progress values (?, 0, 0, 0, ?, ?)",
+                [stream_created, _now(), upto],
             )
 
     def bind(self, stream_created: str) -> None:
         """Keep every row, and say that this life of the stream has them: it was restored."""
-        with _Transaction(self._connection):
+        with _Transaction(self._database):
             self._connection.execute(
                 "update ledger.progress set stream_created = ?", [stream_created]
             )
 
-    def write(self, batch: Batch) -> int:
-        """Write a batch with its checkpoint, all or nothing; return the number of rows."""
-        made = {name: _arrow(name, values) for name, values in batch.tables.items()}
-        gone = {name: _gone(keys) for name, keys in batch.gone.items()}
+    def write(self, batch: Batch, *, rehearsed: bool = False) -> int:
+        """Write a batch with its checkpoint, all or nothing; return the number of rows.
+
+        One that is only rehearsed is taken back at the end. Raises `RefusedError` when the file
+        does not take its rows, `StoreError` when it can take none.
+        """
+        made, gone = _made(batch)
         self._show(made, gone)
-        with _Transaction(self._connection):
+        with _Transaction(self._database, keep=not rehearsed):
             for rollup, tables in _CHANGED_BY.items():
                 if made.keys() & set(tables):
-                    self._connection.execute(self._rollups[rollup])
+                    self._roll_up(rollup)
             for table in gone:
                 self._connection.execute(
                     f"delete from ledger.{table}"  # noqa: S608
@@ -116,8 +160,9 @@ class Ledger:
             )
         return sum(table.num_rows for table in made.values())
 
+    @_asked()
     def remember(self) -> Remembered:
-        """Read back what a fold must know to go on from the checkpoint."""
+        """Read back what a fold must know to go on from the checkpoint. Raises `StoreError`."""
         newest = "(select max(ended_at) from ledger.leases)"
         doubtful = (
             "where outcome in ('unknown', 'expired') and correction <> 'reconciled'"
@@ -130,7 +175,14 @@ class Ledger:
             servers=self._rows("servers", ServerRow),
             keys=self._rows("keys", KeyRow),
             config=self._rows("config", ConfigRow),
+            told=self._connection.execute(_TOLD).fetchall(),
         )
+
+    def _roll_up(self, rollup: str) -> None:
+        try:
+            self._connection.execute(self._rollups[rollup])
+        except duckdb.Error as error:
+            raise _named(error, f"{rollup}.sql: ") from error
 
     def _show(self, made: dict[str, pa.Table], gone: dict[str, pa.Table]) -> None:
         """Let SQL see a batch: `batch_<table>` and `gone_<table>`, empty where it has none."""
@@ -150,32 +202,54 @@ class Ledger:
 
 
 class _Transaction:
-    """`begin`, then `commit`, or `rollback` when something was raised.
+    """`begin`, then `commit`, or `rollback` when something was raised or nothing is to be kept.
 
-    What DuckDB raises becomes a `StoreError`.
+    What DuckDB raises becomes a `RefusedError` when it is of the rows, else a `StoreError`.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._connection = connection
+    def __init__(self, database: Database, *, keep: bool = True) -> None:
+        self._database = database
+        self._connection = database.writer
+        self._keep = keep
 
     def __enter__(self) -> None:
-        self._connection.execute("begin")
+        try:
+            self._connection.execute("begin")
+        except duckdb.Error as failure:
+            raise StoreError(str(failure)) from None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, *_: object
     ) -> None:
         try:
-            self._connection.execute("commit" if kind is None else "rollback")
+            with self._database.committing():
+                self._connection.execute("commit" if kind is None and self._keep else "rollback")
         except duckdb.Error as failure:
-            raise StoreError(str(failure)) from error
+            raise _named(failure) from error
         if isinstance(error, duckdb.Error):
-            raise StoreError(str(error)) from error
+            raise _named(error) from error
+
+
+def _named(failure: duckdb.Error, where: str = "") -> StoreError:
+    """Tell what the file cannot do at all from what it does not take."""
+    kind = RefusedError if isinstance(failure, _OF_ROWS) else StoreError
+    return kind(f"{where}{failure}")
 
 
 def _types(kind: type[Row]) -> dict[str, Any]:
     """Each field's plain type: `Moment | None` is a Moment."""
     hints = get_type_hints(kind)
     return {name: next(iter(get_args(hints[name])), hints[name]) for name in kind.__struct_fields__}
+
+
+def _made(batch: Batch) -> tuple[dict[str, pa.Table], dict[str, pa.Table]]:
+    """Make the tables of a batch, and of what is gone. Raises `RefusedError`."""
+    try:
+        made = {name: _arrow(name, values) for name, values in batch.tables.items()}
+        gone = {name: _gone(keys) for name, keys in batch.gone.items()}
+    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
+        raise RefusedError(str(error)) from None
+    return made, gone
 
 
 _SCHEMAS = {

@@ -21,9 +21,7 @@ def place(
     balancer: Balancer, lease_id: LeaseId, gateway_id: GatewayId, expires_in_s: float, now: Instant
 ) -> Placement:
     """Open a lease's placement, at no server yet."""
-    within_s = max(0.0, min(expires_in_s, _EXPIRES_IN_MAX_S)) + MARGIN_S
-    deadline = now + timedelta(seconds=within_s)
-    placement = Placement(gateway_id=gateway_id, deadline=deadline)
+    placement = Placement(gateway_id=gateway_id, deadline=_deadline(expires_in_s, now))
     balancer.placements[lease_id] = placement
     return placement
 
@@ -59,11 +57,16 @@ def end(balancer: Balancer, lease_id: LeaseId) -> ServerId:
     return ServerId("") if placement is None else leave(balancer, placement)
 
 
-def renew(balancer: Balancer, lease_id: LeaseId, deadline: Instant) -> None:
+def renew(balancer: Balancer, lease_id: LeaseId, expires_in_s: float, now: Instant) -> None:
     """Move a lease's deadline."""
     placement = balancer.placements.get(lease_id)
     if placement is not None:
-        placement.deadline = deadline + timedelta(seconds=MARGIN_S)
+        placement.deadline = _deadline(expires_in_s, now)
+
+
+def _deadline(expires_in_s: float, now: Instant) -> Instant:
+    """Until when an exchange is waited for, whatever a log or a gateway says of its lease."""
+    return now + timedelta(seconds=max(0.0, min(expires_in_s, _EXPIRES_IN_MAX_S)) + MARGIN_S)
 
 
 def swept(balancer: Balancer, now: Instant) -> list[LeaseId]:

@@ -33,7 +33,8 @@ def observed(balancer: Balancer, envelope: Envelope, now: Instant) -> list[Serve
                 end(balancer, event.lease_id)
             case LeaseRenewed():
                 # Counted from the pool's clock to ours: the two may differ.
-                renew(balancer, event.lease_id, now + (event.expires_at - envelope.time))
+                expires_in_s = (event.expires_at - envelope.time).total_seconds()
+                renew(balancer, event.lease_id, expires_in_s, now)
             case SessionRecovered(reason="server_blamed", server_id=server_id):
                 blamed[server_id] = None
             case UnknownEvent():

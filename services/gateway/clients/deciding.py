@@ -16,11 +16,13 @@ import msgspec
 from services.gateway.clients import reading
 from services.gateway.clients.request import Request
 from services.gateway.clients.uploads import Content, Upload
-from services.gateway.domain import Peek, read_json, wrong_type
+from services.gateway.domain import Peek, read_json, wrong_n, wrong_type
 from services.gateway.domain.errors import GatewayError
 
 _NAMES = re.compile(rb'"(model|n|stream)"', re.IGNORECASE)
 _PLAIN = frozenset({b"model", b"n", b"stream"})
+_DIGITS_MAX = 19
+"""Of a form's `n`: more are no number of anything."""
 _ESCAPED = b"\\u00"
 """How a name of ASCII letters begins to be spelled otherwise."""
 
@@ -103,8 +105,8 @@ def _of_texts(fields: dict[str, Any]) -> Peek:
                 raise GatewayError("invalid_request", f"{lower}: expected it once", lower)
             found[lower] = value
     n = found.get("n")
-    if n is not None and not (n.strip().isdecimal() and len(n) < 20):  # noqa: PLR2004
-        raise GatewayError("invalid_request", f"n: expected an integer, got {n[:40]!r}", "n")
+    if n is not None and not (n.isascii() and n.strip().isdecimal() and len(n) <= _DIGITS_MAX):
+        raise wrong_n(n)
     return Peek(
         model=found.get("model"),
         n=None if n is None else int(n),

@@ -21,6 +21,8 @@ from services.gateway.clients.keys import Key, KeyRing, KeyScope, changed
 
 NAME_MAX = 100
 MODELS_MAX = 100
+BOUND_MAX = 1_000_000
+"""Of requests a minute, and of requests at once."""
 
 
 class KeyRefusal(StrEnum):
@@ -124,6 +126,9 @@ def _name_refused(name: str) -> KeyRefused | None:
 
 
 def _bounds_refused(bounds: KeyBounds) -> KeyRefused | None:
+    if max(bounds.requests_per_minute, bounds.concurrency) > BOUND_MAX:
+        message = f"requests_per_minute and concurrency: expected at most {BOUND_MAX:,}"
+        return KeyRefused(KeyRefusal.BAD_BOUNDS, message)
     if len(bounds.models) > MODELS_MAX or not all(
         pattern and len(pattern) <= NAME_MAX for pattern in bounds.models
     ):

@@ -81,6 +81,7 @@ class Request:
         "shy_servers",
         "started",
         "status",
+        "traced",
         "translations",
         "units",
         "user_agent",
@@ -162,6 +163,8 @@ class Request:
         self.answered = False
         """Whether the verdict was success."""
         self.gone = False
+        self.traced = False
+        """Whether the log is told of the error that the client is answered."""
         self.status = 0
         self.bytes_out = 0
         self.lease_ms = 0.0
@@ -225,6 +228,7 @@ class Request:
         lease = self.lease
         assert lease is not None
         settled = outcome is Outcome.SETTLED
+        self.traced = self.traced or error is not None
         ended = self.ended = UsageRecorded(
             lease_id=LeaseId(lease.lease_id),
             request_id=self.request_id,

@@ -11,6 +11,7 @@ accounts    what a backend says of an account: whether it lives, its points
 fleet       the servers as the log has them: which dialects they speak
 heads       which headers go up and come down, and what may stand in one
 models      the models of all servers as one list
+tally       calls refused here, counted by key and code
 errors      every error a client can get
 """
 
@@ -25,7 +26,15 @@ from services.gateway.domain.outcomes import (
     pause_before,
     refusal_error,
 )
-from services.gateway.domain.routing import Peek, model_named, read_json, route, wrong_type
+from services.gateway.domain.routing import (
+    Peek,
+    model_named,
+    read_json,
+    route,
+    units_of,
+    wrong_n,
+    wrong_type,
+)
 
 __all__ = [
     "Judgement",
@@ -43,5 +52,7 @@ __all__ = [
     "read_json",
     "refusal_error",
     "route",
+    "units_of",
+    "wrong_n",
     "wrong_type",
 ]

@@ -101,6 +101,13 @@ _KINDS = (
         retry_after_s=2,
     ),
     ErrorKind(
+        "rebuilding",
+        503,
+        "server_error",
+        "the figures are being made anew from the log, or are not compared with it yet",
+        retry_after_s=5,
+    ),
+    ErrorKind(
         "upstream_rejected",
         400,
         "invalid_request_error",

@@ -20,6 +20,9 @@ class Peek(msgspec.Struct, frozen=True):
     stream: bool | None = None
 
 
+N_MAX = 10_000
+"""Items that one call may ask for, where items are units."""
+_SHOWN_MAX = 40
 _json = msgspec.json.Decoder(Peek)
 _FIELD = re.compile(
     rb'\r\ncontent-disposition:[^\r\n]{0,64}?\bname="?model"?[ \t]*'
@@ -74,6 +77,25 @@ def body_decides(path: str, services: Mapping[str, ServiceTypeSection]) -> bool:
     return any(services[name].units == "n" for name in found) or (
         len(found) > 1 and any(services[name].models for name in found)
     )
+
+
+def units_of(n: int | None) -> int:
+    """Count the units of a call for `n` items, by default one. Raises `GatewayError`.
+
+    More than a session has in a day is for the pool to refuse.
+    """
+    if n is None:
+        return 1
+    if not 1 <= n <= N_MAX:
+        raise wrong_n(str(n))
+    return n
+
+
+def wrong_n(got: str) -> GatewayError:
+    """Word a number of items that is none, or is out of bounds."""
+    shown = got if len(got) <= _SHOWN_MAX else f"{got[:_SHOWN_MAX]}…"
+    message = f"n: expected a whole number from 1 to {N_MAX:,}, got {shown!r}"
+    return GatewayError("invalid_request", message, "n")
 
 
 def route(

@@ -17,7 +17,7 @@ from nats.aio.client import Client
 
 from contracts.balancer import NoServer, Selected, SelectServer
 from contracts.base import Command, Failed
-from contracts.pool import Granted, LeaseWanted, Refused
+from contracts.pool import Free, Granted, LeaseWanted, Refused
 from runtime.nats.connection import DisconnectedError, Outage, SilenceError, UnansweredError, ask
 
 Item = TypeVar("Item")
@@ -158,5 +158,5 @@ class Coalescer(Generic[Item, Answer]):
         return items
 
 
-PoolCoalescer = Coalescer[LeaseWanted, Granted | Refused]
+PoolCoalescer = Coalescer[LeaseWanted, Granted | Refused | Free]
 BalancerCoalescer = Coalescer[SelectServer, Selected | NoServer]

@@ -12,7 +12,15 @@ from typing import Never
 
 from contracts.balancer import NoServer, Selected, SelectServer, ServerFailed
 from contracts.base import GatewayId, LeaseId
-from contracts.pool import Granted, LeaseWanted, Outcome, Refusal, Refused, UsageRecorded, Verdict
+from contracts.pool import (
+    Free,
+    Granted,
+    LeaseWanted,
+    Outcome,
+    Refusal,
+    Refused,
+    Verdict,
+)
 from runtime.clock import Clock
 from runtime.nats.connection import DisconnectedError, UnansweredError
 from services.gateway.clients.answers import Client
@@ -35,8 +43,10 @@ from services.gateway.relay.credentials import Credentials
 from services.gateway.relay.exchange import Exchange
 from services.gateway.relay.exchanges import OpenExchanges
 from services.gateway.relay.result import Result
-from services.gateway.relay.usages import Outbox
+from services.gateway.relay.usages import Ends, Outbox
 
+_UNTOLD = frozenset({Refusal.STALE_REQUEST, Refusal.CANCELLED, Refusal.LEDGER_UNAVAILABLE})
+"""Refusals that the pool does not journal."""
 _LATE_MAX = 2
 """How often a lease may be asked for again because its `send_by` had passed."""
 
@@ -63,6 +73,7 @@ class Relay:
         self._credentials = credentials
         self._exchanges = exchanges
         self._outbox = outbox
+        self._ends = Ends(outbox)
         self._clock = clock
 
     async def serve(self, request: Request, upload: Upload, client: Client, rate: Rate) -> None:
@@ -81,22 +92,17 @@ class Relay:
 
     def left(self, request: Request, error: GatewayError | None) -> None:
         """End whatever is open: the client is gone, or (`error`) the exchange was broken off."""
-        if request.asked:
-            self._forget(request, "client_gone")
-        elif request.open:
-            if not request.attempts and not request.sent:
-                self._outbox.cancel(request.request_id, request.number, "client_gone")
-            else:
-                verdict = Verdict.CLIENT_GONE
-                outcome = outcome_of(verdict, sent=request.sent, answered=request.answered)
-                if error is not None and request.sent:
-                    verdict = Verdict.SUCCESS if request.answered else Verdict.OUTCOME_UNKNOWN
-                usage = request.usage(outcome, verdict, error=error, cut=request.answered)
-                self._outbox.record(usage)
-            request.open = False
+        self._ends.left(request, error)
 
     async def _lease(self, request: Request) -> Granted:
         """Ask for the next lease. Raises `GatewayError` with the pool's refusal."""
+        granted = await self._answer(request)
+        assert isinstance(granted, Granted)
+        request.begin(granted)
+        return granted
+
+    async def _answer(self, request: Request, *, only_ask: bool = False) -> Granted | Free:
+        """Ask for the next lease, or what the pool would say. Raises `GatewayError`."""
         if self._outbox.blocked:
             raise GatewayError("ledger_unavailable", self._outbox.blocked)
         started = time.perf_counter()  # a loop's own clock may be as coarse as its turns
@@ -104,28 +110,25 @@ class Relay:
         wanted = request.wanted(self._gateway_id, self._clock(), stored)
         request.asked = True
         try:
-            answer = await self._pool.ask(LeaseWanted(requested=wanted, previous=request.previous))
+            answer = await self._pool.ask(
+                LeaseWanted(requested=wanted, previous=request.previous, only_ask=only_ask)
+            )
         except (UnansweredError, RefusedBatchError) as error:
             request.asked = False
             if not isinstance(error, DisconnectedError) or error.sent_before:
-                self._forget(request, "unanswered")
+                self._ends.forget(request, "unanswered")
             raise GatewayError("ledger_unavailable", f"the pool does not answer: {error}") from None
         request.lease_ms += (time.perf_counter() - started) * 1000
         if isinstance(answer, Refused) and answer.reason is Refusal.LEDGER_UNAVAILABLE:
             # No proof that nothing was granted: an earlier sending of this id may stand.
-            self._forget(request, "ledger_unavailable")
+            self._ends.forget(request, "ledger_unavailable")
             raise refusal_error(answer, request.service_type)
         request.asked = False
         request.previous = None
         if isinstance(answer, Refused):
+            request.traced = request.traced or answer.reason not in _UNTOLD
             raise refusal_error(answer, request.service_type)
-        request.begin(answer)
         return answer
-
-    def _forget(self, request: Request, reason: str) -> None:
-        """Cancel a lease that was asked for and not answered."""
-        request.asked = False
-        self._outbox.cancel(request.request_id, request.number, reason)
 
     async def _used(
         self, request: Request, granted: Granted, upload: Upload, client: Client, rate: Rate
@@ -195,13 +198,13 @@ class Relay:
                 cut=result.cut,
                 error=error,
             )
-            self._record(request, usage)
+            self._ends.record(request, usage)
             return True
         late = judgement.submitted
         outcome = outcome_of(verdict, sent=request.sent, answered=False, submitted=late)
         error = error or client_error(judgement, result.retry_after_s)
         if late or not another_session(verdict):
-            self._record(request, request.usage(outcome, verdict, error=error))
+            self._ends.record(request, request.usage(outcome, verdict, error=error))
             raise error
         request.previous = request.usage(
             outcome, verdict, error=None if again else error, retry_after_s=result.retry_after_s
@@ -219,12 +222,12 @@ class Relay:
     async def _last_word(self, request: Request, verdict: Verdict, error: GatewayError) -> Never:
         """After the last attempt, let the pool say whether anything was left (http-api.md §3).
 
-        Raises `GatewayError` with its refusal; what it grants is given back.
+        Raises `GatewayError` with its refusal; what an older pool grants is given back.
         """
         if verdict in {Verdict.QUOTA_EXHAUSTED, Verdict.LOGIN_EXPIRED}:
-            await self._lease(request)
-            self._outbox.cancel(request.request_id, request.number, "attempts_max")
-            request.open = False
+            answer = await self._answer(request, only_ask=True)
+            if isinstance(answer, Granted):
+                self._outbox.cancel(request.request_id, request.number, "attempts_max")
         raise error
 
     def _give_back(self, request: Request) -> None:
@@ -232,35 +235,22 @@ class Relay:
 
         Raises `GatewayError` the third time, and when the work may have been done already.
         """
-        self._release(request)
+        error = None
         if request.doubtful:
-            raise failure_error("timeout", sent=True)
+            error = failure_error("timeout", sent=True)
+        elif request.late >= _LATE_MAX:
+            error = GatewayError("pool_saturated", "no lease lasted until the request was sent")
+        self._ends.release(request, error)
+        if error is not None:
+            raise error
         request.late += 1
         request.next_number()
-        if request.late > _LATE_MAX:
-            raise GatewayError("pool_saturated", "no lease lasted until the request was sent")
-
-    def _release(self, request: Request, error: GatewayError | None = None) -> None:
-        """End a lease that will not be tried (again): cancelled if it never was."""
-        if request.doubtful:
-            usage = request.usage(Outcome.UNKNOWN, Verdict.OUTCOME_UNKNOWN, error=error)
-            self._record(request, usage)
-        elif request.attempts:
-            usage = request.usage(Outcome.RELEASED, Verdict.UNREACHABLE, error=error)
-            self._record(request, usage)
-        else:
-            self._outbox.cancel(request.request_id, request.number, "not_sent")
-            request.open = False
-
-    def _record(self, request: Request, usage: UsageRecorded) -> None:
-        self._outbox.record(usage)
-        request.open = False
 
     async def _authorization(self, request: Request, granted: Granted) -> bytes:
         try:
             return await self._credentials.authorization(granted)
-        except GatewayError:
-            self._release(request)
+        except GatewayError as error:
+            self._ends.release(request, error)
             raise
 
     async def _select(
@@ -294,5 +284,5 @@ class Relay:
             error = GatewayError(code, f"the balancer does not answer: {refused}")
         if request.doubtful:
             error = failure_error("cut", sent=True)
-        self._release(request, error)
+        self._ends.release(request, error)
         raise error

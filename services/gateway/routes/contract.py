@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from contracts.analytics import FileFormat, ReportFormat, ReportPeriod
-from runtime.credentials import LIMIT_MAX, REGIONS
+from contracts.base import NUMBER_MAX
+from runtime.credentials import REGIONS
 from services.gateway.domain.errors import KINDS
 from services.gateway.routes.admin.leases import LeaseState
 from services.gateway.routes.figures import reports, statistics
@@ -45,7 +46,7 @@ _NEW_SESSION: Json = {
             "additionalProperties": {
                 "type": "integer",
                 "minimum": 0,
-                "maximum": LIMIT_MAX,
+                "maximum": NUMBER_MAX,
             },
         },
     },

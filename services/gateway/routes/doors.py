@@ -165,6 +165,8 @@ def _as(kind: type[_Answer], found: Any, service: str) -> _Answer:
         raise GatewayError("invalid_request", found.message, param)
     if found.code == "not_found":
         raise GatewayError("not_found", found.message)
+    if found.code == "rebuilding":
+        raise GatewayError("rebuilding", found.message)
     if found.code in _NOT_NOW:
         raise GatewayError(_ABSENT[service], found.message)
     raise GatewayError("internal_error", f"the {service} failed: {found.code}")

@@ -35,18 +35,26 @@ class Services(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class SessionFigures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Sessions that may be leased, and how many there must be."""
+    """Sessions that may be leased, and how many there must be; null when the pool is silent."""
 
-    active: int
-    min_required: int
+    active: int | None
+    min_required: int | None
 
 
 class ServerFigures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Servers, those that may be chosen, and exchanges under way."""
+    """Servers, those that may be chosen, exchanges under way; null when the balancer is silent."""
 
-    total: int
-    healthy: int
-    total_connections: int
+    total: int | None
+    healthy: int | None
+    total_connections: int | None
+
+
+class StatisticsFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """How far analytics is; `reason` says why it is not `current`. Calls go on without it."""
+
+    current: bool
+    sequence: int
+    reason: str
 
 
 class HealthReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +70,7 @@ class HealthReport(msgspec.Struct, frozen=True, kw_only=True):
     servers: ServerFigures
     configuration_held: bool = False
     """It would take away servers, and waits for an operator (`tidegate config accept`)."""
+    statistics: StatisticsFigures
 
 
 @get("/ping", media_type=MediaType.TEXT, tags=["health"], summary="Answer")
@@ -102,17 +111,16 @@ async def whole(doors: NamedDependency[Doors]) -> HealthReport:
     pool, balancer, analytics = await asyncio.gather(
         _or_none(doors.pool_status(PoolStatus())),
         _or_none(doors.balancer_status()),
-        _answers(doors),
+        _analytics(doors),
     )
-    return report(doors, pool, balancer, analytics=analytics)
+    return report(doors, pool, balancer, analytics)
 
 
 def report(
     doors: Doors,
     pool: PoolStatusReply | None,
     balancer: BalancerStatusReply | None,
-    *,
-    analytics: bool,
+    analytics: Pong | None,
 ) -> HealthReport:
     """Judge what the services said; None is no answer."""
     servers = balancer.servers if balancer else []
@@ -132,17 +140,22 @@ def report(
         services=Services(
             session_manager=pool is not None,
             load_balancer=balancer is not None,
-            analytics=analytics,
+            analytics=analytics is not None,
             event_log=pool is not None and not pool.unwritable_s,
         ),
         sessions=SessionFigures(
-            active=pool.sessions_active if pool else 0,
-            min_required=pool.min_size if pool else 0,
+            active=pool.sessions_active if pool else None,
+            min_required=pool.min_size if pool else None,
         ),
         servers=ServerFigures(
-            total=len(servers),
-            healthy=healthy,
-            total_connections=sum(view.connections for view in servers),
+            total=len(servers) if balancer else None,
+            healthy=healthy if balancer else None,
+            total_connections=sum(view.connections for view in servers) if balancer else None,
+        ),
+        statistics=StatisticsFigures(
+            current=analytics is not None and not analytics.trouble,
+            sequence=analytics.sequence if analytics else 0,
+            reason=analytics.trouble if analytics else "analytics does not answer",
         ),
         configuration_held=held,
     )
@@ -155,9 +168,9 @@ async def _or_none(question: Any) -> Any:
         return None
 
 
-async def _answers(doors: Doors) -> bool:
+async def _analytics(doors: Doors) -> Pong | None:
     try:
         found = await ask(doors.client, subjects.ANALYTICS_PING, Ping(), _pong, _PING_TIMEOUT_S)
     except UnansweredError:
-        return False
-    return isinstance(found, Pong)
+        return None
+    return found if isinstance(found, Pong) else None

@@ -48,14 +48,15 @@ class Auditor:
                 self.pool.depart(envelope.time)
                 found += self._hash_wrong(event, sequence)
             evolve(self.pool, event, envelope.time, sequence)
-            # Fold and recount see the same things; each is told once, and either may convict.
-            seen = {(violation.kind, violation.about) for violation in self.pool.violations}
+            # Fold and recount see the same things, though not always by the same name (a lease
+            # has left the one and not the other); each is told once, and either may convict.
+            seen = {violation.about for violation in self.pool.violations}
             found += self.pool.violations
             self.pool.violations.clear()
             found += [
                 violation
                 for violation in self._recount.take(event, envelope.time, sequence)
-                if (violation.kind, violation.about) not in seen
+                if violation.about not in seen
             ]
             if isinstance(event, LeaseGranted | LeaseRenewed):
                 heappush(self._deadlines, (event.expires_at, event.lease_id))

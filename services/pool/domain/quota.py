@@ -12,6 +12,14 @@ KEPT_DAYS = 16
 """Days of counts a session keeps; leases leave the fold after 8, so none misses its own."""
 
 
+_SPAN_MAX_S = 366 * 86_400.0
+
+
+def span(seconds: float) -> timedelta:
+    """Make a time of a policy's seconds: a log may hold any number, a calendar does not."""
+    return timedelta(seconds=max(0.0, min(seconds, _SPAN_MAX_S)))
+
+
 class Zone(msgspec.Struct, eq=False):
     """One quota time zone at one moment: its day, when that ends, when granting for it ends."""
 

@@ -39,6 +39,7 @@ class Session(msgspec.Struct, eq=False, kw_only=True):
     """`active`, `draining`, `disabled` or `retired`; cooling and suspicion stand beside it."""
     reason: str = ""
     last_used_at: datetime | None = None
+    """When it was last leased, used or not; a part of the hash. See `Pool.used_at`."""
     cooling_until: datetime | None = None
     risks: int = 0
     """Risk controls in a row: each cools longer."""

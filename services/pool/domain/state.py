@@ -9,8 +9,17 @@ from collections import deque
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from contracts.base import LeaseId, QuotaDay, RequestId, ServerId, ServiceType, SessionId, WriterId
-from contracts.pool import LeaseRefused, Policy, Refusal, SessionStatus
+from contracts.base import (
+    KeyId,
+    LeaseId,
+    QuotaDay,
+    RequestId,
+    ServerId,
+    ServiceType,
+    SessionId,
+    WriterId,
+)
+from contracts.pool import LeaseRefused, Policy, Refusal, Refused, SessionStatus
 from services.pool.domain.index.choice import Index
 from services.pool.domain.quota import oldest_kept
 from services.pool.domain.records import Account, Accusation, Lease, Session
@@ -47,6 +56,8 @@ class Pool:
         self.standing = dict.fromkeys(SessionStatus, 0)
         self.epoch = 0
         self.leader = WriterId("")
+        self.used_at: dict[SessionId, datetime] = {}
+        """When each session was last leased for a call that was sent, or may have been."""
         self.violations: list[Violation] = []
         self.unknown: dict[str, int] = {}
         """Events skipped, by tag: of a later version, or of another service."""
@@ -174,11 +185,17 @@ class Pool:
 
 
 class Refusals:
-    """The refusals of one second: how many were journalled, and those counted instead."""
+    """What a leader knows of its refusals: those journalled, those counted, those told before."""
 
-    __slots__ = ("counted", "journalled", "second")
+    __slots__ = ("budgets", "counted", "journalled", "second", "told")
 
     def __init__(self) -> None:
         self.second: datetime | None = None
         self.journalled = 0
-        self.counted: dict[tuple[str, str, Refusal], LeaseRefused] = {}
+        """Within that second."""
+        self.budgets: dict[KeyId, tuple[float, datetime]] = {}
+        """How many a key had left when, and when that was."""
+        self.counted: dict[tuple[str, str, Refusal, bool], LeaseRefused] = {}
+        """By key, type, reason, and whether it was a call's first lease; the oldest first."""
+        self.told: dict[str, Refused | None] = {}
+        """By lease id; None for what a gateway had refused itself."""

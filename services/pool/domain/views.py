@@ -89,7 +89,7 @@ def _session(state: Pool, index: Index, session: Session, now: datetime) -> Sess
         reason=session.reason,
         origin=session.origin,
         created_at=session.created_at,
-        last_used_at=session.last_used_at,
+        last_used_at=state.used_at.get(session.session_id),
     )
 
 

@@ -112,7 +112,7 @@ class Hook(Provisioner):
     def _read(self, body: bytes) -> list[Credential]:
         try:
             answer = msgspec.json.decode(body, type=_Answer)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._error(f'expected {{"credentials": […]}}: {error}') from None
         found: list[tuple[int, Credential | str]] = []
         for place, given in enumerate(answer.credentials):

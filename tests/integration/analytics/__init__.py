@@ -1,6 +1,7 @@
 """Tests on real parts of services/analytics.
 
-parts    a story in the stream, a projector over it, questions to its file
-fates    requests of every fate, for the query `explain`
-process  analytics as a process of its own, for tests that kill it
+parts      a story in the stream, a projector over it, questions to its file
+fates      requests of every fate, for the query `explain`
+process    analytics as a process of its own, for tests that kill it
+sandboxed  a process that asks SQL without end, for tests that kill it
 """

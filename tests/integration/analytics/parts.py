@@ -1,7 +1,8 @@
 """Analytics on real parts: a story in the stream, a projector over it, questions to its file."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from runtime.eventlog import EventLog
 from services.analytics.metrics import Metrics
 from services.analytics.projector import Projector
 from services.analytics.queries import Catalogue, Question
+from services.analytics.sandbox.box import Bounds, Sandbox
 from services.analytics.store import Database, Found, Ledger, Readers
 from tests.moments import NOON
 from tests.unit.analytics.builders import (
@@ -33,6 +35,51 @@ from tests.unit.analytics.builders import (
 )
 
 MEMORY = 500_000_000
+SQL_MEMORY = 1_500_000_000
+ESCAPES = [
+    "select * from read_csv('/etc/passwd')",
+    "select * from read_text('/etc/passwd')",
+    "select * from '/etc/passwd'",
+    "select * from glob('/etc/*')",
+    "copy (select 1) to '{folder}/out.csv'",
+    "copy ledger.leases from '/etc/passwd'",
+    "export database '{folder}/out'",
+    "attach '{folder}/other.duckdb'",
+    "install httpfs",
+    "load httpfs",
+    "pragma database_list",
+    "set memory_limit = '100GB'",
+    "set lock_configuration = false",
+    "reset memory_limit",
+    "use ledger",
+    "call enable_logging()",
+    "commit; delete from ledger.leases",
+    "select 1; select 2",
+    "commit",
+    "begin",
+    "checkpoint",
+    "vacuum",
+    "delete from ledger.leases",
+    "insert into ledger.config values ('a', 'b', 'c')",
+    "update ledger.leases set units_settled = 0",
+    "create table mine as select 1",
+    "create temp table mine as select 1",
+    "create macro mine() as 1",
+    "drop view sessions",
+    "with gone as (delete from ledger.leases returning *) select * from gone",
+    "with new as (insert into ledger.config values ('a', 'b', 'c') returning *) select * from new",
+    "explain analyze delete from ledger.leases",
+    "prepare p as delete from ledger.leases",
+    "select * from duckdb_secrets()",
+    "select * from force_checkpoint()",
+    "select * from enable_logging()",
+    "select * from query('delete from ledger.leases')",
+    "pivot ledger.leases on outcome using count(*)",
+    "",
+    "-- nothing",
+    "selec 1",
+    "select nothing from nowhere",
+]
 YESTERDAY, LONG_AGO = NOON - timedelta(days=1), NOON - timedelta(days=30)
 
 
@@ -62,6 +109,26 @@ async def publish(client: Client, story: Story, *, after: int = 0) -> None:
     """Put a story's envelopes into the stream, those behind `after`."""
     for stored in story.stored[after:]:
         await client.request(stored.subject, stored.body, timeout=5)
+
+
+@contextmanager
+def sandbox(
+    database: Database,
+    folder: Path,
+    *,
+    timeout_s: float = 30.0,
+    memory_bytes: int = SQL_MEMORY,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Iterator[Sandbox]:
+    """Strangers' SQL over a database; no child and no copy is left of it."""
+    bounds = Bounds(timeout_s, memory_bytes)
+    made = Sandbox(
+        database, folder, lambda: NOON, bounds, Metrics(), structlog.get_logger(), monotonic
+    )
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 class Running:

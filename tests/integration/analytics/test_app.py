@@ -26,13 +26,14 @@ from runtime.nats import natsserver
 from runtime.nats.broker import Call
 from runtime.nats.connection import NobodyThereError, ask
 from runtime.settings import SettingsError
-from services.analytics import app
+from services.analytics import app, handlers
 from services.analytics.exports import Bounds, Spool
 from services.analytics.handlers import Answers, _fitting
 from services.analytics.queries import Catalogue
+from services.analytics.sandbox import box
 from services.analytics.settings import Settings
 from tests import ROOT
-from tests.integration.analytics.parts import Running, publish
+from tests.integration.analytics.parts import Running, publish, sandbox
 from tests.unit.analytics.builders import Story, session, used
 from tests.waiting import until
 
@@ -85,7 +86,11 @@ async def asked(client: Client, subject: str, command: Command) -> Any:
 
 
 async def caught_up(client: Client, sequence: int) -> None:
+    """Wait until so much is projected, and questions are answered."""
     while (await asked(client, subjects.ANALYTICS_PING, Ping())).sequence < sequence:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    question = NamedQuery(name="schema")
+    while isinstance(await asked(client, subjects.ANALYTICS_QUERY, question), Failed):  # noqa: ASYNC110
         await asyncio.sleep(0.02)
 
 
@@ -144,7 +149,7 @@ async def test_bad_question_is_answered_by_what_was_expected(
     assert message in failed.message
 
 
-async def test_slow_question_keeps_nobody_waiting(
+async def test_slow_question_keeps_nobody_but_sql_waiting(
     nats_client: Client, nats_url: str, tmp_path: Path
 ) -> None:
     load = Load()
@@ -156,13 +161,45 @@ async def test_slow_question_keeps_nobody_waiting(
         slow = asyncio.create_task(asked(nats_client, subjects.ANALYTICS_SQL, endless))
         await publish(nats_client, STORY)
         await caught_up(nats_client, len(STORY.stored))
-        quick = await asked(nats_client, subjects.ANALYTICS_SQL, SqlQuery(query="select 1"))
-        waiting = not slow.done()
+        sql = asyncio.create_task(
+            asked(nats_client, subjects.ANALYTICS_SQL, SqlQuery(query="select 1"))
+        )
+        query = NamedQuery(name="session_total", parameters={"session_id": "s1"})
+        quick = await asked(nats_client, subjects.ANALYTICS_QUERY, query)
+        waiting = (not slow.done(), not sql.done())
         interrupted = await slow
+        in_its_turn = await sql
 
-    assert quick.rows == [[1]]
-    assert waiting
+    assert quick.rows == [[2, 2, "2026-01-01", "2026-01-01"]]
+    assert waiting == (True, True)
     assert "interrupted after 8 s" in interrupted.message
+    assert in_its_turn.rows == [[1]]
+
+
+async def test_sql_is_asked_of_a_copy_and_says_how_far_it_is_behind(
+    nats_client: Client, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(box, "_COPY_AGE_MIN_S", 3600.0)
+    later = Story().tell(session()).lease("r1", used("r1")).lease("r2", used("r2"))
+    later.lease("r3", used("r3"))
+    count = SqlQuery(query="select count(*) from leases")
+    ends = len(STORY.stored), len(later.stored)
+    await publish(nats_client, STORY)
+
+    async with service(tmp_path, nats_url):
+        await caught_up(nats_client, ends[0])
+        first = await asked(nats_client, subjects.ANALYTICS_SQL, count)
+        await publish(nats_client, later, after=ends[0])
+        await caught_up(nats_client, ends[1])
+        copied = await asked(nats_client, subjects.ANALYTICS_SQL, count)
+        monkeypatch.setattr(box, "_COPY_AGE_MIN_S", 0.0)
+        monkeypatch.setattr(box, "_COPY_AGE_FACTOR", 0)
+        anew = await asked(nats_client, subjects.ANALYTICS_SQL, count)
+
+    assert (first.rows, first.sequence, first.lag) == ([[2]], ends[0], 0)
+    assert (copied.rows, copied.sequence, copied.lag) == ([[2]], ends[0], ends[1] - ends[0])
+    assert (anew.rows, anew.sequence, anew.lag) == ([[3]], ends[1], 0)
+    assert not (tmp_path / "sql").exists()
 
 
 async def test_too_many_questions_are_refused_at_once(
@@ -174,37 +211,64 @@ async def test_too_many_questions_are_refused_at_once(
 
     async with service(tmp_path, nats_url, load):
         await caught_up(nats_client, 0)
-        first = [
-            asyncio.create_task(asked(nats_client, subjects.ANALYTICS_SQL, endless))
-            for _ in range(4)
-        ]
+        first = asyncio.create_task(asked(nats_client, subjects.ANALYTICS_SQL, endless))
         await nats_client.flush()
         rest = [
             asyncio.create_task(
                 asked(nats_client, subjects.ANALYTICS_SQL, SqlQuery(query="select 1"))
             )
-            for _ in range(110)
+            for _ in range(113)
         ]
         answers = await asyncio.gather(*rest)
-        await asyncio.gather(*first)
+        await first
 
     refused = [one for one in answers if isinstance(one, Failed)]
     assert len(refused) == 14
     assert "100 questions are waiting already" in refused[0].message
+    assert {one.code for one in refused} == {"ledger_unavailable"}
+
+
+async def test_sql_whose_turn_comes_too_late_is_told_so(
+    nats_client: Client, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handlers, "_TURN_S", -0.5)
+    load = Load()
+    load.table = {"sql_timeout": 1.0}
+    endless = SqlQuery(query="select count(*) from range(10000000000) a, range(10000000) b")
+
+    async with service(tmp_path, nats_url, load):
+        await caught_up(nats_client, 0)
+        slow = asyncio.create_task(asked(nats_client, subjects.ANALYTICS_SQL, endless))
+        await nats_client.flush()
+        late = await asked(nats_client, subjects.ANALYTICS_SQL, SqlQuery(query="select 1"))
+        await slow
+
+    assert late.code == "ledger_unavailable"
+    assert "s for its turn: one statement is answered at a time, each in 1 s" in late.message
 
 
 async def test_fault_of_ours_is_an_answer_too(nats_client: Client, tmp_path: Path) -> None:
     parts = Running(nats_client, tmp_path / "a.duckdb")
+    parts.projector._rebuilding = ""  # as when it has caught up
     parts.database.close()
     catalogue = Catalogue()
     spool = Spool(tmp_path / "exports", parts.readers, catalogue, Bounds(1, 1, 1.0), get_logger())
-    answers = Answers(
-        parts.readers, catalogue, spool, parts.projector, parts.metrics, WriterId("w"), get_logger()
-    )
+    query = NamedQuery(name="session_total", parameters={"session_id": "s1"})
     inbox = await nats_client.subscribe("_INBOX_test.answer")
-    call = Call("_INBOX_test.answer", msgspec.json.encode(SqlQuery(query="select 1")))
-    await answers.take(nats_client, call, answers.sql)
-    await answers.close()
+    call = Call("_INBOX_test.answer", msgspec.json.encode(query))
+    with sandbox(parts.database, tmp_path / "sql") as made:
+        answers = Answers(
+            parts.readers,
+            made,
+            catalogue,
+            spool,
+            parts.projector,
+            parts.metrics,
+            WriterId("w"),
+            get_logger(),
+        )
+        await answers.take(nats_client, call, answers.query)
+        await answers.close()
     found = await inbox.next_msg(10)
 
     assert msgspec.json.decode(found.data, type=Failed).code == "internal"

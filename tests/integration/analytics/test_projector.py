@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from nats.aio.client import Client
 
 from contracts.pool import Outcome
 from runtime.nats import streams
+from services.analytics.domain.fold import Batch
 from services.analytics.store import Database, Ledger, Readers
 from tests import ROOT
 from tests.integration.analytics.parts import MEMORY, named, publish, running
@@ -288,3 +290,30 @@ async def test_an_envelope_without_events_moves_the_checkpoint_and_nothing_else(
 
         assert parts.ask("select count(*) from leases").rows == [[1]]
         assert parts.ask("select count(*) from anomalies").rows == [[0]]
+
+
+async def test_while_it_begins_anew_it_says_so_with_its_progress_and_not_after(
+    nats_client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = crowd(10)
+    await publish(nats_client, story)
+    written = Ledger.write
+    go_on = threading.Event()
+
+    def held(ledger: Ledger, batch: Batch) -> int:
+        go_on.wait(30)
+        return written(ledger, batch)
+
+    monkeypatch.setattr(Ledger, "write", held)
+    async with running(nats_client, tmp_path / "a.duckdb") as parts:
+        assert "has not been read yet" in parts.projector.rebuilding
+        await until(lambda: "nothing is projected" in parts.projector.rebuilding)
+        assert f"at log sequence 0 of {len(story.stored)} (0%)" in parts.projector.rebuilding
+        assert parts.projector.lag == len(story.stored)
+        go_on.set()
+        await until(lambda: parts.projector.rebuilding == "")
+        assert parts.projector.checkpoint == len(story.stored)
+
+    # A file that has been projected answers at once, and says how far behind it is.
+    async with running(nats_client, tmp_path / "a.duckdb") as parts:
+        await until(lambda: parts.projector.rebuilding == "")

@@ -1,14 +1,17 @@
 """The numbers: the operator endpoints' queries, what audit compares, the original's views."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from contracts.pool import SessionRetired
 from services.analytics.domain.fold import Fold
 from services.analytics.store import Database, Ledger, Readers
 from tests.integration.analytics.parts import MEMORY, history, named, stored
 from tests.moments import NOON
+from tests.unit.analytics.builders import Story, policy, session
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +25,7 @@ def readers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Readers]:
 
 def test_session_stats_counts_used_units_by_day_and_type(readers: Readers) -> None:
     assert named(readers, "session_stats", session_id="s1") == [
-        {"date": "2026-01-01", "service_type": "image", "units": 3, "requests": 3},
+        {"date": "2026-01-01", "service_type": "image", "units": 3, "requests": 7},
         {"date": "2026-01-01", "service_type": "video", "units": 1, "requests": 1},
     ]
 
@@ -44,7 +47,7 @@ def test_day_stats_has_every_service_type(readers: Readers) -> None:
 
     assert named(readers, "day_stats", date="2026-01-01") == [
         {**day, "service_type": "avatar", "units": 0, "requests": 0},
-        {**day, "service_type": "image", "units": 3, "requests": 3},
+        {**day, "service_type": "image", "units": 3, "requests": 7},
         {**day, "service_type": "video", "units": 1, "requests": 1},
     ]
 
@@ -68,7 +71,7 @@ def test_summary_counts_sessions_once_over_the_week(readers: Readers) -> None:
 
     assert [(row["service_type"], row["units"], row["requests"]) for row in found] == [
         ("avatar", 0, 0),
-        ("image", 5, 5),
+        ("image", 5, 9),
         ("video", 1, 1),
     ]
     assert {row["active_sessions"] for row in found} == {2}
@@ -120,6 +123,29 @@ def test_audit_totals_are_the_sums_of_the_fold(readers: Readers) -> None:
         "leases_expired": 1,
         "leases_reconciled": 1,
     }
+
+
+def test_units_there_were_are_those_of_the_days_a_session_was_there(tmp_path: Path) -> None:
+    story = Story().tell(policy(), session("s1"), at=NOON - timedelta(days=10))
+    story.tell(session("s2"), at=NOON - timedelta(days=3))
+    story.tell(SessionRetired(session_id="s1", reason="test"), at=NOON - timedelta(days=1))
+
+    with stored(tmp_path / "a.duckdb", story) as readers:
+        found = {
+            days: next(
+                row["units_there_were"]
+                for row in named(readers, "report_utilisation", since=days[0], until=days[1])
+                if row["service"] == "image"
+            )
+            for days in [
+                ("2025-12-20", "2025-12-29"),
+                ("2025-12-28", "2025-12-31"),
+                ("2025-12-30", "2026-01-02"),
+                ("1960-01-01", "2026-01-02"),
+            ]
+        }
+
+    assert list(found.values()) == [7 * 10, 5 * 10, 4 * 10, (9 + 4) * 10]
 
 
 def test_audit_totals_come_in_pages(readers: Readers) -> None:

@@ -107,8 +107,16 @@ def test_a_section_that_fails_is_named(tmp_path: Path) -> None:
             WriteReport(period=ReportPeriod.DAILY, day="2026-02-30")
         )
 
-    assert isinstance(found, Failed)
-    assert "none does not exist" in found.message
+        ends = [
+            Reporter(readers, Catalogue()).write(WriteReport(period=ReportPeriod.WEEKLY, day=day))
+            for day in ("0001-01-01", "9999-12-31")
+        ]
+
+    assert [(one.code, one.message[:47]) for one in ends if isinstance(one, Failed)] == [
+        ("bad_request", "date: expected one with a few weeks of the cale")
+    ] * 2
+    assert isinstance(found, Document)
+    assert "Not answered: Catalog Error: Table with name none does not exist" in found.text
     assert isinstance(misdated, Failed)
     assert misdated.message == "date: expected a date such as 2026-01-31, got '2026-02-30'"
 

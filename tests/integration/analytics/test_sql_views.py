@@ -85,7 +85,7 @@ def test_daily_stats_tell_both_days(readers: Readers) -> None:
     )
 
     assert found.rows == [
-        ["2026-01-01", 1, 0, 6, 3, 0.5, 1, 5],
+        ["2026-01-01", 1, 0, 8, 3, 8 / 11, 1, 5],
         ["2025-12-31", 1, 0, 2, 2, 0.0, 1, 0],
     ]
 
@@ -177,6 +177,7 @@ def test_every_query_runs_on_an_empty_file(tmp_path: Path, name: str) -> None:
         "end": "2026-01-02",
         "since": "2026-01-01",
         "until": "2026-01-02",
+        "at": "2026-01-01T12:00:00",
     }
     source = next(source for source in sql.folder("queries") if source.name == name)
     wanted = {key: given[key] for key, one in source.parameters.items() if one.default is None}

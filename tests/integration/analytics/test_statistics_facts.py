@@ -9,7 +9,7 @@ import pytest
 from contracts.analytics import Statistics
 from contracts.pool import Outcome, Verdict
 from services.analytics import sql
-from services.analytics.domain.measures import DIMENSIONS, MEASURES
+from services.analytics.domain.questions.measures import DIMENSIONS, MEASURES
 from services.analytics.queries import Catalogue, Question
 from services.analytics.store import Database, Readers
 from tests.integration.analytics.parts import MEMORY, history, stored
@@ -128,6 +128,6 @@ def test_a_file_of_a_version_before_gets_what_its_own_rows_tell(
     servers = asked.execute("select server_id, dialect from servers order by 1").fetchall()
     database.close()
 
-    assert database.migrated == ["002_lease_server", "003_attempt_meaning", "004_server_dialect"]
+    assert database.migrated == [one.name for one in sql.folder("schema")][1:]
     assert found == [("a", "tokyo", "p2c_ewma"), ("b", "", "")]
     assert servers == [("silent", "plain"), ("told", "jimeng")]

@@ -27,7 +27,7 @@ from runtime.eventlog import EventLog
 from runtime.eventlog.writer import SubjectWriter
 from runtime.nats import natsserver
 from runtime.nats.connection import NobodyThereError, SilenceError, ask
-from runtime.settings import Seconds
+from runtime.quantities import Seconds
 from services.balancer import app
 from services.balancer.settings import BalancerSection, ServerSection, Settings
 from tests.unit.balancer.builders import ONE

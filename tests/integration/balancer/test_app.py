@@ -25,7 +25,8 @@ from contracts.base import Failed, LeaderElected, LeaseId, Ping, ServerId, Sessi
 from contracts.pool import LeaseExpired, SessionRecovered
 from runtime.eventlog.writer import SubjectWriter
 from runtime.nats import natsserver, streams
-from runtime.settings import Seconds, SettingsError
+from runtime.quantities import Seconds
+from runtime.settings import SettingsError
 from services.balancer import app, leader
 from services.balancer.settings import Settings
 from tests.integration.balancer.bench import Bench, fetched, replies

@@ -27,7 +27,7 @@ from runtime.eventlog.writer import SubjectWriter
 from runtime.nats import natsserver, streams
 from runtime.nats.broker import Call, broker, connected, disconnected
 from runtime.process import logs
-from runtime.settings import Seconds
+from runtime.quantities import Seconds
 from services.balancer import handlers, leader
 from services.balancer.domain import Balancer, configured
 from services.balancer.metrics import Metrics

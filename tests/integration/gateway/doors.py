@@ -21,8 +21,9 @@ from runtime.environment import Environment, Home
 from runtime.eventlog import EventLog
 from runtime.nats.connection import Outage
 from runtime.process import lifecycle
+from runtime.quantities import Seconds
 from runtime.secrets import Sealer
-from runtime.settings import DEFAULT_SERVICES, Seconds, ServiceTypeSection
+from runtime.settings import DEFAULT_SERVICES, ServiceTypeSection
 from services.analytics import app as analytics_app
 from services.analytics.settings import Settings as AnalyticsSettings
 from services.balancer import app as balancer_app
@@ -199,4 +200,7 @@ async def house(
 
 async def well(made: Desk) -> bool:
     report = (await made.http.get("/health")).json()
-    return bool(report["status"] == "ok" and report["services"]["analytics"])
+    key = {"authorization": f"Bearer {made.admin}"}
+    figures = await made.http.get("/api/stats/summary", headers=key)
+    answers = report["services"]["analytics"] and figures.is_success
+    return bool(report["status"] == "ok" and answers)

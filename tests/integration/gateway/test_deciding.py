@@ -189,6 +189,15 @@ async def test_form_that_is_read_in_two_ways_is_refused(body: bytes) -> None:
     assert refused.value.http_status == 400
 
 
+@pytest.mark.parametrize("n", ["many", "٣", "1e3", "+1", " ", "0x10", "-1", "9" * 4000])
+async def test_items_of_a_form_are_written_in_plain_digits(n: str) -> None:
+    with pytest.raises(GatewayError, match="n: expected a whole number from 1 to 10,000") as told:
+        await said(part(named("n"), n) + END, FORM)
+
+    assert told.value.param == "n"
+    assert len(told.value.message) < 120
+
+
 async def test_texts_as_httpx_sends_them_say_it_too() -> None:
     assert await said(b"model=m&n=2&stream=true", TEXTS) == Peek("m", 2, True)
     with pytest.raises(GatewayError, match="once"):

@@ -1,14 +1,17 @@
 """/ping, /readyz, /metrics and /health, with the real services behind the doors or none."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from nats.aio.client import Client
 
 from contracts.base import ServerId
+from runtime.nats import streams
 from services.balancer.settings import ServerSection
 from tests.integration.gateway.calls import TYPES
 from tests.integration.gateway.doors import Desk, desk, house, upstream, well
+from tests.integration.gateway.office import office
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -26,6 +29,7 @@ async def test_whole_with_every_service_is_well(staffed: Desk) -> None:
     }
     assert report["sessions"] == {"active": 2, "minRequired": 2}
     assert report["servers"] == {"total": 1, "healthy": 1, "totalConnections": 0}
+    assert report["statistics"].keys() == {"current", "sequence", "reason"}
 
     balancer = await staffed.ask("GET", "/api/load-balancer")
     assert balancer["strategy"] == "capability_based"
@@ -54,6 +58,32 @@ async def test_server_that_is_down_degrades_the_whole(staffed: Desk) -> None:
     assert report["status"] == "degraded"
     assert report["servers"]["total"] == 2
     assert report["services"]["loadBalancer"]
+
+
+async def test_statistics_that_stand_still_are_told(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    async with office(nats_client, nats_url, tmp_path / "home") as front:
+
+        async def told() -> dict[str, Any]:
+            found: dict[str, Any] = (await front.http.get("/health")).json()["statistics"]
+            return found
+
+        async def current() -> bool:
+            return bool((await told())["current"])
+
+        async def stands() -> bool:
+            return not await current()
+
+        await eventually(current)
+        before = (await told())["sequence"]
+        await nats_client.jetstream().delete_stream("EVT")
+        await eventually(stands)
+        after = await told()
+        await streams.migrate(nats_client, 200_000_000)
+
+    assert before > 0
+    assert "cannot be reached" in after["reason"]
 
 
 async def test_pool_below_its_minimum_is_degraded(
@@ -126,6 +156,6 @@ async def test_without_its_services_the_whole_is_degraded_and_answers_200(alone:
         "analytics": False,
         "eventLog": False,
     }
-    assert report["sessions"] == {"active": 0, "minRequired": 0}
-    assert report["servers"] == {"total": 0, "healthy": 0, "totalConnections": 0}
+    assert report["sessions"] == {"active": None, "minRequired": None}
+    assert report["servers"] == {"total": None, "healthy": None, "totalConnections": None}
     assert report["timestamp"].endswith("Z")

@@ -10,7 +10,7 @@ from nats.aio.client import Client
 from contracts.balancer import Selected, SelectServer
 from contracts.pool import Outcome, UsageRecorded
 from runtime.nats import natsserver
-from runtime.settings import Seconds
+from runtime.quantities import Seconds
 from tests.integration.gateway.bench import NOBODY, at, front, saying
 from tests.integration.gateway.upstreams import body_of, head_of, upstream
 

@@ -56,7 +56,7 @@ async def test_rows_answer_in_the_order_asked_and_say_how_far_they_are_true(
     assert not found["truncated"]
     assert found["sequence"] >= len(history().stored)
     assert (top["rows"], top["truncated"]) == ([ROWS[1]], True)
-    assert named["rows"] == [[4, 4, "2026-01-01", "2026-01-01"]]
+    assert named["rows"] == [[8, 4, "2026-01-01", "2026-01-01"]]
     assert recent["rows"] == [[0]]
 
 

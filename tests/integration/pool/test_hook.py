@@ -11,8 +11,8 @@ import pytest
 from nats.aio.client import Client
 
 from contracts.pool import Granted, SessionAdded
+from runtime.quantities import Seconds
 from runtime.secrets import session_identity
-from runtime.settings import Seconds
 from services.pool.provisioners import Credential, ProvisionError, provisioner
 from services.pool.provisioners.hook import ANSWER_BYTES_MAX, Hook
 from services.pool.settings import ProvisionerSection, Settings
@@ -126,6 +126,7 @@ async def test_one_that_is_of_no_use_costs_none_of_the_others() -> None:
         (reply(b"", 302), "expected status 200, got 302"),
         (reply(SECRET.encode()), 'expected {"credentials": […]}: JSON is malformed'),
         (reply(b"\xff\xfe"), 'expected {"credentials": […]}'),
+        (reply(b'{"credentials":' + b"[" * 100_000), 'expected {"credentials": […]}: '),
         (reply([]), "Expected `object`, got `array`"),
         (
             reply({"credentials": [{"region": "us"}]}),

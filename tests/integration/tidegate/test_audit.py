@@ -31,6 +31,7 @@ from tests.unit.pool.builders import (
     NOON,
     after,
     lease_granted,
+    requested,
     session_added,
     usage,
 )
@@ -256,6 +257,21 @@ async def analytics(written: Written) -> AsyncIterator[None]:
     finally:
         process.terminate()
         await process.wait()
+
+
+async def test_what_duckdb_has_no_row_for_is_told_and_is_no_violation(written: Written) -> None:
+    endless, lease = requested(units=2**63), lease_granted("one", IMAGE, "r1")
+    sequence = await written.write([endless, lease])
+    await written.write([usage(lease)], 5)
+    async with analytics(written):
+        report = await written.audit()
+        _, shown, _ = await written.run("audit")
+
+    assert (report["exit"], report["duckdb"], report["violations"]) == (0, "agrees", [])
+    (first,) = report["set_aside_first"]
+    assert (report["set_aside"], first["event"]) == (1, f"{sequence}.0")
+    assert first["reason"].startswith("session_requested: units: a number of 19 digits")
+    assert f"1 events have no row in DuckDB, and are in no figure:\n  {sequence}.0: " in shown
 
 
 async def test_duckdb_agrees_with_the_fold_until_somebody_changes_it(written: Written) -> None:

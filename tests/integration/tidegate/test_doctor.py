@@ -140,6 +140,18 @@ def test_a_container_with_one_secret_alone_is_told_what_was_not_checked(
     assert patient.state("keys", "secrets/master.key") == "not checked here"
 
 
+def test_a_disk_without_room_for_the_copy_that_sql_is_asked_of_is_named(patient: Patient) -> None:
+    with (patient.home / "analytics.duckdb").open("wb") as file:
+        file.truncate(4 * 10**12)
+
+    (message,) = patient.wrong()["sql_disk_small"]
+    (patient.home / "analytics.duckdb").write_bytes(b"small")
+
+    assert "a copy of analytics.duckdb, for which 4000.26 GB must be free" in message
+    assert "sql_disk_small" not in patient.wrong()
+    assert patient.state("disk", "room for a copy of analytics.duckdb") == "fine"
+
+
 def test_missing_streams_are_named(patient: Patient) -> None:
     patient.start_bare()
 

@@ -1,6 +1,7 @@
 """How `tidegate explain` tells one request's story, from what the projections know of it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from services.analytics.store import Readers
 from tests.integration.analytics.fates import explained, story
 from tests.integration.analytics.parts import stored
+from tests.unit.analytics.builders import Story, cancelled
 from tidegate.ledger.explain import told
 
 
@@ -73,3 +75,28 @@ def test_what_is_not_at_its_end_or_was_corrected_is_told(
     readers: Readers, request_id: str, expected: str
 ) -> None:
     assert expected in lines(readers, request_id)
+
+
+def test_an_outage_is_told_as_a_failure_by_its_name(tmp_path: Path) -> None:
+    end = cancelled(
+        "out",
+        reason="not_sent",
+        status=503,
+        error_code="no_backend",
+        error_message="no server can do image: all are down",
+    )
+    with stored(tmp_path / "a.duckdb", Story().lease("out", end)) as readers:
+        text = lines(readers, "out")
+
+    assert "failed, no_backend; never sent: 1 given back" in text
+    assert "error_message no server can do image: all are down" in text
+    assert "the client was answered 503" in text
+    assert "cancelled" not in text
+
+
+def test_a_reconciliations_reason_stands_on_its_own_line(readers: Readers) -> None:
+    told = lines(readers, "silent").splitlines()
+
+    (corrected,) = [line for line in told if "corrected by" in line]
+    assert corrected.endswith("corrected by reconciled: 1 given back (seen (op))")
+    assert "seen (op)" not in "".join(line for line in told if line != corrected)

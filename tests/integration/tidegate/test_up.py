@@ -269,3 +269,28 @@ async def test_change_that_needs_a_new_start_is_told_once(
             "configured": 3,
         }
     ]
+
+
+def test_it_goes_on_without_analytics_and_says_so(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    (home / "analytics.duckdb").write_bytes(b"no DuckDB file")
+    up = Up(home, natsserver.free_port()).start()
+    try:
+        answer = up.curl()
+        health = httpx.get(f"http://127.0.0.1:{up.port}/health").json()
+        doctor = json.loads(up.run("doctor", "--json").stdout)
+        said, events = up.said(), up.events()
+    finally:
+        up.stop()
+
+    assert answer["data"][0]["url"].startswith("http")
+    assert "No statistics for now: analytics is not ready after 10 s" in said
+    assert "without_statistics" in [event["event"] for event in events]
+    assert health["status"] == "ok"
+    assert health["statistics"] == {
+        "current": False,
+        "sequence": 0,
+        "reason": "analytics does not answer",
+    }
+    assert "analytics_absent" in [finding["code"] for finding in doctor["findings"]]

@@ -133,14 +133,18 @@ def renewed(request: str, until: datetime, number: int = 1) -> LeaseRenewed:
     return LeaseRenewed(lease_id=lease_id(request, number), expires_at=until)
 
 
-def cancelled(request: str, number: int = 1, session_id: str = "s1") -> LeaseCancelled:
-    return LeaseCancelled(
-        lease_id=lease_id(request, number),
-        request_id=request,
-        number=number,
-        reason="client_gone",
-        session_id=session_id,
-    )
+def cancelled(
+    request: str, number: int = 1, session_id: str = "s1", **changes: Any
+) -> LeaseCancelled:
+    given = {
+        "lease_id": lease_id(request, number),
+        "request_id": request,
+        "number": number,
+        "reason": "client_gone",
+        "session_id": session_id,
+        **changes,
+    }
+    return LeaseCancelled(**given)
 
 
 def expired(request: str, number: int = 1) -> LeaseExpired:
@@ -153,10 +157,10 @@ def reconciled(request: str, units: int, number: int = 1) -> LeaseReconciled:
     )
 
 
-def refused(request: str, count: int = 1) -> LeaseRefused:
+def refused(request: str, count: int = 1, number: int = 1) -> LeaseRefused:
     return LeaseRefused(
         request_id=request,
-        number=1,
+        number=number,
         service_type="image",
         key_id="k1",
         reason=Refusal.QUOTA_EXHAUSTED,

@@ -12,7 +12,7 @@ from contracts.base import LeaderElected, WriterId
 from contracts.envelope import Envelope
 from contracts.events import UnknownEvent
 from contracts.pool import Policy, PolicyChanged, PoolCheckpointed, QuotaObserved
-from services.analytics.domain.fold import UNREADABLE, Fold, Remembered
+from services.analytics.domain.fold import ENVELOPE, SET_ASIDE, UNREADABLE, Fold, Remembered
 from services.analytics.domain.moments import zone
 from services.analytics.domain.standing import gap, standing
 from tests.moments import NOON
@@ -93,12 +93,15 @@ def test_events_of_a_later_version_are_skipped_and_counted() -> None:
         events=[strange, session(), strange],
     )
     fold.take(1, "evt.pool.0", known)
-    fold.skip(2)
+    fold.skip(2, NOON, "no envelope")
     batch = fold.batch()
 
     assert batch.unknown == {"lease_sold": 2, UNREADABLE: 1}
     assert (batch.sequence, batch.envelopes, batch.events) == (2, 2, 3)
     assert len(rows(batch, "sessions")) == 1
+    (anomaly,) = rows(batch, "anomalies")
+    assert (anomaly.sequence, anomaly.position, anomaly.kind) == (2, ENVELOPE, SET_ASIDE)
+    assert anomaly.reason == f"{UNREADABLE}: no envelope"
 
 
 def test_every_event_of_the_log_has_its_place() -> None:

@@ -94,7 +94,8 @@ def test_reconciliation_keeps_the_outcome_and_settles_the_units(end: Any) -> Non
     row = lease(Story().lease("r", end, reconciled("r", 1), units=2))
 
     assert (row.units_settled, row.units_unknown, row.units_expired) == (1, 0, 0)
-    assert (row.correction, row.reason) == ("reconciled", "seen (op)")
+    assert (row.correction, row.correction_reason) == ("reconciled", "seen (op)")
+    assert row.reason == ""
     assert row.outcome in {"expired", "unknown"}
 
 

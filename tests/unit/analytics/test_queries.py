@@ -68,6 +68,16 @@ def test_parameters_are_typed_and_defaulted() -> None:
     assert dated.parameters == {"date": date(2026, 1, 1)}
 
 
+def test_days_too_far_apart_are_refused() -> None:
+    century = ask("report_trend", since="2000-01-01", until="2100-01-01")
+    message = refusal("report_trend", since="0001-01-01", until="9999-12-31")
+
+    assert isinstance(century, Question)
+    assert message == (
+        "report_trend: expected days at most 36600 apart, got 0001-01-01 and 9999-12-31"
+    )
+
+
 def test_number_may_come_as_text() -> None:
     asked = ask("session_stats", session_id="s1", days="30")
 

@@ -28,6 +28,7 @@ def test_durations_and_sizes_are_written_as_everywhere() -> None:
         ({"retention": "1h"}, "analytics.retention"),
         ({"request_log_retention": "31d"}, "analytics.request_log_retention"),
         ({"memory": "1MB"}, "analytics.memory"),
+        ({"sql_memory": "512MB"}, "analytics.sql_memory"),
         ({"sql_timeout": "0s"}, "analytics.sql_timeout"),
         ({"retention": "soon"}, "analytics.retention"),
         ({"reten": "1d"}, "reten"),

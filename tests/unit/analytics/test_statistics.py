@@ -5,8 +5,8 @@ from datetime import date
 import pytest
 
 from contracts.analytics import Statistics
-from services.analytics.domain.measures import DIMENSIONS, MEASURES
-from services.analytics.domain.statistics import StatisticsError, statement
+from services.analytics.domain.questions.measures import DIMENSIONS, MEASURES
+from services.analytics.domain.questions.statistics import StatisticsError, statement
 
 
 def asked(**changes: object) -> Statistics:

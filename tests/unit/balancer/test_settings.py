@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from contracts.balancer import Server
+from contracts.base import ServerId
 from runtime.settings import SettingsError, configured
-from services.balancer.settings import Settings
+from services.balancer.settings import Settings, refused
 
 
 def read(tables: dict[str, Any]) -> Settings:
@@ -91,3 +93,14 @@ def test_address_that_is_never_a_servers_is_refused(url: str, why: str) -> None:
 )
 def test_ordinary_address_is_taken(url: str) -> None:
     assert read({"servers": [entry(url=url)]}).servers[0].url == url
+
+
+@pytest.mark.parametrize(
+    ("field", "number"),
+    [("priority", 2**62), ("priority", -(2**62)), ("weight", 2**53), ("max_sessions", 10**31)],
+)
+def test_number_of_a_server_out_of_bounds_is_refused_by_name(field: str, number: int) -> None:
+    server = Server(server_id=ServerId("one"), url="http://127.0.0.1:9001", **{field: number})
+
+    assert refused(server).startswith(f"{field}: expected ")
+    assert "9,007,199,254,740,991" in refused(server)

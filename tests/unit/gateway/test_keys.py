@@ -8,7 +8,7 @@ from hypothesis import strategies as some
 
 from contracts.base import KeyId, LeaderElected, WriterId
 from contracts.envelope import Envelope
-from contracts.events import AnyEvent, UnknownEvent
+from contracts.events import AnyEvent, UnknownEvent, decode_event
 from contracts.gateway import KeyBounds, KeyChanged, KeyEvent, KeyIssued, KeyRevoked, Scope
 from runtime.secrets import key_hash
 from services.gateway.clients.keydecisions import (
@@ -20,6 +20,9 @@ from services.gateway.clients.keydecisions import (
     decide_revoke,
 )
 from services.gateway.clients.keys import Key, KeyRing, presented
+from services.gateway.clients.limits import FREE, Admitted, KeyLimits
+from tests.anyevent import ANY_EVENT
+from tests.contract.test_golden import lines
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -375,3 +378,47 @@ def test_without_a_clock_no_old_text_opens() -> None:
     until = NOON + timedelta(hours=1)
 
     assert folded(issued("one"), changed("one", "sk-new", old_until=until)).find("sk-one") is None
+
+
+@given(events=some.lists(ANY_EVENT, max_size=12))
+def test_any_event_is_taken_in(events: list[AnyEvent]) -> None:
+    ring = KeyRing(lambda: NOON)
+
+    ring.apply(
+        1,
+        Envelope(
+            writer=WriterId("w"), epoch=1, number=1, time=NOON, previous_hash="", events=events
+        ),
+    )
+
+    limits = KeyLimits()
+    for key in ring.all():
+        ring.opened_by(key.hash)
+        if limits.admit(key, 0.0) == FREE:
+            limits.leave(key)
+
+
+def test_a_key_of_unbounded_bounds_opens() -> None:
+    ring = KeyRing(lambda: NOON)
+    events = [decode_event(line) for line in lines("keys")]
+
+    ring.apply(
+        1,
+        Envelope(
+            writer=WriterId("w"), epoch=1, number=1, time=NOON, previous_hash="", events=events
+        ),
+    )
+
+    key = ring.get("key_5f2c9d8e7a62")
+    assert key is not None
+    assert KeyLimits().admit(key, 0.0) == Admitted(2**63 - 1, 2**63 - 2, 60.0)
+
+
+@pytest.mark.parametrize("field", ["requests_per_minute", "concurrency"])
+def test_bound_of_a_key_beyond_sense_is_refused(field: str) -> None:
+    wanted = issued("new", bounds=KeyBounds(**{field: 1_000_001}))
+
+    refused = decide_issue(KeyRing(), wanted)
+
+    assert isinstance(refused, KeyRefused)
+    assert refused.reason is KeyRefusal.BAD_BOUNDS

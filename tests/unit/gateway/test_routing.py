@@ -3,7 +3,7 @@
 import pytest
 
 from runtime.settings import DEFAULT_SERVICES, ServiceTypeSection
-from services.gateway.domain import Peek, model_named, read_json, route
+from services.gateway.domain import Peek, model_named, read_json, route, units_of
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.routing import body_decides
 
@@ -121,3 +121,18 @@ def test_longer_path_wins_whatever_the_order() -> None:
     }
     assert route("/v1/images/x", None, services) == "long"
     assert route("/v1/images/x", None, dict(reversed(services.items()))) == "long"
+
+
+@pytest.mark.parametrize(("n", "units"), [(None, 1), (1, 1), (10_000, 10_000)])
+def test_items_are_units(n: int | None, units: int) -> None:
+    assert units_of(n) == units
+
+
+@pytest.mark.parametrize("n", [0, -1, 10_001, 2**31, 2**63, 10**4000], ids=lambda n: str(n)[:20])
+def test_items_out_of_bounds_are_refused_by_name(n: int) -> None:
+    with pytest.raises(GatewayError) as refused:
+        units_of(read_json(b'{"n":%d}' % n).n)
+
+    assert refused.value.param == "n"
+    assert refused.value.message.startswith("n: expected a whole number from 1 to 10,000, got ")
+    assert len(refused.value.message) < 120

@@ -141,9 +141,9 @@ def test_draining_stops_grants_and_activating_resumes_them() -> None:
     assert change(pool, status=SessionStatus.DRAINING, reason="why") == [
         SessionChanged(session_id=ONE, status=SessionStatus.DRAINING, reason="why", by="me")
     ]
-    assert refusal(pool) is Refusal.QUOTA_EXHAUSTED
+    assert refusal(pool) is Refusal.SATURATED
     change(pool, status=SessionStatus.ACTIVE)
-    assert granted(pool, IMAGE, "r2")
+    assert granted(pool, IMAGE, "r3")
 
 
 def test_activating_clears_a_suspicion() -> None:

@@ -106,6 +106,14 @@ def test_a_log_is_judged_by_its_leases(events: list[PoolEvent], kinds: list[Wron
     assert verdict(*events) == kinds
 
 
+def test_an_end_of_a_lease_that_has_left_the_fold_is_told_once() -> None:
+    # The fold knows no such lease any more, the recount knows that it had ended.
+    log = written(LEASE, usage(LEASE))
+    log.write([usage(LEASE)], after(9 * 86_400))
+
+    assert [one.kind for one in audited(log).violations] == [Wrong.USAGE_WITHOUT_LEASE]
+
+
 def test_a_request_number_granted_under_two_lease_ids_is_granted_twice() -> None:
     other = LeaseGranted(
         lease_id=LeaseId("else"),

@@ -21,7 +21,7 @@ from contracts.pool import (
     UsageRecorded,
     Verdict,
 )
-from services.pool.domain import Pool, decide_cancel, decide_end, decide_lease, next_wakeup, sweep
+from services.pool.domain import Pool, decide_cancel, decide_end, decide_lease
 from tests.unit.pool.builders import (
     AVATAR,
     IMAGE,
@@ -35,7 +35,6 @@ from tests.unit.pool.builders import (
     lease_granted,
     lease_named,
     policy_changed,
-    requested,
     session_added,
     usage,
     wanted,
@@ -104,14 +103,17 @@ def test_a_repeated_command_gets_the_same_lease_without_an_event() -> None:
     assert (late.send_within_s, late.expires_in_s) == (0.0, 0.0)
 
 
-def test_a_repeated_command_that_was_refused_is_decided_anew() -> None:
+def test_a_repeated_command_that_was_refused_hears_the_same_and_is_told_once() -> None:
     lease = lease_granted(service_type=AVATAR)
     pool = folded(session_added(), lease)
-    assert refusal(pool, AVATAR, "r2").reason is Refusal.QUOTA_EXHAUSTED
+    told = refusal(pool, AVATAR, "r2")
 
+    # Its caller has heard it: a lease granted now would be nobody's.
     decide_end(pool, usage(lease, Verdict.REJECTED), NOON)
+    again = decide_lease(pool, wanted(AVATAR, "r2"), after(1))
 
-    assert granted(pool, AVATAR, "r2")
+    assert (again.events, again.answer) == ([], told)
+    assert granted(pool, AVATAR, "r2", number=2)
 
 
 def test_an_ended_lease_is_not_granted_again() -> None:
@@ -216,7 +218,7 @@ def test_a_cooling_pool_is_saturated_for_at_most_half_a_minute() -> None:
     answer = refusal(pool)
 
     assert (answer.reason, answer.retry_after_s) == (Refusal.SATURATED, 30.0)
-    assert granted(pool, now=after(50))
+    assert granted(pool, IMAGE, "r2", now=after(50))
 
 
 def test_when_every_session_is_disabled_or_suspect_the_credentials_are_exhausted() -> None:
@@ -241,10 +243,18 @@ def test_as_long_as_one_session_counts_the_credentials_are_not_exhausted() -> No
     assert refusal(pool, IMAGE, "r3", avoid_sessions=["one"]).reason is Refusal.SATURATED
 
 
-def test_draining_sessions_are_neither_countable_nor_invalid() -> None:
+def test_draining_sessions_are_neither_countable_nor_invalid_nor_used_up() -> None:
     draining = SessionChanged(session_id=SessionId("one"), status=SessionStatus.DRAINING)
+    disabled = SessionChanged(session_id=SessionId("two"), status=SessionStatus.DISABLED)
+    used = lease_granted("two", AVATAR)
 
-    assert refusal(folded(session_added(), draining)).reason is Refusal.QUOTA_EXHAUSTED
+    answer = refusal(folded(session_added(), draining))
+    assert (answer.reason, answer.retry_after_s) == (Refusal.SATURATED, 30.0)
+    pool = folded(session_added(), session_added("two"), draining, disabled)
+    assert refusal(pool).reason is Refusal.SATURATED
+    # One that works has nothing left: that of the others is nobody's today.
+    pool = folded(session_added(), session_added("two"), draining, used, usage(used))
+    assert refusal(pool, AVATAR, "r2").reason is Refusal.QUOTA_EXHAUSTED
 
 
 def test_a_growing_pool_is_saturated_rather_than_exhausted() -> None:
@@ -359,74 +369,3 @@ def test_time_that_steps_back_wakes_nobody_early() -> None:
 
 
 # ------------------------------------------------------------------- budget of refusals
-
-
-def exhausted() -> Pool:
-    lease = lease_granted(service_type=AVATAR)
-    return folded(session_added(), lease, usage(lease))
-
-
-def test_beyond_a_hundred_a_second_equal_refusals_become_one_event_with_a_count() -> None:
-    pool = exhausted()
-    now = after(0.25)
-
-    events = [
-        event
-        for number in range(130)
-        for event in decide_lease(pool, wanted(AVATAR, f"x{number}"), now).events
-    ]
-
-    assert len(events) == 200
-    assert next_wakeup(pool, now) == after(1)
-    assert sweep(pool, after(0.9)) == []
-    (merged,) = sweep(pool, after(1))
-    assert isinstance(merged, LeaseRefused)
-    assert (merged.count, merged.request_id) == (30, "x100")
-    assert sweep(pool, after(2)) == []
-
-
-def test_refusals_are_counted_apart_by_key_type_and_reason() -> None:
-    pool = exhausted()
-    for number in range(100):
-        refusal(pool, AVATAR, f"x{number}")
-    refusal(pool, AVATAR, "a", key_id="key-1")
-    refusal(pool, AVATAR, "b", key_id="key-2")
-    refusal(pool, "hologram", "c", key_id="key-2")
-
-    told = decide_lease(pool, wanted(IMAGE, "next", asked_at=after(1)), after(1)).events
-
-    assert [event.count for event in told if isinstance(event, LeaseRefused)] == [1, 1, 1]
-    assert isinstance(told[-1], LeaseGranted)
-
-
-def test_a_new_second_has_a_new_budget() -> None:
-    pool = exhausted()
-    for number in range(101):
-        refusal(pool, AVATAR, f"x{number}")
-
-    events = decide_lease(pool, wanted(AVATAR, "y"), after(1)).events
-
-    assert [type(event) for event in events] == [LeaseRefused, SessionRequested, LeaseRefused]
-
-
-def test_refusals_taken_back_are_not_counted() -> None:
-    pool = exhausted()
-    for number in range(102):
-        refusal(pool, AVATAR, f"x{number}")
-    pool.begin()
-    refusal(pool, AVATAR, "y")
-    refusal(pool, AVATAR, "z", key_id="key-2")
-    pool.rollback()
-
-    (merged,) = sweep(pool, after(1))
-
-    assert isinstance(merged, LeaseRefused)
-    assert merged.count == 2
-
-
-def test_the_request_named_in_a_refusal_is_the_one_refused() -> None:
-    (_, event) = decide_lease(exhausted(), wanted(AVATAR, "r9", number=3), NOON).events
-
-    assert isinstance(event, LeaseRefused)
-    assert (event.request_id, event.number) == (RequestId("r9"), 3)
-    assert event.key_id == requested().key_id

@@ -1,8 +1,13 @@
 """The fold as operators see it."""
 
+from datetime import datetime
+
 from contracts.base import RequestId, ServerId, SessionId
 from contracts.pool import (
+    LeaseCancelled,
     LeaseExpired,
+    Outcome,
+    PoolEvent,
     PoolStatus,
     QuotaObserved,
     SessionChanged,
@@ -132,3 +137,29 @@ def test_a_type_used_up_upstream_shows_nothing_remaining() -> None:
     answer = status(folded(session_added(), observed), PoolStatus(session_id=ONE), NOON, 1, 1)
 
     assert (answer.sessions[0].remaining[VIDEO], answer.remaining[VIDEO]) == (0, 0)
+
+
+def last_used(*events: PoolEvent) -> datetime | None:
+    pool = folded(session_added(), *events)
+    return status(pool, PoolStatus(session_id=ONE), NOON, 1, 1).sessions[0].last_used_at
+
+
+def test_a_session_was_last_used_when_it_was_leased_for_what_may_have_been_sent() -> None:
+    lease = lease_granted()
+    expired = LeaseExpired(lease_id=lease.lease_id, session_id=ONE)
+    cancelled = LeaseCancelled(
+        lease_id=lease.lease_id,
+        request_id=lease.request_id,
+        number=1,
+        reason="not_sent",
+        session_id=ONE,
+    )
+
+    assert last_used(lease, usage(lease)) == NOON
+    assert last_used(lease, usage(lease, Verdict.RATE_LIMITED)) == NOON
+    assert last_used(lease, usage(lease, Verdict.OUTCOME_UNKNOWN)) == NOON
+    assert last_used(lease, expired) == NOON
+    assert last_used(lease) is None
+    assert last_used(lease, cancelled) is None
+    assert last_used(lease, usage(lease, Verdict.UNREACHABLE)) is None
+    assert last_used(lease, usage(lease, Verdict.CLIENT_GONE, Outcome.RELEASED)) is None

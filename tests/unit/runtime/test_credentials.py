@@ -56,7 +56,7 @@ def test_lines_are_read(data: bytes, found: list[tuple[int, Credential | str]]) 
         b'{"credential":"topsecret","region":7}',
         b'{"credential":"topsecret","limits":{"image":-1}}',
         b'{"credential":"topsecret","limits":{"image":true}}',
-        b'{"credential":"topsecret","limits":{"image":2147483648}}',
+        b'{"credential":"topsecret","limits":{"image":9007199254740992}}',
         b'{"credential":"topsecret","limits":["image"]}',
         b'{"credential":"topsecret","quota_timezone":"../x"}',
         b'{"credential":"topsecret","timezone":["x"]}',

@@ -8,17 +8,14 @@ import msgspec
 import pytest
 
 from runtime.environment import VARIABLES, environment
+from runtime.quantities import Seconds, Size, seconds, size
 from runtime.settings import (
     DEFAULT_SERVICES,
-    Seconds,
     Section,
     SettingsError,
-    Size,
     configured,
     overridden,
     read_toml,
-    seconds,
-    size,
     variable_of,
     with_default_services,
 )
@@ -361,3 +358,31 @@ def test_every_variable_of_the_process_is_no_setting() -> None:
     given = {name: "1" for name in VARIABLES if "<" not in name and "CLOCK" not in name}
 
     assert environment({**given, "TIDEGATE_CONFIG": "x"}).overrides == {}
+
+
+@pytest.mark.parametrize("text", ["36501d", 1e300, 10**400, "9" * 400 + "d"])
+def test_duration_of_more_than_a_hundred_years_is_refused(text: object) -> None:
+    with pytest.raises(ValueError, match='expected a duration of at most "36500d"'):
+        seconds(text)
+
+
+@pytest.mark.parametrize("text", ["9008TB", 2**53, "9" * 400 + "TB"])
+def test_size_that_no_counter_holds_is_refused(text: object) -> None:
+    with pytest.raises(ValueError, match='expected a size of at most "9000TB"'):
+        size(text)
+
+
+@pytest.mark.parametrize(
+    ("toml", "variables", "where"),
+    [
+        (f"[pool]\nmax_size = {2**53}", {}, "my.toml: pool.max_size"),
+        (f"[services.image]\ndaily_limit = {2**63}", {}, "my.toml: services.image.daily_limit"),
+        ("", {"GATEWAY_ATTEMPTS_MAX": str(10**31)}, "TIDEGATE_GATEWAY_ATTEMPTS_MAX"),
+    ],
+)
+def test_number_of_a_setting_out_of_bounds_is_refused_by_name(
+    tmp_path: Path, toml: str, variables: dict[str, str], where: str
+) -> None:
+    message = refused(tmp_path, toml, **variables)
+
+    assert message == f"{where}: expected a number of at most 9,007,199,254,740,991"

@@ -1,6 +1,6 @@
 -- audit_leases: leases and units by outcome, counted from the lease rows, not from rollups.
-select outcome, correction, count(*) as leases, sum(units_used)::bigint as used,
-    sum(units_settled)::bigint as settled, sum(units_reserved)::bigint as reserved
+select outcome, correction, count(*) as leases, whole(sum(units_used)) as used,
+    whole(sum(units_settled)) as settled, whole(sum(units_reserved)) as reserved
 from leases
 group by outcome, correction
 order by outcome, correction

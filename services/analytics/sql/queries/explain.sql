@@ -1,7 +1,7 @@
 -- explain: everything the log knows of the requests that an id names, one row per request.
 -- A list each of what was asked for and decided (`number` counts leases), of leases, attempts,
 -- refusals, and of what it did to sessions. A refusal whose `count` is above 1 stands for equal
--- ones of its second (architecture §2); their own ids are not in the log.
+-- ones since `since`; their own ids are not in the log (`explain_counted`).
 -- $request_id (text): our id, or the one that a client gave; that may name several.
 -- $limit (integer = 20): requests at most, the latest first.
 with named as (

@@ -12,9 +12,9 @@ with told as (
 span as (select unnest(range(min(hour), max(hour) + interval 1 hour, interval 1 hour)) as hour
     from told)
 select span.hour,
-    coalesce(sum(settled), 0)::bigint as settled,
-    coalesce(sum(failed), 0)::bigint as failed,
-    coalesce(sum(refused), 0)::bigint as refused,
+    whole(coalesce(sum(settled), 0)) as settled,
+    whole(coalesce(sum(failed), 0)) as failed,
+    whole(coalesce(sum(refused), 0)) as refused,
     quantile_cont(total_ms, 0.5) as latency_p50_ms,
     quantile_cont(total_ms, 0.95) as latency_p95_ms
 from span left join told using (hour)

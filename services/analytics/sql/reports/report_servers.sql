@@ -1,6 +1,7 @@
 -- report_servers: tries at each server, and what they took; health is today's.
 -- section 70 bars server succeeded others failed: By server
--- Failed ones are those the server is blamed for; the others it rightly refused.
+-- Failed ones are those the server is blamed for; the others it rightly refused. success_rate, as
+-- the load balancer shows it for the last minutes: the share for which it was not to blame.
 -- $since, $until (date): quota days, the second one excluded.
 select server,
     any_value(known.region) as region,
@@ -8,7 +9,7 @@ select server,
     count(*) filter (verdict = 'success') as succeeded,
     count(*) filter (verdict in ('unreachable', 'outcome_unknown')) as failed,
     count(*) filter (verdict not in ('success', 'unreachable', 'outcome_unknown')) as others,
-    count(*) filter (verdict = 'success') / count(*) as success_rate,
+    1 - count(*) filter (verdict in ('unreachable', 'outcome_unknown')) / count(*) as success_rate,
     quantile_cont(total_ms, 0.5) filter (sent) as attempt_p50_ms,
     quantile_cont(total_ms, 0.95) filter (sent) as attempt_p95_ms,
     quantile_cont(total_ms, 0.99) filter (sent) as attempt_p99_ms,

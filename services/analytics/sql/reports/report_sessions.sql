@@ -2,9 +2,9 @@
 -- section 110 table: Sessions most used
 -- $since, $until (date): quota days, the second one excluded.
 select usage_by_day.session_id as session, any_value(region) as region,
-    sum(units_used)::bigint as units_used,
-    sum(settled)::bigint as settled,
-    sum(released + unknown + expired)::bigint as failed,
+    whole(sum(units_used)) as units_used,
+    whole(sum(settled)) as settled,
+    whole(sum(released + unknown + expired)) as failed,
     any_value(status) as status, any_value(health_score) as health_score
 from usage_by_day
 left join session_states using (session_id)

@@ -7,12 +7,12 @@ with days as (
         as day
 )
 select days.day,
-    coalesce(sum(units_settled), 0)::bigint as units_settled,
-    coalesce(sum(units_unknown + units_expired), 0)::bigint as units_in_doubt,
-    coalesce(sum(settled), 0)::bigint as settled,
-    coalesce(sum(released + unknown + expired), 0)::bigint as failed,
-    sum(released + unknown + expired)
-        / nullif(sum(settled + released + unknown + expired), 0) as failure_rate
+    whole(coalesce(sum(units_settled), 0)) as units_settled,
+    whole(coalesce(sum(units_unknown + units_expired), 0)) as units_in_doubt,
+    whole(coalesce(sum(settled), 0)) as settled,
+    whole(coalesce(sum(released + unknown + expired + unserved), 0)) as failed,
+    sum(released + unknown + expired + unserved)
+        / nullif(sum(settled + released + unknown + expired + unserved), 0) as lease_failure_rate
 from days
 left join usage_by_day on usage_by_day.quota_day = days.day
 group by days.day

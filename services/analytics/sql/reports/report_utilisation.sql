@@ -2,23 +2,27 @@
 -- section 60 table: Use of the quota
 -- There were as many units as sessions had on each day by the limits they have now.
 -- $since, $until (date): quota days, the second one excluded.
-with days as (select unnest(range($since, $until, interval 1 day))::date as day),
+with there as (
+    select limits,
+        least($until, coalesce(retired_day, $until)) - greatest($since, added_day) as days
+    from ledger.sessions
+    where added_day is not null and status <> 'disabled'
+),
 had as (
     select service_type as service,
-        sum(coalesce(
-            try_cast(json_extract_string(session.limits, '$."' || service_type || '"') as bigint),
+        whole(sum(days::hugeint * coalesce(
+            try_cast(json_transform(session.limits, '"MAP(VARCHAR, VARCHAR)"')[service_type]
+                as bigint),
             try_cast(config.value as bigint),
             0
-        ))::bigint as units
-    from days
-    join ledger.sessions as session
-        on added_day <= day and coalesce(retired_day > day, true) and status <> 'disabled'
+        ))) as units
+    from (from there where days > 0) as session
     cross join service_types
     left join ledger.config as config on config.key = 'daily_limit.' || service_type
     group by service_type
 ),
 used as (
-    select service_type as service, sum(units_used)::bigint as units
+    select service_type as service, whole(sum(units_used)) as units
     from usage_by_day where quota_day >= $since and quota_day < $until group by service_type
 )
 select had.service,

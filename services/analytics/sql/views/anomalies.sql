@@ -1,2 +1,3 @@
--- anomalies: events out of place in the life of their lease; they moved no units. Audit judges.
+-- anomalies: events that moved no units: out of place in the life of their lease, or set aside.
+-- `kind` is `set_aside` for what no row holds; a `position` of -1 is a whole envelope.
 select sequence || '.' || position as event_id, * from ledger.anomalies

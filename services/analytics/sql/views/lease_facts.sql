@@ -1,5 +1,8 @@
 -- lease_facts: one row per lease by the dimensions of statistics; server, region, strategy and
 -- attempt are those of its last attempt, `status` is what the client was given.
+-- failed: ended released, unknown, expired, or unserved (never sent, for an error of ours such as
+-- no_backend). call: it was the end of its client's call; gone: that client had left;
+-- call_failed: that client was answered an error, a broken answer, or nothing at all.
 select quota_day as day,
     date_trunc('hour', granted_at) as hour,
     service_type as service,
@@ -15,6 +18,7 @@ select quota_day as day,
     strategy,
     attempts as attempt,
     request_id,
+    number,
     units_used,
     units_settled,
     units_unknown,
@@ -22,8 +26,12 @@ select quota_day as day,
     units_over,
     units_reserved,
     verdict <> '' as answered,
-    outcome in ('released', 'unknown', 'expired') as failed,
-    outcome not in ('open', 'cancelled') as ended,
+    outcome = 'cancelled' and error_code <> '' as unserved,
+    unserved or outcome in ('released', 'unknown', 'expired') as failed,
+    unserved or outcome not in ('open', 'cancelled') as ended,
+    status = 0 and (verdict = 'client_gone' or reason = 'client_gone') as gone,
+    gone or status > 0 or outcome = 'expired' as call,
+    status >= 400 or cut or outcome = 'expired' as call_failed,
     lease_ms,
     first_byte_ms,
     total_ms,

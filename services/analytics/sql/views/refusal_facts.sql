@@ -1,5 +1,5 @@
 -- refusal_facts: calls that got no lease by the dimensions of statistics: no session, no server.
--- `count` > 1 stands for equal ones of one second; `error` is the reason.
+-- `count` > 1 stands for equal ones, 0 for what was told before; `error` is the reason.
 select day,
     date_trunc('hour', ts) as hour,
     service_type as service,

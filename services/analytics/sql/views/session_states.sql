@@ -1,7 +1,7 @@
 -- session_states: sessions in our own words, with what they did; `status` as it is now.
 -- health_score: 100 × the share of leases that did not end by the session's own fault (rate
 -- limit, expired login, risk control), weighed as if one good lease came before; 40 while it is
--- suspect, 0 when disabled.
+-- suspect, 0 when disabled. last_used_at: when it was leased for what may have been sent.
 select state.* exclude (status),
     case
         when state.status = 'active' and suspected_at is not null then 'suspect'

@@ -3,10 +3,10 @@ select session.session_id,
     session.server_url,
     session.health_score,
     session.last_used,
-    coalesce(sum(units_used) filter (service_type = 'image'), 0)::bigint as image_count,
-    coalesce(sum(units_used) filter (service_type = 'video'), 0)::bigint as video_count,
-    coalesce(sum(units_used) filter (service_type = 'avatar'), 0)::bigint as avatar_count,
-    coalesce(sum(units_used), 0)::bigint as total_usage
+    whole(coalesce(sum(units_used) filter (service_type = 'image'), 0)) as image_count,
+    whole(coalesce(sum(units_used) filter (service_type = 'video'), 0)) as video_count,
+    whole(coalesce(sum(units_used) filter (service_type = 'avatar'), 0)) as avatar_count,
+    whole(coalesce(sum(units_used), 0)) as total_usage
 from sessions as session
 left join usage_by_day as today_usage
     on today_usage.session_id = session.session_id

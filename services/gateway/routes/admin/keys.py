@@ -9,17 +9,15 @@ from litestar.params import FromPath, JSONBody
 
 from contracts.base import KeyId
 from contracts.gateway import KeyBounds
-from services.gateway.clients.keydecisions import KeyRefusal, KeyRefused
+from services.gateway.clients.keydecisions import BOUND_MAX, KeyRefusal, KeyRefused
 from services.gateway.clients.keys import Key, KeyScope
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.parameters import one_of
 
-RATE_MAX = 1_000_000
-"""Requests a minute; more than one process can serve."""
 GRACE_MAX_S = 7 * 86_400
 ScopeName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(KeyScope)})]
-_Bound = Annotated[int, msgspec.Meta(ge=0, le=RATE_MAX)]
+_Bound = Annotated[int, msgspec.Meta(ge=0, le=BOUND_MAX)]
 
 
 class NewKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -8,7 +8,7 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from contracts.base import Count, LeaseId
+from contracts.base import NUMBER_MAX, LeaseId
 from contracts.pool import LeaseView, PoolStatus, ReconcileLease
 from services.gateway.clients.keys import Key
 from services.gateway.routes.admin.sessions import Limit
@@ -41,7 +41,7 @@ class LeaseList(msgspec.Struct, frozen=True, kw_only=True):
 class Settlement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the lease really used (0 gives its units back), and how that is known."""
 
-    units: Count
+    units: Annotated[int, msgspec.Meta(ge=0, le=NUMBER_MAX)]
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=_REASON_MAX)]
 
 

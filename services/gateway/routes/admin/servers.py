@@ -15,6 +15,7 @@ from services.gateway.routes.doors import Doors
 
 _Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 _Positive = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+_Priority = Annotated[int, msgspec.Meta(ge=-1_000_000, le=1_000_000)]
 
 
 class NewServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -23,7 +24,7 @@ class NewServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     id: _Id
     url: str
     region: str = ""
-    priority: int = 1
+    priority: _Priority = 1
     weight: _Positive = 1
     max_sessions: _Positive = 100
     capabilities: list[str] = []
@@ -36,7 +37,7 @@ class ChangedServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     url: str | None = None
     region: str | None = None
-    priority: int | None = None
+    priority: _Priority | None = None
     weight: _Positive | None = None
     max_sessions: _Positive | None = None
     capabilities: list[str] | None = None

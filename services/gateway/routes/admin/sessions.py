@@ -9,7 +9,7 @@ from litestar import delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from contracts.base import Count, ServiceType, SessionId
+from contracts.base import NUMBER_MAX, ServiceType, SessionId
 from contracts.pool import (
     AddSession,
     AddSessions,
@@ -42,11 +42,14 @@ class Settable(StrEnum):
 StatusName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(Settable)})]
 
 
+_Limit = Annotated[int, msgspec.Meta(ge=0, le=NUMBER_MAX)]
+
+
 class ChangedSession(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to change; `cool_s` keeps it from new leases so long (0 ends its cooling)."""
 
     status: StatusName | None = None
-    limits: dict[str, Count] | None = None
+    limits: dict[str, _Limit] | None = None
     cool_s: Annotated[float, msgspec.Meta(ge=0, le=COOL_MAX_S)] | None = None
     reason: str = ""
 

@@ -149,6 +149,7 @@ async def summary(doors: NamedDependency[Doors]) -> dict[str, Any]:
 
 
 async def _one_session(doors: Doors, session_id: str, days: int) -> dict[str, Any]:
+    """Tell a session's days: units; `totalRequests` are calls, `avgDailyUsage` units a day."""
     within("days", days, 1, DAYS_MAX)
     found = await doors.query("session_stats", session_id=session_id, days=days)
     rows = shapes.rows_of(found)
@@ -164,10 +165,10 @@ async def _one_session(doors: Doors, session_id: str, days: int) -> dict[str, An
                 "date": when,
                 **{f"{n}_count": c for n, c in shapes.by_type(those, "units", types).items()},
             }
-            for when, those in shapes.by_day(rows).items()
+            for when, those in shapes.by_day(row for row in rows if row["units"]).items()
         ],
         "serviceBreakdown": shapes.by_type(rows, "units", types),
-        "avgDailyUsage": shapes.average(requests, days),
+        "avgDailyUsage": shapes.average(shapes.units_in(rows), days),
         **shapes.freshness(found),
     }
 

@@ -77,6 +77,11 @@ def requests_in(rows: Iterable[Row]) -> int:
     return sum(int(row["requests"] or 0) for row in rows)
 
 
+def units_in(rows: Iterable[Row]) -> int:
+    """Add up the used units."""
+    return sum(int(row["units"] or 0) for row in rows)
+
+
 def largest(rows: Iterable[Row], column: str) -> int:
     """Read a figure that stands, the same, in every row of a day."""
     return max((int(row[column] or 0) for row in rows), default=0)

@@ -1,6 +1,8 @@
 """One request's whole story, as the projections have it."""
 
 import asyncio
+import uuid
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 from litestar import get
@@ -8,13 +10,18 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from contracts.analytics import Rows
+from contracts.pool import Refusal, Refused
 from runtime.eventlog import LogUnavailableError
+from services.gateway.domain import refusal_error
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.figures.shapes import Row, rows_of
 
 _ID_MAX = 500
 _LOOK_EVERY_S = 0.1
+_VERSION = 7
+_TOLD_WITHIN = timedelta(seconds=75)
+"""A gateway's count is told a minute after its first call, a pool's after ten seconds."""
 
 
 class Story(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,7 +29,7 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
 
     `asked` has a row for every lease number, `leases` one for every grant with its end and
     settlement, `attempts` every try with its candidates and why each was refused, `refusals`
-    what was refused (`count` above 1: it stands for so many equal ones of that second),
+    what was refused (`count` above 1: it stands for so many equal ones since `since`),
     `consequences` what the request did to sessions.
     """
 
@@ -40,20 +47,60 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     data: list[Story]
     sequence: int
     lag: int
+    at: str | None = None
+    """When the call of an id without a trace came, as the id says it."""
+    counted: list[Row] = []
+    """Of an id without a trace: the counts, by key and code, of one of which it is a part."""
 
 
 @get("/requests/{request_id:str}/explain", tags=["analysis"], summary="One request's whole story")
 async def explain(doors: NamedDependency[Doors], request_id: FromPath[str]) -> Explanation:
-    """Tell everything the log knows of a request, by our id or its client's own."""
+    """Tell everything the log knows of a request, by our id or its client's own.
+
+    A call that was refused when so many were has no trace of its own: then the counts are told
+    that were being made when it came.
+    """
     if len(request_id) > _ID_MAX:
         raise GatewayError("not_found", "there is no request of so long an id")
     found = await _current(doors, request_id)
     stories = [_story(row) for row in rows_of(found)]
-    if not stories:
-        raise GatewayError(
-            "not_found", f"the log knows no request {request_id!r}, up to sequence {found.sequence}"
+    if stories:
+        return Explanation(data=stories, sequence=found.sequence, lag=found.lag)
+    return await _counted(doors, request_id, found)
+
+
+async def _counted(doors: Doors, request_id: str, found: Rows) -> Explanation:
+    """Tell of which counts an id without a trace may be a part. Raises `GatewayError` for none."""
+    moment = minted_at(request_id)
+    if moment is None:
+        message = f"the log knows no request {request_id!r}, up to sequence {found.sequence}"
+        raise GatewayError("not_found", message)
+    at = moment.isoformat(timespec="milliseconds").removesuffix("+00:00")
+    rows = rows_of(await doors.query("explain_counted", at=at))
+    for row in rows:
+        if row["refused_by"] == "pool":
+            refused = Refused(reason=Refusal(row["code"]))
+            row["status"] = refusal_error(refused, row["service_type"]).http_status
+    if not rows:
+        young = datetime.now(UTC) - moment < _TOLD_WITHIN
+        later = "; what is only counted is told within about a minute: ask again" if young else ""
+        message = (
+            f"the log keeps nothing of {request_id!r}, a call of {at}Z, alone or in a count, up to"
+            f" sequence {found.sequence}{later}"
         )
-    return Explanation(data=stories, sequence=found.sequence, lag=found.lag)
+        raise GatewayError("not_found", message)
+    return Explanation(data=[], sequence=found.sequence, lag=found.lag, at=f"{at}Z", counted=rows)
+
+
+def minted_at(request_id: str) -> datetime | None:
+    """Read when a UUIDv7 was minted (RFC 9562 §5.7); None of any other id."""
+    try:
+        known = uuid.UUID(request_id)
+        if known.version != _VERSION or str(known) != request_id.lower():
+            return None
+        return datetime.fromtimestamp((known.int >> 80) / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 async def _current(doors: Doors, request_id: str) -> Rows:

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from contracts.base import Failed
+from contracts.base import NUMBER_MAX, Failed
 from contracts.pool import (
     AddSession,
     AddSessions,
@@ -22,6 +22,7 @@ from contracts.pool import (
     SessionRevived,
     SessionStatus,
 )
+from services.pool.domain.decide.bounds import too_great
 from services.pool.domain.decide.decision import Decision, emit
 from services.pool.domain.quota import zone_named
 from services.pool.domain.records import Lease, Session
@@ -29,6 +30,7 @@ from services.pool.domain.state import Pool
 
 COOL_S_MAX = 366 * 86_400.0
 _OPERATOR = "operator"
+_LIMITS = f"limits: expected numbers of at most {NUMBER_MAX:,}"
 
 
 def decide_admin(state: Pool, command: PoolAdmin, now: datetime, origin: str = "admin") -> Decision:
@@ -64,6 +66,8 @@ def _add(state: Pool, command: AddSessions, now: datetime, origin: str) -> Decis
             return _failed("session_id: expected an id")
         if item.quota_timezone and zone_named(item.quota_timezone) is None:
             return _failed(f"quota_timezone: there is no time zone {item.quota_timezone!r}")
+        if too_great(item.limits.values()):
+            return _failed(_LIMITS)
     events: list[PoolEvent] = []
     changed = [
         str(item.session_id)
@@ -108,6 +112,8 @@ def _change(state: Pool, command: ChangeSession, now: datetime) -> Decision:
         return _failed(f"status: {status} is not set by hand; expected cool_s, or another status")
     if cool_s is not None and not 0 <= cool_s <= COOL_S_MAX:
         return _failed(f"cool_s: expected 0 to {COOL_S_MAX:.0f} seconds")
+    if command.limits is not None and too_great(command.limits.values()):
+        return _failed(_LIMITS)
     retired = session.status is SessionStatus.RETIRED
     if retired and status not in (SessionStatus.ACTIVE, SessionStatus.RETIRED):
         return _failed("the session is retired: make it active first")

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from contracts.base import ServerId
 from contracts.pool import (
+    CallsRefused,
     EndAnswer,
     Outcome,
     PoolEvent,
@@ -16,7 +17,9 @@ from contracts.pool import (
     UsageRecorded,
     Verdict,
 )
+from services.pool.domain.decide.bounds import told_within, within
 from services.pool.domain.decide.decision import Decision, emit
+from services.pool.domain.decide.refusals import remember
 from services.pool.domain.evolve.sessions import RISK_CONTROL, accusers
 from services.pool.domain.records import Lease
 from services.pool.domain.state import Pool
@@ -30,10 +33,19 @@ _DOUBLINGS_MAX = 9
 _DOUBTABLE = (SessionStatus.ACTIVE, SessionStatus.DRAINING)
 
 
-def decide_end(state: Pool, usage: UsageRecorded, now: datetime) -> Decision:
-    """End the lease of a usage, or find that this has been done or cannot be."""
+def decide_end(state: Pool, usage: UsageRecorded | CallsRefused, now: datetime) -> Decision:
+    """End the lease of a usage, or find that this has been done or cannot be.
+
+    What a gateway refused itself is journalled beside the usages, and has no answer of its own.
+    """
     events: list[PoolEvent] = []
     state.depart(now)
+    if isinstance(usage, CallsRefused):
+        told = f"{usage.gateway_id} {usage.key_id} {usage.code} {usage.since.isoformat()}"
+        if told not in state.refusals.told:
+            remember(state, told, None)
+            emit(state, events, told_within(usage), now)
+        return Decision(events)
     return Decision(events, end_lease(state, events, usage, now))
 
 
@@ -50,7 +62,7 @@ def end_lease(
         return EndAnswer.JOURNALLED
     certain = lease.reconciled or lease.state == Outcome.CANCELLED
     was_trial = lease.session.trial == lease.lease_id
-    emit(state, events, usage, now)
+    emit(state, events, within(usage), now)
     if was_trial and usage.verdict is Verdict.SUCCESS:
         recovered = SessionRecovered(session_id=lease.session.session_id, reason="trial_succeeded")
         emit(state, events, recovered, now)

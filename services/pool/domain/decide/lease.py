@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from contracts.base import lease_id
 from contracts.pool import (
+    Free,
     Granted,
     LeaseGranted,
     LeaseWanted,
@@ -14,22 +15,26 @@ from contracts.pool import (
     SessionRequested,
     SessionStatus,
 )
+from services.pool.domain.decide.bounds import asks_within
 from services.pool.domain.decide.decision import Decision, emit
 from services.pool.domain.decide.end import end_lease
-from services.pool.domain.decide.refusals import refuse, tell_counted, why_none
+from services.pool.domain.decide.refusals import MESSAGES, refuse, tell_counted, why_none
 from services.pool.domain.index.choice import Choice
+from services.pool.domain.quota import span
 from services.pool.domain.records import OPEN, Lease
 from services.pool.domain.state import Pool
 
 SEND_WITHIN = timedelta(seconds=30)
 STALE_AFTER = timedelta(minutes=10)
+FREE = Free()
 
 
 def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
     """End the lease before it, if it names one, and grant the next or refuse it.
 
-    A repetition of a granted (request id, number) gets its grant again; of an ended one, a
-    refusal; neither with an event. What was refused is decided anew.
+    A repetition of a granted (request id, number) gets its grant again, of a refused one its
+    refusal, of an ended one a refusal; none with an event. For one that only asks, `Free` takes
+    the place of a grant, and of the wait for a reset that is near.
     """
     events: list[PoolEvent] = []
     state.depart(now)
@@ -37,9 +42,9 @@ def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
     if wanted.previous is not None:
         end_lease(state, events, wanted.previous, now)
     requested = wanted.requested
-    repeated = _repeated(state, requested, now)
-    if repeated is not None:
-        return Decision(events, repeated)
+    known = _known(state, requested, now)
+    if known is not None:
+        return Decision(events, known)
     reason = _unfit(state, requested)
     if reason is not None:
         return Decision(events, refuse(state, events, requested, reason, 0.0, now))
@@ -50,10 +55,13 @@ def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
         requested.avoid_sessions,
         trials_first=requested.number == 1,
     )
+    reset = index.guarded_until() if choice is None else None
+    hopeful = choice is not None or (reset is not None and _has_hope(state))
+    if wanted.only_ask and hopeful:
+        return Decision(events, FREE)
     if choice is not None:
         return Decision(events, _grant(state, events, requested, choice, now))
-    reset = index.guarded_until()
-    if reset is not None and _has_hope(state):
+    if reset is not None and hopeful:
         return Decision(events, held_until=reset)
     reason, retry_after_s = why_none(state, index, requested, now)
     return Decision(events, refuse(state, events, requested, reason, retry_after_s, now))
@@ -65,22 +73,34 @@ def _has_hope(state: Pool) -> bool:
     return standing[SessionStatus.ACTIVE] + standing[SessionStatus.SUSPECT] > 0
 
 
-def _repeated(state: Pool, requested: SessionRequested, now: datetime) -> Granted | Refused | None:
-    """Answer what has been decided before, or is too old to be decided at all."""
+def _known(state: Pool, requested: SessionRequested, now: datetime) -> Granted | Refused | None:
+    """Answer what has been decided before, or is too old, or too absurd, to be decided at all.
+
+    Nothing of the last goes into the log; gateways refuse it before they ask.
+    """
+    if not asks_within(requested):
+        too_many = Refusal.TOO_MANY_UNITS
+        return Refused(reason=too_many, message=MESSAGES[too_many])
     asked = lease_id(requested.request_id, requested.number)
     lease = state.leases.get(asked)
     if lease is not None:
-        if lease.state == OPEN:
-            return _granted(state, lease, now)
-        if lease.state == Outcome.CANCELLED:
-            return Refused(reason=Refusal.CANCELLED, message="this lease was given back")
-        message = f"this lease has ended: {lease.state}"
-        return Refused(reason=Refusal.STALE_REQUEST, message=message)
+        return _again(state, lease, now)
     if asked in state.forbidden:
         return Refused(reason=Refusal.CANCELLED, message="cancelled before it was granted")
-    if now - requested.asked_at > STALE_AFTER:
+    told = state.refusals.told.get(asked)
+    if told is None and now - requested.asked_at > STALE_AFTER:
         return Refused(reason=Refusal.STALE_REQUEST, message="asked more than 10 minutes ago")
-    return None
+    return told
+
+
+def _again(state: Pool, lease: Lease, now: datetime) -> Granted | Refused:
+    """Answer a repetition of what was granted."""
+    if lease.state == OPEN:
+        return _granted(state, lease, now)
+    if lease.state == Outcome.CANCELLED:
+        return Refused(reason=Refusal.CANCELLED, message="this lease was given back")
+    message = f"this lease has ended: {lease.state}"
+    return Refused(reason=Refusal.STALE_REQUEST, message=message)
 
 
 def _unfit(state: Pool, requested: SessionRequested) -> Refusal | None:
@@ -112,7 +132,7 @@ def _grant(
         quota_day=choice.zone.day,
         units=requested.units,
         send_by=min(now + SEND_WITHIN, choice.zone.guard_at),
-        expires_at=now + timedelta(seconds=state.policy.lease_ttl_s),
+        expires_at=now + span(state.policy.lease_ttl_s),
         trial=choice.trial,
     )
     emit(state, events, event, now)

@@ -1,14 +1,19 @@
 """No lease: why, for how long, and how much of it the log is told.
 
-Refusals are journalled one by one up to a budget per second. Past it, equal ones (key, type,
-reason) are counted and journalled as one when their second is over, by whatever is decided
-next. The counts belong to the leader: a failover loses at most those of its last second.
+Refusals are journalled one by one within two budgets: ten of a key, of which one comes back each
+second, and a hundred a second of the shard. Past either, equal ones (key, type, reason; the first
+lease of a call apart from its later ones) are counted, and journalled as one ten seconds after
+the first of them, by whatever is decided next. The counts belong to the leader: one that dies
+takes at most those of its last ten seconds along.
+
+A command that is sent again hears the refusal it was answered, which is told once.
 """
 
 from datetime import datetime, timedelta
 
 import msgspec
 
+from contracts.base import KeyId, lease_id
 from contracts.pool import (
     LeaseRefused,
     PoolEvent,
@@ -22,6 +27,13 @@ from services.pool.domain.index.choice import Index
 from services.pool.domain.state import Pool
 
 REFUSALS_PER_SECOND = 100
+REFUSALS_OF_A_KEY = 10
+"""So many of one key are journalled singly at once; one more each second."""
+COUNTED_FOR = timedelta(seconds=10)
+_TOLD_KEPT = 20_000
+"""Refusals that are known again: as many commands as may wait (`committer.ITEMS_MAX`)."""
+_COUNTED_AT_ONCE = 500
+_BUDGETS_KEPT = 1000
 _RETRY_S_MIN, _RETRY_S_MAX = 1.0, 30.0
 _SECOND = timedelta(seconds=1)
 MESSAGES = {
@@ -29,7 +41,7 @@ MESSAGES = {
     Refusal.TOO_MANY_UNITS: "expected at least 1 unit and at most the daily limit",
     Refusal.QUOTA_EXHAUSTED: "no session has an unreserved unit today",
     Refusal.CREDENTIALS_EXHAUSTED: "every session is disabled or suspect",
-    Refusal.SATURATED: "all sessions are busy, cooling, or still being made",
+    Refusal.SATURATED: "all sessions are busy, cooling, draining, or still being made",
 }
 
 
@@ -48,6 +60,9 @@ def why_none(
         return Refusal.QUOTA_EXHAUSTED, 0.0
     if barred == state.size:
         return Refusal.CREDENTIALS_EXHAUSTED, _seconds(now, index.next_waking())
+    if not standing[SessionStatus.ACTIVE]:
+        # They drain: what they have left is no less, and somebody will let them work again.
+        return Refusal.SATURATED, _RETRY_S_MAX
     if index.has_units(requested.service_type, requested.units):
         freed = index.deadlines.first()
         soonest = min(_seconds(now, freed, index.next_waking()), _RETRY_S_MAX)
@@ -75,36 +90,72 @@ def refuse(
         reason=reason,
         retry_after_s=retry_after_s,
     )
+    answer = Refused(reason=reason, retry_after_s=retry_after_s, message=MESSAGES[reason])
+    remember(state, lease_id(requested.request_id, requested.number), answer)
+    if _affordable(state, requested.key_id, now):
+        emit(state, events, requested, now)
+        emit(state, events, event, now)
+        return answer
+    counted = state.refusals.counted
+    key = (requested.key_id, requested.service_type, reason, requested.number == 1)
+    first = counted.get(key)
+    if first is None:
+        told = msgspec.structs.replace(event, since=now)
+    else:
+        told = msgspec.structs.replace(first, count=first.count + 1)
+    state.put(counted, key, told)
+    return answer
+
+
+def remember(state: Pool, told: str, answer: Refused | None) -> None:
+    """Know what was told, should it be sent again; the oldest is forgotten for it."""
+    known = state.refusals.told
+    if len(known) >= _TOLD_KEPT:
+        state.drop(known, next(iter(known)))
+    state.put(known, told, answer)
+
+
+def _affordable(state: Pool, key_id: KeyId, now: datetime) -> bool:
+    """Take one refusal from the budgets of its key and of the second; false when one is empty."""
     refusals = state.refusals
     if refusals.second is None or now >= refusals.second + _SECOND:
         state.change(refusals, "second", now.replace(microsecond=0))
         state.change(refusals, "journalled", 0)
-    if refusals.journalled < REFUSALS_PER_SECOND:
-        state.change(refusals, "journalled", refusals.journalled + 1)
-        emit(state, events, requested, now)
+    full = float(REFUSALS_OF_A_KEY)
+    left, since = refusals.budgets.get(key_id, (full, now))
+    left = min(full, left + max(0.0, (now - since).total_seconds()))
+    if left < 1 or refusals.journalled >= REFUSALS_PER_SECOND:
+        return False
+    if len(refusals.budgets) >= _BUDGETS_KEPT and key_id not in refusals.budgets:
+        refilled = now - timedelta(seconds=full)
+        kept = {name: one for name, one in refusals.budgets.items() if one[1] > refilled}
+        state.change(refusals, "budgets", kept)
+    state.put(refusals.budgets, key_id, (left - 1, now))
+    state.change(refusals, "journalled", refusals.journalled + 1)
+    return True
+
+
+def tell_counted(
+    state: Pool, events: list[PoolEvent], now: datetime, *, ending: bool = False
+) -> None:
+    """Journal what was only counted, ten seconds after its first; when `ending`, all of it."""
+    counted = state.refusals.counted
+    for _ in range(_COUNTED_AT_ONCE):
+        due = counted_due(state)
+        if due is None or (now < due and not ending):
+            return
+        key = next(iter(counted))
+        event = counted[key]
+        state.drop(counted, key)
         emit(state, events, event, now)
-    else:
-        key = (requested.key_id, requested.service_type, reason)
-        first = refusals.counted.get(key)
-        count = 1 if first is None else first.count + 1
-        state.put(refusals.counted, key, msgspec.structs.replace(first or event, count=count))
-    return Refused(reason=reason, retry_after_s=retry_after_s, message=MESSAGES[reason])
-
-
-def tell_counted(state: Pool, events: list[PoolEvent], now: datetime) -> None:
-    """Journal what was only counted, once its second is over."""
-    due = counted_due(state)
-    if due is not None and now >= due:
-        for event in state.refusals.counted.values():
-            emit(state, events, event, now)
-        state.change(state.refusals, "counted", {})
 
 
 def counted_due(state: Pool) -> datetime | None:
-    """Tell when the second of the counted refusals is over; None when there are none."""
-    if not state.refusals.counted or state.refusals.second is None:
-        return None
-    return state.refusals.second + _SECOND
+    """Tell when the first of the counted refusals is to be told; None when there are none."""
+    for event in state.refusals.counted.values():
+        assert event.since is not None
+        return event.since + COUNTED_FOR
+    return None
 
 
 def _seconds(now: datetime, *instants: datetime | None) -> float:

@@ -1,8 +1,8 @@
 """What keeps leases and pool in order: renewals, cancellations, deadlines, size, hash."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from contracts.base import LeaseId, lease_id
+from contracts.base import LeaseId, SessionId, lease_id
 from contracts.pool import (
     CancelAnswer,
     CancelLease,
@@ -15,8 +15,10 @@ from contracts.pool import (
     Renewed,
 )
 from services.pool.domain.canonical import HASH_VERSION, state_hash
+from services.pool.domain.decide.bounds import counted
 from services.pool.domain.decide.decision import Decision, emit
 from services.pool.domain.decide.refusals import counted_due, tell_counted
+from services.pool.domain.quota import span
 from services.pool.domain.records import OPEN
 from services.pool.domain.state import Pool
 
@@ -31,7 +33,7 @@ def decide_renew(state: Pool, renewed: LeaseId, now: datetime) -> Decision:
     if lease is None:
         return Decision([], Renewed(lease_id=renewed))
     events: list[PoolEvent] = []
-    expires_at = now + timedelta(seconds=state.policy.lease_ttl_s)
+    expires_at = now + span(state.policy.lease_ttl_s)
     if expires_at > lease.expires_at:
         emit(state, events, LeaseRenewed(lease_id=renewed, expires_at=expires_at), now)
     expires_in_s = max(0.0, (lease.expires_at - now).total_seconds())
@@ -53,23 +55,22 @@ def decide_cancel(state: Pool, command: CancelLease, now: datetime) -> Decision:
             request_id=command.request_id,
             number=command.number,
             reason=command.reason,
+            session_id=SessionId("") if lease is None else lease.session.session_id,
+            status=counted(command.status),
+            error_code=command.error_code,
+            error_message=command.error_message,
         )
-        if lease is not None:
-            event = LeaseCancelled(
-                lease_id=cancelled,
-                request_id=command.request_id,
-                number=command.number,
-                reason=command.reason,
-                session_id=lease.session.session_id,
-            )
         emit(state, events, event, now)
     return Decision(events, CancelAnswer.CANCELLED)
 
 
-def sweep(state: Pool, now: datetime) -> list[PoolEvent]:
-    """Expire the leases whose deadline has come, and journal refusals that were only counted."""
+def sweep(state: Pool, now: datetime, *, ending: bool = False) -> list[PoolEvent]:
+    """Expire the leases whose deadline has come, and journal refusals that were only counted.
+
+    When the term is `ending`, all of these.
+    """
     events: list[PoolEvent] = []
-    tell_counted(state, events, now)
+    tell_counted(state, events, now, ending=ending)
     deadlines = state.indexed(now).deadlines
     for _ in range(SWEPT_MAX):
         lease = deadlines.overdue(now)

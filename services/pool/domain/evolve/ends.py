@@ -17,6 +17,9 @@ from services.pool.domain.records import OPEN, Lease
 from services.pool.domain.state import Pool
 from services.pool.domain.violations import Wrong
 
+_NEVER_SENT = frozenset({Verdict.UNREACHABLE, Verdict.CLIENT_GONE})
+"""What a released lease shows of which no byte had left."""
+
 
 def _end(state: Pool, lease: Lease, outcome: Outcome, charged: int) -> None:
     """Give the reservation up, charge what was used, and let the lease leave in 8 days."""
@@ -75,6 +78,14 @@ def _charge(usage: UsageRecorded, units: int) -> tuple[Outcome, int]:
     return Outcome.UNKNOWN, units
 
 
+def _was_used(state: Pool, lease: Lease) -> None:
+    """Note that the lease was sent, or may have been."""
+    session_id = lease.session.session_id
+    known = state.used_at.get(session_id)
+    if known is None or known < lease.granted_at:
+        state.put(state.used_at, session_id, lease.granted_at)
+
+
 def _used(state: Pool, event: UsageRecorded) -> None:
     succeeded = event.verdict is Verdict.SUCCESS
     if succeeded and event.attempts and state.accusations:
@@ -98,6 +109,8 @@ def _used(state: Pool, event: UsageRecorded) -> None:
         state.undo.append((setattr, lease, "reported", False))
         _used_late(state, lease, outcome, charged)
     lease.reported = True
+    if outcome is not Outcome.RELEASED or event.verdict not in _NEVER_SENT:
+        _was_used(state, lease)
 
 
 def _used_late(state: Pool, lease: Lease, outcome: Outcome, charged: int) -> None:
@@ -137,6 +150,7 @@ def _expired(state: Pool, event: LeaseExpired) -> None:
         state.wrong(Wrong.END_WITHOUT_LEASE, event.lease_id, "expired")
     elif lease.state == OPEN:
         _end(state, lease, Outcome.EXPIRED, lease.units)
+        _was_used(state, lease)
     else:
         state.wrong(Wrong.ENDED_TWICE, lease.lease_id, f"already {lease.state}")
 

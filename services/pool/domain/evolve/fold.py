@@ -7,7 +7,7 @@ from typing import Any
 from contracts.base import LeaderElected
 from contracts.envelope import Envelope
 from contracts.events import AnyEvent, UnknownEvent
-from contracts.pool import LeaseRefused, PoolCheckpointed, SessionRequested
+from contracts.pool import CallsRefused, LeaseRefused, PoolCheckpointed, SessionRequested
 from services.pool.domain.evolve.ends import END_EVENTS
 from services.pool.domain.evolve.leases import LEASE_EVENTS
 from services.pool.domain.evolve.sessions import SESSION_EVENTS
@@ -51,6 +51,7 @@ _TAKE: dict[type, Callable[[Pool, Any], None] | None] = {
     # What was asked, what was refused, what the state hashed to: none of it changes anything.
     SessionRequested: None,
     LeaseRefused: None,
+    CallsRefused: None,
     PoolCheckpointed: None,
     LeaderElected: _elected,
 }

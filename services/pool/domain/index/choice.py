@@ -19,7 +19,7 @@ from contracts.base import LeaseId, ServiceType, SessionId
 from contracts.pool import Policy, SessionStatus
 from services.pool.domain.index.deadlines import Deadlines
 from services.pool.domain.index.shelves import Kind, Shelf
-from services.pool.domain.quota import Zone, turn, zone_at
+from services.pool.domain.quota import Zone, span, turn, zone_at
 from services.pool.domain.records import Account, Lease, Session
 
 SUSPICION = timedelta(seconds=60)
@@ -51,7 +51,7 @@ class Index:
         self.zones: dict[str, Zone] = {}
         self._sessions = sessions
         self._policy = policy
-        self._guard = timedelta(seconds=policy.reset_guard_s)
+        self._guard = span(policy.reset_guard_s)
         self._shelves: dict[tuple[ServiceType, str, Kind, int], Shelf] = {}
         self._order: dict[ServiceType, list[Shelf]] = {}
         self._places: dict[SessionId, dict[ServiceType, tuple[Shelf, int]]] = {}

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from contracts.analytics import Statistics
-from services.analytics.domain.measures import DIMENSIONS, MEASURES
+from services.analytics.domain.questions.measures import DIMENSIONS, MEASURES
 
 _FILTERS_MAX = 20
 _VALUES_MAX = 100

@@ -1,4 +1,4 @@
-"""Questions from strangers: the sandbox, what JSON can carry, and the file itself."""
+"""One SELECT and its answer: what is refused, what JSON can carry, and the file itself."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,9 +7,9 @@ import duckdb
 import msgspec
 import pytest
 
+from services.analytics.reading.values import rows_of, safe, weight, within
 from services.analytics.store import Database, QuestionError, Readers, StoreError
-from services.analytics.store.readers import safe
-from tests.integration.analytics.parts import MEMORY, history, stored
+from tests.integration.analytics.parts import ESCAPES, MEMORY, history, stored
 from tests.moments import NOON
 
 
@@ -19,56 +19,11 @@ def readers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Readers]:
         yield opened
 
 
-# ----------------------------------------------------------------------------- the sandbox
-
-ESCAPES = [
-    "select * from read_csv('/etc/passwd')",
-    "select * from read_text('/etc/passwd')",
-    "select * from '/etc/passwd'",
-    "select * from glob('/etc/*')",
-    "copy (select 1) to '{folder}/out.csv'",
-    "copy ledger.leases from '/etc/passwd'",
-    "export database '{folder}/out'",
-    "attach '{folder}/other.duckdb'",
-    "install httpfs",
-    "load httpfs",
-    "pragma database_list",
-    "set memory_limit = '100GB'",
-    "set lock_configuration = false",
-    "reset memory_limit",
-    "use ledger",
-    "call enable_logging()",
-    "commit; delete from ledger.leases",
-    "select 1; select 2",
-    "commit",
-    "begin",
-    "checkpoint",
-    "vacuum",
-    "delete from ledger.leases",
-    "insert into ledger.config values ('a', 'b', 'c')",
-    "update ledger.leases set units_settled = 0",
-    "create table mine as select 1",
-    "create temp table mine as select 1",
-    "create macro mine() as 1",
-    "drop view sessions",
-    "with gone as (delete from ledger.leases returning *) select * from gone",
-    "with new as (insert into ledger.config values ('a', 'b', 'c') returning *) select * from new",
-    "explain analyze delete from ledger.leases",
-    "prepare p as delete from ledger.leases",
-    "select * from duckdb_secrets()",
-    "select * from force_checkpoint()",
-    "select * from enable_logging()",
-    "select * from query('delete from ledger.leases')",
-    "pivot ledger.leases on outcome using count(*)",
-    "",
-    "-- nothing",
-    "selec 1",
-    "select nothing from nowhere",
-]
+# ----------------------------------------------------------------------------- one SELECT
 
 
 @pytest.mark.parametrize("query", ESCAPES)
-def test_sandbox_refuses(readers: Readers, tmp_path: Path, query: str) -> None:
+def test_all_but_one_select_is_refused(readers: Readers, tmp_path: Path, query: str) -> None:
     before = readers.ask("select count(*), sum(units_used) from leases", 10).rows
 
     with pytest.raises(QuestionError):
@@ -98,11 +53,23 @@ def test_endless_question_is_interrupted(readers: Readers) -> None:
         hasty.ask("select count(*) from range(10000000000) a, range(10000000) b", 10)
 
 
+def test_question_is_interrupted_amid_its_rows_too(readers: Readers) -> None:
+    hasty = Readers(readers._database, lambda: NOON, 0.5)
+
+    with pytest.raises(QuestionError, match=r"interrupted after 0\.5 s"):
+        hasty.ask("select range from range(100000000000) where range % 1000000007 = 0", 10_000)
+
+
+def test_what_fails_amid_the_rows_is_told(readers: Readers) -> None:
+    with pytest.raises(QuestionError, match="too late"):
+        readers.ask("select if(range < 5000, 1, error('too late')) from range(10000)", 10_000)
+
+
 def test_greedy_question_runs_out_of_memory_alone(tmp_path: Path) -> None:
     database = Database(tmp_path / "a.duckdb", 100_000_000)
     small = Readers(database, lambda: NOON, 60.0)
 
-    with pytest.raises(QuestionError, match=r"(?i)out of memory"):
+    with pytest.raises(QuestionError, match=r"out of memory.*\[analytics\] memory \(0\.1 GB\)"):
         small.ask("select list(range) from range(50000000)", 10)
 
     assert small.ask("select 1", 10).rows == [[1]]
@@ -158,6 +125,36 @@ def test_values_are_such_that_json_can_carry(
 
     assert found.rows == [[expected]]
     assert msgspec.json.decode(msgspec.json.encode(found.rows)) == found.rows
+
+
+WEIGHED = [
+    "i", "i / 3", "i::decimal(38, 4)", "i::hugeint * 1000000000000000000", "i % 2 = 0", "null",
+    "repeat('é', i::int)", "repeat('x', i::int)::blob", "if(i % 3 = 0, 'x', null)", "uuid()",
+    "date '2026-01-01' + i::int", "timestamp '2026-01-01'", "timestamptz '2026-01-01 12:00:00+08'",
+    "time '12:30'", "interval (i) second", "'101'::bit", "'12345678901234567890'::bignum",
+    "[i, null, i]", "[[i], [], null]", "null::int[]", "[date '2026-01-01', null]",
+    "if(i % 2 = 0, [1, 2]::int[2], null)", "{'a': i, 'b': 'x'}",
+    "if(i % 2 = 0, {'a': i, 'b': [i], 'c': 1}, null)", "map([i], ['x'])", "map([i], [null])",
+    "if(i % 2 = 0, map(['k'], [i]), null)", "'a'::enum('a', 'bb')", "json_object('a', i)",
+    "if(i % 2 = 0, union_value(a := i), union_value(b := 'xx')::union(a bigint, b varchar))",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("expression", WEIGHED)
+def test_rows_weigh_no_more_than_their_json(expression: str) -> None:
+    asked = duckdb.sql(f"select {expression} as x from range(50) t(i)").to_arrow_table()
+    batch = asked.combine_chunks().to_batches()[0]
+
+    for rows in (batch, batch.slice(7, 13)):
+        written = len(msgspec.json.encode([row[0] for row in rows_of(rows)]))
+        assert 0.05 * written < weight(rows) <= written
+
+
+def test_batch_is_cut_where_its_rows_weigh_too_much() -> None:
+    asked = duckdb.sql("select repeat('x', 97) as x from range(1000)").to_arrow_table()
+    batch = asked.combine_chunks().to_batches()[0]
+
+    assert [len(within(batch, most)) for most in (0, 99, 100, 5_050, 10**6)] == [0, 0, 1, 50, 1000]
 
 
 # --------------------------------------------------------------------------------- the file

@@ -1,7 +1,8 @@
 """The words of statistics: what can be measured, of which rows, and by what.
 
-Each measure is of one sort of rows (`lease_facts`, `attempt_facts`, `refusal_facts`: the views in
-`sql/views`), and every sort has every dimension, so that measures of several stand side by side.
+Each measure is of one sort of rows (`lease_facts`, `attempt_facts`, `refusal_facts`, `call_facts`:
+the views in `sql/views`), and every sort has every dimension, so that measures of several stand
+side by side.
 """
 
 import msgspec
@@ -22,7 +23,7 @@ def _counted(facts: str, condition: str, meaning: str) -> Measure:
 
 
 def _summed(facts: str, column: str, meaning: str) -> Measure:
-    return Measure(facts, f"sum({column})::bigint", meaning)
+    return Measure(facts, f"whole(sum({column}))", meaning)
 
 
 def _times(facts: str, name: str, column: str, where: str, what: str) -> dict[str, Measure]:
@@ -43,12 +44,43 @@ def _times(facts: str, name: str, column: str, where: str, what: str) -> dict[st
 
 
 LEASES, ATTEMPTS, REFUSALS = "lease_facts", "attempt_facts", "refusal_facts"
+CALLS = "call_facts"
+_LEASE_FAILURES = Measure(
+    LEASES,
+    "count(*) filter (failed) / nullif(count(*) filter (ended), 0)",
+    "share of `failures` among leases that ended, cancelled ones apart: what servers and pool did",
+    counted=False,
+)
 
 MEASURES: dict[str, Measure] = {
     "requests": Measure(
-        LEASES, "count(distinct request_id)", "calls that got a lease, each once within its row"
+        LEASES,
+        "count(*) filter (number = 1)",
+        "clients' calls that got a lease, each once, at its first: rows add up to the whole",
     ),
-    "refused": Measure(REFUSALS, 'sum("count")::bigint', "calls for a lease that were refused"),
+    "refused": Measure(
+        REFUSALS,
+        'whole(sum("count"))',
+        "leases that the pool refused, each once however often asked",
+    ),
+    "calls": Measure(
+        CALLS,
+        "whole(sum(calls))",
+        "clients' calls that came to an end, each once, at its end: by a lease, a refusal, or the"
+        " gateway's own (rate, malformed); not of unknown keys",
+    ),
+    "calls_failed": Measure(
+        CALLS,
+        "whole(sum(failed))",
+        "calls that a client was answered an error (400 and above), a broken answer, or not at all",
+    ),
+    "calls_gone": Measure(CALLS, "whole(sum(gone))", "calls whose client left before an answer"),
+    "call_failure_rate": Measure(
+        CALLS,
+        "sum(failed) / nullif(sum(calls - gone), 0)",
+        "share of `calls_failed` among `calls`, those gone apart: what clients saw",
+        counted=False,
+    ),
     "leases": Measure(LEASES, "count(*)", "leases granted"),
     "settled": _counted(LEASES, "outcome = 'settled'", "leases that did their work"),
     "released": _counted(LEASES, "outcome = 'released'", "leases provably not accepted upstream"),
@@ -56,13 +88,16 @@ MEASURES: dict[str, Measure] = {
     "expired": _counted(LEASES, "outcome = 'expired'", "leases of which no word came"),
     "cancelled": _counted(LEASES, "outcome = 'cancelled'", "leases never sent"),
     "open": _counted(LEASES, "outcome = 'open'", "leases that have no end yet"),
-    "failures": _counted(LEASES, "failed", "leases that ended released, unknown or expired"),
-    "failure_rate": Measure(
+    "unserved": _counted(
         LEASES,
-        "count(*) filter (failed) / nullif(count(*) filter (ended), 0)",
-        "share of failures among leases that ended, cancelled ones apart",
-        counted=False,
+        "unserved",
+        "cancelled leases of which the client was answered an error of ours, such as `no_backend`",
     ),
+    "failures": _counted(
+        LEASES, "failed", "leases that ended released, unknown or expired, and the unserved ones"
+    ),
+    "failure_rate": _LEASE_FAILURES,
+    "lease_failure_rate": _LEASE_FAILURES,
     "units_used": _summed(LEASES, "units_used", "units that count against the quota"),
     "units_settled": _summed(LEASES, "units_settled", "units of work done"),
     "units_unknown": _summed(LEASES, "units_unknown", "units that may have been used"),
@@ -70,7 +105,7 @@ MEASURES: dict[str, Measure] = {
     "units_over": _summed(LEASES, "units_over", "units a server did beyond the lease"),
     "units_reserved": Measure(
         LEASES,
-        "coalesce(sum(units_reserved) filter (outcome = 'open'), 0)::bigint",
+        "whole(coalesce(sum(units_reserved) filter (outcome = 'open'), 0))",
         "units that open leases hold",
     ),
     "active_sessions": Measure(

@@ -1,0 +1,5 @@
+"""A SELECT and its answer, whoever asks and of which file: nothing but DuckDB, Arrow and rules.
+
+statement   one SELECT on a locked-down connection, read only, as a stream of Arrow
+values      Arrow as rows that JSON can carry, and what they weigh there
+"""

@@ -1,0 +1,124 @@
+"""One SELECT on a locked-down connection, read only, as a stream of Arrow.
+
+What each bound stops (trap 30): `extract_statements` a second statement, the statement's type
+everything that is no SELECT, the read-only transaction a SELECT that writes, the locked
+configuration files, attachments, extensions and settings. Time and memory are bounded by
+whoever asks: a question of ours by `interrupt`, one of a stranger's in a process of its own.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+LOCKS = (
+    "set enable_external_access = false",
+    "set autoinstall_known_extensions = false",
+    "set autoload_known_extensions = false",
+    "set python_enable_replacements = false",
+    "set allow_community_extensions = false",
+    "set global TimeZone = 'UTC'",
+    "set lock_configuration = true",
+)
+"""What is done to every file before anybody asks it; the last one locks the others."""
+_ROWS_AT_ONCE = 1024
+_OUT_OF_MEMORY = re.compile(r"out of memory|bad.alloc", re.IGNORECASE)
+_INTERRUPTED = "INTERRUPT Error"
+"""How DuckDB says it through an Arrow stream, which knows no errors but its own."""
+
+
+class QuestionError(Exception):
+    """A question that is refused or failed; the message says why, for whoever asked."""
+
+
+class OutOfMemoryError(QuestionError):
+    """A question that needs more memory than it may have."""
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer, true at log sequence `sequence`; rows are safe for JSON."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+    truncated: bool
+    sequence: int
+
+
+class Stream(msgspec.Struct, frozen=True):
+    """An answer being read, batch by batch; true at log sequence `sequence`."""
+
+    schema: pa.Schema
+    batches: Iterable[pa.RecordBatch]
+    sequence: int
+
+
+@contextmanager
+def selected(
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    now: datetime,
+    parameters: Mapping[str, Any] | None = None,
+) -> Iterator[Stream]:
+    """Open one SELECT as a stream; the variable `now` is `now`, in UTC.
+
+    Raises `QuestionError` for whatever DuckDB refuses but an interruption, which is the caller's.
+    """
+    try:
+        _check(connection, query)
+        connection.execute("set variable now = ?::timestamp", [now.replace(tzinfo=None)])
+        with _read_only(connection):
+            yield from _streamed(connection, query, parameters)
+    except duckdb.InterruptException:
+        raise
+    except (duckdb.OutOfMemoryException, pa.ArrowMemoryError, MemoryError) as error:
+        raise OutOfMemoryError(str(error)) from None
+    except (duckdb.Error, pa.ArrowException, ValueError, OverflowError) as error:
+        # The last two: an instant that Python's calendar does not reach.
+        kind = OutOfMemoryError if _OUT_OF_MEMORY.search(str(error)) else QuestionError
+        raise kind(str(error)) from None
+
+
+def _check(connection: duckdb.DuckDBPyConnection, query: str) -> None:
+    """Refuse all but exactly one statement that selects."""
+    statements = connection.extract_statements(query)
+    if len(statements) != 1:
+        raise QuestionError(f"expected exactly one SELECT statement, got {len(statements)}")
+    kind = statements[0].type
+    if kind != duckdb.StatementType.SELECT:
+        raise QuestionError(f"expected a SELECT statement, got {kind.name}")
+
+
+@contextmanager
+def _read_only(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    connection.execute("begin transaction read only")
+    try:
+        yield
+    finally:
+        connection.execute("rollback")
+
+
+def _streamed(
+    connection: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, Any] | None
+) -> Iterator[Stream]:
+    checkpoint = connection.execute("from ledger.progress select sequence").fetchall()
+    asked = connection.sql(query, params=dict(parameters)) if parameters else connection.sql(query)
+    reader = asked.to_arrow_reader(_ROWS_AT_ONCE)
+    try:
+        yield Stream(reader.schema, _batches(reader), checkpoint[0][0] if checkpoint else 0)
+    finally:
+        reader.close()
+
+
+def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """Read on; what fails amid the stream is an `OSError` to Arrow, which is no disk's fault."""
+    try:
+        yield from reader
+    except OSError as error:
+        if str(error).startswith(_INTERRUPTED):
+            raise duckdb.InterruptException(str(error)) from None
+        raise duckdb.OperationalError(str(error)) from None

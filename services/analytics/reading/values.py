@@ -1,0 +1,116 @@
+"""Arrow as rows that JSON can carry, and what they weigh there."""
+
+from bisect import bisect_right
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_EXACT_MAX = 2**53
+
+
+def rows_of(batch: pa.RecordBatch) -> list[list[Any]]:
+    """Turn a batch into rows of values safe for JSON."""
+    columns = [[safe(value) for value in column.to_pylist()] for column in batch.columns]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def safe(value: Any) -> Any:
+    """Turn a value of DuckDB into one that JSON can carry.
+
+    Instants, dates and times are ISO 8601, instants in UTC with `Z`; whole decimals are
+    integers, others floats, those too great for either are text; intervals are ISO 8601
+    durations; bytes are hexadecimal; NaN and infinities are null.
+    """
+    for kinds, made in _SAFE:
+        if isinstance(value, kinds):
+            return made(value)
+    return str(value)
+
+
+def within(batch: pa.RecordBatch, bytes_max: int) -> pa.RecordBatch:
+    """Cut a batch to the first rows that may weigh so much as JSON: never one too few."""
+    if weight(batch) <= bytes_max:
+        return batch
+    fit = bisect_right(range(len(batch) + 1), bytes_max, key=lambda n: weight(batch.slice(0, n)))
+    return batch.slice(0, fit - 1)
+
+
+def weight(batch: pa.RecordBatch) -> int:
+    """Bytes that the rows of a batch take as JSON at the least, found without writing it."""
+    return sum(map(_weight, batch.columns))
+
+
+def _weight(column: Any) -> int:
+    nulls: int = column.null_count
+    there = column.drop_null() if nulls else column
+    inside = _inside(there)
+    if inside is not None:
+        return 5 * nulls + len(there) + sum(map(_weight, inside))
+    if isinstance(there, pa.ExtensionArray):
+        return 5 * nulls + _weight(there.storage)
+    if isinstance(there, pa.DictionaryArray):
+        return 5 * nulls + _weight(there.dictionary_decode())
+    if isinstance(there, pa.UnionArray):  # one value of each row, the others are null
+        fields = map(there.field, range(there.type.num_fields))
+        return sum(_weight(field.drop_null()) for field in fields)
+    return 5 * nulls + _plain_weight(there)
+
+
+def _inside(column: Any) -> list[Any] | None:
+    """Take the columns that one of lists or structs consists of; None for others."""
+    if isinstance(column, pa.StructArray):
+        return list(column.flatten())
+    if isinstance(column, pa.MapArray):
+        pairs = pa.StructArray.from_arrays([column.keys, column.items], ["key", "value"])
+        return [pa.ListArray.from_arrays(column.offsets, pairs).flatten()]
+    if isinstance(column, pa.ListArray | pa.LargeListArray | pa.FixedSizeListArray):
+        return [column.flatten()]
+    return None
+
+
+def _plain_weight(column: Any) -> int:
+    """Weigh values that hold no others, with the comma behind each."""
+    each, per_byte = 2, 0
+    if pa.types.is_temporal(column.type):
+        each = 10
+    elif isinstance(column, pa.StringArray | pa.LargeStringArray):
+        each, per_byte = 3, 1
+    elif isinstance(column, pa.BinaryArray | pa.LargeBinaryArray):
+        each, per_byte = 3, 2
+    held = pc.sum(pc.binary_length(column)).as_py() if per_byte else 0
+    return each * len(column) + per_byte * int(held or 0)
+
+
+def _instant(value: datetime) -> str:
+    aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    return aware.isoformat().replace("+00:00", "Z")
+
+
+def _duration(value: Any) -> str:
+    return f"P{value.months}M{value.days}DT{value.nanoseconds / 1e9:g}S"
+
+
+def _number(value: float | Decimal) -> Any:
+    if isinstance(value, float):
+        return value if abs(value) < float("inf") else None
+    if isinstance(value, Decimal) and value != value.to_integral_value():
+        return float(value)
+    whole = int(value)
+    return whole if abs(whole) <= _EXACT_MAX else str(whole)
+
+
+_SAFE: tuple[tuple[tuple[type, ...], Callable[[Any], Any]], ...] = (
+    ((type(None), bool, str), lambda value: value),
+    ((int, float, Decimal), _number),
+    ((datetime,), _instant),
+    ((date, time), lambda value: value.isoformat()),
+    ((pa.MonthDayNano,), _duration),
+    ((bytes, bytearray), lambda value: value.hex()),
+    ((dict,), lambda value: {str(key): safe(inner) for key, inner in value.items()}),
+    ((list, tuple), lambda value: [safe(inner) for inner in value]),
+)
+"""The first that fits decides: a bool is an int, a datetime is a date."""

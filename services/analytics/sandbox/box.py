@@ -1,0 +1,259 @@
+"""Strangers' SQL: when the file is copied, which child answers, one question at a time.
+
+A copy is made on a question, when something was committed since the last one and that is older
+than two seconds and than ten times what copying took: so copies cost ingest a tenth of its time
+at the most. Before it, the child lets go of the old one: two files lie on the disk, never three.
+"""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+
+from runtime.clock import Clock
+from runtime.process.logs import Log
+from services.analytics.metrics import Metrics
+from services.analytics.reading.statement import Found, OutOfMemoryError, QuestionError
+from services.analytics.reading.values import rows_of
+from services.analytics.sandbox.process import Child, DeadlineError, EndedError
+from services.analytics.sandbox.words import Answer, Open, Question
+from services.analytics.store import Database, StoreError
+
+_COPY = "copy.duckdb"
+_COPY_AGE_MIN_S = 2.0
+_COPY_AGE_FACTOR = 10
+_OPEN_TIMEOUT_S = 15.0
+"""A cold start takes 0.2 s, with 64 MB of write-ahead log about one."""
+_IDLE_S = 300.0
+_FREE_MIN = 256 * 10**6
+"""Disk that a copy leaves free: the log and the projections need it more."""
+
+
+class UnavailableError(Exception):
+    """SQL cannot be answered now, whatever the question; the message says why."""
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """How long a question may take, and how great an address space its process may have."""
+
+    timeout_s: float
+    memory_bytes: int
+
+
+class _Copy(msgspec.Struct, frozen=True):
+    """A copy of the file: after how many commits, made when, in what time."""
+
+    commits: int
+    made_at: float
+    took_s: float
+
+
+class Sandbox:
+    """The one place where strangers' SQL is run; one thread asks, any may close."""
+
+    def __init__(
+        self,
+        database: Database,
+        folder: Path,
+        clock: Clock,
+        bounds: Bounds,
+        metrics: Metrics,
+        logger: Log,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Begin with an empty folder: what an earlier life left there serves nobody."""
+        self.bounds = bounds
+        self._database = database
+        self._folder = folder
+        self._path = folder / _COPY
+        self._clock = clock
+        self._metrics = metrics
+        self._logger = logger
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._copy: _Copy | None = None
+        self._child: Child | None = None
+        self._closed = False
+        self._asked_at = monotonic()
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def ask(self, query: str, rows_max: int, bytes_max: int) -> Found:
+        """Answer one SELECT, with at most `rows_max` rows, and `bytes_max` of them as JSON.
+
+        Raises `QuestionError`, and `UnavailableError` when no question can be answered.
+        """
+        with self._lock:
+            bounds = self.bounds
+            child = self._ready(bounds)
+            self._asked_at = self._monotonic()
+            question = Question(query, self._clock(), rows_max, bytes_max)
+            try:
+                answer, rows = child.ask(question, bounds.timeout_s)
+            except DeadlineError:
+                self._gone("time")
+                raise QuestionError(_late(bounds)) from None
+            except EndedError as error:
+                self._gone("ended")
+                if self._closed:
+                    raise UnavailableError(_STOPPING) from None
+                raise QuestionError(_ended(bounds, str(error))) from None
+            if answer.out_of_memory:
+                # What is left of the address space is in pieces: the next one gets another.
+                self._gone("memory")
+                raise OutOfMemoryError(_greedy(bounds, answer.error.partition("\n")[0]))
+        return _found(answer, rows)
+
+    def forget(self) -> None:
+        """Let child and copy go when nobody has asked for five minutes."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            if self._monotonic() - self._asked_at > _IDLE_S:
+                self._drop()
+        finally:
+            self._lock.release()
+
+    def close(self) -> None:
+        """End the child, also amid a question, and leave no copy behind."""
+        self._closed = True
+        child = self._child
+        if child is not None:
+            child.kill()
+        with self._lock:
+            self._drop()
+
+    def _ready(self, bounds: Bounds) -> Child:
+        """Find the child with a copy that is new enough. Raises `UnavailableError`."""
+        child = self._child
+        if child is not None and not (child.alive and child.memory_bytes == bounds.memory_bytes):
+            self._gone("")
+            child = None
+        if child is not None and self._copy is not None and not self._old(self._copy):
+            return child
+        if child is None:
+            child = self._started(bounds)
+        else:
+            self._told(child, Open())
+        if self._copy is None or self._old(self._copy):
+            self._copy = None
+            self._copy = self._copied()
+        self._told(child, Open(str(self._path)))
+        return child
+
+    def _old(self, copy: _Copy) -> bool:
+        age = self._monotonic() - copy.made_at
+        old = age > max(_COPY_AGE_MIN_S, _COPY_AGE_FACTOR * copy.took_s)
+        return old and copy.commits != self._database.commits
+
+    def _copied(self) -> _Copy:
+        """Copy the file. Raises `UnavailableError`."""
+        self._clear()
+        started = self._monotonic()
+        try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            size = self._database.size()
+            free = shutil.disk_usage(self._folder).free
+            if free < size + _FREE_MIN:
+                raise UnavailableError(
+                    f"SQL is asked of a copy, which needs {(size + _FREE_MIN) / 1e9:.2f} GB of"
+                    f" disk; {free / 1e9:.2f} GB are free"
+                )
+            commits = self._database.copy(self._path)
+        except (OSError, StoreError) as error:
+            self._clear()
+            raise UnavailableError(f"the file cannot be copied for SQL: {error}") from None
+        ended = self._monotonic()
+        self._metrics.sql_copy_seconds.observe(ended - started)
+        return _Copy(commits, ended, ended - started)
+
+    def _clear(self, name: str = _COPY) -> None:
+        """Remove the copy, its log and what was spilled beside it, or one of them."""
+        for path in self._folder.glob(f"{name}*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def _started(self, bounds: Bounds) -> Child:
+        if self._closed:
+            raise UnavailableError(_STOPPING)
+        try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            self._child = Child(bounds.memory_bytes, self._folder / "stderr")
+        except OSError as error:
+            raise UnavailableError(f"the process for SQL cannot be started: {error}") from None
+        if self._closed:  # while it was made: who closes has not seen it
+            raise UnavailableError(_STOPPING)
+        return self._child
+
+    def _told(self, child: Child, command: Open) -> None:
+        """Have the child open or close a copy. Raises `UnavailableError`."""
+        try:
+            answer, _ = child.ask(command, _OPEN_TIMEOUT_S)
+            why = answer.error
+        except DeadlineError:
+            why = f"it took more than {_OPEN_TIMEOUT_S:g} s"
+        except EndedError as error:
+            why = f"its process ended {error}"
+        if why:
+            self._gone("ended")
+            self._logger.warning("sql_not_opened", reason=why)
+            raise UnavailableError(
+                f"the copy for SQL cannot be opened: {why} ([analytics] sql_memory ="
+                f" {_size(child.memory_bytes)})"
+            )
+
+    def _gone(self, why: str) -> None:
+        """Take leave of the child; the copy stays for the next one."""
+        if self._child is not None:
+            self._child.end()
+            self._child = None
+            self._clear(f"{_COPY}.tmp")
+        if why:
+            self._metrics.sql_killed.labels(why).inc()
+
+    def _drop(self) -> None:
+        self._gone("")
+        self._copy = None
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+_STOPPING = "analytics is stopping"
+
+
+def _found(answer: Answer, rows: bytes) -> Found:
+    if answer.error:
+        raise QuestionError(answer.error)
+    reader = pa.ipc.open_stream(rows)
+    return Found(
+        columns=list(reader.schema.names),
+        rows=[row for batch in reader for row in rows_of(batch)],
+        truncated=answer.truncated,
+        sequence=answer.sequence,
+    )
+
+
+def _late(bounds: Bounds) -> str:
+    return (
+        f"interrupted after {bounds.timeout_s:g} s: expected a question that takes less"
+        " ([analytics] sql_timeout)"
+    )
+
+
+def _greedy(bounds: Bounds, how: str) -> str:
+    return (
+        f"out of memory: expected a question that needs less than {_size(bounds.memory_bytes)}"
+        f" ([analytics] sql_memory), of which DuckDB may take half: {how}"
+    )
+
+
+def _ended(bounds: Bounds, how: str) -> str:
+    return (
+        f"its process ended {how}, as a rule for want of memory: expected a question that needs"
+        f" less than {_size(bounds.memory_bytes)} ([analytics] sql_memory)"
+    )
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e9:g} GB"

@@ -1,0 +1,114 @@
+"""What runs in the child: `python -m services.analytics.sandbox.child <parent> <bytes>`.
+
+It opens copies read-only, with two threads, in an address space of so many bytes, and is killed
+by the kernel when its parent ends. What it answers is gathered first: an answer that fails does
+so as a whole, and no slow reader keeps anything open. Frameworks, log and secrets are out of its
+reach: the import law holds it to DuckDB, Arrow and these words.
+"""
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+import duckdb
+import pyarrow as pa
+
+from services.analytics.reading.statement import LOCKS, OutOfMemoryError, QuestionError, selected
+from services.analytics.reading.values import weight, within
+from services.analytics.sandbox import words
+from services.analytics.sandbox.words import Answer, Open, Question
+
+_PR_SET_PDEATHSIG = 1
+_THREADS = 2
+
+
+def main(parent: int, memory_bytes: int) -> None:
+    """Answer until there are no more questions, or no parent."""
+    _bind(parent, memory_bytes)
+    with os.fdopen(os.dup(0), "rb") as asked, os.fdopen(os.dup(1), "wb") as told:
+        # Whatever a library prints must not come between the frames.
+        os.dup2(2, 1)
+        _serve(asked, told, memory_bytes)
+
+
+def _bind(parent: int, memory_bytes: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            sys.exit("the parent has ended already")
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _serve(asked: BinaryIO, told: BinaryIO, memory_bytes: int) -> None:
+    connection: duckdb.DuckDBPyConnection | None = None
+    while True:
+        try:
+            command, _ = words.receive(asked, words.command)
+        except words.FrameError:
+            return
+        body = b""
+        try:
+            if isinstance(command, Open):
+                if connection is not None:
+                    connection.close()
+                connection = _opened(Path(command.path), memory_bytes) if command.path else None
+                answer = Answer()
+            elif connection is None:
+                answer = Answer(error="no file is open")
+            else:
+                answer, body = _answered(connection, command)
+        except (OutOfMemoryError, duckdb.OutOfMemoryException, MemoryError) as error:
+            answer = Answer(error=str(error) or "out of memory", out_of_memory=True)
+        except (QuestionError, duckdb.Error) as error:
+            answer = Answer(error=str(error))
+        except Exception as error:  # noqa: BLE001 (whoever asked must hear of it)
+            answer = Answer(error=f"{type(error).__name__}: {error}")
+        words.send(told, answer, body)
+
+
+def _opened(path: Path, memory_bytes: int) -> duckdb.DuckDBPyConnection:
+    """Open a copy; DuckDB's own bound is half of the process's, for lists and texts count too."""
+    bound = f"{memory_bytes // 2}B"
+    connection = duckdb.connect(
+        path,
+        read_only=True,
+        config={
+            "threads": _THREADS,
+            "memory_limit": bound,
+            "max_temp_directory_size": bound,
+            "temp_directory": f"{path}.tmp",
+        },
+    )
+    for statement in LOCKS:
+        connection.execute(statement)
+    return connection
+
+
+def _answered(connection: duckdb.DuckDBPyConnection, question: Question) -> tuple[Answer, bytes]:
+    """Gather an answer within its bounds. Raises `QuestionError`."""
+    sink = pa.BufferOutputStream()
+    rows, room, truncated = question.rows_max, question.bytes_max, False
+    with selected(connection, question.query, question.now) as stream:
+        with pa.ipc.new_stream(sink, stream.schema) as writer:
+            for batch in stream.batches:
+                kept = within(batch.slice(0, rows), room)
+                if len(kept):
+                    writer.write_batch(kept)
+                rows -= len(kept)
+                room -= weight(kept)
+                if len(kept) < len(batch):
+                    truncated = True
+                    break
+        answer = Answer(truncated=truncated, sequence=stream.sequence)
+    return answer, sink.getvalue().to_pybytes()
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

@@ -1,0 +1,102 @@
+"""What a command may bring: the log is bounded where it is written, never where it is read.
+
+A request of absurd numbers is refused; a usage never is, for what was done was done: what is out
+of bounds in it is cut to them.
+"""
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from contracts.base import NUMBER_MAX
+from contracts.pool import Attempt, CallsRefused, SessionRequested, UsageRecorded
+
+_CODE_MAX = 10**18 - 1
+_DURATION_MAX = 1e12
+"""Milliseconds or seconds: some thirty years at least."""
+
+
+def asks_within(requested: SessionRequested) -> bool:
+    """Tell whether a request's numbers may stand in the log."""
+    units, number = requested.units, requested.number
+    return -NUMBER_MAX <= units <= NUMBER_MAX and 0 <= number <= NUMBER_MAX
+
+
+def too_great(numbers: Iterable[int]) -> bool:
+    """Tell whether one of these numbers is more than a command may bring."""
+    return any(number > NUMBER_MAX for number in numbers)
+
+
+def told_within(calls: CallsRefused) -> CallsRefused:
+    """Cut what a gateway's count says beyond bounds; nearly always it says nothing so."""
+    count, status = counted(calls.count), counted(calls.status)
+    if (count, status) == (calls.count, calls.status):
+        return calls
+    return replace(calls, count=count, status=status)
+
+
+def within(usage: UsageRecorded) -> UsageRecorded:
+    """Cut what is out of bounds; nearly always nothing is, and the usage is the same."""
+    if _all_fit(usage) and all(map(_attempt_fits, usage.attempts)):
+        return usage
+    wait_s = usage.retry_after_s
+    return replace(
+        usage,
+        units=counted(usage.units),
+        units_over=counted(usage.units_over),
+        status=counted(usage.status),
+        bytes_in=counted(usage.bytes_in),
+        bytes_out=counted(usage.bytes_out),
+        retry_after_s=None if wait_s is None else _duration(wait_s),
+        lease_ms=_duration(usage.lease_ms),
+        total_ms=_duration(usage.total_ms),
+        attempts=[_attempt(attempt) for attempt in usage.attempts],
+    )
+
+
+def _all_fit(usage: UsageRecorded) -> bool:
+    counts = (usage.units, usage.units_over, usage.status, usage.bytes_in, usage.bytes_out)
+    times = (usage.lease_ms, usage.total_ms, usage.retry_after_s or 0.0)
+    return (
+        max(counts) <= NUMBER_MAX
+        and min(counts) >= 0
+        and max(times) <= _DURATION_MAX
+        and min(times) >= 0
+    )
+
+
+def _attempt_fits(attempt: Attempt) -> bool:
+    times = (attempt.connect_ms, attempt.first_byte_ms, attempt.total_ms)
+    return (
+        0 <= attempt.status <= NUMBER_MAX
+        and max(times) <= _DURATION_MAX
+        and min(times) >= 0
+        and -_CODE_MAX <= (attempt.upstream_code or 0) <= _CODE_MAX
+        and -_CODE_MAX <= (attempt.inner_code or 0) <= _CODE_MAX
+    )
+
+
+def _attempt(attempt: Attempt) -> Attempt:
+    return replace(
+        attempt,
+        status=counted(attempt.status),
+        upstream_code=_code(attempt.upstream_code),
+        inner_code=_code(attempt.inner_code),
+        connect_ms=_duration(attempt.connect_ms),
+        first_byte_ms=_duration(attempt.first_byte_ms),
+        total_ms=_duration(attempt.total_ms),
+    )
+
+
+def counted(number: int) -> int:
+    """Cut a number of things, or a status, to what may stand in the log."""
+    return min(max(number, 0), NUMBER_MAX)
+
+
+def _duration(time: float) -> float:
+    return min(max(time, 0.0), _DURATION_MAX)
+
+
+def _code(code: int | None) -> int | None:
+    """Leave out what is no code of anybody's."""
+    return code if code is not None and -_CODE_MAX <= code <= _CODE_MAX else None

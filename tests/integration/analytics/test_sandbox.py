@@ -1,0 +1,368 @@
+"""Strangers' SQL: what it may not do, may not take, and what it is asked of."""
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.analytics.domain.fold import Fold
+from services.analytics.folding import folded
+from services.analytics.reading.statement import QuestionError
+from services.analytics.sandbox import box as box_module
+from services.analytics.sandbox.box import Sandbox, UnavailableError
+from services.analytics.store import Database, Ledger, Readers, database
+from tests import ROOT
+from tests.integration.analytics.parts import ESCAPES, SQL_MEMORY, history, sandbox, stored
+from tests.integration.analytics.sandboxed import ENDLESS
+from tests.unit.analytics.builders import Story, session, used
+
+BYTES = 8_000_000
+
+
+@pytest.fixture(scope="module")
+def readers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Readers]:
+    with stored(tmp_path_factory.mktemp("asked") / "a.duckdb", history()) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def box(readers: Readers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with sandbox(readers._database, tmp_path_factory.mktemp("box") / "sql") as made:
+        yield made
+
+
+# ------------------------------------------------------------------------- what it may not do
+
+
+@pytest.mark.parametrize("query", ESCAPES)
+def test_child_refuses_all_but_one_select(box: Sandbox, tmp_path: Path, query: str) -> None:
+    before = box.ask("select count(*), sum(units_used) from leases", 10, BYTES)
+
+    with pytest.raises(QuestionError):
+        box.ask(query.replace("{folder}", str(tmp_path)), 10, BYTES)
+
+    assert box.ask("select count(*), sum(units_used) from leases", 10, BYTES) == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_child_carries_no_log_no_secret_and_no_network() -> None:
+    look = (
+        "import sys, services.analytics.sandbox.child\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))\n"
+        "print(*(name for name in sys.modules if name.startswith('services.analytics.')))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    roots, ours = (line.split() for line in found.stdout.splitlines())
+    strangers = {"contracts", "runtime", "nats", "faststream", "cryptography", "httpx", "structlog"}
+    assert strangers.isdisjoint(roots)
+    assert {name.split(".")[2] for name in ours} == {"reading", "sandbox"}
+
+
+def test_child_has_nothing_of_ours_in_its_environment(
+    readers: Readers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIDEGATE_SECRET_KEY", "not for strangers")
+
+    with sandbox(readers._database, tmp_path / "sql") as box:
+        box.ask("select 1", 1, BYTES)
+        assert box._child is not None
+        environment = Path(f"/proc/{box._child.pid}/environ").read_bytes()
+
+    assert b"PATH=" in environment
+    assert b"TIDEGATE" not in environment
+
+
+# ------------------------------------------------------------------------ what it may not take
+
+GREEDY = {
+    "a list": "select len(range(1000000000))",
+    "a text": "select repeat('x', 4000000000)",
+    "texts": "select length(lpad('x', 400000000 + i::int, 'y')) from range(4) t(i)",
+    "matches": "select len(regexp_extract_all(repeat('ab', 9000000 + i), '(a|b)'))"
+    " from range(4) t(i)",
+    "parts": "select len(string_split(repeat('a,', 100000000), ','))",
+    "aggregates": "select list(range) from range(500000000)",
+    "wide rows": "select " + ", ".join(["repeat('x', 1000000)"] * 1500),
+    "long rows": "select repeat('x', 10000000) from range(10000)",
+    "a matrix": "select damerau_levenshtein(repeat('a', 100000), repeat('b', 100000))",
+}
+
+
+@pytest.mark.parametrize("query", GREEDY.values(), ids=GREEDY)
+def test_greedy_question_is_told_the_bound_and_the_next_one_is_answered(
+    box: Sandbox, query: str
+) -> None:
+    with pytest.raises(
+        QuestionError, match=r"of memory: .* less than 1\.5 GB \(\[analytics\] sql_memory\)"
+    ):
+        box.ask(query, 10, BYTES)
+
+    assert box.ask("select 42", 1, BYTES).rows == [[42]]
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < SQL_MEMORY
+
+
+SLOW = {
+    "four comparisons": "select levenshtein(repeat('a', 200000 + i), repeat('b', 200000))"
+    " from range(4) t(i)",
+    "a comparison while it is planned": ENDLESS,
+    "a great number": "select repeat('9', 1000000)::bignum::varchar",
+    "a product": "select count(*) from range(10000000000) a, range(10000000) b",
+    "rows": "select range from range(100000000000) where range % 1000000007 = 0",
+    "a recursion": "with recursive r as (select 1 i union all select i + 1 from r)"
+    " select count(*) from r",
+}
+
+
+@pytest.mark.parametrize("query", SLOW.values(), ids=SLOW)
+def test_slow_question_is_killed_at_the_deadline_and_the_next_one_is_answered(
+    readers: Readers, tmp_path: Path, query: str
+) -> None:
+    with sandbox(readers._database, tmp_path / "sql", timeout_s=0.6) as box:
+        box.ask("select 1", 1, BYTES)
+        assert box._child is not None
+        pid = box._child.pid
+
+        with pytest.raises(
+            QuestionError, match=r"interrupted after 0\.6 s: .* \(\[analytics\] sql_timeout\)"
+        ):
+            box.ask(query, 10_000, BYTES)
+
+        assert not Path(f"/proc/{pid}").exists()
+        assert box.ask("select 42", 1, BYTES).rows == [[42]]
+
+
+def test_rows_and_bytes_are_bounded_where_they_are_made(box: Sandbox) -> None:
+    whole = box.ask("from range(1500)", 1500, BYTES)
+    fewer = box.ask("from range(5000)", 1500, BYTES)
+    lighter = box.ask("select repeat('x', 997) from range(5000)", 5000, 2_000_000)
+    none = box.ask("select repeat('x', 9000000) from range(2)", 10, BYTES)
+
+    assert (len(whole.rows), whole.truncated) == (1500, False)
+    assert (len(fewer.rows), fewer.truncated) == (1500, True)
+    assert (len(lighter.rows), lighter.truncated) == (2000, True)
+    assert (none.columns, none.rows, none.truncated) == (
+        ["repeat('x', 9000000)"],
+        [],
+        True,
+    )
+
+
+def test_child_that_something_else_kills_is_told_and_replaced(
+    readers: Readers, tmp_path: Path
+) -> None:
+    with sandbox(readers._database, tmp_path / "sql") as box:
+        box.ask("select 1", 1, BYTES)
+        assert box._child is not None
+        killer = threading.Timer(0.3, box._child.kill)
+        killer.start()
+        with pytest.raises(QuestionError, match="its process ended by SIGKILL"):
+            box.ask(ENDLESS, 1, BYTES)
+        killer.join()
+        box.ask("select 1", 1, BYTES)
+        box._child.kill()
+        box._child._process.wait()
+
+        assert box.ask("select 42", 1, BYTES).rows == [[42]]
+
+
+def test_child_dies_with_its_parent(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.integration.analytics.sandboxed", str(tmp_path)]
+    parent = subprocess.Popen(command, cwd=ROOT)
+    pid = tmp_path / "pid"
+    while not (pid.exists() and pid.read_text().endswith("\n")):
+        assert parent.poll() is None
+    child = Path(f"/proc/{pid.read_text().strip()}")
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+
+    while child.exists() and "\nState:\tZ" not in (child / "status").read_text():
+        os.sched_yield()
+
+
+def test_too_little_memory_to_begin_with_is_told(readers: Readers, tmp_path: Path) -> None:
+    with sandbox(readers._database, tmp_path / "sql", memory_bytes=250_000_000) as box:
+        with pytest.raises(
+            UnavailableError, match=r"cannot be opened: .*\[analytics\] sql_memory = 0\.25 GB"
+        ):
+            box.ask("select 1", 1, BYTES)
+        box.bounds = box_module.Bounds(30.0, SQL_MEMORY)
+
+        assert box.ask("select 42", 1, BYTES).rows == [[42]]
+
+
+# ------------------------------------------------------------------------- what it is asked of
+
+
+class Hands:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Growing:
+    """A file that grows by a lease at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.database = Database(path, 500_000_000)
+        self._ledger = Ledger(self.database)
+        self._ledger.begin("a stream")
+        self._fold, self._story, self._told = Fold(), Story().tell(session()), 0
+        self.leases: dict[int, int] = {0: 0}
+        """How many there are at which sequence."""
+
+    def grow(self) -> None:
+        """Put another lease into log and file."""
+        number = len(self.leases)
+        self._story.lease(f"r{number}", used(f"r{number}"))
+        batch = folded(self._fold, self._story.stored[self._told :], lambda *_: None)
+        self._told = len(self._story.stored)
+        self.leases[batch.sequence] = number
+        self._ledger.write(batch)
+
+
+@pytest.fixture
+def growing(tmp_path: Path) -> Iterator[Growing]:
+    made = Growing(tmp_path / "a.duckdb")
+    yield made
+    made.database.close()
+
+
+COUNT = "select count(*), coalesce(sum(units_used), 0)::int from leases"
+
+
+def test_copy_is_made_anew_when_it_is_behind_and_old_enough(
+    growing: Growing, tmp_path: Path
+) -> None:
+    hands = Hands()
+    with sandbox(growing.database, tmp_path / "sql", monotonic=hands) as box:
+
+        def asked(after_s: float) -> int:
+            hands.now += after_s
+            return int(box.ask(COUNT, 1, BYTES).rows[0][0])
+
+        growing.grow()
+        assert asked(0.0) == 1
+        growing.grow()
+        assert asked(2.0) == 1, "behind, but not older than two seconds"
+        assert asked(0.1) == 2
+        copy = box._copy
+        assert asked(1000.0) == 2
+        assert box._copy is copy, "old, but not behind"
+        assert copy is not None
+        box._copy = box_module._Copy(copy.commits, hands.now, took_s=3.0)
+        growing.grow()
+        assert asked(30.0) == 2, "behind, but not older than ten times its copying"
+        assert asked(0.1) == 3
+
+
+def test_copies_taken_under_load_have_whole_commits_and_their_sequence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_CHECKPOINTS", "set checkpoint_threshold = '1KB'")
+    growing = Growing(tmp_path / "a.duckdb")
+    hands, ended = Hands(), threading.Event()
+    copyfile, commits_meanwhile = shutil.copyfile, set()
+
+    def copied(source: Path, target: Path) -> None:
+        before = growing.database.commits
+        copyfile(source, target)
+        time.sleep(0.02)
+        commits_meanwhile.add(growing.database.commits - before)
+
+    def load() -> None:
+        while not ended.is_set():
+            growing.grow()
+
+    monkeypatch.setattr(database.shutil, "copyfile", copied)
+    writer = threading.Thread(target=load)
+    writer.start()
+    found = []
+    try:
+        with sandbox(growing.database, tmp_path / "sql", monotonic=hands) as box:
+            while len({one.sequence for one in found}) < 15:
+                hands.now += 1000.0
+                found.append(box.ask(COUNT, 1, BYTES))
+    finally:
+        ended.set()
+        writer.join()
+        growing.database.close()
+
+    assert commits_meanwhile == {0}
+    assert [one.rows[0] for one in found] == [[growing.leases[one.sequence]] * 2 for one in found]
+
+
+def test_copy_leaves_room_on_the_disk_or_is_not_made(
+    growing: Growing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sandbox(growing.database, tmp_path / "sql") as box:
+        with monkeypatch.context() as full:
+            full.setattr(box_module, "_FREE_MIN", 10**18)
+            with pytest.raises(UnavailableError, match=r"needs 1000000000\.00 GB of disk; .* free"):
+                box.ask("select 1", 1, BYTES)
+        assert not (tmp_path / "sql" / "copy.duckdb").exists()
+
+        assert box.ask("select 42", 1, BYTES).rows == [[42]]
+
+
+def test_file_that_cannot_be_copied_is_told(growing: Growing, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with (
+        sandbox(growing.database, tmp_path / "file" / "sql") as box,
+        pytest.raises(UnavailableError, match=r"cannot be started: .*Not a directory"),
+    ):
+        box.ask("select 1", 1, BYTES)
+
+
+def test_copy_and_child_go_when_nobody_asks(growing: Growing, tmp_path: Path) -> None:
+    hands, folder = Hands(), tmp_path / "sql"
+    with sandbox(growing.database, folder, monotonic=hands) as box:
+        box.ask("select 1", 1, BYTES)
+        assert box._child is not None
+        child = Path(f"/proc/{box._child.pid}")
+        hands.now += 299.0
+        box.forget()
+        assert child.exists()
+        assert (folder / "copy.duckdb").exists()
+        hands.now += 2.0
+        box.forget()
+        assert not child.exists()
+        assert not folder.exists()
+
+        assert box.ask("select 42", 1, BYTES).rows == [[42]]
+    assert not folder.exists()
+
+
+def test_closing_breaks_off_what_is_asked(growing: Growing, tmp_path: Path) -> None:
+    with sandbox(growing.database, tmp_path / "sql", timeout_s=600.0) as box:
+        box.ask("select 1", 1, BYTES)
+        closer = threading.Timer(0.3, box.close)
+        closer.start()
+        with pytest.raises(UnavailableError, match="analytics is stopping"):
+            box.ask(ENDLESS, 1, BYTES)
+        closer.join()
+        with pytest.raises(UnavailableError, match="analytics is stopping"):
+            box.ask("select 1", 1, BYTES)
+
+
+def test_what_an_earlier_life_left_is_removed(growing: Growing, tmp_path: Path) -> None:
+    (tmp_path / "sql").mkdir()
+    (tmp_path / "sql" / "copy.duckdb").write_bytes(b"old")
+
+    with sandbox(growing.database, tmp_path / "sql"):
+        assert not (tmp_path / "sql").exists()

@@ -1,0 +1,101 @@
+"""Which events no row can hold: named with the value, and only those."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from contracts.balancer import Server, ServerAdded
+from contracts.gateway import KeyBounds, KeyChanged
+from contracts.pool import Verdict
+from services.analytics.domain.fold import SET_ASIDE, Fold
+from services.analytics.fitness import INTEGER_MAX, unfit
+from services.analytics.folding import folded
+from tests.moments import NOON
+from tests.unit.analytics.builders import (
+    Story,
+    attempt,
+    granted,
+    reconciled,
+    refused,
+    renewed,
+    requested,
+    rows,
+    session,
+    used,
+)
+
+LAST = datetime.max.replace(tzinfo=timezone(-timedelta(hours=14)))
+FIRST = datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))
+
+
+def server(**changes: Any) -> ServerAdded:
+    return ServerAdded(server=Server(server_id="x", url="http://x", **changes))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        requested("r", units=INTEGER_MAX),
+        requested("r", units=-INTEGER_MAX, number=INTEGER_MAX),
+        used("r", units=INTEGER_MAX, attempts=[attempt(upstream_code=10**31, inner_code=10**99)]),
+        used("r", model="x\0y", user_agent="\x1b[2J"),
+        server(priority=2**62),
+        KeyChanged(key_id="k"),
+        granted("r", expires_at=datetime(9998, 12, 31, tzinfo=UTC)),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_what_a_row_holds_is_fit(event: Any) -> None:
+    assert unfit(event) == ""
+
+
+@pytest.mark.parametrize(
+    ("event", "why"),
+    [
+        (requested("r", units=2**63), "units: a number of 19 digits"),
+        (requested("r", number=10**4000), "number: a number of 4001 digits"),
+        (requested("r", asked_at=FIRST), "asked_at: 0001-01-01"),
+        (granted("r", quota_day="2026-02-30"), "quota_day: '2026-02-30' is no date"),
+        (granted("r", quota_day="infinity"), "quota_day: 'infinity' is no date"),
+        (granted("r", expires_at=LAST), "expires_at: 9999-12-31"),
+        (renewed("r", LAST), "expires_at: 9999-12-31"),
+        (refused("r", count=2**63), "count: a number of 19 digits"),
+        (used("r", bytes_in=2**64), "bytes_in: a number of 20 digits"),
+        (used("r", total_ms=1e300), "total_ms: 1e+300 is more than 1e+15"),
+        (used("r", attempts=[attempt(), attempt(status=-(2**63))]), "attempts.status: a number"),
+        (reconciled("r", 2**63), "units: a number of 19 digits"),
+        (server(priority=2**63), "server.priority: a number of 19 digits"),
+        (KeyChanged(key_id="k", bounds=KeyBounds(concurrency=2**70)), "bounds.concurrency: a"),
+    ],
+    ids=lambda given: given if isinstance(given, str) else "",
+)
+def test_what_no_row_holds_is_named(event: Any, why: str) -> None:
+    assert unfit(event).startswith(why)
+
+
+def test_what_does_not_fit_is_set_aside_and_its_neighbours_are_not() -> None:
+    story = Story().tell(session(), requested("r", units=2**63), refused("r"))
+    story.lease("s", used("s", verdict=Verdict.SUCCESS))
+
+    batch = folded(Fold(), story.stored, lambda *_: None)
+
+    (aside,) = rows(batch, "anomalies")
+    assert (aside.sequence, aside.position, aside.kind, aside.ts > 0) == (1, 1, SET_ASIDE, True)
+    assert aside.reason.startswith("session_requested: units: a number of 19 digits")
+    assert batch.set_aside == 1
+    assert [row.request_id for row in rows(batch, "refusals")] == ["r"]
+    assert [row.lease_id for row in rows(batch, "leases")] == ["s.1"]
+
+
+@pytest.mark.parametrize("at", [FIRST, LAST])
+def test_an_envelope_of_no_day_is_set_aside_whole(at: datetime) -> None:
+    story = Story().tell(session("first"))
+    story.tell(session("lost"), at=at, subject="evt.pool.1").tell(session("last"), at=NOON)
+    told: list[str] = []
+
+    batch = folded(Fold(), story.stored, lambda _, why: told.append(why))
+
+    assert [row.session_id for row in rows(batch, "sessions")] == ["first", "last"]
+    assert [row.position for row in rows(batch, "anomalies")] == [-1]
+    assert "is not between the years" in told[0]

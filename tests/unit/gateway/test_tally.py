@@ -1,0 +1,57 @@
+"""Calls refused by a gateway, counted a minute at a time."""
+
+from datetime import timedelta
+
+from contracts.base import GatewayId, KeyId
+from contracts.pool import CallsRefused
+from services.gateway.domain.tally import Tally
+from tests.moments import NOON
+
+KEY = KeyId("k")
+
+
+def counted(*seconds: float, code: str = "rate_limit_exceeded", key: KeyId = KEY) -> Tally:
+    tally = Tally(GatewayId("g"))
+    for at in seconds:
+        tally.count(key, code, 429, NOON + timedelta(seconds=at))
+    return tally
+
+
+def test_a_minute_is_one_event_for_each_key_and_code() -> None:
+    tally = counted(0, 10, 59)
+    tally.count(KEY, "invalid_request", 400, NOON)
+    tally.count(KeyId("other"), "invalid_request", 400, NOON)
+
+    told = tally.take(NOON + timedelta(seconds=60))
+
+    assert [(one.key_id, one.code, one.count) for one in told] == [
+        ("k", "rate_limit_exceeded", 3),
+        ("k", "invalid_request", 1),
+        ("other", "invalid_request", 1),
+    ]
+    assert told[0] == CallsRefused(
+        gateway_id=GatewayId("g"),
+        key_id=KEY,
+        code="rate_limit_exceeded",
+        status=429,
+        count=3,
+        since=NOON,
+        until=NOON + timedelta(seconds=59),
+    )
+    assert tally.take(NOON + timedelta(hours=1)) == []
+
+
+def test_nothing_is_told_before_its_minute_is_over_unless_everything_is() -> None:
+    tally = counted(0)
+
+    assert tally.take(NOON + timedelta(seconds=59)) == []
+    assert len(tally.take(NOON + timedelta(seconds=59), everything=True)) == 1
+
+
+def test_the_first_of_a_minute_says_so() -> None:
+    tally = Tally(GatewayId("g"))
+
+    assert tally.count(KEY, "x", 400, NOON)
+    assert not tally.count(KEY, "x", 400, NOON)
+    tally.take(NOON, everything=True)
+    assert tally.count(KEY, "x", 400, NOON)

@@ -1,0 +1,71 @@
+"""Whatever a log holds folds: no event of it may stop the pool, or an audit."""
+
+from datetime import datetime
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contracts.base import ServiceType, WriterId
+from contracts.envelope import Envelope
+from contracts.events import decode_event
+from contracts.pool import PoolStatus
+from services.pool.domain import (
+    Pool,
+    checkpoint,
+    decide_lease,
+    fold,
+    next_wakeup,
+    status,
+    sweep,
+    wanted_sessions,
+)
+from tests.anyevent import ANY_EVENT, ANY_MOMENT
+from tests.contract.test_golden import lines
+from tests.unit.pool.builders import NOON, WrittenLog, audited, wanted
+
+
+@settings(deadline=None)
+@given(events=st.lists(ANY_EVENT, max_size=12), at=st.just(NOON) | ANY_MOMENT)
+def test_any_event_folds(events: list[Any], at: datetime) -> None:
+    state = Pool()
+
+    writer = WriterId("w")
+    seen = Envelope(writer=writer, epoch=1, number=1, time=at, previous_hash="", events=events)
+    fold(state, 1, seen)
+
+    assert state.sequence == 1
+    led(state)
+
+
+def led(state: Pool) -> None:
+    """Do with a state what its leader does all day."""
+    for service_type in ("image", "a"):
+        state.commit()
+        decide_lease(state, wanted(ServiceType(service_type), asked_at=NOON), NOON)
+    sweep(state, NOON)
+    next_wakeup(state, NOON)
+    wanted_sessions(state)
+    status(state, PoolStatus(sessions=True, leases="open"), NOON, 1, 1)
+    checkpoint(state, NOON)
+
+
+def test_golden_lines_fold_and_are_audited() -> None:
+    events = [decode_event(line) for line in lines("pool")]
+    log = WrittenLog()
+    log.write(events)
+    state = Pool()
+    for sequence, _, one in log.envelopes:
+        fold(state, sequence, one)
+
+    led(state)
+    assert audited(log).events == len(events) + 1
+
+
+@settings(deadline=None, max_examples=50)
+@given(events=st.lists(ANY_EVENT, min_size=1, max_size=12), at=st.just(NOON) | ANY_MOMENT)
+def test_any_event_is_audited(events: list[Any], at: datetime) -> None:
+    log = WrittenLog()
+    log.write(events, at)
+
+    assert audited(log).events == len(events) + 1
