@@ -10,7 +10,7 @@ import msgspec
 from runtime.quantities import Seconds, Size
 from runtime.settings import DEFAULT_SERVICES, Section, ServiceTypeSection
 from runtime.texts import refuse_unwritable
-from services.gateway.domain.failures import FailureTables, Meaning, failure_tables
+from services.gateway.domain.answers.failures import FailureTables, Meaning, failure_tables
 from services.gateway.domain.heads import refused_name
 
 Stored = Literal["full", "truncated", "hashed", "none"]

@@ -27,7 +27,7 @@ def explain(
         output.as_json(found)
         return
     if not found["data"]:
-        print("\n".join(counted(request_id, found)))
+        output.say("\n".join(counted(request_id, found)))
     for story in found["data"]:
         for line in told(story):
             output.line(line)

@@ -15,7 +15,7 @@ from contracts.base import ServerId
 from runtime.addresses import ForbiddenAddressError, refused_host, resolved
 from services.balancer.settings import refused
 from services.gateway.dialects.recognition import READ_BYTES_MAX, recognised
-from services.gateway.domain.models import Models, listed
+from services.gateway.domain.answers.models import Models, listed
 
 TIMEOUT_S = 5.0
 """Of one question, from the look-up of the name to the end of the answer."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from services.gateway.dialects.words import LATE_FILM_S, LATE_S
-from services.gateway.domain.failures import (
+from services.gateway.domain.answers.failures import (
     CODES,
     FIRST_POLL_S,
     INNER_CODES,

@@ -9,8 +9,8 @@ from contracts.base import RequestId, ServerId, SessionId
 from runtime.nats.connection import DisconnectedError, UnansweredError
 from services.gateway.dialects.credentials import secrets_of
 from services.gateway.domain import failure_error
-from services.gateway.domain.accounts import CHECK, concealed
-from services.gateway.domain.envelopes import expanded
+from services.gateway.domain.answers.accounts import CHECK, concealed
+from services.gateway.domain.answers.envelopes import expanded
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.heads import Headers, passed_names
 from services.gateway.relay.coalescer import BalancerCoalescer, RefusedBatchError

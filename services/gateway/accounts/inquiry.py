@@ -12,7 +12,7 @@ from contracts.pool import SessionView
 from services.gateway.accounts.caller import Call, Caller, about
 from services.gateway.clients.request import new_request_id
 from services.gateway.dialects.credentials import sayable_in, secrets_of
-from services.gateway.domain.accounts import (
+from services.gateway.domain.answers.accounts import (
     ASKED,
     COLLECTING,
     POINTS,

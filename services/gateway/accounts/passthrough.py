@@ -12,7 +12,7 @@ from services.gateway.clients.request import Request
 from services.gateway.clients.spool import Spool
 from services.gateway.clients.uploads import Bounds, Receive, Upload
 from services.gateway.dialects.credentials import able_with, sayable_in, secrets_of
-from services.gateway.domain.accounts import CHECK, POINTS
+from services.gateway.domain.answers.accounts import CHECK, POINTS
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.heads import Headers, passed
 from services.gateway.relay.question import BYTES_MAX

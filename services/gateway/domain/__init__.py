@@ -2,21 +2,15 @@
 
 routing     which service type a request is of, and what its body says about that
 paths       which paths are taken at all, and what is known of each
-envelopes   an upstream's body, read: its object, its code, its message
-concealing  the credential kept from the client in what a server answers
-judgement   what an upstream's answer means (its envelope first, then the status)
-failures    what a failure's codes and messages say
-outcomes    what each verdict does to the units, and what the client is told
-accounts    what a backend says of an account: whether it lives, its points
+answers/    what a server's answer means, and what follows from it
 fleet       the servers as the log has them: which dialects they speak
 heads       which headers go up and come down, and what may stand in one
-models      the models of all servers as one list
 tally       calls refused here, counted by key and code
 errors      every error a client can get
 """
 
-from services.gateway.domain.judgement import Judgement, judged_body, judged_head
-from services.gateway.domain.outcomes import (
+from services.gateway.domain.answers.judgement import Judgement, judged_body, judged_head
+from services.gateway.domain.answers.outcomes import (
     another_session,
     client_error,
     failure_error,

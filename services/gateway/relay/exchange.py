@@ -15,11 +15,11 @@ from services.gateway.clients.uploads import Upload
 from services.gateway.dialects.credentials import looked_for, secrets_of
 from services.gateway.dialects.words import LATE_FILM_S, LATE_S, Translation
 from services.gateway.domain import Judgement, judged_body, judged_head
-from services.gateway.domain.concealing import WATCHED_BYTES, Watch, concealed
-from services.gateway.domain.envelopes import JUDGED_BYTES_MAX, envelope_of, tells_results
+from services.gateway.domain.answers.concealing import WATCHED_BYTES, Watch, concealed
+from services.gateway.domain.answers.envelopes import JUDGED_BYTES_MAX, envelope_of, tells_results
+from services.gateway.domain.answers.judgement import REFUSED_BY_NODE
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.heads import passed, passed_names
-from services.gateway.domain.judgement import REFUSED_BY_NODE
 from services.gateway.metrics import Metrics
 from services.gateway.relay.interpreter import Interpreter
 from services.gateway.relay.passing import passed_on

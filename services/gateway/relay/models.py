@@ -14,9 +14,9 @@ from services.gateway.clients.answers import Client
 from services.gateway.clients.headers import own_headers
 from services.gateway.clients.request import Request
 from services.gateway.domain import failure_error, judged_body, models_error
-from services.gateway.domain.envelopes import expanded
+from services.gateway.domain.answers.envelopes import expanded
+from services.gateway.domain.answers.models import Models, listed, merged
 from services.gateway.domain.errors import GatewayError
-from services.gateway.domain.models import Models, listed, merged
 from services.gateway.metrics import Metrics
 from services.gateway.relay.question import BYTES_MAX, Question
 from services.gateway.settings import GatewaySection

@@ -2,7 +2,7 @@
 
 from services.gateway.clients.answers import Client
 from services.gateway.domain import Judgement, failure_error
-from services.gateway.domain.concealing import Watch
+from services.gateway.domain.answers.concealing import Watch
 from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.result import Result
 from services.gateway.transport import Answer, TransportFailure

@@ -21,8 +21,8 @@ from services.gateway.dialects import chat
 from services.gateway.dialects.credentials import hidden, looked_for
 from services.gateway.dialects.words import Fields
 from services.gateway.domain import Judgement
-from services.gateway.domain.concealing import CONCEALED
-from services.gateway.domain.envelopes import expanded
+from services.gateway.domain.answers.concealing import CONCEALED
+from services.gateway.domain.answers.envelopes import expanded
 from services.gateway.domain.heads import Headers
 from services.gateway.relay.result import Result
 from services.gateway.transport import Answer

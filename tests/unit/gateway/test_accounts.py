@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.gateway.dialects.credentials import authorization, secrets_of
-from services.gateway.domain.accounts import (
+from services.gateway.domain.answers.accounts import (
     CHECK,
     POINTS,
     RECEIVE,
@@ -17,7 +17,7 @@ from services.gateway.domain.accounts import (
     said,
     together,
 )
-from services.gateway.domain.failures import FailureTables
+from services.gateway.domain.answers.failures import FailureTables
 
 PROXIED = 'http://me:pass"word@10.0.0.9:1080@token-of-somebody'
 SECRETS = secrets_of(authorization("us", PROXIED))

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from services.gateway.domain.concealing import CONCEALED, WATCHED_BYTES, Watch, concealed
+from services.gateway.domain.answers.concealing import CONCEALED, WATCHED_BYTES, Watch, concealed
 
 SECRET = b"ses-5f2b77aa-0c1d-ses-5f2b"
 PASSWORD = b"a-long-password"

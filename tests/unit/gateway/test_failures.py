@@ -12,7 +12,7 @@ from contracts.pool import Verdict
 from runtime.settings import SettingsError, configured
 from services.gateway.dialects.words import LATE_FILM_S, LATE_S
 from services.gateway.domain import judged_body
-from services.gateway.domain.failures import (
+from services.gateway.domain.answers.failures import (
     MESSAGES,
     Failure,
     FailureTables,

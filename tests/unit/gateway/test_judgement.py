@@ -23,10 +23,10 @@ from services.gateway.domain import (
     pause_before,
     refusal_error,
 )
-from services.gateway.domain.envelopes import JUDGED_BYTES_MAX, envelope_of, tells_results
-from services.gateway.domain.failures import FailureTables
+from services.gateway.domain.answers.envelopes import JUDGED_BYTES_MAX, envelope_of, tells_results
+from services.gateway.domain.answers.failures import FailureTables
+from services.gateway.domain.answers.judgement import Judgement
 from services.gateway.domain.heads import passed
-from services.gateway.domain.judgement import Judgement
 
 TABLES = FailureTables()
 OK = {"created": 1, "data": [{"url": "u"}]}

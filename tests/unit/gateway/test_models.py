@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.gateway.domain.models import listed, merged
+from services.gateway.domain.answers.models import listed, merged
 
 
 def test_list_is_completed_to_what_sdks_expect() -> None:

@@ -11,10 +11,10 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from services.gateway.dialects.credentials import hidden
-from services.gateway.domain.concealing import CONCEALED, without
-from services.gateway.domain.envelopes import expanded
-from services.gateway.domain.failures import FailureTables
-from services.gateway.domain.judgement import judged_body
+from services.gateway.domain.answers.concealing import CONCEALED, without
+from services.gateway.domain.answers.envelopes import expanded
+from services.gateway.domain.answers.failures import FailureTables
+from services.gateway.domain.answers.judgement import judged_body
 
 CHECK, POINTS, RECEIVE = "/token/check", "/token/points", "/token/receive"
 ASKED: dict[str, tuple[str, ...]] = {

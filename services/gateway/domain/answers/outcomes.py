@@ -2,8 +2,8 @@
 
 from contracts.balancer import NoServer
 from contracts.pool import Outcome, Refusal, Refused, Verdict
+from services.gateway.domain.answers.judgement import Judgement
 from services.gateway.domain.errors import GatewayError
-from services.gateway.domain.judgement import Judgement
 
 PAUSE_S = 0.5
 _RESTS_TOLD_S = 30.0

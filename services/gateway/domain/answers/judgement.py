@@ -11,9 +11,15 @@ import msgspec
 from contracts.pool import Verdict
 from services.gateway.dialects.credentials import hidden
 from services.gateway.dialects.words import LATE_S
-from services.gateway.domain.concealing import CONCEALED
-from services.gateway.domain.envelopes import Said, code_of, message_of, read, unreadable_code
-from services.gateway.domain.failures import (
+from services.gateway.domain.answers.concealing import CONCEALED
+from services.gateway.domain.answers.envelopes import (
+    Said,
+    code_of,
+    message_of,
+    read,
+    unreadable_code,
+)
+from services.gateway.domain.answers.failures import (
     Failure,
     FailureTables,
     Meaning,

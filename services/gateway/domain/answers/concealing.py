@@ -6,7 +6,7 @@ also where a chunk ends within it. It is looked for as it was sent, in no encode
 
 from collections.abc import Iterable
 
-from services.gateway.domain.envelopes import expanded
+from services.gateway.domain.answers.envelopes import expanded
 
 CONCEALED = "(credential)"
 _INSTEAD = CONCEALED.encode()
