@@ -13,8 +13,9 @@ from nats.aio.client import Client
 
 from contracts.pool import Outcome
 from runtime.nats import streams
+from services.analytics import folding
 from services.analytics.domain.fold import Batch
-from services.analytics.store import Database, Ledger, Readers
+from services.analytics.store import Database, Ledger, Readers, StoreError
 from tests import ROOT
 from tests.integration.analytics.parts import MEMORY, named, publish, running
 from tests.moments import NOON
@@ -317,3 +318,30 @@ async def test_while_it_begins_anew_it_says_so_with_its_progress_and_not_after(
     # A file that has been projected answers at once, and says how far behind it is.
     async with running(nats_client, tmp_path / "a.duckdb") as parts:
         await until(lambda: parts.projector.rebuilding == "")
+
+
+async def test_what_was_begun_anew_and_broken_off_is_not_whole_before_its_end(
+    nats_client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = crowd(10)
+    await publish(nats_client, story)
+    monkeypatch.setattr(folding, "_BATCH_ENVELOPES", 2)
+    written, broken = Ledger.write, [True]
+
+    def full(ledger: Ledger, batch: Batch) -> int:
+        if batch.sequence > 2 and broken[0]:
+            raise StoreError("no space left")
+        return written(ledger, batch)
+
+    monkeypatch.setattr(Ledger, "write", full)
+    for _ in ("begun", "a process that goes on with it"):
+        async with running(nats_client, tmp_path / "a.duckdb") as parts:
+            await until(lambda: "no space left" in parts.projector.readiness())
+            assert "at log sequence 2 of" in parts.projector.rebuilding
+            # It takes its stand again, with rows in the file, and is no wiser.
+            await until(lambda: parts.metrics.failures._value.get() > 1)
+            assert "at log sequence 2 of" in parts.projector.rebuilding
+    broken[0] = False
+    async with running(nats_client, tmp_path / "a.duckdb") as parts:
+        await until(lambda: parts.projector.checkpoint == len(story.stored))
+        assert parts.projector.rebuilding == ""

@@ -83,6 +83,17 @@ def test_child_has_nothing_of_ours_in_its_environment(
     assert b"TIDEGATE" not in environment
 
 
+def test_child_has_two_threads_and_the_quota_day(box: Sandbox) -> None:
+    found = box.ask(
+        "select current_setting('threads'), current_setting('TimeZone'),"
+        " current_date = (select day from today), today() = (select day from today)",
+        1,
+        BYTES,
+    )
+
+    assert found.rows == [[2, "UTC", True, True]]
+
+
 # ------------------------------------------------------------------------ what it may not take
 
 GREEDY = {

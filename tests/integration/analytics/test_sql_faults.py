@@ -67,6 +67,20 @@ def test_view_that_cannot_be_made_takes_only_those_with_it_that_stand_on_it(
     assert found == []
 
 
+def test_without_the_view_of_today_current_date_is_told_to_be_duckdbs_own(
+    folder: Path, tmp_path: Path
+) -> None:
+    (folder / "views" / "today.sql").write_text("select 1")
+
+    database = Database(tmp_path / "a.duckdb", MEMORY)
+    refused = {*database.set_aside, *sql.faults()}
+    found = database.cursor().execute("select current_date is not null").fetchall()
+    database.close()
+
+    assert {"today", "current_date"} <= refused
+    assert found == [(True,)]
+
+
 def test_views_that_stand_in_a_circle_are_set_aside(folder: Path, tmp_path: Path) -> None:
     (folder / "views" / "servers.sql").write_text("-- servers: of keys.\nselect * from keys")
     (folder / "views" / "keys.sql").write_text("-- keys: of servers.\nselect * from servers")

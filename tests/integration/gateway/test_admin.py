@@ -115,6 +115,33 @@ async def test_lease_that_is_open_is_listed(staffed: Desk) -> None:
     assert (lease["lease_id"], lease["state"]) == (granted.lease_id, "open")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "named"),
+    [
+        ("POST", "/api/servers", {"id": "x", "url": "http://x", "priority": 2**62}, "priority"),
+        ("PATCH", "/api/servers/server-1", {"priority": -(10**31)}, "priority"),
+        ("PATCH", "/api/servers/server-1", {"max_sessions": 2**31}, "max_sessions"),
+        ("POST", "/api/keys", {"name": "x", "concurrency": 2**63}, "concurrency"),
+        ("POST", "/api/leases/r.1/reconcile", {"units": 2**53, "reason": "x"}, "units"),
+    ],
+)
+async def test_number_out_of_bounds_is_refused_by_name(
+    staffed: Desk, method: str, path: str, body: dict[str, Any], named: str
+) -> None:
+    error = await staffed.refused(method, path, 400, json=body)
+
+    assert named in error["param"]
+
+
+async def test_limit_of_a_session_out_of_bounds_is_refused_by_name(staffed: Desk) -> None:
+    (session, *_) = (await staffed.ask("GET", "/api/sessions"))["data"]
+    path = f"/api/sessions/{session['session_id']}"
+
+    error = await staffed.refused("PATCH", path, 400, json={"limits": {"image": 2**53}})
+
+    assert "limits" in error["param"]
+
+
 async def test_server_is_added_changed_and_removed_live(staffed: Desk) -> None:
     async with upstream() as url:
         wanted = {"id": "extra", "url": url, "capabilities": ["image"], "weight": 2}

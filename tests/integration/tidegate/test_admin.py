@@ -18,6 +18,7 @@ from runtime.nats import natsserver
 from services.balancer.settings import ServerSection
 from services.gateway.routes import operator_app
 from tests.integration.gateway.doors import desk, house, upstream
+from tests.integration.gateway.office import figures
 from tests.waiting import eventually
 from tidegate.console.errors import CommandError
 from tidegate.main import application
@@ -72,6 +73,7 @@ async def terminal(nats_client: Client, nats_url: str, tmp_path: Path) -> AsyncI
         async with house(nats_url, tmp_path / "home", servers):
             serving = asyncio.create_task(gateway.serve())
             await asyncio.to_thread(natsserver.wait_for_port, f"http://127.0.0.1:{port}", 10)
+            await eventually(partial(figures, front))
             yield Terminal(
                 {
                     "TIDEGATE_API": f"http://127.0.0.1:{port}",

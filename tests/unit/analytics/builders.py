@@ -12,6 +12,7 @@ from contracts.base import WriterId, lease_id
 from contracts.envelope import Envelope, Link
 from contracts.pool import (
     Attempt,
+    CallsRefused,
     LeaseCancelled,
     LeaseExpired,
     LeaseGranted,
@@ -157,7 +158,7 @@ def reconciled(request: str, units: int, number: int = 1) -> LeaseReconciled:
     )
 
 
-def refused(request: str, count: int = 1, number: int = 1) -> LeaseRefused:
+def refused(request: str, count: int = 1, number: int = 1, **changes: Any) -> LeaseRefused:
     return LeaseRefused(
         request_id=request,
         number=number,
@@ -166,7 +167,22 @@ def refused(request: str, count: int = 1, number: int = 1) -> LeaseRefused:
         reason=Refusal.QUOTA_EXHAUSTED,
         retry_after_s=60.0,
         count=count,
+        **changes,
     )
+
+
+def calls_refused(**changes: Any) -> CallsRefused:
+    given = {
+        "gateway_id": "gw",
+        "key_id": "k1",
+        "code": "rate_limit_exceeded",
+        "status": 429,
+        "count": 1,
+        "since": NOON,
+        "until": NOON,
+        **changes,
+    }
+    return CallsRefused(**given)
 
 
 class Story:

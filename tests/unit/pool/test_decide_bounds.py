@@ -4,20 +4,23 @@ from typing import Any
 
 import pytest
 
-from contracts.base import NUMBER_MAX, SessionId
+from contracts.base import NUMBER_MAX, GatewayId, KeyId, RequestId, SessionId
 from contracts.pool import (
     AddSession,
     AddSessions,
     Attempt,
+    CallsRefused,
+    CancelLease,
     ChangeSession,
     EndAnswer,
+    LeaseCancelled,
     Outcome,
     Refusal,
     Refused,
     UsageRecorded,
     Verdict,
 )
-from services.pool.domain import decide_admin, decide_end, decide_lease
+from services.pool.domain import decide_admin, decide_cancel, decide_end, decide_lease
 from tests.unit.pool.builders import (
     IMAGE,
     NOON,
@@ -87,6 +90,27 @@ def test_a_usage_out_of_bounds_is_cut_to_them_and_ends_its_lease() -> None:
     assert (event.total_ms, event.retry_after_s) == (0.0, 1e12)
     assert (kept.status, kept.upstream_code, kept.inner_code) == (NUMBER_MAX, None, None)
     assert kept.total_ms == 1e12
+
+
+def test_what_a_gateway_counted_is_cut_to_bounds_too() -> None:
+    told = CallsRefused(
+        gateway_id=GatewayId("gw"),
+        key_id=KeyId("key_1"),
+        code="rate_limit_exceeded",
+        status=LONG,
+        count=LONG,
+        since=NOON,
+        until=NOON,
+    )
+    cancelled = CancelLease(request_id=RequestId("r1"), number=1, reason="not_sent", status=LONG)
+
+    (counted,) = decide_end(folded(session_added()), told, NOON).events
+    (given_back,) = decide_cancel(folded(session_added()), cancelled, NOON).events
+
+    assert isinstance(counted, CallsRefused)
+    assert (counted.count, counted.status) == (NUMBER_MAX, NUMBER_MAX)
+    assert isinstance(given_back, LeaseCancelled)
+    assert given_back.status == NUMBER_MAX
 
 
 def test_a_usage_within_bounds_is_journalled_as_it_is() -> None:

@@ -1,15 +1,15 @@
 """Whatever a log holds folds: no event of it may stop the pool, or an audit."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.base import ServiceType, WriterId
+from contracts.base import RequestId, ServerId, ServiceType, SessionId, WriterId
 from contracts.envelope import Envelope
 from contracts.events import decode_event
-from contracts.pool import PoolStatus
+from contracts.pool import PoolStatus, SessionSuspected
 from services.pool.domain import (
     Pool,
     checkpoint,
@@ -22,7 +22,7 @@ from services.pool.domain import (
 )
 from tests.anyevent import ANY_EVENT, ANY_MOMENT
 from tests.contract.test_golden import lines
-from tests.unit.pool.builders import NOON, WrittenLog, audited, wanted
+from tests.unit.pool.builders import NOON, WrittenLog, audited, session_added, wanted
 
 
 @settings(deadline=None)
@@ -35,6 +35,25 @@ def test_any_event_folds(events: list[Any], at: datetime) -> None:
     fold(state, 1, seen)
 
     assert state.sequence == 1
+    led(state)
+
+
+def test_a_suspicion_at_the_end_of_the_calendar_folds() -> None:
+    state = Pool()
+    suspected = SessionSuspected(
+        session_id=SessionId("one"), server_id=ServerId("x"), request_id=RequestId("r")
+    )
+
+    seen = Envelope(
+        writer=WriterId("w"),
+        epoch=1,
+        number=1,
+        time=datetime.max.replace(tzinfo=UTC),
+        previous_hash="",
+        events=[session_added("one"), suspected],
+    )
+    fold(state, 1, seen)
+
     led(state)
 
 

@@ -10,7 +10,7 @@ moment: it is no part of the ledger. `place` must follow every change of a sessi
 """
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 
 import msgspec
@@ -24,6 +24,8 @@ from services.pool.domain.records import Account, Lease, Session
 
 SUSPICION = timedelta(seconds=60)
 """How long a suspect waits for its trial, and how long its accusation counts for another's."""
+_LATEST = datetime.max.replace(tzinfo=UTC) - timedelta(days=2)
+"""The latest moment of a log of which this is reckoned with: the calendar ends soon after."""
 _NOTHING: dict[ServiceType, Account] = {}
 
 
@@ -174,7 +176,7 @@ class Index:
         if cooling is not None and cooling <= self.now:
             cooling = None
         if session.suspected_at is not None:
-            due = session.suspected_at + SUSPICION
+            due = min(session.suspected_at, _LATEST) + SUSPICION
             if due > self.now:
                 self._wake(session.session_id, due)
                 return None
