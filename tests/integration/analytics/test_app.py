@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -17,14 +18,25 @@ from nats.aio.client import Client
 from structlog import get_logger
 
 from contracts import subjects
-from contracts.analytics import NamedQuery, Rows, SqlQuery
+from contracts.analytics import (
+    FileFormat,
+    NamedQuery,
+    ReportPeriod,
+    Rows,
+    SqlQuery,
+    StartExport,
+    Statistics,
+    WriteReport,
+)
 from contracts.base import Failed, WriterId
 from runtime.nats.broker import Call
 from services.analytics import app, handlers
+from services.analytics.domain.fold import Batch
 from services.analytics.exports import Bounds, Spool
 from services.analytics.handlers import Answers, _fitting
 from services.analytics.queries import Catalogue
 from services.analytics.sandbox import box
+from services.analytics.store import Ledger
 from tests import ROOT
 from tests.integration.analytics.parts import Running, publish, sandbox
 from tests.integration.analytics.served import Load, asked, caught_up, service
@@ -115,6 +127,40 @@ async def test_slow_question_keeps_nobody_but_sql_waiting(
     assert waiting == (True, True)
     assert "interrupted after 8 s" in interrupted.message
     assert in_its_turn.rows == [[1]]
+
+
+async def test_whatever_is_asked_while_figures_are_made_anew_is_told_so(
+    nats_client: Client, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written, go_on = Ledger.write, threading.Event()
+
+    def held(ledger: Ledger, batch: Batch) -> int:
+        go_on.wait(30)
+        return written(ledger, batch)
+
+    monkeypatch.setattr(Ledger, "write", held)
+    await publish(nats_client, STORY)
+    query = NamedQuery(name="summary")
+    async with service(tmp_path, nats_url):
+        try:
+            told = [
+                await asked(nats_client, subject, command)
+                for subject, command in (
+                    (subjects.ANALYTICS_QUERY, query),
+                    (subjects.ANALYTICS_QUERY, Statistics(measures=["requests"])),
+                    (subjects.ANALYTICS_SQL, SqlQuery(query="from leases")),
+                    (subjects.ANALYTICS_EXPORT, StartExport(question=query, format=FileFormat.CSV)),
+                    (subjects.ANALYTICS_REPORT, WriteReport(period=ReportPeriod.DAILY)),
+                )
+            ]
+        finally:
+            go_on.set()
+        await caught_up(nats_client, len(STORY.stored))
+        whole = await asked(nats_client, subjects.ANALYTICS_QUERY, query)
+
+    assert [one.code for one in told] == ["rebuilding"] * 5
+    assert all("the figures are being made anew" in one.message for one in told)
+    assert whole.rows
 
 
 async def test_sql_is_asked_of_a_copy_and_says_how_far_it_is_behind(

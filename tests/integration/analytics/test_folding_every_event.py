@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from contracts import envelope
 from contracts.analytics import Document, ReportFormat, ReportPeriod, Statistics, WriteReport
-from contracts.base import WriterId
+from contracts.base import ServiceType, SessionId, WriterId
+from contracts.pool import SessionAdded
 from runtime.eventlog import Stored
 from services.analytics import sql
 from services.analytics.domain.fold import Fold
@@ -24,7 +25,9 @@ from services.analytics.store import Database, Ledger, QuestionError, Readers
 from tests.anyevent import ANY_EVENT, ANY_MOMENT
 from tests.integration.analytics.parts import MEMORY, named
 from tests.moments import NOON
+from tests.unit.analytics.builders import calls_refused
 
+IMAGE = ServiceType("image")
 _SETTINGS = settings(
     max_examples=60,
     deadline=None,
@@ -139,9 +142,14 @@ def test_rollups_are_the_sums_of_rows_of_the_greatest_units(projected: Projected
             },
         ]
         assert projected.take([msgspec.Raw(msgspec.json.encode(one)) for one in events], NOON) == 0
+    rich = SessionAdded(session_id=SessionId("s"), origin="file", limits={IMAGE: 2**62})
+    refused = [calls_refused(count=greatest, code=code) for code in ("one", "two")]
+    assert projected.take([rich, *refused], NOON) == 0
 
     assert named(projected.readers, "audit_rollups") == []
     assert unanswered(projected.readers) == {}
+    found = projected.readers.ask("select calls from ledger.days where day = '2026-01-01'", 9)
+    assert int(str(found.rows[0][0])) > greatest
     (total,) = named(projected.readers, "audit_totals")
     assert int(str(total["used"])) == 3 * greatest
     assert projected.readers.ask("select distinct upstream_code from attempts", 9).rows == [[None]]

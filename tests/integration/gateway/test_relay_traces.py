@@ -75,6 +75,18 @@ async def test_when_none_is_left_the_pools_refusal_is_the_answer(
         assert await gate.journalled(CallsRefused) == []
 
 
+async def test_a_used_up_quota_is_the_pools_to_say_each_time_anew(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    async with front(nats_client, nats_url, tmp_path, sessions=1, limit=0) as gate:
+        codes = [(await gate.ask()).json()["error"]["code"] for _ in range(13)]
+
+        assert set(codes) == {"pool_quota_exhausted"}
+        # Ten are told singly, the others wait in a count: the gateway keeps none of it to itself.
+        assert len(await gate.journalled(LeaseRefused)) >= 10
+        assert await gate.journalled(CallsRefused) == []
+
+
 async def test_what_an_older_pool_grants_though_it_was_only_asked_is_given_back(
     nats_client: Client, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
