@@ -141,7 +141,7 @@ async def test_a_silent_pool_is_no_trace_of_a_call_and_so_it_is_counted(
     nats_client: Client, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with front(nats_client, nats_url, tmp_path) as gate:
-        monkeypatch.setattr(type(gate.gateway.outbox), "full", property(lambda _: True))
+        monkeypatch.setattr(type(gate.gateway.outbox), "blocked", property(lambda _: "no more"))
         answer = await gate.ask()
         told = await refused_by(gate)
 
