@@ -62,11 +62,9 @@ class Door:
         log: Log,
     ) -> None:
         """Hold the rooms behind the door."""
-        self.settings = settings
-        self._places = Places(settings.services)
-        self._deciding = Deciding()
         self._spool = spool
-        self._proxies = trusted(settings.gateway.trusted_proxies)
+        self.apply(settings)
+        self._deciding = Deciding()
         self._relay = relay
         self._passthrough = passthrough
         self._models = models
@@ -83,6 +81,8 @@ class Door:
         self.settings = settings
         self._places = Places(settings.services)
         self._proxies = trusted(settings.gateway.trusted_proxies)
+        section = settings.gateway
+        self._bounds = Bounds(section.max_body, section.json_max, self._spool)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Lead a request to its room."""
@@ -221,9 +221,7 @@ class Door:
         if request.premature:
             message = f"{request.premature}: expected no such header: it does nothing yet"
             raise GatewayError("invalid_request", message, request.premature)
-        settings = self.settings.gateway
-        bounds = Bounds(settings.max_body, settings.json_max, self._spool)
-        upload = Upload(receive, request.content_length, bounds)
+        upload = Upload(receive, request.content_length, self._bounds)
         try:
             await self._routed(request, upload)
             self._key(request)  # an upload takes its time, and a key may be revoked meanwhile

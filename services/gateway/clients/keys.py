@@ -166,6 +166,8 @@ def opened(authorization: str, find: Callable[[str], Key | None]) -> Key:
 
 def presented(authorization: str) -> str:
     """Read the key out of an `Authorization` value: `Bearer <key>`, or the key alone."""
+    if authorization.startswith("Bearer sk-"):
+        return authorization[len("Bearer ") :].strip()
     scheme, _, rest = authorization.strip().partition(" ")
     return rest.strip() if rest and scheme.lower() == "bearer" else authorization.strip()
 

@@ -30,7 +30,9 @@ def authorization(region: str, credential: str) -> bytes:
 
 def secrets_of(value: bytes | None) -> tuple[bytes, ...]:
     """Take out of an `Authorization` all that must be told to nobody, the longest first."""
-    whole, token, password = _parts(value or b"")
+    if value is None:
+        return ()
+    whole, token, password = _parts(value)
     if b"@" not in whole:
         return (token,) if token else ()
     found = (whole, token, password, unquote_to_bytes(password))
@@ -49,6 +51,8 @@ def _parts(value: bytes) -> tuple[bytes, bytes, bytes]:
     proxy, _, token = whole.rpartition(b"@")
     if token[:_REGION_BYTES] in _REGIONS:
         token = token[_REGION_BYTES:]
+    if not proxy:
+        return whole, token, b""
     return whole, token, proxy.partition(b"://")[2].rpartition(b"@")[0].partition(b":")[2]
 
 

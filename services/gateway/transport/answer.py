@@ -73,6 +73,8 @@ class Answer(httpx.AsyncByteStream):
         self.begun_at = 0.0
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
+        self._fields: dict[bytes, bytes] = {}
+        """The same by name in lower case, once one is asked for of a whole head."""
         self.failure: Exception | None = None
         self.complete = False
         self.keep_alive = False
@@ -188,8 +190,12 @@ class Answer(httpx.AsyncByteStream):
 
     def header(self, name: bytes) -> str:
         """Read a header by its name in lower case: "" if it is not there, all of it if twice."""
-        found = [value for given, value in self.headers if given.lower() == name]
-        return b", ".join(found).decode("latin-1")
+        fields = self._fields
+        if not fields:
+            for given, value in self.headers:
+                lower = given.lower()
+                fields[lower] = fields[lower] + b", " + value if lower in fields else value
+        return fields[name].decode("latin-1") if name in fields else ""
 
     def wait_at_most(self, seconds: float | None) -> None:
         """Bound the silence between two pieces of the body from now on; None: no bound."""

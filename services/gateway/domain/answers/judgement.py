@@ -109,7 +109,7 @@ def judged_body(
     if not isinstance(answer, Said):
         return _by_status(status, answer, "", waited_s > late_s)
     code = code_of(answer)
-    odd = unreadable_code(answer)
+    odd = code is None and answer.code is not None and unreadable_code(answer)
     if code is None and not odd and not answer.error and 200 <= status < 300:  # noqa: PLR2004
         return _result(status, answer, by_url=by_url)
     said = message_of(answer)
