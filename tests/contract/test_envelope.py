@@ -70,6 +70,14 @@ def test_what_is_no_envelope_is_refused() -> None:
         envelope.decode(b'{"events":[]}')
 
 
+@pytest.mark.parametrize("writer", [b"\xff", b"\xed\xa0\x80"])
+def test_bytes_that_are_no_text_are_no_envelope(writer: bytes) -> None:
+    stored = envelope.sealed(Link(), WriterId("wXw"), 1, NOON, [ELECTED])
+
+    with pytest.raises(msgspec.DecodeError):
+        envelope.decode(stored.replace(b"wXw", writer))
+
+
 def test_known_event_with_a_wrong_body_makes_the_envelope_unreadable() -> None:
     sealed = envelope.sealed(Link(), WriterId("w"), 1, NOON, [ELECTED])
 

@@ -75,6 +75,13 @@ def test_refusal_says_what_was_asked() -> None:
     assert (counted.model, counted.count) == ("", 40)
 
 
+def test_refusal_of_a_further_lease_whose_call_began_before_the_log_is_kept() -> None:
+    batch = folded(Story().tell(requested("r", number=2), refused("r", number=2)))
+
+    (told,) = rows(batch, "refusals")
+    assert (told.request_id, told.number, told.count) == ("r", 2, 1)
+
+
 def test_request_without_a_decision_in_its_envelope_is_kept() -> None:
     batch = folded(Story().tell(requested("waiting"), requested("r"), granted("r")))
 

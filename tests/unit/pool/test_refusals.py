@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+import pytest
+
 from contracts.base import GatewayId, KeyId, RequestId
 from contracts.pool import (
     CallsRefused,
@@ -139,6 +141,19 @@ def test_refusals_taken_back_are_not_counted() -> None:
     assert isinstance(merged, LeaseRefused)
     assert merged.count == 2
     assert len(refused(pool, "z", key_id=KeyId("key-2"))) == 1
+
+
+def test_what_is_due_of_hundreds_of_keys_is_told_in_parts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(refusals, "_COUNTED_AT_ONCE", 2)
+    pool = exhausted()
+    pool.refusals.journalled = refusals.REFUSALS_PER_SECOND
+    pool.refusals.second = NOON
+    for number in range(3):
+        refused(pool, f"of-{number}", key_id=KeyId(f"key-{number}"))
+
+    assert [len(sweep(pool, after(10))) for _ in range(3)] == [2, 1, 0]
 
 
 def test_a_term_that_ends_in_good_order_tells_what_it_has_counted() -> None:

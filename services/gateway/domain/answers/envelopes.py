@@ -139,12 +139,11 @@ def code_of(said: Said) -> int | None:
 def unreadable_code(said: Said) -> bool:
     """Tell whether there is a number in the code's place that is none anybody could have meant.
 
+    To be asked of one in which `code_of` finds nothing.
     Such as `--5`, `1e400`, or one of thousands of digits: a failure nobody knows. A word may be a
     success's own (`"SUCCESS"`), and an object is no code.
     """
     value = said.code
-    if code_of(said) is not None:
-        return False
     if isinstance(value, str):
         return _NUMBER_OF_A_KIND.match(value) is not None and value.strip("-+. 0") != ""
     return type(value) in {int, float} and value != 0
