@@ -72,8 +72,8 @@ class GatewaySection(Section, frozen=True, kw_only=True):
     waits for it. It may be slow, but not under 1 KB/s averaged over 30 s."""
     connections_max: int = 10_000
     """Connections of clients, per process; no more than half the files it may have open. Of one
-    address, 256 at most on which no valid key was sent yet; this machine and `trusted_proxies` are
-    not counted so."""
+    address, 256 stay on which no valid key was sent (1,024 for a second); this machine and
+    `trusted_proxies` are not counted so."""
     exchange_max: Seconds = Seconds(7200)
     """How long one exchange with a server may last in all."""
     reuse_idle: Seconds = Seconds(1)

@@ -33,7 +33,10 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 def stack(disk: SmallDisk, tmp_path: Path) -> Iterator[Containers]:
     made = Containers(tmp_path / "clone", "tests/compose/full_disk.yml")
     made.environment |= {"LOG_DISK": str(disk.path), "TIDEGATE_LOG_MAX_BYTES": "80MB"}
-    made.configure("[pool]\nmin_size = 20\nmax_size = 20\n" + made.servers())
+    made.configure(
+        '[pool]\nmin_size = 20\nmax_size = 20\n[pool.provisioner]\nkind = "generated"\n'
+        + made.servers()
+    )
     try:
         made.up("--build")
         yield made

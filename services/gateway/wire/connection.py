@@ -68,8 +68,7 @@ class Connection(Line):
         self._connections.add(self)
         self._counted, refused = self._hall.enter(self, client[0] if client else "")
         if refused is not None:
-            self.write(refusal(refused))
-            self.transport.close()
+            self.turn_away(refused)
 
     def connection_lost(self, _: Exception | None) -> None:
         """Tell whoever works for this client."""
@@ -226,9 +225,15 @@ class Connection(Line):
     def opened(self) -> None:
         """A key has opened this connection: it is no stranger's any more."""
         counted, self._counted = self._counted, ""
-        self._hall.opened(counted)
+        self._hall.opened(self, counted)
 
     # ------------------------------------------------------------- ending
+
+    def turn_away(self, error: GatewayError) -> None:
+        """Say why this client may not stay, unless an answer is under way, and close."""
+        if self._reader.turn is None:
+            self.write(refusal(error))
+        self.transport.close()
 
     def hang_up(self) -> None:
         """Close without a proper end of the answer under way."""

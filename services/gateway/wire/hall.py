@@ -2,6 +2,8 @@
 
 A connection that no key has opened yet counts against its address, so that one stranger cannot
 take every place; this machine, and trusted proxies, stand for many clients and do not count.
+An honest client may open hundreds at once, and its keys are read a moment later: so more of them
+may come in than may stay.
 """
 
 import asyncio
@@ -16,7 +18,10 @@ from services.gateway.domain.errors import GatewayError
 from services.gateway.wire.dues import Debt, Due, overdue, owed
 
 UNOPENED_MAX = 256
-"""Connections of one address that no key has opened."""
+"""Connections of one address that may stay without a key that opens them."""
+ARRIVING_MAX = 1024
+"""Those of one address that may be without one for a moment."""
+_ARRIVING_S = 1.0
 _SWEEP_EVERY_S = 1.0
 _EXEMPT = ""
 
@@ -41,6 +46,9 @@ class Guest(Protocol):
     def overdue(self, due: Due) -> None:
         """End what the client has owed too long."""
 
+    def turn_away(self, error: GatewayError) -> None:
+        """Tell the client why it may not stay, and close."""
+
 
 class Hall:
     """The connections of one process."""
@@ -52,7 +60,8 @@ class Hall:
         """Connections ended because of what their clients owed."""
         self.turned_away = 0
         self._guests: set[Guest] = set()
-        self._unopened: dict[str, int] = {}
+        self._unopened: dict[str, dict[Guest, float | None]] = {}
+        """By address, in the order they came: since when a sweep has known each."""
 
     def __len__(self) -> int:
         """Count the connections."""
@@ -69,35 +78,31 @@ class Hall:
             refused = GatewayError("too_many_connections", "the gateway has no free connection")
         elif not self._exempt(address):
             counted = _counted_as(address)
-            count = self._unopened.get(counted, 0)
-            if count >= UNOPENED_MAX:
+            strangers = self._unopened.setdefault(counted, {})
+            if len(strangers) >= ARRIVING_MAX:
                 counted = _EXEMPT
-                message = (
-                    f"more than {UNOPENED_MAX} connections of your address have sent no valid key"
-                )
-                refused = GatewayError("too_many_connections", message, status=429)
+                refused = _too_many_strangers()
             else:
-                self._unopened[counted] = count + 1
+                strangers[guest] = None
         if refused is not None:
             self.turned_away += 1
         # Whoever is turned away is swept like others until the refusal is taken.
         self._guests.add(guest)
         return counted, refused
 
-    def opened(self, counted: str) -> None:
+    def opened(self, guest: Guest, counted: str) -> None:
         """A key has opened a connection: it counts for its address no more."""
         if counted == _EXEMPT:
             return
-        left = self._unopened.get(counted, 1) - 1
-        if left:
-            self._unopened[counted] = left
-        else:
+        strangers = self._unopened.get(counted, {})
+        strangers.pop(guest, None)
+        if not strangers:
             self._unopened.pop(counted, None)
 
     def leave(self, guest: Guest, counted: str) -> None:
         """A connection is lost; `counted` unless a key had opened it."""
         self._guests.discard(guest)
-        self.opened(counted)
+        self.opened(guest, counted)
 
     def sweep(self, now_s: float) -> None:
         """End what clients have owed too long; `now_s` is monotonic."""
@@ -109,6 +114,20 @@ class Hall:
                 guest.debt = None
                 self.ended += 1
                 guest.overdue(due)
+        for strangers in list(self._unopened.values()):
+            self._thin(strangers, now_s)
+
+    def _thin(self, strangers: dict[Guest, float | None], now_s: float) -> None:
+        """Let those of one address stay that may; the last to come go first."""
+        stayed: list[Guest] = []
+        for guest, since_s in strangers.items():
+            if since_s is None:
+                strangers[guest] = now_s
+            elif now_s - since_s >= _ARRIVING_S:
+                stayed.append(guest)
+        for guest in stayed[UNOPENED_MAX:]:
+            self.turned_away += 1
+            guest.turn_away(_too_many_strangers())
 
     async def run(self) -> None:
         """Sweep for ever."""
@@ -120,6 +139,11 @@ class Hall:
     def _exempt(self, address: str) -> bool:
         trusts = self.bounds.trusts
         return _loopback(address) or (trusts is not None and trusts(address))
+
+
+def _too_many_strangers() -> GatewayError:
+    message = f"more than {UNOPENED_MAX} connections of your address have sent no valid key"
+    return GatewayError("too_many_connections", message, status=429)
 
 
 @lru_cache(maxsize=1024)
