@@ -51,7 +51,7 @@ def slowly() -> Iterator[bytes]:
     yield b'{"prompt":"a gate","user":"' + b"u" * KEPT_BYTES_MAX
     for _ in range(NODE_GIVES_UP_S // 10 + 6):
         time.sleep(10)
-        yield b"u" * 64
+        yield b"u" * 20_000  # slow, and yet no client that owes its upload
     yield b'"}'
 
 
