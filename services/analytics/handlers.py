@@ -237,10 +237,13 @@ def _too_many(rows_max: int) -> Failed:
 def _fitting(answer: Reply, bytes_max: int) -> bytes:
     """Encode an answer, with as many of its rows as one message may carry."""
     body = _encoder.encode(answer)
-    while isinstance(answer, Rows) and len(body) > bytes_max:
+    while isinstance(answer, Rows) and answer.rows and len(body) > bytes_max:
         kept = min(len(answer.rows) - 1, len(answer.rows) * bytes_max // len(body))
         answer = msgspec.structs.replace(answer, rows=answer.rows[:kept], truncated=True)
         body = _encoder.encode(answer)
+    if len(body) > bytes_max:  # the names of its columns alone, or a text that is no row
+        message = f"the answer is longer than {bytes_max:,} bytes: expected a shorter one"
+        return _encoder.encode(Failed(code="bad_request", message=message))
     return body
 
 

@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _EXACT_MAX = 2**53
+_NAMELESS = ["", ""]
+"""JSON has the pairs of a map as lists."""
 
 
 def rows_of(batch: pa.RecordBatch) -> list[list[Any]]:
@@ -49,7 +51,7 @@ def _weight(column: Any) -> int:
     there = column.drop_null() if nulls else column
     inside = _inside(there)
     if inside is not None:
-        return 5 * nulls + len(there) + sum(map(_weight, inside))
+        return 5 * nulls + len(there) * _named(there) + sum(map(_weight, inside))
     if isinstance(there, pa.ExtensionArray):
         return 5 * nulls + _weight(there.storage)
     if isinstance(there, pa.DictionaryArray):
@@ -60,12 +62,19 @@ def _weight(column: Any) -> int:
     return 5 * nulls + _plain_weight(there)
 
 
+def _named(column: Any) -> int:
+    """Bytes of each value beside what it holds: JSON says the names of a struct every time."""
+    if not isinstance(column, pa.StructArray):
+        return 1
+    return 1 + sum(len(field.name) + 3 for field in column.type if field.name)
+
+
 def _inside(column: Any) -> list[Any] | None:
     """Take the columns that one of lists or structs consists of; None for others."""
     if isinstance(column, pa.StructArray):
         return list(column.flatten())
     if isinstance(column, pa.MapArray):
-        pairs = pa.StructArray.from_arrays([column.keys, column.items], ["key", "value"])
+        pairs = pa.StructArray.from_arrays([column.keys, column.items], _NAMELESS)
         return [pa.ListArray.from_arrays(column.offsets, pairs).flatten()]
     if isinstance(column, pa.ListArray | pa.LargeListArray | pa.FixedSizeListArray):
         return [column.flatten()]

@@ -226,9 +226,14 @@ def _found(answer: Answer, rows: bytes) -> Found:
     if answer.error:
         raise QuestionError(answer.error)
     reader = pa.ipc.open_stream(rows)
+    try:
+        found = [row for batch in reader for row in rows_of(batch)]
+    except (ValueError, OverflowError, pa.ArrowException) as error:
+        message = f"a value cannot be told ({error}): cast it to text"
+        raise QuestionError(message) from None
     return Found(
         columns=list(reader.schema.names),
-        rows=[row for batch in reader for row in rows_of(batch)],
+        rows=found,
         truncated=answer.truncated,
         sequence=answer.sequence,
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import duckdb
+import msgspec
 import pyarrow as pa
 
 from services.analytics.reading.statement import LOCKS, OutOfMemoryError, QuestionError, selected
@@ -24,6 +25,8 @@ from services.analytics.sandbox.words import Answer, Open, Question
 
 _PR_SET_PDEATHSIG = 1
 _THREADS = 2
+_ERROR_MAX = 2000
+"""Characters of a fault: a statement may word one as long as it likes."""
 
 
 def main(parent: int, memory_bytes: int) -> None:
@@ -70,6 +73,7 @@ def _serve(asked: BinaryIO, told: BinaryIO, memory_bytes: int) -> None:
             answer = Answer(error=str(error))
         except Exception as error:  # noqa: BLE001 (whoever asked must hear of it)
             answer = Answer(error=f"{type(error).__name__}: {error}")
+        answer = msgspec.structs.replace(answer, error=answer.error[:_ERROR_MAX])
         words.send(told, answer, body)
 
 

@@ -189,6 +189,20 @@ async def test_sql_is_asked_of_a_copy_and_says_how_far_it_is_behind(
     assert not (tmp_path / "sql").exists()
 
 
+async def test_answer_whose_names_alone_are_too_long_is_refused_and_the_next_one_is_given(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    wide = f'select {",".join(["*"] * 200)} from (select 1 as "{"k" * 90_000}")'
+
+    async with service(tmp_path, nats_url):
+        await caught_up(nats_client, 0)
+        long = await asked(nats_client, subjects.ANALYTICS_SQL, SqlQuery(query=wide))
+        short = await asked(nats_client, subjects.ANALYTICS_SQL, SqlQuery(query="select 42"))
+
+    assert (long.code, short.rows) == ("bad_request", [[42]])
+    assert "the answer is longer than" in long.message
+
+
 async def test_too_many_questions_are_refused_at_once(
     nats_client: Client, nats_url: str, tmp_path: Path
 ) -> None:

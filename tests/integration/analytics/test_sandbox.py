@@ -169,6 +169,39 @@ def test_rows_and_bytes_are_bounded_where_they_are_made(box: Sandbox) -> None:
     )
 
 
+def test_names_of_a_struct_weigh_in_each_of_its_rows_and_elements(box: Sandbox) -> None:
+    name = "k" * 9000
+
+    rows = box.ask(f"select {{'{name}': true}} from range(10000)", 10_000, 2_000_000)
+    (element,) = box.ask(
+        f"select list_transform(range(100), lambda x: {{'{name}': true}})", 10, 2_000_000
+    ).rows
+    none = box.ask(
+        f"select list_transform(range(1000), lambda x: {{'{name}': true}})", 10, 2_000_000
+    )
+
+    assert (len(rows.rows), rows.truncated) == (222, True)
+    assert len(element[0]) == 100
+    assert (none.rows, none.truncated) == ([], True)
+
+
+def test_fault_of_any_length_is_told_in_short(box: Sandbox) -> None:
+    with pytest.raises(QuestionError) as told:
+        box.ask("select error(repeat('x', 9000000))", 10, BYTES)
+
+    assert len(str(told.value)) <= 2000
+
+
+@pytest.mark.parametrize(
+    "value", ["date '12000-01-01'", "timestamp '12000-01-01'", "time_ns '00:00:00.123456789'"]
+)
+def test_value_that_cannot_be_told_is_a_matter_of_the_question(box: Sandbox, value: str) -> None:
+    with pytest.raises(QuestionError, match="cast it to text"):
+        box.ask(f"select {value}", 10, BYTES)
+
+    assert box.ask(f"select ({value})::varchar is not null", 10, BYTES).rows == [[True]]
+
+
 def test_child_that_something_else_kills_is_told_and_replaced(
     readers: Readers, tmp_path: Path
 ) -> None:
