@@ -237,7 +237,7 @@ class Door:
         if self._places.of(request.path, keep=True).body_decides or request.key.bounds.models:
             said = await self._deciding.read(request, upload)
             request.model, n = said.model or "", said.n
-        else:
+        elif not request.encoded:
             kind = request.content_type
             request.model = model_named(upload.head, kind, complete=upload.complete)
         found = route(request.path, request.model, settings.services)

@@ -21,6 +21,8 @@ from services.gateway.domain.errors import GatewayError
 
 _NAMES = re.compile(rb'"(model|n|stream)"', re.IGNORECASE)
 _PLAIN = frozenset({b"model", b"n", b"stream"})
+_MADE_OF_IT = re.compile(r"[\[\0]")
+"""Behind it, readers see a list, a member, or nothing: `model[0]` is a `model` to them."""
 _DIGITS_MAX = 19
 """Of a form's `n`: more are no number of anything."""
 _ESCAPED = b"\\u00"
@@ -99,9 +101,9 @@ class _Members:
 def _of_texts(fields: dict[str, Any]) -> Peek:
     found: dict[str, str] = {}
     for name, value in fields.items():
-        lower = name.lower()
+        lower = _MADE_OF_IT.split(name, maxsplit=1)[0].strip().lower()
         if lower in Peek.__struct_fields__:
-            if lower in found or not isinstance(value, str):
+            if lower in found or lower != name.lower() or not isinstance(value, str):
                 raise GatewayError("invalid_request", f"{lower}: expected it once", lower)
             found[lower] = value
     n = found.get("n")

@@ -28,6 +28,8 @@ _COMMAS_MAX = 100_000
 """More items than so many are no generation's, and take a second and a gigabyte to read."""
 _FIELDS_MAX = 200
 _FIELD_NAME_MAX = 200
+_SEMICOLON = re.compile(rb";\s*(?:model|n|stream)\b", re.IGNORECASE)
+"""Older readers take it for `&`."""
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?(?!utf-?8\b|us-ascii\b)', re.IGNORECASE)
 _DISPOSITION = re.compile(
     r'form-data\s*;\s*name=(?:"(?:[^"\\]|\\.)*"|[^\s";,]+)'
@@ -84,13 +86,11 @@ def kind_of(request: Request) -> str:
     if b"content-encoding" in names:
         raise _unsupported("Content-Encoding: expected none, for the body has to be read here")
     kind = request.content_type.partition(";")[0].strip().lower()
-    if kind in {FORM, URLENCODED}:
-        return kind
-    if kind and kind != JSON and not kind.endswith("+json"):
+    if kind and kind not in {JSON, FORM, URLENCODED} and not kind.endswith("+json"):
         raise _unsupported(f"Content-Type: expected JSON or a form, got {kind[:100]}")
     if _CHARSET.search(request.content_type):
         raise _unsupported("Content-Type: expected the charset utf-8, or none")
-    return JSON
+    return kind if kind in {FORM, URLENCODED} else JSON
 
 
 def texts_of(content: Content, kind: str, content_type: str) -> Fields:
@@ -98,8 +98,8 @@ def texts_of(content: Content, kind: str, content_type: str) -> Fields:
     if kind == URLENCODED:
         return _urlencoded(content)
     fields, files = _form(content, content_type)
-    for file in files:
-        fields.setdefault(file.name, [])  # under this name stands no text
+    for file in files:  # under its name stands no text; whoever takes it for one reads another
+        fields[file.name.removesuffix("[]")] = []
     return fields
 
 
@@ -113,6 +113,8 @@ def _urlencoded(content: Content) -> Fields:
     """Read what a form of texts alone is sent as (by httpx, where there are no files)."""
     if len(content) > _TEXT_BYTES_MAX:
         raise wrong(f"the form's texts are longer than {_TEXT_BYTES_MAX:,} bytes")
+    if _SEMICOLON.search(content) is not None:
+        raise wrong("the body is no form that all read alike: expected `%3B` for `;`")
     try:
         text = bytes(content).decode()
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_PARTS_MAX)
@@ -142,6 +144,9 @@ def _form(content: Content, content_type: str) -> tuple[Fields, tuple[File, ...]
     for segment, span in _parts(content, boundary):
         disposition = segment.header("Content-Disposition", "")
         encoding = segment.header("Content-Transfer-Encoding", "")
+        names = [name.lower() for name, _ in segment.headerlist]
+        if len(names) > len(set(names)):
+            raise wrong(f"the body is no form that all read alike: part {segment.name[:40]!r}")
         if not _DISPOSITION.fullmatch(disposition) or encoding.lower() not in _AS_IT_IS:
             raise wrong(f"the body is no form that all read alike: part {segment.name[:40]!r}")
         if segment.filename is not None:

@@ -53,6 +53,7 @@ class Request:
         "content_type",
         "counted",
         "dialects",
+        "encoded",
         "ended",
         "first_byte_ms",
         "gone",
@@ -104,6 +105,8 @@ class Request:
         self.user_agent = ""
         self.premature = ""
         """A header that asks for what is not built yet."""
+        self.encoded = False
+        """The body is sent compressed."""
         client = scope.get("client")
         self.client_address: str = client[0] if client else ""
         for name, value in self.headers:
@@ -115,6 +118,8 @@ class Request:
                 self.client_request_id = value.decode("latin-1")[:_TEXT_MAX]
             elif name == b"user-agent":
                 self.user_agent = value.decode("latin-1")[:_TEXT_MAX]
+            elif name == b"content-encoding":
+                self.encoded = True
             elif name in _NOT_YET:
                 self.premature = name.decode()
         self._begin_story()

@@ -89,6 +89,8 @@ class Connection(Line):
         turn = self._reader.turn
         if self._lingering or not (self._held if turn is None else turn.complete):
             return False
+        if turn is not None and turn.begun and not turn.answered and self.on_gone is not None:
+            return False  # who leaves amid an answer cannot be asked, and would hold its lease
         if turn is not None and turn.scope["http_version"] == "1.0":
             # HTTP/1.0 knows no interim answer: a client that is worked for counts as gone.
             self._half_closed = self.on_gone is None

@@ -198,9 +198,9 @@ class Turn:
             written = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
             connection.write(written if more else written + b"0\r\n\r\n")
         else:
-            self._left -= len(body) if self._left >= 0 else 0
-            if self._left < -1:
+            if 0 <= self._left < len(body):
                 raise RuntimeError("an answer longer than its Content-Length")
+            self._left -= len(body) if self._left > 0 else 0
             connection.write(body)
         if not more:
             if self._left > 0:

@@ -85,14 +85,17 @@ async def test_credential_in_a_short_body_is_concealed_and_its_length_told(
     assert counted._value.get() == 1
 
 
-@pytest.mark.parametrize("kind", [EVENTS, "Content-Type: image/png", JSON])
+@pytest.mark.parametrize(
+    ("kind", "length"),
+    [(EVENTS, False), (EVENTS, True), ("Content-Type: image/png", False), (JSON, False)],
+)
 async def test_longer_answer_is_cut_where_the_credential_begins(
-    nats_client: Client, nats_url: str, tmp_path: Path, kind: str
+    nats_client: Client, nats_url: str, tmp_path: Path, kind: str, *, length: bool
 ) -> None:
     said: list[str] = []
     before = b'data: {"a":1}\n\n'
     rest = b"x" * 70_000 if kind == JSON else b"\n\ndata: [DONE]\n\n"
-    behave = echoing(said, before, b"token @@", rest, kind=kind)
+    behave = echoing(said, before, b"token @@", rest, kind=kind, length=length)
     got = bytearray()
     async with upstream(behave) as server, front(nats_client, nats_url, tmp_path) as gate:
         gate.chosen = lambda _: at(server.url)

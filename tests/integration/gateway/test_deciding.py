@@ -120,6 +120,8 @@ async def test_json_that_is_read_in_two_ways_is_refused(body: bytes) -> None:
         (("text/plain",), {}, 415),
         (("application/octet-stream",), {}, 415),
         (("application/json; charset=utf-16",), {}, 415),
+        ((f"{TEXTS}; charset=utf-16",), {}, 415),
+        ((f"{FORM}; charset=utf-16",), {}, 415),
         ((JSON,), {"content_encoding": "gzip"}, 415),
         ((JSON,), {"content_encoding": "identity"}, 415),
         ((JSON, "text/plain"), {}, 400),
@@ -180,6 +182,19 @@ async def test_form_says_its_model_wherever_it_stands(body: bytes) -> None:
         part(named("model")),
         part(named("n"), "many") + END,
         part(named("n"), "9" * 30) + END,
+        # A part with a filename is a text to readers that go by its Content-Type.
+        part(named("model") + "\r\nContent-Type: text/plain", "a")
+        + part(named("model") + '; filename="x"')
+        + END,
+        part(named("model") + '; filename="x"') + part(named("model"), "a") + END,
+        part(named("model[]") + '; filename="x"') + part(named("model"), "a") + END,
+        part(named("model[0]")) + END,
+        part(named(" Model ")) + END,
+        part(
+            named("model")
+            + "\r\nContent-Transfer-Encoding: 7bit\r\nContent-Transfer-Encoding: base64"
+        )
+        + END,
     ],
 )
 async def test_form_that_is_read_in_two_ways_is_refused(body: bytes) -> None:
@@ -204,6 +219,10 @@ async def test_texts_as_httpx_sends_them_say_it_too() -> None:
         await said(b"model=m&model=v", TEXTS)
     with pytest.raises(GatewayError, match="once"):
         await said(b"model=m&mod%65l=v", TEXTS)
+    for body in (b"prompt=x;model=v", b"model%5B0%5D=v", b"model%00=v"):
+        with pytest.raises(GatewayError):
+            await said(body, TEXTS)
+    assert (await said(b"prompt=a%3Bmodel=v&x=1;y=2", TEXTS)).model is None
 
 
 async def test_long_json_is_refused_by_its_length() -> None:

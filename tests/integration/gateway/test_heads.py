@@ -1,6 +1,7 @@
 """What of a server's head reaches a client, and what a client's brings where none belongs."""
 
 import asyncio
+import gzip
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,21 @@ async def test_preflight_of_a_generation_allows_what_the_sdk_sends(
     for answer in answers:
         assert answer.status_code == 200
         assert "x-stainless-os" in answer.headers["access-control-allow-headers"].split(", ")
+
+
+async def test_compressed_body_goes_as_it_is_where_nothing_has_to_read_it(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    heads: list[bytes] = []
+    packed = gzip.compress(b'{"model":"jimeng-4.0","prompt":"a gate"}')
+    said = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    async with (
+        upstream(saying(200, DONE, seen=heads)) as server,
+        front(nats_client, nats_url, tmp_path) as gate,
+    ):
+        gate.chosen = lambda _: at(server.url)
+        answer = await gate.ask(content=packed, json=None, headers=said)
+
+    assert answer.status_code == 200
+    assert b"content-encoding: gzip" in heads[0].lower()
+    assert b"content-length: %d" % len(packed) in heads[0].lower()

@@ -132,3 +132,29 @@ async def test_client_that_has_gone_altogether_ends_its_exchange(
 
         (ended,) = await gate.journalled(UsageRecorded)
         assert ended.outcome is Outcome.UNKNOWN
+
+
+async def test_client_that_goes_amid_an_answer_ends_it_however_silent_the_server_is(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    async def begins(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await body_of(reader, await head_of(reader))
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+            b"data: 1\n\n"
+        )
+        await reader.read()
+
+    async with (
+        asyncio.timeout(60),
+        upstream(begins) as server,
+        front(nats_client, nats_url, tmp_path) as gate,
+    ):
+        gate.chosen = lambda _: at(server.url.removesuffix(IMAGES))
+        reader, writer = await connected(gate, head(gate, len(BODY)) + BODY)
+        await reader.readuntil(b"data: 1\n\n")
+        writer.close()
+        await until(lambda: len(gate.gateway.exchanges) == 0)
+
+        (ended,) = await gate.journalled(UsageRecorded)
+        assert ended.outcome is Outcome.SETTLED
