@@ -224,8 +224,7 @@ class Door:
         upload = Upload(receive, request.content_length, self._bounds)
         try:
             await self._routed(request, upload)
-            self._key(request)  # an upload takes its time, and a key may be revoked meanwhile
-            await self._relay.serve(request, upload, client, rate)
+            await self._relay.serve(request, upload, client, rate, self._look_again)
         finally:
             upload.close()
 
@@ -243,10 +242,7 @@ class Door:
         found = route(request.path, request.model, settings.services)
         assert found is not None
         request.service_type = found
-        if not request.key.allows_model(request.model):
-            raise GatewayError(
-                "model_not_allowed", f"the key may not use the model {request.model!r}", "model"
-            )
+        _check_model(request.key, request.model)
         if settings.services[found].units == "n":
             request.units = units_of(n)
             request.counted = True
@@ -261,7 +257,16 @@ class Door:
     async def _pass_through(
         self, request: Request, receive: Receive, client: Client, rate: Mapping[str, str]
     ) -> None:
-        await self._passthrough.serve(request, receive, client, rate)
+        await self._passthrough.serve(request, receive, client, rate, self._key)
+
+    def _look_again(self, request: Request) -> None:
+        """Look whether the key still may: it is revoked or changed while a body comes."""
+        _check_model(self._key(request), request.model)
+
+
+def _check_model(key: Key, model: str) -> None:
+    if not key.allows_model(model):
+        raise GatewayError("model_not_allowed", f"the key may not use the model {model!r}", "model")
 
 
 async def _refuse_path(*_: Any) -> None:

@@ -216,6 +216,53 @@ def test_upload_that_was_begun_with_a_key_revoked_since_buys_nothing(stack: Stac
     assert stack.served(*BOTH) == before
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/keys", b'{"name":"backdoor","scope":"admin"}'),
+        ("/api/sql", b'{"query":"select 42"}'),
+        ("/token/points", b'{"token":"x"}'),
+    ],
+)
+def test_admin_key_revoked_since_a_body_was_begun_opens_no_door(
+    stack: Stack, path: str, body: bytes
+) -> None:
+    made = issued(stack, scope="admin")
+    headers = {"Authorization": f"Bearer {made['key']}", "Content-Type": "application/json"}
+
+    def opens() -> int:
+        return httpx.get(f"{stack.url()}/api/keys", headers=headers).status_code
+
+    def slowly() -> Iterator[bytes]:
+        yield body[:10]
+        stack.api(f"/api/keys/{made['id']}", "DELETE")
+        stack.eventually(opens, 401, 2)
+        yield body[10:]
+
+    answer = httpx.post(f"{stack.url()}{path}", content=slowly(), headers=headers)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
+    assert "backdoor" not in [one["name"] for one in stack.api("/api/keys")["data"]]
+
+
+def test_models_that_a_key_may_use_are_those_of_the_moment_of_its_lease(stack: Stack) -> None:
+    made = issued(stack)
+    before = stack.served(*BOTH)
+    headers = {"Authorization": f"Bearer {made['key']}", "Content-Type": "application/json"}
+
+    def slowly() -> Iterator[bytes]:
+        yield b'{"model":"jimeng-4.0",'
+        bounds = {"models": ["other*"]}
+        stack.api(f"/api/keys/{made['id']}", "PATCH", json=bounds)
+        stack.eventually(lambda: post(stack, key=made["key"]).status_code, 403, 2)
+        yield b'"prompt":"a gate"}'
+
+    answer = httpx.post(f"{stack.url()}{IMAGES}", content=slowly(), headers=headers)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "model_not_allowed")
+    assert stack.served(*BOTH) == before
+
+
 def test_stream_of_events_ends_with_its_key(stack: Stack) -> None:
     made = issued(stack, scope="admin")
     headers = {"Authorization": f"Bearer {made['key']}"}

@@ -8,6 +8,7 @@ from contracts.pool import SessionView
 from services.gateway.accounts.caller import Call, Caller, about, without_secrets
 from services.gateway.clients.answers import Client
 from services.gateway.clients.headers import own_headers, upstream_headers
+from services.gateway.clients.keys import Key
 from services.gateway.clients.request import Request
 from services.gateway.clients.spool import Spool
 from services.gateway.clients.uploads import Bounds, Receive, Upload
@@ -40,14 +41,19 @@ class Passthrough:
         self._known = known
 
     async def serve(
-        self, request: Request, receive: Receive, client: Client, rate: Mapping[str, str]
+        self,
+        request: Request,
+        receive: Receive,
+        client: Client,
+        rate: Mapping[str, str],
+        key_of: Callable[[Request], Key],
     ) -> None:
-        """Answer the call. Raises `GatewayError`."""
-        if not request.key.admin:
-            raise GatewayError("model_not_allowed", f"{request.path}: expected an admin key")
+        """Answer the call; `key_of` looks again once the body is there. Raises `GatewayError`."""
+        _admins_only(request, request.key)
         bounds = Bounds(BYTES_MAX, BYTES_MAX, self._spool)
         upload = Upload(receive, request.content_length, bounds)
         await upload.fill()
+        _admins_only(request, key_of(request))
         session_id, rest = session_named(request.query)
         if session_id is None:
             answer, body = await self._answered(request, _as_it_came(request, upload.head))
@@ -83,6 +89,11 @@ class Passthrough:
         headers = passed(answer.headers, self._caller.passed, secrets_of(authorization))
         headers = [pair for pair in headers if pair[0] != b"content-encoding"]
         return [*headers, (b"x-session-id", view.session_id.encode())], told, answer
+
+
+def _admins_only(request: Request, key: Key) -> None:
+    if not key.admin:
+        raise GatewayError("model_not_allowed", f"{request.path}: expected an admin key")
 
 
 def session_named(query: bytes) -> tuple[str | None, bytes]:

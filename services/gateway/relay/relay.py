@@ -8,6 +8,7 @@ away at any moment, the lease in hand gets its one end here.
 import asyncio
 import random
 import time
+from collections.abc import Callable
 from typing import Never
 
 from contracts.balancer import NoServer, Selected, SelectServer, ServerFailed
@@ -76,13 +77,22 @@ class Relay:
         self._ends = Ends(outbox)
         self._clock = clock
 
-    async def serve(self, request: Request, upload: Upload, client: Client, rate: Rate) -> None:
+    async def serve(
+        self,
+        request: Request,
+        upload: Upload,
+        client: Client,
+        rate: Rate,
+        look_again: Callable[[Request], object],
+    ) -> None:
         """Do the request, with as many leases as the outcome table allows.
 
+        Before each, `look_again` whether its key still may: what went before takes its time.
         Raises `GatewayError` for every answer that is an error.
         """
         try:
             while True:
+                look_again(request)
                 granted = await self._lease(request)
                 if await self._used(request, granted, upload, client, rate):
                     return

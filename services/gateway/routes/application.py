@@ -1,8 +1,10 @@
 """The Litestar application of the operator's doors."""
 
 import time
+from collections import deque
 from typing import Any
 
+import msgspec
 from litestar import Litestar, Router
 from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
@@ -21,6 +23,7 @@ from services.gateway.clients.browsers import (
     preflight,
 )
 from services.gateway.clients.headers import NO_STORE
+from services.gateway.clients.keys import presented
 from services.gateway.clients.request import new_request_id
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes import health, refusals, schema
@@ -94,6 +97,11 @@ class OperatorApp(Litestar):
             await send(message)
 
         refused = _refused(scope, doors)
+        if refused is None and method not in {"GET", "HEAD"} and _opens(scope, doors):
+            try:  # the guards come after it: a key may be revoked while a body is under way
+                receive = await _with_body(receive)
+            except GatewayError as error:
+                refused = error
         if refused is not None:
             body = refused.body()
             length = (b"content-length", str(len(body)).encode())
@@ -116,6 +124,41 @@ class OperatorApp(Litestar):
             status=status,
             ms=round((time.perf_counter() - started) * 1000, 2),
         )
+
+
+def _opens(scope: HTTPScope, doors: Doors) -> bool:
+    """Whether a key opens the door: nobody else's body is taken."""
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            return doors.key_log.find(presented(value.decode("latin-1"))) is not None
+    return False
+
+
+async def _with_body(receive: Receive) -> Receive:
+    """Take a body, as far as one is read at all, and give it again.
+
+    Raises `GatewayError` for one that never comes, and for what the framework's reader dies of.
+    """
+    kept: deque[Any] = deque()
+    size, more = 0, True
+    while more and size <= _BODY_BYTES_MAX:
+        message: Any = await receive()
+        kept.append(message)
+        more = message["type"] == "http.request" and message.get("more_body", False)
+        size += len(message.get("body", b""))
+    body = b"".join(message.get("body", b"") for message in kept)
+    try:
+        if body and not more:
+            msgspec.json.decode(body)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise GatewayError("invalid_request", f"the body is not valid JSON: {error}") from None
+    except msgspec.DecodeError:
+        pass  # the framework words it
+
+    async def again() -> Any:
+        return kept.popleft() if kept else await receive()
+
+    return again
 
 
 def _refused(scope: HTTPScope, doors: Doors) -> GatewayError | None:

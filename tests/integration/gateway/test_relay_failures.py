@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from nats.aio.client import Client
 
 from contracts.balancer import Selected, SelectServer
-from contracts.pool import Outcome, UsageRecorded
+from contracts.pool import Outcome, UsageRecorded, Verdict
 from runtime.nats import natsserver
 from runtime.quantities import Seconds
 from tests.integration.gateway.bench import NOBODY, at, front, saying
@@ -108,3 +108,24 @@ async def test_idempotent_server_is_asked_again_unless_it_wants_more_time_than_t
     assert len(gate.asked) == 1
     ids = {line for head in flaky.heads for line in head.split(b"\r\n") if b"request-id" in line}
     assert len(ids) == 1
+
+
+async def test_key_that_is_revoked_during_an_attempt_gets_no_further_lease(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    expired = saying(200, b'{"code":-2002,"message":"login expired"}')
+
+    async def revoking(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        keys = gate.gateway.key_log
+        key = keys.find(gate.key)
+        if key is not None:
+            await keys.revoke(key.key_id, "lost", "test")
+        await expired(reader, writer)
+
+    async with upstream(revoking) as server, front(nats_client, nats_url, tmp_path) as gate:
+        gate.chosen = lambda _: at(server.url)
+        answer = await gate.ask()
+        ends = await gate.journalled(UsageRecorded)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
+    assert [one.verdict for one in ends] == [Verdict.LOGIN_EXPIRED]
