@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from contracts.base import Failed
-from contracts.pool import AddSessions
+from contracts.pool import AddSessions, SessionStatus
 from runtime.eventlog import EventLog, LogUnavailableError
 from runtime.eventlog.writer import SubjectWriter
 from runtime.process import lifecycle
@@ -186,8 +186,9 @@ class Leader:
                 self._logger.warning("policy_not_applied", reason=answer.message)
                 return False
         settings = self._settings
-        self._provisioner = provisioner(settings.pool.provisioner, settings.provisioner_kind)
-        self._supplanted = settings.pool.provisioner.kind not in {None, GENERATED}
+        section = settings.pool.provisioner
+        self._provisioner = provisioner(section, settings.provisioner_kind, settings.services)
+        self._supplanted = section.kind not in {None, GENERATED}
         self._applied = source
         self._logger.info("policy_in_force", source=source)
         return True
@@ -214,9 +215,8 @@ class Leader:
             while await self._provision_some():
                 pass
         except (ProvisionError, CredentialsUnavailableError) as error:
-            if str(error) != self.missing:
-                self._logger.error("no_sessions_made", reason=str(error))  # noqa: TRY400
-            self.missing = str(error)
+            self._tell(str(error), "no_sessions_made")
+            self.missing = "" if self._ledger.state.standing[SessionStatus.ACTIVE] else str(error)
         self._ledger.state.growing = False
 
     def _demo_is_to_come(self) -> bool:
@@ -264,10 +264,10 @@ class Leader:
         self._logger.info("sessions_added", count=len(named), origin=kind)
         return True
 
-    def _tell(self, complaint: str) -> None:
-        """Say once which credentials are of no use; the others are taken."""
+    def _tell(self, complaint: str, event: str = "credentials_refused") -> None:
+        """Say once which credentials are of no use, or why there are none to be had."""
         if complaint and complaint != self._complaint:
-            self._logger.error("credentials_refused", reason=complaint)
+            self._logger.error(event, reason=complaint)
         self._complaint = complaint
 
     def _known(self, credential: Credential) -> bool:

@@ -1,7 +1,7 @@
 """What lies on this machine: configuration, home, keys, disk."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,13 +38,13 @@ def _configuration(found: Environment) -> Iterator[Finding]:
         return
     yield fine(area, str(found.config) if found.config else "the defaults")
     if read.pool.provisioner.kind == "file":
-        yield _credentials(Path(read.pool.provisioner.path))
+        yield _credentials(Path(read.pool.provisioner.path), read.services)
 
 
-def _credentials(path: Path) -> Finding:
+def _credentials(path: Path, services: Collection[str]) -> Finding:
     """Read the provisioner's file as the pool does."""
     try:
-        lines = list(credentials_in(path.read_bytes()))
+        lines = list(credentials_in(path.read_bytes(), services))
     except OSError as error:
         return unchecked("sessions", f"{path}: cannot be read from here ({error.strerror})")
     refused = told(lines)

@@ -1,5 +1,6 @@
 """The provisioner that the configuration names, made."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from services.pool.provisioners.credential import Provisioner
@@ -7,17 +8,24 @@ from services.pool.provisioners.local import FromFile, Generated
 from services.pool.settings import ProvisionerSection
 
 
-def provisioner(section: ProvisionerSection, kind: str | None = None) -> Provisioner:
-    """Make the provisioner that the configuration names; `kind` where it names none."""
+def provisioner(
+    section: ProvisionerSection,
+    kind: str | None = None,
+    services: Collection[str] | None = None,
+) -> Provisioner:
+    """Make the provisioner that the configuration names; `kind` where it names none.
+
+    `services` are the types that limits may name; None: any.
+    """
     kind = section.kind or kind
     if kind == "generated":
         return Generated()
     if kind == "file":
-        return FromFile(Path(section.path))
+        return FromFile(Path(section.path), services)
     if kind == "http":
         # httpx costs a process 10 MB; most pools have no hook.
         from services.pool.provisioners.hook import Hook  # noqa: PLC0415
 
         token_file = Path(section.token_file) if section.token_file else None
-        return Hook(section.url, token_file, section.timeout)
+        return Hook(section.url, token_file, section.timeout, services=services)
     return Provisioner()

@@ -13,7 +13,7 @@ nothing new, the hook is left alone for a while: a second, then twice as long, u
 import asyncio
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +43,11 @@ class Hook(Provisioner):
         token_file: Path | None,
         timeout_s: float,
         monotonic: Callable[[], float] = time.monotonic,
+        *,
+        services: Collection[str] | None = None,
     ) -> None:
-        """Ask nothing yet."""
+        """Ask nothing yet; `services` are the types that limits may name."""
+        self._services = services
         self._url = url
         self._token_file = token_file
         self._timeout_s = timeout_s
@@ -117,7 +120,7 @@ class Hook(Provisioner):
         found: list[tuple[int, Credential | str]] = []
         for place, given in enumerate(answer.credentials):
             try:
-                found.append((place, credential_of(given)))
+                found.append((place, credential_of(given, self._services)))
             except WrongCredentialError as error:
                 found.append((place, str(error)))
         wrong = told(found, "credentials[{}]")

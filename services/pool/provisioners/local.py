@@ -1,6 +1,7 @@
 """Credentials that are made here, or that lie in a file."""
 
 import secrets
+from collections.abc import Collection
 from pathlib import Path
 
 from runtime.credentials import Credential, credentials_in, told
@@ -21,9 +22,10 @@ class Generated(Provisioner):
 class FromFile(Provisioner):
     """The credentials of a file; a line that is of no use costs none of the others."""
 
-    def __init__(self, path: Path) -> None:
-        """Read nothing yet."""
+    def __init__(self, path: Path, services: Collection[str] | None = None) -> None:
+        """Read nothing yet; `services` are the types that limits may name."""
         self._path = path
+        self._services = services
         self._read: tuple[int, int] | None = None
         self._credentials: list[Credential] = []
 
@@ -42,7 +44,7 @@ class FromFile(Provisioner):
             stat = self._path.stat()
             if self._read == (stat.st_mtime_ns, stat.st_size):
                 return self._credentials
-            lines = list(credentials_in(self._path.read_bytes()))
+            lines = list(credentials_in(self._path.read_bytes(), self._services))
         except OSError as error:
             reason = error.strerror
             raise ProvisionError(f"{self._path}: expected credentials: {reason}") from None

@@ -1,5 +1,6 @@
 """Where the pool's sessions come from, and how its policy and secrets are kept."""
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -189,6 +190,24 @@ async def test_bad_line_of_a_file_costs_none_of_the_others(
         file.write_text("one\ntwo,three\nfour\nfive\n")
 
         await until(lambda: len(room.parts.ledger.state.sessions) == 3)
+        assert room.parts.readiness() == ""
+
+
+async def test_file_that_goes_wrong_takes_no_session_that_is_there(
+    nats_url: str, nats_client: Client, tmp_path: Path
+) -> None:
+    file = tmp_path / "credentials"
+    file.write_text("one\n")
+    section = ProvisionerSection(kind="file", path=str(file))
+    current = settings(0, max_size=9, provisioner=section)
+    async with pool(nats_url, lambda: current) as room:
+        await room.leading()
+    file.write_text("bad one\n")
+    async with pool(nats_url, lambda: current) as room:  # another life of it
+        await room.leading()
+        assert len(room.parts.ledger.state.sessions) == 1
+        file.unlink()
+        await asyncio.sleep(1.2)
         assert room.parts.readiness() == ""
 
 

@@ -81,6 +81,16 @@ def test_bad_lines_are_named_and_cost_none_of_the_others(tmp_path: Path) -> None
     assert made.complaint == ""
 
 
+def test_limits_name_service_types_that_there_are(tmp_path: Path) -> None:
+    file = tmp_path / "credentials"
+    file.write_text('{"credential":"a","limits":{"imgae":3}}\n{"credential":"b"}\n')
+    section = ProvisionerSection(kind="file", path=str(file))
+    made = provisioner(section, services={"image", "video"})
+
+    assert [one.credential for one in lacking(made, 0, nobody, 9)] == ["b"]
+    assert "line 1: limits: expected service types" in made.complaint
+
+
 def test_of_many_bad_lines_a_few_are_named(tmp_path: Path) -> None:
     file = tmp_path / "credentials"
     file.write_text("one\n" + "a,b\n" * 30)
