@@ -56,6 +56,26 @@ def test_nothing_is_answered_that_is_not_described(stack: Stack, which: list[str
     assert " passed" in found.stdout
 
 
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/api/keys", {"Host": "evil.example"}, 421),
+        ("/metrics", {"Host": "evil.example"}, 421),
+        ("/health?key=sk-x", {}, 400),
+        ("/livez?key=sk-x", {}, 400),
+    ],
+)
+def test_what_is_refused_before_any_room_is_described(
+    stack: Stack, path: str, headers: dict[str, str], status: int
+) -> None:
+    admin = {"Authorization": f"Bearer {stack.operator_key}"}
+    described = httpx.get(f"{stack.url()}/schema/openapi.json", headers=admin).json()
+
+    assert httpx.get(f"{stack.url()}{path}", headers=headers).status_code == status
+    responses = described["paths"][path.partition("?")[0]]["get"]["responses"]
+    assert str(status) in responses
+
+
 def test_every_operation_describes_its_errors(stack: Stack) -> None:
     described: dict[str, Any] = httpx.get(
         f"{stack.url()}/schema/openapi.json",

@@ -59,17 +59,25 @@ _OURS_UP = frozenset(
 )
 _SECRETS = frozenset(
     {
+        b"access-token",
         b"api-key",
         b"apikey",
+        b"authentication",
         b"authorization",
         b"cookie",
         b"cookie2",
+        b"ocp-apim-subscription-key",
+        b"openai-api-key",
+        b"private-token",
         b"x-access-token",
         b"x-admin-key",
         b"x-api-key",
         b"x-api-token",
         b"x-apikey",
+        b"x-functions-key",
         b"x-goog-api-key",
+        b"x-openai-api-key",
+        b"x-session-token",
         b"x-token",
     }
 )
@@ -106,9 +114,6 @@ _TRUSTED_ELSEWHERE = frozenset(
         # Who asks, as a front has found out.
         b"remote-user",
         b"x-middleware-subrequest",
-        b"x-remote-addr",
-        b"x-remote-ip",
-        b"x-remote-user",
         # What a front is to do with the answer.
         b"x-sendfile-type",
     }
@@ -118,6 +123,12 @@ _FAMILIES = (
     b"proxy-",
     b"ssl-client",
     b"x-accel-",
+    b"x-consumer-",
+    b"x-goog-authenticated-user",
+    b"x-jwt-",
+    b"x-proxyuser",
+    b"x-remote-",
+    b"x-webauth-",
     b"x-amzn-",
     b"x-auth",
     b"x-azure-",

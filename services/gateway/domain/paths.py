@@ -26,7 +26,7 @@ AMBIGUOUS = (
     " %2E %2F %5C %3B"
 )
 _SLASH = re.compile(rb"%2f", re.IGNORECASE)
-_KEY = "sk-"
+_LIKE_A_KEY = re.compile(r"[\s\0-\x1f\"']*(?:bearer[\s\"']+)?sk-", re.IGNORECASE)
 _NAME_MAX = 64
 _OURS = ("/token/", "/api/", "/schema", "/metrics", "/health", "/livez", "/readyz", "/ping", "/ui/")
 
@@ -46,9 +46,9 @@ def is_ours(path: str) -> bool:
 def key_in(query: bytes) -> str | None:
     """Find the parameter of a query whose value begins as our keys do; None: there is none."""
     for pair in query.decode("latin-1").replace(";", "&").split("&"):
-        name, _, value = pair.partition("=")
-        if unquote_plus(value).lstrip().lower().startswith(_KEY):
-            return unquote_plus(name)[:_NAME_MAX]
+        name, named, value = pair.partition("=")
+        if _LIKE_A_KEY.match(unquote_plus(value if named else name)) is not None:
+            return unquote_plus(name)[:_NAME_MAX] if named else ""
     return None
 
 

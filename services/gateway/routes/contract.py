@@ -11,6 +11,7 @@ from typing import Any
 from contracts.analytics import FileFormat, ReportFormat, ReportPeriod
 from contracts.base import NUMBER_MAX
 from runtime.credentials import REGIONS
+from services.gateway.clients.browsers import ANY_HOST
 from services.gateway.domain.errors import KINDS
 from services.gateway.routes.admin.leases import LeaseState
 from services.gateway.routes.figures import reports, statistics
@@ -109,9 +110,10 @@ def _describe(path: str, method: str, operation: Json) -> None:
         good["content"] = {kind: {} for kind in _CONTENT[path]}
     for response in responses.values():
         response["headers"] = {**response.get("headers", {}), **_request_id()}
-    codes = ["internal_error"]
+    codes = ["invalid_request", "internal_error"]  # a key in any query is refused
+    codes += [] if path in ANY_HOST else ["host_not_allowed"]
     if path.startswith("/api/"):
-        codes = [*_OPERATOR, *_ASKS_OTHERS]
+        codes += [*_OPERATOR, *_ASKS_OTHERS]
         named = "{" in path or "session" in path or path.endswith("/accept")
         codes += ["not_found"] if named else []
         codes += ["request_too_large"] if "requestBody" in operation else []
@@ -121,8 +123,8 @@ def _describe(path: str, method: str, operation: Json) -> None:
         responses["503"] = {"description": "not ready, and why", "headers": _request_id()}
         responses["503"]["content"] = good["content"]
     elif path == "/metrics":
-        codes = [*_OPERATOR]
-    responses |= _errors(codes)
+        codes += _OPERATOR
+    responses |= _errors(dict.fromkeys(codes))
 
 
 def _errors(codes: Iterable[str]) -> Json:

@@ -17,7 +17,18 @@ PARAMETERS = "parameters"
 """What `opt` calls the query parameters that a handler knows; None: it looks itself."""
 LET_THROUGH = frozenset({"_", "t"})
 """By which clients of the original keep caches away."""
-_FROM_ELSEWHERE = ("x-forwarded-for", "forwarded", "x-real-ip", "via", "origin")
+_FROM_ELSEWHERE = (
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "forwarded",
+    "x-real-ip",
+    "cf-connecting-ip",
+    "true-client-ip",
+    "via",
+    "origin",
+    "sec-fetch-site",
+)
 """Headers of a request that a proxy, or a page of another origin, sends through loopback."""
 
 

@@ -57,7 +57,7 @@ class StatisticsFigures(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class HealthReport(msgspec.Struct, frozen=True, kw_only=True):
+class HealthReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """`status` is `ok`, or `degraded`: pool, log, balancer, sessions or servers are not well.
 
     So it is while the configuration is held.

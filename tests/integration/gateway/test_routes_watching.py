@@ -43,6 +43,9 @@ async def test_whom_metrics_allow_names_needs_no_key_when_it_asks_directly(
     async with desk(nats_client, address="203.0.113.9", metrics_allow=["203.0.113.0/24"]) as made:
         near = await made.http.get(path)
         proxied = await made.http.get(path, headers={"x-forwarded-for": "203.0.113.9"})
+        for name in ("X-Forwarded-Proto", "CF-Connecting-IP", "Sec-Fetch-Site"):
+            behind = await made.http.get(path, headers={name: "said"})
+            assert behind.status_code == 401, name
     async with desk(nats_client, metrics_allow=[]) as made:
         here = await made.http.get(path)
 

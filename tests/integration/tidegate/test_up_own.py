@@ -185,7 +185,7 @@ def test_emptied_file_is_held_until_somebody_accepts_it(up: Up, own: Own) -> Non
 
     file.write_text("")
 
-    wait_for(lambda: httpx.get(health).json()["configuration_held"])
+    wait_for(lambda: httpx.get(health).json()["configurationHeld"])
     assert httpx.get(health).json()["status"] == "degraded"
     assert findings(up)["configuration_held"] == "wrong"
     assert up.said().count('"configuration_held"') == 1
@@ -194,7 +194,7 @@ def test_emptied_file_is_held_until_somebody_accepts_it(up: Up, own: Own) -> Non
     assert up.curl()["data"]
     up.stop()
     up.start()  # with the empty file: every leader judges anew
-    wait_for(lambda: httpx.get(health).json()["configuration_held"])
+    wait_for(lambda: httpx.get(health).json()["configurationHeld"])
     assert servers(up) == {"one"}
     assert sessions(up, "generated") == ["retired"] * 3
     wrong = up.run("config", "accept", "sha256:another")
@@ -206,5 +206,5 @@ def test_emptied_file_is_held_until_somebody_accepts_it(up: Up, own: Own) -> Non
     assert done.returncode == 0, done.stderr
     assert "one removed" in done.stdout
     wait_for(lambda: servers(up) == {f"server-{number}" for number in range(1, 5)})
-    wait_for(lambda: not httpx.get(health).json()["configuration_held"])
+    wait_for(lambda: not httpx.get(health).json()["configurationHeld"])
     assert up.run("audit").returncode == 0

@@ -15,6 +15,9 @@ JSON = (b"content-type", b"application/json")
 @pytest.mark.parametrize(
     "name",
     [
+        *("x-remote-groups", "x-webauth-user", "x-consumer-username", "x-jwt-assertion"),
+        *("x-goog-authenticated-user-email", "x-proxyuser-ip", "openai-api-key", "access-token"),
+        *("x-functions-key", "private-token", "authentication", "x-session-token"),
         *("x-original-url", "x-rewrite-url", "x-http-method-override", "x-api-key", "api-key"),
         *("x_forwarded_for", "x-user_id", "x.forwarded.for", "x-forwarded-prefix", "x-client-ip"),
         *("cf-connecting-ip", "true-client-ip", "x-auth-request-user", "remote-user", "proxy"),
