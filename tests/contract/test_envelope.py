@@ -70,12 +70,20 @@ def test_what_is_no_envelope_is_refused() -> None:
         envelope.decode(b'{"events":[]}')
 
 
-@pytest.mark.parametrize("writer", [b"\xff", b"\xed\xa0\x80"])
-def test_bytes_that_are_no_text_are_no_envelope(writer: bytes) -> None:
+@pytest.mark.parametrize(
+    ("part", "instead"),
+    [
+        (b"wXw", b"\xff"),
+        (b"wXw", b"\xed\xa0\x80"),
+        (b"leader_elected", b'later","x":' + b"[" * 100_000 + b"]" * 100_000 + b',"y":"'),
+    ],
+    ids=["no UTF-8", "half an emoji", "too deep"],
+)
+def test_bytes_that_nobody_can_read_are_no_envelope(part: bytes, instead: bytes) -> None:
     stored = envelope.sealed(Link(), WriterId("wXw"), 1, NOON, [ELECTED])
 
     with pytest.raises(msgspec.DecodeError):
-        envelope.decode(stored.replace(b"wXw", writer))
+        envelope.decode(stored.replace(part, instead))
 
 
 def test_known_event_with_a_wrong_body_makes_the_envelope_unreadable() -> None:
