@@ -12,7 +12,7 @@ from runtime.eventlog import UNWRITABLE
 from runtime.nats import natsserver
 from tests.compose.containers import RECOVERY_S, Containers
 from tests.compose.trickle import accounted
-from tests.e2e.disk import NoDiskError, SmallDisk
+from tests.e2e.disk import SmallDisk, small_disk
 
 _USER = 10001
 _NATS = "nats-1"
@@ -20,13 +20,9 @@ _NATS = "nats-1"
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    try:
-        made = SmallDisk(tmp_path / "disk")
-    except NoDiskError as error:
-        pytest.skip(f"no small disk: {error}")
-    os.chown(made.path, _USER, _USER)
-    yield made
-    made.unmount()
+    with small_disk(tmp_path / "disk") as made:
+        os.chown(made.path, _USER, _USER)
+        yield made
 
 
 @pytest.fixture

@@ -13,8 +13,11 @@ import os
 import shutil
 import struct
 import subprocess
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import pytest
 
 _SHUTDOWN = 0x8004587D
 _WITHOUT_LOG = struct.pack("I", 2)
@@ -92,3 +95,16 @@ def _done(*command: str) -> None:
     made = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     if made.returncode:
         raise NoDiskError(f"{' '.join(command)}: {made.stderr.strip()}")
+
+
+@contextmanager
+def small_disk(path: Path) -> Iterator[SmallDisk]:
+    """One for a test, which is skipped where there can be none."""
+    try:
+        made = SmallDisk(path)
+    except NoDiskError as error:
+        pytest.skip(f"no small disk: {error}")
+    try:
+        yield made
+    finally:
+        made.unmount()

@@ -10,7 +10,7 @@ import pytest
 
 from runtime.eventlog import UNWRITABLE
 from runtime.nats import natsserver
-from tests.e2e.disk import NoDiskError, SmallDisk
+from tests.e2e.disk import SmallDisk, small_disk
 from tests.integration.tidegate.up import Up
 from tests.waiting import wait_for
 
@@ -20,12 +20,8 @@ _WHOLE = {"sessionManager": True, "loadBalancer": True, "analytics": True, "even
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    try:
-        made = SmallDisk(tmp_path / "disk")
-    except NoDiskError as error:
-        pytest.skip(f"no small disk: {error}")
-    yield made
-    made.unmount()
+    with small_disk(tmp_path / "disk") as made:
+        yield made
 
 
 @pytest.fixture

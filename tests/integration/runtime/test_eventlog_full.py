@@ -21,7 +21,7 @@ from runtime.eventlog import writer as writing
 from runtime.eventlog.writer import SubjectWriter
 from runtime.nats import natsserver, streams
 from services.gateway.store import KeyLog
-from tests.e2e.disk import NoDiskError, SmallDisk
+from tests.e2e.disk import SmallDisk, small_disk
 from tests.moments import NOON
 
 pytestmark = pytest.mark.anyio
@@ -61,12 +61,8 @@ class Server:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    try:
-        made = SmallDisk(tmp_path / "disk")
-    except NoDiskError as error:
-        pytest.skip(f"no small disk: {error}")
-    yield made
-    made.unmount()
+    with small_disk(tmp_path / "disk") as made:
+        yield made
 
 
 @pytest.fixture
