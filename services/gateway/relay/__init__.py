@@ -1,5 +1,6 @@
 """A request's way: lease → select → send → record.
 
+course/      that way as a rule, pure: what follows from what
 relay        that way, and what is tried again
 exchange     one attempt at one server: sent, judged, passed on
 passing      a success on its way to the client, watched for the credential

@@ -1,0 +1,69 @@
+"""The pool is asked: what follows from its answer, or from none."""
+
+from msgspec.structs import replace
+
+from contracts.pool import Granted, Refusal, Refused
+from services.gateway.domain import refusal_error
+from services.gateway.domain.errors import GatewayError
+from services.gateway.relay.course.facts import Held
+from services.gateway.relay.course.happenings import Answered, NotAsked, Unanswered
+from services.gateway.relay.course.moves import Next, end_with_error
+from services.gateway.relay.course.stages import Asking, AskingLast, Opening
+from services.gateway.relay.course.steps import Cancel, FetchCredential
+
+_UNTOLD = frozenset({Refusal.STALE_REQUEST, Refusal.CANCELLED, Refusal.LEDGER_UNAVAILABLE})
+"""Refusals that the pool does not journal."""
+
+
+def on_not_asked(stage: Asking | AskingLast, happened: NotAsked, _: float) -> Next:
+    """Nothing was asked: nothing is to be taken back."""
+    return end_with_error(stage.call, stage.trail, happened.error)
+
+
+def on_unanswered(stage: Asking | AskingLast, happened: Unanswered, _: float) -> Next:
+    """Forbid the lease that may be granted yet; a question that was never sent needs nothing."""
+    error = GatewayError("ledger_unavailable", f"the pool does not answer: {happened.message}")
+    forbidden = (Cancel(stage.trail.number, "unanswered"),) if happened.sent else ()
+    return end_with_error(stage.call, stage.trail, error, *forbidden)
+
+
+def on_answered(stage: Asking, happened: Answered, now_s: float) -> Next:
+    """Take the lease in hand; what the question carried of the one before is journalled."""
+    answer = happened.answer
+    lease_ms = stage.trail.lease_ms + happened.took_ms
+    if isinstance(answer, Refused):
+        return _refused(stage, answer, lease_ms)
+    assert isinstance(answer, Granted)
+    trail = replace(
+        stage.trail,
+        previous=None,
+        lease_ms=lease_ms,
+        lease=answer,
+        ended=None,
+        last_resort_servers=(*stage.trail.last_resort_servers, *answer.avoid_servers),
+    )
+    held = Held(answer, now_s + answer.send_within_s)
+    return Opening(stage.call, trail, held), (FetchCredential(answer),)
+
+
+def on_answered_last(stage: AskingLast, happened: Answered, _: float) -> Next:
+    """The pool's refusal is the last word; what an older pool grants is given back."""
+    answer = happened.answer
+    lease_ms = stage.trail.lease_ms + happened.took_ms
+    if isinstance(answer, Refused):
+        return _refused(stage, answer, lease_ms)
+    trail = replace(stage.trail, previous=None, lease_ms=lease_ms)
+    ended, steps = end_with_error(stage.call, trail, stage.error)
+    if isinstance(answer, Granted):
+        steps = (Cancel(trail.number, "attempts_max"), *steps)
+    return ended, steps
+
+
+def _refused(stage: Asking | AskingLast, refused: Refused, lease_ms: float) -> Next:
+    call, trail = stage.call, replace(stage.trail, lease_ms=lease_ms)
+    error = refusal_error(refused, call.service_type)
+    if refused.reason is Refusal.LEDGER_UNAVAILABLE:
+        # No proof that nothing was granted: an earlier sending of this id may stand.
+        return end_with_error(call, trail, error, Cancel(trail.number, "ledger_unavailable"))
+    traced = trail.traced or refused.reason not in _UNTOLD
+    return end_with_error(call, replace(trail, previous=None, traced=traced), error)

@@ -1,0 +1,116 @@
+"""What the loop tells the course: each is the answer to the step that was waited for, or `Gone`."""
+
+import msgspec
+
+from contracts.balancer import NoServer, Selected
+from contracts.pool import Attempt, Free, Granted, Refused
+from services.gateway.domain import Judgement
+from services.gateway.domain.errors import GatewayError
+
+
+class NotAsked(msgspec.Struct, frozen=True):
+    """The pool was not asked: the key may no more, or nothing more can be journalled."""
+
+    error: GatewayError
+
+
+class Unanswered(msgspec.Struct, frozen=True):
+    """The pool does not answer; `sent`: it may have been asked."""
+
+    message: str
+    sent: bool
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """The pool answered after `took_ms`."""
+
+    answer: Granted | Refused | Free
+    took_ms: float
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """The lease's credential is at hand, and can be said in these dialects (none: in any)."""
+
+    dialects: tuple[str, ...]
+
+
+class Unopened(msgspec.Struct, frozen=True):
+    """It cannot be read."""
+
+    error: GatewayError
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    """The balancer chose."""
+
+    selected: Selected
+
+
+class NoneLeft(msgspec.Struct, frozen=True):
+    """The balancer has no server."""
+
+    answer: NoServer
+
+
+class Silent(msgspec.Struct, frozen=True):
+    """The balancer does not answer."""
+
+    error: GatewayError
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """The attempt was answered or failed; nothing of it was passed on."""
+
+    judgement: Judgement
+    attempt: Attempt
+    error: GatewayError | None = None
+    """What the client hears of a failure that was no answer."""
+    retry_after_s: float | None = None
+    first_byte_ms: float = 0.0
+    replayable: bool
+    """Whether the client's body is all there, to be sent again."""
+    chance: float
+    """From 0 to 1, for the pause before a repetition."""
+
+
+class Passed(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer went to the client; with an `error`: up to where its server cut it."""
+
+    attempt: Attempt
+    status: int
+    bytes_out: int
+    results_included: int = 0
+    """So many results are no more than was reserved, whatever that was."""
+    error: GatewayError | None = None
+
+
+class Paused(msgspec.Struct, frozen=True):
+    """The pause is over."""
+
+
+class Gone(msgspec.Struct, frozen=True, kw_only=True):
+    """It is broken off where it stands: the client left.
+
+    With an `error` it is still there to hear it: its time is over, its body broke off, the gateway
+    stops or failed.
+    """
+
+    error: GatewayError | None = None
+    attempt: Attempt | None = None
+    """That which was under way."""
+
+
+Happening = (
+    NotAsked
+    | Unanswered
+    | Answered
+    | Opened
+    | Unopened
+    | Chosen
+    | NoneLeft
+    | Silent
+    | Judged
+    | Passed
+    | Paused
+    | Gone
+)

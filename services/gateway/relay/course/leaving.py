@@ -1,0 +1,57 @@
+"""The answer is passed on, or the request is broken off where it stands."""
+
+from msgspec.structs import replace
+
+from services.gateway.relay.course.endings import broken_off_end, settled_end
+from services.gateway.relay.course.facts import Call, Trail
+from services.gateway.relay.course.happenings import Gone, Passed
+from services.gateway.relay.course.moves import Next, end_all, end_with_error, with_attempt
+from services.gateway.relay.course.stages import (
+    Asking,
+    AskingLast,
+    Ended,
+    Opening,
+    Passing,
+    Pausing,
+    Selecting,
+    Sending,
+)
+from services.gateway.relay.course.steps import Cancel, Done, Fail, Record
+
+
+def on_passed(stage: Passing, happened: Passed | Gone, now_s: float) -> Next:
+    """End the lease as used: the client has its answer, or what there was of it."""
+    held, trail = stage.held, stage.trail
+    if happened.attempt is not None:
+        trail, held = with_attempt(
+            trail, held, stage.selected, happened.attempt, stage.first_byte_ms
+        )
+    ended = settled_end(stage, held, happened, now_s)
+    error = happened.error
+    trail = replace(trail, ended=ended, traced=trail.traced or error is not None)
+    if error is not None and isinstance(happened, Gone):
+        return Ended(stage.call, trail), (Record(ended), Fail(error))
+    return Ended(stage.call, trail), (Record(ended), Done())
+
+
+def on_gone_asking(stage: Asking | AskingLast, happened: Gone, _: float) -> Next:
+    """Forbid the lease that may be granted yet."""
+    return _over(stage.call, stage.trail, happened, Cancel(stage.trail.number, "client_gone"))
+
+
+def on_gone_in_hand(
+    stage: Opening | Selecting | Sending | Pausing, happened: Gone, now_s: float
+) -> Next:
+    """Give back what was never sent; what may have been is unknown."""
+    call, trail, held = stage.call, stage.trail, stage.held
+    if happened.attempt is not None:
+        assert isinstance(stage, Sending)
+        trail, held = with_attempt(trail, held, stage.selected, happened.attempt)
+    return _over(call, trail, happened, broken_off_end(call, trail, held, happened, now_s))
+
+
+def _over(call: Call, trail: Trail, happened: Gone, end: Record | Cancel) -> Next:
+    if happened.error is not None:
+        return end_with_error(call, trail, happened.error, end)
+    ended, ends = end_all(trail, end)
+    return Ended(call, ended), (*ends, Done())

@@ -1,0 +1,68 @@
+"""The ways of going on that several rules have in common."""
+
+from msgspec.structs import replace
+
+from contracts.balancer import Selected
+from contracts.pool import Attempt
+from services.gateway.domain.errors import GatewayError
+from services.gateway.relay.course.endings import release_end
+from services.gateway.relay.course.facts import Call, Held, Trail
+from services.gateway.relay.course.stages import Ended, Stage
+from services.gateway.relay.course.steps import AskLease, Cancel, Fail, Record, Steps
+
+Next = tuple[Stage, Steps]
+
+
+def lease_question(trail: Trail, *, only_ask: bool = False) -> AskLease:
+    """Ask for the next lease, and tell how the one before ended."""
+    return AskLease(
+        number=trail.number,
+        avoid_sessions=trail.avoid_sessions,
+        avoid_servers=trail.avoid_servers,
+        previous=trail.previous,
+        only_ask=only_ask,
+    )
+
+
+def end_with_error(call: Call, trail: Trail, error: GatewayError, *ends: Record | Cancel) -> Next:
+    """Answer with an error, after these ends."""
+    ended, every = end_all(trail, *ends)
+    return Ended(call, ended), (*every, Fail(error))
+
+
+def end_all(trail: Trail, *ends: Record | Cancel) -> tuple[Trail, tuple[Record | Cancel, ...]]:
+    """Have all that is open end; what no question carried any more is recorded too."""
+    ended, traced = trail.ended, trail.traced
+    for end in ends:
+        traced = traced or _tells_error(end)
+        if isinstance(end, Record):
+            ended = end.usage
+    if trail.previous is not None:
+        ends = (*ends, Record(trail.previous))
+    return replace(trail, previous=None, ended=ended, traced=traced), ends
+
+
+def with_attempt(
+    trail: Trail, held: Held, selected: Selected, attempt: Attempt, first_byte_ms: float = 0.0
+) -> tuple[Trail, Held]:
+    """Add an attempt to what is known of the request and of the lease in hand."""
+    more = replace(
+        trail,
+        attempts_made=trail.attempts_made + 1,
+        first_byte_ms=first_byte_ms,
+        server_id=selected.server_id,
+        server_region=selected.region,
+    )
+    sent = held.sent or attempt.sent
+    return more, replace(held, attempts=(*held.attempts, attempt), sent=sent)
+
+
+def _tells_error(end: Record | Cancel) -> bool:
+    return bool(end.usage.error_code) if isinstance(end, Record) else end.error is not None
+
+
+def release_with_error(
+    call: Call, trail: Trail, held: Held, error: GatewayError, now_s: float
+) -> Next:
+    """Let go of the lease in hand for good."""
+    return end_with_error(call, trail, error, release_end(call, trail, held, error, now_s))

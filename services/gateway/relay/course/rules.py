@@ -1,0 +1,75 @@
+"""Which rule holds for which happening at which stage."""
+
+from collections.abc import Callable
+from typing import Any
+
+from services.gateway.relay.course import asking, leaving, trying
+from services.gateway.relay.course.facts import Call, Trail
+from services.gateway.relay.course.happenings import (
+    Answered,
+    Chosen,
+    Gone,
+    Happening,
+    Judged,
+    NoneLeft,
+    NotAsked,
+    Opened,
+    Passed,
+    Paused,
+    Silent,
+    Unanswered,
+    Unopened,
+)
+from services.gateway.relay.course.moves import Next, lease_question
+from services.gateway.relay.course.stages import (
+    Asking,
+    AskingLast,
+    Opening,
+    Passing,
+    Pausing,
+    Selecting,
+    Sending,
+    Stage,
+)
+from services.gateway.relay.course.steps import Steps
+
+
+def begin(call: Call) -> tuple[Asking, Steps]:
+    """Open the course of a request."""
+    trail = Trail()
+    return Asking(call, trail), (lease_question(trail),)
+
+
+def advance(stage: Stage, happening: Happening, now_s: float) -> Next:
+    """Say what follows at `stage` when this happens at `now_s` (of the clock of `started_s`).
+
+    The steps are carried out in their order; the last is waited for, or ends the request.
+    """
+    rule = _RULES.get((type(stage), type(happening)))
+    assert rule is not None, f"{type(happening).__name__} at {type(stage).__name__}"
+    return rule(stage, happening, now_s)
+
+
+_RULES: dict[tuple[type[Any], type[Any]], Callable[[Any, Any, float], Next]] = {
+    (Asking, NotAsked): asking.on_not_asked,
+    (Asking, Unanswered): asking.on_unanswered,
+    (Asking, Answered): asking.on_answered,
+    (Asking, Gone): leaving.on_gone_asking,
+    (AskingLast, NotAsked): asking.on_not_asked,
+    (AskingLast, Unanswered): asking.on_unanswered,
+    (AskingLast, Answered): asking.on_answered_last,
+    (AskingLast, Gone): leaving.on_gone_asking,
+    (Opening, Opened): trying.on_opened,
+    (Opening, Unopened): trying.on_unopened,
+    (Opening, Gone): leaving.on_gone_in_hand,
+    (Selecting, Chosen): trying.on_chosen,
+    (Selecting, NoneLeft): trying.on_none_left,
+    (Selecting, Silent): trying.on_silent,
+    (Selecting, Gone): leaving.on_gone_in_hand,
+    (Sending, Judged): trying.on_judged,
+    (Sending, Gone): leaving.on_gone_in_hand,
+    (Pausing, Paused): trying.on_paused,
+    (Pausing, Gone): leaving.on_gone_in_hand,
+    (Passing, Passed): leaving.on_passed,
+    (Passing, Gone): leaving.on_passed,
+}

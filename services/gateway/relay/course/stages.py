@@ -1,0 +1,79 @@
+"""Where a request is, and what it holds there."""
+
+import msgspec
+
+from contracts.balancer import Selected, ServerFailed
+from services.gateway.domain import Judgement
+from services.gateway.domain.errors import GatewayError
+from services.gateway.relay.course.facts import Call, Held, Trail
+
+
+class Asking(msgspec.Struct, frozen=True):
+    """The pool is asked for a lease."""
+
+    call: Call
+    trail: Trail
+
+
+class AskingLast(msgspec.Struct, frozen=True):
+    """The pool is asked what it would say; the client hears `error` if it would grant one."""
+
+    call: Call
+    trail: Trail
+    error: GatewayError
+
+
+class Opening(msgspec.Struct, frozen=True):
+    """The credential of the lease in hand is fetched."""
+
+    call: Call
+    trail: Trail
+    held: Held
+
+
+class Selecting(msgspec.Struct, frozen=True):
+    """The balancer is asked; `failed` is what the last server did."""
+
+    call: Call
+    trail: Trail
+    held: Held
+    failed: ServerFailed | None = None
+
+
+class Sending(msgspec.Struct, frozen=True):
+    """A server is tried."""
+
+    call: Call
+    trail: Trail
+    held: Held
+    selected: Selected
+
+
+class Pausing(msgspec.Struct, frozen=True):
+    """The same server is left alone for a while, before it is asked again."""
+
+    call: Call
+    trail: Trail
+    held: Held
+    selected: Selected
+
+
+class Passing(msgspec.Struct, frozen=True):
+    """The client is given its answer."""
+
+    call: Call
+    trail: Trail
+    held: Held
+    selected: Selected
+    judgement: Judgement
+    first_byte_ms: float
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """It is over."""
+
+    call: Call
+    trail: Trail
+
+
+Stage = Asking | AskingLast | Opening | Selecting | Sending | Pausing | Passing | Ended

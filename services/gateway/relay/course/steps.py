@@ -1,0 +1,81 @@
+"""What the loop is to do. `Record` and `Cancel` are done at once; all others are waited for."""
+
+import msgspec
+
+from contracts.balancer import Selected, ServerFailed
+from contracts.base import ServerId, SessionId
+from contracts.pool import Granted, UsageRecorded
+from services.gateway.domain.errors import GatewayError
+
+
+class AskLease(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask the pool for a lease; `only_ask`: ask what it would say."""
+
+    number: int
+    avoid_sessions: tuple[SessionId, ...]
+    avoid_servers: tuple[ServerId, ...]
+    previous: UsageRecorded | None
+    only_ask: bool = False
+
+
+class FetchCredential(msgspec.Struct, frozen=True):
+    """Fetch what the lease's session says upstream."""
+
+    lease: Granted
+
+
+class SelectServer(msgspec.Struct, frozen=True):
+    """Ask the balancer for a server, but for those to be avoided."""
+
+    lease: Granted
+    avoid: tuple[ServerId, ...]
+    dialects: tuple[str, ...]
+    failed: ServerFailed | None
+
+
+class Send(msgspec.Struct, frozen=True):
+    """Try this server, which must be connected within `connect_s`."""
+
+    lease: Granted
+    selected: Selected
+    connect_s: float
+
+
+class Pass(msgspec.Struct, frozen=True):
+    """Pass the answer on to the client."""
+
+
+class Pause(msgspec.Struct, frozen=True):
+    """Let the server have its time."""
+
+    seconds: float
+
+
+class Record(msgspec.Struct, frozen=True):
+    """Have the pool told how a lease ended."""
+
+    usage: UsageRecorded
+
+
+class Cancel(msgspec.Struct, frozen=True):
+    """Have the pool take back or forbid a lease; `error` ends the call, and is told with it."""
+
+    number: int
+    reason: str
+    error: GatewayError | None = None
+
+
+class Fail(msgspec.Struct, frozen=True):
+    """Answer the client with an error: the request is over."""
+
+    error: GatewayError
+
+
+class Done(msgspec.Struct, frozen=True):
+    """The client was answered, or is gone: the request is over."""
+
+
+Step = (
+    AskLease | FetchCredential | SelectServer | Send | Pass | Pause | Record | Cancel | Fail | Done
+)
+Steps = tuple[Step, ...]

@@ -1,0 +1,74 @@
+"""What headers and the log line say of a request, wherever its course stands."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from contracts.base import ServerId, ServiceType, SessionId
+from contracts.pool import Outcome, Verdict
+from services.gateway.relay.course.stages import (
+    Asking,
+    AskingLast,
+    Ended,
+    Passing,
+    Pausing,
+    Sending,
+    Stage,
+)
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """Where it was served, and how long what took."""
+
+    session_id: SessionId | None = None
+    remaining: Mapping[ServiceType, int] | None = None
+    """What the leased session has left; None where that is not known."""
+    server_id: ServerId = ServerId("")
+    server_region: str = ""
+    attempts_made: int = 0
+    lease_ms: float = 0.0
+    first_byte_ms: float = 0.0
+    traced: bool = False
+    """Whether the log is told of an error that the client is answered."""
+
+
+NOTHING_YET = Summary()
+
+
+def summary(stage: Stage) -> Summary:
+    """Say what is known at this stage."""
+    trail = stage.trail
+    selected = stage.selected if isinstance(stage, Sending | Pausing | Passing) else None
+    return Summary(
+        session_id=trail.lease.session_id if trail.lease else None,
+        remaining=_remaining(stage),
+        server_id=selected.server_id if selected else trail.server_id,
+        server_region=selected.region if selected else trail.server_region,
+        attempts_made=trail.attempts_made,
+        lease_ms=trail.lease_ms,
+        first_byte_ms=stage.first_byte_ms if isinstance(stage, Passing) else trail.first_byte_ms,
+        traced=trail.traced,
+    )
+
+
+def _remaining(stage: Stage) -> Mapping[ServiceType, int] | None:
+    """Say what the session has left: as granted, and as the lease's end changed it.
+
+    None also when the backend calls the quota used up after another session was penalised for this
+    request: the pool then closes no second one.
+    """
+    trail = stage.trail
+    lease, ended = trail.lease, trail.ended
+    if lease is None:
+        return None
+    if not isinstance(stage, Asking | AskingLast | Ended):
+        return lease.remaining
+    if ended is not None and ended.outcome is not Outcome.RELEASED:
+        return lease.remaining
+    service = stage.call.service_type
+    left = lease.remaining.get(service, 0) + lease.units
+    if ended is not None and ended.verdict is Verdict.QUOTA_EXHAUSTED:
+        if len(trail.avoid_sessions) > 1:
+            return None
+        left = 0
+    return {**lease.remaining, service: left}

@@ -1,0 +1,113 @@
+"""Courses of requests for tests: happenings as the loop tells them, and the steps they lead to."""
+
+from typing import Any
+
+from contracts.balancer import Selected
+from contracts.base import KeyId, LeaseId, QuotaDay, RequestId, ServerId, ServiceType, SessionId
+from contracts.pool import Attempt, Granted, Refusal, Refused, Verdict
+from services.gateway.domain import Judgement, failure_error
+from services.gateway.relay.course import advance, begin
+from services.gateway.relay.course.facts import Call
+from services.gateway.relay.course.happenings import Answered, Chosen, Happening, Judged, Opened
+from services.gateway.relay.course.stages import Stage
+from services.gateway.relay.course.steps import Step
+
+IMAGE = ServiceType("image")
+MESSAGES = {
+    Verdict.UNREACHABLE: "refused",
+    Verdict.OUTCOME_UNKNOWN: "cut",
+}
+
+
+def a_call(**given: Any) -> Call:
+    """Ask for one picture."""
+    fields: dict[str, Any] = {
+        "request_id": RequestId("r"),
+        "key_id": KeyId("k"),
+        "service_type": IMAGE,
+        "units": 1,
+        "counted": False,
+        "path": "/v1/images/generations",
+        "model": "m",
+        "client_request_id": "",
+        "bytes_in": 10,
+        "attempts_max": 3,
+        "started_s": 0.0,
+    }
+    return Call(**{**fields, **given})
+
+
+def granted(number: int = 1, *, send_within_s: float = 10.0, **given: Any) -> Answered:
+    """Have the pool grant the lease of this number, of the session of the same number."""
+    fields: dict[str, Any] = {
+        "lease_id": LeaseId(f"r:{number}"),
+        "session_id": SessionId(f"s{number}"),
+        "quota_day": QuotaDay("2026-11-26"),
+        "credential_revision": 1,
+        "units": 1,
+        "remaining": {IMAGE: 4},
+        "send_within_s": send_within_s,
+        "expires_in_s": 60.0,
+    }
+    return Answered(Granted(**{**fields, **given}), 1.0)
+
+
+def refused(reason: Refusal) -> Answered:
+    """Have the pool refuse."""
+    return Answered(Refused(reason=reason), 1.0)
+
+
+def chosen(server: str = "a", *, idempotent: bool = False) -> Chosen:
+    """Have the balancer choose."""
+    return Chosen(
+        Selected(
+            server_id=ServerId(server),
+            url=f"http://{server}",
+            strategy="round_robin",
+            idempotent=idempotent,
+        )
+    )
+
+
+def attempt(verdict: Verdict, server: str = "a", *, sent: bool | None = None) -> Attempt:
+    """Write down an attempt as the exchange would."""
+    sent = verdict is not Verdict.UNREACHABLE if sent is None else sent
+    return Attempt(server_id=ServerId(server), verdict=verdict, sent=sent, strategy="round_robin")
+
+
+def judged(
+    verdict: Verdict,
+    server: str = "a",
+    *,
+    replayable: bool = True,
+    submitted: bool = False,
+    results: int = 0,
+) -> Judged:
+    """Have a server's answer, or its failure, judged."""
+    message = MESSAGES.get(verdict, "")
+    return Judged(
+        judgement=Judgement(verdict, message=message, submitted=submitted, results=results),
+        attempt=attempt(verdict, server),
+        error=failure_error(message, sent=verdict is Verdict.OUTCOME_UNKNOWN) if message else None,
+        replayable=replayable,
+        chance=0.5,
+    )
+
+
+def run(
+    *happenings: Happening, call: Call | None = None, now_s: float = 1.0
+) -> tuple[Stage, list[Step]]:
+    """Let these happen one after the other; returns where that led, and every step."""
+    stage: Stage
+    stage, steps = begin(call or a_call())
+    every = list(steps)
+    for happening in happenings:
+        stage, steps = advance(stage, happening, now_s)
+        every += steps
+    return stage, every
+
+
+def in_hand(*happenings: Happening, **given: Any) -> tuple[Stage, list[Step]]:
+    """Let these happen to a lease whose credential is open; returns only the steps after that."""
+    stage, steps = run(granted(**given), Opened(()), *happenings)
+    return stage, steps[2:]

@@ -1,0 +1,502 @@
+"""The course of a request, row by row of what is easily lost."""
+
+import pytest
+
+from contracts.balancer import NoServer
+from contracts.base import ServerId, SessionId
+from contracts.pool import Free, Outcome, Refusal, Verdict
+from services.gateway.domain.errors import GatewayError
+from services.gateway.relay.course import advance, summary
+from services.gateway.relay.course.happenings import (
+    Answered,
+    Gone,
+    Happening,
+    NoneLeft,
+    NotAsked,
+    Opened,
+    Passed,
+    Paused,
+    Silent,
+    Unanswered,
+    Unopened,
+)
+from services.gateway.relay.course.stages import Ended
+from services.gateway.relay.course.steps import (
+    AskLease,
+    Cancel,
+    Done,
+    Fail,
+    FetchCredential,
+    Pass,
+    Pause,
+    Record,
+    SelectServer,
+    Send,
+    Step,
+)
+from tests.unit.gateway.courses import (
+    IMAGE,
+    a_call,
+    attempt,
+    chosen,
+    granted,
+    in_hand,
+    judged,
+    refused,
+    run,
+)
+
+NONE_LEFT = NoneLeft(NoServer(reason="none is up"))
+PASSED = Passed(attempt=attempt(Verdict.SUCCESS), status=200, bytes_out=7)
+LATE = {"send_within_s": 0.0}
+
+
+def ended(step: Step) -> tuple[str, Outcome, Verdict, str]:
+    """Say how a step ends a lease: which, as what, by which verdict, with which error."""
+    assert isinstance(step, Record)
+    usage = step.usage
+    return usage.lease_id, usage.outcome, usage.verdict, usage.error_code
+
+
+def failed(step: Step) -> str:
+    """Name the error that a step answers with."""
+    assert isinstance(step, Fail)
+    return step.error.code
+
+
+def asked(step: Step) -> AskLease:
+    """Take a step for a question."""
+    assert isinstance(step, AskLease)
+    return step
+
+
+def test_a_success_is_asked_for_opened_sent_passed_and_settled() -> None:
+    """The way of nearly all."""
+    stage, steps = run(granted(), Opened(()), chosen(), judged(Verdict.SUCCESS, results=1), PASSED)
+
+    kinds = [type(step) for step in steps]
+    assert kinds == [AskLease, FetchCredential, SelectServer, Send, Pass, Record, Done]
+    assert ended(steps[5]) == ("r:1", Outcome.SETTLED, Verdict.SUCCESS, "")
+    assert isinstance(stage, Ended)
+    told = summary(stage)
+    assert (told.session_id, told.server_id, told.attempts_made) == ("s1", "a", 1)
+    assert told.remaining == {IMAGE: 4}
+
+
+# Late leases.
+
+
+def late(number: int) -> list[Happening]:
+    """Let a lease come too late to be sent."""
+    return [granted(number, **LATE), Opened(()), chosen()]
+
+
+def test_a_late_lease_is_given_back_and_another_asked_for() -> None:
+    """That is no attempt."""
+    stage, steps = run(*late(1))
+
+    assert steps[-2] == Cancel(1, "not_sent")
+    assert asked(steps[-1]).number == 2
+    assert summary(stage).attempts_made == 0
+
+
+def test_a_third_late_lease_is_saturation() -> None:
+    """Nobody asks for ever."""
+    _, steps = run(*late(1), *late(2), *late(3))
+
+    assert isinstance(steps[-2], Cancel)
+    assert failed(steps[-1]) == "pool_saturated"
+    assert steps[-2].number == 3
+    assert steps[-2].error is steps[-1].error  # type: ignore[union-attr]
+
+
+def test_late_after_unreachable_tries_is_released() -> None:
+    """A lease that was tried is no cancelled one."""
+    stage, _ = run(granted(send_within_s=5.0), Opened(()), chosen(), judged(Verdict.UNREACHABLE))
+    stage, more = advance(stage, chosen("b"), 7.0)
+
+    assert ended(more[0]) == ("r:1", Outcome.RELEASED, Verdict.UNREACHABLE, "")
+    assert asked(more[1]).number == 2
+    assert summary(stage).attempts_made == 1
+
+
+def test_late_after_a_doubtful_try_is_unknown() -> None:
+    """What may have been done is done with no other lease."""
+    stage, _ = run(granted(), Opened(()), chosen(idempotent=True), judged(Verdict.OUTCOME_UNKNOWN))
+    _, steps = advance(stage, Paused(), 12.0)
+
+    assert ended(steps[0]) == (
+        "r:1",
+        Outcome.UNKNOWN,
+        Verdict.OUTCOME_UNKNOWN,
+        "upstream_outcome_unknown",
+    )
+    assert isinstance(steps[1], Fail)
+    assert steps[1].error.http_status == 504
+
+
+# What a lease ended as rides on the next question.
+
+
+def test_the_end_of_a_refused_session_rides_on_the_next_question() -> None:
+    """One command serves for both."""
+    _, steps = in_hand(chosen(), judged(Verdict.RATE_LIMITED))
+
+    question = asked(steps[-1])
+    assert question.number == 2
+    assert question.avoid_sessions == ("s1",)
+    assert question.previous is not None
+    assert ended(Record(question.previous)) == ("r:1", Outcome.RELEASED, Verdict.RATE_LIMITED, "")
+
+
+@pytest.mark.parametrize(
+    "happening",
+    [
+        refused(Refusal.LEDGER_UNAVAILABLE),
+        Unanswered("nobody", sent=True),
+        Unanswered("nobody", sent=False),
+        NotAsked(GatewayError("ledger_unavailable", "full")),
+        NotAsked(GatewayError("invalid_api_key", "revoked")),
+        Gone(),
+        Gone(error=GatewayError("upstream_outcome_unknown", "stopping")),
+    ],
+)
+def test_it_is_recorded_where_no_question_carried_it(happening: Happening) -> None:
+    """An end is never lost."""
+    _, steps = in_hand(chosen(), judged(Verdict.RATE_LIMITED), happening)
+
+    ends = [step for step in steps if isinstance(step, Record)]
+    assert [ended(end)[:3] for end in ends] == [("r:1", Outcome.RELEASED, Verdict.RATE_LIMITED)]
+
+
+@pytest.mark.parametrize("happening", [granted(2), refused(Refusal.QUOTA_EXHAUSTED)])
+def test_it_is_recorded_once_where_one_did(happening: Happening) -> None:
+    """The pool has it."""
+    _, steps = in_hand(chosen(), judged(Verdict.RATE_LIMITED), happening)
+
+    assert not [step for step in steps if isinstance(step, Record)]
+
+
+def test_a_ledger_that_is_unavailable_may_have_granted_all_the_same() -> None:
+    """An earlier sending of the same question may stand."""
+    _, steps = run(refused(Refusal.LEDGER_UNAVAILABLE))
+
+    assert steps[1] == Cancel(1, "ledger_unavailable")
+    assert failed(steps[2]) == "ledger_unavailable"
+
+
+def test_a_question_that_was_never_sent_forbids_nothing() -> None:
+    """While NATS is away nobody can hear it either."""
+    _, steps = run(Unanswered("no connection", sent=False))
+
+    assert [type(step) for step in steps] == [AskLease, Fail]
+
+
+def test_a_question_without_an_answer_forbids_its_lease() -> None:
+    """It may be granted yet."""
+    _, steps = run(Unanswered("silence", sent=True))
+
+    assert steps[1] == Cancel(1, "unanswered")
+    assert failed(steps[2]) == "ledger_unavailable"
+
+
+# The last word.
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code"),
+    [(Verdict.QUOTA_EXHAUSTED, "pool_saturated"), (Verdict.LOGIN_EXPIRED, "upstream_error")],
+)
+def test_after_the_last_attempt_the_pool_says_whether_anything_was_left(
+    verdict: Verdict, code: str
+) -> None:
+    """Only it knows; nothing is granted any more."""
+    call = a_call(attempts_max=1)
+    way = (granted(), Opened(()), chosen(), judged(verdict))
+    _, steps = run(*way, call=call)
+    assert asked(steps[-1]).only_ask
+
+    _, free = run(*way, Answered(Free(), 1.0), call=call)
+    _, used_up = run(*way, refused(Refusal.QUOTA_EXHAUSTED), call=call)
+    _, older = run(*way, granted(2), call=call)
+
+    assert failed(free[-1]) == code
+    assert failed(used_up[-1]) == "pool_quota_exhausted"
+    assert older[-2] == Cancel(2, "attempts_max")
+    assert failed(older[-1]) == code
+
+
+# Servers.
+
+
+def test_those_of_the_last_resort_are_dropped_once_when_no_server_is_left() -> None:
+    """A trial's accusers and those that called a session invalid."""
+    accused = {"avoid_servers": [ServerId("x")]}
+    _, steps = in_hand(NONE_LEFT, NONE_LEFT, **accused)
+
+    first, second, end, error = steps
+    assert isinstance(first, SelectServer)
+    assert first.avoid == ("x",)
+    assert isinstance(second, SelectServer)
+    assert second.avoid == ()
+    assert isinstance(end, Cancel)
+    assert failed(error) == "no_backend"
+
+
+def test_a_server_that_called_a_session_invalid_is_of_the_last_resort() -> None:
+    """The next session is tried elsewhere, where there is an elsewhere."""
+    _, steps = in_hand(chosen("a"), judged(Verdict.LOGIN_EXPIRED), granted(2), Opened(()))
+
+    assert isinstance(steps[-1], SelectServer)
+    assert steps[-1].avoid == ("a",)
+
+
+def test_tried_and_no_server_left_is_an_upstream_error() -> None:
+    """Untried it is no backend."""
+    _, untried = in_hand(NONE_LEFT)
+    _, tried = in_hand(chosen(), judged(Verdict.UNREACHABLE), NONE_LEFT)
+
+    assert failed(untried[-1]) == "no_backend"
+    assert isinstance(untried[-2], Cancel)
+    assert failed(tried[-1]) == "upstream_error"
+    assert ended(tried[-2])[1:3] == (Outcome.RELEASED, Verdict.UNREACHABLE)
+
+
+def test_a_balancer_that_is_silent_gives_the_lease_back() -> None:
+    """Nothing was sent."""
+    error = GatewayError("no_backend", "silent")
+    _, steps = in_hand(Silent(error))
+
+    assert steps[-2:] == [Cancel(1, "not_sent", error), Fail(error)]
+
+
+def test_a_credential_that_cannot_be_read_gives_its_lease_back() -> None:
+    """Nothing was sent."""
+    error = GatewayError("internal_error", "sealed by another key")
+    _, steps = run(granted(), Unopened(error))
+
+    assert steps[-2:] == [Cancel(1, "not_sent", error), Fail(error)]
+
+
+# Doubt.
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        Verdict.RATE_LIMITED,
+        Verdict.LOGIN_EXPIRED,
+        Verdict.QUOTA_EXHAUSTED,
+        Verdict.RISK_CONTROL,
+        Verdict.REJECTED,
+        Verdict.UNREACHABLE,
+    ],
+)
+def test_a_doubtful_lease_is_unknown_whatever_is_answered_next(verdict: Verdict) -> None:
+    """And nobody is penalised, and nobody else asked: only the same server may repeat it."""
+    _, steps = in_hand(
+        chosen(idempotent=True), judged(Verdict.OUTCOME_UNKNOWN), Paused(), judged(verdict)
+    )
+
+    assert [type(step) for step in steps] == [SelectServer, Send, Pause, Send, Record, Fail]
+    assert ended(steps[4])[1:3] == (Outcome.UNKNOWN, Verdict.OUTCOME_UNKNOWN)
+    assert failed(steps[5]) == "upstream_outcome_unknown"
+
+
+def test_a_doubtful_lease_is_repeated_at_the_same_server_and_settled() -> None:
+    """An idempotent one does it once."""
+    _, steps = in_hand(
+        chosen(idempotent=True),
+        judged(Verdict.OUTCOME_UNKNOWN),
+        Paused(),
+        judged(Verdict.SUCCESS),
+        PASSED,
+    )
+
+    sent = [step.selected.server_id for step in steps if isinstance(step, Send)]
+    assert sent == ["a", "a"]
+    assert ended(steps[-2])[1:3] == (Outcome.SETTLED, Verdict.SUCCESS)
+
+
+def test_a_server_that_is_not_idempotent_is_never_asked_twice() -> None:
+    """What it may have done stays unknown."""
+    _, steps = in_hand(chosen(), judged(Verdict.OUTCOME_UNKNOWN))
+
+    assert [type(step) for step in steps] == [SelectServer, Send, Record, Fail]
+    assert ended(steps[2])[1:3] == (Outcome.UNKNOWN, Verdict.OUTCOME_UNKNOWN)
+
+
+def test_what_was_said_after_the_submission_is_unknown_and_ends_it() -> None:
+    """The session is treated as said; the unit is not given back."""
+    _, steps = in_hand(chosen(), judged(Verdict.QUOTA_EXHAUSTED, submitted=True))
+
+    assert ended(steps[-2])[1:3] == (Outcome.UNKNOWN, Verdict.QUOTA_EXHAUSTED)
+    assert failed(steps[-1]) == "upstream_outcome_unknown"
+
+
+# Attempts.
+
+
+@pytest.mark.parametrize("verdict", [Verdict.UNREACHABLE, Verdict.RATE_LIMITED])
+def test_a_streamed_body_has_no_further_attempt(verdict: Verdict) -> None:
+    """It cannot be sent again."""
+    _, steps = in_hand(chosen(), judged(verdict, replayable=False))
+
+    assert isinstance(steps[-1], Fail)
+    assert ended(steps[-2])[1:3] == (Outcome.RELEASED, verdict)
+
+
+def test_attempts_are_bounded_over_all_leases() -> None:
+    """Three are three, at whichever server with whichever lease."""
+    _, steps = in_hand(
+        chosen("a"),
+        judged(Verdict.UNREACHABLE, "a"),
+        chosen("b"),
+        judged(Verdict.RATE_LIMITED, "b"),
+        granted(2),
+        Opened(()),
+        chosen("c"),
+        judged(Verdict.UNREACHABLE, "c"),
+    )
+
+    assert sum(isinstance(step, Send) for step in steps) == 3
+    assert failed(steps[-1]) == "upstream_error"
+
+
+def test_remaining_is_unknown_after_a_second_penalty() -> None:
+    """The pool closes no second session for one request."""
+    used_up = judged(Verdict.QUOTA_EXHAUSTED)
+    call = a_call(attempts_max=2)
+    once, _ = run(granted(), Opened(()), chosen(), used_up, call=call)
+    twice, _ = run(
+        *(granted(), Opened(()), chosen(), used_up),
+        *(granted(2), Opened(()), chosen(), used_up),
+        call=call,
+    )
+
+    assert summary(once).remaining == {IMAGE: 0}
+    assert summary(twice).remaining is None
+
+
+def test_a_lease_given_back_is_left_again() -> None:
+    """What the client is told it has is what it has."""
+    stage, _ = in_hand(NONE_LEFT)
+
+    assert summary(stage).remaining == {IMAGE: 5}
+
+
+def test_results_beyond_the_reservation_are_counted_where_items_are_units() -> None:
+    """And what was asked for with them is not."""
+    way = (granted(units=2), Opened(()), chosen(), judged(Verdict.SUCCESS, results=5))
+    _, counted = run(*way, PASSED, call=a_call(counted=True, units=2))
+    included = Passed(attempt=PASSED.attempt, status=200, bytes_out=7, results_included=4)
+    _, less = run(*way, included, call=a_call(counted=True, units=2))
+    _, other = run(*way, PASSED)
+
+    assert [_record(steps).usage.units_over for steps in (counted, less, other)] == [3, 1, 0]
+
+
+def test_a_cut_answer_is_settled_and_told_as_cut() -> None:
+    """Its first byte was passed on: the client has heard."""
+    error = GatewayError("upstream_outcome_unknown", "cut")
+    passed = Passed(attempt=PASSED.attempt, status=200, bytes_out=3, error=error)
+    _, steps = in_hand(chosen(), judged(Verdict.SUCCESS), passed)
+
+    usage = _record(steps).usage
+    assert (usage.outcome, usage.cut, usage.error_code) == (Outcome.SETTLED, True, error.code)
+    assert isinstance(steps[-1], Done)
+
+
+# Cancellations at every stage.
+
+OPEN = (granted(), Opened(()))
+STOPPING = GatewayError("upstream_outcome_unknown", "the gateway stops")
+UNSENT = attempt(Verdict.CLIENT_GONE, sent=False)
+SENT = attempt(Verdict.CLIENT_GONE)
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        (),
+        (granted(),),
+        OPEN,
+        (*OPEN, chosen()),
+    ],
+)
+def test_a_client_that_leaves_before_anything_was_sent_costs_nothing(
+    way: tuple[Happening, ...],
+) -> None:
+    """Its lease is cancelled, whether it was granted yet or not."""
+    _, steps = run(*way, Gone())
+
+    assert steps[-2:] == [Cancel(1, "client_gone"), Done()]
+
+
+@pytest.mark.parametrize(
+    ("way", "gone", "outcome", "verdict"),
+    [
+        ((chosen(),), Gone(attempt=SENT), Outcome.UNKNOWN, Verdict.CLIENT_GONE),
+        ((chosen(),), Gone(attempt=UNSENT), Outcome.RELEASED, Verdict.CLIENT_GONE),
+        (
+            (chosen(), judged(Verdict.UNREACHABLE)),
+            Gone(),
+            Outcome.RELEASED,
+            Verdict.CLIENT_GONE,
+        ),
+        (
+            (chosen(idempotent=True), judged(Verdict.OUTCOME_UNKNOWN)),
+            Gone(),
+            Outcome.UNKNOWN,
+            Verdict.CLIENT_GONE,
+        ),
+        (
+            (chosen(), judged(Verdict.SUCCESS)),
+            Gone(attempt=SENT),
+            Outcome.SETTLED,
+            Verdict.CLIENT_GONE,
+        ),
+        (
+            (chosen(),),
+            Gone(error=STOPPING, attempt=SENT),
+            Outcome.UNKNOWN,
+            Verdict.OUTCOME_UNKNOWN,
+        ),
+        (
+            (chosen(), judged(Verdict.SUCCESS)),
+            Gone(error=STOPPING, attempt=SENT),
+            Outcome.SETTLED,
+            Verdict.SUCCESS,
+        ),
+    ],
+)
+def test_who_breaks_off_decides_nothing_but_when(
+    way: tuple[Happening, ...], gone: Gone, outcome: Outcome, verdict: Verdict
+) -> None:
+    """Unsent is given back, sent is unknown, answered is settled."""
+    _, steps = in_hand(*way, gone)
+
+    assert ended(steps[-2])[1:3] == (outcome, verdict)
+    assert isinstance(steps[-1], Fail if gone.error else Done)
+
+
+def test_a_gateway_that_stops_before_anything_was_sent_says_so() -> None:
+    """The client is there and hears it."""
+    _, steps = run(granted(), Gone(error=STOPPING))
+
+    assert steps[-2:] == [Cancel(1, "not_sent", STOPPING), Fail(STOPPING)]
+
+
+def _record(steps: list[Step]) -> Record:
+    (record,) = [step for step in steps if isinstance(step, Record)]
+    return record
+
+
+def test_a_session_that_was_refused_is_avoided_with_those_before() -> None:
+    """Nobody is asked twice for one request."""
+    _, steps = in_hand(
+        *(chosen(), judged(Verdict.RATE_LIMITED), granted(2), Opened(()), chosen()),
+        judged(Verdict.RISK_CONTROL),
+    )
+
+    assert asked(steps[-1]).avoid_sessions == (SessionId("s1"), SessionId("s2"))

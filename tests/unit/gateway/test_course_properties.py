@@ -1,0 +1,219 @@
+"""Whatever happens on a request's way, each lease ends once and nothing is done twice."""
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contracts.balancer import NoServer
+from contracts.base import LeaseId, ServerId
+from contracts.pool import Free, Granted, Refusal, Verdict
+from services.gateway.domain.errors import GatewayError
+from services.gateway.relay.course import advance, begin, summary
+from services.gateway.relay.course.happenings import (
+    Answered,
+    Gone,
+    Happening,
+    NoneLeft,
+    NotAsked,
+    Opened,
+    Passed,
+    Paused,
+    Silent,
+    Unanswered,
+    Unopened,
+)
+from services.gateway.relay.course.stages import Ended, Stage
+from services.gateway.relay.course.steps import (
+    AskLease,
+    Cancel,
+    Done,
+    Fail,
+    FetchCredential,
+    Pass,
+    Pause,
+    Record,
+    SelectServer,
+    Send,
+    Step,
+)
+from tests.unit.gateway.courses import a_call, attempt, chosen, granted, judged, refused
+
+ERROR = GatewayError("internal_error", "a fault")
+VERDICTS = [
+    Verdict.UNREACHABLE,
+    Verdict.OUTCOME_UNKNOWN,
+    Verdict.RATE_LIMITED,
+    Verdict.QUOTA_EXHAUSTED,
+    Verdict.LOGIN_EXPIRED,
+    Verdict.RISK_CONTROL,
+    Verdict.REJECTED,
+    Verdict.SUCCESS,
+]
+SERVERS = ["a", "b", "c"]
+IDEMPOTENT = {"a"}
+STEPS_MAX = 200
+
+
+class World:
+    """Everybody outside: it answers the steps, and keeps count of what it was told."""
+
+    def __init__(self, data: st.DataObject) -> None:
+        """Answer as `data` has it."""
+        self._data = data
+        self.now_s = 0.0
+        self.granted: set[int] = set()
+        self.ends: list[LeaseId] = []
+        self.maybe_sent: dict[int, list[str]] = {}
+        self.passed_at: list[int] = []
+        self.number = 0
+        self.server = ""
+
+    def happening(self, step: Step) -> Happening:
+        """Let anything happen that may where this step is waited for."""
+        self.now_s += self._data.draw(st.sampled_from([0.0, 0.1, 3.0, 20.0]))
+        if self._data.draw(st.integers(0, 9)) == 0:
+            return self._gone(step)
+        if isinstance(step, AskLease):
+            return self._lease(step)
+        if isinstance(step, FetchCredential):
+            return self._one(Opened(()), Opened(()), Unopened(ERROR))
+        if isinstance(step, SelectServer):
+            return self._server(step.avoid)
+        if isinstance(step, Send):
+            return self._answer(step)
+        return Paused() if isinstance(step, Pause) else self._way_down()
+
+    def _answer(self, step: Send) -> Happening:
+        self.server = step.selected.server_id
+        verdict = self._data.draw(st.sampled_from(VERDICTS))
+        if verdict is not Verdict.UNREACHABLE:
+            self.maybe_sent.setdefault(self.number, []).append(self.server)
+        while_polling = verdict in {Verdict.RATE_LIMITED, Verdict.QUOTA_EXHAUSTED}
+        return judged(
+            verdict,
+            self.server,
+            replayable=self._data.draw(st.booleans()),
+            submitted=while_polling and self._data.draw(st.booleans()),
+        )
+
+    def _way_down(self) -> Passed:
+        tried = attempt(Verdict.SUCCESS, self.server)
+        return Passed(attempt=tried, status=200, bytes_out=1, error=self._one(None, ERROR))
+
+    def _lease(self, step: AskLease) -> Happening:
+        answers: list[Happening] = [
+            granted(step.number, send_within_s=self._one(0.0, 5.0, 30.0)),
+            refused(self._one(*Refusal)),
+            Unanswered("silence", sent=True),
+            Unanswered("away", sent=False),
+            NotAsked(ERROR),
+        ]
+        if step.only_ask:
+            answers.append(Answered(Free(), 1.0))
+        happened = self._one(answers[0], *answers)
+        if isinstance(happened, Answered):
+            ledger = getattr(happened.answer, "reason", None) is Refusal.LEDGER_UNAVAILABLE
+            if step.previous is not None and not ledger:
+                self.ends.append(step.previous.lease_id)
+            if isinstance(happened.answer, Granted):
+                self.granted.add(step.number)
+        self.number = step.number
+        return happened
+
+    def _server(self, avoid: tuple[ServerId, ...]) -> Happening:
+        left = [server for server in SERVERS if server not in avoid]
+        if not left or self._data.draw(st.integers(0, 9)) == 0:
+            return self._one(NoneLeft(NoServer(reason="none")), Silent(ERROR))
+        server = self._data.draw(st.sampled_from(left))
+        return chosen(server, idempotent=server in IDEMPOTENT)
+
+    def _gone(self, step: Step) -> Gone:
+        error = self._one(None, ERROR)
+        if isinstance(step, Send):
+            sent = self._data.draw(st.booleans())
+            if sent:
+                self.maybe_sent.setdefault(self.number, []).append(step.selected.server_id)
+            tried = attempt(Verdict.CLIENT_GONE, step.selected.server_id, sent=sent)
+            return Gone(error=error, attempt=tried)
+        if isinstance(step, Pass):
+            return Gone(error=error, attempt=attempt(Verdict.SUCCESS, self.server))
+        return Gone(error=error)
+
+    def _one(self, *choices: Any) -> Any:
+        return self._data.draw(st.sampled_from(choices))
+
+    def carry_out(self, step: Step) -> None:
+        """Be told how a lease ends."""
+        if isinstance(step, Record):
+            self.ends.append(step.usage.lease_id)
+        elif isinstance(step, Cancel) and step.number in self.granted:
+            self.ends.append(LeaseId(f"r:{step.number}"))
+
+
+def walk(data: st.DataObject) -> tuple[World, list[Step]]:
+    """Walk a request from its beginning to its end."""
+    world = World(data)
+    stage: Stage
+    stage, steps = begin(a_call(attempts_max=data.draw(st.integers(1, 4))))
+    every: list[Step] = []
+    while True:
+        every += steps
+        for step in steps[:-1]:
+            assert isinstance(step, Record | Cancel), "only the last step is waited for"
+            world.carry_out(step)
+        summary(stage)
+        if isinstance(stage, Ended):
+            assert isinstance(steps[-1], Fail | Done)
+            return world, every
+        assert len(every) < STEPS_MAX, "it always ends"
+        stage, steps = advance(stage, world.happening(steps[-1]), world.now_s)
+
+
+@given(st.data())
+@settings(max_examples=2000, deadline=None)
+def test_every_lease_ends_exactly_once(data: st.DataObject) -> None:
+    """By what it was used for, by its cancellation, or along with the next question."""
+    world, _ = walk(data)
+
+    assert sorted(world.ends) == sorted(LeaseId(f"r:{number}") for number in world.granted)
+
+
+@given(st.data())
+@settings(max_examples=2000, deadline=None)
+def test_nothing_is_done_twice(data: st.DataObject) -> None:
+    """Two exchanges of a lease may have sent only where the same idempotent server had both.
+
+    After a refusal that is sure the unit is another lease's; so what is looked at is one lease.
+    """
+    world, _ = walk(data)
+
+    for servers in world.maybe_sent.values():
+        assert len(servers) == 1 or (len(set(servers)) == 1 and servers[0] in IDEMPOTENT)
+
+
+@given(st.data())
+@settings(max_examples=2000, deadline=None)
+def test_nothing_is_tried_after_the_first_byte(data: st.DataObject) -> None:
+    """What the client was given is its answer."""
+    _, every = walk(data)
+
+    kinds = [type(step) for step in every]
+    if Pass in kinds:
+        assert not {Send, AskLease, SelectServer, Pause} & set(kinds[kinds.index(Pass) + 1 :])
+
+
+@given(st.data())
+@settings(max_examples=500, deadline=None)
+def test_attempts_stay_within_their_bound(data: st.DataObject) -> None:
+    """Over all leases of the request."""
+    call = a_call(attempts_max=2)
+    world = World(data)
+    stage: Stage
+    stage, steps = begin(call)
+    sends = 0
+    while not isinstance(stage, Ended):
+        sends += isinstance(steps[-1], Send)
+        stage, steps = advance(stage, world.happening(steps[-1]), world.now_s)
+
+    assert sends <= call.attempts_max
