@@ -154,6 +154,8 @@ class SelectServer(Part, frozen=True, kw_only=True):
     dialects: list[str] = []
     """Of those the server must understand one; empty: any will do."""
     failed: ServerFailed | None = None
+    only_ask: bool = False
+    """Only say whether one may be chosen now: it takes no turn. To older balancers it takes one."""
 
 
 class SelectServers(Command, frozen=True, kw_only=True, tag="select_servers"):

@@ -120,8 +120,8 @@ class LeaseRefused(Event, frozen=True, kw_only=True, tag="lease_refused"):
 class CallsRefused(Event, frozen=True, kw_only=True, tag="calls_refused"):
     """A gateway itself refused calls of a known key: over its rate, malformed, nobody to ask.
 
-    Counted by the gateway, one event a minute for each (key, code), and journalled verbatim by the
-    pool. None of these calls has another trace in the log.
+    Counted by the gateway, one event a minute for each (key, service type, code), and journalled
+    verbatim by the pool. None of these calls has another trace in the log.
     """
 
     gateway_id: GatewayId
@@ -134,6 +134,8 @@ class CallsRefused(Event, frozen=True, kw_only=True, tag="calls_refused"):
     since: Instant
     """When the first was refused, by the gateway's clock; `until` is when the last one was."""
     until: Instant
+    service_type: ServiceType = ServiceType("")
+    """Empty where they were refused before it was known what they wanted."""
 
 
 class LeaseRenewed(Event, frozen=True, kw_only=True, tag="lease_renewed"):

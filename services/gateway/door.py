@@ -164,7 +164,7 @@ class Door:
     def _count_untraced(self, request: Request, error: GatewayError) -> None:
         """Have the log told how many calls of a known key were answered so and left no trace."""
         if not request.traced and request.key.key_id:
-            self._outbox.refused(request.key.key_id, error)
+            self._outbox.refused(request.key.key_id, request.service_type, error)
 
     def _request(self, scope: dict[str, Any]) -> Request:
         """Begin a request, of whoever trusted proxies say has sent it."""

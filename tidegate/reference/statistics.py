@@ -114,7 +114,7 @@ _FIGURES = [
         "`calls_refused`",
         (
             "calls of a known key that a gateway refused itself, an event a minute for "
-            "each (key, code)"
+            "each (key, service type, code)"
         ),
     ),
 ]

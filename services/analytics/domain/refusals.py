@@ -100,7 +100,8 @@ class Refusals:
 
     def _calls_refused(self, event: pool.CallsRefused, place: Place) -> None:
         since = micros(event.since)
-        again = self._is_told(f"{event.gateway_id} {event.key_id} {event.code} {since}", place)
+        sort = f"{event.key_id} {event.service_type} {event.code}"
+        again = self._is_told(f"{event.gateway_id} {sort} {since}", place)
         self.calls_refused.append(
             CallsRefusedRow(
                 sequence=place.sequence,
@@ -109,6 +110,7 @@ class Refusals:
                 day=place.day,
                 gateway_id=event.gateway_id,
                 key_id=event.key_id,
+                service_type=event.service_type,
                 code=event.code,
                 status=event.status,
                 count=0 if again else event.count,

@@ -148,6 +148,7 @@ class CallsRefusedRow(Row, kw_only=True):
     day: str
     gateway_id: str
     key_id: str
+    service_type: str = ""
     code: str
     status: int
     count: int

@@ -48,7 +48,7 @@ _TOLD = f"""
 select name, epoch_us(ts) from (
     select request_id || '.' || number as name, ts from ledger.refusals where count = 1
     union all
-    select concat_ws(' ', gateway_id, key_id, code, epoch_us(since)), ts
+    select concat_ws(' ', gateway_id, key_id, service_type, code, epoch_us(since)), ts
     from ledger.calls_refused where count > 0
 )
 where ts >= (

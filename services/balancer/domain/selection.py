@@ -79,8 +79,11 @@ def _chosen(balancer: Balancer, wanted: SelectServer, now: Instant) -> Selected 
         )
     name, strategy = _strategy(balancer)
     ranking = strategy(eligible)
-    best = _remembered(balancer, eligible, ranking)
-    take_turn(best, wanted.service_type, now)
+    if wanted.only_ask:
+        best = balancer.standings[ranking.servers[0].server_id]
+    else:
+        best = _remembered(balancer, eligible, ranking)
+        take_turn(best, wanted.service_type, now)
     return Selected(
         server_id=best.server_id,
         url=best.server.url,

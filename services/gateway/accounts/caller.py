@@ -15,10 +15,10 @@ from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.heads import Headers, passed_names
 from services.gateway.relay.coalescer import BalancerCoalescer, RefusedBatchError
 from services.gateway.relay.credentials import Credentials
-from services.gateway.relay.question import BYTES_MAX, Question
 from services.gateway.settings import GatewaySection
 from services.gateway.transport import Answer, Transport, TransportFailure
 from services.gateway.transport.addresses import Addresses
+from services.gateway.transport.question import BYTES_MAX, Question
 
 TIMEOUT_S = 30.0
 """Of one question, from its first byte to the end of its answer."""

@@ -16,8 +16,8 @@ from services.gateway.dialects.credentials import able_with, sayable_in, secrets
 from services.gateway.domain.answers.accounts import CHECK, POINTS
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.heads import Headers, passed
-from services.gateway.relay.question import BYTES_MAX
 from services.gateway.transport import Answer
+from services.gateway.transport.question import BYTES_MAX
 
 PASSED_THROUGH = frozenset({("POST", CHECK), ("POST", POINTS)})
 _SESSION = "session"

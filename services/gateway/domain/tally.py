@@ -1,13 +1,17 @@
-"""Calls that this gateway refused itself, counted by key and code until a minute is over."""
+"""Calls that this gateway refused itself, counted by key, type and code for a minute each."""
 
 from datetime import datetime, timedelta
 
 import msgspec
 
-from contracts.base import GatewayId, KeyId
+from contracts.base import GatewayId, KeyId, ServiceType
 from contracts.pool import CallsRefused
 
 EVERY = timedelta(minutes=1)
+
+
+Sort = tuple[KeyId, ServiceType, str]
+"""Whose calls, for what, and the error code that they were given."""
 
 
 class _Counted(msgspec.Struct):
@@ -18,18 +22,18 @@ class _Counted(msgspec.Struct):
 
 
 class Tally:
-    """One count for each (key, code); `count` every call, then `take` what is to be told."""
+    """One count for each sort of call; `count` every call, then `take` what is to be told."""
 
     def __init__(self, gateway_id: GatewayId) -> None:
         """Begin with nothing counted."""
         self._gateway_id = gateway_id
-        self._counted: dict[tuple[KeyId, str], _Counted] = {}
+        self._counted: dict[Sort, _Counted] = {}
 
-    def count(self, key_id: KeyId, code: str, status: int, now: datetime) -> bool:
+    def count(self, sort: Sort, status: int, now: datetime) -> bool:
         """Count one call; true when it is the first of its minute, which ends in `EVERY`."""
-        known = self._counted.get((key_id, code))
+        known = self._counted.get(sort)
         if known is None:
-            self._counted[key_id, code] = _Counted(1, status, now, now)
+            self._counted[sort] = _Counted(1, status, now, now)
             return True
         known.count += 1
         known.status = status
@@ -39,17 +43,19 @@ class Tally:
     def take(self, now: datetime, *, everything: bool = False) -> list[CallsRefused]:
         """Hand out, and forget, the counts whose minute is over, or all of them."""
         due = [
-            key
-            for key, counted in self._counted.items()
+            sort
+            for sort, counted in self._counted.items()
             if everything or counted.since + EVERY <= now
         ]
-        return [self._told(key, self._counted.pop(key)) for key in due]
+        return [self._told(sort, self._counted.pop(sort)) for sort in due]
 
-    def _told(self, key: tuple[KeyId, str], counted: _Counted) -> CallsRefused:
+    def _told(self, sort: Sort, counted: _Counted) -> CallsRefused:
+        key_id, service_type, code = sort
         return CallsRefused(
             gateway_id=self._gateway_id,
-            key_id=key[0],
-            code=key[1],
+            key_id=key_id,
+            service_type=service_type,
+            code=code,
             status=counted.status,
             count=counted.count,
             since=counted.since,

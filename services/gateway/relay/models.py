@@ -18,10 +18,10 @@ from services.gateway.domain.answers.envelopes import expanded
 from services.gateway.domain.answers.models import Models, listed, merged
 from services.gateway.domain.errors import GatewayError
 from services.gateway.metrics import Metrics
-from services.gateway.relay.question import BYTES_MAX, Question
 from services.gateway.settings import GatewaySection
 from services.gateway.transport import Transport, TransportFailure
 from services.gateway.transport.addresses import Addresses
+from services.gateway.transport.question import BYTES_MAX, Question
 from services.gateway.transport.retry_after import retry_after
 
 PATH = "/v1/models"

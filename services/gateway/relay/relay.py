@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Never
 
-from contracts.balancer import NoServer, Selected, SelectServer, ServerFailed
-from contracts.base import GatewayId, LeaseId
+from contracts.balancer import Selected, ServerFailed
+from contracts.base import GatewayId
 from contracts.pool import (
     Free,
     Granted,
@@ -33,7 +33,6 @@ from services.gateway.domain import (
     another_session,
     client_error,
     failure_error,
-    no_server_error,
     outcome_of,
     pause_before,
     refusal_error,
@@ -44,6 +43,7 @@ from services.gateway.relay.credentials import Credentials
 from services.gateway.relay.exchange import Exchange
 from services.gateway.relay.exchanges import OpenExchanges
 from services.gateway.relay.result import Result
+from services.gateway.relay.servers import Servers
 from services.gateway.relay.usages import Ends, Outbox
 
 _UNTOLD = frozenset({Refusal.STALE_REQUEST, Refusal.CANCELLED, Refusal.LEDGER_UNAVAILABLE})
@@ -70,11 +70,11 @@ class Relay:
         self.exchange = exchange
         self._gateway_id = gateway_id
         self._pool = pool
-        self._balancer = balancer
         self._credentials = credentials
         self._exchanges = exchanges
         self._outbox = outbox
         self._ends = Ends(outbox)
+        self._servers = Servers(balancer, self._ends)
         self._clock = clock
 
     async def serve(
@@ -93,6 +93,7 @@ class Relay:
         try:
             while True:
                 look_again(request)
+                await self._servers.look(request)
                 granted = await self._lease(request)
                 if await self._used(request, granted, upload, client, rate):
                     return
@@ -154,7 +155,7 @@ class Relay:
         authorization = await self._authorization(request, granted)
         request.sayable = able_with(request.dialects, authorization)
         while True:
-            selected = repeated or await self._select(request, granted, failed)
+            selected = repeated or await self._servers.select(request, granted, failed)
             left_s = send_by - loop.time()
             if left_s <= 0:
                 self._give_back(request)
@@ -262,37 +263,3 @@ class Relay:
         except GatewayError as error:
             self._ends.release(request, error)
             raise
-
-    async def _select(
-        self, request: Request, granted: Granted, failed: ServerFailed | None
-    ) -> Selected:
-        """Ask which server; those that called a session invalid only where there is no other.
-
-        Raises `GatewayError` (no_backend) and ends the lease.
-        """
-        avoid = [*request.avoid_servers, *request.shy_servers]
-        wanted = SelectServer(
-            request_id=request.request_id,
-            lease_id=LeaseId(granted.lease_id),
-            service_type=request.service_type,
-            expires_in_s=granted.expires_in_s,
-            avoid=avoid,
-            dialects=request.sayable,
-            failed=failed,
-        )
-        try:
-            answer = await self._balancer.ask(wanted)
-            if isinstance(answer, NoServer) and request.shy_servers:
-                request.shy_servers = []
-                return await self._select(request, granted, failed)
-            if isinstance(answer, Selected):
-                return answer
-            error = no_server_error(answer, request.service_type, tried=bool(request.attempts))
-        except (UnansweredError, RefusedBatchError) as refused:
-            disconnected = isinstance(refused, DisconnectedError)
-            code = "ledger_unavailable" if disconnected else "no_backend"
-            error = GatewayError(code, f"the balancer does not answer: {refused}")
-        if request.doubtful:
-            error = failure_error("cut", sent=True)
-        self._ends.release(request, error)
-        raise error

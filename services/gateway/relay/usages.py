@@ -12,7 +12,7 @@ import msgspec
 from nats.aio.client import Client
 
 from contracts import subjects
-from contracts.base import Failed, GatewayId, KeyId, LeaseId, RequestId
+from contracts.base import Failed, GatewayId, KeyId, LeaseId, RequestId, ServiceType
 from contracts.pool import (
     CallsRefused,
     CancelAnswers,
@@ -89,9 +89,10 @@ class Outbox:
         )
         self._wake()
 
-    def refused(self, key_id: KeyId, error: GatewayError) -> None:
+    def refused(self, key_id: KeyId, service_type: ServiceType, error: GatewayError) -> None:
         """Count a call of which nothing else stands in the log; told once its minute is over."""
-        if self._tally.count(key_id, error.code, error.http_status, datetime.now(UTC)):
+        sort = key_id, service_type, error.code
+        if self._tally.count(sort, error.http_status, datetime.now(UTC)):
             asyncio.get_running_loop().call_later(EVERY.total_seconds(), self._wake)
 
     def _wake(self) -> None:

@@ -9,6 +9,7 @@ upload       a request body of any size, while the answer is awaited
 retry_after  how long a server asks to be left alone
 proxy        the one on the way to servers, where there is one
 pool         `Transport`: connections kept alive for each origin
+question     a whole question and its whole answer, for calls that need no lease
 
 What a caller finds: `request.extensions["timeout"]` may hold seconds for `connect`,
 `first_byte` (from the request's last byte) and `idle` (of either direction); absent ones never

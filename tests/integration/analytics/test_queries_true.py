@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from contracts.analytics import Statistics
-from contracts.base import GatewayId, KeyId
+from contracts.base import GatewayId, KeyId, ServiceType
 from contracts.pool import CallsRefused, Outcome, Verdict
 from services.analytics import sql
 from services.analytics.queries import Catalogue, Question
@@ -64,6 +64,7 @@ def at_the_gateway(count: int = GATEWAY_REFUSED) -> CallsRefused:
         key_id=KeyId("k1"),
         code="rate_limit_exceeded",
         status=429,
+        service_type=ServiceType("image"),
         count=count,
         since=NOON,
         until=NOON + timedelta(seconds=59),
@@ -150,6 +151,14 @@ def test_by_any_dimension_calls_add_up_to_the_same(readers: Readers) -> None:
     for dimension in ("session", "server", "key", "error", "status", "hour", "outcome", "model"):
         rows = ask(readers, "calls calls_failed", dimension)
         assert (sum(row[1] for row in rows), sum(row[2] for row in rows)) == (whole, failed)
+
+
+def test_what_a_gateway_refused_is_of_a_service_type(readers: Readers) -> None:
+    by_type = ask(readers, "calls", "service error")
+
+    assert ["image", "rate_limit_exceeded", GATEWAY_REFUSED] in by_type
+    counted = named(readers, "explain_counted", at="2026-01-01T12:00:30")
+    assert [(one["service_type"], one["calls"]) for one in counted] == [("image", GATEWAY_REFUSED)]
 
 
 def test_an_outage_is_a_failure_by_its_name(readers: Readers) -> None:
@@ -360,7 +369,7 @@ BACK = (
         f"alter table ledger.days drop column {name}"
         for name in ("calls", "calls_gone", "calls_failed")
     ),
-    "delete from ledger.migrations where name = '006_true_figures'",
+    "delete from ledger.migrations where name >= '006_true_figures'",
 )
 
 

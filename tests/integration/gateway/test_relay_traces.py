@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 from nats.aio.client import Client
 
+from contracts.balancer import NoServer, Selected, SelectServer
 from contracts.gateway import KeyBounds, Scope
 from contracts.pool import (
     CallsRefused,
@@ -18,10 +19,12 @@ from contracts.pool import (
     Refused,
     UsageRecorded,
 )
+from runtime.nats.connection import UnansweredError
 from tests.integration.gateway.bench import NOBODY, Front, at, front, saying
 from tests.integration.gateway.upstreams import upstream
 
 pytestmark = pytest.mark.anyio
+DONE = b'{"created":1,"data":[{"url":"https://pictures.test/1"}]}'
 EXPIRED = saying(401, b'{"code":-2002,"message":"login expired"}')
 
 
@@ -38,6 +41,65 @@ async def test_an_outage_stands_in_the_log_by_its_name(
         assert (ended.reason, ended.status, ended.error_code) == ("not_sent", 503, "no_backend")
         assert ended.error_message == answer.json()["error"]["message"]
         assert await gate.journalled(CallsRefused) == []
+
+
+SILENT = UnansweredError("nobody")
+
+
+@pytest.mark.parametrize("answer", [NOBODY, NoServer(reason="all rest", rests_s=9.0), SILENT])
+async def test_an_outage_costs_one_lease_and_every_call_of_it_is_counted(
+    nats_client: Client,
+    nats_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: NoServer | UnansweredError,
+) -> None:
+    code = "pool_saturated" if isinstance(answer, NoServer) and answer.rests_s else "no_backend"
+    async with (
+        upstream(saying(200, DONE)) as server,
+        front(nats_client, nats_url, tmp_path) as gate,
+    ):
+        asked = gate.gateway.balancer.ask
+
+        async def silent(wanted: SelectServer) -> Selected | NoServer:
+            raise SILENT
+
+        if isinstance(answer, NoServer):
+            gate.chosen = lambda _: answer
+        else:
+            monkeypatch.setattr(gate.gateway.balancer, "ask", silent)
+        answers = [await gate.ask() for _ in range(20)]
+        told = await gate.journalled(CallsRefused)
+
+        assert {one.json()["error"]["code"] for one in answers} == {code}
+        assert {one.status_code for one in answers} == {503}
+        assert len(await gate.journalled(LeaseGranted)) == 1
+        (ended,) = await gate.journalled(LeaseCancelled)
+        assert (ended.status, ended.error_code) == (503, code)
+        (count,) = told
+        assert (count.service_type, count.code, count.status) == ("image", code, 503)
+        assert count.count == len(answers) - 1
+
+        # As soon as there is a server it is used, and nobody looks before a lease any more.
+        monkeypatch.setattr(gate.gateway.balancer, "ask", asked)
+        gate.chosen = lambda _: at(server.url)
+        gate.asked.clear()
+        assert [(await gate.ask()).status_code for _ in range(2)] == [200, 200]
+        assert [one.only_ask for one in gate.asked] == [True, False, False]
+
+
+async def test_an_outage_of_one_service_type_has_no_other_looked_at(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    async with front(nats_client, nats_url, tmp_path) as gate:
+        gate.chosen = lambda _: NOBODY
+        assert (await gate.ask()).status_code == 503
+        gate.asked.clear()
+
+        # The pool has none of these: it is asked, and the balancer is not.
+        assert (await gate.ask(path="/v1/videos/generations")).status_code == 400
+        assert gate.asked == []
+        assert [one.reason for one in await gate.journalled(LeaseRefused)] == ["unknown_service"]
 
 
 async def test_no_lease_is_granted_only_to_hear_whether_any_is_left(
@@ -132,9 +194,9 @@ async def test_what_the_gateway_refuses_itself_is_counted_by_key_and_code(
     assert [answer.status_code for answer in answers] == [503] * 2 + [429] * 5
     (key_id,) = {key for key, code in told if code == "rate_limit_exceeded"}
     assert key_id == slow.key_id
-    assert sorted(told.values()) == [(405, 3), (429, 5)]
-    # The two that passed have a trace of their own.
-    assert [one.error_code for one in cancelled] == ["no_backend"] * 2
+    # Of the two that passed the first has a trace of its own; the second found no server, either.
+    assert sorted(told.values()) == [(405, 3), (429, 5), (503, 1)]
+    assert [one.error_code for one in cancelled] == ["no_backend"]
 
 
 async def test_a_silent_pool_is_no_trace_of_a_call_and_so_it_is_counted(

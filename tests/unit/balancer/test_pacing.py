@@ -52,6 +52,18 @@ def at(balancer: Balancer, now: datetime, kind: ServiceType = IMAGE) -> str:
     return answer.server_id if isinstance(answer, Selected) else answer.reason
 
 
+def test_who_only_asks_takes_no_turn_and_is_not_in_flight() -> None:
+    balancer = speaking("a")
+    ended(balancer, "a", Verdict.RISK_CONTROL, NOON)
+    only_asked = msgspec.structs.replace(wanted("", IMAGE), only_ask=True)
+
+    assert isinstance(select(balancer, only_asked, ONE, after(1)), NoServer)
+    for _ in range(2):
+        assert isinstance(select(balancer, only_asked, ONE, after(31)), Selected)
+    assert at(balancer, after(31)) == "a"
+    assert isinstance(select(balancer, only_asked, ONE, after(31)), NoServer)
+
+
 def test_server_rests_for_half_a_minute_and_takes_one_call_in_each_from_then_on() -> None:
     balancer = speaking("a")
     ended(balancer, "a", Verdict.RISK_CONTROL, NOON)

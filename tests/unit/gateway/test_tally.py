@@ -2,32 +2,34 @@
 
 from datetime import timedelta
 
-from contracts.base import GatewayId, KeyId
+from contracts.base import GatewayId, KeyId, ServiceType
 from contracts.pool import CallsRefused
 from services.gateway.domain.tally import Tally
 from tests.moments import NOON
 
-KEY = KeyId("k")
+KEY, NOTHING = KeyId("k"), ServiceType("")
 
 
 def counted(*seconds: float, code: str = "rate_limit_exceeded", key: KeyId = KEY) -> Tally:
     tally = Tally(GatewayId("g"))
     for at in seconds:
-        tally.count(key, code, 429, NOON + timedelta(seconds=at))
+        tally.count((key, NOTHING, code), 429, NOON + timedelta(seconds=at))
     return tally
 
 
-def test_a_minute_is_one_event_for_each_key_and_code() -> None:
+def test_a_minute_is_one_event_for_each_key_type_and_code() -> None:
     tally = counted(0, 10, 59)
-    tally.count(KEY, "invalid_request", 400, NOON)
-    tally.count(KeyId("other"), "invalid_request", 400, NOON)
+    tally.count((KEY, NOTHING, "invalid_request"), 400, NOON)
+    tally.count((KEY, ServiceType("image"), "invalid_request"), 400, NOON)
+    tally.count((KeyId("other"), NOTHING, "invalid_request"), 400, NOON)
 
     told = tally.take(NOON + timedelta(seconds=60))
 
-    assert [(one.key_id, one.code, one.count) for one in told] == [
-        ("k", "rate_limit_exceeded", 3),
-        ("k", "invalid_request", 1),
-        ("other", "invalid_request", 1),
+    assert [(one.key_id, one.service_type, one.code, one.count) for one in told] == [
+        ("k", "", "rate_limit_exceeded", 3),
+        ("k", "", "invalid_request", 1),
+        ("k", "image", "invalid_request", 1),
+        ("other", "", "invalid_request", 1),
     ]
     assert told[0] == CallsRefused(
         gateway_id=GatewayId("g"),
@@ -51,7 +53,8 @@ def test_nothing_is_told_before_its_minute_is_over_unless_everything_is() -> Non
 def test_the_first_of_a_minute_says_so() -> None:
     tally = Tally(GatewayId("g"))
 
-    assert tally.count(KEY, "x", 400, NOON)
-    assert not tally.count(KEY, "x", 400, NOON)
+    sort = KEY, NOTHING, "x"
+    assert tally.count(sort, 400, NOON)
+    assert not tally.count(sort, 400, NOON)
     tally.take(NOON, everything=True)
-    assert tally.count(KEY, "x", 400, NOON)
+    assert tally.count(sort, 400, NOON)

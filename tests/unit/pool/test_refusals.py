@@ -3,6 +3,7 @@
 from datetime import datetime
 
 import pytest
+from msgspec.structs import replace
 
 from contracts.base import GatewayId, KeyId, RequestId
 from contracts.pool import (
@@ -230,6 +231,8 @@ def test_what_a_gateway_refused_is_journalled_verbatim_and_once() -> None:
 
     assert decide_end(pool, calls_refused(), NOON) == Decision([calls_refused()])
     assert decide_end(pool, calls_refused(), after(1)) == Decision([])
+    other = replace(calls_refused(), service_type=AVATAR)
+    assert decide_end(pool, other, after(1)) == Decision([other])
 
 
 # ----------------------------------------------------------------------------- only asked

@@ -9,7 +9,7 @@ told as (
         sequence || '.' || position as event_id
     from ledger.refusals where "count" > 1 or since is not null
     union all
-    select 'gateway', key_id, '', code, status, "count", since, until, sequence || '.' || position
+    select 'gateway', key_id, service_type, code, status, "count", since, until, sequence || '.' || position
     from ledger.calls_refused where "count" > 0
 )
 select refused_by, told.key_id, coalesce(known.name, '') as key_name, service_type, code, status,

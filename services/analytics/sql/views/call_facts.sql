@@ -8,7 +8,7 @@ from lease_facts where call
 union all by name
 select * exclude ("count"), "count" as calls, 0 as gone, "count" as failed from refusal_facts
 union all by name
-select day, date_trunc('hour', since) as hour, '' as service, '' as model, '' as session,
+select day, date_trunc('hour', since) as hour, service_type as service, '' as model, '' as session,
     '' as server, '' as region, key_id as key, status, 'refused' as outcome, '' as verdict,
     code as error, '' as strategy, 0 as attempt, "count" as calls, 0 as gone, "count" as failed
 from ledger.calls_refused

@@ -41,7 +41,8 @@ def decide_end(state: Pool, usage: UsageRecorded | CallsRefused, now: datetime) 
     events: list[PoolEvent] = []
     state.depart(now)
     if isinstance(usage, CallsRefused):
-        told = f"{usage.gateway_id} {usage.key_id} {usage.code} {usage.since.isoformat()}"
+        sort = f"{usage.key_id} {usage.service_type} {usage.code}"
+        told = f"{usage.gateway_id} {sort} {usage.since.isoformat()}"
         if told not in state.refusals.told:
             remember(state, told, None)
             emit(state, events, told_within(usage), now)

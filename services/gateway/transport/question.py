@@ -6,8 +6,10 @@ from contextlib import aclosing
 import httpx
 
 from services.gateway.domain.heads import Headers
-from services.gateway.transport import Answer, Failure, MaybeSentError, NothingSentError, Transport
 from services.gateway.transport.addresses import Address
+from services.gateway.transport.answer import Answer
+from services.gateway.transport.failures import Failure, MaybeSentError, NothingSentError
+from services.gateway.transport.pool import Transport
 
 BYTES_MAX = 4_000_000
 """Of an answer, and of a client's body."""
