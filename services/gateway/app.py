@@ -34,11 +34,11 @@ from services.gateway.metrics import Metrics
 from services.gateway.readiness import Readiness
 from services.gateway.relay.coalescer import BalancerCoalescer, Coalescer, PoolCoalescer
 from services.gateway.relay.credentials import Credentials
-from services.gateway.relay.exchange import Exchange
 from services.gateway.relay.exchanges import OpenExchanges
 from services.gateway.relay.interpreter import Interpreter
 from services.gateway.relay.models import ModelList
 from services.gateway.relay.relay import Relay
+from services.gateway.relay.upstream.parts import Upstream
 from services.gateway.relay.usages import Outbox
 from services.gateway.routes import Doors, operator_app
 from services.gateway.routes.admin.sessions import known
@@ -130,7 +130,7 @@ class Gateway:
         self.pool, self.balancer = self._coalescers(client, outage)
         self.fleet_log = FleetLog(event_log, log)
         interpreter = Interpreter(self.fleet_log.fleet.dialects)
-        self.exchange = Exchange(self.transport, settings, self.metrics, interpreter)
+        self.upstream = Upstream(self.transport, settings, self.metrics)
         self.spool = Spool(home.spool, settings.gateway.spool, settings.gateway.spool_max)
         servers = self.fleet_log.fleet.servers
         credentials = Credentials(client, sealer, self._patience_s, outage)
@@ -141,7 +141,7 @@ class Gateway:
             self.pool,
             self.balancer,
             credentials,
-            self.exchange,
+            self.upstream,
             self.exchanges,
             self.outbox,
             now,
@@ -223,7 +223,7 @@ class Gateway:
         self.spool.apply(settings.gateway.spool, settings.gateway.spool_max)
         self.hall.bounds = _bounds(settings)
         self.door.apply(settings)
-        self.exchange.apply(settings)
+        self.upstream.apply(settings)
         self.caller.apply(settings.gateway)
         self.models.apply(settings.gateway)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from runtime.process.logs import Log
 from services.gateway.accounts.passthrough import PASSED_THROUGH, Passthrough
-from services.gateway.clients.answers import Client, Send, told
+from services.gateway.clients.answers import Client, Send, broken_off_error, told
 from services.gateway.clients.browsers import GUARDED, preflight
 from services.gateway.clients.deciding import Deciding
 from services.gateway.clients.headers import own_headers
@@ -24,6 +24,7 @@ from services.gateway.clients.spool import Spool
 from services.gateway.clients.uploads import Bounds, ClientGoneError, Receive, Upload
 from services.gateway.domain import model_named, route, units_of
 from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.heads import Headers
 from services.gateway.domain.paths import (
     AMBIGUOUS,
     Places,
@@ -32,10 +33,11 @@ from services.gateway.domain.paths import (
     key_in_url,
 )
 from services.gateway.metrics import Metrics
-from services.gateway.relay.interpreter import Interpreter
+from services.gateway.relay.interpreter import Interpreter, Wording
 from services.gateway.relay.models import PATH as MODELS_PATH
 from services.gateway.relay.models import ModelList
 from services.gateway.relay.relay import Relay
+from services.gateway.relay.upstream.parts import ClientSide
 from services.gateway.relay.usages import Outbox
 from services.gateway.settings import Settings
 
@@ -124,7 +126,7 @@ class Door:
         rate: dict[str, str] = {}
         error: GatewayError | None = None
         admitted: Admitted | float = 0.0
-        gone = partial(_gone, request, asyncio.current_task())
+        gone = partial(_gone, client, asyncio.current_task())
         if connection is not None:
             connection.on_gone = gone
         try:
@@ -134,24 +136,19 @@ class Door:
             admitted = self._limits.admit(request.key, time.monotonic())
             rate = self._rate(request.key, admitted)
             await room(request, receive, client, rate)
-        except GatewayError as refused:
-            error = refused
-        except ClientGoneError:
-            request.gone = True
-        except asyncio.CancelledError:
-            error = self._cancelled(request)
-        except Exception:  # noqa: BLE001 (a fault is an answer too, and is logged)
+        except (GatewayError, ClientGoneError, asyncio.CancelledError) as broken:
+            error = broken_off_error(broken, gone=client.gone)
+            client.gone = error is None
+        except Exception as fault:  # noqa: BLE001 (a fault is an answer too, and is logged)
             self._log.exception("fault", request_id=request.request_id)
-            error = GatewayError("internal_error", "the gateway failed; its log says why")
+            error = broken_off_error(fault, gone=client.gone)
         finally:
             _unheard(connection, gone)
             if isinstance(admitted, Admitted):
                 self._limits.leave(request.key)
-        if request.gone or error is not None:
-            self._relay.left(request, error)
-        if error is not None and not request.gone:
-            self._count_untraced(request, error)
-            await client.fail(error, [*own_headers(request, rate), *GUARDED])
+        if error is not None:
+            self._count_untraced(request, client, error)
+            await client.fail(error, [*own_headers(request, rate, client.summary()), *GUARDED])
         told(self._log, self._metrics, request, client, error)
 
     async def _refused(self, scope: dict[str, Any], send: Send, error: GatewayError) -> None:
@@ -161,9 +158,9 @@ class Door:
         await client.fail(error, [*own_headers(request, None), *GUARDED])
         told(self._log, self._metrics, request, client, error)
 
-    def _count_untraced(self, request: Request, error: GatewayError) -> None:
+    def _count_untraced(self, request: Request, client: Client, error: GatewayError) -> None:
         """Have the log told how many calls of a known key were answered so and left no trace."""
-        if not request.traced and request.key.key_id:
+        if not client.summary().traced and request.key.key_id:
             self._outbox.refused(request.key.key_id, request.service_type, error)
 
     def _request(self, scope: dict[str, Any]) -> Request:
@@ -174,16 +171,6 @@ class Door:
                 request.client_address, request.scheme, request.headers
             )
         return request
-
-    def _cancelled(self, request: Request) -> GatewayError | None:
-        """Tell why the task was cancelled: the client left, or its time was over."""
-        if request.gone:
-            return None
-        message = (
-            "the exchange was broken off (exchange_max, or the gateway stops);"
-            " its outcome is unknown"
-        )
-        return GatewayError("upstream_outcome_unknown", message, status=504)
 
     def _key(self, request: Request) -> Key:
         """Authenticate: `Bearer <key>` or the bare key. Raises `GatewayError`."""
@@ -223,12 +210,14 @@ class Door:
             raise GatewayError("invalid_request", message, request.premature)
         upload = Upload(receive, request.content_length, self._bounds)
         try:
-            await self._routed(request, upload)
-            await self._relay.serve(request, upload, client, rate, self._look_again)
+            wording = await self._routed(request, upload)
+            headers = partial(_own_headers, request, rate, client)
+            side = ClientSide(request, upload, wording, client, headers)
+            await self._relay.serve(side, self._look_again)
         finally:
             upload.close()
 
-    async def _routed(self, request: Request, upload: Upload) -> None:
+    async def _routed(self, request: Request, upload: Upload) -> Wording:
         """Find what the body asks for. Raises `GatewayError`, before any lease."""
         settings = self.settings
         await upload.fill()
@@ -246,8 +235,9 @@ class Door:
         if settings.services[found].units == "n":
             request.units = units_of(n)
             request.counted = True
-        if self._interpreter.has_to_read(found):
-            await self._interpreter.prepare(request, upload)
+        wording = Wording(request, upload)
+        await self._interpreter.prepare(request, wording)
+        return wording
 
     async def _list_models(
         self, request: Request, _: Receive, client: Client, rate: Mapping[str, str]
@@ -274,11 +264,15 @@ async def _refuse_path(*_: Any) -> None:
     raise GatewayError("invalid_request", AMBIGUOUS)
 
 
-def _gone(request: Request, task: "asyncio.Task[Any] | None") -> None:
+def _gone(client: Client, task: "asyncio.Task[Any] | None") -> None:
     """The client's connection was lost: stop whatever is done for it."""
-    request.gone = True
+    client.gone = True
     if task is not None:
         task.cancel()
+
+
+def _own_headers(request: Request, rate: Mapping[str, str], client: Client) -> Headers:
+    return own_headers(request, rate, client.summary())
 
 
 def _unheard(connection: Any, gone: Callable[[], None]) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import unquote_plus
 
+from msgspec.structs import replace
+
 from contracts.balancer import DIALECTS
 from contracts.pool import SessionView
 from services.gateway.accounts.caller import Call, Caller, about, without_secrets
@@ -16,6 +18,7 @@ from services.gateway.dialects.credentials import able_with, sayable_in, secrets
 from services.gateway.domain.answers.accounts import CHECK, POINTS
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.heads import Headers, passed
+from services.gateway.domain.summary import Summary
 from services.gateway.transport import Answer
 from services.gateway.transport.question import BYTES_MAX
 
@@ -56,24 +59,25 @@ class Passthrough:
         _admins_only(request, key_of(request))
         session_id, rest = session_named(request.query)
         if session_id is None:
-            answer, body = await self._answered(request, _as_it_came(request, upload.head))
+            answer, body = await self._answered(client, _as_it_came(request, upload.head))
             headers = passed(answer.headers, self._caller.passed)
         else:
-            headers, body, answer = await self._of_a_session(request, session_id, rest)
+            headers, body, answer = await self._of_a_session(request, client, session_id, rest)
         kept = [pair for pair in headers if pair[0] != b"content-length"]
-        whole = [*kept, *own_headers(request, rate), _length(body)]
+        whole = [*kept, *own_headers(request, rate, client.summary()), _length(body)]
         await client.answer(answer.status, whole, body)
 
-    async def _answered(self, request: Request, call: Call) -> tuple[Answer, bytes]:
+    async def _answered(self, client: Client, call: Call) -> tuple[Answer, bytes]:
         try:
             return await self._caller.answered(call)
         finally:
-            request.attempts_made = call.attempts
-            if call.asked is not None:
-                request.server_id, request.server_region = call.asked.server_id, call.asked.region
+            known = Summary(attempts_made=call.attempts)
+            if (asked := call.asked) is not None:
+                known = replace(known, server_id=asked.server_id, server_region=asked.region)
+            client.summary = lambda: known
 
     async def _of_a_session(
-        self, request: Request, session_id: str, rest: bytes
+        self, request: Request, client: Client, session_id: str, rest: bytes
     ) -> tuple[Headers, bytes, Answer]:
         """Ask for a session of the pool, and conceal its credential in the answer."""
         view = await self._known(session_id)
@@ -84,7 +88,7 @@ class Passthrough:
         else:
             having = [one for one in DIALECTS if one not in _WITHOUT_POINTS]
             call.dialects = sayable_in(having, authorization)
-        answer, body = await self._answered(request, call)
+        answer, body = await self._answered(client, call)
         told = without_secrets(answer, body, authorization)
         headers = passed(answer.headers, self._caller.passed, secrets_of(authorization))
         headers = [pair for pair in headers if pair[0] != b"content-encoding"]

@@ -1,14 +1,17 @@
 """The client's side of an exchange: what is said to it, how a broken one ends, what is logged."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from runtime.process.logs import Log
 from services.gateway.clients.request import Request
+from services.gateway.clients.uploads import ClientGoneError
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.heads import Headers
 from services.gateway.domain.paths import KEPT_BYTES_MAX
+from services.gateway.domain.summary import NOTHING_YET, Summary
 from services.gateway.metrics import Metrics
 
 Whole = Callable[[int, Headers, bytes], None]
@@ -18,7 +21,17 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 class Client:
     """Answers one request over ASGI; knows whether its answer has begun."""
 
-    __slots__ = ("_abort", "_events", "_send", "_whole", "begun", "bytes_out", "status")
+    __slots__ = (
+        "_abort",
+        "_events",
+        "_send",
+        "_whole",
+        "begun",
+        "bytes_out",
+        "gone",
+        "status",
+        "summary",
+    )
 
     def __init__(self, send: Send, abort: Callable[[], None], whole: Whole | None = None) -> None:
         """`abort` closes the client's connection, so that a cut answer looks like one.
@@ -30,6 +43,10 @@ class Client:
         self._events = False
         self._whole = whole
         self.begun = False
+        self.gone = False
+        """Whether it has left."""
+        self.summary: Callable[[], Summary] = _nothing_yet
+        """What is known of its request, asked for when it is told."""
         self.status = 0
         self.bytes_out = 0
 
@@ -78,6 +95,7 @@ def told(
 ) -> None:
     """Count and log a request, in one line."""
     seconds = time.perf_counter() - request.started
+    known = client.summary()
     metrics.answered(request.service_type, client.status, seconds)
     if error is not None:
         metrics.errors.labels(error.code).inc()
@@ -89,12 +107,31 @@ def told(
         status=client.status,
         error=error.code if error else None,
         key_id=request.key.key_id,
-        session_id=request.lease.session_id if request.lease else None,
-        server_id=request.server_id or None,
-        attempts=request.attempts_made,
+        session_id=known.session_id,
+        server_id=known.server_id or None,
+        attempts=known.attempts_made,
         ms=round(seconds * 1000, 2),
-        lease_ms=round(request.lease_ms, 2),
-        first_byte_ms=round(request.first_byte_ms, 2),
+        lease_ms=round(known.lease_ms, 2),
+        first_byte_ms=round(known.first_byte_ms, 2),
         bytes_out=client.bytes_out,
-        gone=request.gone or None,
+        gone=client.gone or None,
     )
+
+
+def _nothing_yet() -> Summary:
+    return NOTHING_YET
+
+
+def broken_off_error(broken: BaseException, *, gone: bool) -> GatewayError | None:
+    """Word what broke a request off for its client; None: it is gone."""
+    if gone or isinstance(broken, ClientGoneError):
+        return None
+    if isinstance(broken, GatewayError):
+        return broken
+    if isinstance(broken, asyncio.CancelledError):
+        message = (
+            "the exchange was broken off (exchange_max, or the gateway stops);"
+            " its outcome is unknown"
+        )
+        return GatewayError("upstream_outcome_unknown", message, status=504)
+    return GatewayError("internal_error", "the gateway failed; its log says why")

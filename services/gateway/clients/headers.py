@@ -6,6 +6,7 @@ import msgspec
 
 from services.gateway.clients.request import Request
 from services.gateway.domain.heads import NAME_BYTES_MAX, Headers, goes_up, named_for_the_hop
+from services.gateway.domain.summary import NOTHING_YET, Summary
 
 Rate = Mapping[str, str]
 """The headers of the key's rate."""
@@ -72,7 +73,10 @@ def upstream_headers(
 
 
 def own_headers(
-    request: Request, rate: Mapping[str, str] | None, caching: tuple[bytes, bytes] = NO_STORE
+    request: Request,
+    rate: Mapping[str, str] | None,
+    known: Summary = NOTHING_YET,
+    caching: tuple[bytes, bytes] = NO_STORE,
 ) -> Headers:
     """Make the headers of every proxied answer (http-api.md §2), `caching` among them."""
     found: Headers = [(b"x-request-id", request.request_id.encode()), *CORS, caching]
@@ -80,18 +84,17 @@ def own_headers(
         found.append((b"x-client-request-id", request.client_request_id.encode("latin-1")))
     if request.service_type:
         found.append((b"x-service-type", request.service_type.encode()))
-    if request.lease is not None:
-        found.append((b"x-session-id", request.lease.session_id.encode()))
-        remaining = request.remaining
-        if remaining is not None:
-            found.append((b"x-remaining-quota", msgspec.json.encode(remaining)))
-    if request.server_id:
+    if known.session_id is not None:
+        found.append((b"x-session-id", known.session_id.encode()))
+        if known.remaining is not None:
+            found.append((b"x-remaining-quota", msgspec.json.encode(known.remaining)))
+    if known.server_id:
         found += (
-            (b"x-server-id", request.server_id.encode()),
-            (b"x-server-region", request.server_region.encode()),
+            (b"x-server-id", known.server_id.encode()),
+            (b"x-server-region", known.server_region.encode()),
         )
     if rate:
         found += [(name.encode(), value.encode()) for name, value in rate.items()]
-    timing = f"lease;dur={request.lease_ms:.2f}, upstream;dur={request.first_byte_ms:.2f}"
+    timing = f"lease;dur={known.lease_ms:.2f}, upstream;dur={known.first_byte_ms:.2f}"
     found.append((b"server-timing", timing.encode()))
     return found

@@ -6,6 +6,7 @@ answers/    what a server's answer means, and what follows from it
 fleet       the servers as the log has them: which dialects they speak
 heads       which headers go up and come down, and what may stand in one
 tally       calls refused here, counted by key and code
+summary     what headers and the log line say of a request
 errors      every error a client can get
 """
 

@@ -8,10 +8,50 @@ from services.gateway.clients.reading import asked_of
 from services.gateway.clients.request import Request
 from services.gateway.clients.uploads import Upload
 from services.gateway.dialects.table import translated, translates
-from services.gateway.dialects.words import Translation, UntranslatableError
+from services.gateway.dialects.words import Asked, Translation, UntranslatableError
 from services.gateway.domain.errors import GatewayError
 
 _ONLY_PLAIN = frozenset({PLAIN})
+
+
+class Wording:
+    """One request in every dialect; its body is read when the first of them has to know it."""
+
+    __slots__ = ("_request", "_translations", "_upload", "asks", "dialects")
+
+    def __init__(self, request: Request, upload: Upload) -> None:
+        """Nothing is read yet."""
+        self._request = request
+        self._upload = upload
+        self._translations: dict[str, Translation] = {}
+        self.asks: Asked | None = None
+        """What the body asks for, once it was read."""
+        self.dialects: list[str] = []
+        """Those that can do it; empty: any."""
+
+    async def translation(self, dialect: str) -> Translation | None:
+        """Say what the request is in a dialect; None: what its client sent.
+
+        Raises `UntranslatableError`, or `GatewayError` for a body that cannot be read.
+        """
+        if not translates(dialect):
+            return None
+        known = self._translations.get(dialect)
+        if known is None:
+            if self.asks is None:
+                self.asks = await asked_of(self._request, self._upload)
+            known = self._translations[dialect] = translated(dialect, self.asks)
+        return known
+
+    async def for_server(self, dialect: str) -> Translation | None:
+        """The same, for a server that is about to be asked.
+
+        Raises `GatewayError` for what the fleet of a moment ago had nobody to object to.
+        """
+        try:
+            return await self.translation(dialect)
+        except UntranslatableError as error:
+            raise GatewayError("invalid_request", error.message, error.param) from None
 
 
 class Interpreter:
@@ -21,22 +61,19 @@ class Interpreter:
         """Hold the question."""
         self._dialects_of = dialects_of
 
-    def has_to_read(self, service_type: ServiceType) -> bool:
-        """Whether a dialect among the type's servers has to know the body."""
-        spoken = self._dialects_of(service_type)
-        return spoken != _ONLY_PLAIN and any(map(translates, spoken))
-
-    async def prepare(self, request: Request, upload: Upload) -> None:
-        """Read the body, and find which dialects can do the request.
+    async def prepare(self, request: Request, wording: Wording) -> None:
+        """Find which dialects can do the request, where one of them has to know the body.
 
         Raises `GatewayError` when none can: what the first of them objects to.
         """
         spoken = self._dialects_of(request.service_type)
+        if spoken == _ONLY_PLAIN or not any(map(translates, spoken)):
+            return
         objection: UntranslatableError | None = None
         able = []
         for dialect in sorted(spoken):
             try:
-                await self.translation(request, upload, dialect)
+                await wording.translation(dialect)
             except UntranslatableError as error:
                 objection = objection or error
             except GatewayError:
@@ -50,32 +87,4 @@ class Interpreter:
         if not able and objection is not None:
             raise GatewayError("invalid_request", objection.message, objection.param)
         if len(able) < len(spoken):
-            request.dialects = able
-
-    async def translation(
-        self, request: Request, upload: Upload, dialect: str
-    ) -> Translation | None:
-        """Say what the request is in a dialect; None: what its client sent.
-
-        Raises `UntranslatableError`, or `GatewayError` for a body that cannot be read.
-        """
-        if not translates(dialect):
-            return None
-        known = request.translations.get(dialect)
-        if known is None:
-            if request.body_asks is None:
-                request.body_asks = await asked_of(request, upload)
-            known = request.translations[dialect] = translated(dialect, request.body_asks)
-        return known
-
-    async def understood(
-        self, request: Request, upload: Upload, dialect: str
-    ) -> Translation | None:
-        """The same, for a server that is about to be asked.
-
-        Raises `GatewayError` for what the fleet of a moment ago had nobody to object to.
-        """
-        try:
-            return await self.translation(request, upload, dialect)
-        except UntranslatableError as error:
-            raise GatewayError("invalid_request", error.message, error.param) from None
+            wording.dialects = able

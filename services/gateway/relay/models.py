@@ -92,7 +92,7 @@ class ModelList:
                 raise GatewayError("not_found", message, "model")
             body = _encoder.encode(kept.models[name])
         age_s = max(0, round(kept.until - time.monotonic()))
-        own = own_headers(request, rate, (b"cache-control", b"public, max-age=%d" % age_s))
+        own = own_headers(request, rate, caching=(b"cache-control", b"public, max-age=%d" % age_s))
         headers = [
             *own,
             (b"content-type", b"application/json"),

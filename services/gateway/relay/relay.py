@@ -1,59 +1,69 @@
-"""Lease → select → stream → record: the way of one generation request.
+"""Carries out the course of a request: lease → select → send → record.
 
-A lease covers tries at one server after another as long as nothing was sent; what a session is
-refused for is tried again with another lease. Whatever happens, including the client's going
-away at any moment, the lease in hand gets its one end here.
+What follows from what is `course`'s; here is only how each step is done. A lease covers tries at
+one server after another as long as nothing was sent; what a session is refused for is tried again
+with another lease. Whatever happens, including the client's going away at any moment, the lease in
+hand gets its one end here.
 """
 
 import asyncio
-import random
 import time
-from collections.abc import Callable
-from typing import Never
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, ClassVar
 
-from contracts.balancer import Selected, ServerFailed
 from contracts.base import GatewayId
-from contracts.pool import (
-    Free,
-    Granted,
-    LeaseWanted,
-    Outcome,
-    Refusal,
-    Refused,
-    Verdict,
-)
+from contracts.pool import LeaseWanted, SessionRequested, Verdict
 from runtime.clock import Clock
 from runtime.nats.connection import DisconnectedError, UnansweredError
-from services.gateway.clients.answers import Client
-from services.gateway.clients.headers import Rate
+from services.gateway.clients.answers import broken_off_error
+from services.gateway.clients.origin import stored_address, stored_agent
 from services.gateway.clients.request import Request
-from services.gateway.clients.uploads import Upload
 from services.gateway.dialects.credentials import able_with
-from services.gateway.domain import (
-    another_session,
-    client_error,
-    failure_error,
-    outcome_of,
-    pause_before,
-    refusal_error,
-)
 from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.summary import Summary
 from services.gateway.relay.coalescer import BalancerCoalescer, PoolCoalescer, RefusedBatchError
+from services.gateway.relay.course import advance, begin, summary
+from services.gateway.relay.course.facts import Call
+from services.gateway.relay.course.happenings import (
+    Answered,
+    Entered,
+    Gone,
+    Happening,
+    NotAsked,
+    Opened,
+    Paused,
+    Unanswered,
+    Unopened,
+)
+from services.gateway.relay.course.stages import Stage
+from services.gateway.relay.course.steps import (
+    AskLease,
+    Cancel,
+    Done,
+    Enter,
+    Fail,
+    FetchCredential,
+    Pause,
+    Record,
+    SelectServer,
+    Send,
+    Step,
+)
 from services.gateway.relay.credentials import Credentials
-from services.gateway.relay.exchange import Exchange
 from services.gateway.relay.exchanges import OpenExchanges
-from services.gateway.relay.result import Result
 from services.gateway.relay.servers import Servers
-from services.gateway.relay.usages import Ends, Outbox
+from services.gateway.relay.upstream.exchange import Exchange
+from services.gateway.relay.upstream.parts import ClientSide, Upstream
+from services.gateway.relay.usages import Outbox
 
-_UNTOLD = frozenset({Refusal.STALE_REQUEST, Refusal.CANCELLED, Refusal.LEDGER_UNAVAILABLE})
-"""Refusals that the pool does not journal."""
-_LATE_MAX = 2
-"""How often a lease may be asked for again because its `send_by` had passed."""
+_TEXT_MAX = 200
+LookAgain = Callable[[Request], object]
+"""Looks whether the request's key still may. Raises `GatewayError`."""
 
 
 class Relay:
-    """Relays generation requests; its parts are made by `app`."""
+    """What all requests are carried out with; its parts are made by `app`."""
 
     def __init__(
         self,
@@ -61,205 +71,180 @@ class Relay:
         pool: PoolCoalescer,
         balancer: BalancerCoalescer,
         credentials: Credentials,
-        exchange: Exchange,
+        upstream: Upstream,
         exchanges: OpenExchanges,
         outbox: Outbox,
         clock: Clock,
     ) -> None:
         """Hold the parts."""
-        self.exchange = exchange
-        self._gateway_id = gateway_id
-        self._pool = pool
-        self._credentials = credentials
-        self._exchanges = exchanges
-        self._outbox = outbox
-        self._ends = Ends(outbox)
-        self._servers = Servers(balancer, self._ends)
-        self._clock = clock
+        self.upstream = upstream
+        self.gateway_id = gateway_id
+        self.pool = pool
+        self.servers = Servers(balancer)
+        self.credentials = credentials
+        self.exchanges = exchanges
+        self.outbox = outbox
+        self.clock = clock
 
-    async def serve(
-        self,
-        request: Request,
-        upload: Upload,
-        client: Client,
-        rate: Rate,
-        look_again: Callable[[Request], object],
-    ) -> None:
+    async def serve(self, side: ClientSide, look_again: LookAgain) -> None:
         """Do the request, with as many leases as the outcome table allows.
 
-        Before each, `look_again` whether its key still may: what went before takes its time.
-        Raises `GatewayError` for every answer that is an error.
+        Before each, `look_again`: what went before takes its time. Raises `GatewayError` for every
+        answer that is an error, and whatever broke the request off.
         """
+        journey = Journey(self, side, look_again)
+        side.client.summary = journey.summary
         try:
-            while True:
-                look_again(request)
-                await self._servers.look(request)
-                granted = await self._lease(request)
-                if await self._used(request, granted, upload, client, rate):
-                    return
+            await journey.run()
         finally:
-            if request.previous is not None:
-                self._outbox.record(request.previous)
+            side.client.summary = partial(summary, journey.stage)  # without a circle
 
-    def left(self, request: Request, error: GatewayError | None) -> None:
-        """End whatever is open: the client is gone, or (`error`) the exchange was broken off."""
-        self._ends.left(request, error)
 
-    async def _lease(self, request: Request) -> Granted:
-        """Ask for the next lease. Raises `GatewayError` with the pool's refusal."""
-        granted = await self._answer(request)
-        assert isinstance(granted, Granted)
-        request.begin(granted)
-        return granted
+class Journey:
+    """One request on its course."""
 
-    async def _answer(self, request: Request, *, only_ask: bool = False) -> Granted | Free:
-        """Ask for the next lease, or what the pool would say. Raises `GatewayError`."""
-        if self._outbox.blocked:
-            raise GatewayError("ledger_unavailable", self._outbox.blocked)
-        started = time.perf_counter()  # a loop's own clock may be as coarse as its turns
-        stored = self.exchange.settings.client_address
-        wanted = request.wanted(self._gateway_id, self._clock(), stored)
-        request.asked = True
-        try:
-            answer = await self._pool.ask(
-                LeaseWanted(requested=wanted, previous=request.previous, only_ask=only_ask)
-            )
-        except (UnansweredError, RefusedBatchError) as error:
-            request.asked = False
-            if not isinstance(error, DisconnectedError) or error.sent_before:
-                self._ends.forget(request, "unanswered")
-            raise GatewayError("ledger_unavailable", f"the pool does not answer: {error}") from None
-        request.lease_ms += (time.perf_counter() - started) * 1000
-        if isinstance(answer, Refused) and answer.reason is Refusal.LEDGER_UNAVAILABLE:
-            # No proof that nothing was granted: an earlier sending of this id may stand.
-            self._ends.forget(request, "ledger_unavailable")
-            raise refusal_error(answer, request.service_type)
-        request.asked = False
-        request.previous = None
-        if isinstance(answer, Refused):
-            request.traced = request.traced or answer.reason not in _UNTOLD
-            raise refusal_error(answer, request.service_type)
-        return answer
+    __slots__ = ("_authorization", "_exchange", "_look_again", "_relay", "_side", "_step", "stage")
 
-    async def _used(
-        self, request: Request, granted: Granted, upload: Upload, client: Client, rate: Rate
-    ) -> bool:
-        """Use the lease in hand: true when the client was answered, false for another lease.
+    def __init__(self, relay: Relay, side: ClientSide, look_again: LookAgain) -> None:
+        """Stand at the beginning."""
+        self._relay = relay
+        self._side = side
+        self._look_again = look_again
+        self._authorization = b""
+        self._exchange: Exchange | None = None
+        call = _call_of(side.request, relay.upstream.settings.attempts_max)
+        self.stage: Stage
+        self._step: Step
+        self.stage, (self._step,) = begin(call)
 
-        Raises `GatewayError`.
-        """
-        loop = asyncio.get_running_loop()
-        send_by = loop.time() + granted.send_within_s
-        failed: ServerFailed | None = None
-        repeated: Selected | None = None
-        authorization = await self._authorization(request, granted)
-        request.sayable = able_with(request.dialects, authorization)
-        while True:
-            selected = repeated or await self._servers.select(request, granted, failed)
-            left_s = send_by - loop.time()
-            if left_s <= 0:
-                self._give_back(request)
-                return False
-            opened = self._exchanges.begin(
-                granted.lease_id, selected.server_id, granted.expires_in_s
-            )
-            request.server_id, request.server_region = selected.server_id, selected.region
+    def summary(self) -> Summary:
+        """Say what is known by now."""
+        return summary(self.stage)
+
+    async def run(self) -> None:
+        """Go the whole course. Raises what `Relay.serve` does."""
+        while not isinstance(self._step, Fail | Done):
             try:
-                result = await self.exchange.attempt(
-                    request, upload, client, selected, authorization, connect_s=left_s, rate=rate
-                )
-            finally:
-                self._exchanges.end(opened)
-            verdict = result.judgement.verdict
-            attempts_max = self.exchange.settings.attempts_max
-            again = upload.replayable and request.attempts_made < attempts_max
-            repeated = None
-            if again and verdict is Verdict.OUTCOME_UNKNOWN and selected.idempotent:
-                chance = random.random()  # noqa: S311 (it only keeps clients apart)
-                pause_s = pause_before(request.attempts_made, result.retry_after_s, chance)
-                if pause_s < send_by - loop.time():
-                    await asyncio.sleep(pause_s)
-                    repeated = selected
-            if again and verdict is Verdict.UNREACHABLE:
-                why = result.judgement.message[:100]
-                failed = ServerFailed(server_id=selected.server_id, verdict=verdict, failure=why)
-                request.avoid_servers.append(selected.server_id)
-            elif repeated is None:
-                return await self._ended(request, client, result, again=again)
+                happened = await self._DOERS[type(self._step)](self, self._step)
+            except (Exception, asyncio.CancelledError) as broken:
+                error = broken_off_error(broken, gone=self._side.client.gone)
+                tried = self._exchange.broken_off() if self._exchange is not None else None
+                self._go_on(Gone(error=error, attempt=tried))
+                raise
+            self._go_on(happened)
+        if isinstance(self._step, Fail):
+            raise self._step.error
 
-    async def _ended(
-        self, request: Request, client: Client, result: Result, *, again: bool
-    ) -> bool:
-        """End the lease in hand by its last attempt; true when the client was answered.
+    def _go_on(self, happened: Happening) -> None:
+        """Go to the next stage; what ends a lease is done before anything can come between."""
+        self.stage, steps = advance(self.stage, happened, time.perf_counter())
+        outbox = self._relay.outbox
+        for step in steps[:-1]:
+            if isinstance(step, Record):
+                outbox.record(step.usage)
+            elif isinstance(step, Cancel):
+                request_id = self._side.request.request_id
+                outbox.cancel(request_id, step.number, step.reason, step.error)
+        self._step = steps[-1]
 
-        Raises `GatewayError`.
-        """
-        judgement = result.judgement
-        verdict = judgement.verdict
-        error = result.error
-        if request.doubtful and verdict not in {Verdict.SUCCESS, Verdict.OUTCOME_UNKNOWN}:
-            verdict, error = Verdict.OUTCOME_UNKNOWN, failure_error("cut", sent=True)
-        request.bytes_out = client.bytes_out
-        request.status = client.status
-        if verdict is Verdict.SUCCESS:
-            usage = request.usage(
-                Outcome.SETTLED,
-                verdict,
-                results=judgement.results,
-                cut=result.cut,
-                error=error,
-            )
-            self._ends.record(request, usage)
-            return True
-        late = judgement.submitted
-        outcome = outcome_of(verdict, sent=request.sent, answered=False, submitted=late)
-        error = error or client_error(judgement, result.retry_after_s)
-        if late or not another_session(verdict):
-            self._ends.record(request, request.usage(outcome, verdict, error=error))
-            raise error
-        request.previous = request.usage(
-            outcome, verdict, error=None if again else error, retry_after_s=result.retry_after_s
-        )
-        lease = request.lease
-        assert lease is not None
-        request.avoid_sessions.append(lease.session_id)
-        if verdict is Verdict.LOGIN_EXPIRED:
-            request.shy_servers.append(request.server_id)
-        request.next_number()
-        if again:
-            return False
-        return await self._last_word(request, verdict, error)
-
-    async def _last_word(self, request: Request, verdict: Verdict, error: GatewayError) -> Never:
-        """After the last attempt, let the pool say whether anything was left (http-api.md §3).
-
-        Raises `GatewayError` with its refusal; what an older pool grants is given back.
-        """
-        if verdict in {Verdict.QUOTA_EXHAUSTED, Verdict.LOGIN_EXPIRED}:
-            answer = await self._answer(request, only_ask=True)
-            if isinstance(answer, Granted):
-                self._outbox.cancel(request.request_id, request.number, "attempts_max")
-        raise error
-
-    def _give_back(self, request: Request) -> None:
-        """Let go of a lease whose `send_by` has passed.
-
-        Raises `GatewayError` the third time, and when the work may have been done already.
-        """
-        error = None
-        if request.doubtful:
-            error = failure_error("timeout", sent=True)
-        elif request.late >= _LATE_MAX:
-            error = GatewayError("pool_saturated", "no lease lasted until the request was sent")
-        self._ends.release(request, error)
-        if error is not None:
-            raise error
-        request.late += 1
-        request.next_number()
-
-    async def _authorization(self, request: Request, granted: Granted) -> bytes:
+    async def _enter(self, step: Enter) -> Happening:
+        side, relay = self._side, self._relay
+        request = side.request
         try:
-            return await self._credentials.authorization(granted)
+            self._look_again(request)
+            await relay.servers.look(request, side.wording.dialects, step.avoid_servers)
+        except GatewayError as refused:
+            return NotAsked(refused)
+        return Entered()
+
+    async def _ask(self, step: AskLease) -> Happening:
+        relay = self._relay
+        if relay.outbox.blocked:
+            return NotAsked(GatewayError("ledger_unavailable", relay.outbox.blocked))
+        started = time.perf_counter()  # a loop's own clock may be as coarse as its turns
+        wanted = LeaseWanted(
+            requested=self._wanted(step), previous=step.previous, only_ask=step.only_ask
+        )
+        try:
+            answer = await relay.pool.ask(wanted)
+        except (UnansweredError, RefusedBatchError) as error:
+            sent = not isinstance(error, DisconnectedError) or error.sent_before
+            return Unanswered(str(error), sent)
+        return Answered(answer, (time.perf_counter() - started) * 1000)
+
+    def _wanted(self, step: AskLease) -> SessionRequested:
+        """Say which lease is wanted; of the client no more than the log may keep."""
+        request, stored = self._side.request, self._relay.upstream.settings.client_address
+        return SessionRequested(
+            request_id=request.request_id,
+            number=step.number,
+            service_type=request.service_type,
+            units=request.units,
+            asked_at=self._relay.clock(),
+            gateway_id=self._relay.gateway_id,
+            key_id=request.key.key_id,
+            path=request.path[:_TEXT_MAX],
+            model=request.model[:_TEXT_MAX],
+            client_request_id=request.client_request_id,
+            client_address=stored_address(request.client_address, stored),
+            user_agent=stored_agent(request.user_agent, stored),
+            avoid_sessions=list(step.avoid_sessions),
+            avoid_servers=list(step.avoid_servers),
+        )
+
+    async def _fetch(self, step: FetchCredential) -> Happening:
+        try:
+            self._authorization = await self._relay.credentials.authorization(step.lease)
         except GatewayError as error:
-            self._ends.release(request, error)
-            raise
+            return Unopened(error)
+        return Opened(tuple(able_with(self._side.wording.dialects, self._authorization)))
+
+    async def _select(self, step: SelectServer) -> Happening:
+        side = self._side
+        return await self._relay.servers.select(step, side.request, side.wording.dialects)
+
+    async def _send(self, step: Send) -> Happening:
+        """Try a server; a success is passed on while its exchange is open."""
+        relay, lease = self._relay, step.lease
+        exchange = self._exchange = Exchange(
+            relay.upstream, self._side, step.selected, self._authorization, step.connect_s
+        )
+        opened = relay.exchanges.begin(lease.lease_id, step.selected.server_id, lease.expires_in_s)
+        try:
+            judged = await exchange.judged()
+            if judged.judgement.verdict is not Verdict.SUCCESS:
+                return judged
+            self._go_on(judged)
+            return await exchange.passed_on()
+        finally:
+            await exchange.close()
+            relay.exchanges.end(opened)
+
+    async def _pause(self, step: Pause) -> Happening:
+        await asyncio.sleep(step.seconds)
+        return Paused()
+
+    _DOERS: ClassVar[Mapping[type[Step], Callable[["Journey", Any], Awaitable[Happening]]]] = {
+        Enter: _enter,
+        AskLease: _ask,
+        FetchCredential: _fetch,
+        SelectServer: _select,
+        Send: _send,
+        Pause: _pause,
+    }
+
+
+def _call_of(request: Request, attempts_max: int) -> Call:
+    return Call(
+        request_id=request.request_id,
+        key_id=request.key.key_id,
+        service_type=request.service_type,
+        units=request.units,
+        counted=request.counted,
+        path=request.path[:_TEXT_MAX],
+        model=request.model[:_TEXT_MAX],
+        client_request_id=request.client_request_id,
+        bytes_in=request.content_length or 0,
+        attempts_max=attempts_max,
+        started_s=request.started,
+    )

@@ -21,15 +21,11 @@ from contracts.pool import (
     EndAnswer,
     EndAnswers,
     EndLeases,
-    Outcome,
     UsageRecorded,
-    Verdict,
 )
 from runtime.eventlog import UNWRITABLE
 from runtime.nats.connection import UnansweredError, ask
 from runtime.process.logs import Log
-from services.gateway.clients.request import Request
-from services.gateway.domain import outcome_of
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.tally import EVERY, Tally
 
@@ -182,55 +178,3 @@ class Outbox:
         """Keep everything and try again: the pool could not take it now."""
         self._log.error(what, code=failed.code, reason=failed.message)
         raise UnansweredError(failed.code)
-
-
-class Ends:
-    """How the lease that a request has in hand comes to its end."""
-
-    def __init__(self, outbox: Outbox) -> None:
-        """Have the pool told by `outbox`."""
-        self._outbox = outbox
-
-    def left(self, request: Request, error: GatewayError | None) -> None:
-        """End whatever is open: the client is gone, or (`error`) the exchange was broken off."""
-        if request.asked:
-            self.forget(request, "client_gone")
-        elif request.open:
-            if not request.attempts and not request.sent:
-                reason = "client_gone" if request.gone or error is None else "not_sent"
-                self.cancel(request, reason, None if request.gone else error)
-            else:
-                verdict = Verdict.CLIENT_GONE
-                outcome = outcome_of(verdict, sent=request.sent, answered=request.answered)
-                if error is not None and request.sent:
-                    verdict = Verdict.SUCCESS if request.answered else Verdict.OUTCOME_UNKNOWN
-                usage = request.usage(outcome, verdict, error=error, cut=request.answered)
-                self._outbox.record(usage)
-            request.open = False
-
-    def forget(self, request: Request, reason: str) -> None:
-        """Cancel a lease that was asked for and not answered."""
-        request.asked = False
-        self._outbox.cancel(request.request_id, request.number, reason)
-
-    def release(self, request: Request, error: GatewayError | None = None) -> None:
-        """End a lease that will not be tried (again): cancelled if it never was."""
-        if request.doubtful:
-            usage = request.usage(Outcome.UNKNOWN, Verdict.OUTCOME_UNKNOWN, error=error)
-            self.record(request, usage)
-        elif request.attempts:
-            usage = request.usage(Outcome.RELEASED, Verdict.UNREACHABLE, error=error)
-            self.record(request, usage)
-        else:
-            self.cancel(request, "not_sent", error)
-            request.open = False
-
-    def cancel(self, request: Request, reason: str, error: GatewayError | None) -> None:
-        """Give back a lease that was granted; `error` ends the call, and is told with it."""
-        request.traced = request.traced or error is not None
-        self._outbox.cancel(request.request_id, request.number, reason, error)
-
-    def record(self, request: Request, usage: UsageRecorded) -> None:
-        """End a lease by what it was used for."""
-        self._outbox.record(usage)
-        request.open = False

@@ -14,7 +14,7 @@ from services.gateway.dialects.words import Asked
 from services.gateway.domain import Judgement
 from services.gateway.domain.errors import GatewayError
 from services.gateway.relay import telling as told
-from services.gateway.relay.telling import Telling
+from services.gateway.relay.upstream.telling import Telling
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio

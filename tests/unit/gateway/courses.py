@@ -8,9 +8,17 @@ from contracts.pool import Attempt, Granted, Refusal, Refused, Verdict
 from services.gateway.domain import Judgement, failure_error
 from services.gateway.relay.course import advance, begin
 from services.gateway.relay.course.facts import Call
-from services.gateway.relay.course.happenings import Answered, Chosen, Happening, Judged, Opened
+from services.gateway.relay.course.happenings import (
+    Answered,
+    Chosen,
+    Entered,
+    Happening,
+    Judged,
+    NotAsked,
+    Opened,
+)
 from services.gateway.relay.course.stages import Stage
-from services.gateway.relay.course.steps import Step
+from services.gateway.relay.course.steps import Enter, Step, Steps
 
 IMAGE = ServiceType("image")
 MESSAGES = {
@@ -35,6 +43,9 @@ def a_call(**given: Any) -> Call:
         "started_s": 0.0,
     }
     return Call(**{**fields, **given})
+
+
+ENTERED = Entered()
 
 
 def granted(number: int = 1, *, send_within_s: float = 10.0, **given: Any) -> Answered:
@@ -97,14 +108,28 @@ def judged(
 def run(
     *happenings: Happening, call: Call | None = None, now_s: float = 1.0
 ) -> tuple[Stage, list[Step]]:
-    """Let these happen one after the other; returns where that led, and every step."""
+    """Let these happen one after the other; returns where that led, and every step but `Enter`.
+
+    Each lease may be asked for, unless it is said otherwise.
+    """
     stage: Stage
     stage, steps = begin(call or a_call())
-    every = list(steps)
+    every: list[Step] = []
     for happening in happenings:
-        stage, steps = advance(stage, happening, now_s)
+        if not isinstance(happening, Entered | NotAsked):
+            stage, steps = _entered(stage, steps, now_s)
         every += steps
-    return stage, every
+        stage, steps = advance(stage, happening, now_s)
+    stage, steps = _entered(stage, steps, now_s)
+    return stage, [*every, *steps]
+
+
+def _entered(stage: Stage, steps: Steps, now_s: float) -> tuple[Stage, Steps]:
+    """Let the next lease be asked for, where that is what is waited for."""
+    if not isinstance(steps[-1], Enter):
+        return stage, steps
+    after, question = advance(stage, ENTERED, now_s)
+    return after, (*steps[:-1], *question)
 
 
 def in_hand(*happenings: Happening, **given: Any) -> tuple[Stage, list[Step]]:

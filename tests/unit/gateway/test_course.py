@@ -6,7 +6,7 @@ from contracts.balancer import NoServer
 from contracts.base import ServerId, SessionId
 from contracts.pool import Free, Outcome, Refusal, Verdict
 from services.gateway.domain.errors import GatewayError
-from services.gateway.relay.course import advance, summary
+from services.gateway.relay.course import advance, begin, summary
 from services.gateway.relay.course.happenings import (
     Answered,
     Gone,
@@ -25,6 +25,7 @@ from services.gateway.relay.course.steps import (
     AskLease,
     Cancel,
     Done,
+    Enter,
     Fail,
     FetchCredential,
     Pass,
@@ -116,7 +117,7 @@ def test_late_after_unreachable_tries_is_released() -> None:
     stage, more = advance(stage, chosen("b"), 7.0)
 
     assert ended(more[0]) == ("r:1", Outcome.RELEASED, Verdict.UNREACHABLE, "")
-    assert asked(more[1]).number == 2
+    assert isinstance(more[1], Enter)
     assert summary(stage).attempts_made == 1
 
 
@@ -478,6 +479,15 @@ def test_who_breaks_off_decides_nothing_but_when(
 
     assert ended(steps[-2])[1:3] == (outcome, verdict)
     assert isinstance(steps[-1], Fail if gone.error else Done)
+
+
+@pytest.mark.parametrize("error", [None, STOPPING])
+def test_who_leaves_before_a_lease_is_asked_for_leaves_nothing(error: GatewayError | None) -> None:
+    """There is none to be forbidden, and no event."""
+    stage, _ = begin(a_call())
+    _, steps = advance(stage, Gone(error=error), 1.0)
+
+    assert [type(step) for step in steps] == [Fail if error else Done]
 
 
 def test_a_gateway_that_stops_before_anything_was_sent_says_so() -> None:

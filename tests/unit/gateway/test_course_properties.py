@@ -12,6 +12,7 @@ from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.course import advance, begin, summary
 from services.gateway.relay.course.happenings import (
     Answered,
+    Entered,
     Gone,
     Happening,
     NoneLeft,
@@ -28,6 +29,7 @@ from services.gateway.relay.course.steps import (
     AskLease,
     Cancel,
     Done,
+    Enter,
     Fail,
     FetchCredential,
     Pass,
@@ -74,10 +76,15 @@ class World:
         self.now_s += self._data.draw(st.sampled_from([0.0, 0.1, 3.0, 20.0]))
         if self._data.draw(st.integers(0, 9)) == 0:
             return self._gone(step)
+        if isinstance(step, Enter):
+            return self._one(Entered(), Entered(), Entered(), NotAsked(ERROR))
         if isinstance(step, AskLease):
             return self._lease(step)
         if isinstance(step, FetchCredential):
             return self._one(Opened(()), Opened(()), Unopened(ERROR))
+        return self._outside(step)
+
+    def _outside(self, step: Step) -> Happening:
         if isinstance(step, SelectServer):
             return self._server(step.avoid)
         if isinstance(step, Send):

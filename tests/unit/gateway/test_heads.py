@@ -2,9 +2,11 @@
 
 import pytest
 
+from contracts.base import ServerId
 from services.gateway.clients.browsers import preflight
 from services.gateway.clients.headers import own_headers
 from services.gateway.domain.heads import clean, goes_up, passed, passed_names, refused_name
+from services.gateway.domain.summary import Summary
 from services.gateway.settings import GatewaySection
 from services.gateway.wire.writing import head_of
 from tests.unit.gateway.test_headers import asked, sent
@@ -150,11 +152,9 @@ def test_preflight_that_asks_for_thousands_gets_some() -> None:
 
 
 def test_own_headers_say_where_an_answer_comes_from() -> None:
-    request = asked()
-    request.server_region = "evil\r\nX-Evil: 1"
-    request.server_id = request.server_id.__class__("one")
+    known = Summary(server_id=ServerId("one"), server_region="evil\r\nX-Evil: 1")
 
-    found = head_of(200, own_headers(request, None), [(b"x-mode\x1b[2J", b"b"), JSON])
+    found = head_of(200, own_headers(asked(), None, known), [(b"x-mode\x1b[2J", b"b"), JSON])
 
     assert b"\r\nx-server-id: one\r\n" in found
     assert b"x-server-region" not in found

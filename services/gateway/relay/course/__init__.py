@@ -6,10 +6,12 @@ The last step is always the one that is waited for; `Record` and `Cancel` before
 once, so that no cancellation finds a lease whose end was decided and not kept.
 
 ```
-Asking ──granted──► Opening ──opened──► Selecting ──chosen──► Sending ──success──► Passing ──► Ended
-   ▲                                     ▲      ▲               │  ▲                  │
-   │ late, or refused to this session    │      └─unreachable───┤  └──Pausing◄──┐     └─cut──► Ended
-   └─────────────────────────────────────┴──────────────────────┴───doubtful────┘
+Entering ──► Asking ──► Opening ──► Selecting ──► Sending ──success──► Passing ──► Ended
+   ▲                                 │      ▲        ▲ │ │
+   │ late                            │      │        │ │ └─doubtful──► Pausing ─┐
+   ├─────────────────────────────────┘      │        └─┼────────────────────────┘
+   │ refused to this session                └──────────┤ unreachable
+   └───────────────────────────────────────────────────┘
 ```
 
 A lease ends exactly once: by `Record`, by `Cancel`, or as the `previous` of the next question. What
@@ -32,6 +34,6 @@ summary      what headers and the log line say of it
 """
 
 from services.gateway.relay.course.rules import advance, begin
-from services.gateway.relay.course.summary import Summary, summary
+from services.gateway.relay.course.summary import summary
 
-__all__ = ["Summary", "advance", "begin", "summary"]
+__all__ = ["advance", "begin", "summary"]

@@ -6,16 +6,21 @@ from contracts.pool import Granted, Refusal, Refused
 from services.gateway.domain import refusal_error
 from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.course.facts import Held
-from services.gateway.relay.course.happenings import Answered, NotAsked, Unanswered
-from services.gateway.relay.course.moves import Next, end_with_error
-from services.gateway.relay.course.stages import Asking, AskingLast, Opening
+from services.gateway.relay.course.happenings import Answered, Entered, NotAsked, Unanswered
+from services.gateway.relay.course.moves import Next, end_with_error, lease_question
+from services.gateway.relay.course.stages import Asking, AskingLast, Entering, Opening
 from services.gateway.relay.course.steps import Cancel, FetchCredential
 
 _UNTOLD = frozenset({Refusal.STALE_REQUEST, Refusal.CANCELLED, Refusal.LEDGER_UNAVAILABLE})
 """Refusals that the pool does not journal."""
 
 
-def on_not_asked(stage: Asking | AskingLast, happened: NotAsked, _: float) -> Next:
+def on_entered(stage: Entering, _: Entered, __: float) -> Next:
+    """Ask for the lease."""
+    return Asking(stage.call, stage.trail), (lease_question(stage.trail),)
+
+
+def on_not_asked(stage: Entering | Asking | AskingLast, happened: NotAsked, _: float) -> Next:
     """Nothing was asked: nothing is to be taken back."""
     return end_with_error(stage.call, stage.trail, happened.error)
 

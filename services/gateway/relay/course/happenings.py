@@ -8,8 +8,12 @@ from services.gateway.domain import Judgement
 from services.gateway.domain.errors import GatewayError
 
 
+class Entered(msgspec.Struct, frozen=True):
+    """A lease may be asked for."""
+
+
 class NotAsked(msgspec.Struct, frozen=True):
-    """The pool was not asked: the key may no more, or nothing more can be journalled."""
+    """None is: the key may no more, no server is there, nothing more can be journalled."""
 
     error: GatewayError
 
@@ -62,7 +66,8 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """The attempt was answered or failed; nothing of it was passed on."""
 
     judgement: Judgement
-    attempt: Attempt
+    attempt: Attempt | None = None
+    """None for a success: it is not over yet."""
     error: GatewayError | None = None
     """What the client hears of a failure that was no answer."""
     retry_after_s: float | None = None
@@ -101,7 +106,8 @@ class Gone(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Happening = (
-    NotAsked
+    Entered
+    | NotAsked
     | Unanswered
     | Answered
     | Opened

@@ -10,6 +10,7 @@ from services.gateway.relay.course.stages import (
     Asking,
     AskingLast,
     Ended,
+    Entering,
     Opening,
     Passing,
     Pausing,
@@ -39,6 +40,11 @@ def on_gone_asking(stage: Asking | AskingLast, happened: Gone, _: float) -> Next
     return _over(stage.call, stage.trail, happened, Cancel(stage.trail.number, "client_gone"))
 
 
+def on_gone_entering(stage: Entering, happened: Gone, _: float) -> Next:
+    """Nothing was asked for: nothing is to be forbidden."""
+    return _over(stage.call, stage.trail, happened)
+
+
 def on_gone_in_hand(
     stage: Opening | Selecting | Sending | Pausing, happened: Gone, now_s: float
 ) -> Next:
@@ -50,8 +56,8 @@ def on_gone_in_hand(
     return _over(call, trail, happened, broken_off_end(call, trail, held, happened, now_s))
 
 
-def _over(call: Call, trail: Trail, happened: Gone, end: Record | Cancel) -> Next:
+def _over(call: Call, trail: Trail, happened: Gone, *ends: Record | Cancel) -> Next:
     if happened.error is not None:
-        return end_with_error(call, trail, happened.error, end)
-    ended, ends = end_all(trail, end)
-    return Ended(call, ended), (*ends, Done())
+        return end_with_error(call, trail, happened.error, *ends)
+    ended, every = end_all(trail, *ends)
+    return Ended(call, ended), (*every, Done())

@@ -7,10 +7,15 @@ from contracts.pool import Attempt
 from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.course.endings import release_end
 from services.gateway.relay.course.facts import Call, Held, Trail
-from services.gateway.relay.course.stages import Ended, Stage
-from services.gateway.relay.course.steps import AskLease, Cancel, Fail, Record, Steps
+from services.gateway.relay.course.stages import Ended, Entering, Stage
+from services.gateway.relay.course.steps import AskLease, Cancel, Enter, Fail, Record, Steps
 
 Next = tuple[Stage, Steps]
+
+
+def enter(call: Call, trail: Trail) -> tuple[Entering, Steps]:
+    """Go for another lease."""
+    return Entering(call, trail), (Enter(trail.avoid_servers),)
 
 
 def lease_question(trail: Trail, *, only_ask: bool = False) -> AskLease:

@@ -8,6 +8,7 @@ from services.gateway.relay.course.facts import Call, Trail
 from services.gateway.relay.course.happenings import (
     Answered,
     Chosen,
+    Entered,
     Gone,
     Happening,
     Judged,
@@ -20,10 +21,11 @@ from services.gateway.relay.course.happenings import (
     Unanswered,
     Unopened,
 )
-from services.gateway.relay.course.moves import Next, lease_question
+from services.gateway.relay.course.moves import Next, enter
 from services.gateway.relay.course.stages import (
     Asking,
     AskingLast,
+    Entering,
     Opening,
     Passing,
     Pausing,
@@ -34,10 +36,9 @@ from services.gateway.relay.course.stages import (
 from services.gateway.relay.course.steps import Steps
 
 
-def begin(call: Call) -> tuple[Asking, Steps]:
+def begin(call: Call) -> tuple[Entering, Steps]:
     """Open the course of a request."""
-    trail = Trail()
-    return Asking(call, trail), (lease_question(trail),)
+    return enter(call, Trail())
 
 
 def advance(stage: Stage, happening: Happening, now_s: float) -> Next:
@@ -51,6 +52,9 @@ def advance(stage: Stage, happening: Happening, now_s: float) -> Next:
 
 
 _RULES: dict[tuple[type[Any], type[Any]], Callable[[Any, Any, float], Next]] = {
+    (Entering, Entered): asking.on_entered,
+    (Entering, NotAsked): asking.on_not_asked,
+    (Entering, Gone): leaving.on_gone_entering,
     (Asking, NotAsked): asking.on_not_asked,
     (Asking, Unanswered): asking.on_unanswered,
     (Asking, Answered): asking.on_answered,

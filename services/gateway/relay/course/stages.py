@@ -8,6 +8,13 @@ from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.course.facts import Call, Held, Trail
 
 
+class Entering(msgspec.Struct, frozen=True):
+    """Before a lease: whether it may and should be asked for."""
+
+    call: Call
+    trail: Trail
+
+
 class Asking(msgspec.Struct, frozen=True):
     """The pool is asked for a lease."""
 
@@ -76,4 +83,4 @@ class Ended(msgspec.Struct, frozen=True):
     trail: Trail
 
 
-Stage = Asking | AskingLast | Opening | Selecting | Sending | Pausing | Passing | Ended
+Stage = Entering | Asking | AskingLast | Opening | Selecting | Sending | Pausing | Passing | Ended

@@ -8,6 +8,12 @@ from contracts.pool import Granted, UsageRecorded
 from services.gateway.domain.errors import GatewayError
 
 
+class Enter(msgspec.Struct, frozen=True):
+    """See whether the key still may, and whether there is any server but these."""
+
+    avoid_servers: tuple[ServerId, ...]
+
+
 class AskLease(msgspec.Struct, frozen=True, kw_only=True):
     """Ask the pool for a lease; `only_ask`: ask what it would say."""
 
@@ -76,6 +82,16 @@ class Done(msgspec.Struct, frozen=True):
 
 
 Step = (
-    AskLease | FetchCredential | SelectServer | Send | Pass | Pause | Record | Cancel | Fail | Done
+    Enter
+    | AskLease
+    | FetchCredential
+    | SelectServer
+    | Send
+    | Pass
+    | Pause
+    | Record
+    | Cancel
+    | Fail
+    | Done
 )
 Steps = tuple[Step, ...]

@@ -2,37 +2,19 @@
 
 from collections.abc import Mapping
 
-import msgspec
-
-from contracts.base import ServerId, ServiceType, SessionId
+from contracts.base import ServiceType
 from contracts.pool import Outcome, Verdict
+from services.gateway.domain.summary import Summary
 from services.gateway.relay.course.stages import (
     Asking,
     AskingLast,
     Ended,
+    Entering,
     Passing,
     Pausing,
     Sending,
     Stage,
 )
-
-
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """Where it was served, and how long what took."""
-
-    session_id: SessionId | None = None
-    remaining: Mapping[ServiceType, int] | None = None
-    """What the leased session has left; None where that is not known."""
-    server_id: ServerId = ServerId("")
-    server_region: str = ""
-    attempts_made: int = 0
-    lease_ms: float = 0.0
-    first_byte_ms: float = 0.0
-    traced: bool = False
-    """Whether the log is told of an error that the client is answered."""
-
-
-NOTHING_YET = Summary()
 
 
 def summary(stage: Stage) -> Summary:
@@ -61,7 +43,7 @@ def _remaining(stage: Stage) -> Mapping[ServiceType, int] | None:
     lease, ended = trail.lease, trail.ended
     if lease is None:
         return None
-    if not isinstance(stage, Asking | AskingLast | Ended):
+    if not isinstance(stage, Entering | Asking | AskingLast | Ended):
         return lease.remaining
     if ended is not None and ended.outcome is not Outcome.RELEASED:
         return lease.remaining

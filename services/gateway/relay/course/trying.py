@@ -27,12 +27,12 @@ from services.gateway.relay.course.happenings import (
 from services.gateway.relay.course.moves import (
     Next,
     end_with_error,
+    enter,
     lease_question,
     release_with_error,
     with_attempt,
 )
 from services.gateway.relay.course.stages import (
-    Asking,
     AskingLast,
     Opening,
     Passing,
@@ -107,18 +107,22 @@ def _late(call: Call, trail: Trail, held: Held, now_s: float) -> Next:
         return release_with_error(call, trail, held, error, now_s)
     end = release_end(call, trail, held, None, now_s)
     trail = replace(trail, late=trail.late + 1, number=trail.number + 1)
-    return Asking(call, trail), (end, lease_question(trail))
+    stage, steps = enter(call, trail)
+    return stage, (end, *steps)
 
 
 def on_judged(stage: Sending, happened: Judged, now_s: float) -> Next:
     """Pass a success on; else try on with what this lease allows, or end it."""
-    call, selected, attempt = stage.call, stage.selected, happened.attempt
+    call, selected = stage.call, stage.selected
     if happened.judgement.verdict is Verdict.SUCCESS:
         passing = Passing(
             call, stage.trail, stage.held, selected, happened.judgement, happened.first_byte_ms
         )
         return passing, (Pass(),)
-    trail, held = with_attempt(stage.trail, stage.held, selected, attempt, happened.first_byte_ms)
+    assert happened.attempt is not None
+    trail, held = with_attempt(
+        stage.trail, stage.held, selected, happened.attempt, happened.first_byte_ms
+    )
     again = happened.replayable and trail.attempts_made < call.attempts_max
     verdict = happened.judgement.verdict
     if again and verdict is Verdict.OUTCOME_UNKNOWN and selected.idempotent:
@@ -172,7 +176,7 @@ def _end(call: Call, trail: Trail, held: Held, last: Judged, now_s: float, *, ag
         accused = (*trail.last_resort_servers, trail.server_id)
         trail = replace(trail, last_resort_servers=accused)
     if again:
-        return Asking(call, trail), (lease_question(trail),)
+        return enter(call, trail)
     if verdict in {Verdict.QUOTA_EXHAUSTED, Verdict.LOGIN_EXPIRED}:
         return AskingLast(call, trail, error), (lease_question(trail, only_ask=True),)
     return end_with_error(call, trail, error)

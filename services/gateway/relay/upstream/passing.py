@@ -1,19 +1,18 @@
 """A success on its way to the client, watched for the credential that its server was sent."""
 
 from services.gateway.clients.answers import Client
-from services.gateway.domain import Judgement, failure_error
+from services.gateway.domain import failure_error
 from services.gateway.domain.answers.concealing import Watch
 from services.gateway.domain.errors import GatewayError
-from services.gateway.relay.result import Result
 from services.gateway.transport import Answer, TransportFailure
 
 _ECHO = "the backend's answer repeats the credential that it was sent: it is cut off before it"
 
 
 async def passed_on(
-    client: Client, judgement: Judgement, begun: bytes, answer: Answer, watch: Watch
-) -> Result:
-    """Stream a success to the client; what breaks off now is cut, not unknown."""
+    client: Client, begun: bytes, answer: Answer, watch: Watch
+) -> GatewayError | None:
+    """Stream a success to the client; says what cut it, if it did not come to its end."""
     try:
         if begun:
             await _on(client, watch.take(begun))
@@ -21,13 +20,13 @@ async def passed_on(
             chunk = await anext(answer, None)
             if chunk is None:
                 await client.body(watch.rest(), more=False)
-                return Result(judgement, sent=True)
+                return None
             await _on(client, watch.take(chunk))
         error = GatewayError("upstream_outcome_unknown", _ECHO)
     except TransportFailure as failure:
         error = failure_error(failure.failure, sent=True)
     await client.break_off(error)
-    return Result(judgement, sent=True, error=error, cut=True)
+    return error
 
 
 async def _on(client: Client, chunk: bytes) -> None:

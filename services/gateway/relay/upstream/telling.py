@@ -8,23 +8,20 @@ next, the beats are ended and awaited first.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Literal
 
 import msgspec
 
-from contracts.pool import Verdict
 from services.gateway.clients.answers import Client
 from services.gateway.clients.request import Request
 from services.gateway.dialects import chat
 from services.gateway.dialects.credentials import hidden, looked_for
-from services.gateway.dialects.words import Fields
-from services.gateway.domain import Judgement
+from services.gateway.dialects.words import Asked, Fields
 from services.gateway.domain.answers.concealing import CONCEALED
 from services.gateway.domain.answers.envelopes import expanded
 from services.gateway.domain.heads import Headers
-from services.gateway.relay.result import Result
 from services.gateway.transport import Answer
 
 SILENCE_S = 10.0
@@ -47,12 +44,12 @@ class Telling:
     def __init__(
         self,
         request: Request,
+        asks: Asked | None,
         client: Client,
         about: Literal["image", "video"],
-        headers: Headers,
+        headers: Callable[[], Headers],
     ) -> None:
-        """`headers` are our own."""
-        asks = request.body_asks
+        """`asks` is what the body asks for; `headers` makes our own, as they are by then."""
         self._client = client
         self._headers = headers
         self._about = about
@@ -76,15 +73,11 @@ class Telling:
             with suppress(asyncio.CancelledError):
                 await task
 
-    async def tell(
-        self,
-        request: Request,
-        judgement: Judgement,
-        begun: bytes,
-        answer: Answer,
-        secrets: tuple[bytes, ...] = (),
-    ) -> Result:
-        """Tell a success, of which `begun` was read, as a chat completion without `secrets`."""
+    async def content(self, begun: bytes, answer: Answer, secrets: tuple[bytes, ...]) -> str:
+        """Read a success, of which `begun` was read, without `secrets`; empty: it holds no result.
+
+        Raises `TransportFailure`.
+        """
         parts = [begun]
         taken = len(begun)
         async for chunk in answer:
@@ -99,20 +92,17 @@ class Telling:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             said = {}
         content = chat.content_of(said, film=self._about == "video")
-        content = hidden(content, looked_for(secrets), CONCEALED)
-        if not content:
-            message = "an answer without a result"
-            unknown = Judgement(Verdict.OUTCOME_UNKNOWN, judgement.status, message=message)
-            return Result(unknown, sent=True)
-        request.answered = True
+        return hidden(content, looked_for(secrets), CONCEALED)
+
+    async def tell(self, content: str) -> None:
+        """Tell the client what was read."""
         if self._streamed:
             await self._finish(content)
-        else:
-            told = chat.completion(content, self._model, self._request_id, self._created)
-            body = _encoder.encode(told)
-            length = (b"content-length", str(len(body)).encode())
-            await self._client.answer(200, [_JSON, length, *self._headers], body)
-        return Result(judgement, sent=True)
+            return
+        told = chat.completion(content, self._model, self._request_id, self._created)
+        body = _encoder.encode(told)
+        length = (b"content-length", str(len(body)).encode())
+        await self._client.answer(200, [_JSON, length, *self._headers()], body)
 
     async def _finish(self, content: str) -> None:
         await self._begin()
@@ -131,7 +121,7 @@ class Telling:
 
     async def _begin(self) -> None:
         if not self._client.begun:
-            await self._client.start(200, [*_EVENTS, *self._headers], events=True)
+            await self._client.start(200, [*_EVENTS, *self._headers()], events=True)
             await self._client.body(self._event({"role": "assistant", "content": ""}), more=True)
 
     def _event(self, delta: dict[str, str], *, last: bool = False) -> bytes:

@@ -1,0 +1,25 @@
+"""What headers and the log line say of a request: where it was served, and how long what took."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from contracts.base import ServerId, ServiceType, SessionId
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """What there is to say; at first nothing."""
+
+    session_id: SessionId | None = None
+    remaining: Mapping[ServiceType, int] | None = None
+    """What the leased session has left; None where that is not known."""
+    server_id: ServerId = ServerId("")
+    server_region: str = ""
+    attempts_made: int = 0
+    lease_ms: float = 0.0
+    first_byte_ms: float = 0.0
+    traced: bool = False
+    """Whether the log is told of an error that the client is answered."""
+
+
+NOTHING_YET = Summary()

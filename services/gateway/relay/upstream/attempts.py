@@ -1,0 +1,45 @@
+"""One attempt, as the log keeps it."""
+
+from typing import NamedTuple
+
+from contracts.balancer import Selected
+from contracts.pool import Attempt, Verdict
+from services.gateway.domain import Judgement
+
+
+class Times(NamedTuple):
+    """Of an attempt, in ms."""
+
+    connect: float
+    first_byte: float
+    total: float
+
+
+def attempt_of(
+    selected: Selected,
+    judgement: Judgement,
+    verdict: Verdict,
+    status: int,
+    times: Times,
+    *,
+    sent: bool,
+    translated: str,
+) -> Attempt:
+    """Write down an attempt; `status` is 0 where no answer came."""
+    return Attempt(
+        server_id=selected.server_id,
+        region=selected.region,
+        strategy=selected.strategy,
+        candidates=selected.candidates,
+        verdict=verdict,
+        status=status,
+        upstream_code=judgement.upstream_code,
+        inner_code=judgement.inner_code,
+        meaning=judgement.meaning or "",
+        translated=translated,
+        failure=judgement.message if judgement.status == 0 else "",
+        sent=sent,
+        connect_ms=times.connect,
+        first_byte_ms=times.first_byte,
+        total_ms=times.total,
+    )

@@ -1,0 +1,269 @@
+"""One exchange: the request to one server, its answer judged, and passed on if it is a success."""
+
+import random
+import time
+
+import httpx
+
+from contracts.balancer import PLAIN, Selected
+from contracts.pool import Attempt, Verdict
+from services.gateway.clients.headers import upstream_headers
+from services.gateway.clients.request import Request
+from services.gateway.dialects.credentials import looked_for, secrets_of
+from services.gateway.dialects.words import LATE_FILM_S, LATE_S, Translation
+from services.gateway.domain import Judgement, failure_error
+from services.gateway.domain.answers.concealing import WATCHED_BYTES, Watch, concealed
+from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.heads import Headers, passed
+from services.gateway.relay.course.happenings import Judged, Passed
+from services.gateway.relay.upstream.attempts import Times, attempt_of
+from services.gateway.relay.upstream.judging import judge
+from services.gateway.relay.upstream.parts import ClientSide, Upstream
+from services.gateway.relay.upstream.passing import passed_on
+from services.gateway.relay.upstream.telling import Telling
+from services.gateway.transport import Answer, TransportFailure
+from services.gateway.transport.retry_after import retry_after
+
+_FILMS = "/videos/"
+_OF_THE_BYTES = frozenset({b"content-length", b"content-encoding", b"etag"})
+"""What a body that was written anew has no more."""
+_NO_RESULT = "an answer without a result"
+_UNJUDGED = Judgement(Verdict.CLIENT_GONE)
+
+
+class Exchange:
+    """One request to one server: `judged`, and after a success `passed_on`; then `close`."""
+
+    __slots__ = (
+        "_answer",
+        "_authorization",
+        "_begun",
+        "_connect_s",
+        "_content",
+        "_first_byte_ms",
+        "_judgement",
+        "_outgoing",
+        "_selected",
+        "_side",
+        "_started",
+        "_telling",
+        "_translation",
+        "_upstream",
+        "_whole",
+    )
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        side: ClientSide,
+        selected: Selected,
+        authorization: bytes | None,
+        connect_s: float,
+    ) -> None:
+        """Nothing is sent yet."""
+        self._upstream = upstream
+        self._side = side
+        self._selected = selected
+        self._authorization = authorization
+        self._connect_s = connect_s
+        self._started = time.perf_counter()
+        self._translation: Translation | None = None
+        self._outgoing: httpx.Request | None = None
+        self._answer: Answer | None = None
+        self._first_byte_ms = 0.0
+        self._telling: Telling | None = None
+        self._content = ""
+        self._judgement = _UNJUDGED
+        self._begun = b""
+        self._whole = False
+
+    async def judged(self) -> Judged:
+        """Send the request, and judge its answer.
+
+        Raises `GatewayError` when the client's own body cannot be sent to this server, and
+        `ClientGoneError`.
+        """
+        if self._selected.dialect != PLAIN:
+            self._translation = await self._side.wording.for_server(self._selected.dialect)
+        outgoing = self._outgoing = self._request()
+        error, wait_s = None, None
+        try:
+            answer = self._answer = await self._answered(outgoing)
+            self._first_byte_ms = (time.perf_counter() - self._started) * 1000
+            await self._judge(answer)
+            if self._judgement.verdict is not Verdict.SUCCESS:
+                wait_s = retry_after(answer.header)
+        except TransportFailure as failure:
+            verdict = Verdict.OUTCOME_UNKNOWN if failure.sent else Verdict.UNREACHABLE
+            self._judgement = Judgement(verdict, message=failure.failure)
+            error = failure_error(failure.failure, sent=failure.sent)
+        except GatewayError as broken:
+            self._judgement = Judgement(Verdict.OUTCOME_UNKNOWN, message="body")
+            error = broken
+        verdict = self._judgement.verdict
+        return Judged(
+            judgement=self._judgement,
+            attempt=None if verdict is Verdict.SUCCESS else self.attempt(verdict),
+            error=error,
+            retry_after_s=wait_s,
+            first_byte_ms=self._first_byte_ms,
+            replayable=self._side.upload.replayable,
+            chance=random.random(),  # noqa: S311 (it only keeps clients apart)
+        )
+
+    async def passed_on(self) -> Passed:
+        """Pass the answer on to the client, to its end or to where its server cuts it.
+
+        Raises `ClientGoneError`.
+        """
+        answer, client = self._answer, self._side.client
+        assert answer is not None
+        error = None
+        if self._telling is not None:
+            await self._telling.tell(self._content)
+        elif self._whole:
+            await self._give(answer)
+        else:
+            error = await self._stream(answer)
+        included = self._translation.results_included if self._translation else 0
+        return Passed(
+            attempt=self.attempt(Verdict.SUCCESS),
+            status=client.status,
+            bytes_out=client.bytes_out,
+            results_included=included,
+            error=error,
+        )
+
+    def broken_off(self) -> Attempt | None:
+        """Write down an exchange that is given up where it stands; None: it had not begun."""
+        if self._outgoing is None:
+            return None
+        passing = self._judgement.verdict is Verdict.SUCCESS
+        return self.attempt(Verdict.SUCCESS if passing else Verdict.CLIENT_GONE)
+
+    def attempt(self, verdict: Verdict) -> Attempt:
+        """Write down how it went, and count it."""
+        outgoing, answer, translation = self._outgoing, self._answer, self._translation
+        assert outgoing is not None
+        times = Times(
+            round(answer.connect_ms, 3) if answer else 0.0,
+            round(self._first_byte_ms, 3),
+            round((time.perf_counter() - self._started) * 1000, 3),
+        )
+        tried = attempt_of(
+            self._selected,
+            self._judgement,
+            verdict,
+            answer.status if answer else 0,
+            times,
+            sent="sent_at" in outgoing.extensions,
+            translated=translation.told if translation is not None else "",
+        )
+        metrics = self._upstream.metrics
+        metrics.attempted(self._selected.server_id, verdict)
+        if tried.meaning == "not_accepted":
+            metrics.not_accepted.labels(self._selected.server_id).inc()
+        return tried
+
+    async def close(self) -> None:
+        """Let go of the answer; what is left of it is not read."""
+        if self._answer is not None:
+            await self._answer.aclose()
+
+    async def _answered(self, outgoing: httpx.Request) -> Answer:
+        """Send, and await the answer's head. Raises `TransportFailure`, `GatewayError`."""
+        transport, translation = self._upstream.transport, self._translation
+        if translation is None or not translation.chat:
+            return await transport.exchange(outgoing)
+        side = self._side
+        self._telling = Telling(
+            side.request, side.wording.asks, side.client, translation.chat, side.own_headers
+        )
+        async with self._telling.meanwhile():
+            return await transport.exchange(outgoing)
+
+    def _request(self) -> httpx.Request:
+        """Make the request that goes to the server."""
+        request, upload = self._side.request, self._side.upload
+        address = self._upstream.addresses.of(self._selected.url)
+        length = upload.taken if upload.complete else upload.length
+        pieces, kind, target = None, "", request.target
+        if self._translation is not None:
+            target = request.target_at(self._translation.path)
+            if self._translation.pieces is not None:
+                pieces = self._translation.pieces
+                kind, length = self._translation.content_type, self._translation.length
+        settings = self._upstream.settings
+        headers = upstream_headers(request, address.host, self._authorization, length, kind)
+        return httpx.Request(
+            "POST",
+            address.url,
+            headers=headers,
+            stream=upload.stream(pieces),
+            extensions={
+                "target": address.prefix + target,
+                "timeout": {
+                    "connect": min(self._connect_s, settings.connect_timeout),
+                    "first_byte": self._upstream.first_byte_s(request.service_type),
+                    "idle": settings.idle_timeout,
+                },
+            },
+        )
+
+    async def _judge(self, answer: Answer) -> None:
+        """Judge an answer by its head and, where it has a say, its body.
+
+        Raises `TransportFailure`.
+        """
+        secrets = secrets_of(self._authorization)
+        late_s = _late_s(self._side.request, self._translation)
+        tables = self._upstream.failures
+        self._judgement, self._begun, self._whole = await judge(
+            answer, tables, secrets, self._translation, late_s
+        )
+        if self._telling is None or self._judgement.verdict is not Verdict.SUCCESS:
+            return
+        self._content = await self._telling.content(self._begun, answer, secrets)
+        if not self._content:
+            status = self._judgement.status
+            self._judgement = Judgement(Verdict.OUTCOME_UNKNOWN, status, message=_NO_RESULT)
+
+    def _head(self, answer: Answer, secrets: tuple[bytes, ...]) -> Headers:
+        return [*passed(answer.headers, self._upstream.passed, secrets), *self._side.own_headers()]
+
+    async def _give(self, answer: Answer) -> None:
+        """Give the client a whole answer, without the credential if its server repeats it."""
+        secrets = secrets_of(self._authorization)
+        headers, body = self._head(answer, secrets), self._begun
+        clean = concealed(answer.header(b"content-encoding").lower(), body, looked_for(secrets))
+        if clean is not None:
+            self._upstream.metrics.echoed.labels(self._selected.server_id).inc()
+            headers = [pair for pair in headers if pair[0] not in _OF_THE_BYTES]
+            body = clean
+        if clean is not None or not answer.header(b"content-length"):
+            headers.append((b"content-length", str(len(body)).encode()))
+        await self._side.client.answer(answer.status, headers, body)
+
+    async def _stream(self, answer: Answer) -> GatewayError | None:
+        """Give the client an answer as it comes; says what cut it."""
+        client = self._side.client
+        secrets = secrets_of(self._authorization)
+        headers = self._head(answer, secrets)
+        events = answer.header(b"content-type").lower().startswith("text/event-stream")
+        if events:  # what is cut ends in an event of ours, which no length knows of
+            headers = [pair for pair in headers if pair[0] != b"content-length"]
+            headers.append((b"x-accel-buffering", b"no"))
+            answer.wait_at_most(self._upstream.first_byte_s(self._side.request.service_type))
+        watch = Watch(looked_for(secrets), None if events else WATCHED_BYTES)
+        await client.start(answer.status, headers, events=events)
+        error = await passed_on(client, self._begun, answer, watch)
+        if watch.found:
+            self._upstream.metrics.echoed.labels(self._selected.server_id).inc()
+        return error
+
+
+def _late_s(request: Request, translation: Translation | None) -> float:
+    """So long after the request's last byte its server has submitted, whatever it speaks."""
+    if translation is not None:
+        return translation.late_s
+    return LATE_FILM_S if _FILMS in request.path else LATE_S
