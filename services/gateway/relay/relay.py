@@ -124,16 +124,18 @@ class Relay:
             answer = await self._pool.ask(
                 LeaseWanted(requested=wanted, previous=request.previous, only_ask=only_ask)
             )
-        except (UnansweredError, RefusedBatchError) as error:
+        except (UnansweredError, RefusedBatchError) as failed:
             request.asked = False
-            if not isinstance(error, DisconnectedError) or error.sent_before:
-                self._ends.forget(request, "unanswered")
-            raise GatewayError("ledger_unavailable", f"the pool does not answer: {error}") from None
+            error = GatewayError("ledger_unavailable", f"the pool does not answer: {failed}")
+            if not isinstance(failed, DisconnectedError) or failed.sent_before:
+                self._ends.forget(request, "unanswered", error)
+            raise error from None
         request.lease_ms += (time.perf_counter() - started) * 1000
         if isinstance(answer, Refused) and answer.reason is Refusal.LEDGER_UNAVAILABLE:
             # No proof that nothing was granted: an earlier sending of this id may stand.
-            self._ends.forget(request, "ledger_unavailable")
-            raise refusal_error(answer, request.service_type)
+            error = refusal_error(answer, request.service_type)
+            self._ends.forget(request, "ledger_unavailable", error)
+            raise error
         request.asked = False
         request.previous = None
         if isinstance(answer, Refused):
@@ -238,7 +240,7 @@ class Relay:
         if verdict in {Verdict.QUOTA_EXHAUSTED, Verdict.LOGIN_EXPIRED}:
             answer = await self._answer(request, only_ask=True)
             if isinstance(answer, Granted):
-                self._outbox.cancel(request.request_id, request.number, "attempts_max")
+                self._outbox.cancel(request, "attempts_max")
         raise error
 
     def _give_back(self, request: Request) -> None:

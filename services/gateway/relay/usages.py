@@ -72,20 +72,20 @@ class Outbox:
         self._usages[usage.lease_id] = usage
         self._wake()
 
-    def cancel(
-        self, request_id: RequestId, number: int, reason: str, error: GatewayError | None = None
-    ) -> None:
+    def cancel(self, request: Request, reason: str, error: GatewayError | None = None) -> None:
         """Give a lease back that was never sent, or forbid it if it was never granted.
 
         `error` is what its client is answered, if that ends the call.
         """
-        self._cancellations[request_id, number] = CancelLease(
-            request_id=request_id,
-            number=number,
+        self._cancellations[request.request_id, request.number] = CancelLease(
+            request_id=request.request_id,
+            number=request.number,
             reason=reason,
             status=error.http_status if error else 0,
             error_code=error.code if error else "",
             error_message=error.message[:_TEXT_MAX] if error else "",
+            key_id=request.key.key_id,
+            service_type=request.service_type,
         )
         self._wake()
 
@@ -208,10 +208,13 @@ class Ends:
                 self._outbox.record(usage)
             request.open = False
 
-    def forget(self, request: Request, reason: str) -> None:
-        """Cancel a lease that was asked for and not answered."""
+    def forget(self, request: Request, reason: str, error: GatewayError | None = None) -> None:
+        """Cancel a lease that was asked for and not answered; `error` ends the call.
+
+        The pool may have decided meanwhile: only it knows whether its log tells of the call.
+        """
         request.asked = False
-        self._outbox.cancel(request.request_id, request.number, reason)
+        self.cancel(request, reason, None if request.traced else error)
 
     def release(self, request: Request, error: GatewayError | None = None) -> None:
         """End a lease that will not be tried (again): cancelled if it never was."""
@@ -228,7 +231,7 @@ class Ends:
     def cancel(self, request: Request, reason: str, error: GatewayError | None) -> None:
         """Give back a lease that was granted; `error` ends the call, and is told with it."""
         request.traced = request.traced or error is not None
-        self._outbox.cancel(request.request_id, request.number, reason, error)
+        self._outbox.cancel(request, reason, error)
 
     def record(self, request: Request, usage: UsageRecorded) -> None:
         """End a lease by what it was used for."""
