@@ -158,9 +158,15 @@ class LeaseCancelled(Event, frozen=True, kw_only=True, tag="lease_cancelled"):
     session_id: SessionId = SessionId("")
     """Empty when no lease had been granted."""
     status: int = 0
-    """HTTP status the client was given; 0 when this was not the end of its call, or it had left."""
+    """HTTP status the client was given; 0 when this was not the end of its call, or it had left.
+
+    Without a lease, when another event tells of that end as well.
+    """
     error_code: str = ""
     error_message: str = ""
+    key_id: KeyId = KeyId("")
+    """Whose call it was, where no lease says so; `service_type` is what it was for."""
+    service_type: ServiceType = ServiceType("")
 
 
 class UsageRecorded(Event, frozen=True, kw_only=True, tag="usage_recorded"):

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from contracts.base import (
     Command,
+    KeyId,
     LeaseId,
     Part,
     QuotaDay,
@@ -118,6 +119,9 @@ class CancelLease(Part, frozen=True, kw_only=True):
     """As in `LeaseCancelled`: what the client was answered, if that ended its call."""
     error_code: str = ""
     error_message: str = ""
+    key_id: KeyId = KeyId("")
+    """Of a lease that was asked for without an answer: by whom, and (`service_type`) what for."""
+    service_type: ServiceType = ServiceType("")
 
 
 class CancelLeases(Command, frozen=True, kw_only=True, tag="cancel_leases"):

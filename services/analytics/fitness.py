@@ -139,7 +139,7 @@ _CHECKS: dict[type, Check] = {
         _integers("number", "count"), _durations("retry_after_s"), _moment_if_any("since")
     ),
     CallsRefused: _all(_integers("status", "count"), _moment("since"), _moment("until")),
-    LeaseCancelled: _integers("status"),
+    LeaseCancelled: _integers("status", "number"),
     LeaseRenewed: _moment("expires_at"),
     UsageRecorded: _all(
         _integers("units", "units_over", "status", "bytes_in", "bytes_out"),

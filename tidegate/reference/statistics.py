@@ -54,8 +54,9 @@ _FIGURES = [
     (
         "`refused`, `daily_stats.refused_requests`",
         (
-            "leases that the pool refused; one that was sent again, or told by two "
-            "leaders, once (its second row has `count` 0)"
+            "leases that the pool refused, or did not answer in time (`ledger_unavailable`); "
+            "one that was sent again, or told by two leaders, or by pool and gateway, once (its "
+            "second row has `count` 0)"
         ),
     ),
     (

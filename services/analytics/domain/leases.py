@@ -39,10 +39,9 @@ class Leases:
 
     @property
     def routes(self) -> Routes:
-        """Which event goes where, but for `granted`, which wants the request beside it."""
+        """Which event goes where, but for `granted` and `cancelled`, which `refusals` looks at."""
         return {
             LeaseRenewed: self.renewed,
-            LeaseCancelled: self.cancelled,
             UsageRecorded: self.used,
             LeaseExpired: self.expired,
             LeaseReconciled: self.reconciled,

@@ -24,6 +24,7 @@ class Refusals:
             pool.SessionRequested: self._requested,
             pool.LeaseGranted: self._granted,
             pool.LeaseRefused: self._refused,
+            pool.LeaseCancelled: self._cancelled,
             pool.CallsRefused: self._calls_refused,
         }
         self._leases = leases
@@ -95,6 +96,28 @@ class Refusals:
                 count=0 if again else event.count,
                 since=micros(event.since) if event.since else None,
                 **(_described(asked) if asked else {}),
+            )
+        )
+
+    def _cancelled(self, event: pool.LeaseCancelled, place: Place) -> None:
+        """End a lease; without one, a call was given up that nobody may have told before."""
+        if event.session_id or event.lease_id in self._leases.open or not event.status:
+            self._leases.cancelled(event, place)
+            return
+        again = self._is_told(f"{event.request_id}.{event.number}", place)
+        self.refusals.append(
+            RefusalRow(
+                sequence=place.sequence,
+                position=place.position,
+                ts=place.ts,
+                day=place.day,
+                request_id=event.request_id,
+                number=event.number,
+                service_type=event.service_type,
+                key_id=event.key_id,
+                reason=event.error_code,
+                retry_after_s=0.0,
+                count=0 if again else 1,
             )
         )
 

@@ -143,8 +143,7 @@ class Journey:
             if isinstance(step, Record):
                 outbox.record(step.usage)
             elif isinstance(step, Cancel):
-                request_id = self._side.request.request_id
-                outbox.cancel(request_id, step.number, step.reason, step.error)
+                outbox.cancel(step.command)
         self._step = steps[-1]
 
     async def _enter(self, step: Enter) -> Happening:

@@ -32,7 +32,6 @@ from services.gateway.domain.tally import EVERY, Tally
 UNACKNOWLEDGED_MAX = 10_000
 """A gateway with more usages on its hands stops leasing."""
 _BATCH_MAX = 256
-_TEXT_MAX = 200
 _REFUSED_MAX = 1000
 """While so many counts wait for the pool, the calls go on being counted in the ones to come."""
 _TIMEOUT_S = 1.0
@@ -68,21 +67,9 @@ class Outbox:
         self._usages[usage.lease_id] = usage
         self._wake()
 
-    def cancel(
-        self, request_id: RequestId, number: int, reason: str, error: GatewayError | None = None
-    ) -> None:
-        """Give a lease back that was never sent, or forbid it if it was never granted.
-
-        `error` is what its client is answered, if that ends the call.
-        """
-        self._cancellations[request_id, number] = CancelLease(
-            request_id=request_id,
-            number=number,
-            reason=reason,
-            status=error.http_status if error else 0,
-            error_code=error.code if error else "",
-            error_message=error.message[:_TEXT_MAX] if error else "",
-        )
+    def cancel(self, command: CancelLease) -> None:
+        """Give a lease back that was never sent, or forbid it if it was never granted."""
+        self._cancellations[command.request_id, command.number] = command
         self._wake()
 
     def refused(self, key_id: KeyId, service_type: ServiceType, error: GatewayError) -> None:

@@ -27,6 +27,8 @@ from services.pool.domain.violations import Violation, Wrong
 
 KEPT = timedelta(days=8)
 """How long of log time an ended lease stays in the fold."""
+_TOLD_KEPT = 20_000
+"""Refusals that are known again: as many commands as may wait (`committer.ITEMS_MAX`)."""
 
 
 class Pool:
@@ -111,6 +113,13 @@ class Pool:
         """Remove an entry if it is there, undoably."""
         if key in mapping:
             self.undo.append((mapping.__setitem__, key, mapping.pop(key)))
+
+    def remember(self, told: str, answer: Refused | None) -> None:
+        """Know what was told, should it be sent again; the oldest is forgotten for it."""
+        known = self.refusals.told
+        if len(known) >= _TOLD_KEPT:
+            self.drop(known, next(iter(known)))
+        self.put(known, told, answer)
 
     # --------------------------------------------------------------------- questions
 
@@ -198,4 +207,4 @@ class Refusals:
         self.counted: dict[tuple[str, str, Refusal, bool], LeaseRefused] = {}
         """By key, type, reason, and whether it was a call's first lease; the oldest first."""
         self.told: dict[str, Refused | None] = {}
-        """By lease id; None for what a gateway had refused itself."""
+        """By lease id, those that the log tells singly as well; None: a gateway's own refusals."""

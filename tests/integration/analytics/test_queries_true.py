@@ -13,10 +13,12 @@ import pytest
 
 from contracts.analytics import Statistics
 from contracts.base import GatewayId, KeyId, ServiceType
-from contracts.pool import CallsRefused, Outcome, Verdict
+from contracts.pool import CallsRefused, LeaseCancelled, Outcome, Refusal, Refused, Verdict
 from services.analytics import sql
+from services.analytics.domain.fold import Fold
 from services.analytics.queries import Catalogue, Question
 from services.analytics.store import Database, Ledger, Readers
+from services.gateway.domain import refusal_error
 from tests.integration.analytics.parts import MEMORY, named, stored
 from tests.moments import NOON
 from tests.unit.analytics.builders import (
@@ -127,6 +129,83 @@ def of(rows: list[dict[str, Any]], column: str) -> int:
 # ------------------------------------------------------------------- what clients saw
 
 
+def given_up(call: str, **changes: Any) -> LeaseCancelled:
+    """A lease that was asked for and not answered; its client heard so."""
+    given = {
+        "lease_id": f"{call}.1",
+        "request_id": call,
+        "number": 1,
+        "reason": "unanswered",
+        "status": 503,
+        "error_code": "ledger_unavailable",
+        "key_id": "k1",
+        "service_type": "image",
+        **changes,
+    }
+    return LeaseCancelled(**given)
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["one batch", "a batch an envelope"])
+def test_a_call_given_up_counts_once_whichever_was_told_first(tmp_path: Path, *, cut: bool) -> None:
+    told = Story().tell(policy(), session())
+    told.tell(requested("refused"), refused("refused")).tell(given_up("refused"))
+    told.tell(given_up("unheard")).tell(requested("unheard"), refused("unheard"))
+    told.tell(given_up("forbidden", status=0, error_code="", key_id="", service_type=""))
+    told.tell(requested("granted"), granted("granted"))
+    told.tell(given_up("granted", session_id="s1", key_id="", service_type=""))
+    database = Database(tmp_path / "given_up.duckdb", MEMORY)
+    ledger = Ledger(database)
+    ledger.begin("a stream")
+    fold = Fold()
+    for sequence, subject, envelope in told.envelopes():
+        if cut:
+            fold = Fold(ledger.remember(), sequence - 1)
+        fold.take(sequence, subject, envelope)
+        if cut:
+            ledger.write(fold.batch())
+    if not cut:
+        ledger.write(fold.batch())
+    readers = Readers(database, lambda: NOON, 5.0)
+
+    assert ask(readers, "calls calls_failed refused") == [[3, 3, 2]]
+    rows = readers.ask("select request_id, reason, status, count from refusals order by all", 9)
+    assert rows.rows == [
+        ["refused", "ledger_unavailable", 503, 0],
+        ["refused", "pool_quota_exhausted", 429, 1],
+        ["unheard", "ledger_unavailable", 503, 1],
+        ["unheard", "pool_quota_exhausted", 429, 0],
+    ]
+    daily = readers.ask("select refused_requests, error_rate from daily_stats", 9).rows
+    assert daily == [[2, 1.0]]
+    assert readers.ask("from anomalies", 9).rows == []
+    (story,) = named(readers, "explain", request_id="unheard")
+    assert [one["reason"] for one in story["refusals"]] == [
+        "ledger_unavailable",
+        "pool_quota_exhausted",
+    ]
+    database.close()
+
+
+def test_a_refusal_has_the_status_that_its_client_was_given(readers: Readers) -> None:
+    rows = ask(readers, "calls", "status error")
+
+    assert [row for row in rows if row[1] == "pool_quota_exhausted"] == [
+        [429, "pool_quota_exhausted", 2 + COUNTED]
+    ]
+    told = named(readers, "explain_counted", at="2026-01-01T11:59:58")
+    of_pool = [(one["code"], one["status"]) for one in told if one["refused_by"] == "pool"]
+    assert of_pool == [("pool_quota_exhausted", 429)]
+
+
+@pytest.mark.parametrize("reason", list(Refusal))
+def test_every_refusal_has_the_status_that_gateways_give_it(
+    readers: Readers, reason: Refusal
+) -> None:
+    said = readers.ask(f"select refusal_status('{reason}')", 1).rows
+
+    assert said == [[refusal_error(Refused(reason=reason), "image").http_status]]
+
+
 def test_calls_are_those_of_the_ledger_each_once() -> None:
     ended = [seen for seen in CALLS.values() if seen != "open"]
     gone = ended.count(None)
@@ -229,8 +308,6 @@ def test_refusals_told_again_count_once(readers: Readers) -> None:
 
 
 def test_batches_cut_anywhere_tell_a_refusal_once(tmp_path: Path, readers: Readers) -> None:
-    from services.analytics.domain.fold import Fold  # noqa: PLC0415
-
     database = Database(tmp_path / "cut.duckdb", MEMORY)
     ledger = Ledger(database)
     ledger.begin("a stream")
@@ -290,6 +367,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from services.analytics.store import Database, Ledger, Readers
+from services.gateway.domain import refusal_error
 from tests.unit.analytics.builders import Story, folded, policy
 database = Database(Path(sys.argv[1]), 500_000_000)
 ledger = Ledger(database)

@@ -209,3 +209,66 @@ async def test_a_silent_pool_is_no_trace_of_a_call_and_so_it_is_counted(
 
     assert answer.json()["error"]["code"] == "ledger_unavailable"
     assert list(told.values()) == [(503, 1)]
+
+
+@pytest.mark.parametrize("decided", [True, False], ids=["decided", "never heard of"])
+@pytest.mark.parametrize("limit", [0, 100], ids=["refused", "granted"])
+async def test_a_call_given_up_stands_in_the_log_once_whatever_the_pool_decided(
+    nats_client: Client,
+    nats_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    decided: bool,
+    limit: int,
+) -> None:
+    calls = 4
+    async with front(nats_client, nats_url, tmp_path, limit=limit) as gate:
+        asked = gate.gateway.pool.ask
+
+        async def unheard(wanted: LeaseWanted) -> Granted | Refused | Free:
+            if decided:
+                await asked(wanted)
+            raise SILENT
+
+        monkeypatch.setattr(gate.gateway.pool, "ask", unheard)
+        answers = [(await gate.ask()).json()["error"]["code"] for _ in range(calls)]
+
+        assert answers == ["ledger_unavailable"] * calls
+        refused = await gate.journalled(LeaseRefused)
+        cancelled = await gate.journalled(LeaseCancelled)
+        told = [one for one in cancelled if one.status]
+        assert sum(one.count for one in refused) + len(told) == calls
+        assert bool(refused) == (decided and not limit)
+        for one in told:
+            assert (one.status, one.error_code) == (503, "ledger_unavailable")
+            assert bool(one.session_id) == decided
+            if not decided:
+                assert one.service_type == "image"
+                assert one.key_id
+        assert await gate.journalled(CallsRefused) == []
+
+
+async def test_a_last_word_that_never_came_leaves_the_call_to_its_lease(
+    nats_client: Client, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        upstream(EXPIRED) as server,
+        front(nats_client, nats_url, tmp_path, sessions=1, attempts_max=1) as gate,
+    ):
+        gate.chosen = lambda _: at(server.url)
+        asked = gate.gateway.pool.ask
+
+        async def unheard(wanted: LeaseWanted) -> Granted | Refused | Free:
+            if wanted.only_ask:
+                raise SILENT
+            return await asked(wanted)
+
+        monkeypatch.setattr(gate.gateway.pool, "ask", unheard)
+        answer = await gate.ask()
+
+        assert answer.json()["error"]["code"] == "ledger_unavailable"
+        (ended,) = await gate.journalled(UsageRecorded)
+        assert ended.status
+        assert [one.status for one in await gate.journalled(LeaseCancelled)] == [0]
+        assert await gate.journalled(CallsRefused) == []

@@ -7,19 +7,16 @@ from typing import Any
 
 import pytest
 
-from contracts.pool import Verdict
 from services.gateway.clients.answers import Client
 from services.gateway.clients.request import Request
 from services.gateway.dialects.words import Asked
-from services.gateway.domain import Judgement
 from services.gateway.domain.errors import GatewayError
-from services.gateway.relay import telling as told
+from services.gateway.relay.upstream import telling as told
 from services.gateway.relay.upstream.telling import Telling
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
-SUCCESS = Judgement(Verdict.SUCCESS, 200)
 ANSWER = b'{"created":1,"data":[{"url":"https://x/a.png"}]}'
 
 
@@ -45,10 +42,21 @@ def spoken(*, stream: bool, **fields: Any) -> tuple[Request, Client, Heard, Tell
     scope = {"method": "POST", "path": "/v1/chat/completions", "query_string": b"", "headers": []}
     request = Request(scope)
     request.model = "m"
-    request.body_asks = Asked(request.path, request.request_id, {"stream": stream, **fields})
+    asks = Asked(request.path, request.request_id, {"stream": stream, **fields})
     heard = Heard()
     client = Client(heard.send, heard.abort)
-    return request, client, heard, Telling(request, client, "image", [(b"x-own", b"1")])
+    telling = Telling(request, asks, client, "image", lambda: [(b"x-own", b"1")])
+    return request, client, heard, telling
+
+
+async def told_of(
+    telling: Telling, begun: bytes, rest: Any, secrets: tuple[bytes, ...] = ()
+) -> str:
+    """Read an answer and, where it holds a result, tell it."""
+    content = await telling.content(begun, rest, secrets)
+    if content:
+        await telling.tell(content)
+    return content
 
 
 @pytest.fixture
@@ -82,15 +90,13 @@ def nothing() -> Any:
 
 
 async def test_silence_is_told_by_beats_and_ends_in_the_result(quick: None) -> None:
-    request, _, heard, telling = spoken(stream=True)
+    _, _, heard, telling = spoken(stream=True)
 
     async with telling.meanwhile():
         await until(lambda: heard.text.count(": keep-alive") >= 3)
-        assert not request.answered
-    result = await telling.tell(request, SUCCESS, ANSWER, nothing())
+    content = await told_of(telling, ANSWER, nothing())
 
-    assert result.judgement is SUCCESS
-    assert request.answered
+    assert content == "![image_0](https://x/a.png)"
     assert heard.messages[0]["status"] == 200
     events = [line for line in heard.text.split("\n\n") if line.startswith("data: {")]
     deltas = [json.loads(event[6:])["choices"][0] for event in events]
@@ -104,11 +110,11 @@ async def test_silence_is_told_by_beats_and_ends_in_the_result(quick: None) -> N
 
 
 async def test_credential_in_a_result_is_not_told() -> None:
-    request, _, heard, telling = spoken(stream=False)
+    _, _, heard, telling = spoken(stream=False)
     secret = b"5f2b77aa0c1d4e6f"
     body = b'{"data":[{"url":"https://x/\\u0035' + secret[1:] + b'"}]}'
 
-    await telling.tell(request, SUCCESS, body, nothing(), (b"http", secret))
+    await told_of(telling, body, nothing(), (b"http", secret))
 
     assert "![image_0](https://x/(credential))" in heard.text
     assert secret.decode() not in heard.text
@@ -141,10 +147,11 @@ async def test_another_attempt_goes_on_beating_where_the_first_left_off(quick: N
     async with telling.meanwhile():
         await until(lambda: client.begun)
 
-    again = Telling(request, client, "image", [])
+    asks = Asked(request.path, request.request_id, {"stream": True})
+    again = Telling(request, asks, client, "image", list)
     async with again.meanwhile():
         await until(lambda: ": keep-alive" in heard.text)
-    await again.tell(request, SUCCESS, ANSWER, nothing())
+    await told_of(again, ANSWER, nothing())
 
     assert heard.text.count('"role"') == 1
     assert [one["type"] for one in heard.messages].count("http.response.start") == 1
@@ -173,7 +180,7 @@ async def test_whole_completion_is_told_at_once_and_does_not_beat(quick: None) -
     async with telling.meanwhile():
         await asyncio.sleep(0.1)
     assert heard.messages == []
-    await telling.tell(request, SUCCESS, ANSWER, nothing())
+    await told_of(telling, ANSWER, nothing())
 
     completion = json.loads(heard.text)
     assert completion["choices"][0]["message"]["content"] == "![image_0](https://x/a.png)"
@@ -182,39 +189,35 @@ async def test_whole_completion_is_told_at_once_and_does_not_beat(quick: None) -
 
 @pytest.mark.parametrize("answer", [b"[]", b"{", b'{"data":[{"embedding":[1]}]}'])
 async def test_answer_without_a_result_to_tell_is_an_outcome_nobody_knows(answer: bytes) -> None:
-    request, _, heard, telling = spoken(stream=False)
+    _, _, heard, telling = spoken(stream=False)
 
-    result = await telling.tell(request, SUCCESS, answer, nothing())
-
-    assert result.judgement.verdict is Verdict.OUTCOME_UNKNOWN
-    assert not request.answered
+    assert await told_of(telling, answer, nothing()) == ""
     assert heard.messages == []
 
 
 async def test_long_answer_is_read_on_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    request, _, heard, telling = spoken(stream=False)
-    await telling.tell(request, SUCCESS, ANSWER[:20], said(ANSWER[20:]))
+    _, _, heard, telling = spoken(stream=False)
+    await told_of(telling, ANSWER[:20], said(ANSWER[20:]))
     assert "a.png" in heard.text
 
     monkeypatch.setattr(told, "_READ_BYTES_MAX", 30)
-    request, _, heard, telling = spoken(stream=False)
-    result = await telling.tell(request, SUCCESS, ANSWER[:20], said(ANSWER[20:]))
-    assert result.judgement.verdict is Verdict.OUTCOME_UNKNOWN
+    _, _, heard, telling = spoken(stream=False)
+    assert await told_of(telling, ANSWER[:20], said(ANSWER[20:])) == ""
 
 
 async def test_answer_in_an_encoding_is_told_all_the_same() -> None:
     body = gzip.compress(ANSWER)
-    request, _, heard, telling = spoken(stream=False)
+    _, _, heard, telling = spoken(stream=False)
 
-    await telling.tell(request, SUCCESS, body[:9], said(body[9:], encoding=b"gzip"))
+    await told_of(telling, body[:9], said(body[9:], encoding=b"gzip"))
 
     assert "a.png" in heard.text
 
 
 async def test_tokens_are_told_at_the_end_of_a_stream_where_they_are_asked_for() -> None:
-    request, _, heard, telling = spoken(stream=True, stream_options={"include_usage": True})
+    _, _, heard, telling = spoken(stream=True, stream_options={"include_usage": True})
 
-    await telling.tell(request, SUCCESS, ANSWER, nothing())
+    await told_of(telling, ANSWER, nothing())
 
     *_, last, done, _ = heard.text.split("\n\n")
     assert done == "data: [DONE]"

@@ -6,7 +6,9 @@ from contracts.balancer import Selected
 from contracts.base import KeyId, LeaseId, QuotaDay, RequestId, ServerId, ServiceType, SessionId
 from contracts.pool import Attempt, Granted, Refusal, Refused, Verdict
 from services.gateway.domain import Judgement, failure_error
+from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.course import advance, begin
+from services.gateway.relay.course.endings import cancel_of
 from services.gateway.relay.course.facts import Call
 from services.gateway.relay.course.happenings import (
     Answered,
@@ -18,7 +20,7 @@ from services.gateway.relay.course.happenings import (
     Opened,
 )
 from services.gateway.relay.course.stages import Stage
-from services.gateway.relay.course.steps import Enter, Step, Steps
+from services.gateway.relay.course.steps import Cancel, Enter, Step, Steps
 
 IMAGE = ServiceType("image")
 MESSAGES = {
@@ -136,3 +138,8 @@ def in_hand(*happenings: Happening, **given: Any) -> tuple[Stage, list[Step]]:
     """Let these happen to a lease whose credential is open; returns only the steps after that."""
     stage, steps = run(granted(**given), Opened(()), *happenings)
     return stage, steps[2:]
+
+
+def cancel(number: int, reason: str, error: GatewayError | None = None) -> Cancel:
+    """Give back or forbid a lease of `a_call`."""
+    return cancel_of(a_call(), number, reason, error)

@@ -154,8 +154,8 @@ class World:
         """Be told how a lease ends."""
         if isinstance(step, Record):
             self.ends.append(step.usage.lease_id)
-        elif isinstance(step, Cancel) and step.number in self.granted:
-            self.ends.append(LeaseId(f"r:{step.number}"))
+        elif isinstance(step, Cancel) and step.command.number in self.granted:
+            self.ends.append(LeaseId(f"r:{step.command.number}"))
 
 
 def walk(data: st.DataObject) -> tuple[World, list[Step]]:

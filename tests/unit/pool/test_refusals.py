@@ -25,6 +25,7 @@ from services.pool.domain import (
     decide_end,
     decide_lease,
     next_wakeup,
+    state,
     sweep,
 )
 from services.pool.domain.decide import refusals
@@ -180,10 +181,10 @@ def test_budgets_of_keys_that_are_full_again_are_forgotten() -> None:
 
 def test_so_many_refusals_are_known_again_and_no_more() -> None:
     pool = folded()
-    for number in range(refusals._TOLD_KEPT + 1):
-        refusals.remember(pool, f"r{number}", None)
+    for number in range(state._TOLD_KEPT + 1):
+        pool.remember(f"r{number}", None)
 
-    assert len(pool.refusals.told) == refusals._TOLD_KEPT
+    assert len(pool.refusals.told) == state._TOLD_KEPT
     assert "r0" not in pool.refusals.told
 
 

@@ -1,10 +1,11 @@
 -- explain_counted: refusals that were only counted, and were being counted at a moment.
 -- A call refused so has no trace of its own; its id tells when it came (UUIDv7). Of a pool's
--- refusals `code` is the reason; `status` of these is not in the log. Clocks may differ by seconds.
+-- refusals `code` is the reason. Clocks may differ by seconds.
 -- $at (text): the moment, in UTC, such as 2026-01-31T12:00:00.
 with asked as (select try_cast($at as timestamp) as moment),
 told as (
-    select 'pool' as refused_by, key_id, service_type, reason as code, null::integer as status,
+    select 'pool' as refused_by, key_id, service_type, reason as code,
+        refusal_status(reason) as status,
         "count" as calls, coalesce(since, ts - interval 1 second) as since, ts as until,
         sequence || '.' || position as event_id
     from ledger.refusals where "count" > 1 or since is not null

@@ -5,11 +5,12 @@ from msgspec.structs import replace
 from contracts.pool import Granted, Refusal, Refused
 from services.gateway.domain import refusal_error
 from services.gateway.domain.errors import GatewayError
+from services.gateway.relay.course.endings import cancel_of
 from services.gateway.relay.course.facts import Held
 from services.gateway.relay.course.happenings import Answered, Entered, NotAsked, Unanswered
-from services.gateway.relay.course.moves import Next, end_with_error, lease_question
+from services.gateway.relay.course.moves import Next, end_with_error, forget, lease_question
 from services.gateway.relay.course.stages import Asking, AskingLast, Entering, Opening
-from services.gateway.relay.course.steps import Cancel, FetchCredential
+from services.gateway.relay.course.steps import FetchCredential
 
 _UNTOLD = frozenset({Refusal.STALE_REQUEST, Refusal.CANCELLED, Refusal.LEDGER_UNAVAILABLE})
 """Refusals that the pool does not journal."""
@@ -28,8 +29,9 @@ def on_not_asked(stage: Entering | Asking | AskingLast, happened: NotAsked, _: f
 def on_unanswered(stage: Asking | AskingLast, happened: Unanswered, _: float) -> Next:
     """Forbid the lease that may be granted yet; a question that was never sent needs nothing."""
     error = GatewayError("ledger_unavailable", f"the pool does not answer: {happened.message}")
-    forbidden = (Cancel(stage.trail.number, "unanswered"),) if happened.sent else ()
-    return end_with_error(stage.call, stage.trail, error, *forbidden)
+    if not happened.sent:
+        return end_with_error(stage.call, stage.trail, error)
+    return forget(stage.call, stage.trail, "unanswered", error)
 
 
 def on_answered(stage: Asking, happened: Answered, now_s: float) -> Next:
@@ -60,7 +62,7 @@ def on_answered_last(stage: AskingLast, happened: Answered, _: float) -> Next:
     trail = replace(stage.trail, previous=None, lease_ms=lease_ms)
     ended, steps = end_with_error(stage.call, trail, stage.error)
     if isinstance(answer, Granted):
-        steps = (Cancel(trail.number, "attempts_max"), *steps)
+        steps = (cancel_of(stage.call, trail.number, "attempts_max"), *steps)
     return ended, steps
 
 
@@ -69,6 +71,6 @@ def _refused(stage: Asking | AskingLast, refused: Refused, lease_ms: float) -> N
     error = refusal_error(refused, call.service_type)
     if refused.reason is Refusal.LEDGER_UNAVAILABLE:
         # No proof that nothing was granted: an earlier sending of this id may stand.
-        return end_with_error(call, trail, error, Cancel(trail.number, "ledger_unavailable"))
+        return forget(call, trail, "ledger_unavailable", error)
     traced = trail.traced or refused.reason not in _UNTOLD
     return end_with_error(call, replace(trail, previous=None, traced=traced), error)

@@ -1,7 +1,7 @@
 """How a lease ends, in the log's words."""
 
 from contracts.base import LeaseId
-from contracts.pool import Outcome, UsageRecorded, Verdict
+from contracts.pool import CancelLease, Outcome, UsageRecorded, Verdict
 from services.gateway.domain import failure_error, outcome_of
 from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.course.facts import Call, Held, Trail
@@ -83,6 +83,21 @@ def _units_over(stage: Passing, included: int) -> int:
     return max(0, stage.judgement.results - max(stage.held.lease.units, included))
 
 
+def cancel_of(call: Call, number: int, reason: str, error: GatewayError | None = None) -> Cancel:
+    """Give a lease back, or forbid one that may be granted yet; `error` ends the call."""
+    command = CancelLease(
+        request_id=call.request_id,
+        number=number,
+        reason=reason,
+        status=error.http_status if error else 0,
+        error_code=error.code if error else "",
+        error_message=error.message[:TEXT_MAX] if error else "",
+        key_id=call.key_id,
+        service_type=call.service_type,
+    )
+    return Cancel(command)
+
+
 def release_end(
     call: Call, trail: Trail, held: Held, error: GatewayError | None, now_s: float
 ) -> Record | Cancel:
@@ -95,7 +110,7 @@ def release_end(
             call, trail, held, Outcome.RELEASED, Verdict.UNREACHABLE, now_s, error=error
         )
         return Record(ended)
-    return Cancel(trail.number, "not_sent", error)
+    return cancel_of(call, trail.number, "not_sent", error)
 
 
 def broken_off_end(
@@ -104,7 +119,7 @@ def broken_off_end(
     """End a lease of which no answer was passed on when its request was broken off."""
     if not held.attempts and not held.sent:
         reason = "not_sent" if gone.error else "client_gone"
-        return Cancel(trail.number, reason, gone.error)
+        return cancel_of(call, trail.number, reason, gone.error)
     verdict = Verdict.CLIENT_GONE
     outcome = outcome_of(verdict, sent=held.sent, answered=False)
     if gone.error is not None and held.sent:

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from services.gateway.relay.course.endings import broken_off_end, settled_end
+from services.gateway.relay.course.endings import broken_off_end, cancel_of, settled_end
 from services.gateway.relay.course.facts import Call, Trail
 from services.gateway.relay.course.happenings import Gone, Passed
 from services.gateway.relay.course.moves import Next, end_all, end_with_error, with_attempt
@@ -37,7 +37,9 @@ def on_passed(stage: Passing, happened: Passed | Gone, now_s: float) -> Next:
 
 def on_gone_asking(stage: Asking | AskingLast, happened: Gone, _: float) -> Next:
     """Forbid the lease that may be granted yet."""
-    return _over(stage.call, stage.trail, happened, Cancel(stage.trail.number, "client_gone"))
+    return _over(
+        stage.call, stage.trail, happened, cancel_of(stage.call, stage.trail.number, "client_gone")
+    )
 
 
 def on_gone_entering(stage: Entering, happened: Gone, _: float) -> Next:

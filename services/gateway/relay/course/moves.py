@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from contracts.balancer import Selected
 from contracts.pool import Attempt
 from services.gateway.domain.errors import GatewayError
-from services.gateway.relay.course.endings import release_end
+from services.gateway.relay.course.endings import cancel_of, release_end
 from services.gateway.relay.course.facts import Call, Held, Trail
 from services.gateway.relay.course.stages import Ended, Entering, Stage
 from services.gateway.relay.course.steps import AskLease, Cancel, Enter, Fail, Record, Steps
@@ -47,6 +47,15 @@ def end_all(trail: Trail, *ends: Record | Cancel) -> tuple[Trail, tuple[Record |
     return replace(trail, previous=None, ended=ended, traced=traced), ends
 
 
+def forget(call: Call, trail: Trail, reason: str, error: GatewayError) -> Next:
+    """Forbid a lease that was asked for and not answered, and end with an error.
+
+    The pool may have decided meanwhile: only it knows whether its log tells of the call.
+    """
+    told = None if trail.traced else error
+    return end_with_error(call, trail, error, cancel_of(call, trail.number, reason, told))
+
+
 def with_attempt(
     trail: Trail, held: Held, selected: Selected, attempt: Attempt, first_byte_ms: float = 0.0
 ) -> tuple[Trail, Held]:
@@ -63,7 +72,7 @@ def with_attempt(
 
 
 def _tells_error(end: Record | Cancel) -> bool:
-    return bool(end.usage.error_code) if isinstance(end, Record) else end.error is not None
+    return bool(end.usage.error_code) if isinstance(end, Record) else bool(end.command.error_code)
 
 
 def release_with_error(

@@ -4,7 +4,7 @@ import msgspec
 
 from contracts.balancer import Selected, ServerFailed
 from contracts.base import ServerId, SessionId
-from contracts.pool import Granted, UsageRecorded
+from contracts.pool import CancelLease, Granted, UsageRecorded
 from services.gateway.domain.errors import GatewayError
 
 
@@ -64,11 +64,9 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Cancel(msgspec.Struct, frozen=True):
-    """Have the pool take back or forbid a lease; `error` ends the call, and is told with it."""
+    """Have the pool take back or forbid a lease."""
 
-    number: int
-    reason: str
-    error: GatewayError | None = None
+    command: CancelLease
 
 
 class Fail(msgspec.Struct, frozen=True):

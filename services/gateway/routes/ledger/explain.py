@@ -10,9 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from contracts.analytics import Rows
-from contracts.pool import Refusal, Refused
 from runtime.eventlog import LogUnavailableError
-from services.gateway.domain import refusal_error
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.figures.shapes import Row, rows_of
@@ -77,10 +75,6 @@ async def _counted(doors: Doors, request_id: str, found: Rows) -> Explanation:
         raise GatewayError("not_found", message)
     at = moment.isoformat(timespec="milliseconds").removesuffix("+00:00")
     rows = rows_of(await doors.query("explain_counted", at=at))
-    for row in rows:
-        if row["refused_by"] == "pool":
-            refused = Refused(reason=Refusal(row["code"]))
-            row["status"] = refusal_error(refused, row["service_type"]).http_status
     if not rows:
         young = datetime.now(UTC) - moment < _TOLD_WITHIN
         later = "; what is only counted is told within about a minute: ask again" if young else ""

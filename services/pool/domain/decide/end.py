@@ -19,7 +19,6 @@ from contracts.pool import (
 )
 from services.pool.domain.decide.bounds import told_within, within
 from services.pool.domain.decide.decision import Decision, emit
-from services.pool.domain.decide.refusals import remember
 from services.pool.domain.evolve.sessions import RISK_CONTROL, accusers
 from services.pool.domain.records import Lease
 from services.pool.domain.state import Pool
@@ -44,7 +43,7 @@ def decide_end(state: Pool, usage: UsageRecorded | CallsRefused, now: datetime) 
         sort = f"{usage.key_id} {usage.service_type} {usage.code}"
         told = f"{usage.gateway_id} {sort} {usage.since.isoformat()}"
         if told not in state.refusals.told:
-            remember(state, told, None)
+            state.remember(told, None)
             emit(state, events, told_within(usage), now)
         return Decision(events)
     return Decision(events, end_lease(state, events, usage, now))

@@ -18,7 +18,7 @@ from contracts.pool import (
 from services.pool.domain.decide.bounds import asks_within
 from services.pool.domain.decide.decision import Decision, emit
 from services.pool.domain.decide.end import end_lease
-from services.pool.domain.decide.refusals import MESSAGES, refuse, tell_counted, why_none
+from services.pool.domain.decide.refusals import GIVEN_UP, MESSAGES, refuse, tell_counted, why_none
 from services.pool.domain.index.choice import Choice
 from services.pool.domain.quota import span
 from services.pool.domain.records import OPEN, Lease
@@ -86,7 +86,7 @@ def _known(state: Pool, requested: SessionRequested, now: datetime) -> Granted |
     if lease is not None:
         return _again(state, lease, now)
     if asked in state.forbidden:
-        return Refused(reason=Refusal.CANCELLED, message="cancelled before it was granted")
+        return GIVEN_UP
     told = state.refusals.told.get(asked)
     if told is None and now - requested.asked_at > STALE_AFTER:
         return Refused(reason=Refusal.STALE_REQUEST, message="asked more than 10 minutes ago")

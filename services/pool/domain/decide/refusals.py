@@ -6,15 +6,18 @@ lease of a call apart from its later ones) are counted, and journalled as one te
 the first of them, by whatever is decided next. The counts belong to the leader: one that dies
 takes at most those of its last ten seconds along.
 
-A command that is sent again hears the refusal it was answered, which is told once.
+A command that is sent again hears the refusal it was answered, which is told once. So is a call
+that its gateway gave up on: as the refusal that was journalled for it, or as given up.
 """
 
 from datetime import datetime, timedelta
 
 import msgspec
 
-from contracts.base import KeyId, lease_id
+from contracts.base import KeyId, ServiceType, lease_id
 from contracts.pool import (
+    CancelLease,
+    LeaseCancelled,
     LeaseRefused,
     PoolEvent,
     Refusal,
@@ -22,6 +25,7 @@ from contracts.pool import (
     SessionRequested,
     SessionStatus,
 )
+from services.pool.domain.decide import bounds
 from services.pool.domain.decide.decision import emit
 from services.pool.domain.index.choice import Index
 from services.pool.domain.state import Pool
@@ -30,8 +34,6 @@ REFUSALS_PER_SECOND = 100
 REFUSALS_OF_A_KEY = 10
 """So many of one key are journalled singly at once; one more each second."""
 COUNTED_FOR = timedelta(seconds=10)
-_TOLD_KEPT = 20_000
-"""Refusals that are known again: as many commands as may wait (`committer.ITEMS_MAX`)."""
 _COUNTED_AT_ONCE = 500
 _BUDGETS_KEPT = 1000
 _RETRY_S_MIN, _RETRY_S_MAX = 1.0, 30.0
@@ -43,6 +45,7 @@ MESSAGES = {
     Refusal.CREDENTIALS_EXHAUSTED: "every session is disabled or suspect",
     Refusal.SATURATED: "all sessions are busy, cooling, draining, or still being made",
 }
+GIVEN_UP = Refused(reason=Refusal.CANCELLED, message="cancelled before it was granted")
 
 
 def why_none(
@@ -91,28 +94,62 @@ def refuse(
         retry_after_s=retry_after_s,
     )
     answer = Refused(reason=reason, retry_after_s=retry_after_s, message=MESSAGES[reason])
-    remember(state, lease_id(requested.request_id, requested.number), answer)
+    state.remember(lease_id(requested.request_id, requested.number), answer)
     if _affordable(state, requested.key_id, now):
         emit(state, events, requested, now)
         emit(state, events, event, now)
-        return answer
+    else:
+        _count(state, event, now)
+    return answer
+
+
+def forbid(state: Pool, events: list[PoolEvent], command: CancelLease, now: datetime) -> None:
+    """Never grant what was asked for and given up, and tell of its call unless that is told.
+
+    Within the budgets of refusals it is journalled. Past them this leader alone knows the id, and
+    counts the call: another one could grant it only if it were sent once more after this.
+    """
+    name = lease_id(command.request_id, command.number)
+    known = state.refusals.told.get(name)
+    if name in state.forbidden or known == GIVEN_UP:
+        return
+    ends = bool(command.status) and known is None
+    countable = command.key_id and (not ends or command.error_code == Refusal.LEDGER_UNAVAILABLE)
+    if not countable or _affordable(state, command.key_id, now):
+        event = LeaseCancelled(
+            lease_id=name,
+            request_id=command.request_id,
+            number=command.number,
+            reason=command.reason,
+            status=bounds.counted(command.status) if ends else 0,
+            error_code=command.error_code if ends else "",
+            key_id=command.key_id if ends else KeyId(""),
+            service_type=command.service_type if ends else ServiceType(""),
+        )
+        emit(state, events, event, now)
+        return
+    state.remember(name, GIVEN_UP)
+    if ends:
+        refused = LeaseRefused(
+            request_id=command.request_id,
+            number=command.number,
+            service_type=command.service_type,
+            key_id=command.key_id,
+            reason=Refusal.LEDGER_UNAVAILABLE,
+        )
+        _count(state, refused, now)
+
+
+def _count(state: Pool, event: LeaseRefused, now: datetime) -> None:
+    """Count a refusal among those equal to it."""
     counted = state.refusals.counted
-    key = (requested.key_id, requested.service_type, reason, requested.number == 1)
+    key = (event.key_id, event.service_type, event.reason, event.number == 1)
     first = counted.get(key)
     if first is None:
         told = msgspec.structs.replace(event, since=now)
     else:
         told = msgspec.structs.replace(first, count=first.count + 1)
     state.put(counted, key, told)
-    return answer
-
-
-def remember(state: Pool, told: str, answer: Refused | None) -> None:
-    """Know what was told, should it be sent again; the oldest is forgotten for it."""
-    known = state.refusals.told
-    if len(known) >= _TOLD_KEPT:
-        state.drop(known, next(iter(known)))
-    state.put(known, told, answer)
 
 
 def _affordable(state: Pool, key_id: KeyId, now: datetime) -> bool:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from contracts.base import LeaseId, SessionId, lease_id
+from contracts.base import LeaseId, lease_id
 from contracts.pool import (
     CancelAnswer,
     CancelLease,
@@ -17,7 +17,7 @@ from contracts.pool import (
 from services.pool.domain.canonical import HASH_VERSION, state_hash
 from services.pool.domain.decide.bounds import counted
 from services.pool.domain.decide.decision import Decision, emit
-from services.pool.domain.decide.refusals import counted_due, tell_counted
+from services.pool.domain.decide.refusals import counted_due, forbid, tell_counted
 from services.pool.domain.quota import span
 from services.pool.domain.records import OPEN
 from services.pool.domain.state import Pool
@@ -49,13 +49,15 @@ def decide_cancel(state: Pool, command: CancelLease, now: datetime) -> Decision:
         done = lease.state == Outcome.CANCELLED
         return Decision([], CancelAnswer.CANCELLED if done else CancelAnswer.ENDED)
     events: list[PoolEvent] = []
-    if cancelled not in state.forbidden:
+    if lease is None:
+        forbid(state, events, command, now)
+    else:
         event = LeaseCancelled(
             lease_id=cancelled,
             request_id=command.request_id,
             number=command.number,
             reason=command.reason,
-            session_id=SessionId("") if lease is None else lease.session.session_id,
+            session_id=lease.session.session_id,
             status=counted(command.status),
             error_code=command.error_code,
             error_message=command.error_message,

@@ -4,10 +4,16 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from contracts.base import LeaderElected
+from contracts.base import LeaderElected, lease_id
 from contracts.envelope import Envelope
 from contracts.events import AnyEvent, UnknownEvent
-from contracts.pool import CallsRefused, LeaseRefused, PoolCheckpointed, SessionRequested
+from contracts.pool import (
+    CallsRefused,
+    LeaseRefused,
+    PoolCheckpointed,
+    Refused,
+    SessionRequested,
+)
 from services.pool.domain.evolve.ends import END_EVENTS
 from services.pool.domain.evolve.leases import LEASE_EVENTS
 from services.pool.domain.evolve.sessions import SESSION_EVENTS
@@ -39,6 +45,13 @@ def _unknown(state: Pool, event: object) -> None:
     state.put(state.unknown, tag, state.unknown.get(tag, 0) + 1)
 
 
+def _refused(state: Pool, event: LeaseRefused) -> None:
+    """Know a refusal again under the next leader, too; it changes nothing in the ledger."""
+    name = lease_id(event.request_id, event.number)
+    if event.since is None and event.count == 1 and name not in state.refusals.told:
+        state.remember(name, Refused(reason=event.reason, retry_after_s=event.retry_after_s))
+
+
 def _elected(state: Pool, event: LeaderElected) -> None:
     state.change(state, "epoch", event.epoch)
     state.change(state, "leader", event.writer)
@@ -48,9 +61,9 @@ _TAKE: dict[type, Callable[[Pool, Any], None] | None] = {
     **SESSION_EVENTS,
     **LEASE_EVENTS,
     **END_EVENTS,
-    # What was asked, what was refused, what the state hashed to: none of it changes anything.
+    # What was asked, what gateways refused, what the state hashed to: none of it changes anything.
     SessionRequested: None,
-    LeaseRefused: None,
+    LeaseRefused: _refused,
     CallsRefused: None,
     PoolCheckpointed: None,
     LeaderElected: _elected,
