@@ -52,6 +52,7 @@ from services.gateway.relay.course.steps import (
 )
 from services.gateway.relay.credentials import Credentials
 from services.gateway.relay.exchanges import OpenExchanges
+from services.gateway.relay.gate import Gate
 from services.gateway.relay.servers import Servers
 from services.gateway.relay.upstream.exchange import Exchange
 from services.gateway.relay.upstream.parts import ClientSide, Upstream
@@ -81,6 +82,7 @@ class Relay:
         self.gateway_id = gateway_id
         self.pool = pool
         self.servers = Servers(balancer)
+        self.gate = Gate()
         self.credentials = credentials
         self.exchanges = exchanges
         self.outbox = outbox
@@ -103,7 +105,16 @@ class Relay:
 class Journey:
     """One request on its course."""
 
-    __slots__ = ("_authorization", "_exchange", "_look_again", "_relay", "_side", "_step", "stage")
+    __slots__ = (
+        "_authorization",
+        "_exchange",
+        "_inside",
+        "_look_again",
+        "_relay",
+        "_side",
+        "_step",
+        "stage",
+    )
 
     def __init__(self, relay: Relay, side: ClientSide, look_again: LookAgain) -> None:
         """Stand at the beginning."""
@@ -112,6 +123,8 @@ class Journey:
         self._look_again = look_again
         self._authorization = b""
         self._exchange: Exchange | None = None
+        self._inside = False
+        """Whether it stands between its admission and the departure of its request."""
         call = _call_of(side.request, relay.upstream.settings.attempts_max)
         self.stage: Stage
         self._step: Step
@@ -123,6 +136,12 @@ class Journey:
 
     async def run(self) -> None:
         """Go the whole course. Raises what `Relay.serve` does."""
+        try:
+            await self._run()
+        finally:
+            self._leave_gate()
+
+    async def _run(self) -> None:
         while not isinstance(self._step, Fail | Done):
             try:
                 happened = await self._DOERS[type(self._step)](self, self._step)
@@ -149,6 +168,9 @@ class Journey:
     async def _enter(self, step: Enter) -> Happening:
         side, relay = self._side, self._relay
         request = side.request
+        if not self._inside:
+            await relay.gate.enter()
+            self._inside = True
         try:
             self._look_again(request)
             await relay.servers.look(request, side.wording.dialects, step.avoid_servers)
@@ -206,7 +228,12 @@ class Journey:
         """Try a server; a success is passed on while its exchange is open."""
         relay, lease = self._relay, step.lease
         exchange = self._exchange = Exchange(
-            relay.upstream, self._side, step.selected, self._authorization, step.connect_s
+            relay.upstream,
+            self._side,
+            step.selected,
+            self._authorization,
+            step.connect_s,
+            self._leave_gate,
         )
         opened = relay.exchanges.begin(lease.lease_id, step.selected.server_id, lease.expires_in_s)
         try:
@@ -218,6 +245,11 @@ class Journey:
         finally:
             await exchange.close()
             relay.exchanges.end(opened)
+
+    def _leave_gate(self) -> None:
+        if self._inside:
+            self._inside = False
+            self._relay.gate.leave()
 
     async def _pause(self, step: Pause) -> Happening:
         await asyncio.sleep(step.seconds)

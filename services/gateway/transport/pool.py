@@ -82,6 +82,8 @@ class Transport(httpx.AsyncBaseTransport):
             answer.reused, answer.connect_ms = False, connect_ms
         connection.start(answer, out.head, uploaded=out.stream is None)
         sent_at = request.extensions["sent_at"] = monotonic()
+        if (on_departure := request.extensions.get("on_departure")) is not None:
+            on_departure()
         uploaded_at: float | None = sent_at
         first_byte_s = bounds.get("first_byte")
         try:

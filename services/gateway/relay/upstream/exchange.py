@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Callable
 
 import httpx
 
@@ -42,6 +43,7 @@ class Exchange:
         "_content",
         "_first_byte_ms",
         "_judgement",
+        "_on_departure",
         "_outgoing",
         "_selected",
         "_side",
@@ -59,8 +61,10 @@ class Exchange:
         selected: Selected,
         authorization: bytes | None,
         connect_s: float,
+        on_departure: Callable[[], None],
     ) -> None:
-        """Nothing is sent yet."""
+        """Nothing is sent yet; `on_departure` is called when the head leaves."""
+        self._on_departure = on_departure
         self._upstream = upstream
         self._side = side
         self._selected = selected
@@ -201,6 +205,7 @@ class Exchange:
             headers=headers,
             stream=upload.stream(pieces),
             extensions={
+                "on_departure": self._on_departure,
                 "target": address.prefix + target,
                 "timeout": {
                     "connect": min(self._connect_s, settings.connect_timeout),
