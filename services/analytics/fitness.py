@@ -136,7 +136,10 @@ _CHECKS: dict[type, Check] = {
     SessionRequested: _all(_integers("number", "units"), _moment("asked_at")),
     LeaseGranted: _all(_integers("number", "units"), _moment("expires_at"), _day("quota_day")),
     LeaseRefused: _all(
-        _integers("number", "count"), _durations("retry_after_s"), _moment_if_any("since")
+        _integers("number", "count"),
+        _durations("retry_after_s"),
+        _moment_if_any("since"),
+        _moment_if_any("until"),
     ),
     CallsRefused: _all(_integers("status", "count"), _moment("since"), _moment("until")),
     LeaseCancelled: _integers("status", "number"),

@@ -61,6 +61,7 @@ def test_what_a_row_holds_is_fit(event: Any) -> None:
         (requested("r", number=10**4000), "number: a number of 4001 digits"),
         (requested("r", asked_at=FIRST), "asked_at: 0001-01-01"),
         (refused("r", since=FIRST), "since: 0001-01-01"),
+        (refused("r", until=LAST), "until: 9999-12-31"),
         (calls_refused(count=2**63), "count: a number of 19 digits"),
         (calls_refused(status=-(10**31)), "status: a number of 32 digits"),
         (calls_refused(since=FIRST), "since: 0001-01-01"),
