@@ -68,7 +68,7 @@ class Hall:
         return len(self._guests)
 
     def enter(self, guest: Guest, address: str) -> tuple[str, GatewayError | None]:
-        """Let a connection in, or say why not.
+        """Let a connection in, or say why not; one that has no address is reset already.
 
         Returns what it is counted as: hand it to `opened` or `leave`.
         """
@@ -76,7 +76,7 @@ class Hall:
         counted = _EXEMPT
         if len(self._guests) >= self.bounds.connections_max:
             refused = GatewayError("too_many_connections", "the gateway has no free connection")
-        elif not self._exempt(address):
+        elif address and not self._exempt(address):
             counted = _counted_as(address)
             strangers = self._unopened.setdefault(counted, {})
             if len(strangers) >= ARRIVING_MAX:
