@@ -182,7 +182,7 @@ class Relay:
                 if pause_s < send_by - loop.time():
                     await asyncio.sleep(pause_s)
                     repeated = selected
-            if again and verdict is Verdict.UNREACHABLE:
+            if again and verdict is Verdict.UNREACHABLE and not request.doubtful:
                 why = result.judgement.message[:100]
                 failed = ServerFailed(server_id=selected.server_id, verdict=verdict, failure=why)
                 request.avoid_servers.append(selected.server_id)

@@ -110,6 +110,35 @@ async def test_idempotent_server_is_asked_again_unless_it_wants_more_time_than_t
     assert len(ids) == 1
 
 
+async def test_what_may_have_been_done_is_repeated_at_its_server_and_at_no_other(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    async def dying(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await body_of(reader, await head_of(reader))
+        listening.close()
+        writer.write(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    def chosen(_: SelectServer) -> Selected:
+        first = len(gate.asked) == 1
+        return replace(at(gone), idempotent=True) if first else at(other.url)
+
+    listening = await asyncio.start_server(dying, "127.0.0.1", 0)
+    gone = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1/images/generations"
+    willing = saying(200, b'{"data":["u"]}')
+    async with upstream(willing) as other, front(nats_client, nats_url, tmp_path) as gate:
+        gate.chosen = chosen
+        answer = await gate.ask()
+        (ended,) = await gate.journalled(UsageRecorded)
+
+    assert answer.json()["error"]["code"] == "upstream_outcome_unknown"
+    assert other.connections == 0
+    assert ended.outcome is Outcome.UNKNOWN
+    verdicts = [tried.verdict for tried in ended.attempts]
+    assert verdicts == [Verdict.OUTCOME_UNKNOWN, Verdict.UNREACHABLE]
+
+
 async def test_key_that_is_revoked_during_an_attempt_gets_no_further_lease(
     nats_client: Client, nats_url: str, tmp_path: Path
 ) -> None:
