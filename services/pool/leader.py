@@ -18,10 +18,10 @@ from services.pool.domain import wanted_sessions
 from services.pool.generated import GENERATED, Fleet, fleets, generated, retirements
 from services.pool.handlers import SESSIONS_MAX, Doors
 from services.pool.provisioners import (
-    Credential,
     Provisioner,
     ProvisionError,
     addition,
+    known_in,
     provisioner,
 )
 from services.pool.settings import Settings
@@ -244,7 +244,8 @@ class Leader:
         kind = self._settings.provisioner_kind
         wanted = wanted_sessions(state)
         state.growing = state.growing or wanted > 0
-        found = await self._provisioner.lacking(wanted, self._known, min(room, SESSIONS_MAX))
+        known = known_in(state.sessions, self._identity_key)
+        found = await self._provisioner.lacking(wanted, known, min(room, SESSIONS_MAX))
         self._tell(self._provisioner.complaint)
         state.barren = not found and state.size < max(state.policy.min_size, 1)
         if not found:
@@ -269,9 +270,6 @@ class Leader:
         if complaint and complaint != self._complaint:
             self._logger.error(event, reason=complaint)
         self._complaint = complaint
-
-    def _known(self, credential: Credential) -> bool:
-        return credential.identity(self._identity_key) in self._ledger.state.sessions
 
     async def _watch_log(self) -> None:
         """Keep the last tenth of the log for ends of leases, and tell when it takes no writes."""

@@ -86,7 +86,7 @@ def _of_csv(data: bytes, file: str, defaults: dict[str, str]) -> Iterator[Line]:
             yield number, row
             continue
         try:
-            yield number, credential_of({**defaults, **row})
+            yield number, credential_of(row, None, defaults)
         except WrongCredentialError as error:
             yield number, str(error)
 

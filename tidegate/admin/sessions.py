@@ -58,8 +58,8 @@ def list_(
 @app.command()
 def add(
     file: str = typer.Argument(
-        help="A file of credentials, one a line (`us-`, `hk-`, `jp-` or `sg-` before it names its"
-        " region) or one JSON object a line; `-` is standard input."
+        help="A file of credentials, one a line or one JSON object a line (`us-`, `hk-`, `jp-` or"
+        " `sg-` before a credential names its region); `-` is standard input."
     ),
     *,
     region: str = typer.Option("", help="Region of those that name none: us, hk, jp or sg."),
