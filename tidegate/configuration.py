@@ -111,7 +111,12 @@ def loader(environment: Environment, settings: type[_Settings]) -> Callable[[], 
 
     def load_part() -> _Settings:
         whole, demo = _loaded(environment)
-        known = {**msgspec.structs.asdict(whole), "demo": demo, "proxy": whole.gateway.proxy}
+        known = {
+            **msgspec.structs.asdict(whole),
+            "demo": demo,
+            "made_up": demo and whole.pool.provisioner.kind is None,
+            "proxy": whole.gateway.proxy,
+        }
         return settings(**{name: known[name] for name in settings.__struct_fields__})
 
     return load_part

@@ -222,7 +222,7 @@ class Leader:
     def _demo_is_to_come(self) -> bool:
         """Tell whether sessions are made up once the log says that the servers are the demo's."""
         by_default = self._settings.pool.provisioner.kind is None and self._settings.demo
-        if not by_default or self._fleet.demo:
+        if not by_default or (self._fleet.demo and not self._fleet.own):
             return False
         self.missing = "" if self._fleet.own else "the demo's servers are not in force yet"
         return True
