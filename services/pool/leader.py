@@ -67,7 +67,7 @@ class Leader:
         self._stop = asyncio.Event()
         self._ended = asyncio.Event()
         self._ended.set()
-        self._applied = ""
+        self._applied = ("", "")
         self._supplanted = False
         """Another kind was written, and it is not looked yet for sessions that were generated."""
         self._refused = ""
@@ -78,7 +78,7 @@ class Leader:
     async def lead(self) -> None:
         """Lead until deposed or told to finish. Raises `DeposedError`."""
         self.missing = "no policy is in force yet"
-        self._applied = ""
+        self._applied = ("", "")
         self._fleet = Fleet()
         self._ended.clear()
         self._committer.begin()
@@ -173,7 +173,7 @@ class Leader:
     async def _apply(self) -> bool:
         """Journal the policy of the settings, unless it comes from the same content as before."""
         source = configuration.source(self._settings)
-        if source == self._applied:
+        if (source, self._settings.file) == self._applied:
             return True
         if self._is_held():
             return False
@@ -187,9 +187,10 @@ class Leader:
                 return False
         settings = self._settings
         section = settings.pool.provisioner
-        self._provisioner = provisioner(section, settings.provisioner_kind, settings.services)
+        kind, services = settings.provisioner_kind, settings.services
+        self._provisioner = provisioner(section, kind, services, settings.file)
         self._supplanted = section.kind not in {None, GENERATED}
-        self._applied = source
+        self._applied = (source, settings.file)
         self._logger.info("policy_in_force", source=source)
         return True
 

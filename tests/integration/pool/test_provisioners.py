@@ -177,6 +177,26 @@ async def test_file_is_followed_and_a_retired_session_stays_so(
         assert not await events(nats_client, SessionRevived)
 
 
+async def test_file_is_taken_from_where_it_was_found(
+    nats_url: str, nats_client: Client, tmp_path: Path
+) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_text("first\n")
+    two.write_text("second\n")
+    section = ProvisionerSection(kind="file", path="one")
+    wanted = settings(0, max_size=9, provisioner=section)
+    now = [msgspec.structs.replace(wanted, file=str(one))]
+    async with pool(nats_url, lambda: now[0]) as room:
+        await room.leading()
+        sessions = room.parts.ledger.state.sessions
+        assert list(sessions) == [session_identity(KEYS[1], "", "first")]
+
+        now[0] = msgspec.structs.replace(wanted, file=str(two))
+
+        await until(lambda: len(sessions) == 2)
+        assert len(await events(nats_client, PolicyChanged)) == 1
+
+
 @pytest.mark.parametrize("line", ["us-old", '{"credential": "us-old"}', "http://p:1@us-proxied"])
 async def test_session_of_an_earlier_version_is_not_added_again(
     nats_url: str, nats_client: Client, tmp_path: Path, line: str
