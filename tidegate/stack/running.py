@@ -60,6 +60,7 @@ Nothing says where sessions come from: they come by `tidegate sessions add` alon
 the demo made up are still given to your servers. [pool.provisioner] kind = "file", "http" or "none"
 says it, and retires them.
 """
+_AS_FOUND = InForce(None, [])
 
 
 class RunningStack:
@@ -210,7 +211,7 @@ class RunningStack:
             self.home.nats_url.unlink(missing_ok=True)
         self.log.info("stopped")
 
-    def _told(self, dead_keys: dict[str, str], behind: str, in_force: InForce) -> str:
+    def _told(self, dead_keys: dict[str, str], behind: str, in_force: InForce = _AS_FOUND) -> str:
         """Say where everything is, with a line that works when pasted, unless the key is dead."""
         key = _shown(self.home.client_key)
         curl = (
