@@ -52,14 +52,20 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
         """
         kept = [self]
         if self.region:
-            proxy, at, token = self.credential.rpartition("@")
             kept += [
-                msgspec.structs.replace(
-                    self, region="", credential=f"{proxy}{at}{''.join(letters)}-{token}"
-                )
+                msgspec.structs.replace(self, region="", credential=self._before("".join(letters)))
                 for letters in product(*zip(self.region, self.region.upper(), strict=True))
             ]
         return {one.identity(identity_key): one for one in kept}
+
+    @property
+    def spelled(self) -> str:
+        """Write it with its region, so that it is read as this one again."""
+        return self._before(self.region) if self.region else self.credential
+
+    def _before(self, region: str) -> str:
+        proxy, at, token = self.credential.rpartition("@")
+        return f"{proxy}{at}{region}-{token}"
 
     def __repr__(self) -> str:
         """Say nothing of the credential, wherever this is printed."""

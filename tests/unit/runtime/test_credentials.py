@@ -118,6 +118,7 @@ def test_spelling_of_a_credential_decides_nothing(region: str, bare: str, named:
 
     assert line == json == Credential(credential=named, region=region)
     assert credential_of({"credential": bare, "region": region}) == line
+    assert credential_of({"credential": line.spelled}) == line, "it is read as what it was"
 
 
 def test_region_that_contradicts_the_prefix_is_named_with_it() -> None:
