@@ -9,6 +9,7 @@ import io
 import json
 import sys
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -145,8 +146,13 @@ def _from_row(row: dict[str, str]) -> Session | str:
 
 
 def said(one: Credential) -> Session:
-    """Say a session so that the API reads it as it was read here."""
-    return {**msgspec.to_builtins(one), "credential": one.spelled, "region": ""}
+    """Say a session so that the API reads it as it was read here, of earlier versions too."""
+    given: Session = msgspec.to_builtins(one)
+    with suppress(WrongCredentialError):
+        if credential_of(given) == one:
+            return given
+    # What is left of it begins with a region once more.
+    return {**given, "credential": one.spelled, "region": ""}
 
 
 def service_types() -> tuple[list[str], str]:

@@ -149,14 +149,19 @@ async def test_a_session_is_added_drained_cooled_cleared_and_removed(terminal: T
 
 
 async def test_credential_is_sent_as_it_was_read(terminal: Terminal) -> None:
-    lines = "us-hk-odd\nhttp://h:1@us-proxied\nplain\n"
+    lines = "us-hk-odd\nus-us-odd\nhttp://h:1@us-proxied\nplain\n"
 
     added = await terminal.read("sessions", "add", "-", stdin=lines)
 
     assert added["refused"] == []
     assert added["data"] == [
         session_identity("identity", *pair)
-        for pair in (("us", "hk-odd"), ("us", "http://h:1@proxied"), ("", "plain"))
+        for pair in (
+            ("us", "hk-odd"),
+            ("us", "us-odd"),
+            ("us", "http://h:1@proxied"),
+            ("", "plain"),
+        )
     ]
 
 

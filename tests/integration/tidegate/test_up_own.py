@@ -164,11 +164,14 @@ def test_file_that_is_not_found_is_named_and_nothing_becomes_the_demo(up: Up, ow
     other = up.home.with_name("other")
     restored = up.run("restore", str(bundle), TIDEGATE_HOME=str(other), TIDEGATE_CONFIG="")
     assert restored.returncode == 0, restored.stderr
+    assert "not in the backup: the file of pool.provisioner.path" in restored.stdout
     del up.environment["TIDEGATE_CONFIG"]
     again = Up(other, up.port, TIDEGATE_BALANCER_PROBE_INTERVAL="500ms")
     try:
         restarted(again)
         assert servers(again) == {"one"}, "the file that was restored is found"
+        (other / "sessions.txt").write_text("\n".join([*CREDENTIALS, "fourth-beside-it"]))
+        wait_for(lambda: sessions(again, "file") == ["active"] * 4)
         assert sessions(again, "generated") == ["retired"] * 3
     finally:
         again.stop()
