@@ -154,6 +154,18 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """`TIDEGATE_<SECTION>_<NAME>` variables, still to be matched with settings."""
     health_network: str = ""
 
+    def located(self, named: str, variable: str) -> Path:
+        """Find the file or folder that a setting names.
+
+        A relative one lies beside the configuration file, or where this process runs if it is
+        there and not beside the file; one that `variable` gave is looked for here alone.
+        """
+        here = Path(named).absolute()
+        if self.config is None or variable in self.overrides:
+            return here
+        beside = self.config.absolute().parent / named
+        return here if here.exists() and not beside.exists() else beside
+
     def secret(self, variable: str, file: Path) -> str:
         """Read a secret from its variable, the file its `…_FILE` names, or the home.
 

@@ -12,7 +12,7 @@ import typer
 from runtime.environment import Environment, environment
 from runtime.settings import SettingsError
 from tidegate.admin.shown import shown, toml, variables
-from tidegate.configuration import is_demo, load
+from tidegate.configuration import files, is_demo, load, placed
 from tidegate.console import api, output
 from tidegate.console.errors import CommandError
 
@@ -23,15 +23,21 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 def check(*, as_json: bool = output.JSON) -> None:
     """Say whether the configuration is one; exit 2 naming the file, key and expectation if not.
 
+    Files that it names are told as they were found: relative ones lie beside it.
+
     Example: tidegate config check
     """
     found = environment()
-    load(found)
+    named = files(found, load(found))
     file = str(found.config) if found.config else None
     if as_json:
-        output.as_json({"ok": True, "file": file, "variables": sorted(found.overrides)})
-    else:
-        output.say(" and ".join(["ok: " + (file or "the defaults"), *sorted(found.overrides)]))
+        told = {"ok": True, "file": file, "variables": sorted(found.overrides)}
+        places = {setting: str(path) for setting, path in named.items()}
+        output.as_json({**told, "files": places} if places else told)
+        return
+    output.say(" and ".join(["ok: " + (file or "the defaults"), *sorted(found.overrides)]))
+    for setting, path in named.items():
+        output.say(f"{setting}: {path}{'' if path.exists() else ' (it is not there)'}")
 
 
 @app.command()
@@ -48,7 +54,7 @@ def show(
     """
     found = environment()
     _refuse_to_destroy(found)
-    tables = shown(load(found))
+    tables = shown(placed(found, load(found)))
     if as_json:
         text = output.json_text({"environment": variables(), **tables})
     else:

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import typer
 
 from runtime.quantities import seconds
@@ -58,8 +57,8 @@ def list_(
 @app.command()
 def add(
     file: str = typer.Argument(
-        help="A file of credentials, one a line (`us-`, `hk-`, `jp-` or `sg-` before it names its"
-        " region) or one JSON object a line; `-` is standard input."
+        help="A file of credentials, one a line or one JSON object a line (`us-`, `hk-`, `jp-` or"
+        " `sg-` before a credential names its region); `-` is standard input."
     ),
     *,
     region: str = typer.Option("", help="Region of those that name none: us, hk, jp or sg."),
@@ -85,7 +84,9 @@ def import_(
     ),
     *,
     as_csv: bool = typer.Option(False, "--csv", help="It is CSV, whatever its name."),
-    dry_run: bool = typer.Option(False, "--dry-run", help="Only read the file."),
+    dry_run: bool = typer.Option(
+        False, "--dry-run", help="Only read the file, and ask which service types there are."
+    ),
     as_json: bool = output.JSON,
 ) -> None:
     """Add the good sessions of a file, and name the lines that are of no use; then the exit is 1.
@@ -93,7 +94,11 @@ def import_(
     Example: tidegate sessions import sessions.csv
     """
     data = sessionfiles.data_of(file)
-    lines = sessionfiles.sessions(data, file, as_csv=as_csv or sessionfiles.is_csv(file))
+    services, unasked = sessionfiles.service_types() if dry_run else (None, "")
+    if unasked:
+        output.note(unasked)
+    as_csv = as_csv or sessionfiles.is_csv(file)
+    lines = sessionfiles.sessions(data, file, as_csv=as_csv, services=services)
     _added(lines, file, as_json=as_json, dry_run=dry_run)
 
 
@@ -106,7 +111,7 @@ def _added(
     found: dict[str, list[Any]] = {"data": [], "changed": [], "added": [], "revived": []}
     for start in range(0, 0 if dry_run else len(good), _BATCH):
         batch = good[start : start + _BATCH]
-        answer = _posted([msgspec.to_builtins(one) for _, one in batch])
+        answer = _posted([sessionfiles.said(one) for _, one in batch])
         for name in found:
             found[name] += answer[name]
         refused += [(batch[one["line"] - 1][0], one["reason"]) for one in answer["refused"]]

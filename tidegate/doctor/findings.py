@@ -85,6 +85,8 @@ CURES = {
     " too long.",
     "no_active_session": "Add sessions (`tidegate sessions add`), or clear those that are well"
     " (`tidegate sessions clear`).",
+    "account_twice": "Remove one session of each pair (`tidegate sessions remove`): the other goes"
+    " on, whichever spelling the file, the hook or the API gives.",
     "credentials_missing": "Add the credentials of those sessions again (`tidegate sessions add`):"
     " each keeps its id and its counts.",
     "credentials_short": "Know it: the gateway looks for no secret of under 12 characters in"

@@ -10,7 +10,7 @@ from runtime.credentials import credentials_in, told
 from runtime.environment import Environment
 from runtime.nats.streams import free_bytes
 from runtime.settings import SettingsError
-from tidegate.configuration import load
+from tidegate.configuration import CREDENTIALS, TOKEN, files, load
 from tidegate.doctor.findings import Finding, fine, note, unchecked, wrong
 from tidegate.stack.home.files import KEYS, PASSWORDS, VARIABLE_OF, restored
 
@@ -37,8 +37,11 @@ def _configuration(found: Environment) -> Iterator[Finding]:
         yield wrong(area, "configuration_wrong", str(error))
         return
     yield fine(area, str(found.config) if found.config else "the defaults")
-    if read.pool.provisioner.kind == "file":
-        yield _credentials(Path(read.pool.provisioner.path), read.services)
+    there = files(found, read)
+    if CREDENTIALS in there:
+        yield _credentials(there[CREDENTIALS], read.services)
+    if TOKEN in there and not there[TOKEN].is_file():
+        yield unchecked("sessions", f"{there[TOKEN]}: the hook's token is not there")
 
 
 def _credentials(path: Path, services: Collection[str]) -> Finding:

@@ -13,13 +13,10 @@ from runtime.clock import Clock
 from runtime.environment import Environment
 from runtime.eventlog import EventLog
 from runtime.nats import streams
-from runtime.nats.connection import connected_as
-from runtime.secrets import Sealer, SealError, key_hash
-from runtime.settings import SettingsError
+from runtime.secrets import key_hash
 from services.gateway.clients.keys import Key, KeyRing
-from services.gateway.dialects.credentials import LOOKED_FOR_MIN, too_short
-from services.pool.store import Credentials, CredentialsUnavailableError
 from tidegate.console import logreading
+from tidegate.doctor import credentials
 from tidegate.doctor.findings import Finding, fine, note, unchecked, wrong
 
 _TIMEOUT_S = 2.0
@@ -49,7 +46,7 @@ async def looked_at(client: Client, found: Environment, clock: Clock) -> list[Fi
         findings += _room(info, found)
         findings += await _inside(client, found, info)
     if infos[streams.wanted(0)[-1]["name"]] is not None:
-        findings.extend(await _master_key(found))
+        findings.extend(await credentials.looked_at(client, found))
     return findings
 
 
@@ -176,30 +173,6 @@ async def _known_keys(log: EventLog, found: Environment) -> list[Finding]:
             findings.append(wrong("keys", "key_revoked", f"{path.name}: {key.key_id} is revoked"))
         else:
             findings.append(wrong("keys", "key_unknown", f"{path.name}: it opens nothing"))
-    return findings
-
-
-async def _master_key(found: Environment) -> list[Finding]:
-    """Open the credentials, where the pool's password and the key are here."""
-    try:
-        key = found.secret("TIDEGATE_SECRET_KEY", found.home.master_key)
-        client = await connected_as(found, "pool")
-    except SettingsError:
-        return [unchecked("keys", "the master key, or the password of the pool, is not here")]
-    kept = Credentials(client, Sealer(key))
-    try:
-        short = [too_short(credential) async for _, credential in kept.opened()]
-    except SealError as error:
-        return [wrong("keys", "master_key_wrong", str(error))]
-    except CredentialsUnavailableError as error:
-        return [unchecked("keys", f"the credentials cannot be read: {error}")]
-    finally:
-        await client.close()
-    findings = [fine("keys", f"the master key opens the credentials ({len(short)})")]
-    if any(short):
-        told = f"{sum(short)} credentials, or passwords of their proxies, have under"
-        message = f"{told} {LOOKED_FOR_MIN} characters: answers are not searched for them"
-        findings.append(note("sessions", "credentials_short", message))
     return findings
 
 

@@ -1,7 +1,8 @@
 """A credential as a backend gets it: its region, the proxy before it, and what of it is secret.
 
 iptag/jimeng-api takes `[scheme://user:password@host:port@][us-|hk-|jp-|sg-]token`
-(src/api/controllers/core.ts); a `,` would be two accounts, one of them taken by chance.
+(src/api/controllers/core.ts), the region in either letter case; a `,` would be two accounts, one of
+them taken by chance.
 """
 
 from collections.abc import Iterable
@@ -49,7 +50,7 @@ def _parts(value: bytes) -> tuple[bytes, bytes, bytes]:
     """Take an `Authorization` apart: the whole, its token, the password of its proxy (if any)."""
     whole = value.removeprefix(b"Bearer ")
     proxy, _, token = whole.rpartition(b"@")
-    if token[:_REGION_BYTES] in _REGIONS:
+    if token[:_REGION_BYTES].lower() in _REGIONS:
         token = token[_REGION_BYTES:]
     if not proxy:
         return whole, token, b""
@@ -87,4 +88,4 @@ def _allowed(value: bytes) -> frozenset[str] | None:
     whole = value.removeprefix(b"Bearer ")
     if b"@" in whole:
         return _PROXIES
-    return _REGIONAL if whole[:_REGION_BYTES] in _REGIONS else None
+    return _REGIONAL if whole[:_REGION_BYTES].lower() in _REGIONS else None

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from contracts.pool import Outcome
+from contracts.pool import AddSession, AddSessions, Outcome
+from runtime.nats.connection import Outage
 from runtime.secrets import session_identity
+from services.gateway.relay.credentials import Credentials
 from tests.integration.gateway.calls import leased, used
 from tests.integration.gateway.doors import Desk, upstream
 from tests.waiting import eventually
@@ -78,6 +80,46 @@ async def test_session_is_added_under_seal_changed_and_retired(staffed: Desk) ->
         assert not any(credential.encode() in stored.body for stored in batch)
         if batch[-1].pending == 0:
             break
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"credential": "us-account"},
+        {"credential": "Us-account", "region": "us"},
+        {"credential": "account", "region": "us"},
+    ],
+)
+async def test_session_of_an_earlier_version_is_taken_for_the_account(
+    staffed: Desk, given: dict[str, str]
+) -> None:
+    older = session_identity("identity", "", "US-account")
+    item = AddSession(session_id=older, sealed=staffed.doors.sealer.seal(older, "US-account"))
+    await staffed.doors.pool_admin(AddSessions(items=[item], by="an earlier version"))
+
+    again = await staffed.ask("POST", "/api/sessions", 200, json=given)
+    await staffed.ask("DELETE", f"/api/sessions/{older}")
+    revived = await staffed.ask("POST", "/api/sessions", 200, json=[given, {"credential": "new"}])
+
+    assert again == told(data=[str(older)])
+    new = str(session_identity("identity", "", "new"))
+    assert revived == told(
+        data=[str(older), new], changed=[str(older), new], added=[new], revived=[str(older)]
+    )
+    credentials = Credentials(staffed.doors.client, staffed.doors.sealer, lambda: 1.0, Outage())
+    assert await credentials.of(older, "") == b"Bearer US-account"
+
+
+async def test_of_two_sessions_of_an_account_the_one_in_use_is_taken(staffed: Desk) -> None:
+    made = await staffed.ask("POST", "/api/sessions", 200, json={"credential": "us-account"})
+    older = session_identity("identity", "", "us-account")
+    item = AddSession(session_id=older, sealed=staffed.doors.sealer.seal(older, "us-account"))
+    await staffed.doors.pool_admin(AddSessions(items=[item], by="an earlier version"))
+    await staffed.ask("DELETE", f"/api/sessions/{made['data'][0]}")
+
+    again = await staffed.ask("POST", "/api/sessions", 200, json={"credential": "us-account"})
+
+    assert again == told(data=[str(older)])
 
 
 async def test_unknown_lease_is_found_and_settled_once(staffed: Desk, tmp_path: Path) -> None:

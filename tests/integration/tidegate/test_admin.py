@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from contracts.base import ServerId
 from runtime.nats import natsserver
+from runtime.secrets import session_identity
 from services.balancer.settings import ServerSection
 from services.gateway.routes import operator_app
 from tests.integration.gateway.doors import desk, house, upstream
@@ -24,6 +25,7 @@ from tidegate.console.errors import CommandError
 from tidegate.main import application
 
 pytestmark = pytest.mark.anyio
+TYPES = ("image", "nothing")
 
 
 @dataclass
@@ -144,6 +146,59 @@ async def test_a_session_is_added_drained_cooled_cleared_and_removed(terminal: T
     assert await terminal.shown("sessions", "remove", one) == f"{one} was retired\n"
     assert (await terminal.read("sessions", "remove", two))["changed"] == [two]
     assert "sessions, " in await terminal.shown("sessions", "list")
+
+
+async def test_credential_is_sent_as_it_was_read(terminal: Terminal) -> None:
+    lines = "us-hk-odd\nus-us-odd\nhttp://h:1@us-proxied\nplain\n"
+
+    added = await terminal.read("sessions", "add", "-", stdin=lines)
+
+    assert added["refused"] == []
+    assert added["data"] == [
+        session_identity("identity", *pair)
+        for pair in (
+            ("us", "hk-odd"),
+            ("us", "us-odd"),
+            ("us", "http://h:1@proxied"),
+            ("", "plain"),
+        )
+    ]
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv"])
+async def test_trial_of_an_import_knows_the_service_types(
+    terminal: Terminal, tmp_path: Path, ending: str
+) -> None:
+    file = tmp_path / f"new.{ending}"
+    if ending == "csv":
+        file.write_text("credential,limit_image,limit_nothing\none,3,\ntwo,3,1\n")
+        line = 3
+    else:
+        limits = [f'{{"credential": "of-{name}", "limits": {{"{name}": 3}}}}' for name in TYPES]
+        file.write_text("\n".join(limits))
+        line = 2
+    tried = await terminal.refused("sessions", "import", str(file), "--dry-run")
+    added = await terminal.refused("sessions", "import", str(file))
+
+    assert f"line {line}: limits: expected service types (image, video, avatar, music)" in tried
+    assert added == tried
+
+
+async def test_trial_without_a_gateway_goes_by_the_configuration(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    config, file = tmp_path / "tidegate.toml", tmp_path / "new.jsonl"
+    config.write_text("[services.music]\ndaily_limit = 1\n")
+    file.write_text('{"credential": "one", "limits": {"music": 3}}\n')
+    terminal.environment |= {
+        "TIDEGATE_API": f"http://127.0.0.1:{natsserver.free_port()}",
+        "TIDEGATE_CONFIG": str(config),
+    }
+
+    code, out, err = await terminal.type("sessions", "import", str(file), "--dry-run")
+
+    assert (code, out) == (0, "1 of 1 sessions can be imported\n")
+    assert "limits were held against the configuration found here" in err
 
 
 async def sessions(terminal: Terminal) -> Any:

@@ -12,9 +12,13 @@ from typer.testing import CliRunner, Result
 
 from runtime.environment import environment
 from runtime.settings import SettingsError
+from services.gateway.settings import Settings as GatewaySettings
+from services.pool.settings import Settings as PoolSettings
+from services.pool.settings import source
 from tests import ROOT
 from tidegate.admin.shown import HIDDEN
-from tidegate.configuration import load
+from tidegate.configuration import load, loader
+from tidegate.doctor.home import looked_at as home_looked_at
 from tidegate.main import application
 from tidegate.stack import demo_servers
 
@@ -191,3 +195,47 @@ def test_session_of_real_backends_does_one_thing_at_once_unless_told_otherwise(
     assert concurrency(tmp_path, f"{speaking}[pool]\nmin_size = 3\n") == 1
     assert concurrency(tmp_path, f"{speaking}[pool]\nsession_concurrency = 2\n") == 2
     assert concurrency(tmp_path, speaking, POOL_SESSION_CONCURRENCY="3") == 3
+
+
+FILES = """
+[gateway]
+spool = "spooled"
+[pool.provisioner]
+kind = "file"
+path = "sessions.txt"
+"""
+
+
+def test_files_that_are_named_are_found_beside_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    home.mkdir()
+    elsewhere.mkdir()
+    file, sessions = home / "tidegate.toml", home / "sessions.txt"
+    file.write_text(FILES)
+    monkeypatch.chdir(elsewhere)
+
+    said = typed(home, "check").stdout
+    sessions.write_text("one\n")
+    told = json.loads(typed(home, "check", "--json").stdout)
+    copied = typed(home, "show", "-o", "copy.toml")
+
+    assert f"pool.provisioner.path: {sessions} (it is not there)" in said
+    assert told["files"] == {
+        "pool.provisioner.path": str(sessions),
+        "gateway.spool": str(home / "spooled"),
+    }
+    assert copied.exit_code == 0, copied.output
+    shown = tomllib.loads((elsewhere / "copy.toml").read_text())
+    assert shown["pool"]["provisioner"]["path"] == str(sessions), "it means the same here"
+    found = environment({"TIDEGATE_HOME": str(home)})
+    pool = loader(found, PoolSettings)()
+    assert (pool.pool.provisioner.path, pool.file) == ("sessions.txt", str(sessions))
+    assert loader(found, GatewaySettings)().gateway.spool == str(home / "spooled")
+    findings = [one for one in home_looked_at(found) if one.area == "sessions"]
+    assert [one.message for one in findings] == [f"{sessions}: 1 credentials"]
+
+
+def test_where_a_file_lies_is_no_other_policy() -> None:
+    assert source(PoolSettings(file="/here")) == source(PoolSettings(file="/there"))
