@@ -37,6 +37,7 @@ class Turn:
         "given",
         "gone",
         "keep_alive",
+        "last",
         "length",
         "scope",
         "taken",
@@ -59,6 +60,8 @@ class Turn:
         self.expects = expects
         """Whether the client waits for `100 Continue` before it sends its body."""
         self.keep_alive = keep_alive
+        self.last = not keep_alive
+        """Whether the client said that it asks for nothing more."""
         self.complete = False
         """Whether the whole message is there."""
         self.taken = 0
@@ -141,7 +144,7 @@ class Turn:
             _log.exception("Exception in ASGI application")
         if not self.answered and not self.gone:
             if self.begun:
-                self._connection.transport.close()
+                self._connection.hang_up()
             else:
                 body = error.body()
                 length = (b"content-length", b"%d" % len(body))
