@@ -14,7 +14,7 @@ from runtime.process.logs import Log
 from services.gateway.accounts.passthrough import PASSED_THROUGH, Passthrough
 from services.gateway.clients.answers import Client, Send, told
 from services.gateway.clients.browsers import GUARDED, preflight
-from services.gateway.clients.deciding import Deciding
+from services.gateway.clients.deciding import decided
 from services.gateway.clients.headers import own_headers
 from services.gateway.clients.keys import Key, KeyScope, opened
 from services.gateway.clients.limits import Admitted, KeyLimits
@@ -64,7 +64,6 @@ class Door:
         """Hold the rooms behind the door."""
         self._spool = spool
         self.apply(settings)
-        self._deciding = Deciding()
         self._relay = relay
         self._passthrough = passthrough
         self._models = models
@@ -234,7 +233,7 @@ class Door:
         await upload.fill()
         n: int | None = None
         if self._places.of(request.path, keep=True).body_decides or request.key.bounds.models:
-            said = await self._deciding.read(request, upload)
+            said = await decided(request, upload)
             request.model, n = said.model or "", said.n
         elif not request.encoded:
             kind = request.content_type

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -336,3 +337,20 @@ async def test_parameter_that_would_be_ignored_is_refused_by_name(
 async def test_parameters_that_keep_caches_away_are_let_through(alone: Desk) -> None:
     await alone.ask("GET", "/api/keys?_=1790000000&t=1")
     await alone.refused("GET", "/api/keys?__=1", 400)
+
+
+@pytest.mark.parametrize("key", ["app", "nobody"])
+async def test_body_is_taken_of_no_client_and_no_stranger(alone: Desk, key: str) -> None:
+    taken = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal taken
+        taken += 1
+        yield b"[" * 9_000_000
+
+    text = alone.client_key if key == "app" else "nobody"
+    headers = {"authorization": f"Bearer {text}", "content-type": "application/json"}
+    answer = await alone.http.post("/api/sessions", headers=headers, content=body())
+
+    assert answer.status_code == (403 if key == "app" else 401)
+    assert taken == 0

@@ -389,12 +389,14 @@ def test_message_cut_within_a_character_is_still_read() -> None:
 @pytest.mark.parametrize("ascii_only", [True, False])
 @pytest.mark.parametrize("before", [*range(290, 336, 5), *range(890, 1004, 7)])
 def test_nothing_is_left_of_a_credential_at_which_a_message_is_cut(
-    before: int, ascii_only: bool, encoding: str
+    before: int, encoding: str, *, ascii_only: bool
 ) -> None:
     secret = b'tok"en/' + bytes(range(0x41, 0x5B)) * 4
-    told = f"{secret.decode()} " * 6 if ascii_only else ""
-    long = f"{told}{'积' * (before - len(told))}{secret.decode()} expired{'A' * 70_000}"
-    body = json.dumps({"code": -2001, "message": long}, ensure_ascii=ascii_only).replace("/", "\\/").encode()
+    several = f"{secret.decode()} " * 6 if ascii_only else ""
+    rest = "积" * (before - len(several))
+    long = f"{several}{rest}{secret.decode()} expired{'A' * 70_000}"
+    told = {"code": -2001, "message": long}
+    body = json.dumps(told, ensure_ascii=ascii_only).replace("/", "\\/").encode()
     begun = gzip.compress(body) if encoding else body[: JUDGED_BYTES_MAX + 1]
 
     envelope = envelope_of(encoding, begun, (b"other", secret))
