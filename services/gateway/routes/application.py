@@ -13,12 +13,11 @@ from litestar.plugins.core import MsgspecDIPlugin
 from litestar.routes import HTTPRoute
 from litestar.types import HTTPScope, Message, Receive, Send
 
+from runtime.hosts import familiar, host_of
 from services.gateway.clients.browsers import (
     ANY_HOST,
     GUARDED,
     crossing,
-    familiar,
-    host_of,
     origin_of,
     preflight,
 )
@@ -26,6 +25,7 @@ from services.gateway.clients.headers import NO_STORE
 from services.gateway.clients.keys import presented
 from services.gateway.clients.request import new_request_id
 from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.paths import routed
 from services.gateway.routes import health, refusals, schema
 from services.gateway.routes.admin import (
     accounts,
@@ -79,7 +79,7 @@ class OperatorApp(Litestar):
         started = time.perf_counter()
         request_id = new_request_id()
         method = scope["method"]
-        path = scope["path"]
+        path = routed(scope["path"])
         bodiless = method == "HEAD"
         origins = doors.settings().gateway.cors_origins
         ours = [*crossing(path, origin_of(scope["headers"]), origins), *GUARDED]
@@ -167,7 +167,7 @@ async def _with_body(receive: Receive) -> Receive:
 
 def _refused(scope: HTTPScope, doors: Doors) -> GatewayError | None:
     """Refuse what is no path of ours, and a host that is none of ours where no key vouches."""
-    path, headers = scope["path"], scope["headers"]
+    path, headers = routed(scope["path"]), scope["headers"]
     if len(path) > _PATH_MAX:
         return GatewayError(
             "not_found", f"there is no path as long as that: {len(path)} characters"
