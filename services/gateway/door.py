@@ -146,12 +146,15 @@ class Door:
             _unheard(connection, gone)
             if isinstance(admitted, Admitted):
                 self._limits.leave(request.key)
-        if request.gone or error is not None:
-            self._relay.left(request, error)
-        if error is not None and not request.gone:
-            self._count_untraced(request, error)
-            await client.fail(error, [*own_headers(request, rate), *GUARDED])
-        told(self._log, self._metrics, request, client, error)
+        try:
+            if request.gone or error is not None:
+                self._relay.left(request, error)
+            if error is not None and not request.gone:
+                self._count_untraced(request, error)
+                await client.fail(error, [*own_headers(request, rate), *GUARDED])
+            told(self._log, self._metrics, request, client, error)
+        finally:
+            _part(error)
 
     async def _refused(self, scope: dict[str, Any], send: Send, error: GatewayError) -> None:
         """Refuse what is not looked at any further."""
@@ -284,6 +287,12 @@ def _unheard(connection: Any, gone: Callable[[], None]) -> None:
     """Hear no more of the connection; the next request on it may hear for itself already."""
     if connection is not None and connection.on_gone is gone:
         connection.on_gone = None
+
+
+def _part(error: GatewayError | None) -> None:
+    """Part an error from the frames that it came through: they hold it, and all of the request."""
+    if error is not None:
+        error.__traceback__ = error.__context__ = None
 
 
 def _nothing() -> None:

@@ -74,6 +74,7 @@ class Connection(Leaving):
         self._counted = ""
         self._held.clear()
         self.resume_writing()
+        self._reader.close()
         turn, self._reader.turn = self._reader.turn, None
         if turn is not None and not turn.answered:
             turn.lost()
@@ -180,7 +181,7 @@ class Connection(Leaving):
         else:
             error.extra["connection"] = "close"
             self.deaf = True
-            turn.fail(error)
+            turn.fail(error.with_traceback(None))  # its frames hold this connection
 
     def turned(self, turn: Turn) -> None:
         """The answer of the turn under way has ended."""
