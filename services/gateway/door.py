@@ -14,7 +14,7 @@ from runtime.process.logs import Log
 from services.gateway.accounts.passthrough import PASSED_THROUGH, Passthrough
 from services.gateway.clients.answers import Client, Send, told
 from services.gateway.clients.browsers import GUARDED, preflight
-from services.gateway.clients.deciding import Deciding
+from services.gateway.clients.deciding import decided
 from services.gateway.clients.headers import own_headers
 from services.gateway.clients.keys import Key, KeyScope, opened
 from services.gateway.clients.limits import Admitted, KeyLimits
@@ -64,7 +64,6 @@ class Door:
         """Hold the rooms behind the door."""
         self._spool = spool
         self.apply(settings)
-        self._deciding = Deciding()
         self._relay = relay
         self._passthrough = passthrough
         self._models = models
@@ -147,12 +146,15 @@ class Door:
             _unheard(connection, gone)
             if isinstance(admitted, Admitted):
                 self._limits.leave(request.key)
-        if request.gone or error is not None:
-            self._relay.left(request, error)
-        if error is not None and not request.gone:
-            self._count_untraced(request, error)
-            await client.fail(error, [*own_headers(request, rate), *GUARDED])
-        told(self._log, self._metrics, request, client, error)
+        try:
+            if request.gone or error is not None:
+                self._relay.left(request, error)
+            if error is not None and not request.gone:
+                self._count_untraced(request, error)
+                await client.fail(error, [*own_headers(request, rate), *GUARDED])
+            told(self._log, self._metrics, request, client, error)
+        finally:
+            _part(error)
 
     async def _refused(self, scope: dict[str, Any], send: Send, error: GatewayError) -> None:
         """Refuse what is not looked at any further."""
@@ -234,7 +236,7 @@ class Door:
         await upload.fill()
         n: int | None = None
         if self._places.of(request.path, keep=True).body_decides or request.key.bounds.models:
-            said = await self._deciding.read(request, upload)
+            said = await decided(request, upload)
             request.model, n = said.model or "", said.n
         elif not request.encoded:
             kind = request.content_type
@@ -285,6 +287,12 @@ def _unheard(connection: Any, gone: Callable[[], None]) -> None:
     """Hear no more of the connection; the next request on it may hear for itself already."""
     if connection is not None and connection.on_gone is gone:
         connection.on_gone = None
+
+
+def _part(error: GatewayError | None) -> None:
+    """Part an error from the frames that it came through: they hold it, and all of the request."""
+    if error is not None:
+        error.__traceback__ = error.__context__ = None
 
 
 def _nothing() -> None:

@@ -69,6 +69,17 @@ def hidden(text: str, secrets: Iterable[bytes], instead: str) -> str:
     return text
 
 
+def unbegun(text: str, secrets: Iterable[bytes]) -> str:
+    """Write a text that was cut, without the first characters of any of these at its end."""
+    begun = 0
+    for secret in secrets:
+        whole = secret.decode("latin-1")
+        longest = min(len(text), len(whole) - 1)
+        lengths = range(longest, begun, -1)
+        begun = next((length for length in lengths if text.endswith(whole[:length])), begun)
+    return text[: len(text) - begun]
+
+
 def sayable_in(dialects: Iterable[str], value: bytes) -> list[str]:
     """Keep the dialects in which this credential can be said."""
     allowed = _allowed(value)

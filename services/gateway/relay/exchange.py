@@ -224,7 +224,7 @@ class Exchange:
             return by_head, b"", False
         begun, whole = await _first(answer)
         encoding = _encoding(answer)
-        read = begun if whole else envelope_of(encoding, begun)
+        read = begun if whole else envelope_of(encoding, begun, secrets)
         told = 200 <= status < 300 and (not by_url or tells_results(encoding, begun))  # noqa: PLR2004
         if read is None and told:
             return Judgement(Verdict.SUCCESS, status), begun, whole

@@ -1,6 +1,7 @@
 """What a request becomes for each dialect that its servers speak: looked at before any lease."""
 
 from collections.abc import Callable
+from functools import partial
 
 from contracts.balancer import PLAIN
 from contracts.base import ServiceType
@@ -65,7 +66,8 @@ class Interpreter:
         if known is None:
             if request.body_asks is None:
                 request.body_asks = await asked_of(request, upload)
-            known = request.translations[dialect] = translated(dialect, request.body_asks)
+            known = await upload.apart(partial(translated, dialect, request.body_asks))
+            request.translations[dialect] = known
         return known
 
     async def understood(

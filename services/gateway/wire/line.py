@@ -60,6 +60,10 @@ class Line(asyncio.Protocol):
         """Read what has waited, and then on."""
         raise NotImplementedError
 
+    def hang_up(self) -> None:
+        """Close without a proper end of the answer under way."""
+        raise NotImplementedError
+
     def turned(self, turn: Any) -> None:
         """The answer of the turn under way has ended."""
         raise NotImplementedError

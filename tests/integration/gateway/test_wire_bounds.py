@@ -53,7 +53,7 @@ async def test_reading_stops_while_a_client_takes_no_answers() -> None:
         client.setblocking(False)
         loop = asyncio.get_running_loop()
         sending = asyncio.ensure_future(loop.sock_sendall(client, GET * 200_000))
-        await until(lambda: bool(made.connections) and made.connections[0]._paused)
+        await until(lambda: bool(made.connections) and made.connections[0].paused)
         (connection,) = made.connections
         before = -1
         while before != connection._received:  # whatever the kernel still hands over
@@ -75,9 +75,9 @@ async def test_reading_stops_behind_sixteen_pipelined_requests() -> None:
         for _ in range(15):
             writer.write(GET)
         await until(lambda: len(connection._held) == 15 * len(GET))
-        assert not connection._paused
+        assert not connection.paused
         writer.write(GET)
-        await until(lambda: connection._paused)
+        await until(lambda: connection.paused)
         assert connection._turns == 1
         writer.close()
         del reader
