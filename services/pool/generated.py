@@ -1,6 +1,6 @@
 """Sessions that were made up, and whose servers they are for: the demo's own, nobody else's."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 import msgspec
 
@@ -72,7 +72,7 @@ class Fleet:
                 self._demos = frozenset(self._urls.values() if self.demo else ())
 
 
-async def fleets(log: EventLog) -> AsyncIterator[Fleet]:
+async def fleets(log: EventLog) -> AsyncGenerator[Fleet, None]:
     """Tell the fleet as the log has it now, and again with every change.
 
     Raises `LogUnavailableError`.

@@ -4,7 +4,7 @@ import asyncio
 import json
 import urllib.error
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Any
 
 import msgspec
@@ -52,7 +52,9 @@ async def _asked_for_generated(client: Client) -> list[Finding]:
     """Look for sessions that were made up for the demo, beside servers that are not its own."""
     question = PoolStatus(sessions=True)
     with suppress(UnansweredError, LogUnavailableError):
-        if not (await anext(fleets(EventLog(client)))).own:
+        async with aclosing(fleets(EventLog(client))) as told_anew:
+            fleet = await anext(told_anew)
+        if not fleet.own:
             return []
         told = await ask(client, subjects.pool_status(), question, _pool, _TIMEOUT_S)
         views = told.sessions if isinstance(told, PoolStatusReply) else []

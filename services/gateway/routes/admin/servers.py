@@ -78,7 +78,10 @@ async def list_servers(doors: NamedDependency[Doors]) -> ServerList:
 async def add_server(
     doors: NamedDependency[Doors], admin: NamedDependency[Key], data: JSONBody[NewServer]
 ) -> ServerView:
-    """Add a server; it is chosen once its first probe succeeded."""
+    """Add a server; it is chosen once its first probe succeeded.
+
+    One that is not the demo's is refused where sessions are made up for those: see `url`.
+    """
     if await _found(doors, data.id) is not None:
         message = f"id: there is a server {data.id!r} already; change it with PATCH"
         raise GatewayError("invalid_request", message, "id")
