@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
+from contracts.balancer import Server
+from contracts.base import NUMBER_MAX, ServerId
 from contracts.pool import AddSession, AddSessions, Outcome
 from runtime.nats.connection import Outage
 from runtime.secrets import session_identity
+from services.balancer.settings import refused
 from services.gateway.relay.credentials import Credentials
 from tests.integration.gateway.calls import leased, used
 from tests.integration.gateway.doors import Desk, upstream
@@ -162,7 +165,7 @@ async def test_lease_that_is_open_is_listed(staffed: Desk) -> None:
     [
         ("POST", "/api/servers", {"id": "x", "url": "http://x", "priority": 2**62}, "priority"),
         ("PATCH", "/api/servers/server-1", {"priority": -(10**31)}, "priority"),
-        ("PATCH", "/api/servers/server-1", {"max_sessions": 2**31}, "max_sessions"),
+        ("PATCH", "/api/servers/server-1", {"max_sessions": 2**53}, "max_sessions"),
         ("POST", "/api/keys", {"name": "x", "concurrency": 2**63}, "concurrency"),
         ("POST", "/api/leases/r.1/reconcile", {"units": 2**53, "reason": "x"}, "units"),
     ],
@@ -173,6 +176,29 @@ async def test_number_out_of_bounds_is_refused_by_name(
     error = await staffed.refused(method, path, 400, json=body)
 
     assert named in error["param"]
+
+
+@pytest.mark.parametrize("priority", [-NUMBER_MAX, NUMBER_MAX])
+async def test_numbers_that_a_file_may_have_of_a_server_may_be_given_here_too(
+    staffed: Desk, priority: int
+) -> None:
+    numbers = {"priority": priority, "weight": NUMBER_MAX, "max_sessions": NUMBER_MAX}
+    server = Server(server_id=ServerId("server-1"), url="http://x", **numbers)
+    assert refused(server) == ""
+
+    changed = await staffed.ask("PATCH", "/api/servers/server-1", json=numbers)
+
+    assert {name: changed["server"][name] for name in numbers} == numbers
+    await eventually(lambda: projected(staffed, priority))
+
+
+async def projected(made: Desk, priority: int) -> bool:
+    """Whether analytics has taken all of it."""
+    query = "select priority, weight, sessions_max from servers where server_id = 'server-1'"
+    answer = await made.http.post(
+        "/api/sql", json={"query": query}, headers={"authorization": f"Bearer {made.admin}"}
+    )
+    return bool(answer.json().get("rows") == [[priority, NUMBER_MAX, NUMBER_MAX]])
 
 
 async def test_limit_of_a_session_out_of_bounds_is_refused_by_name(staffed: Desk) -> None:

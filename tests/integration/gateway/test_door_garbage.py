@@ -82,6 +82,10 @@ async def malformed(gate: Front) -> None:
     await writer.wait_closed()
 
 
+async def unknown_parameter(gate: Front) -> None:
+    assert (await gate.ask("GET", "/api/keys?x=1", gate.admin_key)).status_code == 400
+
+
 async def works(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
     await body_of(reader, await head_of(reader))
     await reader.read()
@@ -104,6 +108,8 @@ REFUSES = saying(400, b'{"error":{"message":"no"}}', JSON)
         pytest.param(lambda gate: gate.ask("GET", "/v1/models/x"), FINE, id="model"),
         pytest.param(lambda gate: gate.ask(path="/token/check"), FINE, id="no admin"),
         pytest.param(lambda gate: gate.ask("GET", "/api/nothing"), FINE, id="operators"),
+        pytest.param(lambda gate: gate.ask("GET", "/api/keys"), FINE, id="no operator"),
+        pytest.param(unknown_parameter, FINE, id="operators' parameter"),
         pytest.param(malformed, FINE, id="malformed"),
         pytest.param(lambda gate: gate.ask(), REFUSES, id="refused by the server"),
         pytest.param(lambda gate: gate.ask(), cuts, id="cut"),

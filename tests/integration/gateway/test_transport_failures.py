@@ -342,6 +342,26 @@ async def test_a_server_that_does_not_take_the_body_is_a_timeout(transport: Tran
         assert (failure.failure, failure.sent) == ("timeout", True)
 
 
+async def test_a_server_that_takes_the_body_slowly_is_given_the_time(transport: Transport) -> None:
+    length = 24_000_000
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await head_of(reader)
+        left = length
+        while left:
+            left -= len(await reader.read(400_000))
+            await asyncio.sleep(0.02)
+        writer.write(OK)
+
+    async def all_at_once() -> AsyncIterator[bytes]:
+        yield b"x" * length
+
+    async with upstream(slow) as server:
+        made = streamed(server.url, all_at_once(), length, idle=0.4)
+        response = await transport.handle_async_request(made)
+        assert await response.aread() == b"ok"
+
+
 @pytest.mark.parametrize("length", [1, 100])
 async def test_a_body_of_another_length_than_promised_is_cut_off(
     transport: Transport, length: int
