@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from contracts.subjects import USERS
-from runtime.settings import SettingsError
+from runtime.settings import EXPECTED_SECRET, SettingsError, hides
 
 _PORT = re.compile(r"[0-9]{1,5}")
 _PORT_MAX = 65535
@@ -180,6 +180,8 @@ def environment(variables: Mapping[str, str] | None = None) -> Environment:
         for name, value in (os.environ if variables is None else variables).items()
         if name.startswith("TIDEGATE_") and value != ""
     }
+    if hidden := next((name for name, value in given.items() if hides(value)), ""):
+        raise SettingsError(f"{hidden}: {EXPECTED_SECRET}")
     home = Home(Path(given.get("TIDEGATE_HOME", ".tidegate")).absolute())
     offset = given.get("TIDEGATE_CLOCK_OFFSET_FILE")
     if offset and not (home.path / "test-home").exists():

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from contracts.base import ServerId
 from runtime.nats import natsserver
+from runtime.settings import SettingsError
 from services.balancer.settings import ServerSection
 from services.gateway.routes import operator_app
 from tests.integration.gateway.doors import desk, house, upstream
@@ -54,7 +55,7 @@ class Terminal:
 
     async def refused(self, *words: str, stdin: str | None = None) -> str:
         """Run a verb for the reason it is refused."""
-        with pytest.raises(CommandError) as error:
+        with pytest.raises((CommandError, SettingsError)) as error:
             await self.type(*words, stdin=stdin)
         return str(error.value)
 
@@ -224,7 +225,9 @@ async def test_statistics_are_written_into_a_file_or_printed(
         "export", "--measures", "tea", "-o", str(refused)
     )
     assert not refused.exists()
-    assert "cannot be written" in await terminal.refused(*words, "-o", str(tmp_path))
+    for there in (file, tmp_path):
+        assert f"-o: {there} is there" in await terminal.refused(*words, "-o", str(there))
+    assert file.read_bytes().startswith(b"PK")
     code, _, told = await terminal.type(*named[:3], "--parameter", "date")
     assert code == 2
     assert "expected name=value" in told
@@ -313,6 +316,8 @@ async def test_sessions_come_from_a_file_and_go_to_one_without_their_credentials
     one = next(line for line in lines if line["session_id"] == imported["data"][0])
     assert (one["region"], one["limits"]["image"]) == ("us", 3)
     assert "limit_image" in rows[0]
+    again = await terminal.refused("sessions", "export", str(target))
+    assert again == f"FILE: {target} is there already, and is not overwritten"
     assert "hush" not in target.read_text() + json.dumps(lines)
 
 
