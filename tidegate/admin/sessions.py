@@ -14,14 +14,14 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 _COLUMNS = (
     "session_id",
     "status",
-    "region",
-    "quota_day",
-    "used",
-    "reserved",
     "remaining",
     "open_leases",
-    "cooling_s",
     "reason",
+    "used",
+    "reserved",
+    "quota_day",
+    "region",
+    "cooling_s",
     "origin",
 )
 _BATCH = 1000

@@ -233,6 +233,24 @@ async def test_statistics_are_written_into_a_file_or_printed(
     assert "expected name=value" in told
 
 
+@pytest.mark.parametrize("columns", [80, 40])
+async def test_no_list_breaks_an_id_on_a_narrow_terminal(terminal: Terminal, columns: int) -> None:
+    await well_staffed(terminal)
+    terminal.environment |= {"COLUMNS": str(columns), "FORCE_COLOR": "1"}
+    listed = {
+        "sessions": [one["session_id"] for one in (await sessions(terminal))["data"]],
+        "keys": [one["id"] for one in (await terminal.read("keys", "list"))["data"]],
+        "servers": ["server-1"],
+    }
+
+    for verb, ids in listed.items():
+        told = (await terminal.shown(verb, "list")).partition("\n\n")[0].splitlines()
+        assert [line.split()[0] for line in told if line[:1].strip()][-len(ids) :] == ids
+        assert max(map(len, told[1:])) <= columns
+    asked = ["sql", "select repeat('x', 60) as id, 'in two words' as told, 'y' as last"]
+    assert "x" * 60 in await terminal.shown(*asked)
+
+
 async def test_a_report_is_printed(terminal: Terminal) -> None:
     told = await terminal.shown("report", "daily")
     page = await terminal.shown("report", "weekly", "--date", "2026-01-31", "--format", "html")
