@@ -16,6 +16,8 @@ from tests import ROOT
 from tests.e2e.asked import Asked
 
 WAIT_S = 60
+_BEHIND = frozenset({"pool", "balancer", "analytics"})
+"""The services that a gateway talks to until its end."""
 
 
 class Stack(Asked):
@@ -26,6 +28,7 @@ class Stack(Asked):
         self.home = home
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.health: dict[str, int] = {}
+        self._behind: list[str] = []
         self.ports: dict[str, int] = {}
         home.mkdir(parents=True, exist_ok=True)
         (home / "test-home").touch()
@@ -108,6 +111,8 @@ class Stack(Asked):
     def start(self, name: str, *arguments: str, **environment: str) -> None:
         """Start a process of ours; its output goes to `<name>.log` in the home."""
         self.health[name] = natsserver.free_port()
+        if arguments[0] in _BEHIND:
+            self._behind.append(name)
         out = (self.home / f"{name}.log").open("ab")
         self.processes[name] = subprocess.Popen(
             [sys.executable, "-m", "tidegate.main", *arguments],
@@ -210,9 +215,12 @@ class Stack(Asked):
             process.wait(40)
 
     def close(self) -> None:
-        """End everything that runs, NATS last."""
-        services = [name for name in reversed(self.processes) if name != "nats"]
-        for names in (services, ["nats"]):
+        """End everything that runs, NATS last.
+
+        Gateways end before those whom they still have something to tell: else they wait for them.
+        """
+        front = [name for name in self.processes if name not in {*self._behind, "nats"}]
+        for names in (front, self._behind, ["nats"]):
             running = [self.processes[name] for name in names if name in self.processes]
             for process in running:
                 if process.poll() is None:
