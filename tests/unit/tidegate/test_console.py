@@ -96,7 +96,10 @@ def test_an_error_is_its_message_or_its_status(told: Any, expected: str) -> None
 
 
 def test_an_id_is_one_segment_of_a_path() -> None:
-    assert api.segment("../keys?x#y") == "..%2Fkeys%3Fx%23y"
+    assert api.segment("a b?x#y%") == "a%20b%3Fx%23y%25"
+    for none in ("", ".", "..", "../keys", "a\\b", "a;b", "a\nb", "\udcff"):
+        with pytest.raises(SettingsError, match="expected an id, got"):
+            api.segment(none)
 
 
 # --------------------------------------------------------------------------- printing
