@@ -1,9 +1,10 @@
 """Every verb: help with an example, exit codes, the module it is."""
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -90,11 +91,13 @@ def test_an_absent_gateway_exits_1_and_names_its_address(
     assert err.startswith("tidegate: expected a gateway at http://127.0.0.1:9 (")
 
 
-def process(*words: str, **more: Any) -> subprocess.CompletedProcess[bytes]:
+def process(
+    *words: str, behind: Sequence[str] = (), **more: Any
+) -> subprocess.CompletedProcess[bytes]:
     """Run the command line as a process of its own, in a home where nothing is."""
     given = {name: value for name, value in os.environ.items() if not name.startswith("TIDEGATE_")}
     given |= {"PYTHONPATH": str(ROOT), **more.pop("env", {})}
-    command = [sys.executable, "-m", "tidegate.main", *words]
+    command = [*behind, sys.executable, "-m", "tidegate.main", *words]
     return subprocess.run(command, env=given, capture_output=True, check=False, **more)
 
 
@@ -167,6 +170,22 @@ def test_file_that_is_none_is_named_and_left_as_it_is(tmp_path: Path, words: lis
     assert (done.returncode, b"Traceback" in done.stderr) == (1, False)
     assert words[-1].encode() in done.stderr
     assert (tmp_path / "notes").read_text() == "not of a ledger"
+
+
+_MAY_NOT = ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override")
+
+
+@pytest.mark.skipif(not shutil.which("setpriv") or os.geteuid() != 0, reason="root may write all")
+@pytest.mark.parametrize("words", [["up"], ["migrate", "--secrets"]])
+def test_home_that_cannot_be_written_is_named(tmp_path: Path, words: list[str]) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o500)
+
+    done = process(*words, env={"TIDEGATE_HOME": str(home)}, cwd=tmp_path, behind=_MAY_NOT)
+
+    expected = "tidegate: TIDEGATE_HOME: expected a folder that can be written,"
+    assert done.stderr.decode() == f"{expected} {home} cannot (Permission denied)\n"
+    assert done.returncode == 2
 
 
 def test_whatever_can_be_printed_is_where_it_can(tmp_path: Path) -> None:
