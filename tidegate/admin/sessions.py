@@ -1,27 +1,26 @@
 """`tidegate sessions`: the pool's sessions, listed, added, in and out of files, administered."""
 
-from pathlib import Path
 from typing import Any
 
 import typer
 
 from runtime.quantities import seconds
 from tidegate.admin import sessionfiles, sessiontests
-from tidegate.console import api, output
+from tidegate.console import api, files, output
 from tidegate.console.errors import CommandError, RefusedError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _COLUMNS = (
     "session_id",
     "status",
-    "region",
-    "quota_day",
-    "used",
-    "reserved",
     "remaining",
     "open_leases",
-    "cooling_s",
     "reason",
+    "used",
+    "reserved",
+    "quota_day",
+    "region",
+    "cooling_s",
     "origin",
 )
 _BATCH = 1000
@@ -141,7 +140,8 @@ def _posted(sessions: list[dict[str, Any]]) -> dict[str, Any]:
 @app.command()
 def export(
     file: str = typer.Argument(
-        help="Where to: JSON lines, or CSV when it is named so; `-` is standard output."
+        help="A file to write, which must not exist: JSON lines, or CSV when it is named so; `-` is"
+        " standard output."
     ),
     *,
     as_csv: bool = typer.Option(False, "--csv", help="Write CSV, whatever its name."),
@@ -151,17 +151,12 @@ def export(
 
     Example: tidegate sessions export sessions.csv
     """
-    if as_json and file == "-":
+    if as_json and file == files.STDOUT:
         raise typer.BadParameter("--json tells what was written to a file; expected its name")
-    found = api.get("/api/sessions", limit=sessionfiles.SESSIONS_MAX)
-    text = sessionfiles.written(found["data"], as_csv=as_csv or sessionfiles.is_csv(file))
-    if file == "-":
-        output.document(text)
-    else:
-        try:
-            Path(file).write_text(text)
-        except OSError as error:
-            raise CommandError(f"{file}: cannot be written ({error.strerror})") from None
+    with files.made(file, "FILE") as into:
+        found = api.get("/api/sessions", limit=sessionfiles.SESSIONS_MAX)
+        text = sessionfiles.written(found["data"], as_csv=as_csv or sessionfiles.is_csv(file))
+        into.write(text.encode())
     if as_json:
         output.as_json({"file": file, "sessions": len(found["data"]), "total": found["total"]})
     else:

@@ -95,7 +95,9 @@ def _told(one: Finding) -> dict[str, str]:
 def _show(findings: Iterable[Finding]) -> None:
     found = list(findings)
     output.table(
-        ("area", "state", "what"), [(one.area, str(one.state), one.message) for one in found]
+        ("area", "state", "what"),
+        [(one.area, str(one.state), one.message) for one in found],
+        kept=range(3),
     )
     for one in found:
         if one.code:

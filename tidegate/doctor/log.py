@@ -11,7 +11,7 @@ from nats.errors import Error as NatsError
 from contracts.subjects import EVENT_STREAM, EVT_BALANCER, EVT_KEYS, evt_pool
 from runtime.clock import Clock
 from runtime.environment import Environment
-from runtime.eventlog import EventLog
+from runtime.eventlog import STANDBY, EventLog
 from runtime.nats import streams
 from runtime.secrets import key_hash
 from services.gateway.clients.keys import Key, KeyRing
@@ -115,11 +115,10 @@ async def _inside(client: Client, found: Environment, info: dict[str, Any]) -> l
 
 
 async def _followers(client: Client, info: dict[str, Any]) -> list[Finding]:
-    """Look at who reads the log, and how far behind; whoever only follows a subject stands by."""
-    told = await asked(client, f"CONSUMER.LIST.{EVENT_STREAM}")
-    if told is None or "error" in told:
+    """Look at who reads the log, how far behind, and who of them stands by to lead."""
+    consumers = await _consumers(client)
+    if consumers is None:
         return [wrong("consumers", "stream_unreadable", "the consumers of EVT cannot be listed")]
-    consumers = told.get("consumers") or []
     last = info["state"]["last_seq"]
     behind = [one for one in consumers if one.get("num_pending", 0) > _BEHIND_MAX]
     findings = [
@@ -133,13 +132,30 @@ async def _followers(client: Client, info: dict[str, Any]) -> list[Finding]:
     if not behind:
         findings.append(fine("consumers", f"{len(consumers)} follow the log, none is far behind"))
     # A reader that went away is listed for a minute, but it no longer waits for anything.
-    filters = [_filter(one) for one in consumers if one.get("num_waiting", 0)]
+    filters = [
+        _filter(one)
+        for one in consumers
+        if one.get("num_waiting", 0) and one["config"].get("metadata", {}).get("role") == STANDBY
+    ]
     for subject, service in _STANDBYS.items():
         if subject in filters:
             findings.append(fine("standby", f"{service}: {filters.count(subject)} stand by"))
         else:
             findings.append(note("standby", "standby_absent", f"no {service} stands by"))
     return findings
+
+
+async def _consumers(client: Client) -> list[dict[str, Any]] | None:
+    """List every consumer of the log, page by page; None when they cannot be listed."""
+    found: list[dict[str, Any]] = []
+    while True:
+        told = await asked(client, f"CONSUMER.LIST.{EVENT_STREAM}", {"offset": len(found)})
+        if told is None or "error" in told:
+            return None
+        page = told.get("consumers") or []
+        found += page
+        if not page or len(found) >= told["total"]:
+            return found
 
 
 def _filter(consumer: dict[str, Any]) -> str:
@@ -188,10 +204,13 @@ def skew(who: str, told: datetime, asked_at: datetime, answered_at: datetime) ->
     return fine("clock", f"{who}: its time is ours")
 
 
-async def asked(client: Client, what: str) -> dict[str, Any] | None:
+async def asked(
+    client: Client, what: str, body: dict[str, Any] | None = None
+) -> dict[str, Any] | None:
     """Ask the server; None when it does not answer."""
+    payload = json.dumps(body).encode() if body else b""
     try:
-        message = await client.request(f"$JS.API.{what}", b"", timeout=_TIMEOUT_S)
+        message = await client.request(f"$JS.API.{what}", payload, timeout=_TIMEOUT_S)
     except (NatsError, ConnectionError):
         return None
     told: dict[str, Any] = json.loads(message.data)

@@ -11,14 +11,9 @@ from services.gateway.wire.connection import Connection
 from tests.integration.gateway.wires import echo, wires
 from tests.waiting import until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_loops]
 GET = b"GET /a HTTP/1.1\r\nHost: t\r\n\r\n"
 POST = b"POST /a HTTP/1.1\r\nHost: t\r\nContent-Length: 1000000\r\n\r\n"
-
-
-@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
-    return "asyncio", {"use_uvloop": request.param}
 
 
 async def endless(_: dict[str, Any], __: Any, send: Any) -> None:

@@ -77,10 +77,13 @@ class Patient(Stack):
         told = self.ask("gateway", pool_admin(), msgspec.json.encode(command))
         assert told["type"] == "done", told
 
-    def ask(self, user: str, subject: str, body: Any) -> Any:
+    def ask(self, user: str, subject: str, *bodies: bytes) -> Any:
+        """Ask once for each body; the last answer."""
+
         async def asked() -> Any:
             client = await connected_as(environment(self.environment), user)
-            found = await client.request(subject, body, timeout=10)
+            for body in bodies:
+                found = await client.request(subject, body, timeout=10)
             await client.close()
             return json.loads(found.data)
 
@@ -333,6 +336,17 @@ def test_a_user_that_may_write_what_is_not_its_own_is_named(patient: Patient) ->
     )
 
     assert patient.beside() == {"permission_open": ["gateway may publish evt.pool.0, evt.balancer"]}
+
+
+def test_every_follower_of_the_log_is_looked_at(patient: Patient) -> None:
+    patient.start_nats()
+    config = {"ack_policy": "none", "filter_subject": "evt.balancer", "mem_storage": True}
+    body = json.dumps({"stream_name": "EVT", "config": config}).encode()
+    patient.ask("auditor", "$JS.API.CONSUMER.CREATE.EVT", *[body] * 300)
+
+    assert set(patient.wrong()) == ALONE
+    assert patient.state("consumers", "300 follow the log") == "fine"
+    assert patient.state("standby", "no balancer stands by") == "note"
 
 
 def test_a_clock_that_is_not_that_of_nats_is_named(patient: Patient) -> None:

@@ -7,6 +7,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -154,6 +155,58 @@ def test_show_writes_a_file_and_none_that_is_there(tmp_path: Path) -> None:
     assert isinstance(done.exception, SettingsError)
     assert str(file) in str(done.exception)
     assert file.read_text() == ODD
+
+
+def test_show_writes_to_standard_output_for_a_dash(tmp_path: Path) -> None:
+    assert typed(tmp_path, "show", "-o", "-").stdout == typed(tmp_path, "show").stdout
+
+
+@pytest.mark.parametrize("words", [["show"], ["show", "-o", "made.toml"]])
+def test_what_is_hidden_is_set_by_no_written_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file, proxy = tmp_path / "odd.toml", "http://me:hush@proxy.example:3128"
+    file.write_text(f'{ODD}[gateway]\nproxy = "{proxy}"\n')
+
+    shown = typed(tmp_path, *words, CONFIG=str(file), NATS_URL=f"{proxy}\nport = 1").stdout
+    shown = shown or (tmp_path / "made.toml").read_text()
+
+    assert f'\n# proxy = "http://{HIDDEN}@proxy.example:3128"\n' in shown
+    (tmp_path / "again.toml").write_text(shown)
+    again = load(environment({"TIDEGATE_CONFIG": str(tmp_path / "again.toml")}))
+    meant = load(environment({"TIDEGATE_CONFIG": str(file)}))
+    assert again.gateway == msgspec.structs.replace(meant.gateway, proxy="")
+    assert (again.servers, again.pool) == (meant.servers, meant.pool)
+
+
+def test_what_stands_for_a_secret_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "odd.toml"
+    file.write_text(f'{ODD}[gateway]\nproxy = "http://{HIDDEN}@proxy.example:3128"\n')
+
+    done = typed(tmp_path, "check", CONFIG=str(file))
+    assert str(done.exception).startswith(f"{file}: gateway.proxy: expected the secret itself")
+    for name, value in (
+        ("NATS_URL", f"nats://{HIDDEN}@127.0.0.1"),
+        ("ADMIN_KEY", HIDDEN),
+        ("GATEWAY_PROXY", f"http://{HIDDEN}@proxy"),
+    ):
+        done = typed(tmp_path, "check", **{name: value})
+        assert str(done.exception).startswith(f"TIDEGATE_{name}: expected the secret itself")
+
+
+def test_configuration_is_utf_8_whatever_the_locale(tmp_path: Path) -> None:
+    file = tmp_path / "odd.toml"
+    file.write_bytes('\ufeff[[servers]]\nid = "a"\nurl = "http://a"\nregion = "ü"\n'.encode())
+    given = {**os.environ, "PYTHONPATH": str(ROOT), "TIDEGATE_HOME": str(tmp_path / "home")}
+    given |= {"PYTHONIOENCODING": "latin-1", "TIDEGATE_CONFIG": str(file)}
+    command = [sys.executable, "-m", "tidegate.main", "config", "show"]
+
+    done = subprocess.run(command, env=given, capture_output=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    (server,) = tomllib.loads(done.stdout.decode())["servers"]
+    assert server["region"] == "ü"
 
 
 def test_show_into_the_very_file_says_what_the_shell_has_done(tmp_path: Path) -> None:
