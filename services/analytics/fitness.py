@@ -50,6 +50,11 @@ def unfit_moment(moment: datetime) -> str:
     return f"{moment.isoformat()} is not between the years {_YEAR_MIN} and {_YEAR_MAX}"
 
 
+def unfit_number(number: int) -> str:
+    """Say why an envelope's number is none that a row holds; empty when it is."""
+    return "" if number <= INTEGER_MAX else f"number: {_too_great(number)}"
+
+
 def _integers(*names: str) -> Check:
     return _bounded(names, INTEGER_MAX, _too_great)
 

@@ -20,7 +20,14 @@ from runtime.process.lifecycle import until
 from runtime.process.logs import Log
 from services.analytics.domain.fold import Batch, Fold
 from services.analytics.domain.standing import standing
-from services.analytics.folding import FoldError, MissingError, enough, folded
+from services.analytics.folding import (
+    NUMBERS_WITHIN,
+    FoldError,
+    MissingError,
+    enough,
+    folded,
+    numbered,
+)
 from services.analytics.metrics import Metrics
 from services.analytics.sifting import sifted
 from services.analytics.store import Ledger, RefusedError, StoreError
@@ -164,12 +171,17 @@ class Projector:
             self.checkpoint = 0
             await self._in_thread(lambda: self._ledger.begin(state.created, state.last_sequence))
         remembered = await self._in_thread(self._ledger.remember)
+        fold = Fold(remembered, found.after)
+        if not remembered.numbers and state.first_sequence <= found.after:
+            begin = max(0, found.after - NUMBERS_WITHIN)
+            async for batch in self._log.read(_EVERYTHING, begin, found.after):
+                numbered(fold, batch)
         self._created = state.created
         self._saw_checkpoint(found.after)
         self._logger.info("projecting", checkpoint=found.after, upto=state.last_sequence)
         if self.checkpoint >= self._target:
             self._trouble = ""
-        return Fold(remembered, found.after)
+        return fold
 
     async def _read(self, arrived: "asyncio.Queue[list[Stored]]") -> None:
         async for batch in self._log.follow([_EVERYTHING], self.checkpoint):
@@ -237,7 +249,7 @@ class Projector:
         self._trouble = ""
 
     def _unreadable(self, sequence: int, error: str) -> None:
-        self._logger.warning("unreadable_envelope", sequence=sequence, error=error)
+        self._logger.warning("envelope_set_aside", sequence=sequence, reason=error)
 
     def _saw_checkpoint(self, sequence: int) -> None:
         self.checkpoint = sequence

@@ -120,7 +120,7 @@ class Ledger:
         Until it has the log `upto` there, its figures are too small.
         """
         with _Transaction(self._database):
-            for table in {*TABLES, *ROLLUPS, "progress"} - {"peaks"}:
+            for table in {*TABLES, *ROLLUPS, "progress", "chains"} - {"peaks"}:
                 self._connection.execute(f"delete from ledger.{table}")  # noqa: S608
             self._connection.execute(
                 "insert into ledger.progress values (?, 0, 0, 0, ?, ?)",
@@ -153,6 +153,10 @@ class Ledger:
                 )
             for table in made.keys() - ADDED.keys():
                 self._connection.execute(f"insert into ledger.{table} by name from batch_{table}")
+            if batch.numbers:
+                self._connection.executemany(
+                    "insert or replace into ledger.chains values (?, ?)", [*batch.numbers.items()]
+                )
             self._connection.execute(
                 "update ledger.progress set sequence = ?, envelopes = envelopes + ?,"
                 " events = events + ?, written_at = ?",
@@ -175,6 +179,9 @@ class Ledger:
             servers=self._rows("servers", ServerRow),
             keys=self._rows("keys", KeyRow),
             config=self._rows("config", ConfigRow),
+            numbers=dict(
+                self._connection.execute("from ledger.chains select subject, number").fetchall()
+            ),
             told=self._connection.execute(_TOLD).fetchall(),
         )
 
