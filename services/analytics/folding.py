@@ -1,7 +1,7 @@
 """Envelopes as they are read, folded in order: for the projector, and for a backup's copy."""
 
 import gc
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -31,6 +31,20 @@ class FoldError(Exception):
 def enough(envelopes: int, size: int) -> bool:
     """Tell whether so many envelopes, of so many bytes, are a batch."""
     return size >= _BATCH_BYTES or envelopes >= _BATCH_ENVELOPES
+
+
+def pieces(batch: Iterable[Stored]) -> Iterator[list[Stored]]:
+    """Cut what arrived at once into batches that are not too big."""
+    piece: list[Stored] = []
+    size = 0
+    for stored in batch:
+        piece.append(stored)
+        size += len(stored.body)
+        if enough(len(piece), size):
+            yield piece
+            piece, size = [], 0
+    if piece:
+        yield piece
 
 
 def folded(fold: Fold, batch: Iterable[Stored], unreadable: Callable[[int, str], None]) -> Batch:

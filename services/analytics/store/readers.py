@@ -17,6 +17,7 @@ from services.analytics.reading.statement import (
 )
 from services.analytics.reading.values import rows_of
 from services.analytics.store.database import Database
+from services.analytics.store.faults import of_reading
 
 
 class Readers:
@@ -62,7 +63,10 @@ class Readers:
             raise QuestionError(
                 f"interrupted after {timeout_s:g} s: expected a question that takes less"
             ) from None
-        except OutOfMemoryError as error:
+        except QuestionError as error:
+            self._database.fault = self._database.fault or of_reading(str(error))
+            if not isinstance(error, OutOfMemoryError):
+                raise
             raise QuestionError(
                 "out of memory: expected a question that needs less than [analytics] memory"
                 f" ({self._database.memory_bytes / 1e9:g} GB): {str(error).partition(chr(10))[0]}"

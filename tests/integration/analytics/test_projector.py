@@ -415,3 +415,27 @@ async def test_an_older_file_whose_numbers_nobody_knows_takes_the_next_ones(
 
     assert (strays.rows, sessions.rows) == ([], [[3]])
     assert numbers == [("evt.balancer", 3), ("evt.pool.0", 3)]
+
+
+async def test_projector_that_owes_a_batch_for_long_says_that_it_stands_still(
+    nats_client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.analytics.projector._STILL_S", 0.0)
+    monkeypatch.setattr("services.analytics.projector._WATCH_EVERY_S", 0.05)
+    go_on = threading.Event()
+    whole = Ledger.write
+
+    def slow(self: Ledger, batch: Batch, *, rehearsed: bool = False) -> int:
+        go_on.wait(20)
+        return whole(self, batch, rehearsed=rehearsed)
+
+    async with running(nats_client, tmp_path / "a.duckdb") as parts:
+        await until(lambda: parts.projector.readiness() == "")
+        monkeypatch.setattr(Ledger, "write", slow)
+        await publish(nats_client, Story().tell(session()))
+        await until(lambda: parts.projector.readiness() != "")
+        told = parts.projector.readiness()
+        go_on.set()
+        await until(lambda: parts.projector.readiness() == "")
+
+    assert told == "standing still at log sequence 0 of 1"
