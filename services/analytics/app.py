@@ -27,7 +27,15 @@ from services.analytics.queries import Catalogue
 from services.analytics.sandbox import box
 from services.analytics.sandbox.box import Sandbox
 from services.analytics.settings import AnalyticsSection, Settings
-from services.analytics.store import DamagedError, Database, Ledger, LostError, Readers, faults
+from services.analytics.store import (
+    DamagedError,
+    Database,
+    Ledger,
+    LostError,
+    Readers,
+    StoreError,
+    faults,
+)
 
 _SERVICE = "analytics"
 _EXPORTS = "exports"
@@ -75,12 +83,20 @@ class _Life:
         return 0.0 if self._lost <= 1 else min(_PAUSE_MAX_S, 2.0**self._lost)
 
     def opened(self, memory_bytes: int) -> Database:
-        """Open the file, or a new one in the place of a damaged one. Raises `StoreError`."""
+        """Open the file, or a new one in the place of a damaged one.
+
+        Raises `StoreError`, also when a new one is no better: then the fault is not the file's, and
+        it stands where it stood.
+        """
         try:
             database = Database(self._path, memory_bytes)
         except DamagedError as error:
-            self._put_aside(error)
-            database = Database(self._path, memory_bytes)
+            aside = self._put_aside(error)
+            try:
+                database = Database(self._path, memory_bytes)
+            except DamagedError as still:
+                faults.put_back(self._path, aside)
+                raise StoreError(f"{still}; a new file is no better") from None
         self._log.info("opened", file=str(self._path), migrated=database.migrated)
         return database
 
@@ -91,9 +107,10 @@ class _Life:
         if isinstance(error, DamagedError) or commits <= 1:
             self._put_aside(error)
 
-    def _put_aside(self, error: LostError) -> None:
+    def _put_aside(self, error: LostError) -> Path:
         aside = faults.put_aside(self._path, datetime.now(UTC))
         self._log.error("damaged", file=str(self._path), put_aside=aside.name, reason=str(error))
+        return aside
 
 
 async def _served(

@@ -105,6 +105,7 @@ class Sandbox:
                 # What is left of the address space is in pieces: the next one gets another.
                 self._gone("memory")
                 raise OutOfMemoryError(_greedy(bounds, answer.error.partition("\n")[0]))
+        self._database.met(answer.error)
         return _found(answer, rows)
 
     def forget(self) -> None:
@@ -197,6 +198,7 @@ class Sandbox:
         except EndedError as error:
             why = f"its process ended {error}"
         if why:
+            self._database.met(why)
             self._gone("ended")
             self._logger.warning("sql_not_opened", reason=why)
             raise UnavailableError(

@@ -19,6 +19,7 @@ from services.analytics.store.faults import (
     LostError,
     RefusedError,
     StoreError,
+    of_reading,
     opening,
     working,
 )
@@ -116,6 +117,10 @@ class Database:
         if isinstance(named, LostError):
             self.fault = self.fault or named
         return named
+
+    def met(self, message: str) -> None:
+        """Remember damage, if a question failed by it, here or in a copy of the file."""
+        self.fault = self.fault or of_reading(message)
 
     def unwritten(self, error: duckdb.Error, where: str = "") -> StoreError:
         """Tell what the file cannot do at all from what it does not take of a batch."""

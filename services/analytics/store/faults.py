@@ -93,6 +93,18 @@ def put_aside(path: Path, now: datetime) -> Path:
     return aside
 
 
+def put_back(path: Path, aside: Path) -> None:
+    """Have what was put aside stand in the place of what was made anew. Raises `StoreError`."""
+    try:
+        for ending in (".wal", ""):
+            new, old = (one.with_name(f"{one.name}{ending}") for one in (path, aside))
+            new.unlink(missing_ok=True)
+            if old.exists() or old.is_symlink():
+                old.rename(new)
+    except OSError as error:
+        raise StoreError(f"{aside} cannot be put back: {error}") from None
+
+
 def there(path: Path) -> list[Path]:
     """List what was put aside of a file, the oldest first, without write-ahead logs."""
     found = path.parent.glob(f"{path.name}{PUT_ASIDE}*")

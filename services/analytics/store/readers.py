@@ -17,7 +17,6 @@ from services.analytics.reading.statement import (
 )
 from services.analytics.reading.values import rows_of
 from services.analytics.store.database import Database
-from services.analytics.store.faults import of_reading
 
 
 class Readers:
@@ -64,7 +63,7 @@ class Readers:
                 f"interrupted after {timeout_s:g} s: expected a question that takes less"
             ) from None
         except QuestionError as error:
-            self._database.fault = self._database.fault or of_reading(str(error))
+            self._database.met(str(error))
             if not isinstance(error, OutOfMemoryError):
                 raise
             raise QuestionError(

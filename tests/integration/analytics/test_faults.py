@@ -20,6 +20,8 @@ from runtime.environment import environment
 from services.analytics import app
 from services.analytics.domain.fold import Batch, Fold
 from services.analytics.folding import folded
+from services.analytics.sandbox.box import UnavailableError
+from services.analytics.sql import sources
 from services.analytics.store import (
     DamagedError,
     Database,
@@ -30,7 +32,7 @@ from services.analytics.store import (
     StoreError,
     faults,
 )
-from tests.integration.analytics.parts import MEMORY, Running, publish, running
+from tests.integration.analytics.parts import MEMORY, Running, publish, running, sandbox
 from tests.integration.analytics.served import Load, asked, caught_up, service
 from tests.integration.analytics.test_projector import crowd
 from tests.moments import NOON
@@ -197,6 +199,26 @@ async def test_file_that_another_process_has_is_left_to_it(nats_url: str, home: 
     assert faults.there(file) == []
 
 
+async def test_file_that_a_new_one_is_no_better_than_stands_where_it_stood(
+    nats_url: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoiled = tmp_path / "spoiled"
+    shutil.copytree(Path(sources.__file__).parent, spoiled)
+    (spoiled / "schema" / "999_spoiled.sql").write_text("-- 999_spoiled: it.\nselect x from y")
+    monkeypatch.setattr(sources, "_HERE", spoiled)
+    file = home / "analytics.duckdb"
+    before = file.stat().st_ino
+    variables = {"TIDEGATE_HOME": str(home)}
+    variables["TIDEGATE_NATS_URL"] = nats_url.replace("://", "://analytics:none@")
+
+    for _ in range(2):
+        with pytest.raises(StoreError, match=r"(?s)999_spoiled\.sql.*a new file is no better"):
+            await app.run(asyncio.Event(), environment(variables), Load())
+
+    assert file.stat().st_ino == before
+    assert faults.there(file) == []
+
+
 async def test_file_that_duckdb_gave_up_is_opened_again(
     nats_client: Client, nats_url: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,6 +282,32 @@ async def test_damage_that_a_question_met_ends_the_projection(
     finally:
         await parts.projector.close()
         parts.database.close()
+
+
+def test_strangers_question_that_meets_damage_tells_the_projector(tmp_path: Path) -> None:
+    file = tmp_path / "a.duckdb"
+    database = Database(file, MEMORY)
+    ledger = Ledger(database)
+    ledger.begin("a stream")
+    ledger.write(folded(Fold(), crowd(2000).stored, lambda *_: None))
+    database.settle()
+    words = (
+        "select error('Corrupt database file: computed checksum 1 does not match stored checksum')"
+    )
+
+    with sandbox(database, tmp_path / "sql") as box:
+        with pytest.raises(QuestionError, match="computed checksum"):
+            box.ask(words, 1, 1000)
+        own_words = database.fault
+    every_block(file, file)
+    with sandbox(database, tmp_path / "sql") as box:
+        with pytest.raises((QuestionError, UnavailableError), match="Corrupt database file"):
+            box.ask("select max(hash(leases)) from ledger.leases", 1, 1000)
+        met = database.fault
+    database.close()
+
+    assert own_words is None
+    assert isinstance(met, DamagedError)
 
 
 def test_questions_own_words_are_no_damage() -> None:
