@@ -170,10 +170,11 @@ async def _known_keys(log: EventLog, found: Environment) -> list[Finding]:
     if not here or last is None:
         return [unchecked("keys", "the keys of clients are not here, or not in the log")]
     ring = KeyRing()
+    unstrayed = logreading.Unstrayed()
     every: dict[str, Key] = {}
     async for batch in log.read(EVT_KEYS, 0, last.sequence):
         for stored in batch:
-            seen = logreading.opened(stored)
+            seen = unstrayed.opened(stored)
             if seen is None:
                 ring.skip(stored.sequence)
                 continue

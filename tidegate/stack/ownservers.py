@@ -78,13 +78,14 @@ def note_used(found: Environment) -> None:
 async def _fleet(found: Environment) -> Fleet:
     """What the balancer's subject says of the servers; an empty fleet without a log."""
     fleet = Fleet()
+    unstrayed = logreading.Unstrayed()
     client = await connected_as(found, _USER)
     log = EventLog(client)
     try:
         last = await log.last(EVT_BALANCER)
         async for batch in log.read(EVT_BALANCER, 0, last.sequence if last else 0):
             for stored in batch:
-                opened = logreading.opened(stored)
+                opened = unstrayed.opened(stored)
                 for event in opened.events if opened else ():
                     fleet = evolve(fleet, event)
     except LogError as error:

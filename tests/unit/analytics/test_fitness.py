@@ -68,6 +68,8 @@ def test_what_a_row_holds_is_fit(event: Any) -> None:
         (calls_refused(until=LAST), "until: 9999-12-31"),
         (cancelled("r", status=2**63), "status: a number of 19 digits"),
         (granted("r", quota_day="2026-02-30"), "quota_day: '2026-02-30' is no date"),
+        (granted("r", quota_day="2026-W01-1"), "quota_day: '2026-W01-1' is no date"),
+        (granted("r", quota_day="２０２６-01-01"), "quota_day: '２０２６-01-01' is no date"),  # noqa: RUF001
         (granted("r", quota_day="infinity"), "quota_day: 'infinity' is no date"),
         (granted("r", expires_at=LAST), "expires_at: 9999-12-31"),
         (renewed("r", LAST), "expires_at: 9999-12-31"),
