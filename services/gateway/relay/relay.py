@@ -93,6 +93,7 @@ class Relay:
         try:
             while True:
                 look_again(request)
+                self._ends.admit(request)
                 await self._servers.look(request)
                 granted = await self._lease(request)
                 if await self._used(request, granted, upload, client, rate):

@@ -31,6 +31,7 @@ from runtime.process.logs import Log
 from services.gateway.clients.request import Request
 from services.gateway.domain import outcome_of
 from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.leavers import Leavers
 from services.gateway.domain.tally import EVERY, Tally
 
 UNACKNOWLEDGED_MAX = 10_000
@@ -190,9 +191,24 @@ class Ends:
     def __init__(self, outbox: Outbox) -> None:
         """Have the pool told by `outbox`."""
         self._outbox = outbox
+        self._leavers = Leavers()
+
+    def admit(self, request: Request) -> None:
+        """Let a key whose clients leave all the time wait.
+
+        Raises `GatewayError` (rate_limit_exceeded).
+        """
+        wait_s = self._leavers.wait_s(request.key.key_id, asyncio.get_running_loop().time())
+        if wait_s:
+            message = (
+                f"too many calls of the key {request.key.name!r} were left before anything was sent"
+            )
+            raise GatewayError("rate_limit_exceeded", message, retry_after_s=wait_s)
 
     def left(self, request: Request, error: GatewayError | None) -> None:
         """End whatever is open: the client is gone, or (`error`) the exchange was broken off."""
+        if request.gone and not request.sent and (request.asked or request.open):
+            self._leavers.left(request.key.key_id, asyncio.get_running_loop().time())
         if request.asked:
             self.forget(request, "client_gone")
         elif request.open:
@@ -237,3 +253,5 @@ class Ends:
         """End a lease by what it was used for."""
         self._outbox.record(usage)
         request.open = False
+        if usage.outcome is not Outcome.RELEASED:
+            self._leavers.used(usage.key_id, asyncio.get_running_loop().time())
