@@ -28,6 +28,7 @@ class Fleet:
 
     def __init__(self) -> None:
         """Nothing is known yet."""
+        self._number = 0
         self._source = ""
         self._urls: dict[ServerId, str] = {}
         self._demos: frozenset[str] = frozenset()
@@ -49,13 +50,16 @@ class Fleet:
         return beside or (bool(self._source) and not self.demo)
 
     def take(self, batch: Sequence[Stored]) -> None:
-        """Take envelopes of the balancer in."""
+        """Take envelopes of the balancer in; strays are passed over (ADR 10)."""
         for stored in batch:
             try:
-                events = envelope.decode(stored.body).events
+                opened = envelope.decode(stored.body)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 continue
-            for event in events:
+            if envelope.repeats(self._number, opened):
+                continue
+            self._number = opened.number
+            for event in opened.events:
                 self._see(event)
 
     def _see(self, event: Event) -> None:
