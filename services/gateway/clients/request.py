@@ -85,6 +85,7 @@ class Request:
         "traced",
         "translations",
         "units",
+        "unsent",
         "user_agent",
     )
 
@@ -107,6 +108,8 @@ class Request:
         """A header that asks for what is not built yet."""
         self.encoded = False
         """The body is sent compressed."""
+        self.unsent = False
+        """It was let in, and nothing of it is sent yet."""
         client = scope.get("client")
         self.client_address: str = client[0] if client else ""
         for name, value in self.headers:

@@ -99,6 +99,7 @@ class Relay:
                 if await self._used(request, granted, upload, client, rate):
                     return
         finally:
+            self._ends.depart(request)
             if request.previous is not None:
                 self._outbox.record(request.previous)
 
@@ -163,6 +164,7 @@ class Relay:
             if left_s <= 0:
                 self._give_back(request)
                 return False
+            self._ends.depart(request)
             opened = self._exchanges.begin(
                 granted.lease_id, selected.server_id, granted.expires_in_s
             )

@@ -204,6 +204,15 @@ class Ends:
                 f"too many calls of the key {request.key.name!r} were left before anything was sent"
             )
             raise GatewayError("rate_limit_exceeded", message, retry_after_s=wait_s)
+        if not request.unsent:
+            request.unsent = True
+            self._leavers.enter(request.key.key_id)
+
+    def depart(self, request: Request) -> None:
+        """Something of the request is sent from now on, or nothing any more."""
+        if request.unsent:
+            request.unsent = False
+            self._leavers.depart(request.key.key_id)
 
     def left(self, request: Request, error: GatewayError | None) -> None:
         """End whatever is open: the client is gone, or (`error`) the exchange was broken off."""

@@ -14,6 +14,16 @@ def left(calls: int, now_s: float = 0.0) -> Leavers:
     return leavers
 
 
+def let_in(leavers: Leavers, calls: int, now_s: float) -> int:
+    """Let calls come all at once; how many of them are let in."""
+    came = 0
+    for _ in range(calls):
+        if not leavers.wait_s(KEY, now_s):
+            leavers.enter(KEY)
+            came += 1
+    return came
+
+
 def test_a_hundred_may_be_left_at_once_and_no_other_key_waits_for_it() -> None:
     assert left(ALL - 1).wait_s(KEY, 0) == 0
     assert left(ALL).wait_s(KEY, 0) == 1
@@ -21,16 +31,39 @@ def test_a_hundred_may_be_left_at_once_and_no_other_key_waits_for_it() -> None:
 
 
 def test_one_more_comes_each_second_and_with_each_lease_that_was_used() -> None:
-    leavers = left(ALL + 2)
+    leavers = left(ALL)
 
-    assert leavers.wait_s(KEY, 1) == 2
-    leavers.used(KEY, 1)
-    assert leavers.wait_s(KEY, 1) == 1
-    assert leavers.wait_s(KEY, 2) == 0
+    leavers.used(KEY, 0)
+    assert leavers.wait_s(KEY, 0) == 0
+    leavers.left(KEY, 0)
+    assert leavers.wait_s(KEY, 0.5) == 1
+    assert leavers.wait_s(KEY, 1) == 0
 
 
-def test_what_has_to_be_made_up_for_is_bounded() -> None:
-    assert left(ALL * 50).wait_s(KEY, 0) == ALL + 1
+def test_a_key_that_has_left_half_of_them_is_let_in_a_few_at_a_time() -> None:
+    assert let_in(left(ALL // 2), 1000, 0) == 1000
+    assert let_in(left(ALL // 2 + 1), 1000, 0) == ALL // 2 - 1
+
+
+def test_who_leaves_all_the_time_has_one_a_second_however_many_come() -> None:
+    leavers, came = left(ALL), 0
+    for second in range(1, 61):
+        one_by_one = let_in(leavers, 256, second)
+        for _ in range(one_by_one):
+            leavers.left(KEY, second)
+            leavers.depart(KEY)
+        came += one_by_one
+
+    assert came == 60
+
+
+def test_clients_that_gave_up_in_an_outage_and_stay_afterwards_do_not_wait_long() -> None:
+    leavers, sent = left(ALL * 50), 0
+    for _ in range(1000):  # one after the other, within the second that the first one takes
+        sent += let_in(leavers, 1, 1)
+        leavers.depart(KEY)
+
+    assert sent == 1000
 
 
 def test_a_key_that_has_all_of_them_again_is_forgotten() -> None:
