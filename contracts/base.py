@@ -1,6 +1,7 @@
 """What every message is made of: ids, instants, quota days, and the three kinds of message."""
 
-from datetime import datetime
+import re
+from datetime import date, datetime
 from typing import Annotated, NewType
 
 import msgspec
@@ -20,6 +21,7 @@ ServiceType = NewType("ServiceType", str)
 """`image`, `video`, `avatar`, or one that the configuration adds."""
 QuotaDay = NewType("QuotaDay", str)
 """ISO date in the session's quota time zone."""
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 """An aware moment; UTC wherever Tidegate makes one."""
@@ -83,6 +85,17 @@ class LeaderElected(Event, frozen=True, kw_only=True, tag="leader_elected"):
 
     writer: WriterId
     epoch: int
+
+
+def day_of(text: str) -> date | None:
+    """Read a day as it is written everywhere, 2026-01-31; None for anything else.
+
+    Python alone takes `2026-W01-1` too, and DuckDB does not.
+    """
+    try:
+        return date.fromisoformat(text) if _DAY.fullmatch(text) else None
+    except ValueError:
+        return None
 
 
 def lease_id(request_id: RequestId, number: int) -> LeaseId:

@@ -109,6 +109,17 @@ def follows(link: Link, envelope: Envelope) -> str:
     return ""
 
 
+def repeats(number: int, envelope: Envelope) -> str:
+    """Say that `envelope` is a stray, behind an envelope of its subject of `number` (0: none).
+
+    It bears a number that was there already, so that it came in by the answer to somebody's
+    question (ADR 10): nobody folds it. Empty when it is none.
+    """
+    if envelope.number > number:
+        return ""
+    return f"number {envelope.number} was there already: the last is {number}"
+
+
 def linked(sequence: int, stored: bytes, envelope: Envelope) -> Link:
     """Where the chain stands after `envelope`."""
     return Link(sequence, envelope.number, hash_of(stored), envelope.epoch, envelope.time)

@@ -17,6 +17,10 @@ import msgspec
 REGIONS = ("us-", "hk-", "jp-", "sg-")
 
 
+class WrongLedgerError(Exception):
+    """A file that is named as a ledger and is none."""
+
+
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     """One generation request; `day` is the day of its arrival."""
 
@@ -89,14 +93,21 @@ class Ledger:
                 self.requests[entry.request] += 1
 
     def _reload(self, path: Path) -> None:
-        """Fold the file; a torn last line, of an answer never given, is cut off."""
+        """Fold the file; a torn last line, of an answer never given, is cut off.
+
+        Raises `WrongLedgerError`, and leaves the file as it is, when another line is none of ours.
+        """
         if not path.exists():
             return
         whole = 0
         with path.open("rb") as lines:
-            for line in lines:
-                if not line.endswith(b"\n"):
+            for number, line in enumerate(lines, 1):
+                if not line.endswith(b"\n") and line.startswith(b"{"):
                     break
-                self._fold(_decoder.decode(line))
+                try:
+                    self._fold(_decoder.decode(line))
+                except msgspec.DecodeError as error:
+                    message = f"{path}, line {number}: expected a line of a ledger ({error})"
+                    raise WrongLedgerError(message) from None
                 whole += len(line)
         os.truncate(path, whole)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import random
 import time
 from collections import Counter
@@ -37,7 +38,7 @@ class TrafficOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse what no field type can."""
-        if self.rate <= 0 or self.count < 0:
+        if not 0 < self.rate < math.inf or self.count < 0:
             raise ValueError("rate: expected more than 0; count: 0 or more")
         if not self.mix or not set(self.mix) <= set(_CALLS) or sum(self.mix.values()) <= 0:
             raise ValueError(f"mix: expected some of {', '.join(_CALLS)} with their proportions")

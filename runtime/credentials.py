@@ -1,13 +1,14 @@
 """Upstream credentials as operators give them: one reader for the file, the hook, the API, the CLI.
 
 What is wrong is said without repeating it, because it may be a credential. A good one costs nothing
-for the bad ones beside it.
+for the bad ones beside it. How it is spelled decides nothing: one account is one credential.
 """
 
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator
 from functools import cache
+from itertools import product
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -18,6 +19,7 @@ from runtime.secrets import session_identity
 
 REGIONS = ("us", "hk", "jp", "sg")
 _TOLD_MAX = 5
+_PREFIX = re.compile(rf"(?i)({'|'.join(REGIONS)})-")
 _FIELDS = ("credential", "region", "limits", "quota_timezone")
 _SAYABLE = re.compile(r"[\x21-\x7e]{1,4096}")
 """What may stand behind `Bearer ` in a header: no blanks, no control characters."""
@@ -42,34 +44,66 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
         """Name the session that this credential makes."""
         return session_identity(identity_key, self.region, self.credential)
 
+    def identities(self, identity_key: str) -> dict[SessionId, "Credential"]:
+        """Name every session that may be this account's, and what is kept under its seal there.
+
+        First the one that it makes, then those that earlier versions made of it: to them a region
+        was part of the credential, unless a bare line began with it.
+        """
+        kept = [self]
+        if self.region:
+            kept += [
+                msgspec.structs.replace(self, region="", credential=self._before("".join(letters)))
+                for letters in product(*zip(self.region, self.region.upper(), strict=True))
+            ]
+        return {one.identity(identity_key): one for one in kept}
+
+    @property
+    def spelled(self) -> str:
+        """Write it with its region, so that it is read as this one again."""
+        return self._before(self.region) if self.region else self.credential
+
+    def _before(self, region: str) -> str:
+        proxy, at, token = self.credential.rpartition("@")
+        return f"{proxy}{at}{region}-{token}"
+
     def __repr__(self) -> str:
         """Say nothing of the credential, wherever this is printed."""
         return f"Credential(region={self.region!r})"
 
 
-def credential_of(given: Any, services: Collection[str] | None = None) -> Credential:
+def credential_of(
+    given: Any,
+    services: Collection[str] | None = None,
+    defaults: dict[str, str] | None = None,
+) -> Credential:
     """Read a JSON object: `credential`, and if wanted `region`, `limits`, `quota_timezone`.
 
-    `timezone` is `quota_timezone` by another name. `services` are the types that limits may name;
-    None: any. Raises `WrongCredentialError`.
+    `us-`, `hk-`, `jp-` or `sg-` before the credential, or behind its proxy, names its region, in
+    either letter case. `timezone` is `quota_timezone` by another name. `services` are the types
+    that limits may name; None: any. `defaults` hold for what it does not say. Raises
+    `WrongCredentialError`.
     """
     if not isinstance(given, dict):
         raise WrongCredentialError("expected a JSON object")
-    fields = dict(given)
+    fields = {**(defaults or {}), **given}
     named = "timezone" if "timezone" in fields else "quota_timezone"
     if named == "timezone":
         fields.setdefault("quota_timezone", fields.pop(named))
     if not fields.keys() <= set(_FIELDS):
         raise WrongCredentialError(f"expected only {', '.join(_FIELDS)}")
-    _check_credential(fields.get("credential"))
-    region = fields.get("region", "")
+    region, credential = fields.get("region", ""), fields.get("credential")
     if region not in ("", *REGIONS):
         raise WrongCredentialError(f"region: expected one of {', '.join(REGIONS)}, or none")
+    if isinstance(credential, str):
+        said, credential = _parted(credential, given.get("region", ""))
+        region = said or region
+    _check_credential(credential)
     zone = fields.get("quota_timezone", "")
     if not isinstance(zone, str) or (zone and not is_zone(zone)):
         raise WrongCredentialError(f'{named}: expected one such as "Asia/Shanghai"')
     _check_limits(fields.get("limits", {}), services)
-    return Credential(**fields)
+    return Credential(**{**fields, "region": region, "credential": credential})
 
 
 def credentials_in(
@@ -77,9 +111,8 @@ def credentials_in(
 ) -> Iterator[tuple[int, Credential | str]]:
     """Read a file, a credential or a JSON object a line: each line's number, and what it is.
 
-    A text is what is wrong with the line. `us-`, `hk-`, `jp-` or `sg-` before a bare credential
-    names its region. Blank lines and those that begin with `#` are passed over. `defaults` hold for
-    lines that say nothing of their own.
+    A text is what is wrong with the line. Blank lines and those that begin with `#` are passed
+    over. `defaults` hold for lines that say nothing of their own.
     """
     for number, raw in enumerate(data.split(b"\n"), 1):
         try:
@@ -91,10 +124,7 @@ def credentials_in(
         if not line or line.startswith("#"):
             continue
         try:
-            given = _line(line)
-            if isinstance(given, dict):
-                given = {**(defaults or {}), **given}
-            yield number, credential_of(given, services)
+            yield number, credential_of(_line(line), services, defaults)
         except WrongCredentialError as error:
             yield number, str(error)
 
@@ -112,10 +142,28 @@ def _line(line: str) -> Any:
             return json.loads(line)
         except (ValueError, RecursionError):
             raise WrongCredentialError("expected a credential, or a JSON object") from None
-    region, dash, rest = line.partition("-")
-    if dash and region in REGIONS:
-        return {"credential": rest, "region": region}
     return {"credential": line}
+
+
+def _parted(credential: str, region: str) -> tuple[str, str]:
+    """Take the region out of a credential, and compare it with the `region` that is said.
+
+    Raises `WrongCredentialError`.
+    """
+    said = [region] if region else []
+    if before := _PREFIX.match(credential):
+        said.append(before[1].lower())
+        credential = credential[before.end() :]
+    proxy, at, token = credential.rpartition("@")
+    if at and (behind := _PREFIX.match(token)):
+        said.append(behind[1].lower())
+        credential = f"{proxy}{at}{token[behind.end() :]}"
+    for other in said[1:]:
+        if other != said[0]:
+            raise WrongCredentialError(
+                f"region: expected one, got {said[0]}, and {other}- before the credential"
+            )
+    return said[0] if said else "", credential
 
 
 def _check_credential(credential: Any) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from contracts.subjects import USERS
-from runtime.settings import SettingsError
+from runtime.settings import EXPECTED_SECRET, SettingsError, hides
 
 _PORT = re.compile(r"[0-9]{1,5}")
 _PORT_MAX = 65535
@@ -154,6 +154,18 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """`TIDEGATE_<SECTION>_<NAME>` variables, still to be matched with settings."""
     health_network: str = ""
 
+    def located(self, named: str, variable: str) -> Path:
+        """Find the file or folder that a setting names.
+
+        A relative one lies beside the configuration file, or where this process runs if it is
+        there and not beside the file; one that `variable` gave is looked for here alone.
+        """
+        here = Path(named).absolute()
+        if self.config is None or variable in self.overrides:
+            return here
+        beside = self.config.absolute().parent / named
+        return here if here.exists() and not beside.exists() else beside
+
     def secret(self, variable: str, file: Path) -> str:
         """Read a secret from its variable, the file its `…_FILE` names, or the home.
 
@@ -180,14 +192,22 @@ def environment(variables: Mapping[str, str] | None = None) -> Environment:
         for name, value in (os.environ if variables is None else variables).items()
         if name.startswith("TIDEGATE_") and value != ""
     }
-    home = Home(Path(given.get("TIDEGATE_HOME", ".tidegate")).absolute())
+    if hidden := next((name for name, value in given.items() if hides(value)), ""):
+        raise SettingsError(f"{hidden}: {EXPECTED_SECRET}")
+    try:
+        home = Home(Path(given.get("TIDEGATE_HOME", ".tidegate")).absolute())
+        config, config_unclear = _config(given, home)
+    except OSError as error:
+        raise SettingsError(
+            "TIDEGATE_HOME, TIDEGATE_CONFIG: expected paths that can be looked at,"
+            f" {error.filename or 'the folder one is in'} cannot ({error.strerror})"
+        ) from None
     offset = given.get("TIDEGATE_CLOCK_OFFSET_FILE")
     if offset and not (home.path / "test-home").exists():
         raise SettingsError(
             "TIDEGATE_CLOCK_OFFSET_FILE: for tests only, expected a home with the file"
             f" `test-home`; {home.path} has none"
         )
-    config, config_unclear = _config(given, home)
     return Environment(
         home=home,
         config=config,

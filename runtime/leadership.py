@@ -24,7 +24,7 @@ from nats.errors import Error as NatsError
 from contracts.base import LeaderElected, Ping, Pong
 from contracts.envelope import Envelope, follows
 from runtime.clock import Clock, system_clock
-from runtime.eventlog import EventLog, FenceError, LogUnavailableError, Stored
+from runtime.eventlog import STANDBY, EventLog, FenceError, LogUnavailableError, Stored
 from runtime.eventlog.writer import SubjectWriter
 from runtime.process import lifecycle
 from runtime.process.logs import Log
@@ -253,7 +253,8 @@ class Leadership:
             await asyncio.sleep(_PING_EVERY_S)
 
     async def _follow(self) -> None:
-        async for batch in self._log.follow([self.writer.subject], self.writer.link.sequence):
+        who = {"role": STANDBY, "instance": self.writer.writer}
+        async for batch in self._log.follow([self.writer.subject], self.writer.link.sequence, who):
             for stored in batch:
                 self.apply(stored)
 

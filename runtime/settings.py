@@ -8,7 +8,7 @@ what was expected.
 import difflib
 import re
 import tomllib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -20,6 +20,11 @@ from runtime.quantities import Seconds, Size, seconds, size
 _Filled = TypeVar("_Filled", bound=msgspec.Struct)
 SettingPath = tuple[str, ...]
 """Where a setting stands in the file: the tables, then its name."""
+HIDDEN = "(hidden)"
+"""Stands for a secret wherever a configuration is shown."""
+EXPECTED_SECRET = (
+    f"expected the secret itself, got {HIDDEN}, which `tidegate config show` puts there"
+)
 
 
 class SettingsError(Exception):
@@ -79,7 +84,7 @@ def read_toml(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        tables: dict[str, Any] = tomllib.loads(path.read_text())
+        tables: dict[str, Any] = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except FileNotFoundError:
         raise SettingsError(f"{path}: there is no such file") from None
     except OSError as error:
@@ -145,27 +150,41 @@ def configured(
     Raises `SettingsError` naming the key and what was expected, and `source`, or instead of it
     that one of the `variables` that set the key.
     """
-    path, message = _too_great(tables, ()), f"expected a number of at most {NUMBER_MAX:,}"
-    try:
-        made = msgspec.convert(tables, configuration, dec_hook=_custom)
-        if not path:
-            return made
-    except msgspec.ValidationError as error:
-        path, message = _fault(tables, configuration, ()) or ((), str(error))
-        named = re.match(r"([a-z_]+): ", message)
-        if named:
-            path, message = (*path, named[1]), message[named.end() :]
+    if path := _found(tables, hides):
+        message = EXPECTED_SECRET
+    else:
+        path, message = _found(tables, _too_great), f"expected a number of at most {NUMBER_MAX:,}"
+        try:
+            made = msgspec.convert(tables, configuration, dec_hook=_custom)
+            if not path:
+                return made
+        except msgspec.ValidationError as error:
+            path, message = _fault(tables, configuration, ()) or ((), str(error))
+            named = re.match(r"([a-z_]+): ", message)
+            if named:
+                path, message = (*path, named[1]), message[named.end() :]
     variable = variable_of(path)
     where = variable if variable in variables else f"{source}: {'.'.join(path)}".rstrip(": ")
     raise SettingsError(f"{where}: {message}")
 
 
-def _too_great(value: Any, path: SettingPath) -> SettingPath:
-    """Find a number that no setting may have."""
+def hides(value: Any) -> bool:
+    """Tell whether a secret in it is hidden: what is shown is not what is meant."""
+    return isinstance(value, str) and (value == HIDDEN or f"://{HIDDEN}@" in value)
+
+
+def _too_great(value: Any) -> bool:
+    """Tell a number that no setting may have."""
+    return isinstance(value, int) and abs(value) > NUMBER_MAX
+
+
+def _found(value: Any, wanted: Callable[[Any], bool], path: SettingPath = ()) -> SettingPath:
+    """Find where, in tables and lists, the first value stands that is so."""
     if isinstance(value, (dict, list)):
         inside = value.items() if isinstance(value, dict) else enumerate(value)
-        return next(filter(None, (_too_great(one, (*path, str(name))) for name, one in inside)), ())
-    return path if isinstance(value, int) and abs(value) > NUMBER_MAX else ()
+        found = (_found(one, wanted, (*path, str(name))) for name, one in inside)
+        return next(filter(None, found), ())
+    return path if wanted(value) else ()
 
 
 def _fault(value: Any, kind: Any, path: SettingPath) -> tuple[SettingPath, str] | None:

@@ -15,7 +15,14 @@ NAME_MAX = 64
 _BLANKS = "Zs"
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _ODD = re.compile(r"[^\n\x20-\x7e]+")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
+_FORMULA = frozenset("=+-@−")  # noqa: RUF001
+"""What begins a formula, in any width: `NFKC` makes one of all but the minus of mathematics."""
+_BREAKS = ("\t", "\r", "\n")
+_PIECES = re.compile("([;\t\r\n|])")
+"""What ends a cell for a spreadsheet that was told so, or whose country writes lists with `;`."""
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_UNSEEN = "CZ"
+"""Categories of control characters, of what has no width, and of blanks: they may be cut off."""
 
 
 def writable(name: str) -> bool:
@@ -55,8 +62,24 @@ def shown_json(text: str) -> str:
 
 
 def spreadsheet_cell(text: str) -> str:
-    """Write a text so that no spreadsheet takes it for a formula: `'` stands before it."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    """Write a text so that no spreadsheet takes it, or a part of it, for a formula.
+
+    A `'` stands before what would be one: at the beginning, behind blanks and what is not seen, and
+    behind whatever may end a cell. A number is a number, with its sign.
+    """
+    if text.isalnum() or _NUMBER.fullmatch(text):
+        return text
+    first, *rest = _PIECES.split(text)
+    quoted = "'" if _formula(first) or text.startswith(_BREAKS) else ""
+    return quoted + first + "".join(f"'{one}" if _formula(one) else one for one in rest)
+
+
+def _formula(text: str) -> bool:
+    """Tell whether a cell that begins so is a formula, once blanks before it are cut off."""
+    for character in text:
+        if unicodedata.category(character)[0] not in _UNSEEN:
+            return unicodedata.normalize("NFKC", character)[0] in _FORMULA
+    return False
 
 
 class _Out(Protocol):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,6 +18,7 @@ from runtime.settings import (
     configured,
     overridden,
     read_toml,
+    variable_of,
     with_default_services,
 )
 from services.analytics.settings import AnalyticsSection
@@ -27,6 +29,8 @@ from services.gateway.settings import Settings as GatewaySettings
 from services.pool.settings import PoolSection
 
 _Settings = TypeVar("_Settings", bound=Section)
+CREDENTIALS, TOKEN, SPOOL = "pool.provisioner.path", "pool.provisioner.token_file", "gateway.spool"
+"""The settings that name a file, or a folder."""
 
 
 class LogSection(Section, frozen=True, kw_only=True):
@@ -106,12 +110,51 @@ def names_servers(environment: Environment) -> bool:
     return "servers" in _read(environment)
 
 
+def files(environment: Environment, whole: Configuration) -> dict[str, Path]:
+    """Find every file and folder that the configuration names, by the setting that names it."""
+    provisioner = whole.pool.provisioner
+    named = {
+        CREDENTIALS: provisioner.path,
+        TOKEN: provisioner.token_file,
+        SPOOL: whole.gateway.spool,
+    }
+    return {
+        setting: environment.located(name, variable_of(tuple(setting.split("."))))
+        for setting, name in named.items()
+        if name
+    }
+
+
+def placed(environment: Environment, whole: Configuration) -> Configuration:
+    """Write a configuration so that it means the same wherever it lies."""
+    found = files(environment, whole)
+    provisioner = msgspec.structs.replace(
+        whole.pool.provisioner,
+        path=str(found.get(CREDENTIALS, "")),
+        token_file=str(found.get(TOKEN, "")),
+    )
+    return msgspec.structs.replace(
+        whole,
+        gateway=msgspec.structs.replace(whole.gateway, spool=str(found.get(SPOOL, ""))),
+        pool=msgspec.structs.replace(whole.pool, provisioner=provisioner),
+    )
+
+
 def loader(environment: Environment, settings: type[_Settings]) -> Callable[[], _Settings]:
     """Make the function by which a service reads its tables, again and again."""
 
     def load_part() -> _Settings:
         whole, demo = _loaded(environment)
-        known = {**msgspec.structs.asdict(whole), "demo": demo, "proxy": whole.gateway.proxy}
+        found = placed(environment, whole)
+        provisioner = found.pool.provisioner
+        known = {
+            **msgspec.structs.asdict(whole),
+            "gateway": found.gateway,
+            "file": provisioner.path or provisioner.token_file,
+            "demo": demo,
+            "made_up": demo and whole.pool.provisioner.kind is None,
+            "proxy": whole.gateway.proxy,
+        }
         return settings(**{name: known[name] for name in settings.__struct_fields__})
 
     return load_part

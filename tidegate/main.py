@@ -1,7 +1,10 @@
 """`tidegate`: the verbs, each in a file of its own, imported only when it is used."""
 
 import importlib
+import io
+import os
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
@@ -72,6 +75,7 @@ def application(wanted: str) -> typer.Typer:
 
 def main() -> None:
     """Run a verb: exit 0 when fine, 1 when it found something wrong, 2 for wrong usage."""
+    _open_streams()
     wanted = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     try:
         verb = VERBS.get(wanted)
@@ -86,6 +90,28 @@ def main() -> None:
     except CommandError as error:
         print(shown_lines(f"tidegate: {error}"), file=sys.stderr)
         sys.exit(_WRONG)
+    except UnicodeError as error:
+        print(shown_lines(f"tidegate: expected UTF-8 ({error})"), file=sys.stderr)
+        sys.exit(_USAGE)
+    except BrokenPipeError:
+        # Whoever read this has seen enough; what is still buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_WRONG)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        print(shown_lines(f"tidegate: {where}{error.strerror or error}"), file=sys.stderr)
+        sys.exit(_WRONG)
+
+
+def _open_streams() -> None:
+    """Have somewhere to print, and nothing that cannot be printed there."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            nothing = Path(os.devnull).open("r" if name == "stdin" else "w")  # noqa: SIM115
+            setattr(sys, name, nothing)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _imported(verb: Verb) -> ModuleType:

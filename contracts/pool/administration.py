@@ -19,6 +19,8 @@ class PoolStatus(Command, frozen=True, kw_only=True, tag="pool_status"):
     """Ask the fold: the summary, and one session, sessions or leases when wanted."""
 
     session_id: SessionId | None = None
+    among: list[SessionId] = []
+    """Those of these that there are."""
     sessions: bool = False
     leases: str | None = None
     """`open`, `unknown` or `expired`."""

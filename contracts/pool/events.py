@@ -115,6 +115,8 @@ class LeaseRefused(Event, frozen=True, kw_only=True, tag="lease_refused"):
     count: int = 1
     since: Instant | None = None
     """When the first of those was refused that the event counts; None where it tells of one."""
+    until: Instant | None = None
+    """When the last of those was asked for, by its gateway's clock."""
 
 
 class CallsRefused(Event, frozen=True, kw_only=True, tag="calls_refused"):

@@ -9,6 +9,7 @@ records   events as people and programs are shown them
 
 from runtime.eventlog.stream import EventLog
 from runtime.eventlog.words import (
+    STANDBY,
     UNWRITABLE,
     FenceError,
     LogError,
@@ -20,6 +21,7 @@ from runtime.eventlog.words import (
 )
 
 __all__ = [
+    "STANDBY",
     "UNWRITABLE",
     "EventLog",
     "FenceError",

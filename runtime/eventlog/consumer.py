@@ -37,7 +37,13 @@ class Consumer:
     """Reads `subjects` behind `after`, once; whoever wants more makes another."""
 
     def __init__(
-        self, client: Client, stream: str, ask: Ask, subjects: Sequence[str], after: int
+        self,
+        client: Client,
+        stream: str,
+        ask: Ask,
+        subjects: Sequence[str],
+        after: int,
+        who: Mapping[str, str] | None = None,
     ) -> None:
         """Create nothing yet."""
         self._client = client
@@ -45,6 +51,7 @@ class Consumer:
         self._ask = ask
         self._subjects = subjects
         self._seen = after
+        self._who = dict(who or {})
         self._lives = client.stats["reconnects"]
         self._arrived: asyncio.Queue[Msg] = asyncio.Queue()
 
@@ -122,6 +129,7 @@ class Consumer:
             "mem_storage": True,
             "num_replicas": 1,
             "filter_subjects": list(self._subjects),
+            "metadata": self._who,
         }
         body = {"stream_name": self._stream, "config": config}
         answer = await self._ask(f"CONSUMER.CREATE.{self._stream}", body)

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -108,8 +108,12 @@ class EventLog:
             if batch[-1].sequence >= upto:
                 return
 
-    async def follow(self, subjects: Sequence[str], after: int) -> AsyncIterator[list[Stored]]:
+    async def follow(
+        self, subjects: Sequence[str], after: int, who: Mapping[str, str] | None = None
+    ) -> AsyncIterator[list[Stored]]:
         """Yield envelopes behind `after` as they come, in order, each once, for ever.
+
+        `who` reads is for whoever looks at the stream's consumers: their metadata.
 
         A consumer that was lost (the server restarted), or does not get on (its server's copy of
         the log is damaged), is made again behind the last seen one.
@@ -122,7 +126,7 @@ class EventLog:
             return any(last is not None and last.sequence > sequence for last in lasts)
 
         while True:
-            consumer = Consumer(self._client, self._stream, self._api, subjects, seen)
+            consumer = Consumer(self._client, self._stream, self._api, subjects, seen, who)
             async for batch in consumer.batches(has_more):
                 seen = batch[-1].sequence
                 yield batch

@@ -11,6 +11,8 @@ import msgspec
 
 UNWRITABLE = "the event log takes no writes"
 """As a reason for not being ready."""
+STANDBY = "standby"
+"""The role, in a consumer's metadata, of whoever follows a subject so as to lead it one day."""
 
 
 class LogError(Exception):

@@ -72,7 +72,7 @@ class SubjectWriter:
         """
         self._owed_since = None
         seen = _opened(stored.body)
-        if seen is None or seen.number <= self.link.number:
+        if seen is None or envelope.repeats(self.link.number, seen):
             self.link = msgspec.structs.replace(self.link, sequence=stored.sequence)
             return None
         self.link = envelope.linked(stored.sequence, stored.body, seen)

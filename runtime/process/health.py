@@ -10,9 +10,14 @@ from typing import Any
 import uvicorn
 from prometheus_client import CollectorRegistry, generate_latest
 
+from runtime.hosts import familiar, host_of
+
 Readiness = Callable[[], str]
 """Why the process is not ready; empty when it is."""
 _AGAIN_S = 1.0
+_OURS_ALONE = frozenset({"/metrics"})
+"""Whether we live and are ready, whoever watches may ask by any name."""
+_FOREIGN = "Host: expected an address, localhost, or a name without a dot"
 _GUARDED = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -44,7 +49,8 @@ async def serve(
 ) -> None:
     """Answer on `port` until cancelled; port 0 serves nowhere.
 
-    No key is asked for, so it is this machine that may ask; and, with `network`, whoever is in the
+    No key is asked for, so it is this machine that may ask, and for metrics by a name that no page
+    of elsewhere has; and, with `network`, whoever is in the
     network by which that host is reached: it is answered there as soon as the name is known.
     """
     if port == 0:
@@ -72,6 +78,8 @@ def _application(readiness: Readiness, registry: CollectorRegistry) -> Any:
     ) -> None:
         await receive()
         found = answer(scope["path"], readiness, registry)
+        if scope["path"] in _OURS_ALONE and not familiar(host_of(scope["headers"])):
+            found = 421, "application/json", json.dumps({"status": _FOREIGN}).encode()
         status, kind, body = found or (404, "application/json", b'{"status":"not found"}')
         headers = [
             (b"content-type", kind.encode()),

@@ -4,6 +4,9 @@ import asyncio
 import os
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
 
 from contracts.base import WriterId
 from runtime.atstart import AtStart
@@ -24,25 +27,102 @@ from services.analytics.queries import Catalogue
 from services.analytics.sandbox import box
 from services.analytics.sandbox.box import Sandbox
 from services.analytics.settings import AnalyticsSection, Settings
-from services.analytics.store import Database, Ledger, Readers
+from services.analytics.store import (
+    DamagedError,
+    Database,
+    Ledger,
+    LostError,
+    Readers,
+    StoreError,
+    faults,
+)
 
 _SERVICE = "analytics"
 _EXPORTS = "exports"
 """The folder of the home where exports lie until they are fetched."""
 _LOOK_EVERY_S = 2.0
+_PAUSE_MAX_S = 60.0
 
 
 async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], Settings]) -> None:
     """Project the log and answer questions until `stop`.
 
-    Raises `SettingsError` or `StoreError` when it cannot start.
+    Raises `SettingsError` or `StoreError` when it cannot start. A file that is damaged does not
+    keep it from that: it is put aside, and made anew from the log.
     """
     log = logs.configure(_SERVICE)
     settings = load()
-    urls = nats_urls(environment, _SERVICE)
+    nats_urls(environment, _SERVICE)
     environment.home.path.mkdir(parents=True, exist_ok=True)
-    database = await asyncio.to_thread(Database, environment.home.duckdb, settings.analytics.memory)
-    log.info("opened", file=str(environment.home.duckdb), migrated=database.migrated)
+    life = _Life(environment.home.duckdb, log)
+    while not stop.is_set():
+        database = await asyncio.to_thread(life.opened, settings.analytics.memory)
+        try:
+            await _served(stop, environment, load, settings, database, log)
+        except LostError as error:
+            await asyncio.to_thread(life.lost, error, database.commits)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), life.pause_s)
+
+
+class _Life:
+    """The file from one opening to the next: what DuckDB gave up is opened again.
+
+    What is damaged is put aside, and so is what was given up at the first thing that was written:
+    else the same would happen for ever.
+    """
+
+    def __init__(self, path: Path, log: Log) -> None:
+        self._path = path
+        self._log = log
+        self._lost = 0
+
+    @property
+    def pause_s(self) -> float:
+        """Seconds before the file is opened again: none the first time, then ever more."""
+        return 0.0 if self._lost <= 1 else min(_PAUSE_MAX_S, 2.0**self._lost)
+
+    def opened(self, memory_bytes: int) -> Database:
+        """Open the file, or a new one in the place of a damaged one.
+
+        Raises `StoreError`, also when a new one is no better: then the fault is not the file's, and
+        it stands where it stood.
+        """
+        try:
+            database = Database(self._path, memory_bytes)
+        except DamagedError as error:
+            aside = self._put_aside(error)
+            try:
+                database = Database(self._path, memory_bytes)
+            except DamagedError as still:
+                faults.put_back(self._path, aside)
+                raise StoreError(f"{still}; a new file is no better") from None
+        self._log.info("opened", file=str(self._path), migrated=database.migrated)
+        return database
+
+    def lost(self, error: LostError, commits: int) -> None:
+        """Say that the open file serves no more. Raises `StoreError`."""
+        self._lost += 1
+        self._log.error("store_lost", file=str(self._path), reason=str(error))
+        if isinstance(error, DamagedError) or commits <= 1:
+            self._put_aside(error)
+
+    def _put_aside(self, error: LostError) -> Path:
+        aside = faults.put_aside(self._path, datetime.now(UTC))
+        self._log.error("damaged", file=str(self._path), put_aside=aside.name, reason=str(error))
+        return aside
+
+
+async def _served(
+    stop: asyncio.Event,
+    environment: Environment,
+    load: Callable[[], Settings],
+    settings: Settings,
+    database: Database,
+    log: Log,
+) -> None:
+    """Project and answer until `stop`. Raises `LostError` when the file serves no more."""
+    urls = nats_urls(environment, _SERVICE)
     metrics = Metrics()
     made = broker(urls, _SERVICE, log)
     client = await unless(stop, connected(made))

@@ -6,13 +6,13 @@ leaves out a code that no column holds. What a policy or a limit says is kept as
 """
 
 from collections.abc import Callable, Iterable
-from datetime import date, datetime
+from datetime import datetime
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
 from contracts.balancer import ServerAdded, ServerChanged, ServerEjected
-from contracts.base import Event
+from contracts.base import Event, day_of
 from contracts.gateway import KeyChanged, KeyIssued
 from contracts.pool import (
     CallsRefused,
@@ -32,7 +32,6 @@ DURATION_MAX = 1e15
 """Milliseconds or seconds: more of them add up to no number."""
 _YEAR_MIN, _YEAR_MAX = 2, 9998
 """Within them a moment has a date in every time zone."""
-_ISO_DAY = len("2026-01-31")
 Check = Callable[[Any], str]
 """Says why an event does not fit; empty when it does."""
 
@@ -48,6 +47,11 @@ def unfit_moment(moment: datetime) -> str:
     if _YEAR_MIN <= moment.year <= _YEAR_MAX:
         return ""
     return f"{moment.isoformat()} is not between the years {_YEAR_MIN} and {_YEAR_MAX}"
+
+
+def unfit_number(number: int) -> str:
+    """Say why an envelope's number is none that a row holds; empty when it is."""
+    return "" if number <= INTEGER_MAX else f"number: {_too_great(number)}"
 
 
 def _integers(*names: str) -> Check:
@@ -99,10 +103,8 @@ def _too_great(value: int) -> str:
 
 @lru_cache(1024)
 def _is_day(text: str) -> bool:
-    try:
-        return len(text) == _ISO_DAY and _YEAR_MIN <= date.fromisoformat(text).year <= _YEAR_MAX
-    except ValueError:
-        return False
+    day = day_of(text)
+    return day is not None and _YEAR_MIN <= day.year <= _YEAR_MAX
 
 
 def _all(*checks: Check) -> Check:
@@ -136,7 +138,10 @@ _CHECKS: dict[type, Check] = {
     SessionRequested: _all(_integers("number", "units"), _moment("asked_at")),
     LeaseGranted: _all(_integers("number", "units"), _moment("expires_at"), _day("quota_day")),
     LeaseRefused: _all(
-        _integers("number", "count"), _durations("retry_after_s"), _moment_if_any("since")
+        _integers("number", "count"),
+        _durations("retry_after_s"),
+        _moment_if_any("since"),
+        _moment_if_any("until"),
     ),
     CallsRefused: _all(_integers("status", "count"), _moment("since"), _moment("until")),
     LeaseCancelled: _integers("status", "number"),

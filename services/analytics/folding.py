@@ -1,7 +1,7 @@
 """Envelopes as they are read, folded in order: for the projector, and for a backup's copy."""
 
 import gc
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -9,11 +9,14 @@ from contracts import envelope
 from runtime.eventlog import Stored
 from services.analytics.domain.fold import Batch, Fold
 from services.analytics.domain.standing import gap
-from services.analytics.fitness import unfit, unfit_moment
+from services.analytics.fitness import INTEGER_MAX, unfit, unfit_moment, unfit_number
 
 _BATCH_BYTES = 8_000_000
 """Some 20,000 events, 13,000 rows: a batch costs 60 ms before its first row."""
 _BATCH_ENVELOPES = 4_000
+NUMBERS_WITHIN = 4_000
+"""Envelopes before the checkpoint that are looked through when a file, made by an older version,
+does not say its subjects' numbers. A subject that has none there begins with its next one."""
 _NOTHING: Mapping[int, str] = {}
 
 
@@ -30,8 +33,22 @@ def enough(envelopes: int, size: int) -> bool:
     return size >= _BATCH_BYTES or envelopes >= _BATCH_ENVELOPES
 
 
+def pieces(batch: Iterable[Stored]) -> Iterator[list[Stored]]:
+    """Cut what arrived at once into batches that are not too big."""
+    piece: list[Stored] = []
+    size = 0
+    for stored in batch:
+        piece.append(stored)
+        size += len(stored.body)
+        if enough(len(piece), size):
+            yield piece
+            piece, size = [], 0
+    if piece:
+        yield piece
+
+
 def folded(fold: Fold, batch: Iterable[Stored], unreadable: Callable[[int, str], None]) -> Batch:
-    """Fold envelopes that follow one another; tell of those that are none, and set them aside.
+    """Fold envelopes that follow one another; tell of those that are none or strays, set aside.
 
     Raises `MissingError` when one does not follow, `FoldError` for what cannot be folded.
     """
@@ -48,6 +65,8 @@ def take(
 ) -> None:
     """Fold one envelope, without the events that do not fit a row or that `aside` names.
 
+    A stray is judged as the pool judges it (ADR 10): by its number alone, and not folded. Of
+    numbers that are missing nothing is said here: no sequence is, and the audit names them.
     Raises `MissingError` when it does not follow, `FoldError` when it cannot be folded.
     """
     missing = gap(fold.sequence, stored.sequence)
@@ -55,9 +74,16 @@ def take(
         raise MissingError(missing)
     try:
         read = envelope.decode(stored.body)
-        why = unfit_moment(read.time)
+        why = unfit_number(read.number)
     except msgspec.DecodeError as error:
         why = str(error)
+    if not why:
+        if stray := envelope.repeats(fold.number(stored.subject), read):
+            unreadable(stored.sequence, stray)
+            fold.stray(stored.sequence, stored.time, stray)
+            return
+        fold.numbered(stored.subject, read.number)
+        why = unfit_moment(read.time)
     if why:
         unreadable(stored.sequence, why)
         fold.skip(stored.sequence, stored.time, why)
@@ -67,6 +93,17 @@ def take(
         fold.take(stored.sequence, stored.subject, read, {**aside, **unfitting} or _NOTHING)
     except Exception as error:  # whatever it is, it is of this envelope
         raise FoldError(f"{type(error).__name__}: {error}") from error
+
+
+def numbered(fold: Fold, batch: Iterable[Stored]) -> None:
+    """Take in the numbers of envelopes that were folded before, and nothing else of them."""
+    for stored in batch:
+        try:
+            number = envelope.decode(stored.body).number
+        except msgspec.DecodeError:
+            continue
+        if fold.number(stored.subject) < number <= INTEGER_MAX:
+            fold.numbered(stored.subject, number)
 
 
 def spare_the_collector() -> None:

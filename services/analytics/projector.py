@@ -8,7 +8,7 @@ not take of it is set aside by name, and the projection goes on.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
@@ -20,16 +20,26 @@ from runtime.process.lifecycle import until
 from runtime.process.logs import Log
 from services.analytics.domain.fold import Batch, Fold
 from services.analytics.domain.standing import standing
-from services.analytics.folding import FoldError, MissingError, enough, folded
+from services.analytics.folding import (
+    NUMBERS_WITHIN,
+    FoldError,
+    MissingError,
+    enough,
+    folded,
+    numbered,
+    pieces,
+)
 from services.analytics.metrics import Metrics
 from services.analytics.sifting import sifted
-from services.analytics.store import Ledger, RefusedError, StoreError
+from services.analytics.store import Ledger, LostError, RefusedError, StoreError
 
 _LINGER_S = 0.5
 _WATCH_EVERY_S = 2.0
 _AGAIN_S = 1.0
 _LAG_MAX = 20_000
 """Messages behind which the answers are too old to be called ready."""
+_STILL_S = 30.0
+"""After which answers that were owed a batch meanwhile are no longer called current."""
 _EVERYTHING = "evt.>"
 _BROKEN_OFF = "that was broken off before its end"
 _Result = TypeVar("_Result")
@@ -69,6 +79,8 @@ class Projector:
         self._rebuilding = "the log has not been read yet"
         self._reachable = True
         self._created = ""
+        self._owed_since: float | None = None
+        """Since when nothing was projected though there is something to; None when there is not."""
         self._thread = ThreadPoolExecutor(1, "ledger")
 
     @property
@@ -99,10 +111,15 @@ class Projector:
             return "the event log cannot be reached"
         if self.checkpoint < self._target or self.lag > _LAG_MAX:
             return f"catching up: at log sequence {self.checkpoint} of {self._last}"
+        if self._owed_since is not None and time.monotonic() - self._owed_since > _STILL_S:
+            return f"standing still at log sequence {self.checkpoint} of {self._last}"
         return ""
 
     async def run(self) -> None:
-        """Project for ever; trouble is logged, told by `readiness`, and tried again."""
+        """Project for ever; trouble is logged, told by `readiness`, and tried again.
+
+        Raises `LostError` when the file must be opened again, or put aside.
+        """
         while True:
             try:
                 await self._project()
@@ -112,6 +129,8 @@ class Projector:
                 self._stuck(f"the event log cannot be reached: {error}")
             except (_StreamChangedError, MissingError) as error:
                 self._stuck(str(error))
+            except LostError:
+                raise
             except StoreError as error:
                 self._metrics.failures.inc()
                 self._stuck(f"the store cannot be written: {error}")
@@ -164,23 +183,30 @@ class Projector:
             self.checkpoint = 0
             await self._in_thread(lambda: self._ledger.begin(state.created, state.last_sequence))
         remembered = await self._in_thread(self._ledger.remember)
+        fold = Fold(remembered, found.after)
+        if not remembered.numbers and state.first_sequence <= found.after:
+            begin = max(0, found.after - NUMBERS_WITHIN)
+            async for batch in self._log.read(_EVERYTHING, begin, found.after):
+                numbered(fold, batch)
         self._created = state.created
         self._saw_checkpoint(found.after)
         self._logger.info("projecting", checkpoint=found.after, upto=state.last_sequence)
         if self.checkpoint >= self._target:
             self._trouble = ""
-        return Fold(remembered, found.after)
+        return fold
 
     async def _read(self, arrived: "asyncio.Queue[list[Stored]]") -> None:
         async for batch in self._log.follow([_EVERYTHING], self.checkpoint):
             self._last = max(self._last, batch[-1].sequence + batch[-1].pending)
-            for piece in _pieces(batch):
+            for piece in pieces(batch):
                 await arrived.put(piece)
 
     async def _watch(self) -> None:
         """Look whether this is still the stream that is being projected."""
         while True:
             await asyncio.sleep(_WATCH_EVERY_S)
+            if self._ledger.fault is not None:
+                raise self._ledger.fault
             checkpoint = self.checkpoint
             try:
                 state = await self._log.state()
@@ -189,6 +215,8 @@ class Projector:
                 continue
             self._reachable = True
             self._last = max(self.checkpoint, state.last_sequence)
+            if self.lag and self._owed_since is None:
+                self._owed_since = time.monotonic()
             if state.created != self._created or state.last_sequence < checkpoint:
                 raise _StreamChangedError("the log is another one, or went backwards")
 
@@ -237,32 +265,19 @@ class Projector:
         self._trouble = ""
 
     def _unreadable(self, sequence: int, error: str) -> None:
-        self._logger.warning("unreadable_envelope", sequence=sequence, error=error)
+        self._logger.warning("envelope_set_aside", sequence=sequence, reason=error)
 
     def _saw_checkpoint(self, sequence: int) -> None:
         self.checkpoint = sequence
         if sequence >= self._target:
             self._rebuilding = ""
         self._last = max(self._last, sequence)
+        self._owed_since = time.monotonic() if self.lag else None
         self._metrics.checkpoint.set(sequence)
         self._metrics.lag.set(self.lag)
 
     async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
-
-def _pieces(batch: list[Stored]) -> Iterator[list[Stored]]:
-    """Cut what arrived at once into batches that are not too big."""
-    piece: list[Stored] = []
-    size = 0
-    for stored in batch:
-        piece.append(stored)
-        size += len(stored.body)
-        if enough(len(piece), size):
-            yield piece
-            piece, size = [], 0
-    if piece:
-        yield piece
 
 
 async def _gathered(arrived: "asyncio.Queue[list[Stored]]") -> list[Stored]:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from contracts.analytics import AnalyticsQuestion, NamedQuery, Statistics
-from contracts.base import Failed
+from contracts.base import Failed, day_of
 from services.analytics import sql
 from services.analytics.domain.questions.statistics import StatisticsError, statement
 from services.analytics.sql import Parameter, Source
@@ -28,10 +28,14 @@ class Catalogue:
 
     def __init__(self) -> None:
         """Read `sql/queries` and `sql/reports`, but for those whose header is wrong."""
-        self.sources: Mapping[str, Source] = {
+        found = {
             source.name: source for kind in ("queries", "reports") for source in sql.folder(kind)
         }
-        self.set_aside: Mapping[str, str] = sql.faults()
+        wrong = {name: why for name, source in found.items() if (why := _default_wrong(source))}
+        self.sources: Mapping[str, Source] = {
+            name: source for name, source in found.items() if name not in wrong
+        }
+        self.set_aside: Mapping[str, str] = sql.faults() | wrong
         """Files that are no source, by name, and why."""
 
     def question(self, asked: AnalyticsQuestion) -> Question | Failed:
@@ -88,6 +92,18 @@ def _refused(what: str, existing: Mapping[str, object]) -> Failed:
     return Failed(code="bad_request", message=f"{what}; there are: {there}")
 
 
+def _default_wrong(source: Source) -> str:
+    """Say which parameter has a default that is none; empty when all can be taken."""
+    for parameter in source.parameters.values():
+        try:
+            if parameter.default is not None:
+                _TYPES[parameter.type](parameter.default)
+        except ValueError:
+            wrong = f"{_expectation(parameter)}, its default is {parameter.default!r}"
+            return f"{source.name}.sql: {wrong}"
+    return ""
+
+
 def _expectation(parameter: Parameter) -> str:
     return f"expected {parameter.name} to be {_EXPECTED[parameter.type]}"
 
@@ -108,10 +124,10 @@ def _integer(value: object) -> int:
 
 
 def _date(value: object) -> date:
-    text = _text(value)
-    if len(text) != len("2026-01-31"):
+    found = day_of(_text(value))
+    if found is None:
         raise ValueError(value)
-    return date.fromisoformat(text)
+    return found
 
 
 _INTEGER_MAX = 1_000_000

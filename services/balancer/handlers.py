@@ -153,7 +153,7 @@ class Doors:
 
         def decide(_: Instant) -> list[BalancerEvent]:
             no.clear()
-            decided = administered(self._balancer.fleet, command)
+            decided = administered(self._balancer.fleet, command, self._balancer.open_to)
             if isinstance(decided, Failed):
                 no.append(decided)
                 return []

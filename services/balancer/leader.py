@@ -42,6 +42,7 @@ class Leader:
         self._doors = doors
         self._metrics = metrics
         self._logger = logger
+        self._open_up()
         self._due = doors.health_reported
         self._probes = probes
         probes.go_through(settings.proxy)
@@ -97,10 +98,16 @@ class Leader:
             complaint = ""
             if settings != self._settings:
                 self._settings = settings
+                self._open_up()
                 self._probes.go_through(settings.proxy)
                 self._due.set()
                 for server_id in self._balancer.fleet.members:
                     self._probes.hasten(server_id)
+
+    def _open_up(self) -> None:
+        """Let servers of one's own in, but where sessions are made up for the demo's."""
+        urls = frozenset(section.url for section in self._settings.servers)
+        self._balancer.open_to = urls if self._settings.made_up else None
 
     async def _keep_house(self) -> None:
         """Journal what is due as soon as it is, and release exchanges past their deadline."""

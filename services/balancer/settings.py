@@ -74,6 +74,8 @@ class Settings(Section, frozen=True, kw_only=True):
     """The one of `[gateway]`: probes go the way that calls go."""
     demo: bool = False
     """Nobody named a server: these are the demo's own. Not written in any file."""
+    made_up: bool = False
+    """So are the sessions: nobody wrote where they come from. Not written in any file."""
 
     def __post_init__(self) -> None:
         """Refuse two servers of one name."""

@@ -47,6 +47,7 @@ class Journal:
         self._clock = clock
         self._logger = logger
         self._one_at_a_time = asyncio.Lock()
+        self._numbers: dict[str, int] = {}
         self._heard: list[Callable[[Sequence[BalancerEvent]], None]] = []
 
     def on_commit(self, hear: Callable[[Sequence[BalancerEvent]], None]) -> None:
@@ -117,6 +118,7 @@ class Journal:
 
         Raises `DeposedError` as soon as the log shows a later leader of `evt.balancer`.
         """
+        self._numbers.clear()
         async for batch in self.log.follow([_EVT_POOL, EVT_BALANCER], after):
             for stored in batch:
                 await self._see(stored)
@@ -127,6 +129,10 @@ class Journal:
         except msgspec.DecodeError as error:
             self._logger.warning("not_an_envelope", sequence=stored.sequence, error=str(error))
             return
+        if envelope.repeats(self._numbers.get(stored.subject, 0), seen):
+            self._logger.error("stray_message", subject=stored.subject, sequence=stored.sequence)
+            return
+        self._numbers[stored.subject] = seen.number
         if stored.subject == EVT_BALANCER:
             if seen.epoch > self.writer.epoch:
                 async with self._one_at_a_time:

@@ -14,7 +14,7 @@ from runtime.process.logs import Log
 from services.gateway.accounts.passthrough import PASSED_THROUGH, Passthrough
 from services.gateway.clients.answers import Client, Send, broken_off_error, told
 from services.gateway.clients.browsers import GUARDED, preflight
-from services.gateway.clients.deciding import Deciding
+from services.gateway.clients.deciding import decided
 from services.gateway.clients.headers import own_headers
 from services.gateway.clients.keys import Key, KeyScope, opened
 from services.gateway.clients.limits import Admitted, KeyLimits
@@ -66,7 +66,6 @@ class Door:
         """Hold the rooms behind the door."""
         self._spool = spool
         self.apply(settings)
-        self._deciding = Deciding()
         self._relay = relay
         self._passthrough = passthrough
         self._models = models
@@ -146,10 +145,13 @@ class Door:
             _unheard(connection, gone)
             if isinstance(admitted, Admitted):
                 self._limits.leave(request.key)
-        if error is not None:
-            self._count_untraced(request, client, error)
-            await client.fail(error, [*own_headers(request, rate, client.summary()), *GUARDED])
-        told(self._log, self._metrics, request, client, error)
+        try:
+            if error is not None:
+                self._count_untraced(request, client, error)
+                await client.fail(error, [*own_headers(request, rate, client.summary()), *GUARDED])
+            told(self._log, self._metrics, request, client, error)
+        finally:
+            _part(error)
 
     async def _refused(self, scope: dict[str, Any], send: Send, error: GatewayError) -> None:
         """Refuse what is not looked at any further."""
@@ -223,7 +225,7 @@ class Door:
         await upload.fill()
         n: int | None = None
         if self._places.of(request.path, keep=True).body_decides or request.key.bounds.models:
-            said = await self._deciding.read(request, upload)
+            said = await decided(request, upload)
             request.model, n = said.model or "", said.n
         elif not request.encoded:
             kind = request.content_type
@@ -279,6 +281,12 @@ def _unheard(connection: Any, gone: Callable[[], None]) -> None:
     """Hear no more of the connection; the next request on it may hear for itself already."""
     if connection is not None and connection.on_gone is gone:
         connection.on_gone = None
+
+
+def _part(error: GatewayError | None) -> None:
+    """Part an error from the frames that it came through: they hold it, and all of the request."""
+    if error is not None:
+        error.__traceback__ = error.__context__ = None
 
 
 def _nothing() -> None:

@@ -11,23 +11,25 @@ from services.gateway.domain.fleet import Fleet
 
 
 class FleetLog:
-    """Keeps a fleet as true as the log; what is no envelope is passed over."""
+    """Keeps a fleet as true as the log; strays are passed over (ADR 10)."""
 
     def __init__(self, log: EventLog, logger: Log) -> None:
         """Nothing is read before `run`."""
         self.fleet = Fleet()
         self._log = log
         self._logger = logger
+        self._number = 0
 
     async def run(self) -> None:
         """Follow the log for ever."""
         async for batch in self._log.follow([EVT_BALANCER], 0):
             for stored in batch:
                 seen = _opened(stored)
-                if seen is None:
+                if seen is None or envelope.repeats(self._number, seen):
                     sequence = stored.sequence
                     self._logger.error("stray_message", subject=EVT_BALANCER, sequence=sequence)
                 else:
+                    self._number = seen.number
                     self.fleet.apply(seen)
 
 

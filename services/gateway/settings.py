@@ -53,7 +53,8 @@ class GatewaySection(Section, frozen=True, kw_only=True):
     whether a key may use its model, or where a server's dialect has to know it."""
     spool: str = ""
     """Where longer bodies lie while they are read here, in files without a name; by default
-    `spool` in the home."""
+    `spool` in the home. A relative one lies beside the configuration file, or where the process
+    runs if it is there alone."""
     spool_max: Size = Size(1_000_000_000)
     """Of all these together, for one gateway process; beyond it, `pool_saturated`."""
     max_wait: Seconds = Seconds(0)

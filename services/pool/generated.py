@@ -1,12 +1,19 @@
 """Sessions that were made up, and whose servers they are for: the demo's own, nobody else's."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 import msgspec
 
 from contracts import envelope
-from contracts.balancer import CONFIGURATION, DEMO
-from contracts.base import SessionId
+from contracts.balancer import (
+    CONFIGURATION,
+    DEMO,
+    ServerAdded,
+    ServerChanged,
+    ServerRemoved,
+    StrategyChanged,
+)
+from contracts.base import Event, ServerId, SessionId
 from contracts.pool import ChangeSession, SessionStatus
 from contracts.subjects import EVT_BALANCER
 from runtime.eventlog import EventLog, Stored
@@ -17,36 +24,59 @@ GENERATED = "generated"
 
 
 class Fleet:
-    """Whose servers there are, by the configuration that the balancer applied last."""
+    """Whose servers there are, by whichever door they came: a configuration's or an operator's."""
 
     def __init__(self) -> None:
         """Nothing is known yet."""
+        self._number = 0
         self._source = ""
+        self._urls: dict[ServerId, str] = {}
+        self._demos: frozenset[str] = frozenset()
+        """The addresses of the demo's servers, where its configuration is in force."""
 
     @property
     def demo(self) -> bool:
-        """They are the demo's."""
+        """The configuration that was applied last is the demo's."""
         return self._source.endswith(DEMO)
 
     @property
     def own(self) -> bool:
-        """A configuration named them, or an earlier version applied it, which did not say."""
-        return bool(self._source) and not self.demo
+        """Some server is not the demo's.
+
+        A configuration named them, or an earlier version applied it, which did not say; or an
+        operator put one beside the demo's, or one of them elsewhere.
+        """
+        beside = not self._demos.issuperset(self._urls.values())
+        return beside or (bool(self._source) and not self.demo)
 
     def take(self, batch: Sequence[Stored]) -> None:
-        """Take envelopes of the balancer in."""
+        """Take envelopes of the balancer in; strays are passed over (ADR 10)."""
         for stored in batch:
             try:
-                events = envelope.decode(stored.body).events
+                opened = envelope.decode(stored.body)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 continue
-            for event in events:
-                source = getattr(event, "source", "")
-                if source.startswith(CONFIGURATION):
-                    self._source = source
+            if envelope.repeats(self._number, opened):
+                continue
+            self._number = opened.number
+            for event in opened.events:
+                self._see(event)
+
+    def _see(self, event: Event) -> None:
+        source = getattr(event, "source", "")
+        if source.startswith(CONFIGURATION):
+            self._source = source
+        match event:
+            case ServerAdded() | ServerChanged():
+                self._urls[event.server.server_id] = event.server.url
+            case ServerRemoved():
+                self._urls.pop(event.server_id, None)
+            case StrategyChanged() if source.startswith(CONFIGURATION):
+                # It ends what a configuration changes: the servers there are now are all of it.
+                self._demos = frozenset(self._urls.values() if self.demo else ())
 
 
-async def fleets(log: EventLog) -> AsyncIterator[Fleet]:
+async def fleets(log: EventLog) -> AsyncGenerator[Fleet, None]:
     """Tell the fleet as the log has it now, and again with every change.
 
     Raises `LogUnavailableError`.

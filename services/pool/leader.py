@@ -18,10 +18,10 @@ from services.pool.domain import wanted_sessions
 from services.pool.generated import GENERATED, Fleet, fleets, generated, retirements
 from services.pool.handlers import SESSIONS_MAX, Doors
 from services.pool.provisioners import (
-    Credential,
     Provisioner,
     ProvisionError,
     addition,
+    known_in,
     provisioner,
 )
 from services.pool.settings import Settings
@@ -67,7 +67,7 @@ class Leader:
         self._stop = asyncio.Event()
         self._ended = asyncio.Event()
         self._ended.set()
-        self._applied = ""
+        self._applied = ("", "")
         self._supplanted = False
         """Another kind was written, and it is not looked yet for sessions that were generated."""
         self._refused = ""
@@ -78,7 +78,7 @@ class Leader:
     async def lead(self) -> None:
         """Lead until deposed or told to finish. Raises `DeposedError`."""
         self.missing = "no policy is in force yet"
-        self._applied = ""
+        self._applied = ("", "")
         self._fleet = Fleet()
         self._ended.clear()
         self._committer.begin()
@@ -173,7 +173,7 @@ class Leader:
     async def _apply(self) -> bool:
         """Journal the policy of the settings, unless it comes from the same content as before."""
         source = configuration.source(self._settings)
-        if source == self._applied:
+        if (source, self._settings.file) == self._applied:
             return True
         if self._is_held():
             return False
@@ -187,9 +187,10 @@ class Leader:
                 return False
         settings = self._settings
         section = settings.pool.provisioner
-        self._provisioner = provisioner(section, settings.provisioner_kind, settings.services)
+        kind, services = settings.provisioner_kind, settings.services
+        self._provisioner = provisioner(section, kind, services, settings.file)
         self._supplanted = section.kind not in {None, GENERATED}
-        self._applied = source
+        self._applied = (source, settings.file)
         self._logger.info("policy_in_force", source=source)
         return True
 
@@ -222,7 +223,7 @@ class Leader:
     def _demo_is_to_come(self) -> bool:
         """Tell whether sessions are made up once the log says that the servers are the demo's."""
         by_default = self._settings.pool.provisioner.kind is None and self._settings.demo
-        if not by_default or self._fleet.demo:
+        if not by_default or (self._fleet.demo and not self._fleet.own):
             return False
         self.missing = "" if self._fleet.own else "the demo's servers are not in force yet"
         return True
@@ -244,7 +245,8 @@ class Leader:
         kind = self._settings.provisioner_kind
         wanted = wanted_sessions(state)
         state.growing = state.growing or wanted > 0
-        found = await self._provisioner.lacking(wanted, self._known, min(room, SESSIONS_MAX))
+        known = known_in(state.sessions, self._identity_key)
+        found = await self._provisioner.lacking(wanted, known, min(room, SESSIONS_MAX))
         self._tell(self._provisioner.complaint)
         state.barren = not found and state.size < max(state.policy.min_size, 1)
         if not found:
@@ -269,9 +271,6 @@ class Leader:
         if complaint and complaint != self._complaint:
             self._logger.error(event, reason=complaint)
         self._complaint = complaint
-
-    def _known(self, credential: Credential) -> bool:
-        return credential.identity(self._identity_key) in self._ledger.state.sessions
 
     async def _watch_log(self) -> None:
         """Keep the last tenth of the log for ends of leases, and tell when it takes no writes."""

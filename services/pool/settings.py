@@ -24,11 +24,13 @@ class ProvisionerSection(Section, frozen=True, kw_only=True):
     at `url` answers; `none`: the API alone. By default `generated` with the demo's own servers,
     else `none`. Where one is written, generated sessions retire unless it is `generated`."""
     path: str = ""
-    """For `file`: one credential a line, or one JSON object a line (see `provisioners`)."""
+    """For `file`: one credential a line, or one JSON object a line (see `provisioners`). A relative
+    one lies beside the configuration file, or where the process runs if it is there alone."""
     url: str = ""
     """For `http`: asked by POST for as many as the pool lacks."""
     token_file: str = ""
-    """For `http`: a file with the token that the hook is shown as `Authorization: Bearer`."""
+    """For `http`: a file with the token that the hook is shown as `Authorization: Bearer`; a
+    relative one lies where `path` would."""
     timeout: Seconds = Seconds(10)
     """For `http`: within which the whole answer must be there."""
 
@@ -110,6 +112,8 @@ class Settings(Section, frozen=True, kw_only=True):
     )
     demo: bool = False
     """Nobody named a server: the demo's own are the servers. Not written in any file."""
+    file: str = ""
+    """Where the provisioner's `path` or `token_file` was found. Not written in any file."""
 
     @property
     def provisioner_kind(self) -> str:
@@ -139,6 +143,11 @@ def policy(settings: Settings) -> Policy:
 
 
 def source(settings: Settings) -> str:
-    """Digest of what the pool reads of the configuration: the same content, the same digest."""
-    tables = msgspec.json.encode(settings, enc_hook=float, order="sorted")
+    """Digest of what the pool reads of the configuration: the same content, the same digest.
+
+    Where a file lies is none of it: that differs from machine to machine.
+    """
+    said = msgspec.structs.asdict(settings)
+    del said["file"]
+    tables = msgspec.json.encode(said, enc_hook=float, order="sorted")
     return "sha256:" + hashlib.sha256(tables).hexdigest()[:32]

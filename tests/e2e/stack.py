@@ -1,21 +1,35 @@
 """The whole stack as real processes, part by part, for tests that kill, pause and cut them."""
 
+import asyncio
 import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
 from typing import Any
 
+from typer.testing import CliRunner, Result
+
 from runtime.nats import natsserver
 from tests import ROOT
 from tests.e2e.asked import Asked
+from tidegate.main import application
 
 WAIT_S = 60
+_BEHIND = frozenset({"pool", "balancer", "analytics"})
+"""The services that a gateway talks to until its end."""
+
+
+def _in_a_loop() -> bool:
+    with contextlib.suppress(RuntimeError):
+        asyncio.get_running_loop()
+        return True
+    return False
 
 
 class Stack(Asked):
@@ -26,6 +40,7 @@ class Stack(Asked):
         self.home = home
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.health: dict[str, int] = {}
+        self._behind: list[str] = []
         self.ports: dict[str, int] = {}
         home.mkdir(parents=True, exist_ok=True)
         (home / "test-home").touch()
@@ -83,10 +98,17 @@ class Stack(Asked):
             **more,
         )
 
+    def here(self, *arguments: str) -> Result:
+        """Run a verb to its end in this process: one of its own imports everything again."""
+        with contextlib.chdir(self.home):
+            done = CliRunner().invoke(application(arguments[0]), arguments, env=self.environment)
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return done
+
     def start_nats(self) -> None:
         """Make secrets, start nats-server, make streams."""
-        made = self.tidegate("migrate", "--secrets")
-        assert made.returncode == 0, made.stderr
+        self._migrate("--secrets")
         config = self.home / "secrets" / "test-server.conf"
         config.write_text(
             natsserver.configuration(
@@ -96,9 +118,16 @@ class Stack(Asked):
         self.restart_nats()
         (self.home / "nats.url").write_text(f"nats://127.0.0.1:{self.nats_port}")
         if not self._nats_started:
-            made = self.tidegate("migrate")
-            assert made.returncode == 0, made.stderr
+            self._migrate()
             self._nats_started = True
+
+    def _migrate(self, *arguments: str) -> None:
+        """Run `tidegate migrate`, in this process where that can be."""
+        if threading.current_thread() is threading.main_thread() and not _in_a_loop():
+            self.here("migrate", *arguments)
+        else:
+            made = self.tidegate("migrate", *arguments)
+            assert made.returncode == 0, made.stderr
 
     def restart_nats(self) -> None:
         """Start nats-server on the port and the store it had."""
@@ -108,6 +137,8 @@ class Stack(Asked):
     def start(self, name: str, *arguments: str, **environment: str) -> None:
         """Start a process of ours; its output goes to `<name>.log` in the home."""
         self.health[name] = natsserver.free_port()
+        if arguments[0] in _BEHIND:
+            self._behind.append(name)
         out = (self.home / f"{name}.log").open("ab")
         self.processes[name] = subprocess.Popen(
             [sys.executable, "-m", "tidegate.main", *arguments],
@@ -210,9 +241,12 @@ class Stack(Asked):
             process.wait(40)
 
     def close(self) -> None:
-        """End everything that runs, NATS last."""
-        services = [name for name in reversed(self.processes) if name != "nats"]
-        for names in (services, ["nats"]):
+        """End everything that runs, NATS last.
+
+        Gateways end before those whom they still have something to tell: else they wait for them.
+        """
+        front = [name for name in self.processes if name not in {*self._behind, "nats"}]
+        for names in (front, self._behind, ["nats"]):
             running = [self.processes[name] for name in names if name in self.processes]
             for process in running:
                 if process.poll() is None:

@@ -30,6 +30,12 @@ def eventually_wrong(stack: Stack, code: str) -> str:
     return found[code]
 
 
+def standing_by(stack: Stack) -> set[str]:
+    """What the doctor says of standbys."""
+    told = json.loads(stack.tidegate("doctor", "--json").stdout)["findings"]
+    return {one["message"] for one in told if one["area"] == "standby"}
+
+
 def test_each_part_that_goes_away_is_named(new_stack: Callable[..., Stack]) -> None:
     stack = new_stack(
         TIDEGATE_POOL_MIN_SIZE="3",
@@ -40,11 +46,15 @@ def test_each_part_that_goes_away_is_named(new_stack: Callable[..., Stack]) -> N
     stack.configure(stack.servers_toml("one", "two"))
     stack.start_all("one", "two")
     stack.environment["TIDEGATE_PORT"] = str(stack.ports["gateway"])
+
+    assert standing_by(stack) == {"no pool stands by", "no balancer stands by"}
     stack.start("standby", "pool")
     stack.ready("standby")
-
+    assert standing_by(stack) == {"pool: 1 stand by", "no balancer stands by"}
+    stack.start("balancer-2", "balancer")
+    stack.ready("balancer-2")
+    assert standing_by(stack) == {"pool: 1 stand by", "balancer: 1 stand by"}
     assert doctored(stack) == (0, {})
-    assert "pool: 1 stand by" in stack.tidegate("doctor").stdout
 
     stack.kill("two")
     assert eventually_wrong(stack, "server_down").startswith(f"two ({stack.demo_url('two')}): ")
@@ -57,6 +67,7 @@ def test_each_part_that_goes_away_is_named(new_stack: Callable[..., Stack]) -> N
     stack.kill("standby")
     assert "nobody leads it" in eventually_wrong(stack, "pool_no_leader")
     stack.kill("balancer")
+    stack.kill("balancer-2")
     assert "nobody leads it" in eventually_wrong(stack, "balancer_no_leader")
     assert "has no leader" in eventually_wrong(stack, "gateway_not_ready")
     stack.kill("nats")

@@ -4,16 +4,17 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import typer
 
+from runtime import texts
 from runtime.environment import Environment, environment
 from runtime.settings import SettingsError
 from tidegate.admin.shown import shown, toml, variables
-from tidegate.configuration import is_demo, load
-from tidegate.console import api, output
+from tidegate.configuration import files as named_files
+from tidegate.configuration import is_demo, load, placed
+from tidegate.console import api, files, output
 from tidegate.console.errors import CommandError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -23,46 +24,49 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 def check(*, as_json: bool = output.JSON) -> None:
     """Say whether the configuration is one; exit 2 naming the file, key and expectation if not.
 
+    Files that it names are told as they were found: relative ones lie beside it.
+
     Example: tidegate config check
     """
     found = environment()
-    load(found)
+    named = named_files(found, load(found))
     file = str(found.config) if found.config else None
     if as_json:
-        output.as_json({"ok": True, "file": file, "variables": sorted(found.overrides)})
-    else:
-        output.say(" and ".join(["ok: " + (file or "the defaults"), *sorted(found.overrides)]))
+        told = {"ok": True, "file": file, "variables": sorted(found.overrides)}
+        places = {setting: str(path) for setting, path in named.items()}
+        output.as_json({**told, "files": places} if places else told)
+        return
+    output.say(" and ".join(["ok: " + (file or "the defaults"), *sorted(found.overrides)]))
+    for setting, path in named.items():
+        output.say(f"{setting}: {path}{'' if path.exists() else ' (it is not there)'}")
 
 
 @app.command()
 def show(
     *,
-    file: Path | None = typer.Option(
-        None, "--output", "-o", help="A file to write, which must not exist."
+    file: str = typer.Option(
+        files.STDOUT,
+        "--output",
+        "-o",
+        help="A file to write, which must not exist; `-` is standard output.",
     ),
     as_json: bool = output.JSON,
 ) -> None:
     """Show the configuration in force: file, variables and defaults together, secrets hidden.
 
+    A setting with a secret in it stands there as a comment: what is written sets all the others.
+
     Example: tidegate config show -o tidegate.toml
     """
     found = environment()
     _refuse_to_destroy(found)
-    tables = shown(load(found))
+    tables = shown(placed(found, load(found)))
     if as_json:
         text = output.json_text({"environment": variables(), **tables})
     else:
         text = "\n".join(_lines(tables, demo=is_demo(found)))
-    if file is None:
-        output.document(f"{text}\n")
-        return
-    try:
-        with file.open("x") as made:
-            made.write(f"{text}\n")
-    except FileExistsError:
-        raise SettingsError(f"-o: {file} is there already, and is not overwritten") from None
-    except OSError as error:
-        raise SettingsError(f"-o: {file} cannot be written ({error.strerror})") from None
+    with files.made(file) as into:
+        into.write(f"{text}\n".encode())
 
 
 @app.command()
@@ -88,7 +92,7 @@ def accept(
 
 def _lines(tables: dict[str, Any], *, demo: bool) -> Iterator[str]:
     """Write it as a file that means the same; the demo's servers are nobody's configuration."""
-    yield from (f"# {name}={value}" for name, value in variables().items())
+    yield from (f"# {name}={texts.shown(value)}" for name, value in variables().items())
     if demo:
         for server in tables.pop("servers"):
             yield f"# server of the demo, while no [[servers]] are named: {server['url']}"

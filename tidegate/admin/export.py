@@ -1,17 +1,12 @@
 """`tidegate export`: any measure by any dimensions, or a named query, as a file."""
 
-import io
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
-from pathlib import Path
 from typing import IO, Any
 
 import typer
 
-from tidegate.console import api, output
-from tidegate.console.errors import CommandError
+from tidegate.console import api, files, output
 
 
 class FileFormat(StrEnum):
@@ -40,7 +35,12 @@ def export(
     query: str = typer.Option("", help="A named query instead."),
     parameter: list[str] = typer.Option([], help="`name=value` of the named query; repeatable."),
     form: FileFormat = typer.Option(FileFormat.CSV, "--format", help="What to write."),
-    file: str = typer.Option("-", "--output", "-o", help="Where to; `-` is standard output."),
+    file: str = typer.Option(
+        files.STDOUT,
+        "--output",
+        "-o",
+        help="A file to write, which must not exist; `-` is standard output.",
+    ),
     as_json: bool = typer.Option(False, "--json", help="The same as --format json."),
 ) -> None:
     """Write statistics into a file: CSV, JSON, NDJSON, Parquet or XLSX.
@@ -48,7 +48,7 @@ def export(
     Example: tidegate export --by day,server --measures attempts,attempt_p95_ms -o servers.csv
     """
     form = FileFormat.JSON if as_json else form
-    if file == "-" and form in _BINARY and sys.stdout.isatty():
+    if file == files.STDOUT and form in _BINARY and sys.stdout.isatty():
         raise typer.BadParameter(f"expected a file for {form}", param_hint="--output")
     asked: dict[str, Any] = {"format": form.value}
     if query:
@@ -57,8 +57,8 @@ def export(
         asked |= {"measures": measures, "dimensions": dimensions, "from": since, "to": until}
         asked |= {"order": order, "filter": filters}
     given = {name: value for name, value in asked.items() if value not in ("", [])}
-    with api.download("/api/stats/export", **given) as answer, _opened(file) as into:
-        _copied(answer, into, shown=file != "-")
+    with files.made(file) as into, api.download("/api/stats/export", **given) as answer:
+        _copied(answer, into, shown=file != files.STDOUT)
         if answer.headers.get("x-truncated") == "true":
             rows = answer.headers["x-rows"]
             output.note(f"cut: only the first {rows} rows, see export_rows_max")
@@ -72,28 +72,6 @@ def _parameters(given: list[str]) -> dict[str, str]:
             raise typer.BadParameter(f"expected name=value, got {text!r}", param_hint="--parameter")
         found[name] = value
     return found
-
-
-@contextmanager
-def _opened(file: str) -> Iterator[IO[bytes]]:
-    """Open where to write; a file that is not written to its end is not left behind."""
-    if file == "-" and sys.stdout.isatty():
-        with io.BytesIO() as kept:
-            yield kept
-            output.document(kept.getvalue().decode("utf-8", "replace"))
-        return
-    if file == "-":
-        yield sys.stdout.buffer
-        return
-    path = Path(file)
-    try:
-        with path.open("wb") as opened:
-            yield opened
-    except OSError as error:
-        raise CommandError(f"{file}: cannot be written ({error.strerror})") from None
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
 
 
 def _copied(answer: Any, into: IO[bytes], *, shown: bool) -> None:

@@ -9,7 +9,8 @@ from runtime.quantities import seconds
 from tidegate.console import api, output
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-_COLUMNS = ("id", "name", "scope", "requests_per_minute", "concurrency", "models", "revoked")
+_COLUMNS = ("id", "name", "scope", "revoked", "models", "requests_per_minute", "concurrency")
+"""The first that matters comes first: a narrow terminal has no room for the last."""
 
 
 class Scope(StrEnum):

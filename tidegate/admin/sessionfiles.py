@@ -8,12 +8,19 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from runtime.credentials import Credential, WrongCredentialError, credential_of, credentials_in
+from runtime.environment import environment
+from runtime.settings import SettingsError
 from runtime.texts import csv_writer, spreadsheet_cell
+from tidegate.configuration import load
+from tidegate.console import api
 from tidegate.console.errors import CommandError
 
 SESSIONS_MAX = 10_000
@@ -53,15 +60,24 @@ def is_csv(file: str) -> bool:
 
 
 def sessions(
-    data: bytes, file: str, *, as_csv: bool = False, defaults: dict[str, str] | None = None
+    data: bytes,
+    file: str,
+    *,
+    as_csv: bool = False,
+    defaults: dict[str, str] | None = None,
+    services: Collection[str] | None = None,
 ) -> list[Line]:
     """Read every line: its number, and the session or what is wrong with it.
 
+    `services` are the types that limits may name; None: any, for whoever adds them knows.
     Raises `CommandError` when no line is there, or too many, or a CSV has other columns.
     """
-    found = list(
-        _of_csv(data, file, defaults or {}) if as_csv else credentials_in(data, defaults=defaults)
+    read = (
+        _of_csv(data, file, services, defaults)
+        if as_csv
+        else credentials_in(data, services, defaults)
     )
+    found = list(read)
     lines: list[Line] = []
     seen: dict[tuple[str, str], int] = {}
     for number, one in found:
@@ -76,7 +92,9 @@ def sessions(
     return lines
 
 
-def _of_csv(data: bytes, file: str, defaults: dict[str, str]) -> Iterator[Line]:
+def _of_csv(
+    data: bytes, file: str, services: Collection[str] | None, defaults: dict[str, str] | None
+) -> Iterator[Line]:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -86,7 +104,7 @@ def _of_csv(data: bytes, file: str, defaults: dict[str, str]) -> Iterator[Line]:
             yield number, row
             continue
         try:
-            yield number, credential_of({**defaults, **row})
+            yield number, credential_of(row, services, defaults)
         except WrongCredentialError as error:
             yield number, str(error)
 
@@ -125,6 +143,25 @@ def _from_row(row: dict[str, str]) -> Session | str:
         limits[column.removeprefix(_LIMIT)] = int(value)
     plain = {name: value for name, value in row.items() if name in _FIELDS and value}
     return {**plain, **({"limits": limits} if limits else {})}
+
+
+def said(one: Credential) -> Session:
+    """Say a session so that the API reads it as it was read here, of earlier versions too."""
+    given: Session = msgspec.to_builtins(one)
+    with suppress(WrongCredentialError):
+        if credential_of(given) == one:
+            return given
+    # What is left of it begins with a region once more.
+    return {**given, "credential": one.spelled, "region": ""}
+
+
+def service_types() -> tuple[list[str], str]:
+    """Name the service types that an import knows, and what to say where nobody could be asked."""
+    try:
+        return [*api.get("/api/sessions", limit=1)["remaining"]], ""
+    except (CommandError, SettingsError) as error:
+        here = list(load(environment()).services)
+        return here, f"limits were held against the configuration found here: {error}"
 
 
 def told(wrong: Sequence[tuple[int, str]]) -> str:

@@ -1,28 +1,26 @@
 """`tidegate sessions`: the pool's sessions, listed, added, in and out of files, administered."""
 
-from pathlib import Path
 from typing import Any
 
-import msgspec
 import typer
 
 from runtime.quantities import seconds
 from tidegate.admin import sessionfiles, sessiontests
-from tidegate.console import api, output
+from tidegate.console import api, files, output
 from tidegate.console.errors import CommandError, RefusedError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _COLUMNS = (
     "session_id",
     "status",
-    "region",
-    "quota_day",
-    "used",
-    "reserved",
     "remaining",
     "open_leases",
-    "cooling_s",
     "reason",
+    "used",
+    "reserved",
+    "quota_day",
+    "region",
+    "cooling_s",
     "origin",
 )
 _BATCH = 1000
@@ -58,8 +56,8 @@ def list_(
 @app.command()
 def add(
     file: str = typer.Argument(
-        help="A file of credentials, one a line (`us-`, `hk-`, `jp-` or `sg-` before it names its"
-        " region) or one JSON object a line; `-` is standard input."
+        help="A file of credentials, one a line or one JSON object a line (`us-`, `hk-`, `jp-` or"
+        " `sg-` before a credential names its region); `-` is standard input."
     ),
     *,
     region: str = typer.Option("", help="Region of those that name none: us, hk, jp or sg."),
@@ -85,7 +83,9 @@ def import_(
     ),
     *,
     as_csv: bool = typer.Option(False, "--csv", help="It is CSV, whatever its name."),
-    dry_run: bool = typer.Option(False, "--dry-run", help="Only read the file."),
+    dry_run: bool = typer.Option(
+        False, "--dry-run", help="Only read the file, and ask which service types there are."
+    ),
     as_json: bool = output.JSON,
 ) -> None:
     """Add the good sessions of a file, and name the lines that are of no use; then the exit is 1.
@@ -93,7 +93,11 @@ def import_(
     Example: tidegate sessions import sessions.csv
     """
     data = sessionfiles.data_of(file)
-    lines = sessionfiles.sessions(data, file, as_csv=as_csv or sessionfiles.is_csv(file))
+    services, unasked = sessionfiles.service_types() if dry_run else (None, "")
+    if unasked:
+        output.note(unasked)
+    as_csv = as_csv or sessionfiles.is_csv(file)
+    lines = sessionfiles.sessions(data, file, as_csv=as_csv, services=services)
     _added(lines, file, as_json=as_json, dry_run=dry_run)
 
 
@@ -106,7 +110,7 @@ def _added(
     found: dict[str, list[Any]] = {"data": [], "changed": [], "added": [], "revived": []}
     for start in range(0, 0 if dry_run else len(good), _BATCH):
         batch = good[start : start + _BATCH]
-        answer = _posted([msgspec.to_builtins(one) for _, one in batch])
+        answer = _posted([sessionfiles.said(one) for _, one in batch])
         for name in found:
             found[name] += answer[name]
         refused += [(batch[one["line"] - 1][0], one["reason"]) for one in answer["refused"]]
@@ -136,7 +140,8 @@ def _posted(sessions: list[dict[str, Any]]) -> dict[str, Any]:
 @app.command()
 def export(
     file: str = typer.Argument(
-        help="Where to: JSON lines, or CSV when it is named so; `-` is standard output."
+        help="A file to write, which must not exist: JSON lines, or CSV when it is named so; `-` is"
+        " standard output."
     ),
     *,
     as_csv: bool = typer.Option(False, "--csv", help="Write CSV, whatever its name."),
@@ -146,17 +151,12 @@ def export(
 
     Example: tidegate sessions export sessions.csv
     """
-    if as_json and file == "-":
+    if as_json and file == files.STDOUT:
         raise typer.BadParameter("--json tells what was written to a file; expected its name")
-    found = api.get("/api/sessions", limit=sessionfiles.SESSIONS_MAX)
-    text = sessionfiles.written(found["data"], as_csv=as_csv or sessionfiles.is_csv(file))
-    if file == "-":
-        output.document(text)
-    else:
-        try:
-            Path(file).write_text(text)
-        except OSError as error:
-            raise CommandError(f"{file}: cannot be written ({error.strerror})") from None
+    with files.made(file, "FILE") as into:
+        found = api.get("/api/sessions", limit=sessionfiles.SESSIONS_MAX)
+        text = sessionfiles.written(found["data"], as_csv=as_csv or sessionfiles.is_csv(file))
+        into.write(text.encode())
     if as_json:
         output.as_json({"file": file, "sessions": len(found["data"]), "total": found["total"]})
     else:

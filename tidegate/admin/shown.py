@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from runtime.quantities import Seconds, Size
+from runtime.settings import HIDDEN, hides
 from tidegate.configuration import Configuration
 
-HIDDEN = "(hidden)"
 _SECRET_WORDS = frozenset({"key", "secret", "password", "token", "credential"})
 _USERINFO = re.compile(r"(?<=://)[^/@\s]*(?=@)")
 _UNITS = {"d": 86_400, "h": 3600, "m": 60}
@@ -67,10 +67,13 @@ def _without_secrets(name: str, value: str) -> str:
 
 
 def toml(tables: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[str]:
-    """Write tables as TOML lines: plain values first, then tables, then lists of tables."""
+    """Write tables as TOML lines: plain values first, then tables, then lists of tables.
+
+    A value with something hidden in it is a comment, so that nobody's password becomes `(hidden)`.
+    """
     for key, value in tables.items():
         if not _table_like(value):
-            yield f"{_key(key)} = {_value(value)}"
+            yield f"{'# ' if hides(value) else ''}{_key(key)} = {_value(value)}"
     for key, value in tables.items():
         header = ".".join(map(_key, (*path, key)))
         if isinstance(value, dict):

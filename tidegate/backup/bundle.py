@@ -148,8 +148,10 @@ class Bundle:
         """
         self.path = path
         self._tar: tarfile.TarFile | None = None
-        if not path.exists():
-            raise CommandError(f"{path}: expected a backup, nothing is there")
+        try:
+            path.stat()
+        except OSError as error:
+            raise CommandError(f"{path}: expected a backup ({error.strerror})") from None
         if path.is_file():
             try:
                 self._tar = tarfile.open(path, "r:")  # noqa: SIM115 (open as long as the bundle)

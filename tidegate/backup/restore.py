@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import typer
 from nats.errors import Error as NatsError
 
@@ -14,6 +15,7 @@ from services.analytics.store import StoreError
 from tidegate.backup import bundle, duckdbfile
 from tidegate.backup.bundle import Bundle
 from tidegate.backup.restoring import check_beside, restore_into
+from tidegate.backup.taking import owners_files
 from tidegate.console import output
 from tidegate.console.errors import CommandError
 
@@ -53,6 +55,7 @@ def restore(
             report = check_beside(found, taken)
         else:
             report = restore_into(found, taken, place, replace=replace)
+            report["expected"] = _expected(found, report)
     except StreamExistsError:
         raise CommandError(
             f"the NATS at {found.nats_url} has a log already, and nobody may overwrite one:"
@@ -64,6 +67,14 @@ def restore(
         output.as_json(report)
     else:
         _show(found, report, check=check)
+
+
+def _expected(found: Environment, report: dict[str, Any]) -> dict[str, str]:
+    """Find where the configuration that was restored expects the files that no backup has."""
+    if report["configuration"]:
+        file = found.home.path / bundle.CONFIGURATION
+        found = msgspec.structs.replace(found, config=file, config_unclear="")
+    return {setting: str(path) for setting, path in owners_files(found).items()}
 
 
 def _show(found: Environment, report: dict[str, Any], *, check: bool) -> None:
@@ -89,8 +100,13 @@ def _show(found: Environment, report: dict[str, Any], *, check: bool) -> None:
         output.say(
             f"the bound of the log is {report['bytes_max']:,} bytes now: the disk is smaller"
         )
+    expected = report.get("expected", {})
     for name, where in report["elsewhere"].items():
-        output.say(f"not in the backup: {name} ({where})")
+        if name not in expected:
+            output.say(f"not in the backup: {name} ({where})")
+    for setting, path in expected.items():
+        there = "is there" if Path(path).exists() else "is not there yet"
+        output.say(f"not in the backup: the file of {setting}, expected at {path}: it {there}")
     if report["variables"]:
         output.say("settings that were given by variable: " + ", ".join(report["variables"]))
     if check:

@@ -4,6 +4,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 from nats.aio.client import Client
 
 from contracts.subjects import CREDENTIALS_STREAM, EVENT_STREAM
@@ -12,9 +13,11 @@ from runtime.eventlog import EventLog
 from runtime.nats import snapshots
 from runtime.nats.connection import connected_as
 from runtime.nats.snapshots import Taken
+from runtime.settings import SettingsError
 from tidegate.backup import bundle, duckdbfile, logproof
 from tidegate.backup.bundle import Manifest, NewBundle
 from tidegate.backup.logproof import Hearer, Proof
+from tidegate.configuration import CREDENTIALS, TOKEN, files, load
 from tidegate.console import output
 from tidegate.console.errors import CommandError
 from tidegate.stack.home.files import KEPT, VARIABLE_OF, used
@@ -100,7 +103,20 @@ def _files(found: Environment, made: NewBundle) -> dict[str, str]:
         config = last  # taken from elsewhere than `up` was started
     if config is not None:
         _copied(made, config, bundle.CONFIGURATION)
-    return elsewhere
+    theirs = owners_files(msgspec.structs.replace(found, config=config, config_unclear=""))
+    return elsewhere | {setting: f"{path}, yours to keep" for setting, path in theirs.items()}
+
+
+def owners_files(found: Environment) -> dict[str, Path]:
+    """Find the provisioner's files: their owner keeps them, and no backup has them.
+
+    A configuration that is refused is no reason to have no backup, and names none.
+    """
+    try:
+        named = files(found, load(found))
+    except SettingsError:
+        return {}
+    return {setting: named[setting] for setting in (CREDENTIALS, TOKEN) if setting in named}
 
 
 def _copied(made: NewBundle, source: Path, name: str) -> None:

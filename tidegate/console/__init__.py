@@ -3,6 +3,8 @@
 api         the gateway's operator endpoints
 direct      a question asked past any proxy
 logreading  the event log read to its end
+files       what is written into: a new file, or standard output
+tables      rows laid out in the columns of a terminal
 output      tables, JSON, progress, notes
 errors      why a verb ends early
 """

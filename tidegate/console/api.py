@@ -18,6 +18,8 @@ _TIMEOUT_S = 60.0
 _FILE_TIMEOUT_S = 900.0
 """A file begins to come when it is written, as long as `export_timeout` after the question."""
 _ERROR_STATUS = 400
+_NO_ID = re.compile(r"[/\\;\x00-\x1f\x7f\ud800-\udfff]")
+"""What stands in no path of a gateway."""
 _SENDABLE = re.compile(r"[\x21-\x7e]{1,4096}")
 """What may stand behind `Bearer ` in a header."""
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -49,7 +51,12 @@ def delete(path: str) -> Any:
 
 
 def segment(text: str) -> str:
-    """Write an id so that it is one segment of a path, whatever is in it."""
+    """Write an id so that it is one segment of a path. Raises `SettingsError` for what is none."""
+    if text in {"", ".", ".."} or _NO_ID.search(text):
+        raise SettingsError(
+            f"expected an id, got {text!r}: none is empty, dots alone, or has a line break,"
+            " `/`, `\\` or `;` in it"
+        )
     return quote(text, safe="")
 
 
@@ -140,12 +147,21 @@ def address(found: Environment) -> str:
     if not url:
         own = f"http://127.0.0.1:{found.port}" if found.home.operator_key.exists() else found.api
         return _running(found) or own
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if not _is_address(url):
         raise SettingsError(
             f"TIDEGATE_API: expected an address such as http://127.0.0.1:8080, got {url!r}"
         )
     return url.rstrip("/")
+
+
+def _is_address(url: str) -> bool:
+    try:
+        httpx.URL(url)
+        parts = urlsplit(url)
+        has_port = parts.port != 0
+    except (ValueError, httpx.InvalidURL):
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and has_port
 
 
 def _running(found: Environment) -> str:
@@ -177,7 +193,8 @@ def admin_key(found: Environment, url: str) -> str:
     except OSError as error:
         raise SettingsError(
             "TIDEGATE_ADMIN_KEY: expected an admin key, or the operator key in"
-            f" {found.home.operator_key} ({error.strerror})"
+            f" {found.home.operator_key} ({error.strerror}): `tidegate up` makes one, in the home"
+            " that TIDEGATE_HOME names"
         ) from None
 
 

@@ -54,6 +54,22 @@ async def read(log: EventLog, after: int, last: int, what: str) -> AsyncIterator
             seen = batch[-1].sequence
 
 
+class Unstrayed:
+    """Decodes envelopes for whoever folds them: strays are passed over (ADR 10)."""
+
+    def __init__(self) -> None:
+        """Nothing is read yet."""
+        self._numbers: dict[str, int] = {}
+
+    def opened(self, stored: Stored) -> Envelope | None:
+        """Decode the next envelope; None when it is none, or its number was there already."""
+        found = opened(stored)
+        if found is None or envelope.repeats(self._numbers.get(stored.subject, 0), found):
+            return None
+        self._numbers[stored.subject] = found.number
+        return found
+
+
 def opened(stored: Stored) -> Envelope | None:
     """Decode an envelope; None when the bytes are none."""
     try:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,16 +17,15 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
-from rich.text import Text
 
 from runtime.texts import shown, shown_json, shown_lines
+from tidegate.console.tables import laid_out
 
 JSON = typer.Option(False, "--json", help="Print JSON instead of tables.")
+_COLUMNS = 80
+"""Of a terminal that says it has none."""
 Moved = Callable[[int], None]
 """Told how much further it is."""
-_PIPED_WIDTH = 10_000
-"""Columns of a line that no terminal has to fit."""
 
 
 def say(text: str = "", *, flush: bool = False) -> None:
@@ -59,28 +58,36 @@ def json_text(found: Any) -> str:
     return json.dumps(msgspec.to_builtins(found), indent=2, ensure_ascii=False)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str = "nothing") -> None:
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    empty: str = "nothing",
+    kept: Collection[int] = (0,),
+) -> None:
     """Print rows under their columns; `empty` when there are none.
 
-    A terminal gets lines that fit it; a pipe gets every value whole.
+    A terminal gets lines that fit it, and columns that do not are named below, none of those
+    `kept` (by number); a pipe gets everything.
     """
-    made = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        made.add_column(Text(shown(column)), overflow="fold")
-    for row in rows:
-        made.add_row(*(Text(cell(value)) for value in row))
-    if made.row_count == 0:
+    cells = [[cell(value) for value in row] for row in rows]
+    if not cells:
         say(empty)
         return
     console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_PIPED_WIDTH)
-    console.print(made)
+    console.width = console.width or _COLUMNS
+    width = console.width if console.is_terminal else None
+    made = laid_out([*map(shown, columns)], cells, width, kept)
+    if any(columns):
+        console.out("\n".join(made.head), style="bold", highlight=False)
+    print("\n".join(made.lines))
+    if made.left_out:
+        left_out = ", ".join(made.left_out)
+        say(f"\nnot shown in {width} columns (--json, or a pipe, has all): {left_out}")
 
 
 def pairs(found: Iterable[tuple[str, Any]]) -> None:
     """Print names and their values, one a line."""
-    table(("", ""), found)
+    table(("", ""), found, kept=(0, 1))
 
 
 def cell(value: Any) -> str:

@@ -12,7 +12,7 @@ from runtime.environment import Environment, environment
 from runtime.eventlog import LogUnavailableError
 from runtime.nats.connection import connected_as, nats_urls
 from runtime.settings import SettingsError
-from tidegate.configuration import is_demo, load
+from tidegate.configuration import load
 from tidegate.console import output
 from tidegate.doctor import home, log, services, users
 from tidegate.doctor.findings import Finding, State, unchecked, wrong
@@ -68,10 +68,9 @@ async def _over_nats(found: Environment) -> list[Finding]:
 
 
 def _may_be_made_up(found: Environment) -> bool:
-    """Tell whether there are servers of one's own, and nobody wrote where sessions come from."""
+    """Tell whether nobody wrote where sessions come from."""
     try:
-        whole = load(found)
-        return bool(whole.servers) and not is_demo(found) and whole.pool.provisioner.kind is None
+        return load(found).pool.provisioner.kind is None
     except SettingsError:
         return False
 
@@ -96,7 +95,9 @@ def _told(one: Finding) -> dict[str, str]:
 def _show(findings: Iterable[Finding]) -> None:
     found = list(findings)
     output.table(
-        ("area", "state", "what"), [(one.area, str(one.state), one.message) for one in found]
+        ("area", "state", "what"),
+        [(one.area, str(one.state), one.message) for one in found],
+        kept=range(3),
     )
     for one in found:
         if one.code:

@@ -85,6 +85,8 @@ CURES = {
     " too long.",
     "no_active_session": "Add sessions (`tidegate sessions add`), or clear those that are well"
     " (`tidegate sessions clear`).",
+    "account_twice": "Remove one session of each pair (`tidegate sessions remove`): the other goes"
+    " on, whichever spelling the file, the hook or the API gives.",
     "credentials_missing": "Add the credentials of those sessions again (`tidegate sessions add`):"
     " each keeps its id and its counts.",
     "credentials_short": "Know it: the gateway looks for no secret of under 12 characters in"
@@ -104,6 +106,8 @@ CURES = {
     " analytics.duckdb: it is rebuilt from the log.",
     "analytics_behind": "Read why in its /readyz and log; failing that, stop it, remove"
     " analytics.duckdb and start it: it is rebuilt from the log.",
+    "analytics_damaged": "Look whether disk or memory of this machine fail (the log line `damaged`"
+    " says what DuckDB found); once analytics is ready again, remove what was put aside.",
     "analytics_sql": "Put the file back as the version has it: what it answers is left out until"
     " then.",
     "events_set_aside": "Nothing, if those few are old: the view anomalies says why. If they grow,"

@@ -10,7 +10,8 @@ from runtime.credentials import credentials_in, told
 from runtime.environment import Environment
 from runtime.nats.streams import free_bytes
 from runtime.settings import SettingsError
-from tidegate.configuration import load
+from services.analytics.store.faults import there
+from tidegate.configuration import CREDENTIALS, TOKEN, files, load
 from tidegate.doctor.findings import Finding, fine, note, unchecked, wrong
 from tidegate.stack.home.files import KEYS, PASSWORDS, VARIABLE_OF, restored
 
@@ -27,6 +28,7 @@ def looked_at(found: Environment) -> Iterator[Finding]:
     yield from _keys(found)
     yield from _disk(found)
     yield from _copy(found)
+    yield from _damaged(found)
 
 
 def _configuration(found: Environment) -> Iterator[Finding]:
@@ -37,8 +39,11 @@ def _configuration(found: Environment) -> Iterator[Finding]:
         yield wrong(area, "configuration_wrong", str(error))
         return
     yield fine(area, str(found.config) if found.config else "the defaults")
-    if read.pool.provisioner.kind == "file":
-        yield _credentials(Path(read.pool.provisioner.path), read.services)
+    there = files(found, read)
+    if CREDENTIALS in there:
+        yield _credentials(there[CREDENTIALS], read.services)
+    if TOKEN in there and not there[TOKEN].is_file():
+        yield unchecked("sessions", f"{there[TOKEN]}: the hook's token is not there")
 
 
 def _credentials(path: Path, services: Collection[str]) -> Finding:
@@ -126,6 +131,15 @@ def _copy(found: Environment) -> Iterator[Finding]:
         yield wrong("disk", "sql_disk_small", message)
     else:
         yield fine("disk", f"there is room for a copy of {file.name} ({size / _GB:.2f} GB)")
+
+
+def _damaged(found: Environment) -> Iterator[Finding]:
+    """Look for what analytics put aside because it was damaged."""
+    aside = there(found.home.duckdb)
+    if aside:
+        names = ", ".join(path.name for path in aside)
+        message = f"{found.home.duckdb.name} was damaged, and was made anew: {names}"
+        yield note("analytics", "analytics_damaged", message)
 
 
 def _taken(path: Path) -> int:

@@ -11,15 +11,12 @@ from nats.errors import Error as NatsError
 from contracts.subjects import EVENT_STREAM, EVT_BALANCER, EVT_KEYS, evt_pool
 from runtime.clock import Clock
 from runtime.environment import Environment
-from runtime.eventlog import EventLog
+from runtime.eventlog import STANDBY, EventLog
 from runtime.nats import streams
-from runtime.nats.connection import connected_as
-from runtime.secrets import Sealer, SealError, key_hash
-from runtime.settings import SettingsError
+from runtime.secrets import key_hash
 from services.gateway.clients.keys import Key, KeyRing
-from services.gateway.dialects.credentials import LOOKED_FOR_MIN, too_short
-from services.pool.store import Credentials, CredentialsUnavailableError
 from tidegate.console import logreading
+from tidegate.doctor import credentials
 from tidegate.doctor.findings import Finding, fine, note, unchecked, wrong
 
 _TIMEOUT_S = 2.0
@@ -49,7 +46,7 @@ async def looked_at(client: Client, found: Environment, clock: Clock) -> list[Fi
         findings += _room(info, found)
         findings += await _inside(client, found, info)
     if infos[streams.wanted(0)[-1]["name"]] is not None:
-        findings.extend(await _master_key(found))
+        findings.extend(await credentials.looked_at(client, found))
     return findings
 
 
@@ -118,11 +115,10 @@ async def _inside(client: Client, found: Environment, info: dict[str, Any]) -> l
 
 
 async def _followers(client: Client, info: dict[str, Any]) -> list[Finding]:
-    """Look at who reads the log, and how far behind; whoever only follows a subject stands by."""
-    told = await asked(client, f"CONSUMER.LIST.{EVENT_STREAM}")
-    if told is None or "error" in told:
+    """Look at who reads the log, how far behind, and who of them stands by to lead."""
+    consumers = await _consumers(client)
+    if consumers is None:
         return [wrong("consumers", "stream_unreadable", "the consumers of EVT cannot be listed")]
-    consumers = told.get("consumers") or []
     last = info["state"]["last_seq"]
     behind = [one for one in consumers if one.get("num_pending", 0) > _BEHIND_MAX]
     findings = [
@@ -136,13 +132,30 @@ async def _followers(client: Client, info: dict[str, Any]) -> list[Finding]:
     if not behind:
         findings.append(fine("consumers", f"{len(consumers)} follow the log, none is far behind"))
     # A reader that went away is listed for a minute, but it no longer waits for anything.
-    filters = [_filter(one) for one in consumers if one.get("num_waiting", 0)]
+    filters = [
+        _filter(one)
+        for one in consumers
+        if one.get("num_waiting", 0) and one["config"].get("metadata", {}).get("role") == STANDBY
+    ]
     for subject, service in _STANDBYS.items():
         if subject in filters:
             findings.append(fine("standby", f"{service}: {filters.count(subject)} stand by"))
         else:
             findings.append(note("standby", "standby_absent", f"no {service} stands by"))
     return findings
+
+
+async def _consumers(client: Client) -> list[dict[str, Any]] | None:
+    """List every consumer of the log, page by page; None when they cannot be listed."""
+    found: list[dict[str, Any]] = []
+    while True:
+        told = await asked(client, f"CONSUMER.LIST.{EVENT_STREAM}", {"offset": len(found)})
+        if told is None or "error" in told:
+            return None
+        page = told.get("consumers") or []
+        found += page
+        if not page or len(found) >= told["total"]:
+            return found
 
 
 def _filter(consumer: dict[str, Any]) -> str:
@@ -157,10 +170,11 @@ async def _known_keys(log: EventLog, found: Environment) -> list[Finding]:
     if not here or last is None:
         return [unchecked("keys", "the keys of clients are not here, or not in the log")]
     ring = KeyRing()
+    unstrayed = logreading.Unstrayed()
     every: dict[str, Key] = {}
     async for batch in log.read(EVT_KEYS, 0, last.sequence):
         for stored in batch:
-            seen = logreading.opened(stored)
+            seen = unstrayed.opened(stored)
             if seen is None:
                 ring.skip(stored.sequence)
                 continue
@@ -179,30 +193,6 @@ async def _known_keys(log: EventLog, found: Environment) -> list[Finding]:
     return findings
 
 
-async def _master_key(found: Environment) -> list[Finding]:
-    """Open the credentials, where the pool's password and the key are here."""
-    try:
-        key = found.secret("TIDEGATE_SECRET_KEY", found.home.master_key)
-        client = await connected_as(found, "pool")
-    except SettingsError:
-        return [unchecked("keys", "the master key, or the password of the pool, is not here")]
-    kept = Credentials(client, Sealer(key))
-    try:
-        short = [too_short(credential) async for _, credential in kept.opened()]
-    except SealError as error:
-        return [wrong("keys", "master_key_wrong", str(error))]
-    except CredentialsUnavailableError as error:
-        return [unchecked("keys", f"the credentials cannot be read: {error}")]
-    finally:
-        await client.close()
-    findings = [fine("keys", f"the master key opens the credentials ({len(short)})")]
-    if any(short):
-        told = f"{sum(short)} credentials, or passwords of their proxies, have under"
-        message = f"{told} {LOOKED_FOR_MIN} characters: answers are not searched for them"
-        findings.append(note("sessions", "credentials_short", message))
-    return findings
-
-
 def _skew(told: str, asked_at: datetime, answered_at: datetime) -> Finding:
     return skew("NATS", datetime.fromisoformat(told), asked_at, answered_at)
 
@@ -215,10 +205,13 @@ def skew(who: str, told: datetime, asked_at: datetime, answered_at: datetime) ->
     return fine("clock", f"{who}: its time is ours")
 
 
-async def asked(client: Client, what: str) -> dict[str, Any] | None:
+async def asked(
+    client: Client, what: str, body: dict[str, Any] | None = None
+) -> dict[str, Any] | None:
     """Ask the server; None when it does not answer."""
+    payload = json.dumps(body).encode() if body else b""
     try:
-        message = await client.request(f"$JS.API.{what}", b"", timeout=_TIMEOUT_S)
+        message = await client.request(f"$JS.API.{what}", payload, timeout=_TIMEOUT_S)
     except (NatsError, ConnectionError):
         return None
     told: dict[str, Any] = json.loads(message.data)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import urllib.error
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Any
 
 import msgspec
@@ -20,6 +20,7 @@ from runtime.environment import Environment
 from runtime.eventlog import EventLog, LogUnavailableError
 from runtime.nats.connection import UnansweredError, ask
 from services.analytics import sql
+from services.pool.generated import GENERATED, fleets
 from tidegate.console import api, direct
 from tidegate.doctor import exposure
 from tidegate.doctor.findings import Finding, fine, note, unchecked, wrong
@@ -50,10 +51,14 @@ async def looked_at(client: Client, clock: Clock, *, made_up: bool) -> list[Find
 async def _asked_for_generated(client: Client) -> list[Finding]:
     """Look for sessions that were made up for the demo, beside servers that are not its own."""
     question = PoolStatus(sessions=True)
-    with suppress(UnansweredError):
+    with suppress(UnansweredError, LogUnavailableError):
+        async with aclosing(fleets(EventLog(client))) as told_anew:
+            fleet = await anext(told_anew)
+        if not fleet.own:
+            return []
         told = await ask(client, subjects.pool_status(), question, _pool, _TIMEOUT_S)
         views = told.sessions if isinstance(told, PoolStatusReply) else []
-        count = sum(one.origin == "generated" and one.status != "retired" for one in views)
+        count = sum(one.origin == GENERATED and one.status != "retired" for one in views)
         if count:
             message = f"{count} sessions were made up, and servers of your own are given them"
             return [note("sessions", "generated_beside_own", message)]

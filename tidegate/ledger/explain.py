@@ -38,8 +38,8 @@ def explain(
 
 
 def counted(request_id: str, found: Row) -> Iterator[str]:
-    """Say of which counts an id without a trace of its own is one."""
-    yield f"request {request_id} came at {found['at']} and has no trace of its own: it was"
+    """Say of which counts an id without a trace of its own may be one: none of them names it."""
+    yield f"request {request_id} came at {found['at']} and has no trace of its own: it may be"
     for row in found["counted"]:
         name = f" ({row['key_name']})" if row["key_name"] else ""
         service = f" for {row['service_type']}" if row["service_type"] else ""
@@ -49,7 +49,7 @@ def counted(request_id: str, found: Row) -> Iterator[str]:
             f" {row['refused_by']}, event {row['event_id']})"
         )
     if len(found["counted"]) > 1:
-        yield "  (of one of these counts; its id does not say which)"
+        yield "  (of one of these counts at the most; its id does not say which)"
 
 
 def told(story: Row) -> Iterator[str]:

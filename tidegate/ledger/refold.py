@@ -9,7 +9,6 @@ from runtime.environment import Environment
 from runtime.eventlog import EventLog
 from services.pool.domain import HASH_VERSION, Pool, fold, state_hash
 from tidegate.console import logreading
-from tidegate.console.errors import CommandError
 
 
 class Replayed:
@@ -20,6 +19,8 @@ class Replayed:
         self.pool = Pool()
         self.envelopes = 0
         self.events = 0
+        self.strays = 0
+        """Messages of the subject that nobody folds (ADR 10)."""
         self.fold_s = 0.0
         """Time in decoding and folding alone."""
 
@@ -27,9 +28,10 @@ class Replayed:
 async def refolded(found: Environment, upto: int) -> Replayed:
     """Fold the shard's subject to `upto`, or to the log's end for 0; other subjects pass by.
 
-    Raises `LogUnavailableError`, and `CommandError` for what is no envelope.
+    Raises `LogUnavailableError`.
     """
     replayed = Replayed()
+    unstrayed = logreading.Unstrayed()
     async with logreading.auditor(found) as client:
         log = EventLog(client)
         state = await log.state()
@@ -40,9 +42,10 @@ async def refolded(found: Environment, upto: int) -> Replayed:
             if stored.subject != evt_pool():
                 continue
             started = time.perf_counter()
-            envelope = logreading.opened(stored)
+            envelope = unstrayed.opened(stored)
             if envelope is None:
-                raise CommandError(f"sequence {stored.sequence}: no envelope; see `tidegate audit`")
+                replayed.strays += 1
+                continue
             fold(replayed.pool, stored.sequence, envelope)
             replayed.fold_s += time.perf_counter() - started
             replayed.envelopes += 1
@@ -66,6 +69,7 @@ def summary(replayed: Replayed) -> dict[str, Any]:
         "leader": pool.leader,
         "envelopes": replayed.envelopes,
         "events": replayed.events,
+        "strays": replayed.strays,
         "sessions": {status: count for status, count in pool.standing.items() if count},
         "leases": dict(Counter(str(lease.state) for lease in pool.leases.values())),
         "units": [

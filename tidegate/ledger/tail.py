@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from typing import Any
@@ -18,6 +19,8 @@ from tidegate.console.errors import CommandError
 
 _END = -1
 _TAG_WIDTH = max(map(len, tags()))
+_SUBJECT = re.compile(r"evt(?=\.)(\.(\*|[^\s.*>\x00-\x1f\x7f]+))*(\.>)?")
+"""A subject, or pattern of subjects, as NATS has them."""
 _HEAD = ("event", "time", "subject", "type")
 
 
@@ -40,7 +43,7 @@ def tail(
 
     Example: tidegate tail --last 20 --type "lease_*"
     """
-    if not subject.startswith("evt."):
+    if not _SUBJECT.fullmatch(subject):
         raise typer.BadParameter(f"expected a subject of the log, such as evt.>, got {subject!r}")
     if sum((bool(from_), bool(last), after != _END)) > 1:
         raise typer.BadParameter("expected only one of --from, --last and --after")

@@ -10,7 +10,7 @@ from contracts.events import AnyEvent, UnknownEvent
 from contracts.pool import LeaseGranted
 from contracts.subjects import EVT_KEYS
 from runtime.eventlog import Stored, StreamState
-from services.pool.audit import Auditor, Chain, Totals, Violation
+from services.pool.audit import Auditor, Chain, Totals, Violation, Wrong
 from tidegate.console.logreading import opened
 
 _POOL = "evt.pool."
@@ -67,12 +67,16 @@ class Trial:
             message = "the stored bytes are no envelope"
             self.add("not_an_envelope", str(stored.sequence), stored.subject, message)
             return
-        self.events += len(envelope.events)
-        for event in envelope.events:
+        found = self._heard(stored, envelope)
+        if not any(one.kind is Wrong.NUMBER_REPEATED for one in found):
+            self._count(envelope.events)
+        self._report(found, stored.subject, envelope.events)
+
+    def _count(self, events: list[AnyEvent | UnknownEvent]) -> None:
+        self.events += len(events)
+        for event in events:
             self.leases += isinstance(event, LeaseGranted)
             self.unknown_events += isinstance(event, UnknownEvent)
-        found = self._heard(stored, envelope)
-        self._report(found, stored.subject, envelope.events)
 
     def _heard(self, stored: Stored, envelope: Envelope) -> list[Violation]:
         subject = stored.subject

@@ -70,7 +70,8 @@ _FIGURES = [
         "`unserved`",
         (
             "cancelled leases whose client was answered an error of ours, by its name: "
-            "`no_backend` and others"
+            "`no_backend` and others. Of an outage it is the first call: further ones get no "
+            "lease, and stand in `calls` and `calls_refused`"
         ),
     ),
     (

@@ -10,6 +10,7 @@ import typer
 
 from demo import server as demo_server
 from demo import traffic as demo_traffic
+from demo.ledger import WrongLedgerError
 from demo.options import DemoOptions, limits
 from demo.traffic import Called, Summary, TrafficOptions
 from runtime.environment import Environment, environment, given_secret
@@ -51,6 +52,11 @@ def server(
     """
     try:
         zone = ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise typer.BadParameter(
+            'expected one such as "Asia/Shanghai"', param_hint="--timezone"
+        ) from None
+    try:
         options = DemoOptions(
             host=host,
             port=port,
@@ -67,16 +73,16 @@ def server(
             request_within_s=request_within_s,
             seed=seed,
         )
-    except (ZoneInfoNotFoundError, OSError):
-        raise typer.BadParameter(
-            'expected one such as "Asia/Shanghai"', param_hint="--timezone"
-        ) from None
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     try:
         lifecycle.run(partial(demo_server.run, options=options))
+    except WrongLedgerError as error:
+        raise CommandError(f"--ledger: {error}") from None
     except OSError as error:
-        raise CommandError(f"cannot serve on {host}:{port}: {error.strerror or error}") from None
+        file = f"{error.filename}: " if error.filename else ""
+        why = f"{file}{error.strerror or error}"
+        raise CommandError(f"cannot serve on {host}:{port}: {why}") from None
 
 
 @app.command()

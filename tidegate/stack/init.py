@@ -42,10 +42,10 @@ def init(
     if len(set(servers)) < len(servers):
         raise typer.BadParameter("expected every address once", param_hint="--server")
     path = file or environment().config or Path(_NAME)
-    if path.exists() and not force:
-        raise CommandError(f"{path} is there already: expected another --file, or --force")
-    said = asyncio.run(asking.probed(servers))
     try:
+        if path.exists() and not force:
+            raise CommandError(f"{path} is there already: expected another --file, or --force")
+        said = asyncio.run(asking.probed(servers))
         path.write_text(written(said))
     except OSError as error:
         raise CommandError(f"{path}: cannot be written ({error.strerror})") from None

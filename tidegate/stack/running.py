@@ -20,6 +20,7 @@ from tidegate.configuration import Configuration, load, names_servers
 from tidegate.console.errors import CommandError
 from tidegate.stack import demo_servers, ownservers
 from tidegate.stack.home import migration
+from tidegate.stack.ownservers import InForce
 from tidegate.stack.stuck import started_again
 from tidegate.stack.supervisor import Child, Supervisor, service
 
@@ -47,11 +48,19 @@ of your own, write them and where their sessions come from into tidegate.toml, a
 
 One credential a line in sessions.txt. The made-up sessions retire; keys and log stay.
 """
+_HELD = """
+The configuration is held: {reason}. The servers of before are in force: {own}. Put the file
+right, or let it through by `tidegate config accept {digest}`.
+"""
+_BESIDE = """
+Beside the demo's servers stand your own: {own}.
+"""
 _NO_KIND = """
 Nothing says where sessions come from: they come by `tidegate sessions add` alone, and those that
 the demo made up are still given to your servers. [pool.provisioner] kind = "file", "http" or "none"
 says it, and retires them.
 """
+_AS_FOUND = InForce(None, [])
 
 
 class RunningStack:
@@ -75,6 +84,8 @@ class RunningStack:
         self.shared["TIDEGATE_CONFIG"] = str(config)
         self.watching: asyncio.Task[None] | None = None
         """Of NATS, if it is ours."""
+        self.noting: asyncio.Task[None] | None = None
+        """Of the file that is used, while it is held."""
         self.demos: list[str] = []
         self.gateways: list[str] = []
 
@@ -97,7 +108,7 @@ class RunningStack:
         except TimeoutError as error:
             raise CommandError(f"NATS: {error}; see {self.home.path / 'nats.log'}") from None
         finally:
-            for task in (starting, stopping, following, self.watching):
+            for task in (starting, stopping, following, self.watching, self.noting):
                 if task is not None:
                     task.cancel()
             with suppress(asyncio.CancelledError, Exception):
@@ -133,7 +144,11 @@ class RunningStack:
             await ownservers.refuse_to_forget(self.environment)
             for server in demo_servers.placed(self.home):
                 await self._begin(demo_servers.child(server, self.home, self.shared), self.demos)
-        ownservers.note_used(self.environment)
+        in_force = await ownservers.in_force(self.environment)
+        if in_force.held is None:
+            ownservers.note_used(self.environment)
+        else:
+            self.noting = asyncio.create_task(self._note_used())
         services = ("pool", "balancer", _ANALYTICS)
         for name in services:
             await self.supervisor.start(service(name, name, environment=self.shared))
@@ -149,7 +164,16 @@ class RunningStack:
         behind = await self.supervisor.ready([_ANALYTICS], _STATISTICS_S)
         if behind:
             self.log.warning("without_statistics", reason=behind)
-        print(self._told(made.dead_keys, behind), flush=True)
+        print(self._told(made.dead_keys, behind, in_force), flush=True)
+
+    async def _note_used(self) -> None:
+        """Note the file once what it says is in force, be it accepted or put right."""
+        waits = True
+        while waits:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            with suppress(SettingsError, CommandError):
+                waits = (await ownservers.in_force(self.environment)).held is not None
+        ownservers.note_used(self.environment)
 
     async def _begin(self, child: Child, names: list[str]) -> None:
         names.append(child.name)
@@ -187,7 +211,7 @@ class RunningStack:
             self.home.nats_url.unlink(missing_ok=True)
         self.log.info("stopped")
 
-    def _told(self, dead_keys: dict[str, str], behind: str) -> str:
+    def _told(self, dead_keys: dict[str, str], behind: str, in_force: InForce = _AS_FOUND) -> str:
         """Say where everything is, with a line that works when pasted, unless the key is dead."""
         key = _shown(self.home.client_key)
         curl = (
@@ -204,11 +228,20 @@ class RunningStack:
             + (f"No statistics for now: {behind}\n\n" if behind else "")
             + ("" if "client" in dead_keys else curl)
             + "Ctrl-C stops everything.\n"
-            + (_FROM_DEMO if self.demos else "" if self._kind_written() else _NO_KIND)
+            + self._servers(in_force)
         )
 
-    def _kind_written(self) -> bool:
-        return self.configuration.pool.provisioner.kind is not None
+    def _servers(self, in_force: InForce) -> str:
+        """Say whose servers are in force, and what that asks of whoever starts it."""
+        own = ", ".join(in_force.own)
+        if in_force.held is not None:
+            waits = in_force.held
+            return _HELD.format(reason=waits.reason, own=own or "the demo's", digest=waits.digest)
+        if self.demos and not own:
+            return _FROM_DEMO
+        beside = _BESIDE.format(own=own) if self.demos else ""
+        written = self.configuration.pool.provisioner.kind is not None
+        return beside + ("" if written else _NO_KIND)
 
 
 def _fixed(configuration: Configuration) -> dict[str, object]:

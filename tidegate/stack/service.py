@@ -6,6 +6,7 @@ from functools import partial
 from runtime.environment import environment
 from runtime.process import lifecycle
 from tidegate.configuration import load, loader
+from tidegate.console.errors import CommandError
 
 
 def gateway() -> None:
@@ -37,7 +38,12 @@ def analytics() -> None:
 
     Example: tidegate analytics
     """
-    _run("analytics")
+    from services.analytics.store import StoreError  # noqa: PLC0415 (DuckDB is no other verb's)
+
+    try:
+        _run("analytics")
+    except StoreError as error:
+        raise CommandError(f"analytics.duckdb cannot be used: {error}") from None
 
 
 def _run(name: str) -> None:

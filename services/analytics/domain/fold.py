@@ -29,6 +29,7 @@ from services.analytics.domain.states import Journal
 from services.analytics.domain.tables import TABLES, Columns, columns
 
 UNREADABLE = "(unreadable envelope)"
+STRAY = "(stray envelope)"
 SET_ASIDE = "set_aside"
 """The kind of an anomaly that no row holds."""
 ENVELOPE = -1
@@ -50,6 +51,8 @@ class Remembered(msgspec.Struct, kw_only=True):
     servers: list[ServerRow] = []
     keys: list[KeyRow] = []
     config: list[ConfigRow] = []
+    numbers: dict[str, int] = {}
+    """The number of each subject's last envelope; a subject without one may have any."""
     told: list[tuple[str, int]] = []
     """Refusals of the last `TOLD_KEPT_S`, by name, with their moments, in order."""
 
@@ -64,6 +67,8 @@ class Batch(msgspec.Struct, kw_only=True):
     """Rows by table; empty tables are left out."""
     gone: dict[str, list[str]]
     """Keys of rows to delete before: they are replaced, or are no more."""
+    numbers: dict[str, int]
+    """The number of each subject's last envelope, of those that have a new one."""
     unknown: dict[str, int]
     """Events that could not be read, by tag."""
     set_aside: int = 0
@@ -92,6 +97,7 @@ class Fold:
         self._zone: tzinfo = zone(self.config.quota_timezone)
         self._now = 0
         self.sequence = after
+        self._numbers = dict(known.numbers)
         self._start()
         self._routes = self._all_routes()
 
@@ -121,13 +127,27 @@ class Fold:
                 routes[type(event)](event, place)
         self.refusals.decided(place)
 
+    def number(self, subject: str) -> int:
+        """Number of the subject's last envelope, as far as it is known; else 0."""
+        return self._numbers.get(subject, 0)
+
+    def numbered(self, subject: str, number: int) -> None:
+        """Remember the number of the subject's last envelope."""
+        self._numbers[subject] = self._renumbered[subject] = number
+
     def skip(self, sequence: int, at: datetime, why: str) -> None:
         """Set an envelope aside that cannot be read at all; it was stored `at`."""
+        self._unread(UNREADABLE, sequence)
+        self._skip(sequence, at, f"{UNREADABLE}: {why}")
+
+    def stray(self, sequence: int, at: datetime, why: str) -> None:
+        """Set an envelope aside that nobody folds (ADR 10); it was stored `at`."""
+        self._skip(sequence, at, f"{STRAY}: {why}")
+
+    def _skip(self, sequence: int, at: datetime, reason: str) -> None:
         self.sequence = sequence
         self._envelopes += 1
-        self._unread(UNREADABLE, sequence)
-        place = Place(sequence, ENVELOPE, "", micros(at), "")
-        self._put_aside(place, "", f"{UNREADABLE}: {why}")
+        self._put_aside(Place(sequence, ENVELOPE, "", micros(at), ""), "", reason)
 
     def batch(self) -> Batch:
         """Hand out everything since the last batch."""
@@ -164,6 +184,7 @@ class Fold:
             events=self._events,
             tables={name: columns(TABLES[name], some) for name, some in rows.items() if some},
             gone={name: keys for name, keys in gone.items() if keys},
+            numbers=self._renumbered,
             unknown={tag: row.events for tag, row in self._unknown_tags.items()},
             set_aside=len(self._set_aside),
         )
@@ -173,6 +194,7 @@ class Fold:
     def _start(self) -> None:
         self._unknown_tags: dict[str, UnknownTagRow] = {}
         self._set_aside: list[AnomalyRow] = []
+        self._renumbered: dict[str, int] = {}
         self._envelopes = 0
         self._events = 0
         for part in (

@@ -95,6 +95,7 @@ class Refusals:
                 retry_after_s=event.retry_after_s,
                 count=0 if again else event.count,
                 since=micros(event.since) if event.since else None,
+                until=micros(event.until) if event.until else None,
                 **(_described(asked) if asked else {}),
             )
         )

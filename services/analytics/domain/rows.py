@@ -137,6 +137,7 @@ class RefusalRow(Row, kw_only=True):
     retry_after_s: float
     count: int
     since: Moment | None = None
+    until: Moment | None = None
 
 
 class CallsRefusedRow(Row, kw_only=True):

@@ -47,7 +47,7 @@ def _cell(value: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (dict, list)):
-        return _json.encode(value).decode()
+        return spreadsheet_cell(_json.encode(value).decode())
     return value
 
 

@@ -16,6 +16,8 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
+from services.analytics.reading.told import told
+
 LOCKS = (
     "set enable_external_access = false",
     "set autoinstall_known_extensions = false",
@@ -44,7 +46,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     """An answer, true at log sequence `sequence`; rows are safe for JSON."""
 
     columns: list[str]
-    rows: list[list[Any]]
+    rows: list[Any]
+    """Each a list of values; of strangers' SQL each is JSON already (`msgspec.Raw`)."""
     truncated: bool
     sequence: int
 
@@ -63,8 +66,12 @@ def selected(
     query: str,
     now: datetime,
     parameters: Mapping[str, Any] | None = None,
+    *,
+    as_text: bool = False,
 ) -> Iterator[Stream]:
     """Open one SELECT as a stream; the variable `now` is `now`, in UTC.
+
+    `as_text`: what Arrow does not carry as DuckDB means it comes as text.
 
     Raises `QuestionError` for whatever DuckDB refuses but an interruption, which is the caller's.
     """
@@ -72,7 +79,7 @@ def selected(
         _check(connection, query)
         connection.execute("set variable now = ?::timestamp", [now.replace(tzinfo=None)])
         with _read_only(connection):
-            yield from _streamed(connection, query, parameters)
+            yield from _streamed(connection, query, parameters, as_text=as_text)
     except duckdb.InterruptException:
         raise
     except (duckdb.OutOfMemoryException, pa.ArrowMemoryError, MemoryError) as error:
@@ -103,11 +110,15 @@ def _read_only(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 def _streamed(
-    connection: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, Any] | None
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    parameters: Mapping[str, Any] | None,
+    *,
+    as_text: bool,
 ) -> Iterator[Stream]:
     checkpoint = connection.execute("from ledger.progress select sequence").fetchall()
     asked = connection.sql(query, params=dict(parameters)) if parameters else connection.sql(query)
-    reader = asked.to_arrow_reader(_ROWS_AT_ONCE)
+    reader = (told(asked) if as_text else asked).to_arrow_reader(_ROWS_AT_ONCE)
     try:
         yield Stream(reader.schema, _batches(reader), checkpoint[0][0] if checkpoint else 0)
     finally:

@@ -6,25 +6,68 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
 _EXACT_MAX = 2**53
+_WRITTEN_AT_ONCE = 256_000
+_DATE_END, _INSTANT_END = 2**31 - 1, 2**63 - 1
+_json = msgspec.json.Encoder()
 _NAMELESS = ["", ""]
 """JSON has the pairs of a map as lists."""
 
 
 def rows_of(batch: pa.RecordBatch) -> list[list[Any]]:
     """Turn a batch into rows of values safe for JSON."""
-    columns = [[safe(value) for value in column.to_pylist()] for column in batch.columns]
+    columns = [_values(column) for column in batch.columns]
     return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _values(column: Any) -> list[Any]:
+    try:
+        return [safe(value) for value in column.to_pylist()]
+    except (ValueError, OverflowError):
+        if not pa.types.is_temporal(column.type):
+            raise
+    return [_moment(one) for one in column]
+
+
+def _moment(one: Any) -> Any:
+    """Tell a moment that Python's calendar may not reach: without end, or in nanoseconds."""
+    ends = {_DATE_END: "infinity", -_DATE_END: "-infinity"}
+    if not pa.types.is_date(one.type):
+        ends = {_INSTANT_END: "infinity", -_INSTANT_END: "-infinity"}
+    if one.is_valid and one.value in ends:
+        return ends[one.value]
+    if one.is_valid and pa.types.is_timestamp(one.type) and one.type.unit == "ns":
+        whole, rest = divmod(one.value, 10**9)
+        return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+    return safe(one.as_py())
+
+
+def lines_of(batch: pa.RecordBatch, bytes_max: int) -> list[bytes]:
+    """Write the first rows of a batch as JSON, each a list, that take so much with their commas.
+
+    A few at a time become objects of Python: these take a hundred times what a row does as JSON.
+    """
+    lines: list[bytes] = []
+    step = max(1, len(batch) * _WRITTEN_AT_ONCE // max(1, weight(batch)))
+    for start in range(0, len(batch), step):
+        for row in rows_of(batch.slice(start, step)):
+            line = _json.encode(row)
+            bytes_max -= len(line) + 1
+            if bytes_max < 0:
+                return lines
+            lines.append(line)
+    return lines
 
 
 def safe(value: Any) -> Any:
     """Turn a value of DuckDB into one that JSON can carry.
 
     Instants, dates and times are ISO 8601, instants in UTC with `Z`; whole decimals are
-    integers, others floats, those too great for either are text; intervals are ISO 8601
+    integers, others floats, those that neither holds exactly are text; intervals are ISO 8601
     durations; bytes are hexadecimal; NaN and infinities are null.
     """
     for kinds, made in _SAFE:
@@ -100,14 +143,16 @@ def _instant(value: datetime) -> str:
 
 
 def _duration(value: Any) -> str:
-    return f"P{value.months}M{value.days}DT{value.nanoseconds / 1e9:g}S"
+    seconds = f"{Decimal(value.nanoseconds).scaleb(-9):f}"
+    return f"P{value.months}M{value.days}DT{seconds.rstrip('0').rstrip('.')}S"
 
 
 def _number(value: float | Decimal) -> Any:
     if isinstance(value, float):
         return value if abs(value) < float("inf") else None
     if isinstance(value, Decimal) and value != value.to_integral_value():
-        return float(value)
+        near = float(value)
+        return near if Decimal(repr(near)) == value else f"{value:f}"
     whole = int(value)
     return whole if abs(whole) <= _EXACT_MAX else str(whole)
 

@@ -1,11 +1,14 @@
 """What a report found, before it is written."""
 
+from math import isfinite
 from typing import Any
 
 import msgspec
 
 SERIES_MAX = 5
 """As many as there are colours."""
+_DRAWN_MAX = 1e100
+"""Of a number that is plotted: some of them still add up to one."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +23,17 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     columns: list[str]
     rows: list[list[Any]]
     before: list[Any] = []
+
+    def fault(self) -> str:
+        """Say why its rows cannot be shown as its file wants them; empty when they can."""
+        plot = [self.over, *self.plotted] if self.over else []
+        for name in plot:
+            if name not in self.columns:
+                return f"its section names the column {name!r}, which it does not select"
+        for name in self.plotted:
+            if any(drawn(value) is None for value in self.column(name) if value is not None):
+                return f"its section plots the column {name!r}, which holds more than numbers"
+        return ""
 
     def column(self, name: str) -> list[Any]:
         """Take one column."""
@@ -36,8 +50,18 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
             for name in self.columns
             if name != self.over
             and all(isinstance(value, (int, float, type(None))) for value in self.column(name))
+            and all(drawn(value) is not None for value in self.column(name) if value is not None)
         ]
         return numbers[:SERIES_MAX]
+
+
+def drawn(value: Any) -> float | None:
+    """Take a number that a plot can show; one too great for JSON stands as text."""
+    try:
+        number = float(value) if isinstance(value, (int, float, str)) else -1.0
+    except (ValueError, OverflowError):
+        return None
+    return number if isfinite(number) and 0 <= number <= _DRAWN_MAX else None
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

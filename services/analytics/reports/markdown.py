@@ -5,23 +5,20 @@ from collections.abc import Iterable, Sequence
 from services.analytics.reports.findings import Finding, Report
 from services.analytics.reports.wording import change, figure, label
 
-_ESCAPED = {mark: f"\\{mark}" for mark in ("\\", "|", "[", "]", "`", "*", "!", "~")} | {
-    "&": "&amp;",
-    "<": "&lt;",
-    ">": "&gt;",
-}
+_HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_ESCAPED = {mark: f"\\{mark}" for mark in ("\\", "|", "[", "]", "`", "*", "!", "~")} | _HTML
 """What would end a cell, or begin HTML, a link, a picture or code: values hold what clients wrote.
 
 Of HTML nothing is left that a reader without backslashes would take for it.
 """
-_MARKS = str.maketrans(_ESCAPED)
+_MARKS, _PROSE = str.maketrans(_ESCAPED), str.maketrans(_HTML)
 
 
 def written(report: Report) -> str:
     """Write the whole report."""
     parts = [f"# {report.title}: {report.days}", report.caption]
     for section in report.sections:
-        parts += [f"## {section.title}", section.prose, _body(section)]
+        parts += [f"## {section.title}", section.prose.translate(_PROSE), _body(section)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 

@@ -6,10 +6,9 @@ Colours are the page's variables, so that one plot is readable in light and in d
 from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
-from typing import Any
 
 from runtime.texts import shown
-from services.analytics.reports.findings import Finding
+from services.analytics.reports.findings import Finding, drawn
 from services.analytics.reports.scale import thinned, ticks
 from services.analytics.reports.wording import figure, label, measured
 
@@ -27,7 +26,7 @@ Series = list[tuple[str, list[float | None]]]
 def plot(section: Finding) -> str:
     """Draw a section's rows; nothing when there is nothing to see."""
     names = section.series
-    series: Series = [(name, [_number(one) for one in section.column(name)]) for name in names]
+    series: Series = [(name, [drawn(one) for one in section.column(name)]) for name in names]
     if not any(value for _, values in series for value in values):
         return ""
     over = [shown(str(value)) for value in section.column(section.over)]
@@ -38,11 +37,6 @@ def plot(section: Finding) -> str:
     else:
         body = _rows(over, series)
     return _legend(names) + body
-
-
-def _number(value: Any) -> float | None:
-    """Take a number; one too great for JSON stands as text."""
-    return float(value) if isinstance(value, str) else value
 
 
 def _columns(axis: str, over: list[str], series: Series) -> str:

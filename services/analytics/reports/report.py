@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from contracts.analytics import Document, NamedQuery, ReportFormat, ReportPeriod, WriteReport
-from contracts.base import Failed
+from contracts.base import Failed, day_of
 from services.analytics.queries import Catalogue, Question
 from services.analytics.reports import markdown, page
 from services.analytics.reports.findings import Finding, Report
@@ -73,8 +73,8 @@ class Reporter:
                 earlier = self._asked(source, since - (until - since), since)[1]
                 before = earlier[0] if earlier else []
         except QuestionError as error:  # one section that fails is no reason for no report
-            columns, rows, prose = [], [], f"Not answered: {error}"
-        return Finding(
+            columns, rows, prose = [], [], _unanswered(str(error))
+        found = Finding(
             name=source.name,
             title=section.title,
             shape=section.shape,
@@ -85,6 +85,11 @@ class Reporter:
             rows=rows,
             before=before,
         )
+        fault = found.fault() if rows else ""
+        if fault:
+            prose = _unanswered(f"{source.name}.sql: {fault}")
+            found = msgspec.structs.replace(found, prose=prose, columns=[], rows=[])
+        return found
 
     def _asked(self, source: Source, since: date, until: date) -> tuple[list[str], list[list[Any]]]:
         given = {"since": since.isoformat(), "until": until.isoformat()}
@@ -96,15 +101,17 @@ class Reporter:
         return found.columns, found.rows
 
 
+def _unanswered(why: str) -> str:
+    return f"Not answered: {' '.join(why.split())}"
+
+
 def _place(source: Source) -> tuple[int, str]:
     assert source.section is not None
     return source.section.place, source.name
 
 
 def _day(text: str) -> date:
-    try:
-        if len(text) == len("2026-01-31"):
-            return date.fromisoformat(text)
-    except ValueError:
-        pass
-    raise QuestionError(f"date: expected a date such as 2026-01-31, got {text!r}")
+    found = day_of(text)
+    if found is None:
+        raise QuestionError(f"date: expected a date such as 2026-01-31, got {text!r}")
+    return found

@@ -12,13 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-import pyarrow as pa
 
 from runtime.clock import Clock
 from runtime.process.logs import Log
 from services.analytics.metrics import Metrics
 from services.analytics.reading.statement import Found, OutOfMemoryError, QuestionError
-from services.analytics.reading.values import rows_of
 from services.analytics.sandbox.process import Child, DeadlineError, EndedError
 from services.analytics.sandbox.words import Answer, Open, Question
 from services.analytics.store import Database, StoreError
@@ -84,6 +82,8 @@ class Sandbox:
     def ask(self, query: str, rows_max: int, bytes_max: int) -> Found:
         """Answer one SELECT, with at most `rows_max` rows, and `bytes_max` of them as JSON.
 
+        The rows stay JSON as the child wrote it: in this process they never become objects.
+
         Raises `QuestionError`, and `UnavailableError` when no question can be answered.
         """
         with self._lock:
@@ -105,6 +105,7 @@ class Sandbox:
                 # What is left of the address space is in pieces: the next one gets another.
                 self._gone("memory")
                 raise OutOfMemoryError(_greedy(bounds, answer.error.partition("\n")[0]))
+        self._database.met(answer.error)
         return _found(answer, rows)
 
     def forget(self) -> None:
@@ -197,6 +198,7 @@ class Sandbox:
         except EndedError as error:
             why = f"its process ended {error}"
         if why:
+            self._database.met(why)
             self._gone("ended")
             self._logger.warning("sql_not_opened", reason=why)
             raise UnavailableError(
@@ -225,15 +227,9 @@ _STOPPING = "analytics is stopping"
 def _found(answer: Answer, rows: bytes) -> Found:
     if answer.error:
         raise QuestionError(answer.error)
-    reader = pa.ipc.open_stream(rows)
-    try:
-        found = [row for batch in reader for row in rows_of(batch)]
-    except (ValueError, OverflowError, pa.ArrowException) as error:
-        message = f"a value cannot be told ({error}): cast it to text"
-        raise QuestionError(message) from None
     return Found(
-        columns=list(reader.schema.names),
-        rows=found,
+        columns=answer.columns,
+        rows=[msgspec.Raw(line) for line in rows.split(b"\n")] if rows else [],
         truncated=answer.truncated,
         sequence=answer.sequence,
     )

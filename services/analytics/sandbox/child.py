@@ -19,7 +19,7 @@ import msgspec
 import pyarrow as pa
 
 from services.analytics.reading.statement import LOCKS, OutOfMemoryError, QuestionError, selected
-from services.analytics.reading.values import weight, within
+from services.analytics.reading.values import lines_of, within
 from services.analytics.sandbox import words
 from services.analytics.sandbox.words import Answer, Open, Question
 
@@ -97,21 +97,26 @@ def _opened(path: Path, memory_bytes: int) -> duckdb.DuckDBPyConnection:
 
 def _answered(connection: duckdb.DuckDBPyConnection, question: Question) -> tuple[Answer, bytes]:
     """Gather an answer within its bounds. Raises `QuestionError`."""
-    sink = pa.BufferOutputStream()
-    rows, room, truncated = question.rows_max, question.bytes_max, False
-    with selected(connection, question.query, question.now) as stream:
-        with pa.ipc.new_stream(sink, stream.schema) as writer:
-            for batch in stream.batches:
-                kept = within(batch.slice(0, rows), room)
-                if len(kept):
-                    writer.write_batch(kept)
-                rows -= len(kept)
-                room -= weight(kept)
-                if len(kept) < len(batch):
-                    truncated = True
-                    break
-        answer = Answer(truncated=truncated, sequence=stream.sequence)
-    return answer, sink.getvalue().to_pybytes()
+    rows: list[bytes] = []
+    room, truncated = question.bytes_max, False
+    with selected(connection, question.query, question.now, as_text=True) as stream:
+        for batch in stream.batches:
+            kept = _lines(within(batch.slice(0, question.rows_max - len(rows)), room), room)
+            rows += kept
+            room -= sum(len(line) + 1 for line in kept)
+            if len(kept) < len(batch):
+                truncated = True
+                break
+        columns, sequence = list(stream.schema.names), stream.sequence
+    return Answer(columns=columns, truncated=truncated, sequence=sequence), b"\n".join(rows)
+
+
+def _lines(batch: pa.RecordBatch, bytes_max: int) -> list[bytes]:
+    """Write rows as JSON. Raises `QuestionError` for a value that has none."""
+    try:
+        return lines_of(batch, bytes_max)
+    except (ValueError, OverflowError, pa.ArrowException) as error:
+        raise QuestionError(f"a value cannot be told ({error}): cast it to text") from None
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ class Child:
         return self._process.poll() is None
 
     def ask(self, command: Open | Question, timeout_s: float) -> tuple[Answer, bytes]:
-        """Say something and wait for the answer, an Arrow stream with its rows beside it.
+        """Say something and wait for the answer, its rows beside it as lines of JSON.
 
         Raises `DeadlineError` when it took too long, and `EndedError` when the child ended; it
         is gone in either case.

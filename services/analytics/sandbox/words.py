@@ -1,4 +1,4 @@
-"""What parent and child say to each other: a frame is a head in JSON, then Arrow or nothing."""
+"""What parent and child say to each other: a frame is a head in JSON, then rows or nothing."""
 
 import struct
 from datetime import datetime
@@ -27,10 +27,11 @@ class Question(msgspec.Struct, frozen=True, tag="question"):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of it; the rows follow as an Arrow stream when there is no `error`."""
+    """What came of it; when there is no `error` the rows follow, each a line of JSON."""
 
     error: str = ""
     out_of_memory: bool = False
+    columns: list[str] = []
     truncated: bool = False
     sequence: int = 0
 

@@ -24,12 +24,14 @@ _HERE = Path(__file__).parent
 _NEEDED = ("schema", "macros", "rollups")
 """Without them no row can be written."""
 _KINDS = (*_NEEDED, "views", "queries", "reports")
+TYPES = ("text", "integer", "date")
+"""What a parameter may be."""
 _PARAMETERS = re.compile(
     r"-- (?P<names>\$\w+(?:, \$\w+)*) \((?P<type>\w+)(?: = (?P<default>[^)]*))?\): (?P<meaning>.+)"
 )
 
 _SECTION = re.compile(
-    r"-- section (?P<place>\d+) (?P<shape>figures|table|bars|line)(?P<columns>(?: \w+)*):"
+    r"-- section (?P<place>[0-9]{1,4}) (?P<shape>figures|table|bars|line)(?P<columns>(?: \w+)*):"
     r" (?P<title>.+)"
 )
 _PLOTS = frozenset({"bars", "line"})
@@ -81,6 +83,11 @@ def read(path: Path) -> Source:
         match = _PARAMETERS.fullmatch(line)
         if match is None:
             continue
+        if match["type"] not in TYPES:
+            raise SourceError(
+                f"{path.name}: expected the parameters {match['names']} to be"
+                f" {', '.join(TYPES[:-1])} or {TYPES[-1]}, got {match['type']}"
+            )
         for named in match["names"].split(", "):
             plain = named.removeprefix("$")
             parameters[plain] = Parameter(plain, match["type"], match["default"], match["meaning"])

@@ -4,33 +4,41 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import duckdb
 
 from services.analytics import sql
+from services.analytics.domain.tables import ROLLUPS, TABLES
 from services.analytics.reading.statement import LOCKS
 from services.analytics.sql import Source
+from services.analytics.store.faults import (
+    OF_ROWS,
+    LostError,
+    RefusedError,
+    StoreError,
+    of_reading,
+    opening,
+    working,
+)
 
 _CHECKPOINTS = "set checkpoint_threshold = '64MB'"
-
-
-class StoreError(Exception):
-    """The file cannot be used: another process has it, or a later version wrote it."""
-
-
-class RefusedError(StoreError):
-    """The file can be used, but not with these rows in it."""
+_TABLES = sorted({*TABLES, *ROLLUPS, "progress", "chains"} - {"peaks"})
 
 
 class Database:
     """The open file; `writer` belongs to one thread, every reader takes a `cursor` of its own."""
 
     def __init__(self, path: Path, memory_bytes: int) -> None:
-        """Open or make the file, migrate, and lock it down. Raises `StoreError`."""
+        """Open or make the file, migrate, and lock it down.
+
+        Raises `DamagedError` when it is none of ours any more, else `StoreError`.
+        """
         self.memory_bytes = memory_bytes
+        self.fault: LostError | None = None
+        """Why the file must be opened again, or put aside; None while it serves."""
         self.commits = 0
         """How often something was committed since."""
         self._path = path
@@ -41,10 +49,13 @@ class Database:
                 config={
                     "memory_limit": f"{memory_bytes}B",
                     "max_temp_directory_size": f"{memory_bytes}B",
+                    # Else a file of another kind has DuckDB fetch what reads it.
+                    "autoinstall_known_extensions": False,
+                    "autoload_known_extensions": False,
                 },
             )
-        except (duckdb.IOException, duckdb.SerializationException) as error:
-            raise StoreError(f"{path}: {error}") from None
+        except duckdb.Error as error:
+            raise opening(error) from None
         self._lock = threading.Lock()
         self._settling = threading.Lock()
         try:
@@ -54,6 +65,11 @@ class Database:
             """Views that could not be made, and why."""
             for statement in (_CHECKPOINTS, *LOCKS):
                 self._root.execute(statement)
+            for table in _TABLES:
+                self._root.execute(f"from ledger.{table} limit 0")
+        except duckdb.Error as error:
+            self._root.close()
+            raise opening(error) from None
         except BaseException:
             self._root.close()
             raise
@@ -93,11 +109,27 @@ class Database:
             with self.committing():
                 self.writer.execute("force checkpoint")
         except duckdb.Error as error:
-            raise StoreError(str(error)) from None
+            raise self.failed(error) from None
+
+    def failed(self, error: duckdb.Error) -> StoreError:
+        """Name what the file does not do, and remember it when it will do nothing more."""
+        named = working(error)
+        if isinstance(named, LostError):
+            self.fault = self.fault or named
+        return named
+
+    def met(self, message: str) -> None:
+        """Remember damage, if a question failed by it, here or in a copy of the file."""
+        self.fault = self.fault or of_reading(message)
+
+    def unwritten(self, error: duckdb.Error, where: str = "") -> StoreError:
+        """Tell what the file cannot do at all from what it does not take of a batch."""
+        kind = RefusedError if isinstance(error, OF_ROWS) else type(self.failed(error))
+        return kind(f"{where}{error}")
 
     def close(self) -> None:
         """Fold the write-ahead log into the file and let go of it."""
-        with self._settling:
+        with self._settling, suppress(duckdb.Error):  # one that is lost is folded no more
             self.writer.close()
             self._root.close()
 
@@ -127,7 +159,8 @@ def _migrate(connection: duckdb.DuckDBPyConnection) -> list[str]:
             )
             connection.execute("commit")
         except duckdb.Error as error:
-            raise StoreError(f"{source.name}.sql: {error}") from None
+            kind = type(opening(error))
+            raise kind(f"{source.name}.sql: {error}") from None
     return [source.name for source in missing]
 
 

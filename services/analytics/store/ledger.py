@@ -23,7 +23,8 @@ from services.analytics.domain.rows import (
     SessionRow,
 )
 from services.analytics.domain.tables import ADDED, ROLLUPS, TABLES, Columns
-from services.analytics.store.database import Database, RefusedError, StoreError
+from services.analytics.store.database import Database
+from services.analytics.store.faults import LostError, RefusedError
 
 _Some = TypeVar("_Some", bound=Row)
 _KEYS = {
@@ -69,10 +70,6 @@ _ARROW = {
 }
 
 
-_OF_ROWS = (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException)
-"""What DuckDB raises of the values it is given; all else is of itself, its file or its memory."""
-
-
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """The checkpoint: how far which life of the stream is in the file."""
 
@@ -81,15 +78,6 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     events: int
     anew_to: int
     """How far a projection that began anew must come before its figures are whole."""
-
-
-@contextmanager
-def _asked() -> Iterator[None]:
-    """Read from the file; whatever keeps it from answering is of the file."""
-    try:
-        yield
-    except duckdb.Error as error:
-        raise StoreError(str(error)) from None
 
 
 class Ledger:
@@ -102,12 +90,16 @@ class Ledger:
         self._shown: dict[str, pa.Table] = {}
         self._rollups = {source.name: source.sql for source in sql.folder("rollups")}
 
-    @_asked()
+    @property
+    def fault(self) -> LostError | None:
+        """Why the file must be opened again, or put aside; None while it serves."""
+        return self._database.fault
+
     def progress(self) -> Progress | None:
         """Read the checkpoint; None before the first batch. Raises `StoreError`."""
-        found = self._connection.execute(
-            "from ledger.progress select stream_created, sequence, events, anew_to"
-        ).fetchall()
+        query = "from ledger.progress select stream_created, sequence, events, anew_to"
+        with self._asked():
+            found = self._connection.execute(query).fetchall()
         for created, sequence, events, anew_to in found:
             return Progress(
                 stream_created=created, sequence=sequence, events=events, anew_to=anew_to
@@ -120,7 +112,7 @@ class Ledger:
         Until it has the log `upto` there, its figures are too small.
         """
         with _Transaction(self._database):
-            for table in {*TABLES, *ROLLUPS, "progress"} - {"peaks"}:
+            for table in {*TABLES, *ROLLUPS, "progress", "chains"} - {"peaks"}:
                 self._connection.execute(f"delete from ledger.{table}")  # noqa: S608
             self._connection.execute(
                 "insert into ledger.progress values (?, 0, 0, 0, ?, ?)",
@@ -153,6 +145,10 @@ class Ledger:
                 )
             for table in made.keys() - ADDED.keys():
                 self._connection.execute(f"insert into ledger.{table} by name from batch_{table}")
+            if batch.numbers:
+                self._connection.executemany(
+                    "insert or replace into ledger.chains values (?, ?)", [*batch.numbers.items()]
+                )
             self._connection.execute(
                 "update ledger.progress set sequence = ?, envelopes = envelopes + ?,"
                 " events = events + ?, written_at = ?",
@@ -160,9 +156,20 @@ class Ledger:
             )
         return sum(table.num_rows for table in made.values())
 
-    @_asked()
     def remember(self) -> Remembered:
         """Read back what a fold must know to go on from the checkpoint. Raises `StoreError`."""
+        with self._asked():
+            return self._remembered()
+
+    @contextmanager
+    def _asked(self) -> Iterator[None]:
+        """Read from the file; whatever keeps it from answering is of the file."""
+        try:
+            yield
+        except duckdb.Error as error:
+            raise self._database.failed(error) from None
+
+    def _remembered(self) -> Remembered:
         newest = "(select max(ended_at) from ledger.leases)"
         doubtful = (
             "where outcome in ('unknown', 'expired') and correction <> 'reconciled'"
@@ -175,6 +182,9 @@ class Ledger:
             servers=self._rows("servers", ServerRow),
             keys=self._rows("keys", KeyRow),
             config=self._rows("config", ConfigRow),
+            numbers=dict(
+                self._connection.execute("from ledger.chains select subject, number").fetchall()
+            ),
             told=self._connection.execute(_TOLD).fetchall(),
         )
 
@@ -182,7 +192,7 @@ class Ledger:
         try:
             self._connection.execute(self._rollups[rollup])
         except duckdb.Error as error:
-            raise _named(error, f"{rollup}.sql: ") from error
+            raise self._database.unwritten(error, f"{rollup}.sql: ") from error
 
     def _show(self, made: dict[str, pa.Table], gone: dict[str, pa.Table]) -> None:
         """Let SQL see a batch: `batch_<table>` and `gone_<table>`, empty where it has none."""
@@ -216,7 +226,7 @@ class _Transaction:
         try:
             self._connection.execute("begin")
         except duckdb.Error as failure:
-            raise StoreError(str(failure)) from None
+            raise self._database.failed(failure) from None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, *_: object
@@ -225,15 +235,9 @@ class _Transaction:
             with self._database.committing():
                 self._connection.execute("commit" if kind is None and self._keep else "rollback")
         except duckdb.Error as failure:
-            raise _named(failure) from error
+            raise self._database.unwritten(failure) from error
         if isinstance(error, duckdb.Error):
-            raise _named(error) from error
-
-
-def _named(failure: duckdb.Error, where: str = "") -> StoreError:
-    """Tell what the file cannot do at all from what it does not take."""
-    kind = RefusedError if isinstance(failure, _OF_ROWS) else StoreError
-    return kind(f"{where}{failure}")
+            raise self._database.unwritten(error) from error
 
 
 def _types(kind: type[Row]) -> dict[str, Any]:

@@ -62,7 +62,10 @@ class Readers:
             raise QuestionError(
                 f"interrupted after {timeout_s:g} s: expected a question that takes less"
             ) from None
-        except OutOfMemoryError as error:
+        except QuestionError as error:
+            self._database.met(str(error))
+            if not isinstance(error, OutOfMemoryError):
+                raise
             raise QuestionError(
                 "out of memory: expected a question that needs less than [analytics] memory"
                 f" ({self._database.memory_bytes / 1e9:g} GB): {str(error).partition(chr(10))[0]}"

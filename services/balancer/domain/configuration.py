@@ -7,7 +7,7 @@ is a file that was lost, emptied or forgotten more often than a wish.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from urllib.parse import urlsplit
 
 import msgspec
@@ -112,13 +112,19 @@ def configured(
     return events
 
 
-def administered(fleet: Fleet, command: BalancerAdmin) -> list[ConfigurationEvent] | Failed:
-    """Decide what an administrator's command changes; nothing when it is so already."""
+def administered(
+    fleet: Fleet, command: BalancerAdmin, open_to: Container[str] | None = None
+) -> list[ConfigurationEvent] | Failed:
+    """Decide what an administrator's command changes; nothing when it is so already.
+
+    `open_to` are the only addresses that a server may be put to, beside its own; None: to any.
+    """
     # So that no administrator's name is taken for a configuration's digest.
     source = f"by:{command.by}"
     match command:
         case PutServer():
-            return _put(fleet, command.server, source)
+            refused = _closed(fleet, command.server, open_to)
+            return refused or _put(fleet, command.server, source)
         case RemoveServer():
             if command.server_id in fleet.members:
                 return [ServerRemoved(server_id=command.server_id, source=source)]
@@ -128,6 +134,20 @@ def administered(fleet: Fleet, command: BalancerAdmin) -> list[ConfigurationEven
             return [ConfigurationAccepted(digest=command.digest, by=command.by)]
         case _:
             return _chosen(fleet, command, source)
+
+
+def _closed(fleet: Fleet, server: Server, open_to: Container[str] | None) -> Failed | None:
+    """Keep a server out that would be sent sessions which were made up for the demo's."""
+    member = fleet.members.get(server.server_id)
+    stays = member is not None and member.server.url == server.url
+    if open_to is None or stays or server.url in open_to:
+        return None
+    message = (
+        "url: expected a server of the demo, whose sessions are made up and would be sent to this"
+        ' one; write [pool.provisioner] kind first: "file", "http" or "none" retires them,'
+        ' "generated" keeps them'
+    )
+    return Failed(code="bad_request", message=message)
 
 
 def _chosen(fleet: Fleet, command: SetStrategy, source: str) -> list[ConfigurationEvent] | Failed:

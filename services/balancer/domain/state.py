@@ -60,6 +60,8 @@ class Balancer(msgspec.Struct, kw_only=True):
     """Kept until the fleet changes."""
     held: HeldConfiguration | None = None
     """The configuration that waits for an operator's word."""
+    open_to: frozenset[str] | None = None
+    """Where sessions are made up for the demo: the addresses of its servers; else None."""
     turn: int = 0
     unknown_events: int = 0
     """Events of a later version, of this log and of the pool's, that were skipped."""

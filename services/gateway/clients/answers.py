@@ -53,7 +53,7 @@ class Client:
     async def start(self, status: int, headers: Headers, *, events: bool = False) -> None:
         """Send the head; `events` says that the body is a stream of events."""
         self.begun = True
-        self._events = events
+        self._events = events and not any(_compresses(*header) for header in headers)
         self.status = status
         head = {"type": "http.response.start", "status": status, "headers": headers}
         await self._send(head)
@@ -84,10 +84,17 @@ class Client:
         await self.answer(error.http_status, own, body)
 
     async def break_off(self, error: GatewayError) -> None:
-        """End a begun answer that its server cut: SSE clients are told, all see no proper end."""
+        """End a begun answer that its server cut: SSE clients are told, all see no proper end.
+
+        Plain text within a compressed stream would only be garbage.
+        """
         if self._events:
             await self.body(b"\n\ndata: " + error.body() + b"\n\n", more=True)
         self._abort()
+
+
+def _compresses(name: bytes, value: bytes) -> bool:
+    return name == b"content-encoding" and value.lower() not in {b"", b"identity"}
 
 
 def told(

@@ -1,17 +1,15 @@
 """What a page in a browser may do here: the hosts it may name, the origins it may ask from.
 
-Pure. A page of any origin can make its visitor's browser ask an address of the visitor's own
-machine or network, and a name that leads there makes the answer readable to it (DNS rebinding).
-So what needs no key is answered to the host's own names alone, and operators' paths are readable
-across origins only where the operator says so.
+Pure. What needs no key is answered to the host's own names alone (`runtime.hosts`), and operators'
+paths are readable across origins only where the operator says so.
 """
 
-import ipaddress
 import re
 from collections.abc import Collection, Iterable
 
 from services.gateway.clients.headers import CORS
 from services.gateway.domain.heads import Headers
+from services.gateway.domain.paths import routed
 
 GUARDED: Headers = [
     (b"x-content-type-options", b"nosniff"),
@@ -45,35 +43,9 @@ _ALLOW_ORIGIN = CORS[0][0]
 _VARY = (b"vary", b"Origin")
 
 
-def familiar(host: str, hosts: Collection[str]) -> bool:
-    """Tell whether a `Host` is one of ours: an address, a name without a dot, or one of `hosts`.
-
-    `hosts` are in lower case. A name without a dot is `localhost`, or one of this very network:
-    no page of elsewhere has such an origin.
-    """
-    name = _name(host)
-    if "." not in name and ":" not in name:
-        return bool(name)
-    if name in hosts:
-        return True
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
-def host_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """Read the `Host`; empty when there is none."""
-    for name, value in headers:
-        if name == b"host":
-            return value.decode("latin-1")
-    return ""
-
-
 def crossing(path: str, origin: str, origins: Collection[str]) -> Headers:
     """Make the CORS headers of an answer at `path` to a page of `origin`."""
-    if not _operators(path):
+    if not _operators(routed(path)):
         return CORS
     if "*" in origins:
         return CORS
@@ -118,11 +90,3 @@ def _operators(path: str) -> bool:
     return path not in _ORIGINAL and any(
         path == room or path.startswith(f"{room}/") for room in _OF_OPERATORS
     )
-
-
-def _name(host: str) -> str:
-    """Take the port off, and the brackets of an IPv6 address."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    name, _, port = host.rpartition(":")
-    return (name if name and port.isdigit() else host).lower()

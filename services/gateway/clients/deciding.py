@@ -6,9 +6,9 @@ once each, and that no name is spelled in escapes; then the quick reader's answe
 Anything else is read slowly, member by member, and what stands twice, in whatever case, is refused.
 """
 
-import asyncio
 import json
 import re
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -20,6 +20,7 @@ from services.gateway.domain import Peek, read_json, wrong_n, wrong_type
 from services.gateway.domain.errors import GatewayError
 
 _NAMES = re.compile(rb'"(model|n|stream)"', re.IGNORECASE)
+_LONGEST = len(b'"stream"')
 _PLAIN = frozenset({b"model", b"n", b"stream"})
 _MADE_OF_IT = re.compile(r"[\[\0]")
 """Behind it, readers see a list, a member, or nothing: `model[0]` is a `model` to them."""
@@ -29,45 +30,49 @@ _ESCAPED = b"\\u00"
 """How a name of ASCII letters begins to be spelled otherwise."""
 
 
-class Deciding:
-    """Reads bodies that decide; slow readings one at a time."""
-
-    def __init__(self) -> None:
-        """Read nothing yet."""
-        self._slowly = asyncio.Semaphore(1)
-
-    async def read(self, request: Request, upload: Upload) -> Peek:
-        """Take the whole body and read what routes. Raises `GatewayError`, before any lease."""
-        kind = reading.kind_of(request)
-        if kind != reading.JSON:
-            content = await upload.whole()
-            return _of_texts(reading.texts_of(content, kind, request.content_type))
-        json_max = upload.bounds.json_max
-        if max(upload.length or 0, upload.taken) > json_max:
-            raise reading.too_large(json_max)
-        content = await upload.whole()
-        if len(content) > json_max:
-            raise reading.too_large(json_max)
-        return _of_plain(content) or await self._of_other(content)
-
-    async def _of_other(self, content: Content) -> Peek:
-        reading.check_items(content)
-        async with self._slowly:
-            return await asyncio.to_thread(_member_by_member, bytes(content))
+async def decided(request: Request, upload: Upload) -> Peek:
+    """Take the whole body and read what routes. Raises `GatewayError`, before any lease."""
+    kind = reading.kind_of(request)
+    json_max = upload.bounds.json_max
+    if kind == reading.JSON and max(upload.length or 0, upload.taken) > json_max:
+        raise reading.too_large(json_max)
+    content = await upload.whole()
+    if kind != reading.JSON:
+        return await upload.apart(partial(_of_form, content, kind, request.content_type))
+    if len(content) > json_max:
+        raise reading.too_large(json_max)
+    found = await upload.apart(partial(_of_plain, content))
+    if found is not None:
+        return found
+    return await upload.bounds.spool.apart(partial(_member_by_member, content))
 
 
 def _of_plain(content: Content) -> Peek | None:
     """Read a body in which every name that routes stands once at most, as it is always spelled."""
-    named = _NAMES.findall(content)
-    if len(named) > len(set(named) & _PLAIN) or content.find(_ESCAPED) >= 0:
-        return None
-    return read_json(content)
+    return read_json(content) if _plain(content) else None
 
 
-def _member_by_member(content: bytes) -> Peek:
+def _plain(content: Content) -> bool:
+    named: set[bytes] = set()
+    for piece in reading.pieces(content, _LONGEST - 1):
+        if piece.find(_ESCAPED) >= 0:
+            return False
+        for found in _NAMES.finditer(piece):
+            name = found[1]
+            if found.start() >= reading.PIECE_BYTES:
+                break  # the next piece begins with it
+            if name in named or name not in _PLAIN:
+                return False
+            named.add(name)
+    return True
+
+
+def _member_by_member(content: Content) -> Peek:
     """Read a JSON object whose routing names need a second look; a duplicate is refused."""
+    reading.check_items(content)
     try:
-        found = json.loads(content.decode(), object_pairs_hook=_Members, parse_constant=_no_number)
+        text = content[:].decode()
+        found = json.loads(text, object_pairs_hook=_Members, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise reading.wrong(f"the body is not valid JSON: {error}") from None
     if not isinstance(found, _Members):
@@ -96,6 +101,10 @@ class _Members:
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         self.pairs = pairs
+
+
+def _of_form(content: Content, kind: str, content_type: str) -> Peek:
+    return _of_texts(reading.texts_of(content, kind, content_type))
 
 
 def _of_texts(fields: dict[str, Any]) -> Peek:

@@ -6,6 +6,7 @@ and by its boundary; its files stay in the body, named by where they are.
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -14,7 +15,7 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
 from services.gateway.clients.request import Request
 from services.gateway.clients.uploads import Content, Upload
-from services.gateway.dialects.forms import mended
+from services.gateway.dialects.forms import MENDED_BYTES_MAX, mended
 from services.gateway.dialects.words import Asked, Fields, File, Span
 from services.gateway.domain.errors import GatewayError
 
@@ -24,6 +25,8 @@ URLENCODED = "application/x-www-form-urlencoded"
 _TEXT_BYTES_MAX = 1_000_000
 _PARTS_MAX = 200
 _CHUNK_BYTES = 256 * 1024
+PIECE_BYTES = 1_000_000
+"""So much of a body is looked at in one go: nothing else runs meanwhile, whatever the thread."""
 _COMMAS_MAX = 100_000
 """More items than so many are no generation's, and take a second and a gigabyte to read."""
 _FIELDS_MAX = 200
@@ -47,6 +50,10 @@ async def asked_of(request: Request, upload: Upload) -> Asked:
     """Take the whole body and read it. Raises `GatewayError` for what cannot be read."""
     kind = kind_of(request)
     content = await upload.whole()
+    return await upload.apart(partial(_asked, request, content, kind, upload.bounds.json_max))
+
+
+def _asked(request: Request, content: Content, kind: str, json_max: int) -> Asked:
     if kind == FORM:
         fields, files = _form(content, request.content_type)
         check_names(fields)
@@ -54,15 +61,15 @@ async def asked_of(request: Request, upload: Upload) -> Asked:
     if kind == URLENCODED:
         fields = _urlencoded(content)
         return Asked(request.path, request.request_id, fields, is_form=True)
-    if len(content) > upload.bounds.json_max:
-        raise too_large(upload.bounds.json_max)
+    if len(content) > json_max:
+        raise too_large(json_max)
     check_items(content)
     try:
         fields = _json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise wrong(f"the body is no JSON object: {error}") from None
     check_names(fields)
-    alike = not mended(content[:])
+    alike = not any(map(mended, pieces(content, MENDED_BYTES_MAX - 1)))
     return Asked(request.path, request.request_id, fields, read_alike=alike)
 
 
@@ -103,9 +110,15 @@ def texts_of(content: Content, kind: str, content_type: str) -> Fields:
     return fields
 
 
+def pieces(content: Content, overlap: int = 0) -> Iterator[bytes]:
+    """Take a body apart; each piece has so many bytes of the next one at its end."""
+    for start in range(0, len(content), PIECE_BYTES):
+        yield content[start : start + PIECE_BYTES + overlap]
+
+
 def check_items(content: Content) -> None:
     """Raises `GatewayError` for JSON of more items than any generation has."""
-    if content[:].count(b",") > _COMMAS_MAX:
+    if sum(piece.count(b",") for piece in pieces(content)) > _COMMAS_MAX:
         raise wrong(f"the JSON body holds more than {_COMMAS_MAX:,} commas: expected fields")
 
 
@@ -189,7 +202,7 @@ def _parts(content: Content, boundary: bytes) -> Iterator[tuple[MultipartSegment
                         place += segment.size + len(boundary) + 6
                 if parser.closed:
                     break
-        if content[place:] not in (b"", b"\r\n"):
+        if content[place : place + 3] not in (b"", b"\r\n"):
             raise wrong("the body is no form: there is more behind its end")
     except MultipartError as error:
         raise wrong(f"the body is no form: {error}") from None

@@ -1,12 +1,19 @@
-"""Bodies too long for memory that are read whole: in files without a name, bounded in sum."""
+"""Bodies too long for memory that are read whole: in files without a name, bounded in sum.
 
+And in a thread of their own, one at a time, so that nobody waits for a long one but its client.
+"""
+
+import asyncio
 import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from services.gateway.domain.errors import GatewayError
 
 _RETRY_S = 5.0
+_Read = TypeVar("_Read")
 
 
 class Spool:
@@ -17,12 +24,21 @@ class Spool:
         self._home = home
         self.held = 0
         """Bytes in all files."""
+        self._thread = ThreadPoolExecutor(1, "spool")
         self.apply(folder, bytes_max)
 
     def apply(self, folder: str, bytes_max: int) -> None:
         """Go by other settings from now on."""
         self.folder = Path(folder) if folder else self._home
         self.bytes_max = bytes_max
+
+    async def apart(self, work: Callable[[], _Read]) -> _Read:
+        """Do what takes long in the one thread for it.
+
+        Within a call of C nothing else runs in the process: whatever looks at a whole body looks
+        at it piece by piece.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def begun(self) -> "Spooled":
         """Begin a file. Raises `GatewayError` where none can be made."""

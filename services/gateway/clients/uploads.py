@@ -6,7 +6,7 @@ file without a name, which goes with the request.
 
 import mmap
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import httpx
 
@@ -19,6 +19,7 @@ KEPT_BYTES_MAX = 1_000_000
 _PIECE_BYTES = 256 * 1024
 Content = bytes | mmap.mmap
 """A body that is there as a whole."""
+_Read = TypeVar("_Read")
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 
@@ -90,6 +91,12 @@ class Upload:
         self.length = self.taken
         self._content = mmap.mmap(self._file.fileno(), 0, prot=mmap.PROT_READ)
         return self._content
+
+    async def apart(self, work: Callable[[], _Read]) -> _Read:
+        """Do what takes the longer the longer the body is: at once, or else in a thread."""
+        if self.taken <= KEPT_BYTES_MAX:
+            return work()
+        return await self.bounds.spool.apart(work)
 
     def close(self) -> None:
         """Let go of the file, if there is one."""

@@ -1,7 +1,8 @@
 """A credential as a backend gets it: its region, the proxy before it, and what of it is secret.
 
 iptag/jimeng-api takes `[scheme://user:password@host:port@][us-|hk-|jp-|sg-]token`
-(src/api/controllers/core.ts); a `,` would be two accounts, one of them taken by chance.
+(src/api/controllers/core.ts), the region in either letter case; a `,` would be two accounts, one of
+them taken by chance.
 """
 
 from collections.abc import Iterable
@@ -49,7 +50,7 @@ def _parts(value: bytes) -> tuple[bytes, bytes, bytes]:
     """Take an `Authorization` apart: the whole, its token, the password of its proxy (if any)."""
     whole = value.removeprefix(b"Bearer ")
     proxy, _, token = whole.rpartition(b"@")
-    if token[:_REGION_BYTES] in _REGIONS:
+    if token[:_REGION_BYTES].lower() in _REGIONS:
         token = token[_REGION_BYTES:]
     if not proxy:
         return whole, token, b""
@@ -66,6 +67,17 @@ def hidden(text: str, secrets: Iterable[bytes], instead: str) -> str:
     for secret in secrets:
         text = text.replace(secret.decode("latin-1"), instead)
     return text
+
+
+def unbegun(text: str, secrets: Iterable[bytes]) -> str:
+    """Write a text that was cut, without the first characters of any of these at its end."""
+    begun = 0
+    for secret in secrets:
+        whole = secret.decode("latin-1")
+        longest = min(len(text), len(whole) - 1)
+        lengths = range(longest, begun, -1)
+        begun = next((length for length in lengths if text.endswith(whole[:length])), begun)
+    return text[: len(text) - begun]
 
 
 def sayable_in(dialects: Iterable[str], value: bytes) -> list[str]:
@@ -87,4 +99,4 @@ def _allowed(value: bytes) -> frozenset[str] | None:
     whole = value.removeprefix(b"Bearer ")
     if b"@" in whole:
         return _PROXIES
-    return _REGIONAL if whole[:_REGION_BYTES] in _REGIONS else None
+    return _REGIONAL if whole[:_REGION_BYTES].lower() in _REGIONS else None

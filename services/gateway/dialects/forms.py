@@ -5,7 +5,7 @@ megabytes is never held.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -14,6 +14,10 @@ from services.gateway.dialects.words import File, Span
 
 _encoder = msgspec.json.Encoder()
 _MENDED = re.compile(rb"\xc2\xa0|\xe2\x80[\x80-\x8b]|\xef\xbb\xbf")
+MENDED_BYTES_MAX = 3
+_PIECE_BYTES = 1_000_000
+_CONTINUES = 0b1000_0000
+"""How a byte begins that is not the first of its character (RFC 3629 §3)."""
 Pieces = tuple[bytes | Span, ...]
 
 
@@ -23,12 +27,23 @@ def written(fields: Mapping[str, Any]) -> bytes:
     I and D take blanks and marks out of a body before they read it, within its texts as well
     (src/lib/server.ts): so these are written as escapes.
     """
-    return _MENDED.sub(_escaped, _encoder.encode(fields))
+    return b"".join(_MENDED.sub(_escaped, piece) for piece in _pieces(_encoder.encode(fields)))
 
 
 def mended(body: bytes) -> bool:
     """Whether I and D would read something else in a body."""
     return _MENDED.search(body) is not None
+
+
+def _pieces(text: bytes) -> Iterator[bytes]:
+    """Take a text apart between its characters: a long one is not looked at in one go."""
+    start = 0
+    while start < len(text):
+        end = min(start + _PIECE_BYTES, len(text))
+        while end < len(text) and text[end] & 0b1100_0000 == _CONTINUES:
+            end += 1
+        yield text[start:end]
+        start = end
 
 
 def _escaped(match: re.Match[bytes]) -> bytes:

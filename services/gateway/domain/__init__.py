@@ -5,7 +5,8 @@ paths       which paths are taken at all, and what is known of each
 answers/    what a server's answer means, and what follows from it
 fleet       the servers as the log has them: which dialects they speak
 heads       which headers go up and come down, and what may stand in one
-tally       calls refused here, counted by key and code
+tally       calls refused here, counted by key, type and code
+leavers     keys whose clients leave before anything is sent
 summary     what headers and the log line say of a request
 errors      every error a client can get
 """

@@ -38,6 +38,11 @@ def ambiguous(raw_path: bytes, *, slashes: bool = False) -> bool:
     return not slashes and _SLASH.search(raw_path) is not None
 
 
+def routed(path: str) -> str:
+    """Write a path of ours as it is led to its room: a slash at its end makes no difference."""
+    return path.rstrip("/") or "/"
+
+
 def is_ours(path: str) -> bool:
     """Whether a path is the operator's, and never of a service type."""
     return path.startswith(_OURS) or path in {"/token", "/api", "/ui", "/"}

@@ -7,6 +7,7 @@ gate         how many are at once on their way to their server
 servers      which one a lease is used at, and whether there is any before one is asked for
 models       what all servers together can do, kept for a while
 interpreter  what a request becomes for each dialect that its servers speak
+asking       what the pool and the log are told of a request
 coalescer    the questions of one loop turn, as one NATS request
 credentials  the leased session's credential, opened in memory only
 exchanges    open exchanges per server; their leases renewed, their time bounded

@@ -1,6 +1,7 @@
 """What a request becomes for each dialect that its servers speak: looked at before any lease."""
 
 from collections.abc import Callable
+from functools import partial
 
 from contracts.balancer import PLAIN
 from contracts.base import ServiceType
@@ -40,7 +41,8 @@ class Wording:
         if known is None:
             if self.asks is None:
                 self.asks = await asked_of(self._request, self._upload)
-            known = self._translations[dialect] = translated(dialect, self.asks)
+            known = await self._upload.apart(partial(translated, dialect, self.asks))
+            self._translations[dialect] = known
         return known
 
     async def for_server(self, dialect: str) -> Translation | None:

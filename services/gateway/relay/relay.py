@@ -13,18 +13,19 @@ from functools import partial
 from typing import Any, ClassVar
 
 from contracts.base import GatewayId
-from contracts.pool import LeaseWanted, SessionRequested, Verdict
+from contracts.pool import LeaseWanted, Outcome, Verdict
 from runtime.clock import Clock
 from runtime.nats.connection import DisconnectedError, UnansweredError
 from services.gateway.clients.answers import broken_off_error
-from services.gateway.clients.origin import stored_address, stored_agent
 from services.gateway.clients.request import Request
 from services.gateway.dialects.credentials import able_with
 from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.leavers import Leavers
 from services.gateway.domain.summary import Summary
+from services.gateway.relay.asking import call_of, session_requested
 from services.gateway.relay.coalescer import BalancerCoalescer, PoolCoalescer, RefusedBatchError
 from services.gateway.relay.course import advance, begin, summary
-from services.gateway.relay.course.facts import Call
+from services.gateway.relay.course.facts import CLIENT_GONE
 from services.gateway.relay.course.happenings import (
     Answered,
     Entered,
@@ -58,7 +59,6 @@ from services.gateway.relay.upstream.exchange import Exchange
 from services.gateway.relay.upstream.parts import ClientSide, Upstream
 from services.gateway.relay.usages import Outbox
 
-_TEXT_MAX = 200
 LookAgain = Callable[[Request], object]
 """Looks whether the request's key still may. Raises `GatewayError`."""
 
@@ -83,6 +83,7 @@ class Relay:
         self.pool = pool
         self.servers = Servers(balancer)
         self.gate = Gate()
+        self.leavers = Leavers()
         self.credentials = credentials
         self.exchanges = exchanges
         self.outbox = outbox
@@ -109,6 +110,7 @@ class Journey:
         "_authorization",
         "_exchange",
         "_inside",
+        "_key_id",
         "_look_again",
         "_relay",
         "_side",
@@ -122,10 +124,11 @@ class Journey:
         self._side = side
         self._look_again = look_again
         self._authorization = b""
+        self._key_id = side.request.key.key_id
         self._exchange: Exchange | None = None
         self._inside = False
         """Whether it stands between its admission and the departure of its request."""
-        call = _call_of(side.request, relay.upstream.settings.attempts_max)
+        call = call_of(side.request, relay.upstream.settings.attempts_max)
         self.stage: Stage
         self._step: Step
         self.stage, (self._step,) = begin(call)
@@ -140,6 +143,7 @@ class Journey:
             await self._run()
         finally:
             self._leave_gate()
+            self._exchange = None  # which knows this too: no circle is left for the collector
 
     async def _run(self) -> None:
         while not isinstance(self._step, Fail | Done):
@@ -163,20 +167,46 @@ class Journey:
                 outbox.record(step.usage)
             elif isinstance(step, Cancel):
                 outbox.cancel(step.command)
+            self._count_leaver(step)
         self._step = steps[-1]
+
+    def _count_leaver(self, end: Step) -> None:
+        """Count a call that was left before anything was sent, or one that was used."""
+        leavers, key_id, now_s = self._relay.leavers, self._key_id, time.monotonic()
+        if isinstance(end, Cancel):
+            if end.command.reason == CLIENT_GONE:
+                leavers.left(key_id, now_s)
+        elif isinstance(end, Record):
+            if end.usage.outcome is not Outcome.RELEASED:
+                leavers.used(key_id, now_s)
+            elif end.usage.verdict is Verdict.CLIENT_GONE:
+                leavers.left(key_id, now_s)
 
     async def _enter(self, step: Enter) -> Happening:
         side, relay = self._side, self._relay
         request = side.request
-        if not self._inside:
-            await relay.gate.enter()
-            self._inside = True
         try:
+            if not self._inside:
+                await relay.gate.enter()
+                self._inside = True
+                relay.leavers.enter(self._key_id)
             self._look_again(request)
+            self._admit()
             await relay.servers.look(request, side.wording.dialects, step.avoid_servers)
         except GatewayError as refused:
             return NotAsked(refused)
         return Entered()
+
+    def _admit(self) -> None:
+        """Let a key whose clients leave all the time wait.
+
+        Raises `GatewayError` (rate_limit_exceeded).
+        """
+        wait_s = self._relay.leavers.wait_s(self._key_id, time.monotonic())
+        if wait_s:
+            name = self._side.request.key.name
+            message = f"too many calls of the key {name!r} were left before anything was sent"
+            raise GatewayError("rate_limit_exceeded", message, retry_after_s=wait_s)
 
     async def _ask(self, step: AskLease) -> Happening:
         relay = self._relay
@@ -184,7 +214,15 @@ class Journey:
             return NotAsked(GatewayError("ledger_unavailable", relay.outbox.blocked))
         started = time.perf_counter()  # a loop's own clock may be as coarse as its turns
         wanted = LeaseWanted(
-            requested=self._wanted(step), previous=step.previous, only_ask=step.only_ask
+            requested=session_requested(
+                self._side.request,
+                step,
+                relay.gateway_id,
+                relay.clock(),
+                relay.upstream.settings.client_address,
+            ),
+            previous=step.previous,
+            only_ask=step.only_ask,
         )
         try:
             answer = await relay.pool.ask(wanted)
@@ -192,26 +230,6 @@ class Journey:
             sent = not isinstance(error, DisconnectedError) or error.sent_before
             return Unanswered(str(error), sent)
         return Answered(answer, (time.perf_counter() - started) * 1000)
-
-    def _wanted(self, step: AskLease) -> SessionRequested:
-        """Say which lease is wanted; of the client no more than the log may keep."""
-        request, stored = self._side.request, self._relay.upstream.settings.client_address
-        return SessionRequested(
-            request_id=request.request_id,
-            number=step.number,
-            service_type=request.service_type,
-            units=request.units,
-            asked_at=self._relay.clock(),
-            gateway_id=self._relay.gateway_id,
-            key_id=request.key.key_id,
-            path=request.path[:_TEXT_MAX],
-            model=request.model[:_TEXT_MAX],
-            client_request_id=request.client_request_id,
-            client_address=stored_address(request.client_address, stored),
-            user_agent=stored_agent(request.user_agent, stored),
-            avoid_sessions=list(step.avoid_sessions),
-            avoid_servers=list(step.avoid_servers),
-        )
 
     async def _fetch(self, step: FetchCredential) -> Happening:
         try:
@@ -250,6 +268,7 @@ class Journey:
         if self._inside:
             self._inside = False
             self._relay.gate.leave()
+            self._relay.leavers.depart(self._key_id)
 
     async def _pause(self, step: Pause) -> Happening:
         await asyncio.sleep(step.seconds)
@@ -263,19 +282,3 @@ class Journey:
         Send: _send,
         Pause: _pause,
     }
-
-
-def _call_of(request: Request, attempts_max: int) -> Call:
-    return Call(
-        request_id=request.request_id,
-        key_id=request.key.key_id,
-        service_type=request.service_type,
-        units=request.units,
-        counted=request.counted,
-        path=request.path[:_TEXT_MAX],
-        model=request.model[:_TEXT_MAX],
-        client_request_id=request.client_request_id,
-        bytes_in=request.content_length or 0,
-        attempts_max=attempts_max,
-        started_s=request.started,
-    )

@@ -13,12 +13,11 @@ from litestar.plugins.core import MsgspecDIPlugin
 from litestar.routes import HTTPRoute
 from litestar.types import HTTPScope, Message, Receive, Send
 
+from runtime.hosts import familiar, host_of
 from services.gateway.clients.browsers import (
     ANY_HOST,
     GUARDED,
     crossing,
-    familiar,
-    host_of,
     origin_of,
     preflight,
 )
@@ -26,6 +25,7 @@ from services.gateway.clients.headers import NO_STORE
 from services.gateway.clients.keys import presented
 from services.gateway.clients.request import new_request_id
 from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.paths import routed
 from services.gateway.routes import health, refusals, schema
 from services.gateway.routes.admin import (
     accounts,
@@ -48,6 +48,8 @@ _AS_THEY_ARE = "^/api/(stats/export|events/stream)$"
 _OK = 200
 _PATH_MAX = 256
 """No path of ours is longer; frameworks remember the paths and URLs that they are asked for."""
+_anything = msgspec.json.Decoder(msgspec.Raw)
+"""Looks whether a body is JSON, and makes nothing of it: 10 MB of `[]` take most of a second."""
 _WATCHED = frozenset({"/ping", "/livez", "/readyz", "/metrics"})
 """Asked every few seconds by whoever watches: only a failure is worth a line."""
 
@@ -77,7 +79,7 @@ class OperatorApp(Litestar):
         started = time.perf_counter()
         request_id = new_request_id()
         method = scope["method"]
-        path = scope["path"]
+        path = routed(scope["path"])
         bodiless = method == "HEAD"
         origins = doors.settings().gateway.cors_origins
         ours = [*crossing(path, origin_of(scope["headers"]), origins), *GUARDED]
@@ -127,10 +129,11 @@ class OperatorApp(Litestar):
 
 
 def _opens(scope: HTTPScope, doors: Doors) -> bool:
-    """Whether a key opens the door: nobody else's body is taken."""
+    """Whether an operator's key opens the door: nobody else's body is taken."""
     for name, value in scope["headers"]:
         if name == b"authorization":
-            return doors.key_log.find(presented(value.decode("latin-1"))) is not None
+            key = doors.key_log.find(presented(value.decode("latin-1")))
+            return key is not None and key.admin
     return False
 
 
@@ -149,7 +152,8 @@ async def _with_body(receive: Receive) -> Receive:
     body = b"".join(message.get("body", b"") for message in kept)
     try:
         if body and not more:
-            msgspec.json.decode(body)
+            body.decode()
+            _anything.decode(body)
     except (UnicodeDecodeError, RecursionError) as error:
         raise GatewayError("invalid_request", f"the body is not valid JSON: {error}") from None
     except msgspec.DecodeError:
@@ -163,7 +167,7 @@ async def _with_body(receive: Receive) -> Receive:
 
 def _refused(scope: HTTPScope, doors: Doors) -> GatewayError | None:
     """Refuse what is no path of ours, and a host that is none of ours where no key vouches."""
-    path, headers = scope["path"], scope["headers"]
+    path, headers = routed(scope["path"]), scope["headers"]
     if len(path) > _PATH_MAX:
         return GatewayError(
             "not_found", f"there is no path as long as that: {len(path)} characters"

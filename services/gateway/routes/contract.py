@@ -39,7 +39,10 @@ _NEW_SESSION: Json = {
     "additionalProperties": False,
     "properties": {
         "credential": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,4096}$"},
-        "region": {"enum": ["", *REGIONS]},
+        "region": {
+            "enum": ["", *REGIONS],
+            "description": "The same as `us-` and so on before the credential.",
+        },
         "timezone": {"type": "string"},
         "quota_timezone": {"type": "string", "description": "The same as `timezone`."},
         "limits": {

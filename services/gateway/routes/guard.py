@@ -6,6 +6,7 @@ from typing import Any
 
 from litestar import Request
 from litestar.connection import ASGIConnection
+from litestar.datastructures import MultiDict
 from litestar.handlers import BaseRouteHandler
 
 from services.gateway.clients.keys import Key, KeyScope, opened
@@ -53,13 +54,25 @@ def admins_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHand
 def known_parameters_only(
     connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
 ) -> None:
-    """Refuse a query parameter that would be ignored in silence (Litestar's guard)."""
+    """Refuse a query parameter that would be ignored in silence, or is there twice (a guard)."""
     known = handler.opt.get(PARAMETERS)
     if known is None:
         return
     for name in connection.query_params:
         if name not in known and name not in LET_THROUGH:
             raise unknown_parameter(name, known)
+    refuse_repeated(connection.query_params)
+
+
+def refuse_repeated(given: MultiDict[str], lists: Iterable[str] = ()) -> None:
+    """Refuse a parameter that is there twice, of which one would be ignored, but for `lists`.
+
+    Raises `GatewayError`.
+    """
+    for name in given:
+        if name not in LET_THROUGH and name not in lists and len(given.getall(name)) > 1:
+            message = f"{name[:100]}: expected it once, got it several times"
+            raise GatewayError("invalid_request", message, name[:100])
 
 
 def unknown_parameter(name: str, known: Iterable[str]) -> GatewayError:

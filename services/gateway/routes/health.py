@@ -23,7 +23,7 @@ _PING_TIMEOUT_S = 1.0
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Which services answer; `analytics` only knows the past and does not decide the status.
+    """Which services answer.
 
     `event_log`: whether the pool's leader can write the log.
     """
@@ -50,7 +50,10 @@ class ServerFigures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class StatisticsFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """How far analytics is; `reason` says why it is not `current`. Calls go on without it."""
+    """How far analytics is; `reason` says why it is not `current`.
+
+    Calls go on without it, but the whole is `degraded`.
+    """
 
     current: bool
     sequence: int
@@ -60,7 +63,7 @@ class StatisticsFigures(msgspec.Struct, frozen=True, kw_only=True):
 class HealthReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """`status` is `ok`, or `degraded`: pool, log, balancer, sessions or servers are not well.
 
-    So it is while the configuration is held.
+    So it is while the configuration is held, analytics is silent or its statistics stand still.
     """
 
     status: str
@@ -132,6 +135,8 @@ def report(
         and pool.sessions_active >= max(pool.min_size, 1)
         and 0 < healthy == len(servers)
         and not held
+        and analytics is not None
+        and not analytics.trouble
     )
     moment = doors.clock().astimezone(UTC).isoformat(timespec="milliseconds")
     return HealthReport(

@@ -1,22 +1,20 @@
 """Parameters that a type alone does not explain: a wrong one is refused with what was expected."""
 
-import re
-from contextlib import suppress
 from datetime import date
 from enum import StrEnum
 from typing import TypeVar
 
+from contracts.base import day_of
 from services.gateway.domain.errors import GatewayError
 
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 
 def day(name: str, text: str | None) -> date:
     """Read a quota day. Raises `GatewayError` (invalid_request)."""
-    if text is not None and _DAY.fullmatch(text):
-        with suppress(ValueError):
-            return date.fromisoformat(text)
+    found = None if text is None else day_of(text)
+    if found is not None:
+        return found
     got = "none" if text is None else repr(text)
     message = f"{name}: expected a date such as 2026-01-31, got {got}"
     raise GatewayError("invalid_request", message, name)

@@ -63,7 +63,8 @@ class Answer(httpx.AsyncByteStream):
         self._connection: Carrier | None = connection
         self._is_head = is_head
         self._idle_s = idle_s
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+        """Until the end of the answer, for it holds this answer too."""
         self._chunks: deque[bytes] = deque()
         self._held = 0
         self._barren = 0
@@ -91,6 +92,7 @@ class Answer(httpx.AsyncByteStream):
         """Take what the socket brought; return what is wrong with it, if anything is."""
         self._barren += len(data)
         parser = self._parser
+        assert parser is not None
         try:
             parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -98,8 +100,8 @@ class Answer(httpx.AsyncByteStream):
                 return MaybeSentError(Failure.GARBAGE, f"not an HTTP/1.1 answer: {error}")
             self.keep_alive = False
         if self.complete:
-            del self._parser  # it holds this answer too: no cycle is left for the collector
-        elif self._is_head and self.begun_at:
+            return None
+        if self._is_head and self.begun_at:
             self._end()
         elif self._barren > HEAD_BYTES_MAX:
             return MaybeSentError(Failure.GARBAGE, "head, trailers or chunk sizes without end")
@@ -119,7 +121,7 @@ class Answer(httpx.AsyncByteStream):
         if self.complete or self.failure is not None:
             return
         self.failure = failure
-        self._connection = None
+        self._connection = self._parser = None
         self._wake()
         if not self.begun.done():
             self.begun.set_result(None)
@@ -144,6 +146,7 @@ class Answer(httpx.AsyncByteStream):
         """Take the head, unless it is an interim one (1xx)."""
         if self.complete:
             return
+        assert self._parser is not None
         status = self._parser.get_status_code()
         if status < _STATUS_MIN or status == _SWITCHING:
             raise ValueError(f"status {status}")
@@ -171,6 +174,7 @@ class Answer(httpx.AsyncByteStream):
     def on_message_complete(self) -> None:
         """Note the end, where the head was not an interim one."""
         if self.begun_at and not self.complete:
+            assert self._parser is not None
             self.keep_alive = self._parser.should_keep_alive()
             self._end()
 
@@ -179,6 +183,7 @@ class Answer(httpx.AsyncByteStream):
 
     def _end(self) -> None:
         self.complete = True
+        self._parser = None
         self._wake()
 
     def _wake(self) -> None:
@@ -220,6 +225,7 @@ class Answer(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         """Let go of it; the connection is aborted if the answer is not at its end."""
         self._chunks.clear()
+        self.failure = None  # whoever has raised it holds this answer
         connection, self._connection = self._connection, None
         if not self.complete:
             self._end()

@@ -1,9 +1,12 @@
 """One socket to a server: bytes both ways, back-pressure, and one deadline at a time."""
 
 import asyncio
+import fcntl
 import os
 import re
 import select
+import sys
+import termios
 from collections.abc import Callable
 from typing import cast
 
@@ -11,6 +14,7 @@ from services.gateway.transport.answer import HELD_BYTES_MAX, Answer
 from services.gateway.transport.failures import Failure, MaybeSentError, NothingSentError
 
 _TIMEOUT = re.compile(rb"\btimeout\s*=\s*(\d{1,6})", re.IGNORECASE)
+_INT = bytes(4)
 UNSENT_BYTES_MAX = 256 * 1024
 """Bytes handed to the socket and not yet taken by it before an upload waits."""
 
@@ -25,10 +29,12 @@ class Connection(asyncio.Protocol):
         "_drained",
         "_free",
         "_loop",
+        "_patience_s",
         "_paused",
         "_poll",
         "_timer",
         "_transport",
+        "_unsent",
         "kept_alive_s",
         "reusable_until",
         "uploaded",
@@ -46,6 +52,8 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._drained: asyncio.Future[None] | None = None
         self._deadline: float | None = None
+        self._patience_s = 0.0
+        self._unsent = 0
         self._timer: asyncio.TimerHandle | None = None
         self.kept_alive_s: float | None = None
         """How long its server says that it keeps an idle connection; 0: it does not say."""
@@ -81,12 +89,17 @@ class Connection(asyncio.Protocol):
         self._transport.write(data)
 
     async def drain(self, within_s: float | None) -> None:
-        """Wait until the socket has taken most of what was written."""
+        """Wait until the socket has taken most of what was written.
+
+        The server may take it as slowly as it likes, but some of it within so many seconds.
+        """
         if self._drained is None:
             return
+        self._patience_s, self._unsent = within_s or 0.0, self._on_its_way()
         self.expect_within(within_s)
         await self._drained
         self._deadline = None
+        self._patience_s = 0.0
 
     def expect_within(self, seconds: float | None) -> None:
         """Fail the exchange with a timeout unless something moves within `seconds`."""
@@ -220,8 +233,21 @@ class Connection(asyncio.Protocol):
             return
         if self._loop.time() < self._deadline:
             self._timer = self._loop.call_at(self._deadline, self._look)
+        elif self._patience_s and self._moves():
+            self.expect_within(self._patience_s)
         else:
             self.fail(MaybeSentError(Failure.TIMEOUT, "the server did not move in time"))
+
+    def _moves(self) -> bool:
+        """Tell whether the server has taken anything of an upload since the last look."""
+        before, self._unsent = self._unsent, self._on_its_way()
+        return self._unsent < before
+
+    def _on_its_way(self) -> int:
+        """Count what the server has not acknowledged: the kernel holds megabytes of it."""
+        socket = self._transport.get_extra_info("socket")
+        held = fcntl.ioctl(socket.fileno(), termios.TIOCOUTQ, _INT)
+        return self._transport.get_write_buffer_size() + int.from_bytes(held, sys.byteorder)
 
     def _drop(self) -> None:
         """Forget the exchange and its deadline."""

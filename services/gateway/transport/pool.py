@@ -96,7 +96,10 @@ class Transport(httpx.AsyncBaseTransport):
             await answer.aclose()
             raise
         if answer.failure is not None and not answer.begun_at:
-            raise answer.failure
+            try:
+                raise answer.failure
+            finally:
+                answer.failure = None  # its frames hold the answer
         if passing_on is not None and answer.status == REFUSED:
             await answer.aclose()
             del request.extensions["sent_at"]

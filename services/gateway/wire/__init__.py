@@ -3,6 +3,7 @@
 connection  one client's connection: heads read, one request at a time, the rest waits unread
 reader      bytes to requests, one message at a time
 line        the way to a client, as its answer sees it
+leaving     how a connection ends: behind what still comes, and when its client is gone
 turn        one request of a connection and its answer, as ASGI has it
 writing     heads of answers, and whole refusals
 heads       what RFC 9112 makes of a head, pure

@@ -19,20 +19,18 @@ from uvicorn.server import ServerState
 
 from services.gateway.domain.errors import GatewayError
 from services.gateway.wire import heads
-from services.gateway.wire.dues import Debt, Due
+from services.gateway.wire.dues import CLOSED, Debt, Due
 from services.gateway.wire.hall import Hall
-from services.gateway.wire.line import Line
+from services.gateway.wire.leaving import FIRST_REQUEST_S, Leaving
 from services.gateway.wire.reader import END, Reader, Scope
 from services.gateway.wire.turn import Turn
 from services.gateway.wire.writing import refusal
 
 PIPELINED_MAX = 16
 _HELD_BYTES_MAX = 64 * 1024
-_LINGER_S = 10.0
-_FIRST_REQUEST_S = 0.5
 
 
-class Connection(Line):
+class Connection(Leaving):
     """One client connection; `on_gone` is called once if it is lost during a request."""
 
     def __init__(
@@ -56,7 +54,6 @@ class Connection(Line):
         self._reader = Reader(self._begin)
         self._held = bytearray()
         self._turns = self._received = 0
-        self._paused = self._half_closed = self._lingering = False
 
     # ------------------------------------------------------------- the transport
 
@@ -77,6 +74,7 @@ class Connection(Line):
         self._counted = ""
         self._held.clear()
         self.resume_writing()
+        self._reader.close()
         turn, self._reader.turn = self._reader.turn, None
         if turn is not None and not turn.answered:
             turn.lost()
@@ -87,15 +85,18 @@ class Connection(Line):
     def eof_received(self) -> bool:
         """Answer a client that will send no more (RFC 9112 §9.6), unless its request is cut."""
         turn = self._reader.turn
-        if self._lingering or not (self._held if turn is None else turn.complete):
+        if self.deaf and not self.lingering:
+            self.half_closed = True  # what is wrong with its request is about to be told
+            return True
+        if self.lingering or not (self._held if turn is None else turn.complete):
             return False
         if turn is not None and turn.begun and not turn.answered and self.on_gone is not None:
             return False  # who leaves amid an answer cannot be asked, and would hold its lease
         if turn is not None and turn.scope["http_version"] == "1.0":
             # HTTP/1.0 knows no interim answer: a client that is worked for counts as gone.
-            self._half_closed = self.on_gone is None
-            return self._half_closed
-        self._half_closed = True
+            self.half_closed = self.on_gone is None
+            return self.half_closed
+        self.half_closed = True
         if turn is not None:
             turn.ask_again()
         return True
@@ -105,7 +106,8 @@ class Connection(Line):
     def data_received(self, data: bytes) -> None:
         """Read what may be read now; the rest waits."""
         self._received += len(data)
-        if self._lingering or self.transport.is_closing():
+        if self.deaf or self.transport.is_closing():
+            self.throw_away(len(data))
             return
         if self._held or self._busy:
             self._hold(data)
@@ -126,7 +128,7 @@ class Connection(Line):
             self._held += data
 
     def _feed(self, data: bytes) -> None:
-        while data and not self._lingering:
+        while data and not self.deaf:
             try:
                 data = self._reader.feed(data)
             except GatewayError as error:
@@ -173,13 +175,13 @@ class Connection(Line):
         turn = self._reader.turn
         if turn is None:
             self.write(refusal(error))
-            self._close(unread=True)
+            self.close(unread=True)
         elif turn.answered:
-            self.transport.close()
+            self.close(unread=True)
         else:
             error.extra["connection"] = "close"
-            self._lingering = True
-            turn.fail(error)
+            self.deaf = True
+            turn.fail(error.with_traceback(None))  # its frames hold this connection
 
     def turned(self, turn: Turn) -> None:
         """The answer of the turn under way has ended."""
@@ -187,7 +189,7 @@ class Connection(Line):
         if self.transport.is_closing():
             return
         if not turn.keep_alive:
-            self._close(unread=not turn.complete)
+            self.close(unread=not (turn.complete and turn.last))
             return
         if turn.complete:
             self._reader.turn = None
@@ -195,13 +197,13 @@ class Connection(Line):
 
     def go_on(self) -> None:
         """Read what has waited, and then on."""
-        if self.transport.is_closing() or self._lingering:
+        if self.transport.is_closing() or self.deaf:
             return
         if self._held and not self._busy:
             data = bytes(self._held)
             self._held.clear()
             self._feed(data)
-        if self._half_closed and self._reader.turn is None and not self.full:
+        if self.half_closed and self._reader.turn is None and not self.full:
             self.transport.close()
         self.settle()
 
@@ -215,10 +217,10 @@ class Connection(Line):
             or held > _HELD_BYTES_MAX
             or (held > 0 and self._held.count(END) >= PIPELINED_MAX)
         )
-        if pause == self._paused or self._half_closed or self._lingering:
+        if pause == self.paused or self.half_closed or self.deaf:
             return
         if not self.transport.is_closing():
-            self._paused = pause
+            self.paused = pause
             if pause:
                 self.transport.pause_reading()
             else:
@@ -233,26 +235,34 @@ class Connection(Line):
 
     def turn_away(self, error: GatewayError) -> None:
         """Say why this client may not stay, unless an answer is under way, and close."""
-        if self._reader.turn is None:
+        turn = self._reader.turn
+        if turn is None:
             self.write(refusal(error))
-        self.transport.close()
+        answering = turn is not None and not turn.answered
+        self.close(unread=not answering and self._hall.lets_linger(self))
 
     def hang_up(self) -> None:
-        """Close without a proper end of the answer under way."""
-        self.transport.close()
+        """Close without a proper end of the answer under way: nothing more is written of it."""
+        turn = self._reader.turn
+        if turn is not None:
+            turn.lost()
+        self.close(unread=True)
 
     def shutdown(self) -> None:
         """Let go of an idle connection; one that has not asked yet gets the time to.
 
         Its first request may be on its way, and would be answered by a reset.
         """
+        self.end()
         if self._turns:
             self._last()
         else:
-            self.loop.call_later(_FIRST_REQUEST_S, self._last)
+            self.loop.call_later(FIRST_REQUEST_S, self._last)
 
     def _last(self) -> None:
         turn = self._reader.turn
+        if self.lingering:
+            return
         if turn is None or turn.answered:
             self.transport.close()
         else:
@@ -260,9 +270,13 @@ class Connection(Line):
 
     def due(self) -> tuple[Due, int, int]:
         """Say what the client owes: of which request, and how much has moved."""
+        if self.left():
+            return Due.LEAVING, 0, 0
         waiting = self.transport.get_write_buffer_size()
         if waiting:
             return Due.TAKING, 0, self.written - waiting
+        if self.lingering:
+            return Due.LINGERING, 0, 0
         turn = self._reader.turn
         if turn is None:
             idle = self._turns > 0 and not self._reader.head_bytes
@@ -276,23 +290,7 @@ class Connection(Line):
         turn = self._reader.turn
         if due is Due.UPLOAD and turn is not None and not turn.begun:
             turn.fail(heads.too_slow())
-        elif due is Due.HEAD or due is Due.NEXT:
+        elif due in CLOSED:
             self.transport.close()
         else:
             self.transport.abort()
-
-    def _close(self, *, unread: bool) -> None:
-        """Close; a client that still sends is listened to for a while.
-
-        Otherwise the kernel answers its bytes with a reset, and it never sees the answer.
-        """
-        self._held.clear()
-        if not unread or self._half_closed:
-            self.transport.close()
-            return
-        self._lingering = True
-        if self._paused:
-            self._paused = False
-            self.transport.resume_reading()
-        self.transport.write_eof()
-        self.loop.call_later(_LINGER_S, self.transport.close)

@@ -16,6 +16,8 @@ HEAD_S = 30.0
 """How long a head may take, the first one from the connection's beginning on."""
 IDLE_S = 75.0
 """How long a connection may wait for its next request."""
+LINGER_S = 10.0
+"""How long a client is listened to whose connection is at its end."""
 WINDOW_S = 30.0
 BYTES_PER_S_MIN = 1000
 
@@ -28,9 +30,16 @@ class Due(StrEnum):
     NEXT = "next request"
     UPLOAD = "upload"
     TAKING = "taking"
+    LINGERING = "closing its side"
+    LEAVING = "nothing any more"
+    """It has closed altogether."""
 
 
-_WITHIN_S = {Due.HEAD: HEAD_S, Due.NEXT: IDLE_S}
+_WITHIN_S = {Due.HEAD: HEAD_S, Due.NEXT: IDLE_S, Due.LINGERING: LINGER_S, Due.LEAVING: 0.0}
+CLOSED = frozenset({Due.HEAD, Due.NEXT, Due.LINGERING})
+"""Debts whose client is owed nothing itself."""
+BLAMELESS = frozenset({Due.LINGERING, Due.LEAVING})
+"""What is no slowness of a client's."""
 
 
 class Debt(msgspec.Struct):

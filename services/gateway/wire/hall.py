@@ -15,12 +15,14 @@ from typing import Protocol
 import msgspec
 
 from services.gateway.domain.errors import GatewayError
-from services.gateway.wire.dues import Debt, Due, overdue, owed
+from services.gateway.wire.dues import BLAMELESS, Debt, Due, overdue, owed
 
 UNOPENED_MAX = 256
 """Connections of one address that may stay without a key that opens them."""
 ARRIVING_MAX = 1024
 """Those of one address that may be without one for a moment."""
+_LINGERING_MAX = 1024
+"""Connections that were turned away and are listened to; further ones are closed at once."""
 _ARRIVING_S = 1.0
 _SWEEP_EVERY_S = 1.0
 _EXEMPT = ""
@@ -60,6 +62,8 @@ class Hall:
         """Connections ended because of what their clients owed."""
         self.turned_away = 0
         self._guests: set[Guest] = set()
+        self._lingering: set[Guest] = set()
+        """Those that were turned away: they take nobody's place."""
         self._unopened: dict[str, dict[Guest, float | None]] = {}
         """By address, in the order they came: since when a sweep has known each."""
 
@@ -68,15 +72,15 @@ class Hall:
         return len(self._guests)
 
     def enter(self, guest: Guest, address: str) -> tuple[str, GatewayError | None]:
-        """Let a connection in, or say why not.
+        """Let a connection in, or say why not; one that has no address is reset already.
 
         Returns what it is counted as: hand it to `opened` or `leave`.
         """
         refused = None
         counted = _EXEMPT
-        if len(self._guests) >= self.bounds.connections_max:
+        if len(self._guests) - len(self._lingering) >= self.bounds.connections_max:
             refused = GatewayError("too_many_connections", "the gateway has no free connection")
-        elif not self._exempt(address):
+        elif address and not self._exempt(address):
             counted = _counted_as(address)
             strangers = self._unopened.setdefault(counted, {})
             if len(strangers) >= ARRIVING_MAX:
@@ -102,7 +106,15 @@ class Hall:
     def leave(self, guest: Guest, counted: str) -> None:
         """A connection is lost; `counted` unless a key had opened it."""
         self._guests.discard(guest)
+        self._lingering.discard(guest)
         self.opened(guest, counted)
+
+    def lets_linger(self, guest: Guest) -> bool:
+        """Tell whether one that is turned away may be listened to until it has read why."""
+        if len(self._lingering) >= _LINGERING_MAX:
+            return False
+        self._lingering.add(guest)
+        return True
 
     def sweep(self, now_s: float) -> None:
         """End what clients have owed too long; `now_s` is monotonic."""
@@ -112,7 +124,7 @@ class Hall:
             debt = guest.debt = owed(guest.debt, due, key, moved, now_s)
             if debt is not None and overdue(debt, send_timeout_s, now_s):
                 guest.debt = None
-                self.ended += 1
+                self.ended += due not in BLAMELESS
                 guest.overdue(due)
         for strangers in list(self._unopened.values()):
             self._thin(strangers, now_s)
@@ -127,6 +139,7 @@ class Hall:
                 stayed.append(guest)
         for guest in stayed[UNOPENED_MAX:]:
             self.turned_away += 1
+            del strangers[guest]
             guest.turn_away(_too_many_strangers())
 
     async def run(self) -> None:

@@ -28,9 +28,10 @@ class Line(asyncio.Protocol):
         return self.server_state.default_headers
 
     def write(self, part: bytes) -> None:
-        """Write, and count it."""
+        """Write, and count it; what nobody can take any more is dropped."""
         self.written += len(part)
-        self.transport.write(part)
+        if not self.transport.is_closing():
+            self.transport.write(part)
 
     def pause_writing(self) -> None:
         """The client does not take what waits for it: read no more of what it asks."""
@@ -57,6 +58,10 @@ class Line(asyncio.Protocol):
 
     def go_on(self) -> None:
         """Read what has waited, and then on."""
+        raise NotImplementedError
+
+    def hang_up(self) -> None:
+        """Close without a proper end of the answer under way."""
         raise NotImplementedError
 
     def turned(self, turn: Any) -> None:

@@ -42,6 +42,11 @@ class Reader:
         """Whether the client means to ask again on this connection."""
         return bool(self._parser.should_keep_alive())
 
+    def close(self) -> None:
+        """Read no more, and let go of the connection and of the parser, which hold this."""
+        del self._parser, self._begin
+        self._refused = None
+
     def feed(self, data: bytes) -> bytes:
         """Read to the end of one message; returns what is behind it.
 

@@ -10,6 +10,7 @@ import uvicorn
 
 from services.gateway.wire.connection import Connection
 from services.gateway.wire.hall import Hall
+from services.gateway.wire.leaving import asking
 
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -19,6 +20,7 @@ class Server(uvicorn.Server):
 
     async def serve_on(self, listening: socket.socket) -> None:
         """Serve until `should_exit`."""
+        asking(listening)
         await self._serve(sockets=[listening])
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

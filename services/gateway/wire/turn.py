@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import Any
 
 from services.gateway.domain.errors import GatewayError
@@ -37,6 +38,7 @@ class Turn:
         "given",
         "gone",
         "keep_alive",
+        "last",
         "length",
         "scope",
         "taken",
@@ -59,6 +61,8 @@ class Turn:
         self.expects = expects
         """Whether the client waits for `100 Continue` before it sends its body."""
         self.keep_alive = keep_alive
+        self.last = not keep_alive
+        """Whether the client said that it asks for nothing more."""
         self.complete = False
         """Whether the whole message is there."""
         self.taken = 0
@@ -132,23 +136,28 @@ class Turn:
 
     async def run(self, app: Any) -> None:
         """Let the application answer; a fault of it is answered too."""
-        error = GatewayError("internal_error", "the gateway failed; its log says why")
         try:
             await app(self.scope, self.receive, self.send)
         except GatewayError as told:
-            error = told
+            self._failed(told)
         except Exception:  # noqa: BLE001 (whatever it is, it is logged and answered)
             _log.exception("Exception in ASGI application")
         if not self.answered and not self.gone:
             if self.begun:
-                self._connection.transport.close()
+                self._connection.hang_up()
             else:
-                body = error.body()
-                length = (b"content-length", b"%d" % len(body))
-                self.whole(error.http_status, [*error.headers(), *OURS, length], body)
+                message = "the gateway failed; its log says why"
+                self._failed(GatewayError("internal_error", message))
         # A scope that holds what holds the scope is left to the garbage collector.
         self.scope.pop("tidegate.connection", None)
         self.scope.pop("tidegate.whole", None)
+
+    def _failed(self, error: GatewayError) -> None:
+        """Answer with an error, unless an answer has begun."""
+        if not self.begun and not self.gone:
+            body = error.body()
+            length = (b"content-length", b"%d" % len(body))
+            self.whole(error.http_status, [*error.headers(), *OURS, length], body)
 
     async def receive(self) -> dict[str, Any]:
         """Give what came of the body, or wait for it; behind its end, for the client's going.
@@ -167,7 +176,7 @@ class Turn:
                 connection.settle()
                 return {"type": "http.request", "body": body, "more_body": not self.complete}
             if self._fault is not None:
-                raise self._fault
+                raise replace(self._fault)  # its frames hold this turn
             waiter = self._waiter
             if waiter is None:
                 waiter = self._waiter = connection.loop.create_future()

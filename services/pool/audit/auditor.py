@@ -41,7 +41,14 @@ class Auditor:
         """Leases past a deadline they had, and since when the leader could have ended them."""
 
     def feed(self, sequence: int, stored: bytes, envelope: Envelope) -> list[Violation]:
-        """Take the next envelope, stored as `stored`, and return what is wrong with it."""
+        """Take the next envelope, stored as `stored`, and return what is wrong with it.
+
+        A stray is named and, as by everybody, not folded.
+        """
+        if stray := self._chain.stray(sequence, envelope):
+            self.pool.sequence = sequence
+            self.violations.append(stray)
+            return [stray]
         found = self._chain.feed(sequence, stored, envelope)
         for event in envelope.events:
             if isinstance(event, PoolCheckpointed):

@@ -1,7 +1,7 @@
 """One subject's chain: every number once, every hash as stored, time forward, one leader."""
 
 from contracts.base import LeaderElected, WriterId
-from contracts.envelope import Envelope, Link, linked
+from contracts.envelope import Envelope, Link, linked, repeats
 from services.pool.domain.violations import Violation, Wrong
 
 
@@ -17,12 +17,22 @@ class Chain:
         self._epoch = 0
 
     def feed(self, sequence: int, stored: bytes, envelope: Envelope) -> list[Violation]:
-        """Say what is wrong with `envelope`, stored as `stored`, as the next of the subject."""
+        """Say what is wrong with `envelope`, stored as `stored`, as the next of the subject.
+
+        A stray has no place in the chain: the next one follows what stood before it.
+        """
+        if stray := self.stray(sequence, envelope):
+            return [stray]
         wrong = self._link_wrong(envelope)
         if self._led:
             wrong += self._leader_wrong(envelope)
         self.link = linked(sequence, stored, envelope)
         return [Violation(kind, self.subject, message, sequence) for kind, message in wrong]
+
+    def stray(self, sequence: int, envelope: Envelope) -> Violation | None:
+        """Name an envelope that nobody folds, for its number was there already (ADR 10)."""
+        why = repeats(self.link.number, envelope)
+        return Violation(Wrong.NUMBER_REPEATED, self.subject, why, sequence) if why else None
 
     def _link_wrong(self, envelope: Envelope) -> list[tuple[Wrong, str]]:
         link, number, wrong = self.link, envelope.number, []

@@ -48,6 +48,8 @@ def _sessions(state: Pool, asked: PoolStatus) -> Iterable[Session]:
     if asked.session_id is not None:
         session = state.sessions.get(asked.session_id)
         return () if session is None else (session,)
+    if asked.among:
+        return (state.sessions[one] for one in asked.among if one in state.sessions)
     return state.sessions.values() if asked.sessions else ()
 
 

@@ -10,6 +10,7 @@ class Wrong(StrEnum):
 
     CHAIN_BROKEN = "chain_broken"
     NUMBER_MISSING = "number_missing"
+    NUMBER_REPEATED = "number_repeated"
     TIME_WENT_BACK = "time_went_back"
     STALE_LEADER = "stale_leader"
     STATE_HASH_DIFFERS = "state_hash_differs"

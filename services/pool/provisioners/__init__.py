@@ -9,9 +9,10 @@ What it may name (`pool.provisioner.kind`):
 
 generated   opaque random credentials, as many as the pool wants; they open the demo servers, and
             with those it is what is done where nothing is written
-file        those of a file the operator keeps: one a line, `us-`, `hk-`, `jp-` or `sg-` before
-            it names its region; or one JSON object a line with `credential` and, if wanted,
-            `region`, `limits` (`{"image": 5}`) and `quota_timezone`. Blank lines and lines
+file        those of a file the operator keeps: one a line, or one JSON object a line with
+            `credential` and, if wanted, `region`, `limits` (`{"image": 5}`) and
+            `quota_timezone`; `us-`, `hk-`, `jp-` or `sg-` before a credential names its
+            region, whichever door it comes by. Blank lines and lines
             that begin with `#` are skipped; a line that is of no use is named in the log and by
             `doctor`, and costs none of the others (`runtime.credentials` reads the files of
             every door). Read again whenever it changed; what is taken out of it stays in the
@@ -26,7 +27,16 @@ from services.pool.provisioners.credential import (
     Provisioner,
     ProvisionError,
     addition,
+    known_in,
 )
 from services.pool.provisioners.factory import provisioner
 
-__all__ = ["Credential", "Known", "ProvisionError", "Provisioner", "addition", "provisioner"]
+__all__ = [
+    "Credential",
+    "Known",
+    "ProvisionError",
+    "Provisioner",
+    "addition",
+    "known_in",
+    "provisioner",
+]

@@ -1,6 +1,6 @@
 """What every provisioner can be asked, and what keeps one from answering."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 
 from contracts.base import SessionId
 from contracts.pool import AddSession
@@ -28,6 +28,15 @@ class Provisioner:
         """
         del wanted, known, at_most
         return []
+
+
+def known_in(sessions: Container[SessionId], identity_key: str) -> Known:
+    """Look for a credential's account among these, as earlier versions may have named it too."""
+
+    def known(one: Credential) -> bool:
+        return any(identity in sessions for identity in one.identities(identity_key))
+
+    return known
 
 
 def unique(credentials: Iterable[Credential]) -> Iterator[Credential]:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import structlog
 from nats.aio.client import Client
 
@@ -111,6 +112,14 @@ async def publish(client: Client, story: Story, *, after: int = 0) -> None:
         await client.request(stored.subject, stored.body, timeout=5)
 
 
+class Decoded(Sandbox):
+    """Strangers' SQL with rows as a client reads them."""
+
+    def ask(self, query: str, rows_max: int, bytes_max: int) -> Found:
+        found = super().ask(query, rows_max, bytes_max)
+        return msgspec.structs.replace(found, rows=[msgspec.json.decode(row) for row in found.rows])
+
+
 @contextmanager
 def sandbox(
     database: Database,
@@ -122,7 +131,7 @@ def sandbox(
 ) -> Iterator[Sandbox]:
     """Strangers' SQL over a database; no child and no copy is left of it."""
     bounds = Bounds(timeout_s, memory_bytes)
-    made = Sandbox(
+    made = Decoded(
         database, folder, lambda: NOON, bounds, Metrics(), structlog.get_logger(), monotonic
     )
     try:

@@ -122,5 +122,12 @@ def test_a_csv_keeps_line_breaks_and_other_formulas_inside_their_cells(tmp_path:
 
     with path.open(newline="", encoding="utf-8") as file:
         rows = [*csv.reader(file)]
-    kept = ["a\rb", "'\n=1", "'＝1+1", "'＠x", "a\nb"]  # noqa: RUF001
+    kept = ["a\rb", "'\n'=1", "'＝1+1", "'＠x", "a\nb"]  # noqa: RUF001
     assert rows == [["'＝model", "n"], *([one, "1"] for one in kept)]  # noqa: RUF001
+
+
+def test_a_csv_holds_no_formula_within_what_is_written_as_json(tmp_path: Path) -> None:
+    table = pa.table({"l": [["a;=1", "-2"]]})
+    files.write(FileFormat.CSV, tmp_path / "l", table.schema, table.to_batches())
+
+    assert (tmp_path / "l").read_text() == 'l\n"[""a;\'=1"",""-2""]"\n'

@@ -8,10 +8,12 @@ import sys
 import threading
 from pathlib import Path
 
+import duckdb
 import pytest
 from nats.aio.client import Client
 
 from contracts.pool import Outcome
+from runtime.eventlog import Stored
 from runtime.nats import streams
 from services.analytics import folding
 from services.analytics.domain.fold import Batch
@@ -27,6 +29,7 @@ from tests.unit.analytics.builders import (
     reconciled,
     refused,
     requested,
+    server,
     session,
     used,
 )
@@ -345,3 +348,94 @@ async def test_what_was_begun_anew_and_broken_off_is_not_whole_before_its_end(
     async with running(nats_client, tmp_path / "a.duckdb") as parts:
         await until(lambda: parts.projector.checkpoint == len(story.stored))
         assert parts.projector.rebuilding == ""
+
+
+STRAYS = "select event_id, reason from anomalies where kind = 'set_aside' order by sequence"
+BEFORE_CHAINS = (
+    "drop table ledger.chains",
+    "delete from ledger.migrations where name = '007_chains'",
+)
+
+
+async def strayed(client: Client, *stored: Stored) -> None:
+    """Have what stands in the log come into it once more."""
+    for one in stored:
+        await client.request(one.subject, one.body, timeout=5)
+
+
+@pytest.mark.parametrize("back", [(), BEFORE_CHAINS], ids=["as it is", "of an older version"])
+async def test_a_stray_counts_nowhere_though_the_projector_began_again(
+    nats_client: Client, tmp_path: Path, back: tuple[str, ...]
+) -> None:
+    story = Story().tell(policy(), session()).lease("r1", used("r1", units=1))
+    await publish(nats_client, story)
+    path = tmp_path / "a.duckdb"
+    async with running(nats_client, path) as parts:
+        await until(lambda: parts.projector.checkpoint == len(story.stored))
+        before = parts.ask("from usage_by_day")
+    with duckdb.connect(str(path)) as old:
+        for statement in back:
+            old.execute(statement)
+    foreign = Story().tell(session()).lease("r2", used("r2"))
+    await strayed(nats_client, story.stored[1], foreign.stored[1], foreign.stored[2])
+
+    async with running(nats_client, path) as parts:
+        await until(lambda: parts.projector.checkpoint == len(story.stored) + 3)
+        strays, after = parts.ask(STRAYS), parts.ask("from usage_by_day")
+        await publish(nats_client, story.lease("r3", used("r3")), after=3)
+        await until(lambda: parts.projector.checkpoint == len(story.stored) + 3)
+        leases = parts.ask("select lease_id, outcome from leases order by 1")
+
+    assert [event for event, _ in strays.rows] == ["4.-1", "5.-1", "6.-1"]
+    assert strays.rows[0][1] == "(stray envelope): number 2 was there already: the last is 3"
+    assert before.rows == after.rows
+    assert leases.rows == [["r1.1", "settled"], ["r3.1", "settled"]]
+
+
+async def test_an_older_file_whose_numbers_nobody_knows_takes_the_next_ones(
+    nats_client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.analytics.projector.NUMBERS_WITHIN", 2)
+    path = tmp_path / "a.duckdb"
+    story = Story().tell(policy(), session()).tell(session("s2"))
+    for number in range(3):
+        story.tell(server(f"server-{number}"), subject="evt.balancer")
+    await publish(nats_client, story)
+    async with running(nats_client, path) as parts:
+        await until(lambda: parts.projector.checkpoint == len(story.stored))
+    with duckdb.connect(str(path)) as old:
+        for statement in BEFORE_CHAINS:
+            old.execute(statement)
+
+    async with running(nats_client, path) as parts:
+        await publish(nats_client, story.tell(session("s3")), after=5)
+        await until(lambda: parts.projector.checkpoint == len(story.stored))
+        strays, sessions = parts.ask(STRAYS), parts.ask("select count(*) from sessions")
+        numbers = parts.database.cursor().execute("from ledger.chains order by 1").fetchall()
+
+    assert (strays.rows, sessions.rows) == ([], [[3]])
+    assert numbers == [("evt.balancer", 3), ("evt.pool.0", 3)]
+
+
+async def test_projector_that_owes_a_batch_for_long_says_that_it_stands_still(
+    nats_client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.analytics.projector._STILL_S", 0.0)
+    monkeypatch.setattr("services.analytics.projector._WATCH_EVERY_S", 0.05)
+    go_on = threading.Event()
+    whole = Ledger.write
+
+    def slow(self: Ledger, batch: Batch, *, rehearsed: bool = False) -> int:
+        go_on.wait(20)
+        return whole(self, batch, rehearsed=rehearsed)
+
+    async with running(nats_client, tmp_path / "a.duckdb") as parts:
+        await until(lambda: parts.projector.readiness() == "")
+        monkeypatch.setattr(Ledger, "write", slow)
+        await publish(nats_client, Story().tell(session()))
+        await until(lambda: parts.projector.readiness() != "")
+        told = parts.projector.readiness()
+        go_on.set()
+        await until(lambda: parts.projector.readiness() == "")
+
+    assert told == "standing still at log sequence 0 of 1"

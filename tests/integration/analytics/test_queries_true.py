@@ -437,6 +437,7 @@ BACK = (
     "alter table ledger.leases drop column correction_reason",
     "alter table ledger.open_leases drop column correction_reason",
     "alter table ledger.refusals drop column since",
+    "alter table ledger.refusals drop column until",
     "alter table ledger.progress drop column anew_to",
     *(
         f"alter table ledger.usage_by_day drop column {name}"

@@ -16,6 +16,8 @@ from services.analytics.reports import Reporter
 from services.analytics.store import Readers
 from tests.integration.analytics.parts import history, named, stored
 from tests.integration.gateway.office import office
+from tests.moments import NOON
+from tests.unit.analytics.builders import used
 
 ADDED = """-- report_busiest: sessions by leases.
 -- section 55 bars session leases: Busiest sessions
@@ -148,3 +150,29 @@ async def test_reports_are_answered_in_each_format_and_wrong_words_refused(
     assert kinds == [html, markdown, "application/json", html]
     assert (day["param"], form["param"]) == ("date", "format")
     assert "there are: daily, weekly" in yearly["message"]
+
+
+def test_hours_are_those_about_the_days_however_far_off_the_log_dates_one(tmp_path: Path) -> None:
+    story = history()
+    for name, year in (("past", 3), ("future", 9000)):
+        moment = NOON.replace(year=year)
+        story.lease(name, used(name, service_type="image"), at=moment)
+    with stored(tmp_path / "a.duckdb", story) as readers:
+        report = written(readers)
+
+    (section,) = (one for one in report["sections"] if one["name"] == "report_hours")
+    hours = [row[0] for row in section["rows"]]
+    assert "Not answered" not in section["prose"]
+    assert (hours[0], hours[-1], len(hours)) == ("2025-12-31T00:00:00Z", "2026-01-03T00:00:00Z", 73)
+    noon = section["rows"][hours.index("2026-01-01T12:00:00Z")]
+    assert noon[section["columns"].index("settled")] > 0
+
+
+@pytest.mark.parametrize("day", ["2026-W01-1", "2026-1-1", "20260101", "２０２６-01-01"])  # noqa: RUF001
+def test_day_of_a_report_is_written_in_one_way(tmp_path: Path, day: str) -> None:
+    wanted = WriteReport(period=ReportPeriod.DAILY, day=day)
+    with stored(tmp_path / "a.duckdb", history()) as readers:
+        refused = Reporter(readers, Catalogue()).write(wanted)
+
+    assert isinstance(refused, Failed)
+    assert refused.message == f"date: expected a date such as 2026-01-31, got {day!r}"

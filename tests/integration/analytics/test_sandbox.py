@@ -161,7 +161,7 @@ def test_rows_and_bytes_are_bounded_where_they_are_made(box: Sandbox) -> None:
 
     assert (len(whole.rows), whole.truncated) == (1500, False)
     assert (len(fewer.rows), fewer.truncated) == (1500, True)
-    assert (len(lighter.rows), lighter.truncated) == (2000, True)
+    assert (len(lighter.rows), lighter.truncated) == (1996, True)
     assert (none.columns, none.rows, none.truncated) == (
         ["repeat('x', 9000000)"],
         [],
@@ -180,9 +180,60 @@ def test_names_of_a_struct_weigh_in_each_of_its_rows_and_elements(box: Sandbox) 
         f"select list_transform(range(1000), lambda x: {{'{name}': true}})", 10, 2_000_000
     )
 
-    assert (len(rows.rows), rows.truncated) == (222, True)
+    assert (len(rows.rows), rows.truncated) == (221, True)
     assert len(element[0]) == 100
     assert (none.rows, none.truncated) == ([], True)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (f"{2**128 - 1}::uhugeint", str(2**128 - 1)),
+        (f"'-{2**127}'::hugeint", str(-(2**127))),
+        (f"{{'a': [{2**128 - 1}::uhugeint]}}", {"a": [str(2**128 - 1)]}),
+        ("map(['01'::bit], [union_value(u := 7::uhugeint)])", [["01", "7"]]),
+        ("array_value('0101'::bit)", ["0101"]),
+        ("row(1, '01'::bit)", "(1, 01)"),
+        (f"'{'9' * 60}'::bignum", "9" * 60),
+        ("'24:00:00'::time", "24:00:00"),
+        ("'12:00:00+15:59'::timetz", "12:00:00+15:59"),
+        ("'12:00:00.123456789'::time_ns", "12:00:00.123456789"),
+        ("'2020-01-01 00:00:00.123456789'::timestamp_ns", "2020-01-01T00:00:00.123456789Z"),
+        ("'infinity'::timestamptz", "infinity"),
+        ("'-infinity'::timestamp", "-infinity"),
+        ("'infinity'::date", "infinity"),
+        ("'99999999999999999999.999999'::decimal(38, 6)", "99999999999999999999.999999"),
+        ("1.25::decimal(38, 6)", 1.25),
+        ("interval '14 months -3 days 9000000.000001 seconds'", "P14M-3DT9000000.000001S"),
+        ("'POINT (1 2)'::geometry", "POINT (1 2)"),
+        ("1::variant", "1"),
+        ("'nan'::double", None),
+        ("null::uhugeint", None),
+    ],
+)
+def test_values_are_told_as_duckdb_means_them(box: Sandbox, value: str, told: object) -> None:
+    found = box.ask(f'select {value} as "a""b", 1 as one order by one', 10, BYTES)
+
+    assert (found.columns, found.rows) == (['a"b', "one"], [[told, 1]])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells the peak")
+def test_millions_of_decimals_are_no_objects_of_this_process(box: Sandbox) -> None:
+    box.ask("select 1", 1, BYTES)
+    query = "select list((i % 10)::decimal(3, 0)) from range(1000000) t(i)"
+    Path("/proc/self/clear_refs").write_text("5")
+    before = peak()
+
+    found = Sandbox.ask(box, query, 1, 8_388_608)
+
+    assert len(found.rows[0]) == 2_000_003
+    assert peak() - before < 60_000_000
+
+
+def peak() -> int:
+    """The greatest memory of this process, in bytes, since it was forgotten."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def test_fault_of_any_length_is_told_in_short(box: Sandbox) -> None:
@@ -193,7 +244,13 @@ def test_fault_of_any_length_is_told_in_short(box: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["date '12000-01-01'", "timestamp '12000-01-01'", "time_ns '00:00:00.123456789'"]
+    "value",
+    [
+        "date '12000-01-01'",
+        "timestamp '12000-01-01'",
+        "['infinity'::date]",
+        "interval 9999999 hours",
+    ],
 )
 def test_value_that_cannot_be_told_is_a_matter_of_the_question(box: Sandbox, value: str) -> None:
     with pytest.raises(QuestionError, match="cast it to text"):

@@ -1,11 +1,12 @@
 """A `.sql` file that is not as it must be: named and set aside, and nothing else stops."""
 
+import html
 import shutil
 from pathlib import Path
 
 import pytest
 
-from contracts.analytics import Document, NamedQuery, ReportPeriod, WriteReport
+from contracts.analytics import Document, NamedQuery, ReportFormat, ReportPeriod, WriteReport
 from contracts.base import Failed
 from services.analytics import sql
 from services.analytics.queries import Catalogue, Question
@@ -127,3 +128,91 @@ def test_section_that_fails_says_so_and_the_report_has_the_others(
     assert isinstance(written, Document)
     assert written.text.count("Not answered") == 1
     assert "At a glance" in written.text
+
+
+HOURS = "-- report_hours: broken.\n-- section 30 {}: Hour by hour\n{}"
+CODES = "('a', 1), ('b', 2)"
+
+
+@pytest.mark.parametrize(
+    ("section", "select", "why"),
+    [
+        ("bars T", "select 1 as a", "its section names the column 'T', which it does not select"),
+        ("line hour T", "select 1 as hour, 2 as a", "the column 'T', which it does not select"),
+        ("bars a b", "select 1 as a, 'b' as b", "plots the column 'b', which holds more"),
+        ("line a b", "select 1 as a, [1] as b", "plots the column 'b', which holds more"),
+        ("bars a b", "select 1 as a, -1 as b", "plots the column 'b', which holds more"),
+        ("bars a b", "select 1 as a, 'inf' as b", "plots the column 'b', which holds more than"),
+        ("bars a b", "select 1 as a, 1e308 as b", "plots the column 'b', which holds more than"),
+        ("bars a b", "select $x as a", "report_hours needs x: what it is"),
+    ],
+)
+@pytest.mark.parametrize("form", ReportFormat)
+def test_section_that_cannot_be_drawn_is_named_in_every_form_and_the_others_stand(
+    folder: Path, tmp_path: Path, section: str, select: str, why: str, form: ReportFormat
+) -> None:
+    header = "-- $x (text): what it is\n" if "$x" in select else ""
+    (folder / "reports" / "report_hours.sql").write_text(HOURS.format(section, header + select))
+
+    with stored(tmp_path / "a.duckdb", history()) as readers:
+        wanted = WriteReport(period=ReportPeriod.DAILY, format=form)
+        written = Reporter(readers, Catalogue()).write(wanted)
+
+    assert isinstance(written, Document)
+    assert why in html.unescape(written.text)
+    assert written.text.count("Not answered") == 1
+    assert "At a glance" in written.text
+
+
+@pytest.mark.parametrize("form", ReportFormat)
+@pytest.mark.parametrize(
+    ("section", "select"),
+    [
+        ("bars a", "select a, b from (values ('x', 1), ('y', -1), (null, -2)) as t (a, b)"),
+        ("line a", "select 1 as a, null as b, 'inf'::double as c, true as d"),
+        ("bars day b", "select null as day, 0 as b union all select '2026-01-01', 2**80"),
+        ("table", f"select *, {{'a': [1]}} as s, interval 1 year as i from (values {CODES})"),
+        ("figures", "select null as a, 'x' as b, 2**100 as c, [1, 2] as d, 0 as e_rate"),
+        ("figures", "select 1 as a where false"),
+    ],
+)
+def test_any_rows_are_written_in_every_form(
+    folder: Path, tmp_path: Path, section: str, select: str, form: ReportFormat
+) -> None:
+    (folder / "reports" / "report_hours.sql").write_text(HOURS.format(section, select))
+
+    with stored(tmp_path / "a.duckdb", history()) as readers:
+        wanted = WriteReport(period=ReportPeriod.WEEKLY, format=form)
+        written = Reporter(readers, Catalogue()).write(wanted)
+
+    assert isinstance(written, Document)
+    assert "Not answered" not in written.text
+    assert "Hour by hour" in written.text
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (
+            "-- $what (number): any",
+            "expected the parameters $what to be text, integer or date, got",
+        ),
+        ("-- $what (integer = many): any", "expected what to be a whole number from 0"),
+        ("-- $what (date = 2026-W01-1): any", "expected what to be a date such as 2026-01-31"),
+        ("-- section " + "9" * 5000 + " table: any", "expected `-- section <number>"),
+    ],
+)
+def test_query_whose_header_promises_what_is_not_there_is_named(
+    folder: Path, line: str, why: str
+) -> None:
+    used = "$what" if "$what" in line else "1"
+    (folder / "queries" / "daily.sql").write_text(f"-- daily: spoiled.\n{line}\nselect {used}")
+
+    catalogue = Catalogue()
+    refused = catalogue.question(NamedQuery(name="daily", parameters={"what": "1"}))
+
+    assert catalogue.set_aside.keys() == {"daily"}
+    assert isinstance(refused, Failed)
+    assert refused.message.startswith("daily is set aside: daily.sql: ")
+    assert why in refused.message
+    assert isinstance(catalogue.question(NamedQuery(name="summary")), Question)

@@ -1,4 +1,4 @@
-"""What several modules of doors begin with."""
+"""What several modules of doors, and of transports, begin with."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,9 +8,32 @@ from nats.aio.client import Client
 
 from contracts.base import ServerId, ServiceType
 from services.balancer.settings import ServerSection
+from services.gateway.transport import Transport
 from tests.integration.gateway.calls import TYPES
 from tests.integration.gateway.doors import Desk, desk, house, upstream, well
 from tests.waiting import eventually
+
+_LOOPS = {"uvloop": True, "asyncio": False}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "both_loops: on uvloop, as the gateway runs, and on asyncio")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what moves bytes on both loops: their transports differ."""
+    marked = metafunc.definition.get_closest_marker("both_loops")
+    if marked and "anyio_backend" in metafunc.fixturenames:
+        backends = [("asyncio", {"use_uvloop": uses}) for uses in _LOOPS.values()]
+        metafunc.parametrize("anyio_backend", backends, ids=list(_LOOPS))
+
+
+@pytest.fixture
+async def transport() -> AsyncIterator[Transport]:
+    """The gateway's way to servers."""
+    made = Transport()
+    yield made
+    await made.aclose()
 
 
 @pytest.fixture

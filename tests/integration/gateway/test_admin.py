@@ -5,8 +5,13 @@ from typing import Any
 
 import pytest
 
-from contracts.pool import Outcome
+from contracts.balancer import Server
+from contracts.base import NUMBER_MAX, ServerId
+from contracts.pool import AddSession, AddSessions, Outcome
+from runtime.nats.connection import Outage
 from runtime.secrets import session_identity
+from services.balancer.settings import refused
+from services.gateway.relay.credentials import Credentials
 from tests.integration.gateway.calls import leased, used
 from tests.integration.gateway.doors import Desk, upstream
 from tests.waiting import eventually
@@ -80,6 +85,46 @@ async def test_session_is_added_under_seal_changed_and_retired(staffed: Desk) ->
             break
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"credential": "us-account"},
+        {"credential": "Us-account", "region": "us"},
+        {"credential": "account", "region": "us"},
+    ],
+)
+async def test_session_of_an_earlier_version_is_taken_for_the_account(
+    staffed: Desk, given: dict[str, str]
+) -> None:
+    older = session_identity("identity", "", "US-account")
+    item = AddSession(session_id=older, sealed=staffed.doors.sealer.seal(older, "US-account"))
+    await staffed.doors.pool_admin(AddSessions(items=[item], by="an earlier version"))
+
+    again = await staffed.ask("POST", "/api/sessions", 200, json=given)
+    await staffed.ask("DELETE", f"/api/sessions/{older}")
+    revived = await staffed.ask("POST", "/api/sessions", 200, json=[given, {"credential": "new"}])
+
+    assert again == told(data=[str(older)])
+    new = str(session_identity("identity", "", "new"))
+    assert revived == told(
+        data=[str(older), new], changed=[str(older), new], added=[new], revived=[str(older)]
+    )
+    credentials = Credentials(staffed.doors.client, staffed.doors.sealer, lambda: 1.0, Outage())
+    assert await credentials.of(older, "") == b"Bearer US-account"
+
+
+async def test_of_two_sessions_of_an_account_the_one_in_use_is_taken(staffed: Desk) -> None:
+    made = await staffed.ask("POST", "/api/sessions", 200, json={"credential": "us-account"})
+    older = session_identity("identity", "", "us-account")
+    item = AddSession(session_id=older, sealed=staffed.doors.sealer.seal(older, "us-account"))
+    await staffed.doors.pool_admin(AddSessions(items=[item], by="an earlier version"))
+    await staffed.ask("DELETE", f"/api/sessions/{made['data'][0]}")
+
+    again = await staffed.ask("POST", "/api/sessions", 200, json={"credential": "us-account"})
+
+    assert again == told(data=[str(older)])
+
+
 async def test_unknown_lease_is_found_and_settled_once(staffed: Desk, tmp_path: Path) -> None:
     granted = await used(staffed.doors.client, "image", Outcome.UNKNOWN)
     usage = f"/api/session/usage?sessionId={granted.session_id}"
@@ -120,7 +165,7 @@ async def test_lease_that_is_open_is_listed(staffed: Desk) -> None:
     [
         ("POST", "/api/servers", {"id": "x", "url": "http://x", "priority": 2**62}, "priority"),
         ("PATCH", "/api/servers/server-1", {"priority": -(10**31)}, "priority"),
-        ("PATCH", "/api/servers/server-1", {"max_sessions": 2**31}, "max_sessions"),
+        ("PATCH", "/api/servers/server-1", {"max_sessions": 2**53}, "max_sessions"),
         ("POST", "/api/keys", {"name": "x", "concurrency": 2**63}, "concurrency"),
         ("POST", "/api/leases/r.1/reconcile", {"units": 2**53, "reason": "x"}, "units"),
     ],
@@ -131,6 +176,29 @@ async def test_number_out_of_bounds_is_refused_by_name(
     error = await staffed.refused(method, path, 400, json=body)
 
     assert named in error["param"]
+
+
+@pytest.mark.parametrize("priority", [-NUMBER_MAX, NUMBER_MAX])
+async def test_numbers_that_a_file_may_have_of_a_server_may_be_given_here_too(
+    staffed: Desk, priority: int
+) -> None:
+    numbers = {"priority": priority, "weight": NUMBER_MAX, "max_sessions": NUMBER_MAX}
+    server = Server(server_id=ServerId("server-1"), url="http://x", **numbers)
+    assert refused(server) == ""
+
+    changed = await staffed.ask("PATCH", "/api/servers/server-1", json=numbers)
+
+    assert {name: changed["server"][name] for name in numbers} == numbers
+    await eventually(lambda: projected(staffed, priority))
+
+
+async def projected(made: Desk, priority: int) -> bool:
+    """Whether analytics has taken all of it."""
+    query = "select priority, weight, sessions_max from servers where server_id = 'server-1'"
+    answer = await made.http.post(
+        "/api/sql", json={"query": query}, headers={"authorization": f"Bearer {made.admin}"}
+    )
+    return bool(answer.json().get("rows") == [[priority, NUMBER_MAX, NUMBER_MAX]])
 
 
 async def test_limit_of_a_session_out_of_bounds_is_refused_by_name(staffed: Desk) -> None:

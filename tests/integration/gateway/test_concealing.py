@@ -111,6 +111,23 @@ async def test_longer_answer_is_cut_where_the_credential_begins(
     assert said[0] not in repr(ended)
 
 
+async def test_nothing_is_left_of_a_credential_at_which_a_long_message_is_cut(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    before = '{"code":-2001,"message":"' + "积" * 330
+    body = before.encode() + b"@@" + b"A" * 70_000 + b'","data":null}'
+    behave = echoing(said, body)
+    async with upstream(behave) as server, front(nats_client, nats_url, tmp_path) as gate:
+        gate.chosen = lambda _: at(server.url)
+        answer = await gate.ask()
+        (ended,) = await gate.journalled(UsageRecorded)
+
+    assert "积" * 300 in answer.text
+    assert said[0][:5] not in answer.text
+    assert said[0][:5] not in repr(ended)
+
+
 async def test_events_pass_as_they_come_while_they_are_looked_at(
     nats_client: Client, nats_url: str, tmp_path: Path
 ) -> None:

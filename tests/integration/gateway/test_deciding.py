@@ -1,14 +1,18 @@
 """Where the body decides, whatever reads it reads the same, or it is refused before any lease."""
 
+import asyncio
 import json
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.gateway.clients.deciding import Deciding
+from services.gateway.clients import deciding
+from services.gateway.clients.deciding import decided
+from services.gateway.clients.reading import PIECE_BYTES
 from services.gateway.clients.request import Request
 from services.gateway.clients.spool import Spool
 from services.gateway.clients.uploads import Bounds, Upload
@@ -47,7 +51,7 @@ async def said(
     upload = Upload(receive, None, Bounds(100_000_000, json_max, spool))
     await upload.fill()
     try:
-        return await Deciding().read(Request(scope), upload)
+        return await decided(Request(scope), upload)
     finally:
         upload.close()
 
@@ -61,6 +65,7 @@ def named(name: str) -> str:
 
 
 END = b"--b--\r\n"
+EDGES = range(PIECE_BYTES - 12, PIECE_BYTES + 3)
 LONG = b"x" * 1_200_000
 
 
@@ -252,3 +257,51 @@ async def test_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(GatewayError, match="spool"):
         await said(b'{"x":"' + LONG + b'"}', JSON, spool=Spool(tmp_path, str(tmp_path / "file"), 9))
+
+
+def placed(at: int, rest: bytes) -> bytes:
+    """Make a long object whose `rest` begins at this byte."""
+    return b'{"p":"' + b"x" * (at - len(b'{"p":"",')) + b'",' + rest
+
+
+@pytest.mark.parametrize("at", EDGES)
+async def test_name_that_lies_between_two_pieces_is_found_and_found_once(
+    at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rest = b'"stream":true,"n":2,"model":"m"}'
+    with monkeypatch.context() as quick:
+        quick.delattr(deciding, "_member_by_member")
+        assert await said(placed(at, rest), JSON) == Peek("m", 2, True)
+
+    for twice in (b'"n":1,"n":2}', b'"N":1,"n":2}', b'"model":"a","mod\\u0065l":"b"}'):
+        with pytest.raises(GatewayError, match="expected it once"):
+            await said(placed(at, twice), JSON)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b'{"model":"m","x":[' + b'"n",' * 2_000_000 + b"1]}", JSON),
+        (b'{"model":"m","x":[' + b'"",' * 2_000_000 + b"1]}", JSON),
+        (b'{"model":"m","x":"' + b"\\n" * 2_000_000 + b'"}', JSON),
+        (b'{"Model":"m","x":"' + b"x" * 2_000_000 + b'"}', JSON),
+        (part(named("model")) + part(f'{named("f")}; filename="a"', "x" * 2_000_000) + END, FORM),
+    ],
+    ids=["names", "texts", "escapes", "other case", "form"],
+)
+async def test_whoever_has_a_short_body_does_not_wait_for_a_long_one(
+    body: bytes, kind: str
+) -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    meanwhile = asyncio.create_task(others())
+    with suppress(GatewayError):  # of millions of items
+        await said(body, kind)
+    assert turns > 0
+    meanwhile.cancel()

@@ -44,7 +44,8 @@ def story() -> Story:
     )
     told = Story().tell(policy(), session()).tell(of_a_minute, at=NOON + timedelta(seconds=60))
     later = NOON + timedelta(minutes=10)
-    only_counted = replace(refused("first", count=28), since=later)
+    last = later + timedelta(seconds=6)
+    only_counted = replace(refused("first", count=28), since=later, until=last)
     told.tell(only_counted, at=later + timedelta(seconds=10))
     lease = granted("big", quota_day=TODAY, units=6)
     now = datetime.now(UTC)
@@ -67,11 +68,15 @@ async def test_an_id_without_a_trace_is_told_with_the_counts_of_its_moment(front
     status, found = await explain(minted(NOON + timedelta(seconds=30)))
     assert (status, found["data"], found["at"]) == (200, [], "2026-01-01T12:00:30.000Z")
     text = "\n".join(counted("x", found))
-    assert "one of 38 answered 429 rate_limit_exceeded to key k1" in text
+    assert "it may be\n  one of 38 answered 429 rate_limit_exceeded to key k1" in text
 
     status, found = await explain(minted(NOON + timedelta(minutes=10, seconds=5)))
     text = "\n".join(counted("x", found))
     assert "one of 28 answered 429 pool_quota_exhausted for image to key k1" in text
+
+    # The last that was counted came before these.
+    for late in (timedelta(seconds=59.5), timedelta(minutes=10, seconds=6.5)):
+        assert (await explain(minted(NOON + late)))[0] == 404
 
     status, found = await explain(minted(NOON + timedelta(minutes=5)))
     assert status == 404

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from contracts.base import SessionId
+from contracts.base import NUMBER_MAX, SessionId
 from tests.integration.gateway.calls import TYPES, leased, projected, used
 from tests.integration.gateway.doors import Desk
 
@@ -15,6 +15,52 @@ pytestmark = pytest.mark.anyio
 
 def today() -> str:
     return datetime.now(UTC).date().isoformat()
+
+
+async def test_greatest_limit_is_borne_by_everything_that_tells_it(staffed: Desk) -> None:
+    client = staffed.doors.client
+    most = dict.fromkeys(("image", "video"), NUMBER_MAX)
+    wanted = [{"credential": f"greatest-{number}", "limits": most} for number in range(3)]
+    great = (await staffed.ask("POST", "/api/sessions", 200, json=wanted))["added"]
+    changed = await staffed.ask("PATCH", f"/api/sessions/{great[2]}", json={"limits": most})
+
+    granted = [await used(client, name) for name in ("image", "image", "video")]
+    await projected(staffed)
+
+    assert {one.session_id for one in granted} <= set(great), "the least used of all"
+    assert changed["limits"]["image"] == NUMBER_MAX
+    listed = await staffed.ask("GET", "/api/sessions")
+    assert listed["remaining"]["image"] == 3 * NUMBER_MAX + 2 * 10 - 2
+    left = [one["remaining"]["image"] for one in listed["data"] if one["session_id"] in great]
+    assert sum(left) == 3 * NUMBER_MAX - 2
+    usage = await staffed.ask("GET", f"/api/session/usage?sessionId={granted[2].session_id}")
+    assert (usage["limits"]["video"], usage["remaining"]["video"]) == (NUMBER_MAX, NUMBER_MAX - 1)
+    health = await staffed.http.get("/health")
+    assert health.json()["status"] == "ok", health.text
+    for path in ("/api/stats/summary", "/api/session/stats?sessionId=" + great[0]):
+        await staffed.ask("GET", path)
+    told = await staffed.ask("GET", f"/api/reports/daily?date={today()}&format=json")
+    (table,) = [one for one in told["sections"] if one["title"] == "Use of the quota"]
+    rows = [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
+    (images,) = [row for row in rows if row["service"] == "image"]
+    # What no double holds exactly analytics tells as text.
+    assert int(images["units_there_were"]) == 3 * NUMBER_MAX + 2 * 10
+    for form in ("md", "html"):
+        path = f"/api/reports/weekly?format={form}"
+        page = await staffed.http.get(path, headers={"authorization": staffed.admin})
+        assert page.status_code == 200, page.text
+    columns = "json_extract(metadata, '$.limits.image')"
+    for statement in (f"select {columns} from sessions", "select * from v_session_utilization"):
+        await staffed.ask("POST", "/api/sql", json={"query": statement})
+    metrics = await staffed.http.get("/metrics", headers={"authorization": staffed.admin})
+    assert metrics.status_code == 200
+    assert not await anomalies(staffed)
+
+
+async def anomalies(staffed: Desk) -> list[Any]:
+    found = await staffed.ask("POST", "/api/sql", json={"query": "from anomalies"})
+    rows: list[Any] = found["rows"]
+    return rows
 
 
 async def test_figures_now_and_in_history_agree_to_the_unit(staffed: Desk) -> None:

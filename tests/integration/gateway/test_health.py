@@ -3,18 +3,24 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from nats.aio.client import Client
 
-from contracts.base import ServerId
+from contracts.balancer import BalancerStatusReply, Health, Server, ServerView
+from contracts.base import Pong, ServerId, WriterId
+from contracts.pool import PoolStatusReply
 from runtime.nats import streams
 from services.balancer.settings import ServerSection
+from services.gateway.routes.health import report
 from tests.integration.gateway.calls import TYPES
 from tests.integration.gateway.doors import Desk, desk, house, upstream, well
 from tests.integration.gateway.office import office
+from tests.moments import NOON
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
+STILL = "standing still at log sequence 3 of 9"
 
 
 async def test_whole_with_every_service_is_well(staffed: Desk) -> None:
@@ -136,26 +142,40 @@ async def test_metrics_are_open_to_this_machine_and_to_nobody_behind_it(alone: D
     assert proxied.status_code == foreign_page.status_code == 401
 
 
-@pytest.mark.parametrize("address", ["203.0.113.9", "no address"])
-async def test_metrics_from_afar_want_an_admin_key(nats_client: Client, address: str) -> None:
-    async with desk(nats_client, address=address) as made:
-        without = await made.http.get("/metrics")
-        key = {"authorization": f"Bearer {made.admin}"}
-        with_key = await made.http.get("/metrics", headers=key)
+@pytest.mark.parametrize(
+    ("ill", "reason"),
+    [
+        ({"trouble": STILL}, STILL),
+        ({}, "analytics does not answer"),
+    ],
+)
+async def test_statistics_that_are_not_current_degrade_the_whole(
+    alone: Desk, ill: dict[str, str], reason: str
+) -> None:
+    one = Server(server_id=ServerId("one"), url="http://one")
+    balancer = BalancerStatusReply(
+        sequence=9,
+        epoch=1,
+        now=NOON,
+        strategy="capability_based",
+        servers=[ServerView(server=one, health=Health.UP, healthy=True)],
+    )
+    pool = PoolStatusReply(
+        sequence=9,
+        epoch=1,
+        now=NOON,
+        sessions_total=1,
+        sessions_active=1,
+        min_size=1,
+        max_size=1,
+        open_leases=0,
+        remaining={},
+    )
+    well = Pong(writer=WriterId("analytics"), epoch=0, sequence=9)
 
-    assert (without.status_code, with_key.status_code) == (401, 200)
-
-
-async def test_without_its_services_the_whole_is_degraded_and_answers_200(alone: Desk) -> None:
-    report = (await alone.http.get("/health")).json()
-
-    assert report["status"] == "degraded"
-    assert report["services"] == {
-        "sessionManager": False,
-        "loadBalancer": False,
-        "analytics": False,
-        "eventLog": False,
-    }
-    assert report["sessions"] == {"active": None, "minRequired": None}
-    assert report["servers"] == {"total": None, "healthy": None, "totalConnections": None}
-    assert report["timestamp"].endswith("Z")
+    assert report(alone.doors, pool, balancer, well).status == "ok"
+    told = report(
+        alone.doors, pool, balancer, msgspec.structs.replace(well, **ill) if ill else None
+    )
+    assert (told.status, told.statistics.current) == ("degraded", False)
+    assert told.statistics.reason == reason

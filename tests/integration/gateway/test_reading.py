@@ -1,5 +1,6 @@
 """The whole body, read where a dialect has to know it: in memory, or in a file of its own."""
 
+import asyncio
 import json
 import tempfile
 from collections.abc import Iterator
@@ -9,10 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from services.gateway.clients.reading import asked_of
+from services.gateway.clients.reading import PIECE_BYTES, asked_of
 from services.gateway.clients.request import Request
 from services.gateway.clients.spool import Spool
 from services.gateway.clients.uploads import Bounds, Upload
+from services.gateway.dialects.forms import written
 from services.gateway.dialects.words import Asked
 from services.gateway.domain.errors import GatewayError
 
@@ -195,3 +197,36 @@ async def test_what_some_backends_would_take_out_of_a_body_is_noted(
     found, _ = await read(body, "application/json")
 
     assert found.read_alike is alike
+
+
+@pytest.mark.parametrize("mark", ["\u00a0", "\u2003", "\ufeff"])
+@pytest.mark.parametrize("at", range(PIECE_BYTES - 5, PIECE_BYTES + 3))
+async def test_what_some_backends_would_take_out_is_noted_and_escaped_at_any_place(
+    at: int, mark: str
+) -> None:
+    head = '{"prompt":"'
+    prompt = "x" * (at - len(head)) + mark + "积" * 400_000
+    body = f'{head}{prompt}"}}'.encode()
+
+    found, upload = await read(body, "application/json")
+    upload.close()
+
+    assert not found.read_alike
+    escaped = f"{prompt.partition(mark)[0]}\\u{ord(mark):04x}{prompt.partition(mark)[2]}"
+    assert written(found.fields) == f'{head}{escaped}"}}'.encode()
+
+
+async def test_nobody_waits_for_the_reading_of_a_long_body() -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    meanwhile = asyncio.create_task(others())
+    _, upload = await read(json.dumps({"prompt": "x" * 2_000_000}).encode(), "application/json")
+    upload.close()
+    assert turns > 0
+    meanwhile.cancel()

@@ -1,8 +1,10 @@
 """What a client is told when servers, or the balancer that names them, fail."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 from msgspec.structs import replace
 from nats.aio.client import Client
@@ -11,7 +13,7 @@ from contracts.balancer import Selected, SelectServer
 from contracts.pool import Outcome, UsageRecorded, Verdict
 from runtime.nats import natsserver
 from runtime.quantities import Seconds
-from tests.integration.gateway.bench import NOBODY, at, front, saying
+from tests.integration.gateway.bench import IMAGES, NOBODY, at, front, saying
 from tests.integration.gateway.upstreams import body_of, head_of, upstream
 
 pytestmark = pytest.mark.anyio
@@ -110,6 +112,35 @@ async def test_idempotent_server_is_asked_again_unless_it_wants_more_time_than_t
     assert len(ids) == 1
 
 
+async def test_what_may_have_been_done_is_repeated_at_its_server_and_at_no_other(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    async def dying(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await body_of(reader, await head_of(reader))
+        listening.close()
+        writer.write(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    def chosen(_: SelectServer) -> Selected:
+        first = len(gate.asked) == 1
+        return replace(at(gone), idempotent=True) if first else at(other.url)
+
+    listening = await asyncio.start_server(dying, "127.0.0.1", 0)
+    gone = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1/images/generations"
+    willing = saying(200, b'{"data":["u"]}')
+    async with upstream(willing) as other, front(nats_client, nats_url, tmp_path) as gate:
+        gate.chosen = chosen
+        answer = await gate.ask()
+        (ended,) = await gate.journalled(UsageRecorded)
+
+    assert answer.json()["error"]["code"] == "upstream_outcome_unknown"
+    assert other.connections == 0
+    assert ended.outcome is Outcome.UNKNOWN
+    verdicts = [tried.verdict for tried in ended.attempts]
+    assert verdicts == [Verdict.OUTCOME_UNKNOWN, Verdict.UNREACHABLE]
+
+
 async def test_key_that_is_revoked_during_an_attempt_gets_no_further_lease(
     nats_client: Client, nats_url: str, tmp_path: Path
 ) -> None:
@@ -129,3 +160,39 @@ async def test_key_that_is_revoked_during_an_attempt_gets_no_further_lease(
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
     assert [one.verdict for one in ends] == [Verdict.LOGIN_EXPIRED]
+
+
+async def kept(chunks: AsyncIterator[bytes], got: bytearray) -> None:
+    async for chunk in chunks:
+        got += chunk
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "identity"])
+async def test_stream_that_breaks_off_has_our_word_only_where_it_can_be_read(
+    nats_client: Client, nats_url: str, tmp_path: Path, encoding: str
+) -> None:
+    packed = b"\x1f\x8b\x08" + bytes(range(256)) * 300
+
+    async def cuts(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await body_of(reader, await head_of(reader))
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: %b\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n"
+            % (encoding.encode(), len(packed), packed)
+        )
+        await writer.drain()
+
+    got = bytearray()
+    async with upstream(cuts) as server, front(nats_client, nats_url, tmp_path) as gate:
+        gate.chosen = lambda _: at(server.url)
+        headers = {"Authorization": f"Bearer {gate.key}"}
+        way = gate.http.stream("POST", IMAGES, headers=headers, json={"model": "m"})
+        async with way as answer:
+            with pytest.raises(httpx.RemoteProtocolError):
+                await kept(answer.aiter_raw(), got)
+        (ended,) = await gate.journalled(UsageRecorded)
+
+    assert ended.cut
+    assert got[: len(packed)] == packed
+    assert (b"upstream_outcome_unknown" in got[len(packed) :]) is (encoding == "identity")
+    assert encoding == "identity" or len(got) == len(packed)

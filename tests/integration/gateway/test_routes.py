@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -333,6 +334,53 @@ async def test_parameter_that_would_be_ignored_is_refused_by_name(
     assert "there are: " in error["message"]
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/api/sessions?limit=1&limit=2", "limit"),
+        ("/api/session/usage?sessionId=x&sessionId=y", "sessionId"),
+        ("/api/events?limit=1&%6cimit=1", "limit"),
+        ("/api/stats/daily?start=2026-01-01&end=2026-01-01&end=2026-01-02", "end"),
+        ("/api/stats/query?from=2026-01-01&from=2026-01-02", "from"),
+        ("/api/stats/query?limit=1&limit=2", "limit"),
+        ("/api/stats/query?query=session_total&session_id=a&session_id=b", "session_id"),
+        ("/api/stats/query?query=session_total&query=other", "query"),
+        ("/api/stats/export?format=csv&format=xlsx", "format"),
+    ],
+)
+async def test_parameter_that_is_there_twice_is_refused_by_name(
+    alone: Desk, path: str, name: str
+) -> None:
+    error = await alone.refused("GET", path, 400)
+
+    assert (error["param"], error["code"]) == (name, "invalid_request")
+    assert "expected it once" in error["message"]
+
+
+async def test_list_may_be_in_several_parts(alone: Desk) -> None:
+    path = "/api/stats/query?filter=service:image&filter=outcome:settled&measures=leases"
+    error = await alone.refused("GET", f"{path}&measures=units_used&_=1&_=2", 503)
+
+    assert "analytics" in error["message"]  # which is not there
+
+
 async def test_parameters_that_keep_caches_away_are_let_through(alone: Desk) -> None:
     await alone.ask("GET", "/api/keys?_=1790000000&t=1")
     await alone.refused("GET", "/api/keys?__=1", 400)
+
+
+@pytest.mark.parametrize("key", ["app", "nobody"])
+async def test_body_is_taken_of_no_client_and_no_stranger(alone: Desk, key: str) -> None:
+    taken = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal taken
+        taken += 1
+        yield b"[" * 9_000_000
+
+    text = alone.client_key if key == "app" else "nobody"
+    headers = {"authorization": f"Bearer {text}", "content-type": "application/json"}
+    answer = await alone.http.post("/api/sessions", headers=headers, content=body())
+
+    assert answer.status_code == (403 if key == "app" else 401)
+    assert taken == 0

@@ -62,11 +62,11 @@ async def test_metrics_key_opens_nothing_else(alone: Desk) -> None:
 
 
 async def test_host_that_is_none_of_ours_is_misdirected_where_no_key_is_sent(alone: Desk) -> None:
-    for path in (*WATCHED, "/nothing"):
+    for path in (*WATCHED, "/metrics/", "/nothing"):
         answer = await alone.http.get(path, headers=EVIL)
         assert answer.status_code == 421, path
         assert answer.json()["error"]["code"] == "host_not_allowed"
-    for path in ("/livez", "/readyz", "/ping", "/health"):
+    for path in ("/livez", "/readyz", "/ping", "/health", "/ping/", "/health/", "/livez/"):
         assert (await alone.http.get(path, headers=EVIL)).status_code == 200, path
     with_key = {**EVIL, **bearing(alone.admin)}
     assert (await alone.http.get("/metrics", headers=with_key)).status_code == 200

@@ -4,7 +4,6 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -30,21 +29,9 @@ from tests.integration.gateway.upstreams import (
     upstream,
 )
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_loops]
 
 HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"
-
-
-@pytest.fixture(params=[True, False], ids=["uvloop", "asyncio"])
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
-    return "asyncio", {"use_uvloop": request.param}
-
-
-@pytest.fixture
-async def transport() -> AsyncIterator[Transport]:
-    made = Transport()
-    yield made
-    await made.aclose()
 
 
 async def failing(transport: Transport, made: httpx.Request) -> TransportFailure:
@@ -340,6 +327,26 @@ async def test_a_server_that_does_not_take_the_body_is_a_timeout(transport: Tran
     async with upstream(deaf) as server:
         failure = await failing(transport, streamed(server.url, endless(), idle=0.1))
         assert (failure.failure, failure.sent) == ("timeout", True)
+
+
+async def test_a_server_that_takes_the_body_slowly_is_given_the_time(transport: Transport) -> None:
+    length = 24_000_000
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await head_of(reader)
+        left = length
+        while left:
+            left -= len(await reader.read(400_000))
+            await asyncio.sleep(0.02)
+        writer.write(OK)
+
+    async def all_at_once() -> AsyncIterator[bytes]:
+        yield b"x" * length
+
+    async with upstream(slow) as server:
+        made = streamed(server.url, all_at_once(), length, idle=0.4)
+        response = await transport.handle_async_request(made)
+        assert await response.aread() == b"ok"
 
 
 @pytest.mark.parametrize("length", [1, 100])

@@ -1,8 +1,6 @@
 """Servers through a real proxy: passed on, tunnelled, refused; and never where nobody said so."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,20 +15,8 @@ from tests.integration.gateway.proxies import proxied
 from tests.integration.gateway.upstreams import certificate, echo, request, upstream
 from tests.tinyserver import listening
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_loops]
 HUSH = "hush%3A1"
-
-
-@pytest.fixture(params=[True, False], ids=["uvloop", "asyncio"])
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
-    return "asyncio", {"use_uvloop": request.param}
-
-
-@pytest.fixture
-async def transport() -> AsyncIterator[Transport]:
-    made = Transport()
-    yield made
-    await made.aclose()
 
 
 async def answered(transport: Transport, url: str, body: bytes = b"hello") -> bytes:

@@ -2,12 +2,15 @@
 
 import asyncio
 import socket
+import struct
 from pathlib import Path
 
 import pytest
 from nats.aio.client import Client
 
 from contracts.pool import LeaseCancelled, LeaseGranted, Outcome, UsageRecorded
+from services.gateway.wire import turn
+from services.gateway.wire.dues import Due
 from tests.integration.gateway.bench import IMAGES, Front, at, front, saying
 from tests.integration.gateway.upstreams import body_of, head_of, upstream
 from tests.waiting import until
@@ -128,6 +131,38 @@ async def test_client_that_has_gone_altogether_ends_its_exchange(
         await until(lambda: server.connections == 1 and len(gate.gateway.exchanges) == 1)
         await asyncio.sleep(0.1)
         writer.close()
+        await until(lambda: len(gate.gateway.exchanges) == 0)
+
+        (ended,) = await gate.journalled(UsageRecorded)
+        assert ended.outcome is Outcome.UNKNOWN
+
+
+async def test_client_that_goes_after_it_was_asked_for_the_last_time_ends_its_exchange(
+    nats_client: Client, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turn, "_PROBES_S", ())
+
+    async def works(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await body_of(reader, await head_of(reader))
+        await reader.read()
+
+    async with (
+        asyncio.timeout(60),
+        upstream(works) as server,
+        front(nats_client, nats_url, tmp_path) as gate,
+    ):
+        gate.chosen = lambda _: at(server.url.removesuffix(IMAGES))
+        base = gate.http.base_url
+        client = socket.create_connection((base.host, base.port))
+        client.sendall(head(gate, len(BODY)) + BODY)
+        client.shutdown(socket.SHUT_WR)
+        await until(lambda: server.connections == 1 and len(gate.gateway.exchanges) == 1)
+        assert await asyncio.to_thread(client.recv, 100) == turn.CONTINUE
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        (guest,) = gate.gateway.hall._guests
+        await until(lambda: guest.due()[0] is Due.LEAVING)
+        gate.gateway.hall.sweep(0)
         await until(lambda: len(gate.gateway.exchanges) == 0)
 
         (ended,) = await gate.journalled(UsageRecorded)

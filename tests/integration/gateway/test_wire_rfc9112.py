@@ -14,16 +14,11 @@ import pytest
 
 from tests.integration.gateway.wires import wires
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_loops]
 ROWS = [
     json.loads(line) for line in Path(__file__).with_name("rfc9112.jsonl").read_text().splitlines()
 ]
 ONCE_MORE = b"GET /once-more HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"
-
-
-@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
-    return "asyncio", {"use_uvloop": request.param}
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["name"])

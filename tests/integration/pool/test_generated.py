@@ -2,11 +2,21 @@
 
 import asyncio
 
+import pytest
 from msgspec.structs import replace
 from nats.aio.client import Client
 
-from contracts.balancer import CONFIGURATION, DEMO, StrategyChanged
-from contracts.base import WriterId
+from contracts.balancer import (
+    CONFIGURATION,
+    DEMO,
+    BalancerEvent,
+    Server,
+    ServerAdded,
+    ServerChanged,
+    ServerRemoved,
+    StrategyChanged,
+)
+from contracts.base import ServerId, WriterId
 from contracts.pool import SessionRetired, SessionStatus
 from contracts.subjects import EVT_BALANCER
 from runtime.clock import system_clock
@@ -23,13 +33,22 @@ def unwritten(*, demo: bool, sessions: int = 3, limit: int = 10) -> Settings:
     return replace(wanted, demo=demo)
 
 
-async def applied(client: Client, source: str) -> None:
-    """The balancer puts the configuration of this digest in force."""
+async def journalled(client: Client, *happened: BalancerEvent) -> None:
     writer = SubjectWriter(EventLog(client), EVT_BALANCER, WriterId("balancer"))
     for stored in await writer.behind():
         writer.saw(stored)
+    await writer.append(happened, writer.now(system_clock()))
+
+
+async def applied(client: Client, source: str, *names: str) -> None:
+    """The balancer puts the configuration of this digest, with these servers, in force."""
+    added = [ServerAdded(server=server(name), source=source) for name in names]
     event = StrategyChanged(strategy="round_robin", reason="configuration", source=source)
-    await writer.append([event], writer.now(system_clock()))
+    await journalled(client, *added, event)
+
+
+def server(name: str, host: str = "demo") -> Server:
+    return Server(server_id=ServerId(name), url=f"http://{host}/{name}")
 
 
 def standing(room: Room, status: SessionStatus = SessionStatus.ACTIVE) -> int:
@@ -90,6 +109,50 @@ async def test_earlier_demo_in_the_log_makes_up_nothing(nats_url: str, nats_clie
         await room.leading()
         await until(lambda: not room.parts.readiness())
         assert standing(room) == 1
+
+
+@pytest.mark.parametrize(
+    "came",
+    [
+        ServerAdded(server=server("mine", "own"), source="by:key_1"),
+        ServerChanged(server=server("server-1", "own"), source="by:key_1"),
+        ServerAdded(server=server("mine", "own")),
+    ],
+)
+async def test_nothing_more_is_made_up_beside_a_server_that_an_operator_put_there(
+    nats_url: str, nats_client: Client, came: ServerAdded | ServerChanged
+) -> None:
+    await applied(nats_client, f"{CONFIGURATION}1{DEMO}", "server-1", "server-2")
+    now = [unwritten(demo=True, sessions=2)]
+    async with pool(nats_url, lambda: now[0]) as room:
+        await until(lambda: room.parts.leadership.leading)
+        await until(lambda: standing(room) == 2)
+        await journalled(nats_client, came)
+        now[0] = unwritten(demo=True, sessions=5)
+        await until(lambda: room.parts.ledger.state.policy.min_size == 5)
+        await asyncio.sleep(1)  # longer than sessions are looked at
+        assert standing(room) == 2, "those that are there stay"
+        assert room.parts.readiness() == ""
+
+        if isinstance(came, ServerAdded):
+            back: BalancerEvent = ServerRemoved(server_id=came.server.server_id, source="by:key_1")
+        else:
+            back = ServerChanged(server=server("server-1"), source="by:key_1")
+        await journalled(nats_client, back)
+
+        await until(lambda: standing(room) == 5)
+
+
+async def test_demo_of_an_earlier_version_goes_on(nats_url: str, nats_client: Client) -> None:
+    """It did not say of its servers whose they are; applied anew, the strategy alone says it."""
+    await applied(nats_client, f"{CONFIGURATION}before", "server-1")
+    await applied(nats_client, f"{CONFIGURATION}1{DEMO}")
+    weighed = replace(server("server-1"), weight=7)
+    await journalled(nats_client, ServerChanged(server=weighed, source="by:key_1"))
+    async with pool(nats_url, lambda: unwritten(demo=True, sessions=2)) as room:
+        await until(lambda: room.parts.leadership.leading)
+
+        await until(lambda: standing(room) == 2)
 
 
 async def test_generated_sessions_retire_when_another_kind_is_written_and_not_before(

@@ -177,6 +177,50 @@ async def test_file_is_followed_and_a_retired_session_stays_so(
         assert not await events(nats_client, SessionRevived)
 
 
+async def test_file_is_taken_from_where_it_was_found(
+    nats_url: str, nats_client: Client, tmp_path: Path
+) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_text("first\n")
+    two.write_text("second\n")
+    section = ProvisionerSection(kind="file", path="one")
+    wanted = settings(0, max_size=9, provisioner=section)
+    now = [msgspec.structs.replace(wanted, file=str(one))]
+    async with pool(nats_url, lambda: now[0]) as room:
+        await room.leading()
+        sessions = room.parts.ledger.state.sessions
+        assert list(sessions) == [session_identity(KEYS[1], "", "first")]
+
+        now[0] = msgspec.structs.replace(wanted, file=str(two))
+
+        await until(lambda: len(sessions) == 2)
+        assert len(await events(nats_client, PolicyChanged)) == 1
+
+
+@pytest.mark.parametrize("line", ["us-old", '{"credential": "us-old"}', "http://p:1@us-proxied"])
+async def test_session_of_an_earlier_version_is_not_added_again(
+    nats_url: str, nats_client: Client, tmp_path: Path, line: str
+) -> None:
+    file = tmp_path / "credentials"
+    file.write_text(f"{line}\nus-new\n")
+    from_file = ProvisionerSection(kind="file", path=str(file))
+    section = ProvisionerSection(kind="none")
+    async with pool(nats_url, lambda: settings(0, max_size=9, provisioner=section)) as room:
+        await room.leading()
+        # As earlier versions took a JSON line, an answer of the hook's, a call of the API's.
+        older = [sealed("us-old"), sealed("http://p:1@us-proxied")]
+        await admin(nats_client, AddSessions(items=older, by="me"))
+        section = from_file
+        sessions = room.parts.ledger.state.sessions
+
+        await until(lambda: len(sessions) == 3)
+        file.write_text(f"{line}\nus-new\nanother\n")
+        await until(lambda: len(sessions) == 4)
+
+        names = [("us", "new"), ("", "another"), ("", "us-old"), ("", "http://p:1@us-proxied")]
+        assert sessions.keys() == {session_identity(KEYS[1], *pair) for pair in names}
+
+
 async def test_bad_line_of_a_file_costs_none_of_the_others(
     nats_url: str, nats_client: Client, tmp_path: Path
 ) -> None:

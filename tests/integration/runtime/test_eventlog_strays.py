@@ -3,19 +3,31 @@
 Whoever may ask a question chooses where its answer goes (ADR 10).
 """
 
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
 import pytest
+import structlog
 from nats.aio.client import Client
 
 from contracts import subjects
-from contracts.base import WriterId
+from contracts.balancer import BalancerEvent, ServerReadmitted, ServerRemoved
+from contracts.base import ServerId, SessionId, WriterId
 from contracts.gateway import KeyBounds, Scope
-from contracts.pool import Granted
+from contracts.pool import Granted, SessionRecovered
+from runtime.clock import system_clock
 from runtime.eventlog import EventLog, Stored
 from runtime.eventlog.writer import SubjectWriter
 from runtime.nats.broker import Call, reply
+from services.balancer.domain import Balancer
+from services.balancer.store import Journal
 from services.gateway.clients.keys import Key
+from services.gateway.fleetlog import FleetLog
 from tests.integration.gateway.keylog import following, issued, key_log
 from tests.integration.pool.room import lease, pool, settings, status, wanted
+from tests.moments import NOON
+from tests.unit.balancer.builders import added, up
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -92,3 +104,48 @@ async def test_nobody_is_answered_but_in_an_inbox(nats_client: Client) -> None:
 
     assert message.data == b"{}"
     assert (await EventLog(nats_client).state()).messages == before.messages
+
+
+async def test_repeated_envelope_brings_no_removed_server_back(nats_client: Client) -> None:
+    writer = SubjectWriter(EventLog(nats_client), subjects.EVT_BALANCER, WriterId("balancer"))
+    for event in (added("a"), added("b"), ServerRemoved(server_id=ServerId("a"))):
+        await writer.append([event], NOON)
+    first, *_ = await subject(nats_client, subjects.EVT_BALANCER)
+    await nats_client.request(subjects.EVT_BALANCER, first.body, timeout=5)
+    writer.saw((await subject(nats_client, subjects.EVT_BALANCER))[-1])
+    await writer.append([added("c")], NOON)
+    log = FleetLog(EventLog(nats_client), structlog.get_logger())
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(log.run())
+        await until(lambda: "c" in names(log))
+        task.cancel()
+
+    assert names(log) == ["b", "c"]
+
+
+def names(log: FleetLog) -> list[str]:
+    return [server.server_id for server in log.fleet.servers()]
+
+
+async def test_repeated_envelope_of_the_pool_blames_nobody_again(nats_client: Client) -> None:
+    one = Journal(
+        nats_client, Balancer(), WriterId("balancer"), system_clock, structlog.get_logger()
+    )
+    for event in (added("a"), up("a"), added("b"), up("b")):
+        one.balancer.take(event)
+    pool_writer = SubjectWriter(EventLog(nats_client), subjects.evt_pool(), WriterId("pool"))
+    blame = SessionRecovered(
+        session_id=SessionId("s"), reason="server_blamed", server_id=ServerId("a")
+    )
+    await pool_writer.append([], NOON)
+    await pool_writer.append([blame], NOON)
+    blamed, *_ = (await subject(nats_client, subjects.evt_pool()))[1:]
+    heard: list[Sequence[BalancerEvent]] = []
+    one.on_commit(heard.append)
+
+    await one._see(blamed)
+    one.balancer.take(ServerReadmitted(server_id=ServerId("a")))
+    await one._see(msgspec.structs.replace(blamed, sequence=3))
+
+    assert [type(event).__name__ for events in heard for event in events] == ["ServerEjected"]

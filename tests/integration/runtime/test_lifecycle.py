@@ -2,6 +2,7 @@
 
 import asyncio
 
+import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -114,3 +115,33 @@ async def test_health_port_ends_when_it_is_told_once() -> None:
     await asyncio.wait({serving}, timeout=30)
 
     assert serving.cancelled()
+
+
+async def test_metrics_of_a_health_port_are_told_to_no_page_of_elsewhere() -> None:
+    port = natsserver.free_port()
+    serving = asyncio.create_task(health.serve(port, lambda: "", CollectorRegistry()))
+
+    async def asked(path: str, host: str) -> int:
+        async with httpx.AsyncClient(trust_env=False) as http:
+            url = f"http://127.0.0.1:{port}{path}"
+            return (await http.get(url, headers={"host": host})).status_code
+
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                assert await asked("/livez", "evil.example") == 200
+                break
+            except httpx.ConnectError:
+                await asyncio.sleep(0.02)
+        for host in (
+            "evil.example",
+            f"evil.example:{port}",
+            "127.0.0.1.evil.example",
+            "localhost.",
+        ):
+            assert await asked("/metrics", host) == 421, host
+            assert await asked("/readyz", host) == 200, host
+        for host in (f"127.0.0.1:{port}", "[::1]:1", "localhost", "pool-1:9091"):
+            assert await asked("/metrics", host) == 200, host
+    serving.cancel()
+    await asyncio.wait({serving}, timeout=30)

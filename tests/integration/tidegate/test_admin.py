@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 
 from contracts.base import ServerId
 from runtime.nats import natsserver
+from runtime.secrets import session_identity
+from runtime.settings import SettingsError
 from services.balancer.settings import ServerSection
 from services.gateway.routes import operator_app
 from tests.integration.gateway.doors import desk, house, upstream
@@ -24,6 +26,7 @@ from tidegate.console.errors import CommandError
 from tidegate.main import application
 
 pytestmark = pytest.mark.anyio
+TYPES = ("image", "nothing")
 
 
 @dataclass
@@ -54,7 +57,7 @@ class Terminal:
 
     async def refused(self, *words: str, stdin: str | None = None) -> str:
         """Run a verb for the reason it is refused."""
-        with pytest.raises(CommandError) as error:
+        with pytest.raises((CommandError, SettingsError)) as error:
             await self.type(*words, stdin=stdin)
         return str(error.value)
 
@@ -117,7 +120,7 @@ async def test_a_key_is_issued_listed_rotated_and_revoked(terminal: Terminal) ->
 async def test_what_the_gateway_refuses_is_told_in_its_words(terminal: Terminal) -> None:
     assert "there is no key" in await terminal.refused("keys", "revoke", "key_none")
     assert "there is no session 'x y'" in await terminal.refused("sessions", "drain", "x y")
-    assert "there is no path /api/sessions/../keys" in await terminal.refused(
+    assert "expected an id, got '../keys'" in await terminal.refused(
         "sessions", "remove", "../keys"
     )
 
@@ -144,6 +147,59 @@ async def test_a_session_is_added_drained_cooled_cleared_and_removed(terminal: T
     assert await terminal.shown("sessions", "remove", one) == f"{one} was retired\n"
     assert (await terminal.read("sessions", "remove", two))["changed"] == [two]
     assert "sessions, " in await terminal.shown("sessions", "list")
+
+
+async def test_credential_is_sent_as_it_was_read(terminal: Terminal) -> None:
+    lines = "us-hk-odd\nus-us-odd\nhttp://h:1@us-proxied\nplain\n"
+
+    added = await terminal.read("sessions", "add", "-", stdin=lines)
+
+    assert added["refused"] == []
+    assert added["data"] == [
+        session_identity("identity", *pair)
+        for pair in (
+            ("us", "hk-odd"),
+            ("us", "us-odd"),
+            ("us", "http://h:1@proxied"),
+            ("", "plain"),
+        )
+    ]
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv"])
+async def test_trial_of_an_import_knows_the_service_types(
+    terminal: Terminal, tmp_path: Path, ending: str
+) -> None:
+    file = tmp_path / f"new.{ending}"
+    if ending == "csv":
+        file.write_text("credential,limit_image,limit_nothing\none,3,\ntwo,3,1\n")
+        line = 3
+    else:
+        limits = [f'{{"credential": "of-{name}", "limits": {{"{name}": 3}}}}' for name in TYPES]
+        file.write_text("\n".join(limits))
+        line = 2
+    tried = await terminal.refused("sessions", "import", str(file), "--dry-run")
+    added = await terminal.refused("sessions", "import", str(file))
+
+    assert f"line {line}: limits: expected service types (image, video, avatar, music)" in tried
+    assert added == tried
+
+
+async def test_trial_without_a_gateway_goes_by_the_configuration(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    config, file = tmp_path / "tidegate.toml", tmp_path / "new.jsonl"
+    config.write_text("[services.music]\ndaily_limit = 1\n")
+    file.write_text('{"credential": "one", "limits": {"music": 3}}\n')
+    terminal.environment |= {
+        "TIDEGATE_API": f"http://127.0.0.1:{natsserver.free_port()}",
+        "TIDEGATE_CONFIG": str(config),
+    }
+
+    code, out, err = await terminal.type("sessions", "import", str(file), "--dry-run")
+
+    assert (code, out) == (0, "1 of 1 sessions can be imported\n")
+    assert "limits were held against the configuration found here" in err
 
 
 async def sessions(terminal: Terminal) -> Any:
@@ -224,10 +280,30 @@ async def test_statistics_are_written_into_a_file_or_printed(
         "export", "--measures", "tea", "-o", str(refused)
     )
     assert not refused.exists()
-    assert "cannot be written" in await terminal.refused(*words, "-o", str(tmp_path))
+    for there in (file, tmp_path):
+        assert f"-o: {there} is there" in await terminal.refused(*words, "-o", str(there))
+    assert file.read_bytes().startswith(b"PK")
     code, _, told = await terminal.type(*named[:3], "--parameter", "date")
     assert code == 2
     assert "expected name=value" in told
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+async def test_no_list_breaks_an_id_on_a_narrow_terminal(terminal: Terminal, columns: int) -> None:
+    await well_staffed(terminal)
+    terminal.environment |= {"COLUMNS": str(columns), "FORCE_COLOR": "1"}
+    listed = {
+        "sessions": [one["session_id"] for one in (await sessions(terminal))["data"]],
+        "keys": [one["id"] for one in (await terminal.read("keys", "list"))["data"]],
+        "servers": ["server-1"],
+    }
+
+    for verb, ids in listed.items():
+        told = (await terminal.shown(verb, "list")).partition("\n\n")[0].splitlines()
+        assert [line.split()[0] for line in told if line[:1].strip()][-len(ids) :] == ids
+        assert max(map(len, told[1:])) <= columns
+    asked = ["sql", "select repeat('x', 60) as id, 'in two words' as told, 'y' as last"]
+    assert "x" * 60 in await terminal.shown(*asked)
 
 
 async def test_a_report_is_printed(terminal: Terminal) -> None:
@@ -313,6 +389,8 @@ async def test_sessions_come_from_a_file_and_go_to_one_without_their_credentials
     one = next(line for line in lines if line["session_id"] == imported["data"][0])
     assert (one["region"], one["limits"]["image"]) == ("us", 3)
     assert "limit_image" in rows[0]
+    again = await terminal.refused("sessions", "export", str(target))
+    assert again == f"FILE: {target} is there already, and is not overwritten"
     assert "hush" not in target.read_text() + json.dumps(lines)
 
 

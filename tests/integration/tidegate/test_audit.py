@@ -1,6 +1,7 @@
 """`tidegate audit` on a real log: what is wrong is named, nothing else."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -18,8 +19,8 @@ from contracts import envelope
 from contracts.base import KeyId, LeaderElected, WriterId
 from contracts.gateway import KeyIssued, Scope
 from contracts.pool import Verdict
-from contracts.subjects import EVT_BALANCER, EVT_KEYS
-from runtime.eventlog import EventLog
+from contracts.subjects import EVT_BALANCER, EVT_KEYS, evt_pool
+from runtime.eventlog import EventLog, Stored
 from runtime.eventlog.writer import SubjectWriter
 from runtime.nats import natsserver, streams
 from tests import ROOT
@@ -290,3 +291,34 @@ async def test_duckdb_agrees_with_the_fold_until_somebody_changes_it(written: Wr
     assert set(kinds(changed)) == {"duckdb_differs", "duckdb_rollup_differs"}
     image = next(found for found in changed["violations"] if "image" in found["message"])
     assert "1 used instead of 2, 0 settled instead of 1" in image["message"]
+
+
+async def test_a_stray_is_named_and_counted_by_nobody(written: Written) -> None:
+    lease = lease_granted("one", IMAGE, "r1")
+    before = written.pool.link
+    await written.write([lease])
+    await written.write([usage(lease)], 5)
+    foreign = [session_added("two"), lease_granted("two", IMAGE, "r2")]
+    await written.publish(envelope.sealed(before, WriterId("foreign"), 1, after(1), foreign))
+    stored = [
+        one async for batch in EventLog(written.client).read(evt_pool(), 0, 5) for one in batch
+    ]
+    await written.publish(stored[1].body)
+    written.pool.saw(Stored(6, after(0), evt_pool(), stored[1].body))
+    await written.write([lease_granted("one", IMAGE, "r3")], 10)
+    async with analytics(written):
+        report = await written.audit()
+    _, replayed, _ = await written.run("replay", "--json")
+
+    found = [(one["kind"], one["event"]) for one in report["violations"]]
+    assert found == [("number_repeated", "5"), ("number_repeated", "6")]
+    assert (report["exit"], report["duckdb"], report["set_aside"]) == (1, "agrees", 2)
+    assert (report["envelopes"], report["leases"]) == (7, 2)
+    used = [(row["session_id"], row["used"], row["reserved"]) for row in report["totals"]]
+    assert used == [("one", 1, 1)]
+    state = json.loads(replayed)
+    assert (state["strays"], state["violations"], state["leases"]) == (
+        2,
+        0,
+        {"open": 1, "settled": 1},
+    )

@@ -263,6 +263,30 @@ def test_a_key_that_is_given_by_variable_is_not_in_the_backup(
     assert "master.key" not in report["parts"]
 
 
+def test_file_of_credentials_is_no_part_of_a_backup_and_is_told_where_it_is_expected(
+    source: Stack, empty: Stack, tmp_path: Path
+) -> None:
+    file = tmp_path / "tidegate.toml"
+    file.write_text('[pool.provisioner]\nkind = "file"\npath = "sessions.txt"\n')
+    given = {"TIDEGATE_CONFIG": str(file), "TIDEGATE_POOL_PROVISIONER_KIND": ""}
+    before = {name: source.environment.get(name, "") for name in given}
+    source.environment |= given
+    try:
+        done = source.tidegate("backup", str(tmp_path / "taken"))
+    finally:
+        source.environment |= before
+    assert f"not in it: pool.provisioner.path ({tmp_path / 'sessions.txt'}, yours" in done.stdout
+
+    empty.environment["TIDEGATE_POOL_PROVISIONER_KIND"] = ""
+    restored = empty.tidegate("restore", str(tmp_path / "taken"))
+
+    assert restored.returncode == 0, restored.stderr
+    assert (
+        f"the file of pool.provisioner.path, expected at {empty.home / 'sessions.txt'}: it is not"
+        in restored.stdout
+    )
+
+
 def test_nothing_is_written_over_by_a_backup(source: Stack, tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "letter").touch()

@@ -6,19 +6,21 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from contracts.base import KeyId, LeaderElected, SessionId
 from contracts.events import AnyEvent
 from contracts.gateway import KeyRevoked
-from contracts.subjects import EVT_KEYS, USERS, evt_pool
+from contracts.pool import AddSession, AddSessions, ChangeSession, PoolAdmin, SessionStatus
+from contracts.subjects import EVT_KEYS, USERS, evt_pool, pool_admin
 from runtime.clock import system_clock
 from runtime.environment import environment
 from runtime.eventlog import EventLog
 from runtime.eventlog.writer import SubjectWriter
 from runtime.nats import natsserver, streams
 from runtime.nats.connection import connected_as
-from runtime.secrets import Sealer, key_hash
+from runtime.secrets import Sealer, key_hash, session_identity
 from tests.e2e.stack import Stack
 from tests.unit.pool.builders import LEADER, NOON, policy_changed
 from tidegate.doctor.findings import CURES
@@ -71,10 +73,17 @@ class Patient(Stack):
 
         asyncio.run(written())
 
-    def ask(self, user: str, subject: str, body: Any) -> Any:
+    def administer(self, command: PoolAdmin) -> None:
+        told = self.ask("gateway", pool_admin(), msgspec.json.encode(command))
+        assert told["type"] == "done", told
+
+    def ask(self, user: str, subject: str, *bodies: bytes) -> Any:
+        """Ask once for each body; the last answer."""
+
         async def asked() -> Any:
             client = await connected_as(environment(self.environment), user)
-            found = await client.request(subject, body, timeout=10)
+            for body in bodies:
+                found = await client.request(subject, body, timeout=10)
             await client.close()
             return json.loads(found.data)
 
@@ -273,6 +282,35 @@ def test_credentials_that_are_not_looked_for_in_answers_are_counted(patient: Pat
     assert told.startswith("2 credentials, or passwords of their proxies, have under 12 characters")
 
 
+def test_two_sessions_of_one_account_are_named_until_one_is_retired(patient: Patient) -> None:
+    patient.start_nats()
+    patient.start("pool", "pool", TIDEGATE_POOL_PROVISIONER_KIND="none")
+    patient.ready("pool")
+    master, identity = (
+        (patient.home / "secrets" / f"{name}.key").read_text().strip()
+        for name in ("master", "identity")
+    )
+    items = []
+    for region, text in (
+        ("us", "c" * 12),
+        ("", "us-" + "c" * 12),
+        ("", "c" * 12),
+        ("hk", "d" * 12),
+    ):
+        session_id = session_identity(identity, region, text)
+        sealed = Sealer(master).seal(session_id, text)
+        items.append(AddSession(session_id=session_id, sealed=sealed, region=region))
+    now, older = (str(one.session_id) for one in items[:2])
+    patient.administer(AddSessions(items=items, by="an earlier version"))
+
+    (told,) = patient.wrong()["account_twice"]
+    retired = ChangeSession(session_id=items[1].session_id, status=SessionStatus.RETIRED, by="test")
+    patient.administer(retired)
+
+    assert told == f"{now} and {older} are one account each, which is granted twice"
+    assert "account_twice" not in patient.wrong()
+
+
 def test_a_password_that_nats_does_not_have_is_named_by_its_user(patient: Patient) -> None:
     patient.start_nats()
     (patient.home / "secrets" / "balancer.nats").write_text("another\n")
@@ -298,6 +336,17 @@ def test_a_user_that_may_write_what_is_not_its_own_is_named(patient: Patient) ->
     )
 
     assert patient.beside() == {"permission_open": ["gateway may publish evt.pool.0, evt.balancer"]}
+
+
+def test_every_follower_of_the_log_is_looked_at(patient: Patient) -> None:
+    patient.start_nats()
+    config = {"ack_policy": "none", "filter_subject": "evt.balancer", "mem_storage": True}
+    body = json.dumps({"stream_name": "EVT", "config": config}).encode()
+    patient.ask("auditor", "$JS.API.CONSUMER.CREATE.EVT", *[body] * 300)
+
+    assert set(patient.wrong()) == ALONE
+    assert patient.state("consumers", "300 follow the log") == "fine"
+    assert patient.state("standby", "no balancer stands by") == "note"
 
 
 def test_a_clock_that_is_not_that_of_nats_is_named(patient: Patient) -> None:

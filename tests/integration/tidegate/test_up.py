@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import httpx
 import pytest
 import structlog
@@ -274,7 +275,10 @@ async def test_change_that_needs_a_new_start_is_told_once(
 def test_it_goes_on_without_analytics_and_says_so(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
-    (home / "analytics.duckdb").write_bytes(b"no DuckDB file")
+    with duckdb.connect(str(home / "analytics.duckdb")) as later:
+        later.execute("create schema ledger")
+        later.execute("create table ledger.migrations (name varchar, applied_at timestamp)")
+        later.execute("insert into ledger.migrations values ('999_later', now())")
     up = Up(home, natsserver.free_port()).start()
     try:
         answer = up.curl()
@@ -287,7 +291,9 @@ def test_it_goes_on_without_analytics_and_says_so(tmp_path: Path) -> None:
     assert answer["data"][0]["url"].startswith("http")
     assert "No statistics for now: analytics is not ready after 10 s" in said
     assert "without_statistics" in [event["event"] for event in events]
-    assert health["status"] == "ok"
+    assert "the file was written by a later version (it has 999_later)" in said
+    assert "Traceback" not in said
+    assert health["status"] == "degraded"
     assert health["statistics"] == {
         "current": False,
         "sequence": 0,

@@ -164,11 +164,14 @@ def test_file_that_is_not_found_is_named_and_nothing_becomes_the_demo(up: Up, ow
     other = up.home.with_name("other")
     restored = up.run("restore", str(bundle), TIDEGATE_HOME=str(other), TIDEGATE_CONFIG="")
     assert restored.returncode == 0, restored.stderr
+    assert "not in the backup: the file of pool.provisioner.path" in restored.stdout
     del up.environment["TIDEGATE_CONFIG"]
     again = Up(other, up.port, TIDEGATE_BALANCER_PROBE_INTERVAL="500ms")
     try:
         restarted(again)
         assert servers(again) == {"one"}, "the file that was restored is found"
+        (other / "sessions.txt").write_text("\n".join([*CREDENTIALS, "fourth-beside-it"]))
+        wait_for(lambda: sessions(again, "file") == ["active"] * 4)
         assert sessions(again, "generated") == ["retired"] * 3
     finally:
         again.stop()
@@ -193,7 +196,14 @@ def test_emptied_file_is_held_until_somebody_accepts_it(up: Up, own: Own) -> Non
     assert servers(up) == {"one"}
     assert up.curl()["data"]
     up.stop()
-    up.start()  # with the empty file: every leader judges anew
+    used = (up.home / "config.used").read_text()
+    (up.home.parent / "another.toml").write_text("")
+    up.environment["TIDEGATE_CONFIG"] = "another.toml"
+    up.start()  # with an empty file: every leader judges anew
+    assert "This is the demo" not in up.said()
+    assert "The configuration is held: only the demo's servers would remain" in up.said()
+    assert "in force: one" in up.said()
+    assert (up.home / "config.used").read_text() == used
     wait_for(lambda: httpx.get(health).json()["configurationHeld"])
     assert servers(up) == {"one"}
     assert sessions(up, "generated") == ["retired"] * 3
@@ -207,4 +217,45 @@ def test_emptied_file_is_held_until_somebody_accepts_it(up: Up, own: Own) -> Non
     assert "one removed" in done.stdout
     wait_for(lambda: servers(up) == {f"server-{number}" for number in range(1, 5)})
     wait_for(lambda: not httpx.get(health).json()["configurationHeld"])
+    wait_for(lambda: "another.toml" in (up.home / "config.used").read_text())
     assert up.run("audit").returncode == 0
+
+
+def test_no_server_of_ones_own_comes_to_the_demo_before_a_kind_is_written(up: Up, own: Own) -> None:
+    words = ("servers", "add", "mine", f"http://127.0.0.1:{own.port}")
+    restarted(up)
+
+    refused = up.run(*words)
+
+    assert refused.returncode == 1
+    assert "[pool.provisioner] kind first" in refused.stderr
+    assert servers(up) == {f"server-{number}" for number in range(1, 5)}
+    up.stop()
+    (up.home.parent / "tidegate.toml").write_text('[pool]\nprovisioner = { kind = "none" }\n')
+    restarted(up)
+    wait_for(lambda: set(sessions(up, "generated")) == {"retired"})
+    added = up.run(*words)
+    assert added.returncode == 0, added.stderr
+    assert "mine" in servers(up)
+    assert own.seen == set()
+
+
+def test_server_of_ones_own_beside_the_demos_is_told_and_nothing_more_is_made_up(
+    up: Up, own: Own
+) -> None:
+    up.environment["TIDEGATE_POOL_PROVISIONER_KIND"] = "generated"
+    restarted(up)
+    assert up.run("servers", "add", "mine", f"http://127.0.0.1:{own.port}").returncode == 0
+    wait_for(lambda: len(sessions(up, "generated")) == 50)
+    assert "generated_beside_own" not in findings(up)
+    up.stop()
+    del up.environment["TIDEGATE_POOL_PROVISIONER_KIND"]
+    up.environment["TIDEGATE_POOL_MIN_SIZE"] = "60"
+
+    restarted(up)
+
+    assert "This is the demo" not in up.said()
+    assert "Beside the demo's servers stand your own: mine." in up.said()
+    assert 'kind = "file", "http" or "none"' in up.said()
+    assert findings(up)["generated_beside_own"] == "note"
+    assert len(sessions(up, "generated")) == 50

@@ -90,7 +90,9 @@ def test_wrong_number_is_refused_with_what_was_expected(days: object) -> None:
     assert "expected days to be a whole number" in refusal("summary", days=days)
 
 
-@pytest.mark.parametrize("when", ["today", "2026-13-01", "20260101", 5, "2026-01-01T00:00"])
+@pytest.mark.parametrize(
+    "when", ["today", "2026-13-01", "20260101", "2026-W01-1", 5, "2026-01-01T00:00"]
+)
 def test_wrong_date_is_refused_with_what_was_expected(when: object) -> None:
     assert "expected date to be a date such as" in refusal("day_stats", date=when)
 

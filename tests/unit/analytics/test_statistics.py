@@ -76,6 +76,7 @@ def test_order_is_by_what_is_wanted_then_by_the_dimensions() -> None:
         ({"filters": ["day:1"] * 21}, "filter: expected at most 20, got 21"),
         ({"filters": ["day:" + "," * 100]}, "filter: expected at most 100 values of day, got 101"),
         ({"order": ["attempts"]}, "order: expected one of those asked for (leases), got"),
+        ({"until": "2026-W01-1"}, "to: expected a date such as 2026-01-31, got '2026-W01-1'"),
         ({"since": "2026-1-1"}, "from: expected a date such as 2026-01-31, got '2026-1-1'"),
         ({"until": "2026-02-30"}, "to: expected a date such as 2026-01-31, got '2026-02-30'"),
         ({"since": "2026-01-02", "until": "2026-01-01"}, "from: expected a day no later than to"),

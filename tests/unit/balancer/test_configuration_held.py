@@ -1,6 +1,7 @@
 """A configuration that would take servers away in silence is held until somebody accepts it."""
 
 import pytest
+from msgspec.structs import replace
 
 from contracts.balancer import (
     ConfigurationAccepted,
@@ -9,7 +10,7 @@ from contracts.balancer import (
     Server,
     ServerAdded,
 )
-from contracts.base import ServerId
+from contracts.base import Failed, ServerId
 from services.balancer.domain import Fleet, administered, configured, digest, evolve, held, owned
 from tests.unit.balancer.builders import server
 
@@ -107,3 +108,26 @@ def test_what_a_configuration_brought_is_known_by_its_events() -> None:
     fleet = evolve(OWN, ServerAdded(server=server("c"), source="by:key_1"))
 
     assert [name for name, _ in owned(fleet)] == ["a", "b"]
+
+
+def test_where_sessions_are_made_up_an_operator_puts_no_server_of_his_own() -> None:
+    fleet = applied(Fleet(), *DEMO, demo=True)
+    open_to = frozenset(one.url for one in DEMO)
+    mine = server("mine")
+
+    for wrong in (mine, replace(DEMO[0], url=mine.url)):
+        told = administered(fleet, PutServer(server=wrong, by="key_1"), open_to)
+        assert isinstance(told, Failed)
+        assert told.message.startswith("url: expected a server of the demo")
+        assert "[pool.provisioner] kind" in told.message
+    weighed = PutServer(server=replace(DEMO[0], weight=7), by="key_1")
+    assert administered(fleet, weighed, open_to) == administered(fleet, weighed)
+    again = PutServer(server=DEMO[0], by="key_1")
+    assert administered(Fleet(), again, open_to) == administered(Fleet(), again)
+
+
+def test_server_of_ones_own_that_an_earlier_version_let_in_can_be_changed() -> None:
+    fleet = put(Fleet(), server("mine"))
+    command = PutServer(server=server("mine", weight=7), by="key_1")
+
+    assert isinstance(administered(fleet, command, frozenset()), list)

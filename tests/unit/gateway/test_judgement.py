@@ -385,6 +385,37 @@ def test_message_cut_within_a_character_is_still_read() -> None:
     assert judged_body(200, "", envelope, TABLES).meaning == "content_rejected"
 
 
+@pytest.mark.parametrize("encoding", ["", "gzip"])
+@pytest.mark.parametrize("ascii_only", [True, False])
+@pytest.mark.parametrize("before", [*range(290, 336, 5), *range(890, 1004, 7)])
+def test_nothing_is_left_of_a_credential_at_which_a_message_is_cut(
+    before: int, encoding: str, *, ascii_only: bool
+) -> None:
+    secret = b'tok"en/' + bytes(range(0x41, 0x5B)) * 4
+    several = f"{secret.decode()} " * 6 if ascii_only else ""
+    rest = "积" * (before - len(several))
+    long = f"{several}{rest}{secret.decode()} expired{'A' * 70_000}"
+    told = {"code": -2001, "message": long}
+    body = json.dumps(told, ensure_ascii=ascii_only).replace("/", "\\/").encode()
+    begun = gzip.compress(body) if encoding else body[: JUDGED_BYTES_MAX + 1]
+
+    envelope = envelope_of(encoding, begun, (b"other", secret))
+
+    assert envelope is not None
+    found = judged_body(200, "", envelope, TABLES, (b"other", secret))
+    assert "tok" not in found.message
+    assert found.message
+
+
+def test_message_that_ends_before_it_is_cut_keeps_its_end() -> None:
+    begun = b'{"code":-2001,"message":"the prompt","data":"' + b"A" * 70_000
+
+    envelope = envelope_of("", begun, (b"token-of-an-account",))
+
+    assert envelope is not None
+    assert judged_body(200, "", envelope, TABLES).message == "the prompt"
+
+
 @pytest.mark.parametrize(
     "body",
     [

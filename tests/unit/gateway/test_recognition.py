@@ -1,39 +1,14 @@
-"""Which backend a server is, by the heads of the pages as the four sources give them."""
+"""Which backend a server is, by the pages of the four, as the demo has them from their sources."""
 
 import pytest
 
+from demo.roots import ROOTS
 from services.gateway.dialects.recognition import READ_BYTES_MAX, recognised
 
 JSON, HTML = "application/json; charset=utf-8", "text/html; charset=utf-8"
-COMMON = (
-    '{"service":"jimeng-api","status":"running","version":"1.6.3","description":'
-    '"免费的AI图像和视频生成API服务 - 基于即梦AI的逆向工程实现","documentation":'
-    '"https://github.com/iptag/jimeng-api","endpoints":{"images":"/v1/images/generations",'
-    '"compositions":"/v1/images/compositions","videos":"/v1/videos/generations",'
-)
-I = COMMON + '"models":"/v1/models","health":"/ping"}}'  # noqa: E741
-D = COMMON + (
-    '"chat":"/v1/chat/completions","models":"/v1/models","health":"/ping","usage":"/usage",'
-    '"proxy":"/proxy","docs":"/docs"}}'
-)
-Z = """<!DOCTYPE html>
-<html lang="zh-CN">
-  <head>
-    <meta charset="UTF-8" />
-    <meta name="viewport" content="width=device-width, initial-scale=1.0" />
-    <title>即梦 API 管理控制台</title>
-    <style>
-"""
-L = """<!DOCTYPE html>
-<html>
-    <head>
-        <meta charset="utf-8"/>
-        <title>🚀 服务已启动</title>
-    </head>
-    <body>
-        <p>jimeng-free-api已启动！<br>请通过LobeChat / NextChat / Dify等客户端或OpenAI SDK接入！</p>
-    </body>
-</html>"""  # noqa: RUF001
+I, D, L = (ROOTS[name] for name in ("jimeng", "drraw", "jimeng-free"))  # noqa: E741
+Z, _, _ = ROOTS["jimeng-free-all"].partition("</style>")
+"""As much of it as is read: it is long."""
 
 
 @pytest.mark.parametrize(

@@ -251,6 +251,15 @@ def test_a_missing_number_is_named() -> None:
     assert fed(chain, chain.link) == []
 
 
+def test_a_number_that_was_there_is_named_and_the_next_one_follows_what_stood_before() -> None:
+    chain = begun()
+    before = chain.link
+    fed(chain, chain.link)
+
+    assert fed(chain, before, writer=WriterId("foreign")) == [Wrong.NUMBER_REPEATED]
+    assert fed(chain, chain.link) == []
+
+
 def test_an_envelope_that_was_altered_breaks_the_chain() -> None:
     chain = begun()
 

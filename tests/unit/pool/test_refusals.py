@@ -95,6 +95,7 @@ def test_what_is_beyond_is_one_event_ten_seconds_after_its_first() -> None:
 
     assert isinstance(told, LeaseRefused)
     assert (told.count, told.since, told.request_id) == (28, now, f"key-1-{now.timestamp()}-10")
+    assert told.until == after(0.75)
     assert sweep(pool, after(30)) == []
 
 

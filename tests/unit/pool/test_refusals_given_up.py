@@ -157,11 +157,11 @@ def another_leads(term: Term) -> Term:
 
 
 def another_is_only_told(term: Term) -> Term:
-    """The next leader hears of the calls by their cancellations alone."""
+    """The next leader hears of the calls by their cancellations alone, the last ones first."""
     for call in range(10):
         term.ask(call, NOON)
     term = Term(term.log)
-    for call in range(CALLS):
+    for call in reversed(range(CALLS)):
         term.give_up(call, after(14))
     return term
 

@@ -2,13 +2,16 @@
 
 from datetime import datetime
 
-from contracts.base import RequestId, ServerId, SessionId
+import msgspec
+
+from contracts.base import NUMBER_MAX, RequestId, ServerId, SessionId
 from contracts.pool import (
     LeaseCancelled,
     LeaseExpired,
     Outcome,
     PoolEvent,
     PoolStatus,
+    PoolStatusReply,
     QuotaObserved,
     SessionChanged,
     SessionCooled,
@@ -163,3 +166,15 @@ def test_a_session_was_last_used_when_it_was_leased_for_what_may_have_been_sent(
     assert last_used(lease, cancelled) is None
     assert last_used(lease, usage(lease, Verdict.UNREACHABLE)) is None
     assert last_used(lease, usage(lease, Verdict.CLIENT_GONE, Outcome.RELEASED)) is None
+
+
+def test_more_units_than_a_machine_word_holds_are_told_to_the_unit() -> None:
+    """So many sessions of the greatest limit that their sum is no 64-bit number."""
+    most = {IMAGE: NUMBER_MAX}
+    sessions = [session_added(f"s{number}", limits=most) for number in range(2_100)]
+    pool = folded(*sessions, lease_granted("s0", IMAGE))
+
+    told = status(pool, PoolStatus(sessions=True, limit=3), after(1), 1, 1)
+
+    assert told.remaining[IMAGE] == 2_100 * NUMBER_MAX - 1 > 2**64
+    assert msgspec.json.decode(msgspec.json.encode(told), type=PoolStatusReply) == told

@@ -9,6 +9,7 @@ from runtime.credentials import (
     credentials_in,
     told,
 )
+from runtime.secrets import session_identity
 
 SECRET = "topsecret"
 
@@ -23,7 +24,13 @@ SECRET = "topsecret"
         (b"\xef\xbb\xbfa\n", [(1, Credential(credential="a"))]),
         (b"  us-c \t\n", [(1, us)]),
         (b'{"credential":"c","region":"us"}', [(1, us)]),
-        (b"http://u:p=1@h:1@jp-c", [(1, Credential(credential="http://u:p=1@h:1@jp-c"))]),
+        (b"US-c", [(1, us)]),
+        (b'{"credential":"us-c"}', [(1, us)]),
+        (b'{"credential":"us-c","region":"us"}', [(1, us)]),
+        (
+            b"http://u:p=1@h:1@jp-c",
+            [(1, Credential(credential="http://u:p=1@h:1@c", region="jp"))],
+        ),
         (b"xx-c", [(1, Credential(credential="xx-c"))]),
         (b"YWJj==", [(1, Credential(credential="YWJj=="))]),
         (
@@ -54,6 +61,8 @@ def test_lines_are_read(data: bytes, found: list[tuple[int, Credential | str]]) 
         b'{"credential":"topsecret\\n"}',
         b'{"credential":"topsecret","region":"xx"}',
         b'{"credential":"topsecret","region":7}',
+        b'{"credential":"us-topsecret","region":"hk"}',
+        b"us-http://u:p@h:1@hk-topsecret",
         b'{"credential":"topsecret","limits":{"image":-1}}',
         b'{"credential":"topsecret","limits":{"image":true}}',
         b'{"credential":"topsecret","limits":{"image":9007199254740992}}',
@@ -78,7 +87,11 @@ def test_one_bad_line_costs_none_of_the_others(line: bytes) -> None:
 
 def test_what_a_line_does_not_say_is_said_for_all() -> None:
     defaults = {"region": "us", "timezone": "Asia/Tokyo"}
-    found = list(credentials_in(b'a\njp-b\n{"credential":"c","timezone":"UTC"}\n', None, defaults))
+    found = list(
+        credentials_in(
+            b'a\njp-b\n{"credential":"c","timezone":"UTC"}\n{"credential":"hk-c"}', None, defaults
+        )
+    )
 
     assert [
         (one.region, one.quota_timezone) for _, one in found if isinstance(one, Credential)
@@ -86,7 +99,53 @@ def test_what_a_line_does_not_say_is_said_for_all() -> None:
         ("us", "Asia/Tokyo"),
         ("jp", "Asia/Tokyo"),
         ("us", "UTC"),
+        ("hk", "Asia/Tokyo"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("region", "bare", "named"),
+    [
+        ("us", "us-c", "c"),
+        ("us", "Us-c", "c"),
+        ("jp", "http://u:p@h:1@jp-c", "http://u:p@h:1@c"),
+        ("jp", "jp-http://u:p@h:1@c", "http://u:p@h:1@c"),
+        ("us", "us-hk-c", "hk-c"),
+    ],
+)
+def test_spelling_of_a_credential_decides_nothing(region: str, bare: str, named: str) -> None:
+    (_, line), (_, json) = credentials_in(f'{bare}\n{{"credential":"{bare}"}}\n'.encode())
+
+    assert line == json == Credential(credential=named, region=region)
+    assert credential_of({"credential": bare, "region": region}) == line
+    assert credential_of({"credential": line.spelled}) == line, "it is read as what it was"
+
+
+def test_region_that_contradicts_the_prefix_is_named_with_it() -> None:
+    with pytest.raises(WrongCredentialError, match=r"^region: expected one, got hk, and us- "):
+        credential_of({"credential": "us-topsecret", "region": "hk"})
+
+
+@pytest.mark.parametrize("older", ["us-c", "US-c", "uS-c", "Us-c"])
+def test_session_that_an_earlier_version_made_is_the_same_account(older: str) -> None:
+    earlier = session_identity("key", "", older)
+
+    identities = credential_of({"credential": "c", "region": "us"}).identities("key")
+
+    assert next(iter(identities)) == session_identity("key", "us", "c")
+    assert identities[earlier] == Credential(credential=older)
+    assert credential_of({"credential": "us-c"}).identities("key") == identities
+
+
+def test_behind_a_proxy_too() -> None:
+    identities = credential_of({"credential": "http://h:1@c", "region": "us"}).identities("key")
+
+    earlier = identities[session_identity("key", "", "http://h:1@us-c")]
+    assert earlier.credential == "http://h:1@us-c"
+
+
+def test_credential_without_a_region_is_one_session() -> None:
+    assert len(credential_of({"credential": "c"}).identities("key")) == 1
 
 
 def test_limits_may_name_the_service_types_that_there_are() -> None:

@@ -194,3 +194,23 @@ def test_every_file_of_a_home_lies_in_it_under_a_name_of_its_own() -> None:
 
     assert len(set(files)) == len(files)
     assert all(file.is_relative_to("/h") for file in files)
+
+
+def test_file_that_a_setting_names_lies_beside_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    monkeypatch.chdir(here)
+    given = {"TIDEGATE_CONFIG": "../there/tidegate.toml", "TIDEGATE_A": "x"}
+    found = environment(given)
+
+    assert found.located("x", "TIDEGATE_B").resolve() == there / "x", "where it is to be put"
+    (here / "x").touch()
+    assert found.located("x", "TIDEGATE_B") == here / "x", "as it was before it was looked for"
+    (there / "x").touch()
+    assert found.located("x", "TIDEGATE_B").resolve() == there / "x"
+    assert found.located("x", "TIDEGATE_A") == here / "x", "a variable's is looked for here"
+    assert found.located(str(tmp_path / "y"), "TIDEGATE_B") == tmp_path / "y"
+    assert environment({}).located("x", "TIDEGATE_B") == here / "x"

@@ -63,6 +63,54 @@ def test_no_cell_is_a_formula(begins: str) -> None:
     assert spreadsheet_cell(f"1{begins}1") == f"1{begins}1"
 
 
+@pytest.mark.parametrize(
+    "blank",
+    [
+        " ",
+        "  ",
+        "\xa0",
+        "\u200b",
+        "\u3000",
+        "\ufeff",
+        "\x00",
+        "\x0b",
+        "\u2028",
+        "\u202e",
+        " \u2060",
+    ],
+)
+@pytest.mark.parametrize("mark", [*"=+-@", *"＝＋－＠", *"﹦﹢﹣﹫⁼₌−"])  # noqa: RUF001
+def test_no_cell_is_a_formula_once_blanks_are_cut_off(blank: str, mark: str) -> None:
+    assert spreadsheet_cell(f"{blank}{mark}1+1") == f"'{blank}{mark}1+1"
+    assert spreadsheet_cell(f"{mark}{blank}cmd") == f"'{mark}{blank}cmd"
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("ａ;=1", "ａ;'=1"),  # noqa: RUF001
+        ("a; \u200b=1;b;@c", "a;' \u200b=1;b;'@c"),
+        ("a\n=1", "a\n'=1"),
+        ("a\r\n-1+2", "a\r\n'-1+2"),
+        ("a\t＝1", "a\t'＝1"),  # noqa: RUF001
+        ("a|+1", "a|'+1"),
+        ("=1;=2", "'=1;'=2"),
+        ("curl/8.1 (x; en)", "curl/8.1 (x; en)"),
+        ("a, -b; c", "a, -b; c"),
+    ],
+)
+def test_no_part_of_a_cell_is_a_formula_where_another_mark_ends_cells(
+    text: str, written: str
+) -> None:
+    assert spreadsheet_cell(text) == written
+
+
+@pytest.mark.parametrize("number", ["-5", "+5", "-0.25", "1e-7", "-1.5E+30", "-" + "9" * 39, "0"])
+def test_number_is_left_as_it_is(number: str) -> None:
+    assert spreadsheet_cell(number) == number
+    assert spreadsheet_cell(f"{number}+1").startswith("'") == (number[0] in "+-")
+
+
 @pytest.mark.parametrize("text", ["a\rb", "a\nb", "a\r\nb", 'a"b', "a,b", " a ", "", "a\r"])
 def test_line_break_in_a_cell_is_no_new_row(text: str) -> None:
     out = io.StringIO(newline="")

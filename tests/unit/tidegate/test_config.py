@@ -7,14 +7,19 @@ import sys
 import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 from typer.testing import CliRunner, Result
 
 from runtime.environment import environment
 from runtime.settings import SettingsError
+from services.gateway.settings import Settings as GatewaySettings
+from services.pool.settings import Settings as PoolSettings
+from services.pool.settings import source
 from tests import ROOT
 from tidegate.admin.shown import HIDDEN
-from tidegate.configuration import load
+from tidegate.configuration import load, loader
+from tidegate.doctor.home import looked_at as home_looked_at
 from tidegate.main import application
 from tidegate.stack import demo_servers
 
@@ -152,6 +157,58 @@ def test_show_writes_a_file_and_none_that_is_there(tmp_path: Path) -> None:
     assert file.read_text() == ODD
 
 
+def test_show_writes_to_standard_output_for_a_dash(tmp_path: Path) -> None:
+    assert typed(tmp_path, "show", "-o", "-").stdout == typed(tmp_path, "show").stdout
+
+
+@pytest.mark.parametrize("words", [["show"], ["show", "-o", "made.toml"]])
+def test_what_is_hidden_is_set_by_no_written_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file, proxy = tmp_path / "odd.toml", "http://me:hush@proxy.example:3128"
+    file.write_text(f'{ODD}[gateway]\nproxy = "{proxy}"\n')
+
+    shown = typed(tmp_path, *words, CONFIG=str(file), NATS_URL=f"{proxy}\nport = 1").stdout
+    shown = shown or (tmp_path / "made.toml").read_text()
+
+    assert f'\n# proxy = "http://{HIDDEN}@proxy.example:3128"\n' in shown
+    (tmp_path / "again.toml").write_text(shown)
+    again = load(environment({"TIDEGATE_CONFIG": str(tmp_path / "again.toml")}))
+    meant = load(environment({"TIDEGATE_CONFIG": str(file)}))
+    assert again.gateway == msgspec.structs.replace(meant.gateway, proxy="")
+    assert (again.servers, again.pool) == (meant.servers, meant.pool)
+
+
+def test_what_stands_for_a_secret_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "odd.toml"
+    file.write_text(f'{ODD}[gateway]\nproxy = "http://{HIDDEN}@proxy.example:3128"\n')
+
+    done = typed(tmp_path, "check", CONFIG=str(file))
+    assert str(done.exception).startswith(f"{file}: gateway.proxy: expected the secret itself")
+    for name, value in (
+        ("NATS_URL", f"nats://{HIDDEN}@127.0.0.1"),
+        ("ADMIN_KEY", HIDDEN),
+        ("GATEWAY_PROXY", f"http://{HIDDEN}@proxy"),
+    ):
+        done = typed(tmp_path, "check", **{name: value})
+        assert str(done.exception).startswith(f"TIDEGATE_{name}: expected the secret itself")
+
+
+def test_configuration_is_utf_8_whatever_the_locale(tmp_path: Path) -> None:
+    file = tmp_path / "odd.toml"
+    file.write_bytes('\ufeff[[servers]]\nid = "a"\nurl = "http://a"\nregion = "ü"\n'.encode())
+    given = {**os.environ, "PYTHONPATH": str(ROOT), "TIDEGATE_HOME": str(tmp_path / "home")}
+    given |= {"PYTHONIOENCODING": "latin-1", "TIDEGATE_CONFIG": str(file)}
+    command = [sys.executable, "-m", "tidegate.main", "config", "show"]
+
+    done = subprocess.run(command, env=given, capture_output=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    (server,) = tomllib.loads(done.stdout.decode())["servers"]
+    assert server["region"] == "ü"
+
+
 def test_show_into_the_very_file_says_what_the_shell_has_done(tmp_path: Path) -> None:
     (tmp_path / "tidegate.toml").write_text(ODD)
     command = f"{sys.executable} -m tidegate.main config show > tidegate.toml"
@@ -191,3 +248,47 @@ def test_session_of_real_backends_does_one_thing_at_once_unless_told_otherwise(
     assert concurrency(tmp_path, f"{speaking}[pool]\nmin_size = 3\n") == 1
     assert concurrency(tmp_path, f"{speaking}[pool]\nsession_concurrency = 2\n") == 2
     assert concurrency(tmp_path, speaking, POOL_SESSION_CONCURRENCY="3") == 3
+
+
+FILES = """
+[gateway]
+spool = "spooled"
+[pool.provisioner]
+kind = "file"
+path = "sessions.txt"
+"""
+
+
+def test_files_that_are_named_are_found_beside_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    home.mkdir()
+    elsewhere.mkdir()
+    file, sessions = home / "tidegate.toml", home / "sessions.txt"
+    file.write_text(FILES)
+    monkeypatch.chdir(elsewhere)
+
+    said = typed(home, "check").stdout
+    sessions.write_text("one\n")
+    told = json.loads(typed(home, "check", "--json").stdout)
+    copied = typed(home, "show", "-o", "copy.toml")
+
+    assert f"pool.provisioner.path: {sessions} (it is not there)" in said
+    assert told["files"] == {
+        "pool.provisioner.path": str(sessions),
+        "gateway.spool": str(home / "spooled"),
+    }
+    assert copied.exit_code == 0, copied.output
+    shown = tomllib.loads((elsewhere / "copy.toml").read_text())
+    assert shown["pool"]["provisioner"]["path"] == str(sessions), "it means the same here"
+    found = environment({"TIDEGATE_HOME": str(home)})
+    pool = loader(found, PoolSettings)()
+    assert (pool.pool.provisioner.path, pool.file) == ("sessions.txt", str(sessions))
+    assert loader(found, GatewaySettings)().gateway.spool == str(home / "spooled")
+    findings = [one for one in home_looked_at(found) if one.area == "sessions"]
+    assert [one.message for one in findings] == [f"{sessions}: 1 credentials"]
+
+
+def test_where_a_file_lies_is_no_other_policy() -> None:
+    assert source(PoolSettings(file="/here")) == source(PoolSettings(file="/there"))

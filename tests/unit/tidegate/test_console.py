@@ -96,7 +96,10 @@ def test_an_error_is_its_message_or_its_status(told: Any, expected: str) -> None
 
 
 def test_an_id_is_one_segment_of_a_path() -> None:
-    assert api.segment("../keys?x#y") == "..%2Fkeys%3Fx%23y"
+    assert api.segment("a b?x#y%") == "a%20b%3Fx%23y%25"
+    for none in ("", ".", "..", "../keys", "a\\b", "a;b", "a\nb", "\udcff"):
+        with pytest.raises(SettingsError, match="expected an id, got"):
+            api.segment(none)
 
 
 # --------------------------------------------------------------------------- printing
@@ -130,15 +133,20 @@ def test_a_pipe_gets_every_value_whole(capsys: pytest.CaptureFixture[str]) -> No
     assert f"[bold]a[/bold]  {long}" in capsys.readouterr().out
 
 
-def test_a_terminal_gets_lines_that_fit_it(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("columns", ["40", "0"])
+def test_a_terminal_gets_what_fits_it_and_is_told_what_does_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: str
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("COLUMNS", columns)
 
-    output.table(("value",), [("x" * 100,)])
+    output.table(("id", "value", "well"), [("x" * 30, "y" * 100, True)])
 
-    assert capsys.readouterr().out.count("x" * 40) == 2
+    told = capsys.readouterr().out.splitlines()
+    assert "id" in told[0]
+    assert told[1] == f"{'x' * 30}  yes"
+    width = columns if columns != "0" else "80"
+    assert told[-1] == f"not shown in {width} columns (--json, or a pipe, has all): value"
 
 
 EVIL = "m\x1b]0;owned\x07\u202e\x9b2J\nforged"

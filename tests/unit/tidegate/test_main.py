@@ -1,14 +1,20 @@
 """Every verb: help with an example, exit codes, the module it is."""
 
+import os
+import shutil
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from tests import ROOT
 from tidegate import main
 
 _WITH_JSON = ("audit", "replay", "keys", "sessions", "servers", "leases", "sql", "config")
@@ -83,6 +89,117 @@ def test_an_absent_gateway_exits_1_and_names_its_address(
 
     assert (code, out) == (1, "")
     assert err.startswith("tidegate: expected a gateway at http://127.0.0.1:9 (")
+
+
+def process(
+    *words: str, behind: Sequence[str] = (), **more: Any
+) -> subprocess.CompletedProcess[bytes]:
+    """Run the command line as a process of its own, in a home where nothing is."""
+    given = {name: value for name, value in os.environ.items() if not name.startswith("TIDEGATE_")}
+    given |= {"PYTHONPATH": str(ROOT), **more.pop("env", {})}
+    command = [*behind, sys.executable, "-m", "tidegate.main", *words]
+    return subprocess.run(command, env=given, capture_output=True, check=False, **more)
+
+
+@pytest.mark.parametrize(
+    ("env", "named"),
+    [
+        ({"TIDEGATE_HOME": "x" * 300}, b"TIDEGATE_HOME, TIDEGATE_CONFIG: expected paths"),
+        ({"TIDEGATE_CONFIG": "x" * 300}, b"TIDEGATE_HOME, TIDEGATE_CONFIG: expected paths"),
+        ({"TIDEGATE_API": "http://[::1"}, b"TIDEGATE_API: expected an address such as"),
+        ({"TIDEGATE_API": "http://h:99999"}, b"TIDEGATE_API: expected an address such as"),
+        ({"TIDEGATE_API": "http://h/\x01"}, b"TIDEGATE_API: expected an address such as"),
+        ({}, b"`tidegate up` makes one, in the home that TIDEGATE_HOME names"),
+    ],
+)
+def test_what_a_newcomer_sets_wrong_is_named(
+    tmp_path: Path, env: dict[str, str], named: bytes
+) -> None:
+    done = process("keys", "list", env=env, cwd=tmp_path)
+
+    assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
+    assert named in done.stderr
+
+
+def test_folder_that_is_gone_is_named(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+
+    done = process("keys", "list", cwd=gone, preexec_fn=gone.rmdir)
+
+    assert done.returncode == 2
+    assert b"the folder one is in cannot (No such file or directory)" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["keys", "revoke", ""],
+        ["keys", "revoke", "../sessions"],
+        ["sessions", "remove", ".."],
+        ["explain", b"\xff".decode(errors="surrogateescape")],
+        ["sql", b"\xff".decode(errors="surrogateescape")],
+        ["tail", "evt. x"],
+        ["tail", "evt"],
+        ["tail", "evt.>.x"],
+        ["demo", "traffic", "--rate", "nan"],
+        ["demo", "server", "--timezone", "../x"],
+    ],
+)
+def test_what_is_no_argument_is_wrong_usage(tmp_path: Path, words: list[str]) -> None:
+    env = {"TIDEGATE_API": "http://127.0.0.1:9", "TIDEGATE_ADMIN_KEY": "sk-x"}
+    done = process(*words, env={**env, "TIDEGATE_CLIENT_KEY": "sk-y"}, cwd=tmp_path)
+
+    assert (done.returncode, b"Traceback" in done.stderr) == (2, False)
+    assert b"expected" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["restore", "x" * 300],
+        ["init", "--server", "http://127.0.0.1:9", "--file", "x" * 300],
+        ["demo", "server", "--ledger", "notes"],
+    ],
+)
+def test_file_that_is_none_is_named_and_left_as_it_is(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "notes").write_text("not of a ledger")
+
+    done = process(*words, cwd=tmp_path, timeout=60)
+
+    assert (done.returncode, b"Traceback" in done.stderr) == (1, False)
+    assert words[-1].encode() in done.stderr
+    assert (tmp_path / "notes").read_text() == "not of a ledger"
+
+
+_MAY_NOT = ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override")
+
+
+@pytest.mark.skipif(not shutil.which("setpriv") or os.geteuid() != 0, reason="root may write all")
+@pytest.mark.parametrize("words", [["up"], ["migrate", "--secrets"]])
+def test_home_that_cannot_be_written_is_named(tmp_path: Path, words: list[str]) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o500)
+
+    done = process(*words, env={"TIDEGATE_HOME": str(home)}, cwd=tmp_path, behind=_MAY_NOT)
+
+    expected = "tidegate: TIDEGATE_HOME: expected a folder that can be written,"
+    assert done.stderr.decode() == f"{expected} {home} cannot (Permission denied)\n"
+    assert done.returncode == 2
+
+
+def test_whatever_can_be_printed_is_where_it_can(tmp_path: Path) -> None:
+    env = {"PYTHONIOENCODING": "ascii", "TIDEGATE_HOME": str(tmp_path / "即")}
+    shown = process("doctor", env=env, cwd=tmp_path)
+    assert (shown.returncode, b"\\u5373" in shown.stdout) == (1, True)
+    nowhere = process("config", "show", cwd=tmp_path, preexec_fn=partial(os.close, 1))
+    assert (nowhere.returncode, nowhere.stderr) == (0, b"")
+    with Path("/dev/full").open("wb") as full:
+        given = {**os.environ, "PYTHONPATH": str(ROOT), "TIDEGATE_HOME": str(tmp_path)}
+        command = [sys.executable, "-m", "tidegate.main", "config", "show"]
+        done = subprocess.run(command, env=given, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, b"Traceback" in done.stderr) == (1, False)
+    assert b"No space left on device" in done.stderr
 
 
 def test_every_verb_of_the_table_is_a_module() -> None:

@@ -1,6 +1,8 @@
 """A home belongs to one process at a time: the `up` that runs in it, or the verb that fills it."""
 
+import errno
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,9 +11,11 @@ from runtime.settings import SettingsError
 
 
 def made(home: Home) -> None:
-    """Make the folder. Raises `SettingsError` when it cannot be."""
+    """Make the folder. Raises `SettingsError` when it cannot be, or nobody here may write in it."""
     try:
         home.path.mkdir(parents=True, exist_ok=True)
+        if not os.access(home.path, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise SettingsError(
             f"TIDEGATE_HOME: expected a folder that can be written, {home.path} cannot"

@@ -15,7 +15,7 @@ from runtime.secrets import new_key
 from runtime.settings import SettingsError
 from tidegate.configuration import Configuration
 from tidegate.console.errors import CommandError
-from tidegate.stack.home import firstkeys, owners
+from tidegate.stack.home import firstkeys, lock, owners
 from tidegate.stack.home.files import write_private
 
 _KEY_BYTES_MIN = 16
@@ -31,9 +31,11 @@ class Made(NamedTuple):
 def write_secrets(found: Environment) -> list[str]:
     """Write every secret that is absent and return their names.
 
-    Raises `SettingsError` for a key given by variable that is too short.
+    Raises `SettingsError` for a home that cannot be written, or a key given by variable that is
+    too short.
     """
     home = found.home
+    lock.made(home)
     home.nats_conf.parent.mkdir(parents=True, exist_ok=True)
     home.path.chmod(0o700)
     made = []

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from contracts.analytics import Statistics
+from contracts.base import day_of
 from services.analytics.domain.questions.measures import DIMENSIONS, MEASURES
 
 _FILTERS_MAX = 20
@@ -141,12 +142,10 @@ def _known(what: str, names: list[str], there: Iterable[str]) -> list[str]:
 def _day(name: str, text: str) -> date | None:
     if not text:
         return None
-    if len(text) == len("2026-01-31"):
-        try:
-            return date.fromisoformat(text)
-        except ValueError:
-            pass
-    raise StatisticsError(f"{name}: expected a date such as 2026-01-31, got {text!r}")
+    found = day_of(text)
+    if found is None:
+        raise StatisticsError(f"{name}: expected a date such as 2026-01-31, got {text!r}")
+    return found
 
 
 def _quoted(name: str) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from services.gateway.dialects.credentials import unbegun
+
 JUDGED_BYTES_MAX = 64 * 1024
 """Of longer bodies only this much is read, and of that an envelope at its very start."""
 _CODE = re.compile(r"-?[0-9]{1,18}")
@@ -18,7 +20,8 @@ _CODE_LIMIT = 10**18
 _NUMBER_OF_A_KIND = re.compile(r"[-+.\s]*\d")
 _ENVELOPE = re.compile(
     rb'(?:\xef\xbb\xbf)?\s{0,100}\{\s{0,100}"code"\s{0,9}:\s{0,9}"?(-?[0-9]{1,18})"?\s{0,9},'
-    rb'\s{0,100}"(?:message|msg|errmsg)"\s{0,9}:\s{0,9}"((?:[^"\\]|\\.){0,1000})'
+    rb'\s{0,100}"(?:message|msg|errmsg)"\s{0,9}:\s{0,9}"'
+    rb'((?:[^"\\]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4}){0,1000})(")?'
 )
 _RESULT = re.compile(rb'"(?:url|b64_json)"\s{0,9}:\s{0,9}"[^"]')
 _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
@@ -74,19 +77,19 @@ def _whole_number(digits: str) -> int | str:
     return int(digits) if _CODE.fullmatch(digits) else digits
 
 
-def envelope_of(encoding: str, begun: bytes) -> bytes | None:
+def envelope_of(encoding: str, begun: bytes, secrets: tuple[bytes, ...] = ()) -> bytes | None:
     """Find the code and message at the start of a body too long to be read; None: it has none.
 
-    A message may repeat a picture that the client gave, whole.
+    A message may repeat a picture that the client gave, whole. Where it is cut, nothing is left of
+    a secret that begins there: nobody who looks for the whole of it would find it.
     """
     found = _ENVELOPE.match(_begun(encoding, begun))
     if found is None:
         return None
-    code, said = found.groups()
-    try:
-        message = json.loads(b'"%b"' % said)
-    except ValueError:  # cut within a character
-        message = said.decode("utf-8", "replace")
+    code, said, end = found.groups()
+    message = json.loads(f'"{said.decode("utf-8", "replace")}"', strict=False)
+    if end is None:
+        message = unbegun(message, secrets)
     return json.dumps({"code": int(code), "message": message}).encode()
 
 

@@ -1,6 +1,7 @@
 """The models of all servers as one list (http-api.md §2), whatever each of them leaves out."""
 
 import json
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +10,7 @@ import msgspec
 Models = dict[str, dict[str, Any]]
 """By id, in the order in which they were listed."""
 
+_DIGITS_MAX = 1000
 _decoder = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -35,12 +37,26 @@ def _read(body: bytes) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        lenient = json.loads(body.decode("utf-8", "replace"), parse_constant=lambda _: None)
+        text = body.decode("utf-8", "replace")
+        lenient = json.loads(
+            text, parse_constant=lambda _: None, parse_int=_whole, parse_float=_finite
+        )
         # Half of an emoji cannot be written again: what stands for it can.
         again = json.dumps(lenient, ensure_ascii=False).encode("utf-8", "replace")
         return _decoder.decode(again)
     except (ValueError, RecursionError, msgspec.DecodeError):
         return {}
+
+
+def _whole(digits: str) -> int | None:
+    """Read a whole number; None for one of thousands of digits, which Python refuses to read."""
+    return int(digits) if len(digits) <= _DIGITS_MAX else None
+
+
+def _finite(text: str) -> float | None:
+    """Read a number; None for one that is greater than any, such as `1e400`."""
+    value = float(text)
+    return value if math.isfinite(value) else None
 
 
 def _completed(entry: dict[str, Any]) -> dict[str, Any]:

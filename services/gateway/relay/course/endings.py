@@ -4,7 +4,7 @@ from contracts.base import LeaseId
 from contracts.pool import CancelLease, Outcome, UsageRecorded, Verdict
 from services.gateway.domain import failure_error, outcome_of
 from services.gateway.domain.errors import GatewayError
-from services.gateway.relay.course.facts import Call, Held, Trail
+from services.gateway.relay.course.facts import CLIENT_GONE, Call, Held, Trail
 from services.gateway.relay.course.happenings import Gone, Passed
 from services.gateway.relay.course.stages import Passing
 from services.gateway.relay.course.steps import Cancel, Record
@@ -118,7 +118,7 @@ def broken_off_end(
 ) -> Record | Cancel:
     """End a lease of which no answer was passed on when its request was broken off."""
     if not held.attempts and not held.sent:
-        reason = "not_sent" if gone.error else "client_gone"
+        reason = "not_sent" if gone.error else CLIENT_GONE
         return cancel_of(call, trail.number, reason, gone.error)
     verdict = Verdict.CLIENT_GONE
     outcome = outcome_of(verdict, sent=held.sent, answered=False)

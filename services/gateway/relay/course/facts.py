@@ -5,6 +5,9 @@ import msgspec
 from contracts.base import KeyId, RequestId, ServerId, ServiceType, SessionId
 from contracts.pool import Attempt, Granted, UsageRecorded, Verdict
 
+CLIENT_GONE = "client_gone"
+"""The reason of a lease that is given back because its client left."""
+
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """What the client asks for, as the pool and the log are told of it."""

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from services.gateway.relay.course.endings import broken_off_end, cancel_of, settled_end
-from services.gateway.relay.course.facts import Call, Trail
+from services.gateway.relay.course.facts import CLIENT_GONE, Call, Trail
 from services.gateway.relay.course.happenings import Gone, Passed
 from services.gateway.relay.course.moves import Next, end_all, end_with_error, with_attempt
 from services.gateway.relay.course.stages import (
@@ -38,7 +38,7 @@ def on_passed(stage: Passing, happened: Passed | Gone, now_s: float) -> Next:
 def on_gone_asking(stage: Asking | AskingLast, happened: Gone, _: float) -> Next:
     """Forbid the lease that may be granted yet."""
     return _over(
-        stage.call, stage.trail, happened, cancel_of(stage.call, stage.trail.number, "client_gone")
+        stage.call, stage.trail, happened, cancel_of(stage.call, stage.trail.number, CLIENT_GONE)
     )
 
 

@@ -29,7 +29,7 @@ async def judge(
         return by_head, b"", False
     begun, whole = await _first(answer)
     encoding = answer.header(b"content-encoding").lower()
-    read = begun if whole else envelope_of(encoding, begun)
+    read = begun if whole else envelope_of(encoding, begun, secrets)
     told = 200 <= status < 300 and (not by_url or tells_results(encoding, begun))  # noqa: PLR2004
     if read is None and told:
         return Judgement(Verdict.SUCCESS, status), begun, whole

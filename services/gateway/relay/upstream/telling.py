@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
@@ -27,6 +28,8 @@ from services.gateway.transport import Answer
 SILENCE_S = 10.0
 BEAT_S = 15.0
 _READ_BYTES_MAX = 16_000_000
+_READ_HERE_BYTES_MAX = 1_000_000
+"""A longer answer is read in a thread."""
 _BEAT = b": keep-alive\n\n"
 _DONE = b"data: [DONE]\n\n"
 _JSON = (b"content-type", b"application/json")
@@ -86,13 +89,8 @@ class Telling:
                 break
             parts.append(chunk)
         encoding = answer.header(b"content-encoding").strip().lower()
-        plain = expanded(encoding, b"".join(parts), _READ_BYTES_MAX)
-        try:
-            said = _decoder.decode(plain or b"")
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            said = {}
-        content = chat.content_of(said, film=self._about == "video")
-        return hidden(content, looked_for(secrets), CONCEALED)
+        read = partial(_content, encoding, parts, looked_for(secrets), film=self._about == "video")
+        return await asyncio.to_thread(read) if taken > _READ_HERE_BYTES_MAX else read()
 
     async def tell(self, content: str) -> None:
         """Tell the client what was read."""
@@ -131,3 +129,13 @@ class Telling:
     @staticmethod
     def _written(told: Fields) -> bytes:
         return b"data: " + _encoder.encode(told) + b"\n\n"
+
+
+def _content(encoding: str, parts: list[bytes], secrets: tuple[bytes, ...], *, film: bool) -> str:
+    """Read what a backend's answer tells, without `secrets`; empty: no result."""
+    plain = expanded(encoding, b"".join(parts), _READ_BYTES_MAX)
+    try:
+        said = _decoder.decode(plain or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        said = {}
+    return hidden(chat.content_of(said, film=film), secrets, CONCEALED)

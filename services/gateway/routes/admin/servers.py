@@ -8,14 +8,14 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from contracts.balancer import PLAIN, PutServer, RemoveServer, Server, ServerView, SetStrategy
-from contracts.base import ServerId, ServiceType
+from contracts.base import NUMBER_MAX, ServerId, ServiceType
 from services.gateway.clients.keys import Key
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 
 _Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-_Positive = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
-_Priority = Annotated[int, msgspec.Meta(ge=-1_000_000, le=1_000_000)]
+_Positive = Annotated[int, msgspec.Meta(ge=1, le=NUMBER_MAX)]
+_Priority = Annotated[int, msgspec.Meta(ge=-NUMBER_MAX, le=NUMBER_MAX)]
 
 
 class NewServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,7 +78,10 @@ async def list_servers(doors: NamedDependency[Doors]) -> ServerList:
 async def add_server(
     doors: NamedDependency[Doors], admin: NamedDependency[Key], data: JSONBody[NewServer]
 ) -> ServerView:
-    """Add a server; it is chosen once its first probe succeeded."""
+    """Add a server; it is chosen once its first probe succeeded.
+
+    One that is not the demo's is refused where sessions are made up for those: see `url`.
+    """
     if await _found(doors, data.id) is not None:
         message = f"id: there is a server {data.id!r} already; change it with PATCH"
         raise GatewayError("invalid_request", message, "id")

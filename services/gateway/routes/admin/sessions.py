@@ -1,6 +1,6 @@
 """The pool's sessions: listed, added under seal, changed, retired."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -127,20 +127,20 @@ async def add_sessions(
     if not 1 <= len(wanted) <= _ADDED_MAX:
         message = f"body: expected 1 to {_ADDED_MAX} sessions, got {len(wanted)}"
         raise GatewayError("invalid_request", message)
-    items: dict[SessionId, AddSession] = {}
+    good: dict[tuple[str, str], Credential] = {}
     refused: list[RefusedSession] = []
     services = doors.settings().services
     for line, given in enumerate(wanted, 1):
         try:
-            item = _sealed(credential_of(given, services), doors)
-            items[item.session_id] = item
+            one = credential_of(given, services)
+            good[one.region, one.credential] = one
         except WrongCredentialError as error:
             refused.append(RefusedSession(line=line, reason=str(error)))
-    if not items:
+    if not good:
         raise _none_is_good(refused, listed=isinstance(data, list))
-    changed, revived = await _add(doors, list(items.values()), admin)
+    named, changed, revived = await _add(doors, list(good.values()), admin)
     return SessionsAdded(
-        data=list(items),
+        data=named,
         changed=changed,
         added=[one for one in changed if one not in revived],
         revived=sorted(revived),
@@ -158,15 +158,32 @@ def _none_is_good(refused: list[RefusedSession], *, listed: bool) -> GatewayErro
     )
 
 
-async def _add(doors: Doors, items: Sequence[AddSession], admin: Key) -> tuple[list[str], set[str]]:
+async def _add(
+    doors: Doors, good: Sequence[Credential], admin: Key
+) -> tuple[list[str], list[str], set[str]]:
+    """Have them added; the session of each, those that it changed, and the revived of them."""
+    named: list[str] = []
     changed: list[str] = []
     revived: set[str] = set()
-    for start in range(0, len(items), _BATCH_MAX):
-        batch = list(items[start : start + _BATCH_MAX])
-        done = await doors.pool_admin(AddSessions(items=batch, by=admin.key_id))
+    for start in range(0, len(good), _BATCH_MAX):
+        batch = good[start : start + _BATCH_MAX]
+        standing = await _standing(doors, batch)
+        items = [_sealed(one, doors, standing) for one in batch]
+        done = await doors.pool_admin(AddSessions(items=items, by=admin.key_id))
+        named += [str(one.session_id) for one in items]
         changed += done.changed
         revived |= set(done.revived)
-    return changed, revived
+    return named, changed, revived
+
+
+async def _standing(doors: Doors, batch: Sequence[Credential]) -> dict[SessionId, SessionStatus]:
+    """Tell which sessions there are of accounts that earlier versions may have named otherwise."""
+    several = [one.identities(doors.identity_key) for one in batch if one.region]
+    among = [session_id for identities in several for session_id in identities]
+    if not among:
+        return {}
+    found = await doors.pool_status(PoolStatus(among=among, limit=len(among)))
+    return {view.session_id: view.status for view in found.sessions}
 
 
 @patch("/sessions/{session_id:str}", tags=["sessions"], summary="Change a session")
@@ -222,12 +239,22 @@ async def known(doors: Doors, session_id: str) -> SessionView:
     return found.sessions[0]
 
 
-def _sealed(given: Credential, doors: Doors) -> AddSession:
-    session_id = given.identity(doors.identity_key)
+def _sealed(
+    given: Credential, doors: Doors, standing: Mapping[SessionId, SessionStatus]
+) -> AddSession:
+    """Seal a credential for its account's session: one that stands, else retired, else a new one.
+
+    One that an earlier version made keeps its credential as that version kept it.
+    """
+    identities = given.identities(doors.identity_key)
+    there = [one for one in identities if one in standing]
+    in_use = [one for one in there if standing[one] is not SessionStatus.RETIRED]
+    session_id = next(iter([*in_use, *there, *identities]))
+    kept = identities[session_id]
     return AddSession(
         session_id=session_id,
-        sealed=doors.sealer.seal(session_id, given.credential),
-        region=given.region,
+        sealed=doors.sealer.seal(session_id, kept.credential),
+        region=kept.region,
         limits=given.limits,
         quota_timezone=given.quota_timezone,
     )

@@ -11,7 +11,12 @@ from contracts.analytics import FileFormat, NamedQuery, StartExport, Statistics
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.figures import downloads
 from services.gateway.routes.figures.sql import ROWS_MAX, Table, table
-from services.gateway.routes.guard import LET_THROUGH, PARAMETERS, unknown_parameter
+from services.gateway.routes.guard import (
+    LET_THROUGH,
+    PARAMETERS,
+    refuse_repeated,
+    unknown_parameter,
+)
 from services.gateway.routes.parameters import one_of
 
 MEDIA_TYPES = {
@@ -117,16 +122,18 @@ async def export(
 def _question(request: AnyRequest, own: str, rows_max: int = ROWS_MAX) -> Statistics | NamedQuery:
     """Read the question out of the parameters; `own` is that of the endpoint alone.
 
-    Raises `GatewayError` naming a parameter there is not.
+    Raises `GatewayError` naming a parameter there is not, or is twice and no list.
     """
     given = request.query_params
     name = given.get("query")
     if name is not None:
+        refuse_repeated(given)
         parameters = {key: given[key] for key in given if key not in _NOT_OF_QUERIES}
         return NamedQuery(name=name, parameters=parameters)
     for key in given:
         if key not in {*_WORDS, own, *LET_THROUGH}:
             raise unknown_parameter(key, {*_WORDS, own})
+    refuse_repeated(given, {*_LISTS, "filter"})
     lists = {
         key: [
             word.strip()

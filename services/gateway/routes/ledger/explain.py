@@ -48,7 +48,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     at: str | None = None
     """When the call of an id without a trace came, as the id says it."""
     counted: list[Row] = []
-    """Of an id without a trace: the counts, by key and code, of one of which it is a part."""
+    """Of an id without a trace: the counts, by key and code, of one of which it may be a part."""
 
 
 @get("/requests/{request_id:str}/explain", tags=["analysis"], summary="One request's whole story")

@@ -99,7 +99,7 @@ def refuse(
         emit(state, events, requested, now)
         emit(state, events, event, now)
     else:
-        _count(state, event, now)
+        _count(state, event, now, requested.asked_at)
     return answer
 
 
@@ -137,18 +137,19 @@ def forbid(state: Pool, events: list[PoolEvent], command: CancelLease, now: date
             key_id=command.key_id,
             reason=Refusal.LEDGER_UNAVAILABLE,
         )
-        _count(state, refused, now)
+        _count(state, refused, now, now)
 
 
-def _count(state: Pool, event: LeaseRefused, now: datetime) -> None:
-    """Count a refusal among those equal to it."""
+def _count(state: Pool, event: LeaseRefused, now: datetime, asked_at: datetime) -> None:
+    """Count a refusal among those equal to it; what it refuses was asked for at `asked_at`."""
     counted = state.refusals.counted
     key = (event.key_id, event.service_type, event.reason, event.number == 1)
     first = counted.get(key)
-    if first is None:
-        told = msgspec.structs.replace(event, since=now)
+    if first is None or first.until is None:
+        told = msgspec.structs.replace(event, since=now, until=asked_at)
     else:
-        told = msgspec.structs.replace(first, count=first.count + 1)
+        until = max(first.until, asked_at)
+        told = msgspec.structs.replace(first, count=first.count + 1, until=until)
     state.put(counted, key, told)
 
 

@@ -1,0 +1,52 @@
+"""What the pool and the log are told of a client's request."""
+
+from datetime import datetime
+
+from contracts.base import GatewayId
+from contracts.pool import SessionRequested
+from services.gateway.clients.origin import stored_address, stored_agent
+from services.gateway.clients.request import Request
+from services.gateway.relay.course.facts import Call
+from services.gateway.relay.course.steps import AskLease
+from services.gateway.settings import Stored
+
+_TEXT_MAX = 200
+
+
+def call_of(request: Request, attempts_max: int) -> Call:
+    """Say what the client asks for, for the course of its request."""
+    return Call(
+        request_id=request.request_id,
+        key_id=request.key.key_id,
+        service_type=request.service_type,
+        units=request.units,
+        counted=request.counted,
+        path=request.path[:_TEXT_MAX],
+        model=request.model[:_TEXT_MAX],
+        client_request_id=request.client_request_id,
+        bytes_in=request.content_length or 0,
+        attempts_max=attempts_max,
+        started_s=request.started,
+    )
+
+
+def session_requested(
+    request: Request, step: AskLease, gateway_id: GatewayId, asked_at: datetime, stored: Stored
+) -> SessionRequested:
+    """Say which lease is wanted; `stored` is how much of the client the log may keep."""
+    return SessionRequested(
+        request_id=request.request_id,
+        number=step.number,
+        service_type=request.service_type,
+        units=request.units,
+        asked_at=asked_at,
+        gateway_id=gateway_id,
+        key_id=request.key.key_id,
+        path=request.path[:_TEXT_MAX],
+        model=request.model[:_TEXT_MAX],
+        client_request_id=request.client_request_id,
+        client_address=stored_address(request.client_address, stored),
+        user_agent=stored_agent(request.user_agent, stored),
+        avoid_sessions=list(step.avoid_sessions),
+        avoid_servers=list(step.avoid_servers),
+    )

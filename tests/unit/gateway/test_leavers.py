@@ -1,0 +1,84 @@
+"""How many calls of a key may be left before anything is sent."""
+
+from contracts.base import KeyId
+from services.gateway.domain.leavers import LEFT_AT_ONCE, Leavers
+
+KEY, OTHER = KeyId("k"), KeyId("other")
+ALL = int(LEFT_AT_ONCE)
+
+
+def left(calls: int, now_s: float = 0.0) -> Leavers:
+    leavers = Leavers()
+    for _ in range(calls):
+        leavers.left(KEY, now_s)
+    return leavers
+
+
+def let_in(leavers: Leavers, calls: int, now_s: float) -> int:
+    """Let calls come all at once; how many of them are let in."""
+    came = 0
+    for _ in range(calls):
+        leavers.enter(KEY)
+        if leavers.wait_s(KEY, now_s):
+            leavers.depart(KEY)
+        else:
+            came += 1
+    return came
+
+
+def waits(leavers: Leavers, key: KeyId, now_s: float) -> bool:
+    """Whether a call that comes alone has to wait."""
+    leavers.enter(key)
+    wait_s = leavers.wait_s(key, now_s)
+    leavers.depart(key)
+    return wait_s > 0
+
+
+def test_a_hundred_may_be_left_at_once_and_no_other_key_waits_for_it() -> None:
+    assert not waits(left(ALL - 1), KEY, 0)
+    assert waits(left(ALL), KEY, 0)
+    assert not waits(left(ALL), OTHER, 0)
+
+
+def test_one_more_comes_each_second_and_with_each_lease_that_was_used() -> None:
+    leavers = left(ALL)
+
+    leavers.used(KEY, 0)
+    assert not waits(leavers, KEY, 0)
+    leavers.left(KEY, 0)
+    assert waits(leavers, KEY, 0.5)
+    assert not waits(leavers, KEY, 1)
+
+
+def test_a_key_that_has_left_half_of_them_is_let_in_a_few_at_a_time() -> None:
+    assert let_in(left(ALL // 2), 1000, 0) == 1000
+    assert let_in(left(ALL // 2 + 1), 1000, 0) == ALL // 2 - 1
+
+
+def test_who_leaves_all_the_time_has_one_a_second_however_many_come() -> None:
+    leavers, came = left(ALL), 0
+    for second in range(1, 61):
+        one_by_one = let_in(leavers, 256, second)
+        for _ in range(one_by_one):
+            leavers.left(KEY, second)
+            leavers.depart(KEY)
+        came += one_by_one
+
+    assert came == 60
+
+
+def test_clients_that_gave_up_in_an_outage_and_stay_afterwards_do_not_wait_long() -> None:
+    leavers, sent = left(ALL * 50), 0
+    for _ in range(1000):  # one after the other, within the second that the first one takes
+        sent += let_in(leavers, 1, 1)
+        leavers.depart(KEY)
+
+    assert sent == 1000
+
+
+def test_a_key_that_has_all_of_them_again_is_forgotten() -> None:
+    leavers = left(1)
+    leavers.used(OTHER, 0)
+
+    assert leavers.wait_s(KEY, 5) == 0
+    assert leavers._left == {}

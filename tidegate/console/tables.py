@@ -1,0 +1,108 @@
+"""Rows laid out under their columns, in so many columns of a terminal: pure.
+
+No word is ever broken, so that an id or an address can be copied as it stands: a cell with several
+words goes on below, and a column that has no room even so is left out, and named.
+"""
+
+import re
+from collections.abc import Collection, Sequence
+from itertools import zip_longest
+from typing import NamedTuple
+
+from rich.cells import cell_len
+
+_GAP = 2
+_PARTS = re.compile(
+    r"[^\s\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60]+|\S|\s+"
+)
+"""Words, blanks, and characters of a script that writes none between its words."""
+
+
+class Layout(NamedTuple):
+    """A table as lines, and the columns that had no room."""
+
+    head: list[str]
+    lines: list[str]
+    left_out: list[str]
+
+
+class _Column(NamedTuple):
+    wanted: int
+    """Terminal columns of its widest cell."""
+    least: int
+    """Of its widest word."""
+
+
+def laid_out(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    width: int | None,
+    kept: Collection[int] = (0,),
+) -> Layout:
+    """Lay rows out in `width` terminal columns; None: as wide as they are.
+
+    From the left, each column is there that has room for its widest word beside those that are
+    there already; those `kept`, by number, always are, and the terminal folds what is too long.
+    """
+    measured = [_measured(cells) for cells in zip(columns, *rows, strict=True)]
+    if width is None:
+        widths = {number: column.wanted for number, column in enumerate(measured)}
+    else:
+        widths = _widened(measured, _with_room(measured, width, kept), width)
+    lines = [line for row in rows for line in _lines(row, widths)]
+    left_out = [name for number, name in enumerate(columns) if number not in widths]
+    return Layout(_lines(columns, widths), lines, left_out)
+
+
+def _measured(cells: Sequence[str]) -> _Column:
+    words = (cell_len(word) for cell in cells for word in _PARTS.findall(cell) if word.strip())
+    return _Column(max(map(cell_len, cells)), max(words, default=0))
+
+
+def _with_room(measured: Sequence[_Column], width: int, kept: Collection[int]) -> list[int]:
+    """Choose the columns that are there."""
+    room = width + _GAP - sum(measured[number].least + _GAP for number in kept)
+    there = set(kept)
+    for number, column in enumerate(measured):
+        if number not in there and column.least + _GAP <= room:
+            there.add(number)
+            room -= column.least + _GAP
+    return sorted(there)
+
+
+def _widened(measured: Sequence[_Column], there: Sequence[int], width: int) -> dict[int, int]:
+    """Give what room is left, to those first that want the least."""
+    widths = {number: measured[number].least for number in there}
+    room = width - sum(widths.values()) - _GAP * (len(there) - 1)
+    wanting = sorted(there, key=lambda number: measured[number].wanted - widths[number])
+    for count, number in zip(range(len(wanting), 0, -1), wanting, strict=True):
+        more = min(measured[number].wanted - widths[number], max(0, room // count))
+        widths[number] += more
+        room -= more
+    return widths
+
+
+def _lines(row: Sequence[str], widths: dict[int, int]) -> list[str]:
+    """Write one row, in as many lines as its longest cell needs."""
+    cells = [(_wrapped(row[number], width), width) for number, width in widths.items()]
+    found = []
+    for parts in zip_longest(*(lines for lines, _ in cells), fillvalue=""):
+        padded = (
+            part + " " * (width - cell_len(part))
+            for part, (_, width) in zip(parts, cells, strict=True)
+        )
+        found.append((" " * _GAP).join(padded).rstrip())
+    return found
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Break a text between its words; one that is too long for a line has it alone."""
+    if cell_len(text) <= width:
+        return [text]
+    lines, line = [], ""
+    for part in _PARTS.findall(text):
+        if line and cell_len(line + part.rstrip()) > width:
+            lines.append(line.rstrip())
+            line = ""
+        line += part if line else part.lstrip()
+    return [*lines, line.rstrip()] if line else lines
