@@ -139,9 +139,6 @@ def test_folder_that_is_gone_is_named(tmp_path: Path) -> None:
         ["sessions", "remove", ".."],
         ["explain", b"\xff".decode(errors="surrogateescape")],
         ["sql", b"\xff".decode(errors="surrogateescape")],
-        ["tail", "evt. x"],
-        ["tail", "evt"],
-        ["tail", "evt.>.x"],
         ["demo", "traffic", "--rate", "nan"],
         ["demo", "server", "--timezone", "../x"],
     ],
@@ -152,6 +149,13 @@ def test_what_is_no_argument_is_wrong_usage(tmp_path: Path, words: list[str]) ->
 
     assert (done.returncode, b"Traceback" in done.stderr) == (2, False)
     assert b"expected" in done.stderr
+
+
+@pytest.mark.parametrize("subject", ["evt. x", "evt", "evt.", "evt.>.x", "evt.a*", "evt.\x7f"])
+def test_subject_that_is_none_is_not_waited_for(tmp_path: Path, subject: str) -> None:
+    done = process("tail", subject, cwd=tmp_path)
+
+    assert (done.returncode, b"expected a subject of the log" in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(
