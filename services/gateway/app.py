@@ -88,7 +88,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     gateway.readiness.draining = True
     gateway.server.should_exit = True
     await serving
-    if not await gateway.outbox.drained(_DRAIN_S):
+    if not await gateway.outbox.wait_until_empty(_DRAIN_S):
         log.error("usages_lost_to_the_deadline", waiting=len(gateway.outbox))
     failed = [task for task in background if task.done()]
     await lifecycle.end(stopping, *background)
@@ -241,7 +241,7 @@ class Gateway:
         ), Coalescer(
             client,
             subjects.BALANCER_SELECT,
-            self.exchanges.selecting,
+            self.exchanges.selection_command,
             _select_answers,
             self._patience_s,
             outage,

@@ -163,7 +163,7 @@ class Door:
     def _count_untraced(self, request: Request, client: Client, error: GatewayError) -> None:
         """Have the log told how many calls of a known key were answered so and left no trace."""
         if not client.summary().traced and request.key.key_id:
-            self._outbox.refused(request.key.key_id, request.service_type, error)
+            self._outbox.count_refusal(request.key.key_id, request.service_type, error)
 
     def _request(self, scope: dict[str, Any]) -> Request:
         """Begin a request, of whoever trusted proxies say has sent it."""
@@ -238,7 +238,7 @@ class Door:
             request.units = units_of(n)
             request.counted = True
         wording = Wording(request, upload)
-        await self._interpreter.prepare(request, wording)
+        await self._interpreter.find_dialects(request, wording)
         return wording
 
     async def _list_models(

@@ -70,7 +70,7 @@ class Caller:
 
     async def authorization(self, session_id: SessionId, region: str) -> bytes:
         """Make the value of `Authorization` of a session. Raises `GatewayError`."""
-        return await self._credentials.of(session_id, region)
+        return await self._credentials.authorization_of(session_id, region)
 
     def named(self, server_id: str) -> Selected:
         """Find the server of this id, whether it is well or not. Raises `GatewayError`."""

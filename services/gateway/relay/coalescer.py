@@ -72,7 +72,7 @@ class Coalescer(Generic[Item, Answer]):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
         if not self._waiting:
-            loop.call_soon(self._depart)
+            loop.call_soon(self._send_waiting)
         self._waiting.append((item, future))
         return await future
 
@@ -81,20 +81,20 @@ class Coalescer(Generic[Item, Answer]):
         heard, self._heard = self._heard, asyncio.get_running_loop().create_future()
         heard.set_result(None)
 
-    def _depart(self) -> None:
+    def _send_waiting(self) -> None:
         """Send off everything that this turn of the loop has brought."""
         waiting, self._waiting = self._waiting, []
         for start in range(0, len(waiting), _BATCH_MAX):
             batch = waiting[start : start + _BATCH_MAX]
             self.batches += 1
             self.items += len(batch)
-            task = asyncio.create_task(self._fly(batch))
+            task = asyncio.create_task(self._ask_batch(batch))
             self._flights.add(task)
             task.add_done_callback(self._flights.discard)
 
-    async def _fly(self, batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]]) -> None:
+    async def _ask_batch(self, batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]]) -> None:
         try:
-            answers = await self._answered(batch)
+            answers = await self._answers_to(batch)
         except (UnansweredError, RefusedBatchError) as error:
             for _, future in batch:
                 if not future.done():
@@ -104,7 +104,7 @@ class Coalescer(Generic[Item, Answer]):
             if not future.done():
                 future.set_result(answer)
 
-    async def _answered(
+    async def _answers_to(
         self, batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]]
     ) -> list[Answer]:
         loop = asyncio.get_running_loop()
@@ -116,7 +116,7 @@ class Coalescer(Generic[Item, Answer]):
                 # Made anew for each sending: what it says of this gateway must be of this moment.
                 command = self._command([item for item, _ in batch])
                 left_s = max(deadline - loop.time(), _ASK_TIMEOUT_S)
-                asking.add(asyncio.create_task(self._asked(command, left_s)))
+                asking.add(asyncio.create_task(self._ask_once(command, left_s)))
                 heard = self._heard
                 done, _ = await asyncio.wait(
                     {*asking, heard}, timeout=_ASK_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED
@@ -125,7 +125,7 @@ class Coalescer(Generic[Item, Answer]):
                 error: UnansweredError = SilenceError(self._subject)
                 for answered in (task.result() for task in done if task is not heard):
                     if not isinstance(answered, UnansweredError):
-                        return self._items(answered, len(batch))
+                        return self._answers_in(answered, len(batch))
                     error = answered
                 if isinstance(error, DisconnectedError):
                     error.sent_before = sent
@@ -140,14 +140,14 @@ class Coalescer(Generic[Item, Answer]):
             for task in asking:
                 task.cancel()
 
-    async def _asked(self, command: Command, timeout_s: float) -> Any:
+    async def _ask_once(self, command: Command, timeout_s: float) -> Any:
         """Send the batch once; no answer is a value, for an earlier sending may yet have one."""
         try:
             return await ask(self._client, self._subject, command, self._answers, timeout_s)
         except UnansweredError as error:
             return error
 
-    def _items(self, reply: Any, count: int) -> list[Answer]:
+    def _answers_in(self, reply: Any, count: int) -> list[Answer]:
         if isinstance(reply, Failed):
             raise RefusedBatchError(reply)
         items: list[Answer] = reply.items

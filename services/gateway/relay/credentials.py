@@ -36,14 +36,18 @@ class Credentials:
         self._fetching: dict[SessionId, asyncio.Task[tuple[int, bytes]]] = {}
         self._kept: OrderedDict[SessionId, tuple[int, bytes]] = OrderedDict()
 
-    async def authorization(self, granted: Granted) -> bytes:
+    async def authorization_for(self, granted: Granted) -> bytes:
         """Make the value of `Authorization` for a lease.
 
         Raises `GatewayError`: `ledger_unavailable` while the bucket does not answer.
         """
-        return await self.of(granted.session_id, granted.region, granted.credential_revision)
+        return await self.authorization_of(
+            granted.session_id, granted.region, granted.credential_revision
+        )
 
-    async def of(self, session_id: SessionId, region: str, revision: int = 0) -> bytes:
+    async def authorization_of(
+        self, session_id: SessionId, region: str, revision: int = 0
+    ) -> bytes:
         """Make the same for a session, of this revision of its ciphertext or a later one.
 
         Raises `GatewayError`.
@@ -51,7 +55,7 @@ class Credentials:
         kept = self._kept.get(session_id)
         if kept is not None and kept[0] >= revision:
             return kept[1]
-        found, sealed = await self._fetched(session_id)
+        found, sealed = await self._fetch_once(session_id)
         try:
             credential = self._sealer.open(session_id, sealed)
         except SealError as error:
@@ -62,20 +66,20 @@ class Credentials:
             self._kept.popitem(last=False)
         return value
 
-    async def _fetched(self, session_id: SessionId) -> tuple[int, bytes]:
+    async def _fetch_once(self, session_id: SessionId) -> tuple[int, bytes]:
         """Fetch once for all who want it now: after a failover everybody wants everything."""
         task = self._fetching.get(session_id)
         if task is None:
-            task = self._fetching[session_id] = asyncio.create_task(self._fetch(session_id))
-            task.add_done_callback(lambda done: self._forget(session_id, done))
+            task = self._fetching[session_id] = asyncio.create_task(self._fetch_sealed(session_id))
+            task.add_done_callback(lambda done: self._forget_task(session_id, done))
         return await asyncio.shield(task)
 
-    def _forget(self, session_id: SessionId, done: "asyncio.Task[tuple[int, bytes]]") -> None:
+    def _forget_task(self, session_id: SessionId, done: "asyncio.Task[tuple[int, bytes]]") -> None:
         del self._fetching[session_id]
         if not done.cancelled():
             done.exception()  # whoever wanted it may be gone: then nobody else looks at it
 
-    async def _fetch(self, session_id: SessionId) -> tuple[int, bytes]:
+    async def _fetch_sealed(self, session_id: SessionId) -> tuple[int, bytes]:
         """Read the newest ciphertext and its revision."""
         body = json.dumps({"last_by_subj": f"$KV.{CREDENTIALS_BUCKET}.{session_id}"}).encode()
         subject = f"$JS.API.STREAM.MSG.GET.KV_{CREDENTIALS_BUCKET}"

@@ -63,7 +63,7 @@ class OpenExchanges:
         self._log = log
         self._open: set[Open] = set()
 
-    def begin(self, lease_id: LeaseId, server_id: ServerId, expires_in_s: float) -> Open:
+    def begin_exchange(self, lease_id: LeaseId, server_id: ServerId, expires_in_s: float) -> Open:
         """Count an exchange from here on."""
         loop = asyncio.get_running_loop()
         opened = Open(lease_id, server_id, expires_in_s, loop.time(), asyncio.current_task())
@@ -71,7 +71,7 @@ class OpenExchanges:
         self.per_server[server_id] += 1
         return opened
 
-    def end(self, opened: Open) -> None:
+    def end_exchange(self, opened: Open) -> None:
         """Count it no more."""
         self._open.discard(opened)
         self.per_server[opened.server_id] -= 1
@@ -86,7 +86,7 @@ class OpenExchanges:
         """Tell, renew and bound for ever."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
-            await self._tell()
+            await self._tell_balancer()
             now = asyncio.get_running_loop().time()
             due = []
             for opened in self._open:
@@ -97,23 +97,23 @@ class OpenExchanges:
                     opened.renew_at = now + opened.renew_every_s
                     due.append(opened.lease_id)
             for start in range(0, len(due), _BATCH_MAX):
-                await self._renew(due[start : start + _BATCH_MAX])
+                await self._renew_leases(due[start : start + _BATCH_MAX])
 
-    def selecting(self, items: list[SelectServer]) -> SelectServers:
+    def selection_command(self, items: list[SelectServer]) -> SelectServers:
         """Ask for servers, and tell what is open at each."""
         return SelectServers(
             gateway_id=self._gateway_id, items=items, open_exchanges=dict(self.per_server)
         )
 
-    async def _tell(self) -> None:
+    async def _tell_balancer(self) -> None:
         """Tell the balancer what is open, and once that nothing is any more; want no answer."""
-        command = self.selecting([])
+        command = self.selection_command([])
         if self._client.is_connected and (command.open_exchanges or self._told):
             self._told = command.open_exchanges
             with suppress(NatsError, ConnectionError):
                 await self._client.publish(subjects.BALANCER_SELECT, msgspec.json.encode(command))
 
-    async def _renew(self, lease_ids: list[LeaseId]) -> None:
+    async def _renew_leases(self, lease_ids: list[LeaseId]) -> None:
         command = RenewLeases(lease_ids=lease_ids)
         try:
             reply = await ask(self._client, subjects.pool_renew(), command, _answers, 1.0)

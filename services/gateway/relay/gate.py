@@ -39,14 +39,14 @@ class Gate:
         if self.open or self._inside < WIDTH:
             self._inside += 1
             if self._inside > WIDTH:
-                self._look(loop.time())
+                self._turn_if_due(loop.time())
             return
         turn: asyncio.Future[None] = loop.create_future()
         self._waiting.append(turn)
         if not self._crowded:
             # Nobody may come or go any more while those inside wait for a pool that is silent.
-            loop.call_later(PATIENCE_S, self._look_later)
-            self._look(loop.time())
+            loop.call_later(PATIENCE_S, self._turn_later)
+            self._turn_if_due(loop.time())
         try:
             await turn
         except asyncio.CancelledError:
@@ -61,17 +61,17 @@ class Gate:
         assert self._inside > 0
         self._inside -= 1
         if self._crowded or self.open:
-            self._look(asyncio.get_running_loop().time())
-        self._let_in()
+            self._turn_if_due(asyncio.get_running_loop().time())
+        self._let_waiting_in()
 
-    def _let_in(self) -> None:
+    def _let_waiting_in(self) -> None:
         while self._waiting and (self.open or self._inside < WIDTH):
             turn = self._waiting.popleft()
             if not turn.done():
                 turn.set_result(None)
                 self._inside += 1
 
-    def _look(self, now_s: float) -> None:
+    def _turn_if_due(self, now_s: float) -> None:
         """See whether it has been crowded, or not, for so long that the gate is turned."""
         crowded = self._inside + len(self._waiting) > WIDTH
         if crowded is not self._crowded:
@@ -79,6 +79,6 @@ class Gate:
         elif crowded is not self.open and now_s - self._since_s >= PATIENCE_S:
             self.open = crowded
 
-    def _look_later(self) -> None:
-        self._look(asyncio.get_running_loop().time())
-        self._let_in()
+    def _turn_later(self) -> None:
+        self._turn_if_due(asyncio.get_running_loop().time())
+        self._let_waiting_in()

@@ -30,7 +30,7 @@ class Wording:
         self.dialects: list[str] = []
         """Those that can do it; empty: any."""
 
-    async def translation(self, dialect: str) -> Translation | None:
+    async def translation_for(self, dialect: str) -> Translation | None:
         """Say what the request is in a dialect; None: what its client sent.
 
         Raises `UntranslatableError`, or `GatewayError` for a body that cannot be read.
@@ -45,13 +45,13 @@ class Wording:
             self._translations[dialect] = known
         return known
 
-    async def for_server(self, dialect: str) -> Translation | None:
+    async def translation_for_server(self, dialect: str) -> Translation | None:
         """The same, for a server that is about to be asked.
 
         Raises `GatewayError` for what the fleet of a moment ago had nobody to object to.
         """
         try:
-            return await self.translation(dialect)
+            return await self.translation_for(dialect)
         except UntranslatableError as error:
             raise GatewayError("invalid_request", error.message, error.param) from None
 
@@ -63,7 +63,7 @@ class Interpreter:
         """Hold the question."""
         self._dialects_of = dialects_of
 
-    async def prepare(self, request: Request, wording: Wording) -> None:
+    async def find_dialects(self, request: Request, wording: Wording) -> None:
         """Find which dialects can do the request, where one of them has to know the body.
 
         Raises `GatewayError` when none can: what the first of them objects to.
@@ -75,7 +75,7 @@ class Interpreter:
         able = []
         for dialect in sorted(spoken):
             try:
-                await wording.translation(dialect)
+                await wording.translation_for(dialect)
             except UntranslatableError as error:
                 objection = objection or error
             except GatewayError:

@@ -98,7 +98,7 @@ class Relay:
         journey = Journey(self, side, look_again)
         side.client.summary = journey.summary
         try:
-            await journey.run()
+            await journey.run_course()
         finally:
             side.client.summary = partial(summary, journey.stage)  # without a circle
 
@@ -137,21 +137,21 @@ class Journey:
         """Say what is known by now."""
         return summary(self.stage)
 
-    async def run(self) -> None:
+    async def run_course(self) -> None:
         """Go the whole course. Raises what `Relay.serve` does."""
         try:
-            await self._run()
+            await self._run_steps()
         finally:
             self._leave_gate()
             self._exchange = None  # which knows this too: no circle is left for the collector
 
-    async def _run(self) -> None:
+    async def _run_steps(self) -> None:
         while not isinstance(self._step, Fail | Done):
             try:
                 happened = await self._DOERS[type(self._step)](self, self._step)
             except (Exception, asyncio.CancelledError) as broken:
                 error = broken_off_error(broken, gone=self._side.client.gone)
-                tried = self._exchange.broken_off() if self._exchange is not None else None
+                tried = self._exchange.attempt_broken_off() if self._exchange is not None else None
                 self._go_on(Gone(error=error, attempt=tried))
                 raise
             self._go_on(happened)
@@ -164,9 +164,9 @@ class Journey:
         outbox = self._relay.outbox
         for step in steps[:-1]:
             if isinstance(step, Record):
-                outbox.record(step.usage)
+                outbox.record_usage(step.usage)
             elif isinstance(step, Cancel):
-                outbox.cancel(step.command)
+                outbox.cancel_lease(step.command)
             self._count_leaver(step)
         self._step = steps[-1]
 
@@ -182,7 +182,7 @@ class Journey:
             elif end.usage.verdict is Verdict.CLIENT_GONE:
                 leavers.left(key_id, now_s)
 
-    async def _enter(self, step: Enter) -> Happening:
+    async def _enter_gate(self, step: Enter) -> Happening:
         side, relay = self._side, self._relay
         request = side.request
         try:
@@ -192,7 +192,9 @@ class Journey:
                 relay.leavers.enter(self._key_id)
             self._look_again(request)
             self._admit()
-            await relay.servers.look(request, side.wording.dialects, step.avoid_servers)
+            await relay.servers.refuse_while_none(
+                request, side.wording.dialects, step.avoid_servers
+            )
         except GatewayError as refused:
             return NotAsked(refused)
         return Entered()
@@ -208,7 +210,7 @@ class Journey:
             message = f"too many calls of the key {name!r} were left before anything was sent"
             raise GatewayError("rate_limit_exceeded", message, retry_after_s=wait_s)
 
-    async def _ask(self, step: AskLease) -> Happening:
+    async def _ask_lease(self, step: AskLease) -> Happening:
         relay = self._relay
         if relay.outbox.blocked:
             return NotAsked(GatewayError("ledger_unavailable", relay.outbox.blocked))
@@ -231,18 +233,18 @@ class Journey:
             return Unanswered(str(error), sent)
         return Answered(answer, (time.perf_counter() - started) * 1000)
 
-    async def _fetch(self, step: FetchCredential) -> Happening:
+    async def _fetch_credential(self, step: FetchCredential) -> Happening:
         try:
-            self._authorization = await self._relay.credentials.authorization(step.lease)
+            self._authorization = await self._relay.credentials.authorization_for(step.lease)
         except GatewayError as error:
             return Unopened(error)
         return Opened(tuple(able_with(self._side.wording.dialects, self._authorization)))
 
-    async def _select(self, step: SelectServer) -> Happening:
+    async def _select_server(self, step: SelectServer) -> Happening:
         side = self._side
-        return await self._relay.servers.select(step, side.request, side.wording.dialects)
+        return await self._relay.servers.select_server(step, side.request, side.wording.dialects)
 
-    async def _send(self, step: Send) -> Happening:
+    async def _send_request(self, step: Send) -> Happening:
         """Try a server; a success is passed on while its exchange is open."""
         relay, lease = self._relay, step.lease
         exchange = self._exchange = Exchange(
@@ -253,16 +255,18 @@ class Journey:
             step.connect_s,
             self._leave_gate,
         )
-        opened = relay.exchanges.begin(lease.lease_id, step.selected.server_id, lease.expires_in_s)
+        opened = relay.exchanges.begin_exchange(
+            lease.lease_id, step.selected.server_id, lease.expires_in_s
+        )
         try:
-            judged = await exchange.judged()
+            judged = await exchange.send_and_judge()
             if judged.judgement.verdict is not Verdict.SUCCESS:
                 return judged
             self._go_on(judged)
-            return await exchange.passed_on()
+            return await exchange.pass_on()
         finally:
             await exchange.close()
-            relay.exchanges.end(opened)
+            relay.exchanges.end_exchange(opened)
 
     def _leave_gate(self) -> None:
         if self._inside:
@@ -270,15 +274,15 @@ class Journey:
             self._relay.gate.leave()
             self._relay.leavers.depart(self._key_id)
 
-    async def _pause(self, step: Pause) -> Happening:
+    async def _pause_attempts(self, step: Pause) -> Happening:
         await asyncio.sleep(step.seconds)
         return Paused()
 
     _DOERS: ClassVar[Mapping[type[Step], Callable[["Journey", Any], Awaitable[Happening]]]] = {
-        Enter: _enter,
-        AskLease: _ask,
-        FetchCredential: _fetch,
-        SelectServer: _select,
-        Send: _send,
-        Pause: _pause,
+        Enter: _enter_gate,
+        AskLease: _ask_lease,
+        FetchCredential: _fetch_credential,
+        SelectServer: _select_server,
+        Send: _send_request,
+        Pause: _pause_attempts,
     }

@@ -25,7 +25,7 @@ class Servers:
         self._without: set[tuple[ServiceType, tuple[str, ...]]] = set()
         """Service types, with the dialects that can do the request."""
 
-    async def look(
+    async def refuse_while_none(
         self, request: Request, dialects: list[str], avoid: tuple[ServerId, ...]
     ) -> None:
         """Ask before a lease, where there was no server a moment ago.
@@ -42,12 +42,12 @@ class Servers:
             dialects=dialects,
             only_ask=True,
         )
-        answer = await self._ask(wanted, sort)
+        answer = await self._ask_balancer(wanted, sort)
         if isinstance(answer, NoServer):
             raise no_server_error(answer, request.service_type, tried=False)
         self._without.discard(sort)
 
-    async def select(
+    async def select_server(
         self, step: steps.SelectServer, request: Request, dialects: list[str]
     ) -> Chosen | NoneLeft | Silent:
         """Ask which server a lease is used at; `dialects` can do the request."""
@@ -61,12 +61,12 @@ class Servers:
             failed=step.failed,
         )
         try:
-            answer = await self._ask(wanted, (request.service_type, tuple(dialects)))
+            answer = await self._ask_balancer(wanted, (request.service_type, tuple(dialects)))
         except GatewayError as unanswered:
             return Silent(unanswered)
         return NoneLeft(answer) if isinstance(answer, NoServer) else Chosen(answer)
 
-    async def _ask(
+    async def _ask_balancer(
         self, wanted: SelectServer, sort: tuple[ServiceType, tuple[str, ...]]
     ) -> Selected | NoServer:
         """Ask the balancer, and remember if there is no server. Raises `GatewayError`."""

@@ -62,23 +62,23 @@ class Outbox:
         self._empty = asyncio.Event()
         self._empty.set()
 
-    def record(self, usage: UsageRecorded) -> None:
+    def record_usage(self, usage: UsageRecorded) -> None:
         """Keep a usage until the pool has journalled it."""
         self._usages[usage.lease_id] = usage
-        self._wake()
+        self._wake_up()
 
-    def cancel(self, command: CancelLease) -> None:
+    def cancel_lease(self, command: CancelLease) -> None:
         """Give a lease back that was never sent, or forbid it if it was never granted."""
         self._cancellations[command.request_id, command.number] = command
-        self._wake()
+        self._wake_up()
 
-    def refused(self, key_id: KeyId, service_type: ServiceType, error: GatewayError) -> None:
+    def count_refusal(self, key_id: KeyId, service_type: ServiceType, error: GatewayError) -> None:
         """Count a call of which nothing else stands in the log; told once its minute is over."""
         sort = key_id, service_type, error.code
         if self._tally.count(sort, error.http_status, datetime.now(UTC)):
-            asyncio.get_running_loop().call_later(EVERY.total_seconds(), self._wake)
+            asyncio.get_running_loop().call_later(EVERY.total_seconds(), self._wake_up)
 
-    def _wake(self) -> None:
+    def _wake_up(self) -> None:
         self._empty.clear()
         self._awake.set()
 
@@ -99,20 +99,20 @@ class Outbox:
             await self._awake.wait()
             self._awake.clear()
             await asyncio.sleep(_LINGER_S)
-            self._tell_refused()
+            self._collect_refusals()
             while len(self):
-                if not await self._send():
+                if not await self._send_batches():
                     await asyncio.sleep(_AGAIN_S)
             self._empty.set()
 
-    async def drained(self, seconds: float) -> bool:
+    async def wait_until_empty(self, seconds: float) -> bool:
         """Wait until everything is acknowledged; false when `seconds` were not enough.
 
         Calls that were only counted are told now.
         """
-        self._tell_refused(everything=True)
+        self._collect_refusals(everything=True)
         if len(self):
-            self._wake()
+            self._wake_up()
         try:
             async with asyncio.timeout(seconds):
                 await self._empty.wait()
@@ -120,32 +120,34 @@ class Outbox:
             return False
         return True
 
-    def _tell_refused(self, *, everything: bool = False) -> None:
+    def _collect_refusals(self, *, everything: bool = False) -> None:
         """Have the counts told whose minute is over, or all of them."""
         if len(self._refused) < _REFUSED_MAX or everything:
             self._refused += self._tally.take(datetime.now(UTC), everything=everything)
 
-    async def _send(self) -> bool:
+    async def _send_batches(self) -> bool:
         """Send one batch of each kind; true when the pool answered."""
         usages = list(self._usages.values())[:_BATCH_MAX]
         cancellations = list(self._cancellations.values())[:_BATCH_MAX]
         refused = self._refused[:_BATCH_MAX]
         try:
             if usages or refused:
-                await self._end(usages, refused)
+                await self._send_ends(usages, refused)
             if cancellations:
-                await self._cancel(cancellations)
+                await self._send_cancellations(cancellations)
         except UnansweredError:
             self._timeout_s = min(self._timeout_s * 2, _TIMEOUT_MAX_S)
             return False
         self._timeout_s = _TIMEOUT_S
         return True
 
-    async def _end(self, usages: Sequence[UsageRecorded], refused: list[CallsRefused]) -> None:
+    async def _send_ends(
+        self, usages: Sequence[UsageRecorded], refused: list[CallsRefused]
+    ) -> None:
         command = EndLeases(items=list(usages), refused=refused)
         reply = await ask(self._client, subjects.pool_end(), command, _ends, self._timeout_s)
         if isinstance(reply, Failed):
-            self._turned_away("usages_refused", reply)
+            self._keep_for_later("usages_refused", reply)
         del self._refused[: len(refused)]
         for usage, answer in zip(usages, reply.items, strict=True):
             if self._usages.get(usage.lease_id) is usage:
@@ -153,15 +155,15 @@ class Outbox:
             if answer is EndAnswer.UNKNOWN_LEASE:
                 self._log.error("unknown_lease", lease_id=usage.lease_id, outcome=usage.outcome)
 
-    async def _cancel(self, cancellations: Sequence[CancelLease]) -> None:
+    async def _send_cancellations(self, cancellations: Sequence[CancelLease]) -> None:
         command = CancelLeases(items=list(cancellations))
         reply = await ask(self._client, subjects.pool_cancel(), command, _cancels, self._timeout_s)
         if isinstance(reply, Failed):
-            self._turned_away("cancellations_refused", reply)
+            self._keep_for_later("cancellations_refused", reply)
         for cancellation in cancellations:
             self._cancellations.pop((cancellation.request_id, cancellation.number), None)
 
-    def _turned_away(self, what: str, failed: Failed) -> None:
+    def _keep_for_later(self, what: str, failed: Failed) -> None:
         """Keep everything and try again: the pool could not take it now."""
         self._log.error(what, code=failed.code, reason=failed.message)
         raise UnansweredError(failed.code)

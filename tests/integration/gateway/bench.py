@@ -109,7 +109,7 @@ class Front:
 
     async def journalled(self, kind: type[Kind]) -> list[Kind]:
         """The pool's events of one kind, once all it has to hear is in the log."""
-        assert await self.gateway.outbox.drained(20)
+        assert await self.gateway.outbox.wait_until_empty(20)
         told = await journal(self.client)
         return [event for one in told for event in one.events if isinstance(event, kind)]
 
@@ -143,7 +143,7 @@ async def front(
                 made = Front(gateway, client, http, keys)
                 await client.subscribe(subjects.BALANCER_SELECT, cb=made.on_select)
                 yield made
-            assert await gateway.outbox.drained(20)
+            assert await gateway.outbox.wait_until_empty(20)
         finally:
             gateway.server.should_exit = True
             await serving

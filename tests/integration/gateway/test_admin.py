@@ -110,7 +110,7 @@ async def test_session_of_an_earlier_version_is_taken_for_the_account(
         data=[str(older), new], changed=[str(older), new], added=[new], revived=[str(older)]
     )
     credentials = Credentials(staffed.doors.client, staffed.doors.sealer, lambda: 1.0, Outage())
-    assert await credentials.of(older, "") == b"Bearer US-account"
+    assert await credentials.authorization_of(older, "") == b"Bearer US-account"
 
 
 async def test_of_two_sessions_of_an_account_the_one_in_use_is_taken(staffed: Desk) -> None:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 async def left(gate: Front, session_id: str) -> dict[ServiceType, int]:
     """What the pool says that a session has left, after all it has to hear."""
-    assert await gate.gateway.outbox.drained(20)
+    assert await gate.gateway.outbox.wait_until_empty(20)
     (view,) = (await status(gate.client, session_id=SessionId(session_id))).sessions
     return view.remaining
 

@@ -53,9 +53,9 @@ async def told_of(
     telling: Telling, begun: bytes, rest: Any, secrets: tuple[bytes, ...] = ()
 ) -> str:
     """Read an answer and, where it holds a result, tell it."""
-    content = await telling.content(begun, rest, secrets)
+    content = await telling.read_content(begun, rest, secrets)
     if content:
-        await telling.tell(content)
+        await telling.tell_content(content)
     return content
 
 
@@ -92,7 +92,7 @@ def nothing() -> Any:
 async def test_silence_is_told_by_beats_and_ends_in_the_result(quick: None) -> None:
     _, _, heard, telling = spoken(stream=True)
 
-    async with telling.meanwhile():
+    async with telling.keep_alive():
         await until(lambda: heard.text.count(": keep-alive") >= 3)
     content = await told_of(telling, ANSWER, nothing())
 
@@ -123,7 +123,7 @@ async def test_credential_in_a_result_is_not_told() -> None:
 async def test_failure_before_the_head_keeps_its_status(quick: None) -> None:
     _, client, heard, telling = spoken(stream=True)
 
-    async with telling.meanwhile():
+    async with telling.keep_alive():
         await asyncio.sleep(0)
     await client.fail(GatewayError("upstream_error", "no"), [])
 
@@ -133,7 +133,7 @@ async def test_failure_before_the_head_keeps_its_status(quick: None) -> None:
 async def test_failure_after_the_head_is_an_event_and_no_proper_end(quick: None) -> None:
     _, client, heard, telling = spoken(stream=True)
 
-    async with telling.meanwhile():
+    async with telling.keep_alive():
         await until(lambda: client.begun)
     await client.fail(GatewayError("upstream_error", "no"), [])
 
@@ -144,12 +144,12 @@ async def test_failure_after_the_head_is_an_event_and_no_proper_end(quick: None)
 
 async def test_another_attempt_goes_on_beating_where_the_first_left_off(quick: None) -> None:
     request, client, heard, telling = spoken(stream=True)
-    async with telling.meanwhile():
+    async with telling.keep_alive():
         await until(lambda: client.begun)
 
     asks = Asked(request.path, request.request_id, {"stream": True})
     again = Telling(request, asks, client, "image", list)
-    async with again.meanwhile():
+    async with again.keep_alive():
         await until(lambda: ": keep-alive" in heard.text)
     await told_of(again, ANSWER, nothing())
 
@@ -161,7 +161,7 @@ async def test_nothing_is_written_after_the_beats_are_ended(quick: None) -> None
     _, client, heard, telling = spoken(stream=True)
 
     async def waited() -> None:
-        async with telling.meanwhile():
+        async with telling.keep_alive():
             await until(lambda: client.begun)
             raise asyncio.CancelledError
 
@@ -177,7 +177,7 @@ async def test_nothing_is_written_after_the_beats_are_ended(quick: None) -> None
 async def test_whole_completion_is_told_at_once_and_does_not_beat(quick: None) -> None:
     request, _, heard, telling = spoken(stream=False)
 
-    async with telling.meanwhile():
+    async with telling.keep_alive():
         await asyncio.sleep(0.1)
     assert heard.messages == []
     await told_of(telling, ANSWER, nothing())

@@ -18,9 +18,9 @@ from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.heads import Headers, passed
 from services.gateway.relay.course.happenings import Judged, Passed
 from services.gateway.relay.upstream.attempts import Times, attempt_of
-from services.gateway.relay.upstream.judging import judge
+from services.gateway.relay.upstream.judging import judge_answer
 from services.gateway.relay.upstream.parts import ClientSide, Upstream
-from services.gateway.relay.upstream.passing import passed_on
+from services.gateway.relay.upstream.passing import stream_watched
 from services.gateway.relay.upstream.telling import Telling
 from services.gateway.transport import Answer, TransportFailure
 from services.gateway.transport.retry_after import retry_after
@@ -33,7 +33,7 @@ _UNJUDGED = Judgement(Verdict.CLIENT_GONE)
 
 
 class Exchange:
-    """One request to one server: `judged`, and after a success `passed_on`; then `close`."""
+    """One request to one server: `send_and_judge`, and after a success `pass_on`; then `close`."""
 
     __slots__ = (
         "_answer",
@@ -81,20 +81,22 @@ class Exchange:
         self._begun = b""
         self._whole = False
 
-    async def judged(self) -> Judged:
+    async def send_and_judge(self) -> Judged:
         """Send the request, and judge its answer.
 
         Raises `GatewayError` when the client's own body cannot be sent to this server, and
         `ClientGoneError`.
         """
         if self._selected.dialect != PLAIN:
-            self._translation = await self._side.wording.for_server(self._selected.dialect)
-        outgoing = self._outgoing = self._request()
+            self._translation = await self._side.wording.translation_for_server(
+                self._selected.dialect
+            )
+        outgoing = self._outgoing = self._upstream_request()
         error, wait_s = None, None
         try:
-            answer = self._answer = await self._answered(outgoing)
+            answer = self._answer = await self._send_request(outgoing)
             self._first_byte_ms = (time.perf_counter() - self._started) * 1000
-            await self._judge(answer)
+            await self._judge_answer(answer)
             if self._judgement.verdict is not Verdict.SUCCESS:
                 wait_s = retry_after(answer.header)
         except TransportFailure as failure:
@@ -107,7 +109,7 @@ class Exchange:
         verdict = self._judgement.verdict
         return Judged(
             judgement=self._judgement,
-            attempt=None if verdict is Verdict.SUCCESS else self.attempt(verdict),
+            attempt=None if verdict is Verdict.SUCCESS else self.record_attempt(verdict),
             error=error,
             retry_after_s=wait_s,
             first_byte_ms=self._first_byte_ms,
@@ -115,7 +117,7 @@ class Exchange:
             chance=random.random(),  # noqa: S311 (it only keeps clients apart)
         )
 
-    async def passed_on(self) -> Passed:
+    async def pass_on(self) -> Passed:
         """Pass the answer on to the client, to its end or to where its server cuts it.
 
         Raises `ClientGoneError`.
@@ -124,28 +126,28 @@ class Exchange:
         assert answer is not None
         error = None
         if self._telling is not None:
-            await self._telling.tell(self._content)
+            await self._telling.tell_content(self._content)
         elif self._whole:
-            await self._give(answer)
+            await self._answer_whole(answer)
         else:
-            error = await self._stream(answer)
+            error = await self._stream_answer(answer)
         included = self._translation.results_included if self._translation else 0
         return Passed(
-            attempt=self.attempt(Verdict.SUCCESS),
+            attempt=self.record_attempt(Verdict.SUCCESS),
             status=client.status,
             bytes_out=client.bytes_out,
             results_included=included,
             error=error,
         )
 
-    def broken_off(self) -> Attempt | None:
+    def attempt_broken_off(self) -> Attempt | None:
         """Write down an exchange that is given up where it stands; None: it had not begun."""
         if self._outgoing is None:
             return None
         passing = self._judgement.verdict is Verdict.SUCCESS
-        return self.attempt(Verdict.SUCCESS if passing else Verdict.CLIENT_GONE)
+        return self.record_attempt(Verdict.SUCCESS if passing else Verdict.CLIENT_GONE)
 
-    def attempt(self, verdict: Verdict) -> Attempt:
+    def record_attempt(self, verdict: Verdict) -> Attempt:
         """Write down how it went, and count it."""
         outgoing, answer, translation = self._outgoing, self._answer, self._translation
         assert outgoing is not None
@@ -174,7 +176,7 @@ class Exchange:
         if self._answer is not None:
             await self._answer.aclose()
 
-    async def _answered(self, outgoing: httpx.Request) -> Answer:
+    async def _send_request(self, outgoing: httpx.Request) -> Answer:
         """Send, and await the answer's head. Raises `TransportFailure`, `GatewayError`."""
         transport, translation = self._upstream.transport, self._translation
         if translation is None or not translation.chat:
@@ -183,10 +185,10 @@ class Exchange:
         self._telling = Telling(
             side.request, side.wording.asks, side.client, translation.chat, side.own_headers
         )
-        async with self._telling.meanwhile():
+        async with self._telling.keep_alive():
             return await transport.exchange(outgoing)
 
-    def _request(self) -> httpx.Request:
+    def _upstream_request(self) -> httpx.Request:
         """Make the request that goes to the server."""
         request, upload = self._side.request, self._side.upload
         address = self._upstream.addresses.of(self._selected.url)
@@ -215,7 +217,7 @@ class Exchange:
             },
         )
 
-    async def _judge(self, answer: Answer) -> None:
+    async def _judge_answer(self, answer: Answer) -> None:
         """Judge an answer by its head and, where it has a say, its body.
 
         Raises `TransportFailure`.
@@ -223,23 +225,23 @@ class Exchange:
         secrets = secrets_of(self._authorization)
         late_s = _late_s(self._side.request, self._translation)
         tables = self._upstream.failures
-        self._judgement, self._begun, self._whole = await judge(
+        self._judgement, self._begun, self._whole = await judge_answer(
             answer, tables, secrets, self._translation, late_s
         )
         if self._telling is None or self._judgement.verdict is not Verdict.SUCCESS:
             return
-        self._content = await self._telling.content(self._begun, answer, secrets)
+        self._content = await self._telling.read_content(self._begun, answer, secrets)
         if not self._content:
             status = self._judgement.status
             self._judgement = Judgement(Verdict.OUTCOME_UNKNOWN, status, message=_NO_RESULT)
 
-    def _head(self, answer: Answer, secrets: tuple[bytes, ...]) -> Headers:
+    def _client_headers(self, answer: Answer, secrets: tuple[bytes, ...]) -> Headers:
         return [*passed(answer.headers, self._upstream.passed, secrets), *self._side.own_headers()]
 
-    async def _give(self, answer: Answer) -> None:
+    async def _answer_whole(self, answer: Answer) -> None:
         """Give the client a whole answer, without the credential if its server repeats it."""
         secrets = secrets_of(self._authorization)
-        headers, body = self._head(answer, secrets), self._begun
+        headers, body = self._client_headers(answer, secrets), self._begun
         clean = concealed(answer.header(b"content-encoding").lower(), body, looked_for(secrets))
         if clean is not None:
             self._upstream.metrics.echoed.labels(self._selected.server_id).inc()
@@ -249,11 +251,11 @@ class Exchange:
             headers.append((b"content-length", str(len(body)).encode()))
         await self._side.client.answer(answer.status, headers, body)
 
-    async def _stream(self, answer: Answer) -> GatewayError | None:
+    async def _stream_answer(self, answer: Answer) -> GatewayError | None:
         """Give the client an answer as it comes; says what cut it."""
         client = self._side.client
         secrets = secrets_of(self._authorization)
-        headers = self._head(answer, secrets)
+        headers = self._client_headers(answer, secrets)
         events = answer.header(b"content-type").lower().startswith("text/event-stream")
         if events:  # what is cut ends in an event of ours, which no length knows of
             headers = [pair for pair in headers if pair[0] != b"content-length"]
@@ -261,7 +263,7 @@ class Exchange:
             answer.wait_at_most(self._upstream.first_byte_s(self._side.request.service_type))
         watch = Watch(looked_for(secrets), None if events else WATCHED_BYTES)
         await client.start(answer.status, headers, events=events)
-        error = await passed_on(client, self._begun, answer, watch)
+        error = await stream_watched(client, self._begun, answer, watch)
         if watch.found:
             self._upstream.metrics.echoed.labels(self._selected.server_id).inc()
         return error

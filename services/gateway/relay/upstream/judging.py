@@ -9,7 +9,7 @@ from services.gateway.domain.answers.judgement import REFUSED_BY_NODE
 from services.gateway.transport import Answer, TransportFailure
 
 
-async def judge(
+async def judge_answer(
     answer: Answer,
     tables: FailureTables,
     secrets: tuple[bytes, ...],
@@ -27,7 +27,7 @@ async def judge(
     by_head = judged_head(status, kind, int(length) if length else None, by_url=by_url)
     if by_head is not None:
         return by_head, b"", False
-    begun, whole = await _first(answer)
+    begun, whole = await _read_judged_part(answer)
     encoding = answer.header(b"content-encoding").lower()
     read = begun if whole else envelope_of(encoding, begun, secrets)
     told = 200 <= status < 300 and (not by_url or tells_results(encoding, begun))  # noqa: PLR2004
@@ -43,19 +43,19 @@ async def judge(
         secrets,
         waited_s=answer.waited_s,
         late_s=late_s,
-        closing=_closes(answer),
+        closing=_says_close(answer),
         quoting=translation is not None and translation.quoting,
         by_url=by_url,
     )
     return judgement, begun, whole
 
 
-def _closes(answer: Answer) -> bool:
+def _says_close(answer: Answer) -> bool:
     """Whether it says that its connection ends with it."""
     return answer.header(b"connection").lower() == "close"
 
 
-async def _first(answer: Answer) -> tuple[bytes, bool]:
+async def _read_judged_part(answer: Answer) -> tuple[bytes, bool]:
     """Take what may be judged; true when that was all."""
     body = answer.whole()
     if body is not None:
@@ -70,7 +70,7 @@ async def _first(answer: Answer) -> tuple[bytes, bool]:
                 return b"".join(taken), False
     except TransportFailure:
         # Node closes over bytes that it has not read: then a reset ends what has no body.
-        bare = answer.status in REFUSED_BY_NODE and _closes(answer)
+        bare = answer.status in REFUSED_BY_NODE and _says_close(answer)
         if taken or not bare or answer.header(b"content-length"):
             raise
     return b"".join(taken), True

@@ -9,19 +9,19 @@ from services.gateway.transport import Answer, TransportFailure
 _ECHO = "the backend's answer repeats the credential that it was sent: it is cut off before it"
 
 
-async def passed_on(
+async def stream_watched(
     client: Client, begun: bytes, answer: Answer, watch: Watch
 ) -> GatewayError | None:
     """Stream a success to the client; says what cut it, if it did not come to its end."""
     try:
         if begun:
-            await _on(client, watch.take(begun))
+            await _send_nonempty(client, watch.take(begun))
         while not watch.found:
             chunk = await anext(answer, None)
             if chunk is None:
                 await client.body(watch.rest(), more=False)
                 return None
-            await _on(client, watch.take(chunk))
+            await _send_nonempty(client, watch.take(chunk))
         error = GatewayError("upstream_outcome_unknown", _ECHO)
     except TransportFailure as failure:
         error = failure_error(failure.failure, sent=True)
@@ -29,6 +29,6 @@ async def passed_on(
     return error
 
 
-async def _on(client: Client, chunk: bytes) -> None:
+async def _send_nonempty(client: Client, chunk: bytes) -> None:
     if chunk:
         await client.body(chunk, more=True)

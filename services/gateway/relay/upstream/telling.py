@@ -63,12 +63,12 @@ class Telling:
         self._counted = asks is not None and chat.counts_tokens(asks)
 
     @asynccontextmanager
-    async def meanwhile(self) -> AsyncIterator[None]:
+    async def keep_alive(self) -> AsyncIterator[None]:
         """Keep the client's connection alive while the backend works."""
         if not self._streamed:
             yield
             return
-        task = asyncio.create_task(self._beat())
+        task = asyncio.create_task(self._send_beats())
         try:
             yield
         finally:
@@ -76,7 +76,7 @@ class Telling:
             with suppress(asyncio.CancelledError):
                 await task
 
-    async def content(self, begun: bytes, answer: Answer, secrets: tuple[bytes, ...]) -> str:
+    async def read_content(self, begun: bytes, answer: Answer, secrets: tuple[bytes, ...]) -> str:
         """Read a success, of which `begun` was read, without `secrets`; empty: it holds no result.
 
         Raises `TransportFailure`.
@@ -89,49 +89,55 @@ class Telling:
                 break
             parts.append(chunk)
         encoding = answer.header(b"content-encoding").strip().lower()
-        read = partial(_content, encoding, parts, looked_for(secrets), film=self._about == "video")
+        read = partial(
+            _content_of, encoding, parts, looked_for(secrets), film=self._about == "video"
+        )
         return await asyncio.to_thread(read) if taken > _READ_HERE_BYTES_MAX else read()
 
-    async def tell(self, content: str) -> None:
+    async def tell_content(self, content: str) -> None:
         """Tell the client what was read."""
         if self._streamed:
-            await self._finish(content)
+            await self._finish_stream(content)
             return
         told = chat.completion(content, self._model, self._request_id, self._created)
         body = _encoder.encode(told)
         length = (b"content-length", str(len(body)).encode())
         await self._client.answer(200, [_JSON, length, *self._headers()], body)
 
-    async def _finish(self, content: str) -> None:
-        await self._begin()
-        told = self._event({"content": content}) + self._event({}, last=True)
+    async def _finish_stream(self, content: str) -> None:
+        await self._begin_stream()
+        told = self._chunk_event({"content": content}) + self._chunk_event({}, last=True)
         if self._counted:
-            told += self._written(chat.usage_chunk(self._model, self._request_id, self._created))
+            told += self._as_event(chat.usage_chunk(self._model, self._request_id, self._created))
         await self._client.body(told + _DONE, more=False)
 
-    async def _beat(self) -> None:
+    async def _send_beats(self) -> None:
         if not self._client.begun:
             await asyncio.sleep(SILENCE_S)
-            await self._begin()
+            await self._begin_stream()
         while True:
             await asyncio.sleep(BEAT_S)
             await self._client.body(_BEAT, more=True)
 
-    async def _begin(self) -> None:
+    async def _begin_stream(self) -> None:
         if not self._client.begun:
             await self._client.start(200, [*_EVENTS, *self._headers()], events=True)
-            await self._client.body(self._event({"role": "assistant", "content": ""}), more=True)
+            await self._client.body(
+                self._chunk_event({"role": "assistant", "content": ""}), more=True
+            )
 
-    def _event(self, delta: dict[str, str], *, last: bool = False) -> bytes:
+    def _chunk_event(self, delta: dict[str, str], *, last: bool = False) -> bytes:
         told = chat.chunk(delta, self._model, self._request_id, self._created, last=last)
-        return self._written(told)
+        return self._as_event(told)
 
     @staticmethod
-    def _written(told: Fields) -> bytes:
+    def _as_event(told: Fields) -> bytes:
         return b"data: " + _encoder.encode(told) + b"\n\n"
 
 
-def _content(encoding: str, parts: list[bytes], secrets: tuple[bytes, ...], *, film: bool) -> str:
+def _content_of(
+    encoding: str, parts: list[bytes], secrets: tuple[bytes, ...], *, film: bool
+) -> str:
     """Read what a backend's answer tells, without `secrets`; empty: no result."""
     plain = expanded(encoding, b"".join(parts), _READ_BYTES_MAX)
     try:
