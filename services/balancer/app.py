@@ -12,12 +12,12 @@ from runtime.environment import Environment
 from runtime.nats.broker import broker, connected, disconnected, nats_urls
 from runtime.process import health, lifecycle, logs
 from services.balancer.domain import Balancer
-from services.balancer.handlers import Doors
-from services.balancer.leader import Leader
+from services.balancer.handlers import BalancerDoors
+from services.balancer.leader import BalancerLeader
 from services.balancer.metrics import Metrics
-from services.balancer.probes import Probes, prober
+from services.balancer.probes import Probes, probe_client
 from services.balancer.settings import Settings
-from services.balancer.store import Journal
+from services.balancer.store import BalancerJournal
 
 _USER = "balancer"
 _DRAIN_S = 3.0
@@ -31,33 +31,35 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     """
     logger = logs.configure("balancer")
     settings = load()
-    made = broker(nats_urls(environment, _USER), _USER, logger)
-    client = await lifecycle.unless(stop, connected(made))
+    nats_broker = broker(nats_urls(environment, _USER), _USER, logger)
+    client = await lifecycle.unless(stop, connected(nats_broker))
     if client is None:
         return
     balancer = Balancer()
     metrics = Metrics(balancer)
     writer_id = WriterId(f"balancer-{uuid.uuid4().hex[:12]}")
-    journal = Journal(client, balancer, writer_id, clock(environment.clock_offset_file), logger)
-    journal.on_commit(metrics.journalled)
-    doors = Doors(made, client, journal, metrics, logger)
+    journal = BalancerJournal(
+        client, balancer, writer_id, clock(environment.clock_offset_file), logger
+    )
+    journal.on_commit(metrics.count_events)
+    doors = BalancerDoors(nats_broker, client, journal, metrics, logger)
     try:
-        async with prober() as http:
+        async with probe_client() as http:
             probes = Probes(http, lambda: balancer.fleet, random.random)
-            leader = Leader(journal, doors, probes, metrics, settings, logger)
+            leader = BalancerLeader(journal, doors, probes, metrics, settings, logger)
             await lifecycle.until(
                 stop,
                 health.serve(
                     environment.health_port,
-                    leader.unready,
+                    leader.unready_reason,
                     metrics.registry,
                     network=environment.health_network,
                 ),
-                journal.leadership.serve(leader.lead),
-                leader.watch(load),
+                journal.leadership.serve(leader.lead_term),
+                leader.watch_settings(load),
             )
     finally:
         with suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_S):
-                await disconnected(made)
+                await disconnected(nats_broker)
         logger.info("stopped")

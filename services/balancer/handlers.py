@@ -33,10 +33,10 @@ from runtime.eventlog import LogUnavailableError
 from runtime.leadership import BrokenLogError, DeposedError
 from runtime.nats.broker import Call, refusal, reply, subscribed, with_reply
 from runtime.process.logs import Log
-from services.balancer.domain import administered, reported, select, views
+from services.balancer.domain import administration_events, select_server, server_views, take_report
 from services.balancer.metrics import Metrics
-from services.balancer.settings import refused
-from services.balancer.store import Journal
+from services.balancer.settings import server_objection
+from services.balancer.store import BalancerJournal
 
 _ITEMS_MAX = 4096
 _DRAIN_S = 2.0
@@ -49,13 +49,18 @@ Answer = Callable[[bytes], Reply]
 Handler = Callable[[Call], Awaitable[None]]
 
 
-class Doors:
+class BalancerDoors:
     """The four doors, over one connection."""
 
     def __init__(
-        self, broker: NatsBroker, client: Client, journal: Journal, metrics: Metrics, logger: Log
+        self,
+        broker: NatsBroker,
+        client: Client,
+        journal: BalancerJournal,
+        metrics: Metrics,
+        logger: Log,
     ) -> None:
-        """Make the doors; `open` lets commands in."""
+        """Make the doors; `open_doors` lets commands in."""
         self.health_reported = asyncio.Event()
         """Set when a selection told of a server's failure."""
         self._client = client
@@ -65,10 +70,10 @@ class Doors:
         self._logger = logger
         self._queue: asyncio.Queue[Call] = asyncio.Queue(1024)
         doors: list[tuple[str, Handler]] = [
-            (subjects.BALANCER_PING, self._at_once(self.ping, Ping)),
-            (subjects.BALANCER_SELECT, self._if_proved(self.select, SelectServers)),
-            (subjects.BALANCER_STATUS, self._if_proved(self.status, BalancerStatus)),
-            (subjects.BALANCER_ADMIN, self._enqueue),
+            (subjects.BALANCER_PING, self._handler_at_once(self.answer_ping, Ping)),
+            (subjects.BALANCER_SELECT, self._handler_if_proved(self.answer_select, SelectServers)),
+            (subjects.BALANCER_STATUS, self._handler_if_proved(self.answer_status, BalancerStatus)),
+            (subjects.BALANCER_ADMIN, self._enqueue_call),
         ]
         self._subscribers: list[Any] = []
         for subject, handler in doors:
@@ -78,7 +83,7 @@ class Doors:
             subscriber(handler)
             self._subscribers.append(subscriber)
 
-    async def open(self) -> None:
+    async def open_doors(self) -> None:
         """Let commands in, pings first, and tell everybody; on return NATS knows of every door."""
         for subscriber in self._subscribers:
             await subscriber.start()
@@ -87,86 +92,94 @@ class Doors:
 
     async def close(self) -> None:
         """Let nobody in any more, and answer who is inside."""
-        inside = [one.subscription for one in self._subscribers if one.subscription is not None]
+        inside = [
+            subscriber.subscription
+            for subscriber in self._subscribers
+            if subscriber.subscription is not None
+        ]
         with suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_S):
-                await asyncio.gather(*[one.drain() for one in inside], return_exceptions=True)
+                drains = [subscription.drain() for subscription in inside]
+                await asyncio.gather(*drains, return_exceptions=True)
         for subscriber in self._subscribers:
             # Drained: FastStream would find a subscription that is closed already.
             subscriber.subscription = None
             await subscriber.stop()
         while not self._queue.empty():
             call = self._queue.get_nowait()
-            await self._answer(call, Failed(code="not_leader", message="this leader steps down"))
+            await self._send_answer(
+                call, Failed(code="not_leader", message="this leader steps down")
+            )
 
-    def select(self, body: bytes) -> Reply:
+    def answer_select(self, body: bytes) -> Reply:
         """Name a server for every item."""
         command = _select.decode(body)
         if len(command.items) > _ITEMS_MAX:
             return Failed(code="bad_request", message=f"items: expected at most {_ITEMS_MAX}")
-        now = self._journal.now()
-        reported(self._balancer, command.gateway_id, command.open_exchanges, now)
+        now = self._journal.log_now()
+        take_report(self._balancer, command.gateway_id, command.open_exchanges, now)
         answers = []
         for item in command.items:
-            answer = select(self._balancer, item, command.gateway_id, now)
+            answer = select_server(self._balancer, item, command.gateway_id, now)
             answers.append(answer)
-            self._metrics.answered(answer, item.service_type)
+            self._metrics.count_selection(answer, item.service_type)
             if item.failed is not None:
                 self.health_reported.set()
         return SelectAnswers(items=answers)
 
-    def status(self, body: bytes) -> Reply:
+    def answer_status(self, body: bytes) -> Reply:
         """Show every server."""
         _status.decode(body)
-        now = self._journal.now()
+        now = self._journal.log_now()
         return BalancerStatusReply(
             sequence=self._journal.writer.link.sequence,
             epoch=self._journal.writer.epoch,
             now=now,
             strategy=self._balancer.fleet.strategy,
-            servers=views(self._balancer, now),
-            held=self._balancer.held,
+            servers=server_views(self._balancer, now),
+            held=self._balancer.held_configuration,
         )
 
-    def ping(self, body: bytes) -> Reply:
+    def answer_ping(self, body: bytes) -> Reply:
         """Say who leads."""
         _ping.decode(body)
         return self._journal.leadership.pong()
 
-    async def administer(self) -> None:
+    async def run_administration(self) -> None:
         """Journal and answer administrative commands, one after the other, for ever."""
         while True:
             call = await self._queue.get()
-            await self._answer(call, await self._administered(call.body))
+            await self._send_answer(call, await self._answer_admin(call.body))
 
-    async def _administered(self, body: bytes) -> Reply:
+    async def _answer_admin(self, body: bytes) -> Reply:
+        """Journal what a command changes, and say what it was, or why it is refused."""
         try:
             command: BalancerAdmin = _admin.decode(body)
         except msgspec.DecodeError as error:
             return refusal(error, [PutServer, RemoveServer, SetStrategy, AcceptConfiguration])
-        wrong = refused(command.server) if isinstance(command, PutServer) else ""
+        wrong = server_objection(command.server) if isinstance(command, PutServer) else None
         if wrong:
             return Failed(code="bad_request", message=wrong)
-        if isinstance(command, AcceptConfiguration) and (no_such := self._not_held(command)):
+        if isinstance(command, AcceptConfiguration) and (no_such := self._hold_failure(command)):
             return no_such
         no: list[Failed] = []
 
-        def decide(_: Instant) -> list[BalancerEvent]:
+        def decide_command(_: Instant) -> list[BalancerEvent]:
             no.clear()
-            decided = administered(self._balancer.fleet, command, self._balancer.open_to)
+            decided = administration_events(self._balancer.fleet, command, self._balancer.open_to)
             if isinstance(decided, Failed):
                 no.append(decided)
                 return []
             return [*decided]
 
         try:
-            events = await self._journal.commit(decide, confirm=True)
+            events = await self._journal.commit(decide_command, confirm=True)
         except LogUnavailableError as error:
             return Failed(code="ledger_unavailable", message=str(error))
-        return no[0] if no else ServersChanged(changed=[_touched(event) for event in events])
+        return no[0] if no else ServersChanged(changed=[_event_target(event) for event in events])
 
-    def _not_held(self, command: AcceptConfiguration) -> Failed | None:
-        waits = self._balancer.held
+    def _hold_failure(self, command: AcceptConfiguration) -> Failed | None:
+        waits = self._balancer.held_configuration
         if waits is None:
             return Failed(code="not_found", message="no configuration is held")
         if command.digest != waits.digest:
@@ -174,27 +187,27 @@ class Doors:
             return Failed(code="bad_request", message=message)
         return None
 
-    async def _enqueue(self, call: Call) -> None:
+    async def _enqueue_call(self, call: Call) -> None:
         try:
             self._queue.put_nowait(call)
         except asyncio.QueueFull:
-            await self._answer(call, Failed(code="internal", message="too many commands wait"))
+            await self._send_answer(call, Failed(code="internal", message="too many commands wait"))
 
-    def _if_proved(self, answer: Answer, expected: type[msgspec.Struct]) -> Handler:
-        at_once = self._at_once(answer, expected)
+    def _handler_if_proved(self, answer: Answer, expected: type[msgspec.Struct]) -> Handler:
+        at_once = self._handler_at_once(answer, expected)
 
-        async def handle(call: Call) -> None:
+        async def handle_call(call: Call) -> None:
             try:
-                leads = self._journal.leadership.proved or await self._journal.proved()
+                leads = self._journal.leadership.proved or await self._journal.prove_lead()
             except (DeposedError, BrokenLogError):
                 return  # the journal's own proof raises the same, and ends the term
             if leads:
                 await at_once(call)
 
-        return handle
+        return handle_call
 
-    def _at_once(self, answer: Answer, expected: type[msgspec.Struct]) -> Handler:
-        async def handle(call: Call) -> None:
+    def _handler_at_once(self, answer: Answer, expected: type[msgspec.Struct]) -> Handler:
+        async def handle_call(call: Call) -> None:
             try:
                 answered = answer(call.body)
             except msgspec.DecodeError as error:
@@ -203,15 +216,15 @@ class Doors:
                 # A handler that raises sends no reply, and the caller waits for its timeout.
                 self._logger.exception("not_answered", command=expected.__name__)
                 answered = Failed(code="internal", message="see the balancer's log")
-            await self._answer(call, answered)
+            await self._send_answer(call, answered)
 
-        return handle
+        return handle_call
 
-    async def _answer(self, call: Call, answer: Reply) -> None:
+    async def _send_answer(self, call: Call, answer: Reply) -> None:
         await reply(self._client, call, answer)
 
 
-def _touched(event: BalancerEvent) -> str:
+def _event_target(event: BalancerEvent) -> str:
     """Name what an administrative event changed."""
     server = getattr(event, "server", None)
     if server is not None:

@@ -10,30 +10,36 @@ from runtime.eventlog import UNWRITABLE, LogUnavailableError
 from runtime.process import lifecycle
 from runtime.process.logs import Log
 from runtime.settings import SettingsError
-from services.balancer.domain import configured, health_due, held, probed, swept
-from services.balancer.handlers import Doors
+from services.balancer.domain import (
+    configuration_events,
+    configuration_hold,
+    health_due,
+    release_overdue,
+    take_probe,
+)
+from services.balancer.handlers import BalancerDoors
 from services.balancer.metrics import Metrics
 from services.balancer.probes import Probes
 from services.balancer.settings import Settings
-from services.balancer.store import Journal
+from services.balancer.store import BalancerJournal
 
 _LOOK_EVERY_S = 2.0
 _SWEEP_EVERY_S = 1.0
 
 
-class Leader:
-    """One process's duties; `lead` runs them all until the leadership is lost."""
+class BalancerLeader:
+    """One process's duties; `lead_term` runs them all until the leadership is lost."""
 
     def __init__(
         self,
-        journal: Journal,
-        doors: Doors,
+        journal: BalancerJournal,
+        doors: BalancerDoors,
         probes: Probes,
         metrics: Metrics,
         settings: Settings,
         logger: Log,
     ) -> None:
-        """Nothing starts before `lead`."""
+        """Nothing starts before `lead_term`."""
         self._settings = settings
         self._applied: Settings | None = None
         """What the fleet is known to follow, so that it need not be compared again."""
@@ -46,9 +52,9 @@ class Leader:
         self._due = doors.health_reported
         self._probes = probes
         probes.go_through(settings.proxy)
-        journal.on_commit(self._committed)
+        journal.on_commit(self._on_commit)
 
-    def unready(self) -> str:
+    def unready_reason(self) -> str:
         """Say why this process is not ready; empty while it follows a leader, or leads well."""
         leadership = self._journal.leadership
         if not leadership.reachable:
@@ -59,31 +65,31 @@ class Leader:
             led = leadership.following and self._journal.writer.link.sequence
             return "" if led else "nobody leads yet"
         members = self._balancer.fleet.members.values()
-        return "" if any(member.healthy for member in members) else "no healthy server"
+        return "" if any(member.is_healthy for member in members) else "no healthy server"
 
-    async def lead(self) -> None:
+    async def lead_term(self) -> None:
         """Answer, probe, and journal what happens to the servers. Raises `DeposedError`."""
         self._balancer.start_anew()
         self._applied = None
         try:
             # Before the doors: the end of whatever is selected here comes later in the log.
-            after = await self._journal.end()
-            await self._doors.open()
+            after = await self._journal.log_end()
+            await self._doors.open_doors()
             self._metrics.leading = True
             self._due.set()
             await lifecycle.until(
                 asyncio.Event(),
-                self._journal.tail(after),
-                self._journal.prove(),
-                self._keep_house(),
-                self._doors.administer(),
-                self._probes.run(lambda: self._settings.balancer, self._probed),
+                self._journal.follow_pool(after),
+                self._journal.keep_proving(),
+                self._run_upkeep(),
+                self._doors.run_administration(),
+                self._probes.run(lambda: self._settings.balancer, self._on_probe),
             )
         finally:
             self._metrics.leading = False
             await self._doors.close()
 
-    async def watch(self, load: Callable[[], Settings]) -> None:
+    async def watch_settings(self, load: Callable[[], Settings]) -> None:
         """Read the configuration again as it changes; a wrong one changes nothing."""
         complaint = ""
         while True:
@@ -102,14 +108,14 @@ class Leader:
                 self._probes.go_through(settings.proxy)
                 self._due.set()
                 for server_id in self._balancer.fleet.members:
-                    self._probes.hasten(server_id)
+                    self._probes.hasten_probe(server_id)
 
     def _open_up(self) -> None:
         """Let servers of one's own in, but where sessions are made up for the demo's."""
         urls = frozenset(section.url for section in self._settings.servers)
         self._balancer.open_to = urls if self._settings.made_up else None
 
-    async def _keep_house(self) -> None:
+    async def _run_upkeep(self) -> None:
         """Journal what is due as soon as it is, and release exchanges past their deadline."""
         clock = asyncio.get_running_loop().time
         sweep_at = 0.0
@@ -117,52 +123,52 @@ class Leader:
             self._due.clear()
             try:
                 # Without events only to prove that the log takes writes (ADR 26).
-                await self._journal.commit(self._decide, confirm=self._journal.writer.write_due)
+                await self._journal.commit(self._decide_due, confirm=self._journal.writer.write_due)
             except LogUnavailableError as error:
                 self._logger.warning("not_journalled", error=str(error))
             if clock() >= sweep_at:
                 sweep_at = clock() + _SWEEP_EVERY_S
-                late = swept(self._balancer, self._journal.now())
+                late = release_overdue(self._balancer, self._journal.log_now())
                 if late:
                     self._logger.warning("released_at_deadline", leases=len(late))
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(sweep_at):
                     await self._due.wait()
 
-    def _decide(self, now: Instant) -> Sequence[BalancerEvent]:
+    def _decide_due(self, now: Instant) -> Sequence[BalancerEvent]:
         settings = self._settings
         if settings is not self._applied:
             strategy = settings.balancer.strategy
-            servers = [section.server() for section in settings.servers]
+            servers = [section.as_server() for section in settings.servers]
             fleet, demo = self._balancer.fleet, settings.demo
-            self._hold(held(fleet, strategy, servers, demo=demo))
-            if self._balancer.held is None:
-                changes = configured(fleet, strategy, servers, demo=demo)
+            self._hold_configuration(configuration_hold(fleet, strategy, servers, demo=demo))
+            if self._balancer.held_configuration is None:
+                changes = configuration_events(fleet, strategy, servers, demo=demo)
                 if changes:
                     return changes
                 self._applied = settings
         return health_due(self._balancer, now, settings.balancer.probe_failures)
 
-    def _hold(self, wanted: HeldConfiguration | None) -> None:
+    def _hold_configuration(self, wanted: HeldConfiguration | None) -> None:
         """Let a configuration wait, and say once which and why."""
-        if wanted is not None and wanted != self._balancer.held:
+        if wanted is not None and wanted != self._balancer.held_configuration:
             self._logger.warning(
                 "configuration_held",
                 reason=wanted.reason,
                 removes=wanted.removes,
                 accept=f"tidegate config accept {wanted.digest}",
             )
-        self._balancer.held = wanted
+        self._balancer.held_configuration = wanted
 
-    def _probed(self, server_id: ServerId, failure: str) -> None:
-        probed(self._balancer, server_id, failure)
-        self._metrics.probed(server_id, failure)
+    def _on_probe(self, server_id: ServerId, failure: str) -> None:
+        take_probe(self._balancer, server_id, failure)
+        self._metrics.count_probe(server_id, failure)
         self._due.set()
 
-    def _committed(self, events: Sequence[BalancerEvent]) -> None:
+    def _on_commit(self, events: Sequence[BalancerEvent]) -> None:
         # What is due next may depend on what was just journalled.
         self._due.set()
         self._probes.fleet_changed()
         for event in events:
             if isinstance(event, ServerHealthChanged) and event.health is Health.DOWN:
-                self._probes.hasten(event.server_id)
+                self._probes.hasten_probe(event.server_id)

@@ -46,7 +46,7 @@ class Metrics(Collector):
         self._named: dict[tuple[str, str], Counter] = {}
         self.registry.register(self)
 
-    def answered(self, answer: Selected | NoServer, service_type: ServiceType) -> None:
+    def count_selection(self, answer: Selected | NoServer, service_type: ServiceType) -> None:
         """Count one selection."""
         if isinstance(answer, NoServer):
             self._refused.labels(service_type).inc()
@@ -57,11 +57,11 @@ class Metrics(Collector):
             counter = self._named[by] = self._selections.labels(*by)
         counter.inc()
 
-    def probed(self, server_id: ServerId, failure: str) -> None:
+    def count_probe(self, server_id: ServerId, failure: str) -> None:
         """Count one probe."""
         self._probes.labels(server_id, "bad" if failure else "good").inc()
 
-    def journalled(self, events: Sequence[BalancerEvent]) -> None:
+    def count_events(self, events: Sequence[BalancerEvent]) -> None:
         """Count the ejections among the events of a commit."""
         for event in events:
             if isinstance(event, ServerEjected):
@@ -80,7 +80,7 @@ class Metrics(Collector):
         )
         for member, standing in self._balancer.member_standings():
             in_flight.add_metric([standing.server_id], standing.in_flight)
-            up.add_metric([standing.server_id], float(member.healthy))
+            up.add_metric([standing.server_id], float(member.is_healthy))
         yield in_flight
         yield up
         unknown = GaugeMetricFamily(

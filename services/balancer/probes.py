@@ -35,7 +35,7 @@ class Way(httpx.AsyncBaseTransport):
         self._url = ""
 
     @property
-    def straight(self) -> bool:
+    def is_straight(self) -> bool:
         """Whether what is reached is the server itself."""
         return self._proxied is None
 
@@ -46,8 +46,10 @@ class Way(httpx.AsyncBaseTransport):
         self._url = proxy_url
         if self._proxied is not None:
             self._left.append(self._proxied)
-        made = httpx.AsyncHTTPTransport(proxy=proxy_url, trust_env=False) if proxy_url else None
-        self._proxied = made
+        transport = (
+            httpx.AsyncHTTPTransport(proxy=proxy_url, trust_env=False) if proxy_url else None
+        )
+        self._proxied = transport
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Ask."""
@@ -55,9 +57,9 @@ class Way(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close every connection."""
-        for one in (self._straight, self._proxied, *self._left):
-            if one is not None:
-                await one.aclose()
+        for transport in (self._straight, self._proxied, *self._left):
+            if transport is not None:
+                await transport.aclose()
 
 
 class Prober(httpx.AsyncClient):
@@ -75,16 +77,16 @@ class Prober(httpx.AsyncClient):
         )
 
 
-def prober() -> Prober:
-    """Make the HTTP client of the probes; `ping` bounds the whole exchange."""
+def probe_client() -> Prober:
+    """Make the HTTP client of the probes; `ping_server` bounds the whole exchange."""
     return Prober()
 
 
-async def ping(client: Prober, url: str, timeout_s: float) -> str:
+async def ping_server(client: Prober, url: str, timeout_s: float) -> str:
     """Ask a server whether it lives; return what failed, empty when it answered with a 2xx."""
     try:
         async with asyncio.timeout(timeout_s):
-            parsed, straight = httpx.URL(url), client.way.straight
+            parsed, straight = httpx.URL(url), client.way.is_straight
             looked_up = resolved if straight else refuse_known
             await looked_up(parsed.host, parsed.port or _PORTS[parsed.scheme])
             async with client.stream("GET", f"{url.rstrip('/')}/ping") as response:
@@ -126,7 +128,7 @@ class Probes:
         """Watch the servers that are there now."""
         self._changed.set()
 
-    def hasten(self, server_id: ServerId) -> None:
+    def hasten_probe(self, server_id: ServerId) -> None:
         """Ask one server now."""
         if server_id in self._hastened:
             self._hastened[server_id].set()
@@ -136,7 +138,9 @@ class Probes:
         watches: dict[ServerId, tuple[str, asyncio.Task[None]]] = {}
         async with asyncio.TaskGroup() as group:
             while True:
-                servers = {one: member.server for one, member in self._fleet().members.items()}
+                servers = {
+                    server_id: member.server for server_id, member in self._fleet().members.items()
+                }
                 for server_id, (url, watch) in [*watches.items()]:
                     if server_id not in servers or servers[server_id].url != url:
                         watch.cancel()
@@ -146,20 +150,21 @@ class Probes:
                         self._hastened[server_id] = asyncio.Event()
                         watches[server_id] = (
                             server.url,
-                            group.create_task(self._watch(server, settings, report)),
+                            group.create_task(self._watch_server(server, settings, report)),
                         )
                 await self._changed.wait()
                 self._changed.clear()
 
-    async def _watch(
+    async def _watch_server(
         self, server: Server, settings: Callable[[], BalancerSection], report: Report
     ) -> None:
+        """Ask one server for ever, with jitter, and sooner while it is down."""
         again_s = _AGAIN_FIRST_S
         hastened = self._hastened[server.server_id]
         while True:
-            was_up = self._up(server.server_id)
+            was_up = self._is_up(server.server_id)
             section = settings()
-            failure = await ping(self._client, server.url, section.probe_timeout)
+            failure = await ping_server(self._client, server.url, section.probe_timeout)
             report(server.server_id, failure)
             if failure and not was_up:
                 wait_s = min(again_s, section.probe_interval)
@@ -171,6 +176,6 @@ class Probes:
                     await hastened.wait()
             hastened.clear()
 
-    def _up(self, server_id: ServerId) -> bool:
+    def _is_up(self, server_id: ServerId) -> bool:
         member = self._fleet().members.get(server_id)
         return member is not None and member.health is Health.UP

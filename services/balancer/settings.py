@@ -25,7 +25,7 @@ class BalancerSection(Section, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse what no field type can."""
-        wrong = strategies.unusable(self.strategy)
+        wrong = strategies.strategy_objection(self.strategy)
         if wrong:
             raise ValueError(f"strategy: {wrong}")
         if self.probe_interval <= 0:
@@ -56,11 +56,11 @@ class ServerSection(Section, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse what no field type can."""
-        wrong = refused(self.server())
+        wrong = server_objection(self.as_server())
         if wrong:
             raise ValueError(wrong)
 
-    def server(self) -> Server:
+    def as_server(self) -> Server:
         """Name it as the wire does."""
         return Server(**msgspec.structs.asdict(self))
 
@@ -88,26 +88,26 @@ class Settings(Section, frozen=True, kw_only=True):
             seen.add(section.server_id)
 
 
-def refused(server: Server) -> str:
-    """Say why `server` cannot be one, naming the key and what was expected; empty when it can."""
-    if wrong := _refused_number(server):
+def server_objection(server: Server) -> str | None:
+    """Say why `server` cannot be one, naming the key and what was expected; None when it can."""
+    if wrong := _number_objection(server):
         return wrong
     if server.dialect not in DIALECTS:
         return f"dialect: expected one of {', '.join(DIALECTS)}, got {server.dialect!r}"
-    return _refused_name(server) or _refused_url(server.url)
+    return _name_objection(server) or _url_objection(server.url)
 
 
-def _refused_name(server: Server) -> str:
+def _name_objection(server: Server) -> str | None:
     if not writable(server.server_id):
         return "id: expected 1 to 64 printable characters"
     if server.region and not writable(server.region):
         return "region: expected at most 64 printable characters"
     if not all(map(writable, server.capabilities)):
         return "capabilities: expected names of service types of 1 to 64 printable characters"
-    return ""
+    return None
 
 
-def _refused_number(server: Server) -> str:
+def _number_objection(server: Server) -> str | None:
     if not -NUMBER_MAX <= server.priority <= NUMBER_MAX:
         return f"priority: expected a number from -{NUMBER_MAX:,} to {NUMBER_MAX:,}"
     for name, number in (("weight", server.weight), ("max_sessions", server.max_sessions)):
@@ -115,10 +115,11 @@ def _refused_number(server: Server) -> str:
             return f"{name}: expected at least 1, got {number}"
         if number > NUMBER_MAX:
             return f"{name}: expected at most {NUMBER_MAX:,}"
-    return ""
+    return None
 
 
-def _refused_url(url: str) -> str:
+def _url_objection(url: str) -> str | None:
+    """Say why no server can have this address; None when one can."""
     expected = 'url: expected an address such as "http://127.0.0.1:9001"'
     try:
         parts = urlsplit(url)
@@ -134,4 +135,4 @@ def _refused_url(url: str) -> str:
     if parts.query or parts.fragment:
         return f"{expected} without query and fragment, got {url!r}"
     why = refused_host(parts.hostname)
-    return f"url: {why}" if why else ""
+    return f"url: {why}" if why else None

@@ -16,7 +16,7 @@ from runtime.eventlog import EventLog, FenceError, LogUnavailableError, Stored
 from runtime.eventlog.writer import SubjectWriter
 from runtime.leadership import PROVE_EVERY_S, Leadership
 from runtime.process.logs import Log
-from services.balancer.domain import Balancer, ejections, observed
+from services.balancer.domain import Balancer, ejection_events, observe_envelope
 
 _AGAIN_S = 0.2
 _EVT_POOL = "evt.pool.*"
@@ -26,7 +26,7 @@ Decide = Callable[[Instant], Sequence[BalancerEvent]]
 """What is to be appended, decided on the present state; asked again when the fence refused."""
 
 
-class Journal:
+class BalancerJournal:
     """The balancer's subject: folded into `balancer`, and written while this process leads."""
 
     def __init__(
@@ -54,14 +54,14 @@ class Journal:
         """Have `hear` called with the events of every commit, after they are folded."""
         self._heard.append(hear)
 
-    def now(self) -> Instant:
+    def log_now(self) -> Instant:
         """Tell the log's time."""
         return self.writer.now(self._clock())
 
     def apply(self, sequence: int, envelope: Envelope) -> None:  # noqa: ARG002 (a Fold's shape)
         """Fold one envelope of the subject."""
         for event in envelope.events:
-            self.balancer.take(event)
+            self.balancer.take_event(event)
 
     async def commit(self, decide: Decide, *, confirm: bool = False) -> Sequence[BalancerEvent]:
         """Append what `decide` says, fold it, and return it.
@@ -72,7 +72,7 @@ class Journal:
         """
         while True:
             async with self._one_at_a_time:
-                now = self.now()
+                now = self.log_now()
                 events = decide(now)
                 if not events and not confirm:
                     return events
@@ -82,7 +82,7 @@ class Journal:
                     await self.leadership.catch_up()
                     continue
                 for event in events:
-                    self.balancer.take(event)
+                    self.balancer.take_event(event)
                 break
         for event in events:
             self._logger.info("journalled", **msgspec.to_builtins(event))
@@ -90,7 +90,7 @@ class Journal:
             hear(events)
         return events
 
-    async def proved(self) -> bool:
+    async def prove_lead(self) -> bool:
         """Whether this process leads for certain: it looks, unless it did a moment ago.
 
         Raises `DeposedError` and `BrokenLogError`.
@@ -98,13 +98,13 @@ class Journal:
         async with self._one_at_a_time:
             return await self.leadership.prove()
 
-    async def prove(self) -> None:
+    async def keep_proving(self) -> None:
         """Prove it again and again, so that answers need not wait for it; raises the same."""
         while True:
-            await self.proved()
+            await self.prove_lead()
             await asyncio.sleep(PROVE_EVERY_S / 2)
 
-    async def end(self) -> int:
+    async def log_end(self) -> int:
         """Sequence of the log's last envelope, of any subject; waits while nobody can tell."""
         while True:
             try:
@@ -113,7 +113,7 @@ class Journal:
                 self._logger.warning("log_unavailable", error=str(error))
                 await asyncio.sleep(_AGAIN_S)
 
-    async def tail(self, after: int) -> None:
+    async def follow_pool(self, after: int) -> None:
         """Take in what the pool journals behind `after`, for ever.
 
         Raises `DeposedError` as soon as the log shows a later leader of `evt.balancer`.
@@ -121,9 +121,10 @@ class Journal:
         self._numbers.clear()
         async for batch in self.log.follow([_EVT_POOL, EVT_BALANCER], after):
             for stored in batch:
-                await self._see(stored)
+                await self._take_stored(stored)
 
-    async def _see(self, stored: Stored) -> None:
+    async def _take_stored(self, stored: Stored) -> None:
+        """Take in one envelope of either subject: the pool's ends, or a later leader's election."""
         try:
             seen = envelope.decode(stored.body)
         except msgspec.DecodeError as error:
@@ -138,11 +139,13 @@ class Journal:
                 async with self._one_at_a_time:
                     await self.leadership.catch_up()
             return
-        blamed = observed(self.balancer, seen, self.now())
+        blamed = observe_envelope(self.balancer, seen, self.log_now())
         if not blamed:
             return
         try:
-            ejected = await self.commit(lambda now: ejections(self.balancer, blamed, _BLAMED, now))
+            ejected = await self.commit(
+                lambda now: ejection_events(self.balancer, blamed, _BLAMED, now)
+            )
         except LogUnavailableError as error:
             self._logger.warning("not_ejected", servers=blamed, reason=str(error))
             return

@@ -13,7 +13,7 @@ import msgspec
 from contracts.balancer import PLAIN, Server
 from contracts.base import ServerId
 from runtime.addresses import ForbiddenAddressError, refused_host, resolved
-from services.balancer.settings import refused
+from services.balancer.settings import server_objection
 from services.gateway.dialects.recognition import READ_BYTES_MAX, recognised
 from services.gateway.domain.answers.models import Models, listed
 
@@ -46,7 +46,7 @@ class _Said(msgspec.Struct, frozen=True):
 
 def wrong_url(url: str) -> str:
     """Say why an address is no server's, and what was expected; empty when it may be one."""
-    return refused(Server(server_id=ServerId("probed"), url=url))
+    return server_objection(Server(server_id=ServerId("probed"), url=url)) or ""
 
 
 async def probed(urls: Iterable[str], timeout_s: float = TIMEOUT_S) -> list[Probed]:

@@ -8,7 +8,13 @@ from runtime.environment import Environment
 from runtime.eventlog import EventLog, LogError
 from runtime.nats.connection import connected_as
 from runtime.settings import SettingsError
-from services.balancer.domain import Fleet, digest, evolve, held, owned
+from services.balancer.domain import (
+    Fleet,
+    configuration_digest,
+    configuration_hold,
+    evolve,
+    own_servers,
+)
 from services.balancer.settings import Settings
 from tidegate.configuration import loader
 from tidegate.console import logreading
@@ -29,7 +35,7 @@ async def refuse_to_forget(found: Environment) -> None:
         return  # the balancer holds what would take its servers away
     demo = {(server.id, server.url) for server in demo_servers.before(found.home)}
     fleet = await _fleet(found)
-    own = [name for name, url in owned(fleet) if (name, url) not in demo]
+    own = [name for name, url in own_servers(fleet) if (name, url) not in demo]
     if not own:
         return
     file = used(found.home)
@@ -56,9 +62,12 @@ async def in_force(found: Environment) -> InForce:
     Raises `SettingsError` for one that is wrong; `CommandError` when the log cannot be read.
     """
     settings, fleet = loader(found, Settings)(), await _fleet(found)
-    servers, strategy = [one.server() for one in settings.servers], settings.balancer.strategy
-    waits = held(fleet, strategy, servers, demo=settings.demo)
-    if waits is None and digest(strategy, servers, demo=settings.demo) != fleet.source:
+    servers, strategy = [one.as_server() for one in settings.servers], settings.balancer.strategy
+    waits = configuration_hold(fleet, strategy, servers, demo=settings.demo)
+    if (
+        waits is None
+        and configuration_digest(strategy, servers, demo=settings.demo) != fleet.source
+    ):
         there = servers
     else:
         there = [member.server for member in fleet.members.values()]

@@ -13,32 +13,38 @@ configuration  the file and administrators → events
 views          what an operator sees
 """
 
-from services.balancer.domain.configuration import administered, configured, digest, held, owned
+from services.balancer.domain.configuration import (
+    administration_events,
+    configuration_digest,
+    configuration_events,
+    configuration_hold,
+    own_servers,
+)
 from services.balancer.domain.fleet import Fleet, Member, evolve
-from services.balancer.domain.health import ejections, health_due, probed
-from services.balancer.domain.inflight import swept
-from services.balancer.domain.inheritance import reported
-from services.balancer.domain.observation import observed
-from services.balancer.domain.selection import select
+from services.balancer.domain.health import ejection_events, health_due, take_probe
+from services.balancer.domain.inflight import release_overdue
+from services.balancer.domain.inheritance import take_report
+from services.balancer.domain.observation import observe_envelope
+from services.balancer.domain.selection import select_server
 from services.balancer.domain.state import Balancer
-from services.balancer.domain.views import views
+from services.balancer.domain.views import server_views
 
 __all__ = [
     "Balancer",
     "Fleet",
     "Member",
-    "administered",
-    "configured",
-    "digest",
-    "ejections",
+    "administration_events",
+    "configuration_digest",
+    "configuration_events",
+    "configuration_hold",
+    "ejection_events",
     "evolve",
     "health_due",
-    "held",
-    "observed",
-    "owned",
-    "probed",
-    "reported",
-    "select",
-    "swept",
-    "views",
+    "observe_envelope",
+    "own_servers",
+    "release_overdue",
+    "select_server",
+    "server_views",
+    "take_probe",
+    "take_report",
 ]

@@ -37,46 +37,52 @@ ConfigurationEvent = (
 )
 
 
-def digest(strategy: str, servers: Sequence[Server], *, demo: bool = False) -> str:
+def configuration_digest(strategy: str, servers: Sequence[Server], *, demo: bool = False) -> str:
     """Name what a configuration says of strategy and servers; their order says nothing."""
     ordered = sorted(servers, key=lambda server: server.server_id)
     said = msgspec.json.encode([strategy, ordered], order="deterministic")
     return CONFIGURATION + hashlib.sha256(said).hexdigest()[:32] + (DEMO if demo else "")
 
 
-def held(
+def configuration_hold(
     fleet: Fleet, strategy: str, servers: Sequence[Server], *, demo: bool = False
 ) -> HeldConfiguration | None:
     """Say why this configuration waits for an operator's word; None when it may be applied.
 
     With `demo` the servers are the demo's own, because nobody named any.
     """
-    source = digest(strategy, servers, demo=demo)
+    source = configuration_digest(strategy, servers, demo=demo)
     if not fleet.members or source in {fleet.source, fleet.accepted}:
         return None
     named = {server.server_id: server for server in servers}
-    gone = [name for name, member in fleet.members.items() if not _stays(member, named.get(name))]
+    gone = [
+        name
+        for name, member in fleet.members.items()
+        if not _keeps_address(member, named.get(name))
+    ]
     if not servers:
         return HeldConfiguration(digest=source, reason="no server would remain", removes=gone)
-    others = [name for name, one in fleet.members.items() if not _demos(one, named.get(name))]
+    others = [
+        name for name, member in fleet.members.items() if not _is_demo(member, named.get(name))
+    ]
     if demo and others:
         reason = "only the demo's servers would remain"
         return HeldConfiguration(digest=source, reason=reason, removes=gone)
     return None
 
 
-def owned(fleet: Fleet) -> Iterator[tuple[ServerId, str]]:
+def own_servers(fleet: Fleet) -> Iterator[tuple[ServerId, str]]:
     """Name the servers that a configuration brought, and their addresses; not the demo's."""
     for name, member in fleet.members.items():
         if member.source.startswith(CONFIGURATION) and not member.source.endswith(DEMO):
             yield name, member.server.url
 
 
-def _stays(member: Member, server: Server | None) -> bool:
+def _keeps_address(member: Member, server: Server | None) -> bool:
     return server is not None and server.url == member.server.url
 
 
-def _demos(member: Member, server: Server | None) -> bool:
+def _is_demo(member: Member, server: Server | None) -> bool:
     """Tell whether a server that stands is the demo's, `server` being the demo's of that name.
 
     Events of earlier versions do not say it: there, it is what differs in its port at most.
@@ -89,19 +95,19 @@ def _demos(member: Member, server: Server | None) -> bool:
     return configured_so or not member.source.startswith(CONFIGURATION)
 
 
-def configured(
+def configuration_events(
     fleet: Fleet, strategy: str, servers: Sequence[Server], *, demo: bool = False
 ) -> list[ConfigurationEvent]:
     """Decide what makes the fleet what the file says; nothing when this file was applied last.
 
     The strategy is said anew each time, even unchanged: it carries the digest.
     """
-    source = digest(strategy, servers, demo=demo)
+    source = configuration_digest(strategy, servers, demo=demo)
     if source == fleet.source:
         return []
     events: list[ConfigurationEvent] = []
     for server in servers:
-        events += _put(fleet, server, source)
+        events += _put_events(fleet, server, source)
     named = {server.server_id for server in servers}
     events += [
         ServerRemoved(server_id=server_id, source=source)
@@ -112,7 +118,7 @@ def configured(
     return events
 
 
-def administered(
+def administration_events(
     fleet: Fleet, command: BalancerAdmin, open_to: Container[str] | None = None
 ) -> list[ConfigurationEvent] | Failed:
     """Decide what an administrator's command changes; nothing when it is so already.
@@ -123,8 +129,8 @@ def administered(
     source = f"by:{command.by}"
     match command:
         case PutServer():
-            refused = _closed(fleet, command.server, open_to)
-            return refused or _put(fleet, command.server, source)
+            refused = _address_refusal(fleet, command.server, open_to)
+            return refused or _put_events(fleet, command.server, source)
         case RemoveServer():
             if command.server_id in fleet.members:
                 return [ServerRemoved(server_id=command.server_id, source=source)]
@@ -133,10 +139,10 @@ def administered(
         case AcceptConfiguration():
             return [ConfigurationAccepted(digest=command.digest, by=command.by)]
         case _:
-            return _chosen(fleet, command, source)
+            return _strategy_events(fleet, command, source)
 
 
-def _closed(fleet: Fleet, server: Server, open_to: Container[str] | None) -> Failed | None:
+def _address_refusal(fleet: Fleet, server: Server, open_to: Container[str] | None) -> Failed | None:
     """Keep a server out that would be sent sessions which were made up for the demo's."""
     member = fleet.members.get(server.server_id)
     stays = member is not None and member.server.url == server.url
@@ -150,17 +156,19 @@ def _closed(fleet: Fleet, server: Server, open_to: Container[str] | None) -> Fai
     return Failed(code="bad_request", message=message)
 
 
-def _chosen(fleet: Fleet, command: SetStrategy, source: str) -> list[ConfigurationEvent] | Failed:
-    wrong = strategies.unusable(command.strategy)
-    if wrong:
-        return Failed(code="bad_request", message=f"strategy: {wrong}")
+def _strategy_events(
+    fleet: Fleet, command: SetStrategy, source: str
+) -> list[ConfigurationEvent] | Failed:
+    objection = strategies.strategy_objection(command.strategy)
+    if objection:
+        return Failed(code="bad_request", message=f"strategy: {objection}")
     if command.strategy == fleet.strategy:
         return []
     reason = command.reason
     return [StrategyChanged(strategy=command.strategy, reason=reason, source=source)]
 
 
-def _put(fleet: Fleet, server: Server, source: str) -> list[ConfigurationEvent]:
+def _put_events(fleet: Fleet, server: Server, source: str) -> list[ConfigurationEvent]:
     member = fleet.members.get(server.server_id)
     if member is None:
         return [ServerAdded(server=server, source=source)]

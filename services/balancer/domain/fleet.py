@@ -39,7 +39,7 @@ class Member(Part, frozen=True, kw_only=True):
     last_ejection_until: Instant | None = None
 
     @property
-    def healthy(self) -> bool:
+    def is_healthy(self) -> bool:
         """Up and not ejected."""
         return self.health is Health.UP and self.ejected_until is None
 
@@ -59,28 +59,28 @@ def evolve(fleet: Fleet, event: Event) -> Fleet:
     """Take one event in; what does not concern the fleet, or a server it lacks, changes nothing."""
     match event:
         case ServerAdded() | ServerChanged():
-            member = _entered(fleet.members.get(event.server.server_id), event)
+            member = _enter_member(fleet.members.get(event.server.server_id), event)
             members = {**fleet.members, event.server.server_id: member}
-            return replace(fleet, members=members, source=_source(fleet, event.source))
+            return replace(fleet, members=members, source=_latest_source(fleet, event.source))
         case ServerRemoved():
             members = {**fleet.members}
             members.pop(event.server_id, None)
-            return replace(fleet, members=members, source=_source(fleet, event.source))
+            return replace(fleet, members=members, source=_latest_source(fleet, event.source))
         case StrategyChanged():
-            source = _source(fleet, event.source)
+            source = _latest_source(fleet, event.source)
             accepted = "" if event.source.startswith(CONFIGURATION) else fleet.accepted
             return replace(fleet, strategy=event.strategy, source=source, accepted=accepted)
         case ConfigurationAccepted():
             return replace(fleet, accepted=event.digest)
         case ServerHealthChanged() | ServerEjected() | ServerReadmitted():
             before = fleet.members.get(event.server_id)
-            judged = {} if before is None else {event.server_id: _judged(before, event)}
+            judged = {} if before is None else {event.server_id: _judge_member(before, event)}
             return replace(fleet, members={**fleet.members, **judged}) if judged else fleet
         case _:
             return fleet
 
 
-def _entered(before: Member | None, event: ServerAdded | ServerChanged) -> Member:
+def _enter_member(before: Member | None, event: ServerAdded | ServerChanged) -> Member:
     """Enter a server; what is known of it stays true at the address it had before."""
     server, source = event.server, event.source
     if before is None or before.server.url != server.url:
@@ -88,9 +88,10 @@ def _entered(before: Member | None, event: ServerAdded | ServerChanged) -> Membe
     return replace(before, server=server, source=source)
 
 
-def _judged(
+def _judge_member(
     before: Member, event: ServerHealthChanged | ServerEjected | ServerReadmitted
 ) -> Member:
+    """Note what an event says of a member's health, or of its ejection."""
     match event:
         case ServerHealthChanged():
             return replace(before, health=event.health, judged=True, reason=event.reason)
@@ -106,6 +107,6 @@ def _judged(
             return replace(before, ejected_until=None, ejected_for="")
 
 
-def _source(fleet: Fleet, source: str) -> str:
+def _latest_source(fleet: Fleet, source: str) -> str:
     """Which configuration was applied last; an administrator is no configuration."""
     return source if source.startswith(CONFIGURATION) else fleet.source

@@ -19,7 +19,7 @@ from contracts.balancer import (
 from contracts.base import Instant, ServerId
 from contracts.pool import Verdict
 from services.balancer.domain.fleet import Member
-from services.balancer.domain.standing import Standing
+from services.balancer.domain.standing import ServerStanding
 from services.balancer.domain.state import Balancer
 
 UNREACHABLE_MAX = 3
@@ -30,7 +30,7 @@ FORGIVEN_AFTER = timedelta(minutes=30)
 HealthEvent = ServerHealthChanged | ServerReadmitted
 
 
-def probed(balancer: Balancer, server_id: ServerId, failure: str) -> None:
+def take_probe(balancer: Balancer, server_id: ServerId, failure: str) -> None:
     """Take in a probe's result; `failure` is empty for a good one."""
     standing = balancer.standings.get(server_id)
     if standing is None:
@@ -42,7 +42,7 @@ def probed(balancer: Balancer, server_id: ServerId, failure: str) -> None:
         standing.unreachable = 0
 
 
-def failed(balancer: Balancer, report: ServerFailed) -> None:
+def take_failure(balancer: Balancer, report: ServerFailed) -> None:
     """Take in what a gateway says of the server it tried before."""
     standing = balancer.standings.get(report.server_id)
     if standing is None or report.verdict is not Verdict.UNREACHABLE:
@@ -56,17 +56,17 @@ def health_due(balancer: Balancer, now: Instant, probe_failures: int) -> list[He
     """Decide what has changed since the log last said how each server is."""
     due: list[HealthEvent] = []
     for member, standing in balancer.member_standings():
-        changed = _health(member, standing, probe_failures)
+        changed = _health_change(member, standing, probe_failures)
         if changed is not None:
             due.append(changed)
-    return due + _readmissions(balancer, now)
+    return due + _readmission_events(balancer, now)
 
 
-def ejections(
+def ejection_events(
     balancer: Balancer, blamed: Iterable[ServerId], reason: str, now: Instant
 ) -> list[ServerEjected]:
     """Decide whom to eject of those blamed: never one that is out already, nor the last one."""
-    well = {server_id for server_id, member in balancer.fleet.members.items() if member.healthy}
+    well = {server_id for server_id, member in balancer.fleet.members.items() if member.is_healthy}
     ejected = []
     for server_id in dict.fromkeys(blamed):
         member = balancer.fleet.members.get(server_id)
@@ -81,23 +81,25 @@ def ejections(
     return ejected
 
 
-def _health(member: Member, standing: Standing, probe_failures: int) -> ServerHealthChanged | None:
+def _health_change(
+    member: Member, standing: ServerStanding, probe_failures: int
+) -> ServerHealthChanged | None:
     up = member.health is Health.UP
     if standing.answers_probes:
-        return None if up else _said(standing, Health.UP, "answered a probe")
+        return None if up else _health_event(standing, Health.UP, "answered a probe")
     if standing.probes_failed >= probe_failures and (up or not member.judged):
-        return _said(standing, Health.DOWN, f"probe: {standing.probe_failure}")
+        return _health_event(standing, Health.DOWN, f"probe: {standing.probe_failure}")
     if standing.unreachable >= UNREACHABLE_MAX and up:
         why = f"{standing.unreachable} connections in a row could not be made"
-        return _said(standing, Health.DOWN, why)
+        return _health_event(standing, Health.DOWN, why)
     return None
 
 
-def _said(standing: Standing, health: Health, reason: str) -> ServerHealthChanged:
+def _health_event(standing: ServerStanding, health: Health, reason: str) -> ServerHealthChanged:
     return ServerHealthChanged(server_id=standing.server_id, health=health, reason=reason)
 
 
-def _readmissions(balancer: Balancer, now: Instant) -> list[ServerReadmitted]:
+def _readmission_events(balancer: Balancer, now: Instant) -> list[ServerReadmitted]:
     """Who is believed again: time is up, or nobody else is well and this one is up."""
     out = {
         server_id: member.ejected_until
@@ -105,8 +107,10 @@ def _readmissions(balancer: Balancer, now: Instant) -> list[ServerReadmitted]:
         if member.ejected_until is not None
     }
     over = [server_id for server_id, until in out.items() if until <= now]
-    nobody_well = not any(member.healthy for member in balancer.fleet.members.values())
+    nobody_well = not any(member.is_healthy for member in balancer.fleet.members.values())
     if out and not over and nobody_well:
-        up = [one for one in out if balancer.fleet.members[one].health is Health.UP]
+        up = [
+            server_id for server_id in out if balancer.fleet.members[server_id].health is Health.UP
+        ]
         over = sorted(up, key=out.__getitem__)[:1]
     return [ServerReadmitted(server_id=server_id) for server_id in over]

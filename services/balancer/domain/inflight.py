@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from contracts.balancer import Selected
 from contracts.base import GatewayId, Instant, LeaseId, ServerId
-from services.balancer.domain.inheritance import forgotten
+from services.balancer.domain.inheritance import forget_gateway
 from services.balancer.domain.state import Balancer, Placement
 
 MARGIN_S = 5.0
@@ -17,16 +17,16 @@ _EXPIRES_IN_MAX_S = 86_400.0
 _ENDED_KEPT = 20_000
 
 
-def place(
+def open_placement(
     balancer: Balancer, lease_id: LeaseId, gateway_id: GatewayId, expires_in_s: float, now: Instant
 ) -> Placement:
     """Open a lease's placement, at no server yet."""
-    placement = Placement(gateway_id=gateway_id, deadline=_deadline(expires_in_s, now))
+    placement = Placement(gateway_id=gateway_id, deadline=_wait_deadline(expires_in_s, now))
     balancer.placements[lease_id] = placement
     return placement
 
 
-def start(balancer: Balancer, placement: Placement, answer: Selected) -> None:
+def start_exchange(balancer: Balancer, placement: Placement, answer: Selected) -> None:
     """Count the exchange at the server that `answer` names."""
     placement.answer = answer
     balancer.standings[answer.server_id].in_flight += 1
@@ -34,7 +34,7 @@ def start(balancer: Balancer, placement: Placement, answer: Selected) -> None:
     balancer.placed[of] = balancer.placed.get(of, 0) + 1
 
 
-def leave(balancer: Balancer, placement: Placement) -> ServerId:
+def leave_server(balancer: Balancer, placement: Placement) -> ServerId:
     """Count the exchange no longer; return whose it was, empty when nobody's."""
     if placement.answer is None:
         return ServerId("")
@@ -48,33 +48,35 @@ def leave(balancer: Balancer, placement: Placement) -> ServerId:
     return server_id
 
 
-def end(balancer: Balancer, lease_id: LeaseId) -> ServerId:
+def end_placement(balancer: Balancer, lease_id: LeaseId) -> ServerId:
     """Take in that a lease has ended; return whose it was, empty when nobody's."""
     placement = balancer.placements.pop(lease_id, None)
     balancer.ended[lease_id] = None
     if len(balancer.ended) > _ENDED_KEPT:
         balancer.ended.popitem(last=False)
-    return ServerId("") if placement is None else leave(balancer, placement)
+    return ServerId("") if placement is None else leave_server(balancer, placement)
 
 
-def renew(balancer: Balancer, lease_id: LeaseId, expires_in_s: float, now: Instant) -> None:
+def renew_deadline(
+    balancer: Balancer, lease_id: LeaseId, expires_in_s: float, now: Instant
+) -> None:
     """Move a lease's deadline."""
     placement = balancer.placements.get(lease_id)
     if placement is not None:
-        placement.deadline = _deadline(expires_in_s, now)
+        placement.deadline = _wait_deadline(expires_in_s, now)
 
 
-def _deadline(expires_in_s: float, now: Instant) -> Instant:
+def _wait_deadline(expires_in_s: float, now: Instant) -> Instant:
     """Until when an exchange is waited for, whatever a log or a gateway says of its lease."""
     return now + timedelta(seconds=max(0.0, min(expires_in_s, _EXPIRES_IN_MAX_S)) + MARGIN_S)
 
 
-def swept(balancer: Balancer, now: Instant) -> list[LeaseId]:
+def release_overdue(balancer: Balancer, now: Instant) -> list[LeaseId]:
     """Release what is past its deadline, and return those leases."""
-    late = [lease for lease, held in balancer.placements.items() if held.deadline <= now]
+    late = [lease for lease, placement in balancer.placements.items() if placement.deadline <= now]
     for lease_id in late:
-        leave(balancer, balancer.placements.pop(lease_id))
+        leave_server(balancer, balancer.placements.pop(lease_id))
     for gateway_id in [*balancer.inherited]:
         if balancer.inherited[gateway_id].until <= now:
-            forgotten(balancer, gateway_id)
+            forget_gateway(balancer, gateway_id)
     return late

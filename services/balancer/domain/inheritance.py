@@ -18,7 +18,7 @@ KEPT = timedelta(seconds=15)
 """A gateway with open exchanges reports every second; a silent one has none, or is no more."""
 
 
-def reported(
+def take_report(
     balancer: Balancer, gateway_id: GatewayId, open_exchanges: Mapping[ServerId, int], now: Instant
 ) -> None:
     """Take in a gateway's open exchanges per server."""
@@ -37,19 +37,23 @@ def reported(
         count = 0 if gone else open_exchanges.get(server_id, 0)
         inherited.most[server_id] = min(inherited.most[server_id], count)
         beyond = count - balancer.placed.get((gateway_id, server_id), 0)
-        _count(balancer, inherited, server_id, max(0, min(inherited.most[server_id], beyond)))
+        _count_inherited(
+            balancer, inherited, server_id, max(0, min(inherited.most[server_id], beyond))
+        )
         if inherited.most[server_id] <= 0:
             del inherited.most[server_id]
 
 
-def forgotten(balancer: Balancer, gateway_id: GatewayId) -> None:
+def forget_gateway(balancer: Balancer, gateway_id: GatewayId) -> None:
     """Drop what was inherited from a gateway."""
     inherited = balancer.inherited.pop(gateway_id)
     for server_id in [*inherited.open]:
-        _count(balancer, inherited, server_id, 0)
+        _count_inherited(balancer, inherited, server_id, 0)
 
 
-def _count(balancer: Balancer, inherited: Inheritance, server_id: ServerId, count: int) -> None:
+def _count_inherited(
+    balancer: Balancer, inherited: Inheritance, server_id: ServerId, count: int
+) -> None:
     more = count - inherited.open.pop(server_id, 0)
     if count:
         inherited.open[server_id] = count

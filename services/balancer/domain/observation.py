@@ -13,8 +13,8 @@ from contracts.pool import (
     UsageRecorded,
     Verdict,
 )
-from services.balancer.domain.health import failed
-from services.balancer.domain.inflight import end, renew
+from services.balancer.domain.health import take_failure
+from services.balancer.domain.inflight import end_placement, renew_deadline
 from services.balancer.domain.pacing import slow_down, speed_up
 from services.balancer.domain.state import Balancer
 
@@ -22,19 +22,19 @@ _SERVER_BLAMED = frozenset({Verdict.UNREACHABLE, Verdict.OUTCOME_UNKNOWN})
 """The rows of the outcome table (architecture §4) in which the server is to blame."""
 
 
-def observed(balancer: Balancer, envelope: Envelope, now: Instant) -> list[ServerId]:
+def observe_envelope(balancer: Balancer, envelope: Envelope, now: Instant) -> list[ServerId]:
     """Take in one envelope of `evt.pool.>`; return the servers it blames, each once."""
     blamed: dict[ServerId, None] = {}
     for event in envelope.events:
         match event:
             case UsageRecorded():
-                _used(balancer, event, now)
+                _on_usage_recorded(balancer, event, now)
             case LeaseCancelled() | LeaseExpired() | LeaseReconciled():
-                end(balancer, event.lease_id)
+                end_placement(balancer, event.lease_id)
             case LeaseRenewed():
                 # Counted from the pool's clock to ours: the two may differ.
                 expires_in_s = (event.expires_at - envelope.time).total_seconds()
-                renew(balancer, event.lease_id, expires_in_s, now)
+                renew_deadline(balancer, event.lease_id, expires_in_s, now)
             case SessionRecovered(reason="server_blamed", server_id=server_id):
                 blamed[server_id] = None
             case UnknownEvent():
@@ -44,9 +44,9 @@ def observed(balancer: Balancer, envelope: Envelope, now: Instant) -> list[Serve
     return [*blamed]
 
 
-def _used(balancer: Balancer, usage: UsageRecorded, now: Instant) -> None:
+def _on_usage_recorded(balancer: Balancer, usage: UsageRecorded, now: Instant) -> None:
     """End the lease, and judge every server that was tried for it."""
-    was_at = end(balancer, usage.lease_id)
+    was_at = end_placement(balancer, usage.lease_id)
     for attempt in usage.attempts:
         standing = balancer.standings.get(attempt.server_id)
         if standing is None:
@@ -58,7 +58,7 @@ def _used(balancer: Balancer, usage: UsageRecorded, now: Instant) -> None:
         answered = attempt.status != 0
         if answered:
             standing.unreachable = 0
-        standing.tried(
+        standing.count_attempt(
             now,
             blamed=attempt.verdict in _SERVER_BLAMED,
             answer_ms=attempt.total_ms if answered else None,
@@ -69,4 +69,4 @@ def _used(balancer: Balancer, usage: UsageRecorded, now: Instant) -> None:
     if was_at == last.server_id and last.verdict is Verdict.UNREACHABLE:
         # No other selection followed, so nobody has told of this failure yet.
         report = ServerFailed(server_id=last.server_id, verdict=last.verdict, failure=last.failure)
-        failed(balancer, report)
+        take_failure(balancer, report)

@@ -11,13 +11,13 @@ from datetime import timedelta
 
 from contracts.balancer import PLAIN
 from contracts.base import Instant, ServiceType
-from services.balancer.domain.standing import Pace, Standing
+from services.balancer.domain.standing import Pace, ServerStanding
 
 APART_FIRST = timedelta(seconds=30)
 APART_MAX = timedelta(minutes=10)
 
 
-def slow_down(standing: Standing, service_type: ServiceType, now: Instant) -> None:
+def slow_down(standing: ServerStanding, service_type: ServiceType, now: Instant) -> None:
     """Keep a type's calls apart, twice as far as before."""
     if standing.server.dialect == PLAIN:
         return
@@ -26,19 +26,19 @@ def slow_down(standing: Standing, service_type: ServiceType, now: Instant) -> No
     standing.paces[service_type] = Pace(apart=apart, next_at=now + apart)
 
 
-def speed_up(standing: Standing, service_type: ServiceType) -> None:
+def speed_up(standing: ServerStanding, service_type: ServiceType) -> None:
     """Take a type's calls as they come again."""
     standing.paces.pop(service_type, None)
 
 
-def take_turn(standing: Standing, service_type: ServiceType, now: Instant) -> None:
+def take_turn(standing: ServerStanding, service_type: ServiceType, now: Instant) -> None:
     """Note a call: the next one keeps its distance."""
     pace = standing.paces.get(service_type)
     if pace is not None:
         pace.next_at = now + pace.apart
 
 
-def rest_s(standing: Standing, service_type: ServiceType, now: Instant) -> float:
+def rest_s(standing: ServerStanding, service_type: ServiceType, now: Instant) -> float:
     """Seconds until the next call of a type may be made; 0: now."""
     pace = standing.paces.get(service_type)
     return 0.0 if pace is None else max(0.0, (pace.next_at - now).total_seconds())

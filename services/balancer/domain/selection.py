@@ -5,10 +5,10 @@ from contracts.base import GatewayId, Instant, ServiceType
 from contracts.pool import Candidate
 from services.balancer import strategies
 from services.balancer.domain.fleet import Member
-from services.balancer.domain.health import failed
-from services.balancer.domain.inflight import leave, place, start
+from services.balancer.domain.health import take_failure
+from services.balancer.domain.inflight import leave_server, open_placement, start_exchange
 from services.balancer.domain.pacing import rest_s, take_turn
-from services.balancer.domain.standing import Standing
+from services.balancer.domain.standing import ServerStanding
 from services.balancer.domain.state import Balancer, Options, Placement
 from services.balancer.strategies import Ranking
 
@@ -16,7 +16,7 @@ _CANDIDATES_MAX = 5
 _SERVICE_TYPES_MAX = 256
 
 
-def select(
+def select_server(
     balancer: Balancer, wanted: SelectServer, gateway_id: GatewayId, now: Instant
 ) -> Selected | NoServer:
     """Name a server, and count the exchange as in flight when it is for a lease.
@@ -26,26 +26,26 @@ def select(
     """
     if not wanted.lease_id:
         if wanted.failed is not None:
-            failed(balancer, wanted.failed)
-        return _chosen(balancer, wanted, now)
+            take_failure(balancer, wanted.failed)
+        return _choose_server(balancer, wanted, now)
     placement = balancer.placements.get(wanted.lease_id)
-    if placement is not None and placement.answer is not None and not _moves(placement, wanted):
+    if placement is not None and placement.answer is not None and not _is_move(placement, wanted):
         return placement.answer
     if placement is None:
-        placement = place(balancer, wanted.lease_id, gateway_id, wanted.expires_in_s, now)
-    leave(balancer, placement)
+        placement = open_placement(balancer, wanted.lease_id, gateway_id, wanted.expires_in_s, now)
+    leave_server(balancer, placement)
     if wanted.failed is not None and wanted.failed.server_id != placement.failed_at:
         placement.failed_at = wanted.failed.server_id
-        failed(balancer, wanted.failed)
-    answer = _chosen(balancer, wanted, now)
+        take_failure(balancer, wanted.failed)
+    answer = _choose_server(balancer, wanted, now)
     if wanted.lease_id in balancer.ended:
         del balancer.placements[wanted.lease_id]
     elif isinstance(answer, Selected):
-        start(balancer, placement, answer)
+        start_exchange(balancer, placement, answer)
     return answer
 
 
-def _moves(placement: Placement, wanted: SelectServer) -> bool:
+def _is_move(placement: Placement, wanted: SelectServer) -> bool:
     """Tell a report of failure from a select that was sent again."""
     assert placement.answer is not None
     server_id = placement.answer.server_id
@@ -54,12 +54,13 @@ def _moves(placement: Placement, wanted: SelectServer) -> bool:
     return server_id in wanted.avoid
 
 
-def _chosen(balancer: Balancer, wanted: SelectServer, now: Instant) -> Selected | NoServer:
+def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Selected | NoServer:
+    """Rank those that may be chosen, and name the best; none when nobody may."""
     options = balancer.options.get(wanted.service_type)
     if options is None:
         if len(balancer.options) >= _SERVICE_TYPES_MAX:
             balancer.options.clear()
-        options = _options(balancer, wanted.service_type)
+        options = _server_options(balancer, wanted.service_type)
         balancer.options[wanted.service_type] = options
     eligible = [
         standing
@@ -70,19 +71,21 @@ def _chosen(balancer: Balancer, wanted: SelectServer, now: Instant) -> Selected 
         and not (standing.paces and rest_s(standing, wanted.service_type, now))
     ]
     if not eligible:
-        refused = _unavailable(options, wanted, now)
-        reason = options.reason or "; ".join(f"{one.server_id}: {one.refused}" for one in refused)
+        refused = _unavailable_candidates(options, wanted, now)
+        reason = options.reason or "; ".join(
+            f"{candidate.server_id}: {candidate.refused}" for candidate in refused
+        )
         return NoServer(
             reason=reason,
             candidates=[*refused, *options.refused][:_CANDIDATES_MAX],
             rests_s=_rests_s(options, wanted, now),
         )
-    name, strategy = _strategy(balancer)
+    name, strategy = _active_strategy(balancer)
     ranking = strategy(eligible)
     if wanted.only_ask:
         best = balancer.standings[ranking.servers[0].server_id]
     else:
-        best = _remembered(balancer, eligible, ranking)
+        best = _remember_turn(balancer, eligible, ranking)
         take_turn(best, wanted.service_type, now)
     return Selected(
         server_id=best.server_id,
@@ -91,11 +94,11 @@ def _chosen(balancer: Balancer, wanted: SelectServer, now: Instant) -> Selected 
         idempotent=best.server.idempotent,
         dialect=best.server.dialect,
         strategy=name,
-        candidates=_candidates(ranking, options, wanted, now),
+        candidates=_best_candidates(ranking, options, wanted, now),
     )
 
 
-def _strategy(balancer: Balancer) -> tuple[str, strategies.Strategy]:
+def _active_strategy(balancer: Balancer) -> tuple[str, strategies.Strategy]:
     """The strategy in force; one that only a later version knows gives way to the default."""
     name = balancer.fleet.strategy
     if name not in strategies.STRATEGIES:
@@ -103,7 +106,9 @@ def _strategy(balancer: Balancer) -> tuple[str, strategies.Strategy]:
     return name, strategies.STRATEGIES[name]
 
 
-def _remembered(balancer: Balancer, eligible: list[Standing], ranking: Ranking) -> Standing:
+def _remember_turn(
+    balancer: Balancer, eligible: list[ServerStanding], ranking: Ranking
+) -> ServerStanding:
     """Note the turn and the credits for the next time, and return the best server."""
     best = balancer.standings[ranking.servers[0].server_id]
     balancer.turn += 1
@@ -113,23 +118,25 @@ def _remembered(balancer: Balancer, eligible: list[Standing], ranking: Ranking) 
     return best
 
 
-def _candidates(
+def _best_candidates(
     ranking: Ranking, options: Options, wanted: SelectServer, now: Instant
 ) -> list[Candidate]:
     """The best few, best first; then, where there is room, who was refused and why."""
-    found = [
+    candidates = [
         Candidate(server_id=standing.server_id, score=score)
         for standing, score in zip(ranking.servers[:_CANDIDATES_MAX], ranking.scores, strict=False)
     ]
-    if len(found) < _CANDIDATES_MAX:
+    if len(candidates) < _CANDIDATES_MAX:
         if len(ranking.servers) < len(options.able):
-            found += _unavailable(options, wanted, now)
-        found += options.refused
-        del found[_CANDIDATES_MAX:]
-    return found
+            candidates += _unavailable_candidates(options, wanted, now)
+        candidates += options.refused
+        del candidates[_CANDIDATES_MAX:]
+    return candidates
 
 
-def _unavailable(options: Options, wanted: SelectServer, now: Instant) -> list[Candidate]:
+def _unavailable_candidates(
+    options: Options, wanted: SelectServer, now: Instant
+) -> list[Candidate]:
     """Who could do it, but not now or not for this request."""
     refused = []
     for standing in options.able:
@@ -158,14 +165,14 @@ def _rests_s(options: Options, wanted: SelectServer, now: Instant) -> float:
     return min(filter(None, left), default=0.0)
 
 
-def _options(balancer: Balancer, service_type: ServiceType) -> Options:
+def _server_options(balancer: Balancer, service_type: ServiceType) -> Options:
     """Sort the fleet into who may do a service type and who may not."""
-    able: list[Standing] = []
+    able: list[ServerStanding] = []
     refused: list[Candidate] = []
     capable = False
     for member, standing in balancer.member_standings():
-        why = _unfit(member, service_type)
-        capable = capable or _capable(member, service_type)
+        why = _unfit_reason(member, service_type)
+        capable = capable or _is_capable(member, service_type)
         if why:
             refused.append(Candidate(server_id=standing.server_id, refused=why))
         else:
@@ -181,14 +188,14 @@ def _options(balancer: Balancer, service_type: ServiceType) -> Options:
     return Options(able, refused, reason)
 
 
-def _capable(member: Member, service_type: ServiceType) -> bool:
+def _is_capable(member: Member, service_type: ServiceType) -> bool:
     capabilities = member.server.capabilities
     return not service_type or not capabilities or service_type in capabilities
 
 
-def _unfit(member: Member, service_type: ServiceType) -> str:
-    if not _capable(member, service_type):
+def _unfit_reason(member: Member, service_type: ServiceType) -> str | None:
+    if not _is_capable(member, service_type):
         return f"cannot do {service_type}"
     if member.ejected_until is not None:
         return f"ejected: {member.ejected_for}"
-    return "" if member.healthy else f"down: {member.reason}"
+    return None if member.is_healthy else f"down: {member.reason}"

@@ -13,7 +13,7 @@ _SPAN = timedelta(minutes=1)
 _SPANS_KEPT = 5
 
 
-class Span(msgspec.Struct, kw_only=True, gc=False):
+class AttemptSpan(msgspec.Struct, kw_only=True, gc=False):
     """Attempts of one minute."""
 
     began_at: Instant
@@ -30,7 +30,7 @@ class Pace(msgspec.Struct, kw_only=True, gc=False):
     next_at: Instant
 
 
-class Standing(msgspec.Struct, kw_only=True):
+class ServerStanding(msgspec.Struct, kw_only=True):
     """A server and its present load; changes with every selection, and is in no event."""
 
     server_id: ServerId
@@ -51,20 +51,20 @@ class Standing(msgspec.Struct, kw_only=True):
     """Connections in a row that gateways could not make."""
     paces: dict[ServiceType, Pace] = {}
     """Of the service types that risk control has slowed down here."""
-    spans: list[Span] = []
+    spans: list[AttemptSpan] = []
     """The last minutes, newest last."""
 
     def serve_as(self, server: Server) -> None:
         """Take the server's present configuration; another address is another server."""
         if server.url != self.server.url:
-            self.forget()
+            self.forget_all()
         self.server = server
         self.priority = server.priority
         self.weight = server.weight
         self.breadth = len(server.capabilities) or ANY_BREADTH
         self.max_sessions = server.max_sessions
 
-    def forget(self) -> None:
+    def forget_all(self) -> None:
         """Drop what was seen of the server, as when it moved."""
         self.probes_failed = 0
         self.probe_failure = ""
@@ -73,10 +73,10 @@ class Standing(msgspec.Struct, kw_only=True):
         self.paces = {}
         self.spans = []
 
-    def tried(self, now: Instant, *, blamed: bool, answer_ms: float | None) -> None:
+    def count_attempt(self, now: Instant, *, blamed: bool, answer_ms: float | None) -> None:
         """Count one attempt; `answer_ms` is None when no answer came."""
         if not self.spans or now - self.spans[-1].began_at >= _SPAN:
-            self.spans = [*self.spans[1 - _SPANS_KEPT :], Span(began_at=now)]
+            self.spans = [*self.spans[1 - _SPANS_KEPT :], AttemptSpan(began_at=now)]
         span = self.spans[-1]
         span.attempts += 1
         span.blamed += blamed
@@ -86,16 +86,16 @@ class Standing(msgspec.Struct, kw_only=True):
 
     def avg_response_ms(self, now: Instant) -> float:
         """Mean time of the answers of the last minutes; 0 without any."""
-        recent = self._recent(now)
+        recent = self._recent_spans(now)
         answered = sum(span.answered for span in recent)
         return sum(span.answered_ms for span in recent) / answered if answered else 0.0
 
     def success_rate(self, now: Instant) -> float:
         """Share of the last minutes' attempts for which the server was not to blame."""
-        recent = self._recent(now)
+        recent = self._recent_spans(now)
         attempts = sum(span.attempts for span in recent)
         return 1 - sum(span.blamed for span in recent) / attempts if attempts else 1.0
 
-    def _recent(self, now: Instant) -> list[Span]:
+    def _recent_spans(self, now: Instant) -> list[AttemptSpan]:
         oldest = now - _SPAN * _SPANS_KEPT
         return [span for span in self.spans if span.began_at > oldest]

@@ -9,7 +9,7 @@ from contracts.base import Event, GatewayId, Instant, LeaseId, ServerId, Service
 from contracts.events import UnknownEvent
 from contracts.pool import Candidate
 from services.balancer.domain.fleet import Fleet, Member, evolve
-from services.balancer.domain.standing import Standing
+from services.balancer.domain.standing import ServerStanding
 
 
 class Placement(msgspec.Struct, kw_only=True):
@@ -39,7 +39,7 @@ class Inheritance(msgspec.Struct, kw_only=True):
 class Options(msgspec.Struct, frozen=True):
     """Who may do a service type, load aside; and why the others may not."""
 
-    able: list[Standing]
+    able: list[ServerStanding]
     refused: list[Candidate]
     reason: str
     """Why there is nobody, if so."""
@@ -49,7 +49,7 @@ class Balancer(msgspec.Struct, kw_only=True):
     """Changed in place by the one process that leads; `fleet` follows from the log alone."""
 
     fleet: Fleet = Fleet()
-    standings: dict[ServerId, Standing] = {}
+    standings: dict[ServerId, ServerStanding] = {}
     placements: dict[LeaseId, Placement] = {}
     ended: OrderedDict[LeaseId, None] = msgspec.field(default_factory=OrderedDict)
     """Leases whose end was seen lately, oldest first: a late selection puts none in flight."""
@@ -58,7 +58,7 @@ class Balancer(msgspec.Struct, kw_only=True):
     inherited: dict[GatewayId, Inheritance] = {}
     options: dict[ServiceType, Options] = {}
     """Kept until the fleet changes."""
-    held: HeldConfiguration | None = None
+    held_configuration: HeldConfiguration | None = None
     """The configuration that waits for an operator's word."""
     open_to: frozenset[str] | None = None
     """Where sessions are made up for the demo: the addresses of its servers; else None."""
@@ -66,7 +66,7 @@ class Balancer(msgspec.Struct, kw_only=True):
     unknown_events: int = 0
     """Events of a later version, of this log and of the pool's, that were skipped."""
 
-    def take(self, event: Event) -> None:
+    def take_event(self, event: Event) -> None:
         """Fold one event of `evt.balancer`."""
         if isinstance(event, UnknownEvent):
             self.unknown_events += 1
@@ -79,7 +79,7 @@ class Balancer(msgspec.Struct, kw_only=True):
             if server_id in self.standings:
                 self.standings[server_id].serve_as(member.server)
             else:
-                self.standings[server_id] = _new(member.server)
+                self.standings[server_id] = _new_standing(member.server)
         for server_id in [*self.standings]:
             if server_id not in fleet.members and not self.standings[server_id].in_flight:
                 del self.standings[server_id]
@@ -91,19 +91,20 @@ class Balancer(msgspec.Struct, kw_only=True):
         self.placed = {}
         self.inherited = {}
         self.options = {}
-        self.held = None
+        self.held_configuration = None
         self.standings = {
-            server_id: _new(member.server) for server_id, member in self.fleet.members.items()
+            server_id: _new_standing(member.server)
+            for server_id, member in self.fleet.members.items()
         }
 
-    def member_standings(self) -> list[tuple[Member, Standing]]:
+    def member_standings(self) -> list[tuple[Member, ServerStanding]]:
         """Every server of the fleet with its standing."""
         return [
             (member, self.standings[server_id]) for server_id, member in self.fleet.members.items()
         ]
 
 
-def _new(server: Server) -> Standing:
-    standing = Standing(server_id=server.server_id, server=server)
+def _new_standing(server: Server) -> ServerStanding:
+    standing = ServerStanding(server_id=server.server_id, server=server)
     standing.serve_as(server)
     return standing

@@ -4,19 +4,19 @@ from contracts.balancer import Health, ServerView
 from contracts.base import Instant
 from services.balancer.domain.fleet import Member
 from services.balancer.domain.pacing import rest_s
-from services.balancer.domain.standing import Standing
+from services.balancer.domain.standing import ServerStanding
 from services.balancer.domain.state import Balancer
 
 
-def views(balancer: Balancer, now: Instant) -> list[ServerView]:
+def server_views(balancer: Balancer, now: Instant) -> list[ServerView]:
     """Show every server, in the order of the fleet."""
     return [
         ServerView(
             server=member.server,
             health=member.health,
-            healthy=member.healthy,
-            reason=_reason(member, standing, now),
-            ejected_s=_ejected_s(member, now),
+            healthy=member.is_healthy,
+            reason=_view_reason(member, standing, now),
+            ejected_s=_ejection_left_s(member, now),
             connections=standing.in_flight,
             avg_response_ms=round(standing.avg_response_ms(now), 3),
             success_rate=round(standing.success_rate(now), 6),
@@ -25,7 +25,7 @@ def views(balancer: Balancer, now: Instant) -> list[ServerView]:
     ]
 
 
-def _reason(member: Member, standing: Standing, now: Instant) -> str:
+def _view_reason(member: Member, standing: ServerStanding, now: Instant) -> str:
     if member.ejected_until is not None:
         return f"ejected: {member.ejected_for}"
     if member.health is not Health.UP:
@@ -38,7 +38,7 @@ def _reason(member: Member, standing: Standing, now: Instant) -> str:
     )
 
 
-def _ejected_s(member: Member, now: Instant) -> float:
+def _ejection_left_s(member: Member, now: Instant) -> float:
     if member.ejected_until is None:
         return 0.0
     return max(0.0, (member.ejected_until - now).total_seconds())

@@ -12,7 +12,7 @@ least one, and returns them best first. It changes nothing: what it wants rememb
 time is in the ranking. Chance would come in as an argument; none of these needs any.
 """
 
-from services.balancer.strategies.ranking import Ranking, Standing
-from services.balancer.strategies.table import DEFAULT, STRATEGIES, Strategy, unusable
+from services.balancer.strategies.ranking import EligibleServer, Ranking
+from services.balancer.strategies.table import DEFAULT, STRATEGIES, Strategy, strategy_objection
 
-__all__ = ["DEFAULT", "STRATEGIES", "Ranking", "Standing", "Strategy", "unusable"]
+__all__ = ["DEFAULT", "STRATEGIES", "EligibleServer", "Ranking", "Strategy", "strategy_objection"]

@@ -10,19 +10,19 @@ Score: service types offered plus load (below 1); lower is better.
 
 from collections.abc import Sequence
 
-from services.balancer.strategies.ranking import Ranking, Standing
+from services.balancer.strategies.ranking import EligibleServer, Ranking
 
 
-def capability_based(eligible: Sequence[Standing]) -> Ranking:
+def capability_based(eligible: Sequence[EligibleServer]) -> Ranking:
     """Rank by breadth, then load."""
-    ranked = sorted(eligible, key=_reluctance)
-    return Ranking(ranked, [_score(server) for server in ranked])
+    ranked = sorted(eligible, key=_rank_key)
+    return Ranking(ranked, [_load_score(server) for server in ranked])
 
 
-def _score(server: Standing) -> float:
+def _load_score(server: EligibleServer) -> float:
     # In thousandths, so that the log does not hold sixteen digits of it.
     return server.breadth + server.in_flight * 1000 // server.max_sessions / 1000
 
 
-def _reluctance(server: Standing) -> tuple[float, int, int]:
+def _rank_key(server: EligibleServer) -> tuple[float, int, int]:
     return server.breadth + server.in_flight / server.max_sessions, server.priority, server.turn

@@ -8,14 +8,14 @@ Score: exchanges in flight; lower is better.
 
 from collections.abc import Sequence
 
-from services.balancer.strategies.ranking import Ranking, Standing
+from services.balancer.strategies.ranking import EligibleServer, Ranking
 
 
-def least_connections(eligible: Sequence[Standing]) -> Ranking:
+def least_connections(eligible: Sequence[EligibleServer]) -> Ranking:
     """Rank by exchanges in flight."""
-    ranked = sorted(eligible, key=_burden)
+    ranked = sorted(eligible, key=_rank_key)
     return Ranking(ranked, [server.in_flight for server in ranked])
 
 
-def _burden(server: Standing) -> tuple[int, int, int, int]:
+def _rank_key(server: EligibleServer) -> tuple[int, int, int, int]:
     return server.in_flight, -server.weight, server.priority, server.turn

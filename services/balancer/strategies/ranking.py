@@ -8,7 +8,7 @@ import msgspec
 from contracts.base import ServerId
 
 
-class Standing(Protocol):
+class EligibleServer(Protocol):
     """One eligible server, as far as a strategy may know it; read only."""
 
     @property
@@ -55,7 +55,7 @@ class Standing(Protocol):
 class Ranking(msgspec.Struct, frozen=True, gc=False):
     """Servers best first, each with the score it was ranked by (its meaning is the policy's)."""
 
-    servers: Sequence[Standing]
+    servers: Sequence[EligibleServer]
     scores: Sequence[float]
     credits: Sequence[int] = ()
     """New credits, one for each eligible server in the order given; empty: as they were."""

@@ -8,14 +8,14 @@ Score: the turn at which the server was last chosen; lower is better.
 
 from collections.abc import Sequence
 
-from services.balancer.strategies.ranking import Ranking, Standing
+from services.balancer.strategies.ranking import EligibleServer, Ranking
 
 
-def round_robin(eligible: Sequence[Standing]) -> Ranking:
+def round_robin(eligible: Sequence[EligibleServer]) -> Ranking:
     """Rank by how long ago each was chosen; servers never chosen come first, in their order."""
     ranked = sorted(eligible, key=_last_turn)
     return Ranking(ranked, [server.turn for server in ranked])
 
 
-def _last_turn(server: Standing) -> int:
+def _last_turn(server: EligibleServer) -> int:
     return server.turn

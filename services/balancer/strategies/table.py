@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 
 from services.balancer.strategies.capability_based import capability_based
 from services.balancer.strategies.least_connections import least_connections
-from services.balancer.strategies.ranking import Ranking, Standing
+from services.balancer.strategies.ranking import EligibleServer, Ranking
 from services.balancer.strategies.round_robin import round_robin
 from services.balancer.strategies.weighted_round_robin import weighted_round_robin
 
-Strategy = Callable[[Sequence[Standing]], Ranking]
+Strategy = Callable[[Sequence[EligibleServer]], Ranking]
 
 DEFAULT = "capability_based"
 STRATEGIES: dict[str, Strategy] = {
@@ -20,10 +20,10 @@ STRATEGIES: dict[str, Strategy] = {
 _NOT_YET = frozenset({"least_response_time", "geographic", "p2c_ewma", "adaptive"})
 
 
-def unusable(name: str) -> str:
-    """Say why no strategy of this name can be used; empty when it can."""
+def strategy_objection(name: str) -> str | None:
+    """Say why no strategy of this name can be used; None when it can."""
     if name in STRATEGIES:
-        return ""
+        return None
     expected = f"expected one of {', '.join(STRATEGIES)}"
     if name in _NOT_YET:
         return f"{expected}; {name} is not built yet"

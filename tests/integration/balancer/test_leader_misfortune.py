@@ -29,11 +29,11 @@ from runtime.nats.broker import Call, broker, connected, disconnected
 from runtime.process import logs
 from runtime.quantities import Seconds
 from services.balancer import handlers, leader
-from services.balancer.domain import Balancer, configured
+from services.balancer.domain import Balancer, configuration_events
 from services.balancer.metrics import Metrics
-from services.balancer.probes import Probes, ping, prober
+from services.balancer.probes import Probes, ping_server, probe_client
 from services.balancer.settings import BalancerSection
-from services.balancer.store import Journal
+from services.balancer.store import BalancerJournal
 from tests.integration.balancer.bench import Bench
 from tests.tinyserver import listening
 from tests.unit.balancer.builders import ONE, added, folded, server, up, wanted
@@ -47,8 +47,8 @@ async def bench(nats_client: Client, nats_url: str, tmp_path: Path) -> Bench:
     return Bench(nats_client, nats_url, tmp_path)
 
 
-def journal(client: Client, name: str) -> Journal:
-    return Journal(client, Balancer(), WriterId(name), system_clock, logs.configure("test"))
+def journal(client: Client, name: str) -> BalancerJournal:
+    return BalancerJournal(client, Balancer(), WriterId(name), system_clock, logs.configure("test"))
 
 
 async def test_commit_that_lost_a_race_decides_again_on_what_was_written(
@@ -60,7 +60,7 @@ async def test_commit_that_lost_a_race_decides_again_on_what_was_written(
 
     def decide(_: Instant) -> Sequence[BalancerEvent]:
         seen.append(len(second.balancer.fleet.members))
-        return configured(second.balancer.fleet, "round_robin", [server("a")])
+        return configuration_events(second.balancer.fleet, "round_robin", [server("a")])
 
     events = await second.commit(decide)
 
@@ -110,7 +110,7 @@ async def test_nothing_is_selected_without_the_log_and_administration_is_refused
 async def test_blame_that_cannot_be_journalled_ejects_nobody(nats_client: Client) -> None:
     one = journal(nats_client, "one")
     for event in (added("a"), up("a"), added("b"), up("b")):
-        one.balancer.take(event)
+        one.balancer.take_event(event)
     bench = Bench(nats_client, "", Path())
     blame = SessionRecovered(
         session_id=SessionId("s"), reason="server_blamed", server_id=server("a").server_id
@@ -120,15 +120,15 @@ async def test_blame_that_cannot_be_journalled_ejects_nobody(nats_client: Client
     assert stored is not None
     await lose_the_log(nats_client)
 
-    await one._see(stored)
+    await one._take_stored(stored)
 
-    assert all(member.healthy for member in one.balancer.fleet.members.values())
+    assert all(member.is_healthy for member in one.balancer.fleet.members.values())
 
 
 async def test_blame_of_the_last_server_ejects_nobody(nats_client: Client) -> None:
     one = journal(nats_client, "one")
     for event in (added("a"), up("a")):
-        one.balancer.take(event)
+        one.balancer.take_event(event)
     bench = Bench(nats_client, "", Path())
     blame = SessionRecovered(
         session_id=SessionId("s"), reason="server_blamed", server_id=server("a").server_id
@@ -137,20 +137,24 @@ async def test_blame_of_the_last_server_ejects_nobody(nats_client: Client) -> No
     stored = await one.log.last(subjects.evt_pool())
     assert stored is not None
 
-    await one._see(stored)
+    await one._take_stored(stored)
 
     assert one.writer.link.number == 0
-    assert one.balancer.fleet.members[server("a").server_id].healthy
+    assert one.balancer.fleet.members[server("a").server_id].is_healthy
 
 
-async def doors(client: Client, url: str, *, leading: bool = True) -> tuple[handlers.Doors, Any]:
+async def doors(
+    client: Client, url: str, *, leading: bool = True
+) -> tuple[handlers.BalancerDoors, Any]:
     """Doors as a leader has them, over a connection of their own."""
     logger = logs.configure("test")
     made = broker(url, "balancer", logger)
     own = await connected(made)
-    one = Journal(client, folded(added("a"), up("a")), WriterId("one"), system_clock, logger)
+    one = BalancerJournal(
+        client, folded(added("a"), up("a")), WriterId("one"), system_clock, logger
+    )
     one.leadership.leading = leading
-    return handlers.Doors(made, own, one, Metrics(one.balancer), logger), made
+    return handlers.BalancerDoors(made, own, one, Metrics(one.balancer), logger), made
 
 
 async def test_unexpected_fault_is_answered_too(
@@ -159,9 +163,9 @@ async def test_unexpected_fault_is_answered_too(
     def broken(*_: object) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(handlers, "reported", broken)
+    monkeypatch.setattr(handlers, "take_report", broken)
     opened, made = await doors(nats_client, nats_url)
-    await opened.open()
+    await opened.open_doors()
 
     body = handlers.msgspec.json.encode(SelectServers(gateway_id=ONE, items=[wanted()]))
     answer = await nats_client.request(subjects.BALANCER_SELECT, body)
@@ -176,7 +180,7 @@ async def test_doors_open_close_and_open_again(nats_client: Client, nats_url: st
     body = handlers.msgspec.json.encode(SelectServers(gateway_id=ONE, items=[wanted()]))
     await opened.close()
     for _ in range(2):
-        await opened.open()
+        await opened.open_doors()
         answer = await nats_client.request(subjects.BALANCER_SELECT, body)
         assert handlers.msgspec.json.decode(answer.data, type=SelectAnswers).items
         await opened.close()
@@ -193,7 +197,7 @@ async def test_nothing_is_answered_by_one_that_does_not_lead(
         successor.epoch = 1
         elected = LeaderElected(writer=successor.writer, epoch=1)
         await successor.append([elected], system_clock())
-    await opened.open()
+    await opened.open_doors()
     body = handlers.msgspec.json.encode(SelectServers(gateway_id=ONE, items=[wanted()]))
 
     with pytest.raises(NatsTimeoutError):
@@ -212,7 +216,7 @@ async def test_commands_that_wait_when_the_leader_steps_down_are_answered(
     for _ in range(2):  # a flush overtakes what is pending; the second does not
         await nats_client.flush()
     for _ in range(1025):
-        await opened._enqueue(Call(inbox, b"{}"))
+        await opened._enqueue_call(Call(inbox, b"{}"))
 
     first = await answers.next_msg(5)
     await opened.close()
@@ -238,10 +242,10 @@ async def test_probe_says_what_failed() -> None:
 
     quiet = await asyncio.start_server(hung, "127.0.0.1", 0)
     wild = await asyncio.start_server(garbage, "127.0.0.1", 0)
-    async with prober() as client, listening() as good, listening(lambda: 302) as away:
+    async with probe_client() as client, listening() as good, listening(lambda: 302) as away:
 
         async def asked(port: int) -> str:
-            return await ping(client, f"http://127.0.0.1:{port}/", 0.2)
+            return await ping_server(client, f"http://127.0.0.1:{port}/", 0.2)
 
         assert await asked(good) == ""
         assert await asked(away) == "status 302"
@@ -258,17 +262,17 @@ async def test_server_that_was_removed_or_moved_is_not_asked_any_more() -> None:
     asked: list[str] = []
     balancer = folded(added("a"))
     section = BalancerSection(probe_interval=Seconds(0.01))
-    async with prober() as client, listening() as port:
+    async with probe_client() as client, listening() as port:
         url = f"http://127.0.0.1:{port}"
-        balancer.take(ServerAdded(server=server("a", url=url)))
-        balancer.take(ServerAdded(server=server("b", url=url)))
+        balancer.take_event(ServerAdded(server=server("a", url=url)))
+        balancer.take_event(ServerAdded(server=server("b", url=url)))
         probes = Probes(client, lambda: balancer.fleet, lambda: 0.5)
         task = asyncio.create_task(probes.run(lambda: section, lambda one, _: asked.append(one)))
         await until(lambda: asked.count("a") > 1)
-        balancer.take(ServerRemoved(server_id=server("a").server_id))
+        balancer.take_event(ServerRemoved(server_id=server("a").server_id))
         probes.fleet_changed()
         await until(lambda: asked[-2:] == ["b", "b"])
-        probes.hasten(server("a").server_id)
+        probes.hasten_probe(server("a").server_id)
         before = len(asked)
         await until(lambda: len(asked) > before + 5)
         task.cancel()
@@ -279,7 +283,7 @@ async def test_server_that_was_removed_or_moved_is_not_asked_any_more() -> None:
 
 async def test_log_that_is_away_at_take_over_is_waited_for(nats_client: Client) -> None:
     await lose_the_log(nats_client)
-    end = asyncio.create_task(journal(nats_client, "one").end())
+    end = asyncio.create_task(journal(nats_client, "one").log_end())
     await asyncio.sleep(0.3)
     assert not end.done()
 

@@ -10,7 +10,7 @@ from contracts.base import NUMBER_MAX, ServerId
 from contracts.pool import AddSession, AddSessions, Outcome
 from runtime.nats.connection import Outage
 from runtime.secrets import session_identity
-from services.balancer.settings import refused
+from services.balancer.settings import server_objection
 from services.gateway.relay.credentials import Credentials
 from tests.integration.gateway.calls import leased, used
 from tests.integration.gateway.doors import Desk, upstream
@@ -184,7 +184,7 @@ async def test_numbers_that_a_file_may_have_of_a_server_may_be_given_here_too(
 ) -> None:
     numbers = {"priority": priority, "weight": NUMBER_MAX, "max_sessions": NUMBER_MAX}
     server = Server(server_id=ServerId("server-1"), url="http://x", **numbers)
-    assert refused(server) == ""
+    assert server_objection(server) is None
 
     changed = await staffed.ask("PATCH", "/api/servers/server-1", json=numbers)
 

@@ -8,7 +8,7 @@ from nats.aio.client import Client
 
 from contracts.pool import UsageRecorded
 from runtime.nats import natsserver
-from services.balancer.probes import ping, prober
+from services.balancer.probes import ping_server, probe_client
 from services.gateway.transport import NothingSentError, Transport
 from tests.integration.gateway.bench import at, front, saying
 from tests.integration.gateway.proxies import proxied
@@ -139,22 +139,22 @@ async def test_proxies_of_the_environment_are_not_used(
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
             monkeypatch.setenv(name.lower(), f"http://127.0.0.1:{proxy.port}")
         await answered(transport, server.url)
-        async with prober() as client:
-            assert await ping(client, f"http://127.0.0.1:{pinged}", 5) == ""
+        async with probe_client() as client:
+            assert await ping_server(client, f"http://127.0.0.1:{pinged}", 5) == ""
 
         assert proxy.asked == []
 
 
 async def test_probes_go_the_way_of_calls() -> None:
-    async with listening() as port, proxied("me:hush:1") as proxy, prober() as client:
+    async with listening() as port, proxied("me:hush:1") as proxy, probe_client() as client:
         proxy.leads["known.only.to.it.invalid"] = "127.0.0.1"
         url = f"http://known.only.to.it.invalid:{port}"
-        assert await ping(client, url, 5) != ""
+        assert await ping_server(client, url, 5) != ""
         client.way.go_through(f"http://me:{HUSH}@127.0.0.1:{proxy.port}")
 
-        assert await ping(client, url, 5) == ""
+        assert await ping_server(client, url, 5) == ""
         assert proxy.asked == [f"GET {url}/ping HTTP/1.1"]
-        assert "metadata" in await ping(client, "http://metadata.google.internal", 5)
+        assert "metadata" in await ping_server(client, "http://metadata.google.internal", 5)
         assert len(proxy.asked) == 1
 
 

@@ -25,7 +25,7 @@ from contracts.base import (
 )
 from contracts.envelope import Envelope
 from contracts.pool import Attempt, LeaseCancelled, Verdict
-from services.balancer.domain import Balancer, observed, select
+from services.balancer.domain import Balancer, observe_envelope, select_server
 from tests.moments import NOON
 
 ONE, TWO = GatewayId("gateway-1"), GatewayId("gateway-2")
@@ -76,7 +76,7 @@ def strategy(name: str) -> StrategyChanged:
 def folded(*events: Event) -> Balancer:
     balancer = Balancer()
     for event in events:
-        balancer.take(event)
+        balancer.take_event(event)
     return balancer
 
 
@@ -113,13 +113,13 @@ def attempt(name: str, verdict: Verdict = Verdict.SUCCESS, **rest: float) -> Att
 
 def chosen(balancer: Balancer, lease: str = "", **rest: object) -> str:
     """Whom a selection names; fails when it names nobody."""
-    answer = select(balancer, wanted(lease, **rest), ONE, NOON)  # type: ignore[arg-type]
+    answer = select_server(balancer, wanted(lease, **rest), ONE, NOON)  # type: ignore[arg-type]
     assert isinstance(answer, Selected), answer
     return answer.server_id
 
 
 def nobody(balancer: Balancer, lease: str = "", **rest: object) -> NoServer:
-    answer = select(balancer, wanted(lease, **rest), ONE, NOON)  # type: ignore[arg-type]
+    answer = select_server(balancer, wanted(lease, **rest), ONE, NOON)  # type: ignore[arg-type]
     assert isinstance(answer, NoServer), answer
     return answer
 
@@ -147,4 +147,4 @@ def cancelled(lease: str) -> LeaseCancelled:
 
 
 def see(balancer: Balancer, *events: Event) -> None:
-    assert observed(balancer, journalled(*events), NOON) == []
+    assert observe_envelope(balancer, journalled(*events), NOON) == []

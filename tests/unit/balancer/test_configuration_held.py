@@ -11,7 +11,15 @@ from contracts.balancer import (
     ServerAdded,
 )
 from contracts.base import Failed, ServerId
-from services.balancer.domain import Fleet, administered, configured, digest, evolve, held, owned
+from services.balancer.domain import (
+    Fleet,
+    administration_events,
+    configuration_digest,
+    configuration_events,
+    configuration_hold,
+    evolve,
+    own_servers,
+)
 from tests.unit.balancer.builders import server
 
 BY = "round_robin"
@@ -20,13 +28,13 @@ MOVED = [server("server-1", weight=3, url="http://server-1:4711"), DEMO[1]]
 
 
 def applied(fleet: Fleet, *servers: Server, demo: bool = False) -> Fleet:
-    for event in configured(fleet, BY, servers, demo=demo):
+    for event in configuration_events(fleet, BY, servers, demo=demo):
         fleet = evolve(fleet, event)
     return fleet
 
 
 def put(fleet: Fleet, one: Server) -> Fleet:
-    events = administered(fleet, PutServer(server=one, by="key_1"))
+    events = administration_events(fleet, PutServer(server=one, by="key_1"))
     assert isinstance(events, list)
     for event in events:
         fleet = evolve(fleet, event)
@@ -38,30 +46,30 @@ OWN = applied(Fleet(), server("a"), server("b"))
 
 @pytest.mark.parametrize(("servers", "demo"), [([], False), (DEMO, True), ([server("a")], False)])
 def test_an_empty_log_is_never_held(servers: list[Server], *, demo: bool) -> None:
-    assert held(Fleet(), BY, servers, demo=demo) is None
+    assert configuration_hold(Fleet(), BY, servers, demo=demo) is None
 
 
 def test_configuration_after_which_no_server_would_remain_is_held() -> None:
-    assert held(OWN, BY, []) == HeldConfiguration(
-        digest=digest(BY, []),
+    assert configuration_hold(OWN, BY, []) == HeldConfiguration(
+        digest=configuration_digest(BY, []),
         reason="no server would remain",
         removes=[ServerId("a"), ServerId("b")],
     )
 
 
 def test_configuration_after_which_only_the_demos_would_remain_is_held() -> None:
-    found = held(OWN, BY, DEMO, demo=True)
+    found = configuration_hold(OWN, BY, DEMO, demo=True)
 
     assert found is not None
-    assert found.digest == digest(BY, DEMO, demo=True)
+    assert found.digest == configuration_digest(BY, DEMO, demo=True)
     assert found.removes == ["a", "b"]
 
 
 def test_servers_that_the_api_added_beside_the_demos_are_not_taken_away_in_silence() -> None:
     fleet = put(applied(Fleet(), *DEMO, demo=True), server("mine"))
 
-    assert held(fleet, BY, DEMO, demo=True) is None, "nothing has changed"
-    found = held(fleet, BY, MOVED, demo=True)
+    assert configuration_hold(fleet, BY, DEMO, demo=True) is None, "nothing has changed"
+    found = configuration_hold(fleet, BY, MOVED, demo=True)
     assert found is not None
     assert found.removes == ["server-1", "mine"]
 
@@ -69,37 +77,37 @@ def test_servers_that_the_api_added_beside_the_demos_are_not_taken_away_in_silen
 def test_demo_goes_on_at_other_ports_and_gives_way_to_servers_of_ones_own() -> None:
     fleet = applied(Fleet(), *DEMO, demo=True)
 
-    assert held(fleet, BY, MOVED, demo=True) is None
-    assert held(fleet, BY, [server("a")]) is None
-    assert list(owned(fleet)) == []
-    assert [name for name, _ in owned(applied(fleet, server("a")))] == ["a"]
+    assert configuration_hold(fleet, BY, MOVED, demo=True) is None
+    assert configuration_hold(fleet, BY, [server("a")]) is None
+    assert list(own_servers(fleet)) == []
+    assert [name for name, _ in own_servers(applied(fleet, server("a")))] == ["a"]
 
 
 def test_demo_of_an_earlier_version_goes_on_at_other_ports() -> None:
     """Its events do not say that the servers are the demo's."""
     fleet = applied(Fleet(), *DEMO)
 
-    assert held(fleet, BY, MOVED, demo=True) is None
+    assert configuration_hold(fleet, BY, MOVED, demo=True) is None
     elsewhere = [server("server-1", weight=3, url="http://elsewhere:1"), DEMO[1]]
-    assert held(fleet, BY, elsewhere, demo=True) is not None
+    assert configuration_hold(fleet, BY, elsewhere, demo=True) is not None
 
 
 def test_change_of_one_server_for_another_is_no_loss() -> None:
-    assert held(OWN, BY, [server("c")]) is None
+    assert configuration_hold(OWN, BY, [server("c")]) is None
 
 
 def test_accepted_digest_is_released_once_and_no_other() -> None:
-    wanted = held(OWN, BY, [])
+    wanted = configuration_hold(OWN, BY, [])
     assert wanted is not None
     fleet = evolve(OWN, ConfigurationAccepted(digest=wanted.digest))
 
-    assert held(fleet, BY, []) is None
-    assert held(fleet, BY, DEMO, demo=True) is not None
+    assert configuration_hold(fleet, BY, []) is None
+    assert configuration_hold(fleet, BY, DEMO, demo=True) is not None
 
     empty = applied(fleet)
     again = applied(empty, server("a"))
     assert empty.members == {}
-    assert held(again, BY, []) == HeldConfiguration(
+    assert configuration_hold(again, BY, []) == HeldConfiguration(
         digest=wanted.digest, reason="no server would remain", removes=[ServerId("a")]
     )
 
@@ -107,7 +115,7 @@ def test_accepted_digest_is_released_once_and_no_other() -> None:
 def test_what_a_configuration_brought_is_known_by_its_events() -> None:
     fleet = evolve(OWN, ServerAdded(server=server("c"), source="by:key_1"))
 
-    assert [name for name, _ in owned(fleet)] == ["a", "b"]
+    assert [name for name, _ in own_servers(fleet)] == ["a", "b"]
 
 
 def test_where_sessions_are_made_up_an_operator_puts_no_server_of_his_own() -> None:
@@ -116,18 +124,18 @@ def test_where_sessions_are_made_up_an_operator_puts_no_server_of_his_own() -> N
     mine = server("mine")
 
     for wrong in (mine, replace(DEMO[0], url=mine.url)):
-        told = administered(fleet, PutServer(server=wrong, by="key_1"), open_to)
+        told = administration_events(fleet, PutServer(server=wrong, by="key_1"), open_to)
         assert isinstance(told, Failed)
         assert told.message.startswith("url: expected a server of the demo")
         assert "[pool.provisioner] kind" in told.message
     weighed = PutServer(server=replace(DEMO[0], weight=7), by="key_1")
-    assert administered(fleet, weighed, open_to) == administered(fleet, weighed)
+    assert administration_events(fleet, weighed, open_to) == administration_events(fleet, weighed)
     again = PutServer(server=DEMO[0], by="key_1")
-    assert administered(Fleet(), again, open_to) == administered(Fleet(), again)
+    assert administration_events(Fleet(), again, open_to) == administration_events(Fleet(), again)
 
 
 def test_server_of_ones_own_that_an_earlier_version_let_in_can_be_changed() -> None:
     fleet = put(Fleet(), server("mine"))
     command = PutServer(server=server("mine", weight=7), by="key_1")
 
-    assert isinstance(administered(fleet, command, frozenset()), list)
+    assert isinstance(administration_events(fleet, command, frozenset()), list)

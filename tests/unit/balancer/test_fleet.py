@@ -18,7 +18,13 @@ from contracts.balancer import (
     StrategyChanged,
 )
 from contracts.base import Event, Failed, LeaderElected, ServerId, WriterId
-from services.balancer.domain import Fleet, administered, configured, digest, evolve
+from services.balancer.domain import (
+    Fleet,
+    administration_events,
+    configuration_digest,
+    configuration_events,
+    evolve,
+)
 from tests.moments import NOON
 from tests.unit.balancer.builders import added, down, server, strategy, up
 
@@ -33,7 +39,7 @@ def fleet(*events: Event) -> Fleet:
 
 
 def applied(state: Fleet, by: str, *servers: Server) -> Fleet:
-    for event in configured(state, by, servers):
+    for event in configuration_events(state, by, servers):
         state = evolve(state, event)
     return state
 
@@ -44,8 +50,8 @@ def ejected() -> ServerEjected:
 
 
 def test_new_server_is_down_until_probed() -> None:
-    assert not fleet(added("a")).members[A].healthy
-    assert fleet(added("a"), up("a")).members[A].healthy
+    assert not fleet(added("a")).members[A].is_healthy
+    assert fleet(added("a"), up("a")).members[A].is_healthy
     assert fleet(added("a"), up("a"), down("a")).members[A].health is Health.DOWN
 
 
@@ -53,8 +59,8 @@ def test_ejected_server_is_not_healthy_until_readmitted() -> None:
     out = fleet(added("a"), up("a"), ejected())
     back = evolve(out, ServerReadmitted(server_id=A))
 
-    assert not out.members[A].healthy
-    assert back.members[A].healthy
+    assert not out.members[A].is_healthy
+    assert back.members[A].is_healthy
     assert (back.members[A].ejections, back.members[A].last_ejection_until) == (1, ejected().until)
 
 
@@ -64,9 +70,9 @@ def test_changed_server_keeps_its_health_only_at_the_same_address() -> None:
     heavier = evolve(before, ServerChanged(server=server("a", weight=5)))
     moved = evolve(before, ServerChanged(server=server("a", url="http://elsewhere")))
 
-    assert heavier.members[A].healthy
+    assert heavier.members[A].is_healthy
     assert heavier.members[A].server.weight == 5
-    assert not moved.members[A].healthy
+    assert not moved.members[A].is_healthy
 
 
 def test_events_of_unknown_servers_and_others_change_nothing() -> None:
@@ -80,9 +86,9 @@ def test_events_of_unknown_servers_and_others_change_nothing() -> None:
 def test_first_configuration_adds_what_it_names() -> None:
     servers = [server("a"), server("b")]
 
-    events = configured(Fleet(), "round_robin", servers)
+    events = configuration_events(Fleet(), "round_robin", servers)
 
-    source = digest("round_robin", servers)
+    source = configuration_digest("round_robin", servers)
     assert events == [
         ServerAdded(server=servers[0], source=source),
         ServerAdded(server=servers[1], source=source),
@@ -93,20 +99,26 @@ def test_first_configuration_adds_what_it_names() -> None:
 def test_configuration_is_applied_once() -> None:
     state = applied(Fleet(), "round_robin", server("a"))
 
-    assert configured(state, "round_robin", [server("a")]) == []
+    assert configuration_events(state, "round_robin", [server("a")]) == []
 
 
 def test_order_of_servers_in_the_file_is_no_change() -> None:
     one, other = server("a"), server("b")
 
-    assert digest("round_robin", [one, other]) == digest("round_robin", [other, one])
-    assert digest("round_robin", [one, other]) != digest("least_connections", [one, other])
+    assert configuration_digest("round_robin", [one, other]) == configuration_digest(
+        "round_robin", [other, one]
+    )
+    assert configuration_digest("round_robin", [one, other]) != configuration_digest(
+        "least_connections", [one, other]
+    )
 
 
 def test_changed_file_makes_the_fleet_what_it_says() -> None:
     state = applied(Fleet(), "round_robin", server("a"), server("b"), server("c"))
 
-    events = configured(state, "round_robin", [server("a"), server("b", weight=2), server("d")])
+    events = configuration_events(
+        state, "round_robin", [server("a"), server("b", weight=2), server("d")]
+    )
 
     assert [type(event) for event in events] == [
         ServerChanged,
@@ -118,14 +130,16 @@ def test_changed_file_makes_the_fleet_what_it_says() -> None:
 
 def test_change_through_the_api_stands_until_the_file_changes() -> None:
     state = applied(Fleet(), "round_robin", server("a"))
-    put = administered(state, PutServer(server=server("b"), by="key-1"))
-    named = administered(state, SetStrategy(strategy="least_connections", reason="x", by="key-1"))
+    put = administration_events(state, PutServer(server=server("b"), by="key-1"))
+    named = administration_events(
+        state, SetStrategy(strategy="least_connections", reason="x", by="key-1")
+    )
     assert not isinstance(put, Failed)
     assert not isinstance(named, Failed)
     for event in [*put, *named]:
         state = evolve(state, event)
 
-    assert configured(state, "round_robin", [server("a")]) == []
+    assert configuration_events(state, "round_robin", [server("a")]) == []
     assert state.strategy == "least_connections"
     state = applied(state, "round_robin", server("a", weight=2))
     assert (set(state.members), state.strategy) == ({"a"}, "round_robin")
@@ -136,13 +150,13 @@ def test_file_that_says_what_the_api_made_is_still_remembered() -> None:
 
     state = applied(state, "least_connections")
 
-    assert state.source == digest("least_connections", [])
-    assert configured(state, "least_connections", []) == []
+    assert state.source == configuration_digest("least_connections", [])
+    assert configuration_events(state, "least_connections", []) == []
 
 
 def test_administrator_named_like_a_digest_is_no_configuration() -> None:
     state = applied(Fleet(), "round_robin")
-    forged = administered(state, PutServer(server=server("a"), by="sha256:0"))
+    forged = administration_events(state, PutServer(server=server("a"), by="sha256:0"))
     assert not isinstance(forged, Failed)
 
     assert evolve(state, forged[0]).source == state.source
@@ -152,7 +166,7 @@ def test_put_server_adds_changes_or_leaves_as_it_is() -> None:
     state = fleet(added("a"))
 
     def put(**rest: int) -> list[str]:
-        decided = administered(state, PutServer(server=server("a", **rest), by="k"))  # type: ignore[arg-type]
+        decided = administration_events(state, PutServer(server=server("a", **rest), by="k"))  # type: ignore[arg-type]
         assert not isinstance(decided, Failed)
         return [type(event).__name__ for event in decided]
 
@@ -163,8 +177,8 @@ def test_put_server_adds_changes_or_leaves_as_it_is() -> None:
 def test_removal_of_an_unknown_server_is_refused() -> None:
     state = fleet(added("a"))
 
-    gone = administered(state, RemoveServer(server_id=A, by="k"))
-    none = administered(state, RemoveServer(server_id=ServerId("b"), by="k"))
+    gone = administration_events(state, RemoveServer(server_id=A, by="k"))
+    none = administration_events(state, RemoveServer(server_id=ServerId("b"), by="k"))
 
     assert gone == [ServerRemoved(server_id=A, source="by:k")]
     assert isinstance(none, Failed)
@@ -173,7 +187,7 @@ def test_removal_of_an_unknown_server_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["adaptive", "fastest"])
 def test_strategy_that_does_not_exist_is_refused(name: str) -> None:
-    refused = administered(Fleet(), SetStrategy(strategy=name, reason="x", by="k"))
+    refused = administration_events(Fleet(), SetStrategy(strategy=name, reason="x", by="k"))
 
     assert isinstance(refused, Failed)
     assert name in refused.message
@@ -182,4 +196,6 @@ def test_strategy_that_does_not_exist_is_refused(name: str) -> None:
 def test_strategy_that_is_in_force_already_is_not_journalled_again() -> None:
     state = applied(Fleet(), "round_robin")
 
-    assert administered(state, SetStrategy(strategy="round_robin", reason="x", by="k")) == []
+    assert (
+        administration_events(state, SetStrategy(strategy="round_robin", reason="x", by="k")) == []
+    )

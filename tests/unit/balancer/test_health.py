@@ -5,8 +5,16 @@ import pytest
 from contracts.balancer import Health, ServerFailed, ServerHealthChanged
 from contracts.base import ServerId, SessionId
 from contracts.pool import SessionRecovered, Verdict
-from services.balancer.domain import Balancer, ejections, health_due, observed, probed, swept, views
-from services.balancer.domain.health import failed
+from services.balancer.domain import (
+    Balancer,
+    ejection_events,
+    health_due,
+    observe_envelope,
+    release_overdue,
+    server_views,
+    take_probe,
+)
+from services.balancer.domain.health import take_failure
 from tests.moments import NOON
 from tests.unit.balancer.builders import (
     added,
@@ -26,7 +34,7 @@ def settle(balancer: Balancer, seconds: float = 0) -> list[tuple[str, str]]:
     """Journal what is due; say which server and what."""
     events = health_due(balancer, after(seconds), 3)
     for event in events:
-        balancer.take(event)
+        balancer.take_event(event)
     return [
         (str(one.server_id), one.health if isinstance(one, ServerHealthChanged) else "readmitted")
         for one in events
@@ -36,9 +44,9 @@ def settle(balancer: Balancer, seconds: float = 0) -> list[tuple[str, str]]:
 def eject(balancer: Balancer, *names: str, seconds: float = 0) -> list[tuple[str, float, int]]:
     """Blame servers; say who was ejected, for how long, and how often."""
     blamed = [ServerId(name) for name in names]
-    events = ejections(balancer, blamed, "blamed", after(seconds))
+    events = ejection_events(balancer, blamed, "blamed", after(seconds))
     for event in events:
-        balancer.take(event)
+        balancer.take_event(event)
     return [
         (str(one.server_id), (one.until - after(seconds)).total_seconds(), one.times)
         for one in events
@@ -49,7 +57,7 @@ def test_one_good_probe_brings_a_server_up() -> None:
     balancer = folded(added("a"))
     assert settle(balancer) == []
 
-    probed(balancer, A, "")
+    take_probe(balancer, A, "")
 
     assert settle(balancer) == [("a", Health.UP)]
     assert settle(balancer) == []
@@ -58,22 +66,22 @@ def test_one_good_probe_brings_a_server_up() -> None:
 def test_three_bad_probes_in_a_row_take_a_server_down() -> None:
     balancer = well("a")
     for failure in ["refused", "refused", "", "refused", "refused"]:
-        probed(balancer, A, failure)
+        take_probe(balancer, A, failure)
         assert settle(balancer) == []
 
-    probed(balancer, A, "no answer")
+    take_probe(balancer, A, "no answer")
 
     assert settle(balancer) == [("a", Health.DOWN)]
-    assert views(balancer, NOON)[0].reason == "probe: no answer"
-    probed(balancer, A, "no answer")
+    assert server_views(balancer, NOON)[0].reason == "probe: no answer"
+    take_probe(balancer, A, "no answer")
     assert settle(balancer) == []
 
 
 def test_server_that_never_answered_is_said_to_be_down_once() -> None:
     balancer = folded(added("a"))
-    assert views(balancer, NOON)[0].reason == "not probed yet"
+    assert server_views(balancer, NOON)[0].reason == "not probed yet"
     for _ in range(4):
-        probed(balancer, A, "refused")
+        take_probe(balancer, A, "refused")
 
     assert settle(balancer) == [("a", Health.DOWN)]
     assert settle(balancer) == []
@@ -81,22 +89,22 @@ def test_server_that_never_answered_is_said_to_be_down_once() -> None:
 
 def test_three_connections_that_fail_take_a_server_down_until_the_next_good_probe() -> None:
     balancer = well("a")
-    probed(balancer, A, "")
+    take_probe(balancer, A, "")
     for _ in range(2):
-        failed(balancer, unreachable("a"))
+        take_failure(balancer, unreachable("a"))
     assert settle(balancer) == []
 
-    failed(balancer, unreachable("a"))
+    take_failure(balancer, unreachable("a"))
 
     assert settle(balancer) == [("a", Health.DOWN)]
-    probed(balancer, A, "")
+    take_probe(balancer, A, "")
     assert settle(balancer) == [("a", Health.UP)]
 
 
 def test_only_connections_that_fail_speak_against_a_server_at_once() -> None:
     balancer = well("a")
     for _ in range(5):
-        failed(balancer, ServerFailed(server_id=A, verdict=Verdict.RATE_LIMITED))
+        take_failure(balancer, ServerFailed(server_id=A, verdict=Verdict.RATE_LIMITED))
 
     assert settle(balancer) == []
 
@@ -104,8 +112,8 @@ def test_only_connections_that_fail_speak_against_a_server_at_once() -> None:
 def test_reports_of_servers_that_are_gone_are_ignored() -> None:
     balancer = well("a")
 
-    probed(balancer, B, "refused")
-    failed(balancer, unreachable("b"))
+    take_probe(balancer, B, "refused")
+    take_failure(balancer, unreachable("b"))
 
     assert [*balancer.standings] == ["a"]
 
@@ -117,7 +125,7 @@ def test_blame_in_the_pools_log_names_each_server_once() -> None:
     ]
     other = SessionRecovered(session_id=SessionId("s3"), reason="trial_passed", server_id=B)
 
-    assert observed(well("a", "b"), journalled(*recovered, other), NOON) == ["a"]
+    assert observe_envelope(well("a", "b"), journalled(*recovered, other), NOON) == ["a"]
 
 
 def test_ejected_server_is_not_chosen_until_its_time_is_over() -> None:
@@ -125,13 +133,13 @@ def test_ejected_server_is_not_chosen_until_its_time_is_over() -> None:
 
     assert eject(balancer, "a") == [("a", 30, 1)]
 
-    view = views(balancer, after(10))[0]
+    view = server_views(balancer, after(10))[0]
     assert (view.healthy, view.health, view.ejected_s) == (False, Health.UP, 20)
     assert view.reason == "ejected: blamed"
     assert settle(balancer, 29) == []
-    assert views(balancer, after(31))[0].ejected_s == 0
+    assert server_views(balancer, after(31))[0].ejected_s == 0
     assert settle(balancer, 30) == [("a", "readmitted")]
-    assert views(balancer, after(31))[0].healthy
+    assert server_views(balancer, after(31))[0].healthy
 
 
 def test_ejections_double_up_to_ten_minutes_and_are_forgiven_after_a_long_quiet() -> None:
@@ -157,7 +165,7 @@ def test_server_that_is_out_already_is_not_ejected_again() -> None:
 
 def test_last_server_that_is_well_is_never_ejected() -> None:
     balancer = well("a", "b", "c")
-    balancer.take(down("c"))
+    balancer.take_event(down("c"))
 
     assert eject(balancer, "a", "b") == [("a", 30, 1)]
     assert eject(balancer, "b") == []
@@ -167,10 +175,10 @@ def test_ejected_server_is_readmitted_early_when_nobody_else_is_left() -> None:
     balancer = well("a", "b", "c")
     eject(balancer, "a")
     eject(balancer, "b", seconds=1)
-    balancer.take(down("b"))
+    balancer.take_event(down("b"))
     assert settle(balancer, 2) == []
 
-    balancer.take(down("c"))
+    balancer.take_event(down("c"))
 
     assert settle(balancer, 2) == [("a", "readmitted")]
     assert settle(balancer, 2) == []
@@ -179,8 +187,8 @@ def test_ejected_server_is_readmitted_early_when_nobody_else_is_left() -> None:
 def test_ejected_server_that_is_down_helps_nobody() -> None:
     balancer = well("a", "b")
     eject(balancer, "a")
-    balancer.take(down("a"))
-    balancer.take(down("b"))
+    balancer.take_event(down("a"))
+    balancer.take_event(down("b"))
 
     assert settle(balancer, 2) == []
 
@@ -189,7 +197,7 @@ def test_ejected_server_that_is_down_helps_nobody() -> None:
 def test_sweep_of_leases_leaves_health_alone(seconds: float) -> None:
     balancer = well("a", "b")
     eject(balancer, "a")
-    balancer.take(up("a"))
+    balancer.take_event(up("a"))
 
-    assert swept(balancer, after(seconds)) == []
-    assert not views(balancer, after(seconds))[0].healthy
+    assert release_overdue(balancer, after(seconds)) == []
+    assert not server_views(balancer, after(seconds))[0].healthy

@@ -16,7 +16,7 @@ from contracts.pool import (
     Verdict,
 )
 from services.balancer.domain import inflight as rules
-from services.balancer.domain import observed, select, swept, views
+from services.balancer.domain import observe_envelope, release_overdue, select_server, server_views
 from tests.unit.balancer.builders import (
     IMAGE,
     ONE,
@@ -89,8 +89,8 @@ def test_deadline_releases_what_no_end_was_seen_of() -> None:
     balancer = well("a")
     chosen(balancer, "r.1", expires_in_s=60)
 
-    assert swept(balancer, after(64)) == []
-    assert swept(balancer, after(65)) == ["r.1"]
+    assert release_overdue(balancer, after(64)) == []
+    assert release_overdue(balancer, after(65)) == ["r.1"]
     assert in_flight(balancer) == {"a": 0}
 
 
@@ -100,10 +100,10 @@ def test_renewal_moves_the_deadline_by_the_pools_own_reckoning() -> None:
     renewed = LeaseRenewed(lease_id=LeaseId("r.1"), expires_at=after(3600 + 900))
     unheard = LeaseRenewed(lease_id=LeaseId("x.1"), expires_at=after(900))
 
-    observed(balancer, journalled(renewed, unheard, time=after(3600)), after(50))
+    observe_envelope(balancer, journalled(renewed, unheard, time=after(3600)), after(50))
 
-    assert swept(balancer, after(949)) == []
-    assert swept(balancer, after(955)) == ["r.1"]
+    assert release_overdue(balancer, after(949)) == []
+    assert release_overdue(balancer, after(955)) == ["r.1"]
 
 
 @pytest.mark.parametrize(("expires_in_s", "released_s"), [(-1e9, 5), (1e300, 86_405)])
@@ -111,8 +111,8 @@ def test_absurd_deadlines_are_bounded(expires_in_s: float, released_s: float) ->
     balancer = well("a")
     chosen(balancer, "r.1", expires_in_s=expires_in_s)
 
-    assert swept(balancer, after(released_s - 1)) == []
-    assert swept(balancer, after(released_s)) == ["r.1"]
+    assert release_overdue(balancer, after(released_s - 1)) == []
+    assert release_overdue(balancer, after(released_s)) == ["r.1"]
 
 
 def test_outcomes_of_the_last_minutes_are_what_status_shows() -> None:
@@ -123,16 +123,16 @@ def test_outcomes_of_the_last_minutes_are_what_status_shows() -> None:
     foreign = attempt("gone", status=200)
     for minute in range(8):
         usages = [used(f"r{minute}{number}.1", good) for number in range(2)]
-        observed(balancer, journalled(*usages), after(60 * minute))
+        observe_envelope(balancer, journalled(*usages), after(60 * minute))
     last = journalled(used("x.1", bad), used("y.1", cut, good), used("z.1", foreign))
-    observed(balancer, last, after(60 * 7 + 1))
+    observe_envelope(balancer, last, after(60 * 7 + 1))
 
-    a, b = views(balancer, after(60 * 7 + 2))
+    a, b = server_views(balancer, after(60 * 7 + 2))
 
     assert a.avg_response_ms == pytest.approx((11 * 100 + 300) / 12, abs=1e-3)
     assert a.success_rate == pytest.approx(1 - 2 / 13, abs=1e-6)
     assert (b.avg_response_ms, b.success_rate) == (0.0, 1.0)
-    assert views(balancer, after(3600))[0].avg_response_ms == 0.0
+    assert server_views(balancer, after(3600))[0].avg_response_ms == 0.0
 
 
 def test_last_failed_attempt_is_a_passive_outcome_when_nobody_selected_again() -> None:
@@ -203,24 +203,24 @@ def test_in_flight_is_the_number_of_open_leases_after_any_history(
             failed = unreachable(at[lease]) if what == "fail" and lease in at else None
             avoid = (at[lease],) if failed else ()
             item = wanted(lease, failed=failed, avoid=avoid, expires_in_s=float(how or 30))  # type: ignore[arg-type]
-            answer = select(balancer, item, ONE, after(now))
+            answer = select_server(balancer, item, ONE, after(now))
             assert isinstance(answer, Selected)
             at[lease] = answer.server_id
             if lease not in ended:
                 open_until.setdefault(lease, now + float(how or 30) + rules.MARGIN_S)  # type: ignore[arg-type]
         elif what == "end":
-            observed(balancer, journalled(how(lease), time=after(now)), after(now))  # type: ignore[operator]
+            observe_envelope(balancer, journalled(how(lease), time=after(now)), after(now))  # type: ignore[operator]
             open_until.pop(lease, None)
             ended.add(lease)
         elif what == "renew":
             expires = after(now + how)  # type: ignore[operator]
             renewed = LeaseRenewed(lease_id=LeaseId(lease), expires_at=expires)
-            observed(balancer, journalled(renewed, time=after(now)), after(now))
+            observe_envelope(balancer, journalled(renewed, time=after(now)), after(now))
             if lease in open_until:
                 open_until[lease] = now + how + rules.MARGIN_S  # type: ignore[operator]
         else:
             now += how  # type: ignore[operator]
-            swept(balancer, after(now))
+            release_overdue(balancer, after(now))
             open_until = {one: until for one, until in open_until.items() if until > now}
         counts = in_flight(balancer)
         assert min(counts.values()) >= 0

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 from contracts.balancer import ServerRemoved
 from contracts.base import LeaseId, ServerId
 from contracts.pool import LeaseExpired
-from services.balancer.domain import Balancer, observed, reported, select, swept
+from services.balancer.domain import (
+    Balancer,
+    observe_envelope,
+    release_overdue,
+    select_server,
+    take_report,
+)
 from tests.moments import NOON
 from tests.unit.balancer.builders import (
     ONE,
@@ -32,8 +38,8 @@ B = ServerId("b")
 def test_new_leader_inherits_what_gateways_have_open() -> None:
     balancer = well("a", "b")
 
-    reported(balancer, ONE, {A: 3, ServerId("gone"): 1}, NOON)
-    reported(balancer, TWO, {A: 1}, NOON)
+    take_report(balancer, ONE, {A: 3, ServerId("gone"): 1}, NOON)
+    take_report(balancer, TWO, {A: 1}, NOON)
 
     assert in_flight(balancer) == {"a": 4, "b": 0}
     assert chosen(balancer, "r.1") == "b"
@@ -41,75 +47,75 @@ def test_new_leader_inherits_what_gateways_have_open() -> None:
 
 def test_own_selections_are_not_inherited_again() -> None:
     balancer = well("a")
-    select(balancer, wanted("other.1"), TWO, NOON)
-    select(balancer, wanted("r.1"), ONE, NOON)
-    select(balancer, wanted("lost.1"), ONE, NOON)
+    select_server(balancer, wanted("other.1"), TWO, NOON)
+    select_server(balancer, wanted("r.1"), ONE, NOON)
+    select_server(balancer, wanted("lost.1"), ONE, NOON)
     see(balancer, cancelled("lost.1"))
 
-    reported(balancer, ONE, {A: 3}, NOON)
-    reported(balancer, ONE, {A: 9}, NOON)
+    take_report(balancer, ONE, {A: 3}, NOON)
+    take_report(balancer, ONE, {A: 9}, NOON)
 
     assert in_flight(balancer) == {"a": 2 + 2}
 
 
 def test_inherited_exchange_that_ended_under_load_is_not_counted_for_ever() -> None:
     balancer = well("a")
-    reported(balancer, ONE, {A: 3}, NOON)
+    take_report(balancer, ONE, {A: 3}, NOON)
     for number in range(5):
-        select(balancer, wanted(f"r{number}.1"), ONE, NOON)
+        select_server(balancer, wanted(f"r{number}.1"), ONE, NOON)
 
     # All three of before have ended, and five of this leader's are open.
-    reported(balancer, ONE, {A: 5}, NOON)
+    take_report(balancer, ONE, {A: 5}, NOON)
 
     assert in_flight(balancer) == {"a": 5}
 
 
 def test_inherited_exchange_hidden_by_one_not_begun_is_counted_again() -> None:
     balancer = well("a")
-    reported(balancer, ONE, {A: 2}, NOON)
-    select(balancer, wanted("r.1"), ONE, NOON)
+    take_report(balancer, ONE, {A: 2}, NOON)
+    select_server(balancer, wanted("r.1"), ONE, NOON)
 
-    reported(balancer, ONE, {A: 2}, NOON)
+    take_report(balancer, ONE, {A: 2}, NOON)
     assert in_flight(balancer) == {"a": 2}
-    reported(balancer, ONE, {A: 3}, NOON)
+    take_report(balancer, ONE, {A: 3}, NOON)
 
     assert in_flight(balancer) == {"a": 3}
 
 
 def test_leader_that_inherited_nothing_counts_nothing_but_its_own() -> None:
     balancer = well("a")
-    reported(balancer, ONE, {}, NOON)
-    select(balancer, wanted("r.1"), ONE, NOON)
+    take_report(balancer, ONE, {}, NOON)
+    select_server(balancer, wanted("r.1"), ONE, NOON)
     see(balancer, cancelled("r.1"))
 
     # Told before the end, heard after it.
-    reported(balancer, ONE, {A: 1}, NOON)
+    take_report(balancer, ONE, {A: 1}, NOON)
 
     assert in_flight(balancer) == {"a": 0}
 
 
 def test_silent_gateway_is_forgotten_with_what_was_inherited() -> None:
     balancer = well("a")
-    reported(balancer, ONE, {A: 2}, NOON)
-    reported(balancer, TWO, {A: 1}, after(14))
+    take_report(balancer, ONE, {A: 2}, NOON)
+    take_report(balancer, TWO, {A: 1}, after(14))
 
-    swept(balancer, after(16))
+    release_overdue(balancer, after(16))
 
     assert in_flight(balancer) == {"a": 1}
 
 
 def test_server_that_left_and_came_back_has_inherited_nothing() -> None:
     balancer = well("a", "b")
-    reported(balancer, ONE, {B: 1}, NOON)
-    select(balancer, wanted("r.1", avoid=("a",)), ONE, NOON)
-    reported(balancer, ONE, {B: 1}, NOON)
+    take_report(balancer, ONE, {B: 1}, NOON)
+    select_server(balancer, wanted("r.1", avoid=("a",)), ONE, NOON)
+    take_report(balancer, ONE, {B: 1}, NOON)
     see(balancer, cancelled("r.1"))
     assert in_flight(balancer) == {"a": 0, "b": 0}
-    balancer.take(ServerRemoved(server_id=B))
-    reported(balancer, ONE, {B: 1}, NOON)
-    balancer.take(added("b"))
+    balancer.take_event(ServerRemoved(server_id=B))
+    take_report(balancer, ONE, {B: 1}, NOON)
+    balancer.take_event(added("b"))
 
-    reported(balancer, ONE, {B: 1}, NOON)
+    take_report(balancer, ONE, {B: 1}, NOON)
 
     assert in_flight(balancer) == {"a": 0, "b": 0}
 
@@ -158,18 +164,18 @@ class World:
 
     def hear(self, report: dict[ServerId, int]) -> None:
         self.heard = True
-        reported(self.balancer, ONE, report, NOON)
+        take_report(self.balancer, ONE, report, NOON)
 
     def journal(self, lease: str) -> None:
         del self.placed[lease]
         expired = LeaseExpired(lease_id=LeaseId(lease), session_id=SESSION)
-        observed(self.balancer, journalled(expired), NOON)
+        observe_envelope(self.balancer, journalled(expired), NOON)
 
     def end_old(self, server_id: ServerId) -> None:
         """One of before ends, and the log says so of a lease that this leader never heard of."""
         self.old -= Counter([server_id])
         self.numbers += 1
-        observed(self.balancer, journalled(cancelled(f"old{self.numbers}.1")), NOON)
+        observe_envelope(self.balancer, journalled(cancelled(f"old{self.numbers}.1")), NOON)
 
     def own(self) -> dict[str, int]:
         return {name: [*self.placed.values()].count(ServerId(name)) for name in ("a", "b")}
@@ -204,7 +210,7 @@ def test_in_flight_comes_to_be_the_leaders_own_once_all_of_before_have_ended(
 @given(st.lists(st.sampled_from(STEPS), max_size=60))
 def test_without_anything_inherited_every_count_is_exact_at_every_moment(steps: list[str]) -> None:
     world = World({})
-    reported(world.balancer, ONE, {}, NOON)
+    take_report(world.balancer, ONE, {}, NOON)
     for what in steps:
         world.step(what)
         assert in_flight(world.balancer) == world.own()
@@ -219,6 +225,6 @@ def test_silence_ends_what_was_inherited(old: dict[ServerId, int], steps: list[s
     for what in steps:
         world.step(what)
 
-    swept(world.balancer, after(16))
+    release_overdue(world.balancer, after(16))
 
     assert in_flight(world.balancer) == world.own()

@@ -10,8 +10,8 @@ from contracts.base import ServiceType, WriterId
 from contracts.envelope import Envelope
 from contracts.events import decode_event
 from services.balancer import strategies
-from services.balancer.domain import Balancer, observed, select
-from services.balancer.domain.views import views
+from services.balancer.domain import Balancer, observe_envelope, select_server
+from services.balancer.domain.views import server_views
 from tests.anyevent import ANY_EVENT, ANY_MOMENT
 from tests.contract.test_golden import lines
 from tests.moments import NOON
@@ -25,16 +25,16 @@ def taken(events: list[Any], at: datetime) -> None:
         writer=WriterId("w"), epoch=1, number=1, time=at, previous_hash="", events=events
     )
     for event in events:
-        balancer.take(event)
+        balancer.take_event(event)
     for server_id in [*balancer.fleet.members]:
-        balancer.take(up(server_id))
+        balancer.take_event(up(server_id))
     for name in strategies.STRATEGIES:
-        balancer.take(strategy(name))
+        balancer.take_event(strategy(name))
         for lease in ("a.1", "b.1", name):
-            select(balancer, wanted(lease, IMAGE), ONE, NOON)
-        observed(balancer, seen, NOON)
-        select(balancer, wanted(f"{name} again", ServiceType("a")), ONE, NOON)
-    views(balancer, NOON)
+            select_server(balancer, wanted(lease, IMAGE), ONE, NOON)
+        observe_envelope(balancer, seen, NOON)
+        select_server(balancer, wanted(f"{name} again", ServiceType("a")), ONE, NOON)
+    server_views(balancer, NOON)
 
 
 @settings(deadline=None, max_examples=200)

@@ -8,7 +8,7 @@ import pytest
 from contracts.balancer import NoServer, Selected, ServerChanged
 from contracts.base import LeaseId, RequestId, ServerId, ServiceType
 from contracts.pool import Attempt, Outcome, UsageRecorded, Verdict
-from services.balancer.domain import Balancer, observed, select, views
+from services.balancer.domain import Balancer, observe_envelope, select_server, server_views
 from tests.unit.balancer.builders import (
     AVATAR,
     IMAGE,
@@ -28,7 +28,7 @@ def speaking(*names: str, dialect: str = "jimeng") -> Balancer:
     balancer = well(*names)
     for name in names:
         other = msgspec.structs.replace(server(name), dialect=dialect)
-        balancer.take(ServerChanged(server=other))
+        balancer.take_event(ServerChanged(server=other))
     return balancer
 
 
@@ -43,12 +43,12 @@ def ended(balancer: Balancer, name: str, verdict: Verdict, now: datetime) -> Non
         verdict=verdict,
         attempts=[Attempt(server_id=ServerId(name), verdict=verdict, status=200)],
     )
-    observed(balancer, journalled(usage), now)
+    observe_envelope(balancer, journalled(usage), now)
 
 
 def at(balancer: Balancer, now: datetime, kind: ServiceType = IMAGE) -> str:
     """Whom a selection names now; the reason when nobody."""
-    answer = select(balancer, wanted("", kind), ONE, now)
+    answer = select_server(balancer, wanted("", kind), ONE, now)
     return answer.server_id if isinstance(answer, Selected) else answer.reason
 
 
@@ -57,11 +57,11 @@ def test_who_only_asks_takes_no_turn_and_is_not_in_flight() -> None:
     ended(balancer, "a", Verdict.RISK_CONTROL, NOON)
     only_asked = msgspec.structs.replace(wanted("", IMAGE), only_ask=True)
 
-    assert isinstance(select(balancer, only_asked, ONE, after(1)), NoServer)
+    assert isinstance(select_server(balancer, only_asked, ONE, after(1)), NoServer)
     for _ in range(2):
-        assert isinstance(select(balancer, only_asked, ONE, after(31)), Selected)
+        assert isinstance(select_server(balancer, only_asked, ONE, after(31)), Selected)
     assert at(balancer, after(31)) == "a"
-    assert isinstance(select(balancer, only_asked, ONE, after(31)), NoServer)
+    assert isinstance(select_server(balancer, only_asked, ONE, after(31)), NoServer)
 
 
 def test_server_rests_for_half_a_minute_and_takes_one_call_in_each_from_then_on() -> None:
@@ -128,7 +128,7 @@ def test_server_that_moved_begins_without() -> None:
     ended(balancer, "a", Verdict.RISK_CONTROL, NOON)
 
     moved = msgspec.structs.replace(server("a", url="http://b:9000"), dialect="jimeng")
-    balancer.take(ServerChanged(server=moved))
+    balancer.take_event(ServerChanged(server=moved))
 
     assert balancer.standings[ServerId("a")].paces == {}
 
@@ -137,10 +137,10 @@ def test_operators_see_how_long_it_rests() -> None:
     balancer = speaking("a")
     ended(balancer, "a", Verdict.RISK_CONTROL, NOON)
 
-    (seen,) = views(balancer, after(10))
+    (seen,) = server_views(balancer, after(10))
 
     assert seen.reason == "rests 20 s after risk control (image)"
-    assert isinstance(select(balancer, wanted("r.1"), ONE, after(10)), NoServer)
+    assert isinstance(select_server(balancer, wanted("r.1"), ONE, after(10)), NoServer)
 
 
 def test_caller_hears_when_the_first_of_those_that_rest_takes_a_call_again() -> None:
@@ -150,7 +150,7 @@ def test_caller_hears_when_the_first_of_those_that_rest_takes_a_call_again() -> 
 
     def told(*avoid: str, dialects: tuple[str, ...] = ()) -> float:
         asked = msgspec.structs.replace(wanted(avoid=avoid), dialects=[*dialects])
-        answer = select(balancer, asked, ONE, after(20))
+        answer = select_server(balancer, asked, ONE, after(20))
         assert isinstance(answer, NoServer)
         return answer.rests_s
 

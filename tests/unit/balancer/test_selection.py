@@ -6,7 +6,7 @@ import pytest
 from contracts.balancer import NoServer, Selected, ServerChanged, ServerRemoved
 from contracts.base import ServerId, ServiceType
 from contracts.pool import Candidate
-from services.balancer.domain import ejections, select
+from services.balancer.domain import ejection_events, select_server
 from services.balancer.domain.selection import _SERVICE_TYPES_MAX
 from tests.moments import NOON
 from tests.unit.balancer.builders import (
@@ -43,9 +43,9 @@ def test_selection_without_a_lease_is_not_in_flight() -> None:
 
 def test_same_select_sent_again_gets_the_same_answer_once() -> None:
     balancer = well("a", "b")
-    first = select(balancer, wanted("r.1"), ONE, NOON)
+    first = select_server(balancer, wanted("r.1"), ONE, NOON)
 
-    again = select(balancer, wanted("r.1", expires_in_s=899), ONE, NOON)
+    again = select_server(balancer, wanted("r.1", expires_in_s=899), ONE, NOON)
 
     assert again == first
     assert in_flight(balancer) == {"a": 1, "b": 0}
@@ -66,7 +66,7 @@ def test_failure_alone_moves_the_lease_and_counts_as_a_passive_outcome_once() ->
     chosen(balancer, "r.1")
 
     for _ in range(2):
-        select(balancer, wanted("r.1", failed=unreachable("a")), ONE, NOON)
+        select_server(balancer, wanted("r.1", failed=unreachable("a")), ONE, NOON)
 
     assert balancer.standings[ServerId("a")].unreachable == 1
     assert sum(in_flight(balancer).values()) == 1
@@ -111,10 +111,10 @@ def test_incapable_down_ejected_and_full_servers_are_refused_with_the_reason() -
         strategy("least_connections"),
     )
     chosen(balancer, "r.1", avoid=("images", "out", "well"))
-    for event in ejections(balancer, [ServerId("out")], "blamed", NOON):
-        balancer.take(event)
+    for event in ejection_events(balancer, [ServerId("out")], "blamed", NOON):
+        balancer.take_event(event)
 
-    answer = select(balancer, wanted("r.2", AVATAR), ONE, NOON)
+    answer = select_server(balancer, wanted("r.2", AVATAR), ONE, NOON)
 
     assert isinstance(answer, Selected)
     assert answer.server_id == "well"
@@ -132,7 +132,7 @@ def test_at_most_five_candidates_are_named_best_first() -> None:
     for number in range(3):
         chosen(balancer, f"r{number}.1")
 
-    answer = select(balancer, wanted("x.1"), ONE, NOON)
+    answer = select_server(balancer, wanted("x.1"), ONE, NOON)
 
     assert isinstance(answer, Selected)
     assert [one.server_id for one in answer.candidates] == list("defgh")
@@ -166,7 +166,7 @@ def test_selection_obeys_the_strategy_in_force() -> None:
     )
     assert chosen(balancer, "r1.1") == "one"
 
-    balancer.take(strategy("weighted_round_robin"))
+    balancer.take_event(strategy("weighted_round_robin"))
 
     found = [chosen(balancer, f"w{number}.1") for number in range(4)]
     assert found == ["all", "one", "all", "one"]
@@ -175,7 +175,7 @@ def test_selection_obeys_the_strategy_in_force() -> None:
 def test_strategy_of_a_later_version_gives_way_to_the_default() -> None:
     balancer = folded(added("a"), up("a"), strategy("oracle"))
 
-    answer = select(balancer, wanted(), ONE, NOON)
+    answer = select_server(balancer, wanted(), ONE, NOON)
 
     assert isinstance(answer, Selected)
     assert answer.strategy == "capability_based"
@@ -185,12 +185,12 @@ def test_removed_server_keeps_its_exchanges_until_they_end() -> None:
     balancer = well("a", "b")
     chosen(balancer, "r.1")
 
-    balancer.take(ServerRemoved(server_id=ServerId("a")))
-    balancer.take(ServerRemoved(server_id=ServerId("b")))
+    balancer.take_event(ServerRemoved(server_id=ServerId("a")))
+    balancer.take_event(ServerRemoved(server_id=ServerId("b")))
 
     assert in_flight(balancer) == {"a": 1}
     assert nobody(balancer, "s.1").reason == "no server is configured"
-    balancer.take(added("a"))
+    balancer.take_event(added("a"))
     assert in_flight(balancer) == {"a": 1}
 
 
@@ -198,7 +198,7 @@ def test_moved_server_is_judged_anew() -> None:
     balancer = well("a")
     chosen(balancer, failed=unreachable("a"))
 
-    balancer.take(ServerChanged(server=server("a", url="http://elsewhere")))
+    balancer.take_event(ServerChanged(server=server("a", url="http://elsewhere")))
 
     assert balancer.standings[ServerId("a")].unreachable == 0
 
@@ -217,7 +217,7 @@ def test_events_that_concern_no_server_leave_everything_as_it_was() -> None:
     chosen(balancer, "r.1")
     before = balancer.options
 
-    balancer.take(up("gone"))
+    balancer.take_event(up("gone"))
 
     assert balancer.options is before
     assert in_flight(balancer) == {"a": 1}
@@ -236,11 +236,11 @@ def test_new_leader_starts_with_nothing_in_flight() -> None:
 def test_server_that_cannot_say_a_request_is_passed_over_and_says_why() -> None:
     balancer = well("a", "b")
     speaking = msgspec.structs.replace(server("b"), dialect="jimeng")
-    balancer.take(ServerChanged(server=speaking))
+    balancer.take_event(ServerChanged(server=speaking))
     asked = msgspec.structs.replace(wanted("r.1"), dialects=["jimeng"])
 
-    found = select(balancer, asked, ONE, NOON)
-    other = select(balancer, msgspec.structs.replace(asked, dialects=["drraw"]), ONE, NOON)
+    found = select_server(balancer, asked, ONE, NOON)
+    other = select_server(balancer, msgspec.structs.replace(asked, dialects=["drraw"]), ONE, NOON)
 
     assert isinstance(found, Selected)
     assert (found.server_id, found.dialect) == ("b", "jimeng")
@@ -249,6 +249,6 @@ def test_server_that_cannot_say_a_request_is_passed_over_and_says_why() -> None:
     )
     assert other == found
     unsayable = msgspec.structs.replace(wanted("r.2"), dialects=["drraw"])
-    nobody_can = select(balancer, unsayable, ONE, NOON)
+    nobody_can = select_server(balancer, unsayable, ONE, NOON)
     assert isinstance(nobody_can, NoServer)
     assert "cannot do this request" in nobody_can.reason

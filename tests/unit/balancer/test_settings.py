@@ -7,7 +7,7 @@ import pytest
 from contracts.balancer import Server
 from contracts.base import ServerId
 from runtime.settings import SettingsError, configured
-from services.balancer.settings import Settings, refused
+from services.balancer.settings import Settings, server_objection
 
 
 def read(tables: dict[str, Any]) -> Settings:
@@ -21,7 +21,7 @@ def entry(**fields: object) -> dict[str, object]:
 def test_file_names_a_servers_id_plainly() -> None:
     settings = read({"balancer": {"probe_interval": "2s"}, "servers": [entry(weight=3)]})
 
-    server = settings.servers[0].server()
+    server = settings.servers[0].as_server()
     assert (server.server_id, server.weight, server.max_sessions) == ("server-1", 3, 100)
     assert settings.balancer.probe_interval == 2.0
     assert settings.balancer.strategy == "capability_based"
@@ -102,5 +102,5 @@ def test_ordinary_address_is_taken(url: str) -> None:
 def test_number_of_a_server_out_of_bounds_is_refused_by_name(field: str, number: int) -> None:
     server = Server(server_id=ServerId("one"), url="http://127.0.0.1:9001", **{field: number})
 
-    assert refused(server).startswith(f"{field}: expected ")
-    assert "9,007,199,254,740,991" in refused(server)
+    assert server_objection(server).startswith(f"{field}: expected ")
+    assert "9,007,199,254,740,991" in server_objection(server)

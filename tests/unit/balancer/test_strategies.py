@@ -8,19 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.balancer import strategies
-from services.balancer.domain.standing import Standing
+from services.balancer.domain.standing import ServerStanding
 from services.balancer.strategies import STRATEGIES
 from tests.unit.balancer.builders import server
 
 
-def standing(name: str, *capabilities: str, in_flight: int = 0, **rest: int) -> Standing:
+def standing(name: str, *capabilities: str, in_flight: int = 0, **rest: int) -> ServerStanding:
     made = server(name, capabilities, **rest)  # type: ignore[arg-type]
-    one = Standing(server_id=made.server_id, server=made, in_flight=in_flight)
+    one = ServerStanding(server_id=made.server_id, server=made, in_flight=in_flight)
     one.serve_as(made)
     return one
 
 
-def picks(strategy: str, servers: Sequence[Standing], times: int) -> str:
+def picks(strategy: str, servers: Sequence[ServerStanding], times: int) -> str:
     """Choose `times` times, remembering turns and credits as the domain does."""
     found = ""
     for turn in range(1, times + 1):
@@ -136,9 +136,11 @@ def test_every_strategy_ranks_all_that_are_eligible_once(
 
 @pytest.mark.parametrize("name", ["least_response_time", "geographic", "p2c_ewma", "adaptive"])
 def test_strategies_that_come_later_are_refused_as_such(name: str) -> None:
-    assert strategies.unusable(name).endswith(f"{name} is not built yet")
+    assert strategies.strategy_objection(name).endswith(f"{name} is not built yet")
 
 
 def test_unknown_strategy_is_refused_with_those_that_exist() -> None:
-    assert strategies.unusable("random").startswith("expected one of round_robin, weighted")
-    assert strategies.unusable("round_robin") == ""
+    assert strategies.strategy_objection("random").startswith(
+        "expected one of round_robin, weighted"
+    )
+    assert strategies.strategy_objection("round_robin") is None
