@@ -42,7 +42,7 @@ from runtime.nats import natsserver, streams
 from runtime.process import lifecycle
 from runtime.settings import ServiceTypeSection
 from services.pool import app
-from services.pool.domain import Pool, fold
+from services.pool.domain import Pool, fold_envelope
 from services.pool.settings import PoolSection, ProvisionerSection, Settings
 
 SESSIONS = 500
@@ -224,7 +224,7 @@ async def refold(url: str) -> None:
     started = time.process_time()
     for one in stored:
         made = envelope.decode(one.body)
-        fold(state, one.sequence, made)
+        fold_envelope(state, one.sequence, made)
         events += len(made.events)
     seconds = time.process_time() - started
     print(

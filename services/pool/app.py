@@ -23,26 +23,26 @@ from runtime.process.logs import Log
 from runtime.secrets import Sealer, SealError
 from runtime.settings import SettingsError
 from services.pool.committer import Committer
-from services.pool.handlers import Doors
-from services.pool.leader import Leader
+from services.pool.handlers import PoolDoors
+from services.pool.leader import PoolLeader
 from services.pool.metrics import Metrics
 from services.pool.settings import Settings
-from services.pool.store import Credentials, CredentialsUnavailableError, Ledger
+from services.pool.store import CredentialStore, CredentialsUnavailableError, PoolLedger
 
 _PAUSE_S = 0.5
 
 
-class Parts(NamedTuple):
+class PoolParts(NamedTuple):
     """What one pool process is made of."""
 
-    ledger: Ledger
-    credentials: Credentials
+    ledger: PoolLedger
+    credentials: CredentialStore
     leadership: Leadership
-    leader: Leader
+    leader: PoolLeader
     metrics: Metrics
     logger: Log
 
-    def readiness(self) -> str:
+    def unready_reason(self) -> str:
         """Say what this process still lacks; empty when it is ready."""
         if not self.leadership.reachable:
             return "NATS is not reachable"
@@ -64,40 +64,40 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     logger = logs.configure("pool")
     master_key = environment.secret("TIDEGATE_SECRET_KEY", environment.home.master_key)
     identity_key = environment.secret("TIDEGATE_IDENTITY_KEY", environment.home.identity_key)
-    made = broker.broker(broker.nats_urls(environment, "pool"), "pool", logger)
-    client = await lifecycle.unless(stop, broker.connected(made))
+    nats_broker = broker.broker(broker.nats_urls(environment, "pool"), "pool", logger)
+    client = await lifecycle.unless(stop, broker.connected(nats_broker))
     if client is None:
         return
     try:
-        parts = assembled(
-            made,
+        parts = assemble_parts(
+            nats_broker,
             client,
             load,
             keys=(master_key, identity_key),
             now=clock(environment.clock_offset_file),
             logger=logger,
         )
-        await serve(parts, stop, environment.health_port, environment.health_network)
+        await serve_parts(parts, stop, environment.health_port, environment.health_network)
     finally:
-        await broker.disconnected(made)
+        await broker.disconnected(nats_broker)
         logger.info("stopped")
 
 
-def assembled(
-    made: NatsBroker,
+def assemble_parts(
+    nats_broker: NatsBroker,
     client: Client,
     load: Callable[[], Settings],
     *,
     keys: tuple[str, str],
     now: Clock,
     logger: Log,
-) -> Parts:
+) -> PoolParts:
     """Put a pool process together; `keys` are the master key and the identity key.
 
     Raises `SettingsError`.
     """
-    log, ledger, metrics = EventLog(client), Ledger(), Metrics()
-    credentials = Credentials(client, Sealer(keys[0]))
+    log, ledger, metrics = EventLog(client), PoolLedger(), Metrics()
+    credentials = CredentialStore(client, Sealer(keys[0]))
     writer = SubjectWriter(log, evt_pool(SHARD), _writer_id())
     leadership = Leadership(
         client, log, writer, ledger, ping=pool_ping(SHARD), clock=now, logger=logger
@@ -105,43 +105,43 @@ def assembled(
     committer = Committer(
         leadership, ledger, credentials, client=client, clock=now, metrics=metrics, logger=logger
     )
-    doors = Doors(made, client, committer, leadership, credentials, SHARD)
-    leader = Leader(
+    doors = PoolDoors(nats_broker, client, committer, leadership, credentials, SHARD)
+    leader = PoolLeader(
         load, keys[1], log, writer, ledger, credentials, committer, doors, logger=logger
     )
-    metrics.queued.set_function(lambda: committer.depth)
+    metrics.queued.set_function(lambda: committer.unanswered_count)
     metrics.full.set_function(lambda: committer.full)
     metrics.leading.set_function(lambda: leadership.leading)
     metrics.unwritable.set_function(lambda: writer.unwritable_s)
     metrics.sequence.set_function(lambda: writer.link.sequence)
     metrics.unknown.set_function(lambda: sum(ledger.state.unknown.values()))
     metrics.violations.set_function(lambda: len(ledger.state.violations))
-    return Parts(ledger, credentials, leadership, leader, metrics, logger)
+    return PoolParts(ledger, credentials, leadership, leader, metrics, logger)
 
 
-async def serve(
-    parts: Parts, stop: asyncio.Event, health_port: int, health_network: str = ""
+async def serve_parts(
+    parts: PoolParts, stop: asyncio.Event, health_port: int, health_network: str = ""
 ) -> None:
     """Follow and lead until `stop`; then answer what is queued, and end."""
     ended = asyncio.Event()
 
     async def follow_and_lead() -> None:
-        await _opened(parts.credentials, parts.logger)
-        await parts.leadership.serve(parts.leader.lead)
+        await _open_credentials(parts.credentials, parts.logger)
+        await parts.leadership.serve(parts.leader.lead_term)
 
     async def orderly_end() -> None:
         await stop.wait()
         parts.leadership.resign()
-        await parts.leader.finish()
+        await parts.leader.finish_term()
         ended.set()
 
     serving_health = health.serve(
-        health_port, parts.readiness, parts.metrics.registry, network=health_network
+        health_port, parts.unready_reason, parts.metrics.registry, network=health_network
     )
     await lifecycle.until(ended, follow_and_lead(), orderly_end(), serving_health)
 
 
-async def _opened(credentials: Credentials, logger: Log) -> None:
+async def _open_credentials(credentials: CredentialStore, logger: Log) -> None:
     """Learn what ciphertexts there are, and that the master key opens them."""
     while True:
         try:

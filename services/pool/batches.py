@@ -33,12 +33,12 @@ _CLOSING_BYTES = 64 * 1024
 _encoder = msgspec.json.Encoder()
 
 
-def unavailable(message: str) -> Refused:
+def unavailable_refusal(message: str) -> Refused:
     """Refuse one lease because nothing can be journalled now."""
     return Refused(reason=Refusal.LEDGER_UNAVAILABLE, retry_after_s=_RETRY_AFTER_S, message=message)
 
 
-class Kind(NamedTuple):
+class CommandKind(NamedTuple):
     """One sort of command: how an item is decided, and what the answers make."""
 
     name: str
@@ -61,26 +61,26 @@ def _admin_reply(answers: list[Any]) -> Reply:
     return Done(changed=changed, revived=revived)
 
 
-LEASE = Kind(
+LEASE = CommandKind(
     "lease",
     domain.decide_lease,
     lambda answers: LeaseAnswers(items=answers),
-    lambda items, why: LeaseAnswers(items=[unavailable(why)] * len(items)),
+    lambda items, why: LeaseAnswers(items=[unavailable_refusal(why)] * len(items)),
 )
-END = Kind(
+END = CommandKind(
     "end",
     domain.decide_end,
     lambda answers: EndAnswers(items=[answer for answer in answers if answer is not None]),
     lambda _items, _why: None,
 )
 """Items are usages, and behind them what the gateway refused itself, which is not answered."""
-RENEW = Kind(
+RENEW = CommandKind(
     "renew",
     domain.decide_renew,
     lambda answers: RenewAnswers(items=answers),
     lambda _items, _why: None,
 )
-CANCEL = Kind(
+CANCEL = CommandKind(
     "cancel",
     domain.decide_cancel,
     lambda answers: CancelAnswers(items=answers),
@@ -88,9 +88,9 @@ CANCEL = Kind(
 )
 
 
-def admin(origin: str) -> Kind:
+def admin_kind(origin: str) -> CommandKind:
     """Administrative commands of this origin: the API's, or a provisioner's."""
-    return Kind(
+    return CommandKind(
         "admin",
         lambda state, command, now: domain.decide_admin(state, command, now, origin),
         _admin_reply,
@@ -98,8 +98,8 @@ def admin(origin: str) -> Kind:
     )
 
 
-ADMIN = admin("admin")
-POLICY = Kind(
+ADMIN = admin_kind("admin")
+POLICY = CommandKind(
     "policy",
     lambda state, wanted, now: Decision(
         domain.decide_policy(state, wanted[0], wanted[1], wanted[2], now), Done()
@@ -110,13 +110,13 @@ POLICY = Kind(
 """Items are (policy, source, by)."""
 
 
-def _beside(item: Any) -> int:
+def _beside_bytes(item: Any) -> int:
     """Bound the bytes of the pool's own events beside this command."""
     closing = isinstance(item, ChangeSession) and item.used_up
     return _CLOSING_BYTES if closing else _EVENTS_BYTES
 
 
-class Batch:
+class CommandBatch:
     """The commands of one call, and their answers as they come to stand in the log.
 
     Who asked within this process waits for `asked`; who asked over NATS has a `call`.
@@ -126,7 +126,7 @@ class Batch:
 
     def __init__(
         self,
-        kind: Kind,
+        kind: CommandKind,
         items: list[Any],
         call: Call | None = None,
         asked: "asyncio.Future[Reply] | None" = None,
@@ -141,19 +141,19 @@ class Batch:
         self.dropped = False
         """Nobody waits for the rest of it."""
         body = BYTES_MAX if call is None else len(call.body)
-        self.weight_max = body + max(map(_beside, items), default=_EVENTS_BYTES)
+        self.weight_max = body + max(map(_beside_bytes, items), default=_EVENTS_BYTES)
         """Bound of what any one item's events take in an envelope, in bytes: all items together."""
 
-    def weight(self, index: int) -> int:
+    def item_weight(self, index: int) -> int:
         """Bound the bytes that one item's events take in an envelope, by measuring it."""
-        return len(_encoder.encode(self.items[index])) + _beside(self.items[index])
+        return len(_encoder.encode(self.items[index])) + _beside_bytes(self.items[index])
 
-    def answered(self, index: int, answer: Any) -> bool:
+    def store_answer(self, index: int, answer: Any) -> bool:
         """Take one item's answer; true when it was the last."""
         self.answers[index] = answer
         self.left -= 1
         return self.left == 0
 
-    def reply(self) -> Reply:
+    def joint_reply(self) -> Reply:
         """The answer to the whole."""
         return self.kind.reply(self.answers)

@@ -24,10 +24,10 @@ from runtime.leadership import Leadership
 from runtime.nats.broker import Call, reply
 from runtime.process.logs import Log
 from services.pool import domain
-from services.pool.batches import LEASE, Batch, unavailable
+from services.pool.batches import LEASE, CommandBatch, unavailable_refusal
 from services.pool.metrics import Metrics
 from services.pool.rounds import SWEEP_EVERY_S, Decided, Queue, Round, UndecidableError
-from services.pool.store import Credentials, Ledger
+from services.pool.store import CredentialStore, PoolLedger
 
 ITEMS_MAX = 20_000
 """Commands that may wait; more are turned away."""
@@ -43,8 +43,8 @@ class Committer:
     def __init__(
         self,
         leadership: Leadership,
-        ledger: Ledger,
-        credentials: Credentials,
+        ledger: PoolLedger,
+        credentials: CredentialStore,
         *,
         client: Client,
         clock: Clock,
@@ -64,9 +64,9 @@ class Committer:
         self._logger = logger
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
-        self.begin()
+        self.begin_term()
 
-    def begin(self) -> None:
+    def begin_term(self) -> None:
         """Start a term with nothing queued; whatever was is not answered."""
         self._queue = Queue(self._ledger.state, time.monotonic)
         self._waiting: list[Decided] = []
@@ -77,69 +77,69 @@ class Committer:
         self._finishing = False
 
     @property
-    def depth(self) -> int:
+    def unanswered_count(self) -> int:
         """Commands not yet answered."""
         return len(self._queue) + len(self._waiting)
 
-    def now(self) -> datetime:
+    def log_now(self) -> datetime:
         """Tell the log's time."""
         return self._writer.now(self._clock())
 
-    async def submit(self, batch: Batch) -> None:
+    async def submit_batch(self, batch: CommandBatch) -> None:
         """Queue a batch, or turn it away when nothing more can be taken in."""
         if batch.kind is LEASE and self.full:
             await self._turn_away(batch, "the event log is nearly full")
-        elif self.depth + len(batch.items) > ITEMS_MAX:
+        elif self.unanswered_count + len(batch.items) > ITEMS_MAX:
             await self._turn_away(batch, "too many commands are waiting")
         elif batch.items:
-            self._queue.add(batch)
+            self._queue.add_batch(batch)
             self._wake.set()
         else:
-            await self._send(batch, batch.reply())
+            await self._send_answer(batch, batch.joint_reply())
 
-    async def ask(self, batch: Batch) -> Reply:
+    async def submit_own(self, batch: CommandBatch) -> Reply:
         """Queue a batch of this process's own and wait for its answer."""
         batch.asked = self._loop.create_future()
-        await self.submit(batch)
+        await self.submit_batch(batch)
         return await batch.asked
 
-    async def status(self, call: Call, asked: PoolStatus) -> None:
+    async def answer_status(self, call: Call, asked: PoolStatus) -> None:
         """Answer from memory, once this process surely leads.
 
         Behind the append under way, if one is, for it may yet fail.
         """
         if self._appending or not self._leadership.proved:
-            self._put_off(partial(self.status, call, asked))
+            self._put_off(partial(self.answer_status, call, asked))
             return
         state, link = self._ledger.state, self._writer.link
-        found = domain.status(state, asked, self.now(), link.sequence, self._writer.epoch)
+        status = domain.pool_status(state, asked, self.log_now(), link.sequence, self._writer.epoch)
         unwritable_s = self._writer.unwritable_s
-        await self._publish(call, msgspec.structs.replace(found, unwritable_s=unwritable_s))
+        await self._publish_answer(call, msgspec.structs.replace(status, unwritable_s=unwritable_s))
 
-    def finish(self) -> None:
+    def finish_term(self) -> None:
         """Let `run` return once everything queued is answered."""
         self._finishing = True
         self._wake.set()
 
     async def run(self) -> None:
         """Decide, append and answer until finished. Raises `DeposedError`."""
-        while not self._finishing or self._queue.ready or self._waiting:
-            await self._until_due()
-            await self._commit()
+        while not self._finishing or self._queue.is_ready or self._waiting:
+            await self._wait_until_due()
+            await self._commit_round()
             await self._leadership.prove()
             unproved, self._unproved = self._unproved, []
             for answer in unproved:
                 await answer()
         self._queue.checkpoints.ending = True
-        await self._commit()
+        await self._commit_round()
 
-    async def _until_due(self) -> None:
+    async def _wait_until_due(self) -> None:
         """Wait for a command, for the end of patience, or for the time to sweep."""
-        if self._queue.ready:
+        if self._queue.is_ready:
             return
         delay = SWEEP_EVERY_S
-        now = self.now()
-        due = self._queue.due(now)
+        now = self.log_now()
+        due = self._queue.next_moment(now)
         if due is not None:
             delay = min(delay, max((due - now).total_seconds(), _TICK_S))
         if self._waiting:
@@ -150,69 +150,69 @@ class Committer:
             timer.cancel()
         self._wake.clear()
 
-    async def _commit(self) -> None:
+    async def _commit_round(self) -> None:
         """Make one envelope of what is queued and due."""
         started = time.monotonic()
-        now = self.now()
-        made = await self._decide(now)
+        now = self.log_now()
+        round_ = await self._decide_round(now)
         patient = not self._waiting or started < self._waiting_since + _PATIENCE_S
-        if not made.events and patient and not self._writer.write_due:
+        if not round_.events and patient and not self._writer.write_due:
             self._ledger.state.commit()
-            if made.decided and not self._waiting:
+            if round_.decided and not self._waiting:
                 self._waiting_since = started
-            self._waiting += made.decided
+            self._waiting += round_.decided
             return
         self._appending = True
         try:
-            await self._writer.append(made.encoded, now)
+            await self._writer.append(round_.encoded, now)
         except FenceError as error:
             self._ledger.state.rollback()
-            self._again(made)
+            self._requeue_round(round_)
             self._metrics.decided_again.inc()
             self._logger.warning("fenced", reason=str(error))
             await self._leadership.catch_up()
         except LogUnavailableError as error:
             self._ledger.state.rollback()
             self._logger.warning("log_unavailable", reason=str(error))
-            await self._give_up(made)
+            await self._give_up(round_)
             await asyncio.sleep(_PAUSE_S)
         else:
             self._ledger.state.commit()
-            self._queue.checkpoints.journalled(made.events)
-            self._measure(made, time.monotonic() - started)
-            await self._answer(made)
+            self._queue.checkpoints.note_journalled(round_.events)
+            self._measure_round(round_, time.monotonic() - started)
+            await self._answer_round(round_)
         finally:
             self._appending = False
 
-    async def _decide(self, now: datetime) -> Round:
+    async def _decide_round(self, now: datetime) -> Round:
         """Decide what fits into one envelope, leaving the state begun."""
         while True:
             self._ledger.state.begin()
             try:
-                return self._queue.decide(now)
+                return self._queue.decide_round(now)
             except UndecidableError as error:
                 self._ledger.state.rollback()
                 self._logger.exception("undecidable", kind=str(error))
                 failed = Failed(code="internal", message="the pool could not decide this")
-                await self._send(error.batch, failed)
+                await self._send_answer(error.batch, failed)
 
-    def _again(self, made: Round) -> None:
+    def _requeue_round(self, round_: Round) -> None:
         """Put back what a fence made void, what waited for an append included."""
-        self._queue.put_back(decided.item for decided in [*self._waiting, *made.decided])
+        self._queue.put_back(decided.item for decided in [*self._waiting, *round_.decided])
         self._waiting = []
 
-    async def _answer(self, made: Round) -> None:
+    async def _answer_round(self, round_: Round) -> None:
         """Give the answers that the append behind us allows."""
-        now = self.now()
-        allowed = [*self._waiting, *made.decided]
+        now = self.log_now()
+        allowed = [*self._waiting, *round_.decided]
         self._waiting = []
         for (batch, index), answer, _, at in allowed:
             if type(answer) is Granted:
-                self._complete(answer, (now - at).total_seconds())
-            if not batch.dropped and batch.answered(index, answer):
-                await self._send(batch, batch.reply())
+                self._complete_grant(answer, (now - at).total_seconds())
+            if not batch.dropped and batch.store_answer(index, answer):
+                await self._send_answer(batch, batch.joint_reply())
 
-    def _complete(self, granted: Granted, elapsed_s: float) -> None:
+    def _complete_grant(self, granted: Granted, elapsed_s: float) -> None:
         """Let the seconds count from now, and name the revision of the credential."""
         fill = msgspec.structs.force_setattr
         fill(granted, "send_within_s", max(granted.send_within_s - elapsed_s, 0.0))
@@ -220,10 +220,10 @@ class Committer:
         revision = self._credentials.revisions.get(granted.session_id, 0)
         fill(granted, "credential_revision", revision)
 
-    async def _give_up(self, made: Round) -> None:
+    async def _give_up(self, round_: Round) -> None:
         """Nothing was stored: refuse new leases; whoever sends again needs no answer."""
         why = "the event log cannot be reached or is full"
-        undone = [*self._waiting, *made.decided]
+        undone = [*self._waiting, *round_.decided]
         self._waiting = []
         for item, answer, journalled, _ in undone:
             batch, index = item
@@ -231,21 +231,21 @@ class Committer:
                 continue
             if batch.kind is not LEASE:
                 batch.dropped = True
-                await self._send(batch, batch.kind.turned_away(batch.items, why))
+                await self._send_answer(batch, batch.kind.turned_away(batch.items, why))
             elif type(answer) is Granted and not journalled:
                 # A repeat: its lease stands, and only an append may say so.
                 self._queue.put_back([item])
-            elif batch.answered(index, unavailable(why)):
-                await self._send(batch, batch.reply())
+            elif batch.store_answer(index, unavailable_refusal(why)):
+                await self._send_answer(batch, batch.joint_reply())
 
-    async def _turn_away(self, batch: Batch, why: str) -> None:
+    async def _turn_away(self, batch: CommandBatch, why: str) -> None:
         """Answer without a decision, once this process surely leads."""
         self._metrics.unjournalled.labels(why).inc()
         await self._send_proved(batch, batch.kind.turned_away(batch.items, why))
 
-    async def _send_proved(self, batch: Batch, answer: Reply | None) -> None:
+    async def _send_proved(self, batch: CommandBatch, answer: Reply | None) -> None:
         if self._leadership.proved or batch.asked is not None:
-            await self._send(batch, answer)
+            await self._send_answer(batch, answer)
         else:
             self._put_off(partial(self._send_proved, batch, answer))
 
@@ -254,22 +254,22 @@ class Committer:
         if len(self._unproved) < _UNPROVED_MAX:
             self._unproved.append(answer)
 
-    def _measure(self, made: Round, seconds: float) -> None:
+    def _measure_round(self, round_: Round, seconds: float) -> None:
         self._metrics.commit_seconds.observe(seconds)
-        if not (made.events or made.decided):
+        if not (round_.events or round_.decided):
             return
-        self._metrics.journalled(made.events)
-        self._metrics.commit_size.observe(len(made.decided))
+        self._metrics.count_events(round_.events)
+        self._metrics.commit_size.observe(len(round_.decided))
 
-    async def _send(self, batch: Batch, answer: Reply | None) -> None:
+    async def _send_answer(self, batch: CommandBatch, answer: Reply | None) -> None:
         if answer is None:
             return
         if batch.asked is not None and not batch.asked.done():
             batch.asked.set_result(answer)
         if batch.call is not None:
-            await self._publish(batch.call, answer)
+            await self._publish_answer(batch.call, answer)
 
-    async def _publish(self, call: Call, answer: Reply) -> None:
+    async def _publish_answer(self, call: Call, answer: Reply) -> None:
         try:
             await reply(self._client, call, answer)
         except NatsError as error:

@@ -23,7 +23,7 @@ GENERATED = "generated"
 """The origin of a session that was made up, and the provisioner that makes them up."""
 
 
-class Fleet:
+class FleetOrigin:
     """Whose servers there are, by whichever door they came: a configuration's or an operator's."""
 
     def __init__(self) -> None:
@@ -35,21 +35,21 @@ class Fleet:
         """The addresses of the demo's servers, where its configuration is in force."""
 
     @property
-    def demo(self) -> bool:
+    def is_demo(self) -> bool:
         """The configuration that was applied last is the demo's."""
         return self._source.endswith(DEMO)
 
     @property
-    def own(self) -> bool:
+    def has_own(self) -> bool:
         """Some server is not the demo's.
 
         A configuration named them, or an earlier version applied it, which did not say; or an
         operator put one beside the demo's, or one of them elsewhere.
         """
         beside = not self._demos.issuperset(self._urls.values())
-        return beside or (bool(self._source) and not self.demo)
+        return beside or (bool(self._source) and not self.is_demo)
 
-    def take(self, batch: Sequence[Stored]) -> None:
+    def take_batch(self, batch: Sequence[Stored]) -> None:
         """Take envelopes of the balancer in; strays are passed over (ADR 10)."""
         for stored in batch:
             try:
@@ -60,9 +60,9 @@ class Fleet:
                 continue
             self._number = opened.number
             for event in opened.events:
-                self._see(event)
+                self._take_event(event)
 
-    def _see(self, event: Event) -> None:
+    def _take_event(self, event: Event) -> None:
         source = getattr(event, "source", "")
         if source.startswith(CONFIGURATION):
             self._source = source
@@ -73,26 +73,26 @@ class Fleet:
                 self._urls.pop(event.server_id, None)
             case StrategyChanged() if source.startswith(CONFIGURATION):
                 # It ends what a configuration changes: the servers there are now are all of it.
-                self._demos = frozenset(self._urls.values() if self.demo else ())
+                self._demos = frozenset(self._urls.values() if self.is_demo else ())
 
 
-async def fleets(log: EventLog) -> AsyncGenerator[Fleet, None]:
+async def follow_fleet(log: EventLog) -> AsyncGenerator[FleetOrigin, None]:
     """Tell the fleet as the log has it now, and again with every change.
 
     Raises `LogUnavailableError`.
     """
     last = await log.last(EVT_BALANCER)
     end = last.sequence if last else 0
-    fleet = Fleet()
+    fleet = FleetOrigin()
     async for batch in log.read(EVT_BALANCER, 0, end):
-        fleet.take(batch)
+        fleet.take_batch(batch)
     yield fleet
     async for batch in log.follow([EVT_BALANCER], end):
-        fleet.take(batch)
+        fleet.take_batch(batch)
         yield fleet
 
 
-def generated(state: Pool) -> list[SessionId]:
+def sessions_generated(state: Pool) -> list[SessionId]:
     """Name the sessions that were made up and have not retired."""
     return [
         session.session_id
@@ -101,7 +101,7 @@ def generated(state: Pool) -> list[SessionId]:
     ]
 
 
-def retirements(sessions: list[SessionId], reason: str) -> list[ChangeSession]:
+def retirement_commands(sessions: list[SessionId], reason: str) -> list[ChangeSession]:
     """Ask for each of them to retire."""
     return [
         ChangeSession(

@@ -31,9 +31,9 @@ from contracts.pool import (
 from runtime.leadership import Leadership
 from runtime.nats.broker import Call, refusal, reply, subscribed, with_reply
 from runtime.secrets import SealError
-from services.pool.batches import ADMIN, CANCEL, END, LEASE, RENEW, Batch, Kind
+from services.pool.batches import ADMIN, CANCEL, END, LEASE, RENEW, CommandBatch, CommandKind
 from services.pool.committer import Committer
-from services.pool.store import Credentials, CredentialsUnavailableError
+from services.pool.store import CredentialStore, CredentialsUnavailableError
 
 SESSIONS_MAX = 200
 """Sessions added by one decision; longer commands are cut, so that no envelope grows too long."""
@@ -43,24 +43,26 @@ _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 Take = Callable[[Call], Awaitable[None]]
 
 
-class Door(NamedTuple):
+class QueuedDoor(NamedTuple):
     """One sort of command that is queued: its subject, how it decodes, its items."""
 
     subject: Callable[[int], str]
-    kind: Kind
+    kind: CommandKind
     command: Any
     items: Callable[[Any], list[Any]]
 
 
 QUEUED = (
-    Door(subjects.pool_lease, LEASE, LeaseSessions, lambda command: command.items),
-    Door(subjects.pool_end, END, EndLeases, lambda command: [*command.items, *command.refused]),
-    Door(subjects.pool_renew, RENEW, RenewLeases, lambda command: command.lease_ids),
-    Door(subjects.pool_cancel, CANCEL, CancelLeases, lambda command: command.items),
+    QueuedDoor(subjects.pool_lease, LEASE, LeaseSessions, lambda command: command.items),
+    QueuedDoor(
+        subjects.pool_end, END, EndLeases, lambda command: [*command.items, *command.refused]
+    ),
+    QueuedDoor(subjects.pool_renew, RENEW, RenewLeases, lambda command: command.lease_ids),
+    QueuedDoor(subjects.pool_cancel, CANCEL, CancelLeases, lambda command: command.items),
 )
 
 
-class Doors:
+class PoolDoors:
     """The seven subjects of one shard, shut until opened."""
 
     def __init__(
@@ -69,7 +71,7 @@ class Doors:
         client: Client,
         committer: Committer,
         leadership: Leadership,
-        credentials: Credentials,
+        credentials: CredentialStore,
         shard: int,
     ) -> None:
         """Register every door with the broker."""
@@ -78,21 +80,21 @@ class Doors:
         self._leadership = leadership
         self._credentials = credentials
         self._leads = subjects.pool_leads(shard)
-        takes = {door.subject(shard): self._queueing(door) for door in QUEUED}
+        takes = {door.subject(shard): self._queue_handler(door) for door in QUEUED}
         takes[subjects.pool_admin(shard)] = self._on_admin
         takes[subjects.pool_status(shard)] = self._on_status
-        self._inner = [self._registered(broker, subject, takes[subject]) for subject in takes]
-        pings = self._registered(broker, subjects.pool_ping(shard), self._on_ping)
+        self._inner = [self._register_door(broker, subject, takes[subject]) for subject in takes]
+        pings = self._register_door(broker, subjects.pool_ping(shard), self._on_ping)
         self._subscribers = [*self._inner, pings]
 
-    async def open(self) -> None:
+    async def open_doors(self) -> None:
         """Subscribe, and tell everybody; on return the server knows, so that nothing passes by."""
         for subscriber in self._subscribers:
             await subscriber.start()
         await self._leadership.announce(self._leads)
         await subscribed(self._client)
 
-    async def drain(self) -> None:
+    async def drain_doors(self) -> None:
         """Let no command in any more, having taken in what had arrived; pings are answered still.
 
         A standby that found nobody would be elected before the last answers are in the log.
@@ -119,13 +121,13 @@ class Doors:
             subscriber.subscription = None
 
     @staticmethod
-    def _registered(broker: NatsBroker, subject: str, take: Take) -> CoreSubscriber:
+    def _register_door(broker: NatsBroker, subject: str, take: Take) -> CoreSubscriber:
         subscriber = broker.subscriber(subject, max_workers=1, no_reply=True, decoder=with_reply)
         subscriber(take)
         assert isinstance(subscriber, CoreSubscriber)
         return subscriber
 
-    def _queueing(self, door: Door) -> Take:
+    def _queue_handler(self, door: QueuedDoor) -> Take:
         decoder = msgspec.json.Decoder(door.command)
 
         async def take(call: Call) -> None:
@@ -135,7 +137,7 @@ class Doors:
             except msgspec.DecodeError as error:
                 await reply(self._client, call, refusal(error, [door.command]))
                 return
-            await self._committer.submit(Batch(door.kind, items, call))
+            await self._committer.submit_batch(CommandBatch(door.kind, items, call))
 
         return take
 
@@ -147,30 +149,32 @@ class Doors:
             await reply(self._client, call, refusal(error, PoolAdmin.__args__))
             return
         if not isinstance(command, AddSessions):
-            await self._committer.submit(Batch(ADMIN, [command], call))
+            await self._committer.submit_batch(CommandBatch(ADMIN, [command], call))
             return
-        wrong = "; ".join(filter(None, map(self._wrong, command.items)))
-        if wrong or not command.items:
-            message = wrong or "items: expected at least one session"
+        objections = "; ".join(filter(None, map(self._session_objection, command.items)))
+        if objections or not command.items:
+            message = objections or "items: expected at least one session"
             await reply(self._client, call, Failed(code="bad_request", message=message))
             return
         try:
-            await self._credentials.put([(one.session_id, one.sealed) for one in command.items])
+            await self._credentials.put_ciphertexts(
+                [(session.session_id, session.sealed) for session in command.items]
+            )
         except CredentialsUnavailableError as error:
             failed = Failed(code="ledger_unavailable", message=str(error))
             await reply(self._client, call, failed)
             return
-        await self._committer.submit(Batch(ADMIN, list(cut(command)), call))
+        await self._committer.submit_batch(CommandBatch(ADMIN, list(cut_command(command)), call))
 
-    def _wrong(self, session: AddSession) -> str:
-        """Say why a session cannot be taken; empty when it can."""
+    def _session_objection(self, session: AddSession) -> str | None:
+        """Say why a session cannot be taken; None when it can."""
         if _SESSION_ID.fullmatch(session.session_id) is None:
             return f"session_id: expected letters, digits, `_` and `-`, got {session.session_id!r}"
         try:
             self._credentials.sealer.open(session.session_id, session.sealed)
         except SealError as error:
             return f"sealed: {error}"
-        return ""
+        return None
 
     async def _on_status(self, call: Call) -> None:
         try:
@@ -178,7 +182,7 @@ class Doors:
         except msgspec.DecodeError as error:
             await reply(self._client, call, refusal(error, [PoolStatus]))
             return
-        await self._committer.status(call, asked)
+        await self._committer.answer_status(call, asked)
 
     async def _on_ping(self, call: Call) -> None:
         try:
@@ -189,7 +193,7 @@ class Doors:
         await reply(self._client, call, self._leadership.pong())
 
 
-def cut(command: AddSessions) -> list[AddSessions]:
+def cut_command(command: AddSessions) -> list[AddSessions]:
     """Cut a long command into ones that are decided singly."""
     return [
         AddSessions(items=command.items[start : start + SESSIONS_MAX], by=command.by)

@@ -11,21 +11,21 @@ from runtime.eventlog.writer import SubjectWriter
 from runtime.process import lifecycle
 from runtime.process.logs import Log
 from runtime.settings import SettingsError
+from services.pool import generated
 from services.pool import settings as configuration
-from services.pool.batches import ADMIN, POLICY, Batch, admin
+from services.pool.batches import ADMIN, POLICY, CommandBatch, admin_kind
 from services.pool.committer import Committer
 from services.pool.domain import wanted_sessions
-from services.pool.generated import GENERATED, Fleet, fleets, generated, retirements
-from services.pool.handlers import SESSIONS_MAX, Doors
+from services.pool.handlers import SESSIONS_MAX, PoolDoors
 from services.pool.provisioners import (
     Provisioner,
     ProvisionError,
-    addition,
-    known_in,
-    provisioner,
+    account_lookup,
+    make_provisioner,
+    session_addition,
 )
 from services.pool.settings import Settings
-from services.pool.store import Credentials, CredentialsUnavailableError, Ledger
+from services.pool.store import CredentialStore, CredentialsUnavailableError, PoolLedger
 
 _SETTINGS_EVERY_S = 2.0
 _STATE_EVERY_S = 2.0
@@ -34,7 +34,7 @@ _FINISH_S = 5.0
 _FULL = 0.9
 
 
-class Leader:
+class PoolLeader:
     """One term after the other of leading a shard."""
 
     def __init__(
@@ -43,10 +43,10 @@ class Leader:
         identity_key: str,
         log: EventLog,
         writer: SubjectWriter,
-        ledger: Ledger,
-        credentials: Credentials,
+        ledger: PoolLedger,
+        credentials: CredentialStore,
         committer: Committer,
-        doors: Doors,
+        doors: PoolDoors,
         *,
         logger: Log,
     ) -> None:
@@ -62,8 +62,8 @@ class Leader:
         self._doors = doors
         self._logger = logger
         self._provisioner = Provisioner()
-        self._fleet = Fleet()
-        self._told_held = False
+        self._fleet = generated.FleetOrigin()
+        self._hold_logged = False
         self._stop = asyncio.Event()
         self._ended = asyncio.Event()
         self._ended.set()
@@ -75,59 +75,59 @@ class Leader:
         self.missing = "no policy is in force yet"
         """What this leader still lacks; empty when it is ready."""
 
-    async def lead(self) -> None:
+    async def lead_term(self) -> None:
         """Lead until deposed or told to finish. Raises `DeposedError`."""
         self.missing = "no policy is in force yet"
         self._applied = ("", "")
-        self._fleet = Fleet()
+        self._fleet = generated.FleetOrigin()
         self._ended.clear()
-        self._committer.begin()
+        self._committer.begin_term()
         done = asyncio.Event()
         try:
-            await self._prepare()
+            await self._prepare_credentials()
             if self._stop.is_set():
                 return
             await lifecycle.until(
                 done,
-                self._commit(done),
-                self._reign(),
+                self._run_committer(done),
+                self._run_term(),
                 self._watch_log(),
                 self._watch_fleet(),
-                self._finishing(done),
+                self._end_in_order(done),
             )
         finally:
             await self._doors.close()
             self._ended.set()
 
-    async def finish(self) -> None:
+    async def finish_term(self) -> None:
         """Shut the doors, answer what is queued, and end the term."""
         self._stop.set()
         await self._ended.wait()
 
-    async def _commit(self, done: asyncio.Event) -> None:
+    async def _run_committer(self, done: asyncio.Event) -> None:
         await self._committer.run()
         done.set()
 
-    async def _finishing(self, done: asyncio.Event) -> None:
+    async def _end_in_order(self, done: asyncio.Event) -> None:
         """Once told to finish, let the writer's loop come to its end."""
         await self._stop.wait()
-        await self._doors.drain()
-        self._committer.finish()
+        await self._doors.drain_doors()
+        self._committer.finish_term()
         await asyncio.sleep(_FINISH_S)
-        self._logger.warning("unanswered_at_the_end", commands=self._committer.depth)
+        self._logger.warning("unanswered_at_the_end", commands=self._committer.unanswered_count)
         done.set()
 
-    async def _prepare(self) -> None:
+    async def _prepare_credentials(self) -> None:
         """Learn what ciphertexts there are, or be told to finish while they cannot be read."""
         ready = asyncio.Event()
 
-        async def told() -> None:
+        async def wait_for_stop() -> None:
             await self._stop.wait()
             ready.set()
 
-        await lifecycle.until(ready, self._know_credentials(ready), told())
+        await lifecycle.until(ready, self._learn_credentials(ready), wait_for_stop())
 
-    async def _know_credentials(self, ready: asyncio.Event) -> None:
+    async def _learn_credentials(self, ready: asyncio.Event) -> None:
         while not ready.is_set():
             try:
                 await self._credentials.catch_up()
@@ -136,31 +136,31 @@ class Leader:
                 self._logger.warning("credentials_unavailable", reason=str(error))
                 await asyncio.sleep(_PAUSE_S)
 
-    async def _reign(self) -> None:
+    async def _run_term(self) -> None:
         """Put the policy in force, open the doors, and look after both policy and sessions."""
         while True:
-            if await self._apply() or self._ledger.state.policy_source is not None:
+            if await self._apply_policy() or self._ledger.state.policy_source is not None:
                 break
             await asyncio.sleep(_PAUSE_S)
         # Whoever asks before the first sessions are there is told so, not that all is used up.
         state = self._ledger.state
         state.growing, state.barren = wanted_sessions(state) > 0, False
-        await self._doors.open()
+        await self._doors.open_doors()
         # A hook may take its time; settings are followed meanwhile.
         await lifecycle.until(asyncio.Event(), self._follow_settings(), self._keep_sessions())
 
     async def _follow_settings(self) -> None:
         while True:
             await asyncio.sleep(_SETTINGS_EVERY_S)
-            self._reload()
-            await self._apply()
+            self._reload_settings()
+            await self._apply_policy()
 
     async def _keep_sessions(self) -> None:
         while True:
-            await self._provision()
+            await self._provision_sessions()
             await asyncio.sleep(_PAUSE_S)
 
-    def _reload(self) -> None:
+    def _reload_settings(self) -> None:
         try:
             self._settings = self._load()
         except SettingsError as error:
@@ -170,9 +170,9 @@ class Leader:
         else:
             self._refused = ""
 
-    async def _apply(self) -> bool:
+    async def _apply_policy(self) -> bool:
         """Journal the policy of the settings, unless it comes from the same content as before."""
-        source = configuration.source(self._settings)
+        source = configuration.source_digest(self._settings)
         if (source, self._settings.file) == self._applied:
             return True
         if self._is_held():
@@ -180,16 +180,16 @@ class Leader:
         # A new leader's policy is mostly that of the one before it: nothing to journal, and
         # nothing to wait for while the doors are shut.
         if source != self._ledger.state.policy_source:
-            item = (configuration.policy(self._settings), source, "configuration")
-            answer = await self._committer.ask(Batch(POLICY, [item]))
+            item = (configuration.policy_of(self._settings), source, "configuration")
+            answer = await self._committer.submit_own(CommandBatch(POLICY, [item]))
             if isinstance(answer, Failed):
                 self._logger.warning("policy_not_applied", reason=answer.message)
                 return False
         settings = self._settings
         section = settings.pool.provisioner
         kind, services = settings.provisioner_kind, settings.services
-        self._provisioner = provisioner(section, kind, services, settings.file)
-        self._supplanted = section.kind not in {None, GENERATED}
+        self._provisioner = make_provisioner(section, kind, services, settings.file)
+        self._supplanted = section.kind not in {None, generated.GENERATED}
         self._applied = (source, settings.file)
         self._logger.info("policy_in_force", source=source)
         return True
@@ -200,73 +200,74 @@ class Leader:
         A log that has a policy may have servers of a configuration that was lost.
         """
         policy_source = self._ledger.state.policy_source
-        held = self._settings.demo and policy_source is not None and not self._fleet.demo
-        if held and self._fleet.own and not self._told_held:
+        on_hold = self._settings.demo and policy_source is not None and not self._fleet.is_demo
+        if on_hold and self._fleet.has_own and not self._hold_logged:
             self._logger.warning("policy_held", reason="no configuration names the servers")
-        self._told_held = held and self._fleet.own
-        return held
+        self._hold_logged = on_hold and self._fleet.has_own
+        return on_hold
 
-    async def _provision(self) -> None:
+    async def _provision_sessions(self) -> None:
         """Add sessions until the provisioner has no more that the pool wants."""
         if self._demo_is_to_come():
             return
         try:
             if self._supplanted:
                 await self._retire_generated()
-            while await self._provision_some():
+            while await self._provision_batch():
                 pass
         except (ProvisionError, CredentialsUnavailableError) as error:
-            self._tell(str(error), "no_sessions_made")
+            self._log_complaint(str(error), "no_sessions_made")
             self.missing = "" if self._ledger.state.standing[SessionStatus.ACTIVE] else str(error)
         self._ledger.state.growing = False
 
     def _demo_is_to_come(self) -> bool:
         """Tell whether sessions are made up once the log says that the servers are the demo's."""
         by_default = self._settings.pool.provisioner.kind is None and self._settings.demo
-        if not by_default or (self._fleet.demo and not self._fleet.own):
+        if not by_default or (self._fleet.is_demo and not self._fleet.has_own):
             return False
-        self.missing = "" if self._fleet.own else "the demo's servers are not in force yet"
+        self.missing = "" if self._fleet.has_own else "the demo's servers are not in force yet"
         return True
 
     async def _retire_generated(self) -> None:
         """Retire what was made up: somebody wrote down that sessions come from elsewhere."""
-        if made_up := generated(self._ledger.state):
+        if made_up := generated.sessions_generated(self._ledger.state):
             reason = f"sessions come from {self._settings.provisioner_kind!r} now"
-            answer = await self._committer.ask(Batch(ADMIN, retirements(made_up, reason)))
+            commands = generated.retirement_commands(made_up, reason)
+            answer = await self._committer.submit_own(CommandBatch(ADMIN, commands))
             if isinstance(answer, Failed):
                 raise ProvisionError(f"generated sessions were not retired: {answer.message}")
             self._logger.info("generated_sessions_retired", count=len(made_up))
         self._supplanted = False
 
-    async def _provision_some(self) -> bool:
+    async def _provision_batch(self) -> bool:
         """Add one batch of sessions; false when there was none to add."""
         state = self._ledger.state
-        room = max(state.policy.max_size - state.size, 0)
+        room = min(max(state.policy.max_size - state.size, 0), SESSIONS_MAX)
         kind = self._settings.provisioner_kind
         wanted = wanted_sessions(state)
         state.growing = state.growing or wanted > 0
-        known = known_in(state.sessions, self._identity_key)
-        found = await self._provisioner.lacking(wanted, known, min(room, SESSIONS_MAX))
-        self._tell(self._provisioner.complaint)
-        state.barren = not found and state.size < max(state.policy.min_size, 1)
-        if not found:
+        is_known = account_lookup(state.sessions, self._identity_key)
+        lacking = await self._provisioner.lacking_credentials(wanted, is_known, room)
+        self._log_complaint(self._provisioner.complaint)
+        state.barren = not lacking and state.size < max(state.policy.min_size, 1)
+        if not lacking:
             self.missing = ""
             return False
         state.growing = True
         if self.missing:  # one that is ready stays so while its pool grows
             self.missing = f"sessions are being made: {state.size} of {state.policy.min_size}"
-        named = [(one.identity(self._identity_key), one) for one in found]
+        named = [(new.identity(self._identity_key), new) for new in lacking]
         # The ciphertext first: a session of the log always has a credential.
-        sealed = self._credentials.seal((name, one.credential) for name, one in named)
-        await self._credentials.put(sealed)
-        command = AddSessions(items=[addition(*one) for one in named], by="provisioner")
-        answer = await self._committer.ask(Batch(admin(kind), [command]))
+        sealed = self._credentials.seal_credentials((name, new.credential) for name, new in named)
+        await self._credentials.put_ciphertexts(sealed)
+        command = AddSessions(items=[session_addition(*pair) for pair in named], by="provisioner")
+        answer = await self._committer.submit_own(CommandBatch(admin_kind(kind), [command]))
         if isinstance(answer, Failed):
             raise ProvisionError(f"sessions were not added: {answer.message}")
         self._logger.info("sessions_added", count=len(named), origin=kind)
         return True
 
-    def _tell(self, complaint: str, event: str = "credentials_refused") -> None:
+    def _log_complaint(self, complaint: str, event: str = "credentials_refused") -> None:
         """Say once which credentials are of no use, or why there are none to be had."""
         if complaint and complaint != self._complaint:
             self._logger.error(event, reason=complaint)
@@ -274,12 +275,12 @@ class Leader:
 
     async def _watch_log(self) -> None:
         """Keep the last tenth of the log for ends of leases, and tell when it takes no writes."""
-        told = False
+        warned = False
         while True:
             unwritable_s = self._writer.unwritable_s
-            if told != bool(unwritable_s):
-                told = not told
-                word = "log_takes_no_writes" if told else "log_takes_writes_again"
+            if warned != bool(unwritable_s):
+                warned = not warned
+                word = "log_takes_no_writes" if warned else "log_takes_writes_again"
                 self._logger.warning(word, seconds=unwritable_s)
             with suppress(LogUnavailableError):
                 state = await self._log.state()
@@ -294,6 +295,6 @@ class Leader:
         while True:
             if self._settings.demo:
                 with suppress(LogUnavailableError):
-                    async for fleet in fleets(self._log):
+                    async for fleet in generated.follow_fleet(self._log):
                         self._fleet = fleet
             await asyncio.sleep(_PAUSE_S)

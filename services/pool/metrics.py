@@ -47,7 +47,7 @@ class Metrics:
         )
         self.full = self._gauge("log_full", "1 past 90 % of the log's bound.")
 
-    def journalled(self, events: Sequence[PoolEvent]) -> None:
+    def count_events(self, events: Sequence[PoolEvent]) -> None:
         """Count what one envelope says of leases."""
         tally: Tally[tuple[Counter, tuple[str, ...]]] = Tally()
         for event in events:

@@ -12,7 +12,7 @@ import msgspec
 from contracts.envelope import BYTES_MAX, COMMANDS_MAX
 from contracts.pool import PoolCheckpointed, PoolEvent
 from services.pool import domain
-from services.pool.batches import Batch
+from services.pool.batches import CommandBatch
 from services.pool.domain import Pool
 
 SWEEP_EVERY_S = 0.25
@@ -21,14 +21,14 @@ CHECKPOINT_EVERY_S = 600.0
 _FRAME_BYTES = 1024
 """An envelope around its events."""
 
-Item = tuple[Batch, int]
+Item = tuple[CommandBatch, int]
 _encoder = msgspec.json.Encoder()
 
 
 class UndecidableError(Exception):
     """A command whose decision failed, by a fault of ours; the others are to be decided anew."""
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: CommandBatch) -> None:
         super().__init__(batch.kind.name)
         self.batch = batch
 
@@ -52,7 +52,7 @@ class Round:
         self.size = _FRAME_BYTES
         self.decided: list[Decided] = []
 
-    def take(self, events: Sequence[PoolEvent]) -> None:
+    def add_events(self, events: Sequence[PoolEvent]) -> None:
         """Add events, encoded once and for all."""
         for event in events:
             encoded = _encoder.encode(event)
@@ -73,14 +73,14 @@ class Checkpoints:
         self._events = 0
 
     @property
-    def due(self) -> bool:
+    def is_due(self) -> bool:
         """Whether the next envelope begins with one."""
         if not self._events:
             return False
         late = self._monotonic() >= self._since + CHECKPOINT_EVERY_S
         return late or self.ending or self._events >= CHECKPOINT_EVENTS
 
-    def journalled(self, events: Sequence[PoolEvent]) -> None:
+    def note_journalled(self, events: Sequence[PoolEvent]) -> None:
         """Count the events of an envelope that is in the log."""
         self._events += len(events)
         if events and isinstance(events[0], PoolCheckpointed):
@@ -105,11 +105,11 @@ class Queue:
         return len(self._items) + len(self._held)
 
     @property
-    def ready(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether something can be decided now."""
         return bool(self._items)
 
-    def add(self, batch: Batch) -> None:
+    def add_batch(self, batch: CommandBatch) -> None:
         """Queue every item of a batch."""
         self._items.extend((batch, index) for index in range(len(batch.items)))
 
@@ -117,53 +117,53 @@ class Queue:
         """Queue these before all others, in their order."""
         self._items.extendleft(reversed(list(items)))
 
-    def due(self, now: datetime) -> datetime | None:
+    def next_moment(self, now: datetime) -> datetime | None:
         """The next moment at which something is to be done without a command."""
         moments = [domain.next_wakeup(self._state, now), self._held[0][0] if self._held else None]
         return min((moment for moment in moments if moment is not None), default=None)
 
-    def decide(self, now: datetime) -> Round:
+    def decide_round(self, now: datetime) -> Round:
         """Sweep, and decide what fits into one envelope, in the state as `begin` left it.
 
         Raises `UndecidableError`: roll back, everything is queued again but the culprit.
         """
         while self._held and self._held[0][0] <= now:
             self._items.append(heapq.heappop(self._held)[2])
-        made = Round()
-        if self.checkpoints.due:
-            made.take(domain.checkpoint(self._state, now))
-        self._sweep(made, now)
-        while self._items and len(made.decided) < COMMANDS_MAX:
+        round_ = Round()
+        if self.checkpoints.is_due:
+            round_.add_events(domain.checkpoint_ledger(self._state, now))
+        self._sweep_due(round_, now)
+        while self._items and len(round_.decided) < COMMANDS_MAX:
             batch, index = self._items[0]
-            room = BYTES_MAX - made.size
-            if made.events and room < batch.weight_max and room < batch.weight(index):
+            room = BYTES_MAX - round_.size
+            if round_.events and room < batch.weight_max and room < batch.item_weight(index):
                 break
             item = self._items.popleft()
             if batch.dropped:
                 continue
             try:
-                self._decide(made, item, now)
+                self._decide_item(round_, item, now)
             except Exception as error:
                 # One command must not stop all the others, nor come back for ever.
                 batch.dropped = True
-                self.put_back(decided.item for decided in made.decided)
+                self.put_back(decided.item for decided in round_.decided)
                 raise UndecidableError(batch) from error
-        return made
+        return round_
 
-    def _decide(self, made: Round, item: Item, now: datetime) -> None:
+    def _decide_item(self, round_: Round, item: Item, now: datetime) -> None:
         batch, index = item
         decision = batch.kind.decide(self._state, batch.items[index], now)
-        made.take(decision.events)
+        round_.add_events(decision.events)
         if decision.held_until is None:
-            made.decided.append(Decided(item, decision.answer, bool(decision.events), now))
+            round_.decided.append(Decided(item, decision.answer, bool(decision.events), now))
         else:
             heapq.heappush(self._held, (decision.held_until, next(self._numbers), item))
 
-    def _sweep(self, made: Round, now: datetime) -> None:
+    def _sweep_due(self, round_: Round, now: datetime) -> None:
         """Journal what time alone brought about: at its moment, or at the next regular look."""
         due = domain.next_wakeup(self._state, now)
         moment, ending = self._monotonic(), self.checkpoints.ending
         late = moment >= self._swept_at + SWEEP_EVERY_S or (due is not None and due <= now)
         if late or ending:
-            made.take(domain.sweep(self._state, now, ending=ending))
+            round_.add_events(domain.sweep_overdue(self._state, now, ending=ending))
             self._swept_at = moment

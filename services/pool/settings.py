@@ -125,7 +125,7 @@ class Settings(Section, frozen=True, kw_only=True):
         refuse_unwritable(self.services)
 
 
-def policy(settings: Settings) -> Policy:
+def policy_of(settings: Settings) -> Policy:
     """The limits these settings ask for; in force once the pool has journalled them."""
     pool = settings.pool
     return Policy(
@@ -142,7 +142,7 @@ def policy(settings: Settings) -> Policy:
     )
 
 
-def source(settings: Settings) -> str:
+def source_digest(settings: Settings) -> str:
     """Digest of what the pool reads of the configuration: the same content, the same digest.
 
     Where a file lies is none of it: that differs from machine to machine.

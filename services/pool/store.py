@@ -32,7 +32,7 @@ class CredentialsUnavailableError(Exception):
     """The bucket did not do what was asked."""
 
 
-class Ledger:
+class PoolLedger:
     """The fold of one shard."""
 
     def __init__(self) -> None:
@@ -41,10 +41,10 @@ class Ledger:
 
     def apply(self, sequence: int, envelope: Envelope) -> None:
         """Take one envelope of the subject into the state."""
-        domain.fold(self.state, sequence, envelope)
+        domain.fold_envelope(self.state, sequence, envelope)
 
 
-class Credentials:
+class CredentialStore:
     """The bucket of ciphertexts, and the revision of each."""
 
     def __init__(self, client: Client, sealer: Sealer) -> None:
@@ -63,7 +63,7 @@ class Credentials:
         """
         full = True
         while full:
-            page = await self._page(self._seen + 1)
+            page = await self._read_page(self._seen + 1)
             full = len(page) == _PAGE
             for message in page:
                 headers = message.headers or {}
@@ -74,7 +74,7 @@ class Credentials:
                     self.sealer.open(session_id, message.data)
                     self._checked = True
 
-    async def opened(self) -> AsyncIterator[tuple[SessionId, str]]:
+    async def open_all(self) -> AsyncIterator[tuple[SessionId, str]]:
         """Yield every credential, in the order in which they were stored.
 
         Raises `SealError` at one that this master key does not open, and
@@ -82,7 +82,7 @@ class Credentials:
         """
         seen, full = 0, True
         while full:
-            page = await self._page(seen + 1)
+            page = await self._read_page(seen + 1)
             full = len(page) == _PAGE
             for message in page:
                 headers = message.headers or {}
@@ -90,19 +90,21 @@ class Credentials:
                 session_id = SessionId(headers["Nats-Subject"].removeprefix(_PREFIX))
                 yield session_id, self.sealer.open(session_id, message.data)
 
-    async def put(self, items: Sequence[tuple[SessionId, bytes]]) -> None:
+    async def put_ciphertexts(self, items: Sequence[tuple[SessionId, bytes]]) -> None:
         """Store ciphertexts; on return every one of them is acknowledged.
 
         Raises `CredentialsUnavailableError` when one is not; others may have been stored.
         """
         for start in range(0, len(items), _IN_FLIGHT):
-            await asyncio.gather(*map(self._put, items[start : start + _IN_FLIGHT]))
+            await asyncio.gather(*map(self._put_ciphertext, items[start : start + _IN_FLIGHT]))
 
-    def seal(self, fresh: Iterable[tuple[SessionId, str]]) -> list[tuple[SessionId, bytes]]:
+    def seal_credentials(
+        self, fresh: Iterable[tuple[SessionId, str]]
+    ) -> list[tuple[SessionId, bytes]]:
         """Encrypt credentials under the master key."""
         return [(session_id, self.sealer.seal(session_id, text)) for session_id, text in fresh]
 
-    async def _put(self, item: tuple[SessionId, bytes]) -> None:
+    async def _put_ciphertext(self, item: tuple[SessionId, bytes]) -> None:
         session_id, sealed = item
         try:
             message = await self._client.request(_PREFIX + session_id, sealed, timeout=_TIMEOUT_S)
@@ -113,7 +115,7 @@ class Credentials:
             raise CredentialsUnavailableError(f"{session_id}: {answer['error']['description']}")
         self.revisions[session_id] = int(answer["seq"])
 
-    async def _page(self, start: int) -> list[Msg]:
+    async def _read_page(self, start: int) -> list[Msg]:
         """Read the next ciphertexts of the bucket (a batch of the direct-get API)."""
         inbox = self._client.new_inbox()
         wanted = {"seq": start, "next_by_subj": f"{_PREFIX}>", "batch": _PAGE}

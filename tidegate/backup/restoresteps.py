@@ -18,7 +18,7 @@ from runtime.nats.connection import connected_as
 from runtime.nats.snapshots import StreamExistsError, Taken
 from runtime.secrets import Sealer, SealError
 from runtime.settings import SettingsError
-from services.pool.store import Credentials, CredentialsUnavailableError
+from services.pool.store import CredentialStore, CredentialsUnavailableError
 from tidegate.backup import bundle, logproof
 from tidegate.backup.bundle import Bundle
 from tidegate.backup.logproof import Hearer, Proof
@@ -186,7 +186,7 @@ async def _credentials(found: Environment, taken: Bundle, unpacked: Home) -> int
         client = await _connected(found, "pool")
     except SettingsError:
         return None
-    kept = Credentials(client, Sealer(key))
+    kept = CredentialStore(client, Sealer(key))
     try:
         await kept.catch_up()
     except (SealError, CredentialsUnavailableError) as error:

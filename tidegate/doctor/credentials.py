@@ -16,7 +16,7 @@ from runtime.nats.connection import UnansweredError, ask, connected_as
 from runtime.secrets import Sealer, SealError
 from runtime.settings import SettingsError
 from services.gateway.dialects.credentials import LOOKED_FOR_MIN, too_short
-from services.pool.store import Credentials, CredentialsUnavailableError
+from services.pool.store import CredentialStore, CredentialsUnavailableError
 from tidegate.doctor.findings import Finding, fine, note, unchecked, wrong
 
 _TIMEOUT_S = 2.0
@@ -31,9 +31,9 @@ async def looked_at(client: Client, found: Environment) -> list[Finding]:
         pool = await connected_as(found, "pool")
     except SettingsError:
         return [unchecked("keys", "the master key, or the password of the pool, is not here")]
-    kept = Credentials(pool, Sealer(key))
+    kept = CredentialStore(pool, Sealer(key))
     try:
-        opened = {session_id: text async for session_id, text in kept.opened()}
+        opened = {session_id: text async for session_id, text in kept.open_all()}
     except SealError as error:
         return [wrong("keys", "master_key_wrong", str(error))]
     except CredentialsUnavailableError as error:

@@ -20,7 +20,7 @@ from runtime.environment import Environment
 from runtime.eventlog import EventLog, LogUnavailableError
 from runtime.nats.connection import UnansweredError, ask
 from services.analytics import sql
-from services.pool.generated import GENERATED, fleets
+from services.pool.generated import GENERATED, follow_fleet
 from tidegate.console import api, direct
 from tidegate.doctor import exposure
 from tidegate.doctor.findings import Finding, fine, note, unchecked, wrong
@@ -52,9 +52,9 @@ async def _asked_for_generated(client: Client) -> list[Finding]:
     """Look for sessions that were made up for the demo, beside servers that are not its own."""
     question = PoolStatus(sessions=True)
     with suppress(UnansweredError, LogUnavailableError):
-        async with aclosing(fleets(EventLog(client))) as told_anew:
+        async with aclosing(follow_fleet(EventLog(client))) as told_anew:
             fleet = await anext(told_anew)
-        if not fleet.own:
+        if not fleet.has_own:
             return []
         told = await ask(client, subjects.pool_status(), question, _pool, _TIMEOUT_S)
         views = told.sessions if isinstance(told, PoolStatusReply) else []

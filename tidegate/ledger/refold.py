@@ -7,7 +7,7 @@ from typing import Any
 from contracts.subjects import evt_pool
 from runtime.environment import Environment
 from runtime.eventlog import EventLog
-from services.pool.domain import HASH_VERSION, Pool, fold, state_hash
+from services.pool.domain import HASH_VERSION, Pool, fold_envelope, state_hash
 from tidegate.console import logreading
 
 
@@ -46,7 +46,7 @@ async def refolded(found: Environment, upto: int) -> Replayed:
             if envelope is None:
                 replayed.strays += 1
                 continue
-            fold(replayed.pool, stored.sequence, envelope)
+            fold_envelope(replayed.pool, stored.sequence, envelope)
             replayed.fold_s += time.perf_counter() - started
             replayed.envelopes += 1
             replayed.events += len(envelope.events)

@@ -84,21 +84,21 @@ class Trial:
             chain = self._chains.get(subject)
             if chain is None:
                 chain = self._chains[subject] = Chain(subject, led=subject != EVT_KEYS)
-            return chain.feed(stored.sequence, stored.body, envelope)
+            return chain.audit_link(stored.sequence, stored.body, envelope)
         pool = self.pools.get(subject)
         if pool is None:
             pool = self.pools[subject] = Auditor(subject)
         self.pool_sequence = stored.sequence
-        return pool.feed(stored.sequence, stored.body, envelope)
+        return pool.audit_envelope(stored.sequence, stored.body, envelope)
 
     def finish(self) -> None:
         """Hear the last words: fold and recount must agree at the end."""
         for subject, pool in self.pools.items():
-            self._report(pool.finish(), subject, [])
+            self._report(pool.finish_audit(), subject, [])
 
     def totals(self) -> Iterator[tuple[Key, Totals]]:
         """Units by quota day, session and service type, of all shards, in order."""
-        everything = [item for pool in self.pools.values() for item in pool.totals().items()]
+        everything = [item for pool in self.pools.values() for item in pool.unit_totals().items()]
         yield from sorted(everything, key=lambda item: item[0])
 
     def add(self, kind: str, event: str, subject: str, message: str, about: str = "") -> None:

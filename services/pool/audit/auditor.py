@@ -24,7 +24,7 @@ before its first commit. A sweep that took as many as one may take begins it ane
 
 
 class Auditor:
-    """Feed it the envelopes of one pool subject from number 1, then `finish`."""
+    """Feed it the envelopes of one pool subject from number 1, then `finish_audit`."""
 
     def __init__(self, subject: str) -> None:
         """`subject` names the chain in violations."""
@@ -40,56 +40,56 @@ class Auditor:
         self._overdue: dict[LeaseId, datetime] = {}
         """Leases past a deadline they had, and since when the leader could have ended them."""
 
-    def feed(self, sequence: int, stored: bytes, envelope: Envelope) -> list[Violation]:
+    def audit_envelope(self, sequence: int, stored: bytes, envelope: Envelope) -> list[Violation]:
         """Take the next envelope, stored as `stored`, and return what is wrong with it.
 
         A stray is named and, as by everybody, not folded.
         """
-        if stray := self._chain.stray(sequence, envelope):
+        if stray := self._chain.stray_violation(sequence, envelope):
             self.pool.sequence = sequence
             self.violations.append(stray)
             return [stray]
-        found = self._chain.feed(sequence, stored, envelope)
+        violations = self._chain.audit_link(sequence, stored, envelope)
         for event in envelope.events:
             if isinstance(event, PoolCheckpointed):
-                self.pool.depart(envelope.time)
-                found += self._hash_wrong(event, sequence)
+                self.pool.drop_departed(envelope.time)
+                violations += self._hash_violations(event, sequence)
             evolve(self.pool, event, envelope.time, sequence)
             # Fold and recount see the same things, though not always by the same name (a lease
             # has left the one and not the other); each is told once, and either may convict.
             seen = {violation.about for violation in self.pool.violations}
-            found += self.pool.violations
+            violations += self.pool.violations
             self.pool.violations.clear()
-            found += [
+            violations += [
                 violation
-                for violation in self._recount.take(event, envelope.time, sequence)
+                for violation in self._recount.count_event(event, envelope.time, sequence)
                 if violation.about not in seen
             ]
             if isinstance(event, LeaseGranted | LeaseRenewed):
                 heappush(self._deadlines, (event.expires_at, event.lease_id))
         self.pool.sequence = sequence
         self.pool.commit()
-        found += self._never_ended(envelope, sequence)
+        violations += self._overdue_violations(envelope, sequence)
         self.envelopes += 1
         self.events += len(envelope.events)
-        self.violations += found
-        return found
+        self.violations += violations
+        return violations
 
-    def finish(self) -> list[Violation]:
+    def finish_audit(self) -> list[Violation]:
         """Compare the two ways of counting, and return where they differ."""
-        found = [
+        differences = [
             Violation(Wrong.RECOUNT_DIFFERS, f"{session_id}", message, self.pool.sequence)
             for (day, session_id, service_type), totals in self._recount.totals.items()
-            if (message := self._difference((day, session_id, service_type), totals))
+            if (message := self._count_difference((day, session_id, service_type), totals))
         ]
-        self.violations += found
-        return found
+        self.violations += differences
+        return differences
 
-    def totals(self) -> dict[Key, Totals]:
+    def unit_totals(self) -> dict[Key, Totals]:
         """Units by (quota day, session, service type): for DuckDB and the demo's ledger."""
         return self._recount.totals
 
-    def _hash_wrong(self, event: PoolCheckpointed, sequence: int) -> list[Violation]:
+    def _hash_violations(self, event: PoolCheckpointed, sequence: int) -> list[Violation]:
         if event.hash_version != HASH_VERSION:
             return []
         self.checkpoints += 1
@@ -99,15 +99,15 @@ class Auditor:
         message = f"the log folds to {actual}, its leader had {event.state_hash}"
         return [Violation(Wrong.STATE_HASH_DIFFERS, "", message, sequence)]
 
-    def _never_ended(self, envelope: Envelope, sequence: int) -> list[Violation]:
+    def _overdue_violations(self, envelope: Envelope, sequence: int) -> list[Violation]:
         """Name the open leases whose deadline, and the sweep after it, their leader has passed."""
         at = envelope.time
-        if self._overdue and _begins_anew(envelope):
+        if self._overdue and _restarts_sweep(envelope):
             self._overdue = dict.fromkeys(self._overdue, at)
         while self._deadlines and self._deadlines[0][0] <= at:
             _, lease_id = heappop(self._deadlines)
             self._overdue.setdefault(lease_id, at)
-        found = []
+        violations = []
         for lease_id, since in list(self._overdue.items()):
             lease = self.pool.opened.get(lease_id)
             if lease is None or lease.expires_at > at:
@@ -115,24 +115,24 @@ class Auditor:
             elif at - since >= SWEEP:
                 del self._overdue[lease_id]
                 message = f"{OPEN} at {at}, though its deadline was {lease.expires_at}"
-                found.append(Violation(Wrong.NEVER_ENDED, lease_id, message, sequence))
-        return found
+                violations.append(Violation(Wrong.NEVER_ENDED, lease_id, message, sequence))
+        return violations
 
-    def _difference(self, key: Key, totals: Totals) -> str:
+    def _count_difference(self, key: Key, totals: Totals) -> str | None:
         """Say how fold and recount differ; days that have left the fold are not compared."""
         day, session_id, service_type = key
         account = self.pool.sessions[session_id].days.get(day, {}).get(service_type)
         if account is None:
-            return ""
+            return None
         if (account.used, account.reserved) == (totals.used, totals.reserved):
-            return ""
+            return None
         return (
             f"{service_type} on {day}: the fold has {account.used} used and {account.reserved} "
             f"reserved, the recount {totals.used} and {totals.reserved}"
         )
 
 
-def _begins_anew(envelope: Envelope) -> bool:
+def _restarts_sweep(envelope: Envelope) -> bool:
     """Whether the time to end what is overdue begins here: a new leader, or a sweep under way."""
     kinds = [type(event) for event in envelope.events]
     return LeaderElected in kinds or kinds.count(LeaseExpired) >= SWEPT_MAX

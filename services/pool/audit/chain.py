@@ -16,37 +16,37 @@ class Chain:
         self._leader = WriterId("")
         self._epoch = 0
 
-    def feed(self, sequence: int, stored: bytes, envelope: Envelope) -> list[Violation]:
+    def audit_link(self, sequence: int, stored: bytes, envelope: Envelope) -> list[Violation]:
         """Say what is wrong with `envelope`, stored as `stored`, as the next of the subject.
 
         A stray has no place in the chain: the next one follows what stood before it.
         """
-        if stray := self.stray(sequence, envelope):
+        if stray := self.stray_violation(sequence, envelope):
             return [stray]
-        wrong = self._link_wrong(envelope)
+        breaks = self._link_breaks(envelope)
         if self._led:
-            wrong += self._leader_wrong(envelope)
+            breaks += self._leader_breaks(envelope)
         self.link = linked(sequence, stored, envelope)
-        return [Violation(kind, self.subject, message, sequence) for kind, message in wrong]
+        return [Violation(kind, self.subject, message, sequence) for kind, message in breaks]
 
-    def stray(self, sequence: int, envelope: Envelope) -> Violation | None:
+    def stray_violation(self, sequence: int, envelope: Envelope) -> Violation | None:
         """Name an envelope that nobody folds, for its number was there already (ADR 10)."""
         why = repeats(self.link.number, envelope)
         return Violation(Wrong.NUMBER_REPEATED, self.subject, why, sequence) if why else None
 
-    def _link_wrong(self, envelope: Envelope) -> list[tuple[Wrong, str]]:
-        link, number, wrong = self.link, envelope.number, []
+    def _link_breaks(self, envelope: Envelope) -> list[tuple[Wrong, str]]:
+        link, number, breaks = self.link, envelope.number, []
         if number != link.number + 1:
-            wrong.append((Wrong.NUMBER_MISSING, f"number {number} follows {link.number}"))
+            breaks.append((Wrong.NUMBER_MISSING, f"number {number} follows {link.number}"))
         elif envelope.previous_hash != link.hash:
             message = f"number {number} does not name the hash of number {link.number} as stored"
-            wrong.append((Wrong.CHAIN_BROKEN, message))
+            breaks.append((Wrong.CHAIN_BROKEN, message))
         if link.time is not None and envelope.time < link.time:
             message = f"number {number} at {envelope.time} follows {link.time}"
-            wrong.append((Wrong.TIME_WENT_BACK, message))
-        return wrong
+            breaks.append((Wrong.TIME_WENT_BACK, message))
+        return breaks
 
-    def _leader_wrong(self, envelope: Envelope) -> list[tuple[Wrong, str]]:
+    def _leader_breaks(self, envelope: Envelope) -> list[tuple[Wrong, str]]:
         for event in envelope.events:
             if isinstance(event, LeaderElected) and event.epoch > self._epoch:
                 self._leader, self._epoch = event.writer, event.epoch

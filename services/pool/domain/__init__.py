@@ -2,14 +2,14 @@
 
 Decide functions EVOLVE THE STATE THEMSELVES as they emit. A caller never evolves what it
 decided: it calls `state.begin()`, decides a batch with one `now` (which becomes the envelope's
-time), appends the events, then calls `state.commit()` or `state.rollback()`. `fold` is for
+time), appends the events, then calls `state.commit()` or `state.rollback()`. `fold_envelope` is for
 envelopes that were read from the log.
 
 decide/         a command and a moment into events and an answer
 evolve/         events into state, one by one or an envelope at a time
 state           `Pool`: the fold and its undo journal
 index/          which session: choice, ordered sets, deadlines
-views           `status`: the fold as operators see it
+views           `pool_status`: the fold as operators see it
 canonical       `state_hash`
 quota           quota days in their time zones
 records         session, lease, account
@@ -22,16 +22,16 @@ from services.pool.domain.decide.decision import Decision
 from services.pool.domain.decide.end import decide_end
 from services.pool.domain.decide.lease import decide_lease
 from services.pool.domain.decide.upkeep import (
-    checkpoint,
+    checkpoint_ledger,
     decide_cancel,
     decide_renew,
     next_wakeup,
-    sweep,
+    sweep_overdue,
     wanted_sessions,
 )
-from services.pool.domain.evolve.fold import fold
+from services.pool.domain.evolve.fold import fold_envelope
 from services.pool.domain.state import Pool
-from services.pool.domain.views import status
+from services.pool.domain.views import pool_status
 from services.pool.domain.violations import Violation, Wrong
 
 __all__ = [
@@ -40,17 +40,17 @@ __all__ = [
     "Pool",
     "Violation",
     "Wrong",
-    "checkpoint",
+    "checkpoint_ledger",
     "decide_admin",
     "decide_cancel",
     "decide_end",
     "decide_lease",
     "decide_policy",
     "decide_renew",
-    "fold",
+    "fold_envelope",
     "next_wakeup",
+    "pool_status",
     "state_hash",
-    "status",
-    "sweep",
+    "sweep_overdue",
     "wanted_sessions",
 ]

@@ -20,7 +20,7 @@ HASH_VERSION = 2
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
-def canonical(state: Pool) -> bytes:
+def canonical_json(state: Pool) -> bytes:
     """Lay the ledger out as JSON, its keys in order; sessions as the records they are."""
     return _encoder.encode(
         {
@@ -30,8 +30,8 @@ def canonical(state: Pool) -> bytes:
             "leader": state.leader,
             "sessions": state.sessions,
             "leases": len(state.leases),
-            "opened": _leases(state.opened),
-            "uncertain": _leases(state.uncertain),
+            "opened": _lease_records(state.opened),
+            "uncertain": _lease_records(state.uncertain),
             "forbidden": state.forbidden,
             "penalised": state.penalised,
             "accusations": state.accusations,
@@ -41,14 +41,15 @@ def canonical(state: Pool) -> bytes:
 
 def state_hash(state: Pool) -> str:
     """Hex SHA-256 of the canonical ledger."""
-    return hashlib.sha256(canonical(state)).hexdigest()
+    return hashlib.sha256(canonical_json(state)).hexdigest()
 
 
-def _leases(leases: Mapping[LeaseId, Lease]) -> dict[LeaseId, list[Any]]:
-    return {name: _lease(lease) for name, lease in leases.items()}
+def _lease_records(leases: Mapping[LeaseId, Lease]) -> dict[LeaseId, list[Any]]:
+    return {name: _lease_record(lease) for name, lease in leases.items()}
 
 
-def _lease(lease: Lease) -> list[Any]:
+def _lease_record(lease: Lease) -> list[Any]:
+    """List what the hash holds of a lease, in the order that `HASH_VERSION` stands for."""
     return [
         lease.request_id,
         lease.session.session_id,

@@ -15,7 +15,7 @@ KEPT_DAYS = 16
 _SPAN_MAX_S = 366 * 86_400.0
 
 
-def span(seconds: float) -> timedelta:
+def policy_span(seconds: float) -> timedelta:
     """Make a time of a policy's seconds: a log may hold any number, a calendar does not."""
     return timedelta(seconds=max(0.0, min(seconds, _SPAN_MAX_S)))
 
@@ -42,11 +42,11 @@ def zone_named(name: str) -> tzinfo | None:
 def zone_at(name: str, now: datetime, guard: timedelta) -> Zone:
     """Build the zone as of `now`; a name that means nothing counts in UTC."""
     zone = Zone(name, zone_named(name) or UTC, QuotaDay(""), now, now)
-    turn(zone, now, guard)
+    turn_zone(zone, now, guard)
     return zone
 
 
-def turn(zone: Zone, now: datetime, guard: timedelta) -> None:
+def turn_zone(zone: Zone, now: datetime, guard: timedelta) -> None:
     """Bring `zone` to the day of `now`."""
     today = now.astimezone(zone.clock).date()
     # A midnight that a change of the clocks skips is read with the offset before it (PEP 495,

@@ -15,7 +15,7 @@ OPEN = "open"
 """State of a lease that has not ended; afterwards it is the value of its `Outcome`."""
 
 
-class Account(msgspec.Struct, eq=False, gc=False):
+class DayAccount(msgspec.Struct, eq=False, gc=False):
     """Units of one session, quota day and service type."""
 
     used: int = 0
@@ -49,9 +49,9 @@ class Session(msgspec.Struct, eq=False, kw_only=True):
     trial: LeaseId = LeaseId("")
     """The open lease by which a suspect may clear itself."""
     open_leases: int = 0
-    days: dict[QuotaDay, dict[ServiceType, Account]] = {}
+    days: dict[QuotaDay, dict[ServiceType, DayAccount]] = {}
 
-    def standing(self) -> SessionStatus:
+    def lasting_status(self) -> SessionStatus:
         """Tell what it is but for cooling, which time alone ends."""
         if self.status is SessionStatus.ACTIVE and self.suspected_at is not None:
             return SessionStatus.SUSPECT
@@ -67,7 +67,7 @@ class Lease(msgspec.Struct, eq=False, gc=False):
     service_type: ServiceType
     quota_day: QuotaDay
     units: int
-    account: Account
+    account: DayAccount
     granted_at: datetime
     send_by: datetime
     expires_at: datetime

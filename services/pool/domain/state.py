@@ -1,7 +1,7 @@
 """The fold of one shard, and the journal by which a batch of decisions can be taken back.
 
 Everything down to `unknown` is a function of the events alone and makes up the ledger, of which
-`canonical` hashes what counts; what follows belongs to the process that leads and can be lost
+`canonical_json` hashes what counts; what follows belongs to the process that leads and can be lost
 without harm.
 """
 
@@ -22,7 +22,7 @@ from contracts.base import (
 from contracts.pool import LeaseRefused, Policy, Refusal, Refused, SessionStatus
 from services.pool.domain.index.choice import Index
 from services.pool.domain.quota import oldest_kept
-from services.pool.domain.records import Account, Accusation, Lease, Session
+from services.pool.domain.records import Accusation, DayAccount, Lease, Session
 from services.pool.domain.violations import Violation, Wrong
 
 KEPT = timedelta(days=8)
@@ -75,7 +75,7 @@ class Pool:
         self.barren = False
         """Set by the shell: too few sessions, and the provisioner had none when asked last."""
         self.index: Index | None = None
-        self.refusals = Refusals()
+        self.refusals = RefusalMemory()
         self.undo: list[tuple[Any, ...]] = []
         """Calls, with their arguments, that take back what was done; latest last."""
 
@@ -96,12 +96,12 @@ class Pool:
             call, *arguments = undo.pop()
             call(*arguments)
 
-    def change(self, record: object, name: str, value: object) -> None:
+    def set_field(self, record: object, name: str, value: object) -> None:
         """Set a field, undoably."""
         self.undo.append((setattr, record, name, getattr(record, name)))
         setattr(record, name, value)
 
-    def put(self, mapping: dict[Any, Any], key: object, value: object) -> None:
+    def put_entry(self, mapping: dict[Any, Any], key: object, value: object) -> None:
         """Set an entry, undoably."""
         if key in mapping:
             self.undo.append((mapping.__setitem__, key, mapping[key]))
@@ -109,17 +109,17 @@ class Pool:
             self.undo.append((mapping.pop, key, None))
         mapping[key] = value
 
-    def drop(self, mapping: dict[Any, Any], key: object) -> None:
+    def drop_entry(self, mapping: dict[Any, Any], key: object) -> None:
         """Remove an entry if it is there, undoably."""
         if key in mapping:
             self.undo.append((mapping.__setitem__, key, mapping.pop(key)))
 
-    def remember(self, told: str, answer: Refused | None) -> None:
+    def remember_answer(self, name: str, answer: Refused | None) -> None:
         """Know what was told, should it be sent again; the oldest is forgotten for it."""
-        known = self.refusals.told
-        if len(known) >= _TOLD_KEPT:
-            self.drop(known, next(iter(known)))
-        self.put(known, told, answer)
+        answers = self.refusals.answers
+        if len(answers) >= _TOLD_KEPT:
+            self.drop_entry(answers, next(iter(answers)))
+        self.put_entry(answers, name, answer)
 
     # --------------------------------------------------------------------- questions
 
@@ -128,12 +128,12 @@ class Pool:
         """Sessions that have not been retired."""
         return len(self.sessions) - self.standing[SessionStatus.RETIRED]
 
-    def limit(self, session: Session, service_type: ServiceType) -> int:
+    def daily_limit(self, session: Session, service_type: ServiceType) -> int:
         """Tell the daily limit in force."""
         own = session.limits.get(service_type)
         return self.policy.daily_limits.get(service_type, 0) if own is None else own
 
-    def indexed(self, now: datetime) -> Index:
+    def index_at(self, now: datetime) -> Index:
         """Bring the index to `now`, building it when there is none."""
         index = self.index
         if index is None or now < index.now:
@@ -141,27 +141,29 @@ class Pool:
             # It was built from what may yet be taken back.
             self.undo.append((setattr, self, "index", None))
         else:
-            index.advance(now)
+            index.advance_to(now)
         return index
 
     # ------------------------------------------------------------ changes while folding
 
-    def account(self, session: Session, day: QuotaDay, service_type: ServiceType) -> Account:
+    def open_account(
+        self, session: Session, day: QuotaDay, service_type: ServiceType
+    ) -> DayAccount:
         """Find the account, opening it, and letting the oldest days go, when it is the first."""
         accounts = session.days.get(day)
         if accounts is None:
             accounts = {}
             self.undo.append((setattr, session, "days", session.days))
             oldest = oldest_kept(day) if session.days else day
-            session.days = {kept: known for kept, known in session.days.items() if kept >= oldest}
+            session.days = {kept: counts for kept, counts in session.days.items() if kept >= oldest}
             session.days[day] = accounts
         account = accounts.get(service_type)
         if account is None:
-            account = Account()
-            self.put(accounts, service_type, account)
+            account = DayAccount()
+            self.put_entry(accounts, service_type, account)
         return account
 
-    def leaves_later(self, mapping: dict[Any, Any], key: str) -> None:
+    def leave_later(self, mapping: dict[Any, Any], key: str) -> None:
         """Let an entry leave the fold in 8 days."""
         try:
             due = self.at + KEPT
@@ -170,7 +172,7 @@ class Pool:
         self.departures.append((due, mapping, key))
         self.undo.append((self.departures.pop,))
 
-    def depart(self, at: datetime) -> None:
+    def drop_departed(self, at: datetime) -> None:
         """Let go of what is due to leave by `at`.
 
         Every decision does so first: it must not lean on what its own events will let go.
@@ -178,25 +180,25 @@ class Pool:
         while self.departures and self.departures[0][0] <= at:
             entry = self.departures.popleft()
             self.undo.append((self.departures.appendleft, entry))
-            self.drop(entry[1], entry[2])
+            self.drop_entry(entry[1], entry[2])
             if entry[1] is self.leases:
-                self.drop(self.uncertain, entry[2])
+                self.drop_entry(self.uncertain, entry[2])
 
-    def replaced(self, session: Session) -> None:
+    def place_session(self, session: Session) -> None:
         """Put a changed session where it belongs now."""
         if self.index is not None:
-            self.index.place(session)
+            self.index.place_session(session)
 
-    def wrong(self, kind: Wrong, about: str, message: str) -> None:
+    def note_violation(self, kind: Wrong, about: str, message: str) -> None:
         """Note something that should never be."""
         self.violations.append(Violation(kind, about, message, self.event_sequence))
         self.undo.append((self.violations.pop,))
 
 
-class Refusals:
+class RefusalMemory:
     """What a leader knows of its refusals: those journalled, those counted, those told before."""
 
-    __slots__ = ("budgets", "counted", "journalled", "second", "told")
+    __slots__ = ("answers", "budgets", "counted", "journalled", "second")
 
     def __init__(self) -> None:
         self.second: datetime | None = None
@@ -206,5 +208,5 @@ class Refusals:
         """How many a key had left when, and when that was."""
         self.counted: dict[tuple[str, str, Refusal, bool], LeaseRefused] = {}
         """By key, type, reason, and whether it was a call's first lease; the oldest first."""
-        self.told: dict[str, Refused | None] = {}
+        self.answers: dict[str, Refused | None] = {}
         """By lease id, those that the log tells singly as well; None: a gateway's own refusals."""

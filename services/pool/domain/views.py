@@ -14,17 +14,17 @@ from contracts.pool import (
     SessionView,
 )
 from services.pool.domain.index.choice import Index
-from services.pool.domain.records import OPEN, Account, Lease, Session
+from services.pool.domain.records import OPEN, DayAccount, Lease, Session
 from services.pool.domain.state import Pool
 
-_NOTHING: dict[ServiceType, Account] = {}
+_NOTHING: dict[ServiceType, DayAccount] = {}
 
 
-def status(
+def pool_status(
     state: Pool, asked: PoolStatus, now: datetime, sequence: int, epoch: int
 ) -> PoolStatusReply:
     """Answer from the fold; an unknown session id yields no session."""
-    index = state.indexed(now)
+    index = state.index_at(now)
     policy = state.policy
     return PoolStatusReply(
         sequence=sequence,
@@ -37,23 +37,25 @@ def status(
         open_leases=len(state.opened),
         remaining={name: index.units_left(name) for name in policy.daily_limits},
         sessions=[
-            _session(state, index, session, now)
-            for session in islice(_sessions(state, asked), asked.limit)
+            _session_view(state, index, session, now)
+            for session in islice(_asked_sessions(state, asked), asked.limit)
         ],
-        leases=[_lease(lease) for lease in islice(_leases(state, asked), asked.limit)],
+        leases=[_lease_view(lease) for lease in islice(_asked_leases(state, asked), asked.limit)],
     )
 
 
-def _sessions(state: Pool, asked: PoolStatus) -> Iterable[Session]:
+def _asked_sessions(state: Pool, asked: PoolStatus) -> Iterable[Session]:
     if asked.session_id is not None:
         session = state.sessions.get(asked.session_id)
         return () if session is None else (session,)
     if asked.among:
-        return (state.sessions[one] for one in asked.among if one in state.sessions)
+        return (
+            state.sessions[session_id] for session_id in asked.among if session_id in state.sessions
+        )
     return state.sessions.values() if asked.sessions else ()
 
 
-def _leases(state: Pool, asked: PoolStatus) -> Iterable[Lease]:
+def _asked_leases(state: Pool, asked: PoolStatus) -> Iterable[Lease]:
     if asked.leases == OPEN:
         return state.opened.values()
     if asked.leases in (Outcome.UNKNOWN, Outcome.EXPIRED):
@@ -61,31 +63,32 @@ def _leases(state: Pool, asked: PoolStatus) -> Iterable[Lease]:
     return ()
 
 
-def _status(session: Session, now: datetime) -> SessionStatus:
+def _session_status(session: Session, now: datetime) -> SessionStatus:
     """Tell the one status that says most."""
-    standing = session.standing()
+    standing = session.lasting_status()
     cooling = session.cooling_until is not None and session.cooling_until > now
     if standing is SessionStatus.ACTIVE and cooling:
         return SessionStatus.COOLING
     return standing
 
 
-def _session(state: Pool, index: Index, session: Session, now: datetime) -> SessionView:
+def _session_view(state: Pool, index: Index, session: Session, now: datetime) -> SessionView:
+    """Show a session with its counts of the quota day it is in."""
     zone = index.zone_of(session)
     accounts = session.days.get(zone.day, _NOTHING)
     names = state.policy.daily_limits
-    known = {name: accounts.get(name) or Account() for name in names}
+    counts = {name: accounts.get(name) or DayAccount() for name in names}
     cooling = session.cooling_until
     return SessionView(
         session_id=session.session_id,
-        status=_status(session, now),
+        status=_session_status(session, now),
         region=session.region,
         quota_day=zone.day,
         resets_in_s=(zone.resets_at - now).total_seconds(),
-        used={name: known[name].used for name in names},
-        reserved={name: known[name].reserved for name in names},
-        remaining=index.left(session),
-        limits={name: state.limit(session, name) for name in names},
+        used={name: counts[name].used for name in names},
+        reserved={name: counts[name].reserved for name in names},
+        remaining=index.units_left_by_type(session),
+        limits={name: state.daily_limit(session, name) for name in names},
         open_leases=session.open_leases,
         cooling_s=0.0 if cooling is None else max(0.0, (cooling - now).total_seconds()),
         reason=session.reason,
@@ -95,7 +98,7 @@ def _session(state: Pool, index: Index, session: Session, now: datetime) -> Sess
     )
 
 
-def _lease(lease: Lease) -> LeaseView:
+def _lease_view(lease: Lease) -> LeaseView:
     return LeaseView(
         lease_id=lease.lease_id,
         request_id=lease.request_id,

@@ -26,17 +26,17 @@ from services.pool.provisioners.credential import (
     Known,
     Provisioner,
     ProvisionError,
-    addition,
-    known_in,
+    account_lookup,
+    session_addition,
 )
-from services.pool.provisioners.factory import provisioner
+from services.pool.provisioners.factory import make_provisioner
 
 __all__ = [
     "Credential",
     "Known",
     "ProvisionError",
     "Provisioner",
-    "addition",
-    "known_in",
-    "provisioner",
+    "account_lookup",
+    "make_provisioner",
+    "session_addition",
 ]

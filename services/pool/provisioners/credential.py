@@ -21,25 +21,27 @@ class Provisioner:
     complaint = ""
     """What of the credentials looked at last is of no use, and where it stands; names none."""
 
-    async def lacking(self, wanted: int, known: Known, at_most: int) -> list[Credential]:
+    async def lacking_credentials(
+        self, wanted: int, is_known: Known, at_most: int
+    ) -> list[Credential]:
         """Name up to `at_most` credentials to add to a pool that wants `wanted` more.
 
         Raises `ProvisionError`.
         """
-        del wanted, known, at_most
+        del wanted, is_known, at_most
         return []
 
 
-def known_in(sessions: Container[SessionId], identity_key: str) -> Known:
+def account_lookup(sessions: Container[SessionId], identity_key: str) -> Known:
     """Look for a credential's account among these, as earlier versions may have named it too."""
 
-    def known(one: Credential) -> bool:
-        return any(identity in sessions for identity in one.identities(identity_key))
+    def is_known(credential: Credential) -> bool:
+        return any(identity in sessions for identity in credential.identities(identity_key))
 
-    return known
+    return is_known
 
 
-def unique(credentials: Iterable[Credential]) -> Iterator[Credential]:
+def unique_credentials(credentials: Iterable[Credential]) -> Iterator[Credential]:
     """Let each credential through once."""
     seen: set[tuple[str, str]] = set()
     for credential in credentials:
@@ -49,12 +51,12 @@ def unique(credentials: Iterable[Credential]) -> Iterator[Credential]:
             yield credential
 
 
-def addition(session_id: SessionId, one: Credential) -> AddSession:
+def session_addition(session_id: SessionId, credential: Credential) -> AddSession:
     """Make what the pool is told of a credential: all of it but the secret."""
     return AddSession(
         session_id=session_id,
         sealed=b"",
-        region=one.region,
-        limits=one.limits,
-        quota_timezone=one.quota_timezone,
+        region=credential.region,
+        limits=credential.limits,
+        quota_timezone=credential.quota_timezone,
     )

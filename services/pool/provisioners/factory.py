@@ -8,7 +8,7 @@ from services.pool.provisioners.local import FromFile, Generated
 from services.pool.settings import ProvisionerSection
 
 
-def provisioner(
+def make_provisioner(
     section: ProvisionerSection,
     kind: str | None = None,
     services: Collection[str] | None = None,

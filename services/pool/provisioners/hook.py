@@ -22,7 +22,12 @@ import msgspec
 
 from contracts.base import Part
 from runtime.credentials import Credential, WrongCredentialError, credential_of, told
-from services.pool.provisioners.credential import Known, Provisioner, ProvisionError, unique
+from services.pool.provisioners.credential import (
+    Known,
+    Provisioner,
+    ProvisionError,
+    unique_credentials,
+)
 
 ANSWER_BYTES_MAX = 1_000_000
 _PAUSE_FIRST_S, _PAUSE_LAST_S = 1.0, 60.0
@@ -56,7 +61,9 @@ class Hook(Provisioner):
         self._pause_s = 0.0
         self._trouble = ""
 
-    async def lacking(self, wanted: int, known: Known, at_most: int) -> list[Credential]:
+    async def lacking_credentials(
+        self, wanted: int, is_known: Known, at_most: int
+    ) -> list[Credential]:
         """Ask for those that the pool wants, unless it is too soon after a failure."""
         asked = min(wanted, at_most)
         if asked <= 0:
@@ -66,71 +73,76 @@ class Hook(Provisioner):
                 raise ProvisionError(self._trouble)
             return []
         try:
-            answer = await self._answer(asked)
+            answer = await self._ask_hook(asked)
         except ProvisionError as error:
             self._trouble = str(error)
             self._leave_alone()
             raise
         self._trouble = ""
-        found = [one for one in unique(answer) if not known(one)][:asked]
-        if found:
+        fresh = [
+            credential for credential in unique_credentials(answer) if not is_known(credential)
+        ][:asked]
+        if fresh:
             self._pause_s = 0.0
         else:
             self._leave_alone()
-        return found
+        return fresh
 
     def _leave_alone(self) -> None:
         self._pause_s = min(max(self._pause_s * 2, _PAUSE_FIRST_S), _PAUSE_LAST_S)
         self._not_before = self._monotonic() + self._pause_s
 
-    async def _answer(self, wanted: int) -> list[Credential]:
+    async def _ask_hook(self, wanted: int) -> list[Credential]:
         """Ask once. Raises `ProvisionError`, which repeats nothing of the answer's."""
-        headers = {} if self._token_file is None else {"authorization": f"Bearer {self._token()}"}
+        headers = (
+            {} if self._token_file is None else {"authorization": f"Bearer {self._read_token()}"}
+        )
         # No proxy of the environment, and no redirect: what comes back is secret.
         client = httpx.AsyncClient(timeout=self._timeout_s, trust_env=False, headers=headers)
         try:
             async with asyncio.timeout(self._timeout_s), client:
                 request = client.build_request("POST", self._url, json={"wanted": wanted})
                 response = await client.send(request, stream=True)
-                body = await self._body(response)
+                body = await self._read_body(response)
         except TimeoutError:
-            raise self._error(f"expected an answer within {self._timeout_s:g} s") from None
+            raise self._hook_error(f"expected an answer within {self._timeout_s:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise self._error(f"cannot be asked ({type(error).__name__})") from None
-        return self._read(body)
+            raise self._hook_error(f"cannot be asked ({type(error).__name__})") from None
+        return self._parse_answer(body)
 
-    async def _body(self, response: httpx.Response) -> bytes:
+    async def _read_body(self, response: httpx.Response) -> bytes:
         try:
             if response.status_code != httpx.codes.OK:
-                raise self._error(f"expected status 200, got {response.status_code}")
+                raise self._hook_error(f"expected status 200, got {response.status_code}")
             body = bytearray()
             async for piece in response.aiter_bytes():
                 body += piece
                 if len(body) > ANSWER_BYTES_MAX:
-                    raise self._error(f"expected at most {ANSWER_BYTES_MAX} bytes")
+                    raise self._hook_error(f"expected at most {ANSWER_BYTES_MAX} bytes")
         finally:
             await response.aclose()
         return bytes(body)
 
-    def _read(self, body: bytes) -> list[Credential]:
+    def _parse_answer(self, body: bytes) -> list[Credential]:
+        """Read an answer's credentials; note those of no use. Raises `ProvisionError`."""
         try:
             answer = msgspec.json.decode(body, type=_Answer)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise self._error(f'expected {{"credentials": […]}}: {error}') from None
-        found: list[tuple[int, Credential | str]] = []
+            raise self._hook_error(f'expected {{"credentials": […]}}: {error}') from None
+        places: list[tuple[int, Credential | str]] = []
         for place, given in enumerate(answer.credentials):
             try:
-                found.append((place, credential_of(given, self._services)))
+                places.append((place, credential_of(given, self._services)))
             except WrongCredentialError as error:
-                found.append((place, str(error)))
-        wrong = told(found, "credentials[{}]")
-        self.complaint = f"{self._url}: {wrong}" if wrong else ""
-        good = [one for _, one in found if isinstance(one, Credential)]
-        if wrong and not good:
+                places.append((place, str(error)))
+        trouble = told(places, "credentials[{}]")
+        self.complaint = f"{self._url}: {trouble}" if trouble else ""
+        good = [entry for _, entry in places if isinstance(entry, Credential)]
+        if trouble and not good:
             raise ProvisionError(self.complaint)
         return good
 
-    def _token(self) -> str:
+    def _read_token(self) -> str:
         """Read the token anew each time: it may have been rotated."""
         path = self._token_file
         assert path is not None
@@ -143,5 +155,5 @@ class Hook(Provisioner):
             raise ProvisionError(f"{path}: expected one token of visible ASCII characters")
         return token
 
-    def _error(self, what: str) -> ProvisionError:
+    def _hook_error(self, what: str) -> ProvisionError:
         return ProvisionError(f"{self._url}: {what}")

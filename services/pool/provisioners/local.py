@@ -5,15 +5,22 @@ from collections.abc import Collection
 from pathlib import Path
 
 from runtime.credentials import Credential, credentials_in, told
-from services.pool.provisioners.credential import Known, Provisioner, ProvisionError, unique
+from services.pool.provisioners.credential import (
+    Known,
+    Provisioner,
+    ProvisionError,
+    unique_credentials,
+)
 
 
 class Generated(Provisioner):
     """Random credentials: every one of them is new."""
 
-    async def lacking(self, wanted: int, known: Known, at_most: int) -> list[Credential]:
+    async def lacking_credentials(
+        self, wanted: int, is_known: Known, at_most: int
+    ) -> list[Credential]:
         """Make as many as the pool wants."""
-        del known
+        del is_known
         return [
             Credential(credential=secrets.token_urlsafe(24)) for _ in range(min(wanted, at_most))
         ]
@@ -29,17 +36,22 @@ class FromFile(Provisioner):
         self._read: tuple[int, int] | None = None
         self._credentials: list[Credential] = []
 
-    async def lacking(self, wanted: int, known: Known, at_most: int) -> list[Credential]:
+    async def lacking_credentials(
+        self, wanted: int, is_known: Known, at_most: int
+    ) -> list[Credential]:
         """Name those of the file that the pool never had, however many it wants.
 
         Raises `ProvisionError`, also where there are lines, and none is of any use.
         """
         del wanted
         # What the pool once had it never forgets: such a line need not be looked at again.
-        self._credentials = [one for one in self._current() if not known(one)]
+        self._credentials = [
+            credential for credential in self._current_credentials() if not is_known(credential)
+        ]
         return self._credentials[:at_most]
 
-    def _current(self) -> list[Credential]:
+    def _current_credentials(self) -> list[Credential]:
+        """Read the file again if it changed. Raises `ProvisionError`."""
         try:
             stat = self._path.stat()
             if self._read == (stat.st_mtime_ns, stat.st_size):
@@ -48,10 +60,12 @@ class FromFile(Provisioner):
         except OSError as error:
             reason = error.strerror
             raise ProvisionError(f"{self._path}: expected credentials: {reason}") from None
-        wrong = told(lines)
-        self.complaint = f"{self._path}, {wrong}" if wrong else ""
-        self._credentials = list(unique(one for _, one in lines if isinstance(one, Credential)))
-        if wrong and not self._credentials:
+        trouble = told(lines)
+        self.complaint = f"{self._path}, {trouble}" if trouble else ""
+        self._credentials = list(
+            unique_credentials(line for _, line in lines if isinstance(line, Credential))
+        )
+        if trouble and not self._credentials:
             raise ProvisionError(self.complaint)
         self._read = (stat.st_mtime_ns, stat.st_size)
         return self._credentials

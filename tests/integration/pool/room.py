@@ -73,19 +73,18 @@ def settings(sessions: int = 1, limit: int = 10, **pool: Any) -> Settings:
 class Room:
     """One pool process."""
 
-    def __init__(self, made: Any, client: Client, parts: app.Parts) -> None:
+    def __init__(self, made: Any, client: Client, parts: app.PoolParts) -> None:
         self.client = client
         self.parts = parts
         self._made = made
         self._stop = asyncio.Event()
-        self.task = asyncio.create_task(app.serve(parts, self._stop, 0))
+        self.task = asyncio.create_task(app.serve_parts(parts, self._stop, 0))
 
     async def leading(self) -> None:
         """Wait until this process leads and lacks nothing."""
+        parts = self.parts
         await until(
-            lambda: (
-                self.task.done() or (self.parts.leadership.leading and not self.parts.readiness())
-            )
+            lambda: self.task.done() or (parts.leadership.leading and not parts.unready_reason())
         )
         if self.task.done():
             self.task.result()
@@ -115,7 +114,9 @@ async def pool(
     logger = logs.configure("pool")
     made = broker.broker(url, "pool", logger)
     client = await broker.connected(made)
-    room = Room(made, client, app.assembled(made, client, load, keys=keys, now=now, logger=logger))
+    room = Room(
+        made, client, app.assemble_parts(made, client, load, keys=keys, now=now, logger=logger)
+    )
     try:
         yield room
     finally:
@@ -214,6 +215,6 @@ async def audited(client: Client) -> Auditor:
     assert last is not None
     async for batch in log.read(subjects.evt_pool(), 0, last.sequence):
         for stored in batch:
-            auditor.feed(stored.sequence, stored.body, envelope.decode(stored.body))
-    auditor.finish()
+            auditor.audit_envelope(stored.sequence, stored.body, envelope.decode(stored.body))
+    auditor.finish_audit()
     return auditor

@@ -20,7 +20,7 @@ from contracts.pool import (
     Refusal,
     Refused,
 )
-from services.pool.batches import LEASE, Batch, Kind
+from services.pool.batches import LEASE, CommandBatch, CommandKind
 from services.pool.committer import ITEMS_MAX
 from tests.integration.pool.cable import wire
 from tests.integration.pool.room import (
@@ -43,7 +43,7 @@ def broken(_state: object, _item: object, _now: object) -> Any:
     raise ZeroDivisionError
 
 
-BROKEN = Kind("broken", broken, lambda answers: answers[0], lambda _items, _why: None)
+BROKEN = CommandKind("broken", broken, lambda answers: answers[0], lambda _items, _why: None)
 
 
 async def test_command_that_cannot_be_decided_fails_alone(
@@ -52,9 +52,15 @@ async def test_command_that_cannot_be_decided_fails_alone(
     async with pool(nats_url, lambda: settings(5)) as room:
         await room.leading()
         committer = room.parts.leader._committer
-        before = [asyncio.ensure_future(committer.ask(Batch(LEASE, [wanted()]))) for _ in range(3)]
-        culprit = asyncio.ensure_future(committer.ask(Batch(BROKEN, [1, 2])))
-        after = [asyncio.ensure_future(committer.ask(Batch(LEASE, [wanted()]))) for _ in range(3)]
+        before = [
+            asyncio.ensure_future(committer.submit_own(CommandBatch(LEASE, [wanted()])))
+            for _ in range(3)
+        ]
+        culprit = asyncio.ensure_future(committer.submit_own(CommandBatch(BROKEN, [1, 2])))
+        after = [
+            asyncio.ensure_future(committer.submit_own(CommandBatch(LEASE, [wanted()])))
+            for _ in range(3)
+        ]
 
         answer = await culprit
 
@@ -127,7 +133,7 @@ async def test_status_waits_for_the_append_under_way_and_never_shows_what_may_fa
         await room.leading()
         cable.clog(down=False)
         committer = room.parts.leader._committer
-        granting = asyncio.ensure_future(committer.ask(Batch(LEASE, [wanted()])))
+        granting = asyncio.ensure_future(committer.submit_own(CommandBatch(LEASE, [wanted()])))
         await until(lambda: committer._appending)
         asked = asyncio.create_task(
             call(nats_client, subjects.pool_status(), PoolStatus(), within_s=5)
@@ -153,7 +159,9 @@ async def test_seconds_of_a_grant_count_from_its_answer(nats_url: str, nats_clie
         await room.leading()
         cable.clog(down=False)
         committer = room.parts.leader._committer
-        granting = asyncio.ensure_future(committer.ask(Batch(LEASE, [wanted(asked_at=base)])))
+        granting = asyncio.ensure_future(
+            committer.submit_own(CommandBatch(LEASE, [wanted(asked_at=base)]))
+        )
         await until(lambda: committer._appending)
         offset = timedelta(seconds=7)
         cable.restore()

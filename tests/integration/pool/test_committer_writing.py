@@ -47,10 +47,10 @@ async def test_a_leader_says_that_the_log_takes_no_writes_and_when_it_does_again
     monkeypatch.setattr(writing, "_UNWRITABLE_S", 0.5)
     async with pool(nats_url) as room:
         await room.leading()
-        assert room.parts.readiness() == ""
+        assert room.parts.unready_reason() == ""
         await bound(nats_client, 1)
 
-        await until(lambda: room.parts.readiness() == UNWRITABLE)
+        await until(lambda: room.parts.unready_reason() == UNWRITABLE)
         pong = await call(nats_client, subjects.pool_ping(), Ping())
         assert isinstance(pong, Pong)
         assert pong.unwritable_s >= 0.5
@@ -60,6 +60,6 @@ async def test_a_leader_says_that_the_log_takes_no_writes_and_when_it_does_again
         )
 
         await bound(nats_client, 100_000_000)
-        await until(lambda: room.parts.readiness() == "")
+        await until(lambda: room.parts.unready_reason() == "")
         assert (await call(nats_client, subjects.pool_ping(), Ping())).unwritable_s == 0
         assert isinstance((await lease(nats_client, wanted()))[0], Granted)

@@ -60,7 +60,7 @@ async def test_sessions_are_made_up_once_the_log_says_that_the_servers_are_the_d
 ) -> None:
     async with pool(nats_url, lambda: unwritten(demo=True)) as room:
         await until(lambda: room.parts.leadership.leading)
-        await until(lambda: "demo's servers" in room.parts.readiness())
+        await until(lambda: "demo's servers" in room.parts.unready_reason())
         assert standing(room) == 0
 
         await applied(nats_client, f"{CONFIGURATION}1{DEMO}")
@@ -107,7 +107,7 @@ async def test_earlier_demo_in_the_log_makes_up_nothing(nats_url: str, nats_clie
         await room.leading()
     async with pool(nats_url, lambda: unwritten(demo=True)) as room:
         await room.leading()
-        await until(lambda: not room.parts.readiness())
+        await until(lambda: not room.parts.unready_reason())
         assert standing(room) == 1
 
 
@@ -132,7 +132,7 @@ async def test_nothing_more_is_made_up_beside_a_server_that_an_operator_put_ther
         await until(lambda: room.parts.ledger.state.policy.min_size == 5)
         await asyncio.sleep(1)  # longer than sessions are looked at
         assert standing(room) == 2, "those that are there stay"
-        assert room.parts.readiness() == ""
+        assert room.parts.unready_reason() == ""
 
         if isinstance(came, ServerAdded):
             back: BalancerEvent = ServerRemoved(server_id=came.server.server_id, source="by:key_1")

@@ -13,7 +13,7 @@ from nats.aio.client import Client
 from contracts.pool import Granted, SessionAdded
 from runtime.quantities import Seconds
 from runtime.secrets import session_identity
-from services.pool.provisioners import Credential, ProvisionError, provisioner
+from services.pool.provisioners import Credential, ProvisionError, make_provisioner
 from services.pool.provisioners.hook import ANSWER_BYTES_MAX, Hook
 from services.pool.settings import ProvisionerSection, Settings
 from tests.integration.gateway.upstreams import Upstream, body_of, head_of, upstream
@@ -78,10 +78,10 @@ async def test_a_hook_is_asked_for_what_is_lacking_and_shown_its_token(tmp_path:
     full = {"region": "us", "limits": {"image": 5}, "quota_timezone": "Asia/Shanghai"}
     async with hook(lambda _: credentials("one", **full)) as server:
         section = ProvisionerSection(kind="http", url=server.url, token_file=str(token))
-        made = provisioner(section)
-        found = await made.lacking(3, nobody, 200)
+        made = make_provisioner(section)
+        found = await made.lacking_credentials(3, nobody, 200)
         token.write_text("second")
-        await made.lacking(500, nobody, 200)
+        await made.lacking_credentials(500, nobody, 200)
 
     assert found == [Credential(credential="one", **full)]
     assert server.asked == [{"wanted": 3}, {"wanted": 200}]
@@ -93,15 +93,17 @@ async def test_a_hook_is_not_asked_when_nothing_is_lacking() -> None:
     async with hook(lambda _: credentials("one")) as server:
         made = asking(server.url)
 
-        assert await made.lacking(0, nobody, 200) == []
-        assert await made.lacking(3, nobody, 0) == []
+        assert await made.lacking_credentials(0, nobody, 200) == []
+        assert await made.lacking_credentials(3, nobody, 0) == []
     assert server.asked == []
 
 
 async def test_doubles_known_ones_and_more_than_wanted_are_left_out() -> None:
     names = ["had", "a", "a", "b", "c", "d"]
     async with hook(lambda _: credentials(*names)) as server:
-        found = await asking(server.url).lacking(2, lambda one: one.credential == "had", 200)
+        found = await asking(server.url).lacking_credentials(
+            2, lambda one: one.credential == "had", 200
+        )
 
     assert [one.credential for one in found] == ["a", "b"]
 
@@ -109,7 +111,7 @@ async def test_doubles_known_ones_and_more_than_wanted_are_left_out() -> None:
 async def test_one_that_is_of_no_use_costs_none_of_the_others() -> None:
     async with hook(lambda _: credentials("a", f"{SECRET} b", f"{SECRET},c", "d")) as server:
         made = asking(server.url)
-        found = await made.lacking(4, nobody, 200)
+        found = await made.lacking_credentials(4, nobody, 200)
 
     assert [one.credential for one in found] == ["a", "d"]
     assert "credentials[1]: credential: " in made.complaint
@@ -152,7 +154,7 @@ async def test_what_is_wrong_is_named_and_nothing_of_the_answer_repeated(
 ) -> None:
     async with hook(lambda _: answer) as server:
         with pytest.raises(ProvisionError) as error:
-            await asking(server.url).lacking(2, nobody, 200)
+            await asking(server.url).lacking_credentials(2, nobody, 200)
 
     assert named in str(error.value)
     assert server.url in str(error.value)
@@ -162,10 +164,10 @@ async def test_what_is_wrong_is_named_and_nothing_of_the_answer_repeated(
 async def test_silence_and_absence_are_told_apart() -> None:
     async with hook(lambda _: None) as server:
         with pytest.raises(ProvisionError, match=r"expected an answer within 0\.2 s"):
-            await asking(server.url, timeout_s=0.2).lacking(1, nobody, 200)
+            await asking(server.url, timeout_s=0.2).lacking_credentials(1, nobody, 200)
         gone = server.url
     with pytest.raises(ProvisionError, match="cannot be asked"):
-        await asking(gone).lacking(1, nobody, 200)
+        await asking(gone).lacking_credentials(1, nobody, 200)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +182,7 @@ async def test_a_token_that_cannot_be_shown_is_named_by_its_file(
         token.write_bytes(content)
     async with hook(lambda _: credentials("one")) as server:
         with pytest.raises(ProvisionError, match=named):
-            await asking(server.url, token).lacking(1, nobody, 200)
+            await asking(server.url, token).lacking_credentials(1, nobody, 200)
 
     assert server.asked == []
 
@@ -191,7 +193,7 @@ async def test_a_failing_hook_is_left_alone_longer_each_time() -> None:
         made = Hook(server.url, None, 20.0, lambda: now[0])
         for _ in range(200):
             with pytest.raises(ProvisionError, match="got 500"):
-                await made.lacking(1, nobody, 200)
+                await made.lacking_credentials(1, nobody, 200)
             now[0] += 1.0
 
     # After 1, 2, 4, 8, 16, 32 s and then once a minute.
@@ -202,12 +204,15 @@ async def test_a_hook_with_nothing_new_is_left_alone_and_asked_again_later() -> 
     now = [0.0]
     async with hook(lambda _: credentials("had")) as server:
         made = Hook(server.url, None, 20.0, lambda: now[0])
-        none = [await made.lacking(1, lambda one: one.credential == "had", 200) for _ in range(5)]
+        none = [
+            await made.lacking_credentials(1, lambda one: one.credential == "had", 200)
+            for _ in range(5)
+        ]
         asked = len(server.asked)
         server.answer = lambda _: credentials("new")
         now[0] += 1.0
-        found = await made.lacking(1, nobody, 200)
-        again = await made.lacking(1, nobody, 200)
+        found = await made.lacking_credentials(1, nobody, 200)
+        again = await made.lacking_credentials(1, nobody, 200)
 
     assert none == [[]] * 5
     assert asked == 1
@@ -258,7 +263,7 @@ async def test_readiness_says_what_the_hook_lacks_until_it_answers(
         hook(lambda _: reply(b"", 503)) as server,
         pool(nats_url, lambda: hooked(server.url, 2)) as room,
     ):
-        await until(lambda: "expected status 200, got 503" in room.parts.readiness())
+        await until(lambda: "expected status 200, got 503" in room.parts.unready_reason())
         server.answer = lambda _: credentials("a", "b", "c")
         await room.leading()
 

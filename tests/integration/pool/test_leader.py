@@ -15,7 +15,7 @@ from contracts.pool import Granted, LeaseGranted, PoolEvent, PoolStatus, Refused
 from runtime.eventlog import EventLog
 from runtime.eventlog.writer import SubjectWriter
 from runtime.leadership import BrokenLogError
-from services.pool.domain import Pool, fold, state_hash
+from services.pool.domain import Pool, fold_envelope, state_hash
 from tests.integration.pool.cable import wire
 from tests.integration.pool.room import (
     end,
@@ -60,21 +60,21 @@ async def test_two_that_start_at_once_elect_one_and_keep_it(
 ) -> None:
     async with pool(nats_url) as one, pool(nats_url) as two, pool(nats_url) as three:
         await insist(nats_client, "r1")
-        await until(lambda: not any(room.parts.readiness() for room in (one, two, three)))
+        await until(lambda: not any(room.parts.unready_reason() for room in (one, two, three)))
         await asyncio.sleep(1)
 
         assert len(await events(nats_client, LeaderElected)) == 1
         assert sum(room.parts.leadership.leading for room in (one, two, three)) == 1
-        assert all(room.parts.readiness() == "" for room in (one, two, three))
+        assert all(room.parts.unready_reason() == "" for room in (one, two, three))
 
 
 async def test_nobody_is_ready_before_somebody_leads(nats_url: str, nats_client: Client) -> None:
     silent = await nats_client.subscribe(subjects.pool_ping())
     await nats_client.flush()
     async with pool(nats_url) as room:
-        assert room.parts.readiness() == "the log is still being read"
+        assert room.parts.unready_reason() == "the log is still being read"
         await until(lambda: room.parts.leadership.following)
-        assert room.parts.readiness() == "nobody leads the pool yet"
+        assert room.parts.unready_reason() == "nobody leads the pool yet"
         await silent.unsubscribe()
         await room.leading()
 
@@ -112,7 +112,7 @@ async def test_standby_takes_over_with_the_same_state_and_sells_nothing_twice(
         assert sum(isinstance(answer, Granted) for answer in rest) == 14
         refolded = Pool()
         for made in await journal(nats_client):
-            fold(refolded, 1, made)
+            fold_envelope(refolded, 1, made)
         assert state_hash(refolded) == state_hash(standby.parts.ledger.state)
 
 

@@ -234,7 +234,7 @@ async def test_bad_line_of_a_file_costs_none_of_the_others(
         file.write_text("one\ntwo,three\nfour\nfive\n")
 
         await until(lambda: len(room.parts.ledger.state.sessions) == 3)
-        assert room.parts.readiness() == ""
+        assert room.parts.unready_reason() == ""
 
 
 async def test_file_that_goes_wrong_takes_no_session_that_is_there(
@@ -252,7 +252,7 @@ async def test_file_that_goes_wrong_takes_no_session_that_is_there(
         assert len(room.parts.ledger.state.sessions) == 1
         file.unlink()
         await asyncio.sleep(1.2)
-        assert room.parts.readiness() == ""
+        assert room.parts.unready_reason() == ""
 
 
 async def test_file_that_cannot_be_read_is_the_reason_for_not_being_ready(
@@ -262,8 +262,8 @@ async def test_file_that_cannot_be_read_is_the_reason_for_not_being_ready(
     file.write_text('{"credential": 7}\n')
     section = ProvisionerSection(kind="file", path=str(file))
     async with pool(nats_url, lambda: settings(0, provisioner=section)) as room:
-        await until(lambda: "line 1" in room.parts.readiness())
-        assert "credential" in room.parts.readiness()
+        await until(lambda: "line 1" in room.parts.unready_reason())
+        assert "credential" in room.parts.unready_reason()
 
         file.write_text("seven\n")
 

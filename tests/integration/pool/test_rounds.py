@@ -70,7 +70,7 @@ async def test_a_leader_that_lets_nothing_in_any_more_answers_pings_until_its_la
         await leader.leading()
         await until(lambda: standby.parts.leadership.led)
 
-        await leader.parts.leader._doors.drain()
+        await leader.parts.leader._doors.drain_doors()
         with pytest.raises(NoRespondersError):
             await lease(nats_client, wanted())
         assert isinstance(await call(nats_client, subjects.pool_ping(), Ping()), Pong)
@@ -138,6 +138,6 @@ async def test_a_forged_checkpoint_is_convicted_though_its_chain_is_whole(
             ]
             body = envelope.sealed(link, made.writer, made.epoch, made.time, events)
             link = envelope.linked(stored.sequence, body, envelope.decode(body))
-            auditor.feed(stored.sequence, body, envelope.decode(body))
+            auditor.audit_envelope(stored.sequence, body, envelope.decode(body))
 
     assert [violation.kind for violation in auditor.violations] == [Wrong.STATE_HASH_DIFFERS]

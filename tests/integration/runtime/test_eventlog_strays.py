@@ -21,7 +21,7 @@ from runtime.eventlog import EventLog, Stored
 from runtime.eventlog.writer import SubjectWriter
 from runtime.nats.broker import Call, reply
 from services.balancer.domain import Balancer
-from services.balancer.store import Journal
+from services.balancer.store import BalancerJournal
 from services.gateway.clients.keys import Key
 from services.gateway.fleetlog import FleetLog
 from tests.integration.gateway.keylog import following, issued, key_log
@@ -58,7 +58,7 @@ async def test_pool_and_its_standby_step_over_strays(nats_url: str, nats_client:
         await strewn(nats_client, name)
         (second,) = await lease(nats_client, wanted("r2"))
         async with pool(nats_url, lambda: settings(2)) as two:
-            await until(lambda: two.parts.readiness() == "")
+            await until(lambda: two.parts.unready_reason() == "")
             await strewn(nats_client, name)
             await one.killed()
             await two.leading()
@@ -129,11 +129,11 @@ def names(log: FleetLog) -> list[str]:
 
 
 async def test_repeated_envelope_of_the_pool_blames_nobody_again(nats_client: Client) -> None:
-    one = Journal(
+    one = BalancerJournal(
         nats_client, Balancer(), WriterId("balancer"), system_clock, structlog.get_logger()
     )
     for event in (added("a"), up("a"), added("b"), up("b")):
-        one.balancer.take(event)
+        one.balancer.take_event(event)
     pool_writer = SubjectWriter(EventLog(nats_client), subjects.evt_pool(), WriterId("pool"))
     blame = SessionRecovered(
         session_id=SessionId("s"), reason="server_blamed", server_id=ServerId("a")
@@ -144,8 +144,8 @@ async def test_repeated_envelope_of_the_pool_blames_nobody_again(nats_client: Cl
     heard: list[Sequence[BalancerEvent]] = []
     one.on_commit(heard.append)
 
-    await one._see(blamed)
-    one.balancer.take(ServerReadmitted(server_id=ServerId("a")))
-    await one._see(msgspec.structs.replace(blamed, sequence=3))
+    await one._take_stored(blamed)
+    one.balancer.take_event(ServerReadmitted(server_id=ServerId("a")))
+    await one._take_stored(msgspec.structs.replace(blamed, sequence=3))
 
     assert [type(event).__name__ for events in heard for event in events] == ["ServerEjected"]

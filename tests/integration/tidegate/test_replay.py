@@ -33,7 +33,7 @@ async def test_replay_shows_the_state_that_the_log_folds_to(written: Written) ->
     auditor = Auditor("evt.pool.0")
     async for batch in EventLog(written.client).read("evt.>", 0, sequence):
         for stored in batch:
-            auditor.feed(stored.sequence, stored.body, envelope.decode(stored.body))
+            auditor.audit_envelope(stored.sequence, stored.body, envelope.decode(stored.body))
     assert found["state_hash"] == state_hash(auditor.pool)
 
 

@@ -220,6 +220,6 @@ def audited(log: WrittenLog) -> Auditor:
     """An auditor who has read the log to its end."""
     auditor = Auditor("evt.pool.0")
     for sequence, stored, found in log.envelopes:
-        auditor.feed(sequence, stored, found)
-    auditor.finish()
+        auditor.audit_envelope(sequence, stored, found)
+    auditor.finish_audit()
     return auditor

@@ -23,7 +23,7 @@ from contracts.pool import (
     Verdict,
 )
 from services.pool.audit import Chain, Totals, Violation, Wrong
-from services.pool.domain import HASH_VERSION, Pool, checkpoint, fold, state_hash
+from services.pool.domain import HASH_VERSION, Pool, checkpoint_ledger, fold_envelope, state_hash
 from tests.unit.pool.builders import (
     AVATAR,
     IMAGE,
@@ -172,7 +172,7 @@ def test_a_cancellation_that_names_no_session_still_ends_an_open_lease() -> None
     auditor = audited(written(LEASE, forbidden))
 
     assert auditor.violations == []
-    assert auditor.totals()[TODAY, ONE, IMAGE] == Totals(cancelled=2)
+    assert auditor.unit_totals()[TODAY, ONE, IMAGE] == Totals(cancelled=2)
 
 
 def test_an_operators_penalty_belongs_to_no_request() -> None:
@@ -226,7 +226,7 @@ def fed(chain: Chain, link: Link, time: float = 0, **fields: object) -> list[Wro
     stored = sealed(
         link, values["writer"], values["epoch"], after(time), values["events"]  # type: ignore[arg-type]
     )  # fmt: skip
-    return [violation.kind for violation in chain.feed(7, stored, decode(stored))]
+    return [violation.kind for violation in chain.audit_link(7, stored, decode(stored))]
 
 
 def begun(*, led: bool = True) -> Chain:
@@ -307,12 +307,12 @@ def test_the_auditor_judges_the_chain_too() -> None:
     auditor = audited(log)
 
     forged = stored.replace(b'"one"', b'"two"', 1)
-    assert auditor.feed(sequence, forged, decode(forged)) != []
+    assert auditor.audit_envelope(sequence, forged, decode(forged)) != []
     again = sealed(
         linked(sequence, stored, envelope), LEADER, 1, NOON + timedelta(seconds=1), [LEASE]
     )
 
-    (violation,) = auditor.feed(sequence + 1, again, decode(again))[:1]
+    (violation,) = auditor.audit_envelope(sequence + 1, again, decode(again))[:1]
 
     assert (violation.kind, violation.about) == (Wrong.CHAIN_BROKEN, "evt.pool.0")
 
@@ -324,7 +324,7 @@ def test_a_checkpoint_that_hashes_to_what_the_log_folds_to_is_fine() -> None:
     log = written(LEASE, usage(LEASE))
     pool = Pool()
     for sequence, _, envelope in log.envelopes:
-        fold(pool, sequence, envelope)
+        fold_envelope(pool, sequence, envelope)
     log.write([PoolCheckpointed(state_hash=state_hash(pool), hash_version=HASH_VERSION)])
     assert audited(log).violations == []
 
@@ -340,11 +340,11 @@ def test_a_checkpoint_is_of_the_ledger_at_its_own_moment() -> None:
     log = written(LEASE, usage(LEASE))
     pool = Pool()
     for sequence, _, envelope in log.envelopes:
-        fold(pool, sequence, envelope)
+        fold_envelope(pool, sequence, envelope)
 
     # The lease leaves the fold at the very moment of the checkpoint.
     late = after(8 * 86_400)
-    log.write(checkpoint(pool, late), late)
+    log.write(checkpoint_ledger(pool, late), late)
 
     assert audited(log).violations == []
 
@@ -368,7 +368,7 @@ def test_totals_tell_what_became_of_every_unit() -> None:
     )
 
     assert auditor.violations == []
-    totals = auditor.totals()
+    totals = auditor.unit_totals()
     assert totals[TODAY, ONE, IMAGE] == Totals(
         reserved=1, settled=1, released=1, unknown=1, expired=1, cancelled=1
     )
@@ -381,7 +381,7 @@ def test_a_fold_that_counts_otherwise_than_the_recount_is_convicted() -> None:
     auditor = audited(written(LEASE))
     auditor.pool.sessions[ONE].days[TODAY][IMAGE].used = 5
 
-    (violation,) = auditor.finish()
+    (violation,) = auditor.finish_audit()
 
     assert (violation.kind, violation.about) == (Wrong.RECOUNT_DIFFERS, "one")
     assert "the fold has 5 used and 2 reserved, the recount 0 and 2" in violation.message

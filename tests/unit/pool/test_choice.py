@@ -7,13 +7,13 @@ import pytest
 
 from contracts.base import QuotaDay, SessionId
 from contracts.pool import LeaseRenewed, SessionChanged, SessionCooled, SessionStatus
-from services.pool.domain import Pool, decide_cancel, decide_end, sweep
+from services.pool.domain import Pool, decide_cancel, decide_end, sweep_overdue
 from services.pool.domain.evolve.fold import evolve
 from services.pool.domain.index.choice import Index
 from services.pool.domain.index.deadlines import Deadlines
-from services.pool.domain.index.shelves import Kind, Shelf
-from services.pool.domain.quota import Zone, turn, zone_at
-from services.pool.domain.records import Account, Lease, Session
+from services.pool.domain.index.shelves import Shelf, ShelfKind
+from services.pool.domain.quota import Zone, turn_zone, zone_at
+from services.pool.domain.records import DayAccount, Lease, Session
 from tests.unit.pool.builders import (
     AVATAR,
     IMAGE,
@@ -82,7 +82,7 @@ def test_limits_that_change_what_is_rare_change_what_is_kept() -> None:
     changed = SessionChanged(session_id=SessionId("films"), limits=films)
     evolve(pool, changed, NOON, 2)
 
-    assert shelves_of(pool.indexed(NOON)) == shelves_of(rebuilt(pool, NOON))
+    assert shelves_of(pool.index_at(NOON)) == shelves_of(rebuilt(pool, NOON))
     assert granted(pool, VIDEO, "v1").session_id == "films"
 
 
@@ -120,7 +120,7 @@ def test_a_session_rests_while_it_holds_as_many_leases_as_it_may() -> None:
 
 def test_a_longer_cool_down_replaces_the_waking_of_a_shorter_one() -> None:
     pool = folded(session_added("one"), session_added("two"))
-    pool.indexed(NOON)
+    pool.index_at(NOON)
     for seconds in (10, 30):
         cooled = SessionCooled(session_id=SessionId("one"), until=after(seconds), reason="x")
         evolve(pool, cooled, NOON, 2)
@@ -139,13 +139,13 @@ def test_a_new_quota_day_refills_only_the_zones_in_which_it_began() -> None:
     lease = granted(pool, AVATAR, "r2", now=evening)
 
     assert (lease.session_id, lease.quota_day) == ("tokyo", "2025-03-02")
-    assert pool.indexed(evening).units_left(AVATAR) == 0
+    assert pool.index_at(evening).units_left(AVATAR) == 0
 
 
 # -------------------------------------------------------------------- index and records
 
 
-def shelves_of(index: Index) -> dict[str, dict[str, tuple[Kind, str, int, int]]]:
+def shelves_of(index: Index) -> dict[str, dict[str, tuple[ShelfKind, str, int, int]]]:
     """Where every session stands, by service type."""
     return {
         session_id: {
@@ -171,8 +171,8 @@ def test_the_index_kept_up_to_date_equals_one_built_anew() -> None:
     evolve(pool, disabled, NOON, 2)
     now = after(86_400)
 
-    assert shelves_of(pool.indexed(NOON)) == shelves_of(rebuilt(pool, NOON))
-    assert shelves_of(pool.indexed(now)) == shelves_of(rebuilt(pool, now))
+    assert shelves_of(pool.index_at(NOON)) == shelves_of(rebuilt(pool, NOON))
+    assert shelves_of(pool.index_at(now)) == shelves_of(rebuilt(pool, now))
 
 
 def test_a_choice_looks_at_no_more_sessions_than_it_avoids() -> None:
@@ -183,21 +183,21 @@ def test_a_choice_looks_at_no_more_sessions_than_it_avoids() -> None:
             looked.append(item)
             return super().__contains__(item)
 
-    shelf = Shelf(Kind.FREE, zone_at("UTC", NOON, GUARD), 0)
+    shelf = Shelf(ShelfKind.FREE, zone_at("UTC", NOON, GUARD), 0)
     for number in range(1000):
-        shelf.put(SessionId(f"s{number}"), 10)
+        shelf.put_session(SessionId(f"s{number}"), 10)
     avoid = Watched({SessionId("s0"), SessionId("s1")})
 
-    assert shelf.first(3, avoid) == "s2"
+    assert shelf.first_session(3, avoid) == "s2"
     assert looked == ["s0", "s1", "s2"]
 
 
 def test_a_shelf_of_avoided_sessions_is_as_good_as_empty() -> None:
-    shelf = Shelf(Kind.FREE, zone_at("UTC", NOON, GUARD), 0)
-    shelf.put(SessionId("s0"), 3)
+    shelf = Shelf(ShelfKind.FREE, zone_at("UTC", NOON, GUARD), 0)
+    shelf.put_session(SessionId("s0"), 3)
 
-    assert shelf.first(1, [SessionId("s0")]) is None
-    shelf.take(SessionId("s0"), 3)
+    assert shelf.first_session(1, [SessionId("s0")]) is None
+    shelf.take_session(SessionId("s0"), 3)
     assert (shelf.tops, shelf.units) == ([], 0)
 
 
@@ -211,7 +211,7 @@ def open_lease(number: int, seconds: float) -> Lease:
         IMAGE,
         TODAY,
         1,
-        Account(),
+        DayAccount(),
         NOON,
         NOON,
         after(seconds),
@@ -224,13 +224,13 @@ def test_deadlines_of_ended_leases_do_not_pile_up() -> None:
     for number in range(5000):
         lease = open_lease(number, number)
         opened[lease.lease_id] = lease
-        deadlines.watch(lease)
+        deadlines.watch_lease(lease)
         if number >= 3:
             del opened[lease.lease_id]
 
     assert deadlines._size < 1100
-    assert deadlines.first() == NOON
-    assert deadlines.overdue(after(-1)) is None
+    assert deadlines.first_deadline() == NOON
+    assert deadlines.overdue_lease(after(-1)) is None
 
 
 def test_a_deadline_moved_by_the_log_itself_is_the_one_that_counts() -> None:
@@ -238,8 +238,8 @@ def test_a_deadline_moved_by_the_log_itself_is_the_one_that_counts() -> None:
     renewed = LeaseRenewed(lease_id=lease.lease_id, expires_at=after(2000))
     pool = folded(session_added(), lease, renewed)
 
-    assert sweep(pool, after(1999)) == []
-    assert len(sweep(pool, after(2000))) == 1
+    assert sweep_overdue(pool, after(1999)) == []
+    assert len(sweep_overdue(pool, after(2000))) == 1
 
 
 # --------------------------------------------------------------------------- quota days
@@ -273,7 +273,7 @@ def test_quota_days_follow_each_other_without_gap_whatever_the_clocks_do() -> No
     zone: Zone = zone_at("America/St_Johns", datetime(2010, 11, 5, tzinfo=UTC), GUARD)
     days = [zone.day]
     for _ in range(4):
-        turn(zone, zone.resets_at, GUARD)
+        turn_zone(zone, zone.resets_at, GUARD)
         days.append(zone.day)
 
     assert days == [f"2010-11-0{number}" for number in range(4, 9)]

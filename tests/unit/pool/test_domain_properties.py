@@ -39,18 +39,18 @@ from contracts.pool import (
 from services.pool.audit import Auditor, Wrong
 from services.pool.domain import (
     Pool,
-    checkpoint,
+    checkpoint_ledger,
     decide_admin,
     decide_cancel,
     decide_end,
     decide_lease,
     decide_policy,
     decide_renew,
-    fold,
+    fold_envelope,
     state_hash,
-    sweep,
+    sweep_overdue,
 )
-from services.pool.domain.canonical import canonical
+from services.pool.domain.canonical import canonical_json
 from services.pool.domain.evolve.fold import evolve
 from services.pool.domain.index.choice import Index
 from tests.unit.pool.builders import (
@@ -97,7 +97,7 @@ def placed(index: Index) -> dict[str, dict[str, Any]]:
 
 def whole(pool: Pool) -> tuple[bytes, dict[str, list[Any]]]:
     """The ledger as it is hashed, and the leases one by one, of which the hash has but the open."""
-    return canonical(pool), {
+    return canonical_json(pool), {
         lease.lease_id: [
             lease.session.session_id,
             lease.expires_at,
@@ -117,7 +117,7 @@ class Leading(RuleBasedStateMachine):
         super().__init__()
         self.pool = Pool()
         self.log = WrittenLog()
-        fold(self.pool, self.log.envelopes[0][0], self.log.envelopes[0][2])
+        fold_envelope(self.pool, self.log.envelopes[0][0], self.log.envelopes[0][2])
         self.auditor = Auditor("evt.pool.0")
         self.read = 0
         self.now = NOON
@@ -139,9 +139,9 @@ class Leading(RuleBasedStateMachine):
         """The log's own state, at the same moment as the live one is brought to."""
         again = Pool()
         for sequence, _, envelope in self.log.envelopes:
-            fold(again, sequence, envelope)
-        again.depart(self.now)
-        self.pool.depart(self.now)
+            fold_envelope(again, sequence, envelope)
+        again.drop_departed(self.now)
+        self.pool.drop_departed(self.now)
         return again
 
     def decided(self, decision: Any) -> None:
@@ -241,12 +241,12 @@ class Leading(RuleBasedStateMachine):
     def time_goes_by(self, seconds: int) -> None:
         self.append()
         self.now += timedelta(seconds=seconds)
-        self.pending += sweep(self.pool, self.now)
+        self.pending += sweep_overdue(self.pool, self.now)
         self.append()
 
     @rule()
     def checkpoint(self) -> None:
-        self.pending += checkpoint(self.pool, self.now)
+        self.pending += checkpoint_ledger(self.pool, self.now)
 
     @rule()
     def append(self) -> None:
@@ -280,10 +280,10 @@ class Leading(RuleBasedStateMachine):
     def the_index_is_as_if_built_anew(self) -> None:
         if self.pool.index is not None:
             pool = self.pool
-            kept = pool.indexed(max(self.now, pool.index.now if pool.index else self.now))
+            kept = pool.index_at(max(self.now, pool.index.now if pool.index else self.now))
             anew = Index(pool.sessions, pool.opened, pool.policy, kept.now)
             assert placed(kept) == placed(anew)
-            assert kept.deadlines.first() == anew.deadlines.first()
+            assert kept.deadlines.first_deadline() == anew.deadlines.first_deadline()
             assert [kept.units_left(name) for name in TYPES] == [
                 anew.units_left(name) for name in TYPES
             ]
@@ -291,7 +291,7 @@ class Leading(RuleBasedStateMachine):
     @invariant()
     def the_auditor_finds_nothing_but_gateways_faults(self) -> None:
         for sequence, stored, envelope in self.log.envelopes[self.read :]:
-            self.auditor.feed(sequence, stored, envelope)
+            self.auditor.audit_envelope(sequence, stored, envelope)
         self.read = len(self.log.envelopes)
         assert {violation.kind for violation in self.auditor.violations} <= GATEWAYS_FAULT
 
@@ -302,7 +302,7 @@ class Leading(RuleBasedStateMachine):
         again = self.refolded()
         assert state_hash(self.pool) == state_hash(again)
         assert whole(self.pool) == whole(again)
-        assert self.auditor.finish() == []
+        assert self.auditor.finish_audit() == []
         assert_lease_laws(self.log, self.pool)
 
 
@@ -405,8 +405,8 @@ def test_any_history_folds_and_is_audited_without_an_error(
         now += timedelta(seconds=seconds)
         log.write([event], now)
     for sequence, stored, envelope in log.envelopes:
-        auditor.feed(sequence, stored, envelope)
-    auditor.finish()
+        auditor.audit_envelope(sequence, stored, envelope)
+    auditor.finish_audit()
 
     kinds = {violation.kind for violation in auditor.violations}
     assert kinds.isdisjoint({Wrong.CHAIN_BROKEN, Wrong.NUMBER_MISSING, Wrong.STALE_LEADER})
@@ -420,23 +420,23 @@ def test_rollback_restores_the_ledger_whatever_happened_since(
     pool = folded(*(session_added(name) for name in NAMES))
     now = played(pool, before, NOON)
     if indexed:
-        pool.indexed(now)
+        pool.index_at(now)
     pool.begin()
     ledger, standing, unknown = whole(pool), dict(pool.standing), dict(pool.unknown)
     departures, violations = list(pool.departures), list(pool.violations)
 
     later = played(pool, taken_back, now)
     decide_lease(pool, wanted(IMAGE, "new", asked_at=later), later)
-    sweep(pool, later)
+    sweep_overdue(pool, later)
     pool.rollback()
 
     assert whole(pool) == ledger
     assert (pool.standing, pool.unknown) == (standing, unknown)
     assert (list(pool.departures), pool.violations) == (departures, violations)
-    kept = pool.indexed(later)
+    kept = pool.index_at(later)
     anew = Index(pool.sessions, pool.opened, pool.policy, later)
     assert placed(kept) == placed(anew)
-    assert kept.deadlines.first() == anew.deadlines.first()
+    assert kept.deadlines.first_deadline() == anew.deadlines.first_deadline()
 
 
 @given(HISTORIES, st.lists(st.tuples(_types, st.integers(1, 3)), max_size=30))
@@ -450,8 +450,8 @@ def test_decide_never_grants_what_the_auditor_calls_oversold(
         now += timedelta(seconds=seconds)
         log.write([event], now)
     for sequence, stored, envelope in log.envelopes:
-        fold(pool, sequence, envelope)
-        auditor.feed(sequence, stored, envelope)
+        fold_envelope(pool, sequence, envelope)
+        auditor.audit_envelope(sequence, stored, envelope)
     auditor.violations.clear()
 
     for number, (service_type, units) in enumerate(asked):
@@ -460,7 +460,7 @@ def test_decide_never_grants_what_the_auditor_calls_oversold(
         events = decision.events
         assert isinstance(decision.answer, Granted | Refused)
         log.write(events, now)
-        auditor.feed(*log.envelopes[-1])
+        auditor.audit_envelope(*log.envelopes[-1])
 
     grants = {Wrong.OVERSOLD, Wrong.GRANTED_TWICE, Wrong.GRANTED_AFTER_EXHAUSTION}
     assert grants.isdisjoint(violation.kind for violation in auditor.violations)

@@ -25,11 +25,11 @@ from services.pool.domain import (
     decide_end,
     decide_renew,
     next_wakeup,
-    sweep,
+    sweep_overdue,
 )
 from services.pool.domain.decide.upkeep import SWEPT_MAX
 from services.pool.domain.evolve.fold import evolve
-from services.pool.domain.records import Account
+from services.pool.domain.records import DayAccount
 from tests.unit.pool.builders import (
     IMAGE,
     NOON,
@@ -61,7 +61,7 @@ def leased(*events: PoolEvent) -> Pool:
 
 
 def account(pool: Pool) -> tuple[int, int]:
-    known: Account = pool.sessions[SessionId("one")].days[TODAY][IMAGE]
+    known: DayAccount = pool.sessions[SessionId("one")].days[TODAY][IMAGE]
     return known.used, known.reserved
 
 
@@ -127,12 +127,12 @@ def test_a_usage_for_a_lease_not_in_the_fold_is_not_journalled() -> None:
 def test_a_lease_without_a_word_expires_at_its_deadline_and_its_units_stay_used() -> None:
     pool = leased()
     assert next_wakeup(pool, NOON) == after(900)
-    assert sweep(pool, after(899)) == []
+    assert sweep_overdue(pool, after(899)) == []
 
-    assert sweep(pool, after(900)) == [EXPIRED]
+    assert sweep_overdue(pool, after(900)) == [EXPIRED]
 
     assert account(pool) == (4, 0)
-    assert (sweep(pool, after(901)), next_wakeup(pool, after(901))) == ([], None)
+    assert (sweep_overdue(pool, after(901)), next_wakeup(pool, after(901))) == ([], None)
 
 
 def test_a_sweep_is_bounded_and_asks_for_the_next_at_once() -> None:
@@ -140,9 +140,9 @@ def test_a_sweep_is_bounded_and_asks_for_the_next_at_once() -> None:
     leases = [lease_granted(request=f"r{number}") for number in range(SWEPT_MAX + 3)]
     pool = folded(policy_changed(daily_limits=limits), session_added(), *leases)
 
-    assert len(sweep(pool, after(1000))) == SWEPT_MAX
+    assert len(sweep_overdue(pool, after(1000))) == SWEPT_MAX
     assert next_wakeup(pool, after(1000)) == after(900)
-    assert len(sweep(pool, after(1000))) == 3
+    assert len(sweep_overdue(pool, after(1000))) == 3
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_sweep_is_bounded_and_asks_for_the_next_at_once() -> None:
 )
 def test_a_late_usage_corrects_an_expiry(outcome: Outcome, used: int, uncertain: set[str]) -> None:
     pool = leased(EXPIRED)
-    pool.indexed(NOON)
+    pool.index_at(NOON)
 
     decision = decide_end(pool, usage(LEASE, Verdict.REJECTED, outcome, units=3), after(950))
 
@@ -255,13 +255,13 @@ def test_usage_that_agrees_with_the_reconciliation_is_no_violation() -> None:
 
 def test_a_renewal_moves_the_deadline_to_one_lease_time_from_now() -> None:
     pool = leased()
-    pool.indexed(NOON)
+    pool.index_at(NOON)
 
     decision = decide_renew(pool, LEASE.lease_id, after(300))
 
     assert decision.events == [LeaseRenewed(lease_id=LEASE.lease_id, expires_at=after(1200))]
     assert decision.answer.expires_in_s == 900.0
-    assert sweep(pool, after(900)) == []
+    assert sweep_overdue(pool, after(900)) == []
     assert next_wakeup(pool, after(900)) == after(1200)
 
 
@@ -353,14 +353,14 @@ def test_a_grant_taken_back_leaves_no_trace() -> None:
     pool.rollback()
 
     assert (pool.leases, pool.opened) == ({}, {})
-    assert sweep(pool, after(1000)) == []
+    assert sweep_overdue(pool, after(1000)) == []
     assert lease_named() == granted(pool).lease_id
 
 
 def test_an_end_taken_back_can_be_journalled_again() -> None:
     trial = lease_granted(request="r2", trial=True)
     pool = folded(session_added(), LEASE, trial)
-    pool.indexed(NOON)
+    pool.index_at(NOON)
     pool.begin()
     decide_end(pool, usage(LEASE), NOON)
     decide_cancel(pool, cancel("r2"), NOON)

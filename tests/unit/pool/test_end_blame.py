@@ -19,7 +19,14 @@ from contracts.pool import (
     UsageRecorded,
     Verdict,
 )
-from services.pool.domain import Pool, decide_admin, decide_cancel, decide_end, decide_lease, sweep
+from services.pool.domain import (
+    Pool,
+    decide_admin,
+    decide_cancel,
+    decide_end,
+    decide_lease,
+    sweep_overdue,
+)
 from tests.unit.pool.builders import (
     AVATAR,
     IMAGE,
@@ -186,7 +193,7 @@ def test_a_second_suspect_through_the_same_server_blames_the_server() -> None:
         SessionRecovered(session_id=first, reason="server_blamed", server_id=server_id),
         SessionRecovered(session_id=other.session_id, reason="server_blamed", server_id=server_id),
     ]
-    assert pool.sessions[first].standing() is SessionStatus.ACTIVE
+    assert pool.sessions[first].lasting_status() is SessionStatus.ACTIVE
 
 
 def test_once_blamed_a_server_is_not_believed_about_a_third_session() -> None:
@@ -195,7 +202,9 @@ def test_once_blamed_a_server_is_not_believed_about_a_third_session() -> None:
     for lease in leases:
         ended(pool, lease, Verdict.LOGIN_EXPIRED)
 
-    assert {session.standing() for session in pool.sessions.values()} == {SessionStatus.ACTIVE}
+    assert {session.lasting_status() for session in pool.sessions.values()} == {
+        SessionStatus.ACTIVE
+    }
 
 
 @pytest.mark.parametrize("gap", [61, 100])
@@ -315,7 +324,7 @@ def test_a_trial_that_proves_nothing_is_followed_by_another() -> None:
     assert granted(pool, IMAGE, "r3", now=after(61)).trial
     decide_cancel(pool, cancel("r3"), after(62))
     assert granted(pool, IMAGE, "r4", now=after(62)).trial
-    sweep(pool, after(2000))
+    sweep_overdue(pool, after(2000))
 
     assert granted(pool, IMAGE, "r5", now=after(2000)).trial
 
@@ -338,7 +347,7 @@ def test_an_older_lease_of_a_suspect_neither_disables_nor_clears_it() -> None:
     ended(pool, first, Verdict.LOGIN_EXPIRED)
 
     assert ended(pool, second, Verdict.LOGIN_EXPIRED, 1) == []
-    assert pool.sessions[ONE].standing() is SessionStatus.SUSPECT
+    assert pool.sessions[ONE].lasting_status() is SessionStatus.SUSPECT
 
 
 def test_a_disabled_session_is_not_suspected() -> None:

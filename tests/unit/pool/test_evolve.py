@@ -25,8 +25,8 @@ from contracts.pool import (
     SessionSuspected,
     Verdict,
 )
-from services.pool.domain import HASH_VERSION, Pool, Wrong, fold, state_hash
-from services.pool.domain.canonical import canonical
+from services.pool.domain import HASH_VERSION, Pool, Wrong, fold_envelope, state_hash
+from services.pool.domain.canonical import canonical_json
 from services.pool.domain.evolve.fold import evolve
 from tests.unit.pool.builders import (
     AVATAR,
@@ -142,12 +142,12 @@ def test_events_of_others_and_of_later_versions_are_skipped_and_counted() -> Non
 
 def test_requests_refusals_and_checkpoints_change_nothing() -> None:
     pool = folded(session_added())
-    before = canonical(pool)
+    before = canonical_json(pool)
 
     evolve(pool, requested(), NOON, 2)
     evolve(pool, PoolCheckpointed(state_hash="x", hash_version=1), NOON, 2)
 
-    assert canonical(pool) == before
+    assert canonical_json(pool) == before
 
 
 def test_the_leader_is_the_one_elected_last() -> None:
@@ -199,7 +199,7 @@ def test_an_envelope_is_folded_as_a_whole_and_cannot_be_taken_back() -> None:
     pool = Pool()
 
     for sequence, _, envelope in log.envelopes:
-        fold(pool, sequence, envelope)
+        fold_envelope(pool, sequence, envelope)
     pool.rollback()
 
     assert (pool.sequence, pool.leader, len(pool.leases)) == (2, LEADER, 1)
@@ -212,7 +212,7 @@ def test_an_envelope_without_events_changes_nothing_but_the_place() -> None:
     empty = Envelope(
         writer=LEADER, epoch=1, number=2, time=after(10**6), previous_hash="", events=[]
     )
-    fold(pool, 9, empty)
+    fold_envelope(pool, 9, empty)
 
     assert (state_hash(pool), pool.sequence) == (before, 9)
 
@@ -222,7 +222,7 @@ def test_the_hash_tells_ledgers_apart_and_only_ledgers() -> None:
     same = folded(session_added(), lease_granted(service_type=AVATAR))
     same.growing = True
     same.sequence = 99
-    same.indexed(NOON)
+    same.index_at(NOON)
 
     assert state_hash(pool) == state_hash(same)
     assert state_hash(pool) != state_hash(folded(session_added(), LEASE))

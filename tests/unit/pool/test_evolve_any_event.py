@@ -12,12 +12,12 @@ from contracts.events import decode_event
 from contracts.pool import PoolStatus, SessionSuspected
 from services.pool.domain import (
     Pool,
-    checkpoint,
+    checkpoint_ledger,
     decide_lease,
-    fold,
+    fold_envelope,
     next_wakeup,
-    status,
-    sweep,
+    pool_status,
+    sweep_overdue,
     wanted_sessions,
 )
 from tests.anyevent import ANY_EVENT, ANY_MOMENT
@@ -32,7 +32,7 @@ def test_any_event_folds(events: list[Any], at: datetime) -> None:
 
     writer = WriterId("w")
     seen = Envelope(writer=writer, epoch=1, number=1, time=at, previous_hash="", events=events)
-    fold(state, 1, seen)
+    fold_envelope(state, 1, seen)
 
     assert state.sequence == 1
     led(state)
@@ -52,7 +52,7 @@ def test_a_suspicion_at_the_end_of_the_calendar_folds() -> None:
         previous_hash="",
         events=[session_added("one"), suspected],
     )
-    fold(state, 1, seen)
+    fold_envelope(state, 1, seen)
 
     led(state)
 
@@ -62,11 +62,11 @@ def led(state: Pool) -> None:
     for service_type in ("image", "a"):
         state.commit()
         decide_lease(state, wanted(ServiceType(service_type), asked_at=NOON), NOON)
-    sweep(state, NOON)
+    sweep_overdue(state, NOON)
     next_wakeup(state, NOON)
     wanted_sessions(state)
-    status(state, PoolStatus(sessions=True, leases="open"), NOON, 1, 1)
-    checkpoint(state, NOON)
+    pool_status(state, PoolStatus(sessions=True, leases="open"), NOON, 1, 1)
+    checkpoint_ledger(state, NOON)
 
 
 def test_golden_lines_fold_and_are_audited() -> None:
@@ -75,7 +75,7 @@ def test_golden_lines_fold_and_are_audited() -> None:
     log.write(events)
     state = Pool()
     for sequence, _, one in log.envelopes:
-        fold(state, sequence, one)
+        fold_envelope(state, sequence, one)
 
     led(state)
     assert audited(log).events == len(events) + 1

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from services.pool.provisioners import Credential, Known, Provisioner, ProvisionError, provisioner
+from services.pool.provisioners import (
+    Credential,
+    Known,
+    Provisioner,
+    ProvisionError,
+    make_provisioner,
+)
 from services.pool.settings import ProvisionerSection
 
 
@@ -14,24 +20,24 @@ def nobody(_: Credential) -> bool:
 
 
 def lacking(made: Provisioner, wanted: int, known: Known, at_most: int) -> list[Credential]:
-    return asyncio.run(made.lacking(wanted, known, at_most))
+    return asyncio.run(made.lacking_credentials(wanted, known, at_most))
 
 
 def test_generated_credentials_are_as_many_as_wanted_and_all_different() -> None:
-    made = lacking(provisioner(ProvisionerSection(kind="generated")), 30, nobody, 20)
+    made = lacking(make_provisioner(ProvisionerSection(kind="generated")), 30, nobody, 20)
 
     assert len({one.credential for one in made}) == 20
-    assert lacking(provisioner(ProvisionerSection(kind="generated")), 0, nobody, 20) == []
+    assert lacking(make_provisioner(ProvisionerSection(kind="generated")), 0, nobody, 20) == []
 
 
 def test_no_provisioner_has_no_credentials() -> None:
-    assert lacking(provisioner(ProvisionerSection(kind="none")), 30, nobody, 20) == []
+    assert lacking(make_provisioner(ProvisionerSection(kind="none")), 30, nobody, 20) == []
 
 
 def test_file_names_regions_limits_and_skips_what_the_pool_had(tmp_path: Path) -> None:
     file = tmp_path / "credentials"
     file.write_text('hk-a\nxx-b\n#c\n\n{"credential":"d","region":"jp","quota_timezone":"UTC"}\n')
-    made = provisioner(ProvisionerSection(kind="file", path=str(file)))
+    made = make_provisioner(ProvisionerSection(kind="file", path=str(file)))
 
     found = lacking(made, 0, lambda one: one.credential == "a", 9)
 
@@ -60,7 +66,7 @@ def test_wrong_line_is_named_without_its_credential(
     file.write_bytes(text)
 
     with pytest.raises(ProvisionError, match=named) as error:
-        lacking(provisioner(ProvisionerSection(kind="file", path=str(file))), 0, nobody, 9)
+        lacking(make_provisioner(ProvisionerSection(kind="file", path=str(file))), 0, nobody, 9)
 
     assert "topsecret" not in str(error.value)
 
@@ -68,7 +74,7 @@ def test_wrong_line_is_named_without_its_credential(
 def test_bad_lines_are_named_and_cost_none_of_the_others(tmp_path: Path) -> None:
     file = tmp_path / "credentials"
     file.write_text('one\n{"topsecret\nus-topsecret,b\n{"credential":"topsecret,c"}\ntwo\n')
-    made = provisioner(ProvisionerSection(kind="file", path=str(file)))
+    made = make_provisioner(ProvisionerSection(kind="file", path=str(file)))
 
     found = lacking(made, 0, nobody, 9)
 
@@ -85,7 +91,7 @@ def test_limits_name_service_types_that_there_are(tmp_path: Path) -> None:
     file = tmp_path / "credentials"
     file.write_text('{"credential":"a","limits":{"imgae":3}}\n{"credential":"b"}\n')
     section = ProvisionerSection(kind="file", path=str(file))
-    made = provisioner(section, services={"image", "video"})
+    made = make_provisioner(section, services={"image", "video"})
 
     assert [one.credential for one in lacking(made, 0, nobody, 9)] == ["b"]
     assert "line 1: limits: expected service types" in made.complaint
@@ -94,7 +100,7 @@ def test_limits_name_service_types_that_there_are(tmp_path: Path) -> None:
 def test_of_many_bad_lines_a_few_are_named(tmp_path: Path) -> None:
     file = tmp_path / "credentials"
     file.write_text("one\n" + "a,b\n" * 30)
-    made = provisioner(ProvisionerSection(kind="file", path=str(file)))
+    made = make_provisioner(ProvisionerSection(kind="file", path=str(file)))
 
     lacking(made, 0, nobody, 9)
 
@@ -106,7 +112,7 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
     section = ProvisionerSection(kind="file", path=str(tmp_path / "none"))
 
     with pytest.raises(ProvisionError, match="none: expected credentials: No such file"):
-        lacking(provisioner(section), 0, nobody, 9)
+        lacking(make_provisioner(section), 0, nobody, 9)
 
 
 def test_identity_depends_on_region_credential_and_key() -> None:

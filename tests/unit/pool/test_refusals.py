@@ -26,7 +26,7 @@ from services.pool.domain import (
     decide_lease,
     next_wakeup,
     state,
-    sweep,
+    sweep_overdue,
 )
 from services.pool.domain.decide import refusals
 from tests.unit.pool.builders import (
@@ -90,13 +90,13 @@ def test_what_is_beyond_is_one_event_ten_seconds_after_its_first() -> None:
     journalled(pool, 8, after(0.75))
 
     assert next_wakeup(pool, now) == after(10.25)
-    assert sweep(pool, after(10)) == []
-    (told,) = sweep(pool, after(10.25))
+    assert sweep_overdue(pool, after(10)) == []
+    (told,) = sweep_overdue(pool, after(10.25))
 
     assert isinstance(told, LeaseRefused)
     assert (told.count, told.since, told.request_id) == (28, now, f"key-1-{now.timestamp()}-10")
     assert told.until == after(0.75)
-    assert sweep(pool, after(30)) == []
+    assert sweep_overdue(pool, after(30)) == []
 
 
 def test_whatever_is_decided_next_tells_what_is_due_before() -> None:
@@ -118,7 +118,7 @@ def test_refusals_are_counted_apart_by_key_type_reason_and_place_in_their_call()
     refused(pool, "c", key_id=KeyId("key-2"), number=2)
     decide_lease(pool, wanted("hologram", "d", key_id=KeyId("key-2")), NOON)  # type: ignore[arg-type]
 
-    told = sweep(pool, after(10))
+    told = sweep_overdue(pool, after(10))
 
     assert [event.count for event in told if isinstance(event, LeaseRefused)] == [1, 1, 1, 1]
 
@@ -139,7 +139,7 @@ def test_refusals_taken_back_are_not_counted() -> None:
     refused(pool, "z", key_id=KeyId("key-2"))
     pool.rollback()
 
-    (merged,) = sweep(pool, after(10))
+    (merged,) = sweep_overdue(pool, after(10))
 
     assert isinstance(merged, LeaseRefused)
     assert merged.count == 2
@@ -156,14 +156,14 @@ def test_what_is_due_of_hundreds_of_keys_is_told_in_parts(
     for number in range(3):
         refused(pool, f"of-{number}", key_id=KeyId(f"key-{number}"))
 
-    assert [len(sweep(pool, after(10))) for _ in range(3)] == [2, 1, 0]
+    assert [len(sweep_overdue(pool, after(10))) for _ in range(3)] == [2, 1, 0]
 
 
 def test_a_term_that_ends_in_good_order_tells_what_it_has_counted() -> None:
     pool = exhausted()
     journalled(pool, 12)
 
-    (merged,) = sweep(pool, after(0.1), ending=True)
+    (merged,) = sweep_overdue(pool, after(0.1), ending=True)
 
     assert isinstance(merged, LeaseRefused)
     assert merged.count == 2
@@ -183,10 +183,10 @@ def test_budgets_of_keys_that_are_full_again_are_forgotten() -> None:
 def test_so_many_refusals_are_known_again_and_no_more() -> None:
     pool = folded()
     for number in range(state._TOLD_KEPT + 1):
-        pool.remember(f"r{number}", None)
+        pool.remember_answer(f"r{number}", None)
 
-    assert len(pool.refusals.told) == state._TOLD_KEPT
-    assert "r0" not in pool.refusals.told
+    assert len(pool.refusals.answers) == state._TOLD_KEPT
+    assert "r0" not in pool.refusals.answers
 
 
 def test_the_request_named_in_a_refusal_is_the_one_refused() -> None:
@@ -210,7 +210,7 @@ def test_commands_sent_again_in_a_stall_do_not_multiply_refusals() -> None:
             decision = decide_lease(pool, wanted(AVATAR, f"x{number}"), after(copy / 10))
             events += decision.events
             answers.append(decision.answer)
-    events += sweep(pool, after(60))
+    events += sweep_overdue(pool, after(60))
 
     assert sum(event.count for event in events if isinstance(event, LeaseRefused)) == 20
     assert answers[:20] == answers[20:40] == answers[40:]

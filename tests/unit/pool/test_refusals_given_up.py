@@ -19,7 +19,7 @@ from contracts.pool import (
     Refusal,
     Refused,
 )
-from services.pool.domain import Pool, decide_cancel, decide_lease, sweep
+from services.pool.domain import Pool, decide_cancel, decide_lease, sweep_overdue
 from services.pool.domain.evolve.fold import evolve
 from tests.unit.pool.builders import (
     AVATAR,
@@ -75,7 +75,7 @@ class Term:
         self.log += decision.events
 
     def next(self) -> "Term":
-        self.log += sweep(self.pool, after(1), ending=True)
+        self.log += sweep_overdue(self.pool, after(1), ending=True)
         return Term(self.log)
 
 
@@ -138,7 +138,7 @@ def told_late(term: Term) -> Term:
     """What was only counted has been told before the cancellations come."""
     for call in range(CALLS):
         term.ask(call, NOON)
-    term.log += sweep(term.pool, after(11))
+    term.log += sweep_overdue(term.pool, after(11))
     for call in range(CALLS):
         term.give_up(call, after(14))
     return term
@@ -211,7 +211,7 @@ def test_calls_given_up_in_a_loop_cost_no_event_each(changes: dict[str, object])
     for call in range(1000):
         now = after(call / 1000)
         events += decide_cancel(pool, given_up(call, **changes), now).events
-    events += sweep(pool, after(60))
+    events += sweep_overdue(pool, after(60))
 
     assert len(events) <= 12
     assert told(events) == (0 if changes else 1000)
@@ -241,6 +241,6 @@ def test_cancellations_taken_back_are_not_counted() -> None:
 
     decide_cancel(pool, given_up(10), NOON)
 
-    (counted,) = sweep(pool, after(60))
+    (counted,) = sweep_overdue(pool, after(60))
     assert isinstance(counted, LeaseRefused)
     assert (counted.reason, counted.count) == (Refusal.LEDGER_UNAVAILABLE, 1)

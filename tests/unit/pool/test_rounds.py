@@ -2,7 +2,7 @@
 
 from contracts.base import ServiceType, SessionId
 from contracts.pool import ChangeSession, PoolCheckpointed, SessionAdded
-from services.pool.batches import ADMIN, LEASE, Batch
+from services.pool.batches import ADMIN, LEASE, CommandBatch
 from services.pool.domain import state_hash
 from services.pool.rounds import CHECKPOINT_EVENTS, CHECKPOINT_EVERY_S, Checkpoints, Queue
 from tests.unit.pool.builders import NOON, folded, policy_changed, session_added, wanted
@@ -19,9 +19,9 @@ class Term:
         self.checkpoints = Checkpoints(lambda: self.seconds)
 
     def due_after(self, *events: SessionAdded | PoolCheckpointed, seconds: float = 0) -> bool:
-        self.checkpoints.journalled(events)
+        self.checkpoints.note_journalled(events)
         self.seconds += seconds
-        return self.checkpoints.due
+        return self.checkpoints.is_due
 
 
 def test_a_checkpoint_is_due_after_so_many_events() -> None:
@@ -56,25 +56,25 @@ def test_at_the_end_of_a_term_a_checkpoint_is_due_for_anything_not_yet_in_one() 
 def test_an_envelope_begins_with_its_checkpoint_which_a_failed_append_leaves_due() -> None:
     pool = folded(session_added())
     queue = Queue(pool, lambda: 0.0)
-    queue.add(Batch(LEASE, [wanted()]))
-    queue.checkpoints.journalled([ADDED])
+    queue.add_batch(CommandBatch(LEASE, [wanted()]))
+    queue.checkpoints.note_journalled([ADDED])
     queue.checkpoints.ending = True
     hashed = state_hash(pool)
 
     for _ in range(2):
         pool.begin()
-        made = queue.decide(NOON)
+        made = queue.decide_round(NOON)
         first, *others = made.events
         assert isinstance(first, PoolCheckpointed)
         assert first.state_hash == hashed
         assert len(others) == 2
         pool.rollback()
         queue.put_back(decided.item for decided in made.decided)
-        assert queue.checkpoints.due
+        assert queue.checkpoints.is_due
 
-    queue.checkpoints.journalled(made.events)
+    queue.checkpoints.note_journalled(made.events)
     pool.begin()
-    assert isinstance(queue.decide(NOON).events[0], PoolCheckpointed)
+    assert isinstance(queue.decide_round(NOON).events[0], PoolCheckpointed)
 
 
 def test_closing_a_session_is_given_room_for_an_event_of_every_service_type() -> None:
@@ -82,11 +82,11 @@ def test_closing_a_session_is_given_room_for_an_event_of_every_service_type() ->
     limits = dict.fromkeys(names, 1)
     pool = folded(policy_changed(daily_limits=limits), session_added())
     command = ChangeSession(session_id=SessionId("one"), used_up=True, by="me")
-    batch = Batch(ADMIN, [command])
+    batch = CommandBatch(ADMIN, [command])
     queue = Queue(pool, lambda: 0.0)
-    queue.add(batch)
+    queue.add_batch(batch)
 
-    made = queue.decide(NOON)
+    made = queue.decide_round(NOON)
 
     assert len(made.events) == 300
-    assert made.size <= min(batch.weight(0), batch.weight_max)
+    assert made.size <= min(batch.item_weight(0), batch.weight_max)

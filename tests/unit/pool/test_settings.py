@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from runtime.settings import SettingsError, configured
-from services.pool.settings import Settings, policy, source
+from services.pool.settings import Settings, policy_of, source_digest
 
 
 def read(tables: dict[str, Any]) -> Settings:
@@ -13,7 +13,7 @@ def read(tables: dict[str, Any]) -> Settings:
 
 
 def test_defaults_are_those_of_the_original() -> None:
-    made = policy(read({}))
+    made = policy_of(read({}))
 
     assert made.daily_limits == {"image": 10, "video": 2, "avatar": 1}
     assert (made.min_size, made.max_size, made.session_concurrency) == (50, 500, 2)
@@ -51,7 +51,9 @@ def test_wrong_value_is_refused_by_name(section: dict[str, Any], named: str) -> 
 
 
 def test_same_content_has_the_same_source_and_other_content_another() -> None:
-    assert source(read({"pool": {"min_size": 50}})) == source(read({}))
-    assert source(read({"pool": {"lease_ttl": "900s"}})) == source(read({}))
-    assert source(read({"pool": {"min_size": 49}})) != source(read({}))
-    assert source(read({"services": {"music": {"daily_limit": 3}}})) != source(read({}))
+    assert source_digest(read({"pool": {"min_size": 50}})) == source_digest(read({}))
+    assert source_digest(read({"pool": {"lease_ttl": "900s"}})) == source_digest(read({}))
+    assert source_digest(read({"pool": {"min_size": 49}})) != source_digest(read({}))
+    assert source_digest(read({"services": {"music": {"daily_limit": 3}}})) != source_digest(
+        read({})
+    )

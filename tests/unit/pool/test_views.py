@@ -21,7 +21,7 @@ from contracts.pool import (
     SessionView,
     Verdict,
 )
-from services.pool.domain import status
+from services.pool.domain import pool_status
 from tests.unit.pool.builders import (
     AVATAR,
     IMAGE,
@@ -53,7 +53,7 @@ EVENTS = (
 
 
 def test_the_summary_counts_what_countable_sessions_have_left() -> None:
-    answer = status(folded(*EVENTS), PoolStatus(), NOON, 17, 4)
+    answer = pool_status(folded(*EVENTS), PoolStatus(), NOON, 17, 4)
 
     assert (answer.sequence, answer.epoch, answer.now) == (17, 4, NOON)
     assert (answer.sessions_total, answer.sessions_active, answer.open_leases) == (2, 2, 1)
@@ -63,7 +63,7 @@ def test_the_summary_counts_what_countable_sessions_have_left() -> None:
 
 
 def test_one_session_is_shown_as_the_fold_has_it() -> None:
-    (view,) = status(folded(*EVENTS), PoolStatus(session_id=ONE), NOON, 1, 1).sessions
+    (view,) = pool_status(folded(*EVENTS), PoolStatus(session_id=ONE), NOON, 1, 1).sessions
 
     assert view == SessionView(
         session_id=ONE,
@@ -83,28 +83,31 @@ def test_one_session_is_shown_as_the_fold_has_it() -> None:
 
 
 def test_tomorrow_everything_is_there_again() -> None:
-    answer = status(folded(*EVENTS), PoolStatus(session_id=ONE), after(86_400), 1, 1)
+    answer = pool_status(folded(*EVENTS), PoolStatus(session_id=ONE), after(86_400), 1, 1)
 
     assert answer.sessions[0].remaining == LIMITS
     assert answer.remaining == {name: 2 * limit for name, limit in LIMITS.items()}
 
 
 def test_an_unknown_session_yields_none() -> None:
-    assert status(folded(*EVENTS), PoolStatus(session_id=SessionId("x")), NOON, 1, 1).sessions == []
+    assert (
+        pool_status(folded(*EVENTS), PoolStatus(session_id=SessionId("x")), NOON, 1, 1).sessions
+        == []
+    )
 
 
 def test_sessions_are_listed_up_to_the_limit() -> None:
     pool = folded(*EVENTS)
 
-    assert len(status(pool, PoolStatus(sessions=True), NOON, 1, 1).sessions) == 3
-    assert len(status(pool, PoolStatus(sessions=True, limit=2), NOON, 1, 1).sessions) == 2
+    assert len(pool_status(pool, PoolStatus(sessions=True), NOON, 1, 1).sessions) == 3
+    assert len(pool_status(pool, PoolStatus(sessions=True, limit=2), NOON, 1, 1).sessions) == 2
 
 
 def test_leases_are_listed_by_state() -> None:
     pool = folded(*EVENTS)
 
     found = {
-        state: [lease.lease_id for lease in status(pool, asked, NOON, 1, 1).leases]
+        state: [lease.lease_id for lease in pool_status(pool, asked, NOON, 1, 1).leases]
         for state in ("open", "unknown", "expired", "settled")
         if (asked := PoolStatus(leases=state))
     }
@@ -123,7 +126,7 @@ def test_the_status_that_says_most_is_shown() -> None:
         SessionChanged(session_id=SessionId("off"), status=SessionStatus.DISABLED, reason="why"),
     )
 
-    views = status(pool, PoolStatus(sessions=True), NOON, 1, 1).sessions
+    views = pool_status(pool, PoolStatus(sessions=True), NOON, 1, 1).sessions
 
     assert {view.session_id: (view.status, view.cooling_s) for view in views} == {
         "active": (SessionStatus.ACTIVE, 0.0),
@@ -137,14 +140,14 @@ def test_the_status_that_says_most_is_shown() -> None:
 
 def test_a_type_used_up_upstream_shows_nothing_remaining() -> None:
     observed = QuotaObserved(session_id=ONE, service_type=VIDEO, quota_day=TODAY)
-    answer = status(folded(session_added(), observed), PoolStatus(session_id=ONE), NOON, 1, 1)
+    answer = pool_status(folded(session_added(), observed), PoolStatus(session_id=ONE), NOON, 1, 1)
 
     assert (answer.sessions[0].remaining[VIDEO], answer.remaining[VIDEO]) == (0, 0)
 
 
 def last_used(*events: PoolEvent) -> datetime | None:
     pool = folded(session_added(), *events)
-    return status(pool, PoolStatus(session_id=ONE), NOON, 1, 1).sessions[0].last_used_at
+    return pool_status(pool, PoolStatus(session_id=ONE), NOON, 1, 1).sessions[0].last_used_at
 
 
 def test_a_session_was_last_used_when_it_was_leased_for_what_may_have_been_sent() -> None:
@@ -174,7 +177,7 @@ def test_more_units_than_a_machine_word_holds_are_told_to_the_unit() -> None:
     sessions = [session_added(f"s{number}", limits=most) for number in range(2_100)]
     pool = folded(*sessions, lease_granted("s0", IMAGE))
 
-    told = status(pool, PoolStatus(sessions=True, limit=3), after(1), 1, 1)
+    told = pool_status(pool, PoolStatus(sessions=True, limit=3), after(1), 1, 1)
 
     assert told.remaining[IMAGE] == 2_100 * NUMBER_MAX - 1 > 2**64
     assert msgspec.json.decode(msgspec.json.encode(told), type=PoolStatusReply) == told

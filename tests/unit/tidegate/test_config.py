@@ -15,7 +15,7 @@ from runtime.environment import environment
 from runtime.settings import SettingsError
 from services.gateway.settings import Settings as GatewaySettings
 from services.pool.settings import Settings as PoolSettings
-from services.pool.settings import source
+from services.pool.settings import source_digest
 from tests import ROOT
 from tidegate.admin.shown import HIDDEN
 from tidegate.configuration import load, loader
@@ -291,4 +291,4 @@ def test_files_that_are_named_are_found_beside_the_configuration(
 
 
 def test_where_a_file_lies_is_no_other_policy() -> None:
-    assert source(PoolSettings(file="/here")) == source(PoolSettings(file="/there"))
+    assert source_digest(PoolSettings(file="/here")) == source_digest(PoolSettings(file="/there"))

@@ -38,12 +38,12 @@ def decide_admin(state: Pool, command: PoolAdmin, now: datetime, origin: str = "
 
     `origin` is journalled with sessions added: `admin`, or the provisioner's kind.
     """
-    state.depart(now)
+    state.drop_departed(now)
     if isinstance(command, AddSessions):
-        return _add(state, command, now, origin)
+        return _add_sessions(state, command, now, origin)
     if isinstance(command, ChangeSession):
-        return _change(state, command, now)
-    return _reconcile(state, command, now)
+        return _change_session(state, command, now)
+    return _reconcile_lease(state, command, now)
 
 
 def decide_policy(
@@ -56,25 +56,26 @@ def decide_policy(
     return events
 
 
-def _failed(message: str, code: str = "bad_request") -> Decision:
+def _admin_failure(message: str, code: str = "bad_request") -> Decision:
     return Decision([], Failed(code=code, message=message))
 
 
-def _add(state: Pool, command: AddSessions, now: datetime, origin: str) -> Decision:
+def _add_sessions(state: Pool, command: AddSessions, now: datetime, origin: str) -> Decision:
+    """Add every session of the command, or none when one of them is wrong."""
     for item in command.items:
         if not item.session_id:
-            return _failed("session_id: expected an id")
+            return _admin_failure("session_id: expected an id")
         if item.quota_timezone and zone_named(item.quota_timezone) is None:
-            return _failed(f"quota_timezone: there is no time zone {item.quota_timezone!r}")
+            return _admin_failure(f"quota_timezone: there is no time zone {item.quota_timezone!r}")
         if too_great(item.limits.values()):
-            return _failed(_LIMITS)
+            return _admin_failure(_LIMITS)
     events: list[PoolEvent] = []
     changed = [
         str(item.session_id)
         for item in command.items
         if _add_one(state, events, item, command.by, now, origin)
     ]
-    revived = [str(one.session_id) for one in events if isinstance(one, SessionRevived)]
+    revived = [str(event.session_id) for event in events if isinstance(event, SessionRevived)]
     return Decision(events, Done(changed=changed, revived=revived))
 
 
@@ -103,20 +104,23 @@ def _add_one(
     return True
 
 
-def _change(state: Pool, command: ChangeSession, now: datetime) -> Decision:
+def _change_session(state: Pool, command: ChangeSession, now: datetime) -> Decision:
+    """Change what the command names of a session, or say what was wrong with it."""
     session = state.sessions.get(command.session_id)
     if session is None:
-        return _failed(f"session_id: there is no session {command.session_id}", "not_found")
+        return _admin_failure(f"session_id: there is no session {command.session_id}", "not_found")
     status, cool_s = command.status, command.cool_s
     if status in (SessionStatus.COOLING, SessionStatus.SUSPECT):
-        return _failed(f"status: {status} is not set by hand; expected cool_s, or another status")
+        return _admin_failure(
+            f"status: {status} is not set by hand; expected cool_s, or another status"
+        )
     if cool_s is not None and not 0 <= cool_s <= COOL_S_MAX:
-        return _failed(f"cool_s: expected 0 to {COOL_S_MAX:.0f} seconds")
+        return _admin_failure(f"cool_s: expected 0 to {COOL_S_MAX:.0f} seconds")
     if command.limits is not None and too_great(command.limits.values()):
-        return _failed(_LIMITS)
+        return _admin_failure(_LIMITS)
     retired = session.status is SessionStatus.RETIRED
     if retired and status not in (SessionStatus.ACTIVE, SessionStatus.RETIRED):
-        return _failed("the session is retired: make it active first")
+        return _admin_failure("the session is retired: make it active first")
     events: list[PoolEvent] = []
     by = command.by or _OPERATOR
     _change_status(state, events, session, command, by, now)
@@ -129,19 +133,21 @@ def _change(state: Pool, command: ChangeSession, now: datetime) -> Decision:
         )
         emit(state, events, cooled, now)
     if command.used_up:
-        _close(state, events, session, by, now)
+        _close_day(state, events, session, by, now)
     return Decision(events, Done(changed=[str(session.session_id)] if events else []))
 
 
-def _close(state: Pool, events: list[PoolEvent], session: Session, by: str, now: datetime) -> None:
+def _close_day(
+    state: Pool, events: list[PoolEvent], session: Session, by: str, now: datetime
+) -> None:
     """Believe the upstream's own count: nothing is left of any service type on this quota day.
 
     Open leases end as ever.
     """
-    day = state.indexed(now).zone_of(session).day
+    day = state.index_at(now).zone_of(session).day
     for service_type in state.policy.daily_limits:
         account = session.days.get(day, {}).get(service_type)
-        if state.limit(session, service_type) > 0 and not (account and account.closed):
+        if state.daily_limit(session, service_type) > 0 and not (account and account.closed):
             observed = QuotaObserved(
                 session_id=session.session_id, service_type=service_type, quota_day=day, by=by
             )
@@ -156,6 +162,7 @@ def _change_status(
     by: str,
     now: datetime,
 ) -> None:
+    """Retire, revive or change the session, as far as it is not so already."""
     session_id, status, limits = session.session_id, command.status, command.limits
     if status is SessionStatus.RETIRED:
         if session.status is not SessionStatus.RETIRED:
@@ -174,15 +181,16 @@ def _change_status(
         emit(state, events, changed, now)
 
 
-def _reconcile(state: Pool, command: ReconcileLease, now: datetime) -> Decision:
+def _reconcile_lease(state: Pool, command: ReconcileLease, now: datetime) -> Decision:
+    """Settle a lease of uncertain end by an operator's word; said twice, it changes nothing."""
     lease = state.leases.get(command.lease_id)
     if lease is None:
-        return _failed(f"lease_id: there is no lease {command.lease_id}", "not_found")
+        return _admin_failure(f"lease_id: there is no lease {command.lease_id}", "not_found")
     if lease.reconciled and lease.charged == command.units:
         return Decision([], Done())
-    objection = _objection(state, lease, command, now)
+    objection = _reconcile_objection(state, lease, command, now)
     if objection:
-        return _failed(objection)
+        return _admin_failure(objection)
     events: list[PoolEvent] = []
     reconciled = LeaseReconciled(
         lease_id=lease.lease_id,
@@ -195,8 +203,10 @@ def _reconcile(state: Pool, command: ReconcileLease, now: datetime) -> Decision:
     return Decision(events, Done(changed=[str(lease.lease_id)]))
 
 
-def _objection(state: Pool, lease: Lease, command: ReconcileLease, now: datetime) -> str:
-    """Say why the lease cannot be settled so, or not yet; empty when it can."""
+def _reconcile_objection(
+    state: Pool, lease: Lease, command: ReconcileLease, now: datetime
+) -> str | None:
+    """Say why the lease cannot be settled so, or not yet; None when it can."""
     if lease.lease_id not in state.uncertain:
         settled = "reconciled" if lease.reconciled else lease.state
         return f"lease_id: the lease is {settled}; expected unknown or expired"
@@ -207,4 +217,4 @@ def _objection(state: Pool, lease: Lease, command: ReconcileLease, now: datetime
     after = state.policy.reconcile_after_s
     if (now - lease.expires_at).total_seconds() < after:
         return f"lease_id: not before {after:.0f} s past the lease's deadline {lease.expires_at}"
-    return ""
+    return None

@@ -27,30 +27,30 @@ def too_great(numbers: Iterable[int]) -> bool:
     return any(number > NUMBER_MAX for number in numbers)
 
 
-def told_within(calls: CallsRefused) -> CallsRefused:
+def cut_calls(calls: CallsRefused) -> CallsRefused:
     """Cut what a gateway's count says beyond bounds; nearly always it says nothing so."""
-    count, status = counted(calls.count), counted(calls.status)
+    count, status = cut_count(calls.count), cut_count(calls.status)
     if (count, status) == (calls.count, calls.status):
         return calls
     return replace(calls, count=count, status=status)
 
 
-def within(usage: UsageRecorded) -> UsageRecorded:
+def cut_usage(usage: UsageRecorded) -> UsageRecorded:
     """Cut what is out of bounds; nearly always nothing is, and the usage is the same."""
     if _all_fit(usage) and all(map(_attempt_fits, usage.attempts)):
         return usage
     wait_s = usage.retry_after_s
     return replace(
         usage,
-        units=counted(usage.units),
-        units_over=counted(usage.units_over),
-        status=counted(usage.status),
-        bytes_in=counted(usage.bytes_in),
-        bytes_out=counted(usage.bytes_out),
-        retry_after_s=None if wait_s is None else _duration(wait_s),
-        lease_ms=_duration(usage.lease_ms),
-        total_ms=_duration(usage.total_ms),
-        attempts=[_attempt(attempt) for attempt in usage.attempts],
+        units=cut_count(usage.units),
+        units_over=cut_count(usage.units_over),
+        status=cut_count(usage.status),
+        bytes_in=cut_count(usage.bytes_in),
+        bytes_out=cut_count(usage.bytes_out),
+        retry_after_s=None if wait_s is None else _cut_duration(wait_s),
+        lease_ms=_cut_duration(usage.lease_ms),
+        total_ms=_cut_duration(usage.total_ms),
+        attempts=[_cut_attempt(attempt) for attempt in usage.attempts],
     )
 
 
@@ -76,27 +76,27 @@ def _attempt_fits(attempt: Attempt) -> bool:
     )
 
 
-def _attempt(attempt: Attempt) -> Attempt:
+def _cut_attempt(attempt: Attempt) -> Attempt:
     return replace(
         attempt,
-        status=counted(attempt.status),
-        upstream_code=_code(attempt.upstream_code),
-        inner_code=_code(attempt.inner_code),
-        connect_ms=_duration(attempt.connect_ms),
-        first_byte_ms=_duration(attempt.first_byte_ms),
-        total_ms=_duration(attempt.total_ms),
+        status=cut_count(attempt.status),
+        upstream_code=_cut_code(attempt.upstream_code),
+        inner_code=_cut_code(attempt.inner_code),
+        connect_ms=_cut_duration(attempt.connect_ms),
+        first_byte_ms=_cut_duration(attempt.first_byte_ms),
+        total_ms=_cut_duration(attempt.total_ms),
     )
 
 
-def counted(number: int) -> int:
+def cut_count(number: int) -> int:
     """Cut a number of things, or a status, to what may stand in the log."""
     return min(max(number, 0), NUMBER_MAX)
 
 
-def _duration(time: float) -> float:
+def _cut_duration(time: float) -> float:
     return min(max(time, 0.0), _DURATION_MAX)
 
 
-def _code(code: int | None) -> int | None:
+def _cut_code(code: int | None) -> int | None:
     """Leave out what is no code of anybody's."""
     return code if code is not None and -_CODE_MAX <= code <= _CODE_MAX else None

@@ -17,9 +17,9 @@ from contracts.pool import (
     UsageRecorded,
     Verdict,
 )
-from services.pool.domain.decide.bounds import told_within, within
+from services.pool.domain.decide.bounds import cut_calls, cut_usage
 from services.pool.domain.decide.decision import Decision, emit
-from services.pool.domain.evolve.sessions import RISK_CONTROL, accusers
+from services.pool.domain.evolve.sessions import RISK_CONTROL, recent_accusers
 from services.pool.domain.records import Lease
 from services.pool.domain.state import Pool
 
@@ -38,13 +38,13 @@ def decide_end(state: Pool, usage: UsageRecorded | CallsRefused, now: datetime) 
     What a gateway refused itself is journalled beside the usages, and has no answer of its own.
     """
     events: list[PoolEvent] = []
-    state.depart(now)
+    state.drop_departed(now)
     if isinstance(usage, CallsRefused):
         sort = f"{usage.key_id} {usage.service_type} {usage.code}"
-        told = f"{usage.gateway_id} {sort} {usage.since.isoformat()}"
-        if told not in state.refusals.told:
-            state.remember(told, None)
-            emit(state, events, told_within(usage), now)
+        report_name = f"{usage.gateway_id} {sort} {usage.since.isoformat()}"
+        if report_name not in state.refusals.answers:
+            state.remember_answer(report_name, None)
+            emit(state, events, cut_calls(usage), now)
         return Decision(events)
     return Decision(events, end_lease(state, events, usage, now))
 
@@ -62,16 +62,16 @@ def end_lease(
         return EndAnswer.JOURNALLED
     certain = lease.reconciled or lease.state == Outcome.CANCELLED
     was_trial = lease.session.trial == lease.lease_id
-    emit(state, events, within(usage), now)
+    emit(state, events, cut_usage(usage), now)
     if was_trial and usage.verdict is Verdict.SUCCESS:
         recovered = SessionRecovered(session_id=lease.session.session_id, reason="trial_succeeded")
         emit(state, events, recovered, now)
     elif usage.verdict is not Verdict.SUCCESS and not certain:
-        _blame(state, events, lease, usage, now, was_trial=was_trial)
+        _blame_session(state, events, lease, usage, now, was_trial=was_trial)
     return EndAnswer.JOURNALLED
 
 
-def _blame(
+def _blame_session(
     state: Pool,
     events: list[PoolEvent],
     lease: Lease,
@@ -86,22 +86,22 @@ def _blame(
     match usage.verdict:
         case Verdict.RATE_LIMITED:
             seconds = RATE_LIMITED_S if usage.retry_after_s is None else usage.retry_after_s
-            _cool(state, events, lease, seconds, "rate_limited", now)
+            _cool_session(state, events, lease, seconds, "rate_limited", now)
         case Verdict.RISK_CONTROL:
             seconds = RISK_CONTROL_S * 2 ** min(lease.session.risks, _DOUBLINGS_MAX)
-            _cool(state, events, lease, seconds, RISK_CONTROL, now)
+            _cool_session(state, events, lease, seconds, RISK_CONTROL, now)
         case Verdict.QUOTA_EXHAUSTED:
-            _exhaust(state, events, lease, now)
+            _exhaust_day(state, events, lease, now)
         case Verdict.LOGIN_EXPIRED:
             if was_trial:
-                _disable(state, events, lease, now)
-            elif lease.session.standing() in _DOUBTABLE:
-                _doubt(state, events, lease, usage, now)
+                _disable_session(state, events, lease, now)
+            elif lease.session.lasting_status() in _DOUBTABLE:
+                _doubt_session(state, events, lease, usage, now)
         case _:
             pass
 
 
-def _cool(
+def _cool_session(
     state: Pool, events: list[PoolEvent], lease: Lease, seconds: float, reason: str, now: datetime
 ) -> None:
     """Cool the session, unless it is cooling for longer already."""
@@ -117,7 +117,7 @@ def _cool(
         emit(state, events, cooled, now)
 
 
-def _exhaust(state: Pool, events: list[PoolEvent], lease: Lease, now: datetime) -> None:
+def _exhaust_day(state: Pool, events: list[PoolEvent], lease: Lease, now: datetime) -> None:
     """Believe the upstream's own count for the lease's quota day."""
     if not lease.account.closed:
         observed = QuotaObserved(
@@ -129,7 +129,7 @@ def _exhaust(state: Pool, events: list[PoolEvent], lease: Lease, now: datetime) 
         emit(state, events, observed, now)
 
 
-def _disable(state: Pool, events: list[PoolEvent], lease: Lease, now: datetime) -> None:
+def _disable_session(state: Pool, events: list[PoolEvent], lease: Lease, now: datetime) -> None:
     """Believe a second invalid login."""
     disabled = SessionChanged(
         session_id=lease.session.session_id,
@@ -140,13 +140,13 @@ def _disable(state: Pool, events: list[PoolEvent], lease: Lease, now: datetime) 
     emit(state, events, disabled, now)
 
 
-def _doubt(
+def _doubt_session(
     state: Pool, events: list[PoolEvent], lease: Lease, usage: UsageRecorded, now: datetime
 ) -> None:
     """Suspect the session, or the server, when it says so of several."""
     session_id = lease.session.session_id
     server_id = usage.attempts[-1].server_id if usage.attempts else ServerId("")
-    others = accusers(state, server_id, session_id, now)
+    others = recent_accusers(state, server_id, session_id, now)
     suspected = SessionSuspected(
         session_id=session_id, server_id=server_id, request_id=lease.request_id
     )

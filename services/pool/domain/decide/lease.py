@@ -18,9 +18,15 @@ from contracts.pool import (
 from services.pool.domain.decide.bounds import asks_within
 from services.pool.domain.decide.decision import Decision, emit
 from services.pool.domain.decide.end import end_lease
-from services.pool.domain.decide.refusals import GIVEN_UP, MESSAGES, refuse, tell_counted, why_none
+from services.pool.domain.decide.refusals import (
+    GIVEN_UP,
+    MESSAGES,
+    refuse_lease,
+    tell_counted,
+    why_none,
+)
 from services.pool.domain.index.choice import Choice
-from services.pool.domain.quota import span
+from services.pool.domain.quota import policy_span
 from services.pool.domain.records import OPEN, Lease
 from services.pool.domain.state import Pool
 
@@ -37,34 +43,34 @@ def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
     the place of a grant, and of the wait for a reset that is near.
     """
     events: list[PoolEvent] = []
-    state.depart(now)
+    state.drop_departed(now)
     tell_counted(state, events, now)
     if wanted.previous is not None:
         end_lease(state, events, wanted.previous, now)
     requested = wanted.requested
-    known = _known(state, requested, now)
-    if known is not None:
-        return Decision(events, known)
-    reason = _unfit(state, requested)
+    earlier = _earlier_answer(state, requested, now)
+    if earlier is not None:
+        return Decision(events, earlier)
+    reason = _unfit_refusal(state, requested)
     if reason is not None:
-        return Decision(events, refuse(state, events, requested, reason, 0.0, now))
-    index = state.indexed(now)
-    choice = index.choose(
+        return Decision(events, refuse_lease(state, events, requested, reason, 0.0, now))
+    index = state.index_at(now)
+    choice = index.choose_session(
         requested.service_type,
         requested.units,
         requested.avoid_sessions,
         trials_first=requested.number == 1,
     )
-    reset = index.guarded_until() if choice is None else None
+    reset = index.guard_ends_at() if choice is None else None
     hopeful = choice is not None or (reset is not None and _has_hope(state))
     if wanted.only_ask and hopeful:
         return Decision(events, FREE)
     if choice is not None:
-        return Decision(events, _grant(state, events, requested, choice, now))
+        return Decision(events, _grant_lease(state, events, requested, choice, now))
     if reset is not None and hopeful:
         return Decision(events, held_until=reset)
     reason, retry_after_s = why_none(state, index, requested, now)
-    return Decision(events, refuse(state, events, requested, reason, retry_after_s, now))
+    return Decision(events, refuse_lease(state, events, requested, reason, retry_after_s, now))
 
 
 def _has_hope(state: Pool) -> bool:
@@ -73,7 +79,9 @@ def _has_hope(state: Pool) -> bool:
     return standing[SessionStatus.ACTIVE] + standing[SessionStatus.SUSPECT] > 0
 
 
-def _known(state: Pool, requested: SessionRequested, now: datetime) -> Granted | Refused | None:
+def _earlier_answer(
+    state: Pool, requested: SessionRequested, now: datetime
+) -> Granted | Refused | None:
     """Answer what has been decided before, or is too old, or too absurd, to be decided at all.
 
     Nothing of the last goes into the log; gateways refuse it before they ask.
@@ -84,26 +92,26 @@ def _known(state: Pool, requested: SessionRequested, now: datetime) -> Granted |
     asked = lease_id(requested.request_id, requested.number)
     lease = state.leases.get(asked)
     if lease is not None:
-        return _again(state, lease, now)
+        return _grant_again(state, lease, now)
     if asked in state.forbidden:
         return GIVEN_UP
-    told = state.refusals.told.get(asked)
-    if told is None and now - requested.asked_at > STALE_AFTER:
+    answers = state.refusals.answers.get(asked)
+    if answers is None and now - requested.asked_at > STALE_AFTER:
         return Refused(reason=Refusal.STALE_REQUEST, message="asked more than 10 minutes ago")
-    return told
+    return answers
 
 
-def _again(state: Pool, lease: Lease, now: datetime) -> Granted | Refused:
+def _grant_again(state: Pool, lease: Lease, now: datetime) -> Granted | Refused:
     """Answer a repetition of what was granted."""
     if lease.state == OPEN:
-        return _granted(state, lease, now)
+        return _grant_reply(state, lease, now)
     if lease.state == Outcome.CANCELLED:
         return Refused(reason=Refusal.CANCELLED, message="this lease was given back")
     message = f"this lease has ended: {lease.state}"
     return Refused(reason=Refusal.STALE_REQUEST, message=message)
 
 
-def _unfit(state: Pool, requested: SessionRequested) -> Refusal | None:
+def _unfit_refusal(state: Pool, requested: SessionRequested) -> Refusal | None:
     """Say what no session could ever grant."""
     limit = state.policy.daily_limits.get(requested.service_type)
     if limit is None:
@@ -114,13 +122,14 @@ def _unfit(state: Pool, requested: SessionRequested) -> Refusal | None:
     return None
 
 
-def _grant(
+def _grant_lease(
     state: Pool,
     events: list[PoolEvent],
     requested: SessionRequested,
     choice: Choice,
     now: datetime,
 ) -> Granted:
+    """Journal the request and its grant of the session chosen."""
     emit(state, events, requested, now)
     granted = lease_id(requested.request_id, requested.number)
     event = LeaseGranted(
@@ -132,14 +141,14 @@ def _grant(
         quota_day=choice.zone.day,
         units=requested.units,
         send_by=min(now + SEND_WITHIN, choice.zone.guard_at),
-        expires_at=now + span(state.policy.lease_ttl_s),
+        expires_at=now + policy_span(state.policy.lease_ttl_s),
         trial=choice.trial,
     )
     emit(state, events, event, now)
-    return _granted(state, state.leases[granted], now)
+    return _grant_reply(state, state.leases[granted], now)
 
 
-def _granted(state: Pool, lease: Lease, now: datetime) -> Granted:
+def _grant_reply(state: Pool, lease: Lease, now: datetime) -> Granted:
     session = lease.session
     return Granted(
         lease_id=lease.lease_id,
@@ -149,7 +158,7 @@ def _granted(state: Pool, lease: Lease, now: datetime) -> Granted:
         units=lease.units,
         send_within_s=max(0.0, (lease.send_by - now).total_seconds()),
         expires_in_s=max(0.0, (lease.expires_at - now).total_seconds()),
-        remaining=state.indexed(now).left(session),
+        remaining=state.index_at(now).units_left_by_type(session),
         trial=lease.trial,
         avoid_servers=[session.accuser] if lease.trial and session.accuser else [],
     )

@@ -62,21 +62,21 @@ def why_none(
     if not state.size:
         return Refusal.QUOTA_EXHAUSTED, 0.0
     if barred == state.size:
-        return Refusal.CREDENTIALS_EXHAUSTED, _seconds(now, index.next_waking())
+        return Refusal.CREDENTIALS_EXHAUSTED, _seconds_until(now, index.next_waking())
     if not standing[SessionStatus.ACTIVE]:
         # They drain: what they have left is no less, and somebody will let them work again.
         return Refusal.SATURATED, _RETRY_S_MAX
     if index.has_units(requested.service_type, requested.units):
-        freed = index.deadlines.first()
-        soonest = min(_seconds(now, freed, index.next_waking()), _RETRY_S_MAX)
+        freed = index.deadlines.first_deadline()
+        soonest = min(_seconds_until(now, freed, index.next_waking()), _RETRY_S_MAX)
         return Refusal.SATURATED, max(soonest, _RETRY_S_MIN)
     # Reserved units may come back with an end, at the latest by the first deadline.
-    deadline = index.deadlines.earliest(requested.service_type)
-    soonest = _seconds(now, deadline, index.next_reset())
+    deadline = index.deadlines.earliest_of(requested.service_type)
+    soonest = _seconds_until(now, deadline, index.next_reset())
     return Refusal.QUOTA_EXHAUSTED, max(soonest, _RETRY_S_MIN)
 
 
-def refuse(
+def refuse_lease(
     state: Pool,
     events: list[PoolEvent],
     requested: SessionRequested,
@@ -94,41 +94,41 @@ def refuse(
         retry_after_s=retry_after_s,
     )
     answer = Refused(reason=reason, retry_after_s=retry_after_s, message=MESSAGES[reason])
-    state.remember(lease_id(requested.request_id, requested.number), answer)
-    if _affordable(state, requested.key_id, now):
+    state.remember_answer(lease_id(requested.request_id, requested.number), answer)
+    if _take_budget(state, requested.key_id, now):
         emit(state, events, requested, now)
         emit(state, events, event, now)
     else:
-        _count(state, event, now, requested.asked_at)
+        _count_refusal(state, event, now, requested.asked_at)
     return answer
 
 
-def forbid(state: Pool, events: list[PoolEvent], command: CancelLease, now: datetime) -> None:
+def forbid_lease(state: Pool, events: list[PoolEvent], command: CancelLease, now: datetime) -> None:
     """Never grant what was asked for and given up, and tell of its call unless that is told.
 
     Within the budgets of refusals it is journalled. Past them this leader alone knows the id, and
     counts the call: another one could grant it only if it were sent once more after this.
     """
     name = lease_id(command.request_id, command.number)
-    known = state.refusals.told.get(name)
-    if name in state.forbidden or known == GIVEN_UP:
+    answered = state.refusals.answers.get(name)
+    if name in state.forbidden or answered == GIVEN_UP:
         return
-    ends = bool(command.status) and known is None
+    ends = bool(command.status) and answered is None
     countable = command.key_id and (not ends or command.error_code == Refusal.LEDGER_UNAVAILABLE)
-    if not countable or _affordable(state, command.key_id, now):
+    if not countable or _take_budget(state, command.key_id, now):
         event = LeaseCancelled(
             lease_id=name,
             request_id=command.request_id,
             number=command.number,
             reason=command.reason,
-            status=bounds.counted(command.status) if ends else 0,
+            status=bounds.cut_count(command.status) if ends else 0,
             error_code=command.error_code if ends else "",
             key_id=command.key_id if ends else KeyId(""),
             service_type=command.service_type if ends else ServiceType(""),
         )
         emit(state, events, event, now)
         return
-    state.remember(name, GIVEN_UP)
+    state.remember_answer(name, GIVEN_UP)
     if ends:
         refused = LeaseRefused(
             request_id=command.request_id,
@@ -137,28 +137,28 @@ def forbid(state: Pool, events: list[PoolEvent], command: CancelLease, now: date
             key_id=command.key_id,
             reason=Refusal.LEDGER_UNAVAILABLE,
         )
-        _count(state, refused, now, now)
+        _count_refusal(state, refused, now, now)
 
 
-def _count(state: Pool, event: LeaseRefused, now: datetime, asked_at: datetime) -> None:
+def _count_refusal(state: Pool, event: LeaseRefused, now: datetime, asked_at: datetime) -> None:
     """Count a refusal among those equal to it; what it refuses was asked for at `asked_at`."""
     counted = state.refusals.counted
     key = (event.key_id, event.service_type, event.reason, event.number == 1)
     first = counted.get(key)
     if first is None or first.until is None:
-        told = msgspec.structs.replace(event, since=now, until=asked_at)
+        tally = msgspec.structs.replace(event, since=now, until=asked_at)
     else:
         until = max(first.until, asked_at)
-        told = msgspec.structs.replace(first, count=first.count + 1, until=until)
-    state.put(counted, key, told)
+        tally = msgspec.structs.replace(first, count=first.count + 1, until=until)
+    state.put_entry(counted, key, tally)
 
 
-def _affordable(state: Pool, key_id: KeyId, now: datetime) -> bool:
+def _take_budget(state: Pool, key_id: KeyId, now: datetime) -> bool:
     """Take one refusal from the budgets of its key and of the second; false when one is empty."""
     refusals = state.refusals
     if refusals.second is None or now >= refusals.second + _SECOND:
-        state.change(refusals, "second", now.replace(microsecond=0))
-        state.change(refusals, "journalled", 0)
+        state.set_field(refusals, "second", now.replace(microsecond=0))
+        state.set_field(refusals, "journalled", 0)
     full = float(REFUSALS_OF_A_KEY)
     left, since = refusals.budgets.get(key_id, (full, now))
     left = min(full, left + max(0.0, (now - since).total_seconds()))
@@ -166,10 +166,10 @@ def _affordable(state: Pool, key_id: KeyId, now: datetime) -> bool:
         return False
     if len(refusals.budgets) >= _BUDGETS_KEPT and key_id not in refusals.budgets:
         refilled = now - timedelta(seconds=full)
-        kept = {name: one for name, one in refusals.budgets.items() if one[1] > refilled}
-        state.change(refusals, "budgets", kept)
-    state.put(refusals.budgets, key_id, (left - 1, now))
-    state.change(refusals, "journalled", refusals.journalled + 1)
+        kept = {name: budget for name, budget in refusals.budgets.items() if budget[1] > refilled}
+        state.set_field(refusals, "budgets", kept)
+    state.put_entry(refusals.budgets, key_id, (left - 1, now))
+    state.set_field(refusals, "journalled", refusals.journalled + 1)
     return True
 
 
@@ -179,16 +179,16 @@ def tell_counted(
     """Journal what was only counted, ten seconds after its first; when `ending`, all of it."""
     counted = state.refusals.counted
     for _ in range(_COUNTED_AT_ONCE):
-        due = counted_due(state)
+        due = count_due_at(state)
         if due is None or (now < due and not ending):
             return
         key = next(iter(counted))
         event = counted[key]
-        state.drop(counted, key)
+        state.drop_entry(counted, key)
         emit(state, events, event, now)
 
 
-def counted_due(state: Pool) -> datetime | None:
+def count_due_at(state: Pool) -> datetime | None:
     """Tell when the first of the counted refusals is to be told; None when there are none."""
     for event in state.refusals.counted.values():
         assert event.since is not None
@@ -196,7 +196,7 @@ def counted_due(state: Pool) -> datetime | None:
     return None
 
 
-def _seconds(now: datetime, *instants: datetime | None) -> float:
+def _seconds_until(now: datetime, *instants: datetime | None) -> float:
     """Seconds from `now` to the first of the instants known; 0 when none is."""
     soonest = min((instant for instant in instants if instant is not None), default=now)
     return max(0.0, (soonest - now).total_seconds())

@@ -15,10 +15,10 @@ from contracts.pool import (
     Renewed,
 )
 from services.pool.domain.canonical import HASH_VERSION, state_hash
-from services.pool.domain.decide.bounds import counted
+from services.pool.domain.decide.bounds import cut_count
 from services.pool.domain.decide.decision import Decision, emit
-from services.pool.domain.decide.refusals import counted_due, forbid, tell_counted
-from services.pool.domain.quota import span
+from services.pool.domain.decide.refusals import count_due_at, forbid_lease, tell_counted
+from services.pool.domain.quota import policy_span
 from services.pool.domain.records import OPEN
 from services.pool.domain.state import Pool
 
@@ -28,12 +28,12 @@ SWEPT_MAX = 1000
 
 def decide_renew(state: Pool, renewed: LeaseId, now: datetime) -> Decision:
     """Move an open lease's deadline to one lease time from now; it never moves back."""
-    state.depart(now)
+    state.drop_departed(now)
     lease = state.opened.get(renewed)
     if lease is None:
         return Decision([], Renewed(lease_id=renewed))
     events: list[PoolEvent] = []
-    expires_at = now + span(state.policy.lease_ttl_s)
+    expires_at = now + policy_span(state.policy.lease_ttl_s)
     if expires_at > lease.expires_at:
         emit(state, events, LeaseRenewed(lease_id=renewed, expires_at=expires_at), now)
     expires_in_s = max(0.0, (lease.expires_at - now).total_seconds())
@@ -43,14 +43,14 @@ def decide_renew(state: Pool, renewed: LeaseId, now: datetime) -> Decision:
 def decide_cancel(state: Pool, command: CancelLease, now: datetime) -> Decision:
     """Give a lease back that was never sent, or see that it is never granted."""
     cancelled = lease_id(command.request_id, command.number)
-    state.depart(now)
+    state.drop_departed(now)
     lease = state.leases.get(cancelled)
     if lease is not None and lease.state != OPEN:
         done = lease.state == Outcome.CANCELLED
         return Decision([], CancelAnswer.CANCELLED if done else CancelAnswer.ENDED)
     events: list[PoolEvent] = []
     if lease is None:
-        forbid(state, events, command, now)
+        forbid_lease(state, events, command, now)
     else:
         event = LeaseCancelled(
             lease_id=cancelled,
@@ -58,7 +58,7 @@ def decide_cancel(state: Pool, command: CancelLease, now: datetime) -> Decision:
             number=command.number,
             reason=command.reason,
             session_id=lease.session.session_id,
-            status=counted(command.status),
+            status=cut_count(command.status),
             error_code=command.error_code,
             error_message=command.error_message,
         )
@@ -66,16 +66,16 @@ def decide_cancel(state: Pool, command: CancelLease, now: datetime) -> Decision:
     return Decision(events, CancelAnswer.CANCELLED)
 
 
-def sweep(state: Pool, now: datetime, *, ending: bool = False) -> list[PoolEvent]:
+def sweep_overdue(state: Pool, now: datetime, *, ending: bool = False) -> list[PoolEvent]:
     """Expire the leases whose deadline has come, and journal refusals that were only counted.
 
     When the term is `ending`, all of these.
     """
     events: list[PoolEvent] = []
     tell_counted(state, events, now, ending=ending)
-    deadlines = state.indexed(now).deadlines
+    deadlines = state.index_at(now).deadlines
     for _ in range(SWEPT_MAX):
-        lease = deadlines.overdue(now)
+        lease = deadlines.overdue_lease(now)
         if lease is None:
             break
         expired = LeaseExpired(lease_id=lease.lease_id, session_id=lease.session.session_id)
@@ -83,18 +83,18 @@ def sweep(state: Pool, now: datetime, *, ending: bool = False) -> list[PoolEvent
     return events
 
 
-def checkpoint(state: Pool, now: datetime) -> list[PoolEvent]:
+def checkpoint_ledger(state: Pool, now: datetime) -> list[PoolEvent]:
     """Journal the hash of the ledger, by which an auditor knows it folds as its leader did."""
     events: list[PoolEvent] = []
-    state.depart(now)
+    state.drop_departed(now)
     event = PoolCheckpointed(state_hash=state_hash(state), hash_version=HASH_VERSION)
     emit(state, events, event, now)
     return events
 
 
 def next_wakeup(state: Pool, now: datetime) -> datetime | None:
-    """Tell when `sweep` has something to do, which may be already; None when nothing waits."""
-    due = (state.indexed(now).deadlines.first(), counted_due(state))
+    """Tell when `sweep_overdue` has something to do, perhaps already; None when nothing waits."""
+    due = (state.index_at(now).deadlines.first_deadline(), count_due_at(state))
     return min((instant for instant in due if instant is not None), default=None)
 
 

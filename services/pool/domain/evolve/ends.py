@@ -21,10 +21,10 @@ _NEVER_SENT = frozenset({Verdict.UNREACHABLE, Verdict.CLIENT_GONE})
 """What a released lease shows of which no byte had left."""
 
 
-def _end(state: Pool, lease: Lease, outcome: Outcome, charged: int) -> None:
+def _end_lease(state: Pool, lease: Lease, outcome: Outcome, charged: int) -> None:
     """Give the reservation up, charge what was used, and let the lease leave in 8 days."""
     session, lease_id = lease.session, lease.lease_id
-    state.undo.append((_unend, state, state.index, lease, session.trial))
+    state.undo.append((_undo_end, state, state.index, lease, session.trial))
     lease.account.reserved -= lease.units
     lease.account.used += charged
     session.open_leases -= 1
@@ -32,15 +32,15 @@ def _end(state: Pool, lease: Lease, outcome: Outcome, charged: int) -> None:
     lease.charged = charged
     del state.opened[lease_id]
     if outcome is Outcome.UNKNOWN or outcome is Outcome.EXPIRED:
-        state.put(state.uncertain, lease_id, lease)
+        state.put_entry(state.uncertain, lease_id, lease)
     if session.trial == lease_id:
         session.trial = LeaseId("")
-    state.leaves_later(state.leases, lease_id)
+    state.leave_later(state.leases, lease_id)
     if state.index is not None:
-        state.index.place(session)
+        state.index.place_session(session)
 
 
-def _unend(state: Pool, index: Index | None, lease: Lease, trial: LeaseId) -> None:
+def _undo_end(state: Pool, index: Index | None, lease: Lease, trial: LeaseId) -> None:
     """Take an end back: the lease is open again."""
     session = lease.session
     lease.account.reserved += lease.units
@@ -52,20 +52,20 @@ def _unend(state: Pool, index: Index | None, lease: Lease, trial: LeaseId) -> No
     lease.reported = False
     state.opened[lease.lease_id] = lease
     if index is not None:
-        index.place(session)
-        index.deadlines.watch(lease)
+        index.place_session(session)
+        index.deadlines.watch_lease(lease)
 
 
-def _correct(state: Pool, lease: Lease, charged: int) -> None:
+def _correct_end(state: Pool, lease: Lease, charged: int) -> None:
     """Replace what an earlier end had charged."""
     if state.index is not None:
-        state.undo.append((state.index.place, lease.session))
-    state.change(lease.account, "used", lease.account.used + charged - lease.charged)
-    state.change(lease, "charged", charged)
-    state.replaced(lease.session)
+        state.undo.append((state.index.place_session, lease.session))
+    state.set_field(lease.account, "used", lease.account.used + charged - lease.charged)
+    state.set_field(lease, "charged", charged)
+    state.place_session(lease.session)
 
 
-def _charge(usage: UsageRecorded, units: int) -> tuple[Outcome, int]:
+def _usage_charge(usage: UsageRecorded, units: int) -> tuple[Outcome, int]:
     """Tell how a usage ends a lease, and how many of the `units` reserved it leaves used.
 
     An outcome that a usage cannot have is read as unknown.
@@ -78,97 +78,98 @@ def _charge(usage: UsageRecorded, units: int) -> tuple[Outcome, int]:
     return Outcome.UNKNOWN, units
 
 
-def _was_used(state: Pool, lease: Lease) -> None:
+def _note_use(state: Pool, lease: Lease) -> None:
     """Note that the lease was sent, or may have been."""
     session_id = lease.session.session_id
-    known = state.used_at.get(session_id)
-    if known is None or known < lease.granted_at:
-        state.put(state.used_at, session_id, lease.granted_at)
+    used_at = state.used_at.get(session_id)
+    if used_at is None or used_at < lease.granted_at:
+        state.put_entry(state.used_at, session_id, lease.granted_at)
 
 
-def _used(state: Pool, event: UsageRecorded) -> None:
+def _on_usage_recorded(state: Pool, event: UsageRecorded) -> None:
+    """End the lease as its usage says, or correct an expiry; note what cannot be."""
     succeeded = event.verdict is Verdict.SUCCESS
     if succeeded and event.attempts and state.accusations:
-        state.drop(state.accusations, event.attempts[-1].server_id)
+        state.drop_entry(state.accusations, event.attempts[-1].server_id)
     lease = state.leases.get(event.lease_id)
     if lease is None:
-        state.wrong(Wrong.USAGE_WITHOUT_LEASE, event.lease_id, "no such lease")
+        state.note_violation(Wrong.USAGE_WITHOUT_LEASE, event.lease_id, "no such lease")
         return
     if event.units > lease.units or event.session_id != lease.session.session_id:
         message = f"{event.units} units on {event.session_id}, leased {lease.units}"
-        state.wrong(Wrong.USAGE_BEYOND_LEASE, lease.lease_id, message)
+        state.note_violation(Wrong.USAGE_BEYOND_LEASE, lease.lease_id, message)
     if succeeded and lease.session.risks:
-        state.change(lease.session, "risks", 0)
+        state.set_field(lease.session, "risks", 0)
     if lease.reported:
-        state.wrong(Wrong.ENDED_TWICE, lease.lease_id, f"already {lease.state}")
+        state.note_violation(Wrong.ENDED_TWICE, lease.lease_id, f"already {lease.state}")
         return
-    outcome, charged = _charge(event, lease.units)
+    outcome, charged = _usage_charge(event, lease.units)
     if lease.state == OPEN:
-        _end(state, lease, outcome, charged)
+        _end_lease(state, lease, outcome, charged)
     else:
         state.undo.append((setattr, lease, "reported", False))
-        _used_late(state, lease, outcome, charged)
+        _correct_expiry(state, lease, outcome, charged)
     lease.reported = True
     if outcome is not Outcome.RELEASED or event.verdict not in _NEVER_SENT:
-        _was_used(state, lease)
+        _note_use(state, lease)
 
 
-def _used_late(state: Pool, lease: Lease, outcome: Outcome, charged: int) -> None:
+def _correct_expiry(state: Pool, lease: Lease, outcome: Outcome, charged: int) -> None:
     """Correct an expiry; nothing else that ended without a usage is moved by one."""
     if lease.reconciled:
         if charged > lease.charged:
             message = f"{charged} units used, reconciled to {lease.charged}"
-            state.wrong(Wrong.USAGE_AFTER_RECONCILIATION, lease.lease_id, message)
+            state.note_violation(Wrong.USAGE_AFTER_RECONCILIATION, lease.lease_id, message)
     elif lease.state == Outcome.EXPIRED:
-        _correct(state, lease, charged)
-        state.change(lease, "state", outcome)
+        _correct_end(state, lease, charged)
+        state.set_field(lease, "state", outcome)
         if outcome is not Outcome.UNKNOWN:
-            state.drop(state.uncertain, lease.lease_id)
+            state.drop_entry(state.uncertain, lease.lease_id)
     elif outcome is Outcome.SETTLED:
         message = f"{charged} units for a lease that was never sent"
-        state.wrong(Wrong.SETTLED_AFTER_CANCEL, lease.lease_id, message)
+        state.note_violation(Wrong.SETTLED_AFTER_CANCEL, lease.lease_id, message)
     else:
-        state.wrong(Wrong.ENDED_TWICE, lease.lease_id, f"already {lease.state}")
+        state.note_violation(Wrong.ENDED_TWICE, lease.lease_id, f"already {lease.state}")
 
 
-def _cancelled(state: Pool, event: LeaseCancelled) -> None:
+def _on_lease_cancelled(state: Pool, event: LeaseCancelled) -> None:
     lease = state.leases.get(event.lease_id)
     if lease is None:
         if event.session_id:
-            state.wrong(Wrong.END_WITHOUT_LEASE, event.lease_id, "cancelled")
-        state.put(state.forbidden, event.lease_id, state.at)
-        state.leaves_later(state.forbidden, event.lease_id)
+            state.note_violation(Wrong.END_WITHOUT_LEASE, event.lease_id, "cancelled")
+        state.put_entry(state.forbidden, event.lease_id, state.at)
+        state.leave_later(state.forbidden, event.lease_id)
     elif lease.state == OPEN:
-        _end(state, lease, Outcome.CANCELLED, 0)
+        _end_lease(state, lease, Outcome.CANCELLED, 0)
     else:
-        state.wrong(Wrong.ENDED_TWICE, lease.lease_id, f"already {lease.state}")
+        state.note_violation(Wrong.ENDED_TWICE, lease.lease_id, f"already {lease.state}")
 
 
-def _expired(state: Pool, event: LeaseExpired) -> None:
+def _on_lease_expired(state: Pool, event: LeaseExpired) -> None:
     lease = state.leases.get(event.lease_id)
     if lease is None:
-        state.wrong(Wrong.END_WITHOUT_LEASE, event.lease_id, "expired")
+        state.note_violation(Wrong.END_WITHOUT_LEASE, event.lease_id, "expired")
     elif lease.state == OPEN:
-        _end(state, lease, Outcome.EXPIRED, lease.units)
-        _was_used(state, lease)
+        _end_lease(state, lease, Outcome.EXPIRED, lease.units)
+        _note_use(state, lease)
     else:
-        state.wrong(Wrong.ENDED_TWICE, lease.lease_id, f"already {lease.state}")
+        state.note_violation(Wrong.ENDED_TWICE, lease.lease_id, f"already {lease.state}")
 
 
-def _reconciled(state: Pool, event: LeaseReconciled) -> None:
+def _on_lease_reconciled(state: Pool, event: LeaseReconciled) -> None:
     lease = state.uncertain.get(event.lease_id)
     if lease is None:
         message = "reconciled, though its end was certain or it was not known"
-        state.wrong(Wrong.IMPOSSIBLE_CHANGE, event.lease_id, message)
+        state.note_violation(Wrong.IMPOSSIBLE_CHANGE, event.lease_id, message)
         return
-    _correct(state, lease, min(event.units, lease.units))
-    state.change(lease, "reconciled", True)
-    state.drop(state.uncertain, lease.lease_id)
+    _correct_end(state, lease, min(event.units, lease.units))
+    state.set_field(lease, "reconciled", True)
+    state.drop_entry(state.uncertain, lease.lease_id)
 
 
 END_EVENTS: dict[type, Callable[[Pool, Any], None]] = {
-    UsageRecorded: _used,
-    LeaseCancelled: _cancelled,
-    LeaseExpired: _expired,
-    LeaseReconciled: _reconciled,
+    UsageRecorded: _on_usage_recorded,
+    LeaseCancelled: _on_lease_cancelled,
+    LeaseExpired: _on_lease_expired,
+    LeaseReconciled: _on_lease_reconciled,
 }

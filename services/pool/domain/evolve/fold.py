@@ -20,7 +20,7 @@ from services.pool.domain.evolve.sessions import SESSION_EVENTS
 from services.pool.domain.state import Pool
 
 
-def fold(state: Pool, sequence: int, envelope: Envelope) -> None:
+def fold_envelope(state: Pool, sequence: int, envelope: Envelope) -> None:
     """Take one envelope of the log into the state; it cannot be taken back."""
     at = envelope.time
     for event in envelope.events:
@@ -34,27 +34,27 @@ def evolve(state: Pool, event: AnyEvent | UnknownEvent, at: datetime, sequence: 
     state.at, state.event_sequence = at, sequence
     departures = state.departures
     if departures and departures[0][0] <= at:
-        state.depart(at)
-    take = _TAKE.get(type(event), _unknown)
+        state.drop_departed(at)
+    take = _TAKE.get(type(event), _on_unknown_event)
     if take is not None:
         take(state, event)
 
 
-def _unknown(state: Pool, event: object) -> None:
+def _on_unknown_event(state: Pool, event: object) -> None:
     tag = event.tag if isinstance(event, UnknownEvent) else type(event).__name__
-    state.put(state.unknown, tag, state.unknown.get(tag, 0) + 1)
+    state.put_entry(state.unknown, tag, state.unknown.get(tag, 0) + 1)
 
 
-def _refused(state: Pool, event: LeaseRefused) -> None:
+def _on_lease_refused(state: Pool, event: LeaseRefused) -> None:
     """Know a refusal again under the next leader, too; it changes nothing in the ledger."""
     name = lease_id(event.request_id, event.number)
-    if event.since is None and event.count == 1 and name not in state.refusals.told:
-        state.remember(name, Refused(reason=event.reason, retry_after_s=event.retry_after_s))
+    if event.since is None and event.count == 1 and name not in state.refusals.answers:
+        state.remember_answer(name, Refused(reason=event.reason, retry_after_s=event.retry_after_s))
 
 
-def _elected(state: Pool, event: LeaderElected) -> None:
-    state.change(state, "epoch", event.epoch)
-    state.change(state, "leader", event.writer)
+def _on_leader_elected(state: Pool, event: LeaderElected) -> None:
+    state.set_field(state, "epoch", event.epoch)
+    state.set_field(state, "leader", event.writer)
 
 
 _TAKE: dict[type, Callable[[Pool, Any], None] | None] = {
@@ -63,8 +63,8 @@ _TAKE: dict[type, Callable[[Pool, Any], None] | None] = {
     **END_EVENTS,
     # What was asked, what gateways refused, what the state hashed to: none of it changes anything.
     SessionRequested: None,
-    LeaseRefused: _refused,
+    LeaseRefused: _on_lease_refused,
     CallsRefused: None,
     PoolCheckpointed: None,
-    LeaderElected: _elected,
+    LeaderElected: _on_leader_elected,
 }

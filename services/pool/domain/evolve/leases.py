@@ -12,25 +12,26 @@ from services.pool.domain.state import Pool
 from services.pool.domain.violations import Wrong
 
 
-def _granted(state: Pool, event: LeaseGranted) -> None:
+def _on_lease_granted(state: Pool, event: LeaseGranted) -> None:
+    """Open the lease and reserve its units, even where the grant is a violation."""
     lease_id, units = event.lease_id, event.units
     session = state.sessions.get(event.session_id)
     if session is None:
-        state.wrong(Wrong.UNKNOWN_SESSION, lease_id, "granted on no session")
+        state.note_violation(Wrong.UNKNOWN_SESSION, lease_id, "granted on no session")
         return
     if lease_id in state.leases:
-        state.wrong(Wrong.GRANTED_TWICE, lease_id, "the lease had been granted before")
+        state.note_violation(Wrong.GRANTED_TWICE, lease_id, "the lease had been granted before")
         return
-    account = state.account(session, event.quota_day, event.service_type)
-    taken, limit = account.used + account.reserved, state.limit(session, event.service_type)
+    account = state.open_account(session, event.quota_day, event.service_type)
+    taken, limit = account.used + account.reserved, state.daily_limit(session, event.service_type)
     if taken + units > limit:
         message = f"{taken} + {units} units of {limit} on {event.quota_day}"
-        state.wrong(Wrong.OVERSOLD, lease_id, message)
+        state.note_violation(Wrong.OVERSOLD, lease_id, message)
     if account.closed:
         message = f"{event.service_type} was used up upstream on {event.quota_day}"
-        state.wrong(Wrong.GRANTED_AFTER_EXHAUSTION, lease_id, message)
+        state.note_violation(Wrong.GRANTED_AFTER_EXHAUSTION, lease_id, message)
     if lease_id in state.forbidden:
-        state.wrong(Wrong.GRANTED_AFTER_CANCEL, lease_id, "it had been cancelled before")
+        state.note_violation(Wrong.GRANTED_AFTER_CANCEL, lease_id, "it had been cancelled before")
     lease = Lease(
         lease_id,
         event.request_id,
@@ -44,7 +45,7 @@ def _granted(state: Pool, event: LeaseGranted) -> None:
         event.expires_at,
         event.trial,
     )
-    state.undo.append((_ungrant, state, state.index, lease, session.last_used_at, session.trial))
+    state.undo.append((_undo_grant, state, state.index, lease, session.last_used_at, session.trial))
     account.reserved += units
     session.open_leases += 1
     session.last_used_at = state.at
@@ -53,11 +54,11 @@ def _granted(state: Pool, event: LeaseGranted) -> None:
     if event.trial:
         session.trial = lease_id
     if state.index is not None:
-        state.index.place(session)
-        state.index.deadlines.watch(lease)
+        state.index.place_session(session)
+        state.index.deadlines.watch_lease(lease)
 
 
-def _ungrant(
+def _undo_grant(
     state: Pool, index: Index | None, lease: Lease, last_used_at: datetime | None, trial: LeaseId
 ) -> None:
     """Take a grant back."""
@@ -69,22 +70,22 @@ def _ungrant(
     del state.leases[lease.lease_id]
     del state.opened[lease.lease_id]
     if index is not None:
-        index.place(session)
+        index.place_session(session)
 
 
-def _renewed(state: Pool, event: LeaseRenewed) -> None:
+def _on_lease_renewed(state: Pool, event: LeaseRenewed) -> None:
     lease = state.opened.get(event.lease_id)
     if lease is None:
-        state.wrong(Wrong.END_WITHOUT_LEASE, event.lease_id, "renewed while not open")
+        state.note_violation(Wrong.END_WITHOUT_LEASE, event.lease_id, "renewed while not open")
         return
     if state.index is not None:
-        state.undo.append((state.index.deadlines.watch, lease))
-    state.change(lease, "expires_at", event.expires_at)
+        state.undo.append((state.index.deadlines.watch_lease, lease))
+    state.set_field(lease, "expires_at", event.expires_at)
     if state.index is not None:
-        state.index.deadlines.watch(lease)
+        state.index.deadlines.watch_lease(lease)
 
 
 LEASE_EVENTS: dict[type, Callable[[Pool, Any], None]] = {
-    LeaseGranted: _granted,
-    LeaseRenewed: _renewed,
+    LeaseGranted: _on_lease_granted,
+    LeaseRenewed: _on_lease_renewed,
 }

@@ -27,16 +27,17 @@ RISK_CONTROL = "risk_control"
 _SOMEBODYS = {SessionStatus.ACTIVE, SessionStatus.DRAINING, SessionStatus.DISABLED}
 
 
-def _policy_changed(state: Pool, event: PolicyChanged) -> None:
-    state.change(state, "policy", event.policy)
-    state.change(state, "policy_source", event.source)
-    state.change(state, "index", None)
+def _on_policy_changed(state: Pool, event: PolicyChanged) -> None:
+    state.set_field(state, "policy", event.policy)
+    state.set_field(state, "policy_source", event.source)
+    state.set_field(state, "index", None)
 
 
-def _added(state: Pool, event: SessionAdded) -> None:
+def _on_session_added(state: Pool, event: SessionAdded) -> None:
+    """Enter a new session; one that is there already is a violation and stays as it is."""
     if event.session_id in state.sessions:
         message = "added, though it was there"
-        state.wrong(Wrong.IMPOSSIBLE_CHANGE, event.session_id, message)
+        state.note_violation(Wrong.IMPOSSIBLE_CHANGE, event.session_id, message)
         return
     session = Session(
         session_id=event.session_id,
@@ -48,59 +49,59 @@ def _added(state: Pool, event: SessionAdded) -> None:
     )
     # Taking a session back leaves nothing of it on any shelf: there are no shelves then.
     state.undo.append((setattr, state, "index", None))
-    state.put(state.sessions, session.session_id, session)
-    _count(state, session)
-    if state.index is not None and not state.index.admit(session):
+    state.put_entry(state.sessions, session.session_id, session)
+    _count_status(state, session)
+    if state.index is not None and not state.index.admit_session(session):
         state.index = None
 
 
-def _changed(state: Pool, session: Session, event: SessionChanged) -> None:
+def _on_session_changed(state: Pool, session: Session, event: SessionChanged) -> None:
     if event.status in _SOMEBODYS:
-        state.change(session, "status", event.status)
-        _trust(state, session)
+        state.set_field(session, "status", event.status)
+        _drop_suspicion(state, session)
     elif event.status is not None:
         message = f"{event.status} is not set by a change"
-        state.wrong(Wrong.IMPOSSIBLE_CHANGE, session.session_id, message)
-    state.change(session, "reason", event.reason)
+        state.note_violation(Wrong.IMPOSSIBLE_CHANGE, session.session_id, message)
+    state.set_field(session, "reason", event.reason)
     if event.limits is not None:
-        state.change(session, "limits", event.limits)
-        state.change(state, "index", None)
+        state.set_field(session, "limits", event.limits)
+        state.set_field(state, "index", None)
 
 
-def _revived(state: Pool, session: Session, event: SessionRevived) -> None:
-    state.change(session, "status", SessionStatus.ACTIVE)
-    state.change(session, "origin", event.origin)
-    state.change(session, "reason", "")
-    _trust(state, session)
+def _on_session_revived(state: Pool, session: Session, event: SessionRevived) -> None:
+    state.set_field(session, "status", SessionStatus.ACTIVE)
+    state.set_field(session, "origin", event.origin)
+    state.set_field(session, "reason", "")
+    _drop_suspicion(state, session)
 
 
-def _retired(state: Pool, session: Session, event: SessionRetired) -> None:
-    state.change(session, "status", SessionStatus.RETIRED)
-    state.change(session, "reason", event.reason)
+def _on_session_retired(state: Pool, session: Session, event: SessionRetired) -> None:
+    state.set_field(session, "status", SessionStatus.RETIRED)
+    state.set_field(session, "reason", event.reason)
 
 
-def _cooled(state: Pool, session: Session, event: SessionCooled) -> None:
-    _penalise(state, event.request_id, session)
+def _on_session_cooled(state: Pool, session: Session, event: SessionCooled) -> None:
+    _note_penalty(state, event.request_id, session)
     until = session.cooling_until
     if event.by or until is None or event.until > until:
-        state.change(session, "cooling_until", event.until)
-        state.change(session, "reason", event.reason)
+        state.set_field(session, "cooling_until", event.until)
+        state.set_field(session, "reason", event.reason)
     if event.reason == RISK_CONTROL:
-        state.change(session, "risks", session.risks + 1)
+        state.set_field(session, "risks", session.risks + 1)
 
 
-def _suspected(state: Pool, session: Session, event: SessionSuspected) -> None:
-    _penalise(state, event.request_id, session)
-    state.change(session, "suspected_at", state.at)
-    state.change(session, "accuser", event.server_id)
-    state.change(session, "reason", "login_expired")
+def _on_session_suspected(state: Pool, session: Session, event: SessionSuspected) -> None:
+    _note_penalty(state, event.request_id, session)
+    state.set_field(session, "suspected_at", state.at)
+    state.set_field(session, "accuser", event.server_id)
+    state.set_field(session, "reason", "login_expired")
     if event.server_id:
-        others = accusers(state, event.server_id, session.session_id, state.at)
+        others = recent_accusers(state, event.server_id, session.session_id, state.at)
         recent = (*others, Accusation(session.session_id, state.at))
-        state.put(state.accusations, event.server_id, recent)
+        state.put_entry(state.accusations, event.server_id, recent)
 
 
-def accusers(
+def recent_accusers(
     state: Pool, server_id: ServerId, session_id: SessionId, at: datetime
 ) -> list[Accusation]:
     """List the other sessions that `server_id` called invalid so shortly before `at`."""
@@ -111,76 +112,76 @@ def accusers(
     ]
 
 
-def _recovered(state: Pool, session: Session, event: SessionRecovered) -> None:
-    _trust(state, session)
-    state.change(session, "reason", "")
+def _on_session_recovered(state: Pool, session: Session, event: SessionRecovered) -> None:
+    _drop_suspicion(state, session)
+    state.set_field(session, "reason", "")
     if event.by:
         # Only an operator ends a cool-down early or enables what was disabled.
-        state.change(session, "cooling_until", None)
-        state.change(session, "risks", 0)
+        state.set_field(session, "cooling_until", None)
+        state.set_field(session, "risks", 0)
         if session.status is SessionStatus.DISABLED:
-            state.change(session, "status", SessionStatus.ACTIVE)
+            state.set_field(session, "status", SessionStatus.ACTIVE)
 
 
-def _observed(state: Pool, session: Session, event: QuotaObserved) -> None:
-    _penalise(state, event.request_id, session)
-    account = state.account(session, event.quota_day, event.service_type)
-    state.change(account, "closed", True)
+def _on_quota_observed(state: Pool, session: Session, event: QuotaObserved) -> None:
+    _note_penalty(state, event.request_id, session)
+    account = state.open_account(session, event.quota_day, event.service_type)
+    state.set_field(account, "closed", True)
 
 
-def _on_session(state: Pool, event: Any) -> None:
+def _on_session_event(state: Pool, event: Any) -> None:
     """Take an event about one session, and put the session where it stands afterwards."""
     session = state.sessions.get(event.session_id)
     if session is None:
-        state.wrong(Wrong.UNKNOWN_SESSION, event.session_id, "no such session")
+        state.note_violation(Wrong.UNKNOWN_SESSION, event.session_id, "no such session")
         return
     if state.index is not None:
         # Undone last, when the fields are restored.
-        state.undo.append((state.index.place, session))
-    before = session.standing()
+        state.undo.append((state.index.place_session, session))
+    before = session.lasting_status()
     _ON_SESSION[type(event)](state, session, event)
-    if session.standing() is not before:
-        state.put(state.standing, before, state.standing[before] - 1)
-        _count(state, session)
-    state.replaced(session)
+    if session.lasting_status() is not before:
+        state.put_entry(state.standing, before, state.standing[before] - 1)
+        _count_status(state, session)
+    state.place_session(session)
 
 
-def _count(state: Pool, session: Session) -> None:
-    standing = session.standing()
-    state.put(state.standing, standing, state.standing[standing] + 1)
+def _count_status(state: Pool, session: Session) -> None:
+    standing = session.lasting_status()
+    state.put_entry(state.standing, standing, state.standing[standing] + 1)
 
 
-def _trust(state: Pool, session: Session) -> None:
+def _drop_suspicion(state: Pool, session: Session) -> None:
     """Drop the suspicion against a session."""
-    state.change(session, "suspected_at", None)
-    state.change(session, "accuser", ServerId(""))
-    state.change(session, "trial", LeaseId(""))
+    state.set_field(session, "suspected_at", None)
+    state.set_field(session, "accuser", ServerId(""))
+    state.set_field(session, "trial", LeaseId(""))
 
 
-def _penalise(state: Pool, request_id: RequestId, session: Session) -> None:
+def _note_penalty(state: Pool, request_id: RequestId, session: Session) -> None:
     """Remember which session a request cost; a second one is a violation."""
     if not request_id:
         return
     other = state.penalised.get(request_id)
     if other is None:
-        state.put(state.penalised, request_id, session.session_id)
-        state.leaves_later(state.penalised, request_id)
+        state.put_entry(state.penalised, request_id, session.session_id)
+        state.leave_later(state.penalised, request_id)
     elif other != session.session_id:
         message = f"penalised {other} and {session.session_id}"
-        state.wrong(Wrong.PENALISED_TWICE, request_id, message)
+        state.note_violation(Wrong.PENALISED_TWICE, request_id, message)
 
 
 _ON_SESSION: dict[type, Callable[[Pool, Session, Any], None]] = {
-    SessionChanged: _changed,
-    SessionRevived: _revived,
-    SessionRetired: _retired,
-    SessionCooled: _cooled,
-    SessionSuspected: _suspected,
-    SessionRecovered: _recovered,
-    QuotaObserved: _observed,
+    SessionChanged: _on_session_changed,
+    SessionRevived: _on_session_revived,
+    SessionRetired: _on_session_retired,
+    SessionCooled: _on_session_cooled,
+    SessionSuspected: _on_session_suspected,
+    SessionRecovered: _on_session_recovered,
+    QuotaObserved: _on_quota_observed,
 }
 SESSION_EVENTS: dict[type, Callable[[Pool, Any], None]] = {
-    PolicyChanged: _policy_changed,
-    SessionAdded: _added,
-    **dict.fromkeys(_ON_SESSION, _on_session),
+    PolicyChanged: _on_policy_changed,
+    SessionAdded: _on_session_added,
+    **dict.fromkeys(_ON_SESSION, _on_session_event),
 }

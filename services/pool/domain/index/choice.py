@@ -6,7 +6,7 @@ used. A suspect whose minute is over gets its trial from the first request that 
 unless that request has already been disappointed once.
 
 The index is derived from the records and from the time, and can be rebuilt from them at any
-moment: it is no part of the ledger. `place` must follow every change of a session.
+moment: it is no part of the ledger. `place_session` must follow every change of a session.
 """
 
 from collections.abc import Collection
@@ -18,15 +18,15 @@ import msgspec
 from contracts.base import LeaseId, ServiceType, SessionId
 from contracts.pool import Policy, SessionStatus
 from services.pool.domain.index.deadlines import Deadlines
-from services.pool.domain.index.shelves import Kind, Shelf
-from services.pool.domain.quota import Zone, span, turn, zone_at
-from services.pool.domain.records import Account, Lease, Session
+from services.pool.domain.index.shelves import Shelf, ShelfKind
+from services.pool.domain.quota import Zone, policy_span, turn_zone, zone_at
+from services.pool.domain.records import DayAccount, Lease, Session
 
 SUSPICION = timedelta(seconds=60)
 """How long a suspect waits for its trial, and how long its accusation counts for another's."""
 _LATEST = datetime.max.replace(tzinfo=UTC) - timedelta(days=2)
 """The latest moment of a log of which this is reckoned with: the calendar ends soon after."""
-_NOTHING: dict[ServiceType, Account] = {}
+_NOTHING: dict[ServiceType, DayAccount] = {}
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -53,8 +53,8 @@ class Index:
         self.zones: dict[str, Zone] = {}
         self._sessions = sessions
         self._policy = policy
-        self._guard = span(policy.reset_guard_s)
-        self._shelves: dict[tuple[ServiceType, str, Kind, int], Shelf] = {}
+        self._guard = policy_span(policy.reset_guard_s)
+        self._shelves: dict[tuple[ServiceType, str, ShelfKind, int], Shelf] = {}
         self._order: dict[ServiceType, list[Shelf]] = {}
         self._places: dict[SessionId, dict[ServiceType, tuple[Shelf, int]]] = {}
         self._waking: list[tuple[datetime, SessionId]] = []
@@ -62,31 +62,31 @@ class Index:
         self._next_reset: datetime | None = None
         self._supply = dict.fromkeys(policy.daily_limits, 0)
         for session in sessions.values():
-            self._count(session)
-        self._rarest_first = self._ranking()
+            self._count_session(session)
+        self._rarest_first = self._rank_types()
         for session in sessions.values():
-            self.place(session)
+            self.place_session(session)
 
-    def admit(self, session: Session) -> bool:
+    def admit_session(self, session: Session) -> bool:
         """Place a new session; False when it changed which types are rare: build anew."""
-        self._count(session)
-        if self._ranking() != self._rarest_first:
+        self._count_session(session)
+        if self._rank_types() != self._rarest_first:
             return False
-        self.place(session)
+        self.place_session(session)
         return True
 
-    def advance(self, now: datetime) -> None:
+    def advance_to(self, now: datetime) -> None:
         """Let time pass: cool-downs and suspicions end, quota days begin."""
         self.now = now
         while self._waking and self._waking[0][0] <= now:
             due, session_id = heappop(self._waking)
             if self._wakes.get(session_id) == due:
                 del self._wakes[session_id]
-                self.place(self._sessions[session_id])
+                self.place_session(self._sessions[session_id])
         if self._next_reset is not None and now >= self._next_reset:
             self._turn_days()
 
-    def place(self, session: Session) -> None:
+    def place_session(self, session: Session) -> None:
         """Put `session` where its record says it belongs now."""
         zone = self._zone_of(session)
         kind = self._kind_of(session)
@@ -97,23 +97,23 @@ class Index:
             placed = self._places[session_id] = {}
         rarity = 0
         for service_type in self._rarest_first:
-            left = 0 if kind is None else self._left(session, accounts, service_type)
+            left = 0 if kind is None else self._session_units(session, accounts, service_type)
             old = placed.get(service_type)
             if left <= 0 or kind is None:
                 if old is not None:
-                    old[0].take(session_id, old[1])
+                    old[0].take_session(session_id, old[1])
                     del placed[service_type]
                 continue
-            shelf = self._shelf(service_type, zone, kind, rarity)
+            shelf = self._open_shelf(service_type, zone, kind, rarity)
             rarity += 1
             if old is not None:
                 if old[0] is shelf and old[1] == left:
                     continue
-                old[0].take(session_id, old[1])
-            shelf.put(session_id, left)
+                old[0].take_session(session_id, old[1])
+            shelf.put_session(session_id, left)
             placed[service_type] = (shelf, left)
 
-    def choose(
+    def choose_session(
         self,
         service_type: ServiceType,
         units: int,
@@ -122,40 +122,44 @@ class Index:
         trials_first: bool,
     ) -> Choice | None:
         """Find the best session with at least `units` left, outside the guard of its reset."""
-        order = self._ordered(service_type)
-        trials = [shelf for shelf in order if shelf.kind is Kind.TRIAL]
-        free = [shelf for shelf in order if shelf.kind is Kind.FREE]
+        order = self._best_shelves(service_type)
+        trials = [shelf for shelf in order if shelf.kind is ShelfKind.TRIAL]
+        free = [shelf for shelf in order if shelf.kind is ShelfKind.FREE]
         for shelf in trials + free if trials_first else free + trials:
             if shelf.zone.guard_at > self.now:
-                session_id = shelf.first(units, avoid)
+                session_id = shelf.first_session(units, avoid)
                 if session_id is not None:
                     session = self._sessions[session_id]
-                    return Choice(session, shelf.zone, shelf.kind is Kind.TRIAL)
+                    return Choice(session, shelf.zone, shelf.kind is ShelfKind.TRIAL)
         return None
 
     def has_units(self, service_type: ServiceType, units: int) -> bool:
         """Whether a countable session has `units` unreserved, busy or cooling though it be."""
         return any(
-            shelf.kind is not Kind.TRIAL and shelf.first(units, ()) is not None
-            for shelf in self._ordered(service_type)
+            shelf.kind is not ShelfKind.TRIAL and shelf.first_session(units, ()) is not None
+            for shelf in self._best_shelves(service_type)
         )
 
     def units_left(self, service_type: ServiceType) -> int:
         """Sum the unreserved units of all countable sessions today."""
         return sum(
-            shelf.units for shelf in self._ordered(service_type) if shelf.kind is not Kind.TRIAL
+            shelf.units
+            for shelf in self._best_shelves(service_type)
+            if shelf.kind is not ShelfKind.TRIAL
         )
 
-    def left(self, session: Session) -> dict[ServiceType, int]:
+    def units_left_by_type(self, session: Session) -> dict[ServiceType, int]:
         """Tell what `session` has left today of every service type."""
         accounts = session.days.get(self._zone_of(session).day, _NOTHING)
-        return {name: self._left(session, accounts, name) for name in self._policy.daily_limits}
+        return {
+            name: self._session_units(session, accounts, name) for name in self._policy.daily_limits
+        }
 
     def zone_of(self, session: Session) -> Zone:
         """Tell which zone's quota day counts for `session`."""
         return self._zone_of(session)
 
-    def guarded_until(self) -> datetime | None:
+    def guard_ends_at(self) -> datetime | None:
         """Tell the earliest reset that is so near that its zone grants nothing."""
         near = [zone.resets_at for zone in self.zones.values() if zone.guard_at <= self.now]
         return min(near, default=None)
@@ -168,7 +172,7 @@ class Index:
         """Tell when the first cool-down or suspicion ends."""
         return self._waking[0][0] if self._waking else None
 
-    def _kind_of(self, session: Session) -> Kind | None:
+    def _kind_of(self, session: Session) -> ShelfKind | None:
         """Tell which shelves suit `session`; None: no lease for it. Notes when that may end."""
         if session.status is not SessionStatus.ACTIVE:
             return None
@@ -178,29 +182,29 @@ class Index:
         if session.suspected_at is not None:
             due = min(session.suspected_at, _LATEST) + SUSPICION
             if due > self.now:
-                self._wake(session.session_id, due)
+                self._wake_at(session.session_id, due)
                 return None
             if session.trial or cooling is not None or self._is_busy(session):
                 if cooling is not None:
-                    self._wake(session.session_id, cooling)
+                    self._wake_at(session.session_id, cooling)
                 return None
-            return Kind.TRIAL
+            return ShelfKind.TRIAL
         if cooling is not None:
-            self._wake(session.session_id, cooling)
-            return Kind.RESTING
-        return Kind.RESTING if self._is_busy(session) else Kind.FREE
+            self._wake_at(session.session_id, cooling)
+            return ShelfKind.RESTING
+        return ShelfKind.RESTING if self._is_busy(session) else ShelfKind.FREE
 
     def _is_busy(self, session: Session) -> bool:
         bound = self._policy.session_concurrency
         return bound > 0 and session.open_leases >= bound
 
-    def _wake(self, session_id: SessionId, at: datetime) -> None:
+    def _wake_at(self, session_id: SessionId, at: datetime) -> None:
         if self._wakes.get(session_id) != at:
             self._wakes[session_id] = at
             heappush(self._waking, (at, session_id))
 
-    def _left(
-        self, session: Session, accounts: dict[ServiceType, Account], service_type: ServiceType
+    def _session_units(
+        self, session: Session, accounts: dict[ServiceType, DayAccount], service_type: ServiceType
     ) -> int:
         limit = session.limits.get(service_type)
         if limit is None:
@@ -210,8 +214,10 @@ class Index:
             return limit
         return 0 if account.closed else max(0, limit - account.used - account.reserved)
 
-    def _shelf(self, service_type: ServiceType, zone: Zone, kind: Kind, rarity: int) -> Shelf:
-        if kind is not Kind.FREE:
+    def _open_shelf(
+        self, service_type: ServiceType, zone: Zone, kind: ShelfKind, rarity: int
+    ) -> Shelf:
+        if kind is not ShelfKind.FREE:
             rarity = 0
         key = (service_type, zone.name, kind, rarity)
         shelf = self._shelves.get(key)
@@ -220,7 +226,7 @@ class Index:
             self._order.pop(service_type, None)
         return shelf
 
-    def _ordered(self, service_type: ServiceType) -> list[Shelf]:
+    def _best_shelves(self, service_type: ServiceType) -> list[Shelf]:
         """List the shelves of a type, best first; there are zones times types of them."""
         order = self._order.get(service_type)
         if order is None:
@@ -242,17 +248,17 @@ class Index:
     def _turn_days(self) -> None:
         turned = [zone for zone in self.zones.values() if zone.resets_at <= self.now]
         for zone in turned:
-            turn(zone, self.now, self._guard)
+            turn_zone(zone, self.now, self._guard)
         self._next_reset = min(zone.resets_at for zone in self.zones.values())
         self._order.clear()
         for session in self._sessions.values():
             if self._zone_of(session) in turned:
-                self.place(session)
+                self.place_session(session)
 
-    def _count(self, session: Session) -> None:
+    def _count_session(self, session: Session) -> None:
         for name, limit in self._policy.daily_limits.items():
             self._supply[name] += session.limits.get(name, limit)
 
-    def _ranking(self) -> list[ServiceType]:
+    def _rank_types(self) -> list[ServiceType]:
         """Order the types by how much of them the whole pool can do in a day, rarest first."""
         return sorted(self._supply, key=lambda name: (self._supply[name], name))

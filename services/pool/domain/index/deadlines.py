@@ -23,9 +23,9 @@ class Deadlines:
         self._opened = opened
         self._heaps: dict[ServiceType, list[tuple[datetime, LeaseId]]] = {}
         self._size = 0
-        self._rebuild()
+        self._rebuild_heaps()
 
-    def watch(self, lease: Lease) -> None:
+    def watch_lease(self, lease: Lease) -> None:
         """Note a lease's deadline: after its grant, its renewal, or a rollback."""
         heap = self._heaps.get(lease.service_type)
         if heap is None:
@@ -33,9 +33,9 @@ class Deadlines:
         heappush(heap, (lease.expires_at, lease.lease_id))
         self._size += 1
         if self._size > 2 * len(self._opened) + _SPARE:
-            self._rebuild()
+            self._rebuild_heaps()
 
-    def earliest(self, service_type: ServiceType) -> datetime | None:
+    def earliest_of(self, service_type: ServiceType) -> datetime | None:
         """Tell the first deadline of a type; None when no lease of it is open."""
         heap = self._heaps.get(service_type)
         while heap:
@@ -47,20 +47,20 @@ class Deadlines:
             self._size -= 1
         return None
 
-    def first(self) -> datetime | None:
+    def first_deadline(self) -> datetime | None:
         """Tell the first deadline of all."""
-        known = [self.earliest(service_type) for service_type in self._heaps]
-        return min((due for due in known if due is not None), default=None)
+        deadlines = [self.earliest_of(service_type) for service_type in self._heaps]
+        return min((due for due in deadlines if due is not None), default=None)
 
-    def overdue(self, now: datetime) -> Lease | None:
+    def overdue_lease(self, now: datetime) -> Lease | None:
         """Find an open lease whose deadline has come."""
         for service_type, heap in self._heaps.items():
-            due = self.earliest(service_type)
+            due = self.earliest_of(service_type)
             if due is not None and due <= now:
                 return self._opened[heap[0][1]]
         return None
 
-    def _rebuild(self) -> None:
+    def _rebuild_heaps(self) -> None:
         self._heaps = {}
         for lease in self._opened.values():
             entry = (lease.expires_at, lease.lease_id)

@@ -14,7 +14,7 @@ from contracts.base import SessionId
 from services.pool.domain.quota import Zone
 
 
-class Kind(IntEnum):
+class ShelfKind(IntEnum):
     """What may be done with the sessions on a shelf."""
 
     FREE = 0
@@ -29,7 +29,7 @@ class Shelf:
 
     __slots__ = ("kind", "levels", "rarity", "tops", "units", "zone")
 
-    def __init__(self, kind: Kind, zone: Zone, rarity: int) -> None:
+    def __init__(self, kind: ShelfKind, zone: Zone, rarity: int) -> None:
         self.kind = kind
         self.zone = zone
         self.rarity = rarity
@@ -39,7 +39,7 @@ class Shelf:
         self.tops: list[int] = []
         """The levels that have sessions, ascending."""
 
-    def put(self, session_id: SessionId, left: int) -> None:
+    def put_session(self, session_id: SessionId, left: int) -> None:
         """Add a session with `left` units, behind its equals."""
         level = self.levels.get(left)
         if level is None:
@@ -48,7 +48,7 @@ class Shelf:
         level[session_id] = None
         self.units += left
 
-    def take(self, session_id: SessionId, left: int) -> None:
+    def take_session(self, session_id: SessionId, left: int) -> None:
         """Remove a session that was put with `left` units."""
         level = self.levels[left]
         del level[session_id]
@@ -57,7 +57,7 @@ class Shelf:
             del self.levels[left]
             del self.tops[bisect_left(self.tops, left)]
 
-    def first(self, units: int, avoid: Collection[SessionId]) -> SessionId | None:
+    def first_session(self, units: int, avoid: Collection[SessionId]) -> SessionId | None:
         """Find the least used session with at least `units` left that is not in `avoid`.
 
         Looks at no more than `len(avoid) + 1` sessions.
