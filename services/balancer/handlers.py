@@ -157,18 +157,18 @@ class BalancerDoors:
             command: BalancerAdmin = _admin.decode(body)
         except msgspec.DecodeError as error:
             return refusal(error, [PutServer, RemoveServer, SetStrategy, AcceptConfiguration])
-        wrong = server_objection(command.server) if isinstance(command, PutServer) else None
-        if wrong:
-            return Failed(code="bad_request", message=wrong)
-        if isinstance(command, AcceptConfiguration) and (no_such := self._hold_failure(command)):
-            return no_such
-        no: list[Failed] = []
+        objection = server_objection(command.server) if isinstance(command, PutServer) else None
+        if objection:
+            return Failed(code="bad_request", message=objection)
+        if isinstance(command, AcceptConfiguration) and (failure := self._hold_failure(command)):
+            return failure
+        failures: list[Failed] = []
 
         def decide_command(_: Instant) -> list[BalancerEvent]:
-            no.clear()
+            failures.clear()
             decided = administration_events(self._balancer.fleet, command, self._balancer.open_to)
             if isinstance(decided, Failed):
-                no.append(decided)
+                failures.append(decided)
                 return []
             return [*decided]
 
@@ -176,7 +176,9 @@ class BalancerDoors:
             events = await self._journal.commit(decide_command, confirm=True)
         except LogUnavailableError as error:
             return Failed(code="ledger_unavailable", message=str(error))
-        return no[0] if no else ServersChanged(changed=[_event_target(event) for event in events])
+        if failures:
+            return failures[0]
+        return ServersChanged(changed=[_event_target(event) for event in events])
 
     def _hold_failure(self, command: AcceptConfiguration) -> Failed | None:
         waits = self._balancer.held_configuration

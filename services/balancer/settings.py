@@ -25,9 +25,9 @@ class BalancerSection(Section, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse what no field type can."""
-        wrong = strategies.strategy_objection(self.strategy)
-        if wrong:
-            raise ValueError(f"strategy: {wrong}")
+        objection = strategies.strategy_objection(self.strategy)
+        if objection:
+            raise ValueError(f"strategy: {objection}")
         if self.probe_interval <= 0:
             raise ValueError('probe_interval: expected more than "0s"')
         if self.probe_timeout <= 0:
@@ -56,9 +56,9 @@ class ServerSection(Section, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse what no field type can."""
-        wrong = server_objection(self.as_server())
-        if wrong:
-            raise ValueError(wrong)
+        objection = server_objection(self.as_server())
+        if objection:
+            raise ValueError(objection)
 
     def as_server(self) -> Server:
         """Name it as the wire does."""
@@ -90,8 +90,8 @@ class Settings(Section, frozen=True, kw_only=True):
 
 def server_objection(server: Server) -> str | None:
     """Say why `server` cannot be one, naming the key and what was expected; None when it can."""
-    if wrong := _number_objection(server):
-        return wrong
+    if objection := _number_objection(server):
+        return objection
     if server.dialect not in DIALECTS:
         return f"dialect: expected one of {', '.join(DIALECTS)}, got {server.dialect!r}"
     return _name_objection(server) or _url_objection(server.url)

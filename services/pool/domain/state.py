@@ -27,7 +27,7 @@ from services.pool.domain.violations import Violation, Wrong
 
 KEPT = timedelta(days=8)
 """How long of log time an ended lease stays in the fold."""
-_TOLD_KEPT = 20_000
+_ANSWERS_KEPT = 20_000
 """Refusals that are known again: as many commands as may wait (`committer.ITEMS_MAX`)."""
 
 
@@ -117,7 +117,7 @@ class Pool:
     def remember_answer(self, name: str, answer: Refused | None) -> None:
         """Know what was told, should it be sent again; the oldest is forgotten for it."""
         answers = self.refusals.answers
-        if len(answers) >= _TOLD_KEPT:
+        if len(answers) >= _ANSWERS_KEPT:
             self.drop_entry(answers, next(iter(answers)))
         self.put_entry(answers, name, answer)
 

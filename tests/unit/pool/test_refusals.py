@@ -182,10 +182,10 @@ def test_budgets_of_keys_that_are_full_again_are_forgotten() -> None:
 
 def test_so_many_refusals_are_known_again_and_no_more() -> None:
     pool = folded()
-    for number in range(state._TOLD_KEPT + 1):
+    for number in range(state._ANSWERS_KEPT + 1):
         pool.remember_answer(f"r{number}", None)
 
-    assert len(pool.refusals.answers) == state._TOLD_KEPT
+    assert len(pool.refusals.answers) == state._ANSWERS_KEPT
     assert "r0" not in pool.refusals.answers
 
 
