@@ -152,6 +152,7 @@ def loader(environment: Environment, settings: type[_Settings]) -> Callable[[], 
             "gateway": found.gateway,
             "file": provisioner.path or provisioner.token_file,
             "demo": demo,
+            "serverless": not whole.servers,
             "made_up": demo and whole.pool.provisioner.kind is None,
             "proxy": whole.gateway.proxy,
         }

@@ -25,6 +25,8 @@ from services.balancer.store import BalancerJournal
 
 _LOOK_EVERY_S = 2.0
 _SWEEP_EVERY_S = 1.0
+_RETIRING_LOOKS = 2
+"""So many looks later servers of one's own come to those of the demo."""
 
 
 class BalancerLeader:
@@ -74,6 +76,7 @@ class BalancerLeader:
         try:
             # Before the doors: the end of whatever is selected here comes later in the log.
             after = await self._journal.log_end()
+            await self._apply_configuration()
             await self._doors.open_doors()
             self._metrics.leading = True
             self._due.set()
@@ -89,9 +92,22 @@ class BalancerLeader:
             self._metrics.leading = False
             await self._doors.close()
 
+    async def _apply_configuration(self) -> None:
+        """Let nobody be sent to a server that the configuration has no more, or elsewhere.
+
+        Where nothing can be journalled, the servers of the log go on.
+        """
+        try:
+            while self._settings is not self._applied:
+                await self._journal.commit(self._decide_due)
+                if self._balancer.held_configuration is not None:
+                    return
+        except LogUnavailableError as error:
+            self._logger.warning("not_journalled", error=str(error))
+
     async def watch_settings(self, load: Callable[[], Settings]) -> None:
         """Read the configuration again as it changes; a wrong one changes nothing."""
-        complaint = ""
+        complaint, looks = "", 0
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             try:
@@ -102,7 +118,11 @@ class BalancerLeader:
                     self._logger.warning("configuration_refused", error=complaint)
                 continue
             complaint = ""
-            if settings != self._settings:
+            looks += 1
+            if settings == self._settings:
+                looks = 0
+            elif not (self._settings.made_up and not settings.made_up and looks <= _RETIRING_LOOKS):
+                # The pool, which looks as often, has retired the sessions that were made up.
                 self._settings = settings
                 self._open_up()
                 self._probes.go_through(settings.proxy)

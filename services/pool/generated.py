@@ -33,6 +33,10 @@ class FleetOrigin:
         self._urls: dict[ServerId, str] = {}
         self._demos: frozenset[str] = frozenset()
         """The addresses of the demo's servers, where its configuration is in force."""
+        self._brought_servers = False
+        """Whether the configuration that was applied last named any server."""
+        self.known = False
+        """Whether the log was read."""
 
     @property
     def is_demo(self) -> bool:
@@ -48,6 +52,16 @@ class FleetOrigin:
         """
         beside = not self._demos.issuperset(self._urls.values())
         return beside or (bool(self._source) and not self.is_demo)
+
+    def holds_back(self, *, demo: bool, serverless: bool) -> bool:
+        """Tell whether settings that name no server wait, as the balancer lets theirs wait.
+
+        With `demo` the demo's own are there instead of them, with `serverless` none is: the servers
+        of the log may be those of a file that was lost. Held back, too, while they are not known.
+        """
+        if demo:
+            return not self.is_demo
+        return serverless and (not self.known or (self._brought_servers and bool(self._urls)))
 
     def take_batch(self, batch: Sequence[Stored]) -> None:
         """Take envelopes of the balancer in; strays are passed over (ADR 10)."""
@@ -74,6 +88,7 @@ class FleetOrigin:
             case StrategyChanged() if source.startswith(CONFIGURATION):
                 # It ends what a configuration changes: the servers there are now are all of it.
                 self._demos = frozenset(self._urls.values() if self.is_demo else ())
+                self._brought_servers = bool(self._urls)
 
 
 async def follow_fleet(log: EventLog) -> AsyncGenerator[FleetOrigin, None]:
@@ -86,6 +101,7 @@ async def follow_fleet(log: EventLog) -> AsyncGenerator[FleetOrigin, None]:
     fleet = FleetOrigin()
     async for batch in log.read(EVT_BALANCER, 0, end):
         fleet.take_batch(batch)
+    fleet.known = True
     yield fleet
     async for batch in log.follow([EVT_BALANCER], end):
         fleet.take_batch(batch)

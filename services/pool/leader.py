@@ -195,12 +195,11 @@ class PoolLeader:
         return True
 
     def _is_held(self) -> bool:
-        """Tell whether a policy that nobody wrote waits until the balancer takes the demo's fleet.
-
-        A log that has a policy may have servers of a configuration that was lost.
-        """
-        policy_source = self._ledger.state.policy_source
-        on_hold = self._settings.demo and policy_source is not None and not self._fleet.is_demo
+        """Tell whether the policy of settings that name no server waits, as the balancer's does."""
+        settings, has_policy = self._settings, self._ledger.state.policy_source is not None
+        on_hold = has_policy and self._fleet.holds_back(
+            demo=settings.demo, serverless=settings.serverless
+        )
         if on_hold and self._fleet.has_own and not self._hold_logged:
             self._logger.warning("policy_held", reason="no configuration names the servers")
         self._hold_logged = on_hold and self._fleet.has_own
@@ -293,7 +292,7 @@ class PoolLeader:
     async def _watch_fleet(self) -> None:
         """Know from the balancer's log whose servers there are, where that decides anything."""
         while True:
-            if self._settings.demo:
+            if self._settings.demo or self._settings.serverless:
                 with suppress(LogUnavailableError):
                     async for fleet in generated.follow_fleet(self._log):
                         self._fleet = fleet

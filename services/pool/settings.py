@@ -112,6 +112,8 @@ class Settings(Section, frozen=True, kw_only=True):
     )
     demo: bool = False
     """Nobody named a server: the demo's own are the servers. Not written in any file."""
+    serverless: bool = False
+    """No server is named, and the demo's are none either. Not written in any file."""
     file: str = ""
     """Where the provisioner's `path` or `token_file` was found. Not written in any file."""
 
@@ -148,6 +150,6 @@ def source_digest(settings: Settings) -> str:
     Where a file lies is none of it: that differs from machine to machine.
     """
     said = msgspec.structs.asdict(settings)
-    del said["file"]
+    del said["file"], said["serverless"]
     tables = msgspec.json.encode(said, enc_hook=float, order="sorted")
     return "sha256:" + hashlib.sha256(tables).hexdigest()[:32]
