@@ -22,7 +22,7 @@ from runtime.nats import natsserver, streams
 from services.analytics.folding import spare_the_collector
 from services.analytics.metrics import Metrics
 from services.analytics.projector import Projector
-from services.analytics.store import Database, Ledger
+from services.analytics.store import Database, LedgerWriter
 from tests.unit.analytics.builders import Story, granted, policy, requested, session, used
 
 ENVELOPES = 2_000
@@ -92,7 +92,7 @@ async def _publish(client: Client, story: Story) -> None:
 async def _project(client: Client, folder: Path, upto: int) -> tuple[int, float, float]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     database = Database(folder / "analytics.duckdb", 1_000_000_000)
-    ledger = Ledger(database)
+    ledger = LedgerWriter(database)
     projector = Projector(EventLog(client), ledger, Metrics(), structlog.get_logger())
     spare_the_collector()
     started, cpu_before = time.perf_counter(), time.process_time()
@@ -103,7 +103,7 @@ async def _project(client: Client, folder: Path, upto: int) -> tuple[int, float,
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await projector.close()
-    progress = ledger.progress()
+    progress = ledger.read_progress()
     assert progress is not None
     database.close()
     return progress.events, seconds, cpu_s

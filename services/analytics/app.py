@@ -18,7 +18,7 @@ from runtime.process import health, logs
 from runtime.process.lifecycle import unless, until
 from runtime.process.logs import Log
 from runtime.settings import SettingsError
-from services.analytics.exports import Bounds, Spool
+from services.analytics.exports import ExportBounds, ExportSpool
 from services.analytics.folding import spare_the_collector
 from services.analytics.handlers import Answers, open_doors
 from services.analytics.metrics import Metrics
@@ -30,7 +30,7 @@ from services.analytics.settings import AnalyticsSection, Settings
 from services.analytics.store import (
     DamagedError,
     Database,
-    Ledger,
+    LedgerWriter,
     LostError,
     Readers,
     StoreError,
@@ -54,18 +54,18 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     settings = load()
     nats_urls(environment, _SERVICE)
     environment.home.path.mkdir(parents=True, exist_ok=True)
-    life = _Life(environment.home.duckdb, log)
+    life = _FileLife(environment.home.duckdb, log)
     while not stop.is_set():
-        database = await asyncio.to_thread(life.opened, settings.analytics.memory)
+        database = await asyncio.to_thread(life.open_file, settings.analytics.memory)
         try:
-            await _served(stop, environment, load, settings, database, log)
+            await _run_services(stop, environment, load, settings, database, log)
         except LostError as error:
-            await asyncio.to_thread(life.lost, error, database.commits)
+            await asyncio.to_thread(life.record_loss, error, database.commits)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), life.pause_s)
 
 
-class _Life:
+class _FileLife:
     """The file from one opening to the next: what DuckDB gave up is opened again.
 
     What is damaged is put aside, and so is what was given up at the first thing that was written:
@@ -82,7 +82,7 @@ class _Life:
         """Seconds before the file is opened again: none the first time, then ever more."""
         return 0.0 if self._lost <= 1 else min(_PAUSE_MAX_S, 2.0**self._lost)
 
-    def opened(self, memory_bytes: int) -> Database:
+    def open_file(self, memory_bytes: int) -> Database:
         """Open the file, or a new one in the place of a damaged one.
 
         Raises `StoreError`, also when a new one is no better: then the fault is not the file's, and
@@ -91,29 +91,29 @@ class _Life:
         try:
             database = Database(self._path, memory_bytes)
         except DamagedError as error:
-            aside = self._put_aside(error)
+            aside = self._put_file_aside(error)
             try:
                 database = Database(self._path, memory_bytes)
             except DamagedError as still:
-                faults.put_back(self._path, aside)
+                faults.put_file_back(self._path, aside)
                 raise StoreError(f"{still}; a new file is no better") from None
         self._log.info("opened", file=str(self._path), migrated=database.migrated)
         return database
 
-    def lost(self, error: LostError, commits: int) -> None:
+    def record_loss(self, error: LostError, commits: int) -> None:
         """Say that the open file serves no more. Raises `StoreError`."""
         self._lost += 1
         self._log.error("store_lost", file=str(self._path), reason=str(error))
         if isinstance(error, DamagedError) or commits <= 1:
-            self._put_aside(error)
+            self._put_file_aside(error)
 
-    def _put_aside(self, error: LostError) -> Path:
-        aside = faults.put_aside(self._path, datetime.now(UTC))
+    def _put_file_aside(self, error: LostError) -> Path:
+        aside = faults.put_file_aside(self._path, datetime.now(UTC))
         self._log.error("damaged", file=str(self._path), put_aside=aside.name, reason=str(error))
         return aside
 
 
-async def _served(
+async def _run_services(
     stop: asyncio.Event,
     environment: Environment,
     load: Callable[[], Settings],
@@ -124,12 +124,12 @@ async def _served(
     """Project and answer until `stop`. Raises `LostError` when the file serves no more."""
     urls = nats_urls(environment, _SERVICE)
     metrics = Metrics()
-    made = broker(urls, _SERVICE, log)
-    client = await unless(stop, connected(made))
+    server = broker(urls, _SERVICE, log)
+    client = await unless(stop, connected(server))
     if client is None:
         await asyncio.to_thread(database.close)
         return
-    projector = Projector(EventLog(client), Ledger(database), metrics, log)
+    projector = Projector(EventLog(client), LedgerWriter(database), metrics, log)
     now = clock(environment.clock_offset_file)
     readers = Readers(database, now, settings.analytics.sql_timeout)
     sandbox = Sandbox(
@@ -140,10 +140,10 @@ async def _served(
     for name, why in {**catalogue.set_aside, **database.set_aside}.items():
         log.error("sql_set_aside", file=f"{name}.sql", reason=why)
     folder = environment.home.path / _EXPORTS
-    spool = Spool(folder, readers, catalogue, _bounds(settings.analytics), log)
+    spool = ExportSpool(folder, readers, catalogue, _export_bounds(settings.analytics), log)
     answers = Answers(readers, sandbox, catalogue, spool, projector, metrics, writer, log)
-    open_doors(made, client, answers)
-    await made.start()
+    open_doors(server, client, answers)
+    await server.start()
     spare_the_collector()
     try:
         await until(
@@ -151,11 +151,13 @@ async def _served(
             projector.run(),
             health.serve(
                 environment.health_port,
-                projector.readiness,
+                projector.unready_reason,
                 metrics.registry,
                 network=environment.health_network,
             ),
-            _follow_settings(load, readers, sandbox, spool, AtStart(log, _fixed(settings)), log),
+            _follow_settings(
+                load, readers, sandbox, spool, AtStart(log, _start_settings(settings)), log
+            ),
         )
     finally:
         log.info("stopping", checkpoint=projector.checkpoint)
@@ -170,7 +172,7 @@ async def _follow_settings(
     load: Callable[[], Settings],
     readers: Readers,
     sandbox: Sandbox,
-    spool: Spool,
+    spool: ExportSpool,
     begun: AtStart,
     log: Log,
 ) -> None:
@@ -178,8 +180,8 @@ async def _follow_settings(
     refused = ""
     while True:
         await asyncio.sleep(_LOOK_EVERY_S)
-        spool.forget()
-        await asyncio.to_thread(sandbox.forget)
+        spool.forget_idle()
+        await asyncio.to_thread(sandbox.release_idle)
         try:
             settings = load()
         except SettingsError as error:
@@ -190,17 +192,17 @@ async def _follow_settings(
         refused = ""
         readers.timeout_s = settings.analytics.sql_timeout
         sandbox.bounds = _sql_bounds(settings.analytics)
-        spool.bounds = _bounds(settings.analytics)
-        begun.compare(_fixed(settings))
+        spool.bounds = _export_bounds(settings.analytics)
+        begun.compare(_start_settings(settings))
 
 
-def _fixed(settings: Settings) -> dict[str, object]:
+def _start_settings(settings: Settings) -> dict[str, object]:
     return {"analytics.memory": int(settings.analytics.memory)}
 
 
-def _sql_bounds(section: AnalyticsSection) -> box.Bounds:
-    return box.Bounds(section.sql_timeout, section.sql_memory)
+def _sql_bounds(section: AnalyticsSection) -> box.SqlBounds:
+    return box.SqlBounds(section.sql_timeout, section.sql_memory)
 
 
-def _bounds(section: AnalyticsSection) -> Bounds:
-    return Bounds(section.export_rows_max, section.export_bytes_max, section.export_timeout)
+def _export_bounds(section: AnalyticsSection) -> ExportBounds:
+    return ExportBounds(section.export_rows_max, section.export_bytes_max, section.export_timeout)

@@ -32,130 +32,141 @@ DURATION_MAX = 1e15
 """Milliseconds or seconds: more of them add up to no number."""
 _YEAR_MIN, _YEAR_MAX = 2, 9998
 """Within them a moment has a date in every time zone."""
-Check = Callable[[Any], str]
-"""Says why an event does not fit; empty when it does."""
+Check = Callable[[Any], str | None]
+"""Says why an event does not fit; None when it does."""
+_Wording = Callable[[Any], str]
 
 
-def unfit(event: Event) -> str:
-    """Say which value of an event no row holds; empty when they all fit."""
+def event_misfit(event: Event) -> str | None:
+    """Say which value of an event no row holds; None when they all fit."""
     check = _CHECKS.get(type(event))
-    return check(event) if check else ""
+    return check(event) if check else None
 
 
-def unfit_moment(moment: datetime) -> str:
-    """Say why a moment has no day in some time zone; empty when it has."""
+def moment_misfit(moment: datetime) -> str | None:
+    """Say why a moment has no day in some time zone; None when it has."""
     if _YEAR_MIN <= moment.year <= _YEAR_MAX:
-        return ""
+        return None
     return f"{moment.isoformat()} is not between the years {_YEAR_MIN} and {_YEAR_MAX}"
 
 
-def unfit_number(number: int) -> str:
-    """Say why an envelope's number is none that a row holds; empty when it is."""
-    return "" if number <= INTEGER_MAX else f"number: {_too_great(number)}"
+def number_misfit(number: int) -> str | None:
+    """Say why an envelope's number is none that a row holds; None when it is."""
+    return None if number <= INTEGER_MAX else f"number: {_size_misfit(number)}"
 
 
-def _integers(*names: str) -> Check:
-    return _bounded(names, INTEGER_MAX, _too_great)
+def _integer_check(*names: str) -> Check:
+    return _bounds_check(names, INTEGER_MAX, _size_misfit)
 
 
-def _durations(*names: str) -> Check:
-    return _bounded(names, DURATION_MAX, lambda time: f"{time:g} is more than {DURATION_MAX:g}")
+def _duration_check(*names: str) -> Check:
+    return _bounds_check(
+        names, DURATION_MAX, lambda time: f"{time:g} is more than {DURATION_MAX:g}"
+    )
 
 
-def _bounded(names: tuple[str, ...], most: float, why: Check) -> Check:
+def _bounds_check(names: tuple[str, ...], most: float, why: _Wording) -> Check:
     """Check the size of fields; nearly always all of them fit, and every event is checked."""
     values = attrgetter(*names) if len(names) > 1 else lambda event: (getattr(event, names[0]),)
 
-    def check(event: Any) -> str:
+    def bound_excess(event: Any) -> str | None:
         for value in values(event):
             if not -most <= value <= most:
-                wrong = next(one for one in names if not -most <= getattr(event, one) <= most)
+                wrong = next(name for name in names if not -most <= getattr(event, name) <= most)
                 return f"{wrong}: {why(value)}"
-        return ""
+        return None
 
-    return check
-
-
-def _moment(name: str) -> Check:
-    def check(event: Any) -> str:
-        why = unfit_moment(getattr(event, name))
-        return f"{name}: {why}" if why else ""
-
-    return check
+    return bound_excess
 
 
-def _moment_if_any(name: str) -> Check:
-    check = _moment(name)
-    return lambda event: "" if getattr(event, name) is None else check(event)
+def _moment_check(name: str) -> Check:
+    def bad_moment(event: Any) -> str | None:
+        why = moment_misfit(getattr(event, name))
+        return f"{name}: {why}" if why else None
+
+    return bad_moment
 
 
-def _day(name: str) -> Check:
-    def check(event: Any) -> str:
+def _optional_moment_check(name: str) -> Check:
+    check = _moment_check(name)
+    return lambda event: None if getattr(event, name) is None else check(event)
+
+
+def _day_check(name: str) -> Check:
+    def bad_day(event: Any) -> str | None:
         day = getattr(event, name)
-        return "" if _is_day(day) else f"{name}: {day!r:.60} is no date such as 2026-01-31"
+        return (
+            None if _is_storable_day(day) else f"{name}: {day!r:.60} is no date such as 2026-01-31"
+        )
 
-    return check
+    return bad_day
 
 
-def _too_great(value: int) -> str:
+def _size_misfit(value: int) -> str:
     return f"a number of {len(str(abs(value)))} digits is more than {INTEGER_MAX}"
 
 
 @lru_cache(1024)
-def _is_day(text: str) -> bool:
+def _is_storable_day(text: str) -> bool:
     day = day_of(text)
     return day is not None and _YEAR_MIN <= day.year <= _YEAR_MAX
 
 
-def _all(*checks: Check) -> Check:
-    def check(event: Any) -> str:
-        for one in checks:
-            if why := one(event):
+def _joint_check(*checks: Check) -> Check:
+    def first_misfit(event: Any) -> str | None:
+        for part_check in checks:
+            if why := part_check(event):
                 return why
-        return ""
+        return None
 
-    return check
+    return first_misfit
 
 
-def _within(name: str, check: Check) -> Check:
+def _part_check(name: str, check: Check) -> Check:
     """Check a part of an event, or every part of a list; a part that is absent fits."""
 
-    def inner(event: Any) -> str:
-        found = getattr(event, name)
-        parts: Iterable[Any] = found if isinstance(found, list) else (found,)
+    def part_misfit(event: Any) -> str | None:
+        value = getattr(event, name)
+        parts: Iterable[Any] = value if isinstance(value, list) else (value,)
         for part in parts:
             if part is not None and (why := check(part)):
                 return f"{name}.{why}"
-        return ""
+        return None
 
-    return inner
+    return part_misfit
 
 
-_ATTEMPT = _all(_integers("status"), _durations("connect_ms", "first_byte_ms", "total_ms"))
-_SERVER = _within("server", _integers("priority", "weight", "max_sessions"))
-_BOUNDS = _within("bounds", _integers("requests_per_minute", "concurrency"))
+_ATTEMPT = _joint_check(
+    _integer_check("status"), _duration_check("connect_ms", "first_byte_ms", "total_ms")
+)
+_SERVER = _part_check("server", _integer_check("priority", "weight", "max_sessions"))
+_BOUNDS = _part_check("bounds", _integer_check("requests_per_minute", "concurrency"))
 _CHECKS: dict[type, Check] = {
-    SessionRequested: _all(_integers("number", "units"), _moment("asked_at")),
-    LeaseGranted: _all(_integers("number", "units"), _moment("expires_at"), _day("quota_day")),
-    LeaseRefused: _all(
-        _integers("number", "count"),
-        _durations("retry_after_s"),
-        _moment_if_any("since"),
-        _moment_if_any("until"),
+    SessionRequested: _joint_check(_integer_check("number", "units"), _moment_check("asked_at")),
+    LeaseGranted: _joint_check(
+        _integer_check("number", "units"), _moment_check("expires_at"), _day_check("quota_day")
     ),
-    CallsRefused: _all(_integers("status", "count"), _moment("since"), _moment("until")),
-    LeaseCancelled: _integers("status", "number"),
-    LeaseRenewed: _moment("expires_at"),
-    UsageRecorded: _all(
-        _integers("units", "units_over", "status", "bytes_in", "bytes_out"),
-        _durations("lease_ms", "total_ms"),
-        _within("attempts", _ATTEMPT),
+    LeaseRefused: _joint_check(
+        _integer_check("number", "count"),
+        _duration_check("retry_after_s"),
+        _optional_moment_check("since"),
+        _optional_moment_check("until"),
     ),
-    LeaseReconciled: _integers("units"),
-    SessionCooled: _moment("until"),
+    CallsRefused: _joint_check(
+        _integer_check("status", "count"), _moment_check("since"), _moment_check("until")
+    ),
+    LeaseCancelled: _integer_check("status", "number"),
+    LeaseRenewed: _moment_check("expires_at"),
+    UsageRecorded: _joint_check(
+        _integer_check("units", "units_over", "status", "bytes_in", "bytes_out"),
+        _duration_check("lease_ms", "total_ms"),
+        _part_check("attempts", _ATTEMPT),
+    ),
+    LeaseReconciled: _integer_check("units"),
+    SessionCooled: _moment_check("until"),
     ServerAdded: _SERVER,
     ServerChanged: _SERVER,
-    ServerEjected: _moment("until"),
+    ServerEjected: _moment_check("until"),
     KeyIssued: _BOUNDS,
     KeyChanged: _BOUNDS,
 }

@@ -7,9 +7,9 @@ import msgspec
 
 from contracts import envelope
 from runtime.eventlog import Stored
-from services.analytics.domain.fold import Batch, Fold
-from services.analytics.domain.standing import gap
-from services.analytics.fitness import INTEGER_MAX, unfit, unfit_moment, unfit_number
+from services.analytics.domain.fold import RowBatch, RowFold
+from services.analytics.domain.standing import sequence_gap
+from services.analytics.fitness import INTEGER_MAX, event_misfit, moment_misfit, number_misfit
 
 _BATCH_BYTES = 8_000_000
 """Some 20,000 events, 13,000 rows: a batch costs 60 ms before its first row."""
@@ -28,37 +28,39 @@ class FoldError(Exception):
     """An event that no fold takes: nobody foresaw it. The fold is not to be used any more."""
 
 
-def enough(envelopes: int, size: int) -> bool:
+def is_full_batch(envelopes: int, size: int) -> bool:
     """Tell whether so many envelopes, of so many bytes, are a batch."""
     return size >= _BATCH_BYTES or envelopes >= _BATCH_ENVELOPES
 
 
-def pieces(batch: Iterable[Stored]) -> Iterator[list[Stored]]:
+def split_batch(batch: Iterable[Stored]) -> Iterator[list[Stored]]:
     """Cut what arrived at once into batches that are not too big."""
     piece: list[Stored] = []
     size = 0
     for stored in batch:
         piece.append(stored)
         size += len(stored.body)
-        if enough(len(piece), size):
+        if is_full_batch(len(piece), size):
             yield piece
             piece, size = [], 0
     if piece:
         yield piece
 
 
-def folded(fold: Fold, batch: Iterable[Stored], unreadable: Callable[[int, str], None]) -> Batch:
+def fold_batch(
+    fold: RowFold, batch: Iterable[Stored], unreadable: Callable[[int, str], None]
+) -> RowBatch:
     """Fold envelopes that follow one another; tell of those that are none or strays, set aside.
 
     Raises `MissingError` when one does not follow, `FoldError` for what cannot be folded.
     """
     for stored in batch:
-        take(fold, stored, unreadable)
-    return fold.batch()
+        fold_stored(fold, stored, unreadable)
+    return fold.next_batch()
 
 
-def take(
-    fold: Fold,
+def fold_stored(
+    fold: RowFold,
     stored: Stored,
     unreadable: Callable[[int, str], None],
     aside: Mapping[int, str] = _NOTHING,
@@ -69,41 +71,45 @@ def take(
     numbers that are missing nothing is said here: no sequence is, and the audit names them.
     Raises `MissingError` when it does not follow, `FoldError` when it cannot be folded.
     """
-    missing = gap(fold.sequence, stored.sequence)
+    missing = sequence_gap(fold.sequence, stored.sequence)
     if missing:
         raise MissingError(missing)
     try:
         read = envelope.decode(stored.body)
-        why = unfit_number(read.number)
+        why = number_misfit(read.number)
     except msgspec.DecodeError as error:
         why = str(error)
     if not why:
-        if stray := envelope.repeats(fold.number(stored.subject), read):
+        if stray := envelope.repeats(fold.last_number(stored.subject), read):
             unreadable(stored.sequence, stray)
-            fold.stray(stored.sequence, stored.time, stray)
+            fold.skip_stray(stored.sequence, stored.time, stray)
             return
-        fold.numbered(stored.subject, read.number)
-        why = unfit_moment(read.time)
+        fold.note_number(stored.subject, read.number)
+        why = moment_misfit(read.time)
     if why:
         unreadable(stored.sequence, why)
-        fold.skip(stored.sequence, stored.time, why)
+        fold.skip_unreadable(stored.sequence, stored.time, why)
         return
-    unfitting = {place: why for place, event in enumerate(read.events) if (why := unfit(event))}
+    unfitting = {
+        place: why for place, event in enumerate(read.events) if (why := event_misfit(event))
+    }
     try:
-        fold.take(stored.sequence, stored.subject, read, {**aside, **unfitting} or _NOTHING)
+        fold.fold_envelope(
+            stored.sequence, stored.subject, read, {**aside, **unfitting} or _NOTHING
+        )
     except Exception as error:  # whatever it is, it is of this envelope
         raise FoldError(f"{type(error).__name__}: {error}") from error
 
 
-def numbered(fold: Fold, batch: Iterable[Stored]) -> None:
+def recover_numbers(fold: RowFold, batch: Iterable[Stored]) -> None:
     """Take in the numbers of envelopes that were folded before, and nothing else of them."""
     for stored in batch:
         try:
             number = envelope.decode(stored.body).number
         except msgspec.DecodeError:
             continue
-        if fold.number(stored.subject) < number <= INTEGER_MAX:
-            fold.numbered(stored.subject, number)
+        if fold.last_number(stored.subject) < number <= INTEGER_MAX:
+            fold.note_number(stored.subject, number)
 
 
 def spare_the_collector() -> None:

@@ -28,13 +28,13 @@ from contracts.analytics import (
 from contracts.base import Failed, Ping, Pong, Reply, WriterId
 from runtime.nats.broker import Call, refusal, reply, with_reply
 from runtime.process.logs import Log
-from services.analytics.exports import Spool
+from services.analytics.exports import ExportSpool
 from services.analytics.metrics import Metrics
 from services.analytics.projector import Projector
 from services.analytics.queries import Catalogue
 from services.analytics.reports import Reporter
 from services.analytics.sandbox.box import Sandbox, UnavailableError
-from services.analytics.store import Found, QuestionError, Readers
+from services.analytics.store import QueryResult, QuestionError, Readers
 
 _THREADS = 4
 _WAITING_MAX = 100
@@ -58,7 +58,7 @@ class Answers:
         readers: Readers,
         sandbox: Sandbox,
         catalogue: Catalogue,
-        spool: Spool,
+        spool: ExportSpool,
         projector: Projector,
         metrics: Metrics,
         writer: WriterId,
@@ -77,16 +77,18 @@ class Answers:
         self._ours = _Lane(_THREADS, "question")
         self._strangers = _Lane(1, "sql")
 
-    async def take(self, client: Client, call: Call, answer: Callable[[bytes], Reply]) -> None:
+    async def queue_question(
+        self, client: Client, call: Call, answer: Callable[[bytes], Reply]
+    ) -> None:
         """Have a call answered in a thread, or say at once that too many wait."""
-        await self._queued(self._ours, client, call, answer)
+        await self._queue_call(self._ours, client, call, answer)
 
-    async def take_sql(self, client: Client, call: Call) -> None:
+    async def queue_sql(self, client: Client, call: Call) -> None:
         """Have a statement answered when it is its turn, or say at once that too many wait."""
-        answer = partial(self.sql, asked_at=time.monotonic(), bytes_max=client.max_payload)
-        await self._queued(self._strangers, client, call, answer)
+        answer = partial(self.answer_sql, asked_at=time.monotonic(), bytes_max=client.max_payload)
+        await self._queue_call(self._strangers, client, call, answer)
 
-    def query(self, body: bytes) -> Rows | Failed:
+    def answer_query(self, body: bytes) -> Rows | Failed:
         """Answer a named query, or statistics."""
         try:
             asked = _query.decode(body)
@@ -98,23 +100,23 @@ class Answers:
         else:
             rows_max = asked.rows_max
         if not 1 <= rows_max <= _ROWS_MAX:
-            return _too_many(rows_max)
-        question = self._catalogue.question(asked)
+            return _rows_max_refusal(rows_max)
+        question = self._catalogue.as_question(asked)
         if isinstance(question, Failed):
             return question
-        if failed := self._not_yet():
+        if failed := self._rebuild_refusal():
             return failed
-        ask = partial(self._readers.ask, question.sql, rows_max, question.parameters)
-        return self._timed(name, ask)
+        ask = partial(self._readers.ask_rows, question.sql, rows_max, question.parameters)
+        return self._ask_timed(name, ask)
 
-    def sql(self, body: bytes, asked_at: float, bytes_max: int) -> Rows | Failed:
+    def answer_sql(self, body: bytes, asked_at: float, bytes_max: int) -> Rows | Failed:
         """Answer a statement of the caller's own, unless its turn comes when nobody waits."""
         try:
             asked = _sql.decode(body)
         except msgspec.DecodeError as error:
             return refusal(error, [SqlQuery])
         if not 1 <= asked.rows_max <= _ROWS_MAX:
-            return _too_many(asked.rows_max)
+            return _rows_max_refusal(asked.rows_max)
         waited_s, timeout_s = time.monotonic() - asked_at, self._sandbox.bounds.timeout_s
         if waited_s > timeout_s + _TURN_S:
             return Failed(
@@ -122,32 +124,32 @@ class Answers:
                 message=f"waited {waited_s:.1f} s for its turn: one statement is answered at a"
                 f" time, each in {timeout_s:g} s at the most ([analytics] sql_timeout)",
             )
-        ask = partial(self._sandbox.ask, asked.query, asked.rows_max, bytes_max)
-        return self._not_yet() or self._timed("sql", ask)
+        ask = partial(self._sandbox.ask_statement, asked.query, asked.rows_max, bytes_max)
+        return self._rebuild_refusal() or self._ask_timed("sql", ask)
 
-    def export(self, body: bytes) -> Reply:
+    def answer_export(self, body: bytes) -> Reply:
         """Start, fetch or drop the file of an export."""
         try:
             asked = _export.decode(body)
         except msgspec.DecodeError as error:
             return refusal(error, Export.__args__)
         if isinstance(asked, StartExport):
-            question = self._catalogue.question(asked.question)
-            failed = question if isinstance(question, Failed) else self._not_yet()
+            question = self._catalogue.as_question(asked.question)
+            failed = question if isinstance(question, Failed) else self._rebuild_refusal()
             if failed:
                 return failed
-        return self._spool.answer(asked)
+        return self._spool.answer_command(asked)
 
-    def report(self, body: bytes) -> Reply:
+    def answer_report(self, body: bytes) -> Reply:
         """Write a report."""
         try:
             asked = _report.decode(body)
         except msgspec.DecodeError as error:
             return refusal(error, [WriteReport])
         with self._metrics.question_seconds.labels(f"report_{asked.period}").time():
-            return self._not_yet() or self._reporter.write(asked)
+            return self._rebuild_refusal() or self._reporter.write_report(asked)
 
-    def pong(self, body: bytes) -> Pong | Failed:
+    def answer_ping(self, body: bytes) -> Pong | Failed:
         """Say who answers, and how far the log is projected."""
         try:
             _ping.decode(body)
@@ -158,7 +160,7 @@ class Answers:
             writer=self._writer,
             epoch=0,
             sequence=projector.checkpoint,
-            trouble=projector.readiness(),
+            trouble=projector.unready_reason(),
         )
 
     async def close(self) -> None:
@@ -169,55 +171,55 @@ class Answers:
             await asyncio.to_thread(lane.threads.shutdown)
         await asyncio.to_thread(self._spool.close)
 
-    async def _queued(
+    async def _queue_call(
         self, lane: "_Lane", client: Client, call: Call, answer: Callable[[bytes], Reply]
     ) -> None:
         if len(lane.answering) >= _WAITING_MAX:
             message = f"{_WAITING_MAX} questions are waiting already"
-            await self._send(client, call, Failed(code="ledger_unavailable", message=message))
+            await self._send_reply(client, call, Failed(code="ledger_unavailable", message=message))
             return
-        task = asyncio.create_task(self._answered(lane, client, call, answer))
+        task = asyncio.create_task(self._answer_call(lane, client, call, answer))
         lane.answering.add(task)
         task.add_done_callback(lane.answering.discard)
 
-    async def _answered(
+    async def _answer_call(
         self, lane: "_Lane", client: Client, call: Call, answer: Callable[[bytes], Reply]
     ) -> None:
         loop = asyncio.get_running_loop()
         try:
-            made: Reply = await loop.run_in_executor(lane.threads, answer, call.body)
+            answered: Reply = await loop.run_in_executor(lane.threads, answer, call.body)
         except Exception as error:  # an unanswered question would wait out its time (trap 17)
             self._logger.exception("question_failed")
-            made = Failed(code="internal", message=type(error).__name__)
-        await self._send(client, call, made)
+            answered = Failed(code="internal", message=type(error).__name__)
+        await self._send_reply(client, call, answered)
 
-    async def _send(self, client: Client, call: Call, answer: Reply) -> None:
+    async def _send_reply(self, client: Client, call: Call, answer: Reply) -> None:
         if isinstance(answer, Failed):
             self._metrics.refused.inc()
-        await reply(client, call, _fitting(answer, client.max_payload - _REPLY_MARGIN))
+        await reply(client, call, _encode_fitting(answer, client.max_payload - _REPLY_MARGIN))
 
-    def _not_yet(self) -> Failed | None:
+    def _rebuild_refusal(self) -> Failed | None:
         """Refuse while the figures are being made anew: they would be too small, and not say so."""
-        why = self._projector.rebuilding
+        why = self._projector.rebuild_reason
         return Failed(code="rebuilding", message=why) if why else None
 
-    def _timed(self, name: str, ask: Callable[[], Found]) -> Rows | Failed:
+    def _ask_timed(self, name: str, ask: Callable[[], QueryResult]) -> Rows | Failed:
         with self._metrics.question_seconds.labels(name).time():
             try:
-                found = ask()
+                result = ask()
             except QuestionError as error:
                 return Failed(code="bad_request", message=str(error))
             except UnavailableError as error:
                 return Failed(code="ledger_unavailable", message=str(error))
-        return self._rows(found)
+        return self._as_rows(result)
 
-    def _rows(self, found: Found) -> Rows:
+    def _as_rows(self, result: QueryResult) -> Rows:
         return Rows(
-            columns=found.columns,
-            rows=found.rows,
-            truncated=found.truncated,
-            sequence=found.sequence,
-            lag=self._projector.behind(found.sequence),
+            columns=result.columns,
+            rows=result.rows,
+            truncated=result.truncated,
+            sequence=result.sequence,
+            lag=self._projector.messages_behind(result.sequence),
         )
 
 
@@ -229,12 +231,12 @@ class _Lane:
         self.answering: set[asyncio.Task[None]] = set()
 
 
-def _too_many(rows_max: int) -> Failed:
+def _rows_max_refusal(rows_max: int) -> Failed:
     message = f"rows_max: expected 1 to {_ROWS_MAX}, got {rows_max}"
     return Failed(code="bad_request", message=message)
 
 
-def _fitting(answer: Reply, bytes_max: int) -> bytes:
+def _encode_fitting(answer: Reply, bytes_max: int) -> bytes:
     """Encode an answer, with as many of its rows as one message may carry."""
     body = _encoder.encode(answer)
     while isinstance(answer, Rows) and answer.rows and len(body) > bytes_max:
@@ -252,20 +254,20 @@ def open_doors(broker: NatsBroker, client: Client, answers: Answers) -> None:
 
     @broker.subscriber(subjects.ANALYTICS_QUERY, max_workers=1, no_reply=True, decoder=with_reply)
     async def on_query(call: Call) -> None:
-        await answers.take(client, call, answers.query)
+        await answers.queue_question(client, call, answers.answer_query)
 
     @broker.subscriber(subjects.ANALYTICS_SQL, max_workers=1, no_reply=True, decoder=with_reply)
     async def on_sql(call: Call) -> None:
-        await answers.take_sql(client, call)
+        await answers.queue_sql(client, call)
 
     @broker.subscriber(subjects.ANALYTICS_EXPORT, max_workers=1, no_reply=True, decoder=with_reply)
     async def on_export(call: Call) -> None:
-        await answers.take(client, call, answers.export)
+        await answers.queue_question(client, call, answers.answer_export)
 
     @broker.subscriber(subjects.ANALYTICS_REPORT, max_workers=1, no_reply=True, decoder=with_reply)
     async def on_report(call: Call) -> None:
-        await answers.take(client, call, answers.report)
+        await answers.queue_question(client, call, answers.answer_report)
 
     @broker.subscriber(subjects.ANALYTICS_PING, max_workers=1, no_reply=True, decoder=with_reply)
     async def on_ping(call: Call) -> None:
-        await reply(client, call, answers.pong(call.body))
+        await reply(client, call, answers.answer_ping(call.body))

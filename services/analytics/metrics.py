@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from services.analytics.domain.fold import Batch
+from services.analytics.domain.fold import RowBatch
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -56,7 +56,7 @@ class Metrics:
         )
         self.refused = self._counter("questions_refused", "Questions answered by a refusal")
 
-    def wrote(self, batch: Batch, rows: int, seconds: float) -> None:
+    def count_batch(self, batch: RowBatch, rows: int, seconds: float) -> None:
         """Count a committed batch."""
         self.batch_seconds.observe(seconds)
         self.envelopes.inc(batch.envelopes)

@@ -18,20 +18,20 @@ import msgspec
 from runtime.eventlog import EventLog, LogUnavailableError, Stored
 from runtime.process.lifecycle import until
 from runtime.process.logs import Log
-from services.analytics.domain.fold import Batch, Fold
-from services.analytics.domain.standing import standing
+from services.analytics.domain.fold import RowBatch, RowFold
+from services.analytics.domain.standing import resume_point
 from services.analytics.folding import (
     NUMBERS_WITHIN,
     FoldError,
     MissingError,
-    enough,
-    folded,
-    numbered,
-    pieces,
+    fold_batch,
+    is_full_batch,
+    recover_numbers,
+    split_batch,
 )
 from services.analytics.metrics import Metrics
-from services.analytics.sifting import sifted
-from services.analytics.store import Ledger, LostError, RefusedError, StoreError
+from services.analytics.sifting import sift_batch
+from services.analytics.store import LedgerWriter, LostError, RowsRefusedError, StoreError
 
 _LINGER_S = 0.5
 _WATCH_EVERY_S = 2.0
@@ -43,13 +43,14 @@ _STILL_S = 30.0
 _EVERYTHING = "evt.>"
 _BROKEN_OFF = "that was broken off before its end"
 _Result = TypeVar("_Result")
+_Arrivals = asyncio.Queue[list[Stored]]
 
 
-class _Made(msgspec.Struct):
+class _FoldedBatch(msgspec.Struct):
     """What is to be written next."""
 
     stored: list[Stored]
-    batch: Batch | None
+    batch: RowBatch | None
     """What the envelopes fold to; None when they do not, and why is in `trouble`."""
     trouble: str = ""
 
@@ -65,7 +66,7 @@ class _StreamChangedError(Exception):
 class Projector:
     """One follower of the log, with the store's only writer thread."""
 
-    def __init__(self, log: EventLog, ledger: Ledger, metrics: Metrics, logger: Log) -> None:
+    def __init__(self, log: EventLog, ledger: LedgerWriter, metrics: Metrics, logger: Log) -> None:
         """Nothing is read before `run`."""
         self.checkpoint = 0
         self._log = log
@@ -86,24 +87,24 @@ class Projector:
     @property
     def lag(self) -> int:
         """Messages known to be in the log and not yet in the store."""
-        return self.behind(self.checkpoint)
+        return self.messages_behind(self.checkpoint)
 
-    def behind(self, sequence: int) -> int:
+    def messages_behind(self, sequence: int) -> int:
         """Count the messages known to be in the log behind this one."""
         return max(0, self._last - sequence)
 
     @property
-    def rebuilding(self) -> str:
-        """Say why figures would be too small, and how far they are; empty when they are whole."""
+    def rebuild_reason(self) -> str | None:
+        """Say why figures would be too small, and how far they are; None when they are whole."""
         if not self._rebuilding:
-            return ""
+            return None
         share = f" ({self.checkpoint / self._target:.0%})" if self._target else ""
         return (
             f"the figures are being made anew: at log sequence {self.checkpoint} of"
             f" {self._target}{share}; {self._rebuilding}"
         )
 
-    def readiness(self) -> str:
+    def unready_reason(self) -> str:
         """Say why answers are not to be trusted as current; empty when they are."""
         if self._trouble:
             return self._trouble
@@ -116,92 +117,92 @@ class Projector:
         return ""
 
     async def run(self) -> None:
-        """Project for ever; trouble is logged, told by `readiness`, and tried again.
+        """Project for ever; trouble is logged, told by `unready_reason`, and tried again.
 
         Raises `LostError` when the file must be opened again, or put aside.
         """
         while True:
             try:
-                await self._project()
+                await self._project_stream()
             except _SiftedError:
                 continue
             except LogUnavailableError as error:
-                self._stuck(f"the event log cannot be reached: {error}")
+                self._note_trouble(f"the event log cannot be reached: {error}")
             except (_StreamChangedError, MissingError) as error:
-                self._stuck(str(error))
+                self._note_trouble(str(error))
             except LostError:
                 raise
             except StoreError as error:
                 self._metrics.failures.inc()
-                self._stuck(f"the store cannot be written: {error}")
+                self._note_trouble(f"the store cannot be written: {error}")
             await asyncio.sleep(_AGAIN_S)
 
     async def close(self) -> None:
         """Wait for the batch that is being written."""
         await asyncio.to_thread(self._thread.shutdown)
 
-    def _stuck(self, why: str) -> None:
+    def _note_trouble(self, why: str) -> None:
         if self._trouble != why:
             self._logger.warning("not_projecting", reason=why, checkpoint=self.checkpoint)
         self._trouble = why
 
-    async def _project(self) -> None:
+    async def _project_stream(self) -> None:
         """Project until the stream changes, a batch fails, or the log is out of reach."""
-        fold = await self._take_stand()
-        arrived: asyncio.Queue[list[Stored]] = asyncio.Queue(2)
-        made: asyncio.Queue[_Made] = asyncio.Queue(1)
+        fold = await self._choose_resume_point()
+        arrived = _Arrivals(2)
+        folded: asyncio.Queue[_FoldedBatch] = asyncio.Queue(1)
         await until(
             asyncio.Event(),
-            self._read(arrived),
-            self._watch(),
-            self._fold_batches(fold, arrived, made),
-            self._write_batches(made),
+            self._read_log(arrived),
+            self._watch_stream(),
+            self._fold_batches(fold, arrived, folded),
+            self._write_batches(folded),
         )
 
-    async def _take_stand(self) -> Fold:
+    async def _choose_resume_point(self) -> RowFold:
         """Compare checkpoint and stream; rebuild or refuse. Raises `MissingError`."""
         state = await self._log.state()
-        known = await self._in_thread(self._ledger.progress)
-        found = standing(
-            (known.stream_created, known.sequence) if known else None,
+        progress = await self._in_thread(self._ledger.read_progress)
+        point = resume_point(
+            (progress.stream_created, progress.sequence) if progress else None,
             created=state.created,
             first_sequence=state.first_sequence,
             last_sequence=state.last_sequence,
         )
         self._last = self._target = state.last_sequence
-        if known is not None and not found.rebuild:
-            self._rebuilding = _BROKEN_OFF if known.sequence < known.anew_to else ""
-            self._saw_checkpoint(known.sequence)
-        if found.missing:
-            raise MissingError(found.missing)
-        if found.rebuild:
-            tell = self._logger.warning if known else self._logger.info
-            tell("rebuilding", reason=found.rebuild, upto=state.last_sequence)
+        if progress is not None and not point.rebuild:
+            self._rebuilding = _BROKEN_OFF if progress.sequence < progress.anew_to else ""
+            self._set_checkpoint(progress.sequence)
+        if point.missing:
+            raise MissingError(point.missing)
+        if point.rebuild:
+            tell = self._logger.warning if progress else self._logger.info
+            tell("rebuilding", reason=point.rebuild, upto=state.last_sequence)
             self._metrics.rebuilds.inc()
-            self._trouble = f"rebuilding: {found.rebuild}"
-            self._rebuilding = found.rebuild
+            self._trouble = f"rebuilding: {point.rebuild}"
+            self._rebuilding = point.rebuild
             self.checkpoint = 0
-            await self._in_thread(lambda: self._ledger.begin(state.created, state.last_sequence))
-        remembered = await self._in_thread(self._ledger.remember)
-        fold = Fold(remembered, found.after)
-        if not remembered.numbers and state.first_sequence <= found.after:
-            begin = max(0, found.after - NUMBERS_WITHIN)
-            async for batch in self._log.read(_EVERYTHING, begin, found.after):
-                numbered(fold, batch)
+            await self._in_thread(lambda: self._ledger.begin_anew(state.created, self._target))
+        remembered = await self._in_thread(self._ledger.read_remembered)
+        fold = RowFold(remembered, point.after)
+        if not remembered.numbers and state.first_sequence <= point.after:
+            start = max(0, point.after - NUMBERS_WITHIN)
+            async for batch in self._log.read(_EVERYTHING, start, point.after):
+                recover_numbers(fold, batch)
         self._created = state.created
-        self._saw_checkpoint(found.after)
-        self._logger.info("projecting", checkpoint=found.after, upto=state.last_sequence)
+        self._set_checkpoint(point.after)
+        self._logger.info("projecting", checkpoint=point.after, upto=state.last_sequence)
         if self.checkpoint >= self._target:
             self._trouble = ""
         return fold
 
-    async def _read(self, arrived: "asyncio.Queue[list[Stored]]") -> None:
+    async def _read_log(self, arrived: _Arrivals) -> None:
         async for batch in self._log.follow([_EVERYTHING], self.checkpoint):
             self._last = max(self._last, batch[-1].sequence + batch[-1].pending)
-            for piece in pieces(batch):
+            for piece in split_batch(batch):
                 await arrived.put(piece)
 
-    async def _watch(self) -> None:
+    async def _watch_stream(self) -> None:
         """Look whether this is still the stream that is being projected."""
         while True:
             await asyncio.sleep(_WATCH_EVERY_S)
@@ -221,53 +222,56 @@ class Projector:
                 raise _StreamChangedError("the log is another one, or went backwards")
 
     async def _fold_batches(
-        self, fold: Fold, arrived: "asyncio.Queue[list[Stored]]", made: "asyncio.Queue[_Made]"
+        self, fold: RowFold, arrived: _Arrivals, folded: "asyncio.Queue[_FoldedBatch]"
     ) -> None:
         """Fold one batch while the one before it is written; the first that fails is the last."""
         while True:
-            stored = await _gathered(arrived)
+            stored = await _next_envelopes(arrived)
             try:
-                batch = await asyncio.to_thread(folded, fold, stored, self._unreadable)
+                batch = await asyncio.to_thread(fold_batch, fold, stored, self._log_set_aside)
             except FoldError as error:
-                await made.put(_Made(stored, None, str(error)))
+                await folded.put(_FoldedBatch(stored, None, str(error)))
                 await asyncio.Event().wait()
             else:
-                await made.put(_Made(stored, batch))
+                await folded.put(_FoldedBatch(stored, batch))
 
-    async def _write_batches(self, made: "asyncio.Queue[_Made]") -> None:
+    async def _write_batches(self, folded: "asyncio.Queue[_FoldedBatch]") -> None:
+        """Write what was folded; a batch that is refused is sifted, and ends this."""
         while True:
-            next_one = await made.get()
-            batch = next_one.batch
+            item = await folded.get()
+            batch = item.batch
             if batch is None:
-                await self._sift(next_one.stored, next_one.trouble)
+                await self._sift_batch(item.stored, item.trouble)
                 raise _SiftedError
             started = time.perf_counter()
             try:
-                rows = await self._in_thread(partial(self._ledger.write, batch))
-            except RefusedError as error:
-                await self._sift(next_one.stored, str(error))
+                rows = await self._in_thread(partial(self._ledger.write_batch, batch))
+            except RowsRefusedError as error:
+                await self._sift_batch(item.stored, str(error))
                 raise _SiftedError from None
-            self._metrics.wrote(batch, rows, time.perf_counter() - started)
-            self._saw_checkpoint(batch.sequence)
+            self._metrics.count_batch(batch, rows, time.perf_counter() - started)
+            self._set_checkpoint(batch.sequence)
             self._trouble = ""
 
-    async def _sift(self, stored: list[Stored], why: str) -> None:
+    async def _sift_batch(self, stored: list[Stored], why: str) -> None:
         """Write what the store takes of a refused batch. Raises `StoreError` for none of it."""
         upto = stored[-1].sequence
         self._logger.error("batch_refused", after=self.checkpoint, upto=upto, reason=why)
         self._metrics.failures.inc()
         started = time.perf_counter()
-        batch, rows = await self._in_thread(partial(sifted, self._ledger, self.checkpoint, stored))
+        batch, rows = await self._in_thread(
+            partial(sift_batch, self._ledger, self.checkpoint, stored)
+        )
         seconds = time.perf_counter() - started
-        self._metrics.wrote(batch, rows, seconds)
+        self._metrics.count_batch(batch, rows, seconds)
         self._logger.warning("sifted", upto=upto, set_aside=batch.set_aside, seconds=seconds)
-        self._saw_checkpoint(batch.sequence)
+        self._set_checkpoint(batch.sequence)
         self._trouble = ""
 
-    def _unreadable(self, sequence: int, error: str) -> None:
+    def _log_set_aside(self, sequence: int, error: str) -> None:
         self._logger.warning("envelope_set_aside", sequence=sequence, reason=error)
 
-    def _saw_checkpoint(self, sequence: int) -> None:
+    def _set_checkpoint(self, sequence: int) -> None:
         self.checkpoint = sequence
         if sequence >= self._target:
             self._rebuilding = ""
@@ -280,12 +284,12 @@ class Projector:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
-async def _gathered(arrived: "asyncio.Queue[list[Stored]]") -> list[Stored]:
+async def _next_envelopes(arrived: _Arrivals) -> list[Stored]:
     """Take envelopes until there are enough, or the first has waited long enough."""
     batch = list(await arrived.get())
     size = sum(len(stored.body) for stored in batch)
     deadline = asyncio.get_running_loop().time() + _LINGER_S
-    while not enough(len(batch), size):
+    while not is_full_batch(len(batch), size):
         try:
             async with asyncio.timeout_at(deadline):
                 more = await arrived.get()

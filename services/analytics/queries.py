@@ -12,11 +12,11 @@ import msgspec
 from contracts.analytics import AnalyticsQuestion, NamedQuery, Statistics
 from contracts.base import Failed, day_of
 from services.analytics import sql
-from services.analytics.domain.questions.statistics import StatisticsError, statement
+from services.analytics.domain.questions.statistics import StatisticsError, statistics_statement
 from services.analytics.sql import Parameter, Source
 
 
-class Question(msgspec.Struct, frozen=True):
+class StoreQuestion(msgspec.Struct, frozen=True):
     """What the store is asked."""
 
     sql: str
@@ -28,40 +28,42 @@ class Catalogue:
 
     def __init__(self) -> None:
         """Read `sql/queries` and `sql/reports`, but for those whose header is wrong."""
-        found = {
-            source.name: source for kind in ("queries", "reports") for source in sql.folder(kind)
+        sources = {
+            source.name: source
+            for kind in ("queries", "reports")
+            for source in sql.sources_of(kind)
         }
-        wrong = {name: why for name, source in found.items() if (why := _default_wrong(source))}
+        wrong = {name: why for name, source in sources.items() if (why := _default_fault(source))}
         self.sources: Mapping[str, Source] = {
-            name: source for name, source in found.items() if name not in wrong
+            name: source for name, source in sources.items() if name not in wrong
         }
-        self.set_aside: Mapping[str, str] = sql.faults() | wrong
+        self.set_aside: Mapping[str, str] = sql.source_faults() | wrong
         """Files that are no source, by name, and why."""
 
-    def question(self, asked: AnalyticsQuestion) -> Question | Failed:
+    def as_question(self, asked: AnalyticsQuestion) -> StoreQuestion | Failed:
         """Say what the store is to be asked, or what was wrong and what there is instead."""
         if isinstance(asked, NamedQuery):
-            return self._named(asked)
-        return _statistics(asked)
+            return self._named_question(asked)
+        return _statistics_question(asked)
 
-    def _named(self, asked: NamedQuery) -> Question | Failed:
+    def _named_question(self, asked: NamedQuery) -> StoreQuestion | Failed:
         """Look a query up and type its parameters."""
         source = self.sources.get(asked.name)
         if source is None:
             what, why = f"there is no query {asked.name!r}", self.set_aside.get(asked.name)
             if why:
                 what = f"{asked.name} is set aside: {why}"
-            return _refused(what, self.sources)
+            return _unknown_name(what, self.sources)
         unknown = sorted(asked.parameters.keys() - source.parameters.keys())
         if unknown:
             what = f"{asked.name} has no parameter {unknown[0]!r}"
-            return _refused(what, source.parameters)
+            return _unknown_name(what, source.parameters)
         typed: dict[str, Any] = {}
         for name, parameter in source.parameters.items():
             value = asked.parameters.get(name, parameter.default)
             if value is None:
                 what = f"{asked.name} needs {name}: {parameter.meaning}"
-                return _refused(what, source.parameters)
+                return _unknown_name(what, source.parameters)
             try:
                 typed[name] = _TYPES[parameter.type](value)
             except ValueError:
@@ -76,24 +78,24 @@ class Catalogue:
                 message=f"{asked.name}: expected days at most {_DAYS_MAX} apart,"
                 f" got {days[0]} and {days[-1]}",
             )
-        return Question(source.sql, typed)
+        return StoreQuestion(source.sql, typed)
 
 
-def _statistics(asked: Statistics) -> Question | Failed:
+def _statistics_question(asked: Statistics) -> StoreQuestion | Failed:
     try:
-        made = statement(asked)
+        statement = statistics_statement(asked)
     except StatisticsError as error:
         return Failed(code="bad_request", message=str(error))
-    return Question(made.sql, made.parameters)
+    return StoreQuestion(statement.sql, statement.parameters)
 
 
-def _refused(what: str, existing: Mapping[str, object]) -> Failed:
+def _unknown_name(what: str, existing: Mapping[str, object]) -> Failed:
     there = ", ".join(sorted(existing)) or "none"
     return Failed(code="bad_request", message=f"{what}; there are: {there}")
 
 
-def _default_wrong(source: Source) -> str:
-    """Say which parameter has a default that is none; empty when all can be taken."""
+def _default_fault(source: Source) -> str | None:
+    """Say which parameter has a default that is none; None when all can be taken."""
     for parameter in source.parameters.values():
         try:
             if parameter.default is not None:
@@ -101,20 +103,20 @@ def _default_wrong(source: Source) -> str:
         except ValueError:
             wrong = f"{_expectation(parameter)}, its default is {parameter.default!r}"
             return f"{source.name}.sql: {wrong}"
-    return ""
+    return None
 
 
 def _expectation(parameter: Parameter) -> str:
     return f"expected {parameter.name} to be {_EXPECTED[parameter.type]}"
 
 
-def _text(value: object) -> str:
+def _as_text(value: object) -> str:
     if isinstance(value, str):
         return value
     raise ValueError(value)
 
 
-def _integer(value: object) -> int:
+def _as_integer(value: object) -> int:
     """Take a whole number that is not negative, also written as text."""
     if isinstance(value, str) and value.isascii() and value.isdecimal():
         value = int(value)
@@ -123,17 +125,21 @@ def _integer(value: object) -> int:
     return value
 
 
-def _date(value: object) -> date:
-    found = day_of(_text(value))
-    if found is None:
+def _as_date(value: object) -> date:
+    day = day_of(_as_text(value))
+    if day is None:
         raise ValueError(value)
-    return found
+    return day
 
 
 _INTEGER_MAX = 1_000_000
 _DAYS_MAX = 36_600
 """A century: a trend has a row for each day, and DuckDB's memory is shared with ingest."""
-_TYPES: dict[str, Callable[[object], object]] = {"text": _text, "integer": _integer, "date": _date}
+_TYPES: dict[str, Callable[[object], object]] = {
+    "text": _as_text,
+    "integer": _as_integer,
+    "date": _as_date,
+}
 _EXPECTED = {
     "text": "text",
     "integer": f"a whole number from 0 to {_INTEGER_MAX}",

@@ -14,7 +14,7 @@ from pathlib import Path
 from runtime.environment import Environment, Home
 from runtime.eventlog import StreamState
 from runtime.settings import SettingsError
-from services.analytics.copies import Copy, Returned
+from services.analytics.copies import Copy, ReturnedCopy
 from services.analytics.settings import AnalyticsSection, Settings
 from services.analytics.store import QuestionError, StoreError
 from tidegate.backup import bundle
@@ -48,7 +48,7 @@ async def projected(
     copy = Copy(path, memory_bytes, stream_created=state.created, first_sequence=first)
     try:
         yield copy
-        await copy.finish()
+        await copy.write_rest()
     finally:
         await copy.close()
     if copy.missing or copy.failed:
@@ -107,13 +107,13 @@ def in_the_way(place: Home) -> list[Path]:
 
 
 @contextmanager
-def opened(path: Path, memory_bytes: int, sequence: int) -> Iterator[Returned]:
+def opened(path: Path, memory_bytes: int, sequence: int) -> Iterator[ReturnedCopy]:
     """Open a file that is said to stand at `sequence`.
 
     Raises `CommandError` when this version cannot read it, or it stands elsewhere.
     """
     try:
-        file = Returned(path, memory_bytes)
+        file = ReturnedCopy(path, memory_bytes)
     except StoreError as error:
         raise CommandError(f"{bundle.DUCKDB}: {error}{_WITHOUT}") from None
     try:
@@ -127,15 +127,15 @@ def opened(path: Path, memory_bytes: int, sequence: int) -> Iterator[Returned]:
         file.close()
 
 
-async def compare(file: Returned, trial: Trial) -> None:
+async def compare(file: ReturnedCopy, trial: Trial) -> None:
     """Hold its totals against those of a trial that has heard its log.
 
     Raises `CommandError` with the first difference.
     """
     heard = len(trial.findings)
     try:
-        _, rows = await projections.counted(file.asked)
-        agrees = await projections.agrees(file.asked, trial, rows)
+        _, rows = await projections.counted(file.ask_query)
+        agrees = await projections.agrees(file.ask_query, trial, rows)
     except QuestionError as error:
         raise CommandError(f"{bundle.DUCKDB} cannot be asked: {error}{_WITHOUT}") from None
     if not agrees:

@@ -123,7 +123,7 @@ async def _proved(
         proved = await restoresteps.put_back(found, taken, scratch, disk, judge)
         if trial is not None:
             await duckdbfile.compare(file, trial)
-        file.bind(proved.created)
+        file.bind_stream(proved.created)
     return proved
 
 

@@ -81,7 +81,7 @@ async def _projected(
         memory = duckdbfile.memory(found)
         first = log.state["first_seq"]
         async with duckdbfile.projected(path, memory, state, first) as copy:
-            proof = await _proof(client, log, copy.hear)
+            proof = await _proof(client, log, copy.hear_envelope)
     return proof, copy.missing, copy.failed
 
 

@@ -10,7 +10,7 @@ from runtime.credentials import credentials_in, told
 from runtime.environment import Environment
 from runtime.nats.streams import free_bytes
 from runtime.settings import SettingsError
-from services.analytics.store.faults import there
+from services.analytics.store.faults import files_aside
 from tidegate.configuration import CREDENTIALS, TOKEN, files, load
 from tidegate.doctor.findings import Finding, fine, note, unchecked, wrong
 from tidegate.stack.home.files import KEYS, PASSWORDS, VARIABLE_OF, restored
@@ -135,7 +135,7 @@ def _copy(found: Environment) -> Iterator[Finding]:
 
 def _damaged(found: Environment) -> Iterator[Finding]:
     """Look for what analytics put aside because it was damaged."""
-    aside = there(found.home.duckdb)
+    aside = files_aside(found.home.duckdb)
     if aside:
         names = ", ".join(path.name for path in aside)
         message = f"{found.home.duckdb.name} was damaged, and was made anew: {names}"

@@ -152,7 +152,7 @@ async def _asked_analytics(client: Client) -> list[Finding]:
         return [unchecked(area, f"the log cannot be read: {error}")]
     except UnansweredError as error:
         return [wrong(area, "analytics_absent", f"it does not answer ({type(error).__name__})")]
-    findings += [wrong(area, "analytics_sql", why) for why in sql.faults().values()]
+    findings += [wrong(area, "analytics_sql", why) for why in sql.source_faults().values()]
     if checkpoint < target:
         message = f"it stands at log sequence {checkpoint}, {target - checkpoint} envelopes behind"
         message += f": {trouble}" if trouble else ""
@@ -189,7 +189,7 @@ async def _file(client: Client) -> list[Finding]:
     lacking = [
         f"{kind} {source.name}"
         for kind, names in there.items()
-        for source in sql.folder(kind)
+        for source in sql.sources_of(kind)
         if source.name not in names
     ]
     if lacking:

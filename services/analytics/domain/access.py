@@ -6,9 +6,9 @@ import msgspec
 
 from contracts.gateway import KeyBounds, KeyChanged, KeyIssued, KeyRevoked, MetricsKeyIssued
 from contracts.pool import PolicyChanged
-from services.analytics.domain.moments import Place, Routes
+from services.analytics.domain.moments import LogPlace, Routes
 from services.analytics.domain.rows import ConfigRow, KeyRow
-from services.analytics.domain.states import Journal, States, text
+from services.analytics.domain.states import EntityJournal, States, as_json
 
 _DESCRIPTIONS = {
     "min_size": "sessions the pool keeps at least",
@@ -21,20 +21,20 @@ _DESCRIPTIONS = {
 }
 
 
-class Keys(States[KeyRow]):
+class KeyStates(States[KeyRow]):
     """The keys, their events applied; revoked ones keep their row."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: EntityJournal) -> None:
         """Know no key."""
         super().__init__(journal)
         self.routes: Routes = {
-            KeyIssued: self._issued,
-            MetricsKeyIssued: self._issued,
-            KeyChanged: self._changed,
-            KeyRevoked: self._revoked,
+            KeyIssued: self._on_key_issued,
+            MetricsKeyIssued: self._on_key_issued,
+            KeyChanged: self._on_key_changed,
+            KeyRevoked: self._on_key_revoked,
         }
 
-    def _issued(self, event: KeyIssued | MetricsKeyIssued, place: Place) -> None:
+    def _on_key_issued(self, event: KeyIssued | MetricsKeyIssued, place: LogPlace) -> None:
         scope, bounds = "metrics", KeyBounds()
         if isinstance(event, KeyIssued):
             scope, bounds = event.scope.value, event.bounds
@@ -42,27 +42,27 @@ class Keys(States[KeyRow]):
             key_id=event.key_id,
             name=event.name,
             scope=scope,
-            **_bounds(bounds),
+            **_bounds_columns(bounds),
             issued_at=place.ts,
             issued_by=event.by,
             changed_at=place.ts,
         )
-        self.put(event, event.key_id, row, place)
+        self.put_row(event, event.key_id, row, place)
 
-    def _changed(self, event: KeyChanged, place: Place) -> None:
-        changes: dict[str, Any] = {} if event.bounds is None else _bounds(event.bounds)
+    def _on_key_changed(self, event: KeyChanged, place: LogPlace) -> None:
+        changes: dict[str, Any] = {} if event.bounds is None else _bounds_columns(event.bounds)
         if event.name is not None:
             changes["name"] = event.name
-        self.change(event, event.key_id, place, **changes)
+        self.change_row(event, event.key_id, place, **changes)
 
-    def _revoked(self, event: KeyRevoked, place: Place) -> None:
-        self.change(event, event.key_id, place, revoked_at=place.ts, reason=event.reason)
+    def _on_key_revoked(self, event: KeyRevoked, place: LogPlace) -> None:
+        self.change_row(event, event.key_id, place, revoked_at=place.ts, reason=event.reason)
 
 
 class Config:
     """The limits that the pool journalled last, one row each."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: EntityJournal) -> None:
         """Know no policy."""
         self.rows: dict[str, ConfigRow] = {}
         self.changed: set[str] = set()
@@ -74,15 +74,15 @@ class Config:
         row = self.rows.get("quota_timezone")
         return row.value if row else "UTC"
 
-    def start(self) -> None:
+    def begin_batch(self) -> None:
         """Begin a batch."""
         self.changed = set()
 
-    def replace(self, event: PolicyChanged, place: Place) -> None:
+    def replace_policy(self, event: PolicyChanged, place: LogPlace) -> None:
         """Put the new policy in the place of the old one."""
         values = msgspec.structs.asdict(event.policy)
         limits = values.pop("daily_limits")
-        known = self.rows.keys()
+        before = self.rows.keys()
         self.rows = {
             name: ConfigRow(key=name, value=str(value), description=_DESCRIPTIONS.get(name, ""))
             for name, value in values.items()
@@ -91,13 +91,13 @@ class Config:
             name = f"daily_limit.{service_type}"
             meaning = "units per session and quota day"
             self.rows[name] = ConfigRow(key=name, value=str(limit), description=meaning)
-        self.changed |= self.rows.keys() | known
-        self._journal.record(event, "", place)
+        self.changed |= self.rows.keys() | before
+        self._journal.record_event(event, "", place)
 
 
-def _bounds(bounds: KeyBounds) -> dict[str, Any]:
+def _bounds_columns(bounds: KeyBounds) -> dict[str, Any]:
     return {
         "requests_per_minute": bounds.requests_per_minute,
         "concurrency": bounds.concurrency,
-        "models": text(bounds.models),
+        "models": as_json(bounds.models),
     }

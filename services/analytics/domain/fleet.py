@@ -9,52 +9,54 @@ from contracts.balancer import (
     ServerReadmitted,
     ServerRemoved,
 )
-from services.analytics.domain.moments import Place, Routes, micros
+from services.analytics.domain.moments import LogPlace, Routes, as_micros
 from services.analytics.domain.rows import ServerRow
-from services.analytics.domain.states import Journal, States, text
+from services.analytics.domain.states import EntityJournal, States, as_json
 
 
-class Servers(States[ServerRow]):
+class ServerStates(States[ServerRow]):
     """The servers, their events applied; removed ones keep their row."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: EntityJournal) -> None:
         """Know no server."""
         super().__init__(journal)
         self.routes: Routes = {
-            ServerAdded: self._put,
-            ServerChanged: self._put,
-            ServerRemoved: self._removed,
-            ServerHealthChanged: self._health_changed,
-            ServerEjected: self._ejected,
-            ServerReadmitted: self._readmitted,
+            ServerAdded: self._on_server_put,
+            ServerChanged: self._on_server_put,
+            ServerRemoved: self._on_server_removed,
+            ServerHealthChanged: self._on_health_changed,
+            ServerEjected: self._on_server_ejected,
+            ServerReadmitted: self._on_server_readmitted,
         }
 
-    def _put(self, event: ServerAdded | ServerChanged, place: Place) -> None:
+    def _on_server_put(self, event: ServerAdded | ServerChanged, place: LogPlace) -> None:
         """A changed server keeps its health and its age; a removed one begins again."""
-        row = _row(event.server, place)
-        known = self.rows.get(row.server_id)
-        if known is not None and known.removed_at is None:
-            row.added_at = known.added_at
-            row.health = known.health
-            row.ejected_until = known.ejected_until
-            row.reason = known.reason
-        self.put(event, row.server_id, row, place)
+        row = _server_row(event.server, place)
+        previous = self.rows.get(row.server_id)
+        if previous is not None and previous.removed_at is None:
+            row.added_at = previous.added_at
+            row.health = previous.health
+            row.ejected_until = previous.ejected_until
+            row.reason = previous.reason
+        self.put_row(event, row.server_id, row, place)
 
-    def _removed(self, event: ServerRemoved, place: Place) -> None:
-        self.change(event, event.server_id, place, removed_at=place.ts)
+    def _on_server_removed(self, event: ServerRemoved, place: LogPlace) -> None:
+        self.change_row(event, event.server_id, place, removed_at=place.ts)
 
-    def _health_changed(self, event: ServerHealthChanged, place: Place) -> None:
-        self.change(event, event.server_id, place, health=event.health.value, reason=event.reason)
+    def _on_health_changed(self, event: ServerHealthChanged, place: LogPlace) -> None:
+        self.change_row(
+            event, event.server_id, place, health=event.health.value, reason=event.reason
+        )
 
-    def _ejected(self, event: ServerEjected, place: Place) -> None:
-        until = micros(event.until)
-        self.change(event, event.server_id, place, ejected_until=until, reason=event.reason)
+    def _on_server_ejected(self, event: ServerEjected, place: LogPlace) -> None:
+        until = as_micros(event.until)
+        self.change_row(event, event.server_id, place, ejected_until=until, reason=event.reason)
 
-    def _readmitted(self, event: ServerReadmitted, place: Place) -> None:
-        self.change(event, event.server_id, place, ejected_until=None, reason="")
+    def _on_server_readmitted(self, event: ServerReadmitted, place: LogPlace) -> None:
+        self.change_row(event, event.server_id, place, ejected_until=None, reason="")
 
 
-def _row(server: Server, place: Place) -> ServerRow:
+def _server_row(server: Server, place: LogPlace) -> ServerRow:
     return ServerRow(
         server_id=server.server_id,
         url=server.url,
@@ -62,7 +64,7 @@ def _row(server: Server, place: Place) -> ServerRow:
         priority=server.priority,
         weight=server.weight,
         sessions_max=server.max_sessions,
-        capabilities=text(server.capabilities),
+        capabilities=as_json(server.capabilities),
         idempotent=server.idempotent,
         added_at=place.ts,
         changed_at=place.ts,

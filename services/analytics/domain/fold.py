@@ -9,11 +9,11 @@ import msgspec
 from contracts import balancer, base, pool
 from contracts.envelope import Envelope
 from contracts.events import UnknownEvent, tags
-from services.analytics.domain.access import Config, Keys
-from services.analytics.domain.fleet import Servers
+from services.analytics.domain.access import Config, KeyStates
+from services.analytics.domain.fleet import ServerStates
 from services.analytics.domain.leases import Leases
-from services.analytics.domain.moments import Place, Routes, instant, micros, zone
-from services.analytics.domain.refusals import Refusals
+from services.analytics.domain.moments import LogPlace, Routes, as_instant, as_micros, zone_named
+from services.analytics.domain.refusals import RefusalRows
 from services.analytics.domain.rows import (
     AnomalyRow,
     ConfigRow,
@@ -24,9 +24,9 @@ from services.analytics.domain.rows import (
     SessionRow,
     UnknownTagRow,
 )
-from services.analytics.domain.sessions import Sessions
-from services.analytics.domain.states import Journal
-from services.analytics.domain.tables import TABLES, Columns, columns
+from services.analytics.domain.sessions import SessionStates
+from services.analytics.domain.states import EntityJournal
+from services.analytics.domain.tables import TABLES, Columns, as_columns
 
 UNREADABLE = "(unreadable envelope)"
 STRAY = "(stray envelope)"
@@ -53,11 +53,11 @@ class Remembered(msgspec.Struct, kw_only=True):
     config: list[ConfigRow] = []
     numbers: dict[str, int] = {}
     """The number of each subject's last envelope; a subject without one may have any."""
-    told: list[tuple[str, int]] = []
-    """Refusals of the last `TOLD_KEPT_S`, by name, with their moments, in order."""
+    reported: list[tuple[str, int]] = []
+    """Refusals of the last `REPORTED_FOR_S`, by name, with their moments, in order."""
 
 
-class Batch(msgspec.Struct, kw_only=True):
+class RowBatch(msgspec.Struct, kw_only=True):
     """What one transaction writes, and how far the log is read with it."""
 
     sequence: int
@@ -75,33 +75,33 @@ class Batch(msgspec.Struct, kw_only=True):
     """Events, and whole envelopes, that no row holds."""
 
 
-class Fold:
-    """Projects the log; `take` every envelope in order, then `batch`."""
+class RowFold:
+    """Projects the log; `fold_envelope` every envelope in order, then `next_batch`."""
 
     def __init__(self, remembered: Remembered | None = None, after: int = 0) -> None:
         """Go on from what the store remembers, behind log sequence `after`."""
-        known = remembered or Remembered()
+        restored = remembered or Remembered()
         self.leases = Leases()
-        self.leases.restore(known.open_leases, known.doubtful)
-        self.refusals = Refusals(self.leases)
-        self.refusals.restore(known.told)
-        self._journal = Journal()
-        self.sessions = Sessions(self._journal)
-        self.sessions.rows = {row.session_id: row for row in known.sessions}
-        self.servers = Servers(self._journal)
-        self.servers.rows = {row.server_id: row for row in known.servers}
-        self.keys = Keys(self._journal)
-        self.keys.rows = {row.key_id: row for row in known.keys}
+        self.leases.restore_leases(restored.open_leases, restored.doubtful)
+        self.refusals = RefusalRows(self.leases)
+        self.refusals.restore_reported(restored.reported)
+        self._journal = EntityJournal()
+        self.sessions = SessionStates(self._journal)
+        self.sessions.rows = {row.session_id: row for row in restored.sessions}
+        self.servers = ServerStates(self._journal)
+        self.servers.rows = {row.server_id: row for row in restored.servers}
+        self.keys = KeyStates(self._journal)
+        self.keys.rows = {row.key_id: row for row in restored.keys}
         self.config = Config(self._journal)
-        self.config.rows = {row.key: row for row in known.config}
-        self._zone: tzinfo = zone(self.config.quota_timezone)
+        self.config.rows = {row.key: row for row in restored.config}
+        self._zone: tzinfo = zone_named(self.config.quota_timezone)
         self._now = 0
         self.sequence = after
-        self._numbers = dict(known.numbers)
-        self._start()
+        self._numbers = dict(restored.numbers)
+        self._begin_batch()
         self._routes = self._all_routes()
 
-    def take(
+    def fold_envelope(
         self,
         sequence: int,
         subject: str,
@@ -112,49 +112,49 @@ class Fold:
 
         An event that is `PASSED_OVER` leaves no trace.
         """
-        ts = micros(envelope.time)
-        day = instant(ts).astimezone(self._zone).date().isoformat()
+        ts = as_micros(envelope.time)
+        day = as_instant(ts).astimezone(self._zone).date().isoformat()
         self._now = max(self._now, ts)
         self.sequence = sequence
         self._envelopes += 1
         self._events += len(envelope.events)
         routes = self._routes
-        place = Place(sequence, 0, subject, ts, day)
+        place = LogPlace(sequence, 0, subject, ts, day)
         for place.position, event in enumerate(envelope.events):
             if aside and place.position in aside:
-                self._leave(event, place, aside[place.position])
+                self._leave_out(event, place, aside[place.position])
             else:
                 routes[type(event)](event, place)
-        self.refusals.decided(place)
+        self.refusals.end_envelope(place)
 
-    def number(self, subject: str) -> int:
+    def last_number(self, subject: str) -> int:
         """Number of the subject's last envelope, as far as it is known; else 0."""
         return self._numbers.get(subject, 0)
 
-    def numbered(self, subject: str, number: int) -> None:
+    def note_number(self, subject: str, number: int) -> None:
         """Remember the number of the subject's last envelope."""
         self._numbers[subject] = self._renumbered[subject] = number
 
-    def skip(self, sequence: int, at: datetime, why: str) -> None:
+    def skip_unreadable(self, sequence: int, at: datetime, why: str) -> None:
         """Set an envelope aside that cannot be read at all; it was stored `at`."""
-        self._unread(UNREADABLE, sequence)
-        self._skip(sequence, at, f"{UNREADABLE}: {why}")
+        self._count_unread(UNREADABLE, sequence)
+        self._skip_envelope(sequence, at, f"{UNREADABLE}: {why}")
 
-    def stray(self, sequence: int, at: datetime, why: str) -> None:
+    def skip_stray(self, sequence: int, at: datetime, why: str) -> None:
         """Set an envelope aside that nobody folds (ADR 10); it was stored `at`."""
-        self._skip(sequence, at, f"{STRAY}: {why}")
+        self._skip_envelope(sequence, at, f"{STRAY}: {why}")
 
-    def _skip(self, sequence: int, at: datetime, reason: str) -> None:
+    def _skip_envelope(self, sequence: int, at: datetime, reason: str) -> None:
         self.sequence = sequence
         self._envelopes += 1
-        self._put_aside(Place(sequence, ENVELOPE, "", micros(at), ""), "", reason)
+        self._put_aside(LogPlace(sequence, ENVELOPE, "", as_micros(at), ""), "", reason)
 
-    def batch(self) -> Batch:
+    def next_batch(self) -> RowBatch:
         """Hand out everything since the last batch."""
-        self.leases.forget(self._now)
-        self.refusals.forget(self._now)
+        self.leases.forget_doubtful(self._now)
+        self.refusals.forget_reported(self._now)
         leases, refusals = self.leases, self.refusals
-        states: dict[str, Sessions | Servers | Keys | Config] = {
+        states: dict[str, SessionStates | ServerStates | KeyStates | Config] = {
             "sessions": self.sessions,
             "servers": self.servers,
             "keys": self.keys,
@@ -171,27 +171,28 @@ class Fold:
             "open_leases": leases.opened.values(),
             "peaks": leases.peaks.values(),
             "unknown_tags": self._unknown_tags.values(),
-            **{name: _changed(state) for name, state in states.items()},
+            **{name: _changed_rows(state) for name, state in states.items()},
         }
         gone = {
             "leases": list(leases.corrected),
             "open_leases": leases.closed,
             **{name: sorted(state.changed) for name, state in states.items()},
         }
-        made = Batch(
+        batch = RowBatch(
             sequence=self.sequence,
             envelopes=self._envelopes,
             events=self._events,
-            tables={name: columns(TABLES[name], some) for name, some in rows.items() if some},
+            tables={name: as_columns(TABLES[name], some) for name, some in rows.items() if some},
             gone={name: keys for name, keys in gone.items() if keys},
             numbers=self._renumbered,
             unknown={tag: row.events for tag, row in self._unknown_tags.items()},
             set_aside=len(self._set_aside),
         )
-        self._start()
-        return made
+        self._begin_batch()
+        return batch
 
-    def _start(self) -> None:
+    def _begin_batch(self) -> None:
+        """Begin a batch, in every part of the fold."""
         self._unknown_tags: dict[str, UnknownTagRow] = {}
         self._set_aside: list[AnomalyRow] = []
         self._renumbered: dict[str, int] = {}
@@ -206,36 +207,37 @@ class Fold:
             self.keys,
             self.config,
         ):
-            part.start()
+            part.begin_batch()
 
     def _all_routes(self) -> Routes:
-        record = self._journal.record
+        """Which event goes where; what only leaves an event row goes straight to the journal."""
+        record = self._journal.record_event
         return {
             **self.leases.routes,
             **self.refusals.routes,
             **self.sessions.routes,
             **self.servers.routes,
             **self.keys.routes,
-            pool.PolicyChanged: self._policy_changed,
+            pool.PolicyChanged: self._on_policy_changed,
             pool.QuotaObserved: lambda event, place: record(event, event.session_id, place),
             pool.PoolCheckpointed: lambda event, place: record(event, "", place),
             base.LeaderElected: lambda event, place: record(event, event.writer, place),
             balancer.StrategyChanged: lambda event, place: record(event, "", place),
             balancer.ConfigurationAccepted: lambda event, place: record(event, "", place),
-            UnknownEvent: self._unknown,
+            UnknownEvent: self._on_unknown,
         }
 
-    def _policy_changed(self, event: pool.PolicyChanged, place: Place) -> None:
-        self.config.replace(event, place)
-        self._zone = zone(self.config.quota_timezone)
+    def _on_policy_changed(self, event: pool.PolicyChanged, place: LogPlace) -> None:
+        self.config.replace_policy(event, place)
+        self._zone = zone_named(self.config.quota_timezone)
 
-    def _leave(self, event: Any, place: Place, why: str) -> None:
+    def _leave_out(self, event: Any, place: LogPlace, why: str) -> None:
         """Leave an event out, and say so unless others are only tried without it."""
         if why != PASSED_OVER:
             tag = _TAGS.get(type(event), "")
             self._put_aside(place, getattr(event, "lease_id", ""), f"{tag}: {why}")
 
-    def _put_aside(self, place: Place, lease_id: str, reason: str) -> None:
+    def _put_aside(self, place: LogPlace, lease_id: str, reason: str) -> None:
         row = AnomalyRow(
             sequence=place.sequence,
             position=place.position,
@@ -246,15 +248,15 @@ class Fold:
         )
         self._set_aside.append(row)
 
-    def _unknown(self, event: UnknownEvent, place: Place) -> None:
-        self._unread(event.tag, place.sequence)
+    def _on_unknown(self, event: UnknownEvent, place: LogPlace) -> None:
+        self._count_unread(event.tag, place.sequence)
 
-    def _unread(self, tag: str, sequence: int) -> None:
+    def _count_unread(self, tag: str, sequence: int) -> None:
         row = self._unknown_tags.setdefault(tag, UnknownTagRow(tag=tag))
         row.events += 1
         row.last_sequence = sequence
 
 
-def _changed(state: Sessions | Servers | Keys | Config) -> list[Row]:
+def _changed_rows(state: SessionStates | ServerStates | KeyStates | Config) -> list[Row]:
     """The rows of a batch's changes, in order of their keys."""
     return [state.rows[key] for key in sorted(state.changed) if key in state.rows]

@@ -16,7 +16,7 @@ from contracts.pool import (
     SessionRequested,
     UsageRecorded,
 )
-from services.analytics.domain.moments import Place, Routes, micros
+from services.analytics.domain.moments import LogPlace, Routes, as_micros
 from services.analytics.domain.rows import AnomalyRow, AttemptRow, LeaseRow, PeakRow
 
 DOUBTFUL = frozenset({"unknown", "expired"})
@@ -35,24 +35,24 @@ class Leases:
         """Know no lease."""
         self.open: dict[str, LeaseRow] = {}
         self.doubtful: dict[str, LeaseRow] = {}
-        self.start()
+        self.begin_batch()
 
     @property
     def routes(self) -> Routes:
-        """Which event goes where, but for `granted` and `cancelled`, which `refusals` looks at."""
+        """Which event goes where; the grant and the cancellation come by way of `refusals`."""
         return {
-            LeaseRenewed: self.renewed,
-            UsageRecorded: self.used,
-            LeaseExpired: self.expired,
-            LeaseReconciled: self.reconciled,
+            LeaseRenewed: self.on_lease_renewed,
+            UsageRecorded: self.on_usage_recorded,
+            LeaseExpired: self.on_lease_expired,
+            LeaseReconciled: self.on_lease_reconciled,
         }
 
-    def restore(self, opened: list[LeaseRow], doubtful: list[LeaseRow]) -> None:
+    def restore_leases(self, opened: list[LeaseRow], doubtful: list[LeaseRow]) -> None:
         """Remember what the store has."""
         self.open = {row.lease_id: row for row in opened}
         self.doubtful = {row.lease_id: row for row in doubtful}
 
-    def start(self) -> None:
+    def begin_batch(self) -> None:
         """Begin a batch."""
         self.opened: dict[str, LeaseRow] = {}
         """Granted or renewed in this batch, and still open."""
@@ -65,10 +65,12 @@ class Leases:
         self.attempts: list[AttemptRow] = []
         self.anomalies: list[AnomalyRow] = []
 
-    def granted(self, event: LeaseGranted, asked: SessionRequested | None, place: Place) -> None:
+    def on_lease_granted(
+        self, event: LeaseGranted, asked: SessionRequested | None, place: LogPlace
+    ) -> None:
         """Open a lease; `asked` is its request, from the same envelope."""
         if event.lease_id in self.open:
-            self._anomaly("lease_granted", event.lease_id, place)
+            self._record_anomaly("lease_granted", event.lease_id, place)
             return
         row = LeaseRow(
             lease_id=event.lease_id,
@@ -80,77 +82,79 @@ class Leases:
             units_reserved=event.units,
             granted_at=place.ts,
             granted_sequence=place.sequence,
-            expires_at=micros(event.expires_at),
+            expires_at=as_micros(event.expires_at),
             trial=event.trial,
         )
         if asked is not None:
-            row.asked_at = micros(asked.asked_at)
-            _describe(row, asked)
+            row.asked_at = as_micros(asked.asked_at)
+            _set_call(row, asked)
         self.open[row.lease_id] = self.opened[row.lease_id] = row
         peak = self.peaks.get(row.quota_day)
         if peak is None:
             peak = self.peaks[row.quota_day] = PeakRow(day=row.quota_day)
         peak.open_max = max(peak.open_max, len(self.open))
 
-    def renewed(self, event: LeaseRenewed, place: Place) -> None:
+    def on_lease_renewed(self, event: LeaseRenewed, place: LogPlace) -> None:
         """Move a deadline."""
         row = self.open.get(event.lease_id)
         if row is None:
-            self._anomaly("lease_renewed", event.lease_id, place)
+            self._record_anomaly("lease_renewed", event.lease_id, place)
             return
         if row.lease_id not in self.opened:
             self.closed.append(row.lease_id)
             self.opened[row.lease_id] = row
-        row.expires_at = micros(event.expires_at)
+        row.expires_at = as_micros(event.expires_at)
 
-    def used(self, event: UsageRecorded, place: Place) -> None:
+    def on_usage_recorded(self, event: UsageRecorded, place: LogPlace) -> None:
         """End a lease by its usage, or correct its expiry."""
         doubtful = self.doubtful.get(event.lease_id)
         row = doubtful or self.open.get(event.lease_id)
         day = row.quota_day if row else place.day
         for number, attempt in enumerate(event.attempts, 1):
-            self.attempts.append(_tried(event, number, attempt, day, place))
+            self.attempts.append(_attempt_row(event, number, attempt, day, place))
         if doubtful is not None and doubtful.outcome == "expired":
-            self._correct(doubtful, "usage", _use, event, place)
+            self._correct_lease(doubtful, "usage", _set_usage, event, place)
             if doubtful.outcome not in DOUBTFUL:
                 del self.doubtful[doubtful.lease_id]
             return
-        self._end(event.lease_id, "usage_recorded", _use, event, place)
+        self._end_lease(event.lease_id, "usage_recorded", _set_usage, event, place)
 
-    def cancelled(self, event: LeaseCancelled, place: Place) -> None:
+    def on_lease_cancelled(self, event: LeaseCancelled, place: LogPlace) -> None:
         """End a lease that was never sent; an id that was never granted is no lease."""
         if event.session_id or event.lease_id in self.open:
-            self._end(event.lease_id, "lease_cancelled", _cancel, event, place)
+            self._end_lease(event.lease_id, "lease_cancelled", _set_cancelled, event, place)
 
-    def expired(self, event: LeaseExpired, place: Place) -> None:
+    def on_lease_expired(self, event: LeaseExpired, place: LogPlace) -> None:
         """End a lease of which no word came: its units stay used."""
-        self._end(event.lease_id, "lease_expired", _expire, event, place)
+        self._end_lease(event.lease_id, "lease_expired", _set_expired, event, place)
 
-    def reconciled(self, event: LeaseReconciled, place: Place) -> None:
+    def on_lease_reconciled(self, event: LeaseReconciled, place: LogPlace) -> None:
         """Settle what nobody knew: the outcome stays what it was, the units do not."""
         row = self.doubtful.pop(event.lease_id, None)
         if row is None:
-            self._anomaly("lease_reconciled", event.lease_id, place)
+            self._record_anomaly("lease_reconciled", event.lease_id, place)
             return
-        self._correct(row, "reconciled", _reconcile, event, place)
+        self._correct_lease(row, "reconciled", _set_reconciled, event, place)
 
-    def refused_next(self, lease_id: str) -> None:
+    def clear_status(self, lease_id: str) -> None:
         """Its client was answered the refusal of the next lease, not what this one showed."""
         row = self.ended.get(lease_id)
         if row is not None:
             row.status = 0
 
-    def forget(self, now: int) -> None:
+    def forget_doubtful(self, now: int) -> None:
         """Drop doubtful leases that the pool has forgotten too."""
         for row in list(self.doubtful.values()):
             if (row.ended_at or 0) >= now - DOUBTFUL_FOR_US:
                 return
             del self.doubtful[row.lease_id]
 
-    def _end(self, lease_id: str, tag: str, change: _Change, event: Any, place: Place) -> None:
+    def _end_lease(
+        self, lease_id: str, tag: str, change: _Change, event: Any, place: LogPlace
+    ) -> None:
         row = self.open.pop(lease_id, None)
         if row is None:
-            self._anomaly(tag, lease_id, place)
+            self._record_anomaly(tag, lease_id, place)
             return
         if self.opened.pop(lease_id, None) is None:
             self.closed.append(lease_id)
@@ -160,13 +164,15 @@ class Leases:
         if row.outcome in DOUBTFUL:
             self.doubtful[lease_id] = row
 
-    def _correct(self, row: LeaseRow, why: str, change: _Change, event: Any, place: Place) -> None:
+    def _correct_lease(
+        self, row: LeaseRow, why: str, change: _Change, event: Any, place: LogPlace
+    ) -> None:
         row.correction, row.corrected_at = why, place.ts
         change(row, event)
         if row.lease_id not in self.ended:
             self.corrected[row.lease_id] = row
 
-    def _anomaly(self, kind: str, lease_id: str, place: Place) -> None:
+    def _record_anomaly(self, kind: str, lease_id: str, place: LogPlace) -> None:
         self.anomalies.append(
             AnomalyRow(
                 sequence=place.sequence,
@@ -178,7 +184,7 @@ class Leases:
         )
 
 
-def _describe(row: LeaseRow, said: SessionRequested | UsageRecorded) -> None:
+def _set_call(row: LeaseRow, said: SessionRequested | UsageRecorded) -> None:
     """Keep what a gateway says of the client's call."""
     row.gateway_id = said.gateway_id
     row.key_id = said.key_id
@@ -189,27 +195,27 @@ def _describe(row: LeaseRow, said: SessionRequested | UsageRecorded) -> None:
     row.user_agent = said.user_agent
 
 
-def _cancel(row: LeaseRow, event: LeaseCancelled) -> None:
+def _set_cancelled(row: LeaseRow, event: LeaseCancelled) -> None:
     row.outcome, row.reason = Outcome.CANCELLED, event.reason
     row.status = event.status
     row.error_code = event.error_code
     row.error_message = event.error_message
 
 
-def _expire(row: LeaseRow, _: LeaseExpired) -> None:
+def _set_expired(row: LeaseRow, _: LeaseExpired) -> None:
     row.outcome, row.units_expired = Outcome.EXPIRED, row.units_reserved
 
 
-def _reconcile(row: LeaseRow, event: LeaseReconciled) -> None:
+def _set_reconciled(row: LeaseRow, event: LeaseReconciled) -> None:
     row.units_unknown = row.units_expired = 0
     row.units_settled = min(event.units, row.units_reserved)
     row.correction_reason = f"{event.reason} ({event.by})"
 
 
-def _use(row: LeaseRow, event: UsageRecorded) -> None:
+def _set_usage(row: LeaseRow, event: UsageRecorded) -> None:
     """Write a usage into its lease: at most the reserved units, all of them when unknown."""
     if not row.gateway_id:
-        _describe(row, event)
+        _set_call(row, event)
     outcome = event.outcome
     if outcome not in (Outcome.SETTLED, Outcome.RELEASED):
         outcome = Outcome.UNKNOWN
@@ -233,13 +239,14 @@ def _use(row: LeaseRow, event: UsageRecorded) -> None:
         row.server_id = last.server_id
         row.region = last.region
         row.strategy = last.strategy
-        row.upstream_code = _code(last.upstream_code)
+        row.upstream_code = _storable_code(last.upstream_code)
         row.first_byte_ms = last.first_byte_ms
 
 
-def _tried(
-    event: UsageRecorded, number: int, attempt: Attempt, quota_day: str, place: Place
+def _attempt_row(
+    event: UsageRecorded, number: int, attempt: Attempt, quota_day: str, place: LogPlace
 ) -> AttemptRow:
+    """Write one attempt of a usage as its row."""
     return AttemptRow(
         sequence=place.sequence,
         position=place.position,
@@ -255,18 +262,18 @@ def _tried(
         candidates=_json.encode(attempt.candidates).decode() if attempt.candidates else "[]",
         verdict=attempt.verdict,
         status=attempt.status,
-        upstream_code=_code(attempt.upstream_code),
+        upstream_code=_storable_code(attempt.upstream_code),
         failure=attempt.failure,
         sent=attempt.sent,
         connect_ms=attempt.connect_ms,
         first_byte_ms=attempt.first_byte_ms,
         total_ms=attempt.total_ms,
-        inner_code=_code(attempt.inner_code),
+        inner_code=_storable_code(attempt.inner_code),
         meaning=attempt.meaning,
         translated=attempt.translated,
     )
 
 
-def _code(said: int | None) -> int | None:
+def _storable_code(said: int | None) -> int | None:
     """Keep a code that a column holds: older logs hold whatever a backend called one."""
     return said if said is not None and abs(said) < _CODE_LIMIT else None

@@ -10,7 +10,7 @@ import msgspec
 from services.analytics.domain.rows import Moment
 
 
-class Place(msgspec.Struct, gc=False):
+class LogPlace(msgspec.Struct, gc=False):
     """The envelope's sequence, the event's position in it, its time, and that time's day."""
 
     sequence: int
@@ -20,21 +20,21 @@ class Place(msgspec.Struct, gc=False):
     day: str
 
 
-Routes = dict[type, Callable[[Any, Place], None]]
+Routes = dict[type, Callable[[Any, LogPlace], None]]
 """Which event goes where."""
 
 
-def micros(instant: datetime) -> Moment:
+def as_micros(instant: datetime) -> Moment:
     """Microseconds since 1970."""
     return Moment(round(instant.timestamp() * 1e6))
 
 
-def instant(moment: int) -> datetime:
+def as_instant(moment: int) -> datetime:
     """The other way round."""
     return datetime.fromtimestamp(moment / 1e6, UTC)
 
 
-def zone(name: str) -> tzinfo:
+def zone_named(name: str) -> tzinfo:
     """The time zone of that name; UTC for one that this machine does not know."""
     try:
         return ZoneInfo(name)

@@ -7,42 +7,42 @@ from typing import Any
 
 from contracts import pool
 from services.analytics.domain.leases import Leases
-from services.analytics.domain.moments import Place, Routes, micros
+from services.analytics.domain.moments import LogPlace, Routes, as_micros
 from services.analytics.domain.rows import CallsRefusedRow, RefusalRow, RequestRow
 
-TOLD_KEPT_S = 900
+REPORTED_FOR_S = 900
 """How long a refusal is known again: longer than any command is sent again (architecture §3)."""
 _NOT_ASKED = (0, None)
 
 
-class Refusals:
+class RefusalRows:
     """Rows of one batch: requests without a decision, refusals, calls refused by gateways."""
 
     def __init__(self, leases: Leases) -> None:
         """Tell `leases` what was granted."""
         self.routes: Routes = {
-            pool.SessionRequested: self._requested,
-            pool.LeaseGranted: self._granted,
-            pool.LeaseRefused: self._refused,
-            pool.LeaseCancelled: self._cancelled,
-            pool.CallsRefused: self._calls_refused,
+            pool.SessionRequested: self._on_session_requested,
+            pool.LeaseGranted: self._on_lease_granted,
+            pool.LeaseRefused: self._on_lease_refused,
+            pool.LeaseCancelled: self._on_lease_cancelled,
+            pool.CallsRefused: self._on_calls_refused,
         }
         self._leases = leases
-        self._told: dict[str, int] = {}
+        self._reported: dict[str, int] = {}
         self._asked: dict[tuple[str, int], tuple[int, pool.SessionRequested]] = {}
-        self.start()
+        self.begin_batch()
 
-    def restore(self, told: list[tuple[str, int]]) -> None:
+    def restore_reported(self, reported: list[tuple[str, int]]) -> None:
         """Know again what was told lately, by name, with the moments, in order."""
-        self._told = dict(told)
+        self._reported = dict(reported)
 
-    def start(self) -> None:
+    def begin_batch(self) -> None:
         """Begin a batch."""
         self.requests: list[RequestRow] = []
         self.refusals: list[RefusalRow] = []
         self.calls_refused: list[CallsRefusedRow] = []
 
-    def decided(self, place: Place) -> None:
+    def end_envelope(self, place: LogPlace) -> None:
         """End an envelope: a decision stands in that of its request, or there is none."""
         for position, event in self._asked.values():
             self.requests.append(
@@ -54,33 +54,36 @@ class Refusals:
                     number=event.number,
                     service_type=event.service_type,
                     key_id=event.key_id,
-                    **_described(event),
+                    **_request_columns(event),
                 )
             )
         self._asked.clear()
 
-    def forget(self, now: int) -> None:
+    def forget_reported(self, now: int) -> None:
         """Drop what was told longer ago than anything is sent again."""
-        oldest = now - TOLD_KEPT_S * 1_000_000
-        while self._told:
-            name = next(iter(self._told))
-            if self._told[name] >= oldest:
+        oldest = now - REPORTED_FOR_S * 1_000_000
+        while self._reported:
+            name = next(iter(self._reported))
+            if self._reported[name] >= oldest:
                 return
-            del self._told[name]
+            del self._reported[name]
 
-    def _requested(self, event: pool.SessionRequested, place: Place) -> None:
+    def _on_session_requested(self, event: pool.SessionRequested, place: LogPlace) -> None:
         """Wait for the decision, which stands in the same envelope."""
         self._asked[event.request_id, event.number] = place.position, event
 
-    def _granted(self, event: pool.LeaseGranted, place: Place) -> None:
+    def _on_lease_granted(self, event: pool.LeaseGranted, place: LogPlace) -> None:
         _, asked = self._asked.pop((event.request_id, event.number), _NOT_ASKED)
-        self._leases.granted(event, asked, place)
+        self._leases.on_lease_granted(event, asked, place)
 
-    def _refused(self, event: pool.LeaseRefused, place: Place) -> None:
+    def _on_lease_refused(self, event: pool.LeaseRefused, place: LogPlace) -> None:
+        """Write a refusal; one that was reported before counts nothing."""
         _, asked = self._asked.pop((event.request_id, event.number), _NOT_ASKED)
-        again = event.count == 1 and self._is_told(f"{event.request_id}.{event.number}", place)
+        again = event.count == 1 and self._note_reported(
+            f"{event.request_id}.{event.number}", place
+        )
         if event.number > 1:
-            self._leases.refused_next(f"{event.request_id}.{event.number - 1}")
+            self._leases.clear_status(f"{event.request_id}.{event.number - 1}")
         self.refusals.append(
             RefusalRow(
                 sequence=place.sequence,
@@ -94,18 +97,18 @@ class Refusals:
                 reason=event.reason,
                 retry_after_s=event.retry_after_s,
                 count=0 if again else event.count,
-                since=micros(event.since) if event.since else None,
-                until=micros(event.until) if event.until else None,
-                **(_described(asked) if asked else {}),
+                since=as_micros(event.since) if event.since else None,
+                until=as_micros(event.until) if event.until else None,
+                **(_request_columns(asked) if asked else {}),
             )
         )
 
-    def _cancelled(self, event: pool.LeaseCancelled, place: Place) -> None:
+    def _on_lease_cancelled(self, event: pool.LeaseCancelled, place: LogPlace) -> None:
         """End a lease; without one, a call was given up that nobody may have told before."""
         if event.session_id or event.lease_id in self._leases.open or not event.status:
-            self._leases.cancelled(event, place)
+            self._leases.on_lease_cancelled(event, place)
             return
-        again = self._is_told(f"{event.request_id}.{event.number}", place)
+        again = self._note_reported(f"{event.request_id}.{event.number}", place)
         self.refusals.append(
             RefusalRow(
                 sequence=place.sequence,
@@ -122,10 +125,11 @@ class Refusals:
             )
         )
 
-    def _calls_refused(self, event: pool.CallsRefused, place: Place) -> None:
-        since = micros(event.since)
+    def _on_calls_refused(self, event: pool.CallsRefused, place: LogPlace) -> None:
+        """Write calls that a gateway refused; those reported before count nothing."""
+        since = as_micros(event.since)
         sort = f"{event.key_id} {event.service_type} {event.code}"
-        again = self._is_told(f"{event.gateway_id} {sort} {since}", place)
+        again = self._note_reported(f"{event.gateway_id} {sort} {since}", place)
         self.calls_refused.append(
             CallsRefusedRow(
                 sequence=place.sequence,
@@ -139,22 +143,23 @@ class Refusals:
                 status=event.status,
                 count=0 if again else event.count,
                 since=since,
-                until=micros(event.until),
+                until=as_micros(event.until),
             )
         )
 
-    def _is_told(self, name: str, place: Place) -> bool:
-        if name in self._told:
+    def _note_reported(self, name: str, place: LogPlace) -> bool:
+        """Remember a refusal by name; whether it was reported before."""
+        if name in self._reported:
             return True
-        self._told[name] = place.ts
+        self._reported[name] = place.ts
         return False
 
 
-def _described(asked: pool.SessionRequested) -> dict[str, Any]:
+def _request_columns(asked: pool.SessionRequested) -> dict[str, Any]:
     """What a request says beyond its decision."""
     return {
         "units": asked.units,
-        "asked_at": micros(asked.asked_at),
+        "asked_at": as_micros(asked.asked_at),
         "gateway_id": asked.gateway_id,
         "path": asked.path,
         "model": asked.model,

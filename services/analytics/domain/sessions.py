@@ -12,56 +12,57 @@ from contracts.pool import (
     SessionStatus,
     SessionSuspected,
 )
-from services.analytics.domain.moments import Place, Routes, micros
+from services.analytics.domain.moments import LogPlace, Routes, as_micros
 from services.analytics.domain.rows import SessionRow
-from services.analytics.domain.states import Journal, States, text
+from services.analytics.domain.states import EntityJournal, States, as_json
 
 _SOMEBODYS = {SessionStatus.ACTIVE, SessionStatus.DRAINING, SessionStatus.DISABLED}
 """What a `SessionChanged` may set."""
 
 
-class Sessions(States[SessionRow]):
+class SessionStates(States[SessionRow]):
     """The sessions, their events applied."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: EntityJournal) -> None:
         """Know no session."""
         super().__init__(journal)
         self.routes: Routes = {
-            SessionAdded: self._added,
-            SessionChanged: self._changed,
-            SessionRevived: self._revived,
-            SessionRetired: self._retired,
-            SessionCooled: self._cooled,
-            SessionSuspected: self._suspected,
-            SessionRecovered: self._recovered,
+            SessionAdded: self._on_session_added,
+            SessionChanged: self._on_session_changed,
+            SessionRevived: self._on_session_revived,
+            SessionRetired: self._on_session_retired,
+            SessionCooled: self._on_session_cooled,
+            SessionSuspected: self._on_session_suspected,
+            SessionRecovered: self._on_session_recovered,
         }
 
-    def _added(self, event: SessionAdded, place: Place) -> None:
+    def _on_session_added(self, event: SessionAdded, place: LogPlace) -> None:
+        """Open a session; one that is there already only leaves an event row."""
         if event.session_id in self.rows:
-            self.change(event, event.session_id, place)
+            self.change_row(event, event.session_id, place)
             return
         row = SessionRow(
             session_id=event.session_id,
             region=event.region,
-            limits=text(event.limits),
+            limits=as_json(event.limits),
             quota_timezone=event.quota_timezone,
             origin=event.origin,
             added_at=place.ts,
             added_day=place.day,
             changed_at=place.ts,
         )
-        self.put(event, event.session_id, row, place)
+        self.put_row(event, event.session_id, row, place)
 
-    def _changed(self, event: SessionChanged, place: Place) -> None:
+    def _on_session_changed(self, event: SessionChanged, place: LogPlace) -> None:
         changes: dict[str, Any] = {"reason": event.reason}
         if event.status in _SOMEBODYS:
             changes |= {"status": event.status.value, "suspected_at": None}
         if event.limits is not None:
-            changes["limits"] = text(event.limits)
-        self.change(event, event.session_id, place, **changes)
+            changes["limits"] = as_json(event.limits)
+        self.change_row(event, event.session_id, place, **changes)
 
-    def _revived(self, event: SessionRevived, place: Place) -> None:
-        self.change(
+    def _on_session_revived(self, event: SessionRevived, place: LogPlace) -> None:
+        self.change_row(
             event,
             event.session_id,
             place,
@@ -73,8 +74,8 @@ class Sessions(States[SessionRow]):
             retired_day=None,
         )
 
-    def _retired(self, event: SessionRetired, place: Place) -> None:
-        self.change(
+    def _on_session_retired(self, event: SessionRetired, place: LogPlace) -> None:
+        self.change_row(
             event,
             event.session_id,
             place,
@@ -84,24 +85,26 @@ class Sessions(States[SessionRow]):
             retired_day=place.day,
         )
 
-    def _cooled(self, event: SessionCooled, place: Place) -> None:
+    def _on_session_cooled(self, event: SessionCooled, place: LogPlace) -> None:
         """A deadline only moves forward, except by an operator."""
-        until = micros(event.until)
-        known = self.rows.get(event.session_id)
-        if known is not None and not event.by and (known.cooling_until or 0) >= until:
-            self.change(event, event.session_id, place)
+        until = as_micros(event.until)
+        row = self.rows.get(event.session_id)
+        if row is not None and not event.by and (row.cooling_until or 0) >= until:
+            self.change_row(event, event.session_id, place)
             return
-        self.change(event, event.session_id, place, cooling_until=until, reason=event.reason)
+        self.change_row(event, event.session_id, place, cooling_until=until, reason=event.reason)
 
-    def _suspected(self, event: SessionSuspected, place: Place) -> None:
-        self.change(event, event.session_id, place, suspected_at=place.ts, reason="login_expired")
+    def _on_session_suspected(self, event: SessionSuspected, place: LogPlace) -> None:
+        self.change_row(
+            event, event.session_id, place, suspected_at=place.ts, reason="login_expired"
+        )
 
-    def _recovered(self, event: SessionRecovered, place: Place) -> None:
+    def _on_session_recovered(self, event: SessionRecovered, place: LogPlace) -> None:
         """Only an operator ends a cool-down early or enables what was disabled."""
         changes: dict[str, Any] = {"suspected_at": None, "reason": ""}
-        known = self.rows.get(event.session_id)
+        row = self.rows.get(event.session_id)
         if event.by:
             changes["cooling_until"] = None
-            if known is not None and known.status == SessionStatus.DISABLED:
+            if row is not None and row.status == SessionStatus.DISABLED:
                 changes["status"] = SessionStatus.ACTIVE.value
-        self.change(event, event.session_id, place, **changes)
+        self.change_row(event, event.session_id, place, **changes)

@@ -3,17 +3,17 @@
 import msgspec
 
 
-class Standing(msgspec.Struct, frozen=True):
+class ResumePoint(msgspec.Struct, frozen=True):
     """Go on behind `after`; first rebuild if `rebuild` says why; not at all if `missing` does."""
 
     after: int = 0
-    rebuild: str = ""
-    missing: str = ""
+    rebuild: str | None = None
+    missing: str | None = None
 
 
-def standing(
+def resume_point(
     checkpoint: tuple[str, int] | None, *, created: str, first_sequence: int, last_sequence: int
-) -> Standing:
+) -> ResumePoint:
     """Compare the checkpoint (identity of the stream, sequence) with the stream."""
     if checkpoint is None:
         rebuild = "nothing is projected yet"
@@ -22,18 +22,18 @@ def standing(
     elif checkpoint[1] > last_sequence:
         rebuild = f"the log ends at {last_sequence}, before the checkpoint {checkpoint[1]}"
     else:
-        rebuild = ""
+        rebuild = None
     after = 0 if rebuild or checkpoint is None else checkpoint[1]
     if first_sequence > after + 1:
-        return Standing(missing=gap(after, first_sequence))
-    return Standing(after, rebuild)
+        return ResumePoint(missing=sequence_gap(after, first_sequence))
+    return ResumePoint(after, rebuild)
 
 
-def gap(after: int, found: int) -> str:
-    """Name what lies between the checkpoint and the first envelope there is; empty if nothing."""
-    if found == after + 1:
-        return ""
+def sequence_gap(after: int, first: int) -> str | None:
+    """Name what lies between the checkpoint and the first envelope there is; None if nothing."""
+    if first == after + 1:
+        return None
     return (
-        f"log sequences {after + 1} to {found - 1} are missing from the stream:"
+        f"log sequences {after + 1} to {first - 1} are missing from the stream:"
         " restore it, nothing is projected past them"
     )

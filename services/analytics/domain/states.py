@@ -5,30 +5,30 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from contracts.base import Event
-from services.analytics.domain.moments import Place
+from services.analytics.domain.moments import LogPlace
 from services.analytics.domain.rows import EntityEventRow, KeyRow, ServerRow, SessionRow
 
 _Some = TypeVar("_Some", SessionRow, ServerRow, KeyRow)
 _json = msgspec.json.Encoder()
 
 
-def text(value: Any) -> str:
+def as_json(value: Any) -> str:
     """Write `value` as JSON."""
     return _json.encode(value).decode()
 
 
-class Journal:
+class EntityJournal:
     """Event rows of one batch."""
 
     def __init__(self) -> None:
         """Begin a batch."""
         self.events: list[EntityEventRow] = []
 
-    def start(self) -> None:
+    def begin_batch(self) -> None:
         """Begin the next batch."""
         self.events = []
 
-    def record(self, event: Event, entity_id: str, place: Place) -> None:
+    def record_event(self, event: Event, entity_id: str, place: LogPlace) -> None:
         """Append the event, whole but for a key's hash."""
         named: dict[str, Any] = msgspec.to_builtins(event)
         named.pop("key_hash", None)
@@ -42,7 +42,7 @@ class Journal:
                 entity_id=entity_id,
                 reason=named.get("reason", ""),
                 caused_by=named.get("by", ""),
-                detail=text(named),
+                detail=as_json(named),
             )
         )
 
@@ -50,23 +50,23 @@ class Journal:
 class States(Generic[_Some]):
     """Rows by id, and the ids of those that changed in this batch."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: EntityJournal) -> None:
         """Know nothing."""
         self.rows: dict[str, _Some] = {}
         self.changed: set[str] = set()
         self._journal = journal
 
-    def start(self) -> None:
+    def begin_batch(self) -> None:
         """Begin a batch."""
         self.changed = set()
 
-    def put(self, event: Event, key: str, row: _Some, place: Place) -> None:
+    def put_row(self, event: Event, key: str, row: _Some, place: LogPlace) -> None:
         """Take in a new row."""
         self.rows[key] = row
         self.changed.add(key)
-        self._journal.record(event, key, place)
+        self._journal.record_event(event, key, place)
 
-    def change(self, event: Event, key: str, place: Place, **changes: Any) -> None:
+    def change_row(self, event: Event, key: str, place: LogPlace, **changes: Any) -> None:
         """Change a known row; an event about an unknown one is recorded all the same."""
         row = self.rows.get(key)
         if row is not None:
@@ -74,4 +74,4 @@ class States(Generic[_Some]):
             for name, value in changes.items():
                 setattr(row, name, value)
             self.changed.add(key)
-        self._journal.record(event, key, place)
+        self._journal.record_event(event, key, place)

@@ -50,7 +50,7 @@ _Some = TypeVar("_Some", bound=Row)
 Columns = dict[str, tuple[object, ...]]
 
 
-def columns(kind: type[_Some], rows: Iterable[_Some]) -> Columns:
+def as_columns(kind: type[_Some], rows: Iterable[_Some]) -> Columns:
     """Turn rows of one table into its columns, in field order."""
     values = zip(*map(msgspec.structs.astuple, rows), strict=True)
     return dict(zip(kind.__struct_fields__, values, strict=True))

@@ -8,7 +8,7 @@ byte, the database is held no longer than the question takes however slow the re
 part may be asked for twice (ADR 17).
 """
 
-from services.analytics.exports.spool import Bounds, Spool
+from services.analytics.exports.spool import ExportBounds, ExportSpool
 
-__all__ = ["Bounds", "Spool"]
+__all__ = ["ExportBounds", "ExportSpool"]
 """What the doors need."""

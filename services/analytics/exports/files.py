@@ -28,20 +28,20 @@ _Batches = Iterable[pa.RecordBatch]
 _Writer = Callable[[Path, pa.Schema, _Batches], None]
 
 
-def write(form: FileFormat, path: Path, schema: pa.Schema, batches: _Batches) -> None:
+def write_file(form: FileFormat, path: Path, schema: pa.Schema, batches: _Batches) -> None:
     """Write a whole file."""
     _WRITERS[form](path, schema, batches)
 
 
-def _csv(path: Path, schema: pa.Schema, batches: _Batches) -> None:
+def _write_csv(path: Path, schema: pa.Schema, batches: _Batches) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv_writer(file)
         writer.writerow(map(spreadsheet_cell, schema.names))
         for batch in batches:
-            writer.writerows([_cell(value) for value in row] for row in rows_of(batch))
+            writer.writerows([_csv_cell(value) for value in row] for row in rows_of(batch))
 
 
-def _cell(value: Any) -> Any:
+def _csv_cell(value: Any) -> Any:
     if isinstance(value, str):
         return spreadsheet_cell(value)
     if isinstance(value, bool):
@@ -51,7 +51,7 @@ def _cell(value: Any) -> Any:
     return value
 
 
-def _json_array(path: Path, schema: pa.Schema, batches: _Batches) -> None:
+def _write_json_array(path: Path, schema: pa.Schema, batches: _Batches) -> None:
     with path.open("wb") as file:
         before = b"[\n"
         for batch in batches:
@@ -61,7 +61,7 @@ def _json_array(path: Path, schema: pa.Schema, batches: _Batches) -> None:
         file.write(b"[]\n" if before == b"[\n" else b"\n]\n")
 
 
-def _ndjson(path: Path, schema: pa.Schema, batches: _Batches) -> None:
+def _write_ndjson(path: Path, schema: pa.Schema, batches: _Batches) -> None:
     with path.open("wb") as file:
         for batch in batches:
             file.writelines(
@@ -70,13 +70,13 @@ def _ndjson(path: Path, schema: pa.Schema, batches: _Batches) -> None:
             )
 
 
-def _parquet(path: Path, schema: pa.Schema, batches: _Batches) -> None:
+def _write_parquet(path: Path, schema: pa.Schema, batches: _Batches) -> None:
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for batch in batches:
             writer.write_batch(batch)
 
 
-def _xlsx(path: Path, schema: pa.Schema, batches: _Batches) -> None:
+def _write_xlsx(path: Path, schema: pa.Schema, batches: _Batches) -> None:
     """Write one sheet; rows go to disk as they come, so they must come in order."""
     options = {"constant_memory": True, "tmpdir": str(path.parent)}
     with xlsxwriter.Workbook(str(path), options) as book:
@@ -98,12 +98,12 @@ def _xlsx(path: Path, schema: pa.Schema, batches: _Batches) -> None:
                 for place, (value, safe) in enumerate(zip(raw, row, strict=True)):
                     shape = shapes.get(type(value))
                     if shape is not None:
-                        sheet.write_datetime(number, place, _naive(value), shape)
+                        sheet.write_datetime(number, place, _without_zone(value), shape)
                     else:
-                        _put(sheet, number, place, safe)
+                        _put_cell(sheet, number, place, safe)
 
 
-def _put(sheet: Any, row: int, place: int, value: Any) -> None:
+def _put_cell(sheet: Any, row: int, place: int, value: Any) -> None:
     """Write a value as what it is; never as a formula or a link."""
     if isinstance(value, bool):
         sheet.write_boolean(row, place, value)
@@ -114,14 +114,14 @@ def _put(sheet: Any, row: int, place: int, value: Any) -> None:
         sheet.write_string(row, place, text[:_TEXT_MAX])
 
 
-def _naive(value: date) -> date:
+def _without_zone(value: date) -> date:
     return value.replace(tzinfo=None) if isinstance(value, datetime) else value
 
 
 _WRITERS: dict[FileFormat, _Writer] = {
-    FileFormat.CSV: _csv,
-    FileFormat.JSON: _json_array,
-    FileFormat.NDJSON: _ndjson,
-    FileFormat.PARQUET: _parquet,
-    FileFormat.XLSX: _xlsx,
+    FileFormat.CSV: _write_csv,
+    FileFormat.JSON: _write_json_array,
+    FileFormat.NDJSON: _write_ndjson,
+    FileFormat.PARQUET: _write_parquet,
+    FileFormat.XLSX: _write_xlsx,
 }

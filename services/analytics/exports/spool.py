@@ -23,7 +23,7 @@ from contracts.analytics import (
 from contracts.base import Failed
 from runtime.process.logs import Log
 from services.analytics.exports import files
-from services.analytics.queries import Catalogue, Question
+from services.analytics.queries import Catalogue, StoreQuestion
 from services.analytics.store import QuestionError, Readers
 
 _WRITING_MAX = 2
@@ -33,7 +33,7 @@ _PART_BYTES = 256 * 1024
 _FORGOTTEN_S = 60.0
 
 
-class Bounds(msgspec.Struct, frozen=True):
+class ExportBounds(msgspec.Struct, frozen=True):
     """How great an export may be, and how long its question may take."""
 
     rows_max: int
@@ -57,7 +57,7 @@ class _TooLongError(Exception):
     """The file outgrew its bound."""
 
 
-class Spool:
+class ExportSpool:
     """Every export there is; any thread may ask."""
 
     def __init__(
@@ -65,7 +65,7 @@ class Spool:
         folder: Path,
         readers: Readers,
         catalogue: Catalogue,
-        bounds: Bounds,
+        bounds: ExportBounds,
         logger: Log,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -82,18 +82,18 @@ class Spool:
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(_WRITING_MAX, "export")
 
-    def answer(
+    def answer_command(
         self, command: StartExport | FetchExport | DropExport
     ) -> ExportStarted | ExportPart | ExportDropped | Failed:
         """Start, fetch or drop."""
-        self.forget()
+        self.forget_idle()
         if isinstance(command, StartExport):
-            return self._start(command)
+            return self._start_export(command)
         if isinstance(command, FetchExport):
-            return self._part(command)
-        return self._drop(command)
+            return self._fetch_part(command)
+        return self._drop_export(command)
 
-    def forget(self) -> None:
+    def forget_idle(self) -> None:
         """Drop what nobody has asked for in a while."""
         before = self._monotonic() - _FORGOTTEN_S
         with self._lock:
@@ -104,15 +104,15 @@ class Spool:
             ]
         for name in idle:
             self._logger.info("export_forgotten", export_id=name)
-            self._drop(DropExport(export_id=name))
+            self._drop_export(DropExport(export_id=name))
 
     def close(self) -> None:
         """Wait for what is being written, and leave nothing behind."""
         self._threads.shutdown(cancel_futures=True)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _start(self, wanted: StartExport) -> ExportStarted | Failed:
-        question = self._catalogue.question(wanted.question)
+    def _start_export(self, wanted: StartExport) -> ExportStarted | Failed:
+        question = self._catalogue.as_question(wanted.question)
         if isinstance(question, Failed):
             return question
         name = secrets.token_hex(8)
@@ -122,10 +122,11 @@ class Spool:
                 message = f"{_FILES_MAX} exports are under way already; try again soon"
                 return Failed(code="ledger_unavailable", message=message)
             self._files[name] = file
-        self._threads.submit(self._write, name, file, question, wanted.format)
+        self._threads.submit(self._write_export, name, file, question, wanted.format)
         return ExportStarted(export_id=name)
 
-    def _part(self, wanted: FetchExport) -> ExportPart | Failed:
+    def _fetch_part(self, wanted: FetchExport) -> ExportPart | Failed:
+        """Read one part of a file; an empty one while it is being written."""
         with self._lock:
             file = self._files.get(wanted.export_id)
             if file is None:
@@ -148,23 +149,25 @@ class Spool:
             sequence=file.sequence,
         )
 
-    def _drop(self, wanted: DropExport) -> ExportDropped:
+    def _drop_export(self, wanted: DropExport) -> ExportDropped:
         with self._lock:
             file = self._files.pop(wanted.export_id, None)
         if file is not None:
             file.path.unlink(missing_ok=True)
         return ExportDropped()
 
-    def _write(self, name: str, file: _File, question: Question, form: FileFormat) -> None:
+    def _write_export(
+        self, name: str, file: _File, question: StoreQuestion, form: FileFormat
+    ) -> None:
         """Write a file from its first row to its last; in a thread of the spool's."""
         bounds = self.bounds
         rows_max = min(bounds.rows_max, files.XLSX_ROWS_MAX) if form == "xlsx" else bounds.rows_max
         try:
-            with self._readers.opened(
+            with self._readers.open_stream(
                 question.sql, bounds.timeout_s, question.parameters
             ) as stream:
-                batches = self._bounded(name, file, stream.batches, rows_max)
-                files.write(form, file.path, stream.schema, batches)
+                batches = self._within_bounds(name, file, stream.batches, rows_max)
+                files.write_file(form, file.path, stream.schema, batches)
                 file.sequence = stream.sequence
             size = file.path.stat().st_size
         except QuestionError as error:
@@ -183,7 +186,7 @@ class Spool:
         if dropped or file.failed is not None:
             file.path.unlink(missing_ok=True)
 
-    def _bounded(
+    def _within_bounds(
         self, name: str, file: _File, batches: Iterable[pa.RecordBatch], rows_max: int
     ) -> Iterator[pa.RecordBatch]:
         """Let batches through up to the bounds, and as long as somebody wants them."""

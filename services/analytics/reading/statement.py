@@ -16,7 +16,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from services.analytics.reading.told import told
+from services.analytics.reading.told import as_exact_text
 
 LOCKS = (
     "set enable_external_access = false",
@@ -42,7 +42,7 @@ class OutOfMemoryError(QuestionError):
     """A question that needs more memory than it may have."""
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
+class QueryResult(msgspec.Struct, frozen=True, kw_only=True):
     """An answer, true at log sequence `sequence`; rows are safe for JSON."""
 
     columns: list[str]
@@ -61,7 +61,7 @@ class Stream(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def selected(
+def open_select(
     connection: duckdb.DuckDBPyConnection,
     query: str,
     now: datetime,
@@ -76,10 +76,10 @@ def selected(
     Raises `QuestionError` for whatever DuckDB refuses but an interruption, which is the caller's.
     """
     try:
-        _check(connection, query)
+        _check_select(connection, query)
         connection.execute("set variable now = ?::timestamp", [now.replace(tzinfo=None)])
-        with _read_only(connection):
-            yield from _streamed(connection, query, parameters, as_text=as_text)
+        with _read_only_transaction(connection):
+            yield from _open_stream(connection, query, parameters, as_text=as_text)
     except duckdb.InterruptException:
         raise
     except (duckdb.OutOfMemoryException, pa.ArrowMemoryError, MemoryError) as error:
@@ -90,7 +90,7 @@ def selected(
         raise kind(str(error)) from None
 
 
-def _check(connection: duckdb.DuckDBPyConnection, query: str) -> None:
+def _check_select(connection: duckdb.DuckDBPyConnection, query: str) -> None:
     """Refuse all but exactly one statement that selects."""
     statements = connection.extract_statements(query)
     if len(statements) != 1:
@@ -101,7 +101,7 @@ def _check(connection: duckdb.DuckDBPyConnection, query: str) -> None:
 
 
 @contextmanager
-def _read_only(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+def _read_only_transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     connection.execute("begin transaction read only")
     try:
         yield
@@ -109,7 +109,7 @@ def _read_only(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         connection.execute("rollback")
 
 
-def _streamed(
+def _open_stream(
     connection: duckdb.DuckDBPyConnection,
     query: str,
     parameters: Mapping[str, Any] | None,
@@ -118,14 +118,14 @@ def _streamed(
 ) -> Iterator[Stream]:
     checkpoint = connection.execute("from ledger.progress select sequence").fetchall()
     asked = connection.sql(query, params=dict(parameters)) if parameters else connection.sql(query)
-    reader = (told(asked) if as_text else asked).to_arrow_reader(_ROWS_AT_ONCE)
+    reader = (as_exact_text(asked) if as_text else asked).to_arrow_reader(_ROWS_AT_ONCE)
     try:
-        yield Stream(reader.schema, _batches(reader), checkpoint[0][0] if checkpoint else 0)
+        yield Stream(reader.schema, _read_batches(reader), checkpoint[0][0] if checkpoint else 0)
     finally:
         reader.close()
 
 
-def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+def _read_batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
     """Read on; what fails amid the stream is an `OSError` to Arrow, which is no disk's fault."""
     try:
         yield from reader

@@ -20,30 +20,30 @@ _NAMELESS = ["", ""]
 
 def rows_of(batch: pa.RecordBatch) -> list[list[Any]]:
     """Turn a batch into rows of values safe for JSON."""
-    columns = [_values(column) for column in batch.columns]
+    columns = [_column_values(column) for column in batch.columns]
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def _values(column: Any) -> list[Any]:
+def _column_values(column: Any) -> list[Any]:
     try:
-        return [safe(value) for value in column.to_pylist()]
+        return [json_safe(value) for value in column.to_pylist()]
     except (ValueError, OverflowError):
         if not pa.types.is_temporal(column.type):
             raise
-    return [_moment(one) for one in column]
+    return [_moment_value(scalar) for scalar in column]
 
 
-def _moment(one: Any) -> Any:
+def _moment_value(scalar: Any) -> Any:
     """Tell a moment that Python's calendar may not reach: without end, or in nanoseconds."""
     ends = {_DATE_END: "infinity", -_DATE_END: "-infinity"}
-    if not pa.types.is_date(one.type):
+    if not pa.types.is_date(scalar.type):
         ends = {_INSTANT_END: "infinity", -_INSTANT_END: "-infinity"}
-    if one.is_valid and one.value in ends:
-        return ends[one.value]
-    if one.is_valid and pa.types.is_timestamp(one.type) and one.type.unit == "ns":
-        whole, rest = divmod(one.value, 10**9)
+    if scalar.is_valid and scalar.value in ends:
+        return ends[scalar.value]
+    if scalar.is_valid and pa.types.is_timestamp(scalar.type) and scalar.type.unit == "ns":
+        whole, rest = divmod(scalar.value, 10**9)
         return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
-    return safe(one.as_py())
+    return json_safe(scalar.as_py())
 
 
 def lines_of(batch: pa.RecordBatch, bytes_max: int) -> list[bytes]:
@@ -52,7 +52,7 @@ def lines_of(batch: pa.RecordBatch, bytes_max: int) -> list[bytes]:
     A few at a time become objects of Python: these take a hundred times what a row does as JSON.
     """
     lines: list[bytes] = []
-    step = max(1, len(batch) * _WRITTEN_AT_ONCE // max(1, weight(batch)))
+    step = max(1, len(batch) * _WRITTEN_AT_ONCE // max(1, json_weight(batch)))
     for start in range(0, len(batch), step):
         for row in rows_of(batch.slice(start, step)):
             line = _json.encode(row)
@@ -63,56 +63,58 @@ def lines_of(batch: pa.RecordBatch, bytes_max: int) -> list[bytes]:
     return lines
 
 
-def safe(value: Any) -> Any:
+def json_safe(value: Any) -> Any:
     """Turn a value of DuckDB into one that JSON can carry.
 
     Instants, dates and times are ISO 8601, instants in UTC with `Z`; whole decimals are
     integers, others floats, those that neither holds exactly are text; intervals are ISO 8601
     durations; bytes are hexadecimal; NaN and infinities are null.
     """
-    for kinds, made in _SAFE:
+    for kinds, convert in _SAFE:
         if isinstance(value, kinds):
-            return made(value)
+            return convert(value)
     return str(value)
 
 
-def within(batch: pa.RecordBatch, bytes_max: int) -> pa.RecordBatch:
+def fitting_rows(batch: pa.RecordBatch, bytes_max: int) -> pa.RecordBatch:
     """Cut a batch to the first rows that may weigh so much as JSON: never one too few."""
-    if weight(batch) <= bytes_max:
+    if json_weight(batch) <= bytes_max:
         return batch
-    fit = bisect_right(range(len(batch) + 1), bytes_max, key=lambda n: weight(batch.slice(0, n)))
+    fit = bisect_right(
+        range(len(batch) + 1), bytes_max, key=lambda n: json_weight(batch.slice(0, n))
+    )
     return batch.slice(0, fit - 1)
 
 
-def weight(batch: pa.RecordBatch) -> int:
+def json_weight(batch: pa.RecordBatch) -> int:
     """Bytes that the rows of a batch take as JSON at the least, found without writing it."""
-    return sum(map(_weight, batch.columns))
+    return sum(map(_column_weight, batch.columns))
 
 
-def _weight(column: Any) -> int:
+def _column_weight(column: Any) -> int:
     nulls: int = column.null_count
     there = column.drop_null() if nulls else column
-    inside = _inside(there)
+    inside = _inner_columns(there)
     if inside is not None:
-        return 5 * nulls + len(there) * _named(there) + sum(map(_weight, inside))
+        return 5 * nulls + len(there) * _frame_weight(there) + sum(map(_column_weight, inside))
     if isinstance(there, pa.ExtensionArray):
-        return 5 * nulls + _weight(there.storage)
+        return 5 * nulls + _column_weight(there.storage)
     if isinstance(there, pa.DictionaryArray):
-        return 5 * nulls + _weight(there.dictionary_decode())
+        return 5 * nulls + _column_weight(there.dictionary_decode())
     if isinstance(there, pa.UnionArray):  # one value of each row, the others are null
         fields = map(there.field, range(there.type.num_fields))
-        return sum(_weight(field.drop_null()) for field in fields)
+        return sum(_column_weight(field.drop_null()) for field in fields)
     return 5 * nulls + _plain_weight(there)
 
 
-def _named(column: Any) -> int:
+def _frame_weight(column: Any) -> int:
     """Bytes of each value beside what it holds: JSON says the names of a struct every time."""
     if not isinstance(column, pa.StructArray):
         return 1
     return 1 + sum(len(field.name) + 3 for field in column.type if field.name)
 
 
-def _inside(column: Any) -> list[Any] | None:
+def _inner_columns(column: Any) -> list[Any] | None:
     """Take the columns that one of lists or structs consists of; None for others."""
     if isinstance(column, pa.StructArray):
         return list(column.flatten())
@@ -133,21 +135,21 @@ def _plain_weight(column: Any) -> int:
         each, per_byte = 3, 1
     elif isinstance(column, pa.BinaryArray | pa.LargeBinaryArray):
         each, per_byte = 3, 2
-    held = pc.sum(pc.binary_length(column)).as_py() if per_byte else 0
-    return each * len(column) + per_byte * int(held or 0)
+    content_bytes = pc.sum(pc.binary_length(column)).as_py() if per_byte else 0
+    return each * len(column) + per_byte * int(content_bytes or 0)
 
 
-def _instant(value: datetime) -> str:
+def _instant_text(value: datetime) -> str:
     aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     return aware.isoformat().replace("+00:00", "Z")
 
 
-def _duration(value: Any) -> str:
+def _duration_text(value: Any) -> str:
     seconds = f"{Decimal(value.nanoseconds).scaleb(-9):f}"
     return f"P{value.months}M{value.days}DT{seconds.rstrip('0').rstrip('.')}S"
 
 
-def _number(value: float | Decimal) -> Any:
+def _json_number(value: float | Decimal) -> Any:
     if isinstance(value, float):
         return value if abs(value) < float("inf") else None
     if isinstance(value, Decimal) and value != value.to_integral_value():
@@ -159,12 +161,12 @@ def _number(value: float | Decimal) -> Any:
 
 _SAFE: tuple[tuple[tuple[type, ...], Callable[[Any], Any]], ...] = (
     ((type(None), bool, str), lambda value: value),
-    ((int, float, Decimal), _number),
-    ((datetime,), _instant),
+    ((int, float, Decimal), _json_number),
+    ((datetime,), _instant_text),
     ((date, time), lambda value: value.isoformat()),
-    ((pa.MonthDayNano,), _duration),
+    ((pa.MonthDayNano,), _duration_text),
     ((bytes, bytearray), lambda value: value.hex()),
-    ((dict,), lambda value: {str(key): safe(inner) for key, inner in value.items()}),
-    ((list, tuple), lambda value: [safe(inner) for inner in value]),
+    ((dict,), lambda value: {str(key): json_safe(inner) for key, inner in value.items()}),
+    ((list, tuple), lambda value: [json_safe(inner) for inner in value]),
 )
 """The first that fits decides: a bool is an int, a datetime is a date."""

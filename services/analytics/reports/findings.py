@@ -11,7 +11,7 @@ _DRAWN_MAX = 1e100
 """Of a number that is plotted: some of them still add up to one."""
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+class ReportFinding(msgspec.Struct, frozen=True, kw_only=True):
     """A section with its rows; `before` is the row of the period before, for figures alone."""
 
     name: str
@@ -24,24 +24,28 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[list[Any]]
     before: list[Any] = []
 
-    def fault(self) -> str:
-        """Say why its rows cannot be shown as its file wants them; empty when they can."""
+    def plot_fault(self) -> str | None:
+        """Say why its rows cannot be shown as its file wants them; None when they can."""
         plot = [self.over, *self.plotted] if self.over else []
         for name in plot:
             if name not in self.columns:
                 return f"its section names the column {name!r}, which it does not select"
         for name in self.plotted:
-            if any(drawn(value) is None for value in self.column(name) if value is not None):
+            if any(
+                plottable_number(value) is None
+                for value in self.column_values(name)
+                if value is not None
+            ):
                 return f"its section plots the column {name!r}, which holds more than numbers"
-        return ""
+        return None
 
-    def column(self, name: str) -> list[Any]:
+    def column_values(self, name: str) -> list[Any]:
         """Take one column."""
         place = self.columns.index(name)
         return [row[place] for row in self.rows]
 
     @property
-    def series(self) -> list[str]:
+    def plotted_columns(self) -> list[str]:
         """The columns to plot: those named, or every other one that holds numbers."""
         if self.plotted:
             return self.plotted[:SERIES_MAX]
@@ -49,13 +53,19 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
             name
             for name in self.columns
             if name != self.over
-            and all(isinstance(value, (int, float, type(None))) for value in self.column(name))
-            and all(drawn(value) is not None for value in self.column(name) if value is not None)
+            and all(
+                isinstance(value, (int, float, type(None))) for value in self.column_values(name)
+            )
+            and all(
+                plottable_number(value) is not None
+                for value in self.column_values(name)
+                if value is not None
+            )
         ]
         return numbers[:SERIES_MAX]
 
 
-def drawn(value: Any) -> float | None:
+def plottable_number(value: Any) -> float | None:
     """Take a number that a plot can show; one too great for JSON stands as text."""
     try:
         number = float(value) if isinstance(value, (int, float, str)) else -1.0
@@ -75,7 +85,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     quota_timezone: str
     written_at: str
     sequence: int
-    sections: list[Finding]
+    sections: list[ReportFinding]
 
     @property
     def title(self) -> str:

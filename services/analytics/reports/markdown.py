@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from services.analytics.reports.findings import Finding, Report
-from services.analytics.reports.wording import change, figure, label
+from services.analytics.reports.findings import Report, ReportFinding
+from services.analytics.reports.wording import change_text, column_label, figure_text
 
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _ESCAPED = {mark: f"\\{mark}" for mark in ("\\", "|", "[", "]", "`", "*", "!", "~")} | _HTML
@@ -14,23 +14,29 @@ Of HTML nothing is left that a reader without backslashes would take for it.
 _MARKS, _PROSE = str.maketrans(_ESCAPED), str.maketrans(_HTML)
 
 
-def written(report: Report) -> str:
+def as_markdown(report: Report) -> str:
     """Write the whole report."""
     parts = [f"# {report.title}: {report.days}", report.caption]
     for section in report.sections:
-        parts += [f"## {section.title}", section.prose.translate(_PROSE), _body(section)]
+        parts += [f"## {section.title}", section.prose.translate(_PROSE), _section_body(section)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _body(section: Finding) -> str:
+def _section_body(section: ReportFinding) -> str:
+    """Write the rows of a section as a table, figures beside those before."""
     if not section.rows:
         return "Nothing."
     if section.shape == "figures":
         row, before = section.rows[0], section.before or [None] * len(section.columns)
-        return _table(
+        return _markdown_table(
             ["", "now", "the period before", "change"],
             (
-                [label(name), figure(name, now), figure(name, then), change(name, now, then)]
+                [
+                    column_label(name),
+                    figure_text(name, now),
+                    figure_text(name, then),
+                    change_text(name, now, then),
+                ]
                 for name, now, then in zip(section.columns, row, before, strict=True)
             ),
             aligned="lrrr",
@@ -39,18 +45,19 @@ def _body(section: Finding) -> str:
         "r" if all(isinstance(value, (int, float, type(None))) for value in column) else "l"
         for column in zip(*section.rows, strict=True)
     ]
-    return _table(
-        [label(name) for name in section.columns],
+    return _markdown_table(
+        [column_label(name) for name in section.columns],
         (
-            [figure(name, value) for name, value in zip(section.columns, row, strict=True)]
+            [figure_text(name, value) for name, value in zip(section.columns, row, strict=True)]
             for row in section.rows
         ),
         aligned="".join(numbers),
     )
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], aligned: str) -> str:
-    cells = [list(map(_escaped, row)) for row in [heads, *rows]]
+def _markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]], aligned: str) -> str:
+    """Lay out a table whose columns stand in line, each aligned by its letter."""
+    cells = [list(map(_escaped_cell, row)) for row in [heads, *rows]]
     widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]
     rule = [
         "-" * (width - 1) + ":" if side == "r" else "-" * width
@@ -66,5 +73,5 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], aligned: str) ->
     return "\n".join(f"| {' | '.join(row)} |" for row in [padded[0], rule, *padded[1:]])
 
 
-def _escaped(text: str) -> str:
+def _escaped_cell(text: str) -> str:
     return " ".join(text.split()).translate(_MARKS)

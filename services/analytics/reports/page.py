@@ -5,9 +5,9 @@ from functools import cache
 from html import escape
 from pathlib import Path
 
-from services.analytics.reports.findings import Finding, Report
-from services.analytics.reports.plots import plot
-from services.analytics.reports.wording import NOTHING, change, figure, label
+from services.analytics.reports.findings import Report, ReportFinding
+from services.analytics.reports.plots import section_plot
+from services.analytics.reports.wording import NOTHING, change_text, column_label, figure_text
 
 _STYLE = Path(__file__).with_name("page.css")
 _PLOTS = frozenset({"bars", "line"})
@@ -16,14 +16,14 @@ _TABLE_ROWS_MAX = 8
 """A longer table under a plot is folded away: the plot says the same."""
 
 
-def written(report: Report) -> str:
+def as_page(report: Report) -> str:
     """Write the whole page."""
-    sections = "\n".join(_section(section) for section in report.sections)
+    sections = "\n".join(_section_html(section) for section in report.sections)
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(report.title)}, {escape(report.days)}</title>\n"
-        f"<style>\n{_style()}</style>\n</head>\n<body>\n<main>\n"
+        f"<style>\n{_style_sheet()}</style>\n</head>\n<body>\n<main>\n"
         f"<header>\n<h1>{escape(report.title)}</h1>\n"
         f'<p class="days">{escape(report.days)}</p>\n'
         f'<p class="prose">{escape(report.caption)}</p>\n</header>\n'
@@ -32,58 +32,59 @@ def written(report: Report) -> str:
 
 
 @cache
-def _style() -> str:
+def _style_sheet() -> str:
     return _STYLE.read_text()
 
 
-def _section(section: Finding) -> str:
-    told = _CODE.sub(r"<code>\1</code>", escape(section.prose))
-    prose = f'<p class="prose">{told}</p>' if told else ""
+def _section_html(section: ReportFinding) -> str:
+    text = _CODE.sub(r"<code>\1</code>", escape(section.prose))
+    prose = f'<p class="prose">{text}</p>' if text else ""
     return (
         f'<section id="{escape(section.name)}">\n<h2>{escape(section.title)}</h2>{prose}\n'
-        f"{_body(section)}\n</section>"
+        f"{_section_body(section)}\n</section>"
     )
 
 
-def _body(section: Finding) -> str:
+def _section_body(section: ReportFinding) -> str:
     if not section.rows:
         return '<p class="nothing">Nothing.</p>'
     if section.shape == "figures":
-        return _figures(section)
-    table = _table(section)
+        return _figure_tiles(section)
+    table = _html_table(section)
     if section.shape not in _PLOTS:
         return table
     if len(section.rows) > _TABLE_ROWS_MAX:
         table = f"<details><summary>{len(section.rows)} rows</summary>{table}</details>"
-    return plot(section) + table
+    return section_plot(section) + table
 
 
-def _figures(section: Finding) -> str:
+def _figure_tiles(section: ReportFinding) -> str:
     """One tile a figure, with how it differs from the period before."""
     row, before = section.rows[0], section.before or [None] * len(section.columns)
     tiles = "\n".join(
-        f'<div class="tile"><span class="name">{escape(label(name))}</span>'
-        f'<span class="value">{escape(figure(name, now))}</span>'
-        f'<span class="change" title="before: {escape(figure(name, then))}">'
-        f"{escape(change(name, now, then)) or '&nbsp;'}</span></div>"
+        f'<div class="tile"><span class="name">{escape(column_label(name))}</span>'
+        f'<span class="value">{escape(figure_text(name, now))}</span>'
+        f'<span class="change" title="before: {escape(figure_text(name, then))}">'
+        f"{escape(change_text(name, now, then)) or '&nbsp;'}</span></div>"
         for name, now, then in zip(section.columns, row, before, strict=True)
     )
     return f'<div class="tiles">\n{tiles}\n</div>'
 
 
-def _table(section: Finding) -> str:
+def _html_table(section: ReportFinding) -> str:
+    """Write the rows of a section as a table, numbers to the right."""
     numbers = [
         all(isinstance(value, (int, float, type(None))) for value in column)
         for column in zip(*section.rows, strict=True)
     ]
     heads = "".join(
-        f"<th{_side(number=number)}>{escape(label(name))}</th>"
+        f"<th{_side_class(number=number)}>{escape(column_label(name))}</th>"
         for name, number in zip(section.columns, numbers, strict=True)
     )
     rows = "\n".join(
         "<tr>"
         + "".join(
-            f"<td{_side(number=number)}>{_cell(name, value)}</td>"
+            f"<td{_side_class(number=number)}>{_cell_html(name, value)}</td>"
             for name, value, number in zip(section.columns, row, numbers, strict=True)
         )
         + "</tr>"
@@ -95,8 +96,8 @@ def _table(section: Finding) -> str:
     )
 
 
-def _cell(name: str, value: object) -> str:
-    text = figure(name, value)
+def _cell_html(name: str, value: object) -> str:
+    text = figure_text(name, value)
     if text == NOTHING:
         return f'<span class="nothing">{NOTHING}</span>'
     if name.endswith("_rate") and isinstance(value, float):
@@ -105,5 +106,5 @@ def _cell(name: str, value: object) -> str:
     return escape(text)
 
 
-def _side(*, number: bool) -> str:
+def _side_class(*, number: bool) -> str:
     return ' class="number"' if number else ""

@@ -8,9 +8,9 @@ from html import escape
 from itertools import pairwise
 
 from runtime.texts import shown
-from services.analytics.reports.findings import Finding, drawn
-from services.analytics.reports.scale import thinned, ticks
-from services.analytics.reports.wording import figure, label, measured
+from services.analytics.reports.findings import ReportFinding, plottable_number
+from services.analytics.reports.scale import axis_ticks, label_places
+from services.analytics.reports.wording import axis_measure, column_label, figure_text
 
 _WIDTH, _HEIGHT = 960, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 76, 16, 16, 52
@@ -23,26 +23,28 @@ _TIMELINES = ("day", "hour", "date")
 Series = list[tuple[str, list[float | None]]]
 
 
-def plot(section: Finding) -> str:
+def section_plot(section: ReportFinding) -> str:
     """Draw a section's rows; nothing when there is nothing to see."""
-    names = section.series
-    series: Series = [(name, [drawn(one) for one in section.column(name)]) for name in names]
+    names = section.plotted_columns
+    series: Series = [
+        (name, [plottable_number(value) for value in section.column_values(name)]) for name in names
+    ]
     if not any(value for _, values in series for value in values):
         return ""
-    over = [shown(str(value)) for value in section.column(section.over)]
+    over = [shown(str(value)) for value in section.column_values(section.over)]
     if section.shape == "line":
-        body = _lines(section.over, over, series)
+        body = _line_plot(section.over, over, series)
     elif section.over in _TIMELINES:
-        body = _columns(section.over, over, series)
+        body = _column_plot(section.over, over, series)
     else:
-        body = _rows(over, series)
-    return _legend(names) + body
+        body = _bar_plot(over, series)
+    return _plot_legend(names) + body
 
 
-def _columns(axis: str, over: list[str], series: Series) -> str:
+def _column_plot(axis: str, over: list[str], series: Series) -> str:
     """Stack the series of each moment into one column."""
     sums = [sum(values[place] or 0 for _, values in series) for place in range(len(over))]
-    top, drawn = _frame(axis, over, [name for name, _ in series], max(sums))
+    top, drawn = _plot_frame(axis, over, [name for name, _ in series], max(sums))
     step = _PLOT_W / len(over)
     width = min(step * 0.72, 56)
     marks = []
@@ -52,41 +54,46 @@ def _columns(axis: str, over: list[str], series: Series) -> str:
             value = values[place] or 0
             if value:
                 height = value / top * _PLOT_H
-                x, y = _LEFT + step * (place + 0.5) - width / 2, _y(base + value, top)
-                said = f"{figure(axis, moment)}: {figure(name, value)} {label(name)}"
-                marks.append(_box(x, y, width, height, number, said))
+                x, y = _LEFT + step * (place + 0.5) - width / 2, _value_y(base + value, top)
+                said = (
+                    f"{figure_text(axis, moment)}: {figure_text(name, value)} {column_label(name)}"
+                )
+                marks.append(_mark_box(x, y, width, height, number, said))
             base += value
-    return _svg(_HEIGHT, f"by {label(axis)}", drawn + "".join(marks))
+    return _svg_document(_HEIGHT, f"by {column_label(axis)}", drawn + "".join(marks))
 
 
-def _lines(axis: str, over: list[str], series: Series) -> str:
+def _line_plot(axis: str, over: list[str], series: Series) -> str:
     """Draw each series as a line with its points; where nothing is known, the line breaks."""
     greatest = max(value for _, values in series for value in values if value is not None)
-    top, drawn = _frame(axis, over, [name for name, _ in series], greatest)
+    top, drawn = _plot_frame(axis, over, [name for name, _ in series], greatest)
     step = _PLOT_W / len(over)
     marks = []
     for number, (name, values) in enumerate(series):
         points = [
-            None if value is None else (_LEFT + step * (place + 0.5), _y(value, top))
+            None if value is None else (_LEFT + step * (place + 0.5), _value_y(value, top))
             for place, value in enumerate(values)
         ]
         marks += [
-            f'<line class="s{number}" x1="{one[0]:.1f}" y1="{one[1]:.1f}"'
-            f' x2="{two[0]:.1f}" y2="{two[1]:.1f}"/>'
-            for one, two in pairwise(points)
-            if one and two
+            f'<line class="s{number}" x1="{start[0]:.1f}" y1="{start[1]:.1f}"'
+            f' x2="{end[0]:.1f}" y2="{end[1]:.1f}"/>'
+            for start, end in pairwise(points)
+            if start and end
         ]
         marks += [
-            f'<circle class="f{number}" cx="{point[0]:.1f}" cy="{point[1]:.1f}" r="3.5"><title>'
-            f"{escape(f'{figure(axis, moment)}: {label(name)} {figure(name, value)}')}"
-            "</title></circle>"
+            f'<circle class="f{number}" cx="{point[0]:.1f}" cy="{point[1]:.1f}" r="3.5">'
+            f"<title>{_point_title(axis, moment, name, value)}</title></circle>"
             for point, moment, value in zip(points, over, values, strict=True)
             if point
         ]
-    return _svg(_HEIGHT, f"by {label(axis)}", drawn + "".join(marks))
+    return _svg_document(_HEIGHT, f"by {column_label(axis)}", drawn + "".join(marks))
 
 
-def _rows(over: list[str], series: Series) -> str:
+def _point_title(axis: str, moment: str, name: str, value: float | None) -> str:
+    return escape(f"{figure_text(axis, moment)}: {column_label(name)} {figure_text(name, value)}")
+
+
+def _bar_plot(over: list[str], series: Series) -> str:
     """Stack the series of each thing into one horizontal bar, its sum behind it."""
     sums = [sum(values[place] or 0 for _, values in series) for place in range(len(over))]
     room = _WIDTH - _LABEL_W - _VALUE_W
@@ -95,75 +102,79 @@ def _rows(over: list[str], series: Series) -> str:
     for place, thing in enumerate(over):
         x, y = float(_LABEL_W), place * _ROW_H + 4
         cut = thing if len(thing) <= _LABEL_CHARS else f"{thing[: _LABEL_CHARS - 1]}…"
-        marks.append(_text(_LABEL_W - 10, y + 14, cut or "(none)", "end", thing))
+        marks.append(_text_svg(_LABEL_W - 10, y + 14, cut or "(none)", "end", thing))
         for number, (name, values) in enumerate(series):
             value = values[place] or 0
             if value:
                 width = value / greatest * room
-                said = f"{thing}: {figure(name, value)} {label(name)}"
-                marks.append(_box(x, y, width, _ROW_H - 8, number, said))
+                said = f"{thing}: {figure_text(name, value)} {column_label(name)}"
+                marks.append(_mark_box(x, y, width, _ROW_H - 8, number, said))
                 x += width
-        marks.append(_text(x + 8, y + 14, figure("", sums[place])))
+        marks.append(_text_svg(x + 8, y + 14, figure_text("", sums[place])))
     height = len(over) * _ROW_H + 8
     axis = f'<line class="axis" x1="{_LABEL_W}" y1="0" x2="{_LABEL_W}" y2="{height - 4}"/>'
-    return _svg(height, "by name", axis + "".join(marks))
+    return _svg_document(height, "by name", axis + "".join(marks))
 
 
-def _frame(axis: str, over: list[str], names: list[str], greatest: float) -> tuple[float, str]:
+def _plot_frame(axis: str, over: list[str], names: list[str], greatest: float) -> tuple[float, str]:
     """Draw both axes with their labels; the value at the top, and the drawing."""
-    marks = ticks(greatest)
+    marks = axis_ticks(greatest)
     top = marks[-1]
     drawn = []
     for mark in marks:
-        y = _y(mark, top)
-        said = _marked(names[0], mark)
+        y = _value_y(mark, top)
+        said = _mark_label(names[0], mark)
         drawn.append(
             f'<line class="grid" x1="{_LEFT}" y1="{y:.1f}" x2="{_WIDTH - _RIGHT}" y2="{y:.1f}"/>'
         )
-        drawn.append(_text(_LEFT - 10, y + 4, said, "end"))
+        drawn.append(_text_svg(_LEFT - 10, y + 4, said, "end"))
     step = _PLOT_W / len(over)
-    for place in thinned(len(over), _HOUR_LABELS if axis == "hour" else _X_LABELS):
+    for place in label_places(len(over), _HOUR_LABELS if axis == "hour" else _X_LABELS):
         x = _LEFT + step * (place + 0.5)
-        drawn.append(_text(x, _HEIGHT - _BOTTOM + 18, _short(axis, over[place]), "middle"))
+        drawn.append(
+            _text_svg(x, _HEIGHT - _BOTTOM + 18, _moment_label(axis, over[place]), "middle")
+        )
     middle = _TOP + _PLOT_H / 2
-    drawn.append(_text(_LEFT + _PLOT_W / 2, _HEIGHT - 8, _titled(axis), "middle", kind="title"))
+    drawn.append(
+        _text_svg(_LEFT + _PLOT_W / 2, _HEIGHT - 8, _axis_title(axis), "middle", kind="title")
+    )
     drawn.append(
         f'<text class="title" text-anchor="middle" transform="rotate(-90)" x="{-middle:.0f}"'
-        f' y="14">{escape(measured(names))}</text>'
+        f' y="14">{escape(axis_measure(names))}</text>'
     )
     return top, "".join(drawn)
 
 
-def _titled(axis: str) -> str:
-    return "hour (UTC)" if axis == "hour" else {"day": "quota day"}.get(axis, label(axis))
+def _axis_title(axis: str) -> str:
+    return "hour (UTC)" if axis == "hour" else {"day": "quota day"}.get(axis, column_label(axis))
 
 
-def _short(axis: str, moment: str) -> str:
+def _moment_label(axis: str, moment: str) -> str:
     """Label a moment: days as month-day, hours as month-day and hour."""
     if axis == "hour":
         return moment[5:16].replace("T", " ")
     return moment[5:]
 
 
-def _marked(name: str, mark: float) -> str:
+def _mark_label(name: str, mark: float) -> str:
     """Label a mark of the value axis, shorter than a figure: it is round."""
     if name.endswith("_ms"):
         return f"{mark / _SECOND_MS:g} s" if mark >= _SECOND_MS else f"{mark:g} ms"
     return f"{mark:,.10g}"
 
 
-def _y(value: float, top: float) -> float:
+def _value_y(value: float, top: float) -> float:
     return _TOP + _PLOT_H * (1 - value / top)
 
 
-def _box(x: float, y: float, width: float, height: float, number: int, said: str) -> str:
+def _mark_box(x: float, y: float, width: float, height: float, number: int, said: str) -> str:
     return (
         f'<rect class="f{number}" x="{x:.1f}" y="{y:.1f}" width="{max(width, 1):.1f}"'
         f' height="{max(height, 1):.1f}" rx="2"><title>{escape(said)}</title></rect>'
     )
 
 
-def _text(
+def _text_svg(
     x: float, y: float, text: str, anchor: str = "start", whole: str = "", *, kind: str = "label"
 ) -> str:
     title = f"<title>{escape(whole)}</title>" if whole and whole != text else ""
@@ -173,15 +184,15 @@ def _text(
     )
 
 
-def _legend(names: Sequence[str]) -> str:
+def _plot_legend(names: Sequence[str]) -> str:
     shown = "".join(
-        f'<span><i class="b{number}"></i>{escape(label(name))}</span>'
+        f'<span><i class="b{number}"></i>{escape(column_label(name))}</span>'
         for number, name in enumerate(names)
     )
     return f'<p class="legend">{shown}</p>'
 
 
-def _svg(height: float, said: str, body: str) -> str:
+def _svg_document(height: float, said: str, body: str) -> str:
     return (
         f'<div class="wide"><svg viewBox="0 0 {_WIDTH} {height:.0f}" role="img"'
         f' aria-label="{escape(said)}">{body}</svg></div>'

@@ -5,7 +5,7 @@ from math import ceil, floor, log10
 _STEPS = (1, 2, 2.5, 5, 10)
 
 
-def ticks(greatest: float, wanted: int = 5) -> list[float]:
+def axis_ticks(greatest: float, wanted: int = 5) -> list[float]:
     """Find about so many round numbers from 0 up, the last at or above `greatest`.
 
     Steps are 1, 2, 2.5 or 5 times a power of ten, and 1 at least when all values are whole.
@@ -20,7 +20,7 @@ def ticks(greatest: float, wanted: int = 5) -> list[float]:
     return [step * count for count in range(ceil(greatest / step - 1e-9) + 1)]
 
 
-def thinned(count: int, room: int) -> list[int]:
+def label_places(count: int, room: int) -> list[int]:
     """Choose which of `count` labels to show when there is room for so many: every n-th."""
     every = max(1, ceil(count / max(room, 1)))
     return list(range(0, count, every))

@@ -13,35 +13,35 @@ _KILO = 1000.0
 _SIZES = ("B", "kB", "MB", "GB", "TB")
 
 
-def label(column: str) -> str:
+def column_label(column: str) -> str:
     """Write the name of a column; its figures say their unit."""
     return shown(column.removesuffix("_ms").replace("_", " "))
 
 
-def figure(column: str, value: Any) -> str:
+def figure_text(column: str, value: Any) -> str:
     """Write one value of a column."""
     if value is None or value == "":
         return NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (int, float)):
-        return _number(column, value)
+        return _number_text(column, value)
     if column.endswith("_at") or column == "hour":
-        return moment(str(value))
+        return moment_text(str(value))
     return shown(str(value))
 
 
-def _number(column: str, value: float) -> str:
+def _number_text(column: str, value: float) -> str:
     if column.endswith("_ms"):
-        return time(value)
+        return time_text(value)
     if column.endswith("_rate"):
         return f"{value:.1%}".replace("%", " %")
     if column.startswith("bytes"):
-        return size(value)
+        return size_text(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
 
 
-def change(column: str, now: Any, before: Any) -> str:
+def change_text(column: str, now: Any, before: Any) -> str:
     """Write how a figure differs from what it was; empty when that cannot be said."""
     if not isinstance(now, (int, float)) or not isinstance(before, (int, float)):
         return ""
@@ -53,7 +53,7 @@ def change(column: str, now: Any, before: Any) -> str:
     return f"{arrow} {abs(now - before) / before:.0%}".replace("%", " %") if before else "▲ from 0"
 
 
-def time(milliseconds: float) -> str:
+def time_text(milliseconds: float) -> str:
     """Write a time in the unit that suits it."""
     if milliseconds < _SECOND_MS:
         return f"{milliseconds:.0f} ms"
@@ -62,7 +62,7 @@ def time(milliseconds: float) -> str:
     return f"{milliseconds / _MINUTE_MS:.1f} min"
 
 
-def size(count: float) -> str:
+def size_text(count: float) -> str:
     """Write a number of bytes."""
     for unit in _SIZES[:-1]:
         if count < _KILO:
@@ -71,12 +71,12 @@ def size(count: float) -> str:
     return f"{count:.1f} {_SIZES[-1]}"
 
 
-def moment(text: str) -> str:
+def moment_text(text: str) -> str:
     """Write an instant to the minute, without the zone, which is UTC."""
     return shown(text[:16].replace("T", " "))
 
 
-def measured(columns: list[str]) -> str:
+def axis_measure(columns: list[str]) -> str:
     """Name what the axis of these columns counts."""
     if all(column.endswith("_ms") for column in columns):
         return "time"

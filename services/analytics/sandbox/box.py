@@ -16,9 +16,9 @@ import msgspec
 from runtime.clock import Clock
 from runtime.process.logs import Log
 from services.analytics.metrics import Metrics
-from services.analytics.reading.statement import Found, OutOfMemoryError, QuestionError
-from services.analytics.sandbox.process import Child, DeadlineError, EndedError
-from services.analytics.sandbox.words import Answer, Open, Question
+from services.analytics.reading.statement import OutOfMemoryError, QueryResult, QuestionError
+from services.analytics.sandbox.process import DeadlineError, EndedError, SqlChild
+from services.analytics.sandbox.words import OpenCopy, SqlAnswer, SqlQuestion
 from services.analytics.store import Database, StoreError
 
 _COPY = "copy.duckdb"
@@ -35,7 +35,7 @@ class UnavailableError(Exception):
     """SQL cannot be answered now, whatever the question; the message says why."""
 
 
-class Bounds(msgspec.Struct, frozen=True):
+class SqlBounds(msgspec.Struct, frozen=True):
     """How long a question may take, and how great an address space its process may have."""
 
     timeout_s: float
@@ -58,7 +58,7 @@ class Sandbox:
         database: Database,
         folder: Path,
         clock: Clock,
-        bounds: Bounds,
+        bounds: SqlBounds,
         metrics: Metrics,
         logger: Log,
         monotonic: Callable[[], float] = time.monotonic,
@@ -74,12 +74,12 @@ class Sandbox:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._copy: _Copy | None = None
-        self._child: Child | None = None
+        self._child: SqlChild | None = None
         self._closed = False
         self._asked_at = monotonic()
         shutil.rmtree(folder, ignore_errors=True)
 
-    def ask(self, query: str, rows_max: int, bytes_max: int) -> Found:
+    def ask_statement(self, query: str, rows_max: int, bytes_max: int) -> QueryResult:
         """Answer one SELECT, with at most `rows_max` rows, and `bytes_max` of them as JSON.
 
         The rows stay JSON as the child wrote it: in this process they never become objects.
@@ -88,33 +88,33 @@ class Sandbox:
         """
         with self._lock:
             bounds = self.bounds
-            child = self._ready(bounds)
+            child = self._ready_child(bounds)
             self._asked_at = self._monotonic()
-            question = Question(query, self._clock(), rows_max, bytes_max)
+            question = SqlQuestion(query, self._clock(), rows_max, bytes_max)
             try:
-                answer, rows = child.ask(question, bounds.timeout_s)
+                answer, rows = child.ask_child(question, bounds.timeout_s)
             except DeadlineError:
-                self._gone("time")
-                raise QuestionError(_late(bounds)) from None
+                self._end_child("time")
+                raise QuestionError(_time_message(bounds)) from None
             except EndedError as error:
-                self._gone("ended")
+                self._end_child("ended")
                 if self._closed:
                     raise UnavailableError(_STOPPING) from None
-                raise QuestionError(_ended(bounds, str(error))) from None
+                raise QuestionError(_end_message(bounds, str(error))) from None
             if answer.out_of_memory:
                 # What is left of the address space is in pieces: the next one gets another.
-                self._gone("memory")
-                raise OutOfMemoryError(_greedy(bounds, answer.error.partition("\n")[0]))
-        self._database.met(answer.error)
-        return _found(answer, rows)
+                self._end_child("memory")
+                raise OutOfMemoryError(_memory_message(bounds, answer.error.partition("\n")[0]))
+        self._database.note_damage(answer.error)
+        return _as_answer(answer, rows)
 
-    def forget(self) -> None:
+    def release_idle(self) -> None:
         """Let child and copy go when nobody has asked for five minutes."""
         if not self._lock.acquire(blocking=False):
             return
         try:
             if self._monotonic() - self._asked_at > _IDLE_S:
-                self._drop()
+                self._drop_all()
         finally:
             self._lock.release()
 
@@ -125,98 +125,98 @@ class Sandbox:
         if child is not None:
             child.kill()
         with self._lock:
-            self._drop()
+            self._drop_all()
 
-    def _ready(self, bounds: Bounds) -> Child:
+    def _ready_child(self, bounds: SqlBounds) -> SqlChild:
         """Find the child with a copy that is new enough. Raises `UnavailableError`."""
         child = self._child
         if child is not None and not (child.alive and child.memory_bytes == bounds.memory_bytes):
-            self._gone("")
+            self._end_child("")
             child = None
-        if child is not None and self._copy is not None and not self._old(self._copy):
+        if child is not None and self._copy is not None and not self._is_stale(self._copy):
             return child
         if child is None:
-            child = self._started(bounds)
+            child = self._start_child(bounds)
         else:
-            self._told(child, Open())
-        if self._copy is None or self._old(self._copy):
+            self._command_child(child, OpenCopy())
+        if self._copy is None or self._is_stale(self._copy):
             self._copy = None
-            self._copy = self._copied()
-        self._told(child, Open(str(self._path)))
+            self._copy = self._make_copy()
+        self._command_child(child, OpenCopy(str(self._path)))
         return child
 
-    def _old(self, copy: _Copy) -> bool:
+    def _is_stale(self, copy: _Copy) -> bool:
         age = self._monotonic() - copy.made_at
         old = age > max(_COPY_AGE_MIN_S, _COPY_AGE_FACTOR * copy.took_s)
         return old and copy.commits != self._database.commits
 
-    def _copied(self) -> _Copy:
+    def _make_copy(self) -> _Copy:
         """Copy the file. Raises `UnavailableError`."""
-        self._clear()
+        self._clear_files()
         started = self._monotonic()
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
-            size = self._database.size()
+            size = self._database.file_size()
             free = shutil.disk_usage(self._folder).free
             if free < size + _FREE_MIN:
                 raise UnavailableError(
                     f"SQL is asked of a copy, which needs {(size + _FREE_MIN) / 1e9:.2f} GB of"
                     f" disk; {free / 1e9:.2f} GB are free"
                 )
-            commits = self._database.copy(self._path)
+            commits = self._database.copy_file(self._path)
         except (OSError, StoreError) as error:
-            self._clear()
+            self._clear_files()
             raise UnavailableError(f"the file cannot be copied for SQL: {error}") from None
         ended = self._monotonic()
         self._metrics.sql_copy_seconds.observe(ended - started)
         return _Copy(commits, ended, ended - started)
 
-    def _clear(self, name: str = _COPY) -> None:
+    def _clear_files(self, name: str = _COPY) -> None:
         """Remove the copy, its log and what was spilled beside it, or one of them."""
         for path in self._folder.glob(f"{name}*"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
-    def _started(self, bounds: Bounds) -> Child:
+    def _start_child(self, bounds: SqlBounds) -> SqlChild:
         if self._closed:
             raise UnavailableError(_STOPPING)
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
-            self._child = Child(bounds.memory_bytes, self._folder / "stderr")
+            self._child = SqlChild(bounds.memory_bytes, self._folder / "stderr")
         except OSError as error:
             raise UnavailableError(f"the process for SQL cannot be started: {error}") from None
         if self._closed:  # while it was made: who closes has not seen it
             raise UnavailableError(_STOPPING)
         return self._child
 
-    def _told(self, child: Child, command: Open) -> None:
+    def _command_child(self, child: SqlChild, command: OpenCopy) -> None:
         """Have the child open or close a copy. Raises `UnavailableError`."""
         try:
-            answer, _ = child.ask(command, _OPEN_TIMEOUT_S)
+            answer, _ = child.ask_child(command, _OPEN_TIMEOUT_S)
             why = answer.error
         except DeadlineError:
             why = f"it took more than {_OPEN_TIMEOUT_S:g} s"
         except EndedError as error:
             why = f"its process ended {error}"
         if why:
-            self._database.met(why)
-            self._gone("ended")
+            self._database.note_damage(why)
+            self._end_child("ended")
             self._logger.warning("sql_not_opened", reason=why)
             raise UnavailableError(
                 f"the copy for SQL cannot be opened: {why} ([analytics] sql_memory ="
-                f" {_size(child.memory_bytes)})"
+                f" {_size_text(child.memory_bytes)})"
             )
 
-    def _gone(self, why: str) -> None:
+    def _end_child(self, why: str) -> None:
         """Take leave of the child; the copy stays for the next one."""
         if self._child is not None:
-            self._child.end()
+            self._child.end_process()
             self._child = None
-            self._clear(f"{_COPY}.tmp")
+            self._clear_files(f"{_COPY}.tmp")
         if why:
             self._metrics.sql_killed.labels(why).inc()
 
-    def _drop(self) -> None:
-        self._gone("")
+    def _drop_all(self) -> None:
+        self._end_child("")
         self._copy = None
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -224,10 +224,10 @@ class Sandbox:
 _STOPPING = "analytics is stopping"
 
 
-def _found(answer: Answer, rows: bytes) -> Found:
+def _as_answer(answer: SqlAnswer, rows: bytes) -> QueryResult:
     if answer.error:
         raise QuestionError(answer.error)
-    return Found(
+    return QueryResult(
         columns=answer.columns,
         rows=[msgspec.Raw(line) for line in rows.split(b"\n")] if rows else [],
         truncated=answer.truncated,
@@ -235,26 +235,26 @@ def _found(answer: Answer, rows: bytes) -> Found:
     )
 
 
-def _late(bounds: Bounds) -> str:
+def _time_message(bounds: SqlBounds) -> str:
     return (
         f"interrupted after {bounds.timeout_s:g} s: expected a question that takes less"
         " ([analytics] sql_timeout)"
     )
 
 
-def _greedy(bounds: Bounds, how: str) -> str:
+def _memory_message(bounds: SqlBounds, how: str) -> str:
     return (
-        f"out of memory: expected a question that needs less than {_size(bounds.memory_bytes)}"
+        f"out of memory: expected a question that needs less than {_size_text(bounds.memory_bytes)}"
         f" ([analytics] sql_memory), of which DuckDB may take half: {how}"
     )
 
 
-def _ended(bounds: Bounds, how: str) -> str:
+def _end_message(bounds: SqlBounds, how: str) -> str:
     return (
         f"its process ended {how}, as a rule for want of memory: expected a question that needs"
-        f" less than {_size(bounds.memory_bytes)} ([analytics] sql_memory)"
+        f" less than {_size_text(bounds.memory_bytes)} ([analytics] sql_memory)"
     )
 
 
-def _size(size: int) -> str:
+def _size_text(size: int) -> str:
     return f"{size / 1e9:g} GB"

@@ -18,10 +18,10 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from services.analytics.reading.statement import LOCKS, OutOfMemoryError, QuestionError, selected
-from services.analytics.reading.values import lines_of, within
+from services.analytics.reading.statement import LOCKS, OutOfMemoryError, QuestionError, open_select
+from services.analytics.reading.values import fitting_rows, lines_of
 from services.analytics.sandbox import words
-from services.analytics.sandbox.words import Answer, Open, Question
+from services.analytics.sandbox.words import OpenCopy, SqlAnswer, SqlQuestion
 
 _PR_SET_PDEATHSIG = 1
 _THREADS = 2
@@ -31,14 +31,14 @@ _ERROR_MAX = 2000
 
 def main(parent: int, memory_bytes: int) -> None:
     """Answer until there are no more questions, or no parent."""
-    _bind(parent, memory_bytes)
-    with os.fdopen(os.dup(0), "rb") as asked, os.fdopen(os.dup(1), "wb") as told:
+    _bind_process(parent, memory_bytes)
+    with os.fdopen(os.dup(0), "rb") as questions, os.fdopen(os.dup(1), "wb") as answers:
         # Whatever a library prints must not come between the frames.
         os.dup2(2, 1)
-        _serve(asked, told, memory_bytes)
+        _serve_pipes(questions, answers, memory_bytes)
 
 
-def _bind(parent: int, memory_bytes: int) -> None:
+def _bind_process(parent: int, memory_bytes: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
@@ -49,35 +49,36 @@ def _bind(parent: int, memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _serve(asked: BinaryIO, told: BinaryIO, memory_bytes: int) -> None:
+def _serve_pipes(questions: BinaryIO, answers: BinaryIO, memory_bytes: int) -> None:
+    """Answer one command after the other, until the pipe ends."""
     connection: duckdb.DuckDBPyConnection | None = None
     while True:
         try:
-            command, _ = words.receive(asked, words.command)
+            command, _ = words.receive_frame(questions, words.command)
         except words.FrameError:
             return
         body = b""
         try:
-            if isinstance(command, Open):
+            if isinstance(command, OpenCopy):
                 if connection is not None:
                     connection.close()
-                connection = _opened(Path(command.path), memory_bytes) if command.path else None
-                answer = Answer()
+                connection = _open_copy(Path(command.path), memory_bytes) if command.path else None
+                answer = SqlAnswer()
             elif connection is None:
-                answer = Answer(error="no file is open")
+                answer = SqlAnswer(error="no file is open")
             else:
-                answer, body = _answered(connection, command)
+                answer, body = _answer_question(connection, command)
         except (OutOfMemoryError, duckdb.OutOfMemoryException, MemoryError) as error:
-            answer = Answer(error=str(error) or "out of memory", out_of_memory=True)
+            answer = SqlAnswer(error=str(error) or "out of memory", out_of_memory=True)
         except (QuestionError, duckdb.Error) as error:
-            answer = Answer(error=str(error))
+            answer = SqlAnswer(error=str(error))
         except Exception as error:  # noqa: BLE001 (whoever asked must hear of it)
-            answer = Answer(error=f"{type(error).__name__}: {error}")
+            answer = SqlAnswer(error=f"{type(error).__name__}: {error}")
         answer = msgspec.structs.replace(answer, error=answer.error[:_ERROR_MAX])
-        words.send(told, answer, body)
+        words.send_frame(answers, answer, body)
 
 
-def _opened(path: Path, memory_bytes: int) -> duckdb.DuckDBPyConnection:
+def _open_copy(path: Path, memory_bytes: int) -> duckdb.DuckDBPyConnection:
     """Open a copy; DuckDB's own bound is half of the process's, for lists and texts count too."""
     bound = f"{memory_bytes // 2}B"
     connection = duckdb.connect(
@@ -95,23 +96,27 @@ def _opened(path: Path, memory_bytes: int) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _answered(connection: duckdb.DuckDBPyConnection, question: Question) -> tuple[Answer, bytes]:
+def _answer_question(
+    connection: duckdb.DuckDBPyConnection, question: SqlQuestion
+) -> tuple[SqlAnswer, bytes]:
     """Gather an answer within its bounds. Raises `QuestionError`."""
     rows: list[bytes] = []
     room, truncated = question.bytes_max, False
-    with selected(connection, question.query, question.now, as_text=True) as stream:
+    with open_select(connection, question.query, question.now, as_text=True) as stream:
         for batch in stream.batches:
-            kept = _lines(within(batch.slice(0, question.rows_max - len(rows)), room), room)
+            kept = _json_lines(
+                fitting_rows(batch.slice(0, question.rows_max - len(rows)), room), room
+            )
             rows += kept
             room -= sum(len(line) + 1 for line in kept)
             if len(kept) < len(batch):
                 truncated = True
                 break
         columns, sequence = list(stream.schema.names), stream.sequence
-    return Answer(columns=columns, truncated=truncated, sequence=sequence), b"\n".join(rows)
+    return SqlAnswer(columns=columns, truncated=truncated, sequence=sequence), b"\n".join(rows)
 
 
-def _lines(batch: pa.RecordBatch, bytes_max: int) -> list[bytes]:
+def _json_lines(batch: pa.RecordBatch, bytes_max: int) -> list[bytes]:
     """Write rows as JSON. Raises `QuestionError` for a value that has none."""
     try:
         return lines_of(batch, bytes_max)

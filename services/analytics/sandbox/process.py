@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from services.analytics.sandbox import words
-from services.analytics.sandbox.words import Answer, FrameError, Open, Question
+from services.analytics.sandbox.words import FrameError, OpenCopy, SqlAnswer, SqlQuestion
 
 _MODULE = "services.analytics.sandbox.child"
 _SAID_MAX = 300
@@ -26,7 +26,7 @@ class EndedError(Exception):
     """The child ended without an answer; the message says how."""
 
 
-class Child:
+class SqlChild:
     """One process.
 
     The kernel kills it when the thread that made it ends: one that is to be asked longer must be
@@ -43,7 +43,7 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=said,
-                env=_environment(),
+                env=_child_environment(),
                 process_group=0,
             )
 
@@ -57,7 +57,9 @@ class Child:
         """Whether it runs."""
         return self._process.poll() is None
 
-    def ask(self, command: Open | Question, timeout_s: float) -> tuple[Answer, bytes]:
+    def ask_child(
+        self, command: OpenCopy | SqlQuestion, timeout_s: float
+    ) -> tuple[SqlAnswer, bytes]:
         """Say something and wait for the answer, its rows beside it as lines of JSON.
 
         Raises `DeadlineError` when it took too long, and `EndedError` when the child ended; it
@@ -65,18 +67,18 @@ class Child:
         """
         late = threading.Event()
 
-        def killed() -> None:
+        def kill_late() -> None:
             late.set()
             self._process.kill()
 
-        bell = threading.Timer(timeout_s, killed)
+        bell = threading.Timer(timeout_s, kill_late)
         bell.start()
         try:
-            words.send(cast("BinaryIO", self._process.stdin), command)
-            return words.receive(cast("BinaryIO", self._process.stdout), words.answer)
+            words.send_frame(cast("BinaryIO", self._process.stdin), command)
+            return words.receive_frame(cast("BinaryIO", self._process.stdout), words.answer)
         except (OSError, FrameError) as error:
-            how = self._how(error)
-            self.end()
+            how = self._end_cause(error)
+            self.end_process()
             if late.is_set():
                 raise DeadlineError from None
             raise EndedError(how) from None
@@ -87,7 +89,7 @@ class Child:
         """End it now, whatever it does; any thread may."""
         self._process.kill()
 
-    def end(self) -> None:
+    def end_process(self) -> None:
         """End it, and leave nothing of it."""
         self._process.kill()
         self._process.wait()
@@ -95,7 +97,7 @@ class Child:
             with contextlib.suppress(OSError):  # what was said last cannot be told any more
                 cast("BinaryIO", pipe).close()
 
-    def _how(self, error: Exception) -> str:
+    def _end_cause(self, error: Exception) -> str:
         """Say by what it ended, with the last that it said."""
         try:
             code = self._process.wait(_ENDS_S)
@@ -108,7 +110,7 @@ class Child:
         return how
 
 
-def _environment() -> dict[str, str]:
+def _child_environment() -> dict[str, str]:
     """Pass on the environment without what is ours: secrets are in it.
 
     Few arenas of the C library: each reserves 64 MB of the address space, used or not.

@@ -11,13 +11,13 @@ _FRAME_MAX = 2**28
 _Head = TypeVar("_Head")
 
 
-class Open(msgspec.Struct, frozen=True, tag="open"):
+class OpenCopy(msgspec.Struct, frozen=True, tag="open"):
     """Close the file that is open; open this one, if any, for reading alone."""
 
     path: str = ""
 
 
-class Question(msgspec.Struct, frozen=True, tag="question"):
+class SqlQuestion(msgspec.Struct, frozen=True, tag="question"):
     """Answer one SELECT with at most so many rows, and so many bytes of them as JSON."""
 
     query: str
@@ -26,7 +26,7 @@ class Question(msgspec.Struct, frozen=True, tag="question"):
     bytes_max: int
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class SqlAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What came of it; when there is no `error` the rows follow, each a line of JSON."""
 
     error: str = ""
@@ -40,11 +40,11 @@ class FrameError(Exception):
     """The other side ended, or does not speak these words."""
 
 
-command = msgspec.json.Decoder(Open | Question)
-answer = msgspec.json.Decoder(Answer)
+command = msgspec.json.Decoder(OpenCopy | SqlQuestion)
+answer = msgspec.json.Decoder(SqlAnswer)
 
 
-def send(pipe: BinaryIO, head: Open | Question | Answer, body: bytes = b"") -> None:
+def send_frame(pipe: BinaryIO, head: OpenCopy | SqlQuestion | SqlAnswer, body: bytes = b"") -> None:
     """Send one frame. Raises `OSError` when nobody listens."""
     text = msgspec.json.encode(head)
     pipe.write(_LENGTHS.pack(len(text), len(body)) + text)
@@ -52,19 +52,19 @@ def send(pipe: BinaryIO, head: Open | Question | Answer, body: bytes = b"") -> N
     pipe.flush()
 
 
-def receive(pipe: BinaryIO, decoder: "msgspec.json.Decoder[_Head]") -> tuple[_Head, bytes]:
+def receive_frame(pipe: BinaryIO, decoder: "msgspec.json.Decoder[_Head]") -> tuple[_Head, bytes]:
     """Wait for one frame. Raises `FrameError`."""
-    head, body = _LENGTHS.unpack(_exactly(pipe, _LENGTHS.size))
+    head, body = _LENGTHS.unpack(_read_exactly(pipe, _LENGTHS.size))
     if head + body > _FRAME_MAX:
         raise FrameError(f"a frame of {head + body} bytes")
     try:
-        return decoder.decode(_exactly(pipe, head)), _exactly(pipe, body)
+        return decoder.decode(_read_exactly(pipe, head)), _read_exactly(pipe, body)
     except msgspec.DecodeError as error:
         raise FrameError(str(error)) from None
 
 
-def _exactly(pipe: BinaryIO, size: int) -> bytes:
-    found = pipe.read(size)
-    if len(found) < size:
+def _read_exactly(pipe: BinaryIO, size: int) -> bytes:
+    content = pipe.read(size)
+    if len(content) < size:
         raise FrameError("the pipe ended")
-    return found
+    return content

@@ -11,12 +11,20 @@ reports/   named queries that are sections of the reports, too
 
 from services.analytics.sql.sources import (
     Parameter,
-    Section,
+    ReportSection,
     Source,
     SourceError,
-    faults,
-    folder,
-    read,
+    read_source,
+    source_faults,
+    sources_of,
 )
 
-__all__ = ["Parameter", "Section", "Source", "SourceError", "faults", "folder", "read"]
+__all__ = [
+    "Parameter",
+    "ReportSection",
+    "Source",
+    "SourceError",
+    "read_source",
+    "source_faults",
+    "sources_of",
+]

@@ -50,7 +50,7 @@ class Parameter(msgspec.Struct, frozen=True):
     meaning: str
 
 
-class Section(msgspec.Struct, frozen=True):
+class ReportSection(msgspec.Struct, frozen=True):
     """How a query is shown in a report; `over` is the column on the axis of a plot."""
 
     place: int
@@ -69,12 +69,12 @@ class Source(msgspec.Struct, frozen=True):
     meaning: str
     parameters: dict[str, Parameter]
     sql: str
-    section: Section | None = None
+    section: ReportSection | None = None
 
 
-def read(path: Path) -> Source:
+def read_source(path: Path) -> Source:
     """Read a file and its header. Raises `SourceError`."""
-    lines = _lines(path) or [""]
+    lines = _read_lines(path) or [""]
     name, separator, meaning = lines[0].removeprefix("-- ").partition(": ")
     if not (lines[0].startswith("-- ") and separator and name == path.stem):
         raise SourceError(f"{path.name}: expected the first line `-- {path.stem}: <what it is>`")
@@ -91,69 +91,69 @@ def read(path: Path) -> Source:
         for named in match["names"].split(", "):
             plain = named.removeprefix("$")
             parameters[plain] = Parameter(plain, match["type"], match["default"], match["meaning"])
-    body = _statement(lines)
+    body = _statement_text(lines)
     used = set(re.findall(r"\$(\w+)", body))
     if used != set(parameters):
         raise SourceError(
             f"{path.name}: uses the parameters {sorted(used)}, its header has {sorted(parameters)}"
         )
-    return Source(name, meaning, parameters, body, _section(lines, path.name))
+    return Source(name, meaning, parameters, body, _read_section(lines, path.name))
 
 
-def _section(lines: list[str], name: str) -> Section | None:
+def _read_section(lines: list[str], name: str) -> ReportSection | None:
     """Read the section line, if there is one. Raises `SourceError`."""
     comments = [line for line in lines[1:] if line.startswith("--")]
-    found = [line for line in comments if line.startswith("-- section")]
-    if not found:
+    headings = [line for line in comments if line.startswith("-- section")]
+    if not headings:
         return None
-    match = _SECTION.fullmatch(found[0])
+    match = _SECTION.fullmatch(headings[0])
     if match is None or bool(match["columns"]) != (match["shape"] in _PLOTS):
         raise SourceError(
             f"{name}: expected `-- section <number> <figures|table>: <title>`, or"
-            f" `… <bars|line> <column> …`, got {found[0]!r}"
+            f" `… <bars|line> <column> …`, got {headings[0]!r}"
         )
     over, *plotted = match["columns"].split() or [""]
     prose = [
         line.removeprefix("-- ")
         for line in comments
-        if line not in found and not _PARAMETERS.fullmatch(line)
+        if line not in headings and not _PARAMETERS.fullmatch(line)
     ]
-    return Section(
+    return ReportSection(
         int(match["place"]), match["shape"], match["title"], over, plotted, " ".join(prose)
     )
 
 
-def folder(kind: str) -> list[Source]:
-    """Read `sql/<kind>` in order of names; `faults` names the files that are left out.
+def sources_of(kind: str) -> list[Source]:
+    """Read `sql/<kind>` in order of names; `source_faults` names the files that are left out.
 
     Those of `_NEEDED` never are, if they can be read at all: their statement needs no header.
     """
-    found = []
-    for path in _files(kind):
+    sources = []
+    for path in _source_paths(kind):
         try:
-            found.append(read(path))
+            sources.append(read_source(path))
         except SourceError:
             if kind in _NEEDED:
-                found.append(Source(path.stem, "", {}, _statement(_lines(path))))
-    return found
+                sources.append(Source(path.stem, "", {}, _statement_text(_read_lines(path))))
+    return sources
 
 
-def faults() -> dict[str, str]:
+def source_faults() -> dict[str, str]:
     """Say of each file whose header is not as it must be what is wrong, by the file's name."""
-    found = {}
-    for path in (path for kind in _KINDS for path in _files(kind)):
+    faults = {}
+    for path in (path for kind in _KINDS for path in _source_paths(kind)):
         try:
-            read(path)
+            read_source(path)
         except SourceError as error:
-            found[path.stem] = str(error)
-    return found
+            faults[path.stem] = str(error)
+    return faults
 
 
-def _files(kind: str) -> list[Path]:
+def _source_paths(kind: str) -> list[Path]:
     return sorted((_HERE / kind).glob("*.sql"))
 
 
-def _lines(path: Path) -> list[str]:
+def _read_lines(path: Path) -> list[str]:
     """Read a file's lines. Raises `SourceError` when they are no text."""
     try:
         return path.read_text(encoding="utf-8").splitlines()
@@ -161,5 +161,5 @@ def _lines(path: Path) -> list[str]:
         raise SourceError(f"{path.name}: {error}") from None
 
 
-def _statement(lines: list[str]) -> str:
+def _statement_text(lines: list[str]) -> str:
     return "\n".join(line for line in lines if not line.startswith("--")).strip()

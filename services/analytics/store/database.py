@@ -17,11 +17,11 @@ from services.analytics.sql import Source
 from services.analytics.store.faults import (
     OF_ROWS,
     LostError,
-    RefusedError,
+    RowsRefusedError,
     StoreError,
-    of_reading,
-    opening,
-    working,
+    opening_fault,
+    reading_damage,
+    working_fault,
 )
 
 _CHECKPOINTS = "set checkpoint_threshold = '64MB'"
@@ -55,11 +55,11 @@ class Database:
                 },
             )
         except duckdb.Error as error:
-            raise opening(error) from None
+            raise opening_fault(error) from None
         self._lock = threading.Lock()
         self._settling = threading.Lock()
         try:
-            self.migrated = _migrate(self._root)
+            self.migrated = _apply_migrations(self._root)
             _make_macros(self._root)
             self.set_aside = _make_views(self._root) | _make_today(self._root)
             """Views that could not be made, and why."""
@@ -69,7 +69,7 @@ class Database:
                 self._root.execute(f"from ledger.{table} limit 0")
         except duckdb.Error as error:
             self._root.close()
-            raise opening(error) from None
+            raise opening_fault(error) from None
         except BaseException:
             self._root.close()
             raise
@@ -87,11 +87,11 @@ class Database:
             self.commits += 1
             yield
 
-    def size(self) -> int:
+    def file_size(self) -> int:
         """Bytes of the file and its write-ahead log."""
         return sum(path.stat().st_size for path in (self._path, self._log) if path.exists())
 
-    def copy(self, path: Path) -> int:
+    def copy_file(self, path: Path) -> int:
         """Copy the file and its write-ahead log, for another process; return `commits` of it.
 
         A commit waits meanwhile, and with it the checkpoint that comes of one: no byte that the
@@ -103,28 +103,28 @@ class Database:
                 shutil.copyfile(self._log, path.with_name(f"{path.name}.wal"))
             return self.commits
 
-    def settle(self) -> None:
+    def force_checkpoint(self) -> None:
         """Have everything in the one file, for whoever copies it. Raises `StoreError`."""
         try:
             with self.committing():
                 self.writer.execute("force checkpoint")
         except duckdb.Error as error:
-            raise self.failed(error) from None
+            raise self.note_failure(error) from None
 
-    def failed(self, error: duckdb.Error) -> StoreError:
+    def note_failure(self, error: duckdb.Error) -> StoreError:
         """Name what the file does not do, and remember it when it will do nothing more."""
-        named = working(error)
+        named = working_fault(error)
         if isinstance(named, LostError):
             self.fault = self.fault or named
         return named
 
-    def met(self, message: str) -> None:
+    def note_damage(self, message: str) -> None:
         """Remember damage, if a question failed by it, here or in a copy of the file."""
-        self.fault = self.fault or of_reading(message)
+        self.fault = self.fault or reading_damage(message)
 
-    def unwritten(self, error: duckdb.Error, where: str = "") -> StoreError:
+    def write_failure(self, error: duckdb.Error, where: str = "") -> StoreError:
         """Tell what the file cannot do at all from what it does not take of a batch."""
-        kind = RefusedError if isinstance(error, OF_ROWS) else type(self.failed(error))
+        kind = RowsRefusedError if isinstance(error, OF_ROWS) else type(self.note_failure(error))
         return kind(f"{where}{error}")
 
     def close(self) -> None:
@@ -134,7 +134,7 @@ class Database:
             self._root.close()
 
 
-def _migrate(connection: duckdb.DuckDBPyConnection) -> list[str]:
+def _apply_migrations(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Apply the schema files not yet recorded, each with its record in one transaction."""
     connection.execute("create schema if not exists ledger")
     connection.execute(
@@ -142,14 +142,14 @@ def _migrate(connection: duckdb.DuckDBPyConnection) -> list[str]:
         " (name varchar primary key, applied_at timestamp)"
     )
     done = {name for (name,) in connection.execute("from ledger.migrations select name").fetchall()}
-    known = sql.folder("schema")
-    later = sorted(done - {source.name for source in known})
+    migrations = sql.sources_of("schema")
+    later = sorted(done - {source.name for source in migrations})
     if later:
         raise StoreError(
             f"the file was written by a later version (it has {', '.join(later)});"
             " use that version, or remove the file: it is rebuilt from the log"
         )
-    missing = [source for source in known if source.name not in done]
+    missing = [source for source in migrations if source.name not in done]
     for source in missing:
         try:
             connection.execute("begin")
@@ -159,14 +159,14 @@ def _migrate(connection: duckdb.DuckDBPyConnection) -> list[str]:
             )
             connection.execute("commit")
         except duckdb.Error as error:
-            kind = type(opening(error))
+            kind = type(opening_fault(error))
             raise kind(f"{source.name}.sql: {error}") from None
     return [source.name for source in missing]
 
 
 def _make_macros(connection: duckdb.DuckDBPyConnection) -> None:
     """Make every macro anew. Raises `StoreError`."""
-    for source in sql.folder("macros"):
+    for source in sql.sources_of("macros"):
         try:
             connection.execute(f'create or replace macro "{source.name}" {source.sql}')
         except duckdb.Error as error:
@@ -178,10 +178,10 @@ def _make_views(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
 
     One that DuckDB does not take is left out, and so are those that stand on it: the reasons.
     """
-    views = {source.name: source for source in sql.folder("views")}
-    order = _in_order(views)
-    found = "select view_name from duckdb_views() where schema_name = 'main' and not internal"
-    there = connection.execute(found).fetchall()
+    views = {source.name: source for source in sql.sources_of("views")}
+    order = _dependency_order(views)
+    existing = "select view_name from duckdb_views() where schema_name = 'main' and not internal"
+    there = connection.execute(existing).fetchall()
     refused: dict[str, str] = {}
     while True:
         connection.execute("begin")
@@ -200,9 +200,11 @@ def _make_views(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
         order.remove(name)
 
 
-def _in_order(views: dict[str, Source]) -> list[str]:
+def _dependency_order(views: dict[str, Source]) -> list[str]:
     """Put each view behind those it stands on; in a circle none can be."""
-    stands_on = {name: _sources(source) & views.keys() - {name} for name, source in views.items()}
+    stands_on = {
+        name: _selected_names(source) & views.keys() - {name} for name, source in views.items()
+    }
     try:
         return list(TopologicalSorter(stands_on).static_order())
     except CycleError:
@@ -224,6 +226,6 @@ def _make_today(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     return refused
 
 
-def _sources(source: Source) -> set[str]:
+def _selected_names(source: Source) -> set[str]:
     """What a statement selects from, but for the tables of a named schema."""
     return set(re.findall(r"\b(?:from|join)\s+(\w+)\b(?!\.)", source.sql))

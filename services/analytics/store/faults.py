@@ -37,7 +37,7 @@ class StoreError(Exception):
     """The file cannot be used: another process has it, or a later version wrote it."""
 
 
-class RefusedError(StoreError):
+class RowsRefusedError(StoreError):
     """The file can be used, but not with these rows in it."""
 
 
@@ -49,13 +49,13 @@ class DamagedError(LostError):
     """The file is damaged, or is none of ours; whatever is in it, the log has it too."""
 
 
-def opening(error: duckdb.Error) -> StoreError:
+def opening_fault(error: duckdb.Error) -> StoreError:
     """Name what keeps a file from being opened: damage, unless something else is known."""
     intact = isinstance(error, duckdb.OutOfMemoryException) or _NOT_THE_FILE.search(str(error))
     return StoreError(str(error)) if intact else DamagedError(str(error))
 
 
-def working(error: duckdb.Error) -> StoreError:
+def working_fault(error: duckdb.Error) -> StoreError:
     """Name what an open file does not do."""
     text = str(error)
     if _NOT_THE_FILE.search(text):
@@ -67,12 +67,12 @@ def working(error: duckdb.Error) -> StoreError:
     return StoreError(text)
 
 
-def of_reading(message: str) -> DamagedError | None:
+def reading_damage(message: str) -> DamagedError | None:
     """Find the damage in what a question failed by; its own words are no proof of any."""
     return DamagedError(message) if _READ_DAMAGE.match(message) else None
 
 
-def put_aside(path: Path, now: datetime) -> Path:
+def put_file_aside(path: Path, now: datetime) -> Path:
     """Give a damaged file, and its write-ahead log, other names; return the file's.
 
     Only the newest three are kept. Raises `StoreError` when that cannot be done.
@@ -84,7 +84,7 @@ def put_aside(path: Path, now: datetime) -> Path:
         if log.exists():
             log.rename(aside.with_name(f"{aside.name}.wal"))
         path.rename(aside)
-        for old in there(path)[:-_KEPT_MAX]:
+        for old in files_aside(path)[:-_KEPT_MAX]:
             if old.is_file():
                 old.unlink()
                 old.with_name(f"{old.name}.wal").unlink(missing_ok=True)
@@ -93,11 +93,11 @@ def put_aside(path: Path, now: datetime) -> Path:
     return aside
 
 
-def put_back(path: Path, aside: Path) -> None:
+def put_file_back(path: Path, aside: Path) -> None:
     """Have what was put aside stand in the place of what was made anew. Raises `StoreError`."""
     try:
         for ending in (".wal", ""):
-            new, old = (one.with_name(f"{one.name}{ending}") for one in (path, aside))
+            new, old = (file.with_name(f"{file.name}{ending}") for file in (path, aside))
             new.unlink(missing_ok=True)
             if old.exists() or old.is_symlink():
                 old.rename(new)
@@ -105,7 +105,7 @@ def put_back(path: Path, aside: Path) -> None:
         raise StoreError(f"{aside} cannot be put back: {error}") from None
 
 
-def there(path: Path) -> list[Path]:
+def files_aside(path: Path) -> list[Path]:
     """List what was put aside of a file, the oldest first, without write-ahead logs."""
-    found = path.parent.glob(f"{path.name}{PUT_ASIDE}*")
-    return sorted(one for one in found if one.suffix != ".wal")
+    candidates = path.parent.glob(f"{path.name}{PUT_ASIDE}*")
+    return sorted(aside for aside in candidates if aside.suffix != ".wal")

@@ -10,9 +10,9 @@ import msgspec
 import pyarrow as pa
 
 from services.analytics import sql
-from services.analytics.domain.fold import Batch, Remembered
+from services.analytics.domain.fold import Remembered, RowBatch
 from services.analytics.domain.leases import DOUBTFUL_FOR_US
-from services.analytics.domain.refusals import TOLD_KEPT_S
+from services.analytics.domain.refusals import REPORTED_FOR_S
 from services.analytics.domain.rows import (
     ConfigRow,
     KeyRow,
@@ -24,7 +24,7 @@ from services.analytics.domain.rows import (
 )
 from services.analytics.domain.tables import ADDED, ROLLUPS, TABLES, Columns
 from services.analytics.store.database import Database
-from services.analytics.store.faults import LostError, RefusedError
+from services.analytics.store.faults import LostError, RowsRefusedError
 
 _Some = TypeVar("_Some", bound=Row)
 _KEYS = {
@@ -45,7 +45,7 @@ _CHANGED_BY = {
     "unknown_tags": ("unknown_tags",),
 }
 """The statements of `sql/rollups` in order, and what a batch must have to make them needful."""
-_TOLD = f"""
+_REPORTED = f"""
 select name, epoch_us(ts) from (
     select request_id || '.' || number as name, ts from ledger.refusals where count = 1
     union all
@@ -57,7 +57,7 @@ where ts >= (
         from ledger.refusals select ts
         union all from ledger.calls_refused select ts
     )
-) - interval {TOLD_KEPT_S} second
+) - interval {REPORTED_FOR_S} second
 order by ts
 """  # noqa: S608
 """What was refused lately, by the names that the fold gives it."""
@@ -80,7 +80,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """How far a projection that began anew must come before its figures are whole."""
 
 
-class Ledger:
+class LedgerWriter:
     """The one writer of the file."""
 
     def __init__(self, database: Database) -> None:
@@ -88,25 +88,25 @@ class Ledger:
         self._database = database
         self._connection = database.writer
         self._shown: dict[str, pa.Table] = {}
-        self._rollups = {source.name: source.sql for source in sql.folder("rollups")}
+        self._rollups = {source.name: source.sql for source in sql.sources_of("rollups")}
 
     @property
     def fault(self) -> LostError | None:
         """Why the file must be opened again, or put aside; None while it serves."""
         return self._database.fault
 
-    def progress(self) -> Progress | None:
+    def read_progress(self) -> Progress | None:
         """Read the checkpoint; None before the first batch. Raises `StoreError`."""
         query = "from ledger.progress select stream_created, sequence, events, anew_to"
-        with self._asked():
-            found = self._connection.execute(query).fetchall()
-        for created, sequence, events, anew_to in found:
+        with self._reading_errors():
+            rows = self._connection.execute(query).fetchall()
+        for created, sequence, events, anew_to in rows:
             return Progress(
                 stream_created=created, sequence=sequence, events=events, anew_to=anew_to
             )
         return None
 
-    def begin(self, stream_created: str, upto: int = 0) -> None:
+    def begin_anew(self, stream_created: str, upto: int = 0) -> None:
         """Empty every table and start at the beginning of this life of the stream.
 
         Until it has the log `upto` there, its figures are too small.
@@ -116,34 +116,34 @@ class Ledger:
                 self._connection.execute(f"delete from ledger.{table}")  # noqa: S608
             self._connection.execute(
                 "insert into ledger.progress values (?, 0, 0, 0, ?, ?)",
-                [stream_created, _now(), upto],
+                [stream_created, _utc_now(), upto],
             )
 
-    def bind(self, stream_created: str) -> None:
+    def bind_stream(self, stream_created: str) -> None:
         """Keep every row, and say that this life of the stream has them: it was restored."""
         with _Transaction(self._database):
             self._connection.execute(
                 "update ledger.progress set stream_created = ?", [stream_created]
             )
 
-    def write(self, batch: Batch, *, rehearsed: bool = False) -> int:
+    def write_batch(self, batch: RowBatch, *, rehearsed: bool = False) -> int:
         """Write a batch with its checkpoint, all or nothing; return the number of rows.
 
-        One that is only rehearsed is taken back at the end. Raises `RefusedError` when the file
+        One that is only rehearsed is taken back at the end. Raises `RowsRefusedError` when the file
         does not take its rows, `StoreError` when it can take none.
         """
-        made, gone = _made(batch)
-        self._show(made, gone)
+        batch_tables, gone = _batch_tables(batch)
+        self._show_tables(batch_tables, gone)
         with _Transaction(self._database, keep=not rehearsed):
             for rollup, tables in _CHANGED_BY.items():
-                if made.keys() & set(tables):
+                if batch_tables.keys() & set(tables):
                     self._roll_up(rollup)
             for table in gone:
                 self._connection.execute(
                     f"delete from ledger.{table}"  # noqa: S608
                     f" where {_KEYS[table]} in (from gone_{table})"
                 )
-            for table in made.keys() - ADDED.keys():
+            for table in batch_tables.keys() - ADDED.keys():
                 self._connection.execute(f"insert into ledger.{table} by name from batch_{table}")
             if batch.numbers:
                 self._connection.executemany(
@@ -152,51 +152,52 @@ class Ledger:
             self._connection.execute(
                 "update ledger.progress set sequence = ?, envelopes = envelopes + ?,"
                 " events = events + ?, written_at = ?",
-                [batch.sequence, batch.envelopes, batch.events, _now()],
+                [batch.sequence, batch.envelopes, batch.events, _utc_now()],
             )
-        return sum(table.num_rows for table in made.values())
+        return sum(table.num_rows for table in batch_tables.values())
 
-    def remember(self) -> Remembered:
+    def read_remembered(self) -> Remembered:
         """Read back what a fold must know to go on from the checkpoint. Raises `StoreError`."""
-        with self._asked():
-            return self._remembered()
+        with self._reading_errors():
+            return self._read_tables()
 
     @contextmanager
-    def _asked(self) -> Iterator[None]:
+    def _reading_errors(self) -> Iterator[None]:
         """Read from the file; whatever keeps it from answering is of the file."""
         try:
             yield
         except duckdb.Error as error:
-            raise self._database.failed(error) from None
+            raise self._database.note_failure(error) from None
 
-    def _remembered(self) -> Remembered:
+    def _read_tables(self) -> Remembered:
+        """Read the tables that a fold remembers."""
         newest = "(select max(ended_at) from ledger.leases)"
         doubtful = (
             "where outcome in ('unknown', 'expired') and correction <> 'reconciled'"
             f" and ended_at >= {newest} - to_microseconds({DOUBTFUL_FOR_US}) order by ended_at"
         )
         return Remembered(
-            open_leases=self._rows("open_leases", LeaseRow),
-            doubtful=self._rows("leases", LeaseRow, doubtful),
-            sessions=self._rows("sessions", SessionRow),
-            servers=self._rows("servers", ServerRow),
-            keys=self._rows("keys", KeyRow),
-            config=self._rows("config", ConfigRow),
+            open_leases=self._read_rows("open_leases", LeaseRow),
+            doubtful=self._read_rows("leases", LeaseRow, doubtful),
+            sessions=self._read_rows("sessions", SessionRow),
+            servers=self._read_rows("servers", ServerRow),
+            keys=self._read_rows("keys", KeyRow),
+            config=self._read_rows("config", ConfigRow),
             numbers=dict(
                 self._connection.execute("from ledger.chains select subject, number").fetchall()
             ),
-            told=self._connection.execute(_TOLD).fetchall(),
+            reported=self._connection.execute(_REPORTED).fetchall(),
         )
 
     def _roll_up(self, rollup: str) -> None:
         try:
             self._connection.execute(self._rollups[rollup])
         except duckdb.Error as error:
-            raise self._database.unwritten(error, f"{rollup}.sql: ") from error
+            raise self._database.write_failure(error, f"{rollup}.sql: ") from error
 
-    def _show(self, made: dict[str, pa.Table], gone: dict[str, pa.Table]) -> None:
+    def _show_tables(self, tables: dict[str, pa.Table], gone: dict[str, pa.Table]) -> None:
         """Let SQL see a batch: `batch_<table>` and `gone_<table>`, empty where it has none."""
-        views = {f"batch_{name}": made.get(name, empty) for name, empty in _EMPTY.items()}
+        views = {f"batch_{name}": tables.get(name, empty) for name, empty in _EMPTY.items()}
         views |= {f"gone_{name}": gone.get(name, _NONE_GONE) for name in _KEYS}
         for name, view in views.items():
             # Registering costs a millisecond, and most tables are empty in most batches.
@@ -204,17 +205,17 @@ class Ledger:
                 self._connection.register(name, view)
                 self._shown[name] = view
 
-    def _rows(self, table: str, kind: type[_Some], where: str = "") -> list[_Some]:
-        names = ", ".join(_read_back(kind))
-        found = self._connection.execute(f"select {names} from ledger.{table} {where}")  # noqa: S608
+    def _read_rows(self, table: str, kind: type[_Some], where: str = "") -> list[_Some]:
+        names = ", ".join(_select_terms(kind))
+        result = self._connection.execute(f"select {names} from ledger.{table} {where}")  # noqa: S608
         fields = kind.__struct_fields__
-        return [kind(**dict(zip(fields, row, strict=True))) for row in found.fetchall()]
+        return [kind(**dict(zip(fields, row, strict=True))) for row in result.fetchall()]
 
 
 class _Transaction:
     """`begin`, then `commit`, or `rollback` when something was raised or nothing is to be kept.
 
-    What DuckDB raises becomes a `RefusedError` when it is of the rows, else a `StoreError`.
+    What DuckDB raises becomes a `RowsRefusedError` when it is of the rows, else a `StoreError`.
     """
 
     def __init__(self, database: Database, *, keep: bool = True) -> None:
@@ -226,7 +227,7 @@ class _Transaction:
         try:
             self._connection.execute("begin")
         except duckdb.Error as failure:
-            raise self._database.failed(failure) from None
+            raise self._database.note_failure(failure) from None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, *_: object
@@ -235,52 +236,53 @@ class _Transaction:
             with self._database.committing():
                 self._connection.execute("commit" if kind is None and self._keep else "rollback")
         except duckdb.Error as failure:
-            raise self._database.unwritten(failure) from error
+            raise self._database.write_failure(failure) from error
         if isinstance(error, duckdb.Error):
-            raise self._database.unwritten(error) from error
+            raise self._database.write_failure(error) from error
 
 
-def _types(kind: type[Row]) -> dict[str, Any]:
+def _plain_types(kind: type[Row]) -> dict[str, Any]:
     """Each field's plain type: `Moment | None` is a Moment."""
     hints = get_type_hints(kind)
     return {name: next(iter(get_args(hints[name])), hints[name]) for name in kind.__struct_fields__}
 
 
-def _made(batch: Batch) -> tuple[dict[str, pa.Table], dict[str, pa.Table]]:
-    """Make the tables of a batch, and of what is gone. Raises `RefusedError`."""
+def _batch_tables(batch: RowBatch) -> tuple[dict[str, pa.Table], dict[str, pa.Table]]:
+    """Make the tables of a batch, and of what is gone. Raises `RowsRefusedError`."""
     try:
-        made = {name: _arrow(name, values) for name, values in batch.tables.items()}
-        gone = {name: _gone(keys) for name, keys in batch.gone.items()}
+        tables = {name: _arrow_table(name, values) for name, values in batch.tables.items()}
+        gone = {name: _key_table(keys) for name, keys in batch.gone.items()}
     except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
-        raise RefusedError(str(error)) from None
-    return made, gone
+        raise RowsRefusedError(str(error)) from None
+    return tables, gone
 
 
 _SCHEMAS = {
-    kind: {name: _ARROW[plain] for name, plain in _types(kind).items()} for kind in TABLES.values()
+    kind: {name: _ARROW[plain] for name, plain in _plain_types(kind).items()}
+    for kind in TABLES.values()
 }
 
 
-def _arrow(table: str, values: Columns) -> pa.Table:
+def _arrow_table(table: str, values: Columns) -> pa.Table:
     schema = _SCHEMAS[TABLES[table]]
     return pa.table({name: pa.array(column, schema[name]) for name, column in values.items()})
 
 
-def _gone(keys: Sequence[str]) -> pa.Table:
+def _key_table(keys: Sequence[str]) -> pa.Table:
     return pa.table({"key": pa.array(keys, pa.string())})
 
 
-_NONE_GONE = _gone([])
+_NONE_GONE = _key_table([])
 _EMPTY = {
-    table: _arrow(table, dict.fromkeys(kind.__struct_fields__, ()))
+    table: _arrow_table(table, dict.fromkeys(kind.__struct_fields__, ()))
     for table, kind in TABLES.items()
 }
 
 
-def _read_back(kind: type[Row]) -> list[str]:
+def _select_terms(kind: type[Row]) -> list[str]:
     """Select each column as the row has it: microseconds, and days as text."""
     selected = []
-    for name, plain in _types(kind).items():
+    for name, plain in _plain_types(kind).items():
         if plain is Moment:
             selected.append(f"epoch_us({name})")
         elif name.endswith("day"):
@@ -290,5 +292,5 @@ def _read_back(kind: type[Row]) -> list[str]:
     return selected
 
 
-def _now() -> datetime:
+def _utc_now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)

@@ -9,11 +9,11 @@ import duckdb
 
 from runtime.clock import Clock
 from services.analytics.reading.statement import (
-    Found,
     OutOfMemoryError,
+    QueryResult,
     QuestionError,
     Stream,
-    selected,
+    open_select,
 )
 from services.analytics.reading.values import rows_of
 from services.analytics.store.database import Database
@@ -32,15 +32,17 @@ class Readers:
         self._database = database
         self._clock = clock
 
-    def ask(self, query: str, rows_max: int, parameters: Mapping[str, Any] | None = None) -> Found:
+    def ask_rows(
+        self, query: str, rows_max: int, parameters: Mapping[str, Any] | None = None
+    ) -> QueryResult:
         """Answer one SELECT, with at most `rows_max` rows. Raises `QuestionError`."""
-        with self.opened(query, self.timeout_s, parameters) as stream:
+        with self.open_stream(query, self.timeout_s, parameters) as stream:
             rows: list[list[Any]] = []
             for batch in stream.batches:
                 rows += rows_of(batch)
                 if len(rows) > rows_max:
                     break
-        return Found(
+        return QueryResult(
             columns=list(stream.schema.names),
             rows=rows[:rows_max],
             truncated=len(rows) > rows_max,
@@ -48,7 +50,7 @@ class Readers:
         )
 
     @contextmanager
-    def opened(
+    def open_stream(
         self, query: str, timeout_s: float, parameters: Mapping[str, Any] | None = None
     ) -> Iterator[Stream]:
         """Open one SELECT as a stream, for so long at most. Raises `QuestionError`."""
@@ -56,14 +58,14 @@ class Readers:
         bell = threading.Timer(timeout_s, cursor.interrupt)
         bell.start()
         try:
-            with selected(cursor, query, self._clock(), parameters) as stream:
+            with open_select(cursor, query, self._clock(), parameters) as stream:
                 yield stream
         except duckdb.InterruptException:
             raise QuestionError(
                 f"interrupted after {timeout_s:g} s: expected a question that takes less"
             ) from None
         except QuestionError as error:
-            self._database.met(str(error))
+            self._database.note_damage(str(error))
             if not isinstance(error, OutOfMemoryError):
                 raise
             raise QuestionError(

@@ -16,9 +16,9 @@ from contracts.pool import Outcome, Verdict
 from runtime.eventlog import EventLog
 from services.analytics.metrics import Metrics
 from services.analytics.projector import Projector
-from services.analytics.queries import Catalogue, Question
-from services.analytics.sandbox.box import Bounds, Sandbox
-from services.analytics.store import Database, Found, Ledger, Readers
+from services.analytics.queries import Catalogue, StoreQuestion
+from services.analytics.sandbox.box import Sandbox, SqlBounds
+from services.analytics.store import Database, LedgerWriter, QueryResult, Readers
 from tests.moments import NOON
 from tests.unit.analytics.builders import (
     Story,
@@ -115,8 +115,8 @@ async def publish(client: Client, story: Story, *, after: int = 0) -> None:
 class Decoded(Sandbox):
     """Strangers' SQL with rows as a client reads them."""
 
-    def ask(self, query: str, rows_max: int, bytes_max: int) -> Found:
-        found = super().ask(query, rows_max, bytes_max)
+    def ask_statement(self, query: str, rows_max: int, bytes_max: int) -> QueryResult:
+        found = super().ask_statement(query, rows_max, bytes_max)
         return msgspec.structs.replace(found, rows=[msgspec.json.decode(row) for row in found.rows])
 
 
@@ -130,7 +130,7 @@ def sandbox(
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Iterator[Sandbox]:
     """Strangers' SQL over a database; no child and no copy is left of it."""
-    bounds = Bounds(timeout_s, memory_bytes)
+    bounds = SqlBounds(timeout_s, memory_bytes)
     made = Decoded(
         database, folder, lambda: NOON, bounds, Metrics(), structlog.get_logger(), monotonic
     )
@@ -147,12 +147,12 @@ class Running:
         self.database = Database(path, MEMORY)
         self.metrics = Metrics()
         self.projector = Projector(
-            EventLog(client), Ledger(self.database), self.metrics, structlog.get_logger()
+            EventLog(client), LedgerWriter(self.database), self.metrics, structlog.get_logger()
         )
         self.readers = Readers(self.database, lambda: NOON, 5.0)
 
-    def ask(self, query: str) -> Found:
-        return self.readers.ask(query, 10_000)
+    def ask(self, query: str) -> QueryResult:
+        return self.readers.ask_rows(query, 10_000)
 
 
 @asynccontextmanager
@@ -176,9 +176,9 @@ def stored(path: Path, story: Story) -> Iterator[Readers]:
     """A file with a story in it, without a stream."""
     database = Database(path, MEMORY)
     try:
-        ledger = Ledger(database)
-        ledger.begin("a stream")
-        ledger.write(folded(story))
+        ledger = LedgerWriter(database)
+        ledger.begin_anew("a stream")
+        ledger.write_batch(folded(story))
         yield Readers(database, lambda: NOON, 5.0)
     finally:
         database.close()
@@ -186,7 +186,7 @@ def stored(path: Path, story: Story) -> Iterator[Readers]:
 
 def named(readers: Readers, name: str, **parameters: object) -> list[dict[str, object]]:
     """Ask a named query; rows as dictionaries."""
-    question = Catalogue().question(NamedQuery(name=name, parameters=parameters))
-    assert isinstance(question, Question), question
-    found = readers.ask(question.sql, 10_000, question.parameters)
+    question = Catalogue().as_question(NamedQuery(name=name, parameters=parameters))
+    assert isinstance(question, StoreQuestion), question
+    found = readers.ask_rows(question.sql, 10_000, question.parameters)
     return [dict(zip(found.columns, row, strict=True)) for row in found.rows]

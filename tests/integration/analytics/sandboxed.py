@@ -13,10 +13,10 @@ def main(folder: Path) -> None:
         stored(folder / "a.duckdb", history()) as readers,
         sandbox(readers._database, folder / "sql", timeout_s=600.0) as box,
     ):
-        box.ask("select 1", 1, 1000)
+        box.ask_statement("select 1", 1, 1000)
         assert box._child is not None
         (folder / "pid").write_text(f"{box._child.pid}\n")
-        box.ask(ENDLESS, 1, 1000)
+        box.ask_statement(ENDLESS, 1, 1000)
 
 
 if __name__ == "__main__":

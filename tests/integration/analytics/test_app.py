@@ -31,12 +31,12 @@ from contracts.analytics import (
 from contracts.base import Failed, WriterId
 from runtime.nats.broker import Call
 from services.analytics import app, handlers
-from services.analytics.domain.fold import Batch
-from services.analytics.exports import Bounds, Spool
-from services.analytics.handlers import Answers, _fitting
+from services.analytics.domain.fold import RowBatch
+from services.analytics.exports import ExportBounds, ExportSpool
+from services.analytics.handlers import Answers, _encode_fitting
 from services.analytics.queries import Catalogue
 from services.analytics.sandbox import box
-from services.analytics.store import Ledger
+from services.analytics.store import LedgerWriter
 from tests import ROOT
 from tests.integration.analytics.parts import Running, publish, sandbox
 from tests.integration.analytics.served import Load, asked, caught_up, service
@@ -132,13 +132,13 @@ async def test_slow_question_keeps_nobody_but_sql_waiting(
 async def test_whatever_is_asked_while_figures_are_made_anew_is_told_so(
     nats_client: Client, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written, go_on = Ledger.write, threading.Event()
+    written, go_on = LedgerWriter.write_batch, threading.Event()
 
-    def held(ledger: Ledger, batch: Batch) -> int:
+    def held(ledger: LedgerWriter, batch: RowBatch) -> int:
         go_on.wait(30)
         return written(ledger, batch)
 
-    monkeypatch.setattr(Ledger, "write", held)
+    monkeypatch.setattr(LedgerWriter, "write_batch", held)
     await publish(nats_client, STORY)
     query = NamedQuery(name="summary")
     async with service(tmp_path, nats_url):
@@ -253,7 +253,9 @@ async def test_fault_of_ours_is_an_answer_too(nats_client: Client, tmp_path: Pat
     parts.projector._rebuilding = ""  # as when it has caught up
     parts.database.close()
     catalogue = Catalogue()
-    spool = Spool(tmp_path / "exports", parts.readers, catalogue, Bounds(1, 1, 1.0), get_logger())
+    spool = ExportSpool(
+        tmp_path / "exports", parts.readers, catalogue, ExportBounds(1, 1, 1.0), get_logger()
+    )
     query = NamedQuery(name="session_total", parameters={"session_id": "s1"})
     inbox = await nats_client.subscribe("_INBOX_test.answer")
     call = Call("_INBOX_test.answer", msgspec.json.encode(query))
@@ -268,7 +270,7 @@ async def test_fault_of_ours_is_an_answer_too(nats_client: Client, tmp_path: Pat
             WriterId("w"),
             get_logger(),
         )
-        await answers.take(nats_client, call, answers.query)
+        await answers.queue_question(nats_client, call, answers.answer_query)
         await answers.close()
     found = await inbox.next_msg(10)
 
@@ -277,8 +279,8 @@ async def test_fault_of_ours_is_an_answer_too(nats_client: Client, tmp_path: Pat
 
 def test_answer_too_great_for_a_message_loses_rows_and_says_so() -> None:
     answer = Rows(columns=["x"], rows=[["y" * 100] for _ in range(1000)])
-    body = _fitting(answer, 10_000)
-    huge = _fitting(Rows(columns=["x"], rows=[["y" * 100_000]]), 10_000)
+    body = _encode_fitting(answer, 10_000)
+    huge = _encode_fitting(Rows(columns=["x"], rows=[["y" * 100_000]]), 10_000)
 
     cut = msgspec.json.decode(body, type=Rows)
     assert len(body) <= 10_000

@@ -8,7 +8,7 @@ import pytest
 
 from contracts.pool import Outcome
 from runtime.eventlog import Stored
-from services.analytics.copies import Copy, Returned
+from services.analytics.copies import Copy, ReturnedCopy
 from services.analytics.store import Database, QuestionError, Readers
 from tests.integration.analytics.parts import MEMORY, history
 from tests.integration.analytics.parts import stored as projected
@@ -25,8 +25,8 @@ async def heard(file: Path, log: list[Stored], first: int = 1) -> Copy:
     copy = Copy(file, MEMORY, stream_created="then", first_sequence=first)
     try:
         for stored in log:
-            await copy.hear(stored)
-        await copy.finish()
+            await copy.hear_envelope(stored)
+        await copy.write_rest()
     finally:
         await copy.close()
     return copy
@@ -34,7 +34,7 @@ async def heard(file: Path, log: list[Stored], first: int = 1) -> Copy:
 
 def told(file: Path, query: str) -> list[list[Any]]:
     database = Database(file, MEMORY)
-    found = Readers(database, lambda: NOON, 20.0).ask(query, 10_000)
+    found = Readers(database, lambda: NOON, 20.0).ask_rows(query, 10_000)
     database.close()
     return found.rows
 
@@ -106,9 +106,9 @@ async def test_a_returned_copy_keeps_its_rows_and_has_another_life(tmp_path: Pat
     await heard(file, history().stored)
     before = told(file, TOTALS)
 
-    returned = Returned(file, MEMORY)
+    returned = ReturnedCopy(file, MEMORY)
     sequence = returned.sequence
-    returned.bind("now")
+    returned.bind_stream("now")
     returned.close()
 
     assert sequence == len(history().stored)
@@ -119,11 +119,11 @@ async def test_a_returned_copy_keeps_its_rows_and_has_another_life(tmp_path: Pat
 
 async def test_a_returned_copy_answers_named_queries_and_no_others(tmp_path: Path) -> None:
     await heard(tmp_path / "copy.duckdb", history().stored)
-    returned = Returned(tmp_path / "copy.duckdb", MEMORY)
+    returned = ReturnedCopy(tmp_path / "copy.duckdb", MEMORY)
     try:
-        found = await returned.asked("audit_totals", limit=1)
+        found = await returned.ask_query("audit_totals", limit=1)
         with pytest.raises(QuestionError, match="there is no query 'nothing'"):
-            await returned.asked("nothing")
+            await returned.ask_query("nothing")
     finally:
         returned.close()
 
@@ -132,7 +132,7 @@ async def test_a_returned_copy_answers_named_queries_and_no_others(tmp_path: Pat
 
 async def test_a_file_that_nothing_was_projected_into_stands_nowhere(tmp_path: Path) -> None:
     Database(tmp_path / "copy.duckdb", MEMORY).close()
-    returned = Returned(tmp_path / "copy.duckdb", MEMORY)
+    returned = ReturnedCopy(tmp_path / "copy.duckdb", MEMORY)
     sequence = returned.sequence
     returned.close()
 

@@ -27,7 +27,7 @@ from contracts.analytics import (
 )
 from contracts.base import Failed
 from runtime.nats.connection import ask
-from services.analytics.exports import Bounds, Spool, files
+from services.analytics.exports import ExportBounds, ExportSpool, files
 from services.analytics.queries import Catalogue
 from tests.integration.analytics.parts import history, stored
 from tests.integration.gateway.office import office
@@ -73,20 +73,20 @@ async def test_parts_may_be_fetched_again_and_files_are_bounded_in_number(
 def test_what_nobody_fetches_is_forgotten_with_its_file(tmp_path: Path) -> None:
     now = [0.0]
     with stored(tmp_path / "a.duckdb", history()) as readers:
-        bounds = Bounds(100, 1_000_000, 60.0)
-        kept = Spool(
+        bounds = ExportBounds(100, 1_000_000, 60.0)
+        kept = ExportSpool(
             tmp_path / "exports", readers, Catalogue(), bounds, get_logger(), lambda: now[0]
         )
         question = Statistics(measures=["leases"], since="2025-12-01")
-        begun = kept.answer(StartExport(question=question, format=FileFormat.CSV))
+        begun = kept.answer_command(StartExport(question=question, format=FileFormat.CSV))
         assert isinstance(begun, ExportStarted)
         fetch = FetchExport(export_id=begun.export_id)
-        while getattr(kept.answer(fetch), "size", 0) is None:
+        while getattr(kept.answer_command(fetch), "size", 0) is None:
             time.sleep(0.01)
         now[0] += 59.0
-        there = kept.answer(fetch)
+        there = kept.answer_command(fetch)
         now[0] += 61.0
-        gone = kept.answer(fetch)
+        gone = kept.answer_command(fetch)
         left = list((tmp_path / "exports").iterdir())
         kept.close()
 
@@ -102,10 +102,10 @@ def test_a_csv_holds_no_formula_a_client_could_have_written(tmp_path: Path) -> N
         {"model": ["=1+1", "@x", "plain"], "n": [-1, 2, None], "ok": [True, False, None]}
     )
     batches = [*table.to_batches(), pa.record_batch({"model": [], "n": [], "ok": []}, table.schema)]
-    files.write(FileFormat.CSV, path, table.schema, batches)
+    files.write_file(FileFormat.CSV, path, table.schema, batches)
     lists = pa.table({"l": [[1, 2]], "t": [datetime(2026, 1, 1, tzinfo=UTC)]})
-    files.write(FileFormat.CSV, tmp_path / "l", lists.schema, lists.to_batches())
-    files.write(FileFormat.XLSX, tmp_path / "s", table.schema, table.to_batches())
+    files.write_file(FileFormat.CSV, tmp_path / "l", lists.schema, lists.to_batches())
+    files.write_file(FileFormat.XLSX, tmp_path / "s", table.schema, table.to_batches())
     sheet = zipfile.ZipFile(tmp_path / "s").read("xl/worksheets/sheet1.xml")
 
     assert path.read_text() == "model,n,ok\n'=1+1,-1,true\n'@x,2,false\nplain,,\n"
@@ -118,7 +118,7 @@ def test_a_csv_keeps_line_breaks_and_other_formulas_inside_their_cells(tmp_path:
     path = tmp_path / "x"
     texts = ["a\rb", "\n=1", "＝1+1", "＠x", "a\nb"]  # noqa: RUF001
     table = pa.table({"＝model": texts, "n": [1] * len(texts)})  # noqa: RUF001
-    files.write(FileFormat.CSV, path, table.schema, table.to_batches())
+    files.write_file(FileFormat.CSV, path, table.schema, table.to_batches())
 
     with path.open(newline="", encoding="utf-8") as file:
         rows = [*csv.reader(file)]
@@ -128,6 +128,6 @@ def test_a_csv_keeps_line_breaks_and_other_formulas_inside_their_cells(tmp_path:
 
 def test_a_csv_holds_no_formula_within_what_is_written_as_json(tmp_path: Path) -> None:
     table = pa.table({"l": [["a;=1", "-2"]]})
-    files.write(FileFormat.CSV, tmp_path / "l", table.schema, table.to_batches())
+    files.write_file(FileFormat.CSV, tmp_path / "l", table.schema, table.to_batches())
 
     assert (tmp_path / "l").read_text() == 'l\n"[""a;\'=1"",""-2""]"\n'

@@ -18,14 +18,14 @@ from contracts import subjects
 from contracts.analytics import NamedQuery, Rows
 from runtime.environment import environment
 from services.analytics import app
-from services.analytics.domain.fold import Batch, Fold
-from services.analytics.folding import folded
+from services.analytics.domain.fold import RowBatch, RowFold
+from services.analytics.folding import fold_batch
 from services.analytics.sandbox.box import UnavailableError
 from services.analytics.sql import sources
 from services.analytics.store import (
     DamagedError,
     Database,
-    Ledger,
+    LedgerWriter,
     LostError,
     QuestionError,
     Readers,
@@ -164,7 +164,7 @@ async def test_damaged_file_is_put_aside_and_made_anew(
     assert [[sum(row[f"leases_{name}"] for row in rows) for name in ("granted", "settled")]] == (
         straight.rows
     )
-    aside = faults.there(home / "analytics.duckdb")
+    aside = faults.files_aside(home / "analytics.duckdb")
     assert len(aside) == 1
     found = list(looking._damaged(environment({"TIDEGATE_HOME": str(home)})))
     assert [(one.code, one.state, aside[0].name in one.message) for one in found] == [
@@ -176,7 +176,7 @@ async def test_intact_file_is_not_put_aside(nats_client: Client, nats_url: str, 
     async with service(home, nats_url):
         await caught_up(nats_client, len(crowd(320).stored))
 
-    assert faults.there(home / "analytics.duckdb") == []
+    assert faults.files_aside(home / "analytics.duckdb") == []
 
 
 HOLDS = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print(1, flush=True); input()"
@@ -196,7 +196,7 @@ async def test_file_that_another_process_has_is_left_to_it(nats_url: str, home: 
         holder.kill()
 
     assert not isinstance(caught.value, LostError)
-    assert faults.there(file) == []
+    assert faults.files_aside(file) == []
 
 
 async def test_file_that_a_new_one_is_no_better_than_stands_where_it_stood(
@@ -216,22 +216,22 @@ async def test_file_that_a_new_one_is_no_better_than_stands_where_it_stood(
             await app.run(asyncio.Event(), environment(variables), Load())
 
     assert file.stat().st_ino == before
-    assert faults.there(file) == []
+    assert faults.files_aside(file) == []
 
 
 async def test_file_that_duckdb_gave_up_is_opened_again(
     nats_client: Client, nats_url: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, failed = Ledger.write, []
+    whole, failed = LedgerWriter.write_batch, []
 
-    def given_up(self: Ledger, batch: Batch, *, rehearsed: bool = False) -> int:
+    def given_up(self: LedgerWriter, batch: RowBatch, *, rehearsed: bool = False) -> int:
         if not failed and self._database.commits > 1:
             failed.append(batch.sequence)
             fatal = duckdb.FatalException("FATAL Error: database has been invalidated")
-            raise self._database.failed(fatal)
+            raise self._database.note_failure(fatal)
         return whole(self, batch, rehearsed=rehearsed)
 
-    monkeypatch.setattr(Ledger, "write", given_up)
+    monkeypatch.setattr(LedgerWriter, "write_batch", given_up)
     log, end = crowd(340).stored, len(crowd(320).stored)
     async with service(home, nats_url):
         for stored in log[end : end + 4]:
@@ -239,16 +239,16 @@ async def test_file_that_duckdb_gave_up_is_opened_again(
             await caught_up(nats_client, stored.sequence)
 
     assert failed
-    assert faults.there(home / "analytics.duckdb") == []
+    assert faults.files_aside(home / "analytics.duckdb") == []
 
 
 def test_question_that_meets_damage_tells_the_projector(tmp_path: Path) -> None:
     file = tmp_path / "a.duckdb"
     database = Database(file, MEMORY)
-    ledger = Ledger(database)
-    ledger.begin("a stream")
-    ledger.write(folded(Fold(), crowd(2000).stored, lambda *_: None))
-    database.settle()
+    ledger = LedgerWriter(database)
+    ledger.begin_anew("a stream")
+    ledger.write_batch(fold_batch(RowFold(), crowd(2000).stored, lambda *_: None))
+    database.force_checkpoint()
     database.close()
     told = []
     for start in range(_HEADERS, file.stat().st_size, _BLOCK):
@@ -262,7 +262,7 @@ def test_question_that_meets_damage_tells_the_projector(tmp_path: Path) -> None:
         readers = Readers(opened, lambda: NOON, 5.0)
         for table in ("requests", "leases", "attempts", "refusals"):
             try:
-                readers.ask(f"select max(hash({table})) from ledger.{table}", 1)
+                readers.ask_rows(f"select max(hash({table})) from ledger.{table}", 1)
             except QuestionError:
                 told.append(opened.fault)
         opened.close()
@@ -287,22 +287,22 @@ async def test_damage_that_a_question_met_ends_the_projection(
 def test_strangers_question_that_meets_damage_tells_the_projector(tmp_path: Path) -> None:
     file = tmp_path / "a.duckdb"
     database = Database(file, MEMORY)
-    ledger = Ledger(database)
-    ledger.begin("a stream")
-    ledger.write(folded(Fold(), crowd(2000).stored, lambda *_: None))
-    database.settle()
+    ledger = LedgerWriter(database)
+    ledger.begin_anew("a stream")
+    ledger.write_batch(fold_batch(RowFold(), crowd(2000).stored, lambda *_: None))
+    database.force_checkpoint()
     words = (
         "select error('Corrupt database file: computed checksum 1 does not match stored checksum')"
     )
 
     with sandbox(database, tmp_path / "sql") as box:
         with pytest.raises(QuestionError, match="computed checksum"):
-            box.ask(words, 1, 1000)
+            box.ask_statement(words, 1, 1000)
         own_words = database.fault
     every_block(file, file)
     with sandbox(database, tmp_path / "sql") as box:
         with pytest.raises((QuestionError, UnavailableError), match="Corrupt database file"):
-            box.ask("select max(hash(leases)) from ledger.leases", 1, 1000)
+            box.ask_statement("select max(hash(leases)) from ledger.leases", 1, 1000)
         met = database.fault
     database.close()
 
@@ -311,18 +311,21 @@ def test_strangers_question_that_meets_damage_tells_the_projector(tmp_path: Path
 
 
 def test_questions_own_words_are_no_damage() -> None:
-    assert faults.of_reading("Conversion Error: Corrupt database file: computed checksum 1") is None
+    assert (
+        faults.reading_damage("Conversion Error: Corrupt database file: computed checksum 1")
+        is None
+    )
 
 
 def test_newest_three_are_kept_and_folders_are_not_removed(tmp_path: Path) -> None:
     file = tmp_path / "a.duckdb"
     file.mkdir()
-    faults.put_aside(file, NOON)
+    faults.put_file_aside(file, NOON)
     for second in range(1, 6):
         file.write_bytes(b"damaged")
         file.with_name("a.duckdb.wal").write_bytes(b"log")
-        faults.put_aside(file, NOON.replace(second=second))
+        faults.put_file_aside(file, NOON.replace(second=second))
 
-    kept = faults.there(file)
+    kept = faults.files_aside(file)
     assert [one.is_dir() for one in kept] == [True, False, False, False]
     assert len(list(tmp_path.iterdir())) == 7

@@ -16,12 +16,12 @@ from contracts.base import ServiceType, SessionId, WriterId
 from contracts.pool import SessionAdded
 from runtime.eventlog import Stored
 from services.analytics import sql
-from services.analytics.domain.fold import Fold
+from services.analytics.domain.fold import RowFold
 from services.analytics.domain.questions.measures import MEASURES
-from services.analytics.folding import folded
-from services.analytics.queries import Catalogue, Question
+from services.analytics.folding import fold_batch
+from services.analytics.queries import Catalogue, StoreQuestion
 from services.analytics.reports import Reporter
-from services.analytics.store import Database, Ledger, QuestionError, Readers
+from services.analytics.store import Database, LedgerWriter, QuestionError, Readers
 from tests.anyevent import ANY_EVENT, ANY_MOMENT
 from tests.integration.analytics.parts import MEMORY, named
 from tests.moments import NOON
@@ -40,8 +40,8 @@ class Projected:
 
     def __init__(self, path: Path) -> None:
         self.database = Database(path, MEMORY)
-        self.ledger = Ledger(self.database)
-        self.ledger.begin("a stream")
+        self.ledger = LedgerWriter(self.database)
+        self.ledger.begin_anew("a stream")
         self.readers = Readers(self.database, lambda: NOON, 5.0)
         self.sequence = 0
         self.told = 0
@@ -49,11 +49,11 @@ class Projected:
     def take(self, events: list[Any], at: datetime) -> int:
         """Write events as one envelope; how many of them were set aside."""
         body = envelope.sealed(envelope.Link(number=self.sequence), WriterId("w"), 1, at, events)
-        fold = Fold(self.ledger.remember(), self.sequence)
+        fold = RowFold(self.ledger.read_remembered(), self.sequence)
         self.sequence += 1
         stored = Stored(self.sequence, NOON, "evt.pool.0", body)
-        batch = folded(fold, [stored], lambda *_: None)
-        self.ledger.write(batch)
+        batch = fold_batch(fold, [stored], lambda *_: None)
+        self.ledger.write_batch(batch)
         return batch.set_aside
 
 
@@ -71,7 +71,7 @@ def test_any_event_is_projected_or_set_aside(
 ) -> None:
     aside = projected.take(events, at)
 
-    known = projected.readers.ask("select count(*) from anomalies where kind = 'set_aside'", 1)
+    known = projected.readers.ask_rows("select count(*) from anomalies where kind = 'set_aside'", 1)
     projected.told += aside
     assert known.rows == [[projected.told]]
 
@@ -90,12 +90,12 @@ def unanswered(readers: Readers) -> dict[str, str]:
     said |= {"start": "2025-12-01", "end": "2026-02-01", "session_id": "a", "request_id": "a"}
     said["at"] = "2026-01-01T12:00:00"
     failed = {}
-    for view in sql.folder("views"):
+    for view in sql.sources_of("views"):
         try:
-            readers.ask(f"from {view.name}", 100_000)
+            readers.ask_rows(f"from {view.name}", 100_000)
         except QuestionError as error:
             failed[view.name] = str(error)
-    for source in [*sql.folder("queries"), *sql.folder("reports")]:
+    for source in [*sql.sources_of("queries"), *sql.sources_of("reports")]:
         given_here = {name: said[name] for name in said.keys() & source.parameters.keys()}
         try:
             named(readers, source.name, **given_here)
@@ -103,15 +103,15 @@ def unanswered(readers: Readers) -> dict[str, str]:
             failed[source.name] = str(error)
     for form in ReportFormat:
         wanted = WriteReport(period=ReportPeriod.WEEKLY, day="2026-01-02", format=form)
-        written = Reporter(readers, Catalogue()).write(wanted)
+        written = Reporter(readers, Catalogue()).write_report(wanted)
         if not isinstance(written, Document) or "Not answered" in written.text:
             failed[form] = str(written)
     for measure in MEASURES:
         asked = Statistics(measures=[measure], since="2025-12-01", until="2026-02-01")
-        question = Catalogue().question(asked)
-        assert isinstance(question, Question)
+        question = Catalogue().as_question(asked)
+        assert isinstance(question, StoreQuestion)
         try:
-            readers.ask(question.sql, 10, question.parameters)
+            readers.ask_rows(question.sql, 10, question.parameters)
         except QuestionError as error:
             failed[measure] = str(error)
     return failed
@@ -148,8 +148,10 @@ def test_rollups_are_the_sums_of_rows_of_the_greatest_units(projected: Projected
 
     assert named(projected.readers, "audit_rollups") == []
     assert unanswered(projected.readers) == {}
-    found = projected.readers.ask("select calls from ledger.days where day = '2026-01-01'", 9)
+    found = projected.readers.ask_rows("select calls from ledger.days where day = '2026-01-01'", 9)
     assert int(str(found.rows[0][0])) > greatest
     (total,) = named(projected.readers, "audit_totals")
     assert int(str(total["used"])) == 3 * greatest
-    assert projected.readers.ask("select distinct upstream_code from attempts", 9).rows == [[None]]
+    assert projected.readers.ask_rows("select distinct upstream_code from attempts", 9).rows == [
+        [None]
+    ]

@@ -16,8 +16,8 @@ from contracts.pool import Outcome
 from runtime.eventlog import Stored
 from runtime.nats import streams
 from services.analytics import folding
-from services.analytics.domain.fold import Batch
-from services.analytics.store import Database, Ledger, Readers, StoreError
+from services.analytics.domain.fold import RowBatch
+from services.analytics.store import Database, LedgerWriter, Readers, StoreError
 from tests import ROOT
 from tests.integration.analytics.parts import MEMORY, named, publish, running
 from tests.moments import NOON
@@ -163,7 +163,7 @@ def projecting(process: subprocess.Popen[bytes]) -> None:
 def checkpoint(home: Path) -> int:
     """How far a dead process came."""
     database = Database(home / "analytics.duckdb", MEMORY)
-    progress = Ledger(database).progress()
+    progress = LedgerWriter(database).read_progress()
     database.close()
     return progress.sequence if progress else 0
 
@@ -176,9 +176,9 @@ async def test_missing_piece_of_the_log_is_named_and_not_passed_over(
     await nats_client.jetstream().purge_stream("EVT", seq=11)
 
     async with running(nats_client, tmp_path / "a.duckdb") as parts:
-        await until(lambda: "missing" in parts.projector.readiness())
+        await until(lambda: "missing" in parts.projector.unready_reason())
 
-        assert "log sequences 1 to 10 are missing" in parts.projector.readiness()
+        assert "log sequences 1 to 10 are missing" in parts.projector.unready_reason()
         assert parts.ask("from leases").rows == []
 
 
@@ -191,9 +191,9 @@ async def test_hole_behind_the_first_message_is_found_while_reading(
     await nats_client.jetstream().purge_stream("EVT", subject="evt.pool.0", keep=2)
 
     async with running(nats_client, tmp_path / "a.duckdb") as parts:
-        await until(lambda: "missing" in parts.projector.readiness())
+        await until(lambda: "missing" in parts.projector.unready_reason())
 
-        assert "log sequences 2 to 3 are missing" in parts.projector.readiness()
+        assert "log sequences 2 to 3 are missing" in parts.projector.unready_reason()
 
 
 async def test_another_stream_makes_it_begin_anew(nats_client: Client, tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ async def test_envelope_nobody_can_read_is_skipped_and_counted(
     async with running(nats_client, tmp_path / "a.duckdb") as parts:
         await until(lambda: parts.projector.checkpoint == 1)
         found = parts.ask("select tag, events from unknown_tags")
-        caught_up = parts.projector.readiness()
+        caught_up = parts.projector.unready_reason()
 
     assert found.rows == [["(unreadable envelope)", 1]]
     assert caught_up == ""
@@ -234,21 +234,23 @@ async def test_it_is_not_ready_while_the_log_is_out_of_reach(
     await nats_client.jetstream().delete_stream("EVT")
 
     async with running(nats_client, tmp_path / "a.duckdb") as parts:
-        await until(lambda: "cannot be reached" in parts.projector.readiness())
+        await until(lambda: "cannot be reached" in parts.projector.unready_reason())
         await streams.migrate(nats_client, 200_000_000)
-        await until(lambda: parts.projector.readiness() == "")
+        await until(lambda: parts.projector.unready_reason() == "")
 
 
 async def test_log_lost_while_it_runs_is_told_and_survived(
     nats_client: Client, tmp_path: Path
 ) -> None:
     async with running(nats_client, tmp_path / "a.duckdb") as parts:
-        await until(lambda: parts.projector.readiness() == "")
+        await until(lambda: parts.projector.unready_reason() == "")
         await nats_client.jetstream().delete_stream("EVT")
-        await until(lambda: "cannot be reached" in parts.projector.readiness())
+        await until(lambda: "cannot be reached" in parts.projector.unready_reason())
         await streams.migrate(nats_client, 200_000_000)
         await publish(nats_client, Story().tell(session()))
-        await until(lambda: parts.projector.readiness() == "" and parts.projector.checkpoint == 1)
+        await until(
+            lambda: parts.projector.unready_reason() == "" and parts.projector.checkpoint == 1
+        )
 
 
 async def test_batch_that_fails_is_taken_again_whole(nats_client: Client, tmp_path: Path) -> None:
@@ -263,7 +265,7 @@ async def test_batch_that_fails_is_taken_again_whole(nats_client: Client, tmp_pa
         before = len(story.stored)
         story.lease("late", used("late", session_id="s1"))
         await publish(nats_client, story, after=before)
-        await until(lambda: "cannot be written" in parts.projector.readiness())
+        await until(lambda: "cannot be written" in parts.projector.unready_reason())
         half_done = parts.ask("select count(*) from leases where request_id = 'late'").rows
         spoiler.execute("alter table ledger.elsewhere rename to attempts")
         spoiler.close()
@@ -280,7 +282,7 @@ async def test_file_of_a_dead_process_opens_again(tmp_path: Path, nats_url: str)
     database = Database(tmp_path / "a.duckdb", MEMORY)
 
     assert database.migrated == []
-    assert Readers(database, lambda: NOON, 1.0).ask("from sessions", 1).rows == []
+    assert Readers(database, lambda: NOON, 1.0).ask_rows("from sessions", 1).rows == []
     database.close()
 
 
@@ -301,26 +303,28 @@ async def test_while_it_begins_anew_it_says_so_with_its_progress_and_not_after(
 ) -> None:
     story = crowd(10)
     await publish(nats_client, story)
-    written = Ledger.write
+    written = LedgerWriter.write_batch
     go_on = threading.Event()
 
-    def held(ledger: Ledger, batch: Batch) -> int:
+    def held(ledger: LedgerWriter, batch: RowBatch) -> int:
         go_on.wait(30)
         return written(ledger, batch)
 
-    monkeypatch.setattr(Ledger, "write", held)
+    monkeypatch.setattr(LedgerWriter, "write_batch", held)
     async with running(nats_client, tmp_path / "a.duckdb") as parts:
-        assert "has not been read yet" in parts.projector.rebuilding
-        await until(lambda: "nothing is projected" in parts.projector.rebuilding)
-        assert f"at log sequence 0 of {len(story.stored)} (0%)" in parts.projector.rebuilding
+        assert "has not been read yet" in (parts.projector.rebuild_reason or "")
+        await until(lambda: "nothing is projected" in (parts.projector.rebuild_reason or ""))
+        assert f"at log sequence 0 of {len(story.stored)} (0%)" in (
+            parts.projector.rebuild_reason or ""
+        )
         assert parts.projector.lag == len(story.stored)
         go_on.set()
-        await until(lambda: parts.projector.rebuilding == "")
+        await until(lambda: parts.projector.rebuild_reason is None)
         assert parts.projector.checkpoint == len(story.stored)
 
     # A file that has been projected answers at once, and says how far behind it is.
     async with running(nats_client, tmp_path / "a.duckdb") as parts:
-        await until(lambda: parts.projector.rebuilding == "")
+        await until(lambda: parts.projector.rebuild_reason is None)
 
 
 async def test_what_was_begun_anew_and_broken_off_is_not_whole_before_its_end(
@@ -329,25 +333,25 @@ async def test_what_was_begun_anew_and_broken_off_is_not_whole_before_its_end(
     story = crowd(10)
     await publish(nats_client, story)
     monkeypatch.setattr(folding, "_BATCH_ENVELOPES", 2)
-    written, broken = Ledger.write, [True]
+    written, broken = LedgerWriter.write_batch, [True]
 
-    def full(ledger: Ledger, batch: Batch) -> int:
+    def full(ledger: LedgerWriter, batch: RowBatch) -> int:
         if batch.sequence > 2 and broken[0]:
             raise StoreError("no space left")
         return written(ledger, batch)
 
-    monkeypatch.setattr(Ledger, "write", full)
+    monkeypatch.setattr(LedgerWriter, "write_batch", full)
     for _ in ("begun", "a process that goes on with it"):
         async with running(nats_client, tmp_path / "a.duckdb") as parts:
-            await until(lambda: "no space left" in parts.projector.readiness())
-            assert "at log sequence 2 of" in parts.projector.rebuilding
+            await until(lambda: "no space left" in parts.projector.unready_reason())
+            assert "at log sequence 2 of" in (parts.projector.rebuild_reason or "")
             # It takes its stand again, with rows in the file, and is no wiser.
             await until(lambda: parts.metrics.failures._value.get() > 1)
-            assert "at log sequence 2 of" in parts.projector.rebuilding
+            assert "at log sequence 2 of" in (parts.projector.rebuild_reason or "")
     broken[0] = False
     async with running(nats_client, tmp_path / "a.duckdb") as parts:
         await until(lambda: parts.projector.checkpoint == len(story.stored))
-        assert parts.projector.rebuilding == ""
+        assert parts.projector.rebuild_reason is None
 
 
 STRAYS = "select event_id, reason from anomalies where kind = 'set_aside' order by sequence"
@@ -423,19 +427,19 @@ async def test_projector_that_owes_a_batch_for_long_says_that_it_stands_still(
     monkeypatch.setattr("services.analytics.projector._STILL_S", 0.0)
     monkeypatch.setattr("services.analytics.projector._WATCH_EVERY_S", 0.05)
     go_on = threading.Event()
-    whole = Ledger.write
+    whole = LedgerWriter.write_batch
 
-    def slow(self: Ledger, batch: Batch, *, rehearsed: bool = False) -> int:
+    def slow(self: LedgerWriter, batch: RowBatch, *, rehearsed: bool = False) -> int:
         go_on.wait(20)
         return whole(self, batch, rehearsed=rehearsed)
 
     async with running(nats_client, tmp_path / "a.duckdb") as parts:
-        await until(lambda: parts.projector.readiness() == "")
-        monkeypatch.setattr(Ledger, "write", slow)
+        await until(lambda: parts.projector.unready_reason() == "")
+        monkeypatch.setattr(LedgerWriter, "write_batch", slow)
         await publish(nats_client, Story().tell(session()))
-        await until(lambda: parts.projector.readiness() != "")
-        told = parts.projector.readiness()
+        await until(lambda: parts.projector.unready_reason() != "")
+        told = parts.projector.unready_reason()
         go_on.set()
-        await until(lambda: parts.projector.readiness() == "")
+        await until(lambda: parts.projector.unready_reason() == "")
 
     assert told == "standing still at log sequence 0 of 1"

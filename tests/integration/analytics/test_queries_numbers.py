@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from contracts.pool import SessionRetired
-from services.analytics.domain.fold import Fold
-from services.analytics.store import Database, Ledger, Readers
+from services.analytics.domain.fold import RowFold
+from services.analytics.store import Database, LedgerWriter, Readers
 from tests.integration.analytics.parts import MEMORY, history, named, stored
 from tests.moments import NOON
 from tests.unit.analytics.builders import Story, policy, session
@@ -187,16 +187,16 @@ def test_rollup_that_differs_from_its_rows_is_found(tmp_path: Path) -> None:
 def test_batches_cut_anywhere_add_up_to_the_same_file(tmp_path: Path) -> None:
     story = history()
     database = Database(tmp_path / "cut.duckdb", MEMORY)
-    ledger = Ledger(database)
-    ledger.begin("a stream")
+    ledger = LedgerWriter(database)
+    ledger.begin_anew("a stream")
     for sequence, subject, envelope in story.envelopes():
-        fold = Fold(ledger.remember(), sequence - 1)
-        fold.take(sequence, subject, envelope)
-        ledger.write(fold.batch())
+        fold = RowFold(ledger.read_remembered(), sequence - 1)
+        fold.fold_envelope(sequence, subject, envelope)
+        ledger.write_batch(fold.next_batch())
     cut = Readers(database, lambda: NOON, 5.0)
     tables = "leases", "attempts", "usage_by_day", "daily_stats", "sessions", "server_stats"
     with stored(tmp_path / "whole.duckdb", story) as whole:
         for table in (*tables, "refusals", "requests", "v_session_today_usage", "system_config"):
             question = f"select * from {table} order by all"
-            assert cut.ask(question, 1000).rows == whole.ask(question, 1000).rows, table
+            assert cut.ask_rows(question, 1000).rows == whole.ask_rows(question, 1000).rows, table
     database.close()

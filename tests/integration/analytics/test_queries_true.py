@@ -15,9 +15,9 @@ from contracts.analytics import Statistics
 from contracts.base import GatewayId, KeyId, ServiceType
 from contracts.pool import CallsRefused, LeaseCancelled, Outcome, Refusal, Refused, Verdict
 from services.analytics import sql
-from services.analytics.domain.fold import Fold
-from services.analytics.queries import Catalogue, Question
-from services.analytics.store import Database, Ledger, Readers
+from services.analytics.domain.fold import RowFold
+from services.analytics.queries import Catalogue, StoreQuestion
+from services.analytics.store import Database, LedgerWriter, Readers
 from services.gateway.domain import refusal_error
 from tests.integration.analytics.parts import MEMORY, named, stored
 from tests.moments import NOON
@@ -117,9 +117,9 @@ def readers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Readers]:
 
 def ask(readers: Readers, measures: str, by: str = "") -> list[list[Any]]:
     asked = Statistics(measures=measures.split(), dimensions=by.split(), since="2026-01-01")
-    question = Catalogue().question(asked)
-    assert isinstance(question, Question), question
-    return readers.ask(question.sql, 10_000, question.parameters).rows
+    question = Catalogue().as_question(asked)
+    assert isinstance(question, StoreQuestion), question
+    return readers.ask_rows(question.sql, 10_000, question.parameters).rows
 
 
 def of(rows: list[dict[str, Any]], column: str) -> int:
@@ -154,30 +154,32 @@ def test_a_call_given_up_counts_once_whichever_was_told_first(tmp_path: Path, *,
     told.tell(requested("granted"), granted("granted"))
     told.tell(given_up("granted", session_id="s1", key_id="", service_type=""))
     database = Database(tmp_path / "given_up.duckdb", MEMORY)
-    ledger = Ledger(database)
-    ledger.begin("a stream")
-    fold = Fold()
+    ledger = LedgerWriter(database)
+    ledger.begin_anew("a stream")
+    fold = RowFold()
     for sequence, subject, envelope in told.envelopes():
         if cut:
-            fold = Fold(ledger.remember(), sequence - 1)
-        fold.take(sequence, subject, envelope)
+            fold = RowFold(ledger.read_remembered(), sequence - 1)
+        fold.fold_envelope(sequence, subject, envelope)
         if cut:
-            ledger.write(fold.batch())
+            ledger.write_batch(fold.next_batch())
     if not cut:
-        ledger.write(fold.batch())
+        ledger.write_batch(fold.next_batch())
     readers = Readers(database, lambda: NOON, 5.0)
 
     assert ask(readers, "calls calls_failed refused") == [[3, 3, 2]]
-    rows = readers.ask("select request_id, reason, status, count from refusals order by all", 9)
+    rows = readers.ask_rows(
+        "select request_id, reason, status, count from refusals order by all", 9
+    )
     assert rows.rows == [
         ["refused", "ledger_unavailable", 503, 0],
         ["refused", "pool_quota_exhausted", 429, 1],
         ["unheard", "ledger_unavailable", 503, 1],
         ["unheard", "pool_quota_exhausted", 429, 0],
     ]
-    daily = readers.ask("select refused_requests, error_rate from daily_stats", 9).rows
+    daily = readers.ask_rows("select refused_requests, error_rate from daily_stats", 9).rows
     assert daily == [[2, 1.0]]
-    assert readers.ask("from anomalies", 9).rows == []
+    assert readers.ask_rows("from anomalies", 9).rows == []
     (story,) = named(readers, "explain", request_id="unheard")
     assert [one["reason"] for one in story["refusals"]] == [
         "ledger_unavailable",
@@ -201,7 +203,7 @@ def test_a_refusal_has_the_status_that_its_client_was_given(readers: Readers) ->
 def test_every_refusal_has_the_status_that_gateways_give_it(
     readers: Readers, reason: Refusal
 ) -> None:
-    said = readers.ask(f"select refusal_status('{reason}')", 1).rows
+    said = readers.ask_rows(f"select refusal_status('{reason}')", 1).rows
 
     assert said == [[refusal_error(Refused(reason=reason), "image").http_status]]
 
@@ -247,7 +249,7 @@ def test_an_outage_is_a_failure_by_its_name(readers: Readers) -> None:
 
     assert errors["no_backend"]["leases_failed"] == 1
     assert errors["refused by a gateway · rate_limit_exceeded"]["calls_refused"] == GATEWAY_REFUSED
-    lease = readers.ask(
+    lease = readers.ask_rows(
         "select outcome, status, error_code from leases where request_id='outage'", 9
     )
     assert lease.rows == [["cancelled", 503, "no_backend"]]
@@ -257,7 +259,7 @@ def test_the_report_and_the_day_have_both_rates(readers: Readers) -> None:
     beside = GATEWAY_REFUSED + COUNTED
     seen, came = (5 + beside) / (7 + beside), 6 / 8
     (totals,) = named(readers, "report_totals", since="2026-01-01", until="2026-01-02")
-    day = readers.ask("select error_rate, lease_failure_rate from daily_stats", 9).rows
+    day = readers.ask_rows("select error_rate, lease_failure_rate from daily_stats", 9).rows
 
     assert (totals["call_failure_rate"], totals["lease_failure_rate"]) == (seen, came)
     assert totals["calls"] == 9 + beside
@@ -282,7 +284,7 @@ def test_requests_of_a_day_are_one_number_everywhere(readers: Readers) -> None:
         "report_totals": of(named(readers, "report_totals", **day), "requests"),
         "report_services": of(named(readers, "report_services", **day), "requests"),
         "report_keys": of(named(readers, "report_keys", **day), "requests"),
-        "daily_stats": readers.ask("select total_requests from daily_stats", 9).rows[0][0],
+        "daily_stats": readers.ask_rows("select total_requests from daily_stats", 9).rows[0][0],
         "sessions": sum(
             of(named(readers, "session_stats", session_id=name), "requests")
             for name in ("s1", "s2", "s3")
@@ -298,10 +300,10 @@ def test_requests_of_a_day_are_one_number_everywhere(readers: Readers) -> None:
 
 def test_refusals_told_again_count_once(readers: Readers) -> None:
     assert ask(readers, "refused") == [[1 + 1 + COUNTED]]
-    rows = readers.ask("select request_id, count from refusals order by sequence", 9).rows
+    rows = readers.ask_rows("select request_id, count from refusals order by sequence", 9).rows
 
     assert rows == [["last-word", 1], ["none", 1], ["none", 0], ["many", COUNTED]]
-    assert readers.ask("select count from calls_refused order by sequence", 9).rows == [
+    assert readers.ask_rows("select count from calls_refused order by sequence", 9).rows == [
         [GATEWAY_REFUSED],
         [0],
     ]
@@ -309,17 +311,17 @@ def test_refusals_told_again_count_once(readers: Readers) -> None:
 
 def test_batches_cut_anywhere_tell_a_refusal_once(tmp_path: Path, readers: Readers) -> None:
     database = Database(tmp_path / "cut.duckdb", MEMORY)
-    ledger = Ledger(database)
-    ledger.begin("a stream")
+    ledger = LedgerWriter(database)
+    ledger.begin_anew("a stream")
     for sequence, subject, envelope in story().envelopes():
-        fold = Fold(ledger.remember(), sequence - 1)
-        fold.take(sequence, subject, envelope)
-        ledger.write(fold.batch())
+        fold = RowFold(ledger.read_remembered(), sequence - 1)
+        fold.fold_envelope(sequence, subject, envelope)
+        ledger.write_batch(fold.next_batch())
     cut = Readers(database, lambda: NOON, 5.0)
     tables = "refusals", "calls_refused", "daily_stats", "session_usage", "sessions", "leases"
     for table in (*tables, "usage_by_day", "ledger.days", "call_facts"):
         question = f"select * from {table} order by all"
-        assert cut.ask(question, 1000).rows == readers.ask(question, 1000).rows, table
+        assert cut.ask_rows(question, 1000).rows == readers.ask_rows(question, 1000).rows, table
     database.close()
 
 
@@ -328,7 +330,7 @@ def test_the_servers_rate_is_that_of_the_load_balancer(readers: Readers) -> None
     (row,) = named(readers, "report_servers", since="2026-01-01", until="2026-01-02")
 
     blamed = ("unreachable", "outcome_unknown")
-    tries = readers.ask("select verdict from attempts", 99).rows
+    tries = readers.ask_rows("select verdict from attempts", 99).rows
     assert row["success_rate"] == 1 - sum(one in blamed for (one,) in tries) / len(tries)
     assert row["success_rate"] == 1 - row["failed"] / row["attempts"] == 5 / 6
 
@@ -337,7 +339,7 @@ def test_the_servers_rate_is_that_of_the_load_balancer(readers: Readers) -> None
 
 
 def test_a_lease_never_sent_is_no_use_of_its_session(readers: Readers) -> None:
-    rows = readers.ask("select session_id, last_used from sessions order by 1", 9).rows
+    rows = readers.ask_rows("select session_id, last_used from sessions order by 1", 9).rows
 
     assert rows == [["s1", "2026-01-01T12:00:00Z"], ["s2", "2026-01-01T12:00:00Z"], ["s3", None]]
 
@@ -349,13 +351,13 @@ def test_rows_of_session_usage_say_when_they_began_and_when_they_changed(tmp_pat
     told.tell(used("b"), at=NOON + timedelta(minutes=5))
 
     with stored(tmp_path / "a.duckdb", told) as readers:
-        rows = readers.ask("select created_at, updated_at from session_usage", 9).rows
+        rows = readers.ask_rows("select created_at, updated_at from session_usage", 9).rows
 
     assert rows == [["2026-01-01T12:00:00Z", "2026-01-01T12:05:00Z"]]
 
 
 def test_a_reconciliations_reason_stands_beside_the_correction(readers: Readers) -> None:
-    rows = readers.ask(
+    rows = readers.ask_rows(
         "select reason, correction, correction_reason from leases where request_id = 'silent'", 9
     ).rows
 
@@ -366,15 +368,15 @@ ZONED = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from services.analytics.store import Database, Ledger, Readers
+from services.analytics.store import Database, LedgerWriter, Readers
 from services.gateway.domain import refusal_error
 from tests.unit.analytics.builders import Story, folded, policy
 database = Database(Path(sys.argv[1]), 500_000_000)
-ledger = Ledger(database)
-ledger.begin("a stream")
-ledger.write(folded(Story().tell(policy(sys.argv[2]))))
+ledger = LedgerWriter(database)
+ledger.begin_anew("a stream")
+ledger.write_batch(folded(Story().tell(policy(sys.argv[2]))))
 noon = datetime(2026, 1, 1, 23, 30, tzinfo=UTC)
-found = Readers(database, lambda: noon, 5.0).ask(
+found = Readers(database, lambda: noon, 5.0).ask_rows(
     "select current_date, today(), (select day from today), current_setting('TimeZone'),"
     " '2026-01-01 12:00:00Z'::timestamptz::varchar", 9)
 print(found.rows)
@@ -412,7 +414,7 @@ def test_a_file_of_the_version_before_has_the_figures_of_a_new_one(tmp_path: Pat
     path = tmp_path / "new.duckdb"
     with stored(path, told) as readers:
         tables = "usage_by_day", "session_usage", "daily_stats", "sessions", "leases"
-        new = {name: readers.ask(f"from {name} order by all", 99).rows for name in tables}
+        new = {name: readers.ask_rows(f"from {name} order by all", 99).rows for name in tables}
         assert named(readers, "audit_rollups") == []
     old = duckdb.connect(str(path))
     for (view,) in old.execute(
@@ -426,7 +428,7 @@ def test_a_file_of_the_version_before_has_the_figures_of_a_new_one(tmp_path: Pat
     database = Database(path, MEMORY)
     again = Readers(database, lambda: NOON, 5.0)
     assert "006_true_figures" in database.migrated
-    assert {name: again.ask(f"from {name} order by all", 99).rows for name in tables} == new
+    assert {name: again.ask_rows(f"from {name} order by all", 99).rows for name in tables} == new
     assert named(again, "audit_rollups") == []
     database.close()
 
@@ -453,5 +455,5 @@ BACK = (
 
 
 def test_the_migration_is_the_last_of_its_kind_by_name() -> None:
-    assert sql.folder("schema")[-1].name >= "006_true_figures"
+    assert sql.sources_of("schema")[-1].name >= "006_true_figures"
     assert folded(story()).tables["calls_refused"]["count"] == (GATEWAY_REFUSED, 0)

@@ -7,7 +7,7 @@ import duckdb
 import msgspec
 import pytest
 
-from services.analytics.reading.values import rows_of, safe, weight, within
+from services.analytics.reading.values import fitting_rows, json_safe, json_weight, rows_of
 from services.analytics.store import Database, QuestionError, Readers, StoreError
 from tests.integration.analytics.parts import ESCAPES, MEMORY, history, stored
 from tests.moments import NOON
@@ -24,12 +24,12 @@ def readers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Readers]:
 
 @pytest.mark.parametrize("query", ESCAPES)
 def test_all_but_one_select_is_refused(readers: Readers, tmp_path: Path, query: str) -> None:
-    before = readers.ask("select count(*), sum(units_used) from leases", 10).rows
+    before = readers.ask_rows("select count(*), sum(units_used) from leases", 10).rows
 
     with pytest.raises(QuestionError):
-        readers.ask(query.replace("{folder}", str(tmp_path)), 10)
+        readers.ask_rows(query.replace("{folder}", str(tmp_path)), 10)
 
-    assert readers.ask("select count(*), sum(units_used) from leases", 10).rows == before
+    assert readers.ask_rows("select count(*), sum(units_used) from leases", 10).rows == before
     assert list(tmp_path.iterdir()) == []
 
 
@@ -38,31 +38,31 @@ def test_what_python_holds_is_out_of_reach(readers: Readers) -> None:
     assert secrets.num_rows == 1
 
     with pytest.raises(QuestionError, match="secrets"):
-        readers.ask("select * from secrets", 10)
+        readers.ask_rows("select * from secrets", 10)
 
 
 def test_instant_beyond_the_calendar_is_refused_and_not_a_fault(readers: Readers) -> None:
     with pytest.raises(QuestionError):
-        readers.ask("select timestamp '290000-01-01'", 1)
+        readers.ask_rows("select timestamp '290000-01-01'", 1)
 
 
 def test_endless_question_is_interrupted(readers: Readers) -> None:
     hasty = Readers(readers._database, lambda: NOON, 0.2)
 
     with pytest.raises(QuestionError, match=r"interrupted after 0\.2 s"):
-        hasty.ask("select count(*) from range(10000000000) a, range(10000000) b", 10)
+        hasty.ask_rows("select count(*) from range(10000000000) a, range(10000000) b", 10)
 
 
 def test_question_is_interrupted_amid_its_rows_too(readers: Readers) -> None:
     hasty = Readers(readers._database, lambda: NOON, 0.5)
 
     with pytest.raises(QuestionError, match=r"interrupted after 0\.5 s"):
-        hasty.ask("select range from range(100000000000) where range % 1000000007 = 0", 10_000)
+        hasty.ask_rows("select range from range(100000000000) where range % 1000000007 = 0", 10_000)
 
 
 def test_what_fails_amid_the_rows_is_told(readers: Readers) -> None:
     with pytest.raises(QuestionError, match="too late"):
-        readers.ask("select if(range < 5000, 1, error('too late')) from range(10000)", 10_000)
+        readers.ask_rows("select if(range < 5000, 1, error('too late')) from range(10000)", 10_000)
 
 
 def test_greedy_question_runs_out_of_memory_alone(tmp_path: Path) -> None:
@@ -70,26 +70,26 @@ def test_greedy_question_runs_out_of_memory_alone(tmp_path: Path) -> None:
     small = Readers(database, lambda: NOON, 60.0)
 
     with pytest.raises(QuestionError, match=r"out of memory.*\[analytics\] memory \(0\.1 GB\)"):
-        small.ask("select list(range) from range(50000000)", 10)
+        small.ask_rows("select list(range) from range(50000000)", 10)
 
-    assert small.ask("select 1", 10).rows == [[1]]
+    assert small.ask_rows("select 1", 10).rows == [[1]]
     database.close()
 
 
 def test_value_of_a_kind_nobody_thought_of_is_text() -> None:
-    assert safe(1j) == "1j"
+    assert json_safe(1j) == "1j"
 
 
 def test_more_rows_than_wanted_are_cut_off_and_said_so(readers: Readers) -> None:
-    cut = readers.ask("select * from range(5000)", 1500)
-    whole = readers.ask("select * from range(1500)", 1500)
+    cut = readers.ask_rows("select * from range(5000)", 1500)
+    whole = readers.ask_rows("select * from range(1500)", 1500)
 
     assert (len(cut.rows), cut.truncated) == (1500, True)
     assert (len(whole.rows), whole.truncated) == (1500, False)
 
 
 def test_answer_names_the_log_sequence_it_is_true_for(readers: Readers) -> None:
-    assert readers.ask("select 1", 1).sequence == len(history().stored)
+    assert readers.ask_rows("select 1", 1).sequence == len(history().stored)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_answer_names_the_log_sequence_it_is_true_for(readers: Readers) -> None:
 def test_values_are_such_that_json_can_carry(
     readers: Readers, expression: str, expected: object
 ) -> None:
-    found = readers.ask(f"select {expression} from (values (1), (2)) v(x) limit 1", 1)
+    found = readers.ask_rows(f"select {expression} from (values (1), (2)) v(x) limit 1", 1)
 
     assert found.rows == [[expected]]
     assert msgspec.json.decode(msgspec.json.encode(found.rows)) == found.rows
@@ -147,14 +147,20 @@ def test_rows_weigh_no_more_than_their_json(expression: str) -> None:
 
     for rows in (batch, batch.slice(7, 13)):
         written = len(msgspec.json.encode([row[0] for row in rows_of(rows)]))
-        assert 0.05 * written < weight(rows) <= written
+        assert 0.05 * written < json_weight(rows) <= written
 
 
 def test_batch_is_cut_where_its_rows_weigh_too_much() -> None:
     asked = duckdb.sql("select repeat('x', 97) as x from range(1000)").to_arrow_table()
     batch = asked.combine_chunks().to_batches()[0]
 
-    assert [len(within(batch, most)) for most in (0, 99, 100, 5_050, 10**6)] == [0, 0, 1, 50, 1000]
+    assert [len(fitting_rows(batch, most)) for most in (0, 99, 100, 5_050, 10**6)] == [
+        0,
+        0,
+        1,
+        50,
+        1000,
+    ]
 
 
 # --------------------------------------------------------------------------------- the file
@@ -183,5 +189,5 @@ def test_view_that_has_no_file_any_more_is_dropped(tmp_path: Path) -> None:
     database = Database(tmp_path / "a.duckdb", MEMORY)
 
     with pytest.raises(QuestionError, match="left_over"):
-        Readers(database, lambda: NOON, 5.0).ask("from left_over", 1)
+        Readers(database, lambda: NOON, 5.0).ask_rows("from left_over", 1)
     database.close()

@@ -29,7 +29,7 @@ where day >= $since and day < $until group by session order by leases desc
 
 def written(readers: Readers, period: str = "daily", day: str = "2026-01-01") -> dict[str, Any]:
     wanted = WriteReport(period=ReportPeriod(period), day=day, format=ReportFormat.JSON)
-    found = Reporter(readers, Catalogue()).write(wanted)
+    found = Reporter(readers, Catalogue()).write_report(wanted)
     assert isinstance(found, Document), found
     report: dict[str, Any] = json.loads(found.text)
     return report
@@ -87,7 +87,7 @@ def test_adding_a_statistic_is_adding_a_file(
         sections = written(readers)["sections"]
         asked = named(readers, "report_busiest", since="2026-01-01", until="2026-01-02")
         wanted = WriteReport(period=ReportPeriod.DAILY, day="2026-01-01", format=ReportFormat.HTML)
-        page = Reporter(readers, Catalogue()).write(wanted)
+        page = Reporter(readers, Catalogue()).write_report(wanted)
 
     titles = [section["title"] for section in sections]
     assert titles.index("Busiest sessions") == titles.index("By service type") + 1
@@ -100,17 +100,19 @@ def test_a_section_that_fails_is_named(tmp_path: Path) -> None:
     catalogue = Catalogue()
     wrong = tmp_path / "report_wrong.sql"
     wrong.write_text(ADDED.replace("report_busiest", "report_wrong").replace("lease_facts", "none"))
-    catalogue.sources = {"report_wrong": sql.read(wrong)}
+    catalogue.sources = {"report_wrong": sql.read_source(wrong)}
     daily = WriteReport(period=ReportPeriod.DAILY)
 
     with stored(tmp_path / "a.duckdb", history()) as readers:
-        found = Reporter(readers, catalogue).write(daily)
-        misdated = Reporter(readers, catalogue).write(
+        found = Reporter(readers, catalogue).write_report(daily)
+        misdated = Reporter(readers, catalogue).write_report(
             WriteReport(period=ReportPeriod.DAILY, day="2026-02-30")
         )
 
         ends = [
-            Reporter(readers, Catalogue()).write(WriteReport(period=ReportPeriod.WEEKLY, day=day))
+            Reporter(readers, Catalogue()).write_report(
+                WriteReport(period=ReportPeriod.WEEKLY, day=day)
+            )
             for day in ("0001-01-01", "9999-12-31")
         ]
 
@@ -172,7 +174,7 @@ def test_hours_are_those_about_the_days_however_far_off_the_log_dates_one(tmp_pa
 def test_day_of_a_report_is_written_in_one_way(tmp_path: Path, day: str) -> None:
     wanted = WriteReport(period=ReportPeriod.DAILY, day=day)
     with stored(tmp_path / "a.duckdb", history()) as readers:
-        refused = Reporter(readers, Catalogue()).write(wanted)
+        refused = Reporter(readers, Catalogue()).write_report(wanted)
 
     assert isinstance(refused, Failed)
     assert refused.message == f"date: expected a date such as 2026-01-31, got {day!r}"

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from services.analytics.domain.fold import Fold
-from services.analytics.folding import folded
+from services.analytics.domain.fold import RowFold
+from services.analytics.folding import fold_batch
 from services.analytics.reading.statement import QuestionError
 from services.analytics.sandbox import box as box_module
 from services.analytics.sandbox.box import Sandbox, UnavailableError
-from services.analytics.store import Database, Ledger, Readers, database
+from services.analytics.store import Database, LedgerWriter, Readers, database
 from tests import ROOT
 from tests.integration.analytics.parts import ESCAPES, SQL_MEMORY, history, sandbox, stored
 from tests.integration.analytics.sandboxed import ENDLESS
@@ -44,12 +44,12 @@ def box(readers: Readers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.mark.parametrize("query", ESCAPES)
 def test_child_refuses_all_but_one_select(box: Sandbox, tmp_path: Path, query: str) -> None:
-    before = box.ask("select count(*), sum(units_used) from leases", 10, BYTES)
+    before = box.ask_statement("select count(*), sum(units_used) from leases", 10, BYTES)
 
     with pytest.raises(QuestionError):
-        box.ask(query.replace("{folder}", str(tmp_path)), 10, BYTES)
+        box.ask_statement(query.replace("{folder}", str(tmp_path)), 10, BYTES)
 
-    assert box.ask("select count(*), sum(units_used) from leases", 10, BYTES) == before
+    assert box.ask_statement("select count(*), sum(units_used) from leases", 10, BYTES) == before
     assert list(tmp_path.iterdir()) == []
 
 
@@ -75,7 +75,7 @@ def test_child_has_nothing_of_ours_in_its_environment(
     monkeypatch.setenv("TIDEGATE_SECRET_KEY", "not for strangers")
 
     with sandbox(readers._database, tmp_path / "sql") as box:
-        box.ask("select 1", 1, BYTES)
+        box.ask_statement("select 1", 1, BYTES)
         assert box._child is not None
         environment = Path(f"/proc/{box._child.pid}/environ").read_bytes()
 
@@ -84,7 +84,7 @@ def test_child_has_nothing_of_ours_in_its_environment(
 
 
 def test_child_has_two_threads_and_the_quota_day(box: Sandbox) -> None:
-    found = box.ask(
+    found = box.ask_statement(
         "select current_setting('threads'), current_setting('TimeZone'),"
         " current_date = (select day from today), today() = (select day from today)",
         1,
@@ -117,9 +117,9 @@ def test_greedy_question_is_told_the_bound_and_the_next_one_is_answered(
     with pytest.raises(
         QuestionError, match=r"of memory: .* less than 1\.5 GB \(\[analytics\] sql_memory\)"
     ):
-        box.ask(query, 10, BYTES)
+        box.ask_statement(query, 10, BYTES)
 
-    assert box.ask("select 42", 1, BYTES).rows == [[42]]
+    assert box.ask_statement("select 42", 1, BYTES).rows == [[42]]
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < SQL_MEMORY
 
 
@@ -140,24 +140,24 @@ def test_slow_question_is_killed_at_the_deadline_and_the_next_one_is_answered(
     readers: Readers, tmp_path: Path, query: str
 ) -> None:
     with sandbox(readers._database, tmp_path / "sql", timeout_s=0.6) as box:
-        box.ask("select 1", 1, BYTES)
+        box.ask_statement("select 1", 1, BYTES)
         assert box._child is not None
         pid = box._child.pid
 
         with pytest.raises(
             QuestionError, match=r"interrupted after 0\.6 s: .* \(\[analytics\] sql_timeout\)"
         ):
-            box.ask(query, 10_000, BYTES)
+            box.ask_statement(query, 10_000, BYTES)
 
         assert not Path(f"/proc/{pid}").exists()
-        assert box.ask("select 42", 1, BYTES).rows == [[42]]
+        assert box.ask_statement("select 42", 1, BYTES).rows == [[42]]
 
 
 def test_rows_and_bytes_are_bounded_where_they_are_made(box: Sandbox) -> None:
-    whole = box.ask("from range(1500)", 1500, BYTES)
-    fewer = box.ask("from range(5000)", 1500, BYTES)
-    lighter = box.ask("select repeat('x', 997) from range(5000)", 5000, 2_000_000)
-    none = box.ask("select repeat('x', 9000000) from range(2)", 10, BYTES)
+    whole = box.ask_statement("from range(1500)", 1500, BYTES)
+    fewer = box.ask_statement("from range(5000)", 1500, BYTES)
+    lighter = box.ask_statement("select repeat('x', 997) from range(5000)", 5000, 2_000_000)
+    none = box.ask_statement("select repeat('x', 9000000) from range(2)", 10, BYTES)
 
     assert (len(whole.rows), whole.truncated) == (1500, False)
     assert (len(fewer.rows), fewer.truncated) == (1500, True)
@@ -172,11 +172,11 @@ def test_rows_and_bytes_are_bounded_where_they_are_made(box: Sandbox) -> None:
 def test_names_of_a_struct_weigh_in_each_of_its_rows_and_elements(box: Sandbox) -> None:
     name = "k" * 9000
 
-    rows = box.ask(f"select {{'{name}': true}} from range(10000)", 10_000, 2_000_000)
-    (element,) = box.ask(
+    rows = box.ask_statement(f"select {{'{name}': true}} from range(10000)", 10_000, 2_000_000)
+    (element,) = box.ask_statement(
         f"select list_transform(range(100), lambda x: {{'{name}': true}})", 10, 2_000_000
     ).rows
-    none = box.ask(
+    none = box.ask_statement(
         f"select list_transform(range(1000), lambda x: {{'{name}': true}})", 10, 2_000_000
     )
 
@@ -212,19 +212,19 @@ def test_names_of_a_struct_weigh_in_each_of_its_rows_and_elements(box: Sandbox) 
     ],
 )
 def test_values_are_told_as_duckdb_means_them(box: Sandbox, value: str, told: object) -> None:
-    found = box.ask(f'select {value} as "a""b", 1 as one order by one', 10, BYTES)
+    found = box.ask_statement(f'select {value} as "a""b", 1 as one order by one', 10, BYTES)
 
     assert (found.columns, found.rows) == (['a"b', "one"], [[told, 1]])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells the peak")
 def test_millions_of_decimals_are_no_objects_of_this_process(box: Sandbox) -> None:
-    box.ask("select 1", 1, BYTES)
+    box.ask_statement("select 1", 1, BYTES)
     query = "select list((i % 10)::decimal(3, 0)) from range(1000000) t(i)"
     Path("/proc/self/clear_refs").write_text("5")
     before = peak()
 
-    found = Sandbox.ask(box, query, 1, 8_388_608)
+    found = Sandbox.ask_statement(box, query, 1, 8_388_608)
 
     assert len(found.rows[0]) == 2_000_003
     assert peak() - before < 60_000_000
@@ -238,7 +238,7 @@ def peak() -> int:
 
 def test_fault_of_any_length_is_told_in_short(box: Sandbox) -> None:
     with pytest.raises(QuestionError) as told:
-        box.ask("select error(repeat('x', 9000000))", 10, BYTES)
+        box.ask_statement("select error(repeat('x', 9000000))", 10, BYTES)
 
     assert len(str(told.value)) <= 2000
 
@@ -254,27 +254,27 @@ def test_fault_of_any_length_is_told_in_short(box: Sandbox) -> None:
 )
 def test_value_that_cannot_be_told_is_a_matter_of_the_question(box: Sandbox, value: str) -> None:
     with pytest.raises(QuestionError, match="cast it to text"):
-        box.ask(f"select {value}", 10, BYTES)
+        box.ask_statement(f"select {value}", 10, BYTES)
 
-    assert box.ask(f"select ({value})::varchar is not null", 10, BYTES).rows == [[True]]
+    assert box.ask_statement(f"select ({value})::varchar is not null", 10, BYTES).rows == [[True]]
 
 
 def test_child_that_something_else_kills_is_told_and_replaced(
     readers: Readers, tmp_path: Path
 ) -> None:
     with sandbox(readers._database, tmp_path / "sql") as box:
-        box.ask("select 1", 1, BYTES)
+        box.ask_statement("select 1", 1, BYTES)
         assert box._child is not None
         killer = threading.Timer(0.3, box._child.kill)
         killer.start()
         with pytest.raises(QuestionError, match="its process ended by SIGKILL"):
-            box.ask(ENDLESS, 1, BYTES)
+            box.ask_statement(ENDLESS, 1, BYTES)
         killer.join()
-        box.ask("select 1", 1, BYTES)
+        box.ask_statement("select 1", 1, BYTES)
         box._child.kill()
         box._child._process.wait()
 
-        assert box.ask("select 42", 1, BYTES).rows == [[42]]
+        assert box.ask_statement("select 42", 1, BYTES).rows == [[42]]
 
 
 def test_child_dies_with_its_parent(tmp_path: Path) -> None:
@@ -296,10 +296,10 @@ def test_too_little_memory_to_begin_with_is_told(readers: Readers, tmp_path: Pat
         with pytest.raises(
             UnavailableError, match=r"cannot be opened: .*\[analytics\] sql_memory = 0\.25 GB"
         ):
-            box.ask("select 1", 1, BYTES)
-        box.bounds = box_module.Bounds(30.0, SQL_MEMORY)
+            box.ask_statement("select 1", 1, BYTES)
+        box.bounds = box_module.SqlBounds(30.0, SQL_MEMORY)
 
-        assert box.ask("select 42", 1, BYTES).rows == [[42]]
+        assert box.ask_statement("select 42", 1, BYTES).rows == [[42]]
 
 
 # ------------------------------------------------------------------------- what it is asked of
@@ -320,9 +320,9 @@ class Growing:
 
     def __init__(self, path: Path) -> None:
         self.database = Database(path, 500_000_000)
-        self._ledger = Ledger(self.database)
-        self._ledger.begin("a stream")
-        self._fold, self._story, self._told = Fold(), Story().tell(session()), 0
+        self._ledger = LedgerWriter(self.database)
+        self._ledger.begin_anew("a stream")
+        self._fold, self._story, self._told = RowFold(), Story().tell(session()), 0
         self.leases: dict[int, int] = {0: 0}
         """How many there are at which sequence."""
 
@@ -330,10 +330,10 @@ class Growing:
         """Put another lease into log and file."""
         number = len(self.leases)
         self._story.lease(f"r{number}", used(f"r{number}"))
-        batch = folded(self._fold, self._story.stored[self._told :], lambda *_: None)
+        batch = fold_batch(self._fold, self._story.stored[self._told :], lambda *_: None)
         self._told = len(self._story.stored)
         self.leases[batch.sequence] = number
-        self._ledger.write(batch)
+        self._ledger.write_batch(batch)
 
 
 @pytest.fixture
@@ -354,7 +354,7 @@ def test_copy_is_made_anew_when_it_is_behind_and_old_enough(
 
         def asked(after_s: float) -> int:
             hands.now += after_s
-            return int(box.ask(COUNT, 1, BYTES).rows[0][0])
+            return int(box.ask_statement(COUNT, 1, BYTES).rows[0][0])
 
         growing.grow()
         assert asked(0.0) == 1
@@ -397,7 +397,7 @@ def test_copies_taken_under_load_have_whole_commits_and_their_sequence(
         with sandbox(growing.database, tmp_path / "sql", monotonic=hands) as box:
             while len({one.sequence for one in found}) < 15:
                 hands.now += 1000.0
-                found.append(box.ask(COUNT, 1, BYTES))
+                found.append(box.ask_statement(COUNT, 1, BYTES))
     finally:
         ended.set()
         writer.join()
@@ -414,10 +414,10 @@ def test_copy_leaves_room_on_the_disk_or_is_not_made(
         with monkeypatch.context() as full:
             full.setattr(box_module, "_FREE_MIN", 10**18)
             with pytest.raises(UnavailableError, match=r"needs 1000000000\.00 GB of disk; .* free"):
-                box.ask("select 1", 1, BYTES)
+                box.ask_statement("select 1", 1, BYTES)
         assert not (tmp_path / "sql" / "copy.duckdb").exists()
 
-        assert box.ask("select 42", 1, BYTES).rows == [[42]]
+        assert box.ask_statement("select 42", 1, BYTES).rows == [[42]]
 
 
 def test_file_that_cannot_be_copied_is_told(growing: Growing, tmp_path: Path) -> None:
@@ -427,38 +427,38 @@ def test_file_that_cannot_be_copied_is_told(growing: Growing, tmp_path: Path) ->
         sandbox(growing.database, tmp_path / "file" / "sql") as box,
         pytest.raises(UnavailableError, match=r"cannot be started: .*Not a directory"),
     ):
-        box.ask("select 1", 1, BYTES)
+        box.ask_statement("select 1", 1, BYTES)
 
 
 def test_copy_and_child_go_when_nobody_asks(growing: Growing, tmp_path: Path) -> None:
     hands, folder = Hands(), tmp_path / "sql"
     with sandbox(growing.database, folder, monotonic=hands) as box:
-        box.ask("select 1", 1, BYTES)
+        box.ask_statement("select 1", 1, BYTES)
         assert box._child is not None
         child = Path(f"/proc/{box._child.pid}")
         hands.now += 299.0
-        box.forget()
+        box.release_idle()
         assert child.exists()
         assert (folder / "copy.duckdb").exists()
         hands.now += 2.0
-        box.forget()
+        box.release_idle()
         assert not child.exists()
         assert not folder.exists()
 
-        assert box.ask("select 42", 1, BYTES).rows == [[42]]
+        assert box.ask_statement("select 42", 1, BYTES).rows == [[42]]
     assert not folder.exists()
 
 
 def test_closing_breaks_off_what_is_asked(growing: Growing, tmp_path: Path) -> None:
     with sandbox(growing.database, tmp_path / "sql", timeout_s=600.0) as box:
-        box.ask("select 1", 1, BYTES)
+        box.ask_statement("select 1", 1, BYTES)
         closer = threading.Timer(0.3, box.close)
         closer.start()
         with pytest.raises(UnavailableError, match="analytics is stopping"):
-            box.ask(ENDLESS, 1, BYTES)
+            box.ask_statement(ENDLESS, 1, BYTES)
         closer.join()
         with pytest.raises(UnavailableError, match="analytics is stopping"):
-            box.ask("select 1", 1, BYTES)
+            box.ask_statement("select 1", 1, BYTES)
 
 
 def test_what_an_earlier_life_left_is_removed(growing: Growing, tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ import pytest
 from nats.aio.client import Client
 
 from services.analytics.copies import Copy
-from services.analytics.domain.fold import Fold
+from services.analytics.domain.fold import RowFold
 from services.analytics.domain.leases import Leases
-from services.analytics.folding import folded
-from services.analytics.sifting import sifted
-from services.analytics.store import Database, Ledger, RefusedError, StoreError
+from services.analytics.folding import fold_batch
+from services.analytics.sifting import sift_batch
+from services.analytics.store import Database, LedgerWriter, RowsRefusedError, StoreError
 from tests.integration.analytics.parts import MEMORY, publish, running
 from tests.unit.analytics.builders import Story, refused, requested, session, used
 from tests.waiting import until
@@ -35,7 +35,7 @@ async def test_refused_rows_are_set_aside_and_the_projection_goes_on(
     nats_client: Client, tmp_path: Path
 ) -> None:
     async with running(nats_client, tmp_path / "a.duckdb") as parts:
-        await until(lambda: parts.projector.readiness() == "")
+        await until(lambda: parts.projector.unready_reason() == "")
         parts.database.cursor().execute(_NARROW)
         log = story()
         await publish(nats_client, log)
@@ -47,7 +47,7 @@ async def test_refused_rows_are_set_aside_and_the_projection_goes_on(
         await publish(nats_client, log.lease("late", used("late")), after=before)
         await until(lambda: parts.projector.checkpoint == len(log.stored))
         rollups = parts.ask("select sum(granted), sum(settled) from usage_by_day")
-        ready = parts.projector.readiness()
+        ready = parts.projector.unready_reason()
 
     assert [event for event, _ in aside.rows] == ["4.1", "7.0"]
     assert all(str(why).startswith("lease_refused: ") for _, why in aside.rows)
@@ -67,7 +67,7 @@ async def test_what_a_fold_does_not_take_is_set_aside_too(
     log = story()
     await publish(nats_client, log)
     with monkeypatch.context() as patched:
-        patched.setattr(Leases, "used", strange)
+        patched.setattr(Leases, "on_usage_recorded", strange)
         async with running(nats_client, tmp_path / "a.duckdb") as parts:
             await until(lambda: parts.projector.checkpoint == len(log.stored))
             aside = parts.ask(ASIDE)
@@ -83,8 +83,8 @@ async def test_a_copy_for_a_backup_goes_on_likewise(tmp_path: Path) -> None:
     copy._database.cursor().execute(_NARROW)
     log = story()
     for stored in log.stored:
-        await copy.hear(stored)
-    await copy.finish()
+        await copy.hear_envelope(stored)
+    await copy.write_rest()
     await copy.close()
     database = Database(tmp_path / "copy.duckdb", MEMORY)
     found = database.cursor().execute(ASIDE).fetchall()
@@ -96,16 +96,16 @@ async def test_a_copy_for_a_backup_goes_on_likewise(tmp_path: Path) -> None:
 
 def test_a_file_that_takes_nothing_is_not_sifted(tmp_path: Path) -> None:
     database = Database(tmp_path / "a.duckdb", MEMORY)
-    ledger = Ledger(database)
-    ledger.begin("a stream")
+    ledger = LedgerWriter(database)
+    ledger.begin_anew("a stream")
     database.cursor().execute("alter table ledger.refusals rename to elsewhere")
     log = story().stored
     try:
         with pytest.raises(StoreError, match="refusals") as caught:
-            ledger.write(folded(Fold(), log, lambda *_: None))
+            ledger.write_batch(fold_batch(RowFold(), log, lambda *_: None))
         with pytest.raises(StoreError, match="refusals"):
-            sifted(ledger, 0, log)
+            sift_batch(ledger, 0, log)
     finally:
         database.close()
 
-    assert not isinstance(caught.value, RefusedError)
+    assert not isinstance(caught.value, RowsRefusedError)

@@ -9,7 +9,7 @@ import pytest
 from contracts.analytics import Document, NamedQuery, ReportFormat, ReportPeriod, WriteReport
 from contracts.base import Failed
 from services.analytics import sql
-from services.analytics.queries import Catalogue, Question
+from services.analytics.queries import Catalogue, StoreQuestion
 from services.analytics.reports import Reporter
 from services.analytics.sql import sources
 from services.analytics.store import Database, StoreError
@@ -32,12 +32,12 @@ def test_query_of_a_bad_header_is_named_and_the_others_answer(folder: Path, body
     (folder / "queries" / "daily.sql").write_bytes(body)
 
     catalogue = Catalogue()
-    refused = catalogue.question(NamedQuery(name="daily"))
+    refused = catalogue.as_question(NamedQuery(name="daily"))
 
-    assert sql.faults().keys() == {"daily"}
+    assert sql.source_faults().keys() == {"daily"}
     assert isinstance(refused, Failed)
     assert refused.message.startswith("daily is set aside: daily.sql: ")
-    assert isinstance(catalogue.question(NamedQuery(name="summary")), Question)
+    assert isinstance(catalogue.as_question(NamedQuery(name="summary")), StoreQuestion)
 
 
 @pytest.mark.parametrize("kind", ["schema", "macros", "rollups"])
@@ -47,7 +47,7 @@ def test_statements_that_rows_need_are_taken_without_their_header(
     for path in (folder / kind).glob("*.sql"):
         path.write_text("-- no header\n" + path.read_text())
 
-    assert sql.faults().keys() == {source.name for source in sql.folder(kind)}
+    assert sql.source_faults().keys() == {source.name for source in sql.sources_of(kind)}
     with stored(tmp_path / "a.duckdb", history()) as readers:
         assert named(readers, "audit_rollups") == []
 
@@ -60,7 +60,7 @@ def test_view_that_cannot_be_made_takes_only_those_with_it_that_stand_on_it(
     (folder / "views" / "keys.sql").write_text("-- keys: stands on it.\nselect * from servers")
 
     database = Database(tmp_path / "a.duckdb", MEMORY)
-    refused = {*database.set_aside, *sql.faults()}
+    refused = {*database.set_aside, *sql.source_faults()}
     found = database.cursor().execute("from sessions").fetchall()
     database.close()
 
@@ -74,7 +74,7 @@ def test_without_the_view_of_today_current_date_is_told_to_be_duckdbs_own(
     (folder / "views" / "today.sql").write_text("select 1")
 
     database = Database(tmp_path / "a.duckdb", MEMORY)
-    refused = {*database.set_aside, *sql.faults()}
+    refused = {*database.set_aside, *sql.source_faults()}
     found = database.cursor().execute("select current_date is not null").fetchall()
     database.close()
 
@@ -123,7 +123,9 @@ def test_section_that_fails_says_so_and_the_report_has_the_others(
     path.write_text(path.read_text().replace("from lease_facts", "from nowhere"))
 
     with stored(tmp_path / "a.duckdb", history()) as readers:
-        written = Reporter(readers, Catalogue()).write(WriteReport(period=ReportPeriod.DAILY))
+        written = Reporter(readers, Catalogue()).write_report(
+            WriteReport(period=ReportPeriod.DAILY)
+        )
 
     assert isinstance(written, Document)
     assert written.text.count("Not answered") == 1
@@ -156,7 +158,7 @@ def test_section_that_cannot_be_drawn_is_named_in_every_form_and_the_others_stan
 
     with stored(tmp_path / "a.duckdb", history()) as readers:
         wanted = WriteReport(period=ReportPeriod.DAILY, format=form)
-        written = Reporter(readers, Catalogue()).write(wanted)
+        written = Reporter(readers, Catalogue()).write_report(wanted)
 
     assert isinstance(written, Document)
     assert why in html.unescape(written.text)
@@ -183,7 +185,7 @@ def test_any_rows_are_written_in_every_form(
 
     with stored(tmp_path / "a.duckdb", history()) as readers:
         wanted = WriteReport(period=ReportPeriod.WEEKLY, format=form)
-        written = Reporter(readers, Catalogue()).write(wanted)
+        written = Reporter(readers, Catalogue()).write_report(wanted)
 
     assert isinstance(written, Document)
     assert "Not answered" not in written.text
@@ -209,10 +211,10 @@ def test_query_whose_header_promises_what_is_not_there_is_named(
     (folder / "queries" / "daily.sql").write_text(f"-- daily: spoiled.\n{line}\nselect {used}")
 
     catalogue = Catalogue()
-    refused = catalogue.question(NamedQuery(name="daily", parameters={"what": "1"}))
+    refused = catalogue.as_question(NamedQuery(name="daily", parameters={"what": "1"}))
 
     assert catalogue.set_aside.keys() == {"daily"}
     assert isinstance(refused, Failed)
     assert refused.message.startswith("daily is set aside: daily.sql: ")
     assert why in refused.message
-    assert isinstance(catalogue.question(NamedQuery(name="summary")), Question)
+    assert isinstance(catalogue.as_question(NamedQuery(name="summary")), StoreQuestion)

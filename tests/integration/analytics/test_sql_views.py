@@ -9,7 +9,7 @@ import pytest
 
 from contracts.pool import SessionRetired, SessionSuspected
 from services.analytics import sql
-from services.analytics.store import Database, Ledger, Readers
+from services.analytics.store import Database, LedgerWriter, Readers
 from tests.integration.analytics.parts import LONG_AGO, MEMORY, history, named, stored
 from tests.moments import NOON
 from tests.unit.analytics.builders import Story, folded, policy, session, used
@@ -46,7 +46,7 @@ ORIGINAL = {
 @pytest.mark.parametrize("view", ORIGINAL)
 def test_view_begins_with_the_columns_of_the_original(readers: Readers, view: str) -> None:
     wanted = ORIGINAL[view].split()
-    found = readers.ask(f"select * from {view}", 100)
+    found = readers.ask_rows(f"select * from {view}", 100)
 
     assert found.columns[: len(wanted)] == wanted
     assert found.rows
@@ -68,17 +68,17 @@ def test_view_begins_with_the_columns_of_the_original(readers: Readers, view: st
     ],
 )
 def test_queries_of_the_guide_run(readers: Readers, query: str, expected: list[Any]) -> None:
-    assert readers.ask(query, 100).rows == expected
+    assert readers.ask_rows(query, 100).rows == expected
 
 
 def test_session_is_served_by_the_server_that_served_it_last(readers: Readers) -> None:
-    found = readers.ask("select session_id, server_url from sessions order by 1", 10).rows
+    found = readers.ask_rows("select session_id, server_url from sessions order by 1", 10).rows
 
     assert found == [["s1", "http://server-1:9001"], ["s2", "http://server-1:9001"], ["s3", None]]
 
 
 def test_daily_stats_tell_both_days(readers: Readers) -> None:
-    found = readers.ask(
+    found = readers.ask_rows(
         "select date, active_sessions, new_sessions, total_requests, total_images, error_rate,"
         " peak_concurrent, refused_requests from daily_stats order by date desc limit 2",
         10,
@@ -91,7 +91,7 @@ def test_daily_stats_tell_both_days(readers: Readers) -> None:
 
 
 def test_server_stats_blame_a_server_only_for_its_own(readers: Readers) -> None:
-    found = readers.ask(
+    found = readers.ask_rows(
         "select date, total_requests, successful_requests, failed_requests, active_sessions"
         " from server_stats where server_id = 'server-1' order by date",
         10,
@@ -102,23 +102,23 @@ def test_server_stats_blame_a_server_only_for_its_own(readers: Readers) -> None:
 
 def test_today_is_the_quota_day_in_the_zone_of_the_policy(tmp_path: Path) -> None:
     database = Database(tmp_path / "a.duckdb", MEMORY)
-    ledger = Ledger(database)
-    ledger.begin("a stream")
+    ledger = LedgerWriter(database)
+    ledger.begin_anew("a stream")
     evening = NOON + timedelta(hours=5)
     shanghai = Story().tell(policy("Asia/Shanghai"), session()).lease("r", quota_day="2026-01-02")
-    ledger.write(folded(shanghai.tell(used("r"))))
+    ledger.write_batch(folded(shanghai.tell(used("r"))))
 
     late = Readers(database, lambda: evening, 5.0)
     early = Readers(database, lambda: NOON, 5.0)
     question = "select total_usage from v_session_today_usage"
-    assert (late.ask(question, 1).rows, early.ask(question, 1).rows) == ([[1]], [[0]])
+    assert (late.ask_rows(question, 1).rows, early.ask_rows(question, 1).rows) == ([[1]], [[0]])
     database.close()
 
 
 def test_utilization_has_the_levels_of_the_original(tmp_path: Path) -> None:
     database = Database(tmp_path / "a.duckdb", MEMORY)
-    ledger = Ledger(database)
-    ledger.begin("a stream")
+    ledger = LedgerWriter(database)
+    ledger.begin_anew("a stream")
     story = Story()
     for name, units, days in (
         ("stale", 1, 8),
@@ -131,8 +131,8 @@ def test_utilization_has_the_levels_of_the_original(tmp_path: Path) -> None:
         story.tell(session(name), at=LONG_AGO)
         story.lease(name, session_id=name, units=units, quota_day=at.date().isoformat(), at=at)
         story.tell(used(name, session_id=name, units=units), at=at)
-    ledger.write(folded(story))
-    found = Readers(database, lambda: NOON, 5.0).ask(
+    ledger.write_batch(folded(story))
+    found = Readers(database, lambda: NOON, 5.0).ask_rows(
         "select session_id, utilization_level from v_session_utilization order by 1", 10
     )
     database.close()
@@ -148,13 +148,13 @@ def test_utilization_has_the_levels_of_the_original(tmp_path: Path) -> None:
 
 def test_status_of_a_session_is_told_in_the_words_of_the_original(tmp_path: Path) -> None:
     database = Database(tmp_path / "a.duckdb", MEMORY)
-    ledger = Ledger(database)
-    ledger.begin("a stream")
+    ledger = LedgerWriter(database)
+    ledger.begin_anew("a stream")
     retired = SessionRetired(session_id="old", reason="stale")
     suspected = SessionSuspected(session_id="odd", server_id="x", request_id="r")
     names = [session(name) for name in ("fine", "old", "odd")]
-    ledger.write(folded(Story().tell(*names, retired, suspected)))
-    found = Readers(database, lambda: NOON, 5.0).ask(
+    ledger.write_batch(folded(Story().tell(*names, retired, suspected)))
+    found = Readers(database, lambda: NOON, 5.0).ask_rows(
         "select session_id, status, state, health_score from sessions order by 1", 10
     )
     database.close()
@@ -166,7 +166,7 @@ def test_status_of_a_session_is_told_in_the_words_of_the_original(tmp_path: Path
     ]
 
 
-@pytest.mark.parametrize("name", [source.name for source in sql.folder("queries")])
+@pytest.mark.parametrize("name", [source.name for source in sql.sources_of("queries")])
 def test_every_query_runs_on_an_empty_file(tmp_path: Path, name: str) -> None:
     database = Database(tmp_path / "a.duckdb", MEMORY)
     given = {
@@ -179,7 +179,7 @@ def test_every_query_runs_on_an_empty_file(tmp_path: Path, name: str) -> None:
         "until": "2026-01-02",
         "at": "2026-01-01T12:00:00",
     }
-    source = next(source for source in sql.folder("queries") if source.name == name)
+    source = next(source for source in sql.sources_of("queries") if source.name == name)
     wanted = {key: given[key] for key, one in source.parameters.items() if one.default is None}
     rows = named(Readers(database, lambda: NOON, 5.0), name, **wanted)
     database.close()

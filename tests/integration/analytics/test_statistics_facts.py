@@ -10,7 +10,7 @@ from contracts.analytics import Statistics
 from contracts.pool import Outcome, Verdict
 from services.analytics import sql
 from services.analytics.domain.questions.measures import DIMENSIONS, MEASURES
-from services.analytics.queries import Catalogue, Question
+from services.analytics.queries import Catalogue, StoreQuestion
 from services.analytics.store import Database, Readers
 from tests.integration.analytics.parts import MEMORY, history, stored
 from tests.unit.analytics.builders import attempt, used
@@ -44,9 +44,9 @@ def ask(readers: Readers, measures: str, by: str = "", *filters: str) -> list[li
         until="2026-01-31",
         filters=list(filters),
     )
-    question = Catalogue().question(asked)
-    assert isinstance(question, Question), question
-    return readers.ask(question.sql, 10_000, question.parameters).rows
+    question = Catalogue().as_question(asked)
+    assert isinstance(question, StoreQuestion), question
+    return readers.ask_rows(question.sql, 10_000, question.parameters).rows
 
 
 def test_every_measure_by_every_dimension_is_answered(readers: Readers) -> None:
@@ -103,7 +103,7 @@ def test_a_file_of_a_version_before_gets_what_its_own_rows_tell(
     old = duckdb.connect(str(path))
     old.execute("create schema ledger")
     old.execute("create table ledger.migrations (name varchar primary key, applied_at timestamp)")
-    old.execute(next(one.sql for one in sql.folder("schema") if one.name == "001_ledger"))
+    old.execute(next(one.sql for one in sql.sources_of("schema") if one.name == "001_ledger"))
     old.execute("insert into ledger.migrations values ('001_ledger', now()::timestamp)")
     old.execute("insert into ledger.leases (lease_id, attempts) values ('a', 2), ('b', 0)")
     old.execute(
@@ -128,6 +128,6 @@ def test_a_file_of_a_version_before_gets_what_its_own_rows_tell(
     servers = asked.execute("select server_id, dialect from servers order by 1").fetchall()
     database.close()
 
-    assert database.migrated == [one.name for one in sql.folder("schema")][1:]
+    assert database.migrated == [one.name for one in sql.sources_of("schema")][1:]
     assert found == [("a", "tokyo", "p2c_ewma"), ("b", "", "")]
     assert servers == [("silent", "plain"), ("told", "jimeng")]

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from services.analytics.store import Database, Ledger
+from services.analytics.store import Database, LedgerWriter
 from tests.e2e.stack import Stack
 from tests.integration.analytics.parts import MEMORY, named, running
 from tests.integration.tidegate.backup_parts import changed, connected, seal, source_of, taken
@@ -26,7 +26,7 @@ PART = "analytics.duckdb"
 
 def checkpoint(file: Path) -> int:
     database = Database(file, MEMORY)
-    progress = Ledger(database).progress()
+    progress = LedgerWriter(database).read_progress()
     database.close()
     return progress.sequence if progress else -1
 
@@ -143,7 +143,7 @@ async def test_analytics_goes_on_from_what_came_back(backup: Path, empty: Stack)
     assert (empty.home / PART).stat().st_mode & 0o777 == 0o600
     async with connected(empty, "analytics") as client:
         async with running(client, empty.home / PART) as parts:
-            await until(lambda: parts.projector.readiness() == "")
+            await until(lambda: parts.projector.unready_reason() == "")
             kept = named(parts.readers, "audit_totals")
             rebuilds = parts.metrics.rebuilds._value.get()
             projected = parts.metrics.envelopes._value.get()

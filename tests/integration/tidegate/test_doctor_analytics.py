@@ -8,9 +8,9 @@ import pytest
 from nats.aio.client import Client
 
 from runtime.clock import system_clock
-from services.analytics.domain.fold import Batch
+from services.analytics.domain.fold import RowBatch
 from services.analytics.sql import sources
-from services.analytics.store import Ledger, StoreError
+from services.analytics.store import LedgerWriter, StoreError
 from tests.integration.analytics.parts import publish
 from tests.integration.analytics.served import caught_up, service
 from tests.unit.analytics.builders import Story, requested, session, used
@@ -65,7 +65,7 @@ async def test_why_statistics_stand_still_is_told(
 
     async with service(tmp_path, nats_url):
         await caught_up(nats_client, 0)
-        monkeypatch.setattr(Ledger, "write", full)
+        monkeypatch.setattr(LedgerWriter, "write_batch", full)
         await publish(nats_client, STORY)
         told = await found(nats_client)
 
@@ -78,13 +78,13 @@ async def test_figures_made_anew_are_no_file_that_lacks_everything(
     nats_client: Client, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(services, "_CATCH_UP_S", 0.5)
-    written, go_on = Ledger.write, threading.Event()
+    written, go_on = LedgerWriter.write_batch, threading.Event()
 
-    def held(ledger: Ledger, batch: Batch) -> int:
+    def held(ledger: LedgerWriter, batch: RowBatch) -> int:
         go_on.wait(30)
         return written(ledger, batch)
 
-    monkeypatch.setattr(Ledger, "write", held)
+    monkeypatch.setattr(LedgerWriter, "write_batch", held)
     await publish(nats_client, STORY)
     async with service(tmp_path, nats_url):
         try:

@@ -29,7 +29,7 @@ from contracts.pool import (
     Verdict,
 )
 from runtime.eventlog import Stored
-from services.analytics.domain.fold import Batch, Fold
+from services.analytics.domain.fold import RowBatch, RowFold
 from services.analytics.domain.tables import TABLES
 from tests.moments import NOON
 
@@ -215,15 +215,15 @@ class Story:
         ]
 
 
-def folded(story: Story, fold: Fold | None = None) -> Batch:
+def folded(story: Story, fold: RowFold | None = None) -> RowBatch:
     """The batch of a whole story."""
-    fold = fold or Fold()
+    fold = fold or RowFold()
     for sequence, subject, one in story.envelopes():
-        fold.take(sequence, subject, one)
-    return fold.batch()
+        fold.fold_envelope(sequence, subject, one)
+    return fold.next_batch()
 
 
-def rows(batch: Batch, table: str) -> list[Any]:
+def rows(batch: RowBatch, table: str) -> list[Any]:
     """The rows that a batch has for a table."""
     kind = TABLES[table]
     found = batch.tables.get(table)

@@ -8,9 +8,9 @@ import pytest
 from contracts.balancer import Server, ServerAdded
 from contracts.gateway import KeyBounds, KeyChanged
 from contracts.pool import Verdict
-from services.analytics.domain.fold import SET_ASIDE, Fold
-from services.analytics.fitness import INTEGER_MAX, unfit
-from services.analytics.folding import folded
+from services.analytics.domain.fold import SET_ASIDE, RowFold
+from services.analytics.fitness import INTEGER_MAX, event_misfit
+from services.analytics.folding import fold_batch
 from tests.moments import NOON
 from tests.unit.analytics.builders import (
     Story,
@@ -51,7 +51,7 @@ def server(**changes: Any) -> ServerAdded:
     ids=lambda event: type(event).__name__,
 )
 def test_what_a_row_holds_is_fit(event: Any) -> None:
-    assert unfit(event) == ""
+    assert event_misfit(event) is None
 
 
 @pytest.mark.parametrize(
@@ -84,14 +84,14 @@ def test_what_a_row_holds_is_fit(event: Any) -> None:
     ids=lambda given: given if isinstance(given, str) else "",
 )
 def test_what_no_row_holds_is_named(event: Any, why: str) -> None:
-    assert unfit(event).startswith(why)
+    assert (event_misfit(event) or "").startswith(why)
 
 
 def test_what_does_not_fit_is_set_aside_and_its_neighbours_are_not() -> None:
     story = Story().tell(session(), requested("r", units=2**63), refused("r"))
     story.lease("s", used("s", verdict=Verdict.SUCCESS))
 
-    batch = folded(Fold(), story.stored, lambda *_: None)
+    batch = fold_batch(RowFold(), story.stored, lambda *_: None)
 
     (aside,) = rows(batch, "anomalies")
     assert (aside.sequence, aside.position, aside.kind, aside.ts > 0) == (1, 1, SET_ASIDE, True)
@@ -107,7 +107,7 @@ def test_an_envelope_of_no_day_is_set_aside_whole(at: datetime) -> None:
     story.tell(session("lost"), at=at, subject="evt.pool.1").tell(session("last"), at=NOON)
     told: list[str] = []
 
-    batch = folded(Fold(), story.stored, lambda _, why: told.append(why))
+    batch = fold_batch(RowFold(), story.stored, lambda _, why: told.append(why))
 
     assert [row.session_id for row in rows(batch, "sessions")] == ["first", "last"]
     assert [row.position for row in rows(batch, "anomalies")] == [-1]

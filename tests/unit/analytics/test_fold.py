@@ -12,9 +12,9 @@ from contracts.base import LeaderElected, WriterId
 from contracts.envelope import Envelope
 from contracts.events import UnknownEvent
 from contracts.pool import Policy, PolicyChanged, PoolCheckpointed, QuotaObserved
-from services.analytics.domain.fold import ENVELOPE, SET_ASIDE, UNREADABLE, Fold, Remembered
-from services.analytics.domain.moments import zone
-from services.analytics.domain.standing import gap, standing
+from services.analytics.domain.fold import ENVELOPE, SET_ASIDE, UNREADABLE, Remembered, RowFold
+from services.analytics.domain.moments import zone_named
+from services.analytics.domain.standing import resume_point, sequence_gap
 from tests.moments import NOON
 from tests.unit.analytics.builders import (
     LIMITS,
@@ -30,7 +30,7 @@ from tests.unit.analytics.builders import (
 
 
 def test_policy_becomes_configuration_rows_and_takes_old_ones_away() -> None:
-    fold = Fold()
+    fold = RowFold()
     folded(Story().tell(policy()), fold)
     less = PolicyChanged(policy=Policy(daily_limits={"image": 4}, min_size=7), source="b")
     batch = folded(Story().tell(less), fold)
@@ -50,21 +50,21 @@ def test_days_begin_in_the_time_zone_of_the_policy() -> None:
 
 
 def test_fold_remembers_the_time_zone() -> None:
-    before = Fold()
+    before = RowFold()
     folded(Story().tell(policy("Asia/Shanghai")), before)
-    after_restart = Fold(_remembered(before))
+    after_restart = RowFold(_remembered(before))
     batch = folded(Story().tell(refused("b"), at=NOON + timedelta(hours=5)), after_restart)
 
     assert rows(batch, "refusals")[0].day == "2026-01-02"
 
 
-def _remembered(fold: Fold) -> Any:
+def _remembered(fold: RowFold) -> Any:
 
     return Remembered(config=list(fold.config.rows.values()))
 
 
 def test_zone_nobody_knows_is_utc() -> None:
-    assert zone("Nowhere/Land").utcoffset(NOON) == timedelta()
+    assert zone_named("Nowhere/Land").utcoffset(NOON) == timedelta()
 
 
 def test_refusal_says_what_was_asked() -> None:
@@ -89,7 +89,7 @@ def test_request_without_a_decision_in_its_envelope_is_kept() -> None:
 
 
 def test_events_of_a_later_version_are_skipped_and_counted() -> None:
-    fold = Fold()
+    fold = RowFold()
     strange = UnknownEvent(tag="lease_sold", raw=b"{}")
     known = Envelope(
         writer=WriterId("w"),
@@ -99,9 +99,9 @@ def test_events_of_a_later_version_are_skipped_and_counted() -> None:
         previous_hash="",
         events=[strange, session(), strange],
     )
-    fold.take(1, "evt.pool.0", known)
-    fold.skip(2, NOON, "no envelope")
-    batch = fold.batch()
+    fold.fold_envelope(1, "evt.pool.0", known)
+    fold.skip_unreadable(2, NOON, "no envelope")
+    batch = fold.next_batch()
 
     assert batch.unknown == {"lease_sold": 2, UNREADABLE: 1}
     assert (batch.sequence, batch.envelopes, batch.events) == (2, 2, 3)
@@ -112,7 +112,7 @@ def test_events_of_a_later_version_are_skipped_and_counted() -> None:
 
 
 def test_every_event_of_the_log_has_its_place() -> None:
-    assert set(Fold()._routes) == {*all_events.tags().values(), UnknownEvent}
+    assert set(RowFold()._routes) == {*all_events.tags().values(), UnknownEvent}
 
 
 @pytest.mark.parametrize(
@@ -138,13 +138,13 @@ def test_limits_of_the_builders_are_those_of_the_policy() -> None:
 
 
 def stand(checkpoint: tuple[str, int] | None, first: int, last: int) -> Any:
-    return standing(checkpoint, created="now", first_sequence=first, last_sequence=last)
+    return resume_point(checkpoint, created="now", first_sequence=first, last_sequence=last)
 
 
 def test_first_run_rebuilds_from_the_beginning() -> None:
     found = stand(None, 1, 5)
 
-    assert (found.after, bool(found.rebuild), found.missing) == (0, True, "")
+    assert (found.after, bool(found.rebuild), found.missing) == (0, True, None)
 
 
 def test_stream_that_goes_on_is_followed_from_the_checkpoint() -> None:
@@ -153,11 +153,11 @@ def test_stream_that_goes_on_is_followed_from_the_checkpoint() -> None:
 
 
 def test_empty_stream_after_a_purge_continues_its_checkpoint() -> None:
-    assert stand(("now", 5), 6, 5).missing == ""
+    assert stand(("now", 5), 6, 5).missing is None
 
 
 def test_gap_is_named_and_refused() -> None:
-    assert "log sequences 4 to 6 are missing" in stand(("now", 3), 7, 9).missing
+    assert "log sequences 4 to 6 are missing" in (stand(("now", 3), 7, 9).missing or "")
 
 
 def test_checkpoint_beyond_the_end_is_rebuilt() -> None:
@@ -172,9 +172,9 @@ def test_rebuild_from_a_stream_without_its_beginning_is_refused() -> None:
     found = stand(("then", 3), 3, 5)
 
     assert "log sequences 1 to 2 are missing" in found.missing
-    assert found.rebuild == ""
+    assert found.rebuild is None
 
 
 def test_next_envelope_leaves_no_gap() -> None:
-    assert gap(3, 4) == ""
-    assert "log sequences 4 to 4 are missing" in gap(3, 5)
+    assert sequence_gap(3, 4) is None
+    assert "log sequences 4 to 4 are missing" in (sequence_gap(3, 5) or "")

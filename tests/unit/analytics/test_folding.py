@@ -7,8 +7,8 @@ from contracts import envelope
 from contracts.base import WriterId
 from contracts.envelope import Link
 from runtime.eventlog import Stored
-from services.analytics.domain.fold import Fold
-from services.analytics.folding import MissingError, enough, folded, numbered
+from services.analytics.domain.fold import RowFold
+from services.analytics.folding import MissingError, fold_batch, is_full_batch, recover_numbers
 from tests.moments import NOON
 from tests.unit.analytics.builders import Story, rows, server, session, used
 
@@ -19,10 +19,10 @@ def passed_over(sequence: int, error: str) -> None:
 
 def test_a_batch_goes_on_where_the_one_before_it_ended() -> None:
     story = Story().tell(session()).lease("r", used("r"))
-    fold = Fold()
+    fold = RowFold()
 
-    first = folded(fold, story.stored[:2], passed_over)
-    second = folded(fold, story.stored[2:], passed_over)
+    first = fold_batch(fold, story.stored[:2], passed_over)
+    second = fold_batch(fold, story.stored[2:], passed_over)
 
     assert (first.sequence, first.envelopes) == (2, 2)
     assert (second.sequence, second.envelopes) == (3, 1)
@@ -33,7 +33,7 @@ def test_what_does_not_follow_is_named_by_what_is_missing() -> None:
     story = Story().tell(session()).lease("r", used("r"))
 
     with pytest.raises(MissingError, match="log sequences 2 to 2 are missing"):
-        folded(Fold(), [story.stored[0], story.stored[2]], passed_over)
+        fold_batch(RowFold(), [story.stored[0], story.stored[2]], passed_over)
 
 
 @pytest.mark.parametrize("body", [b"no envelope", b"{}", b'{"writer":"\xff"}', b"\xff"])
@@ -42,15 +42,15 @@ def test_what_is_no_envelope_is_told_and_passed_over(body: bytes) -> None:
     log = [story.stored[0], msgspec.structs.replace(story.stored[1], body=body), story.stored[2]]
     told: list[int] = []
 
-    batch = folded(Fold(), log, lambda sequence, _: told.append(sequence))
+    batch = fold_batch(RowFold(), log, lambda sequence, _: told.append(sequence))
 
     assert (batch.sequence, batch.envelopes, told) == (3, 3, [2])
 
 
 @pytest.mark.parametrize(("envelopes", "size"), [(4_000, 1), (1, 8_000_000)])
 def test_a_batch_is_bounded_in_envelopes_and_in_bytes(envelopes: int, size: int) -> None:
-    assert enough(envelopes, size)
-    assert not enough(envelopes - 1, size - 1)
+    assert is_full_batch(envelopes, size)
+    assert not is_full_batch(envelopes - 1, size - 1)
 
 
 def again(story: Story, number: int) -> Stored:
@@ -67,7 +67,7 @@ def test_an_envelope_that_repeats_a_number_is_told_and_set_aside() -> None:
     story.tell(session("late"))
     told: dict[int, str] = {}
 
-    batch = folded(Fold(), story.stored, told.__setitem__)
+    batch = fold_batch(RowFold(), story.stored, told.__setitem__)
 
     assert (batch.sequence, batch.envelopes, batch.set_aside) == (6, 6, 2)
     assert told == {
@@ -88,7 +88,7 @@ def test_numbers_are_a_subjects_own_and_those_that_are_missing_stop_nothing() ->
     story.stored[2] = msgspec.structs.replace(story.stored[3], sequence=3)
     del story.stored[3]
 
-    batch = folded(Fold(), story.stored, passed_over)
+    batch = fold_batch(RowFold(), story.stored, passed_over)
 
     assert batch.numbers == {"evt.pool.0": 3, "evt.balancer": 1}
     assert [row.session_id for row in rows(batch, "sessions")] == ["s1", "there"]
@@ -100,7 +100,7 @@ def test_a_number_that_no_row_holds_is_set_aside_and_makes_no_strays() -> None:
     story.stored.append(Stored(2, NOON, "evt.pool.0", far))
     story.tell(session("late"))
 
-    batch = folded(Fold(), story.stored, lambda *_: None)
+    batch = fold_batch(RowFold(), story.stored, lambda *_: None)
 
     (aside,) = rows(batch, "anomalies")
     assert (aside.sequence, "number: a number of 19 digits" in aside.reason) == (2, True)
@@ -111,8 +111,8 @@ def test_a_number_that_no_row_holds_is_set_aside_and_makes_no_strays() -> None:
 def test_numbers_are_found_again_in_what_was_folded_before() -> None:
     story = Story().tell(session()).lease("r", used("r"))
     story.stored += [again(story, 1), msgspec.structs.replace(story.stored[0], body=b"none")]
-    fold = Fold()
+    fold = RowFold()
 
-    numbered(fold, story.stored)
+    recover_numbers(fold, story.stored)
 
-    assert fold.batch().numbers == {"evt.pool.0": 3}
+    assert fold.next_batch().numbers == {"evt.pool.0": 3}

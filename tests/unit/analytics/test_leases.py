@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from contracts.pool import Outcome, Verdict
-from services.analytics.domain.fold import Fold, Remembered
+from services.analytics.domain.fold import Remembered, RowFold
 from services.analytics.domain.leases import DOUBTFUL_FOR_US
-from services.analytics.domain.moments import micros
+from services.analytics.domain.moments import as_micros
 from services.analytics.domain.rows import LeaseRow
 from tests.moments import NOON
 from tests.unit.analytics.builders import (
@@ -138,7 +138,7 @@ def test_id_cancelled_before_it_was_granted_is_no_lease_and_no_anomaly() -> None
 
 
 def test_open_lease_is_stored_until_it_ends_and_then_taken_away() -> None:
-    fold = Fold()
+    fold = RowFold()
     story = Story().lease("r")
     first = folded(story, fold)
     story = Story().tell(used("r"))
@@ -151,20 +151,20 @@ def test_open_lease_is_stored_until_it_ends_and_then_taken_away() -> None:
 
 
 def test_renewal_moves_the_deadline_wherever_the_lease_is() -> None:
-    fold = Fold()
+    fold = RowFold()
     folded(Story().lease("old"), fold)
     story = Story().lease("new").tell(renewed("old", LATER), renewed("new", LATER))
     batch = folded(story.tell(renewed("old", LATER)), fold)
 
     assert batch.gone == {"open_leases": ["old.1"]}
     assert {row.lease_id: row.expires_at for row in rows(batch, "open_leases")} == {
-        "old.1": micros(LATER),
-        "new.1": micros(LATER),
+        "old.1": as_micros(LATER),
+        "new.1": as_micros(LATER),
     }
 
 
 def test_renewed_and_ended_in_one_batch_leaves_nothing_open() -> None:
-    fold = Fold()
+    fold = RowFold()
     folded(Story().lease("r"), fold)
     batch = folded(Story().tell(renewed("r", LATER), used("r")), fold)
 
@@ -173,7 +173,7 @@ def test_renewed_and_ended_in_one_batch_leaves_nothing_open() -> None:
 
 
 def test_correction_in_a_later_batch_replaces_the_row() -> None:
-    fold = Fold()
+    fold = RowFold()
     folded(Story().lease("r", expired("r")), fold)
     batch = folded(Story().tell(used("r")), fold)
 
@@ -182,7 +182,7 @@ def test_correction_in_a_later_batch_replaces_the_row() -> None:
 
 
 def test_doubtful_lease_is_forgotten_when_the_pool_has_forgotten_it() -> None:
-    fold = Fold()
+    fold = RowFold()
     folded(Story().lease("r", expired("r")).lease("young", expired("young"), at=LATER), fold)
     story = Story().lease("x", at=NOON + timedelta(microseconds=DOUBTFUL_FOR_US + 1))
     folded(story, fold)
@@ -194,7 +194,7 @@ def test_lease_is_described_by_its_request() -> None:
     row = lease(Story().lease("r", expired("r")))
 
     assert (row.key_id, row.model, row.client_address) == ("k1", "jimeng-4.0", "10.0.0.0")
-    assert row.asked_at == micros(NOON)
+    assert row.asked_at == as_micros(NOON)
 
 
 def test_lease_without_its_request_is_described_by_its_usage() -> None:
@@ -265,11 +265,11 @@ def test_batches_may_be_cut_anywhere(ends: list[Any], cuts: set[int]) -> None:
     story = Story().lease("r", *ends)
     whole = folded(story)
     table: dict[str, dict[str, LeaseRow]] = {"leases": {}, "open_leases": {}}
-    fold = Fold()
+    fold = RowFold()
     for sequence, subject, envelope in story.envelopes():
-        fold.take(sequence, subject, envelope)
+        fold.fold_envelope(sequence, subject, envelope)
         if sequence in cuts or sequence == len(story.stored):
-            batch = fold.batch()
+            batch = fold.next_batch()
             for name, kept in table.items():
                 for key in batch.gone.get(name, []):
                     del kept[key]
@@ -283,7 +283,7 @@ def test_batches_may_be_cut_anywhere(ends: list[Any], cuts: set[int]) -> None:
                 if row.outcome in {"unknown", "expired"} and row.correction != "reconciled"
             ]
             opened = list(table["open_leases"].values())
-            fold = Fold(Remembered(open_leases=opened, doubtful=doubtful), sequence)
+            fold = RowFold(Remembered(open_leases=opened, doubtful=doubtful), sequence)
 
     for name, kept in table.items():
         assert list(kept.values()) == rows(whole, name)

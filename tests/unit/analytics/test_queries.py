@@ -8,13 +8,13 @@ import pytest
 from contracts.analytics import NamedQuery
 from contracts.base import Failed
 from services.analytics import sql
-from services.analytics.queries import Catalogue, Question
+from services.analytics.queries import Catalogue, StoreQuestion
 
 OPERATOR = {"session_stats", "session_total", "day_stats", "daily", "summary", "usage_by_day"}
 
 
-def ask(name: str, **parameters: object) -> Question | Failed:
-    return Catalogue().question(NamedQuery(name=name, parameters=parameters))
+def ask(name: str, **parameters: object) -> StoreQuestion | Failed:
+    return Catalogue().as_question(NamedQuery(name=name, parameters=parameters))
 
 
 def refusal(name: str, **parameters: object) -> str:
@@ -30,7 +30,7 @@ def test_queries_of_the_operator_endpoints_exist() -> None:
 
 @pytest.mark.parametrize("kind", ["schema", "rollups", "views", "queries"])
 def test_every_file_says_what_it_is(kind: str) -> None:
-    sources = sql.folder(kind)
+    sources = sql.sources_of(kind)
 
     assert sources
     assert all(source.meaning.endswith((".", ":")) or source.meaning for source in sources)
@@ -62,9 +62,9 @@ def test_parameters_are_typed_and_defaulted() -> None:
     asked = ask("session_stats", session_id="s1")
     dated = ask("day_stats", date="2026-01-01")
 
-    assert isinstance(asked, Question)
+    assert isinstance(asked, StoreQuestion)
     assert asked.parameters == {"session_id": "s1", "days": 7}
-    assert isinstance(dated, Question)
+    assert isinstance(dated, StoreQuestion)
     assert dated.parameters == {"date": date(2026, 1, 1)}
 
 
@@ -72,7 +72,7 @@ def test_days_too_far_apart_are_refused() -> None:
     century = ask("report_trend", since="2000-01-01", until="2100-01-01")
     message = refusal("report_trend", since="0001-01-01", until="9999-12-31")
 
-    assert isinstance(century, Question)
+    assert isinstance(century, StoreQuestion)
     assert message == (
         "report_trend: expected days at most 36600 apart, got 0001-01-01 and 9999-12-31"
     )
@@ -81,7 +81,7 @@ def test_days_too_far_apart_are_refused() -> None:
 def test_number_may_come_as_text() -> None:
     asked = ask("session_stats", session_id="s1", days="30")
 
-    assert isinstance(asked, Question)
+    assert isinstance(asked, StoreQuestion)
     assert asked.parameters["days"] == 30
 
 
@@ -115,4 +115,4 @@ def test_header_that_does_not_fit_is_refused(tmp_path: Path, text: str, wrong: s
     path.write_text(text)
 
     with pytest.raises(sql.SourceError, match=wrong):
-        sql.read(path)
+        sql.read_source(path)

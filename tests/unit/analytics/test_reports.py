@@ -9,15 +9,15 @@ import pytest
 
 from services.analytics import sql
 from services.analytics.reports import markdown, page
-from services.analytics.reports.findings import Finding, Report
-from services.analytics.reports.plots import plot
-from services.analytics.reports.scale import thinned, ticks
-from services.analytics.reports.wording import change, figure, label, size
+from services.analytics.reports.findings import Report, ReportFinding
+from services.analytics.reports.plots import section_plot
+from services.analytics.reports.scale import axis_ticks, label_places
+from services.analytics.reports.wording import change_text, column_label, figure_text, size_text
 
 HOSTILE = '</text><script>alert(1)</script>|[x](y)"'
 
 
-def section(**changes: object) -> Finding:
+def section(**changes: object) -> ReportFinding:
     given: dict[str, object] = {
         "name": "report_x",
         "title": "By thing",
@@ -27,10 +27,10 @@ def section(**changes: object) -> Finding:
         "columns": ["thing", "settled", "failed", "latency_p50_ms"],
         "rows": [["one", 30, 2, 120.0], [HOSTILE, 0, 5, None]],
     }
-    return Finding(**(given | changes))  # type: ignore[arg-type]
+    return ReportFinding(**(given | changes))  # type: ignore[arg-type]
 
 
-def report(*sections: Finding) -> Report:
+def report(*sections: ReportFinding) -> Report:
     return Report(
         period="daily",
         since="2026-01-01",
@@ -43,9 +43,9 @@ def report(*sections: Finding) -> Report:
     )
 
 
-def drawn(found: Finding) -> ET.Element:
+def drawn(found: ReportFinding) -> ET.Element:
     """The plot as a tree: it must be well-formed."""
-    svg = plot(found)
+    svg = section_plot(found)
     return ET.fromstring(svg[svg.index("<svg") : -len("</div>")])
 
 
@@ -72,12 +72,12 @@ def drawn(found: Finding) -> ET.Element:
 def test_a_figure_is_written_by_the_name_of_its_column(
     column: str, value: object, shown: str
 ) -> None:
-    assert figure(column, value) == shown
+    assert figure_text(column, value) == shown
 
 
 def test_sizes_have_no_end() -> None:
-    assert size(5e15) == "5000.0 TB"
-    assert label("latency_p50_ms") == "latency p50"
+    assert size_text(5e15) == "5000.0 TB"
+    assert column_label("latency_p50_ms") == "latency p50"
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_sizes_have_no_end() -> None:
 def test_a_change_is_told_in_shares_or_in_points(
     column: str, now: object, before: object, shown: str
 ) -> None:
-    assert change(column, now, before) == shown
+    assert change_text(column, now, before) == shown
 
 
 @pytest.mark.parametrize(
@@ -108,12 +108,12 @@ def test_a_change_is_told_in_shares_or_in_points(
     ],
 )
 def test_axes_have_round_marks_that_reach_the_greatest(greatest: float, marks: list[float]) -> None:
-    assert ticks(greatest) == pytest.approx(marks)
+    assert axis_ticks(greatest) == pytest.approx(marks)
 
 
 def test_labels_are_thinned_to_the_room_there_is() -> None:
-    assert thinned(5, 12) == [0, 1, 2, 3, 4]
-    assert len(thinned(168, 8)) == 8
+    assert label_places(5, 12) == [0, 1, 2, 3, 4]
+    assert len(label_places(168, 8)) == 8
 
 
 @pytest.mark.parametrize("shape", ["bars", "line"])
@@ -140,8 +140,8 @@ def test_a_plot_of_times_has_time_on_its_axis() -> None:
 
 
 def test_nothing_to_see_draws_nothing() -> None:
-    assert plot(section(rows=[["one", 0, 0, 1.0]])) == ""
-    assert plot(section(rows=[])) == ""
+    assert section_plot(section(rows=[["one", 0, 0, 1.0]])) == ""
+    assert section_plot(section(rows=[])) == ""
 
 
 def test_long_names_are_cut_and_told_whole() -> None:
@@ -151,7 +151,7 @@ def test_long_names_are_cut_and_told_whole() -> None:
 
 
 def test_markdown_keeps_what_clients_wrote_inside_its_cell() -> None:
-    text = markdown.written(report(section(), section(rows=[], title="Empty", prose="Why.")))
+    text = markdown.as_markdown(report(section(), section(rows=[], title="Empty", prose="Why.")))
     lines = text.splitlines()
 
     assert lines[0] == "# Tidegate daily report: 2026-01-01"
@@ -164,7 +164,7 @@ def test_markdown_keeps_what_clients_wrote_inside_its_cell() -> None:
     assert len(widths) == 1
 
 
-@pytest.mark.parametrize("write", [markdown.written, page.written])
+@pytest.mark.parametrize("write", [markdown.as_markdown, page.as_page])
 def test_report_holds_nothing_that_commands_a_terminal_or_a_reader(write: Any) -> None:
     evil = "`</code><img src=x onerror=alert(1)>`\x1b[2J\u202e&lt;"
     text = write(report(section(rows=[[evil, 1, 2, 3.0]])))
@@ -179,8 +179,8 @@ def test_figures_stand_beside_those_of_the_period_before() -> None:
     figures = section(
         shape="figures", columns=["units", "failure_rate"], rows=[[150, 0.5]], before=[100, None]
     )
-    told = markdown.written(report(figures))
-    shown = page.written(report(figures))
+    told = markdown.as_markdown(report(figures))
+    shown = page.as_page(report(figures))
 
     assert re.search(r"\| units +\| +150 \| +100 \| +▲ 50 % \|", told)
     assert re.search(r"\| failure rate +\| 50.0 % \| +— \| +\|", told)
@@ -191,7 +191,7 @@ def test_figures_stand_beside_those_of_the_period_before() -> None:
 def test_the_page_loads_and_runs_nothing() -> None:
     long = section(rows=[[f"n{n}", n, 1, 1.0] for n in range(9)])
     told = section(prose="`tidegate leases` settles")
-    text = page.written(report(told, long, section(shape="table", rows=[]), section(rows=[])))
+    text = page.as_page(report(told, long, section(shape="table", rows=[]), section(rows=[])))
 
     assert "<script" not in text
     assert not re.search(r"(src|href)=|url\(|@import", text)
@@ -215,11 +215,11 @@ def test_a_section_line_that_does_not_fit_is_refused(tmp_path: Path, line: str, 
     path.write_text(f"-- q: a query.\n{line}\nselect 1")
 
     with pytest.raises(sql.SourceError, match=wrong):
-        sql.read(path)
+        sql.read_source(path)
 
 
 def test_every_report_section_takes_the_period_and_names_columns_it_has() -> None:
-    sources = sql.folder("reports")
+    sources = sql.sources_of("reports")
 
     assert {"report_totals", "report_unknown"} <= {source.name for source in sources}
     for source in sources:

@@ -25,7 +25,7 @@ from contracts.pool import (
     SessionStatus,
     SessionSuspected,
 )
-from services.analytics.domain.moments import micros
+from services.analytics.domain.moments import as_micros
 from services.analytics.domain.rows import KeyRow, ServerRow, SessionRow
 from tests.moments import NOON
 from tests.unit.analytics.builders import Story, folded, rows, server, session
@@ -77,21 +77,21 @@ def test_change_replaces_limits_when_it_has_some() -> None:
 
 
 def test_cool_down_only_moves_forward() -> None:
-    assert after(cooled(LATER), cooled(SOON)).cooling_until == micros(LATER)
+    assert after(cooled(LATER), cooled(SOON)).cooling_until == as_micros(LATER)
 
 
 def test_operator_moves_a_cool_down_back() -> None:
-    assert after(cooled(LATER), cooled(SOON, by="op")).cooling_until == micros(SOON)
+    assert after(cooled(LATER), cooled(SOON, by="op")).cooling_until == as_micros(SOON)
 
 
 def test_recovery_clears_suspicion_and_leaves_cooling() -> None:
     row = after(SUSPECTED, cooled(LATER), RECOVERED)
 
-    assert (row.suspected_at, row.cooling_until) == (None, micros(LATER))
+    assert (row.suspected_at, row.cooling_until) == (None, as_micros(LATER))
 
 
 def test_suspicion_is_remembered() -> None:
-    assert after(SUSPECTED).suspected_at == micros(NOON)
+    assert after(SUSPECTED).suspected_at == as_micros(NOON)
 
 
 def test_operator_enables_what_was_disabled_and_ends_cooling() -> None:
@@ -134,7 +134,7 @@ def test_changed_server_keeps_health_and_ejection() -> None:
     replaced = ServerChanged(server=msgspec.structs.replace(server().server, weight=9))
     row = servers(UP, EJECTED, replaced)
 
-    assert (row.weight, row.health, row.ejected_until) == (9, "up", micros(LATER))
+    assert (row.weight, row.health, row.ejected_until) == (9, "up", as_micros(LATER))
 
 
 def test_server_has_the_dialect_that_its_last_event_named() -> None:
@@ -175,4 +175,4 @@ def test_changed_key_takes_over_what_is_given() -> None:
 
 
 def test_revoked_key_keeps_its_row() -> None:
-    assert keys(KeyRevoked(key_id="k", reason="lost")).revoked_at == micros(NOON)
+    assert keys(KeyRevoked(key_id="k", reason="lost")).revoked_at == as_micros(NOON)

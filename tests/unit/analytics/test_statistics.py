@@ -6,7 +6,7 @@ import pytest
 
 from contracts.analytics import Statistics
 from services.analytics.domain.questions.measures import DIMENSIONS, MEASURES
-from services.analytics.domain.questions.statistics import StatisticsError, statement
+from services.analytics.domain.questions.statistics import StatisticsError, statistics_statement
 
 
 def asked(**changes: object) -> Statistics:
@@ -15,12 +15,14 @@ def asked(**changes: object) -> Statistics:
 
 def refusal(**changes: object) -> str:
     with pytest.raises(StatisticsError) as error:
-        statement(asked(**changes))
+        statistics_statement(asked(**changes))
     return str(error.value)
 
 
 def test_measures_of_several_views_stand_side_by_side() -> None:
-    made = statement(asked(measures=["leases", "attempts", "refused"], dimensions=["day"])).sql
+    made = statistics_statement(
+        asked(measures=["leases", "attempts", "refused"], dimensions=["day"])
+    ).sql
 
     assert [made.count(view) for view in ("lease_facts", "attempt_facts", "refusal_facts")] == [
         1,
@@ -34,13 +36,15 @@ def test_measures_of_several_views_stand_side_by_side() -> None:
 def test_what_is_unknown_without_rows_stays_unknown() -> None:
     assert (
         'any_value("failure_rate") as "failure_rate"'
-        in statement(asked(measures=["failure_rate"])).sql
+        in statistics_statement(asked(measures=["failure_rate"])).sql
     )
 
 
 def test_no_word_of_a_client_is_in_the_sql() -> None:
     given = "x'; drop table ledger.leases; --"
-    made = statement(asked(filters=[f"model:{given}", f"key:!{given}"], since="2026-01-01"))
+    made = statistics_statement(
+        asked(filters=[f"model:{given}", f"key:!{given}"], since="2026-01-01")
+    )
 
     assert "drop" not in made.sql
     assert made.parameters == {
@@ -53,16 +57,18 @@ def test_no_word_of_a_client_is_in_the_sql() -> None:
 
 
 def test_a_name_given_twice_counts_once() -> None:
-    made = statement(asked(measures=["leases", "leases"], dimensions=["day", "day"])).sql
+    made = statistics_statement(asked(measures=["leases", "leases"], dimensions=["day", "day"])).sql
 
     assert made.count('as "leases"') == 2
 
 
 def test_order_is_by_what_is_wanted_then_by_the_dimensions() -> None:
-    made = statement(asked(dimensions=["day", "service"], order=["-leases", "service"])).sql
+    made = statistics_statement(
+        asked(dimensions=["day", "service"], order=["-leases", "service"])
+    ).sql
 
     assert made.endswith('"leases" desc nulls last, "service" asc nulls last, "day"')
-    assert "order by" not in statement(asked()).sql
+    assert "order by" not in statistics_statement(asked()).sql
 
 
 @pytest.mark.parametrize(

@@ -18,15 +18,15 @@ class Measure(msgspec.Struct, frozen=True):
     """Whether there being no rows means 0; else it means that nothing is known."""
 
 
-def _counted(facts: str, condition: str, meaning: str) -> Measure:
+def _count_measure(facts: str, condition: str, meaning: str) -> Measure:
     return Measure(facts, f"count(*) filter ({condition})", meaning)
 
 
-def _summed(facts: str, column: str, meaning: str) -> Measure:
+def _sum_measure(facts: str, column: str, meaning: str) -> Measure:
     return Measure(facts, f"whole(sum({column}))", meaning)
 
 
-def _times(facts: str, name: str, column: str, where: str, what: str) -> dict[str, Measure]:
+def _time_measures(facts: str, name: str, column: str, where: str, what: str) -> dict[str, Measure]:
     """Mean, three quantiles and the greatest of a time."""
     hows = {
         "avg": (f"avg({column})", "mean"),
@@ -82,27 +82,29 @@ MEASURES: dict[str, Measure] = {
         counted=False,
     ),
     "leases": Measure(LEASES, "count(*)", "leases granted"),
-    "settled": _counted(LEASES, "outcome = 'settled'", "leases that did their work"),
-    "released": _counted(LEASES, "outcome = 'released'", "leases provably not accepted upstream"),
-    "unknown": _counted(LEASES, "outcome = 'unknown'", "leases that may have been accepted"),
-    "expired": _counted(LEASES, "outcome = 'expired'", "leases of which no word came"),
-    "cancelled": _counted(LEASES, "outcome = 'cancelled'", "leases never sent"),
-    "open": _counted(LEASES, "outcome = 'open'", "leases that have no end yet"),
-    "unserved": _counted(
+    "settled": _count_measure(LEASES, "outcome = 'settled'", "leases that did their work"),
+    "released": _count_measure(
+        LEASES, "outcome = 'released'", "leases provably not accepted upstream"
+    ),
+    "unknown": _count_measure(LEASES, "outcome = 'unknown'", "leases that may have been accepted"),
+    "expired": _count_measure(LEASES, "outcome = 'expired'", "leases of which no word came"),
+    "cancelled": _count_measure(LEASES, "outcome = 'cancelled'", "leases never sent"),
+    "open": _count_measure(LEASES, "outcome = 'open'", "leases that have no end yet"),
+    "unserved": _count_measure(
         LEASES,
         "unserved",
         "cancelled leases of which the client was answered an error of ours, such as `no_backend`",
     ),
-    "failures": _counted(
+    "failures": _count_measure(
         LEASES, "failed", "leases that ended released, unknown or expired, and the unserved ones"
     ),
     "failure_rate": _LEASE_FAILURES,
     "lease_failure_rate": _LEASE_FAILURES,
-    "units_used": _summed(LEASES, "units_used", "units that count against the quota"),
-    "units_settled": _summed(LEASES, "units_settled", "units of work done"),
-    "units_unknown": _summed(LEASES, "units_unknown", "units that may have been used"),
-    "units_expired": _summed(LEASES, "units_expired", "units of which no word came"),
-    "units_over": _summed(LEASES, "units_over", "units a server did beyond the lease"),
+    "units_used": _sum_measure(LEASES, "units_used", "units that count against the quota"),
+    "units_settled": _sum_measure(LEASES, "units_settled", "units of work done"),
+    "units_unknown": _sum_measure(LEASES, "units_unknown", "units that may have been used"),
+    "units_expired": _sum_measure(LEASES, "units_expired", "units of which no word came"),
+    "units_over": _sum_measure(LEASES, "units_over", "units a server did beyond the lease"),
     "units_reserved": Measure(
         LEASES,
         "whole(coalesce(sum(units_reserved) filter (outcome = 'open'), 0))",
@@ -111,26 +113,26 @@ MEASURES: dict[str, Measure] = {
     "active_sessions": Measure(
         LEASES, "count(distinct session) filter (units_used > 0)", "sessions that used a unit"
     ),
-    "bytes_in": _summed(LEASES, "bytes_in", "bytes taken from clients"),
-    "bytes_out": _summed(LEASES, "bytes_out", "bytes given to clients"),
-    **_times(LEASES, "latency", "total_ms", "answered", "what a lease's call took"),
-    **_times(
+    "bytes_in": _sum_measure(LEASES, "bytes_in", "bytes taken from clients"),
+    "bytes_out": _sum_measure(LEASES, "bytes_out", "bytes given to clients"),
+    **_time_measures(LEASES, "latency", "total_ms", "answered", "what a lease's call took"),
+    **_time_measures(
         LEASES,
         "first_byte",
         "first_byte_ms",
         "answered and first_byte_ms > 0",
         "the wait for the server's first byte",
     ),
-    **_times(LEASES, "lease", "lease_ms", "answered", "the wait for the lease"),
+    **_time_measures(LEASES, "lease", "lease_ms", "answered", "the wait for the lease"),
     "attempts": Measure(ATTEMPTS, "count(*)", "tries at servers"),
-    "attempts_sent": _counted(ATTEMPTS, "sent", "tries of which a byte may have left"),
-    "attempts_succeeded": _counted(ATTEMPTS, "verdict = 'success'", "tries that succeeded"),
-    "attempts_failed": _counted(
+    "attempts_sent": _count_measure(ATTEMPTS, "sent", "tries of which a byte may have left"),
+    "attempts_succeeded": _count_measure(ATTEMPTS, "verdict = 'success'", "tries that succeeded"),
+    "attempts_failed": _count_measure(
         ATTEMPTS,
         "verdict in ('unreachable', 'outcome_unknown')",
         "tries that the server is blamed for",
     ),
-    **_times(ATTEMPTS, "attempt", "total_ms", "sent", "a try at a server, of those sent"),
+    **_time_measures(ATTEMPTS, "attempt", "total_ms", "sent", "a try at a server, of those sent"),
 }
 """Every measure by its name, which is its column's: names stay."""
 
