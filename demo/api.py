@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 
 from demo import pictures
-from demo.dialects import PICTURES, Backend, Form, Refused
-from demo.door import Incoming, Outgoing
+from demo.dialects import PICTURES, BackendRefusal, DemoBackend, Form
+from demo.door import DemoAnswer, Incoming
 
 BAD_PARAMETER = -2000
 CONTENT_REJECTED = -2006
@@ -37,7 +37,7 @@ _CLIP_SIDE = 320
 
 
 @dataclass(slots=True)
-class Wanted:
+class WantedGeneration:
     """What a generation request asks for."""
 
     service: str
@@ -65,38 +65,41 @@ def service_of(path: str) -> str:
     return ""
 
 
-def refusal(code: int, message: str) -> Outgoing:
+def as_refusal(code: int, message: str) -> DemoAnswer:
     """Refuse as the real one does."""
-    return json({"code": code, "message": message, "data": None})
+    return json_answer({"code": code, "message": message, "data": None})
 
 
-def json(body: Any, status: int = 200) -> Outgoing:
+def json_answer(body: Any, status: int = 200) -> DemoAnswer:
     """Answer with JSON."""
-    return Outgoing(status, _encoder.encode(body))
+    return DemoAnswer(status, _encoder.encode(body))
 
 
-def wanted(incoming: Incoming, service: str, backend: Backend | None = None) -> Wanted | Outgoing:
+def parse_generation(
+    incoming: Incoming, service: str, backend: DemoBackend | None = None
+) -> WantedGeneration | DemoAnswer:
     """Understand a generation request, or refuse it, as `backend` would."""
     try:
-        form = _form(incoming)
+        form = _read_form(incoming)
     except (msgspec.DecodeError, ValueError):
-        return refusal(BAD_PARAMETER, "the body is neither JSON nor multipart")
-    refused = backend.refused(incoming.path, form) if backend is not None else None
+        return as_refusal(BAD_PARAMETER, "the body is neither JSON nor multipart")
+    refused = backend.refusal_of(incoming.path, form) if backend is not None else None
     if backend is not None and refused is not None:
-        return refusal_of(backend, refused)
-    return _wanted(incoming, service, form.fields, backend)
+        return backend_refusal(backend, refused)
+    return _parse_fields(incoming, service, form.fields, backend)
 
 
-def refusal_of(backend: Backend, refused: Refused) -> Outgoing:
+def backend_refusal(backend: DemoBackend, refused: BackendRefusal) -> DemoAnswer:
     """Refuse as `backend` does, with the status that it has for it."""
-    out = refusal(*refused)
+    out = as_refusal(*refused)
     out.status = backend.status_of(refused.code)
     return out
 
 
-def _wanted(
-    incoming: Incoming, service: str, fields: dict[str, Any], backend: Backend | None
-) -> Wanted | Outgoing:
+def _parse_fields(
+    incoming: Incoming, service: str, fields: dict[str, Any], backend: DemoBackend | None
+) -> WantedGeneration | DemoAnswer:
+    """Understand the fields of a generation request, or refuse them."""
     if backend is not None:
         # Taken and ignored; every call makes as many.
         fields = {**fields, "n": PICTURES if incoming.path == "/v1/images/generations" else 1}
@@ -105,79 +108,83 @@ def _wanted(
         service = "video"
     prompt = _chat_prompt(fields) if is_chat else fields.get("prompt", "")
     if not isinstance(prompt, str) or (not prompt and service != "avatar"):
-        return refusal(BAD_PARAMETER, "prompt: expected a text")
+        return as_refusal(BAD_PARAMETER, "prompt: expected a text")
     if any(word in prompt for word in REJECTED_WORDS):
-        return refusal(CONTENT_REJECTED, "the content was rejected")
+        return as_refusal(CONTENT_REJECTED, "the content was rejected")
     try:
         n = int(1 if fields.get("n") is None else fields["n"])
         big = int(incoming.header(b"x-demo-bytes") or 0)
     except (TypeError, ValueError):
-        return refusal(BAD_PARAMETER, "n: expected a number")
+        return as_refusal(BAD_PARAMETER, "n: expected a number")
     if not 1 <= n <= PICTURES_MAX:
-        return refusal(BAD_PARAMETER, f"n: expected 1 to {PICTURES_MAX}")
+        return as_refusal(BAD_PARAMETER, f"n: expected 1 to {PICTURES_MAX}")
     asked = _DEMO_BYTES.search(prompt)
-    return Wanted(service, fields, prompt, n, is_chat, int(asked[1]) if asked else big)
+    return WantedGeneration(service, fields, prompt, n, is_chat, int(asked[1]) if asked else big)
 
 
-def generated(want: Wanted, public_url: str, interval_s: float) -> Outgoing:
+def generation_answer(want: WantedGeneration, public_url: str, interval_s: float) -> DemoAnswer:
     """Answer a generation request with what it asks for."""
     if want.big_bytes:
-        return _big(want.big_bytes)
+        return _big_answer(want.big_bytes)
     created = int(time.time())
     if want.is_chat:
-        return _chat(want, public_url, created, interval_s)
+        return _chat_answer(want, public_url, created, interval_s)
     if want.service != "image":
-        return json({"created": created, "data": [{"url": _clip(want, public_url)}]})
-    names = [pictures.name_of(want.prompt, index, *_size(want)) for index in range(want.n)]
+        return json_answer({"created": created, "data": [{"url": _clip_url(want, public_url)}]})
+    names = [pictures.name_of(want.prompt, index, *_picture_size(want)) for index in range(want.n)]
     if want.fields.get("response_format") == "b64_json":
-        drawn = [base64.b64encode(pictures.drawn(name) or b"").decode() for name in names]
-        return json({"created": created, "data": [{"b64_json": picture} for picture in drawn]})
-    return json({"created": created, "data": [{"url": _url(public_url, name)} for name in names]})
+        drawn = [base64.b64encode(pictures.draw_picture(name) or b"").decode() for name in names]
+        return json_answer(
+            {"created": created, "data": [{"b64_json": picture} for picture in drawn]}
+        )
+    return json_answer(
+        {"created": created, "data": [{"url": _picture_url(public_url, name)} for name in names]}
+    )
 
 
-def models(owner: str = "tidegate-demo") -> Outgoing:
+def model_list(owner: str = "tidegate-demo") -> DemoAnswer:
     """List the models."""
     items = [{"id": name, "object": "model", "owned_by": owner} for name in MODELS]
-    return json({"object": "list", "data": items})
+    return json_answer({"object": "list", "data": items})
 
 
-def token_check(incoming: Incoming) -> Outgoing:
+def token_check(incoming: Incoming) -> DemoAnswer:
     """Say whether a token lives: any that is not empty does."""
     try:
         token = _decoder.decode(incoming.kept).get("token")
     except msgspec.DecodeError:
         token = None
-    return json({"live": bool(token)})
+    return json_answer({"live": bool(token)})
 
 
-def token_points(credentials: list[str]) -> Outgoing:
+def token_points(credentials: list[str]) -> DemoAnswer:
     """Say what points each token has; tokens are named by their hash."""
     points = {"giftCredit": 60, "purchaseCredit": 0, "vipCredit": 0, "totalCredit": 60}
-    return json([{"token": name, "points": points} for name in credentials])
+    return json_answer([{"token": name, "points": points} for name in credentials])
 
 
-def zeros(length: int, kind: str) -> Outgoing:
+def zero_bytes(length: int, kind: str) -> DemoAnswer:
     """Answer with that many bytes, made as they go."""
-    return Outgoing(kind=kind, pieces=_zeros(length, b"\0"), length=length)
+    return DemoAnswer(kind=kind, pieces=_repeat_byte(length, b"\0"), length=length)
 
 
-def drawn(incoming: Incoming) -> Outgoing | None:
+def picture_answer(incoming: Incoming) -> DemoAnswer | None:
     """Draw what a name stands for, or send as many bytes as asked."""
     folder, _, name = incoming.path[1:].partition("/")
     if incoming.method != "GET" or folder not in {"pictures", "videos"}:
         return None
     megabytes = incoming.query.get("mb", "")
     if name == "big" and megabytes.isdecimal():
-        return zeros(int(megabytes) * 1_000_000, "application/octet-stream")
+        return zero_bytes(int(megabytes) * 1_000_000, "application/octet-stream")
     stem = name.removesuffix(".png")
     if folder == "pictures":
-        found, kind = pictures.drawn(stem), "image/png"
+        picture, kind = pictures.draw_picture(stem), "image/png"
     else:
-        found, kind = pictures.animated(stem), "image/apng"
-    return None if found is None else Outgoing(body=found, kind=kind)
+        picture, kind = pictures.draw_clip(stem), "image/apng"
+    return None if picture is None else DemoAnswer(body=picture, kind=kind)
 
 
-def _zeros(length: int, byte: bytes) -> Iterator[bytes]:
+def _repeat_byte(length: int, byte: bytes) -> Iterator[bytes]:
     piece = byte * _PIECE_BYTES
     for _ in range(length // _PIECE_BYTES):
         yield piece
@@ -185,25 +192,28 @@ def _zeros(length: int, byte: bytes) -> Iterator[bytes]:
         yield byte * (length % _PIECE_BYTES)
 
 
-def _big(length: int) -> Outgoing:
+def _big_answer(length: int) -> DemoAnswer:
     """Answer like a picture of that many base64 letters."""
     before = b'{"created":%d,"data":[{"b64_json":"' % int(time.time())
     after = b'"}]}'
 
-    def pieces() -> Iterator[bytes]:
+    def body_pieces() -> Iterator[bytes]:
         yield before
-        yield from _zeros(length, b"A")
+        yield from _repeat_byte(length, b"A")
         yield after
 
-    return Outgoing(pieces=pieces(), length=len(before) + length + len(after))
+    return DemoAnswer(pieces=body_pieces(), length=len(before) + length + len(after))
 
 
-def _chat(want: Wanted, public_url: str, created: int, interval_s: float) -> Outgoing:
+def _chat_answer(
+    want: WantedGeneration, public_url: str, created: int, interval_s: float
+) -> DemoAnswer:
+    """Answer a chat with its picture or clip, whole or as server-sent events."""
     if want.service == "image":
-        name = pictures.name_of(want.prompt, 0, *_size(want))
-        lines = [f"![image_0]({_url(public_url, name)})\n"]
+        name = pictures.name_of(want.prompt, 0, *_picture_size(want))
+        lines = [f"![image_0]({_picture_url(public_url, name)})\n"]
     else:
-        lines = [f"[video]({_clip(want, public_url)})\n"]
+        lines = [f"[video]({_clip_url(want, public_url)})\n"]
     identity = f"chatcmpl-{uuid.uuid4().hex}"
     model = str(want.fields.get("model") or MODELS[0])
     common: dict[str, Any] = {"id": identity, "created": created, "model": model}
@@ -212,7 +222,7 @@ def _chat(want: Wanted, public_url: str, created: int, interval_s: float) -> Out
         message = {"role": "assistant", "content": "".join(lines)}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         body = {**common, "object": "chat.completion", "choices": [choice], "usage": usage}
-        return json(body)
+        return json_answer(body)
     deltas: list[dict[str, str]] = [{"role": "assistant", "content": "drawing "}]
     deltas += [{"content": f"{percent}% "} for percent in (25, 50, 75)]
     deltas += [{"content": line} for line in lines]
@@ -226,7 +236,7 @@ def _chat(want: Wanted, public_url: str, created: int, interval_s: float) -> Out
         for chunk in chunks
     ]
     events.append(b"data: [DONE]\n\n")
-    return Outgoing(kind="text/event-stream", pieces=events, pause_s=interval_s)
+    return DemoAnswer(kind="text/event-stream", pieces=events, pause_s=interval_s)
 
 
 def _chat_prompt(fields: dict[str, Any]) -> Any:
@@ -241,7 +251,7 @@ def _chat_prompt(fields: dict[str, Any]) -> Any:
     return content
 
 
-def _form(incoming: Incoming) -> Form:
+def _read_form(incoming: Incoming) -> Form:
     """Read the fields of a JSON or multipart body, as far as they stand in its first MB."""
     kind = incoming.header(b"content-type")
     if not kind.startswith("multipart/"):
@@ -263,27 +273,27 @@ def _form(incoming: Incoming) -> Form:
     return Form(fields, files, is_form=True)
 
 
-def _size(want: Wanted) -> tuple[int, int]:
+def _picture_size(want: WantedGeneration) -> tuple[int, int]:
     """Find the size asked for, by `size` or by `ratio`."""
     size = _SIZE.fullmatch(str(want.fields.get("size", "")))
     if size is not None:
-        return _bounded(int(size[1])), _bounded(int(size[2]))
+        return _clamp_side(int(size[1])), _clamp_side(int(size[2]))
     ratio = _RATIO.fullmatch(str(want.fields.get("ratio", "")))
     if ratio is None or not int(ratio[1]) or not int(ratio[2]):
         return _SIDE, _SIDE
     across, down = int(ratio[1]), int(ratio[2])
     longest = max(across, down)
-    return _bounded(_SIDE * across // longest), _bounded(_SIDE * down // longest)
+    return _clamp_side(_SIDE * across // longest), _clamp_side(_SIDE * down // longest)
 
 
-def _bounded(side: int) -> int:
+def _clamp_side(side: int) -> int:
     return min(max(side, pictures.SIDE_MIN), pictures.SIDE_MAX)
 
 
-def _url(public_url: str, name: str) -> str:
+def _picture_url(public_url: str, name: str) -> str:
     return f"{public_url}/pictures/{name}.png"
 
 
-def _clip(want: Wanted, public_url: str) -> str:
+def _clip_url(want: WantedGeneration, public_url: str) -> str:
     name = pictures.name_of(want.prompt, 0, _CLIP_SIDE, _CLIP_SIDE * 9 // 16)
     return f"{public_url}/videos/{name}.png"

@@ -23,7 +23,7 @@ _NO_RESOLUTION = '不支持的分辨率 "{one}"。支持的分辨率: {known}'
 Fields = dict[str, Any]
 
 
-class Refused(NamedTuple):
+class BackendRefusal(NamedTuple):
     """The envelope of a failure."""
 
     code: int
@@ -38,7 +38,7 @@ class Form(NamedTuple):
     is_form: bool
 
 
-class Backend(NamedTuple):
+class DemoBackend(NamedTuple):
     """One of the four."""
 
     name: str
@@ -46,22 +46,22 @@ class Backend(NamedTuple):
     owner: str
     statuses: dict[int, int]
     """HTTP status by code; what is not named: 500 where any is, else 200."""
-    refuses: Callable[[str, Form], Refused | None]
+    refuses: Callable[[str, Form], BackendRefusal | None]
 
     def status_of(self, code: int) -> int:
         """The HTTP status of a failure."""
         return self.statuses.get(code, 500) if self.statuses else 200
 
-    def no_path(self, method: str, target: str) -> Refused:
+    def no_path(self, method: str, target: str) -> BackendRefusal:
         """Refuse a path that it does not have."""
-        return Refused(-1000, _no_path(self.name, method, target))
+        return BackendRefusal(-1000, _no_path(self.name, method, target))
 
-    def refused(self, path: str, form: Form) -> Refused | None:
+    def refusal_of(self, path: str, form: Form) -> BackendRefusal | None:
         """Refuse a request that this backend does not take."""
         if path not in self.paths:
             return self.no_path("POST", path)
         if not isinstance(form.fields.get("prompt", ""), str):
-            return Refused(-2000, "Params body.prompt invalid")
+            return BackendRefusal(-2000, "Params body.prompt invalid")
         return self.refuses(path, form)
 
 
@@ -73,70 +73,71 @@ def _no_path(backend: str, method: str, target: str) -> str:
     return f"[请求有误]: {hint}，当前请求为 {method} -> {target} 请纠正"  # noqa: RUF001
 
 
-def _invalid(fields: Fields) -> Refused | None:
+def _type_refusal(fields: Fields) -> BackendRefusal | None:
     """Types that all of them insist on; in a form every value is a text."""
     for name in ("sample_strength", "width", "height"):
         if name in fields and not _is_number(fields[name]):
-            return Refused(-2000, f"Params body.{name} invalid")
+            return BackendRefusal(-2000, f"Params body.{name} invalid")
     if "intelligent_ratio" in fields and not isinstance(fields["intelligent_ratio"], bool):
-        return Refused(-2000, "Params body.intelligent_ratio invalid")
+        return BackendRefusal(-2000, "Params body.intelligent_ratio invalid")
     for name in ("model", "ratio", "resolution", "negative_prompt", "response_format"):
         if name in fields and not isinstance(fields[name], str):
-            return Refused(-2000, f"Params body.{name} invalid")
+            return BackendRefusal(-2000, f"Params body.{name} invalid")
     return None
 
 
-def _by_ratio(path: str, form: Form) -> Refused | None:
+def _ratio_refusal(path: str, form: Form) -> BackendRefusal | None:
     """I and D: `size`, `width` and `height` are refused, ratio and resolution looked up."""
     fields = form.fields
     if path.startswith("/v1/images/"):
         named = [name for name in ("size", "width", "height") if name in fields]
         if named:
             said = ", ".join(named)
-            return Refused(
+            return BackendRefusal(
                 -1000, f"不支持的参数: {said}。请使用 ratio 和 resolution 参数控制图像尺寸。"
             )
         if not (form.is_form and path.endswith("/compositions")):
-            wrong = _invalid(fields)
+            wrong = _type_refusal(fields)
             if wrong is not None:
                 return wrong
         if path.endswith("/compositions"):
-            wrong = _pictures(form)
+            wrong = _picture_refusal(form)
             if wrong is not None:
                 return wrong
-        return _looked_up(fields)
-    return _film(fields, form)
+        return _lookup_refusal(fields)
+    return _film_refusal(fields, form)
 
 
-def _pictures(form: Form) -> Refused | None:
+def _picture_refusal(form: Form) -> BackendRefusal | None:
+    """I and D: refuse what a picture may not ask for."""
     if form.is_form:
         count = form.files.count("images")
         none = "在form-data中缺少 'images' 字段"
     else:
         images = form.fields.get("images")
         if not isinstance(images, list):
-            return Refused(-2000, "Params body.images invalid")
+            return BackendRefusal(-2000, "Params body.images invalid")
         count, none = len(images), "至少需要提供1张输入图片"
         for number, image in enumerate(images, 1):
             if isinstance(image, dict) and not image.get("url"):
-                return Refused(-1000, f"图片 {number} 缺少url字段")
+                return BackendRefusal(-1000, f"图片 {number} 缺少url字段")
     if not count:
-        return Refused(-1000, none)
-    return Refused(-1000, "最多支持10张输入图片") if count > _IMAGES_MAX else None
+        return BackendRefusal(-1000, none)
+    return BackendRefusal(-1000, "最多支持10张输入图片") if count > _IMAGES_MAX else None
 
 
-def _looked_up(fields: Fields) -> Refused | None:
+def _lookup_refusal(fields: Fields) -> BackendRefusal | None:
     resolution, ratio = fields.get("resolution", "2k"), fields.get("ratio", "1:1")
     if resolution not in _RESOLUTIONS:
-        return Refused(
+        return BackendRefusal(
             -1000, f'不支持的分辨率 "{resolution}"。支持的分辨率: {", ".join(_RESOLUTIONS)}'
         )
     if ratio not in _RATIOS:
-        known = ", ".join(_RATIOS)
-        message = f'在 "{resolution}" 分辨率下，不支持的比例 "{ratio}"。支持的比例: {known}'  # noqa: RUF001
-        return Refused(-1000, message)
+        values = ", ".join(_RATIOS)
+        message = f'在 "{resolution}" 分辨率下，不支持的比例 "{ratio}"。支持的比例: {values}'  # noqa: RUF001
+        return BackendRefusal(-1000, message)
     if _OLD.match(str(fields.get("model", ""))) and resolution != "1k" and "resolution" in fields:
-        return Refused(-2001, "[请求失败]: 积分不足 (错误码: 1006)")
+        return BackendRefusal(-2001, "[请求失败]: 积分不足 (错误码: 1006)")
     return None
 
 
@@ -149,15 +150,16 @@ _LENGTHS = (
 )
 
 
-def _film(fields: Fields, form: Form) -> Refused | None:
+def _film_refusal(fields: Fields, form: Form) -> BackendRefusal | None:
+    """I: refuse what a film may not ask for."""
     duration = fields.get("duration")
     if duration is None:
         return None
     text = str(duration)
     if not form.is_form and not _is_number(duration):
-        return Refused(-1000, "duration 参数格式错误")
+        return BackendRefusal(-1000, "duration 参数格式错误")
     if not text.isdecimal():
-        return Refused(-1000, f"duration 必须是整数，当前值: {text}")  # noqa: RUF001
+        return BackendRefusal(-1000, f"duration 必须是整数，当前值: {text}")  # noqa: RUF001
     model = str(fields.get("model", "jimeng-video-3.5-pro"))
     lengths, message = next(
         (lengths, message)
@@ -166,27 +168,27 @@ def _film(fields: Fields, form: Form) -> Refused | None:
     )
     if int(text) in lengths:
         return None
-    return Refused(-1000, f"{message}，当前值: {text}")  # noqa: RUF001
+    return BackendRefusal(-1000, f"{message}，当前值: {text}")  # noqa: RUF001
 
 
-def _short(path: str, form: Form) -> Refused | None:
+def _short_film_refusal(path: str, form: Form) -> BackendRefusal | None:
     """D: as I, but a film is of 5 or 10 s, whatever its model."""
     if path == _VIDEOS and str(form.fields.get("duration", 5)) not in {"5", "10"}:
-        return Refused(-2000, "Params body.duration invalid")
-    return _by_ratio(path, form)
+        return BackendRefusal(-2000, "Params body.duration invalid")
+    return _ratio_refusal(path, form)
 
 
-def _all(_: str, form: Form) -> Refused | None:
+def _all_refusal(_: str, form: Form) -> BackendRefusal | None:
     """Z: wrong words are silently replaced, `size` is ignored."""
-    wrong = _invalid(form.fields)
+    wrong = _type_refusal(form.fields)
     if wrong is None and "duration" in form.fields and not _is_number(form.fields["duration"]):
-        return Refused(-2000, "Params body.duration invalid")
+        return BackendRefusal(-2000, "Params body.duration invalid")
     return wrong
 
 
-def _free(_: str, form: Form) -> Refused | None:
+def _free_refusal(_: str, form: Form) -> BackendRefusal | None:
     """L: width and height, and nothing else about the size."""
-    return _invalid(form.fields)
+    return _type_refusal(form.fields)
 
 
 def _is_number(value: Any) -> bool:
@@ -196,33 +198,33 @@ def _is_number(value: Any) -> bool:
 _IMAGES, _VIDEOS = "/v1/images/generations", "/v1/videos/generations"
 _COMPOSITIONS, _CHAT = "/v1/images/compositions", "/v1/chat/completions"
 BACKENDS = {
-    "jimeng": Backend(
+    "jimeng": DemoBackend(
         "jimeng",
         frozenset({_IMAGES, _COMPOSITIONS, _VIDEOS}),
         "jimeng-api",
         {},
-        _by_ratio,
+        _ratio_refusal,
     ),
-    "drraw": Backend(
+    "drraw": DemoBackend(
         "drraw",
         frozenset({_IMAGES, _COMPOSITIONS, _VIDEOS, _CHAT}),
         "jimeng-api",
         _STATUSES,
-        _short,
+        _short_film_refusal,
     ),
-    "jimeng-free-all": Backend(
+    "jimeng-free-all": DemoBackend(
         "jimeng-free-all",
         frozenset({_IMAGES, _VIDEOS, _CHAT}),
         "jimeng-image",
         {},
-        _all,
+        _all_refusal,
     ),
-    "jimeng-free": Backend(
+    "jimeng-free": DemoBackend(
         "jimeng-free",
         frozenset({_IMAGES, _CHAT}),
         "jimeng-free-api",
         {},
-        _free,
+        _free_refusal,
     ),
 }
 """By the name that `[[servers]] dialect` has for them."""

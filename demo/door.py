@@ -57,7 +57,7 @@ class Incoming:
 
 
 @dataclass(slots=True)
-class Outgoing:
+class DemoAnswer:
     """An answer: `body`, or `pieces` (with their `length`, or chunked)."""
 
     status: int = 200
@@ -74,7 +74,7 @@ class Outgoing:
         """Whether nobody knows its length beforehand."""
         return self.pieces is not None and self.length is None
 
-    def head(self) -> bytes:
+    def head_bytes(self) -> bytes:
         """Status line and headers."""
         try:
             phrase = HTTPStatus(self.status).phrase
@@ -91,17 +91,17 @@ class Outgoing:
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-App = Callable[[Incoming, "Door"], Awaitable[None]]
+App = Callable[[Incoming, "DemoDoor"], Awaitable[None]]
 
 
-class Door(asyncio.Protocol):
+class DemoDoor(asyncio.Protocol):
     """One connection: takes requests one after another, and sends what `app` tells it to."""
 
     def __init__(
         self,
         app: App,
         now: Callable[[], datetime],
-        doors: "set[Door]",
+        doors: "set[DemoDoor]",
         request_within_s: float | None = None,
     ) -> None:
         """With `request_within_s`, be Node, whose own refusals say nothing.
@@ -133,27 +133,27 @@ class Door(asyncio.Protocol):
 
     # ------------------------------------------------------------ what goes out
 
-    def send(self, out: Outgoing) -> None:
+    def send_answer(self, out: DemoAnswer) -> None:
         """Send an answer that is in memory."""
-        self._transport.write(out.head() + out.body)
+        self._transport.write(out.head_bytes() + out.body)
 
-    async def stream(self, out: Outgoing) -> None:
+    async def stream_answer(self, out: DemoAnswer) -> None:
         """Send an answer piece by piece, as fast as it is taken."""
-        self._transport.write(out.head())
+        self._transport.write(out.head_bytes())
         for piece in out.pieces or (out.body,):
-            await self.piece(piece, chunked=out.streamed)
+            await self.write_piece(piece, chunked=out.streamed)
             if out.pause_s:
                 await asyncio.sleep(out.pause_s)
         if out.streamed:
             self._transport.write(b"0\r\n\r\n")
 
-    async def piece(self, piece: bytes, *, chunked: bool) -> None:
+    async def write_piece(self, piece: bytes, *, chunked: bool) -> None:
         """Send a piece of a body."""
         self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
         if self._drained is not None:
             await self._drained
 
-    def raw(self, data: bytes) -> None:
+    def write_raw(self, data: bytes) -> None:
         """Send these bytes."""
         self._transport.write(data)
 
@@ -183,18 +183,18 @@ class Door(asyncio.Protocol):
             self._unheaded += len(data)
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._refuse(400, b'{"error":"not HTTP/1.1"}')
+            self._refuse_garbage(400, b'{"error":"not HTTP/1.1"}')
             return
         if self._incoming is None and self._unheaded > self._head_bytes_max:
-            self._refuse(431, b'{"error":"the head is too large"}')
+            self._refuse_garbage(431, b'{"error":"the head is too large"}')
 
-    def _refuse(self, status: int, body: bytes) -> None:
+    def _refuse_garbage(self, status: int, body: bytes) -> None:
         """Refuse what is no request, and close."""
         if self._within_s is None:
-            self.send(Outgoing(status, body))
+            self.send_answer(DemoAnswer(status, body))
         else:
             phrase = HTTPStatus(status).phrase
-            self.raw(f"HTTP/1.1 {status} {phrase}\r\nConnection: close\r\n\r\n".encode())
+            self.write_raw(f"HTTP/1.1 {status} {phrase}\r\nConnection: close\r\n\r\n".encode())
         self._incoming = None
         self.close()
 
@@ -222,7 +222,7 @@ class Door(asyncio.Protocol):
         self._headers = []
         if self._within_s is not None:
             loop = asyncio.get_running_loop()
-            self._hurry = loop.call_later(self._within_s, self._refuse, 408, b"")
+            self._hurry = loop.call_later(self._within_s, self._refuse_garbage, 408, b"")
 
     def on_url(self, url: bytes) -> None:
         """Take the target, which may come in parts."""
@@ -236,7 +236,7 @@ class Door(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """Note the arrival."""
         if sum(len(name) + len(value) + 4 for name, value in self._headers) > self._head_bytes_max:
-            self._refuse(431, b'{"error":"the head is too large"}')
+            self._refuse_garbage(431, b'{"error":"the head is too large"}')
             return
         self._incoming = Incoming(
             self._now(),
@@ -247,7 +247,7 @@ class Door(asyncio.Protocol):
         self._kept: list[bytes] = []
         self._hash = sha256()
         if self._incoming.header(b"expect").lower() == "100-continue":
-            self.raw(_CONTINUE)
+            self.write_raw(_CONTINUE)
 
     def on_body(self, data: bytes) -> None:
         """Hash the body, and keep its beginning."""
@@ -271,15 +271,15 @@ class Door(asyncio.Protocol):
         self._waiting.append(incoming)
         self._last = not self._parser.should_keep_alive()
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._answer())
+            self._task = asyncio.get_running_loop().create_task(self._answer_request())
 
-    async def _answer(self) -> None:
+    async def _answer_request(self) -> None:
         while self._waiting:
             try:
                 await self._app(self._waiting.popleft(), self)
             except Exception:  # noqa: BLE001 (whatever it was, its client gets an answer)
                 _log.exception("a request could not be answered")
-                self.send(Outgoing(500, b'{"error":"a fault of the demo server itself"}'))
+                self.send_answer(DemoAnswer(500, b'{"error":"a fault of the demo server itself"}'))
                 self.close()
         self._task = None
         if self._last:

@@ -101,7 +101,7 @@ class Faults:
         self._chance = random.Random(seed)  # noqa: S311 (repeatable, not secret)
         self.faults = list(faults)
 
-    def falls(
+    def take_fault(
         self, path: str, credential: str, *, generation: bool, streamed: bool
     ) -> Fault | None:
         """Take the fault that falls on this request, if any; it is one less of its `times`."""
@@ -110,7 +110,7 @@ class Faults:
                 continue
             if fault.kind is FaultKind.CUT_STREAM and not streamed:
                 continue
-            if self._fits(fault, path, credential, generation=generation):
+            if self._fits_request(fault, path, credential, generation=generation):
                 return fault
         return None
 
@@ -118,7 +118,7 @@ class Faults:
         """Find how much later the answer shall come."""
         total = 0.0
         for fault in self.faults:
-            if fault.kind is FaultKind.LATENCY and self._fits(
+            if fault.kind is FaultKind.LATENCY and self._fits_request(
                 fault, path, credential, generation=generation
             ):
                 total += self.jittered_s(fault.latency_ms, fault.jitter_ms)
@@ -128,7 +128,7 @@ class Faults:
         """Draw a latency."""
         return (latency_ms + (self._chance.random() * jitter_ms if jitter_ms else 0)) / 1000
 
-    def _fits(self, fault: Fault, path: str, credential: str, *, generation: bool) -> bool:
+    def _fits_request(self, fault: Fault, path: str, credential: str, *, generation: bool) -> bool:
         if fault.times == 0 or not (fault.path in path if fault.path else generation):
             return False
         if not credential.startswith(fault.credential):
@@ -140,7 +140,7 @@ class Faults:
         return True
 
 
-def parsed(text: str) -> Fault:
+def parse_fault(text: str) -> Fault:
     """Read `kind` or `kind:name=value,name=value`, as on a command line. Raises `ValueError`."""
     kind, _, rest = text.partition(":")
     fields: dict[str, Any] = {"kind": kind}

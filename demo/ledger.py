@@ -49,7 +49,7 @@ def credential_hash(authorization: str) -> str:
     return sha256(credential.encode()).hexdigest()[:16]
 
 
-class Ledger:
+class DemoLedger:
     """The counts, and the file they are folded from."""
 
     def __init__(self, path: Path | None = None) -> None:
@@ -62,20 +62,20 @@ class Ledger:
         self.arrivals = 0
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._reload(path)
+            self._reload_file(path)
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
-    def add(self, entry: Entry) -> None:
+    def add_entry(self, entry: Entry) -> None:
         """Count one request, in the file first."""
         if self._file is not None:
             os.write(self._file, _encoder.encode(entry) + b"\n")
-        self._fold(entry)
+        self._fold_entry(entry)
 
-    def used(self, day: str, credential: str, service: str) -> int:
+    def units_used(self, day: str, credential: str, service: str) -> int:
         """Units served."""
         return self.days[day][credential][service] if day in self.days else 0
 
-    def summary(self) -> dict[str, Any]:
+    def as_summary(self) -> dict[str, Any]:
         """Everything, as `GET /demo/ledger` answers it."""
         return {"days": self.days, "requests": self.requests, "arrivals": self.arrivals}
 
@@ -85,14 +85,14 @@ class Ledger:
             os.close(self._file)
             self._file = None
 
-    def _fold(self, entry: Entry) -> None:
+    def _fold_entry(self, entry: Entry) -> None:
         self.arrivals += 1
         if entry.units:
             self.days[entry.day][entry.credential][entry.service] += entry.units
             if entry.request:
                 self.requests[entry.request] += 1
 
-    def _reload(self, path: Path) -> None:
+    def _reload_file(self, path: Path) -> None:
         """Fold the file; a torn last line, of an answer never given, is cut off.
 
         Raises `WrongLedgerError`, and leaves the file as it is, when another line is none of ours.
@@ -105,7 +105,7 @@ class Ledger:
                 if not line.endswith(b"\n") and line.startswith(b"{"):
                     break
                 try:
-                    self._fold(_decoder.decode(line))
+                    self._fold_entry(_decoder.decode(line))
                 except msgspec.DecodeError as error:
                     message = f"{path}, line {number}: expected a line of a ledger ({error})"
                     raise WrongLedgerError(message) from None

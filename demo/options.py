@@ -55,12 +55,12 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError("latency_ms, jitter_ms, stream_interval_ms: expected 0 or more")
 
 
-def limits(text: str) -> dict[str, int]:
+def parse_limits(text: str) -> dict[str, int]:
     """Read `image=10,video=2`. Raises `ValueError`."""
-    found = {}
+    bounds = {}
     for item in filter(None, text.split(",")):
         name, equals, number = item.partition("=")
         if not equals or not number.strip().isdecimal():
             raise ValueError(f'limit: expected "image=10,video=2", got {text!r}')
-        found[name.strip()] = int(number)
-    return found
+        bounds[name.strip()] = int(number)
+    return bounds

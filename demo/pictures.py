@@ -51,47 +51,48 @@ def name_of(prompt: str, index: int, width: int, height: int) -> str:
     spare = [int.from_bytes(digest[at : at + 3]) for at in (0, 3, 6)]
     fore, sky, ground = (*chosen, *spare)[:3]
     shape = next(
-        (number for number, known in enumerate(_SHAPES) if not set(known).isdisjoint(words)),
+        (number for number, names in enumerate(_SHAPES) if not set(names).isdisjoint(words)),
         digest[9] % len(_SHAPES),
     )
     return f"{sky:06x}{ground:06x}{fore:06x}{shape}{digest[10:14].hex()}-{width}x{height}"
 
 
 @lru_cache(maxsize=32)
-def drawn(name: str) -> bytes | None:
+def draw_picture(name: str) -> bytes | None:
     """Draw a picture as PNG; None for a name that is none of ours."""
-    found = _parsed(name)
-    if found is None:
+    drawing = _parse_name(name)
+    if drawing is None:
         return None
-    head, width, height, shape, seed = found
-    pixels = zlib.compress(b"".join(_rows(width, height, shape, seed, 0.0)), 1)
-    return head + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b"")
+    head, width, height, shape, seed = drawing
+    pixels = zlib.compress(b"".join(_pixel_rows(width, height, shape, seed, 0.0)), 1)
+    return head + _png_chunk(b"IDAT", pixels) + _png_chunk(b"IEND", b"")
 
 
 @lru_cache(maxsize=8)
-def animated(name: str) -> bytes | None:
+def draw_clip(name: str) -> bytes | None:
     """Draw a clip of `FRAMES` frames, the shape wandering, as animated PNG."""
-    found = _parsed(name)
-    if found is None:
+    drawing = _parse_name(name)
+    if drawing is None:
         return None
-    head, width, height, shape, seed = found
-    parts = [head, _chunk(b"acTL", struct.pack(">II", FRAMES, 0))]
+    head, width, height, shape, seed = drawing
+    parts = [head, _png_chunk(b"acTL", struct.pack(">II", FRAMES, 0))]
     sequence = 0
     for frame in range(FRAMES):
         control = struct.pack(">IIIIIHHBB", sequence, width, height, 0, 0, 1, FRAMES, 0, 0)
-        parts.append(_chunk(b"fcTL", control))
+        parts.append(_png_chunk(b"fcTL", control))
         sequence += 1
         shift = frame / FRAMES - 0.5
-        pixels = zlib.compress(b"".join(_rows(width, height, shape, seed, shift)), 1)
+        pixels = zlib.compress(b"".join(_pixel_rows(width, height, shape, seed, shift)), 1)
         if frame == 0:
-            parts.append(_chunk(b"IDAT", pixels))
+            parts.append(_png_chunk(b"IDAT", pixels))
         else:
-            parts.append(_chunk(b"fdAT", struct.pack(">I", sequence) + pixels))
+            parts.append(_png_chunk(b"fdAT", struct.pack(">I", sequence) + pixels))
             sequence += 1
-    return b"".join((*parts, _chunk(b"IEND", b"")))
+    return b"".join((*parts, _png_chunk(b"IEND", b"")))
 
 
-def _parsed(name: str) -> tuple[bytes, int, int, int, int] | None:
+def _parse_name(name: str) -> tuple[bytes, int, int, int, int] | None:
+    """Read a name: the head of its PNG, width, height, shape, seed; None for another."""
     match = _NAME.fullmatch(name)
     if match is None:
         return None
@@ -108,20 +109,20 @@ def _parsed(name: str) -> tuple[bytes, int, int, int, int] | None:
     palette += fore + bytes(part // 2 for part in fore)
     head = (
         b"\x89PNG\r\n\x1a\n"
-        + _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0))
-        + _chunk(b"PLTE", palette)
+        + _png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0))
+        + _png_chunk(b"PLTE", palette)
     )
     return head, width, height, int(match[4]), int(match[5], 16)
 
 
-def _rows(width: int, height: int, shape: int, seed: int, shift: float) -> Iterator[bytes]:
+def _pixel_rows(width: int, height: int, shape: int, seed: int, shift: float) -> Iterator[bytes]:
     """Each row: its filter byte, background, and the shape's span with a darker edge."""
     radius = min(width, height) * (20 + seed % 16) // 100
     middle_x = int(width * (0.5 + shift * 0.6)) + (seed >> 8) % (width // 8 + 1) - width // 16
     middle_y = height // 2 + (seed >> 16) % (height // 8 + 1) - height // 16
     for y in range(height):
         ground = bytes((y * (_SKY - 1) // (height - 1),))
-        half, hole = _span(shape, radius, y - middle_y)
+        half, hole = _shape_span(shape, radius, y - middle_y)
         if half <= 0:
             yield b"\0" + ground * width
             continue
@@ -137,7 +138,7 @@ def _rows(width: int, height: int, shape: int, seed: int, shift: float) -> Itera
         yield b"\0" + line
 
 
-def _span(shape: int, radius: int, dy: int) -> tuple[int, int]:
+def _shape_span(shape: int, radius: int, dy: int) -> tuple[int, int]:
     """Half the shape's width, and half its hole's, `dy` below its middle."""
     if abs(dy) > radius:
         return 0, 0
@@ -153,6 +154,6 @@ def _span(shape: int, radius: int, dy: int) -> tuple[int, int]:
     return half, hole
 
 
-def _chunk(kind: bytes, content: bytes) -> bytes:
+def _png_chunk(kind: bytes, content: bytes) -> bytes:
     checked = kind + content
     return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))

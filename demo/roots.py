@@ -8,15 +8,15 @@ import json
 from typing import Any
 
 from demo import api
-from demo.dialects import Backend
-from demo.door import Incoming, Outgoing
+from demo.dialects import DemoBackend
+from demo.door import DemoAnswer, Incoming
 
 _IMAGES, _VIDEOS = "/v1/images/generations", "/v1/videos/generations"
 
 
-def _service(**more: str) -> str:
+def _service_text(**more: str) -> str:
     """Write what I says; D says the same, and names more of its paths."""
-    told: dict[str, Any] = {
+    text: dict[str, Any] = {
         "service": "jimeng-api",
         "status": "running",
         "version": "1.6.3",
@@ -31,12 +31,14 @@ def _service(**more: str) -> str:
             **more,
         },
     }
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(text, ensure_ascii=False, separators=(",", ":"))
 
 
 ROOTS = {
-    "jimeng": _service(),
-    "drraw": _service(chat="/v1/chat/completions", usage="/usage", proxy="/proxy", docs="/docs"),
+    "jimeng": _service_text(),
+    "drraw": _service_text(
+        chat="/v1/chat/completions", usage="/usage", proxy="/proxy", docs="/docs"
+    ),
     "jimeng-free-all": """<!DOCTYPE html>
 <html lang="zh-CN">
   <head>
@@ -62,15 +64,15 @@ ROOTS = {
 """By dialect."""
 
 
-def root(incoming: Incoming, backend: Backend) -> Outgoing | None:
+def root_answer(incoming: Incoming, backend: DemoBackend) -> DemoAnswer | None:
     """Answer `GET /` as the backend does: by JSON, or by a page."""
     if (incoming.method, incoming.path) != ("GET", "/"):
         return None
     said = ROOTS[backend.name]
     kind = "application/json" if said.startswith("{") else "text/html"
-    return Outgoing(body=said.encode(), kind=f"{kind}; charset=utf-8")
+    return DemoAnswer(body=said.encode(), kind=f"{kind}; charset=utf-8")
 
 
-def nowhere(incoming: Incoming, backend: Backend) -> Outgoing:
+def no_path_answer(incoming: Incoming, backend: DemoBackend) -> DemoAnswer:
     """Say that there is no such path, as this family does."""
-    return api.refusal_of(backend, backend.no_path(incoming.method, incoming.target))
+    return api.backend_refusal(backend, backend.no_path(incoming.method, incoming.target))

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from demo import api
-from demo.dialects import Backend
-from demo.door import Incoming, Outgoing
+from demo.dialects import DemoBackend
+from demo.door import DemoAnswer, Incoming
 from demo.ledger import credential_hash
 
 CHECK, POINTS, RECEIVE = "/token/check", "/token/points", "/token/receive"
@@ -34,7 +34,7 @@ _EXPIRED = {
 _decoder = msgspec.json.Decoder(dict[str, Any])
 
 
-class Account(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class DemoAccount(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """An account of the generator's."""
 
     credential: str = ""
@@ -46,7 +46,7 @@ class Account(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     daily: int = 0
     """Points that `receive` would give; 0: it is told that there are none."""
 
-    def points(self) -> dict[str, int]:
+    def as_points(self) -> dict[str, int]:
         """Say what it has, as `getCredit` does."""
         return {
             "giftCredit": self.gift,
@@ -60,72 +60,74 @@ class Accounts:
     """The accounts in force, in order: the first that fits is meant."""
 
     def __init__(self) -> None:
-        self.known: list[Account] = []
+        self.known: list[DemoAccount] = []
 
-    def of(self, token: str) -> Account:
+    def account_of(self, token: str) -> DemoAccount:
         """Find the account of a credential: behind its proxy and its region, by its token."""
         named = credential_hash(token.rpartition("@")[2])
         for account in self.known:
             if named.startswith(account.credential):
                 return account
-        return Account()
+        return DemoAccount()
 
-    def answered(self, backend: Backend, incoming: Incoming) -> Outgoing | None:
+    def token_answer(self, backend: DemoBackend, incoming: Incoming) -> DemoAnswer | None:
         """Answer `/token/*` as a backend does; None where it has no such path."""
         path = incoming.path
         if incoming.method != "POST" or path not in PATHS[backend.name]:
             return None
         if path == CHECK:
-            return self._check(backend, incoming)
+            return self._check_answer(backend, incoming)
         authorization = incoming.header(b"authorization")
         if not authorization:
-            return _refused(backend, -2000, "Params headers.authorization invalid")
+            return _token_refusal(backend, -2000, "Params headers.authorization invalid")
         tokens = authorization.replace("Bearer ", "", 1).split(",")
-        if any(self.of(token).expired for token in tokens):
-            return _refused(backend, *_EXPIRED[backend.name])
+        if any(self.account_of(token).expired for token in tokens):
+            return _token_refusal(backend, *_EXPIRED[backend.name])
         if path == POINTS:
-            return api.json([{"token": one, "points": self.of(one).points()} for one in tokens])
-        return api.json([self._received(token) for token in tokens])
+            return api.json_answer(
+                [{"token": item, "points": self.account_of(item).as_points()} for item in tokens]
+            )
+        return api.json_answer([self._receive_points(token) for token in tokens])
 
-    def controlled(self, incoming: Incoming) -> Outgoing:
+    def control_answer(self, incoming: Incoming) -> DemoAnswer:
         """Take in what the accounts are, and tell it."""
         if incoming.method == "POST":
             try:
-                known = msgspec.json.decode(incoming.kept, type=Account | list[Account])
+                accounts = msgspec.json.decode(incoming.kept, type=DemoAccount | list[DemoAccount])
             except msgspec.DecodeError as error:
-                return api.json({"error": str(error)}, 400)
-            self.known = known if isinstance(known, list) else [known]
+                return api.json_answer({"error": str(error)}, 400)
+            self.known = accounts if isinstance(accounts, list) else [accounts]
         elif incoming.method == "DELETE":
             self.known = []
-        return api.json({"accounts": self.known})
+        return api.json_answer({"accounts": self.known})
 
-    def _check(self, backend: Backend, incoming: Incoming) -> Outgoing:
+    def _check_answer(self, backend: DemoBackend, incoming: Incoming) -> DemoAnswer:
         """Of a living account I alone says so: the others look for `ret` where there is none."""
         try:
             token = _decoder.decode(incoming.kept).get("token")
         except msgspec.DecodeError:
             token = None
         if not isinstance(token, str):
-            return _refused(backend, -2000, "Params body.token invalid")
-        expired = self.of(token).expired
+            return _token_refusal(backend, -2000, "Params body.token invalid")
+        expired = self.account_of(token).expired
         if expired and backend.name != "jimeng":
-            return _refused(backend, *_EXPIRED[backend.name])
-        return api.json({"live": not expired and backend.name == "jimeng"})
+            return _token_refusal(backend, *_EXPIRED[backend.name])
+        return api.json_answer({"live": not expired and backend.name == "jimeng"})
 
-    def _received(self, token: str) -> dict[str, Any]:
+    def _receive_points(self, token: str) -> dict[str, Any]:
         """Collect the day's points, which is tried only where there are none left."""
-        account = self.of(token)
-        before = account.points()
+        account = self.account_of(token)
+        before = account.as_points()
         if before["totalCredit"] > 0:
             return {"token": token, "credits": before, "received": False}
         if not account.daily:
             error = "[请求失败]: param error (错误码: 34010100)"
             return {"token": token, "credits": before, "received": False, "error": error}
         account.gift, account.daily = account.daily, 0
-        return {"token": token, "credits": account.points(), "received": True}
+        return {"token": token, "credits": account.as_points(), "received": True}
 
 
-def _refused(backend: Backend, code: int, message: str) -> Outgoing:
-    out = api.refusal(code, message)
+def _token_refusal(backend: DemoBackend, code: int, message: str) -> DemoAnswer:
+    out = api.as_refusal(code, message)
     out.status = backend.status_of(code)
     return out

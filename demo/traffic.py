@@ -56,7 +56,7 @@ class Called(msgspec.Struct, frozen=True, kw_only=True):
     latency_ms: float
 
 
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
+class TrafficSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What came of all of them."""
 
     calls: int
@@ -70,14 +70,14 @@ async def run(
     stop: asyncio.Event,
     options: TrafficOptions,
     tell: Callable[[Called], None] = lambda _: None,
-) -> Summary:
+) -> TrafficSummary:
     """Make the calls, none waiting for another; `tell` hears of each. `stop` ends it early."""
     chance = random.Random(options.seed)  # noqa: S311 (repeatable, not secret)
     kinds = chance.choices(list(options.mix), list(options.mix.values()), k=options.count)
     done: list[Called] = []
 
-    async def one(kind: str) -> None:
-        called = await _call(options, kind, chance.choice(_PROMPTS))
+    async def make_one(kind: str) -> None:
+        called = await _make_call(options, kind, chance.choice(_PROMPTS))
         done.append(called)
         tell(called)
 
@@ -85,10 +85,10 @@ async def run(
         for kind in kinds:
             if stop.is_set():
                 break
-            calls.create_task(one(kind))
+            calls.create_task(make_one(kind))
             await asyncio.sleep(1 / options.rate)
     times = sorted(called.latency_ms for called in done) or [0.0]
-    return Summary(
+    return TrafficSummary(
         calls=len(done),
         statuses=dict(Counter(called.status for called in done)),
         codes=dict(Counter(called.code for called in done if called.code)),
@@ -97,22 +97,22 @@ async def run(
     )
 
 
-async def _call(options: TrafficOptions, kind: str, prompt: str) -> Called:
+async def _make_call(options: TrafficOptions, kind: str, prompt: str) -> Called:
     path, fields = _CALLS[kind]
     body = fields | {"prompt": prompt, "messages": [{"role": "user", "content": prompt}]}
     started = time.monotonic()
     try:
         async with asyncio.timeout(options.timeout_s):
-            status, answer = await _post(options, path, json.dumps(body).encode())
+            status, answer = await _post_body(options, path, json.dumps(body).encode())
     except (OSError, ValueError, TimeoutError):
         status, answer = 0, b""
-    code = "" if 0 < status < 400 else _code(answer)  # noqa: PLR2004 (RFC 9110, 15)
+    code = "" if 0 < status < 400 else _error_code(answer)  # noqa: PLR2004 (RFC 9110, 15)
     return Called(
         kind=kind, status=status, code=code, latency_ms=(time.monotonic() - started) * 1000
     )
 
 
-async def _post(options: TrafficOptions, path: str, body: bytes) -> tuple[int, bytes]:
+async def _post_body(options: TrafficOptions, path: str, body: bytes) -> tuple[int, bytes]:
     """Post over a connection of its own, and read to its end."""
     url = urlsplit(options.url)
     secure = url.scheme == "https"
@@ -134,7 +134,7 @@ async def _post(options: TrafficOptions, path: str, body: bytes) -> tuple[int, b
     return int(status), answer.partition(b"\r\n\r\n")[2]
 
 
-def _code(answer: bytes) -> str:
+def _error_code(answer: bytes) -> str:
     """Find the code of an error in our shape."""
     try:
         return str(json.loads(answer)["error"]["code"])

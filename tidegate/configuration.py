@@ -68,18 +68,18 @@ class Configuration(Section, frozen=True, kw_only=True):
         GatewaySettings(gateway=self.gateway, services=self.services)
 
 
-def load(environment: Environment) -> Configuration:
+def load_configuration(environment: Environment) -> Configuration:
     """Read the file and the variables over it. Raises `SettingsError` by name."""
-    return _loaded(environment)[0]
+    return _load_whole(environment)[0]
 
 
 def is_demo(environment: Environment) -> bool:
     """Tell whether nobody named a server, and the demo's own are the servers there are."""
-    return _loaded(environment)[1]
+    return _load_whole(environment)[1]
 
 
-def _loaded(environment: Environment) -> tuple[Configuration, bool]:
-    tables = _read(environment)
+def _load_whole(environment: Environment) -> tuple[Configuration, bool]:
+    tables = _file_tables(environment)
     demo_servers = environment.home.demo_servers
     demo = "servers" not in tables and demo_servers.exists()
     if demo:
@@ -94,7 +94,7 @@ def _loaded(environment: Environment) -> tuple[Configuration, bool]:
     return whole, demo
 
 
-def _read(environment: Environment) -> dict[str, Any]:
+def _file_tables(environment: Environment) -> dict[str, Any]:
     if environment.config_unclear:
         raise SettingsError(environment.config_unclear)
     return read_toml(environment.config)
@@ -107,10 +107,10 @@ def _speaks_a_dialect(whole: Configuration) -> bool:
 
 def names_servers(environment: Environment) -> bool:
     """Tell whether the file says which servers there are; an empty list says it too."""
-    return "servers" in _read(environment)
+    return "servers" in _file_tables(environment)
 
 
-def files(environment: Environment, whole: Configuration) -> dict[str, Path]:
+def named_files(environment: Environment, whole: Configuration) -> dict[str, Path]:
     """Find every file and folder that the configuration names, by the setting that names it."""
     provisioner = whole.pool.provisioner
     named = {
@@ -125,37 +125,37 @@ def files(environment: Environment, whole: Configuration) -> dict[str, Path]:
     }
 
 
-def placed(environment: Environment, whole: Configuration) -> Configuration:
+def with_absolute_paths(environment: Environment, whole: Configuration) -> Configuration:
     """Write a configuration so that it means the same wherever it lies."""
-    found = files(environment, whole)
+    paths = named_files(environment, whole)
     provisioner = msgspec.structs.replace(
         whole.pool.provisioner,
-        path=str(found.get(CREDENTIALS, "")),
-        token_file=str(found.get(TOKEN, "")),
+        path=str(paths.get(CREDENTIALS, "")),
+        token_file=str(paths.get(TOKEN, "")),
     )
     return msgspec.structs.replace(
         whole,
-        gateway=msgspec.structs.replace(whole.gateway, spool=str(found.get(SPOOL, ""))),
+        gateway=msgspec.structs.replace(whole.gateway, spool=str(paths.get(SPOOL, ""))),
         pool=msgspec.structs.replace(whole.pool, provisioner=provisioner),
     )
 
 
-def loader(environment: Environment, settings: type[_Settings]) -> Callable[[], _Settings]:
+def settings_loader(environment: Environment, settings: type[_Settings]) -> Callable[[], _Settings]:
     """Make the function by which a service reads its tables, again and again."""
 
     def load_part() -> _Settings:
-        whole, demo = _loaded(environment)
-        found = placed(environment, whole)
-        provisioner = found.pool.provisioner
-        known = {
+        whole, demo = _load_whole(environment)
+        located = with_absolute_paths(environment, whole)
+        provisioner = located.pool.provisioner
+        values = {
             **msgspec.structs.asdict(whole),
-            "gateway": found.gateway,
+            "gateway": located.gateway,
             "file": provisioner.path or provisioner.token_file,
             "demo": demo,
             "serverless": not whole.servers,
             "made_up": demo and whole.pool.provisioner.kind is None,
             "proxy": whole.gateway.proxy,
         }
-        return settings(**{name: known[name] for name in settings.__struct_fields__})
+        return settings(**{name: values[name] for name in settings.__struct_fields__})
 
     return load_part

@@ -53,7 +53,7 @@ _WRONG = 1
 _USAGE = 2
 
 
-def application(wanted: str) -> typer.Typer:
+def verb_application(wanted: str) -> typer.Typer:
     """Make the command line with the verb that is wanted; the others are only named."""
     app = typer.Typer(
         no_args_is_help=True,
@@ -65,7 +65,7 @@ def application(wanted: str) -> typer.Typer:
         if name != wanted:
             app.command(name, help=verb.summary)(_not_called)
             continue
-        module = _imported(verb)
+        module = _verb_module(verb)
         if hasattr(module, "app"):
             app.add_typer(module.app, name=name, help=verb.summary)
         else:
@@ -81,9 +81,9 @@ def main() -> None:
         verb = VERBS.get(wanted)
         if verb and verb.module == _SERVICE and sys.argv[1:] == [wanted]:
             # Called by Typer, a service would carry pydantic through its life: 8 MB.
-            getattr(_imported(verb), wanted)()
+            getattr(_verb_module(verb), wanted)()
         else:
-            application(wanted)(prog_name="tidegate")
+            verb_application(wanted)(prog_name="tidegate")
     except SettingsError as error:
         print(shown_lines(f"tidegate: {error}"), file=sys.stderr)
         sys.exit(_USAGE)
@@ -114,7 +114,7 @@ def _open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _imported(verb: Verb) -> ModuleType:
+def _verb_module(verb: Verb) -> ModuleType:
     return importlib.import_module(f"tidegate.{verb.module}")
 
 

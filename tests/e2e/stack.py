@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 from runtime.nats import natsserver
 from tests import ROOT
 from tests.e2e.asked import Asked
-from tidegate.main import application
+from tidegate.main import verb_application
 
 WAIT_S = 60
 _BEHIND = frozenset({"pool", "balancer", "analytics"})
@@ -101,7 +101,9 @@ class Stack(Asked):
     def here(self, *arguments: str) -> Result:
         """Run a verb to its end in this process: one of its own imports everything again."""
         with contextlib.chdir(self.home):
-            done = CliRunner().invoke(application(arguments[0]), arguments, env=self.environment)
+            done = CliRunner().invoke(
+                verb_application(arguments[0]), arguments, env=self.environment
+            )
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception
         return done

@@ -21,8 +21,8 @@ from tests import ROOT
 from tests.house.code import FLOORS
 from tidegate.configuration import Configuration
 from tidegate.doctor.findings import CURES
-from tidegate.main import VERBS, application
-from tidegate.reference.pages import pages
+from tidegate.main import VERBS, verb_application
+from tidegate.reference.pages import all_pages
 
 REFERENCE = ROOT / "docs" / "reference"
 REGISTRIES = {
@@ -49,7 +49,7 @@ def commands(name: str, command: Any) -> Iterator[tuple[str, Any]]:
 def command_line() -> dict[str, Any]:
     found = {}
     for verb in VERBS:
-        group: Any = typer.main.get_command(application(verb))
+        group: Any = typer.main.get_command(verb_application(verb))
         found.update(commands(verb, group.commands[verb]))
     return found
 
@@ -57,7 +57,7 @@ def command_line() -> dict[str, Any]:
 def test_pages_are_those_of_the_code() -> None:
     kept = {path.name: path.read_text() for path in REFERENCE.glob("*.md")}
 
-    assert kept == pages(), "python -m tidegate.reference writes them anew"
+    assert kept == all_pages(), "python -m tidegate.reference writes them anew"
 
 
 @pytest.mark.parametrize(

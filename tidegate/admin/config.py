@@ -11,38 +11,42 @@ import typer
 from runtime import texts
 from runtime.environment import Environment, environment
 from runtime.settings import SettingsError
-from tidegate.admin.shown import shown, toml, variables
-from tidegate.configuration import files as named_files
-from tidegate.configuration import is_demo, load, placed
+from tidegate.admin.shown import settings_tables, tidegate_variables, toml_lines
+from tidegate.configuration import (
+    is_demo,
+    load_configuration,
+    named_files,
+    with_absolute_paths,
+)
 from tidegate.console import api, files, output
 from tidegate.console.errors import CommandError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
-@app.command()
-def check(*, as_json: bool = output.JSON) -> None:
+@app.command("check")
+def check_configuration(*, as_json: bool = output.JSON) -> None:
     """Say whether the configuration is one; exit 2 naming the file, key and expectation if not.
 
     Files that it names are told as they were found: relative ones lie beside it.
 
     Example: tidegate config check
     """
-    found = environment()
-    named = named_files(found, load(found))
-    file = str(found.config) if found.config else None
+    here = environment()
+    named = named_files(here, load_configuration(here))
+    file = str(here.config) if here.config else None
     if as_json:
-        told = {"ok": True, "file": file, "variables": sorted(found.overrides)}
+        report = {"ok": True, "file": file, "variables": sorted(here.overrides)}
         places = {setting: str(path) for setting, path in named.items()}
-        output.as_json({**told, "files": places} if places else told)
+        output.print_json({**report, "files": places} if places else report)
         return
-    output.say(" and ".join(["ok: " + (file or "the defaults"), *sorted(found.overrides)]))
+    output.print_text(" and ".join(["ok: " + (file or "the defaults"), *sorted(here.overrides)]))
     for setting, path in named.items():
-        output.say(f"{setting}: {path}{'' if path.exists() else ' (it is not there)'}")
+        output.print_text(f"{setting}: {path}{'' if path.exists() else ' (it is not there)'}")
 
 
-@app.command()
-def show(
+@app.command("show")
+def show_configuration(
     *,
     file: str = typer.Option(
         files.STDOUT,
@@ -58,19 +62,19 @@ def show(
 
     Example: tidegate config show -o tidegate.toml
     """
-    found = environment()
-    _refuse_to_destroy(found)
-    tables = shown(placed(found, load(found)))
+    here = environment()
+    _refuse_to_destroy(here)
+    tables = settings_tables(with_absolute_paths(here, load_configuration(here)))
     if as_json:
-        text = output.json_text({"environment": variables(), **tables})
+        text = output.json_text({"environment": tidegate_variables(), **tables})
     else:
-        text = "\n".join(_lines(tables, demo=is_demo(found)))
-    with files.made(file) as into:
+        text = "\n".join(_file_lines(tables, demo=is_demo(here)))
+    with files.open_output(file) as into:
         into.write(f"{text}\n".encode())
 
 
-@app.command()
-def accept(
+@app.command("accept")
+def accept_configuration(
     digest: str = typer.Argument("", help="Of the configuration that is held; else whichever is."),
     *,
     as_json: bool = output.JSON,
@@ -79,33 +83,33 @@ def accept(
 
     Example: tidegate config accept
     """
-    held = api.get("/api/config")["held"]
-    if held is None:
+    waiting = api.get("/api/config")["held"]
+    if waiting is None:
         raise CommandError("no configuration is held: the one there is is in force")
-    told = api.post("/api/config/accept", {"digest": digest or held["digest"]})
+    answer = api.post("/api/config/accept", {"digest": digest or waiting["digest"]})
     if as_json:
-        output.as_json({**told, "removes": held.get("removes", [])})
+        output.print_json({**answer, "removes": waiting.get("removes", [])})
     else:
-        gone = ", ".join(held.get("removes", [])) or "no server"
-        output.say(f"accepted {told['accepted']}: {gone} removed")
+        gone = ", ".join(waiting.get("removes", [])) or "no server"
+        output.print_text(f"accepted {answer['accepted']}: {gone} removed")
 
 
-def _lines(tables: dict[str, Any], *, demo: bool) -> Iterator[str]:
+def _file_lines(tables: dict[str, Any], *, demo: bool) -> Iterator[str]:
     """Write it as a file that means the same; the demo's servers are nobody's configuration."""
-    yield from (f"# {name}={texts.shown(value)}" for name, value in variables().items())
+    yield from (f"# {name}={texts.shown(value)}" for name, value in tidegate_variables().items())
     if demo:
         for server in tables.pop("servers"):
             yield f"# server of the demo, while no [[servers]] are named: {server['url']}"
-    yield from toml(tables)
+    yield from toml_lines(tables)
 
 
-def _refuse_to_destroy(found: Environment) -> None:
+def _refuse_to_destroy(environment: Environment) -> None:
     """Say what a shell does that is told to write into the very file that is to be read."""
-    if found.config is None:
+    if environment.config is None:
         return
     with suppress(OSError):
-        if os.path.samestat(os.fstat(sys.stdout.fileno()), found.config.stat()):
+        if os.path.samestat(os.fstat(sys.stdout.fileno()), environment.config.stat()):
             raise SettingsError(
-                f"{found.config}: the shell has emptied it before it could be read; put it back,"
-                " and name another file by `tidegate config show -o`"
+                f"{environment.config}: the shell has emptied it before it could be read;"
+                " put it back, and name another file by `tidegate config show -o`"
             )

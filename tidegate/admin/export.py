@@ -9,7 +9,7 @@ import typer
 from tidegate.console import api, files, output
 
 
-class FileFormat(StrEnum):
+class ExportFormat(StrEnum):
     """What the file is written as."""
 
     CSV = "csv"
@@ -19,7 +19,7 @@ class FileFormat(StrEnum):
     XLSX = "xlsx"
 
 
-_BINARY = frozenset({FileFormat.PARQUET, FileFormat.XLSX})
+_BINARY = frozenset({ExportFormat.PARQUET, ExportFormat.XLSX})
 
 
 def export(
@@ -34,7 +34,7 @@ def export(
     order: str = typer.Option("", help="What comes first; `-units_used`: the greatest."),
     query: str = typer.Option("", help="A named query instead."),
     parameter: list[str] = typer.Option([], help="`name=value` of the named query; repeatable."),
-    form: FileFormat = typer.Option(FileFormat.CSV, "--format", help="What to write."),
+    form: ExportFormat = typer.Option(ExportFormat.CSV, "--format", help="What to write."),
     file: str = typer.Option(
         files.STDOUT,
         "--output",
@@ -47,37 +47,37 @@ def export(
 
     Example: tidegate export --by day,server --measures attempts,attempt_p95_ms -o servers.csv
     """
-    form = FileFormat.JSON if as_json else form
+    form = ExportFormat.JSON if as_json else form
     if file == files.STDOUT and form in _BINARY and sys.stdout.isatty():
         raise typer.BadParameter(f"expected a file for {form}", param_hint="--output")
     asked: dict[str, Any] = {"format": form.value}
     if query:
-        asked |= {"query": query, **_parameters(parameter)}
+        asked |= {"query": query, **_query_parameters(parameter)}
     else:
         asked |= {"measures": measures, "dimensions": dimensions, "from": since, "to": until}
         asked |= {"order": order, "filter": filters}
     given = {name: value for name, value in asked.items() if value not in ("", [])}
-    with files.made(file) as into, api.download("/api/stats/export", **given) as answer:
-        _copied(answer, into, shown=file != files.STDOUT)
+    with files.open_output(file) as into, api.download("/api/stats/export", **given) as answer:
+        _copy_answer(answer, into, shown=file != files.STDOUT)
         if answer.headers.get("x-truncated") == "true":
             rows = answer.headers["x-rows"]
-            output.note(f"cut: only the first {rows} rows, see export_rows_max")
+            output.print_note(f"cut: only the first {rows} rows, see export_rows_max")
 
 
-def _parameters(given: list[str]) -> dict[str, str]:
-    found = {}
+def _query_parameters(given: list[str]) -> dict[str, str]:
+    parameters = {}
     for text in given:
         name, sign, value = text.partition("=")
         if not sign:
             raise typer.BadParameter(f"expected name=value, got {text!r}", param_hint="--parameter")
-        found[name] = value
-    return found
+        parameters[name] = value
+    return parameters
 
 
-def _copied(answer: Any, into: IO[bytes], *, shown: bool) -> None:
+def _copy_answer(answer: Any, into: IO[bytes], *, shown: bool) -> None:
     """Copy an answer; with a bar on a terminal, when it goes into a file."""
     size = int(answer.headers["content-length"])
-    with output.progress("exporting", size, in_bytes=True, shown=shown) as moved:
+    with output.progress_bar("exporting", size, in_bytes=True, shown=shown) as moved:
         for piece in answer.iter_bytes():
             into.write(piece)
             moved(len(piece))

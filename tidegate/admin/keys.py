@@ -13,7 +13,7 @@ _COLUMNS = ("id", "name", "scope", "revoked", "models", "requests_per_minute", "
 """The first that matters comes first: a narrow terminal has no room for the last."""
 
 
-class Scope(StrEnum):
+class IssuedScope(StrEnum):
     """What a key may do."""
 
     CLIENT = "client"
@@ -21,12 +21,12 @@ class Scope(StrEnum):
     METRICS = "metrics"
 
 
-@app.command()
-def issue(
+@app.command("issue")
+def issue_key(
     name: str = typer.Argument(help="Whose key it is."),
     *,
-    scope: Scope = typer.Option(
-        Scope.CLIENT,
+    scope: IssuedScope = typer.Option(
+        IssuedScope.CLIENT,
         help="client: generate; admin: administer too; metrics: read /metrics and /schema alone.",
     ),
     requests_per_minute: int = typer.Option(0, min=0, help="Bound per gateway process; 0: none."),
@@ -49,21 +49,21 @@ def issue(
 
 
 @app.command("list")
-def list_(*, as_json: bool = output.JSON) -> None:
+def list_keys(*, as_json: bool = output.JSON) -> None:
     """List every key, revoked ones included.
 
     Example: tidegate keys list
     """
-    found = api.get("/api/keys")
+    answer = api.get("/api/keys")
     if as_json:
-        output.as_json(found)
+        output.print_json(answer)
     else:
-        rows = [[key[column] for column in _COLUMNS] for key in found["data"]]
-        output.table(_COLUMNS, rows, "no keys")
+        rows = [[key[column] for column in _COLUMNS] for key in answer["data"]]
+        output.print_table(_COLUMNS, rows, "no keys")
 
 
-@app.command()
-def revoke(
+@app.command("revoke")
+def revoke_key(
     key_id: str = typer.Argument(help="Id of the key, as `list` shows it."),
     *,
     as_json: bool = output.JSON,
@@ -72,15 +72,15 @@ def revoke(
 
     Example: tidegate keys revoke key_1f2e3d4c5b6a
     """
-    found = api.delete(f"/api/keys/{api.segment(key_id)}")
+    answer = api.delete(f"/api/keys/{api.path_segment(key_id)}")
     if as_json:
-        output.as_json(found)
+        output.print_json(answer)
     else:
-        output.say(f"{found['id']} ({found['name']}) is revoked")
+        output.print_text(f"{answer['id']} ({answer['name']}) is revoked")
 
 
-@app.command()
-def rotate(
+@app.command("rotate")
+def rotate_key(
     key_id: str = typer.Argument(help="Id of the key, as `list` shows it."),
     *,
     grace: str = typer.Option("0s", help='How long the old text still opens: "1h"; at most "7d".'),
@@ -94,14 +94,14 @@ def rotate(
         grace_s = float(seconds(grace))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--grace") from None
-    found = api.post(f"/api/keys/{api.segment(key_id)}/rotate", {"grace_s": grace_s})
-    _show_text(found, as_json=as_json)
+    answer = api.post(f"/api/keys/{api.path_segment(key_id)}/rotate", {"grace_s": grace_s})
+    _show_text(answer, as_json=as_json)
 
 
 def _show_text(issued: dict[str, Any], *, as_json: bool) -> None:
     """Print the text alone, so that `KEY=$(tidegate keys issue …)` works."""
     if as_json:
-        output.as_json(issued)
+        output.print_json(issued)
         return
-    output.say(issued["key"])
-    output.note(f"{issued['id']} ({issued['name']}, {issued['scope']}): shown this once")
+    output.print_text(issued["key"])
+    output.print_note(f"{issued['id']} ({issued['name']}, {issued['scope']}): shown this once")

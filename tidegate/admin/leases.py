@@ -19,7 +19,7 @@ _COLUMNS = (
 )
 
 
-class LeaseState(StrEnum):
+class ListedState(StrEnum):
     """The states an operator looks for."""
 
     OPEN = "open"
@@ -28,9 +28,9 @@ class LeaseState(StrEnum):
 
 
 @app.command("list")
-def list_(
+def list_leases(
     *,
-    state: LeaseState = typer.Option(LeaseState.OPEN, help="Which leases."),
+    state: ListedState = typer.Option(ListedState.OPEN, help="Which leases."),
     limit: int = typer.Option(1000, min=1, max=10_000, help="At most so many."),
     as_json: bool = output.JSON,
 ) -> None:
@@ -38,16 +38,16 @@ def list_(
 
     Example: tidegate leases list --state unknown
     """
-    found = api.get("/api/leases", state=state.value, limit=limit)
+    answer = api.get("/api/leases", state=state.value, limit=limit)
     if as_json:
-        output.as_json(found)
+        output.print_json(answer)
     else:
-        rows = [[lease.get(column) for column in _COLUMNS] for lease in found["data"]]
-        output.table(_COLUMNS, rows, f"no {state} leases")
+        rows = [[lease.get(column) for column in _COLUMNS] for lease in answer["data"]]
+        output.print_table(_COLUMNS, rows, f"no {state} leases")
 
 
-@app.command()
-def reconcile(
+@app.command("reconcile")
+def reconcile_lease(
     lease_id: str = typer.Argument(help="Id of an unknown or expired lease."),
     *,
     units: int = typer.Option(..., min=0, help="Units it really used; 0 gives them back."),
@@ -59,8 +59,8 @@ def reconcile(
     Example: tidegate leases reconcile 0193…c7.1 --units 0 --reason "not on the provider's bill"
     """
     body = {"units": units, "reason": reason}
-    found = api.post(f"/api/leases/{api.segment(lease_id)}/reconcile", body)
+    answer = api.post(f"/api/leases/{api.path_segment(lease_id)}/reconcile", body)
     if as_json:
-        output.as_json(found)
+        output.print_json(answer)
     else:
-        output.say(f"{found['id']} used {found['units']} units: {found['reason']}")
+        output.print_text(f"{answer['id']} used {answer['units']} units: {answer['reason']}")

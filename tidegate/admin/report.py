@@ -7,7 +7,7 @@ import typer
 from tidegate.console import api, output
 
 
-class Format(StrEnum):
+class ReportForm(StrEnum):
     """What a report is written as."""
 
     MARKDOWN = "md"
@@ -17,30 +17,32 @@ class Format(StrEnum):
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _DATE = typer.Option("", help="Last quota day it is about; by default today.")
-_FORMAT = typer.Option(Format.MARKDOWN, "--format", help="md for reading here, html with plots.")
+_FORMAT = typer.Option(
+    ReportForm.MARKDOWN, "--format", help="md for reading here, html with plots."
+)
 _JSON = typer.Option(False, "--json", help="The same as --format json.")
 
 
-@app.command()
-def daily(*, date: str = _DATE, form: Format = _FORMAT, as_json: bool = _JSON) -> None:
+@app.command("daily")
+def report_day(*, date: str = _DATE, form: ReportForm = _FORMAT, as_json: bool = _JSON) -> None:
     """Report on one quota day, beside the day before.
 
     Example: tidegate report daily --date 2026-01-31 --format html > report.html
     """
-    _print("daily", date, Format.JSON if as_json else form)
+    _print_report("daily", date, ReportForm.JSON if as_json else form)
 
 
-@app.command()
-def weekly(*, date: str = _DATE, form: Format = _FORMAT, as_json: bool = _JSON) -> None:
+@app.command("weekly")
+def report_week(*, date: str = _DATE, form: ReportForm = _FORMAT, as_json: bool = _JSON) -> None:
     """Report on seven quota days, beside the seven before.
 
     Example: tidegate report weekly
     """
-    _print("weekly", date, Format.JSON if as_json else form)
+    _print_report("weekly", date, ReportForm.JSON if as_json else form)
 
 
-def _print(period: str, date: str, form: Format) -> None:
+def _print_report(period: str, date: str, form: ReportForm) -> None:
     asked = {"format": form.value} | ({"date": date} if date else {})
     with api.download(f"/api/reports/{period}", **asked) as answer:
         answer.read()
-    output.document(answer.text.rstrip("\n") + "\n")
+    output.print_document(answer.text.rstrip("\n") + "\n")

@@ -38,21 +38,21 @@ _IDEMPOTENT = typer.Option(None, help="Whether an unknown outcome may be tried a
 
 
 @app.command("list")
-def list_(*, as_json: bool = output.JSON) -> None:
+def list_servers(*, as_json: bool = output.JSON) -> None:
     """List every server with its health and load, and the strategy that chooses among them.
 
     Example: tidegate servers list
     """
-    found = api.get("/api/servers")
+    answer = api.get("/api/servers")
     if as_json:
-        output.as_json(found)
+        output.print_json(answer)
         return
-    output.table(_COLUMNS, map(_row, found["data"]), "no servers")
-    output.say(f"\nstrategy {found['strategy']}, at sequence {found['sequence']}")
+    output.print_table(_COLUMNS, map(_server_row, answer["data"]), "no servers")
+    output.print_text(f"\nstrategy {answer['strategy']}, at sequence {answer['sequence']}")
 
 
-@app.command()
-def add(
+@app.command("add")
+def add_server(
     server_id: str = typer.Argument(help="Its id: letters, digits, `.`, `_` and `-`."),
     url: str = typer.Argument(help="Its address, such as http://10.0.0.7:9001."),
     *,
@@ -73,12 +73,12 @@ def add(
     Example: tidegate servers add server-5 http://10.0.0.7:9001 --capability image --weight 2
     """
     body = {"id": server_id, "url": url}
-    body |= _given(region, priority, weight, max_sessions, capabilities, idempotent, dialect)
-    _show(api.post("/api/servers", body), as_json=as_json)
+    body |= _given_fields(region, priority, weight, max_sessions, capabilities, idempotent, dialect)
+    _show_server(api.post("/api/servers", body), as_json=as_json)
 
 
-@app.command()
-def change(
+@app.command("change")
+def change_server(
     server_id: str = _SERVER,
     *,
     url: str = _URL,
@@ -95,29 +95,29 @@ def change(
 
     Example: tidegate servers change server-5 --weight 1 --max-sessions 50
     """
-    body = _given(region, priority, weight, max_sessions, capabilities, idempotent, dialect)
+    body = _given_fields(region, priority, weight, max_sessions, capabilities, idempotent, dialect)
     if url is not None:
         body["url"] = url
     if not body:
         raise typer.BadParameter("expected something to change, such as --weight 2")
-    _show(api.patch(f"/api/servers/{api.segment(server_id)}", body), as_json=as_json)
+    _show_server(api.patch(f"/api/servers/{api.path_segment(server_id)}", body), as_json=as_json)
 
 
-@app.command()
-def remove(server_id: str = _SERVER, *, as_json: bool = output.JSON) -> None:
+@app.command("remove")
+def remove_server(server_id: str = _SERVER, *, as_json: bool = output.JSON) -> None:
     """Take a server out: it is chosen no more, and exchanges under way go on.
 
     Example: tidegate servers remove server-5
     """
-    found = api.delete(f"/api/servers/{api.segment(server_id)}")
+    answer = api.delete(f"/api/servers/{api.path_segment(server_id)}")
     if as_json:
-        output.as_json(found)
+        output.print_json(answer)
     else:
-        output.say(f"{server_id} is removed; {found.get('connections', 0)} exchanges go on")
+        output.print_text(f"{server_id} is removed; {answer.get('connections', 0)} exchanges go on")
 
 
-@app.command()
-def strategy(
+@app.command("strategy")
+def choose_strategy(
     name: str = typer.Argument(help="Its name, such as least_connections."),
     *,
     reason: str = typer.Option("", help="Why, for whoever reads the log."),
@@ -129,15 +129,15 @@ def strategy(
 
     Example: tidegate servers strategy least_connections --reason "server-2 is slow today"
     """
-    found = api.put("/api/balancer/strategy", {"strategy": name, "reason": reason})
+    answer = api.put("/api/balancer/strategy", {"strategy": name, "reason": reason})
     if as_json:
-        output.as_json(found)
+        output.print_json(answer)
     else:
-        output.say(f"strategy {found['strategy']}, at sequence {found['sequence']}")
+        output.print_text(f"strategy {answer['strategy']}, at sequence {answer['sequence']}")
 
 
-@app.command()
-def probe(
+@app.command("probe")
+def probe_named(
     named: list[str] = typer.Argument(
         None, help="Addresses, or ids as `list` shows them; none: every server."
     ),
@@ -151,29 +151,31 @@ def probe(
 
     Example: tidegate servers probe http://127.0.0.1:8000
     """
-    wanted = [one for one in named or [] if "://" in one]
+    wanted = [item for item in named or [] if "://" in item]
     for url in wanted:
-        if wrong := asking.wrong_url(url):
+        if wrong := asking.url_objection(url):
             raise typer.BadParameter(wrong)
-    fleet = {} if named and len(wanted) == len(named) else _fleet()
-    told = probes.compared(named or [*fleet], fleet, lambda urls: asyncio.run(asking.probed(urls)))
+    fleet = {} if named and len(wanted) == len(named) else _servers_by_id()
+    comparisons = probes.compare_servers(
+        named or [*fleet], fleet, lambda urls: asyncio.run(asking.probe_servers(urls))
+    )
     if as_json:
-        output.as_json({"data": told})
+        output.print_json({"data": comparisons})
     else:
-        output.table(probes.COLUMNS, map(probes.row, told), "no servers")
-        for line in filter(None, map(probes.line, told)):
-            output.line(line)
-    if any(one.wrong for one in told):
+        output.print_table(probes.COLUMNS, map(probes.table_row, comparisons), "no servers")
+        for line in filter(None, map(probes.dialect_advice, comparisons)):
+            output.print_line(line)
+    if any(item.wrong for item in comparisons):
         raise typer.Exit(1)
 
 
-def _fleet() -> dict[str, dict[str, Any]]:
+def _servers_by_id() -> dict[str, dict[str, Any]]:
     """Every server by its id, as the balancer has them."""
     views = api.get("/api/servers")["data"]
     return {view["server"]["server_id"]: view["server"] for view in views}
 
 
-def _given(
+def _given_fields(
     region: str | None,
     priority: int | None,
     weight: int | None,
@@ -195,14 +197,15 @@ def _given(
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _show(view: dict[str, Any], *, as_json: bool) -> None:
+def _show_server(view: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        output.as_json(view)
+        output.print_json(view)
     else:
-        output.table(_COLUMNS, [_row(view)])
+        output.print_table(_COLUMNS, [_server_row(view)])
 
 
-def _row(view: dict[str, Any]) -> list[Any]:
+def _server_row(view: dict[str, Any]) -> list[Any]:
+    """Write a server as a row of the table."""
     server = view["server"]
     return [
         server["server_id"],

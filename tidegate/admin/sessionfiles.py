@@ -19,7 +19,7 @@ from runtime.credentials import Credential, WrongCredentialError, credential_of,
 from runtime.environment import environment
 from runtime.settings import SettingsError
 from runtime.texts import csv_writer, spreadsheet_cell
-from tidegate.configuration import load
+from tidegate.configuration import load_configuration
 from tidegate.console import api
 from tidegate.console.errors import CommandError
 
@@ -59,7 +59,7 @@ def is_csv(file: str) -> bool:
     return Path(file).suffix.lower() == ".csv"
 
 
-def sessions(
+def session_lines(
     data: bytes,
     file: str,
     *,
@@ -73,33 +73,34 @@ def sessions(
     Raises `CommandError` when no line is there, or too many, or a CSV has other columns.
     """
     read = (
-        _of_csv(data, file, services, defaults)
+        _csv_lines(data, file, services, defaults)
         if as_csv
         else credentials_in(data, services, defaults)
     )
-    found = list(read)
+    numbered = list(read)
     lines: list[Line] = []
     seen: dict[tuple[str, str], int] = {}
-    for number, one in found:
-        if isinstance(one, Credential):
-            first = seen.setdefault((one.credential, one.region), number)
+    for number, session in numbered:
+        if isinstance(session, Credential):
+            first = seen.setdefault((session.credential, session.region), number)
             wrong = f"it is the session of line {first} again"
-            lines.append((number, one if first == number else wrong))
+            lines.append((number, session if first == number else wrong))
         else:
-            lines.append((number, one))
+            lines.append((number, session))
     if not 1 <= len(lines) <= SESSIONS_MAX:
         raise CommandError(f"{file}: expected 1 to {SESSIONS_MAX} sessions, got {len(lines)}")
     return lines
 
 
-def _of_csv(
+def _csv_lines(
     data: bytes, file: str, services: Collection[str] | None, defaults: dict[str, str] | None
 ) -> Iterator[Line]:
+    """Read a CSV: its lines, each with its session or what is wrong with it."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise CommandError(f"{file}: expected UTF-8") from None
-    for number, row in _csv(text, file):
+    for number, row in _csv_rows(text, file):
         if isinstance(row, str):
             yield number, row
             continue
@@ -109,11 +110,12 @@ def _of_csv(
             yield number, str(error)
 
 
-def _csv(text: str, file: str) -> Iterator[tuple[int, Session | str]]:
+def _csv_rows(text: str, file: str) -> Iterator[tuple[int, Session | str]]:
+    """Read the rows of a CSV by their line; a text says what is wrong with one."""
     reader = csv.reader(io.StringIO(text), strict=True)
     columns = [name.strip() for name in next(reader, [])]
-    known = [name in _FIELDS[:-1] or name.startswith(_LIMIT) for name in columns]
-    if "credential" not in columns or not all(known) or len(set(columns)) < len(columns):
+    are_known = [name in _FIELDS[:-1] or name.startswith(_LIMIT) for name in columns]
+    if "credential" not in columns or not all(are_known) or len(set(columns)) < len(columns):
         raise CommandError(
             f"{file}, line 1: expected the columns credential, and of region, timezone and"
             " limit_<service type> those that are wanted"
@@ -145,14 +147,14 @@ def _from_row(row: dict[str, str]) -> Session | str:
     return {**plain, **({"limits": limits} if limits else {})}
 
 
-def said(one: Credential) -> Session:
+def as_session(credential: Credential) -> Session:
     """Say a session so that the API reads it as it was read here, of earlier versions too."""
-    given: Session = msgspec.to_builtins(one)
+    given: Session = msgspec.to_builtins(credential)
     with suppress(WrongCredentialError):
-        if credential_of(given) == one:
+        if credential_of(given) == credential:
             return given
     # What is left of it begins with a region once more.
-    return {**given, "credential": one.spelled, "region": ""}
+    return {**given, "credential": credential.spelled, "region": ""}
 
 
 def service_types() -> tuple[list[str], str]:
@@ -160,33 +162,33 @@ def service_types() -> tuple[list[str], str]:
     try:
         return [*api.get("/api/sessions", limit=1)["remaining"]], ""
     except (CommandError, SettingsError) as error:
-        here = list(load(environment()).services)
+        here = list(load_configuration(environment()).services)
         return here, f"limits were held against the configuration found here: {error}"
 
 
-def told(wrong: Sequence[tuple[int, str]]) -> str:
+def wrong_lines_text(wrong: Sequence[tuple[int, str]]) -> str:
     """Name the lines that are of no use, up to a number."""
     more = len(wrong) - _SHOWN_MAX
     shown = [f"line {number}: {reason}" for number, reason in wrong[:_SHOWN_MAX]]
     return "\n  ".join(shown) + (f"\n  and {more} more" if more > 0 else "")
 
 
-def written(views: Sequence[Session], *, as_csv: bool) -> str:
+def sessions_text(views: Sequence[Session], *, as_csv: bool) -> str:
     """Write sessions as a file: none of them has a credential to be written."""
     if not as_csv:
         names = (*EXPORTED, *_BY_SERVICE)
         kept = ({name: view.get(name) for name in names} for view in views)
-        return "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in kept)
+        return "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in kept)
     services = sorted({service for view in views for service in view.get("limits", {})})
     columns = [f"{column}_{service}" for column in _BY_SERVICE.values() for service in services]
     out = io.StringIO()
     rows = csv_writer(out)
-    rows.writerow(map(_cell, [*EXPORTED, *columns]))
+    rows.writerow(map(_csv_cell, [*EXPORTED, *columns]))
     for view in views:
-        units = [view.get(name, {}).get(one, 0) for name in _BY_SERVICE for one in services]
-        rows.writerow(map(_cell, [*(view.get(name) for name in EXPORTED), *units]))
+        units = [view.get(name, {}).get(item, 0) for name in _BY_SERVICE for item in services]
+        rows.writerow(map(_csv_cell, [*(view.get(name) for name in EXPORTED), *units]))
     return out.getvalue()
 
 
-def _cell(value: Any) -> Any:
+def _csv_cell(value: Any) -> Any:
     return spreadsheet_cell(value) if isinstance(value, str) else value

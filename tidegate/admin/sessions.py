@@ -7,7 +7,7 @@ import typer
 from runtime.quantities import seconds
 from tidegate.admin import sessionfiles, sessiontests
 from tidegate.console import api, files, output
-from tidegate.console.errors import CommandError, RefusedError
+from tidegate.console.errors import CommandError, GatewayRefusedError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _COLUMNS = (
@@ -31,7 +31,7 @@ _REASON = typer.Option("", help="Why; it is kept in the log.")
 
 
 @app.command("list")
-def list_(
+def list_sessions(
     *,
     limit: int = typer.Option(1000, min=1, max=10_000, help="At most so many."),
     as_json: bool = output.JSON,
@@ -40,21 +40,21 @@ def list_(
 
     Example: tidegate sessions list
     """
-    found = api.get("/api/sessions", limit=limit)
+    answer = api.get("/api/sessions", limit=limit)
     if as_json:
-        output.as_json(found)
+        output.print_json(answer)
         return
-    rows = [[session.get(column) for column in _COLUMNS] for session in found["data"]]
-    output.table(_COLUMNS, rows, "no sessions")
-    output.say(
-        f"\n{found['total']} sessions, {found['active']} active (between {found['min_size']} and"
-        f" {found['max_size']}), {found['open_leases']} open leases; left today:"
-        f" {output.cell(found['remaining'])}"
+    rows = [[session.get(column) for column in _COLUMNS] for session in answer["data"]]
+    output.print_table(_COLUMNS, rows, "no sessions")
+    output.print_text(
+        f"\n{answer['total']} sessions, {answer['active']} active (between {answer['min_size']} and"
+        f" {answer['max_size']}), {answer['open_leases']} open leases; left today:"
+        f" {output.table_cell(answer['remaining'])}"
     )
 
 
-@app.command()
-def add(
+@app.command("add")
+def add_sessions(
     file: str = typer.Argument(
         help="A file of credentials, one a line or one JSON object a line (`us-`, `hk-`, `jp-` or"
         " `sg-` before a credential names its region); `-` is standard input."
@@ -71,12 +71,14 @@ def add(
     Example: tidegate sessions add credentials.txt --timezone Asia/Shanghai
     """
     data = sessionfiles.data_of(file)
-    lines = sessionfiles.sessions(data, file, defaults={"region": region, "timezone": timezone})
-    _added(lines, file, as_json=as_json)
+    lines = sessionfiles.session_lines(
+        data, file, defaults={"region": region, "timezone": timezone}
+    )
+    _send_sessions(lines, file, as_json=as_json)
 
 
 @app.command("import")
-def import_(
+def import_sessions(
     file: str = typer.Argument(
         help="JSON lines, or CSV when it is named so: credential, region, timezone, limits (CSV:"
         " limit_<service type>); `-` is standard input."
@@ -95,50 +97,50 @@ def import_(
     data = sessionfiles.data_of(file)
     services, unasked = sessionfiles.service_types() if dry_run else (None, "")
     if unasked:
-        output.note(unasked)
+        output.print_note(unasked)
     as_csv = as_csv or sessionfiles.is_csv(file)
-    lines = sessionfiles.sessions(data, file, as_csv=as_csv, services=services)
-    _added(lines, file, as_json=as_json, dry_run=dry_run)
+    lines = sessionfiles.session_lines(data, file, as_csv=as_csv, services=services)
+    _send_sessions(lines, file, as_json=as_json, dry_run=dry_run)
 
 
-def _added(
+def _send_sessions(
     lines: list[sessionfiles.Line], file: str, *, as_json: bool, dry_run: bool = False
 ) -> None:
     """Send the good ones, tell what came of them, and name the others."""
-    good = [(number, one) for number, one in lines if not isinstance(one, str)]
-    refused = [(number, one) for number, one in lines if isinstance(one, str)]
-    found: dict[str, list[Any]] = {"data": [], "changed": [], "added": [], "revived": []}
+    good = [(number, item) for number, item in lines if not isinstance(item, str)]
+    refused = [(number, item) for number, item in lines if isinstance(item, str)]
+    totals: dict[str, list[Any]] = {"data": [], "changed": [], "added": [], "revived": []}
     for start in range(0, 0 if dry_run else len(good), _BATCH):
         batch = good[start : start + _BATCH]
-        answer = _posted([sessionfiles.said(one) for _, one in batch])
-        for name in found:
-            found[name] += answer[name]
-        refused += [(batch[one["line"] - 1][0], one["reason"]) for one in answer["refused"]]
+        answer = _post_batch([sessionfiles.as_session(item) for _, item in batch])
+        for name in totals:
+            totals[name] += answer[name]
+        refused += [(batch[item["line"] - 1][0], item["reason"]) for item in answer["refused"]]
     refused.sort()
     named = [{"line": number, "reason": reason} for number, reason in refused]
     if as_json:
-        output.as_json({**found, "refused": named, "read": len(lines)})
+        output.print_json({**totals, "refused": named, "read": len(lines)})
     elif dry_run:
-        output.say(f"{len(good)} of {len(lines)} sessions can be imported")
+        output.print_text(f"{len(good)} of {len(lines)} sessions can be imported")
     else:
-        output.say("\n".join(found["changed"]) or "nothing new")
-        output.note(f"{len(found['changed'])} of {len(lines)} sessions added or revived")
+        output.print_text("\n".join(totals["changed"]) or "nothing new")
+        output.print_note(f"{len(totals['changed'])} of {len(lines)} sessions added or revived")
     if refused:
-        raise CommandError(f"{file}: of no use:\n  {sessionfiles.told(refused)}")
+        raise CommandError(f"{file}: of no use:\n  {sessionfiles.wrong_lines_text(refused)}")
 
 
-def _posted(sessions: list[dict[str, Any]]) -> dict[str, Any]:
+def _post_batch(sessions: list[dict[str, Any]]) -> dict[str, Any]:
     """Add some; where none is good, what is said of them holds for each."""
     try:
         return dict(api.post("/api/sessions", sessions))
-    except RefusedError as error:
+    except GatewayRefusedError as error:
         lines = range(1, len(sessions) + 1)
         none: dict[str, Any] = {"data": [], "changed": [], "added": [], "revived": []}
         return {**none, "refused": [{"line": line, "reason": str(error)} for line in lines]}
 
 
-@app.command()
-def export(
+@app.command("export")
+def export_sessions(
     file: str = typer.Argument(
         help="A file to write, which must not exist: JSON lines, or CSV when it is named so; `-` is"
         " standard output."
@@ -153,31 +155,33 @@ def export(
     """
     if as_json and file == files.STDOUT:
         raise typer.BadParameter("--json tells what was written to a file; expected its name")
-    with files.made(file, "FILE") as into:
-        found = api.get("/api/sessions", limit=sessionfiles.SESSIONS_MAX)
-        text = sessionfiles.written(found["data"], as_csv=as_csv or sessionfiles.is_csv(file))
+    with files.open_output(file, "FILE") as into:
+        answer = api.get("/api/sessions", limit=sessionfiles.SESSIONS_MAX)
+        text = sessionfiles.sessions_text(
+            answer["data"], as_csv=as_csv or sessionfiles.is_csv(file)
+        )
         into.write(text.encode())
     if as_json:
-        output.as_json({"file": file, "sessions": len(found["data"]), "total": found["total"]})
+        output.print_json({"file": file, "sessions": len(answer["data"]), "total": answer["total"]})
     else:
-        output.note(f"{len(found['data'])} of {found['total']} sessions exported")
-    if len(found["data"]) < found["total"]:
+        output.print_note(f"{len(answer['data'])} of {answer['total']} sessions exported")
+    if len(answer["data"]) < answer["total"]:
         raise typer.Exit(1)
 
 
-@app.command()
-def drain(
+@app.command("drain")
+def drain_session(
     session_id: str = _SESSION, *, reason: str = _REASON, as_json: bool = output.JSON
 ) -> None:
     """Grant no new lease of a session; those that are open go on.
 
     Example: tidegate sessions drain ses_0a1b2c3d4e5f --reason "account is being closed"
     """
-    _change(session_id, {"status": "draining", "reason": reason}, as_json=as_json)
+    _change_session(session_id, {"status": "draining", "reason": reason}, as_json=as_json)
 
 
-@app.command()
-def cool(
+@app.command("cool")
+def cool_session(
     session_id: str = _SESSION,
     *,
     duration: str = typer.Option(..., "--for", help='How long: "90s", "10m", "2h".'),
@@ -192,11 +196,11 @@ def cool(
         cool_s = float(seconds(duration))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--for") from None
-    _change(session_id, {"cool_s": cool_s, "reason": reason}, as_json=as_json)
+    _change_session(session_id, {"cool_s": cool_s, "reason": reason}, as_json=as_json)
 
 
-@app.command()
-def clear(
+@app.command("clear")
+def clear_session(
     session_id: str = _SESSION, *, reason: str = _REASON, as_json: bool = output.JSON
 ) -> None:
     """Make a session active again: no longer cooling, suspect, draining, disabled or removed.
@@ -205,24 +209,28 @@ def clear(
 
     Example: tidegate sessions clear ses_0a1b2c3d4e5f
     """
-    _change(session_id, {"status": "active", "cool_s": 0, "reason": reason}, as_json=as_json)
+    _change_session(
+        session_id, {"status": "active", "cool_s": 0, "reason": reason}, as_json=as_json
+    )
 
 
-@app.command()
-def remove(session_id: str = _SESSION, *, as_json: bool = output.JSON) -> None:
+@app.command("remove")
+def remove_session(session_id: str = _SESSION, *, as_json: bool = output.JSON) -> None:
     """Retire a session: its history stays, and adding its credential again revives it.
 
     Example: tidegate sessions remove ses_0a1b2c3d4e5f
     """
-    found = api.delete(f"/api/sessions/{api.segment(session_id)}")
+    answer = api.delete(f"/api/sessions/{api.path_segment(session_id)}")
     if as_json:
-        output.as_json(found)
+        output.print_json(answer)
     else:
-        output.say(f"{session_id} is retired" if found["changed"] else f"{session_id} was retired")
+        output.print_text(
+            f"{session_id} is retired" if answer["changed"] else f"{session_id} was retired"
+        )
 
 
 @app.command("test")
-def ask(
+def check_accounts(
     session_ids: list[str] = _SESSIONS,
     *,
     every: bool = typer.Option(False, "--all", help="Every session, as many as --limit."),
@@ -242,18 +250,18 @@ def ask(
     left = 0
     if every:
         listed = api.get("/api/sessions", limit=limit)
-        session_ids = [one["session_id"] for one in listed["data"]]
+        session_ids = [session["session_id"] for session in listed["data"]]
         left = listed["total"] - len(session_ids)
-    rows = sessiontests.asked("test", session_ids, server)
-    sessiontests.shown(rows, sessiontests.TESTED, as_json=as_json)
+    rows = sessiontests.ask_for_each("test", session_ids, server)
+    sessiontests.show_rows(rows, sessiontests.TESTED, as_json=as_json)
     if left > 0:
-        output.note(f"{left} more sessions were not tested: --limit")
+        output.print_note(f"{left} more sessions were not tested: --limit")
     if any(row["judged"] not in sessiontests.FINE for row in rows):
         raise typer.Exit(1)
 
 
-@app.command()
-def receive(
+@app.command("receive")
+def receive_points(
     session_ids: list[str] = _SESSIONS, *, server: str = _SERVER, as_json: bool = output.JSON
 ) -> None:
     """Have the free points of the day collected, at a server that speaks `jimeng`.
@@ -265,15 +273,15 @@ def receive(
     """
     if not session_ids:
         raise typer.BadParameter("expected the ids of sessions")
-    rows = sessiontests.asked("receive", session_ids, server)
-    sessiontests.shown(rows, sessiontests.RECEIVED, as_json=as_json)
+    rows = sessiontests.ask_for_each("receive", session_ids, server)
+    sessiontests.show_rows(rows, sessiontests.RECEIVED, as_json=as_json)
     if any("error" in row for row in rows):
         raise typer.Exit(1)
 
 
-def _change(session_id: str, body: dict[str, Any], *, as_json: bool) -> None:
-    found = api.patch(f"/api/sessions/{api.segment(session_id)}", body)
+def _change_session(session_id: str, body: dict[str, Any], *, as_json: bool) -> None:
+    answer = api.patch(f"/api/sessions/{api.path_segment(session_id)}", body)
     if as_json:
-        output.as_json(found)
+        output.print_json(answer)
     else:
-        output.table(_COLUMNS, [[found.get(column) for column in _COLUMNS]])
+        output.print_table(_COLUMNS, [[answer.get(column) for column in _COLUMNS]])

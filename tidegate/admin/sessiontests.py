@@ -20,13 +20,13 @@ _TIMEOUT_S = 90.0
 Row = dict[str, Any]
 
 
-def asked(what: str, session_ids: Sequence[str], server: str) -> list[Row]:
+def ask_for_each(what: str, session_ids: Sequence[str], server: str) -> list[Row]:
     """Ask for each, one after another; one that is refused keeps none of the others from it."""
     rows = []
     for session_id in session_ids:
-        query = f"?server={api.segment(server)}" if server else ""
+        query = f"?server={api.path_segment(server)}" if server else ""
         try:
-            path = f"/api/sessions/{api.segment(session_id)}/{what}{query}"
+            path = f"/api/sessions/{api.path_segment(session_id)}/{what}{query}"
             row = api.post(path, timeout_s=_TIMEOUT_S)
         except CommandError as error:
             row = {"session_id": session_id, "judged": "not asked", "error": str(error)}
@@ -34,15 +34,15 @@ def asked(what: str, session_ids: Sequence[str], server: str) -> list[Row]:
     return rows
 
 
-def shown(rows: Sequence[Row], columns: Sequence[str], *, as_json: bool) -> None:
+def show_rows(rows: Sequence[Row], columns: Sequence[str], *, as_json: bool) -> None:
     """Show what came of it."""
     if as_json:
-        output.as_json({"data": rows})
+        output.print_json({"data": rows})
     else:
-        output.table(columns, [[_cell(row, name) for name in columns] for row in rows])
+        output.print_table(columns, [[_row_cell(row, name) for name in columns] for row in rows])
 
 
-def _cell(row: Row, name: str) -> Any:
+def _row_cell(row: Row, name: str) -> Any:
     if name == "server":
         return row.get("server_id")
     if name == "message":
@@ -51,6 +51,8 @@ def _cell(row: Row, name: str) -> Any:
         return ", ".join(row.get("asked", []))
     value = row.get(name)
     if isinstance(value, dict):
-        told = {short: value.get(key) for key, short in _POINTS.items()}
-        return " ".join(f"{short} {units:g}" for short, units in told.items() if units is not None)
+        points = {short: value.get(key) for key, short in _POINTS.items()}
+        return " ".join(
+            f"{short} {units:g}" for short, units in points.items() if units is not None
+        )
     return value

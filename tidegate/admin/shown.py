@@ -18,29 +18,29 @@ _UNITS = {"d": 86_400, "h": 3600, "m": 60}
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def shown(configuration: Configuration) -> dict[str, Any]:
+def settings_tables(configuration: Configuration) -> dict[str, Any]:
     """Write every setting as the file has it, durations with their unit, secrets hidden."""
-    tables: dict[str, Any] = _shown("", configuration)
+    tables: dict[str, Any] = _plain_value("", configuration)
     return tables
 
 
-def _shown(name: str, value: Any) -> Any:
+def _plain_value(name: str, value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
         fields = msgspec.structs.fields(value)
         values = {field.encode_name: getattr(value, field.name) for field in fields}
-        return {key: _shown(key, inner) for key, inner in values.items() if inner is not None}
+        return {key: _plain_value(key, inner) for key, inner in values.items() if inner is not None}
     if isinstance(value, dict):
-        return {key: _shown(key, inner) for key, inner in value.items()}
+        return {key: _plain_value(key, inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_shown(name, inner) for inner in value]
+        return [_plain_value(name, inner) for inner in value]
     if isinstance(value, Seconds):
-        return _duration(value)
+        return _duration_text(value)
     if isinstance(value, Size):
         return int(value)
     return _without_secrets(name, value) if isinstance(value, str) else value
 
 
-def _duration(value: Seconds) -> str:
+def _duration_text(value: Seconds) -> str:
     """Write a duration in the greatest unit that it is a whole number of."""
     for unit, unit_s in _UNITS.items():
         if value and value % unit_s == 0:
@@ -48,7 +48,7 @@ def _duration(value: Seconds) -> str:
     return f"{value:.6f}".rstrip("0").rstrip(".") + "s"
 
 
-def variables() -> dict[str, str]:
+def tidegate_variables() -> dict[str, str]:
     """The variables that are set."""
     return {
         name: _without_secrets(name.removesuffix("_FILE"), value)
@@ -66,23 +66,23 @@ def _without_secrets(name: str, value: str) -> str:
     return HIDDEN if secret and value else _USERINFO.sub(HIDDEN, value)
 
 
-def toml(tables: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[str]:
+def toml_lines(tables: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[str]:
     """Write tables as TOML lines: plain values first, then tables, then lists of tables.
 
     A value with something hidden in it is a comment, so that nobody's password becomes `(hidden)`.
     """
     for key, value in tables.items():
         if not _table_like(value):
-            yield f"{'# ' if hides(value) else ''}{_key(key)} = {_value(value)}"
+            yield f"{'# ' if hides(value) else ''}{_toml_key(key)} = {_toml_value(value)}"
     for key, value in tables.items():
-        header = ".".join(map(_key, (*path, key)))
+        header = ".".join(map(_toml_key, (*path, key)))
         if isinstance(value, dict):
             yield f"\n[{header}]"
-            yield from toml(value, (*path, key))
+            yield from toml_lines(value, (*path, key))
         elif _table_like(value):
             for item in value:
                 yield f"\n[[{header}]]"
-                yield from toml(item, (*path, key))
+                yield from toml_lines(item, (*path, key))
 
 
 def _table_like(value: Any) -> bool:
@@ -90,11 +90,11 @@ def _table_like(value: Any) -> bool:
     return isinstance(value, dict) or listed
 
 
-def _key(name: str) -> str:
+def _toml_key(name: str) -> str:
     return name if _BARE.fullmatch(name) else json.dumps(name)
 
 
-def _value(value: Any) -> str:
+def _toml_value(value: Any) -> str:
     if isinstance(value, list):
-        return "[" + ", ".join(map(_value, value)) + "]"
+        return "[" + ", ".join(map(_toml_value, value)) + "]"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

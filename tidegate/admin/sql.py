@@ -20,12 +20,12 @@ def sql(
     Example: tidegate sql "select quota_day, sum(units_settled) from usage_by_day group by all"
     """
     statement = sys.stdin.read() if query == "-" else query
-    found = api.post("/api/sql", {"query": statement, "rows_max": rows_max})
+    answer = api.post("/api/sql", {"query": statement, "rows_max": rows_max})
     if as_json:
-        output.as_json(found)
+        output.print_json(answer)
     else:
-        output.table(found["columns"], found["rows"], "no rows")
-    if found["truncated"]:
-        output.note(f"only the first {len(found['rows'])} rows are shown")
-    if found["lag"]:
-        output.freshness(found)
+        output.print_table(answer["columns"], answer["rows"], "no rows")
+    if answer["truncated"]:
+        output.print_note(f"only the first {len(answer['rows'])} rows are shown")
+    if answer["lag"]:
+        output.note_freshness(answer)

@@ -20,13 +20,13 @@ def stats(
     # One day on: in the east it is tomorrow already.
     today = datetime.now(UTC).date()
     start, end = today - timedelta(days=days - 1), today + timedelta(days=1)
-    found: dict[str, Any] = api.get(
+    answer: dict[str, Any] = api.get(
         "/api/stats/daily", start=start.isoformat(), end=end.isoformat()
     )
     if as_json:
-        output.as_json(found)
+        output.print_json(answer)
         return
-    columns = list(found["data"][0]) if found["data"] else []
-    rows = [[day[column] for column in columns] for day in found["data"]]
-    output.table(columns, rows, "no units were used")
-    output.freshness(found)
+    columns = list(answer["data"][0]) if answer["data"] else []
+    rows = [[day[column] for column in columns] for day in answer["data"]]
+    output.print_table(columns, rows, "no units were used")
+    output.note_freshness(answer)

@@ -12,7 +12,7 @@ from runtime.nats.snapshots import SnapshotError
 from services.analytics.store import StoreError
 from tidegate.backup import bundle
 from tidegate.backup.bundle import Manifest, NewBundle
-from tidegate.backup.taking import take, trouble
+from tidegate.backup.taking import backup_trouble, take_backup
 from tidegate.console import output
 from tidegate.console.errors import CommandError
 
@@ -29,26 +29,33 @@ def backup(
 
     Example: tidegate backup /var/backups/tidegate-monday.tar
     """
-    found = environment()
+    here = environment()
     try:
-        made = NewBundle(path.absolute())
+        new_bundle = NewBundle(path.absolute())
         try:
-            manifest, failed = asyncio.run(take(found, made, duckdb=not without_duckdb))
-            size = made.finish(manifest)
+            manifest, failed = asyncio.run(take_backup(here, new_bundle, duckdb=not without_duckdb))
+            size = new_bundle.finish(manifest)
         finally:
-            made.abandon()
+            new_bundle.abandon()
     except (SnapshotError, LogUnavailableError, StoreError, OSError) as error:
         raise CommandError(f"nothing was backed up: {error}") from None
-    wrong = [*trouble(manifest), *failed]
+    wrong = [*backup_trouble(manifest), *failed]
     if as_json:
-        output.as_json({"path": str(made.path), "bytes": size, "wrong": wrong, **_told(manifest)})
+        output.print_json(
+            {
+                "path": str(new_bundle.path),
+                "bytes": size,
+                "wrong": wrong,
+                **_manifest_report(manifest),
+            }
+        )
     else:
-        _show(made.path, size, manifest, wrong)
+        _show_backup(new_bundle.path, size, manifest, wrong)
     if wrong:
         raise typer.Exit(1)
 
 
-def _told(manifest: Manifest) -> dict[str, Any]:
+def _manifest_report(manifest: Manifest) -> dict[str, Any]:
     return {
         "taken_at": manifest.taken_at,
         "sequence": manifest.proof.last_sequence,
@@ -57,29 +64,32 @@ def _told(manifest: Manifest) -> dict[str, Any]:
         "digest": manifest.proof.digest,
         "parts": [part.name for part in manifest.parts],
         "elsewhere": manifest.elsewhere,
-        "duckdb": _duckdb(manifest),
+        "duckdb": _duckdb_state(manifest),
     }
 
 
-def _duckdb(manifest: Manifest) -> str:
+def _duckdb_state(manifest: Manifest) -> str:
     inside = bundle.DUCKDB not in manifest.elsewhere
     return f"at sequence {manifest.proof.last_sequence}" if inside else bundle.WITHOUT_DUCKDB
 
 
-def _show(path: Path, size: int, manifest: Manifest, wrong: list[str]) -> None:
+def _show_backup(path: Path, size: int, manifest: Manifest, wrong: list[str]) -> None:
+    """Print what the backup holds, what it does not, and what is wrong."""
     proof = manifest.proof
-    output.say(f"{path}: {size:,} bytes, up to sequence {proof.last_sequence} of the log")
-    output.say(
-        f"{proof.envelopes} envelopes, {proof.sessions} sessions; DuckDB: {_duckdb(manifest)}"
+    output.print_text(f"{path}: {size:,} bytes, up to sequence {proof.last_sequence} of the log")
+    output.print_text(
+        f"{proof.envelopes} envelopes, {proof.sessions} sessions; DuckDB: {_duckdb_state(manifest)}"
     )
     if proof.first_sequence > 1:
-        output.say(
+        output.print_text(
             f"the log begins at sequence {proof.first_sequence}: what was before is not in it"
         )
     for name, where in manifest.elsewhere.items():
-        output.say(f"not in it: {name} ({where})")
+        output.print_text(f"not in it: {name} ({where})")
     if manifest.variables:
-        output.say("settings by variable, to be given again: " + ", ".join(manifest.variables))
-    output.say("It holds keys: whoever can read it can use every credential.")
-    for one in wrong:
-        output.say(f"wrong: {one}")
+        output.print_text(
+            "settings by variable, to be given again: " + ", ".join(manifest.variables)
+        )
+    output.print_text("It holds keys: whoever can read it can use every credential.")
+    for reason in wrong:
+        output.print_text(f"wrong: {reason}")

@@ -70,17 +70,17 @@ class NewBundle:
         self._folder.mkdir(parents=True, mode=0o700)
 
     @contextmanager
-    def part(self, name: str) -> Iterator[BinaryIO]:
+    def write_part(self, name: str) -> Iterator[BinaryIO]:
         """Write a part; its digest is taken as it is written."""
-        with self._created(self._folder / name) as file:
+        with self._create_file(self._folder / name) as file:
             digested = _Digested(file)
             yield cast("BinaryIO", digested)
             file.flush()
             os.fsync(file.fileno())
-        self.parts.append(digested.part(name))
+        self.parts.append(digested.as_part(name))
 
     @contextmanager
-    def written(self, name: str) -> Iterator[Path]:
+    def path_for_part(self, name: str) -> Iterator[Path]:
         """Have a part written by somebody who needs a path; no part, if nothing lies there then.
 
         What else he leaves beside it is no part of the backup.
@@ -96,7 +96,7 @@ class NewBundle:
                     digested.write(chunk)
                 os.fsync(file.fileno())
             (folder / name).rename(self._folder / name)
-            self.parts.append(digested.part(name))
+            self.parts.append(digested.as_part(name))
         shutil.rmtree(folder)
 
     def finish(self, manifest: Manifest) -> int:
@@ -106,7 +106,7 @@ class NewBundle:
             (_MANIFEST, text),
             (_SEAL, hashlib.sha256(text).hexdigest().encode() + b"\n"),
         ):
-            with self._created(self._folder / name) as file:
+            with self._create_file(self._folder / name) as file:
                 file.write(content)
         size = sum(file.stat().st_size for file in self._folder.iterdir())
         if self.path.suffix == _TAR:
@@ -125,7 +125,7 @@ class NewBundle:
         """Move the parts into one file, each gone when it is in: the disk holds none twice."""
         whole = self._folder / "whole"
         names = sorted(file.name for file in self._folder.iterdir())
-        with self._created(whole) as file, tarfile.open(fileobj=file, mode="w") as tar:
+        with self._create_file(whole) as file, tarfile.open(fileobj=file, mode="w") as tar:
             for name in names:
                 tar.add(self._folder / name, name)
                 (self._folder / name).unlink()
@@ -133,7 +133,7 @@ class NewBundle:
         self._folder.rmdir()
 
     @contextmanager
-    def _created(self, path: Path) -> Iterator[BinaryIO]:
+    def _create_file(self, path: Path) -> Iterator[BinaryIO]:
         with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
             yield file
 
@@ -157,7 +157,7 @@ class Bundle:
                 self._tar = tarfile.open(path, "r:")  # noqa: SIM115 (open as long as the bundle)
             except (tarfile.TarError, OSError) as error:
                 raise CommandError(f"{path}: expected the tar of a backup ({error})") from None
-        text, seal = self._whole(_MANIFEST), self._whole(_SEAL)
+        text, seal = self._read_whole(_MANIFEST), self._read_whole(_SEAL)
         if hashlib.sha256(text).hexdigest() != seal.decode(errors="replace").strip():
             raise CommandError(f"{path}: {_MANIFEST} is not what was written: it is damaged")
         try:
@@ -176,15 +176,15 @@ class Bundle:
         """All parts together, in bytes."""
         return sum(part.bytes for part in self.manifest.parts)
 
-    def names(self) -> set[str]:
+    def part_names(self) -> set[str]:
         """The parts it has."""
         return {part.name for part in self.manifest.parts}
 
-    def check(self, step: Step) -> None:
+    def check_parts(self, step: Step) -> None:
         """Read every part. Raises `CommandError` naming one that is missing or was changed."""
         for part in self.manifest.parts:
             digest, count = hashlib.sha256(), 0
-            with self.open(part.name) as file:
+            with self.open_part(part.name) as file:
                 while chunk := file.read(_READ_BYTES):
                     digest.update(chunk)
                     count += len(chunk)
@@ -196,7 +196,7 @@ class Bundle:
                 )
 
     @contextmanager
-    def open(self, name: str) -> Iterator[BinaryIO]:
+    def open_part(self, name: str) -> Iterator[BinaryIO]:
         """Read a part. Raises `CommandError` when it is missing."""
         try:
             opened: Any = (
@@ -209,8 +209,8 @@ class Bundle:
         with opened as file:
             yield file
 
-    def _whole(self, name: str) -> bytes:
-        with self.open(name) as file:
+    def _read_whole(self, name: str) -> bytes:
+        with self.open_part(name) as file:
             return file.read()
 
 
@@ -227,5 +227,5 @@ class _Digested:
         self.count += len(chunk)
         return len(chunk) if self._file is None else self._file.write(chunk)
 
-    def part(self, name: str) -> BundlePart:
+    def as_part(self, name: str) -> BundlePart:
         return BundlePart(name=name, bytes=self.count, sha256=self.digest.hexdigest())

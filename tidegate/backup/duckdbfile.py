@@ -19,7 +19,7 @@ from services.analytics.settings import AnalyticsSection, Settings
 from services.analytics.store import QuestionError, StoreError
 from tidegate.backup import bundle
 from tidegate.backup.bundle import Bundle
-from tidegate.configuration import loader
+from tidegate.configuration import settings_loader
 from tidegate.console.errors import CommandError
 from tidegate.ledger import projections
 from tidegate.ledger.trial import Trial
@@ -28,16 +28,16 @@ _FOLDER = "restoring-duckdb"
 _WITHOUT = "; --without-duckdb restores the rest, and analytics makes it anew from the log"
 
 
-def memory(found: Environment) -> int:
+def duckdb_memory(environment: Environment) -> int:
     """What DuckDB may hold; a configuration that is refused is no reason to have no backup."""
     try:
-        return loader(found, Settings)().analytics.memory
+        return settings_loader(environment, Settings)().analytics.memory
     except SettingsError:
         return AnalyticsSection().memory
 
 
 @asynccontextmanager
-async def projected(
+async def copy_of_log(
     path: Path, memory_bytes: int, state: StreamState, first: int
 ) -> AsyncIterator[Copy]:
     """Make a copy that hears the log from `first`; it is finished when the reading is.
@@ -55,13 +55,13 @@ async def projected(
         await asyncio.to_thread(path.unlink)
 
 
-def home(found: Environment, homes: Path | None) -> Home:
+def analytics_home(environment: Environment, homes: Path | None) -> Home:
     """Find where analytics looks for its file: here, or in its own home of several.
 
     Raises `SettingsError` when it has none there.
     """
     if homes is None:
-        return found.home
+        return environment.home
     if not (homes / "analytics").is_dir():
         raise SettingsError(
             f"--homes: expected a folder with the home of analytics in it, {homes} has none"
@@ -70,12 +70,12 @@ def home(found: Environment, homes: Path | None) -> Home:
 
 
 @contextmanager
-def unpacked(taken: Bundle, place: Home) -> Iterator[Path | None]:
+def unpack_file(taken: Bundle, place: Home) -> Iterator[Path | None]:
     """Write the file into a folder of its own on the disk it is for, gone at the end.
 
     None when the backup has no such part.
     """
-    if bundle.DUCKDB not in taken.names():
+    if bundle.DUCKDB not in taken.part_names():
         yield None
         return
     folder = place.path / _FOLDER
@@ -84,7 +84,7 @@ def unpacked(taken: Bundle, place: Home) -> Iterator[Path | None]:
     path = folder / bundle.DUCKDB
     try:
         path.touch(mode=0o600)
-        with taken.open(bundle.DUCKDB) as source, path.open("wb") as file:
+        with taken.open_part(bundle.DUCKDB) as source, path.open("wb") as file:
             shutil.copyfileobj(source, file)
         yield path
     finally:
@@ -94,8 +94,8 @@ def unpacked(taken: Bundle, place: Home) -> Iterator[Path | None]:
 def in_the_way(place: Home) -> list[Path]:
     """Name the file that a home has already. Raises `CommandError` when somebody has it open."""
     log = place.duckdb.with_name(place.duckdb.name + ".wal")
-    found = [path for path in (place.duckdb, log) if path.exists()]
-    if place.duckdb in found:
+    existing = [path for path in (place.duckdb, log) if path.exists()]
+    if place.duckdb in existing:
         with place.duckdb.open("rb+") as file:
             try:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -103,11 +103,11 @@ def in_the_way(place: Home) -> list[Path]:
                 raise CommandError(
                     f"{place.duckdb}: a process has it open; stop analytics first"
                 ) from None
-    return found
+    return existing
 
 
 @contextmanager
-def opened(path: Path, memory_bytes: int, sequence: int) -> Iterator[ReturnedCopy]:
+def open_file(path: Path, memory_bytes: int, sequence: int) -> Iterator[ReturnedCopy]:
     """Open a file that is said to stand at `sequence`.
 
     Raises `CommandError` when this version cannot read it, or it stands elsewhere.
@@ -127,15 +127,15 @@ def opened(path: Path, memory_bytes: int, sequence: int) -> Iterator[ReturnedCop
         file.close()
 
 
-async def compare(file: ReturnedCopy, trial: Trial) -> None:
+async def compare_totals(file: ReturnedCopy, trial: Trial) -> None:
     """Hold its totals against those of a trial that has heard its log.
 
     Raises `CommandError` with the first difference.
     """
     heard = len(trial.findings)
     try:
-        _, rows = await projections.counted(file.ask_query)
-        agrees = await projections.agrees(file.ask_query, trial, rows)
+        _, rows = await projections.read_totals(file.asked)
+        agrees = await projections.check_totals(file.asked, trial, rows)
     except QuestionError as error:
         raise CommandError(f"{bundle.DUCKDB} cannot be asked: {error}{_WITHOUT}") from None
     if not agrees:

@@ -53,7 +53,7 @@ class Prover:
         self._last = 0
         self._envelopes = 0
 
-    def hear(self, stored: Stored) -> None:
+    def hear_envelope(self, stored: Stored) -> None:
         """Take the next envelope."""
         self._first = self._first or stored.sequence
         self._last = stored.sequence
@@ -61,7 +61,7 @@ class Prover:
         head = f"{stored.sequence} {stored.subject} {stored.time.isoformat()} {len(stored.body)}\n"
         self._digest.update(head.encode())
         self._digest.update(stored.body)
-        opened = logreading.opened(stored)
+        opened = logreading.decode_envelope(stored)
         if opened is None:
             self._broken.append(f"sequence {stored.sequence}: the stored bytes are no envelope")
             return
@@ -74,7 +74,7 @@ class Prover:
             event.session_id for event in opened.events if isinstance(event, SessionAdded)
         )
 
-    def proof(self) -> Proof:
+    def as_proof(self) -> Proof:
         """Say what was heard."""
         return Proof(
             first_sequence=self._first,
@@ -90,7 +90,7 @@ class Prover:
         )
 
 
-async def heard(
+async def hear_log(
     log: EventLog, first: int, last: int, what: str, also: Hearer | None = None
 ) -> Prover:
     """Hear the log from `first` to `last`, which must be in it; `also` hears it in passing.
@@ -98,8 +98,8 @@ async def heard(
     Raises `LogUnavailableError`.
     """
     prover = Prover(whole=first <= 1)
-    async for stored in logreading.read(log, max(first, 1) - 1, last, what):
-        prover.hear(stored)
+    async for stored in logreading.read_log(log, max(first, 1) - 1, last, what):
+        prover.hear_envelope(stored)
         if also is not None:
             await also(stored)
     return prover

@@ -45,80 +45,83 @@ def restore(
 
     Example: TIDEGATE_HOME=.tidegate tidegate restore /var/backups/tidegate-monday.tar
     """
-    found = environment()
-    place = duckdbfile.home(found, homes)
+    here = environment()
+    place = duckdbfile.analytics_home(here, homes)
     taken = Bundle(path.absolute(), without=[bundle.DUCKDB] * without_duckdb)
-    with output.progress("checking the backup", taken.size, in_bytes=True) as moved:
-        taken.check(moved)
+    with output.progress_bar("checking the backup", taken.size, in_bytes=True) as moved:
+        taken.check_parts(moved)
     try:
         if check:
-            report = check_beside(found, taken)
+            report = check_beside(here, taken)
         else:
-            report = restore_into(found, taken, place, replace=replace)
-            report["expected"] = _expected(found, report)
+            report = restore_into(here, taken, place, replace=replace)
+            report["expected"] = _expected_files(here, report)
     except StreamExistsError:
         raise CommandError(
-            f"the NATS at {found.nats_url} has a log already, and nobody may overwrite one:"
+            f"the NATS at {here.nats_url} has a log already, and nobody may overwrite one:"
             " give it an empty store"
         ) from None
     except _FAILURES as error:
         raise CommandError(f"not restored: {error or type(error).__name__}") from None
     if as_json:
-        output.as_json(report)
+        output.print_json(report)
     else:
-        _show(found, report, check=check)
+        _show_restore(here, report, check=check)
 
 
-def _expected(found: Environment, report: dict[str, Any]) -> dict[str, str]:
+def _expected_files(environment: Environment, report: dict[str, Any]) -> dict[str, str]:
     """Find where the configuration that was restored expects the files that no backup has."""
     if report["configuration"]:
-        file = found.home.path / bundle.CONFIGURATION
-        found = msgspec.structs.replace(found, config=file, config_unclear="")
-    return {setting: str(path) for setting, path in owners_files(found).items()}
+        file = environment.home.path / bundle.CONFIGURATION
+        environment = msgspec.structs.replace(environment, config=file, config_unclear="")
+    return {setting: str(path) for setting, path in owners_files(environment).items()}
 
 
-def _show(found: Environment, report: dict[str, Any], *, check: bool) -> None:
+def _show_restore(environment: Environment, report: dict[str, Any], *, check: bool) -> None:
+    """Print what came back, what did not, and what to do next."""
     age = f"{report['age_s'] // 3600} h {report['age_s'] // 60 % 60} min ago"
     taken = f"{report['taken_at']:%Y-%m-%d %H:%M:%S} UTC, {age}"
     what = "this backup restores to" if check else "restored"
     credentials = report["credentials"]
-    output.say(
+    output.print_text(
         f"{what} {report['envelopes']} envelopes, up to sequence {report['sequence']}, taken"
         f" {taken}; count, order, times and every byte are those that were taken"
     )
     opened = "not checked here" if credentials is None else f"{credentials}, and the key opens them"
-    output.say(f"{report['sessions']} sessions; credentials: {opened}")
+    output.print_text(f"{report['sessions']} sessions; credentials: {opened}")
     agrees = (
         ", and its totals are the log's"
         if check and report["duckdb"] != bundle.WITHOUT_DUCKDB
         else ""
     )
-    output.say(f"DuckDB: {report['duckdb']}{agrees}")
-    for one in report["broken"]:
-        output.say(f"the log had this before it was taken: {one}")
+    output.print_text(f"DuckDB: {report['duckdb']}{agrees}")
+    for reason in report["broken"]:
+        output.print_text(f"the log had this before it was taken: {reason}")
     if report["bytes_max"]:
-        output.say(
+        output.print_text(
             f"the bound of the log is {report['bytes_max']:,} bytes now: the disk is smaller"
         )
     expected = report.get("expected", {})
     for name, where in report["elsewhere"].items():
         if name not in expected:
-            output.say(f"not in the backup: {name} ({where})")
+            output.print_text(f"not in the backup: {name} ({where})")
     for setting, path in expected.items():
         there = "is there" if Path(path).exists() else "is not there yet"
-        output.say(f"not in the backup: the file of {setting}, expected at {path}: it {there}")
+        output.print_text(
+            f"not in the backup: the file of {setting}, expected at {path}: it {there}"
+        )
     if report["variables"]:
-        output.say("settings that were given by variable: " + ", ".join(report["variables"]))
+        output.print_text("settings that were given by variable: " + ", ".join(report["variables"]))
     if check:
         return
     if report["set_aside"]:
-        output.say(f"what was here before lies in {report['set_aside']}")
+        output.print_text(f"what was here before lies in {report['set_aside']}")
     if report["configuration"]:
-        file = found.home.path / bundle.CONFIGURATION
-        output.say(
+        file = environment.home.path / bundle.CONFIGURATION
+        output.print_text(
             f"configuration: {file}, found there unless this folder or TIDEGATE_CONFIG has one"
         )
-    output.say(
+    output.print_text(
         "\nUnits granted after the backup was taken are not in this log: they count as free, though"
         " servers may have charged them.\nTo be sure that none is used twice, begin after the next"
         " reset of every session's quota day.\n\nNext: tidegate up, then tidegate audit."

@@ -33,7 +33,7 @@ _PARTS = (bundle.LOG, bundle.CREDENTIALS)
 _CONFLICTING = (*KEYS, bundle.CONFIGURATION)
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
+class RestoredStreams(msgspec.Struct, frozen=True, kw_only=True):
     """What came back, as the server has it now."""
 
     proof: Proof
@@ -44,32 +44,32 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     """Which life of the stream it is."""
 
 
-def unpack(taken: Bundle, home: Home) -> None:
+def unpack_files(taken: Bundle, home: Home) -> None:
     """Write the files of a backup, and passwords where it has none, into a home of its own."""
     (home.path / "secrets").mkdir(parents=True)
     for name in (*KEPT, bundle.CONFIGURATION):
         part = Path(name).name
-        if part in taken.names():
-            with taken.open(part) as file:
+        if part in taken.part_names():
+            with taken.open_part(part) as file:
                 write_private(home.path / name, file.read())
 
 
 @contextmanager
 def scratch_home(home: Home) -> Iterator[Home]:
     """Make a home inside the home, on the same disk, gone at the end."""
-    made = Home(home.path / _FOLDER)
-    shutil.rmtree(made.path, ignore_errors=True)
-    made.path.mkdir(mode=0o700)
+    scratch = Home(home.path / _FOLDER)
+    shutil.rmtree(scratch.path, ignore_errors=True)
+    scratch.path.mkdir(mode=0o700)
     try:
-        yield made
+        yield scratch
     finally:
-        shutil.rmtree(made.path, ignore_errors=True)
+        shutil.rmtree(scratch.path, ignore_errors=True)
 
 
 @contextmanager
-def embedded(found: Environment, home: Home) -> Iterator[Environment]:
+def embedded_nats(environment: Environment, home: Home) -> Iterator[Environment]:
     """Run a NATS over the store of a home; the environment in which it is found."""
-    own = msgspec.structs.replace(found, home=home, nats_url=None)
+    own = msgspec.structs.replace(environment, home=home, nats_url=None)
     migration.write_secrets(own)
     port = natsserver.free_port()
     config = home.nats_conf.with_name("server.conf")
@@ -87,49 +87,49 @@ def embedded(found: Environment, home: Home) -> Iterator[Environment]:
 
 
 async def put_back(
-    found: Environment,
+    environment: Environment,
     taken: Bundle,
     unpacked: Home,
     disk: Path | None = None,
     also: Hearer | None = None,
-) -> Found:
+) -> RestoredStreams:
     """Restore the streams and hold them against what was taken; `also` hears the log in passing.
 
     `unpacked` has the keys. `disk` is where an embedded server keeps the streams; their bound is
     made to fit there. Raises `StreamExistsError`, `SnapshotError`, `MigrationError`,
     `LogUnavailableError`, and `CommandError` when they are not what was taken.
     """
-    client = await _connected(found, "migrate")
+    client = await _connect_home(environment, "migrate")
     try:
         for stream in BACKED_UP:
             await _refuse_existing(client, stream)
         for part in _PARTS:
-            held = _fitting(taken.manifest.streams[part], disk)
-            size = next(one.bytes for one in taken.manifest.parts if one.name == part)
+            snapshot = _fit_bound(taken.manifest.streams[part], disk)
+            size = next(item.bytes for item in taken.manifest.parts if item.name == part)
             with (
-                taken.open(part) as file,
-                output.progress(f"restoring {part}", size, in_bytes=True) as moved,
+                taken.open_part(part) as file,
+                output.progress_bar(f"restoring {part}", size, in_bytes=True) as moved,
             ):
-                await snapshots.put_back(client, held, file, moved)
+                await snapshots.put_back(client, snapshot, file, moved)
         log = EventLog(client)
-        proof = await _proved(log, taken.manifest.proof, also)
+        proof = await _prove_log(log, taken.manifest.proof, also)
         state = await log.state()
     finally:
         await client.close()
-    credentials = await _credentials(found, taken, unpacked)
-    return Found(
+    credentials = await _count_credentials(environment, taken, unpacked)
+    return RestoredStreams(
         proof=proof, credentials=credentials, bytes_max=state.bytes_max, created=state.created
     )
 
 
-async def _connected(found: Environment, user: str) -> Client:
+async def _connect_home(environment: Environment, user: str) -> Client:
     """Connect by the password of the home, whatever the variables say of another NATS."""
-    password = found.home.nats_password(user)
-    if found.nats_url is None and password.exists():
-        address = found.home.nats_url.read_text().partition("://")[2]
+    password = environment.home.nats_password(user)
+    if environment.nats_url is None and password.exists():
+        address = environment.home.nats_url.read_text().partition("://")[2]
         url = f"nats://{user}:{password.read_text().strip()}@{address}"
-        found = msgspec.structs.replace(found, nats_url=url)
-    return await connected_as(found, user)
+        environment = msgspec.structs.replace(environment, nats_url=url)
+    return await connected_as(environment, user)
 
 
 async def _refuse_existing(client: Client, stream: str) -> None:
@@ -137,28 +137,30 @@ async def _refuse_existing(client: Client, stream: str) -> None:
         raise StreamExistsError(stream)
 
 
-def _fitting(held: Taken, disk: Path | None) -> Taken:
+def _fit_bound(snapshot: Taken, disk: Path | None) -> Taken:
     """Lower a bound that this disk cannot keep. Raises `CommandError` when all is too much.
 
     What lies on several servers is not compressed (ADR 19).
     """
-    if held.config.get("num_replicas", 1) > 1:
-        held = msgspec.structs.replace(held, config={**held.config, "compression": "none"})
-    bound, needed = held.config.get("max_bytes", -1), held.state["bytes"]
+    if snapshot.config.get("num_replicas", 1) > 1:
+        snapshot = msgspec.structs.replace(
+            snapshot, config={**snapshot.config, "compression": "none"}
+        )
+    bound, needed = snapshot.config.get("max_bytes", -1), snapshot.state["bytes"]
     if disk is None or bound <= 0:
-        return held
+        return snapshot
     room = streams.free_bytes(disk) // 2
     if bound <= room:
-        return held
+        return snapshot
     if needed * 10 > room * 9:
         raise CommandError(
-            f"stream {held.config['name']}: {needed:,} bytes are to be restored, half the free"
+            f"stream {snapshot.config['name']}: {needed:,} bytes are to be restored, half the free"
             f" disk is {room:,}: expected more"
         )
-    return msgspec.structs.replace(held, config={**held.config, "max_bytes": room})
+    return msgspec.structs.replace(snapshot, config={**snapshot.config, "max_bytes": room})
 
 
-async def _proved(log: EventLog, wanted: Proof, also: Hearer | None) -> Proof:
+async def _prove_log(log: EventLog, wanted: Proof, also: Hearer | None) -> Proof:
     """Hear the restored log. Raises `CommandError` when it is not the one that was taken."""
     state = await log.state()
     last = state.last_sequence if state.messages else 0
@@ -167,7 +169,7 @@ async def _proved(log: EventLog, wanted: Proof, also: Hearer | None) -> Proof:
             f"the restored log ends at sequence {last}, the one taken at {wanted.last_sequence}"
         )
     first, upto = wanted.first_sequence, wanted.last_sequence
-    proof = (await logproof.heard(log, first, upto, "proving the log", also)).proof()
+    proof = (await logproof.hear_log(log, first, upto, "proving the log", also)).as_proof()
     if proof != wanted:
         raise CommandError(
             f"the restored log is not the one taken: {proof.envelopes} envelopes with digest"
@@ -176,14 +178,14 @@ async def _proved(log: EventLog, wanted: Proof, also: Hearer | None) -> Proof:
     return proof
 
 
-async def _credentials(found: Environment, taken: Bundle, unpacked: Home) -> int | None:
+async def _count_credentials(environment: Environment, taken: Bundle, unpacked: Home) -> int | None:
     """Count the ciphertexts and open one. Raises `CommandError` when one is missing or closed.
 
     None where this process has neither the pool's password nor the master key.
     """
     try:
-        key = found.secret("TIDEGATE_SECRET_KEY", unpacked.master_key)
-        client = await _connected(found, "pool")
+        key = environment.secret("TIDEGATE_SECRET_KEY", unpacked.master_key)
+        client = await _connect_home(environment, "pool")
     except SettingsError:
         return None
     kept = CredentialStore(client, Sealer(key))
@@ -201,10 +203,10 @@ async def _credentials(found: Environment, taken: Bundle, unpacked: Home) -> int
     return len(kept.revisions)
 
 
-def in_the_way(found: Environment, taken: Bundle, unpacked: Home) -> list[Path]:
+def in_the_way(environment: Environment, taken: Bundle, unpacked: Home) -> list[Path]:
     """Name what this home has already, and a restore would take the place of."""
-    home = found.home
-    names = [name for name in _CONFLICTING if Path(name).name in taken.names()]
+    home = environment.home
+    names = [name for name in _CONFLICTING if Path(name).name in taken.part_names()]
     files = [
         home.path / name
         for name in names
@@ -212,7 +214,7 @@ def in_the_way(found: Environment, taken: Bundle, unpacked: Home) -> list[Path]:
         and (home.path / name).read_bytes() != (unpacked.path / name).read_bytes()
     ]
     store = home.nats_store
-    return [store, *files] if found.nats_url is None and store.exists() else files
+    return [store, *files] if environment.nats_url is None and store.exists() else files
 
 
 def set_aside(home: Home, paths: list[Path]) -> Path:

@@ -17,31 +17,33 @@ from runtime.settings import SettingsError
 from tidegate.backup import bundle, duckdbfile, logproof
 from tidegate.backup.bundle import Manifest, NewBundle
 from tidegate.backup.logproof import Hearer, Proof
-from tidegate.configuration import CREDENTIALS, TOKEN, files, load
+from tidegate.configuration import CREDENTIALS, TOKEN, load_configuration, named_files
 from tidegate.console import output
 from tidegate.console.errors import CommandError
-from tidegate.stack.home.files import KEPT, VARIABLE_OF, used
+from tidegate.stack.home.files import KEPT, VARIABLE_OF, used_configuration
 
 
-async def take(found: Environment, made: NewBundle, *, duckdb: bool) -> tuple[Manifest, list[str]]:
+async def take_backup(
+    environment: Environment, new_bundle: NewBundle, *, duckdb: bool
+) -> tuple[Manifest, list[str]]:
     """Take every part; the manifest that names them, and what could not be made.
 
     Raises `SnapshotError`, `LogUnavailableError` or `StoreError`.
     """
     began = datetime.now(UTC)
-    client = await connected_as(found, "archiver")
+    client = await connected_as(environment, "archiver")
     try:
         # The log first: a session's ciphertext is stored before the log knows the session, so
         # a later look at the bucket has one for every session of the log taken.
-        log = await _snapshot(client, made, EVENT_STREAM, bundle.LOG)
-        kept = await _snapshot(client, made, CREDENTIALS_STREAM, bundle.CREDENTIALS)
+        log = await _snapshot_stream(client, new_bundle, EVENT_STREAM, bundle.LOG)
+        kept = await _snapshot_stream(client, new_bundle, CREDENTIALS_STREAM, bundle.CREDENTIALS)
         if duckdb:
-            proof, missing, failed = await _projected(found, client, made, log)
+            proof, missing, failed = await _prove_with_copy(environment, client, new_bundle, log)
         else:
-            proof, missing, failed = await _proof(client, log), "it was to be left out", ""
+            proof, missing, failed = await _prove_log(client, log), "it was to be left out", ""
     finally:
         await client.close()
-    elsewhere = _files(found, made)
+    elsewhere = _copy_files(environment, new_bundle)
     if missing or failed:
         elsewhere[bundle.DUCKDB] = missing or failed
     manifest = Manifest(
@@ -49,89 +51,92 @@ async def take(found: Environment, made: NewBundle, *, duckdb: bool) -> tuple[Ma
         taken_at=began,
         proof=proof,
         streams={bundle.LOG: log, bundle.CREDENTIALS: kept},
-        parts=made.parts,
+        parts=new_bundle.parts,
         elsewhere=elsewhere,
-        variables=sorted(found.overrides),
+        variables=sorted(environment.overrides),
     )
     return manifest, [f"{bundle.DUCKDB}: {failed}"] if failed else []
 
 
-async def _snapshot(client: Client, made: NewBundle, stream: str, name: str) -> Taken:
-    with made.part(name) as file, output.progress(f"taking {name}", None, in_bytes=True) as moved:
+async def _snapshot_stream(client: Client, new_bundle: NewBundle, stream: str, name: str) -> Taken:
+    with (
+        new_bundle.write_part(name) as file,
+        output.progress_bar(f"taking {name}", None, in_bytes=True) as moved,
+    ):
         return await snapshots.take(client, stream, file, moved)
 
 
-async def _proof(client: Client, log: Taken, also: Hearer | None = None) -> Proof:
+async def _prove_log(client: Client, log: Taken, also: Hearer | None = None) -> Proof:
     """Read the log that was taken, from the server, to hold the restored one against it."""
     first = log.state["first_seq"]
     last = log.state["last_seq"] if log.state["messages"] else 0
-    heard = await logproof.heard(EventLog(client), first, last, "proving the log", also)
-    return heard.proof()
+    heard = await logproof.hear_log(EventLog(client), first, last, "proving the log", also)
+    return heard.as_proof()
 
 
-async def _projected(
-    found: Environment, client: Client, made: NewBundle, log: Taken
+async def _prove_with_copy(
+    environment: Environment, client: Client, new_bundle: NewBundle, log: Taken
 ) -> tuple[Proof, str, str]:
     """Prove the log, and have DuckDB hear it in the same reading.
 
     Beside the proof: what the log lacks for it, or how DuckDB failed, when there is no such part.
     """
     state = await EventLog(client).state()
-    with made.written(bundle.DUCKDB) as path:
-        memory = duckdbfile.memory(found)
+    with new_bundle.path_for_part(bundle.DUCKDB) as path:
+        memory = duckdbfile.duckdb_memory(environment)
         first = log.state["first_seq"]
-        async with duckdbfile.projected(path, memory, state, first) as copy:
-            proof = await _proof(client, log, copy.hear_envelope)
+        async with duckdbfile.copy_of_log(path, memory, state, first) as copy:
+            proof = await _prove_log(client, log, copy.hear_envelope)
     return proof, copy.missing, copy.failed
 
 
-def _files(found: Environment, made: NewBundle) -> dict[str, str]:
+def _copy_files(environment: Environment, new_bundle: NewBundle) -> dict[str, str]:
     """Copy what lies in the home; say of the rest where it is kept."""
     elsewhere = {}
     for name in KEPT:
         variable = VARIABLE_OF.get(name, "")
         named = os.environ.get(f"{variable}_FILE", "") if variable else ""
-        source = Path(named) if named else found.home.path / name
+        source = Path(named) if named else environment.home.path / name
         if variable and os.environ.get(variable):
             elsewhere[name] = f"given by {variable}"
         elif source.is_file():
-            _copied(made, source, Path(name).name)
+            _copy_file(new_bundle, source, Path(name).name)
         else:
             elsewhere[name] = "not in this home"
-    config, last = found.config, used(found.home)
+    config, last = environment.config, used_configuration(environment.home)
     if config is None and last is not None and last.is_file():
         config = last  # taken from elsewhere than `up` was started
     if config is not None:
-        _copied(made, config, bundle.CONFIGURATION)
-    theirs = owners_files(msgspec.structs.replace(found, config=config, config_unclear=""))
+        _copy_file(new_bundle, config, bundle.CONFIGURATION)
+    theirs = owners_files(msgspec.structs.replace(environment, config=config, config_unclear=""))
     return elsewhere | {setting: f"{path}, yours to keep" for setting, path in theirs.items()}
 
 
-def owners_files(found: Environment) -> dict[str, Path]:
+def owners_files(environment: Environment) -> dict[str, Path]:
     """Find the provisioner's files: their owner keeps them, and no backup has them.
 
     A configuration that is refused is no reason to have no backup, and names none.
     """
     try:
-        named = files(found, load(found))
+        named = named_files(environment, load_configuration(environment))
     except SettingsError:
         return {}
     return {setting: named[setting] for setting in (CREDENTIALS, TOKEN) if setting in named}
 
 
-def _copied(made: NewBundle, source: Path, name: str) -> None:
+def _copy_file(new_bundle: NewBundle, source: Path, name: str) -> None:
     try:
         content = source.read_bytes()
     except OSError as error:
         raise CommandError(f"{source}: cannot be read ({error.strerror})") from None
-    with made.part(name) as file:
+    with new_bundle.write_part(name) as file:
         file.write(content)
 
 
-def trouble(manifest: Manifest) -> list[str]:
+def backup_trouble(manifest: Manifest) -> list[str]:
     """What is not as it should be in what was backed up."""
     wrong = list(manifest.proof.broken)
-    known = manifest.streams[bundle.CREDENTIALS].state.get("messages", 0)
-    if known < manifest.proof.sessions:
-        wrong.append(f"{manifest.proof.sessions} sessions, but only {known} ciphertexts")
+    ciphertexts = manifest.streams[bundle.CREDENTIALS].state.get("messages", 0)
+    if ciphertexts < manifest.proof.sessions:
+        wrong.append(f"{manifest.proof.sessions} sessions, but only {ciphertexts} ciphertexts")
     return wrong

@@ -12,7 +12,7 @@ import httpx
 
 from runtime.environment import Environment, environment, given_secret
 from runtime.settings import SettingsError
-from tidegate.console.errors import CommandError, RefusedError
+from tidegate.console.errors import CommandError, GatewayRefusedError
 
 _TIMEOUT_S = 60.0
 _FILE_TIMEOUT_S = 900.0
@@ -27,30 +27,30 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 def get(path: str, **query: Any) -> Any:
     """Read something."""
-    return _asked("GET", path, query=query)
+    return _ask_gateway("GET", path, query=query)
 
 
 def post(path: str, body: Any = None, timeout_s: float = _TIMEOUT_S) -> Any:
     """Make or do something."""
-    return _asked("POST", path, body=body, timeout_s=timeout_s)
+    return _ask_gateway("POST", path, body=body, timeout_s=timeout_s)
 
 
 def patch(path: str, body: Any) -> Any:
     """Change something."""
-    return _asked("PATCH", path, body=body)
+    return _ask_gateway("PATCH", path, body=body)
 
 
 def put(path: str, body: Any) -> Any:
     """Set something."""
-    return _asked("PUT", path, body=body)
+    return _ask_gateway("PUT", path, body=body)
 
 
 def delete(path: str) -> Any:
     """Take something out."""
-    return _asked("DELETE", path)
+    return _ask_gateway("DELETE", path)
 
 
-def segment(text: str) -> str:
+def path_segment(text: str) -> str:
     """Write an id so that it is one segment of a path. Raises `SettingsError` for what is none."""
     if text in {"", ".", ".."} or _NO_ID.search(text):
         raise SettingsError(
@@ -60,7 +60,7 @@ def segment(text: str) -> str:
     return quote(text, safe="")
 
 
-def _asked(
+def _ask_gateway(
     method: str,
     path: str,
     *,
@@ -72,14 +72,14 @@ def _asked(
 
     Raises `CommandError` when it refuses, or there is none.
     """
-    with _connected() as client:
+    with _admin_client() as client:
         try:
             answer = client.request(
                 method, path, params=query or None, json=body, timeout=timeout_s
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _nobody(client, error) from None
-        return _judged(client, answer)
+            raise _no_gateway(client, error) from None
+        return _json_answer(client, answer)
 
 
 @contextmanager
@@ -88,25 +88,25 @@ def download(path: str, **query: Any) -> Iterator[httpx.Response]:
 
     Raises `CommandError` when it is refused, there is none, or it breaks off.
     """
-    with _connected() as client:
+    with _admin_client() as client:
         try:
             waiting = httpx.Timeout(_TIMEOUT_S, read=_FILE_TIMEOUT_S)
             with client.stream("GET", path, params=query, timeout=waiting) as answer:
                 if answer.status_code >= _ERROR_STATUS:
                     answer.read()
-                    _judged(client, answer)
+                    _json_answer(client, answer)
                 yield answer
         except httpx.ConnectError as error:
-            raise _nobody(client, error) from None
+            raise _no_gateway(client, error) from None
         except httpx.HTTPError as error:
             raise CommandError(f"the answer broke off: {error or type(error).__name__}") from None
 
 
-def _connected() -> httpx.Client:
+def _admin_client() -> httpx.Client:
     """Make a client that shows the admin key to the gateway."""
-    found = environment()
-    url = address(found)
-    key = {"Authorization": f"Bearer {admin_key(found, url)}"}
+    here = environment()
+    url = gateway_address(here)
+    key = {"Authorization": f"Bearer {admin_key(here, url)}"}
     # No proxy of the environment: it would see the key. Certificates are still its business.
     way = httpx.HTTPTransport()
     return httpx.Client(
@@ -114,7 +114,7 @@ def _connected() -> httpx.Client:
     )
 
 
-def _nobody(client: httpx.Client, error: Exception) -> CommandError:
+def _no_gateway(client: httpx.Client, error: Exception) -> CommandError:
     url = str(client.base_url).rstrip("/")
     return CommandError(
         f"expected a gateway at {url} ({error or type(error).__name__});"
@@ -122,31 +122,35 @@ def _nobody(client: httpx.Client, error: Exception) -> CommandError:
     )
 
 
-def _judged(client: httpx.Client, answer: httpx.Response) -> Any:
+def _json_answer(client: httpx.Client, answer: httpx.Response) -> Any:
     """Let an answer through that is JSON and no error. Raises `CommandError`."""
     try:
-        told = answer.json()
+        body = answer.json()
     except ValueError:
         url = str(client.base_url).rstrip("/")
         raise CommandError(
             f"{url} is no Tidegate gateway: it answered {answer.status_code} without JSON"
         ) from None
     if answer.status_code == _ERROR_STATUS:
-        raise RefusedError(_message(told, answer.status_code))
+        raise GatewayRefusedError(_error_message(body, answer.status_code))
     if answer.status_code > _ERROR_STATUS:
-        raise CommandError(_message(told, answer.status_code))
-    return told
+        raise CommandError(_error_message(body, answer.status_code))
+    return body
 
 
-def address(found: Environment) -> str:
+def gateway_address(environment: Environment) -> str:
     """Find the gateway: TIDEGATE_API, or the one that runs from this home.
 
     Raises `SettingsError` when TIDEGATE_API is no HTTP address.
     """
     url = os.environ.get("TIDEGATE_API", "")
     if not url:
-        own = f"http://127.0.0.1:{found.port}" if found.home.operator_key.exists() else found.api
-        return _running(found) or own
+        own = (
+            f"http://127.0.0.1:{environment.port}"
+            if environment.home.operator_key.exists()
+            else environment.api
+        )
+        return _running_address(environment) or own
     if not _is_address(url):
         raise SettingsError(
             f"TIDEGATE_API: expected an address such as http://127.0.0.1:8080, got {url!r}"
@@ -164,16 +168,16 @@ def _is_address(url: str) -> bool:
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and has_port
 
 
-def _running(found: Environment) -> str:
+def _running_address(environment: Environment) -> str:
     """Where the `up` of this home listens; empty when none runs."""
     try:
-        run = json.loads(found.home.run.read_text())
+        run = json.loads(environment.home.run.read_text())
     except (OSError, ValueError):
         return ""
     return str(run.get("url", "")) if isinstance(run, dict) else ""
 
 
-def admin_key(found: Environment, url: str) -> str:
+def admin_key(environment: Environment, url: str) -> str:
     """Find the admin key: TIDEGATE_ADMIN_KEY or, for this machine alone, the home's.
 
     Raises `SettingsError` when there is none to show to `url`.
@@ -183,26 +187,26 @@ def admin_key(found: Environment, url: str) -> str:
         raise SettingsError("TIDEGATE_ADMIN_KEY: expected one key of visible ASCII characters")
     if given:
         return given
-    if not _near(url):
+    if not _is_loopback(url):
         raise SettingsError(
             f"TIDEGATE_ADMIN_KEY: expected an admin key for {url};"
             " the operator key of the home is shown to this machine only"
         )
     try:
-        return found.home.operator_key.read_text().strip()
+        return environment.home.operator_key.read_text().strip()
     except OSError as error:
         raise SettingsError(
             "TIDEGATE_ADMIN_KEY: expected an admin key, or the operator key in"
-            f" {found.home.operator_key} ({error.strerror}): `tidegate up` makes one, in the home"
-            " that TIDEGATE_HOME names"
+            f" {environment.home.operator_key} ({error.strerror}): `tidegate up` makes one, in"
+            " the home that TIDEGATE_HOME names"
         ) from None
 
 
-def _near(url: str) -> bool:
+def _is_loopback(url: str) -> bool:
     return urlsplit(url).hostname in _LOOPBACK
 
 
-def _message(told: Any, status: int) -> str:
-    error = told.get("error") if isinstance(told, dict) else None
+def _error_message(body: Any, status: int) -> str:
+    error = body.get("error") if isinstance(body, dict) else None
     message = error.get("message") if isinstance(error, dict) else None
     return str(message) if message else f"the gateway answered {status}"

@@ -5,7 +5,7 @@ from http.client import HTTPResponse
 from typing import cast
 
 
-def opened(url: str, timeout_s: float) -> HTTPResponse:
+def open_url(url: str, timeout_s: float) -> HTTPResponse:
     """Ask `url`, an address of our own parts or of a server.
 
     Raises `urllib.error.HTTPError`, which is an answer, and `OSError` or `ValueError` without one.

@@ -19,7 +19,7 @@ STDOUT = "-"
 
 
 @contextmanager
-def made(name: str, option: str = "-o") -> Iterator[IO[bytes]]:
+def open_output(name: str, option: str = "-o") -> Iterator[IO[bytes]]:
     """Make the file `name`, or take standard output for `-`.
 
     One that is not written to its end is not left behind. Raises `SettingsError`, which names
@@ -37,14 +37,14 @@ def made(name: str, option: str = "-o") -> Iterator[IO[bytes]]:
     except FileExistsError:
         raise SettingsError(f"{option}: {path} is there already, and is not overwritten") from None
     except (OSError, ValueError) as error:
-        raise SettingsError(f"{option}: {path} cannot be written ({_why(error)})") from None
+        raise SettingsError(f"{option}: {path} cannot be written ({_error_text(error)})") from None
     whole = False
     try:
         with opened:
             yield opened
         whole = True
     except OSError as error:
-        raise CommandError(f"{path}: cannot be written to its end ({_why(error)})") from None
+        raise CommandError(f"{path}: cannot be written to its end ({_error_text(error)})") from None
     finally:
         if not (whole or device):
             path.unlink(missing_ok=True)
@@ -58,8 +58,8 @@ def _standard_output() -> Iterator[IO[bytes]]:
         return
     with io.BytesIO() as kept:
         yield kept
-        output.document(kept.getvalue().decode("utf-8", "replace"))
+        output.print_document(kept.getvalue().decode("utf-8", "replace"))
 
 
-def _why(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return (error.strerror or "") if isinstance(error, OSError) else str(error)

@@ -18,26 +18,26 @@ _SILENCE_MAX_S = 20.0
 
 
 @asynccontextmanager
-async def auditor(found: Environment) -> AsyncIterator[Client]:
+async def auditor_client(environment: Environment) -> AsyncIterator[Client]:
     """Connect as the user that may read the log and ask, and do nothing else.
 
     Raises `SettingsError` when there is no NATS to reach.
     """
-    client = await connected_as(found, "auditor")
+    client = await connected_as(environment, "auditor")
     try:
         yield client
     finally:
         await client.close()
 
 
-async def read(log: EventLog, after: int, last: int, what: str) -> AsyncIterator[Stored]:
+async def read_log(log: EventLog, after: int, last: int, what: str) -> AsyncIterator[Stored]:
     """Yield every envelope of the log behind `after`, up to `last`, which must be in it.
 
     Raises `LogUnavailableError` when the log falls silent before `last`.
     """
     if last <= after:
         return
-    with output.progress(what, last - after) as moved:
+    with output.progress_bar(what, last - after) as moved:
         seen = after
         batches = log.read("evt.>", after, last)
         while True:
@@ -54,23 +54,23 @@ async def read(log: EventLog, after: int, last: int, what: str) -> AsyncIterator
             seen = batch[-1].sequence
 
 
-class Unstrayed:
+class EnvelopeReader:
     """Decodes envelopes for whoever folds them: strays are passed over (ADR 10)."""
 
     def __init__(self) -> None:
         """Nothing is read yet."""
         self._numbers: dict[str, int] = {}
 
-    def opened(self, stored: Stored) -> Envelope | None:
+    def decode_next(self, stored: Stored) -> Envelope | None:
         """Decode the next envelope; None when it is none, or its number was there already."""
-        found = opened(stored)
-        if found is None or envelope.repeats(self._numbers.get(stored.subject, 0), found):
+        decoded = decode_envelope(stored)
+        if decoded is None or envelope.repeats(self._numbers.get(stored.subject, 0), decoded):
             return None
-        self._numbers[stored.subject] = found.number
-        return found
+        self._numbers[stored.subject] = decoded.number
+        return decoded
 
 
-def opened(stored: Stored) -> Envelope | None:
+def decode_envelope(stored: Stored) -> Envelope | None:
     """Decode an envelope; None when the bytes are none."""
     try:
         return envelope.decode(stored.body)

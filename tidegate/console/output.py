@@ -19,7 +19,7 @@ from rich.progress import (
 )
 
 from runtime.texts import shown, shown_json, shown_lines
-from tidegate.console.tables import laid_out
+from tidegate.console.tables import lay_out
 
 JSON = typer.Option(False, "--json", help="Print JSON instead of tables.")
 _COLUMNS = 80
@@ -28,37 +28,37 @@ Moved = Callable[[int], None]
 """Told how much further it is."""
 
 
-def say(text: str = "", *, flush: bool = False) -> None:
+def print_text(text: str = "", *, flush: bool = False) -> None:
     """Print a line, or several; what they hold of strangers' texts commands no terminal."""
     print(shown_lines(text), flush=flush)
 
 
-def line(text: str) -> None:
+def print_line(text: str) -> None:
     """Print one line at once, whatever line breaks stand in what strangers wrote."""
     print(shown(text), flush=True)
 
 
-def document(text: str) -> None:
+def print_document(text: str) -> None:
     """Print a document: as it is into a file, and so that it commands nothing on a terminal."""
     print(shown_lines(text) if sys.stdout.isatty() else text, end="")
 
 
-def record(found: Any) -> None:
+def print_record(value: Any) -> None:
     """Print something as one line of JSON, at once."""
-    print(shown_json(json.dumps(found, ensure_ascii=False)), flush=True)
+    print(shown_json(json.dumps(value, ensure_ascii=False)), flush=True)
 
 
-def as_json(found: Any) -> None:
+def print_json(value: Any) -> None:
     """Print something as indented JSON."""
-    print(shown_json(json_text(found)))
+    print(shown_json(json_text(value)))
 
 
-def json_text(found: Any) -> str:
+def json_text(value: Any) -> str:
     """Write something as indented JSON."""
-    return json.dumps(msgspec.to_builtins(found), indent=2, ensure_ascii=False)
+    return json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False)
 
 
-def table(
+def print_table(
     columns: Sequence[str],
     rows: Iterable[Sequence[Any]],
     empty: str = "nothing",
@@ -69,35 +69,35 @@ def table(
     A terminal gets lines that fit it, and columns that do not are named below, none of those
     `kept` (by number); a pipe gets everything.
     """
-    cells = [[cell(value) for value in row] for row in rows]
+    cells = [[table_cell(value) for value in row] for row in rows]
     if not cells:
-        say(empty)
+        print_text(empty)
         return
     console = Console(highlight=False)
     console.width = console.width or _COLUMNS
     width = console.width if console.is_terminal else None
-    made = laid_out([*map(shown, columns)], cells, width, kept)
+    layout = lay_out([*map(shown, columns)], cells, width, kept)
     if any(columns):
-        console.out("\n".join(made.head), style="bold", highlight=False)
-    print("\n".join(made.lines))
-    if made.left_out:
-        left_out = ", ".join(made.left_out)
-        say(f"\nnot shown in {width} columns (--json, or a pipe, has all): {left_out}")
+        console.out("\n".join(layout.head), style="bold", highlight=False)
+    print("\n".join(layout.lines))
+    if layout.left_out:
+        left_out = ", ".join(layout.left_out)
+        print_text(f"\nnot shown in {width} columns (--json, or a pipe, has all): {left_out}")
 
 
-def pairs(found: Iterable[tuple[str, Any]]) -> None:
+def print_pairs(named: Iterable[tuple[str, Any]]) -> None:
     """Print names and their values, one a line."""
-    table(("", ""), found, kept=(0, 1))
+    print_table(("", ""), named, kept=(0, 1))
 
 
-def cell(value: Any) -> str:
+def table_cell(value: Any) -> str:
     """Write one value as a table has it: nothing for null, `a=1 b=2` for a mapping."""
     if value is None:
         return ""
     if isinstance(value, dict):
-        return " ".join(f"{shown(str(name))}={cell(inner)}" for name, inner in value.items())
+        return " ".join(f"{shown(str(name))}={table_cell(inner)}" for name, inner in value.items())
     if isinstance(value, (list, tuple)):
-        return ", ".join(cell(inner) for inner in value)
+        return ", ".join(table_cell(inner) for inner in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
@@ -106,12 +106,12 @@ def cell(value: Any) -> str:
 
 
 @contextmanager
-def progress(
+def progress_bar(
     what: str, total: int | None, *, in_bytes: bool = False, shown: bool = True
 ) -> Iterator[Moved]:
     """Show a bar while something long is done; it shows on a terminal alone, never in a pipe."""
     console = Console(stderr=True)
-    made = Progress(
+    bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         DownloadColumn() if in_bytes else MofNCompleteColumn(),
@@ -120,18 +120,18 @@ def progress(
         disable=not (shown and console.is_terminal),
         transient=True,
     )
-    with made:
-        task = made.add_task(what, total=total)
-        yield lambda count: made.update(task, advance=count)
+    with bar:
+        task = bar.add_task(what, total=total)
+        yield lambda count: bar.update(task, advance=count)
 
 
-def note(message: str) -> None:
+def print_note(message: str) -> None:
     """Say something beside what is printed, where a pipe does not see it."""
     print(shown_lines(message), file=sys.stderr)
 
 
-def freshness(found: Mapping[str, Any]) -> None:
+def note_freshness(answer: Mapping[str, Any]) -> None:
     """Say up to where in the log an answer of the projections is true."""
-    lag = found["lag"]
+    lag = answer["lag"]
     end = f"{lag} envelopes before its end" if lag else "its end as far as known"
-    note(f"true up to sequence {found['sequence']} of the log, {end}")
+    print_note(f"true up to sequence {answer['sequence']} of the log, {end}")

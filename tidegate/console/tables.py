@@ -33,7 +33,7 @@ class _Column(NamedTuple):
     """Of its widest word."""
 
 
-def laid_out(
+def lay_out(
     columns: Sequence[str],
     rows: Sequence[Sequence[str]],
     width: int | None,
@@ -44,22 +44,22 @@ def laid_out(
     From the left, each column is there that has room for its widest word beside those that are
     there already; those `kept`, by number, always are, and the terminal folds what is too long.
     """
-    measured = [_measured(cells) for cells in zip(columns, *rows, strict=True)]
+    measured = [_column_needs(cells) for cells in zip(columns, *rows, strict=True)]
     if width is None:
         widths = {number: column.wanted for number, column in enumerate(measured)}
     else:
-        widths = _widened(measured, _with_room(measured, width, kept), width)
-    lines = [line for row in rows for line in _lines(row, widths)]
+        widths = _column_widths(measured, _columns_with_room(measured, width, kept), width)
+    lines = [line for row in rows for line in _row_lines(row, widths)]
     left_out = [name for number, name in enumerate(columns) if number not in widths]
-    return Layout(_lines(columns, widths), lines, left_out)
+    return Layout(_row_lines(columns, widths), lines, left_out)
 
 
-def _measured(cells: Sequence[str]) -> _Column:
+def _column_needs(cells: Sequence[str]) -> _Column:
     words = (cell_len(word) for cell in cells for word in _PARTS.findall(cell) if word.strip())
     return _Column(max(map(cell_len, cells)), max(words, default=0))
 
 
-def _with_room(measured: Sequence[_Column], width: int, kept: Collection[int]) -> list[int]:
+def _columns_with_room(measured: Sequence[_Column], width: int, kept: Collection[int]) -> list[int]:
     """Choose the columns that are there."""
     room = width + _GAP - sum(measured[number].least + _GAP for number in kept)
     there = set(kept)
@@ -70,7 +70,7 @@ def _with_room(measured: Sequence[_Column], width: int, kept: Collection[int]) -
     return sorted(there)
 
 
-def _widened(measured: Sequence[_Column], there: Sequence[int], width: int) -> dict[int, int]:
+def _column_widths(measured: Sequence[_Column], there: Sequence[int], width: int) -> dict[int, int]:
     """Give what room is left, to those first that want the least."""
     widths = {number: measured[number].least for number in there}
     room = width - sum(widths.values()) - _GAP * (len(there) - 1)
@@ -82,20 +82,20 @@ def _widened(measured: Sequence[_Column], there: Sequence[int], width: int) -> d
     return widths
 
 
-def _lines(row: Sequence[str], widths: dict[int, int]) -> list[str]:
+def _row_lines(row: Sequence[str], widths: dict[int, int]) -> list[str]:
     """Write one row, in as many lines as its longest cell needs."""
-    cells = [(_wrapped(row[number], width), width) for number, width in widths.items()]
-    found = []
+    cells = [(_wrap_text(row[number], width), width) for number, width in widths.items()]
+    padded_lines = []
     for parts in zip_longest(*(lines for lines, _ in cells), fillvalue=""):
         padded = (
             part + " " * (width - cell_len(part))
             for part, (_, width) in zip(parts, cells, strict=True)
         )
-        found.append((" " * _GAP).join(padded).rstrip())
-    return found
+        padded_lines.append((" " * _GAP).join(padded).rstrip())
+    return padded_lines
 
 
-def _wrapped(text: str, width: int) -> list[str]:
+def _wrap_text(text: str, width: int) -> list[str]:
     """Break a text between its words; one that is too long for a line has it alone."""
     if cell_len(text) <= width:
         return [text]

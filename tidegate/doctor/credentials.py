@@ -17,18 +17,18 @@ from runtime.secrets import Sealer, SealError
 from runtime.settings import SettingsError
 from services.gateway.dialects.credentials import LOOKED_FOR_MIN, too_short
 from services.pool.store import CredentialStore, CredentialsUnavailableError
-from tidegate.doctor.findings import Finding, fine, note, unchecked, wrong
+from tidegate.doctor.findings import DoctorFinding, fine, note, unchecked, wrong
 
 _TIMEOUT_S = 2.0
 _NAMED = 5
 _pool = msgspec.json.Decoder(PoolStatusReply | Failed)
 
 
-async def looked_at(client: Client, found: Environment) -> list[Finding]:
+async def credential_findings(client: Client, environment: Environment) -> list[DoctorFinding]:
     """Open the credentials, where the pool's password and the master key are here."""
     try:
-        key = found.secret("TIDEGATE_SECRET_KEY", found.home.master_key)
-        pool = await connected_as(found, "pool")
+        key = environment.secret("TIDEGATE_SECRET_KEY", environment.home.master_key)
+        pool = await connected_as(environment, "pool")
     except SettingsError:
         return [unchecked("keys", "the master key, or the password of the pool, is not here")]
     kept = CredentialStore(pool, Sealer(key))
@@ -43,42 +43,42 @@ async def looked_at(client: Client, found: Environment) -> list[Finding]:
     findings = [fine("keys", f"the master key opens the credentials ({len(opened)})")]
     short = sum(map(too_short, opened.values()))
     if short:
-        told = f"{short} credentials, or passwords of their proxies, have under"
-        message = f"{told} {LOOKED_FOR_MIN} characters: answers are not searched for them"
+        count = f"{short} credentials, or passwords of their proxies, have under"
+        message = f"{count} {LOOKED_FOR_MIN} characters: answers are not searched for them"
         findings.append(note("sessions", "credentials_short", message))
     with suppress(SettingsError):
-        identity_key = found.secret("TIDEGATE_IDENTITY_KEY", found.home.identity_key)
-        findings += await _twice(client, several(opened, identity_key))
+        identity_key = environment.secret("TIDEGATE_IDENTITY_KEY", environment.home.identity_key)
+        findings += await _double_grants(client, shared_accounts(opened, identity_key))
     return findings
 
 
-def several(opened: Mapping[SessionId, str], identity_key: str) -> list[list[SessionId]]:
+def shared_accounts(opened: Mapping[SessionId, str], identity_key: str) -> list[list[SessionId]]:
     """Name the sessions of each account that has more than one (`Credential.identities`)."""
     accounts: defaultdict[SessionId, list[SessionId]] = defaultdict(list)
     for session_id, text in opened.items():
         try:
-            one = credential_of({"credential": text})
+            credential = credential_of({"credential": text})
         except WrongCredentialError:
             continue  # earlier versions took what none takes now
         # Without a region in the text it is kept as it is today.
-        is_older = bool(one.region) and session_id in one.identities(identity_key)
-        accounts[one.identity(identity_key) if is_older else session_id].append(session_id)
+        is_older = bool(credential.region) and session_id in credential.identities(identity_key)
+        accounts[credential.identity(identity_key) if is_older else session_id].append(session_id)
     return [sessions for sessions in accounts.values() if len(sessions) > 1]
 
 
-async def _twice(client: Client, accounts: list[list[SessionId]]) -> list[Finding]:
+async def _double_grants(client: Client, accounts: list[list[SessionId]]) -> list[DoctorFinding]:
     """Tell those accounts of which more than one session has not retired."""
     among = [session_id for sessions in accounts for session_id in sessions]
     if not among:
         return []
     question = PoolStatus(among=among, limit=len(among))
     try:
-        told = await ask(client, subjects.pool_status(), question, _pool, _TIMEOUT_S)
+        reply = await ask(client, subjects.pool_status(), question, _pool, _TIMEOUT_S)
     except UnansweredError:
         return []  # that nobody leads the pool is told elsewhere
-    views = told.sessions if isinstance(told, PoolStatusReply) else []
-    there = {one.session_id for one in views if one.status is not SessionStatus.RETIRED}
-    left = [[one for one in sessions if one in there] for sessions in accounts]
+    views = reply.sessions if isinstance(reply, PoolStatusReply) else []
+    there = {session.session_id for session in views if session.status is not SessionStatus.RETIRED}
+    left = [[session for session in sessions if session in there] for sessions in accounts]
     named = [" and ".join(sessions) for sessions in left if len(sessions) > 1]
     if not named:
         return []

@@ -12,10 +12,10 @@ from runtime.environment import Environment, environment
 from runtime.eventlog import LogUnavailableError
 from runtime.nats.connection import connected_as, nats_urls
 from runtime.settings import SettingsError
-from tidegate.configuration import load
+from tidegate.configuration import load_configuration
 from tidegate.console import output
 from tidegate.doctor import home, log, services, users
-from tidegate.doctor.findings import Finding, State, unchecked, wrong
+from tidegate.doctor.findings import DoctorFinding, State, unchecked, wrong
 
 
 def doctor(*, as_json: bool = output.JSON) -> None:
@@ -23,86 +23,87 @@ def doctor(*, as_json: bool = output.JSON) -> None:
 
     Example: tidegate doctor --json
     """
-    findings = asyncio.run(_looked_at(environment()))
+    findings = asyncio.run(_all_findings(environment()))
     if as_json:
-        output.as_json({"findings": [{**_told(one)} for one in findings]})
+        output.print_json({"findings": [{**_as_fields(finding)} for finding in findings]})
     else:
-        _show(findings)
-    if any(one.state is State.WRONG for one in findings):
+        _show_findings(findings)
+    if any(finding.state is State.WRONG for finding in findings):
         raise typer.Exit(1)
 
 
-async def _looked_at(found: Environment) -> list[Finding]:
-    findings = [*home.looked_at(found)]
-    findings += await _over_nats(found)
+async def _all_findings(environment: Environment) -> list[DoctorFinding]:
+    findings = [*home.home_findings(environment)]
+    findings += await _nats_findings(environment)
     try:
-        findings += await asyncio.to_thread(lambda: list(services.processes(found)))
+        findings += await asyncio.to_thread(lambda: list(services.process_findings(environment)))
     except SettingsError as error:
         findings.append(wrong("gateway", "gateway_absent", str(error)))
     return findings
 
 
-async def _over_nats(found: Environment) -> list[Finding]:
+async def _nats_findings(environment: Environment) -> list[DoctorFinding]:
+    """Look at everything that is asked over NATS, as far as the user auditor may."""
     rest = unchecked("log", "streams, pool, balancer, analytics: only the user auditor may ask")
     try:
-        nats_urls(found, "auditor")
+        nats_urls(environment, "auditor")
     except SettingsError as error:
         if "TIDEGATE_NATS_URL" in str(error):
             return [wrong("nats", "nats_unreachable", str(error)), rest]
         return [unchecked("nats", str(error)), rest]
     try:
-        client = await connected_as(found, "auditor")
+        client = await connected_as(environment, "auditor")
     except SettingsError as error:
         code = "nats_password_wrong" if "uthorization" in str(error) else "nats_unreachable"
         return [wrong("nats", code, str(error)), rest]
     try:
         return [
-            *await users.looked_at(found),
-            *await _of_the_log(client, found),
-            *await services.looked_at(
-                client, clock(found.clock_offset_file), made_up=_may_be_made_up(found)
+            *await users.user_findings(environment),
+            *await _log_findings(client, environment),
+            *await services.service_findings(
+                client, clock(environment.clock_offset_file), made_up=_may_be_made_up(environment)
             ),
         ]
     finally:
         await client.close()
 
 
-def _may_be_made_up(found: Environment) -> bool:
+def _may_be_made_up(environment: Environment) -> bool:
     """Tell whether nobody wrote where sessions come from."""
     try:
-        return load(found).pool.provisioner.kind is None
+        return load_configuration(environment).pool.provisioner.kind is None
     except SettingsError:
         return False
 
 
-async def _of_the_log(client: Client, found: Environment) -> list[Finding]:
+async def _log_findings(client: Client, environment: Environment) -> list[DoctorFinding]:
     try:
-        return await log.looked_at(client, found, clock(found.clock_offset_file))
+        return await log.log_findings(client, environment, clock(environment.clock_offset_file))
     except LogUnavailableError as error:
         return [wrong("streams", "stream_unreadable", f"the log cannot be read: {error}")]
 
 
-def _told(one: Finding) -> dict[str, str]:
+def _as_fields(finding: DoctorFinding) -> dict[str, str]:
     return {
-        "area": one.area,
-        "state": str(one.state),
-        "code": one.code,
-        "message": one.message,
-        "cure": one.cure,
+        "area": finding.area,
+        "state": str(finding.state),
+        "code": finding.code,
+        "message": finding.message,
+        "cure": finding.cure,
     }
 
 
-def _show(findings: Iterable[Finding]) -> None:
-    found = list(findings)
-    output.table(
+def _show_findings(findings: Iterable[DoctorFinding]) -> None:
+    listed = list(findings)
+    output.print_table(
         ("area", "state", "what"),
-        [(one.area, str(one.state), one.message) for one in found],
+        [(finding.area, str(finding.state), finding.message) for finding in listed],
         kept=range(3),
     )
-    for one in found:
-        if one.code:
-            output.say()
-            output.line(f"{one.code} ({one.area}): {one.message}")
-            output.say(f"  {one.cure}")
-    counted = Counter(str(one.state) for one in found)
-    output.say("\n" + ", ".join(f"{counted[str(state)]} {state}" for state in State))
+    for finding in listed:
+        if finding.code:
+            output.print_text()
+            output.print_line(f"{finding.code} ({finding.area}): {finding.message}")
+            output.print_text(f"  {finding.cure}")
+    counted = Counter(str(finding.state) for finding in listed)
+    output.print_text("\n" + ", ".join(f"{counted[str(state)]} {state}" for state in State))

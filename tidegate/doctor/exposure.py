@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from urllib.parse import urlsplit
 
 from contracts.balancer import Server
-from tidegate.doctor.findings import Finding, fine, note, unchecked
-from tidegate.probing.asking import Probed, probed
-from tidegate.probing.listening import Address, listening
+from tidegate.doctor.findings import DoctorFinding, fine, note, unchecked
+from tidegate.probing.asking import Probed, probe_servers
+from tidegate.probing.listening import Address, listening_addresses
 
 _AREA = "servers"
 DANGERS = {
@@ -26,17 +26,17 @@ DANGERS = {
 _PORTS = {"http": 80, "https": 443}
 
 
-async def looked_at(servers: Sequence[Server]) -> list[Finding]:
+async def exposure_findings(servers: Sequence[Server]) -> list[DoctorFinding]:
     """Ask each server what it is, and look who may reach those that should hear us alone."""
-    said = await probed(server.url for server in servers)
-    return list(found(servers, said, listening))
+    said = await probe_servers(server.url for server in servers)
+    return list(reach_findings(servers, said, listening_addresses))
 
 
-def found(
+def reach_findings(
     servers: Sequence[Server],
     said: Iterable[Probed],
     listens: Callable[[int], list[Address]],
-) -> Iterator[Finding]:
+) -> Iterator[DoctorFinding]:
     """Say of each dangerous server who may reach it, as far as it can be seen from here."""
     for server, probe in zip(servers, said, strict=True):
         dialect = server.dialect if server.dialect in DANGERS else probe.dialect
@@ -44,10 +44,13 @@ def found(
             continue
         spoken = "" if server.dialect == dialect else f", recognised though it is {server.dialect}"
         name = f"{server.server_id} ({server.url}, {dialect}{spoken})"
-        yield _reach(name, DANGERS[dialect], server.url, listens)
+        yield _reach_finding(name, DANGERS[dialect], server.url, listens)
 
 
-def _reach(name: str, danger: str, url: str, listens: Callable[[int], list[Address]]) -> Finding:
+def _reach_finding(
+    name: str, danger: str, url: str, listens: Callable[[int], list[Address]]
+) -> DoctorFinding:
+    """Say who may reach one dangerous server, by where it listens."""
     parts = urlsplit(url)
     if not _is_loopback(parts.hostname or ""):
         message = f"{name}: {danger}; who reaches it is not seen from here"
@@ -55,7 +58,7 @@ def _reach(name: str, danger: str, url: str, listens: Callable[[int], list[Addre
     addresses = listens(parts.port or _PORTS.get(parts.scheme, 0))
     if not addresses:
         return unchecked(_AREA, f"{name}: {danger}; on what it listens is not seen from here")
-    others = sorted({str(one) for one in addresses if not one.is_loopback})
+    others = sorted({str(listener) for listener in addresses if not listener.is_loopback})
     if others:
         message = f"{name}: it listens on {', '.join(others)}, not to this machine alone: {danger}"
         return note(_AREA, "server_open", message)

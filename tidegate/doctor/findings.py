@@ -14,7 +14,7 @@ class State(StrEnum):
     WRONG = "wrong"
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+class DoctorFinding(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that was looked at."""
 
     area: str
@@ -119,21 +119,21 @@ CURES = {
 """Every code of a finding."""
 
 
-def fine(area: str, message: str) -> Finding:
+def fine(area: str, message: str) -> DoctorFinding:
     """Say that something is as it must be."""
-    return Finding(area=area, state=State.FINE, message=message)
+    return DoctorFinding(area=area, state=State.FINE, message=message)
 
 
-def wrong(area: str, code: str, message: str) -> Finding:
+def wrong(area: str, code: str, message: str) -> DoctorFinding:
     """Say that something is not as it must be."""
-    return Finding(area=area, state=State.WRONG, code=code, message=message)
+    return DoctorFinding(area=area, state=State.WRONG, code=code, message=message)
 
 
-def note(area: str, code: str, message: str) -> Finding:
+def note(area: str, code: str, message: str) -> DoctorFinding:
     """Say something that an operator may want to know, and that is no fault."""
-    return Finding(area=area, state=State.NOTE, code=code, message=message)
+    return DoctorFinding(area=area, state=State.NOTE, code=code, message=message)
 
 
-def unchecked(area: str, message: str) -> Finding:
+def unchecked(area: str, message: str) -> DoctorFinding:
     """Say that, and why, something could not be looked at from here."""
-    return Finding(area=area, state=State.UNCHECKED, message=message)
+    return DoctorFinding(area=area, state=State.UNCHECKED, message=message)

@@ -11,9 +11,9 @@ from runtime.environment import Environment
 from runtime.nats.streams import free_bytes
 from runtime.settings import SettingsError
 from services.analytics.store.faults import files_aside
-from tidegate.configuration import CREDENTIALS, TOKEN, files, load
-from tidegate.doctor.findings import Finding, fine, note, unchecked, wrong
-from tidegate.stack.home.files import KEYS, PASSWORDS, VARIABLE_OF, restored
+from tidegate.configuration import CREDENTIALS, TOKEN, load_configuration, named_files
+from tidegate.doctor.findings import DoctorFinding, fine, note, unchecked, wrong
+from tidegate.stack.home.files import KEYS, PASSWORDS, VARIABLE_OF, restore_mark
 
 _OTHERS = 0o077
 _FREE_MIN = 256 * 10**6
@@ -21,32 +21,32 @@ _RECENT = timedelta(days=1)
 _GB = 10**9
 
 
-def looked_at(found: Environment) -> Iterator[Finding]:
+def home_findings(environment: Environment) -> Iterator[DoctorFinding]:
     """Look at everything that needs no NATS."""
-    yield from _configuration(found)
-    yield from _home(found)
-    yield from _keys(found)
-    yield from _disk(found)
-    yield from _copy(found)
-    yield from _damaged(found)
+    yield from _configuration_findings(environment)
+    yield from _folder_findings(environment)
+    yield from _key_findings(environment)
+    yield from _disk_findings(environment)
+    yield from _copy_findings(environment)
+    yield from _damage_findings(environment)
 
 
-def _configuration(found: Environment) -> Iterator[Finding]:
+def _configuration_findings(environment: Environment) -> Iterator[DoctorFinding]:
     area = "configuration"
     try:
-        read = load(found)
+        read = load_configuration(environment)
     except SettingsError as error:
         yield wrong(area, "configuration_wrong", str(error))
         return
-    yield fine(area, str(found.config) if found.config else "the defaults")
-    there = files(found, read)
+    yield fine(area, str(environment.config) if environment.config else "the defaults")
+    there = named_files(environment, read)
     if CREDENTIALS in there:
-        yield _credentials(there[CREDENTIALS], read.services)
+        yield _credentials_finding(there[CREDENTIALS], read.services)
     if TOKEN in there and not there[TOKEN].is_file():
         yield unchecked("sessions", f"{there[TOKEN]}: the hook's token is not there")
 
 
-def _credentials(path: Path, services: Collection[str]) -> Finding:
+def _credentials_finding(path: Path, services: Collection[str]) -> DoctorFinding:
     """Read the provisioner's file as the pool does."""
     try:
         lines = list(credentials_in(path.read_bytes(), services))
@@ -58,8 +58,9 @@ def _credentials(path: Path, services: Collection[str]) -> Finding:
     return fine("sessions", f"{path}: {len(lines)} credentials")
 
 
-def _home(found: Environment) -> Iterator[Finding]:
-    area, path = "home", found.home.path
+def _folder_findings(environment: Environment) -> Iterator[DoctorFinding]:
+    """Look at the folder: whether it is there, whose it is, whether it was restored."""
+    area, path = "home", environment.home.path
     if not path.is_dir():
         yield wrong(area, "home_missing", f"{path} is not there")
         return
@@ -67,17 +68,20 @@ def _home(found: Environment) -> Iterator[Finding]:
         yield wrong(area, "home_mode", f"{path} can be entered by others")
     else:
         yield fine(area, str(path))
-    if (mark := restored(found.home)) is None:
+    if (mark := restore_mark(environment.home)) is None:
         return
-    told = f"goes on from a backup of {mark.taken_at:%Y-%m-%d %H:%M} UTC, sequence {mark.sequence}"
+    origin = (
+        f"goes on from a backup of {mark.taken_at:%Y-%m-%d %H:%M} UTC, sequence {mark.sequence}"
+    )
     if datetime.now(UTC) - mark.restored_at < _RECENT:
-        yield note(area, "restored_recently", f"{told}: what was granted after it is not in it")
+        yield note(area, "restored_recently", f"{origin}: what was granted after it is not in it")
     else:
-        yield fine(area, told)
+        yield fine(area, origin)
 
 
-def _keys(found: Environment) -> Iterator[Finding]:
-    if not found.home.path.is_dir():
+def _key_findings(environment: Environment) -> Iterator[DoctorFinding]:
+    """Look for every key and password of the home, and who may read it."""
+    if not environment.home.path.is_dir():
         return
     absent = []
     for name in (*KEYS, *PASSWORDS):
@@ -85,44 +89,46 @@ def _keys(found: Environment) -> Iterator[Finding]:
         if variable and (os.environ.get(variable) or os.environ.get(f"{variable}_FILE")):
             yield fine("keys", f"{name}: given by {variable}")
             continue
-        path = found.home.path / name
+        path = environment.home.path / name
         if path.exists():
-            yield _mode(path)
+            yield _mode_finding(path)
         else:
             absent.append(name)
     # A container holds the secrets of one service: then the others are nobody's loss.
     alone = len(absent) == len(KEYS) + len(PASSWORDS)
     for name in absent:
-        other = alone or name in PASSWORDS or (found.nats_url is not None)
-        message = f"{name} is not in {found.home.path}"
+        other = alone or name in PASSWORDS or (environment.nats_url is not None)
+        message = f"{name} is not in {environment.home.path}"
         yield unchecked("keys", message) if other else wrong("keys", "key_missing", message)
 
 
-def _mode(path: Path) -> Finding:
+def _mode_finding(path: Path) -> DoctorFinding:
     mode = path.stat().st_mode & 0o777
     if mode & _OTHERS:
         return wrong("keys", "key_mode", f"{path}: mode {mode:04o}, expected 0600")
     return fine("keys", f"{path.name}: mode {mode:04o}")
 
 
-def _disk(found: Environment) -> Iterator[Finding]:
-    path = found.home.path
+def _disk_findings(environment: Environment) -> Iterator[DoctorFinding]:
+    path = environment.home.path
     if not path.is_dir():
         return
     free = free_bytes(path)
     if free < _FREE_MIN:
         yield wrong("disk", "disk_full", f"{free / _GB:.2f} GB are free under {path}")
         return
-    yield fine("disk", f"{free / _GB:.1f} GB are free, the home takes {_taken(path) / _GB:.2f} GB")
+    yield fine(
+        "disk", f"{free / _GB:.1f} GB are free, the home takes {_bytes_taken(path) / _GB:.2f} GB"
+    )
 
 
-def _copy(found: Environment) -> Iterator[Finding]:
+def _copy_findings(environment: Environment) -> Iterator[DoctorFinding]:
     """Look for room for the copy that SQL is asked of; one that is there gives way to the next."""
-    file = found.home.duckdb
+    file = environment.home.duckdb
     if not file.exists():
         return
-    size = _taken(file) + _taken(file.with_name(f"{file.name}.wal"))
-    free = free_bytes(found.home.path) + _taken(found.home.sql)
+    size = _bytes_taken(file) + _bytes_taken(file.with_name(f"{file.name}.wal"))
+    free = free_bytes(environment.home.path) + _bytes_taken(environment.home.sql)
     if free < size + _FREE_MIN:
         message = (
             f"SQL is asked of a copy of {file.name}, for which {(size + _FREE_MIN) / _GB:.2f} GB"
@@ -133,16 +139,16 @@ def _copy(found: Environment) -> Iterator[Finding]:
         yield fine("disk", f"there is room for a copy of {file.name} ({size / _GB:.2f} GB)")
 
 
-def _damaged(found: Environment) -> Iterator[Finding]:
+def _damage_findings(environment: Environment) -> Iterator[DoctorFinding]:
     """Look for what analytics put aside because it was damaged."""
-    aside = files_aside(found.home.duckdb)
+    aside = files_aside(environment.home.duckdb)
     if aside:
         names = ", ".join(path.name for path in aside)
-        message = f"{found.home.duckdb.name} was damaged, and was made anew: {names}"
+        message = f"{environment.home.duckdb.name} was damaged, and was made anew: {names}"
         yield note("analytics", "analytics_damaged", message)
 
 
-def _taken(path: Path) -> int:
+def _bytes_taken(path: Path) -> int:
     """Add up a file, or what lies in a folder; a file may go while it is counted."""
     taken = 0
     for file in (path, *path.rglob("*")):

@@ -17,7 +17,7 @@ from runtime.secrets import key_hash
 from services.gateway.clients.keys import Key, KeyRing
 from tidegate.console import logreading
 from tidegate.doctor import credentials
-from tidegate.doctor.findings import Finding, fine, note, unchecked, wrong
+from tidegate.doctor.findings import DoctorFinding, fine, note, unchecked, wrong
 
 _TIMEOUT_S = 2.0
 _NOT_FOUND = 10059
@@ -31,63 +31,66 @@ _STANDBYS = {evt_pool(): "pool", EVT_BALANCER: "balancer"}
 _GB = 10**9
 
 
-async def looked_at(client: Client, found: Environment, clock: Clock) -> list[Finding]:
+async def log_findings(
+    client: Client, environment: Environment, clock: Clock
+) -> list[DoctorFinding]:
     """Look at the streams and at what is in the log."""
     findings = []
     infos: dict[str, Any] = {}
     for name in [config["name"] for config in streams.wanted(0)]:
         asked_at = clock()
-        told = await asked(client, f"STREAM.INFO.{name}")
-        if name == EVENT_STREAM and told is not None and "ts" in told:
-            findings.append(_skew(told["ts"], asked_at, clock()))
-        findings += _stream(name, told)
-        infos[name] = told if told is not None and "error" not in told else None
+        reply = await ask_jetstream(client, f"STREAM.INFO.{name}")
+        if name == EVENT_STREAM and reply is not None and "ts" in reply:
+            findings.append(_nats_skew(reply["ts"], asked_at, clock()))
+        findings += _stream_findings(name, reply)
+        infos[name] = reply if reply is not None and "error" not in reply else None
     if (info := infos[EVENT_STREAM]) is not None:
-        findings += _room(info, found)
-        findings += await _inside(client, found, info)
+        findings += _room_findings(info, environment)
+        findings += await _content_findings(client, environment, info)
     if infos[streams.wanted(0)[-1]["name"]] is not None:
-        findings.extend(await credentials.looked_at(client, found))
+        findings.extend(await credentials.credential_findings(client, environment))
     return findings
 
 
-def _stream(name: str, told: dict[str, Any] | None) -> Iterator[Finding]:
-    if told is None:
+def _stream_findings(name: str, reply: dict[str, Any] | None) -> Iterator[DoctorFinding]:
+    """Compare a stream with what `migrate` makes it."""
+    if reply is None:
         yield wrong("streams", "stream_unreadable", f"{name}: no answer to the user auditor")
-    elif "error" in told:
-        missing = told["error"].get("err_code") == _NOT_FOUND
+    elif "error" in reply:
+        missing = reply["error"].get("err_code") == _NOT_FOUND
         code = "stream_missing" if missing else "stream_unreadable"
-        yield wrong("streams", code, f"{name}: {told['error']['description']}")
+        yield wrong("streams", code, f"{name}: {reply['error']['description']}")
     else:
-        replicas = told["config"].get("num_replicas", 1)
-        config = next(one for one in streams.wanted(0, replicas) if one["name"] == name)
-        is_ = {key: told["config"].get(key, False) for key in config.keys() - _FREE_TO_CHOOSE}
+        replicas = reply["config"].get("num_replicas", 1)
+        config = next(wanted for wanted in streams.wanted(0, replicas) if wanted["name"] == name)
+        is_ = {key: reply["config"].get(key, False) for key in config.keys() - _FREE_TO_CHOOSE}
         changed = [
             f"{key} is {value!r} instead of {config[key]!r}"
             for key, value in sorted(is_.items())
             if value != config[key]
         ]
-        if told["config"].get("max_bytes", -1) <= 0 and "max_bytes" in config:
+        if reply["config"].get("max_bytes", -1) <= 0 and "max_bytes" in config:
             changed.append("it has no max_bytes")
         if changed:
             yield wrong("streams", "stream_changed", f"{name}: {', '.join(changed)}")
         else:
-            yield fine("streams", f"{name}: as migrated, {told['state']['messages']} messages")
+            yield fine("streams", f"{name}: as migrated, {reply['state']['messages']} messages")
 
 
-def _room(info: dict[str, Any], found: Environment) -> Iterator[Finding]:
+def _room_findings(info: dict[str, Any], environment: Environment) -> Iterator[DoctorFinding]:
     """Look whether the log may go on growing, and can."""
     kept, bound = info["state"]["bytes"], info["config"].get("max_bytes", -1)
     share = kept / bound if bound > 0 else 0.0
-    told = f"{kept:,} of {bound:,} bytes, {share:.0%}"
+    filling = f"{kept:,} of {bound:,} bytes, {share:.0%}"
     if share >= _FULL:
-        yield wrong("log", "log_full", f"{told}: leases are refused (ledger_unavailable)")
+        yield wrong("log", "log_full", f"{filling}: leases are refused (ledger_unavailable)")
     elif share >= _NEARLY_FULL:
-        yield wrong("log", "log_nearly_full", f"{told}: at 90 % no lease is granted any more")
+        yield wrong("log", "log_nearly_full", f"{filling}: at 90 % no lease is granted any more")
     else:
-        yield fine("log", told)
-    if found.nats_url is None and bound > 0:
+        yield fine("log", filling)
+    if environment.nats_url is None and bound > 0:
         # Stored messages are compressed: a log rarely takes its whole bound from the disk.
-        free, growth = streams.free_bytes(found.home.path), bound - kept
+        free, growth = streams.free_bytes(environment.home.path), bound - kept
         if free < growth:
             message = f"the log may grow by {growth / _GB:.1f} GB, {free / _GB:.1f} GB are free"
             yield note("disk", "disk_small", message)
@@ -96,46 +99,51 @@ def _room(info: dict[str, Any], found: Environment) -> Iterator[Finding]:
         yield note("log", "log_truncated", f"it begins at sequence {first}")
 
 
-async def _inside(client: Client, found: Environment, info: dict[str, Any]) -> list[Finding]:
+async def _content_findings(
+    client: Client, environment: Environment, info: dict[str, Any]
+) -> list[DoctorFinding]:
+    """Look into the log: its clock, its followers, the keys that it knows."""
     log = EventLog(client)
     findings = []
     for subject in (evt_pool(), EVT_BALANCER, EVT_KEYS):
         last = await log.last(subject)
         if last is None:
             continue
-        opened = logreading.opened(last)
+        opened = logreading.decode_envelope(last)
         if opened is None:
             continue
         ahead = (opened.time - last.time).total_seconds()
         if ahead > _AHEAD_MAX_S:
             message = f"the last envelope of {subject} is dated {ahead:.0f} s after it was stored"
             findings.append(wrong("clock", "log_ahead", message))
-    findings += await _followers(client, info)
-    return findings + await _known_keys(log, found)
+    findings += await _follower_findings(client, info)
+    return findings + await _home_key_findings(log, environment)
 
 
-async def _followers(client: Client, info: dict[str, Any]) -> list[Finding]:
+async def _follower_findings(client: Client, info: dict[str, Any]) -> list[DoctorFinding]:
     """Look at who reads the log, how far behind, and who of them stands by to lead."""
-    consumers = await _consumers(client)
+    consumers = await _consumer_infos(client)
     if consumers is None:
         return [wrong("consumers", "stream_unreadable", "the consumers of EVT cannot be listed")]
     last = info["state"]["last_seq"]
-    behind = [one for one in consumers if one.get("num_pending", 0) > _BEHIND_MAX]
+    behind = [consumer for consumer in consumers if consumer.get("num_pending", 0) > _BEHIND_MAX]
     findings = [
         wrong(
             "consumers",
             "consumer_behind",
-            f"{_filter(one)}: {one['num_pending']:,} envelopes behind sequence {last}",
+            f"{_subject_filter(consumer)}: {consumer['num_pending']:,} envelopes"
+            f" behind sequence {last}",
         )
-        for one in behind
+        for consumer in behind
     ]
     if not behind:
         findings.append(fine("consumers", f"{len(consumers)} follow the log, none is far behind"))
     # A reader that went away is listed for a minute, but it no longer waits for anything.
     filters = [
-        _filter(one)
-        for one in consumers
-        if one.get("num_waiting", 0) and one["config"].get("metadata", {}).get("role") == STANDBY
+        _subject_filter(consumer)
+        for consumer in consumers
+        if consumer.get("num_waiting", 0)
+        and consumer["config"].get("metadata", {}).get("role") == STANDBY
     ]
     for subject, service in _STANDBYS.items():
         if subject in filters:
@@ -145,36 +153,42 @@ async def _followers(client: Client, info: dict[str, Any]) -> list[Finding]:
     return findings
 
 
-async def _consumers(client: Client) -> list[dict[str, Any]] | None:
+async def _consumer_infos(client: Client) -> list[dict[str, Any]] | None:
     """List every consumer of the log, page by page; None when they cannot be listed."""
-    found: list[dict[str, Any]] = []
+    consumers: list[dict[str, Any]] = []
     while True:
-        told = await asked(client, f"CONSUMER.LIST.{EVENT_STREAM}", {"offset": len(found)})
-        if told is None or "error" in told:
+        reply = await ask_jetstream(
+            client, f"CONSUMER.LIST.{EVENT_STREAM}", {"offset": len(consumers)}
+        )
+        if reply is None or "error" in reply:
             return None
-        page = told.get("consumers") or []
-        found += page
-        if not page or len(found) >= told["total"]:
-            return found
+        page = reply.get("consumers") or []
+        consumers += page
+        if not page or len(consumers) >= reply["total"]:
+            return consumers
 
 
-def _filter(consumer: dict[str, Any]) -> str:
+def _subject_filter(consumer: dict[str, Any]) -> str:
     config = consumer.get("config", {})
     return " ".join(config.get("filter_subjects") or [config.get("filter_subject", "")])
 
 
-async def _known_keys(log: EventLog, found: Environment) -> list[Finding]:
+async def _home_key_findings(log: EventLog, environment: Environment) -> list[DoctorFinding]:
     """Look whether the keys of the home open anything."""
-    here = [path for path in (found.home.operator_key, found.home.client_key) if path.exists()]
+    here = [
+        path
+        for path in (environment.home.operator_key, environment.home.client_key)
+        if path.exists()
+    ]
     last = await log.last(EVT_KEYS)
     if not here or last is None:
         return [unchecked("keys", "the keys of clients are not here, or not in the log")]
     ring = KeyRing()
-    unstrayed = logreading.Unstrayed()
+    reader = logreading.EnvelopeReader()
     every: dict[str, Key] = {}
     async for batch in log.read(EVT_KEYS, 0, last.sequence):
         for stored in batch:
-            seen = unstrayed.opened(stored)
+            seen = reader.decode_next(stored)
             if seen is None:
                 ring.skip(stored.sequence)
                 continue
@@ -193,19 +207,21 @@ async def _known_keys(log: EventLog, found: Environment) -> list[Finding]:
     return findings
 
 
-def _skew(told: str, asked_at: datetime, answered_at: datetime) -> Finding:
-    return skew("NATS", datetime.fromisoformat(told), asked_at, answered_at)
+def _nats_skew(stated: str, asked_at: datetime, answered_at: datetime) -> DoctorFinding:
+    return skew_finding("NATS", datetime.fromisoformat(stated), asked_at, answered_at)
 
 
-def skew(who: str, told: datetime, asked_at: datetime, answered_at: datetime) -> Finding:
+def skew_finding(
+    who: str, stated: datetime, asked_at: datetime, answered_at: datetime
+) -> DoctorFinding:
     """Compare another's clock with ours, by as much as the answer may have taken."""
-    apart = max((told - answered_at).total_seconds(), (asked_at - told).total_seconds(), 0.0)
+    apart = max((stated - answered_at).total_seconds(), (asked_at - stated).total_seconds(), 0.0)
     if apart > _SKEW_MAX_S:
         return wrong("clock", "clock_skew", f"{who}: {apart:.1f} s apart from this process")
     return fine("clock", f"{who}: its time is ours")
 
 
-async def asked(
+async def ask_jetstream(
     client: Client, what: str, body: dict[str, Any] | None = None
 ) -> dict[str, Any] | None:
     """Ask the server; None when it does not answer."""
@@ -214,5 +230,5 @@ async def asked(
         message = await client.request(f"$JS.API.{what}", payload, timeout=_TIMEOUT_S)
     except (NatsError, ConnectionError):
         return None
-    told: dict[str, Any] = json.loads(message.data)
-    return told
+    reply: dict[str, Any] = json.loads(message.data)
+    return reply

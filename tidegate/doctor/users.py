@@ -10,7 +10,7 @@ from contracts.subjects import CREDENTIALS_BUCKET, TABLE, USERS
 from runtime.environment import Environment
 from runtime.nats.connection import nats_urls
 from runtime.settings import SettingsError
-from tidegate.doctor.findings import Finding, fine, unchecked, wrong
+from tidegate.doctor.findings import DoctorFinding, fine, unchecked, wrong
 
 _CONNECT_S = 3
 _AREA = "permissions"
@@ -19,14 +19,15 @@ _FENCED = {"Nats-Expected-Last-Subject-Sequence": "999999999999"}
 _CREDENTIALS = f"$KV.{CREDENTIALS_BUCKET}.doctor"
 
 
-async def looked_at(found: Environment) -> list[Finding]:
+async def user_findings(environment: Environment) -> list[DoctorFinding]:
     """Try every user whose password is here."""
-    return list(await asyncio.gather(*(_tried(found, user) for user in USERS)))
+    return list(await asyncio.gather(*(_try_user(environment, user) for user in USERS)))
 
 
-async def _tried(found: Environment, user: str) -> Finding:
+async def _try_user(environment: Environment, user: str) -> DoctorFinding:
+    """Connect as one user, and try to publish what it must not."""
     try:
-        urls = nats_urls(found, user)
+        urls = nats_urls(environment, user)
     except SettingsError:
         return unchecked(_AREA, f"{user}: its password is not here")
     refused: list[str] = []
@@ -46,7 +47,11 @@ async def _tried(found: Environment, user: str) -> Finding:
     except (NatsError, OSError, TimeoutError) as error:
         return wrong(_AREA, "nats_password_wrong", f"{user} cannot connect ({error})")
     try:
-        open_ = [what for what in _forbidden(user) if not await _refused(client, what, refused)]
+        open_ = [
+            what
+            for what in _forbidden_subjects(user)
+            if not await _is_refused(client, what, refused)
+        ]
     except (NatsError, ConnectionError, TimeoutError) as error:
         return unchecked(_AREA, f"{user}: the connection was lost ({type(error).__name__})")
     finally:
@@ -57,18 +62,18 @@ async def _tried(found: Environment, user: str) -> Finding:
     return fine(_AREA, f"{user}: connects, and is kept out of what is not its own")
 
 
-def _forbidden(user: str) -> list[str]:
+def _forbidden_subjects(user: str) -> list[str]:
     """What this user must not write: the events of others, and credentials."""
     events = [row for row in TABLE if row.reply is None]
     others = [row for row in events if user != row.owner and user not in row.callers]
-    found = [row.pattern.replace("*", "0") for row in others]
-    return found if user == "pool" else [*found, _CREDENTIALS]
+    subjects = [row.pattern.replace("*", "0") for row in others]
+    return subjects if user == "pool" else [*subjects, _CREDENTIALS]
 
 
-async def _refused(client: Client, subject: str, refused: list[str]) -> bool:
+async def _is_refused(client: Client, subject: str, refused: list[str]) -> bool:
     refused.clear()
     await client.publish(subject, b"", headers=_FENCED)
     # A PING may overtake what is being sent; the second comes behind it.
     await client.flush(_CONNECT_S)
     await client.flush(_CONNECT_S)
-    return any("permissions violation" in told for told in refused)
+    return any("permissions violation" in error for error in refused)

@@ -10,7 +10,7 @@ from runtime.eventlog import LogUnavailableError
 from tidegate.console import output
 from tidegate.console.errors import CommandError
 from tidegate.ledger import hearing
-from tidegate.ledger.trial import Trial, units
+from tidegate.ledger.trial import Trial, units_by_name
 
 
 def audit(
@@ -25,19 +25,22 @@ def audit(
     """
     trial = Trial()
     try:
-        verdict = asyncio.run(hearing.held(environment(), trial, wait_s=None if log_only else wait))
+        verdict = asyncio.run(
+            hearing.hear_all(environment(), trial, wait_s=None if log_only else wait)
+        )
     except LogUnavailableError as error:
         raise CommandError(f"the event log cannot be read: {error}") from None
-    report = _report(trial, verdict)
+    report = _audit_report(trial, verdict)
     if as_json:
-        output.as_json(report)
+        output.print_json(report)
     else:
-        _show(trial, verdict)
+        _show_audit(trial, verdict)
     if trial.findings or verdict not in {hearing.AGREES, hearing.SKIPPED}:
         raise typer.Exit(1)
 
 
-def _report(trial: Trial, verdict: str) -> dict[str, Any]:
+def _audit_report(trial: Trial, verdict: str) -> dict[str, Any]:
+    """Write what the trial came to, as `--json` has it."""
     return {
         "sequence": trial.sequence,
         "envelopes": trial.envelopes,
@@ -52,32 +55,40 @@ def _report(trial: Trial, verdict: str) -> dict[str, Any]:
             {"event": event, "reason": reason} for event, reason in trial.set_aside
         ],
         "totals": [
-            {"quota_day": day, "session_id": session, "service_type": service, **units(totals)}
-            for (day, session, service), totals in trial.totals()
+            {
+                "quota_day": day,
+                "session_id": session,
+                "service_type": service,
+                **units_by_name(totals),
+            }
+            for (day, session, service), totals in trial.unit_totals()
         ],
     }
 
 
-def _show(trial: Trial, verdict: str) -> None:
+def _show_audit(trial: Trial, verdict: str) -> None:
+    """Print units by day and type, then every violation."""
     used: dict[tuple[str, str], int] = {}
-    for (day, _, service_type), totals in trial.totals():
+    for (day, _, service_type), totals in trial.unit_totals():
         used[day, service_type] = used.get((day, service_type), 0) + totals.used
     rows = [(day, service_type, count) for (day, service_type), count in used.items()]
-    output.table(("quota_day", "service_type", "units used"), rows, "no units were used")
-    output.say(
+    output.print_table(("quota_day", "service_type", "units used"), rows, "no units were used")
+    output.print_text(
         f"\n{trial.events} events in {trial.envelopes} envelopes, {trial.leases} leases, up to"
         f" sequence {trial.sequence}"
     )
     if trial.unknown_events:
-        output.say(f"{trial.unknown_events} events of a later version were skipped")
-    output.say(f"DuckDB: {verdict}")
+        output.print_text(f"{trial.unknown_events} events of a later version were skipped")
+    output.print_text(f"DuckDB: {verdict}")
     if trial.set_aside:
-        output.say(f"{trial.set_aside_count} events have no row in DuckDB, and are in no figure:")
+        output.print_text(
+            f"{trial.set_aside_count} events have no row in DuckDB, and are in no figure:"
+        )
     for event, reason in trial.set_aside:
-        output.line(f"  {event}: {reason}")
+        output.print_line(f"  {event}: {reason}")
     for finding in trial.findings:
         about = f" {finding.about}" if finding.about else ""
-        output.line(
+        output.print_line(
             f"{finding.kind} at {finding.event} ({finding.subject}){about}: {finding.message}"
         )
-    output.say(f"{len(trial.findings)} violations" if trial.findings else "no violation")
+    output.print_text(f"{len(trial.findings)} violations" if trial.findings else "no violation")

@@ -22,25 +22,27 @@ def explain(
 
     Example: tidegate explain 0193b2c4-7f00-7abc-8def-0123456789ab
     """
-    found = api.get(f"/api/requests/{api.segment(request_id)}/explain")
+    answer = api.get(f"/api/requests/{api.path_segment(request_id)}/explain")
     if as_json:
-        output.as_json(found)
+        output.print_json(answer)
         return
-    if not found["data"]:
-        output.say("\n".join(counted(request_id, found)))
-    for story in found["data"]:
-        for line in told(story):
-            output.line(line)
-        output.say()
-    if len(found["data"]) > 1:
-        output.say(f"{len(found['data'])} requests have this id of a client's, the latest first")
-    output.say(f"true up to sequence {found['sequence']} of the log")
+    if not answer["data"]:
+        output.print_text("\n".join(count_lines(request_id, answer)))
+    for story in answer["data"]:
+        for line in story_lines(story):
+            output.print_line(line)
+        output.print_text()
+    if len(answer["data"]) > 1:
+        output.print_text(
+            f"{len(answer['data'])} requests have this id of a client's, the latest first"
+        )
+    output.print_text(f"true up to sequence {answer['sequence']} of the log")
 
 
-def counted(request_id: str, found: Row) -> Iterator[str]:
+def count_lines(request_id: str, answer: Row) -> Iterator[str]:
     """Say of which counts an id without a trace of its own may be one: none of them names it."""
-    yield f"request {request_id} came at {found['at']} and has no trace of its own: it may be"
-    for row in found["counted"]:
+    yield f"request {request_id} came at {answer['at']} and has no trace of its own: it may be"
+    for row in answer["counted"]:
         name = f" ({row['key_name']})" if row["key_name"] else ""
         service = f" for {row['service_type']}" if row["service_type"] else ""
         yield (
@@ -48,17 +50,17 @@ def counted(request_id: str, found: Row) -> Iterator[str]:
             f" {row['key_id']}{name}, from {row['since']} to {row['until']} (by the"
             f" {row['refused_by']}, event {row['event_id']})"
         )
-    if len(found["counted"]) > 1:
+    if len(answer["counted"]) > 1:
         yield "  (of one of these counts at the most; its id does not say which)"
 
 
-def told(story: Row) -> Iterator[str]:
+def story_lines(story: Row) -> Iterator[str]:
     """Write a story, a line a fact."""
     yield f"request {story['request_id']}"
     described: Row = next(iter([*story["asked"], *story["leases"], *story["refusals"]]), {})
     if own := described.get("client_request_id"):
         yield f"  its client calls it {own}"
-    yield from _pairs("  ", described, _TOLD_OF_A_CALL)
+    yield from _pair_line("  ", described, _TOLD_OF_A_CALL)
     leases = {lease["number"]: lease for lease in story["leases"]}
     refusals = {refusal["number"]: refusal for refusal in story["refusals"]}
     asked = {row["number"]: row for row in story["asked"]}
@@ -68,11 +70,13 @@ def told(story: Row) -> Iterator[str]:
             units = row.get("units")
             yield f"{row['asked_at']}  asked for {units} of {row['service_type']} (lease {number})"
         if number in refusals:
-            yield from _refused(refusals[number])
+            yield from _refusal_lines(refusals[number])
         if number in leases:
             lease = leases[number]
-            tried = [one for one in story["attempts"] if one["lease_id"] == lease["lease_id"]]
-            yield from _leased(lease, tried)
+            tried = [
+                attempt for attempt in story["attempts"] if attempt["lease_id"] == lease["lease_id"]
+            ]
+            yield from _lease_lines(lease, tried)
         if number not in refusals and number not in leases:
             yield "  no decision is in the log"
     for event in story["consequences"]:
@@ -80,10 +84,10 @@ def told(story: Row) -> Iterator[str]:
         yield f"{event['ts']}  {event['event']} {event['entity_id']}{why}"
 
 
-def _refused(refusal: Row) -> Iterator[str]:
+def _refusal_lines(refusal: Row) -> Iterator[str]:
     yield f"{refusal['ts']}  refused: {refusal['reason']} (event {refusal['event_id']})"
     if refusal["retry_after_s"]:
-        yield f"  to be asked again after {output.cell(refusal['retry_after_s'])} s"
+        yield f"  to be asked again after {output.table_cell(refusal['retry_after_s'])} s"
     if refusal["count"] > 1:
         since = f" since {refusal['since']}" if refusal.get("since") else " of that second"
         yield (
@@ -94,7 +98,8 @@ def _refused(refusal: Row) -> Iterator[str]:
         yield "  it had been told before, and counts as nothing"
 
 
-def _leased(lease: Row, tried: list[Row]) -> Iterator[str]:
+def _lease_lines(lease: Row, tried: list[Row]) -> Iterator[str]:
+    """Write a lease: its grant, its attempts, how it ended and what was counted."""
     trial = ", the one call by which a suspect session may clear itself" if lease["trial"] else ""
     yield (
         f"{lease['granted_at']}  granted: session {lease['session_id']}, {lease['units_reserved']}"
@@ -102,30 +107,31 @@ def _leased(lease: Row, tried: list[Row]) -> Iterator[str]:
         f" {lease['granted_sequence']})"
     )
     for attempt in tried:
-        yield from _attempted(attempt)
+        yield from _attempt_lines(attempt)
     if lease["outcome"] == "open":
         yield f"  it is open; without a word it expires at {lease['expires_at']}"
         return
     # A correction leaves the outcome and moves the units: until then all of them were held.
-    units = f"{lease['units_reserved']} held" if lease["correction"] else _units(lease)
+    units = f"{lease['units_reserved']} held" if lease["correction"] else _units_text(lease)
     failed = lease["outcome"] == "cancelled" and lease["error_code"]
     end = f"failed, {lease['error_code']}; never sent" if failed else lease["outcome"]
     yield f"{lease['ended_at']}  {end}: {units} (sequence {lease['ended_sequence']})"
-    yield from _pairs("  ", lease, ("reason", "verdict", "error_code", "error_message"))
+    yield from _pair_line("  ", lease, ("reason", "verdict", "error_code", "error_message"))
     if lease["status"]:
         cut = ", cut off after the verdict" if lease["cut"] else ""
         yield f"  the client was answered {lease['status']}{cut}"
     if lease["total_ms"]:
         lease_ms, first, total = (
-            output.cell(lease[name]) for name in ("lease_ms", "first_byte_ms", "total_ms")
+            output.table_cell(lease[name]) for name in ("lease_ms", "first_byte_ms", "total_ms")
         )
         yield f"  lease {lease_ms} ms, first byte {first} ms, {total} ms in all"
     if lease["correction"]:
         why = f" ({lease['correction_reason']})" if lease.get("correction_reason") else ""
-        yield f"{lease['corrected_at']}  corrected by {lease['correction']}: {_units(lease)}{why}"
+        units = _units_text(lease)
+        yield f"{lease['corrected_at']}  corrected by {lease['correction']}: {units}{why}"
 
 
-def _units(lease: Row) -> str:
+def _units_text(lease: Row) -> str:
     """Say what became of the units that were reserved."""
     named = {
         "units_settled": "used",
@@ -138,7 +144,8 @@ def _units(lease: Row) -> str:
     return ", ".join([*parts, *([f"{back} given back"] if back else [])])
 
 
-def _attempted(attempt: Row) -> Iterator[str]:
+def _attempt_lines(attempt: Row) -> Iterator[str]:
+    """Write an attempt at one server, and the servers that stood beside it."""
     code = f", its code {attempt['upstream_code']}" if attempt["upstream_code"] else ""
     code += f", the generator's {attempt['inner_code']}" if attempt.get("inner_code") else ""
     code += f", taken for {attempt['meaning']}" if attempt.get("meaning") else ""
@@ -148,18 +155,19 @@ def _attempted(attempt: Row) -> Iterator[str]:
     yield (
         f"  attempt {attempt['attempt']} at {attempt['server_id']} ({attempt['strategy']}):"
         f" {attempt['verdict']}{status}{failure}{code}{sent}; connected in"
-        f" {output.cell(attempt['connect_ms'])} ms, first byte"
-        f" {output.cell(attempt['first_byte_ms'])} ms, {output.cell(attempt['total_ms'])} ms in all"
+        f" {output.table_cell(attempt['connect_ms'])} ms, first byte"
+        f" {output.table_cell(attempt['first_byte_ms'])} ms,"
+        f" {output.table_cell(attempt['total_ms'])} ms in all"
     )
     if attempt.get("translated"):
         yield f"    said in its dialect: {attempt['translated']}"
     for candidate in attempt["candidates"]:
         refused = candidate.get("refused")
-        score = f"score {output.cell(float(candidate.get('score', 0.0)))}"
+        score = f"score {output.table_cell(float(candidate.get('score', 0.0)))}"
         yield f"    {candidate['server_id']}: {f'refused, {refused}' if refused else score}"
 
 
-def _pairs(indent: str, row: Row, names: tuple[str, ...]) -> Iterator[str]:
+def _pair_line(indent: str, row: Row, names: tuple[str, ...]) -> Iterator[str]:
     given = {name: row[name] for name in names if row.get(name)}
     if given:
         yield indent + ", ".join(f"{name} {value}" for name, value in given.items())

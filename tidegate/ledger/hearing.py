@@ -5,43 +5,43 @@ from nats.aio.client import Client
 from runtime.environment import Environment
 from runtime.eventlog import EventLog
 from tidegate.console import logreading
-from tidegate.ledger.projections import UncomparedError, compare
+from tidegate.ledger.projections import UncomparedError, compare_analytics
 from tidegate.ledger.trial import Trial
 
 AGREES, DIFFERS, SKIPPED = "agrees", "differs", "not compared"
 """What became of the comparison; anything else is why there was none."""
 
 
-async def held(found: Environment, trial: Trial, wait_s: float | None) -> str:
+async def hear_all(environment: Environment, trial: Trial, wait_s: float | None) -> str:
     """Hear the whole log, then DuckDB; what became of the comparison.
 
     `wait_s` is how long DuckDB may take to catch up; for None it is not asked. Raises
     `LogUnavailableError`.
     """
-    async with logreading.auditor(found) as client:
+    async with logreading.auditor_client(environment) as client:
         log = EventLog(client)
-        trial.began(await log.state())
-        await _hear(log, trial)
-        verdict = SKIPPED if wait_s is None else await _compared(client, log, trial, wait_s)
+        trial.note_start(await log.state())
+        await _hear_on(log, trial)
+        verdict = SKIPPED if wait_s is None else await _compare_duckdb(client, log, trial, wait_s)
     trial.finish()
     return verdict
 
 
-async def _hear(log: EventLog, trial: Trial, upto: int | None = None) -> int:
+async def _hear_on(log: EventLog, trial: Trial, upto: int | None = None) -> int:
     """Hear on to the log's end, or to `upto` when that comes first; the end."""
     state = await log.state()
     end = state.last_sequence if upto is None else min(upto, state.last_sequence)
     if state.messages:
-        async for stored in logreading.read(log, trial.sequence, end, "reading the log"):
-            trial.hear(stored)
+        async for stored in logreading.read_log(log, trial.sequence, end, "reading the log"):
+            trial.hear_envelope(stored)
     return state.last_sequence
 
 
-async def _compared(client: Client, log: EventLog, trial: Trial, wait_s: float) -> str:
+async def _compare_duckdb(client: Client, log: EventLog, trial: Trial, wait_s: float) -> str:
     async def hear_to(sequence: int) -> int:
-        return await _hear(log, trial, sequence)
+        return await _hear_on(log, trial, sequence)
 
     try:
-        return AGREES if await compare(client, trial, hear_to, wait_s) else DIFFERS
+        return AGREES if await compare_analytics(client, trial, hear_to, wait_s) else DIFFERS
     except UncomparedError as error:
         return str(error)

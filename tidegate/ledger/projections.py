@@ -32,7 +32,7 @@ class RebuildingError(UncomparedError):
     """DuckDB is being made anew; the message says how far it is."""
 
 
-async def compare(
+async def compare_analytics(
     client: Client, trial: Trial, hear_to: Callable[[int], Awaitable[int]], patience_s: float
 ) -> bool:
     """Add a finding for every difference; True when there is none.
@@ -40,11 +40,11 @@ async def compare(
     DuckDB goes on while the log does: `hear_to` takes the log further, to where DuckDB stands,
     and returns the log's end. Raises `UncomparedError` after `patience_s` of trying.
     """
-    asked = partial(_query, client)
+    asked = partial(_ask_query, client)
     deadline = asyncio.get_running_loop().time() + patience_s
     while True:
         try:
-            sequence, rows = await counted(asked)
+            sequence, rows = await read_totals(asked)
         except RebuildingError:
             if asyncio.get_running_loop().time() > deadline:
                 raise
@@ -54,7 +54,7 @@ async def compare(
             last = await hear_to(sequence)
             if sequence > last:
                 message = f"DuckDB has seen sequence {sequence}, the log ends at {last}"
-                trial.add("log_cut_off", str(last), "evt.>", message)
+                trial.add_finding("log_cut_off", str(last), "evt.>", message)
                 return False
             if trial.pool_sequence <= sequence:
                 break
@@ -64,38 +64,40 @@ async def compare(
                 f" {trial.pool_sequence}"
             )
         await asyncio.sleep(_LOOK_EVERY_S)
-    return await agrees(asked, trial, rows)
+    return await check_totals(asked, trial, rows)
 
 
-async def agrees(asked: Ask, trial: Trial, rows: dict[Key, dict[str, int]]) -> bool:
+async def check_totals(asked: Ask, trial: Trial, rows: dict[Key, dict[str, int]]) -> bool:
     """Hold totals of the sequence that the trial has reached against it, and rollups against rows.
 
     Adds a finding for every difference; True when there is none.
     """
     findings = len(trial.findings)
-    _differences(trial, rows)
-    await _rollups(asked, trial)
-    for row in _records(await asked("audit_set_aside")):
+    _add_differences(trial, rows)
+    await _check_rollups(asked, trial)
+    for row in _as_records(await asked("audit_set_aside")):
         trial.set_aside.append((str(row["event_id"]), str(row["reason"])))
         trial.set_aside_count = int(row["of_so_many"])
     return len(trial.findings) == findings
 
 
-def _differences(trial: Trial, rows: dict[Key, dict[str, int]]) -> None:
-    folded = {key: _expected(totals) for key, totals in trial.totals()}
+def _add_differences(trial: Trial, rows: dict[Key, dict[str, int]]) -> None:
+    folded = {key: _expected_units(totals) for key, totals in trial.unit_totals()}
     nothing = dict.fromkeys(_COMPARED, 0)
     for key in sorted(folded.keys() | rows.keys()):
         expected, actual = folded.get(key, nothing), rows.get(key, nothing)
         wrong = [name for name in _COMPARED if expected[name] != actual[name]]
         if wrong:
             day, session_id, service_type = key
-            told = ", ".join(f"{actual[name]} {name} instead of {expected[name]}" for name in wrong)
-            message = f"{service_type} on {day}: DuckDB has {told}"
+            differences = ", ".join(
+                f"{actual[name]} {name} instead of {expected[name]}" for name in wrong
+            )
+            message = f"{service_type} on {day}: DuckDB has {differences}"
             event = str(trial.pool_sequence)
-            trial.add("duckdb_differs", event, "evt.pool.*", message, session_id)
+            trial.add_finding("duckdb_differs", event, "evt.pool.*", message, session_id)
 
 
-def _expected(totals: Totals) -> dict[str, int]:
+def _expected_units(totals: Totals) -> dict[str, int]:
     """The fold's units as `audit_totals` names them: there a reconciled unit is settled."""
     return {
         "used": totals.used,
@@ -106,50 +108,51 @@ def _expected(totals: Totals) -> dict[str, int]:
     }
 
 
-async def _rollups(asked: Ask, trial: Trial) -> None:
+async def _check_rollups(asked: Ask, trial: Trial) -> None:
     """Have DuckDB compare its rollups with its own rows."""
-    for row in _records(await asked("audit_rollups")):
+    for row in _as_records(await asked("audit_rollups")):
         message = f"{row['service_type']} on {row['quota_day']}: the rollup is not its rows' sum"
         event, session_id = str(trial.pool_sequence), str(row["session_id"])
-        trial.add("duckdb_rollup_differs", event, "evt.pool.*", message, session_id)
+        trial.add_finding("duckdb_rollup_differs", event, "evt.pool.*", message, session_id)
 
 
-async def counted(asked: Ask) -> tuple[int, dict[Key, dict[str, int]]]:
+async def read_totals(asked: Ask) -> tuple[int, dict[Key, dict[str, int]]]:
     """Every row of `audit_totals`, and the sequence all its pages are of; -1: they are of several.
 
     Raises what `asked` raises.
     """
-    found: dict[Key, dict[str, int]] = {}
+    totals: dict[Key, dict[str, int]] = {}
     sequences = set[int]()
     after = ""
     while True:
         page = await asked("audit_totals", after=after, limit=_PAGE)
         sequences.add(page.sequence)
-        rows = _records(page)
+        rows = _as_records(page)
         for row in rows:
             key = (str(row["quota_day"]), str(row["session_id"]), str(row["service_type"]))
-            found[key] = {name: int(row[name]) for name in _COMPARED}
+            totals[key] = {name: int(row[name]) for name in _COMPARED}
         if not rows or (len(rows) < _PAGE and not page.truncated):
-            return (sequences.pop() if len(sequences) == 1 else -1), found
+            return (sequences.pop() if len(sequences) == 1 else -1), totals
         after = str(rows[-1]["page_key"])
 
 
-def _records(rows: Rows) -> list[dict[str, Any]]:
+def _as_records(rows: Rows) -> list[dict[str, Any]]:
     return [dict(zip(rows.columns, row, strict=True)) for row in rows.rows]
 
 
-async def _query(client: Client, name: str, **parameters: Any) -> Rows:
+async def _ask_query(client: Client, name: str, **parameters: Any) -> Rows:
+    """Ask analytics a named query. Raises `UncomparedError` without rows."""
     try:
         question = NamedQuery(name=name, parameters=parameters)
-        found = await ask(client, subjects.ANALYTICS_QUERY, question, _decoder, _ASK_TIMEOUT_S)
+        reply = await ask(client, subjects.ANALYTICS_QUERY, question, _decoder, _ASK_TIMEOUT_S)
     except UnansweredError as error:
         raise UncomparedError(
             f"analytics does not answer ({type(error).__name__});"
             " `--log-only` audits the log without it"
         ) from None
-    if isinstance(found, Failed):
-        if found.code == "rebuilding":
-            raise RebuildingError(f"analytics: {found.message}")
-        raise UncomparedError(f"analytics: {name}: {found.message}")
-    rows: Rows = found
+    if isinstance(reply, Failed):
+        if reply.code == "rebuilding":
+            raise RebuildingError(f"analytics: {reply.message}")
+        raise UncomparedError(f"analytics: {name}: {reply.message}")
+    rows: Rows = reply
     return rows

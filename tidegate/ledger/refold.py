@@ -25,24 +25,24 @@ class Replayed:
         """Time in decoding and folding alone."""
 
 
-async def refolded(found: Environment, upto: int) -> Replayed:
+async def refold_log(environment: Environment, upto: int) -> Replayed:
     """Fold the shard's subject to `upto`, or to the log's end for 0; other subjects pass by.
 
     Raises `LogUnavailableError`.
     """
     replayed = Replayed()
-    unstrayed = logreading.Unstrayed()
-    async with logreading.auditor(found) as client:
+    reader = logreading.EnvelopeReader()
+    async with logreading.auditor_client(environment) as client:
         log = EventLog(client)
         state = await log.state()
         if not state.messages:
             return replayed
         end = min(upto, state.last_sequence) if upto else state.last_sequence
-        async for stored in logreading.read(log, 0, end, "folding the log"):
+        async for stored in logreading.read_log(log, 0, end, "folding the log"):
             if stored.subject != evt_pool():
                 continue
             started = time.perf_counter()
-            envelope = unstrayed.opened(stored)
+            envelope = reader.decode_next(stored)
             if envelope is None:
                 replayed.strays += 1
                 continue
@@ -53,7 +53,7 @@ async def refolded(found: Environment, upto: int) -> Replayed:
     return replayed
 
 
-def summary(replayed: Replayed) -> dict[str, Any]:
+def replay_summary(replayed: Replayed) -> dict[str, Any]:
     """Say what the log came to."""
     pool = replayed.pool
     used: Counter[tuple[str, str]] = Counter()

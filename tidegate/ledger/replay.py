@@ -9,7 +9,7 @@ from runtime.environment import environment
 from runtime.eventlog import LogUnavailableError
 from tidegate.console import output
 from tidegate.console.errors import CommandError
-from tidegate.ledger.refold import refolded, summary
+from tidegate.ledger.refold import refold_log, replay_summary
 
 
 def replay(
@@ -22,18 +22,20 @@ def replay(
     Example: tidegate replay --upto 184467
     """
     try:
-        replayed = asyncio.run(refolded(environment(), upto))
+        replayed = asyncio.run(refold_log(environment(), upto))
     except LogUnavailableError as error:
         raise CommandError(f"the event log cannot be read: {error}") from None
-    found = summary(replayed)
+    report = replay_summary(replayed)
     if as_json:
-        output.as_json(found)
+        output.print_json(report)
     else:
-        _show(found)
+        _show_replay(report)
 
 
-def _show(found: dict[str, Any]) -> None:
+def _show_replay(report: dict[str, Any]) -> None:
     columns = ("quota_day", "service_type", "used", "reserved")
-    output.table(columns, [[row[name] for name in columns] for row in found["units"]], "no units")
-    output.say()
-    output.pairs((name, value) for name, value in found.items() if name != "units")
+    output.print_table(
+        columns, [[row[name] for name in columns] for row in report["units"]], "no units"
+    )
+    output.print_text()
+    output.print_pairs((name, value) for name, value in report.items() if name != "units")

@@ -49,12 +49,12 @@ def tail(
         raise typer.BadParameter("expected only one of --from, --last and --after")
     for wanted in types:
         if not known_types(wanted):
-            known = ", ".join(sorted(tags()))
-            raise typer.BadParameter(f"--type {wanted}: expected one of {known}, or a pattern")
+            choices = ", ".join(sorted(tags()))
+            raise typer.BadParameter(f"--type {wanted}: expected one of {choices}, or a pattern")
     begin = from_ - 1 if from_ else after
     try:
         asyncio.run(
-            _follow(
+            _follow_log(
                 environment(),
                 subject,
                 Wanted(types, session, request),
@@ -70,9 +70,10 @@ def tail(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-async def _follow(
-    found: Environment, subject: str, wanted: Wanted, after: int, last: int, *, as_json: bool
+async def _follow_log(
+    environment: Environment, subject: str, wanted: Wanted, after: int, last: int, *, as_json: bool
 ) -> None:
+    """Print every event from `after` on, until a signal comes."""
     following = asyncio.current_task()
     assert following is not None
     loop = asyncio.get_running_loop()
@@ -80,13 +81,13 @@ async def _follow(
         loop.add_signal_handler(number, following.cancel)
     client = None
     try:
-        client = await connected_as(found, "auditor", told=output.note)
+        client = await connected_as(environment, "auditor", told=output.print_note)
         log = EventLog(client)
         if after == _END:
             after = max(0, (await log.state()).last_sequence - last)
         async for batch in log.follow([subject], after):
             for stored in batch:
-                _print(stored, wanted, as_json=as_json)
+                _print_events(stored, wanted, as_json=as_json)
     except asyncio.CancelledError:
         return
     finally:
@@ -94,28 +95,31 @@ async def _follow(
             await client.close()
 
 
-def _print(stored: Stored, wanted: Wanted, *, as_json: bool) -> None:
+def _print_events(stored: Stored, wanted: Wanted, *, as_json: bool) -> None:
+    """Print the events of an envelope that are wanted."""
     for record in records(stored):
         if record["type"] == UNREADABLE:
-            output.note(f"{stored.sequence}: the stored bytes are no envelope ({record['reason']})")
+            output.print_note(
+                f"{stored.sequence}: the stored bytes are no envelope ({record['reason']})"
+            )
         elif not wanted(record):
             continue
         elif as_json:
-            output.record(record)
+            output.print_record(record)
         else:
-            name, time, subject, kind = (record.pop(one) for one in _HEAD)
-            about = output.cell(_readable(record))
-            line = f"{name:>10}  {_moment(time)}  {subject:<12}  {kind:<{_TAG_WIDTH}}  {about}"
-            output.line(line)
+            name, time, subject, kind = (record.pop(field) for field in _HEAD)
+            about = output.table_cell(_readable_fields(record))
+            line = f"{name:>10}  {_short_time(time)}  {subject:<12}  {kind:<{_TAG_WIDTH}}  {about}"
+            output.print_line(line)
 
 
-def _moment(time: str) -> str:
+def _short_time(time: str) -> str:
     """Milliseconds are enough for a reader; columns stay columns."""
     whole, _, fraction = time.rstrip("Z").partition(".")
     return f"{whole}.{fraction:0<3.3}Z"
 
 
-def _readable(fields: dict[str, Any]) -> dict[str, Any]:
+def _readable_fields(fields: dict[str, Any]) -> dict[str, Any]:
     """Shorten what would make a line a page: of an attempt, where it went and what came of it."""
     attempts = [
         " ".join(

@@ -11,7 +11,7 @@ from contracts.pool import LeaseGranted
 from contracts.subjects import EVT_KEYS
 from runtime.eventlog import Stored, StreamState
 from services.pool.audit import Auditor, Chain, Totals, Violation, Wrong
-from tidegate.console.logreading import opened
+from tidegate.console.logreading import decode_envelope
 
 _POOL = "evt.pool."
 _ABOUT = ("lease_id", "session_id", "request_id")
@@ -19,7 +19,7 @@ Key = tuple[str, str, str]
 """Quota day, session id, service type."""
 
 
-class Finding(Part, frozen=True, kw_only=True):
+class AuditFinding(Part, frozen=True, kw_only=True):
     """One violation as it is reported; `event` is its event's id, or its envelope's sequence."""
 
     kind: str
@@ -35,7 +35,7 @@ class Trial:
     def __init__(self) -> None:
         """Nothing is heard yet."""
         self.pools: dict[str, Auditor] = {}
-        self.findings: list[Finding] = []
+        self.findings: list[AuditFinding] = []
         self.envelopes = 0
         self.events = 0
         self.leases = 0
@@ -49,36 +49,36 @@ class Trial:
         """Of the last one of a pool's subject."""
         self._chains: dict[str, Chain] = {}
 
-    def began(self, state: StreamState) -> None:
+    def note_start(self, state: StreamState) -> None:
         """Say so when the log does not begin with its first envelope."""
         if state.first_sequence > 1:
             message = (
                 f"the log begins at sequence {state.first_sequence}: what stood before is gone,"
                 " and its units cannot be counted"
             )
-            self.add("log_truncated", str(state.first_sequence), "evt.>", message)
+            self.add_finding("log_truncated", str(state.first_sequence), "evt.>", message)
 
-    def hear(self, stored: Stored) -> None:
+    def hear_envelope(self, stored: Stored) -> None:
         """Take the next envelope."""
         self.sequence = stored.sequence
         self.envelopes += 1
-        envelope = opened(stored)
+        envelope = decode_envelope(stored)
         if envelope is None:
             message = "the stored bytes are no envelope"
-            self.add("not_an_envelope", str(stored.sequence), stored.subject, message)
+            self.add_finding("not_an_envelope", str(stored.sequence), stored.subject, message)
             return
-        found = self._heard(stored, envelope)
-        if not any(one.kind is Wrong.NUMBER_REPEATED for one in found):
-            self._count(envelope.events)
-        self._report(found, stored.subject, envelope.events)
+        violations = self._feed_chain(stored, envelope)
+        if not any(violation.kind is Wrong.NUMBER_REPEATED for violation in violations):
+            self._count_events(envelope.events)
+        self._report_violations(violations, stored.subject, envelope.events)
 
-    def _count(self, events: list[AnyEvent | UnknownEvent]) -> None:
+    def _count_events(self, events: list[AnyEvent | UnknownEvent]) -> None:
         self.events += len(events)
         for event in events:
             self.leases += isinstance(event, LeaseGranted)
             self.unknown_events += isinstance(event, UnknownEvent)
 
-    def _heard(self, stored: Stored, envelope: Envelope) -> list[Violation]:
+    def _feed_chain(self, stored: Stored, envelope: Envelope) -> list[Violation]:
         subject = stored.subject
         if not subject.startswith(_POOL):
             chain = self._chains.get(subject)
@@ -94,40 +94,46 @@ class Trial:
     def finish(self) -> None:
         """Hear the last words: fold and recount must agree at the end."""
         for subject, pool in self.pools.items():
-            self._report(pool.finish_audit(), subject, [])
+            self._report_violations(pool.finish_audit(), subject, [])
 
-    def totals(self) -> Iterator[tuple[Key, Totals]]:
+    def unit_totals(self) -> Iterator[tuple[Key, Totals]]:
         """Units by quota day, session and service type, of all shards, in order."""
         everything = [item for pool in self.pools.values() for item in pool.unit_totals().items()]
         yield from sorted(everything, key=lambda item: item[0])
 
-    def add(self, kind: str, event: str, subject: str, message: str, about: str = "") -> None:
+    def add_finding(
+        self, kind: str, event: str, subject: str, message: str, about: str = ""
+    ) -> None:
         """Add a finding."""
-        found = Finding(kind=kind, event=event, subject=subject, about=about, message=message)
-        self.findings.append(found)
+        finding = AuditFinding(
+            kind=kind, event=event, subject=subject, about=about, message=message
+        )
+        self.findings.append(finding)
 
-    def _report(
+    def _report_violations(
         self,
         violations: Iterable[Violation],
         subject: str,
         events: list[AnyEvent | UnknownEvent],
     ) -> None:
-        for one in violations:
-            index = _index(one.about, events)
-            event = str(one.sequence) if index is None else f"{one.sequence}.{index}"
-            self.add(str(one.kind), event, subject, one.message, one.about)
+        for violation in violations:
+            index = _event_index(violation.about, events)
+            event = str(violation.sequence) if index is None else f"{violation.sequence}.{index}"
+            self.add_finding(
+                str(violation.kind), event, subject, violation.message, violation.about
+            )
 
 
-def _index(about: str, events: list[AnyEvent | UnknownEvent]) -> int | None:
+def _event_index(about: str, events: list[AnyEvent | UnknownEvent]) -> int | None:
     """Find the event a violation is about: of several, the last did what should not be."""
-    found = [index for index, event in enumerate(events) if about and about in _ids(event)]
-    return found[-1] if found else None
+    indices = [index for index, event in enumerate(events) if about and about in _event_ids(event)]
+    return indices[-1] if indices else None
 
 
-def _ids(event: Event) -> list[object]:
+def _event_ids(event: Event) -> list[object]:
     return [getattr(event, name, None) for name in _ABOUT]
 
 
-def units(totals: Totals) -> dict[str, int]:
+def units_by_name(totals: Totals) -> dict[str, int]:
     """Name the units of a total as the report has them."""
     return {"used": totals.used, **msgspec.structs.asdict(totals)}

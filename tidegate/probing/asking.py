@@ -38,44 +38,45 @@ class Probed(msgspec.Struct, frozen=True, kw_only=True):
     """Why it did not answer; empty when it did."""
 
 
-class _Said(msgspec.Struct, frozen=True):
+class _Page(msgspec.Struct, frozen=True):
     status: int
     content_type: str
     body: bytes
 
 
-def wrong_url(url: str) -> str:
-    """Say why an address is no server's, and what was expected; empty when it may be one."""
-    return server_objection(Server(server_id=ServerId("probed"), url=url)) or ""
+def url_objection(url: str) -> str | None:
+    """Say why an address is no server's, and what was expected; None when it may be one."""
+    return server_objection(Server(server_id=ServerId("probed"), url=url))
 
 
-async def probed(urls: Iterable[str], timeout_s: float = TIMEOUT_S) -> list[Probed]:
+async def probe_servers(urls: Iterable[str], timeout_s: float = TIMEOUT_S) -> list[Probed]:
     """Ask each of these; what is no server's address is not asked."""
     room = asyncio.Semaphore(_AT_ONCE_MAX)
     async with httpx.AsyncClient(
-        timeout=None,  # noqa: S113 (`_asked` bounds the whole question)
+        timeout=None,  # noqa: S113 (`_read_page` bounds the whole question)
         trust_env=False,
         follow_redirects=False,
         headers={"user-agent": "tidegate-probe", "accept-encoding": "identity"},
     ) as client:
 
-        async def one(url: str) -> Probed:
+        async def ask_server(url: str) -> Probed:
             async with room:
-                return await _probed(client, url, timeout_s)
+                return await _probe_server(client, url, timeout_s)
 
-        return list(await asyncio.gather(*map(one, urls)))
+        return list(await asyncio.gather(*map(ask_server, urls)))
 
 
-async def _probed(client: httpx.AsyncClient, url: str, timeout_s: float) -> Probed:
-    why = wrong_url(url)
+async def _probe_server(client: httpx.AsyncClient, url: str, timeout_s: float) -> Probed:
+    """Ask one server for its page and its models."""
+    why = url_objection(url)
     if why:
         return Probed(url=url, why=why)
     base = url.rstrip("/")
-    page = await _asked(client, f"{base}/", READ_BYTES_MAX, timeout_s)
+    page = await _read_page(client, f"{base}/", READ_BYTES_MAX, timeout_s)
     if isinstance(page, str):
         return Probed(url=url, why=page)
-    list_ = await _asked(client, f"{base}/v1/models", _MODELS_BYTES_MAX, timeout_s)
-    models = _models(list_)
+    list_ = await _read_page(client, f"{base}/v1/models", _MODELS_BYTES_MAX, timeout_s)
+    models = _model_list(list_)
     owners = sorted({str(model["owned_by"]) for model in (models or {}).values()})
     return Probed(
         url=url,
@@ -85,15 +86,15 @@ async def _probed(client: httpx.AsyncClient, url: str, timeout_s: float) -> Prob
     )
 
 
-def _models(said: "_Said | str") -> Models | None:
+def _model_list(said: "_Page | str") -> Models | None:
     if isinstance(said, str) or said.status != httpx.codes.OK:
         return None
     return listed(said.body)
 
 
-async def _asked(
+async def _read_page(
     client: httpx.AsyncClient, url: str, bytes_max: int, timeout_s: float
-) -> "_Said | str":
+) -> "_Page | str":
     """Ask, and read so many bytes; or say why there is no answer."""
     try:
         async with asyncio.timeout(timeout_s):
@@ -110,7 +111,7 @@ async def _asked(
                     if len(body) >= bytes_max:
                         break
                 kind = response.headers.get("content-type", "")
-                return _Said(response.status_code, kind, bytes(body[:bytes_max]))
+                return _Page(response.status_code, kind, bytes(body[:bytes_max]))
     except TimeoutError:
         return f"no answer within {timeout_s:g} s"
     except ForbiddenAddressError as error:

@@ -12,27 +12,27 @@ _WORD = 8
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-def listening(port: int) -> list[Address]:
+def listening_addresses(port: int) -> list[Address]:
     """Name the addresses on which this machine listens to a port; none: it cannot be seen."""
-    found: list[Address] = []
+    addresses: list[Address] = []
     for table in _TABLES:
         with suppress(OSError):
-            found += listed(table.read_text(), port)
-    return found
+            addresses += table_addresses(table.read_text(), port)
+    return addresses
 
 
-def listed(table: str, port: int) -> Iterator[Address]:
+def table_addresses(table: str, port: int) -> Iterator[Address]:
     """Read a table of the kernel's; lines that are none are passed over."""
     for line in table.splitlines()[1:]:
         fields = line.split()
         with suppress(ValueError, IndexError):
             address, _, number = fields[1].partition(":")
             if fields[3] == _LISTEN and int(number, 16) == port:
-                yield _address(address)
+                yield _parse_address(address)
 
 
-def _address(text: str) -> Address:
+def _parse_address(text: str) -> Address:
     words = [text[start : start + _WORD] for start in range(0, len(text), _WORD)]
     packed = b"".join(bytes.fromhex(word)[::-1] for word in words)
-    found = ipaddress.ip_address(packed)
-    return getattr(found, "ipv4_mapped", None) or found
+    address = ipaddress.ip_address(packed)
+    return getattr(address, "ipv4_mapped", None) or address

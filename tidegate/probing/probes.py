@@ -38,20 +38,20 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.why) or self.differs
 
 
-def compared(
+def compare_servers(
     named: Sequence[str], fleet: Mapping[str, Mapping[str, Any]], ask: Ask
 ) -> list[Compared]:
     """Ask addresses, or servers of the fleet by id. Raises `CommandError` for an unknown one."""
-    for one in named:
-        if "://" not in one and one not in fleet:
+    for name in named:
+        if "://" not in name and name not in fleet:
             expected = "expected the id of one, or an address such as http://127.0.0.1:9001"
-            raise CommandError(f"there is no server {one!r}; {expected}")
-    servers = [fleet.get(one) or {"url": one} for one in named]
+            raise CommandError(f"there is no server {name!r}; {expected}")
+    servers = [fleet.get(name) or {"url": name} for name in named]
     said = ask([str(server["url"]) for server in servers])
-    return [_compared(*pair) for pair in zip(servers, said, strict=True)]
+    return [_comparison(*pair) for pair in zip(servers, said, strict=True)]
 
 
-def _compared(server: Mapping[str, Any], said: Probed) -> Compared:
+def _comparison(server: Mapping[str, Any], said: Probed) -> Compared:
     configured = server.get("dialect", PLAIN) if "server_id" in server else None
     return Compared(
         server=server.get("server_id", ""),
@@ -64,17 +64,17 @@ def _compared(server: Mapping[str, Any], said: Probed) -> Compared:
     )
 
 
-def row(one: Compared) -> list[Any]:
+def table_row(server: Compared) -> list[Any]:
     """Write it as a line of a table."""
-    answer = one.why or ("differs" if one.differs else "")
-    return [one.server, one.url, one.recognised, one.configured, one.models, answer]
+    answer = server.why or ("differs" if server.differs else "")
+    return [server.server, server.url, server.recognised, server.configured, server.models, answer]
 
 
-def line(one: Compared) -> str:
+def dialect_advice(server: Compared) -> str:
     """Write what to put into the configuration; empty where nothing is."""
-    if not one.differs:
+    if not server.differs:
         return ""
     return (
-        f'\n{one.server}: write `dialect = "{one.recognised}"` into its [[servers]], or now:'
-        f" tidegate servers change {one.server} --dialect {one.recognised}"
+        f'\n{server.server}: write `dialect = "{server.recognised}"` into its [[servers]], or now:'
+        f" tidegate servers change {server.server} --dialect {server.recognised}"
     )

@@ -9,14 +9,14 @@ from runtime.environment import VARIABLES
 from runtime.quantities import Seconds, Size
 from runtime.settings import variable_of
 from tidegate.configuration import Configuration
-from tidegate.reference.markdown import code, field_docs, sentence, table
+from tidegate.reference.markdown import as_code, doc_sentence, field_docs, markdown_table
 
 _KINDS = {Seconds: "duration", Size: "size", str: "text", int: "number", float: "number"}
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"), (0.001, "ms"))
 _SIZES = ((10**9, "GB"), (10**6, "MB"), (10**3, "KB"))
 
 
-def settings() -> str:
+def settings_page() -> str:
     """Every setting of `tidegate.toml`, by table."""
     text = (
         "# Settings of `tidegate.toml`\n\n"
@@ -24,27 +24,27 @@ def settings() -> str:
         ' written `"500ms"`, `"5s"`, `"10m"`, `"2h"`, `"1d"`; sizes `"64KB"`, `"100MB"`,'
         ' `"20GB"` (powers of 1000).\n'
     )
-    for path, section in sections(Configuration, ()):
-        text += f"\n## {heading(path)}\n\n{sentence(section)}\n\n"
+    for path, section in table_sections(Configuration, ()):
+        text += f"\n## {table_heading(path)}\n\n{doc_sentence(section)}\n\n"
         columns = ("setting", "type", "default", "variable", "meaning")
-        text += table(columns, _rows(path, section))
+        text += markdown_table(columns, _setting_rows(path, section))
     return text
 
 
-def environment() -> str:
+def environment_page() -> str:
     """Every variable of the process."""
-    rows = [(code(name), meaning) for name, meaning in VARIABLES.items()]
+    rows = [(as_code(name), meaning) for name, meaning in VARIABLES.items()]
     return (
         "# Variables\n\n"
-        f"{table(('variable', 'meaning'), rows)}\n"
+        f"{markdown_table(('variable', 'meaning'), rows)}\n"
         "Besides these, every setting has a variable of its own: see [settings](settings.md).\n"
     )
 
 
-def sections(kind: type[msgspec.Struct], path: tuple[str, ...]) -> Iterator[Any]:
+def table_sections(kind: type[msgspec.Struct], path: tuple[str, ...]) -> Iterator[Any]:
     """Every table of the file, outermost first: where it stands, and its struct."""
     for field in msgspec.structs.fields(kind):
-        inner, name = _struct(field.type), (*path, field.encode_name)
+        inner, name = _struct_of(field.type), (*path, field.encode_name)
         if inner is None:
             continue
         if get_origin(field.type) is dict:
@@ -52,41 +52,44 @@ def sections(kind: type[msgspec.Struct], path: tuple[str, ...]) -> Iterator[Any]
         elif get_origin(field.type) is list:
             name = (*path, f"[{field.encode_name}]")
         yield name, inner
-        yield from sections(inner, name)
+        yield from table_sections(inner, name)
 
 
-def heading(path: tuple[str, ...]) -> str:
+def table_heading(path: tuple[str, ...]) -> str:
     """Write a table's name as in the file."""
     name = ".".join("<name>" if part == "*" else part.strip("[]") for part in path)
     return f"`[[{name}]]`" if path[-1].startswith("[") else f"`[{name}]`"
 
 
-def _struct(kind: Any) -> type[msgspec.Struct] | None:
+def _struct_of(kind: Any) -> type[msgspec.Struct] | None:
     """The struct in a field's type: itself, or the values of its table or list."""
-    for one in (kind, *get_args(kind)):
-        if isinstance(one, type) and issubclass(one, msgspec.Struct):
-            return one
+    for part in (kind, *get_args(kind)):
+        if isinstance(part, type) and issubclass(part, msgspec.Struct):
+            return part
     return None
 
 
-def _rows(path: tuple[str, ...], section: type[msgspec.Struct]) -> Iterator[tuple[str, ...]]:
+def _setting_rows(
+    path: tuple[str, ...], section: type[msgspec.Struct]
+) -> Iterator[tuple[str, ...]]:
+    """Write a row for every plain setting of a table."""
     docs = field_docs(section)
     for field in msgspec.structs.fields(section):
-        if _struct(field.type) is not None:
+        if _struct_of(field.type) is not None:
             continue
         name = field.encode_name
-        one = get_origin(field.type) not in {list, dict} and not path[-1].startswith("[")
-        variable = variable_of((*path, name)).replace("*", "<NAME>") if one else ""
+        has_variable = get_origin(field.type) not in {list, dict} and not path[-1].startswith("[")
+        variable = variable_of((*path, name)).replace("*", "<NAME>") if has_variable else ""
         yield (
-            code(name),
-            _kind(field.type),
-            code(_default(field)),
-            code(variable),
+            as_code(name),
+            _kind_of(field.type),
+            as_code(_default_text(field)),
+            as_code(variable),
             docs.get(field.name, ""),
         )
 
 
-def _kind(kind: Any) -> str:
+def _kind_of(kind: Any) -> str:
     if kind in _KINDS:
         return _KINDS[kind]
     if kind is bool:
@@ -97,11 +100,12 @@ def _kind(kind: Any) -> str:
         return "table"
     options = [option for option in get_args(kind) if option is not type(None)]
     if options and all(isinstance(option, str) for option in options):
-        return " or ".join(code(option) for option in options)
-    return _kind(options[0]) if options else "text"
+        return " or ".join(as_code(option) for option in options)
+    return _kind_of(options[0]) if options else "text"
 
 
-def _default(field: Any) -> str:
+def _default_text(field: Any) -> str:
+    """Write a field's default as the file has it."""
     if field.required:
         return "(required)"
     value = field.default
@@ -110,9 +114,11 @@ def _default(field: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, Seconds):
-        unit = next((one for one in _UNITS if value and value % one[0] == 0), (1, "s"))
+        unit = next(
+            (candidate for candidate in _UNITS if value and value % candidate[0] == 0), (1, "s")
+        )
         return f'"{value / unit[0]:g}{unit[1]}"'
     if isinstance(value, Size):
-        unit = next((one for one in _SIZES if value % one[0] == 0), (1, "B"))
+        unit = next((candidate for candidate in _SIZES if value % candidate[0] == 0), (1, "B"))
         return f'"{value // unit[0]}{unit[1]}"'
     return msgspec.json.encode(value).decode()

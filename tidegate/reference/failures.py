@@ -10,7 +10,7 @@ from services.gateway.domain.answers.failures import (
     MESSAGES,
     UPLOADING,
 )
-from tidegate.reference.markdown import code, table
+from tidegate.reference.markdown import as_code, markdown_table
 
 _SHORT = "UPLOADING"
 _INSIDE = "as the code inside says"
@@ -36,25 +36,25 @@ code), however soon.
 """
 
 
-def failures() -> str:
+def failures_page() -> str:
     """Every built-in entry."""
     messages = [
         (
-            code(text.replace(UPLOADING, _SHORT)),
-            code(meaning) if meaning else "as the code inside says",
+            as_code(text.replace(UPLOADING, _SHORT)),
+            as_code(meaning) if meaning else "as the code inside says",
         )
         for texts, meaning in MESSAGES
         for text in texts
     ]
-    said = table(("begins with", "meaning"), messages)
+    said = markdown_table(("begins with", "meaning"), messages)
     return (
-        f"{_HEAD}\n## Codes of the envelope\n\n{_codes(CODES)}"
+        f"{_HEAD}\n## Codes of the envelope\n\n{_code_table(CODES)}"
         f"\n## Messages, in this order\n\n`{_SHORT}` is\n\n```\n{UPLOADING}\n```\n\n{said}"
-        f"\n## Codes inside a message\n\n{_codes(INNER_CODES)}"
+        f"\n## Codes inside a message\n\n{_code_table(INNER_CODES)}"
         "\nAny other code that comes while a picture is uploaded is `not_accepted`.\n"
     )
 
 
-def _codes(codes: Mapping[str, str]) -> str:
-    rows = [(code(name), code(meaning)) for name, meaning in codes.items()]
-    return table(("code", "meaning"), rows)
+def _code_table(codes: Mapping[str, str]) -> str:
+    rows = [(as_code(name), as_code(meaning)) for name, meaning in codes.items()]
+    return markdown_table(("code", "meaning"), rows)

@@ -7,25 +7,28 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Write a table; pipes in cells are escaped."""
     lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(_cell(one) for one in row) + " |" for row in lines) + "\n"
+    return (
+        "\n".join("| " + " | ".join(_table_cell(cells) for cells in row) + " |" for row in lines)
+        + "\n"
+    )
 
 
-def code(text: object) -> str:
+def as_code(text: object) -> str:
     """Write as code; nothing for nothing."""
     return f"`{text}`" if str(text) else ""
 
 
-def sentence(documented: object) -> str:
+def doc_sentence(documented: object) -> str:
     """The docstring of a class or function on one line."""
     return " ".join((inspect.getdoc(documented) or "").split())
 
 
 def field_docs(owner: type) -> dict[str, str]:
     """What the docstrings below a class's fields say, by field."""
-    found: dict[str, str] = {}
+    docs: dict[str, str] = {}
     for kind in reversed(owner.__mro__[:-1]):
         try:
             tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
@@ -39,9 +42,9 @@ def field_docs(owner: type) -> dict[str, str]:
                 and isinstance(after, ast.Expr)
                 and isinstance(after.value, ast.Constant)
             ):
-                found[field.target.id] = " ".join(str(after.value.value).split())
-    return found
+                docs[field.target.id] = " ".join(str(after.value.value).split())
+    return docs
 
 
-def _cell(text: str) -> str:
+def _table_cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")

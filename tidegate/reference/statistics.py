@@ -9,7 +9,7 @@ from services.analytics.domain.questions.measures import (
     REFUSALS,
 )
 from services.analytics.queries import Catalogue
-from tidegate.reference.markdown import code, table
+from tidegate.reference.markdown import as_code, markdown_table
 
 _INTRODUCTION = """# Statistics
 
@@ -128,53 +128,62 @@ A refusal beyond a key's budget (ten at once, one more a second) has no row of i
 """
 
 
-def statistics() -> str:
+def statistics_page() -> str:
     """Every measure and dimension, every named query with its parameters, every section."""
     sources = Catalogue().sources.values()
     parts = [
         _INTRODUCTION,
         ("## What each figure counts\n\nOne word is one number, whichever door tells it.\n"),
-        table(("figure", "counts"), _FIGURES),
+        markdown_table(("figure", "counts"), _FIGURES),
         _REBUILDING,
         "## Measures\n",
-        table(
+        markdown_table(
             ("measure", "counts", "meaning"),
-            [(code(name), _rows(one.facts), one.meaning) for name, one in MEASURES.items()],
+            [
+                (as_code(name), _rows_counted(source.facts), source.meaning)
+                for name, source in MEASURES.items()
+            ],
         ),
         "## Dimensions\n",
-        table(("dimension", "meaning"), [(code(n), meaning) for n, meaning in DIMENSIONS.items()]),
+        markdown_table(
+            ("dimension", "meaning"), [(as_code(n), meaning) for n, meaning in DIMENSIONS.items()]
+        ),
         "## Named queries\n\nAsked with `query=<name>` and their parameters, in both ways.\n",
-        table(
+        markdown_table(
             ("query", "parameters", "answers"),
             [
-                (code(one.name), ", ".join(map(_parameter, one.parameters.values())), one.meaning)
-                for one in sorted(sources, key=lambda source: source.name)
+                (
+                    as_code(source.name),
+                    ", ".join(map(_parameter_code, source.parameters.values())),
+                    source.meaning,
+                )
+                for source in sorted(sources, key=lambda source: source.name)
             ],
         ),
         (
             "## Sections of the reports\n\n`tidegate report daily|weekly` and"
             " `GET /api/reports/{daily|weekly}`; each is a file of `sql/reports`.\n"
         ),
-        table(
+        markdown_table(
             ("section", "query", "shown as"),
             [
-                (one.section.title, code(one.name), one.section.shape)
-                for one in sorted(sources, key=_place)
-                if one.section is not None
+                (source.section.title, as_code(source.name), source.section.shape)
+                for source in sorted(sources, key=_section_place)
+                if source.section is not None
             ],
         ),
     ]
     return "\n".join(parts)
 
 
-def _place(source: sql.Source) -> int:
+def _section_place(source: sql.Source) -> int:
     return source.section.place if source.section else 0
 
 
-def _rows(facts: str) -> str:
+def _rows_counted(facts: str) -> str:
     return {LEASES: "leases", REFUSALS: "refusals", CALLS: "calls"}.get(facts, "attempts")
 
 
-def _parameter(parameter: sql.Parameter) -> str:
+def _parameter_code(parameter: sql.Parameter) -> str:
     default = "" if parameter.default is None else f" = {parameter.default}"
-    return code(f"{parameter.name} ({parameter.type}{default})")
+    return as_code(f"{parameter.name} ({parameter.type}{default})")

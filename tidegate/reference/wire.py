@@ -5,10 +5,10 @@ import msgspec
 from contracts.events import tags
 from contracts.schemas.generator import members
 from contracts.subjects import TABLE
-from tidegate.reference.markdown import code, field_docs, sentence, table
+from tidegate.reference.markdown import as_code, doc_sentence, field_docs, markdown_table
 
 
-def events() -> str:
+def events_page() -> str:
     """Every event: its tag, what it says, its fields."""
     text = (
         "# Events of the log\n\n"
@@ -18,23 +18,23 @@ def events() -> str:
     for tag, kind in sorted(tags().items()):
         docs = field_docs(kind)
         rows = [
-            (code(field.encode_name), "" if field.required else "yes", docs.get(field.name, ""))
+            (as_code(field.encode_name), "" if field.required else "yes", docs.get(field.name, ""))
             for field in msgspec.structs.fields(kind)
         ]
-        text += f"\n## `{tag}`\n\n{sentence(kind)}\n\n"
-        text += table(("field", "has a default", "meaning"), rows)
+        text += f"\n## `{tag}`\n\n{doc_sentence(kind)}\n\n"
+        text += markdown_table(("field", "has a default", "meaning"), rows)
     return text
 
 
-def subjects() -> str:
+def subjects_page() -> str:
     """Every subject: who owns it, who may ask, what it carries."""
     rows = [
         (
-            code(row.pattern),
+            as_code(row.pattern),
             row.owner,
             ", ".join(row.callers),
-            ", ".join(code(kind.__name__) for kind in members(row.message)),
-            ", ".join(code(kind.__name__) for kind in members(row.reply)),
+            ", ".join(as_code(kind.__name__) for kind in members(row.message)),
+            ", ".join(as_code(kind.__name__) for kind in members(row.reply)),
         )
         for row in TABLE
     ]
@@ -45,5 +45,5 @@ def subjects() -> str:
         " who listens (`ctl.`). The permissions of the"
         " NATS users are derived from this table ([AsyncAPI]"
         "(../../contracts/schemas/asyncapi.json)).\n\n"
-        f"{table(columns, rows)}"
+        f"{markdown_table(columns, rows)}"
     )

@@ -11,8 +11,8 @@ import typer
 from demo import server as demo_server
 from demo import traffic as demo_traffic
 from demo.ledger import WrongLedgerError
-from demo.options import DemoOptions, limits
-from demo.traffic import Called, Summary, TrafficOptions
+from demo.options import DemoOptions, parse_limits
+from demo.traffic import Called, TrafficOptions, TrafficSummary
 from runtime.environment import Environment, environment, given_secret
 from runtime.process import lifecycle
 from runtime.settings import SettingsError
@@ -22,8 +22,8 @@ from tidegate.console.errors import CommandError
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
-@app.command()
-def server(
+@app.command("server")
+def serve_demo(
     *,
     host: str = typer.Option("127.0.0.1", help="Address to listen on."),
     port: int = typer.Option(9001, min=0, max=65535, help="Port to listen on; 0: any free one."),
@@ -65,7 +65,7 @@ def server(
             region=region,
             latency_ms=latency_ms,
             jitter_ms=jitter_ms,
-            limits=limits(limit),
+            limits=parse_limits(limit),
             units=units,
             timezone=zone.key,
             public_url=public_url,
@@ -85,8 +85,8 @@ def server(
         raise CommandError(f"cannot serve on {host}:{port}: {why}") from None
 
 
-@app.command()
-def traffic(
+@app.command("traffic")
+def make_calls(
     *,
     count: int = typer.Option(100, min=0, help="How many calls."),
     rate: float = typer.Option(5.0, help="Calls a second."),
@@ -98,45 +98,49 @@ def traffic(
 
     Example: tidegate demo traffic --count 20 --rate 10
     """
-    found = environment()
+    here = environment()
     try:
         options = TrafficOptions(
-            url=api.address(found), key=_client_key(found), rate=rate, count=count, seed=seed
+            url=api.gateway_address(here),
+            key=_client_key(here),
+            rate=rate,
+            count=count,
+            seed=seed,
         )
         if mix:
-            weights: dict[str, float] = dict(limits(mix))
+            weights: dict[str, float] = dict(parse_limits(mix))
             options = msgspec.structs.replace(options, mix=weights)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    summaries: list[Summary] = []
+    summaries: list[TrafficSummary] = []
 
     async def main(stop: asyncio.Event) -> None:
-        summaries.append(await demo_traffic.run(stop, options, partial(_tell, quiet=as_json)))
+        summaries.append(await demo_traffic.run(stop, options, partial(_note_call, quiet=as_json)))
 
     lifecycle.run(main)
     summary = summaries[0]
     if as_json:
-        output.as_json(summary)
+        output.print_json(summary)
     else:
-        output.pairs(msgspec.structs.asdict(summary).items())
+        output.print_pairs(msgspec.structs.asdict(summary).items())
     if summary.calls and not any(200 <= status < 300 for status in summary.statuses):  # noqa: PLR2004
         raise typer.Exit(1)
 
 
-def _tell(called: Called, *, quiet: bool) -> None:
+def _note_call(called: Called, *, quiet: bool) -> None:
     if not quiet:
-        output.note(f"{called.kind} {called.status} {called.code} {called.latency_ms:.0f} ms")
+        output.print_note(f"{called.kind} {called.status} {called.code} {called.latency_ms:.0f} ms")
 
 
-def _client_key(found: Environment) -> str:
+def _client_key(environment: Environment) -> str:
     """Find a client key. Raises `SettingsError` when there is none."""
     given = given_secret("TIDEGATE_CLIENT_KEY")
     if given:
         return given
     try:
-        return found.home.client_key.read_text().strip()
+        return environment.home.client_key.read_text().strip()
     except OSError as error:
         raise SettingsError(
             "TIDEGATE_CLIENT_KEY: expected a client key, or the one in"
-            f" {found.home.client_key} ({error.strerror})"
+            f" {environment.home.client_key} ({error.strerror})"
         ) from None

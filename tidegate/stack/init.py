@@ -35,7 +35,7 @@ def init(
     Example: tidegate init --server http://127.0.0.1:8000 --server http://10.0.0.7:8000
     """
     for url in servers:
-        if wrong := asking.wrong_url(url):
+        if wrong := asking.url_objection(url):
             raise typer.BadParameter(wrong, param_hint="--server")
     if not servers:
         raise typer.BadParameter("expected at least one address", param_hint="--server")
@@ -45,41 +45,48 @@ def init(
     try:
         if path.exists() and not force:
             raise CommandError(f"{path} is there already: expected another --file, or --force")
-        said = asyncio.run(asking.probed(servers))
-        path.write_text(written(said))
+        said = asyncio.run(asking.probe_servers(servers))
+        path.write_text(configuration_text(said))
     except OSError as error:
         raise CommandError(f"{path}: cannot be written ({error.strerror})") from None
     if as_json:
-        output.as_json({"file": str(path), "servers": said})
+        output.print_json({"file": str(path), "servers": said})
     else:
         columns = ("server", "url", "dialect", "models", "answer")
-        rows = [[_id(n), one.url, one.dialect, one.models, one.why] for n, one in _numbered(said)]
-        output.table(columns, rows)
-        output.say(f"\nwrote {path}; `tidegate config check` reads it, `tidegate up` runs by it")
-    for _, one in _numbered(said):
-        if one.why:
-            output.note(f"{one.url} did not answer ({one.why}): its dialect is left to you")
+        rows = [
+            [_server_id(n), server.url, server.dialect, server.models, server.why]
+            for n, server in _number_servers(said)
+        ]
+        output.print_table(columns, rows)
+        output.print_text(
+            f"\nwrote {path}; `tidegate config check` reads it, `tidegate up` runs by it"
+        )
+    for _, server in _number_servers(said):
+        if server.why:
+            output.print_note(
+                f"{server.url} did not answer ({server.why}): its dialect is left to you"
+            )
 
 
-def written(said: Sequence[Probed]) -> str:
+def configuration_text(said: Sequence[Probed]) -> str:
     """Write the configuration; everything that it does not say has its default."""
     tables = []
-    for number, one in _numbered(said):
-        lines = ["[[servers]]", f'id = "{_id(number)}"', f"url = {json.dumps(one.url)}"]
-        if one.why:
+    for number, server in _number_servers(said):
+        lines = ["[[servers]]", f'id = "{_server_id(number)}"', f"url = {json.dumps(server.url)}"]
+        if server.why:
             lines.append(
                 '# dialect = "…"  # it did not answer: `tidegate servers probe` asks again'
             )
-        elif one.dialect != PLAIN:
-            lines.append(f'dialect = "{one.dialect}"')
+        elif server.dialect != PLAIN:
+            lines.append(f'dialect = "{server.dialect}"')
         tables.append("\n".join(lines))
     head = "# Made by `tidegate init`; every setting stands in docs/reference/settings.md."
     return "\n\n".join([head, *tables]) + "\n"
 
 
-def _numbered(said: Sequence[Probed]) -> list[tuple[int, Probed]]:
+def _number_servers(said: Sequence[Probed]) -> list[tuple[int, Probed]]:
     return list(enumerate(said, 1))
 
 
-def _id(number: int) -> str:
+def _server_id(number: int) -> str:
     return f"server-{number}"

@@ -28,19 +28,19 @@ def end_leftovers(home: Home) -> list[str]:
     except (ValueError, KeyError, TypeError):
         return []
     nats = pids.pop("nats", 0)
-    found = {name: pid for name, pid in pids.items() if _is(pid, "tidegate")}
-    _await_end(found, _SERVICES_S)
-    if _is(nats, str(home.nats_conf.with_name("server.conf"))):
+    running = {name: pid for name, pid in pids.items() if _is_ours(pid, "tidegate")}
+    _await_end(running, _SERVICES_S)
+    if _is_ours(nats, str(home.nats_conf.with_name("server.conf"))):
         os.kill(nats, signal.SIGTERM)
-        found["nats"] = nats
+        running["nats"] = nats
         _await_end({"nats": nats}, _NATS_S)
-    return sorted(found)
+    return sorted(running)
 
 
 def _await_end(pids: dict[str, int], seconds: float) -> None:
     deadline = time.monotonic() + seconds
     for name, pid in pids.items():
-        while _command(pid):
+        while _command_line(pid):
             if time.monotonic() > deadline:
                 raise CommandError(
                     f"{name} (process {pid}) of an earlier `up` still runs; end it first"
@@ -48,12 +48,12 @@ def _await_end(pids: dict[str, int], seconds: float) -> None:
             time.sleep(_LOOK_EVERY_S)
 
 
-def _is(pid: int, words: str) -> bool:
+def _is_ours(pid: int, words: str) -> bool:
     """Tell whether this process is ours: a number alone may have passed to another."""
-    return words in _command(pid)
+    return words in _command_line(pid)
 
 
-def _command(pid: int) -> str:
+def _command_line(pid: int) -> str:
     """The command line of a process; empty when there is none."""
     if pid <= 0:
         return ""
@@ -64,5 +64,5 @@ def _command(pid: int) -> str:
         except OSError:
             return ""
     command = ["ps", "-o", "command=", "-p", str(pid)]
-    told = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    return told.stdout.strip()
+    listing = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    return listing.stdout.strip()

@@ -7,9 +7,9 @@ from pathlib import Path
 import typer
 
 from runtime.environment import environment
-from tidegate.configuration import load
+from tidegate.configuration import load_configuration
 from tidegate.stack.home import owners
-from tidegate.stack.home.migration import Made, make, write_secrets
+from tidegate.stack.home.migration import MigrationResult, migrate_log, write_secrets
 
 
 def migrate(
@@ -33,18 +33,18 @@ def migrate(
 
     Example: tidegate migrate --secrets && tidegate migrate
     """
-    found = environment()
-    configuration = load(found)
+    here = environment()
+    configuration = load_configuration(here)
     if homes_in is not None and not secrets_only:
         raise typer.BadParameter("expected --secrets with it", param_hint="--homes")
     if secrets_only:
-        made = Made(write_secrets(found), {})
+        result = MigrationResult(write_secrets(here), {})
     else:
-        made = asyncio.run(make(found, configuration))
-    names = ", ".join(made.names)
+        result = asyncio.run(migrate_log(here, configuration))
+    names = ", ".join(result.names)
     print(f"made {names}" if names else "nothing to make: everything is there")
-    for advice in made.dead_keys.values():
+    for advice in result.dead_keys.values():
         print(f"tidegate: {advice}", file=sys.stderr)
     if homes_in is not None:
-        furnished = owners.furnish(found, homes_in, demo_url)
-        print(f"configuration: {found.config or 'the defaults'}; homes of {', '.join(furnished)}")
+        furnished = owners.furnish_homes(here, homes_in, demo_url)
+        print(f"configuration: {here.config or 'the defaults'}; homes of {', '.join(furnished)}")

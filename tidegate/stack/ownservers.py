@@ -16,33 +16,33 @@ from services.balancer.domain import (
     own_servers,
 )
 from services.balancer.settings import Settings
-from tidegate.configuration import loader
+from tidegate.configuration import settings_loader
 from tidegate.console import logreading
 from tidegate.console.errors import CommandError
 from tidegate.stack import demo_servers
-from tidegate.stack.home.files import used, write_private
+from tidegate.stack.home.files import used_configuration, write_private
 
 _USER = "migrate"
 
 
-async def refuse_to_forget(found: Environment) -> None:
+async def refuse_to_forget(environment: Environment) -> None:
     """Let the demo begin only where it takes nothing away.
 
     Raises `SettingsError` for a log whose servers came from a configuration that is not found,
     naming the file last used; `CommandError` when the log cannot be read.
     """
-    if found.config is not None:
+    if environment.config is not None:
         return  # the balancer holds what would take its servers away
-    demo = {(server.id, server.url) for server in demo_servers.before(found.home)}
-    fleet = await _fleet(found)
+    demo = {(server.id, server.url) for server in demo_servers.previous_servers(environment.home)}
+    fleet = await _read_fleet(environment)
     own = [name for name, url in own_servers(fleet) if (name, url) not in demo]
     if not own:
         return
-    file = used(found.home)
+    file = used_configuration(environment.home)
     last = f"the last `up` ran with {file}" if file else "which file that was, nobody noted"
     raise SettingsError(
-        f"{found.home.path}: the log has servers of a configuration ({', '.join(own)}), but no"
-        f" configuration file is found; {last}: name it in TIDEGATE_CONFIG"
+        f"{environment.home.path}: the log has servers of a configuration ({', '.join(own)}), but"
+        f" no configuration file is found; {last}: name it in TIDEGATE_CONFIG"
         " (`tidegate up --config`), or put it back"
     )
 
@@ -56,13 +56,16 @@ class InForce(NamedTuple):
     """The servers in force that are not the demo's."""
 
 
-async def in_force(found: Environment) -> InForce:
+async def in_force(environment: Environment) -> InForce:
     """Judge which servers there are with this configuration.
 
     Raises `SettingsError` for one that is wrong; `CommandError` when the log cannot be read.
     """
-    settings, fleet = loader(found, Settings)(), await _fleet(found)
-    servers, strategy = [one.as_server() for one in settings.servers], settings.balancer.strategy
+    settings, fleet = settings_loader(environment, Settings)(), await _read_fleet(environment)
+    servers, strategy = (
+        [server.as_server() for server in settings.servers],
+        settings.balancer.strategy,
+    )
     waits = configuration_hold(fleet, strategy, servers, demo=settings.demo)
     if (
         waits is None
@@ -71,30 +74,30 @@ async def in_force(found: Environment) -> InForce:
         there = servers
     else:
         there = [member.server for member in fleet.members.values()]
-    demo = {(server.id, server.url) for server in demo_servers.before(found.home)}
-    own = [one.server_id for one in there if (one.server_id, one.url) not in demo]
+    demo = {(server.id, server.url) for server in demo_servers.previous_servers(environment.home)}
+    own = [server.server_id for server in there if (server.server_id, server.url) not in demo]
     return InForce(waits, [*map(str, own)])
 
 
-def note_used(found: Environment) -> None:
+def note_used(environment: Environment) -> None:
     """Note in the home which file is used from now on."""
-    if found.config is None:
-        found.home.config_used.unlink(missing_ok=True)
+    if environment.config is None:
+        environment.home.config_used.unlink(missing_ok=True)
     else:
-        write_private(found.home.config_used, f"{found.config.absolute()}\n".encode())
+        write_private(environment.home.config_used, f"{environment.config.absolute()}\n".encode())
 
 
-async def _fleet(found: Environment) -> Fleet:
+async def _read_fleet(environment: Environment) -> Fleet:
     """What the balancer's subject says of the servers; an empty fleet without a log."""
     fleet = Fleet()
-    unstrayed = logreading.Unstrayed()
-    client = await connected_as(found, _USER)
+    reader = logreading.EnvelopeReader()
+    client = await connected_as(environment, _USER)
     log = EventLog(client)
     try:
         last = await log.last(EVT_BALANCER)
         async for batch in log.read(EVT_BALANCER, 0, last.sequence if last else 0):
             for stored in batch:
-                opened = unstrayed.opened(stored)
+                opened = reader.decode_next(stored)
                 for event in opened.events if opened else ():
                     fleet = evolve(fleet, event)
     except LogError as error:

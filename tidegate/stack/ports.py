@@ -4,8 +4,8 @@ import errno
 import socket
 
 
-def unusable(host: str, port: int) -> str:
-    """Say why nobody can listen there now; empty when one can."""
+def port_trouble(host: str, port: int) -> str | None:
+    """Say why nobody can listen there now; None when one can."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -15,4 +15,4 @@ def unusable(host: str, port: int) -> str:
             if error.errno == errno.EADDRINUSE:
                 return f"something listens on {host}:{port} already"
             return f"cannot listen on {host}:{port} ({error.strerror})"
-    return ""
+    return None

@@ -16,13 +16,13 @@ from runtime.environment import Environment
 from runtime.nats import natsserver
 from runtime.process import logs
 from runtime.settings import SettingsError
-from tidegate.configuration import Configuration, load, names_servers
+from tidegate.configuration import Configuration, load_configuration, names_servers
 from tidegate.console.errors import CommandError
 from tidegate.stack import demo_servers, ownservers
 from tidegate.stack.home import migration
 from tidegate.stack.ownservers import InForce
-from tidegate.stack.stuck import started_again
-from tidegate.stack.supervisor import Child, Supervisor, service
+from tidegate.stack.stuck import restart_stuck
+from tidegate.stack.supervisor import ChildProcess, Supervisor, service_child
 
 _READY_S = 90.0
 _GATEWAYS_END_S = 45.0
@@ -66,21 +66,23 @@ _AS_FOUND = InForce(None, [])
 class RunningStack:
     """Everything that `up` starts, and the order in which it ends."""
 
-    def __init__(self, found: Environment, configuration: Configuration) -> None:
-        self.home = found.home
-        self.environment = msgspec.structs.replace(found, port=found.port or natsserver.free_port())
+    def __init__(self, environment: Environment, configuration: Configuration) -> None:
+        self.home = environment.home
+        self.environment = msgspec.structs.replace(
+            environment, port=environment.port or natsserver.free_port()
+        )
         self.configuration = configuration
         self.log = logs.configure("up")
-        host = "127.0.0.1" if found.host in {"0.0.0.0", "::"} else found.host  # noqa: S104
+        host = "127.0.0.1" if environment.host in {"0.0.0.0", "::"} else environment.host  # noqa: S104
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.environment.port}"
-        self.supervisor = Supervisor(found.home.run, self.url, self.log)
+        self.supervisor = Supervisor(environment.home.run, self.url, self.log)
         self.shared = {
-            "TIDEGATE_HOME": str(found.home.path),
+            "TIDEGATE_HOME": str(environment.home.path),
             "TIDEGATE_PORT": str(self.environment.port),
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         }
         # Without one they find none either, whatever is written here while they run.
-        config = found.config.absolute() if found.config else os.devnull
+        config = environment.config.absolute() if environment.config else os.devnull
         self.shared["TIDEGATE_CONFIG"] = str(config)
         self.watching: asyncio.Task[None] | None = None
         """Of NATS, if it is ours."""
@@ -96,8 +98,8 @@ class RunningStack:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._asked_to_stop, stop)
-        starting = asyncio.create_task(self._start())
+            loop.add_signal_handler(number, self._on_stop_signal, stop)
+        starting = asyncio.create_task(self._start_all())
         stopping = asyncio.create_task(stop.wait())
         following = asyncio.create_task(self._follow_settings())
         try:
@@ -113,23 +115,23 @@ class RunningStack:
                     task.cancel()
             with suppress(asyncio.CancelledError, Exception):
                 await starting
-            await self._drain()
+            await self._drain_all()
 
     async def _follow_settings(self) -> None:
         """Say so when the file changes what only a new start of `up` takes up."""
-        begun = AtStart(self.log, _fixed(self.configuration))
+        begun = AtStart(self.log, _fixed_settings(self.configuration))
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             with suppress(SettingsError):  # what is wrong with it, the services say
-                begun.compare(_fixed(load(self.environment)))
+                begun.compare(_fixed_settings(load_configuration(self.environment)))
 
-    def _asked_to_stop(self, stop: asyncio.Event) -> None:
+    def _on_stop_signal(self, stop: asyncio.Event) -> None:
         """Drain the first time, kill the second."""
         if stop.is_set():
             self.supervisor.kill_all()
         stop.set()
 
-    async def _start(self) -> None:
+    async def _start_all(self) -> None:
         """Start everything in order.
 
         Raises `CommandError` when it does not get ready, `TimeoutError` when NATS does not,
@@ -137,13 +139,15 @@ class RunningStack:
         """
         if self.environment.nats_url is None:
             await self._start_nats()
-        made = await migration.make(self.environment, self.configuration)
-        if made.names:
-            self.log.info("made", what=made.names)
+        migrated = await migration.migrate_log(self.environment, self.configuration)
+        if migrated.names:
+            self.log.info("made", what=migrated.names)
         if not names_servers(self.environment):
             await ownservers.refuse_to_forget(self.environment)
-            for server in demo_servers.placed(self.home):
-                await self._begin(demo_servers.child(server, self.home, self.shared), self.demos)
+            for server in demo_servers.place_servers(self.home):
+                await self._start_named(
+                    demo_servers.demo_child(server, self.home, self.shared), self.demos
+                )
         in_force = await ownservers.in_force(self.environment)
         if in_force.held is None:
             ownservers.note_used(self.environment)
@@ -151,20 +155,24 @@ class RunningStack:
             self.noting = asyncio.create_task(self._note_used())
         services = ("pool", "balancer", _ANALYTICS)
         for name in services:
-            await self.supervisor.start(service(name, name, environment=self.shared))
+            await self.supervisor.start_child(service_child(name, name, environment=self.shared))
         for number in range(1, self.configuration.gateway.workers + 1):
             name = "gateway" if number == 1 else f"gateway-{number}"
-            await self._begin(service(name, "gateway", environment=self.shared), self.gateways)
+            await self._start_named(
+                service_child(name, "gateway", environment=self.shared), self.gateways
+            )
         # Servers of one's own may be down: that is `no_backend` to clients, not the end of `up`.
         waited = ["pool", "balancer"] if self.demos else ["pool"]
-        reason = await self.supervisor.ready([*self.demos, *waited, *self.gateways], _READY_S)
+        reason = await self.supervisor.wait_until_ready(
+            [*self.demos, *waited, *self.gateways], _READY_S
+        )
         if reason:
             raise CommandError(reason)
         # Analytics knows the past alone: calls do not wait for it.
-        behind = await self.supervisor.ready([_ANALYTICS], _STATISTICS_S)
+        behind = await self.supervisor.wait_until_ready([_ANALYTICS], _STATISTICS_S)
         if behind:
             self.log.warning("without_statistics", reason=behind)
-        print(self._told(made.dead_keys, behind, in_force), flush=True)
+        print(self._start_message(migrated.dead_keys, behind, in_force), flush=True)
 
     async def _note_used(self) -> None:
         """Note the file once what it says is in force, be it accepted or put right."""
@@ -175,11 +183,12 @@ class RunningStack:
                 waits = (await ownservers.in_force(self.environment)).held is not None
         ownservers.note_used(self.environment)
 
-    async def _begin(self, child: Child, names: list[str]) -> None:
+    async def _start_named(self, child: ChildProcess, names: list[str]) -> None:
         names.append(child.name)
-        await self.supervisor.start(child)
+        await self.supervisor.start_child(child)
 
     async def _start_nats(self) -> None:
+        """Start a NATS of our own, wait for its port, and watch it from here on."""
         port, monitor = natsserver.free_port(), natsserver.free_port()
         base = f"/{secrets.token_urlsafe(16)}"
         config = self.home.nats_conf.with_name("server.conf")
@@ -190,30 +199,32 @@ class RunningStack:
         )
         url = f"nats://127.0.0.1:{port}"
         command = natsserver.command(config, self.home.path / "nats.log")
-        child = Child(
+        child = ChildProcess(
             name=_NATS, command=command, health_port=monitor, ready_path=f"{base}/healthz"
         )
-        await self.supervisor.start(child)
+        await self.supervisor.start_child(child)
         await asyncio.to_thread(natsserver.wait_for_port, url, 20)
         self.home.nats_url.write_text(url + "\n")
-        watching = started_again(self.supervisor, child, self.home.nats_store, self.log)
+        watching = restart_stuck(self.supervisor, child, self.home.nats_store, self.log)
         self.watching = asyncio.create_task(watching)
 
-    async def _drain(self) -> None:
+    async def _drain_all(self) -> None:
         """End the doors first and the log last."""
         self.log.info("draining")
-        await self.supervisor.end(self.gateways, _GATEWAYS_END_S)
-        await self.supervisor.end(["balancer", "pool", _ANALYTICS], _SERVICES_END_S)
-        await self.supervisor.end(self.demos, 5)
-        await self.supervisor.end([_NATS], _SERVICES_END_S)
+        await self.supervisor.end_children(self.gateways, _GATEWAYS_END_S)
+        await self.supervisor.end_children(["balancer", "pool", _ANALYTICS], _SERVICES_END_S)
+        await self.supervisor.end_children(self.demos, 5)
+        await self.supervisor.end_children([_NATS], _SERVICES_END_S)
         self.home.run.unlink(missing_ok=True)
         if self.environment.nats_url is None:
             self.home.nats_url.unlink(missing_ok=True)
         self.log.info("stopped")
 
-    def _told(self, dead_keys: dict[str, str], behind: str, in_force: InForce = _AS_FOUND) -> str:
+    def _start_message(
+        self, dead_keys: dict[str, str], behind: str | None, in_force: InForce = _AS_FOUND
+    ) -> str:
         """Say where everything is, with a line that works when pasted, unless the key is dead."""
-        key = _shown(self.home.client_key)
+        key = _short_path(self.home.client_key)
         curl = (
             f'curl -s {self.url}/v1/images/generations -H "Authorization: Bearer'
             f' $(cat {shlex.quote(key)})"'
@@ -223,15 +234,15 @@ class RunningStack:
         return (
             f"\nTidegate listens on {self.url}\n"
             f"client key    {key}\n"
-            f"operator key  {_shown(self.home.operator_key)}\n\n"
+            f"operator key  {_short_path(self.home.operator_key)}\n\n"
             + "".join(f"{advice}\n\n" for advice in dead_keys.values())
             + (f"No statistics for now: {behind}\n\n" if behind else "")
             + ("" if "client" in dead_keys else curl)
             + "Ctrl-C stops everything.\n"
-            + self._servers(in_force)
+            + self._servers_message(in_force)
         )
 
-    def _servers(self, in_force: InForce) -> str:
+    def _servers_message(self, in_force: InForce) -> str:
         """Say whose servers are in force, and what that asks of whoever starts it."""
         own = ", ".join(in_force.own)
         if in_force.held is not None:
@@ -244,11 +255,11 @@ class RunningStack:
         return beside + ("" if written else _NO_KIND)
 
 
-def _fixed(configuration: Configuration) -> dict[str, object]:
+def _fixed_settings(configuration: Configuration) -> dict[str, object]:
     return {"gateway.workers": configuration.gateway.workers}
 
 
-def _shown(path: Path) -> str:
+def _short_path(path: Path) -> str:
     """A path as one would type it here."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -5,7 +5,7 @@ from functools import partial
 
 from runtime.environment import environment
 from runtime.process import lifecycle
-from tidegate.configuration import load, loader
+from tidegate.configuration import load_configuration, settings_loader
 from tidegate.console.errors import CommandError
 
 
@@ -14,7 +14,7 @@ def gateway() -> None:
 
     Example: TIDEGATE_PORT=8081 tidegate gateway
     """
-    _run("gateway")
+    _run_service("gateway")
 
 
 def pool() -> None:
@@ -22,7 +22,7 @@ def pool() -> None:
 
     Example: tidegate pool
     """
-    _run("pool")
+    _run_service("pool")
 
 
 def balancer() -> None:
@@ -30,7 +30,7 @@ def balancer() -> None:
 
     Example: tidegate balancer
     """
-    _run("balancer")
+    _run_service("balancer")
 
 
 def analytics() -> None:
@@ -41,14 +41,14 @@ def analytics() -> None:
     from services.analytics.store import StoreError  # noqa: PLC0415 (DuckDB is no other verb's)
 
     try:
-        _run("analytics")
+        _run_service("analytics")
     except StoreError as error:
         raise CommandError(f"analytics.duckdb cannot be used: {error}") from None
 
 
-def _run(name: str) -> None:
-    found = environment()
-    load(found)
+def _run_service(name: str) -> None:
+    here = environment()
+    load_configuration(here)
     app = importlib.import_module(f"services.{name}.app")
     settings = importlib.import_module(f"services.{name}.settings").Settings
-    lifecycle.run(partial(app.run, environment=found, load=loader(found, settings)))
+    lifecycle.run(partial(app.run, environment=here, load=settings_loader(here, settings)))

@@ -9,22 +9,22 @@ from pathlib import Path
 
 from runtime.nats import natsserver, streams
 from runtime.process.logs import Log
-from tidegate.stack.supervisor import Child, Supervisor, unready
+from tidegate.stack.supervisor import ChildProcess, Supervisor, unready_reason
 
 _LOOK_EVERY_S = 5.0
 _APART_S = 60.0
 _END_S = 20.0
 
 
-async def started_again(supervisor: Supervisor, child: Child, store: Path, log: Log) -> None:
+async def restart_stuck(supervisor: Supervisor, child: ChildProcess, store: Path, log: Log) -> None:
     """Look for ever whether this nats-server is stuck; say so, and start it again."""
     clock = asyncio.get_running_loop().time
     again_at = clock()
     waits = ""
     while True:
         await asyncio.sleep(_LOOK_EVERY_S)
-        why = await asyncio.to_thread(unready, child)
-        if natsserver.STUCK not in why:
+        why = await asyncio.to_thread(unready_reason, child)
+        if why is None or natsserver.STUCK not in why:
             waits = ""
             continue
         free = streams.free_bytes(store)
@@ -34,4 +34,4 @@ async def started_again(supervisor: Supervisor, child: Child, store: Path, log: 
         waits = now_waits
         if not waits:
             again_at = clock() + _APART_S
-            await supervisor.restart(child.name, _END_S)
+            await supervisor.restart_child(child.name, _END_S)

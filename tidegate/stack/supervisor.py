@@ -24,7 +24,7 @@ _USAGE = 2
 _READY = "/readyz"
 
 
-class Child(msgspec.Struct, kw_only=True):
+class ChildProcess(msgspec.Struct, kw_only=True):
     """One process: how to start it, and what became of it."""
 
     name: str
@@ -48,73 +48,73 @@ class Supervisor:
         self._run_file = run_file
         self._url = url
         self._log = log
-        self._children: dict[str, Child] = {}
+        self._children: dict[str, ChildProcess] = {}
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._watches: dict[str, asyncio.Task[None]] = {}
         self._ending: set[str] = set()
 
-    async def start(self, child: Child) -> None:
+    async def start_child(self, child: ChildProcess) -> None:
         """Start a child and watch it from here on."""
         self._children[child.name] = child
-        await self._spawn(child)
-        self._watches[child.name] = asyncio.create_task(self._watch(child))
+        await self._spawn_child(child)
+        self._watches[child.name] = asyncio.create_task(self._watch_child(child))
 
-    async def ready(self, names: Sequence[str], seconds: float) -> str:
-        """Wait until each child says it is ready; why one does not, else nothing.
+    async def wait_until_ready(self, names: Sequence[str], seconds: float) -> str | None:
+        """Wait until each child says it is ready; why one does not, else None.
 
         A child that calls its configuration wrong is not waited for.
         """
         deadline = asyncio.get_running_loop().time() + seconds
         for name in names:
             child = self._children[name]
-            while reason := await asyncio.to_thread(unready, child):
+            while reason := await asyncio.to_thread(unready_reason, child):
                 if child.exit_code == _USAGE:
                     return f"{name} refuses to start: its own words stand above"
                 if asyncio.get_running_loop().time() > deadline:
                     return f"{name} is not ready after {seconds:g} s: {reason}"
                 await asyncio.sleep(_LOOK_EVERY_S)
-        return ""
+        return None
 
-    async def end(self, names: Sequence[str], seconds: float) -> None:
+    async def end_children(self, names: Sequence[str], seconds: float) -> None:
         """Ask these to end, together, and kill what has not ended in time."""
-        found = [name for name in names if name in self._processes]
-        self._ending.update(found)
-        for name in found:
-            self._signal(name, signal.SIGTERM)
-        waits = [asyncio.create_task(self._processes[name].wait()) for name in found]
+        running = [name for name in names if name in self._processes]
+        self._ending.update(running)
+        for name in running:
+            self._send_signal(name, signal.SIGTERM)
+        waits = [asyncio.create_task(self._processes[name].wait()) for name in running]
         if waits:
             await asyncio.wait(waits, timeout=seconds)
-        for name, wait in zip(found, waits, strict=True):
+        for name, wait in zip(running, waits, strict=True):
             if not wait.done():
                 self._log.warning("child_killed", child=name, after_s=seconds)
-                self._signal(name, signal.SIGKILL)
+                self._send_signal(name, signal.SIGKILL)
                 await wait
             self._watches[name].cancel()
             with suppress(asyncio.CancelledError):
                 await self._watches[name]
 
-    async def restart(self, name: str, seconds: float) -> None:
+    async def restart_child(self, name: str, seconds: float) -> None:
         """Ask one to end, and kill it if it has not in time: it is started again as if it died."""
         process = self._processes[name]
-        self._signal(name, signal.SIGTERM)
+        self._send_signal(name, signal.SIGTERM)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await process.wait()
-        self._signal(name, signal.SIGKILL)
+        self._send_signal(name, signal.SIGKILL)
 
     def kill_all(self) -> None:
         """End everything at once."""
         self._ending.update(self._processes)
         for name in self._processes:
-            self._signal(name, signal.SIGKILL)
+            self._send_signal(name, signal.SIGKILL)
 
-    def _signal(self, name: str, number: int) -> None:
+    def _send_signal(self, name: str, number: int) -> None:
         process = self._processes[name]
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 process.send_signal(number)
 
-    async def _spawn(self, child: Child) -> None:
+    async def _spawn_child(self, child: ChildProcess) -> None:
         environment = {
             **os.environ,
             **child.environment,
@@ -127,9 +127,9 @@ class Supervisor:
         )
         child.pid = process.pid
         self._processes[child.name] = process
-        self._told()
+        self._write_run_file()
 
-    async def _watch(self, child: Child) -> None:
+    async def _watch_child(self, child: ChildProcess) -> None:
         """Start the child again whenever it dies, slower each time it does so at once."""
         loop = asyncio.get_running_loop()
         fails = 0
@@ -147,15 +147,15 @@ class Supervisor:
                 return
             child.restarts += 1
             try:
-                await self._spawn(child)
+                await self._spawn_child(child)
             except OSError as error:
                 self._log.warning("child_not_started", child=child.name, error=str(error))
                 continue
             self._log.info("child_restarted", child=child.name, pid=child.pid)
 
-    def _told(self) -> None:
+    def _write_run_file(self) -> None:
         """Write down who runs."""
-        told = [
+        children = [
             {
                 "name": child.name,
                 "pid": child.pid,
@@ -166,12 +166,12 @@ class Supervisor:
             for child in self._children.values()
         ]
         partial = self._run_file.with_suffix(".partial")
-        run = {"supervisor": os.getpid(), "url": self._url, "children": told}
+        run = {"supervisor": os.getpid(), "url": self._url, "children": children}
         partial.write_text(json.dumps(run, indent=1))
         partial.replace(self._run_file)
 
 
-def tidegate(*arguments: str) -> list[str]:
+def verb_command(*arguments: str) -> list[str]:
     """Make the command that runs a verb with this very interpreter.
 
     Without the current folder on its path (`-P`): a `demo.py` that lies there is not our demo.
@@ -179,34 +179,34 @@ def tidegate(*arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", "tidegate.main", *arguments]
 
 
-def service(name: str, *arguments: str, environment: Mapping[str, str]) -> Child:
+def service_child(name: str, *arguments: str, environment: Mapping[str, str]) -> ChildProcess:
     """Make a child that has a health port."""
-    return Child(
+    return ChildProcess(
         name=name,
-        command=tidegate(*arguments),
+        command=verb_command(*arguments),
         environment=dict(environment),
         health_port=natsserver.free_port(),
     )
 
 
-def unready(child: Child) -> str:
-    """Why a process is not ready; empty when it is."""
+def unready_reason(child: ChildProcess) -> str | None:
+    """Why a process is not ready; None when it is."""
     url = f"http://127.0.0.1:{child.health_port}{child.ready_path}"
     try:
-        with direct.opened(url, _ASK_TIMEOUT_S):
-            return ""
+        with direct.open_url(url, _ASK_TIMEOUT_S):
+            return None
     except urllib.error.HTTPError as error:
         with error:
-            return _reason(error.read()) or f"answers {error.code}"
+            return _reason_in(error.read()) or f"answers {error.code}"
     except OSError as error:
         return f"does not answer yet ({error})"
 
 
-def _reason(body: bytes) -> str:
+def _reason_in(body: bytes) -> str:
     try:
-        found = json.loads(body)
+        answer = json.loads(body)
     except ValueError:
         return ""
-    if not isinstance(found, dict):
+    if not isinstance(answer, dict):
         return ""
-    return str(found.get("reason") or found.get("error") or "")  # the second is nats-server's
+    return str(answer.get("reason") or answer.get("error") or "")  # the second is nats-server's

@@ -7,7 +7,7 @@ import typer
 
 from runtime.environment import environment
 from runtime.settings import SettingsError
-from tidegate.configuration import load
+from tidegate.configuration import load_configuration
 from tidegate.stack import ports
 from tidegate.stack.home import lock, migration
 from tidegate.stack.leftovers import end_leftovers
@@ -21,13 +21,13 @@ def up(config: str = typer.Option("", help="Configuration file (TIDEGATE_CONFIG)
     """
     if config:
         os.environ["TIDEGATE_CONFIG"] = config
-    found = environment()
-    configuration = load(found)
-    lock.made(found.home)
-    with lock.locked(found.home):
-        left = end_leftovers(found.home)
-        wrong = ports.unusable(found.host, found.port)
+    here = environment()
+    configuration = load_configuration(here)
+    lock.make_folder(here.home)
+    with lock.lock_home(here.home):
+        left = end_leftovers(here.home)
+        wrong = ports.port_trouble(here.host, here.port)
         if wrong:
             raise SettingsError(f"TIDEGATE_HOST, TIDEGATE_PORT: {wrong}")
-        migration.write_secrets(found)
-        asyncio.run(RunningStack(found, configuration).run(left))
+        migration.write_secrets(here)
+        asyncio.run(RunningStack(here, configuration).run(left))

@@ -166,7 +166,7 @@ async def test_damaged_file_is_put_aside_and_made_anew(
     )
     aside = faults.files_aside(home / "analytics.duckdb")
     assert len(aside) == 1
-    found = list(looking._damaged(environment({"TIDEGATE_HOME": str(home)})))
+    found = list(looking._damage_findings(environment({"TIDEGATE_HOME": str(home)})))
     assert [(one.code, one.state, aside[0].name in one.message) for one in found] == [
         ("analytics_damaged", "note", True)
     ]

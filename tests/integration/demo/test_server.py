@@ -123,7 +123,7 @@ async def test_pictures_depend_on_the_prompt(client: Client) -> None:
 
 @pytest.mark.parametrize("name", ["nothing", "0" * 27 + "-9999x9999", "0" * 27 + "-1x1"])
 async def test_a_name_that_is_none_is_no_picture(client: Client, name: str) -> None:
-    assert pictures.drawn(name) is None
+    assert pictures.draw_picture(name) is None
     for folder in ("pictures", "videos"):
         assert (await client.get(f"/{folder}/{name}.png")).status_code == 404
 
@@ -237,7 +237,7 @@ async def test_the_ledger_counts_by_credential_service_and_request(client: Clien
 
 
 async def test_units_may_be_as_many_as_n() -> None:
-    async with demo(units="n", limits=options.limits("image=5")) as client:
+    async with demo(units="n", limits=options.parse_limits("image=5")) as client:
         await client.image(n=4)
         over = await client.image(n=2)
         assert over.json()["code"] == -2009
@@ -502,15 +502,15 @@ async def test_a_wrong_fault_is_refused(client: Client, fault: dict[str, Any]) -
 
 
 async def test_faults_and_limits_are_read_from_a_command_line() -> None:
-    fault = faults.parsed("cut_body:times=3,probability=0.5,accepted=false")
+    fault = faults.parse_fault("cut_body:times=3,probability=0.5,accepted=false")
     assert (fault.kind, fault.times, fault.probability) == (FaultKind.CUT_BODY, 3, 0.5)
     assert not fault.serves
-    assert options.limits("image=10, video=2") == {"image": 10, "video": 2}
+    assert options.parse_limits("image=10, video=2") == {"image": 10, "video": 2}
     for wrong in ("nonsense", "status:status=x", "status:status=1"):
         with pytest.raises(ValueError, match="fault"):
-            faults.parsed(wrong)
+            faults.parse_fault(wrong)
     with pytest.raises(ValueError, match="limit"):
-        options.limits("image")
+        options.parse_limits("image")
     for bad in ({"units": "x"}, {"latency_ms": -1.0}):
         with pytest.raises(ValueError, match="expected"):
             DemoOptions(**bad)  # type: ignore[arg-type]
@@ -565,30 +565,30 @@ async def test_a_fault_of_its_own_is_answered(
     def broken(_: object) -> None:
         raise LookupError
 
-    monkeypatch.setattr("demo.api.models", broken)
+    monkeypatch.setattr("demo.api.model_list", broken)
     assert (await client.get("/v1/models")).status_code == 500
 
 
 async def test_a_torn_line_is_cut_off_and_the_rest_stands(tmp_path: Path) -> None:
     file = tmp_path / "deep" / "demo.ledger"
-    kept = ledger.Ledger(file)
+    kept = ledger.DemoLedger(file)
     at = datetime(2026, 3, 1, tzinfo=UTC)
-    kept.add(ledger.Entry(at, "2026-03-01", HASH, "image", 2, "one"))
-    kept.add(ledger.Entry(at, "2026-03-01", HASH, "image", 0, "two", "unauthorized"))
+    kept.add_entry(ledger.Entry(at, "2026-03-01", HASH, "image", 2, "one"))
+    kept.add_entry(ledger.Entry(at, "2026-03-01", HASH, "image", 0, "two", "unauthorized"))
     kept.close()
     whole = file.read_bytes()
     file.write_bytes(whole + whole[:20])
-    again = ledger.Ledger(file)
-    assert again.summary() == kept.summary()
-    assert (again.arrivals, again.used("2026-03-01", HASH, "image")) == (2, 2)
+    again = ledger.DemoLedger(file)
+    assert again.as_summary() == kept.as_summary()
+    assert (again.arrivals, again.units_used("2026-03-01", HASH, "image")) == (2, 2)
     again.close()
     assert file.read_bytes() == whole
 
 
 async def test_ledgers_without_a_file_are_closed_like_others() -> None:
-    kept = ledger.Ledger()
+    kept = ledger.DemoLedger()
     kept.close()
-    assert kept.summary() == {"days": {}, "requests": {}, "arrivals": 0}
+    assert kept.as_summary() == {"days": {}, "requests": {}, "arrivals": 0}
 
 
 # ------------------------------------------------- the four: GET / and /token/*

@@ -19,7 +19,7 @@ from tests.integration.gateway.doors import Desk, desk
 from tests.integration.gateway.office import office
 from tests.moments import NOON
 from tests.unit.analytics.builders import Story, granted, policy, refused, requested, session, used
-from tidegate.ledger.explain import counted
+from tidegate.ledger.explain import count_lines
 
 pytestmark = pytest.mark.anyio
 TODAY = datetime.now(UTC).date().isoformat()
@@ -67,11 +67,11 @@ async def test_an_id_without_a_trace_is_told_with_the_counts_of_its_moment(front
 
     status, found = await explain(minted(NOON + timedelta(seconds=30)))
     assert (status, found["data"], found["at"]) == (200, [], "2026-01-01T12:00:30.000Z")
-    text = "\n".join(counted("x", found))
+    text = "\n".join(count_lines("x", found))
     assert "it may be\n  one of 38 answered 429 rate_limit_exceeded to key k1" in text
 
     status, found = await explain(minted(NOON + timedelta(minutes=10, seconds=5)))
-    text = "\n".join(counted("x", found))
+    text = "\n".join(count_lines("x", found))
     assert "one of 28 answered 429 pool_quota_exhausted for image to key k1" in text
 
     # The last that was counted came before these.

@@ -23,7 +23,7 @@ from tests.integration.gateway.doors import desk, house, upstream
 from tests.integration.gateway.office import figures
 from tests.waiting import eventually
 from tidegate.console.errors import CommandError
-from tidegate.main import application
+from tidegate.main import verb_application
 
 pytestmark = pytest.mark.anyio
 TYPES = ("image", "nothing")
@@ -38,7 +38,7 @@ class Terminal:
     async def type(self, *words: str, stdin: str | None = None) -> tuple[int, str, str]:
         """Run a verb; what it printed and what it said beside it."""
         invoke = partial(CliRunner().invoke, env=self.environment, input=stdin)
-        done = await asyncio.to_thread(invoke, application(words[0]), words)
+        done = await asyncio.to_thread(invoke, verb_application(words[0]), words)
         if isinstance(done.exception, Exception):
             raise done.exception
         return done.exit_code, done.stdout, done.stderr

@@ -96,7 +96,7 @@ def test_a_damaged_backup_is_refused_by_the_name_of_the_part(
         (copy / name).write_bytes(content)
 
     with pytest.raises(CommandError) as refused:
-        Bundle(copy).check(lambda _: None)
+        Bundle(copy).check_parts(lambda _: None)
 
     named = "manifest.json" if name == "manifest.sha256" and damage != "missing" else name
     assert f"{named} is " in str(refused.value)

@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 from runtime.nats import natsserver
 from runtime.settings import SettingsError
 from tests import ROOT
-from tidegate.main import application
-from tidegate.stack.supervisor import tidegate
+from tidegate.main import verb_application
+from tidegate.stack.supervisor import verb_command
 
 pytestmark = pytest.mark.anyio
 
@@ -119,7 +119,7 @@ async def test_a_port_that_is_taken_is_told_and_exits_1(tmp_path: Path) -> None:
 def test_wrong_options_are_wrong_usage(words: list[str], expected: str, tmp_path: Path) -> None:
     given = {"TIDEGATE_HOME": str(tmp_path), "TIDEGATE_CLIENT_KEY": "one"}
 
-    done = CliRunner().invoke(application("demo"), ["demo", *words], env=given)
+    done = CliRunner().invoke(verb_application("demo"), ["demo", *words], env=given)
 
     assert (done.exit_code, expected in done.stderr) == (2, True)
 
@@ -127,7 +127,7 @@ def test_wrong_options_are_wrong_usage(words: list[str], expected: str, tmp_path
 def test_traffic_without_a_key_is_refused_by_name(tmp_path: Path) -> None:
     given = {"TIDEGATE_HOME": str(tmp_path), "TIDEGATE_CLIENT_KEY": ""}
 
-    done = CliRunner().invoke(application("demo"), ["demo", "traffic"], env=given)
+    done = CliRunner().invoke(verb_application("demo"), ["demo", "traffic"], env=given)
 
     assert isinstance(done.exception, SettingsError)
     assert "TIDEGATE_CLIENT_KEY: expected a client key" in str(done.exception)
@@ -138,7 +138,7 @@ def test_files_of_our_names_in_the_folder_one_stands_in_are_left_alone(tmp_path:
         (tmp_path / f"{name}.py").write_text("raise SystemExit('a file of somebody else')")
 
     done = subprocess.run(
-        tidegate("demo", "server", "--help"),
+        verb_command("demo", "server", "--help"),
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,

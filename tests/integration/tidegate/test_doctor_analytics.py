@@ -15,15 +15,15 @@ from tests.integration.analytics.parts import publish
 from tests.integration.analytics.served import caught_up, service
 from tests.unit.analytics.builders import Story, requested, session, used
 from tidegate.doctor import services
-from tidegate.doctor.findings import Finding
+from tidegate.doctor.findings import DoctorFinding
 
 pytestmark = pytest.mark.anyio
 STORY = Story().tell(session(), requested("r", units=2**63)).lease("a", used("a"))
 
 
-async def found(client: Client) -> dict[str, Finding]:
+async def found(client: Client) -> dict[str, DoctorFinding]:
     """What it finds of analytics, by code; by its state where nothing is wrong."""
-    findings = await services.looked_at(client, system_clock, made_up=False)
+    findings = await services.service_findings(client, system_clock, made_up=False)
     return {one.code or one.state: one for one in findings if one.area == "analytics"}
 
 

@@ -10,7 +10,7 @@ from services.analytics.store import Readers
 from tests.integration.analytics.fates import explained, story
 from tests.integration.analytics.parts import stored
 from tests.unit.analytics.builders import Story, cancelled
-from tidegate.ledger.explain import told
+from tidegate.ledger.explain import story_lines
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def lines(readers: Readers, request_id: str) -> str:
     whole = {name: value or [] for name, value in row.items()}
     for tried in whole["attempts"]:
         tried["candidates"] = msgspec.json.decode(tried["candidates"])
-    return "\n".join(told(whole))
+    return "\n".join(story_lines(whole))
 
 
 def test_a_request_is_told_with_its_candidates_and_why_each_was_refused(readers: Readers) -> None:

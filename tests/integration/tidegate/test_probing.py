@@ -14,8 +14,8 @@ from runtime.clock import system_clock
 from services.balancer.settings import ServerSection
 from tests.integration.gateway.bench import saying
 from tests.integration.gateway.upstreams import Behaviour, body_of, head_of, upstream
-from tidegate.probing.asking import Probed, probed
-from tidegate.stack.init import written
+from tidegate.probing.asking import Probed, probe_servers
+from tidegate.stack.init import configuration_text
 
 pytestmark = pytest.mark.anyio
 PAGE = "<title>即梦 API 管理控制台</title>".encode()
@@ -35,18 +35,18 @@ async def demos(*dialects: str) -> AsyncIterator[list[str]]:
 
 async def asked(behaviour: Behaviour, timeout_s: float = 5.0) -> Probed:
     async with upstream(behaviour) as server:
-        (found,) = await probed([server.url], timeout_s)
+        (found,) = await probe_servers([server.url], timeout_s)
     return found
 
 
 async def test_each_of_the_four_is_recognised_and_its_models_counted() -> None:
     async with demos(*BACKENDS, "") as urls:
-        found = await probed([*urls, "ftp://127.0.0.1"])
+        found = await probe_servers([*urls, "ftp://127.0.0.1"])
 
     assert [one.dialect for one in found] == [*BACKENDS, "plain", "plain"]
     assert [one.models for one in found[:5]] == [5] * 5
     assert "scheme" in found[-1].why
-    named = tomllib.loads(written(found[:5]))["servers"]
+    named = tomllib.loads(configuration_text(found[:5]))["servers"]
     assert [one.get("dialect", "plain") for one in named] == [*BACKENDS, "plain"]
     assert [ServerSection(server_id=one["id"], url=one["url"]).url for one in named] == urls
 
@@ -62,9 +62,9 @@ async def test_server_that_does_not_answer_is_told() -> None:
     found = await asked(silent, 0.05)
     assert (found.why, found.models) == ("no answer within 0.05 s", None)
     assert (await asked(cut)).why
-    (nobody,) = await probed(["http://127.0.0.1:1"])
+    (nobody,) = await probe_servers(["http://127.0.0.1:1"])
     assert nobody.why.startswith("ConnectError")
-    assert "# dialect" in written([nobody])
+    assert "# dialect" in configuration_text([nobody])
 
 
 async def test_page_is_read_only_so_far() -> None:

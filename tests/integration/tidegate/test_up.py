@@ -22,7 +22,7 @@ from runtime.process import lifecycle
 from tests import ROOT
 from tests.integration.tidegate.up import WAIT_S, Up
 from tests.waiting import until, wait_for
-from tidegate.configuration import Configuration, load
+from tidegate.configuration import Configuration, load_configuration
 from tidegate.stack.running import RunningStack
 
 pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(240)]
@@ -219,7 +219,7 @@ def test_no_line_to_paste_is_printed_with_a_key_that_was_revoked(tmp_path: Path)
     variables = {"TIDEGATE_HOME": str(tmp_path), "TIDEGATE_PORT": "8080"}
     stack = RunningStack(environment(variables), Configuration())
 
-    told = stack._told({"client": "client.key opens nothing: key_1 was revoked."}, "")
+    told = stack._start_message({"client": "client.key opens nothing: key_1 was revoked."}, "")
 
     assert "client.key opens nothing: key_1 was revoked.\n" in told
     assert "curl" not in told
@@ -243,15 +243,15 @@ async def test_change_that_needs_a_new_start_is_told_once(
     def looked(one: Environment) -> Configuration:
         nonlocal looks
         looks += 1
-        return load(one)
+        return load_configuration(one)
 
     async def seen() -> None:
         before = looks
         await until(lambda: looks >= before + 2)
 
     monkeypatch.setattr("tidegate.stack.running._LOOK_EVERY_S", 0.01)
-    monkeypatch.setattr("tidegate.stack.running.load", looked)
-    stack = RunningStack(found, load(found))
+    monkeypatch.setattr("tidegate.stack.running.load_configuration", looked)
+    stack = RunningStack(found, load_configuration(found))
     with structlog.testing.capture_logs() as told:
         stack.log = structlog.get_logger()
         following = asyncio.create_task(stack._follow_settings())

@@ -15,7 +15,7 @@ from contracts.events import AnyEvent
 from contracts.subjects import evt_pool
 from runtime.eventlog.writer import SubjectWriter
 from tests.unit.pool.builders import after
-from tidegate.main import application
+from tidegate.main import verb_application
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Written:
 
     async def run(self, *arguments: str) -> tuple[int, str, str]:
         invoke = partial(CliRunner().invoke, env=self.environment, catch_exceptions=False)
-        done = await asyncio.to_thread(invoke, application(arguments[0]), arguments)
+        done = await asyncio.to_thread(invoke, verb_application(arguments[0]), arguments)
         return done.exit_code, done.stdout, done.stderr
 
     async def audit(self, *arguments: str) -> dict[str, Any]:

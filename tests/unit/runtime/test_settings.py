@@ -20,7 +20,7 @@ from runtime.settings import (
     with_default_services,
 )
 from services.balancer.settings import ServerSection
-from tidegate.configuration import Configuration, load
+from tidegate.configuration import Configuration, load_configuration
 
 
 def loaded(tmp_path: Path, toml: str = "", **variables: str) -> Configuration:
@@ -28,7 +28,7 @@ def loaded(tmp_path: Path, toml: str = "", **variables: str) -> Configuration:
     file = tmp_path / "my.toml"
     file.write_text(toml)
     given = {f"TIDEGATE_{name}": value for name, value in variables.items()}
-    return load(environment({"TIDEGATE_CONFIG": str(file), **given}))
+    return load_configuration(environment({"TIDEGATE_CONFIG": str(file), **given}))
 
 
 def refused(tmp_path: Path, toml: str = "", **variables: str) -> str:

@@ -18,9 +18,9 @@ from services.pool.settings import Settings as PoolSettings
 from services.pool.settings import source_digest
 from tests import ROOT
 from tidegate.admin.shown import HIDDEN
-from tidegate.configuration import load, loader
-from tidegate.doctor.home import looked_at as home_looked_at
-from tidegate.main import application
+from tidegate.configuration import load_configuration, settings_loader
+from tidegate.doctor.home import home_findings as home_looked_at
+from tidegate.main import verb_application
 from tidegate.stack import demo_servers
 
 ODD = """
@@ -46,7 +46,7 @@ url = "http://127.0.0.1:9002"
 def typed(home: Path, *words: str, **given: str) -> Result:
     given = {f"TIDEGATE_{name}": value for name, value in given.items()}
     return CliRunner().invoke(
-        application("config"), ["config", *words], env={"TIDEGATE_HOME": str(home), **given}
+        verb_application("config"), ["config", *words], env={"TIDEGATE_HOME": str(home), **given}
     )
 
 
@@ -58,7 +58,7 @@ def test_what_is_shown_means_the_same_when_it_is_read_again(tmp_path: Path) -> N
     shown.write_text(done.stdout)
 
     assert done.exit_code == 0
-    assert load(environment({"TIDEGATE_CONFIG": str(shown)})) == load(
+    assert load_configuration(environment({"TIDEGATE_CONFIG": str(shown)})) == load_configuration(
         environment({"TIDEGATE_CONFIG": str(file)})
     )
 
@@ -147,7 +147,7 @@ def test_show_writes_a_file_and_none_that_is_there(tmp_path: Path) -> None:
     file.write_text(ODD)
 
     assert typed(tmp_path, "show", "-o", str(made), CONFIG=str(file)).exit_code == 0
-    assert load(environment({"TIDEGATE_CONFIG": str(made)})) == load(
+    assert load_configuration(environment({"TIDEGATE_CONFIG": str(made)})) == load_configuration(
         environment({"TIDEGATE_CONFIG": str(file)})
     )
     done = typed(tmp_path, "show", "-o", str(file), CONFIG=str(file))
@@ -174,8 +174,8 @@ def test_what_is_hidden_is_set_by_no_written_configuration(
 
     assert f'\n# proxy = "http://{HIDDEN}@proxy.example:3128"\n' in shown
     (tmp_path / "again.toml").write_text(shown)
-    again = load(environment({"TIDEGATE_CONFIG": str(tmp_path / "again.toml")}))
-    meant = load(environment({"TIDEGATE_CONFIG": str(file)}))
+    again = load_configuration(environment({"TIDEGATE_CONFIG": str(tmp_path / "again.toml")}))
+    meant = load_configuration(environment({"TIDEGATE_CONFIG": str(file)}))
     assert again.gateway == msgspec.structs.replace(meant.gateway, proxy="")
     assert (again.servers, again.pool) == (meant.servers, meant.pool)
 
@@ -223,7 +223,7 @@ def test_show_into_the_very_file_says_what_the_shell_has_done(tmp_path: Path) ->
 
 
 def test_servers_of_the_demo_are_shown_as_nobodys_configuration(tmp_path: Path) -> None:
-    demo_servers.placed(environment({"TIDEGATE_HOME": str(tmp_path)}).home)
+    demo_servers.place_servers(environment({"TIDEGATE_HOME": str(tmp_path)}).home)
 
     shown = typed(tmp_path, "show").stdout
 
@@ -235,7 +235,9 @@ def concurrency(home: Path, written: str, **given: str) -> int:
     file = home / "tidegate.toml"
     file.write_text(written)
     given = {f"TIDEGATE_{name}": value for name, value in given.items()}
-    return load(environment({"TIDEGATE_CONFIG": str(file), **given})).pool.session_concurrency
+    return load_configuration(
+        environment({"TIDEGATE_CONFIG": str(file), **given})
+    ).pool.session_concurrency
 
 
 def test_session_of_real_backends_does_one_thing_at_once_unless_told_otherwise(
@@ -283,9 +285,9 @@ def test_files_that_are_named_are_found_beside_the_configuration(
     shown = tomllib.loads((elsewhere / "copy.toml").read_text())
     assert shown["pool"]["provisioner"]["path"] == str(sessions), "it means the same here"
     found = environment({"TIDEGATE_HOME": str(home)})
-    pool = loader(found, PoolSettings)()
+    pool = settings_loader(found, PoolSettings)()
     assert (pool.pool.provisioner.path, pool.file) == ("sessions.txt", str(sessions))
-    assert loader(found, GatewaySettings)().gateway.spool == str(home / "spooled")
+    assert settings_loader(found, GatewaySettings)().gateway.spool == str(home / "spooled")
     findings = [one for one in home_looked_at(found) if one.area == "sessions"]
     assert [one.message for one in findings] == [f"{sessions}: 1 credentials"]
 

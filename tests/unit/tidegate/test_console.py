@@ -30,21 +30,21 @@ def test_the_gateway_is_the_one_that_is_named(
 ) -> None:
     found = at(tmp_path, monkeypatch, operator="op", API="https://gate.example/", PORT="1")
 
-    assert api.address(found) == "https://gate.example"
+    assert api.gateway_address(found) == "https://gate.example"
 
 
 def test_without_a_name_it_is_the_one_of_this_home(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert api.address(at(tmp_path, monkeypatch, PORT="1")) == "http://127.0.0.1:8080"
+    assert api.gateway_address(at(tmp_path, monkeypatch, PORT="1")) == "http://127.0.0.1:8080"
     found = at(tmp_path, monkeypatch, operator="op", PORT="8090")
 
-    assert api.address(found) == "http://127.0.0.1:8090"
+    assert api.gateway_address(found) == "http://127.0.0.1:8090"
     found.home.run.write_text('{"url": "http://127.0.0.1:8091"}')
-    assert api.address(found) == "http://127.0.0.1:8091"
+    assert api.gateway_address(found) == "http://127.0.0.1:8091"
     for unreadable in ("[]", "{", "{}"):
         found.home.run.write_text(unreadable)
-        assert api.address(found) == "http://127.0.0.1:8090"
+        assert api.gateway_address(found) == "http://127.0.0.1:8090"
 
 
 @pytest.mark.parametrize("address", ["gate:80", "ftp://gate", "http://", "8080"])
@@ -52,7 +52,7 @@ def test_an_address_that_is_none_is_refused(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(SettingsError, match="TIDEGATE_API: expected an address such as"):
-        api.address(at(tmp_path, monkeypatch, API=address))
+        api.gateway_address(at(tmp_path, monkeypatch, API=address))
 
 
 def test_the_key_that_is_given_is_shown_to_anyone(
@@ -92,14 +92,14 @@ def test_no_key_at_all_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.Mo
     ],
 )
 def test_an_error_is_its_message_or_its_status(told: Any, expected: str) -> None:
-    assert api._message(told, 500) == expected
+    assert api._error_message(told, 500) == expected
 
 
 def test_an_id_is_one_segment_of_a_path() -> None:
-    assert api.segment("a b?x#y%") == "a%20b%3Fx%23y%25"
+    assert api.path_segment("a b?x#y%") == "a%20b%3Fx%23y%25"
     for none in ("", ".", "..", "../keys", "a\\b", "a;b", "a\nb", "\udcff"):
         with pytest.raises(SettingsError, match="expected an id, got"):
-            api.segment(none)
+            api.path_segment(none)
 
 
 # --------------------------------------------------------------------------- printing
@@ -122,13 +122,13 @@ def test_an_id_is_one_segment_of_a_path() -> None:
     ],
 )
 def test_a_value_is_written_for_people(value: Any, expected: str) -> None:
-    assert output.cell(value) == expected
+    assert output.table_cell(value) == expected
 
 
 def test_a_pipe_gets_every_value_whole(capsys: pytest.CaptureFixture[str]) -> None:
     long = "x" * 500
 
-    output.table(("name", "value"), [("[bold]a[/bold]", long)])
+    output.print_table(("name", "value"), [("[bold]a[/bold]", long)])
 
     assert f"[bold]a[/bold]  {long}" in capsys.readouterr().out
 
@@ -140,7 +140,7 @@ def test_a_terminal_gets_what_fits_it_and_is_told_what_does_not(
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", columns)
 
-    output.table(("id", "value", "well"), [("x" * 30, "y" * 100, True)])
+    output.print_table(("id", "value", "well"), [("x" * 30, "y" * 100, True)])
 
     told = capsys.readouterr().out.splitlines()
     assert "id" in told[0]
@@ -156,13 +156,13 @@ EVIL = "m\x1b]0;owned\x07\u202e\x9b2J\nforged"
 def test_nothing_that_a_stranger_wrote_commands_the_terminal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    output.table((EVIL,), [(EVIL,), ({EVIL: [EVIL]},)], "none")
-    output.line(EVIL)
-    output.say(EVIL)
-    output.note(EVIL)
-    output.as_json({EVIL: EVIL})
-    output.record({EVIL: EVIL})
-    output.table(("a",), [], EVIL)
+    output.print_table((EVIL,), [(EVIL,), ({EVIL: [EVIL]},)], "none")
+    output.print_line(EVIL)
+    output.print_text(EVIL)
+    output.print_note(EVIL)
+    output.print_json({EVIL: EVIL})
+    output.print_record({EVIL: EVIL})
+    output.print_table(("a",), [], EVIL)
 
     out, err = capsys.readouterr()
     for text in (out, err):
@@ -173,9 +173,9 @@ def test_nothing_that_a_stranger_wrote_commands_the_terminal(
 def test_document_is_whole_in_a_file_and_harmless_on_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    output.document(f"{EVIL}\n")
+    output.print_document(f"{EVIL}\n")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    output.document(f"{EVIL}\n")
+    output.print_document(f"{EVIL}\n")
 
     told = capsys.readouterr().out
     assert told.startswith(f"{EVIL}\n")
@@ -183,13 +183,13 @@ def test_document_is_whole_in_a_file_and_harmless_on_a_terminal(
 
 
 def test_no_rows_are_said_to_be_none(capsys: pytest.CaptureFixture[str]) -> None:
-    output.table(("a",), [], "no sessions")
+    output.print_table(("a",), [], "no sessions")
 
     assert capsys.readouterr().out == "no sessions\n"
 
 
 def test_json_is_json(capsys: pytest.CaptureFixture[str]) -> None:
-    output.as_json({"name": "即梦"})
+    output.print_json({"name": "即梦"})
 
     out = capsys.readouterr().out
     assert "即梦" in out

@@ -7,14 +7,14 @@ import pytest
 
 from contracts.balancer import Server
 from contracts.base import ServerId
-from tidegate.doctor.exposure import found
-from tidegate.doctor.findings import Finding
+from tidegate.doctor.exposure import reach_findings
+from tidegate.doctor.findings import DoctorFinding
 from tidegate.probing.asking import Probed
 
 HERE = "http://127.0.0.1:8000"
 
 
-def looked_at(url: str, dialect: str, recognised: str, *addresses: str) -> list[Finding]:
+def looked_at(url: str, dialect: str, recognised: str, *addresses: str) -> list[DoctorFinding]:
     server = Server(server_id=ServerId("one"), url=url, dialect=dialect)
     asked: list[int] = []
 
@@ -22,7 +22,7 @@ def looked_at(url: str, dialect: str, recognised: str, *addresses: str) -> list[
         asked.append(port)
         return [ipaddress.ip_address(one) for one in addresses]
 
-    told = list(found([server], [Probed(url=url, dialect=recognised)], listens))
+    told = list(reach_findings([server], [Probed(url=url, dialect=recognised)], listens))
     assert asked in ([], [8000], [443])
     return told
 

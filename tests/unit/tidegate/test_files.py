@@ -13,10 +13,10 @@ from tidegate.console.errors import CommandError
 def test_file_is_made_and_never_written_over(tmp_path: Path) -> None:
     file = tmp_path / "made"
 
-    with files.made(str(file)) as into:
+    with files.open_output(str(file)) as into:
         into.write(b"whole")
 
-    with pytest.raises(SettingsError, match="is there already"), files.made(str(file)):
+    with pytest.raises(SettingsError, match="is there already"), files.open_output(str(file)):
         pass
     assert file.read_bytes() == b"whole"
 
@@ -36,16 +36,16 @@ def test_what_cannot_be_made_is_named(tmp_path: Path, name: str, why: str) -> No
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
 
-    with pytest.raises(SettingsError, match=why), files.made(str(tmp_path / name)):
+    with pytest.raises(SettingsError, match=why), files.open_output(str(tmp_path / name)):
         pass
 
 
 def test_what_is_not_written_to_its_end_is_not_left_behind(tmp_path: Path) -> None:
     file = tmp_path / "made"
 
-    with pytest.raises(KeyboardInterrupt), files.made(str(file)):
+    with pytest.raises(KeyboardInterrupt), files.open_output(str(file)):
         raise KeyboardInterrupt
-    with pytest.raises(CommandError, match="written to its end"), files.made(str(file)):
+    with pytest.raises(CommandError, match="written to its end"), files.open_output(str(file)):
         raise OSError(28, os.strerror(28))
 
     assert not file.exists()
@@ -56,10 +56,10 @@ def test_device_is_nobodys_file(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
 
-    with files.made(str(pipe)) as into:
+    with files.open_output(str(pipe)) as into:
         into.write(b"through")
     assert os.read(reading, 100) == b"through"
-    with pytest.raises(CommandError), files.made("/dev/full") as into:
+    with pytest.raises(CommandError), files.open_output("/dev/full") as into:
         into.write(b"never")
     os.close(reading)
 
@@ -68,7 +68,7 @@ def test_device_is_nobodys_file(tmp_path: Path) -> None:
 
 
 def test_dash_is_standard_output(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    with files.made("-") as into:
+    with files.open_output("-") as into:
         into.write(b"out")
         into.flush()
 

@@ -2,7 +2,7 @@
 
 import socket
 
-from tidegate.probing.listening import listed, listening
+from tidegate.probing.listening import listening_addresses, table_addresses
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n"
 V4 = HEAD + (
@@ -20,16 +20,16 @@ V6 = HEAD + (
 
 
 def test_tables_of_the_kernel_are_read() -> None:
-    assert [str(one) for one in listed(V4, 8000)] == ["0.0.0.0"]
-    assert [str(one) for one in listed(V4, 8001)] == ["127.0.0.1"]
-    assert [str(one) for one in listed(V6, 8000)] == ["::"]
-    assert [str(one) for one in listed(V6, 8001)] == ["::1"]
-    assert [str(one) for one in listed(V6, 8002)] == ["127.0.0.1"]
-    assert list(listed("", 8000)) == []
+    assert [str(one) for one in table_addresses(V4, 8000)] == ["0.0.0.0"]
+    assert [str(one) for one in table_addresses(V4, 8001)] == ["127.0.0.1"]
+    assert [str(one) for one in table_addresses(V6, 8000)] == ["::"]
+    assert [str(one) for one in table_addresses(V6, 8001)] == ["::1"]
+    assert [str(one) for one in table_addresses(V6, 8002)] == ["127.0.0.1"]
+    assert list(table_addresses("", 8000)) == []
 
 
 def test_port_of_this_machine_is_seen() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
-        assert [str(one) for one in listening(port)] == ["127.0.0.1"]
+        assert [str(one) for one in listening_addresses(port)] == ["127.0.0.1"]

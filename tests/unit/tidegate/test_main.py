@@ -22,7 +22,7 @@ _WITH_JSON = ("audit", "replay", "keys", "sessions", "servers", "leases", "sql",
 
 def commands(verb: str) -> Iterator[tuple[list[str], Any]]:
     """The commands of a verb, and the words that call them."""
-    whole: Any = typer.main.get_command(main.application(verb))
+    whole: Any = typer.main.get_command(main.verb_application(verb))
     found = whole.commands[verb]
     if not hasattr(found, "commands"):
         yield [verb], found
@@ -35,7 +35,7 @@ def commands(verb: str) -> Iterator[tuple[list[str], Any]]:
 def test_every_verb_has_help_with_an_example_of_itself(verb: str) -> None:
     for words, command in commands(verb):
         assert f"tidegate {' '.join(words)}" in (command.help or ""), words
-        done = CliRunner().invoke(main.application(verb), [*words, "--help"])
+        done = CliRunner().invoke(main.verb_application(verb), [*words, "--help"])
         assert (done.exit_code, "Example:" in done.stdout) == (0, True)
 
 
@@ -48,11 +48,13 @@ def test_every_verb_that_prints_data_prints_json_when_asked(verb: str) -> None:
 @pytest.mark.parametrize("verb", main.VERBS)
 def test_an_option_that_is_none_is_wrong_usage(verb: str) -> None:
     for words, _ in commands(verb):
-        assert CliRunner().invoke(main.application(verb), [*words, "--nonsense"]).exit_code == 2
+        assert (
+            CliRunner().invoke(main.verb_application(verb), [*words, "--nonsense"]).exit_code == 2
+        )
 
 
 def test_without_a_verb_every_verb_is_named() -> None:
-    done = CliRunner().invoke(main.application(""), ["--help"])
+    done = CliRunner().invoke(main.verb_application(""), ["--help"])
 
     assert all(f" {verb} " in done.stdout for verb in main.VERBS)
 

@@ -11,13 +11,15 @@ IMAGE, VIDEO = ServiceType("image"), ServiceType("video")
 
 
 def read(text: str, *, as_csv: bool = False) -> list[tuple[int, Credential]]:
-    found = sessionfiles.sessions(text.encode(), "file", as_csv=as_csv)
+    found = sessionfiles.session_lines(text.encode(), "file", as_csv=as_csv)
     return [(number, one) for number, one in found if isinstance(one, Credential)]
 
 
 def refused(text: str, *, as_csv: bool = False) -> str:
-    found = sessionfiles.sessions(text.encode(), "file", as_csv=as_csv)
-    return sessionfiles.told([(number, one) for number, one in found if isinstance(one, str)])
+    found = sessionfiles.session_lines(text.encode(), "file", as_csv=as_csv)
+    return sessionfiles.wrong_lines_text(
+        [(number, one) for number, one in found if isinstance(one, str)]
+    )
 
 
 def wrong(text: str, *, as_csv: bool = False) -> str:

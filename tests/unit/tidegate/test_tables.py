@@ -4,14 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from tidegate.console.tables import laid_out
+from tidegate.console.tables import lay_out
 
 ID = "ses_ec25afe1c098a50591f820e3"
 URL = "http://127.0.0.1:29267/prefix"
 
 
 def test_table_is_as_wide_as_it_is_where_nothing_has_to_fit() -> None:
-    made = laid_out(["id", "url"], [[ID, URL], ["x", ""]], None)
+    made = lay_out(["id", "url"], [[ID, URL], ["x", ""]], None)
 
     assert made.head == [f"id{' ' * 28}url"]
     assert made.lines == [f"{ID}  {URL}", "x"]
@@ -20,7 +20,7 @@ def test_table_is_as_wide_as_it_is_where_nothing_has_to_fit() -> None:
 
 def test_cell_of_several_words_goes_on_below() -> None:
     rows = [[ID, "image=1 video=0 avatar=0", "up"], ["x", "", "down"]]
-    made = laid_out(["id", "used", "health"], rows, 46)
+    made = lay_out(["id", "used", "health"], rows, 46)
 
     assert made.lines == [
         f"{ID}  image=1   up",
@@ -32,33 +32,33 @@ def test_cell_of_several_words_goes_on_below() -> None:
 
 
 def test_column_without_room_is_left_out_and_the_next_that_has_it_is_not() -> None:
-    made = laid_out(["id", "url", "health", "weight"], [[ID, URL, "up", "1"]], 40)
+    made = lay_out(["id", "url", "health", "weight"], [[ID, URL, "up", "1"]], 40)
 
     assert made.lines == [f"{ID}  up"]
     assert made.left_out == ["url", "weight"]
 
 
 def test_first_column_is_whole_on_the_narrowest_terminal() -> None:
-    made = laid_out(["id", "url"], [[ID, URL]], 1)
+    made = lay_out(["id", "url"], [[ID, URL]], 1)
 
     assert (made.head, made.lines, made.left_out) == (["id"], [ID], ["url"])
 
 
 def test_columns_that_are_kept_go_on_beyond_the_edge() -> None:
-    made = laid_out(["name", "value"], [["hash", "f" * 64], ["note", "a b"]], 12, kept=(0, 1))
+    made = lay_out(["name", "value"], [["hash", "f" * 64], ["note", "a b"]], 12, kept=(0, 1))
 
     assert made.lines == [f"hash  {'f' * 64}", "note  a b"]
     assert made.left_out == []
 
 
 def test_script_without_blanks_goes_on_below_too() -> None:
-    made = laid_out(["code", "message"], [["1", "积分不足、请充值后再试"]], 18)
+    made = lay_out(["code", "message"], [["1", "积分不足、请充值后再试"]], 18)
 
     assert made.lines == ["1     积分不足、请", "      充值后再试"]
 
 
 def test_room_goes_to_those_that_want_the_least() -> None:
-    made = laid_out(["a", "b", "c"], [["x", "one two", "one two three four five six"]], 25)
+    made = lay_out(["a", "b", "c"], [["x", "one two", "one two three four five six"]], 25)
 
     assert made.lines == ["x  one two  one two three", f"{' ' * 12}four five six"]
 
@@ -77,7 +77,7 @@ def test_lines_fit_and_words_stay_whole(
     table: tuple[list[str], list[list[str]]], width: int
 ) -> None:
     columns, rows = table
-    made = laid_out(columns, rows, width)
+    made = lay_out(columns, rows, width)
     there = [number for number in range(len(columns)) if columns[number] not in made.left_out]
 
     told = " ".join([*made.head, *made.lines]).replace(" ", "")

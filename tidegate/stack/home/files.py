@@ -31,7 +31,7 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     """The last envelope that the backup has; what was granted behind it is not in this log."""
 
 
-def restored(home: Home) -> Restored | None:
+def restore_mark(home: Home) -> Restored | None:
     """Tell from which backup this home goes on; None when from none."""
     try:
         return msgspec.json.decode(home.restored.read_bytes(), type=Restored)
@@ -39,7 +39,7 @@ def restored(home: Home) -> Restored | None:
         return None
 
 
-def used(home: Home) -> Path | None:
+def used_configuration(home: Home) -> Path | None:
     """Tell which configuration file the last `up` ran with; None when with none."""
     try:
         return Path(home.config_used.read_text().strip())

@@ -26,15 +26,15 @@ class FirstKeys(NamedTuple):
     """Names of those that open nothing, and why."""
 
 
-async def journal(found: Environment, log: EventLog) -> FirstKeys:
+async def journal_keys(environment: Environment, log: EventLog) -> FirstKeys:
     """Journal the hash of each key of the home that no event of the log ever named.
 
     A log may be older than the keys: one was deleted and made anew, or the home is new. Raises
     `SettingsError` without the keys, and what `EventLog` raises.
     """
     keys = [
-        _issued(found.home.operator_key, "operator", Scope.ADMIN),
-        _issued(found.home.client_key, "client", Scope.CLIENT),
+        _key_issued(environment.home.operator_key, "operator", Scope.ADMIN),
+        _key_issued(environment.home.client_key, "client", Scope.CLIENT),
     ]
     writer = SubjectWriter(log, EVT_KEYS, WriterId(f"migrate-{secrets.token_hex(6)}"))
     ring = KeyRing()
@@ -45,24 +45,24 @@ async def journal(found: Environment, log: EventLog) -> FirstKeys:
                 ring.apply(stored.sequence, seen)
         unheard: list[AnyEvent] = []
         unheard += [key for key in keys if ring.once_opened_by(key.key_hash) is None]
-        dead = {key.name: why for key in keys if (why := _dead(ring, key.key_hash))}
+        dead = {key.name: why for key in keys if (why := _dead_reason(ring, key.key_hash))}
         try:
             if unheard:
-                await writer.append(unheard, writer.now(clock(found.clock_offset_file)()))
+                await writer.append(unheard, writer.now(clock(environment.clock_offset_file)()))
         except FenceError:
             continue
         return FirstKeys([key.name for key in keys if key in unheard], dead)
 
 
-def _dead(ring: KeyRing, hashed: str) -> str:
-    """Say why a key that was issued opens nothing any more; empty when it does."""
+def _dead_reason(ring: KeyRing, hashed: str) -> str | None:
+    """Say why a key that was issued opens nothing any more; None when it does."""
     key = ring.once_opened_by(hashed)
     if key is None or ring.opened_by(hashed) is not None:
-        return ""
+        return None
     return f"{key.key_id} was {'revoked' if key.revoked else 'rotated'}"
 
 
-def _issued(path: Path, name: str, scope: Scope) -> KeyIssued:
+def _key_issued(path: Path, name: str, scope: Scope) -> KeyIssued:
     try:
         hashed = key_hash(path.read_text().strip())
     except OSError as error:

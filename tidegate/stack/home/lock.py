@@ -10,7 +10,7 @@ from runtime.environment import Home
 from runtime.settings import SettingsError
 
 
-def made(home: Home) -> None:
+def make_folder(home: Home) -> None:
     """Make the folder. Raises `SettingsError` when it cannot be, or nobody here may write in it."""
     try:
         home.path.mkdir(parents=True, exist_ok=True)
@@ -24,7 +24,7 @@ def made(home: Home) -> None:
 
 
 @contextmanager
-def locked(home: Home) -> Iterator[None]:
+def lock_home(home: Home) -> Iterator[None]:
     """Keep the home to ourselves. Raises `SettingsError` when another `up` has it."""
     with home.lock.open("w") as lock:
         try:

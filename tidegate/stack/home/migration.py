@@ -21,79 +21,79 @@ from tidegate.stack.home.files import write_private
 _KEY_BYTES_MIN = 16
 
 
-class Made(NamedTuple):
+class MigrationResult(NamedTuple):
     """What was absent and is there now, and which keys of the home open nothing, with advice."""
 
     names: list[str]
     dead_keys: dict[str, str]
 
 
-def write_secrets(found: Environment) -> list[str]:
+def write_secrets(environment: Environment) -> list[str]:
     """Write every secret that is absent and return their names.
 
     Raises `SettingsError` for a home that cannot be written, or a key given by variable that is
     too short.
     """
-    home = found.home
-    lock.made(home)
+    home = environment.home
+    lock.make_folder(home)
     home.nats_conf.parent.mkdir(parents=True, exist_ok=True)
     home.path.chmod(0o700)
-    made = []
+    written = []
     for user in USERS:
         given = given_secret(f"TIDEGATE_{user.upper()}_NATS_PASSWORD")
-        made += _written(home.nats_password(user), given or secrets.token_urlsafe(24))
+        written += _write_absent(home.nats_password(user), given or secrets.token_urlsafe(24))
     for variable, path in (
         ("TIDEGATE_SECRET_KEY", home.master_key),
         ("TIDEGATE_IDENTITY_KEY", home.identity_key),
     ):
         if not given_secret(variable):
-            made += _written(path, new_key())
-    made += _written(home.operator_key, _key("TIDEGATE_ADMIN_KEY", "sk-admin-"))
-    made += _written(home.client_key, _key("TIDEGATE_CLIENT_KEY", "sk-"))
-    if len(natsserver.hosts(found.nats_url)) > 1:
-        made += _written(home.nats_password("cluster"), secrets.token_urlsafe(24))
-    write_private(home.nats_conf, natsserver.accounts(owners.passwords(home)).encode())
-    return made
+            written += _write_absent(path, new_key())
+    written += _write_absent(home.operator_key, _first_key("TIDEGATE_ADMIN_KEY", "sk-admin-"))
+    written += _write_absent(home.client_key, _first_key("TIDEGATE_CLIENT_KEY", "sk-"))
+    if len(natsserver.hosts(environment.nats_url)) > 1:
+        written += _write_absent(home.nats_password("cluster"), secrets.token_urlsafe(24))
+    write_private(home.nats_conf, natsserver.accounts(owners.nats_passwords(home)).encode())
+    return written
 
 
-async def make(found: Environment, configuration: Configuration) -> Made:
+async def migrate_log(environment: Environment, configuration: Configuration) -> MigrationResult:
     """Make the streams, and journal the keys of the home that the log does not know.
 
     Raises `SettingsError` without NATS or a usable bound, `CommandError` when NATS refuses.
     """
     try:
-        await asyncio.to_thread(natsserver.wait_for_port, nats_urls(found, "migrate"), 20)
+        await asyncio.to_thread(natsserver.wait_for_port, nats_urls(environment, "migrate"), 20)
     except TimeoutError as error:
         raise CommandError(f"NATS: {error}") from None
-    client = await connected_as(found, "migrate")
+    client = await connected_as(environment, "migrate")
     log = EventLog(client)
     try:
-        bytes_max = await _bytes_max(found, configuration, log)
-        made = await streams.migrate(client, bytes_max, configuration.log.replicas)
-        keys = await firstkeys.journal(found, log)
+        bytes_max = await _bytes_max(environment, configuration, log)
+        names = await streams.migrate(client, bytes_max, configuration.log.replicas)
+        keys = await firstkeys.journal_keys(environment, log)
     except streams.MigrationError as error:
         raise SettingsError(str(error)) from None
     except LogError as error:
         raise CommandError(f"the event log cannot be made: {error}") from None
     finally:
         await client.close()
-    paths = {"operator": found.home.operator_key, "client": found.home.client_key}
+    paths = {"operator": environment.home.operator_key, "client": environment.home.client_key}
     dead = {
         name: f"{paths[name]} opens nothing: {why}. Delete the file to have a new key made"
         for name, why in keys.dead.items()
     }
-    return Made([*made, *(f"{name} key" for name in keys.issued)], dead)
+    return MigrationResult([*names, *(f"{name} key" for name in keys.issued)], dead)
 
 
-async def _bytes_max(found: Environment, configuration: Configuration, log: EventLog) -> int:
+async def _bytes_max(environment: Environment, configuration: Configuration, log: EventLog) -> int:
     """Choose the log's bound once; a log that exists keeps its own, however full the disk is."""
     with suppress(LogUnavailableError):
         return (await log.state()).bytes_max
-    free = streams.free_bytes(_existing(found.home))
+    free = streams.free_bytes(_nearest_folder(environment.home))
     return streams.log_bytes_max(configuration.log.max_bytes, free)
 
 
-def _key(variable: str, prefix: str) -> str:
+def _first_key(variable: str, prefix: str) -> str:
     given = given_secret(variable)
     if not given:
         return prefix + secrets.token_urlsafe(32)
@@ -104,7 +104,7 @@ def _key(variable: str, prefix: str) -> str:
     return given
 
 
-def _existing(home: Home) -> Path:
+def _nearest_folder(home: Home) -> Path:
     """The nearest folder that exists, to ask about its disk."""
     path = home.path
     while not path.exists():
@@ -112,7 +112,7 @@ def _existing(home: Home) -> Path:
     return path
 
 
-def _written(path: Path, text: str) -> list[str]:
+def _write_absent(path: Path, text: str) -> list[str]:
     if path.exists():
         return []
     # No line break: whoever reads a key as it stands sends it as it stands, in a header.

@@ -20,7 +20,7 @@ OWNERS = ("gateway", "pool", "balancer", "analytics", "migrate", "archiver", "na
 _NO_CONFIGURATION = "# No tidegate.toml was given: the defaults are in force.\n"
 
 
-def furnish(found: Environment, folder: Path, demo_url: str) -> list[str]:
+def furnish_homes(environment: Environment, folder: Path, demo_url: str) -> list[str]:
     """Write the home of every owner that has a place in `folder`; their names.
 
     Raises `SettingsError` when there is no such place, or it cannot be written.
@@ -33,25 +33,25 @@ def furnish(found: Environment, folder: Path, demo_url: str) -> list[str]:
     for owner in owners:
         home = Home(folder / owner)
         try:
-            for path, text in _belongings(found, owner, home, demo_url):
+            for path, text in _owner_files(environment, owner, home, demo_url):
                 write_private(path, text.encode())
         except OSError as error:
             raise SettingsError(f"--homes: cannot write {home.path} ({error.strerror})") from None
     return owners
 
 
-def _belongings(
-    found: Environment, owner: str, home: Home, demo_url: str
+def _owner_files(
+    environment: Environment, owner: str, home: Home, demo_url: str
 ) -> Iterator[tuple[Path, str]]:
     """Everything that one owner may know, and where its home keeps it."""
-    whole = found.home
+    whole = environment.home
     if owner == "nats":
-        cluster = natsserver.hosts(found.nats_url)
+        cluster = natsserver.hosts(environment.nats_url)
         route = whole.nats_password("cluster").read_text().strip() if len(cluster) > 1 else ""
-        text = natsserver.container_configuration(passwords(whole), cluster, route)
+        text = natsserver.container_configuration(nats_passwords(whole), cluster, route)
         yield home.server_conf, text
         return
-    yield home.config, found.config.read_text() if found.config else _NO_CONFIGURATION
+    yield home.config, environment.config.read_text() if environment.config else _NO_CONFIGURATION
     user = "auditor" if owner == "operator" else owner
     yield home.nats_password(user), whole.nats_password(user).read_text()
     if owner in {"gateway", "pool"}:
@@ -64,9 +64,9 @@ def _belongings(
         yield home.operator_key, whole.operator_key.read_text()
         yield home.client_key, whole.client_key.read_text()
     if owner in {"balancer", "pool"} and demo_url:
-        yield home.demo_servers, demo_servers.listed(demo_servers.addressed(demo_url))
+        yield home.demo_servers, demo_servers.servers_text(demo_servers.servers_at(demo_url))
 
 
-def passwords(home: Home) -> dict[str, str]:
+def nats_passwords(home: Home) -> dict[str, str]:
     """The NATS password of every user."""
     return {user: home.nats_password(user).read_text().strip() for user in USERS}
