@@ -126,7 +126,7 @@ async def _prove_streams(
         proved = await restoresteps.put_back(environment, taken, scratch, disk, hear_stored)
         if trial is not None:
             await duckdbfile.compare_totals(file, trial)
-        file.bind(proved.created)
+        file.bind_stream(proved.created)
     return proved
 
 
