@@ -25,13 +25,13 @@ _known = msgspec.json.Decoder(AnyEvent)
 _tag = msgspec.json.Decoder(_Tagged)
 
 
-def tags() -> dict[str, type[Event]]:
+def event_tags() -> dict[str, type[Event]]:
     """Every tag a writer may use, and its class."""
     classes = AnyEvent.__args__
     return {str(cls.__struct_config__.tag): cls for cls in classes}
 
 
-_tags = frozenset(tags())
+_tags = frozenset(event_tags())
 
 
 def decode_event(raw: msgspec.Raw | bytes) -> AnyEvent | UnknownEvent:

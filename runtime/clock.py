@@ -16,7 +16,7 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-def clock(offset_file: Path | None = None) -> Clock:
+def make_clock(offset_file: Path | None = None) -> Clock:
     """Make the clock of this process: the machine's, plus the seconds in `offset_file` if any.
 
     The file is looked at again every 0.1 s; an absent or empty one is an offset of zero.

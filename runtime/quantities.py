@@ -21,7 +21,7 @@ _SECONDS_MAX = 36_500 * 86_400.0
 _SIZES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
-def seconds(text: object) -> Seconds:
+def parse_seconds(text: object) -> Seconds:
     """Read a duration. Raises `ValueError`."""
     made = -1.0
     if isinstance(text, (int, float)) and not isinstance(text, bool) and text < math.inf:
@@ -35,7 +35,7 @@ def seconds(text: object) -> Seconds:
     return Seconds(made)
 
 
-def size(text: object) -> Size:
+def parse_size(text: object) -> Size:
     """Read a size in bytes. Raises `ValueError`."""
     made = Decimal(-1)
     if isinstance(text, int) and not isinstance(text, bool):

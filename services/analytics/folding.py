@@ -73,12 +73,12 @@ def take(
     if missing:
         raise MissingError(missing)
     try:
-        read = envelope.decode(stored.body)
+        read = envelope.decode_envelope(stored.body)
         why = unfit_number(read.number)
     except msgspec.DecodeError as error:
         why = str(error)
     if not why:
-        if stray := envelope.repeats(fold.number(stored.subject), read):
+        if stray := envelope.repeat_break(fold.number(stored.subject), read):
             unreadable(stored.sequence, stray)
             fold.stray(stored.sequence, stored.time, stray)
             return
@@ -99,7 +99,7 @@ def numbered(fold: Fold, batch: Iterable[Stored]) -> None:
     """Take in the numbers of envelopes that were folded before, and nothing else of them."""
     for stored in batch:
         try:
-            number = envelope.decode(stored.body).number
+            number = envelope.decode_envelope(stored.body).number
         except msgspec.DecodeError:
             continue
         if fold.number(stored.subject) < number <= INTEGER_MAX:

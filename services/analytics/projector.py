@@ -16,7 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from runtime.eventlog import EventLog, LogUnavailableError, Stored
-from runtime.process.lifecycle import until
+from runtime.process.lifecycle import until_stopped
 from runtime.process.logs import Log
 from services.analytics.domain.fold import Batch, Fold
 from services.analytics.domain.standing import standing
@@ -150,7 +150,7 @@ class Projector:
         fold = await self._take_stand()
         arrived: asyncio.Queue[list[Stored]] = asyncio.Queue(2)
         made: asyncio.Queue[_Made] = asyncio.Queue(1)
-        await until(
+        await until_stopped(
             asyncio.Event(),
             self._read(arrived),
             self._watch(),
@@ -160,7 +160,7 @@ class Projector:
 
     async def _take_stand(self) -> Fold:
         """Compare checkpoint and stream; rebuild or refuse. Raises `MissingError`."""
-        state = await self._log.state()
+        state = await self._log.stream_state()
         known = await self._in_thread(self._ledger.progress)
         found = standing(
             (known.stream_created, known.sequence) if known else None,
@@ -186,7 +186,7 @@ class Projector:
         fold = Fold(remembered, found.after)
         if not remembered.numbers and state.first_sequence <= found.after:
             begin = max(0, found.after - NUMBERS_WITHIN)
-            async for batch in self._log.read(_EVERYTHING, begin, found.after):
+            async for batch in self._log.read_range(_EVERYTHING, begin, found.after):
                 numbered(fold, batch)
         self._created = state.created
         self._saw_checkpoint(found.after)
@@ -196,7 +196,7 @@ class Projector:
         return fold
 
     async def _read(self, arrived: "asyncio.Queue[list[Stored]]") -> None:
-        async for batch in self._log.follow([_EVERYTHING], self.checkpoint):
+        async for batch in self._log.follow_from([_EVERYTHING], self.checkpoint):
             self._last = max(self._last, batch[-1].sequence + batch[-1].pending)
             for piece in pieces(batch):
                 await arrived.put(piece)
@@ -209,7 +209,7 @@ class Projector:
                 raise self._ledger.fault
             checkpoint = self.checkpoint
             try:
-                state = await self._log.state()
+                state = await self._log.stream_state()
             except LogUnavailableError:
                 self._reachable = False
                 continue

@@ -31,7 +31,7 @@ from contracts.balancer import (
 from contracts.base import Failed, Instant, Ping, Reply
 from runtime.eventlog import LogUnavailableError
 from runtime.leadership import BrokenLogError, DeposedError
-from runtime.nats.broker import Call, refusal, reply, subscribed, with_reply
+from runtime.nats.broker import Call, await_subscriptions, decode_refusal, send_reply, with_reply
 from runtime.process.logs import Log
 from services.balancer.domain import administered, reported, select, views
 from services.balancer.metrics import Metrics
@@ -82,8 +82,8 @@ class Doors:
         """Let commands in, pings first, and tell everybody; on return NATS knows of every door."""
         for subscriber in self._subscribers:
             await subscriber.start()
-        await self._journal.leadership.announce(subjects.BALANCER_LEADS)
-        await subscribed(self._client)
+        await self._journal.leadership.announce_term(subjects.BALANCER_LEADS)
+        await await_subscriptions(self._client)
 
     async def close(self) -> None:
         """Let nobody in any more, and answer who is inside."""
@@ -131,7 +131,7 @@ class Doors:
     def ping(self, body: bytes) -> Reply:
         """Say who leads."""
         _ping.decode(body)
-        return self._journal.leadership.pong()
+        return self._journal.leadership.as_pong()
 
     async def administer(self) -> None:
         """Journal and answer administrative commands, one after the other, for ever."""
@@ -143,7 +143,9 @@ class Doors:
         try:
             command: BalancerAdmin = _admin.decode(body)
         except msgspec.DecodeError as error:
-            return refusal(error, [PutServer, RemoveServer, SetStrategy, AcceptConfiguration])
+            return decode_refusal(
+                error, [PutServer, RemoveServer, SetStrategy, AcceptConfiguration]
+            )
         wrong = refused(command.server) if isinstance(command, PutServer) else ""
         if wrong:
             return Failed(code="bad_request", message=wrong)
@@ -185,7 +187,7 @@ class Doors:
 
         async def handle(call: Call) -> None:
             try:
-                leads = self._journal.leadership.proved or await self._journal.proved()
+                leads = self._journal.leadership.recently_proved or await self._journal.proved()
             except (DeposedError, BrokenLogError):
                 return  # the journal's own proof raises the same, and ends the term
             if leads:
@@ -198,7 +200,7 @@ class Doors:
             try:
                 answered = answer(call.body)
             except msgspec.DecodeError as error:
-                answered = refusal(error, [expected])
+                answered = decode_refusal(error, [expected])
             except Exception:
                 # A handler that raises sends no reply, and the caller waits for its timeout.
                 self._logger.exception("not_answered", command=expected.__name__)
@@ -208,7 +210,7 @@ class Doors:
         return handle
 
     async def _answer(self, call: Call, answer: Reply) -> None:
-        await reply(self._client, call, answer)
+        await send_reply(self._client, call, answer)
 
 
 def _touched(event: BalancerEvent) -> str:

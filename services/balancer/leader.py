@@ -51,7 +51,7 @@ class Leader:
     def unready(self) -> str:
         """Say why this process is not ready; empty while it follows a leader, or leads well."""
         leadership = self._journal.leadership
-        if not leadership.reachable:
+        if not leadership.is_reachable:
             return "NATS is not reachable"
         if self._journal.writer.unwritable_s:
             return UNWRITABLE
@@ -71,7 +71,7 @@ class Leader:
             await self._doors.open()
             self._metrics.leading = True
             self._due.set()
-            await lifecycle.until(
+            await lifecycle.until_stopped(
                 asyncio.Event(),
                 self._journal.tail(after),
                 self._journal.prove(),

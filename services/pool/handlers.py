@@ -29,7 +29,7 @@ from contracts.pool import (
     RenewLeases,
 )
 from runtime.leadership import Leadership
-from runtime.nats.broker import Call, refusal, reply, subscribed, with_reply
+from runtime.nats.broker import Call, await_subscriptions, decode_refusal, send_reply, with_reply
 from runtime.secrets import SealError
 from services.pool.batches import ADMIN, CANCEL, END, LEASE, RENEW, Batch, Kind
 from services.pool.committer import Committer
@@ -89,8 +89,8 @@ class Doors:
         """Subscribe, and tell everybody; on return the server knows, so that nothing passes by."""
         for subscriber in self._subscribers:
             await subscriber.start()
-        await self._leadership.announce(self._leads)
-        await subscribed(self._client)
+        await self._leadership.announce_term(self._leads)
+        await await_subscriptions(self._client)
 
     async def drain(self) -> None:
         """Let no command in any more, having taken in what had arrived; pings are answered still.
@@ -133,7 +133,7 @@ class Doors:
             try:
                 items = door.items(decoder.decode(call.body))
             except msgspec.DecodeError as error:
-                await reply(self._client, call, refusal(error, [door.command]))
+                await send_reply(self._client, call, decode_refusal(error, [door.command]))
                 return
             await self._committer.submit(Batch(door.kind, items, call))
 
@@ -144,7 +144,7 @@ class Doors:
         try:
             command = _administration.decode(call.body)
         except msgspec.DecodeError as error:
-            await reply(self._client, call, refusal(error, PoolAdmin.__args__))
+            await send_reply(self._client, call, decode_refusal(error, PoolAdmin.__args__))
             return
         if not isinstance(command, AddSessions):
             await self._committer.submit(Batch(ADMIN, [command], call))
@@ -152,13 +152,13 @@ class Doors:
         wrong = "; ".join(filter(None, map(self._wrong, command.items)))
         if wrong or not command.items:
             message = wrong or "items: expected at least one session"
-            await reply(self._client, call, Failed(code="bad_request", message=message))
+            await send_reply(self._client, call, Failed(code="bad_request", message=message))
             return
         try:
             await self._credentials.put([(one.session_id, one.sealed) for one in command.items])
         except CredentialsUnavailableError as error:
             failed = Failed(code="ledger_unavailable", message=str(error))
-            await reply(self._client, call, failed)
+            await send_reply(self._client, call, failed)
             return
         await self._committer.submit(Batch(ADMIN, list(cut(command)), call))
 
@@ -167,7 +167,7 @@ class Doors:
         if _SESSION_ID.fullmatch(session.session_id) is None:
             return f"session_id: expected letters, digits, `_` and `-`, got {session.session_id!r}"
         try:
-            self._credentials.sealer.open(session.session_id, session.sealed)
+            self._credentials.sealer.open_credential(session.session_id, session.sealed)
         except SealError as error:
             return f"sealed: {error}"
         return ""
@@ -176,7 +176,7 @@ class Doors:
         try:
             asked = _statuses.decode(call.body)
         except msgspec.DecodeError as error:
-            await reply(self._client, call, refusal(error, [PoolStatus]))
+            await send_reply(self._client, call, decode_refusal(error, [PoolStatus]))
             return
         await self._committer.status(call, asked)
 
@@ -184,9 +184,9 @@ class Doors:
         try:
             _pings.decode(call.body)
         except msgspec.DecodeError as error:
-            await reply(self._client, call, refusal(error, [Ping]))
+            await send_reply(self._client, call, decode_refusal(error, [Ping]))
             return
-        await reply(self._client, call, self._leadership.pong())
+        await send_reply(self._client, call, self._leadership.as_pong())
 
 
 def cut(command: AddSessions) -> list[AddSessions]:

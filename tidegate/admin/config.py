@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from runtime import texts
-from runtime.environment import Environment, environment
+from runtime.environment import Environment, read_environment
 from runtime.settings import SettingsError
 from tidegate.admin.shown import shown, toml, variables
 from tidegate.configuration import files as named_files
@@ -28,7 +28,7 @@ def check(*, as_json: bool = output.JSON) -> None:
 
     Example: tidegate config check
     """
-    found = environment()
+    found = read_environment()
     named = named_files(found, load(found))
     file = str(found.config) if found.config else None
     if as_json:
@@ -58,7 +58,7 @@ def show(
 
     Example: tidegate config show -o tidegate.toml
     """
-    found = environment()
+    found = read_environment()
     _refuse_to_destroy(found)
     tables = shown(placed(found, load(found)))
     if as_json:
@@ -92,7 +92,7 @@ def accept(
 
 def _lines(tables: dict[str, Any], *, demo: bool) -> Iterator[str]:
     """Write it as a file that means the same; the demo's servers are nobody's configuration."""
-    yield from (f"# {name}={texts.shown(value)}" for name, value in variables().items())
+    yield from (f"# {name}={texts.as_shown(value)}" for name, value in variables().items())
     if demo:
         for server in tables.pop("servers"):
             yield f"# server of the demo, while no [[servers]] are named: {server['url']}"

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from runtime.credentials import Credential, WrongCredentialError, credential_of, credentials_in
-from runtime.environment import environment
+from runtime.environment import read_environment
 from runtime.settings import SettingsError
 from runtime.texts import csv_writer, spreadsheet_cell
 from tidegate.configuration import load
@@ -152,7 +152,7 @@ def said(one: Credential) -> Session:
         if credential_of(given) == one:
             return given
     # What is left of it begins with a region once more.
-    return {**given, "credential": one.spelled, "region": ""}
+    return {**given, "credential": one.as_text, "region": ""}
 
 
 def service_types() -> tuple[list[str], str]:
@@ -160,7 +160,7 @@ def service_types() -> tuple[list[str], str]:
     try:
         return [*api.get("/api/sessions", limit=1)["remaining"]], ""
     except (CommandError, SettingsError) as error:
-        here = list(load(environment()).services)
+        here = list(load(read_environment()).services)
         return here, f"limits were held against the configuration found here: {error}"
 
 

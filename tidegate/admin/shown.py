@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from runtime.quantities import Seconds, Size
-from runtime.settings import HIDDEN, hides
+from runtime.settings import HIDDEN, hides_secret
 from tidegate.configuration import Configuration
 
 _SECRET_WORDS = frozenset({"key", "secret", "password", "token", "credential"})
@@ -73,7 +73,7 @@ def toml(tables: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[str]:
     """
     for key, value in tables.items():
         if not _table_like(value):
-            yield f"{'# ' if hides(value) else ''}{_key(key)} = {_value(value)}"
+            yield f"{'# ' if hides_secret(value) else ''}{_key(key)} = {_value(value)}"
     for key, value in tables.items():
         header = ".".join(map(_key, (*path, key)))
         if isinstance(value, dict):

@@ -7,7 +7,7 @@ import msgspec
 import typer
 from nats.errors import Error as NatsError
 
-from runtime.environment import Environment, environment
+from runtime.environment import Environment, read_environment
 from runtime.eventlog import LogUnavailableError
 from runtime.nats.snapshots import SnapshotError, StreamExistsError
 from runtime.nats.streams import MigrationError
@@ -45,7 +45,7 @@ def restore(
 
     Example: TIDEGATE_HOME=.tidegate tidegate restore /var/backups/tidegate-monday.tar
     """
-    found = environment()
+    found = read_environment()
     place = duckdbfile.home(found, homes)
     taken = Bundle(path.absolute(), without=[bundle.DUCKDB] * without_duckdb)
     with output.progress("checking the backup", taken.size, in_bytes=True) as moved:

@@ -14,7 +14,7 @@ from contracts.subjects import BACKED_UP
 from runtime.environment import Environment, Home
 from runtime.eventlog import EventLog
 from runtime.nats import natsserver, snapshots, streams
-from runtime.nats.connection import connected_as
+from runtime.nats.connection import connect_as
 from runtime.nats.snapshots import StreamExistsError, Taken
 from runtime.secrets import Sealer, SealError
 from runtime.settings import SettingsError
@@ -73,8 +73,8 @@ def embedded(found: Environment, home: Home) -> Iterator[Environment]:
     migration.write_secrets(own)
     port = natsserver.free_port()
     config = home.nats_conf.with_name("server.conf")
-    config.write_text(natsserver.configuration(home.nats_store, port, home.nats_conf))
-    process = natsserver.start(config, home.path / "nats.log", port)
+    config.write_text(natsserver.configuration_text(home.nats_store, port, home.nats_conf))
+    process = natsserver.start_server(config, home.path / "nats.log", port)
     home.nats_url.write_text(f"nats://127.0.0.1:{port}")
     try:
         yield own
@@ -110,10 +110,10 @@ async def put_back(
                 taken.open(part) as file,
                 output.progress(f"restoring {part}", size, in_bytes=True) as moved,
             ):
-                await snapshots.put_back(client, held, file, moved)
+                await snapshots.restore_snapshot(client, held, file, moved)
         log = EventLog(client)
         proof = await _proved(log, taken.manifest.proof, also)
-        state = await log.state()
+        state = await log.stream_state()
     finally:
         await client.close()
     credentials = await _credentials(found, taken, unpacked)
@@ -129,11 +129,11 @@ async def _connected(found: Environment, user: str) -> Client:
         address = found.home.nats_url.read_text().partition("://")[2]
         url = f"nats://{user}:{password.read_text().strip()}@{address}"
         found = msgspec.structs.replace(found, nats_url=url)
-    return await connected_as(found, user)
+    return await connect_as(found, user)
 
 
 async def _refuse_existing(client: Client, stream: str) -> None:
-    if await streams.exists(client, stream):
+    if await streams.stream_exists(client, stream):
         raise StreamExistsError(stream)
 
 
@@ -160,7 +160,7 @@ def _fitting(held: Taken, disk: Path | None) -> Taken:
 
 async def _proved(log: EventLog, wanted: Proof, also: Hearer | None) -> Proof:
     """Hear the restored log. Raises `CommandError` when it is not the one that was taken."""
-    state = await log.state()
+    state = await log.stream_state()
     last = state.last_sequence if state.messages else 0
     if last < wanted.last_sequence:
         raise CommandError(
@@ -182,7 +182,7 @@ async def _credentials(found: Environment, taken: Bundle, unpacked: Home) -> int
     None where this process has neither the pool's password nor the master key.
     """
     try:
-        key = found.secret("TIDEGATE_SECRET_KEY", unpacked.master_key)
+        key = found.read_secret("TIDEGATE_SECRET_KEY", unpacked.master_key)
         client = await _connected(found, "pool")
     except SettingsError:
         return None

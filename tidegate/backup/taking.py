@@ -11,7 +11,7 @@ from contracts.subjects import CREDENTIALS_STREAM, EVENT_STREAM
 from runtime.environment import Environment
 from runtime.eventlog import EventLog
 from runtime.nats import snapshots
-from runtime.nats.connection import connected_as
+from runtime.nats.connection import connect_as
 from runtime.nats.snapshots import Taken
 from runtime.settings import SettingsError
 from tidegate.backup import bundle, duckdbfile, logproof
@@ -29,7 +29,7 @@ async def take(found: Environment, made: NewBundle, *, duckdb: bool) -> tuple[Ma
     Raises `SnapshotError`, `LogUnavailableError` or `StoreError`.
     """
     began = datetime.now(UTC)
-    client = await connected_as(found, "archiver")
+    client = await connect_as(found, "archiver")
     try:
         # The log first: a session's ciphertext is stored before the log knows the session, so
         # a later look at the bucket has one for every session of the log taken.
@@ -58,7 +58,7 @@ async def take(found: Environment, made: NewBundle, *, duckdb: bool) -> tuple[Ma
 
 async def _snapshot(client: Client, made: NewBundle, stream: str, name: str) -> Taken:
     with made.part(name) as file, output.progress(f"taking {name}", None, in_bytes=True) as moved:
-        return await snapshots.take(client, stream, file, moved)
+        return await snapshots.take_snapshot(client, stream, file, moved)
 
 
 async def _proof(client: Client, log: Taken, also: Hearer | None = None) -> Proof:
@@ -76,7 +76,7 @@ async def _projected(
 
     Beside the proof: what the log lacks for it, or how DuckDB failed, when there is no such part.
     """
-    state = await EventLog(client).state()
+    state = await EventLog(client).stream_state()
     with made.written(bundle.DUCKDB) as path:
         memory = duckdbfile.memory(found)
         first = log.state["first_seq"]

@@ -18,7 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from runtime.texts import shown, shown_json, shown_lines
+from runtime.texts import as_shown, as_shown_json, as_shown_lines
 from tidegate.console.tables import laid_out
 
 JSON = typer.Option(False, "--json", help="Print JSON instead of tables.")
@@ -30,27 +30,27 @@ Moved = Callable[[int], None]
 
 def say(text: str = "", *, flush: bool = False) -> None:
     """Print a line, or several; what they hold of strangers' texts commands no terminal."""
-    print(shown_lines(text), flush=flush)
+    print(as_shown_lines(text), flush=flush)
 
 
 def line(text: str) -> None:
     """Print one line at once, whatever line breaks stand in what strangers wrote."""
-    print(shown(text), flush=True)
+    print(as_shown(text), flush=True)
 
 
 def document(text: str) -> None:
     """Print a document: as it is into a file, and so that it commands nothing on a terminal."""
-    print(shown_lines(text) if sys.stdout.isatty() else text, end="")
+    print(as_shown_lines(text) if sys.stdout.isatty() else text, end="")
 
 
 def record(found: Any) -> None:
     """Print something as one line of JSON, at once."""
-    print(shown_json(json.dumps(found, ensure_ascii=False)), flush=True)
+    print(as_shown_json(json.dumps(found, ensure_ascii=False)), flush=True)
 
 
 def as_json(found: Any) -> None:
     """Print something as indented JSON."""
-    print(shown_json(json_text(found)))
+    print(as_shown_json(json_text(found)))
 
 
 def json_text(found: Any) -> str:
@@ -76,7 +76,7 @@ def table(
     console = Console(highlight=False)
     console.width = console.width or _COLUMNS
     width = console.width if console.is_terminal else None
-    made = laid_out([*map(shown, columns)], cells, width, kept)
+    made = laid_out([*map(as_shown, columns)], cells, width, kept)
     if any(columns):
         console.out("\n".join(made.head), style="bold", highlight=False)
     print("\n".join(made.lines))
@@ -95,14 +95,14 @@ def cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, dict):
-        return " ".join(f"{shown(str(name))}={cell(inner)}" for name, inner in value.items())
+        return " ".join(f"{as_shown(str(name))}={cell(inner)}" for name, inner in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(cell(inner) for inner in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.3f}".rstrip("0").rstrip(".")
-    return shown(str(value))
+    return as_shown(str(value))
 
 
 @contextmanager
@@ -127,7 +127,7 @@ def progress(
 
 def note(message: str) -> None:
     """Say something beside what is printed, where a pipe does not see it."""
-    print(shown_lines(message), file=sys.stderr)
+    print(as_shown_lines(message), file=sys.stderr)
 
 
 def freshness(found: Mapping[str, Any]) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 import typer
 from nats.aio.client import Client
 
-from runtime.clock import clock
-from runtime.environment import Environment, environment
+from runtime.clock import make_clock
+from runtime.environment import Environment, read_environment
 from runtime.eventlog import LogUnavailableError
-from runtime.nats.connection import connected_as, nats_urls
+from runtime.nats.connection import connect_as, nats_urls
 from runtime.settings import SettingsError
 from tidegate.configuration import load
 from tidegate.console import output
@@ -23,7 +23,7 @@ def doctor(*, as_json: bool = output.JSON) -> None:
 
     Example: tidegate doctor --json
     """
-    findings = asyncio.run(_looked_at(environment()))
+    findings = asyncio.run(_looked_at(read_environment()))
     if as_json:
         output.as_json({"findings": [{**_told(one)} for one in findings]})
     else:
@@ -51,7 +51,7 @@ async def _over_nats(found: Environment) -> list[Finding]:
             return [wrong("nats", "nats_unreachable", str(error)), rest]
         return [unchecked("nats", str(error)), rest]
     try:
-        client = await connected_as(found, "auditor")
+        client = await connect_as(found, "auditor")
     except SettingsError as error:
         code = "nats_password_wrong" if "uthorization" in str(error) else "nats_unreachable"
         return [wrong("nats", code, str(error)), rest]
@@ -60,7 +60,7 @@ async def _over_nats(found: Environment) -> list[Finding]:
             *await users.looked_at(found),
             *await _of_the_log(client, found),
             *await services.looked_at(
-                client, clock(found.clock_offset_file), made_up=_may_be_made_up(found)
+                client, make_clock(found.clock_offset_file), made_up=_may_be_made_up(found)
             ),
         ]
     finally:
@@ -77,7 +77,7 @@ def _may_be_made_up(found: Environment) -> bool:
 
 async def _of_the_log(client: Client, found: Environment) -> list[Finding]:
     try:
-        return await log.looked_at(client, found, clock(found.clock_offset_file))
+        return await log.looked_at(client, found, make_clock(found.clock_offset_file))
     except LogUnavailableError as error:
         return [wrong("streams", "stream_unreadable", f"the log cannot be read: {error}")]
 

@@ -35,7 +35,7 @@ async def looked_at(client: Client, found: Environment, clock: Clock) -> list[Fi
     """Look at the streams and at what is in the log."""
     findings = []
     infos: dict[str, Any] = {}
-    for name in [config["name"] for config in streams.wanted(0)]:
+    for name in [config["name"] for config in streams.stream_configurations(0)]:
         asked_at = clock()
         told = await asked(client, f"STREAM.INFO.{name}")
         if name == EVENT_STREAM and told is not None and "ts" in told:
@@ -45,7 +45,7 @@ async def looked_at(client: Client, found: Environment, clock: Clock) -> list[Fi
     if (info := infos[EVENT_STREAM]) is not None:
         findings += _room(info, found)
         findings += await _inside(client, found, info)
-    if infos[streams.wanted(0)[-1]["name"]] is not None:
+    if infos[streams.stream_configurations(0)[-1]["name"]] is not None:
         findings.extend(await credentials.looked_at(client, found))
     return findings
 
@@ -59,7 +59,9 @@ def _stream(name: str, told: dict[str, Any] | None) -> Iterator[Finding]:
         yield wrong("streams", code, f"{name}: {told['error']['description']}")
     else:
         replicas = told["config"].get("num_replicas", 1)
-        config = next(one for one in streams.wanted(0, replicas) if one["name"] == name)
+        config = next(
+            one for one in streams.stream_configurations(0, replicas) if one["name"] == name
+        )
         is_ = {key: told["config"].get(key, False) for key in config.keys() - _FREE_TO_CHOOSE}
         changed = [
             f"{key} is {value!r} instead of {config[key]!r}"
@@ -100,7 +102,7 @@ async def _inside(client: Client, found: Environment, info: dict[str, Any]) -> l
     log = EventLog(client)
     findings = []
     for subject in (evt_pool(), EVT_BALANCER, EVT_KEYS):
-        last = await log.last(subject)
+        last = await log.last_stored(subject)
         if last is None:
             continue
         opened = logreading.opened(last)
@@ -166,25 +168,25 @@ def _filter(consumer: dict[str, Any]) -> str:
 async def _known_keys(log: EventLog, found: Environment) -> list[Finding]:
     """Look whether the keys of the home open anything."""
     here = [path for path in (found.home.operator_key, found.home.client_key) if path.exists()]
-    last = await log.last(EVT_KEYS)
+    last = await log.last_stored(EVT_KEYS)
     if not here or last is None:
         return [unchecked("keys", "the keys of clients are not here, or not in the log")]
     ring = KeyRing()
     unstrayed = logreading.Unstrayed()
     every: dict[str, Key] = {}
-    async for batch in log.read(EVT_KEYS, 0, last.sequence):
+    async for batch in log.read_range(EVT_KEYS, 0, last.sequence):
         for stored in batch:
             seen = unstrayed.opened(stored)
             if seen is None:
-                ring.skip(stored.sequence)
+                ring.skip_sequence(stored.sequence)
                 continue
-            ring.apply(stored.sequence, seen)
-            every |= {key.hash: key for key in ring.all()}
+            ring.apply_envelope(stored.sequence, seen)
+            every |= {key.hash: key for key in ring.all_keys()}
     findings = []
     for path in here:
         hashed = key_hash(path.read_text().strip())
         key = every.get(hashed)
-        if ring.opened_by(hashed) is not None:
+        if ring.key_opened_by(hashed) is not None:
             findings.append(fine("keys", f"{path.name}: the log knows it"))
         elif key is not None and key.revoked:
             findings.append(wrong("keys", "key_revoked", f"{path.name}: {key.key_id} is revoked"))

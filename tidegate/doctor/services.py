@@ -18,7 +18,7 @@ from contracts.pool import PoolStatus, PoolStatusReply
 from runtime.clock import Clock
 from runtime.environment import Environment
 from runtime.eventlog import EventLog, LogUnavailableError
-from runtime.nats.connection import UnansweredError, ask
+from runtime.nats.connection import UnansweredError, ask_command
 from services.analytics import sql
 from services.pool.generated import GENERATED, fleets
 from tidegate.console import api, direct
@@ -56,7 +56,7 @@ async def _asked_for_generated(client: Client) -> list[Finding]:
             fleet = await anext(told_anew)
         if not fleet.own:
             return []
-        told = await ask(client, subjects.pool_status(), question, _pool, _TIMEOUT_S)
+        told = await ask_command(client, subjects.pool_status(), question, _pool, _TIMEOUT_S)
         views = told.sessions if isinstance(told, PoolStatusReply) else []
         count = sum(one.origin == GENERATED and one.status != "retired" for one in views)
         if count:
@@ -68,7 +68,7 @@ async def _asked_for_generated(client: Client) -> list[Finding]:
 async def _asked_pool(client: Client, clock: Clock) -> list[Finding]:
     asked_at = clock()
     try:
-        told = await ask(client, subjects.pool_status(), PoolStatus(), _pool, _TIMEOUT_S)
+        told = await ask_command(client, subjects.pool_status(), PoolStatus(), _pool, _TIMEOUT_S)
     except UnansweredError as error:
         return [wrong("pool", "pool_no_leader", f"nobody leads it ({type(error).__name__})")]
     if not isinstance(told, PoolStatusReply):
@@ -111,7 +111,9 @@ def _sessions(told: PoolStatusReply) -> Iterator[Finding]:
 async def _asked_balancer(client: Client, clock: Clock) -> list[Finding]:
     asked_at = clock()
     try:
-        told = await ask(client, subjects.BALANCER_STATUS, BalancerStatus(), _balancer, _TIMEOUT_S)
+        told = await ask_command(
+            client, subjects.BALANCER_STATUS, BalancerStatus(), _balancer, _TIMEOUT_S
+        )
     except UnansweredError as error:
         message = f"nobody leads it ({type(error).__name__})"
         return [wrong("balancer", "balancer_no_leader", message)]
@@ -145,7 +147,7 @@ async def _asked_balancer(client: Client, clock: Clock) -> list[Finding]:
 async def _asked_analytics(client: Client) -> list[Finding]:
     area = "analytics"
     try:
-        target = (await EventLog(client).state()).last_sequence
+        target = (await EventLog(client).stream_state()).last_sequence
         checkpoint, trouble = await _caught_up(client, target)
         findings = await _file(client)
     except LogUnavailableError as error:
@@ -169,7 +171,7 @@ async def _caught_up(client: Client, target: int) -> tuple[int, str]:
     """
     deadline = asyncio.get_running_loop().time() + _CATCH_UP_S
     while True:
-        told = await ask(client, subjects.ANALYTICS_PING, Ping(), _pong, _TIMEOUT_S)
+        told = await ask_command(client, subjects.ANALYTICS_PING, Ping(), _pong, _TIMEOUT_S)
         pong = told if isinstance(told, Pong) else None
         checkpoint = pong.sequence if pong else 0
         if checkpoint >= target or asyncio.get_running_loop().time() > deadline:
@@ -205,7 +207,7 @@ async def _file(client: Client) -> list[Finding]:
 
 async def _rows(client: Client, question: NamedQuery) -> list[list[Any]] | Failed:
     """Ask a named query."""
-    told = await ask(client, subjects.ANALYTICS_QUERY, question, _analytics, _TIMEOUT_S)
+    told = await ask_command(client, subjects.ANALYTICS_QUERY, question, _analytics, _TIMEOUT_S)
     return told.rows if isinstance(told, Rows) else told
 
 

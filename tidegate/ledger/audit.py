@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from runtime.environment import environment
+from runtime.environment import read_environment
 from runtime.eventlog import LogUnavailableError
 from tidegate.console import output
 from tidegate.console.errors import CommandError
@@ -25,7 +25,9 @@ def audit(
     """
     trial = Trial()
     try:
-        verdict = asyncio.run(hearing.held(environment(), trial, wait_s=None if log_only else wait))
+        verdict = asyncio.run(
+            hearing.held(read_environment(), trial, wait_s=None if log_only else wait)
+        )
     except LogUnavailableError as error:
         raise CommandError(f"the event log cannot be read: {error}") from None
     report = _report(trial, verdict)

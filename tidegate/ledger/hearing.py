@@ -20,7 +20,7 @@ async def held(found: Environment, trial: Trial, wait_s: float | None) -> str:
     """
     async with logreading.auditor(found) as client:
         log = EventLog(client)
-        trial.began(await log.state())
+        trial.began(await log.stream_state())
         await _hear(log, trial)
         verdict = SKIPPED if wait_s is None else await _compared(client, log, trial, wait_s)
     trial.finish()
@@ -29,7 +29,7 @@ async def held(found: Environment, trial: Trial, wait_s: float | None) -> str:
 
 async def _hear(log: EventLog, trial: Trial, upto: int | None = None) -> int:
     """Hear on to the log's end, or to `upto` when that comes first; the end."""
-    state = await log.state()
+    state = await log.stream_state()
     end = state.last_sequence if upto is None else min(upto, state.last_sequence)
     if state.messages:
         async for stored in logreading.read(log, trial.sequence, end, "reading the log"):

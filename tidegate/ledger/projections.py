@@ -11,7 +11,7 @@ from nats.aio.client import Client
 from contracts import subjects
 from contracts.analytics import AnalyticsReply, NamedQuery, Rows
 from contracts.base import Failed
-from runtime.nats.connection import UnansweredError, ask
+from runtime.nats.connection import UnansweredError, ask_command
 from services.pool.audit import Totals
 from tidegate.ledger.trial import Key, Trial
 
@@ -141,7 +141,9 @@ def _records(rows: Rows) -> list[dict[str, Any]]:
 async def _query(client: Client, name: str, **parameters: Any) -> Rows:
     try:
         question = NamedQuery(name=name, parameters=parameters)
-        found = await ask(client, subjects.ANALYTICS_QUERY, question, _decoder, _ASK_TIMEOUT_S)
+        found = await ask_command(
+            client, subjects.ANALYTICS_QUERY, question, _decoder, _ASK_TIMEOUT_S
+        )
     except UnansweredError as error:
         raise UncomparedError(
             f"analytics does not answer ({type(error).__name__});"

@@ -34,7 +34,7 @@ async def refolded(found: Environment, upto: int) -> Replayed:
     unstrayed = logreading.Unstrayed()
     async with logreading.auditor(found) as client:
         log = EventLog(client)
-        state = await log.state()
+        state = await log.stream_state()
         if not state.messages:
             return replayed
         end = min(upto, state.last_sequence) if upto else state.last_sequence

@@ -9,16 +9,16 @@ from typing import Any
 
 import typer
 
-from contracts.events import tags
-from runtime.environment import Environment, environment
+from contracts.events import event_tags
+from runtime.environment import Environment, read_environment
 from runtime.eventlog import EventLog, LogUnavailableError, Stored
-from runtime.eventlog.records import UNREADABLE, Wanted, known_types, records
-from runtime.nats.connection import connected_as
+from runtime.eventlog.records import UNREADABLE, Wanted, records_of, types_matching
+from runtime.nats.connection import connect_as
 from tidegate.console import output
 from tidegate.console.errors import CommandError
 
 _END = -1
-_TAG_WIDTH = max(map(len, tags()))
+_TAG_WIDTH = max(map(len, event_tags()))
 _SUBJECT = re.compile(r"evt(?=\.)(\.(\*|[^\s.*>\x00-\x1f\x7f]+))*(\.>)?")
 """A subject, or pattern of subjects, as NATS has them."""
 _HEAD = ("event", "time", "subject", "type")
@@ -48,14 +48,14 @@ def tail(
     if sum((bool(from_), bool(last), after != _END)) > 1:
         raise typer.BadParameter("expected only one of --from, --last and --after")
     for wanted in types:
-        if not known_types(wanted):
-            known = ", ".join(sorted(tags()))
+        if not types_matching(wanted):
+            known = ", ".join(sorted(event_tags()))
             raise typer.BadParameter(f"--type {wanted}: expected one of {known}, or a pattern")
     begin = from_ - 1 if from_ else after
     try:
         asyncio.run(
             _follow(
-                environment(),
+                read_environment(),
                 subject,
                 Wanted(types, session, request),
                 begin,
@@ -80,11 +80,11 @@ async def _follow(
         loop.add_signal_handler(number, following.cancel)
     client = None
     try:
-        client = await connected_as(found, "auditor", told=output.note)
+        client = await connect_as(found, "auditor", told=output.note)
         log = EventLog(client)
         if after == _END:
-            after = max(0, (await log.state()).last_sequence - last)
-        async for batch in log.follow([subject], after):
+            after = max(0, (await log.stream_state()).last_sequence - last)
+        async for batch in log.follow_from([subject], after):
             for stored in batch:
                 _print(stored, wanted, as_json=as_json)
     except asyncio.CancelledError:
@@ -95,7 +95,7 @@ async def _follow(
 
 
 def _print(stored: Stored, wanted: Wanted, *, as_json: bool) -> None:
-    for record in records(stored):
+    for record in records_of(stored):
         if record["type"] == UNREADABLE:
             output.note(f"{stored.sequence}: the stored bytes are no envelope ({record['reason']})")
         elif not wanted(record):

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from contracts.events import tags
-from contracts.schemas.generator import members
+from contracts.events import event_tags
+from contracts.schemas.generator import union_members
 from contracts.subjects import TABLE
 from tidegate.reference.markdown import code, field_docs, sentence, table
 
@@ -15,7 +15,7 @@ def events() -> str:
         "Each stands in a commit envelope ([schema](../../contracts/schemas/envelope.json)) on its"
         " owner's subject; see [subjects](subjects.md). Fields with a default may be absent.\n"
     )
-    for tag, kind in sorted(tags().items()):
+    for tag, kind in sorted(event_tags().items()):
         docs = field_docs(kind)
         rows = [
             (code(field.encode_name), "" if field.required else "yes", docs.get(field.name, ""))
@@ -33,8 +33,8 @@ def subjects() -> str:
             code(row.pattern),
             row.owner,
             ", ".join(row.callers),
-            ", ".join(code(kind.__name__) for kind in members(row.message)),
-            ", ".join(code(kind.__name__) for kind in members(row.reply)),
+            ", ".join(code(kind.__name__) for kind in union_members(row.message)),
+            ", ".join(code(kind.__name__) for kind in union_members(row.reply)),
         )
         for row in TABLE
     ]

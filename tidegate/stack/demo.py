@@ -13,7 +13,7 @@ from demo import traffic as demo_traffic
 from demo.ledger import WrongLedgerError
 from demo.options import DemoOptions, limits
 from demo.traffic import Called, Summary, TrafficOptions
-from runtime.environment import Environment, environment, given_secret
+from runtime.environment import Environment, read_environment, secret_variable
 from runtime.process import lifecycle
 from runtime.settings import SettingsError
 from tidegate.console import api, output
@@ -98,7 +98,7 @@ def traffic(
 
     Example: tidegate demo traffic --count 20 --rate 10
     """
-    found = environment()
+    found = read_environment()
     try:
         options = TrafficOptions(
             url=api.address(found), key=_client_key(found), rate=rate, count=count, seed=seed
@@ -130,7 +130,7 @@ def _tell(called: Called, *, quiet: bool) -> None:
 
 def _client_key(found: Environment) -> str:
     """Find a client key. Raises `SettingsError` when there is none."""
-    given = given_secret("TIDEGATE_CLIENT_KEY")
+    given = secret_variable("TIDEGATE_CLIENT_KEY")
     if given:
         return given
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from runtime.environment import environment
+from runtime.environment import read_environment
 from tidegate.configuration import load
 from tidegate.stack.home import owners
 from tidegate.stack.home.migration import Made, make, write_secrets
@@ -33,7 +33,7 @@ def migrate(
 
     Example: tidegate migrate --secrets && tidegate migrate
     """
-    found = environment()
+    found = read_environment()
     configuration = load(found)
     if homes_in is not None and not secrets_only:
         raise typer.BadParameter("expected --secrets with it", param_hint="--homes")

@@ -70,7 +70,7 @@ class RunningStack:
         self.home = found.home
         self.environment = msgspec.structs.replace(found, port=found.port or natsserver.free_port())
         self.configuration = configuration
-        self.log = logs.configure("up")
+        self.log = logs.configure_logs("up")
         host = "127.0.0.1" if found.host in {"0.0.0.0", "::"} else found.host  # noqa: S104
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.environment.port}"
         self.supervisor = Supervisor(found.home.run, self.url, self.log)
@@ -121,7 +121,7 @@ class RunningStack:
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             with suppress(SettingsError):  # what is wrong with it, the services say
-                begun.compare(_fixed(load(self.environment)))
+                begun.warn_of_changes(_fixed(load(self.environment)))
 
     def _asked_to_stop(self, stop: asyncio.Event) -> None:
         """Drain the first time, kill the second."""
@@ -184,12 +184,12 @@ class RunningStack:
         base = f"/{secrets.token_urlsafe(16)}"
         config = self.home.nats_conf.with_name("server.conf")
         config.write_text(
-            natsserver.configuration(
+            natsserver.configuration_text(
                 self.home.nats_store, port, self.home.nats_conf, (monitor, base)
             )
         )
         url = f"nats://127.0.0.1:{port}"
-        command = natsserver.command(config, self.home.path / "nats.log")
+        command = natsserver.server_command(config, self.home.path / "nats.log")
         child = Child(
             name=_NATS, command=command, health_port=monitor, ready_path=f"{base}/healthz"
         )

@@ -5,7 +5,7 @@ import os
 
 import typer
 
-from runtime.environment import environment
+from runtime.environment import read_environment
 from runtime.settings import SettingsError
 from tidegate.configuration import load
 from tidegate.stack import ports
@@ -21,7 +21,7 @@ def up(config: str = typer.Option("", help="Configuration file (TIDEGATE_CONFIG)
     """
     if config:
         os.environ["TIDEGATE_CONFIG"] = config
-    found = environment()
+    found = read_environment()
     configuration = load(found)
     lock.made(found.home)
     with lock.locked(found.home):

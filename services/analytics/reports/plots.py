@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
 
-from runtime.texts import shown
+from runtime.texts import as_shown
 from services.analytics.reports.findings import Finding, drawn
 from services.analytics.reports.scale import thinned, ticks
 from services.analytics.reports.wording import figure, label, measured
@@ -29,7 +29,7 @@ def plot(section: Finding) -> str:
     series: Series = [(name, [drawn(one) for one in section.column(name)]) for name in names]
     if not any(value for _, values in series for value in values):
         return ""
-    over = [shown(str(value)) for value in section.column(section.over)]
+    over = [as_shown(str(value)) for value in section.column(section.over)]
     if section.shape == "line":
         body = _lines(section.over, over, series)
     elif section.over in _TIMELINES:

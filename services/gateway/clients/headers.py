@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from services.gateway.clients.request import Request
-from services.gateway.domain.heads import NAME_BYTES_MAX, Headers, goes_up, named_for_the_hop
+from services.gateway.domain.heads import NAME_BYTES_MAX, Headers, goes_up, hop_names
 from services.gateway.domain.summary import NOTHING_YET, Summary
 
 Rate = Mapping[str, str]
@@ -47,7 +47,7 @@ def upstream_headers(
         if name == b"host":
             asked_host = value
         elif name == b"connection":
-            hop |= named_for_the_hop(value)
+            hop |= hop_names(value)
         elif content_type and name in _OF_THE_CLIENTS_BODY:
             continue
         elif len(name) <= NAME_BYTES_MAX and goes_up(name):

@@ -27,7 +27,7 @@ _OWNERS = {
 """`owned_by` of `/v1/models` (src/api/controllers/models.ts; src/api/routes/models.ts)."""
 
 
-def recognised(page: bytes, content_type: str, owners: Iterable[str]) -> str:
+def recognise_dialect(page: bytes, content_type: str, owners: Iterable[str]) -> str:
     """Name the dialect of a server by its `GET /` and by who owns its models; else `plain`."""
     text = page[:READ_BYTES_MAX].decode("utf-8", "replace")
     kind = content_type.partition(";")[0].strip().lower()

@@ -12,7 +12,7 @@ from contracts import subjects
 from contracts.balancer import BalancerStatusReply
 from contracts.base import Failed, Ping, Pong
 from contracts.pool import PoolStatus, PoolStatusReply
-from runtime.nats.connection import UnansweredError, ask
+from runtime.nats.connection import UnansweredError, ask_command
 from runtime.process import health
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
@@ -85,23 +85,23 @@ async def ping() -> str:
 @get("/livez", tags=["health"], summary="Is the process alive?")
 async def livez(doors: NamedDependency[Doors]) -> Response[bytes]:
     """Answer 200 as long as the process answers anything."""
-    return _own("/livez", doors)
+    return _own_health("/livez", doors)
 
 
 @get("/readyz", tags=["health"], summary="May it be sent requests?")
 async def readyz(doors: NamedDependency[Doors]) -> Response[bytes]:
     """Answer 503 with the reason while it is not ready."""
-    return _own("/readyz", doors)
+    return _own_health("/readyz", doors)
 
 
 @get("/metrics", tags=["health"], summary="Prometheus metrics", guards=[watchers])
 async def metrics(doors: NamedDependency[Doors]) -> Response[bytes]:
     """Answer this process's metrics, to operators' and metrics keys and to `metrics_allow`."""
-    return _own("/metrics", doors)
+    return _own_health("/metrics", doors)
 
 
-def _own(path: str, doors: Doors) -> Response[bytes]:
-    found = health.answer(path, doors.readiness, doors.registry)
+def _own_health(path: str, doors: Doors) -> Response[bytes]:
+    found = health.health_answer(path, doors.readiness, doors.registry)
     assert found is not None
     status, kind, body = found
     kind = kind.removesuffix("; charset=utf-8")
@@ -112,14 +112,14 @@ def _own(path: str, doors: Doors) -> Response[bytes]:
 async def whole(doors: NamedDependency[Doors]) -> HealthReport:
     """Ask pool, balancer and analytics now; always 200, `degraded` when something is wrong."""
     pool, balancer, analytics = await asyncio.gather(
-        _or_none(doors.pool_status(PoolStatus())),
-        _or_none(doors.balancer_status()),
-        _analytics(doors),
+        _answer_or_none(doors.pool_status(PoolStatus())),
+        _answer_or_none(doors.balancer_status()),
+        _ping_analytics(doors),
     )
-    return report(doors, pool, balancer, analytics)
+    return health_report(doors, pool, balancer, analytics)
 
 
-def report(
+def health_report(
     doors: Doors,
     pool: PoolStatusReply | None,
     balancer: BalancerStatusReply | None,
@@ -166,16 +166,18 @@ def report(
     )
 
 
-async def _or_none(question: Any) -> Any:
+async def _answer_or_none(question: Any) -> Any:
     try:
         return await question
     except GatewayError:
         return None
 
 
-async def _analytics(doors: Doors) -> Pong | None:
+async def _ping_analytics(doors: Doors) -> Pong | None:
     try:
-        found = await ask(doors.client, subjects.ANALYTICS_PING, Ping(), _pong, _PING_TIMEOUT_S)
+        found = await ask_command(
+            doors.client, subjects.ANALYTICS_PING, Ping(), _pong, _PING_TIMEOUT_S
+        )
     except UnansweredError:
         return None
     return found if isinstance(found, Pong) else None

@@ -24,7 +24,7 @@ class Addresses:
         """Know none yet."""
         self._known: dict[str, Address] = {}
 
-    def of(self, url: str) -> Address:
+    def address_of(self, url: str) -> Address:
         """Parse a server's address, of which its settings have seen that it is one."""
         known = self._known.get(url)
         if known is None:

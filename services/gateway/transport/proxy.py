@@ -36,12 +36,12 @@ class Proxy:
         self.shown = b"Proxy-Authorization: Basic " + told if parts.username else b""
         """The header by which it knows us; empty where it need not."""
 
-    def refusal(self, status: int) -> NothingSentError:
+    def connect_refusal(self, status: int) -> NothingSentError:
         """Say that it did not pass the request on."""
         message = f"the proxy {self.host}:{self.port} answers {status}"
         return NothingSentError(Failure.CONNECT, message)
 
-    async def connected(
+    async def connect_over(
         self,
         loop: asyncio.AbstractEventLoop,
         made: Callable[[], asyncio.Protocol],
@@ -54,7 +54,7 @@ class Proxy:
         )
         return protocol
 
-    async def tunnelled(
+    async def connect_tunnel(
         self,
         loop: asyncio.AbstractEventLoop,
         made: Callable[[], asyncio.Protocol],
@@ -66,7 +66,7 @@ class Proxy:
 
         Raises `NothingSentError` when it makes no tunnel, `OSError` and `ssl.SSLError`.
         """
-        asked = cast("_Asked", await self.connected(loop, lambda: _Asked(loop), own_ssl))
+        asked = cast("_Asked", await self.connect_over(loop, lambda: _Asked(loop), own_ssl))
         protocol = made()
         try:
             await asked.for_tunnel(self, *server)
@@ -99,7 +99,7 @@ class _Asked(asyncio.Protocol):
         self.transport.write(b"\r\n".join(lines) + _END)
         status = await self._status
         if status // 100 != 2:  # noqa: PLR2004 (any success opens it)
-            raise proxy.refusal(status)
+            raise proxy.connect_refusal(status)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)

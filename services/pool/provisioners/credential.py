@@ -34,7 +34,7 @@ def known_in(sessions: Container[SessionId], identity_key: str) -> Known:
     """Look for a credential's account among these, as earlier versions may have named it too."""
 
     def known(one: Credential) -> bool:
-        return any(identity in sessions for identity in one.identities(identity_key))
+        return any(identity in sessions for identity in one.credentials_by_id(identity_key))
 
     return known
 

@@ -21,7 +21,7 @@ import httpx
 import msgspec
 
 from contracts.base import Part
-from runtime.credentials import Credential, WrongCredentialError, credential_of, told
+from runtime.credentials import Credential, WrongCredentialError, credential_of, report_good
 from services.pool.provisioners.credential import Known, Provisioner, ProvisionError, unique
 
 ANSWER_BYTES_MAX = 1_000_000
@@ -123,7 +123,7 @@ class Hook(Provisioner):
                 found.append((place, credential_of(given, self._services)))
             except WrongCredentialError as error:
                 found.append((place, str(error)))
-        wrong = told(found, "credentials[{}]")
+        wrong = report_good(found, "credentials[{}]")
         self.complaint = f"{self._url}: {wrong}" if wrong else ""
         good = [one for _, one in found if isinstance(one, Credential)]
         if wrong and not good:

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Collection
 from pathlib import Path
 
-from runtime.credentials import Credential, credentials_in, told
+from runtime.credentials import Credential, credentials_in, report_good
 from services.pool.provisioners.credential import Known, Provisioner, ProvisionError, unique
 
 
@@ -48,7 +48,7 @@ class FromFile(Provisioner):
         except OSError as error:
             reason = error.strerror
             raise ProvisionError(f"{self._path}: expected credentials: {reason}") from None
-        wrong = told(lines)
+        wrong = report_good(lines)
         self.complaint = f"{self._path}, {wrong}" if wrong else ""
         self._credentials = list(unique(one for _, one in lines if isinstance(one, Credential)))
         if wrong and not self._credentials:

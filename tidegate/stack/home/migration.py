@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from contracts.subjects import USERS
-from runtime.environment import Environment, Home, given_secret
+from runtime.environment import Environment, Home, secret_variable
 from runtime.eventlog import EventLog, LogError, LogUnavailableError
 from runtime.nats import natsserver, streams
-from runtime.nats.connection import connected_as, nats_urls
+from runtime.nats.connection import connect_as, nats_urls
 from runtime.secrets import new_key
 from runtime.settings import SettingsError
 from tidegate.configuration import Configuration
@@ -40,19 +40,19 @@ def write_secrets(found: Environment) -> list[str]:
     home.path.chmod(0o700)
     made = []
     for user in USERS:
-        given = given_secret(f"TIDEGATE_{user.upper()}_NATS_PASSWORD")
+        given = secret_variable(f"TIDEGATE_{user.upper()}_NATS_PASSWORD")
         made += _written(home.nats_password(user), given or secrets.token_urlsafe(24))
     for variable, path in (
         ("TIDEGATE_SECRET_KEY", home.master_key),
         ("TIDEGATE_IDENTITY_KEY", home.identity_key),
     ):
-        if not given_secret(variable):
+        if not secret_variable(variable):
             made += _written(path, new_key())
     made += _written(home.operator_key, _key("TIDEGATE_ADMIN_KEY", "sk-admin-"))
     made += _written(home.client_key, _key("TIDEGATE_CLIENT_KEY", "sk-"))
-    if len(natsserver.hosts(found.nats_url)) > 1:
+    if len(natsserver.hosts_in(found.nats_url)) > 1:
         made += _written(home.nats_password("cluster"), secrets.token_urlsafe(24))
-    write_private(home.nats_conf, natsserver.accounts(owners.passwords(home)).encode())
+    write_private(home.nats_conf, natsserver.accounts_text(owners.passwords(home)).encode())
     return made
 
 
@@ -65,11 +65,11 @@ async def make(found: Environment, configuration: Configuration) -> Made:
         await asyncio.to_thread(natsserver.wait_for_port, nats_urls(found, "migrate"), 20)
     except TimeoutError as error:
         raise CommandError(f"NATS: {error}") from None
-    client = await connected_as(found, "migrate")
+    client = await connect_as(found, "migrate")
     log = EventLog(client)
     try:
         bytes_max = await _bytes_max(found, configuration, log)
-        made = await streams.migrate(client, bytes_max, configuration.log.replicas)
+        made = await streams.migrate_streams(client, bytes_max, configuration.log.replicas)
         keys = await firstkeys.journal(found, log)
     except streams.MigrationError as error:
         raise SettingsError(str(error)) from None
@@ -88,13 +88,13 @@ async def make(found: Environment, configuration: Configuration) -> Made:
 async def _bytes_max(found: Environment, configuration: Configuration, log: EventLog) -> int:
     """Choose the log's bound once; a log that exists keeps its own, however full the disk is."""
     with suppress(LogUnavailableError):
-        return (await log.state()).bytes_max
+        return (await log.stream_state()).bytes_max
     free = streams.free_bytes(_existing(found.home))
     return streams.log_bytes_max(configuration.log.max_bytes, free)
 
 
 def _key(variable: str, prefix: str) -> str:
-    given = given_secret(variable)
+    given = secret_variable(variable)
     if not given:
         return prefix + secrets.token_urlsafe(32)
     if len(given) < _KEY_BYTES_MIN or not given.isascii() or " " in given:

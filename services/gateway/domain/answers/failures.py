@@ -208,7 +208,7 @@ class FailureTables(msgspec.Struct, frozen=True):
     inner_codes: Mapping[str, Meaning] = msgspec.field(default_factory=lambda: INNER_CODES)
     messages: tuple[tuple[re.Pattern[str], Meaning | None], ...] = _ALL
 
-    def failure(
+    def failure_of(
         self, code: int, message: str, *, quoting: bool = False, waited_s: float = LATE_S
     ) -> Failure:
         """Read a failure's envelope: its code where that says something, else its message.
@@ -216,12 +216,12 @@ class FailureTables(msgspec.Struct, frozen=True):
         `quoting`: the request named addresses, which the backend may have read its own words in.
         `waited_s` is from the request's last byte to the answer's first.
         """
-        found = self._read(code, message[:_READ_MAX], quoting=quoting)
+        found = self._read_failure(code, message[:_READ_MAX], quoting=quoting)
         if found.meaning is None and waited_s < FIRST_POLL_S and _NO_CONNECTION.match(message):
             return Failure("not_accepted")
         return found
 
-    def _read(self, code: int, told: str, *, quoting: bool) -> Failure:
+    def _read_failure(self, code: int, told: str, *, quoting: bool) -> Failure:
         if quoting and told.startswith(_LOWERED):
             return Failure("not_accepted")
         uploading = _WHILE_UPLOADING.match(told) is not None
@@ -256,7 +256,7 @@ def openai_meaning(error: object) -> Meaning | None:
     return None
 
 
-def said_while_polling(failure: Failure, waited_s: float, late_s: float = LATE_S) -> bool:
+def is_poll_failure(failure: Failure, waited_s: float, late_s: float = LATE_S) -> bool:
     """Tell whether the work had been submitted when a failure was said: by its words, or so late.
 
     `waited_s` is from the request's last byte to the answer's first. The session is treated as

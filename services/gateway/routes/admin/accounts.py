@@ -11,7 +11,7 @@ from contracts.base import SessionId
 from contracts.pool import ChangeSession, SessionStatus
 from services.gateway.accounts.inquiry import PointsReceived, SessionTested
 from services.gateway.clients.keys import Key
-from services.gateway.routes.admin.sessions import known
+from services.gateway.routes.admin.sessions import session_of
 from services.gateway.routes.doors import Doors
 
 ServerName = Annotated[
@@ -36,8 +36,8 @@ async def ask_account(
     Whatever it says, the session is neither suspected nor disabled. Where it has no points left, it
     is granted no more until its reset.
     """
-    session = await known(doors, session_id)
-    found = await doors.inquiry.tested(session, server)
+    session = await session_of(doors, session_id)
+    found = await doors.inquiry.test_session(session, server)
     nothing_left = found.points is not None and found.points.none_left
     if found.judged != "alive" or not nothing_left or session.status is SessionStatus.RETIRED:
         return found
@@ -60,4 +60,4 @@ async def receive_points(
     It does so only where the account has none left. A session that was found used up before stays
     so until its reset.
     """
-    return await doors.inquiry.received(await known(doors, session_id), server)
+    return await doors.inquiry.receive_points(await session_of(doors, session_id), server)

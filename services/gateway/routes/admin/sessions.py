@@ -113,7 +113,7 @@ async def list_sessions(doors: NamedDependency[Doors], limit: Limit = 1000) -> S
 @get("/sessions/{session_id:str}", tags=["sessions"], summary="One session")
 async def one_session(doors: NamedDependency[Doors], session_id: FromPath[str]) -> SessionView:
     """Show one session."""
-    return await known(doors, session_id)
+    return await session_of(doors, session_id)
 
 
 @post("/sessions", status_code=200, tags=["sessions"], summary="Add sessions, or revive them")
@@ -138,7 +138,7 @@ async def add_sessions(
             refused.append(RefusedSession(line=line, reason=str(error)))
     if not good:
         raise _none_is_good(refused, listed=isinstance(data, list))
-    named, changed, revived = await _add(doors, list(good.values()), admin)
+    named, changed, revived = await _add_batches(doors, list(good.values()), admin)
     return SessionsAdded(
         data=named,
         changed=changed,
@@ -158,7 +158,7 @@ def _none_is_good(refused: list[RefusedSession], *, listed: bool) -> GatewayErro
     )
 
 
-async def _add(
+async def _add_batches(
     doors: Doors, good: Sequence[Credential], admin: Key
 ) -> tuple[list[str], list[str], set[str]]:
     """Have them added; the session of each, those that it changed, and the revived of them."""
@@ -167,8 +167,8 @@ async def _add(
     revived: set[str] = set()
     for start in range(0, len(good), _BATCH_MAX):
         batch = good[start : start + _BATCH_MAX]
-        standing = await _standing(doors, batch)
-        items = [_sealed(one, doors, standing) for one in batch]
+        standing = await _current_status(doors, batch)
+        items = [_seal_command(one, doors, standing) for one in batch]
         done = await doors.pool_admin(AddSessions(items=items, by=admin.key_id))
         named += [str(one.session_id) for one in items]
         changed += done.changed
@@ -176,9 +176,11 @@ async def _add(
     return named, changed, revived
 
 
-async def _standing(doors: Doors, batch: Sequence[Credential]) -> dict[SessionId, SessionStatus]:
+async def _current_status(
+    doors: Doors, batch: Sequence[Credential]
+) -> dict[SessionId, SessionStatus]:
     """Tell which sessions there are of accounts that earlier versions may have named otherwise."""
-    several = [one.identities(doors.identity_key) for one in batch if one.region]
+    several = [one.credentials_by_id(doors.identity_key) for one in batch if one.region]
     among = [session_id for identities in several for session_id in identities]
     if not among:
         return {}
@@ -200,17 +202,17 @@ async def change_session(
     if data.status is None and data.limits is None and data.cool_s is None:
         message = "body: expected at least one of status, limits, cool_s"
         raise GatewayError("invalid_request", message)
-    await known(doors, session_id)
+    await session_of(doors, session_id)
     command = ChangeSession(
         session_id=SessionId(session_id),
         status=status,
-        limits=_typed(data.limits),
+        limits=_typed_limits(data.limits),
         cool_s=data.cool_s,
         reason=data.reason,
         by=admin.key_id,
     )
     await doors.pool_admin(command)
-    return await known(doors, session_id)
+    return await session_of(doors, session_id)
 
 
 @delete(
@@ -220,7 +222,7 @@ async def retire_session(
     doors: NamedDependency[Doors], admin: NamedDependency[Key], session_id: FromPath[str]
 ) -> SessionIds:
     """Retire a session: its history stays, and adding its credential again revives it."""
-    await known(doors, session_id)
+    await session_of(doors, session_id)
     command = ChangeSession(
         session_id=SessionId(session_id),
         status=SessionStatus.RETIRED,
@@ -231,7 +233,7 @@ async def retire_session(
     return SessionIds(data=[session_id], changed=done.changed)
 
 
-async def known(doors: Doors, session_id: str) -> SessionView:
+async def session_of(doors: Doors, session_id: str) -> SessionView:
     """Fetch a session. Raises `GatewayError` (not_found)."""
     found = await doors.pool_status(PoolStatus(session_id=SessionId(session_id)))
     if not found.sessions:
@@ -239,28 +241,28 @@ async def known(doors: Doors, session_id: str) -> SessionView:
     return found.sessions[0]
 
 
-def _sealed(
+def _seal_command(
     given: Credential, doors: Doors, standing: Mapping[SessionId, SessionStatus]
 ) -> AddSession:
     """Seal a credential for its account's session: one that stands, else retired, else a new one.
 
     One that an earlier version made keeps its credential as that version kept it.
     """
-    identities = given.identities(doors.identity_key)
+    identities = given.credentials_by_id(doors.identity_key)
     there = [one for one in identities if one in standing]
     in_use = [one for one in there if standing[one] is not SessionStatus.RETIRED]
     session_id = next(iter([*in_use, *there, *identities]))
     kept = identities[session_id]
     return AddSession(
         session_id=session_id,
-        sealed=doors.sealer.seal(session_id, kept.credential),
+        sealed=doors.sealer.seal_credential(session_id, kept.credential),
         region=kept.region,
         limits=given.limits,
         quota_timezone=given.quota_timezone,
     )
 
 
-def _typed(limits: dict[str, int] | None) -> dict[ServiceType, int] | None:
+def _typed_limits(limits: dict[str, int] | None) -> dict[ServiceType, int] | None:
     return None if limits is None else {ServiceType(name): n for name, n in limits.items()}
 
 

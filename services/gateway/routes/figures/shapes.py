@@ -16,7 +16,7 @@ _FIRST = ("image", "video", "avatar")
 Row = dict[str, Any]
 
 
-def ordered(service_types: Iterable[str]) -> list[str]:
+def in_order(service_types: Iterable[str]) -> list[str]:
     """Put the original's service types first, then the others by name; each once."""
     given = set(service_types)
     return [name for name in _FIRST if name in given] + sorted(given.difference(_FIRST))
@@ -27,14 +27,14 @@ def rows_of(found: Rows) -> list[Row]:
     return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
 
 
-def freshness(found: Rows) -> Row:
+def freshness_of(found: Rows) -> Row:
     """Say up to which log sequence an answer is true, and how many envelopes that is behind."""
     return {"sequence": found.sequence, "lag": found.lag}
 
 
 def session_usage(view: SessionView) -> Row:
     """Tell what a session has used, and has left, on its current quota day."""
-    types = [ServiceType(name) for name in ordered({*view.limits, *view.used, *view.remaining})]
+    types = [ServiceType(name) for name in in_order({*view.limits, *view.used, *view.remaining})]
 
     def of_each(units: Mapping[ServiceType, int]) -> dict[str, int]:
         return {name: units.get(name, 0) for name in types}
@@ -56,7 +56,7 @@ def by_type(rows: Iterable[Row], column: str, service_types: Iterable[str]) -> d
     for row in rows:
         if row["service_type"]:
             found[row["service_type"]] += int(row[column] or 0)
-    return {name: found[name] for name in ordered(found)}
+    return {name: found[name] for name in in_order(found)}
 
 
 def by_day(rows: Iterable[Row]) -> dict[str, list[Row]]:
@@ -67,7 +67,7 @@ def by_day(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return dict(sorted(found.items()))
 
 
-def totals(units: Mapping[str, int]) -> dict[str, int]:
+def with_total(units: Mapping[str, int]) -> dict[str, int]:
     """Name sums as the original does: `total_images`."""
     return {f"total_{name}s": count for name, count in units.items()}
 
@@ -82,11 +82,11 @@ def units_in(rows: Iterable[Row]) -> int:
     return sum(int(row["units"] or 0) for row in rows)
 
 
-def largest(rows: Iterable[Row], column: str) -> int:
+def largest_of(rows: Iterable[Row], column: str) -> int:
     """Read a figure that stands, the same, in every row of a day."""
     return max((int(row[column] or 0) for row in rows), default=0)
 
 
-def average(total: float, among: int) -> float:
+def average_of(total: float, among: int) -> float:
     """Divide, to two digits; among none it is 0."""
     return round(total / among, 2) if among else 0.0
