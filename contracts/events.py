@@ -40,10 +40,10 @@ def decode_event(raw: msgspec.Raw | bytes) -> AnyEvent | UnknownEvent:
     Raises `msgspec.ValidationError` for a known tag with a wrong body.
     """
     try:
-        known: AnyEvent = _known.decode(raw)
+        event: AnyEvent = _known.decode(raw)
     except msgspec.ValidationError:
         tag = _tag.decode(raw).type
         if tag in _tags:
             raise
         return UnknownEvent(tag=tag, raw=bytes(raw))
-    return known
+    return event

@@ -26,7 +26,7 @@ def make_clock(offset_file: Path | None = None) -> Clock:
     looked_at = float("-inf")
     offset = timedelta()
 
-    def shifted() -> datetime:
+    def shifted_now() -> datetime:
         nonlocal looked_at, offset
         if time.monotonic() - looked_at >= _LOOK_EVERY_S:
             looked_at = time.monotonic()
@@ -34,4 +34,4 @@ def make_clock(offset_file: Path | None = None) -> Clock:
             offset = timedelta(seconds=float(text or 0))
         return datetime.now(UTC) + offset
 
-    return shifted
+    return shifted_now

@@ -58,7 +58,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
                 )
                 for letters in product(*zip(self.region, self.region.upper(), strict=True))
             ]
-        return {one.session_identity(identity_key): one for one in kept}
+        return {credential.session_identity(identity_key): credential for credential in kept}
 
     @property
     def as_text(self) -> str:
@@ -131,9 +131,9 @@ def credentials_in(
             yield number, str(error)
 
 
-def report_good(found: Iterable[tuple[int, Credential | str]], place: str = "line {}") -> str:
+def report_good(entries: Iterable[tuple[int, Credential | str]], place: str = "line {}") -> str:
     """Name a few of those that are wrong by their `place`; nothing when all are good."""
-    wrong = [f"{place.format(number)}: {one}" for number, one in found if isinstance(one, str)]
+    wrong = [f"{place.format(number)}: {text}" for number, text in entries if isinstance(text, str)]
     more = f" (and {len(wrong) - _TOLD_MAX} more)" if len(wrong) > _TOLD_MAX else ""
     return "; ".join(wrong[:_TOLD_MAX]) + more
 

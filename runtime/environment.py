@@ -177,12 +177,12 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         path = Path(named) if named else file
         expected = f"{path}: expected the secret that `tidegate migrate --secrets` writes there"
         try:
-            found = path.read_text().strip()
+            secret = path.read_text().strip()
         except OSError as error:
             raise SettingsError(f"{expected} ({error.strerror})") from None
-        if not found:
+        if not secret:
             raise SettingsError(f"{expected} (it is empty)")
-        return found
+        return secret
 
 
 def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
@@ -254,13 +254,13 @@ def _config_file(given: Mapping[str, str], home: Home) -> tuple[Path | None, str
         return (here if here.exists() else None), ""
     if not here.exists() or here.samefile(home.config):
         return home.config, ""
-    one, other = _read_pointer(here), _read_pointer(home.config)
+    first, second = _read_pointer(here), _read_pointer(home.config)
     unclear = (
         f"{here.absolute()} and {home.config} are two configurations that differ: expected one;"
         " name it in TIDEGATE_CONFIG (`tidegate up --config`), or take the other away"
     )
     # A home that was furnished without a configuration has a file that says nothing.
-    return here, "" if other in (one, {}) else unclear
+    return here, "" if second in (first, {}) else unclear
 
 
 def _read_pointer(file: Path) -> object:

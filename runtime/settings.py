@@ -104,8 +104,10 @@ def with_default_services(tables: dict[str, Any]) -> dict[str, Any]:
         return tables
     services: dict[str, Any] = msgspec.to_builtins(DEFAULT_SERVICES)
     for name, section in given.items():
-        known = services.get(name)
-        services[name] = {**known, **section} if known and isinstance(section, dict) else section
+        default = services.get(name)
+        services[name] = (
+            {**default, **section} if default and isinstance(section, dict) else section
+        )
     return {**tables, "services": services}
 
 
@@ -158,9 +160,9 @@ def read_configuration(
             f"expected a number of at most {NUMBER_MAX:,}",
         )
         try:
-            made = msgspec.convert(tables, configuration, dec_hook=_decode_custom)
+            settings = msgspec.convert(tables, configuration, dec_hook=_decode_custom)
             if not path:
-                return made
+                return settings
         except msgspec.ValidationError as error:
             path, message = _first_fault(tables, configuration, ()) or ((), str(error))
             named = re.match(r"([a-z_]+): ", message)
@@ -185,8 +187,8 @@ def _path_where(value: Any, wanted: Callable[[Any], bool], path: SettingPath = (
     """Find where, in tables and lists, the first value stands that is so."""
     if isinstance(value, (dict, list)):
         inside = value.items() if isinstance(value, dict) else enumerate(value)
-        found = (_path_where(one, wanted, (*path, str(name))) for name, one in inside)
-        return next(filter(None, found), ())
+        paths = (_path_where(member, wanted, (*path, str(name))) for name, member in inside)
+        return next(filter(None, paths), ())
     return path if wanted(value) else ()
 
 
@@ -199,9 +201,9 @@ def _first_fault(value: Any, kind: Any, path: SettingPath) -> tuple[SettingPath,
             if inner_kind is None:
                 hint = _spelling_hint(name, [field.encode_name for field in _fields_of(kind)])
                 return (*path, name), f"there is no such setting{hint}"
-            found = _first_fault(inner, inner_kind, (*path, name))
-            if found:
-                return found
+            fault = _first_fault(inner, inner_kind, (*path, name))
+            if fault:
+                return fault
         return path, _error_text(error, kind, value)
     return None
 
@@ -209,9 +211,9 @@ def _first_fault(value: Any, kind: Any, path: SettingPath) -> tuple[SettingPath,
 def _members_of(value: Any, kind: Any) -> Iterator[tuple[str, Any, Any]]:
     """The name, value and type of everything in a table or list; no type: no such setting."""
     if isinstance(value, dict) and _is_struct(kind):
-        known = {field.encode_name: field.type for field in _fields_of(kind)}
+        kinds = {field.encode_name: field.type for field in _fields_of(kind)}
         for name, inner in value.items():
-            yield name, inner, known.get(name)
+            yield name, inner, kinds.get(name)
     elif isinstance(value, dict) and get_origin(kind) is dict:
         for name, inner in value.items():
             yield str(name), inner, get_args(kind)[1]
@@ -235,8 +237,8 @@ def _quote_option(option: object) -> str:
     return f'"{option}"'
 
 
-def _spelling_hint(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, sorted(known), 1)
+def _spelling_hint(name: str, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, sorted(names), 1)
     return f"; did you mean {near[0]}?" if near else ""
 
 

@@ -58,7 +58,7 @@ def as_shown_json(text: str) -> str:
     """Write JSON so that it means the same and commands nothing; lone surrogates too."""
     if text.isascii() and "\x7f" not in text:
         return text
-    return _ODD.sub(lambda found: "".join(map(_json_escape, found[0])), text)
+    return _ODD.sub(lambda match: "".join(map(_json_escape, match[0])), text)
 
 
 def spreadsheet_cell(text: str) -> str:
@@ -71,7 +71,7 @@ def spreadsheet_cell(text: str) -> str:
         return text
     first, *rest = _PIECES.split(text)
     quoted = "'" if _is_formula(first) or text.startswith(_BREAKS) else ""
-    return quoted + first + "".join(f"'{one}" if _is_formula(one) else one for one in rest)
+    return quoted + first + "".join(f"'{part}" if _is_formula(part) else part for part in rest)
 
 
 def _is_formula(text: str) -> bool:

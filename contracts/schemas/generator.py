@@ -19,22 +19,22 @@ _KINDS = {Event: "events", Command: "commands", Reply: "replies"}
 
 def schema_documents() -> dict[str, str]:
     """Make every file: its path under `contracts/schemas`, and its text."""
-    found = {
+    documents = {
         "asyncapi.json": _as_text(asyncapi_document()),
         "envelope.json": _as_text(_schema_of(Envelope)),
     }
     for kind in message_types():
-        found[f"{_folder_of(kind)}/{_tag_of(kind)}.json"] = _as_text(_schema_of(kind))
-    return dict(sorted(found.items()))
+        documents[f"{_folder_of(kind)}/{_tag_of(kind)}.json"] = _as_text(_schema_of(kind))
+    return dict(sorted(documents.items()))
 
 
 def write_documents(folder: Path) -> None:
     """Write every file into `folder`, and take out those that nothing generates any more."""
-    made = schema_documents()
+    documents = schema_documents()
     for path in folder.rglob("*.json"):
-        if str(path.relative_to(folder)) not in made:
+        if str(path.relative_to(folder)) not in documents:
             path.unlink()
-    for name, text in made.items():
+    for name, text in documents.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -42,10 +42,10 @@ def write_documents(folder: Path) -> None:
 
 def message_types() -> list[type[msgspec.Struct]]:
     """Every message of the table, each once, by name."""
-    found = {
+    kinds = {
         kind for row in TABLE for kind in (*union_members(row.message), *union_members(row.reply))
     }
-    return sorted(found, key=lambda kind: kind.__name__)
+    return sorted(kinds, key=lambda kind: kind.__name__)
 
 
 def union_members(message: object) -> Iterator[type[msgspec.Struct]]:

@@ -71,12 +71,12 @@ class EventLog:
             if answer["error"].get("err_code") == _NO_MESSAGE:
                 return None
             raise LogUnavailableError(answer["error"]["description"])
-        found = answer["message"]
+        message = answer["message"]
         return Stored(
-            found["seq"],
-            datetime.fromisoformat(found["time"][:19] + "+00:00"),
-            found["subject"],
-            base64.b64decode(found.get("data", "")),
+            message["seq"],
+            datetime.fromisoformat(message["time"][:19] + "+00:00"),
+            message["subject"],
+            base64.b64decode(message.get("data", "")),
         )
 
     async def stream_state(self) -> StreamState:

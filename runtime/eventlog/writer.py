@@ -129,13 +129,13 @@ class SubjectWriter:
     async def stored_behind(self) -> list[Stored]:
         """Read what others appended to the subject since `link`. Raises `LogUnavailableError`."""
         last = await self._log.last_stored(self.subject)
-        found: list[Stored] = []
+        behind: list[Stored] = []
         if last is not None:
             async for batch in self._log.read_range(
                 self.subject, self.link.sequence, last.sequence
             ):
-                found += batch
-        return found
+                behind += batch
+        return behind
 
 
 def _read_envelope(body: bytes) -> Envelope | None:

@@ -59,9 +59,9 @@ def make_broker(
     return NatsBroker(urls, **options, apply_types=False, logger=None)
 
 
-async def connect_broker(made: NatsBroker) -> Client:
+async def connect_broker(nats_broker: NatsBroker) -> Client:
     """Connect the broker, waiting for the server's port first, and return the connection."""
-    connection = await made.connect()
+    connection = await nats_broker.connect()
     client: Client = connection
     return client
 
@@ -82,10 +82,10 @@ async def await_subscriptions(client: Client) -> None:
                 break
 
 
-async def disconnect_broker(made: NatsBroker) -> None:
+async def disconnect_broker(nats_broker: NatsBroker) -> None:
     """Close the doors and the connection; what was received is answered first."""
     with suppress(NatsError, ConnectionError):
-        await made.stop()
+        await nats_broker.stop()
 
 
 async def send_reply(client: Client, call: Call, answer: Reply | bytes) -> None:

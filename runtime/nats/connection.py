@@ -98,14 +98,14 @@ def lasting_options(user: str, log: Log, outage: Outage) -> dict[str, Any]:
     They suit `nats.connect` and FastStream's broker alike; `outage` is told when the connection
     is lost and when it stands again.
     """
-    told = ""
+    last_error = ""
     closed = False
 
     async def on_error(error: Exception) -> None:
-        nonlocal told
-        if outage.lost_s and str(error) == told:
+        nonlocal last_error
+        if outage.lost_s and str(error) == last_error:
             return  # the same dial fails again, five times a second
-        told = str(error)
+        last_error = str(error)
         log.warning("nats_error", error=str(error), kind=type(error).__name__)
 
     async def on_disconnect() -> None:
@@ -146,22 +146,22 @@ async def connect_service(environment: Environment, user: str, log: Log, outage:
 
 
 async def connect_as(
-    environment: Environment, user: str, *, told: Callable[[str], None] | None = None
+    environment: Environment, user: str, *, report: Callable[[str], None] | None = None
 ) -> Client:
     """Connect as one of the NATS users. Raises `SettingsError` when there is no NATS to reach.
 
-    With `told` the connection outlives any restart of NATS, and says so when one goes on.
+    With `report` the connection outlives any restart of NATS, and says so when one goes on.
     """
     urls = nats_urls(environment, user)
     address = ", ".join(url.rpartition("@")[2] for url in urls)
 
     async def disconnected() -> None:
-        if told is not None and not client.is_closed:
-            told(f"NATS at {address} went away: waiting for it")
+        if report is not None and not client.is_closed:
+            report(f"NATS at {address} went away: waiting for it")
 
     async def reconnected() -> None:
-        if told is not None:
-            told(f"NATS at {address} is back")
+        if report is not None:
+            report(f"NATS at {address} is back")
 
     client = Client()
     try:
@@ -179,7 +179,7 @@ async def connect_as(
         )
     except (NatsError, OSError, TimeoutError) as error:
         raise SettingsError(f"NATS at {address}: cannot connect as {user} ({error})") from None
-    if told is not None:
+    if report is not None:
         client.options["max_reconnect_attempts"] = -1
     return client
 

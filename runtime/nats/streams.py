@@ -84,7 +84,7 @@ async def migrate_streams(client: Client, bytes_max: int, replicas: int = 1) -> 
 
     What exists is left as it is: `max_bytes` is fixed at the first migration.
     """
-    made = []
+    changes = []
     for config in stream_configurations(bytes_max, replicas):
         name = config["name"]
         if await stream_exists(client, name):
@@ -92,16 +92,16 @@ async def migrate_streams(client: Client, bytes_max: int, replicas: int = 1) -> 
         answer = await _ask_api(client, f"STREAM.CREATE.{name}", config)
         if "error" in answer:
             raise MigrationError(f"stream {name}: {answer['error']['description']}")
-        made.append(name)
-    return made
+        changes.append(name)
+    return changes
 
 
 async def stream_exists(client: Client, name: str) -> bool:
     """Tell whether there is a stream of this name. Raises `MigrationError`."""
-    found = await _ask_api(client, f"STREAM.INFO.{name}", {})
-    if "error" in found and found["error"].get("err_code") != _NOT_FOUND:
-        raise MigrationError(f"stream {name}: {found['error']['description']}")
-    return "error" not in found
+    answer = await _ask_api(client, f"STREAM.INFO.{name}", {})
+    if "error" in answer and answer["error"].get("err_code") != _NOT_FOUND:
+        raise MigrationError(f"stream {name}: {answer['error']['description']}")
+    return "error" not in answer
 
 
 async def _ask_api(client: Client, what: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -71,16 +71,18 @@ async def serve_health(
 
 
 def _health_app(readiness: Readiness, registry: CollectorRegistry) -> Any:
+    """Make the application that answers probes and metrics."""
+
     async def app(
         scope: dict[str, Any],
         receive: Callable[[], Awaitable[Any]],
         send: Callable[[dict[str, Any]], Awaitable[None]],
     ) -> None:
         await receive()
-        found = health_answer(scope["path"], readiness, registry)
+        reply = health_answer(scope["path"], readiness, registry)
         if scope["path"] in _OURS_ALONE and not is_familiar(host_of(scope["headers"])):
-            found = 421, "application/json", json.dumps({"status": _FOREIGN}).encode()
-        status, kind, body = found or (404, "application/json", b'{"status":"not found"}')
+            reply = 421, "application/json", json.dumps({"status": _FOREIGN}).encode()
+        status, kind, body = reply or (404, "application/json", b'{"status":"not found"}')
         headers = [
             (b"content-type", kind.encode()),
             (b"content-length", str(len(body)).encode()),

@@ -20,7 +20,7 @@ def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
     A process whose environment holds `TIDEGATE_SUPERVISOR` (a pid) ends when that one does.
     """
 
-    async def started() -> None:
+    async def start_main() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -33,7 +33,7 @@ def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
 
     collect_rarely()
     try:
-        uvloop.run(started())
+        uvloop.run(start_main())
     finally:
         gc.unfreeze()
 

@@ -233,6 +233,7 @@ class Gateway:
     def _make_coalescers(
         self, client: Nats, outage: Outage
     ) -> tuple[PoolCoalescer, BalancerCoalescer]:
+        """Make what batches the questions to the pool and to the balancer."""
         return Coalescer(
             client,
             subjects.pool_lease(),

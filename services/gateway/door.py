@@ -232,11 +232,11 @@ class Door:
         elif not request.encoded:
             kind = request.content_type
             request.model = model_named(upload.head, kind, complete=upload.complete)
-        found = route_request(request.path, request.model, settings.services)
-        assert found is not None
-        request.service_type = found
+        service_type = route_request(request.path, request.model, settings.services)
+        assert service_type is not None
+        request.service_type = service_type
         _check_model(request.key, request.model)
-        if settings.services[found].units == "n":
+        if settings.services[service_type].units == "n":
             request.units = units_of(n)
             request.counted = True
         wording = Wording(request, upload)

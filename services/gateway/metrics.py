@@ -93,6 +93,7 @@ class Metrics:
         self._register_connections()
 
     def _register_connections(self) -> None:
+        """Register the gauges of the clients' connections."""
         self.connections = Gauge(
             "tidegate_gateway_connections",
             "Connections of clients.",

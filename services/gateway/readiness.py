@@ -56,10 +56,10 @@ class Readiness:
             ("balancer", subjects.BALANCER_PING),
         ):
             try:
-                told = await ask_command(self._client, subject, Ping(), _pong, _TIMEOUT_S)
+                answer = await ask_command(self._client, subject, Ping(), _pong, _TIMEOUT_S)
             except UnansweredError:
                 self._outbox.unwritable = unwritable
                 return f"the {service} has no leader"
-            unwritable |= isinstance(told, Pong) and told.unwritable_s > 0
+            unwritable |= isinstance(answer, Pong) and answer.unwritable_s > 0
         self._outbox.unwritable = unwritable
         return ""

@@ -137,13 +137,13 @@ class KeyLog:
         text = ""
         old_until = self._clock() + timedelta(seconds=grace_s) if grace_s else None
 
-        def wanted() -> KeyEvent:
+        def wanted_event() -> KeyEvent:
             nonlocal text
             key = self.ring.key_of(key_id)
             text = new_key_text(KeyScope.CLIENT if key is None else key.scope)
             return KeyChanged(key_id=key_id, key_hash=key_hash(text), old_until=old_until, by=by)
 
-        decided = await self._append_decided(key_id, wanted)
+        decided = await self._append_decided(key_id, wanted_event)
         return decided if isinstance(decided, KeyRefused) else (decided, text)
 
     async def revoke_key(self, key_id: KeyId, reason: str, by: str) -> Key | KeyRefused:

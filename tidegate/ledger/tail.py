@@ -80,7 +80,7 @@ async def _follow(
         loop.add_signal_handler(number, following.cancel)
     client = None
     try:
-        client = await connect_as(found, "auditor", told=output.note)
+        client = await connect_as(found, "auditor", report=output.note)
         log = EventLog(client)
         if after == _END:
             after = max(0, (await log.stream_state()).last_sequence - last)

@@ -77,15 +77,15 @@ class Inquiry:
             answers.append(await self._ask_server(server, path, authorization))
             if answers[-1].standing == "dead":
                 break
-        found = combine_said(answers) if answers else Said(message=_NOTHING_KNOWN)
+        result = combine_said(answers) if answers else Said(message=_NOTHING_KNOWN)
         return SessionTested(
             session_id=session.session_id,
             server_id=server.server_id,
             dialect=server.dialect,
             asked=[f"POST {path}" for path in paths[: len(answers)]],
-            judged=found.standing,
-            message=found.message,
-            points=found.points,
+            judged=result.standing,
+            message=result.message,
+            points=result.points,
         )
 
     async def receive_points(self, session: SessionView, server_id: str = "") -> PointsReceived:
@@ -123,10 +123,10 @@ class Inquiry:
             call = call_about(new_request_id(), POINTS, authorization)
             call.dialects = dialects_saying(group, authorization)
             if call.dialects:
-                found = await self._caller.choose_server(call)
-                if not isinstance(found, NoServer):
-                    return found
-                reason = found.reason
+                choice = await self._caller.choose_server(call)
+                if not isinstance(choice, NoServer):
+                    return choice
+                reason = choice.reason
         raise GatewayError("no_backend", reason)
 
     async def _ask_server(self, server: Selected, path: str, authorization: bytes) -> Said:

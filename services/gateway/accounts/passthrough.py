@@ -71,10 +71,10 @@ class Passthrough:
         try:
             return await self._caller.send_call(call)
         finally:
-            known = Summary(attempts_made=call.attempts)
+            summary = Summary(attempts_made=call.attempts)
             if (asked := call.asked) is not None:
-                known = replace(known, server_id=asked.server_id, server_region=asked.region)
-            client.summary = lambda: known
+                summary = replace(summary, server_id=asked.server_id, server_region=asked.region)
+            client.summary = lambda: summary
 
     async def _send_session_call(
         self, request: Request, client: Client, session_id: str, rest: bytes
@@ -86,13 +86,13 @@ class Passthrough:
         if request.path == CHECK:
             call.dialects = dialects_able([], authorization)
         else:
-            having = [one for one in DIALECTS if one not in _WITHOUT_POINTS]
+            having = [dialect for dialect in DIALECTS if dialect not in _WITHOUT_POINTS]
             call.dialects = dialects_saying(having, authorization)
         answer, body = await self._send_free_call(client, call)
-        told = conceal_secrets(answer, body, authorization)
+        concealed = conceal_secrets(answer, body, authorization)
         headers = headers_passing(answer.headers, self._caller.passed, secrets_of(authorization))
         headers = [pair for pair in headers if pair[0] != b"content-encoding"]
-        return [*headers, (b"x-session-id", view.session_id.encode())], told, answer
+        return [*headers, (b"x-session-id", view.session_id.encode())], concealed, answer
 
 
 def _refuse_others(request: Request, key: Key) -> None:
@@ -109,11 +109,11 @@ def session_named(query: bytes) -> tuple[str | None, bytes]:
     named = [pair for pair in pairs if _parameter_name(pair) == _SESSION]
     if not named:
         return None, query
-    found = unquote_plus(named[0].partition(b"=")[2].decode("latin-1"))
-    if len(named) > 1 or not found:
+    name = unquote_plus(named[0].partition(b"=")[2].decode("latin-1"))
+    if len(named) > 1 or not name:
         message = "session: expected the id of one session, as GET /api/sessions lists them"
         raise GatewayError("invalid_request", message, _SESSION)
-    return found, b"&".join(pair for pair in pairs if _parameter_name(pair) != _SESSION)
+    return name, b"&".join(pair for pair in pairs if _parameter_name(pair) != _SESSION)
 
 
 def _parameter_name(pair: bytes) -> str:

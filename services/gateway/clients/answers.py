@@ -102,7 +102,7 @@ def log_request(
 ) -> None:
     """Count and log a request, in one line."""
     seconds = time.perf_counter() - request.started
-    known = client.summary()
+    summary = client.summary()
     metrics.record_answer(request.service_type, client.status, seconds)
     if error is not None:
         metrics.errors.labels(error.code).inc()
@@ -114,12 +114,12 @@ def log_request(
         status=client.status,
         error=error.code if error else None,
         key_id=request.key.key_id,
-        session_id=known.session_id,
-        server_id=known.server_id or None,
-        attempts=known.attempts_made,
+        session_id=summary.session_id,
+        server_id=summary.server_id or None,
+        attempts=summary.attempts_made,
         ms=round(seconds * 1000, 2),
-        lease_ms=round(known.lease_ms, 2),
-        first_byte_ms=round(known.first_byte_ms, 2),
+        lease_ms=round(summary.lease_ms, 2),
+        first_byte_ms=round(summary.first_byte_ms, 2),
         bytes_out=client.bytes_out,
         gone=client.gone or None,
     )

@@ -41,9 +41,9 @@ async def read_decision(request: Request, upload: Upload) -> Peek:
         return await upload.run_apart(partial(_peek_form, content, kind, request.content_type))
     if len(content) > json_max:
         raise reading.body_too_large(json_max)
-    found = await upload.run_apart(partial(_peek_plain, content))
-    if found is not None:
-        return found
+    peek = await upload.run_apart(partial(_peek_plain, content))
+    if peek is not None:
+        return peek
     return await upload.bounds.spool.run_apart(partial(_peek_by_member, content))
 
 
@@ -57,9 +57,9 @@ def _is_plain(content: Content) -> bool:
     for piece in reading.pieces_of(content, _LONGEST - 1):
         if piece.find(_ESCAPED) >= 0:
             return False
-        for found in _NAMES.finditer(piece):
-            name = found[1]
-            if found.start() >= reading.PIECE_BYTES:
+        for match in _NAMES.finditer(piece):
+            name = match[1]
+            if match.start() >= reading.PIECE_BYTES:
                 break  # the next piece begins with it
             if name in named or name not in _PLAIN:
                 return False
@@ -72,13 +72,13 @@ def _peek_by_member(content: Content) -> Peek:
     reading.check_items(content)
     try:
         text = content[:].decode()
-        found = json.loads(text, object_pairs_hook=_Members, parse_constant=_refuse_constant)
+        members = json.loads(text, object_pairs_hook=_Members, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise reading.wrong_body(f"the body is not valid JSON: {error}") from None
-    if not isinstance(found, _Members):
+    if not isinstance(members, _Members):
         raise reading.wrong_body("body: expected a JSON object")
     fields: dict[str, Any] = {}
-    for name, value in found.pairs:
+    for name, value in members.pairs:
         lower = name.lower()
         if lower in Peek.__struct_fields__:
             if lower in fields:
@@ -108,18 +108,19 @@ def _peek_form(content: Content, kind: str, content_type: str) -> Peek:
 
 
 def _peek_texts(fields: dict[str, Any]) -> Peek:
-    found: dict[str, str] = {}
+    """Read what routes from a form's texts; a name that stands twice is refused."""
+    texts: dict[str, str] = {}
     for name, value in fields.items():
         lower = _MADE_OF_IT.split(name, maxsplit=1)[0].strip().lower()
         if lower in Peek.__struct_fields__:
-            if lower in found or lower != name.lower() or not isinstance(value, str):
+            if lower in texts or lower != name.lower() or not isinstance(value, str):
                 raise GatewayError("invalid_request", f"{lower}: expected it once", lower)
-            found[lower] = value
-    n = found.get("n")
+            texts[lower] = value
+    n = texts.get("n")
     if n is not None and not (n.isascii() and n.strip().isdecimal() and len(n) <= _DIGITS_MAX):
         raise n_error(n)
     return Peek(
-        model=found.get("model"),
+        model=texts.get("model"),
         n=None if n is None else int(n),
-        stream=found.get("stream", "").lower() == "true" or None,
+        stream=texts.get("stream", "").lower() == "true" or None,
     )

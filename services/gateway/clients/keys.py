@@ -100,12 +100,12 @@ class KeyRing:
         if cached is not None:
             return cached
         hashed = key_hash(key_text)
-        found = self._openers.get(hashed)
-        if found is None:
+        openers = self._openers.get(hashed)
+        if openers is None:
             return self._key_in_grace(hashed)
         if len(self._cached) < _CACHED_MAX:
-            self._cached[key_text] = found
-        return found
+            self._cached[key_text] = openers
+        return openers
 
     def key_of(self, key_id: str) -> Key | None:
         """Look a key up by id, revoked or not."""

@@ -90,7 +90,7 @@ class Proxies:
 
     def _look_up(self, address: str) -> bool:
         parsed = _parse_address(address)
-        return parsed is not None and any(parsed in known for known in self._networks)
+        return parsed is not None and any(parsed in network for network in self._networks)
 
 
 def trusted_proxies(addresses: Sequence[str]) -> Proxies | None:

@@ -56,6 +56,7 @@ async def read_asked(request: Request, upload: Upload) -> Asked:
 
 
 def _parse_asked(request: Request, content: Content, kind: str, json_max: int) -> Asked:
+    """Read the fields of a whole body, and a form's files. Raises `GatewayError`."""
     if kind == FORM:
         fields, files = _read_form(content, request.content_type)
         check_names(fields)
@@ -154,6 +155,7 @@ def _put_field(fields: Fields, named: str, text: str) -> None:
 
 
 def _read_form(content: Content, content_type: str) -> tuple[Fields, tuple[File, ...]]:
+    """Read the texts and files of a form that all readers read alike."""
     boundary = _boundary_of(content_type)
     fields: Fields = {}
     files = []

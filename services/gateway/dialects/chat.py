@@ -122,8 +122,8 @@ def counts_tokens(asked: Asked) -> bool:
 
 def usage_chunk(model: str, request_id: str, created: int) -> Fields:
     """Write the last chunk of a stream: no choice, and the tokens, of which there are none."""
-    told = completion_chunk({}, model, request_id, created)
-    return {**told, "choices": [], "usage": _NO_TOKENS}
+    last = completion_chunk({}, model, request_id, created)
+    return {**last, "choices": [], "usage": _NO_TOKENS}
 
 
 def completion_chunk(

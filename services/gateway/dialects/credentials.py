@@ -36,8 +36,10 @@ def secrets_of(value: bytes | None) -> tuple[bytes, ...]:
     whole, token, password = _value_parts(value)
     if b"@" not in whole:
         return (token,) if token else ()
-    found = (whole, token, password, unquote_to_bytes(password))
-    return tuple(dict.fromkeys(one for one in found if len(one) >= _WORTH_HIDING))
+    spellings = (whole, token, password, unquote_to_bytes(password))
+    return tuple(
+        dict.fromkeys(spelling for spelling in spellings if len(spelling) >= _WORTH_HIDING)
+    )
 
 
 def is_too_short(credential: str) -> bool:
@@ -83,7 +85,7 @@ def cut_begun_secret(text: str, secrets: Iterable[bytes]) -> str:
 def dialects_saying(dialects: Iterable[str], value: bytes) -> list[str]:
     """Keep the dialects in which this credential can be said."""
     allowed = _allowed_types(value)
-    return [one for one in dialects if allowed is None or one in allowed]
+    return [dialect for dialect in dialects if allowed is None or dialect in allowed]
 
 
 def dialects_able(dialects: list[str], value: bytes) -> list[str]:

@@ -85,6 +85,7 @@ def as_family_says(backend: Backend, asked: Asked) -> Translation:
 
 
 def _translate_family(backend: Backend, asked: Asked) -> Translation:
+    """Check what is asked and put it into words that `backend` reads."""
     # Nothing is null to them: what is, is refused.
     fields = {name: value for name, value in asked.fields.items() if value is not None}
     if asked.is_form:
@@ -142,6 +143,7 @@ def _as_image(backend: Backend, asked: Asked, fields: Fields) -> list[str]:
 
 
 def _apply_size(backend: Backend, fields: Fields) -> list[str]:
+    """Put a size into the words of `backend`, and tell what was changed."""
     pixels, named = size_asked(fields)
     model = fields.get("model") if isinstance(fields.get("model"), str) else ""
     check_ratio(fields, pixels)
@@ -154,9 +156,9 @@ def _apply_size(backend: Backend, fields: Fields) -> list[str]:
         fields.setdefault("ratio", ratio_of(pixels))
         fields.setdefault("resolution", resolution_of(pixels, model or ""))
     check_resolution(fields, model or "")
-    told = [f"{name}={fields[name]}" for name in ("ratio", "resolution") if name in fields]
-    told = told if pixels else []
-    return [f"{', '.join(said)} → {', '.join(told) or 'nothing'}"] if said else []
+    words = [f"{name}={fields[name]}" for name in ("ratio", "resolution") if name in fields]
+    words = words if pixels else []
+    return [f"{', '.join(said)} → {', '.join(words) or 'nothing'}"] if said else []
 
 
 def _in_pixels(

@@ -32,8 +32,8 @@ def apply_film_words(fields: Fields, *, all_durations: bool) -> list[str]:
             del fields[name]
         if pixels is not None:
             fields.setdefault("ratio", ratio_of(pixels))
-        told = f"ratio={fields['ratio']}" if pixels else "nothing"
-        changes.append(f"{said} → {told}")
+        effect = f"ratio={fields['ratio']}" if pixels else "nothing"
+        changes.append(f"{said} → {effect}")
     seconds = fields.pop("seconds", None)
     if seconds is not None:
         if str(fields.get("duration", seconds)) != str(seconds):
@@ -53,6 +53,7 @@ def apply_film_words(fields: Fields, *, all_durations: bool) -> list[str]:
 
 
 def _check_duration(fields: Mapping[str, Any], duration: Any, *, all_durations: bool) -> int:
+    """Read a duration in seconds; one that the model does not make is refused."""
     text = str(duration).removesuffix(".0")
     model = str(fields.get("model", ""))
     expected = _DURATIONS_OF_OTHERS

@@ -63,9 +63,9 @@ def join_form(
     boundary = f"tidegate-{request_id}"
     opening = f"--{boundary}\r\n"
     for name, value in fields.items():
-        for one in value if isinstance(value, list) else [value]:
+        for item in value if isinstance(value, list) else [value]:
             head = f'{opening}Content-Disposition: form-data; name="{_quote_name(name)}"\r\n\r\n'
-            text = str(one).lower() if isinstance(one, bool) else one
+            text = str(item).lower() if isinstance(item, bool) else item
             pieces.append(f"{head}{text}\r\n".encode())
     for file in files:
         head = (

@@ -40,12 +40,12 @@ def recognise_dialect(page: bytes, content_type: str, owners: Iterable[str]) -> 
 
 def _by_object(text: str) -> str:
     try:
-        told: Any = json.loads(text)
+        document: Any = json.loads(text)
     except (ValueError, RecursionError):
         return PLAIN
-    if not isinstance(told, dict) or told.get("service") != _SERVICE:
+    if not isinstance(document, dict) or document.get("service") != _SERVICE:
         return PLAIN
-    endpoints = told.get("endpoints")
+    endpoints = document.get("endpoints")
     return "drraw" if isinstance(endpoints, dict) and "chat" in endpoints else "jimeng"
 
 

@@ -42,8 +42,8 @@ def addresses_in(fields: Fields) -> Iterator[tuple[str, str]]:
     """Every address under a name that is like a reference's."""
     for name, value in fields.items():
         if is_reference(name):
-            for one in value if isinstance(value, list) else [value]:
-                address = one.get("url") if isinstance(one, dict) else one
+            for item in value if isinstance(value, list) else [value]:
+                address = item.get("url") if isinstance(item, dict) else item
                 if isinstance(address, str):
                     yield name, address
 
@@ -72,8 +72,8 @@ def check_references(asked: Asked, fields: Fields, read: Iterable[str], *, files
             continue
         if name not in read:
             raise _unread_error(asked.path, name, read)
-        for one in value if isinstance(value, list) else [value]:
-            address = one.get("url") if isinstance(one, dict) else one
+        for item in value if isinstance(value, list) else [value]:
+            address = item.get("url") if isinstance(item, dict) else item
             if not isinstance(address, str) or not address.startswith(_ADDRESSES):
                 message = f"{name}: expected http(s):// or data:image/ addresses"
                 raise UntranslatableError(message, name)

@@ -79,13 +79,13 @@ def ratio_of(pixels: Pixels) -> str:
         raise UntranslatableError("size: expected a picture of more than no pixels", "size")
     asked = width / height
 
-    def distance(name: str) -> float:
+    def ratio_distance(name: str) -> float:
         across, down = name.split(":")
         there = int(across) / int(down)
         return max(asked / there, there / asked) - 1
 
-    best = min(RATIOS, key=distance)
-    if distance(best) > _NEAR:
+    best = min(RATIOS, key=ratio_distance)
+    if ratio_distance(best) > _NEAR:
         raise UntranslatableError(
             f"size: expected one of the ratios {', '.join(RATIOS)}, got {width}x{height}", "size"
         )

@@ -33,11 +33,11 @@ class Fleet:
 
     def dialects_for(self, service_type: ServiceType) -> frozenset[str]:
         """Find the dialects of the servers that can do it; `plain` alone while none is known."""
-        known = self._dialects.get(service_type)
-        if known is None:
-            known = self._dialects[service_type] = frozenset(
+        dialects = self._dialects.get(service_type)
+        if dialects is None:
+            dialects = self._dialects[service_type] = frozenset(
                 server.dialect
                 for server in self._servers.values()
                 if not server.capabilities or service_type in server.capabilities
             ) or frozenset({PLAIN})
-        return known
+        return dialects

@@ -223,7 +223,7 @@ def headers_passing(
     secrets: tuple[bytes, ...] = (),
 ) -> Headers:
     """Keep what a client may see of a server's head: nothing that repeats the credential."""
-    found: Headers = []
+    headers: Headers = []
     seen: set[bytes] = set()
     hop: frozenset[bytes] = frozenset()
     for name, value in upstream:
@@ -233,7 +233,7 @@ def headers_passing(
         elif lower in names and lower not in seen:
             if lower in PASSED:
                 seen.add(lower)
-            found.append((lower, value))
+            headers.append((lower, value))
     for secret in secrets:
-        found = [pair for pair in found if secret not in pair[1]]
-    return [pair for pair in found if pair[0] not in hop] if hop else found
+        headers = [pair for pair in headers if secret not in pair[1]]
+    return [pair for pair in headers if pair[0] not in hop] if hop else headers

@@ -85,10 +85,10 @@ class Places:
 
     def place_of(self, path: str, *, keep: bool = False) -> Place:
         """Find out what a path is; `keep` it, for a stranger shall not fill the memory."""
-        known = self._known.get(path)
-        if known is None:
+        place = self._known.get(path)
+        if place is None:
             generates = not is_ours(path) and route_request(path, None, self._services) is not None
-            known = Place(generates, generates and body_decides(path, self._services))
+            place = Place(generates, generates and body_decides(path, self._services))
             if keep and len(self._known) < _KEPT_MAX and len(path) <= KEPT_BYTES_MAX:
-                self._known[path] = known
-        return known
+                self._known[path] = place
+        return place

@@ -31,13 +31,13 @@ class Tally:
 
     def count_refusal(self, sort: Sort, status: int, now: datetime) -> bool:
         """Count one call; true when it is the first of its minute, which ends in `EVERY`."""
-        known = self._counted.get(sort)
-        if known is None:
+        counted = self._counted.get(sort)
+        if counted is None:
             self._counted[sort] = _Counted(1, status, now, now)
             return True
-        known.count += 1
-        known.status = status
-        known.until = max(known.until, now)
+        counted.count += 1
+        counted.status = status
+        counted.until = max(counted.until, now)
         return False
 
     def take_due(self, now: datetime, *, everything: bool = False) -> list[CallsRefused]:

@@ -75,6 +75,7 @@ class OperatorApp(Litestar):
             await self._answer(scope, receive, send)
 
     async def _answer(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        """Answer one request of an operator, count it and log it."""
         doors: Doors = self.state.doors
         started = time.perf_counter()
         request_id = new_request_id()
@@ -85,7 +86,7 @@ class OperatorApp(Litestar):
         ours = [*cross_origin_headers(path, origin_of(scope["headers"]), origins), *GUARDED]
         status = 0
 
-        async def told(message: Message) -> None:
+        async def note_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -108,14 +109,14 @@ class OperatorApp(Litestar):
             body = refused.as_body()
             length = (b"content-length", str(len(body)).encode())
             head = [*refused.extra_headers(), length]
-            await told(
+            await note_status(
                 {"type": "http.response.start", "status": refused.http_status, "headers": head}
             )
-            await told({"type": "http.response.body", "body": body, "more_body": False})
+            await note_status({"type": "http.response.body", "body": body, "more_body": False})
         else:
             if bodiless:
                 scope = {**scope, "method": "GET"}
-            await super().__call__(scope, receive, told)
+            await super().__call__(scope, receive, note_status)
         if status == _OK and path in _WATCHED:
             return
         doors.logger.info(
@@ -159,10 +160,10 @@ async def _with_body(receive: Receive) -> Receive:
     except msgspec.DecodeError:
         pass  # the framework words it
 
-    async def again() -> Any:
+    async def receive_again() -> Any:
         return kept.popleft() if kept else await receive()
 
-    return again
+    return receive_again
 
 
 def _host_refusal(scope: HTTPScope, doors: Doors) -> GatewayError | None:
@@ -248,6 +249,6 @@ def operator_app(doors: Doors) -> Litestar:
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for handler, model in route.route_handler_map.values():
-                known = {one.field_alias for one in model.expected_query_params}
-                handler.opt.setdefault(PARAMETERS, known)
+                names = {parameter.field_alias for parameter in model.expected_query_params}
+                handler.opt.setdefault(PARAMETERS, names)
     return app

@@ -135,7 +135,7 @@ def _error_responses(codes: Iterable[str]) -> Json:
     by_status = defaultdict(list)
     for code in codes:
         by_status[KINDS[code].status].append(KINDS[code])
-    found: Json = {}
+    responses: Json = {}
     for status, kinds in sorted(by_status.items()):
         headers = _request_id()
         if any(kind.retry_after_s for kind in kinds):
@@ -144,12 +144,12 @@ def _error_responses(codes: Iterable[str]) -> Json:
             headers["X-Should-Retry"] = {"schema": {"enum": ["true", "false"]}}
         if status == KINDS["invalid_api_key"].status:
             headers["WWW-Authenticate"] = {"schema": {"type": "string"}, "required": True}
-        found[str(status)] = {
+        responses[str(status)] = {
             "description": "; ".join(f"`{kind.code}`: {kind.situation}" for kind in kinds),
             "headers": headers,
             "content": {"application/json": {"schema": _schema_ref("Error")}},
         }
-    return found
+    return responses
 
 
 def _request_id() -> Json:
@@ -174,7 +174,8 @@ def _operation_entry(
 
 
 def _generation_paths() -> Json:
-    found = {}
+    """Describe the doors that make something."""
+    paths = {}
     kinds = {"application/json": {"schema": {"type": "object"}}, "text/event-stream": {}}
     for path, summary, kind in _GENERATIONS:
         name = "".join(part.title() for part in path.split("/"))
@@ -186,16 +187,16 @@ def _generation_paths() -> Json:
             "required": True,
             "content": {kind: {"schema": _schema_ref(wanted)}},
         }
-        found[path] = {"post": operation}
-    return found
+        paths[path] = {"post": operation}
+    return paths
 
 
 def _models_path() -> Json:
     codes = [*_MODELS, "ledger_unavailable", "pool_saturated", "internal_error"]
     kept = {"application/json": {"schema": _schema_ref("Models")}}
-    one = {"application/json": {"schema": _schema_ref("Model")}}
+    content = {"application/json": {"schema": _schema_ref("Model")}}
     several = _operation_entry("Models", "The models of all servers", _CLIENT, codes, kept)
-    single = _operation_entry("Model", "One of them", _CLIENT, [*codes, "not_found"], one)
+    single = _operation_entry("Model", "One of them", _CLIENT, [*codes, "not_found"], content)
     bad = _error_responses(["invalid_request"])
     several["responses"] |= bad
     single["responses"] |= bad
@@ -206,7 +207,8 @@ def _models_path() -> Json:
 
 
 def _token_paths(key_name: str) -> Json:
-    found = {}
+    """Describe the doors that pass a server's accounts through."""
+    paths = {}
     session = {
         "name": "session",
         "in": "query",
@@ -224,11 +226,12 @@ def _token_paths(key_name: str) -> Json:
         operation["responses"]["504"] = operation["responses"]["502"]
         operation["parameters"] = [session]
         operation["requestBody"] = {"content": {"application/json": {"schema": {}}}}
-        found[path] = {"post": operation}
-    return found
+        paths[path] = {"post": operation}
+    return paths
 
 
 def _component_schemas() -> Json:
+    """Describe the bodies that the doors share."""
     nullable = {"type": ["string", "null"]}
     error = {
         "message": {"type": "string"},

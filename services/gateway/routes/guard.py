@@ -55,12 +55,12 @@ def known_parameters_only(
     connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
 ) -> None:
     """Refuse a query parameter that would be ignored in silence, or is there twice (a guard)."""
-    known = handler.opt.get(PARAMETERS)
-    if known is None:
+    names = handler.opt.get(PARAMETERS)
+    if names is None:
         return
     for name in connection.query_params:
-        if name not in known and name not in LET_THROUGH:
-            raise unknown_parameter(name, known)
+        if name not in names and name not in LET_THROUGH:
+            raise unknown_parameter(name, names)
     refuse_repeated(connection.query_params)
 
 
@@ -75,9 +75,9 @@ def refuse_repeated(given: MultiDict[str], lists: Iterable[str] = ()) -> None:
             raise GatewayError("invalid_request", message, name[:100])
 
 
-def unknown_parameter(name: str, known: Iterable[str]) -> GatewayError:
+def unknown_parameter(name: str, names: Iterable[str]) -> GatewayError:
     """Word that there is no such parameter, and which there are."""
-    there = ", ".join(sorted(known)) or "none"
+    there = ", ".join(sorted(names)) or "none"
     message = f"{name[:100]}: there is no such parameter; there are: {there}"
     return GatewayError("invalid_request", message, name[:100])
 

@@ -101,9 +101,9 @@ async def metrics(doors: NamedDependency[Doors]) -> Response[bytes]:
 
 
 def _own_health(path: str, doors: Doors) -> Response[bytes]:
-    found = health.health_answer(path, doors.readiness, doors.registry)
-    assert found is not None
-    status, kind, body = found
+    answer = health.health_answer(path, doors.readiness, doors.registry)
+    assert answer is not None
+    status, kind, body = answer
     kind = kind.removesuffix("; charset=utf-8")
     return Response(body, status_code=status, media_type=kind)
 
@@ -128,13 +128,13 @@ def health_report(
     """Judge what the services said; None is no answer."""
     servers = balancer.servers if balancer else []
     healthy = sum(view.healthy for view in servers)
-    held = balancer is not None and balancer.held is not None
+    is_held = balancer is not None and balancer.held is not None
     well = (
         pool is not None
         and not pool.unwritable_s
         and pool.sessions_active >= max(pool.min_size, 1)
         and 0 < healthy == len(servers)
-        and not held
+        and not is_held
         and analytics is not None
         and not analytics.trouble
     )
@@ -162,7 +162,7 @@ def health_report(
             sequence=analytics.sequence if analytics else 0,
             reason=analytics.trouble if analytics else "analytics does not answer",
         ),
-        configuration_held=held,
+        configuration_held=is_held,
     )
 
 
@@ -175,9 +175,9 @@ async def _answer_or_none(question: Any) -> Any:
 
 async def _ping_analytics(doors: Doors) -> Pong | None:
     try:
-        found = await ask_command(
+        answer = await ask_command(
             doors.client, subjects.ANALYTICS_PING, Ping(), _pong, _PING_TIMEOUT_S
         )
     except UnansweredError:
         return None
-    return found if isinstance(found, Pong) else None
+    return answer if isinstance(answer, Pong) else None

@@ -12,9 +12,9 @@ _Choice = TypeVar("_Choice", bound=StrEnum)
 
 def parse_day(name: str, text: str | None) -> date:
     """Read a quota day. Raises `GatewayError` (invalid_request)."""
-    found = None if text is None else day_of(text)
-    if found is not None:
-        return found
+    parsed = None if text is None else day_of(text)
+    if parsed is not None:
+        return parsed
     got = "none" if text is None else repr(text)
     message = f"{name}: expected a date such as 2026-01-31, got {got}"
     raise GatewayError("invalid_request", message, name)

@@ -246,8 +246,8 @@ class Connection(asyncio.Protocol):
     def _unsent_bytes(self) -> int:
         """Count what the server has not acknowledged: the kernel holds megabytes of it."""
         socket = self._transport.get_extra_info("socket")
-        held = fcntl.ioctl(socket.fileno(), termios.TIOCOUTQ, _INT)
-        return self._transport.get_write_buffer_size() + int.from_bytes(held, sys.byteorder)
+        unsent = fcntl.ioctl(socket.fileno(), termios.TIOCOUTQ, _INT)
+        return self._transport.get_write_buffer_size() + int.from_bytes(unsent, sys.byteorder)
 
     def _drop_transport(self) -> None:
         """Forget the exchange and its deadline."""

@@ -59,8 +59,10 @@ class Transport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request` and return its answer as soon as the head is there, as httpx's own do."""
         answer = await self.begin_exchange(request)
-        told = {"connect_ms": answer.connect_ms, "reused": answer.reused}
-        return httpx.Response(answer.status, headers=answer.headers, stream=answer, extensions=told)
+        extensions = {"connect_ms": answer.connect_ms, "reused": answer.reused}
+        return httpx.Response(
+            answer.status, headers=answer.headers, stream=answer, extensions=extensions
+        )
 
     async def begin_exchange(self, request: httpx.Request) -> Answer:
         """Send `request` and return its answer as soon as the head is there."""
@@ -175,6 +177,7 @@ class Transport(httpx.AsyncBaseTransport):
     async def _open_connection(
         self, loop: asyncio.AbstractEventLoop, origin: Origin, within_s: float | None
     ) -> Connection:
+        """Connect to an origin, through its proxy if it has one. Raises `NothingSentError`."""
         scheme, host, port, proxy = origin
         secure = scheme == "https"
         if (secure or (proxy and proxy.is_secure)) and self._ssl_context is None:
@@ -205,14 +208,16 @@ class Transport(httpx.AsyncBaseTransport):
         await refuse_forbidden(name, port)
         own_ssl = self._ssl_context if proxy.is_secure else None
 
-        def made() -> Connection:
+        def make_connection() -> Connection:
             return Connection(loop, partial(self._keep_idle, origin))
 
         if origin[0] == "http":
-            return cast("Connection", await proxy.connect_over(loop, made, own_ssl))
+            return cast("Connection", await proxy.connect_over(loop, make_connection, own_ssl))
         assert self._ssl_context is not None
         server = name, port
-        tunnel = await proxy.connect_tunnel(loop, made, server, self._ssl_context, own_ssl)
+        tunnel = await proxy.connect_tunnel(
+            loop, make_connection, server, self._ssl_context, own_ssl
+        )
         return cast("Connection", tunnel)
 
     async def _dial_origin(

@@ -32,8 +32,8 @@ class Proxy:
         self.port = parts.port or _PORTS[parts.scheme]
         self.is_secure = parts.scheme == "https"
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
-        told = base64.b64encode(f"{user}:{password}".encode())
-        self.shown = b"Proxy-Authorization: Basic " + told if parts.username else b""
+        encoded = base64.b64encode(f"{user}:{password}".encode())
+        self.shown = b"Proxy-Authorization: Basic " + encoded if parts.username else b""
         """The header by which it knows us; empty where it need not."""
 
     def connect_refusal(self, status: int) -> NothingSentError:
@@ -44,20 +44,20 @@ class Proxy:
     async def connect_over(
         self,
         loop: asyncio.AbstractEventLoop,
-        made: Callable[[], asyncio.Protocol],
+        make_protocol: Callable[[], asyncio.Protocol],
         own_ssl: ssl.SSLContext | None,
     ) -> asyncio.Protocol:
         """Connect to the proxy itself. Raises `OSError` and `ssl.SSLError`."""
         named = self.host if own_ssl else None
         _, protocol = await loop.create_connection(
-            made, self.host, self.port, ssl=own_ssl, server_hostname=named
+            make_protocol, self.host, self.port, ssl=own_ssl, server_hostname=named
         )
         return protocol
 
     async def connect_tunnel(
         self,
         loop: asyncio.AbstractEventLoop,
-        made: Callable[[], asyncio.Protocol],
+        make_protocol: Callable[[], asyncio.Protocol],
         server: tuple[str, int],
         server_ssl: ssl.SSLContext,
         own_ssl: ssl.SSLContext | None,
@@ -67,7 +67,7 @@ class Proxy:
         Raises `NothingSentError` when it makes no tunnel, `OSError` and `ssl.SSLError`.
         """
         asked = cast("_Asked", await self.connect_over(loop, lambda: _Asked(loop), own_ssl))
-        protocol = made()
+        protocol = make_protocol()
         try:
             await asked.for_tunnel(self, *server)
             transport = await loop.start_tls(
@@ -105,6 +105,7 @@ class _Asked(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
+        """Read the proxy's answer as far as its head ends."""
         self._head += data
         if self._status.done():
             return

@@ -41,6 +41,7 @@ async def _send_body(
     idle_s: float | None,
     first_byte_s: float | None,
 ) -> float | None:
+    """Send the body, and give up the answer where that fails; see `upload_body`."""
     try:
         await _send_pieces(connection, out, idle_s)
     except asyncio.CancelledError:
@@ -58,6 +59,7 @@ async def _send_body(
 
 
 async def _send_pieces(connection: Connection, out: Outgoing, idle_s: float | None) -> None:
+    """Write the body piece by piece, framed as the head has promised."""
     if out.stream is None:
         return
     left = out.length

@@ -210,12 +210,12 @@ class Connection(Leaving):
     def settle_line(self) -> None:
         """Read on or not, as it is now."""
         turn = self._reader.turn
-        held = len(self._held)
+        held_bytes = len(self._held)
         pause = (
             self.full
             or (turn is not None and turn.is_crowded)
-            or held > _HELD_BYTES_MAX
-            or (held > 0 and self._held.count(END) >= PIPELINED_MAX)
+            or held_bytes > _HELD_BYTES_MAX
+            or (held_bytes > 0 and self._held.count(END) >= PIPELINED_MAX)
         )
         if pause == self.paused or self.half_closed or self.deaf:
             return

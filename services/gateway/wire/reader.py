@@ -98,8 +98,8 @@ class Reader:
             seam = (self._tail + data[start : start + _KEPT]).find(END)
             if seam >= 0:
                 return start + seam + len(END) - len(self._tail)
-        found = data.find(END, start)
-        return size if found < 0 else found + len(END)
+        end = data.find(END, start)
+        return size if end < 0 else end + len(END)
 
     def _count_head(self, size: int) -> None:
         """Bound heads, and what comes beside the bytes of chunked bodies."""

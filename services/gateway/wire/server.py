@@ -39,11 +39,11 @@ class Server(uvicorn.Server):
 
     async def _enter_guest(self, accepted: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        made = self.config.http_protocol_class
+        make_protocol = self.config.http_protocol_class
         state = self.lifespan.state
 
         def protocol() -> asyncio.Protocol:
-            return made(  # type: ignore[call-arg]
+            return make_protocol(  # type: ignore[call-arg]
                 config=self.config, server_state=self.server_state, app_state=state, _loop=loop
             )
 

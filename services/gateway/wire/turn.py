@@ -230,6 +230,7 @@ class Turn:
         self._end_answer()
 
     def _begin_answer(self, status: int, given: Headers) -> None:
+        """Write the head of an answer, and settle how its body ends."""
         headers = [(name.lower(), value) for name, value in given]
         lengths = [value for name, value in headers if name == b"content-length"]
         bodiless = self.scope["method"] == "HEAD" or status in _BODILESS

@@ -67,16 +67,16 @@ def read_said(
 ) -> Said:
     """Read what was answered to `/token/check`, `/token/points` or `/token/receive`."""
     plain = expand_body(encoding, body, _READ_BYTES_MAX)
-    told = _read_object(plain) if isinstance(plain, bytes) else None
-    if status != _OK or told is None or _is_failure(told):
+    answer = _read_object(plain) if isinstance(plain, bytes) else None
+    if status != _OK or answer is None or _is_failure(answer):
         judged = judge_body(status, encoding, body[:_READ_BYTES_MAX], tables, secrets)
         dead = judged.meaning == "login_expired"
         message = judged.message or f"status {status}, and nothing that can be read"
         return Said("dead" if dead else "unknown", message)
     if path == CHECK:
-        live = isinstance(told, dict) and told.get("live") is True
+        live = isinstance(answer, dict) and answer.get("live") is True
         return Said("alive") if live else Said("unknown", "live: false, which proves nothing")
-    first = told[0] if isinstance(told, list) and told else None
+    first = answer[0] if isinstance(answer, list) and answer else None
     points = _read_points(first, "points" if path == POINTS else "credits")
     if points is None or not isinstance(first, dict):
         return Said("unknown", "an answer without points")
@@ -89,12 +89,12 @@ def read_said(
 
 def combine_said(answers: list[Said]) -> Said:
     """Make one of the answers of a test: a login that expired outweighs, then one that lives."""
-    points = next((one.points for one in answers if one.points is not None), None)
+    points = next((said.points for said in answers if said.points is not None), None)
     for standing in ("dead", "alive"):
-        for one in reversed(answers):
-            if one.standing == standing:
-                return Said(standing, one.message, points)
-    messages = dict.fromkeys(one.message for one in answers if one.message)
+        for said in reversed(answers):
+            if said.standing == standing:
+                return Said(standing, said.message, points)
+    messages = dict.fromkeys(said.message for said in answers if said.message)
     return Said("unknown", "; ".join(messages), points)
 
 
@@ -114,18 +114,18 @@ def _read_object(body: bytes) -> Any:
         return None
 
 
-def _is_failure(told: Any) -> bool:
+def _is_failure(answer: Any) -> bool:
     """Whether it is an envelope of a failure, or an error object."""
-    if not isinstance(told, dict):
+    if not isinstance(answer, dict):
         return False
-    return bool(told.get("error")) or told.get("code") not in {None, 0, "0"}
+    return bool(answer.get("error")) or answer.get("code") not in {None, 0, "0"}
 
 
 def _read_points(item: Any, name: str) -> Points | None:
-    found = item.get(name) if isinstance(item, dict) else None
-    if not isinstance(found, dict):
+    points = item.get(name) if isinstance(item, dict) else None
+    if not isinstance(points, dict):
         return None
-    return Points(**{field: _as_number(found.get(field)) for field in Points.__struct_fields__})
+    return Points(**{field: _as_number(points.get(field)) for field in Points.__struct_fields__})
 
 
 def _as_number(value: Any) -> float | None:

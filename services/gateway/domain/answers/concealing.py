@@ -67,8 +67,8 @@ class Watch:
 
     def take_rest(self) -> bytes:
         """Return what waited, where the answer ends."""
-        held, self._held = self._held, b""
-        return held
+        rest, self._held = self._held, b""
+        return rest
 
 
 def _begun_length(came: bytes, secret: bytes) -> int:

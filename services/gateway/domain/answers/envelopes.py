@@ -64,12 +64,12 @@ def read_envelope(encoding: str, body: bytes, *, by_url: bool = False) -> Said |
 def _read_leniently(body: bytes) -> Said | str:
     """Read what Node writes and the strict reader refuses, such as half of an emoji."""
     try:
-        found = json.loads(body.decode("utf-8", "replace"), parse_int=_whole_number)
+        document = json.loads(body.decode("utf-8", "replace"), parse_int=_whole_number)
     except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+        document = None
+    if not isinstance(document, dict):
         return "an answer that is not valid JSON"
-    return Said(**{name: found.get(name) for name in Said.__struct_fields__})
+    return Said(**{name: document.get(name) for name in Said.__struct_fields__})
 
 
 def _whole_number(digits: str) -> int | str:
@@ -83,10 +83,10 @@ def envelope_of(encoding: str, begun: bytes, secrets: tuple[bytes, ...] = ()) ->
     A message may repeat a picture that the client gave, whole. Where it is cut, nothing is left of
     a secret that begins there: nobody who looks for the whole of it would find it.
     """
-    found = _ENVELOPE.match(_expand_begun(encoding, begun))
-    if found is None:
+    match = _ENVELOPE.match(_expand_begun(encoding, begun))
+    if match is None:
         return None
-    code, said, end = found.groups()
+    code, said, end = match.groups()
     message = json.loads(f'"{said.decode("utf-8", "replace")}"', strict=False)
     if end is None:
         message = cut_begun_secret(message, secrets)

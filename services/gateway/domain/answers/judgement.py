@@ -149,6 +149,7 @@ def _judge_status(
     message: str,
     late: bool,  # noqa: FBT001 (one of four facts)
 ) -> Judgement:
+    """Judge an answer that no table names, by its status alone."""
     if 200 <= status < 300:  # noqa: PLR2004
         return _judge_result(status, answer)
     if status == 429:  # noqa: PLR2004

@@ -23,11 +23,11 @@ def read_models(body: bytes) -> Models | None:
     said = _read_entries(body).get("data")
     if not isinstance(said, list):
         return None
-    found: Models = {}
+    models: Models = {}
     for entry in said:
         if isinstance(entry, dict) and isinstance(entry.get("id"), str) and entry["id"]:
-            found.setdefault(entry["id"], _complete_entry(entry))
-    return found
+            models.setdefault(entry["id"], _complete_entry(entry))
+    return models
 
 
 def _read_entries(body: bytes) -> dict[str, Any]:

@@ -37,13 +37,13 @@ async def ask_account(
     is granted no more until its reset.
     """
     session = await session_of(doors, session_id)
-    found = await doors.inquiry.test_session(session, server)
-    nothing_left = found.points is not None and found.points.none_left
-    if found.judged != "alive" or not nothing_left or session.status is SessionStatus.RETIRED:
-        return found
+    tested = await doors.inquiry.test_session(session, server)
+    nothing_left = tested.points is not None and tested.points.none_left
+    if tested.judged != "alive" or not nothing_left or session.status is SessionStatus.RETIRED:
+        return tested
     used_up = ChangeSession(session_id=SessionId(session_id), used_up=True, by=admin.key_id)
     await doors.pool_admin(used_up)
-    return msgspec.structs.replace(found, used_up=True)
+    return msgspec.structs.replace(tested, used_up=True)
 
 
 @post(

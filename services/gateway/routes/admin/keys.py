@@ -139,10 +139,10 @@ async def rotate_key(
     return _issued_key(await doors.key_log.rotate_key(KeyId(key_id), admin.key_id, grace_s))
 
 
-def _issued_key(found: tuple[Key, str] | KeyRefused) -> IssuedKey:
-    if isinstance(found, KeyRefused):
-        raise _refusal_error(found)
-    key, text = found
+def _issued_key(issued: tuple[Key, str] | KeyRefused) -> IssuedKey:
+    if isinstance(issued, KeyRefused):
+        raise _refusal_error(issued)
+    key, text = issued
     return IssuedKey(key=text, **msgspec.structs.asdict(_key_report(key)))
 
 
@@ -162,5 +162,5 @@ def _refusal_error(refused: KeyRefused) -> GatewayError:
     if refused.reason is KeyRefusal.UNKNOWN:
         return GatewayError("not_found", refused.message)
     name, colon, _ = refused.message.partition(":")
-    known = bool(colon) and name in NewKey.__struct_fields__
-    return GatewayError("invalid_request", refused.message, name if known else None)
+    is_field = bool(colon) and name in NewKey.__struct_fields__
+    return GatewayError("invalid_request", refused.message, name if is_field else None)

@@ -70,8 +70,8 @@ class StrategyInForce(msgspec.Struct, frozen=True, kw_only=True):
 @get("/servers", tags=["servers"], summary="Every server")
 async def list_servers(doors: NamedDependency[Doors]) -> ServerList:
     """List servers with their health and load."""
-    found = await doors.balancer_status()
-    return ServerList(data=found.servers, strategy=found.strategy, sequence=found.sequence)
+    status = await doors.balancer_status()
+    return ServerList(data=status.servers, strategy=status.strategy, sequence=status.sequence)
 
 
 @post("/servers", tags=["servers"], summary="Add a server")
@@ -119,8 +119,8 @@ async def set_strategy(
     """Choose by this strategy until the configuration file's balancing next changes."""
     wanted = SetStrategy(strategy=data.strategy, reason=data.reason, by=admin.key_id)
     await doors.balancer_admin(wanted)
-    found = await doors.balancer_status()
-    return StrategyInForce(strategy=found.strategy, sequence=found.sequence)
+    status = await doors.balancer_status()
+    return StrategyInForce(strategy=status.strategy, sequence=status.sequence)
 
 
 async def _put_server(doors: Doors, admin: Key, server: Server) -> ServerView:

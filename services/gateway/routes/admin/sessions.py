@@ -97,16 +97,16 @@ class SessionIds(msgspec.Struct, frozen=True, kw_only=True):
 @get("/sessions", tags=["sessions"], summary="Every session")
 async def list_sessions(doors: NamedDependency[Doors], limit: Limit = 1000) -> SessionList:
     """List sessions with what each has used, reserved and left today."""
-    found = await doors.pool_status(PoolStatus(sessions=True, limit=limit))
+    status = await doors.pool_status(PoolStatus(sessions=True, limit=limit))
     return SessionList(
-        data=found.sessions,
-        total=found.sessions_total,
-        active=found.sessions_active,
-        min_size=found.min_size,
-        max_size=found.max_size,
-        open_leases=found.open_leases,
-        remaining=found.remaining,
-        sequence=found.sequence,
+        data=status.sessions,
+        total=status.sessions_total,
+        active=status.sessions_active,
+        min_size=status.min_size,
+        max_size=status.max_size,
+        open_leases=status.open_leases,
+        remaining=status.remaining,
+        sequence=status.sequence,
     )
 
 
@@ -150,11 +150,14 @@ async def add_sessions(
 
 def _none_is_good(refused: list[RefusedSession], *, listed: bool) -> GatewayError:
     """Word what is wrong with the first few, by where each stands in the body."""
-    told = [f"[{one.line - 1}].{one.reason}" if listed else one.reason for one in refused]
-    place, colon, _ = told[0].partition(": ")
-    more = f"; and {len(told) - _TOLD_MAX} more" if len(told) > _TOLD_MAX else ""
+    reasons = [
+        f"[{refusal.line - 1}].{refusal.reason}" if listed else refusal.reason
+        for refusal in refused
+    ]
+    place, colon, _ = reasons[0].partition(": ")
+    more = f"; and {len(reasons) - _TOLD_MAX} more" if len(reasons) > _TOLD_MAX else ""
     return GatewayError(
-        "invalid_request", "; ".join(told[:_TOLD_MAX]) + more, place if colon else None
+        "invalid_request", "; ".join(reasons[:_TOLD_MAX]) + more, place if colon else None
     )
 
 
@@ -168,9 +171,9 @@ async def _add_batches(
     for start in range(0, len(good), _BATCH_MAX):
         batch = good[start : start + _BATCH_MAX]
         standing = await _current_status(doors, batch)
-        items = [_seal_command(one, doors, standing) for one in batch]
+        items = [_seal_command(item, doors, standing) for item in batch]
         done = await doors.pool_admin(AddSessions(items=items, by=admin.key_id))
-        named += [str(one.session_id) for one in items]
+        named += [str(item.session_id) for item in items]
         changed += done.changed
         revived |= set(done.revived)
     return named, changed, revived
@@ -180,12 +183,12 @@ async def _current_status(
     doors: Doors, batch: Sequence[Credential]
 ) -> dict[SessionId, SessionStatus]:
     """Tell which sessions there are of accounts that earlier versions may have named otherwise."""
-    several = [one.credentials_by_id(doors.identity_key) for one in batch if one.region]
+    several = [given.credentials_by_id(doors.identity_key) for given in batch if given.region]
     among = [session_id for identities in several for session_id in identities]
     if not among:
         return {}
-    found = await doors.pool_status(PoolStatus(among=among, limit=len(among)))
-    return {view.session_id: view.status for view in found.sessions}
+    status = await doors.pool_status(PoolStatus(among=among, limit=len(among)))
+    return {view.session_id: view.status for view in status.sessions}
 
 
 @patch("/sessions/{session_id:str}", tags=["sessions"], summary="Change a session")
@@ -235,10 +238,10 @@ async def retire_session(
 
 async def session_of(doors: Doors, session_id: str) -> SessionView:
     """Fetch a session. Raises `GatewayError` (not_found)."""
-    found = await doors.pool_status(PoolStatus(session_id=SessionId(session_id)))
-    if not found.sessions:
+    status = await doors.pool_status(PoolStatus(session_id=SessionId(session_id)))
+    if not status.sessions:
         raise GatewayError("not_found", f"there is no session {session_id!r}")
-    return found.sessions[0]
+    return status.sessions[0]
 
 
 def _seal_command(
@@ -249,8 +252,8 @@ def _seal_command(
     One that an earlier version made keeps its credential as that version kept it.
     """
     identities = given.credentials_by_id(doors.identity_key)
-    there = [one for one in identities if one in standing]
-    in_use = [one for one in there if standing[one] is not SessionStatus.RETIRED]
+    there = [identity for identity in identities if identity in standing]
+    in_use = [identity for identity in there if standing[identity] is not SessionStatus.RETIRED]
     session_id = next(iter([*in_use, *there, *identities]))
     kept = identities[session_id]
     return AddSession(

@@ -81,10 +81,10 @@ async def session_usage(
     """Tell, from the pool's fold, what a session has used and has left today."""
     if not session_id:
         raise GatewayError("invalid_request", "sessionId: expected a session's id", "sessionId")
-    found = await doors.pool_status(PoolStatus(session_id=SessionId(session_id)))
-    if not found.sessions:
+    status = await doors.pool_status(PoolStatus(session_id=SessionId(session_id)))
+    if not status.sessions:
         raise _unknown_session(session_id)
-    return shapes.session_usage(found.sessions[0])
+    return shapes.session_usage(status.sessions[0])
 
 
 @get("/session/stats", tags=["original"], summary="A session's days, or a day's sessions")
@@ -118,7 +118,7 @@ async def daily(
     if (last - first).days >= DAYS_MAX:
         message = f"end: expected at most {DAYS_MAX} days from start, got {(last - first).days + 1}"
         raise GatewayError("invalid_request", message, "end")
-    found = await doors.named_query("daily", start=first.isoformat(), end=last.isoformat())
+    days = await doors.named_query("daily", start=first.isoformat(), end=last.isoformat())
     types = doors.settings().services
     data = [
         {
@@ -126,16 +126,16 @@ async def daily(
             "active_sessions": shapes.largest_of(rows, "active_sessions"),
             **{f"{name}s": n for name, n in shapes.by_type(rows, "units", types).items()},
         }
-        for when, rows in shapes.by_day(shapes.rows_of(found)).items()
+        for when, rows in shapes.by_day(shapes.rows_of(days)).items()
     ]
-    return {"data": data, "totalDays": len(data), **shapes.freshness_of(found)}
+    return {"data": data, "totalDays": len(data), **shapes.freshness_of(days)}
 
 
 @get("/stats/summary", tags=["original"], summary="The last seven days")
 async def summary(doors: NamedDependency[Doors]) -> dict[str, Any]:
     """Add up the last seven quota days, today included."""
-    found = await doors.named_query("summary")
-    rows = shapes.rows_of(found)
+    totals_found = await doors.named_query("summary")
+    rows = shapes.rows_of(totals_found)
     sessions = shapes.largest_of(rows, "active_sessions")
     requests = shapes.requests_in(rows)
     return {
@@ -144,15 +144,15 @@ async def summary(doors: NamedDependency[Doors]) -> dict[str, Any]:
         **shapes.with_total(shapes.by_type(rows, "units", doors.settings().services)),
         "avg_requests_per_session": shapes.average_of(requests, sessions),
         "total_requests": requests,
-        **shapes.freshness_of(found),
+        **shapes.freshness_of(totals_found),
     }
 
 
 async def _one_session(doors: Doors, session_id: str, days: int) -> dict[str, Any]:
     """Tell a session's days: units; `totalRequests` are calls, `avgDailyUsage` units a day."""
     within_bounds("days", days, 1, DAYS_MAX)
-    found = await doors.named_query("session_stats", session_id=session_id, days=days)
-    rows = shapes.rows_of(found)
+    answer = await doors.named_query("session_stats", session_id=session_id, days=days)
+    rows = shapes.rows_of(answer)
     if not rows and not await _session_exists(doors, session_id):
         raise _unknown_session(session_id)
     types = shapes.in_order({*doors.settings().services, *shapes.by_type(rows, "units", ())})
@@ -169,20 +169,20 @@ async def _one_session(doors: Doors, session_id: str, days: int) -> dict[str, An
         ],
         "serviceBreakdown": shapes.by_type(rows, "units", types),
         "avgDailyUsage": shapes.average_of(shapes.units_in(rows), days),
-        **shapes.freshness_of(found),
+        **shapes.freshness_of(answer),
     }
 
 
 async def _one_day(doors: Doors, when: date) -> dict[str, Any]:
-    found = await doors.named_query("day_stats", date=when.isoformat())
-    rows = shapes.rows_of(found)
+    answer = await doors.named_query("day_stats", date=when.isoformat())
+    rows = shapes.rows_of(answer)
     sessions = shapes.largest_of(rows, "active_sessions")
     return {
         "date": when.isoformat(),
         "active_sessions": sessions,
         **shapes.with_total(shapes.by_type(rows, "units", doors.settings().services)),
         "avg_requests_per_session": shapes.average_of(shapes.requests_in(rows), sessions),
-        **shapes.freshness_of(found),
+        **shapes.freshness_of(answer),
     }
 
 

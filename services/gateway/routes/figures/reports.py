@@ -41,8 +41,8 @@ async def report(
         raise GatewayError("not_found", message)
     wanted = one_of("format", form, ReportFormat)
     last = "" if date is None else parse_day("date", date).isoformat()
-    found = await doors.write_report(
+    document = await doors.write_report(
         WriteReport(period=ReportPeriod(period), day=last, format=wanted)
     )
-    headers = {"x-log-sequence": str(found.sequence), **_SANDBOX}
-    return Response(found.text.encode(), media_type=MEDIA_TYPES[wanted], headers=headers)
+    headers = {"x-log-sequence": str(document.sequence), **_SANDBOX}
+    return Response(document.text.encode(), media_type=MEDIA_TYPES[wanted], headers=headers)

@@ -22,14 +22,14 @@ def in_order(service_types: Iterable[str]) -> list[str]:
     return [name for name in _FIRST if name in given] + sorted(given.difference(_FIRST))
 
 
-def rows_of(found: Rows) -> list[Row]:
+def rows_of(answer: Rows) -> list[Row]:
     """Name the columns of every row."""
-    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+    return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
 
 
-def freshness_of(found: Rows) -> Row:
+def freshness_of(answer: Rows) -> Row:
     """Say up to which log sequence an answer is true, and how many envelopes that is behind."""
-    return {"sequence": found.sequence, "lag": found.lag}
+    return {"sequence": answer.sequence, "lag": answer.lag}
 
 
 def session_usage(view: SessionView) -> Row:
@@ -52,19 +52,19 @@ def session_usage(view: SessionView) -> Row:
 
 def by_type(rows: Iterable[Row], column: str, service_types: Iterable[str]) -> dict[str, int]:
     """Add up `column` per service type; types without any row are 0."""
-    found: Counter[str] = Counter(dict.fromkeys(service_types, 0))
+    units: Counter[str] = Counter(dict.fromkeys(service_types, 0))
     for row in rows:
         if row["service_type"]:
-            found[row["service_type"]] += int(row[column] or 0)
-    return {name: found[name] for name in in_order(found)}
+            units[row["service_type"]] += int(row[column] or 0)
+    return {name: units[name] for name in in_order(units)}
 
 
 def by_day(rows: Iterable[Row]) -> dict[str, list[Row]]:
     """Sort rows by their quota day, in order."""
-    found: dict[str, list[Row]] = {}
+    days: dict[str, list[Row]] = {}
     for row in rows:
-        found.setdefault(str(row["date"]), []).append(row)
-    return dict(sorted(found.items()))
+        days.setdefault(str(row["date"]), []).append(row)
+    return dict(sorted(days.items()))
 
 
 def with_total(units: Mapping[str, int]) -> dict[str, int]:

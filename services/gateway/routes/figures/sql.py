@@ -37,12 +37,12 @@ async def sql(doors: NamedDependency[Doors], data: JSONBody[Question]) -> Table:
     return as_table(await doors.run_sql(SqlQuery(query=data.query, rows_max=data.rows_max)))
 
 
-def as_table(found: Rows) -> Table:
+def as_table(answer: Rows) -> Table:
     """Show rows."""
     return Table(
-        columns=found.columns,
-        rows=found.rows,
-        truncated=found.truncated,
-        sequence=found.sequence,
-        lag=found.lag,
+        columns=answer.columns,
+        rows=answer.rows,
+        truncated=answer.truncated,
+        sequence=answer.sequence,
+        lag=answer.lag,
     )

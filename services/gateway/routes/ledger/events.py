@@ -103,8 +103,10 @@ async def stream(
 ) -> Stream:
     """Send each event as it is stored; `Last-Event-ID` goes on where a connection broke off."""
     wanted = _wanted_of(types, session, of_request)
-    told = request.headers.get("last-event-id") or after
-    begin = _parse_place(told) if told else ((await doors.log.stream_state()).last_sequence, _WHOLE)
+    place = request.headers.get("last-event-id") or after
+    begin = (
+        _parse_place(place) if place else ((await doors.log.stream_state()).last_sequence, _WHOLE)
+    )
     if len(doors.streams) >= _STREAMS_MAX:
         message = f"{_STREAMS_MAX} streams are open already at this gateway"
         raise GatewayError("rate_limit_exceeded", message)
@@ -168,8 +170,10 @@ async def _read_behind(doors: Doors, begin: Place) -> AsyncGenerator[Stored, Non
 
 def _numbered_records(stored: Stored, begin: Place) -> list[tuple[Place, dict[str, Any]]]:
     """Name the place of each event of an envelope, those behind `begin` alone."""
-    found = [((stored.sequence, index), one) for index, one in enumerate(records_of(stored))]
-    return [(place, one) for place, one in found if place > begin]
+    numbered = [
+        ((stored.sequence, index), record) for index, record in enumerate(records_of(stored))
+    ]
+    return [(place, record) for place, record in numbered if place > begin]
 
 
 _WHOLE = 1_000_000

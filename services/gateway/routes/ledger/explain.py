@@ -60,11 +60,11 @@ async def explain(doors: NamedDependency[Doors], request_id: FromPath[str]) -> E
     """
     if len(request_id) > _ID_MAX:
         raise GatewayError("not_found", "there is no request of so long an id")
-    found = await _current_rows(doors, request_id)
-    stories = [_as_story(row) for row in rows_of(found)]
+    rows = await _current_rows(doors, request_id)
+    stories = [_as_story(row) for row in rows_of(rows)]
     if stories:
-        return Explanation(data=stories, sequence=found.sequence, lag=found.lag)
-    return await _counted_explanation(doors, request_id, found)
+        return Explanation(data=stories, sequence=rows.sequence, lag=rows.lag)
+    return await _counted_explanation(doors, request_id, rows)
 
 
 async def _counted_explanation(doors: Doors, request_id: str, found: Rows) -> Explanation:
@@ -89,10 +89,10 @@ async def _counted_explanation(doors: Doors, request_id: str, found: Rows) -> Ex
 def minted_at(request_id: str) -> datetime | None:
     """Read when a UUIDv7 was minted (RFC 9562 §5.7); None of any other id."""
     try:
-        known = uuid.UUID(request_id)
-        if known.version != _VERSION or str(known) != request_id.lower():
+        parsed = uuid.UUID(request_id)
+        if parsed.version != _VERSION or str(parsed) != request_id.lower():
             return None
-        return datetime.fromtimestamp((known.int >> 80) / 1000, UTC)
+        return datetime.fromtimestamp((parsed.int >> 80) / 1000, UTC)
     except (ValueError, OverflowError, OSError):
         return None
 
@@ -105,9 +105,9 @@ async def _current_rows(doors: Doors, request_id: str) -> Rows:
         upto = 0
     deadline = asyncio.get_running_loop().time() + doors.patience_s
     while True:
-        found = await doors.named_query("explain", request_id=request_id)
-        if found.sequence >= upto or asyncio.get_running_loop().time() >= deadline:
-            return found
+        rows = await doors.named_query("explain", request_id=request_id)
+        if rows.sequence >= upto or asyncio.get_running_loop().time() >= deadline:
+            return rows
         await asyncio.sleep(_LOOK_EVERY_S)
 
 
