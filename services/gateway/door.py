@@ -131,7 +131,7 @@ class Door:
         try:
             request.key = self._open_key(request)
             if connection is not None:
-                connection.opened()
+                connection.note_opened()
             admitted = self._limits.admit_request(request.key, time.monotonic())
             rate = self._rate_headers(request.key, admitted)
             await room(request, receive, client, rate)

@@ -39,7 +39,7 @@ def open_admin_key(connection: ASGIConnection[Any, Any, Any, Any]) -> Key:
     key = open_key(connection.headers.get("authorization", ""), doors.key_log.find_key)
     wire: Any = connection.scope.get("tidegate.connection")
     if wire is not None:
-        wire.opened()
+        wire.note_opened()
     return key
 
 

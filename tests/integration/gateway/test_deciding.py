@@ -270,7 +270,7 @@ async def test_name_that_lies_between_two_pieces_is_found_and_found_once(
 ) -> None:
     rest = b'"stream":true,"n":2,"model":"m"}'
     with monkeypatch.context() as quick:
-        quick.delattr(deciding, "_member_by_member")
+        quick.delattr(deciding, "_peek_by_member")
         assert await said(placed(at, rest), JSON) == Peek("m", 2, True)
 
     for twice in (b'"n":1,"n":2}', b'"N":1,"n":2}', b'"model":"a","mod\\u0065l":"b"}'):

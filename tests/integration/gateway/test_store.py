@@ -116,7 +116,7 @@ async def test_concurrent_issues_through_the_fence_are_all_in_one_chain(
 
         assert len({key.key_id for key, _ in found}) == 24
         for log in logs:
-            await until(lambda log=log: len(log.ring.all()) == 24)
+            await until(lambda log=log: len(log.ring.all_keys()) == 24)
             assert all(log.ring.find_key(text) == key for key, text in found)
     assert len(await chain(nats_client)) == 24
 
@@ -184,7 +184,7 @@ async def test_new_gateway_is_ready_only_when_it_knows_every_key(nats_client: Cl
 
     async with following(new):
         assert new.is_ready
-        assert [key.key_id for key in new.ring.all()] == [key.key_id for key, _ in found]
+        assert [key.key_id for key in new.ring.all_keys()] == [key.key_id for key, _ in found]
 
 
 async def test_gateway_without_any_key_in_the_log_is_ready(nats_client: Client) -> None:

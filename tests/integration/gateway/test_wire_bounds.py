@@ -155,7 +155,7 @@ def test_this_machine_and_trusted_proxies_are_not_counted_and_ipv6_is_by_subscri
 
 async def swept(made: Any, *moments: float) -> None:
     for moment in moments:
-        made.hall.sweep(moment)
+        made.hall.sweep_debts(moment)
         await asyncio.sleep(0)
 
 
