@@ -48,11 +48,11 @@ async def _projected(folder: Path) -> tuple[int, float, float]:
     """Fill a stream, then project it from its beginning; return events, seconds, CPU seconds."""
     port = natsserver.free_port()
     config = folder / "nats.conf"
-    config.write_text(natsserver.configuration(folder / "nats", port, None))
-    process = natsserver.start(config, folder / "nats.log", port)
+    config.write_text(natsserver.configuration_text(folder / "nats", port, None))
+    process = natsserver.start_server(config, folder / "nats.log", port)
     client = await nats.connect(f"nats://127.0.0.1:{port}")
     try:
-        await streams.migrate(client, 2_000_000_000)
+        await streams.migrate_streams(client, 2_000_000_000)
         story = Story().tell(policy(), *[session(f"session-{n:032d}") for n in range(SESSIONS)])
         for events in _traffic():
             story.tell(*events)

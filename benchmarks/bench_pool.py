@@ -35,7 +35,7 @@ from contracts.pool import (
     UsageRecorded,
     Verdict,
 )
-from runtime.environment import environment
+from runtime.environment import read_environment
 from runtime.eventlog import EventLog
 from runtime.eventlog.writer import SubjectWriter
 from runtime.nats import natsserver, streams
@@ -71,7 +71,7 @@ def serve(home: Path, url: str) -> None:
     for name in ("master", "identity"):
         (home / "secrets" / f"{name}.key").write_text(name)
     variables = {"TIDEGATE_HOME": str(home), "TIDEGATE_NATS_URL": url.replace("//", "//pool:-@")}
-    uvloop.run(app.run(asyncio.Event(), environment(variables), settings))
+    uvloop.run(app.run(asyncio.Event(), read_environment(variables), settings))
 
 
 class Lane:
@@ -170,13 +170,13 @@ async def measure(url: str, process: "multiprocessing.process.BaseProcess") -> f
         await asyncio.sleep(0.05)
     leases = Lane(client, subjects.pool_lease(), lambda items: LeaseSessions(items=items))
     ends = Lane(client, subjects.pool_end(), lambda items: EndLeases(items=items))
-    before, started = await EventLog(client).state(), time.monotonic()
+    before, started = await EventLog(client).stream_state(), time.monotonic()
     cpu = cpu_seconds(process.pid)
     run = partial(caller, leases=leases, ends=ends, until=started + SECONDS)
     done = sum(await asyncio.gather(*(run(number) for number in range(CALLERS))))
     seconds = time.monotonic() - started
     cpu = cpu_seconds(process.pid) - cpu
-    after = await EventLog(client).state()
+    after = await EventLog(client).stream_state()
     envelopes = after.messages - before.messages
     print(
         f"leases with their ends      {done / seconds:10,.0f} /s"
@@ -200,8 +200,8 @@ async def reference(url: str) -> float:
     event = LeaderElected(writer=WriterId("x" * 300), epoch=1)
     started, done = time.monotonic(), 0
     while time.monotonic() < started + REFERENCE_SECONDS:
-        await writer.append([event], datetime.now(UTC))
-        await writer.append([event], datetime.now(UTC))
+        await writer.append_events([event], datetime.now(UTC))
+        await writer.append_events([event], datetime.now(UTC))
         done += 1
     rate = done / (time.monotonic() - started)
     print(f"one append each, no pool    {rate:10,.0f} /s")
@@ -213,17 +213,19 @@ async def refold(url: str) -> None:
     """Fold the log anew, from memory."""
     client = await nats.connect(url)
     log = EventLog(client)
-    last = await log.last(subjects.evt_pool())
+    last = await log.last_stored(subjects.evt_pool())
     assert last is not None
     stored = [
-        one async for batch in log.read(subjects.evt_pool(), 0, last.sequence) for one in batch
+        one
+        async for batch in log.read_range(subjects.evt_pool(), 0, last.sequence)
+        for one in batch
     ]
     await client.close()
     lifecycle.collect_rarely()
     state, events = Pool(), 0
     started = time.process_time()
     for one in stored:
-        made = envelope.decode(one.body)
+        made = envelope.decode_envelope(one.body)
         fold_envelope(state, one.sequence, made)
         events += len(made.events)
     seconds = time.process_time() - started
@@ -238,8 +240,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=os.environ.get("TIDEGATE_BENCH_DIR")) as place:
         port = natsserver.free_port()
         config = Path(place) / "nats.conf"
-        config.write_text(natsserver.configuration(Path(place) / "nats", port, None))
-        server = natsserver.start(config, Path(place) / "nats.log", port)
+        config.write_text(natsserver.configuration_text(Path(place) / "nats", port, None))
+        server = natsserver.start_server(config, Path(place) / "nats.log", port)
         url = f"nats://127.0.0.1:{port}"
         process = multiprocessing.get_context("spawn").Process(
             target=serve, args=(Path(place), url)
@@ -260,7 +262,7 @@ def main() -> None:
 
 async def _migrate(url: str) -> None:
     client = await nats.connect(url)
-    await streams.migrate(client, 2_000_000_000)
+    await streams.migrate_streams(client, 2_000_000_000)
     await client.close()
 
 

@@ -49,12 +49,12 @@ _decoder = msgspec.json.Decoder(Envelope)
 _frames = msgspec.json.Decoder(_Frame)
 
 
-def encode(envelope: Envelope) -> bytes:
+def encode_envelope(envelope: Envelope) -> bytes:
     """Encode as stored."""
     return _encoder.encode(envelope)
 
 
-def decode(stored: bytes) -> Envelope:
+def decode_envelope(stored: bytes) -> Envelope:
     """Decode a stored envelope; events with unknown tags become `UnknownEvent`.
 
     Raises `msgspec.DecodeError`, and nothing else, when the bytes are no envelope.
@@ -98,34 +98,34 @@ class Link(msgspec.Struct, frozen=True):
     time: Instant | None = None
 
 
-def follows(link: Link, envelope: Envelope) -> str:
-    """Say what is wrong with `envelope` as the successor of `link`; empty when nothing is."""
+def chain_break(link: Link, envelope: Envelope) -> str | None:
+    """Say what breaks the chain between `link` and `envelope`; None when it holds."""
     if envelope.number != link.number + 1:
         return f"number {envelope.number} follows {link.number}"
     if envelope.previous_hash != link.hash:
         return f"number {envelope.number} names a previous hash that is not the stored one"
     if link.time is not None and envelope.time < link.time:
         return f"number {envelope.number} is earlier than the one before it"
-    return ""
+    return None
 
 
-def repeats(number: int, envelope: Envelope) -> str:
+def repeat_break(number: int, envelope: Envelope) -> str | None:
     """Say that `envelope` is a stray, behind an envelope of its subject of `number` (0: none).
 
     It bears a number that was there already, so that it came in by the answer to somebody's
-    question (ADR 10): nobody folds it. Empty when it is none.
+    question (ADR 10): nobody folds it. None when it is none.
     """
     if envelope.number > number:
-        return ""
+        return None
     return f"number {envelope.number} was there already: the last is {number}"
 
 
-def linked(sequence: int, stored: bytes, envelope: Envelope) -> Link:
+def link_to(sequence: int, stored: bytes, envelope: Envelope) -> Link:
     """Where the chain stands after `envelope`."""
     return Link(sequence, envelope.number, hash_of(stored), envelope.epoch, envelope.time)
 
 
-def sealed(
+def seal_events(
     link: Link,
     writer: WriterId,
     epoch: int,

@@ -25,13 +25,13 @@ _known = msgspec.json.Decoder(AnyEvent)
 _tag = msgspec.json.Decoder(_Tagged)
 
 
-def tags() -> dict[str, type[Event]]:
+def event_tags() -> dict[str, type[Event]]:
     """Every tag a writer may use, and its class."""
     classes = AnyEvent.__args__
     return {str(cls.__struct_config__.tag): cls for cls in classes}
 
 
-_tags = frozenset(tags())
+_tags = frozenset(event_tags())
 
 
 def decode_event(raw: msgspec.Raw | bytes) -> AnyEvent | UnknownEvent:
@@ -40,10 +40,10 @@ def decode_event(raw: msgspec.Raw | bytes) -> AnyEvent | UnknownEvent:
     Raises `msgspec.ValidationError` for a known tag with a wrong body.
     """
     try:
-        known: AnyEvent = _known.decode(raw)
+        event: AnyEvent = _known.decode(raw)
     except msgspec.ValidationError:
         tag = _tag.decode(raw).type
         if tag in _tags:
             raise
         return UnknownEvent(tag=tag, raw=bytes(raw))
-    return known
+    return event

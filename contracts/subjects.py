@@ -265,7 +265,7 @@ _EXTRA = {
 _FORBIDDEN_TO_MIGRATE = ["$JS.API.STREAM.PURGE.>", "$JS.API.STREAM.MSG.DELETE.>"]
 
 
-def permissions(user: str) -> Permissions:
+def permissions_of(user: str) -> Permissions:
     """Derive what `user` may do on NATS (architecture §8)."""
     own = [row for row in TABLE if row.owner == user]
     publishes = [row.pattern for row in own if row.reply is None]
@@ -278,6 +278,6 @@ def permissions(user: str) -> Permissions:
     )
 
 
-def denied(user: str) -> list[str]:
+def denied_subjects(user: str) -> list[str]:
     """What a user may not publish although a wider pattern of its own allows it."""
     return _FORBIDDEN_TO_MIGRATE if user == "migrate" else []

@@ -23,8 +23,8 @@ from demo.faults import Fault, FaultKind, Faults
 from demo.ledger import DemoLedger, Entry, credential_hash
 from demo.options import DemoOptions
 from demo.tokens import Accounts
-from runtime.clock import Clock, clock
-from runtime.environment import environment
+from runtime.clock import Clock, make_clock
+from runtime.environment import read_environment
 from runtime.process import logs
 
 __all__ = ["DemoOptions", "DemoServer", "run"]
@@ -284,9 +284,9 @@ def _seen_report(seen: Seen) -> dict[str, Any]:
 
 async def run(stop: asyncio.Event, options: DemoOptions) -> None:
     """Serve until `stop` is set."""
-    log = logs.configure("demo")
-    offset = options.clock_offset_file or environment().clock_offset_file
-    server = DemoServer(options, clock(offset))
+    log = logs.configure_logs("demo")
+    offset = options.clock_offset_file or read_environment().clock_offset_file
+    server = DemoServer(options, make_clock(offset))
     await server.start()
     log.info("serving", url=server.url, region=options.region)
     try:

@@ -39,57 +39,57 @@ class ForbiddenAddressError(Exception):
     """Every address of a host is one that is never a server's."""
 
 
-def refused_host(host: str) -> str:
-    """Say why a name, or an address in any spelling, is no server's; empty when it may be."""
+def address_objection(host: str) -> str | None:
+    """Say why a name, or an address in any spelling, is no server's; None when it may be."""
     name = host.rstrip(".").lower()
     if name in _METADATA_NAMES:
         return f"{host} is a metadata service, expected a server"
-    address = _address(name)
+    address = _parse_address(name)
     if address is None:
-        return ""
+        return None
     if address.is_link_local:
         return f"{host} is a link-local address, expected a server"
     if address in _METADATA_ADDRESSES:
         return f"{host} is a metadata service, expected a server"
     if address.is_unspecified or address.is_multicast:
         return f"{host} is no server's address"
-    return ""
+    return None
 
 
-async def resolved(host: str, port: int) -> list[str]:
+async def resolve_allowed(host: str, port: int) -> list[str]:
     """Look a host up: the addresses that may be a server's, in the resolver's order.
 
     Raises `ForbiddenAddressError` when none of them may, `socket.gaierror` and `UnicodeError`
     for a name without any.
     """
     try:
-        found = [str(ipaddress.ip_address(host))]
+        addresses = [str(ipaddress.ip_address(host))]
     except ValueError:
         loop = asyncio.get_running_loop()
         infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        found = list(dict.fromkeys(str(info[4][0]) for info in infos))
-    refused = {address: refused_host(address) for address in found}
-    allowed = [address for address in found if not refused[address]]
+        addresses = list(dict.fromkeys(str(info[4][0]) for info in infos))
+    objections = {address: address_objection(address) for address in addresses}
+    allowed = [address for address in addresses if objections[address] is None]
     if not allowed:
-        leads = "" if host in refused else f"{host} leads nowhere else: "
-        raise ForbiddenAddressError(leads + "; ".join(refused.values()))
+        leads = "" if host in objections else f"{host} leads nowhere else: "
+        raise ForbiddenAddressError(leads + "; ".join(filter(None, objections.values())))
     return allowed
 
 
-async def refuse_known(host: str, port: int) -> None:
+async def refuse_forbidden(host: str, port: int) -> None:
     """Refuse a host that is known here to be no server's, where somebody else connects to it.
 
     What nobody here can look up, or not within `_KNOWN_WITHIN_S`, is the other's to know. Raises
     `ForbiddenAddressError`.
     """
-    if why := refused_host(host):
+    if why := address_objection(host):
         raise ForbiddenAddressError(why)
     with suppress(OSError, UnicodeError, TimeoutError):
         async with asyncio.timeout(_KNOWN_WITHIN_S):
-            await resolved(host, port)
+            await resolve_allowed(host, port)
 
 
-def _address(name: str) -> _Address | None:
+def _parse_address(name: str) -> _Address | None:
     """Read an address in any spelling a resolver takes (`0xA9FEA9FE` too); None for a name."""
     with suppress(ValueError):
         address = ipaddress.ip_address(name.partition("%")[0])

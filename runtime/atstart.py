@@ -14,7 +14,7 @@ class AtStart:
         self._begun = begun
         self._known = dict(begun)
 
-    def compare(self, now: Mapping[str, object]) -> None:
+    def warn_of_changes(self, now: Mapping[str, object]) -> None:
         """Warn of each that the file has just changed; changed back, it is as it was."""
         for setting, value in now.items():
             if value == self._known[setting]:

@@ -16,7 +16,7 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-def clock(offset_file: Path | None = None) -> Clock:
+def make_clock(offset_file: Path | None = None) -> Clock:
     """Make the clock of this process: the machine's, plus the seconds in `offset_file` if any.
 
     The file is looked at again every 0.1 s; an absent or empty one is an offset of zero.
@@ -26,7 +26,7 @@ def clock(offset_file: Path | None = None) -> Clock:
     looked_at = float("-inf")
     offset = timedelta()
 
-    def shifted() -> datetime:
+    def shifted_now() -> datetime:
         nonlocal looked_at, offset
         if time.monotonic() - looked_at >= _LOOK_EVERY_S:
             looked_at = time.monotonic()
@@ -34,4 +34,4 @@ def clock(offset_file: Path | None = None) -> Clock:
             offset = timedelta(seconds=float(text or 0))
         return datetime.now(UTC) + offset
 
-    return shifted
+    return shifted_now

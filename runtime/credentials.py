@@ -40,11 +40,11 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     """Units a day by service type, over the type's own."""
     quota_timezone: str = ""
 
-    def identity(self, identity_key: str) -> SessionId:
+    def session_identity(self, identity_key: str) -> SessionId:
         """Name the session that this credential makes."""
         return session_identity(identity_key, self.region, self.credential)
 
-    def identities(self, identity_key: str) -> dict[SessionId, "Credential"]:
+    def credentials_by_id(self, identity_key: str) -> dict[SessionId, "Credential"]:
         """Name every session that may be this account's, and what is kept under its seal there.
 
         First the one that it makes, then those that earlier versions made of it: to them a region
@@ -53,17 +53,19 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
         kept = [self]
         if self.region:
             kept += [
-                msgspec.structs.replace(self, region="", credential=self._before("".join(letters)))
+                msgspec.structs.replace(
+                    self, region="", credential=self._region_prefix("".join(letters))
+                )
                 for letters in product(*zip(self.region, self.region.upper(), strict=True))
             ]
-        return {one.identity(identity_key): one for one in kept}
+        return {credential.session_identity(identity_key): credential for credential in kept}
 
     @property
-    def spelled(self) -> str:
+    def as_text(self) -> str:
         """Write it with its region, so that it is read as this one again."""
-        return self._before(self.region) if self.region else self.credential
+        return self._region_prefix(self.region) if self.region else self.credential
 
-    def _before(self, region: str) -> str:
+    def _region_prefix(self, region: str) -> str:
         proxy, at, token = self.credential.rpartition("@")
         return f"{proxy}{at}{region}-{token}"
 
@@ -96,7 +98,7 @@ def credential_of(
     if region not in ("", *REGIONS):
         raise WrongCredentialError(f"region: expected one of {', '.join(REGIONS)}, or none")
     if isinstance(credential, str):
-        said, credential = _parted(credential, given.get("region", ""))
+        said, credential = _split_region(credential, given.get("region", ""))
         region = said or region
     _check_credential(credential)
     zone = fields.get("quota_timezone", "")
@@ -124,19 +126,19 @@ def credentials_in(
         if not line or line.startswith("#"):
             continue
         try:
-            yield number, credential_of(_line(line), services, defaults)
+            yield number, credential_of(_read_line(line), services, defaults)
         except WrongCredentialError as error:
             yield number, str(error)
 
 
-def told(found: Iterable[tuple[int, Credential | str]], place: str = "line {}") -> str:
+def report_good(entries: Iterable[tuple[int, Credential | str]], place: str = "line {}") -> str:
     """Name a few of those that are wrong by their `place`; nothing when all are good."""
-    wrong = [f"{place.format(number)}: {one}" for number, one in found if isinstance(one, str)]
+    wrong = [f"{place.format(number)}: {text}" for number, text in entries if isinstance(text, str)]
     more = f" (and {len(wrong) - _TOLD_MAX} more)" if len(wrong) > _TOLD_MAX else ""
     return "; ".join(wrong[:_TOLD_MAX]) + more
 
 
-def _line(line: str) -> Any:
+def _read_line(line: str) -> Any:
     if line.startswith(("{", "[")):
         try:
             return json.loads(line)
@@ -145,7 +147,7 @@ def _line(line: str) -> Any:
     return {"credential": line}
 
 
-def _parted(credential: str, region: str) -> tuple[str, str]:
+def _split_region(credential: str, region: str) -> tuple[str, str]:
     """Take the region out of a credential, and compare it with the `region` that is said.
 
     Raises `WrongCredentialError`.

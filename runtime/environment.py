@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from contracts.subjects import USERS
-from runtime.settings import EXPECTED_SECRET, SettingsError, hides
+from runtime.settings import EXPECTED_SECRET, SettingsError, hides_secret
 
 _PORT = re.compile(r"[0-9]{1,5}")
 _PORT_MAX = 65535
@@ -154,7 +154,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """`TIDEGATE_<SECTION>_<NAME>` variables, still to be matched with settings."""
     health_network: str = ""
 
-    def located(self, named: str, variable: str) -> Path:
+    def file_path(self, named: str, variable: str) -> Path:
         """Find the file or folder that a setting names.
 
         A relative one lies beside the configuration file, or where this process runs if it is
@@ -166,7 +166,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         beside = self.config.absolute().parent / named
         return here if here.exists() and not beside.exists() else beside
 
-    def secret(self, variable: str, file: Path) -> str:
+    def read_secret(self, variable: str, file: Path) -> str:
         """Read a secret from its variable, the file its `…_FILE` names, or the home.
 
         Raises `SettingsError` when there is none.
@@ -177,26 +177,26 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         path = Path(named) if named else file
         expected = f"{path}: expected the secret that `tidegate migrate --secrets` writes there"
         try:
-            found = path.read_text().strip()
+            secret = path.read_text().strip()
         except OSError as error:
             raise SettingsError(f"{expected} ({error.strerror})") from None
-        if not found:
+        if not secret:
             raise SettingsError(f"{expected} (it is empty)")
-        return found
+        return secret
 
 
-def environment(variables: Mapping[str, str] | None = None) -> Environment:
+def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
     """Check the variables. Raises `SettingsError` naming the one that is wrong."""
     given = {
         name: value
         for name, value in (os.environ if variables is None else variables).items()
         if name.startswith("TIDEGATE_") and value != ""
     }
-    if hidden := next((name for name, value in given.items() if hides(value)), ""):
+    if hidden := next((name for name, value in given.items() if hides_secret(value)), ""):
         raise SettingsError(f"{hidden}: {EXPECTED_SECRET}")
     try:
         home = Home(Path(given.get("TIDEGATE_HOME", ".tidegate")).absolute())
-        config, config_unclear = _config(given, home)
+        config, config_unclear = _config_file(given, home)
     except OSError as error:
         raise SettingsError(
             "TIDEGATE_HOME, TIDEGATE_CONFIG: expected paths that can be looked at,"
@@ -213,17 +213,17 @@ def environment(variables: Mapping[str, str] | None = None) -> Environment:
         config=config,
         config_unclear=config_unclear,
         host=given.get("TIDEGATE_HOST", "127.0.0.1"),
-        port=_port(given, "TIDEGATE_PORT", 8080),
+        port=_port_variable(given, "TIDEGATE_PORT", 8080),
         nats_url=given.get("TIDEGATE_NATS_URL"),
-        health_port=_port(given, "TIDEGATE_HEALTH_PORT", 0),
+        health_port=_port_variable(given, "TIDEGATE_HEALTH_PORT", 0),
         health_network=given.get("TIDEGATE_HEALTH_NETWORK", ""),
-        clock_offset_file=_path(given, "TIDEGATE_CLOCK_OFFSET_FILE"),
+        clock_offset_file=_path_variable(given, "TIDEGATE_CLOCK_OFFSET_FILE"),
         api=given.get("TIDEGATE_API", "http://127.0.0.1:8080"),
         overrides={name: value for name, value in given.items() if name not in VARIABLES},
     )
 
 
-def given_secret(variable: str) -> str:
+def secret_variable(variable: str) -> str:
     """Read what the operator gave in a variable, or in the file its `…_FILE` names; else "".
 
     An empty file gives nothing, so that one may always be mounted. Raises `SettingsError` when
@@ -241,12 +241,12 @@ def given_secret(variable: str) -> str:
         ) from None
 
 
-def _config(given: Mapping[str, str], home: Home) -> tuple[Path | None, str]:
+def _config_file(given: Mapping[str, str], home: Home) -> tuple[Path | None, str]:
     """Find the file: the named one, or that of the named folder, or of this one, or the home's.
 
     Beside it stands what is wrong when this folder and the home have one each that differ.
     """
-    named = _path(given, "TIDEGATE_CONFIG")
+    named = _path_variable(given, "TIDEGATE_CONFIG")
     if named is not None and not named.is_dir():
         return named, ""
     here = (named or Path()) / "tidegate.toml"
@@ -254,16 +254,16 @@ def _config(given: Mapping[str, str], home: Home) -> tuple[Path | None, str]:
         return (here if here.exists() else None), ""
     if not here.exists() or here.samefile(home.config):
         return home.config, ""
-    one, other = _said(here), _said(home.config)
+    first, second = _read_pointer(here), _read_pointer(home.config)
     unclear = (
         f"{here.absolute()} and {home.config} are two configurations that differ: expected one;"
         " name it in TIDEGATE_CONFIG (`tidegate up --config`), or take the other away"
     )
     # A home that was furnished without a configuration has a file that says nothing.
-    return here, "" if other in (one, {}) else unclear
+    return here, "" if second in (first, {}) else unclear
 
 
-def _said(file: Path) -> object:
+def _read_pointer(file: Path) -> object:
     """What a file says, whatever its comments; its bytes where it is no TOML."""
     try:
         content = file.read_bytes()
@@ -274,11 +274,11 @@ def _said(file: Path) -> object:
         return content
 
 
-def _path(given: Mapping[str, str], name: str) -> Path | None:
+def _path_variable(given: Mapping[str, str], name: str) -> Path | None:
     return Path(given[name]) if name in given else None
 
 
-def _port(given: Mapping[str, str], name: str, default: int) -> int:
+def _port_variable(given: Mapping[str, str], name: str, default: int) -> int:
     text = given.get(name, str(default))
     if not _PORT.fullmatch(text) or int(text) > _PORT_MAX:
         raise SettingsError(f"{name}: expected a port from 0 to 65535, got {text!r}")

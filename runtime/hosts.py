@@ -9,13 +9,13 @@ import ipaddress
 from collections.abc import Collection, Iterable
 
 
-def familiar(host: str, hosts: Collection[str] = ()) -> bool:
+def is_familiar(host: str, hosts: Collection[str] = ()) -> bool:
     """Tell whether a `Host` is one of ours: an address, a name without a dot, or one of `hosts`.
 
     `hosts` are in lower case. A name without a dot is `localhost`, or one of this very network:
     no page of elsewhere has such an origin.
     """
-    name = _name(host)
+    name = _host_name(host)
     if "." not in name and ":" not in name:
         return bool(name)
     if name in hosts:
@@ -35,7 +35,7 @@ def host_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
     return ""
 
 
-def _name(host: str) -> str:
+def _host_name(host: str) -> str:
     """Take the port off, and the brackets of an IPv6 address."""
     if host.startswith("["):
         return host[1:].partition("]")[0].lower()

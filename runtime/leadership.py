@@ -22,7 +22,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from contracts.base import LeaderElected, Ping, Pong
-from contracts.envelope import Envelope, follows
+from contracts.envelope import Envelope, chain_break
 from runtime.clock import Clock, system_clock
 from runtime.eventlog import STANDBY, EventLog, FenceError, LogUnavailableError, Stored
 from runtime.eventlog.writer import SubjectWriter
@@ -89,14 +89,14 @@ class Leadership:
         self._wait_until = 0.0
         self._looked_at = float("-inf")
 
-    async def serve(self, lead: Callable[[], Awaitable[None]]) -> None:
+    async def serve_terms(self, lead: Callable[[], Awaitable[None]]) -> None:
         """Follow until there is no leader, be elected, run `lead` until deposed; until resigned.
 
         Raises `BrokenLogError` when the log lacks what was there, and whatever `lead` raises.
         """
         while not self._resigned:
-            await self._until_leaderless()
-            if not await self._elected():
+            await self._follow_until_leaderless()
+            if not await self._win_election():
                 continue
             self.leading = True
             try:
@@ -107,20 +107,20 @@ class Leadership:
                 self.leading = False
 
     @property
-    def reachable(self) -> bool:
+    def is_reachable(self) -> bool:
         """Whether the connection to NATS stands."""
         return self._client.is_connected
 
     @property
-    def proved(self) -> bool:
+    def recently_proved(self) -> bool:
         """Whether this process has proved within the last second that it leads.
 
         By the monotonic clock, and counted from before the log was asked: the pause that matters
         may lie between the log's answer and its being read.
         """
-        return self.leading and time.monotonic() < self._proved_at + _PROOF_S
+        return self.leading and time.monotonic() < self._last_proof_at + _PROOF_S
 
-    async def prove(self) -> bool:
+    async def prove_leadership(self) -> bool:
         """Prove it anew unless an append or a look did so a moment ago; whether it is proved.
 
         Never beside an append of this process. Raises `DeposedError` and `BrokenLogError`; a log
@@ -128,20 +128,20 @@ class Leadership:
         """
         if self.writer.link.epoch > self.writer.epoch:
             raise DeposedError
-        if self.leading and time.monotonic() >= self._proved_at + PROVE_EVERY_S:
+        if self.leading and time.monotonic() >= self._last_proof_at + PROVE_EVERY_S:
             with suppress(LogUnavailableError):
-                await self.look()
-        return self.proved
+                await self.read_behind()
+        return self.recently_proved
 
     @property
-    def _proved_at(self) -> float:
+    def _last_proof_at(self) -> float:
         return max(self._looked_at, self.writer.fenced_at)
 
-    def resign(self) -> None:
-        """Do not stand again: `serve` returns once `lead` has."""
+    def resign_term(self) -> None:
+        """Do not stand again: `serve_terms` returns once `lead` has."""
         self._resigned = True
 
-    def pong(self) -> Pong:
+    def as_pong(self) -> Pong:
         """Answer a ping."""
         return Pong(
             writer=self.writer.writer,
@@ -150,58 +150,59 @@ class Leadership:
             unwritable_s=self.writer.unwritable_s,
         )
 
-    async def announce(self, subject: str) -> None:
+    async def announce_term(self, subject: str) -> None:
         """Tell everybody that this leader's doors are open.
 
         What was asked of the one before it, as it died, is asked again at once.
         """
         with suppress(NatsError, ConnectionError):
-            await self._client.publish(subject, msgspec.json.encode(self.pong()))
+            await self._client.publish(subject, msgspec.json.encode(self.as_pong()))
 
-    def apply(self, stored: Stored) -> None:
+    def apply_stored(self, stored: Stored) -> None:
         """Fold an envelope somebody else wrote. Raises `BrokenLogError` when some are missing."""
         before = self.writer.link
-        seen = self.writer.saw(stored)
+        seen = self.writer.note_stored(stored)
         if seen is None:
             self._logger.error("stray_message", subject=stored.subject, sequence=stored.sequence)
             return
-        wrong = follows(before, seen)
+        break_ = chain_break(before, seen)
         if seen.number != before.number + 1:
             raise BrokenLogError(
-                f"{stored.subject}: {wrong} (sequence {stored.sequence}): restore what is missing"
+                f"{stored.subject}: {break_} (sequence {stored.sequence}): restore what is missing"
             )
-        if wrong:
-            self._logger.error("chain_broken", sequence=stored.sequence, wrong=wrong)
+        if break_:
+            self._logger.error("chain_broken", sequence=stored.sequence, wrong=break_)
         if seen.epoch > before.epoch:
             self._give_grace(stored)
         self._fold.apply(stored.sequence, seen)
 
-    async def look(self) -> None:
+    async def read_behind(self) -> None:
         """Fold what others wrote; without an error, this process leads at this moment.
 
         Raises `DeposedError` when a later epoch is among it, `BrokenLogError` when the log ends
         before what was already seen, and `LogUnavailableError`.
         """
         began = time.monotonic()
-        last = await self._log.last(self.writer.subject)
+        last = await self._log.last_stored(self.writer.subject)
         end = 0 if last is None else last.sequence
-        if end < self.writer.link.sequence:
+        seen = self.writer.link.sequence
+        if end < seen:
             raise BrokenLogError(
                 f"{self.writer.subject}: the log ends at sequence {end}, but"
-                f" {self.writer.link.sequence} was there: it went backwards"
+                f" {seen} was there: it went backwards"
             )
-        async for batch in self._log.read(self.writer.subject, self.writer.link.sequence, end):
+        async for batch in self._log.read_range(self.writer.subject, seen, end):
             for stored in batch:
-                self.apply(stored)
+                self.apply_stored(stored)
         if self.writer.link.epoch > self.writer.epoch:
             raise DeposedError
         self._looked_at = began
 
     async def catch_up(self) -> None:
-        """Do the same as `look`, again and again while the log cannot be reached."""
+        """Do the same as `read_behind`, again and again while the log cannot be reached."""
         while True:
             try:
-                return await self.look()
+                return await self.read_behind()
             except LogUnavailableError as error:
                 self._logger.warning("log_unavailable", reason=str(error))
                 await asyncio.sleep(_AGAIN_S)
@@ -212,7 +213,7 @@ class Leadership:
         if abs(age) < _GRACE_S:
             self._wait_until = time.monotonic() + _GRACE_S
 
-    async def _until_leaderless(self) -> None:
+    async def _follow_until_leaderless(self) -> None:
         """Fold the subject as it grows, until nobody leads."""
         with suppress(DeposedError):
             await self.catch_up()
@@ -220,15 +221,15 @@ class Leadership:
         answers: asyncio.Queue[Msg] = asyncio.Queue()
         inbox = self._client.new_inbox()
         subscription = await self._client.subscribe(inbox, cb=answers.put)
-        follower = asyncio.create_task(self._follow())
+        follower = asyncio.create_task(self._follow_log())
         try:
-            await self._until_unanswered(follower, inbox, answers)
+            await self._ping_until_unanswered(follower, inbox, answers)
         finally:
-            await lifecycle.end(follower, again_s=_AGAIN_S)
+            await lifecycle.end_tasks(follower, again_s=_AGAIN_S)
             with suppress(NatsError, ConnectionError):
                 await subscription.unsubscribe()
 
-    async def _until_unanswered(
+    async def _ping_until_unanswered(
         self, follower: "asyncio.Task[None]", inbox: str, answers: "asyncio.Queue[Msg]"
     ) -> None:
         """Ping until nobody is there, or whoever is there has been silent for too long."""
@@ -236,7 +237,7 @@ class Leadership:
         while silent < _SILENT_MAX:
             if follower.done():
                 follower.result()
-            if self.reachable:
+            if self.is_reachable:
                 with suppress(NatsError, ConnectionError):
                     await self._client.publish(self._ping, _ping, inbox)
             else:
@@ -244,7 +245,7 @@ class Leadership:
                 self._wait_until = time.monotonic() + _RECONNECTED_S
             heard = await _last_heard(answers)
             if heard is None:
-                silent = silent + 1 if self.reachable else 0
+                silent = silent + 1 if self.is_reachable else 0
                 continue
             silent = 0
             self.led = (heard.headers or {}).get("Status") != _NO_RESPONDERS
@@ -252,13 +253,14 @@ class Leadership:
                 return
             await asyncio.sleep(_PING_EVERY_S)
 
-    async def _follow(self) -> None:
+    async def _follow_log(self) -> None:
+        subject, seen = self.writer.subject, self.writer.link.sequence
         who = {"role": STANDBY, "instance": self.writer.writer}
-        async for batch in self._log.follow([self.writer.subject], self.writer.link.sequence, who):
+        async for batch in self._log.follow_from([subject], seen, who):
             for stored in batch:
-                self.apply(stored)
+                self.apply_stored(stored)
 
-    async def _elected(self) -> bool:
+    async def _win_election(self) -> bool:
         """Stand for election: true when the log says so."""
         with suppress(DeposedError):
             await self.catch_up()
@@ -266,9 +268,9 @@ class Leadership:
             return False
         self.writer.epoch = self.writer.link.epoch + 1
         event = LeaderElected(writer=self.writer.writer, epoch=self.writer.epoch)
-        now = self.writer.now(self._clock())
+        now = self.writer.next_instant(self._clock())
         try:
-            sequence = await self.writer.append([event], now)
+            sequence = await self.writer.append_events([event], now)
         except (FenceError, LogUnavailableError) as error:
             self._logger.info("not_elected", reason=str(error))
             await asyncio.sleep(_PING_EVERY_S)

@@ -21,32 +21,32 @@ _SECONDS_MAX = 36_500 * 86_400.0
 _SIZES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
-def seconds(text: object) -> Seconds:
+def parse_seconds(text: object) -> Seconds:
     """Read a duration. Raises `ValueError`."""
-    made = -1.0
+    number = -1.0
     if isinstance(text, (int, float)) and not isinstance(text, bool) and text < math.inf:
-        made = min(text, _SECONDS_MAX + 1)
+        number = min(text, _SECONDS_MAX + 1)
     elif match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", str(text), re.ASCII):
-        made = float(match[1]) * _UNITS[match[2] or "s"]
-    if made > _SECONDS_MAX:
+        number = float(match[1]) * _UNITS[match[2] or "s"]
+    if number > _SECONDS_MAX:
         raise ValueError(f'expected a duration of at most "36500d", got {text!r}')
-    if not made >= 0:
+    if not number >= 0:
         raise ValueError(f'expected a duration such as "500ms", "5s" or "10m", got {text!r}')
-    return Seconds(made)
+    return Seconds(number)
 
 
-def size(text: object) -> Size:
+def parse_size(text: object) -> Size:
     """Read a size in bytes. Raises `ValueError`."""
-    made = Decimal(-1)
+    number = Decimal(-1)
     if isinstance(text, int) and not isinstance(text, bool):
-        made = Decimal(text)
+        number = Decimal(text)
     # A part of a byte is nothing: a fraction needs a unit greater than one.
     elif match := re.fullmatch(
         r"(\d+(?:\.\d+(?=\s*[KMGT]))?)\s*([KMGT]?B)?", str(text), re.IGNORECASE | re.ASCII
     ):
-        made = Decimal(match[1]) * _SIZES[(match[2] or "B").upper()]
-    if made > NUMBER_MAX:
+        number = Decimal(match[1]) * _SIZES[(match[2] or "B").upper()]
+    if number > NUMBER_MAX:
         raise ValueError(f'expected a size of at most "9000TB", got {text!r}')
-    if made < 0:
+    if number < 0:
         raise ValueError(f'expected a size such as "64KB" or "100MB", got {text!r}')
-    return Size(made)
+    return Size(number)

@@ -36,13 +36,13 @@ class Sealer:
         self._cipher = AESGCM(key)
         self._key_id = hashlib.sha256(b"tidegate key id\0" + key).digest()[:_KEY_ID_BYTES]
 
-    def seal(self, session_id: SessionId, credential: str) -> bytes:
+    def seal_credential(self, session_id: SessionId, credential: str) -> bytes:
         """Encrypt a credential for one session."""
         nonce = os.urandom(_NONCE_BYTES)
         text = self._cipher.encrypt(nonce, credential.encode(), session_id.encode())
         return self._key_id + nonce + text
 
-    def open(self, session_id: SessionId, sealed: bytes) -> str:
+    def open_credential(self, session_id: SessionId, sealed: bytes) -> str:
         """Decrypt a credential. Raises `SealError` for another key, session, or damage."""
         nonce = sealed[_KEY_ID_BYTES : _KEY_ID_BYTES + _NONCE_BYTES]
         if sealed[:_KEY_ID_BYTES] != self._key_id:

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 import msgspec
 
 from contracts.base import NUMBER_MAX
-from runtime.quantities import Seconds, Size, seconds, size
+from runtime.quantities import Seconds, Size, parse_seconds, parse_size
 
 _Filled = TypeVar("_Filled", bound=msgspec.Struct)
 SettingPath = tuple[str, ...]
@@ -71,11 +71,11 @@ DEFAULT_SERVICES = {
 }
 
 
-def _custom(kind: type, value: object) -> object:
+def _decode_custom(kind: type, value: object) -> object:
     if kind is Seconds:
-        return seconds(value)
+        return parse_seconds(value)
     if kind is Size:
-        return size(value)
+        return parse_size(value)
     raise NotImplementedError(kind)
 
 
@@ -104,12 +104,14 @@ def with_default_services(tables: dict[str, Any]) -> dict[str, Any]:
         return tables
     services: dict[str, Any] = msgspec.to_builtins(DEFAULT_SERVICES)
     for name, section in given.items():
-        known = services.get(name)
-        services[name] = {**known, **section} if known and isinstance(section, dict) else section
+        default = services.get(name)
+        services[name] = (
+            {**default, **section} if default and isinstance(section, dict) else section
+        )
     return {**tables, "services": services}
 
 
-def overridden(
+def with_overrides(
     tables: dict[str, Any],
     configuration: type[msgspec.Struct],
     variables: Mapping[str, str],
@@ -121,16 +123,16 @@ def overridden(
     that names no setting, with the nearest that exists, and for one of another type.
     """
     leaves = {variable_of(path): (path, kind) for path, kind in settings_of(configuration, tables)}
-    result: dict[str, Any] = _copied(tables)
+    result: dict[str, Any] = _copy_tables(tables)
     for variable, text in variables.items():
         if variable not in leaves:
-            hint = _hint(variable, {*leaves, *also})
+            hint = _spelling_hint(variable, {*leaves, *also})
             raise SettingsError(f"{variable}: there is no such setting{hint}")
         path, kind = leaves[variable]
         try:
-            value = msgspec.convert(text, kind, strict=False, dec_hook=_custom)
+            value = msgspec.convert(text, kind, strict=False, dec_hook=_decode_custom)
         except msgspec.ValidationError as error:
-            raise SettingsError(f"{variable}: {_said(error, kind, text)}") from None
+            raise SettingsError(f"{variable}: {_error_text(error, kind, text)}") from None
         table = result
         for name in path[:-1]:
             table = table.setdefault(name, {}) if isinstance(table, dict) else None
@@ -139,7 +141,7 @@ def overridden(
     return result
 
 
-def configured(
+def read_configuration(
     tables: dict[str, Any],
     configuration: type[_Filled],
     source: str,
@@ -150,16 +152,19 @@ def configured(
     Raises `SettingsError` naming the key and what was expected, and `source`, or instead of it
     that one of the `variables` that set the key.
     """
-    if path := _found(tables, hides):
+    if path := _path_where(tables, hides_secret):
         message = EXPECTED_SECRET
     else:
-        path, message = _found(tables, _too_great), f"expected a number of at most {NUMBER_MAX:,}"
+        path, message = (
+            _path_where(tables, _too_great),
+            f"expected a number of at most {NUMBER_MAX:,}",
+        )
         try:
-            made = msgspec.convert(tables, configuration, dec_hook=_custom)
+            settings = msgspec.convert(tables, configuration, dec_hook=_decode_custom)
             if not path:
-                return made
+                return settings
         except msgspec.ValidationError as error:
-            path, message = _fault(tables, configuration, ()) or ((), str(error))
+            path, message = _first_fault(tables, configuration, ()) or ((), str(error))
             named = re.match(r"([a-z_]+): ", message)
             if named:
                 path, message = (*path, named[1]), message[named.end() :]
@@ -168,7 +173,7 @@ def configured(
     raise SettingsError(f"{where}: {message}")
 
 
-def hides(value: Any) -> bool:
+def hides_secret(value: Any) -> bool:
     """Tell whether a secret in it is hidden: what is shown is not what is meant."""
     return isinstance(value, str) and (value == HIDDEN or f"://{HIDDEN}@" in value)
 
@@ -178,37 +183,37 @@ def _too_great(value: Any) -> bool:
     return isinstance(value, int) and abs(value) > NUMBER_MAX
 
 
-def _found(value: Any, wanted: Callable[[Any], bool], path: SettingPath = ()) -> SettingPath:
+def _path_where(value: Any, wanted: Callable[[Any], bool], path: SettingPath = ()) -> SettingPath:
     """Find where, in tables and lists, the first value stands that is so."""
     if isinstance(value, (dict, list)):
         inside = value.items() if isinstance(value, dict) else enumerate(value)
-        found = (_found(one, wanted, (*path, str(name))) for name, one in inside)
-        return next(filter(None, found), ())
+        paths = (_path_where(member, wanted, (*path, str(name))) for name, member in inside)
+        return next(filter(None, paths), ())
     return path if wanted(value) else ()
 
 
-def _fault(value: Any, kind: Any, path: SettingPath) -> tuple[SettingPath, str] | None:
+def _first_fault(value: Any, kind: Any, path: SettingPath) -> tuple[SettingPath, str] | None:
     """Find the innermost value that is wrong, and what is wrong with it."""
     try:
-        msgspec.convert(value, kind, dec_hook=_custom)
+        msgspec.convert(value, kind, dec_hook=_decode_custom)
     except msgspec.ValidationError as error:
-        for name, inner, inner_kind in _inside(value, _plain(kind)):
+        for name, inner, inner_kind in _members_of(value, _without_none(kind)):
             if inner_kind is None:
-                hint = _hint(name, [field.encode_name for field in _fields(kind)])
+                hint = _spelling_hint(name, [field.encode_name for field in _fields_of(kind)])
                 return (*path, name), f"there is no such setting{hint}"
-            found = _fault(inner, inner_kind, (*path, name))
-            if found:
-                return found
-        return path, _said(error, kind, value)
+            fault = _first_fault(inner, inner_kind, (*path, name))
+            if fault:
+                return fault
+        return path, _error_text(error, kind, value)
     return None
 
 
-def _inside(value: Any, kind: Any) -> Iterator[tuple[str, Any, Any]]:
+def _members_of(value: Any, kind: Any) -> Iterator[tuple[str, Any, Any]]:
     """The name, value and type of everything in a table or list; no type: no such setting."""
     if isinstance(value, dict) and _is_struct(kind):
-        known = {field.encode_name: field.type for field in _fields(kind)}
+        kinds = {field.encode_name: field.type for field in _fields_of(kind)}
         for name, inner in value.items():
-            yield name, inner, known.get(name)
+            yield name, inner, kinds.get(name)
     elif isinstance(value, dict) and get_origin(kind) is dict:
         for name, inner in value.items():
             yield str(name), inner, get_args(kind)[1]
@@ -218,28 +223,28 @@ def _inside(value: Any, kind: Any) -> Iterator[tuple[str, Any, Any]]:
             yield str(name), inner, get_args(kind)[0]
 
 
-def _said(error: msgspec.ValidationError, kind: Any, value: Any) -> str:
+def _error_text(error: msgspec.ValidationError, kind: Any, value: Any) -> str:
     """Say what was expected of `value`, and what it is, in our words."""
     got = "" if isinstance(value, (dict, list)) else f", got {value!r}"
-    if get_origin(_plain(kind)) is Literal:
-        return f"expected {', '.join(map(_quoted, get_args(_plain(kind))))}{got}"
+    if get_origin(_without_none(kind)) is Literal:
+        return f"expected {', '.join(map(_quote_option, get_args(_without_none(kind))))}{got}"
     what = str(error).partition(" - at `$")[0]
     what = what[:1].lower() + what[1:]
     return what if got in what else what.partition(", got `")[0] + got
 
 
-def _quoted(option: object) -> str:
+def _quote_option(option: object) -> str:
     return f'"{option}"'
 
 
-def _hint(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, sorted(known), 1)
+def _spelling_hint(name: str, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, sorted(names), 1)
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _copied(tables: Any) -> Any:
+def _copy_tables(tables: Any) -> Any:
     if isinstance(tables, dict):
-        return {name: _copied(value) for name, value in tables.items()}
+        return {name: _copy_tables(value) for name, value in tables.items()}
     return tables
 
 
@@ -255,28 +260,28 @@ def settings_of(
 
     def walk(kind: Any, path: SettingPath, table: Any) -> Iterator[tuple[SettingPath, Any]]:
         inside = table if isinstance(table, dict) else {}
-        if _is_struct(_plain(kind)):
-            for field in _fields(kind):
+        if _is_struct(_without_none(kind)):
+            for field in _fields_of(kind):
                 name = field.encode_name
                 yield from walk(field.type, (*path, name), inside.get(name))
-        elif get_origin(_plain(kind)) is dict:
+        elif get_origin(_without_none(kind)) is dict:
             for name in inside:
-                yield from walk(get_args(_plain(kind))[1], (*path, name), inside[name])
-        elif get_origin(_plain(kind)) is not list:
+                yield from walk(get_args(_without_none(kind))[1], (*path, name), inside[name])
+        elif get_origin(_without_none(kind)) is not list:
             yield path, kind
 
     return walk(configuration, (), tables)
 
 
-def _fields(kind: Any) -> tuple[msgspec.structs.FieldInfo, ...]:
-    return msgspec.structs.fields(_plain(kind))
+def _fields_of(kind: Any) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(_without_none(kind))
 
 
 def _is_struct(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
-def _plain(kind: Any) -> Any:
+def _without_none(kind: Any) -> Any:
     """The type without its `| None`."""
     options = [option for option in get_args(kind) if option is not type(None)]
     return options[0] if type(None) in get_args(kind) and len(options) == 1 else kind

@@ -25,7 +25,7 @@ _UNSEEN = "CZ"
 """Categories of control characters, of what has no width, and of blanks: they may be cut off."""
 
 
-def writable(name: str) -> bool:
+def is_writable(name: str) -> bool:
     """Whether a name can be written anywhere: 1 to 64 printable characters.
 
     Printable is no control character, nothing that turns the direction of writing, no line break.
@@ -36,29 +36,29 @@ def writable(name: str) -> bool:
 def refuse_unwritable(services: Iterable[str]) -> None:
     """Refuse names of service types that cannot be written. Raises `ValueError`."""
     for name in services:
-        if not writable(name):
+        if not is_writable(name):
             raise ValueError(
                 f"services: expected names of 1 to {NAME_MAX} printable characters, got {name!r}"
             )
 
 
-def shown(text: str) -> str:
+def as_shown(text: str) -> str:
     r"""Write a text so that it stays on its line and commands nothing: an escape is `\x1b`."""
     if text.isprintable():
         return text
-    return "".join(map(_shown, text))
+    return "".join(map(_escape_character, text))
 
 
-def shown_lines(text: str) -> str:
+def as_shown_lines(text: str) -> str:
     """Write a text of several lines so that it has these lines, and commands nothing."""
-    return "\n".join(map(shown, text.split("\n")))
+    return "\n".join(map(as_shown, text.split("\n")))
 
 
-def shown_json(text: str) -> str:
+def as_shown_json(text: str) -> str:
     """Write JSON so that it means the same and commands nothing; lone surrogates too."""
     if text.isascii() and "\x7f" not in text:
         return text
-    return _ODD.sub(lambda found: "".join(map(_in_json, found[0])), text)
+    return _ODD.sub(lambda match: "".join(map(_json_escape, match[0])), text)
 
 
 def spreadsheet_cell(text: str) -> str:
@@ -70,11 +70,11 @@ def spreadsheet_cell(text: str) -> str:
     if text.isalnum() or _NUMBER.fullmatch(text):
         return text
     first, *rest = _PIECES.split(text)
-    quoted = "'" if _formula(first) or text.startswith(_BREAKS) else ""
-    return quoted + first + "".join(f"'{one}" if _formula(one) else one for one in rest)
+    quoted = "'" if _is_formula(first) or text.startswith(_BREAKS) else ""
+    return quoted + first + "".join(f"'{part}" if _is_formula(part) else part for part in rest)
 
 
-def _formula(text: str) -> bool:
+def _is_formula(text: str) -> bool:
     """Tell whether a cell that begins so is a formula, once blanks before it are cut off."""
     for character in text:
         if unicodedata.category(character)[0] not in _UNSEEN:
@@ -106,18 +106,18 @@ def csv_writer(out: _Out) -> Any:
     return csv.writer(_LineFeeds(out), lineterminator="\r\n")
 
 
-def _harmless(character: str) -> bool:
+def _is_harmless(character: str) -> bool:
     return character.isprintable() or unicodedata.category(character) == _BLANKS
 
 
-def _shown(character: str) -> str:
-    if _harmless(character):
+def _escape_character(character: str) -> str:
+    if _is_harmless(character):
         return character
     return _SHORT.get(character) or character.encode("unicode_escape").decode()
 
 
-def _in_json(character: str) -> str:
-    if _harmless(character):
+def _json_escape(character: str) -> str:
+    if _is_harmless(character):
         return character
     pair = character.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{pair[at]:02x}{pair[at + 1]:02x}" for at in range(0, len(pair), 2))

@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import strategies as st
 from msgspec import inspect
 
-from contracts.events import tags
+from contracts.events import event_tags
 
 _EDGES = [2**31 - 1, 2**31, 2**53, 2**62, 2**63 - 1, 2**63, 2**64, 10**31, 10**4000]
 _NUMBERS = st.sampled_from([0, 1, 2, *_EDGES, *(-edge for edge in _EDGES)]) | st.integers()
@@ -81,5 +81,5 @@ _MAKERS: dict[type[inspect.Type], Callable[[Any], st.SearchStrategy[Any]]] = {
     inspect.CustomType: lambda info: _TEXTS,
 }
 
-ANY_EVENT = st.one_of([anything(kind) for kind in tags().values()])
+ANY_EVENT = st.one_of([anything(kind) for kind in event_tags().values()])
 ANY_MOMENT = _MOMENTS

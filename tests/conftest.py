@@ -41,8 +41,8 @@ def nats_url(tmp_path: Path) -> Iterator[str]:
     """A nats-server of this test's own, without accounts."""
     port = natsserver.free_port()
     config = tmp_path / "nats.conf"
-    config.write_text(natsserver.configuration(tmp_path / "nats", port, None))
-    process = natsserver.start(config, tmp_path / "nats.log", port)
+    config.write_text(natsserver.configuration_text(tmp_path / "nats", port, None))
+    process = natsserver.start_server(config, tmp_path / "nats.log", port)
     yield f"nats://127.0.0.1:{port}"
     process.terminate()
     process.wait(10)
@@ -52,6 +52,6 @@ def nats_url(tmp_path: Path) -> Iterator[str]:
 async def nats_client(nats_url: str) -> AsyncIterator[Client]:
     """A connection to a server whose streams exist."""
     client = await nats.connect(nats_url)
-    await streams.migrate(client, 200_000_000)
+    await streams.migrate_streams(client, 200_000_000)
     yield client
     await client.close()

@@ -15,11 +15,11 @@ from runtime.settings import (
     Section,
     ServiceTypeSection,
     SettingsError,
-    configured,
-    overridden,
+    read_configuration,
     read_toml,
     variable_of,
     with_default_services,
+    with_overrides,
 )
 from services.analytics.settings import AnalyticsSection
 from services.balancer.settings import BalancerSection, ServerSection
@@ -85,9 +85,9 @@ def _load_whole(environment: Environment) -> tuple[Configuration, bool]:
     if demo:
         tables["servers"] = json.loads(demo_servers.read_text())
     variables = environment.overrides
-    tables = overridden(with_default_services(tables), Configuration, variables, VARIABLES)
+    tables = with_overrides(with_default_services(tables), Configuration, variables, VARIABLES)
     source = str(environment.config) if environment.config else "the environment"
-    whole = configured(tables, Configuration, source, variables)
+    whole = read_configuration(tables, Configuration, source, variables)
     if "session_concurrency" not in tables.get("pool", {}) and _speaks_a_dialect(whole):
         pool = msgspec.structs.replace(whole.pool, session_concurrency=1)
         whole = msgspec.structs.replace(whole, pool=pool)
@@ -119,7 +119,7 @@ def named_files(environment: Environment, whole: Configuration) -> dict[str, Pat
         SPOOL: whole.gateway.spool,
     }
     return {
-        setting: environment.located(name, variable_of(tuple(setting.split("."))))
+        setting: environment.file_path(name, variable_of(tuple(setting.split("."))))
         for setting, name in named.items()
         if name
     }

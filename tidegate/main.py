@@ -11,7 +11,7 @@ from typing import NamedTuple
 import typer
 
 from runtime.settings import SettingsError
-from runtime.texts import shown_lines
+from runtime.texts import as_shown_lines
 from tidegate.console.errors import CommandError
 
 
@@ -85,13 +85,13 @@ def main() -> None:
         else:
             verb_application(wanted)(prog_name="tidegate")
     except SettingsError as error:
-        print(shown_lines(f"tidegate: {error}"), file=sys.stderr)
+        print(as_shown_lines(f"tidegate: {error}"), file=sys.stderr)
         sys.exit(_USAGE)
     except CommandError as error:
-        print(shown_lines(f"tidegate: {error}"), file=sys.stderr)
+        print(as_shown_lines(f"tidegate: {error}"), file=sys.stderr)
         sys.exit(_WRONG)
     except UnicodeError as error:
-        print(shown_lines(f"tidegate: expected UTF-8 ({error})"), file=sys.stderr)
+        print(as_shown_lines(f"tidegate: expected UTF-8 ({error})"), file=sys.stderr)
         sys.exit(_USAGE)
     except BrokenPipeError:
         # Whoever read this has seen enough; what is still buffered goes nowhere.
@@ -99,7 +99,7 @@ def main() -> None:
         sys.exit(_WRONG)
     except OSError as error:
         where = f"{error.filename}: " if error.filename is not None else ""
-        print(shown_lines(f"tidegate: {where}{error.strerror or error}"), file=sys.stderr)
+        print(as_shown_lines(f"tidegate: {where}{error.strerror or error}"), file=sys.stderr)
         sys.exit(_WRONG)
 
 

@@ -3,6 +3,6 @@
 import sys
 from pathlib import Path
 
-from contracts.schemas.generator import FOLDER, write
+from contracts.schemas.generator import FOLDER, write_documents
 
-write(Path(sys.argv[1]) if sys.argv[1:] else FOLDER)
+write_documents(Path(sys.argv[1]) if sys.argv[1:] else FOLDER)

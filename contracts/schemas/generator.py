@@ -17,49 +17,54 @@ _ASYNCAPI_VERSION = "3.0.0"
 _KINDS = {Event: "events", Command: "commands", Reply: "replies"}
 
 
-def documents() -> dict[str, str]:
+def schema_documents() -> dict[str, str]:
     """Make every file: its path under `contracts/schemas`, and its text."""
-    found = {"asyncapi.json": _text(asyncapi()), "envelope.json": _text(_schema(Envelope))}
-    for kind in messages():
-        found[f"{_folder(kind)}/{_tag(kind)}.json"] = _text(_schema(kind))
-    return dict(sorted(found.items()))
+    documents = {
+        "asyncapi.json": _as_text(asyncapi_document()),
+        "envelope.json": _as_text(_schema_of(Envelope)),
+    }
+    for kind in message_types():
+        documents[f"{_folder_of(kind)}/{_tag_of(kind)}.json"] = _as_text(_schema_of(kind))
+    return dict(sorted(documents.items()))
 
 
-def write(folder: Path) -> None:
+def write_documents(folder: Path) -> None:
     """Write every file into `folder`, and take out those that nothing generates any more."""
-    made = documents()
+    documents = schema_documents()
     for path in folder.rglob("*.json"):
-        if str(path.relative_to(folder)) not in made:
+        if str(path.relative_to(folder)) not in documents:
             path.unlink()
-    for name, text in made.items():
+    for name, text in documents.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
 
-def messages() -> list[type[msgspec.Struct]]:
+def message_types() -> list[type[msgspec.Struct]]:
     """Every message of the table, each once, by name."""
-    found = {kind for row in TABLE for kind in (*members(row.message), *members(row.reply))}
-    return sorted(found, key=lambda kind: kind.__name__)
+    kinds = {
+        kind for row in TABLE for kind in (*union_members(row.message), *union_members(row.reply))
+    }
+    return sorted(kinds, key=lambda kind: kind.__name__)
 
 
-def members(message: object) -> Iterator[type[msgspec.Struct]]:
+def union_members(message: object) -> Iterator[type[msgspec.Struct]]:
     """The classes of a message that may be a union; none for None."""
     for kind in get_args(message) or (message,):
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             yield kind
 
 
-def asyncapi() -> dict[str, Any]:
+def asyncapi_document() -> dict[str, Any]:
     """Describe the table: a channel per subject, an operation per user that sends on it."""
-    kinds = messages()
+    kinds = message_types()
     _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
-    names = {kind: {"payload": _ref("schemas", kind.__name__)} for kind in kinds}
+    names = {kind: {"payload": _ref_to("schemas", kind.__name__)} for kind in kinds}
     return {
         "asyncapi": _ASYNCAPI_VERSION,
         "info": {"title": "Tidegate on NATS", "version": "1"},
-        "channels": {_name(row): _channel(row) for row in TABLE},
-        "operations": dict(operation for row in TABLE for operation in _operations(row)),
+        "channels": {_channel_name(row): _channel_entry(row) for row in TABLE},
+        "operations": dict(operation for row in TABLE for operation in _operation_entries(row)),
         "components": {
             "messages": {kind.__name__: body for kind, body in names.items()},
             "schemas": schemas,
@@ -67,13 +72,13 @@ def asyncapi() -> dict[str, Any]:
     }
 
 
-def _channel(row: Subject) -> dict[str, Any]:
+def _channel_entry(row: Subject) -> dict[str, Any]:
     wildcards = row.pattern.count("*")
     channel: dict[str, Any] = {
         "address": row.pattern.replace("*", "{part}"),
         "messages": {
-            kind.__name__: _ref("messages", kind.__name__)
-            for kind in (*members(row.message), *members(row.reply))
+            kind.__name__: _ref_to("messages", kind.__name__)
+            for kind in (*union_members(row.message), *union_members(row.reply))
         },
     }
     if wildcards:
@@ -81,7 +86,7 @@ def _channel(row: Subject) -> dict[str, Any]:
     return channel
 
 
-def _operations(row: Subject) -> Iterator[tuple[str, dict[str, Any]]]:
+def _operation_entries(row: Subject) -> Iterator[tuple[str, dict[str, Any]]]:
     """Whoever writes an event sends it; whoever asks sends, and the owner receives."""
     senders = row.callers if row.reply else (row.owner, *row.callers)
     for user in USERS:
@@ -90,39 +95,39 @@ def _operations(row: Subject) -> Iterator[tuple[str, dict[str, Any]]]:
             continue
         operation: dict[str, Any] = {
             "action": action,
-            "channel": {"$ref": f"#/channels/{_name(row)}"},
-            "messages": _refs(row, row.message),
+            "channel": {"$ref": f"#/channels/{_channel_name(row)}"},
+            "messages": _message_refs(row, row.message),
         }
         if row.reply:
-            operation["reply"] = {"messages": _refs(row, row.reply)}
-        yield f"{user}.{action}.{_name(row)}", operation
+            operation["reply"] = {"messages": _message_refs(row, row.reply)}
+        yield f"{user}.{action}.{_channel_name(row)}", operation
 
 
-def _refs(row: Subject, message: object) -> list[dict[str, str]]:
-    channel = f"#/channels/{_name(row)}/messages"
-    return [{"$ref": f"{channel}/{kind.__name__}"} for kind in members(message)]
+def _message_refs(row: Subject, message: object) -> list[dict[str, str]]:
+    channel = f"#/channels/{_channel_name(row)}/messages"
+    return [{"$ref": f"{channel}/{kind.__name__}"} for kind in union_members(message)]
 
 
-def _ref(section: str, name: str) -> dict[str, str]:
+def _ref_to(section: str, name: str) -> dict[str, str]:
     return {"$ref": f"#/components/{section}/{name}"}
 
 
-def _name(row: Subject) -> str:
+def _channel_name(row: Subject) -> str:
     return row.pattern.replace(".*", "")
 
 
-def _schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
+def _schema_of(kind: type[msgspec.Struct]) -> dict[str, Any]:
     return msgspec.json.schema(kind)
 
 
-def _folder(kind: type[msgspec.Struct]) -> str:
+def _folder_of(kind: type[msgspec.Struct]) -> str:
     return next(folder for base, folder in _KINDS.items() if issubclass(kind, base))
 
 
-def _tag(kind: type[msgspec.Struct]) -> str:
+def _tag_of(kind: type[msgspec.Struct]) -> str:
     tag = kind.__struct_config__.tag
     return str(tag) if tag else re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
 
 
-def _text(document: dict[str, Any]) -> str:
+def _as_text(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

@@ -55,7 +55,7 @@ class Consumer:
         self._lives = client.stats["reconnects"]
         self._arrived: asyncio.Queue[Msg] = asyncio.Queue()
 
-    async def batches(self, has_more: HasMore) -> AsyncIterator[list[Stored]]:
+    async def next_batches(self, has_more: HasMore) -> AsyncIterator[list[Stored]]:
         """Yield batches until the consumer is lost.
 
         It is, too, when it falls silent although the stream `has_more` behind a sequence: on a
@@ -68,14 +68,14 @@ class Consumer:
         )
         name = ""
         try:
-            name = await self._created()
+            name = await self._create_consumer()
             pull = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{name}"
             for _ in range(_IN_FLIGHT):
                 await self._client.publish(pull, _PULL_REQUEST, inbox)
             delivered = idle = 0
             while True:
-                messages = await self._next()
-                batch, ended = _sorted_out(messages, delivered)
+                messages = await self._fetch_messages()
+                batch, ended = _new_messages(messages, delivered)
                 pulls = ended + (delivered + len(batch)) // _BATCH - delivered // _BATCH
                 delivered += len(batch)
                 for _ in range(pulls):
@@ -99,7 +99,7 @@ class Consumer:
                         f"$JS.API.CONSUMER.DELETE.{self._stream}.{name}", b""
                     )
 
-    async def _next(self) -> list[Msg]:
+    async def _fetch_messages(self) -> list[Msg]:
         """Wait for what arrives next, and take what has arrived with it.
 
         Raises `TimeoutError` when not even a heartbeat comes, or when the connection is another
@@ -119,7 +119,7 @@ class Consumer:
                 return messages
         raise TimeoutError
 
-    async def _created(self) -> str:
+    async def _create_consumer(self) -> str:
         """Make it, and return its name. Raises `LogUnavailableError`."""
         config = {
             "deliver_policy": "by_start_sequence",
@@ -147,7 +147,7 @@ _PULL_REQUEST = json.dumps(
 ).encode()
 
 
-def _sorted_out(messages: Sequence[Msg], delivered: int) -> tuple[list[Stored], int]:
+def _new_messages(messages: Sequence[Msg], delivered: int) -> tuple[list[Stored], int]:
     """Split what arrived into envelopes and the number of pull requests that ran out.
 
     Raises `TimeoutError` when a message was lost on its way, or the consumer is (its server shut
@@ -157,16 +157,16 @@ def _sorted_out(messages: Sequence[Msg], delivered: int) -> tuple[list[Stored], 
     ended = 0
     for message in messages:
         if message.headers is not None and "Status" in message.headers:
-            ended += _ran_out(message.headers)
+            ended += _is_exhausted(message.headers)
             continue
-        stored, number = _stored(message)
+        stored, number = _as_stored(message)
         if number != delivered + len(batch) + 1:
             raise TimeoutError
         batch.append(stored)
     return batch, ended
 
 
-def _ran_out(headers: Mapping[str, str]) -> bool:
+def _is_exhausted(headers: Mapping[str, str]) -> bool:
     """Tell a pull request that ran out from a heartbeat. Raises `TimeoutError` for any other."""
     status = headers["Status"]
     if status == _HEARTBEAT:
@@ -176,7 +176,7 @@ def _ran_out(headers: Mapping[str, str]) -> bool:
     raise TimeoutError
 
 
-def _stored(message: Msg) -> tuple[Stored, int]:
+def _as_stored(message: Msg) -> tuple[Stored, int]:
     """Read `$JS.ACK.<stream>.<consumer>.<tries>.<sequence>.<delivered>.<ns>.<pending>`."""
     parts = message.reply.split(".")
     sequence, delivered, nanoseconds, pending = (int(part) for part in parts[-4:])

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from contracts import envelope
-from contracts.events import AnyEvent, UnknownEvent, tags
+from contracts.events import AnyEvent, UnknownEvent, event_tags
 from runtime.eventlog.words import Stored
 
 UNREADABLE = "unreadable_envelope"
@@ -19,33 +19,33 @@ UNREADABLE = "unreadable_envelope"
 _HIDDEN = frozenset({"key_hash"})
 
 
-def records(stored: Stored) -> Iterator[dict[str, Any]]:
+def records_of(stored: Stored) -> Iterator[dict[str, Any]]:
     """Yield each event of an envelope: its id, time and subject, then its type and fields.
 
     The hash of a key is left out.
     """
     try:
-        read = envelope.decode(stored.body)
+        read = envelope.decode_envelope(stored.body)
     except msgspec.DecodeError as error:
         yield {
             "event": f"{stored.sequence}.0",
-            "time": _moment(stored.time.isoformat()),
+            "time": _short_instant(stored.time.isoformat()),
             "subject": stored.subject,
             "type": UNREADABLE,
             "reason": str(error),
         }
         return
-    time = _moment(read.time.isoformat())
+    time = _short_instant(read.time.isoformat())
     for index, event in enumerate(read.events):
         yield {
             "event": f"{stored.sequence}.{index}",
             "time": time,
             "subject": stored.subject,
-            **{name: value for name, value in _fields(event).items() if name not in _HIDDEN},
+            **{name: value for name, value in _event_fields(event).items() if name not in _HIDDEN},
         }
 
 
-def _fields(event: AnyEvent | UnknownEvent) -> dict[str, Any]:
+def _event_fields(event: AnyEvent | UnknownEvent) -> dict[str, Any]:
     """Show an event as it stands; one of a later version by its tag, if Python cannot read it."""
     if not isinstance(event, UnknownEvent):
         known: dict[str, Any] = msgspec.to_builtins(event)
@@ -57,9 +57,9 @@ def _fields(event: AnyEvent | UnknownEvent) -> dict[str, Any]:
     return fields
 
 
-def known_types(pattern: str) -> list[str]:
+def types_matching(pattern: str) -> list[str]:
     """Name the types that a pattern such as `lease_*` fits."""
-    return sorted(tag for tag in tags() if fnmatchcase(tag, pattern))
+    return sorted(tag for tag in event_tags() if fnmatchcase(tag, pattern))
 
 
 class Wanted:
@@ -100,5 +100,5 @@ class Wanted:
         return bool({request_id, of_lease} & self._requests)
 
 
-def _moment(text: str) -> str:
+def _short_instant(text: str) -> str:
     return text.replace("+00:00", "Z")

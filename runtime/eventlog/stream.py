@@ -36,7 +36,7 @@ class EventLog:
         self._client = client
         self._stream = stream
 
-    async def append(self, subject: str, body: bytes, after: int) -> int:
+    async def append_after(self, subject: str, body: bytes, after: int) -> int:
         """Store `body` if the subject's last sequence is `after`; return its sequence.
 
         Raises `FenceError`, `OutcomeUnknownError` or `LogUnavailableError`.
@@ -61,27 +61,27 @@ class EventLog:
             raise FenceError(refused["description"])
         raise LogUnavailableError(refused["description"])
 
-    async def last(self, subject: str) -> Stored | None:
+    async def last_stored(self, subject: str) -> Stored | None:
         """Read the subject's last envelope; None when it has none.
 
         Raises `LogUnavailableError`.
         """
-        answer = await self._api(f"STREAM.MSG.GET.{self._stream}", {"last_by_subj": subject})
+        answer = await self._ask_api(f"STREAM.MSG.GET.{self._stream}", {"last_by_subj": subject})
         if "error" in answer:
             if answer["error"].get("err_code") == _NO_MESSAGE:
                 return None
             raise LogUnavailableError(answer["error"]["description"])
-        found = answer["message"]
+        message = answer["message"]
         return Stored(
-            found["seq"],
-            datetime.fromisoformat(found["time"][:19] + "+00:00"),
-            found["subject"],
-            base64.b64decode(found.get("data", "")),
+            message["seq"],
+            datetime.fromisoformat(message["time"][:19] + "+00:00"),
+            message["subject"],
+            base64.b64decode(message.get("data", "")),
         )
 
-    async def state(self) -> StreamState:
+    async def stream_state(self) -> StreamState:
         """Ask what the stream holds. Raises `LogUnavailableError`."""
-        answer = await self._api(f"STREAM.INFO.{self._stream}", {})
+        answer = await self._ask_api(f"STREAM.INFO.{self._stream}", {})
         if "error" in answer:
             raise LogUnavailableError(answer["error"]["description"])
         state = answer["state"]
@@ -94,21 +94,21 @@ class EventLog:
             answer["created"],
         )
 
-    async def read(self, subject: str, after: int, upto: int) -> AsyncIterator[list[Stored]]:
+    async def read_range(self, subject: str, after: int, upto: int) -> AsyncIterator[list[Stored]]:
         """Yield the envelopes of `subject` (a pattern) behind `after`, as far as `upto`.
 
         `upto` must be the sequence of an envelope of that subject, or not above `after`.
         """
         if upto <= after:
             return
-        async for batch in self.follow([subject], after):
+        async for batch in self.follow_from([subject], after):
             kept = [stored for stored in batch if stored.sequence <= upto]
             if kept:
                 yield kept
             if batch[-1].sequence >= upto:
                 return
 
-    async def follow(
+    async def follow_from(
         self, subjects: Sequence[str], after: int, who: Mapping[str, str] | None = None
     ) -> AsyncIterator[list[Stored]]:
         """Yield envelopes behind `after` as they come, in order, each once, for ever.
@@ -122,17 +122,17 @@ class EventLog:
 
         async def has_more(sequence: int) -> bool:
             """Ask the stream's leader."""
-            lasts = [await self.last(subject) for subject in subjects]
+            lasts = [await self.last_stored(subject) for subject in subjects]
             return any(last is not None and last.sequence > sequence for last in lasts)
 
         while True:
-            consumer = Consumer(self._client, self._stream, self._api, subjects, seen, who)
-            async for batch in consumer.batches(has_more):
+            consumer = Consumer(self._client, self._stream, self._ask_api, subjects, seen, who)
+            async for batch in consumer.next_batches(has_more):
                 seen = batch[-1].sequence
                 yield batch
             await asyncio.sleep(_AGAIN_S)
 
-    async def _api(self, what: str, body: dict[str, Any]) -> dict[str, Any]:
+    async def _ask_api(self, what: str, body: dict[str, Any]) -> dict[str, Any]:
         try:
             message = await self._client.request(
                 f"$JS.API.{what}", json.dumps(body).encode(), timeout=_ACK_TIMEOUT_S

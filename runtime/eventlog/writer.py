@@ -30,8 +30,8 @@ _UNWRITABLE_S = 10.0
 class SubjectWriter:
     """Appends envelopes to one subject.
 
-    `link` is where the chain stands as far as this writer has seen: `saw` moves it along
-    envelopes read from the log, `append` behind its own.
+    `link` is where the chain stands as far as this writer has seen: `note_stored` moves it along
+    envelopes read from the log, `append_events` behind its own.
     """
 
     def __init__(self, log: EventLog, subject: str, writer: WriterId) -> None:
@@ -64,26 +64,26 @@ class SubjectWriter:
         owed_s = 0.0 if self._owed_since is None else time.monotonic() - self._owed_since
         return round(owed_s, 1) if owed_s >= _UNWRITABLE_S else 0.0
 
-    def saw(self, stored: Stored) -> Envelope | None:
+    def note_stored(self, stored: Stored) -> Envelope | None:
         """Take in an envelope read from the log; None for a stray message.
 
         A stray is no envelope, or repeats a number: it came in by the answer to somebody's
         question (ADR 10), and nothing of it is true but its sequence, which the fence counts.
         """
         self._owed_since = None
-        seen = _opened(stored.body)
-        if seen is None or envelope.repeats(self.link.number, seen):
+        seen = _read_envelope(stored.body)
+        if seen is None or envelope.repeat_break(self.link.number, seen):
             self.link = msgspec.structs.replace(self.link, sequence=stored.sequence)
             return None
-        self.link = envelope.linked(stored.sequence, stored.body, seen)
+        self.link = envelope.link_to(stored.sequence, stored.body, seen)
         return seen
 
-    def now(self, wall: datetime) -> datetime:
+    def next_instant(self, wall: datetime) -> datetime:
         """Tell the log's time: the wall clock, but never before the last envelope."""
         last = self.link.time
         return wall if last is None or wall > last else last
 
-    async def append(
+    async def append_events(
         self, events: Sequence[AnyEvent] | Sequence[msgspec.Raw], now: datetime
     ) -> int:
         """Append one envelope and return its sequence; events may come already encoded.
@@ -93,14 +93,14 @@ class SubjectWriter:
         acknowledgement is settled by reading the subject's last envelope, never by sending
         again; should it land later, the fence refuses whatever was decided meanwhile.
         """
-        body = envelope.sealed(self.link, self.writer, self.epoch, now, events)
+        body = envelope.seal_events(self.link, self.writer, self.epoch, now, events)
         began = self._tried_at = time.monotonic()
         if self._owed_since is None:
             self._owed_since = began
         try:
-            sequence = await self._log.append(self.subject, body, self.link.sequence)
+            sequence = await self._log.append_after(self.subject, body, self.link.sequence)
         except OutcomeUnknownError:
-            sequence = await self._settled(body)
+            sequence = await self._settle_outcome(body)
         except FenceError:
             self._owed_since = None  # somebody's write was taken
             raise
@@ -109,14 +109,14 @@ class SubjectWriter:
         self.fenced_at = began
         return sequence
 
-    async def _settled(self, body: bytes) -> int:
+    async def _settle_outcome(self, body: bytes) -> int:
         """Find out whether `body` was stored.
 
         Raises `FenceError` when another envelope was, `UnstoredError` when none was.
         """
         while True:
             try:
-                last = await self._log.last(self.subject)
+                last = await self._log.last_stored(self.subject)
             except LogUnavailableError:
                 await asyncio.sleep(_AGAIN_S)
                 continue
@@ -126,18 +126,20 @@ class SubjectWriter:
                 raise UnstoredError("the append was not acknowledged, and nothing was stored")
             raise FenceError("the append was not acknowledged and is not the last envelope")
 
-    async def behind(self) -> list[Stored]:
+    async def stored_behind(self) -> list[Stored]:
         """Read what others appended to the subject since `link`. Raises `LogUnavailableError`."""
-        last = await self._log.last(self.subject)
-        found: list[Stored] = []
+        last = await self._log.last_stored(self.subject)
+        behind: list[Stored] = []
         if last is not None:
-            async for batch in self._log.read(self.subject, self.link.sequence, last.sequence):
-                found += batch
-        return found
+            async for batch in self._log.read_range(
+                self.subject, self.link.sequence, last.sequence
+            ):
+                behind += batch
+        return behind
 
 
-def _opened(body: bytes) -> Envelope | None:
+def _read_envelope(body: bytes) -> Envelope | None:
     try:
-        return envelope.decode(body)
+        return envelope.decode_envelope(body)
     except msgspec.DecodeError:
         return None

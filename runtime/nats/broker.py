@@ -1,7 +1,7 @@
 """The NATS connection of a process, and the doors that FastStream opens on it.
 
 A door only takes in: its handler gets a `Call` and enqueues it; whoever decides answers with
-`reply`. A handler that awaited its decision would make every batch one call long.
+`send_reply`. A handler that awaited its decision would make every batch one call long.
 """
 
 import asyncio
@@ -15,18 +15,18 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from contracts.base import Failed, Reply
-from runtime.nats.connection import Outage, lasting, nats_urls
+from runtime.nats.connection import Outage, lasting_options, nats_urls
 from runtime.process.logs import Log
 
 __all__ = [
     "Call",
-    "broker",
-    "connected",
-    "disconnected",
+    "await_subscriptions",
+    "connect_broker",
+    "decode_refusal",
+    "disconnect_broker",
+    "make_broker",
     "nats_urls",
-    "refusal",
-    "reply",
-    "subscribed",
+    "send_reply",
     "with_reply",
 ]
 
@@ -48,23 +48,25 @@ async def with_reply(message: NatsMessage) -> Call:
     return Call(message.raw_message.reply, message.raw_message.data)
 
 
-def broker(urls: str | list[str], user: str, log: Log, outage: Outage | None = None) -> NatsBroker:
+def make_broker(
+    urls: str | list[str], user: str, log: Log, outage: Outage | None = None
+) -> NatsBroker:
     """Make the broker of a process; `connect()` it, then register and start its doors.
 
     `outage` is told when the connection is lost and when it stands again.
     """
-    options = lasting(user, log, outage or Outage())
+    options = lasting_options(user, log, outage or Outage())
     return NatsBroker(urls, **options, apply_types=False, logger=None)
 
 
-async def connected(made: NatsBroker) -> Client:
+async def connect_broker(nats_broker: NatsBroker) -> Client:
     """Connect the broker, waiting for the server's port first, and return the connection."""
-    connection = await made.connect()
+    connection = await nats_broker.connect()
     client: Client = connection
     return client
 
 
-async def subscribed(client: Client) -> None:
+async def await_subscriptions(client: Client) -> None:
     """Wait until the server knows of every subscription, again for as long as it is silent.
 
     Without a connection it returns at once: the subscriptions are made with the next one.
@@ -80,13 +82,13 @@ async def subscribed(client: Client) -> None:
                 break
 
 
-async def disconnected(made: NatsBroker) -> None:
+async def disconnect_broker(nats_broker: NatsBroker) -> None:
     """Close the doors and the connection; what was received is answered first."""
     with suppress(NatsError, ConnectionError):
-        await made.stop()
+        await nats_broker.stop()
 
 
-async def reply(client: Client, call: Call, answer: Reply | bytes) -> None:
+async def send_reply(client: Client, call: Call, answer: Reply | bytes) -> None:
     """Answer a call; one without a reply subject is not answered.
 
     Nor is one that wants its answer anywhere but in an inbox: whoever asks chooses the subject,
@@ -97,7 +99,7 @@ async def reply(client: Client, call: Call, answer: Reply | bytes) -> None:
         await client.publish(call.reply_to, body)
 
 
-def refusal(error: msgspec.DecodeError, expected: Sequence[type]) -> Failed:
+def decode_refusal(error: msgspec.DecodeError, expected: Sequence[type]) -> Failed:
     """Say what was wrong with a command that does not decode."""
     names = " or ".join(kind.__name__ for kind in expected)
     return Failed(code="bad_request", message=f"expected {names}: {error}")

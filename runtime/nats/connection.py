@@ -53,24 +53,24 @@ class Outage:
         """Begin as connected."""
         self._since: float | None = None
 
-    def begin(self) -> None:
+    def note_loss(self) -> None:
         """Note that the connection is lost."""
         if self._since is None:
             self._since = time.monotonic()
 
-    def end(self) -> None:
+    def note_return(self) -> None:
         """Note that it stands again."""
         self._since = None
 
     @property
-    def seconds(self) -> float:
+    def lost_s(self) -> float:
         """Seconds since it was lost; 0 while it stands."""
         return 0.0 if self._since is None else time.monotonic() - self._since
 
     @property
-    def lasts(self) -> bool:
+    def is_lasting(self) -> bool:
         """Whether waiting is vain: a nats-server that was started again would be back by now."""
-        return self.seconds >= _RECONNECT_S
+        return self.lost_s >= _RECONNECT_S
 
 
 def nats_urls(environment: Environment, user: str) -> list[str]:
@@ -88,28 +88,28 @@ def nats_urls(environment: Environment, user: str) -> list[str]:
     if "@" in text:
         return urls
     variable = f"TIDEGATE_{user.upper()}_NATS_PASSWORD"
-    password = environment.secret(variable, environment.home.nats_password(user))
+    password = environment.read_secret(variable, environment.home.nats_password(user))
     return [url.replace("://", f"://{user}:{password}@", 1) for url in urls]
 
 
-def lasting(user: str, log: Log, outage: Outage) -> dict[str, Any]:
+def lasting_options(user: str, log: Log, outage: Outage) -> dict[str, Any]:
     """Make the options of a service's connection: it comes back by itself, however long it takes.
 
     They suit `nats.connect` and FastStream's broker alike; `outage` is told when the connection
     is lost and when it stands again.
     """
-    told = ""
+    last_error = ""
     closed = False
 
     async def on_error(error: Exception) -> None:
-        nonlocal told
-        if outage.seconds and str(error) == told:
+        nonlocal last_error
+        if outage.lost_s and str(error) == last_error:
             return  # the same dial fails again, five times a second
-        told = str(error)
+        last_error = str(error)
         log.warning("nats_error", error=str(error), kind=type(error).__name__)
 
     async def on_disconnect() -> None:
-        outage.begin()
+        outage.note_loss()
         # nats-py calls this at an orderly end as well, just before `on_close`.
         asyncio.get_running_loop().call_soon(on_loss)
 
@@ -122,8 +122,8 @@ def lasting(user: str, log: Log, outage: Outage) -> dict[str, Any]:
         closed = True
 
     async def on_reconnect() -> None:
-        log.info("nats_reconnected", after_s=round(outage.seconds, 3))
-        outage.end()
+        log.info("nats_reconnected", after_s=round(outage.lost_s, 3))
+        outage.note_return()
 
     return {
         "name": user,
@@ -140,30 +140,28 @@ def lasting(user: str, log: Log, outage: Outage) -> dict[str, Any]:
     }
 
 
-async def connected_service(
-    environment: Environment, user: str, log: Log, outage: Outage
-) -> Client:
+async def connect_service(environment: Environment, user: str, log: Log, outage: Outage) -> Client:
     """Connect a service that only asks, for its whole life. Raises `SettingsError`."""
-    return await nats.connect(nats_urls(environment, user), **lasting(user, log, outage))
+    return await nats.connect(nats_urls(environment, user), **lasting_options(user, log, outage))
 
 
-async def connected_as(
-    environment: Environment, user: str, *, told: Callable[[str], None] | None = None
+async def connect_as(
+    environment: Environment, user: str, *, report: Callable[[str], None] | None = None
 ) -> Client:
     """Connect as one of the NATS users. Raises `SettingsError` when there is no NATS to reach.
 
-    With `told` the connection outlives any restart of NATS, and says so when one goes on.
+    With `report` the connection outlives any restart of NATS, and says so when one goes on.
     """
     urls = nats_urls(environment, user)
     address = ", ".join(url.rpartition("@")[2] for url in urls)
 
     async def disconnected() -> None:
-        if told is not None and not client.is_closed:
-            told(f"NATS at {address} went away: waiting for it")
+        if report is not None and not client.is_closed:
+            report(f"NATS at {address} went away: waiting for it")
 
     async def reconnected() -> None:
-        if told is not None:
-            told(f"NATS at {address} is back")
+        if report is not None:
+            report(f"NATS at {address} is back")
 
     client = Client()
     try:
@@ -175,22 +173,22 @@ async def connected_as(
             max_reconnect_attempts=2,
             reconnect_time_wait=0.2,  # type: ignore[arg-type]
             connect_timeout=5,
-            error_cb=_unheard,
+            error_cb=_ignore_error,
             disconnected_cb=disconnected,
             reconnected_cb=reconnected,
         )
     except (NatsError, OSError, TimeoutError) as error:
         raise SettingsError(f"NATS at {address}: cannot connect as {user} ({error})") from None
-    if told is not None:
+    if report is not None:
         client.options["max_reconnect_attempts"] = -1
     return client
 
 
-async def _unheard(_: Exception) -> None:
+async def _ignore_error(_: Exception) -> None:
     """Keep quiet about what `connect` or a question raises anyway, or a reconnect mends."""
 
 
-async def ask(
+async def ask_command(
     client: Client,
     subject: str,
     command: Command,

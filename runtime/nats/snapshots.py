@@ -36,7 +36,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     state: dict[str, Any]
 
 
-async def take(client: Client, stream: str, into: BinaryIO, step: Step) -> Taken:
+async def take_snapshot(client: Client, stream: str, into: BinaryIO, step: Step) -> Taken:
     """Write a snapshot of a stream into a file; appends go on meanwhile and are not in it.
 
     Raises `SnapshotError`.
@@ -45,13 +45,15 @@ async def take(client: Client, stream: str, into: BinaryIO, step: Step) -> Taken
     subscription = await client.subscribe(inbox, pending_msgs_limit=0, pending_bytes_limit=0)
     wanted = {"deliver_subject": inbox, "no_consumers": True, "chunk_size": _CHUNK_BYTES}
     try:
-        told = await _asked(client, f"$JS.API.STREAM.SNAPSHOT.{stream}", _encoded(wanted))
+        answer = await _ask_api(
+            client, f"$JS.API.STREAM.SNAPSHOT.{stream}", _encode_request(wanted)
+        )
         while True:
             message = await subscription.next_msg(_TIMEOUT_S)
             if not message.data:
                 status = (message.headers or {}).get("Status", "")
                 if status in _COMPLETE:
-                    return Taken(config=told["config"], state=told["state"])
+                    return Taken(config=answer["config"], state=answer["state"])
                 raise SnapshotError(f"stream {stream}: the snapshot broke off ({status})")
             into.write(message.data)
             step(len(message.data))
@@ -63,37 +65,37 @@ async def take(client: Client, stream: str, into: BinaryIO, step: Step) -> Taken
         await subscription.unsubscribe()
 
 
-async def put_back(client: Client, taken: Taken, source: BinaryIO, step: Step) -> None:
+async def restore_snapshot(client: Client, taken: Taken, source: BinaryIO, step: Step) -> None:
     """Make a stream that is not there from its snapshot.
 
     Raises `StreamExistsError` before anything was changed, `SnapshotError` after.
     """
     stream = taken.config["name"]
-    wanted = _encoded({"config": taken.config, "state": taken.state})
+    wanted = _encode_request({"config": taken.config, "state": taken.state})
     try:
-        told = await _asked(client, f"$JS.API.STREAM.RESTORE.{stream}", wanted)
-        for chunk in _chunks(source):
-            await _asked(client, told["deliver_subject"], chunk)
+        answer = await _ask_api(client, f"$JS.API.STREAM.RESTORE.{stream}", wanted)
+        for chunk in _read_chunks(source):
+            await _ask_api(client, answer["deliver_subject"], chunk)
             step(len(chunk))
-        await _asked(client, told["deliver_subject"], b"")
+        await _ask_api(client, answer["deliver_subject"], b"")
     except (NatsError, ConnectionError) as error:
         raise SnapshotError(f"stream {stream}: {error or type(error).__name__}") from None
 
 
-def _chunks(source: BinaryIO) -> Iterator[bytes]:
+def _read_chunks(source: BinaryIO) -> Iterator[bytes]:
     while chunk := source.read(_CHUNK_BYTES):
         yield chunk
 
 
-def _encoded(wanted: dict[str, Any]) -> bytes:
+def _encode_request(wanted: dict[str, Any]) -> bytes:
     return json.dumps(wanted).encode()
 
 
-async def _asked(client: Client, subject: str, body: bytes) -> dict[str, Any]:
+async def _ask_api(client: Client, subject: str, body: bytes) -> dict[str, Any]:
     """Ask the server; an empty answer is its word that it goes on. Raises `SnapshotError`."""
     message = await client.request(subject, body, timeout=_TIMEOUT_S)
-    told: dict[str, Any] = json.loads(message.data) if message.data else {}
-    if error := told.get("error"):
+    answer: dict[str, Any] = json.loads(message.data) if message.data else {}
+    if error := answer.get("error"):
         kind = StreamExistsError if error.get("err_code") == _TAKEN else SnapshotError
         raise kind(f"{subject.removeprefix('$JS.API.')}: {error['description']}")
-    return told
+    return answer

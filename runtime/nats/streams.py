@@ -41,7 +41,7 @@ def free_bytes(path: Path) -> int:
     return shutil.disk_usage(path).free
 
 
-def wanted(bytes_max: int, replicas: int = 1) -> list[dict[str, Any]]:
+def stream_configurations(bytes_max: int, replicas: int = 1) -> list[dict[str, Any]]:
     """Say how every stream must be.
 
     A log on several servers is not compressed: nats-server 2.15.1 loses the copy of a server that
@@ -79,32 +79,32 @@ def wanted(bytes_max: int, replicas: int = 1) -> list[dict[str, Any]]:
     ]
 
 
-async def migrate(client: Client, bytes_max: int, replicas: int = 1) -> list[str]:
+async def migrate_streams(client: Client, bytes_max: int, replicas: int = 1) -> list[str]:
     """Make what is missing and return the names of what was made.
 
     What exists is left as it is: `max_bytes` is fixed at the first migration.
     """
-    made = []
-    for config in wanted(bytes_max, replicas):
+    changes = []
+    for config in stream_configurations(bytes_max, replicas):
         name = config["name"]
-        if await exists(client, name):
+        if await stream_exists(client, name):
             continue
-        answer = await _api(client, f"STREAM.CREATE.{name}", config)
+        answer = await _ask_api(client, f"STREAM.CREATE.{name}", config)
         if "error" in answer:
             raise MigrationError(f"stream {name}: {answer['error']['description']}")
-        made.append(name)
-    return made
+        changes.append(name)
+    return changes
 
 
-async def exists(client: Client, name: str) -> bool:
+async def stream_exists(client: Client, name: str) -> bool:
     """Tell whether there is a stream of this name. Raises `MigrationError`."""
-    found = await _api(client, f"STREAM.INFO.{name}", {})
-    if "error" in found and found["error"].get("err_code") != _NOT_FOUND:
-        raise MigrationError(f"stream {name}: {found['error']['description']}")
-    return "error" not in found
+    answer = await _ask_api(client, f"STREAM.INFO.{name}", {})
+    if "error" in answer and answer["error"].get("err_code") != _NOT_FOUND:
+        raise MigrationError(f"stream {name}: {answer['error']['description']}")
+    return "error" not in answer
 
 
-async def _api(client: Client, what: str, body: dict[str, Any]) -> dict[str, Any]:
+async def _ask_api(client: Client, what: str, body: dict[str, Any]) -> dict[str, Any]:
     message = await client.request(f"$JS.API.{what}", json.dumps(body).encode(), timeout=5)
     answer: dict[str, Any] = json.loads(message.data)
     return answer

@@ -10,7 +10,7 @@ from typing import Any
 import uvicorn
 from prometheus_client import CollectorRegistry, generate_latest
 
-from runtime.hosts import familiar, host_of
+from runtime.hosts import host_of, is_familiar
 
 Readiness = Callable[[], str]
 """Why the process is not ready; empty when it is."""
@@ -27,7 +27,7 @@ Answer = tuple[int, str, bytes]
 """Status, content type, body."""
 
 
-def answer(path: str, readiness: Readiness, registry: CollectorRegistry) -> Answer | None:
+def health_answer(path: str, readiness: Readiness, registry: CollectorRegistry) -> Answer | None:
     """Answer one of the three paths; None for any other."""
     if path == "/livez":
         return 200, "application/json", b'{"status":"ok"}'
@@ -40,7 +40,7 @@ def answer(path: str, readiness: Readiness, registry: CollectorRegistry) -> Answ
     return None
 
 
-async def serve(
+async def serve_health(
     port: int,
     readiness: Readiness,
     registry: CollectorRegistry,
@@ -55,32 +55,34 @@ async def serve(
     """
     if port == 0:
         return
-    app = _application(readiness, registry)
+    app = _health_app(readiness, registry)
     if not network:
-        await _serve(app, host, port)
+        await _serve_app(app, host, port)
         return
 
     async def further() -> None:
         address = await _address_towards(network)
         if address != host:
-            await _serve(app, address, port)
+            await _serve_app(app, address, port)
 
     async with asyncio.TaskGroup() as both:
-        both.create_task(_serve(app, host, port))
+        both.create_task(_serve_app(app, host, port))
         both.create_task(further())
 
 
-def _application(readiness: Readiness, registry: CollectorRegistry) -> Any:
+def _health_app(readiness: Readiness, registry: CollectorRegistry) -> Any:
+    """Make the application that answers probes and metrics."""
+
     async def app(
         scope: dict[str, Any],
         receive: Callable[[], Awaitable[Any]],
         send: Callable[[dict[str, Any]], Awaitable[None]],
     ) -> None:
         await receive()
-        found = answer(scope["path"], readiness, registry)
-        if scope["path"] in _OURS_ALONE and not familiar(host_of(scope["headers"])):
-            found = 421, "application/json", json.dumps({"status": _FOREIGN}).encode()
-        status, kind, body = found or (404, "application/json", b'{"status":"not found"}')
+        reply = health_answer(scope["path"], readiness, registry)
+        if scope["path"] in _OURS_ALONE and not is_familiar(host_of(scope["headers"])):
+            reply = 421, "application/json", json.dumps({"status": _FOREIGN}).encode()
+        status, kind, body = reply or (404, "application/json", b'{"status":"not found"}')
         headers = [
             (b"content-type", kind.encode()),
             (b"content-length", str(len(body)).encode()),
@@ -92,7 +94,7 @@ def _application(readiness: Readiness, registry: CollectorRegistry) -> Any:
     return app
 
 
-async def _serve(app: Any, host: str, port: int) -> None:
+async def _serve_app(app: Any, host: str, port: int) -> None:
     config = uvicorn.Config(
         app,
         host,

@@ -20,7 +20,7 @@ def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
     A process whose environment holds `TIDEGATE_SUPERVISOR` (a pid) ends when that one does.
     """
 
-    async def started() -> None:
+    async def start_main() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -33,7 +33,7 @@ def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
 
     collect_rarely()
     try:
-        uvloop.run(started())
+        uvloop.run(start_main())
     finally:
         gc.unfreeze()
 
@@ -58,19 +58,19 @@ async def _watch_supervisor(stop: asyncio.Event) -> None:
         await asyncio.sleep(_ORPHAN_CHECK_S)
 
 
-async def unless(stop: asyncio.Event, begun: Coroutine[Any, Any, Begun]) -> Begun | None:
+async def unless_stopped(stop: asyncio.Event, begun: Coroutine[Any, Any, Begun]) -> Begun | None:
     """Wait for what a process needs to begin, such as a connection; None when it shall end."""
     beginning = asyncio.ensure_future(begun)
     stopped = asyncio.ensure_future(stop.wait())
     await asyncio.wait({beginning, stopped}, return_when=asyncio.FIRST_COMPLETED)
     if beginning.done():
-        await end(stopped)
+        await end_tasks(stopped)
         return beginning.result()
-    await end(beginning)
+    await end_tasks(beginning)
     return None
 
 
-async def until(stop: asyncio.Event, *tasks: Awaitable[Any]) -> None:
+async def until_stopped(stop: asyncio.Event, *tasks: Awaitable[Any]) -> None:
     """Run `tasks` until `stop` is set; the first that ends by an error ends all with it."""
     running = [asyncio.ensure_future(task) for task in tasks]
     stopped = asyncio.ensure_future(stop.wait())
@@ -83,10 +83,10 @@ async def until(stop: asyncio.Event, *tasks: Awaitable[Any]) -> None:
             if stopped in done:
                 return
     finally:
-        await end(*running, stopped)
+        await end_tasks(*running, stopped)
 
 
-async def end(*tasks: "asyncio.Future[Any]", again_s: float = _CANCEL_AGAIN_S) -> None:
+async def end_tasks(*tasks: "asyncio.Future[Any]", again_s: float = _CANCEL_AGAIN_S) -> None:
     """Cancel tasks until they have ended, again every `again_s`; what they raise is theirs.
 
     Once is not enough: `asyncio.wait_for` (before Python 3.12) swallows a cancellation that

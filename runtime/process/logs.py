@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 import structlog
 
-from runtime.texts import shown, shown_json, shown_lines
+from runtime.texts import as_shown, as_shown_json, as_shown_lines
 
 Log = structlog.typing.FilteringBoundLogger
 
 
-def _line(logger: Any, level: str, event: MutableMapping[str, Any]) -> bytes:
+def _render_line(logger: Any, level: str, event: MutableMapping[str, Any]) -> bytes:
     """Write one event as JSON, in one step: requests are many. Unknown kinds become text."""
     if "exc_info" in event:
         event = structlog.processors.format_exc_info(logger, level, event)
@@ -23,36 +23,36 @@ def _line(logger: Any, level: str, event: MutableMapping[str, Any]) -> bytes:
     event["timestamp"] = datetime.now(UTC)
     line = msgspec.json.encode(event, enc_hook=str)
     # Lines end on terminals, too: what would be obeyed there is escaped.
-    return line if _plain(line) else shown_json(line.decode()).encode()
+    return line if _is_plain(line) else as_shown_json(line.decode()).encode()
 
 
-def _plain(line: bytes) -> bool:
+def _is_plain(line: bytes) -> bool:
     return line.isascii() and b"\x7f" not in line
 
 
-def _readable(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _make_readable(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Let no text of a stranger's command the terminal that it is printed on."""
     for name, value in event.items():
         if isinstance(value, str):
-            event[name] = shown_lines(value) if name == "exception" else shown(value)
+            event[name] = as_shown_lines(value) if name == "exception" else as_shown(value)
     return event
 
 
-def configure(service: str) -> Log:
+def configure_logs(service: str) -> Log:
     """Set up the logs of this process and return its logger."""
     wanted = os.environ.get("TIDEGATE_LOG_FORMAT") or ("pretty" if sys.stderr.isatty() else "json")
     processors: list[Any]
     factory: Any
     if wanted == "pretty":
         processors = [
-            _readable,
+            _make_readable,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.dev.ConsoleRenderer(),
         ]
         factory = structlog.PrintLoggerFactory(sys.stderr)
     else:
-        processors = [_line]
+        processors = [_render_line]
         factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
     structlog.configure(
         processors=processors,

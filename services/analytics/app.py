@@ -10,12 +10,12 @@ from pathlib import Path
 
 from contracts.base import WriterId
 from runtime.atstart import AtStart
-from runtime.clock import clock
+from runtime.clock import make_clock
 from runtime.environment import Environment
 from runtime.eventlog import EventLog
-from runtime.nats.broker import broker, connected, nats_urls
+from runtime.nats.broker import connect_broker, make_broker, nats_urls
 from runtime.process import health, logs
-from runtime.process.lifecycle import unless, until
+from runtime.process.lifecycle import unless_stopped, until_stopped
 from runtime.process.logs import Log
 from runtime.settings import SettingsError
 from services.analytics.exports import ExportBounds, ExportSpool
@@ -50,7 +50,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     Raises `SettingsError` or `StoreError` when it cannot start. A file that is damaged does not
     keep it from that: it is put aside, and made anew from the log.
     """
-    log = logs.configure(_SERVICE)
+    log = logs.configure_logs(_SERVICE)
     settings = load()
     nats_urls(environment, _SERVICE)
     environment.home.path.mkdir(parents=True, exist_ok=True)
@@ -124,13 +124,13 @@ async def _run_services(
     """Project and answer until `stop`. Raises `LostError` when the file serves no more."""
     urls = nats_urls(environment, _SERVICE)
     metrics = Metrics()
-    server = broker(urls, _SERVICE, log)
-    client = await unless(stop, connected(server))
+    server = make_broker(urls, _SERVICE, log)
+    client = await unless_stopped(stop, connect_broker(server))
     if client is None:
         await asyncio.to_thread(database.close)
         return
     projector = Projector(EventLog(client), LedgerWriter(database), metrics, log)
-    now = clock(environment.clock_offset_file)
+    now = make_clock(environment.clock_offset_file)
     readers = Readers(database, now, settings.analytics.sql_timeout)
     sandbox = Sandbox(
         database, environment.home.sql, now, _sql_bounds(settings.analytics), metrics, log
@@ -146,10 +146,10 @@ async def _run_services(
     await server.start()
     spare_the_collector()
     try:
-        await until(
+        await until_stopped(
             stop,
             projector.run(),
-            health.serve(
+            health.serve_health(
                 environment.health_port,
                 projector.unready_reason,
                 metrics.registry,
@@ -193,7 +193,7 @@ async def _follow_settings(
         readers.timeout_s = settings.analytics.sql_timeout
         sandbox.bounds = _sql_bounds(settings.analytics)
         spool.bounds = _export_bounds(settings.analytics)
-        begun.compare(_start_settings(settings))
+        begun.warn_of_changes(_start_settings(settings))
 
 
 def _start_settings(settings: Settings) -> dict[str, object]:

@@ -75,12 +75,12 @@ def fold_stored(
     if missing:
         raise MissingError(missing)
     try:
-        read = envelope.decode(stored.body)
+        read = envelope.decode_envelope(stored.body)
         why = number_misfit(read.number)
     except msgspec.DecodeError as error:
         why = str(error)
     if not why:
-        if stray := envelope.repeats(fold.last_number(stored.subject), read):
+        if stray := envelope.repeat_break(fold.last_number(stored.subject), read):
             unreadable(stored.sequence, stray)
             fold.skip_stray(stored.sequence, stored.time, stray)
             return
@@ -105,7 +105,7 @@ def recover_numbers(fold: RowFold, batch: Iterable[Stored]) -> None:
     """Take in the numbers of envelopes that were folded before, and nothing else of them."""
     for stored in batch:
         try:
-            number = envelope.decode(stored.body).number
+            number = envelope.decode_envelope(stored.body).number
         except msgspec.DecodeError:
             continue
         if fold.last_number(stored.subject) < number <= INTEGER_MAX:

@@ -26,7 +26,7 @@ from contracts.analytics import (
     WriteReport,
 )
 from contracts.base import Failed, Ping, Pong, Reply, WriterId
-from runtime.nats.broker import Call, refusal, reply, with_reply
+from runtime.nats.broker import Call, decode_refusal, send_reply, with_reply
 from runtime.process.logs import Log
 from services.analytics.exports import ExportSpool
 from services.analytics.metrics import Metrics
@@ -93,7 +93,7 @@ class Answers:
         try:
             asked = _query.decode(body)
         except msgspec.DecodeError as error:
-            return refusal(error, AnalyticsQuestion.__args__)
+            return decode_refusal(error, AnalyticsQuestion.__args__)
         name, rows_max = "statistics", _ROWS_MAX
         if isinstance(asked, NamedQuery):
             name = asked.name
@@ -114,7 +114,7 @@ class Answers:
         try:
             asked = _sql.decode(body)
         except msgspec.DecodeError as error:
-            return refusal(error, [SqlQuery])
+            return decode_refusal(error, [SqlQuery])
         if not 1 <= asked.rows_max <= _ROWS_MAX:
             return _rows_max_refusal(asked.rows_max)
         waited_s, timeout_s = time.monotonic() - asked_at, self._sandbox.bounds.timeout_s
@@ -132,7 +132,7 @@ class Answers:
         try:
             asked = _export.decode(body)
         except msgspec.DecodeError as error:
-            return refusal(error, Export.__args__)
+            return decode_refusal(error, Export.__args__)
         if isinstance(asked, StartExport):
             question = self._catalogue.as_question(asked.question)
             failed = question if isinstance(question, Failed) else self._rebuild_refusal()
@@ -145,7 +145,7 @@ class Answers:
         try:
             asked = _report.decode(body)
         except msgspec.DecodeError as error:
-            return refusal(error, [WriteReport])
+            return decode_refusal(error, [WriteReport])
         with self._metrics.question_seconds.labels(f"report_{asked.period}").time():
             return self._rebuild_refusal() or self._reporter.write_report(asked)
 
@@ -154,7 +154,7 @@ class Answers:
         try:
             _ping.decode(body)
         except msgspec.DecodeError as error:
-            return refusal(error, [Ping])
+            return decode_refusal(error, [Ping])
         projector = self._projector
         return Pong(
             writer=self._writer,
@@ -196,7 +196,7 @@ class Answers:
     async def _send_reply(self, client: Client, call: Call, answer: Reply) -> None:
         if isinstance(answer, Failed):
             self._metrics.refused.inc()
-        await reply(client, call, _encode_fitting(answer, client.max_payload - _REPLY_MARGIN))
+        await send_reply(client, call, _encode_fitting(answer, client.max_payload - _REPLY_MARGIN))
 
     def _rebuild_refusal(self) -> Failed | None:
         """Refuse while the figures are being made anew: they would be too small, and not say so."""
@@ -270,4 +270,4 @@ def open_doors(broker: NatsBroker, client: Client, answers: Answers) -> None:
 
     @broker.subscriber(subjects.ANALYTICS_PING, max_workers=1, no_reply=True, decoder=with_reply)
     async def on_ping(call: Call) -> None:
-        await reply(client, call, answers.answer_ping(call.body))
+        await send_reply(client, call, answers.answer_ping(call.body))

@@ -16,7 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from runtime.eventlog import EventLog, LogUnavailableError, Stored
-from runtime.process.lifecycle import until
+from runtime.process.lifecycle import until_stopped
 from runtime.process.logs import Log
 from services.analytics.domain.fold import RowBatch, RowFold
 from services.analytics.domain.standing import resume_point
@@ -151,7 +151,7 @@ class Projector:
         fold = await self._choose_resume_point()
         arrived = _Arrivals(2)
         folded: asyncio.Queue[_FoldedBatch] = asyncio.Queue(1)
-        await until(
+        await until_stopped(
             asyncio.Event(),
             self._read_log(arrived),
             self._watch_stream(),
@@ -161,7 +161,7 @@ class Projector:
 
     async def _choose_resume_point(self) -> RowFold:
         """Compare checkpoint and stream; rebuild or refuse. Raises `MissingError`."""
-        state = await self._log.state()
+        state = await self._log.stream_state()
         progress = await self._in_thread(self._ledger.read_progress)
         point = resume_point(
             (progress.stream_created, progress.sequence) if progress else None,
@@ -187,7 +187,7 @@ class Projector:
         fold = RowFold(remembered, point.after)
         if not remembered.numbers and state.first_sequence <= point.after:
             start = max(0, point.after - NUMBERS_WITHIN)
-            async for batch in self._log.read(_EVERYTHING, start, point.after):
+            async for batch in self._log.read_range(_EVERYTHING, start, point.after):
                 recover_numbers(fold, batch)
         self._created = state.created
         self._set_checkpoint(point.after)
@@ -197,7 +197,7 @@ class Projector:
         return fold
 
     async def _read_log(self, arrived: _Arrivals) -> None:
-        async for batch in self._log.follow([_EVERYTHING], self.checkpoint):
+        async for batch in self._log.follow_from([_EVERYTHING], self.checkpoint):
             self._last = max(self._last, batch[-1].sequence + batch[-1].pending)
             for piece in split_batch(batch):
                 await arrived.put(piece)
@@ -210,7 +210,7 @@ class Projector:
                 raise self._ledger.fault
             checkpoint = self.checkpoint
             try:
-                state = await self._log.state()
+                state = await self._log.stream_state()
             except LogUnavailableError:
                 self._reachable = False
                 continue

@@ -82,7 +82,7 @@ def _event_places(batch: Sequence[Stored]) -> list[_EventPlace]:
     places = []
     for stored in batch:
         try:
-            read = envelope.decode(stored.body)
+            read = envelope.decode_envelope(stored.body)
         except msgspec.DecodeError:
             continue
         places += [(stored.sequence, position) for position in range(len(read.events))]

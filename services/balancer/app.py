@@ -7,9 +7,9 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from contracts.base import WriterId
-from runtime.clock import clock
+from runtime.clock import make_clock
 from runtime.environment import Environment
-from runtime.nats.broker import broker, connected, disconnected, nats_urls
+from runtime.nats.broker import connect_broker, disconnect_broker, make_broker, nats_urls
 from runtime.process import health, lifecycle, logs
 from services.balancer.domain import Balancer
 from services.balancer.handlers import BalancerDoors
@@ -29,17 +29,17 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     Raises `SettingsError` for a configuration that is wrong at boot, `BrokenLogError` when the
     log lacks what was there.
     """
-    logger = logs.configure("balancer")
+    logger = logs.configure_logs("balancer")
     settings = load()
-    nats_broker = broker(nats_urls(environment, _USER), _USER, logger)
-    client = await lifecycle.unless(stop, connected(nats_broker))
+    nats_broker = make_broker(nats_urls(environment, _USER), _USER, logger)
+    client = await lifecycle.unless_stopped(stop, connect_broker(nats_broker))
     if client is None:
         return
     balancer = Balancer()
     metrics = Metrics(balancer)
     writer_id = WriterId(f"balancer-{uuid.uuid4().hex[:12]}")
     journal = BalancerJournal(
-        client, balancer, writer_id, clock(environment.clock_offset_file), logger
+        client, balancer, writer_id, make_clock(environment.clock_offset_file), logger
     )
     journal.on_commit(metrics.count_events)
     doors = BalancerDoors(nats_broker, client, journal, metrics, logger)
@@ -47,19 +47,19 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
         async with probe_client() as http:
             probes = Probes(http, lambda: balancer.fleet, random.random)
             leader = BalancerLeader(journal, doors, probes, metrics, settings, logger)
-            await lifecycle.until(
+            await lifecycle.until_stopped(
                 stop,
-                health.serve(
+                health.serve_health(
                     environment.health_port,
                     leader.unready_reason,
                     metrics.registry,
                     network=environment.health_network,
                 ),
-                journal.leadership.serve(leader.lead_term),
+                journal.leadership.serve_terms(leader.lead_term),
                 leader.watch_settings(load),
             )
     finally:
         with suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_S):
-                await disconnected(nats_broker)
+                await disconnect_broker(nats_broker)
         logger.info("stopped")

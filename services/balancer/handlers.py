@@ -31,7 +31,7 @@ from contracts.balancer import (
 from contracts.base import Failed, Instant, Ping, Reply
 from runtime.eventlog import LogUnavailableError
 from runtime.leadership import BrokenLogError, DeposedError
-from runtime.nats.broker import Call, refusal, reply, subscribed, with_reply
+from runtime.nats.broker import Call, await_subscriptions, decode_refusal, send_reply, with_reply
 from runtime.process.logs import Log
 from services.balancer.domain import administration_events, select_server, server_views, take_report
 from services.balancer.metrics import Metrics
@@ -87,8 +87,8 @@ class BalancerDoors:
         """Let commands in, pings first, and tell everybody; on return NATS knows of every door."""
         for subscriber in self._subscribers:
             await subscriber.start()
-        await self._journal.leadership.announce(subjects.BALANCER_LEADS)
-        await subscribed(self._client)
+        await self._journal.leadership.announce_term(subjects.BALANCER_LEADS)
+        await await_subscriptions(self._client)
 
     async def close(self) -> None:
         """Let nobody in any more, and answer who is inside."""
@@ -143,7 +143,7 @@ class BalancerDoors:
     def answer_ping(self, body: bytes) -> Reply:
         """Say who leads."""
         _ping.decode(body)
-        return self._journal.leadership.pong()
+        return self._journal.leadership.as_pong()
 
     async def run_administration(self) -> None:
         """Journal and answer administrative commands, one after the other, for ever."""
@@ -156,7 +156,9 @@ class BalancerDoors:
         try:
             command: BalancerAdmin = _admin.decode(body)
         except msgspec.DecodeError as error:
-            return refusal(error, [PutServer, RemoveServer, SetStrategy, AcceptConfiguration])
+            return decode_refusal(
+                error, [PutServer, RemoveServer, SetStrategy, AcceptConfiguration]
+            )
         objection = server_objection(command.server) if isinstance(command, PutServer) else None
         if objection:
             return Failed(code="bad_request", message=objection)
@@ -200,7 +202,7 @@ class BalancerDoors:
 
         async def handle_call(call: Call) -> None:
             try:
-                leads = self._journal.leadership.proved or await self._journal.prove_lead()
+                leads = self._journal.leadership.recently_proved or await self._journal.prove_lead()
             except (DeposedError, BrokenLogError):
                 return  # the journal's own proof raises the same, and ends the term
             if leads:
@@ -213,7 +215,7 @@ class BalancerDoors:
             try:
                 answered = answer(call.body)
             except msgspec.DecodeError as error:
-                answered = refusal(error, [expected])
+                answered = decode_refusal(error, [expected])
             except Exception:
                 # A handler that raises sends no reply, and the caller waits for its timeout.
                 self._logger.exception("not_answered", command=expected.__name__)
@@ -223,7 +225,7 @@ class BalancerDoors:
         return handle_call
 
     async def _send_answer(self, call: Call, answer: Reply) -> None:
-        await reply(self._client, call, answer)
+        await send_reply(self._client, call, answer)
 
 
 def _event_target(event: BalancerEvent) -> str:

@@ -59,7 +59,7 @@ class BalancerLeader:
     def unready_reason(self) -> str:
         """Say why this process is not ready; empty while it follows a leader, or leads well."""
         leadership = self._journal.leadership
-        if not leadership.reachable:
+        if not leadership.is_reachable:
             return "NATS is not reachable"
         if self._journal.writer.unwritable_s:
             return UNWRITABLE
@@ -80,7 +80,7 @@ class BalancerLeader:
             await self._doors.open_doors()
             self._metrics.leading = True
             self._due.set()
-            await lifecycle.until(
+            await lifecycle.until_stopped(
                 asyncio.Event(),
                 self._journal.follow_pool(after),
                 self._journal.keep_proving(),

@@ -12,7 +12,12 @@ import httpx
 
 from contracts.balancer import Health, Server
 from contracts.base import ServerId
-from runtime.addresses import ForbiddenAddressError, refuse_known, refused_host, resolved
+from runtime.addresses import (
+    ForbiddenAddressError,
+    address_objection,
+    refuse_forbidden,
+    resolve_allowed,
+)
 from services.balancer.domain import Fleet
 from services.balancer.settings import BalancerSection
 
@@ -87,7 +92,7 @@ async def ping_server(client: Prober, url: str, timeout_s: float) -> str:
     try:
         async with asyncio.timeout(timeout_s):
             parsed, straight = httpx.URL(url), client.way.is_straight
-            looked_up = resolved if straight else refuse_known
+            looked_up = resolve_allowed if straight else refuse_forbidden
             await looked_up(parsed.host, parsed.port or _PORTS[parsed.scheme])
             async with client.stream("GET", f"{url.rstrip('/')}/ping") as response:
                 failed = "" if response.is_success else f"status {response.status_code}"
@@ -95,7 +100,7 @@ async def ping_server(client: Prober, url: str, timeout_s: float) -> str:
                     return failed
                 # httpx looked the name up again, maybe to another end.
                 reached = response.extensions["network_stream"].get_extra_info("server_addr")
-                return refused_host(str(reached[0])) or failed
+                return address_objection(str(reached[0])) or failed
     except TimeoutError:
         return f"no answer within {timeout_s:g} s"
     except ForbiddenAddressError as error:

@@ -6,10 +6,10 @@ import msgspec
 
 from contracts.balancer import DIALECTS, PLAIN, Server
 from contracts.base import NUMBER_MAX, ServerId, ServiceType
-from runtime.addresses import refused_host
+from runtime.addresses import address_objection
 from runtime.quantities import Seconds
 from runtime.settings import Section
-from runtime.texts import writable
+from runtime.texts import is_writable
 from services.balancer import strategies
 
 
@@ -98,11 +98,11 @@ def server_objection(server: Server) -> str | None:
 
 
 def _name_objection(server: Server) -> str | None:
-    if not writable(server.server_id):
+    if not is_writable(server.server_id):
         return "id: expected 1 to 64 printable characters"
-    if server.region and not writable(server.region):
+    if server.region and not is_writable(server.region):
         return "region: expected at most 64 printable characters"
-    if not all(map(writable, server.capabilities)):
+    if not all(map(is_writable, server.capabilities)):
         return "capabilities: expected names of service types of 1 to 64 printable characters"
     return None
 
@@ -134,5 +134,5 @@ def _url_objection(url: str) -> str | None:
         return f"{expected}, got {url!r}"
     if parts.query or parts.fragment:
         return f"{expected} without query and fragment, got {url!r}"
-    why = refused_host(parts.hostname)
+    why = address_objection(parts.hostname)
     return f"url: {why}" if why else None

@@ -37,7 +37,7 @@ class BalancerJournal:
         clock: Clock,
         logger: Log,
     ) -> None:
-        """Nothing is read yet: `leadership.serve` does."""
+        """Nothing is read yet: `leadership.serve_terms` does."""
         self.balancer = balancer
         self.log = EventLog(client)
         self.writer = SubjectWriter(self.log, EVT_BALANCER, writer_id)
@@ -56,7 +56,7 @@ class BalancerJournal:
 
     def log_now(self) -> Instant:
         """Tell the log's time."""
-        return self.writer.now(self._clock())
+        return self.writer.next_instant(self._clock())
 
     def apply(self, sequence: int, envelope: Envelope) -> None:  # noqa: ARG002 (a Fold's shape)
         """Fold one envelope of the subject."""
@@ -77,7 +77,7 @@ class BalancerJournal:
                 if not events and not confirm:
                     return events
                 try:
-                    await self.writer.append(events, now)
+                    await self.writer.append_events(events, now)
                 except FenceError:
                     await self.leadership.catch_up()
                     continue
@@ -96,7 +96,7 @@ class BalancerJournal:
         Raises `DeposedError` and `BrokenLogError`.
         """
         async with self._one_at_a_time:
-            return await self.leadership.prove()
+            return await self.leadership.prove_leadership()
 
     async def keep_proving(self) -> None:
         """Prove it again and again, so that answers need not wait for it; raises the same."""
@@ -108,7 +108,7 @@ class BalancerJournal:
         """Sequence of the log's last envelope, of any subject; waits while nobody can tell."""
         while True:
             try:
-                return (await self.log.state()).last_sequence
+                return (await self.log.stream_state()).last_sequence
             except LogUnavailableError as error:
                 self._logger.warning("log_unavailable", error=str(error))
                 await asyncio.sleep(_AGAIN_S)
@@ -119,18 +119,18 @@ class BalancerJournal:
         Raises `DeposedError` as soon as the log shows a later leader of `evt.balancer`.
         """
         self._numbers.clear()
-        async for batch in self.log.follow([_EVT_POOL, EVT_BALANCER], after):
+        async for batch in self.log.follow_from([_EVT_POOL, EVT_BALANCER], after):
             for stored in batch:
                 await self._take_stored(stored)
 
     async def _take_stored(self, stored: Stored) -> None:
         """Take in one envelope of either subject: the pool's ends, or a later leader's election."""
         try:
-            seen = envelope.decode(stored.body)
+            seen = envelope.decode_envelope(stored.body)
         except msgspec.DecodeError as error:
             self._logger.warning("not_an_envelope", sequence=stored.sequence, error=str(error))
             return
-        if envelope.repeats(self._numbers.get(stored.subject, 0), seen):
+        if envelope.repeat_break(self._numbers.get(stored.subject, 0), seen):
             self._logger.error("stray_message", subject=stored.subject, sequence=stored.sequence)
             return
         self._numbers[stored.subject] = seen.number

@@ -15,10 +15,10 @@ from contracts import subjects
 from contracts.balancer import SelectAnswers
 from contracts.base import Failed, GatewayId, WriterId
 from contracts.pool import LeaseAnswers, LeaseSessions
-from runtime.clock import Clock, clock
+from runtime.clock import Clock, make_clock
 from runtime.environment import Environment
 from runtime.eventlog import EventLog
-from runtime.nats.connection import Outage, connected_service
+from runtime.nats.connection import Outage, connect_service
 from runtime.process import health, lifecycle, logs
 from runtime.process.logs import Log
 from runtime.secrets import Sealer
@@ -26,7 +26,7 @@ from runtime.settings import SettingsError
 from services.gateway.accounts.caller import Caller
 from services.gateway.accounts.inquiry import Inquiry
 from services.gateway.accounts.passthrough import Passthrough
-from services.gateway.clients.origin import trusted
+from services.gateway.clients.origin import trusted_proxies
 from services.gateway.clients.spool import Spool
 from services.gateway.door import Door
 from services.gateway.fleetlog import FleetLog
@@ -41,11 +41,11 @@ from services.gateway.relay.relay import Relay
 from services.gateway.relay.upstream.parts import Upstream
 from services.gateway.relay.usages import Outbox
 from services.gateway.routes import Doors, operator_app
-from services.gateway.routes.admin.sessions import known
+from services.gateway.routes.admin.sessions import session_of
 from services.gateway.settings import Settings
 from services.gateway.store import KeyLog
 from services.gateway.transport import Transport
-from services.gateway.wire import Bounds, Hall, serving
+from services.gateway.wire import Bounds, Hall, make_server
 
 _RELOAD_EVERY_S = 2.0
 _DRAIN_S = 10.0
@@ -55,14 +55,14 @@ _select_answers = msgspec.json.Decoder(SelectAnswers | Failed)
 
 async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], Settings]) -> None:
     """Serve until `stop` is set, then drain: open answers end, usages are journalled."""
-    log = logs.configure("gateway")
+    log = logs.configure_logs("gateway")
     _, files_max = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files_max, files_max))
     settings = load()
-    listening = listen(environment.host, environment.port)
+    listening = listen_on(environment.host, environment.port)
     outage = Outage()
-    connecting = connected_service(environment, "gateway", log, outage)
-    client = await lifecycle.unless(stop, connecting)
+    connecting = connect_service(environment, "gateway", log, outage)
+    client = await lifecycle.unless_stopped(stop, connecting)
     if client is None:
         listening.close()
         return
@@ -77,8 +77,8 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
             gateway.fleet_log.run(),
             gateway.readiness.run(),
             gateway.hall.run(),
-            gateway.reload(load),
-            gateway.health(environment),
+            gateway.reload_settings(load),
+            gateway.serve_health(environment),
         )
     ]
     serving = asyncio.create_task(gateway.server.serve_on(listening))
@@ -91,7 +91,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     if not await gateway.outbox.wait_until_empty(_DRAIN_S):
         log.error("usages_lost_to_the_deadline", waiting=len(gateway.outbox))
     failed = [task for task in background if task.done()]
-    await lifecycle.end(stopping, *background)
+    await lifecycle.end_tasks(stopping, *background)
     await gateway.transport.aclose()
     await client.close()
     log.info("stopped")
@@ -113,8 +113,8 @@ class Gateway:
         """Make every part over one NATS connection, whose `outage` is known."""
         gateway_id = GatewayId(f"gw-{os.getpid()}-{secrets.token_hex(4)}")
         home = environment.home
-        sealer = Sealer(environment.secret("TIDEGATE_SECRET_KEY", home.master_key))
-        now = clock(environment.clock_offset_file)
+        sealer = Sealer(environment.read_secret("TIDEGATE_SECRET_KEY", home.master_key))
+        now = make_clock(environment.clock_offset_file)
         event_log = EventLog(client)
         self.settings = settings
         self.log = log
@@ -127,13 +127,13 @@ class Gateway:
         self.exchanges = OpenExchanges(
             client, gateway_id, lambda: self.settings.gateway.exchange_max, log
         )
-        self.pool, self.balancer = self._coalescers(client, outage)
+        self.pool, self.balancer = self._make_coalescers(client, outage)
         self.fleet_log = FleetLog(event_log, log)
-        interpreter = Interpreter(self.fleet_log.fleet.dialects)
+        interpreter = Interpreter(self.fleet_log.fleet.dialects_for)
         self.upstream = Upstream(self.transport, settings, self.metrics)
         self.spool = Spool(home.spool, settings.gateway.spool, settings.gateway.spool_max)
-        servers = self.fleet_log.fleet.servers
-        credentials = Credentials(client, sealer, self._patience_s, outage)
+        servers = self.fleet_log.fleet.all_servers
+        credentials = Credentials(client, sealer, self._longest_patience_s, outage)
         self.caller = Caller(self.balancer, self.transport, credentials, servers, settings.gateway)
         self.models = ModelList(servers, self.transport, settings.gateway, self.metrics)
         relay = Relay(
@@ -146,26 +146,26 @@ class Gateway:
             self.outbox,
             now,
         )
-        identity_key = environment.secret("TIDEGATE_IDENTITY_KEY", home.identity_key)
-        doors = self._doors(gateway_id, event_log, sealer, identity_key, now)
+        identity_key = environment.read_secret("TIDEGATE_IDENTITY_KEY", home.identity_key)
+        doors = self._make_doors(gateway_id, event_log, sealer, identity_key, now)
         self.door = Door(
             relay,
-            Passthrough(self.caller, partial(known, doors), self.spool),
+            Passthrough(self.caller, partial(session_of, doors), self.spool),
             self.models,
             interpreter,
             self.outbox,
             operator_app(doors),
-            self.key_log.find,
+            self.key_log.find_key,
             settings=settings,
             spool=self.spool,
             metrics=self.metrics,
             log=log,
         )
-        self.hall = Hall(_bounds(settings))
-        self.server = serving(self.door, self.hall)
-        self._gauges()
+        self.hall = Hall(_hall_bounds(settings))
+        self.server = make_server(self.door, self.hall)
+        self._register_gauges()
 
-    def _doors(
+    def _make_doors(
         self,
         gateway_id: GatewayId,
         event_log: EventLog,
@@ -182,7 +182,7 @@ class Gateway:
             sealer=sealer,
             identity_key=identity_key,
             settings=lambda: self.settings,
-            readiness=self.readiness.reason,
+            readiness=self.readiness.unready_reason,
             registry=self.metrics.registry,
             gateway_id=gateway_id,
             logger=self.log,
@@ -194,17 +194,17 @@ class Gateway:
         await self._client.subscribe(subjects.pool_leads(), cb=self.pool.leader_heard)
         await self._client.subscribe(subjects.BALANCER_LEADS, cb=self.balancer.leader_heard)
 
-    async def health(self, environment: Environment) -> None:
+    async def serve_health(self, environment: Environment) -> None:
         """Answer on the health port, if there is one, for ever."""
-        await health.serve(
+        await health.serve_health(
             environment.health_port,
-            self.readiness.reason,
+            self.readiness.unready_reason,
             self.metrics.registry,
             network=environment.health_network,
         )
         await asyncio.Event().wait()
 
-    async def reload(self, load: Callable[[], Settings]) -> None:
+    async def reload_settings(self, load: Callable[[], Settings]) -> None:
         """Take up a changed configuration; a wrong one is told and changes nothing."""
         while True:
             await asyncio.sleep(_RELOAD_EVERY_S)
@@ -214,40 +214,43 @@ class Gateway:
                 self.log.warning("configuration_refused", reason=str(error))
                 continue
             if settings != self.settings:
-                self.apply(settings)
+                self.apply_settings(settings)
                 self.log.info("configuration_applied")
 
-    def apply(self, settings: Settings) -> None:
+    def apply_settings(self, settings: Settings) -> None:
         """Go by other settings from now on."""
         self.settings = settings
-        self.spool.apply(settings.gateway.spool, settings.gateway.spool_max)
-        self.hall.bounds = _bounds(settings)
-        self.door.apply(settings)
+        self.spool.apply_bounds(settings.gateway.spool, settings.gateway.spool_max)
+        self.hall.bounds = _hall_bounds(settings)
+        self.door.apply_settings(settings)
         self.upstream.apply(settings)
-        self.caller.apply(settings.gateway)
+        self.caller.apply_settings(settings.gateway)
         self.models.apply(settings.gateway)
 
-    def _patience_s(self) -> float:
+    def _longest_patience_s(self) -> float:
         return float(self.settings.gateway.failover_wait)
 
-    def _coalescers(self, client: Nats, outage: Outage) -> tuple[PoolCoalescer, BalancerCoalescer]:
+    def _make_coalescers(
+        self, client: Nats, outage: Outage
+    ) -> tuple[PoolCoalescer, BalancerCoalescer]:
+        """Make what batches the questions to the pool and to the balancer."""
         return Coalescer(
             client,
             subjects.pool_lease(),
             lambda items: LeaseSessions(items=items),
             _lease_answers,
-            self._patience_s,
+            self._longest_patience_s,
             outage,
         ), Coalescer(
             client,
             subjects.BALANCER_SELECT,
             self.exchanges.selection_command,
             _select_answers,
-            self._patience_s,
+            self._longest_patience_s,
             outage,
         )
 
-    def _gauges(self) -> None:
+    def _register_gauges(self) -> None:
         """Let the gauges be read where the figures are."""
         metrics = self.metrics
         metrics.open.set_function(lambda: len(self.exchanges))
@@ -264,7 +267,7 @@ class Gateway:
             metrics.items.labels(question).set_function(items)
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen_on(host: str, port: int) -> socket.socket:
     """Listen where other workers may listen too. Raises `SettingsError` when it cannot be."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
@@ -280,7 +283,7 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _bounds(settings: Settings) -> Bounds:
+def _hall_bounds(settings: Settings) -> Bounds:
     """Bound connections as configured, and by the files that the process may have open.
 
     Each client may need a second one, to its server.
@@ -288,9 +291,9 @@ def _bounds(settings: Settings) -> Bounds:
     section = settings.gateway
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = section.connections_max
-    proxies = trusted(section.trusted_proxies)
+    proxies = trusted_proxies(section.trusted_proxies)
     return Bounds(
         connections_max=most if files == resource.RLIM_INFINITY else max(1, min(most, files // 2)),
         send_timeout_s=section.send_timeout,
-        trusts=proxies.trusts if proxies is not None else None,
+        trusts=proxies.is_trusted if proxies is not None else None,
     )

@@ -12,23 +12,23 @@ from typing import Any
 
 from runtime.process.logs import Log
 from services.gateway.accounts.passthrough import PASSED_THROUGH, Passthrough
-from services.gateway.clients.answers import Client, Send, broken_off_error, told
-from services.gateway.clients.browsers import GUARDED, preflight
-from services.gateway.clients.deciding import decided
+from services.gateway.clients.answers import Client, Send, break_off_error, log_request
+from services.gateway.clients.browsers import GUARDED, preflight_headers
+from services.gateway.clients.deciding import read_decision
 from services.gateway.clients.headers import own_headers
-from services.gateway.clients.keys import Key, KeyScope, opened
+from services.gateway.clients.keys import Key, KeyScope, open_key
 from services.gateway.clients.limits import Admitted, KeyLimits
-from services.gateway.clients.origin import trusted
+from services.gateway.clients.origin import trusted_proxies
 from services.gateway.clients.request import Request
 from services.gateway.clients.spool import Spool
 from services.gateway.clients.uploads import Bounds, ClientGoneError, Receive, Upload
-from services.gateway.domain import model_named, route, units_of
+from services.gateway.domain import model_named, route_request, units_of
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.heads import Headers
 from services.gateway.domain.paths import (
     AMBIGUOUS,
     Places,
-    ambiguous,
+    is_ambiguous,
     key_in,
     key_in_url,
 )
@@ -65,7 +65,7 @@ class Door:
     ) -> None:
         """Hold the rooms behind the door."""
         self._spool = spool
-        self.apply(settings)
+        self.apply_settings(settings)
         self._relay = relay
         self._passthrough = passthrough
         self._models = models
@@ -77,11 +77,11 @@ class Door:
         self._metrics = metrics
         self._log = log
 
-    def apply(self, settings: Settings) -> None:
+    def apply_settings(self, settings: Settings) -> None:
         """Take up a changed configuration."""
         self.settings = settings
         self._places = Places(settings.services)
-        self._proxies = trusted(settings.gateway.trusted_proxies)
+        self._proxies = trusted_proxies(settings.gateway.trusted_proxies)
         section = settings.gateway
         self._bounds = Bounds(section.max_body, section.json_max, self._spool)
 
@@ -93,23 +93,23 @@ class Door:
         method, path = scope["method"], scope["path"]
         if method == "OPTIONS":
             origins = self.settings.gateway.cors_origins
-            headers = preflight(path, scope["headers"], origins)
+            headers = preflight_headers(path, scope["headers"], origins)
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": b""})
         elif scope["query_string"] and (leak := key_in(scope["query_string"])) is not None:
-            await self._refused(scope, send, key_in_url(leak))
-        elif ambiguous(scope["raw_path"], slashes=path.startswith(_MODEL)):
-            await self._answered(scope, receive, send, _refuse_path)
+            await self._answer_refusal(scope, send, key_in_url(leak))
+        elif is_ambiguous(scope["raw_path"], slashes=path.startswith(_MODEL)):
+            await self._answer_request(scope, receive, send, _refuse_path)
         elif path == MODELS_PATH or path.startswith(_MODEL):
-            await self._answered(scope, receive, send, self._list_models)
+            await self._answer_request(scope, receive, send, self._list_models)
         elif (method, path) in PASSED_THROUGH:
-            await self._answered(scope, receive, send, self._pass_through)
-        elif self._places.of(path).generates:
-            await self._answered(scope, receive, send, self._generate)
+            await self._answer_request(scope, receive, send, self._pass_through)
+        elif self._places.place_of(path).generates:
+            await self._answer_request(scope, receive, send, self._generate)
         else:
             await self._operator(scope, receive, send)
 
-    async def _answered(
+    async def _answer_request(
         self,
         scope: dict[str, Any],
         receive: Receive,
@@ -117,86 +117,88 @@ class Door:
         room: "Callable[[Request, Receive, Client, Mapping[str, str]], Awaitable[None]]",
     ) -> None:
         """Admit a request, let `room` answer it, and see to its end, however that comes."""
-        request = self._request(scope)
+        request = self._make_request(scope)
         # Taken out: a scope that holds what holds the scope is left to the garbage collector.
         connection = scope.pop("tidegate.connection", None)
-        hang_up = connection.hang_up if connection else _nothing
+        hang_up = connection.hang_up if connection else _do_nothing
         client = Client(send, hang_up, scope.pop("tidegate.whole", None))
         rate: dict[str, str] = {}
         error: GatewayError | None = None
         admitted: Admitted | float = 0.0
-        gone = partial(_gone, client, asyncio.current_task())
+        gone = partial(_cancel_task, client, asyncio.current_task())
         if connection is not None:
             connection.on_gone = gone
         try:
-            request.key = self._key(request)
+            request.key = self._open_key(request)
             if connection is not None:
-                connection.opened()
-            admitted = self._limits.admit(request.key, time.monotonic())
-            rate = self._rate(request.key, admitted)
+                connection.note_opened()
+            admitted = self._limits.admit_request(request.key, time.monotonic())
+            rate = self._rate_headers(request.key, admitted)
             await room(request, receive, client, rate)
         except (GatewayError, ClientGoneError, asyncio.CancelledError) as broken:
-            error = broken_off_error(broken, gone=client.gone)
+            error = break_off_error(broken, gone=client.gone)
             client.gone = error is None
         except Exception as fault:  # noqa: BLE001 (a fault is an answer too, and is logged)
             self._log.exception("fault", request_id=request.request_id)
-            error = broken_off_error(fault, gone=client.gone)
+            error = break_off_error(fault, gone=client.gone)
         finally:
-            _unheard(connection, gone)
+            _watch_unheard(connection, gone)
             if isinstance(admitted, Admitted):
-                self._limits.leave(request.key)
+                self._limits.leave_request(request.key)
         try:
             if error is not None:
                 self._count_untraced(request, client, error)
-                await client.fail(error, [*own_headers(request, rate, client.summary()), *GUARDED])
-            told(self._log, self._metrics, request, client, error)
+                await client.answer_error(
+                    error, [*own_headers(request, rate, client.summary()), *GUARDED]
+                )
+            log_request(self._log, self._metrics, request, client, error)
         finally:
-            _part(error)
+            _part_with(error)
 
-    async def _refused(self, scope: dict[str, Any], send: Send, error: GatewayError) -> None:
+    async def _answer_refusal(self, scope: dict[str, Any], send: Send, error: GatewayError) -> None:
         """Refuse what is not looked at any further."""
-        request = self._request(scope)
-        client = Client(send, _nothing)
-        await client.fail(error, [*own_headers(request, None), *GUARDED])
-        told(self._log, self._metrics, request, client, error)
+        request = self._make_request(scope)
+        client = Client(send, _do_nothing)
+        await client.answer_error(error, [*own_headers(request, None), *GUARDED])
+        log_request(self._log, self._metrics, request, client, error)
 
     def _count_untraced(self, request: Request, client: Client, error: GatewayError) -> None:
         """Have the log told how many calls of a known key were answered so and left no trace."""
         if not client.summary().traced and request.key.key_id:
             self._outbox.count_refusal(request.key.key_id, request.service_type, error)
 
-    def _request(self, scope: dict[str, Any]) -> Request:
+    def _make_request(self, scope: dict[str, Any]) -> Request:
         """Begin a request, of whoever trusted proxies say has sent it."""
         request = Request(scope)
         if self._proxies is not None:
-            request.client_address, request.scheme = self._proxies.origin(
+            request.client_address, request.scheme = self._proxies.client_origin(
                 request.client_address, request.scheme, request.headers
             )
         return request
 
-    def _key(self, request: Request) -> Key:
+    def _open_key(self, request: Request) -> Key:
         """Authenticate: `Bearer <key>` or the bare key. Raises `GatewayError`."""
         authorization = b""
         for name, value in request.headers:
             if name == b"authorization":
                 authorization = value
                 break
-        key = opened(authorization.decode("latin-1"), self._find_key)
+        key = open_key(authorization.decode("latin-1"), self._find_key)
         if key.scope is KeyScope.METRICS:
             message = "the key reads metrics: expected a client key"
             raise GatewayError("model_not_allowed", message)
         return key
 
-    def _rate(self, key: Key, admitted: Admitted | float) -> dict[str, str]:
+    def _rate_headers(self, key: Key, admitted: Admitted | float) -> dict[str, str]:
         """Make the rate's headers. Raises `GatewayError` for a request over the bounds."""
         if isinstance(admitted, Admitted):
-            return admitted.headers()
-        standing = self._limits.standing(key, time.monotonic())
+            return admitted.as_headers()
+        standing = self._limits.current_standing(key, time.monotonic())
         raise GatewayError(
             "rate_limit_exceeded",
             f"the key {key.name!r} is over its rate or concurrency",
             retry_after_s=admitted,
-            extra=standing.headers(),
+            extra=standing.as_headers(),
         )
 
     async def _generate(
@@ -212,29 +214,29 @@ class Door:
             raise GatewayError("invalid_request", message, request.premature)
         upload = Upload(receive, request.content_length, self._bounds)
         try:
-            wording = await self._routed(request, upload)
+            wording = await self._read_wording(request, upload)
             headers = partial(_own_headers, request, rate, client)
             side = ClientSide(request, upload, wording, client, headers)
             await self._relay.serve(side, self._look_again)
         finally:
             upload.close()
 
-    async def _routed(self, request: Request, upload: Upload) -> Wording:
+    async def _read_wording(self, request: Request, upload: Upload) -> Wording:
         """Find what the body asks for. Raises `GatewayError`, before any lease."""
         settings = self.settings
-        await upload.fill()
+        await upload.fill_memory()
         n: int | None = None
-        if self._places.of(request.path, keep=True).body_decides or request.key.bounds.models:
-            said = await decided(request, upload)
+        if self._places.place_of(request.path, keep=True).body_decides or request.key.bounds.models:
+            said = await read_decision(request, upload)
             request.model, n = said.model or "", said.n
         elif not request.encoded:
             kind = request.content_type
             request.model = model_named(upload.head, kind, complete=upload.complete)
-        found = route(request.path, request.model, settings.services)
-        assert found is not None
-        request.service_type = found
+        service_type = route_request(request.path, request.model, settings.services)
+        assert service_type is not None
+        request.service_type = service_type
         _check_model(request.key, request.model)
-        if settings.services[found].units == "n":
+        if settings.services[service_type].units == "n":
             request.units = units_of(n)
             request.counted = True
         wording = Wording(request, upload)
@@ -249,11 +251,11 @@ class Door:
     async def _pass_through(
         self, request: Request, receive: Receive, client: Client, rate: Mapping[str, str]
     ) -> None:
-        await self._passthrough.serve(request, receive, client, rate, self._key)
+        await self._passthrough.serve_call(request, receive, client, rate, self._open_key)
 
     def _look_again(self, request: Request) -> None:
         """Look whether the key still may: it is revoked or changed while a body comes."""
-        _check_model(self._key(request), request.model)
+        _check_model(self._open_key(request), request.model)
 
 
 def _check_model(key: Key, model: str) -> None:
@@ -266,7 +268,7 @@ async def _refuse_path(*_: Any) -> None:
     raise GatewayError("invalid_request", AMBIGUOUS)
 
 
-def _gone(client: Client, task: "asyncio.Task[Any] | None") -> None:
+def _cancel_task(client: Client, task: "asyncio.Task[Any] | None") -> None:
     """The client's connection was lost: stop whatever is done for it."""
     client.gone = True
     if task is not None:
@@ -277,17 +279,17 @@ def _own_headers(request: Request, rate: Mapping[str, str], client: Client) -> H
     return own_headers(request, rate, client.summary())
 
 
-def _unheard(connection: Any, gone: Callable[[], None]) -> None:
+def _watch_unheard(connection: Any, gone: Callable[[], None]) -> None:
     """Hear no more of the connection; the next request on it may hear for itself already."""
     if connection is not None and connection.on_gone is gone:
         connection.on_gone = None
 
 
-def _part(error: GatewayError | None) -> None:
+def _part_with(error: GatewayError | None) -> None:
     """Part an error from the frames that it came through: they hold it, and all of the request."""
     if error is not None:
         error.__traceback__ = error.__context__ = None
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     """Without a connection there is nothing to hang up."""

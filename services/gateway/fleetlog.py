@@ -22,20 +22,20 @@ class FleetLog:
 
     async def run(self) -> None:
         """Follow the log for ever."""
-        async for batch in self._log.follow([EVT_BALANCER], 0):
+        async for batch in self._log.follow_from([EVT_BALANCER], 0):
             for stored in batch:
-                seen = _opened(stored)
-                if seen is None or envelope.repeats(self._number, seen):
+                seen = _read_envelope(stored)
+                if seen is None or envelope.repeat_break(self._number, seen):
                     sequence = stored.sequence
                     self._logger.error("stray_message", subject=EVT_BALANCER, sequence=sequence)
                 else:
                     self._number = seen.number
-                    self.fleet.apply(seen)
+                    self.fleet.apply_envelope(seen)
 
 
-def _opened(stored: Stored) -> Envelope | None:
+def _read_envelope(stored: Stored) -> Envelope | None:
     """Decode an envelope; None when the bytes are none."""
     try:
-        return envelope.decode(stored.body)
+        return envelope.decode_envelope(stored.body)
     except msgspec.DecodeError:
         return None

@@ -90,9 +90,10 @@ class Metrics:
             "Events of an unknown tag in the log of keys.",
             registry=self.registry,
         )
-        self._of_connections()
+        self._register_connections()
 
-    def _of_connections(self) -> None:
+    def _register_connections(self) -> None:
+        """Register the gauges of the clients' connections."""
         self.connections = Gauge(
             "tidegate_gateway_connections",
             "Connections of clients.",
@@ -109,7 +110,7 @@ class Metrics:
             registry=self.registry,
         )
 
-    def answered(self, service_type: str, status: int, seconds: float) -> None:
+    def record_answer(self, service_type: str, status: int, seconds: float) -> None:
         """Count one answer (status 0: the client was gone)."""
         child = self._answered.get((service_type, status))
         if child is None:
@@ -119,7 +120,7 @@ class Metrics:
         child.inc()
         self.seconds.observe(seconds)
 
-    def attempted(self, server_id: str, verdict: str) -> None:
+    def record_attempt(self, server_id: str, verdict: str) -> None:
         """Count one attempt."""
         child = self._attempted.get((server_id, verdict))
         if child is None:

@@ -7,7 +7,7 @@ from nats.aio.client import Client
 
 from contracts import subjects
 from contracts.base import Failed, Ping, Pong
-from runtime.nats.connection import UnansweredError, ask
+from runtime.nats.connection import UnansweredError, ask_command
 from services.gateway.relay.usages import Outbox
 from services.gateway.store import KeyLog
 
@@ -31,24 +31,24 @@ class Readiness:
         self._unanswered = "the pool and the balancer were not asked yet"
         self.draining = False
 
-    def reason(self) -> str:
+    def unready_reason(self) -> str:
         """Why it is not ready; empty when it is."""
         if self.draining:
             return "stopping"
         if not self._client.is_connected:
             return "NATS is not reachable"
-        if not self._key_log.ready:
+        if not self._key_log.is_ready:
             return "the keys are not read yet"
         return self._outbox.blocked or self._unanswered
 
     async def run(self) -> None:
         """Look for ever."""
         while True:
-            self._unanswered = await self._asked()
+            self._unanswered = await self._ask_services()
             unready = self._unanswered or self._outbox.unwritable
             await asyncio.sleep(_EVERY_UNREADY_S if unready else _EVERY_S)
 
-    async def _asked(self) -> str:
+    async def _ask_services(self) -> str:
         """Ask both leaders; the outbox is told whether they can write."""
         unwritable = False
         for service, subject in (
@@ -56,10 +56,10 @@ class Readiness:
             ("balancer", subjects.BALANCER_PING),
         ):
             try:
-                told = await ask(self._client, subject, Ping(), _pong, _TIMEOUT_S)
+                answer = await ask_command(self._client, subject, Ping(), _pong, _TIMEOUT_S)
             except UnansweredError:
                 self._outbox.unwritable = unwritable
                 return f"the {service} has no leader"
-            unwritable |= isinstance(told, Pong) and told.unwritable_s > 0
+            unwritable |= isinstance(answer, Pong) and answer.unwritable_s > 0
         self._outbox.unwritable = unwritable
         return ""

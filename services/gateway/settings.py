@@ -11,7 +11,7 @@ from runtime.quantities import Seconds, Size
 from runtime.settings import DEFAULT_SERVICES, Section, ServiceTypeSection
 from runtime.texts import refuse_unwritable
 from services.gateway.domain.answers.failures import FailureTables, Meaning, failure_tables
-from services.gateway.domain.heads import refused_name
+from services.gateway.domain.heads import name_objection
 
 Stored = Literal["full", "truncated", "hashed", "none"]
 """How much of what tells one client from another is kept."""
@@ -137,7 +137,7 @@ class GatewaySection(Section, frozen=True, kw_only=True):
                 " user and password percent-encoded before an @ where it wants them"
             )
         for name in self.response_headers:
-            if wrong := refused_name(name):
+            if wrong := name_objection(name):
                 raise ValueError(f"response_headers: {wrong}")
 
     def failure_tables(self) -> FailureTables:
@@ -163,7 +163,7 @@ def _check_names(section: GatewaySection) -> None:
     """Refuse addresses, hosts and origins that are none. Raises `ValueError`."""
     for setting in ("trusted_proxies", "metrics_allow"):
         for text in getattr(section, setting):
-            network(text, setting)
+            parse_network(text, setting)
     for text in section.hosts:
         if _HOST.fullmatch(text) is None:
             expected = 'names such as "gate.example.org", without a port'
@@ -174,7 +174,7 @@ def _check_names(section: GatewaySection) -> None:
             raise ValueError(f"cors_origins: expected {expected}, got {text!r}")
 
 
-def network(text: str, setting: str = "trusted_proxies") -> Network:
+def parse_network(text: str, setting: str = "trusted_proxies") -> Network:
     """Read an address or a network of `setting`. Raises `ValueError`, worded for who set it."""
     try:
         return ipaddress.ip_network(text)

@@ -29,7 +29,7 @@ from runtime.eventlog import (
 from runtime.eventlog.writer import SubjectWriter
 from runtime.process.logs import Log
 from runtime.secrets import key_hash
-from services.gateway.clients.keydecisions import KeyRefusal, KeyRefused, decide
+from services.gateway.clients.keydecisions import KeyRefusal, KeyRefused, decide_event
 from services.gateway.clients.keys import Key, KeyRing, KeyScope
 from services.gateway.domain.errors import GatewayError
 
@@ -64,23 +64,23 @@ class KeyLog:
         self._caught_up = asyncio.Event()
 
     @property
-    def ready(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether everything that was in the log when `run` began is folded."""
         return self._caught_up.is_set()
 
-    def find(self, text: str) -> Key | None:
+    def find_key(self, text: str) -> Key | None:
         """Find the key that `text` opens; None when there is none.
 
         Raises `GatewayError` for an unknown one while not every key is read: it may be good, and
         a client that is told otherwise does not come back.
         """
-        key = self.ring.find(text)
-        if key is None and not self.ready:
+        key = self.ring.find_key(text)
+        if key is None and not self.is_ready:
             message = "the keys are not read yet"
             raise GatewayError("ledger_unavailable", message, retry_after_s=1)
         return key
 
-    async def caught_up(self) -> None:
+    async def wait_until_current(self) -> None:
         """Wait until it is ready."""
         await self._caught_up.wait()
 
@@ -89,13 +89,13 @@ class KeyLog:
         target = await self._last_sequence()
         if target <= self.ring.version:
             self._caught_up.set()
-        async for batch in self._log.follow([EVT_KEYS], self.ring.version):
+        async for batch in self._log.follow_from([EVT_KEYS], self.ring.version):
             for stored in batch:
-                self._fold(stored, self._reader.saw(stored))
+                self._fold_stored(stored, self._reader.note_stored(stored))
             if self.ring.version >= target:
                 self._caught_up.set()
 
-    async def issue(
+    async def issue_key(
         self, name: str, scope: KeyScope | Scope, bounds: KeyBounds, by: str
     ) -> tuple[Key, str] | KeyRefused:
         """Issue a key; its text is returned here and never again. Raises `LogUnavailableError`.
@@ -117,17 +117,17 @@ class KeyLog:
                 bounds=bounds,
                 by=by,
             )
-        decided = await self._decided(key_id, lambda: wanted)
+        decided = await self._append_decided(key_id, lambda: wanted)
         return decided if isinstance(decided, KeyRefused) else (decided, text)
 
-    async def change(
+    async def change_key(
         self, key_id: KeyId, name: str | None, bounds: KeyBounds | None, by: str
     ) -> Key | KeyRefused:
         """Change a key's name or bounds. Raises `LogUnavailableError`."""
         wanted = KeyChanged(key_id=key_id, name=name, bounds=bounds, by=by)
-        return await self._decided(key_id, lambda: wanted)
+        return await self._append_decided(key_id, lambda: wanted)
 
-    async def rotate(
+    async def rotate_key(
         self, key_id: KeyId, by: str, grace_s: float = 0.0
     ) -> tuple[Key, str] | KeyRefused:
         """Give a key a new text; the old one opens it for `grace_s` more, by default not at all.
@@ -137,21 +137,23 @@ class KeyLog:
         text = ""
         old_until = self._clock() + timedelta(seconds=grace_s) if grace_s else None
 
-        def wanted() -> KeyEvent:
+        def wanted_event() -> KeyEvent:
             nonlocal text
-            key = self.ring.get(key_id)
+            key = self.ring.key_of(key_id)
             text = new_key_text(KeyScope.CLIENT if key is None else key.scope)
             return KeyChanged(key_id=key_id, key_hash=key_hash(text), old_until=old_until, by=by)
 
-        decided = await self._decided(key_id, wanted)
+        decided = await self._append_decided(key_id, wanted_event)
         return decided if isinstance(decided, KeyRefused) else (decided, text)
 
-    async def revoke(self, key_id: KeyId, reason: str, by: str) -> Key | KeyRefused:
+    async def revoke_key(self, key_id: KeyId, reason: str, by: str) -> Key | KeyRefused:
         """Revoke a key; doing so twice is no error. Raises `LogUnavailableError`."""
         wanted = KeyRevoked(key_id=key_id, reason=reason, by=by)
-        return await self._decided(key_id, lambda: wanted)
+        return await self._append_decided(key_id, lambda: wanted)
 
-    async def _decided(self, key_id: KeyId, wanted: Callable[[], KeyEvent]) -> Key | KeyRefused:
+    async def _append_decided(
+        self, key_id: KeyId, wanted: Callable[[], KeyEvent]
+    ) -> Key | KeyRefused:
         """Decide on what the log says now, append, fold; decide again when fenced.
 
         Refusals too follow a look at the log, so that none comes from a ring that is behind.
@@ -159,28 +161,28 @@ class KeyLog:
         unstored = 0
         async with self._deciding:
             for _ in range(_FENCED_MAX):
-                for stored in await self._writer.behind():
-                    self._fold(stored, self._writer.saw(stored))
-                decision = decide(self.ring, wanted())
+                for stored in await self._writer.stored_behind():
+                    self._fold_stored(stored, self._writer.note_stored(stored))
+                decision = decide_event(self.ring, wanted())
                 if isinstance(decision, KeyRefused):
                     return decision
                 try:
-                    if decision is None or await self._appended(decision):
-                        return self._known(key_id)
+                    if decision is None or await self._append_event(decision):
+                        return self._current_key(key_id)
                 except UnstoredError:
                     unstored += 1
                     if unstored == _UNSTORED_MAX:
                         raise LogUnavailableError(UNWRITABLE) from None
         raise LogUnavailableError(f"{EVT_KEYS}: other gateways were faster {_FENCED_MAX} times")
 
-    async def _appended(self, event: KeyEvent) -> bool:
+    async def _append_event(self, event: KeyEvent) -> bool:
         """Append one event and fold it; false when another gateway was faster.
 
         Raises `UnstoredError` and `LogUnavailableError`.
         """
-        now = self._writer.now(self._clock())
+        now = self._writer.next_instant(self._clock())
         try:
-            sequence = await self._writer.append([event], now)
+            sequence = await self._writer.append_events([event], now)
         except UnstoredError:
             raise
         except FenceError as error:
@@ -195,26 +197,26 @@ class KeyLog:
             previous_hash="",
             events=[event],
         )
-        self.ring.apply(sequence, own)
+        self.ring.apply_envelope(sequence, own)
         self._logger.info("key_event", kind=type(event).__name__, key_id=event.key_id, by=event.by)
         return True
 
-    def _fold(self, stored: Stored, seen: Envelope | None) -> None:
+    def _fold_stored(self, stored: Stored, seen: Envelope | None) -> None:
         if seen is None:
             self._logger.error("stray_message", subject=EVT_KEYS, sequence=stored.sequence)
-            self.ring.skip(stored.sequence)
+            self.ring.skip_sequence(stored.sequence)
         else:
-            self.ring.apply(stored.sequence, seen)
+            self.ring.apply_envelope(stored.sequence, seen)
 
-    def _known(self, key_id: KeyId) -> Key | KeyRefused:
-        key = self.ring.get(key_id)
+    def _current_key(self, key_id: KeyId) -> Key | KeyRefused:
+        key = self.ring.key_of(key_id)
         return key or KeyRefused(KeyRefusal.UNKNOWN, f"there is no key {key_id}")
 
     async def _last_sequence(self) -> int:
         """Ask, until it is known, how far the subject goes."""
         while True:
             try:
-                last = await self._log.last(EVT_KEYS)
+                last = await self._log.last_stored(EVT_KEYS)
             except LogUnavailableError as error:
                 self._logger.warning("keys_unreadable", reason=str(error))
                 await asyncio.sleep(_AGAIN_S)

@@ -12,7 +12,7 @@ from nats.aio.client import Client
 
 from contracts.base import WriterId
 from contracts.subjects import SHARD, evt_pool, pool_ping
-from runtime.clock import Clock, clock
+from runtime.clock import Clock, make_clock
 from runtime.environment import Environment
 from runtime.eventlog import UNWRITABLE, EventLog
 from runtime.eventlog.writer import SubjectWriter
@@ -44,7 +44,7 @@ class PoolParts(NamedTuple):
 
     def unready_reason(self) -> str:
         """Say what this process still lacks; empty when it is ready."""
-        if not self.leadership.reachable:
+        if not self.leadership.is_reachable:
             return "NATS is not reachable"
         if not self.leadership.following:
             return "the log is still being read"
@@ -61,11 +61,11 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     Raises `SettingsError` for wrong settings, a missing secret, or a master key that does not
     open the credentials there are; `BrokenLogError` when the log lacks what was there.
     """
-    logger = logs.configure("pool")
-    master_key = environment.secret("TIDEGATE_SECRET_KEY", environment.home.master_key)
-    identity_key = environment.secret("TIDEGATE_IDENTITY_KEY", environment.home.identity_key)
-    nats_broker = broker.broker(broker.nats_urls(environment, "pool"), "pool", logger)
-    client = await lifecycle.unless(stop, broker.connected(nats_broker))
+    logger = logs.configure_logs("pool")
+    master_key = environment.read_secret("TIDEGATE_SECRET_KEY", environment.home.master_key)
+    identity_key = environment.read_secret("TIDEGATE_IDENTITY_KEY", environment.home.identity_key)
+    nats_broker = broker.make_broker(broker.nats_urls(environment, "pool"), "pool", logger)
+    client = await lifecycle.unless_stopped(stop, broker.connect_broker(nats_broker))
     if client is None:
         return
     try:
@@ -74,12 +74,12 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
             client,
             load,
             keys=(master_key, identity_key),
-            now=clock(environment.clock_offset_file),
+            now=make_clock(environment.clock_offset_file),
             logger=logger,
         )
         await serve_parts(parts, stop, environment.health_port, environment.health_network)
     finally:
-        await broker.disconnected(nats_broker)
+        await broker.disconnect_broker(nats_broker)
         logger.info("stopped")
 
 
@@ -127,18 +127,18 @@ async def serve_parts(
 
     async def follow_and_lead() -> None:
         await _open_credentials(parts.credentials, parts.logger)
-        await parts.leadership.serve(parts.leader.lead_term)
+        await parts.leadership.serve_terms(parts.leader.lead_term)
 
     async def orderly_end() -> None:
         await stop.wait()
-        parts.leadership.resign()
+        parts.leadership.resign_term()
         await parts.leader.finish_term()
         ended.set()
 
-    serving_health = health.serve(
+    serving_health = health.serve_health(
         health_port, parts.unready_reason, parts.metrics.registry, network=health_network
     )
-    await lifecycle.until(ended, follow_and_lead(), orderly_end(), serving_health)
+    await lifecycle.until_stopped(ended, follow_and_lead(), orderly_end(), serving_health)
 
 
 async def _open_credentials(credentials: CredentialStore, logger: Log) -> None:

@@ -21,7 +21,7 @@ from contracts.pool import Granted, PoolStatus
 from runtime.clock import Clock
 from runtime.eventlog import FenceError, LogUnavailableError
 from runtime.leadership import Leadership
-from runtime.nats.broker import Call, reply
+from runtime.nats.broker import Call, send_reply
 from runtime.process.logs import Log
 from services.pool import domain
 from services.pool.batches import LEASE, CommandBatch, unavailable_refusal
@@ -83,7 +83,7 @@ class Committer:
 
     def log_now(self) -> datetime:
         """Tell the log's time."""
-        return self._writer.now(self._clock())
+        return self._writer.next_instant(self._clock())
 
     async def submit_batch(self, batch: CommandBatch) -> None:
         """Queue a batch, or turn it away when nothing more can be taken in."""
@@ -108,7 +108,7 @@ class Committer:
 
         Behind the append under way, if one is, for it may yet fail.
         """
-        if self._appending or not self._leadership.proved:
+        if self._appending or not self._leadership.recently_proved:
             self._put_off(partial(self.answer_status, call, asked))
             return
         state, link = self._ledger.state, self._writer.link
@@ -126,7 +126,7 @@ class Committer:
         while not self._finishing or self._queue.is_ready or self._waiting:
             await self._wait_until_due()
             await self._commit_round()
-            await self._leadership.prove()
+            await self._leadership.prove_leadership()
             unproved, self._unproved = self._unproved, []
             for answer in unproved:
                 await answer()
@@ -164,7 +164,7 @@ class Committer:
             return
         self._appending = True
         try:
-            await self._writer.append(round_.encoded, now)
+            await self._writer.append_events(round_.encoded, now)
         except FenceError as error:
             self._ledger.state.rollback()
             self._requeue_round(round_)
@@ -244,7 +244,7 @@ class Committer:
         await self._send_proved(batch, batch.kind.turned_away(batch.items, why))
 
     async def _send_proved(self, batch: CommandBatch, answer: Reply | None) -> None:
-        if self._leadership.proved or batch.asked is not None:
+        if self._leadership.recently_proved or batch.asked is not None:
             await self._send_answer(batch, answer)
         else:
             self._put_off(partial(self._send_proved, batch, answer))
@@ -271,7 +271,7 @@ class Committer:
 
     async def _publish_answer(self, call: Call, answer: Reply) -> None:
         try:
-            await reply(self._client, call, answer)
+            await send_reply(self._client, call, answer)
         except NatsError as error:
             # Whoever asked asks again; the decision stands.
             self._logger.warning("unanswered", reason=type(error).__name__)

@@ -67,10 +67,10 @@ class FleetOrigin:
         """Take envelopes of the balancer in; strays are passed over (ADR 10)."""
         for stored in batch:
             try:
-                opened = envelope.decode(stored.body)
+                opened = envelope.decode_envelope(stored.body)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 continue
-            if envelope.repeats(self._number, opened):
+            if envelope.repeat_break(self._number, opened):
                 continue
             self._number = opened.number
             for event in opened.events:
@@ -96,14 +96,14 @@ async def follow_fleet(log: EventLog) -> AsyncGenerator[FleetOrigin, None]:
 
     Raises `LogUnavailableError`.
     """
-    last = await log.last(EVT_BALANCER)
+    last = await log.last_stored(EVT_BALANCER)
     end = last.sequence if last else 0
     fleet = FleetOrigin()
-    async for batch in log.read(EVT_BALANCER, 0, end):
+    async for batch in log.read_range(EVT_BALANCER, 0, end):
         fleet.take_batch(batch)
     fleet.known = True
     yield fleet
-    async for batch in log.follow([EVT_BALANCER], end):
+    async for batch in log.follow_from([EVT_BALANCER], end):
         fleet.take_batch(batch)
         yield fleet
 

@@ -29,7 +29,7 @@ from contracts.pool import (
     RenewLeases,
 )
 from runtime.leadership import Leadership
-from runtime.nats.broker import Call, refusal, reply, subscribed, with_reply
+from runtime.nats.broker import Call, await_subscriptions, decode_refusal, send_reply, with_reply
 from runtime.secrets import SealError
 from services.pool.batches import ADMIN, CANCEL, END, LEASE, RENEW, CommandBatch, CommandKind
 from services.pool.committer import Committer
@@ -91,8 +91,8 @@ class PoolDoors:
         """Subscribe, and tell everybody; on return the server knows, so that nothing passes by."""
         for subscriber in self._subscribers:
             await subscriber.start()
-        await self._leadership.announce(self._leads)
-        await subscribed(self._client)
+        await self._leadership.announce_term(self._leads)
+        await await_subscriptions(self._client)
 
     async def drain_doors(self) -> None:
         """Let no command in any more, having taken in what had arrived; pings are answered still.
@@ -135,7 +135,7 @@ class PoolDoors:
             try:
                 items = door.items(decoder.decode(call.body))
             except msgspec.DecodeError as error:
-                await reply(self._client, call, refusal(error, [door.command]))
+                await send_reply(self._client, call, decode_refusal(error, [door.command]))
                 return
             await self._committer.submit_batch(CommandBatch(door.kind, items, call))
 
@@ -146,7 +146,7 @@ class PoolDoors:
         try:
             command = _administration.decode(call.body)
         except msgspec.DecodeError as error:
-            await reply(self._client, call, refusal(error, PoolAdmin.__args__))
+            await send_reply(self._client, call, decode_refusal(error, PoolAdmin.__args__))
             return
         if not isinstance(command, AddSessions):
             await self._committer.submit_batch(CommandBatch(ADMIN, [command], call))
@@ -154,7 +154,7 @@ class PoolDoors:
         objections = "; ".join(filter(None, map(self._session_objection, command.items)))
         if objections or not command.items:
             message = objections or "items: expected at least one session"
-            await reply(self._client, call, Failed(code="bad_request", message=message))
+            await send_reply(self._client, call, Failed(code="bad_request", message=message))
             return
         try:
             await self._credentials.put_ciphertexts(
@@ -162,7 +162,7 @@ class PoolDoors:
             )
         except CredentialsUnavailableError as error:
             failed = Failed(code="ledger_unavailable", message=str(error))
-            await reply(self._client, call, failed)
+            await send_reply(self._client, call, failed)
             return
         await self._committer.submit_batch(CommandBatch(ADMIN, list(cut_command(command)), call))
 
@@ -171,7 +171,7 @@ class PoolDoors:
         if _SESSION_ID.fullmatch(session.session_id) is None:
             return f"session_id: expected letters, digits, `_` and `-`, got {session.session_id!r}"
         try:
-            self._credentials.sealer.open(session.session_id, session.sealed)
+            self._credentials.sealer.open_credential(session.session_id, session.sealed)
         except SealError as error:
             return f"sealed: {error}"
         return None
@@ -180,7 +180,7 @@ class PoolDoors:
         try:
             asked = _statuses.decode(call.body)
         except msgspec.DecodeError as error:
-            await reply(self._client, call, refusal(error, [PoolStatus]))
+            await send_reply(self._client, call, decode_refusal(error, [PoolStatus]))
             return
         await self._committer.answer_status(call, asked)
 
@@ -188,9 +188,9 @@ class PoolDoors:
         try:
             _pings.decode(call.body)
         except msgspec.DecodeError as error:
-            await reply(self._client, call, refusal(error, [Ping]))
+            await send_reply(self._client, call, decode_refusal(error, [Ping]))
             return
-        await reply(self._client, call, self._leadership.pong())
+        await send_reply(self._client, call, self._leadership.as_pong())
 
 
 def cut_command(command: AddSessions) -> list[AddSessions]:

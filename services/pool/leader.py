@@ -87,7 +87,7 @@ class PoolLeader:
             await self._prepare_credentials()
             if self._stop.is_set():
                 return
-            await lifecycle.until(
+            await lifecycle.until_stopped(
                 done,
                 self._run_committer(done),
                 self._run_term(),
@@ -125,7 +125,7 @@ class PoolLeader:
             await self._stop.wait()
             ready.set()
 
-        await lifecycle.until(ready, self._learn_credentials(ready), wait_for_stop())
+        await lifecycle.until_stopped(ready, self._learn_credentials(ready), wait_for_stop())
 
     async def _learn_credentials(self, ready: asyncio.Event) -> None:
         while not ready.is_set():
@@ -147,7 +147,8 @@ class PoolLeader:
         state.growing, state.barren = wanted_sessions(state) > 0, False
         await self._doors.open_doors()
         # A hook may take its time; settings are followed meanwhile.
-        await lifecycle.until(asyncio.Event(), self._follow_settings(), self._keep_sessions())
+        never = asyncio.Event()
+        await lifecycle.until_stopped(never, self._follow_settings(), self._keep_sessions())
 
     async def _follow_settings(self) -> None:
         while True:
@@ -255,7 +256,7 @@ class PoolLeader:
         state.growing = True
         if self.missing:  # one that is ready stays so while its pool grows
             self.missing = f"sessions are being made: {state.size} of {state.policy.min_size}"
-        named = [(new.identity(self._identity_key), new) for new in lacking]
+        named = [(new.session_identity(self._identity_key), new) for new in lacking]
         # The ciphertext first: a session of the log always has a credential.
         sealed = self._credentials.seal_credentials((name, new.credential) for name, new in named)
         await self._credentials.put_ciphertexts(sealed)
@@ -282,7 +283,7 @@ class PoolLeader:
                 word = "log_takes_no_writes" if warned else "log_takes_writes_again"
                 self._logger.warning(word, seconds=unwritable_s)
             with suppress(LogUnavailableError):
-                state = await self._log.state()
+                state = await self._log.stream_state()
                 full = 0 < state.bytes_max * _FULL < state.bytes
                 if full != self._committer.full:
                     self._logger.warning("log_nearly_full", full=full, bytes=state.bytes)

@@ -71,7 +71,7 @@ class CredentialStore:
                 self._seen = int(headers["Nats-Sequence"])
                 self.revisions[session_id] = self._seen
                 if not self._checked:
-                    self.sealer.open(session_id, message.data)
+                    self.sealer.open_credential(session_id, message.data)
                     self._checked = True
 
     async def open_all(self) -> AsyncIterator[tuple[SessionId, str]]:
@@ -88,7 +88,7 @@ class CredentialStore:
                 headers = message.headers or {}
                 seen = int(headers["Nats-Sequence"])
                 session_id = SessionId(headers["Nats-Subject"].removeprefix(_PREFIX))
-                yield session_id, self.sealer.open(session_id, message.data)
+                yield session_id, self.sealer.open_credential(session_id, message.data)
 
     async def put_ciphertexts(self, items: Sequence[tuple[SessionId, bytes]]) -> None:
         """Store ciphertexts; on return every one of them is acknowledged.
@@ -102,7 +102,10 @@ class CredentialStore:
         self, fresh: Iterable[tuple[SessionId, str]]
     ) -> list[tuple[SessionId, bytes]]:
         """Encrypt credentials under the master key."""
-        return [(session_id, self.sealer.seal(session_id, text)) for session_id, text in fresh]
+        return [
+            (session_id, self.sealer.seal_credential(session_id, text))
+            for session_id, text in fresh
+        ]
 
     async def _put_ciphertext(self, item: tuple[SessionId, bytes]) -> None:
         session_id, sealed = item

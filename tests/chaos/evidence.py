@@ -49,7 +49,7 @@ class LogRead:
     def hear(self, stored: Stored) -> None:
         """Take the next envelope."""
         self.digests[stored.sequence] = digest(stored.body)
-        read = envelope.decode(stored.body)
+        read = envelope.decode_envelope(stored.body)
         self.numbers[stored.subject].append(read.number)
         for event in read.events:
             self._take(event, read.time)

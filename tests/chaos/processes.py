@@ -141,7 +141,7 @@ class Processes:
         """Read the log as it grows, for ever; what was read once was stored."""
         async with self._auditor() as client:
             after = max(self.seen, default=0)
-            async for batch in EventLog(client).follow(["evt.>"], after):
+            async for batch in EventLog(client).follow_from(["evt.>"], after):
                 for stored in batch:
                     self.seen[stored.sequence] = digest(stored.body)
 
@@ -150,8 +150,8 @@ class Processes:
         log = LogRead()
         async with self._auditor() as client:
             events = EventLog(client)
-            upto = (await events.state()).last_sequence
-            async for batch in events.read("evt.>", 0, upto):
+            upto = (await events.stream_state()).last_sequence
+            async for batch in events.read_range("evt.>", 0, upto):
                 for stored in batch:
                     log.hear(stored)
         return log

@@ -143,7 +143,7 @@ class Actor:
             with contextlib.suppress(NatsError, LogError, OSError, AssertionError):
                 async with self._auditor() as client:
                     after = max(self.seen, default=0)
-                    async for batch in EventLog(client).follow(["evt.>"], after):
+                    async for batch in EventLog(client).follow_from(["evt.>"], after):
                         for stored in batch:
                             self.seen[stored.sequence] = digest(stored.body)
             await asyncio.sleep(0.5)
@@ -153,8 +153,8 @@ class Actor:
         log = LogRead()
         async with self._auditor() as client:
             events = EventLog(client)
-            upto = (await events.state()).last_sequence
-            async for batch in events.read("evt.>", 0, upto):
+            upto = (await events.stream_state()).last_sequence
+            async for batch in events.read_range("evt.>", 0, upto):
                 for stored in batch:
                     log.hear(stored)
         return log

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from contracts import envelope
-from contracts.events import UnknownEvent, decode_event, tags
+from contracts.events import UnknownEvent, decode_event, event_tags
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -27,17 +27,17 @@ def type_of(line: bytes) -> str:
 def test_golden_event_is_read_and_written_as_it_was(line: bytes) -> None:
     event = decode_event(line)
 
-    assert type(event) is tags()[type_of(line)]
+    assert type(event) is event_tags()[type_of(line)]
     assert msgspec.json.decode(msgspec.json.encode(event)) == msgspec.json.decode(line)
 
 
 def test_every_tag_has_a_golden_line() -> None:
-    assert {type_of(line) for line in EVENTS} == set(tags())
+    assert {type_of(line) for line in EVENTS} == set(event_tags())
 
 
-@pytest.mark.parametrize("tag", sorted(tags()))
+@pytest.mark.parametrize("tag", sorted(event_tags()))
 def test_golden_lines_of_a_tag_show_every_field_that_has_no_default(tag: str) -> None:
-    fields = [field for field in msgspec.structs.fields(tags()[tag]) if field.required]
+    fields = [field for field in msgspec.structs.fields(event_tags()[tag]) if field.required]
     shown = {name for line in EVENTS if type_of(line) == tag for name in msgspec.json.decode(line)}
 
     assert {field.encode_name for field in fields} <= shown
@@ -46,9 +46,9 @@ def test_golden_lines_of_a_tag_show_every_field_that_has_no_default(tag: str) ->
 def test_golden_envelopes_are_one_chain() -> None:
     link = envelope.Link()
     for sequence, stored in enumerate(lines("envelopes"), 1):
-        found = envelope.decode(stored)
-        assert envelope.follows(link, found) == ""
-        link = envelope.linked(sequence, stored, found)
+        found = envelope.decode_envelope(stored)
+        assert envelope.chain_break(link, found) is None
+        link = envelope.link_to(sequence, stored, found)
 
     assert link.number == 2
 
@@ -56,7 +56,7 @@ def test_golden_envelopes_are_one_chain() -> None:
 def test_event_of_a_later_version_is_kept_raw_between_its_neighbours() -> None:
     *_, stored = lines("envelopes")
 
-    events = envelope.decode(stored).events
+    events = envelope.decode_envelope(stored).events
 
     assert [type(event).__name__ for event in events] == [
         "SessionRequested",

@@ -7,33 +7,33 @@ from pathlib import Path
 
 import pytest
 
-from contracts.events import tags
-from contracts.schemas.generator import FOLDER, asyncapi, documents, messages
+from contracts.events import event_tags
+from contracts.schemas.generator import FOLDER, asyncapi_document, message_types, schema_documents
 from contracts.subjects import TABLE
 
 
 def test_schema_files_are_those_of_the_code() -> None:
     kept = {str(path.relative_to(FOLDER)): path.read_text() for path in FOLDER.rglob("*.json")}
 
-    assert kept == documents(), "make schemas writes them anew"
+    assert kept == schema_documents(), "make schemas writes them anew"
 
 
 def test_every_event_has_a_schema() -> None:
     kept = {path.stem for path in (FOLDER / "events").glob("*.json")}
 
-    assert kept == set(tags())
+    assert kept == set(event_tags())
 
 
 def test_every_subject_is_a_channel_with_its_messages() -> None:
-    document = asyncapi()
+    document = asyncapi_document()
 
     assert len(document["channels"]) == len(TABLE)
     named = {name for channel in document["channels"].values() for name in channel["messages"]}
-    assert named == {kind.__name__ for kind in messages()}
+    assert named == {kind.__name__ for kind in message_types()}
 
 
 def test_every_reference_leads_somewhere() -> None:
-    document = asyncapi()
+    document = asyncapi_document()
     wanted: list[str] = []
 
     def walk(node: object) -> None:
@@ -56,7 +56,7 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 def test_asyncapi_says_who_sends_and_who_answers() -> None:
-    operations = asyncapi()["operations"]
+    operations = asyncapi_document()["operations"]
 
     assert operations["gateway.send.rpc.pool.lease"]["reply"]
     assert operations["pool.receive.rpc.pool.lease"]["reply"]
@@ -84,4 +84,4 @@ def test_schema_files_are_written_where_asked_and_stale_ones_taken_out(
     written = {
         str(path.relative_to(tmp_path)): path.read_text() for path in tmp_path.rglob("*.json")
     }
-    assert written == documents()
+    assert written == schema_documents()

@@ -3,7 +3,7 @@
 import pytest
 
 from contracts import subjects
-from contracts.subjects import TABLE, USERS, denied, permissions
+from contracts.subjects import TABLE, USERS, denied_subjects, permissions_of
 
 
 def covers(pattern: str, subject: str) -> bool:
@@ -48,13 +48,13 @@ def test_only_event_subjects_are_captured_by_the_stream() -> None:
 def test_every_event_subject_has_one_writing_service() -> None:
     for row in TABLE:
         if row.reply is None:
-            writers = [user for user in USERS if row.pattern in permissions(user).publish]
+            writers = [user for user in USERS if row.pattern in permissions_of(user).publish]
             assert writers == sorted({row.owner, *row.callers}, key=USERS.index)
 
 
 @pytest.mark.parametrize("user", USERS)
 def test_inbox_is_the_users_own(user: str) -> None:
-    inboxes = [one for one in permissions(user).subscribe if one.startswith("_INBOX")]
+    inboxes = [one for one in permissions_of(user).subscribe if one.startswith("_INBOX")]
 
     assert inboxes == [f"_INBOX_{user}.>"]
 
@@ -62,9 +62,11 @@ def test_inbox_is_the_users_own(user: str) -> None:
 def test_only_the_archiver_may_purge() -> None:
     for user in USERS:
         allowed = any(
-            covers(pattern, "$JS.API.STREAM.PURGE.EVT") for pattern in permissions(user).publish
+            covers(pattern, "$JS.API.STREAM.PURGE.EVT") for pattern in permissions_of(user).publish
         )
-        refused = any(covers(pattern, "$JS.API.STREAM.PURGE.EVT") for pattern in denied(user))
+        refused = any(
+            covers(pattern, "$JS.API.STREAM.PURGE.EVT") for pattern in denied_subjects(user)
+        )
         assert (allowed and not refused) == (user == "archiver")
 
 
@@ -72,7 +74,7 @@ def test_only_the_pool_writes_credentials() -> None:
     writers = [
         user
         for user in USERS
-        if any(covers(pattern, "$KV.credentials.x") for pattern in permissions(user).publish)
+        if any(covers(pattern, "$KV.credentials.x") for pattern in permissions_of(user).publish)
     ]
 
     assert writers == ["pool"]

@@ -113,7 +113,7 @@ class Stack(Asked):
         self._migrate("--secrets")
         config = self.home / "secrets" / "test-server.conf"
         config.write_text(
-            natsserver.configuration(
+            natsserver.configuration_text(
                 self.home / "nats", self.nats_port, self.home / "secrets" / "nats.conf"
             )
         )
@@ -134,7 +134,9 @@ class Stack(Asked):
     def restart_nats(self) -> None:
         """Start nats-server on the port and the store it had."""
         config = self.home / "secrets" / "test-server.conf"
-        self.processes["nats"] = natsserver.start(config, self.home / "nats.log", self.nats_port)
+        self.processes["nats"] = natsserver.start_server(
+            config, self.home / "nats.log", self.nats_port
+        )
 
     def start(self, name: str, *arguments: str, **environment: str) -> None:
         """Start a process of ours; its output goes to `<name>.log` in the home."""

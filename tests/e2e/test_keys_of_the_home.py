@@ -42,9 +42,11 @@ def journalled_by(stack: Stack, *events: bytes) -> None:
         url = f"nats://migrate:{password}@127.0.0.1:{stack.nats_port}"
         client = await nats.connect(url, inbox_prefix=b"_INBOX_migrate")
         writer = SubjectWriter(EventLog(client), EVT_KEYS, WriterId("later"))
-        for stored in await writer.behind():
-            writer.saw(stored)
-        await writer.append([msgspec.Raw(one) for one in events], writer.now(datetime.now(UTC)))
+        for stored in await writer.stored_behind():
+            writer.note_stored(stored)
+        await writer.append_events(
+            [msgspec.Raw(one) for one in events], writer.next_instant(datetime.now(UTC))
+        )
         await client.close()
 
     asyncio.run(append())

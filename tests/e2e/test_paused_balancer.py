@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 from contracts import subjects
 from contracts.balancer import BalancerStatus, SelectAnswers, SelectServer, SelectServers
 from contracts.base import Command, Failed, GatewayId, LeaseId, Ping, Pong, RequestId, ServiceType
-from runtime.nats.connection import UnansweredError, ask
+from runtime.nats.connection import UnansweredError, ask_command
 from tests.e2e.stack import WAIT_S, Stack
 
 NewStack = Callable[..., Stack]
@@ -45,7 +45,7 @@ async def leads(client: Client, epoch: int) -> None:
     async with asyncio.timeout(WAIT_S):
         while True:
             with suppress(UnansweredError):
-                pong = await ask(client, subjects.BALANCER_PING, Ping(), _pongs, 1)
+                pong = await ask_command(client, subjects.BALANCER_PING, Ping(), _pongs, 1)
                 if isinstance(pong, Pong) and pong.epoch >= epoch:
                     return
             await asyncio.sleep(0.05)
@@ -97,7 +97,9 @@ def test_balancer_that_slept_through_a_take_over_answers_nothing(new_stack: NewS
                 seconds=WAIT_S,
             )
             # Whatever the old one had answered by now would have come before this answer.
-            found = await ask(client, subjects.BALANCER_SELECT, selection("last"), _answers, 10)
+            found = await ask_command(
+                client, subjects.BALANCER_SELECT, selection("last"), _answers, 10
+            )
             assert isinstance(found, SelectAnswers)
             return len(slept), len(both)
 

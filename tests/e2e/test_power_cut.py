@@ -45,7 +45,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 def configured(folder: Path, store: Path, port: int, *, synced: bool = True) -> Path:
     config = folder / "nats.conf"
-    text = natsserver.configuration(store, port, None)
+    text = natsserver.configuration_text(store, port, None)
     config.write_text(text if synced else text.replace(", sync_interval: always", ""))
     assert synced == ("sync_interval" in config.read_text())
     return config
@@ -57,7 +57,7 @@ class Server:
     def __init__(self, folder: Path, store: Path, *, synced: bool = True) -> None:
         self.port = natsserver.free_port()
         config = configured(folder, store, self.port, synced=synced)
-        self.process: subprocess.Popen[bytes] = natsserver.start(
+        self.process: subprocess.Popen[bytes] = natsserver.start_server(
             config, folder / "nats.log", self.port
         )
 
@@ -84,7 +84,7 @@ async def write(
     with suppress(LogError):
         for count in range(1_000_000):
             body = json.dumps({"writer": number, "count": count, "filler": "x" * 400}).encode()
-            after = await log.append(subject, body, after)
+            after = await log.append_after(subject, body, after)
             acknowledged[after] = body
             if len(acknowledged) >= BEFORE:
                 enough.set()
@@ -93,7 +93,7 @@ async def write(
 async def appending(server: Server, happens: Callable[[], None]) -> Acknowledged:
     """Append from many writers until something happens amid it; what was acknowledged."""
     client = await server.connect()
-    await streams.migrate(client, 100_000_000)
+    await streams.migrate_streams(client, 100_000_000)
     acknowledged: Acknowledged = {}
     enough = asyncio.Event()
     writers = [
@@ -116,8 +116,8 @@ async def missing(server: Server, acknowledged: Acknowledged) -> list[int]:
     log = EventLog(client)
     found: Acknowledged = {}
     with suppress(LogUnavailableError):
-        state = await log.state()
-        async for batch in log.read(">", 0, state.last_sequence):
+        state = await log.stream_state()
+        async for batch in log.read_range(">", 0, state.last_sequence):
             found |= {stored.sequence: stored.body for stored in batch}
     await client.close()
     return [sequence for sequence, body in acknowledged.items() if found.get(sequence) != body]

@@ -200,16 +200,16 @@ async def stored(search: Search, store: Path, folder: Path) -> dict[str, int]:
     """Look at every message of every stream, on a copy of the store without accounts."""
     port = natsserver.free_port()
     config = folder / "copy.conf"
-    config.write_text(natsserver.configuration(store, port, None))
-    process = natsserver.start(config, folder / "copy.log", port)
+    config.write_text(natsserver.configuration_text(store, port, None))
+    process = natsserver.start_server(config, folder / "copy.log", port)
     counts: dict[str, int] = {}
     try:
         client = await nats.connect(f"nats://127.0.0.1:{port}")
         for stream in ("EVT", "DLQ", "KV_credentials"):
             log = EventLog(client, stream)
-            upto = (await log.state()).last_sequence
+            upto = (await log.stream_state()).last_sequence
             counts[stream] = upto
-            async for batch in log.read(">", 0, upto):
+            async for batch in log.read_range(">", 0, upto):
                 for one in batch:
                     search.look(f"stream {stream} {one.subject} {one.sequence}", one.body)
                     search.look(f"stream {stream} subject", one.subject)

@@ -91,7 +91,9 @@ def stored(*groups: list[Any]) -> list[Stored]:
         )
         for number, events in enumerate(groups, 1)
     ]
-    return [Stored(one.number, NOON, "evt.pool.0", envelope.encode(one)) for one in envelopes]
+    return [
+        Stored(one.number, NOON, "evt.pool.0", envelope.encode_envelope(one)) for one in envelopes
+    ]
 
 
 def call(number: int, **more: Any) -> Called:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import typer
 
-from contracts.events import tags
+from contracts.events import event_tags
 from contracts.subjects import TABLE
 from runtime.environment import VARIABLES
 from runtime.settings import settings_of, variable_of, with_default_services
@@ -86,7 +86,7 @@ def test_variable_is_documented(variable: str) -> None:
     assert f"`{variable}`" in page("environment.md")
 
 
-@pytest.mark.parametrize("tag", tags())
+@pytest.mark.parametrize("tag", event_tags())
 def test_event_is_documented(tag: str) -> None:
     assert f"## `{tag}`" in page("events.md")
 

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from runtime import texts
-from runtime.environment import Environment, environment
+from runtime.environment import Environment, read_environment
 from runtime.settings import SettingsError
 from tidegate.admin.shown import settings_tables, tidegate_variables, toml_lines
 from tidegate.configuration import (
@@ -32,7 +32,7 @@ def check_configuration(*, as_json: bool = output.JSON) -> None:
 
     Example: tidegate config check
     """
-    here = environment()
+    here = read_environment()
     named = named_files(here, load_configuration(here))
     file = str(here.config) if here.config else None
     if as_json:
@@ -62,7 +62,7 @@ def show_configuration(
 
     Example: tidegate config show -o tidegate.toml
     """
-    here = environment()
+    here = read_environment()
     _refuse_to_destroy(here)
     tables = settings_tables(with_absolute_paths(here, load_configuration(here)))
     if as_json:
@@ -96,7 +96,7 @@ def accept_configuration(
 
 def _file_lines(tables: dict[str, Any], *, demo: bool) -> Iterator[str]:
     """Write it as a file that means the same; the demo's servers are nobody's configuration."""
-    yield from (f"# {name}={texts.shown(value)}" for name, value in tidegate_variables().items())
+    yield from (f"# {name}={texts.as_shown(value)}" for name, value in tidegate_variables().items())
     if demo:
         for server in tables.pop("servers"):
             yield f"# server of the demo, while no [[servers]] are named: {server['url']}"

@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from runtime.quantities import seconds
+from runtime.quantities import parse_seconds
 from tidegate.console import api, output
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -91,7 +91,7 @@ def rotate_key(
     Example: tidegate keys rotate key_1f2e3d4c5b6a --grace 1h
     """
     try:
-        grace_s = float(seconds(grace))
+        grace_s = float(parse_seconds(grace))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--grace") from None
     answer = api.post(f"/api/keys/{api.path_segment(key_id)}/rotate", {"grace_s": grace_s})

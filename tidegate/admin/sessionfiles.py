@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from runtime.credentials import Credential, WrongCredentialError, credential_of, credentials_in
-from runtime.environment import environment
+from runtime.environment import read_environment
 from runtime.settings import SettingsError
 from runtime.texts import csv_writer, spreadsheet_cell
 from tidegate.configuration import load_configuration
@@ -154,7 +154,7 @@ def as_session(credential: Credential) -> Session:
         if credential_of(given) == credential:
             return given
     # What is left of it begins with a region once more.
-    return {**given, "credential": credential.spelled, "region": ""}
+    return {**given, "credential": credential.as_text, "region": ""}
 
 
 def service_types() -> tuple[list[str], str]:
@@ -162,7 +162,7 @@ def service_types() -> tuple[list[str], str]:
     try:
         return [*api.get("/api/sessions", limit=1)["remaining"]], ""
     except (CommandError, SettingsError) as error:
-        here = list(load_configuration(environment()).services)
+        here = list(load_configuration(read_environment()).services)
         return here, f"limits were held against the configuration found here: {error}"
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import typer
 
-from runtime.quantities import seconds
+from runtime.quantities import parse_seconds
 from tidegate.admin import sessionfiles, sessiontests
 from tidegate.console import api, files, output
 from tidegate.console.errors import CommandError, GatewayRefusedError
@@ -193,7 +193,7 @@ def cool_session(
     Example: tidegate sessions cool ses_0a1b2c3d4e5f --for 10m
     """
     try:
-        cool_s = float(seconds(duration))
+        cool_s = float(parse_seconds(duration))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--for") from None
     _change_session(session_id, {"cool_s": cool_s, "reason": reason}, as_json=as_json)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from runtime.quantities import Seconds, Size
-from runtime.settings import HIDDEN, hides
+from runtime.settings import HIDDEN, hides_secret
 from tidegate.configuration import Configuration
 
 _SECRET_WORDS = frozenset({"key", "secret", "password", "token", "credential"})
@@ -73,7 +73,7 @@ def toml_lines(tables: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[s
     """
     for key, value in tables.items():
         if not _table_like(value):
-            yield f"{'# ' if hides(value) else ''}{_toml_key(key)} = {_toml_value(value)}"
+            yield f"{'# ' if hides_secret(value) else ''}{_toml_key(key)} = {_toml_value(value)}"
     for key, value in tables.items():
         header = ".".join(map(_toml_key, (*path, key)))
         if isinstance(value, dict):

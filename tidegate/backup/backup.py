@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from runtime.environment import environment
+from runtime.environment import read_environment
 from runtime.eventlog import LogUnavailableError
 from runtime.nats.snapshots import SnapshotError
 from services.analytics.store import StoreError
@@ -29,7 +29,7 @@ def backup(
 
     Example: tidegate backup /var/backups/tidegate-monday.tar
     """
-    here = environment()
+    here = read_environment()
     try:
         new_bundle = NewBundle(path.absolute())
         try:

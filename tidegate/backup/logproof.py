@@ -66,10 +66,10 @@ class Prover:
             self._broken.append(f"sequence {stored.sequence}: the stored bytes are no envelope")
             return
         link = self._links.get(stored.subject, Link() if self._whole else None)
-        wrong = envelope.follows(link, opened) if link is not None else ""
+        wrong = envelope.chain_break(link, opened) if link is not None else None
         if wrong:
             self._broken.append(f"sequence {stored.sequence} ({stored.subject}): {wrong}")
-        self._links[stored.subject] = envelope.linked(stored.sequence, stored.body, opened)
+        self._links[stored.subject] = envelope.link_to(stored.sequence, stored.body, opened)
         self.sessions.update(
             event.session_id for event in opened.events if isinstance(event, SessionAdded)
         )

@@ -7,7 +7,7 @@ import msgspec
 import typer
 from nats.errors import Error as NatsError
 
-from runtime.environment import Environment, environment
+from runtime.environment import Environment, read_environment
 from runtime.eventlog import LogUnavailableError
 from runtime.nats.snapshots import SnapshotError, StreamExistsError
 from runtime.nats.streams import MigrationError
@@ -45,7 +45,7 @@ def restore(
 
     Example: TIDEGATE_HOME=.tidegate tidegate restore /var/backups/tidegate-monday.tar
     """
-    here = environment()
+    here = read_environment()
     place = duckdbfile.analytics_home(here, homes)
     taken = Bundle(path.absolute(), without=[bundle.DUCKDB] * without_duckdb)
     with output.progress_bar("checking the backup", taken.size, in_bytes=True) as moved:

@@ -14,7 +14,7 @@ from contracts.subjects import BACKED_UP
 from runtime.environment import Environment, Home
 from runtime.eventlog import EventLog
 from runtime.nats import natsserver, snapshots, streams
-from runtime.nats.connection import connected_as
+from runtime.nats.connection import connect_as
 from runtime.nats.snapshots import StreamExistsError, Taken
 from runtime.secrets import Sealer, SealError
 from runtime.settings import SettingsError
@@ -73,8 +73,8 @@ def embedded_nats(environment: Environment, home: Home) -> Iterator[Environment]
     migration.write_secrets(own)
     port = natsserver.free_port()
     config = home.nats_conf.with_name("server.conf")
-    config.write_text(natsserver.configuration(home.nats_store, port, home.nats_conf))
-    process = natsserver.start(config, home.path / "nats.log", port)
+    config.write_text(natsserver.configuration_text(home.nats_store, port, home.nats_conf))
+    process = natsserver.start_server(config, home.path / "nats.log", port)
     home.nats_url.write_text(f"nats://127.0.0.1:{port}")
     try:
         yield own
@@ -110,10 +110,10 @@ async def put_back(
                 taken.open_part(part) as file,
                 output.progress_bar(f"restoring {part}", size, in_bytes=True) as moved,
             ):
-                await snapshots.put_back(client, snapshot, file, moved)
+                await snapshots.restore_snapshot(client, snapshot, file, moved)
         log = EventLog(client)
         proof = await _prove_log(log, taken.manifest.proof, also)
-        state = await log.state()
+        state = await log.stream_state()
     finally:
         await client.close()
     credentials = await _count_credentials(environment, taken, unpacked)
@@ -129,11 +129,11 @@ async def _connect_home(environment: Environment, user: str) -> Client:
         address = environment.home.nats_url.read_text().partition("://")[2]
         url = f"nats://{user}:{password.read_text().strip()}@{address}"
         environment = msgspec.structs.replace(environment, nats_url=url)
-    return await connected_as(environment, user)
+    return await connect_as(environment, user)
 
 
 async def _refuse_existing(client: Client, stream: str) -> None:
-    if await streams.exists(client, stream):
+    if await streams.stream_exists(client, stream):
         raise StreamExistsError(stream)
 
 
@@ -162,7 +162,7 @@ def _fit_bound(snapshot: Taken, disk: Path | None) -> Taken:
 
 async def _prove_log(log: EventLog, wanted: Proof, also: Hearer | None) -> Proof:
     """Hear the restored log. Raises `CommandError` when it is not the one that was taken."""
-    state = await log.state()
+    state = await log.stream_state()
     last = state.last_sequence if state.messages else 0
     if last < wanted.last_sequence:
         raise CommandError(
@@ -184,7 +184,7 @@ async def _count_credentials(environment: Environment, taken: Bundle, unpacked: 
     None where this process has neither the pool's password nor the master key.
     """
     try:
-        key = environment.secret("TIDEGATE_SECRET_KEY", unpacked.master_key)
+        key = environment.read_secret("TIDEGATE_SECRET_KEY", unpacked.master_key)
         client = await _connect_home(environment, "pool")
     except SettingsError:
         return None

@@ -11,7 +11,7 @@ from contracts.subjects import CREDENTIALS_STREAM, EVENT_STREAM
 from runtime.environment import Environment
 from runtime.eventlog import EventLog
 from runtime.nats import snapshots
-from runtime.nats.connection import connected_as
+from runtime.nats.connection import connect_as
 from runtime.nats.snapshots import Taken
 from runtime.settings import SettingsError
 from tidegate.backup import bundle, duckdbfile, logproof
@@ -31,7 +31,7 @@ async def take_backup(
     Raises `SnapshotError`, `LogUnavailableError` or `StoreError`.
     """
     began = datetime.now(UTC)
-    client = await connected_as(environment, "archiver")
+    client = await connect_as(environment, "archiver")
     try:
         # The log first: a session's ciphertext is stored before the log knows the session, so
         # a later look at the bucket has one for every session of the log taken.
@@ -63,7 +63,7 @@ async def _snapshot_stream(client: Client, new_bundle: NewBundle, stream: str, n
         new_bundle.write_part(name) as file,
         output.progress_bar(f"taking {name}", None, in_bytes=True) as moved,
     ):
-        return await snapshots.take(client, stream, file, moved)
+        return await snapshots.take_snapshot(client, stream, file, moved)
 
 
 async def _prove_log(client: Client, log: Taken, also: Hearer | None = None) -> Proof:
@@ -81,7 +81,7 @@ async def _prove_with_copy(
 
     Beside the proof: what the log lacks for it, or how DuckDB failed, when there is no such part.
     """
-    state = await EventLog(client).state()
+    state = await EventLog(client).stream_state()
     with new_bundle.path_for_part(bundle.DUCKDB) as path:
         memory = duckdbfile.duckdb_memory(environment)
         first = log.state["first_seq"]

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from runtime.environment import Environment, environment, given_secret
+from runtime.environment import Environment, read_environment, secret_variable
 from runtime.settings import SettingsError
 from tidegate.console.errors import CommandError, GatewayRefusedError
 
@@ -104,7 +104,7 @@ def download(path: str, **query: Any) -> Iterator[httpx.Response]:
 
 def _admin_client() -> httpx.Client:
     """Make a client that shows the admin key to the gateway."""
-    here = environment()
+    here = read_environment()
     url = gateway_address(here)
     key = {"Authorization": f"Bearer {admin_key(here, url)}"}
     # No proxy of the environment: it would see the key. Certificates are still its business.
@@ -182,7 +182,7 @@ def admin_key(environment: Environment, url: str) -> str:
 
     Raises `SettingsError` when there is none to show to `url`.
     """
-    given = given_secret("TIDEGATE_ADMIN_KEY")
+    given = secret_variable("TIDEGATE_ADMIN_KEY")
     if given and _SENDABLE.fullmatch(given) is None:
         raise SettingsError("TIDEGATE_ADMIN_KEY: expected one key of visible ASCII characters")
     if given:

@@ -11,7 +11,7 @@ from contracts import envelope
 from contracts.envelope import Envelope
 from runtime.environment import Environment
 from runtime.eventlog import EventLog, LogUnavailableError, Stored
-from runtime.nats.connection import connected_as
+from runtime.nats.connection import connect_as
 from tidegate.console import output
 
 _SILENCE_MAX_S = 20.0
@@ -23,7 +23,7 @@ async def auditor_client(environment: Environment) -> AsyncIterator[Client]:
 
     Raises `SettingsError` when there is no NATS to reach.
     """
-    client = await connected_as(environment, "auditor")
+    client = await connect_as(environment, "auditor")
     try:
         yield client
     finally:
@@ -39,7 +39,7 @@ async def read_log(log: EventLog, after: int, last: int, what: str) -> AsyncIter
         return
     with output.progress_bar(what, last - after) as moved:
         seen = after
-        batches = log.read("evt.>", after, last)
+        batches = log.read_range("evt.>", after, last)
         while True:
             try:
                 batch = await asyncio.wait_for(anext(batches, None), _SILENCE_MAX_S)
@@ -64,7 +64,7 @@ class EnvelopeReader:
     def decode_next(self, stored: Stored) -> Envelope | None:
         """Decode the next envelope; None when it is none, or its number was there already."""
         decoded = decode_envelope(stored)
-        if decoded is None or envelope.repeats(self._numbers.get(stored.subject, 0), decoded):
+        if decoded is None or envelope.repeat_break(self._numbers.get(stored.subject, 0), decoded):
             return None
         self._numbers[stored.subject] = decoded.number
         return decoded
@@ -73,6 +73,6 @@ class EnvelopeReader:
 def decode_envelope(stored: Stored) -> Envelope | None:
     """Decode an envelope; None when the bytes are none."""
     try:
-        return envelope.decode(stored.body)
+        return envelope.decode_envelope(stored.body)
     except msgspec.DecodeError:
         return None

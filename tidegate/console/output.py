@@ -18,7 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from runtime.texts import shown, shown_json, shown_lines
+from runtime.texts import as_shown, as_shown_json, as_shown_lines
 from tidegate.console.tables import lay_out
 
 JSON = typer.Option(False, "--json", help="Print JSON instead of tables.")
@@ -30,27 +30,27 @@ Moved = Callable[[int], None]
 
 def print_text(text: str = "", *, flush: bool = False) -> None:
     """Print a line, or several; what they hold of strangers' texts commands no terminal."""
-    print(shown_lines(text), flush=flush)
+    print(as_shown_lines(text), flush=flush)
 
 
 def print_line(text: str) -> None:
     """Print one line at once, whatever line breaks stand in what strangers wrote."""
-    print(shown(text), flush=True)
+    print(as_shown(text), flush=True)
 
 
 def print_document(text: str) -> None:
     """Print a document: as it is into a file, and so that it commands nothing on a terminal."""
-    print(shown_lines(text) if sys.stdout.isatty() else text, end="")
+    print(as_shown_lines(text) if sys.stdout.isatty() else text, end="")
 
 
 def print_record(value: Any) -> None:
     """Print something as one line of JSON, at once."""
-    print(shown_json(json.dumps(value, ensure_ascii=False)), flush=True)
+    print(as_shown_json(json.dumps(value, ensure_ascii=False)), flush=True)
 
 
 def print_json(value: Any) -> None:
     """Print something as indented JSON."""
-    print(shown_json(json_text(value)))
+    print(as_shown_json(json_text(value)))
 
 
 def json_text(value: Any) -> str:
@@ -76,7 +76,7 @@ def print_table(
     console = Console(highlight=False)
     console.width = console.width or _COLUMNS
     width = console.width if console.is_terminal else None
-    layout = lay_out([*map(shown, columns)], cells, width, kept)
+    layout = lay_out([*map(as_shown, columns)], cells, width, kept)
     if any(columns):
         console.out("\n".join(layout.head), style="bold", highlight=False)
     print("\n".join(layout.lines))
@@ -95,14 +95,16 @@ def table_cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, dict):
-        return " ".join(f"{shown(str(name))}={table_cell(inner)}" for name, inner in value.items())
+        return " ".join(
+            f"{as_shown(str(name))}={table_cell(inner)}" for name, inner in value.items()
+        )
     if isinstance(value, (list, tuple)):
         return ", ".join(table_cell(inner) for inner in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.3f}".rstrip("0").rstrip(".")
-    return shown(str(value))
+    return as_shown(str(value))
 
 
 @contextmanager
@@ -127,7 +129,7 @@ def progress_bar(
 
 def print_note(message: str) -> None:
     """Say something beside what is printed, where a pipe does not see it."""
-    print(shown_lines(message), file=sys.stderr)
+    print(as_shown_lines(message), file=sys.stderr)
 
 
 def note_freshness(answer: Mapping[str, Any]) -> None:

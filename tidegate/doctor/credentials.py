@@ -12,10 +12,10 @@ from contracts.base import Failed, SessionId
 from contracts.pool import PoolStatus, PoolStatusReply, SessionStatus
 from runtime.credentials import WrongCredentialError, credential_of
 from runtime.environment import Environment
-from runtime.nats.connection import UnansweredError, ask, connected_as
+from runtime.nats.connection import UnansweredError, ask_command, connect_as
 from runtime.secrets import Sealer, SealError
 from runtime.settings import SettingsError
-from services.gateway.dialects.credentials import LOOKED_FOR_MIN, too_short
+from services.gateway.dialects.credentials import LOOKED_FOR_MIN, is_too_short
 from services.pool.store import CredentialStore, CredentialsUnavailableError
 from tidegate.doctor.findings import DoctorFinding, fine, note, unchecked, wrong
 
@@ -27,8 +27,8 @@ _pool = msgspec.json.Decoder(PoolStatusReply | Failed)
 async def credential_findings(client: Client, environment: Environment) -> list[DoctorFinding]:
     """Open the credentials, where the pool's password and the master key are here."""
     try:
-        key = environment.secret("TIDEGATE_SECRET_KEY", environment.home.master_key)
-        pool = await connected_as(environment, "pool")
+        key = environment.read_secret("TIDEGATE_SECRET_KEY", environment.home.master_key)
+        pool = await connect_as(environment, "pool")
     except SettingsError:
         return [unchecked("keys", "the master key, or the password of the pool, is not here")]
     kept = CredentialStore(pool, Sealer(key))
@@ -41,19 +41,21 @@ async def credential_findings(client: Client, environment: Environment) -> list[
     finally:
         await pool.close()
     findings = [fine("keys", f"the master key opens the credentials ({len(opened)})")]
-    short = sum(map(too_short, opened.values()))
+    short = sum(map(is_too_short, opened.values()))
     if short:
         count = f"{short} credentials, or passwords of their proxies, have under"
         message = f"{count} {LOOKED_FOR_MIN} characters: answers are not searched for them"
         findings.append(note("sessions", "credentials_short", message))
     with suppress(SettingsError):
-        identity_key = environment.secret("TIDEGATE_IDENTITY_KEY", environment.home.identity_key)
+        identity_key = environment.read_secret(
+            "TIDEGATE_IDENTITY_KEY", environment.home.identity_key
+        )
         findings += await _double_grants(client, shared_accounts(opened, identity_key))
     return findings
 
 
 def shared_accounts(opened: Mapping[SessionId, str], identity_key: str) -> list[list[SessionId]]:
-    """Name the sessions of each account that has more than one (`Credential.identities`)."""
+    """Name the sessions of each account that has more than one (`Credential.credentials_by_id`)."""
     accounts: defaultdict[SessionId, list[SessionId]] = defaultdict(list)
     for session_id, text in opened.items():
         try:
@@ -61,8 +63,12 @@ def shared_accounts(opened: Mapping[SessionId, str], identity_key: str) -> list[
         except WrongCredentialError:
             continue  # earlier versions took what none takes now
         # Without a region in the text it is kept as it is today.
-        is_older = bool(credential.region) and session_id in credential.identities(identity_key)
-        accounts[credential.identity(identity_key) if is_older else session_id].append(session_id)
+        is_older = bool(credential.region) and session_id in credential.credentials_by_id(
+            identity_key
+        )
+        accounts[credential.session_identity(identity_key) if is_older else session_id].append(
+            session_id
+        )
     return [sessions for sessions in accounts.values() if len(sessions) > 1]
 
 
@@ -73,7 +79,7 @@ async def _double_grants(client: Client, accounts: list[list[SessionId]]) -> lis
         return []
     question = PoolStatus(among=among, limit=len(among))
     try:
-        reply = await ask(client, subjects.pool_status(), question, _pool, _TIMEOUT_S)
+        reply = await ask_command(client, subjects.pool_status(), question, _pool, _TIMEOUT_S)
     except UnansweredError:
         return []  # that nobody leads the pool is told elsewhere
     views = reply.sessions if isinstance(reply, PoolStatusReply) else []

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 import typer
 from nats.aio.client import Client
 
-from runtime.clock import clock
-from runtime.environment import Environment, environment
+from runtime.clock import make_clock
+from runtime.environment import Environment, read_environment
 from runtime.eventlog import LogUnavailableError
-from runtime.nats.connection import connected_as, nats_urls
+from runtime.nats.connection import connect_as, nats_urls
 from runtime.settings import SettingsError
 from tidegate.configuration import load_configuration
 from tidegate.console import output
@@ -23,7 +23,7 @@ def doctor(*, as_json: bool = output.JSON) -> None:
 
     Example: tidegate doctor --json
     """
-    findings = asyncio.run(_all_findings(environment()))
+    findings = asyncio.run(_all_findings(read_environment()))
     if as_json:
         output.print_json({"findings": [{**_as_fields(finding)} for finding in findings]})
     else:
@@ -52,7 +52,7 @@ async def _nats_findings(environment: Environment) -> list[DoctorFinding]:
             return [wrong("nats", "nats_unreachable", str(error)), rest]
         return [unchecked("nats", str(error)), rest]
     try:
-        client = await connected_as(environment, "auditor")
+        client = await connect_as(environment, "auditor")
     except SettingsError as error:
         code = "nats_password_wrong" if "uthorization" in str(error) else "nats_unreachable"
         return [wrong("nats", code, str(error)), rest]
@@ -61,7 +61,9 @@ async def _nats_findings(environment: Environment) -> list[DoctorFinding]:
             *await users.user_findings(environment),
             *await _log_findings(client, environment),
             *await services.service_findings(
-                client, clock(environment.clock_offset_file), made_up=_may_be_made_up(environment)
+                client,
+                make_clock(environment.clock_offset_file),
+                made_up=_may_be_made_up(environment),
             ),
         ]
     finally:
@@ -78,7 +80,9 @@ def _may_be_made_up(environment: Environment) -> bool:
 
 async def _log_findings(client: Client, environment: Environment) -> list[DoctorFinding]:
     try:
-        return await log.log_findings(client, environment, clock(environment.clock_offset_file))
+        return await log.log_findings(
+            client, environment, make_clock(environment.clock_offset_file)
+        )
     except LogUnavailableError as error:
         return [wrong("streams", "stream_unreadable", f"the log cannot be read: {error}")]
 

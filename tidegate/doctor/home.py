@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from runtime.credentials import credentials_in, told
+from runtime.credentials import credentials_in, report_good
 from runtime.environment import Environment
 from runtime.nats.streams import free_bytes
 from runtime.settings import SettingsError
@@ -52,7 +52,7 @@ def _credentials_finding(path: Path, services: Collection[str]) -> DoctorFinding
         lines = list(credentials_in(path.read_bytes(), services))
     except OSError as error:
         return unchecked("sessions", f"{path}: cannot be read from here ({error.strerror})")
-    refused = told(lines)
+    refused = report_good(lines)
     if refused:
         return wrong("sessions", "credentials_refused", f"{path}, {refused}")
     return fine("sessions", f"{path}: {len(lines)} credentials")

@@ -37,7 +37,7 @@ async def log_findings(
     """Look at the streams and at what is in the log."""
     findings = []
     infos: dict[str, Any] = {}
-    for name in [config["name"] for config in streams.wanted(0)]:
+    for name in [config["name"] for config in streams.stream_configurations(0)]:
         asked_at = clock()
         reply = await ask_jetstream(client, f"STREAM.INFO.{name}")
         if name == EVENT_STREAM and reply is not None and "ts" in reply:
@@ -47,7 +47,7 @@ async def log_findings(
     if (info := infos[EVENT_STREAM]) is not None:
         findings += _room_findings(info, environment)
         findings += await _content_findings(client, environment, info)
-    if infos[streams.wanted(0)[-1]["name"]] is not None:
+    if infos[streams.stream_configurations(0)[-1]["name"]] is not None:
         findings.extend(await credentials.credential_findings(client, environment))
     return findings
 
@@ -62,7 +62,11 @@ def _stream_findings(name: str, reply: dict[str, Any] | None) -> Iterator[Doctor
         yield wrong("streams", code, f"{name}: {reply['error']['description']}")
     else:
         replicas = reply["config"].get("num_replicas", 1)
-        config = next(wanted for wanted in streams.wanted(0, replicas) if wanted["name"] == name)
+        config = next(
+            wanted
+            for wanted in streams.stream_configurations(0, replicas)
+            if wanted["name"] == name
+        )
         is_ = {key: reply["config"].get(key, False) for key in config.keys() - _FREE_TO_CHOOSE}
         changed = [
             f"{key} is {value!r} instead of {config[key]!r}"
@@ -106,7 +110,7 @@ async def _content_findings(
     log = EventLog(client)
     findings = []
     for subject in (evt_pool(), EVT_BALANCER, EVT_KEYS):
-        last = await log.last(subject)
+        last = await log.last_stored(subject)
         if last is None:
             continue
         opened = logreading.decode_envelope(last)
@@ -180,25 +184,25 @@ async def _home_key_findings(log: EventLog, environment: Environment) -> list[Do
         for path in (environment.home.operator_key, environment.home.client_key)
         if path.exists()
     ]
-    last = await log.last(EVT_KEYS)
+    last = await log.last_stored(EVT_KEYS)
     if not here or last is None:
         return [unchecked("keys", "the keys of clients are not here, or not in the log")]
     ring = KeyRing()
     reader = logreading.EnvelopeReader()
     every: dict[str, Key] = {}
-    async for batch in log.read(EVT_KEYS, 0, last.sequence):
+    async for batch in log.read_range(EVT_KEYS, 0, last.sequence):
         for stored in batch:
             seen = reader.decode_next(stored)
             if seen is None:
-                ring.skip(stored.sequence)
+                ring.skip_sequence(stored.sequence)
                 continue
-            ring.apply(stored.sequence, seen)
-            every |= {key.hash: key for key in ring.all()}
+            ring.apply_envelope(stored.sequence, seen)
+            every |= {key.hash: key for key in ring.all_keys()}
     findings = []
     for path in here:
         hashed = key_hash(path.read_text().strip())
         key = every.get(hashed)
-        if ring.opened_by(hashed) is not None:
+        if ring.key_opened_by(hashed) is not None:
             findings.append(fine("keys", f"{path.name}: the log knows it"))
         elif key is not None and key.revoked:
             findings.append(wrong("keys", "key_revoked", f"{path.name}: {key.key_id} is revoked"))

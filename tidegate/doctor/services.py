@@ -18,7 +18,7 @@ from contracts.pool import PoolStatus, PoolStatusReply
 from runtime.clock import Clock
 from runtime.environment import Environment
 from runtime.eventlog import EventLog, LogUnavailableError
-from runtime.nats.connection import UnansweredError, ask
+from runtime.nats.connection import UnansweredError, ask_command
 from services.analytics import sql
 from services.pool.generated import GENERATED, follow_fleet
 from tidegate.console import api, direct
@@ -56,7 +56,7 @@ async def _generated_findings(client: Client) -> list[DoctorFinding]:
             fleet = await anext(told_anew)
         if not fleet.has_own:
             return []
-        reply = await ask(client, subjects.pool_status(), question, _pool, _TIMEOUT_S)
+        reply = await ask_command(client, subjects.pool_status(), question, _pool, _TIMEOUT_S)
         views = reply.sessions if isinstance(reply, PoolStatusReply) else []
         count = sum(view.origin == GENERATED and view.status != "retired" for view in views)
         if count:
@@ -68,7 +68,7 @@ async def _generated_findings(client: Client) -> list[DoctorFinding]:
 async def _pool_findings(client: Client, clock: Clock) -> list[DoctorFinding]:
     asked_at = clock()
     try:
-        reply = await ask(client, subjects.pool_status(), PoolStatus(), _pool, _TIMEOUT_S)
+        reply = await ask_command(client, subjects.pool_status(), PoolStatus(), _pool, _TIMEOUT_S)
     except UnansweredError as error:
         return [wrong("pool", "pool_no_leader", f"nobody leads it ({type(error).__name__})")]
     if not isinstance(reply, PoolStatusReply):
@@ -118,7 +118,9 @@ async def _balancer_findings(client: Client, clock: Clock) -> list[DoctorFinding
     """Ask the balancer for its servers, and ping each from here."""
     asked_at = clock()
     try:
-        reply = await ask(client, subjects.BALANCER_STATUS, BalancerStatus(), _balancer, _TIMEOUT_S)
+        reply = await ask_command(
+            client, subjects.BALANCER_STATUS, BalancerStatus(), _balancer, _TIMEOUT_S
+        )
     except UnansweredError as error:
         message = f"nobody leads it ({type(error).__name__})"
         return [wrong("balancer", "balancer_no_leader", message)]
@@ -153,7 +155,7 @@ async def _analytics_findings(client: Client) -> list[DoctorFinding]:
     """Ask analytics how far it is and what its file has."""
     area = "analytics"
     try:
-        target = (await EventLog(client).state()).last_sequence
+        target = (await EventLog(client).stream_state()).last_sequence
         checkpoint, trouble = await _await_checkpoint(client, target)
         findings = await _file_findings(client)
     except LogUnavailableError as error:
@@ -177,7 +179,7 @@ async def _await_checkpoint(client: Client, target: int) -> tuple[int, str]:
     """
     deadline = asyncio.get_running_loop().time() + _CATCH_UP_S
     while True:
-        reply = await ask(client, subjects.ANALYTICS_PING, Ping(), _pong, _TIMEOUT_S)
+        reply = await ask_command(client, subjects.ANALYTICS_PING, Ping(), _pong, _TIMEOUT_S)
         pong = reply if isinstance(reply, Pong) else None
         checkpoint = pong.sequence if pong else 0
         if checkpoint >= target or asyncio.get_running_loop().time() > deadline:
@@ -213,7 +215,7 @@ async def _file_findings(client: Client) -> list[DoctorFinding]:
 
 async def _named_rows(client: Client, question: NamedQuery) -> list[list[Any]] | Failed:
     """Ask a named query."""
-    reply = await ask(client, subjects.ANALYTICS_QUERY, question, _analytics, _TIMEOUT_S)
+    reply = await ask_command(client, subjects.ANALYTICS_QUERY, question, _analytics, _TIMEOUT_S)
     return reply.rows if isinstance(reply, Rows) else reply
 
 

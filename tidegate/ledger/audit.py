@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from runtime.environment import environment
+from runtime.environment import read_environment
 from runtime.eventlog import LogUnavailableError
 from tidegate.console import output
 from tidegate.console.errors import CommandError
@@ -26,7 +26,7 @@ def audit(
     trial = Trial()
     try:
         verdict = asyncio.run(
-            hearing.hear_all(environment(), trial, wait_s=None if log_only else wait)
+            hearing.hear_all(read_environment(), trial, wait_s=None if log_only else wait)
         )
     except LogUnavailableError as error:
         raise CommandError(f"the event log cannot be read: {error}") from None

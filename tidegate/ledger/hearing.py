@@ -20,7 +20,7 @@ async def hear_all(environment: Environment, trial: Trial, wait_s: float | None)
     """
     async with logreading.auditor_client(environment) as client:
         log = EventLog(client)
-        trial.note_start(await log.state())
+        trial.note_start(await log.stream_state())
         await _hear_on(log, trial)
         verdict = SKIPPED if wait_s is None else await _compare_duckdb(client, log, trial, wait_s)
     trial.finish()
@@ -29,7 +29,7 @@ async def hear_all(environment: Environment, trial: Trial, wait_s: float | None)
 
 async def _hear_on(log: EventLog, trial: Trial, upto: int | None = None) -> int:
     """Hear on to the log's end, or to `upto` when that comes first; the end."""
-    state = await log.state()
+    state = await log.stream_state()
     end = state.last_sequence if upto is None else min(upto, state.last_sequence)
     if state.messages:
         async for stored in logreading.read_log(log, trial.sequence, end, "reading the log"):

@@ -11,7 +11,7 @@ from nats.aio.client import Client
 from contracts import subjects
 from contracts.analytics import AnalyticsReply, NamedQuery, Rows
 from contracts.base import Failed
-from runtime.nats.connection import UnansweredError, ask
+from runtime.nats.connection import UnansweredError, ask_command
 from services.pool.audit import Totals
 from tidegate.ledger.trial import Key, Trial
 
@@ -144,7 +144,9 @@ async def _ask_query(client: Client, name: str, **parameters: Any) -> Rows:
     """Ask analytics a named query. Raises `UncomparedError` without rows."""
     try:
         question = NamedQuery(name=name, parameters=parameters)
-        reply = await ask(client, subjects.ANALYTICS_QUERY, question, _decoder, _ASK_TIMEOUT_S)
+        reply = await ask_command(
+            client, subjects.ANALYTICS_QUERY, question, _decoder, _ASK_TIMEOUT_S
+        )
     except UnansweredError as error:
         raise UncomparedError(
             f"analytics does not answer ({type(error).__name__});"

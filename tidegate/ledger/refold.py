@@ -34,7 +34,7 @@ async def refold_log(environment: Environment, upto: int) -> Replayed:
     reader = logreading.EnvelopeReader()
     async with logreading.auditor_client(environment) as client:
         log = EventLog(client)
-        state = await log.state()
+        state = await log.stream_state()
         if not state.messages:
             return replayed
         end = min(upto, state.last_sequence) if upto else state.last_sequence

@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from runtime.environment import environment
+from runtime.environment import read_environment
 from runtime.eventlog import LogUnavailableError
 from tidegate.console import output
 from tidegate.console.errors import CommandError
@@ -22,7 +22,7 @@ def replay(
     Example: tidegate replay --upto 184467
     """
     try:
-        replayed = asyncio.run(refold_log(environment(), upto))
+        replayed = asyncio.run(refold_log(read_environment(), upto))
     except LogUnavailableError as error:
         raise CommandError(f"the event log cannot be read: {error}") from None
     report = replay_summary(replayed)

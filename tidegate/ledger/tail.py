@@ -9,16 +9,16 @@ from typing import Any
 
 import typer
 
-from contracts.events import tags
-from runtime.environment import Environment, environment
+from contracts.events import event_tags
+from runtime.environment import Environment, read_environment
 from runtime.eventlog import EventLog, LogUnavailableError, Stored
-from runtime.eventlog.records import UNREADABLE, Wanted, known_types, records
-from runtime.nats.connection import connected_as
+from runtime.eventlog.records import UNREADABLE, Wanted, records_of, types_matching
+from runtime.nats.connection import connect_as
 from tidegate.console import output
 from tidegate.console.errors import CommandError
 
 _END = -1
-_TAG_WIDTH = max(map(len, tags()))
+_TAG_WIDTH = max(map(len, event_tags()))
 _SUBJECT = re.compile(r"evt(?=\.)(\.(\*|[^\s.*>\x00-\x1f\x7f]+))*(\.>)?")
 """A subject, or pattern of subjects, as NATS has them."""
 _HEAD = ("event", "time", "subject", "type")
@@ -48,14 +48,14 @@ def tail(
     if sum((bool(from_), bool(last), after != _END)) > 1:
         raise typer.BadParameter("expected only one of --from, --last and --after")
     for wanted in types:
-        if not known_types(wanted):
-            choices = ", ".join(sorted(tags()))
+        if not types_matching(wanted):
+            choices = ", ".join(sorted(event_tags()))
             raise typer.BadParameter(f"--type {wanted}: expected one of {choices}, or a pattern")
     begin = from_ - 1 if from_ else after
     try:
         asyncio.run(
             _follow_log(
-                environment(),
+                read_environment(),
                 subject,
                 Wanted(types, session, request),
                 begin,
@@ -81,11 +81,11 @@ async def _follow_log(
         loop.add_signal_handler(number, following.cancel)
     client = None
     try:
-        client = await connected_as(environment, "auditor", told=output.print_note)
+        client = await connect_as(environment, "auditor", report=output.print_note)
         log = EventLog(client)
         if after == _END:
-            after = max(0, (await log.state()).last_sequence - last)
-        async for batch in log.follow([subject], after):
+            after = max(0, (await log.stream_state()).last_sequence - last)
+        async for batch in log.follow_from([subject], after):
             for stored in batch:
                 _print_events(stored, wanted, as_json=as_json)
     except asyncio.CancelledError:
@@ -97,7 +97,7 @@ async def _follow_log(
 
 def _print_events(stored: Stored, wanted: Wanted, *, as_json: bool) -> None:
     """Print the events of an envelope that are wanted."""
-    for record in records(stored):
+    for record in records_of(stored):
         if record["type"] == UNREADABLE:
             output.print_note(
                 f"{stored.sequence}: the stored bytes are no envelope ({record['reason']})"

@@ -12,10 +12,10 @@ import msgspec
 
 from contracts.balancer import PLAIN, Server
 from contracts.base import ServerId
-from runtime.addresses import ForbiddenAddressError, refused_host, resolved
+from runtime.addresses import ForbiddenAddressError, address_objection, resolve_allowed
 from services.balancer.settings import server_objection
-from services.gateway.dialects.recognition import READ_BYTES_MAX, recognised
-from services.gateway.domain.answers.models import Models, listed
+from services.gateway.dialects.recognition import READ_BYTES_MAX, recognise_dialect
+from services.gateway.domain.answers.models import Models, read_models
 
 TIMEOUT_S = 5.0
 """Of one question, from the look-up of the name to the end of the answer."""
@@ -80,7 +80,7 @@ async def _probe_server(client: httpx.AsyncClient, url: str, timeout_s: float) -
     owners = sorted({str(model["owned_by"]) for model in (models or {}).values()})
     return Probed(
         url=url,
-        dialect=recognised(page.body, page.content_type, owners),
+        dialect=recognise_dialect(page.body, page.content_type, owners),
         models=None if models is None else len(models),
         owners=owners,
     )
@@ -89,7 +89,7 @@ async def _probe_server(client: httpx.AsyncClient, url: str, timeout_s: float) -
 def _model_list(said: "_Page | str") -> Models | None:
     if isinstance(said, str) or said.status != httpx.codes.OK:
         return None
-    return listed(said.body)
+    return read_models(said.body)
 
 
 async def _read_page(
@@ -99,11 +99,11 @@ async def _read_page(
     try:
         async with asyncio.timeout(timeout_s):
             parsed = httpx.URL(url)
-            await resolved(parsed.host, parsed.port or _PORTS[parsed.scheme])
+            await resolve_allowed(parsed.host, parsed.port or _PORTS[parsed.scheme])
             async with client.stream("GET", url) as response:
                 # httpx looked the name up again, maybe to another end.
                 reached = response.extensions["network_stream"].get_extra_info("server_addr")
-                if forbidden := refused_host(str(reached[0])):
+                if forbidden := address_objection(str(reached[0])):
                     return forbidden
                 body = bytearray()
                 async for piece in response.aiter_raw():

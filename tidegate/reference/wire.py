@@ -2,8 +2,8 @@
 
 import msgspec
 
-from contracts.events import tags
-from contracts.schemas.generator import members
+from contracts.events import event_tags
+from contracts.schemas.generator import union_members
 from contracts.subjects import TABLE
 from tidegate.reference.markdown import as_code, doc_sentence, field_docs, markdown_table
 
@@ -15,7 +15,7 @@ def events_page() -> str:
         "Each stands in a commit envelope ([schema](../../contracts/schemas/envelope.json)) on its"
         " owner's subject; see [subjects](subjects.md). Fields with a default may be absent.\n"
     )
-    for tag, kind in sorted(tags().items()):
+    for tag, kind in sorted(event_tags().items()):
         docs = field_docs(kind)
         rows = [
             (as_code(field.encode_name), "" if field.required else "yes", docs.get(field.name, ""))
@@ -33,8 +33,8 @@ def subjects_page() -> str:
             as_code(row.pattern),
             row.owner,
             ", ".join(row.callers),
-            ", ".join(as_code(kind.__name__) for kind in members(row.message)),
-            ", ".join(as_code(kind.__name__) for kind in members(row.reply)),
+            ", ".join(as_code(kind.__name__) for kind in union_members(row.message)),
+            ", ".join(as_code(kind.__name__) for kind in union_members(row.reply)),
         )
         for row in TABLE
     ]

@@ -13,7 +13,7 @@ from demo import traffic as demo_traffic
 from demo.ledger import WrongLedgerError
 from demo.options import DemoOptions, parse_limits
 from demo.traffic import Called, TrafficOptions, TrafficSummary
-from runtime.environment import Environment, environment, given_secret
+from runtime.environment import Environment, read_environment, secret_variable
 from runtime.process import lifecycle
 from runtime.settings import SettingsError
 from tidegate.console import api, output
@@ -98,7 +98,7 @@ def make_calls(
 
     Example: tidegate demo traffic --count 20 --rate 10
     """
-    here = environment()
+    here = read_environment()
     try:
         options = TrafficOptions(
             url=api.gateway_address(here),
@@ -134,7 +134,7 @@ def _note_call(called: Called, *, quiet: bool) -> None:
 
 def _client_key(environment: Environment) -> str:
     """Find a client key. Raises `SettingsError` when there is none."""
-    given = given_secret("TIDEGATE_CLIENT_KEY")
+    given = secret_variable("TIDEGATE_CLIENT_KEY")
     if given:
         return given
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from contracts.balancer import PLAIN
-from runtime.environment import environment
+from runtime.environment import read_environment
 from tidegate.console import output
 from tidegate.console.errors import CommandError
 from tidegate.probing import asking
@@ -41,7 +41,7 @@ def init(
         raise typer.BadParameter("expected at least one address", param_hint="--server")
     if len(set(servers)) < len(servers):
         raise typer.BadParameter("expected every address once", param_hint="--server")
-    path = file or environment().config or Path(_NAME)
+    path = file or read_environment().config or Path(_NAME)
     try:
         if path.exists() and not force:
             raise CommandError(f"{path} is there already: expected another --file, or --force")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from runtime.environment import environment
+from runtime.environment import read_environment
 from tidegate.configuration import load_configuration
 from tidegate.stack.home import owners
 from tidegate.stack.home.migration import MigrationResult, migrate_log, write_secrets
@@ -33,7 +33,7 @@ def migrate(
 
     Example: tidegate migrate --secrets && tidegate migrate
     """
-    here = environment()
+    here = read_environment()
     configuration = load_configuration(here)
     if homes_in is not None and not secrets_only:
         raise typer.BadParameter("expected --secrets with it", param_hint="--homes")

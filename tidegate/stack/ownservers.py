@@ -6,7 +6,7 @@ from contracts.balancer import HeldConfiguration
 from contracts.subjects import EVT_BALANCER
 from runtime.environment import Environment
 from runtime.eventlog import EventLog, LogError
-from runtime.nats.connection import connected_as
+from runtime.nats.connection import connect_as
 from runtime.settings import SettingsError
 from services.balancer.domain import (
     Fleet,
@@ -91,11 +91,11 @@ async def _read_fleet(environment: Environment) -> Fleet:
     """What the balancer's subject says of the servers; an empty fleet without a log."""
     fleet = Fleet()
     reader = logreading.EnvelopeReader()
-    client = await connected_as(environment, _USER)
+    client = await connect_as(environment, _USER)
     log = EventLog(client)
     try:
-        last = await log.last(EVT_BALANCER)
-        async for batch in log.read(EVT_BALANCER, 0, last.sequence if last else 0):
+        last = await log.last_stored(EVT_BALANCER)
+        async for batch in log.read_range(EVT_BALANCER, 0, last.sequence if last else 0):
             for stored in batch:
                 opened = reader.decode_next(stored)
                 for event in opened.events if opened else ():

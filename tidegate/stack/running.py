@@ -72,7 +72,7 @@ class RunningStack:
             environment, port=environment.port or natsserver.free_port()
         )
         self.configuration = configuration
-        self.log = logs.configure("up")
+        self.log = logs.configure_logs("up")
         host = "127.0.0.1" if environment.host in {"0.0.0.0", "::"} else environment.host  # noqa: S104
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.environment.port}"
         self.supervisor = Supervisor(environment.home.run, self.url, self.log)
@@ -123,7 +123,7 @@ class RunningStack:
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             with suppress(SettingsError):  # what is wrong with it, the services say
-                begun.compare(_fixed_settings(load_configuration(self.environment)))
+                begun.warn_of_changes(_fixed_settings(load_configuration(self.environment)))
 
     def _on_stop_signal(self, stop: asyncio.Event) -> None:
         """Drain the first time, kill the second."""
@@ -193,12 +193,12 @@ class RunningStack:
         base = f"/{secrets.token_urlsafe(16)}"
         config = self.home.nats_conf.with_name("server.conf")
         config.write_text(
-            natsserver.configuration(
+            natsserver.configuration_text(
                 self.home.nats_store, port, self.home.nats_conf, (monitor, base)
             )
         )
         url = f"nats://127.0.0.1:{port}"
-        command = natsserver.command(config, self.home.path / "nats.log")
+        command = natsserver.server_command(config, self.home.path / "nats.log")
         child = ChildProcess(
             name=_NATS, command=command, health_port=monitor, ready_path=f"{base}/healthz"
         )

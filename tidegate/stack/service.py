@@ -3,7 +3,7 @@
 import importlib
 from functools import partial
 
-from runtime.environment import environment
+from runtime.environment import read_environment
 from runtime.process import lifecycle
 from tidegate.configuration import load_configuration, settings_loader
 from tidegate.console.errors import CommandError
@@ -47,7 +47,7 @@ def analytics() -> None:
 
 
 def _run_service(name: str) -> None:
-    here = environment()
+    here = read_environment()
     load_configuration(here)
     app = importlib.import_module(f"services.{name}.app")
     settings = importlib.import_module(f"services.{name}.settings").Settings

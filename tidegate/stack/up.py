@@ -5,7 +5,7 @@ import os
 
 import typer
 
-from runtime.environment import environment
+from runtime.environment import read_environment
 from runtime.settings import SettingsError
 from tidegate.configuration import load_configuration
 from tidegate.stack import ports
@@ -21,7 +21,7 @@ def up(config: str = typer.Option("", help="Configuration file (TIDEGATE_CONFIG)
     """
     if config:
         os.environ["TIDEGATE_CONFIG"] = config
-    here = environment()
+    here = read_environment()
     configuration = load_configuration(here)
     lock.make_folder(here.home)
     with lock.lock_home(here.home):

@@ -8,7 +8,7 @@ import msgspec
 
 from contracts import balancer, base, pool
 from contracts.envelope import Envelope
-from contracts.events import UnknownEvent, tags
+from contracts.events import UnknownEvent, event_tags
 from services.analytics.domain.access import Config, KeyStates
 from services.analytics.domain.fleet import ServerStates
 from services.analytics.domain.leases import Leases
@@ -36,7 +36,7 @@ ENVELOPE = -1
 """The position of an anomaly that is a whole envelope."""
 PASSED_OVER = ""
 """Why an event is left out of a fold that only tries the others."""
-_TAGS = {kind: tag for tag, kind in tags().items()}
+_TAGS = {kind: tag for tag, kind in event_tags().items()}
 
 
 _NOTHING: Mapping[int, str] = {}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
 
-from runtime.texts import shown
+from runtime.texts import as_shown
 from services.analytics.reports.findings import ReportFinding, plottable_number
 from services.analytics.reports.scale import axis_ticks, label_places
 from services.analytics.reports.wording import axis_measure, column_label, figure_text
@@ -31,7 +31,7 @@ def section_plot(section: ReportFinding) -> str:
     ]
     if not any(value for _, values in series for value in values):
         return ""
-    over = [shown(str(value)) for value in section.column_values(section.over)]
+    over = [as_shown(str(value)) for value in section.column_values(section.over)]
     if section.shape == "line":
         body = _line_plot(section.over, over, series)
     elif section.over in _TIMELINES:

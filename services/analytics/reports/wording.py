@@ -5,7 +5,7 @@
 
 from typing import Any
 
-from runtime.texts import shown
+from runtime.texts import as_shown
 
 NOTHING = "—"
 _SECOND_MS, _MINUTE_MS = 1000, 60_000
@@ -15,7 +15,7 @@ _SIZES = ("B", "kB", "MB", "GB", "TB")
 
 def column_label(column: str) -> str:
     """Write the name of a column; its figures say their unit."""
-    return shown(column.removesuffix("_ms").replace("_", " "))
+    return as_shown(column.removesuffix("_ms").replace("_", " "))
 
 
 def figure_text(column: str, value: Any) -> str:
@@ -28,7 +28,7 @@ def figure_text(column: str, value: Any) -> str:
         return _number_text(column, value)
     if column.endswith("_at") or column == "hour":
         return moment_text(str(value))
-    return shown(str(value))
+    return as_shown(str(value))
 
 
 def _number_text(column: str, value: float) -> str:
@@ -73,7 +73,7 @@ def size_text(count: float) -> str:
 
 def moment_text(text: str) -> str:
     """Write an instant to the minute, without the zone, which is UTC."""
-    return shown(text[:16].replace("T", " "))
+    return as_shown(text[:16].replace("T", " "))
 
 
 def axis_measure(columns: list[str]) -> str:

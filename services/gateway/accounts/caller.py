@@ -9,10 +9,10 @@ from contracts.base import RequestId, ServerId, SessionId
 from runtime.nats.connection import DisconnectedError, UnansweredError
 from services.gateway.dialects.credentials import secrets_of
 from services.gateway.domain import failure_error
-from services.gateway.domain.answers.accounts import CHECK, concealed
-from services.gateway.domain.answers.envelopes import expanded
+from services.gateway.domain.answers.accounts import CHECK, conceal_in_answer
+from services.gateway.domain.answers.envelopes import expand_body
 from services.gateway.domain.errors import GatewayError
-from services.gateway.domain.heads import Headers, passed_names
+from services.gateway.domain.heads import Headers, names_passing
 from services.gateway.relay.coalescer import BalancerCoalescer, RefusedBatchError
 from services.gateway.relay.credentials import Credentials
 from services.gateway.settings import GatewaySection
@@ -55,24 +55,24 @@ class Caller:
         settings: GatewaySection,
     ) -> None:
         """Hold the parts; `servers` are those of now."""
-        self.apply(settings)
+        self.apply_settings(settings)
         self.servers = servers
         self._balancer = balancer
         self._transport = transport
         self._credentials = credentials
         self._addresses = Addresses()
 
-    def apply(self, settings: GatewaySection) -> None:
+    def apply_settings(self, settings: GatewaySection) -> None:
         """Go by other settings from now on."""
         self.settings = settings
-        self.passed = passed_names(settings.response_headers)
+        self.passed = names_passing(settings.response_headers)
         """Of a server's head, what an admin sees."""
 
     async def authorization(self, session_id: SessionId, region: str) -> bytes:
         """Make the value of `Authorization` of a session. Raises `GatewayError`."""
         return await self._credentials.authorization_of(session_id, region)
 
-    def named(self, server_id: str) -> Selected:
+    def server_named(self, server_id: str) -> Selected:
         """Find the server of this id, whether it is well or not. Raises `GatewayError`."""
         for server in self.servers():
             if server.server_id == server_id:
@@ -85,7 +85,7 @@ class Caller:
                 )
         raise GatewayError("not_found", f"there is no server {server_id!r}", "server")
 
-    async def chosen(self, call: Call) -> Selected | NoServer:
+    async def choose_server(self, call: Call) -> Selected | NoServer:
         """Ask the balancer for a server that was not asked yet. Raises `GatewayError`."""
         wanted = SelectServer(
             request_id=call.request_id, avoid=[*call.avoid], dialects=[*call.dialects]
@@ -97,21 +97,23 @@ class Caller:
         except (UnansweredError, RefusedBatchError) as error:
             raise GatewayError("no_backend", f"the balancer does not answer: {error}") from None
 
-    async def answered(self, call: Call) -> tuple[Answer, bytes]:
+    async def send_call(self, call: Call) -> tuple[Answer, bytes]:
         """Ask one server; another only while nothing was sent. Raises `GatewayError`."""
         error: GatewayError | None = None
         question = Question(
             "POST", call.target, call.body, self.settings.connect_timeout, TIMEOUT_S
         )
         for _ in range(1 if call.only else self.settings.attempts_max):
-            selected = call.only or await self.chosen(call)
+            selected = call.only or await self.choose_server(call)
             if isinstance(selected, NoServer):
                 raise error or GatewayError("no_backend", selected.reason)
             call.asked = selected
             call.attempts += 1
-            address = self._addresses.of(selected.url)
+            address = self._addresses.address_of(selected.url)
             try:
-                return await question.ask(self._transport, address, call.headers(address.host))
+                return await question.ask_server(
+                    self._transport, address, call.headers(address.host)
+                )
             except TransportFailure as failure:
                 error = failure_error(failure.failure, sent=failure.sent)
                 if failure.sent:
@@ -121,7 +123,7 @@ class Caller:
         raise error
 
 
-def about(request_id: RequestId, path: str, authorization: bytes, query: bytes = b"") -> Call:
+def call_about(request_id: RequestId, path: str, authorization: bytes, query: bytes = b"") -> Call:
     """Make the question about an account: nothing of a client's goes along.
 
     `/token/check` takes the credential in its body, the others as `Authorization`.
@@ -148,11 +150,11 @@ def about(request_id: RequestId, path: str, authorization: bytes, query: bytes =
     )
 
 
-def without_secrets(answer: Answer, body: bytes, authorization: bytes) -> bytes:
+def conceal_secrets(answer: Answer, body: bytes, authorization: bytes) -> bytes:
     """Take all of a credential out of an answer, decoded. Raises `GatewayError` where it cannot."""
-    encoding = answer.header(b"content-encoding").strip().lower()
-    plain = expanded(encoding, body, BYTES_MAX)
+    encoding = answer.header_text(b"content-encoding").strip().lower()
+    plain = expand_body(encoding, body, BYTES_MAX)
     if not isinstance(plain, bytes):
         message = f"what the server said cannot be read: {plain or 'it is too long'}"
         raise GatewayError("upstream_error", message)
-    return concealed(plain, secrets_of(authorization))
+    return conceal_in_answer(plain, secrets_of(authorization))

@@ -9,9 +9,9 @@ import msgspec
 
 from contracts.balancer import PLAIN, NoServer, Selected
 from contracts.pool import SessionView
-from services.gateway.accounts.caller import Call, Caller, about
+from services.gateway.accounts.caller import Call, Caller, call_about
 from services.gateway.clients.request import new_request_id
-from services.gateway.dialects.credentials import sayable_in, secrets_of
+from services.gateway.dialects.credentials import dialects_saying, secrets_of
 from services.gateway.domain.answers.accounts import (
     ASKED,
     COLLECTING,
@@ -20,8 +20,8 @@ from services.gateway.domain.answers.accounts import (
     WITH_POINTS,
     Points,
     Said,
-    said,
-    together,
+    combine_said,
+    read_said,
 )
 from services.gateway.domain.errors import GatewayError
 
@@ -67,39 +67,39 @@ class Inquiry:
         """Ask by this caller."""
         self._caller = caller
 
-    async def tested(self, session: SessionView, server_id: str = "") -> SessionTested:
+    async def test_session(self, session: SessionView, server_id: str = "") -> SessionTested:
         """Ask whether the account of a session lives. Raises `GatewayError`."""
         authorization = await self._caller.authorization(session.session_id, session.region)
-        server = await self._server(authorization, server_id)
+        server = await self._server_for(authorization, server_id)
         paths = ASKED.get(server.dialect, ())
         answers = []
         for path in paths:
-            answers.append(await self._said(server, path, authorization))
+            answers.append(await self._ask_server(server, path, authorization))
             if answers[-1].standing == "dead":
                 break
-        found = together(answers) if answers else Said(message=_NOTHING_KNOWN)
+        result = combine_said(answers) if answers else Said(message=_NOTHING_KNOWN)
         return SessionTested(
             session_id=session.session_id,
             server_id=server.server_id,
             dialect=server.dialect,
             asked=[f"POST {path}" for path in paths[: len(answers)]],
-            judged=found.standing,
-            message=found.message,
-            points=found.points,
+            judged=result.standing,
+            message=result.message,
+            points=result.points,
         )
 
-    async def received(self, session: SessionView, server_id: str = "") -> PointsReceived:
+    async def receive_points(self, session: SessionView, server_id: str = "") -> PointsReceived:
         """Collect the points of the day, where there are none left. Raises `GatewayError`."""
         if not any(server.dialect in COLLECTING for server in self._caller.servers()):
             message = "no server speaks jimeng, and no other dialect can collect points"
             raise GatewayError("invalid_request", message)
         authorization = await self._caller.authorization(session.session_id, session.region)
-        server = await self._server(authorization, server_id, COLLECTING)
+        server = await self._server_for(authorization, server_id, COLLECTING)
         asked = [POINTS]
-        before = after = await self._said(server, POINTS, authorization)
+        before = after = await self._ask_server(server, POINTS, authorization)
         if before.points is not None:
             asked.append(RECEIVE)
-            after = await self._said(server, RECEIVE, authorization)
+            after = await self._ask_server(server, RECEIVE, authorization)
         return PointsReceived(
             session_id=session.session_id,
             server_id=server.server_id,
@@ -111,44 +111,44 @@ class Inquiry:
             after=after.points,
         )
 
-    async def _server(
+    async def _server_for(
         self, authorization: bytes, server_id: str, required: tuple[str, ...] = ()
     ) -> Selected:
         """Choose whom to ask, or take the one that is named. Raises `GatewayError`."""
         if server_id:
-            return _able(self._caller.named(server_id), authorization, required)
+            return _check_able(self._caller.server_named(server_id), authorization, required)
         groups = (required,) if required else _GROUPS
         reason = "no server can be told this session's credential"
         for group in groups:
-            call = about(new_request_id(), POINTS, authorization)
-            call.dialects = sayable_in(group, authorization)
+            call = call_about(new_request_id(), POINTS, authorization)
+            call.dialects = dialects_saying(group, authorization)
             if call.dialects:
-                found = await self._caller.chosen(call)
-                if not isinstance(found, NoServer):
-                    return found
-                reason = found.reason
+                choice = await self._caller.choose_server(call)
+                if not isinstance(choice, NoServer):
+                    return choice
+                reason = choice.reason
         raise GatewayError("no_backend", reason)
 
-    async def _said(self, server: Selected, path: str, authorization: bytes) -> Said:
+    async def _ask_server(self, server: Selected, path: str, authorization: bytes) -> Said:
         """Ask one thing; a server that does not answer has said nothing."""
-        call: Call = about(new_request_id(), path, authorization)
+        call: Call = call_about(new_request_id(), path, authorization)
         call.only = server
         try:
-            answer, body = await self._caller.answered(call)
+            answer, body = await self._caller.send_call(call)
         except GatewayError as error:
             return Said(message=error.message)
-        encoding = answer.header(b"content-encoding").strip().lower()
+        encoding = answer.header_text(b"content-encoding").strip().lower()
         tables = self._caller.settings.failure_tables()
-        return said(path, answer.status, encoding, body, tables, secrets_of(authorization))
+        return read_said(path, answer.status, encoding, body, tables, secrets_of(authorization))
 
 
-def _able(server: Selected, authorization: bytes, required: tuple[str, ...]) -> Selected:
+def _check_able(server: Selected, authorization: bytes, required: tuple[str, ...]) -> Selected:
     """Let a server that was named pass, if it can be asked this. Raises `GatewayError`."""
     if required and server.dialect not in required:
         expected = ", ".join(required)
         message = f"server: expected one that speaks {expected}, got {server.server_id}, which"
         raise GatewayError("invalid_request", f"{message} speaks {server.dialect}", "server")
-    if not sayable_in([server.dialect], authorization):
+    if not dialects_saying([server.dialect], authorization):
         message = f"server: {server.server_id} speaks {server.dialect}, which cannot say the"
         raise GatewayError("invalid_request", f"{message} session's proxy or region", "server")
     return server

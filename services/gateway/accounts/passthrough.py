@@ -7,17 +7,17 @@ from msgspec.structs import replace
 
 from contracts.balancer import DIALECTS
 from contracts.pool import SessionView
-from services.gateway.accounts.caller import Call, Caller, about, without_secrets
+from services.gateway.accounts.caller import Call, Caller, call_about, conceal_secrets
 from services.gateway.clients.answers import Client
 from services.gateway.clients.headers import own_headers, upstream_headers
 from services.gateway.clients.keys import Key
 from services.gateway.clients.request import Request
 from services.gateway.clients.spool import Spool
 from services.gateway.clients.uploads import Bounds, Receive, Upload
-from services.gateway.dialects.credentials import able_with, sayable_in, secrets_of
+from services.gateway.dialects.credentials import dialects_able, dialects_saying, secrets_of
 from services.gateway.domain.answers.accounts import CHECK, POINTS
 from services.gateway.domain.errors import GatewayError
-from services.gateway.domain.heads import Headers, passed
+from services.gateway.domain.heads import Headers, headers_passing
 from services.gateway.domain.summary import Summary
 from services.gateway.transport import Answer
 from services.gateway.transport.question import BYTES_MAX
@@ -43,7 +43,7 @@ class Passthrough:
         self._caller = caller
         self._known = known
 
-    async def serve(
+    async def serve_call(
         self,
         request: Request,
         receive: Receive,
@@ -52,51 +52,51 @@ class Passthrough:
         key_of: Callable[[Request], Key],
     ) -> None:
         """Answer the call; `key_of` looks again once the body is there. Raises `GatewayError`."""
-        _admins_only(request, request.key)
+        _refuse_others(request, request.key)
         bounds = Bounds(BYTES_MAX, BYTES_MAX, self._spool)
         upload = Upload(receive, request.content_length, bounds)
-        await upload.fill()
-        _admins_only(request, key_of(request))
+        await upload.fill_memory()
+        _refuse_others(request, key_of(request))
         session_id, rest = session_named(request.query)
         if session_id is None:
-            answer, body = await self._answered(client, _as_it_came(request, upload.head))
-            headers = passed(answer.headers, self._caller.passed)
+            answer, body = await self._send_free_call(client, _call_as_came(request, upload.head))
+            headers = headers_passing(answer.headers, self._caller.passed)
         else:
-            headers, body, answer = await self._of_a_session(request, client, session_id, rest)
+            headers, body, answer = await self._send_session_call(request, client, session_id, rest)
         kept = [pair for pair in headers if pair[0] != b"content-length"]
-        whole = [*kept, *own_headers(request, rate, client.summary()), _length(body)]
-        await client.answer(answer.status, whole, body)
+        whole = [*kept, *own_headers(request, rate, client.summary()), _length_header(body)]
+        await client.answer_whole(answer.status, whole, body)
 
-    async def _answered(self, client: Client, call: Call) -> tuple[Answer, bytes]:
+    async def _send_free_call(self, client: Client, call: Call) -> tuple[Answer, bytes]:
         try:
-            return await self._caller.answered(call)
+            return await self._caller.send_call(call)
         finally:
-            known = Summary(attempts_made=call.attempts)
+            summary = Summary(attempts_made=call.attempts)
             if (asked := call.asked) is not None:
-                known = replace(known, server_id=asked.server_id, server_region=asked.region)
-            client.summary = lambda: known
+                summary = replace(summary, server_id=asked.server_id, server_region=asked.region)
+            client.summary = lambda: summary
 
-    async def _of_a_session(
+    async def _send_session_call(
         self, request: Request, client: Client, session_id: str, rest: bytes
     ) -> tuple[Headers, bytes, Answer]:
         """Ask for a session of the pool, and conceal its credential in the answer."""
         view = await self._known(session_id)
         authorization = await self._caller.authorization(view.session_id, view.region)
-        call = about(request.request_id, request.path, authorization, rest)
+        call = call_about(request.request_id, request.path, authorization, rest)
         if request.path == CHECK:
-            call.dialects = able_with([], authorization)
+            call.dialects = dialects_able([], authorization)
         else:
-            having = [one for one in DIALECTS if one not in _WITHOUT_POINTS]
-            call.dialects = sayable_in(having, authorization)
-        answer, body = await self._answered(client, call)
-        told = without_secrets(answer, body, authorization)
-        headers = passed(answer.headers, self._caller.passed, secrets_of(authorization))
+            having = [dialect for dialect in DIALECTS if dialect not in _WITHOUT_POINTS]
+            call.dialects = dialects_saying(having, authorization)
+        answer, body = await self._send_free_call(client, call)
+        concealed = conceal_secrets(answer, body, authorization)
+        headers = headers_passing(answer.headers, self._caller.passed, secrets_of(authorization))
         headers = [pair for pair in headers if pair[0] != b"content-encoding"]
-        return [*headers, (b"x-session-id", view.session_id.encode())], told, answer
+        return [*headers, (b"x-session-id", view.session_id.encode())], concealed, answer
 
 
-def _admins_only(request: Request, key: Key) -> None:
-    if not key.admin:
+def _refuse_others(request: Request, key: Key) -> None:
+    if not key.is_admin:
         raise GatewayError("model_not_allowed", f"{request.path}: expected an admin key")
 
 
@@ -106,28 +106,28 @@ def session_named(query: bytes) -> tuple[str | None, bytes]:
     Raises `GatewayError` where it is empty or there are several.
     """
     pairs = query.split(b"&") if query else []
-    named = [pair for pair in pairs if _name(pair) == _SESSION]
+    named = [pair for pair in pairs if _parameter_name(pair) == _SESSION]
     if not named:
         return None, query
-    found = unquote_plus(named[0].partition(b"=")[2].decode("latin-1"))
-    if len(named) > 1 or not found:
+    name = unquote_plus(named[0].partition(b"=")[2].decode("latin-1"))
+    if len(named) > 1 or not name:
         message = "session: expected the id of one session, as GET /api/sessions lists them"
         raise GatewayError("invalid_request", message, _SESSION)
-    return found, b"&".join(pair for pair in pairs if _name(pair) != _SESSION)
+    return name, b"&".join(pair for pair in pairs if _parameter_name(pair) != _SESSION)
 
 
-def _name(pair: bytes) -> str:
+def _parameter_name(pair: bytes) -> str:
     return unquote_plus(pair.partition(b"=")[0].decode("latin-1"))
 
 
-def _as_it_came(request: Request, sent: bytes) -> Call:
+def _call_as_came(request: Request, sent: bytes) -> Call:
     return Call(
         request_id=request.request_id,
-        target=request.target,
+        target=request.target_bytes,
         headers=lambda host: upstream_headers(request, host, None, len(sent)),
         body=sent,
     )
 
 
-def _length(body: bytes) -> tuple[bytes, bytes]:
+def _length_header(body: bytes) -> tuple[bytes, bytes]:
     return b"content-length", str(len(body)).encode()

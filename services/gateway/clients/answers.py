@@ -45,43 +45,43 @@ class Client:
         self.begun = False
         self.gone = False
         """Whether it has left."""
-        self.summary: Callable[[], Summary] = _nothing_yet
+        self.summary: Callable[[], Summary] = _empty_summary
         """What is known of its request, asked for when it is told."""
         self.status = 0
         self.bytes_out = 0
 
-    async def start(self, status: int, headers: Headers, *, events: bool = False) -> None:
+    async def start_answer(self, status: int, headers: Headers, *, events: bool = False) -> None:
         """Send the head; `events` says that the body is a stream of events."""
         self.begun = True
-        self._events = events and not any(_compresses(*header) for header in headers)
+        self._events = events and not any(_is_compression(*header) for header in headers)
         self.status = status
         head = {"type": "http.response.start", "status": status, "headers": headers}
         await self._send(head)
 
-    async def body(self, chunk: bytes, *, more: bool) -> None:
+    async def send_body(self, chunk: bytes, *, more: bool) -> None:
         """Send a part of the body; back-pressure holds the caller here."""
         self.bytes_out += len(chunk)
         await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
 
-    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+    async def answer_whole(self, status: int, headers: Headers, body: bytes) -> None:
         """Give a whole answer; `headers` hold its Content-Length."""
         if self._whole is None:
-            await self.start(status, headers)
-            await self.body(body, more=False)
+            await self.start_answer(status, headers)
+            await self.send_body(body, more=False)
             return
         self.begun = True
         self.status = status
         self.bytes_out = len(body)
         self._whole(status, headers, body)
 
-    async def fail(self, error: GatewayError, headers: Headers) -> None:
+    async def answer_error(self, error: GatewayError, headers: Headers) -> None:
         """Answer with an error, unless an answer has begun: then it is broken off."""
         if self.begun:
             await self.break_off(error)
             return
-        body = error.body()
-        own = [*headers, *error.headers(), (b"content-length", str(len(body)).encode())]
-        await self.answer(error.http_status, own, body)
+        body = error.as_body()
+        own = [*headers, *error.extra_headers(), (b"content-length", str(len(body)).encode())]
+        await self.answer_whole(error.http_status, own, body)
 
     async def break_off(self, error: GatewayError) -> None:
         """End a begun answer that its server cut: SSE clients are told, all see no proper end.
@@ -89,21 +89,21 @@ class Client:
         Plain text within a compressed stream would only be garbage.
         """
         if self._events:
-            await self.body(b"\n\ndata: " + error.body() + b"\n\n", more=True)
+            await self.send_body(b"\n\ndata: " + error.as_body() + b"\n\n", more=True)
         self._abort()
 
 
-def _compresses(name: bytes, value: bytes) -> bool:
+def _is_compression(name: bytes, value: bytes) -> bool:
     return name == b"content-encoding" and value.lower() not in {b"", b"identity"}
 
 
-def told(
+def log_request(
     log: Log, metrics: Metrics, request: Request, client: Client, error: GatewayError | None
 ) -> None:
     """Count and log a request, in one line."""
     seconds = time.perf_counter() - request.started
-    known = client.summary()
-    metrics.answered(request.service_type, client.status, seconds)
+    summary = client.summary()
+    metrics.record_answer(request.service_type, client.status, seconds)
     if error is not None:
         metrics.errors.labels(error.code).inc()
     log.info(
@@ -114,22 +114,22 @@ def told(
         status=client.status,
         error=error.code if error else None,
         key_id=request.key.key_id,
-        session_id=known.session_id,
-        server_id=known.server_id or None,
-        attempts=known.attempts_made,
+        session_id=summary.session_id,
+        server_id=summary.server_id or None,
+        attempts=summary.attempts_made,
         ms=round(seconds * 1000, 2),
-        lease_ms=round(known.lease_ms, 2),
-        first_byte_ms=round(known.first_byte_ms, 2),
+        lease_ms=round(summary.lease_ms, 2),
+        first_byte_ms=round(summary.first_byte_ms, 2),
         bytes_out=client.bytes_out,
         gone=client.gone or None,
     )
 
 
-def _nothing_yet() -> Summary:
+def _empty_summary() -> Summary:
     return NOTHING_YET
 
 
-def broken_off_error(broken: BaseException, *, gone: bool) -> GatewayError | None:
+def break_off_error(broken: BaseException, *, gone: bool) -> GatewayError | None:
     """Word what broke a request off for its client; None: it is gone."""
     if gone or isinstance(broken, ClientGoneError):
         return None

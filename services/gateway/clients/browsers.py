@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 
 from services.gateway.clients.headers import CORS
 from services.gateway.domain.heads import Headers
-from services.gateway.domain.paths import routed
+from services.gateway.domain.paths import routed_path
 
 GUARDED: Headers = [
     (b"x-content-type-options", b"nosniff"),
@@ -43,9 +43,9 @@ _ALLOW_ORIGIN = CORS[0][0]
 _VARY = (b"vary", b"Origin")
 
 
-def crossing(path: str, origin: str, origins: Collection[str]) -> Headers:
+def cross_origin_headers(path: str, origin: str, origins: Collection[str]) -> Headers:
     """Make the CORS headers of an answer at `path` to a page of `origin`."""
-    if not _operators(routed(path)):
+    if not _is_operators(routed_path(path)):
         return CORS
     if "*" in origins:
         return CORS
@@ -54,13 +54,13 @@ def crossing(path: str, origin: str, origins: Collection[str]) -> Headers:
     return [_VARY]
 
 
-def preflight(path: str, headers: Headers, origins: Collection[str]) -> Headers:
+def preflight_headers(path: str, headers: Headers, origins: Collection[str]) -> Headers:
     """Make the headers of the answer to `OPTIONS` at `path`, as the original did.
 
     What the SDKs send is allowed: a `*` would not stand for `Authorization` (Fetch §4.10), and
     knows no `X-Stainless-*`; such names are said again as they were asked for.
     """
-    crossed = crossing(path, origin_of(headers), origins)
+    crossed = cross_origin_headers(path, origin_of(headers), origins)
     if crossed == [_VARY]:
         return [_VARY, (b"content-length", b"0")]
     asked = b",".join(value for name, value in headers if name == _REQUESTED).decode("latin-1")
@@ -86,7 +86,7 @@ def origin_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
     return ""
 
 
-def _operators(path: str) -> bool:
+def _is_operators(path: str) -> bool:
     return path not in _ORIGINAL and any(
         path == room or path.startswith(f"{room}/") for room in _OF_OPERATORS
     )

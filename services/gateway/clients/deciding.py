@@ -16,7 +16,7 @@ import msgspec
 from services.gateway.clients import reading
 from services.gateway.clients.request import Request
 from services.gateway.clients.uploads import Content, Upload
-from services.gateway.domain import Peek, read_json, wrong_n, wrong_type
+from services.gateway.domain import Peek, n_error, read_json, type_error
 from services.gateway.domain.errors import GatewayError
 
 _NAMES = re.compile(rb'"(model|n|stream)"', re.IGNORECASE)
@@ -30,36 +30,36 @@ _ESCAPED = b"\\u00"
 """How a name of ASCII letters begins to be spelled otherwise."""
 
 
-async def decided(request: Request, upload: Upload) -> Peek:
+async def read_decision(request: Request, upload: Upload) -> Peek:
     """Take the whole body and read what routes. Raises `GatewayError`, before any lease."""
     kind = reading.kind_of(request)
     json_max = upload.bounds.json_max
     if kind == reading.JSON and max(upload.length or 0, upload.taken) > json_max:
-        raise reading.too_large(json_max)
-    content = await upload.whole()
+        raise reading.body_too_large(json_max)
+    content = await upload.take_whole()
     if kind != reading.JSON:
-        return await upload.apart(partial(_of_form, content, kind, request.content_type))
+        return await upload.run_apart(partial(_peek_form, content, kind, request.content_type))
     if len(content) > json_max:
-        raise reading.too_large(json_max)
-    found = await upload.apart(partial(_of_plain, content))
-    if found is not None:
-        return found
-    return await upload.bounds.spool.apart(partial(_member_by_member, content))
+        raise reading.body_too_large(json_max)
+    peek = await upload.run_apart(partial(_peek_plain, content))
+    if peek is not None:
+        return peek
+    return await upload.bounds.spool.run_apart(partial(_peek_by_member, content))
 
 
-def _of_plain(content: Content) -> Peek | None:
+def _peek_plain(content: Content) -> Peek | None:
     """Read a body in which every name that routes stands once at most, as it is always spelled."""
-    return read_json(content) if _plain(content) else None
+    return read_json(content) if _is_plain(content) else None
 
 
-def _plain(content: Content) -> bool:
+def _is_plain(content: Content) -> bool:
     named: set[bytes] = set()
-    for piece in reading.pieces(content, _LONGEST - 1):
+    for piece in reading.pieces_of(content, _LONGEST - 1):
         if piece.find(_ESCAPED) >= 0:
             return False
-        for found in _NAMES.finditer(piece):
-            name = found[1]
-            if found.start() >= reading.PIECE_BYTES:
+        for match in _NAMES.finditer(piece):
+            name = match[1]
+            if match.start() >= reading.PIECE_BYTES:
                 break  # the next piece begins with it
             if name in named or name not in _PLAIN:
                 return False
@@ -67,18 +67,18 @@ def _plain(content: Content) -> bool:
     return True
 
 
-def _member_by_member(content: Content) -> Peek:
+def _peek_by_member(content: Content) -> Peek:
     """Read a JSON object whose routing names need a second look; a duplicate is refused."""
     reading.check_items(content)
     try:
         text = content[:].decode()
-        found = json.loads(text, object_pairs_hook=_Members, parse_constant=_no_number)
+        members = json.loads(text, object_pairs_hook=_Members, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise reading.wrong(f"the body is not valid JSON: {error}") from None
-    if not isinstance(found, _Members):
-        raise reading.wrong("body: expected a JSON object")
+        raise reading.wrong_body(f"the body is not valid JSON: {error}") from None
+    if not isinstance(members, _Members):
+        raise reading.wrong_body("body: expected a JSON object")
     fields: dict[str, Any] = {}
-    for name, value in found.pairs:
+    for name, value in members.pairs:
         lower = name.lower()
         if lower in Peek.__struct_fields__:
             if lower in fields:
@@ -87,10 +87,10 @@ def _member_by_member(content: Content) -> Peek:
     try:
         return msgspec.convert(fields, Peek)
     except msgspec.ValidationError as error:
-        raise wrong_type(error) from None
+        raise type_error(error) from None
 
 
-def _no_number(text: str) -> None:
+def _refuse_constant(text: str) -> None:
     raise ValueError(f"{text} is no JSON")
 
 
@@ -103,23 +103,24 @@ class _Members:
         self.pairs = pairs
 
 
-def _of_form(content: Content, kind: str, content_type: str) -> Peek:
-    return _of_texts(reading.texts_of(content, kind, content_type))
+def _peek_form(content: Content, kind: str, content_type: str) -> Peek:
+    return _peek_texts(reading.texts_of(content, kind, content_type))
 
 
-def _of_texts(fields: dict[str, Any]) -> Peek:
-    found: dict[str, str] = {}
+def _peek_texts(fields: dict[str, Any]) -> Peek:
+    """Read what routes from a form's texts; a name that stands twice is refused."""
+    texts: dict[str, str] = {}
     for name, value in fields.items():
         lower = _MADE_OF_IT.split(name, maxsplit=1)[0].strip().lower()
         if lower in Peek.__struct_fields__:
-            if lower in found or lower != name.lower() or not isinstance(value, str):
+            if lower in texts or lower != name.lower() or not isinstance(value, str):
                 raise GatewayError("invalid_request", f"{lower}: expected it once", lower)
-            found[lower] = value
-    n = found.get("n")
+            texts[lower] = value
+    n = texts.get("n")
     if n is not None and not (n.isascii() and n.strip().isdecimal() and len(n) <= _DIGITS_MAX):
-        raise wrong_n(n)
+        raise n_error(n)
     return Peek(
-        model=found.get("model"),
+        model=texts.get("model"),
         n=None if n is None else int(n),
-        stream=found.get("stream", "").lower() == "true" or None,
+        stream=texts.get("stream", "").lower() == "true" or None,
     )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from services.gateway.clients.request import Request
-from services.gateway.domain.heads import NAME_BYTES_MAX, Headers, goes_up, named_for_the_hop
+from services.gateway.domain.heads import NAME_BYTES_MAX, Headers, goes_up, hop_names
 from services.gateway.domain.summary import NOTHING_YET, Summary
 
 Rate = Mapping[str, str]
@@ -42,23 +42,23 @@ def upstream_headers(
     """
     asked_host = b""
     hop: frozenset[bytes] = frozenset()
-    found: Headers = [(b"host", host)]
+    headers: Headers = [(b"host", host)]
     for name, value in request.headers:
         if name == b"host":
             asked_host = value
         elif name == b"connection":
-            hop |= named_for_the_hop(value)
+            hop |= hop_names(value)
         elif content_type and name in _OF_THE_CLIENTS_BODY:
             continue
         elif len(name) <= NAME_BYTES_MAX and goes_up(name):
-            found.append((name, value))
+            headers.append((name, value))
     if hop:
-        found = [pair for pair in found if pair[0] not in hop or pair[0] == b"host"]
+        headers = [pair for pair in headers if pair[0] not in hop or pair[0] == b"host"]
     if content_type:
-        found.append((b"content-type", content_type.encode()))
+        headers.append((b"content-type", content_type.encode()))
     if authorization is not None:
-        found.append((b"authorization", authorization))
-    found += (
+        headers.append((b"authorization", authorization))
+    headers += (
         (b"accept-encoding", b"identity"),
         (b"x-request-id", request.request_id.encode()),
         (b"x-forwarded-for", request.client_address.encode()),
@@ -66,35 +66,35 @@ def upstream_headers(
         (b"x-forwarded-host", asked_host),
     )
     if length is None:
-        found.append((b"transfer-encoding", b"chunked"))
+        headers.append((b"transfer-encoding", b"chunked"))
     else:
-        found.append((b"content-length", str(length).encode()))
-    return found
+        headers.append((b"content-length", str(length).encode()))
+    return headers
 
 
 def own_headers(
     request: Request,
     rate: Mapping[str, str] | None,
-    known: Summary = NOTHING_YET,
+    summary: Summary = NOTHING_YET,
     caching: tuple[bytes, bytes] = NO_STORE,
 ) -> Headers:
     """Make the headers of every proxied answer (http-api.md §2), `caching` among them."""
-    found: Headers = [(b"x-request-id", request.request_id.encode()), *CORS, caching]
+    headers: Headers = [(b"x-request-id", request.request_id.encode()), *CORS, caching]
     if request.client_request_id:
-        found.append((b"x-client-request-id", request.client_request_id.encode("latin-1")))
+        headers.append((b"x-client-request-id", request.client_request_id.encode("latin-1")))
     if request.service_type:
-        found.append((b"x-service-type", request.service_type.encode()))
-    if known.session_id is not None:
-        found.append((b"x-session-id", known.session_id.encode()))
-        if known.remaining is not None:
-            found.append((b"x-remaining-quota", msgspec.json.encode(known.remaining)))
-    if known.server_id:
-        found += (
-            (b"x-server-id", known.server_id.encode()),
-            (b"x-server-region", known.server_region.encode()),
+        headers.append((b"x-service-type", request.service_type.encode()))
+    if summary.session_id is not None:
+        headers.append((b"x-session-id", summary.session_id.encode()))
+        if summary.remaining is not None:
+            headers.append((b"x-remaining-quota", msgspec.json.encode(summary.remaining)))
+    if summary.server_id:
+        headers += (
+            (b"x-server-id", summary.server_id.encode()),
+            (b"x-server-region", summary.server_region.encode()),
         )
     if rate:
-        found += [(name.encode(), value.encode()) for name, value in rate.items()]
-    timing = f"lease;dur={known.lease_ms:.2f}, upstream;dur={known.first_byte_ms:.2f}"
-    found.append((b"server-timing", timing.encode()))
-    return found
+        headers += [(name.encode(), value.encode()) for name, value in rate.items()]
+    timing = f"lease;dur={summary.lease_ms:.2f}, upstream;dur={summary.first_byte_ms:.2f}"
+    headers.append((b"server-timing", timing.encode()))
+    return headers

@@ -17,7 +17,7 @@ from contracts.gateway import (
     KeyRevoked,
     MetricsKeyIssued,
 )
-from services.gateway.clients.keys import Key, KeyRing, KeyScope, changed
+from services.gateway.clients.keys import Key, KeyRing, KeyScope, key_after
 
 NAME_MAX = 100
 MODELS_MAX = 100
@@ -52,52 +52,52 @@ def decide_issue(ring: KeyRing, wanted: KeyIssued | MetricsKeyIssued) -> KeyDeci
 
     The same wish again is fulfilled: its append may have landed without an answer.
     """
-    taken = ring.get(wanted.key_id)
+    taken = ring.key_of(wanted.key_id)
     if taken is not None and taken.hash == wanted.key_hash:
         return None
     if taken is not None:
         return KeyRefused(KeyRefusal.TAKEN, f"id: {wanted.key_id} is taken")
     return (
-        _hash_refused(ring, wanted.key_hash)
-        or _name_refused(wanted.name)
-        or (isinstance(wanted, KeyIssued) and _bounds_refused(wanted.bounds))
+        _hash_refusal(ring, wanted.key_hash)
+        or _name_refusal(wanted.name)
+        or (isinstance(wanted, KeyIssued) and _bounds_refusal(wanted.bounds))
         or wanted
     )
 
 
 def decide_change(ring: KeyRing, wanted: KeyChanged) -> KeyDecision:
     """Change a living key's name, bounds or hash (a rotation)."""
-    key = ring.get(wanted.key_id)
+    key = ring.key_of(wanted.key_id)
     if key is None or key.revoked:
-        return _gone(wanted.key_id, key)
+        return _gone_refusal(wanted.key_id, key)
     if key.scope is KeyScope.METRICS and (wanted.bounds or KeyBounds()) != KeyBounds():
         message = "models: a metrics key has no bounds"
         return KeyRefused(KeyRefusal.BAD_BOUNDS, message)
     refused = (
-        (wanted.key_hash is not None and _hash_refused(ring, wanted.key_hash))
-        or (wanted.name is not None and _name_refused(wanted.name))
-        or (wanted.bounds is not None and _bounds_refused(wanted.bounds))
+        (wanted.key_hash is not None and _hash_refusal(ring, wanted.key_hash))
+        or (wanted.name is not None and _name_refusal(wanted.name))
+        or (wanted.bounds is not None and _bounds_refusal(wanted.bounds))
     )
     if refused:
         return refused
-    return None if changed(key, wanted) == key else wanted
+    return None if key_after(key, wanted) == key else wanted
 
 
 def decide_revoke(ring: KeyRing, wanted: KeyRevoked) -> KeyDecision:
     """Revoke a key; the last admin key stays, since nobody could issue another."""
-    key = ring.get(wanted.key_id)
+    key = ring.key_of(wanted.key_id)
     if key is None:
-        return _gone(wanted.key_id, key)
+        return _gone_refusal(wanted.key_id, key)
     if key.revoked:
         return None
-    admins = [other for other in ring.all() if other.admin and not other.revoked]
+    admins = [other for other in ring.all_keys() if other.is_admin and not other.revoked]
     if admins == [key]:
         message = "the last admin key cannot be revoked: issue another one first"
         return KeyRefused(KeyRefusal.LAST_ADMIN, message)
     return wanted
 
 
-def decide(ring: KeyRing, wanted: KeyEvent) -> KeyDecision:
+def decide_event(ring: KeyRing, wanted: KeyEvent) -> KeyDecision:
     """Decide any of the wishes."""
     if isinstance(wanted, KeyIssued | MetricsKeyIssued):
         return decide_issue(ring, wanted)
@@ -106,26 +106,26 @@ def decide(ring: KeyRing, wanted: KeyEvent) -> KeyDecision:
     return decide_revoke(ring, wanted)
 
 
-def _gone(key_id: KeyId, key: Key | None) -> KeyRefused:
+def _gone_refusal(key_id: KeyId, key: Key | None) -> KeyRefused:
     if key is None:
         return KeyRefused(KeyRefusal.UNKNOWN, f"there is no key {key_id}")
     return KeyRefused(KeyRefusal.REVOKED, f"key {key_id} is revoked")
 
 
-def _hash_refused(ring: KeyRing, hashed: str) -> KeyRefused | None:
-    if ring.opened_by(hashed) is None:
+def _hash_refusal(ring: KeyRing, hashed: str) -> KeyRefused | None:
+    if ring.key_opened_by(hashed) is None:
         return None
     return KeyRefused(KeyRefusal.TAKEN, "key: this very key is in use already")
 
 
-def _name_refused(name: str) -> KeyRefused | None:
+def _name_refusal(name: str) -> KeyRefused | None:
     if name.strip() and len(name) <= NAME_MAX and name.isprintable():
         return None
     message = f"name: expected 1 to {NAME_MAX} printable characters"
     return KeyRefused(KeyRefusal.BAD_NAME, message)
 
 
-def _bounds_refused(bounds: KeyBounds) -> KeyRefused | None:
+def _bounds_refusal(bounds: KeyBounds) -> KeyRefused | None:
     if max(bounds.requests_per_minute, bounds.concurrency) > BOUND_MAX:
         message = f"requests_per_minute and concurrency: expected at most {BOUND_MAX:,}"
         return KeyRefused(KeyRefusal.BAD_BOUNDS, message)

@@ -45,7 +45,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     revoked: bool = False
 
     @property
-    def admin(self) -> bool:
+    def is_admin(self) -> bool:
         """Whether it may administer."""
         return self.scope is KeyScope.ADMIN
 
@@ -77,20 +77,20 @@ class KeyRing:
         """Hashes that open for a while only, and whose they are."""
         self._cached: dict[str, Key] = {}
 
-    def apply(self, sequence: int, envelope: Envelope) -> None:
+    def apply_envelope(self, sequence: int, envelope: Envelope) -> None:
         """Fold one envelope of `evt.keys`; one that was folded before changes nothing."""
         if sequence <= self.version:
             return
         for event in envelope.events:
-            self._evolve(event)
+            self._fold_event(event)
         self._cached.clear()
         self.version = sequence
 
-    def skip(self, sequence: int) -> None:
+    def skip_sequence(self, sequence: int) -> None:
         """Leave out a message that is no envelope."""
         self.version = max(self.version, sequence)
 
-    def find(self, key_text: str) -> Key | None:
+    def find_key(self, key_text: str) -> Key | None:
         """Find the key that this text opens; None for an unknown or revoked one.
 
         Known texts are remembered until the next change. Unknown ones, and those of before a
@@ -100,40 +100,40 @@ class KeyRing:
         if cached is not None:
             return cached
         hashed = key_hash(key_text)
-        found = self._openers.get(hashed)
-        if found is None:
-            return self._left_open(hashed)
+        openers = self._openers.get(hashed)
+        if openers is None:
+            return self._key_in_grace(hashed)
         if len(self._cached) < _CACHED_MAX:
-            self._cached[key_text] = found
-        return found
+            self._cached[key_text] = openers
+        return openers
 
-    def get(self, key_id: str) -> Key | None:
+    def key_of(self, key_id: str) -> Key | None:
         """Look a key up by id, revoked or not."""
         return self._keys.get(KeyId(key_id))
 
-    def all(self) -> list[Key]:
+    def all_keys(self) -> list[Key]:
         """List the keys in the order they were issued, revoked ones included."""
         return list(self._keys.values())
 
-    def opened_by(self, hashed: str) -> Key | None:
+    def key_opened_by(self, hashed: str) -> Key | None:
         """Find the living key of a hash."""
-        return self._openers.get(hashed) or self._left_open(hashed)
+        return self._openers.get(hashed) or self._key_in_grace(hashed)
 
-    def _left_open(self, hashed: str) -> Key | None:
+    def _key_in_grace(self, hashed: str) -> Key | None:
         """Find the key that was rotated and that this hash of before still opens."""
         key = self._keys.get(self._leaving.get(hashed, KeyId("")))
         if key is None or key.leaving[hashed] <= self._clock():
             return None
         return key
 
-    def once_opened_by(self, hashed: str) -> Key | None:
+    def key_once_opened_by(self, hashed: str) -> Key | None:
         """Find the key that has or had this hash, as it is now: revoked, or with another."""
         owner = self._owners.get(hashed)
         return None if owner is None else self._keys[owner]
 
-    def _evolve(self, event: AnyEvent | UnknownEvent) -> None:
+    def _fold_event(self, event: AnyEvent | UnknownEvent) -> None:
         if isinstance(event, KeyIssued | MetricsKeyIssued):
-            self._put(_issued(event))
+            self._put_key(_key_of_event(event))
         elif isinstance(event, KeyChanged | KeyRevoked):
             key = self._keys.get(event.key_id)
             if key is not None:
@@ -141,11 +141,11 @@ class KeyRing:
                     del self._openers[key.hash]
                 for hashed in key.leaving:
                     self._leaving.pop(hashed, None)
-                self._put(changed(key, event))
+                self._put_key(key_after(key, event))
         elif isinstance(event, UnknownEvent):
             self.unknown_events += 1
 
-    def _put(self, key: Key) -> None:
+    def _put_key(self, key: Key) -> None:
         self._keys[key.key_id] = key
         self._owners[key.hash] = key.key_id
         if not key.revoked:
@@ -153,18 +153,18 @@ class KeyRing:
             self._leaving |= dict.fromkeys(key.leaving, key.key_id)
 
 
-def opened(authorization: str, find: Callable[[str], Key | None]) -> Key:
+def open_key(authorization: str, find: Callable[[str], Key | None]) -> Key:
     """Find the key that an `Authorization` value presents. Raises `GatewayError`."""
     if not authorization:
         message = "no API key: expected the header `Authorization: Bearer <key>`"
         raise GatewayError("invalid_api_key", message)
-    key = find(presented(authorization))
+    key = find(presented_key(authorization))
     if key is None:
         raise GatewayError("invalid_api_key", "the API key is wrong or revoked")
     return key
 
 
-def presented(authorization: str) -> str:
+def presented_key(authorization: str) -> str:
     """Read the key out of an `Authorization` value: `Bearer <key>`, or the key alone."""
     if authorization.startswith("Bearer sk-"):
         return authorization[len("Bearer ") :].strip()
@@ -172,7 +172,7 @@ def presented(authorization: str) -> str:
     return rest.strip() if rest and scheme.lower() == "bearer" else authorization.strip()
 
 
-def _issued(event: KeyIssued | MetricsKeyIssued) -> Key:
+def _key_of_event(event: KeyIssued | MetricsKeyIssued) -> Key:
     scope, bounds = KeyScope.METRICS, KeyBounds()
     if isinstance(event, KeyIssued):
         scope, bounds = KeyScope(event.scope), event.bounds
@@ -181,7 +181,7 @@ def _issued(event: KeyIssued | MetricsKeyIssued) -> Key:
     )
 
 
-def changed(key: Key, event: KeyChanged | KeyRevoked) -> Key:
+def key_after(key: Key, event: KeyChanged | KeyRevoked) -> Key:
     """Make of a key what an event makes of it."""
     if isinstance(event, KeyRevoked):
         return msgspec.structs.replace(key, revoked=True, leaving={})

@@ -30,14 +30,14 @@ class Admitted(msgspec.Struct, frozen=True):
     reset_s: float = 0.0
     """Until the whole bound is free again, if nothing more is asked."""
 
-    def headers(self) -> dict[str, str]:
+    def as_headers(self) -> dict[str, str]:
         """Make the `x-ratelimit-*` headers; none for a key without a rate."""
         if not self.limit:
             return {}
         return {
             "x-ratelimit-limit-requests": str(self.limit),
             "x-ratelimit-remaining-requests": str(self.remaining),
-            "x-ratelimit-reset-requests": spelled(self.reset_s),
+            "x-ratelimit-reset-requests": seconds_text(self.reset_s),
         }
 
 
@@ -66,16 +66,16 @@ class KeyLimits:
         self._now_s = 0.0
         self._swept_s = 0.0
 
-    def admit(self, key: Key, now_s: float) -> Admitted | float:
+    def admit_request(self, key: Key, now_s: float) -> Admitted | float:
         """Admit one request, or say in how many seconds to ask again.
 
-        Whoever is admitted must `leave` with the very same key.
+        Whoever is admitted must `leave_request` with the very same key.
         """
         bounds = key.bounds
         rate, concurrency = bounds.requests_per_minute, bounds.concurrency
         if not rate and not concurrency:
             return FREE
-        now_s = self._moment(now_s)
+        now_s = self._forward_moment(now_s)
         use = self._uses.get(key.key_id)
         if use is None:
             use = self._uses[key.key_id] = _Use()
@@ -90,17 +90,17 @@ class KeyLimits:
         use.admitted.append(now_s)
         return Admitted(rate, rate - len(use.admitted), WINDOW_S)
 
-    def leave(self, key: Key) -> None:
+    def leave_request(self, key: Key) -> None:
         """End one admitted request; `key` is the one it was admitted with."""
         if key.bounds.concurrency:
             self._uses[key.key_id].open -= 1
 
-    def standing(self, key: Key, now_s: float) -> Admitted:
+    def current_standing(self, key: Key, now_s: float) -> Admitted:
         """Tell the figures of a key that was refused."""
         rate = key.bounds.requests_per_minute
         if not rate:
             return FREE
-        now_s = self._moment(now_s)
+        now_s = self._forward_moment(now_s)
         use = self._uses.get(key.key_id, _Use())
         use.forget_before(now_s - WINDOW_S)
         reset_s = use.admitted[-1] + WINDOW_S - now_s if use.admitted else 0.0
@@ -110,7 +110,7 @@ class KeyLimits:
         """Count the keys that are remembered."""
         return len(self._uses)
 
-    def _moment(self, now_s: float) -> float:
+    def _forward_moment(self, now_s: float) -> float:
         """Never go back, and now and then forget who is idle."""
         now_s = self._now_s = max(now_s, self._now_s)
         if now_s - self._swept_s >= _SWEEP_EVERY_S:
@@ -123,7 +123,7 @@ class KeyLimits:
         return now_s
 
 
-def spelled(seconds: float) -> str:
+def seconds_text(seconds: float) -> str:
     """Spell a duration as OpenAI does: `1m0s`, `12s`, `350ms`, `0s`."""
     milliseconds = max(0, round(seconds * 1000))
     if 0 < milliseconds < 1000:  # noqa: PLR2004

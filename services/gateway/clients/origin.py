@@ -5,7 +5,7 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from services.gateway.settings import Network, Stored, network
+from services.gateway.settings import Network, Stored, parse_network
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _SCHEMES = frozenset({"http", "https"})
@@ -22,8 +22,8 @@ def stored_address(address: str, how: Stored) -> str:
     if how == "none":
         return ""
     if how == "hashed":
-        return _hashed(address)
-    parsed = _parsed(address)
+        return _hash_text(address)
+    parsed = _parse_address(address)
     if parsed is None:
         return ""
     prefix = 24 if parsed.version == 4 else 48  # noqa: PLR2004
@@ -41,10 +41,10 @@ def stored_agent(agent: str, how: Stored) -> str:
         return agent
     if how == "none":
         return ""
-    return _hashed(agent) if how == "hashed" else agent.partition(" ")[0][:_AGENT_MAX]
+    return _hash_text(agent) if how == "hashed" else agent.partition(" ")[0][:_AGENT_MAX]
 
 
-def _hashed(text: str) -> str:
+def _hash_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -53,14 +53,14 @@ class Proxies:
 
     def __init__(self, trusted: Sequence[str]) -> None:
         """Trust addresses and networks. Raises `ValueError` for what is neither."""
-        self._networks: tuple[Network, ...] = tuple(network(text) for text in trusted)
+        self._networks: tuple[Network, ...] = tuple(parse_network(text) for text in trusted)
         self._trusts = lru_cache(maxsize=4096)(self._look_up)
 
-    def trusts(self, address: str) -> bool:
+    def is_trusted(self, address: str) -> bool:
         """Tell whether `address` is one of them; what is no address is not."""
         return self._trusts(address)
 
-    def origin(
+    def client_origin(
         self, peer: str, scheme: str, headers: Iterable[tuple[bytes, bytes]]
     ) -> tuple[str, str]:
         """Tell the client's address and scheme as far as trusted proxies vouch for them.
@@ -69,7 +69,7 @@ class Proxies:
         that is not a trusted proxy's is the client's, whatever stands before it. An entry that is
         no address ends the search: the client is the last that could be read.
         """
-        if not self.trusts(peer):
+        if not self.is_trusted(peer):
             return peer, scheme
         hops: list[str] = []
         for name, value in headers:
@@ -80,25 +80,25 @@ class Proxies:
                 scheme = said if said in _SCHEMES else scheme
         client = peer
         for hop in reversed(hops[-_HOPS_MAX:]):
-            address = _address(hop)
+            address = _hop_address(hop)
             if not address:
                 break
             client = address
-            if not self.trusts(client):
+            if not self.is_trusted(client):
                 break
         return client, scheme
 
     def _look_up(self, address: str) -> bool:
-        parsed = _parsed(address)
-        return parsed is not None and any(parsed in known for known in self._networks)
+        parsed = _parse_address(address)
+        return parsed is not None and any(parsed in network for network in self._networks)
 
 
-def trusted(addresses: Sequence[str]) -> Proxies | None:
+def trusted_proxies(addresses: Sequence[str]) -> Proxies | None:
     """Trust these; None when there are none, so that a request without proxies costs nothing."""
     return Proxies(addresses) if addresses else None
 
 
-def _parsed(text: str) -> Address | None:
+def _parse_address(text: str) -> Address | None:
     """Read an address; a socket for both kinds shows IPv4 peers as `::ffff:192.0.2.1`."""
     try:
         parsed = ipaddress.ip_address(text)
@@ -107,12 +107,12 @@ def _parsed(text: str) -> Address | None:
     return getattr(parsed, "ipv4_mapped", None) or parsed
 
 
-def _address(hop: str) -> str:
+def _hop_address(hop: str) -> str:
     """Read an entry of `X-Forwarded-For`, without the port that some write; empty: it is none."""
     text = hop.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
         text = text.partition(":")[0]
-    parsed = _parsed(text)
+    parsed = _parse_address(text)
     return "" if parsed is None else str(parsed)

@@ -15,7 +15,7 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
 from services.gateway.clients.request import Request
 from services.gateway.clients.uploads import Content, Upload
-from services.gateway.dialects.forms import MENDED_BYTES_MAX, mended
+from services.gateway.dialects.forms import MENDED_BYTES_MAX, mend_surrogates
 from services.gateway.dialects.words import Asked, Fields, File, Span
 from services.gateway.domain.errors import GatewayError
 
@@ -46,40 +46,45 @@ _UNSUPPORTED = 415
 _json = msgspec.json.Decoder(dict[str, Any])
 
 
-async def asked_of(request: Request, upload: Upload) -> Asked:
+async def read_asked(request: Request, upload: Upload) -> Asked:
     """Take the whole body and read it. Raises `GatewayError` for what cannot be read."""
     kind = kind_of(request)
-    content = await upload.whole()
-    return await upload.apart(partial(_asked, request, content, kind, upload.bounds.json_max))
+    content = await upload.take_whole()
+    return await upload.run_apart(
+        partial(_parse_asked, request, content, kind, upload.bounds.json_max)
+    )
 
 
-def _asked(request: Request, content: Content, kind: str, json_max: int) -> Asked:
+def _parse_asked(request: Request, content: Content, kind: str, json_max: int) -> Asked:
+    """Read the fields of a whole body, and a form's files. Raises `GatewayError`."""
     if kind == FORM:
-        fields, files = _form(content, request.content_type)
+        fields, files = _read_form(content, request.content_type)
         check_names(fields)
         return Asked(request.path, request.request_id, fields, files, is_form=True)
     if kind == URLENCODED:
-        fields = _urlencoded(content)
+        fields = _read_urlencoded(content)
         return Asked(request.path, request.request_id, fields, is_form=True)
     if len(content) > json_max:
-        raise too_large(json_max)
+        raise body_too_large(json_max)
     check_items(content)
     try:
         fields = _json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise wrong(f"the body is no JSON object: {error}") from None
+        raise wrong_body(f"the body is no JSON object: {error}") from None
     check_names(fields)
-    alike = not any(map(mended, pieces(content, MENDED_BYTES_MAX - 1)))
+    alike = not any(map(mend_surrogates, pieces_of(content, MENDED_BYTES_MAX - 1)))
     return Asked(request.path, request.request_id, fields, read_alike=alike)
 
 
 def check_names(fields: Fields) -> None:
     """Raises `GatewayError` for more fields, or longer names, than any generation has."""
     if len(fields) > _FIELDS_MAX:
-        raise wrong(f"body: expected at most {_FIELDS_MAX} fields, got {len(fields)}")
+        raise wrong_body(f"body: expected at most {_FIELDS_MAX} fields, got {len(fields)}")
     for name in fields:
         if len(name) > _FIELD_NAME_MAX:
-            raise wrong(f"{name[:40]}…: expected names of at most {_FIELD_NAME_MAX} characters")
+            raise wrong_body(
+                f"{name[:40]}…: expected names of at most {_FIELD_NAME_MAX} characters"
+            )
 
 
 def kind_of(request: Request) -> str:
@@ -89,28 +94,28 @@ def kind_of(request: Request) -> str:
     """
     names = [name for name, _ in request.headers]
     if names.count(b"content-type") > 1:
-        raise wrong("Content-Type: expected it once")
+        raise wrong_body("Content-Type: expected it once")
     if b"content-encoding" in names:
-        raise _unsupported("Content-Encoding: expected none, for the body has to be read here")
+        raise _unsupported_type("Content-Encoding: expected none, for the body has to be read here")
     kind = request.content_type.partition(";")[0].strip().lower()
     if kind and kind not in {JSON, FORM, URLENCODED} and not kind.endswith("+json"):
-        raise _unsupported(f"Content-Type: expected JSON or a form, got {kind[:100]}")
+        raise _unsupported_type(f"Content-Type: expected JSON or a form, got {kind[:100]}")
     if _CHARSET.search(request.content_type):
-        raise _unsupported("Content-Type: expected the charset utf-8, or none")
+        raise _unsupported_type("Content-Type: expected the charset utf-8, or none")
     return kind if kind in {FORM, URLENCODED} else JSON
 
 
 def texts_of(content: Content, kind: str, content_type: str) -> Fields:
     """Read the texts of a form; files have none. Raises `GatewayError`."""
     if kind == URLENCODED:
-        return _urlencoded(content)
-    fields, files = _form(content, content_type)
+        return _read_urlencoded(content)
+    fields, files = _read_form(content, content_type)
     for file in files:  # under its name stands no text; whoever takes it for one reads another
         fields[file.name.removesuffix("[]")] = []
     return fields
 
 
-def pieces(content: Content, overlap: int = 0) -> Iterator[bytes]:
+def pieces_of(content: Content, overlap: int = 0) -> Iterator[bytes]:
     """Take a body apart; each piece has so many bytes of the next one at its end."""
     for start in range(0, len(content), PIECE_BYTES):
         yield content[start : start + PIECE_BYTES + overlap]
@@ -118,28 +123,28 @@ def pieces(content: Content, overlap: int = 0) -> Iterator[bytes]:
 
 def check_items(content: Content) -> None:
     """Raises `GatewayError` for JSON of more items than any generation has."""
-    if sum(piece.count(b",") for piece in pieces(content)) > _COMMAS_MAX:
-        raise wrong(f"the JSON body holds more than {_COMMAS_MAX:,} commas: expected fields")
+    if sum(piece.count(b",") for piece in pieces_of(content)) > _COMMAS_MAX:
+        raise wrong_body(f"the JSON body holds more than {_COMMAS_MAX:,} commas: expected fields")
 
 
-def _urlencoded(content: Content) -> Fields:
+def _read_urlencoded(content: Content) -> Fields:
     """Read what a form of texts alone is sent as (by httpx, where there are no files)."""
     if len(content) > _TEXT_BYTES_MAX:
-        raise wrong(f"the form's texts are longer than {_TEXT_BYTES_MAX:,} bytes")
+        raise wrong_body(f"the form's texts are longer than {_TEXT_BYTES_MAX:,} bytes")
     if _SEMICOLON.search(content) is not None:
-        raise wrong("the body is no form that all read alike: expected `%3B` for `;`")
+        raise wrong_body("the body is no form that all read alike: expected `%3B` for `;`")
     try:
         text = bytes(content).decode()
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_PARTS_MAX)
     except ValueError as error:
-        raise wrong(f"the body is no form: {error}") from None
+        raise wrong_body(f"the body is no form: {error}") from None
     fields: Fields = {}
     for name, value in pairs:
-        _put(fields, name, value)
+        _put_field(fields, name, value)
     return fields
 
 
-def _put(fields: Fields, named: str, text: str) -> None:
+def _put_field(fields: Fields, named: str, text: str) -> None:
     """Add a text; a name that stands twice is a list."""
     name = named.removesuffix("[]")
     before = fields.get(name)
@@ -149,45 +154,46 @@ def _put(fields: Fields, named: str, text: str) -> None:
         fields[name] = [*before, text] if isinstance(before, list) else [before, text]
 
 
-def _form(content: Content, content_type: str) -> tuple[Fields, tuple[File, ...]]:
-    boundary = _boundary(content_type)
+def _read_form(content: Content, content_type: str) -> tuple[Fields, tuple[File, ...]]:
+    """Read the texts and files of a form that all readers read alike."""
+    boundary = _boundary_of(content_type)
     fields: Fields = {}
     files = []
     texts = 0
-    for segment, span in _parts(content, boundary):
+    for segment, span in _form_parts(content, boundary):
         disposition = segment.header("Content-Disposition", "")
         encoding = segment.header("Content-Transfer-Encoding", "")
         names = [name.lower() for name, _ in segment.headerlist]
         if len(names) > len(set(names)):
-            raise wrong(f"the body is no form that all read alike: part {segment.name[:40]!r}")
+            raise wrong_body(f"the body is no form that all read alike: part {segment.name[:40]!r}")
         if not _DISPOSITION.fullmatch(disposition) or encoding.lower() not in _AS_IT_IS:
-            raise wrong(f"the body is no form that all read alike: part {segment.name[:40]!r}")
+            raise wrong_body(f"the body is no form that all read alike: part {segment.name[:40]!r}")
         if segment.filename is not None:
             kind = segment.content_type or ""
             files.append(File(segment.name, segment.filename, kind, span))
             continue
         texts += span.length
         if texts > _TEXT_BYTES_MAX:
-            raise wrong(f"the form's texts are longer than {_TEXT_BYTES_MAX:,} bytes")
+            raise wrong_body(f"the form's texts are longer than {_TEXT_BYTES_MAX:,} bytes")
         text = bytes(content[span.start : span.start + span.length]).decode("utf-8", "replace")
-        _put(fields, segment.name, text)
+        _put_field(fields, segment.name, text)
     return fields, tuple(files)
 
 
-def _boundary(content_type: str) -> bytes:
+def _boundary_of(content_type: str) -> bytes:
     if content_type.lower().count("boundary") > 1:
-        raise wrong("Content-Type: expected one boundary, for readers differ which one counts")
+        raise wrong_body("Content-Type: expected one boundary, for readers differ which one counts")
     for part in content_type.split(";")[1:]:
         name, _, value = part.strip().partition("=")
         if name.lower() == "boundary" and value.strip('"'):
             return value.strip('"').encode("latin-1")
-    raise wrong("Content-Type: expected a boundary")
+    raise wrong_body("Content-Type: expected a boundary")
 
 
-def _parts(content: Content, boundary: bytes) -> Iterator[tuple[MultipartSegment, Span]]:
+def _form_parts(content: Content, boundary: bytes) -> Iterator[tuple[MultipartSegment, Span]]:
     """Walk the parts; where each one's content is follows from how long `multipart` found it."""
     if bytes(content[: len(boundary) + 2]) != b"--" + boundary:
-        raise wrong("the body is no form: it does not begin with its boundary")
+        raise wrong_body("the body is no form: it does not begin with its boundary")
     parser = PushMultipartParser(boundary, max_segment_count=_PARTS_MAX, strict=True)
     try:
         with parser:
@@ -203,21 +209,21 @@ def _parts(content: Content, boundary: bytes) -> Iterator[tuple[MultipartSegment
                 if parser.closed:
                     break
         if content[place : place + 3] not in (b"", b"\r\n"):
-            raise wrong("the body is no form: there is more behind its end")
+            raise wrong_body("the body is no form: there is more behind its end")
     except MultipartError as error:
-        raise wrong(f"the body is no form: {error}") from None
+        raise wrong_body(f"the body is no form: {error}") from None
 
 
-def wrong(message: str) -> GatewayError:
+def wrong_body(message: str) -> GatewayError:
     """Word what is wrong with a body."""
     return GatewayError("invalid_request", message)
 
 
-def too_large(bytes_max: int) -> GatewayError:
+def body_too_large(bytes_max: int) -> GatewayError:
     """Word a JSON body over its limit."""
     message = f"the JSON body is larger than {bytes_max:,} bytes"
     return GatewayError("request_too_large", message)
 
 
-def _unsupported(message: str) -> GatewayError:
+def _unsupported_type(message: str) -> GatewayError:
     return GatewayError("invalid_request", message, status=_UNSUPPORTED)

@@ -94,7 +94,7 @@ class Request:
         """Whether items are units (`units = "n"`)."""
 
     @property
-    def target(self) -> bytes:
+    def target_bytes(self) -> bytes:
         """The path and query as they go upstream."""
         return self.raw_path + b"?" + self.query if self.query else self.raw_path
 

@@ -25,14 +25,14 @@ class Spool:
         self.held = 0
         """Bytes in all files."""
         self._thread = ThreadPoolExecutor(1, "spool")
-        self.apply(folder, bytes_max)
+        self.apply_bounds(folder, bytes_max)
 
-    def apply(self, folder: str, bytes_max: int) -> None:
+    def apply_bounds(self, folder: str, bytes_max: int) -> None:
         """Go by other settings from now on."""
         self.folder = Path(folder) if folder else self._home
         self.bytes_max = bytes_max
 
-    async def apart(self, work: Callable[[], _Read]) -> _Read:
+    async def run_apart(self, work: Callable[[], _Read]) -> _Read:
         """Do what takes long in the one thread for it.
 
         Within a call of C nothing else runs in the process: whatever looks at a whole body looks
@@ -40,7 +40,7 @@ class Spool:
         """
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def begun(self) -> "Spooled":
+    def begin_file(self) -> "Spooled":
         """Begin a file. Raises `GatewayError` where none can be made."""
         return Spooled(self)
 
@@ -56,25 +56,25 @@ class Spooled:
             spool.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._file: IO[bytes] = tempfile.TemporaryFile(dir=spool.folder)  # noqa: SIM115
         except OSError as error:
-            raise _full(f"no file can be made ({error.strerror})") from None
+            raise _spool_full(f"no file can be made ({error.strerror})") from None
 
     def write(self, data: bytes) -> None:
         """Add to it. Raises `GatewayError` when all files together are full, or the disk is."""
         if self._spool.held + len(data) > self._spool.bytes_max:
-            raise _full(f"it holds {self._spool.bytes_max:,} bytes (spool_max)")
+            raise _spool_full(f"it holds {self._spool.bytes_max:,} bytes (spool_max)")
         self._spool.held += len(data)
         self._held += len(data)
         try:
             self._file.write(data)
         except OSError as error:
-            raise _full(str(error.strerror)) from None
+            raise _spool_full(str(error.strerror)) from None
 
     def fileno(self) -> int:
         """Find the file, with all that was written in it. Raises `GatewayError`."""
         try:
             self._file.flush()
         except OSError as error:
-            raise _full(str(error.strerror)) from None
+            raise _spool_full(str(error.strerror)) from None
         return self._file.fileno()
 
     def close(self) -> None:
@@ -87,7 +87,7 @@ class Spooled:
             return  # a flush that the disk refused: nobody wants it any more
 
 
-def _full(why: str) -> GatewayError:
+def _spool_full(why: str) -> GatewayError:
     return GatewayError(
         "pool_saturated",
         f"the spool for bodies that have to be read whole is full: {why}",

@@ -38,12 +38,12 @@ class ClientGoneError(Exception):
 
 
 class Upload:
-    """One request body. `head` is what `fill` took; the rest is streamed once."""
+    """One request body. `head` is what `fill_memory` took; the rest is streamed once."""
 
     def __init__(self, receive: Receive, length: int | None, bounds: Bounds) -> None:
         """`length` is the promised one. Raises `GatewayError` when it is over the limit."""
         if length is not None and length > bounds.bytes_max:
-            raise _too_large(bounds.bytes_max)
+            raise _upload_too_large(bounds.bytes_max)
         self.bounds = bounds
         self.length = length
         self.head = b""
@@ -56,25 +56,25 @@ class Upload:
         self._file: Spooled | None = None
 
     @property
-    def replayable(self) -> bool:
+    def is_replayable(self) -> bool:
         """Whether all that was taken of the body is still at hand."""
         return not self._streamed
 
-    async def fill(self) -> None:
+    async def fill_memory(self) -> None:
         """Take the body until it is complete or its first megabyte is there.
 
         Raises `ClientGoneError`, or `GatewayError` for a body over the limit, or one too slow.
         """
-        first = await self._chunk()
+        first = await self._next_chunk()
         if self.complete:
             self.head = first
             return
         parts = [first]
         while not self.complete and self.taken < KEPT_BYTES_MAX:
-            parts.append(await self._chunk())
+            parts.append(await self._next_chunk())
         self.head = b"".join(parts)
 
-    async def whole(self) -> Content:
+    async def take_whole(self) -> Content:
         """Take all of the body and keep it, for as many attempts as there may be.
 
         Raises `ClientGoneError`, or `GatewayError` for a body over the limit, or one too slow.
@@ -84,19 +84,19 @@ class Upload:
         if self.complete and self.taken <= len(self.head):
             self._content = self.head
             return self.head
-        self._file = self.bounds.spool.begun()
+        self._file = self.bounds.spool.begin_file()
         self._file.write(self.head)
         while not self.complete:
-            self._file.write(await self._chunk())
+            self._file.write(await self._next_chunk())
         self.length = self.taken
         self._content = mmap.mmap(self._file.fileno(), 0, prot=mmap.PROT_READ)
         return self._content
 
-    async def apart(self, work: Callable[[], _Read]) -> _Read:
+    async def run_apart(self, work: Callable[[], _Read]) -> _Read:
         """Do what takes the longer the longer the body is: at once, or else in a thread."""
         if self.taken <= KEPT_BYTES_MAX:
             return work()
-        return await self.bounds.spool.apart(work)
+        return await self.bounds.spool.run_apart(work)
 
     def close(self) -> None:
         """Let go of the file, if there is one."""
@@ -106,7 +106,7 @@ class Upload:
             self._content.close()
         self._file.close()
 
-    def stream(self, pieces: tuple[bytes | Span, ...] | None = None) -> httpx.AsyncByteStream:
+    def as_stream(self, pieces: tuple[bytes | Span, ...] | None = None) -> httpx.AsyncByteStream:
         """Make the stream for one attempt; of `pieces` instead, where the body becomes another."""
         if pieces is not None:
             return _Pieces(pieces, self._content or b"")
@@ -116,16 +116,16 @@ class Upload:
             return httpx.ByteStream(self.head)
         return _Rest(self)
 
-    async def rest(self) -> AsyncIterator[bytes]:
+    async def rest_of_body(self) -> AsyncIterator[bytes]:
         """Yield the head, then what the client still sends."""
         yield self.head
         while not self.complete:
             self._streamed = True
-            chunk = await self._chunk()
+            chunk = await self._next_chunk()
             if chunk:
                 yield chunk
 
-    async def _chunk(self) -> bytes:
+    async def _next_chunk(self) -> bytes:
         message = await self._receive()
         if message["type"] == "http.disconnect":
             raise ClientGoneError
@@ -133,7 +133,7 @@ class Upload:
         self.complete = not message.get("more_body", False)
         self.taken += len(body)
         if self.taken > self.bounds.bytes_max:
-            raise _too_large(self.bounds.bytes_max)
+            raise _upload_too_large(self.bounds.bytes_max)
         return body
 
 
@@ -144,7 +144,7 @@ class _Rest(httpx.AsyncByteStream):
         self._upload = upload
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._upload.rest()
+        return self._upload.rest_of_body()
 
 
 class _Pieces(httpx.AsyncByteStream):
@@ -164,7 +164,7 @@ class _Pieces(httpx.AsyncByteStream):
                 yield bytes(self._content[start : min(start + _PIECE_BYTES, end)])
 
 
-def _too_large(bytes_max: int) -> GatewayError:
+def _upload_too_large(bytes_max: int) -> GatewayError:
     return GatewayError(
         "request_too_large",
         f"the body is larger than the limit of {bytes_max:,} bytes",

@@ -46,7 +46,7 @@ def generation_of(asked: Asked) -> tuple[Fields, list[str], bool]:
     if isinstance(content, list):
         texts = []
         for part in content:
-            text, address = _read(part)
+            text, address = _read_part(part)
             texts += [text] * bool(text)
             pictures += [address] * bool(address)
         content = "\n".join(texts)
@@ -54,7 +54,7 @@ def generation_of(asked: Asked) -> tuple[Fields, list[str], bool]:
         raise UntranslatableError("messages: expected a text in the user's last one", "messages")
     fields = {name: asked.fields[name] for name in _TAKEN_ALONG if name in asked.fields}
     fields["prompt"] = content
-    return fields, pictures, "video" in asked.model.lower()
+    return fields, pictures, "video" in asked.model_name.lower()
 
 
 def _last_of_user(messages: Any) -> Fields:
@@ -65,7 +65,7 @@ def _last_of_user(messages: Any) -> Fields:
     raise UntranslatableError("messages: expected one of a user", "messages")
 
 
-def _read(part: Any) -> tuple[str, str]:
+def _read_part(part: Any) -> tuple[str, str]:
     """Take the text, or the picture's address, of one part of a message.
 
     Raises `UntranslatableError` for any other part: what it says would be left out.
@@ -101,7 +101,7 @@ def content_of(answer: Fields, *, film: bool) -> str:
     return "\n".join(lines)
 
 
-def completion(content: str, model: str, request_id: str, created: int) -> Fields:
+def completion_of(content: str, model: str, request_id: str, created: int) -> Fields:
     """Write a chat completion with one choice (OpenAI's API reference)."""
     message = {"role": "assistant", "content": content}
     return {
@@ -122,11 +122,11 @@ def counts_tokens(asked: Asked) -> bool:
 
 def usage_chunk(model: str, request_id: str, created: int) -> Fields:
     """Write the last chunk of a stream: no choice, and the tokens, of which there are none."""
-    told = chunk({}, model, request_id, created)
-    return {**told, "choices": [], "usage": _NO_TOKENS}
+    last = completion_chunk({}, model, request_id, created)
+    return {**last, "choices": [], "usage": _NO_TOKENS}
 
 
-def chunk(
+def completion_chunk(
     delta: Fields, model: str, request_id: str, created: int, *, last: bool = False
 ) -> Fields:
     """Write one chunk of a streamed chat completion."""

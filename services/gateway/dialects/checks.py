@@ -52,12 +52,12 @@ def check_count(fields: Fields, most: int, made: str) -> None:
         raise UntranslatableError(message, "n")
 
 
-def typed(fields: Fields) -> Fields:
+def with_types(fields: Fields) -> Fields:
     """Read a form's texts as what their names say they are; text that is none stays text."""
-    return {name: _typed(name, value) for name, value in fields.items()}
+    return {name: _as_typed(name, value) for name, value in fields.items()}
 
 
-def _typed(name: str, value: Any) -> Any:
+def _as_typed(name: str, value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if name in _BOOLEANS and value.lower() in {"true", "false"}:

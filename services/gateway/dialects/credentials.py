@@ -22,7 +22,7 @@ _REGIONAL = _PROXIES | {"drraw"}
 """Dialects that know what to make of a proxy, and of a region; `plain` gets both as they are."""
 
 
-def authorization(region: str, credential: str) -> bytes:
+def authorization_of(region: str, credential: str) -> bytes:
     """Make the value of `Authorization`: the region stands behind a proxy, before the token."""
     proxy, at, token = credential.rpartition("@")
     prefix = f"{region}-" if region else ""
@@ -33,20 +33,22 @@ def secrets_of(value: bytes | None) -> tuple[bytes, ...]:
     """Take out of an `Authorization` all that must be told to nobody, the longest first."""
     if value is None:
         return ()
-    whole, token, password = _parts(value)
+    whole, token, password = _value_parts(value)
     if b"@" not in whole:
         return (token,) if token else ()
-    found = (whole, token, password, unquote_to_bytes(password))
-    return tuple(dict.fromkeys(one for one in found if len(one) >= _WORTH_HIDING))
+    spellings = (whole, token, password, unquote_to_bytes(password))
+    return tuple(
+        dict.fromkeys(spelling for spelling in spellings if len(spelling) >= _WORTH_HIDING)
+    )
 
 
-def too_short(credential: str) -> bool:
+def is_too_short(credential: str) -> bool:
     """Whether a part of it is too short to be looked for in answers."""
-    _, token, password = _parts(credential.encode())
+    _, token, password = _value_parts(credential.encode())
     return len(token) < LOOKED_FOR_MIN or 0 < len(password) < LOOKED_FOR_MIN
 
 
-def _parts(value: bytes) -> tuple[bytes, bytes, bytes]:
+def _value_parts(value: bytes) -> tuple[bytes, bytes, bytes]:
     """Take an `Authorization` apart: the whole, its token, the password of its proxy (if any)."""
     whole = value.removeprefix(b"Bearer ")
     proxy, _, token = whole.rpartition(b"@")
@@ -57,19 +59,19 @@ def _parts(value: bytes) -> tuple[bytes, bytes, bytes]:
     return whole, token, proxy.partition(b"://")[2].rpartition(b"@")[0].partition(b":")[2]
 
 
-def looked_for(secrets: tuple[bytes, ...]) -> tuple[bytes, ...]:
+def spellings_of(secrets: tuple[bytes, ...]) -> tuple[bytes, ...]:
     """Keep those that are long enough to be looked for in an answer."""
     return tuple([secret for secret in secrets if len(secret) >= LOOKED_FOR_MIN])
 
 
-def hidden(text: str, secrets: Iterable[bytes], instead: str) -> str:
+def hide_secrets(text: str, secrets: Iterable[bytes], instead: str) -> str:
     """Write a text without any of these."""
     for secret in secrets:
         text = text.replace(secret.decode("latin-1"), instead)
     return text
 
 
-def unbegun(text: str, secrets: Iterable[bytes]) -> str:
+def cut_begun_secret(text: str, secrets: Iterable[bytes]) -> str:
     """Write a text that was cut, without the first characters of any of these at its end."""
     begun = 0
     for secret in secrets:
@@ -80,21 +82,21 @@ def unbegun(text: str, secrets: Iterable[bytes]) -> str:
     return text[: len(text) - begun]
 
 
-def sayable_in(dialects: Iterable[str], value: bytes) -> list[str]:
+def dialects_saying(dialects: Iterable[str], value: bytes) -> list[str]:
     """Keep the dialects in which this credential can be said."""
-    allowed = _allowed(value)
-    return [one for one in dialects if allowed is None or one in allowed]
+    allowed = _allowed_types(value)
+    return [dialect for dialect in dialects if allowed is None or dialect in allowed]
 
 
-def able_with(dialects: list[str], value: bytes) -> list[str]:
+def dialects_able(dialects: list[str], value: bytes) -> list[str]:
     """Keep the same, where an empty list means any, and one that is never left empty."""
-    allowed = _allowed(value)
+    allowed = _allowed_types(value)
     if allowed is None:
         return dialects
-    return sayable_in(dialects, value) or sorted(allowed)
+    return dialects_saying(dialects, value) or sorted(allowed)
 
 
-def _allowed(value: bytes) -> frozenset[str] | None:
+def _allowed_types(value: bytes) -> frozenset[str] | None:
     """Name the dialects that can say a credential's proxy, or region; None: it has neither."""
     whole = value.removeprefix(b"Bearer ")
     if b"@" in whole:

@@ -12,13 +12,13 @@ from typing import Literal
 import msgspec
 
 from services.gateway.dialects.chat import generation_of
-from services.gateway.dialects.checks import check_count, check_words, typed
-from services.gateway.dialects.films import in_its_words
-from services.gateway.dialects.forms import joined, written
+from services.gateway.dialects.checks import check_count, check_words, with_types
+from services.gateway.dialects.films import apply_film_words
+from services.gateway.dialects.forms import encode_json, join_form
 from services.gateway.dialects.references import (
     FILM_PATHS,
     FILM_PICTURES_MAX,
-    addresses,
+    addresses_in,
     check_references,
     film_references,
 )
@@ -26,10 +26,10 @@ from services.gateway.dialects.sizes import (
     check_ratio,
     check_resolution,
     check_side,
+    names_by,
     pixels_of,
     ratio_of,
     resolution_of,
-    said_by,
     size_asked,
 )
 from services.gateway.dialects.words import (
@@ -73,22 +73,23 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a film may be made of up to 12 pictures and films."""
 
 
-def as_the_family_says(backend: Backend, asked: Asked) -> Translation:
+def as_family_says(backend: Backend, asked: Asked) -> Translation:
     """Say what `asked` is for this backend. Raises `UntranslatableError` when it cannot do it."""
-    said = _said(backend, asked)
+    said = _translate_family(backend, asked)
     if said.path == VIDEOS:
         return msgspec.structs.replace(said, late_s=LATE_FILM_S)
-    pictures = len(asked.files) + sum(1 for _ in addresses(asked.fields))
+    pictures = len(asked.files) + sum(1 for _ in addresses_in(asked.fields))
     if said.path == COMPOSITIONS and backend.pause_s and pictures > 1:
         return msgspec.structs.replace(said, late_s=LATE_S + backend.pause_s * (pictures - 1))
     return said
 
 
-def _said(backend: Backend, asked: Asked) -> Translation:
+def _translate_family(backend: Backend, asked: Asked) -> Translation:
+    """Check what is asked and put it into words that `backend` reads."""
     # Nothing is null to them: what is, is refused.
     fields = {name: value for name, value in asked.fields.items() if value is not None}
     if asked.is_form:
-        fields = typed(fields)
+        fields = with_types(fields)
     composes = asked.path in {COMPOSITIONS, EDITS} and backend.compositions
     films = asked.path == VIDEOS and backend.videos
     if not composes and not films and asked.path != IMAGES:
@@ -100,14 +101,14 @@ def _said(backend: Backend, asked: Asked) -> Translation:
     if films:
         check_count(fields, 1, "one film")
         film_references(asked, fields, omni=backend.omni, paths=backend.film_paths)
-        changed = in_its_words(fields, all_durations=backend.all_durations)
+        changed = apply_film_words(fields, all_durations=backend.all_durations)
     else:
         check_count(fields, PICTURES_OF_A_CALL, "four")
         changed = _as_image(backend, asked, fields)
-    return _told(asked, asked.path, fields, changed)
+    return _as_json_request(asked, asked.path, fields, changed)
 
 
-def chat_as_a_generation(backend: Backend, asked: Asked) -> Translation:
+def chat_as_generation(backend: Backend, asked: Asked) -> Translation:
     """Say what a conversation asks for, as one generation. Raises `UntranslatableError`."""
     fields, pictures, film = generation_of(asked)
     most = min(FILM_PICTURES_MAX, backend.pictures_max) if film else backend.pictures_max
@@ -123,11 +124,11 @@ def chat_as_a_generation(backend: Backend, asked: Asked) -> Translation:
         fields[backend.reference] = pictures[0]
     elif pictures:
         path, fields["images"] = COMPOSITIONS, pictures
-    said = as_the_family_says(backend, Asked(path, asked.request_id, fields))
+    said = as_family_says(backend, Asked(path, asked.request_id, fields))
     told = "; ".join(filter(None, [f"chat → {path}", said.told]))
     return msgspec.structs.replace(
         said,
-        pieces=said.pieces or (written(fields),),
+        pieces=said.pieces or (encode_json(fields),),
         content_type="application/json",
         told=told,
         chat="video" if film else "image",
@@ -138,14 +139,15 @@ def _as_image(backend: Backend, asked: Asked, fields: Fields) -> list[str]:
     """Say a picture's size and reference in the backend's words."""
     read = [backend.reference] if backend.reference else []
     check_references(asked, fields, read, files=bool(read) and len(asked.files) == 1)
-    return _sized(backend, fields)
+    return _apply_size(backend, fields)
 
 
-def _sized(backend: Backend, fields: Fields) -> list[str]:
+def _apply_size(backend: Backend, fields: Fields) -> list[str]:
+    """Put a size into the words of `backend`, and tell what was changed."""
     pixels, named = size_asked(fields)
     model = fields.get("model") if isinstance(fields.get("model"), str) else ""
     check_ratio(fields, pixels)
-    said = said_by(fields, named)
+    said = names_by(fields, named)
     if backend.pixels:
         return _in_pixels(fields, pixels, named, said)
     for name in named:
@@ -154,9 +156,9 @@ def _sized(backend: Backend, fields: Fields) -> list[str]:
         fields.setdefault("ratio", ratio_of(pixels))
         fields.setdefault("resolution", resolution_of(pixels, model or ""))
     check_resolution(fields, model or "")
-    told = [f"{name}={fields[name]}" for name in ("ratio", "resolution") if name in fields]
-    told = told if pixels else []
-    return [f"{', '.join(said)} → {', '.join(told) or 'nothing'}"] if said else []
+    words = [f"{name}={fields[name]}" for name in ("ratio", "resolution") if name in fields]
+    words = words if pixels else []
+    return [f"{', '.join(said)} → {', '.join(words) or 'nothing'}"] if said else []
 
 
 def _in_pixels(
@@ -168,7 +170,7 @@ def _in_pixels(
     check_resolution(shape, "")
     if pixels is None and (ratio is not None or resolution is not None):
         pixels = pixels_of(ratio or "1:1", resolution)
-    said += said_by(shape, [name for name, value in shape.items() if value is not None])
+    said += names_by(shape, [name for name, value in shape.items() if value is not None])
     if fields.pop("size", None) is None and pixels is None:
         return []
     if pixels is None:
@@ -189,7 +191,7 @@ def _as_composition(asked: Asked, fields: Fields) -> Translation:
     check_references(asked, fields, pictures, files=True)
     if "image" in fields and "images" in fields:
         raise UntranslatableError("image: expected it or images, not both", "image")
-    changed = _sized(Backend(name=""), fields)
+    changed = _apply_size(Backend(name=""), fields)
     if asked.path == EDITS:
         changed.append("edits → compositions")
     if not asked.is_form:
@@ -197,7 +199,7 @@ def _as_composition(asked: Asked, fields: Fields) -> Translation:
         if not images:
             raise UntranslatableError("images: expected at least one picture", "images")
         fields["images"] = images if isinstance(images, list) else [images]
-        return _told(asked, COMPOSITIONS, fields, changed)
+        return _as_json_request(asked, COMPOSITIONS, fields, changed)
     for file in asked.files:
         if _PICTURE.fullmatch(file.name) is None:
             shown = file.name[:40]
@@ -205,48 +207,48 @@ def _as_composition(asked: Asked, fields: Fields) -> Translation:
     files = tuple(msgspec.structs.replace(file, name="images") for file in asked.files)
     if not files:
         raise UntranslatableError("image: expected at least one picture", "image")
-    return _reframed(asked, COMPOSITIONS, fields, files, changed)
+    return _as_form_request(asked, COMPOSITIONS, fields, files, changed)
 
 
-def _told(asked: Asked, path: str, fields: Fields, changed: list[str]) -> Translation:
+def _as_json_request(asked: Asked, path: str, fields: Fields, changed: list[str]) -> Translation:
     """Write the fields anew where something changed, or the backend might read them otherwise."""
     if asked.files:
-        return _reframed(asked, path, fields, asked.files, changed)
+        return _as_form_request(asked, path, fields, asked.files, changed)
     if asked.is_form:
         # In a form numbers and booleans are -2000 to these backends.
         changed = [*changed, "form → JSON"]
     elif fields == asked.fields and path == asked.path and asked.read_alike:
-        return _unchanged(asked, path)
+        return _as_unchanged(asked, path)
     return Translation(
         path=path,
-        pieces=(written(fields),),
+        pieces=(encode_json(fields),),
         content_type="application/json",
         told="; ".join(changed),
         results_included=PICTURES_OF_A_CALL,
-        quoting=_quotes(fields),
+        quoting=_wants_quotes(fields),
     )
 
 
-def _reframed(
+def _as_form_request(
     asked: Asked, path: str, fields: Fields, files: tuple[File, ...], changed: list[str]
 ) -> Translation:
     """Write a form anew, always: readers differ about boundaries, and about what a file is."""
-    content_type, pieces = joined(fields, files, asked.request_id)
+    content_type, pieces = join_form(fields, files, asked.request_id)
     return Translation(
         path=path,
         pieces=pieces,
         content_type=content_type,
         told="; ".join(changed),
         results_included=PICTURES_OF_A_CALL,
-        quoting=_quotes(fields),
+        quoting=_wants_quotes(fields),
     )
 
 
-def _unchanged(asked: Asked, path: str) -> Translation:
+def _as_unchanged(asked: Asked, path: str) -> Translation:
     return Translation(
-        path=path, results_included=PICTURES_OF_A_CALL, quoting=_quotes(asked.fields)
+        path=path, results_included=PICTURES_OF_A_CALL, quoting=_wants_quotes(asked.fields)
     )
 
 
-def _quotes(fields: Fields) -> bool:
-    return any(True for _ in addresses(fields))
+def _wants_quotes(fields: Fields) -> bool:
+    return any(True for _ in addresses_in(fields))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from services.gateway.dialects.sizes import check_ratio, ratio_of, said_by, size_asked
+from services.gateway.dialects.sizes import check_ratio, names_by, ratio_of, size_asked
 from services.gateway.dialects.words import Fields, UntranslatableError
 
 _DURATIONS: tuple[tuple[tuple[str, ...], frozenset[int]], ...] = (
@@ -17,7 +17,7 @@ _DURATIONS_OF_OTHERS = frozenset({5, 10})
 _VIDEO_RESOLUTIONS = ("480p", "720p", "1080p")
 
 
-def in_its_words(fields: Fields, *, all_durations: bool) -> list[str]:
+def apply_film_words(fields: Fields, *, all_durations: bool) -> list[str]:
     """Say a film's size and length as the family does, in `fields`; what was changed.
 
     `all_durations`: whether the backend knows the lengths of every model, or 5 and 10 s alone.
@@ -27,13 +27,13 @@ def in_its_words(fields: Fields, *, all_durations: bool) -> list[str]:
     pixels, named = size_asked(fields)
     check_ratio(fields, pixels)
     if named:
-        said = ", ".join(said_by(fields, named))
+        said = ", ".join(names_by(fields, named))
         for name in named:
             del fields[name]
         if pixels is not None:
             fields.setdefault("ratio", ratio_of(pixels))
-        told = f"ratio={fields['ratio']}" if pixels else "nothing"
-        changes.append(f"{said} → {told}")
+        effect = f"ratio={fields['ratio']}" if pixels else "nothing"
+        changes.append(f"{said} → {effect}")
     seconds = fields.pop("seconds", None)
     if seconds is not None:
         if str(fields.get("duration", seconds)) != str(seconds):
@@ -42,7 +42,7 @@ def in_its_words(fields: Fields, *, all_durations: bool) -> list[str]:
         changes.append(f"seconds={str(seconds)[:40]} → duration")
     duration = fields.get("duration")
     if duration is not None:
-        fields["duration"] = _checked_duration(fields, duration, all_durations=all_durations)
+        fields["duration"] = _check_duration(fields, duration, all_durations=all_durations)
     resolution = fields.get("resolution")
     if resolution is not None and resolution not in _VIDEO_RESOLUTIONS:
         expected = ", ".join(_VIDEO_RESOLUTIONS)
@@ -52,7 +52,8 @@ def in_its_words(fields: Fields, *, all_durations: bool) -> list[str]:
     return changes
 
 
-def _checked_duration(fields: Mapping[str, Any], duration: Any, *, all_durations: bool) -> int:
+def _check_duration(fields: Mapping[str, Any], duration: Any, *, all_durations: bool) -> int:
+    """Read a duration in seconds; one that the model does not make is refused."""
     text = str(duration).removesuffix(".0")
     model = str(fields.get("model", ""))
     expected = _DURATIONS_OF_OTHERS

@@ -21,21 +21,23 @@ _CONTINUES = 0b1000_0000
 Pieces = tuple[bytes | Span, ...]
 
 
-def written(fields: Mapping[str, Any]) -> bytes:
+def encode_json(fields: Mapping[str, Any]) -> bytes:
     """Write JSON so that every backend reads the same.
 
     I and D take blanks and marks out of a body before they read it, within its texts as well
     (src/lib/server.ts): so these are written as escapes.
     """
-    return b"".join(_MENDED.sub(_escaped, piece) for piece in _pieces(_encoder.encode(fields)))
+    return b"".join(
+        _MENDED.sub(_escape_match, piece) for piece in _text_pieces(_encoder.encode(fields))
+    )
 
 
-def mended(body: bytes) -> bool:
+def mend_surrogates(body: bytes) -> bool:
     """Whether I and D would read something else in a body."""
     return _MENDED.search(body) is not None
 
 
-def _pieces(text: bytes) -> Iterator[bytes]:
+def _text_pieces(text: bytes) -> Iterator[bytes]:
     """Take a text apart between its characters: a long one is not looked at in one go."""
     start = 0
     while start < len(text):
@@ -46,11 +48,13 @@ def _pieces(text: bytes) -> Iterator[bytes]:
         start = end
 
 
-def _escaped(match: re.Match[bytes]) -> bytes:
+def _escape_match(match: re.Match[bytes]) -> bytes:
     return b"\\u%04x" % ord(match[0].decode())
 
 
-def joined(fields: Mapping[str, Any], files: Iterable[File], request_id: str) -> tuple[str, Pieces]:
+def join_form(
+    fields: Mapping[str, Any], files: Iterable[File], request_id: str
+) -> tuple[str, Pieces]:
     """Write a form: its content type, and its pieces in order.
 
     The boundary is made of our id of the request, which whoever chose the files could not know.
@@ -59,14 +63,14 @@ def joined(fields: Mapping[str, Any], files: Iterable[File], request_id: str) ->
     boundary = f"tidegate-{request_id}"
     opening = f"--{boundary}\r\n"
     for name, value in fields.items():
-        for one in value if isinstance(value, list) else [value]:
-            head = f'{opening}Content-Disposition: form-data; name="{_quoted(name)}"\r\n\r\n'
-            text = str(one).lower() if isinstance(one, bool) else one
+        for item in value if isinstance(value, list) else [value]:
+            head = f'{opening}Content-Disposition: form-data; name="{_quote_name(name)}"\r\n\r\n'
+            text = str(item).lower() if isinstance(item, bool) else item
             pieces.append(f"{head}{text}\r\n".encode())
     for file in files:
         head = (
-            f'{opening}Content-Disposition: form-data; name="{_quoted(file.name)}";'
-            f' filename="{_quoted(file.filename)}"\r\n'
+            f'{opening}Content-Disposition: form-data; name="{_quote_name(file.name)}";'
+            f' filename="{_quote_name(file.filename)}"\r\n'
             f"Content-Type: {file.content_type or 'application/octet-stream'}\r\n\r\n"
         )
         pieces += [head.encode(), file.content, b"\r\n"]
@@ -74,6 +78,6 @@ def joined(fields: Mapping[str, Any], files: Iterable[File], request_id: str) ->
     return f"multipart/form-data; boundary={boundary}", tuple(pieces)
 
 
-def _quoted(text: str) -> str:
+def _quote_name(text: str) -> str:
     """Write a name as a browser does (HTML, "multipart/form-data")."""
     return text.replace("\r", "%0D").replace("\n", "%0A").replace('"', "%22")

@@ -27,7 +27,7 @@ _OWNERS = {
 """`owned_by` of `/v1/models` (src/api/controllers/models.ts; src/api/routes/models.ts)."""
 
 
-def recognised(page: bytes, content_type: str, owners: Iterable[str]) -> str:
+def recognise_dialect(page: bytes, content_type: str, owners: Iterable[str]) -> str:
     """Name the dialect of a server by its `GET /` and by who owns its models; else `plain`."""
     text = page[:READ_BYTES_MAX].decode("utf-8", "replace")
     kind = content_type.partition(";")[0].strip().lower()
@@ -40,12 +40,12 @@ def recognised(page: bytes, content_type: str, owners: Iterable[str]) -> str:
 
 def _by_object(text: str) -> str:
     try:
-        told: Any = json.loads(text)
+        document: Any = json.loads(text)
     except (ValueError, RecursionError):
         return PLAIN
-    if not isinstance(told, dict) or told.get("service") != _SERVICE:
+    if not isinstance(document, dict) or document.get("service") != _SERVICE:
         return PLAIN
-    endpoints = told.get("endpoints")
+    endpoints = document.get("endpoints")
     return "drraw" if isinstance(endpoints, dict) and "chat" in endpoints else "jimeng"
 
 

@@ -38,12 +38,12 @@ _NAME_MAX = 64
 """No backend reads a field of a longer name."""
 
 
-def addresses(fields: Fields) -> Iterator[tuple[str, str]]:
+def addresses_in(fields: Fields) -> Iterator[tuple[str, str]]:
     """Every address under a name that is like a reference's."""
     for name, value in fields.items():
         if is_reference(name):
-            for one in value if isinstance(value, list) else [value]:
-                address = one.get("url") if isinstance(one, dict) else one
+            for item in value if isinstance(value, list) else [value]:
+                address = item.get("url") if isinstance(item, dict) else item
                 if isinstance(address, str):
                     yield name, address
 
@@ -71,15 +71,15 @@ def check_references(asked: Asked, fields: Fields, read: Iterable[str], *, files
         if not value or not is_reference(name):
             continue
         if name not in read:
-            raise _unread(asked.path, name, read)
-        for one in value if isinstance(value, list) else [value]:
-            address = one.get("url") if isinstance(one, dict) else one
+            raise _unread_error(asked.path, name, read)
+        for item in value if isinstance(value, list) else [value]:
+            address = item.get("url") if isinstance(item, dict) else item
             if not isinstance(address, str) or not address.startswith(_ADDRESSES):
                 message = f"{name}: expected http(s):// or data:image/ addresses"
                 raise UntranslatableError(message, name)
     if asked.files and not files:
-        raise _unread(asked.path, asked.files[0].name, read)
-    count = len(asked.files) + sum(1 for _ in addresses(fields))
+        raise _unread_error(asked.path, asked.files[0].name, read)
+    count = len(asked.files) + sum(1 for _ in addresses_in(fields))
     if count > PICTURES_MAX and fields.get("functionMode") != OMNI:
         message = f"images: expected at most {PICTURES_MAX} pictures, got {count}"
         raise UntranslatableError(message, "images")
@@ -106,13 +106,13 @@ def film_references(asked: Asked, fields: Fields, *, omni: bool, paths: tuple[st
         read += filter(_OMNI_NAMES.fullmatch, fields)
     check_references(asked, fields, read, files=True)
     most = _OMNI_MAX if mode == OMNI else FILM_PICTURES_MAX
-    count = len(asked.files) + sum(1 for _ in addresses(fields))
+    count = len(asked.files) + sum(1 for _ in addresses_in(fields))
     if count > most:
         message = f"file_paths: expected at most {most} pictures for a film, got {count}"
         raise UntranslatableError(message, "file_paths")
 
 
-def _unread(path: str, name: str, read: tuple[str, ...]) -> UntranslatableError:
+def _unread_error(path: str, name: str, read: tuple[str, ...]) -> UntranslatableError:
     where = f"expected it in {' or '.join(read)}" if read else "expected none"
     shown = name[:40]
     return UntranslatableError(f"{shown}: no server here reads it at {path}; {where}", shown)

@@ -53,10 +53,10 @@ def size_asked(fields: Fields) -> tuple[Pixels | None, list[str]]:
     width, height = fields.get("width"), fields.get("height")
     if width is None and height is None:
         return None, named
-    return (_side("width", width), _side("height", height)), named
+    return (_side_of("width", width), _side_of("height", height)), named
 
 
-def _side(name: str, side: object) -> int:
+def _side_of(name: str, side: object) -> int:
     text = str(side).removesuffix(".0")
     if isinstance(side, bool) or not text.isdecimal() or not int(text[:_DIGITS_MAX]) > 0:
         message = f"{name}: expected a number of pixels, got {str(side)[:40]!r}"
@@ -79,13 +79,13 @@ def ratio_of(pixels: Pixels) -> str:
         raise UntranslatableError("size: expected a picture of more than no pixels", "size")
     asked = width / height
 
-    def distance(name: str) -> float:
+    def ratio_distance(name: str) -> float:
         across, down = name.split(":")
         there = int(across) / int(down)
         return max(asked / there, there / asked) - 1
 
-    best = min(RATIOS, key=distance)
-    if distance(best) > _NEAR:
+    best = min(RATIOS, key=ratio_distance)
+    if ratio_distance(best) > _NEAR:
         raise UntranslatableError(
             f"size: expected one of the ratios {', '.join(RATIOS)}, got {width}x{height}", "size"
         )
@@ -146,6 +146,6 @@ def pixels_of(ratio: str, resolution: str | None) -> Pixels:
     return width, height
 
 
-def said_by(fields: Fields, names: list[str]) -> list[str]:
+def names_by(fields: Fields, names: list[str]) -> list[str]:
     """Write what some fields say, for the record: never more of it than a few characters."""
     return [f"{name}={str(fields[name])[:40]}" for name in names]

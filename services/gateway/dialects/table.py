@@ -1,7 +1,7 @@
 """The dialects by name, and what each makes of a request."""
 
 from services.gateway.dialects.chat import CHAT
-from services.gateway.dialects.family import Backend, as_the_family_says, chat_as_a_generation
+from services.gateway.dialects.family import Backend, as_family_says, chat_as_generation
 from services.gateway.dialects.words import Asked, Translation
 
 FAMILY = {
@@ -22,14 +22,14 @@ FAMILY = {
 LLM-Red-Team/jimeng-free-api; `plain`, and whatever a later version may know, is none of them."""
 
 
-def translates(dialect: str) -> bool:
+def is_translated(dialect: str) -> bool:
     """Whether a request has to be read for this dialect."""
     return dialect in FAMILY
 
 
-def translated(dialect: str, asked: Asked) -> Translation:
+def translate_asked(dialect: str, asked: Asked) -> Translation:
     """Say what `asked` is in a dialect of `FAMILY`. Raises `UntranslatableError`."""
     backend = FAMILY[dialect]
     if asked.path == CHAT:
-        return chat_as_a_generation(backend, asked)
-    return as_the_family_says(backend, asked)
+        return chat_as_generation(backend, asked)
+    return as_family_says(backend, asked)

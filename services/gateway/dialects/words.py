@@ -43,7 +43,7 @@ class Asked(msgspec.Struct, frozen=True):
     """Whether every backend reads in the body what was read here."""
 
     @property
-    def model(self) -> str:
+    def model_name(self) -> str:
         """The model that is named; empty when none is."""
         model = self.fields.get("model")
         return model if isinstance(model, str) else ""
@@ -77,7 +77,7 @@ class Translation(msgspec.Struct, frozen=True, kw_only=True):
     """It names addresses, which the backend's messages may repeat."""
 
     @property
-    def length(self) -> int:
+    def body_length(self) -> int:
         """Bytes of the new body."""
         return sum(
             len(piece) if isinstance(piece, bytes) else piece.length for piece in self.pieces or ()

@@ -11,7 +11,7 @@ summary     what headers and the log line say of a request
 errors      every error a client can get
 """
 
-from services.gateway.domain.answers.judgement import Judgement, judged_body, judged_head
+from services.gateway.domain.answers.judgement import Judgement, judge_body, judge_head
 from services.gateway.domain.answers.outcomes import (
     another_session,
     client_error,
@@ -25,11 +25,11 @@ from services.gateway.domain.answers.outcomes import (
 from services.gateway.domain.routing import (
     Peek,
     model_named,
+    n_error,
     read_json,
-    route,
+    route_request,
+    type_error,
     units_of,
-    wrong_n,
-    wrong_type,
 )
 
 __all__ = [
@@ -38,17 +38,17 @@ __all__ = [
     "another_session",
     "client_error",
     "failure_error",
-    "judged_body",
-    "judged_head",
+    "judge_body",
+    "judge_head",
     "model_named",
     "models_error",
+    "n_error",
     "no_server_error",
     "outcome_of",
     "pause_before",
     "read_json",
     "refusal_error",
-    "route",
+    "route_request",
+    "type_error",
     "units_of",
-    "wrong_n",
-    "wrong_type",
 ]

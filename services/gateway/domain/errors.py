@@ -150,20 +150,20 @@ class GatewayError(Exception):
     """Further response headers."""
 
     @property
-    def kind(self) -> ErrorKind:
+    def error_kind(self) -> ErrorKind:
         """The row of the table."""
         return KINDS[self.code]
 
     @property
     def http_status(self) -> int:
         """The status to answer with."""
-        return self.status or self.kind.status
+        return self.status or self.error_kind.status
 
-    def body(self) -> bytes:
+    def as_body(self) -> bytes:
         """The JSON body."""
         error: dict[str, Any] = {
             "message": self.message,
-            "type": self.kind.type,
+            "type": self.error_kind.type,
             "param": self.param,
             "code": self.code,
         }
@@ -171,12 +171,12 @@ class GatewayError(Exception):
             error["upstream_code"] = self.upstream_code
         return _encoder.encode({"error": error})
 
-    def headers(self) -> list[tuple[bytes, bytes]]:
+    def extra_headers(self) -> list[tuple[bytes, bytes]]:
         """The response headers that belong to the row."""
-        found = [(b"content-type", b"application/json")]
-        kind = self.kind
+        headers = [(b"content-type", b"application/json")]
+        kind = self.error_kind
         if kind.should_retry is not None:
-            found.append((b"x-should-retry", b"true" if kind.should_retry else b"false"))
+            headers.append((b"x-should-retry", b"true" if kind.should_retry else b"false"))
         wait = self.retry_after_s if self.retry_after_s is not None else kind.retry_after_s
         if wait is not None and kind.retry_after_s is not None:
             seconds = max(1, -int(-wait // 1))
@@ -184,8 +184,8 @@ class GatewayError(Exception):
                 seconds = min(seconds, 120)
             if self.code == "pool_saturated":
                 seconds = min(seconds, 30)
-            found.append((b"retry-after", str(seconds).encode()))
+            headers.append((b"retry-after", str(seconds).encode()))
         if self.code == "invalid_api_key":
-            found.append((b"www-authenticate", b'Bearer realm="tidegate"'))
-        found += [(name.encode(), value.encode()) for name, value in self.extra.items()]
-        return found
+            headers.append((b"www-authenticate", b'Bearer realm="tidegate"'))
+        headers += [(name.encode(), value.encode()) for name, value in self.extra.items()]
+        return headers

@@ -14,7 +14,7 @@ class Fleet:
         self._now: tuple[Server, ...] = ()
         self._dialects: dict[ServiceType, frozenset[str]] = {}
 
-    def apply(self, envelope: Envelope) -> None:
+    def apply_envelope(self, envelope: Envelope) -> None:
         """Take in what one envelope says."""
         for event in envelope.events:
             match event:
@@ -27,17 +27,17 @@ class Fleet:
             self._dialects.clear()
             self._now = tuple(self._servers.values())
 
-    def servers(self) -> tuple[Server, ...]:
+    def all_servers(self) -> tuple[Server, ...]:
         """Every server, in the order in which they were added."""
         return self._now
 
-    def dialects(self, service_type: ServiceType) -> frozenset[str]:
+    def dialects_for(self, service_type: ServiceType) -> frozenset[str]:
         """Find the dialects of the servers that can do it; `plain` alone while none is known."""
-        known = self._dialects.get(service_type)
-        if known is None:
-            known = self._dialects[service_type] = frozenset(
+        dialects = self._dialects.get(service_type)
+        if dialects is None:
+            dialects = self._dialects[service_type] = frozenset(
                 server.dialect
                 for server in self._servers.values()
                 if not server.capabilities or service_type in server.capabilities
             ) or frozenset({PLAIN})
-        return known
+        return dialects

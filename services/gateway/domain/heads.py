@@ -185,24 +185,24 @@ def goes_up(name: bytes) -> bool:
     )
 
 
-def named_for_the_hop(value: bytes) -> frozenset[bytes]:
+def hop_names(value: bytes) -> frozenset[bytes]:
     """Read the names in one value of `Connection`; those that a body is read by are left out."""
     if value in {b"keep-alive", b"close", b"Keep-Alive"}:
         return frozenset()
     return frozenset(part.strip().lower() for part in value.split(b",")) - OF_THE_BODY
 
 
-def refused_name(name: str) -> str:
-    """Say why no server's header of that name can be passed on; empty when it can."""
+def name_objection(name: str) -> str | None:
+    """Say why no server's header of that name can be passed on; None when it can."""
     lower = name.lower().encode("utf-8", "replace")
     if _TOKEN.fullmatch(name) is None:
         return f'expected names of headers such as "X-Seed", got {name!r}'
     if lower in _HOP_BY_HOP or lower in _OURS_DOWN or lower.startswith(_OURS_DOWN_FAMILIES):
         return f"expected headers that a server may write for clients, {name} is none"
-    return ""
+    return None
 
 
-def clean(headers: Headers) -> Headers:
+def clean_headers(headers: Headers) -> Headers:
     """Leave out what cannot be written as a header: it would end it, and begin another."""
     return [pair for pair in headers if not controls_in(b"".join(pair))]
 
@@ -212,28 +212,28 @@ def controls_in(text: bytes) -> int:
     return len(text) - len(text.translate(None, _CONTROLS))
 
 
-def passed_names(also: Iterable[str]) -> frozenset[bytes]:
+def names_passing(also: Iterable[str]) -> frozenset[bytes]:
     """Name what a client sees of a server's head, where `also` is passed on too."""
     return PASSED | {name.lower().encode() for name in also}
 
 
-def passed(
+def headers_passing(
     upstream: Iterable[tuple[bytes, bytes]],
     names: Collection[bytes] = PASSED,
     secrets: tuple[bytes, ...] = (),
 ) -> Headers:
     """Keep what a client may see of a server's head: nothing that repeats the credential."""
-    found: Headers = []
+    headers: Headers = []
     seen: set[bytes] = set()
     hop: frozenset[bytes] = frozenset()
     for name, value in upstream:
         lower = name.lower()
         if lower == b"connection":
-            hop |= named_for_the_hop(value)
+            hop |= hop_names(value)
         elif lower in names and lower not in seen:
             if lower in PASSED:
                 seen.add(lower)
-            found.append((lower, value))
+            headers.append((lower, value))
     for secret in secrets:
-        found = [pair for pair in found if secret not in pair[1]]
-    return [pair for pair in found if pair[0] not in hop] if hop else found
+        headers = [pair for pair in headers if secret not in pair[1]]
+    return [pair for pair in headers if pair[0] not in hop] if hop else headers

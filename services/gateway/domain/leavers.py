@@ -28,36 +28,36 @@ class Leavers:
         self._unsent: Counter[KeyId] = Counter()
         """Calls of which nothing is sent yet."""
 
-    def enter(self, key_id: KeyId) -> None:
+    def count_unsent(self, key_id: KeyId) -> None:
         """Count a call that may be let in."""
         self._unsent[key_id] += 1
 
-    def depart(self, key_id: KeyId) -> None:
+    def uncount_unsent(self, key_id: KeyId) -> None:
         """Count it no more: it is being sent, or over."""
         self._unsent[key_id] -= 1
         if not self._unsent[key_id]:
             del self._unsent[key_id]
 
-    def left(self, key_id: KeyId, now_s: float) -> None:
+    def take_leave(self, key_id: KeyId, now_s: float) -> None:
         """Take one: a client has left before anything was sent."""
-        self._left[key_id] = max(self._refilled(key_id, now_s) - 1, 0.0), now_s
+        self._left[key_id] = max(self._leaves_left(key_id, now_s) - 1, 0.0), now_s
 
-    def used(self, key_id: KeyId, now_s: float) -> None:
+    def give_leave(self, key_id: KeyId, now_s: float) -> None:
         """Give one back: a lease of the key was used."""
         if key_id in self._left:
-            self._left[key_id] = self._refilled(key_id, now_s) + 1, now_s
+            self._left[key_id] = self._leaves_left(key_id, now_s) + 1, now_s
 
     def wait_s(self, key_id: KeyId, now_s: float) -> float:
         """Tell in how many seconds a call that has entered may ask for a lease; 0: now."""
         if key_id not in self._left:
             return 0.0
-        left = self._refilled(key_id, now_s)
+        left = self._leaves_left(key_id, now_s)
         if left >= LEFT_AT_ONCE:
             del self._left[key_id]
         if left >= LET_IN_FREELY or left >= self._unsent[key_id]:
             return 0.0
         return 1 / PER_SECOND
 
-    def _refilled(self, key_id: KeyId, now_s: float) -> float:
+    def _leaves_left(self, key_id: KeyId, now_s: float) -> float:
         left, since_s = self._left.get(key_id, (LEFT_AT_ONCE, now_s))
         return min(LEFT_AT_ONCE, left + max(0.0, now_s - since_s) * PER_SECOND)

@@ -12,7 +12,7 @@ from urllib.parse import unquote_plus
 
 from runtime.settings import ServiceTypeSection
 from services.gateway.domain.errors import GatewayError
-from services.gateway.domain.routing import body_decides, route
+from services.gateway.domain.routing import body_decides, route_request
 
 _KEPT_MAX = 1000
 KEPT_BYTES_MAX = 256
@@ -31,14 +31,14 @@ _NAME_MAX = 64
 _OURS = ("/token/", "/api/", "/schema", "/metrics", "/health", "/livez", "/readyz", "/ping", "/ui/")
 
 
-def ambiguous(raw_path: bytes, *, slashes: bool = False) -> bool:
+def is_ambiguous(raw_path: bytes, *, slashes: bool = False) -> bool:
     """Whether some other reader may take a path for another; `slashes`: `%2F` is no wonder."""
     if _NOT_IN_PATHS.search(raw_path) is not None:
         return True
     return not slashes and _SLASH.search(raw_path) is not None
 
 
-def routed(path: str) -> str:
+def routed_path(path: str) -> str:
     """Write a path of ours as it is led to its room: a slash at its end makes no difference."""
     return path.rstrip("/") or "/"
 
@@ -83,12 +83,12 @@ class Places:
         self._services = services
         self._known: dict[str, Place] = {}
 
-    def of(self, path: str, *, keep: bool = False) -> Place:
+    def place_of(self, path: str, *, keep: bool = False) -> Place:
         """Find out what a path is; `keep` it, for a stranger shall not fill the memory."""
-        known = self._known.get(path)
-        if known is None:
-            generates = not is_ours(path) and route(path, None, self._services) is not None
-            known = Place(generates, generates and body_decides(path, self._services))
+        place = self._known.get(path)
+        if place is None:
+            generates = not is_ours(path) and route_request(path, None, self._services) is not None
+            place = Place(generates, generates and body_decides(path, self._services))
             if keep and len(self._known) < _KEPT_MAX and len(path) <= KEPT_BYTES_MAX:
-                self._known[path] = known
-        return known
+                self._known[path] = place
+        return place

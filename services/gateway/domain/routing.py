@@ -41,16 +41,16 @@ def model_named(body: bytes, content_type: str, *, complete: bool) -> str:
     fields of the wrong type.
     """
     kind = content_type.partition(";")[0].strip().lower()
-    found: re.Match[bytes] | None = None
+    match: re.Match[bytes] | None = None
     if kind == "multipart/form-data":
-        found = _FIELD.search(body)
+        match = _FIELD.search(body)
     elif kind and kind != "application/json" and not kind.endswith("+json"):
         return ""
     elif complete:
         return read_json(body).model or ""
     else:
-        found = _MEMBER.search(body)
-    return found[1].decode("utf-8", "replace") if found else ""
+        match = _MEMBER.search(body)
+    return match[1].decode("utf-8", "replace") if match else ""
 
 
 def read_json(body: bytes | mmap.mmap) -> Peek:
@@ -58,13 +58,13 @@ def read_json(body: bytes | mmap.mmap) -> Peek:
     try:
         return _json.decode(body)
     except msgspec.ValidationError as error:
-        raise wrong_type(error) from None
+        raise type_error(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         message = f"the body is not valid JSON: {error}"
         raise GatewayError("invalid_request", message) from None
 
 
-def wrong_type(error: msgspec.ValidationError) -> GatewayError:
+def type_error(error: msgspec.ValidationError) -> GatewayError:
     """Word a member of another type than expected, by its name."""
     what, _, where = str(error).partition(" - at `$.")
     param = where.rstrip("`") or None
@@ -73,9 +73,9 @@ def wrong_type(error: msgspec.ValidationError) -> GatewayError:
 
 def body_decides(path: str, services: Mapping[str, ServiceTypeSection]) -> bool:
     """Whether the body of a POST to `path` says of which type it is, or how many units."""
-    found = _matching(path, services)
-    return any(services[name].units == "n" for name in found) or (
-        len(found) > 1 and any(services[name].models for name in found)
+    names = _names_matching(path, services)
+    return any(services[name].units == "n" for name in names) or (
+        len(names) > 1 and any(services[name].models for name in names)
     )
 
 
@@ -87,18 +87,18 @@ def units_of(n: int | None) -> int:
     if n is None:
         return 1
     if not 1 <= n <= N_MAX:
-        raise wrong_n(str(n))
+        raise n_error(str(n))
     return n
 
 
-def wrong_n(got: str) -> GatewayError:
+def n_error(got: str) -> GatewayError:
     """Word a number of items that is none, or is out of bounds."""
     shown = got if len(got) <= _SHOWN_MAX else f"{got[:_SHOWN_MAX]}…"
     message = f"n: expected a whole number from 1 to {N_MAX:,}, got {shown!r}"
     return GatewayError("invalid_request", message, "n")
 
 
-def route(
+def route_request(
     path: str, model: str | None, services: Mapping[str, ServiceTypeSection]
 ) -> ServiceType | None:
     """Find the service type of a POST to `path`; None when no type lists it.
@@ -106,29 +106,29 @@ def route(
     Highest priority among the types with a matching substring, then the longest substring;
     among types that match equally, the first whose `models` fit, then the first without any.
     """
-    found = _matching(path, services)
-    if len(found) > 1:
-        found = _by_model(found, model or "", services)
-    return ServiceType(found[0]) if found else None
+    names = _names_matching(path, services)
+    if len(names) > 1:
+        names = _names_by_model(names, model or "", services)
+    return ServiceType(names[0]) if names else None
 
 
-def _matching(path: str, services: Mapping[str, ServiceTypeSection]) -> list[str]:
+def _names_matching(path: str, services: Mapping[str, ServiceTypeSection]) -> list[str]:
     """Find the types that match a path best, all of them equally."""
     best: tuple[int, int] = (0, 0)
-    found: list[str] = []
+    names: list[str] = []
     for name, section in services.items():
         longest = max((len(part) for part in section.paths if part in path), default=0)
         if not longest:
             continue
         rank = (section.priority, longest)
-        if not found or rank > best:
-            best, found = rank, [name]
+        if not names or rank > best:
+            best, names = rank, [name]
         elif rank == best:
-            found.append(name)
-    return found
+            names.append(name)
+    return names
 
 
-def _by_model(
+def _names_by_model(
     names: list[str], model: str, services: Mapping[str, ServiceTypeSection]
 ) -> list[str]:
     lower = model.lower()

@@ -22,34 +22,34 @@ class _Counted(msgspec.Struct):
 
 
 class Tally:
-    """One count for each sort of call; `count` every call, then `take` what is to be told."""
+    """One count for each sort of call; `count_refusal` each, then `take_due` at times."""
 
     def __init__(self, gateway_id: GatewayId) -> None:
         """Begin with nothing counted."""
         self._gateway_id = gateway_id
         self._counted: dict[Sort, _Counted] = {}
 
-    def count(self, sort: Sort, status: int, now: datetime) -> bool:
+    def count_refusal(self, sort: Sort, status: int, now: datetime) -> bool:
         """Count one call; true when it is the first of its minute, which ends in `EVERY`."""
-        known = self._counted.get(sort)
-        if known is None:
+        counted = self._counted.get(sort)
+        if counted is None:
             self._counted[sort] = _Counted(1, status, now, now)
             return True
-        known.count += 1
-        known.status = status
-        known.until = max(known.until, now)
+        counted.count += 1
+        counted.status = status
+        counted.until = max(counted.until, now)
         return False
 
-    def take(self, now: datetime, *, everything: bool = False) -> list[CallsRefused]:
+    def take_due(self, now: datetime, *, everything: bool = False) -> list[CallsRefused]:
         """Hand out, and forget, the counts whose minute is over, or all of them."""
         due = [
             sort
             for sort, counted in self._counted.items()
             if everything or counted.since + EVERY <= now
         ]
-        return [self._told(sort, self._counted.pop(sort)) for sort in due]
+        return [self._as_event(sort, self._counted.pop(sort)) for sort in due]
 
-    def _told(self, sort: Sort, counted: _Counted) -> CallsRefused:
+    def _as_event(self, sort: Sort, counted: _Counted) -> CallsRefused:
         key_id, service_type, code = sort
         return CallsRefused(
             gateway_id=self._gateway_id,

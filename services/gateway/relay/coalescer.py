@@ -18,7 +18,13 @@ from nats.aio.client import Client
 from contracts.balancer import NoServer, Selected, SelectServer
 from contracts.base import Command, Failed
 from contracts.pool import Free, Granted, LeaseWanted, Refused
-from runtime.nats.connection import DisconnectedError, Outage, SilenceError, UnansweredError, ask
+from runtime.nats.connection import (
+    DisconnectedError,
+    Outage,
+    SilenceError,
+    UnansweredError,
+    ask_command,
+)
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -132,7 +138,7 @@ class Coalescer(Generic[Item, Answer]):
                 else:
                     sent = True
                 nobody_waits = all(future.done() for _, future in batch)
-                if nobody_waits or self._outage.lasts or loop.time() >= deadline:
+                if nobody_waits or self._outage.is_lasting or loop.time() >= deadline:
                     raise error
                 if done and heard not in done:
                     await asyncio.sleep(_AGAIN_S)
@@ -143,7 +149,7 @@ class Coalescer(Generic[Item, Answer]):
     async def _ask_once(self, command: Command, timeout_s: float) -> Any:
         """Send the batch once; no answer is a value, for an earlier sending may yet have one."""
         try:
-            return await ask(self._client, self._subject, command, self._answers, timeout_s)
+            return await ask_command(self._client, self._subject, command, self._answers, timeout_s)
         except UnansweredError as error:
             return error
 

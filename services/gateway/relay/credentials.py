@@ -14,7 +14,7 @@ from contracts.pool import Granted
 from contracts.subjects import CREDENTIALS_BUCKET
 from runtime.nats.connection import Outage
 from runtime.secrets import Sealer, SealError
-from services.gateway.dialects.credentials import authorization
+from services.gateway.dialects.credentials import authorization_of
 from services.gateway.domain.errors import GatewayError
 
 _KEPT_MAX = 10_000
@@ -57,10 +57,10 @@ class Credentials:
             return kept[1]
         found, sealed = await self._fetch_once(session_id)
         try:
-            credential = self._sealer.open(session_id, sealed)
+            credential = self._sealer.open_credential(session_id, sealed)
         except SealError as error:
             raise GatewayError("internal_error", str(error)) from None
-        value = authorization(region, credential)
+        value = authorization_of(region, credential)
         self._kept[session_id] = (found, value)
         if len(self._kept) > _KEPT_MAX:
             self._kept.popitem(last=False)
@@ -86,7 +86,7 @@ class Credentials:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience_s()
         timeout_s = _TIMEOUT_S
-        while loop.time() < deadline and not self._outage.lasts:
+        while loop.time() < deadline and not self._outage.is_lasting:
             try:
                 message = await self._client.request(subject, body, timeout=timeout_s)
             except (NatsError, ConnectionError):

@@ -18,7 +18,7 @@ from contracts import subjects
 from contracts.balancer import SelectServer, SelectServers
 from contracts.base import Failed, GatewayId, LeaseId, ServerId
 from contracts.pool import RenewAnswers, RenewLeases
-from runtime.nats.connection import UnansweredError, ask
+from runtime.nats.connection import UnansweredError, ask_command
 from runtime.process.logs import Log
 
 _LOOK_EVERY_S = 0.5
@@ -116,7 +116,7 @@ class OpenExchanges:
     async def _renew_leases(self, lease_ids: list[LeaseId]) -> None:
         command = RenewLeases(lease_ids=lease_ids)
         try:
-            reply = await ask(self._client, subjects.pool_renew(), command, _answers, 1.0)
+            reply = await ask_command(self._client, subjects.pool_renew(), command, _answers, 1.0)
         except UnansweredError as error:
             self._log.warning("not_renewed", leases=len(lease_ids), reason=str(error))
             return

@@ -5,10 +5,10 @@ from functools import partial
 
 from contracts.balancer import PLAIN
 from contracts.base import ServiceType
-from services.gateway.clients.reading import asked_of
+from services.gateway.clients.reading import read_asked
 from services.gateway.clients.request import Request
 from services.gateway.clients.uploads import Upload
-from services.gateway.dialects.table import translated, translates
+from services.gateway.dialects.table import is_translated, translate_asked
 from services.gateway.dialects.words import Asked, Translation, UntranslatableError
 from services.gateway.domain.errors import GatewayError
 
@@ -35,13 +35,13 @@ class Wording:
 
         Raises `UntranslatableError`, or `GatewayError` for a body that cannot be read.
         """
-        if not translates(dialect):
+        if not is_translated(dialect):
             return None
         known = self._translations.get(dialect)
         if known is None:
             if self.asks is None:
-                self.asks = await asked_of(self._request, self._upload)
-            known = await self._upload.apart(partial(translated, dialect, self.asks))
+                self.asks = await read_asked(self._request, self._upload)
+            known = await self._upload.run_apart(partial(translate_asked, dialect, self.asks))
             self._translations[dialect] = known
         return known
 
@@ -69,7 +69,7 @@ class Interpreter:
         Raises `GatewayError` when none can: what the first of them objects to.
         """
         spoken = self._dialects_of(request.service_type)
-        if spoken == _ONLY_PLAIN or not any(map(translates, spoken)):
+        if spoken == _ONLY_PLAIN or not any(map(is_translated, spoken)):
             return
         objection: UntranslatableError | None = None
         able = []
@@ -80,7 +80,7 @@ class Interpreter:
                 objection = objection or error
             except GatewayError:
                 # What cannot be read here may be of use to a server that gets it as it is.
-                able = [one for one in spoken if not translates(one)]
+                able = [one for one in spoken if not is_translated(one)]
                 if not able:
                     raise
                 break

@@ -13,9 +13,9 @@ from contracts.pool import Verdict
 from services.gateway.clients.answers import Client
 from services.gateway.clients.headers import own_headers
 from services.gateway.clients.request import Request
-from services.gateway.domain import failure_error, judged_body, models_error
-from services.gateway.domain.answers.envelopes import expanded
-from services.gateway.domain.answers.models import Models, listed, merged
+from services.gateway.domain import failure_error, judge_body, models_error
+from services.gateway.domain.answers.envelopes import expand_body
+from services.gateway.domain.answers.models import Models, merge_models, read_models
 from services.gateway.domain.errors import GatewayError
 from services.gateway.metrics import Metrics
 from services.gateway.settings import GatewaySection
@@ -98,7 +98,7 @@ class ModelList:
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
         ]
-        await client.answer(200, headers, body)
+        await client.answer_whole(200, headers, body)
 
     async def _current(self, request_id: RequestId) -> _Kept:
         """Take what is kept, or ask; whoever comes meanwhile hears the same answers.
@@ -132,16 +132,16 @@ class ModelList:
         failed = [answer for answer in said if isinstance(answer, GatewayError)]
         lists = [self._last[name] for name in answers if name in self._last]
         if not lists:
-            failed.sort(key=lambda error: error.kind.should_retry is False)
+            failed.sort(key=lambda error: error.error_kind.should_retry is False)
             return failed[0] if failed else GatewayError("no_backend", "no server is known")
         incomplete = len(lists) < len(servers)
         age_s = min(self._age_s, _INCOMPLETE_AGE_S) if incomplete else self._age_s
-        self._kept = _Kept(servers, merged(lists), age_s)
+        self._kept = _Kept(servers, merge_models(lists), age_s)
         return self._kept
 
     async def _models_of(self, server: Server, request_id: RequestId) -> Models | GatewayError:
         """Ask one server, or tell why it has nothing to say."""
-        address = self._addresses.of(server.url)
+        address = self._addresses.address_of(server.url)
         headers = [
             (b"host", address.host),
             (b"accept", b"application/json"),
@@ -150,16 +150,16 @@ class ModelList:
         ]
         question = Question("GET", PATH.encode(), b"", _TIMEOUT_S, _TIMEOUT_S)
         try:
-            answer, body = await question.ask(self._transport, address, headers)
+            answer, body = await question.ask_server(self._transport, address, headers)
         except TransportFailure as failure:
             return failure_error(failure.failure, sent=failure.sent, safe=True)
-        encoding = answer.header(b"content-encoding").strip().lower()
+        encoding = answer.header_text(b"content-encoding").strip().lower()
         if answer.status == httpx.codes.OK:
-            plain = expanded(encoding, body, BYTES_MAX)
-            models = listed(plain) if isinstance(plain, bytes) else None
+            plain = expand_body(encoding, body, BYTES_MAX)
+            models = read_models(plain) if isinstance(plain, bytes) else None
             if models is not None:
                 return models
-        judged = judged_body(answer.status, encoding, body, self._failures)
+        judged = judge_body(answer.status, encoding, body, self._failures)
         if judged.verdict is Verdict.SUCCESS:
             return GatewayError("upstream_error", "the backend lists no models")
-        return models_error(judged, retry_after(answer.header))
+        return models_error(judged, retry_after(answer.header_text))

@@ -16,9 +16,9 @@ from contracts.base import GatewayId
 from contracts.pool import LeaseWanted, Outcome, Verdict
 from runtime.clock import Clock
 from runtime.nats.connection import DisconnectedError, UnansweredError
-from services.gateway.clients.answers import broken_off_error
+from services.gateway.clients.answers import break_off_error
 from services.gateway.clients.request import Request
-from services.gateway.dialects.credentials import able_with
+from services.gateway.dialects.credentials import dialects_able
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.leavers import Leavers
 from services.gateway.domain.summary import Summary
@@ -150,7 +150,7 @@ class Journey:
             try:
                 happened = await self._DOERS[type(self._step)](self, self._step)
             except (Exception, asyncio.CancelledError) as broken:
-                error = broken_off_error(broken, gone=self._side.client.gone)
+                error = break_off_error(broken, gone=self._side.client.gone)
                 tried = self._exchange.attempt_broken_off() if self._exchange is not None else None
                 self._go_on(Gone(error=error, attempt=tried))
                 raise
@@ -175,12 +175,12 @@ class Journey:
         leavers, key_id, now_s = self._relay.leavers, self._key_id, time.monotonic()
         if isinstance(end, Cancel):
             if end.command.reason == CLIENT_GONE:
-                leavers.left(key_id, now_s)
+                leavers.take_leave(key_id, now_s)
         elif isinstance(end, Record):
             if end.usage.outcome is not Outcome.RELEASED:
-                leavers.used(key_id, now_s)
+                leavers.give_leave(key_id, now_s)
             elif end.usage.verdict is Verdict.CLIENT_GONE:
-                leavers.left(key_id, now_s)
+                leavers.take_leave(key_id, now_s)
 
     async def _enter_gate(self, step: Enter) -> Happening:
         side, relay = self._side, self._relay
@@ -189,7 +189,7 @@ class Journey:
             if not self._inside:
                 await relay.gate.enter()
                 self._inside = True
-                relay.leavers.enter(self._key_id)
+                relay.leavers.count_unsent(self._key_id)
             self._look_again(request)
             self._admit()
             await relay.servers.refuse_while_none(
@@ -238,7 +238,7 @@ class Journey:
             self._authorization = await self._relay.credentials.authorization_for(step.lease)
         except GatewayError as error:
             return Unopened(error)
-        return Opened(tuple(able_with(self._side.wording.dialects, self._authorization)))
+        return Opened(tuple(dialects_able(self._side.wording.dialects, self._authorization)))
 
     async def _select_server(self, step: SelectServer) -> Happening:
         side = self._side
@@ -272,7 +272,7 @@ class Journey:
         if self._inside:
             self._inside = False
             self._relay.gate.leave()
-            self._relay.leavers.depart(self._key_id)
+            self._relay.leavers.uncount_unsent(self._key_id)
 
     async def _pause_attempts(self, step: Pause) -> Happening:
         await asyncio.sleep(step.seconds)

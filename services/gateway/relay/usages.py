@@ -24,7 +24,7 @@ from contracts.pool import (
     UsageRecorded,
 )
 from runtime.eventlog import UNWRITABLE
-from runtime.nats.connection import UnansweredError, ask
+from runtime.nats.connection import UnansweredError, ask_command
 from runtime.process.logs import Log
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.tally import EVERY, Tally
@@ -75,7 +75,7 @@ class Outbox:
     def count_refusal(self, key_id: KeyId, service_type: ServiceType, error: GatewayError) -> None:
         """Count a call of which nothing else stands in the log; told once its minute is over."""
         sort = key_id, service_type, error.code
-        if self._tally.count(sort, error.http_status, datetime.now(UTC)):
+        if self._tally.count_refusal(sort, error.http_status, datetime.now(UTC)):
             asyncio.get_running_loop().call_later(EVERY.total_seconds(), self._wake_up)
 
     def _wake_up(self) -> None:
@@ -123,7 +123,7 @@ class Outbox:
     def _collect_refusals(self, *, everything: bool = False) -> None:
         """Have the counts told whose minute is over, or all of them."""
         if len(self._refused) < _REFUSED_MAX or everything:
-            self._refused += self._tally.take(datetime.now(UTC), everything=everything)
+            self._refused += self._tally.take_due(datetime.now(UTC), everything=everything)
 
     async def _send_batches(self) -> bool:
         """Send one batch of each kind; true when the pool answered."""
@@ -145,7 +145,9 @@ class Outbox:
         self, usages: Sequence[UsageRecorded], refused: list[CallsRefused]
     ) -> None:
         command = EndLeases(items=list(usages), refused=refused)
-        reply = await ask(self._client, subjects.pool_end(), command, _ends, self._timeout_s)
+        reply = await ask_command(
+            self._client, subjects.pool_end(), command, _ends, self._timeout_s
+        )
         if isinstance(reply, Failed):
             self._keep_for_later("usages_refused", reply)
         del self._refused[: len(refused)]
@@ -157,7 +159,9 @@ class Outbox:
 
     async def _send_cancellations(self, cancellations: Sequence[CancelLease]) -> None:
         command = CancelLeases(items=list(cancellations))
-        reply = await ask(self._client, subjects.pool_cancel(), command, _cancels, self._timeout_s)
+        reply = await ask_command(
+            self._client, subjects.pool_cancel(), command, _cancels, self._timeout_s
+        )
         if isinstance(reply, Failed):
             self._keep_for_later("cancellations_refused", reply)
         for cancellation in cancellations:

@@ -13,19 +13,19 @@ from litestar.plugins.core import MsgspecDIPlugin
 from litestar.routes import HTTPRoute
 from litestar.types import HTTPScope, Message, Receive, Send
 
-from runtime.hosts import familiar, host_of
+from runtime.hosts import host_of, is_familiar
 from services.gateway.clients.browsers import (
     ANY_HOST,
     GUARDED,
-    crossing,
+    cross_origin_headers,
     origin_of,
-    preflight,
+    preflight_headers,
 )
 from services.gateway.clients.headers import NO_STORE
-from services.gateway.clients.keys import presented
+from services.gateway.clients.keys import presented_key
 from services.gateway.clients.request import new_request_id
 from services.gateway.domain.errors import GatewayError
-from services.gateway.domain.paths import routed
+from services.gateway.domain.paths import routed_path
 from services.gateway.routes import health, refusals, schema
 from services.gateway.routes.admin import (
     accounts,
@@ -68,24 +68,25 @@ class OperatorApp(Litestar):
             await super().__call__(scope, receive, send)
         elif scope["method"] == "OPTIONS":
             origins = self.state.doors.settings().gateway.cors_origins
-            headers = preflight(scope["path"], scope["headers"], origins)
+            headers = preflight_headers(scope["path"], scope["headers"], origins)
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": b""})
         else:
             await self._answer(scope, receive, send)
 
     async def _answer(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        """Answer one request of an operator, count it and log it."""
         doors: Doors = self.state.doors
         started = time.perf_counter()
         request_id = new_request_id()
         method = scope["method"]
-        path = routed(scope["path"])
+        path = routed_path(scope["path"])
         bodiless = method == "HEAD"
         origins = doors.settings().gateway.cors_origins
-        ours = [*crossing(path, origin_of(scope["headers"]), origins), *GUARDED]
+        ours = [*cross_origin_headers(path, origin_of(scope["headers"]), origins), *GUARDED]
         status = 0
 
-        async def told(message: Message) -> None:
+        async def note_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -98,24 +99,24 @@ class OperatorApp(Litestar):
                 message = {**message, "body": b""}
             await send(message)
 
-        refused = _refused(scope, doors)
-        if refused is None and method not in {"GET", "HEAD"} and _opens(scope, doors):
+        refused = _host_refusal(scope, doors)
+        if refused is None and method not in {"GET", "HEAD"} and _opens_door(scope, doors):
             try:  # the guards come after it: a key may be revoked while a body is under way
                 receive = await _with_body(receive)
             except GatewayError as error:
                 refused = error
         if refused is not None:
-            body = refused.body()
+            body = refused.as_body()
             length = (b"content-length", str(len(body)).encode())
-            head = [*refused.headers(), length]
-            await told(
+            head = [*refused.extra_headers(), length]
+            await note_status(
                 {"type": "http.response.start", "status": refused.http_status, "headers": head}
             )
-            await told({"type": "http.response.body", "body": body, "more_body": False})
+            await note_status({"type": "http.response.body", "body": body, "more_body": False})
         else:
             if bodiless:
                 scope = {**scope, "method": "GET"}
-            await super().__call__(scope, receive, told)
+            await super().__call__(scope, receive, note_status)
         if status == _OK and path in _WATCHED:
             return
         doors.logger.info(
@@ -128,12 +129,12 @@ class OperatorApp(Litestar):
         )
 
 
-def _opens(scope: HTTPScope, doors: Doors) -> bool:
+def _opens_door(scope: HTTPScope, doors: Doors) -> bool:
     """Whether an operator's key opens the door: nobody else's body is taken."""
     for name, value in scope["headers"]:
         if name == b"authorization":
-            key = doors.key_log.find(presented(value.decode("latin-1")))
-            return key is not None and key.admin
+            key = doors.key_log.find_key(presented_key(value.decode("latin-1")))
+            return key is not None and key.is_admin
     return False
 
 
@@ -159,15 +160,15 @@ async def _with_body(receive: Receive) -> Receive:
     except msgspec.DecodeError:
         pass  # the framework words it
 
-    async def again() -> Any:
+    async def receive_again() -> Any:
         return kept.popleft() if kept else await receive()
 
-    return again
+    return receive_again
 
 
-def _refused(scope: HTTPScope, doors: Doors) -> GatewayError | None:
+def _host_refusal(scope: HTTPScope, doors: Doors) -> GatewayError | None:
     """Refuse what is no path of ours, and a host that is none of ours where no key vouches."""
-    path, headers = routed(scope["path"]), scope["headers"]
+    path, headers = routed_path(scope["path"]), scope["headers"]
     if len(path) > _PATH_MAX:
         return GatewayError(
             "not_found", f"there is no path as long as that: {len(path)} characters"
@@ -176,7 +177,7 @@ def _refused(scope: HTTPScope, doors: Doors) -> GatewayError | None:
         return None
     hosts = {name.lower() for name in doors.settings().gateway.hosts}
     host = host_of(headers)
-    if familiar(host, hosts):
+    if is_familiar(host, hosts):
         return None
     message = (
         f"Host: {host[:_PATH_MAX]!r} is none of this gateway's; expected a key, an address,"
@@ -237,17 +238,17 @@ def operator_app(doors: Doors) -> Litestar:
         route_handlers=[api, *open_doors],
         dependencies={"doors": the_doors},
         state=State({"doors": doors}),
-        exception_handlers=refusals.handlers(doors.logger),
+        exception_handlers=refusals.error_handlers(doors.logger),
         compression_config=CompressionConfig(
             "gzip", minimum_size=_COMPRESSED_BYTES_MIN, exclude=[_AS_THEY_ARE]
         ),
-        openapi_config=schema.openapi(),
+        openapi_config=schema.openapi_config(),
         request_max_body_size=_BODY_BYTES_MAX,
         logging_config=None,
     )
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for handler, model in route.route_handler_map.values():
-                known = {one.field_alias for one in model.expected_query_params}
-                handler.opt.setdefault(PARAMETERS, known)
+                names = {parameter.field_alias for parameter in model.expected_query_params}
+                handler.opt.setdefault(PARAMETERS, names)
     return app

@@ -81,11 +81,11 @@ _GENERATIONS: tuple[tuple[str, str, str], ...] = (
 )
 
 
-def completed(schema: Json, key_name: str) -> Json:
+def complete_schema(schema: Json, key_name: str) -> Json:
     """Add what is missing; `key_name` is how the schema calls an admin key."""
     components = schema.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    schemas |= _schemas()
+    schemas |= _component_schemas()
     components.setdefault("securitySchemes", {})[_CLIENT] = {
         "type": "http",
         "scheme": "bearer",
@@ -93,12 +93,12 @@ def completed(schema: Json, key_name: str) -> Json:
     }
     for path, operations in schema["paths"].items():
         for method, operation in operations.items():
-            _describe(path, method, operation)
-    schema["paths"] |= _generations() | _models() | _tokens(key_name)
+            _describe_operation(path, method, operation)
+    schema["paths"] |= _generation_paths() | _models_path() | _token_paths(key_name)
     return schema
 
 
-def _describe(path: str, method: str, operation: Json) -> None:
+def _describe_operation(path: str, method: str, operation: Json) -> None:
     """Replace the framework's errors by ours, and add those that it cannot know."""
     for parameter in operation.get("parameters", ()):
         choices = _CHOICES.get((path, parameter["name"]))
@@ -127,15 +127,15 @@ def _describe(path: str, method: str, operation: Json) -> None:
         responses["503"]["content"] = good["content"]
     elif path == "/metrics":
         codes += _OPERATOR
-    responses |= _errors(dict.fromkeys(codes))
+    responses |= _error_responses(dict.fromkeys(codes))
 
 
-def _errors(codes: Iterable[str]) -> Json:
+def _error_responses(codes: Iterable[str]) -> Json:
     """Describe the answers of some errors, by status."""
     by_status = defaultdict(list)
     for code in codes:
         by_status[KINDS[code].status].append(KINDS[code])
-    found: Json = {}
+    responses: Json = {}
     for status, kinds in sorted(by_status.items()):
         headers = _request_id()
         if any(kind.retry_after_s for kind in kinds):
@@ -144,23 +144,23 @@ def _errors(codes: Iterable[str]) -> Json:
             headers["X-Should-Retry"] = {"schema": {"enum": ["true", "false"]}}
         if status == KINDS["invalid_api_key"].status:
             headers["WWW-Authenticate"] = {"schema": {"type": "string"}, "required": True}
-        found[str(status)] = {
+        responses[str(status)] = {
             "description": "; ".join(f"`{kind.code}`: {kind.situation}" for kind in kinds),
             "headers": headers,
-            "content": {"application/json": {"schema": _schema("Error")}},
+            "content": {"application/json": {"schema": _schema_ref("Error")}},
         }
-    return found
+    return responses
 
 
 def _request_id() -> Json:
     return {"X-Request-ID": {"schema": {"type": "string", "format": "uuid"}, "required": True}}
 
 
-def _schema(name: str) -> Json:
+def _schema_ref(name: str) -> Json:
     return {"$ref": f"{_REFERENCE}schemas/{name}"}
 
 
-def _operation(
+def _operation_entry(
     name: str, summary: str, key: str, codes: Iterable[str], content: Mapping[str, Json]
 ) -> Json:
     good = {"description": summary, "headers": _request_id(), "content": dict(content)}
@@ -169,34 +169,35 @@ def _operation(
         "tags": ["generation"],
         "summary": summary,
         "security": [{key: []}],
-        "responses": {"200": good, **_errors(codes)},
+        "responses": {"200": good, **_error_responses(codes)},
     }
 
 
-def _generations() -> Json:
-    found = {}
+def _generation_paths() -> Json:
+    """Describe the doors that make something."""
+    paths = {}
     kinds = {"application/json": {"schema": {"type": "object"}}, "text/event-stream": {}}
     for path, summary, kind in _GENERATIONS:
         name = "".join(part.title() for part in path.split("/"))
-        operation = _operation(name, summary, _CLIENT, [*_GENERATES, "internal_error"], kinds)
+        operation = _operation_entry(name, summary, _CLIENT, [*_GENERATES, "internal_error"], kinds)
         operation["responses"]["504"] = operation["responses"]["502"]
         operation["responses"]["4XX"] = operation["responses"]["400"]
         wanted = "ChatRequest" if "chat" in path else "GenerationRequest"
         operation["requestBody"] = {
             "required": True,
-            "content": {kind: {"schema": _schema(wanted)}},
+            "content": {kind: {"schema": _schema_ref(wanted)}},
         }
-        found[path] = {"post": operation}
-    return found
+        paths[path] = {"post": operation}
+    return paths
 
 
-def _models() -> Json:
+def _models_path() -> Json:
     codes = [*_MODELS, "ledger_unavailable", "pool_saturated", "internal_error"]
-    kept = {"application/json": {"schema": _schema("Models")}}
-    one = {"application/json": {"schema": _schema("Model")}}
-    several = _operation("Models", "The models of all servers", _CLIENT, codes, kept)
-    single = _operation("Model", "One of them", _CLIENT, [*codes, "not_found"], one)
-    bad = _errors(["invalid_request"])
+    kept = {"application/json": {"schema": _schema_ref("Models")}}
+    content = {"application/json": {"schema": _schema_ref("Model")}}
+    several = _operation_entry("Models", "The models of all servers", _CLIENT, codes, kept)
+    single = _operation_entry("Model", "One of them", _CLIENT, [*codes, "not_found"], content)
+    bad = _error_responses(["invalid_request"])
     several["responses"] |= bad
     single["responses"] |= bad
     single["parameters"] = [
@@ -205,8 +206,9 @@ def _models() -> Json:
     return {"/v1/models": {"get": several}, "/v1/models/{id}": {"get": single}}
 
 
-def _tokens(key_name: str) -> Json:
-    found = {}
+def _token_paths(key_name: str) -> Json:
+    """Describe the doors that pass a server's accounts through."""
+    paths = {}
     session = {
         "name": "session",
         "in": "query",
@@ -219,16 +221,17 @@ def _tokens(key_name: str) -> Json:
     ):
         codes = [*_GENERATES, "not_found", "internal_error"]
         name = "".join(part.title() for part in path.split("/"))
-        operation = _operation(name, summary, key_name, codes, {"application/json": {}})
+        operation = _operation_entry(name, summary, key_name, codes, {"application/json": {}})
         operation["responses"]["default"] = {"description": "the backend's own answer"}
         operation["responses"]["504"] = operation["responses"]["502"]
         operation["parameters"] = [session]
         operation["requestBody"] = {"content": {"application/json": {"schema": {}}}}
-        found[path] = {"post": operation}
-    return found
+        paths[path] = {"post": operation}
+    return paths
 
 
-def _schemas() -> Json:
+def _component_schemas() -> Json:
+    """Describe the bodies that the doors share."""
     nullable = {"type": ["string", "null"]}
     error = {
         "message": {"type": "string"},
@@ -264,7 +267,7 @@ def _schemas() -> Json:
             "required": ["object", "data"],
             "properties": {
                 "object": {"const": "list"},
-                "data": {"type": "array", "items": _schema("Model")},
+                "data": {"type": "array", "items": _schema_ref("Model")},
             },
         },
         "NewSession": _NEW_SESSION,

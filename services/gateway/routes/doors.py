@@ -28,7 +28,12 @@ from contracts.base import Command, Failed, GatewayId
 from contracts.pool import Done, PoolAdmin, PoolStatus, PoolStatusReply
 from runtime.clock import Clock
 from runtime.eventlog import EventLog
-from runtime.nats.connection import DisconnectedError, NobodyThereError, UnansweredError, ask
+from runtime.nats.connection import (
+    DisconnectedError,
+    NobodyThereError,
+    UnansweredError,
+    ask_command,
+)
 from runtime.process.health import Readiness
 from runtime.process.logs import Log
 from runtime.secrets import Sealer
@@ -78,56 +83,64 @@ class Doors:
 
     async def pool_status(self, question: PoolStatus) -> PoolStatusReply:
         """Ask the pool's fold. Raises `GatewayError`."""
-        found = await self._asked("pool", subjects.pool_status(), question, _pool)
-        return _as(PoolStatusReply, found, "pool")
+        answer = await self._ask_service("pool", subjects.pool_status(), question, _pool)
+        return _as_answer(PoolStatusReply, answer, "pool")
 
     async def pool_admin(self, command: PoolAdmin) -> Done:
         """Have the pool do something; it is in the log on return. Raises `GatewayError`."""
-        return _as(Done, await self._asked("pool", subjects.pool_admin(), command, _pool), "pool")
+        return _as_answer(
+            Done, await self._ask_service("pool", subjects.pool_admin(), command, _pool), "pool"
+        )
 
     async def balancer_status(self) -> BalancerStatusReply:
         """Ask for every server. Raises `GatewayError`."""
         subject = subjects.BALANCER_STATUS
-        found = await self._asked("balancer", subject, BalancerStatus(), _balancer)
-        return _as(BalancerStatusReply, found, "balancer")
+        answer = await self._ask_service("balancer", subject, BalancerStatus(), _balancer)
+        return _as_answer(BalancerStatusReply, answer, "balancer")
 
     async def balancer_admin(self, command: BalancerAdmin) -> ServersChanged:
         """Have the balancer do something; it is in the log on return. Raises `GatewayError`."""
-        found = await self._asked("balancer", subjects.BALANCER_ADMIN, command, _balancer)
-        return _as(ServersChanged, found, "balancer")
+        answer = await self._ask_service("balancer", subjects.BALANCER_ADMIN, command, _balancer)
+        return _as_answer(ServersChanged, answer, "balancer")
 
-    async def query(self, name: str, **parameters: Any) -> Rows:
+    async def named_query(self, name: str, **parameters: Any) -> Rows:
         """Run a named query over the projections. Raises `GatewayError`."""
-        return await self.question(NamedQuery(name=name, parameters=parameters), _ASK_TIMEOUT_S)
+        return await self.ask_analytics(
+            NamedQuery(name=name, parameters=parameters), _ASK_TIMEOUT_S
+        )
 
-    async def question(self, command: AnalyticsQuestion, timeout_s: float = _SQL_TIMEOUT_S) -> Rows:
+    async def ask_analytics(
+        self, command: AnalyticsQuestion, timeout_s: float = _SQL_TIMEOUT_S
+    ) -> Rows:
         """Ask a named query, or statistics. Raises `GatewayError`."""
         subject = subjects.ANALYTICS_QUERY
-        found = await self._asked("analytics", subject, command, _analytics, timeout_s)
-        return _as(Rows, found, "analytics")
+        answer = await self._ask_service("analytics", subject, command, _analytics, timeout_s)
+        return _as_answer(Rows, answer, "analytics")
 
-    async def export(self, kind: type[_Answer], command: Export) -> _Answer:
+    async def ask_export(self, kind: type[_Answer], command: Export) -> _Answer:
         """Start or fetch an export. Raises `GatewayError`."""
         subject = subjects.ANALYTICS_EXPORT
-        return _as(kind, await self._asked("analytics", subject, command, _export), "analytics")
+        return _as_answer(
+            kind, await self._ask_service("analytics", subject, command, _export), "analytics"
+        )
 
     async def tell_export(self, command: DropExport) -> None:
         """Drop an export, and wait for no answer."""
         await self.client.publish(subjects.ANALYTICS_EXPORT, msgspec.json.encode(command))
 
-    async def report(self, command: WriteReport) -> Document:
+    async def write_report(self, command: WriteReport) -> Document:
         """Have a report written. Raises `GatewayError`."""
         subject = subjects.ANALYTICS_REPORT
-        found = await self._asked("analytics", subject, command, _report, _SQL_TIMEOUT_S)
-        return _as(Document, found, "analytics")
+        answer = await self._ask_service("analytics", subject, command, _report, _SQL_TIMEOUT_S)
+        return _as_answer(Document, answer, "analytics")
 
-    async def sql(self, command: SqlQuery) -> Rows:
+    async def run_sql(self, command: SqlQuery) -> Rows:
         """Run one read-only statement. Raises `GatewayError`."""
         subject = subjects.ANALYTICS_SQL
-        found = await self._asked("analytics", subject, command, _analytics, _SQL_TIMEOUT_S)
-        return _as(Rows, found, "analytics")
+        answer = await self._ask_service("analytics", subject, command, _analytics, _SQL_TIMEOUT_S)
+        return _as_answer(Rows, answer, "analytics")
 
-    async def _asked(
+    async def _ask_service(
         self,
         service: str,
         subject: str,
@@ -140,7 +153,7 @@ class Doors:
         timeout_s = timeout_s or _ASK_TIMEOUT_S
         while True:
             try:
-                return await ask(self.client, subject, command, decoder, timeout_s)
+                return await ask_command(self.client, subject, command, decoder, timeout_s)
             except NobodyThereError:
                 if asyncio.get_running_loop().time() >= deadline:
                     message = f"the {service} is not there"
@@ -153,20 +166,20 @@ class Doors:
                 raise GatewayError(_ABSENT[service], message) from None
 
 
-def _as(kind: type[_Answer], found: Any, service: str) -> _Answer:
+def _as_answer(kind: type[_Answer], answer: Any, service: str) -> _Answer:
     """Let an answer of the expected kind through. Raises `GatewayError` for any other."""
-    if isinstance(found, kind):
-        return found
-    if not isinstance(found, Failed):
+    if isinstance(answer, kind):
+        return answer
+    if not isinstance(answer, Failed):
         raise GatewayError("internal_error", f"the {service} answered something else")
-    if found.code == "bad_request":
-        name, colon, _ = found.message.partition(": ")
+    if answer.code == "bad_request":
+        name, colon, _ = answer.message.partition(": ")
         param = name if colon and name.isidentifier() else None
-        raise GatewayError("invalid_request", found.message, param)
-    if found.code == "not_found":
-        raise GatewayError("not_found", found.message)
-    if found.code == "rebuilding":
-        raise GatewayError("rebuilding", found.message)
-    if found.code in _NOT_NOW:
-        raise GatewayError(_ABSENT[service], found.message)
-    raise GatewayError("internal_error", f"the {service} failed: {found.code}")
+        raise GatewayError("invalid_request", answer.message, param)
+    if answer.code == "not_found":
+        raise GatewayError("not_found", answer.message)
+    if answer.code == "rebuilding":
+        raise GatewayError("rebuilding", answer.message)
+    if answer.code in _NOT_NOW:
+        raise GatewayError(_ABSENT[service], answer.message)
+    raise GatewayError("internal_error", f"the {service} failed: {answer.code}")

@@ -9,7 +9,7 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import MultiDict
 from litestar.handlers import BaseRouteHandler
 
-from services.gateway.clients.keys import Key, KeyScope, opened
+from services.gateway.clients.keys import Key, KeyScope, open_key
 from services.gateway.clients.origin import Proxies
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
@@ -33,20 +33,20 @@ _FROM_ELSEWHERE = (
 """Headers of a request that a proxy, or a page of another origin, sends through loopback."""
 
 
-def authenticated(connection: ASGIConnection[Any, Any, Any, Any]) -> Key:
+def open_admin_key(connection: ASGIConnection[Any, Any, Any, Any]) -> Key:
     """Find the key that is presented; its connection is a known one's. Raises `GatewayError`."""
     doors: Doors = connection.app.state.doors
-    key = opened(connection.headers.get("authorization", ""), doors.key_log.find)
+    key = open_key(connection.headers.get("authorization", ""), doors.key_log.find_key)
     wire: Any = connection.scope.get("tidegate.connection")
     if wire is not None:
-        wire.opened()
+        wire.note_opened()
     return key
 
 
 def admins_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """Let admin keys pass and remember whose it is (Litestar's guard)."""
-    key = authenticated(connection)
-    if not key.admin:
+    key = open_admin_key(connection)
+    if not key.is_admin:
         raise GatewayError("model_not_allowed", f"expected an admin key, got a {key.scope} key")
     connection.state.key = key
 
@@ -55,12 +55,12 @@ def known_parameters_only(
     connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
 ) -> None:
     """Refuse a query parameter that would be ignored in silence, or is there twice (a guard)."""
-    known = handler.opt.get(PARAMETERS)
-    if known is None:
+    names = handler.opt.get(PARAMETERS)
+    if names is None:
         return
     for name in connection.query_params:
-        if name not in known and name not in LET_THROUGH:
-            raise unknown_parameter(name, known)
+        if name not in names and name not in LET_THROUGH:
+            raise unknown_parameter(name, names)
     refuse_repeated(connection.query_params)
 
 
@@ -75,9 +75,9 @@ def refuse_repeated(given: MultiDict[str], lists: Iterable[str] = ()) -> None:
             raise GatewayError("invalid_request", message, name[:100])
 
 
-def unknown_parameter(name: str, known: Iterable[str]) -> GatewayError:
+def unknown_parameter(name: str, names: Iterable[str]) -> GatewayError:
     """Word that there is no such parameter, and which there are."""
-    there = ", ".join(sorted(known)) or "none"
+    there = ", ".join(sorted(names)) or "none"
     message = f"{name[:100]}: there is no such parameter; there are: {there}"
     return GatewayError("invalid_request", message, name[:100])
 
@@ -88,20 +88,20 @@ def watchers(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler
     A proxy on such a machine, or a browser that another site made ask, is somebody else.
     """
     if "authorization" in connection.headers:
-        if authenticated(connection).scope is KeyScope.CLIENT:
+        if open_admin_key(connection).scope is KeyScope.CLIENT:
             message = "expected an operator's or a metrics key, got a client key"
             raise GatewayError("model_not_allowed", message)
         return
     doors: Doors = connection.app.state.doors
-    allowed = _networks(tuple(doors.settings().gateway.metrics_allow))
+    allowed = _trusted_networks(tuple(doors.settings().gateway.metrics_allow))
     client = connection.client
-    near = client is not None and allowed.trusts(client.host)
+    near = client is not None and allowed.is_trusted(client.host)
     if not near or any(name in connection.headers for name in _FROM_ELSEWHERE):
-        authenticated(connection)
+        open_admin_key(connection)
 
 
 @lru_cache(maxsize=4)
-def _networks(addresses: tuple[str, ...]) -> Proxies:
+def _trusted_networks(addresses: tuple[str, ...]) -> Proxies:
     return Proxies(addresses)
 
 

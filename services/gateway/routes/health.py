@@ -12,7 +12,7 @@ from contracts import subjects
 from contracts.balancer import BalancerStatusReply
 from contracts.base import Failed, Ping, Pong
 from contracts.pool import PoolStatus, PoolStatusReply
-from runtime.nats.connection import UnansweredError, ask
+from runtime.nats.connection import UnansweredError, ask_command
 from runtime.process import health
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
@@ -85,25 +85,25 @@ async def ping() -> str:
 @get("/livez", tags=["health"], summary="Is the process alive?")
 async def livez(doors: NamedDependency[Doors]) -> Response[bytes]:
     """Answer 200 as long as the process answers anything."""
-    return _own("/livez", doors)
+    return _own_health("/livez", doors)
 
 
 @get("/readyz", tags=["health"], summary="May it be sent requests?")
 async def readyz(doors: NamedDependency[Doors]) -> Response[bytes]:
     """Answer 503 with the reason while it is not ready."""
-    return _own("/readyz", doors)
+    return _own_health("/readyz", doors)
 
 
 @get("/metrics", tags=["health"], summary="Prometheus metrics", guards=[watchers])
 async def metrics(doors: NamedDependency[Doors]) -> Response[bytes]:
     """Answer this process's metrics, to operators' and metrics keys and to `metrics_allow`."""
-    return _own("/metrics", doors)
+    return _own_health("/metrics", doors)
 
 
-def _own(path: str, doors: Doors) -> Response[bytes]:
-    found = health.answer(path, doors.readiness, doors.registry)
-    assert found is not None
-    status, kind, body = found
+def _own_health(path: str, doors: Doors) -> Response[bytes]:
+    answer = health.health_answer(path, doors.readiness, doors.registry)
+    assert answer is not None
+    status, kind, body = answer
     kind = kind.removesuffix("; charset=utf-8")
     return Response(body, status_code=status, media_type=kind)
 
@@ -112,14 +112,14 @@ def _own(path: str, doors: Doors) -> Response[bytes]:
 async def whole(doors: NamedDependency[Doors]) -> HealthReport:
     """Ask pool, balancer and analytics now; always 200, `degraded` when something is wrong."""
     pool, balancer, analytics = await asyncio.gather(
-        _or_none(doors.pool_status(PoolStatus())),
-        _or_none(doors.balancer_status()),
-        _analytics(doors),
+        _answer_or_none(doors.pool_status(PoolStatus())),
+        _answer_or_none(doors.balancer_status()),
+        _ping_analytics(doors),
     )
-    return report(doors, pool, balancer, analytics)
+    return health_report(doors, pool, balancer, analytics)
 
 
-def report(
+def health_report(
     doors: Doors,
     pool: PoolStatusReply | None,
     balancer: BalancerStatusReply | None,
@@ -128,13 +128,13 @@ def report(
     """Judge what the services said; None is no answer."""
     servers = balancer.servers if balancer else []
     healthy = sum(view.healthy for view in servers)
-    held = balancer is not None and balancer.held is not None
+    is_held = balancer is not None and balancer.held is not None
     well = (
         pool is not None
         and not pool.unwritable_s
         and pool.sessions_active >= max(pool.min_size, 1)
         and 0 < healthy == len(servers)
-        and not held
+        and not is_held
         and analytics is not None
         and not analytics.trouble
     )
@@ -162,20 +162,22 @@ def report(
             sequence=analytics.sequence if analytics else 0,
             reason=analytics.trouble if analytics else "analytics does not answer",
         ),
-        configuration_held=held,
+        configuration_held=is_held,
     )
 
 
-async def _or_none(question: Any) -> Any:
+async def _answer_or_none(question: Any) -> Any:
     try:
         return await question
     except GatewayError:
         return None
 
 
-async def _analytics(doors: Doors) -> Pong | None:
+async def _ping_analytics(doors: Doors) -> Pong | None:
     try:
-        found = await ask(doors.client, subjects.ANALYTICS_PING, Ping(), _pong, _PING_TIMEOUT_S)
+        answer = await ask_command(
+            doors.client, subjects.ANALYTICS_PING, Ping(), _pong, _PING_TIMEOUT_S
+        )
     except UnansweredError:
         return None
-    return found if isinstance(found, Pong) else None
+    return answer if isinstance(answer, Pong) else None

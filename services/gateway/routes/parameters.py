@@ -10,17 +10,17 @@ from services.gateway.domain.errors import GatewayError
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 
-def day(name: str, text: str | None) -> date:
+def parse_day(name: str, text: str | None) -> date:
     """Read a quota day. Raises `GatewayError` (invalid_request)."""
-    found = None if text is None else day_of(text)
-    if found is not None:
-        return found
+    parsed = None if text is None else day_of(text)
+    if parsed is not None:
+        return parsed
     got = "none" if text is None else repr(text)
     message = f"{name}: expected a date such as 2026-01-31, got {got}"
     raise GatewayError("invalid_request", message, name)
 
 
-def within(name: str, number: int, least: int, most: int) -> int:
+def within_bounds(name: str, number: int, least: int, most: int) -> int:
     """Let a number through that is neither too small nor too great. Raises `GatewayError`."""
     if least <= number <= most:
         return number

@@ -21,46 +21,48 @@ _SERVER_FAULT = 500
 AnyRequest = Request[Any, Any, Any]
 
 
-def response(error: GatewayError) -> Response[bytes]:
+def error_response(error: GatewayError) -> Response[bytes]:
     """Make the answer of an error."""
-    headers = {name.decode(): value.decode("latin-1") for name, value in error.headers()}
+    headers = {name.decode(): value.decode("latin-1") for name, value in error.extra_headers()}
     return Response(
-        error.body(),
+        error.as_body(),
         status_code=error.http_status,
         media_type=headers.pop("content-type"),
         headers=headers,
     )
 
 
-def handlers(app_logger: Any) -> ExceptionHandlersMap:
+def error_handlers(app_logger: Any) -> ExceptionHandlersMap:
     """Map each kind of exception to its answer; the unforeseen are logged, never shown."""
 
     def unforeseen(request: AnyRequest, error: Exception) -> Response[bytes]:
         app_logger.error("internal_error", path=request.scope["path"], exc_info=error)
-        return response(GatewayError("internal_error", "the gateway failed; its log says why"))
+        return error_response(
+            GatewayError("internal_error", "the gateway failed; its log says why")
+        )
 
     def http(request: AnyRequest, error: HTTPException) -> Response[bytes]:
         if error.status_code >= _SERVER_FAULT:
             return unforeseen(request, error)
-        return response(_worded(request, error))
+        return error_response(_error_for(request, error))
 
     return {
-        GatewayError: _refused,
-        LogUnavailableError: _unavailable,
+        GatewayError: _answer_refused,
+        LogUnavailableError: _answer_unavailable,
         HTTPException: http,
         Exception: unforeseen,
     }
 
 
-def _refused(_: AnyRequest, error: GatewayError) -> Response[bytes]:
-    return response(error)
+def _answer_refused(_: AnyRequest, error: GatewayError) -> Response[bytes]:
+    return error_response(error)
 
 
-def _unavailable(_: AnyRequest, error: LogUnavailableError) -> Response[bytes]:
-    return response(GatewayError("ledger_unavailable", f"the event log: {error}"))
+def _answer_unavailable(_: AnyRequest, error: LogUnavailableError) -> Response[bytes]:
+    return error_response(GatewayError("ledger_unavailable", f"the event log: {error}"))
 
 
-def _worded(request: AnyRequest, error: HTTPException) -> GatewayError:
+def _error_for(request: AnyRequest, error: HTTPException) -> GatewayError:
     if isinstance(error, MethodNotAllowedException):
         message = f"{request.scope['path']} does not know the method {request.method}"
         return GatewayError("method_not_allowed", message, extra=dict(error.headers or {}))
@@ -69,11 +71,11 @@ def _worded(request: AnyRequest, error: HTTPException) -> GatewayError:
     if error.status_code == _TOO_LARGE:
         return GatewayError("request_too_large", error.detail)
     if isinstance(error, ValidationException):
-        return _invalid(error)
+        return _invalid_error(error)
     return GatewayError("invalid_request", error.detail, status=error.status_code)
 
 
-def _invalid(error: ValidationException) -> GatewayError:
+def _invalid_error(error: ValidationException) -> GatewayError:
     """Name the field that is wrong and what was expected of it.
 
     msgspec says where (`… - at `$.data[0].region``), or names what is missing or too much.

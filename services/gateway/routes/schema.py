@@ -11,7 +11,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes import refusals
-from services.gateway.routes.contract import completed
+from services.gateway.routes.contract import complete_schema
 from services.gateway.routes.guard import watchers
 
 _NOT_FOUND = 404
@@ -45,7 +45,7 @@ class Contract(JsonRenderPlugin):
         """Answer it."""
         del request
         if self._text is None:
-            self._text = msgspec.json.encode(completed(openapi_schema, SECURITY))
+            self._text = msgspec.json.encode(complete_schema(openapi_schema, SECURITY))
         return self._text
 
 
@@ -53,10 +53,10 @@ async def in_our_shape(response: Response[Any]) -> Response[Any]:
     """Replace Litestar's page for unknown paths under /schema by our error."""
     if response.status_code != _NOT_FOUND:
         return response
-    return refusals.response(GatewayError("not_found", "there is no such path under /schema"))
+    return refusals.error_response(GatewayError("not_found", "there is no such path under /schema"))
 
 
-def openapi() -> OpenAPIConfig:
+def openapi_config() -> OpenAPIConfig:
     """Describe the API."""
     scheme = SecurityScheme(type="http", scheme="bearer", description="An admin key, `sk-…`.")
     return OpenAPIConfig(

@@ -16,9 +16,9 @@ What a caller finds: `request.extensions["timeout"]` may hold seconds for `conne
 pass. `request.extensions["target"]` replaces the request target as it stands. Once the head is
 on its way `request.extensions["sent_at"]` is `time.monotonic()` of that moment, whatever happens
 afterwards: an exchange that was cancelled without it has sent nothing.
-`exchange` gives the `Answer` itself; to httpx it is the `stream` of a response, whose extensions
-have `connect_ms` and `reused`. Headers come as they came, without blanks around their values. No
-cookies, no decoding, no redirects.
+`begin_exchange` gives the `Answer` itself; to httpx it is the `stream` of a response, whose
+extensions have `connect_ms` and `reused`. Headers come as they came, without blanks around their
+values. No cookies, no decoding, no redirects.
 """
 
 from services.gateway.transport.answer import Answer

@@ -24,13 +24,13 @@ class Addresses:
         """Know none yet."""
         self._known: dict[str, Address] = {}
 
-    def of(self, url: str) -> Address:
+    def address_of(self, url: str) -> Address:
         """Parse a server's address, of which its settings have seen that it is one."""
-        known = self._known.get(url)
-        if known is None:
+        address = self._known.get(url)
+        if address is None:
             if len(self._known) >= _KEPT_MAX:
                 self._known.clear()
             parsed = httpx.URL(url)
             prefix = parsed.raw_path.partition(b"?")[0].rstrip(b"/")
-            known = self._known[url] = Address(parsed, parsed.netloc, prefix)
-        return known
+            address = self._known[url] = Address(parsed, parsed.netloc, prefix)
+        return address

@@ -28,13 +28,13 @@ _STATUS_MIN = 100
 class Carrier(Protocol):
     """What an answer asks of the connection that brings it."""
 
-    def pause(self) -> None:
+    def pause_reading(self) -> None:
         """Leave what the server sends in the socket."""
 
-    def resume(self) -> None:
+    def resume_reading(self) -> None:
         """Read on."""
 
-    def abort(self) -> None:
+    def abort_exchange(self) -> None:
         """Close at once; whatever is under way is cut."""
 
     def expect_within(self, seconds: float | None) -> None:
@@ -45,7 +45,7 @@ class Carrier(Protocol):
 
 
 class Answer(httpx.AsyncByteStream):
-    """One answer; iterate it once for the body, or take `whole()`, or `aclose()` it.
+    """One answer; iterate it once for the body, or take `whole_body()`, or `aclose()` it.
 
     Raises `MaybeSentError` where the body ends too early. Closing it before its end aborts the
     connection.
@@ -88,7 +88,7 @@ class Answer(httpx.AsyncByteStream):
 
     # ------------------------------------------------------------ what the socket brings
 
-    def feed(self, data: bytes) -> MaybeSentError | None:
+    def feed_bytes(self, data: bytes) -> MaybeSentError | None:
         """Take what the socket brought; return what is wrong with it, if anything is."""
         self._barren += len(data)
         parser = self._parser
@@ -102,31 +102,31 @@ class Answer(httpx.AsyncByteStream):
         if self.complete:
             return None
         if self._is_head and self.begun_at:
-            self._end()
+            self._end_answer()
         elif self._barren > HEAD_BYTES_MAX:
             return MaybeSentError(Failure.GARBAGE, "head, trailers or chunk sizes without end")
         elif self._held > HELD_BYTES_MAX and self._connection is not None:
-            self._connection.pause()
+            self._connection.pause_reading()
         return None
 
     def end_of_file(self) -> bool:
         """Say whether the answer is whole now that nothing more comes."""
         framed = (b"content-length", b"transfer-encoding")
         if self.begun_at and not any(name.lower() in framed for name, _ in self.headers):
-            self._end()
+            self._end_answer()
         return self.complete
 
-    def fail(self, failure: Exception) -> None:
+    def fail_with(self, failure: Exception) -> None:
         """End it here, for its caller or its reader to raise `failure`; the first one stands."""
         if self.complete or self.failure is not None:
             return
         self.failure = failure
         self._connection = self._parser = None
-        self._wake()
+        self._wake_reader()
         if not self.begun.done():
             self.begun.set_result(None)
 
-    def detach(self) -> None:
+    def detach_carrier(self) -> None:
         """Part from the connection, which goes on without it."""
         self._connection = None
 
@@ -169,31 +169,31 @@ class Answer(httpx.AsyncByteStream):
         self._chunks.append(data)
         self._held += len(data)
         if self._waiter is not None:
-            self._wake()
+            self._wake_reader()
 
     def on_message_complete(self) -> None:
         """Note the end, where the head was not an interim one."""
         if self.begun_at and not self.complete:
             assert self._parser is not None
             self.keep_alive = self._parser.should_keep_alive()
-            self._end()
+            self._end_answer()
 
     def _head_bytes(self) -> int:
         return sum(len(name) + len(value) + 4 for name, value in self.headers)
 
-    def _end(self) -> None:
+    def _end_answer(self) -> None:
         self.complete = True
         self._parser = None
-        self._wake()
+        self._wake_reader()
 
-    def _wake(self) -> None:
+    def _wake_reader(self) -> None:
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
     # ------------------------------------------------------------ what the reader takes
 
-    def header(self, name: bytes) -> str:
+    def header_text(self, name: bytes) -> str:
         """Read a header by its name in lower case: "" if it is not there, all of it if twice."""
         fields = self._fields
         if not fields:
@@ -206,9 +206,9 @@ class Answer(httpx.AsyncByteStream):
         """Bound the silence between two pieces of the body from now on; None: no bound."""
         self._idle_s = seconds
 
-    def whole(self) -> bytes | None:
+    def whole_body(self) -> bytes | None:
         """Take the body if all of it has arrived; None while it has not."""
-        return self._taken() if self.complete else None
+        return self._take_chunks() if self.complete else None
 
     def __aiter__(self) -> Self:
         return self
@@ -219,8 +219,8 @@ class Answer(httpx.AsyncByteStream):
                 raise self.failure
             if self.complete:
                 raise StopAsyncIteration
-            await self._more()
-        return self._taken()
+            await self._await_more()
+        return self._take_chunks()
 
     async def aclose(self) -> None:
         """Let go of it; the connection is aborted if the answer is not at its end."""
@@ -228,20 +228,20 @@ class Answer(httpx.AsyncByteStream):
         self.failure = None  # whoever has raised it holds this answer
         connection, self._connection = self._connection, None
         if not self.complete:
-            self._end()
+            self._end_answer()
             if connection is not None:
-                connection.abort()
+                connection.abort_exchange()
 
-    def _taken(self) -> bytes:
+    def _take_chunks(self) -> bytes:
         chunks = self._chunks
         taken = chunks.popleft() if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
         self._held = 0
         if self._connection is not None:
-            self._connection.resume()
+            self._connection.resume_reading()
         return taken
 
-    async def _more(self) -> None:
+    async def _await_more(self) -> None:
         waiter = self._waiter = self._loop.create_future()
         connection = self._connection
         if connection is not None:

@@ -65,7 +65,7 @@ class Connection(asyncio.Protocol):
     # ------------------------------------------------------------ what a caller does
 
     @property
-    def closed(self) -> bool:
+    def is_closed(self) -> bool:
         """It carries nothing any more."""
         return self._closed or self._transport.is_closing()
 
@@ -74,28 +74,28 @@ class Connection(asyncio.Protocol):
 
         The socket is asked, because the loop may not have come round to it yet.
         """
-        return self.closed or bool(self._poll.poll(0))
+        return self.is_closed or bool(self._poll.poll(0))
 
-    def start(self, answer: Answer, head: bytes, *, uploaded: bool) -> None:
+    def start_exchange(self, answer: Answer, head: bytes, *, uploaded: bool) -> None:
         """Send the head of an exchange. Raises `NothingSentError` if it cannot be sent."""
-        if self.closed:
+        if self.is_closed:
             raise NothingSentError(Failure.CUT, "closed before anything was sent")
         self._answer = answer
         self.uploaded = uploaded
         self._transport.write(head)
 
-    def write(self, data: bytes) -> None:
+    def write_bytes(self, data: bytes) -> None:
         """Send a piece of the request's body."""
         self._transport.write(data)
 
-    async def drain(self, within_s: float | None) -> None:
+    async def drain_within(self, within_s: float | None) -> None:
         """Wait until the socket has taken most of what was written.
 
         The server may take it as slowly as it likes, but some of it within so many seconds.
         """
         if self._drained is None:
             return
-        self._patience_s, self._unsent = within_s or 0.0, self._on_its_way()
+        self._patience_s, self._unsent = within_s or 0.0, self._unsent_bytes()
         self.expect_within(within_s)
         await self._drained
         self._deadline = None
@@ -112,37 +112,37 @@ class Connection(asyncio.Protocol):
         if self._timer is None or self._timer.when() > self._deadline:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = self._loop.call_at(self._deadline, self._look)
+            self._timer = self._loop.call_at(self._deadline, self._check_progress)
 
     def expect_nothing(self, answer: Answer) -> None:
         """Take the deadline back, if `answer` is still the exchange of this connection."""
         if self._answer is answer:
             self._deadline = None
 
-    def pause(self) -> None:
+    def pause_reading(self) -> None:
         """Leave what the server sends in the socket."""
-        if not self._paused and not self.closed:
+        if not self._paused and not self.is_closed:
             self._paused = True
             self._transport.pause_reading()
 
-    def resume(self) -> None:
+    def resume_reading(self) -> None:
         """Read on."""
         if self._paused:
             self._paused = False
-            if not self.closed:
+            if not self.is_closed:
                 self._transport.resume_reading()
 
-    def abort(self) -> None:
+    def abort_exchange(self) -> None:
         """Close at once; whatever is under way is cut."""
-        self._drop()
+        self._drop_transport()
         self._transport.abort()
 
-    def fail(self, failure: Exception) -> None:
+    def fail_with(self, failure: Exception) -> None:
         """End the exchange by `failure`, and the connection with it."""
         answer = self._answer
-        self.abort()
+        self.abort_exchange()
         if answer is not None:
-            answer.fail(failure)
+            answer.fail_with(failure)
 
     # ------------------------------------------------------------ what the loop says
 
@@ -156,23 +156,23 @@ class Connection(asyncio.Protocol):
         """Pass on what came; nobody asked for it when there is no exchange."""
         answer = self._answer
         if answer is None:
-            self.abort()
+            self.abort_exchange()
             return
-        failure = answer.feed(data)
+        failure = answer.feed_bytes(data)
         if failure is not None:
-            self.fail(failure)
+            self.fail_with(failure)
         elif answer.complete:
-            self._finish(answer)
+            self._finish_exchange(answer)
 
     def eof_received(self) -> None:
         """Judge the answer; the socket closes itself."""
-        self._ended(None)
+        self._note_end(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Judge the answer, if that was not done yet."""
         if exc is not None and not self.uploaded:
             self._read_last_words()
-        self._ended(exc)
+        self._note_end(exc)
         self._closed = True
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
@@ -189,30 +189,30 @@ class Connection(asyncio.Protocol):
 
     # ------------------------------------------------------------
 
-    def _finish(self, answer: Answer) -> None:
+    def _finish_exchange(self, answer: Answer) -> None:
         """End a whole exchange: keep the connection where its state is beyond doubt."""
         if (
             answer.keep_alive
             and self.uploaded
             and not self._transport.get_write_buffer_size()
-            and not self.closed
+            and not self.is_closed
         ):
-            answer.detach()
+            answer.detach_carrier()
             self._answer = None
             self._deadline = None
-            self.resume()
+            self.resume_reading()
             if self.kept_alive_s is None:
-                self.kept_alive_s = _kept_alive_s(answer)
+                self.kept_alive_s = _keep_alive_s(answer)
             self._free(self)
         else:
-            self.abort()
+            self.abort_exchange()
 
-    def _ended(self, exc: Exception | None) -> None:
+    def _note_end(self, exc: Exception | None) -> None:
         answer = self._answer
         if answer is None or (exc is None and answer.end_of_file()):
-            self._drop()
+            self._drop_transport()
         else:
-            self.fail(MaybeSentError(Failure.CUT, f"the server ended it ({exc or 'an end'})"))
+            self.fail_with(MaybeSentError(Failure.CUT, f"the server ended it ({exc or 'an end'})"))
 
     def _read_last_words(self) -> None:
         """Read the answer that a server gave before it stopped listening to the upload.
@@ -227,32 +227,32 @@ class Connection(asyncio.Protocol):
         except OSError:
             return
 
-    def _look(self) -> None:
+    def _check_progress(self) -> None:
         self._timer = None
         if self._deadline is None or self._answer is None:
             return
         if self._loop.time() < self._deadline:
-            self._timer = self._loop.call_at(self._deadline, self._look)
-        elif self._patience_s and self._moves():
+            self._timer = self._loop.call_at(self._deadline, self._check_progress)
+        elif self._patience_s and self._is_moving():
             self.expect_within(self._patience_s)
         else:
-            self.fail(MaybeSentError(Failure.TIMEOUT, "the server did not move in time"))
+            self.fail_with(MaybeSentError(Failure.TIMEOUT, "the server did not move in time"))
 
-    def _moves(self) -> bool:
+    def _is_moving(self) -> bool:
         """Tell whether the server has taken anything of an upload since the last look."""
-        before, self._unsent = self._unsent, self._on_its_way()
+        before, self._unsent = self._unsent, self._unsent_bytes()
         return self._unsent < before
 
-    def _on_its_way(self) -> int:
+    def _unsent_bytes(self) -> int:
         """Count what the server has not acknowledged: the kernel holds megabytes of it."""
         socket = self._transport.get_extra_info("socket")
-        held = fcntl.ioctl(socket.fileno(), termios.TIOCOUTQ, _INT)
-        return self._transport.get_write_buffer_size() + int.from_bytes(held, sys.byteorder)
+        unsent = fcntl.ioctl(socket.fileno(), termios.TIOCOUTQ, _INT)
+        return self._transport.get_write_buffer_size() + int.from_bytes(unsent, sys.byteorder)
 
-    def _drop(self) -> None:
+    def _drop_transport(self) -> None:
         """Forget the exchange and its deadline."""
         if self._answer is not None:
-            self._answer.detach()
+            self._answer.detach_carrier()
         self._answer = None
         self._deadline = None
         if self._timer is not None:
@@ -260,7 +260,7 @@ class Connection(asyncio.Protocol):
             self._timer = None
 
 
-def _kept_alive_s(answer: Answer) -> float:
+def _keep_alive_s(answer: Answer) -> float:
     """Read `Keep-Alive: timeout=<seconds>` (RFC 2068 §19.7.1.1); 0 where it is not said."""
     for name, value in answer.headers:
         if name.lower() == b"keep-alive":

@@ -25,7 +25,7 @@ class Outgoing:
     """Its bytes; None: chunked."""
 
 
-def outgoing(request: httpx.Request, proxy: Proxy | None = None) -> Outgoing:
+def outgoing_of(request: httpx.Request, proxy: Proxy | None = None) -> Outgoing:
     """Write down what `request` sends; a `proxy` that passes it on is told the whole address.
 
     Raises `NothingSentError` where that would not be one well-formed request.
@@ -39,17 +39,17 @@ def outgoing(request: httpx.Request, proxy: Proxy | None = None) -> Outgoing:
         key = name.lower()
         if key in _FRAMING:
             if key in framing:
-                raise _refused(f"{name.decode('latin-1')} stands there twice")
+                raise _framing_refusal(f"{name.decode('latin-1')} stands there twice")
             framing[key] = value
     if b"host" not in framing:
         lines.append(b"Host: " + request.url.netloc)
-    body = _in_memory(request)
-    length = _length(request.method, framing, body, lines)
+    body = _memory_body(request)
+    length = _body_length(request.method, framing, body, lines)
     stream = cast("httpx.AsyncByteStream", request.stream) if body is None else None
     lines.append(b"\r\n")
     head = b"\r\n".join(lines)
     if len(head) - len(head.translate(None, _CONTROLS)) != 2 * len(lines):
-        raise _refused("a line break or another control character stands in the head")
+        raise _framing_refusal("a line break or another control character stands in the head")
     if body:
         head += body if length is not None else b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
     elif length is None and body is not None:
@@ -60,19 +60,19 @@ def outgoing(request: httpx.Request, proxy: Proxy | None = None) -> Outgoing:
 def _request_line(request: httpx.Request, place: bytes) -> bytes:
     target = request.extensions.get("target") or request.url.raw_path
     if b" " in target or not request.method.isalpha():
-        raise _refused("the request line has a space too many")
+        raise _framing_refusal("the request line has a space too many")
     return b"%b %b%b HTTP/1.1" % (request.method.encode(), place, target)
 
 
-def _in_memory(request: httpx.Request) -> bytes | None:
+def _memory_body(request: httpx.Request) -> bytes | None:
     if isinstance(request.stream, httpx.ByteStream):
         return b"".join(request.stream)
     if not isinstance(request.stream, httpx.AsyncByteStream):
-        raise _refused("the body can only be read without a loop")
+        raise _framing_refusal("the body can only be read without a loop")
     return None
 
 
-def _length(
+def _body_length(
     method: str, framing: dict[bytes, bytes], body: bytes | None, lines: list[bytes]
 ) -> int | None:
     """Find the body's length, None where it is chunked; a framing header may be added."""
@@ -80,11 +80,11 @@ def _length(
     coding = framing.get(b"transfer-encoding")
     if coding is not None:
         if promised is not None or coding.lower() != b"chunked":
-            raise _refused("Transfer-Encoding other than chunked, or beside Content-Length")
+            raise _framing_refusal("Transfer-Encoding other than chunked, or beside Content-Length")
         return None
     if promised is not None:
         if not promised.isdigit() or (body is not None and int(promised) != len(body)):
-            raise _refused("Content-Length is not the length of the body")
+            raise _framing_refusal("Content-Length is not the length of the body")
         return int(promised)
     if body is None:
         lines.append(b"Transfer-Encoding: chunked")
@@ -94,5 +94,5 @@ def _length(
     return len(body)
 
 
-def _refused(why: str) -> NothingSentError:
+def _framing_refusal(why: str) -> NothingSentError:
     return NothingSentError(Failure.REQUEST, why)

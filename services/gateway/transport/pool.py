@@ -10,13 +10,13 @@ from typing import cast
 
 import httpx
 
-from runtime.addresses import ForbiddenAddressError, refuse_known, resolved
+from runtime.addresses import ForbiddenAddressError, refuse_forbidden, resolve_allowed
 from services.gateway.transport.answer import Answer
 from services.gateway.transport.connection import Connection
 from services.gateway.transport.failures import Failure, NothingSentError
-from services.gateway.transport.framing import outgoing
+from services.gateway.transport.framing import outgoing_of
 from services.gateway.transport.proxy import REFUSED, Proxy
-from services.gateway.transport.upload import upload
+from services.gateway.transport.upload import upload_body
 
 REUSE_IDLE_S = 1.0
 """How long a connection may have been idle to be used again, where its server says nothing."""
@@ -58,29 +58,31 @@ class Transport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request` and return its answer as soon as the head is there, as httpx's own do."""
-        answer = await self.exchange(request)
-        told = {"connect_ms": answer.connect_ms, "reused": answer.reused}
-        return httpx.Response(answer.status, headers=answer.headers, stream=answer, extensions=told)
+        answer = await self.begin_exchange(request)
+        extensions = {"connect_ms": answer.connect_ms, "reused": answer.reused}
+        return httpx.Response(
+            answer.status, headers=answer.headers, stream=answer, extensions=extensions
+        )
 
-    async def exchange(self, request: httpx.Request) -> Answer:
+    async def begin_exchange(self, request: httpx.Request) -> Answer:
         """Send `request` and return its answer as soon as the head is there."""
         loop = asyncio.get_running_loop()
         bounds: dict[str, float | None] = request.extensions.get("timeout") or {}
         url, proxy = request.url, self._proxy
         origin = (url.scheme, url.raw_host, url.port, proxy)
         passing_on = proxy if url.scheme == "http" else None
-        out = outgoing(request, passing_on)
+        out = outgoing_of(request, passing_on)
         connect_ms = None
-        connection = self._reusable(origin, loop.time())
+        connection = self._take_reusable(origin, loop.time())
         if connection is None:
             started = monotonic()
-            connection = await self._connect(loop, origin, bounds.get("connect"))
+            connection = await self._open_connection(loop, origin, bounds.get("connect"))
             connect_ms = (monotonic() - started) * 1000
         idle_s = bounds.get("idle")
         answer = Answer(loop, connection, is_head=request.method == "HEAD", idle_s=idle_s)
         if connect_ms is not None:
             answer.reused, answer.connect_ms = False, connect_ms
-        connection.start(answer, out.head, uploaded=out.stream is None)
+        connection.start_exchange(answer, out.head, uploaded=out.stream is None)
         sent_at = request.extensions["sent_at"] = monotonic()
         if (on_departure := request.extensions.get("on_departure")) is not None:
             on_departure()
@@ -91,7 +93,7 @@ class Transport(httpx.AsyncBaseTransport):
                 connection.expect_within(first_byte_s)
                 await answer.begun
             else:
-                uploaded_at = await upload(connection, answer, out, idle_s, first_byte_s)
+                uploaded_at = await upload_body(connection, answer, out, idle_s, first_byte_s)
         except BaseException:
             await answer.aclose()
             raise
@@ -103,7 +105,7 @@ class Transport(httpx.AsyncBaseTransport):
         if passing_on is not None and answer.status == REFUSED:
             await answer.aclose()
             del request.extensions["sent_at"]
-            raise passing_on.refusal(REFUSED)
+            raise passing_on.connect_refusal(REFUSED)
         connection.expect_nothing(answer)
         if uploaded_at is not None:
             answer.waited_s = max(0.0, answer.begun_at - uploaded_at)
@@ -114,42 +116,42 @@ class Transport(httpx.AsyncBaseTransport):
         self._closed = True
         for connections in self._idle.values():
             for connection in connections:
-                connection.abort()
+                connection.abort_exchange()
         self._idle.clear()
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
 
-    def _reusable(self, origin: Origin, now_s: float) -> Connection | None:
+    def _take_reusable(self, origin: Origin, now_s: float) -> Connection | None:
         """Take the connection used last; one that its server may be closing is thrown away."""
         connections = self._idle.get(origin)
         while connections:
             connection = connections.pop()
             if now_s < connection.reusable_until and not connection.is_stale():
                 return connection
-            connection.abort()
+            connection.abort_exchange()
         return None
 
-    def _keep(self, origin: Origin, connection: Connection) -> None:
+    def _keep_idle(self, origin: Origin, connection: Connection) -> None:
         """Keep it for as long as its server is sure to: what it says, less a second, or little.
 
         A request that crosses the end of a connection on its way is an outcome nobody knows.
         """
         connections = self._idle[origin]
         if len(connections) >= self._idle_max:
-            connections[:] = [other for other in connections if not other.closed]
+            connections[:] = [other for other in connections if not other.is_closed]
         said_s = connection.kept_alive_s
         kept_s = min(said_s - _MARGIN_S, _KEPT_MAX_S) if said_s else self.reuse_idle_s
         if self._closed or kept_s <= 0 or len(connections) >= self._idle_max:
-            connection.abort()
+            connection.abort_exchange()
             return
         loop = asyncio.get_running_loop()
         connection.reusable_until = loop.time() + kept_s
         connections.append(connection)
         if self._sweeper is None:
-            self._sweeper = loop.call_later(max(kept_s, _SWEEP_MIN_S), self._sweep, loop)
+            self._sweeper = loop.call_later(max(kept_s, _SWEEP_MIN_S), self._sweep_idle, loop)
 
-    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _sweep_idle(self, loop: asyncio.AbstractEventLoop) -> None:
         """Close what has been idle for too long."""
         self._sweeper = None
         now_s = loop.time()
@@ -157,22 +159,25 @@ class Transport(httpx.AsyncBaseTransport):
         for origin, connections in list(self._idle.items()):
             kept = []
             for connection in connections:
-                if connection.closed:
+                if connection.is_closed:
                     continue
                 if connection.reusable_until > now_s:
                     kept.append(connection)
                     soonest_s = min(soonest_s, connection.reusable_until)
                 else:
-                    connection.abort()
+                    connection.abort_exchange()
             connections[:] = kept
             if not kept:
                 del self._idle[origin]
         if self._idle:
-            self._sweeper = loop.call_at(max(soonest_s, now_s + _SWEEP_MIN_S), self._sweep, loop)
+            self._sweeper = loop.call_at(
+                max(soonest_s, now_s + _SWEEP_MIN_S), self._sweep_idle, loop
+            )
 
-    async def _connect(
+    async def _open_connection(
         self, loop: asyncio.AbstractEventLoop, origin: Origin, within_s: float | None
     ) -> Connection:
+        """Connect to an origin, through its proxy if it has one. Raises `NothingSentError`."""
         scheme, host, port, proxy = origin
         secure = scheme == "https"
         if (secure or (proxy and proxy.is_secure)) and self._ssl_context is None:
@@ -180,7 +185,7 @@ class Transport(httpx.AsyncBaseTransport):
         name = host.decode()
         try:
             async with asyncio.timeout(within_s):
-                dialled = self._dialled if proxy is None else self._passed_on
+                dialled = self._dial_origin if proxy is None else self._connect_through
                 return await dialled(loop, origin, name, port or (443 if secure else 80))
         except ForbiddenAddressError as error:
             raise NothingSentError(Failure.FORBIDDEN, str(error)) from None
@@ -194,26 +199,28 @@ class Transport(httpx.AsyncBaseTransport):
             failure = Failure.TLS if secure and _is_cut(error) else Failure.CONNECT
             raise NothingSentError(failure, f"{name}: {error}") from None
 
-    async def _passed_on(
+    async def _connect_through(
         self, loop: asyncio.AbstractEventLoop, origin: Origin, name: str, port: int
     ) -> Connection:
         """Connect through the proxy, unless the server is known to be none."""
         proxy = origin[3]
         assert proxy is not None
-        await refuse_known(name, port)
+        await refuse_forbidden(name, port)
         own_ssl = self._ssl_context if proxy.is_secure else None
 
-        def made() -> Connection:
-            return Connection(loop, partial(self._keep, origin))
+        def make_connection() -> Connection:
+            return Connection(loop, partial(self._keep_idle, origin))
 
         if origin[0] == "http":
-            return cast("Connection", await proxy.connected(loop, made, own_ssl))
+            return cast("Connection", await proxy.connect_over(loop, make_connection, own_ssl))
         assert self._ssl_context is not None
         server = name, port
-        tunnel = await proxy.tunnelled(loop, made, server, self._ssl_context, own_ssl)
+        tunnel = await proxy.connect_tunnel(
+            loop, make_connection, server, self._ssl_context, own_ssl
+        )
         return cast("Connection", tunnel)
 
-    async def _dialled(
+    async def _dial_origin(
         self, loop: asyncio.AbstractEventLoop, origin: Origin, name: str, port: int
     ) -> Connection:
         """Connect to the first address that takes it, of those that may be a server's.
@@ -221,11 +228,11 @@ class Transport(httpx.AsyncBaseTransport):
         To the address, not to the name: it might lead elsewhere when it is looked up again.
         """
         secure = origin[0] == "https"
-        *others, last = await resolved(name, port)
+        *others, last = await resolve_allowed(name, port)
         for address in (*others, last):
             try:
                 _, connection = await loop.create_connection(
-                    lambda: Connection(loop, partial(self._keep, origin)),
+                    lambda: Connection(loop, partial(self._keep_idle, origin)),
                     address,
                     port,
                     ssl=self._ssl_context if secure else None,

@@ -32,32 +32,32 @@ class Proxy:
         self.port = parts.port or _PORTS[parts.scheme]
         self.is_secure = parts.scheme == "https"
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
-        told = base64.b64encode(f"{user}:{password}".encode())
-        self.shown = b"Proxy-Authorization: Basic " + told if parts.username else b""
+        encoded = base64.b64encode(f"{user}:{password}".encode())
+        self.shown = b"Proxy-Authorization: Basic " + encoded if parts.username else b""
         """The header by which it knows us; empty where it need not."""
 
-    def refusal(self, status: int) -> NothingSentError:
+    def connect_refusal(self, status: int) -> NothingSentError:
         """Say that it did not pass the request on."""
         message = f"the proxy {self.host}:{self.port} answers {status}"
         return NothingSentError(Failure.CONNECT, message)
 
-    async def connected(
+    async def connect_over(
         self,
         loop: asyncio.AbstractEventLoop,
-        made: Callable[[], asyncio.Protocol],
+        make_protocol: Callable[[], asyncio.Protocol],
         own_ssl: ssl.SSLContext | None,
     ) -> asyncio.Protocol:
         """Connect to the proxy itself. Raises `OSError` and `ssl.SSLError`."""
         named = self.host if own_ssl else None
         _, protocol = await loop.create_connection(
-            made, self.host, self.port, ssl=own_ssl, server_hostname=named
+            make_protocol, self.host, self.port, ssl=own_ssl, server_hostname=named
         )
         return protocol
 
-    async def tunnelled(
+    async def connect_tunnel(
         self,
         loop: asyncio.AbstractEventLoop,
-        made: Callable[[], asyncio.Protocol],
+        make_protocol: Callable[[], asyncio.Protocol],
         server: tuple[str, int],
         server_ssl: ssl.SSLContext,
         own_ssl: ssl.SSLContext | None,
@@ -66,8 +66,8 @@ class Proxy:
 
         Raises `NothingSentError` when it makes no tunnel, `OSError` and `ssl.SSLError`.
         """
-        asked = cast("_Asked", await self.connected(loop, lambda: _Asked(loop), own_ssl))
-        protocol = made()
+        asked = cast("_Asked", await self.connect_over(loop, lambda: _Asked(loop), own_ssl))
+        protocol = make_protocol()
         try:
             await asked.for_tunnel(self, *server)
             transport = await loop.start_tls(
@@ -99,12 +99,13 @@ class _Asked(asyncio.Protocol):
         self.transport.write(b"\r\n".join(lines) + _END)
         status = await self._status
         if status // 100 != 2:  # noqa: PLR2004 (any success opens it)
-            raise proxy.refusal(status)
+            raise proxy.connect_refusal(status)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
+        """Read the proxy's answer as far as its head ends."""
         self._head += data
         if self._status.done():
             return

@@ -28,7 +28,7 @@ class Question:
         self._connect_s = connect_s
         self._timeout_s = timeout_s
 
-    async def ask(
+    async def ask_server(
         self, transport: Transport, address: Address, headers: Headers
     ) -> tuple[Answer, bytes]:
         """Ask the server there; the body is as it came. Raises `TransportFailure`."""
@@ -48,15 +48,15 @@ class Question:
         )
         try:
             async with asyncio.timeout(self._timeout_s):
-                answer = await transport.exchange(outgoing)
-                return answer, await _whole(answer)
+                answer = await transport.begin_exchange(outgoing)
+                return answer, await _read_whole(answer)
         except TimeoutError:
             kind = MaybeSentError if "sent_at" in outgoing.extensions else NothingSentError
             message = f"no whole answer within {self._timeout_s:g} s"
             raise kind(Failure.TIMEOUT, message) from None
 
 
-async def _whole(answer: Answer) -> bytes:
+async def _read_whole(answer: Answer) -> bytes:
     """Read an answer as it came, within bounds. Raises `MaybeSentError` when it is too large."""
     parts: list[bytes] = []
     size = 0

@@ -17,15 +17,15 @@ def retry_after(header: Callable[[bytes], str]) -> float | None:
     text = header(b"retry-after").strip()
     if text.isdecimal():
         return min(float(text), _RETRY_AFTER_MAX_S)
-    until = _instant(text)
+    until = _parse_instant(text)
     if until is None:
         return None
-    since = _instant(header(b"date"))
+    since = _parse_instant(header(b"date"))
     seconds = until - (time.time() if since is None else since)
     return min(max(seconds, 0.0), _RETRY_AFTER_MAX_S)
 
 
-def _instant(text: str) -> float | None:
+def _parse_instant(text: str) -> float | None:
     """Read an HTTP date, in seconds since 1970; None when it is none."""
     if not text:
         return None

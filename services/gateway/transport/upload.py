@@ -9,7 +9,7 @@ from services.gateway.transport.failures import Failure, MaybeSentError
 from services.gateway.transport.framing import Outgoing
 
 
-async def upload(
+async def upload_body(
     connection: Connection,
     answer: Answer,
     out: Outgoing,
@@ -21,7 +21,7 @@ async def upload(
     Returns `time.monotonic()` of the body's end; None for an answer that began before: it stops
     the upload, and its connection is not used again. Raises what the body raises.
     """
-    task = asyncio.create_task(_send(connection, answer, out, idle_s, first_byte_s))
+    task = asyncio.create_task(_send_body(connection, answer, out, idle_s, first_byte_s))
     try:
         await answer.begun
         if task.done():
@@ -34,22 +34,23 @@ async def upload(
     return None
 
 
-async def _send(
+async def _send_body(
     connection: Connection,
     answer: Answer,
     out: Outgoing,
     idle_s: float | None,
     first_byte_s: float | None,
 ) -> float | None:
+    """Send the body, and give up the answer where that fails; see `upload_body`."""
     try:
-        await _pieces(connection, out, idle_s)
+        await _send_pieces(connection, out, idle_s)
     except asyncio.CancelledError:
         if not answer.begun.done():
-            connection.fail(MaybeSentError(Failure.BODY, "the request body was given up"))
+            connection.fail_with(MaybeSentError(Failure.BODY, "the request body was given up"))
         raise
     except Exception as error:  # noqa: BLE001 (it is raised where the answer is awaited)
         if not answer.begun.done():
-            connection.fail(error)
+            connection.fail_with(error)
     else:
         if not answer.begun.done():
             connection.expect_within(first_byte_s)
@@ -57,7 +58,8 @@ async def _send(
     return None
 
 
-async def _pieces(connection: Connection, out: Outgoing, idle_s: float | None) -> None:
+async def _send_pieces(connection: Connection, out: Outgoing, idle_s: float | None) -> None:
+    """Write the body piece by piece, framed as the head has promised."""
     if out.stream is None:
         return
     left = out.length
@@ -65,16 +67,16 @@ async def _pieces(connection: Connection, out: Outgoing, idle_s: float | None) -
         if not piece:
             continue  # an empty chunk would end a chunked body
         if left is None:
-            connection.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            connection.write_bytes(b"%x\r\n%b\r\n" % (len(piece), piece))
         else:
             left -= len(piece)
             if left < 0:
                 raise MaybeSentError(Failure.BODY, "longer than its Content-Length")
-            connection.write(piece)
+            connection.write_bytes(piece)
             connection.uploaded = left == 0
-        await connection.drain(idle_s)
+        await connection.drain_within(idle_s)
     if left:
         raise MaybeSentError(Failure.BODY, f"{left} bytes shorter than its Content-Length")
     if left is None:
-        connection.write(b"0\r\n\r\n")
+        connection.write_bytes(b"0\r\n\r\n")
     connection.uploaded = True

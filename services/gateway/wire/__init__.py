@@ -14,6 +14,6 @@ server      uvicorn's server around them
 
 from services.gateway.wire.connection import Connection
 from services.gateway.wire.hall import Bounds, Hall
-from services.gateway.wire.server import Server, serving
+from services.gateway.wire.server import Server, make_server
 
-__all__ = ["Bounds", "Connection", "Hall", "Server", "serving"]
+__all__ = ["Bounds", "Connection", "Hall", "Server", "make_server"]

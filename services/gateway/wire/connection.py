@@ -24,7 +24,7 @@ from services.gateway.wire.hall import Hall
 from services.gateway.wire.leaving import FIRST_REQUEST_S, Leaving
 from services.gateway.wire.reader import END, Reader, Scope
 from services.gateway.wire.turn import Turn
-from services.gateway.wire.writing import refusal
+from services.gateway.wire.writing import refusal_bytes
 
 PIPELINED_MAX = 16
 _HELD_BYTES_MAX = 64 * 1024
@@ -51,7 +51,7 @@ class Connection(Leaving):
         self._hall = Hall() if hall is None else hall
         self._counted = ""
         self._addresses: Scope = {}
-        self._reader = Reader(self._begin)
+        self._reader = Reader(self._begin_turn)
         self._held = bytearray()
         self._turns = self._received = 0
 
@@ -63,21 +63,21 @@ class Connection(Leaving):
         client = get_remote_addr(self.transport)
         self._addresses = {"client": client, "server": get_local_addr(self.transport)}
         self._connections.add(self)
-        self._counted, refused = self._hall.enter(self, client[0] if client else "")
+        self._counted, refused = self._hall.admit_guest(self, client[0] if client else "")
         if refused is not None:
             self.turn_away(refused)
 
     def connection_lost(self, _: Exception | None) -> None:
         """Tell whoever works for this client."""
         self._connections.discard(self)
-        self._hall.leave(self, self._counted)
+        self._hall.remove_guest(self, self._counted)
         self._counted = ""
         self._held.clear()
         self.resume_writing()
         self._reader.close()
         turn, self._reader.turn = self._reader.turn, None
         if turn is not None and not turn.answered:
-            turn.lost()
+            turn.note_lost()
         gone, self.on_gone = self.on_gone, None
         if gone is not None:
             gone()
@@ -109,39 +109,39 @@ class Connection(Leaving):
         if self.deaf or self.transport.is_closing():
             self.throw_away(len(data))
             return
-        if self._held or self._busy:
-            self._hold(data)
+        if self._held or self._is_busy:
+            self._hold_back(data)
         else:
-            self._feed(data)
-        self.settle()
+            self._feed_reader(data)
+        self.settle_line()
 
     @property
-    def _busy(self) -> bool:
+    def _is_busy(self) -> bool:
         """Whether a whole request is not answered yet, or answers wait to be taken."""
         turn = self._reader.turn
         return self.full if turn is None else turn.complete
 
-    def _hold(self, data: bytes) -> None:
+    def _hold_back(self, data: bytes) -> None:
         """Keep what comes behind a request; nothing is to come behind the last one."""
         turn = self._reader.turn
         if turn is None or turn.keep_alive:
             self._held += data
 
-    def _feed(self, data: bytes) -> None:
+    def _feed_reader(self, data: bytes) -> None:
         while data and not self.deaf:
             try:
-                data = self._reader.feed(data)
+                data = self._reader.feed_bytes(data)
             except GatewayError as error:
-                self._malformed(error)
+                self._answer_malformed(error)
                 return
             turn = self._reader.turn
             if turn is not None and turn.complete and turn.answered:
                 self._reader.turn = None  # its body was read for the sake of what is behind it
-            if data and self._busy:
-                self._hold(data)
+            if data and self._is_busy:
+                self._hold_back(data)
                 return
 
-    def _begin(self, head: Scope, reader: Reader) -> Turn:
+    def _begin_turn(self, head: Scope, reader: Reader) -> Turn:
         """Let the application answer a request whose head is there."""
         scope: Scope = {
             "type": "http",
@@ -162,7 +162,7 @@ class Connection(Leaving):
             expects=modern and reader.expects,
             keep_alive=modern and reader.keeps_alive,
         )
-        scope["tidegate.whole"] = turn.whole
+        scope["tidegate.whole"] = turn.answer_whole
         self._turns += 1
         tasks = self.server_state.tasks
         task = self.loop.create_task(turn.run(self._app))
@@ -170,26 +170,26 @@ class Connection(Leaving):
         tasks.add(task)
         return turn
 
-    def _malformed(self, error: GatewayError) -> None:
+    def _answer_malformed(self, error: GatewayError) -> None:
         """Answer what is no request; within a body, whoever reads that answers."""
         turn = self._reader.turn
         if turn is None:
-            self.write(refusal(error))
-            self.close(unread=True)
+            self.write_part(refusal_bytes(error))
+            self.begin_close(unread=True)
         elif turn.answered:
-            self.close(unread=True)
+            self.begin_close(unread=True)
         else:
             error.extra["connection"] = "close"
             self.deaf = True
-            turn.fail(error.with_traceback(None))  # its frames hold this connection
+            turn.fail_with(error.with_traceback(None))  # its frames hold this connection
 
-    def turned(self, turn: Turn) -> None:
+    def end_turn(self, turn: Turn) -> None:
         """The answer of the turn under way has ended."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
         if not turn.keep_alive:
-            self.close(unread=not (turn.complete and turn.last))
+            self.begin_close(unread=not (turn.complete and turn.last))
             return
         if turn.complete:
             self._reader.turn = None
@@ -199,23 +199,23 @@ class Connection(Leaving):
         """Read what has waited, and then on."""
         if self.transport.is_closing() or self.deaf:
             return
-        if self._held and not self._busy:
+        if self._held and not self._is_busy:
             data = bytes(self._held)
             self._held.clear()
-            self._feed(data)
+            self._feed_reader(data)
         if self.half_closed and self._reader.turn is None and not self.full:
             self.transport.close()
-        self.settle()
+        self.settle_line()
 
-    def settle(self) -> None:
+    def settle_line(self) -> None:
         """Read on or not, as it is now."""
         turn = self._reader.turn
-        held = len(self._held)
+        held_bytes = len(self._held)
         pause = (
             self.full
-            or (turn is not None and turn.crowded)
-            or held > _HELD_BYTES_MAX
-            or (held > 0 and self._held.count(END) >= PIPELINED_MAX)
+            or (turn is not None and turn.is_crowded)
+            or held_bytes > _HELD_BYTES_MAX
+            or (held_bytes > 0 and self._held.count(END) >= PIPELINED_MAX)
         )
         if pause == self.paused or self.half_closed or self.deaf:
             return
@@ -226,10 +226,10 @@ class Connection(Leaving):
             else:
                 self.transport.resume_reading()
 
-    def opened(self) -> None:
+    def note_opened(self) -> None:
         """A key has opened this connection: it is no stranger's any more."""
         counted, self._counted = self._counted, ""
-        self._hall.opened(self, counted)
+        self._hall.note_opened(self, counted)
 
     # ------------------------------------------------------------- ending
 
@@ -237,29 +237,29 @@ class Connection(Leaving):
         """Say why this client may not stay, unless an answer is under way, and close."""
         turn = self._reader.turn
         if turn is None:
-            self.write(refusal(error))
+            self.write_part(refusal_bytes(error))
         answering = turn is not None and not turn.answered
-        self.close(unread=not answering and self._hall.lets_linger(self))
+        self.begin_close(unread=not answering and self._hall.lets_linger(self))
 
     def hang_up(self) -> None:
         """Close without a proper end of the answer under way: nothing more is written of it."""
         turn = self._reader.turn
         if turn is not None:
-            turn.lost()
-        self.close(unread=True)
+            turn.note_lost()
+        self.begin_close(unread=True)
 
     def shutdown(self) -> None:
         """Let go of an idle connection; one that has not asked yet gets the time to.
 
         Its first request may be on its way, and would be answered by a reset.
         """
-        self.end()
+        self.end_leaving()
         if self._turns:
-            self._last()
+            self._close_after()
         else:
-            self.loop.call_later(FIRST_REQUEST_S, self._last)
+            self.loop.call_later(FIRST_REQUEST_S, self._close_after)
 
-    def _last(self) -> None:
+    def _close_after(self) -> None:
         turn = self._reader.turn
         if self.lingering:
             return
@@ -268,9 +268,9 @@ class Connection(Leaving):
         else:
             turn.keep_alive = False
 
-    def due(self) -> tuple[Due, int, int]:
+    def due_now(self) -> tuple[Due, int, int]:
         """Say what the client owes: of which request, and how much has moved."""
-        if self.left():
+        if self.has_left():
             return Due.LEAVING, 0, 0
         waiting = self.transport.get_write_buffer_size()
         if waiting:
@@ -281,15 +281,15 @@ class Connection(Leaving):
         if turn is None:
             idle = self._turns > 0 and not self._reader.head_bytes
             return (Due.NEXT if idle else Due.HEAD), self._turns, 0
-        if turn.complete or not (turn.wanting or turn.answered):
+        if turn.complete or not (turn.wants_body or turn.answered):
             return Due.NOTHING, 0, 0
         return Due.UPLOAD, self._turns, self._received
 
-    def overdue(self, due: Due) -> None:
+    def end_overdue(self, due: Due) -> None:
         """End what the client has owed too long."""
         turn = self._reader.turn
         if due is Due.UPLOAD and turn is not None and not turn.begun:
-            turn.fail(heads.too_slow())
+            turn.fail_with(heads.head_too_slow())
         elif due in CLOSED:
             self.transport.close()
         else:

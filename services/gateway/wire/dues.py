@@ -55,7 +55,7 @@ class Debt(msgspec.Struct):
     """Which head or request it is of: another one is another debt."""
 
 
-def owed(debt: Debt | None, due: Due, key: int, moved: int, now_s: float) -> Debt | None:
+def carry_debt(debt: Debt | None, due: Due, key: int, moved: int, now_s: float) -> Debt | None:
     """Carry a debt on, or begin another; None when nothing is owed."""
     if due is Due.NOTHING:
         return None
@@ -66,7 +66,7 @@ def owed(debt: Debt | None, due: Due, key: int, moved: int, now_s: float) -> Deb
     return debt
 
 
-def overdue(debt: Debt, send_timeout_s: float, now_s: float) -> bool:
+def is_overdue(debt: Debt, send_timeout_s: float, now_s: float) -> bool:
     """Tell whether the client has had time enough; a new half minute begins where one ended."""
     within_s = _WITHIN_S.get(debt.due)
     passed_s = now_s - debt.since_s

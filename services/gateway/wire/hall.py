@@ -15,7 +15,7 @@ from typing import Protocol
 import msgspec
 
 from services.gateway.domain.errors import GatewayError
-from services.gateway.wire.dues import BLAMELESS, Debt, Due, overdue, owed
+from services.gateway.wire.dues import BLAMELESS, Debt, Due, carry_debt, is_overdue
 
 UNOPENED_MAX = 256
 """Connections of one address that may stay without a key that opens them."""
@@ -42,10 +42,10 @@ class Guest(Protocol):
 
     debt: Debt | None
 
-    def due(self) -> tuple[Due, int, int]:
+    def due_now(self) -> tuple[Due, int, int]:
         """Say what its client owes: for which head or request, and how much has moved."""
 
-    def overdue(self, due: Due) -> None:
+    def end_overdue(self, due: Due) -> None:
         """End what the client has owed too long."""
 
     def turn_away(self, error: GatewayError) -> None:
@@ -71,16 +71,16 @@ class Hall:
         """Count the connections."""
         return len(self._guests)
 
-    def enter(self, guest: Guest, address: str) -> tuple[str, GatewayError | None]:
+    def admit_guest(self, guest: Guest, address: str) -> tuple[str, GatewayError | None]:
         """Let a connection in, or say why not; one that has no address is reset already.
 
-        Returns what it is counted as: hand it to `opened` or `leave`.
+        Returns what it is counted as: hand it to `note_opened` or `remove_guest`.
         """
         refused = None
         counted = _EXEMPT
         if len(self._guests) - len(self._lingering) >= self.bounds.connections_max:
             refused = GatewayError("too_many_connections", "the gateway has no free connection")
-        elif address and not self._exempt(address):
+        elif address and not self._is_exempt(address):
             counted = _counted_as(address)
             strangers = self._unopened.setdefault(counted, {})
             if len(strangers) >= ARRIVING_MAX:
@@ -94,7 +94,7 @@ class Hall:
         self._guests.add(guest)
         return counted, refused
 
-    def opened(self, guest: Guest, counted: str) -> None:
+    def note_opened(self, guest: Guest, counted: str) -> None:
         """A key has opened a connection: it counts for its address no more."""
         if counted == _EXEMPT:
             return
@@ -103,11 +103,11 @@ class Hall:
         if not strangers:
             self._unopened.pop(counted, None)
 
-    def leave(self, guest: Guest, counted: str) -> None:
+    def remove_guest(self, guest: Guest, counted: str) -> None:
         """A connection is lost; `counted` unless a key had opened it."""
         self._guests.discard(guest)
         self._lingering.discard(guest)
-        self.opened(guest, counted)
+        self.note_opened(guest, counted)
 
     def lets_linger(self, guest: Guest) -> bool:
         """Tell whether one that is turned away may be listened to until it has read why."""
@@ -116,20 +116,20 @@ class Hall:
         self._lingering.add(guest)
         return True
 
-    def sweep(self, now_s: float) -> None:
+    def sweep_debts(self, now_s: float) -> None:
         """End what clients have owed too long; `now_s` is monotonic."""
         send_timeout_s = self.bounds.send_timeout_s
         for guest in list(self._guests):
-            due, key, moved = guest.due()
-            debt = guest.debt = owed(guest.debt, due, key, moved, now_s)
-            if debt is not None and overdue(debt, send_timeout_s, now_s):
+            due, key, moved = guest.due_now()
+            debt = guest.debt = carry_debt(guest.debt, due, key, moved, now_s)
+            if debt is not None and is_overdue(debt, send_timeout_s, now_s):
                 guest.debt = None
                 self.ended += due not in BLAMELESS
-                guest.overdue(due)
+                guest.end_overdue(due)
         for strangers in list(self._unopened.values()):
-            self._thin(strangers, now_s)
+            self._thin_strangers(strangers, now_s)
 
-    def _thin(self, strangers: dict[Guest, float | None], now_s: float) -> None:
+    def _thin_strangers(self, strangers: dict[Guest, float | None], now_s: float) -> None:
         """Let those of one address stay that may; the last to come go first."""
         stayed: list[Guest] = []
         for guest, since_s in strangers.items():
@@ -147,11 +147,11 @@ class Hall:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_SWEEP_EVERY_S)
-            self.sweep(loop.time())
+            self.sweep_debts(loop.time())
 
-    def _exempt(self, address: str) -> bool:
+    def _is_exempt(self, address: str) -> bool:
         trusts = self.bounds.trusts
-        return _loopback(address) or (trusts is not None and trusts(address))
+        return _is_loopback(address) or (trusts is not None and trusts(address))
 
 
 def _too_many_strangers() -> GatewayError:
@@ -175,7 +175,7 @@ def _counted_as(address: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _loopback(address: str) -> bool:
+def _is_loopback(address: str) -> bool:
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

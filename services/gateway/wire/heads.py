@@ -30,7 +30,7 @@ class Target(msgspec.Struct, frozen=True):
     host: bytes = b""
 
 
-def wrong(message: str) -> GatewayError:
+def head_error(message: str) -> GatewayError:
     """Refuse a message that is none (§2.2, §3)."""
     return GatewayError("invalid_request", f"malformed HTTP: {message}")
 
@@ -42,20 +42,20 @@ def target_of(method: bytes, url: bytes) -> Target:
         raise GatewayError("method_not_allowed", message, extra={"allow": "GET, HEAD, POST"})
     if url == b"*":
         if method != b"OPTIONS":
-            raise wrong("the target `*` is for OPTIONS alone (RFC 9112 §3.2.4)")
+            raise head_error("the target `*` is for OPTIONS alone (RFC 9112 §3.2.4)")
         return Target("*", url, b"")
     if b"#" in url:
-        raise wrong("a target has no fragment (RFC 9112 §3.2)")
+        raise head_error("a target has no fragment (RFC 9112 §3.2)")
     try:
         parsed = httptools.parse_url(url)
     except httptools.HttpParserInvalidURLError:
-        raise wrong("the target is no path and no URL (RFC 9112 §3.2)") from None
+        raise head_error("the target is no path and no URL (RFC 9112 §3.2)") from None
     raw_path = parsed.path or b"/"
     path = raw_path.decode("ascii")
     host = parsed.host or b""
     if not url.startswith(b"/"):
         if parsed.userinfo or parsed.schema.lower() not in {b"http", b"https"}:
-            raise wrong("expected http://host/path, without a user (RFC 9110 §4.2.4)")
+            raise head_error("expected http://host/path, without a user (RFC 9110 §4.2.4)")
         host += b":%d" % parsed.port if parsed.port else b""
     path = unquote(path) if "%" in path else path
     return Target(path, raw_path, parsed.query or b"", host)
@@ -64,12 +64,12 @@ def target_of(method: bytes, url: bytes) -> Target:
 def check_version(version: str) -> None:
     """Refuse what is not HTTP/1.x: 505 for another major version, 400 for none (§2.3)."""
     if version == "0.9":
-        raise wrong("expected a version, such as HTTP/1.1 (RFC 9112 §3)")
+        raise head_error("expected a version, such as HTTP/1.1 (RFC 9112 §3)")
     if version not in _VERSIONS:
-        raise other_version()
+        raise version_error()
 
 
-def other_version() -> GatewayError:
+def version_error() -> GatewayError:
     """Refuse another version of HTTP (RFC 9110 §15.6.6)."""
     message = "expected HTTP/1.1; another version of HTTP is not spoken here"
     return GatewayError("http_not_supported", message, status=505)
@@ -78,47 +78,47 @@ def other_version() -> GatewayError:
 def check_hosts(hosts: list[bytes], version: str) -> None:
     """Refuse two hosts, a bad one, or none in HTTP/1.1 (§3.2)."""
     if len(hosts) > 1:
-        raise wrong("expected one Host, got several (RFC 9112 §3.2)")
+        raise head_error("expected one Host, got several (RFC 9112 §3.2)")
     if not hosts:
         if version == "1.1":
-            raise wrong("expected a Host (RFC 9112 §3.2)")
+            raise head_error("expected a Host (RFC 9112 §3.2)")
         return
     if _HOST.fullmatch(hosts[0]) is None:
-        raise wrong("Host: expected a name or an address, and perhaps a port (RFC 9112 §3.2)")
+        raise head_error("Host: expected a name or an address, and perhaps a port (RFC 9112 §3.2)")
 
 
 def check_coding(coding: bytes, version: str) -> None:
     """Refuse a transfer coding that is not `chunked` alone, and any in HTTP/1.0 (§6.1)."""
     if version == "1.0":
-        raise wrong("HTTP/1.0 has no Transfer-Encoding (RFC 9112 §6.1)")
+        raise head_error("HTTP/1.0 has no Transfer-Encoding (RFC 9112 §6.1)")
     if coding.strip(b" \t").lower() != b"chunked":
         message = "Transfer-Encoding: expected chunked alone (RFC 9112 §6.1)"
         raise GatewayError("http_not_supported", message, status=501)
 
 
-def parser_refused(error: Exception, fed: bytes) -> GatewayError:
+def parser_error(error: Exception, fed: bytes) -> GatewayError:
     """Word what the parser refused; `fed` is what it was given last."""
     said = str(error)
     if said in _OTHER_VERSION:
-        return other_version()
+        return version_error()
     if isinstance(error, httptools.HttpParserInvalidMethodError) and _TOKEN.match(fed):
         # RFC 9110 §9.1: a method that is not recognised is answered 501.
         return GatewayError("http_not_supported", "the method is not known here", status=501)
-    return wrong(said[:1].lower() + said[1:])
+    return head_error(said[:1].lower() + said[1:])
 
 
-def too_large() -> GatewayError:
+def head_too_large() -> GatewayError:
     """Refuse a head over its bound (RFC 6585 §5)."""
     message = f"the request's head is larger than {HEAD_BYTES_MAX:,} bytes"
     return GatewayError("request_header_too_large", message)
 
 
-def framed_too_much(fed: int, taken: int) -> bool:
+def is_overframed(fed: int, taken: int) -> bool:
     """Tell whether chunk extensions and trailers take more than is reasonable (§7.1.1)."""
     return fed - taken > _FRAMING_BYTES + _FRAMING_RATIO * taken
 
 
-def too_slow() -> GatewayError:
+def head_too_slow() -> GatewayError:
     """Refuse a body that a client does not send on."""
     message = (
         "the body came too slowly: expected 1 KB/s averaged over 30 s,"
@@ -127,6 +127,6 @@ def too_slow() -> GatewayError:
     return GatewayError("invalid_request", message, extra={"connection": "close"})
 
 
-def framing_refused() -> GatewayError:
+def framing_error() -> GatewayError:
     """Refuse chunks that are mostly extensions, or endless trailers (§7.1.1)."""
-    return wrong("the chunks carry more extensions than bytes (RFC 9112 §7.1.1)")
+    return head_error("the chunks carry more extensions than bytes (RFC 9112 §7.1.1)")

@@ -5,7 +5,7 @@ the answer with it (RFC 9112 §9.6): so only the writing side is shut at first, 
 is thrown away for a while.
 
 A half-closed client that closes altogether later tells nobody: its kernel has sent its last word
-already. Ours asks (`asking`): the other answers with a reset as soon as it has forgotten the
+already. Ours asks (`ask_probes`): the other answers with a reset as soon as it has forgotten the
 connection, on Linux after a minute. A socket at its end is not read any more, so the sweep looks.
 """
 
@@ -49,7 +49,7 @@ class Leaving(Line):
         if self.lingering and self._thrown > THROWN_BYTES_MAX:
             self.transport.close()
 
-    def close(self, *, unread: bool) -> None:
+    def begin_close(self, *, unread: bool) -> None:
         """Close; `unread`: there may be more on its way, so the client is listened to first."""
         if self.lingering or self.transport.is_closing():
             return
@@ -64,13 +64,13 @@ class Leaving(Line):
         if self._ending:
             self.loop.call_later(FIRST_REQUEST_S, self.transport.close)
 
-    def end(self) -> None:
+    def end_leaving(self) -> None:
         """The gateway ends: listen to nobody for long."""
         self._ending = True
         if self.lingering:
             self.loop.call_later(FIRST_REQUEST_S, self.transport.close)
 
-    def left(self) -> bool:
+    def has_left(self) -> bool:
         """Tell whether a half-closed client has closed altogether, as far as the kernel knows."""
         if not self.half_closed:
             return False
@@ -80,7 +80,7 @@ class Leaving(Line):
         return bool(self._poll.poll(0))
 
 
-def asking(listening: socket.socket) -> None:
+def ask_probes(listening: socket.socket) -> None:
     """Have the kernel ask clients that are silent whether they are there, all that connect.
 
     One that vanished without a word is noticed after a minute and a quarter.

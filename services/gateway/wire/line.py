@@ -27,7 +27,7 @@ class Line(asyncio.Protocol):
         """The headers of every answer: its date."""
         return self.server_state.default_headers
 
-    def write(self, part: bytes) -> None:
+    def write_part(self, part: bytes) -> None:
         """Write, and count it; what nobody can take any more is dropped."""
         self.written += len(part)
         if not self.transport.is_closing():
@@ -36,7 +36,7 @@ class Line(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The client does not take what waits for it: read no more of what it asks."""
         self.full = True
-        self.settle()
+        self.settle_line()
 
     def resume_writing(self) -> None:
         """It has taken it, or is gone."""
@@ -46,13 +46,13 @@ class Line(asyncio.Protocol):
             drain.set_result(None)
         self.go_on()
 
-    async def drained(self) -> None:
+    async def wait_drained(self) -> None:
         """Wait until the client has taken enough, or is gone."""
         if self._drain is None:
             self._drain = self.loop.create_future()
         await asyncio.shield(self._drain)
 
-    def settle(self) -> None:
+    def settle_line(self) -> None:
         """Read on or not, as it is now."""
         raise NotImplementedError
 
@@ -64,6 +64,6 @@ class Line(asyncio.Protocol):
         """Close without a proper end of the answer under way."""
         raise NotImplementedError
 
-    def turned(self, turn: Any) -> None:
+    def end_turn(self, turn: Any) -> None:
         """The answer of the turn under way has ended."""
         raise NotImplementedError

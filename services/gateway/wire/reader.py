@@ -35,7 +35,7 @@ class Reader:
         self._parser = httptools.HttpRequestParser(self)
         self._tail = b""
         self._refused: GatewayError | None = None
-        self._forget()
+        self._forget_head()
 
     @property
     def keeps_alive(self) -> bool:
@@ -47,7 +47,7 @@ class Reader:
         del self._parser, self._begin
         self._refused = None
 
-    def feed(self, data: bytes) -> bytes:
+    def feed_bytes(self, data: bytes) -> bytes:
         """Read to the end of one message; returns what is behind it.
 
         Raises `GatewayError` for what is malformed: nothing can be read after it.
@@ -56,7 +56,7 @@ class Reader:
         while start < size:
             end = self._end_of_piece(data, start, size)
             piece = data if end - start == size else data[start:end]
-            end = start + self._parsed(piece)
+            end = start + self._parse_piece(piece)
             kept = piece[-_KEPT:]
             self._tail = (self._tail + kept)[-_KEPT:]
             start = end
@@ -64,19 +64,19 @@ class Reader:
                 return data[start:] if start < size else b""
         return b""
 
-    def _parsed(self, piece: bytes) -> int:
+    def _parse_piece(self, piece: bytes) -> int:
         """Give the parser a piece; returns how much of it was read."""
-        self._count(len(piece))
+        self._count_head(len(piece))
         try:
             self._parser.feed_data(piece)
         except httptools.HttpParserUpgrade as upgrade:
-            self._not_upgraded()
+            self._refuse_upgrade()
             return int(upgrade.args[0])
         except httptools.HttpParserError as error:
-            raise self._refused or heads.parser_refused(error, piece) from None
+            raise self._refused or heads.parser_error(error, piece) from None
         return len(piece)
 
-    def _not_upgraded(self) -> None:
+    def _refuse_upgrade(self) -> None:
         """Go on as before (RFC 9110 §7.8); the parser takes what follows for another protocol.
 
         A new one is told that there is a body, where there is: it asks for nothing else.
@@ -98,22 +98,22 @@ class Reader:
             seam = (self._tail + data[start : start + _KEPT]).find(END)
             if seam >= 0:
                 return start + seam + len(END) - len(self._tail)
-        found = data.find(END, start)
-        return size if found < 0 else found + len(END)
+        end = data.find(END, start)
+        return size if end < 0 else end + len(END)
 
-    def _count(self, size: int) -> None:
+    def _count_head(self, size: int) -> None:
         """Bound heads, and what comes beside the bytes of chunked bodies."""
         turn = self.turn
         if turn is None:
             self.head_bytes += size
             if self.head_bytes > heads.HEAD_BYTES_MAX:
-                raise heads.too_large()
+                raise heads.head_too_large()
         elif turn.chunked:
-            if heads.framed_too_much(turn.fed, turn.taken):
-                raise heads.framing_refused()
+            if heads.is_overframed(turn.fed, turn.taken):
+                raise heads.framing_error()
             turn.fed += size
 
-    def _forget(self) -> None:
+    def _forget_head(self) -> None:
         self.head_bytes = 0
         self.length = self.coding = None
         self.expects = False
@@ -178,7 +178,7 @@ class Reader:
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
         if self.turn is not None:
-            self.turn.came(body)
+            self.turn.take_body(body)
 
     def on_message_complete(self) -> None:
         """The request is whole, unless the parser left its body to another protocol."""
@@ -187,5 +187,5 @@ class Reader:
             return
         if self._parser.should_upgrade() and (turn.chunked or turn.length):
             return
-        self._forget()
-        turn.ended()
+        self._forget_head()
+        turn.end_body()

@@ -10,7 +10,7 @@ import uvicorn
 
 from services.gateway.wire.connection import Connection
 from services.gateway.wire.hall import Hall
-from services.gateway.wire.leaving import asking
+from services.gateway.wire.leaving import ask_probes
 
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -20,7 +20,7 @@ class Server(uvicorn.Server):
 
     async def serve_on(self, listening: socket.socket) -> None:
         """Serve until `should_exit`."""
-        asking(listening)
+        ask_probes(listening)
         await self._serve(sockets=[listening])
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -29,21 +29,21 @@ class Server(uvicorn.Server):
         A busy process has clients in the kernel's queue: closing the listener resets them all.
         """
         entering = [
-            asyncio.create_task(self._enter(accepted))
+            asyncio.create_task(self._enter_guest(accepted))
             for listening in sockets or ()
-            for accepted in _queued(listening)
+            for accepted in _queued_sockets(listening)
         ]
         # Nothing is awaited between the queue's end and the listener's.
         await super().shutdown(sockets)
         await asyncio.gather(*entering, return_exceptions=True)
 
-    async def _enter(self, accepted: socket.socket) -> None:
+    async def _enter_guest(self, accepted: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        made = self.config.http_protocol_class
+        make_protocol = self.config.http_protocol_class
         state = self.lifespan.state
 
         def protocol() -> asyncio.Protocol:
-            return made(  # type: ignore[call-arg]
+            return make_protocol(  # type: ignore[call-arg]
                 config=self.config, server_state=self.server_state, app_state=state, _loop=loop
             )
 
@@ -51,7 +51,7 @@ class Server(uvicorn.Server):
         connection.shutdown()  # type: ignore[attr-defined]
 
 
-def serving(app: AsgiApp, hall: Hall) -> Server:
+def make_server(app: AsgiApp, hall: Hall) -> Server:
     """Make a server of `app` whose connections are bounded by `hall`."""
     config = uvicorn.Config(
         app,
@@ -68,7 +68,7 @@ def serving(app: AsgiApp, hall: Hall) -> Server:
     return Server(config)
 
 
-def _queued(listening: socket.socket) -> Iterator[socket.socket]:
+def _queued_sockets(listening: socket.socket) -> Iterator[socket.socket]:
     """Accept whoever waits in the kernel's queue."""
     listening.setblocking(False)
     while True:

@@ -80,39 +80,39 @@ class Turn:
     # ------------------------------------------------------------- from the connection
 
     @property
-    def crowded(self) -> bool:
+    def is_crowded(self) -> bool:
         """Whether more of the body waits here than the application has asked for."""
         return len(self._body) > BODY_BYTES_HELD_MAX
 
     @property
-    def wanting(self) -> bool:
+    def wants_body(self) -> bool:
         """Whether the application waits for more of the body."""
         return self._waiter is not None and not self.complete
 
-    def came(self, body: bytes) -> None:
+    def take_body(self, body: bytes) -> None:
         """Take a part of the body; behind the answer's end it counts for nothing."""
         self.taken += len(body)
         if not self.answered:
             self._body += body
-            self._wake()
+            self._wake_reader()
 
-    def ended(self) -> None:
+    def end_body(self) -> None:
         """The message is whole."""
         self.complete = True
-        self._wake()
+        self._wake_reader()
 
-    def fail(self, fault: GatewayError) -> None:
+    def fail_with(self, fault: GatewayError) -> None:
         """The body will never be whole: whoever asks for it is told, and nothing follows."""
         self._fault = fault
         self.keep_alive = False
-        self._wake()
+        self._wake_reader()
 
-    def lost(self) -> None:
+    def note_lost(self) -> None:
         """The client is gone."""
         self.gone = True
-        self._wake()
+        self._wake_reader()
 
-    def _wake(self) -> None:
+    def _wake_reader(self) -> None:
         waiter = self._waiter
         if waiter is not None:
             self._waiter = None
@@ -128,7 +128,7 @@ class Turn:
         """
         connection = self._connection
         if not self.begun and not connection.transport.is_closing():
-            connection.write(CONTINUE)
+            connection.write_part(CONTINUE)
             if probes < len(_PROBES_S):
                 connection.loop.call_later(_PROBES_S[probes], self.ask_again, probes + 1)
 
@@ -139,7 +139,7 @@ class Turn:
         try:
             await app(self.scope, self.receive, self.send)
         except GatewayError as told:
-            self._failed(told)
+            self._answer_failure(told)
         except Exception:  # noqa: BLE001 (whatever it is, it is logged and answered)
             _log.exception("Exception in ASGI application")
         if not self.answered and not self.gone:
@@ -147,17 +147,17 @@ class Turn:
                 self._connection.hang_up()
             else:
                 message = "the gateway failed; its log says why"
-                self._failed(GatewayError("internal_error", message))
+                self._answer_failure(GatewayError("internal_error", message))
         # A scope that holds what holds the scope is left to the garbage collector.
         self.scope.pop("tidegate.connection", None)
         self.scope.pop("tidegate.whole", None)
 
-    def _failed(self, error: GatewayError) -> None:
+    def _answer_failure(self, error: GatewayError) -> None:
         """Answer with an error, unless an answer has begun."""
         if not self.begun and not self.gone:
-            body = error.body()
+            body = error.as_body()
             length = (b"content-length", b"%d" % len(body))
-            self.whole(error.http_status, [*error.headers(), *OURS, length], body)
+            self.answer_whole(error.http_status, [*error.extra_headers(), *OURS, length], body)
 
     async def receive(self) -> dict[str, Any]:
         """Give what came of the body, or wait for it; behind its end, for the client's going.
@@ -167,13 +167,13 @@ class Turn:
         connection = self._connection
         if self.expects and not self.begun and not connection.transport.is_closing():
             self.expects = False
-            connection.write(CONTINUE)
+            connection.write_part(CONTINUE)
         while not (self.gone or self.answered):
             if self._body or (self.complete and not self.given):
                 body = bytes(self._body)
                 self._body.clear()
                 self.given = self.complete
-                connection.settle()
+                connection.settle_line()
                 return {"type": "http.request", "body": body, "more_body": not self.complete}
             if self._fault is not None:
                 raise replace(self._fault)  # its frames hold this turn
@@ -191,11 +191,11 @@ class Turn:
         """Write a part of the answer, once the client has taken enough of what went before."""
         connection = self._connection
         while connection.full and not self.gone:
-            await connection.drained()
+            await connection.wait_drained()
         if self.gone:
             return
         if not self.begun:
-            self._begin(message["status"], list(message.get("headers", ())))
+            self._begin_answer(message["status"], list(message.get("headers", ())))
             return
         if self.answered:
             raise RuntimeError("a part of an answer that has ended")
@@ -205,31 +205,32 @@ class Turn:
             self._left = 0
         elif self._chunked:
             written = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
-            connection.write(written if more else written + b"0\r\n\r\n")
+            connection.write_part(written if more else written + b"0\r\n\r\n")
         else:
             if 0 <= self._left < len(body):
                 raise RuntimeError("an answer longer than its Content-Length")
             self._left -= len(body) if self._left > 0 else 0
-            connection.write(body)
+            connection.write_part(body)
         if not more:
             if self._left > 0:
                 raise RuntimeError("an answer shorter than its Content-Length")
-            self._end()
+            self._end_answer()
 
-    def whole(self, status: int, headers: Headers, body: bytes) -> None:
+    def answer_whole(self, status: int, headers: Headers, body: bytes) -> None:
         """Give a whole answer in one write; `headers` hold its Content-Length (ADR 7)."""
         if self.gone:
             return
         connection = self._connection
         head = head_of(status, connection.default_headers, headers)
-        close = self._closes(headers)
+        close = self._must_close(headers)
         self.begun = True
         parts = (head, CLOSE if close else b"", b"\r\n")
         bodiless = self.scope["method"] == "HEAD" or status in _BODILESS
-        connection.write(b"".join((*parts, b"" if bodiless else body)))
-        self._end()
+        connection.write_part(b"".join((*parts, b"" if bodiless else body)))
+        self._end_answer()
 
-    def _begin(self, status: int, given: Headers) -> None:
+    def _begin_answer(self, status: int, given: Headers) -> None:
+        """Write the head of an answer, and settle how its body ends."""
         headers = [(name.lower(), value) for name, value in given]
         lengths = [value for name, value in headers if name == b"content-length"]
         bodiless = self.scope["method"] == "HEAD" or status in _BODILESS
@@ -246,12 +247,12 @@ class Turn:
             self._chunked = True
             end = b"transfer-encoding: chunked\r\n\r\n"
         head = head_of(status, self._connection.default_headers, headers)
-        if self._closes(headers):
+        if self._must_close(headers):
             end = CLOSE + end
         self.begun = True
-        self._connection.write(head + end)
+        self._connection.write_part(head + end)
 
-    def _closes(self, headers: Headers) -> bool:
+    def _must_close(self, headers: Headers) -> bool:
         """Tell whether `connection: close` is still to be written.
 
         A client that waits for `100 Continue` may send its body or the next request behind this
@@ -268,8 +269,8 @@ class Turn:
                 return False
         return not self.keep_alive
 
-    def _end(self) -> None:
+    def _end_answer(self) -> None:
         self.answered = True
         self._body.clear()
-        self._wake()
-        self._connection.turned(self)
+        self._wake_reader()
+        self._connection.end_turn(self)

@@ -5,7 +5,7 @@ import http
 from services.gateway.clients.browsers import GUARDED
 from services.gateway.clients.headers import CORS, NO_STORE
 from services.gateway.domain.errors import GatewayError
-from services.gateway.domain.heads import Headers, clean, controls_in
+from services.gateway.domain.heads import Headers, clean_headers, controls_in
 
 CLOSE = b"connection: close\r\n"
 OURS: Headers = [NO_STORE, *CORS, *GUARDED]
@@ -36,13 +36,13 @@ def head_of(status: int, *parts: Headers) -> bytes:
             lines += (name, b": ", value, b"\r\n")
     head = b"".join(lines)
     if controls_in(head) != 2 * count:
-        return head_of(status, *map(clean, parts))
+        return head_of(status, *map(clean_headers, parts))
     return head
 
 
-def refusal(error: GatewayError) -> bytes:
+def refusal_bytes(error: GatewayError) -> bytes:
     """Write a whole answer to what is no request, in the API's shape."""
-    body = error.body()
+    body = error.as_body()
     length = (b"content-length", b"%d" % len(body))
-    own = [*error.headers(), *OURS, length]
+    own = [*error.extra_headers(), *OURS, length]
     return head_of(error.http_status, own) + CLOSE + b"\r\n" + body

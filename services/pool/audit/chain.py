@@ -1,7 +1,7 @@
 """One subject's chain: every number once, every hash as stored, time forward, one leader."""
 
 from contracts.base import LeaderElected, WriterId
-from contracts.envelope import Envelope, Link, linked, repeats
+from contracts.envelope import Envelope, Link, link_to, repeat_break
 from services.pool.domain.violations import Violation, Wrong
 
 
@@ -26,12 +26,12 @@ class Chain:
         breaks = self._link_breaks(envelope)
         if self._led:
             breaks += self._leader_breaks(envelope)
-        self.link = linked(sequence, stored, envelope)
+        self.link = link_to(sequence, stored, envelope)
         return [Violation(kind, self.subject, message, sequence) for kind, message in breaks]
 
     def stray_violation(self, sequence: int, envelope: Envelope) -> Violation | None:
         """Name an envelope that nobody folds, for its number was there already (ADR 10)."""
-        why = repeats(self.link.number, envelope)
+        why = repeat_break(self.link.number, envelope)
         return Violation(Wrong.NUMBER_REPEATED, self.subject, why, sequence) if why else None
 
     def _link_breaks(self, envelope: Envelope) -> list[tuple[Wrong, str]]:

@@ -36,7 +36,7 @@ def account_lookup(sessions: Container[SessionId], identity_key: str) -> Known:
     """Look for a credential's account among these, as earlier versions may have named it too."""
 
     def is_known(credential: Credential) -> bool:
-        return any(identity in sessions for identity in credential.identities(identity_key))
+        return any(identity in sessions for identity in credential.credentials_by_id(identity_key))
 
     return is_known
 

@@ -21,7 +21,7 @@ import httpx
 import msgspec
 
 from contracts.base import Part
-from runtime.credentials import Credential, WrongCredentialError, credential_of, told
+from runtime.credentials import Credential, WrongCredentialError, credential_of, report_good
 from services.pool.provisioners.credential import (
     Known,
     Provisioner,
@@ -135,7 +135,7 @@ class Hook(Provisioner):
                 places.append((place, credential_of(given, self._services)))
             except WrongCredentialError as error:
                 places.append((place, str(error)))
-        trouble = told(places, "credentials[{}]")
+        trouble = report_good(places, "credentials[{}]")
         self.complaint = f"{self._url}: {trouble}" if trouble else ""
         good = [entry for _, entry in places if isinstance(entry, Credential)]
         if trouble and not good:

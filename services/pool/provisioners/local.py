@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Collection
 from pathlib import Path
 
-from runtime.credentials import Credential, credentials_in, told
+from runtime.credentials import Credential, credentials_in, report_good
 from services.pool.provisioners.credential import (
     Known,
     Provisioner,
@@ -60,7 +60,7 @@ class FromFile(Provisioner):
         except OSError as error:
             reason = error.strerror
             raise ProvisionError(f"{self._path}: expected credentials: {reason}") from None
-        trouble = told(lines)
+        trouble = report_good(lines)
         self.complaint = f"{self._path}, {trouble}" if trouble else ""
         self._credentials = list(
             unique_credentials(line for _, line in lines if isinstance(line, Credential))

@@ -3,7 +3,7 @@
 import sys
 from functools import partial
 
-from runtime.environment import environment
+from runtime.environment import read_environment
 from runtime.process import lifecycle
 from services.analytics import app
 from services.analytics.settings import Settings
@@ -15,7 +15,7 @@ def main(home: str, nats_url: str, health_port: str) -> None:
         "TIDEGATE_NATS_URL": nats_url.replace("://", "://analytics:none@"),
         "TIDEGATE_HEALTH_PORT": health_port,
     }
-    lifecycle.run(partial(app.run, environment=environment(variables), load=Settings))
+    lifecycle.run(partial(app.run, environment=read_environment(variables), load=Settings))
 
 
 if __name__ == "__main__":

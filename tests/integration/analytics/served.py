@@ -12,9 +12,9 @@ from nats.aio.client import Client
 from contracts import subjects
 from contracts.analytics import NamedQuery, Rows
 from contracts.base import Command, Failed, Ping, Pong
-from runtime.environment import environment
+from runtime.environment import read_environment
 from runtime.nats import natsserver
-from runtime.nats.connection import NobodyThereError, ask
+from runtime.nats.connection import NobodyThereError, ask_command
 from runtime.settings import SettingsError
 from services.analytics import app
 from services.analytics.settings import Settings
@@ -48,7 +48,7 @@ async def service(home: Path, url: str, load: Load | None = None) -> AsyncIterat
         "TIDEGATE_HEALTH_PORT": str(port),
     }
     stop = asyncio.Event()
-    task = asyncio.create_task(app.run(stop, environment(variables), load or Load()))
+    task = asyncio.create_task(app.run(stop, read_environment(variables), load or Load()))
     try:
         yield port
     finally:
@@ -60,7 +60,7 @@ async def asked(client: Client, subject: str, command: Command) -> Any:
     """Ask as soon as somebody is there."""
     while True:
         try:
-            return await ask(client, subject, command, _answer, 10.0)
+            return await ask_command(client, subject, command, _answer, 10.0)
         except NobodyThereError:
             await asyncio.sleep(0.02)
 

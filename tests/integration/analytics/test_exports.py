@@ -26,7 +26,7 @@ from contracts.analytics import (
     Statistics,
 )
 from contracts.base import Failed
-from runtime.nats.connection import ask
+from runtime.nats.connection import ask_command
 from services.analytics.exports import ExportBounds, ExportSpool, files
 from services.analytics.queries import Catalogue
 from tests.integration.analytics.parts import history, stored
@@ -44,7 +44,7 @@ async def test_parts_may_be_fetched_again_and_files_are_bounded_in_number(
     start = StartExport(question=question, format=FileFormat.NDJSON)
 
     async def asked(command: Any) -> Any:
-        return await ask(nats_client, subjects.ANALYTICS_EXPORT, command, decoder, 10.0)
+        return await ask_command(nats_client, subjects.ANALYTICS_EXPORT, command, decoder, 10.0)
 
     async with office(nats_client, nats_url, tmp_path):
         begun = await asked(start)

@@ -16,7 +16,7 @@ from nats.aio.client import Client
 
 from contracts import subjects
 from contracts.analytics import NamedQuery, Rows
-from runtime.environment import environment
+from runtime.environment import read_environment
 from services.analytics import app
 from services.analytics.domain.fold import RowBatch, RowFold
 from services.analytics.folding import fold_batch
@@ -166,7 +166,7 @@ async def test_damaged_file_is_put_aside_and_made_anew(
     )
     aside = faults.files_aside(home / "analytics.duckdb")
     assert len(aside) == 1
-    found = list(looking._damage_findings(environment({"TIDEGATE_HOME": str(home)})))
+    found = list(looking._damage_findings(read_environment({"TIDEGATE_HOME": str(home)})))
     assert [(one.code, one.state, aside[0].name in one.message) for one in found] == [
         ("analytics_damaged", "note", True)
     ]
@@ -192,7 +192,7 @@ async def test_file_that_another_process_has_is_left_to_it(nats_url: str, home: 
         with_user = nats_url.replace("://", "://analytics:none@")
         variables = {"TIDEGATE_HOME": str(home), "TIDEGATE_NATS_URL": with_user}
         with pytest.raises(StoreError, match="Conflicting lock") as caught:
-            await app.run(asyncio.Event(), environment(variables), Load())
+            await app.run(asyncio.Event(), read_environment(variables), Load())
         holder.kill()
 
     assert not isinstance(caught.value, LostError)
@@ -213,7 +213,7 @@ async def test_file_that_a_new_one_is_no_better_than_stands_where_it_stood(
 
     for _ in range(2):
         with pytest.raises(StoreError, match=r"(?s)999_spoiled\.sql.*a new file is no better"):
-            await app.run(asyncio.Event(), environment(variables), Load())
+            await app.run(asyncio.Event(), read_environment(variables), Load())
 
     assert file.stat().st_ino == before
     assert faults.files_aside(file) == []

@@ -48,7 +48,9 @@ class Projected:
 
     def take(self, events: list[Any], at: datetime) -> int:
         """Write events as one envelope; how many of them were set aside."""
-        body = envelope.sealed(envelope.Link(number=self.sequence), WriterId("w"), 1, at, events)
+        body = envelope.seal_events(
+            envelope.Link(number=self.sequence), WriterId("w"), 1, at, events
+        )
         fold = RowFold(self.ledger.read_remembered(), self.sequence)
         self.sequence += 1
         stored = Stored(self.sequence, NOON, "evt.pool.0", body)

@@ -204,7 +204,7 @@ async def test_another_stream_makes_it_begin_anew(nats_client: Client, tmp_path:
     async with running(nats_client, tmp_path / "a.duckdb") as parts:
         await until(lambda: parts.projector.checkpoint == len(story.stored))
         await nats_client.jetstream().delete_stream("EVT")
-        await streams.migrate(nats_client, 200_000_000)
+        await streams.migrate_streams(nats_client, 200_000_000)
         await publish(nats_client, other)
         await until(lambda: parts.projector.checkpoint == len(other.stored))
         found = parts.ask("select session_id from sessions")
@@ -235,7 +235,7 @@ async def test_it_is_not_ready_while_the_log_is_out_of_reach(
 
     async with running(nats_client, tmp_path / "a.duckdb") as parts:
         await until(lambda: "cannot be reached" in parts.projector.unready_reason())
-        await streams.migrate(nats_client, 200_000_000)
+        await streams.migrate_streams(nats_client, 200_000_000)
         await until(lambda: parts.projector.unready_reason() == "")
 
 
@@ -246,7 +246,7 @@ async def test_log_lost_while_it_runs_is_told_and_survived(
         await until(lambda: parts.projector.unready_reason() == "")
         await nats_client.jetstream().delete_stream("EVT")
         await until(lambda: "cannot be reached" in parts.projector.unready_reason())
-        await streams.migrate(nats_client, 200_000_000)
+        await streams.migrate_streams(nats_client, 200_000_000)
         await publish(nats_client, Story().tell(session()))
         await until(
             lambda: parts.projector.unready_reason() == "" and parts.projector.checkpoint == 1

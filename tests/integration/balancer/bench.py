@@ -22,11 +22,11 @@ from contracts.balancer import (
     SelectServers,
 )
 from contracts.base import Command, Event, Pong, Reply, ServerId, WriterId
-from runtime.environment import Environment, environment
+from runtime.environment import Environment, read_environment
 from runtime.eventlog import EventLog
 from runtime.eventlog.writer import SubjectWriter
 from runtime.nats import natsserver
-from runtime.nats.connection import NobodyThereError, SilenceError, ask
+from runtime.nats.connection import NobodyThereError, SilenceError, ask_command
 from runtime.quantities import Seconds
 from services.balancer import app
 from services.balancer.settings import BalancerSection, ServerSection, Settings
@@ -62,7 +62,7 @@ class Bench:
         )
 
     def environment(self, health_port: int = 0) -> Environment:
-        return environment(
+        return read_environment(
             {
                 "TIDEGATE_HOME": str(self.home),
                 "TIDEGATE_NATS_URL": self.url
@@ -91,7 +91,7 @@ class Bench:
         async with asyncio.timeout(10):
             while True:
                 with suppress(NobodyThereError, SilenceError):
-                    return await ask(self.client, subject, command, replies, 1)
+                    return await ask_command(self.client, subject, command, replies, 1)
                 await asyncio.sleep(0.02)
 
     async def select(
@@ -127,19 +127,19 @@ class Bench:
 
     async def journal(self) -> list[Event]:
         """Every event of `evt.balancer`, its chain checked."""
-        last = await self.log.last(subjects.EVT_BALANCER)
+        last = await self.log.last_stored(subjects.EVT_BALANCER)
         assert last is not None
         link, events = envelope.Link(), []
-        async for batch in self.log.read(subjects.EVT_BALANCER, 0, last.sequence):
+        async for batch in self.log.read_range(subjects.EVT_BALANCER, 0, last.sequence):
             for stored in batch:
-                found = envelope.decode(stored.body)
-                assert envelope.follows(link, found) == ""
-                link = envelope.linked(stored.sequence, stored.body, found)
+                found = envelope.decode_envelope(stored.body)
+                assert envelope.chain_break(link, found) is None
+                link = envelope.link_to(stored.sequence, stored.body, found)
                 events += found.events
         return events  # type: ignore[return-value]
 
     async def pool_journals(self, *events: Any) -> None:
-        await self.pool.append(list(events), self.pool.now(datetime.now(UTC)))
+        await self.pool.append_events(list(events), self.pool.next_instant(datetime.now(UTC)))
 
 
 async def fetched(port: int, path: str) -> str:

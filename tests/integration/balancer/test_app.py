@@ -173,12 +173,12 @@ async def test_leader_that_was_deposed_stops_answering(bench: Bench) -> None:
         usurper = SubjectWriter(bench.log, subjects.EVT_BALANCER, WriterId("usurper"))
         async with asyncio.timeout(10):
             while True:
-                for stored in await usurper.behind():
-                    usurper.saw(stored)
+                for stored in await usurper.stored_behind():
+                    usurper.note_stored(stored)
                 usurper.epoch = usurper.link.epoch + 1
                 event = LeaderElected(writer=usurper.writer, epoch=usurper.epoch)
                 with suppress(Exception):
-                    await usurper.append([event], usurper.now(datetime.now(UTC)))
+                    await usurper.append_events([event], usurper.next_instant(datetime.now(UTC)))
                     break
 
         pong = await bench.ask(subjects.BALANCER_PING, Ping())
@@ -300,7 +300,7 @@ async def test_damaged_envelope_of_the_pool_is_skipped(bench: Bench) -> None:
         await bench.well(1)
         await bench.select(wanted("r.1"))
         await bench.client.request(subjects.evt_pool(), b"no envelope")
-        for stored in await bench.pool.behind():
+        for stored in await bench.pool.stored_behind():
             bench.pool.link = envelope.Link(sequence=stored.sequence)
 
         await bench.pool_journals(LeaseExpired(lease_id=LeaseId("r.1"), session_id=SessionId("s")))
@@ -311,7 +311,7 @@ async def test_damaged_envelope_of_the_pool_is_skipped(bench: Bench) -> None:
 async def test_events_of_a_later_version_are_counted(bench: Bench) -> None:
     port = bench.health_port
     later = SubjectWriter(bench.log, subjects.EVT_BALANCER, WriterId("later"))
-    await later.append([msgspec.Raw(b'{"type":"server_blessed"}')], datetime.now(UTC))
+    await later.append_events([msgspec.Raw(b'{"type":"server_blessed"}')], datetime.now(UTC))
     async with bench.balancer(port):
         await bench.status()
         await bench.pool_journals(msgspec.Raw(b'{"type":"lease_blessed"}'))
@@ -326,10 +326,12 @@ async def test_events_of_a_later_version_are_counted(bench: Bench) -> None:
 async def test_services_own_user_may_do_all_this(tmp_path: Path) -> None:
     port = natsserver.free_port()
     passwords = dict.fromkeys(subjects.USERS, "secret")
-    (tmp_path / "users.conf").write_text(natsserver.accounts(passwords))
+    (tmp_path / "users.conf").write_text(natsserver.accounts_text(passwords))
     config = tmp_path / "nats.conf"
-    config.write_text(natsserver.configuration(tmp_path / "nats", port, tmp_path / "users.conf"))
-    process = natsserver.start(config, tmp_path / "nats.log", port)
+    config.write_text(
+        natsserver.configuration_text(tmp_path / "nats", port, tmp_path / "users.conf")
+    )
+    process = natsserver.start_server(config, tmp_path / "nats.log", port)
     try:
         await served_with_accounts(port, tmp_path)
     finally:
@@ -342,7 +344,7 @@ async def served_with_accounts(port: int, home: Path) -> None:
         return f"nats://{user}:secret@127.0.0.1:{port}"
 
     migrate = await nats.connect(url("migrate"), inbox_prefix=b"_INBOX_migrate")
-    await streams.migrate(migrate, 200_000_000)
+    await streams.migrate_streams(migrate, 200_000_000)
     await migrate.close()
     gateway = await nats.connect(url("gateway"), inbox_prefix=b"_INBOX_gateway")
     bench = Bench(gateway, url("balancer"), home)

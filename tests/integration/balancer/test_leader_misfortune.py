@@ -25,7 +25,7 @@ from runtime.clock import system_clock
 from runtime.eventlog import EventLog
 from runtime.eventlog.writer import SubjectWriter
 from runtime.nats import natsserver, streams
-from runtime.nats.broker import Call, broker, connected, disconnected
+from runtime.nats.broker import Call, connect_broker, disconnect_broker, make_broker
 from runtime.process import logs
 from runtime.quantities import Seconds
 from services.balancer import handlers, leader
@@ -48,7 +48,9 @@ async def bench(nats_client: Client, nats_url: str, tmp_path: Path) -> Bench:
 
 
 def journal(client: Client, name: str) -> BalancerJournal:
-    return BalancerJournal(client, Balancer(), WriterId(name), system_clock, logs.configure("test"))
+    return BalancerJournal(
+        client, Balancer(), WriterId(name), system_clock, logs.configure_logs("test")
+    )
 
 
 async def test_commit_that_lost_a_race_decides_again_on_what_was_written(
@@ -116,7 +118,7 @@ async def test_blame_that_cannot_be_journalled_ejects_nobody(nats_client: Client
         session_id=SessionId("s"), reason="server_blamed", server_id=server("a").server_id
     )
     await bench.pool_journals(blame)
-    stored = await one.log.last(subjects.evt_pool())
+    stored = await one.log.last_stored(subjects.evt_pool())
     assert stored is not None
     await lose_the_log(nats_client)
 
@@ -134,7 +136,7 @@ async def test_blame_of_the_last_server_ejects_nobody(nats_client: Client) -> No
         session_id=SessionId("s"), reason="server_blamed", server_id=server("a").server_id
     )
     await bench.pool_journals(blame)
-    stored = await one.log.last(subjects.evt_pool())
+    stored = await one.log.last_stored(subjects.evt_pool())
     assert stored is not None
 
     await one._take_stored(stored)
@@ -147,9 +149,9 @@ async def doors(
     client: Client, url: str, *, leading: bool = True
 ) -> tuple[handlers.BalancerDoors, Any]:
     """Doors as a leader has them, over a connection of their own."""
-    logger = logs.configure("test")
-    made = broker(url, "balancer", logger)
-    own = await connected(made)
+    logger = logs.configure_logs("test")
+    made = make_broker(url, "balancer", logger)
+    own = await connect_broker(made)
     one = BalancerJournal(
         client, folded(added("a"), up("a")), WriterId("one"), system_clock, logger
     )
@@ -172,7 +174,7 @@ async def test_unexpected_fault_is_answered_too(
 
     assert b'"code":"internal"' in answer.data
     await opened.close()
-    await disconnected(made)
+    await disconnect_broker(made)
 
 
 async def test_doors_open_close_and_open_again(nats_client: Client, nats_url: str) -> None:
@@ -184,7 +186,7 @@ async def test_doors_open_close_and_open_again(nats_client: Client, nats_url: st
         answer = await nats_client.request(subjects.BALANCER_SELECT, body)
         assert handlers.msgspec.json.decode(answer.data, type=SelectAnswers).items
         await opened.close()
-    await disconnected(made)
+    await disconnect_broker(made)
 
 
 @pytest.mark.parametrize("deposed", [False, True])
@@ -196,7 +198,7 @@ async def test_nothing_is_answered_by_one_that_does_not_lead(
         successor = SubjectWriter(EventLog(nats_client), subjects.EVT_BALANCER, WriterId("two"))
         successor.epoch = 1
         elected = LeaderElected(writer=successor.writer, epoch=1)
-        await successor.append([elected], system_clock())
+        await successor.append_events([elected], system_clock())
     await opened.open_doors()
     body = handlers.msgspec.json.encode(SelectServers(gateway_id=ONE, items=[wanted()]))
 
@@ -204,7 +206,7 @@ async def test_nothing_is_answered_by_one_that_does_not_lead(
         await nats_client.request(subjects.BALANCER_SELECT, body, timeout=0.5)
 
     await opened.close()
-    await disconnected(made)
+    await disconnect_broker(made)
 
 
 async def test_commands_that_wait_when_the_leader_steps_down_are_answered(
@@ -224,7 +226,7 @@ async def test_commands_that_wait_when_the_leader_steps_down_are_answered(
 
     assert b"too many commands wait" in first.data
     assert b'"code":"not_leader"' in second.data
-    await disconnected(made)
+    await disconnect_broker(made)
 
 
 async def hung(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -287,6 +289,6 @@ async def test_log_that_is_away_at_take_over_is_waited_for(nats_client: Client) 
     await asyncio.sleep(0.3)
     assert not end.done()
 
-    await streams.migrate(nats_client, 200_000_000)
+    await streams.migrate_streams(nats_client, 200_000_000)
 
     assert await end == 0

@@ -24,11 +24,11 @@ class Server:
         self.port = natsserver.free_port()
         self._log = home / "nats.log"
         self._config = home / "nats.conf"
-        self._config.write_text(natsserver.configuration(home / "nats", self.port, None))
+        self._config.write_text(natsserver.configuration_text(home / "nats", self.port, None))
         self.process = self.start()
 
     def start(self) -> "subprocess.Popen[bytes]":
-        self.process = natsserver.start(self._config, self._log, self.port)
+        self.process = natsserver.start_server(self._config, self._log, self.port)
         return self.process
 
     def kill(self) -> None:
@@ -42,7 +42,7 @@ async def test_balancer_takes_up_again_after_nats_with_all_it_had_in_flight(tmp_
         client = await nats.connect(
             f"nats://127.0.0.1:{server.port}", max_reconnect_attempts=-1, reconnect_time_wait=0.1
         )
-        await streams.migrate(client, 200_000_000)
+        await streams.migrate_streams(client, 200_000_000)
         bench = Bench(client, f"nats://127.0.0.1:{server.port}", tmp_path)
         async with listening() as port, bench.balancer() as task:
             bench.named(port)

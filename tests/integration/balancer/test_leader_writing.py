@@ -47,11 +47,11 @@ async def test_an_idle_balancer_says_that_the_log_takes_no_writes_and_selects_al
 
         await eventually(ready)
         before = len(await bench.journal())
-        last = await bench.log.last(subjects.EVT_BALANCER)
+        last = await bench.log.last_stored(subjects.EVT_BALANCER)
         assert last is not None
 
         async def more() -> bool:
-            now = await bench.log.last(subjects.EVT_BALANCER)
+            now = await bench.log.last_stored(subjects.EVT_BALANCER)
             return now is not None and now.sequence > last.sequence
 
         await eventually(more)

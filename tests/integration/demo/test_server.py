@@ -27,7 +27,7 @@ from demo.faults import Fault, FaultKind
 from demo.server import DemoOptions, DemoServer, run
 from runtime.clock import system_clock
 from runtime.nats import natsserver
-from services.gateway.dialects.recognition import recognised
+from services.gateway.dialects.recognition import recognise_dialect
 
 pytestmark = pytest.mark.anyio
 
@@ -599,7 +599,7 @@ async def test_root_tells_which_of_the_four_it_is(dialect: str) -> None:
     async with demo(dialect=dialect) as client:
         answer = await client.get("/")
 
-        assert recognised(answer.content, answer.headers["content-type"], []) == dialect
+        assert recognise_dialect(answer.content, answer.headers["content-type"], []) == dialect
         assert (await client.get("/v1/models")).json()["data"][0]["owned_by"]
 
 

@@ -29,7 +29,7 @@ from contracts.base import Event, ServerId
 from contracts.gateway import KeyBounds, Scope
 from runtime.nats.connection import Outage
 from runtime.process import lifecycle
-from services.gateway.app import Gateway, listen
+from services.gateway.app import Gateway, listen_on
 from services.gateway.settings import GatewaySection, Settings
 from tests.integration.gateway.doors import environment
 from tests.integration.gateway.upstreams import Behaviour, body_of, head_of
@@ -81,14 +81,14 @@ class Front:
 
     def configure(self, **section: Any) -> None:
         """Let the gateway take up another table of settings, as it does when the file changed."""
-        self.gateway.apply(Settings(gateway=GatewaySection(**section)))
+        self.gateway.apply_settings(Settings(gateway=GatewaySection(**section)))
 
     def knows(self, **urls: str) -> None:
         """Let these be the servers of the log, by id."""
         fleet = self.gateway.fleet_log.fleet
-        gone = [ServerRemoved(server_id=server.server_id) for server in fleet.servers()]
+        gone = [ServerRemoved(server_id=server.server_id) for server in fleet.all_servers()]
         new = [ServerAdded(server=server(name, url=at(url).url)) for name, url in urls.items()]
-        fleet.apply(journalled(*gone, *new))
+        fleet.apply_envelope(journalled(*gone, *new))
 
     async def on_select(self, message: Msg) -> None:
         """Answer a gateway's question as the balancer would."""
@@ -130,13 +130,13 @@ async def front(
     configured = Settings(gateway=GatewaySection(**section))
     async with pool(url, lambda: settings(sessions, limit)) as room:
         gateway = Gateway(client, Outage(), where, configured, logger)
-        listening = listen("127.0.0.1", 0)
+        listening = listen_on("127.0.0.1", 0)
         tasks = (gateway.outbox.run(), gateway.key_log.run(), gateway.exchanges.run())
         background = [asyncio.ensure_future(task) for task in tasks]
         serving = asyncio.ensure_future(gateway.server.serve_on(listening))
         base = f"http://127.0.0.1:{listening.getsockname()[1]}"
         try:
-            await gateway.key_log.caught_up()
+            await gateway.key_log.wait_until_current()
             keys = await _key(gateway, Scope.CLIENT), await _key(gateway, Scope.ADMIN)
             await room.leading()
             async with httpx.AsyncClient(base_url=base, timeout=50) as http:
@@ -147,12 +147,12 @@ async def front(
         finally:
             gateway.server.should_exit = True
             await serving
-            await lifecycle.end(*background)
+            await lifecycle.end_tasks(*background)
             await gateway.transport.aclose()
 
 
 async def _key(gateway: Gateway, scope: Scope) -> str:
-    made = await gateway.key_log.issue(str(scope), scope, KeyBounds(), "test")
+    made = await gateway.key_log.issue_key(str(scope), scope, KeyBounds(), "test")
     assert isinstance(made, tuple)
     return made[1]
 

@@ -65,7 +65,7 @@ async def used(client: Client, service_type: str, outcome: Outcome = Outcome.SET
 
 async def projected(made: Desk) -> None:
     """Wait until analytics has seen everything that is in the log."""
-    last = (await made.doors.log.state()).last_sequence
+    last = (await made.doors.log.stream_state()).last_sequence
 
     async def seen() -> bool:
         found = await made.ask("POST", "/api/sql", json={"query": "select 1"})

@@ -96,8 +96,8 @@ async def desk(
     log = EventLog(client)
     key_log = KeyLog(log, WriterId("gw-test"), system_clock, logger)
     following = asyncio.create_task(key_log.run())
-    root = await key_log.issue("root", Scope.ADMIN, KeyBounds(), "test")
-    app = await key_log.issue("app", Scope.CLIENT, KeyBounds(), "test")
+    root = await key_log.issue_key("root", Scope.ADMIN, KeyBounds(), "test")
+    app = await key_log.issue_key("app", Scope.CLIENT, KeyBounds(), "test")
     assert isinstance(root, tuple)
     assert isinstance(app, tuple)
     registry = CollectorRegistry()
@@ -141,7 +141,7 @@ async def desk(
         made.logged = logged
         yield made
     await transport.aclose()
-    await lifecycle.end(following)
+    await lifecycle.end_tasks(following)
 
 
 @asynccontextmanager

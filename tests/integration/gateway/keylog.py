@@ -33,13 +33,13 @@ async def following(*logs: KeyLog) -> AsyncIterator[None]:
     try:
         async with asyncio.timeout(10):
             for log in logs:
-                await log.caught_up()
+                await log.wait_until_current()
         yield
     finally:
-        await lifecycle.end(*tasks)
+        await lifecycle.end_tasks(*tasks)
 
 
 async def issued(log: KeyLog, name: str, scope: Scope = Scope.CLIENT) -> tuple[Key, str]:
-    found = await log.issue(name, scope, FREE, "test")
+    found = await log.issue_key(name, scope, FREE, "test")
     assert isinstance(found, tuple)
     return found

@@ -11,7 +11,7 @@ from nats.aio.client import Client
 
 from contracts import subjects
 from contracts.base import Ping, Pong
-from runtime.nats.connection import UnansweredError, ask
+from runtime.nats.connection import UnansweredError, ask_command
 from services.analytics import app
 from services.analytics.settings import AnalyticsSection, Settings
 from tests.integration.analytics.parts import history, publish
@@ -43,7 +43,7 @@ async def office(
 
     async def caught_up() -> bool:
         try:
-            found = await ask(client, subjects.ANALYTICS_PING, Ping(), _pong, 5.0)
+            found = await ask_command(client, subjects.ANALYTICS_PING, Ping(), _pong, 5.0)
         except UnansweredError:
             return False
         return bool(found.sequence >= len(story.stored))

@@ -18,11 +18,11 @@ GOOD = b'{"data":[{"url":"u","id":"m"}]}'
 def test_addresses_are_parsed_with_what_their_paths_begin_with() -> None:
     known = Addresses()
 
-    found = [known.of(url) for url in ("http://h:1", "http://h:1/", "https://h/a/b%20c//")]
+    found = [known.address_of(url) for url in ("http://h:1", "http://h:1/", "https://h/a/b%20c//")]
 
     assert [one.prefix for one in found] == [b"", b"", b"/a/b%20c"]
     assert [one.host for one in found] == [b"h:1", b"h:1", b"h"]
-    assert known.of("http://h:1") is found[0]
+    assert known.address_of("http://h:1") is found[0]
 
 
 async def test_path_of_a_servers_address_stands_before_every_path(

@@ -78,7 +78,7 @@ async def test_session_is_added_under_seal_changed_and_retired(staffed: Desk) ->
     assert revived == told(data=[session], changed=[session], revived=[session])
 
     assert credential not in str(staffed.logged)
-    found = staffed.doors.log.follow(["evt.>"], 0)
+    found = staffed.doors.log.follow_from(["evt.>"], 0)
     async for batch in found:
         assert not any(credential.encode() in stored.body for stored in batch)
         if batch[-1].pending == 0:
@@ -97,7 +97,9 @@ async def test_session_of_an_earlier_version_is_taken_for_the_account(
     staffed: Desk, given: dict[str, str]
 ) -> None:
     older = session_identity("identity", "", "US-account")
-    item = AddSession(session_id=older, sealed=staffed.doors.sealer.seal(older, "US-account"))
+    item = AddSession(
+        session_id=older, sealed=staffed.doors.sealer.seal_credential(older, "US-account")
+    )
     await staffed.doors.pool_admin(AddSessions(items=[item], by="an earlier version"))
 
     again = await staffed.ask("POST", "/api/sessions", 200, json=given)
@@ -116,7 +118,9 @@ async def test_session_of_an_earlier_version_is_taken_for_the_account(
 async def test_of_two_sessions_of_an_account_the_one_in_use_is_taken(staffed: Desk) -> None:
     made = await staffed.ask("POST", "/api/sessions", 200, json={"credential": "us-account"})
     older = session_identity("identity", "", "us-account")
-    item = AddSession(session_id=older, sealed=staffed.doors.sealer.seal(older, "us-account"))
+    item = AddSession(
+        session_id=older, sealed=staffed.doors.sealer.seal_credential(older, "us-account")
+    )
     await staffed.doors.pool_admin(AddSessions(items=[item], by="an earlier version"))
     await staffed.ask("DELETE", f"/api/sessions/{made['data'][0]}")
 
@@ -241,7 +245,7 @@ async def test_strategy_is_changed_live_and_the_log_says_who_and_why(staffed: De
     assert (await staffed.ask("GET", "/api/load-balancer"))["strategy"] == "round_robin"
     page = await staffed.ask("GET", "/api/events?type=strategy_changed")
     told = [one for one in page["data"] if one["reason"] == "one is slow"]
-    (admin,) = [key.key_id for key in staffed.doors.key_log.ring.all() if key.admin]
+    (admin,) = [key.key_id for key in staffed.doors.key_log.ring.all_keys() if key.is_admin]
     assert [(one["strategy"], one["source"]) for one in told] == [("round_robin", f"by:{admin}")]
 
 

@@ -27,7 +27,7 @@ async def test_key_is_shown_once_opens_changes_rotates_and_is_revoked(alone: Des
     assert made in listed["data"]
     assert text not in str(listed)
     ring = alone.doors.key_log.ring
-    found = ring.find(text)
+    found = ring.find_key(text)
     assert found is not None
     assert found.bounds.models == ["jimeng-*"]
 
@@ -36,12 +36,12 @@ async def test_key_is_shown_once_opens_changes_rotates_and_is_revoked(alone: Des
     assert changed == {**made, "name": "store", "concurrency": 0}
 
     rotated = await alone.ask("POST", f"{path}/rotate")
-    assert ring.find(text) is None
-    assert ring.find(rotated["key"])
+    assert ring.find_key(text) is None
+    assert ring.find_key(rotated["key"])
 
     revoked = await alone.ask("DELETE", path)
     assert revoked["revoked"]
-    assert ring.find(rotated["key"]) is None
+    assert ring.find_key(rotated["key"]) is None
     assert await alone.ask("DELETE", path) == revoked
     error = await alone.refused("POST", f"{path}/rotate", 400)
     assert "revoked" in error["message"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from services.gateway.clients import deciding
-from services.gateway.clients.deciding import decided
+from services.gateway.clients.deciding import read_decision
 from services.gateway.clients.reading import PIECE_BYTES
 from services.gateway.clients.request import Request
 from services.gateway.clients.spool import Spool
@@ -49,9 +49,9 @@ async def said(
         "headers": named,
     }
     upload = Upload(receive, None, Bounds(100_000_000, json_max, spool))
-    await upload.fill()
+    await upload.fill_memory()
     try:
-        return await decided(Request(scope), upload)
+        return await read_decision(Request(scope), upload)
     finally:
         upload.close()
 
@@ -247,7 +247,7 @@ async def test_full_spool_is_told_and_given_back(tmp_path: Path) -> None:
 
     assert (refused.value.code, refused.value.retry_after_s) == ("pool_saturated", 5)
     assert spool.held == 0
-    spool.apply("", 10_000_000)
+    spool.apply_bounds("", 10_000_000)
     assert (await said(body, JSON, spool=spool)).model == "m"
     assert spool.held == 0
     assert list(spool.folder.iterdir()) == []
@@ -270,7 +270,7 @@ async def test_name_that_lies_between_two_pieces_is_found_and_found_once(
 ) -> None:
     rest = b'"stream":true,"n":2,"model":"m"}'
     with monkeypatch.context() as quick:
-        quick.delattr(deciding, "_member_by_member")
+        quick.delattr(deciding, "_peek_by_member")
         assert await said(placed(at, rest), JSON) == Peek("m", 2, True)
 
     for twice in (b'"n":1,"n":2}', b'"N":1,"n":2}', b'"model":"a","mod\\u0065l":"b"}'):

@@ -21,17 +21,17 @@ async def test_a_file_comes_in_parts_and_one_that_breaks_off_is_never_taken_for_
     question = Statistics(measures=["leases"], dimensions=["session", "day"], since="2025-12-01")
     command = StartExport(question=question, format=FileFormat.NDJSON)
     async with office(nats_client, nats_url, tmp_path) as front:
-        whole = await downloads.started(front.doors, command)
-        parts = [part async for part in whole.parts()]
-        broken = await downloads.started(front.doors, command)
-        coming = broken.parts()
+        whole = await downloads.start_download(front.doors, command)
+        parts = [part async for part in whole.stream_parts()]
+        broken = await downloads.start_download(front.doors, command)
+        coming = broken.stream_parts()
         first = await anext(coming)
         drop = DropExport(export_id=broken.export_id)
-        await front.doors.export(ExportDropped, drop)
+        await front.doors.ask_export(ExportDropped, drop)
         with pytest.raises(GatewayError, match="dropped or forgotten"):
             await anext(coming)
 
     assert first == parts[0]
     assert len(parts) > 2
     assert sum(map(len, parts)) == whole.size
-    assert len(b"".join(parts).splitlines()) == whole.rows
+    assert len(b"".join(parts).splitlines()) == whole.row_count

@@ -126,7 +126,7 @@ async def test_figures_now_and_in_history_agree_to_the_unit(staffed: Desk) -> No
 async def told(staffed: Desk, path: str) -> dict[str, Any]:
     """Figures of history, without what they say of their freshness."""
     found: dict[str, Any] = await staffed.ask("GET", path)
-    last = (await staffed.doors.log.state()).last_sequence
+    last = (await staffed.doors.log.stream_state()).last_sequence
     assert found.pop("sequence") <= last
     assert found.pop("lag") >= 0
     return found

@@ -12,7 +12,7 @@ from contracts.base import Pong, ServerId, WriterId
 from contracts.pool import PoolStatusReply
 from runtime.nats import streams
 from services.balancer.settings import ServerSection
-from services.gateway.routes.health import report
+from services.gateway.routes.health import health_report
 from tests.integration.gateway.calls import TYPES
 from tests.integration.gateway.doors import Desk, desk, house, upstream, well
 from tests.integration.gateway.office import office
@@ -86,7 +86,7 @@ async def test_statistics_that_stand_still_are_told(
         await nats_client.jetstream().delete_stream("EVT")
         await eventually(stands)
         after = await told()
-        await streams.migrate(nats_client, 200_000_000)
+        await streams.migrate_streams(nats_client, 200_000_000)
 
     assert before > 0
     assert "cannot be reached" in after["reason"]
@@ -173,8 +173,8 @@ async def test_statistics_that_are_not_current_degrade_the_whole(
     )
     well = Pong(writer=WriterId("analytics"), epoch=0, sequence=9)
 
-    assert report(alone.doors, pool, balancer, well).status == "ok"
-    told = report(
+    assert health_report(alone.doors, pool, balancer, well).status == "ok"
+    told = health_report(
         alone.doors, pool, balancer, msgspec.structs.replace(well, **ill) if ill else None
     )
     assert (told.status, told.statistics.current) == ("degraded", False)

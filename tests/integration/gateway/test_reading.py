@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from services.gateway.clients.reading import PIECE_BYTES, asked_of
+from services.gateway.clients.reading import PIECE_BYTES, read_asked
 from services.gateway.clients.request import Request
 from services.gateway.clients.spool import Spool
 from services.gateway.clients.uploads import Bounds, Upload
-from services.gateway.dialects.forms import written
+from services.gateway.dialects.forms import encode_json
 from services.gateway.dialects.words import Asked
 from services.gateway.domain.errors import GatewayError
 
@@ -52,9 +52,9 @@ def form(parts: list[tuple[str, Any]], data: dict[str, Any] | None = None) -> tu
 
 async def read(body: bytes, content_type: str, **headers: str) -> tuple[Asked, Upload]:
     request, upload = sent(body, content_type, **headers)
-    await upload.fill()
+    await upload.fill_memory()
     try:
-        return await asked_of(request, upload), upload
+        return await read_asked(request, upload), upload
     except GatewayError:
         upload.close()
         raise
@@ -72,8 +72,8 @@ async def test_json_is_read_and_can_be_sent_as_often_as_one_likes(length: int) -
 
     assert asked.fields["n"] == 2
     assert (asked.files, asked.is_form) == ((), False)
-    assert upload.replayable
-    assert await taken(upload.stream()) == await taken(upload.stream()) == body
+    assert upload.is_replayable
+    assert await taken(upload.as_stream()) == await taken(upload.as_stream()) == body
     assert upload.taken == len(body)
     upload.close()
 
@@ -98,9 +98,9 @@ async def test_files_of_a_form_are_found_where_they_are(length: int) -> None:
         ("image[]", "b.png", "image/png"),
         ("mask", "m.png", "image/png"),
     ]
-    contents = [await taken(upload.stream((file.content,))) for file in asked.files]
+    contents = [await taken(upload.as_stream((file.content,))) for file in asked.files]
     assert contents == [picture, b"", mask]
-    assert await taken(upload.stream((b"head", asked.files[2].content))) == b"head" + mask
+    assert await taken(upload.as_stream((b"head", asked.files[2].content))) == b"head" + mask
     upload.close()
 
 
@@ -213,7 +213,7 @@ async def test_what_some_backends_would_take_out_is_noted_and_escaped_at_any_pla
 
     assert not found.read_alike
     escaped = f"{prompt.partition(mark)[0]}\\u{ord(mark):04x}{prompt.partition(mark)[2]}"
-    assert written(found.fields) == f'{head}{escaped}"}}'.encode()
+    assert encode_json(found.fields) == f'{head}{escaped}"}}'.encode()
 
 
 async def test_nobody_waits_for_the_reading_of_a_long_body() -> None:

@@ -148,9 +148,9 @@ async def test_key_that_is_revoked_during_an_attempt_gets_no_further_lease(
 
     async def revoking(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         keys = gate.gateway.key_log
-        key = keys.find(gate.key)
+        key = keys.find_key(gate.key)
         if key is not None:
-            await keys.revoke(key.key_id, "lost", "test")
+            await keys.revoke_key(key.key_id, "lost", "test")
         await expired(reader, writer)
 
     async with upstream(revoking) as server, front(nats_client, nats_url, tmp_path) as gate:

@@ -183,7 +183,7 @@ async def test_what_the_gateway_refuses_itself_is_counted_by_key_and_code(
 ) -> None:
     async with front(nats_client, nats_url, tmp_path) as gate:
         bounds = KeyBounds(requests_per_minute=2)
-        made = await gate.gateway.key_log.issue("slow", Scope.CLIENT, bounds, "test")
+        made = await gate.gateway.key_log.issue_key("slow", Scope.CLIENT, bounds, "test")
         assert isinstance(made, tuple)
         slow, slow_key = made
         gate.chosen = lambda _: NOBODY
@@ -300,7 +300,7 @@ async def test_a_key_whose_clients_leave_all_the_time_costs_no_lease_each(
         upstream(saying(200, DONE)) as server,
         front(nats_client, nats_url, tmp_path, limit=1000) as gate,
     ):
-        made = await gate.gateway.key_log.issue("other", Scope.CLIENT, KeyBounds(), "test")
+        made = await gate.gateway.key_log.issue_key("other", Scope.CLIENT, KeyBounds(), "test")
         assert isinstance(made, tuple)
         for _ in range(30):  # nobody names a server: each waits, with its lease in hand
             await asyncio.gather(*[ask_and_leave(gate) for _ in range(10)])

@@ -292,7 +292,7 @@ async def test_fault_of_the_gateway_is_told_to_its_log_alone(
     def broken() -> None:
         raise RuntimeError("the inner secret")
 
-    monkeypatch.setattr(alone.doors.key_log.ring, "all", broken)
+    monkeypatch.setattr(alone.doors.key_log.ring, "all_keys", broken)
 
     error = await alone.refused("GET", "/api/keys", 500)
 

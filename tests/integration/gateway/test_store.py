@@ -28,14 +28,14 @@ pytestmark = pytest.mark.anyio
 async def chain(client: Client) -> list[envelope.Envelope]:
     """Read the subject and check that every envelope follows the one before."""
     log = EventLog(client)
-    last = await log.last(EVT_KEYS)
+    last = await log.last_stored(EVT_KEYS)
     found: list[envelope.Envelope] = []
     link = envelope.Link()
-    async for batch in log.read(EVT_KEYS, 0, last.sequence if last else 0):
+    async for batch in log.read_range(EVT_KEYS, 0, last.sequence if last else 0):
         for stored in batch:
-            one = envelope.decode(stored.body)
-            assert envelope.follows(link, one) == ""
-            link = envelope.linked(stored.sequence, stored.body, one)
+            one = envelope.decode_envelope(stored.body)
+            assert envelope.chain_break(link, one) is None
+            link = envelope.link_to(stored.sequence, stored.body, one)
             found.append(one)
     return found
 
@@ -45,22 +45,22 @@ async def test_key_issued_at_one_gateway_opens_at_both(nats_client: Client) -> N
     async with following(one, two):
         key, text = await issued(one, "app")
 
-        assert one.ring.find(text) == key
-        await until(lambda: two.ring.find(text) == key)
+        assert one.ring.find_key(text) == key
+        await until(lambda: two.ring.find_key(text) == key)
 
 
 async def test_revoked_key_opens_at_no_gateway(nats_client: Client) -> None:
     one, two = key_log(nats_client, "one"), key_log(nats_client, "two")
     async with following(one, two):
         key, text = await issued(one, "app")
-        await until(lambda: two.ring.find(text))
+        await until(lambda: two.ring.find_key(text))
 
-        revoked = await two.revoke(key.key_id, "lost", "test")
+        revoked = await two.revoke_key(key.key_id, "lost", "test")
 
         assert isinstance(revoked, Key)
         assert revoked.revoked
-        assert two.ring.find(text) is None
-        await until(lambda: one.ring.find(text) is None)
+        assert two.ring.find_key(text) is None
+        await until(lambda: one.ring.find_key(text) is None)
 
 
 async def test_rotated_key_has_a_new_text_and_its_old_name(nats_client: Client) -> None:
@@ -68,13 +68,13 @@ async def test_rotated_key_has_a_new_text_and_its_old_name(nats_client: Client) 
     async with following(log):
         key, old = await issued(log, "app", Scope.ADMIN)
 
-        rotated = await log.rotate(key.key_id, "test")
+        rotated = await log.rotate_key(key.key_id, "test")
 
         assert isinstance(rotated, tuple)
         assert rotated[0].key_id == key.key_id
         assert rotated[1].startswith("sk-admin-")
-        assert log.ring.find(old) is None
-        assert log.ring.find(rotated[1]) == rotated[0]
+        assert log.ring.find_key(old) is None
+        assert log.ring.find_key(rotated[1]) == rotated[0]
 
 
 async def test_old_text_opens_at_both_gateways_as_long_as_its_grace(nats_client: Client) -> None:
@@ -82,15 +82,15 @@ async def test_old_text_opens_at_both_gateways_as_long_as_its_grace(nats_client:
     async with following(one, two):
         key, old = await issued(one, "app")
 
-        rotated = await one.rotate(key.key_id, "test", grace_s=3600)
+        rotated = await one.rotate_key(key.key_id, "test", grace_s=3600)
         assert isinstance(rotated, tuple)
-        await until(lambda: two.ring.find(rotated[1]))
-        still = [log.ring.find(old) for log in (one, two)]
-        await two.rotate(key.key_id, "test")
-        await until(lambda: one.ring.find(rotated[1]) is None)
+        await until(lambda: two.ring.find_key(rotated[1]))
+        still = [log.ring.find_key(old) for log in (one, two)]
+        await two.rotate_key(key.key_id, "test")
+        await until(lambda: one.ring.find_key(rotated[1]) is None)
 
         assert [found.key_id if found else None for found in still] == [key.key_id] * 2
-        assert [log.ring.find(old) for log in (one, two)] == [None, None]
+        assert [log.ring.find_key(old) for log in (one, two)] == [None, None]
 
 
 async def test_changed_bounds_are_in_force_at_both(nats_client: Client) -> None:
@@ -98,11 +98,11 @@ async def test_changed_bounds_are_in_force_at_both(nats_client: Client) -> None:
     async with following(one, two):
         key, text = await issued(one, "app")
 
-        changed = await two.change(key.key_id, "renamed", KeyBounds(concurrency=2), "test")
+        changed = await two.change_key(key.key_id, "renamed", KeyBounds(concurrency=2), "test")
 
         assert isinstance(changed, Key)
         assert (changed.name, changed.bounds.concurrency) == ("renamed", 2)
-        await until(lambda: one.ring.find(text) == changed)
+        await until(lambda: one.ring.find_key(text) == changed)
 
 
 async def test_concurrent_issues_through_the_fence_are_all_in_one_chain(
@@ -116,8 +116,8 @@ async def test_concurrent_issues_through_the_fence_are_all_in_one_chain(
 
         assert len({key.key_id for key, _ in found}) == 24
         for log in logs:
-            await until(lambda log=log: len(log.ring.all()) == 24)
-            assert all(log.ring.find(text) == key for key, text in found)
+            await until(lambda log=log: len(log.ring.all_keys()) == 24)
+            assert all(log.ring.find_key(text) == key for key, text in found)
     assert len(await chain(nats_client)) == 24
 
 
@@ -127,10 +127,10 @@ async def test_of_two_admins_that_revoke_each_other_at_once_one_stays(
     one, two = key_log(nats_client, "one"), key_log(nats_client, "two")
     async with following(one, two):
         (first, _), (second, _) = [await issued(one, name, Scope.ADMIN) for name in "ab"]
-        await until(lambda: len(two.ring.all()) == 2)
+        await until(lambda: len(two.ring.all_keys()) == 2)
 
         answers = await asyncio.gather(
-            one.revoke(second.key_id, "", "a"), two.revoke(first.key_id, "", "b")
+            one.revoke_key(second.key_id, "", "a"), two.revoke_key(first.key_id, "", "b")
         )
 
         refused = [answer for answer in answers if isinstance(answer, KeyRefused)]
@@ -144,7 +144,7 @@ async def test_refusal_comes_from_the_log_and_not_from_a_ring_that_is_behind(
     async with following(one):
         key, _ = await issued(one, "app")
 
-        changed = await behind.change(key.key_id, "renamed", None, "test")
+        changed = await behind.change_key(key.key_id, "renamed", None, "test")
 
         assert isinstance(changed, Key)
         assert changed.name == "renamed"
@@ -153,8 +153,8 @@ async def test_refusal_comes_from_the_log_and_not_from_a_ring_that_is_behind(
 async def test_refused_wishes_are_not_journalled(nats_client: Client) -> None:
     log = key_log(nats_client, "one")
     async with following(log):
-        nameless = await log.issue("", Scope.CLIENT, FREE, "test")
-        unknown = await log.rotate(KeyId("key_none"), "test")
+        nameless = await log.issue_key("", Scope.CLIENT, FREE, "test")
+        unknown = await log.rotate_key(KeyId("key_none"), "test")
 
         assert isinstance(nameless, KeyRefused)
         assert isinstance(unknown, KeyRefused)
@@ -167,7 +167,7 @@ async def test_neither_text_nor_hash_of_another_kind_is_in_the_log(nats_client: 
     async with following(log):
         _, text = await issued(log, "app")
 
-    last = await EventLog(nats_client).last(EVT_KEYS)
+    last = await EventLog(nats_client).last_stored(EVT_KEYS)
     assert last is not None
     assert text.encode() not in last.body
     (found,) = (await chain(nats_client))[0].events
@@ -180,18 +180,18 @@ async def test_new_gateway_is_ready_only_when_it_knows_every_key(nats_client: Cl
     async with following(old):
         found = [await issued(old, f"app-{number}") for number in range(5)]
     new = key_log(nats_client, "new")
-    assert not new.ready
+    assert not new.is_ready
 
     async with following(new):
-        assert new.ready
-        assert [key.key_id for key in new.ring.all()] == [key.key_id for key, _ in found]
+        assert new.is_ready
+        assert [key.key_id for key in new.ring.all_keys()] == [key.key_id for key, _ in found]
 
 
 async def test_gateway_without_any_key_in_the_log_is_ready(nats_client: Client) -> None:
     log = key_log(nats_client, "one")
     async with following(log):
-        assert log.ready
-        assert log.ring.all() == []
+        assert log.is_ready
+        assert log.ring.all_keys() == []
 
 
 class LostAcknowledgement(EventLog):
@@ -202,8 +202,8 @@ class LostAcknowledgement(EventLog):
         self.other = other
         self.lost = False
 
-    async def append(self, subject: str, body: bytes, after: int) -> int:
-        sequence = await super().append(subject, body, after)
+    async def append_after(self, subject: str, body: bytes, after: int) -> int:
+        sequence = await super().append_after(subject, body, after)
         if not self.lost:
             self.lost = True
             await issued(self.other, "meanwhile")
@@ -217,7 +217,7 @@ async def test_key_whose_acknowledgement_was_lost_is_issued_once(nats_client: Cl
     async with following(log, other):
         key, text = await issued(log, "app")
 
-        assert log.ring.find(text) == key
+        assert log.ring.find_key(text) == key
     names = [event.name for one in await chain(nats_client) for event in one.events]  # type: ignore[union-attr]
     assert sorted(names) == ["app", "meanwhile"]
 
@@ -226,28 +226,28 @@ async def test_key_whose_acknowledgement_was_lost_is_issued_once(nats_client: Cl
 async def test_gateway_follows_on_after_its_server_was_restarted(tmp_path: Path) -> None:
     port = natsserver.free_port()
     config = tmp_path / "nats.conf"
-    config.write_text(natsserver.configuration(tmp_path / "nats", port, None))
-    server = natsserver.start(config, tmp_path / "nats.log", port)
+    config.write_text(natsserver.configuration_text(tmp_path / "nats", port, None))
+    server = natsserver.start_server(config, tmp_path / "nats.log", port)
     client = await nats.connect(
         f"nats://127.0.0.1:{port}", max_reconnect_attempts=-1, reconnect_time_wait=0.05
     )
     log = key_log(client, "one")
     try:
-        await streams.migrate(client, 200_000_000)
+        await streams.migrate_streams(client, 200_000_000)
         async with following(log):
             _, before = await issued(log, "before")
             server.terminate()
             server.wait(10)
             with pytest.raises(LogUnavailableError):
-                await log.issue("meanwhile", Scope.CLIENT, FREE, "test")
-            server = natsserver.start(config, tmp_path / "nats.log", port)
+                await log.issue_key("meanwhile", Scope.CLIENT, FREE, "test")
+            server = natsserver.start_server(config, tmp_path / "nats.log", port)
             await until(lambda: client.is_connected)
 
             other = key_log(client, "other")
             _, after = await issued(other, "after")
 
-            await until(lambda: log.ring.find(after))
-            assert log.ring.find(before)
+            await until(lambda: log.ring.find_key(after))
+            assert log.ring.find_key(before)
     finally:
         await client.close()
         server.terminate()
@@ -260,12 +260,12 @@ async def test_readiness_waits_for_a_log_that_is_not_there_yet(nats_url: str) ->
     log = key_log(client, "one")
     task = asyncio.create_task(log.run())
     await asyncio.sleep(0.05)
-    assert not log.ready
+    assert not log.is_ready
 
-    await streams.migrate(client, 200_000_000)
+    await streams.migrate_streams(client, 200_000_000)
 
-    await until(lambda: log.ready)
-    await lifecycle.end(task)
+    await until(lambda: log.is_ready)
+    await lifecycle.end_tasks(task)
     await client.close()
 
 
@@ -283,10 +283,10 @@ async def test_unknown_key_is_not_refused_before_every_key_is_read(nats_client: 
     late = key_log(nats_client, "gw-2")
 
     with pytest.raises(GatewayError) as refused:
-        late.find(text)
+        late.find_key(text)
     assert (refused.value.code, refused.value.http_status) == ("ledger_unavailable", 503)
     async with following(late):
-        found = late.find(text)
+        found = late.find_key(text)
         assert found is not None
         assert found.name == "guest"
-        assert late.find("sk-nobody") is None
+        assert late.find_key("sk-nobody") is None

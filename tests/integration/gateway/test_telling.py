@@ -125,7 +125,7 @@ async def test_failure_before_the_head_keeps_its_status(quick: None) -> None:
 
     async with telling.keep_alive():
         await asyncio.sleep(0)
-    await client.fail(GatewayError("upstream_error", "no"), [])
+    await client.answer_error(GatewayError("upstream_error", "no"), [])
 
     assert heard.messages[0]["status"] == 502
 
@@ -135,7 +135,7 @@ async def test_failure_after_the_head_is_an_event_and_no_proper_end(quick: None)
 
     async with telling.keep_alive():
         await until(lambda: client.begun)
-    await client.fail(GatewayError("upstream_error", "no"), [])
+    await client.answer_error(GatewayError("upstream_error", "no"), [])
 
     assert '"code":"upstream_error"' in heard.text
     assert "[DONE]" not in heard.text

@@ -139,7 +139,7 @@ async def test_a_body_that_has_arrived_is_one_chunk(transport: Transport) -> Non
     async with upstream(answering(chunked)) as server:
         response = await transport.handle_async_request(request(server.url))
         assert isinstance(response.stream, Answer)
-        assert response.stream.whole() == b"abc"
+        assert response.stream.whole_body() == b"abc"
         response = await transport.handle_async_request(request(server.url))
         assert [chunk async for chunk in response.stream] == [b"abc"]
         assert server.connections == 1
@@ -157,12 +157,12 @@ async def test_whole_is_none_while_the_body_is_still_coming(transport: Transport
     async with upstream(behave) as server:
         response = await transport.handle_async_request(request(server.url))
         assert isinstance(response.stream, Answer)
-        assert response.stream.whole() is None
+        assert response.stream.whole_body() is None
         body = aiter(response.stream)
         assert await anext(body) == b"abc"
         more.set()
         assert await anext(body) == b"def"
-        assert response.stream.whole() == b""
+        assert response.stream.whole_body() == b""
 
 
 async def test_headers_stay_as_they_came_and_repeated(transport: Transport) -> None:
@@ -181,7 +181,7 @@ async def test_headers_stay_as_they_came_and_repeated(transport: Transport) -> N
             (b"Content-Length", b"3"),
         ]
         assert isinstance(response.stream, Answer)
-        assert response.stream.whole() == b"\x1f\x8b\x00"
+        assert response.stream.whole_body() == b"\x1f\x8b\x00"
 
 
 async def test_interim_answers_are_passed_over(transport: Transport) -> None:
@@ -397,8 +397,8 @@ def test_the_parser_does_not_care_where_bytes_are_cut(sizes: list[int], whole: i
     data = (HEAD_LENGTH, HEAD_CHUNKED)[whole]
 
     class Socket:
-        def pause(self) -> None: ...
-        def resume(self) -> None: ...
+        def pause_reading(self) -> None: ...
+        def resume_reading(self) -> None: ...
 
     loop = asyncio.new_event_loop()
     answer = Answer(loop, Socket(), is_head=False, idle_s=None)  # type: ignore[arg-type]
@@ -406,10 +406,10 @@ def test_the_parser_does_not_care_where_bytes_are_cut(sizes: list[int], whole: i
     for size in [*sizes, len(data)]:
         if at < len(data):
             assert not answer.complete
-            assert answer.feed(data[at : at + size]) is None
+            assert answer.feed_bytes(data[at : at + size]) is None
         at += size
     loop.close()
-    assert answer.whole() == b"hello world"
+    assert answer.whole_body() == b"hello world"
     assert answer.keep_alive
 
 

@@ -106,7 +106,7 @@ async def test_probe_believes_the_address_it_reached_not_the_one_it_looked_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "services.balancer.probes.refused_host", lambda address: f"{address} is no server's"
+        "services.balancer.probes.address_objection", lambda address: f"{address} is no server's"
     )
     async with listening() as port, probe_client() as client:
         assert (

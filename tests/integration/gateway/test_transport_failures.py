@@ -161,10 +161,10 @@ async def test_a_connection_closed_before_its_first_use_sent_nothing() -> None:
         _, connection = await loop.create_connection(
             lambda: Connection(loop, lambda _: None), "127.0.0.1", port
         )
-        connection.abort()
+        connection.abort_exchange()
         answer = Answer(loop, connection, is_head=False, idle_s=None)
         with pytest.raises(NothingSentError, match="cut"):
-            connection.start(answer, b"GET / HTTP/1.1\r\n\r\n", uploaded=True)
+            connection.start_exchange(answer, b"GET / HTTP/1.1\r\n\r\n", uploaded=True)
 
 
 # ---------------------------------------------------------------- something may have been

@@ -112,7 +112,7 @@ async def test_more_connections_than_allowed_are_turned_away_and_told() -> None:
 async def test_strangers_of_one_address_are_counted_until_a_key_opens_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(hall, "_loopback", lambda _: False)
+    monkeypatch.setattr(hall, "_is_loopback", lambda _: False)
     monkeypatch.setattr(hall, "UNOPENED_MAX", 2)
     monkeypatch.setattr(hall, "ARRIVING_MAX", 4)
     async with asyncio.timeout(8), wires() as made:
@@ -126,8 +126,8 @@ async def test_strangers_of_one_address_are_counted_until_a_key_opens_them(
         assert (await last[0].read()).startswith(b"HTTP/1.1 429")
         last[1].close()
 
-        made.connections[0].opened()
-        made.connections[0].opened()
+        made.connections[0].note_opened()
+        made.connections[0].note_opened()
         kept.append(await made.connect(GET))
         assert (await kept[-1][0].readline()).startswith(b"HTTP/1.1 200")
         kept += [await made.connect() for _ in range(2)]
@@ -147,7 +147,7 @@ def test_this_machine_and_trusted_proxies_are_not_counted_and_ipv6_is_by_subscri
         ("127.0.0.1", "::1", "192.0.2.1", "2001:db8::1", "2001:db8::2", "::ffff:198.51.100.1")
     ):
         guest: Any = number
-        trusting.enter(guest, address)
+        trusting.admit_guest(guest, address)
 
     counted = {address: len(strangers) for address, strangers in trusting._unopened.items()}
     assert counted == {"2001:db8::/64": 2, "198.51.100.1": 1}
@@ -155,7 +155,7 @@ def test_this_machine_and_trusted_proxies_are_not_counted_and_ipv6_is_by_subscri
 
 async def swept(made: Any, *moments: float) -> None:
     for moment in moments:
-        made.hall.sweep(moment)
+        made.hall.sweep_debts(moment)
         await asyncio.sleep(0)
 
 
@@ -172,7 +172,7 @@ async def test_upload_that_drips_is_ended_and_told() -> None:
         for moment in range(31):
             writer.write(b"x")
             await asyncio.sleep(0.002)
-            made.hall.sweep(float(moment))
+            made.hall.sweep_debts(float(moment))
         told = await reader.read()
         writer.close()
 
@@ -188,7 +188,7 @@ async def test_upload_that_is_quick_enough_goes_on() -> None:
             expected = connection._received + 11_000
             writer.write(b"x" * 11_000)
             await until(lambda expected=expected: connection._received >= expected)
-            made.hall.sweep(float(moment))
+            made.hall.sweep_debts(float(moment))
         writer.write(b"x" * (1_000_000 - 60 * 11_000))
         assert (await reader.readline()).startswith(b"HTTP/1.1 200")
         writer.close()

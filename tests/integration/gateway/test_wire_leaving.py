@@ -79,11 +79,11 @@ async def test_half_closed_client_that_goes_after_the_last_question_is_noticed(
             assert await asyncio.to_thread(client.recv, 100) == CONTINUE
             (connection,) = made.connections
             connection.on_gone = gone.set
-            made.hall.sweep(0)
-            assert connection.due()[0] is Due.NOTHING
+            made.hall.sweep_debts(0)
+            assert connection.due_now()[0] is Due.NOTHING
 
-        await until(lambda: connection.due()[0] is Due.LEAVING)
-        made.hall.sweep(1)
+        await until(lambda: connection.due_now()[0] is Due.LEAVING)
+        made.hall.sweep_debts(1)
         await gone.wait()
         assert (made.connections, made.hall.ended) == ([], 0)
 
@@ -101,8 +101,8 @@ async def test_kernel_asks_a_client_that_has_closed_without_another_word(
             client.shutdown(socket.SHUT_WR)
             assert await asyncio.to_thread(client.recv, 100) == CONTINUE
             (connection,) = made.connections
-        assert connection.due()[0] is Due.NOTHING
-        await until(lambda: connection.due()[0] is Due.LEAVING)
+        assert connection.due_now()[0] is Due.NOTHING
+        await until(lambda: connection.due_now()[0] is Due.LEAVING)
 
 
 async def test_gateway_has_the_kernel_ask_all_of_its_clients() -> None:
@@ -135,13 +135,13 @@ async def test_client_over_the_bound_reads_why_whatever_it_sends_meanwhile() -> 
 
 
 async def test_stranger_over_the_bound_reads_why_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hall, "_loopback", lambda _: False)
+    monkeypatch.setattr(hall, "_is_loopback", lambda _: False)
     monkeypatch.setattr(hall, "UNOPENED_MAX", 0)
     async with asyncio.timeout(20), wires() as made:
         with dialled(made.port) as client:
             await until(lambda: len(made.hall) == 1)
             for moment in (0.0, 1.0, 2.0, 3.0):
-                made.hall.sweep(moment)
+                made.hall.sweep_debts(moment)
                 await asyncio.sleep(0.01)
             told = await asyncio.to_thread(said, client, POST + MUCH)
         await until(lambda: not made.connections)
@@ -215,9 +215,9 @@ async def test_client_that_never_closes_its_side_is_closed_and_blamed_for_nothin
         with dialled(made.port) as client:
             told = await asyncio.to_thread(said, client, GET)
             for moment in (0.0, 9.0):
-                made.hall.sweep(moment)
+                made.hall.sweep_debts(moment)
             assert len(made.connections) == 1
-            made.hall.sweep(10.0)
+            made.hall.sweep_debts(10.0)
             await until(lambda: not made.connections)
 
     assert (told[-4:], made.hall.ended) == (b"done", 0)

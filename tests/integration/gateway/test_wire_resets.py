@@ -39,7 +39,7 @@ async def test_whoever_is_gone_before_it_is_taken_in_is_no_stranger_for_ever() -
 
         assert made.hall._unopened == {}
         for later in (0, 3600, 7200):
-            made.hall.sweep(asyncio.get_running_loop().time() + later)
+            made.hall.sweep_debts(asyncio.get_running_loop().time() + later)
         reader, writer = await made.connect(GET)
         assert (await reader.read()).startswith(b"HTTP/1.1 200")
         writer.close()

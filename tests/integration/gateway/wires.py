@@ -10,7 +10,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from services.gateway.wire import Connection, Hall
-from services.gateway.wire.leaving import asking
+from services.gateway.wire.leaving import ask_probes
 
 
 async def echo(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -78,7 +78,7 @@ async def wires(app: Any = echo, hall: Hall | None = None) -> AsyncIterator[Wire
         return Connection(config=config, server_state=state, app_state={}, hall=hall)
 
     server = await loop.create_server(made, "127.0.0.1", 0)
-    asking(server.sockets[0])
+    ask_probes(server.sockets[0])
     async with server:
         try:
             yield Wires(server.sockets[0].getsockname()[1], hall, state)

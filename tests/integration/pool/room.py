@@ -99,7 +99,7 @@ class Room:
         """End as a process that dies: without a word."""
         if not self.client.is_closed:
             await self.client.close()
-        await lifecycle.end(self.task)
+        await lifecycle.end_tasks(self.task)
 
 
 @asynccontextmanager
@@ -111,9 +111,9 @@ async def pool(
     keys: tuple[str, str] = KEYS,
 ) -> AsyncIterator[Room]:
     """A pool process that may or may not come to lead."""
-    logger = logs.configure("pool")
-    made = broker.broker(url, "pool", logger)
-    client = await broker.connected(made)
+    logger = logs.configure_logs("pool")
+    made = broker.make_broker(url, "pool", logger)
+    client = await broker.connect_broker(made)
     room = Room(
         made, client, app.assemble_parts(made, client, load, keys=keys, now=now, logger=logger)
     )
@@ -194,11 +194,11 @@ async def status(client: Client, **asked: Any) -> PoolStatusReply:
 async def journal(client: Client) -> list[envelope.Envelope]:
     """Every envelope of the shard."""
     log = EventLog(client)
-    last = await log.last(subjects.evt_pool())
+    last = await log.last_stored(subjects.evt_pool())
     assert last is not None
     return [
-        envelope.decode(stored.body)
-        async for batch in log.read(subjects.evt_pool(), 0, last.sequence)
+        envelope.decode_envelope(stored.body)
+        async for batch in log.read_range(subjects.evt_pool(), 0, last.sequence)
         for stored in batch
     ]
 
@@ -211,10 +211,12 @@ async def events(client: Client, kind: type[Any]) -> list[Any]:
 async def audited(client: Client) -> Auditor:
     """Audit the shard's log as it is stored."""
     log, auditor = EventLog(client), Auditor(subjects.evt_pool())
-    last = await log.last(subjects.evt_pool())
+    last = await log.last_stored(subjects.evt_pool())
     assert last is not None
-    async for batch in log.read(subjects.evt_pool(), 0, last.sequence):
+    async for batch in log.read_range(subjects.evt_pool(), 0, last.sequence):
         for stored in batch:
-            auditor.audit_envelope(stored.sequence, stored.body, envelope.decode(stored.body))
+            auditor.audit_envelope(
+                stored.sequence, stored.body, envelope.decode_envelope(stored.body)
+            )
     auditor.finish_audit()
     return auditor

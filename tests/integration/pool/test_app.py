@@ -10,7 +10,7 @@ from nats.aio.client import Client
 
 from contracts import subjects
 from contracts.pool import Granted
-from runtime.environment import Environment, environment
+from runtime.environment import Environment, read_environment
 from runtime.nats import natsserver, streams
 from runtime.settings import SettingsError
 from services.pool import app
@@ -27,7 +27,7 @@ def home(tmp_path: Path, nats_url: str) -> Environment:
     (tmp_path / "secrets").mkdir()
     for name in ("master.key", "identity.key", "pool.nats"):
         (tmp_path / "secrets" / name).write_text(name)
-    return environment(
+    return read_environment(
         {
             "TIDEGATE_HOME": str(tmp_path),
             "TIDEGATE_NATS_URL": nats_url,
@@ -104,14 +104,14 @@ async def test_missing_secret_ends_the_process(home: Environment) -> None:
 async def test_pool_needs_no_more_than_its_users_permissions(tmp_path: Path) -> None:
     port = natsserver.free_port()
     users = tmp_path / "users.conf"
-    users.write_text(natsserver.accounts(dict.fromkeys(subjects.USERS, "secret")))
+    users.write_text(natsserver.accounts_text(dict.fromkeys(subjects.USERS, "secret")))
     config = tmp_path / "nats.conf"
-    config.write_text(natsserver.configuration(tmp_path / "nats", port, users))
-    process = natsserver.start(config, tmp_path / "nats.log", port)
+    config.write_text(natsserver.configuration_text(tmp_path / "nats", port, users))
+    process = natsserver.start_server(config, tmp_path / "nats.log", port)
     try:
         where = f"secret@127.0.0.1:{port}"
         migrate = await nats.connect(f"nats://migrate:{where}", inbox_prefix=b"_INBOX_migrate")
-        await streams.migrate(migrate, 200_000_000)
+        await streams.migrate_streams(migrate, 200_000_000)
         await migrate.close()
         gateway = await nats.connect(f"nats://gateway:{where}", inbox_prefix=b"_INBOX_gateway")
         async with pool(f"nats://pool:{where}", lambda: settings(3)) as one:

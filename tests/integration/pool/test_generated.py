@@ -35,9 +35,9 @@ def unwritten(*, demo: bool, sessions: int = 3, limit: int = 10) -> Settings:
 
 async def journalled(client: Client, *happened: BalancerEvent) -> None:
     writer = SubjectWriter(EventLog(client), EVT_BALANCER, WriterId("balancer"))
-    for stored in await writer.behind():
-        writer.saw(stored)
-    await writer.append(happened, writer.now(system_clock()))
+    for stored in await writer.stored_behind():
+        writer.note_stored(stored)
+    await writer.append_events(happened, writer.next_instant(system_clock()))
 
 
 async def applied(client: Client, source: str, *names: str) -> None:

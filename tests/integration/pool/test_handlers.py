@@ -37,9 +37,9 @@ pytestmark = pytest.mark.anyio
 
 
 async def last_envelope(client: Client) -> envelope.Envelope:
-    stored = await EventLog(client).last(subjects.evt_pool())
+    stored = await EventLog(client).last_stored(subjects.evt_pool())
     assert stored is not None
-    return envelope.decode(stored.body)
+    return envelope.decode_envelope(stored.body)
 
 
 async def test_thousand_concurrent_wishes_get_exactly_the_ten_units(
@@ -68,8 +68,8 @@ async def test_one_batch_longer_than_an_envelope_is_answered_in_order(
         granted = [answer for answer in answers if isinstance(answer, Granted)]
         assert [one.lease_id for one in granted] == [f"r{number}.1" for number in range(300)]
         log = EventLog(nats_client)
-        state = await log.state()
-        async for batch in log.read(subjects.evt_pool(), 0, state.last_sequence):
+        state = await log.stream_state()
+        async for batch in log.read_range(subjects.evt_pool(), 0, state.last_sequence):
             assert max(len(stored.body) for stored in batch) <= envelope.BYTES_MAX
 
 

@@ -37,11 +37,11 @@ pytestmark = pytest.mark.anyio
 async def append(client: Client, *made: PoolEvent, epoch: int | None = None) -> None:
     """Write the shard's subject behind its leader's back."""
     writer = SubjectWriter(EventLog(client), subjects.evt_pool(), WriterId("foreign"))
-    for stored in await writer.behind():
-        writer.saw(stored)
+    for stored in await writer.stored_behind():
+        writer.note_stored(stored)
     writer.epoch = writer.link.epoch if epoch is None else epoch
     assert writer.link.time is not None
-    await writer.append(made, writer.link.time)
+    await writer.append_events(made, writer.link.time)
 
 
 async def insist(client: Client, request_id: str) -> Granted | Refused:

@@ -50,7 +50,7 @@ def nothing() -> Settings:
 
 def sealed(credential: str, **fields: object) -> AddSession:
     session_id = session_identity(KEYS[1], "", credential)
-    body = SEALER.seal(session_id, credential)
+    body = SEALER.seal_credential(session_id, credential)
     return AddSession(session_id=session_id, sealed=body, **fields)
 
 
@@ -75,7 +75,7 @@ async def test_five_hundred_generated_sessions_have_a_credential_each(
             "KV_credentials", f"$KV.credentials.{sessions[0]}"
         )
         assert stored.data is not None
-        credential = SEALER.open(sessions[0], stored.data)
+        credential = SEALER.open_credential(sessions[0], stored.data)
         assert session_identity(KEYS[1], "", credential) == sessions[0]
         assert credential.encode() not in stored.data
         assert {one.origin for one in await events(nats_client, SessionAdded)} == {"generated"}
@@ -104,7 +104,9 @@ async def test_added_session_is_leased_with_the_revision_of_its_newest_ciphertex
         assert await admin(nats_client, AddSessions(items=[one], by="me")) == Done(
             changed=[one.session_id]
         )
-        again = msgspec.structs.replace(one, sealed=SEALER.seal(one.session_id, "secret"))
+        again = msgspec.structs.replace(
+            one, sealed=SEALER.seal_credential(one.session_id, "secret")
+        )
         assert await admin(nats_client, AddSessions(items=[again], by="me")) == Done()
 
         (granted,) = await lease(nats_client, wanted())
@@ -136,7 +138,9 @@ async def test_a_long_import_is_journalled_in_several_envelopes(
     [
         (AddSession(session_id=SessionId("a.b"), sealed=b"x"), "session_id"),
         (
-            AddSession(session_id=SessionId("a"), sealed=Sealer("z").seal(SessionId("a"), "c")),
+            AddSession(
+                session_id=SessionId("a"), sealed=Sealer("z").seal_credential(SessionId("a"), "c")
+            ),
             "sealed",
         ),
         (None, "items"),

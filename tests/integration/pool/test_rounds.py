@@ -53,9 +53,9 @@ async def test_a_term_that_ends_in_good_order_ends_with_a_checkpoint(
         await some_of_everything(nats_client)
         await two.stopped()
 
-        last = await EventLog(nats_client).last(subjects.evt_pool())
+        last = await EventLog(nats_client).last_stored(subjects.evt_pool())
         assert last is not None
-        assert isinstance(envelope.decode(last.body).events[0], PoolCheckpointed)
+        assert isinstance(envelope.decode_envelope(last.body).events[0], PoolCheckpointed)
         auditor = await audited(nats_client)
         assert auditor.violations == []
         assert auditor.checkpoints == 2
@@ -125,19 +125,19 @@ async def test_a_forged_checkpoint_is_convicted_though_its_chain_is_whole(
         await one.leading()
         await one.stopped()
     log, auditor, link = EventLog(nats_client), Auditor(subjects.evt_pool()), envelope.Link()
-    last = await log.last(subjects.evt_pool())
+    last = await log.last_stored(subjects.evt_pool())
     assert last is not None
-    async for batch in log.read(subjects.evt_pool(), 0, last.sequence):
+    async for batch in log.read_range(subjects.evt_pool(), 0, last.sequence):
         for stored in batch:
-            made = envelope.decode(stored.body)
+            made = envelope.decode_envelope(stored.body)
             events = [
                 msgspec.structs.replace(event, state_hash="0" * 64)
                 if isinstance(event, PoolCheckpointed)
                 else event
                 for event in made.events
             ]
-            body = envelope.sealed(link, made.writer, made.epoch, made.time, events)
-            link = envelope.linked(stored.sequence, body, envelope.decode(body))
-            auditor.audit_envelope(stored.sequence, body, envelope.decode(body))
+            body = envelope.seal_events(link, made.writer, made.epoch, made.time, events)
+            link = envelope.link_to(stored.sequence, body, envelope.decode_envelope(body))
+            auditor.audit_envelope(stored.sequence, body, envelope.decode_envelope(body))
 
     assert [violation.kind for violation in auditor.violations] == [Wrong.STATE_HASH_DIFFERS]

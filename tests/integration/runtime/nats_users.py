@@ -97,10 +97,10 @@ def server_with_accounts(folder: Path) -> Iterator[str]:
     """A nats-server with the accounts that `migrate --secrets` writes."""
     port = natsserver.free_port()
     accounts = folder / "nats.conf"
-    accounts.write_text(natsserver.accounts({user: f"pw-{user}" for user in USERS}))
+    accounts.write_text(natsserver.accounts_text({user: f"pw-{user}" for user in USERS}))
     config = folder / "server.conf"
-    config.write_text(natsserver.configuration(folder / "nats", port, accounts))
-    process = natsserver.start(config, folder / "nats.log", port)
+    config.write_text(natsserver.configuration_text(folder / "nats", port, accounts))
+    process = natsserver.start_server(config, folder / "nats.log", port)
     yield f"nats://127.0.0.1:{port}"
     process.terminate()
     process.wait(10)
@@ -109,4 +109,4 @@ def server_with_accounts(folder: Path) -> Iterator[str]:
 async def migrated(url: str) -> None:
     """Make the streams, as the user that may."""
     async with connected(url, "migrate") as session:
-        await streams.migrate(session.client, 200_000_000)
+        await streams.migrate_streams(session.client, 200_000_000)

@@ -13,8 +13,8 @@ import pytest
 
 from contracts.base import Failed, Ping, Pong
 from runtime.nats import natsserver
-from runtime.nats.broker import subscribed
-from runtime.nats.connection import DisconnectedError, ask
+from runtime.nats.broker import await_subscriptions
+from runtime.nats.connection import DisconnectedError, ask_command
 
 pytestmark = pytest.mark.anyio
 _pong = msgspec.json.Decoder(Pong | Failed)
@@ -27,12 +27,12 @@ class Server:
         self.port = natsserver.free_port()
         self._log = folder / "nats.log"
         self._config = folder / "nats.conf"
-        self._config.write_text(natsserver.configuration(folder / "nats", self.port, None))
+        self._config.write_text(natsserver.configuration_text(folder / "nats", self.port, None))
         self.process: subprocess.Popen[bytes]
         self.start()
 
     def start(self) -> None:
-        self.process = natsserver.start(self._config, self._log, self.port)
+        self.process = natsserver.start_server(self._config, self._log, self.port)
 
     def kill(self) -> None:
         self.process.kill()
@@ -74,7 +74,7 @@ async def test_command_asked_while_nats_is_away_is_not_sent_later(server: Server
             await lost.acquire()
         for _ in range(100):
             with pytest.raises(DisconnectedError):
-                await ask(asker, "rpc.ping", Ping(), _pong, 5)
+                await ask_command(asker, "rpc.ping", Ping(), _pong, 5)
         server.start()
         async with asyncio.timeout(30):
             await back.acquire()
@@ -93,7 +93,7 @@ async def test_whoever_opens_doors_outlives_a_server_that_stops_breathing(server
     async with await nats.connect(url) as client:
         await client.subscribe("rpc.ping")
         server.process.send_signal(signal.SIGSTOP)
-        opening = asyncio.create_task(subscribed(client))
+        opening = asyncio.create_task(await_subscriptions(client))
         await asyncio.wait({opening}, timeout=2.5)
         waited = not opening.done()
         server.process.send_signal(signal.SIGCONT)
@@ -110,4 +110,4 @@ async def test_doors_are_opened_by_the_next_connection_where_there_is_none(serve
         async with asyncio.timeout(30):
             while client.is_connected:  # noqa: ASYNC110 (it is told by a state alone)
                 await asyncio.sleep(0.01)
-            await subscribed(client)
+            await await_subscriptions(client)

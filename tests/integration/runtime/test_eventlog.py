@@ -22,16 +22,16 @@ async def test_second_writer_is_fenced_and_catches_up(nats_client: Client) -> No
     log = EventLog(nats_client)
     one = SubjectWriter(log, "evt.pool.0", WriterId("one"))
     two = SubjectWriter(log, "evt.pool.0", WriterId("two"))
-    await one.append([elected(1)], NOON)
+    await one.append_events([elected(1)], NOON)
 
     with pytest.raises(FenceError):
-        await two.append([elected(1)], NOON)
-    for stored in await two.behind():
-        two.saw(stored)
-    await two.append([elected(2)], NOON)
+        await two.append_events([elected(1)], NOON)
+    for stored in await two.stored_behind():
+        two.note_stored(stored)
+    await two.append_events([elected(2)], NOON)
 
     with pytest.raises(FenceError):
-        await one.append([elected(3)], NOON)
+        await one.append_events([elected(3)], NOON)
 
 
 async def test_chain_reads_back_in_order_while_it_grows(nats_client: Client) -> None:
@@ -40,15 +40,15 @@ async def test_chain_reads_back_in_order_while_it_grows(nats_client: Client) -> 
 
     async def write() -> None:
         for epoch in range(300):
-            await writer.append([elected(epoch)], NOON)
+            await writer.append_events([elected(epoch)], NOON)
 
     task = asyncio.create_task(write())
     link = envelope.Link()
-    async for batch in log.follow(["evt.>"], 0):
+    async for batch in log.follow_from(["evt.>"], 0):
         for stored in batch:
-            found = envelope.decode(stored.body)
-            assert envelope.follows(link, found) == ""
-            link = envelope.linked(stored.sequence, stored.body, found)
+            found = envelope.decode_envelope(stored.body)
+            assert envelope.chain_break(link, found) is None
+            link = envelope.link_to(stored.sequence, stored.body, found)
         if link.number == 300:
             break
     await task

@@ -51,7 +51,7 @@ class Cluster:
                 f'http: "127.0.0.1:{self.monitors[member]}"',
                 f'cluster {{ name: c, listen: "127.0.0.1:{routes[member]}", routes: {others} }}',
             ]
-            whole = natsserver.configuration(folder / str(member), self.ports[member], None)
+            whole = natsserver.configuration_text(folder / str(member), self.ports[member], None)
             self.config(member).write_text("\n".join([whole, *more]))
         self.processes: dict[int, subprocess.Popen[bytes]] = {}
 
@@ -64,7 +64,7 @@ class Cluster:
 
     def start(self, member: int) -> None:
         log = self.folder / f"{member}.log"
-        process = natsserver.start(self.config(member), log, self.ports[member])
+        process = natsserver.start_server(self.config(member), log, self.ports[member])
         self.processes[member] = process
 
     def kill(self, member: int) -> None:
@@ -157,7 +157,7 @@ async def sequences(client: Client, upto: int) -> list[int]:
     """Read the whole log, through a consumer on whichever member it comes to be."""
     found: list[int] = []
     async with asyncio.timeout(_PATIENCE_S):
-        async for batch in EventLog(client).read(SUBJECT, 0, upto):
+        async for batch in EventLog(client).read_range(SUBJECT, 0, upto):
             found += [stored.sequence for stored in batch]
     return found
 
@@ -168,7 +168,7 @@ async def test_leader_of_the_log_that_is_killed_again_and_again_comes_back_whole
     async with asyncio.timeout(_PATIENCE_S):
         while True:
             try:
-                await streams.migrate(client, 10**9, replicas=3)
+                await streams.migrate_streams(client, 10**9, replicas=3)
             except (streams.MigrationError, NatsError):
                 await asyncio.sleep(0.2)
             else:
@@ -182,7 +182,7 @@ async def test_leader_of_the_log_that_is_killed_again_and_again_comes_back_whole
         cluster.start(leader)
         await cluster.well()
 
-    last = (await EventLog(client).state()).last_sequence
+    last = (await EventLog(client).stream_state()).last_sequence
     assert last == 2 * _MESSAGES
     assert await sequences(client, last) == list(range(1, last + 1))
 
@@ -190,8 +190,8 @@ async def test_leader_of_the_log_that_is_killed_again_and_again_comes_back_whole
 async def test_reader_gets_on_past_a_member_whose_copy_is_damaged(
     cluster: Cluster, client: Client
 ) -> None:
-    """A compressed log on several servers, which `migrate` never makes, is damaged by kills."""
-    config = {**streams.wanted(10**9, replicas=3)[0], "compression": "s2"}
+    """A compressed log on several servers, which we never make, is damaged by kills."""
+    config = {**streams.stream_configurations(10**9, replicas=3)[0], "compression": "s2"}
     await asked(client, f"STREAM.CREATE.{EVENT_STREAM}", config)
     for _ in range(_KILLS_MAX):
         await write(client, SUBJECT)
@@ -203,7 +203,7 @@ async def test_reader_gets_on_past_a_member_whose_copy_is_damaged(
             break
     else:
         pytest.skip("this nats-server does not damage a compressed log")
-    last = (await EventLog(client).state()).last_sequence
+    last = (await EventLog(client).stream_state()).last_sequence
 
     found = await asyncio.gather(*(sequences(client, last) for _ in range(_READERS)))
 

@@ -53,7 +53,7 @@ class Writer:
         before = self.written
         while self.written == before:
             try:
-                await self._writer.append([event], NOON)
+                await self._writer.append_events([event], NOON)
             except (FenceError, LogUnavailableError):
                 await asyncio.sleep(0.05)
 
@@ -72,9 +72,9 @@ class Reader:
         self._log = EventLog(client)
 
     async def run(self) -> None:
-        async for batch in self._log.follow([SUBJECT], 0):
+        async for batch in self._log.follow_from([SUBJECT], 0):
             for stored in batch:
-                self.numbers.append(envelope.decode(stored.body).number)
+                self.numbers.append(envelope.decode_envelope(stored.body).number)
                 self.sequences.append(stored.sequence)
 
     async def has(self, count: int) -> None:
@@ -104,16 +104,16 @@ async def test_reader_and_writer_outlive_a_server_that_is_killed_again_and_again
 ) -> None:
     port = natsserver.free_port()
     config = tmp_path / "nats.conf"
-    config.write_text(natsserver.configuration(tmp_path / "nats", port, None))
+    config.write_text(natsserver.configuration_text(tmp_path / "nats", port, None))
 
     def start() -> "subprocess.Popen[bytes]":
-        return natsserver.start(config, tmp_path / "nats.log", port)
+        return natsserver.start_server(config, tmp_path / "nats.log", port)
 
     process = start()
     url = f"nats://127.0.0.1:{port}"
     try:
         async with connected(url) as writing, connected(url) as reading:
-            await streams.migrate(writing, 200_000_000)
+            await streams.migrate_streams(writing, 200_000_000)
             writer, over = Writer(writing), asyncio.Event()
             async with following(reading) as reader:
                 task = asyncio.create_task(writer.write_on(over.is_set))

@@ -38,12 +38,14 @@ class Server:
         self._config = folder / "nats.conf"
         monitor = (self.monitor, "/a-secret")
         self._config.write_text(
-            natsserver.configuration(disk.path / "nats", self.port, None, monitor)
+            natsserver.configuration_text(disk.path / "nats", self.port, None, monitor)
         )
         self.start()
 
     def start(self) -> None:
-        self.process: subprocess.Popen[bytes] = natsserver.start(self._config, self._log, self.port)
+        self.process: subprocess.Popen[bytes] = natsserver.start_server(
+            self._config, self._log, self.port
+        )
 
     def end(self) -> int:
         self.process.terminate()
@@ -77,7 +79,7 @@ async def client(server: Server) -> AsyncIterator[Client]:
     made = await nats.connect(
         f"nats://127.0.0.1:{server.port}", max_reconnect_attempts=-1, reconnect_time_wait=0.1
     )
-    await streams.migrate(made, 80_000_000)
+    await streams.migrate_streams(made, 80_000_000)
     yield made
     await made.close()
 
@@ -86,7 +88,7 @@ async def written(writer: SubjectWriter) -> None:
     """Append, whatever went on before, within a bound."""
     for _ in range(50):
         try:
-            await writer.append([], NOON)
+            await writer.append_events([], NOON)
         except (FenceError, LogUnavailableError):
             continue
         return
@@ -98,22 +100,22 @@ async def test_an_error_is_kept_when_the_disk_has_room_again_until_nats_is_start
 ) -> None:
     monkeypatch.setattr(writing, "_UNWRITABLE_S", 1.0)
     writer = SubjectWriter(EventLog(client), "evt.pool.0", WriterId("one"))
-    await writer.append([LARGE], NOON)
+    await writer.append_events([LARGE], NOON)
     assert server.says() == (200, '{"status":"ok"}')
     assert server.says("/healthz")[0] == server.says("/varz")[0] == 404
     disk.fill()
 
     with pytest.raises(UnstoredError):
-        await writer.append([LARGE], NOON)
+        await writer.append_events([LARGE], NOON)
     assert writer.unwritable_s >= 1
     disk.free()
     with pytest.raises(UnstoredError):
-        await writer.append([], NOON)
+        await writer.append_events([], NOON)
     assert writer.unwritable_s >= 2
     status, why = server.says()
     assert status == 503
     assert natsserver.STUCK in why
-    last = await EventLog(client).last("evt.pool.0")
+    last = await EventLog(client).last_stored("evt.pool.0")
     assert last is not None  # whoever only reads sees nothing of it
     assert last.sequence == 1
 
@@ -128,10 +130,10 @@ async def test_an_error_is_kept_when_the_disk_has_room_again_until_nats_is_start
 async def test_nobody_waits_long_for_a_key_that_cannot_be_journalled(
     client: Client, disk: SmallDisk
 ) -> None:
-    await SubjectWriter(EventLog(client), EVT_KEYS, WriterId("one")).append([LARGE], NOON)
+    await SubjectWriter(EventLog(client), EVT_KEYS, WriterId("one")).append_events([LARGE], NOON)
     log = KeyLog(EventLog(client), WriterId("gw"), system_clock, structlog.get_logger())
     disk.fill()
 
     bounds = KeyBounds(models=[secrets.token_hex(50) for _ in range(100)])
     with pytest.raises(LogUnavailableError, match=UNWRITABLE):
-        await log.issue("late", Scope.CLIENT, bounds, "test")
+        await log.issue_key("late", Scope.CLIENT, bounds, "test")

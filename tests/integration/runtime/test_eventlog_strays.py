@@ -19,7 +19,7 @@ from contracts.pool import Granted, SessionRecovered
 from runtime.clock import system_clock
 from runtime.eventlog import EventLog, Stored
 from runtime.eventlog.writer import SubjectWriter
-from runtime.nats.broker import Call, reply
+from runtime.nats.broker import Call, send_reply
 from services.balancer.domain import Balancer
 from services.balancer.store import BalancerJournal
 from services.gateway.clients.keys import Key
@@ -36,9 +36,9 @@ pytestmark = pytest.mark.anyio
 async def subject(client: Client, name: str) -> list[Stored]:
     """Everything that is stored on a subject, strays and all."""
     log = EventLog(client)
-    last = await log.last(name)
+    last = await log.last_stored(name)
     assert last is not None
-    return [one async for batch in log.read(name, 0, last.sequence) for one in batch]
+    return [one async for batch in log.read_range(name, 0, last.sequence) for one in batch]
 
 
 async def strewn(client: Client, name: str) -> None:
@@ -69,7 +69,7 @@ async def test_pool_and_its_standby_step_over_strays(nats_url: str, nats_client:
     numbers = [
         seen.number
         for stored in await subject(nats_client, name)
-        if (seen := writer.saw(stored)) is not None
+        if (seen := writer.note_stored(stored)) is not None
     ]
     assert isinstance(second, Granted)
     assert isinstance(third, Granted)
@@ -81,12 +81,12 @@ async def test_repeated_envelope_does_not_bring_back_a_revoked_key(nats_client: 
     log, late = key_log(nats_client, "one"), key_log(nats_client, "late")
     async with following(log):
         key, text = await issued(log, "guest")
-        assert isinstance(await log.revoke(key.key_id, "lost", "test"), Key)
+        assert isinstance(await log.revoke_key(key.key_id, "lost", "test"), Key)
         await strewn(nats_client, subjects.EVT_KEYS)
-        other = await log.issue("other", Scope.CLIENT, KeyBounds(), "test")
+        other = await log.issue_key("other", Scope.CLIENT, KeyBounds(), "test")
         async with following(late):
-            found = [one.find(text) for one in (log, late)]
-            names = [key.name for key in late.ring.all()]
+            found = [one.find_key(text) for one in (log, late)]
+            names = [key.name for key in late.ring.all_keys()]
 
     assert isinstance(other, tuple)
     assert found == [None, None]
@@ -95,25 +95,25 @@ async def test_repeated_envelope_does_not_bring_back_a_revoked_key(nats_client: 
 
 async def test_nobody_is_answered_but_in_an_inbox(nats_client: Client) -> None:
     name = subjects.evt_pool()
-    before = await EventLog(nats_client).state()
+    before = await EventLog(nats_client).stream_state()
     heard = await nats_client.subscribe("_INBOX_gateway.one")
     for where in (name, "$KV.credentials.ses_1", "rpc.balancer.admin", "_INBOX_gateway.one"):
-        await reply(nats_client, Call(where, b""), b"{}")
+        await send_reply(nats_client, Call(where, b""), b"{}")
     message = await heard.next_msg(10)
     await nats_client.flush()
 
     assert message.data == b"{}"
-    assert (await EventLog(nats_client).state()).messages == before.messages
+    assert (await EventLog(nats_client).stream_state()).messages == before.messages
 
 
 async def test_repeated_envelope_brings_no_removed_server_back(nats_client: Client) -> None:
     writer = SubjectWriter(EventLog(nats_client), subjects.EVT_BALANCER, WriterId("balancer"))
     for event in (added("a"), added("b"), ServerRemoved(server_id=ServerId("a"))):
-        await writer.append([event], NOON)
+        await writer.append_events([event], NOON)
     first, *_ = await subject(nats_client, subjects.EVT_BALANCER)
     await nats_client.request(subjects.EVT_BALANCER, first.body, timeout=5)
-    writer.saw((await subject(nats_client, subjects.EVT_BALANCER))[-1])
-    await writer.append([added("c")], NOON)
+    writer.note_stored((await subject(nats_client, subjects.EVT_BALANCER))[-1])
+    await writer.append_events([added("c")], NOON)
     log = FleetLog(EventLog(nats_client), structlog.get_logger())
 
     async with asyncio.TaskGroup() as group:
@@ -125,7 +125,7 @@ async def test_repeated_envelope_brings_no_removed_server_back(nats_client: Clie
 
 
 def names(log: FleetLog) -> list[str]:
-    return [server.server_id for server in log.fleet.servers()]
+    return [server.server_id for server in log.fleet.all_servers()]
 
 
 async def test_repeated_envelope_of_the_pool_blames_nobody_again(nats_client: Client) -> None:
@@ -138,8 +138,8 @@ async def test_repeated_envelope_of_the_pool_blames_nobody_again(nats_client: Cl
     blame = SessionRecovered(
         session_id=SessionId("s"), reason="server_blamed", server_id=ServerId("a")
     )
-    await pool_writer.append([], NOON)
-    await pool_writer.append([blame], NOON)
+    await pool_writer.append_events([], NOON)
+    await pool_writer.append_events([blame], NOON)
     blamed, *_ = (await subject(nats_client, subjects.evt_pool()))[1:]
     heard: list[Sequence[BalancerEvent]] = []
     one.on_commit(heard.append)

@@ -27,7 +27,7 @@ async def test_task_that_swallows_a_cancellation_is_ended_all_the_same() -> None
 
     task = asyncio.create_task(stubborn())
     await asyncio.sleep(0)
-    await lifecycle.end(task, again_s=0.001)
+    await lifecycle.end_tasks(task, again_s=0.001)
 
     assert task.cancelled()
     assert swallowed == 3
@@ -45,7 +45,7 @@ async def test_task_that_tidies_up_is_given_the_time() -> None:
 
     task = asyncio.create_task(tidy())
     await asyncio.sleep(0)
-    await lifecycle.end(task)
+    await lifecycle.end_tasks(task)
 
     assert tidied.is_set()
 
@@ -64,7 +64,7 @@ async def test_first_error_of_a_task_ends_the_others_and_is_raised() -> None:
         raise ValueError("first")
 
     with pytest.raises(ValueError, match="first"):
-        await lifecycle.until(asyncio.Event(), waits(), fails())
+        await lifecycle.until_stopped(asyncio.Event(), waits(), fails())
     assert ended.is_set()
 
 
@@ -73,7 +73,7 @@ async def test_stop_ends_what_runs() -> None:
     stop.set()
 
     async with asyncio.timeout(5):
-        await lifecycle.until(stop, asyncio.sleep(60))
+        await lifecycle.until_stopped(stop, asyncio.sleep(60))
 
 
 async def test_health_port_answers_in_the_network_of_a_host_too(
@@ -87,7 +87,7 @@ async def test_health_port_answers_in_the_network_of_a_host_too(
     monkeypatch.setattr(health, "_address_towards", another)
     port = natsserver.free_port()
     serving = asyncio.create_task(
-        health.serve(port, lambda: "", CollectorRegistry(), network="nats")
+        health.serve_health(port, lambda: "", CollectorRegistry(), network="nats")
     )
     async with asyncio.timeout(30):
         for host in ("127.0.0.1", "127.0.0.2"):
@@ -108,7 +108,7 @@ async def test_health_port_answers_in_the_network_of_a_host_too(
 async def test_health_port_ends_when_it_is_told_once() -> None:
     """One that swallowed it kept a gateway from ending for five seconds."""
     serving = asyncio.create_task(
-        health.serve(natsserver.free_port(), lambda: "", CollectorRegistry())
+        health.serve_health(natsserver.free_port(), lambda: "", CollectorRegistry())
     )
     await asyncio.sleep(0.05)
     serving.cancel()
@@ -119,7 +119,7 @@ async def test_health_port_ends_when_it_is_told_once() -> None:
 
 async def test_metrics_of_a_health_port_are_told_to_no_page_of_elsewhere() -> None:
     port = natsserver.free_port()
-    serving = asyncio.create_task(health.serve(port, lambda: "", CollectorRegistry()))
+    serving = asyncio.create_task(health.serve_health(port, lambda: "", CollectorRegistry()))
 
     async def asked(path: str, host: str) -> int:
         async with httpx.AsyncClient(trust_env=False) as http:

@@ -83,10 +83,10 @@ async def test_a_writer_appends_behind_the_fence_and_reads_its_subject(
 ) -> None:
     async with connected(url, user) as session:
         writer = SubjectWriter(EventLog(session.client), subject, WriterId(user))
-        for stored in await writer.behind():
-            writer.saw(stored)
-        sequence = await writer.append([LeaderElected(writer=writer.writer, epoch=1)], NOON)
-        last = await EventLog(session.client).last(subject)
+        for stored in await writer.stored_behind():
+            writer.note_stored(stored)
+        sequence = await writer.append_events([LeaderElected(writer=writer.writer, epoch=1)], NOON)
+        last = await EventLog(session.client).last_stored(subject)
 
     assert session.refused == []
     assert last is not None
@@ -108,22 +108,22 @@ async def test_nothing_is_stored_for_a_user_that_may_not_write(
 ) -> None:
     async with connected(url, user) as session:
         log = EventLog(session.client)
-        before = (await log.state()).last_sequence
+        before = (await log.stream_state()).last_sequence
         with pytest.raises((OutcomeUnknownError, LogUnavailableError)):
-            await log.append(subject, b"{}", 0)
+            await log.append_after(subject, b"{}", 0)
 
-        assert (await log.state()).last_sequence == before
+        assert (await log.stream_state()).last_sequence == before
 
 
 @pytest.mark.parametrize("user", ["gateway", "pool", "balancer", "analytics", "auditor"])
 async def test_who_follows_the_log_may_consume_it(url: str, user: str) -> None:
     async with connected(url, "pool") as pool:
         writer = SubjectWriter(EventLog(pool.client), subjects.evt_pool(), WriterId("pool"))
-        for stored in await writer.behind():
-            writer.saw(stored)
-        sequence = await writer.append([], NOON)
+        for stored in await writer.stored_behind():
+            writer.note_stored(stored)
+        sequence = await writer.append_events([], NOON)
     async with connected(url, user) as session:
-        async for batch in EventLog(session.client).read("evt.>", 0, sequence):
+        async for batch in EventLog(session.client).read_range("evt.>", 0, sequence):
             last = batch[-1].sequence
 
     assert last == sequence
@@ -220,7 +220,7 @@ async def test_only_the_archiver_takes_what_is_backed_up_and_only_migrate_puts_i
 async def test_a_stream_that_is_there_is_not_restored_over(url: str) -> None:
     async with connected(url, "migrate") as session:
         log = EventLog(session.client)
-        before = await log.state()
+        before = await log.stream_state()
         told = await session.client.request(
             f"$JS.API.STREAM.RESTORE.{EVENT_STREAM}",
             b'{"config":{"name":"EVT","subjects":["evt.>"]},"state":{}}',
@@ -228,7 +228,7 @@ async def test_a_stream_that_is_there_is_not_restored_over(url: str) -> None:
         )
 
         assert b"stream name already in use" in told.data
-        assert await log.state() == before
+        assert await log.stream_state() == before
 
 
 async def test_a_wrong_password_opens_nothing(url: str) -> None:

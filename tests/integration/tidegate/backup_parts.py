@@ -14,10 +14,10 @@ from nats.aio.client import Client
 
 from contracts.base import LeaderElected, SessionId
 from contracts.subjects import evt_pool
-from runtime.environment import environment
+from runtime.environment import read_environment
 from runtime.eventlog import EventLog, Stored
 from runtime.eventlog.writer import SubjectWriter
-from runtime.nats.connection import connected_as
+from runtime.nats.connection import connect_as
 from runtime.secrets import Sealer
 from tests.e2e.stack import Stack
 from tests.unit.pool.builders import (
@@ -34,7 +34,7 @@ SESSIONS = ("one", "two")
 
 @asynccontextmanager
 async def connected(stack: Stack, user: str) -> AsyncIterator[Client]:
-    client = await connected_as(environment(stack.environment), user)
+    client = await connect_as(read_environment(stack.environment), user)
     yield client
     await client.close()
 
@@ -45,21 +45,21 @@ async def write(stack: Stack, *, ciphertexts: bool = True) -> None:
         if ciphertexts:
             sealer = Sealer((stack.home / "secrets" / "master.key").read_text().strip())
             for name in SESSIONS:
-                body = sealer.seal(SessionId(name), f"credential of {name}")
+                body = sealer.seal_credential(SessionId(name), f"credential of {name}")
                 await client.request(f"$KV.credentials.{name}", body, timeout=10)
         writer = SubjectWriter(EventLog(client), evt_pool(), LEADER)
         writer.epoch = 1
-        await writer.append([LeaderElected(writer=LEADER, epoch=1)], after(0))
-        await writer.append([policy_changed(), *map(session_added, SESSIONS)], after(0))
+        await writer.append_events([LeaderElected(writer=LEADER, epoch=1)], after(0))
+        await writer.append_events([policy_changed(), *map(session_added, SESSIONS)], after(0))
         for number in range(8):
-            await writer.append([lease_granted("one", IMAGE, f"r{number}")], after(number))
+            await writer.append_events([lease_granted("one", IMAGE, f"r{number}")], after(number))
 
 
 async def stored(stack: Stack) -> list[Stored]:
     async with connected(stack, "auditor") as client:
         log = EventLog(client)
-        last = (await log.state()).last_sequence
-        batches = [batch async for batch in log.read("evt.>", 0, last)]
+        last = (await log.stream_state()).last_sequence
+        batches = [batch async for batch in log.read_range("evt.>", 0, last)]
     return [msgspec.structs.replace(one, pending=0) for batch in batches for one in batch]
 
 

@@ -82,7 +82,7 @@ async def test_a_changed_envelope_breaks_the_chain_where_it_was_changed(written:
     await written.write([lease])
     number, wrong_hash = written.pool.link.number, written.pool.link.hash[::-1]
     link = envelope.Link(written.pool.link.sequence, number, wrong_hash, 1, after(0))
-    await written.publish(envelope.sealed(link, LEADER, 1, after(5), [usage(lease)]))
+    await written.publish(envelope.seal_events(link, LEADER, 1, after(5), [usage(lease)]))
 
     report = await written.audit("--log-only")
 
@@ -95,7 +95,7 @@ async def test_a_changed_envelope_breaks_the_chain_where_it_was_changed(written:
 async def test_a_missing_envelope_is_named_by_the_number_after_it(written: Written) -> None:
     link = written.pool.link
     gone = envelope.Link(link.sequence, link.number + 1, link.hash, 1, after(0))
-    await written.publish(envelope.sealed(gone, LEADER, 1, after(5), [session_added("two")]))
+    await written.publish(envelope.seal_events(gone, LEADER, 1, after(5), [session_added("two")]))
 
     report = await written.audit("--log-only")
 
@@ -139,15 +139,17 @@ async def test_the_chains_of_balancer_and_keys_are_audited_too(written: Written)
     log, writer = EventLog(written.client), WriterId("w")
     keys = SubjectWriter(log, EVT_KEYS, writer)
     issued = KeyIssued(key_id=KeyId("k"), key_hash="00", name="n", scope=Scope.ADMIN)
-    await keys.append([issued], NOON)
+    await keys.append_events([issued], NOON)
     balancer = SubjectWriter(log, EVT_BALANCER, writer)
     balancer.epoch = 2
-    await balancer.append([LeaderElected(writer=writer, epoch=2)], NOON)
+    await balancer.append_events([LeaderElected(writer=writer, epoch=2)], NOON)
     assert (await written.audit("--log-only"))["violations"] == []
 
     for chain in (keys, balancer):
         forged = envelope.Link(0, 5, chain.link.hash, chain.epoch, NOON)
-        await written.publish(envelope.sealed(forged, writer, chain.epoch, NOON, []), chain.subject)
+        await written.publish(
+            envelope.seal_events(forged, writer, chain.epoch, NOON, []), chain.subject
+        )
     report = await written.audit("--log-only")
 
     assert report["exit"] == 1
@@ -211,7 +213,7 @@ async def test_a_projection_beyond_the_end_of_the_log_is_named(written: Written)
     async with analytics(written):
         assert (await written.audit())["duckdb"] == "agrees"
         await written.client.jetstream().delete_stream("EVT")
-        await streams.migrate(written.client, 200_000_000)
+        await streams.migrate_streams(written.client, 200_000_000)
         report = await written.audit()
 
     assert (report["exit"], report["duckdb"]) == (1, "differs")
@@ -299,12 +301,14 @@ async def test_a_stray_is_named_and_counted_by_nobody(written: Written) -> None:
     await written.write([lease])
     await written.write([usage(lease)], 5)
     foreign = [session_added("two"), lease_granted("two", IMAGE, "r2")]
-    await written.publish(envelope.sealed(before, WriterId("foreign"), 1, after(1), foreign))
+    await written.publish(envelope.seal_events(before, WriterId("foreign"), 1, after(1), foreign))
     stored = [
-        one async for batch in EventLog(written.client).read(evt_pool(), 0, 5) for one in batch
+        one
+        async for batch in EventLog(written.client).read_range(evt_pool(), 0, 5)
+        for one in batch
     ]
     await written.publish(stored[1].body)
-    written.pool.saw(Stored(6, after(0), evt_pool(), stored[1].body))
+    written.pool.note_stored(Stored(6, after(0), evt_pool(), stored[1].body))
     await written.write([lease_granted("one", IMAGE, "r3")], 10)
     async with analytics(written):
         report = await written.audit()

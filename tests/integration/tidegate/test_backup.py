@@ -56,10 +56,10 @@ def test_a_writer_goes_on_behind_the_fence_of_the_restored_log(backup: Path, emp
     async def go_on() -> int:
         async with connected(empty, "pool") as client:
             writer = SubjectWriter(EventLog(client), evt_pool(), LEADER)
-            for one in await writer.behind():
-                writer.saw(one)
+            for one in await writer.stored_behind():
+                writer.note_stored(one)
             writer.epoch = 1
-            return await writer.append([lease_granted("two", IMAGE, "later")], after(100))
+            return await writer.append_events([lease_granted("two", IMAGE, "later")], after(100))
 
     empty.tidegate("restore", str(backup))
     empty.start_nats()

@@ -15,11 +15,11 @@ from contracts.gateway import KeyRevoked
 from contracts.pool import AddSession, AddSessions, ChangeSession, PoolAdmin, SessionStatus
 from contracts.subjects import EVT_KEYS, USERS, evt_pool, pool_admin
 from runtime.clock import system_clock
-from runtime.environment import environment
+from runtime.environment import read_environment
 from runtime.eventlog import EventLog
 from runtime.eventlog.writer import SubjectWriter
 from runtime.nats import natsserver, streams
-from runtime.nats.connection import connected_as
+from runtime.nats.connection import connect_as
 from runtime.secrets import Sealer, key_hash, session_identity
 from tests.e2e.stack import Stack
 from tests.unit.pool.builders import LEADER, NOON, policy_changed
@@ -63,12 +63,12 @@ class Patient(Stack):
         self, user: str, subject: str, *commits: Sequence[AnyEvent], time: Any = NOON
     ) -> None:
         async def written() -> None:
-            client = await connected_as(environment(self.environment), user)
+            client = await connect_as(read_environment(self.environment), user)
             writer = SubjectWriter(EventLog(client), subject, LEADER)
-            for stored in await writer.behind():
-                writer.saw(stored)
+            for stored in await writer.stored_behind():
+                writer.note_stored(stored)
             for events in commits:
-                await writer.append(events, writer.now(time))
+                await writer.append_events(events, writer.next_instant(time))
             await client.close()
 
         asyncio.run(written())
@@ -81,7 +81,7 @@ class Patient(Stack):
         """Ask once for each body; the last answer."""
 
         async def asked() -> Any:
-            client = await connected_as(environment(self.environment), user)
+            client = await connect_as(read_environment(self.environment), user)
             for body in bodies:
                 found = await client.request(subject, body, timeout=10)
             await client.close()
@@ -175,7 +175,7 @@ def test_missing_streams_are_named(patient: Patient) -> None:
 
 def test_a_stream_that_lets_messages_be_deleted_is_named(patient: Patient) -> None:
     patient.start_bare()
-    config = next(one for one in streams.wanted(100_000_000) if one["name"] == "EVT")
+    config = next(one for one in streams.stream_configurations(100_000_000) if one["name"] == "EVT")
     config |= {"deny_delete": False, "discard": "old"}
     patient.ask("migrate", "$JS.API.STREAM.CREATE.EVT", json.dumps(config).encode())
     patient.tidegate("migrate")
@@ -257,7 +257,7 @@ def test_lines_of_the_credentials_file_that_are_of_no_use_are_named(patient: Pat
 
 def test_a_master_key_that_opens_no_credential_is_named(patient: Patient) -> None:
     patient.start_nats()
-    sealed = Sealer("the key of before").seal(SessionId("ses_1"), "credential")
+    sealed = Sealer("the key of before").seal_credential(SessionId("ses_1"), "credential")
     patient.ask("pool", "$KV.credentials.ses_1", sealed)
 
     assert patient.beside() == {
@@ -274,7 +274,7 @@ def test_credentials_that_are_not_looked_for_in_answers_are_counted(patient: Pat
         ("three", "http://u:pw@h:1@" + "t" * 30),
     ):
         session_id = SessionId(f"ses_{name}")
-        sealed = Sealer(key).seal(session_id, text)
+        sealed = Sealer(key).seal_credential(session_id, text)
         patient.ask("pool", f"$KV.credentials.{session_id}", sealed)
 
     assert patient.beside() == {}
@@ -298,7 +298,7 @@ def test_two_sessions_of_one_account_are_named_until_one_is_retired(patient: Pat
         ("hk", "d" * 12),
     ):
         session_id = session_identity(identity, region, text)
-        sealed = Sealer(master).seal(session_id, text)
+        sealed = Sealer(master).seal_credential(session_id, text)
         items.append(AddSession(session_id=session_id, sealed=sealed, region=region))
     now, older = (str(one.session_id) for one in items[:2])
     patient.administer(AddSessions(items=items, by="an earlier version"))
@@ -328,10 +328,10 @@ def test_a_user_that_may_write_what_is_not_its_own_is_named(patient: Patient) ->
     patient.kill("nats", 15)
     secrets = patient.home / "secrets"
     passwords = {user: (secrets / f"{user}.nats").read_text().strip() for user in USERS}
-    users = json.loads(natsserver.accounts(passwords).partition(":")[2])["users"]
+    users = json.loads(natsserver.accounts_text(passwords).partition(":")[2])["users"]
     users[USERS.index("gateway")]["permissions"]["publish"]["allow"].append("evt.>")
     (secrets / "nats.conf").write_text("authorization: " + json.dumps({"users": users}))
-    patient.processes["nats"] = natsserver.start(
+    patient.processes["nats"] = natsserver.start_server(
         secrets / "test-server.conf", patient.home / "nats.log", patient.nats_port
     )
 

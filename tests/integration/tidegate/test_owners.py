@@ -196,7 +196,7 @@ async def test_nats_takes_its_configuration_and_knows_the_owners(
         text = text.replace(whole, here)
     (tmp_path / "server.conf").write_text(text)
     monkeypatch.setenv("HOSTNAME", "nats-of-a-test")
-    process = natsserver.start(tmp_path / "server.conf", tmp_path / "nats.log", port)
+    process = natsserver.start_server(tmp_path / "server.conf", tmp_path / "nats.log", port)
     try:
         password = found_in(homes / "pool")["pool.nats"].strip()
         client = await nats.connect(f"nats://pool:{password}@127.0.0.1:{port}")

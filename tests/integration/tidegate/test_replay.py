@@ -31,9 +31,11 @@ async def test_replay_shows_the_state_that_the_log_folds_to(written: Written) ->
         {"quota_day": "2025-03-01", "service_type": "image", "used": 1, "reserved": 0},
     ]
     auditor = Auditor("evt.pool.0")
-    async for batch in EventLog(written.client).read("evt.>", 0, sequence):
+    async for batch in EventLog(written.client).read_range("evt.>", 0, sequence):
         for stored in batch:
-            auditor.audit_envelope(stored.sequence, stored.body, envelope.decode(stored.body))
+            auditor.audit_envelope(
+                stored.sequence, stored.body, envelope.decode_envelope(stored.body)
+            )
     assert found["state_hash"] == state_hash(auditor.pool)
 
 

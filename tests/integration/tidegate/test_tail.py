@@ -15,10 +15,10 @@ from contracts.base import LeaderElected, LeaseId, SessionId
 from contracts.events import AnyEvent
 from contracts.pool import LeaseRenewed
 from contracts.subjects import evt_pool
-from runtime.environment import environment
+from runtime.environment import read_environment
 from runtime.eventlog import EventLog
 from runtime.eventlog.writer import SubjectWriter
-from runtime.nats.connection import connected_as
+from runtime.nats.connection import connect_as
 from tests.e2e.stack import Stack
 from tests.unit.pool.builders import (
     IMAGE,
@@ -86,13 +86,13 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 async def write(stack: Stack, *commits: Sequence[AnyEvent]) -> None:
-    client = await connected_as(environment(stack.environment), "pool")
+    client = await connect_as(read_environment(stack.environment), "pool")
     writer = SubjectWriter(EventLog(client), evt_pool(), LEADER)
-    for stored in await writer.behind():
-        writer.saw(stored)
+    for stored in await writer.stored_behind():
+        writer.note_stored(stored)
     writer.epoch = 1
     for events in commits:
-        await writer.append(events, writer.now(after(0)))
+        await writer.append_events(events, writer.next_instant(after(0)))
     await client.close()
 
 

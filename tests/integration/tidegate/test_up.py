@@ -16,7 +16,7 @@ import httpx
 import pytest
 import structlog
 
-from runtime.environment import Environment, environment
+from runtime.environment import Environment, read_environment
 from runtime.nats import natsserver
 from runtime.process import lifecycle
 from tests import ROOT
@@ -217,7 +217,7 @@ def test_wrong_variable_is_refused_by_name_before_anything_starts(
 
 def test_no_line_to_paste_is_printed_with_a_key_that_was_revoked(tmp_path: Path) -> None:
     variables = {"TIDEGATE_HOME": str(tmp_path), "TIDEGATE_PORT": "8080"}
-    stack = RunningStack(environment(variables), Configuration())
+    stack = RunningStack(read_environment(variables), Configuration())
 
     told = stack._start_message({"client": "client.key opens nothing: key_1 was revoked."}, "")
 
@@ -237,7 +237,9 @@ async def test_change_that_needs_a_new_start_is_told_once(
 ) -> None:
     file = tmp_path / "tidegate.toml"
     file.write_text("[gateway]\nworkers = 1\n")
-    found = environment({"TIDEGATE_HOME": str(tmp_path / "home"), "TIDEGATE_CONFIG": str(file)})
+    found = read_environment(
+        {"TIDEGATE_HOME": str(tmp_path / "home"), "TIDEGATE_CONFIG": str(file)}
+    )
     looks = 0
 
     def looked(one: Environment) -> Configuration:
@@ -259,7 +261,7 @@ async def test_change_that_needs_a_new_start_is_told_once(
         for text in ("[gateway]\nworkers = 3\n", "[gateway]\nworkers = 'many'\n"):
             file.write_text(text)
             await seen()
-        await lifecycle.end(following)
+        await lifecycle.end_tasks(following)
 
     assert told == [
         {

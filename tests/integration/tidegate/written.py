@@ -28,7 +28,7 @@ class Written:
     pool: SubjectWriter
 
     async def write(self, events: Sequence[AnyEvent], seconds: float = 0) -> int:
-        return await self.pool.append(events, after(seconds))
+        return await self.pool.append_events(events, after(seconds))
 
     async def publish(self, body: bytes, subject: str = "") -> None:
         await self.client.jetstream().publish(subject or evt_pool(), body)

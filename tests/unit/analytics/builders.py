@@ -194,9 +194,9 @@ class Story:
 
     def tell(self, *events: Any, at: datetime = NOON, subject: str = POOL) -> "Story":
         link = self._links.get(subject, Link())
-        body = envelope.sealed(link, WriterId("w"), 1, at, list(events))
+        body = envelope.seal_events(link, WriterId("w"), 1, at, list(events))
         sequence = len(self.stored) + 1
-        self._links[subject] = envelope.linked(sequence, body, envelope.decode(body))
+        self._links[subject] = envelope.link_to(sequence, body, envelope.decode_envelope(body))
         self.stored.append(Stored(sequence, at, subject, body))
         return self
 
@@ -210,7 +210,7 @@ class Story:
 
     def envelopes(self) -> list[tuple[int, str, Envelope]]:
         return [
-            (stored.sequence, stored.subject, envelope.decode(stored.body))
+            (stored.sequence, stored.subject, envelope.decode_envelope(stored.body))
             for stored in self.stored
         ]
 

@@ -112,7 +112,7 @@ def test_events_of_a_later_version_are_skipped_and_counted() -> None:
 
 
 def test_every_event_of_the_log_has_its_place() -> None:
-    assert set(RowFold()._routes) == {*all_events.tags().values(), UnknownEvent}
+    assert set(RowFold()._routes) == {*all_events.event_tags().values(), UnknownEvent}
 
 
 @pytest.mark.parametrize(

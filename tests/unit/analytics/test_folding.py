@@ -96,7 +96,7 @@ def test_numbers_are_a_subjects_own_and_those_that_are_missing_stop_nothing() ->
 
 def test_a_number_that_no_row_holds_is_set_aside_and_makes_no_strays() -> None:
     story = Story().tell(session())
-    far = envelope.sealed(Link(number=2**63 - 1), WriterId("w"), 1, NOON, [session("far")])
+    far = envelope.seal_events(Link(number=2**63 - 1), WriterId("w"), 1, NOON, [session("far")])
     story.stored.append(Stored(2, NOON, "evt.pool.0", far))
     story.tell(session("late"))
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from runtime.settings import SettingsError, configured
+from runtime.settings import SettingsError, read_configuration
 from services.analytics.settings import Settings
 
 
 def read(**table: object) -> Settings:
-    return configured({"analytics": table}, Settings, "tidegate.toml")
+    return read_configuration({"analytics": table}, Settings, "tidegate.toml")
 
 
 def test_defaults_are_those_of_the_contract() -> None:

@@ -6,12 +6,12 @@ import pytest
 
 from contracts.balancer import Server
 from contracts.base import ServerId
-from runtime.settings import SettingsError, configured
+from runtime.settings import SettingsError, read_configuration
 from services.balancer.settings import Settings, server_objection
 
 
 def read(tables: dict[str, Any]) -> Settings:
-    return configured(tables, Settings, "tidegate.toml")
+    return read_configuration(tables, Settings, "tidegate.toml")
 
 
 def entry(**fields: object) -> dict[str, object]:

@@ -6,28 +6,28 @@ from typing import Any
 
 import pytest
 
-from services.gateway.dialects.credentials import authorization, secrets_of
+from services.gateway.dialects.credentials import authorization_of, secrets_of
 from services.gateway.domain.answers.accounts import (
     CHECK,
     POINTS,
     RECEIVE,
     Points,
     Said,
-    concealed,
-    said,
-    together,
+    combine_said,
+    conceal_in_answer,
+    read_said,
 )
 from services.gateway.domain.answers.failures import FailureTables
 
 PROXIED = 'http://me:pass"word@10.0.0.9:1080@token-of-somebody'
-SECRETS = secrets_of(authorization("us", PROXIED))
+SECRETS = secrets_of(authorization_of("us", PROXIED))
 SIXTY = {"giftCredit": 60, "purchaseCredit": 0, "vipCredit": 0, "totalCredit": 60}
 NOTHING = dict.fromkeys(SIXTY, 0)
 
 
 def read(path: str, body: Any, status: int = 200, encoding: str = "") -> Said:
     written = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return said(path, status, encoding, written, FailureTables(), SECRETS)
+    return read_said(path, status, encoding, written, FailureTables(), SECRETS)
 
 
 def failed(code: int, message: str) -> dict[str, Any]:
@@ -119,16 +119,16 @@ def test_login_that_expired_outweighs_and_one_that_lives_is_believed() -> None:
     alive, unknown, dead = Said("alive"), Said("unknown", "false"), Said("dead", "gone")
     points = Said("alive", "", Points(totalCredit=7))
 
-    assert together([unknown, points]) == points
-    assert together([alive, dead]) == dead
-    assert together([alive, unknown]).standing == "alive"
-    assert together([unknown, unknown, Said("unknown", "no")]).message == "false; no"
+    assert combine_said([unknown, points]) == points
+    assert combine_said([alive, dead]) == dead
+    assert combine_said([alive, unknown]).standing == "alive"
+    assert combine_said([unknown, unknown, Said("unknown", "no")]).message == "false; no"
 
 
 def test_answer_is_concealed_also_where_json_quotes_the_secret() -> None:
-    whole = authorization("us", PROXIED).removeprefix(b"Bearer ").decode()
+    whole = authorization_of("us", PROXIED).removeprefix(b"Bearer ").decode()
     body = json.dumps([{"token": whole, "why": 'pass"word', "of": "token-of-somebody"}]).encode()
 
-    told = concealed(body, SECRETS)
+    told = conceal_in_answer(body, SECRETS)
 
     assert json.loads(told) == [dict.fromkeys(("token", "why", "of"), "(credential)")]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.gateway.clients.browsers import crossing, preflight
+from services.gateway.clients.browsers import cross_origin_headers, preflight_headers
 from services.gateway.clients.headers import CORS
 
 OPS = "https://ops.example.org"
@@ -12,8 +12,8 @@ OPS = "https://ops.example.org"
     "path", ["/health", "/api/session/usage", "/api/stats/daily/", "/v1/models", "/ping", "/none"]
 )
 def test_paths_of_the_original_and_of_clients_may_be_read_from_everywhere(path: str) -> None:
-    assert crossing(path, "https://any.example", []) is CORS
-    assert CORS[0] in preflight(path, [(b"origin", b"https://any.example")], [])
+    assert cross_origin_headers(path, "https://any.example", []) is CORS
+    assert CORS[0] in preflight_headers(path, [(b"origin", b"https://any.example")], [])
 
 
 @pytest.mark.parametrize(
@@ -21,14 +21,14 @@ def test_paths_of_the_original_and_of_clients_may_be_read_from_everywhere(path: 
     ["/api", "/api/keys", "/api/keys/", "/metrics", "/metrics/", "/schema", "/schema/openapi.json"],
 )
 def test_operators_paths_may_be_read_by_the_configured_origins_alone(path: str) -> None:
-    told = dict(crossing(path, OPS, [OPS]))
-    refused = dict(crossing(path, "https://evil.example", [OPS]))
+    told = dict(cross_origin_headers(path, OPS, [OPS]))
+    refused = dict(cross_origin_headers(path, "https://evil.example", [OPS]))
 
     assert told[b"access-control-allow-origin"] == OPS.encode()
     assert told[b"vary"] == refused[b"vary"] == b"Origin"
     assert b"access-control-allow-origin" not in refused
-    assert b"access-control-allow-headers" not in dict(preflight(path, [], [OPS]))
+    assert b"access-control-allow-headers" not in dict(preflight_headers(path, [], [OPS]))
     assert b"access-control-allow-headers" in dict(
-        preflight(path, [(b"origin", OPS.encode())], [OPS])
+        preflight_headers(path, [(b"origin", OPS.encode())], [OPS])
     )
-    assert crossing(path, "https://any.example", ["*"]) is CORS
+    assert cross_origin_headers(path, "https://any.example", ["*"]) is CORS

@@ -5,7 +5,12 @@ import random
 
 import pytest
 
-from services.gateway.domain.answers.concealing import CONCEALED, WATCHED_BYTES, Watch, concealed
+from services.gateway.domain.answers.concealing import (
+    CONCEALED,
+    WATCHED_BYTES,
+    Watch,
+    conceal_encoded,
+)
 
 SECRET = b"ses-5f2b77aa-0c1d-ses-5f2b"
 PASSWORD = b"a-long-password"
@@ -15,13 +20,15 @@ SOUGHT = (b"http://u:%b@h@%b" % (PASSWORD, SECRET), SECRET, PASSWORD)
 def test_credential_is_concealed_in_a_short_body() -> None:
     body = b'{"url":"http://x/?t=%b&p=%b&t=%b"}' % (SECRET, PASSWORD, SECRET)
 
-    plain = concealed("", body, SOUGHT)
-    zipped = concealed("gzip", gzip.compress(body), SOUGHT)
+    plain = conceal_encoded("", body, SOUGHT)
+    zipped = conceal_encoded("gzip", gzip.compress(body), SOUGHT)
 
     hidden = CONCEALED.encode()
     assert plain == zipped == b'{"url":"http://x/?t=%b&p=%b&t=%b"}' % (hidden, hidden, hidden)
     assert (
-        concealed("identity", body.replace(b"%b" % SECRET, b"").replace(PASSWORD, b""), SOUGHT)
+        conceal_encoded(
+            "identity", body.replace(b"%b" % SECRET, b"").replace(PASSWORD, b""), SOUGHT
+        )
         is None
     )
 
@@ -30,18 +37,18 @@ def test_credential_is_concealed_in_a_short_body() -> None:
 def test_body_without_one_stays_as_it_came(encoding: str) -> None:
     body = gzip.compress(b"{}") if encoding else b"{}"
 
-    assert concealed(encoding, body, SOUGHT) is None
-    assert concealed(encoding, body, ()) is None
+    assert conceal_encoded(encoding, body, SOUGHT) is None
+    assert conceal_encoded(encoding, body, ()) is None
 
 
 def watched(chunks: list[bytes], bytes_max: int | None = None) -> tuple[bytes, bool]:
     watch = Watch(SOUGHT, bytes_max)
     passed = b""
     for chunk in chunks:
-        passed += watch.take(chunk)
+        passed += watch.take_chunk(chunk)
         if watch.found:
             return passed, True
-    return passed + watch.rest(), False
+    return passed + watch.take_rest(), False
 
 
 @pytest.mark.parametrize("secret", [SECRET, PASSWORD])
@@ -72,10 +79,10 @@ def test_everything_else_passes_byte_for_byte() -> None:
 def test_event_is_held_back_for_nothing_but_a_beginning() -> None:
     watch = Watch(SOUGHT)
 
-    assert watch.take(b"data: 1\n\n") == b"data: 1\n\n"
-    assert watch.take(b"data: ses-5f") == b"data: "
-    assert watch.take(b"!\n\n") == b"ses-5f!\n\n"
-    assert watch.rest() == b""
+    assert watch.take_chunk(b"data: 1\n\n") == b"data: 1\n\n"
+    assert watch.take_chunk(b"data: ses-5f") == b"data: "
+    assert watch.take_chunk(b"!\n\n") == b"ses-5f!\n\n"
+    assert watch.take_rest() == b""
 
 
 def test_what_is_no_stream_of_events_is_looked_at_as_far_as_its_first_part() -> None:

@@ -3,12 +3,12 @@
 import pytest
 
 from services.gateway.dialects.credentials import (
-    able_with,
-    authorization,
-    hidden,
-    looked_for,
+    authorization_of,
+    dialects_able,
+    hide_secrets,
+    is_too_short,
     secrets_of,
-    too_short,
+    spellings_of,
 )
 
 PROXIED = "socks5://me:password@10.0.0.9:1080@token-of-somebody"
@@ -24,14 +24,14 @@ PROXIED = "socks5://me:password@10.0.0.9:1080@token-of-somebody"
     ],
 )
 def test_region_stands_behind_a_proxy(region: str, credential: str, value: bytes) -> None:
-    assert authorization(region, credential) == value
+    assert authorization_of(region, credential) == value
 
 
 def test_token_whole_and_password_of_a_proxy_are_told_to_nobody() -> None:
-    value = authorization("us", PROXIED)
+    value = authorization_of("us", PROXIED)
     said = f"{value.decode()} or token-of-somebody or password, at 10.0.0.9"
 
-    told = hidden(said, secrets_of(value), "*")
+    told = hide_secrets(said, secrets_of(value), "*")
 
     assert told == "Bearer * or * or *, at 10.0.0.9"
 
@@ -59,9 +59,9 @@ def test_what_is_too_short_to_be_looked_for_is_known(
     credential: str,
     short: bool,  # noqa: FBT001 (a table's column)
 ) -> None:
-    assert too_short(credential) is short
-    found = secrets_of(authorization("", credential))
-    assert (len(looked_for(found)) < len(found)) is short
+    assert is_too_short(credential) is short
+    found = secrets_of(authorization_of("", credential))
+    assert (len(spellings_of(found)) < len(found)) is short
 
 
 @pytest.mark.parametrize(
@@ -78,4 +78,4 @@ def test_what_is_too_short_to_be_looked_for_is_known(
 def test_credential_goes_only_where_it_can_be_said(
     dialects: list[str], value: bytes, able: list[str]
 ) -> None:
-    assert able_with(dialects, value) == able
+    assert dialects_able(dialects, value) == able

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from services.gateway.dialects import chat
-from services.gateway.dialects.forms import mended
-from services.gateway.dialects.references import addresses, is_reference
-from services.gateway.dialects.table import FAMILY, translated, translates
+from services.gateway.dialects.forms import mend_surrogates
+from services.gateway.dialects.references import addresses_in, is_reference
+from services.gateway.dialects.table import FAMILY, is_translated, translate_asked
 from services.gateway.dialects.words import (
     LATE_FILM_S,
     LATE_S,
@@ -41,19 +41,21 @@ def body(translation: Translation) -> Any:
 
 def refusal(dialect: str, request: Asked) -> tuple[str, str | None]:
     with pytest.raises(UntranslatableError) as refused:
-        translated(dialect, request)
+        translate_asked(dialect, request)
     return refused.value.message, refused.value.param
 
 
 def test_plain_and_what_only_a_later_version_knows_translate_nothing() -> None:
-    assert not translates("plain")
-    assert not translates("of-tomorrow")
-    assert all(map(translates, FAMILY))
+    assert not is_translated("plain")
+    assert not is_translated("of-tomorrow")
+    assert all(map(is_translated, FAMILY))
 
 
 @pytest.mark.parametrize("dialect", FAMILY)
 def test_what_needs_no_translation_passes_byte_for_byte(dialect: str) -> None:
-    found = translated(dialect, asked(IMAGES, prompt="a gate", model="jimeng-4.0", n=4, user="u"))
+    found = translate_asked(
+        dialect, asked(IMAGES, prompt="a gate", model="jimeng-4.0", n=4, user="u")
+    )
 
     assert found == Translation(path=IMAGES, results_included=4)
 
@@ -78,18 +80,20 @@ def test_size_becomes_ratio_and_resolution(
 ) -> None:
     given = {"model": model} if model else {}
 
-    found = translated(dialect, asked(IMAGES, prompt="p", size=size, **given))
+    found = translate_asked(dialect, asked(IMAGES, prompt="p", size=size, **given))
 
     assert body(found) == {"prompt": "p", **given, "ratio": ratio, "resolution": resolution}
     assert found.told == f"size={size} → ratio={ratio}, resolution={resolution}"
     assert found.content_type == "application/json"
-    assert found.length == sum(map(len, found.pieces or ()))
+    assert found.body_length == sum(map(len, found.pieces or ()))
 
 
 @pytest.mark.parametrize("dialect", BY_RATIO)
 def test_width_and_height_are_a_size_too_and_words_of_its_own_win(dialect: str) -> None:
     given = {"prompt": "p", "resolution": "4k"}
-    found = translated(dialect, asked(IMAGES, width=2560, height="1440", ratio="16:9", **given))
+    found = translate_asked(
+        dialect, asked(IMAGES, width=2560, height="1440", ratio="16:9", **given)
+    )
 
     assert body(found) == {"ratio": "16:9", **given}
 
@@ -97,7 +101,7 @@ def test_width_and_height_are_a_size_too_and_words_of_its_own_win(dialect: str) 
 @pytest.mark.parametrize("dialect", BY_RATIO)
 @pytest.mark.parametrize("size", ["auto", "", None])
 def test_size_that_says_nothing_is_left_out(dialect: str, size: str | None) -> None:
-    found = translated(dialect, asked(IMAGES, prompt="p", size=size, style=None))
+    found = translate_asked(dialect, asked(IMAGES, prompt="p", size=size, style=None))
 
     assert body(found) == {"prompt": "p"}
 
@@ -172,7 +176,7 @@ def test_what_would_be_got_wrong_unnoticed_is_refused_by_name(
 def test_the_one_that_knows_pixels_gets_pixels(
     fields: dict[str, Any], expected: dict[str, int]
 ) -> None:
-    found = translated("jimeng-free", asked(IMAGES, prompt="p", **fields))
+    found = translate_asked("jimeng-free", asked(IMAGES, prompt="p", **fields))
 
     assert body(found) == {"prompt": "p", **expected}
 
@@ -180,7 +184,7 @@ def test_the_one_that_knows_pixels_gets_pixels(
 def test_pixels_that_it_knows_pass_as_they_are() -> None:
     request = asked(IMAGES, prompt="p", width=100, height=80)
 
-    assert translated("jimeng-free", request).pieces is None
+    assert translate_asked("jimeng-free", request).pieces is None
 
 
 @pytest.mark.parametrize(
@@ -252,9 +256,11 @@ def test_number_that_is_none_in_a_form_is_refused() -> None:
 
 
 def test_pictures_of_a_film_stand_where_they_are_read() -> None:
-    one = translated("jimeng", asked(VIDEOS, prompt="p", file_paths="https://x/a"))
-    renamed = translated("jimeng-free-all", asked(VIDEOS, prompt="p", filePaths=["https://x/a"]))
-    none = translated("jimeng", asked(VIDEOS, prompt="p", file_paths=""))
+    one = translate_asked("jimeng", asked(VIDEOS, prompt="p", file_paths="https://x/a"))
+    renamed = translate_asked(
+        "jimeng-free-all", asked(VIDEOS, prompt="p", filePaths=["https://x/a"])
+    )
+    none = translate_asked("jimeng", asked(VIDEOS, prompt="p", file_paths=""))
     twelve = {f"image_file_{place}": "https://x/a" for place in range(1, 10)}
     omni = asked(
         VIDEOS, prompt="p", functionMode="omni_reference", video_file_3="https://x", **twelve
@@ -263,7 +269,7 @@ def test_pictures_of_a_film_stand_where_they_are_read() -> None:
     assert body(one)["file_paths"] == ["https://x/a"]
     assert body(renamed) == {"prompt": "p", "file_paths": ["https://x/a"]}
     assert body(none)["file_paths"] == []
-    assert translated("jimeng", omni).pieces is None
+    assert translate_asked("jimeng", omni).pieces is None
 
 
 @pytest.mark.parametrize(
@@ -283,13 +289,13 @@ def test_part_of_a_message_that_is_not_understood_is_refused(part: Any) -> None:
 
 
 def test_model_of_a_film_may_be_written_in_capitals() -> None:
-    assert translated("jimeng", conversation(model="Jimeng-VIDEO-3.0")).path == VIDEOS
+    assert translate_asked("jimeng", conversation(model="Jimeng-VIDEO-3.0")).path == VIDEOS
 
 
 def test_form_without_files_becomes_json_with_typed_fields() -> None:
     fields = {"prompt": "12", "n": "2", "sample_strength": "0.5", "intelligent_ratio": "true"}
 
-    found = translated("jimeng", asked(IMAGES, (), **fields, seed="x"))
+    found = translate_asked("jimeng", asked(IMAGES, (), **fields, seed="x"))
 
     assert body(found) == {
         "prompt": "12",
@@ -302,7 +308,9 @@ def test_form_without_files_becomes_json_with_typed_fields() -> None:
 
 @pytest.mark.parametrize("dialect", ["jimeng", "drraw"])
 def test_edit_becomes_a_composition_whose_files_stay_where_they_are(dialect: str) -> None:
-    found = translated(dialect, asked(EDITS, ("image[]", "image[]"), prompt="p", size="1024x1024"))
+    found = translate_asked(
+        dialect, asked(EDITS, ("image[]", "image[]"), prompt="p", size="1024x1024")
+    )
 
     assert found.path == COMPOSITIONS
     assert found.pieces is not None
@@ -330,7 +338,7 @@ def test_name_of_a_file_cannot_break_out_of_its_form() -> None:
     file = File("image", 'a"\r\nX-Evil: 1', "image/png", Span(0, 1))
     request = Asked(EDITS, "r", {"prompt": "p"}, (file,), is_form=True)
 
-    pieces = translated("jimeng", request).pieces
+    pieces = translate_asked("jimeng", request).pieces
 
     text = b"".join(piece for piece in pieces or () if isinstance(piece, bytes))
     assert b'filename="a%22%0D%0AX-Evil: 1"' in text
@@ -360,12 +368,12 @@ def test_length_of_a_film_is_one_that_its_model_makes(
     if sent is None:
         assert refusal(dialect, request)[1] == "duration"
     else:
-        found = body(translated(dialect, request))
+        found = body(translate_asked(dialect, request))
         assert found == {"model": model, "prompt": "p", "duration": sent}
 
 
 def test_size_of_a_film_is_its_ratio_and_its_resolution_is_checked() -> None:
-    found = translated("jimeng", asked(VIDEOS, prompt="p", size="1280x720", resolution="720p"))
+    found = translate_asked("jimeng", asked(VIDEOS, prompt="p", size="1280x720", resolution="720p"))
 
     assert body(found) == {"prompt": "p", "ratio": "16:9", "resolution": "720p"}
     assert refusal("jimeng", asked(VIDEOS, prompt="p", resolution="8k"))[1] == "resolution"
@@ -387,7 +395,7 @@ def picture(address: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("dialect", FAMILY)
 def test_chat_becomes_one_picture_of_the_last_message(dialect: str) -> None:
-    found = translated(dialect, conversation(model="jimeng-4.0", stream=True, temperature=1))
+    found = translate_asked(dialect, conversation(model="jimeng-4.0", stream=True, temperature=1))
 
     assert (found.path, found.chat) == (IMAGES, "image")
     assert body(found) == {"model": "jimeng-4.0", "prompt": "draw a gate"}
@@ -398,8 +406,8 @@ def test_pictures_of_a_chat_are_references_where_there_may_be_any() -> None:
     text = {"type": "text", "text": "with birds"}
     request = conversation(text, picture("https://x/a.png"), model="m", size="1024x1024")
 
-    composed = translated("jimeng", request)
-    referred = translated("jimeng-free-all", request)
+    composed = translate_asked("jimeng", request)
+    referred = translate_asked("jimeng-free-all", request)
 
     assert composed.path == COMPOSITIONS
     assert body(composed)["images"] == ["https://x/a.png"]
@@ -412,7 +420,9 @@ def test_pictures_of_a_chat_are_references_where_there_may_be_any() -> None:
 
 
 def test_chat_about_a_film_is_a_film() -> None:
-    found = translated("jimeng", conversation(picture("https://x/a.png"), "go", model="a-video-b"))
+    found = translate_asked(
+        "jimeng", conversation(picture("https://x/a.png"), "go", model="a-video-b")
+    )
 
     assert (found.path, found.chat) == (VIDEOS, "video")
     assert body(found)["file_paths"] == ["https://x/a.png"]
@@ -428,17 +438,17 @@ def test_chat_without_a_prompt_is_refused(messages: Any) -> None:
 def test_composition_of_addresses_is_checked_and_passes() -> None:
     request = asked(COMPOSITIONS, images=["https://x/a.png"], prompt="p")
 
-    assert translated("jimeng", request) == Translation(
+    assert translate_asked("jimeng", request) == Translation(
         path=COMPOSITIONS, results_included=4, quoting=True
     )
-    single = translated("drraw", asked(EDITS, image="https://x/a.png", prompt="p"))
+    single = translate_asked("drraw", asked(EDITS, image="https://x/a.png", prompt="p"))
     assert body(single) == {"prompt": "p", "images": ["https://x/a.png"]}
-    several = translated("drraw", asked(EDITS, image=["https://x/a.png"], prompt="p"))
+    several = translate_asked("drraw", asked(EDITS, image=["https://x/a.png"], prompt="p"))
     assert body(several) == {"prompt": "p", "images": ["https://x/a.png"]}
 
 
 def test_form_of_a_composition_is_written_anew_whatever_changes() -> None:
-    found = translated("jimeng", asked(COMPOSITIONS, ("images",), prompt="p"))
+    found = translate_asked("jimeng", asked(COMPOSITIONS, ("images",), prompt="p"))
 
     assert found.told == ""
     assert found.content_type == "multipart/form-data; boundary=tidegate-request-1"
@@ -448,7 +458,7 @@ def test_form_of_a_composition_is_written_anew_whatever_changes() -> None:
 
 
 def test_form_with_a_file_is_written_anew_so_that_a_file_is_one() -> None:
-    same = translated("jimeng-free-all", asked(IMAGES, ("filePath",), prompt="p"))
+    same = translate_asked("jimeng-free-all", asked(IMAGES, ("filePath",), prompt="p"))
 
     head = same.pieces[1] if same.pieces else b""
     assert isinstance(head, bytes)
@@ -460,12 +470,12 @@ def test_what_a_backend_would_take_out_of_a_body_is_written_as_escapes() -> None
     fields = {"prompt": "a\u200bb\u00a0c", "resolution\ufeff": "4k", "model": "m"}
     request = Asked(IMAGES, "r", fields, read_alike=False)
 
-    (text,) = translated("jimeng", request).pieces or ()
+    (text,) = translate_asked("jimeng", request).pieces or ()
 
     assert isinstance(text, bytes)
-    assert not mended(text)
+    assert not mend_surrogates(text)
     assert json.loads(text) == fields
-    assert translated("jimeng", Asked(IMAGES, "r", fields)).pieces is None
+    assert translate_asked("jimeng", Asked(IMAGES, "r", fields)).pieces is None
 
 
 @pytest.mark.parametrize(
@@ -490,17 +500,21 @@ def test_other_fields_bring_nothing_along(name: str) -> None:
 
 
 def test_texts_of_a_form_that_are_no_numbers_stay_texts() -> None:
-    found = translated("jimeng", asked(IMAGES, (), prompt="p", seed="x", tags=["a", "b"]))
+    found = translate_asked("jimeng", asked(IMAGES, (), prompt="p", seed="x", tags=["a", "b"]))
 
     assert body(found) == {"prompt": "p", "seed": "x", "tags": ["a", "b"]}
 
 
 def test_size_of_a_film_that_says_nothing_is_left_out() -> None:
-    assert body(translated("jimeng", asked(VIDEOS, size="auto", prompt="p"))) == {"prompt": "p"}
+    assert body(translate_asked("jimeng", asked(VIDEOS, size="auto", prompt="p"))) == {
+        "prompt": "p"
+    }
 
 
 def test_parts_of_a_message_are_texts_and_pictures() -> None:
-    found = translated("jimeng", conversation({"image_url": "https://x/a.png"}, {"text": "go"}))
+    found = translate_asked(
+        "jimeng", conversation({"image_url": "https://x/a.png"}, {"text": "go"})
+    )
 
     assert body(found)["prompt"] == "go"
     assert body(found)["images"] == ["https://x/a.png"]
@@ -517,31 +531,33 @@ def test_results_of_a_generation_are_told_as_a_message() -> None:
 
 
 def test_completion_has_one_choice_and_its_chunks_the_same_id() -> None:
-    whole = chat.completion("told", "m", "r", 7)
-    last = chat.chunk({}, "m", "r", 7, last=True)
+    whole = chat.completion_of("told", "m", "r", 7)
+    last = chat.completion_chunk({}, "m", "r", 7, last=True)
 
     assert whole["choices"][0]["message"] == {"role": "assistant", "content": "told"}
     assert (whole["id"], whole["created"]) == (last["id"], last["created"]) == ("chatcmpl-r", 7)
     assert last["choices"][0]["finish_reason"] == "stop"
-    assert chat.chunk({"content": "x"}, "m", "r", 7)["choices"][0]["finish_reason"] is None
+    assert (
+        chat.completion_chunk({"content": "x"}, "m", "r", 7)["choices"][0]["finish_reason"] is None
+    )
 
 
 def test_backend_has_submitted_after_so_long() -> None:
     pictures = [f"https://x/{number}" for number in range(6)]
-    film = translated("jimeng", conversation(model="a-video"))
+    film = translate_asked("jimeng", conversation(model="a-video"))
 
     assert film.late_s == LATE_FILM_S
-    assert translated("jimeng", asked(VIDEOS, prompt="p")).late_s == LATE_FILM_S
-    assert translated("jimeng", asked(IMAGES, prompt="p")).late_s == LATE_S
+    assert translate_asked("jimeng", asked(VIDEOS, prompt="p")).late_s == LATE_FILM_S
+    assert translate_asked("jimeng", asked(IMAGES, prompt="p")).late_s == LATE_S
     request = asked(COMPOSITIONS, prompt="p", images=pictures)
-    assert translated("jimeng", request).late_s == LATE_S
-    assert translated("drraw", request).late_s == LATE_S + 10
+    assert translate_asked("jimeng", request).late_s == LATE_S
+    assert translate_asked("drraw", request).late_s == LATE_S + 10
     form = asked(EDITS, ("image",) * 3, prompt="p")
-    assert translated("drraw", form).late_s == LATE_S + 4
+    assert translate_asked("drraw", form).late_s == LATE_S + 4
 
 
 def test_what_is_no_address_quotes_nothing() -> None:
     request = asked(IMAGES, prompt="p", image=5)
 
-    assert list(addresses(request.fields)) == []
+    assert list(addresses_in(request.fields)) == []
     assert refusal("jimeng", request)[1] == "image"

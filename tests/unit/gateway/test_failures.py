@@ -9,15 +9,15 @@ import msgspec
 import pytest
 
 from contracts.pool import Verdict
-from runtime.settings import SettingsError, configured
+from runtime.settings import SettingsError, read_configuration
 from services.gateway.dialects.words import LATE_FILM_S, LATE_S
-from services.gateway.domain import judged_body
+from services.gateway.domain import judge_body
 from services.gateway.domain.answers.failures import (
     MESSAGES,
     Failure,
     FailureTables,
     Meaning,
-    said_while_polling,
+    is_poll_failure,
 )
 from services.gateway.settings import GatewaySection
 
@@ -49,7 +49,7 @@ def bodies() -> list[Body]:
 def test_failure_is_read_as_its_source_means_it(body: Body) -> None:
     text = json.dumps({"code": body.code, "message": body.message, "data": None}).encode()
 
-    found = judged_body(body.status, "", text, TABLES)
+    found = judge_body(body.status, "", text, TABLES)
 
     assert (found.meaning, found.inner_code) == (body.meaning, body.inner_code)
     assert found.upstream_code == body.code
@@ -84,29 +84,29 @@ def test_every_pattern_has_a_body_that_it_decides() -> None:
     ],
 )
 def test_what_a_client_wrote_decides_nothing(message: str, meaning: Meaning | None) -> None:
-    assert TABLES.failure(-2001, message).meaning == meaning
+    assert TABLES.failure_of(-2001, message).meaning == meaning
 
 
 def test_inner_code_that_nobody_knows_is_not_accepted_only_while_uploading() -> None:
-    polling = TABLES.failure(-2001, "[请求失败]: busy (错误码: 77)")
-    uploading = TABLES.failure(-2001, "图片上传失败: [请求失败]: busy (错误码: 77)")
+    polling = TABLES.failure_of(-2001, "[请求失败]: busy (错误码: 77)")
+    uploading = TABLES.failure_of(-2001, "图片上传失败: [请求失败]: busy (错误码: 77)")
 
     assert (polling.meaning, polling.inner_code) == (None, 77)
     assert (uploading.meaning, uploading.inner_code) == ("not_accepted", 77)
 
 
 def test_code_of_the_envelope_decides_before_its_message() -> None:
-    assert TABLES.failure(-2002, "[积分不足]: x").meaning == "login_expired"
+    assert TABLES.failure_of(-2002, "[积分不足]: x").meaning == "login_expired"
 
 
 def test_patterns_are_read_in_time_that_does_not_explode() -> None:
     for start in ("图片上传失败: File ", "[请求失败]: ", "Params ", "seedance", "Cannot read"):
-        assert TABLES.failure(-2001, start + "(错误码: " * 100_000) is not None
+        assert TABLES.failure_of(-2001, start + "(错误码: " * 100_000) is not None
 
 
 def late(body: dict[str, Any] | bytes, status: int = 200, waited_s: float = LATE_S + 1) -> Any:
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return judged_body(status, "", text, TABLES, waited_s=waited_s)
+    return judge_body(status, "", text, TABLES, waited_s=waited_s)
 
 
 @pytest.mark.parametrize(
@@ -137,11 +137,11 @@ def test_what_is_said_late_was_said_after_the_submission(
 
 
 def test_what_was_proved_by_its_words_never_comes_too_late() -> None:
-    assert said_while_polling(Failure("login_expired"), LATE_S + 0.1)
-    assert said_while_polling(Failure("login_expired"), LATE_FILM_S + 0.1, LATE_FILM_S)
-    assert not said_while_polling(Failure(None), 99)
-    assert not said_while_polling(Failure("not_accepted"), 99)
-    assert not said_while_polling(Failure("risk_control", uploading=True), 99)
+    assert is_poll_failure(Failure("login_expired"), LATE_S + 0.1)
+    assert is_poll_failure(Failure("login_expired"), LATE_FILM_S + 0.1, LATE_FILM_S)
+    assert not is_poll_failure(Failure(None), 99)
+    assert not is_poll_failure(Failure("not_accepted"), 99)
+    assert not is_poll_failure(Failure("risk_control", uploading=True), 99)
 
 
 @pytest.mark.parametrize(
@@ -181,15 +181,15 @@ def test_generator_that_cannot_be_reached_at_once_was_sent_nothing(
 
 @pytest.mark.parametrize("status", [400, 408, 431])
 def test_what_node_refuses_by_itself_reached_no_application(status: int) -> None:
-    found = judged_body(status, "", b"", TABLES, closing=True)
+    found = judge_body(status, "", b"", TABLES, closing=True)
 
     assert found.meaning == "not_accepted"
-    assert judged_body(status, "", b"", TABLES).meaning is None
-    assert judged_body(status, "", b"bad", TABLES, closing=True).meaning is None
+    assert judge_body(status, "", b"", TABLES).meaning is None
+    assert judge_body(status, "", b"bad", TABLES, closing=True).meaning is None
 
 
 def section(**tables: Any) -> GatewaySection:
-    return configured(tables, GatewaySection, "file")
+    return read_configuration(tables, GatewaySection, "file")
 
 
 def test_tables_of_an_operator_are_laid_over_the_built_in_ones() -> None:
@@ -199,19 +199,19 @@ def test_tables_of_an_operator_are_laid_over_the_built_in_ones() -> None:
         messages=[{"pattern": "busy|full", "meaning": "not_accepted"}],
     ).failure_tables()
 
-    assert tables.failure(-2001, "x").meaning == "login_expired"
-    assert tables.failure(9, "x").meaning == "risk_control"
-    assert tables.failure(-2009, "x").meaning == "quota_exhausted"
-    assert tables.failure(-1, "full").meaning == "not_accepted"
-    assert tables.failure(-1, "[请求失败]: x (错误码: 77)").meaning == "quota_exhausted"
-    assert tables.failure(-1, "[请求失败]: x (错误码: 1015)").meaning == "login_expired"
+    assert tables.failure_of(-2001, "x").meaning == "login_expired"
+    assert tables.failure_of(9, "x").meaning == "risk_control"
+    assert tables.failure_of(-2009, "x").meaning == "quota_exhausted"
+    assert tables.failure_of(-1, "full").meaning == "not_accepted"
+    assert tables.failure_of(-1, "[请求失败]: x (错误码: 77)").meaning == "quota_exhausted"
+    assert tables.failure_of(-1, "[请求失败]: x (错误码: 1015)").meaning == "login_expired"
 
 
 def test_tables_of_an_operator_may_stand_in_their_place() -> None:
     tables = section(codes={"9": "risk_control"}, codes_replace=True).failure_tables()
 
-    assert tables.failure(9, "x").meaning == "risk_control"
-    assert tables.failure(-2009, "[登录失效]").meaning is None
+    assert tables.failure_of(9, "x").meaning == "risk_control"
+    assert tables.failure_of(-2009, "[登录失效]").meaning is None
 
 
 @pytest.mark.parametrize(
@@ -230,6 +230,6 @@ def test_wrong_table_is_refused_by_name(tables: dict[str, Any], expected: str) -
 def test_words_that_a_backend_may_have_read_in_an_address_close_no_account() -> None:
     told = "积分不足，已自动降至最低画质仍然不足"  # noqa: RUF001
 
-    assert TABLES.failure(-2009, told).meaning == "quota_exhausted"
-    assert TABLES.failure(-2009, told, quoting=True).meaning == "not_accepted"
-    assert TABLES.failure(-2009, "[积分不足]: x", quoting=True).meaning == "quota_exhausted"
+    assert TABLES.failure_of(-2009, told).meaning == "quota_exhausted"
+    assert TABLES.failure_of(-2009, told, quoting=True).meaning == "not_accepted"
+    assert TABLES.failure_of(-2009, "[积分不足]: x", quoting=True).meaning == "quota_exhausted"

@@ -11,20 +11,20 @@ IMAGE, VIDEO = ServiceType("image"), ServiceType("video")
 
 
 def test_nobody_is_known_to_speak_anything_but_plain() -> None:
-    assert Fleet().dialects(IMAGE) == {"plain"}
+    assert Fleet().dialects_for(IMAGE) == {"plain"}
 
 
 def test_dialects_are_those_of_the_servers_that_can_do_it() -> None:
     fleet = Fleet()
     speaking = msgspec.structs.replace(server("b", ("image",)), dialect="jimeng")
-    fleet.apply(journalled(added("a"), ServerChanged(server=speaking)))
+    fleet.apply_envelope(journalled(added("a"), ServerChanged(server=speaking)))
 
-    assert fleet.dialects(IMAGE) == {"plain", "jimeng"}
-    assert fleet.dialects(VIDEO) == {"plain"}
+    assert fleet.dialects_for(IMAGE) == {"plain", "jimeng"}
+    assert fleet.dialects_for(VIDEO) == {"plain"}
 
-    fleet.apply(journalled(ServerRemoved(server_id=ServerId("a"))))
+    fleet.apply_envelope(journalled(ServerRemoved(server_id=ServerId("a"))))
 
-    assert fleet.dialects(IMAGE) == {"jimeng"}
-    assert fleet.dialects(VIDEO) == {"plain"}
-    fleet.apply(journalled(StrategyChanged(strategy="round_robin", reason="")))
-    assert fleet.dialects(IMAGE) == {"jimeng"}
+    assert fleet.dialects_for(IMAGE) == {"jimeng"}
+    assert fleet.dialects_for(VIDEO) == {"plain"}
+    fleet.apply_envelope(journalled(StrategyChanged(strategy="round_robin", reason="")))
+    assert fleet.dialects_for(IMAGE) == {"jimeng"}

@@ -15,8 +15,8 @@ from services.gateway.domain import (
     another_session,
     client_error,
     failure_error,
-    judged_body,
-    judged_head,
+    judge_body,
+    judge_head,
     models_error,
     no_server_error,
     outcome_of,
@@ -26,7 +26,7 @@ from services.gateway.domain import (
 from services.gateway.domain.answers.envelopes import JUDGED_BYTES_MAX, envelope_of, tells_results
 from services.gateway.domain.answers.failures import FailureTables
 from services.gateway.domain.answers.judgement import Judgement
-from services.gateway.domain.heads import passed
+from services.gateway.domain.heads import headers_passing
 
 TABLES = FailureTables()
 OK = {"created": 1, "data": [{"url": "u"}]}
@@ -34,7 +34,7 @@ OK = {"created": 1, "data": [{"url": "u"}]}
 
 def judged(status: int, body: Any) -> Verdict:
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return judged_body(status, "", text, TABLES).verdict
+    return judge_body(status, "", text, TABLES).verdict
 
 
 @pytest.mark.parametrize(
@@ -94,25 +94,25 @@ def test_body_code_comes_first_then_the_status(status: int, body: Any, verdict: 
 
 
 def test_head_alone_judges_what_is_no_short_json() -> None:
-    assert judged_head(200, "application/json; charset=utf-8", 100) is None
-    assert judged_head(200, "", None) is None
-    assert judged_head(200, "application/json", JUDGED_BYTES_MAX + 1) is None
-    assert judged_head(500, "text/html", 100) is None
-    assert judged_head(200, "text/plain", 100) is None
-    assert judged_head(200, "application/problem+json", 100) is None
+    assert judge_head(200, "application/json; charset=utf-8", 100) is None
+    assert judge_head(200, "", None) is None
+    assert judge_head(200, "application/json", JUDGED_BYTES_MAX + 1) is None
+    assert judge_head(500, "text/html", 100) is None
+    assert judge_head(200, "text/plain", 100) is None
+    assert judge_head(200, "application/problem+json", 100) is None
     for kind, length, verdict in (
         ("text/event-stream", None, Verdict.SUCCESS),
         ("image/png", 10, Verdict.SUCCESS),
         ("text/html", 0, Verdict.OUTCOME_UNKNOWN),
         ("application/json", 0, Verdict.OUTCOME_UNKNOWN),
     ):
-        found = judged_head(200, kind, length)
+        found = judge_head(200, kind, length)
         assert found is not None
         assert found.verdict is verdict
 
 
 def encoded(encoding: str, body: bytes) -> Verdict:
-    return judged_body(200, encoding, body, TABLES).verdict
+    return judge_body(200, encoding, body, TABLES).verdict
 
 
 def test_encoded_answers_are_decoded_for_judging_only() -> None:
@@ -133,7 +133,7 @@ def test_encoded_answers_are_decoded_for_judging_only() -> None:
 @pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "gzip, gzip"])
 def test_answer_that_cannot_be_read_is_no_result(encoding: str) -> None:
     assert encoded(encoding, b"\x1b\x03") is Verdict.OUTCOME_UNKNOWN
-    assert judged_body(403, encoding, b"\x1b", TABLES).verdict is Verdict.REJECTED
+    assert judge_body(403, encoding, b"\x1b", TABLES).verdict is Verdict.REJECTED
 
 
 def test_answer_that_is_long_once_decoded_is_a_success_by_its_status() -> None:
@@ -154,14 +154,14 @@ def test_decoding_takes_no_more_memory_than_is_judged() -> None:
 
 
 def test_results_are_counted() -> None:
-    found = judged_body(200, "", json.dumps({"data": [1, 2, None, {"url": ""}]}).encode(), TABLES)
+    found = judge_body(200, "", json.dumps({"data": [1, 2, None, {"url": ""}]}).encode(), TABLES)
     assert found.results == 2
 
 
 @pytest.mark.parametrize("key", ["message", "msg", "errmsg"])
 def test_message_of_the_backend_is_kept(key: str) -> None:
     body = json.dumps({"code": -2006, key: "no such thing"}).encode()
-    found = judged_body(200, "", body, TABLES)
+    found = judge_body(200, "", body, TABLES)
     assert client_error(found, None).message == "no such thing"
     assert client_error(found, None).upstream_code == -2006
 
@@ -220,8 +220,8 @@ def test_failures_tell_whether_the_work_may_have_been_done() -> None:
     assert failure_error("connect", sent=False).code == "upstream_error"
     assert failure_error("cut", sent=True).http_status == 502
     assert failure_error("timeout", sent=True).http_status == 504
-    assert failure_error("timeout", sent=True, safe=True).kind.should_retry
-    assert not failure_error("cut", sent=True).kind.should_retry
+    assert failure_error("timeout", sent=True, safe=True).error_kind.should_retry
+    assert not failure_error("cut", sent=True).error_kind.should_retry
 
 
 @pytest.mark.parametrize(
@@ -270,11 +270,11 @@ def test_credential_that_a_backend_repeats_is_taken_out_of_its_message() -> None
     said = "y" * 480 + f" token us-{secret} expired"
     body = json.dumps({"code": -2001, "message": said}).encode()
 
-    found = judged_body(200, "", body, TABLES, (secret.encode(),))
+    found = judge_body(200, "", body, TABLES, (secret.encode(),))
 
     assert "xxx" not in found.message
     assert found.message.endswith("us-(credentia")
-    assert judged_body(200, "", body, TABLES).message == said[:500]
+    assert judge_body(200, "", body, TABLES).message == said[:500]
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_header_that_repeats_the_credential_is_not_passed_on(
     assert secrets_of(authorization) == ((secret,) if secret else ())
     upstream = [(b"ETag", b"t=" + (secret or b"abc")), (b"Content-Type", b"image/png")]
 
-    kept = passed(upstream, secrets=secrets_of(authorization))
+    kept = headers_passing(upstream, secrets=secrets_of(authorization))
 
     png = (b"content-type", b"image/png")
     assert kept == ([png] if secret else [(b"etag", b"t=abc"), png])
@@ -305,7 +305,7 @@ ODD_CODES = (
 def test_code_that_nobody_can_read_is_an_outcome_nobody_knows(code: bytes, data: bytes) -> None:
     body = b'{"code":%b,"message":"x","data":%b}' % (code, data)
 
-    found = judged_body(200, "", body, TABLES)
+    found = judge_body(200, "", body, TABLES)
 
     assert (found.verdict, found.upstream_code) == (Verdict.OUTCOME_UNKNOWN, None)
     assert client_error(found, None).message == "the backend answered 200: x"
@@ -313,14 +313,14 @@ def test_code_that_nobody_can_read_is_an_outcome_nobody_knows(code: bytes, data:
 
 @pytest.mark.parametrize("code", ["null", '"0"', "0.0", '""', "false", '"SUCCESS"', "{}", '" 0 "'])
 def test_code_that_says_nothing_spoils_no_result(code: str) -> None:
-    found = judged_body(200, "", b'{"code":%b,"data":[{"url":"u"}]}' % code.encode(), TABLES)
+    found = judge_body(200, "", b'{"code":%b,"data":[{"url":"u"}]}' % code.encode(), TABLES)
 
     assert (found.verdict, found.results) == (Verdict.SUCCESS, 1)
 
 
 @pytest.mark.parametrize("code", ["-2009", '" -2009 "', "-2009.0"])
 def test_code_is_read_however_a_backend_writes_its_number(code: str) -> None:
-    found = judged_body(200, "", b'{"code":%b,"data":null}' % code.encode(), TABLES)
+    found = judge_body(200, "", b'{"code":%b,"data":null}' % code.encode(), TABLES)
 
     assert (found.verdict, found.upstream_code) == (Verdict.QUOTA_EXHAUSTED, -2009)
 
@@ -330,20 +330,20 @@ def test_byte_order_mark_before_an_answer_says_nothing(encode: Any) -> None:
     encoding = "" if encode is bytes else "gzip"
     bad = b'\xef\xbb\xbf{"code":-2009,"message":"' + b"A" * 70_000 + b'","data":null}'
 
-    good = judged_body(200, encoding, encode(b"\xef\xbb\xbf" + json.dumps(OK).encode()), TABLES)
+    good = judge_body(200, encoding, encode(b"\xef\xbb\xbf" + json.dumps(OK).encode()), TABLES)
     found = envelope_of(encoding, encode(bad)[:JUDGED_BYTES_MAX])
 
     assert (good.verdict, good.results) == (Verdict.SUCCESS, 1)
     assert found is not None
-    assert judged_body(200, "", found, TABLES).verdict is Verdict.QUOTA_EXHAUSTED
+    assert judge_body(200, "", found, TABLES).verdict is Verdict.QUOTA_EXHAUSTED
 
 
 @pytest.mark.parametrize("half", [b"\\ud83d", b"\xf0\x9f"])
 def test_half_of_an_emoji_spoils_neither_a_result_nor_a_failure(half: bytes) -> None:
     good = b'{"created":1,"data":[{"url":"u","revised_prompt":"a' + half + b'"}]}'
     bad = b'{"code":-2006,"message":"a' + half + b'","data":null}'
-    assert judged_body(200, "", good, TABLES).results == 1
-    found = judged_body(200, "", bad, TABLES)
+    assert judge_body(200, "", good, TABLES).results == 1
+    found = judge_body(200, "", bad, TABLES)
     assert found.meaning == "content_rejected"
     assert found.message.encode()
 
@@ -357,7 +357,7 @@ def test_envelope_is_found_at_the_start_of_what_is_too_long_to_be_read() -> None
         for encoding, sent in (("", body), ("gzip", gzip.compress(body))):
             envelope = envelope_of(encoding, sent[:JUDGED_BYTES_MAX])
             assert envelope is not None
-            assert judged_body(200, "", envelope, TABLES).meaning == "bad_parameter"
+            assert judge_body(200, "", envelope, TABLES).meaning == "bad_parameter"
 
 
 @pytest.mark.parametrize(
@@ -382,7 +382,7 @@ def test_message_cut_within_a_character_is_still_read() -> None:
     begun = b'{"code":-2006,"message":"' + b"a" * 998 + b"\\u00e9" + b"a" * 70_000
     envelope = envelope_of("", begun)
     assert envelope is not None
-    assert judged_body(200, "", envelope, TABLES).meaning == "content_rejected"
+    assert judge_body(200, "", envelope, TABLES).meaning == "content_rejected"
 
 
 @pytest.mark.parametrize("encoding", ["", "gzip"])
@@ -402,7 +402,7 @@ def test_nothing_is_left_of_a_credential_at_which_a_message_is_cut(
     envelope = envelope_of(encoding, begun, (b"other", secret))
 
     assert envelope is not None
-    found = judged_body(200, "", envelope, TABLES, (b"other", secret))
+    found = judge_body(200, "", envelope, TABLES, (b"other", secret))
     assert "tok" not in found.message
     assert found.message
 
@@ -413,7 +413,7 @@ def test_message_that_ends_before_it_is_cut_keeps_its_end() -> None:
     envelope = envelope_of("", begun, (b"token-of-an-account",))
 
     assert envelope is not None
-    assert judged_body(200, "", envelope, TABLES).message == "the prompt"
+    assert judge_body(200, "", envelope, TABLES).message == "the prompt"
 
 
 @pytest.mark.parametrize(
@@ -433,8 +433,8 @@ def test_message_that_ends_before_it_is_cut_keeps_its_end() -> None:
 )
 def test_backend_that_tells_results_by_url_is_believed_nothing_else(body: bytes) -> None:
     for kind in ("application/json", "text/event-stream", "application/octet-stream"):
-        assert judged_head(200, kind, None, by_url=True) is None
-    found = judged_body(200, "", body, TABLES, by_url=True)
+        assert judge_head(200, kind, None, by_url=True) is None
+    found = judge_body(200, "", body, TABLES, by_url=True)
 
     assert found.verdict is Verdict.OUTCOME_UNKNOWN
 
@@ -442,7 +442,7 @@ def test_backend_that_tells_results_by_url_is_believed_nothing_else(body: bytes)
 def test_long_answer_of_such_a_backend_is_believed_as_any() -> None:
     body = gzip.compress(b'{"data":[{"b64_json":"' + b"A" * 100_000 + b'"}]}')
 
-    assert judged_body(200, "gzip", body, TABLES, by_url=True).verdict is Verdict.SUCCESS
+    assert judge_body(200, "gzip", body, TABLES, by_url=True).verdict is Verdict.SUCCESS
 
 
 @pytest.mark.parametrize(
@@ -463,7 +463,7 @@ def test_server_that_only_rests_is_no_outage(
     error = no_server_error(NoServer(reason="a: rests", rests_s=rests_s), "image", tried=tried)
 
     assert error.code == code
-    assert dict(error.headers()).get(b"retry-after") == wait
+    assert dict(error.extra_headers()).get(b"retry-after") == wait
 
 
 def test_start_of_a_long_answer_tells_a_result_or_none() -> None:

@@ -14,12 +14,12 @@ from runtime.secrets import key_hash
 from services.gateway.clients.keydecisions import (
     KeyRefusal,
     KeyRefused,
-    decide,
     decide_change,
+    decide_event,
     decide_issue,
     decide_revoke,
 )
-from services.gateway.clients.keys import Key, KeyRing, presented
+from services.gateway.clients.keys import Key, KeyRing, presented_key
 from services.gateway.clients.limits import FREE, Admitted, KeyLimits
 from tests.anyevent import ANY_EVENT
 from tests.contract.test_golden import lines
@@ -57,12 +57,12 @@ def envelope(*events: AnyEvent | UnknownEvent) -> Envelope:
 def folded(*events: AnyEvent | UnknownEvent) -> KeyRing:
     ring = KeyRing()
     for sequence, event in enumerate(events, 1):
-        ring.apply(sequence, envelope(event))
+        ring.apply_envelope(sequence, envelope(event))
     return ring
 
 
 def found(ring: KeyRing, text: str) -> Key:
-    key = ring.find(text)
+    key = ring.find_key(text)
     assert key is not None
     return key
 
@@ -71,36 +71,36 @@ def test_issued_key_is_found_by_its_text_alone() -> None:
     ring = folded(issued("one"))
 
     assert found(ring, "sk-one").key_id == "one"
-    assert ring.find("sk-two") is None
-    assert ring.find("") is None
-    assert ring.find(key_hash("sk-one")) is None
+    assert ring.find_key("sk-two") is None
+    assert ring.find_key("") is None
+    assert ring.find_key(key_hash("sk-one")) is None
 
 
 def test_found_again_it_is_the_same_key() -> None:
     ring = folded(issued("one"))
 
-    assert ring.find("sk-one") is ring.find("sk-one")
+    assert ring.find_key("sk-one") is ring.find_key("sk-one")
 
 
 def test_revoked_key_opens_nothing_even_after_it_was_found() -> None:
     ring = folded(issued("one"))
-    assert ring.find("sk-one")
+    assert ring.find_key("sk-one")
 
-    ring.apply(2, envelope(revoked("one")))
+    ring.apply_envelope(2, envelope(revoked("one")))
 
-    assert ring.find("sk-one") is None
-    key = ring.get("one")
+    assert ring.find_key("sk-one") is None
+    key = ring.key_of("one")
     assert key is not None
     assert key.revoked
 
 
 def test_rotated_key_opens_by_its_new_text_only() -> None:
     ring = folded(issued("one"))
-    assert ring.find("sk-one")
+    assert ring.find_key("sk-one")
 
-    ring.apply(2, envelope(changed("one", "sk-new")))
+    ring.apply_envelope(2, envelope(changed("one", "sk-new")))
 
-    assert ring.find("sk-one") is None
+    assert ring.find_key("sk-one") is None
     assert found(ring, "sk-new").key_id == "one"
 
 
@@ -108,20 +108,20 @@ def test_hash_is_known_for_ever_by_the_key_it_opened() -> None:
     ring = folded(issued("one"), issued("two"), changed("one", "sk-new"), revoked("two"))
 
     for text in ("sk-one", "sk-new"):
-        key = ring.once_opened_by(key_hash(text))
+        key = ring.key_once_opened_by(key_hash(text))
         assert key is not None
         assert (key.key_id, key.hash) == ("one", key_hash("sk-new"))
-    gone = ring.once_opened_by(key_hash("sk-two"))
+    gone = ring.key_once_opened_by(key_hash("sk-two"))
     assert gone is not None
     assert gone.revoked
-    assert ring.once_opened_by(key_hash("sk-three")) is None
+    assert ring.key_once_opened_by(key_hash("sk-three")) is None
 
 
 def test_changed_bounds_hold_for_the_next_look() -> None:
     ring = folded(issued("one"))
     assert found(ring, "sk-one").bounds.concurrency == 0
 
-    ring.apply(2, envelope(changed("one", name="uno", bounds=KeyBounds(concurrency=3))))
+    ring.apply_envelope(2, envelope(changed("one", name="uno", bounds=KeyBounds(concurrency=3))))
 
     assert found(ring, "sk-one").bounds.concurrency == 3
     assert found(ring, "sk-one").name == "uno"
@@ -130,8 +130,8 @@ def test_changed_bounds_hold_for_the_next_look() -> None:
 def test_change_after_a_revocation_revives_nothing() -> None:
     ring = folded(issued("one"), revoked("one"), changed("one", "sk-new"))
 
-    assert ring.find("sk-one") is None
-    assert ring.find("sk-new") is None
+    assert ring.find_key("sk-one") is None
+    assert ring.find_key("sk-new") is None
 
 
 def test_key_that_lost_its_hash_to_another_does_not_take_it_along() -> None:
@@ -142,12 +142,12 @@ def test_key_that_lost_its_hash_to_another_does_not_take_it_along() -> None:
 
 def test_envelope_seen_twice_changes_nothing() -> None:
     ring = folded(issued("one"))
-    ring.apply(2, envelope(revoked("one")))
+    ring.apply_envelope(2, envelope(revoked("one")))
 
-    ring.apply(1, envelope(issued("one")))
-    ring.apply(2, envelope(issued("one")))
+    ring.apply_envelope(1, envelope(issued("one")))
+    ring.apply_envelope(2, envelope(issued("one")))
 
-    assert ring.find("sk-one") is None
+    assert ring.find_key("sk-one") is None
     assert ring.version == 2
 
 
@@ -160,7 +160,7 @@ def test_events_that_are_none_of_its_own_are_skipped() -> None:
         issued("one"),
     )
 
-    assert [key.key_id for key in ring.all()] == ["one"]
+    assert [key.key_id for key in ring.all_keys()] == ["one"]
     assert (ring.version, ring.unknown_events) == (5, 1)
 
 
@@ -178,7 +178,7 @@ def test_unknown_texts_leave_no_trace() -> None:
     ring = folded(issued("one"))
 
     for number in range(100):
-        assert ring.find(f"sk-guess-{number}") is None
+        assert ring.find_key(f"sk-guess-{number}") is None
 
     assert not ring._cached
 
@@ -277,8 +277,8 @@ def test_no_patterns_are_every_model_and_case_is_nothing() -> None:
 def test_only_admin_keys_administer() -> None:
     ring = folded(issued("a", Scope.ADMIN), issued("b"))
 
-    assert found(ring, "sk-a").admin
-    assert not found(ring, "sk-b").admin
+    assert found(ring, "sk-a").is_admin
+    assert not found(ring, "sk-b").is_admin
 
 
 @pytest.mark.parametrize(
@@ -293,7 +293,7 @@ def test_only_admin_keys_administer() -> None:
     ],
 )
 def test_key_is_presented_as_bearer_or_alone(authorization: str, text: str) -> None:
-    assert presented(authorization) == text
+    assert presented_key(authorization) == text
 
 
 def reason(decision: object) -> KeyRefusal:
@@ -318,24 +318,24 @@ def test_whatever_is_wished_every_living_key_opens_by_its_own_text_only(
     ring = KeyRing()
     sequence = 0
     for wish in wanted:
-        decision = decide(ring, wish)
+        decision = decide_event(ring, wish)
         if isinstance(decision, KeyIssued | KeyChanged | KeyRevoked):
             sequence += 1
-            ring.apply(sequence, envelope(decision))
-        living = {key.hash: key for key in ring.all() if not key.revoked}
-        assert len(living) == sum(not key.revoked for key in ring.all())
+            ring.apply_envelope(sequence, envelope(decision))
+        living = {key.hash: key for key in ring.all_keys() if not key.revoked}
+        assert len(living) == sum(not key.revoked for key in ring.all_keys())
         for text in ("sk-1", "sk-2", "sk-3"):
-            assert ring.find(text) == living.get(key_hash(text))
+            assert ring.find_key(text) == living.get(key_hash(text))
 
 
 @given(some.lists(wishes, max_size=30))
 def test_once_there_is_an_admin_there_always_is_one(wanted: list[KeyEvent]) -> None:
     ring = folded(issued("root", Scope.ADMIN))
     for sequence, wish in enumerate(wanted, 2):
-        decision = decide(ring, wish)
+        decision = decide_event(ring, wish)
         if isinstance(decision, KeyIssued | KeyChanged | KeyRevoked):
-            ring.apply(sequence, envelope(decision))
-        assert any(key.admin and not key.revoked for key in ring.all())
+            ring.apply_envelope(sequence, envelope(decision))
+        assert any(key.is_admin and not key.revoked for key in ring.all_keys())
 
 
 def rotated_with_grace(*events: AnyEvent) -> tuple[KeyRing, list[datetime]]:
@@ -344,23 +344,23 @@ def rotated_with_grace(*events: AnyEvent) -> tuple[KeyRing, list[datetime]]:
     until = NOON + timedelta(hours=1)
     whole = [issued("one"), changed("one", "sk-new", old_until=until), *events]
     for sequence, event in enumerate(whole, 1):
-        ring.apply(sequence, envelope(event))
+        ring.apply_envelope(sequence, envelope(event))
     return ring, now
 
 
 def test_old_text_opens_beside_the_new_one_until_its_grace_is_over() -> None:
     ring, now = rotated_with_grace()
-    both = [ring.find("sk-one"), ring.find("sk-new")]
+    both = [ring.find_key("sk-one"), ring.find_key("sk-new")]
     now[0] += timedelta(hours=1)
 
     assert [key.name if key else None for key in both] == ["one", "one"]
-    assert ring.find("sk-one") is None
-    assert ring.find("sk-new") is not None
+    assert ring.find_key("sk-one") is None
+    assert ring.find_key("sk-new") is not None
 
 
 def test_old_text_is_bound_as_the_key_is_now_and_taken_while_it_opens() -> None:
     ring, _ = rotated_with_grace(changed("one", bounds=KeyBounds(concurrency=3)))
-    found = ring.find("sk-one")
+    found = ring.find_key("sk-one")
 
     assert found is not None
     assert found.bounds.concurrency == 3
@@ -371,20 +371,22 @@ def test_old_text_is_bound_as_the_key_is_now_and_taken_while_it_opens() -> None:
 def test_revoking_and_rotating_again_end_the_grace_at_once(event: AnyEvent) -> None:
     ring, _ = rotated_with_grace(event)
 
-    assert ring.find("sk-one") is None
+    assert ring.find_key("sk-one") is None
 
 
 def test_without_a_clock_no_old_text_opens() -> None:
     until = NOON + timedelta(hours=1)
 
-    assert folded(issued("one"), changed("one", "sk-new", old_until=until)).find("sk-one") is None
+    assert (
+        folded(issued("one"), changed("one", "sk-new", old_until=until)).find_key("sk-one") is None
+    )
 
 
 @given(events=some.lists(ANY_EVENT, max_size=12))
 def test_any_event_is_taken_in(events: list[AnyEvent]) -> None:
     ring = KeyRing(lambda: NOON)
 
-    ring.apply(
+    ring.apply_envelope(
         1,
         Envelope(
             writer=WriterId("w"), epoch=1, number=1, time=NOON, previous_hash="", events=events
@@ -392,26 +394,26 @@ def test_any_event_is_taken_in(events: list[AnyEvent]) -> None:
     )
 
     limits = KeyLimits()
-    for key in ring.all():
-        ring.opened_by(key.hash)
-        if limits.admit(key, 0.0) == FREE:
-            limits.leave(key)
+    for key in ring.all_keys():
+        ring.key_opened_by(key.hash)
+        if limits.admit_request(key, 0.0) == FREE:
+            limits.leave_request(key)
 
 
 def test_a_key_of_unbounded_bounds_opens() -> None:
     ring = KeyRing(lambda: NOON)
     events = [decode_event(line) for line in lines("keys")]
 
-    ring.apply(
+    ring.apply_envelope(
         1,
         Envelope(
             writer=WriterId("w"), epoch=1, number=1, time=NOON, previous_hash="", events=events
         ),
     )
 
-    key = ring.get("key_5f2c9d8e7a62")
+    key = ring.key_of("key_5f2c9d8e7a62")
     assert key is not None
-    assert KeyLimits().admit(key, 0.0) == Admitted(2**63 - 1, 2**63 - 2, 60.0)
+    assert KeyLimits().admit_request(key, 0.0) == Admitted(2**63 - 1, 2**63 - 2, 60.0)
 
 
 @pytest.mark.parametrize("field", ["requests_per_minute", "concurrency"])

@@ -10,7 +10,7 @@ ALL = int(LEFT_AT_ONCE)
 def left(calls: int, now_s: float = 0.0) -> Leavers:
     leavers = Leavers()
     for _ in range(calls):
-        leavers.left(KEY, now_s)
+        leavers.take_leave(KEY, now_s)
     return leavers
 
 
@@ -18,9 +18,9 @@ def let_in(leavers: Leavers, calls: int, now_s: float) -> int:
     """Let calls come all at once; how many of them are let in."""
     came = 0
     for _ in range(calls):
-        leavers.enter(KEY)
+        leavers.count_unsent(KEY)
         if leavers.wait_s(KEY, now_s):
-            leavers.depart(KEY)
+            leavers.uncount_unsent(KEY)
         else:
             came += 1
     return came
@@ -28,9 +28,9 @@ def let_in(leavers: Leavers, calls: int, now_s: float) -> int:
 
 def waits(leavers: Leavers, key: KeyId, now_s: float) -> bool:
     """Whether a call that comes alone has to wait."""
-    leavers.enter(key)
+    leavers.count_unsent(key)
     wait_s = leavers.wait_s(key, now_s)
-    leavers.depart(key)
+    leavers.uncount_unsent(key)
     return wait_s > 0
 
 
@@ -43,9 +43,9 @@ def test_a_hundred_may_be_left_at_once_and_no_other_key_waits_for_it() -> None:
 def test_one_more_comes_each_second_and_with_each_lease_that_was_used() -> None:
     leavers = left(ALL)
 
-    leavers.used(KEY, 0)
+    leavers.give_leave(KEY, 0)
     assert not waits(leavers, KEY, 0)
-    leavers.left(KEY, 0)
+    leavers.take_leave(KEY, 0)
     assert waits(leavers, KEY, 0.5)
     assert not waits(leavers, KEY, 1)
 
@@ -60,8 +60,8 @@ def test_who_leaves_all_the_time_has_one_a_second_however_many_come() -> None:
     for second in range(1, 61):
         one_by_one = let_in(leavers, 256, second)
         for _ in range(one_by_one):
-            leavers.left(KEY, second)
-            leavers.depart(KEY)
+            leavers.take_leave(KEY, second)
+            leavers.uncount_unsent(KEY)
         came += one_by_one
 
     assert came == 60
@@ -71,14 +71,14 @@ def test_clients_that_gave_up_in_an_outage_and_stay_afterwards_do_not_wait_long(
     leavers, sent = left(ALL * 50), 0
     for _ in range(1000):  # one after the other, within the second that the first one takes
         sent += let_in(leavers, 1, 1)
-        leavers.depart(KEY)
+        leavers.uncount_unsent(KEY)
 
     assert sent == 1000
 
 
 def test_a_key_that_has_all_of_them_again_is_forgotten() -> None:
     leavers = left(1)
-    leavers.used(OTHER, 0)
+    leavers.give_leave(OTHER, 0)
 
     assert leavers.wait_s(KEY, 5) == 0
     assert leavers._left == {}

@@ -7,7 +7,7 @@ from hypothesis import strategies as some
 from contracts.base import KeyId
 from contracts.gateway import KeyBounds, Scope
 from services.gateway.clients.keys import Key
-from services.gateway.clients.limits import FREE, WINDOW_S, Admitted, KeyLimits, spelled
+from services.gateway.clients.limits import FREE, WINDOW_S, Admitted, KeyLimits, seconds_text
 
 
 def key(rate: int = 0, concurrency: int = 0, name: str = "one") -> Key:
@@ -19,17 +19,17 @@ def test_key_without_bounds_is_admitted_without_trace() -> None:
     limits = KeyLimits()
 
     for moment in range(1000):
-        assert limits.admit(key(), moment / 1000) is FREE
-    limits.leave(key())
+        assert limits.admit_request(key(), moment / 1000) is FREE
+    limits.leave_request(key())
 
     assert len(limits) == 0
-    assert FREE.headers() == {}
+    assert FREE.as_headers() == {}
 
 
 def test_rate_admits_exactly_its_bound_at_once() -> None:
     limits = KeyLimits()
 
-    answers = [limits.admit(key(rate=3), 10.0) for _ in range(5)]
+    answers = [limits.admit_request(key(rate=3), 10.0) for _ in range(5)]
 
     assert [answer.remaining for answer in answers if isinstance(answer, Admitted)] == [2, 1, 0]
     assert answers[3:] == [WINDOW_S, WINDOW_S]
@@ -38,118 +38,118 @@ def test_rate_admits_exactly_its_bound_at_once() -> None:
 def test_refused_client_that_waits_as_told_is_admitted() -> None:
     limits = KeyLimits()
     for moment in (0.0, 20.0):
-        assert isinstance(limits.admit(key(rate=2), moment), Admitted)
+        assert isinstance(limits.admit_request(key(rate=2), moment), Admitted)
 
-    wait = limits.admit(key(rate=2), 50.0)
+    wait = limits.admit_request(key(rate=2), 50.0)
 
     assert wait == 10.0
-    assert isinstance(limits.admit(key(rate=2), 60.0), Admitted)
-    assert limits.admit(key(rate=2), 60.0) == 20.0
+    assert isinstance(limits.admit_request(key(rate=2), 60.0), Admitted)
+    assert limits.admit_request(key(rate=2), 60.0) == 20.0
 
 
 def test_refusal_takes_nothing_from_the_window() -> None:
     limits = KeyLimits()
-    limits.admit(key(rate=1), 0.0)
+    limits.admit_request(key(rate=1), 0.0)
 
     for moment in range(1, 60):
-        assert isinstance(limits.admit(key(rate=1), float(moment)), float)
+        assert isinstance(limits.admit_request(key(rate=1), float(moment)), float)
 
-    assert isinstance(limits.admit(key(rate=1), 60.0), Admitted)
+    assert isinstance(limits.admit_request(key(rate=1), 60.0), Admitted)
 
 
 def test_lowered_rate_holds_at_once() -> None:
     limits = KeyLimits()
     for moment in (0.0, 1.0, 2.0):
-        limits.admit(key(rate=5), moment)
+        limits.admit_request(key(rate=5), moment)
 
-    assert limits.admit(key(rate=2), 3.0) == 58.0
-    assert limits.standing(key(rate=2), 3.0) == Admitted(2, 0, 59.0)
+    assert limits.admit_request(key(rate=2), 3.0) == 58.0
+    assert limits.current_standing(key(rate=2), 3.0) == Admitted(2, 0, 59.0)
 
 
 def test_concurrency_admits_as_many_as_left() -> None:
     limits = KeyLimits()
     bound = key(concurrency=2)
-    assert limits.admit(bound, 0.0) is FREE
-    assert limits.admit(bound, 0.0) is FREE
-    assert limits.admit(bound, 0.0) == 1.0
+    assert limits.admit_request(bound, 0.0) is FREE
+    assert limits.admit_request(bound, 0.0) is FREE
+    assert limits.admit_request(bound, 0.0) == 1.0
 
-    limits.leave(bound)
+    limits.leave_request(bound)
 
-    assert limits.admit(bound, 0.0) is FREE
-    assert limits.admit(bound, 0.0) == 1.0
+    assert limits.admit_request(bound, 0.0) is FREE
+    assert limits.admit_request(bound, 0.0) == 1.0
 
 
 def test_request_refused_for_concurrency_does_not_count_for_the_rate() -> None:
     limits = KeyLimits()
     bound = key(rate=2, concurrency=1)
-    limits.admit(bound, 0.0)
-    assert limits.admit(bound, 0.0) == 1.0
-    limits.leave(bound)
+    limits.admit_request(bound, 0.0)
+    assert limits.admit_request(bound, 0.0) == 1.0
+    limits.leave_request(bound)
 
-    assert limits.admit(bound, 0.0) == Admitted(2, 0, WINDOW_S)
+    assert limits.admit_request(bound, 0.0) == Admitted(2, 0, WINDOW_S)
 
 
 def test_request_refused_for_its_rate_holds_no_place() -> None:
     limits = KeyLimits()
     bound = key(rate=1, concurrency=1)
-    limits.admit(bound, 0.0)
-    limits.leave(bound)
+    limits.admit_request(bound, 0.0)
+    limits.leave_request(bound)
 
-    assert limits.admit(bound, 30.0) == 30.0
-    assert isinstance(limits.admit(bound, 60.0), Admitted)
+    assert limits.admit_request(bound, 30.0) == 30.0
+    assert isinstance(limits.admit_request(bound, 60.0), Admitted)
 
 
 def test_bound_set_while_requests_are_open_counts_only_those_after() -> None:
     limits = KeyLimits()
     before, after = key(), key(concurrency=1)
-    limits.admit(before, 0.0)
-    assert limits.admit(after, 0.0) is FREE
+    limits.admit_request(before, 0.0)
+    assert limits.admit_request(after, 0.0) is FREE
 
-    limits.leave(before)
+    limits.leave_request(before)
 
-    assert limits.admit(after, 0.0) == 1.0
+    assert limits.admit_request(after, 0.0) == 1.0
 
 
 def test_keys_do_not_share_their_bounds() -> None:
     limits = KeyLimits()
-    limits.admit(key(rate=1), 0.0)
+    limits.admit_request(key(rate=1), 0.0)
 
-    assert isinstance(limits.admit(key(rate=1, name="two"), 0.0), Admitted)
+    assert isinstance(limits.admit_request(key(rate=1, name="two"), 0.0), Admitted)
 
 
 def test_idle_keys_are_forgotten_and_open_ones_are_not() -> None:
     limits = KeyLimits()
     for number in range(50):
-        limits.admit(key(rate=5, name=f"idle-{number}"), 0.0)
-    limits.admit(key(concurrency=1, name="open"), 0.0)
+        limits.admit_request(key(rate=5, name=f"idle-{number}"), 0.0)
+    limits.admit_request(key(concurrency=1, name="open"), 0.0)
 
-    limits.admit(key(rate=1, name="later"), 3 * WINDOW_S)
+    limits.admit_request(key(rate=1, name="later"), 3 * WINDOW_S)
 
     assert len(limits) == 2
-    assert limits.admit(key(concurrency=1, name="open"), 3 * WINDOW_S) == 1.0
+    assert limits.admit_request(key(concurrency=1, name="open"), 3 * WINDOW_S) == 1.0
 
 
 def test_key_that_is_swept_with_the_rest_starts_anew_in_the_books() -> None:
     limits = KeyLimits()
-    limits.admit(key(rate=1), 0.0)
+    limits.admit_request(key(rate=1), 0.0)
 
-    assert isinstance(limits.admit(key(rate=1), 60.0), Admitted)
-    assert isinstance(limits.admit(key(rate=1), 119.0), float)
+    assert isinstance(limits.admit_request(key(rate=1), 60.0), Admitted)
+    assert isinstance(limits.admit_request(key(rate=1), 119.0), float)
 
 
 def test_clock_that_goes_back_forgives_nothing() -> None:
     limits = KeyLimits()
-    limits.admit(key(rate=1), 100.0)
+    limits.admit_request(key(rate=1), 100.0)
 
-    assert limits.admit(key(rate=1), 10.0) == WINDOW_S
+    assert limits.admit_request(key(rate=1), 10.0) == WINDOW_S
 
 
 def test_headers_tell_bound_rest_and_reset() -> None:
     limits = KeyLimits()
-    admitted = limits.admit(key(rate=2), 0.0)
+    admitted = limits.admit_request(key(rate=2), 0.0)
     assert isinstance(admitted, Admitted)
 
-    assert admitted.headers() == {
+    assert admitted.as_headers() == {
         "x-ratelimit-limit-requests": "2",
         "x-ratelimit-remaining-requests": "1",
         "x-ratelimit-reset-requests": "1m0s",
@@ -158,12 +158,12 @@ def test_headers_tell_bound_rest_and_reset() -> None:
 
 def test_standing_of_a_key_is_told_without_counting() -> None:
     limits = KeyLimits()
-    assert limits.standing(key(), 0.0) is FREE
-    assert limits.standing(key(rate=2), 0.0) == Admitted(2, 2, 0.0)
-    limits.admit(key(rate=2), 0.0)
+    assert limits.current_standing(key(), 0.0) is FREE
+    assert limits.current_standing(key(rate=2), 0.0) == Admitted(2, 2, 0.0)
+    limits.admit_request(key(rate=2), 0.0)
 
-    assert limits.standing(key(rate=2), 48.0) == Admitted(2, 1, 12.0)
-    assert limits.standing(key(rate=2), 60.0) == Admitted(2, 2, 0.0)
+    assert limits.current_standing(key(rate=2), 48.0) == Admitted(2, 1, 12.0)
+    assert limits.current_standing(key(rate=2), 60.0) == Admitted(2, 2, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_standing_of_a_key_is_told_without_counting() -> None:
     ],
 )
 def test_durations_are_spelled_as_openai_spells_them(seconds: float, text: str) -> None:
-    assert spelled(seconds) == text
+    assert seconds_text(seconds) == text
 
 
 steps = some.lists(some.integers(0, 200), max_size=120)
@@ -197,7 +197,7 @@ def test_no_sixty_seconds_wherever_they_begin_hold_more_than_the_bound(
     admitted: list[float] = []
     for gap in gaps:
         now += gap / 4
-        if isinstance(limits.admit(key(rate=rate), now), Admitted):
+        if isinstance(limits.admit_request(key(rate=rate), now), Admitted):
             admitted.append(now)
 
     for first, past in zip(admitted, admitted[rate:], strict=False):
@@ -211,7 +211,7 @@ def test_request_is_refused_only_when_the_window_is_full(rate: int, gaps: list[i
     admitted: list[float] = []
     for gap in gaps:
         now += gap / 4
-        answer = limits.admit(key(rate=rate), now)
+        answer = limits.admit_request(key(rate=rate), now)
         within = [moment for moment in admitted if moment > now - WINDOW_S]
         if isinstance(answer, Admitted):
             admitted.append(now)
@@ -230,8 +230,8 @@ def test_never_more_are_open_than_the_concurrency(
     opened = 0
     for second, arrives in enumerate(arrivals):
         if arrives:
-            opened += isinstance(limits.admit(bound, float(second)), Admitted)
+            opened += isinstance(limits.admit_request(bound, float(second)), Admitted)
         elif opened:
-            limits.leave(bound)
+            limits.leave_request(bound)
             opened -= 1
         assert opened <= concurrency

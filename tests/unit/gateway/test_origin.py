@@ -2,8 +2,8 @@
 
 import pytest
 
-from runtime.settings import SettingsError, configured
-from services.gateway.clients.origin import Proxies, stored_address, stored_agent, trusted
+from runtime.settings import SettingsError, read_configuration
+from services.gateway.clients.origin import Proxies, stored_address, stored_agent, trusted_proxies
 from services.gateway.settings import GatewaySection, Stored
 from tests.unit.gateway.test_headers import asked
 
@@ -14,7 +14,7 @@ BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.
 
 def origin(*said: str, peer: str = FRONT, proto: str = "https") -> tuple[str, str]:
     headers = [(b"x-forwarded-for", one.encode()) for one in said]
-    return PROXIES.origin(peer, "http", [*headers, (b"x-forwarded-proto", proto.encode())])
+    return PROXIES.client_origin(peer, "http", [*headers, (b"x-forwarded-proto", proto.encode())])
 
 
 @pytest.mark.parametrize(
@@ -57,8 +57,8 @@ def test_scheme_is_one_of_the_two(proto: str, scheme: str) -> None:
 
 
 def test_without_trusted_proxies_there_are_none() -> None:
-    assert trusted([]) is None
-    assert trusted([FRONT]) is not None
+    assert trusted_proxies([]) is None
+    assert trusted_proxies([FRONT]) is not None
 
 
 @pytest.mark.parametrize("text", ["10.0.0.1/8", "10.0.0.0/33", "front.example", ""])
@@ -67,7 +67,7 @@ def test_trusted_proxy_that_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(
         SettingsError, match="file: trusted_proxies: expected addresses or netw"
     ) as e:
-        configured(tables, GatewaySection, "file")
+        read_configuration(tables, GatewaySection, "file")
     assert repr(text) in str(e.value)
 
 

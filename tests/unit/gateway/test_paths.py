@@ -3,7 +3,7 @@
 import pytest
 
 from runtime.settings import DEFAULT_SERVICES
-from services.gateway.domain.paths import Places, ambiguous, is_ours, key_in, key_in_url
+from services.gateway.domain.paths import Places, is_ambiguous, is_ours, key_in, key_in_url
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ from services.gateway.domain.paths import Places, ambiguous, is_ours, key_in, ke
     ],
 )
 def test_path_that_another_reader_may_take_for_another_is_ambiguous(path: str) -> None:
-    assert ambiguous(path.encode("latin-1"))
+    assert is_ambiguous(path.encode("latin-1"))
 
 
 @pytest.mark.parametrize(
@@ -40,12 +40,12 @@ def test_path_that_another_reader_may_take_for_another_is_ambiguous(path: str) -
     ["/", "/v1/images/generations", "/v1/a..b", "/v1/%67en", "/v1/.well", "/é"],
 )
 def test_other_paths_are_not(path: str) -> None:
-    assert not ambiguous(path.encode())
+    assert not is_ambiguous(path.encode())
 
 
 def test_slash_in_the_name_of_a_model_is_no_wonder() -> None:
-    assert not ambiguous(b"/v1/models/vendor%2Fmodel", slashes=True)
-    assert ambiguous(b"/v1/models/vendor%2Fmodel")
+    assert not is_ambiguous(b"/v1/models/vendor%2Fmodel", slashes=True)
+    assert is_ambiguous(b"/v1/models/vendor%2Fmodel")
 
 
 @pytest.mark.parametrize(
@@ -64,16 +64,16 @@ def test_slash_in_the_name_of_a_model_is_no_wonder() -> None:
 )
 def test_path_of_the_operators_is_never_of_a_service_type(path: str) -> None:
     assert is_ours(path)
-    assert not Places(DEFAULT_SERVICES).of(path).generates
+    assert not Places(DEFAULT_SERVICES).place_of(path).generates
 
 
 def test_paths_of_strangers_and_long_ones_are_not_remembered() -> None:
     places = Places(DEFAULT_SERVICES)
 
-    assert places.of("/v1/images/generations").generates
-    assert places.of("/v1/images/" + "x" * 60_000, keep=True).generates
+    assert places.place_of("/v1/images/generations").generates
+    assert places.place_of("/v1/images/" + "x" * 60_000, keep=True).generates
     for _ in range(2):
-        assert places.of("/v1/chat/completions", keep=True) == (True, True)
+        assert places.place_of("/v1/chat/completions", keep=True) == (True, True)
     assert list(places._known) == ["/v1/chat/completions"]
 
 

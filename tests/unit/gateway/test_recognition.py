@@ -3,7 +3,7 @@
 import pytest
 
 from demo.roots import ROOTS
-from services.gateway.dialects.recognition import READ_BYTES_MAX, recognised
+from services.gateway.dialects.recognition import READ_BYTES_MAX, recognise_dialect
 
 JSON, HTML = "application/json; charset=utf-8", "text/html; charset=utf-8"
 I, D, L = (ROOTS[name] for name in ("jimeng", "drraw", "jimeng-free"))  # noqa: E741
@@ -33,7 +33,7 @@ Z, _, _ = ROOTS["jimeng-free-all"].partition("</style>")
     ],
 )
 def test_page_tells_the_dialect(page: str, kind: str, dialect: str) -> None:
-    assert recognised(page.encode(), kind, []) == dialect
+    assert recognise_dialect(page.encode(), kind, []) == dialect
 
 
 @pytest.mark.parametrize(
@@ -48,12 +48,12 @@ def test_page_tells_the_dialect(page: str, kind: str, dialect: str) -> None:
     ],
 )
 def test_owner_of_the_models_tells_where_the_page_does_not(owners: list[str], dialect: str) -> None:
-    assert recognised(b"Not Found", "text/plain", owners) == dialect
+    assert recognise_dialect(b"Not Found", "text/plain", owners) == dialect
 
 
 def test_page_outweighs_the_models() -> None:
-    assert recognised(I.encode(), JSON, ["jimeng-free-api"]) == "jimeng"
+    assert recognise_dialect(I.encode(), JSON, ["jimeng-free-api"]) == "jimeng"
 
 
 def test_bytes_that_are_no_text_tell_nothing() -> None:
-    assert recognised(b"\xff\xfe\x00", HTML, []) == "plain"
+    assert recognise_dialect(b"\xff\xfe\x00", HTML, []) == "plain"

@@ -3,7 +3,7 @@
 import pytest
 
 from runtime.settings import DEFAULT_SERVICES, ServiceTypeSection
-from services.gateway.domain import Peek, model_named, read_json, route, units_of
+from services.gateway.domain import Peek, model_named, read_json, route_request, units_of
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.routing import body_decides
 
@@ -29,12 +29,12 @@ BOUNDARY = b"--b\r\n"
 def test_path_decides_and_models_only_on_shared_paths(
     path: str, model: str | None, expected: str | None
 ) -> None:
-    assert route(path, model, DEFAULT_SERVICES) == expected
+    assert route_request(path, model, DEFAULT_SERVICES) == expected
 
 
 def test_new_service_type_is_configuration() -> None:
     services = {**DEFAULT_SERVICES, "music": ServiceTypeSection(daily_limit=3, paths=["/v1/music"])}
-    assert route("/v1/music/compose", None, services) == "music"
+    assert route_request("/v1/music/compose", None, services) == "music"
 
 
 def test_without_a_fitting_model_or_a_plain_type_the_first_listed_serves() -> None:
@@ -42,7 +42,7 @@ def test_without_a_fitting_model_or_a_plain_type_the_first_listed_serves() -> No
         "one": ServiceTypeSection(daily_limit=1, paths=[CHAT], models=["a"]),
         "two": ServiceTypeSection(daily_limit=1, paths=[CHAT], models=["b"]),
     }
-    assert route(CHAT, "c", services) == "one"
+    assert route_request(CHAT, "c", services) == "one"
 
 
 def test_model_of_a_body_that_decides_nothing_is_kept_for_the_record() -> None:
@@ -119,8 +119,8 @@ def test_longer_path_wins_whatever_the_order() -> None:
         "long": ServiceTypeSection(daily_limit=1, paths=["/v1/images/"]),
         "short": ServiceTypeSection(daily_limit=1, paths=["/v1/"]),
     }
-    assert route("/v1/images/x", None, services) == "long"
-    assert route("/v1/images/x", None, dict(reversed(services.items()))) == "long"
+    assert route_request("/v1/images/x", None, services) == "long"
+    assert route_request("/v1/images/x", None, dict(reversed(services.items()))) == "long"
 
 
 @pytest.mark.parametrize(("n", "units"), [(None, 1), (1, 1), (10_000, 10_000)])

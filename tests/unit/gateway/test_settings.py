@@ -2,7 +2,7 @@
 
 import pytest
 
-from runtime.settings import SettingsError, configured
+from runtime.settings import SettingsError, read_configuration
 from services.gateway.settings import GatewaySection
 
 
@@ -17,7 +17,7 @@ from services.gateway.settings import GatewaySection
     ],
 )
 def test_proxy_is_an_address_of_http(url: str) -> None:
-    assert configured({"proxy": url}, GatewaySection, "file").proxy == url
+    assert read_configuration({"proxy": url}, GatewaySection, "file").proxy == url
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,6 @@ def test_proxy_is_an_address_of_http(url: str) -> None:
 )
 def test_proxy_that_is_none_is_refused_without_its_secret(url: str) -> None:
     with pytest.raises(SettingsError, match=r"^file: proxy: expected an address such as") as e:
-        configured({"proxy": url}, GatewaySection, "file")
+        read_configuration({"proxy": url}, GatewaySection, "file")
     assert "hush" not in str(e.value)
     assert "sh@" not in str(e.value)

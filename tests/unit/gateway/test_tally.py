@@ -13,17 +13,17 @@ KEY, NOTHING = KeyId("k"), ServiceType("")
 def counted(*seconds: float, code: str = "rate_limit_exceeded", key: KeyId = KEY) -> Tally:
     tally = Tally(GatewayId("g"))
     for at in seconds:
-        tally.count((key, NOTHING, code), 429, NOON + timedelta(seconds=at))
+        tally.count_refusal((key, NOTHING, code), 429, NOON + timedelta(seconds=at))
     return tally
 
 
 def test_a_minute_is_one_event_for_each_key_type_and_code() -> None:
     tally = counted(0, 10, 59)
-    tally.count((KEY, NOTHING, "invalid_request"), 400, NOON)
-    tally.count((KEY, ServiceType("image"), "invalid_request"), 400, NOON)
-    tally.count((KeyId("other"), NOTHING, "invalid_request"), 400, NOON)
+    tally.count_refusal((KEY, NOTHING, "invalid_request"), 400, NOON)
+    tally.count_refusal((KEY, ServiceType("image"), "invalid_request"), 400, NOON)
+    tally.count_refusal((KeyId("other"), NOTHING, "invalid_request"), 400, NOON)
 
-    told = tally.take(NOON + timedelta(seconds=60))
+    told = tally.take_due(NOON + timedelta(seconds=60))
 
     assert [(one.key_id, one.service_type, one.code, one.count) for one in told] == [
         ("k", "", "rate_limit_exceeded", 3),
@@ -40,21 +40,21 @@ def test_a_minute_is_one_event_for_each_key_type_and_code() -> None:
         since=NOON,
         until=NOON + timedelta(seconds=59),
     )
-    assert tally.take(NOON + timedelta(hours=1)) == []
+    assert tally.take_due(NOON + timedelta(hours=1)) == []
 
 
 def test_nothing_is_told_before_its_minute_is_over_unless_everything_is() -> None:
     tally = counted(0)
 
-    assert tally.take(NOON + timedelta(seconds=59)) == []
-    assert len(tally.take(NOON + timedelta(seconds=59), everything=True)) == 1
+    assert tally.take_due(NOON + timedelta(seconds=59)) == []
+    assert len(tally.take_due(NOON + timedelta(seconds=59), everything=True)) == 1
 
 
 def test_the_first_of_a_minute_says_so() -> None:
     tally = Tally(GatewayId("g"))
 
     sort = KEY, NOTHING, "x"
-    assert tally.count(sort, 400, NOON)
-    assert not tally.count(sort, 400, NOON)
-    tally.take(NOON, everything=True)
-    assert tally.count(sort, 400, NOON)
+    assert tally.count_refusal(sort, 400, NOON)
+    assert not tally.count_refusal(sort, 400, NOON)
+    tally.take_due(NOON, everything=True)
+    assert tally.count_refusal(sort, 400, NOON)

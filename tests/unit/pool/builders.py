@@ -211,9 +211,9 @@ class WrittenLog:
         epoch: int = 1,
     ) -> None:
         """Append one envelope."""
-        stored = envelope.sealed(self.link, writer, epoch, at, events)
-        self.envelopes.append((self.link.sequence + 1, stored, envelope.decode(stored)))
-        self.link = envelope.linked(self.link.sequence + 1, stored, self.envelopes[-1][2])
+        stored = envelope.seal_events(self.link, writer, epoch, at, events)
+        self.envelopes.append((self.link.sequence + 1, stored, envelope.decode_envelope(stored)))
+        self.link = envelope.link_to(self.link.sequence + 1, stored, self.envelopes[-1][2])
 
 
 def audited(log: WrittenLog) -> Auditor:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from contracts.base import KeyId, LeaderElected, LeaseId, RequestId, ServerId, SessionId, WriterId
-from contracts.envelope import Link, decode, linked, sealed
+from contracts.envelope import Link, decode_envelope, link_to, seal_events
 from contracts.gateway import KeyRevoked
 from contracts.pool import (
     LeaseCancelled,
@@ -223,10 +223,10 @@ def test_a_violation_is_told_once_with_its_place_in_the_stream() -> None:
 def fed(chain: Chain, link: Link, time: float = 0, **fields: object) -> list[Wrong]:
     """What a chain says of an envelope written behind `link`."""
     values = {"writer": LEADER, "epoch": 1, "events": [], **fields}
-    stored = sealed(
+    stored = seal_events(
         link, values["writer"], values["epoch"], after(time), values["events"]  # type: ignore[arg-type]
     )  # fmt: skip
-    return [violation.kind for violation in chain.audit_link(7, stored, decode(stored))]
+    return [violation.kind for violation in chain.audit_link(7, stored, decode_envelope(stored))]
 
 
 def begun(*, led: bool = True) -> Chain:
@@ -307,12 +307,12 @@ def test_the_auditor_judges_the_chain_too() -> None:
     auditor = audited(log)
 
     forged = stored.replace(b'"one"', b'"two"', 1)
-    assert auditor.audit_envelope(sequence, forged, decode(forged)) != []
-    again = sealed(
-        linked(sequence, stored, envelope), LEADER, 1, NOON + timedelta(seconds=1), [LEASE]
+    assert auditor.audit_envelope(sequence, forged, decode_envelope(forged)) != []
+    again = seal_events(
+        link_to(sequence, stored, envelope), LEADER, 1, NOON + timedelta(seconds=1), [LEASE]
     )
 
-    (violation,) = auditor.audit_envelope(sequence + 1, again, decode(again))[:1]
+    (violation,) = auditor.audit_envelope(sequence + 1, again, decode_envelope(again))[:1]
 
     assert (violation.kind, violation.about) == (Wrong.CHAIN_BROKEN, "evt.pool.0")
 

@@ -118,9 +118,11 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 def test_identity_depends_on_region_credential_and_key() -> None:
     one = Credential(credential="a", region="us")
 
-    assert one.identity("k") == Credential(credential="a", region="us").identity("k")
-    assert one.identity("k") != Credential(credential="a").identity("k")
-    assert one.identity("k") != one.identity("other")
+    assert one.session_identity("k") == Credential(credential="a", region="us").session_identity(
+        "k"
+    )
+    assert one.session_identity("k") != Credential(credential="a").session_identity("k")
+    assert one.session_identity("k") != one.session_identity("other")
 
 
 def test_a_credential_is_not_printed() -> None:

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from runtime.settings import SettingsError, configured
+from runtime.settings import SettingsError, read_configuration
 from services.pool.settings import Settings, policy_of, source_digest
 
 
 def read(tables: dict[str, Any]) -> Settings:
-    return configured(tables, Settings, "tidegate.toml")
+    return read_configuration(tables, Settings, "tidegate.toml")
 
 
 def test_defaults_are_those_of_the_original() -> None:

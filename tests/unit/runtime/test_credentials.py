@@ -7,7 +7,7 @@ from runtime.credentials import (
     WrongCredentialError,
     credential_of,
     credentials_in,
-    told,
+    report_good,
 )
 from runtime.secrets import session_identity
 
@@ -81,8 +81,8 @@ def test_one_bad_line_costs_none_of_the_others(line: bytes) -> None:
     found = list(credentials_in(b"good\n" + line + b"\nalso-good\n"))
 
     assert [number for number, one in found if isinstance(one, Credential)] == [1, 3]
-    assert told(found).startswith("line 2: ")
-    assert SECRET not in told(found)
+    assert report_good(found).startswith("line 2: ")
+    assert SECRET not in report_good(found)
 
 
 def test_what_a_line_does_not_say_is_said_for_all() -> None:
@@ -118,7 +118,7 @@ def test_spelling_of_a_credential_decides_nothing(region: str, bare: str, named:
 
     assert line == json == Credential(credential=named, region=region)
     assert credential_of({"credential": bare, "region": region}) == line
-    assert credential_of({"credential": line.spelled}) == line, "it is read as what it was"
+    assert credential_of({"credential": line.as_text}) == line, "it is read as what it was"
 
 
 def test_region_that_contradicts_the_prefix_is_named_with_it() -> None:
@@ -130,22 +130,24 @@ def test_region_that_contradicts_the_prefix_is_named_with_it() -> None:
 def test_session_that_an_earlier_version_made_is_the_same_account(older: str) -> None:
     earlier = session_identity("key", "", older)
 
-    identities = credential_of({"credential": "c", "region": "us"}).identities("key")
+    identities = credential_of({"credential": "c", "region": "us"}).credentials_by_id("key")
 
     assert next(iter(identities)) == session_identity("key", "us", "c")
     assert identities[earlier] == Credential(credential=older)
-    assert credential_of({"credential": "us-c"}).identities("key") == identities
+    assert credential_of({"credential": "us-c"}).credentials_by_id("key") == identities
 
 
 def test_behind_a_proxy_too() -> None:
-    identities = credential_of({"credential": "http://h:1@c", "region": "us"}).identities("key")
+    identities = credential_of({"credential": "http://h:1@c", "region": "us"}).credentials_by_id(
+        "key"
+    )
 
     earlier = identities[session_identity("key", "", "http://h:1@us-c")]
     assert earlier.credential == "http://h:1@us-c"
 
 
 def test_credential_without_a_region_is_one_session() -> None:
-    assert len(credential_of({"credential": "c"}).identities("key")) == 1
+    assert len(credential_of({"credential": "c"}).credentials_by_id("key")) == 1
 
 
 def test_limits_may_name_the_service_types_that_there_are() -> None:

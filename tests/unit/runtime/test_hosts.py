@@ -2,7 +2,7 @@
 
 import pytest
 
-from runtime.hosts import familiar, host_of
+from runtime.hosts import host_of, is_familiar
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from runtime.hosts import familiar, host_of
     ],
 )
 def test_addresses_and_names_without_a_dot_are_ours(host: str) -> None:
-    assert familiar(host, ())
+    assert is_familiar(host, ())
 
 
 @pytest.mark.parametrize(
@@ -34,12 +34,12 @@ def test_addresses_and_names_without_a_dot_are_ours(host: str) -> None:
     ],
 )
 def test_other_names_are_not(host: str) -> None:
-    assert not familiar(host, ())
+    assert not is_familiar(host, ())
 
 
 def test_configured_names_are_ours_in_any_letter_case_and_on_any_port() -> None:
-    assert familiar("Gate.Example.org:443", {"gate.example.org"})
-    assert not familiar("x.gate.example.org", {"gate.example.org"})
+    assert is_familiar("Gate.Example.org:443", {"gate.example.org"})
+    assert not is_familiar("x.gate.example.org", {"gate.example.org"})
 
 
 def test_host_is_read_of_whoever_says_one() -> None:

@@ -5,13 +5,13 @@ from typing import Any
 
 import structlog
 
-from runtime.process.logs import _line, _readable
+from runtime.process.logs import _make_readable, _render_line
 
 EVIL = "/v1/\x9b2J\x1b[2J\u202e\x7f\ud7ff即梦"
 
 
 def test_line_of_the_log_commands_no_terminal_and_means_the_same() -> None:
-    line = _line(None, "info", {"event": "request", "path": EVIL}).decode()
+    line = _render_line(None, "info", {"event": "request", "path": EVIL}).decode()
 
     assert line.isprintable()
     assert "即梦" in line
@@ -26,7 +26,9 @@ def test_line_for_people_commands_no_terminal() -> None:
         "n": 1,
     }
 
-    told = structlog.dev.ConsoleRenderer(colors=False)(None, "info", _readable(None, "", event))
+    told = structlog.dev.ConsoleRenderer(colors=False)(
+        None, "info", _make_readable(None, "", event)
+    )
 
     assert all(line.isprintable() for line in told.split("\n"))
     assert "one\ntwo /v1/" in told

@@ -7,17 +7,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from runtime.environment import VARIABLES, environment
-from runtime.quantities import Seconds, Size, seconds, size
+from runtime.environment import VARIABLES, read_environment
+from runtime.quantities import Seconds, Size, parse_seconds, parse_size
 from runtime.settings import (
     DEFAULT_SERVICES,
     Section,
     SettingsError,
-    configured,
-    overridden,
+    read_configuration,
     read_toml,
     variable_of,
     with_default_services,
+    with_overrides,
 )
 from services.balancer.settings import ServerSection
 from tidegate.configuration import Configuration, load_configuration
@@ -28,7 +28,7 @@ def loaded(tmp_path: Path, toml: str = "", **variables: str) -> Configuration:
     file = tmp_path / "my.toml"
     file.write_text(toml)
     given = {f"TIDEGATE_{name}": value for name, value in variables.items()}
-    return load_configuration(environment({"TIDEGATE_CONFIG": str(file), **given}))
+    return load_configuration(read_environment({"TIDEGATE_CONFIG": str(file), **given}))
 
 
 def refused(tmp_path: Path, toml: str = "", **variables: str) -> str:
@@ -58,7 +58,7 @@ def refused(tmp_path: Path, toml: str = "", **variables: str) -> str:
     ],
 )
 def test_a_duration_is_read(text: object, expected: float) -> None:
-    assert seconds(text) == expected
+    assert parse_seconds(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_duration_is_read(text: object, expected: float) -> None:
 )
 def test_what_is_no_duration_is_refused_with_an_example(text: object) -> None:
     with pytest.raises(ValueError, match=r'expected a duration such as "500ms", "5s" or "10m"'):
-        seconds(text)
+        parse_seconds(text)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_what_is_no_duration_is_refused_with_an_example(text: object) -> None:
     ],
 )
 def test_a_size_is_read(text: object, expected: int) -> None:
-    assert size(text) == expected
+    assert parse_size(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_size_is_read(text: object, expected: int) -> None:
 )
 def test_what_is_no_size_is_refused_with_an_example(text: object) -> None:
     with pytest.raises(ValueError, match=r'expected a size such as "64KB" or "100MB"'):
-        size(text)
+        parse_size(text)
 
 
 # ------------------------------------------------------------------------------ the file
@@ -309,7 +309,7 @@ def test_a_variable_over_a_section_that_is_no_table_is_refused_and_not_a_crash(
 def test_the_file_itself_is_not_changed_by_variables() -> None:
     tables: dict[str, Any] = {"pool": {"min_size": 9}}
 
-    overridden(tables, Configuration, {"TIDEGATE_POOL_MIN_SIZE": "1"})
+    with_overrides(tables, Configuration, {"TIDEGATE_POOL_MIN_SIZE": "1"})
 
     assert tables == {"pool": {"min_size": 9}}
 
@@ -331,19 +331,19 @@ class Whole(Section, frozen=True, kw_only=True):
 def test_an_optional_table_is_filled_when_it_is_there() -> None:
     given = {"TIDEGATE_INNER_MOST": "1KB"}
 
-    found = configured(overridden({}, Whole, given), Whole, "here")
+    found = read_configuration(with_overrides({}, Whole, given), Whole, "here")
 
     assert found.inner == Inner(most=Size(1000))
 
 
 def test_a_fault_in_a_mapping_is_named_by_its_key() -> None:
     with pytest.raises(SettingsError, match=r"here: names\.one: expected `int`, got 'x'"):
-        configured({"names": {"one": "x"}}, Whole, "here")
+        read_configuration({"names": {"one": "x"}}, Whole, "here")
 
 
 def test_a_section_that_refuses_without_a_name_is_named_by_its_place() -> None:
     with pytest.raises(SettingsError, match=r"here: inner\.every: expected a duration"):
-        configured({"inner": {"every": []}}, Whole, "here")
+        read_configuration({"inner": {"every": []}}, Whole, "here")
 
 
 def test_a_path_with_a_dash_has_a_variable() -> None:
@@ -357,19 +357,19 @@ def test_services_that_are_no_table_are_left_to_be_refused() -> None:
 def test_every_variable_of_the_process_is_no_setting() -> None:
     given = {name: "1" for name in VARIABLES if "<" not in name and "CLOCK" not in name}
 
-    assert environment({**given, "TIDEGATE_CONFIG": "x"}).overrides == {}
+    assert read_environment({**given, "TIDEGATE_CONFIG": "x"}).overrides == {}
 
 
 @pytest.mark.parametrize("text", ["36501d", 1e300, 10**400, "9" * 400 + "d"])
 def test_duration_of_more_than_a_hundred_years_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match='expected a duration of at most "36500d"'):
-        seconds(text)
+        parse_seconds(text)
 
 
 @pytest.mark.parametrize("text", ["9008TB", 2**53, "9" * 400 + "TB"])
 def test_size_that_no_counter_holds_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match='expected a size of at most "9000TB"'):
-        size(text)
+        parse_size(text)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,14 @@ import json
 import pytest
 
 from runtime.settings import DEFAULT_SERVICES, ServiceTypeSection
-from runtime.texts import csv_writer, shown, shown_json, shown_lines, spreadsheet_cell, writable
+from runtime.texts import (
+    as_shown,
+    as_shown_json,
+    as_shown_lines,
+    csv_writer,
+    is_writable,
+    spreadsheet_cell,
+)
 from services.gateway.settings import Settings as GatewaySettings
 from services.pool.settings import Settings as PoolSettings
 
@@ -16,14 +23,14 @@ MUSIC = ServiceTypeSection(daily_limit=1)
 
 @pytest.mark.parametrize("name", ["image", "音乐", "one two", "a" * 64, "a.b-c_d"])
 def test_name_that_can_be_read_is_one(name: str) -> None:
-    assert writable(name)
+    assert is_writable(name)
 
 
 @pytest.mark.parametrize("name", ["", "a" * 65, "a\nb", "a\x1b[2Jb", "a\u202eb", "a\x85", "\ud800"])
 def test_service_type_that_cannot_be_written_is_refused(name: str) -> None:
     services = {**DEFAULT_SERVICES, name: MUSIC}
 
-    assert not writable(name)
+    assert not is_writable(name)
     with pytest.raises(ValueError, match="services: expected names of 1 to 64 printable"):
         GatewaySettings(services=services)
     with pytest.raises(ValueError, match="services: expected names of 1 to 64 printable"):
@@ -44,13 +51,15 @@ def test_service_type_that_cannot_be_written_is_refused(name: str) -> None:
     ],
 )
 def test_text_commands_no_terminal_and_stays_on_its_line(text: str, written: str) -> None:
-    assert shown(text) == written
-    assert shown_lines(f"{text.replace(chr(10), '')}\n") == shown(text.replace("\n", "")) + "\n"
+    assert as_shown(text) == written
+    assert (
+        as_shown_lines(f"{text.replace(chr(10), '')}\n") == as_shown(text.replace("\n", "")) + "\n"
+    )
 
 
 @pytest.mark.parametrize("text", ["a\x9b\u202e\x7f", "\U000e0001\ud83d", "即梦", "plain"])
 def test_json_means_the_same_and_commands_no_terminal(text: str) -> None:
-    written = shown_json(json.dumps({text: [text]}, ensure_ascii=False, indent=1))
+    written = as_shown_json(json.dumps({text: [text]}, ensure_ascii=False, indent=1))
 
     assert json.loads(written) == {text: [text]}
     assert all(one.isprintable() for one in written.split("\n"))

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner, Result
 
-from runtime.environment import environment
+from runtime.environment import read_environment
 from runtime.settings import SettingsError
 from services.gateway.settings import Settings as GatewaySettings
 from services.pool.settings import Settings as PoolSettings
@@ -58,9 +58,9 @@ def test_what_is_shown_means_the_same_when_it_is_read_again(tmp_path: Path) -> N
     shown.write_text(done.stdout)
 
     assert done.exit_code == 0
-    assert load_configuration(environment({"TIDEGATE_CONFIG": str(shown)})) == load_configuration(
-        environment({"TIDEGATE_CONFIG": str(file)})
-    )
+    assert load_configuration(
+        read_environment({"TIDEGATE_CONFIG": str(shown)})
+    ) == load_configuration(read_environment({"TIDEGATE_CONFIG": str(file)}))
 
 
 def test_durations_are_shown_in_the_unit_that_fits(tmp_path: Path) -> None:
@@ -147,9 +147,9 @@ def test_show_writes_a_file_and_none_that_is_there(tmp_path: Path) -> None:
     file.write_text(ODD)
 
     assert typed(tmp_path, "show", "-o", str(made), CONFIG=str(file)).exit_code == 0
-    assert load_configuration(environment({"TIDEGATE_CONFIG": str(made)})) == load_configuration(
-        environment({"TIDEGATE_CONFIG": str(file)})
-    )
+    assert load_configuration(
+        read_environment({"TIDEGATE_CONFIG": str(made)})
+    ) == load_configuration(read_environment({"TIDEGATE_CONFIG": str(file)}))
     done = typed(tmp_path, "show", "-o", str(file), CONFIG=str(file))
 
     assert isinstance(done.exception, SettingsError)
@@ -174,8 +174,8 @@ def test_what_is_hidden_is_set_by_no_written_configuration(
 
     assert f'\n# proxy = "http://{HIDDEN}@proxy.example:3128"\n' in shown
     (tmp_path / "again.toml").write_text(shown)
-    again = load_configuration(environment({"TIDEGATE_CONFIG": str(tmp_path / "again.toml")}))
-    meant = load_configuration(environment({"TIDEGATE_CONFIG": str(file)}))
+    again = load_configuration(read_environment({"TIDEGATE_CONFIG": str(tmp_path / "again.toml")}))
+    meant = load_configuration(read_environment({"TIDEGATE_CONFIG": str(file)}))
     assert again.gateway == msgspec.structs.replace(meant.gateway, proxy="")
     assert (again.servers, again.pool) == (meant.servers, meant.pool)
 
@@ -223,7 +223,7 @@ def test_show_into_the_very_file_says_what_the_shell_has_done(tmp_path: Path) ->
 
 
 def test_servers_of_the_demo_are_shown_as_nobodys_configuration(tmp_path: Path) -> None:
-    demo_servers.place_servers(environment({"TIDEGATE_HOME": str(tmp_path)}).home)
+    demo_servers.place_servers(read_environment({"TIDEGATE_HOME": str(tmp_path)}).home)
 
     shown = typed(tmp_path, "show").stdout
 
@@ -236,7 +236,7 @@ def concurrency(home: Path, written: str, **given: str) -> int:
     file.write_text(written)
     given = {f"TIDEGATE_{name}": value for name, value in given.items()}
     return load_configuration(
-        environment({"TIDEGATE_CONFIG": str(file), **given})
+        read_environment({"TIDEGATE_CONFIG": str(file), **given})
     ).pool.session_concurrency
 
 
@@ -284,7 +284,7 @@ def test_files_that_are_named_are_found_beside_the_configuration(
     assert copied.exit_code == 0, copied.output
     shown = tomllib.loads((elsewhere / "copy.toml").read_text())
     assert shown["pool"]["provisioner"]["path"] == str(sessions), "it means the same here"
-    found = environment({"TIDEGATE_HOME": str(home)})
+    found = read_environment({"TIDEGATE_HOME": str(home)})
     pool = settings_loader(found, PoolSettings)()
     assert (pool.pool.provisioner.path, pool.file) == ("sessions.txt", str(sessions))
     assert settings_loader(found, GatewaySettings)().gateway.spool == str(home / "spooled")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runtime.environment import environment
+from runtime.environment import read_environment
 from runtime.settings import SettingsError
 from tidegate.console import api, output
 
@@ -22,7 +22,7 @@ def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, operator: str = "", *
     monkeypatch.setenv("TIDEGATE_HOME", str(tmp_path))
     for name, value in given.items():
         monkeypatch.setenv(f"TIDEGATE_{name}", value)
-    return environment()
+    return read_environment()
 
 
 def test_the_gateway_is_the_one_that_is_named(

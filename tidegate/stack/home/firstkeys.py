@@ -8,7 +8,7 @@ from contracts.base import KeyId, WriterId
 from contracts.events import AnyEvent
 from contracts.gateway import KeyIssued, Scope
 from contracts.subjects import EVT_KEYS
-from runtime.clock import clock
+from runtime.clock import make_clock
 from runtime.environment import Environment
 from runtime.eventlog import EventLog, FenceError
 from runtime.eventlog.writer import SubjectWriter
@@ -39,16 +39,18 @@ async def journal_keys(environment: Environment, log: EventLog) -> FirstKeys:
     writer = SubjectWriter(log, EVT_KEYS, WriterId(f"migrate-{secrets.token_hex(6)}"))
     ring = KeyRing()
     while True:
-        for stored in await writer.behind():
-            seen = writer.saw(stored)
+        for stored in await writer.stored_behind():
+            seen = writer.note_stored(stored)
             if seen is not None:
-                ring.apply(stored.sequence, seen)
+                ring.apply_envelope(stored.sequence, seen)
         unheard: list[AnyEvent] = []
-        unheard += [key for key in keys if ring.once_opened_by(key.key_hash) is None]
+        unheard += [key for key in keys if ring.key_once_opened_by(key.key_hash) is None]
         dead = {key.name: why for key in keys if (why := _dead_reason(ring, key.key_hash))}
         try:
             if unheard:
-                await writer.append(unheard, writer.now(clock(environment.clock_offset_file)()))
+                await writer.append_events(
+                    unheard, writer.next_instant(make_clock(environment.clock_offset_file)())
+                )
         except FenceError:
             continue
         return FirstKeys([key.name for key in keys if key in unheard], dead)
@@ -56,8 +58,8 @@ async def journal_keys(environment: Environment, log: EventLog) -> FirstKeys:
 
 def _dead_reason(ring: KeyRing, hashed: str) -> str | None:
     """Say why a key that was issued opens nothing any more; None when it does."""
-    key = ring.once_opened_by(hashed)
-    if key is None or ring.opened_by(hashed) is not None:
+    key = ring.key_once_opened_by(hashed)
+    if key is None or ring.key_opened_by(hashed) is not None:
         return None
     return f"{key.key_id} was {'revoked' if key.revoked else 'rotated'}"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from contracts.subjects import USERS
-from runtime.environment import Environment, Home, given_secret
+from runtime.environment import Environment, Home, secret_variable
 from runtime.eventlog import EventLog, LogError, LogUnavailableError
 from runtime.nats import natsserver, streams
-from runtime.nats.connection import connected_as, nats_urls
+from runtime.nats.connection import connect_as, nats_urls
 from runtime.secrets import new_key
 from runtime.settings import SettingsError
 from tidegate.configuration import Configuration
@@ -40,19 +40,19 @@ def write_secrets(environment: Environment) -> list[str]:
     home.path.chmod(0o700)
     written = []
     for user in USERS:
-        given = given_secret(f"TIDEGATE_{user.upper()}_NATS_PASSWORD")
+        given = secret_variable(f"TIDEGATE_{user.upper()}_NATS_PASSWORD")
         written += _write_absent(home.nats_password(user), given or secrets.token_urlsafe(24))
     for variable, path in (
         ("TIDEGATE_SECRET_KEY", home.master_key),
         ("TIDEGATE_IDENTITY_KEY", home.identity_key),
     ):
-        if not given_secret(variable):
+        if not secret_variable(variable):
             written += _write_absent(path, new_key())
     written += _write_absent(home.operator_key, _first_key("TIDEGATE_ADMIN_KEY", "sk-admin-"))
     written += _write_absent(home.client_key, _first_key("TIDEGATE_CLIENT_KEY", "sk-"))
-    if len(natsserver.hosts(environment.nats_url)) > 1:
+    if len(natsserver.hosts_in(environment.nats_url)) > 1:
         written += _write_absent(home.nats_password("cluster"), secrets.token_urlsafe(24))
-    write_private(home.nats_conf, natsserver.accounts(owners.nats_passwords(home)).encode())
+    write_private(home.nats_conf, natsserver.accounts_text(owners.nats_passwords(home)).encode())
     return written
 
 
@@ -65,11 +65,11 @@ async def migrate_log(environment: Environment, configuration: Configuration) ->
         await asyncio.to_thread(natsserver.wait_for_port, nats_urls(environment, "migrate"), 20)
     except TimeoutError as error:
         raise CommandError(f"NATS: {error}") from None
-    client = await connected_as(environment, "migrate")
+    client = await connect_as(environment, "migrate")
     log = EventLog(client)
     try:
         bytes_max = await _bytes_max(environment, configuration, log)
-        names = await streams.migrate(client, bytes_max, configuration.log.replicas)
+        names = await streams.migrate_streams(client, bytes_max, configuration.log.replicas)
         keys = await firstkeys.journal_keys(environment, log)
     except streams.MigrationError as error:
         raise SettingsError(str(error)) from None
@@ -88,13 +88,13 @@ async def migrate_log(environment: Environment, configuration: Configuration) ->
 async def _bytes_max(environment: Environment, configuration: Configuration, log: EventLog) -> int:
     """Choose the log's bound once; a log that exists keeps its own, however full the disk is."""
     with suppress(LogUnavailableError):
-        return (await log.state()).bytes_max
+        return (await log.stream_state()).bytes_max
     free = streams.free_bytes(_nearest_folder(environment.home))
     return streams.log_bytes_max(configuration.log.max_bytes, free)
 
 
 def _first_key(variable: str, prefix: str) -> str:
-    given = given_secret(variable)
+    given = secret_variable(variable)
     if not given:
         return prefix + secrets.token_urlsafe(32)
     if len(given) < _KEY_BYTES_MIN or not given.isascii() or " " in given:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from contracts.subjects import USERS
-from runtime.environment import Environment, Home, given_secret
+from runtime.environment import Environment, Home, secret_variable
 from runtime.nats import natsserver
 from runtime.settings import SettingsError
 from tidegate.stack import demo_servers
@@ -46,7 +46,7 @@ def _owner_files(
     """Everything that one owner may know, and where its home keeps it."""
     whole = environment.home
     if owner == "nats":
-        cluster = natsserver.hosts(environment.nats_url)
+        cluster = natsserver.hosts_in(environment.nats_url)
         route = whole.nats_password("cluster").read_text().strip() if len(cluster) > 1 else ""
         text = natsserver.container_configuration(nats_passwords(whole), cluster, route)
         yield home.server_conf, text
@@ -59,7 +59,7 @@ def _owner_files(
             ("TIDEGATE_SECRET_KEY", whole.master_key, home.master_key),
             ("TIDEGATE_IDENTITY_KEY", whole.identity_key, home.identity_key),
         ):
-            yield path, given_secret(variable) or kept.read_text().strip()
+            yield path, secret_variable(variable) or kept.read_text().strip()
     if owner in {"migrate", "operator"}:
         yield home.operator_key, whole.operator_key.read_text()
         yield home.client_key, whole.client_key.read_text()

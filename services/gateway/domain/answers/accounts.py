@@ -10,11 +10,11 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from services.gateway.dialects.credentials import hidden
-from services.gateway.domain.answers.concealing import CONCEALED, without
-from services.gateway.domain.answers.envelopes import expanded
+from services.gateway.dialects.credentials import hide_secrets
+from services.gateway.domain.answers.concealing import CONCEALED, blank_secrets
+from services.gateway.domain.answers.envelopes import expand_body
 from services.gateway.domain.answers.failures import FailureTables
-from services.gateway.domain.answers.judgement import judged_body
+from services.gateway.domain.answers.judgement import judge_body
 
 CHECK, POINTS, RECEIVE = "/token/check", "/token/points", "/token/receive"
 ASKED: dict[str, tuple[str, ...]] = {
@@ -57,7 +57,7 @@ class Said(NamedTuple):
     received: bool = False
 
 
-def said(
+def read_said(
     path: str,
     status: int,
     encoding: str,
@@ -66,45 +66,47 @@ def said(
     secrets: tuple[bytes, ...],
 ) -> Said:
     """Read what was answered to `/token/check`, `/token/points` or `/token/receive`."""
-    plain = expanded(encoding, body, _READ_BYTES_MAX)
-    told = _object(plain) if isinstance(plain, bytes) else None
-    if status != _OK or told is None or _is_failure(told):
-        judged = judged_body(status, encoding, body[:_READ_BYTES_MAX], tables, secrets)
+    plain = expand_body(encoding, body, _READ_BYTES_MAX)
+    answer = _read_object(plain) if isinstance(plain, bytes) else None
+    if status != _OK or answer is None or _is_failure(answer):
+        judged = judge_body(status, encoding, body[:_READ_BYTES_MAX], tables, secrets)
         dead = judged.meaning == "login_expired"
         message = judged.message or f"status {status}, and nothing that can be read"
         return Said("dead" if dead else "unknown", message)
     if path == CHECK:
-        live = isinstance(told, dict) and told.get("live") is True
+        live = isinstance(answer, dict) and answer.get("live") is True
         return Said("alive") if live else Said("unknown", "live: false, which proves nothing")
-    first = told[0] if isinstance(told, list) and told else None
-    points = _points(first, "points" if path == POINTS else "credits")
+    first = answer[0] if isinstance(answer, list) and answer else None
+    points = _read_points(first, "points" if path == POINTS else "credits")
     if points is None or not isinstance(first, dict):
         return Said("unknown", "an answer without points")
     error = first.get("error")
-    message = hidden(error, secrets, CONCEALED)[:_MESSAGE_MAX] if isinstance(error, str) else ""
+    message = (
+        hide_secrets(error, secrets, CONCEALED)[:_MESSAGE_MAX] if isinstance(error, str) else ""
+    )
     return Said("alive", message, points, received=first.get("received") is True)
 
 
-def together(answers: list[Said]) -> Said:
+def combine_said(answers: list[Said]) -> Said:
     """Make one of the answers of a test: a login that expired outweighs, then one that lives."""
-    points = next((one.points for one in answers if one.points is not None), None)
+    points = next((said.points for said in answers if said.points is not None), None)
     for standing in ("dead", "alive"):
-        for one in reversed(answers):
-            if one.standing == standing:
-                return Said(standing, one.message, points)
-    messages = dict.fromkeys(one.message for one in answers if one.message)
+        for said in reversed(answers):
+            if said.standing == standing:
+                return Said(standing, said.message, points)
+    messages = dict.fromkeys(said.message for said in answers if said.message)
     return Said("unknown", "; ".join(messages), points)
 
 
-def concealed(body: bytes, secrets: tuple[bytes, ...]) -> bytes:
+def conceal_in_answer(body: bytes, secrets: tuple[bytes, ...]) -> bytes:
     """Write an answer without any of these, as they are and as JSON has them."""
     for secret in secrets:
         quoted = json.dumps(secret.decode("latin-1"))[1:-1].encode()
-        body = without(body, (secret, quoted))
+        body = blank_secrets(body, (secret, quoted))
     return body
 
 
-def _object(body: bytes) -> Any:
+def _read_object(body: bytes) -> Any:
     """Read JSON as Node writes it; None where it is none."""
     try:
         return json.loads(body.decode("utf-8", "replace"))
@@ -112,20 +114,20 @@ def _object(body: bytes) -> Any:
         return None
 
 
-def _is_failure(told: Any) -> bool:
+def _is_failure(answer: Any) -> bool:
     """Whether it is an envelope of a failure, or an error object."""
-    if not isinstance(told, dict):
+    if not isinstance(answer, dict):
         return False
-    return bool(told.get("error")) or told.get("code") not in {None, 0, "0"}
+    return bool(answer.get("error")) or answer.get("code") not in {None, 0, "0"}
 
 
-def _points(item: Any, name: str) -> Points | None:
-    found = item.get(name) if isinstance(item, dict) else None
-    if not isinstance(found, dict):
+def _read_points(item: Any, name: str) -> Points | None:
+    points = item.get(name) if isinstance(item, dict) else None
+    if not isinstance(points, dict):
         return None
-    return Points(**{field: _number(found.get(field)) for field in Points.__struct_fields__})
+    return Points(**{field: _as_number(points.get(field)) for field in Points.__struct_fields__})
 
 
-def _number(value: Any) -> float | None:
+def _as_number(value: Any) -> float | None:
     good = isinstance(value, (int, float)) and not isinstance(value, bool)
     return value if good and abs(value) < float("inf") else None

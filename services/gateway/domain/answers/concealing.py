@@ -6,7 +6,7 @@ also where a chunk ends within it. It is looked for as it was sent, in no encode
 
 from collections.abc import Iterable
 
-from services.gateway.domain.answers.envelopes import expanded
+from services.gateway.domain.answers.envelopes import expand_body
 
 CONCEALED = "(credential)"
 _INSTEAD = CONCEALED.encode()
@@ -14,18 +14,18 @@ WATCHED_BYTES = 64 * 1024
 """Of an answer that is no stream of events, so much is looked at."""
 
 
-def concealed(encoding: str, body: bytes, secrets: tuple[bytes, ...]) -> bytes | None:
+def conceal_encoded(encoding: str, body: bytes, secrets: tuple[bytes, ...]) -> bytes | None:
     """Write a short body without any of these, its encoding taken off; None: none is in it."""
     plain: bytes | str | None = body
     if encoding not in {"", "identity"}:
-        plain = expanded(encoding, body)
+        plain = expand_body(encoding, body)
     if not isinstance(plain, bytes):
         return None
-    written = without(plain, secrets)
+    written = blank_secrets(plain, secrets)
     return None if written is plain else written
 
 
-def without(body: bytes, secrets: Iterable[bytes]) -> bytes:
+def blank_secrets(body: bytes, secrets: Iterable[bytes]) -> bytes:
     """Write a plain body without any of these; the very same where none is in it."""
     for secret in secrets:
         if secret in body:
@@ -46,7 +46,7 @@ class Watch:
         self.found = False
         """Whether one of them came: nothing that is taken from then on may pass."""
 
-    def take(self, chunk: bytes) -> bytes:
+    def take_chunk(self, chunk: bytes) -> bytes:
         """Take in what came; return what may pass now."""
         if self._left is not None and self._left <= 0 and not self._held:
             return chunk
@@ -58,20 +58,20 @@ class Watch:
             self.found = True
             self._held = b""
             return came[: min(places)]
-        waits = max((_begun(came, secret) for secret in self._secrets), default=0)
+        waits = max((_begun_length(came, secret) for secret in self._secrets), default=0)
         if not waits:
             self._held = b""
             return came
         self._held = came[-waits:]
         return came[:-waits]
 
-    def rest(self) -> bytes:
+    def take_rest(self) -> bytes:
         """Return what waited, where the answer ends."""
-        held, self._held = self._held, b""
-        return held
+        rest, self._held = self._held, b""
+        return rest
 
 
-def _begun(came: bytes, secret: bytes) -> int:
+def _begun_length(came: bytes, secret: bytes) -> int:
     """Count the last bytes that may be a secret's first ones."""
     if not came or came[-1] not in secret:
         return 0

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from services.gateway.dialects.credentials import unbegun
+from services.gateway.dialects.credentials import cut_begun_secret
 
 JUDGED_BYTES_MAX = 64 * 1024
 """Of longer bodies only this much is read, and of that an envelope at its very start."""
@@ -43,33 +43,33 @@ class Said(msgspec.Struct):
 _decoder = msgspec.json.Decoder(Said)
 
 
-def read(encoding: str, body: bytes, *, by_url: bool = False) -> Said | str | None:
+def read_envelope(encoding: str, body: bytes, *, by_url: bool = False) -> Said | str | None:
     """Decode a body: its object, None for what is not read, or why it is none.
 
     `by_url`: what is JSON, but no object, is a reason too.
     """
-    plain = expanded(encoding, body)
+    plain = expand_body(encoding, body)
     if not isinstance(plain, bytes):
         return plain
     try:
         return _decoder.decode(plain)
     except msgspec.ValidationError:
         if plain.lstrip()[:1] == b"{":  # a number that it finds too great
-            return _leniently(plain)
+            return _read_leniently(plain)
         return "an answer that is no JSON object" if by_url else None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _leniently(plain)
+        return _read_leniently(plain)
 
 
-def _leniently(body: bytes) -> Said | str:
+def _read_leniently(body: bytes) -> Said | str:
     """Read what Node writes and the strict reader refuses, such as half of an emoji."""
     try:
-        found = json.loads(body.decode("utf-8", "replace"), parse_int=_whole_number)
+        document = json.loads(body.decode("utf-8", "replace"), parse_int=_whole_number)
     except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+        document = None
+    if not isinstance(document, dict):
         return "an answer that is not valid JSON"
-    return Said(**{name: found.get(name) for name in Said.__struct_fields__})
+    return Said(**{name: document.get(name) for name in Said.__struct_fields__})
 
 
 def _whole_number(digits: str) -> int | str:
@@ -83,22 +83,22 @@ def envelope_of(encoding: str, begun: bytes, secrets: tuple[bytes, ...] = ()) ->
     A message may repeat a picture that the client gave, whole. Where it is cut, nothing is left of
     a secret that begins there: nobody who looks for the whole of it would find it.
     """
-    found = _ENVELOPE.match(_begun(encoding, begun))
-    if found is None:
+    match = _ENVELOPE.match(_expand_begun(encoding, begun))
+    if match is None:
         return None
-    code, said, end = found.groups()
+    code, said, end = match.groups()
     message = json.loads(f'"{said.decode("utf-8", "replace")}"', strict=False)
     if end is None:
-        message = unbegun(message, secrets)
+        message = cut_begun_secret(message, secrets)
     return json.dumps({"code": int(code), "message": message}).encode()
 
 
 def tells_results(encoding: str, begun: bytes) -> bool:
     """Whether the start of an answer too long to be read has a result: an address, or bytes."""
-    return _RESULT.search(_begun(encoding, begun)) is not None
+    return _RESULT.search(_expand_begun(encoding, begun)) is not None
 
 
-def _begun(encoding: str, begun: bytes) -> bytes:
+def _expand_begun(encoding: str, begun: bytes) -> bytes:
     """Take the encoding off the start of a body; empty when it cannot be."""
     if encoding not in _WINDOWS:
         return begun
@@ -108,7 +108,9 @@ def _begun(encoding: str, begun: bytes) -> bytes:
         return b""
 
 
-def expanded(encoding: str, body: bytes, bytes_max: int = JUDGED_BYTES_MAX) -> bytes | str | None:
+def expand_body(
+    encoding: str, body: bytes, bytes_max: int = JUDGED_BYTES_MAX
+) -> bytes | str | None:
     """Take an encoding off, and a byte order mark, which JSON readers may ignore (RFC 8259 §8.1).
 
     Returns the body, None when it becomes over `bytes_max`, or why it is none: whoever answers in

@@ -208,7 +208,7 @@ class FailureTables(msgspec.Struct, frozen=True):
     inner_codes: Mapping[str, Meaning] = msgspec.field(default_factory=lambda: INNER_CODES)
     messages: tuple[tuple[re.Pattern[str], Meaning | None], ...] = _ALL
 
-    def failure(
+    def failure_of(
         self, code: int, message: str, *, quoting: bool = False, waited_s: float = LATE_S
     ) -> Failure:
         """Read a failure's envelope: its code where that says something, else its message.
@@ -216,29 +216,30 @@ class FailureTables(msgspec.Struct, frozen=True):
         `quoting`: the request named addresses, which the backend may have read its own words in.
         `waited_s` is from the request's last byte to the answer's first.
         """
-        found = self._read(code, message[:_READ_MAX], quoting=quoting)
-        if found.meaning is None and waited_s < FIRST_POLL_S and _NO_CONNECTION.match(message):
+        failure = self._read_failure(code, message[:_READ_MAX], quoting=quoting)
+        if failure.meaning is None and waited_s < FIRST_POLL_S and _NO_CONNECTION.match(message):
             return Failure("not_accepted")
-        return found
+        return failure
 
-    def _read(self, code: int, told: str, *, quoting: bool) -> Failure:
-        if quoting and told.startswith(_LOWERED):
+    def _read_failure(self, code: int, message: str, *, quoting: bool) -> Failure:
+        """Find what a code, or else the first pattern that matches the message, means."""
+        if quoting and message.startswith(_LOWERED):
             return Failure("not_accepted")
-        uploading = _WHILE_UPLOADING.match(told) is not None
+        uploading = _WHILE_UPLOADING.match(message) is not None
         meaning = self.codes.get(str(code))
         if meaning is not None:
             return Failure(meaning, uploading=uploading)
         for pattern, named in self.messages:
-            match = pattern.match(told)
+            match = pattern.match(message)
             if match is None:
                 continue
             if named is not None:
-                relayed = _GENERATORS.match(told) is not None
+                relayed = _GENERATORS.match(message) is not None
                 return Failure(named, uploading=uploading, relayed=relayed)
             inner = next(group for group in match.groups() if group is not None)
             meaning = self.inner_codes.get(inner)
             if meaning is not None:
-                polled = _OF_THE_WORK.match(told) is not None
+                polled = _OF_THE_WORK.match(message) is not None
                 return Failure(meaning, int(inner), uploading=uploading, polled=polled)
             inner_code = int(inner)
             return Failure("not_accepted" if uploading else None, inner_code, uploading=uploading)
@@ -256,7 +257,7 @@ def openai_meaning(error: object) -> Meaning | None:
     return None
 
 
-def said_while_polling(failure: Failure, waited_s: float, late_s: float = LATE_S) -> bool:
+def is_poll_failure(failure: Failure, waited_s: float, late_s: float = LATE_S) -> bool:
     """Tell whether the work had been submitted when a failure was said: by its words, or so late.
 
     `waited_s` is from the request's last byte to the answer's first. The session is treated as

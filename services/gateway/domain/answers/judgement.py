@@ -9,22 +9,22 @@ from typing import Any
 import msgspec
 
 from contracts.pool import Verdict
-from services.gateway.dialects.credentials import hidden
+from services.gateway.dialects.credentials import hide_secrets
 from services.gateway.dialects.words import LATE_S
 from services.gateway.domain.answers.concealing import CONCEALED
 from services.gateway.domain.answers.envelopes import (
     Said,
     code_of,
     message_of,
-    read,
+    read_envelope,
     unreadable_code,
 )
 from services.gateway.domain.answers.failures import (
     Failure,
     FailureTables,
     Meaning,
+    is_poll_failure,
     openai_meaning,
-    said_while_polling,
 )
 
 _MESSAGE_MAX = 500
@@ -56,7 +56,7 @@ class Judgement(msgspec.Struct, frozen=True):
     """Items in `data`, when the body was read."""
 
 
-def judged_head(
+def judge_head(
     status: int, content_type: str, length: int | None, *, by_url: bool = False
 ) -> Judgement | None:
     """Judge by the head alone; None when the body has a say (or is the message to pass on).
@@ -81,7 +81,7 @@ def _may_be_json(kind: str) -> bool:
     )
 
 
-def judged_body(
+def judge_body(
     status: int,
     encoding: str,
     body: bytes,
@@ -100,35 +100,37 @@ def judged_body(
     was sent, are taken out of it. `waited_s` is from the request's last byte to the answer's first,
     `late_s` how long a backend takes at most until it has submitted;
     `closing` says that the answer's head closes the connection, `quoting` that the request named
-    addresses of pictures, `by_url` what `judged_head` is told by it.
+    addresses of pictures, `by_url` what `judge_head` is told by it.
     """
     if not body and closing and status in REFUSED_BY_NODE:
         message = f"the backend answered {status} without a word: it read no request"
-        return _meant("not_accepted", status, message=message)
-    answer = read(encoding, body, by_url=by_url)
+        return _judge_meaning("not_accepted", status, message=message)
+    answer = read_envelope(encoding, body, by_url=by_url)
     if not isinstance(answer, Said):
-        return _by_status(status, answer, "", waited_s > late_s)
+        return _judge_status(status, answer, "", waited_s > late_s)
     code = code_of(answer)
     odd = code is None and answer.code is not None and unreadable_code(answer)
     if code is None and not odd and not answer.error and 200 <= status < 300:  # noqa: PLR2004
-        return _result(status, answer, by_url=by_url)
+        return _judge_result(status, answer, by_url=by_url)
     said = message_of(answer)
-    message = hidden(said, secrets, CONCEALED)[:_MESSAGE_MAX]
+    message = hide_secrets(said, secrets, CONCEALED)[:_MESSAGE_MAX]
     if code is None or code == status:
         meaning = tables.codes.get(str(code)) or openai_meaning(answer.error)
         failure = Failure(meaning)
     else:
-        failure = tables.failure(code, said, quoting=quoting, waited_s=waited_s)
+        failure = tables.failure_of(code, said, quoting=quoting, waited_s=waited_s)
     if failure.meaning is not None:
-        late = said_while_polling(failure, waited_s, late_s)
-        return _meant(failure.meaning, status, code, failure.inner_code, message, submitted=late)
+        late = is_poll_failure(failure, waited_s, late_s)
+        return _judge_meaning(
+            failure.meaning, status, code, failure.inner_code, message, submitted=late
+        )
     if odd or (code is not None and code != status):
         verdict = Verdict.OUTCOME_UNKNOWN
         return Judgement(verdict, status, None, code, failure.inner_code, message)
-    return _by_status(status, answer, message, waited_s > late_s)
+    return _judge_status(status, answer, message, waited_s > late_s)
 
 
-def _meant(
+def _judge_meaning(
     meaning: Meaning,
     status: int,
     code: int | None = None,
@@ -141,14 +143,15 @@ def _meant(
     return Judgement(verdict, status, meaning, code, inner_code, message, submitted)
 
 
-def _by_status(
+def _judge_status(
     status: int,
     answer: Said | str | None,
     message: str,
     late: bool,  # noqa: FBT001 (one of four facts)
 ) -> Judgement:
+    """Judge an answer that no table names, by its status alone."""
     if 200 <= status < 300:  # noqa: PLR2004
-        return _result(status, answer)
+        return _judge_result(status, answer)
     if status == 429:  # noqa: PLR2004
         return Judgement(Verdict.RATE_LIMITED, status, message=message, submitted=late)
     if status == 401:  # noqa: PLR2004
@@ -158,7 +161,7 @@ def _by_status(
     return Judgement(Verdict.OUTCOME_UNKNOWN, status, message=message)
 
 
-def _result(status: int, answer: Said | str | None, *, by_url: bool = False) -> Judgement:
+def _judge_result(status: int, answer: Said | str | None, *, by_url: bool = False) -> Judgement:
     """Look for a result in a 2xx; `answer` is None when the body is no JSON object."""
     if answer is None:
         return Judgement(Verdict.SUCCESS, status)

@@ -14,23 +14,23 @@ _DIGITS_MAX = 1000
 _decoder = msgspec.json.Decoder(dict[str, Any])
 
 
-def listed(body: bytes) -> Models | None:
+def read_models(body: bytes) -> Models | None:
     """Read what one server lists, completed to what SDKs expect of a model; None: no list.
 
     A server says `data: [{"id": …}, …]`; what else it says of a model is kept. An entry without
     an id is none, and of two with one id the first counts.
     """
-    said = _read(body).get("data")
+    said = _read_entries(body).get("data")
     if not isinstance(said, list):
         return None
-    found: Models = {}
+    models: Models = {}
     for entry in said:
         if isinstance(entry, dict) and isinstance(entry.get("id"), str) and entry["id"]:
-            found.setdefault(entry["id"], _completed(entry))
-    return found
+            models.setdefault(entry["id"], _complete_entry(entry))
+    return models
 
 
-def _read(body: bytes) -> dict[str, Any]:
+def _read_entries(body: bytes) -> dict[str, Any]:
     """Read an object, with what Node writes and the strict reader refuses; empty: it is none."""
     try:
         return _decoder.decode(body)
@@ -39,7 +39,7 @@ def _read(body: bytes) -> dict[str, Any]:
     try:
         text = body.decode("utf-8", "replace")
         lenient = json.loads(
-            text, parse_constant=lambda _: None, parse_int=_whole, parse_float=_finite
+            text, parse_constant=lambda _: None, parse_int=_whole_number, parse_float=_finite_number
         )
         # Half of an emoji cannot be written again: what stands for it can.
         again = json.dumps(lenient, ensure_ascii=False).encode("utf-8", "replace")
@@ -48,18 +48,18 @@ def _read(body: bytes) -> dict[str, Any]:
         return {}
 
 
-def _whole(digits: str) -> int | None:
+def _whole_number(digits: str) -> int | None:
     """Read a whole number; None for one of thousands of digits, which Python refuses to read."""
     return int(digits) if len(digits) <= _DIGITS_MAX else None
 
 
-def _finite(text: str) -> float | None:
+def _finite_number(text: str) -> float | None:
     """Read a number; None for one that is greater than any, such as `1e400`."""
     value = float(text)
     return value if math.isfinite(value) else None
 
 
-def _completed(entry: dict[str, Any]) -> dict[str, Any]:
+def _complete_entry(entry: dict[str, Any]) -> dict[str, Any]:
     """Say `object`, `created` and `owned_by` where the server did not, or not as OpenAI does."""
     created = entry.get("created")
     owner = entry.get("owned_by")
@@ -70,7 +70,7 @@ def _completed(entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def merged(lists: Iterable[Models]) -> Models:
+def merge_models(lists: Iterable[Models]) -> Models:
     """Take every model once, as the first server that lists it says."""
     found: Models = {}
     for models in lists:

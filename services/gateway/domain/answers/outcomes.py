@@ -104,7 +104,7 @@ def client_error(judgement: Judgement, retry_after_s: float | None) -> GatewayEr
         message = f"the backend failed after it had begun the work: {said or 'it gave no reason'}"
         return GatewayError("upstream_outcome_unknown", message, upstream_code=code)
     if verdict is Verdict.REJECTED:
-        return _rejected(judgement)
+        return _rejection_error(judgement)
     if verdict in {Verdict.RATE_LIMITED, Verdict.RISK_CONTROL}:
         message = said or "the backend limits its rate"
         return GatewayError(
@@ -120,7 +120,7 @@ def client_error(judgement: Judgement, retry_after_s: float | None) -> GatewayEr
     return GatewayError("upstream_outcome_unknown", message, upstream_code=code)
 
 
-def _rejected(judgement: Judgement) -> GatewayError:
+def _rejection_error(judgement: Judgement) -> GatewayError:
     said = judgement.message
     code = judgement.upstream_code
     if judgement.meaning == "content_rejected":

@@ -10,12 +10,12 @@ from contracts.balancer import PLAIN, Selected
 from contracts.pool import Attempt, Verdict
 from services.gateway.clients.headers import upstream_headers
 from services.gateway.clients.request import Request
-from services.gateway.dialects.credentials import looked_for, secrets_of
+from services.gateway.dialects.credentials import secrets_of, spellings_of
 from services.gateway.dialects.words import LATE_FILM_S, LATE_S, Translation
 from services.gateway.domain import Judgement, failure_error
-from services.gateway.domain.answers.concealing import WATCHED_BYTES, Watch, concealed
+from services.gateway.domain.answers.concealing import WATCHED_BYTES, Watch, conceal_encoded
 from services.gateway.domain.errors import GatewayError
-from services.gateway.domain.heads import Headers, passed
+from services.gateway.domain.heads import Headers, headers_passing
 from services.gateway.relay.course.happenings import Judged, Passed
 from services.gateway.relay.upstream.attempts import Times, attempt_of
 from services.gateway.relay.upstream.judging import judge_answer
@@ -98,7 +98,7 @@ class Exchange:
             self._first_byte_ms = (time.perf_counter() - self._started) * 1000
             await self._judge_answer(answer)
             if self._judgement.verdict is not Verdict.SUCCESS:
-                wait_s = retry_after(answer.header)
+                wait_s = retry_after(answer.header_text)
         except TransportFailure as failure:
             verdict = Verdict.OUTCOME_UNKNOWN if failure.sent else Verdict.UNREACHABLE
             self._judgement = Judgement(verdict, message=failure.failure)
@@ -113,7 +113,7 @@ class Exchange:
             error=error,
             retry_after_s=wait_s,
             first_byte_ms=self._first_byte_ms,
-            replayable=self._side.upload.replayable,
+            replayable=self._side.upload.is_replayable,
             chance=random.random(),  # noqa: S311 (it only keeps clients apart)
         )
 
@@ -166,7 +166,7 @@ class Exchange:
             translated=translation.told if translation is not None else "",
         )
         metrics = self._upstream.metrics
-        metrics.attempted(self._selected.server_id, verdict)
+        metrics.record_attempt(self._selected.server_id, verdict)
         if tried.meaning == "not_accepted":
             metrics.not_accepted.labels(self._selected.server_id).inc()
         return tried
@@ -180,32 +180,32 @@ class Exchange:
         """Send, and await the answer's head. Raises `TransportFailure`, `GatewayError`."""
         transport, translation = self._upstream.transport, self._translation
         if translation is None or not translation.chat:
-            return await transport.exchange(outgoing)
+            return await transport.begin_exchange(outgoing)
         side = self._side
         self._telling = Telling(
             side.request, side.wording.asks, side.client, translation.chat, side.own_headers
         )
         async with self._telling.keep_alive():
-            return await transport.exchange(outgoing)
+            return await transport.begin_exchange(outgoing)
 
     def _upstream_request(self) -> httpx.Request:
         """Make the request that goes to the server."""
         request, upload = self._side.request, self._side.upload
-        address = self._upstream.addresses.of(self._selected.url)
+        address = self._upstream.addresses.address_of(self._selected.url)
         length = upload.taken if upload.complete else upload.length
-        pieces, kind, target = None, "", request.target
+        pieces, kind, target = None, "", request.target_bytes
         if self._translation is not None:
             target = request.target_at(self._translation.path)
             if self._translation.pieces is not None:
                 pieces = self._translation.pieces
-                kind, length = self._translation.content_type, self._translation.length
+                kind, length = self._translation.content_type, self._translation.body_length
         settings = self._upstream.settings
         headers = upstream_headers(request, address.host, self._authorization, length, kind)
         return httpx.Request(
             "POST",
             address.url,
             headers=headers,
-            stream=upload.stream(pieces),
+            stream=upload.as_stream(pieces),
             extensions={
                 "on_departure": self._on_departure,
                 "target": address.prefix + target,
@@ -236,33 +236,38 @@ class Exchange:
             self._judgement = Judgement(Verdict.OUTCOME_UNKNOWN, status, message=_NO_RESULT)
 
     def _client_headers(self, answer: Answer, secrets: tuple[bytes, ...]) -> Headers:
-        return [*passed(answer.headers, self._upstream.passed, secrets), *self._side.own_headers()]
+        return [
+            *headers_passing(answer.headers, self._upstream.passed, secrets),
+            *self._side.own_headers(),
+        ]
 
     async def _answer_whole(self, answer: Answer) -> None:
         """Give the client a whole answer, without the credential if its server repeats it."""
         secrets = secrets_of(self._authorization)
         headers, body = self._client_headers(answer, secrets), self._begun
-        clean = concealed(answer.header(b"content-encoding").lower(), body, looked_for(secrets))
+        clean = conceal_encoded(
+            answer.header_text(b"content-encoding").lower(), body, spellings_of(secrets)
+        )
         if clean is not None:
             self._upstream.metrics.echoed.labels(self._selected.server_id).inc()
             headers = [pair for pair in headers if pair[0] not in _OF_THE_BYTES]
             body = clean
-        if clean is not None or not answer.header(b"content-length"):
+        if clean is not None or not answer.header_text(b"content-length"):
             headers.append((b"content-length", str(len(body)).encode()))
-        await self._side.client.answer(answer.status, headers, body)
+        await self._side.client.answer_whole(answer.status, headers, body)
 
     async def _stream_answer(self, answer: Answer) -> GatewayError | None:
         """Give the client an answer as it comes; says what cut it."""
         client = self._side.client
         secrets = secrets_of(self._authorization)
         headers = self._client_headers(answer, secrets)
-        events = answer.header(b"content-type").lower().startswith("text/event-stream")
+        events = answer.header_text(b"content-type").lower().startswith("text/event-stream")
         if events:  # what is cut ends in an event of ours, which no length knows of
             headers = [pair for pair in headers if pair[0] != b"content-length"]
             headers.append((b"x-accel-buffering", b"no"))
             answer.wait_at_most(self._upstream.first_byte_s(self._side.request.service_type))
-        watch = Watch(looked_for(secrets), None if events else WATCHED_BYTES)
-        await client.start(answer.status, headers, events=events)
+        watch = Watch(spellings_of(secrets), None if events else WATCHED_BYTES)
+        await client.start_answer(answer.status, headers, events=events)
         error = await stream_watched(client, self._begun, answer, watch)
         if watch.found:
             self._upstream.metrics.echoed.labels(self._selected.server_id).inc()

@@ -2,7 +2,7 @@
 
 from contracts.pool import Verdict
 from services.gateway.dialects.words import Translation
-from services.gateway.domain import Judgement, judged_body, judged_head
+from services.gateway.domain import Judgement, judge_body, judge_head
 from services.gateway.domain.answers.envelopes import JUDGED_BYTES_MAX, envelope_of, tells_results
 from services.gateway.domain.answers.failures import FailureTables
 from services.gateway.domain.answers.judgement import REFUSED_BY_NODE
@@ -21,21 +21,21 @@ async def judge_answer(
     Returns what was read of the body too, and whether that was all. Raises `TransportFailure`.
     """
     status = answer.status
-    length = answer.header(b"content-length")
+    length = answer.header_text(b"content-length")
     by_url = translation is not None
-    kind = answer.header(b"content-type")
-    by_head = judged_head(status, kind, int(length) if length else None, by_url=by_url)
+    kind = answer.header_text(b"content-type")
+    by_head = judge_head(status, kind, int(length) if length else None, by_url=by_url)
     if by_head is not None:
         return by_head, b"", False
     begun, whole = await _read_judged_part(answer)
-    encoding = answer.header(b"content-encoding").lower()
+    encoding = answer.header_text(b"content-encoding").lower()
     read = begun if whole else envelope_of(encoding, begun, secrets)
     told = 200 <= status < 300 and (not by_url or tells_results(encoding, begun))  # noqa: PLR2004
     if read is None and told:
         return Judgement(Verdict.SUCCESS, status), begun, whole
     if read is None:
-        return judged_body(status, "", b"{}", tables), begun, whole
-    judgement = judged_body(
+        return judge_body(status, "", b"{}", tables), begun, whole
+    judgement = judge_body(
         status,
         encoding if whole else "",
         read,
@@ -52,12 +52,12 @@ async def judge_answer(
 
 def _says_close(answer: Answer) -> bool:
     """Whether it says that its connection ends with it."""
-    return answer.header(b"connection").lower() == "close"
+    return answer.header_text(b"connection").lower() == "close"
 
 
 async def _read_judged_part(answer: Answer) -> tuple[bytes, bool]:
     """Take what may be judged; true when that was all."""
-    body = answer.whole()
+    body = answer.whole_body()
     if body is not None:
         return body, len(body) <= JUDGED_BYTES_MAX
     taken: list[bytes] = []
@@ -71,6 +71,6 @@ async def _read_judged_part(answer: Answer) -> tuple[bytes, bool]:
     except TransportFailure:
         # Node closes over bytes that it has not read: then a reset ends what has no body.
         bare = answer.status in REFUSED_BY_NODE and _says_close(answer)
-        if taken or not bare or answer.header(b"content-length"):
+        if taken or not bare or answer.header_text(b"content-length"):
             raise
     return b"".join(taken), True

@@ -7,7 +7,7 @@ from contracts.base import ServiceType
 from services.gateway.clients.answers import Client
 from services.gateway.clients.request import Request
 from services.gateway.clients.uploads import Upload
-from services.gateway.domain.heads import Headers, passed_names
+from services.gateway.domain.heads import Headers, names_passing
 from services.gateway.metrics import Metrics
 from services.gateway.relay.interpreter import Wording
 from services.gateway.settings import Settings
@@ -39,7 +39,7 @@ class Upstream:
     def apply(self, settings: Settings) -> None:
         """Go by other settings from now on."""
         self.settings = settings.gateway
-        self.passed = passed_names(settings.gateway.response_headers)
+        self.passed = names_passing(settings.gateway.response_headers)
         self.failures = settings.gateway.failure_tables()
         self._patience_s = settings.patience_s()
         self.transport.reuse_idle_s = settings.gateway.reuse_idle

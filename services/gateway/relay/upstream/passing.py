@@ -15,13 +15,13 @@ async def stream_watched(
     """Stream a success to the client; says what cut it, if it did not come to its end."""
     try:
         if begun:
-            await _send_nonempty(client, watch.take(begun))
+            await _send_nonempty(client, watch.take_chunk(begun))
         while not watch.found:
             chunk = await anext(answer, None)
             if chunk is None:
-                await client.body(watch.rest(), more=False)
+                await client.send_body(watch.take_rest(), more=False)
                 return None
-            await _send_nonempty(client, watch.take(chunk))
+            await _send_nonempty(client, watch.take_chunk(chunk))
         error = GatewayError("upstream_outcome_unknown", _ECHO)
     except TransportFailure as failure:
         error = failure_error(failure.failure, sent=True)
@@ -31,4 +31,4 @@ async def stream_watched(
 
 async def _send_nonempty(client: Client, chunk: bytes) -> None:
     if chunk:
-        await client.body(chunk, more=True)
+        await client.send_body(chunk, more=True)

@@ -18,10 +18,10 @@ import msgspec
 from services.gateway.clients.answers import Client
 from services.gateway.clients.request import Request
 from services.gateway.dialects import chat
-from services.gateway.dialects.credentials import hidden, looked_for
+from services.gateway.dialects.credentials import hide_secrets, spellings_of
 from services.gateway.dialects.words import Asked, Fields
 from services.gateway.domain.answers.concealing import CONCEALED
-from services.gateway.domain.answers.envelopes import expanded
+from services.gateway.domain.answers.envelopes import expand_body
 from services.gateway.domain.heads import Headers
 from services.gateway.transport import Answer
 
@@ -88,9 +88,9 @@ class Telling:
             if taken > _READ_BYTES_MAX:
                 break
             parts.append(chunk)
-        encoding = answer.header(b"content-encoding").strip().lower()
+        encoding = answer.header_text(b"content-encoding").strip().lower()
         read = partial(
-            _content_of, encoding, parts, looked_for(secrets), film=self._about == "video"
+            _content_of, encoding, parts, spellings_of(secrets), film=self._about == "video"
         )
         return await asyncio.to_thread(read) if taken > _READ_HERE_BYTES_MAX else read()
 
@@ -99,17 +99,17 @@ class Telling:
         if self._streamed:
             await self._finish_stream(content)
             return
-        told = chat.completion(content, self._model, self._request_id, self._created)
+        told = chat.completion_of(content, self._model, self._request_id, self._created)
         body = _encoder.encode(told)
         length = (b"content-length", str(len(body)).encode())
-        await self._client.answer(200, [_JSON, length, *self._headers()], body)
+        await self._client.answer_whole(200, [_JSON, length, *self._headers()], body)
 
     async def _finish_stream(self, content: str) -> None:
         await self._begin_stream()
         told = self._chunk_event({"content": content}) + self._chunk_event({}, last=True)
         if self._counted:
             told += self._as_event(chat.usage_chunk(self._model, self._request_id, self._created))
-        await self._client.body(told + _DONE, more=False)
+        await self._client.send_body(told + _DONE, more=False)
 
     async def _send_beats(self) -> None:
         if not self._client.begun:
@@ -117,17 +117,17 @@ class Telling:
             await self._begin_stream()
         while True:
             await asyncio.sleep(BEAT_S)
-            await self._client.body(_BEAT, more=True)
+            await self._client.send_body(_BEAT, more=True)
 
     async def _begin_stream(self) -> None:
         if not self._client.begun:
-            await self._client.start(200, [*_EVENTS, *self._headers()], events=True)
-            await self._client.body(
+            await self._client.start_answer(200, [*_EVENTS, *self._headers()], events=True)
+            await self._client.send_body(
                 self._chunk_event({"role": "assistant", "content": ""}), more=True
             )
 
     def _chunk_event(self, delta: dict[str, str], *, last: bool = False) -> bytes:
-        told = chat.chunk(delta, self._model, self._request_id, self._created, last=last)
+        told = chat.completion_chunk(delta, self._model, self._request_id, self._created, last=last)
         return self._as_event(told)
 
     @staticmethod
@@ -139,9 +139,9 @@ def _content_of(
     encoding: str, parts: list[bytes], secrets: tuple[bytes, ...], *, film: bool
 ) -> str:
     """Read what a backend's answer tells, without `secrets`; empty: no result."""
-    plain = expanded(encoding, b"".join(parts), _READ_BYTES_MAX)
+    plain = expand_body(encoding, b"".join(parts), _READ_BYTES_MAX)
     try:
         said = _decoder.decode(plain or b"")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         said = {}
-    return hidden(chat.content_of(said, film=film), secrets, CONCEALED)
+    return hide_secrets(chat.content_of(said, film=film), secrets, CONCEALED)

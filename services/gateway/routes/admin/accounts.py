@@ -11,7 +11,7 @@ from contracts.base import SessionId
 from contracts.pool import ChangeSession, SessionStatus
 from services.gateway.accounts.inquiry import PointsReceived, SessionTested
 from services.gateway.clients.keys import Key
-from services.gateway.routes.admin.sessions import known
+from services.gateway.routes.admin.sessions import session_of
 from services.gateway.routes.doors import Doors
 
 ServerName = Annotated[
@@ -36,14 +36,14 @@ async def ask_account(
     Whatever it says, the session is neither suspected nor disabled. Where it has no points left, it
     is granted no more until its reset.
     """
-    session = await known(doors, session_id)
-    found = await doors.inquiry.tested(session, server)
-    nothing_left = found.points is not None and found.points.none_left
-    if found.judged != "alive" or not nothing_left or session.status is SessionStatus.RETIRED:
-        return found
+    session = await session_of(doors, session_id)
+    tested = await doors.inquiry.test_session(session, server)
+    nothing_left = tested.points is not None and tested.points.none_left
+    if tested.judged != "alive" or not nothing_left or session.status is SessionStatus.RETIRED:
+        return tested
     used_up = ChangeSession(session_id=SessionId(session_id), used_up=True, by=admin.key_id)
     await doors.pool_admin(used_up)
-    return msgspec.structs.replace(found, used_up=True)
+    return msgspec.structs.replace(tested, used_up=True)
 
 
 @post(
@@ -60,4 +60,4 @@ async def receive_points(
     It does so only where the account has none left. A session that was found used up before stays
     so until its reset.
     """
-    return await doors.inquiry.received(await known(doors, session_id), server)
+    return await doors.inquiry.receive_points(await session_of(doors, session_id), server)

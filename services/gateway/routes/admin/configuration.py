@@ -34,8 +34,8 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
 @get("/config", tags=["configuration"], summary="Which configuration is held")
 async def configuration(doors: NamedDependency[Doors]) -> ConfigurationState:
     """Say whether the configuration of servers is in force, or held and why."""
-    found = await doors.balancer_status()
-    return ConfigurationState(held=found.held, sequence=found.sequence)
+    status = await doors.balancer_status()
+    return ConfigurationState(held=status.held, sequence=status.sequence)
 
 
 @post(

@@ -72,7 +72,7 @@ class KeyList(msgspec.Struct, frozen=True, kw_only=True):
 @get("/keys", tags=["keys"], summary="Every key")
 async def list_keys(doors: NamedDependency[Doors]) -> KeyList:
     """List the keys; their text is known to nobody."""
-    return KeyList(data=[_report(key) for key in doors.key_log.ring.all()])
+    return KeyList(data=[_key_report(key) for key in doors.key_log.ring.all_keys()])
 
 
 @post("/keys", tags=["keys"], summary="Issue a key")
@@ -89,7 +89,7 @@ async def issue_key(
     if wanted is KeyScope.METRICS and bounds != KeyBounds():
         message = "scope: a metrics key has no bounds"
         raise GatewayError("invalid_request", message, "scope")
-    return _issued(await doors.key_log.issue(data.name, wanted, bounds, admin.key_id))
+    return _issued_key(await doors.key_log.issue_key(data.name, wanted, bounds, admin.key_id))
 
 
 @patch("/keys/{key_id:str}", tags=["keys"], summary="Change a key")
@@ -100,9 +100,9 @@ async def change_key(
     data: JSONBody[ChangedKey],
 ) -> KeyReport:
     """Change a key's name or bounds."""
-    key = doors.key_log.ring.get(key_id)
+    key = doors.key_log.ring.key_of(key_id)
     if key is None:
-        raise _error(KeyRefused(KeyRefusal.UNKNOWN, f"there is no key {key_id}"))
+        raise _refusal_error(KeyRefused(KeyRefusal.UNKNOWN, f"there is no key {key_id}"))
     old = key.bounds
     rate, concurrency = data.requests_per_minute, data.concurrency
     bounds = KeyBounds(
@@ -110,10 +110,10 @@ async def change_key(
         concurrency=old.concurrency if concurrency is None else concurrency,
         models=old.models if data.models is None else data.models,
     )
-    changed = await doors.key_log.change(KeyId(key_id), data.name, bounds, admin.key_id)
+    changed = await doors.key_log.change_key(KeyId(key_id), data.name, bounds, admin.key_id)
     if isinstance(changed, KeyRefused):
-        raise _error(changed)
-    return _report(changed)
+        raise _refusal_error(changed)
+    return _key_report(changed)
 
 
 @delete("/keys/{key_id:str}", status_code=200, tags=["keys"], summary="Revoke a key")
@@ -121,10 +121,10 @@ async def revoke_key(
     doors: NamedDependency[Doors], admin: NamedDependency[Key], key_id: FromPath[str]
 ) -> KeyReport:
     """Revoke a key; once more is no error. The last admin key cannot be revoked."""
-    revoked = await doors.key_log.revoke(KeyId(key_id), "revoked by an admin", admin.key_id)
+    revoked = await doors.key_log.revoke_key(KeyId(key_id), "revoked by an admin", admin.key_id)
     if isinstance(revoked, KeyRefused):
-        raise _error(revoked)
-    return _report(revoked)
+        raise _refusal_error(revoked)
+    return _key_report(revoked)
 
 
 @post("/keys/{key_id:str}/rotate", status_code=200, tags=["keys"], summary="Give a key a new text")
@@ -136,17 +136,17 @@ async def rotate_key(
 ) -> IssuedKey:
     """Replace a key's text; the old one opens nothing from here on, or after `grace_s`."""
     grace_s = data.grace_s if data else 0.0
-    return _issued(await doors.key_log.rotate(KeyId(key_id), admin.key_id, grace_s))
+    return _issued_key(await doors.key_log.rotate_key(KeyId(key_id), admin.key_id, grace_s))
 
 
-def _issued(found: tuple[Key, str] | KeyRefused) -> IssuedKey:
-    if isinstance(found, KeyRefused):
-        raise _error(found)
-    key, text = found
-    return IssuedKey(key=text, **msgspec.structs.asdict(_report(key)))
+def _issued_key(issued: tuple[Key, str] | KeyRefused) -> IssuedKey:
+    if isinstance(issued, KeyRefused):
+        raise _refusal_error(issued)
+    key, text = issued
+    return IssuedKey(key=text, **msgspec.structs.asdict(_key_report(key)))
 
 
-def _report(key: Key) -> KeyReport:
+def _key_report(key: Key) -> KeyReport:
     return KeyReport(
         id=key.key_id,
         name=key.name,
@@ -158,9 +158,9 @@ def _report(key: Key) -> KeyReport:
     )
 
 
-def _error(refused: KeyRefused) -> GatewayError:
+def _refusal_error(refused: KeyRefused) -> GatewayError:
     if refused.reason is KeyRefusal.UNKNOWN:
         return GatewayError("not_found", refused.message)
     name, colon, _ = refused.message.partition(":")
-    known = bool(colon) and name in NewKey.__struct_fields__
-    return GatewayError("invalid_request", refused.message, name if known else None)
+    is_field = bool(colon) and name in NewKey.__struct_fields__
+    return GatewayError("invalid_request", refused.message, name if is_field else None)

@@ -60,8 +60,8 @@ async def list_leases(
 ) -> LeaseList:
     """List leases that are open, unknown or expired."""
     state = one_of("state", wanted, LeaseState)
-    found = await doors.pool_status(PoolStatus(leases=state, limit=limit))
-    return LeaseList(data=found.leases, state=state, sequence=found.sequence)
+    status = await doors.pool_status(PoolStatus(leases=state, limit=limit))
+    return LeaseList(data=status.leases, state=state, sequence=status.sequence)
 
 
 @post(

@@ -70,8 +70,8 @@ class StrategyInForce(msgspec.Struct, frozen=True, kw_only=True):
 @get("/servers", tags=["servers"], summary="Every server")
 async def list_servers(doors: NamedDependency[Doors]) -> ServerList:
     """List servers with their health and load."""
-    found = await doors.balancer_status()
-    return ServerList(data=found.servers, strategy=found.strategy, sequence=found.sequence)
+    status = await doors.balancer_status()
+    return ServerList(data=status.servers, strategy=status.strategy, sequence=status.sequence)
 
 
 @post("/servers", tags=["servers"], summary="Add a server")
@@ -82,11 +82,11 @@ async def add_server(
 
     One that is not the demo's is refused where sessions are made up for those: see `url`.
     """
-    if await _found(doors, data.id) is not None:
+    if await _find_server(doors, data.id) is not None:
         message = f"id: there is a server {data.id!r} already; change it with PATCH"
         raise GatewayError("invalid_request", message, "id")
     given = msgspec.structs.asdict(data)
-    return await _put(doors, admin, Server(server_id=ServerId(given.pop("id")), **given))
+    return await _put_server(doors, admin, Server(server_id=ServerId(given.pop("id")), **given))
 
 
 @patch("/servers/{server_id:str}", tags=["servers"], summary="Change a server")
@@ -97,9 +97,9 @@ async def change_server(
     data: JSONBody[ChangedServer],
 ) -> ServerView:
     """Change a server; exchanges under way go on."""
-    view = await _known(doors, server_id)
+    view = await _server_or_404(doors, server_id)
     given = {name: v for name, v in msgspec.structs.asdict(data).items() if v is not None}
-    return await _put(doors, admin, msgspec.structs.replace(view.server, **given))
+    return await _put_server(doors, admin, msgspec.structs.replace(view.server, **given))
 
 
 @delete("/servers/{server_id:str}", status_code=200, tags=["servers"], summary="Remove a server")
@@ -107,7 +107,7 @@ async def remove_server(
     doors: NamedDependency[Doors], admin: NamedDependency[Key], server_id: FromPath[str]
 ) -> ServerView:
     """Take a server out and show it as it was; exchanges under way go on."""
-    view = await _known(doors, server_id)
+    view = await _server_or_404(doors, server_id)
     await doors.balancer_admin(RemoveServer(server_id=ServerId(server_id), by=admin.key_id))
     return view
 
@@ -119,17 +119,17 @@ async def set_strategy(
     """Choose by this strategy until the configuration file's balancing next changes."""
     wanted = SetStrategy(strategy=data.strategy, reason=data.reason, by=admin.key_id)
     await doors.balancer_admin(wanted)
-    found = await doors.balancer_status()
-    return StrategyInForce(strategy=found.strategy, sequence=found.sequence)
+    status = await doors.balancer_status()
+    return StrategyInForce(strategy=status.strategy, sequence=status.sequence)
 
 
-async def _put(doors: Doors, admin: Key, server: Server) -> ServerView:
-    _check(server, {ServiceType(name) for name in doors.settings().services})
+async def _put_server(doors: Doors, admin: Key, server: Server) -> ServerView:
+    _check_server(server, {ServiceType(name) for name in doors.settings().services})
     await doors.balancer_admin(PutServer(server=server, by=admin.key_id))
-    return await _known(doors, server.server_id)
+    return await _server_or_404(doors, server.server_id)
 
 
-def _check(server: Server, service_types: set[ServiceType]) -> None:
+def _check_server(server: Server, service_types: set[ServiceType]) -> None:
     for name in server.capabilities:
         if name not in service_types:
             expected = ", ".join(sorted(service_types))
@@ -137,13 +137,13 @@ def _check(server: Server, service_types: set[ServiceType]) -> None:
             raise GatewayError("invalid_request", message, "capabilities")
 
 
-async def _known(doors: Doors, server_id: str) -> ServerView:
-    view = await _found(doors, server_id)
+async def _server_or_404(doors: Doors, server_id: str) -> ServerView:
+    view = await _find_server(doors, server_id)
     if view is None:
         raise GatewayError("not_found", f"there is no server {server_id!r}")
     return view
 
 
-async def _found(doors: Doors, server_id: str) -> ServerView | None:
+async def _find_server(doors: Doors, server_id: str) -> ServerView | None:
     status = await doors.balancer_status()
     return next((view for view in status.servers if view.server.server_id == server_id), None)

@@ -97,23 +97,23 @@ class SessionIds(msgspec.Struct, frozen=True, kw_only=True):
 @get("/sessions", tags=["sessions"], summary="Every session")
 async def list_sessions(doors: NamedDependency[Doors], limit: Limit = 1000) -> SessionList:
     """List sessions with what each has used, reserved and left today."""
-    found = await doors.pool_status(PoolStatus(sessions=True, limit=limit))
+    status = await doors.pool_status(PoolStatus(sessions=True, limit=limit))
     return SessionList(
-        data=found.sessions,
-        total=found.sessions_total,
-        active=found.sessions_active,
-        min_size=found.min_size,
-        max_size=found.max_size,
-        open_leases=found.open_leases,
-        remaining=found.remaining,
-        sequence=found.sequence,
+        data=status.sessions,
+        total=status.sessions_total,
+        active=status.sessions_active,
+        min_size=status.min_size,
+        max_size=status.max_size,
+        open_leases=status.open_leases,
+        remaining=status.remaining,
+        sequence=status.sequence,
     )
 
 
 @get("/sessions/{session_id:str}", tags=["sessions"], summary="One session")
 async def one_session(doors: NamedDependency[Doors], session_id: FromPath[str]) -> SessionView:
     """Show one session."""
-    return await known(doors, session_id)
+    return await session_of(doors, session_id)
 
 
 @post("/sessions", status_code=200, tags=["sessions"], summary="Add sessions, or revive them")
@@ -138,7 +138,7 @@ async def add_sessions(
             refused.append(RefusedSession(line=line, reason=str(error)))
     if not good:
         raise _none_is_good(refused, listed=isinstance(data, list))
-    named, changed, revived = await _add(doors, list(good.values()), admin)
+    named, changed, revived = await _add_batches(doors, list(good.values()), admin)
     return SessionsAdded(
         data=named,
         changed=changed,
@@ -150,15 +150,18 @@ async def add_sessions(
 
 def _none_is_good(refused: list[RefusedSession], *, listed: bool) -> GatewayError:
     """Word what is wrong with the first few, by where each stands in the body."""
-    told = [f"[{one.line - 1}].{one.reason}" if listed else one.reason for one in refused]
-    place, colon, _ = told[0].partition(": ")
-    more = f"; and {len(told) - _TOLD_MAX} more" if len(told) > _TOLD_MAX else ""
+    reasons = [
+        f"[{refusal.line - 1}].{refusal.reason}" if listed else refusal.reason
+        for refusal in refused
+    ]
+    place, colon, _ = reasons[0].partition(": ")
+    more = f"; and {len(reasons) - _TOLD_MAX} more" if len(reasons) > _TOLD_MAX else ""
     return GatewayError(
-        "invalid_request", "; ".join(told[:_TOLD_MAX]) + more, place if colon else None
+        "invalid_request", "; ".join(reasons[:_TOLD_MAX]) + more, place if colon else None
     )
 
 
-async def _add(
+async def _add_batches(
     doors: Doors, good: Sequence[Credential], admin: Key
 ) -> tuple[list[str], list[str], set[str]]:
     """Have them added; the session of each, those that it changed, and the revived of them."""
@@ -167,23 +170,25 @@ async def _add(
     revived: set[str] = set()
     for start in range(0, len(good), _BATCH_MAX):
         batch = good[start : start + _BATCH_MAX]
-        standing = await _standing(doors, batch)
-        items = [_sealed(one, doors, standing) for one in batch]
+        standing = await _current_status(doors, batch)
+        items = [_seal_command(item, doors, standing) for item in batch]
         done = await doors.pool_admin(AddSessions(items=items, by=admin.key_id))
-        named += [str(one.session_id) for one in items]
+        named += [str(item.session_id) for item in items]
         changed += done.changed
         revived |= set(done.revived)
     return named, changed, revived
 
 
-async def _standing(doors: Doors, batch: Sequence[Credential]) -> dict[SessionId, SessionStatus]:
+async def _current_status(
+    doors: Doors, batch: Sequence[Credential]
+) -> dict[SessionId, SessionStatus]:
     """Tell which sessions there are of accounts that earlier versions may have named otherwise."""
-    several = [one.identities(doors.identity_key) for one in batch if one.region]
+    several = [given.credentials_by_id(doors.identity_key) for given in batch if given.region]
     among = [session_id for identities in several for session_id in identities]
     if not among:
         return {}
-    found = await doors.pool_status(PoolStatus(among=among, limit=len(among)))
-    return {view.session_id: view.status for view in found.sessions}
+    status = await doors.pool_status(PoolStatus(among=among, limit=len(among)))
+    return {view.session_id: view.status for view in status.sessions}
 
 
 @patch("/sessions/{session_id:str}", tags=["sessions"], summary="Change a session")
@@ -200,17 +205,17 @@ async def change_session(
     if data.status is None and data.limits is None and data.cool_s is None:
         message = "body: expected at least one of status, limits, cool_s"
         raise GatewayError("invalid_request", message)
-    await known(doors, session_id)
+    await session_of(doors, session_id)
     command = ChangeSession(
         session_id=SessionId(session_id),
         status=status,
-        limits=_typed(data.limits),
+        limits=_typed_limits(data.limits),
         cool_s=data.cool_s,
         reason=data.reason,
         by=admin.key_id,
     )
     await doors.pool_admin(command)
-    return await known(doors, session_id)
+    return await session_of(doors, session_id)
 
 
 @delete(
@@ -220,7 +225,7 @@ async def retire_session(
     doors: NamedDependency[Doors], admin: NamedDependency[Key], session_id: FromPath[str]
 ) -> SessionIds:
     """Retire a session: its history stays, and adding its credential again revives it."""
-    await known(doors, session_id)
+    await session_of(doors, session_id)
     command = ChangeSession(
         session_id=SessionId(session_id),
         status=SessionStatus.RETIRED,
@@ -231,36 +236,36 @@ async def retire_session(
     return SessionIds(data=[session_id], changed=done.changed)
 
 
-async def known(doors: Doors, session_id: str) -> SessionView:
+async def session_of(doors: Doors, session_id: str) -> SessionView:
     """Fetch a session. Raises `GatewayError` (not_found)."""
-    found = await doors.pool_status(PoolStatus(session_id=SessionId(session_id)))
-    if not found.sessions:
+    status = await doors.pool_status(PoolStatus(session_id=SessionId(session_id)))
+    if not status.sessions:
         raise GatewayError("not_found", f"there is no session {session_id!r}")
-    return found.sessions[0]
+    return status.sessions[0]
 
 
-def _sealed(
+def _seal_command(
     given: Credential, doors: Doors, standing: Mapping[SessionId, SessionStatus]
 ) -> AddSession:
     """Seal a credential for its account's session: one that stands, else retired, else a new one.
 
     One that an earlier version made keeps its credential as that version kept it.
     """
-    identities = given.identities(doors.identity_key)
-    there = [one for one in identities if one in standing]
-    in_use = [one for one in there if standing[one] is not SessionStatus.RETIRED]
+    identities = given.credentials_by_id(doors.identity_key)
+    there = [identity for identity in identities if identity in standing]
+    in_use = [identity for identity in there if standing[identity] is not SessionStatus.RETIRED]
     session_id = next(iter([*in_use, *there, *identities]))
     kept = identities[session_id]
     return AddSession(
         session_id=session_id,
-        sealed=doors.sealer.seal(session_id, kept.credential),
+        sealed=doors.sealer.seal_credential(session_id, kept.credential),
         region=kept.region,
         limits=given.limits,
         quota_timezone=given.quota_timezone,
     )
 
 
-def _typed(limits: dict[str, int] | None) -> dict[ServiceType, int] | None:
+def _typed_limits(limits: dict[str, int] | None) -> dict[ServiceType, int] | None:
     return None if limits is None else {ServiceType(name): n for name, n in limits.items()}
 
 

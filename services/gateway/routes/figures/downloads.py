@@ -23,21 +23,21 @@ class Download(msgspec.Struct, frozen=True, kw_only=True):
     size: int
 
     @property
-    def rows(self) -> int:
+    def row_count(self) -> int:
         """How many rows it has."""
         return self.first.rows
 
     @property
-    def truncated(self) -> bool:
+    def is_truncated(self) -> bool:
         """Whether there were more."""
         return self.first.truncated
 
     @property
-    def sequence(self) -> int:
+    def as_of_sequence(self) -> int:
         """The log sequence it is true at."""
         return self.first.sequence
 
-    async def parts(self) -> AsyncIterator[bytes]:
+    async def stream_parts(self) -> AsyncIterator[bytes]:
         """Yield the file, and have it removed at the end, however that comes.
 
         A part that cannot be had breaks the answer off before its length: it is never taken for
@@ -50,34 +50,34 @@ class Download(msgspec.Struct, frozen=True, kw_only=True):
                 done += len(part.content)
                 if done >= self.size:
                     break
-                part = await _fetched(self.doors, self.export_id, done)
+                part = await _fetch_part(self.doors, self.export_id, done)
             if done != self.size:
                 raise GatewayError("internal_error", f"the export ends at {done} of {self.size}")
         finally:
-            await _dropped(self.doors, self.export_id)
+            await _drop_export(self.doors, self.export_id)
 
 
-async def started(doors: Doors, command: StartExport) -> Download:
+async def start_download(doors: Doors, command: StartExport) -> Download:
     """Have a file written and wait until it is. Raises `GatewayError`."""
-    begun = await doors.export(ExportStarted, command)
+    begun = await doors.ask_export(ExportStarted, command)
     pause_s = _LOOK_FIRST_S
     try:
         while True:
-            part = await _fetched(doors, begun.export_id, 0)
+            part = await _fetch_part(doors, begun.export_id, 0)
             if part.size is not None:
                 return Download(doors=doors, export_id=begun.export_id, first=part, size=part.size)
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _LOOK_LATER_S)
     except BaseException:
-        await _dropped(doors, begun.export_id)
+        await _drop_export(doors, begun.export_id)
         raise
 
 
-async def _fetched(doors: Doors, export_id: str, offset: int) -> ExportPart:
-    return await doors.export(ExportPart, FetchExport(export_id=export_id, offset=offset))
+async def _fetch_part(doors: Doors, export_id: str, offset: int) -> ExportPart:
+    return await doors.ask_export(ExportPart, FetchExport(export_id=export_id, offset=offset))
 
 
-async def _dropped(doors: Doors, export_id: str) -> None:
+async def _drop_export(doors: Doors, export_id: str) -> None:
     """Have a file removed; if nobody hears it, it is forgotten in a minute."""
     with suppress(Exception):
         await doors.tell_export(DropExport(export_id=export_id))

@@ -16,7 +16,7 @@ from contracts.pool import PoolStatus
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.figures import shapes
-from services.gateway.routes.parameters import day, within
+from services.gateway.routes.parameters import parse_day, within_bounds
 
 DAYS_MAX = 366
 SessionIdGiven = Annotated[
@@ -70,7 +70,7 @@ async def load_balancer(doors: NamedDependency[Doors]) -> LoadBalancerReport:
             )
             for view in status.servers
         ],
-        timestamp=_now(doors),
+        timestamp=_now_text(doors),
     )
 
 
@@ -81,10 +81,10 @@ async def session_usage(
     """Tell, from the pool's fold, what a session has used and has left today."""
     if not session_id:
         raise GatewayError("invalid_request", "sessionId: expected a session's id", "sessionId")
-    found = await doors.pool_status(PoolStatus(session_id=SessionId(session_id)))
-    if not found.sessions:
-        raise _unknown(session_id)
-    return shapes.session_usage(found.sessions[0])
+    status = await doors.pool_status(PoolStatus(session_id=SessionId(session_id)))
+    if not status.sessions:
+        raise _unknown_session(session_id)
+    return shapes.session_usage(status.sessions[0])
 
 
 @get("/session/stats", tags=["original"], summary="A session's days, or a day's sessions")
@@ -100,7 +100,7 @@ async def session_stats(
     if session_id and given_date is None:
         return await _one_session(doors, session_id, days)
     if given_date is not None and not session_id:
-        return await _one_day(doors, day("date", given_date))
+        return await _one_day(doors, parse_day("date", given_date))
     message = "expected either sessionId (and days) or date"
     raise GatewayError("invalid_request", message, "sessionId")
 
@@ -112,50 +112,50 @@ async def daily(
     end: FromQuery[str | None] = None,
 ) -> dict[str, Any]:
     """Tell the days from `start` to `end`, both included; days without usage are left out."""
-    first, last = day("start", start), day("end", end)
+    first, last = parse_day("start", start), parse_day("end", end)
     if last < first:
         raise GatewayError("invalid_request", f"end: expected {start} or later, got {end}", "end")
     if (last - first).days >= DAYS_MAX:
         message = f"end: expected at most {DAYS_MAX} days from start, got {(last - first).days + 1}"
         raise GatewayError("invalid_request", message, "end")
-    found = await doors.query("daily", start=first.isoformat(), end=last.isoformat())
+    days = await doors.named_query("daily", start=first.isoformat(), end=last.isoformat())
     types = doors.settings().services
     data = [
         {
             "date": when,
-            "active_sessions": shapes.largest(rows, "active_sessions"),
+            "active_sessions": shapes.largest_of(rows, "active_sessions"),
             **{f"{name}s": n for name, n in shapes.by_type(rows, "units", types).items()},
         }
-        for when, rows in shapes.by_day(shapes.rows_of(found)).items()
+        for when, rows in shapes.by_day(shapes.rows_of(days)).items()
     ]
-    return {"data": data, "totalDays": len(data), **shapes.freshness(found)}
+    return {"data": data, "totalDays": len(data), **shapes.freshness_of(days)}
 
 
 @get("/stats/summary", tags=["original"], summary="The last seven days")
 async def summary(doors: NamedDependency[Doors]) -> dict[str, Any]:
     """Add up the last seven quota days, today included."""
-    found = await doors.query("summary")
-    rows = shapes.rows_of(found)
-    sessions = shapes.largest(rows, "active_sessions")
+    totals_found = await doors.named_query("summary")
+    rows = shapes.rows_of(totals_found)
+    sessions = shapes.largest_of(rows, "active_sessions")
     requests = shapes.requests_in(rows)
     return {
         "period": "last_7_days",
         "total_sessions": sessions,
-        **shapes.totals(shapes.by_type(rows, "units", doors.settings().services)),
-        "avg_requests_per_session": shapes.average(requests, sessions),
+        **shapes.with_total(shapes.by_type(rows, "units", doors.settings().services)),
+        "avg_requests_per_session": shapes.average_of(requests, sessions),
         "total_requests": requests,
-        **shapes.freshness(found),
+        **shapes.freshness_of(totals_found),
     }
 
 
 async def _one_session(doors: Doors, session_id: str, days: int) -> dict[str, Any]:
     """Tell a session's days: units; `totalRequests` are calls, `avgDailyUsage` units a day."""
-    within("days", days, 1, DAYS_MAX)
-    found = await doors.query("session_stats", session_id=session_id, days=days)
-    rows = shapes.rows_of(found)
-    if not rows and not await _known(doors, session_id):
-        raise _unknown(session_id)
-    types = shapes.ordered({*doors.settings().services, *shapes.by_type(rows, "units", ())})
+    within_bounds("days", days, 1, DAYS_MAX)
+    answer = await doors.named_query("session_stats", session_id=session_id, days=days)
+    rows = shapes.rows_of(answer)
+    if not rows and not await _session_exists(doors, session_id):
+        raise _unknown_session(session_id)
+    types = shapes.in_order({*doors.settings().services, *shapes.by_type(rows, "units", ())})
     requests = shapes.requests_in(rows)
     return {
         "sessionId": session_id,
@@ -168,37 +168,37 @@ async def _one_session(doors: Doors, session_id: str, days: int) -> dict[str, An
             for when, those in shapes.by_day(row for row in rows if row["units"]).items()
         ],
         "serviceBreakdown": shapes.by_type(rows, "units", types),
-        "avgDailyUsage": shapes.average(shapes.units_in(rows), days),
-        **shapes.freshness(found),
+        "avgDailyUsage": shapes.average_of(shapes.units_in(rows), days),
+        **shapes.freshness_of(answer),
     }
 
 
 async def _one_day(doors: Doors, when: date) -> dict[str, Any]:
-    found = await doors.query("day_stats", date=when.isoformat())
-    rows = shapes.rows_of(found)
-    sessions = shapes.largest(rows, "active_sessions")
+    answer = await doors.named_query("day_stats", date=when.isoformat())
+    rows = shapes.rows_of(answer)
+    sessions = shapes.largest_of(rows, "active_sessions")
     return {
         "date": when.isoformat(),
         "active_sessions": sessions,
-        **shapes.totals(shapes.by_type(rows, "units", doors.settings().services)),
-        "avg_requests_per_session": shapes.average(shapes.requests_in(rows), sessions),
-        **shapes.freshness(found),
+        **shapes.with_total(shapes.by_type(rows, "units", doors.settings().services)),
+        "avg_requests_per_session": shapes.average_of(shapes.requests_in(rows), sessions),
+        **shapes.freshness_of(answer),
     }
 
 
-async def _known(doors: Doors, session_id: str) -> bool:
+async def _session_exists(doors: Doors, session_id: str) -> bool:
     """Look whether the pool has the session, or history once had it."""
     status = await doors.pool_status(PoolStatus(session_id=SessionId(session_id)))
     if status.sessions:
         return True
-    (total,) = shapes.rows_of(await doors.query("session_total", session_id=session_id))
+    (total,) = shapes.rows_of(await doors.named_query("session_total", session_id=session_id))
     return bool(total["requests"])
 
 
-def _unknown(session_id: str) -> GatewayError:
+def _unknown_session(session_id: str) -> GatewayError:
     return GatewayError("not_found", f"there is no session {session_id!r}", "sessionId")
 
 
-def _now(doors: Doors) -> str:
+def _now_text(doors: Doors) -> str:
     moment = doors.clock().astimezone(UTC).isoformat(timespec="milliseconds")
     return moment.replace("+00:00", "Z")

@@ -9,7 +9,7 @@ from litestar.params import FromPath, QueryParameter
 from contracts.analytics import ReportFormat, ReportPeriod, WriteReport
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
-from services.gateway.routes.parameters import day, one_of
+from services.gateway.routes.parameters import one_of, parse_day
 
 MEDIA_TYPES = {
     ReportFormat.HTML: "text/html",
@@ -40,7 +40,9 @@ async def report(
         message = f"there is no report {period!r}; there are: {', '.join(ReportPeriod)}"
         raise GatewayError("not_found", message)
     wanted = one_of("format", form, ReportFormat)
-    last = "" if date is None else day("date", date).isoformat()
-    found = await doors.report(WriteReport(period=ReportPeriod(period), day=last, format=wanted))
-    headers = {"x-log-sequence": str(found.sequence), **_SANDBOX}
-    return Response(found.text.encode(), media_type=MEDIA_TYPES[wanted], headers=headers)
+    last = "" if date is None else parse_day("date", date).isoformat()
+    document = await doors.write_report(
+        WriteReport(period=ReportPeriod(period), day=last, format=wanted)
+    )
+    headers = {"x-log-sequence": str(document.sequence), **_SANDBOX}
+    return Response(document.text.encode(), media_type=MEDIA_TYPES[wanted], headers=headers)

@@ -16,25 +16,25 @@ _FIRST = ("image", "video", "avatar")
 Row = dict[str, Any]
 
 
-def ordered(service_types: Iterable[str]) -> list[str]:
+def in_order(service_types: Iterable[str]) -> list[str]:
     """Put the original's service types first, then the others by name; each once."""
     given = set(service_types)
     return [name for name in _FIRST if name in given] + sorted(given.difference(_FIRST))
 
 
-def rows_of(found: Rows) -> list[Row]:
+def rows_of(answer: Rows) -> list[Row]:
     """Name the columns of every row."""
-    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+    return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
 
 
-def freshness(found: Rows) -> Row:
+def freshness_of(answer: Rows) -> Row:
     """Say up to which log sequence an answer is true, and how many envelopes that is behind."""
-    return {"sequence": found.sequence, "lag": found.lag}
+    return {"sequence": answer.sequence, "lag": answer.lag}
 
 
 def session_usage(view: SessionView) -> Row:
     """Tell what a session has used, and has left, on its current quota day."""
-    types = [ServiceType(name) for name in ordered({*view.limits, *view.used, *view.remaining})]
+    types = [ServiceType(name) for name in in_order({*view.limits, *view.used, *view.remaining})]
 
     def of_each(units: Mapping[ServiceType, int]) -> dict[str, int]:
         return {name: units.get(name, 0) for name in types}
@@ -52,22 +52,22 @@ def session_usage(view: SessionView) -> Row:
 
 def by_type(rows: Iterable[Row], column: str, service_types: Iterable[str]) -> dict[str, int]:
     """Add up `column` per service type; types without any row are 0."""
-    found: Counter[str] = Counter(dict.fromkeys(service_types, 0))
+    units: Counter[str] = Counter(dict.fromkeys(service_types, 0))
     for row in rows:
         if row["service_type"]:
-            found[row["service_type"]] += int(row[column] or 0)
-    return {name: found[name] for name in ordered(found)}
+            units[row["service_type"]] += int(row[column] or 0)
+    return {name: units[name] for name in in_order(units)}
 
 
 def by_day(rows: Iterable[Row]) -> dict[str, list[Row]]:
     """Sort rows by their quota day, in order."""
-    found: dict[str, list[Row]] = {}
+    days: dict[str, list[Row]] = {}
     for row in rows:
-        found.setdefault(str(row["date"]), []).append(row)
-    return dict(sorted(found.items()))
+        days.setdefault(str(row["date"]), []).append(row)
+    return dict(sorted(days.items()))
 
 
-def totals(units: Mapping[str, int]) -> dict[str, int]:
+def with_total(units: Mapping[str, int]) -> dict[str, int]:
     """Name sums as the original does: `total_images`."""
     return {f"total_{name}s": count for name, count in units.items()}
 
@@ -82,11 +82,11 @@ def units_in(rows: Iterable[Row]) -> int:
     return sum(int(row["units"] or 0) for row in rows)
 
 
-def largest(rows: Iterable[Row], column: str) -> int:
+def largest_of(rows: Iterable[Row], column: str) -> int:
     """Read a figure that stands, the same, in every row of a day."""
     return max((int(row[column] or 0) for row in rows), default=0)
 
 
-def average(total: float, among: int) -> float:
+def average_of(total: float, among: int) -> float:
     """Divide, to two digits; among none it is 0."""
     return round(total / among, 2) if among else 0.0

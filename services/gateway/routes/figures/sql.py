@@ -34,15 +34,15 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 @post("/sql", status_code=200, tags=["analysis"], summary="Read-only SQL")
 async def sql(doors: NamedDependency[Doors], data: JSONBody[Question]) -> Table:
     """Run one statement over a copy of the projections, in a process with bounds of its own."""
-    return table(await doors.sql(SqlQuery(query=data.query, rows_max=data.rows_max)))
+    return as_table(await doors.run_sql(SqlQuery(query=data.query, rows_max=data.rows_max)))
 
 
-def table(found: Rows) -> Table:
+def as_table(answer: Rows) -> Table:
     """Show rows."""
     return Table(
-        columns=found.columns,
-        rows=found.rows,
-        truncated=found.truncated,
-        sequence=found.sequence,
-        lag=found.lag,
+        columns=answer.columns,
+        rows=answer.rows,
+        truncated=answer.truncated,
+        sequence=answer.sequence,
+        lag=answer.lag,
     )

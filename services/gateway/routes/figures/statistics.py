@@ -10,7 +10,7 @@ from litestar.response import Stream
 from contracts.analytics import FileFormat, NamedQuery, StartExport, Statistics
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.figures import downloads
-from services.gateway.routes.figures.sql import ROWS_MAX, Table, table
+from services.gateway.routes.figures.sql import ROWS_MAX, Table, as_table
 from services.gateway.routes.guard import (
     LET_THROUGH,
     PARAMETERS,
@@ -78,7 +78,7 @@ async def query(
 ) -> Table:
     """Sum up leases, attempts and refusals; without days: the last seven, today included."""
     del measures, dimensions, since, until, filters, order, named
-    return table(await doors.question(_question(request, "limit", limit)))
+    return as_table(await doors.ask_analytics(_question_of(request, "limit", limit)))
 
 
 @get(
@@ -103,23 +103,25 @@ async def export(
     """Stream a file; `X-Truncated` says whether there were more rows than an export may have."""
     del measures, dimensions, since, until, filters, order
     wanted = one_of("format", form, FileFormat)
-    command = StartExport(question=_question(request, "format"), format=wanted)
-    download = await downloads.started(doors, command)
+    command = StartExport(question=_question_of(request, "format"), format=wanted)
+    download = await downloads.start_download(doors, command)
     name = f"tidegate-{named or 'statistics'}.{wanted}"
     return Stream(
-        download.parts(),
+        download.stream_parts(),
         media_type=MEDIA_TYPES[wanted],
         headers={
             "content-length": str(download.size),
             "content-disposition": f'attachment; filename="{name}"',
-            "x-rows": str(download.rows),
-            "x-truncated": str(download.truncated).lower(),
-            "x-log-sequence": str(download.sequence),
+            "x-rows": str(download.row_count),
+            "x-truncated": str(download.is_truncated).lower(),
+            "x-log-sequence": str(download.as_of_sequence),
         },
     )
 
 
-def _question(request: AnyRequest, own: str, rows_max: int = ROWS_MAX) -> Statistics | NamedQuery:
+def _question_of(
+    request: AnyRequest, own: str, rows_max: int = ROWS_MAX
+) -> Statistics | NamedQuery:
     """Read the question out of the parameters; `own` is that of the endpoint alone.
 
     Raises `GatewayError` naming a parameter there is not, or is twice and no list.

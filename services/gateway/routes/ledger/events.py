@@ -13,8 +13,8 @@ from litestar.params import QueryParameter
 from litestar.response import Stream
 
 from runtime.eventlog import Stored
-from runtime.eventlog.records import UNREADABLE, Wanted, known_types, records
-from services.gateway.clients.keys import presented
+from runtime.eventlog.records import UNREADABLE, Wanted, records_of, types_matching
+from services.gateway.clients.keys import presented_key
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 
@@ -66,16 +66,16 @@ async def page(
     of_request: OfRequest = "",
 ) -> Page:
     """Read events as they are stored, the hashes of keys apart."""
-    begin, wanted = _place(after), _wanted(types, session, of_request)
-    last = (await doors.log.state()).last_sequence
+    begin, wanted = _parse_place(after), _wanted_of(types, session, of_request)
+    last = (await doors.log.stream_state()).last_sequence
     if begin[0] > last or (begin[0] == last and begin[1] == _WHOLE):
         return Page(data=[], next=after, last=last, more=False)
     data: list[dict[str, Any]] = []
     seen, looked = begin, 0
     try:
-        async with asyncio.timeout(_PATIENCE_S), aclosing(_behind(doors, begin)) as envelopes:
+        async with asyncio.timeout(_PATIENCE_S), aclosing(_read_behind(doors, begin)) as envelopes:
             async for stored in envelopes:
-                for place, record in _numbered(stored, begin):
+                for place, record in _numbered_records(stored, begin):
                     seen = place
                     if wanted(record):
                         data.append(record)
@@ -89,7 +89,7 @@ async def page(
     except TimeoutError:
         raise GatewayError("ledger_unavailable", "the event log fell silent") from None
     more = seen < (last, _WHOLE)
-    return Page(data=data, next=_written(seen), last=last, more=more)
+    return Page(data=data, next=_place_text(seen), last=last, more=more)
 
 
 @get("/events/stream", tags=["analysis"], summary="The log live, as server-sent events")
@@ -102,28 +102,30 @@ async def stream(
     of_request: OfRequest = "",
 ) -> Stream:
     """Send each event as it is stored; `Last-Event-ID` goes on where a connection broke off."""
-    wanted = _wanted(types, session, of_request)
-    told = request.headers.get("last-event-id") or after
-    begin = _place(told) if told else ((await doors.log.state()).last_sequence, _WHOLE)
+    wanted = _wanted_of(types, session, of_request)
+    place = request.headers.get("last-event-id") or after
+    begin = (
+        _parse_place(place) if place else ((await doors.log.stream_state()).last_sequence, _WHOLE)
+    )
     if len(doors.streams) >= _STREAMS_MAX:
         message = f"{_STREAMS_MAX} streams are open already at this gateway"
         raise GatewayError("rate_limit_exceeded", message)
-    text = presented(request.headers["authorization"])
+    text = presented_key(request.headers["authorization"])
     return Stream(
-        _lines(doors, begin, wanted, lambda: doors.key_log.find(text) is not None),
+        _event_lines(doors, begin, wanted, lambda: doors.key_log.find_key(text) is not None),
         media_type="text/event-stream",
         headers={"x-accel-buffering": "no"},
     )
 
 
-async def _lines(
+async def _event_lines(
     doors: Doors, begin: Place, wanted: Wanted, is_open: Callable[[], bool]
 ) -> AsyncIterator[bytes]:
     """Write events, and a comment now and then, until the gateway stops or the key is revoked."""
     mark = object()
     doors.streams.add(mark)
     arrived: asyncio.Queue[Stored] = asyncio.Queue(_PAGE_MAX)
-    reading = asyncio.create_task(_fill(doors, begin, arrived))
+    reading = asyncio.create_task(_fill_queue(doors, begin, arrived))
     try:
         yield b": the log\n\n"
         while not reading.done() and doors.readiness() != _STOPPING:
@@ -140,7 +142,7 @@ async def _lines(
                 f"id: {record['event']}\nevent: {record['type']}\ndata: ".encode()
                 + msgspec.json.encode(record)
                 + b"\n\n"
-                for _, record in _numbered(stored, begin)
+                for _, record in _numbered_records(stored, begin)
                 if wanted(record)
             ]
             if text:
@@ -151,32 +153,34 @@ async def _lines(
         await asyncio.gather(reading, return_exceptions=True)
 
 
-async def _fill(doors: Doors, begin: Place, arrived: "asyncio.Queue[Stored]") -> None:
-    async with aclosing(_behind(doors, begin)) as envelopes:
+async def _fill_queue(doors: Doors, begin: Place, arrived: "asyncio.Queue[Stored]") -> None:
+    async with aclosing(_read_behind(doors, begin)) as envelopes:
         async for stored in envelopes:
             await arrived.put(stored)
 
 
-async def _behind(doors: Doors, begin: Place) -> AsyncGenerator[Stored, None]:
+async def _read_behind(doors: Doors, begin: Place) -> AsyncGenerator[Stored, None]:
     """Yield the envelopes that have events behind a place."""
     sequence, index = begin
     first = sequence if index == _WHOLE else sequence - 1
-    async for batch in doors.log.follow(_EVERYTHING, max(first, 0)):
+    async for batch in doors.log.follow_from(_EVERYTHING, max(first, 0)):
         for stored in batch:
             yield stored
 
 
-def _numbered(stored: Stored, begin: Place) -> list[tuple[Place, dict[str, Any]]]:
+def _numbered_records(stored: Stored, begin: Place) -> list[tuple[Place, dict[str, Any]]]:
     """Name the place of each event of an envelope, those behind `begin` alone."""
-    found = [((stored.sequence, index), one) for index, one in enumerate(records(stored))]
-    return [(place, one) for place, one in found if place > begin]
+    numbered = [
+        ((stored.sequence, index), record) for index, record in enumerate(records_of(stored))
+    ]
+    return [(place, record) for place, record in numbered if place > begin]
 
 
 _WHOLE = 1_000_000
 """Behind every event of an envelope."""
 
 
-def _place(text: str) -> Place:
+def _parse_place(text: str) -> Place:
     """Read `184467.3`, or `184467`: behind the whole envelope. Raises `GatewayError`."""
     match = _PLACE.fullmatch(text)
     if match is None:
@@ -185,15 +189,17 @@ def _place(text: str) -> Place:
     return int(match[1]), _WHOLE if match[2] is None else int(match[2])
 
 
-def _written(place: Place) -> str:
+def _place_text(place: Place) -> str:
     return str(place[0]) if place[1] == _WHOLE else f"{place[0]}.{place[1]}"
 
 
-def _wanted(types: str, session: str, request: str) -> Wanted:
+def _wanted_of(types: str, session: str, request: str) -> Wanted:
     """Make the filter. Raises `GatewayError` for types there are none of."""
     patterns = [pattern.strip() for pattern in types.split(",") if pattern.strip()]
     for pattern in patterns:
-        if pattern != UNREADABLE and not known_types(pattern):
-            message = f"type: expected {', '.join(known_types('*'))}, or a pattern, got {pattern!r}"
+        if pattern != UNREADABLE and not types_matching(pattern):
+            message = (
+                f"type: expected {', '.join(types_matching('*'))}, or a pattern, got {pattern!r}"
+            )
             raise GatewayError("invalid_request", message, "type")
     return Wanted(patterns, session, request)

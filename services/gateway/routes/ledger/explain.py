@@ -60,21 +60,21 @@ async def explain(doors: NamedDependency[Doors], request_id: FromPath[str]) -> E
     """
     if len(request_id) > _ID_MAX:
         raise GatewayError("not_found", "there is no request of so long an id")
-    found = await _current(doors, request_id)
-    stories = [_story(row) for row in rows_of(found)]
+    rows = await _current_rows(doors, request_id)
+    stories = [_as_story(row) for row in rows_of(rows)]
     if stories:
-        return Explanation(data=stories, sequence=found.sequence, lag=found.lag)
-    return await _counted(doors, request_id, found)
+        return Explanation(data=stories, sequence=rows.sequence, lag=rows.lag)
+    return await _counted_explanation(doors, request_id, rows)
 
 
-async def _counted(doors: Doors, request_id: str, found: Rows) -> Explanation:
+async def _counted_explanation(doors: Doors, request_id: str, found: Rows) -> Explanation:
     """Tell of which counts an id without a trace may be a part. Raises `GatewayError` for none."""
     moment = minted_at(request_id)
     if moment is None:
         message = f"the log knows no request {request_id!r}, up to sequence {found.sequence}"
         raise GatewayError("not_found", message)
     at = moment.isoformat(timespec="milliseconds").removesuffix("+00:00")
-    rows = rows_of(await doors.query("explain_counted", at=at))
+    rows = rows_of(await doors.named_query("explain_counted", at=at))
     if not rows:
         young = datetime.now(UTC) - moment < _TOLD_WITHIN
         later = "; what is only counted is told within about a minute: ask again" if young else ""
@@ -89,29 +89,29 @@ async def _counted(doors: Doors, request_id: str, found: Rows) -> Explanation:
 def minted_at(request_id: str) -> datetime | None:
     """Read when a UUIDv7 was minted (RFC 9562 §5.7); None of any other id."""
     try:
-        known = uuid.UUID(request_id)
-        if known.version != _VERSION or str(known) != request_id.lower():
+        parsed = uuid.UUID(request_id)
+        if parsed.version != _VERSION or str(parsed) != request_id.lower():
             return None
-        return datetime.fromtimestamp((known.int >> 80) / 1000, UTC)
+        return datetime.fromtimestamp((parsed.int >> 80) / 1000, UTC)
     except (ValueError, OverflowError, OSError):
         return None
 
 
-async def _current(doors: Doors, request_id: str) -> Rows:
+async def _current_rows(doors: Doors, request_id: str) -> Rows:
     """Ask until the projections have what the log had when this was asked, or for a while."""
     try:
-        upto = (await doors.log.state()).last_sequence
+        upto = (await doors.log.stream_state()).last_sequence
     except LogUnavailableError:
         upto = 0
     deadline = asyncio.get_running_loop().time() + doors.patience_s
     while True:
-        found = await doors.query("explain", request_id=request_id)
-        if found.sequence >= upto or asyncio.get_running_loop().time() >= deadline:
-            return found
+        rows = await doors.named_query("explain", request_id=request_id)
+        if rows.sequence >= upto or asyncio.get_running_loop().time() >= deadline:
+            return rows
         await asyncio.sleep(_LOOK_EVERY_S)
 
 
-def _story(row: Row) -> Story:
+def _as_story(row: Row) -> Story:
     """Read the candidates and details, which the projections keep as JSON."""
     attempts, consequences = row["attempts"] or [], row["consequences"] or []
     for attempt in attempts:
