@@ -434,6 +434,7 @@ def test_a_file_of_the_version_before_has_the_figures_of_a_new_one(tmp_path: Pat
 
 
 BACK = (
+    "drop table ledger.chains",
     "drop table ledger.calls_refused",
     "update ledger.leases set reason = correction_reason where correction = 'reconciled'",
     "alter table ledger.leases drop column correction_reason",
