@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import nats
 import pytest
+from msgspec.structs import replace
 from nats.aio.client import Client
 
 from contracts import envelope, subjects
@@ -252,6 +253,46 @@ async def test_changed_file_takes_effect_and_a_wrong_one_changes_nothing(
         bench.named(one, two)
         wrong = False
         await bench.well(2)
+        stop.set()
+        await task
+
+
+async def test_nobody_is_sent_to_a_server_that_the_configuration_has_no_more(
+    bench: Bench,
+) -> None:
+    """Whoever listens there meanwhile would be shown a credential."""
+    async with listening() as before, listening() as now:
+        bench.named(before)
+        async with bench.balancer():
+            await bench.well(1)
+        bench.named(now)
+        asking = asyncio.create_task(bench.select(wanted("r.1")))  # before anybody answers
+        async with bench.balancer():
+            (chosen,) = await asking
+
+        assert not isinstance(chosen, Selected) or chosen.url == f"http://127.0.0.1:{now}"
+
+
+async def test_servers_of_ones_own_wait_until_what_was_made_up_has_retired(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    monkeypatch.setattr(leader, "_LOOK_EVERY_S", 0.1)
+    async with listening() as demo, listening() as own:
+        bench.named(demo)
+        bench.settings = replace(bench.settings, demo=True, made_up=True)
+
+        def load() -> Settings:
+            looks.append(bench.settings.made_up)
+            return bench.settings
+
+        stop = asyncio.Event()
+        task = asyncio.create_task(app.run(stop, bench.environment(), load))
+        await bench.well(1)
+        bench.named(own)
+        seen = len(looks)
+        await bench.shows(lambda status: f"{own}" in status.servers[0].server.url)
+        assert len(looks) - seen > 2
         stop.set()
         await task
 

@@ -99,6 +99,46 @@ async def test_lost_configuration_changes_neither_policy_nor_sessions_until_it_i
         assert room.parts.ledger.state.policy.min_size == 5
 
 
+async def test_file_that_was_emptied_changes_no_policy_where_there_never_was_a_demo(
+    nats_url: str, nats_client: Client
+) -> None:
+    """Each account would do more than was written."""
+    now: list[Settings] = [settings(2, 3)]
+    source = f"{CONFIGURATION}own"
+    await applied(nats_client, source, "mine")
+    async with pool(nats_url, lambda: now[0]) as room:
+        await room.leading()
+        before = room.parts.ledger.state.policy
+
+        now[0] = replace(unwritten(demo=False, sessions=5, limit=10), serverless=True)
+        await asyncio.sleep(3)  # longer than settings are looked at
+        assert room.parts.ledger.state.policy == before
+
+    async with pool(nats_url, lambda: now[0]) as room:  # and so does the next leader
+        await room.leading()
+        await asyncio.sleep(3)
+        assert room.parts.ledger.state.policy == before
+
+        gone = ServerRemoved(server_id=ServerId("mine"), source=f"{CONFIGURATION}none")
+        event = StrategyChanged(
+            strategy="round_robin", reason="configuration", source=f"{CONFIGURATION}none"
+        )
+        await journalled(nats_client, gone, event)
+
+        await until(lambda: room.parts.ledger.state.policy.min_size == 5)
+
+
+async def test_servers_of_the_api_alone_hold_no_policy(nats_url: str, nats_client: Client) -> None:
+    """No configuration brought them, so none was lost."""
+    now = [replace(settings(2, 3), serverless=True)]
+    await applied(nats_client, f"{CONFIGURATION}none")
+    await journalled(nats_client, ServerAdded(server=server("mine", "own"), source="by:key_1"))
+    async with pool(nats_url, lambda: now[0]) as room:
+        await room.leading()
+        now[0] = replace(settings(2, 7), serverless=True)
+        await until(lambda: 7 in room.parts.ledger.state.policy.daily_limits.values())
+
+
 async def test_earlier_demo_in_the_log_makes_up_nothing(nats_url: str, nats_client: Client) -> None:
     """What counts is the log's end, not what is read on the way to it."""
     await applied(nats_client, f"{CONFIGURATION}1{DEMO}")
