@@ -29,6 +29,7 @@ from runtime.nats import natsserver, streams
 from runtime.quantities import Seconds
 from runtime.settings import SettingsError
 from services.balancer import app, leader
+from services.balancer.handlers import BalancerDoors
 from services.balancer.settings import Settings
 from tests.integration.balancer.bench import Bench, fetched, replies
 from tests.tinyserver import listening
@@ -258,19 +259,27 @@ async def test_changed_file_takes_effect_and_a_wrong_one_changes_nothing(
 
 
 async def test_nobody_is_sent_to_a_server_that_the_configuration_has_no_more(
-    bench: Bench,
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever listens there meanwhile would be shown a credential."""
+    at_the_doors: list[list[str]] = []
+    open_doors = BalancerDoors.open_doors
+
+    async def seen(doors: BalancerDoors) -> None:
+        members = doors._balancer.fleet.members.values()
+        at_the_doors.append([member.server.url for member in members])
+        await open_doors(doors)
+
+    monkeypatch.setattr(BalancerDoors, "open_doors", seen)
     async with listening() as before, listening() as now:
         bench.named(before)
         async with bench.balancer():
             await bench.well(1)
         bench.named(now)
-        asking = asyncio.create_task(bench.select(wanted("r.1")))  # before anybody answers
         async with bench.balancer():
-            (chosen,) = await asking
+            await bench.well(1)
 
-        assert not isinstance(chosen, Selected) or chosen.url == f"http://127.0.0.1:{now}"
+    assert at_the_doors == [[f"http://127.0.0.1:{port}"] for port in (before, now)]
 
 
 async def test_servers_of_ones_own_wait_until_what_was_made_up_has_retired(
