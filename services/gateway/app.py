@@ -45,7 +45,7 @@ from services.gateway.routes.admin.sessions import session_of
 from services.gateway.settings import Settings
 from services.gateway.store import KeyLog
 from services.gateway.transport import Transport
-from services.gateway.wire import Bounds, Hall, make_server
+from services.gateway.wire import ConnectionBounds, Hall, make_server
 
 _RELOAD_EVERY_S = 2.0
 _DRAIN_S = 10.0
@@ -283,7 +283,7 @@ def listen_on(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _hall_bounds(settings: Settings) -> Bounds:
+def _hall_bounds(settings: Settings) -> ConnectionBounds:
     """Bound connections as configured, and by the files that the process may have open.
 
     Each client may need a second one, to its server.
@@ -292,7 +292,7 @@ def _hall_bounds(settings: Settings) -> Bounds:
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = section.connections_max
     proxies = trusted_proxies(section.trusted_proxies)
-    return Bounds(
+    return ConnectionBounds(
         connections_max=most if files == resource.RLIM_INFINITY else max(1, min(most, files // 2)),
         send_timeout_s=section.send_timeout,
         trusts=proxies.is_trusted if proxies is not None else None,

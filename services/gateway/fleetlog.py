@@ -7,7 +7,7 @@ from contracts.envelope import Envelope
 from contracts.subjects import EVT_BALANCER
 from runtime.eventlog import EventLog, Stored
 from runtime.process.logs import Log
-from services.gateway.domain.fleet import Fleet
+from services.gateway.domain.fleet import KnownFleet
 
 
 class FleetLog:
@@ -15,7 +15,7 @@ class FleetLog:
 
     def __init__(self, log: EventLog, logger: Log) -> None:
         """Nothing is read before `run`."""
-        self.fleet = Fleet()
+        self.fleet = KnownFleet()
         self._log = log
         self._logger = logger
         self._number = 0

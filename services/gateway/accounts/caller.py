@@ -18,14 +18,14 @@ from services.gateway.relay.credentials import Credentials
 from services.gateway.settings import GatewaySection
 from services.gateway.transport import Answer, Transport, TransportFailure
 from services.gateway.transport.addresses import Addresses
-from services.gateway.transport.question import BYTES_MAX, Question
+from services.gateway.transport.question import BYTES_MAX, WholeExchange
 
 TIMEOUT_S = 30.0
 """Of one question, from its first byte to the end of its answer."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Call:
+class AccountCall:
     """A question, and how far it came."""
 
     request_id: RequestId
@@ -85,7 +85,7 @@ class Caller:
                 )
         raise GatewayError("not_found", f"there is no server {server_id!r}", "server")
 
-    async def choose_server(self, call: Call) -> Selected | NoServer:
+    async def choose_server(self, call: AccountCall) -> Selected | NoServer:
         """Ask the balancer for a server that was not asked yet. Raises `GatewayError`."""
         wanted = SelectServer(
             request_id=call.request_id, avoid=[*call.avoid], dialects=[*call.dialects]
@@ -97,10 +97,10 @@ class Caller:
         except (UnansweredError, RefusedBatchError) as error:
             raise GatewayError("no_backend", f"the balancer does not answer: {error}") from None
 
-    async def send_call(self, call: Call) -> tuple[Answer, bytes]:
+    async def send_call(self, call: AccountCall) -> tuple[Answer, bytes]:
         """Ask one server; another only while nothing was sent. Raises `GatewayError`."""
         error: GatewayError | None = None
-        question = Question(
+        question = WholeExchange(
             "POST", call.target, call.body, self.settings.connect_timeout, TIMEOUT_S
         )
         for _ in range(1 if call.only else self.settings.attempts_max):
@@ -123,7 +123,9 @@ class Caller:
         raise error
 
 
-def call_about(request_id: RequestId, path: str, authorization: bytes, query: bytes = b"") -> Call:
+def call_about(
+    request_id: RequestId, path: str, authorization: bytes, query: bytes = b""
+) -> AccountCall:
     """Make the question about an account: nothing of a client's goes along.
 
     `/token/check` takes the credential in its body, the others as `Authorization`.
@@ -142,7 +144,7 @@ def call_about(request_id: RequestId, path: str, authorization: bytes, query: by
         own.append((b"authorization", authorization))
     own.append((b"content-length", b"%d" % len(body)))
     target = path.encode() + b"?" + query if query else path.encode()
-    return Call(
+    return AccountCall(
         request_id=request_id,
         target=target,
         headers=lambda host: [(b"host", host), *own],

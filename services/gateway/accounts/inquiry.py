@@ -9,7 +9,7 @@ import msgspec
 
 from contracts.balancer import PLAIN, NoServer, Selected
 from contracts.pool import SessionView
-from services.gateway.accounts.caller import Call, Caller, call_about
+from services.gateway.accounts.caller import AccountCall, Caller, call_about
 from services.gateway.clients.request import new_request_id
 from services.gateway.dialects.credentials import dialects_saying, secrets_of
 from services.gateway.domain.answers.accounts import (
@@ -18,8 +18,8 @@ from services.gateway.domain.answers.accounts import (
     POINTS,
     RECEIVE,
     WITH_POINTS,
+    AccountAnswer,
     Points,
-    Said,
     combine_said,
     read_said,
 )
@@ -77,7 +77,7 @@ class Inquiry:
             answers.append(await self._ask_server(server, path, authorization))
             if answers[-1].standing == "dead":
                 break
-        result = combine_said(answers) if answers else Said(message=_NOTHING_KNOWN)
+        result = combine_said(answers) if answers else AccountAnswer(message=_NOTHING_KNOWN)
         return SessionTested(
             session_id=session.session_id,
             server_id=server.server_id,
@@ -129,14 +129,14 @@ class Inquiry:
                 reason = choice.reason
         raise GatewayError("no_backend", reason)
 
-    async def _ask_server(self, server: Selected, path: str, authorization: bytes) -> Said:
+    async def _ask_server(self, server: Selected, path: str, authorization: bytes) -> AccountAnswer:
         """Ask one thing; a server that does not answer has said nothing."""
-        call: Call = call_about(new_request_id(), path, authorization)
+        call: AccountCall = call_about(new_request_id(), path, authorization)
         call.only = server
         try:
             answer, body = await self._caller.send_call(call)
         except GatewayError as error:
-            return Said(message=error.message)
+            return AccountAnswer(message=error.message)
         encoding = answer.header_text(b"content-encoding").strip().lower()
         tables = self._caller.settings.failure_tables()
         return read_said(path, answer.status, encoding, body, tables, secrets_of(authorization))

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from contracts.balancer import DIALECTS
 from contracts.pool import SessionView
-from services.gateway.accounts.caller import Call, Caller, call_about, conceal_secrets
+from services.gateway.accounts.caller import AccountCall, Caller, call_about, conceal_secrets
 from services.gateway.clients.answers import Client
 from services.gateway.clients.headers import own_headers, upstream_headers
 from services.gateway.clients.keys import Key
@@ -67,7 +67,7 @@ class Passthrough:
         whole = [*kept, *own_headers(request, rate, client.summary()), _length_header(body)]
         await client.answer_whole(answer.status, whole, body)
 
-    async def _send_free_call(self, client: Client, call: Call) -> tuple[Answer, bytes]:
+    async def _send_free_call(self, client: Client, call: AccountCall) -> tuple[Answer, bytes]:
         try:
             return await self._caller.send_call(call)
         finally:
@@ -120,8 +120,8 @@ def _parameter_name(pair: bytes) -> str:
     return unquote_plus(pair.partition(b"=")[0].decode("latin-1"))
 
 
-def _call_as_came(request: Request, sent: bytes) -> Call:
-    return Call(
+def _call_as_came(request: Request, sent: bytes) -> AccountCall:
+    return AccountCall(
         request_id=request.request_id,
         target=request.target_bytes,
         headers=lambda host: upstream_headers(request, host, None, len(sent)),

@@ -5,7 +5,7 @@ from contracts.base import ServerId, ServiceType
 from contracts.envelope import Envelope
 
 
-class Fleet:
+class KnownFleet:
     """The fold of `evt.balancer`, as far as it says what servers understand."""
 
     def __init__(self) -> None:

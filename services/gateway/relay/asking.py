@@ -6,16 +6,16 @@ from contracts.base import GatewayId
 from contracts.pool import SessionRequested
 from services.gateway.clients.origin import stored_address, stored_agent
 from services.gateway.clients.request import Request
-from services.gateway.relay.course.facts import Call
+from services.gateway.relay.course.facts import CallFacts
 from services.gateway.relay.course.steps import AskLease
 from services.gateway.settings import Stored
 
 _TEXT_MAX = 200
 
 
-def call_of(request: Request, attempts_max: int) -> Call:
+def call_of(request: Request, attempts_max: int) -> CallFacts:
     """Say what the client asks for, for the course of its request."""
-    return Call(
+    return CallFacts(
         request_id=request.request_id,
         key_id=request.key.key_id,
         service_type=request.service_type,

@@ -21,7 +21,7 @@ from services.gateway.metrics import Metrics
 from services.gateway.settings import GatewaySection
 from services.gateway.transport import Transport, TransportFailure
 from services.gateway.transport.addresses import Addresses
-from services.gateway.transport.question import BYTES_MAX, Question
+from services.gateway.transport.question import BYTES_MAX, WholeExchange
 from services.gateway.transport.retry_after import retry_after
 
 PATH = "/v1/models"
@@ -148,7 +148,7 @@ class ModelList:
             (b"accept-encoding", b"identity"),
             (b"x-request-id", request_id.encode()),
         ]
-        question = Question("GET", PATH.encode(), b"", _TIMEOUT_S, _TIMEOUT_S)
+        question = WholeExchange("GET", PATH.encode(), b"", _TIMEOUT_S, _TIMEOUT_S)
         try:
             answer, body = await question.ask_server(self._transport, address, headers)
         except TransportFailure as failure:

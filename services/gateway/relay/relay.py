@@ -40,14 +40,14 @@ from services.gateway.relay.course.happenings import (
 from services.gateway.relay.course.stages import Stage
 from services.gateway.relay.course.steps import (
     AskLease,
+    AskServer,
     Cancel,
-    Done,
     Enter,
     Fail,
     FetchCredential,
+    Finish,
     Pause,
     Record,
-    SelectServer,
     Send,
     Step,
 )
@@ -146,7 +146,7 @@ class Journey:
             self._exchange = None  # which knows this too: no circle is left for the collector
 
     async def _run_steps(self) -> None:
-        while not isinstance(self._step, Fail | Done):
+        while not isinstance(self._step, Fail | Finish):
             try:
                 happened = await self._DOERS[type(self._step)](self, self._step)
             except (Exception, asyncio.CancelledError) as broken:
@@ -240,7 +240,7 @@ class Journey:
             return Unopened(error)
         return Opened(tuple(dialects_able(self._side.wording.dialects, self._authorization)))
 
-    async def _select_server(self, step: SelectServer) -> Happening:
+    async def _select_server(self, step: AskServer) -> Happening:
         side = self._side
         return await self._relay.servers.select_server(step, side.request, side.wording.dialects)
 
@@ -282,7 +282,7 @@ class Journey:
         Enter: _enter_gate,
         AskLease: _ask_lease,
         FetchCredential: _fetch_credential,
-        SelectServer: _select_server,
+        AskServer: _select_server,
         Send: _send_request,
         Pause: _pause_attempts,
     }

@@ -48,7 +48,7 @@ class Servers:
         self._without.discard(sort)
 
     async def select_server(
-        self, step: steps.SelectServer, request: Request, dialects: list[str]
+        self, step: steps.AskServer, request: Request, dialects: list[str]
     ) -> Chosen | NoneLeft | Silent:
         """Ask which server a lease is used at; `dialects` can do the request."""
         wanted = SelectServer(

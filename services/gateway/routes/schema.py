@@ -19,7 +19,7 @@ SECURITY = "admin key"
 _PAGE = Path(__file__).with_name("schema.html")
 
 
-class Page(OpenAPIRenderPlugin):
+class SchemaPage(OpenAPIRenderPlugin):
     """One HTML file: lists every operation and lets one try it; loads no script from anywhere."""
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ def openapi_config() -> OpenAPIConfig:
             " what is its configuration; they take and give the bodies of their backends."
         ),
         components=Components(security_schemes={SECURITY: scheme}),
-        render_plugins=[Page(), Contract()],
+        render_plugins=[SchemaPage(), Contract()],
         use_handler_docstrings=True,
         openapi_router=Router(
             "/schema",

@@ -19,7 +19,7 @@ UNSENT_BYTES_MAX = 256 * 1024
 """Bytes handed to the socket and not yet taken by it before an upload waits."""
 
 
-class Connection(asyncio.Protocol):
+class ServerConnection(asyncio.Protocol):
     """A connection that carries one exchange after another; `free` takes it back in between."""
 
     __slots__ = (
@@ -41,7 +41,7 @@ class Connection(asyncio.Protocol):
     )
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, free: Callable[["Connection"], None]
+        self, loop: asyncio.AbstractEventLoop, free: Callable[["ServerConnection"], None]
     ) -> None:
         self._loop = loop
         self._free = free

@@ -12,7 +12,7 @@ import httpx
 
 from runtime.addresses import ForbiddenAddressError, refuse_forbidden, resolve_allowed
 from services.gateway.transport.answer import Answer
-from services.gateway.transport.connection import Connection
+from services.gateway.transport.connection import ServerConnection
 from services.gateway.transport.failures import Failure, NothingSentError
 from services.gateway.transport.framing import outgoing_of
 from services.gateway.transport.proxy import REFUSED, Proxy
@@ -46,7 +46,7 @@ class Transport(httpx.AsyncBaseTransport):
         self._idle_max = idle_max
         self._proxy: Proxy | None = None
         self._proxy_url = ""
-        self._idle: defaultdict[Origin, list[Connection]] = defaultdict(list)
+        self._idle: defaultdict[Origin, list[ServerConnection]] = defaultdict(list)
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -122,7 +122,7 @@ class Transport(httpx.AsyncBaseTransport):
             self._sweeper.cancel()
             self._sweeper = None
 
-    def _take_reusable(self, origin: Origin, now_s: float) -> Connection | None:
+    def _take_reusable(self, origin: Origin, now_s: float) -> ServerConnection | None:
         """Take the connection used last; one that its server may be closing is thrown away."""
         connections = self._idle.get(origin)
         while connections:
@@ -132,7 +132,7 @@ class Transport(httpx.AsyncBaseTransport):
             connection.abort_exchange()
         return None
 
-    def _keep_idle(self, origin: Origin, connection: Connection) -> None:
+    def _keep_idle(self, origin: Origin, connection: ServerConnection) -> None:
         """Keep it for as long as its server is sure to: what it says, less a second, or little.
 
         A request that crosses the end of a connection on its way is an outcome nobody knows.
@@ -176,7 +176,7 @@ class Transport(httpx.AsyncBaseTransport):
 
     async def _open_connection(
         self, loop: asyncio.AbstractEventLoop, origin: Origin, within_s: float | None
-    ) -> Connection:
+    ) -> ServerConnection:
         """Connect to an origin, through its proxy if it has one. Raises `NothingSentError`."""
         scheme, host, port, proxy = origin
         secure = scheme == "https"
@@ -201,28 +201,30 @@ class Transport(httpx.AsyncBaseTransport):
 
     async def _connect_through(
         self, loop: asyncio.AbstractEventLoop, origin: Origin, name: str, port: int
-    ) -> Connection:
+    ) -> ServerConnection:
         """Connect through the proxy, unless the server is known to be none."""
         proxy = origin[3]
         assert proxy is not None
         await refuse_forbidden(name, port)
         own_ssl = self._ssl_context if proxy.is_secure else None
 
-        def make_connection() -> Connection:
-            return Connection(loop, partial(self._keep_idle, origin))
+        def make_connection() -> ServerConnection:
+            return ServerConnection(loop, partial(self._keep_idle, origin))
 
         if origin[0] == "http":
-            return cast("Connection", await proxy.connect_over(loop, make_connection, own_ssl))
+            return cast(
+                "ServerConnection", await proxy.connect_over(loop, make_connection, own_ssl)
+            )
         assert self._ssl_context is not None
         server = name, port
         tunnel = await proxy.connect_tunnel(
             loop, make_connection, server, self._ssl_context, own_ssl
         )
-        return cast("Connection", tunnel)
+        return cast("ServerConnection", tunnel)
 
     async def _dial_origin(
         self, loop: asyncio.AbstractEventLoop, origin: Origin, name: str, port: int
-    ) -> Connection:
+    ) -> ServerConnection:
         """Connect to the first address that takes it, of those that may be a server's.
 
         To the address, not to the name: it might lead elsewhere when it is looked up again.
@@ -232,7 +234,7 @@ class Transport(httpx.AsyncBaseTransport):
         for address in (*others, last):
             try:
                 _, connection = await loop.create_connection(
-                    lambda: Connection(loop, partial(self._keep_idle, origin)),
+                    lambda: ServerConnection(loop, partial(self._keep_idle, origin)),
                     address,
                     port,
                     ssl=self._ssl_context if secure else None,

@@ -15,7 +15,7 @@ BYTES_MAX = 4_000_000
 """Of an answer, and of a client's body."""
 
 
-class Question:
+class WholeExchange:
     """What is asked of a server, and for how long: `timeout_s` is for all of it."""
 
     def __init__(

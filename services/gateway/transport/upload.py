@@ -4,13 +4,13 @@ import asyncio
 from time import monotonic
 
 from services.gateway.transport.answer import Answer
-from services.gateway.transport.connection import Connection
+from services.gateway.transport.connection import ServerConnection
 from services.gateway.transport.failures import Failure, MaybeSentError
 from services.gateway.transport.framing import Outgoing
 
 
 async def upload_body(
-    connection: Connection,
+    connection: ServerConnection,
     answer: Answer,
     out: Outgoing,
     idle_s: float | None,
@@ -35,7 +35,7 @@ async def upload_body(
 
 
 async def _send_body(
-    connection: Connection,
+    connection: ServerConnection,
     answer: Answer,
     out: Outgoing,
     idle_s: float | None,
@@ -58,7 +58,7 @@ async def _send_body(
     return None
 
 
-async def _send_pieces(connection: Connection, out: Outgoing, idle_s: float | None) -> None:
+async def _send_pieces(connection: ServerConnection, out: Outgoing, idle_s: float | None) -> None:
     """Write the body piece by piece, framed as the head has promised."""
     if out.stream is None:
         return

@@ -12,8 +12,8 @@ dues        what a client owes, and when it has owed it too long, pure
 server      uvicorn's server around them
 """
 
-from services.gateway.wire.connection import Connection
-from services.gateway.wire.hall import Bounds, Hall
-from services.gateway.wire.server import Server, make_server
+from services.gateway.wire.connection import ClientConnection
+from services.gateway.wire.hall import ConnectionBounds, Hall
+from services.gateway.wire.server import WireServer, make_server
 
-__all__ = ["Bounds", "Connection", "Hall", "Server", "make_server"]
+__all__ = ["ClientConnection", "ConnectionBounds", "Hall", "WireServer", "make_server"]

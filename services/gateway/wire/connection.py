@@ -30,7 +30,7 @@ PIPELINED_MAX = 16
 _HELD_BYTES_MAX = 64 * 1024
 
 
-class Connection(Leaving):
+class ClientConnection(Leaving):
     """One client connection; `on_gone` is called once if it is lost during a request."""
 
     def __init__(

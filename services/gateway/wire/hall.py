@@ -28,7 +28,7 @@ _SWEEP_EVERY_S = 1.0
 _EXEMPT = ""
 
 
-class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+class ConnectionBounds(msgspec.Struct, frozen=True, kw_only=True):
     """What an operator may turn of it."""
 
     connections_max: int = 10_000
@@ -55,9 +55,9 @@ class Guest(Protocol):
 class Hall:
     """The connections of one process."""
 
-    def __init__(self, bounds: Bounds | None = None) -> None:
+    def __init__(self, bounds: ConnectionBounds | None = None) -> None:
         """Nobody has come yet."""
-        self.bounds = bounds or Bounds()
+        self.bounds = bounds or ConnectionBounds()
         self.ended = 0
         """Connections ended because of what their clients owed."""
         self.turned_away = 0

@@ -8,14 +8,14 @@ from typing import Any, cast
 
 import uvicorn
 
-from services.gateway.wire.connection import Connection
+from services.gateway.wire.connection import ClientConnection
 from services.gateway.wire.hall import Hall
 from services.gateway.wire.leaving import ask_probes
 
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 
-class Server(uvicorn.Server):
+class WireServer(uvicorn.Server):
     """uvicorn without its own signal handlers (`lifecycle` has them), and with a kinder end."""
 
     async def serve_on(self, listening: socket.socket) -> None:
@@ -51,11 +51,11 @@ class Server(uvicorn.Server):
         connection.shutdown()  # type: ignore[attr-defined]
 
 
-def make_server(app: AsgiApp, hall: Hall) -> Server:
+def make_server(app: AsgiApp, hall: Hall) -> WireServer:
     """Make a server of `app` whose connections are bounded by `hall`."""
     config = uvicorn.Config(
         app,
-        http=cast("type[asyncio.Protocol]", partial(Connection, hall=hall)),
+        http=cast("type[asyncio.Protocol]", partial(ClientConnection, hall=hall)),
         ws="none",
         lifespan="on",
         access_log=False,
@@ -65,7 +65,7 @@ def make_server(app: AsgiApp, hall: Hall) -> Server:
         timeout_graceful_shutdown=30,
         backlog=4096,
     )
-    return Server(config)
+    return WireServer(config)
 
 
 def _queued_sockets(listening: socket.socket) -> Iterator[socket.socket]:

@@ -15,7 +15,7 @@ from services.gateway.transport import (
     Transport,
     TransportFailure,
 )
-from services.gateway.transport.connection import Connection
+from services.gateway.transport.connection import ServerConnection
 from tests.integration.gateway.upstreams import (
     OK,
     Behaviour,
@@ -159,7 +159,7 @@ async def test_a_connection_closed_before_its_first_use_sent_nothing() -> None:
     async with upstream(answering(OK)) as server:
         port = httpx.URL(server.url).port
         _, connection = await loop.create_connection(
-            lambda: Connection(loop, lambda _: None), "127.0.0.1", port
+            lambda: ServerConnection(loop, lambda _: None), "127.0.0.1", port
         )
         connection.abort_exchange()
         answer = Answer(loop, connection, is_head=False, idle_s=None)

@@ -8,7 +8,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from services.gateway.wire import Connection, Server
+from services.gateway.wire import ClientConnection, WireServer
 
 pytestmark = pytest.mark.anyio
 
@@ -20,12 +20,12 @@ async def app(_: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 async def test_connection_that_has_not_asked_yet_may_when_the_gateway_ends() -> None:
-    config = uvicorn.Config(app, http=Connection, lifespan="off")
+    config = uvicorn.Config(app, http=ClientConnection, lifespan="off")
     config.load()
     state = ServerState()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: Connection(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+        lambda: ClientConnection(config=config, server_state=state, app_state={}), "127.0.0.1", 0
     )
     async with server, asyncio.timeout(30):
         port = server.sockets[0].getsockname()[1]
@@ -44,9 +44,9 @@ async def test_connection_that_has_not_asked_yet_may_when_the_gateway_ends() -> 
 
 
 async def test_clients_in_the_queue_of_a_busy_gateway_are_answered_when_it_ends() -> None:
-    config = uvicorn.Config(app, http=Connection, lifespan="off", log_level="error")
+    config = uvicorn.Config(app, http=ClientConnection, lifespan="off", log_level="error")
     config.load()
-    server = Server(config)
+    server = WireServer(config)
     server.lifespan = config.lifespan_class(config)
     listening = socket.create_server(("127.0.0.1", 0), backlog=100)
     await server.startup(sockets=[listening])

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from services.gateway.wire import Bounds, Hall, hall
-from services.gateway.wire.connection import Connection
+from services.gateway.wire import ConnectionBounds, Hall, hall
+from services.gateway.wire.connection import ClientConnection
 from tests.integration.gateway.wires import echo, wires
 from tests.waiting import until
 
@@ -93,7 +93,7 @@ async def test_every_pipelined_request_is_answered_once_in_order(count: int) -> 
 
 
 async def test_more_connections_than_allowed_are_turned_away_and_told() -> None:
-    async with asyncio.timeout(8), wires(hall=Hall(Bounds(connections_max=2))) as made:
+    async with asyncio.timeout(8), wires(hall=Hall(ConnectionBounds(connections_max=2))) as made:
         kept = [await made.connect() for _ in range(2)]
         await until(lambda: len(made.hall) == 2)
         reader, writer = await made.connect()
@@ -142,7 +142,7 @@ async def test_strangers_of_one_address_are_counted_until_a_key_opens_them(
 
 
 def test_this_machine_and_trusted_proxies_are_not_counted_and_ipv6_is_by_subscriber() -> None:
-    trusting = Hall(Bounds(trusts=lambda address: address == "192.0.2.1"))
+    trusting = Hall(ConnectionBounds(trusts=lambda address: address == "192.0.2.1"))
     for number, address in enumerate(
         ("127.0.0.1", "::1", "192.0.2.1", "2001:db8::1", "2001:db8::2", "::ffff:198.51.100.1")
     ):
@@ -159,9 +159,9 @@ async def swept(made: Any, *moments: float) -> None:
         await asyncio.sleep(0)
 
 
-async def with_one(made: Any, turns: int = 1) -> Connection:
+async def with_one(made: Any, turns: int = 1) -> ClientConnection:
     await until(lambda: made.connections and made.connections[0]._turns == turns)
-    found: Connection = made.connections[0]
+    found: ClientConnection = made.connections[0]
     return found
 
 
@@ -195,7 +195,7 @@ async def test_upload_that_is_quick_enough_goes_on() -> None:
 
 
 async def test_upload_that_stops_is_ended_after_send_timeout_alone() -> None:
-    async with asyncio.timeout(8), wires(hall=Hall(Bounds(send_timeout_s=60))) as made:
+    async with asyncio.timeout(8), wires(hall=Hall(ConnectionBounds(send_timeout_s=60))) as made:
         reader, writer = await made.connect(POST)
         await with_one(made)
         await asyncio.sleep(0.01)

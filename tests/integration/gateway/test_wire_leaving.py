@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 import uvicorn
 
-from services.gateway.wire import Bounds, Connection, Hall, Server, hall, leaving, turn
+from services.gateway.wire import (
+    ClientConnection,
+    ConnectionBounds,
+    Hall,
+    WireServer,
+    hall,
+    leaving,
+    turn,
+)
 from services.gateway.wire.dues import Due
 from tests.integration.gateway.wires import echo, wires
 from tests.waiting import until
@@ -106,8 +114,8 @@ async def test_kernel_asks_a_client_that_has_closed_without_another_word(
 
 
 async def test_gateway_has_the_kernel_ask_all_of_its_clients() -> None:
-    config = uvicorn.Config(works, http=Connection, lifespan="off", log_level="critical")
-    server = Server(config)
+    config = uvicorn.Config(works, http=ClientConnection, lifespan="off", log_level="critical")
+    server = WireServer(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         serving = asyncio.create_task(server.serve_on(listening))
         await until(lambda: server.started)
@@ -124,7 +132,7 @@ async def test_gateway_has_the_kernel_ask_all_of_its_clients() -> None:
 
 
 async def test_client_over_the_bound_reads_why_whatever_it_sends_meanwhile() -> None:
-    async with asyncio.timeout(20), wires(hall=Hall(Bounds(connections_max=0))) as made:
+    async with asyncio.timeout(20), wires(hall=Hall(ConnectionBounds(connections_max=0))) as made:
         with dialled(made.port) as client:
             await until(lambda: made.hall.turned_away)
             told = await asyncio.to_thread(said, client, POST + MUCH)
@@ -240,7 +248,7 @@ async def test_no_more_of_those_turned_away_are_listened_to_than_places_for_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(hall, "_LINGERING_MAX", 1)
-    async with asyncio.timeout(20), wires(hall=Hall(Bounds(connections_max=1))) as made:
+    async with asyncio.timeout(20), wires(hall=Hall(ConnectionBounds(connections_max=1))) as made:
         with dialled(made.port) as first, dialled(made.port) as second, dialled(made.port):
             await until(lambda: made.hall.turned_away == 2 and len(made.connections) == 2)
             first.close()  # those who are turned away take nobody's place

@@ -9,7 +9,7 @@ import msgspec
 import uvicorn
 from uvicorn.server import ServerState
 
-from services.gateway.wire import Connection, Hall
+from services.gateway.wire import ClientConnection, Hall
 from services.gateway.wire.leaving import ask_probes
 
 
@@ -52,7 +52,7 @@ class Wires:
         self._state = state
 
     @property
-    def connections(self) -> list[Connection]:
+    def connections(self) -> list[ClientConnection]:
         """The open ones."""
         return list(self._state.connections)  # type: ignore[arg-type]
 
@@ -74,8 +74,8 @@ async def wires(app: Any = echo, hall: Hall | None = None) -> AsyncIterator[Wire
     hall = Hall() if hall is None else hall
     loop = asyncio.get_running_loop()
 
-    def made() -> Connection:
-        return Connection(config=config, server_state=state, app_state={}, hall=hall)
+    def made() -> ClientConnection:
+        return ClientConnection(config=config, server_state=state, app_state={}, hall=hall)
 
     server = await loop.create_server(made, "127.0.0.1", 0)
     ask_probes(server.sockets[0])

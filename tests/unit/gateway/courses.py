@@ -9,7 +9,7 @@ from services.gateway.domain import Judgement, failure_error
 from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.course import advance, begin
 from services.gateway.relay.course.endings import cancel_of
-from services.gateway.relay.course.facts import Call
+from services.gateway.relay.course.facts import CallFacts
 from services.gateway.relay.course.happenings import (
     Answered,
     Chosen,
@@ -29,7 +29,7 @@ MESSAGES = {
 }
 
 
-def a_call(**given: Any) -> Call:
+def a_call(**given: Any) -> CallFacts:
     """Ask for one picture."""
     fields: dict[str, Any] = {
         "request_id": RequestId("r"),
@@ -44,7 +44,7 @@ def a_call(**given: Any) -> Call:
         "attempts_max": 3,
         "started_s": 0.0,
     }
-    return Call(**{**fields, **given})
+    return CallFacts(**{**fields, **given})
 
 
 ENTERED = Entered()
@@ -108,7 +108,7 @@ def judged(
 
 
 def run(
-    *happenings: Happening, call: Call | None = None, now_s: float = 1.0
+    *happenings: Happening, call: CallFacts | None = None, now_s: float = 1.0
 ) -> tuple[Stage, list[Step]]:
     """Let these happen one after the other; returns where that led, and every step but `Enter`.
 

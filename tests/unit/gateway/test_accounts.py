@@ -11,8 +11,8 @@ from services.gateway.domain.answers.accounts import (
     CHECK,
     POINTS,
     RECEIVE,
+    AccountAnswer,
     Points,
-    Said,
     combine_said,
     conceal_in_answer,
     read_said,
@@ -25,7 +25,7 @@ SIXTY = {"giftCredit": 60, "purchaseCredit": 0, "vipCredit": 0, "totalCredit": 6
 NOTHING = dict.fromkeys(SIXTY, 0)
 
 
-def read(path: str, body: Any, status: int = 200, encoding: str = "") -> Said:
+def read(path: str, body: Any, status: int = 200, encoding: str = "") -> AccountAnswer:
     written = body if isinstance(body, bytes) else json.dumps(body).encode()
     return read_said(path, status, encoding, written, FailureTables(), SECRETS)
 
@@ -116,13 +116,17 @@ def test_answer_that_is_compressed_is_read() -> None:
 
 
 def test_login_that_expired_outweighs_and_one_that_lives_is_believed() -> None:
-    alive, unknown, dead = Said("alive"), Said("unknown", "false"), Said("dead", "gone")
-    points = Said("alive", "", Points(totalCredit=7))
+    alive, unknown, dead = (
+        AccountAnswer("alive"),
+        AccountAnswer("unknown", "false"),
+        AccountAnswer("dead", "gone"),
+    )
+    points = AccountAnswer("alive", "", Points(totalCredit=7))
 
     assert combine_said([unknown, points]) == points
     assert combine_said([alive, dead]) == dead
     assert combine_said([alive, unknown]).standing == "alive"
-    assert combine_said([unknown, unknown, Said("unknown", "no")]).message == "false; no"
+    assert combine_said([unknown, unknown, AccountAnswer("unknown", "no")]).message == "false; no"
 
 
 def test_answer_is_concealed_also_where_json_quotes_the_secret() -> None:

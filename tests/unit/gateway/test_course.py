@@ -23,15 +23,15 @@ from services.gateway.relay.course.happenings import (
 from services.gateway.relay.course.stages import Ended
 from services.gateway.relay.course.steps import (
     AskLease,
+    AskServer,
     Cancel,
-    Done,
     Enter,
     Fail,
     FetchCredential,
+    Finish,
     Pass,
     Pause,
     Record,
-    SelectServer,
     Send,
     Step,
 )
@@ -77,7 +77,7 @@ def test_a_success_is_asked_for_opened_sent_passed_and_settled() -> None:
     stage, steps = run(granted(), Opened(()), chosen(), judged(Verdict.SUCCESS, results=1), PASSED)
 
     kinds = [type(step) for step in steps]
-    assert kinds == [AskLease, FetchCredential, SelectServer, Send, Pass, Record, Done]
+    assert kinds == [AskLease, FetchCredential, AskServer, Send, Pass, Record, Finish]
     assert ended(steps[5]) == ("r:1", Outcome.SETTLED, Verdict.SUCCESS, "")
     assert isinstance(stage, Ended)
     told = summary(stage)
@@ -238,9 +238,9 @@ def test_those_of_the_last_resort_are_dropped_once_when_no_server_is_left() -> N
     _, steps = in_hand(NONE_LEFT, NONE_LEFT, **accused)
 
     first, second, end, error = steps
-    assert isinstance(first, SelectServer)
+    assert isinstance(first, AskServer)
     assert first.avoid == ("x",)
-    assert isinstance(second, SelectServer)
+    assert isinstance(second, AskServer)
     assert second.avoid == ()
     assert isinstance(end, Cancel)
     assert failed(error) == "no_backend"
@@ -250,7 +250,7 @@ def test_a_server_that_called_a_session_invalid_is_of_the_last_resort() -> None:
     """The next session is tried elsewhere, where there is an elsewhere."""
     _, steps = in_hand(chosen("a"), judged(Verdict.LOGIN_EXPIRED), granted(2), Opened(()))
 
-    assert isinstance(steps[-1], SelectServer)
+    assert isinstance(steps[-1], AskServer)
     assert steps[-1].avoid == ("a",)
 
 
@@ -301,7 +301,7 @@ def test_a_doubtful_lease_is_unknown_whatever_is_answered_next(verdict: Verdict)
         chosen(idempotent=True), judged(Verdict.OUTCOME_UNKNOWN), Paused(), judged(verdict)
     )
 
-    assert [type(step) for step in steps] == [SelectServer, Send, Pause, Send, Record, Fail]
+    assert [type(step) for step in steps] == [AskServer, Send, Pause, Send, Record, Fail]
     assert ended(steps[4])[1:3] == (Outcome.UNKNOWN, Verdict.OUTCOME_UNKNOWN)
     assert failed(steps[5]) == "upstream_outcome_unknown"
 
@@ -325,7 +325,7 @@ def test_a_server_that_is_not_idempotent_is_never_asked_twice() -> None:
     """What it may have done stays unknown."""
     _, steps = in_hand(chosen(), judged(Verdict.OUTCOME_UNKNOWN))
 
-    assert [type(step) for step in steps] == [SelectServer, Send, Record, Fail]
+    assert [type(step) for step in steps] == [AskServer, Send, Record, Fail]
     assert ended(steps[2])[1:3] == (Outcome.UNKNOWN, Verdict.OUTCOME_UNKNOWN)
 
 
@@ -407,7 +407,7 @@ def test_a_cut_answer_is_settled_and_told_as_cut() -> None:
 
     usage = _record(steps).usage
     assert (usage.outcome, usage.cut, usage.error_code) == (Outcome.SETTLED, True, error.code)
-    assert isinstance(steps[-1], Done)
+    assert isinstance(steps[-1], Finish)
 
 
 # Cancellations at every stage.
@@ -433,7 +433,7 @@ def test_a_client_that_leaves_before_anything_was_sent_costs_nothing(
     """Its lease is cancelled, whether it was granted yet or not."""
     _, steps = run(*way, Gone())
 
-    assert steps[-2:] == [cancel(1, "client_gone"), Done()]
+    assert steps[-2:] == [cancel(1, "client_gone"), Finish()]
 
 
 @pytest.mark.parametrize(
@@ -480,7 +480,7 @@ def test_who_breaks_off_decides_nothing_but_when(
     _, steps = in_hand(*way, gone)
 
     assert ended(steps[-2])[1:3] == (outcome, verdict)
-    assert isinstance(steps[-1], Fail if gone.error else Done)
+    assert isinstance(steps[-1], Fail if gone.error else Finish)
 
 
 @pytest.mark.parametrize("error", [None, STOPPING])
@@ -489,7 +489,7 @@ def test_who_leaves_before_a_lease_is_asked_for_leaves_nothing(error: GatewayErr
     stage, _ = begin(a_call())
     _, steps = advance(stage, Gone(error=error), 1.0)
 
-    assert [type(step) for step in steps] == [Fail if error else Done]
+    assert [type(step) for step in steps] == [Fail if error else Finish]
 
 
 def test_a_gateway_that_stops_before_anything_was_sent_says_so() -> None:

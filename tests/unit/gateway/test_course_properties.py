@@ -27,15 +27,15 @@ from services.gateway.relay.course.happenings import (
 from services.gateway.relay.course.stages import Ended, Stage
 from services.gateway.relay.course.steps import (
     AskLease,
+    AskServer,
     Cancel,
-    Done,
     Enter,
     Fail,
     FetchCredential,
+    Finish,
     Pass,
     Pause,
     Record,
-    SelectServer,
     Send,
     Step,
 )
@@ -85,7 +85,7 @@ class World:
         return self._outside(step)
 
     def _outside(self, step: Step) -> Happening:
-        if isinstance(step, SelectServer):
+        if isinstance(step, AskServer):
             return self._server(step.avoid)
         if isinstance(step, Send):
             return self._answer(step)
@@ -171,7 +171,7 @@ def walk(data: st.DataObject) -> tuple[World, list[Step]]:
             world.carry_out(step)
         summary(stage)
         if isinstance(stage, Ended):
-            assert isinstance(steps[-1], Fail | Done)
+            assert isinstance(steps[-1], Fail | Finish)
             return world, every
         assert len(every) < STEPS_MAX, "it always ends"
         stage, steps = advance(stage, world.happening(steps[-1]), world.now_s)
@@ -207,7 +207,7 @@ def test_nothing_is_tried_after_the_first_byte(data: st.DataObject) -> None:
 
     kinds = [type(step) for step in every]
     if Pass in kinds:
-        assert not {Send, AskLease, SelectServer, Pause} & set(kinds[kinds.index(Pass) + 1 :])
+        assert not {Send, AskLease, AskServer, Pause} & set(kinds[kinds.index(Pass) + 1 :])
 
 
 @given(st.data())

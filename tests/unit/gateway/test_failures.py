@@ -14,7 +14,7 @@ from services.gateway.dialects.words import LATE_FILM_S, LATE_S
 from services.gateway.domain import judge_body
 from services.gateway.domain.answers.failures import (
     MESSAGES,
-    Failure,
+    FailureMeaning,
     FailureTables,
     Meaning,
     is_poll_failure,
@@ -137,11 +137,11 @@ def test_what_is_said_late_was_said_after_the_submission(
 
 
 def test_what_was_proved_by_its_words_never_comes_too_late() -> None:
-    assert is_poll_failure(Failure("login_expired"), LATE_S + 0.1)
-    assert is_poll_failure(Failure("login_expired"), LATE_FILM_S + 0.1, LATE_FILM_S)
-    assert not is_poll_failure(Failure(None), 99)
-    assert not is_poll_failure(Failure("not_accepted"), 99)
-    assert not is_poll_failure(Failure("risk_control", uploading=True), 99)
+    assert is_poll_failure(FailureMeaning("login_expired"), LATE_S + 0.1)
+    assert is_poll_failure(FailureMeaning("login_expired"), LATE_FILM_S + 0.1, LATE_FILM_S)
+    assert not is_poll_failure(FailureMeaning(None), 99)
+    assert not is_poll_failure(FailureMeaning("not_accepted"), 99)
+    assert not is_poll_failure(FailureMeaning("risk_control", uploading=True), 99)
 
 
 @pytest.mark.parametrize(

@@ -4,18 +4,18 @@ import msgspec
 
 from contracts.balancer import ServerChanged, ServerRemoved, StrategyChanged
 from contracts.base import ServerId, ServiceType
-from services.gateway.domain.fleet import Fleet
+from services.gateway.domain.fleet import KnownFleet
 from tests.unit.balancer.builders import added, journalled, server
 
 IMAGE, VIDEO = ServiceType("image"), ServiceType("video")
 
 
 def test_nobody_is_known_to_speak_anything_but_plain() -> None:
-    assert Fleet().dialects_for(IMAGE) == {"plain"}
+    assert KnownFleet().dialects_for(IMAGE) == {"plain"}
 
 
 def test_dialects_are_those_of_the_servers_that_can_do_it() -> None:
-    fleet = Fleet()
+    fleet = KnownFleet()
     speaking = msgspec.structs.replace(server("b", ("image",)), dialect="jimeng")
     fleet.apply_envelope(journalled(added("a"), ServerChanged(server=speaking)))
 

@@ -48,7 +48,7 @@ class Points(msgspec.Struct, frozen=True, kw_only=True):
         return self.totalCredit is not None and self.totalCredit <= 0
 
 
-class Said(NamedTuple):
+class AccountAnswer(NamedTuple):
     """One answer about an account, read."""
 
     standing: Standing = "unknown"
@@ -64,7 +64,7 @@ def read_said(
     body: bytes,
     tables: FailureTables,
     secrets: tuple[bytes, ...],
-) -> Said:
+) -> AccountAnswer:
     """Read what was answered to `/token/check`, `/token/points` or `/token/receive`."""
     plain = expand_body(encoding, body, _READ_BYTES_MAX)
     answer = _read_object(plain) if isinstance(plain, bytes) else None
@@ -72,30 +72,34 @@ def read_said(
         judged = judge_body(status, encoding, body[:_READ_BYTES_MAX], tables, secrets)
         dead = judged.meaning == "login_expired"
         message = judged.message or f"status {status}, and nothing that can be read"
-        return Said("dead" if dead else "unknown", message)
+        return AccountAnswer("dead" if dead else "unknown", message)
     if path == CHECK:
         live = isinstance(answer, dict) and answer.get("live") is True
-        return Said("alive") if live else Said("unknown", "live: false, which proves nothing")
+        return (
+            AccountAnswer("alive")
+            if live
+            else AccountAnswer("unknown", "live: false, which proves nothing")
+        )
     first = answer[0] if isinstance(answer, list) and answer else None
     points = _read_points(first, "points" if path == POINTS else "credits")
     if points is None or not isinstance(first, dict):
-        return Said("unknown", "an answer without points")
+        return AccountAnswer("unknown", "an answer without points")
     error = first.get("error")
     message = (
         hide_secrets(error, secrets, CONCEALED)[:_MESSAGE_MAX] if isinstance(error, str) else ""
     )
-    return Said("alive", message, points, received=first.get("received") is True)
+    return AccountAnswer("alive", message, points, received=first.get("received") is True)
 
 
-def combine_said(answers: list[Said]) -> Said:
+def combine_said(answers: list[AccountAnswer]) -> AccountAnswer:
     """Make one of the answers of a test: a login that expired outweighs, then one that lives."""
     points = next((said.points for said in answers if said.points is not None), None)
     for standing in ("dead", "alive"):
         for said in reversed(answers):
             if said.standing == standing:
-                return Said(standing, said.message, points)
+                return AccountAnswer(standing, said.message, points)
     messages = dict.fromkeys(said.message for said in answers if said.message)
-    return Said("unknown", "; ".join(messages), points)
+    return AccountAnswer("unknown", "; ".join(messages), points)
 
 
 def conceal_in_answer(body: bytes, secrets: tuple[bytes, ...]) -> bytes:

@@ -187,7 +187,7 @@ _OPENAI: dict[str, Meaning] = {
 _WHILE_POLLING = frozenset({"login_expired", "risk_control", "bad_parameter", "quota_exhausted"})
 
 
-class Failure(msgspec.Struct, frozen=True):
+class FailureMeaning(msgspec.Struct, frozen=True):
     """What a failure says, and how one knows."""
 
     meaning: Meaning | None
@@ -210,7 +210,7 @@ class FailureTables(msgspec.Struct, frozen=True):
 
     def failure_of(
         self, code: int, message: str, *, quoting: bool = False, waited_s: float = LATE_S
-    ) -> Failure:
+    ) -> FailureMeaning:
         """Read a failure's envelope: its code where that says something, else its message.
 
         `quoting`: the request named addresses, which the backend may have read its own words in.
@@ -218,32 +218,34 @@ class FailureTables(msgspec.Struct, frozen=True):
         """
         failure = self._read_failure(code, message[:_READ_MAX], quoting=quoting)
         if failure.meaning is None and waited_s < FIRST_POLL_S and _NO_CONNECTION.match(message):
-            return Failure("not_accepted")
+            return FailureMeaning("not_accepted")
         return failure
 
-    def _read_failure(self, code: int, message: str, *, quoting: bool) -> Failure:
+    def _read_failure(self, code: int, message: str, *, quoting: bool) -> FailureMeaning:
         """Find what a code, or else the first pattern that matches the message, means."""
         if quoting and message.startswith(_LOWERED):
-            return Failure("not_accepted")
+            return FailureMeaning("not_accepted")
         uploading = _WHILE_UPLOADING.match(message) is not None
         meaning = self.codes.get(str(code))
         if meaning is not None:
-            return Failure(meaning, uploading=uploading)
+            return FailureMeaning(meaning, uploading=uploading)
         for pattern, named in self.messages:
             match = pattern.match(message)
             if match is None:
                 continue
             if named is not None:
                 relayed = _GENERATORS.match(message) is not None
-                return Failure(named, uploading=uploading, relayed=relayed)
+                return FailureMeaning(named, uploading=uploading, relayed=relayed)
             inner = next(group for group in match.groups() if group is not None)
             meaning = self.inner_codes.get(inner)
             if meaning is not None:
                 polled = _OF_THE_WORK.match(message) is not None
-                return Failure(meaning, int(inner), uploading=uploading, polled=polled)
+                return FailureMeaning(meaning, int(inner), uploading=uploading, polled=polled)
             inner_code = int(inner)
-            return Failure("not_accepted" if uploading else None, inner_code, uploading=uploading)
-        return Failure(None)
+            return FailureMeaning(
+                "not_accepted" if uploading else None, inner_code, uploading=uploading
+            )
+        return FailureMeaning(None)
 
 
 def openai_meaning(error: object) -> Meaning | None:
@@ -257,7 +259,7 @@ def openai_meaning(error: object) -> Meaning | None:
     return None
 
 
-def is_poll_failure(failure: Failure, waited_s: float, late_s: float = LATE_S) -> bool:
+def is_poll_failure(failure: FailureMeaning, waited_s: float, late_s: float = LATE_S) -> bool:
     """Tell whether the work had been submitted when a failure was said: by its words, or so late.
 
     `waited_s` is from the request's last byte to the answer's first. The session is treated as

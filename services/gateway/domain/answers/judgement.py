@@ -20,7 +20,7 @@ from services.gateway.domain.answers.envelopes import (
     unreadable_code,
 )
 from services.gateway.domain.answers.failures import (
-    Failure,
+    FailureMeaning,
     FailureTables,
     Meaning,
     is_poll_failure,
@@ -116,7 +116,7 @@ def judge_body(
     message = hide_secrets(said, secrets, CONCEALED)[:_MESSAGE_MAX]
     if code is None or code == status:
         meaning = tables.codes.get(str(code)) or openai_meaning(answer.error)
-        failure = Failure(meaning)
+        failure = FailureMeaning(meaning)
     else:
         failure = tables.failure_of(code, said, quoting=quoting, waited_s=waited_s)
     if failure.meaning is not None:

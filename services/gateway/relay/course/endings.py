@@ -4,7 +4,7 @@ from contracts.base import LeaseId
 from contracts.pool import CancelLease, Outcome, UsageRecorded, Verdict
 from services.gateway.domain import failure_error, outcome_of
 from services.gateway.domain.errors import GatewayError
-from services.gateway.relay.course.facts import CLIENT_GONE, Call, Held, Trail
+from services.gateway.relay.course.facts import CLIENT_GONE, CallFacts, Held, Trail
 from services.gateway.relay.course.happenings import Gone, Passed
 from services.gateway.relay.course.stages import Passing
 from services.gateway.relay.course.steps import Cancel, Record
@@ -13,7 +13,7 @@ TEXT_MAX = 200
 
 
 def usage_of(
-    call: Call,
+    call: CallFacts,
     trail: Trail,
     held: Held,
     outcome: Outcome,
@@ -83,7 +83,9 @@ def _units_over(stage: Passing, included: int) -> int:
     return max(0, stage.judgement.results - max(stage.held.lease.units, included))
 
 
-def cancel_of(call: Call, number: int, reason: str, error: GatewayError | None = None) -> Cancel:
+def cancel_of(
+    call: CallFacts, number: int, reason: str, error: GatewayError | None = None
+) -> Cancel:
     """Give a lease back, or forbid one that may be granted yet; `error` ends the call."""
     command = CancelLease(
         request_id=call.request_id,
@@ -99,7 +101,7 @@ def cancel_of(call: Call, number: int, reason: str, error: GatewayError | None =
 
 
 def release_end(
-    call: Call, trail: Trail, held: Held, error: GatewayError | None, now_s: float
+    call: CallFacts, trail: Trail, held: Held, error: GatewayError | None, now_s: float
 ) -> Record | Cancel:
     """End a lease that will not be tried (again): cancelled if it never was."""
     if held.doubtful:
@@ -114,7 +116,7 @@ def release_end(
 
 
 def broken_off_end(
-    call: Call, trail: Trail, held: Held, gone: Gone, now_s: float
+    call: CallFacts, trail: Trail, held: Held, gone: Gone, now_s: float
 ) -> Record | Cancel:
     """End a lease of which no answer was passed on when its request was broken off."""
     if not held.attempts and not held.sent:

@@ -9,7 +9,7 @@ CLIENT_GONE = "client_gone"
 """The reason of a lease that is given back because its client left."""
 
 
-class Call(msgspec.Struct, frozen=True, kw_only=True):
+class CallFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What the client asks for, as the pool and the log are told of it."""
 
     request_id: RequestId

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from services.gateway.relay.course.endings import broken_off_end, cancel_of, settled_end
-from services.gateway.relay.course.facts import CLIENT_GONE, Call, Trail
+from services.gateway.relay.course.facts import CLIENT_GONE, CallFacts, Trail
 from services.gateway.relay.course.happenings import Gone, Passed
 from services.gateway.relay.course.moves import Next, end_all, end_with_error, with_attempt
 from services.gateway.relay.course.stages import (
@@ -17,7 +17,7 @@ from services.gateway.relay.course.stages import (
     Selecting,
     Sending,
 )
-from services.gateway.relay.course.steps import Cancel, Done, Fail, Record
+from services.gateway.relay.course.steps import Cancel, Fail, Finish, Record
 
 
 def on_passed(stage: Passing, happened: Passed | Gone, now_s: float) -> Next:
@@ -32,7 +32,7 @@ def on_passed(stage: Passing, happened: Passed | Gone, now_s: float) -> Next:
     trail = replace(trail, ended=ended, traced=trail.traced or error is not None)
     if error is not None and isinstance(happened, Gone):
         return Ended(stage.call, trail), (Record(ended), Fail(error))
-    return Ended(stage.call, trail), (Record(ended), Done())
+    return Ended(stage.call, trail), (Record(ended), Finish())
 
 
 def on_gone_asking(stage: Asking | AskingLast, happened: Gone, _: float) -> Next:
@@ -58,8 +58,8 @@ def on_gone_in_hand(
     return _over(call, trail, happened, broken_off_end(call, trail, held, happened, now_s))
 
 
-def _over(call: Call, trail: Trail, happened: Gone, *ends: Record | Cancel) -> Next:
+def _over(call: CallFacts, trail: Trail, happened: Gone, *ends: Record | Cancel) -> Next:
     if happened.error is not None:
         return end_with_error(call, trail, happened.error, *ends)
     ended, every = end_all(trail, *ends)
-    return Ended(call, ended), (*every, Done())
+    return Ended(call, ended), (*every, Finish())

@@ -6,14 +6,14 @@ from contracts.balancer import Selected
 from contracts.pool import Attempt
 from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.course.endings import cancel_of, release_end
-from services.gateway.relay.course.facts import Call, Held, Trail
+from services.gateway.relay.course.facts import CallFacts, Held, Trail
 from services.gateway.relay.course.stages import Ended, Entering, Stage
 from services.gateway.relay.course.steps import AskLease, Cancel, Enter, Fail, Record, Steps
 
 Next = tuple[Stage, Steps]
 
 
-def enter(call: Call, trail: Trail) -> tuple[Entering, Steps]:
+def enter(call: CallFacts, trail: Trail) -> tuple[Entering, Steps]:
     """Go for another lease."""
     return Entering(call, trail), (Enter(trail.avoid_servers),)
 
@@ -29,7 +29,9 @@ def lease_question(trail: Trail, *, only_ask: bool = False) -> AskLease:
     )
 
 
-def end_with_error(call: Call, trail: Trail, error: GatewayError, *ends: Record | Cancel) -> Next:
+def end_with_error(
+    call: CallFacts, trail: Trail, error: GatewayError, *ends: Record | Cancel
+) -> Next:
     """Answer with an error, after these ends."""
     ended, every = end_all(trail, *ends)
     return Ended(call, ended), (*every, Fail(error))
@@ -47,7 +49,7 @@ def end_all(trail: Trail, *ends: Record | Cancel) -> tuple[Trail, tuple[Record |
     return replace(trail, previous=None, ended=ended, traced=traced), ends
 
 
-def forget(call: Call, trail: Trail, reason: str, error: GatewayError) -> Next:
+def forget(call: CallFacts, trail: Trail, reason: str, error: GatewayError) -> Next:
     """Forbid a lease that was asked for and not answered, and end with an error.
 
     The pool may have decided meanwhile: only it knows whether its log tells of the call.
@@ -76,7 +78,7 @@ def _tells_error(end: Record | Cancel) -> bool:
 
 
 def release_with_error(
-    call: Call, trail: Trail, held: Held, error: GatewayError, now_s: float
+    call: CallFacts, trail: Trail, held: Held, error: GatewayError, now_s: float
 ) -> Next:
     """Let go of the lease in hand for good."""
     return end_with_error(call, trail, error, release_end(call, trail, held, error, now_s))

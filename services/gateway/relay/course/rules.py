@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from services.gateway.relay.course import asking, leaving, trying
-from services.gateway.relay.course.facts import Call, Trail
+from services.gateway.relay.course.facts import CallFacts, Trail
 from services.gateway.relay.course.happenings import (
     Answered,
     Chosen,
@@ -36,7 +36,7 @@ from services.gateway.relay.course.stages import (
 from services.gateway.relay.course.steps import Steps
 
 
-def begin(call: Call) -> tuple[Entering, Steps]:
+def begin(call: CallFacts) -> tuple[Entering, Steps]:
     """Open the course of a request."""
     return enter(call, Trail())
 

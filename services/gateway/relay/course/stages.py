@@ -5,27 +5,27 @@ import msgspec
 from contracts.balancer import Selected, ServerFailed
 from services.gateway.domain import Judgement
 from services.gateway.domain.errors import GatewayError
-from services.gateway.relay.course.facts import Call, Held, Trail
+from services.gateway.relay.course.facts import CallFacts, Held, Trail
 
 
 class Entering(msgspec.Struct, frozen=True):
     """Before a lease: whether it may and should be asked for."""
 
-    call: Call
+    call: CallFacts
     trail: Trail
 
 
 class Asking(msgspec.Struct, frozen=True):
     """The pool is asked for a lease."""
 
-    call: Call
+    call: CallFacts
     trail: Trail
 
 
 class AskingLast(msgspec.Struct, frozen=True):
     """The pool is asked what it would say; the client hears `error` if it would grant one."""
 
-    call: Call
+    call: CallFacts
     trail: Trail
     error: GatewayError
 
@@ -33,7 +33,7 @@ class AskingLast(msgspec.Struct, frozen=True):
 class Opening(msgspec.Struct, frozen=True):
     """The credential of the lease in hand is fetched."""
 
-    call: Call
+    call: CallFacts
     trail: Trail
     held: Held
 
@@ -41,7 +41,7 @@ class Opening(msgspec.Struct, frozen=True):
 class Selecting(msgspec.Struct, frozen=True):
     """The balancer is asked; `failed` is what the last server did."""
 
-    call: Call
+    call: CallFacts
     trail: Trail
     held: Held
     failed: ServerFailed | None = None
@@ -50,7 +50,7 @@ class Selecting(msgspec.Struct, frozen=True):
 class Sending(msgspec.Struct, frozen=True):
     """A server is tried."""
 
-    call: Call
+    call: CallFacts
     trail: Trail
     held: Held
     selected: Selected
@@ -59,7 +59,7 @@ class Sending(msgspec.Struct, frozen=True):
 class Pausing(msgspec.Struct, frozen=True):
     """The same server is left alone for a while, before it is asked again."""
 
-    call: Call
+    call: CallFacts
     trail: Trail
     held: Held
     selected: Selected
@@ -68,7 +68,7 @@ class Pausing(msgspec.Struct, frozen=True):
 class Passing(msgspec.Struct, frozen=True):
     """The client is given its answer."""
 
-    call: Call
+    call: CallFacts
     trail: Trail
     held: Held
     selected: Selected
@@ -79,7 +79,7 @@ class Passing(msgspec.Struct, frozen=True):
 class Ended(msgspec.Struct, frozen=True):
     """It is over."""
 
-    call: Call
+    call: CallFacts
     trail: Trail
 
 

@@ -30,7 +30,7 @@ class FetchCredential(msgspec.Struct, frozen=True):
     lease: Granted
 
 
-class SelectServer(msgspec.Struct, frozen=True):
+class AskServer(msgspec.Struct, frozen=True):
     """Ask the balancer for a server, but for those to be avoided."""
 
     lease: Granted
@@ -75,7 +75,7 @@ class Fail(msgspec.Struct, frozen=True):
     error: GatewayError
 
 
-class Done(msgspec.Struct, frozen=True):
+class Finish(msgspec.Struct, frozen=True):
     """The client was answered, or is gone: the request is over."""
 
 
@@ -83,13 +83,13 @@ Step = (
     Enter
     | AskLease
     | FetchCredential
-    | SelectServer
+    | AskServer
     | Send
     | Pass
     | Pause
     | Record
     | Cancel
     | Fail
-    | Done
+    | Finish
 )
 Steps = tuple[Step, ...]

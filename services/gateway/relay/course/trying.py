@@ -14,7 +14,7 @@ from services.gateway.domain import (
 )
 from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.course.endings import doubt_error, release_end, usage_of
-from services.gateway.relay.course.facts import Call, Held, Trail
+from services.gateway.relay.course.facts import CallFacts, Held, Trail
 from services.gateway.relay.course.happenings import (
     Chosen,
     Judged,
@@ -40,7 +40,7 @@ from services.gateway.relay.course.stages import (
     Selecting,
     Sending,
 )
-from services.gateway.relay.course.steps import Pass, Pause, Record, SelectServer, Send
+from services.gateway.relay.course.steps import AskServer, Pass, Pause, Record, Send
 
 _LATE_MAX = 2
 """How often a lease may be asked for again because its `send_by` had passed."""
@@ -60,11 +60,11 @@ def on_unopened(stage: Opening, happened: Unopened, now_s: float) -> Next:
 # A server is chosen.
 
 
-def _select(call: Call, trail: Trail, held: Held, failed: ServerFailed | None) -> Next:
+def _select(call: CallFacts, trail: Trail, held: Held, failed: ServerFailed | None) -> Next:
     """Ask for a server; nothing of this lease may have been accepted anywhere."""
     assert not held.doubtful
     avoid = (*trail.avoid_servers, *trail.last_resort_servers)
-    step = SelectServer(held.lease, avoid, held.dialects, failed)
+    step = AskServer(held.lease, avoid, held.dialects, failed)
     return Selecting(call, trail, held, failed), (step,)
 
 
@@ -90,7 +90,7 @@ def on_silent(stage: Selecting, happened: Silent, now_s: float) -> Next:
 # It is tried.
 
 
-def _send(call: Call, trail: Trail, held: Held, selected: Selected, now_s: float) -> Next:
+def _send(call: CallFacts, trail: Trail, held: Held, selected: Selected, now_s: float) -> Next:
     """Try a server, unless the lease's time to be sent is over."""
     left_s = held.send_by_s - now_s
     if left_s > 0:
@@ -98,7 +98,7 @@ def _send(call: Call, trail: Trail, held: Held, selected: Selected, now_s: float
     return _late(call, trail, held, now_s)
 
 
-def _late(call: Call, trail: Trail, held: Held, now_s: float) -> Next:
+def _late(call: CallFacts, trail: Trail, held: Held, now_s: float) -> Next:
     """Let go of a lease whose `send_by` has passed, for another one if that is not the third."""
     if held.doubtful:
         return release_with_error(call, trail, held, failure_error("timeout", sent=True), now_s)
@@ -142,7 +142,9 @@ def on_paused(stage: Pausing, _: Paused, now_s: float) -> Next:
     return _send(stage.call, stage.trail, stage.held, stage.selected, now_s)
 
 
-def _end(call: Call, trail: Trail, held: Held, last: Judged, now_s: float, *, again: bool) -> Next:
+def _end(
+    call: CallFacts, trail: Trail, held: Held, last: Judged, now_s: float, *, again: bool
+) -> Next:
     """End the lease in hand by its last attempt; another session may do what this one may not."""
     judgement = last.judgement
     verdict, error = judgement.verdict, last.error
