@@ -266,7 +266,7 @@ _FORBIDDEN_TO_MIGRATE = ["$JS.API.STREAM.PURGE.>", "$JS.API.STREAM.MSG.DELETE.>"
 
 
 def permissions_of(user: str) -> Permissions:
-    """Derive what `user` may do on NATS (architecture §8)."""
+    """Derive what `user` may do on NATS."""
     own = [row for row in TABLE if row.owner == user]
     publishes = [row.pattern for row in own if row.reply is None]
     asks = [row.pattern for row in TABLE if user in row.callers]

@@ -1,4 +1,4 @@
-"""The variables of the process (interface.md), and the home directory with its files."""
+"""The variables of the process (environment.md), and the home directory with its files."""
 
 import os
 import re

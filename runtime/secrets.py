@@ -57,7 +57,7 @@ class Sealer:
 
 
 def session_identity(identity_key: str, region: str, credential: str) -> SessionId:
-    """Derive a session's opaque id: an HMAC of region and credential (architecture §5)."""
+    """Derive a session's opaque id: an HMAC of region and credential (leases.md)."""
     message = f"{region}\0{credential}".encode()
     digest = hmac.new(identity_key.encode(), message, hashlib.sha256).hexdigest()
     return SessionId(f"ses_{digest[:24]}")

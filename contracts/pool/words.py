@@ -29,7 +29,7 @@ class Outcome(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What an attempt showed: a row of the outcome table (architecture §4)."""
+    """What an attempt showed: a row of the outcome table (leases.md)."""
 
     SUCCESS = "success"
     REJECTED = "rejected"

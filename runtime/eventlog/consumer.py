@@ -1,4 +1,4 @@
-"""One ephemeral consumer of the log: pulled, two requests in flight, until it is lost (trap 11)."""
+"""One ephemeral consumer of the log: pulled, two requests in flight, until it is lost."""
 
 import asyncio
 import json

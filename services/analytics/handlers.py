@@ -188,7 +188,7 @@ class Answers:
         loop = asyncio.get_running_loop()
         try:
             answered: Reply = await loop.run_in_executor(lane.threads, answer, call.body)
-        except Exception as error:  # an unanswered question would wait out its time (trap 17)
+        except Exception as error:  # an unanswered question would wait out its time
             self._logger.exception("question_failed")
             answered = Failed(code="internal", message=type(error).__name__)
         await self._send_reply(client, call, answered)

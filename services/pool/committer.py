@@ -1,4 +1,4 @@
-"""The writer's loop: decide what is queued, append one envelope, then answer (trap 18).
+"""The writer's loop: decide what is queued, append one envelope, then answer.
 
 Nothing is answered before an append that was made after the decision is acknowledged: so a
 leader that was deposed without knowing it can neither grant nor refuse. An answer with nothing

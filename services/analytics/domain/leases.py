@@ -1,4 +1,4 @@
-"""The life of a lease (architecture §4): one row from grant to end, corrections applied."""
+"""The life of a lease (leases.md): one row from grant to end, corrections applied."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ from services.analytics.domain.rows import AnomalyRow, AttemptRow, LeaseRow, Pea
 DOUBTFUL = frozenset({"unknown", "expired"})
 """Outcomes that a reconciliation may still change."""
 DOUBTFUL_FOR_US = 8 * 86_400 * 1_000_000
-"""As long as the pool remembers them (architecture §3)."""
+"""As long as the pool remembers them (leases.md)."""
 _CODE_LIMIT = 10**18
 _Change = Callable[[LeaseRow, Any], None]
 _json = msgspec.json.Encoder()

@@ -11,7 +11,7 @@ from services.analytics.domain.moments import LogPlace, Routes, as_micros
 from services.analytics.domain.rows import CallsRefusedRow, RefusalRow, RequestRow
 
 REPORTED_FOR_S = 900
-"""How long a refusal is known again: longer than any command is sent again (architecture §3)."""
+"""How long a refusal is known again: longer than any command is sent again (leases.md)."""
 _NOT_ASKED = (0, None)
 
 

@@ -1,6 +1,6 @@
 """One SELECT on a locked-down connection, read only, as a stream of Arrow.
 
-What each bound stops (trap 30): `extract_statements` a second statement, the statement's type
+What each bound stops: `extract_statements` a second statement, the statement's type
 everything that is no SELECT, the read-only transaction a SELECT that writes, the locked
 configuration files, attachments, extensions and settings. Time and memory are bounded by
 whoever asks: a question of ours by `interrupt`, one of a stranger's in a process of its own.

@@ -1,4 +1,4 @@
-"""The `.sql` files beside this one, each with its header (house.md §4).
+"""The `.sql` files beside this one, each with its header (CONTRIBUTING.md).
 
     -- usage_by_day: units per quota day and service type.
     -- $since, $until (date): quota days, the second one excluded.

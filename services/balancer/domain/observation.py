@@ -19,7 +19,7 @@ from services.balancer.domain.pacing import slow_down, speed_up
 from services.balancer.domain.state import Balancer
 
 _SERVER_BLAMED = frozenset({Verdict.UNREACHABLE, Verdict.OUTCOME_UNKNOWN})
-"""The rows of the outcome table (architecture §4) in which the server is to blame."""
+"""The rows of the outcome table (leases.md) in which the server is to blame."""
 
 
 def observe_envelope(balancer: Balancer, envelope: Envelope, now: Instant) -> list[ServerId]:

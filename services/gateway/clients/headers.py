@@ -78,7 +78,7 @@ def own_headers(
     summary: Summary = NOTHING_YET,
     caching: tuple[bytes, bytes] = NO_STORE,
 ) -> Headers:
-    """Make the headers of every proxied answer (http-api.md §2), `caching` among them."""
+    """Make the headers of every proxied answer (endpoints.md), `caching` among them."""
     headers: Headers = [(b"x-request-id", request.request_id.encode()), *CORS, caching]
     if request.client_request_id:
         headers.append((b"x-client-request-id", request.client_request_id.encode("latin-1")))

@@ -1,4 +1,4 @@
-"""Every error a client can get: one row of http-api.md §3 each, one shape for all.
+"""Every error a client can get: one row of docs/reference/errors.md each, one shape for all.
 
 `{"error": {"message", "type", "param", "code"}}`; `upstream_code` when a backend gave one. The
 SDK retries 408, 409, 429 and 5xx on its own, so each row says whether it should.

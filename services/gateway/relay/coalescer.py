@@ -113,6 +113,7 @@ class Coalescer(Generic[Item, Answer]):
     async def _answers_to(
         self, batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]]
     ) -> list[Answer]:
+        """Send a batch until it is answered, also once more as soon as a leader is heard of."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience_s()
         asking: set[asyncio.Future[Any]] = set()

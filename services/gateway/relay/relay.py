@@ -183,6 +183,7 @@ class Journey:
                 leavers.take_leave(key_id, now_s)
 
     async def _enter_gate(self, step: Enter) -> Happening:
+        """See, behind the gate, whether a lease may and should be asked for."""
         side, relay = self._side, self._relay
         request = side.request
         try:
@@ -211,6 +212,7 @@ class Journey:
             raise GatewayError("rate_limit_exceeded", message, retry_after_s=wait_s)
 
     async def _ask_lease(self, step: AskLease) -> Happening:
+        """Ask the pool, with all other requests of this turn of the loop."""
         relay = self._relay
         if relay.outbox.blocked:
             return NotAsked(GatewayError("ledger_unavailable", relay.outbox.blocked))

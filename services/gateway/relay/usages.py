@@ -144,6 +144,7 @@ class Outbox:
     async def _send_ends(
         self, usages: Sequence[UsageRecorded], refused: list[CallsRefused]
     ) -> None:
+        """Have usages and counts of refusals journalled. Raises `UnansweredError`."""
         command = EndLeases(items=list(usages), refused=refused)
         reply = await ask_command(
             self._client, subjects.pool_end(), command, _ends, self._timeout_s

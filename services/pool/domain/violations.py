@@ -6,7 +6,7 @@ import msgspec
 
 
 class Wrong(StrEnum):
-    """Kinds of violation (architecture §7 and §9)."""
+    """Kinds of violation (leases.md)."""
 
     CHAIN_BROKEN = "chain_broken"
     NUMBER_MISSING = "number_missing"

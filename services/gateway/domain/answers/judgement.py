@@ -1,4 +1,4 @@
-"""What an upstream's answer means: its envelope first, then the status (architecture §4).
+"""What an upstream's answer means: its envelope first, then the status (leases.md).
 
 Backends of this kind answer HTTP 200 for failures, so a status alone proves nothing while a
 short JSON body can still be read. What a failure's envelope says, `failures` knows.

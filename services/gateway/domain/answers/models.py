@@ -1,4 +1,4 @@
-"""The models of all servers as one list (http-api.md §2), whatever each of them leaves out."""
+"""The models of all servers as one list (endpoints.md), whatever each of them leaves out."""
 
 import json
 import math

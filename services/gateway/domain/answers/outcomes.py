@@ -7,7 +7,7 @@ from services.gateway.domain.errors import GatewayError
 
 PAUSE_S = 0.5
 _RESTS_TOLD_S = 30.0
-"""`Retry-After` for a server that rests is at most so much (http-api.md §3)."""
+"""`Retry-After` for a server that rests is at most so much (docs/reference/errors.md)."""
 _OUTCOMES = {
     Verdict.SUCCESS: Outcome.SETTLED,
     Verdict.REJECTED: Outcome.RELEASED,

@@ -1,4 +1,4 @@
-"""A usage comes in: end its lease, and blame whom the verdict blames (architecture §4)."""
+"""A usage comes in: end its lease, and blame whom the verdict blames (leases.md)."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Ends of leases into state: the first is final, but for the two corrections (architecture §4)."""
+"""Ends of leases into state: the first is final, but for the two corrections (leases.md)."""
 
 from collections.abc import Callable
 from typing import Any

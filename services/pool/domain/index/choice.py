@@ -1,6 +1,6 @@
 """Which session to lease: found in time that does not grow with the pool.
 
-Order of preference (architecture §5): quota that resets soonest; then sessions that have the
+Order of preference (leases.md): quota that resets soonest; then sessions that have the
 fewest rarer service types left, so that rare capabilities stay for rare work; then the least
 used. A suspect whose minute is over gets its trial from the first request that comes along,
 unless that request has already been disappointed once.
