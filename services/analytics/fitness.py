@@ -59,6 +59,11 @@ def _integer_check(*names: str) -> Check:
     return _bounds_check(names, INTEGER_MAX, _size_misfit)
 
 
+def _check_count(event: Any) -> str | None:
+    """Check how often something happened: it is folded into sums that nothing takes away again."""
+    return None if event.count >= 0 else f"count: {event.count} is less than none"
+
+
 def _duration_check(*names: str) -> Check:
     return _bounds_check(
         names, DURATION_MAX, lambda time: f"{time:g} is more than {DURATION_MAX:g}"
@@ -148,12 +153,16 @@ _CHECKS: dict[type, Check] = {
     ),
     LeaseRefused: _joint_check(
         _integer_check("number", "count"),
+        _check_count,
         _duration_check("retry_after_s"),
         _optional_moment_check("since"),
         _optional_moment_check("until"),
     ),
     CallsRefused: _joint_check(
-        _integer_check("status", "count"), _moment_check("since"), _moment_check("until")
+        _integer_check("status", "count"),
+        _check_count,
+        _moment_check("since"),
+        _moment_check("until"),
     ),
     LeaseCancelled: _integer_check("status", "number"),
     LeaseRenewed: _moment_check("expires_at"),

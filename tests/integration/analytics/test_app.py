@@ -352,7 +352,7 @@ async def test_memory_that_only_a_restart_changes_is_told_once(
         raise structlog.DropEvent
 
     logger = structlog.wrap_logger(structlog.PrintLogger(), processors=[kept])
-    monkeypatch.setattr(app.logs, "configure", lambda _: logger)
+    monkeypatch.setattr(app.logs, "configure_logs", lambda _: logger)
     monkeypatch.setattr(app, "_LOOK_EVERY_S", 0.01)
     load = Load()
 
