@@ -47,7 +47,10 @@ _FIGURES = [
         (
             "what clients saw: calls at their *end*, one answer each: a lease's, a "
             "refusal, or the gateway's own. Failed: status 400 and above, broken off, or "
-            "no answer. Not in the log, and so not counted: calls without a known key; "
+            "no answer. Gone: its client had left while its lease was in hand. One that left "
+            "while the pool was asked is failed where the pool refused it (its refusal tells "
+            "of no client), gone where it got a lease, and else not counted, nor is one that "
+            "left before that. Not in the log, and so not counted: calls without a known key; "
             "outages that earlier versions journalled without their code"
         ),
     ),

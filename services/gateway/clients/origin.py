@@ -5,11 +5,13 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+from services.gateway.domain.texts import MESSAGE_BYTES_MAX, cut_text
 from services.gateway.settings import Network, Stored, parse_network
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _SCHEMES = frozenset({"http", "https"})
 _AGENT_MAX = 64
+"""Bytes in the log."""
 _HOPS_MAX = 32
 """More proxies in a row are not believed: the header comes from strangers."""
 
@@ -38,10 +40,10 @@ def stored_agent(agent: str, how: Stored) -> str:
     versions of everything) tells one person from another.
     """
     if how == "full" or not agent:
-        return agent
+        return cut_text(agent, MESSAGE_BYTES_MAX)
     if how == "none":
         return ""
-    return _hash_text(agent) if how == "hashed" else agent.partition(" ")[0][:_AGENT_MAX]
+    return _hash_text(agent) if how == "hashed" else cut_text(agent.partition(" ")[0], _AGENT_MAX)
 
 
 def _hash_text(text: str) -> str:

@@ -53,7 +53,7 @@ _KINDS = (
         "rate_limit_exceeded",
         429,
         "rate_limit_error",
-        "the key is over its rate or concurrency, or its clients left too many calls unsent",
+        "the key is over its rate or concurrency, or its clients leave unsent and it waited 10 s",
         retry_after_s=1,
     ),
     ErrorKind(

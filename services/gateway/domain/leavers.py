@@ -2,10 +2,10 @@
 
 A lease that is given back costs no quota, and a kilobyte of the log; a client that asks and resets
 its connection in a loop would fill the disk. So a key may have a hundred such calls at once, and
-one more each second and for each lease that was used. A key that has left half of them is let in
-no faster than that: as many calls at once as it has yet, each of which makes room for the next by
-being sent. Clients that all gave up in an outage so come back at once, for they stay. Kept by each
-gateway for itself.
+one more each second and for each lease that was used. Of a key that has left half of them only as
+many calls are let in at once as it has yet, each of which makes room for the next by being sent;
+the others wait their turn. Clients that all gave up in an outage so come back one after the other,
+for they stay. Kept by each gateway for itself.
 """
 
 from collections import Counter
@@ -29,7 +29,7 @@ class Leavers:
         """Calls of which nothing is sent yet."""
 
     def count_unsent(self, key_id: KeyId) -> None:
-        """Count a call that may be let in."""
+        """Count a call that was let in."""
         self._unsent[key_id] += 1
 
     def uncount_unsent(self, key_id: KeyId) -> None:
@@ -48,15 +48,15 @@ class Leavers:
             self._left[key_id] = self._leaves_left(key_id, now_s) + 1, now_s
 
     def wait_s(self, key_id: KeyId, now_s: float) -> float:
-        """Tell in how many seconds a call that has entered may ask for a lease; 0: now."""
+        """Tell in how many seconds one more call may be let in if none is sent; 0: now."""
         if key_id not in self._left:
             return 0.0
         left = self._leaves_left(key_id, now_s)
         if left >= LEFT_AT_ONCE:
             del self._left[key_id]
-        if left >= LET_IN_FREELY or left >= self._unsent[key_id]:
+        if left >= LET_IN_FREELY:
             return 0.0
-        return 1 / PER_SECOND
+        return max(0.0, self._unsent[key_id] + 1 - left) / PER_SECOND
 
     def _leaves_left(self, key_id: KeyId, now_s: float) -> float:
         left, since_s = self._left.get(key_id, (LEFT_AT_ONCE, now_s))

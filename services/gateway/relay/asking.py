@@ -6,11 +6,10 @@ from contracts.base import GatewayId
 from contracts.pool import SessionRequested
 from services.gateway.clients.origin import stored_address, stored_agent
 from services.gateway.clients.request import Request
+from services.gateway.domain.texts import cut_text
 from services.gateway.relay.course.facts import CallFacts
 from services.gateway.relay.course.steps import AskLease
 from services.gateway.settings import Stored
-
-_TEXT_MAX = 200
 
 
 def call_of(request: Request, attempts_max: int) -> CallFacts:
@@ -21,9 +20,9 @@ def call_of(request: Request, attempts_max: int) -> CallFacts:
         service_type=request.service_type,
         units=request.units,
         counted=request.counted,
-        path=request.path[:_TEXT_MAX],
-        model=request.model[:_TEXT_MAX],
-        client_request_id=request.client_request_id,
+        path=cut_text(request.path),
+        model=cut_text(request.model),
+        client_request_id=cut_text(request.client_request_id),
         bytes_in=request.content_length or 0,
         attempts_max=attempts_max,
         started_s=request.started,
@@ -42,9 +41,9 @@ def session_requested(
         asked_at=asked_at,
         gateway_id=gateway_id,
         key_id=request.key.key_id,
-        path=request.path[:_TEXT_MAX],
-        model=request.model[:_TEXT_MAX],
-        client_request_id=request.client_request_id,
+        path=cut_text(request.path),
+        model=cut_text(request.model),
+        client_request_id=cut_text(request.client_request_id),
         client_address=stored_address(request.client_address, stored),
         user_agent=stored_agent(request.user_agent, stored),
         avoid_sessions=list(step.avoid_sessions),

@@ -11,7 +11,8 @@ has been crowded for `PATIENCE_S`, until it has not been for as long.
 """
 
 import asyncio
-from collections import deque
+
+from services.gateway.relay.queue import CallQueue
 
 WIDTH = 16
 PATIENCE_S = 0.25
@@ -23,7 +24,7 @@ class Gate:
     def __init__(self) -> None:
         """Nobody is there."""
         self._inside = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting = CallQueue(self.leave)
         self._crowded = False
         self._since_s = 0.0
         """When that last changed, by the loop's clock."""
@@ -41,20 +42,12 @@ class Gate:
             if self._inside > WIDTH:
                 self._turn_if_due(loop.time())
             return
-        turn: asyncio.Future[None] = loop.create_future()
-        self._waiting.append(turn)
+        turn = self._waiting.join()
         if not self._crowded:
             # Nobody may come or go any more while those inside wait for a pool that is silent.
             loop.call_later(PATIENCE_S, self._turn_later)
             self._turn_if_due(loop.time())
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.cancelled():
-                self._waiting.remove(turn)
-            else:
-                self.leave()
-            raise
+        await self._waiting.wait_turn(turn)
 
     def leave(self) -> None:
         """Go out, and let the next one in."""
@@ -66,9 +59,7 @@ class Gate:
 
     def _let_waiting_in(self) -> None:
         while self._waiting and (self.open or self._inside < WIDTH):
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
+            if self._waiting.call_next():
                 self._inside += 1
 
     def _turn_if_due(self, now_s: float) -> None:

@@ -20,8 +20,8 @@ from services.gateway.clients.answers import break_off_error
 from services.gateway.clients.request import Request
 from services.gateway.dialects.credentials import dialects_able
 from services.gateway.domain.errors import GatewayError
-from services.gateway.domain.leavers import Leavers
 from services.gateway.domain.summary import Summary
+from services.gateway.relay.admission import Admission
 from services.gateway.relay.asking import call_of, session_requested
 from services.gateway.relay.coalescer import BalancerCoalescer, PoolCoalescer, RefusedBatchError
 from services.gateway.relay.course import advance, begin, summary
@@ -83,7 +83,7 @@ class Relay:
         self.pool = pool
         self.servers = Servers(balancer)
         self.gate = Gate()
-        self.leavers = Leavers()
+        self.admission = Admission(lambda: upstream.settings.exchange_max)
         self.credentials = credentials
         self.exchanges = exchanges
         self.outbox = outbox
@@ -172,15 +172,15 @@ class Journey:
 
     def _count_leaver(self, end: Step) -> None:
         """Count a call that was left before anything was sent, or one that was used."""
-        leavers, key_id, now_s = self._relay.leavers, self._key_id, time.monotonic()
+        admission = self._relay.admission
         if isinstance(end, Cancel):
             if end.command.reason == CLIENT_GONE:
-                leavers.take_leave(key_id, now_s)
+                admission.take_leave(self._key_id)
         elif isinstance(end, Record):
             if end.usage.outcome is not Outcome.RELEASED:
-                leavers.give_leave(key_id, now_s)
+                admission.give_leave(self._key_id)
             elif end.usage.verdict is Verdict.CLIENT_GONE:
-                leavers.take_leave(key_id, now_s)
+                admission.take_leave(self._key_id)
 
     async def _enter_gate(self, step: Enter) -> Happening:
         """See, behind the gate, whether a lease may and should be asked for."""
@@ -188,11 +188,8 @@ class Journey:
         request = side.request
         try:
             if not self._inside:
-                await relay.gate.enter()
-                self._inside = True
-                relay.leavers.count_unsent(self._key_id)
+                await self._go_inside()
             self._look_again(request)
-            self._admit()
             await relay.servers.refuse_while_none(
                 request, side.wording.dialects, step.avoid_servers
             )
@@ -200,16 +197,16 @@ class Journey:
             return NotAsked(refused)
         return Entered()
 
-    def _admit(self) -> None:
-        """Let a key whose clients leave all the time wait.
-
-        Raises `GatewayError` (rate_limit_exceeded).
-        """
-        wait_s = self._relay.leavers.wait_s(self._key_id, time.monotonic())
-        if wait_s:
-            name = self._side.request.key.name
-            message = f"too many calls of the key {name!r} were left before anything was sent"
-            raise GatewayError("rate_limit_exceeded", message, retry_after_s=wait_s)
+    async def _go_inside(self) -> None:
+        """Wait for its turn among its key's calls, then among all of them."""
+        relay = self._relay
+        await relay.admission.enter(self._side.request.key)
+        try:
+            await relay.gate.enter()
+        except asyncio.CancelledError:
+            relay.admission.leave(self._key_id)
+            raise
+        self._inside = True
 
     async def _ask_lease(self, step: AskLease) -> Happening:
         """Ask the pool, with all other requests of this turn of the loop."""
@@ -274,7 +271,7 @@ class Journey:
         if self._inside:
             self._inside = False
             self._relay.gate.leave()
-            self._relay.leavers.uncount_unsent(self._key_id)
+            self._relay.admission.leave(self._key_id)
 
     async def _pause_attempts(self, step: Pause) -> Happening:
         await asyncio.sleep(step.seconds)

@@ -1,8 +1,5 @@
 """What stands in the log of calls that failed: outages by name, counts, and no lease too many."""
 
-import asyncio
-import socket
-import struct
 from pathlib import Path
 
 import pytest
@@ -275,50 +272,3 @@ async def test_a_last_word_that_never_came_leaves_the_call_to_its_lease(
         assert ended.status
         assert [one.status for one in await gate.journalled(LeaseCancelled)] == [0]
         assert await gate.journalled(CallsRefused) == []
-
-
-async def ask_and_leave(gate: Front) -> None:
-    """Ask for an image, and reset the connection before anything can be sent for it."""
-    body = b'{"model":"jimeng-4.0","prompt":"a gate"}'
-    reader, writer = await asyncio.open_connection(gate.http.base_url.host, gate.http.base_url.port)
-    writer.write(
-        b"POST /v1/images/generations HTTP/1.1\r\nHost: t\r\n"
-        b"Authorization: Bearer %s\r\nContent-Type: application/json\r\n"
-        b"Content-Length: %d\r\n\r\n%s" % (gate.key.encode(), len(body), body)
-    )
-    await asyncio.sleep(0.01)
-    reset = struct.pack("ii", 1, 0)
-    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
-    writer.transport.abort()
-    del reader
-
-
-async def test_a_key_whose_clients_leave_all_the_time_costs_no_lease_each(
-    nats_client: Client, nats_url: str, tmp_path: Path
-) -> None:
-    async with (
-        upstream(saying(200, DONE)) as server,
-        front(nats_client, nats_url, tmp_path, limit=1000) as gate,
-    ):
-        made = await gate.gateway.key_log.issue_key("other", Scope.CLIENT, KeyBounds(), "test")
-        assert isinstance(made, tuple)
-        for _ in range(30):  # nobody names a server: each waits, with its lease in hand
-            await asyncio.gather(*[ask_and_leave(gate) for _ in range(10)])
-        gate.chosen = lambda _: at(server.url)
-
-        refused = await gate.ask()
-        other = await gate.ask(key=made[1])
-
-        assert (refused.status_code, refused.json()["error"]["code"]) == (
-            429,
-            "rate_limit_exceeded",
-        )
-        assert "left before anything was sent" in refused.json()["error"]["message"]
-        assert 1 <= int(refused.headers["retry-after"]) <= 120
-        assert other.status_code == 200
-        left = [one for one in await gate.journalled(LeaseCancelled) if one.reason == "client_gone"]
-        # A hundred, ten at a time, and one for each second that it takes.
-        assert 50 < len(left) < 200
-        (told,) = await gate.journalled(CallsRefused)
-        assert (told.code, told.service_type) == ("rate_limit_exceeded", "image")
-        assert told.count + len(left) > 200

@@ -18,20 +18,15 @@ def let_in(leavers: Leavers, calls: int, now_s: float) -> int:
     """Let calls come all at once; how many of them are let in."""
     came = 0
     for _ in range(calls):
-        leavers.count_unsent(KEY)
-        if leavers.wait_s(KEY, now_s):
-            leavers.uncount_unsent(KEY)
-        else:
+        if not leavers.wait_s(KEY, now_s):
+            leavers.count_unsent(KEY)
             came += 1
     return came
 
 
 def waits(leavers: Leavers, key: KeyId, now_s: float) -> bool:
     """Whether a call that comes alone has to wait."""
-    leavers.count_unsent(key)
-    wait_s = leavers.wait_s(key, now_s)
-    leavers.uncount_unsent(key)
-    return wait_s > 0
+    return leavers.wait_s(key, now_s) > 0
 
 
 def test_a_hundred_may_be_left_at_once_and_no_other_key_waits_for_it() -> None:
@@ -74,6 +69,17 @@ def test_clients_that_gave_up_in_an_outage_and_stay_afterwards_do_not_wait_long(
         leavers.uncount_unsent(KEY)
 
     assert sent == 1000
+
+
+def test_the_wait_is_until_time_has_made_room() -> None:
+    leavers = left(ALL)
+
+    assert leavers.wait_s(KEY, 0) == 1
+    assert leavers.wait_s(KEY, 0.75) == 0.25
+    assert let_in(leavers, 1, 1) == 1
+    assert leavers.wait_s(KEY, 1.5) == 0.5
+    leavers.uncount_unsent(KEY)
+    assert leavers.wait_s(KEY, 1.5) == 0
 
 
 def test_a_key_that_has_all_of_them_again_is_forgotten() -> None:

@@ -74,7 +74,9 @@ MEASURES: dict[str, Measure] = {
         "whole(sum(failed))",
         "calls that a client was answered an error (400 and above), a broken answer, or not at all",
     ),
-    "calls_gone": Measure(CALLS, "whole(sum(gone))", "calls whose client left before an answer"),
+    "calls_gone": Measure(
+        CALLS, "whole(sum(gone))", "calls with a lease whose client left before an answer"
+    ),
     "call_failure_rate": Measure(
         CALLS,
         "sum(failed) / nullif(sum(calls - gone), 0)",

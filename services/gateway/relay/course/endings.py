@@ -4,12 +4,11 @@ from contracts.base import LeaseId
 from contracts.pool import CancelLease, Outcome, UsageRecorded, Verdict
 from services.gateway.domain import failure_error, outcome_of
 from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.texts import MESSAGE_BYTES_MAX, cut_text
 from services.gateway.relay.course.facts import CLIENT_GONE, CallFacts, Held, Trail
 from services.gateway.relay.course.happenings import Gone, Passed
 from services.gateway.relay.course.stages import Passing
 from services.gateway.relay.course.steps import Cancel, Record
-
-TEXT_MAX = 200
 
 
 def usage_of(
@@ -44,7 +43,7 @@ def usage_of(
         client_request_id=call.client_request_id,
         status=error.http_status if error else status,
         error_code=error.code if error else "",
-        error_message=error.message[:TEXT_MAX] if error else "",
+        error_message=_message_of(error),
         cut=cut,
         retry_after_s=retry_after_s,
         attempts=list(held.attempts),
@@ -93,7 +92,7 @@ def cancel_of(
         reason=reason,
         status=error.http_status if error else 0,
         error_code=error.code if error else "",
-        error_message=error.message[:TEXT_MAX] if error else "",
+        error_message=_message_of(error),
         key_id=call.key_id,
         service_type=call.service_type,
     )
@@ -132,3 +131,7 @@ def broken_off_end(
 def doubt_error() -> GatewayError:
     """What the client hears when something may have been done before the last attempt."""
     return failure_error("cut", sent=True)
+
+
+def _message_of(error: GatewayError | None) -> str:
+    return cut_text(error.message, MESSAGE_BYTES_MAX) if error else ""

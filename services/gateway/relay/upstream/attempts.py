@@ -5,6 +5,9 @@ from typing import NamedTuple
 from contracts.balancer import Selected
 from contracts.pool import Attempt, Verdict
 from services.gateway.domain import Judgement
+from services.gateway.domain.texts import cut_text
+
+_TRANSLATED_BYTES_MAX = 256
 
 
 class Times(NamedTuple):
@@ -36,7 +39,7 @@ def attempt_of(
         upstream_code=judgement.upstream_code,
         inner_code=judgement.inner_code,
         meaning=judgement.meaning or "",
-        translated=translated,
+        translated=cut_text(translated, _TRANSLATED_BYTES_MAX),
         failure=judgement.message if judgement.status == 0 else "",
         sent=sent,
         connect_ms=times.connect,

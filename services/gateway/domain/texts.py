@@ -1,0 +1,34 @@
+"""How much of a stranger's text is told: bounded by what it takes in the log, not as it reads.
+
+Written as JSON a control character takes six bytes, and one from beyond ASCII up to four.
+"""
+
+from msgspec import json
+
+TEXT_BYTES_MAX = 128
+"""Of what is told of every call, with its question and with its end."""
+MESSAGE_BYTES_MAX = 200
+"""Of what it was answered."""
+_SHORT = {"\b", "\t", "\n", "\f", "\r", '"', "\\"}
+"""Those that are written with a backslash before them."""
+
+
+def cut_text(text: str, bytes_max: int = TEXT_BYTES_MAX) -> str:
+    """Cut a text, between characters, so that it takes at most `bytes_max` within JSON's quotes."""
+    if len(text) * 2 <= bytes_max and text.isascii() and text.isprintable():
+        return text
+    text = text[:bytes_max]
+    if len(json.encode(text)) - 2 <= bytes_max:
+        return text
+    taken = 0
+    for place, character in enumerate(text):
+        taken += _encoded_bytes(character)
+        if taken > bytes_max:
+            return text[:place]
+    return text
+
+
+def _encoded_bytes(character: str) -> int:
+    if character in _SHORT:
+        return 2
+    return len(r"\u001f") if character < " " else len(character.encode())
