@@ -111,6 +111,9 @@ def process(
         ({"TIDEGATE_API": "http://[::1"}, b"TIDEGATE_API: expected an address such as"),
         ({"TIDEGATE_API": "http://h:99999"}, b"TIDEGATE_API: expected an address such as"),
         ({"TIDEGATE_API": "http://h/\x01"}, b"TIDEGATE_API: expected an address such as"),
+        ({"TIDEGATE_API": "http://u:hush@h:1"}, b"got 'http://(hidden)@h:1'"),
+        ({"TIDEGATE_API": "http://u:hush@h:99999"}, b"got 'http://(hidden)@h:99999'"),
+        ({"TIDEGATE_API": "u:hush@h:1"}, b"got '(hidden)@h:1'"),
         ({}, b"`tidegate up` makes one, in the home that TIDEGATE_HOME names"),
     ],
 )
@@ -121,6 +124,7 @@ def test_what_a_newcomer_sets_wrong_is_named(
 
     assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
     assert named in done.stderr
+    assert b"hush" not in done.stderr
 
 
 def test_folder_that_is_gone_is_named(tmp_path: Path) -> None:
