@@ -253,6 +253,10 @@ def test_lines_of_the_credentials_file_that_are_of_no_use_are_named(patient: Pat
     assert "topsecret" not in told
     file.write_text("good\n")
     assert "credentials_refused" not in patient.beside()
+    file.unlink()
+    assert patient.beside()["provisioner_file_missing"] == [
+        f"{file}: the credentials are not there (No such file or directory)"
+    ]
 
 
 def test_a_master_key_that_opens_no_credential_is_named(patient: Patient) -> None:

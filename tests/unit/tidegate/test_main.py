@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import typer
+from rich.markup import escape
 from typer.testing import CliRunner
 
 from tests import ROOT
@@ -37,6 +38,8 @@ def test_every_verb_has_help_with_an_example_of_itself(verb: str) -> None:
         assert f"tidegate {' '.join(words)}" in (command.help or ""), words
         done = CliRunner().invoke(main.verb_application(verb), [*words, "--help"])
         assert (done.exit_code, "Example:" in done.stdout) == (0, True)
+        texts = [command.help, *(getattr(one, "help", None) for one in command.params)]
+        assert [text for text in texts if text and escape(text) != text] == [], "no tag in it"
 
 
 @pytest.mark.parametrize("verb", _WITH_JSON)
