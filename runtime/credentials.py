@@ -25,6 +25,10 @@ _SAYABLE = re.compile(r"[\x21-\x7e]{1,4096}")
 """What may stand behind `Bearer ` in a header: no blanks, no control characters."""
 _COOKIES = re.compile(r"(?i)(?:set-)?cookie:|[a-z_][a-z0-9_.-]*=[^=]|.*;")
 _BOM = "\ufeff"
+_PROXY = re.compile(r"(?i)[a-z][a-z0-9+.-]*://")
+"""How a proxy before an account begins; an `@` behind anything else is part of the account."""
+_HOST = re.compile(r"[^:@/]+:[0-9]{1,5}/?")
+"""A host with its port: what stands behind the password of a proxy alone."""
 
 
 class WrongCredentialError(Exception):
@@ -40,15 +44,24 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     """Units a day by service type, over the type's own."""
     quota_timezone: str = ""
 
+    @property
+    def account(self) -> tuple[str, str]:
+        """Tell region and token: the same behind every proxy, which is a way and no account."""
+        if _PROXY.match(self.credential):
+            return self.region, self.credential.rpartition("@")[2]
+        return self.region, self.credential
+
     def session_identity(self, identity_key: str) -> SessionId:
         """Name the session that this credential makes."""
-        return session_identity(identity_key, self.region, self.credential)
+        return session_identity(identity_key, *self.account)
 
     def credentials_by_id(self, identity_key: str) -> dict[SessionId, "Credential"]:
         """Name every session that may be this account's, and what is kept under its seal there.
 
         First the one that it makes, then those that earlier versions made of it: to them a region
-        was part of the credential, unless a bare line began with it.
+        was part of the credential, unless a bare line began with it, and so was a proxy. What they
+        kept as `us-x` of region us, or with a region before the proxy, is not among them: servers
+        read another token there.
         """
         kept = [self]
         if self.region:
@@ -58,7 +71,10 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
                 )
                 for letters in product(*zip(self.region, self.region.upper(), strict=True))
             ]
-        return {credential.session_identity(identity_key): credential for credential in kept}
+        whole = {session_identity(identity_key, one.region, one.credential): one for one in kept}
+        return {
+            credential.session_identity(identity_key): credential for credential in kept
+        } | whole
 
     @property
     def as_text(self) -> str:
@@ -175,10 +191,20 @@ def _check_credential(credential: Any) -> None:
         )
     if "," in credential:
         raise WrongCredentialError("credential: expected one account, and `,` separates several")
+    if _PROXY.match(credential) and not _is_behind_proxy(credential):
+        raise WrongCredentialError(
+            "credential: expected an account behind the proxy, such as http://host:port@account"
+        )
     if credential[0] in "\"'" or _COOKIES.match(credential):
         raise WrongCredentialError(
             "credential: expected the session's value alone, without quotes or the rest of a cookie"
         )
+
+
+def _is_behind_proxy(credential: str) -> bool:
+    """Whether an account stands behind the proxy: no proxy alone, with or without a password."""
+    _, at, token = credential.rpartition("@")
+    return bool(at and token) and _HOST.fullmatch(token) is None
 
 
 def _check_limits(limits: Any, services: Collection[str] | None) -> None:

@@ -267,7 +267,7 @@ def _read_pointer(file: Path) -> object:
     """What a file says, whatever its comments; its bytes where it is no TOML."""
     try:
         content = file.read_bytes()
-        return tomllib.loads(content.decode())
+        return tomllib.loads(content.decode("utf-8-sig"))
     except OSError as error:
         return str(error)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):

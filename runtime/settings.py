@@ -16,12 +16,12 @@ import msgspec
 
 from contracts.base import NUMBER_MAX
 from runtime.quantities import Seconds, Size, parse_seconds, parse_size
+from runtime.texts import HIDDEN
 
 _Filled = TypeVar("_Filled", bound=msgspec.Struct)
 SettingPath = tuple[str, ...]
 """Where a setting stands in the file: the tables, then its name."""
-HIDDEN = "(hidden)"
-"""Stands for a secret wherever a configuration is shown."""
+_HIDDEN_IN = re.compile(rf"(?<![^=?&#]){re.escape(HIDDEN)}(?![^&])|://{re.escape(HIDDEN)}@")
 EXPECTED_SECRET = (
     f"expected the secret itself, got {HIDDEN}, which `tidegate config show` puts there"
 )
@@ -175,7 +175,7 @@ def read_configuration(
 
 def hides_secret(value: Any) -> bool:
     """Tell whether a secret in it is hidden: what is shown is not what is meant."""
-    return isinstance(value, str) and (value == HIDDEN or f"://{HIDDEN}@" in value)
+    return isinstance(value, str) and _HIDDEN_IN.search(value) is not None
 
 
 def _too_great(value: Any) -> bool:

@@ -10,8 +10,14 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 NAME_MAX = 64
+HIDDEN = "(hidden)"
+"""Stands for a secret wherever a configuration is shown."""
+_NEXT_ADDRESS = re.compile(r",(?=[a-zA-Z][a-zA-Z0-9+.-]*://)")
+_USERINFO = re.compile(r"(?s)(?:(?<=://)|^(?!.*://)).*(?=@)")
+_QUERY_VALUE = re.compile(r"(?s)(?<==)[^&]+|(?<![^&])[^&=]+(?![^&])")
 _BLANKS = "Zs"
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _ODD = re.compile(r"[^\n\x20-\x7e]+")
@@ -40,6 +46,28 @@ def refuse_unwritable(services: Iterable[str]) -> None:
             raise ValueError(
                 f"services: expected names of 1 to {NAME_MAX} printable characters, got {name!r}"
             )
+
+
+def address_shown(text: str) -> str:
+    """Write an address, or several with commas, without user, password and values of its query.
+
+    What is none is written so too: where its user would end is not known then, but the last `@`.
+    """
+    return ",".join(map(_address_shown, _NEXT_ADDRESS.split(text)))
+
+
+def _address_shown(address: str) -> str:
+    place, mark, query = address.partition("?" if "?" in address else "#")
+    try:
+        parts = urlsplit(address)
+        plain = bool(parts.netloc) and "@" not in parts.netloc and parts.port != 0
+    except ValueError:
+        plain = False
+    if not plain and "@" in query:  # of a password with a `?`, or `#`, in it
+        return _USERINFO.sub(HIDDEN, address)
+    return (
+        (place if plain else _USERINFO.sub(HIDDEN, place)) + mark + _QUERY_VALUE.sub(HIDDEN, query)
+    )
 
 
 def as_shown(text: str) -> str:

@@ -9,7 +9,7 @@ from contracts.base import NUMBER_MAX, ServerId, ServiceType
 from runtime.addresses import address_objection
 from runtime.quantities import Seconds
 from runtime.settings import Section
-from runtime.texts import is_writable
+from runtime.texts import address_shown, is_writable
 from services.balancer import strategies
 
 
@@ -125,14 +125,14 @@ def _url_objection(url: str) -> str | None:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        return f"{expected}, got {url!r}"
+        return f"{expected}, got {address_shown(url)!r}"
     if parts.username is not None or parts.password is not None:
         return f"{expected} without user and password"
     if parts.scheme not in {"http", "https"}:
-        return f"{expected}, got the scheme {parts.scheme!r} in {url!r}"
+        return f"{expected}, got the scheme {parts.scheme!r} in {address_shown(url)!r}"
     if not parts.hostname or port == 0 or " " in url or not url.isprintable():
-        return f"{expected}, got {url!r}"
+        return f"{expected}, got {address_shown(url)!r}"
     if parts.query or parts.fragment:
-        return f"{expected} without query and fragment, got {url!r}"
+        return f"{expected} without query and fragment, got {address_shown(url)!r}"
     why = address_objection(parts.hostname)
     return f"url: {why}" if why else None

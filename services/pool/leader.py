@@ -23,15 +23,13 @@ from services.pool.provisioners import (
     account_lookup,
     make_provisioner,
     session_addition,
+    texts_of_sessions,
 )
 from services.pool.settings import Settings
 from services.pool.store import CredentialStore, CredentialsUnavailableError, PoolLedger
 
-_SETTINGS_EVERY_S = 2.0
-_STATE_EVERY_S = 2.0
-_PAUSE_S = 0.5
-_FINISH_S = 5.0
-_FULL = 0.9
+_SETTINGS_EVERY_S, _STATE_EVERY_S = 2.0, 2.0
+_PAUSE_S, _FINISH_S, _FULL = 0.5, 5.0, 0.9
 
 
 class PoolLeader:
@@ -241,14 +239,16 @@ class PoolLeader:
 
     async def _provision_batch(self) -> bool:
         """Add one batch of sessions; false when there was none to add."""
-        state = self._ledger.state
+        state, key = self._ledger.state, self._identity_key
         room = min(max(state.policy.max_size - state.size, 0), SESSIONS_MAX)
-        kind = self._settings.provisioner_kind
-        wanted = wanted_sessions(state)
+        kind, wanted = self._settings.provisioner_kind, wanted_sessions(state)
         state.growing = state.growing or wanted > 0
-        is_known = account_lookup(state.sessions, self._identity_key)
+        is_known = account_lookup(state.sessions, key)
         lacking = await self._provisioner.lacking_credentials(wanted, is_known, room)
         self._log_complaint(self._provisioner.complaint)
+        texts = texts_of_sessions(self._provisioner.take_standing(), state.sessions, key)
+        if renewed := await self._credentials.renew_credentials(texts):
+            self._logger.info("credentials_renewed", count=renewed)
         state.barren = not lacking and state.size < max(state.policy.min_size, 1)
         if not lacking:
             self.missing = ""
@@ -256,7 +256,7 @@ class PoolLeader:
         state.growing = True
         if self.missing:  # one that is ready stays so while its pool grows
             self.missing = f"sessions are being made: {state.size} of {state.policy.min_size}"
-        named = [(new.session_identity(self._identity_key), new) for new in lacking]
+        named = [(new.session_identity(key), new) for new in lacking]
         # The ciphertext first: a session of the log always has a credential.
         sealed = self._credentials.seal_credentials((name, new.credential) for name, new in named)
         await self._credentials.put_ciphertexts(sealed)

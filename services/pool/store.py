@@ -6,7 +6,7 @@ alone writes there. The revision of a ciphertext is its stream sequence.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -15,7 +15,7 @@ from nats.errors import Error as NatsError
 from contracts.base import SessionId
 from contracts.envelope import Envelope
 from contracts.subjects import CREDENTIALS_BUCKET
-from runtime.secrets import Sealer
+from runtime.secrets import Sealer, SealError
 from services.pool import domain
 from services.pool.domain import Pool
 
@@ -54,6 +54,10 @@ class CredentialStore:
         self._client = client
         self._seen = 0
         self._checked = False
+        self._waiting: dict[SessionId, str] = {}
+        """What may differ from what is stored."""
+        self._compared: dict[SessionId, int] = {}
+        """The hash of what was compared last."""
 
     async def catch_up(self) -> None:
         """Learn the revisions that changed since the last time.
@@ -80,6 +84,10 @@ class CredentialStore:
         Raises `SealError` at one that this master key does not open, and
         `CredentialsUnavailableError`.
         """
+        async for session_id, sealed in self._stored_ciphertexts():
+            yield session_id, self.sealer.open_credential(session_id, sealed)
+
+    async def _stored_ciphertexts(self) -> AsyncIterator[tuple[SessionId, bytes]]:
         seen, full = 0, True
         while full:
             page = await self._read_page(seen + 1)
@@ -87,8 +95,7 @@ class CredentialStore:
             for message in page:
                 headers = message.headers or {}
                 seen = int(headers["Nats-Sequence"])
-                session_id = SessionId(headers["Nats-Subject"].removeprefix(_PREFIX))
-                yield session_id, self.sealer.open_credential(session_id, message.data)
+                yield SessionId(headers["Nats-Subject"].removeprefix(_PREFIX)), message.data
 
     async def put_ciphertexts(self, items: Sequence[tuple[SessionId, bytes]]) -> None:
         """Store ciphertexts; on return every one of them is acknowledged.
@@ -97,6 +104,35 @@ class CredentialStore:
         """
         for start in range(0, len(items), _IN_FLIGHT):
             await asyncio.gather(*map(self._put_ciphertext, items[start : start + _IN_FLIGHT]))
+
+    async def renew_credentials(self, texts: Mapping[SessionId, str]) -> int:
+        """Seal anew those that are written otherwise now, by another proxy; how many there were.
+
+        Raises `CredentialsUnavailableError`: then they are looked at again the next time.
+        """
+        self._waiting |= {
+            session_id: text
+            for session_id, text in texts.items()
+            if self._compared.get(session_id) != hash(text)
+        }
+        if not self._waiting:
+            return 0
+        other = [
+            (session_id, self._waiting[session_id])
+            async for session_id, sealed in self._stored_ciphertexts()
+            if session_id in self._waiting
+            and not self._holds(session_id, sealed, self._waiting[session_id])
+        ]
+        await self.put_ciphertexts(self.seal_credentials(other))
+        self._compared |= {session_id: hash(text) for session_id, text in self._waiting.items()}
+        self._waiting = {}
+        return len(other)
+
+    def _holds(self, session_id: SessionId, sealed: bytes, text: str) -> bool:
+        try:
+            return self.sealer.open_credential(session_id, sealed) == text
+        except SealError:
+            return False
 
     def seal_credentials(
         self, fresh: Iterable[tuple[SessionId, str]]

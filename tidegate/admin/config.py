@@ -11,7 +11,7 @@ import typer
 from runtime import texts
 from runtime.environment import Environment, read_environment
 from runtime.settings import SettingsError
-from tidegate.admin.shown import settings_tables, tidegate_variables, toml_lines
+from tidegate.admin.shown import hidden_settings, settings_tables, tidegate_variables, toml_lines
 from tidegate.configuration import (
     is_demo,
     load_configuration,
@@ -58,7 +58,8 @@ def show_configuration(
 ) -> None:
     """Show the configuration in force: file, variables and defaults together, secrets hidden.
 
-    A setting with a secret in it stands there as a comment: what is written sets all the others.
+    A setting with a secret in it stands there as a comment, and is named on standard error: what
+    is written sets all the others.
 
     Example: tidegate config show -o tidegate.toml
     """
@@ -71,6 +72,8 @@ def show_configuration(
         text = "\n".join(_file_lines(tables, demo=is_demo(here)))
     with files.open_output(file) as into:
         into.write(f"{text}\n".encode())
+    if (hidden := list(hidden_settings(tables))) and not as_json:
+        output.print_note(_hidden_text(hidden))
 
 
 @app.command("accept")
@@ -97,10 +100,19 @@ def accept_configuration(
 def _file_lines(tables: dict[str, Any], *, demo: bool) -> Iterator[str]:
     """Write it as a file that means the same; the demo's servers are nobody's configuration."""
     yield from (f"# {name}={texts.as_shown(value)}" for name, value in tidegate_variables().items())
+    if hidden := list(hidden_settings(tables)):
+        yield f"# {texts.as_shown(_hidden_text(hidden))}"
     if demo:
         for server in tables.pop("servers"):
             yield f"# server of the demo, while no [[servers]] are named: {server['url']}"
     yield from toml_lines(tables)
+
+
+def _hidden_text(settings: list[str]) -> str:
+    """Say which settings what is written does not set."""
+    return (
+        f"left out, for a secret is in it: {', '.join(settings)}; write it in before this is used"
+    )
 
 
 def _refuse_to_destroy(environment: Environment) -> None:

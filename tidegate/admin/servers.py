@@ -68,7 +68,7 @@ def add_server(
     """Add a server; it is chosen once its first probe succeeded.
 
     It stands until the configuration file's servers next change. Beside the demo's servers, whose
-    sessions are made up, it is refused until [pool.provisioner] kind says where sessions come from.
+    sessions are made up, it is refused until `pool.provisioner.kind` says where they come from.
 
     Example: tidegate servers add server-5 http://10.0.0.7:9001 --capability image --weight 2
     """

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 
 from runtime.quantities import Seconds, Size
-from runtime.settings import HIDDEN, hides_secret
+from runtime.settings import hides_secret
+from runtime.texts import HIDDEN, address_shown
 from tidegate.configuration import Configuration
 
 _SECRET_WORDS = frozenset({"key", "secret", "password", "token", "credential"})
-_USERINFO = re.compile(r"(?<=://)[^/@\s]*(?=@)")
 _UNITS = {"d": 86_400, "h": 3600, "m": 60}
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -60,10 +60,28 @@ def tidegate_variables() -> dict[str, str]:
 
 
 def _without_secrets(name: str, value: str) -> str:
-    """Hide what a name calls a secret, and the user and password of an address; no path of one."""
+    """Hide what a name calls a secret, and of an address user, password and values of its query.
+
+    The path of one is shown.
+    """
     words = name.lower().split("_")
     secret = _SECRET_WORDS & set(words) and words[-1] != "file"
-    return HIDDEN if secret and value else _USERINFO.sub(HIDDEN, value)
+    if secret and value:
+        return HIDDEN
+    return address_shown(value) if "://" in value else value
+
+
+def hidden_settings(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """Name the settings in which something is hidden, by where they stand in the file."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from hidden_settings(inner, (*path, _toml_key(key)))
+    elif isinstance(value, list):
+        for place, inner in enumerate(value):
+            name = inner.get("id", place) if isinstance(inner, dict) else place
+            yield from hidden_settings(inner, (*path, str(name)))
+    elif hides_secret(value):
+        yield ".".join(path)
 
 
 def toml_lines(tables: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[str]:
@@ -73,7 +91,8 @@ def toml_lines(tables: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[s
     """
     for key, value in tables.items():
         if not _table_like(value):
-            yield f"{'# ' if hides_secret(value) else ''}{_toml_key(key)} = {_toml_value(value)}"
+            hidden = hides_secret(value) or any(hidden_settings(value))
+            yield f"{'# ' if hidden else ''}{_toml_key(key)} = {_toml_value(value)}"
     for key, value in tables.items():
         header = ".".join(map(_toml_key, (*path, key)))
         if isinstance(value, dict):

@@ -66,8 +66,10 @@ class NewBundle:
         self.path = path
         self.parts: list[BundlePart] = []
         self._folder = path.with_name(path.name + ".partial")
+        if not path.parent.is_dir():
+            raise CommandError(f"{path}: expected a folder to make it in, {path.parent} is none")
         shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir(parents=True, mode=0o700)
+        self._folder.mkdir(mode=0o700)
 
     @contextmanager
     def write_part(self, name: str) -> Iterator[BinaryIO]:

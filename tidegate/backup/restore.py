@@ -11,6 +11,7 @@ from runtime.environment import Environment, read_environment
 from runtime.eventlog import LogUnavailableError
 from runtime.nats.snapshots import SnapshotError, StreamExistsError
 from runtime.nats.streams import MigrationError
+from runtime.texts import address_shown
 from services.analytics.store import StoreError
 from tidegate.backup import bundle, duckdbfile
 from tidegate.backup.bundle import Bundle
@@ -58,8 +59,8 @@ def restore(
             report["expected"] = _expected_files(here, report)
     except StreamExistsError:
         raise CommandError(
-            f"the NATS at {here.nats_url} has a log already, and nobody may overwrite one:"
-            " give it an empty store"
+            f"the NATS at {address_shown(here.nats_url or '')} has a log already, and nobody may"
+            " overwrite one: give it an empty store"
         ) from None
     except _FAILURES as error:
         raise CommandError(f"not restored: {error or type(error).__name__}") from None

@@ -12,6 +12,7 @@ import httpx
 
 from runtime.environment import Environment, read_environment, secret_variable
 from runtime.settings import SettingsError
+from runtime.texts import address_shown
 from tidegate.console.errors import CommandError, GatewayRefusedError
 
 _TIMEOUT_S = 60.0
@@ -115,7 +116,7 @@ def _admin_client() -> httpx.Client:
 
 
 def _no_gateway(client: httpx.Client, error: Exception) -> CommandError:
-    url = str(client.base_url).rstrip("/")
+    url = address_shown(str(client.base_url).rstrip("/"))
     return CommandError(
         f"expected a gateway at {url} ({error or type(error).__name__});"
         " start one with `tidegate up`, or name another in TIDEGATE_API"
@@ -127,7 +128,7 @@ def _json_answer(client: httpx.Client, answer: httpx.Response) -> Any:
     try:
         body = answer.json()
     except ValueError:
-        url = str(client.base_url).rstrip("/")
+        url = address_shown(str(client.base_url).rstrip("/"))
         raise CommandError(
             f"{url} is no Tidegate gateway: it answered {answer.status_code} without JSON"
         ) from None
@@ -153,7 +154,8 @@ def gateway_address(environment: Environment) -> str:
         return _running_address(environment) or own
     if not _is_address(url):
         raise SettingsError(
-            f"TIDEGATE_API: expected an address such as http://127.0.0.1:8080, got {url!r}"
+            "TIDEGATE_API: expected an address such as http://127.0.0.1:8080, without user and"
+            f" password, got {address_shown(url)!r}"
         )
     return url.rstrip("/")
 
@@ -165,7 +167,9 @@ def _is_address(url: str) -> bool:
         has_port = parts.port != 0
     except (ValueError, httpx.InvalidURL):
         return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and has_port
+    # A user in the address would be sent instead of the admin key.
+    own = has_port and "@" not in parts.netloc
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and own
 
 
 def _running_address(environment: Environment) -> str:
@@ -189,7 +193,7 @@ def admin_key(environment: Environment, url: str) -> str:
         return given
     if not _is_loopback(url):
         raise SettingsError(
-            f"TIDEGATE_ADMIN_KEY: expected an admin key for {url};"
+            f"TIDEGATE_ADMIN_KEY: expected an admin key for {address_shown(url)};"
             " the operator key of the home is shown to this machine only"
         )
     try:

@@ -4,7 +4,9 @@ No verb writes over a file that its owner may still want; a pipe or a device, su
 `/dev/stdout`, is nobody's file.
 """
 
+import errno
 import io
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,7 +35,8 @@ def open_output(name: str, option: str = "-o") -> Iterator[IO[bytes]]:
     path = Path(name)
     try:
         device = path.exists() and not path.is_file() and not path.is_dir()
-        opened = path.open("wb" if device else "xb")
+        opener = _open_heard if device else None
+        opened = open(path, "wb" if device else "xb", opener=opener)  # noqa: SIM115 (closed below)
     except FileExistsError:
         raise SettingsError(f"{option}: {path} is there already, and is not overwritten") from None
     except (OSError, ValueError) as error:
@@ -50,6 +53,13 @@ def open_output(name: str, option: str = "-o") -> Iterator[IO[bytes]]:
             path.unlink(missing_ok=True)
 
 
+def _open_heard(path: str, flags: int) -> int:
+    """Open a pipe or a device; a pipe that nobody reads from is refused, not waited for."""
+    opened = os.open(path, flags | os.O_NONBLOCK)
+    os.set_blocking(opened, True)
+    return opened
+
+
 @contextmanager
 def _standard_output() -> Iterator[IO[bytes]]:
     """Into a pipe as it comes; on a terminal so that it commands nothing."""
@@ -62,4 +72,6 @@ def _standard_output() -> Iterator[IO[bytes]]:
 
 
 def _error_text(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno == errno.ENXIO:
+        return "a pipe that nobody reads from"
     return (error.strerror or "") if isinstance(error, OSError) else str(error)

@@ -10,7 +10,7 @@ from nats.aio.client import Client
 from contracts import subjects
 from contracts.base import Failed, SessionId
 from contracts.pool import PoolStatus, PoolStatusReply, SessionStatus
-from runtime.credentials import WrongCredentialError, credential_of
+from runtime.credentials import REGIONS, Credential, WrongCredentialError, credential_of
 from runtime.environment import Environment
 from runtime.nats.connection import UnansweredError, ask_command, connect_as
 from runtime.secrets import Sealer, SealError
@@ -59,17 +59,24 @@ def shared_accounts(opened: Mapping[SessionId, str], identity_key: str) -> list[
     accounts: defaultdict[SessionId, list[SessionId]] = defaultdict(list)
     for session_id, text in opened.items():
         try:
-            credential = credential_of({"credential": text})
+            accounts[_account_of(session_id, text, identity_key)].append(session_id)
         except WrongCredentialError:
             continue  # earlier versions took what none takes now
-        # Without a region in the text it is kept as it is today.
-        is_older = bool(credential.region) and session_id in credential.credentials_by_id(
-            identity_key
-        )
-        accounts[credential.session_identity(identity_key) if is_older else session_id].append(
-            session_id
-        )
     return [sessions for sessions in accounts.values() if len(sessions) > 1]
+
+
+def _account_of(session_id: SessionId, text: str, identity_key: str) -> SessionId:
+    """Name the session that its account would make today; itself where it cannot be told.
+
+    The region stands in the text that earlier versions kept, else in the identity alone. Raises
+    `WrongCredentialError`.
+    """
+    read = credential_of({"credential": text})
+    kept = [Credential(credential=text, region=region) for region in ("", *REGIONS)]
+    for credential in [read, *kept] if read.region else kept:
+        if session_id in credential.credentials_by_id(identity_key):
+            return credential.session_identity(identity_key)
+    return session_id
 
 
 async def _double_grants(client: Client, accounts: list[list[SessionId]]) -> list[DoctorFinding]:

@@ -34,6 +34,9 @@ CURES = {
     " it is one.",
     "credentials_refused": "Correct the lines that are named: a credential, or a JSON object, a"
     " line; the good ones are in use.",
+    "provisioner_file_missing": "Put the file where the configuration names it, or name it in"
+    " `[pool.provisioner]`; the sessions that there are go on, and no new ones are added until"
+    " then.",
     "configuration_held": "Put the file that names the servers back, or name it in"
     " TIDEGATE_CONFIG; if the servers are to go, `tidegate config accept`.",
     "generated_beside_own": "Write where sessions come from, `[pool.provisioner] kind` (`file`,"

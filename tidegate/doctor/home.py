@@ -41,21 +41,36 @@ def _configuration_findings(environment: Environment) -> Iterator[DoctorFinding]
     yield fine(area, str(environment.config) if environment.config else "the defaults")
     there = named_files(environment, read)
     if CREDENTIALS in there:
-        yield _credentials_finding(there[CREDENTIALS], read.services)
+        yield _credentials_finding(environment, there[CREDENTIALS], read.services)
     if TOKEN in there and not there[TOKEN].is_file():
-        yield unchecked("sessions", f"{there[TOKEN]}: the hook's token is not there")
+        yield _absent_finding(environment, f"{there[TOKEN]}: the hook's token is not there")
 
 
-def _credentials_finding(path: Path, services: Collection[str]) -> DoctorFinding:
+def _credentials_finding(
+    environment: Environment, path: Path, services: Collection[str]
+) -> DoctorFinding:
     """Read the provisioner's file as the pool does."""
     try:
         lines = list(credentials_in(path.read_bytes(), services))
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        message = f"{path}: the credentials are not there ({error.strerror})"
+        return _absent_finding(environment, message)
     except OSError as error:
         return unchecked("sessions", f"{path}: cannot be read from here ({error.strerror})")
     refused = report_good(lines)
     if refused:
         return wrong("sessions", "credentials_refused", f"{path}, {refused}")
     return fine("sessions", f"{path}: {len(lines)} credentials")
+
+
+def _absent_finding(environment: Environment, message: str) -> DoctorFinding:
+    """Judge that a file which the configuration names is not here.
+
+    In a container, whose home has no keys, the path is that of another one: the pool's.
+    """
+    if environment.home.master_key.exists():
+        return wrong("sessions", "provisioner_file_missing", message)
+    return unchecked("sessions", message)
 
 
 def _folder_findings(environment: Environment) -> Iterator[DoctorFinding]:

@@ -19,6 +19,7 @@ from runtime.clock import Clock
 from runtime.environment import Environment
 from runtime.eventlog import EventLog, LogUnavailableError
 from runtime.nats.connection import UnansweredError, ask_command
+from runtime.texts import address_shown
 from services.analytics import sql
 from services.pool.generated import GENERATED, follow_fleet
 from tidegate.console import api, direct
@@ -222,7 +223,7 @@ async def _named_rows(client: Client, question: NamedQuery) -> list[list[Any]] |
 def process_findings(environment: Environment) -> Iterator[DoctorFinding]:
     """Ask the gateway, and everything that `up` runs in this home, whether it is ready."""
     url = api.gateway_address(environment)
-    why = answer_trouble(f"{url}/readyz")
+    why, url = answer_trouble(f"{url}/readyz"), address_shown(url)
     if not why:
         yield fine("gateway", f"{url} is ready")
     elif why.startswith("not ready"):

@@ -30,6 +30,9 @@ LOCKS = (
 """What is done to every file before anybody asks it; the last one locks the others."""
 _ROWS_AT_ONCE = 1024
 _OUT_OF_MEMORY = re.compile(r"out of memory|bad.alloc", re.IGNORECASE)
+TOO_DEEP = "expected lists, structs and maps at most 60 deep in one another: cast them to text"
+_TOO_DEEP = "Recursion level"
+"""How Arrow says it: 64 are its bound."""
 _INTERRUPTED = "INTERRUPT Error"
 """How DuckDB says it through an Arrow stream, which knows no errors but its own."""
 
@@ -84,8 +87,12 @@ def open_select(
         raise
     except (duckdb.OutOfMemoryException, pa.ArrowMemoryError, MemoryError) as error:
         raise OutOfMemoryError(str(error)) from None
+    except RecursionError:
+        raise QuestionError(TOO_DEEP) from None
     except (duckdb.Error, pa.ArrowException, ValueError, OverflowError) as error:
         # The last two: an instant that Python's calendar does not reach.
+        if _TOO_DEEP in str(error):
+            raise QuestionError(TOO_DEEP) from None
         kind = OutOfMemoryError if _OUT_OF_MEMORY.search(str(error)) else QuestionError
         raise kind(str(error)) from None
 

@@ -28,12 +28,45 @@ def as_exact_text(asked: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
 
 def _column_expression(column: str, kind: Any) -> str:
     """Write how a column is told; itself where Arrow carries it."""
-    if kind.id == "interval":  # in nanoseconds, longer ones come as others
-        return (
-            f"case when abs(date_part('hour', {column})) >= {_HOURS} then {_LONG} else {column} end"
-        )
     cast = _cast_type(kind)
-    return f"{column}::{cast}" if cast else column
+    told = f"{column}::{cast}" if cast else column
+    is_long = _long_interval(column, kind)  # in nanoseconds, longer ones come as others
+    return f"case when {is_long} then {_LONG} else {told} end" if is_long else told
+
+
+def _long_interval(value: str, kind: Any, depth: int = 0) -> str:
+    """Write whether there is an interval too long in a value; empty where there can be none."""
+    if kind.id == "interval":
+        return f"abs(date_part('hour', {value})) >= {_HOURS}"
+    if kind.id not in _NESTED or _cast_type(kind) == _VARCHAR:
+        return ""
+    inside = [(name, part) for name, part in kind.children if name != "size"]
+    if kind.id in {"list", "array"}:
+        return _any_long(value, inside[0][1], depth)
+    if kind.id == "map":
+        sides = zip(("map_keys", "map_values"), inside, strict=True)
+        parts = [_any_long(f"{side}({value})", part, depth) for side, (_, part) in sides]
+    else:
+        parts = [
+            _long_interval(_member(value, kind.id, place, name), part, depth)
+            for place, (name, part) in enumerate(inside, 1)
+        ]
+    return " or ".join(f"({part})" for part in parts if part)
+
+
+def _any_long(values: str, kind: Any, depth: int) -> str:
+    """Write whether there is one in any value of a list."""
+    each = f"each{depth}"
+    is_long = _long_interval(each, kind, depth + 1)
+    return f"len(list_filter({values}, lambda {each}: {is_long})) > 0" if is_long else ""
+
+
+def _member(value: str, kind: str, place: int, name: str) -> str:
+    """Write a member of a struct, a union or a tuple, whose members have no names."""
+    if kind == "tuple":
+        return f"struct_extract({value}, {place})"
+    quoted = name.replace("'", "''")
+    return f"{kind}_extract({value}, '{quoted}')"
 
 
 def _cast_type(kind: Any) -> str:

@@ -28,9 +28,23 @@ def _column_values(column: Any) -> list[Any]:
     try:
         return [json_safe(value) for value in column.to_pylist()]
     except (ValueError, OverflowError):
-        if not pa.types.is_temporal(column.type):
-            raise
-    return [_moment_value(scalar) for scalar in column]
+        return [_scalar_value(scalar) for scalar in column]
+
+
+def _scalar_value(scalar: Any) -> Any:
+    """Tell a value in which there may be moments that Python's calendar may not reach."""
+    if not scalar.is_valid:
+        return None
+    if isinstance(scalar, pa.StructScalar):
+        return {name: _scalar_value(inner) for name, inner in scalar.items()}
+    if isinstance(scalar, pa.MapScalar):
+        pairs = zip(scalar.values.field(0), scalar.values.field(1), strict=True)
+        return [[_scalar_value(key), _scalar_value(inner)] for key, inner in pairs]
+    if isinstance(scalar, pa.ListScalar | pa.LargeListScalar | pa.FixedSizeListScalar):
+        return [_scalar_value(inner) for inner in scalar.values]
+    if isinstance(scalar, pa.UnionScalar):
+        return _scalar_value(scalar.value)
+    return _moment_value(scalar) if pa.types.is_temporal(scalar.type) else json_safe(scalar.as_py())
 
 
 def _moment_value(scalar: Any) -> Any:

@@ -18,7 +18,13 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from services.analytics.reading.statement import LOCKS, OutOfMemoryError, QuestionError, open_select
+from services.analytics.reading.statement import (
+    LOCKS,
+    TOO_DEEP,
+    OutOfMemoryError,
+    QuestionError,
+    open_select,
+)
 from services.analytics.reading.values import fitting_rows, lines_of
 from services.analytics.sandbox import words
 from services.analytics.sandbox.words import OpenCopy, SqlAnswer, SqlQuestion
@@ -120,6 +126,8 @@ def _json_lines(batch: pa.RecordBatch, bytes_max: int) -> list[bytes]:
     """Write rows as JSON. Raises `QuestionError` for a value that has none."""
     try:
         return lines_of(batch, bytes_max)
+    except RecursionError:
+        raise QuestionError(TOO_DEEP) from None
     except (ValueError, OverflowError, pa.ArrowException) as error:
         raise QuestionError(f"a value cannot be told ({error}): cast it to text") from None
 

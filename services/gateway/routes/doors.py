@@ -89,7 +89,9 @@ class Doors:
     async def pool_admin(self, command: PoolAdmin) -> Done:
         """Have the pool do something; it is in the log on return. Raises `GatewayError`."""
         return _as_answer(
-            Done, await self._ask_service("pool", subjects.pool_admin(), command, _pool), "pool"
+            Done,
+            await self._ask_service("pool", subjects.pool_admin(), command, _pool, changes=True),
+            "pool",
         )
 
     async def balancer_status(self) -> BalancerStatusReply:
@@ -100,7 +102,8 @@ class Doors:
 
     async def balancer_admin(self, command: BalancerAdmin) -> ServersChanged:
         """Have the balancer do something; it is in the log on return. Raises `GatewayError`."""
-        answer = await self._ask_service("balancer", subjects.BALANCER_ADMIN, command, _balancer)
+        subject = subjects.BALANCER_ADMIN
+        answer = await self._ask_service("balancer", subject, command, _balancer, changes=True)
         return _as_answer(ServersChanged, answer, "balancer")
 
     async def named_query(self, name: str, **parameters: Any) -> Rows:
@@ -147,8 +150,13 @@ class Doors:
         command: Command,
         decoder: "msgspec.json.Decoder[Any]",
         timeout_s: float | None = None,
+        *,
+        changes: bool = False,
     ) -> Any:
-        """Ask; again only where nobody took the question. Silence is told, never resolved."""
+        """Ask; again only where nobody took the question. Silence is told, never resolved.
+
+        `changes`: the command is to change something, which it may have done unheard.
+        """
         deadline = asyncio.get_running_loop().time() + self.patience_s
         timeout_s = timeout_s or _ASK_TIMEOUT_S
         while True:
@@ -162,7 +170,9 @@ class Doors:
             except DisconnectedError as error:
                 raise GatewayError("ledger_unavailable", str(error)) from None
             except UnansweredError:
-                message = f"the {service} did not answer; whether it took the command is unknown"
+                message = f"the {service} did not answer within {timeout_s:g} s"
+                if changes:
+                    message += "; whether it took the command is unknown"
                 raise GatewayError(_ABSENT[service], message) from None
 
 

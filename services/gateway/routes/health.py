@@ -12,6 +12,7 @@ from contracts import subjects
 from contracts.balancer import BalancerStatusReply
 from contracts.base import Failed, Ping, Pong
 from contracts.pool import PoolStatus, PoolStatusReply
+from runtime.eventlog import LogUnavailableError
 from runtime.nats.connection import UnansweredError, ask_command
 from runtime.process import health
 from services.gateway.domain.errors import GatewayError
@@ -25,7 +26,8 @@ _PING_TIMEOUT_S = 1.0
 class Services(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Which services answer.
 
-    `event_log`: whether the pool's leader can write the log.
+    `event_log`: whether the pool's leader can write the log; while the pool is silent, whether the
+    log answers.
     """
 
     session_manager: bool
@@ -111,12 +113,13 @@ def _own_health(path: str, doors: Doors) -> Response[bytes]:
 @get("/health", tags=["health"], summary="Is the whole well?")
 async def whole(doors: NamedDependency[Doors]) -> HealthReport:
     """Ask pool, balancer and analytics now; always 200, `degraded` when something is wrong."""
-    pool, balancer, analytics = await asyncio.gather(
+    pool, balancer, analytics, log_answers = await asyncio.gather(
         _answer_or_none(doors.pool_status(PoolStatus())),
         _answer_or_none(doors.balancer_status()),
         _ping_analytics(doors),
+        _log_answers(doors),
     )
-    return health_report(doors, pool, balancer, analytics)
+    return health_report(doors, pool, balancer, analytics, log_answers=log_answers)
 
 
 def health_report(
@@ -124,6 +127,8 @@ def health_report(
     pool: PoolStatusReply | None,
     balancer: BalancerStatusReply | None,
     analytics: Pong | None,
+    *,
+    log_answers: bool = True,
 ) -> HealthReport:
     """Judge what the services said; None is no answer."""
     servers = balancer.servers if balancer else []
@@ -137,6 +142,7 @@ def health_report(
         and not is_held
         and analytics is not None
         and not analytics.trouble
+        and log_answers
     )
     moment = doors.clock().astimezone(UTC).isoformat(timespec="milliseconds")
     return HealthReport(
@@ -146,7 +152,7 @@ def health_report(
             session_manager=pool is not None,
             load_balancer=balancer is not None,
             analytics=analytics is not None,
-            event_log=pool is not None and not pool.unwritable_s,
+            event_log=log_answers and not (pool and pool.unwritable_s),
         ),
         sessions=SessionFigures(
             active=pool.sessions_active if pool else None,
@@ -164,6 +170,14 @@ def health_report(
         ),
         configuration_held=is_held,
     )
+
+
+async def _log_answers(doors: Doors) -> bool:
+    try:
+        await doors.log.stream_state()
+    except LogUnavailableError:
+        return False
+    return True
 
 
 async def _answer_or_none(question: Any) -> Any:

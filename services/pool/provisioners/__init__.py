@@ -28,6 +28,7 @@ from services.pool.provisioners.credential import (
     ProvisionError,
     account_lookup,
     session_addition,
+    texts_of_sessions,
 )
 from services.pool.provisioners.factory import make_provisioner
 
@@ -39,4 +40,5 @@ __all__ = [
     "account_lookup",
     "make_provisioner",
     "session_addition",
+    "texts_of_sessions",
 ]

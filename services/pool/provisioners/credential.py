@@ -1,6 +1,6 @@
 """What every provisioner can be asked, and what keeps one from answering."""
 
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
 from contracts.base import SessionId
 from contracts.pool import AddSession
@@ -20,6 +20,12 @@ class Provisioner:
 
     complaint = ""
     """What of the credentials looked at last is of no use, and where it stands; names none."""
+    _standing: Sequence[Credential] = ()
+
+    def take_standing(self) -> Sequence[Credential]:
+        """Tell once those read last whose accounts the pool has: their proxies may be others."""
+        standing, self._standing = self._standing, ()
+        return standing
 
     async def lacking_credentials(
         self, wanted: int, is_known: Known, at_most: int
@@ -41,13 +47,24 @@ def account_lookup(sessions: Container[SessionId], identity_key: str) -> Known:
     return is_known
 
 
+def texts_of_sessions(
+    credentials: Iterable[Credential], sessions: Container[SessionId], identity_key: str
+) -> dict[SessionId, str]:
+    """Tell what is to be kept under the seal of each session that is one of these accounts."""
+    return {
+        session_id: kept.credential
+        for credential in credentials
+        for session_id, kept in credential.credentials_by_id(identity_key).items()
+        if session_id in sessions
+    }
+
+
 def unique_credentials(credentials: Iterable[Credential]) -> Iterator[Credential]:
-    """Let each credential through once."""
+    """Let each account through once."""
     seen: set[tuple[str, str]] = set()
     for credential in credentials:
-        name = (credential.region, credential.credential)
-        if name not in seen:
-            seen.add(name)
+        if credential.account not in seen:
+            seen.add(credential.account)
             yield credential
 
 

@@ -22,6 +22,7 @@ import msgspec
 
 from contracts.base import Part
 from runtime.credentials import Credential, WrongCredentialError, credential_of, report_good
+from runtime.texts import address_shown
 from services.pool.provisioners.credential import (
     Known,
     Provisioner,
@@ -54,6 +55,7 @@ class Hook(Provisioner):
         """Ask nothing yet; `services` are the types that limits may name."""
         self._services = services
         self._url = url
+        self._shown = address_shown(url)
         self._token_file = token_file
         self._timeout_s = timeout_s
         self._monotonic = monotonic
@@ -79,9 +81,9 @@ class Hook(Provisioner):
             self._leave_alone()
             raise
         self._trouble = ""
-        fresh = [
-            credential for credential in unique_credentials(answer) if not is_known(credential)
-        ][:asked]
+        named = list(unique_credentials(answer))
+        self._standing = [credential for credential in named if is_known(credential)]
+        fresh = [credential for credential in named if not is_known(credential)][:asked]
         if fresh:
             self._pause_s = 0.0
         else:
@@ -136,7 +138,7 @@ class Hook(Provisioner):
             except WrongCredentialError as error:
                 places.append((place, str(error)))
         trouble = report_good(places, "credentials[{}]")
-        self.complaint = f"{self._url}: {trouble}" if trouble else ""
+        self.complaint = f"{self._shown}: {trouble}" if trouble else ""
         good = [entry for _, entry in places if isinstance(entry, Credential)]
         if trouble and not good:
             raise ProvisionError(self.complaint)
@@ -156,4 +158,4 @@ class Hook(Provisioner):
         return token
 
     def _hook_error(self, what: str) -> ProvisionError:
-        return ProvisionError(f"{self._url}: {what}")
+        return ProvisionError(f"{self._shown}: {what}")

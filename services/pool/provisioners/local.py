@@ -44,10 +44,12 @@ class FromFile(Provisioner):
         Raises `ProvisionError`, also where there are lines, and none is of any use.
         """
         del wanted
+        read_before = self._read
+        current = self._current_credentials()
+        if self._read != read_before:
+            self._standing = [credential for credential in current if is_known(credential)]
         # What the pool once had it never forgets: such a line need not be looked at again.
-        self._credentials = [
-            credential for credential in self._current_credentials() if not is_known(credential)
-        ]
+        self._credentials = [credential for credential in current if not is_known(credential)]
         return self._credentials[:at_most]
 
     def _current_credentials(self) -> list[Credential]:

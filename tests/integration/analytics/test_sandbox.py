@@ -205,6 +205,16 @@ def test_names_of_a_struct_weigh_in_each_of_its_rows_and_elements(box: Sandbox) 
         ("'99999999999999999999.999999'::decimal(38, 6)", "99999999999999999999.999999"),
         ("1.25::decimal(38, 6)", 1.25),
         ("interval '14 months -3 days 9000000.000001 seconds'", "P14M-3DT9000000.000001S"),
+        ("[interval 1 hour, null]", ["P0M0DT3600S", None]),
+        ("map {'a': {'b': interval 1 hour}}", [["a", {"b": "P0M0DT3600S"}]]),
+        ("union_value(k := interval 1 hour)", "P0M0DT3600S"),
+        ("{'it''s': interval 1 hour, 'b': '1'::uhugeint}", {"it's": "P0M0DT3600S", "b": "1"}),
+        ("null::interval[]", None),
+        ("['infinity'::timestamp, null]", ["infinity", None]),
+        ("{'a': '-infinity'::date, 'b': [1]}", {"a": "-infinity", "b": [1]}),
+        ("map {'a': 'infinity'::timestamptz}", [["a", "infinity"]]),
+        ("union_value(k := 'infinity'::timestamp)", "infinity"),
+        ("array_value('infinity'::timestamp)", ["infinity"]),
         ("'POINT (1 2)'::geometry", "POINT (1 2)"),
         ("1::variant", "1"),
         ("'nan'::double", None),
@@ -248,8 +258,20 @@ def test_fault_of_any_length_is_told_in_short(box: Sandbox) -> None:
     [
         "date '12000-01-01'",
         "timestamp '12000-01-01'",
-        "['infinity'::date]",
+        "['12000-01-01'::date]",
         "interval 9999999 hours",
+        "[interval 9999999 hours]",
+        "[null, [interval '-9999999 hours']]",
+        "[null, [null, interval 9999999 hours, interval 1 hour]]",
+        "array_value(interval 9999999 hours)",
+        "{'a': 1, 'it''s': interval 9999999 hours}",
+        "{'a': {'b': [interval 9999999 hours]}}",
+        "map {'a': interval 9999999 hours}",
+        "map {interval 9999999 hours: 1}",
+        "map {'a': [{'b': map {1: interval 9999999 hours}}]}",
+        "union_value(k := interval 9999999 hours)",
+        "row(1, interval 9999999 hours)",
+        "[{'a': interval 9999999 hours, 'b': 1::uhugeint}]",
     ],
 )
 def test_value_that_cannot_be_told_is_a_matter_of_the_question(box: Sandbox, value: str) -> None:
@@ -257,6 +279,15 @@ def test_value_that_cannot_be_told_is_a_matter_of_the_question(box: Sandbox, val
         box.ask_statement(f"select {value}", 10, BYTES)
 
     assert box.ask_statement(f"select ({value})::varchar is not null", 10, BYTES).rows == [[True]]
+
+
+@pytest.mark.parametrize("depth", [400, 900, 1500])
+def test_value_that_is_too_deep_is_refused_in_words(box: Sandbox, depth: int) -> None:
+    with pytest.raises(QuestionError, match=r"at most 60 deep|depth") as told:
+        box.ask_statement(f"select {'[' * depth}1{']' * depth}", 10, BYTES)
+
+    assert "Recursion" not in str(told.value)
+    assert box.ask_statement("select [[[[1]]]]", 10, BYTES).rows == [[[[[[1]]]]]]
 
 
 def test_child_that_something_else_kills_is_told_and_replaced(

@@ -117,6 +117,21 @@ async def test_pool_below_its_minimum_is_degraded(
         await eventually(lambda: well(made))
 
 
+async def test_log_is_told_by_the_log_where_the_pool_is_silent(
+    alone: Desk, nats_client: Client
+) -> None:
+    before = (await alone.http.get("/health")).json()
+    await nats_client.jetstream().delete_stream("EVT")
+    after = (await alone.http.get("/health")).json()
+    await streams.migrate_streams(nats_client, 200_000_000)
+
+    told = [report["services"] for report in (before, after)]
+    assert [(one["sessionManager"], one["eventLog"]) for one in told] == [
+        (False, True),
+        (False, False),
+    ]
+
+
 async def test_ping_is_the_text_pong(alone: Desk) -> None:
     answer = await alone.http.get("/ping")
 

@@ -279,7 +279,11 @@ async def test_silent_service_is_503_and_the_command_is_not_sent_again(
         heard.append(message.data)
 
     await alone.doors.client.subscribe(subjects.pool_admin(), cb=say_nothing)
+    await alone.doors.client.subscribe(subjects.pool_status(), cb=say_nothing)
 
+    read = await alone.refused("GET", "/api/sessions", 503)
+    assert read["message"] == "the pool did not answer within 0.1 s"
+    heard.clear()
     error = await alone.refused("POST", "/api/sessions", 503, json={"credential": "c"})
 
     assert "unknown" in error["message"]

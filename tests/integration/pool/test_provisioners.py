@@ -225,6 +225,36 @@ async def test_session_of_an_earlier_version_is_not_added_again(
         assert sessions.keys() == {session_identity(KEYS[1], *pair) for pair in names}
 
 
+@pytest.mark.parametrize("older", ["", "http://u:old@10.0.0.1:1080@"])
+async def test_new_proxy_of_an_account_is_kept_by_the_session_it_has(
+    nats_url: str, nats_client: Client, tmp_path: Path, older: str
+) -> None:
+    file = tmp_path / "credentials"
+    file.write_text("http://u:old@10.0.0.1:1080@token\n")
+    from_file = ProvisionerSection(kind="file", path=str(file))
+    section = ProvisionerSection(kind="none")
+    async with pool(nats_url, lambda: settings(0, max_size=9, provisioner=section)) as room:
+        await room.leading()
+        name = session_identity(KEYS[1], "", f"{older}token")
+        text = "http://u:old@10.0.0.1:1080@token"
+        items = [AddSession(session_id=name, sealed=SEALER.seal_credential(name, text))]
+        await admin(nats_client, AddSessions(items=items, by="an earlier version"))
+        revision = room.parts.credentials.revisions[name]
+        file.write_text("http://u:old@10.0.0.1:1080@token\nother\n")
+        section = from_file
+        sessions = room.parts.ledger.state.sessions
+        await until(lambda: len(sessions) == 2)
+        assert room.parts.credentials.revisions[name] == revision, "it is sealed as it was"
+
+        wanted = "http://u:new@10.0.0.1:1080@token"
+        file.write_text(f"{wanted}\nother\n" if not older else f"{text}\n{wanted}\nother\n")
+        if not older:
+            await until(lambda: room.parts.credentials.revisions[name] > revision)
+            kept = {one: text async for one, text in room.parts.credentials.open_all()}
+            assert kept[name] == wanted
+        assert len(sessions) == 2
+
+
 async def test_bad_line_of_a_file_costs_none_of_the_others(
     nats_url: str, nats_client: Client, tmp_path: Path
 ) -> None:

@@ -160,10 +160,20 @@ async def test_credential_is_sent_as_it_was_read(terminal: Terminal) -> None:
         for pair in (
             ("us", "hk-odd"),
             ("us", "us-odd"),
-            ("us", "http://h:1@proxied"),
+            ("us", "proxied"),
             ("", "plain"),
         )
     ]
+
+
+async def test_account_behind_another_proxy_is_the_session_it_was(terminal: Terminal) -> None:
+    before = await terminal.read("sessions", "add", "-", stdin="http://u:old@10.0.0.1:1080@again\n")
+
+    after = await terminal.read("sessions", "add", "-", stdin="http://u:new@10.0.0.1:1080@again\n")
+    alone = await terminal.refused("sessions", "add", "-", stdin="us-http://10.0.0.1:1080@\n")
+
+    assert (after["data"], after["added"]) == (before["data"], [])
+    assert "expected an account behind the proxy" in alone
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "csv"])

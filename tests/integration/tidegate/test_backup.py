@@ -295,6 +295,12 @@ def test_nothing_is_written_over_by_a_backup(source: Stack, tmp_path: Path) -> N
 
     assert done.returncode == 1
     assert "expected a name that nothing has" in done.stderr
+    done = source.tidegate("backup", str(tmp_path / "absent" / "further" / "taken.tar"))
+    assert done.returncode == 1
+    assert (
+        f"expected a folder to make it in, {tmp_path / 'absent' / 'further'} is none" in done.stderr
+    )
+    assert not (tmp_path / "absent").exists()
 
 
 def test_a_place_that_cannot_be_written_is_named(source: Stack, tmp_path: Path) -> None:

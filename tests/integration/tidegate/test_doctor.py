@@ -253,6 +253,10 @@ def test_lines_of_the_credentials_file_that_are_of_no_use_are_named(patient: Pat
     assert "topsecret" not in told
     file.write_text("good\n")
     assert "credentials_refused" not in patient.beside()
+    file.unlink()
+    assert patient.beside()["provisioner_file_missing"] == [
+        f"{file}: the credentials are not there (No such file or directory)"
+    ]
 
 
 def test_a_master_key_that_opens_no_credential_is_named(patient: Patient) -> None:
@@ -296,18 +300,24 @@ def test_two_sessions_of_one_account_are_named_until_one_is_retired(patient: Pat
         ("", "us-" + "c" * 12),
         ("", "c" * 12),
         ("hk", "d" * 12),
+        ("jp", "http://u:old@10.0.0.1:1080@" + "e" * 12),
+        ("jp", "http://u:new@10.0.0.1:1080@" + "e" * 12),
+        ("hk", "http://u:new@10.0.0.1:1080@" + "e" * 12),
     ):
         session_id = session_identity(identity, region, text)
         sealed = Sealer(master).seal_credential(session_id, text)
         items.append(AddSession(session_id=session_id, sealed=sealed, region=region))
-    now, older = (str(one.session_id) for one in items[:2])
+    now, older, *_, old, new, _ = (str(one.session_id) for one in items)
     patient.administer(AddSessions(items=items, by="an earlier version"))
 
     (told,) = patient.wrong()["account_twice"]
-    retired = ChangeSession(session_id=items[1].session_id, status=SessionStatus.RETIRED, by="test")
-    patient.administer(retired)
+    for one in (items[1], items[5]):
+        retired = ChangeSession(session_id=one.session_id, status=SessionStatus.RETIRED, by="test")
+        patient.administer(retired)
 
-    assert told == f"{now} and {older} are one account each, which is granted twice"
+    assert (
+        told == f"{now} and {older}, {old} and {new} are one account each, which is granted twice"
+    )
     assert "account_twice" not in patient.wrong()
 
 

@@ -75,6 +75,11 @@ def test_lines_are_read(data: bytes, found: list[tuple[int, Credential | str]]) 
         b'{"topsecret',
         b'{"a":' * 100_000,
         b"us-",
+        b"http://u:topsecret@10.0.0.1:1080",
+        b"http://topsecret:1080",
+        b"http://topsecret:1080@",
+        b"us-http://topsecret:1080@",
+        b"http://topsecret:1080@us-",
     ],
 )
 def test_one_bad_line_costs_none_of_the_others(line: bytes) -> None:
@@ -144,6 +149,34 @@ def test_behind_a_proxy_too() -> None:
 
     earlier = identities[session_identity("key", "", "http://h:1@us-c")]
     assert earlier.credential == "http://h:1@us-c"
+
+
+@pytest.mark.parametrize("proxy", ["", "http://u:old@10.0.0.1:1080@", "socks5://10.0.0.2:1@"])
+@pytest.mark.parametrize("region", ["", "us"])
+def test_proxy_is_a_way_and_no_account(proxy: str, region: str) -> None:
+    credential = credential_of({"credential": f"{proxy}token", "region": region})
+    identities = credential.credentials_by_id("key")
+    older = session_identity("key", region, f"{proxy}token")
+
+    assert credential.session_identity("key") == session_identity("key", region, "token")
+    assert identities[credential.session_identity("key")] == credential
+    assert identities[older] == credential, "what earlier versions made is known, and sent as it is"
+
+
+def test_region_kept_in_an_account_without_a_proxy_stays_there_behind_one() -> None:
+    identities = credential_of({"credential": "http://h:1@us-c"}).credentials_by_id("key")
+
+    kept = identities[session_identity("key", "", "us-c")]
+    assert kept == Credential(credential="http://h:1@us-c")
+
+
+def test_account_with_an_at_sign_is_whole() -> None:
+    one, other = (
+        credential_of({"credential": f"{name}@example.com"}).session_identity("key")
+        for name in ("alice", "bob")
+    )
+
+    assert one != other
 
 
 def test_credential_without_a_region_is_one_session() -> None:

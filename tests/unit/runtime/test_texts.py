@@ -8,6 +8,7 @@ import pytest
 
 from runtime.settings import DEFAULT_SERVICES, ServiceTypeSection
 from runtime.texts import (
+    address_shown,
     as_shown,
     as_shown_json,
     as_shown_lines,
@@ -55,6 +56,28 @@ def test_text_commands_no_terminal_and_stays_on_its_line(text: str, written: str
     assert (
         as_shown_lines(f"{text.replace(chr(10), '')}\n") == as_shown(text.replace("\n", "")) + "\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("http://h:1/a@b", "http://h:1/a@b"),
+        ("http://u:hush@h:1/a", "http://(hidden)@h:1/a"),
+        ("http://u:hu@sh@h", "http://(hidden)@h"),
+        ("http://u:hu/sh@h", "http://(hidden)@h"),
+        ("http://u:hu?sh@h", "http://(hidden)@h"),
+        ("http://u:hu#sh@h", "http://(hidden)@h"),
+        ("u:hush@h:1", "(hidden)@h:1"),
+        ("http://u:hush@h:99999", "http://(hidden)@h:99999"),
+        ("http://[u:hush@h", "http://(hidden)@h"),
+        ("https://h/a?token=hush&b=hush&hush", "https://h/a?token=(hidden)&b=(hidden)&(hidden)"),
+        ("https://h/a#hush", "https://h/a#(hidden)"),
+        ("nats://u:hush@a:1,nats://u:hush@b:2", "nats://(hidden)@a:1,nats://(hidden)@b:2"),
+        ("nats://a:1,b:2", "nats://a:1,b:2"),
+    ],
+)
+def test_address_is_shown_without_its_secrets(address: str, shown: str) -> None:
+    assert address_shown(address) == shown
 
 
 @pytest.mark.parametrize("text", ["a\x9b\u202e\x7f", "\U000e0001\ud83d", "即梦", "plain"])

@@ -169,8 +169,12 @@ def test_what_is_hidden_is_set_by_no_written_configuration(
     file, proxy = tmp_path / "odd.toml", "http://me:hush@proxy.example:3128"
     file.write_text(f'{ODD}[gateway]\nproxy = "{proxy}"\n')
 
-    shown = typed(tmp_path, *words, CONFIG=str(file), NATS_URL=f"{proxy}\nport = 1").stdout
-    shown = shown or (tmp_path / "made.toml").read_text()
+    done = typed(tmp_path, *words, CONFIG=str(file), NATS_URL=f"{proxy}\nport = 1")
+    shown = done.stdout or (tmp_path / "made.toml").read_text()
+
+    left_out = "left out, for a secret is in it: gateway.proxy; "
+    assert done.stderr.startswith(left_out)
+    assert f"\n# {left_out}" in shown
 
     assert f'\n# proxy = "http://{HIDDEN}@proxy.example:3128"\n' in shown
     (tmp_path / "again.toml").write_text(shown)
@@ -178,6 +182,34 @@ def test_what_is_hidden_is_set_by_no_written_configuration(
     meant = load_configuration(read_environment({"TIDEGATE_CONFIG": str(file)}))
     assert again.gateway == msgspec.structs.replace(meant.gateway, proxy="")
     assert (again.servers, again.pool) == (meant.servers, meant.pool)
+
+
+def test_values_of_the_query_of_an_address_are_hidden(tmp_path: Path) -> None:
+    file = tmp_path / "odd.toml"
+    url = "https://hook.example/sessions?token=hush&hush"
+    file.write_text(f'[pool.provisioner]\nkind = "http"\nurl = "{url}"\n')
+
+    done = typed(tmp_path, "show", CONFIG=str(file))
+
+    assert "hush" not in done.output
+    assert f'\n# url = "https://hook.example/sessions?token={HIDDEN}&{HIDDEN}"\n' in done.stdout
+    assert "pool.provisioner.url" in done.stderr
+    for shown in (f"token={HIDDEN}", HIDDEN, f"a=1&token={HIDDEN}&b=2"):
+        file.write_text(f'[pool.provisioner]\nkind = "http"\nurl = "https://h.example/?{shown}"\n')
+        refused = typed(tmp_path, "check", CONFIG=str(file))
+        assert f"{file}: pool.provisioner.url: expected the secret itself" in str(refused.exception)
+
+
+def test_files_that_differ_by_a_byte_order_mark_say_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tidegate.toml").write_bytes(b"\xef\xbb\xbf[pool]\nmin_size = 1\n")
+    (home / "tidegate.toml").write_bytes(b"[pool]\nmin_size = 1\n")
+
+    assert typed(home, "check").exit_code == 0
 
 
 def test_what_stands_for_a_secret_is_none(tmp_path: Path) -> None:

@@ -54,6 +54,9 @@ def test_what_is_not_written_to_its_end_is_not_left_behind(tmp_path: Path) -> No
 def test_device_is_nobodys_file(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
+    unheard = pytest.raises(SettingsError, match="a pipe that nobody reads from")
+    with unheard, files.open_output(str(pipe)):
+        pass
     reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
 
     with files.open_output(str(pipe)) as into:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import typer
+from rich.markup import escape
 from typer.testing import CliRunner
 
 from tests import ROOT
@@ -37,6 +38,8 @@ def test_every_verb_has_help_with_an_example_of_itself(verb: str) -> None:
         assert f"tidegate {' '.join(words)}" in (command.help or ""), words
         done = CliRunner().invoke(main.verb_application(verb), [*words, "--help"])
         assert (done.exit_code, "Example:" in done.stdout) == (0, True)
+        texts = [command.help, *(getattr(one, "help", None) for one in command.params)]
+        assert [text for text in texts if text and escape(text) != text] == [], "no tag in it"
 
 
 @pytest.mark.parametrize("verb", _WITH_JSON)
@@ -111,6 +114,9 @@ def process(
         ({"TIDEGATE_API": "http://[::1"}, b"TIDEGATE_API: expected an address such as"),
         ({"TIDEGATE_API": "http://h:99999"}, b"TIDEGATE_API: expected an address such as"),
         ({"TIDEGATE_API": "http://h/\x01"}, b"TIDEGATE_API: expected an address such as"),
+        ({"TIDEGATE_API": "http://u:hush@h:1"}, b"got 'http://(hidden)@h:1'"),
+        ({"TIDEGATE_API": "http://u:hush@h:99999"}, b"got 'http://(hidden)@h:99999'"),
+        ({"TIDEGATE_API": "u:hush@h:1"}, b"got '(hidden)@h:1'"),
         ({}, b"`tidegate up` makes one, in the home that TIDEGATE_HOME names"),
     ],
 )
@@ -121,6 +127,7 @@ def test_what_a_newcomer_sets_wrong_is_named(
 
     assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
     assert named in done.stderr
+    assert b"hush" not in done.stderr
 
 
 def test_folder_that_is_gone_is_named(tmp_path: Path) -> None:

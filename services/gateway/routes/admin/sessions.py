@@ -133,7 +133,7 @@ async def add_sessions(
     for line, given in enumerate(wanted, 1):
         try:
             one = credential_of(given, services)
-            good[one.region, one.credential] = one
+            good[one.account] = one
         except WrongCredentialError as error:
             refused.append(RefusedSession(line=line, reason=str(error)))
     if not good:
@@ -183,8 +183,8 @@ async def _current_status(
     doors: Doors, batch: Sequence[Credential]
 ) -> dict[SessionId, SessionStatus]:
     """Tell which sessions there are of accounts that earlier versions may have named otherwise."""
-    several = [given.credentials_by_id(doors.identity_key) for given in batch if given.region]
-    among = [session_id for identities in several for session_id in identities]
+    each = [given.credentials_by_id(doors.identity_key) for given in batch]
+    among = [session_id for identities in each if len(identities) > 1 for session_id in identities]
     if not among:
         return {}
     status = await doors.pool_status(PoolStatus(among=among, limit=len(among)))
