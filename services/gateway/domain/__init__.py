@@ -24,6 +24,7 @@ from services.gateway.domain.answers.outcomes import (
 )
 from services.gateway.domain.routing import (
     Peek,
+    check_model,
     model_named,
     n_error,
     read_json,
@@ -36,6 +37,7 @@ __all__ = [
     "Judgement",
     "Peek",
     "another_session",
+    "check_model",
     "client_error",
     "failure_error",
     "judge_body",
