@@ -73,7 +73,7 @@ class Said:
         self._rest = rest
         self._encoding = encoding
 
-    def header(self, name: bytes) -> str:
+    def header_text(self, name: bytes) -> str:
         return self._encoding.decode() if name == b"content-encoding" else ""
 
     async def __aiter__(self) -> Any:
