@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 NAME_MAX = 64
+QUOTED_MAX = 100
 _BLANKS = "Zs"
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _ODD = re.compile(r"[^\n\x20-\x7e]+")
@@ -40,6 +41,14 @@ def refuse_unwritable(services: Iterable[str]) -> None:
             raise ValueError(
                 f"services: expected names of 1 to {NAME_MAX} printable characters, got {name!r}"
             )
+
+
+def as_quoted(sent: object, most: int = QUOTED_MAX) -> str:
+    """Quote what a stranger sent, in a message: no more of it than `most` characters."""
+    if isinstance(sent, str):
+        return repr(sent) if len(sent) <= most else f"{sent[:most]!r}…"
+    written = repr(sent)
+    return written if len(written) <= most else f"{written[:most]}…"
 
 
 def as_shown(text: str) -> str:

@@ -9,6 +9,7 @@ import msgspec
 
 from contracts.base import ServiceType
 from runtime.settings import ServiceTypeSection
+from runtime.texts import as_quoted
 from services.gateway.domain.errors import GatewayError
 
 
@@ -105,8 +106,7 @@ def units_of(n: int | None) -> int:
 
 def n_error(got: str) -> GatewayError:
     """Word a number of items that is none, or is out of bounds."""
-    shown = got if len(got) <= _SHOWN_MAX else f"{got[:_SHOWN_MAX]}…"
-    message = f"n: expected a whole number from 1 to {N_MAX:,}, got {shown!r}"
+    message = f"n: expected a whole number from 1 to {N_MAX:,}, got {as_quoted(got, _SHOWN_MAX)}"
     return GatewayError("invalid_request", message, "n")
 
 
