@@ -185,6 +185,7 @@ def _split_region(credential: str, region: str) -> tuple[str, str]:
 
 
 def _check_credential(credential: Any) -> None:
+    """Refuse what is no credential of one account, saying what was expected."""
     if not isinstance(credential, str) or not _SAYABLE.fullmatch(credential):
         raise WrongCredentialError(
             "credential: expected 1 to 4096 visible ASCII characters, no blanks"

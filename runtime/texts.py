@@ -18,6 +18,7 @@ HIDDEN = "(hidden)"
 _NEXT_ADDRESS = re.compile(r",(?=[a-zA-Z][a-zA-Z0-9+.-]*://)")
 _USERINFO = re.compile(r"(?s)(?:(?<=://)|^(?!.*://)).*(?=@)")
 _QUERY_VALUE = re.compile(r"(?s)(?<==)[^&]+|(?<![^&])[^&=]+(?![^&])")
+QUOTED_MAX = 100
 _BLANKS = "Zs"
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _ODD = re.compile(r"[^\n\x20-\x7e]+")
@@ -68,6 +69,14 @@ def _address_shown(address: str) -> str:
     return (
         (place if plain else _USERINFO.sub(HIDDEN, place)) + mark + _QUERY_VALUE.sub(HIDDEN, query)
     )
+
+
+def as_quoted(sent: object, most: int = QUOTED_MAX) -> str:
+    """Quote what a stranger sent, in a message: no more of it than `most` characters."""
+    if isinstance(sent, str):
+        return repr(sent) if len(sent) <= most else f"{sent[:most]!r}…"
+    written = repr(sent)
+    return written if len(written) <= most else f"{written[:most]}…"
 
 
 def as_shown(text: str) -> str:

@@ -18,6 +18,7 @@ _AGAIN_S = 1.0
 _OURS_ALONE = frozenset({"/metrics"})
 """Whether we live and are ready, whoever watches may ask by any name."""
 _FOREIGN = "Host: expected an address, localhost, or a name without a dot"
+_HOSTS = "Host: expected it once"
 _GUARDED = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -80,7 +81,9 @@ def _health_app(readiness: Readiness, registry: CollectorRegistry) -> Any:
     ) -> None:
         await receive()
         reply = health_answer(scope["path"], readiness, registry)
-        if scope["path"] in _OURS_ALONE and not is_familiar(host_of(scope["headers"])):
+        if sum(name == b"host" for name, _ in scope["headers"]) > 1:
+            reply = 400, "application/json", json.dumps({"status": _HOSTS}).encode()
+        elif scope["path"] in _OURS_ALONE and not is_familiar(host_of(scope["headers"])):
             reply = 421, "application/json", json.dumps({"status": _FOREIGN}).encode()
         status, kind, body = reply or (404, "application/json", b'{"status":"not found"}')
         headers = [

@@ -11,6 +11,7 @@ import msgspec
 
 from contracts.analytics import AnalyticsQuestion, NamedQuery, Statistics
 from contracts.base import Failed, day_of
+from runtime.texts import as_quoted
 from services.analytics import sql
 from services.analytics.domain.questions.statistics import StatisticsError, statistics_statement
 from services.analytics.sql import Parameter, Source
@@ -50,13 +51,13 @@ class Catalogue:
         """Look a query up and type its parameters."""
         source = self.sources.get(asked.name)
         if source is None:
-            what, why = f"there is no query {asked.name!r}", self.set_aside.get(asked.name)
+            what, why = f"there is no query {as_quoted(asked.name)}", self.set_aside.get(asked.name)
             if why:
                 what = f"{asked.name} is set aside: {why}"
             return _unknown_name(what, self.sources)
         unknown = sorted(asked.parameters.keys() - source.parameters.keys())
         if unknown:
-            what = f"{asked.name} has no parameter {unknown[0]!r}"
+            what = f"{asked.name} has no parameter {as_quoted(unknown[0])}"
             return _unknown_name(what, source.parameters)
         typed: dict[str, Any] = {}
         for name, parameter in source.parameters.items():
@@ -69,7 +70,7 @@ class Catalogue:
             except ValueError:
                 return Failed(
                     code="bad_request",
-                    message=f"{asked.name}: {_expectation(parameter)}, got {value!r}",
+                    message=f"{asked.name}: {_expectation(parameter)}, got {as_quoted(value)}",
                 )
         days = sorted(value for value in typed.values() if isinstance(value, date))
         if days and (days[-1] - days[0]).days > _DAYS_MAX:

@@ -33,6 +33,7 @@ from runtime.eventlog import LogUnavailableError
 from runtime.leadership import BrokenLogError, DeposedError
 from runtime.nats.broker import Call, await_subscriptions, decode_refusal, send_reply, with_reply
 from runtime.process.logs import Log
+from runtime.texts import as_quoted
 from services.balancer.domain import administration_events, select_server, server_views, take_report
 from services.balancer.metrics import Metrics
 from services.balancer.settings import server_objection
@@ -187,7 +188,9 @@ class BalancerDoors:
         if waits is None:
             return Failed(code="not_found", message="no configuration is held")
         if command.digest != waits.digest:
-            message = f"digest: expected {waits.digest}, which is held, got {command.digest!r}"
+            message = (
+                f"digest: expected {waits.digest}, which is held, got {as_quoted(command.digest)}"
+            )
             return Failed(code="bad_request", message=message)
         return None
 

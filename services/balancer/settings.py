@@ -9,7 +9,7 @@ from contracts.base import NUMBER_MAX, ServerId, ServiceType
 from runtime.addresses import address_objection
 from runtime.quantities import Seconds
 from runtime.settings import Section
-from runtime.texts import address_shown, is_writable
+from runtime.texts import address_shown, as_quoted, is_writable
 from services.balancer import strategies
 
 
@@ -93,7 +93,7 @@ def server_objection(server: Server) -> str | None:
     if objection := _number_objection(server):
         return objection
     if server.dialect not in DIALECTS:
-        return f"dialect: expected one of {', '.join(DIALECTS)}, got {server.dialect!r}"
+        return f"dialect: expected one of {', '.join(DIALECTS)}, got {as_quoted(server.dialect)}"
     return _name_objection(server) or _url_objection(server.url)
 
 
@@ -125,14 +125,15 @@ def _url_objection(url: str) -> str | None:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        return f"{expected}, got {address_shown(url)!r}"
+        return f"{expected}, got {as_quoted(address_shown(url))}"
     if parts.username is not None or parts.password is not None:
         return f"{expected} without user and password"
     if parts.scheme not in {"http", "https"}:
-        return f"{expected}, got the scheme {parts.scheme!r} in {address_shown(url)!r}"
+        scheme = as_quoted(parts.scheme)
+        return f"{expected}, got the scheme {scheme} in {as_quoted(address_shown(url))}"
     if not parts.hostname or port == 0 or " " in url or not url.isprintable():
-        return f"{expected}, got {address_shown(url)!r}"
+        return f"{expected}, got {as_quoted(address_shown(url))}"
     if parts.query or parts.fragment:
-        return f"{expected} without query and fragment, got {address_shown(url)!r}"
+        return f"{expected} without query and fragment, got {as_quoted(address_shown(url))}"
     why = address_objection(parts.hostname)
     return f"url: {why}" if why else None

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from runtime.process.logs import Log
+from runtime.texts import as_quoted
 from services.gateway.accounts.passthrough import PASSED_THROUGH, Passthrough
 from services.gateway.clients.answers import Client, Send, break_off_error, log_request
 from services.gateway.clients.browsers import GUARDED, preflight_headers
@@ -27,6 +28,7 @@ from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.heads import Headers
 from services.gateway.domain.paths import (
     AMBIGUOUS,
+    KEPT_BYTES_MAX,
     Places,
     is_ambiguous,
     key_in,
@@ -206,9 +208,8 @@ class Door:
     ) -> None:
         """Take the routing part of the body, find the service type, and relay."""
         if request.method != "POST":
-            raise GatewayError(
-                "method_not_allowed", f"{request.path}: expected POST", extra={"allow": "POST"}
-            )
+            message = f"{request.path[:KEPT_BYTES_MAX]}: expected POST"
+            raise GatewayError("method_not_allowed", message, extra={"allow": "POST"})
         if request.premature:
             message = f"{request.premature}: expected no such header: it does nothing yet"
             raise GatewayError("invalid_request", message, request.premature)
@@ -260,7 +261,8 @@ class Door:
 
 def _check_model(key: Key, model: str) -> None:
     if not key.allows_model(model):
-        raise GatewayError("model_not_allowed", f"the key may not use the model {model!r}", "model")
+        message = f"the key may not use the model {as_quoted(model)}"
+        raise GatewayError("model_not_allowed", message, "model")
 
 
 async def _refuse_path(*_: Any) -> None:

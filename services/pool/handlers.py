@@ -31,6 +31,7 @@ from contracts.pool import (
 from runtime.leadership import Leadership
 from runtime.nats.broker import Call, await_subscriptions, decode_refusal, send_reply, with_reply
 from runtime.secrets import SealError
+from runtime.texts import as_quoted
 from services.pool.batches import ADMIN, CANCEL, END, LEASE, RENEW, CommandBatch, CommandKind
 from services.pool.committer import Committer
 from services.pool.store import CredentialStore, CredentialsUnavailableError
@@ -169,7 +170,8 @@ class PoolDoors:
     def _session_objection(self, session: AddSession) -> str | None:
         """Say why a session cannot be taken; None when it can."""
         if _SESSION_ID.fullmatch(session.session_id) is None:
-            return f"session_id: expected letters, digits, `_` and `-`, got {session.session_id!r}"
+            got = as_quoted(session.session_id)
+            return f"session_id: expected letters, digits, `_` and `-`, got {got}"
         try:
             self._credentials.sealer.open_credential(session.session_id, session.sealed)
         except SealError as error:

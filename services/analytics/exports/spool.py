@@ -22,6 +22,7 @@ from contracts.analytics import (
 )
 from contracts.base import Failed
 from runtime.process.logs import Log
+from runtime.texts import as_quoted
 from services.analytics.exports import files
 from services.analytics.queries import Catalogue, StoreQuestion
 from services.analytics.store import QuestionError, Readers
@@ -130,7 +131,9 @@ class ExportSpool:
         with self._lock:
             file = self._files.get(wanted.export_id)
             if file is None:
-                message = f"there is no export {wanted.export_id!r}: it was dropped or forgotten"
+                message = (
+                    f"there is no export {as_quoted(wanted.export_id)}: it was dropped or forgotten"
+                )
                 return Failed(code="not_found", message=message)
             file.asked_at = self._monotonic()
         if file.failed is not None or file.size is None:

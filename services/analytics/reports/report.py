@@ -8,6 +8,7 @@ import msgspec
 
 from contracts.analytics import Document, NamedQuery, ReportFormat, ReportPeriod, WriteReport
 from contracts.base import Failed, day_of
+from runtime.texts import as_quoted
 from services.analytics.queries import Catalogue, StoreQuestion
 from services.analytics.reports import markdown, page
 from services.analytics.reports.findings import Report, ReportFinding
@@ -42,7 +43,7 @@ class Reporter:
             return Failed(code="bad_request", message=str(error))
         except OverflowError:
             what = "date: expected one with a few weeks of the calendar on either side"
-            return Failed(code="bad_request", message=f"{what}, got {wanted.day!r}")
+            return Failed(code="bad_request", message=f"{what}, got {as_quoted(wanted.day)}")
         return Document(text=_WRITERS[wanted.format](report), sequence=report.sequence)
 
     def _build_report(self, wanted: WriteReport) -> Report:
@@ -117,5 +118,5 @@ def _section_order(source: Source) -> tuple[int, str]:
 def _read_day(text: str) -> date:
     day = day_of(text)
     if day is None:
-        raise QuestionError(f"date: expected a date such as 2026-01-31, got {text!r}")
+        raise QuestionError(f"date: expected a date such as 2026-01-31, got {as_quoted(text)}")
     return day

@@ -29,6 +29,7 @@ from contracts.balancer import (
     StrategyChanged,
 )
 from contracts.base import Failed, ServerId
+from runtime.texts import as_quoted
 from services.balancer import strategies
 from services.balancer.domain.fleet import Fleet, Member
 
@@ -134,7 +135,7 @@ def administration_events(
         case RemoveServer():
             if command.server_id in fleet.members:
                 return [ServerRemoved(server_id=command.server_id, source=source)]
-            message = f"server_id: there is no server {command.server_id!r}"
+            message = f"server_id: there is no server {as_quoted(command.server_id)}"
             return Failed(code="not_found", message=message)
         case AcceptConfiguration():
             return [ConfigurationAccepted(digest=command.digest, by=command.by)]

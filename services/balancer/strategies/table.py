@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from runtime.texts import as_quoted
 from services.balancer.strategies.capability_based import capability_based
 from services.balancer.strategies.least_connections import least_connections
 from services.balancer.strategies.ranking import EligibleServer, Ranking
@@ -27,4 +28,4 @@ def strategy_objection(name: str) -> str | None:
     expected = f"expected one of {', '.join(STRATEGIES)}"
     if name in _NOT_YET:
         return f"{expected}; {name} is not built yet"
-    return f"{expected}, got {name!r}"
+    return f"{expected}, got {as_quoted(name)}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from contracts.balancer import NoServer, Selected, SelectServer, Server
 from contracts.base import RequestId, ServerId, SessionId
 from runtime.nats.connection import DisconnectedError, UnansweredError
+from runtime.texts import as_quoted
 from services.gateway.dialects.credentials import secrets_of
 from services.gateway.domain import failure_error
 from services.gateway.domain.answers.accounts import CHECK, conceal_in_answer
@@ -83,7 +84,7 @@ class Caller:
                     dialect=server.dialect,
                     strategy="",
                 )
-        raise GatewayError("not_found", f"there is no server {server_id!r}", "server")
+        raise GatewayError("not_found", f"there is no server {as_quoted(server_id)}", "server")
 
     async def choose_server(self, call: AccountCall) -> Selected | NoServer:
         """Ask the balancer for a server that was not asked yet. Raises `GatewayError`."""

@@ -53,7 +53,7 @@ class Client:
     async def start_answer(self, status: int, headers: Headers, *, events: bool = False) -> None:
         """Send the head; `events` says that the body is a stream of events."""
         self.begun = True
-        self._events = events and not any(_is_compression(*header) for header in headers)
+        self._events = events
         self.status = status
         head = {"type": "http.response.start", "status": status, "headers": headers}
         await self._send(head)
@@ -84,17 +84,10 @@ class Client:
         await self.answer_whole(error.http_status, own, body)
 
     async def break_off(self, error: GatewayError) -> None:
-        """End a begun answer that its server cut: SSE clients are told, all see no proper end.
-
-        Plain text within a compressed stream would only be garbage.
-        """
+        """End a begun answer that its server cut: SSE clients are told, all see no proper end."""
         if self._events:
             await self.send_body(b"\n\ndata: " + error.as_body() + b"\n\n", more=True)
         self._abort()
-
-
-def _is_compression(name: bytes, value: bytes) -> bool:
-    return name == b"content-encoding" and value.lower() not in {b"", b"identity"}
 
 
 def log_request(

@@ -16,7 +16,7 @@ import msgspec
 from services.gateway.clients import reading
 from services.gateway.clients.request import Request
 from services.gateway.clients.uploads import Content, Upload
-from services.gateway.domain import Peek, n_error, read_json, type_error
+from services.gateway.domain import Peek, check_model, n_error, read_json, type_error
 from services.gateway.domain.errors import GatewayError
 
 _NAMES = re.compile(rb'"(model|n|stream)"', re.IGNORECASE)
@@ -24,8 +24,10 @@ _LONGEST = len(b'"stream"')
 _PLAIN = frozenset({b"model", b"n", b"stream"})
 _MADE_OF_IT = re.compile(r"[\[\0]")
 """Behind it, readers see a list, a member, or nothing: `model[0]` is a `model` to them."""
-_DIGITS_MAX = 19
-"""Of a form's `n`: more are no number of anything."""
+_DIGITS = re.compile(r"\s{0,9}[0-9]{1,19}\s{0,9}", re.ASCII)
+"""A form's `n`: more are no number of anything, and of blanks `int` knows these."""
+_FIELD_MAX = len("stream")
+_TRUE = "true"
 _ESCAPED = b"\\u00"
 """How a name of ASCII letters begins to be spelled otherwise."""
 
@@ -77,13 +79,18 @@ def _peek_by_member(content: Content) -> Peek:
         raise reading.wrong_body(f"the body is not valid JSON: {error}") from None
     if not isinstance(members, _Members):
         raise reading.wrong_body("body: expected a JSON object")
+    return _peek_members(members)
+
+
+def _peek_members(members: "_Members") -> Peek:
     fields: dict[str, Any] = {}
     for name, value in members.pairs:
-        lower = name.lower()
+        lower = name.lower() if len(name) <= _FIELD_MAX else ""
         if lower in Peek.__struct_fields__:
             if lower in fields:
                 raise GatewayError("invalid_request", f"{lower}: expected it once", lower)
             fields[lower] = value
+    check_model(fields.get("model"))
     try:
         return msgspec.convert(fields, Peek)
     except msgspec.ValidationError as error:
@@ -116,11 +123,12 @@ def _peek_texts(fields: dict[str, Any]) -> Peek:
             if lower in texts or lower != name.lower() or not isinstance(value, str):
                 raise GatewayError("invalid_request", f"{lower}: expected it once", lower)
             texts[lower] = value
-    n = texts.get("n")
-    if n is not None and not (n.isascii() and n.strip().isdecimal() and len(n) <= _DIGITS_MAX):
+    check_model(texts.get("model"))
+    n, stream = texts.get("n"), texts.get("stream", "")
+    if n is not None and _DIGITS.fullmatch(n) is None:
         raise n_error(n)
     return Peek(
         model=texts.get("model"),
         n=None if n is None else int(n),
-        stream=texts.get("stream", "").lower() == "true" or None,
+        stream=(len(stream) == len(_TRUE) and stream.lower() == _TRUE) or None,
     )

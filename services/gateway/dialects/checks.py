@@ -8,6 +8,8 @@ from services.gateway.dialects.words import Fields, UntranslatableError
 _NAME_BYTES_MAX = 1000
 _COUNT_DIGITS_MAX = 9
 _FORMATS = ("url", "b64_json")
+_DECIMAL_MAX = 30
+"""Characters of a decimal number: one of a megabyte takes a second to read."""
 _ASKED_FOR = (True, "true", "True")
 _INTEGERS = frozenset({"n", "duration", "width", "height", "seed"})
 _DECIMALS = frozenset({"sample_strength"})
@@ -60,12 +62,12 @@ def with_types(fields: Fields) -> Fields:
 def _as_typed(name: str, value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    if name in _BOOLEANS and value.lower() in {"true", "false"}:
+    if name in _BOOLEANS and len(value) <= len("false") and value.lower() in {"true", "false"}:
         return value.lower() == "true"
     try:
         if name in _INTEGERS and len(value) <= _COUNT_DIGITS_MAX:
             return int(value)
-        if name in _DECIMALS:
+        if name in _DECIMALS and len(value) <= _DECIMAL_MAX:
             return float(value)
     except ValueError:
         return value

@@ -25,6 +25,7 @@ from services.gateway.domain.answers.outcomes import (
 )
 from services.gateway.domain.routing import (
     Peek,
+    check_model,
     model_named,
     n_error,
     read_json,
@@ -37,6 +38,7 @@ __all__ = [
     "Judgement",
     "Peek",
     "another_session",
+    "check_model",
     "client_error",
     "failure_error",
     "judge_body",

@@ -9,6 +9,9 @@ from typing import Any
 
 import msgspec
 
+_MESSAGE_MAX = 4000
+"""Characters that are told: whatever a message repeats, it is no longer than that."""
+_PARAM_MAX = 200
 _encoder = msgspec.json.Encoder()
 
 
@@ -161,10 +164,11 @@ class GatewayError(Exception):
 
     def as_body(self) -> bytes:
         """The JSON body."""
+        message = self.message
         error: dict[str, Any] = {
-            "message": self.message,
+            "message": message if len(message) <= _MESSAGE_MAX else f"{message[:_MESSAGE_MAX]}…",
             "type": self.error_kind.type,
-            "param": self.param,
+            "param": None if self.param is None else self.param[:_PARAM_MAX],
             "code": self.code,
         }
         if self.upstream_code is not None:

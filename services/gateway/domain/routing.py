@@ -9,6 +9,7 @@ import msgspec
 
 from contracts.base import ServiceType
 from runtime.settings import ServiceTypeSection
+from runtime.texts import as_quoted
 from services.gateway.domain.errors import GatewayError
 
 
@@ -20,6 +21,8 @@ class Peek(msgspec.Struct, frozen=True):
     stream: bool | None = None
 
 
+MODEL_MAX = 256
+"""Characters of a model's name: no model has a longer one, and whoever looks at it takes longer."""
 N_MAX = 10_000
 """Items that one call may ask for, where items are units."""
 _SHOWN_MAX = 40
@@ -53,15 +56,25 @@ def model_named(body: bytes, content_type: str, *, complete: bool) -> str:
     return match[1].decode("utf-8", "replace") if match else ""
 
 
+def check_model(model: object) -> None:
+    """Raises `GatewayError` for a text that is longer than any model's name."""
+    if isinstance(model, str) and len(model) > MODEL_MAX:
+        got = f"expected at most {MODEL_MAX} characters, got {len(model):,}"
+        raise GatewayError("invalid_request", f"model: {got}", "model")
+
+
 def read_json(body: bytes | mmap.mmap) -> Peek:
     """Read what routes of a JSON body. Raises `GatewayError` for what is none."""
     try:
-        return _json.decode(body)
+        peek = _json.decode(body)
     except msgspec.ValidationError as error:
         raise type_error(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         message = f"the body is not valid JSON: {error}"
         raise GatewayError("invalid_request", message) from None
+    if peek.model is not None:
+        check_model(peek.model)
+    return peek
 
 
 def type_error(error: msgspec.ValidationError) -> GatewayError:
@@ -93,8 +106,7 @@ def units_of(n: int | None) -> int:
 
 def n_error(got: str) -> GatewayError:
     """Word a number of items that is none, or is out of bounds."""
-    shown = got if len(got) <= _SHOWN_MAX else f"{got[:_SHOWN_MAX]}…"
-    message = f"n: expected a whole number from 1 to {N_MAX:,}, got {shown!r}"
+    message = f"n: expected a whole number from 1 to {N_MAX:,}, got {as_quoted(got, _SHOWN_MAX)}"
     return GatewayError("invalid_request", message, "n")
 
 

@@ -10,6 +10,7 @@ import msgspec
 from contracts.balancer import Server
 from contracts.base import RequestId, ServerId
 from contracts.pool import Verdict
+from runtime.texts import as_quoted
 from services.gateway.clients.answers import Client
 from services.gateway.clients.headers import own_headers
 from services.gateway.clients.request import Request
@@ -17,6 +18,7 @@ from services.gateway.domain import failure_error, judge_body, models_error
 from services.gateway.domain.answers.envelopes import expand_body
 from services.gateway.domain.answers.models import Models, merge_models, read_models
 from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.paths import KEPT_BYTES_MAX
 from services.gateway.metrics import Metrics
 from services.gateway.settings import GatewaySection
 from services.gateway.transport import Transport, TransportFailure
@@ -81,14 +83,14 @@ class ModelList:
     async def serve(self, request: Request, client: Client, rate: Mapping[str, str]) -> None:
         """Answer the call. Raises `GatewayError`."""
         if request.method not in {"GET", "HEAD"}:
-            message = f"{request.path}: expected GET or HEAD"
+            message = f"{request.path[:KEPT_BYTES_MAX]}: expected GET or HEAD"
             raise GatewayError("method_not_allowed", message, extra={"allow": "GET, HEAD"})
         kept = await self._current(request.request_id)
         body = kept.body
         if request.path != PATH:
             name = request.path.removeprefix(f"{PATH}/")
             if name not in kept.models:
-                message = f"no model {name!r}; GET {PATH} lists them"
+                message = f"no model {as_quoted(name)}; GET {PATH} lists them"
                 raise GatewayError("not_found", message, "model")
             body = _encoder.encode(kept.models[name])
         age_s = max(0, round(kept.until - time.monotonic()))

@@ -37,7 +37,13 @@ from services.gateway.routes.admin import (
 )
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.figures import original, reports, sql, statistics
-from services.gateway.routes.guard import PARAMETERS, admins_only, known_parameters_only, the_admin
+from services.gateway.routes.guard import (
+    PARAMETERS,
+    WHOLE,
+    admins_only,
+    known_parameters_only,
+    the_admin,
+)
 from services.gateway.routes.ledger import events, explain
 
 _COMPRESSED_BYTES_MIN = 1024
@@ -47,6 +53,7 @@ _AS_THEY_ARE = "^/api/(stats/export|events/stream)$"
 
 _OK = 200
 _PATH_MAX = 256
+_WHOLES = (int, int | None)
 """No path of ours is longer; frameworks remember the paths and URLs that they are asked for."""
 _anything = msgspec.json.Decoder(msgspec.Raw)
 """Looks whether a body is JSON, and makes nothing of it: 10 MB of `[]` take most of a second."""
@@ -251,4 +258,6 @@ def operator_app(doors: Doors) -> Litestar:
             for handler, model in route.route_handler_map.values():
                 names = {parameter.field_alias for parameter in model.expected_query_params}
                 handler.opt.setdefault(PARAMETERS, names)
+                typed = handler.parsed_fn_signature.parameters.items()
+                handler.opt[WHOLE] = {name for name, field in typed if field.annotation in _WHOLES}
     return app

@@ -1,5 +1,6 @@
 """Who may come in: an admin key for everything under `/api`; for metrics, who may watch."""
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
@@ -9,6 +10,7 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import MultiDict
 from litestar.handlers import BaseRouteHandler
 
+from runtime.texts import as_quoted
 from services.gateway.clients.keys import Key, KeyScope, open_key
 from services.gateway.clients.origin import Proxies
 from services.gateway.domain.errors import GatewayError
@@ -16,6 +18,9 @@ from services.gateway.routes.doors import Doors
 
 PARAMETERS = "parameters"
 """What `opt` calls the query parameters that a handler knows; None: it looks itself."""
+WHOLE = "whole"
+"""What `opt` calls those of them that are whole numbers."""
+_WHOLE_NUMBER = re.compile("-?[0-9]{1,19}")
 LET_THROUGH = frozenset({"_", "t"})
 """By which clients of the original keep caches away."""
 _FROM_ELSEWHERE = (
@@ -54,7 +59,15 @@ def admins_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHand
 def known_parameters_only(
     connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
 ) -> None:
-    """Refuse a query parameter that would be ignored in silence, or is there twice (a guard)."""
+    """Refuse a query parameter that would be ignored in silence, or is there twice (a guard).
+
+    And a number that is written otherwise than in digits: `1e3` would be read as one.
+    """
+    for name in handler.opt.get(WHOLE, ()):
+        text = connection.query_params.get(name)
+        if text is not None and _WHOLE_NUMBER.fullmatch(text) is None:
+            message = f"{name}: expected a whole number, got {as_quoted(text)}"
+            raise GatewayError("invalid_request", message, name)
     names = handler.opt.get(PARAMETERS)
     if names is None:
         return

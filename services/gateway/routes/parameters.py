@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from contracts.base import day_of
+from runtime.texts import as_quoted
 from services.gateway.domain.errors import GatewayError
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
@@ -15,7 +16,7 @@ def parse_day(name: str, text: str | None) -> date:
     parsed = None if text is None else day_of(text)
     if parsed is not None:
         return parsed
-    got = "none" if text is None else repr(text)
+    got = "none" if text is None else as_quoted(text)
     message = f"{name}: expected a date such as 2026-01-31, got {got}"
     raise GatewayError("invalid_request", message, name)
 
@@ -33,5 +34,5 @@ def one_of(name: str, text: str, among: type[_Choice]) -> _Choice:
     try:
         return among(text)
     except ValueError:
-        message = f"{name}: expected one of {', '.join(among)}, got {text!r}"
+        message = f"{name}: expected one of {', '.join(among)}, got {as_quoted(text)}"
         raise GatewayError("invalid_request", message, name) from None

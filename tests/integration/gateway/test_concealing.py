@@ -3,6 +3,8 @@
 import asyncio
 import gzip
 import re
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -16,6 +18,7 @@ from tests.integration.gateway.upstreams import Behaviour, body_of, head_of, ups
 pytestmark = pytest.mark.anyio
 JSON = "Content-Type: application/json"
 EVENTS = "Content-Type: text/event-stream"
+IMAGE = "Content-Type: image/png"
 
 
 def echoing(
@@ -139,3 +142,113 @@ async def test_events_pass_as_they_come_while_they_are_looked_at(
         answer = await gate.ask()
 
     assert answer.content == b"".join(events)
+
+
+Sent = Callable[[bytes], list[bytes]]
+"""The chunks of a body that repeats this token."""
+LONG = b'{"data":[{"url":"http://x/?t=@@"}],"more":"' + b"A" * 70_000 + b'"}'
+EVENT = b'data: {"a":1}\n\n'
+
+
+def in_members(text: bytes) -> list[bytes]:
+    return [gzip.compress(text[:20]), gzip.compress(text[20:])]
+
+
+def compressed(said: list[str], kind: str, encoding: str, packed: Sent) -> Behaviour:
+    """Answer in an encoding that nobody asked for."""
+
+    async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await head_of(reader)
+        await body_of(reader, head)
+        found = re.search(rb"uthorization: Bearer (\S+)", head)
+        assert found is not None
+        said.append(found[1].decode())
+        chunks = packed(found[1])
+        named = b"%b\r\nContent-Encoding: %b\r\nETag: e" % (kind.encode(), encoding.encode())
+        length = b"Content-Length: %d" % sum(map(len, chunks))
+        writer.write(b"HTTP/1.1 200 OK\r\n%b\r\n%b\r\n\r\n" % (named, length))
+        for chunk in chunks:
+            writer.write(chunk)
+            await writer.drain()
+
+    return behave
+
+
+@pytest.mark.parametrize(
+    ("kind", "encoding", "packed"),
+    [
+        (EVENTS, "gzip", lambda token: [gzip.compress(EVENT + token)]),
+        (EVENTS, "GZIP", lambda token: [gzip.compress(EVENT + token)]),
+        (EVENTS, "x-gzip", lambda token: [gzip.compress(EVENT + token)]),
+        (EVENTS, "deflate", lambda token: [zlib.compress(EVENT + token)]),
+        (EVENTS, "gzip", lambda token: [gzip.compress(EVENT), gzip.compress(token)]),
+        (JSON, "gzip", lambda token: [gzip.compress(LONG.replace(b"@@", token))]),
+        (JSON, "gzip", lambda token: in_members(LONG.replace(b"@@", token))),
+        (IMAGE, "gzip", lambda token: [gzip.compress(token + b"x" * 10_000)]),
+    ],
+)
+async def test_credential_is_cut_off_in_an_answer_that_came_compressed(
+    nats_client: Client, nats_url: str, tmp_path: Path, kind: str, encoding: str, packed: Sent
+) -> None:
+    said: list[str] = []
+    got = bytearray()
+    async with (
+        upstream(compressed(said, kind, encoding, packed)) as server,
+        front(nats_client, nats_url, tmp_path) as gate,
+    ):
+        gate.chosen = lambda _: at(server.url)
+        with pytest.raises(httpx.RemoteProtocolError):
+            await read(gate, got)
+        (ended,) = await gate.journalled(UsageRecorded)
+
+    begun = {EVENTS: EVENT, JSON: LONG.partition(b"@@")[0], IMAGE: b""}[kind]
+    assert got.startswith(begun)
+    assert said[0].encode() not in got
+    assert (ended.outcome, ended.cut) == (Outcome.SETTLED, True)
+
+
+async def test_credential_in_a_further_member_is_concealed(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    body = b'{"data":[{"url":"http://x/?token=@@"}]}'
+    behave = compressed(said, JSON, "gzip", lambda token: in_members(body.replace(b"@@", token)))
+    async with upstream(behave) as server, front(nats_client, nats_url, tmp_path) as gate:
+        gate.chosen = lambda _: at(server.url)
+        answer = await gate.ask()
+
+    assert answer.content == body.replace(b"@@", b"(credential)")
+    assert not {"etag", "content-encoding"} & {*answer.headers}
+
+
+@pytest.mark.parametrize("kind", [EVENTS, JSON, IMAGE])
+@pytest.mark.parametrize("length", [20, 70_000])
+async def test_answer_that_came_compressed_is_passed_on_as_it_reads(
+    nats_client: Client, nats_url: str, tmp_path: Path, kind: str, length: int
+) -> None:
+    body = b'{"data":[{"b64_json":"' + b"A" * length + b'"}]}'
+    behave = compressed([], kind, "gzip", lambda _: [gzip.compress(body)])
+    async with upstream(behave) as server, front(nats_client, nats_url, tmp_path) as gate:
+        gate.chosen = lambda _: at(server.url)
+        answer = await gate.ask()
+        (ended,) = await gate.journalled(UsageRecorded)
+
+    assert answer.content == body
+    assert not {"etag", "content-encoding"} & {*answer.headers}
+    assert (ended.outcome, ended.cut) == (Outcome.SETTLED, False)
+
+
+@pytest.mark.parametrize("kind", [EVENTS, JSON, IMAGE])
+@pytest.mark.parametrize("encoding", ["br", "gzip, gzip"])
+async def test_answer_that_cannot_be_looked_at_is_not_passed_on(
+    nats_client: Client, nats_url: str, tmp_path: Path, kind: str, encoding: str
+) -> None:
+    behave = compressed([], kind, encoding, lambda token: [token * 4000])
+    async with upstream(behave) as server, front(nats_client, nats_url, tmp_path) as gate:
+        gate.chosen = lambda _: at(server.url)
+        answer = await gate.ask()
+        (ended,) = await gate.journalled(UsageRecorded)
+
+    assert answer.status_code == 502
+    assert answer.json()["error"]["code"] == "upstream_outcome_unknown"
+    assert ended.verdict is Verdict.OUTCOME_UNKNOWN

@@ -100,7 +100,14 @@ WRONG: list[tuple[str, str, Any, str | None, str]] = [
     ("GET", "/api/session/stats", None, "sessionId", "either sessionId"),
     ("GET", "/api/session/stats?sessionId=x&date=2026-01-01", None, "sessionId", "either"),
     ("GET", "/api/session/stats?sessionId=x&days=0", None, "days", "1 to 366"),
-    ("GET", "/api/session/stats?sessionId=x&days=many", None, "days", "expected `int`"),
+    (
+        "GET",
+        "/api/session/stats?sessionId=x&days=many",
+        None,
+        "days",
+        "expected a whole number, got 'many'",
+    ),
+    ("GET", "/api/session/stats?sessionId=x&days=1e2", None, "days", "a whole number, got '1e2'"),
     ("GET", "/api/session/stats?date=20260101", None, "date", "2026-01-31"),
     ("GET", "/api/session/stats?date=2026-02-30", None, "date", "2026-01-31"),
     ("GET", "/api/stats/daily", None, "start", "got none"),
@@ -108,6 +115,11 @@ WRONG: list[tuple[str, str, Any, str | None, str]] = [
     ("GET", "/api/stats/daily?start=2026-01-02&end=2028-01-01", None, "end", "366"),
     ("GET", "/api/leases?state=lost", None, "state", "open, unknown, expired"),
     ("GET", "/api/sessions?limit=0", None, "limit", ">= 1"),
+    ("GET", "/api/sessions?limit=1e3", None, "limit", "a whole number, got '1e3'"),
+    ("GET", "/api/sessions?limit=+5", None, "limit", "a whole number, got ' 5'"),
+    ("GET", "/api/sessions?limit=1_0", None, "limit", "a whole number, got '1_0'"),
+    ("GET", "/api/events?limit=%EF%BC%95", None, "limit", "a whole number"),
+    ("GET", "/api/stats/query?measures=leases&limit=1e3", None, "limit", "a whole number"),
 ]
 """Method, path, body, the field that is named, and what is said of it."""
 

@@ -143,5 +143,12 @@ async def test_metrics_of_a_health_port_are_told_to_no_page_of_elsewhere() -> No
             assert await asked("/readyz", host) == 200, host
         for host in (f"127.0.0.1:{port}", "[::1]:1", "localhost", "pool-1:9091"):
             assert await asked("/metrics", host) == 200, host
+        for path in ("/metrics", "/livez", "/readyz"):
+            for second in ("evil.example", "127.0.0.1"):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                hosts = f"Host: 127.0.0.1\r\nHost: {second}\r\nConnection: close\r\n\r\n"
+                writer.write(f"GET {path} HTTP/1.1\r\n{hosts}".encode())
+                assert (await reader.read()).startswith(b"HTTP/1.1 400"), (path, second)
+                writer.close()
     serving.cancel()
     await asyncio.wait({serving}, timeout=30)

@@ -9,6 +9,7 @@ import pytest
 from runtime.settings import DEFAULT_SERVICES, ServiceTypeSection
 from runtime.texts import (
     address_shown,
+    as_quoted,
     as_shown,
     as_shown_json,
     as_shown_lines,
@@ -152,3 +153,12 @@ def test_line_break_in_a_cell_is_no_new_row(text: str) -> None:
     assert list(csv.reader(io.StringIO(written, newline=""))) == [[text, "x"], ["y", "1"]]
     assert written.endswith("y,1\n")
     assert ('"' in written) == (text not in {" a ", ""})
+
+
+def test_what_a_stranger_sent_is_quoted_no_longer_than_it_helps() -> None:
+    assert as_quoted("a\x1bb") == "'a\\x1bb'"
+    assert as_quoted("x" * 100) == f"'{'x' * 100}'"
+    assert as_quoted("\x7f" * 31_000_000) == repr("\x7f" * 100) + "…"
+    assert as_quoted("abc", 2) == "'ab'…"
+    assert as_quoted(-1) == "-1"
+    assert as_quoted([1] * 1000, 4) == "[1, …"

@@ -11,6 +11,7 @@ import msgspec
 
 from contracts.analytics import Statistics
 from contracts.base import day_of
+from runtime.texts import as_quoted
 from services.analytics.domain.questions.measures import DIMENSIONS, MEASURES
 
 _FILTERS_MAX = 20
@@ -98,8 +99,8 @@ def _order_terms(wanted: list[str], dimensions: list[str], measures: list[str]) 
     for term in wanted:
         name = term.removeprefix("-")
         if name not in among:
-            message = f"order: expected one of those asked for ({', '.join(among)}), got {name!r}"
-            raise StatisticsError(message)
+            message = f"order: expected one of those asked for ({', '.join(among)})"
+            raise StatisticsError(f"{message}, got {as_quoted(name)}")
         named.add(name)
         yield f"{_quoted_name(name)} {'desc' if term.startswith('-') else 'asc'} nulls last"
     yield from (_quoted_name(name) for name in dimensions if name not in named)
@@ -113,7 +114,7 @@ def _read_filters(texts: list[str]) -> list[_Filter]:
     for text in texts:
         name, colon, given = text.partition(":")
         if not colon:
-            message = f"filter: expected <dimension>:<value>[,<value>…], got {text!r}"
+            message = f"filter: expected <dimension>:<value>[,<value>…], got {as_quoted(text)}"
             raise StatisticsError(message)
         _checked_names("filter", [name], DIMENSIONS)
         values = given.removeprefix("!").split(",")
@@ -136,7 +137,9 @@ def _checked_names(what: str, names: list[str], there: Iterable[str]) -> list[st
     for name in names:
         if name not in there:
             singular = "dimension" if what == "filter" else what.removesuffix("s")
-            message = f"{what}: there is no {singular} {name!r}; there are: {', '.join(there)}"
+            message = (
+                f"{what}: there is no {singular} {as_quoted(name)}; there are: {', '.join(there)}"
+            )
             raise StatisticsError(message)
     return list(dict.fromkeys(names))
 
@@ -146,7 +149,7 @@ def _read_day(name: str, text: str) -> date | None:
         return None
     day = day_of(text)
     if day is None:
-        raise StatisticsError(f"{name}: expected a date such as 2026-01-31, got {text!r}")
+        raise StatisticsError(f"{name}: expected a date such as 2026-01-31, got {as_quoted(text)}")
     return day
 
 

@@ -1,28 +1,16 @@
 """The leased credential looked for in what a server answers, and kept from the client.
 
 In a short answer it is concealed. A longer one, and a stream of events, is cut where it begins,
-also where a chunk ends within it. It is looked for as it was sent, in no encoded form.
+also where a chunk ends within it. It is looked for as it was sent: what came compressed is expanded
+before (`expanding`).
 """
 
 from collections.abc import Iterable
-
-from services.gateway.domain.answers.envelopes import expand_body
 
 CONCEALED = "(credential)"
 _INSTEAD = CONCEALED.encode()
 WATCHED_BYTES = 64 * 1024
 """Of an answer that is no stream of events, so much is looked at."""
-
-
-def conceal_encoded(encoding: str, body: bytes, secrets: tuple[bytes, ...]) -> bytes | None:
-    """Write a short body without any of these, its encoding taken off; None: none is in it."""
-    plain: bytes | str | None = body
-    if encoding not in {"", "identity"}:
-        plain = expand_body(encoding, body)
-    if not isinstance(plain, bytes):
-        return None
-    written = blank_secrets(plain, secrets)
-    return None if written is plain else written
 
 
 def blank_secrets(body: bytes, secrets: Iterable[bytes]) -> bytes:

@@ -6,15 +6,21 @@ Nothing is decided here, and nothing is ever raised: backends write what they li
 import codecs
 import json
 import re
-import zlib
 from typing import Any
 
 import msgspec
 
 from services.gateway.dialects.credentials import cut_begun_secret
+from services.gateway.domain.answers.expanding import (
+    PLAIN_ENCODINGS,
+    Expansion,
+    UnexpandableError,
+    is_readable,
+)
 
 JUDGED_BYTES_MAX = 64 * 1024
 """Of longer bodies only this much is read, and of that an envelope at its very start."""
+NOT_ASKED_FOR = "an answer in an encoding that was not asked for"
 _CODE = re.compile(r"-?[0-9]{1,18}")
 _CODE_LIMIT = 10**18
 _NUMBER_OF_A_KIND = re.compile(r"[-+.\s]*\d")
@@ -24,8 +30,6 @@ _ENVELOPE = re.compile(
     rb'((?:[^"\\]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4}){0,1000})(")?'
 )
 _RESULT = re.compile(rb'"(?:url|b64_json)"\s{0,9}:\s{0,9}"[^"]')
-_WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
-"""How zlib is told of each encoding that can be judged (RFC 9110 §8.4.1)."""
 
 
 class Said(msgspec.Struct):
@@ -100,12 +104,24 @@ def tells_results(encoding: str, begun: bytes) -> bool:
 
 def _expand_begun(encoding: str, begun: bytes) -> bytes:
     """Take the encoding off the start of a body; empty when it cannot be."""
-    if encoding not in _WINDOWS:
+    if encoding in PLAIN_ENCODINGS or not is_readable(encoding):
         return begun
     try:
-        return zlib.decompressobj(_WINDOWS[encoding]).decompress(begun, JUDGED_BYTES_MAX)
-    except zlib.error:
+        return _expand_within(Expansion(encoding), begun, JUDGED_BYTES_MAX)[:JUDGED_BYTES_MAX]
+    except UnexpandableError:
         return b""
+
+
+def _expand_within(expansion: Expansion, body: bytes, bytes_max: int) -> bytes:
+    """Take an encoding off, until it is more than so many bytes."""
+    pieces: list[bytes] = []
+    size = 0
+    for piece in expansion.expand_chunk(body):
+        pieces.append(piece)
+        size += len(piece)
+        if size > bytes_max:
+            break
+    return b"".join(pieces)
 
 
 def expand_body(
@@ -116,18 +132,17 @@ def expand_body(
     Returns the body, None when it becomes over `bytes_max`, or why it is none: whoever answers in
     an encoding that nobody asked for, and that cannot be read here, may have said anything.
     """
-    if encoding in {"", "identity"}:
+    if encoding in PLAIN_ENCODINGS:
         return body.removeprefix(codecs.BOM_UTF8)
-    if encoding not in _WINDOWS:
-        return "an answer in an encoding that was not asked for"
-    expanding = zlib.decompressobj(_WINDOWS[encoding])
+    if not is_readable(encoding):
+        return NOT_ASKED_FOR
+    expansion = Expansion(encoding)
     try:
-        plain = expanding.decompress(body, bytes_max + 1)
-    except zlib.error:
-        return "an answer that does not decompress"
-    if len(plain) > bytes_max:
-        return None
-    if not expanding.eof:
+        plain = _expand_within(expansion, body, bytes_max)
+        if len(plain) > bytes_max:
+            return None
+        expansion.finish()
+    except UnexpandableError:
         return "an answer that does not decompress"
     return plain.removeprefix(codecs.BOM_UTF8)
 

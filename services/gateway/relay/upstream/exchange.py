@@ -13,12 +13,14 @@ from services.gateway.clients.request import Request
 from services.gateway.dialects.credentials import secrets_of, spellings_of
 from services.gateway.dialects.words import LATE_FILM_S, LATE_S, Translation
 from services.gateway.domain import Judgement, failure_error
-from services.gateway.domain.answers.concealing import WATCHED_BYTES, Watch, conceal_encoded
+from services.gateway.domain.answers.concealing import WATCHED_BYTES, Watch, blank_secrets
+from services.gateway.domain.answers.envelopes import expand_body
+from services.gateway.domain.answers.expanding import PLAIN_ENCODINGS, Expansion
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.heads import Headers, headers_passing
 from services.gateway.relay.course.happenings import Judged, Passed
 from services.gateway.relay.upstream.attempts import Times, attempt_of
-from services.gateway.relay.upstream.judging import judge_answer
+from services.gateway.relay.upstream.judging import encoding_of, judge_answer
 from services.gateway.relay.upstream.parts import ClientSide, Upstream
 from services.gateway.relay.upstream.passing import stream_watched
 from services.gateway.relay.upstream.telling import Telling
@@ -235,32 +237,35 @@ class Exchange:
             status = self._judgement.status
             self._judgement = Judgement(Verdict.OUTCOME_UNKNOWN, status, message=_NO_RESULT)
 
-    def _client_headers(self, answer: Answer, secrets: tuple[bytes, ...]) -> Headers:
-        return [
-            *headers_passing(answer.headers, self._upstream.passed, secrets),
-            *self._side.own_headers(),
-        ]
+    def _client_headers(self, answer: Answer, secrets: tuple[bytes, ...], *, anew: bool) -> Headers:
+        """Make the head; `anew`: the body is not, byte for byte, what the server wrote."""
+        headers = headers_passing(answer.headers, self._upstream.passed, secrets)
+        if anew:
+            headers = [pair for pair in headers if pair[0] not in _OF_THE_BYTES]
+        return [*headers, *self._side.own_headers()]
 
     async def _answer_whole(self, answer: Answer) -> None:
         """Give the client a whole answer, without the credential if its server repeats it."""
         secrets = secrets_of(self._authorization)
-        headers, body = self._client_headers(answer, secrets), self._begun
-        clean = conceal_encoded(
-            answer.header_text(b"content-encoding").lower(), body, spellings_of(secrets)
-        )
-        if clean is not None:
+        encoding = encoding_of(answer)
+        body = self._begun
+        plain = expand_body(encoding, body) if encoding not in PLAIN_ENCODINGS else body
+        assert isinstance(plain, bytes)  # or else it would be no success, or no whole one
+        clean = blank_secrets(plain, spellings_of(secrets))
+        if clean is not plain:
             self._upstream.metrics.echoed.labels(self._selected.server_id).inc()
-            headers = [pair for pair in headers if pair[0] not in _OF_THE_BYTES]
-            body = clean
-        if clean is not None or not answer.header_text(b"content-length"):
-            headers.append((b"content-length", str(len(body)).encode()))
-        await self._side.client.answer_whole(answer.status, headers, body)
+        headers = self._client_headers(answer, secrets, anew=clean is not body)
+        if clean is not body or not answer.header_text(b"content-length"):
+            headers.append((b"content-length", str(len(clean)).encode()))
+        await self._side.client.answer_whole(answer.status, headers, clean)
 
     async def _stream_answer(self, answer: Answer) -> GatewayError | None:
         """Give the client an answer as it comes; says what cut it."""
         client = self._side.client
         secrets = secrets_of(self._authorization)
-        headers = self._client_headers(answer, secrets)
+        encoding = encoding_of(answer)
+        expansion = None if encoding in PLAIN_ENCODINGS else Expansion(encoding)
+        headers = self._client_headers(answer, secrets, anew=expansion is not None)
         events = answer.header_text(b"content-type").lower().startswith("text/event-stream")
         if events:  # what is cut ends in an event of ours, which no length knows of
             headers = [pair for pair in headers if pair[0] != b"content-length"]
@@ -268,7 +273,7 @@ class Exchange:
             answer.wait_at_most(self._upstream.first_byte_s(self._side.request.service_type))
         watch = Watch(spellings_of(secrets), None if events else WATCHED_BYTES)
         await client.start_answer(answer.status, headers, events=events)
-        error = await stream_watched(client, self._begun, answer, watch)
+        error = await stream_watched(client, self._begun, answer, watch, expansion)
         if watch.found:
             self._upstream.metrics.echoed.labels(self._selected.server_id).inc()
         return error

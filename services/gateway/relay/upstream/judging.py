@@ -3,7 +3,14 @@
 from contracts.pool import Verdict
 from services.gateway.dialects.words import Translation
 from services.gateway.domain import Judgement, judge_body, judge_head
-from services.gateway.domain.answers.envelopes import JUDGED_BYTES_MAX, envelope_of, tells_results
+from services.gateway.domain.answers.envelopes import (
+    JUDGED_BYTES_MAX,
+    NOT_ASKED_FOR,
+    envelope_of,
+    expand_body,
+    tells_results,
+)
+from services.gateway.domain.answers.expanding import is_readable
 from services.gateway.domain.answers.failures import FailureTables
 from services.gateway.domain.answers.judgement import REFUSED_BY_NODE
 from services.gateway.transport import Answer, TransportFailure
@@ -18,9 +25,13 @@ async def judge_answer(
 ) -> tuple[Judgement, bytes, bool]:
     """Judge an answer by its head and, where it has a say, its body.
 
-    Returns what was read of the body too, and whether that was all. Raises `TransportFailure`.
+    Returns what was read of the body too, and whether it can be answered as a whole: that was all,
+    and reads as no more than is judged. Raises `TransportFailure`.
     """
     status = answer.status
+    encoding = encoding_of(answer)
+    if 200 <= status < 300 and not is_readable(encoding):  # noqa: PLR2004
+        return Judgement(Verdict.OUTCOME_UNKNOWN, status, message=NOT_ASKED_FOR), b"", False
     length = answer.header_text(b"content-length")
     by_url = translation is not None
     kind = answer.header_text(b"content-type")
@@ -28,7 +39,7 @@ async def judge_answer(
     if by_head is not None:
         return by_head, b"", False
     begun, whole = await _read_judged_part(answer)
-    encoding = answer.header_text(b"content-encoding").lower()
+    whole = whole and expand_body(encoding, begun) is not None
     read = begun if whole else envelope_of(encoding, begun, secrets)
     told = 200 <= status < 300 and (not by_url or tells_results(encoding, begun))  # noqa: PLR2004
     if read is None and told:
@@ -48,6 +59,11 @@ async def judge_answer(
         by_url=by_url,
     )
     return judgement, begun, whole
+
+
+def encoding_of(answer: Answer) -> str:
+    """Read in which encoding its body came, if in any."""
+    return answer.header_text(b"content-encoding").strip().lower()
 
 
 def _says_close(answer: Answer) -> bool:

@@ -9,6 +9,7 @@ from litestar.params import FromPath, JSONBody
 
 from contracts.balancer import PLAIN, PutServer, RemoveServer, Server, ServerView, SetStrategy
 from contracts.base import NUMBER_MAX, ServerId, ServiceType
+from runtime.texts import as_quoted
 from services.gateway.clients.keys import Key
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
@@ -83,7 +84,7 @@ async def add_server(
     One that is not the demo's is refused where sessions are made up for those: see `url`.
     """
     if await _find_server(doors, data.id) is not None:
-        message = f"id: there is a server {data.id!r} already; change it with PATCH"
+        message = f"id: there is a server {as_quoted(data.id)} already; change it with PATCH"
         raise GatewayError("invalid_request", message, "id")
     given = msgspec.structs.asdict(data)
     return await _put_server(doors, admin, Server(server_id=ServerId(given.pop("id")), **given))
@@ -133,14 +134,14 @@ def _check_server(server: Server, service_types: set[ServiceType]) -> None:
     for name in server.capabilities:
         if name not in service_types:
             expected = ", ".join(sorted(service_types))
-            message = f"capabilities: expected service types ({expected}), got {name!r}"
+            message = f"capabilities: expected service types ({expected}), got {as_quoted(name)}"
             raise GatewayError("invalid_request", message, "capabilities")
 
 
 async def _server_or_404(doors: Doors, server_id: str) -> ServerView:
     view = await _find_server(doors, server_id)
     if view is None:
-        raise GatewayError("not_found", f"there is no server {server_id!r}")
+        raise GatewayError("not_found", f"there is no server {as_quoted(server_id)}")
     return view
 
 

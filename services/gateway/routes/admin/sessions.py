@@ -19,6 +19,7 @@ from contracts.pool import (
     SessionView,
 )
 from runtime.credentials import Credential, WrongCredentialError, credential_of
+from runtime.texts import as_quoted
 from services.gateway.clients.keys import Key
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
@@ -240,7 +241,7 @@ async def session_of(doors: Doors, session_id: str) -> SessionView:
     """Fetch a session. Raises `GatewayError` (not_found)."""
     status = await doors.pool_status(PoolStatus(session_id=SessionId(session_id)))
     if not status.sessions:
-        raise GatewayError("not_found", f"there is no session {session_id!r}")
+        raise GatewayError("not_found", f"there is no session {as_quoted(session_id)}")
     return status.sessions[0]
 
 
@@ -274,5 +275,5 @@ def _check_limits(limits: dict[str, int], doors: Doors) -> None:
     for name in limits:
         if name not in services:
             expected = ", ".join(services)
-            message = f"limits: expected service types ({expected}), got {name!r}"
+            message = f"limits: expected service types ({expected}), got {as_quoted(name)}"
             raise GatewayError("invalid_request", message, "limits")

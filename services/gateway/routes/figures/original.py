@@ -13,6 +13,7 @@ from litestar.params import FromQuery, QueryParameter
 
 from contracts.base import SessionId
 from contracts.pool import PoolStatus
+from runtime.texts import as_quoted
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.figures import shapes
@@ -196,7 +197,7 @@ async def _session_exists(doors: Doors, session_id: str) -> bool:
 
 
 def _unknown_session(session_id: str) -> GatewayError:
-    return GatewayError("not_found", f"there is no session {session_id!r}", "sessionId")
+    return GatewayError("not_found", f"there is no session {as_quoted(session_id)}", "sessionId")
 
 
 def _now_text(doors: Doors) -> str:

@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from contracts.analytics import ReportFormat, ReportPeriod, WriteReport
+from runtime.texts import as_quoted
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.parameters import one_of, parse_day
@@ -37,7 +38,7 @@ async def report(
 ) -> Response[bytes]:
     """Write the report of one quota day, or of the seven that end with it."""
     if period not in set(ReportPeriod):
-        message = f"there is no report {period!r}; there are: {', '.join(ReportPeriod)}"
+        message = f"there is no report {as_quoted(period)}; there are: {', '.join(ReportPeriod)}"
         raise GatewayError("not_found", message)
     wanted = one_of("format", form, ReportFormat)
     last = "" if date is None else parse_day("date", date).isoformat()

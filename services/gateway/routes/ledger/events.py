@@ -14,6 +14,7 @@ from litestar.response import Stream
 
 from runtime.eventlog import Stored
 from runtime.eventlog.records import UNREADABLE, Wanted, records_of, types_matching
+from runtime.texts import as_quoted
 from services.gateway.clients.keys import presented_key
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
@@ -184,7 +185,9 @@ def _parse_place(text: str) -> Place:
     """Read `184467.3`, or `184467`: behind the whole envelope. Raises `GatewayError`."""
     match = _PLACE.fullmatch(text)
     if match is None:
-        message = f"after: expected an event's id such as 184467.0, or a sequence, got {text!r}"
+        message = (
+            f"after: expected an event's id such as 184467.0, or a sequence, got {as_quoted(text)}"
+        )
         raise GatewayError("invalid_request", message, "after")
     return int(match[1]), _WHOLE if match[2] is None else int(match[2])
 
@@ -198,8 +201,7 @@ def _wanted_of(types: str, session: str, request: str) -> Wanted:
     patterns = [pattern.strip() for pattern in types.split(",") if pattern.strip()]
     for pattern in patterns:
         if pattern != UNREADABLE and not types_matching(pattern):
-            message = (
-                f"type: expected {', '.join(types_matching('*'))}, or a pattern, got {pattern!r}"
-            )
+            message = f"type: expected {', '.join(types_matching('*'))}, or a pattern"
+            message = f"{message}, got {as_quoted(pattern)}"
             raise GatewayError("invalid_request", message, "type")
     return Wanted(patterns, session, request)

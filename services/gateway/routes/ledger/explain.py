@@ -11,6 +11,7 @@ from litestar.params import FromPath
 
 from contracts.analytics import Rows
 from runtime.eventlog import LogUnavailableError
+from runtime.texts import as_quoted
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.figures.shapes import Row, rows_of
@@ -71,7 +72,9 @@ async def _counted_explanation(doors: Doors, request_id: str, found: Rows) -> Ex
     """Tell of which counts an id without a trace may be a part. Raises `GatewayError` for none."""
     moment = minted_at(request_id)
     if moment is None:
-        message = f"the log knows no request {request_id!r}, up to sequence {found.sequence}"
+        message = (
+            f"the log knows no request {as_quoted(request_id)}, up to sequence {found.sequence}"
+        )
         raise GatewayError("not_found", message)
     at = moment.isoformat(timespec="milliseconds").removesuffix("+00:00")
     rows = rows_of(await doors.named_query("explain_counted", at=at))
@@ -79,8 +82,8 @@ async def _counted_explanation(doors: Doors, request_id: str, found: Rows) -> Ex
         young = datetime.now(UTC) - moment < _TOLD_WITHIN
         later = "; what is only counted is told within about a minute: ask again" if young else ""
         message = (
-            f"the log keeps nothing of {request_id!r}, a call of {at}Z, alone or in a count, up to"
-            f" sequence {found.sequence}{later}"
+            f"the log keeps nothing of {as_quoted(request_id)}, a call of {at}Z, alone or in a"
+            f" count, up to sequence {found.sequence}{later}"
         )
         raise GatewayError("not_found", message)
     return Explanation(data=[], sequence=found.sequence, lag=found.lag, at=f"{at}Z", counted=rows)

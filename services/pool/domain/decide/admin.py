@@ -22,6 +22,7 @@ from contracts.pool import (
     SessionRevived,
     SessionStatus,
 )
+from runtime.texts import as_quoted
 from services.pool.domain.decide.bounds import too_great
 from services.pool.domain.decide.decision import Decision, emit
 from services.pool.domain.quota import zone_named
@@ -66,7 +67,9 @@ def _add_sessions(state: Pool, command: AddSessions, now: datetime, origin: str)
         if not item.session_id:
             return _admin_failure("session_id: expected an id")
         if item.quota_timezone and zone_named(item.quota_timezone) is None:
-            return _admin_failure(f"quota_timezone: there is no time zone {item.quota_timezone!r}")
+            return _admin_failure(
+                f"quota_timezone: there is no time zone {as_quoted(item.quota_timezone)}"
+            )
         if too_great(item.limits.values()):
             return _admin_failure(_LIMITS)
     events: list[PoolEvent] = []
