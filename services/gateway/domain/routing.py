@@ -21,6 +21,7 @@ class Peek(msgspec.Struct, frozen=True):
     stream: bool | None = None
 
 
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 MODEL_MAX = 256
 """Characters of a model's name: no model has a longer one, and whoever looks at it takes longer."""
 N_MAX = 10_000
@@ -57,9 +58,12 @@ def model_named(body: bytes, content_type: str, *, complete: bool) -> str:
 
 
 def check_model(model: object) -> None:
-    """Raises `GatewayError` for a text that is longer than any model's name."""
+    """Raises `GatewayError` for a text that is longer than any model's name, or no text at all."""
     if isinstance(model, str) and len(model) > MODEL_MAX:
         got = f"expected at most {MODEL_MAX} characters, got {len(model):,}"
+        raise GatewayError("invalid_request", f"model: {got}", "model")
+    if isinstance(model, str) and not model.isascii() and _SURROGATE.search(model):
+        got = "expected Unicode text, got half a character of it"
         raise GatewayError("invalid_request", f"model: {got}", "model")
 
 

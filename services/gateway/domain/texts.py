@@ -20,12 +20,10 @@ def cut_text(text: str, bytes_max: int = TEXT_BYTES_MAX) -> str:
     text = text[:bytes_max]
     if len(json.encode(text)) - 2 <= bytes_max:
         return text
-    taken = 0
-    for place, character in enumerate(text):
-        taken += _encoded_bytes(character)
-        if taken > bytes_max:
-            return text[:place]
-    return text
+    kept, left = 0, bytes_max
+    while (left := left - _encoded_bytes(text[kept])) >= 0:
+        kept += 1
+    return text[:kept]
 
 
 def _encoded_bytes(character: str) -> int:

@@ -5,7 +5,7 @@ import pytest
 from runtime.settings import DEFAULT_SERVICES, ServiceTypeSection
 from services.gateway.domain import Peek, model_named, read_json, route_request, units_of
 from services.gateway.domain.errors import GatewayError
-from services.gateway.domain.routing import body_decides
+from services.gateway.domain.routing import body_decides, check_model
 
 CHAT = "/v1/chat/completions"
 BOUNDARY = b"--b\r\n"
@@ -136,3 +136,10 @@ def test_items_out_of_bounds_are_refused_by_name(n: int) -> None:
     assert refused.value.param == "n"
     assert refused.value.message.startswith("n: expected a whole number from 1 to 10,000, got ")
     assert len(refused.value.message) < 120
+
+
+def test_half_a_character_is_no_models_name() -> None:
+    """JSON can spell it, and nothing that is written down can hold it."""
+    check_model("é漢😀")
+    with pytest.raises(GatewayError, match="expected Unicode text"):
+        check_model("m\ud800")
