@@ -84,23 +84,15 @@ class RefusalRows:
         )
         if event.number > 1:
             self._leases.clear_status(f"{event.request_id}.{event.number - 1}")
-        self.refusals.append(
-            RefusalRow(
-                sequence=place.sequence,
-                position=place.position,
-                ts=place.ts,
-                day=place.day,
-                request_id=event.request_id,
-                number=event.number,
-                service_type=event.service_type,
-                key_id=event.key_id,
-                reason=event.reason,
-                retry_after_s=event.retry_after_s,
-                count=0 if again else event.count,
-                since=as_micros(event.since) if event.since else None,
-                until=as_micros(event.until) if event.until else None,
-                **(_request_columns(asked) if asked else {}),
-            )
+        self._add_refusal(
+            event,
+            place,
+            reason=event.reason,
+            retry_after_s=event.retry_after_s,
+            count=0 if again else event.count,
+            since=as_micros(event.since) if event.since else None,
+            until=as_micros(event.until) if event.until else None,
+            **(_request_columns(asked) if asked else {}),
         )
 
     def _on_lease_cancelled(self, event: pool.LeaseCancelled, place: LogPlace) -> None:
@@ -109,6 +101,13 @@ class RefusalRows:
             self._leases.on_lease_cancelled(event, place)
             return
         again = self._note_reported(f"{event.request_id}.{event.number}", place)
+        count = 0 if again else 1
+        self._add_refusal(event, place, reason=event.error_code, retry_after_s=0.0, count=count)
+
+    def _add_refusal(
+        self, event: pool.LeaseRefused | pool.LeaseCancelled, place: LogPlace, **columns: Any
+    ) -> None:
+        """Write what both ways of being refused say alike, and the columns of one of them."""
         self.refusals.append(
             RefusalRow(
                 sequence=place.sequence,
@@ -119,9 +118,7 @@ class RefusalRows:
                 number=event.number,
                 service_type=event.service_type,
                 key_id=event.key_id,
-                reason=event.error_code,
-                retry_after_s=0.0,
-                count=0 if again else 1,
+                **columns,
             )
         )
 
