@@ -23,7 +23,7 @@ from services.gateway.clients.origin import trusted_proxies
 from services.gateway.clients.request import Request
 from services.gateway.clients.spool import Spool
 from services.gateway.clients.uploads import Bounds, ClientGoneError, Receive, Upload
-from services.gateway.domain import model_named, route_request, units_of
+from services.gateway.domain import model_named, units_of
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.heads import Headers
 from services.gateway.domain.paths import (
@@ -106,7 +106,7 @@ class Door:
             await self._answer_request(scope, receive, send, self._list_models)
         elif (method, path) in PASSED_THROUGH:
             await self._answer_request(scope, receive, send, self._pass_through)
-        elif self._places.place_of(path).generates:
+        elif self._places.place_of(path).types:
             await self._answer_request(scope, receive, send, self._generate)
         else:
             await self._operator(scope, receive, send)
@@ -233,7 +233,7 @@ class Door:
         elif not request.encoded:
             kind = request.content_type
             request.model = model_named(upload.head, kind, complete=upload.complete)
-        service_type = route_request(request.path, request.model, settings.services)
+        service_type = self._places.route_request(request.path, request.model)
         assert service_type is not None
         request.service_type = service_type
         _check_model(request.key, request.model)

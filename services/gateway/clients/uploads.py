@@ -8,8 +8,6 @@ import mmap
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NamedTuple, TypeVar
 
-import httpx
-
 from services.gateway.clients.spool import Spool, Spooled
 from services.gateway.dialects.words import Span
 from services.gateway.domain.errors import GatewayError
@@ -106,15 +104,17 @@ class Upload:
             self._content.close()
         self._file.close()
 
-    def as_stream(self, pieces: tuple[bytes | Span, ...] | None = None) -> httpx.AsyncByteStream:
-        """Make the stream for one attempt; of `pieces` instead, where the body becomes another."""
+    def as_body(
+        self, pieces: tuple[bytes | Span, ...] | None = None
+    ) -> bytes | AsyncIterator[bytes]:
+        """Give the body for one attempt; of `pieces` instead, where it becomes another."""
         if pieces is not None:
-            return _Pieces(pieces, self._content or b"")
+            return _body_in_pieces(pieces, self._content or b"")
         if isinstance(self._content, mmap.mmap):
-            return _Pieces((Span(0, len(self._content)),), self._content)
+            return _body_in_pieces((Span(0, len(self._content)),), self._content)
         if self.complete and self.taken <= len(self.head):
-            return httpx.ByteStream(self.head)
-        return _Rest(self)
+            return self.head
+        return self.rest_of_body()
 
     async def rest_of_body(self) -> AsyncIterator[bytes]:
         """Yield the head, then what the client still sends."""
@@ -137,31 +137,17 @@ class Upload:
         return body
 
 
-class _Rest(httpx.AsyncByteStream):
-    """An upload as httpx streams it."""
-
-    def __init__(self, upload: Upload) -> None:
-        self._upload = upload
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._upload.rest_of_body()
-
-
-class _Pieces(httpx.AsyncByteStream):
-    """Pieces of our own, and of a body that is there as a whole."""
-
-    def __init__(self, pieces: tuple[bytes | Span, ...], content: Content) -> None:
-        self._pieces = pieces
-        self._content = content
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self._pieces:
-            if isinstance(piece, bytes):
-                yield piece
-                continue
-            end = piece.start + piece.length
-            for start in range(piece.start, end, _PIECE_BYTES):
-                yield bytes(self._content[start : min(start + _PIECE_BYTES, end)])
+async def _body_in_pieces(
+    pieces: tuple[bytes | Span, ...], content: Content
+) -> AsyncIterator[bytes]:
+    """Yield pieces of our own, and of a body that is there as a whole."""
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            yield piece
+            continue
+        end = piece.start + piece.length
+        for start in range(piece.start, end, _PIECE_BYTES):
+            yield bytes(content[start : min(start + _PIECE_BYTES, end)])
 
 
 def _upload_too_large(bytes_max: int) -> GatewayError:

@@ -29,7 +29,6 @@ from services.gateway.domain.routing import (
     model_named,
     n_error,
     read_json,
-    route_request,
     type_error,
     units_of,
 )
@@ -51,7 +50,6 @@ __all__ = [
     "pause_before",
     "read_json",
     "refusal_error",
-    "route_request",
     "type_error",
     "units_of",
 ]

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 
+from contracts.base import ServiceType
 from runtime.settings import ServiceTypeSection
 from services.gateway.domain.errors import GatewayError
-from services.gateway.domain.routing import body_decides, route_request
+from services.gateway.domain.routing import body_decides, types_fitting, types_listing
 
 _KEPT_MAX = 1000
 KEPT_BYTES_MAX = 256
@@ -69,8 +70,8 @@ def key_in_url(name: str) -> GatewayError:
 class Place(NamedTuple):
     """What is known of a path before anything of a request is read."""
 
-    generates: bool
-    """Some service type lists it; the operator's own paths never are one's."""
+    types: tuple[ServiceType, ...]
+    """Those that list it best, all equally well; the operator's own paths are of none."""
     body_decides: bool
     """What a request there costs is said by its body."""
 
@@ -87,8 +88,19 @@ class Places:
         """Find out what a path is; `keep` it, for a stranger shall not fill the memory."""
         place = self._known.get(path)
         if place is None:
-            generates = not is_ours(path) and route_request(path, None, self._services) is not None
-            place = Place(generates, generates and body_decides(path, self._services))
+            types = () if is_ours(path) else types_listing(path, self._services)
+            place = Place(types, body_decides(types, self._services))
             if keep and len(self._known) < _KEPT_MAX and len(path) <= KEPT_BYTES_MAX:
                 self._known[path] = place
         return place
+
+    def route_request(self, path: str, model: str) -> ServiceType | None:
+        """Find the service type of a POST to `path`; None when no type lists it.
+
+        Among several that list it equally well the first whose `models` fit, then the first
+        without any.
+        """
+        types = self.place_of(path, keep=True).types
+        if len(types) > 1:
+            types = types_fitting(types, model, self._services)
+        return types[0] if types else None

@@ -88,11 +88,12 @@ def type_error(error: msgspec.ValidationError) -> GatewayError:
     return GatewayError("invalid_request", f"{param or 'body'}: {what}", param)
 
 
-def body_decides(path: str, services: Mapping[str, ServiceTypeSection]) -> bool:
-    """Whether the body of a POST to `path` says of which type it is, or how many units."""
-    names = _names_matching(path, services)
-    return any(services[name].units == "n" for name in names) or (
-        len(names) > 1 and any(services[name].models for name in names)
+def body_decides(
+    types: tuple[ServiceType, ...], services: Mapping[str, ServiceTypeSection]
+) -> bool:
+    """Whether a body says of which of these types it is, or how many units it costs."""
+    return any(services[name].units == "n" for name in types) or (
+        len(types) > 1 and any(services[name].models for name in types)
     )
 
 
@@ -114,43 +115,33 @@ def n_error(got: str) -> GatewayError:
     return GatewayError("invalid_request", message, "n")
 
 
-def route_request(
-    path: str, model: str | None, services: Mapping[str, ServiceTypeSection]
-) -> ServiceType | None:
-    """Find the service type of a POST to `path`; None when no type lists it.
+def types_listing(path: str, services: Mapping[str, ServiceTypeSection]) -> tuple[ServiceType, ...]:
+    """Find the service types that list a path best, all of them equally.
 
-    Highest priority among the types with a matching substring, then the longest substring;
-    among types that match equally, the first whose `models` fit, then the first without any.
+    The highest priority among those with a matching substring, then the longest substring.
     """
-    names = _names_matching(path, services)
-    if len(names) > 1:
-        names = _names_by_model(names, model or "", services)
-    return ServiceType(names[0]) if names else None
-
-
-def _names_matching(path: str, services: Mapping[str, ServiceTypeSection]) -> list[str]:
-    """Find the types that match a path best, all of them equally."""
     best: tuple[int, int] = (0, 0)
-    names: list[str] = []
+    types: list[ServiceType] = []
     for name, section in services.items():
         longest = max((len(part) for part in section.paths if part in path), default=0)
         if not longest:
             continue
         rank = (section.priority, longest)
-        if not names or rank > best:
-            best, names = rank, [name]
+        if not types or rank > best:
+            best, types = rank, [ServiceType(name)]
         elif rank == best:
-            names.append(name)
-    return names
+            types.append(ServiceType(name))
+    return tuple(types)
 
 
-def _names_by_model(
-    names: list[str], model: str, services: Mapping[str, ServiceTypeSection]
-) -> list[str]:
+def types_fitting(
+    types: tuple[ServiceType, ...], model: str, services: Mapping[str, ServiceTypeSection]
+) -> tuple[ServiceType, ...]:
+    """Keep those whose `models` fit; if none do, those without any; or else all."""
     lower = model.lower()
     fitting = [
         name
-        for name in names
+        for name in types
         if any(fnmatchcase(lower, pattern.lower()) for pattern in services[name].models)
     ]
-    return fitting or [name for name in names if not services[name].models] or names
+    return tuple(fitting or [name for name in types if not services[name].models]) or types

@@ -146,7 +146,7 @@ class Journey:
             self._exchange = None  # which knows this too: no circle is left for the collector
 
     async def _run_steps(self) -> None:
-        while not isinstance(self._step, Fail | Finish):
+        while not isinstance(self._step, (Fail, Finish)):
             try:
                 happened = await self._DOERS[type(self._step)](self, self._step)
             except (Exception, asyncio.CancelledError) as broken:

@@ -11,14 +11,13 @@ proxy        the one on the way to servers, where there is one
 pool         `Transport`: connections kept alive for each origin
 question     a whole question and its whole answer, for calls that need no lease
 
-What a caller finds: `request.extensions["timeout"]` may hold seconds for `connect`,
-`first_byte` (from the request's last byte) and `idle` (of either direction); absent ones never
-pass. `request.extensions["target"]` replaces the request target as it stands. Once the head is
-on its way `request.extensions["sent_at"]` is `time.monotonic()` of that moment, whatever happens
-afterwards: an exchange that was cancelled without it has sent nothing.
-`begin_exchange` gives the `Answer` itself; to httpx it is the `stream` of a response, whose
-extensions have `connect_ms` and `reused`. Headers come as they came, without blanks around their
-values. No cookies, no decoding, no redirects.
+What a caller finds: a `ServerRequest` says what is asked of whom, and for how long each silence may
+last. Once its head is on its way `sent_at` is `time.monotonic()` of that moment, whatever happens
+afterwards: an exchange that was cancelled without it has sent nothing. `begin_exchange` gives the
+`Answer` itself. To httpx that is the `stream` of a response, whose extensions have `connect_ms` and
+`reused`; its requests have `timeout` (seconds for `connect`, `first_byte`, `idle`), `target`
+and, once they are sent, `sent_at` among theirs. Headers come as they came, without blanks around
+their values. No cookies, no decoding, no redirects.
 """
 
 from services.gateway.transport.answer import Answer
@@ -29,6 +28,7 @@ from services.gateway.transport.failures import (
     TransportError,
     TransportFailure,
 )
+from services.gateway.transport.framing import ServerRequest, Waits
 from services.gateway.transport.pool import Transport
 
 __all__ = [
@@ -36,7 +36,9 @@ __all__ = [
     "Failure",
     "MaybeSentError",
     "NothingSentError",
+    "ServerRequest",
     "Transport",
     "TransportError",
     "TransportFailure",
+    "Waits",
 ]

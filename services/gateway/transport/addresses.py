@@ -5,12 +5,14 @@ from typing import NamedTuple
 import httpx
 
 _KEPT_MAX = 10_000
+Origin = tuple[str, bytes, int | None]
+"""Scheme, host and port, the scheme's own as None."""
 
 
 class Address(NamedTuple):
     """One server's address; a target for it is `prefix` and the path."""
 
-    url: httpx.URL
+    origin: Origin
     host: bytes
     """As the header `Host` has it."""
     prefix: bytes
@@ -32,5 +34,10 @@ class Addresses:
                 self._known.clear()
             parsed = httpx.URL(url)
             prefix = parsed.raw_path.partition(b"?")[0].rstrip(b"/")
-            address = self._known[url] = Address(parsed, parsed.netloc, prefix)
+            address = self._known[url] = Address(origin_of(parsed), parsed.netloc, prefix)
         return address
+
+
+def origin_of(url: httpx.URL) -> Origin:
+    """Tell where a URL leads."""
+    return url.scheme, url.raw_host, url.port

@@ -1,10 +1,11 @@
 """A request as bytes: RFC 9112, with the framing of its body decided before anything is sent."""
 
+from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple
 
-import httpx
-
+from services.gateway.domain.heads import Headers
+from services.gateway.transport.addresses import Origin
 from services.gateway.transport.failures import Failure, NothingSentError
 from services.gateway.transport.proxy import Proxy
 
@@ -13,28 +14,61 @@ _CONTROLS = bytes({*range(0x20), 0x7F} - {0x09})
 _WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
 
 
+Body = bytes | AsyncIterable[bytes]
+"""In memory, or still to come."""
+
+
+class Waits(NamedTuple):
+    """Seconds; None never passes."""
+
+    connect_s: float | None = None
+    first_byte_s: float | None = None
+    """From the request's last byte."""
+    idle_s: float | None = None
+    """Of either direction."""
+
+
+@dataclass(slots=True)
+class ServerRequest:
+    """What is asked of one server, before it is written down."""
+
+    method: str
+    origin: Origin
+    host: bytes
+    """For the header `Host`, unless `headers` have one, and for a proxy."""
+    target: bytes
+    """The path and query as they stand on the request line."""
+    headers: Headers
+    body: Body
+    waits: Waits
+    on_departure: Callable[[], None] | None = None
+    """Called when the head leaves."""
+    sent_at: float | None = None
+    """`time.monotonic()` of that moment: without it nothing was sent, whatever happens."""
+
+
 @dataclass(slots=True)
 class Outgoing:
     """What is written at once (`head`), and what follows it."""
 
     head: bytes
     """Request line and headers, and the whole body where it is in memory."""
-    stream: httpx.AsyncByteStream | None
+    stream: AsyncIterable[bytes] | None
     """The body that is still to come, if any."""
     length: int | None
     """Its bytes; None: chunked."""
 
 
-def outgoing_of(request: httpx.Request, proxy: Proxy | None = None) -> Outgoing:
+def outgoing_of(request: ServerRequest, proxy: Proxy | None = None) -> Outgoing:
     """Write down what `request` sends; a `proxy` that passes it on is told the whole address.
 
     Raises `NothingSentError` where that would not be one well-formed request.
     """
-    lines = [_request_line(request, b"http://" + request.url.netloc if proxy else b"")]
+    lines = [_request_line(request, b"http://" + request.host if proxy else b"")]
     if proxy is not None and proxy.shown:
         lines.append(proxy.shown)
     framing: dict[bytes, bytes] = {}
-    for name, value in request.headers.raw:
+    for name, value in request.headers:
         lines.append(b"%b: %b" % (name, value))
         key = name.lower()
         if key in _FRAMING:
@@ -42,10 +76,13 @@ def outgoing_of(request: httpx.Request, proxy: Proxy | None = None) -> Outgoing:
                 raise _framing_refusal(f"{name.decode('latin-1')} stands there twice")
             framing[key] = value
     if b"host" not in framing:
-        lines.append(b"Host: " + request.url.netloc)
-    body = _memory_body(request)
+        lines.append(b"Host: " + request.host)
+    body, stream = None, None
+    if isinstance(request.body, bytes):
+        body = request.body
+    else:
+        stream = request.body
     length = _body_length(request.method, framing, body, lines)
-    stream = cast("httpx.AsyncByteStream", request.stream) if body is None else None
     lines.append(b"\r\n")
     head = b"\r\n".join(lines)
     if len(head) - len(head.translate(None, _CONTROLS)) != 2 * len(lines):
@@ -57,19 +94,11 @@ def outgoing_of(request: httpx.Request, proxy: Proxy | None = None) -> Outgoing:
     return Outgoing(head, stream, length)
 
 
-def _request_line(request: httpx.Request, place: bytes) -> bytes:
-    target = request.extensions.get("target") or request.url.raw_path
+def _request_line(request: ServerRequest, place: bytes) -> bytes:
+    target = request.target
     if b" " in target or not request.method.isalpha():
         raise _framing_refusal("the request line has a space too many")
     return b"%b %b%b HTTP/1.1" % (request.method.encode(), place, target)
-
-
-def _memory_body(request: httpx.Request) -> bytes | None:
-    if isinstance(request.stream, httpx.ByteStream):
-        return b"".join(request.stream)
-    if not isinstance(request.stream, httpx.AsyncByteStream):
-        raise _framing_refusal("the body can only be read without a loop")
-    return None
 
 
 def _body_length(

@@ -11,10 +11,11 @@ from typing import cast
 import httpx
 
 from runtime.addresses import ForbiddenAddressError, refuse_forbidden, resolve_allowed
+from services.gateway.transport.addresses import Origin, origin_of
 from services.gateway.transport.answer import Answer
 from services.gateway.transport.connection import ServerConnection
 from services.gateway.transport.failures import Failure, NothingSentError
-from services.gateway.transport.framing import outgoing_of
+from services.gateway.transport.framing import ServerRequest, Waits, outgoing_of
 from services.gateway.transport.proxy import REFUSED, Proxy
 from services.gateway.transport.upload import upload_body
 
@@ -24,8 +25,8 @@ _MARGIN_S = 1.0
 """Less than a server says: its clock began when the answer left it."""
 _KEPT_MAX_S = 30.0
 _SWEEP_MIN_S = 0.5
-Origin = tuple[str, bytes, int | None, Proxy | None]
-"""Scheme, host, port, and the proxy on the way there."""
+Way = tuple[Origin, Proxy | None]
+"""Where to, and the proxy on the way there."""
 
 
 class Transport(httpx.AsyncBaseTransport):
@@ -46,7 +47,7 @@ class Transport(httpx.AsyncBaseTransport):
         self._idle_max = idle_max
         self._proxy: Proxy | None = None
         self._proxy_url = ""
-        self._idle: defaultdict[Origin, list[ServerConnection]] = defaultdict(list)
+        self._idle: defaultdict[Way, list[ServerConnection]] = defaultdict(list)
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -58,36 +59,54 @@ class Transport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request` and return its answer as soon as the head is there, as httpx's own do."""
-        answer = await self.begin_exchange(request)
+        answer = await self._begin_for_httpx(request)
         extensions = {"connect_ms": answer.connect_ms, "reused": answer.reused}
         return httpx.Response(
             answer.status, headers=answer.headers, stream=answer, extensions=extensions
         )
 
-    async def begin_exchange(self, request: httpx.Request) -> Answer:
+    async def _begin_for_httpx(self, request: httpx.Request) -> Answer:
+        """The same for a request of httpx, which has its wishes in its extensions."""
+        extensions = request.extensions
+        asked = extensions.get("timeout") or {}
+        sent = ServerRequest(
+            request.method,
+            origin_of(request.url),
+            request.url.netloc,
+            extensions.get("target") or request.url.raw_path,
+            request.headers.raw,
+            _body_of(request),
+            Waits(asked.get("connect"), asked.get("first_byte"), asked.get("idle")),
+            on_departure=lambda: extensions.update(sent_at=sent.sent_at),
+        )
+        try:
+            return await self.begin_exchange(sent)
+        finally:
+            if sent.sent_at is None:
+                extensions.pop("sent_at", None)
+
+    async def begin_exchange(self, request: ServerRequest) -> Answer:
         """Send `request` and return its answer as soon as the head is there."""
         loop = asyncio.get_running_loop()
-        bounds: dict[str, float | None] = request.extensions.get("timeout") or {}
-        url, proxy = request.url, self._proxy
-        origin = (url.scheme, url.raw_host, url.port, proxy)
-        passing_on = proxy if url.scheme == "http" else None
+        connect_s, first_byte_s, idle_s = request.waits
+        proxy = self._proxy
+        way = request.origin, proxy
+        passing_on = proxy if request.origin[0] == "http" else None
         out = outgoing_of(request, passing_on)
         connect_ms = None
-        connection = self._take_reusable(origin, loop.time())
+        connection = self._take_reusable(way, loop.time())
         if connection is None:
             started = monotonic()
-            connection = await self._open_connection(loop, origin, bounds.get("connect"))
+            connection = await self._open_connection(loop, way, connect_s)
             connect_ms = (monotonic() - started) * 1000
-        idle_s = bounds.get("idle")
         answer = Answer(loop, connection, is_head=request.method == "HEAD", idle_s=idle_s)
         if connect_ms is not None:
             answer.reused, answer.connect_ms = False, connect_ms
         connection.start_exchange(answer, out.head, uploaded=out.stream is None)
-        sent_at = request.extensions["sent_at"] = monotonic()
-        if (on_departure := request.extensions.get("on_departure")) is not None:
-            on_departure()
+        sent_at = request.sent_at = monotonic()
+        if request.on_departure is not None:
+            request.on_departure()
         uploaded_at: float | None = sent_at
-        first_byte_s = bounds.get("first_byte")
         try:
             if out.stream is None:
                 connection.expect_within(first_byte_s)
@@ -104,7 +123,7 @@ class Transport(httpx.AsyncBaseTransport):
                 answer.failure = None  # its frames hold the answer
         if passing_on is not None and answer.status == REFUSED:
             await answer.aclose()
-            del request.extensions["sent_at"]
+            request.sent_at = None
             raise passing_on.connect_refusal(REFUSED)
         connection.expect_nothing(answer)
         if uploaded_at is not None:
@@ -122,9 +141,9 @@ class Transport(httpx.AsyncBaseTransport):
             self._sweeper.cancel()
             self._sweeper = None
 
-    def _take_reusable(self, origin: Origin, now_s: float) -> ServerConnection | None:
+    def _take_reusable(self, way: Way, now_s: float) -> ServerConnection | None:
         """Take the connection used last; one that its server may be closing is thrown away."""
-        connections = self._idle.get(origin)
+        connections = self._idle.get(way)
         while connections:
             connection = connections.pop()
             if now_s < connection.reusable_until and not connection.is_stale():
@@ -132,12 +151,12 @@ class Transport(httpx.AsyncBaseTransport):
             connection.abort_exchange()
         return None
 
-    def _keep_idle(self, origin: Origin, connection: ServerConnection) -> None:
+    def _keep_idle(self, way: Way, connection: ServerConnection) -> None:
         """Keep it for as long as its server is sure to: what it says, less a second, or little.
 
         A request that crosses the end of a connection on its way is an outcome nobody knows.
         """
-        connections = self._idle[origin]
+        connections = self._idle[way]
         if len(connections) >= self._idle_max:
             connections[:] = [other for other in connections if not other.is_closed]
         said_s = connection.kept_alive_s
@@ -156,7 +175,7 @@ class Transport(httpx.AsyncBaseTransport):
         self._sweeper = None
         now_s = loop.time()
         soonest_s = float("inf")
-        for origin, connections in list(self._idle.items()):
+        for way, connections in list(self._idle.items()):
             kept = []
             for connection in connections:
                 if connection.is_closed:
@@ -168,17 +187,17 @@ class Transport(httpx.AsyncBaseTransport):
                     connection.abort_exchange()
             connections[:] = kept
             if not kept:
-                del self._idle[origin]
+                del self._idle[way]
         if self._idle:
             self._sweeper = loop.call_at(
                 max(soonest_s, now_s + _SWEEP_MIN_S), self._sweep_idle, loop
             )
 
     async def _open_connection(
-        self, loop: asyncio.AbstractEventLoop, origin: Origin, within_s: float | None
+        self, loop: asyncio.AbstractEventLoop, way: Way, within_s: float | None
     ) -> ServerConnection:
         """Connect to an origin, through its proxy if it has one. Raises `NothingSentError`."""
-        scheme, host, port, proxy = origin
+        (scheme, host, port), proxy = way
         secure = scheme == "https"
         if (secure or (proxy and proxy.is_secure)) and self._ssl_context is None:
             self._ssl_context = ssl.create_default_context()
@@ -186,7 +205,7 @@ class Transport(httpx.AsyncBaseTransport):
         try:
             async with asyncio.timeout(within_s):
                 dialled = self._dial_origin if proxy is None else self._connect_through
-                return await dialled(loop, origin, name, port or (443 if secure else 80))
+                return await dialled(loop, way, name, port or (443 if secure else 80))
         except ForbiddenAddressError as error:
             raise NothingSentError(Failure.FORBIDDEN, str(error)) from None
         except TimeoutError:
@@ -200,18 +219,18 @@ class Transport(httpx.AsyncBaseTransport):
             raise NothingSentError(failure, f"{name}: {error}") from None
 
     async def _connect_through(
-        self, loop: asyncio.AbstractEventLoop, origin: Origin, name: str, port: int
+        self, loop: asyncio.AbstractEventLoop, way: Way, name: str, port: int
     ) -> ServerConnection:
         """Connect through the proxy, unless the server is known to be none."""
-        proxy = origin[3]
+        proxy = way[1]
         assert proxy is not None
         await refuse_forbidden(name, port)
         own_ssl = self._ssl_context if proxy.is_secure else None
 
         def make_connection() -> ServerConnection:
-            return ServerConnection(loop, partial(self._keep_idle, origin))
+            return ServerConnection(loop, partial(self._keep_idle, way))
 
-        if origin[0] == "http":
+        if way[0][0] == "http":
             return cast(
                 "ServerConnection", await proxy.connect_over(loop, make_connection, own_ssl)
             )
@@ -223,18 +242,18 @@ class Transport(httpx.AsyncBaseTransport):
         return cast("ServerConnection", tunnel)
 
     async def _dial_origin(
-        self, loop: asyncio.AbstractEventLoop, origin: Origin, name: str, port: int
+        self, loop: asyncio.AbstractEventLoop, way: Way, name: str, port: int
     ) -> ServerConnection:
         """Connect to the first address that takes it, of those that may be a server's.
 
         To the address, not to the name: it might lead elsewhere when it is looked up again.
         """
-        secure = origin[0] == "https"
+        secure = way[0][0] == "https"
         *others, last = await resolve_allowed(name, port)
         for address in (*others, last):
             try:
                 _, connection = await loop.create_connection(
-                    lambda: ServerConnection(loop, partial(self._keep_idle, origin)),
+                    lambda: ServerConnection(loop, partial(self._keep_idle, way)),
                     address,
                     port,
                     ssl=self._ssl_context if secure else None,
@@ -246,6 +265,15 @@ class Transport(httpx.AsyncBaseTransport):
             else:
                 break
         return connection
+
+
+def _body_of(request: httpx.Request) -> bytes | httpx.AsyncByteStream:
+    """Find the body of a request of httpx. Raises `NothingSentError`."""
+    if isinstance(request.stream, httpx.ByteStream):
+        return b"".join(request.stream)
+    if not isinstance(request.stream, httpx.AsyncByteStream):
+        raise NothingSentError(Failure.REQUEST, "the body can only be read without a loop")
+    return request.stream
 
 
 def _is_cut(error: OSError) -> bool:

@@ -3,12 +3,11 @@
 import asyncio
 from contextlib import aclosing
 
-import httpx
-
 from services.gateway.domain.heads import Headers
 from services.gateway.transport.addresses import Address
 from services.gateway.transport.answer import Answer
 from services.gateway.transport.failures import Failure, MaybeSentError, NothingSentError
+from services.gateway.transport.framing import ServerRequest, Waits
 from services.gateway.transport.pool import Transport
 
 BYTES_MAX = 4_000_000
@@ -32,26 +31,21 @@ class WholeExchange:
         self, transport: Transport, address: Address, headers: Headers
     ) -> tuple[Answer, bytes]:
         """Ask the server there; the body is as it came. Raises `TransportFailure`."""
-        outgoing = httpx.Request(
+        outgoing = ServerRequest(
             self._method,
-            address.url,
-            headers=headers,
-            stream=httpx.ByteStream(self._sent),
-            extensions={
-                "target": address.prefix + self._target,
-                "timeout": {
-                    "connect": self._connect_s,
-                    "first_byte": self._timeout_s,
-                    "idle": self._timeout_s,
-                },
-            },
+            address.origin,
+            address.host,
+            address.prefix + self._target,
+            headers,
+            self._sent,
+            Waits(self._connect_s, self._timeout_s, self._timeout_s),
         )
         try:
             async with asyncio.timeout(self._timeout_s):
                 answer = await transport.begin_exchange(outgoing)
                 return answer, await _read_whole(answer)
         except TimeoutError:
-            kind = MaybeSentError if "sent_at" in outgoing.extensions else NothingSentError
+            kind = MaybeSentError if outgoing.sent_at is not None else NothingSentError
             message = f"no whole answer within {self._timeout_s:g} s"
             raise kind(Failure.TIMEOUT, message) from None
 

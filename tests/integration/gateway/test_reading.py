@@ -3,7 +3,7 @@
 import asyncio
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +60,8 @@ async def read(body: bytes, content_type: str, **headers: str) -> tuple[Asked, U
         raise
 
 
-async def taken(stream: httpx.AsyncByteStream) -> bytes:
-    return b"".join([piece async for piece in stream])
+async def taken(body: bytes | AsyncIterator[bytes]) -> bytes:
+    return body if isinstance(body, bytes) else b"".join([piece async for piece in body])
 
 
 @pytest.mark.parametrize("length", [10, 3_000_000])
@@ -73,7 +73,7 @@ async def test_json_is_read_and_can_be_sent_as_often_as_one_likes(length: int) -
     assert asked.fields["n"] == 2
     assert (asked.files, asked.is_form) == ((), False)
     assert upload.is_replayable
-    assert await taken(upload.as_stream()) == await taken(upload.as_stream()) == body
+    assert await taken(upload.as_body()) == await taken(upload.as_body()) == body
     assert upload.taken == len(body)
     upload.close()
 
@@ -98,9 +98,9 @@ async def test_files_of_a_form_are_found_where_they_are(length: int) -> None:
         ("image[]", "b.png", "image/png"),
         ("mask", "m.png", "image/png"),
     ]
-    contents = [await taken(upload.as_stream((file.content,))) for file in asked.files]
+    contents = [await taken(upload.as_body((file.content,))) for file in asked.files]
     assert contents == [picture, b"", mask]
-    assert await taken(upload.as_stream((b"head", asked.files[2].content))) == b"head" + mask
+    assert await taken(upload.as_body((b"head", asked.files[2].content))) == b"head" + mask
     upload.close()
 
 

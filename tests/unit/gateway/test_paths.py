@@ -64,16 +64,16 @@ def test_slash_in_the_name_of_a_model_is_no_wonder() -> None:
 )
 def test_path_of_the_operators_is_never_of_a_service_type(path: str) -> None:
     assert is_ours(path)
-    assert not Places(DEFAULT_SERVICES).place_of(path).generates
+    assert not Places(DEFAULT_SERVICES).place_of(path).types
 
 
 def test_paths_of_strangers_and_long_ones_are_not_remembered() -> None:
     places = Places(DEFAULT_SERVICES)
 
-    assert places.place_of("/v1/images/generations").generates
-    assert places.place_of("/v1/images/" + "x" * 60_000, keep=True).generates
+    assert places.place_of("/v1/images/generations").types
+    assert places.place_of("/v1/images/" + "x" * 60_000, keep=True).types
     for _ in range(2):
-        assert places.place_of("/v1/chat/completions", keep=True) == (True, True)
+        assert places.place_of("/v1/chat/completions", keep=True).body_decides
     assert list(places._known) == ["/v1/chat/completions"]
 
 

@@ -3,9 +3,10 @@
 import pytest
 
 from runtime.settings import DEFAULT_SERVICES, ServiceTypeSection
-from services.gateway.domain import Peek, model_named, read_json, route_request, units_of
+from services.gateway.domain import Peek, model_named, read_json, units_of
 from services.gateway.domain.errors import GatewayError
-from services.gateway.domain.routing import body_decides, check_model
+from services.gateway.domain.paths import Places
+from services.gateway.domain.routing import check_model
 
 CHAT = "/v1/chat/completions"
 BOUNDARY = b"--b\r\n"
@@ -14,27 +15,27 @@ BOUNDARY = b"--b\r\n"
 @pytest.mark.parametrize(
     ("path", "model", "expected"),
     [
-        ("/v1/images/generations", None, "image"),
+        ("/v1/images/generations", "", "image"),
         ("/v1/images/edits", "any-video", "image"),
-        ("/v1/videos/generations", None, "video"),
+        ("/v1/videos/generations", "", "video"),
         (CHAT, "jimeng-video-3.0", "video"),
         (CHAT, "Jimeng-VIDEO", "video"),
         (CHAT, "jimeng-4.0", "image"),
-        (CHAT, None, "image"),
-        ("/v1/images/avatar", None, "avatar"),
-        ("/x/digital-human/y", None, "avatar"),
-        ("/v1/embeddings", None, None),
+        (CHAT, "", "image"),
+        ("/v1/images/avatar", "", "avatar"),
+        ("/x/digital-human/y", "", "avatar"),
+        ("/v1/embeddings", "", None),
     ],
 )
 def test_path_decides_and_models_only_on_shared_paths(
-    path: str, model: str | None, expected: str | None
+    path: str, model: str, expected: str | None
 ) -> None:
-    assert route_request(path, model, DEFAULT_SERVICES) == expected
+    assert Places(DEFAULT_SERVICES).route_request(path, model) == expected
 
 
 def test_new_service_type_is_configuration() -> None:
     services = {**DEFAULT_SERVICES, "music": ServiceTypeSection(daily_limit=3, paths=["/v1/music"])}
-    assert route_request("/v1/music/compose", None, services) == "music"
+    assert Places(services).route_request("/v1/music/compose", "") == "music"
 
 
 def test_without_a_fitting_model_or_a_plain_type_the_first_listed_serves() -> None:
@@ -42,7 +43,7 @@ def test_without_a_fitting_model_or_a_plain_type_the_first_listed_serves() -> No
         "one": ServiceTypeSection(daily_limit=1, paths=[CHAT], models=["a"]),
         "two": ServiceTypeSection(daily_limit=1, paths=[CHAT], models=["b"]),
     }
-    assert route_request(CHAT, "c", services) == "one"
+    assert Places(services).route_request(CHAT, "c") == "one"
 
 
 def test_model_of_a_body_that_decides_nothing_is_kept_for_the_record() -> None:
@@ -108,10 +109,10 @@ def test_body_decides_where_types_share_a_path_or_items_are_units() -> None:
     counted = ServiceTypeSection(daily_limit=3, paths=["/v1/music"], units="n")
     services = {**DEFAULT_SERVICES, "music": counted}
 
-    assert body_decides(CHAT, services)
-    assert body_decides("/v1/music/x", services)
-    assert not body_decides("/v1/images/generations", services)
-    assert not body_decides("/v1/embeddings", services)
+    assert Places(services).place_of(CHAT).body_decides
+    assert Places(services).place_of("/v1/music/x").body_decides
+    assert not Places(services).place_of("/v1/images/generations").body_decides
+    assert not Places(services).place_of("/v1/embeddings").body_decides
 
 
 def test_longer_path_wins_whatever_the_order() -> None:
@@ -119,8 +120,8 @@ def test_longer_path_wins_whatever_the_order() -> None:
         "long": ServiceTypeSection(daily_limit=1, paths=["/v1/images/"]),
         "short": ServiceTypeSection(daily_limit=1, paths=["/v1/"]),
     }
-    assert route_request("/v1/images/x", None, services) == "long"
-    assert route_request("/v1/images/x", None, dict(reversed(services.items()))) == "long"
+    assert Places(services).route_request("/v1/images/x", "") == "long"
+    assert Places(dict(reversed(services.items()))).route_request("/v1/images/x", "") == "long"
 
 
 @pytest.mark.parametrize(("n", "units"), [(None, 1), (1, 1), (10_000, 10_000)])

@@ -4,8 +4,6 @@ import random
 import time
 from collections.abc import Callable
 
-import httpx
-
 from contracts.balancer import PLAIN, Selected
 from contracts.pool import Attempt, Verdict
 from services.gateway.clients.headers import upstream_headers
@@ -24,7 +22,7 @@ from services.gateway.relay.upstream.judging import encoding_of, judge_answer
 from services.gateway.relay.upstream.parts import ClientSide, Upstream
 from services.gateway.relay.upstream.passing import stream_watched
 from services.gateway.relay.upstream.telling import Telling
-from services.gateway.transport import Answer, TransportFailure
+from services.gateway.transport import Answer, ServerRequest, TransportFailure, Waits
 from services.gateway.transport.retry_after import retry_after
 
 _FILMS = "/videos/"
@@ -47,6 +45,7 @@ class Exchange:
         "_judgement",
         "_on_departure",
         "_outgoing",
+        "_secrets",
         "_selected",
         "_side",
         "_started",
@@ -71,10 +70,11 @@ class Exchange:
         self._side = side
         self._selected = selected
         self._authorization = authorization
+        self._secrets = secrets_of(authorization)
         self._connect_s = connect_s
         self._started = time.perf_counter()
         self._translation: Translation | None = None
-        self._outgoing: httpx.Request | None = None
+        self._outgoing: ServerRequest | None = None
         self._answer: Answer | None = None
         self._first_byte_ms = 0.0
         self._telling: Telling | None = None
@@ -164,7 +164,7 @@ class Exchange:
             verdict,
             answer.status if answer else 0,
             times,
-            sent="sent_at" in outgoing.extensions,
+            sent=outgoing.sent_at is not None,
             translated=translation.told if translation is not None else "",
         )
         metrics = self._upstream.metrics
@@ -178,7 +178,7 @@ class Exchange:
         if self._answer is not None:
             await self._answer.aclose()
 
-    async def _send_request(self, outgoing: httpx.Request) -> Answer:
+    async def _send_request(self, outgoing: ServerRequest) -> Answer:
         """Send, and await the answer's head. Raises `TransportFailure`, `GatewayError`."""
         transport, translation = self._upstream.transport, self._translation
         if translation is None or not translation.chat:
@@ -190,7 +190,7 @@ class Exchange:
         async with self._telling.keep_alive():
             return await transport.begin_exchange(outgoing)
 
-    def _upstream_request(self) -> httpx.Request:
+    def _upstream_request(self) -> ServerRequest:
         """Make the request that goes to the server."""
         request, upload = self._side.request, self._side.upload
         address = self._upstream.addresses.address_of(self._selected.url)
@@ -203,20 +203,19 @@ class Exchange:
                 kind, length = self._translation.content_type, self._translation.body_length
         settings = self._upstream.settings
         headers = upstream_headers(request, address.host, self._authorization, length, kind)
-        return httpx.Request(
+        return ServerRequest(
             "POST",
-            address.url,
-            headers=headers,
-            stream=upload.as_stream(pieces),
-            extensions={
-                "on_departure": self._on_departure,
-                "target": address.prefix + target,
-                "timeout": {
-                    "connect": min(self._connect_s, settings.connect_timeout),
-                    "first_byte": self._upstream.first_byte_s(request.service_type),
-                    "idle": settings.idle_timeout,
-                },
-            },
+            address.origin,
+            address.host,
+            address.prefix + target,
+            headers,
+            upload.as_body(pieces),
+            Waits(
+                min(self._connect_s, settings.connect_timeout),
+                self._upstream.first_byte_s(request.service_type),
+                settings.idle_timeout,
+            ),
+            self._on_departure,
         )
 
     async def _judge_answer(self, answer: Answer) -> None:
@@ -224,7 +223,7 @@ class Exchange:
 
         Raises `TransportFailure`.
         """
-        secrets = secrets_of(self._authorization)
+        secrets = self._secrets
         late_s = _late_s(self._side.request, self._translation)
         tables = self._upstream.failures
         self._judgement, self._begun, self._whole = await judge_answer(
@@ -237,24 +236,23 @@ class Exchange:
             status = self._judgement.status
             self._judgement = Judgement(Verdict.OUTCOME_UNKNOWN, status, message=_NO_RESULT)
 
-    def _client_headers(self, answer: Answer, secrets: tuple[bytes, ...], *, anew: bool) -> Headers:
+    def _client_headers(self, answer: Answer, *, anew: bool) -> Headers:
         """Make the head; `anew`: the body is not, byte for byte, what the server wrote."""
-        headers = headers_passing(answer.headers, self._upstream.passed, secrets)
+        headers = headers_passing(answer.headers, self._upstream.passed, self._secrets)
         if anew:
             headers = [pair for pair in headers if pair[0] not in _OF_THE_BYTES]
         return [*headers, *self._side.own_headers()]
 
     async def _answer_whole(self, answer: Answer) -> None:
         """Give the client a whole answer, without the credential if its server repeats it."""
-        secrets = secrets_of(self._authorization)
         encoding = encoding_of(answer)
         body = self._begun
         plain = expand_body(encoding, body) if encoding not in PLAIN_ENCODINGS else body
         assert isinstance(plain, bytes)  # or else it would be no success, or no whole one
-        clean = blank_secrets(plain, spellings_of(secrets))
+        clean = blank_secrets(plain, spellings_of(self._secrets))
         if clean is not plain:
             self._upstream.metrics.echoed.labels(self._selected.server_id).inc()
-        headers = self._client_headers(answer, secrets, anew=clean is not body)
+        headers = self._client_headers(answer, anew=clean is not body)
         if clean is not body or not answer.header_text(b"content-length"):
             headers.append((b"content-length", str(len(clean)).encode()))
         await self._side.client.answer_whole(answer.status, headers, clean)
@@ -262,16 +260,15 @@ class Exchange:
     async def _stream_answer(self, answer: Answer) -> GatewayError | None:
         """Give the client an answer as it comes; says what cut it."""
         client = self._side.client
-        secrets = secrets_of(self._authorization)
         encoding = encoding_of(answer)
         expansion = None if encoding in PLAIN_ENCODINGS else Expansion(encoding)
-        headers = self._client_headers(answer, secrets, anew=expansion is not None)
+        headers = self._client_headers(answer, anew=expansion is not None)
         events = answer.header_text(b"content-type").lower().startswith("text/event-stream")
         if events:  # what is cut ends in an event of ours, which no length knows of
             headers = [pair for pair in headers if pair[0] != b"content-length"]
             headers.append((b"x-accel-buffering", b"no"))
             answer.wait_at_most(self._upstream.first_byte_s(self._side.request.service_type))
-        watch = Watch(spellings_of(secrets), None if events else WATCHED_BYTES)
+        watch = Watch(spellings_of(self._secrets), None if events else WATCHED_BYTES)
         await client.start_answer(answer.status, headers, events=events)
         error = await stream_watched(client, self._begun, answer, watch, expansion)
         if watch.found:
