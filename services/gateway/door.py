@@ -180,12 +180,7 @@ class Door:
 
     def _open_key(self, request: Request) -> Key:
         """Authenticate: `Bearer <key>` or the bare key. Raises `GatewayError`."""
-        authorization = b""
-        for name, value in request.headers:
-            if name == b"authorization":
-                authorization = value
-                break
-        key = open_key(authorization.decode("latin-1"), self._find_key)
+        key = open_key(request.authorization, self._find_key)
         if key.scope is KeyScope.METRICS:
             message = "the key reads metrics: expected a client key"
             raise GatewayError("model_not_allowed", message)

@@ -31,6 +31,7 @@ class Request:
     """What a client sent, and what it was taken for."""
 
     __slots__ = (
+        "authorization",
         "client_address",
         "client_request_id",
         "content_length",
@@ -64,6 +65,8 @@ class Request:
         self.raw_path: bytes = scope.get("raw_path") or self.path.encode()
         self.query: bytes = scope["query_string"]
         self.headers: list[tuple[bytes, bytes]] = scope["headers"]
+        self.authorization = ""
+        """The first header of that name that says anything."""
         self.content_type = ""
         self.content_length: int | None = None
         self.client_request_id = ""
@@ -79,6 +82,8 @@ class Request:
                 self.content_type = value.decode("latin-1")
             elif name == b"content-length":
                 self.content_length = int(value)
+            elif name == b"authorization":
+                self.authorization = self.authorization or value.decode("latin-1")
             elif name == b"x-request-id":
                 self.client_request_id = value.decode("latin-1")[:_TEXT_MAX]
             elif name == b"user-agent":

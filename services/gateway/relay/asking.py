@@ -30,20 +30,25 @@ def call_of(request: Request, attempts_max: int) -> CallFacts:
 
 
 def session_requested(
-    request: Request, step: AskLease, gateway_id: GatewayId, asked_at: datetime, stored: Stored
+    call: CallFacts,
+    request: Request,
+    step: AskLease,
+    gateway_id: GatewayId,
+    asked_at: datetime,
+    stored: Stored,
 ) -> SessionRequested:
     """Say which lease is wanted; `stored` is how much of the client the log may keep."""
     return SessionRequested(
-        request_id=request.request_id,
+        request_id=call.request_id,
         number=step.number,
-        service_type=request.service_type,
-        units=request.units,
+        service_type=call.service_type,
+        units=call.units,
         asked_at=asked_at,
         gateway_id=gateway_id,
-        key_id=request.key.key_id,
-        path=cut_text(request.path),
-        model=cut_text(request.model),
-        client_request_id=cut_text(request.client_request_id),
+        key_id=call.key_id,
+        path=call.path,
+        model=call.model,
+        client_request_id=call.client_request_id,
         client_address=stored_address(request.client_address, stored),
         user_agent=stored_agent(request.user_agent, stored),
         avoid_sessions=list(step.avoid_sessions),

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from contracts.base import GatewayId
-from contracts.pool import LeaseWanted, Outcome, Verdict
+from contracts.pool import LeaseWanted, Outcome, UsageRecorded, Verdict
 from runtime.clock import Clock
 from runtime.nats.connection import DisconnectedError, UnansweredError
 from services.gateway.clients.answers import break_off_error
@@ -140,21 +140,16 @@ class Journey:
     async def run_course(self) -> None:
         """Go the whole course. Raises what `Relay.serve` does."""
         try:
-            await self._run_steps()
+            while not isinstance(self._step, (Fail, Finish)):
+                self._go_on(await self._DOERS[type(self._step)](self, self._step))
+        except (Exception, asyncio.CancelledError) as broken:
+            error = break_off_error(broken, gone=self._side.client.gone)
+            tried = self._exchange.attempt_broken_off() if self._exchange is not None else None
+            self._go_on(Gone(error=error, attempt=tried))
+            raise
         finally:
             self._leave_gate()
             self._exchange = None  # which knows this too: no circle is left for the collector
-
-    async def _run_steps(self) -> None:
-        while not isinstance(self._step, (Fail, Finish)):
-            try:
-                happened = await self._DOERS[type(self._step)](self, self._step)
-            except (Exception, asyncio.CancelledError) as broken:
-                error = break_off_error(broken, gone=self._side.client.gone)
-                tried = self._exchange.attempt_broken_off() if self._exchange is not None else None
-                self._go_on(Gone(error=error, attempt=tried))
-                raise
-            self._go_on(happened)
         if isinstance(self._step, Fail):
             raise self._step.error
 
@@ -165,22 +160,19 @@ class Journey:
         for step in steps[:-1]:
             if isinstance(step, Record):
                 outbox.record_usage(step.usage)
+                self._count_usage(step.usage)
             elif isinstance(step, Cancel):
                 outbox.cancel_lease(step.command)
-            self._count_leaver(step)
+                if step.command.reason == CLIENT_GONE:
+                    self._relay.admission.take_leave(self._key_id)
         self._step = steps[-1]
 
-    def _count_leaver(self, end: Step) -> None:
-        """Count a call that was left before anything was sent, or one that was used."""
-        admission = self._relay.admission
-        if isinstance(end, Cancel):
-            if end.command.reason == CLIENT_GONE:
-                admission.take_leave(self._key_id)
-        elif isinstance(end, Record):
-            if end.usage.outcome is not Outcome.RELEASED:
-                admission.give_leave(self._key_id)
-            elif end.usage.verdict is Verdict.CLIENT_GONE:
-                admission.take_leave(self._key_id)
+    def _count_usage(self, usage: UsageRecorded) -> None:
+        """Count a call that was used, or left before anything was sent."""
+        if usage.outcome is not Outcome.RELEASED:
+            self._relay.admission.give_leave(self._key_id)
+        elif usage.verdict is Verdict.CLIENT_GONE:
+            self._relay.admission.take_leave(self._key_id)
 
     async def _enter_gate(self, step: Enter) -> Happening:
         """See, behind the gate, whether a lease may and should be asked for."""
@@ -216,6 +208,7 @@ class Journey:
         started = time.perf_counter()  # a loop's own clock may be as coarse as its turns
         wanted = LeaseWanted(
             requested=session_requested(
+                self.stage.call,
                 self._side.request,
                 step,
                 relay.gateway_id,

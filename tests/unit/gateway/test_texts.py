@@ -61,7 +61,7 @@ def test_a_call_takes_as_much_of_the_log_whatever_its_texts_are_made_of(characte
     request.model = character * 300
     call = call_of(request, 3)
     wanted = AskLease(number=1, avoid_sessions=(), avoid_servers=(), previous=None)
-    asked = session_requested(request, wanted, GatewayId("g"), NOON, "full")
+    asked = session_requested(call, request, wanted, GatewayId("g"), NOON, "full")
     error = GatewayError("invalid_request", character * 300)
     usage = usage_of(
         call, Trail(), HELD, Outcome.RELEASED, Verdict.REJECTED, 1.0, error=error, status=400
