@@ -12,6 +12,7 @@ from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.heads import Headers
 from services.gateway.domain.paths import KEPT_BYTES_MAX
 from services.gateway.domain.summary import NOTHING_YET, Summary
+from services.gateway.domain.texts import short_ms
 from services.gateway.metrics import Metrics
 
 Whole = Callable[[int, Headers, bytes], None]
@@ -110,9 +111,9 @@ def log_request(
         session_id=summary.session_id,
         server_id=summary.server_id or None,
         attempts=summary.attempts_made,
-        ms=round(seconds * 1000, 2),
-        lease_ms=round(summary.lease_ms, 2),
-        first_byte_ms=round(summary.first_byte_ms, 2),
+        ms=short_ms(seconds * 1000),
+        lease_ms=short_ms(summary.lease_ms),
+        first_byte_ms=short_ms(summary.first_byte_ms),
         bytes_out=client.bytes_out,
         gone=client.gone or None,
     )

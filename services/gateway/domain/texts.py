@@ -26,6 +26,11 @@ def cut_text(text: str, bytes_max: int = TEXT_BYTES_MAX) -> str:
     return text[:kept]
 
 
+def short_ms(ms: float) -> float:
+    """Leave out what is below a microsecond; a quarter of the work that `round` makes of it."""
+    return int(ms * 1000 + 0.5) / 1000
+
+
 def _encoded_bytes(character: str) -> int:
     if character in _SHORT:
         return 2

@@ -140,8 +140,8 @@ class Journey:
     async def run_course(self) -> None:
         """Go the whole course. Raises what `Relay.serve` does."""
         try:
-            while not isinstance(self._step, (Fail, Finish)):
-                self._go_on(await self._DOERS[type(self._step)](self, self._step))
+            while (do_step := self._DOERS.get(type(self._step))) is not None:
+                self._go_on(await do_step(self, self._step))
         except (Exception, asyncio.CancelledError) as broken:
             error = break_off_error(broken, gone=self._side.client.gone)
             tried = self._exchange.attempt_broken_off() if self._exchange is not None else None
@@ -152,6 +152,7 @@ class Journey:
             self._exchange = None  # which knows this too: no circle is left for the collector
         if isinstance(self._step, Fail):
             raise self._step.error
+        assert isinstance(self._step, Finish)
 
     def _go_on(self, happened: Happening) -> None:
         """Go to the next stage; what ends a lease is done before anything can come between."""
@@ -278,3 +279,4 @@ class Journey:
         Send: _send_request,
         Pause: _pause_attempts,
     }
+    """How each step is done that is waited for; `Fail` and `Finish` end the course."""

@@ -69,7 +69,7 @@ def outgoing_of(request: ServerRequest, proxy: Proxy | None = None) -> Outgoing:
         lines.append(proxy.shown)
     framing: dict[bytes, bytes] = {}
     for name, value in request.headers:
-        lines.append(b"%b: %b" % (name, value))
+        lines.append(name + b": " + value)
         key = name.lower()
         if key in _FRAMING:
             if key in framing:

@@ -4,7 +4,7 @@ from contracts.base import LeaseId
 from contracts.pool import CancelLease, Outcome, UsageRecorded, Verdict
 from services.gateway.domain import failure_error, outcome_of
 from services.gateway.domain.errors import GatewayError
-from services.gateway.domain.texts import MESSAGE_BYTES_MAX, cut_text
+from services.gateway.domain.texts import MESSAGE_BYTES_MAX, cut_text, short_ms
 from services.gateway.relay.course.facts import CLIENT_GONE, CallFacts, Held, Trail
 from services.gateway.relay.course.happenings import Gone, Passed
 from services.gateway.relay.course.stages import Passing
@@ -47,8 +47,8 @@ def usage_of(
         cut=cut,
         retry_after_s=retry_after_s,
         attempts=list(held.attempts),
-        lease_ms=round(trail.lease_ms, 3),
-        total_ms=round((now_s - call.started_s) * 1000, 3),
+        lease_ms=short_ms(trail.lease_ms),
+        total_ms=short_ms((now_s - call.started_s) * 1000),
         bytes_in=call.bytes_in,
         bytes_out=bytes_out,
     )

@@ -2,25 +2,17 @@
 
 from collections.abc import Mapping
 
+from contracts.balancer import Selected
 from contracts.base import ServiceType
 from contracts.pool import Outcome, Verdict
 from services.gateway.domain.summary import Summary
-from services.gateway.relay.course.stages import (
-    Asking,
-    AskingLast,
-    Ended,
-    Entering,
-    Passing,
-    Pausing,
-    Sending,
-    Stage,
-)
+from services.gateway.relay.course.stages import Stage
 
 
 def summary(stage: Stage) -> Summary:
     """Say what is known at this stage."""
     trail = stage.trail
-    selected = stage.selected if isinstance(stage, Sending | Pausing | Passing) else None
+    selected: Selected | None = getattr(stage, "selected", None)
     return Summary(
         session_id=trail.lease.session_id if trail.lease else None,
         remaining=_remaining(stage),
@@ -28,7 +20,7 @@ def summary(stage: Stage) -> Summary:
         server_region=selected.region if selected else trail.server_region,
         attempts_made=trail.attempts_made,
         lease_ms=trail.lease_ms,
-        first_byte_ms=stage.first_byte_ms if isinstance(stage, Passing) else trail.first_byte_ms,
+        first_byte_ms=getattr(stage, "first_byte_ms", trail.first_byte_ms),
         traced=trail.traced,
     )
 
@@ -43,7 +35,7 @@ def _remaining(stage: Stage) -> Mapping[ServiceType, int] | None:
     lease, ended = trail.lease, trail.ended
     if lease is None:
         return None
-    if not isinstance(stage, Entering | Asking | AskingLast | Ended):
+    if hasattr(stage, "held"):
         return lease.remaining
     if ended is not None and ended.outcome is not Outcome.RELEASED:
         return lease.remaining

@@ -16,6 +16,7 @@ from services.gateway.domain.answers.envelopes import expand_body
 from services.gateway.domain.answers.expanding import PLAIN_ENCODINGS, Expansion
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.heads import Headers, headers_passing
+from services.gateway.domain.texts import short_ms
 from services.gateway.relay.course.happenings import Judged, Passed
 from services.gateway.relay.upstream.attempts import Times, attempt_of
 from services.gateway.relay.upstream.judging import encoding_of, judge_answer
@@ -154,9 +155,9 @@ class Exchange:
         outgoing, answer, translation = self._outgoing, self._answer, self._translation
         assert outgoing is not None
         times = Times(
-            round(answer.connect_ms, 3) if answer else 0.0,
-            round(self._first_byte_ms, 3),
-            round((time.perf_counter() - self._started) * 1000, 3),
+            short_ms(answer.connect_ms) if answer else 0.0,
+            short_ms(self._first_byte_ms),
+            short_ms((time.perf_counter() - self._started) * 1000),
         )
         tried = attempt_of(
             self._selected,
