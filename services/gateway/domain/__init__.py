@@ -6,6 +6,7 @@ answers/    what a server's answer means, and what follows from it
 fleet       the servers as the log has them: which dialects they speak
 heads       which headers go up and come down, and what may stand in one
 tally       calls refused here, counted by key, type and code
+crowd       when calls are let in a few at a time
 leavers     keys whose clients leave before anything is sent
 texts       how much of a stranger's text is told
 summary     what headers and the log line say of a request

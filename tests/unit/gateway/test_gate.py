@@ -1,0 +1,103 @@
+"""Calls are let in a few at a time, unless more come than can be served."""
+
+import asyncio
+
+import pytest
+
+from services.gateway.domain.crowd import CALM_S, PATIENCE_S, Crowd
+from services.gateway.relay.gate import WIDTH, Gate
+from tests.waiting import until
+
+
+def crowd_open() -> Crowd:
+    """Make one that has been crowded for long enough, at second 1."""
+    crowd = Crowd(WIDTH)
+    crowd.note_count(WIDTH + 1, 1 - PATIENCE_S)
+    crowd.note_count(WIDTH + 1, 1)
+    assert crowd.open
+    return crowd
+
+
+def test_a_crowd_opens_it_after_a_while_and_a_wave_does_not() -> None:
+    crowd = Crowd(WIDTH)
+    for wave in range(20):
+        crowd.note_count(256, wave * 0.2)
+        crowd.note_count(1, wave * 0.2 + 0.1)
+        assert not crowd.open
+
+    crowd.note_count(256, 5)
+    crowd.note_count(40, 5 + PATIENCE_S / 2)
+    assert not crowd.open
+    crowd.note_count(40, 5 + PATIENCE_S)
+    assert crowd.open
+
+
+def test_the_first_calm_closes_it_though_nobody_came_or_went_meanwhile() -> None:
+    crowd = crowd_open()
+
+    crowd.note_count(WIDTH, 2)
+    crowd.note_count(WIDTH + 1, 2 + CALM_S / 2)
+    assert crowd.open
+    crowd.note_count(WIDTH, 3)
+    crowd.note_count(256, 3.2)
+    assert not crowd.open
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+async def entered(gate: Gate, came: list[int], number: int) -> None:
+    await gate.enter()
+    came.append(number)
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.anyio
+async def test_a_wave_goes_in_a_few_at_a_time_in_its_order() -> None:
+    gate = Gate()
+    came: list[int] = []
+    wave = [asyncio.ensure_future(entered(gate, came, number)) for number in range(3 * WIDTH)]
+    await settle()
+    assert (came, len(gate)) == ([*range(WIDTH)], 2 * WIDTH)
+
+    for gone in range(2 * WIDTH):
+        gate.leave()
+        await settle()
+        assert came == [*range(WIDTH + 1 + gone)]
+
+    await asyncio.gather(*wave)
+    assert len(gate) == 0
+
+
+@pytest.mark.anyio
+async def test_who_leaves_the_queue_lets_nobody_in_in_its_place() -> None:
+    gate = Gate()
+    came: list[int] = []
+    tasks = [asyncio.ensure_future(entered(gate, came, number)) for number in range(WIDTH + 3)]
+    await settle()
+
+    tasks[WIDTH].cancel()
+    await settle()
+    assert len(came) == WIDTH
+    gate.leave()
+    tasks[WIDTH + 1].cancel()
+    await settle()
+
+    assert came == [*range(WIDTH), WIDTH + 2]
+    assert len(gate) == 0
+
+
+@pytest.mark.anyio
+async def test_it_opens_by_itself_while_those_inside_wait_for_a_silent_pool() -> None:
+    gate = Gate()
+    came: list[int] = []
+    wave = [asyncio.ensure_future(entered(gate, came, number)) for number in range(3 * WIDTH)]
+
+    await until(lambda: len(came) == 3 * WIDTH)
+    await asyncio.gather(*wave)
