@@ -54,6 +54,10 @@ chaos-cluster: $(VENV)/.dev  ## the same with three NATS servers, whichever lead
 bench: $(VENV)/.dev  ## the benchmarks, each beside its reference
 	$(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: pairs
+pairs: $(VENV)/.dev  ## what a change costs: this tree beside BASE=<revision>, in turns
+	$(BIN)/python -m benchmarks.pairs $(BASE) $(ARGS)
+
 .PHONY: chaos chaos-smoke
 chaos: $(VENV)/.dev  ## thousands of calls while everything is killed; SEED=, CALLS=, SECONDS=
 	@$(BIN)/python -m tests.chaos $(RUN) $(ARGS)

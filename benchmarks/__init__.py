@@ -3,6 +3,8 @@
 bench_pool       leases a second at one shard, their ends through the log too
 bench_gateway    CPU per request with everything on
 bench_analytics  log to DuckDB, end to end
+pairs            this tree beside another revision
+pairs_worker     one stack of such a comparison
 load             a cheap generator of load
 bare             an application that only answers: the gateway's reference
 """
