@@ -3,6 +3,8 @@
 NATS permissions, the schema files and the reference page are generated from it.
 """
 
+from functools import partial
+
 from contracts import analytics, balancer, base, pool
 from contracts.base import Part
 from contracts.gateway import KeyEvent
@@ -37,49 +39,35 @@ ANALYTICS_REPORT = "rpc.analytics.report"
 ANALYTICS_PING = "rpc.analytics.ping"
 
 
-def evt_pool(shard: int = SHARD) -> str:
+def evt_pool(shard: int | str = SHARD) -> str:
     """Where a shard's leader journals."""
     return f"evt.pool.{shard}"
 
 
-def pool_lease(shard: int = SHARD) -> str:
-    """Leases are asked for here."""
-    return f"rpc.pool.{shard}.lease"
-
-
-def pool_end(shard: int = SHARD) -> str:
-    """Usages are handed in here."""
-    return f"rpc.pool.{shard}.end"
-
-
-def pool_renew(shard: int = SHARD) -> str:
-    """Deadlines are moved here."""
-    return f"rpc.pool.{shard}.renew"
-
-
-def pool_cancel(shard: int = SHARD) -> str:
-    """Leases are given back here."""
-    return f"rpc.pool.{shard}.cancel"
-
-
-def pool_status(shard: int = SHARD) -> str:
-    """The fold is asked here."""
-    return f"rpc.pool.{shard}.status"
-
-
-def pool_admin(shard: int = SHARD) -> str:
-    """Sessions are administered here."""
-    return f"rpc.pool.{shard}.admin"
-
-
-def pool_ping(shard: int = SHARD) -> str:
-    """A leader answers here."""
-    return f"rpc.pool.{shard}.ping"
-
-
-def pool_leads(shard: int = SHARD) -> str:
+def pool_leads(shard: int | str = SHARD) -> str:
     """A new leader tells here that its doors are open."""
     return f"ctl.pool.{shard}"
+
+
+def _pool_door(door: str, shard: int | str = SHARD) -> str:
+    """Where a shard's leader answers."""
+    return f"rpc.pool.{shard}.{door}"
+
+
+pool_lease = partial(_pool_door, "lease")
+"""Leases are asked for here."""
+pool_end = partial(_pool_door, "end")
+"""Usages are handed in here."""
+pool_renew = partial(_pool_door, "renew")
+"""Deadlines are moved here."""
+pool_cancel = partial(_pool_door, "cancel")
+"""Leases are given back here."""
+pool_status = partial(_pool_door, "status")
+"""The fold is asked here."""
+pool_admin = partial(_pool_door, "admin")
+"""Sessions are administered here."""
+pool_ping = partial(_pool_door, "ping")
+"""A leader answers here."""
 
 
 class Subject(Part, frozen=True, kw_only=True):
@@ -93,60 +81,63 @@ class Subject(Part, frozen=True, kw_only=True):
     callers: tuple[str, ...] = ()
 
 
+def _pinged(pattern: str, owner: str, *callers: str) -> Subject:
+    """Where `callers` ask whether the owner is there."""
+    return Subject(
+        pattern=pattern, message=base.Ping, reply=base.Pong, owner=owner, callers=callers
+    )
+
+
+_ALL = "*"
+"""Every shard."""
 TABLE = (
-    Subject(pattern="evt.pool.*", message=pool.PoolEvent, owner="pool"),
+    Subject(pattern=evt_pool(_ALL), message=pool.PoolEvent, owner="pool"),
     Subject(pattern=EVT_BALANCER, message=balancer.BalancerEvent, owner="balancer"),
     Subject(pattern=EVT_KEYS, message=KeyEvent, owner="gateway", callers=("migrate",)),
     Subject(
-        pattern="rpc.pool.*.lease",
+        pattern=pool_lease(_ALL),
         message=pool.LeaseSessions,
         reply=pool.LeaseAnswers | base.Failed,
         owner="pool",
         callers=("gateway",),
     ),
     Subject(
-        pattern="rpc.pool.*.end",
+        pattern=pool_end(_ALL),
         message=pool.EndLeases,
         reply=pool.EndAnswers | base.Failed,
         owner="pool",
         callers=("gateway",),
     ),
     Subject(
-        pattern="rpc.pool.*.renew",
+        pattern=pool_renew(_ALL),
         message=pool.RenewLeases,
         reply=pool.RenewAnswers | base.Failed,
         owner="pool",
         callers=("gateway",),
     ),
     Subject(
-        pattern="rpc.pool.*.cancel",
+        pattern=pool_cancel(_ALL),
         message=pool.CancelLeases,
         reply=pool.CancelAnswers | base.Failed,
         owner="pool",
         callers=("gateway",),
     ),
     Subject(
-        pattern="rpc.pool.*.status",
+        pattern=pool_status(_ALL),
         message=pool.PoolStatus,
         reply=pool.PoolStatusReply | base.Failed,
         owner="pool",
         callers=("gateway", "auditor"),
     ),
     Subject(
-        pattern="rpc.pool.*.admin",
+        pattern=pool_admin(_ALL),
         message=pool.PoolAdmin,
         reply=pool.Done | base.Failed,
         owner="pool",
         callers=("gateway",),
     ),
-    Subject(
-        pattern="rpc.pool.*.ping",
-        message=base.Ping,
-        reply=base.Pong,
-        owner="pool",
-        callers=("gateway", "pool", "auditor"),
-    ),
-    Subject(pattern="ctl.pool.*", message=base.Pong, owner="pool"),
+    _pinged(pool_ping(_ALL), "pool", "gateway", "pool", "auditor"),
+    Subject(pattern=pool_leads(_ALL), message=base.Pong, owner="pool"),
     Subject(
         pattern=BALANCER_SELECT,
         message=balancer.SelectServers,
@@ -168,13 +159,7 @@ TABLE = (
         owner="balancer",
         callers=("gateway",),
     ),
-    Subject(
-        pattern=BALANCER_PING,
-        message=base.Ping,
-        reply=base.Pong,
-        owner="balancer",
-        callers=("gateway", "balancer", "auditor"),
-    ),
+    _pinged(BALANCER_PING, "balancer", "gateway", "balancer", "auditor"),
     Subject(pattern=BALANCER_LEADS, message=base.Pong, owner="balancer"),
     Subject(
         pattern=ANALYTICS_QUERY,
@@ -204,13 +189,7 @@ TABLE = (
         owner="analytics",
         callers=("gateway",),
     ),
-    Subject(
-        pattern=ANALYTICS_PING,
-        message=base.Ping,
-        reply=base.Pong,
-        owner="analytics",
-        callers=("gateway", "auditor"),
-    ),
+    _pinged(ANALYTICS_PING, "analytics", "gateway", "auditor"),
 )
 
 
@@ -222,24 +201,26 @@ class Permissions(Part, frozen=True, kw_only=True):
     responds: bool = False
 
 
+def _reads(stream: str) -> list[str]:
+    """Ask how a stream is, and for messages of it."""
+    return [
+        f"$JS.API.STREAM.INFO.{stream}",
+        f"$JS.API.STREAM.MSG.GET.{stream}",
+        f"$JS.API.DIRECT.GET.{stream}",
+        f"$JS.API.DIRECT.GET.{stream}.>",
+    ]
+
+
 _READ_EVENTS = [
     "$JS.API.INFO",
-    "$JS.API.STREAM.INFO.EVT",
-    "$JS.API.STREAM.MSG.GET.EVT",
-    "$JS.API.DIRECT.GET.EVT",
-    "$JS.API.DIRECT.GET.EVT.>",
+    *_reads(EVENT_STREAM),
     "$JS.API.CONSUMER.CREATE.EVT",
     "$JS.API.CONSUMER.CREATE.EVT.>",
     "$JS.API.CONSUMER.INFO.EVT.>",
     "$JS.API.CONSUMER.DELETE.EVT.>",
     "$JS.API.CONSUMER.MSG.NEXT.EVT.>",
 ]
-_READ_CREDENTIALS = [
-    "$JS.API.STREAM.INFO.KV_credentials",
-    "$JS.API.STREAM.MSG.GET.KV_credentials",
-    "$JS.API.DIRECT.GET.KV_credentials",
-    "$JS.API.DIRECT.GET.KV_credentials.>",
-]
+_READ_CREDENTIALS = _reads(CREDENTIALS_STREAM)
 _EXTRA = {
     "gateway": _READ_CREDENTIALS,
     "pool": [*_READ_CREDENTIALS, "$KV.credentials.>"],

@@ -5,6 +5,7 @@
 - `evidence`: what is known at the end: calls, the log, the servers' own ledgers, the audit
 - `verdict`: evidence → findings; `report`: what clients felt of each kind of fault
 - `campaign`: traffic and plan together, against whatever can kill, pause and start (`Actor`)
+- `ground`: the system as a run knows it, and how its evidence is gathered
 - `run`: a campaign on a `Ground`, from its beginning to its verdict
 - `processes`: the ground that is a stack of processes on this machine; `__main__`: `make chaos`
 

@@ -17,9 +17,7 @@ from contracts.pool import (
 )
 from runtime.eventlog import Stored
 from tests.chaos.traffic import Called
-
-Days = Mapping[str, Mapping[str, Mapping[str, int]]]
-"""Quota day → credential → service type → units."""
+from tests.e2e.asked import Days
 
 
 @dataclass
@@ -107,15 +105,3 @@ def heard(envelopes: Iterable[Stored]) -> LogRead:
     for stored in envelopes:
         log.hear(stored)
     return log
-
-
-def merged(*ledgers: Days) -> dict[str, dict[str, dict[str, int]]]:
-    """Add up what several servers counted."""
-    total: dict[str, dict[str, dict[str, int]]] = {}
-    for days in ledgers:
-        for day, credentials in days.items():
-            for credential, services in credentials.items():
-                for service, units in services.items():
-                    into = total.setdefault(day, {}).setdefault(credential, {})
-                    into[service] = into.get(service, 0) + units
-    return total

@@ -1,37 +1,30 @@
 """The ground that is a stack of processes on this machine, and how its evidence is gathered."""
 
-import asyncio
-import contextlib
 import re
 import signal
-import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import httpx
-import nats
-from nats.aio.client import Client
-
-from runtime.eventlog import EventLog
 from tests.chaos.campaign import Way
-from tests.chaos.evidence import LogRead, digest, merged
+from tests.chaos.ground import DEMOS, LIMITS, SESSIONS, Ground
 from tests.chaos.plan import Action, Role
-from tests.chaos.run import LIMITS, SERVER_FAULTS, SESSIONS
 from tests.e2e.stack import Stack
 
 GATEWAYS = ("gateway", "gateway-2")
 POOLS = ("pool", "pool-2")
 BALANCERS = ("balancer", "balancer-2")
-DEMOS = ("one", "two")
 _CALM_S = 90.0
 
 
-class Processes:
+class Processes(Ground):
     """Two gateways, pool and balancer with a standby each, analytics, NATS, two demo servers."""
+
+    stack: Stack
 
     def __init__(self, home: Path, limits: Mapping[str, int] = LIMITS) -> None:
         """Start nothing yet."""
+        super().__init__()
         settings = {
             "TIDEGATE_POOL_MIN_SIZE": str(SESSIONS),
             "TIDEGATE_POOL_MAX_SIZE": str(SESSIONS),
@@ -42,8 +35,6 @@ class Processes:
             for service, limit in limits.items()
         }
         self.stack = Stack(home, **settings)
-        self.seen: dict[int, str] = {}
-        """Every envelope read while it went on, by its sequence."""
 
     def begin(self) -> None:
         """Start everything and wait until it is ready."""
@@ -53,17 +44,6 @@ class Processes:
         stack.start(POOLS[1], "pool")
         stack.start(BALANCERS[1], "balancer")
         stack.ready(POOLS[1], BALANCERS[1])
-
-    def break_servers(self) -> None:
-        """Have the demo servers be slow, and fail now and then."""
-        for demo in DEMOS:
-            found = httpx.post(f"{self.stack.demo_url(demo)}/demo/faults", json=SERVER_FAULTS)
-            assert found.status_code == 200, found.text
-
-    def mend_servers(self) -> None:
-        """End their faults."""
-        for demo in DEMOS:
-            self.stack.faults(demo)
 
     def end(self) -> None:
         """End everything; what it said lies in its home."""
@@ -137,65 +117,17 @@ class Processes:
 
     # ------------------------------------------------------------ evidence
 
-    async def watch_log(self) -> None:
-        """Read the log as it grows, for ever; what was read once was stored."""
-        async with self._auditor() as client:
-            after = max(self.seen, default=0)
-            async for batch in EventLog(client).follow_from(["evt.>"], after):
-                for stored in batch:
-                    self.seen[stored.sequence] = digest(stored.body)
-
-    async def read_log(self) -> LogRead:
-        """Read the whole log."""
-        log = LogRead()
-        async with self._auditor() as client:
-            events = EventLog(client)
-            upto = (await events.stream_state()).last_sequence
-            async for batch in events.read_range("evt.>", 0, upto):
-                for stored in batch:
-                    log.hear(stored)
-        return log
-
     def calm(self) -> str:
         """Wait until every process is ready and every lease has its end; why it is not so."""
         names = (*GATEWAYS, *POOLS, *BALANCERS, "analytics")
         try:
             self.stack.ready(*names)
-            self.stack.eventually(self._open_leases, 0, _CALM_S)
+            self.stack.wait_for_ends(_CALM_S)
         except AssertionError as error:
             return str(error).replace("\n", " ")[:2000]
         return ""
 
-    def _open_leases(self) -> int | None:
-        try:
-            return self.stack.open_leases()
-        except (AssertionError, httpx.HTTPError):
-            return None
-
-    def ledgers(self) -> tuple[dict[str, dict[str, dict[str, int]]], dict[str, int]]:
-        """What the demo servers served: by day, credential and service; and times by request."""
-        found = [httpx.get(f"{self.stack.demo_url(demo)}/demo/ledger").json() for demo in DEMOS]
-        accepted: dict[str, int] = {}
-        for ledger in found:
-            for request_id, times in ledger["requests"].items():
-                accepted[request_id] = accepted.get(request_id, 0) + times
-        return merged(*(ledger["days"] for ledger in found)), accepted
-
-    @contextlib.asynccontextmanager
-    async def _auditor(self) -> AsyncIterator[Client]:
+    def auditor_urls(self) -> list[str]:
+        """Where nats-server is, for the auditor."""
         password = (self.stack.home / "secrets" / "auditor.nats").read_text().strip()
-
-        async def unheard(_: Exception) -> None:
-            await asyncio.sleep(0)
-
-        client = await nats.connect(
-            f"nats://auditor:{password}@127.0.0.1:{self.stack.nats_port}",
-            inbox_prefix=b"_INBOX_auditor",
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=0.2,
-            error_cb=unheard,
-        )
-        try:
-            yield client
-        finally:
-            await client.close()
+        return [f"nats://auditor:{password}@127.0.0.1:{self.stack.nats_port}"]

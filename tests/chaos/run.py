@@ -5,72 +5,18 @@ import asyncio
 import json
 import secrets
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
 
 from tests.chaos import report
-from tests.chaos.campaign import Actor, Campaign
-from tests.chaos.evidence import Days, Evidence, LogRead
+from tests.chaos.campaign import Campaign
+from tests.chaos.evidence import Evidence
+from tests.chaos.ground import LIMITS, Ground
 from tests.chaos.plan import Action, Plan
 from tests.chaos.traffic import Load
 from tests.chaos.verdict import Finding, judged
-from tests.e2e.asked import Asked
 
-LIMITS = {"image": 400, "video": 60, "avatar": 5}
-"""Units of one session and day. Avatars are scarce: half of what is asked for is refused, and
-exactly the limit may be sold."""
-SESSIONS = 100
-SERVER_FAULTS: list[dict[str, Any]] = [
-    {"kind": "latency", "latency_ms": 20, "jitter_ms": 180},
-    {"kind": "status", "status": 500, "probability": 0.01},
-    {"kind": "rate_limited", "retry_after_s": 1, "probability": 0.01},
-    {"kind": "cut_before", "probability": 0.005},
-    {"kind": "cut_body", "probability": 0.005},
-    {"kind": "cut_stream", "probability": 0.02},
-    {"kind": "garbage", "probability": 0.003},
-    {"kind": "gzip", "probability": 0.01},
-]
 _AFTER_PLAN_S = 300.0
 """How much longer than its plan a run may take to make its calls."""
-
-
-class Ground(Actor, Protocol):
-    """The whole system as a run knows it: it can be broken, loaded, and asked what it did."""
-
-    seen: dict[int, str]
-    """Hash of every envelope read while it went on, by its sequence."""
-
-    @property
-    def stack(self) -> Asked:
-        """What can be asked."""
-
-    def begin(self) -> None:
-        """Start everything and wait until it is ready."""
-
-    def end(self) -> None:
-        """End everything."""
-
-    def gateways(self) -> Mapping[str, str]:
-        """The address of each gateway, by its name."""
-
-    def break_servers(self) -> None:
-        """Have the demo servers be slow, and fail now and then."""
-
-    def mend_servers(self) -> None:
-        """End their faults."""
-
-    async def watch_log(self) -> None:
-        """Read the log as it grows, for ever; what was read once was stored."""
-
-    async def read_log(self) -> LogRead:
-        """Read the whole log."""
-
-    def calm(self) -> str:
-        """Wait until all is well and every lease has its end; why it is not so."""
-
-    def ledgers(self) -> tuple[Days, Mapping[str, int]]:
-        """What the demo servers served: by day, credential and service; and times by request."""
 
 
 def parser(prog: str, seconds: float) -> argparse.ArgumentParser:

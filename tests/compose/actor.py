@@ -3,25 +3,16 @@
 The log is read from outside, at NATS's own address on the bridge of its network: Linux alone.
 """
 
-import asyncio
-import contextlib
 import re
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
-import nats
-from nats.aio.client import Client
-from nats.errors import Error as NatsError
-
-from runtime.eventlog import EventLog, LogError
 from tests.chaos.campaign import Way
-from tests.chaos.evidence import LogRead, digest, merged
+from tests.chaos.ground import LIMITS, SESSIONS, Ground
 from tests.chaos.plan import Action, Role
-from tests.chaos.run import LIMITS, SERVER_FAULTS, SESSIONS
 from tests.compose.containers import RECOVERY_S, Containers
 
 _SERVICES = {
@@ -35,11 +26,14 @@ _NETWORK = "log"
 _FREEZES_MAX = 10
 
 
-class Actor:
+class Actor(Ground):
     """One gateway, pool and balancer with a standby each, analytics, NATS, two demo servers."""
+
+    stack: Containers
 
     def __init__(self, folder: Path, *overlays: str) -> None:
         """Start nothing yet."""
+        super().__init__()
         self.stack = Containers(folder, *overlays)
         limits = "".join(
             f"[services.{service}]\ndaily_limit = {limit}\n" for service, limit in LIMITS.items()
@@ -50,8 +44,6 @@ class Actor:
             '[pool.provisioner]\nkind = "generated"\n'
             f'[balancer]\nprobe_interval = "2s"\n{limits}{self.stack.servers()}'
         )
-        self.seen: dict[int, str] = {}
-        """Every envelope read while it went on, by its sequence."""
 
     def begin(self) -> None:
         """Bring it up."""
@@ -68,17 +60,6 @@ class Actor:
     def gateways(self) -> Mapping[str, str]:
         """The one."""
         return {"gateway-1": self.stack.url()}
-
-    def break_servers(self) -> None:
-        """Have the demo servers be slow, and fail now and then."""
-        for demo in self.stack.names:
-            found = httpx.post(f"{self.stack.demo_url(demo)}/demo/faults", json=SERVER_FAULTS)
-            assert found.status_code == 200, found.text
-
-    def mend_servers(self) -> None:
-        """End their faults."""
-        for demo in self.stack.names:
-            self.stack.faults(demo)
 
     # ------------------------------------------------------------ as an actor
 
@@ -137,28 +118,6 @@ class Actor:
 
     # ------------------------------------------------------------ evidence
 
-    async def watch_log(self) -> None:
-        """Read the log as it grows, for ever; what was read once was stored."""
-        while True:
-            with contextlib.suppress(NatsError, LogError, OSError, AssertionError):
-                async with self._auditor() as client:
-                    after = max(self.seen, default=0)
-                    async for batch in EventLog(client).follow_from(["evt.>"], after):
-                        for stored in batch:
-                            self.seen[stored.sequence] = digest(stored.body)
-            await asyncio.sleep(0.5)
-
-    async def read_log(self) -> LogRead:
-        """Read the whole log."""
-        log = LogRead()
-        async with self._auditor() as client:
-            events = EventLog(client)
-            upto = (await events.stream_state()).last_sequence
-            async for batch in events.read_range("evt.>", 0, upto):
-                for stored in batch:
-                    log.hear(stored)
-        return log
-
     def calm(self) -> str:
         """Wait until all is well and every lease has its end; why it is not so."""
         try:
@@ -167,18 +126,6 @@ class Actor:
             told = {name: one["Status"] for name, one in self.stack.states().items()}
             return f"not well after {RECOVERY_S} s: {told}"
         return ""
-
-    def ledgers(self) -> tuple[dict[str, dict[str, dict[str, int]]], dict[str, int]]:
-        """What the demo servers served: by day, credential and service; and times by request."""
-        found = [
-            httpx.get(f"{self.stack.demo_url(demo)}/demo/ledger").json()
-            for demo in self.stack.names
-        ]
-        accepted: dict[str, int] = {}
-        for ledger in found:
-            for request_id, times in ledger["requests"].items():
-                accepted[request_id] = accepted.get(request_id, 0) + times
-        return merged(*(ledger["days"] for ledger in found)), accepted
 
     def addresses(self) -> list[str]:
         """Where NATS is now: a container that was away may have come back elsewhere."""
@@ -189,26 +136,9 @@ class Actor:
         assert any(found), "NATS is on no network"
         return [address for address in found if address]
 
-    @contextlib.asynccontextmanager
-    async def _auditor(self) -> AsyncIterator[Client]:
-        async def unheard(_: Exception) -> None:
-            await asyncio.sleep(0)
-
-        addresses = await asyncio.to_thread(self.addresses)
-        client = await nats.connect(
-            [f"nats://auditor:{self._password}@{address}:4222" for address in addresses],
-            inbox_prefix=b"_INBOX_auditor",
-            max_reconnect_attempts=2,
-            reconnect_time_wait=0.2,
-            connect_timeout=5,
-            ping_interval=2,
-            error_cb=unheard,
-        )
-        try:
-            yield client
-        finally:
-            with contextlib.suppress(NatsError):
-                await client.close()
+    def auditor_urls(self) -> list[str]:
+        """Where NATS is now, for the auditor."""
+        return [f"nats://auditor:{self._password}@{address}:4222" for address in self.addresses()]
 
 
 def leader_of_the_stream(stack: Containers, members: Sequence[str]) -> str:

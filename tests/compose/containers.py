@@ -94,10 +94,10 @@ class Containers(Asked):
         """End it and leave nothing behind."""
         self.compose("--profile", "cli", "down", "--volumes", "--remove-orphans", "--timeout", "60")
 
-    def verb(self, *words: str) -> "subprocess.CompletedProcess[str]":
+    def tidegate(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run a verb of `tidegate` as the operator."""
         return subprocess.run(
-            [*self._words, "run", "--rm", "-T", "cli", *words],
+            [*self._words, "run", "--rm", "-T", "cli", *arguments],
             cwd=self.folder,
             env=self.environment,
             capture_output=True,
@@ -214,22 +214,8 @@ class Containers(Asked):
         except httpx.HTTPError:
             return False
 
-    def audit(self) -> dict[str, Any]:
-        """Audit the log; the report."""
-        done = self.verb("audit", "--json")
-        assert done.returncode in {0, 1}, done.stderr
-        report: dict[str, Any] = json.loads(done.stdout)
-        report["exit"] = done.returncode
-        return report
-
     def recovered(self) -> None:
         """Wait until everything is well, calls are answered and no lease is open."""
         self.eventually(self.answers, expected=True, seconds=RECOVERY_S)
         self.eventually(self.well, expected=True, seconds=RECOVERY_S)
-        self.eventually(self._open, 0, RECOVERY_S)
-
-    def _open(self) -> int | None:
-        try:
-            return self.open_leases()
-        except (AssertionError, httpx.HTTPError):
-            return None
+        self.wait_for_ends(RECOVERY_S)

@@ -28,4 +28,4 @@ def test_exactly_the_quota_is_sold(stack: Containers) -> None:
 
 def test_key_of_the_operators_own_is_the_first_admin_key(stack: Containers) -> None:
     assert stack.operator_key == PLANTED["TIDEGATE_ADMIN_KEY"]
-    assert stack.verb("keys", "list", "--json").returncode == 0
+    assert stack.tidegate("keys", "list", "--json").returncode == 0

@@ -1,11 +1,16 @@
 """What a test asks of a running stack, however it runs: as processes, or as containers."""
 
+import json
+import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
+
+Days = Mapping[str, Mapping[str, Mapping[str, int]]]
+"""Quota day → credential → service type → units."""
 
 
 class Asked(ABC):
@@ -30,8 +35,16 @@ class Asked(ABC):
         """A demo server's address."""
 
     @abstractmethod
+    def tidegate(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run a verb to its end, as the operator."""
+
     def audit(self) -> dict[str, Any]:
         """Audit the log; the report, with the verb's exit code as `exit`."""
+        done = self.tidegate("audit", "--json")
+        assert done.returncode in {0, 1}, done.stderr
+        report: dict[str, Any] = json.loads(done.stdout)
+        report["exit"] = done.returncode
+        return report
 
     def api(self, path: str, method: str = "GET", **more: Any) -> Any:
         """Ask an operator endpoint."""
@@ -54,17 +67,14 @@ class Asked(ABC):
             timeout=60,
         )
 
+    def whole_ledger(self, name: str) -> dict[str, Any]:
+        """What a demo server counted: units by `days`, and times by `requests`."""
+        ledger: dict[str, Any] = httpx.get(f"{self.demo_url(name)}/demo/ledger", timeout=10).json()
+        return ledger
+
     def demo_ledger(self, *names: str) -> dict[str, dict[str, dict[str, int]]]:
-        """Merge the ledgers of demo servers: day → credential → service → units."""
-        merged: dict[str, dict[str, dict[str, int]]] = {}
-        for name in names:
-            found = httpx.get(f"{self.demo_url(name)}/demo/ledger", timeout=10).json()
-            for day, credentials in found["days"].items():
-                for credential, services in credentials.items():
-                    for service, units in services.items():
-                        into = merged.setdefault(day, {}).setdefault(credential, {})
-                        into[service] = into.get(service, 0) + units
-        return merged
+        """Add up the units that demo servers counted."""
+        return ledgers_sum(*(self.whole_ledger(name)["days"] for name in names))
 
     def served(self, *names: str, service: str = "image") -> int:
         """Units of a service that demo servers counted."""
@@ -76,9 +86,12 @@ class Asked(ABC):
 
     def faults(self, name: str, **fault: Any) -> None:
         """Set a demo server's one fault; without any, end them all."""
-        url = f"{self.demo_url(name)}/demo/faults"
-        found = httpx.post(url, json=[fault] if fault else [], timeout=10)
-        assert found.status_code == 200, found.text
+        self.set_faults(name, [fault] if fault else [])
+
+    def set_faults(self, name: str, faults: list[dict[str, Any]]) -> None:
+        """Set a demo server's faults, in place of those it has."""
+        answer = httpx.post(f"{self.demo_url(name)}/demo/faults", json=faults, timeout=10)
+        assert answer.status_code == 200, answer.text
 
     def pool_status(self) -> Any:
         """The sessions, as the operator sees them."""
@@ -87,6 +100,17 @@ class Asked(ABC):
     def open_leases(self) -> int:
         """Leases that have no end yet."""
         return len(self.api("/api/leases?state=open")["data"])
+
+    def wait_for_ends(self, seconds: float) -> None:
+        """Wait until every lease has its end, whether or not the gateway answers meanwhile."""
+
+        def open_leases() -> int | None:
+            try:
+                return self.open_leases()
+            except (AssertionError, httpx.HTTPError):
+                return None
+
+        self.eventually(open_leases, 0, seconds)
 
     def eventually(self, what: Callable[[], Any], expected: Any, seconds: float = 20) -> None:
         """Wait until `what()` equals `expected`."""
@@ -98,3 +122,15 @@ class Asked(ABC):
             if time.monotonic() > deadline:
                 assert found == expected
             time.sleep(0.1)
+
+
+def ledgers_sum(*ledgers: Days) -> dict[str, dict[str, dict[str, int]]]:
+    """Add up what several servers counted."""
+    total: dict[str, dict[str, dict[str, int]]] = {}
+    for days in ledgers:
+        for day, credentials in days.items():
+            for credential, services in credentials.items():
+                for service, units in services.items():
+                    into = total.setdefault(day, {}).setdefault(credential, {})
+                    into[service] = into.get(service, 0) + units
+    return total

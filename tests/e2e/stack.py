@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -226,14 +225,6 @@ class Stack(Asked):
     def url(self, gateway: str = "gateway") -> str:
         """A gateway's address."""
         return f"http://127.0.0.1:{self.ports[gateway]}"
-
-    def audit(self) -> dict[str, Any]:
-        """Audit the log; the report."""
-        done = self.tidegate("audit", "--json")
-        assert done.returncode in {0, 1}, done.stderr
-        report: dict[str, Any] = json.loads(done.stdout)
-        report["exit"] = done.returncode
-        return report
 
     # ----------------------------------------------------------------- ending
 

@@ -28,11 +28,12 @@ from contracts.pool import (
 )
 from runtime.eventlog import Stored
 from tests.chaos.campaign import Campaign, Way
-from tests.chaos.evidence import Evidence, heard, merged
+from tests.chaos.evidence import Evidence, heard
 from tests.chaos.plan import Action, Fault, Plan, Role, planned
 from tests.chaos.report import Happened, rows, table
 from tests.chaos.traffic import Called
 from tests.chaos.verdict import judged
+from tests.e2e.asked import ledgers_sum
 from tests.moments import NOON
 
 IMAGE = ServiceType("image")
@@ -189,7 +190,7 @@ def test_ledgers_of_several_servers_add_up() -> None:
     one = {"2026-01-01": {"c": {"image": 1}}}
     two = {"2026-01-01": {"c": {"image": 2}, "d": {"video": 1}}}
 
-    assert merged(one, two) == {"2026-01-01": {"c": {"image": 3}, "d": {"video": 1}}}
+    assert ledgers_sum(one, two) == {"2026-01-01": {"c": {"image": 3}, "d": {"video": 1}}}
 
 
 class Slow:

@@ -90,11 +90,9 @@ def accept_configuration(
     if waiting is None:
         raise CommandError("no configuration is held: the one there is is in force")
     answer = api.post("/api/config/accept", {"digest": digest or waiting["digest"]})
-    if as_json:
-        output.print_json({**answer, "removes": waiting.get("removes", [])})
-    else:
-        gone = ", ".join(waiting.get("removes", [])) or "no server"
-        output.print_text(f"accepted {answer['accepted']}: {gone} removed")
+    removes = waiting.get("removes", [])
+    text = f"accepted {answer['accepted']}: {', '.join(removes) or 'no server'} removed"
+    output.print_answer({**answer, "removes": removes}, text, as_json=as_json)
 
 
 def _file_lines(tables: dict[str, Any], *, demo: bool) -> Iterator[str]:

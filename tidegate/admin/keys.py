@@ -11,6 +11,7 @@ from tidegate.console import api, output
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _COLUMNS = ("id", "name", "scope", "revoked", "models", "requests_per_minute", "concurrency")
 """The first that matters comes first: a narrow terminal has no room for the last."""
+_KEY = typer.Argument(help="Id of the key, as `list` shows it.")
 
 
 class IssuedScope(StrEnum):
@@ -58,13 +59,12 @@ def list_keys(*, as_json: bool = output.JSON) -> None:
     if as_json:
         output.print_json(answer)
     else:
-        rows = [[key[column] for column in _COLUMNS] for key in answer["data"]]
-        output.print_table(_COLUMNS, rows, "no keys")
+        output.print_records(_COLUMNS, answer["data"], "no keys")
 
 
 @app.command("revoke")
 def revoke_key(
-    key_id: str = typer.Argument(help="Id of the key, as `list` shows it."),
+    key_id: str = _KEY,
     *,
     as_json: bool = output.JSON,
 ) -> None:
@@ -73,15 +73,13 @@ def revoke_key(
     Example: tidegate keys revoke key_1f2e3d4c5b6a
     """
     answer = api.delete(f"/api/keys/{api.path_segment(key_id)}")
-    if as_json:
-        output.print_json(answer)
-    else:
-        output.print_text(f"{answer['id']} ({answer['name']}) is revoked")
+    text = f"{answer['id']} ({answer['name']}) is revoked"
+    output.print_answer(answer, text, as_json=as_json)
 
 
 @app.command("rotate")
 def rotate_key(
-    key_id: str = typer.Argument(help="Id of the key, as `list` shows it."),
+    key_id: str = _KEY,
     *,
     grace: str = typer.Option("0s", help='How long the old text still opens: "1h"; at most "7d".'),
     as_json: bool = output.JSON,

@@ -42,8 +42,7 @@ def list_leases(
     if as_json:
         output.print_json(answer)
     else:
-        rows = [[lease.get(column) for column in _COLUMNS] for lease in answer["data"]]
-        output.print_table(_COLUMNS, rows, f"no {state} leases")
+        output.print_records(_COLUMNS, answer["data"], f"no {state} leases")
 
 
 @app.command("reconcile")
@@ -60,7 +59,5 @@ def reconcile_lease(
     """
     body = {"units": units, "reason": reason}
     answer = api.post(f"/api/leases/{api.path_segment(lease_id)}/reconcile", body)
-    if as_json:
-        output.print_json(answer)
-    else:
-        output.print_text(f"{answer['id']} used {answer['units']} units: {answer['reason']}")
+    text = f"{answer['id']} used {answer['units']} units: {answer['reason']}"
+    output.print_answer(answer, text, as_json=as_json)

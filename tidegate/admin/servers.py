@@ -110,10 +110,8 @@ def remove_server(server_id: str = _SERVER, *, as_json: bool = output.JSON) -> N
     Example: tidegate servers remove server-5
     """
     answer = api.delete(f"/api/servers/{api.path_segment(server_id)}")
-    if as_json:
-        output.print_json(answer)
-    else:
-        output.print_text(f"{server_id} is removed; {answer.get('connections', 0)} exchanges go on")
+    text = f"{server_id} is removed; {answer.get('connections', 0)} exchanges go on"
+    output.print_answer(answer, text, as_json=as_json)
 
 
 @app.command("strategy")
@@ -130,10 +128,8 @@ def choose_strategy(
     Example: tidegate servers strategy least_connections --reason "server-2 is slow today"
     """
     answer = api.put("/api/balancer/strategy", {"strategy": name, "reason": reason})
-    if as_json:
-        output.print_json(answer)
-    else:
-        output.print_text(f"strategy {answer['strategy']}, at sequence {answer['sequence']}")
+    text = f"strategy {answer['strategy']}, at sequence {answer['sequence']}"
+    output.print_answer(answer, text, as_json=as_json)
 
 
 @app.command("probe")

@@ -44,8 +44,7 @@ def list_sessions(
     if as_json:
         output.print_json(answer)
         return
-    rows = [[session.get(column) for column in _COLUMNS] for session in answer["data"]]
-    output.print_table(_COLUMNS, rows, "no sessions")
+    output.print_records(_COLUMNS, answer["data"], "no sessions")
     output.print_text(
         f"\n{answer['total']} sessions, {answer['active']} active (between {answer['min_size']} and"
         f" {answer['max_size']}), {answer['open_leases']} open leases; left today:"
@@ -221,12 +220,8 @@ def remove_session(session_id: str = _SESSION, *, as_json: bool = output.JSON) -
     Example: tidegate sessions remove ses_0a1b2c3d4e5f
     """
     answer = api.delete(f"/api/sessions/{api.path_segment(session_id)}")
-    if as_json:
-        output.print_json(answer)
-    else:
-        output.print_text(
-            f"{session_id} is retired" if answer["changed"] else f"{session_id} was retired"
-        )
+    text = f"{session_id} {'is' if answer['changed'] else 'was'} retired"
+    output.print_answer(answer, text, as_json=as_json)
 
 
 @app.command("test")
@@ -284,4 +279,4 @@ def _change_session(session_id: str, body: dict[str, Any], *, as_json: bool) -> 
     if as_json:
         output.print_json(answer)
     else:
-        output.print_table(_COLUMNS, [[answer.get(column) for column in _COLUMNS]])
+        output.print_records(_COLUMNS, [answer])

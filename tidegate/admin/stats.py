@@ -27,6 +27,5 @@ def stats(
         output.print_json(answer)
         return
     columns = list(answer["data"][0]) if answer["data"] else []
-    rows = [[day[column] for column in columns] for day in answer["data"]]
-    output.print_table(columns, rows, "no units were used")
+    output.print_records(columns, answer["data"], "no units were used")
     output.note_freshness(answer)

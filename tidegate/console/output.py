@@ -53,6 +53,14 @@ def print_json(value: Any) -> None:
     print(as_shown_json(json_text(value)))
 
 
+def print_answer(answer: Any, text: str, *, as_json: bool) -> None:
+    """Print an answer as JSON for programs, or what it comes to for people."""
+    if as_json:
+        print_json(answer)
+    else:
+        print_text(text)
+
+
 def json_text(value: Any) -> str:
     """Write something as indented JSON."""
     return json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False)
@@ -83,6 +91,13 @@ def print_table(
     if layout.left_out:
         left_out = ", ".join(layout.left_out)
         print_text(f"\nnot shown in {width} columns (--json, or a pipe, has all): {left_out}")
+
+
+def print_records(
+    columns: Sequence[str], records: Iterable[Mapping[str, Any]], empty: str = "nothing"
+) -> None:
+    """Print records under the names of their fields."""
+    print_table(columns, ([record.get(name) for name in columns] for record in records), empty)
 
 
 def print_pairs(named: Iterable[tuple[str, Any]]) -> None:

@@ -34,8 +34,6 @@ def replay(
 
 def _show_replay(report: dict[str, Any]) -> None:
     columns = ("quota_day", "service_type", "used", "reserved")
-    output.print_table(
-        columns, [[row[name] for name in columns] for row in report["units"]], "no units"
-    )
+    output.print_records(columns, report["units"], "no units")
     output.print_text()
     output.print_pairs((name, value) for name, value in report.items() if name != "units")

@@ -17,7 +17,13 @@ from contracts.pool import (
     UsageRecorded,
 )
 from services.analytics.domain.moments import LogPlace, Routes, as_micros
-from services.analytics.domain.rows import AnomalyRow, AttemptRow, LeaseRow, PeakRow
+from services.analytics.domain.rows import (
+    AnomalyRow,
+    AttemptRow,
+    CalledRow,
+    LeaseRow,
+    PeakRow,
+)
 
 DOUBTFUL = frozenset({"unknown", "expired"})
 """Outcomes that a reconciliation may still change."""
@@ -86,8 +92,7 @@ class Leases:
             trial=event.trial,
         )
         if asked is not None:
-            row.asked_at = as_micros(asked.asked_at)
-            _set_call(row, asked)
+            set_request(row, asked)
         self.open[row.lease_id] = self.opened[row.lease_id] = row
         peak = self.peaks.get(row.quota_day)
         if peak is None:
@@ -184,7 +189,13 @@ class Leases:
         )
 
 
-def _set_call(row: LeaseRow, said: SessionRequested | UsageRecorded) -> None:
+def set_request(row: CalledRow, asked: SessionRequested) -> None:
+    """Keep when a call was asked for, and what its gateway says of it."""
+    row.asked_at = as_micros(asked.asked_at)
+    _set_call(row, asked)
+
+
+def _set_call(row: CalledRow, said: SessionRequested | UsageRecorded) -> None:
     """Keep what a gateway says of the client's call."""
     row.gateway_id = said.gateway_id
     row.key_id = said.key_id

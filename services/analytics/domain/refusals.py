@@ -6,7 +6,7 @@ A command that is sent again is told once: a new leader cannot know what the one
 from typing import Any
 
 from contracts import pool
-from services.analytics.domain.leases import Leases
+from services.analytics.domain.leases import Leases, set_request
 from services.analytics.domain.moments import LogPlace, Routes, as_micros
 from services.analytics.domain.rows import CallsRefusedRow, RefusalRow, RequestRow
 
@@ -45,18 +45,17 @@ class RefusalRows:
     def end_envelope(self, place: LogPlace) -> None:
         """End an envelope: a decision stands in that of its request, or there is none."""
         for position, event in self._asked.values():
-            self.requests.append(
-                RequestRow(
-                    sequence=place.sequence,
-                    position=position,
-                    ts=place.ts,
-                    request_id=event.request_id,
-                    number=event.number,
-                    service_type=event.service_type,
-                    key_id=event.key_id,
-                    **_request_columns(event),
-                )
+            row = RequestRow(
+                sequence=place.sequence,
+                position=position,
+                ts=place.ts,
+                request_id=event.request_id,
+                number=event.number,
+                service_type=event.service_type,
+                units=event.units,
             )
+            set_request(row, event)
+            self.requests.append(row)
         self._asked.clear()
 
     def forget_reported(self, now: int) -> None:
@@ -84,7 +83,7 @@ class RefusalRows:
         )
         if event.number > 1:
             self._leases.clear_status(f"{event.request_id}.{event.number - 1}")
-        self._add_refusal(
+        row = self._add_refusal(
             event,
             place,
             reason=event.reason,
@@ -92,8 +91,10 @@ class RefusalRows:
             count=0 if again else event.count,
             since=as_micros(event.since) if event.since else None,
             until=as_micros(event.until) if event.until else None,
-            **(_request_columns(asked) if asked else {}),
         )
+        if asked is not None:
+            row.units = asked.units
+            set_request(row, asked)
 
     def _on_lease_cancelled(self, event: pool.LeaseCancelled, place: LogPlace) -> None:
         """End a lease; without one, a call was given up that nobody may have told before."""
@@ -106,21 +107,21 @@ class RefusalRows:
 
     def _add_refusal(
         self, event: pool.LeaseRefused | pool.LeaseCancelled, place: LogPlace, **columns: Any
-    ) -> None:
+    ) -> RefusalRow:
         """Write what both ways of being refused say alike, and the columns of one of them."""
-        self.refusals.append(
-            RefusalRow(
-                sequence=place.sequence,
-                position=place.position,
-                ts=place.ts,
-                day=place.day,
-                request_id=event.request_id,
-                number=event.number,
-                service_type=event.service_type,
-                key_id=event.key_id,
-                **columns,
-            )
+        row = RefusalRow(
+            sequence=place.sequence,
+            position=place.position,
+            ts=place.ts,
+            day=place.day,
+            request_id=event.request_id,
+            number=event.number,
+            service_type=event.service_type,
+            key_id=event.key_id,
+            **columns,
         )
+        self.refusals.append(row)
+        return row
 
     def _on_calls_refused(self, event: pool.CallsRefused, place: LogPlace) -> None:
         """Write calls that a gateway refused; those reported before count nothing."""
@@ -150,17 +151,3 @@ class RefusalRows:
             return True
         self._reported[name] = place.ts
         return False
-
-
-def _request_columns(asked: pool.SessionRequested) -> dict[str, Any]:
-    """What a request says beyond its decision."""
-    return {
-        "units": asked.units,
-        "asked_at": as_micros(asked.asked_at),
-        "gateway_id": asked.gateway_id,
-        "path": asked.path,
-        "model": asked.model,
-        "client_request_id": asked.client_request_id,
-        "client_address": asked.client_address,
-        "user_agent": asked.user_agent,
-    }

@@ -12,40 +12,20 @@ class Row(msgspec.Struct, kw_only=True, gc=False):
     """A row; mutable, because a lease's later events change the row that stands for it."""
 
 
-class RequestRow(Row, kw_only=True):
-    """A call for a lease that its envelope does not decide; the others are in lease or refusal."""
+class FactRow(Row, kw_only=True):
+    """Something of the log: the envelope it stands in, its place there, the envelope's time."""
 
     sequence: int
     position: int
     ts: Moment
+
+
+class CalledRow(Row, kw_only=True):
+    """Something that was called for, and what a gateway said of the call and its client."""
+
     request_id: str
     number: int
     service_type: str
-    units: int
-    asked_at: Moment
-    gateway_id: str
-    key_id: str
-    path: str
-    model: str
-    client_request_id: str
-    client_address: str
-    user_agent: str
-
-
-class LeaseRow(Row, kw_only=True):
-    """One lease from grant to end, corrections applied; `outcome` is `open` until it ends."""
-
-    lease_id: str
-    request_id: str
-    number: int
-    session_id: str
-    service_type: str
-    quota_day: str
-    units_reserved: int
-    granted_at: Moment
-    granted_sequence: int
-    expires_at: Moment
-    trial: bool
     asked_at: Moment | None = None
     gateway_id: str = ""
     key_id: str = ""
@@ -54,6 +34,28 @@ class LeaseRow(Row, kw_only=True):
     client_request_id: str = ""
     client_address: str = ""
     user_agent: str = ""
+
+
+class RequestRow(CalledRow, kw_only=True):
+    """A call for a lease that its envelope does not decide; the others are in lease or refusal."""
+
+    sequence: int
+    position: int
+    ts: Moment
+    units: int
+
+
+class LeaseRow(CalledRow, kw_only=True):
+    """One lease from grant to end, corrections applied; `outcome` is `open` until it ends."""
+
+    lease_id: str
+    session_id: str
+    quota_day: str
+    units_reserved: int
+    granted_at: Moment
+    granted_sequence: int
+    expires_at: Moment
+    trial: bool
     outcome: str = "open"
     ended_at: Moment | None = None
     ended_sequence: int = 0
@@ -86,13 +88,10 @@ class LeaseRow(Row, kw_only=True):
     bytes_out: int = 0
 
 
-class AttemptRow(Row, kw_only=True):
+class AttemptRow(FactRow, kw_only=True):
     """One try at one server."""
 
-    sequence: int
-    position: int
     attempt: int
-    ts: Moment
     quota_day: str
     lease_id: str
     session_id: str
@@ -114,25 +113,14 @@ class AttemptRow(Row, kw_only=True):
     translated: str = ""
 
 
-class RefusalRow(Row, kw_only=True):
+class RefusalRow(CalledRow, kw_only=True):
     """No lease, and why; `count` > 1 stands for equal refusals, 0 for one told before."""
 
     sequence: int
     position: int
     ts: Moment
     day: str
-    request_id: str
-    number: int
-    service_type: str
     units: int = 1
-    asked_at: Moment | None = None
-    gateway_id: str = ""
-    key_id: str
-    path: str = ""
-    model: str = ""
-    client_request_id: str = ""
-    client_address: str = ""
-    user_agent: str = ""
     reason: str
     retry_after_s: float
     count: int
@@ -140,12 +128,9 @@ class RefusalRow(Row, kw_only=True):
     until: Moment | None = None
 
 
-class CallsRefusedRow(Row, kw_only=True):
+class CallsRefusedRow(FactRow, kw_only=True):
     """Calls that a gateway refused itself, in about a minute; `count` 0: told before."""
 
-    sequence: int
-    position: int
-    ts: Moment
     day: str
     gateway_id: str
     key_id: str
@@ -157,12 +142,9 @@ class CallsRefusedRow(Row, kw_only=True):
     until: Moment
 
 
-class EntityEventRow(Row, kw_only=True):
+class EntityEventRow(FactRow, kw_only=True):
     """Something happened to a session, server, key, to the policy or to a leadership."""
 
-    sequence: int
-    position: int
-    ts: Moment
     subject: str
     event: str
     entity_id: str
@@ -172,12 +154,9 @@ class EntityEventRow(Row, kw_only=True):
     """The whole event as JSON, without a key's hash."""
 
 
-class AnomalyRow(Row, kw_only=True):
+class AnomalyRow(FactRow, kw_only=True):
     """An event that moved no units: the life of a lease does not allow it, or no row holds it."""
 
-    sequence: int
-    position: int
-    ts: Moment
     kind: str
     """The tag of the event that is out of place, or `set_aside`."""
     lease_id: str

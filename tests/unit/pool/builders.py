@@ -24,7 +24,10 @@ from contracts.pool import (
     Attempt,
     CancelLease,
     Granted,
+    LeaseCancelled,
+    LeaseExpired,
     LeaseGranted,
+    LeaseReconciled,
     LeaseWanted,
     Outcome,
     Policy,
@@ -40,6 +43,7 @@ from services.pool.domain import Pool, decide_lease
 from services.pool.domain.evolve.fold import evolve
 
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
+ONE = SessionId("one")
 TODAY = QuotaDay("2025-03-01")
 IMAGE, VIDEO, AVATAR = ServiceType("image"), ServiceType("video"), ServiceType("avatar")
 LIMITS: dict[ServiceType, int] = {IMAGE: 10, VIDEO: 2, AVATAR: 1}
@@ -121,6 +125,29 @@ _OUTCOMES = {
     Verdict.OUTCOME_UNKNOWN: Outcome.UNKNOWN,
     Verdict.CLIENT_GONE: Outcome.UNKNOWN,
 }
+
+
+def lease_expired(lease: LeaseGranted) -> LeaseExpired:
+    """No word of it came in time."""
+    return LeaseExpired(lease_id=lease.lease_id, session_id=lease.session_id)
+
+
+def lease_cancelled(lease: LeaseGranted, session_id: str | None = None) -> LeaseCancelled:
+    """It was never sent; without a session ("") it is forbidden before it is granted."""
+    return LeaseCancelled(
+        lease_id=lease.lease_id,
+        request_id=lease.request_id,
+        number=lease.number,
+        reason="x",
+        session_id=lease.session_id if session_id is None else SessionId(session_id),
+    )
+
+
+def lease_reconciled(lease: LeaseGranted, units: int) -> LeaseReconciled:
+    """An operator found out what it used."""
+    return LeaseReconciled(
+        lease_id=lease.lease_id, session_id=lease.session_id, units=units, reason="x", by="me"
+    )
 
 
 # ---------------------------------------------------------------------------- commands

@@ -37,6 +37,7 @@ from tests.unit.pool.builders import (
     AVATAR,
     IMAGE,
     NOON,
+    ONE,
     TODAY,
     VIDEO,
     WrittenLog,
@@ -51,8 +52,6 @@ from tests.unit.pool.builders import (
     usage,
     wanted,
 )
-
-ONE = SessionId("one")
 
 
 def add(pool: Pool, *names: str, **fields: object) -> list[PoolEvent]:

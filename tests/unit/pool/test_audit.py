@@ -8,10 +8,7 @@ from contracts.base import KeyId, LeaderElected, LeaseId, RequestId, ServerId, S
 from contracts.envelope import Link, decode_envelope, link_to, seal_events
 from contracts.gateway import KeyRevoked
 from contracts.pool import (
-    LeaseCancelled,
-    LeaseExpired,
     LeaseGranted,
-    LeaseReconciled,
     Policy,
     PolicyChanged,
     PoolCheckpointed,
@@ -29,37 +26,25 @@ from tests.unit.pool.builders import (
     IMAGE,
     LEADER,
     NOON,
+    ONE,
     TODAY,
     VIDEO,
     WrittenLog,
     after,
     audited,
+    lease_cancelled,
+    lease_expired,
     lease_granted,
+    lease_reconciled,
     policy_changed,
     session_added,
     usage,
 )
 
-ONE = SessionId("one")
 LEASE = lease_granted(units=2)
-EXPIRED = LeaseExpired(lease_id=LEASE.lease_id, session_id=ONE)
+EXPIRED = lease_expired(LEASE)
+CANCELLED = lease_cancelled(LEASE)
 BEGINNING = [policy_changed(), session_added("one"), session_added("two")]
-
-
-def reconciled(units: int) -> LeaseReconciled:
-    return LeaseReconciled(
-        lease_id=LEASE.lease_id, session_id=ONE, units=units, reason="x", by="me"
-    )
-
-
-def cancelled(lease: LeaseGranted = LEASE) -> LeaseCancelled:
-    return LeaseCancelled(
-        lease_id=lease.lease_id,
-        request_id=lease.request_id,
-        number=1,
-        reason="x",
-        session_id=lease.session_id,
-    )
 
 
 def written(*events: PoolEvent) -> WrittenLog:
@@ -81,25 +66,28 @@ def verdict(*events: PoolEvent) -> list[Wrong]:
     ("events", "kinds"),
     [
         ([LEASE, usage(LEASE)], []),
-        ([LEASE, cancelled()], []),
+        ([LEASE, CANCELLED], []),
         ([LEASE, EXPIRED, usage(LEASE)], []),
-        ([LEASE, EXPIRED, reconciled(2), usage(LEASE)], []),
-        ([LEASE, EXPIRED, reconciled(0), usage(LEASE, Verdict.REJECTED)], []),
-        ([LEASE, usage(LEASE, Verdict.OUTCOME_UNKNOWN), reconciled(1)], []),
+        ([LEASE, EXPIRED, lease_reconciled(LEASE, 2), usage(LEASE)], []),
+        ([LEASE, EXPIRED, lease_reconciled(LEASE, 0), usage(LEASE, Verdict.REJECTED)], []),
+        ([LEASE, usage(LEASE, Verdict.OUTCOME_UNKNOWN), lease_reconciled(LEASE, 1)], []),
         ([lease_granted(units=10), lease_granted(request="r2")], [Wrong.OVERSOLD]),
         ([LEASE, LEASE], [Wrong.GRANTED_TWICE]),
         ([lease_granted("nobody")], [Wrong.UNKNOWN_SESSION]),
         ([LEASE, usage(LEASE), usage(LEASE)], [Wrong.ENDED_TWICE]),
         ([LEASE, usage(LEASE), EXPIRED], [Wrong.ENDED_TWICE]),
-        ([LEASE, cancelled(), cancelled()], [Wrong.ENDED_TWICE]),
-        ([LEASE, cancelled(), usage(LEASE, Verdict.REJECTED)], [Wrong.ENDED_TWICE]),
+        ([LEASE, CANCELLED, CANCELLED], [Wrong.ENDED_TWICE]),
+        ([LEASE, CANCELLED, usage(LEASE, Verdict.REJECTED)], [Wrong.ENDED_TWICE]),
         ([usage(LEASE)], [Wrong.USAGE_WITHOUT_LEASE]),
         ([EXPIRED], [Wrong.END_WITHOUT_LEASE]),
-        ([cancelled()], [Wrong.END_WITHOUT_LEASE]),
-        ([LEASE, cancelled(), usage(LEASE)], [Wrong.SETTLED_AFTER_CANCEL]),
-        ([LEASE, EXPIRED, reconciled(1), usage(LEASE)], [Wrong.USAGE_AFTER_RECONCILIATION]),
-        ([reconciled(1)], [Wrong.IMPOSSIBLE_CHANGE]),
-        ([LEASE, reconciled(1)], [Wrong.IMPOSSIBLE_CHANGE]),
+        ([CANCELLED], [Wrong.END_WITHOUT_LEASE]),
+        ([LEASE, CANCELLED, usage(LEASE)], [Wrong.SETTLED_AFTER_CANCEL]),
+        (
+            [LEASE, EXPIRED, lease_reconciled(LEASE, 1), usage(LEASE)],
+            [Wrong.USAGE_AFTER_RECONCILIATION],
+        ),
+        ([lease_reconciled(LEASE, 1)], [Wrong.IMPOSSIBLE_CHANGE]),
+        ([LEASE, lease_reconciled(LEASE, 1)], [Wrong.IMPOSSIBLE_CHANGE]),
     ],
 )
 def test_a_log_is_judged_by_its_leases(events: list[PoolEvent], kinds: list[Wrong]) -> None:
@@ -156,18 +144,14 @@ def test_what_a_request_did_eight_days_ago_is_forgotten() -> None:
 
 def test_forbidding_an_id_whose_lease_has_left_the_fold_is_no_second_end() -> None:
     log = written(LEASE, usage(LEASE))
-    forbidden = LeaseCancelled(
-        lease_id=LEASE.lease_id, request_id=LEASE.request_id, number=1, reason="x"
-    )
+    forbidden = lease_cancelled(LEASE, "")
     log.write([forbidden], after(8 * 86_400))
 
     assert audited(log).violations == []
 
 
 def test_a_cancellation_that_names_no_session_still_ends_an_open_lease() -> None:
-    forbidden = LeaseCancelled(
-        lease_id=LEASE.lease_id, request_id=LEASE.request_id, number=1, reason="x"
-    )
+    forbidden = lease_cancelled(LEASE, "")
 
     auditor = audited(written(LEASE, forbidden))
 
@@ -360,10 +344,10 @@ def test_totals_tell_what_became_of_every_unit() -> None:
             usage(leases[0]),
             usage(leases[1], Verdict.REJECTED),
             unknown,
-            LeaseExpired(lease_id=leases[3].lease_id, session_id=ONE),
-            cancelled(leases[4]),
+            lease_expired(leases[3]),
+            lease_cancelled(leases[4]),
             usage(video, Verdict.OUTCOME_UNKNOWN),
-            LeaseReconciled(lease_id=video.lease_id, session_id=ONE, units=1, reason="x", by="me"),
+            lease_reconciled(video, 1),
         )
     )
 
@@ -390,7 +374,7 @@ def test_a_fold_that_counts_otherwise_than_the_recount_is_convicted() -> None:
 def test_days_that_have_left_the_fold_are_not_compared() -> None:
     old = lease_granted(service_type=AVATAR, quota_day="2025-01-01")
 
-    assert verdict(old, cancelled(old), lease_granted(request="r2")) == []
+    assert verdict(old, lease_cancelled(old), lease_granted(request="r2")) == []
 
 
 def test_events_of_other_services_are_no_violation() -> None:

@@ -1,7 +1,7 @@
 """A lease that is still open after its deadline: whose fault it is, and whose it is not."""
 
-from contracts.base import LeaderElected, SessionId
-from contracts.pool import LeaseExpired, LeaseRenewed, PoolEvent
+from contracts.base import LeaderElected
+from contracts.pool import LeaseRenewed, PoolEvent
 from services.pool.audit import Wrong
 from services.pool.domain.decide.upkeep import SWEPT_MAX
 from tests.unit.pool.builders import (
@@ -9,14 +9,14 @@ from tests.unit.pool.builders import (
     WrittenLog,
     after,
     audited,
+    lease_expired,
     lease_granted,
     policy_changed,
     session_added,
 )
 
-ONE = SessionId("one")
 LEASE = lease_granted(units=2)
-EXPIRED = LeaseExpired(lease_id=LEASE.lease_id, session_id=ONE)
+EXPIRED = lease_expired(LEASE)
 
 
 def written(*events: PoolEvent) -> WrittenLog:
@@ -101,7 +101,7 @@ def test_an_election_does_not_excuse_the_leader_before_it() -> None:
 
 def test_a_sweep_as_large_as_they_get_is_not_the_last_one() -> None:
     leases = [lease_granted(request=f"r{number}", units=0) for number in range(SWEPT_MAX + 1)]
-    ends = [LeaseExpired(lease_id=one.lease_id, session_id=ONE) for one in leases]
+    ends = [lease_expired(one) for one in leases]
     log = written()
     log.write(leases)
     log.write([elected(2)], after(1000), epoch=2)

@@ -9,7 +9,6 @@ from contracts.pool import (
     EndAnswer,
     LeaseCancelled,
     LeaseExpired,
-    LeaseReconciled,
     LeaseRenewed,
     Outcome,
     PoolEvent,
@@ -38,8 +37,11 @@ from tests.unit.pool.builders import (
     cancel,
     folded,
     granted,
+    lease_cancelled,
+    lease_expired,
     lease_granted,
     lease_named,
+    lease_reconciled,
     policy_changed,
     session_added,
     usage,
@@ -47,13 +49,7 @@ from tests.unit.pool.builders import (
 
 LEASE = lease_granted(units=4)
 DAYS_8 = 8 * 86_400
-EXPIRED = LeaseExpired(lease_id=LEASE.lease_id, session_id=LEASE.session_id)
-
-
-def reconciled(units: int) -> LeaseReconciled:
-    return LeaseReconciled(
-        lease_id=LEASE.lease_id, session_id=LEASE.session_id, units=units, reason="asked", by="me"
-    )
+EXPIRED = lease_expired(LEASE)
 
 
 def leased(*events: PoolEvent) -> Pool:
@@ -232,7 +228,7 @@ def test_a_reconciliation_needs_a_known_lease_a_reason_and_units_within_it() -> 
 
 
 def test_usage_after_units_were_given_back_moves_nothing_and_is_a_violation() -> None:
-    pool = leased(EXPIRED, reconciled(1))
+    pool = leased(EXPIRED, lease_reconciled(LEASE, 1))
 
     decision = decide_end(pool, usage(LEASE, Verdict.SUCCESS), after(5000))
 
@@ -242,7 +238,7 @@ def test_usage_after_units_were_given_back_moves_nothing_and_is_a_violation() ->
 
 
 def test_usage_that_agrees_with_the_reconciliation_is_no_violation() -> None:
-    pool = leased(EXPIRED, reconciled(4))
+    pool = leased(EXPIRED, lease_reconciled(LEASE, 4))
 
     decide_end(pool, usage(LEASE, Verdict.LOGIN_EXPIRED), after(5000))
 
@@ -384,8 +380,6 @@ def test_a_decision_does_not_lean_on_what_leaves_the_fold_at_its_own_moment() ->
 
 
 def test_a_cancellation_in_the_log_of_a_lease_with_an_end_is_a_violation() -> None:
-    cancelled = LeaseCancelled(
-        lease_id=LEASE.lease_id, request_id=LEASE.request_id, number=1, reason="late"
-    )
+    cancelled = lease_cancelled(LEASE, "")
 
     assert kinds(leased(usage(LEASE), cancelled)) == [Wrong.ENDED_TWICE]

@@ -31,6 +31,7 @@ from tests.unit.pool.builders import (
     AVATAR,
     IMAGE,
     NOON,
+    ONE,
     TODAY,
     VIDEO,
     after,
@@ -42,8 +43,6 @@ from tests.unit.pool.builders import (
     usage,
     wanted,
 )
-
-ONE = SessionId("one")
 
 
 def pool_of(*names: str) -> Pool:

@@ -4,14 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from contracts.base import KeyId, LeaderElected, LeaseId, RequestId, ServerId, SessionId, WriterId
+from contracts.base import KeyId, LeaderElected, RequestId, ServerId, SessionId, WriterId
 from contracts.envelope import Envelope
 from contracts.events import AnyEvent, UnknownEvent
 from contracts.gateway import KeyRevoked
 from contracts.pool import (
-    LeaseCancelled,
-    LeaseExpired,
-    LeaseReconciled,
     LeaseRenewed,
     PoolCheckpointed,
     PoolEvent,
@@ -33,33 +30,25 @@ from tests.unit.pool.builders import (
     IMAGE,
     LEADER,
     NOON,
+    ONE,
     TODAY,
     WrittenLog,
     after,
     folded,
+    lease_cancelled,
+    lease_expired,
     lease_granted,
+    lease_reconciled,
     policy_changed,
     requested,
     session_added,
     usage,
 )
 
-ONE, NONE = SessionId("one"), SessionId("none")
+NONE = SessionId("none")
 LEASE = lease_granted()
-
-
-def expired(lease_id: str = "r1.1") -> LeaseExpired:
-    return LeaseExpired(lease_id=LeaseId(lease_id), session_id=ONE)
-
-
-def cancelled(session_id: str = "one") -> LeaseCancelled:
-    return LeaseCancelled(
-        lease_id=LEASE.lease_id,
-        request_id=LEASE.request_id,
-        number=1,
-        reason="x",
-        session_id=SessionId(session_id),
-    )
+CANCELLED = lease_cancelled(LEASE)
+EXPIRED = lease_expired(LEASE)
 
 
 def cooled(request: str = "", session_id: SessionId = ONE) -> SessionCooled:
@@ -69,7 +58,7 @@ def cooled(request: str = "", session_id: SessionId = ONE) -> SessionCooled:
 
 
 RENEWED = LeaseRenewed(lease_id=LEASE.lease_id, expires_at=after(2000))
-RECONCILED = LeaseReconciled(lease_id=LEASE.lease_id, session_id=ONE, units=0, reason="x", by="me")
+RECONCILED = lease_reconciled(LEASE, 0)
 COOLING = SessionChanged(session_id=ONE, status=SessionStatus.COOLING)
 OBSERVED = QuotaObserved(session_id=ONE, service_type=IMAGE, quota_day=TODAY)
 SUSPECTED = SessionSuspected(session_id=ONE, server_id=ServerId("s"), request_id=RequestId("r0"))
@@ -84,19 +73,19 @@ SUSPECTED = SessionSuspected(session_id=ONE, server_id=ServerId("s"), request_id
         ([lease_granted(units=7), lease_granted(request="r2", units=4)], [Wrong.OVERSOLD]),
         ([lease_granted(service_type="hologram")], [Wrong.OVERSOLD]),
         ([OBSERVED, LEASE], [Wrong.GRANTED_AFTER_EXHAUSTION]),
-        ([cancelled(""), LEASE], [Wrong.GRANTED_AFTER_CANCEL]),
+        ([lease_cancelled(LEASE, ""), LEASE], [Wrong.GRANTED_AFTER_CANCEL]),
         ([usage(LEASE)], [Wrong.USAGE_WITHOUT_LEASE]),
         ([LEASE, usage(LEASE), usage(LEASE)], [Wrong.ENDED_TWICE]),
-        ([LEASE, expired(), expired()], [Wrong.ENDED_TWICE]),
-        ([LEASE, cancelled(), cancelled()], [Wrong.ENDED_TWICE]),
-        ([LEASE, cancelled(), usage(LEASE)], [Wrong.SETTLED_AFTER_CANCEL]),
-        ([LEASE, cancelled(), usage(LEASE, Verdict.REJECTED)], [Wrong.ENDED_TWICE]),
-        ([LEASE, expired(), RECONCILED, usage(LEASE)], [Wrong.USAGE_AFTER_RECONCILIATION]),
-        ([expired("x.1")], [Wrong.END_WITHOUT_LEASE]),
-        ([cancelled()], [Wrong.END_WITHOUT_LEASE]),
+        ([LEASE, EXPIRED, EXPIRED], [Wrong.ENDED_TWICE]),
+        ([LEASE, CANCELLED, CANCELLED], [Wrong.ENDED_TWICE]),
+        ([LEASE, CANCELLED, usage(LEASE)], [Wrong.SETTLED_AFTER_CANCEL]),
+        ([LEASE, CANCELLED, usage(LEASE, Verdict.REJECTED)], [Wrong.ENDED_TWICE]),
+        ([LEASE, EXPIRED, RECONCILED, usage(LEASE)], [Wrong.USAGE_AFTER_RECONCILIATION]),
+        ([lease_expired(lease_granted(request="x"))], [Wrong.END_WITHOUT_LEASE]),
+        ([CANCELLED], [Wrong.END_WITHOUT_LEASE]),
         ([RENEWED], [Wrong.END_WITHOUT_LEASE]),
         ([RECONCILED], [Wrong.IMPOSSIBLE_CHANGE]),
-        ([LEASE, expired(), RECONCILED, RECONCILED], [Wrong.IMPOSSIBLE_CHANGE]),
+        ([LEASE, EXPIRED, RECONCILED, RECONCILED], [Wrong.IMPOSSIBLE_CHANGE]),
         ([session_added("one")], [Wrong.IMPOSSIBLE_CHANGE]),
         ([COOLING], [Wrong.IMPOSSIBLE_CHANGE]),
         ([cooled("r1"), session_added("two"), cooled("r1", SessionId("two"))],
@@ -242,8 +231,8 @@ def test_the_hash_tells_how_many_leases_have_ended_and_what_they_left_used() -> 
 
 def test_the_form_that_is_hashed_has_not_changed_within_its_version() -> None:
     open_, overdue = lease_granted(request="r2"), lease_granted(request="r3")
-    ends = [usage(LEASE), expired(overdue.lease_id)]
-    troubles = [SUSPECTED, cooled("r9"), cancelled("")]
+    ends = [usage(LEASE), lease_expired(overdue)]
+    troubles = [SUSPECTED, cooled("r9"), lease_cancelled(LEASE, "")]
     pool = folded(session_added(), LEASE, open_, overdue, *ends, *troubles)
 
     expected = "200186a26429f3aa8458251d5213d7403d666d28f661098faead659339220c3a"

@@ -6,7 +6,6 @@ import msgspec
 
 from contracts.base import NUMBER_MAX, RequestId, ServerId, SessionId
 from contracts.pool import (
-    LeaseCancelled,
     LeaseExpired,
     Outcome,
     PoolEvent,
@@ -27,17 +26,19 @@ from tests.unit.pool.builders import (
     IMAGE,
     LIMITS,
     NOON,
+    ONE,
     TODAY,
     VIDEO,
     after,
     folded,
+    lease_cancelled,
+    lease_expired,
     lease_granted,
     lease_named,
     session_added,
     usage,
 )
 
-ONE = SessionId("one")
 UNKNOWN = lease_granted(request="r2")
 EVENTS = (
     session_added("one", region="hk"),
@@ -152,14 +153,8 @@ def last_used(*events: PoolEvent) -> datetime | None:
 
 def test_a_session_was_last_used_when_it_was_leased_for_what_may_have_been_sent() -> None:
     lease = lease_granted()
-    expired = LeaseExpired(lease_id=lease.lease_id, session_id=ONE)
-    cancelled = LeaseCancelled(
-        lease_id=lease.lease_id,
-        request_id=lease.request_id,
-        number=1,
-        reason="not_sent",
-        session_id=ONE,
-    )
+    expired = lease_expired(lease)
+    cancelled = lease_cancelled(lease)
 
     assert last_used(lease, usage(lease)) == NOON
     assert last_used(lease, usage(lease, Verdict.RATE_LIMITED)) == NOON

@@ -137,14 +137,10 @@ async def summary(doors: NamedDependency[Doors]) -> dict[str, Any]:
     """Add up the last seven quota days, today included."""
     totals_found = await doors.named_query("summary")
     rows = shapes.rows_of(totals_found)
-    sessions = shapes.largest_of(rows, "active_sessions")
-    requests = shapes.requests_in(rows)
     return {
         "period": "last_7_days",
-        "total_sessions": sessions,
-        **shapes.with_total(shapes.by_type(rows, "units", doors.settings().services)),
-        "avg_requests_per_session": shapes.average_of(requests, sessions),
-        "total_requests": requests,
+        **shapes.sums_of(rows, "total_sessions", doors.settings().services),
+        "total_requests": shapes.requests_in(rows),
         **shapes.freshness_of(totals_found),
     }
 
@@ -176,13 +172,10 @@ async def _one_session(doors: Doors, session_id: str, days: int) -> dict[str, An
 
 async def _one_day(doors: Doors, when: date) -> dict[str, Any]:
     answer = await doors.named_query("day_stats", date=when.isoformat())
-    rows = shapes.rows_of(answer)
-    sessions = shapes.largest_of(rows, "active_sessions")
+    types = doors.settings().services
     return {
         "date": when.isoformat(),
-        "active_sessions": sessions,
-        **shapes.with_total(shapes.by_type(rows, "units", doors.settings().services)),
-        "avg_requests_per_session": shapes.average_of(shapes.requests_in(rows), sessions),
+        **shapes.sums_of(shapes.rows_of(answer), "active_sessions", types),
         **shapes.freshness_of(answer),
     }
 

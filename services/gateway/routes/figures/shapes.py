@@ -67,9 +67,14 @@ def by_day(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return dict(sorted(days.items()))
 
 
-def with_total(units: Mapping[str, int]) -> dict[str, int]:
-    """Name sums as the original does: `total_images`."""
-    return {f"total_{name}s": count for name, count in units.items()}
+def sums_of(rows: list[Row], sessions_name: str, service_types: Iterable[str]) -> Row:
+    """Add up a day, or several, as the original does: sessions, units by type, an average."""
+    sessions = largest_of(rows, "active_sessions")
+    return {
+        sessions_name: sessions,
+        **{f"total_{n}s": units for n, units in by_type(rows, "units", service_types).items()},
+        "avg_requests_per_session": average_of(requests_in(rows), sessions),
+    }
 
 
 def requests_in(rows: Iterable[Row]) -> int:

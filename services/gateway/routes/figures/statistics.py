@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from litestar import Request, get
+from litestar.datastructures import MultiDict
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 from litestar.response import Stream
@@ -54,58 +55,60 @@ Named = Annotated[
 Limit = Annotated[int, QueryParameter(ge=1, le=ROWS_MAX, description="At most so many rows.")]
 Format = Annotated[str, QueryParameter(name="format", description=f"{', '.join(FileFormat)}.")]
 _NOT_OF_QUERIES = {"query", "format", *LET_THROUGH}
-AnyRequest = Request[Any, Any, Any]
+Given = MultiDict[str]
+
+
+async def the_given(
+    *,
+    request: Request[Any, Any, Any],
+    measures: Measures = None,
+    dimensions: Dimensions = None,
+    since: From = None,
+    until: To = None,
+    filters: Filters = None,
+    order: Order = None,
+    named: Named = None,
+) -> Given:
+    """Provide what both endpoints may be asked, as it was given (Litestar's dependency `given`)."""
+    del measures, dimensions, since, until, filters, order, named
+    return request.query_params
 
 
 @get(
     "/stats/query",
     tags=["analysis"],
     summary="Any measure by any dimensions",
+    dependencies={"given": the_given},
     opt={PARAMETERS: None},
 )
 async def query(
     *,
     doors: NamedDependency[Doors],
-    request: AnyRequest,
-    measures: Measures = None,
-    dimensions: Dimensions = None,
-    since: From = None,
-    until: To = None,
-    filters: Filters = None,
-    order: Order = None,
-    named: Named = None,
+    given: NamedDependency[Given],
     limit: Limit = ROWS_MAX,
 ) -> Table:
     """Sum up leases, attempts and refusals; without days: the last seven, today included."""
-    del measures, dimensions, since, until, filters, order, named
-    return as_table(await doors.ask_analytics(_question_of(request, "limit", limit)))
+    return as_table(await doors.ask_analytics(_question_of(given, "limit", limit)))
 
 
 @get(
     "/stats/export",
     tags=["analysis"],
     summary="The same as a file: csv, json, ndjson, parquet, xlsx",
+    dependencies={"given": the_given},
     opt={PARAMETERS: None},
 )
 async def export(
     *,
     doors: NamedDependency[Doors],
-    request: AnyRequest,
-    measures: Measures = None,
-    dimensions: Dimensions = None,
-    since: From = None,
-    until: To = None,
-    filters: Filters = None,
-    order: Order = None,
-    named: Named = None,
+    given: NamedDependency[Given],
     form: Format = FileFormat.CSV,
 ) -> Stream:
     """Stream a file; `X-Truncated` says whether there were more rows than an export may have."""
-    del measures, dimensions, since, until, filters, order
     wanted = one_of("format", form, FileFormat)
-    command = StartExport(question=_question_of(request, "format"), format=wanted)
+    command = StartExport(question=_question_of(given, "format"), format=wanted)
     download = await downloads.start_download(doors, command)
-    name = f"tidegate-{named or 'statistics'}.{wanted}"
+    name = f"tidegate-{given.get('query') or 'statistics'}.{wanted}"
     return Stream(
         download.stream_parts(),
         media_type=MEDIA_TYPES[wanted],
@@ -119,14 +122,11 @@ async def export(
     )
 
 
-def _question_of(
-    request: AnyRequest, own: str, rows_max: int = ROWS_MAX
-) -> Statistics | NamedQuery:
+def _question_of(given: Given, own: str, rows_max: int = ROWS_MAX) -> Statistics | NamedQuery:
     """Read the question out of the parameters; `own` is that of the endpoint alone.
 
     Raises `GatewayError` naming a parameter there is not, or is twice and no list.
     """
-    given = request.query_params
     name = given.get("query")
     if name is not None:
         refuse_repeated(given)
