@@ -6,8 +6,9 @@ without harm.
 """
 
 from collections import deque
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVarTuple
 
 from contracts.base import (
     KeyId,
@@ -29,6 +30,9 @@ KEPT = timedelta(days=8)
 """How long of log time an ended lease stays in the fold."""
 _ANSWERS_KEPT = 20_000
 """Refusals that are known again: as many commands as may wait (`committer.ITEMS_MAX`)."""
+
+
+Undone = TypeVarTuple("Undone")
 
 
 class Pool:
@@ -71,48 +75,54 @@ class Pool:
         self.sequence = 0
         """Stream sequence of the last envelope folded."""
         self.growing = False
-        """Set by the shell: a provisioner is about to add sessions."""
+        """A provisioner is about to add sessions; see `note_supply`."""
         self.barren = False
-        """Set by the shell: too few sessions, and the provisioner had none when asked last."""
+        """Too few sessions, and the provisioner had none when asked last."""
         self.index: Index | None = None
         self.refusals = RefusalMemory()
-        self.undo: list[tuple[Any, ...]] = []
-        """Calls, with their arguments, that take back what was done; latest last."""
+        self._undo: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
 
     # ---------------------------------------------------------------- the undo journal
 
     def begin(self) -> None:
-        """Let everything so far stand; what follows can be taken back."""
-        self.undo.clear()
+        """Let what follows be taken back. What came before has stood or been taken back by now."""
+        assert not self._undo, "decisions were left that are neither in the log nor taken back"
 
     def commit(self) -> None:
         """Let what was decided since `begin` stand."""
-        self.undo.clear()
+        self._undo.clear()
 
     def rollback(self) -> None:
-        """Take back everything since `begin`."""
-        undo = self.undo
+        """Take back everything since `begin`, the latest first."""
+        undo = self._undo
         while undo:
-            call, *arguments = undo.pop()
+            call, arguments = undo.pop()
             call(*arguments)
+
+    def on_rollback(self, call: Callable[[*Undone], object], *arguments: *Undone) -> None:
+        """Have `call` made with `arguments` should the batch be taken back.
+
+        The calls run in reverse: what must run last is registered first.
+        """
+        self._undo.append((call, arguments))
 
     def set_field(self, record: object, name: str, value: object) -> None:
         """Set a field, undoably."""
-        self.undo.append((setattr, record, name, getattr(record, name)))
+        self.on_rollback(setattr, record, name, getattr(record, name))
         setattr(record, name, value)
 
     def put_entry(self, mapping: dict[Any, Any], key: object, value: object) -> None:
         """Set an entry, undoably."""
         if key in mapping:
-            self.undo.append((mapping.__setitem__, key, mapping[key]))
+            self.on_rollback(mapping.__setitem__, key, mapping[key])
         else:
-            self.undo.append((mapping.pop, key, None))
+            self.on_rollback(mapping.__delitem__, key)
         mapping[key] = value
 
     def drop_entry(self, mapping: dict[Any, Any], key: object) -> None:
         """Remove an entry if it is there, undoably."""
         if key in mapping:
-            self.undo.append((mapping.__setitem__, key, mapping.pop(key)))
+            self.on_rollback(mapping.__setitem__, key, mapping.pop(key))
 
     def remember_answer(self, name: str, answer: Refused | None) -> None:
         """Know what was told, should it be sent again; the oldest is forgotten for it."""
@@ -120,6 +130,16 @@ class Pool:
         if len(answers) >= _ANSWERS_KEPT:
             self.drop_entry(answers, next(iter(answers)))
         self.put_entry(answers, name, answer)
+
+    def note_supply(self, *, growing: bool | None = None, barren: bool | None = None) -> None:
+        """Know what the provisioner is at, as far as it is said; no refusal is told by the log.
+
+        `growing`: it is about to add sessions. `barren`: there are too few, and it had none.
+        """
+        if growing is not None:
+            self.growing = growing
+        if barren is not None:
+            self.barren = barren
 
     # --------------------------------------------------------------------- questions
 
@@ -138,8 +158,9 @@ class Pool:
         index = self.index
         if index is None or now < index.now:
             index = self.index = Index(self.sessions, self.opened, self.policy, now)
-            # It was built from what may yet be taken back.
-            self.undo.append((setattr, self, "index", None))
+            if self._undo:
+                # It was built from what may yet be taken back, of which it could not be told.
+                self.on_rollback(setattr, self, "index", None)
         else:
             index.advance_to(now)
         return index
@@ -153,7 +174,7 @@ class Pool:
         accounts = session.days.get(day)
         if accounts is None:
             accounts = {}
-            self.undo.append((setattr, session, "days", session.days))
+            self.on_rollback(setattr, session, "days", session.days)
             oldest = oldest_kept(day) if session.days else day
             session.days = {kept: counts for kept, counts in session.days.items() if kept >= oldest}
             session.days[day] = accounts
@@ -170,7 +191,7 @@ class Pool:
         except OverflowError:
             return
         self.departures.append((due, mapping, key))
-        self.undo.append((self.departures.pop,))
+        self.on_rollback(self.departures.pop)
 
     def drop_departed(self, at: datetime) -> None:
         """Let go of what is due to leave by `at`.
@@ -179,7 +200,7 @@ class Pool:
         """
         while self.departures and self.departures[0][0] <= at:
             entry = self.departures.popleft()
-            self.undo.append((self.departures.appendleft, entry))
+            self.on_rollback(self.departures.appendleft, entry)
             self.drop_entry(entry[1], entry[2])
             if entry[1] is self.leases:
                 self.drop_entry(self.uncertain, entry[2])
@@ -192,7 +213,7 @@ class Pool:
     def note_violation(self, kind: Wrong, about: str, message: str) -> None:
         """Note something that should never be."""
         self.violations.append(Violation(kind, about, message, self.event_sequence))
-        self.undo.append((self.violations.pop,))
+        self.on_rollback(self.violations.pop)
 
 
 class RefusalMemory:

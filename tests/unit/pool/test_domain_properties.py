@@ -266,6 +266,7 @@ class Leading(RuleBasedStateMachine):
         again = self.refolded()
         assert whole(self.pool) == whole(again)
         assert self.pool.standing == again.standing
+        self.pool.commit()
         self.pool.begin()
 
     @invariant()
@@ -421,6 +422,7 @@ def test_rollback_restores_the_ledger_whatever_happened_since(
     now = played(pool, before, NOON)
     if indexed:
         pool.index_at(now)
+    pool.commit()
     pool.begin()
     ledger, standing, unknown = whole(pool), dict(pool.standing), dict(pool.unknown)
     departures, violations = list(pool.departures), list(pool.violations)

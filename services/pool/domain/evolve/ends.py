@@ -24,7 +24,7 @@ _NEVER_SENT = frozenset({Verdict.UNREACHABLE, Verdict.CLIENT_GONE})
 def _end_lease(state: Pool, lease: Lease, outcome: Outcome, charged: int) -> None:
     """Give the reservation up, charge what was used, and let the lease leave in 8 days."""
     session, lease_id = lease.session, lease.lease_id
-    state.undo.append((_undo_end, state, state.index, lease, session.trial))
+    state.on_rollback(_undo_end, state, state.index, lease, session.trial)
     lease.account.reserved -= lease.units
     lease.account.used += charged
     session.open_leases -= 1
@@ -59,7 +59,7 @@ def _undo_end(state: Pool, index: Index | None, lease: Lease, trial: LeaseId) ->
 def _correct_end(state: Pool, lease: Lease, charged: int) -> None:
     """Replace what an earlier end had charged."""
     if state.index is not None:
-        state.undo.append((state.index.place_session, lease.session))
+        state.on_rollback(state.index.place_session, lease.session)
     state.set_field(lease.account, "used", lease.account.used + charged - lease.charged)
     state.set_field(lease, "charged", charged)
     state.place_session(lease.session)
@@ -107,7 +107,7 @@ def _on_usage_recorded(state: Pool, event: UsageRecorded) -> None:
     if lease.state == OPEN:
         _end_lease(state, lease, outcome, charged)
     else:
-        state.undo.append((setattr, lease, "reported", False))
+        state.on_rollback(setattr, lease, "reported", False)
         _correct_expiry(state, lease, outcome, charged)
     lease.reported = True
     if outcome is not Outcome.RELEASED or event.verdict not in _NEVER_SENT:

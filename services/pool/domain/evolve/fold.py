@@ -23,10 +23,11 @@ from services.pool.domain.state import Pool
 def fold_envelope(state: Pool, sequence: int, envelope: Envelope) -> None:
     """Take one envelope of the log into the state; it cannot be taken back."""
     at = envelope.time
+    state.begin()
     for event in envelope.events:
         evolve(state, event, at, sequence)
     state.sequence = sequence
-    state.undo.clear()
+    state.commit()
 
 
 def evolve(state: Pool, event: AnyEvent | UnknownEvent, at: datetime, sequence: int) -> None:

@@ -45,7 +45,7 @@ def _on_lease_granted(state: Pool, event: LeaseGranted) -> None:
         event.expires_at,
         event.trial,
     )
-    state.undo.append((_undo_grant, state, state.index, lease, session.last_used_at, session.trial))
+    state.on_rollback(_undo_grant, state, state.index, lease, session.last_used_at, session.trial)
     account.reserved += units
     session.open_leases += 1
     session.last_used_at = state.at
@@ -79,7 +79,7 @@ def _on_lease_renewed(state: Pool, event: LeaseRenewed) -> None:
         state.note_violation(Wrong.END_WITHOUT_LEASE, event.lease_id, "renewed while not open")
         return
     if state.index is not None:
-        state.undo.append((state.index.deadlines.watch_lease, lease))
+        state.on_rollback(state.index.deadlines.watch_lease, lease)
     state.set_field(lease, "expires_at", event.expires_at)
     if state.index is not None:
         state.index.deadlines.watch_lease(lease)

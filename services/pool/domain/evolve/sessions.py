@@ -48,7 +48,7 @@ def _on_session_added(state: Pool, event: SessionAdded) -> None:
         origin=event.origin,
     )
     # Taking a session back leaves nothing of it on any shelf: there are no shelves then.
-    state.undo.append((setattr, state, "index", None))
+    state.on_rollback(setattr, state, "index", None)
     state.put_entry(state.sessions, session.session_id, session)
     _count_status(state, session)
     if state.index is not None and not state.index.admit_session(session):
@@ -137,7 +137,7 @@ def _on_session_event(state: Pool, event: Any) -> None:
         return
     if state.index is not None:
         # Undone last, when the fields are restored.
-        state.undo.append((state.index.place_session, session))
+        state.on_rollback(state.index.place_session, session)
     before = session.lasting_status()
     _ON_SESSION[type(event)](state, session, event)
     if session.lasting_status() is not before:
