@@ -80,7 +80,7 @@ class Pool:
         """Too few sessions, and the provisioner had none when asked last."""
         self.index: Index | None = None
         self.refusals = RefusalMemory()
-        self._undo: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
+        self._undo: list[tuple[Callable[..., object], *tuple[Any, ...]]] = []
 
     # ---------------------------------------------------------------- the undo journal
 
@@ -96,15 +96,15 @@ class Pool:
         """Take back everything since `begin`, the latest first."""
         undo = self._undo
         while undo:
-            call, arguments = undo.pop()
+            call, *arguments = undo.pop()
             call(*arguments)
 
-    def on_rollback(self, call: Callable[[*Undone], object], *arguments: *Undone) -> None:
-        """Have `call` made with `arguments` should the batch be taken back.
+    def on_rollback(self, *call: *tuple[Callable[[*Undone], object], *Undone]) -> None:
+        """Have a call made, given with its arguments, should the batch be taken back.
 
         The calls run in reverse: what must run last is registered first.
         """
-        self._undo.append((call, arguments))
+        self._undo.append(call)
 
     def set_field(self, record: object, name: str, value: object) -> None:
         """Set a field, undoably."""

@@ -22,7 +22,14 @@ class Decision(msgspec.Struct):
     held_until: datetime | None = None
 
 
-def emit(state: Pool, events: list[PoolEvent], event: PoolEvent, now: datetime) -> None:
-    """Decide for `event`: it joins the batch, and the state takes it in."""
-    events.append(event)
-    evolve(state, event, now, state.sequence + 1)
+class Draft(msgspec.Struct):
+    """A decision as it is drawn up: the pool it is about, its one moment, its events so far."""
+
+    pool: Pool
+    now: datetime
+    events: list[PoolEvent] = []
+
+    def emit(self, event: PoolEvent) -> None:
+        """Decide for `event`: it joins the others, and the pool takes it in."""
+        self.events.append(event)
+        evolve(self.pool, event, self.now, self.pool.sequence + 1)

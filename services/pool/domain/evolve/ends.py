@@ -13,7 +13,7 @@ from contracts.pool import (
     Verdict,
 )
 from services.pool.domain.index.choice import Index
-from services.pool.domain.records import OPEN, Lease
+from services.pool.domain.records import OPEN, UNCERTAIN, Lease
 from services.pool.domain.state import Pool
 from services.pool.domain.violations import Wrong
 
@@ -31,7 +31,7 @@ def _end_lease(state: Pool, lease: Lease, outcome: Outcome, charged: int) -> Non
     lease.state = outcome
     lease.charged = charged
     del state.opened[lease_id]
-    if outcome is Outcome.UNKNOWN or outcome is Outcome.EXPIRED:
+    if outcome in UNCERTAIN:
         state.put_entry(state.uncertain, lease_id, lease)
     if session.trial == lease_id:
         session.trial = LeaseId("")
