@@ -59,6 +59,7 @@ def turn_zone(zone: Zone, now: datetime, guard: timedelta) -> None:
         midnight += timedelta(days=1)
         zone.resets_at = midnight.astimezone(UTC)
         zone.day = QuotaDay((today + timedelta(days=1)).isoformat())
+    assert zone.resets_at > now
     zone.guard_at = zone.resets_at - guard
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from contracts.pool import PoolEvent
+from contracts.pool import PoolEvent, UsageRecorded
 from services.pool.domain.evolve.fold import evolve
 from services.pool.domain.state import Pool
 
@@ -31,5 +31,10 @@ class Draft(msgspec.Struct):
 
     def emit(self, event: PoolEvent) -> None:
         """Decide for `event`: it joins the others, and the pool takes it in."""
+        pool = self.pool
+        noted = len(pool.violations)
         self.events.append(event)
-        evolve(self.pool, event, self.now, self.pool.sequence + 1)
+        evolve(pool, event, self.now, pool.sequence + 1)
+        # A usage tells what a gateway did, right or wrong. All else is our own doing: a grant above
+        # the limit or a second end stops here, before it can reach the log.
+        assert len(pool.violations) == noted or type(event) is UsageRecorded, pool.violations[-1]

@@ -62,6 +62,7 @@ def end_lease(draft: Draft, usage: UsageRecorded) -> EndAnswer:
     succeeded = usage.verdict is Verdict.SUCCESS
     was_trial = lease.session.trial == lease.lease_id
     draft.emit(cut_usage(usage))
+    assert lease.lease_id not in draft.pool.opened
     if was_trial and succeeded:
         recovered = SessionRecovered(session_id=lease.session.session_id, reason="trial_succeeded")
         draft.emit(recovered)

@@ -123,6 +123,7 @@ def _unfit_refusal(state: Pool, requested: SessionRequested) -> Refusal | None:
 def _grant_lease(draft: Draft, requested: SessionRequested, choice: Choice) -> Granted:
     """Journal the request and its grant of the session chosen."""
     pool, now = draft.pool, draft.now
+    assert choice.trial == (choice.session.suspected_at is not None)
     draft.emit(requested)
     granted = lease_id(requested.request_id, requested.number)
     event = LeaseGranted(

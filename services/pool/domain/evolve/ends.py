@@ -24,10 +24,13 @@ _NEVER_SENT = frozenset({Verdict.UNREACHABLE, Verdict.CLIENT_GONE})
 def _end_lease(state: Pool, lease: Lease, outcome: Outcome, charged: int) -> None:
     """Give the reservation up, charge what was used, and let the lease leave in 8 days."""
     session, lease_id = lease.session, lease.lease_id
+    assert lease.state == OPEN
+    assert charged <= lease.units or charged <= 0
     state.on_rollback(_undo_end, state, state.index, lease, session.trial)
     lease.account.reserved -= lease.units
     lease.account.used += charged
     session.open_leases -= 1
+    assert session.open_leases >= 0
     lease.state = outcome
     lease.charged = charged
     del state.opened[lease_id]
@@ -43,6 +46,7 @@ def _end_lease(state: Pool, lease: Lease, outcome: Outcome, charged: int) -> Non
 def _undo_end(state: Pool, index: Index | None, lease: Lease, trial: LeaseId) -> None:
     """Take an end back: the lease is open again."""
     session = lease.session
+    assert lease.state != OPEN
     lease.account.reserved += lease.units
     lease.account.used -= lease.charged
     session.open_leases += 1
@@ -58,6 +62,7 @@ def _undo_end(state: Pool, index: Index | None, lease: Lease, trial: LeaseId) ->
 
 def _correct_end(state: Pool, lease: Lease, charged: int) -> None:
     """Replace what an earlier end had charged."""
+    assert lease.state in UNCERTAIN
     if state.index is not None:
         state.on_rollback(state.index.place_session, lease.session)
     state.set_field(lease.account, "used", lease.account.used + charged - lease.charged)

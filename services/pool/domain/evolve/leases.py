@@ -7,7 +7,7 @@ from typing import Any
 from contracts.base import LeaseId
 from contracts.pool import LeaseGranted, LeaseRenewed
 from services.pool.domain.index.choice import Index
-from services.pool.domain.records import Lease
+from services.pool.domain.records import OPEN, Lease
 from services.pool.domain.state import Pool
 from services.pool.domain.violations import Wrong
 
@@ -63,8 +63,10 @@ def _undo_grant(
 ) -> None:
     """Take a grant back."""
     session = lease.session
+    assert lease.state == OPEN
     lease.account.reserved -= lease.units
     session.open_leases -= 1
+    assert session.open_leases >= 0
     session.last_used_at = last_used_at
     session.trial = trial
     del state.leases[lease.lease_id]

@@ -141,6 +141,7 @@ def _on_session_event(state: Pool, event: Any) -> None:
     before = session.lasting_status()
     _ON_SESSION[type(event)](state, session, event)
     if session.lasting_status() is not before:
+        assert state.standing[before] > 0
         state.put_entry(state.standing, before, state.standing[before] - 1)
         _count_status(state, session)
     state.place_session(session)

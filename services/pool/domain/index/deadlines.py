@@ -45,6 +45,7 @@ class Deadlines:
                 return due
             heappop(heap)
             self._size -= 1
+            assert self._size >= 0
         return None
 
     def first_deadline(self) -> datetime | None:
