@@ -1,8 +1,31 @@
-"""The fold of one shard, and the journal by which a batch of decisions can be taken back.
+"""The fold of one shard, and the undo by which a batch of decisions can be taken back.
 
-Everything down to `unknown` is a function of the events alone and makes up the ledger, of which
-`canonical_json` hashes what counts; what follows belongs to the process that leads and can be lost
-without harm.
+**The ledger.** Everything down to `unknown` is a function of the events alone and makes up the
+ledger, of which `canonical_json` hashes what counts; what follows belongs to the process that
+leads and can be lost without harm. A lease is open until its one end, and leaves the fold 8 days
+later (`departures`); `opened`, `uncertain` and `forbidden` are there so that nobody has to look
+through all of them. A session has the status that somebody gave it, or is suspect by what servers
+say; cooling stands beside that, as a moment that passes by itself.
+
+**The undo.** A leader's state runs ahead of the log: what is decided for one command the next one
+must see, and all of it is appended at once. So the state is either settled or under way:
+
+    settled    begin      under way
+    under way  commit     settled: the append was acknowledged, or there was nothing to append
+    under way  rollback   settled, as it was: another leader's fence, no log, a fault of ours
+
+Whatever changes while it is under way registers the call that takes it back; these run in reverse.
+An envelope that was read from the log is a batch that always stands.
+
+**What is ugly.** State changes in place, so that every change is written twice: as it is done and
+as it is undone, in the records and on the shelves of the index. One that was forgotten shows only
+after an append that failed; what finds it is `test_domain_properties`, which takes back whatever
+hypothesis thinks of and compares. Grants and ends have an undo of their own, because every request
+passes through them; all else goes field by field. An undo holds the index that was there when it
+was registered, though that may be dropped by then: it is put right for nobody. An entry that comes
+back to a map is its last one, so that the oldest refusal of all may be taken for the newest. And
+time is not taken back (`at`, `event_sequence`, the index's `now`): nothing reads it before it is
+set anew.
 """
 
 from collections import deque
@@ -128,6 +151,7 @@ class Pool:
         """Know what was told, should it be sent again; the oldest is forgotten for it."""
         answers = self.refusals.answers
         if len(answers) >= _ANSWERS_KEPT:
+            # A map keeps its order: the first is the oldest.
             self.drop_entry(answers, next(iter(answers)))
         self.put_entry(answers, name, answer)
 
@@ -156,6 +180,8 @@ class Pool:
     def index_at(self, now: datetime) -> Index:
         """Bring the index to `now`, building it when there is none."""
         index = self.index
+        # An index only moves forwards. So does the log's time; but the moment of a decision that
+        # was not appended may lie ahead of a clock that was set back.
         if index is None or now < index.now:
             index = self.index = Index(self.sessions, self.opened, self.policy, now)
             if self._undo:
@@ -175,6 +201,7 @@ class Pool:
         if accounts is None:
             accounts = {}
             self.on_rollback(setattr, session, "days", session.days)
+            # The days kept go into a map of their own: the old one is what a rollback puts back.
             oldest = oldest_kept(day) if session.days else day
             session.days = {kept: counts for kept, counts in session.days.items() if kept >= oldest}
             session.days[day] = accounts
@@ -189,6 +216,7 @@ class Pool:
         try:
             due = self.at + KEPT
         except OverflowError:
+            # A log may be written at the end of the calendar: what is due later never leaves.
             return
         self.departures.append((due, mapping, key))
         self.on_rollback(self.departures.pop)
@@ -202,6 +230,7 @@ class Pool:
             entry = self.departures.popleft()
             self.on_rollback(self.departures.appendleft, entry)
             self.drop_entry(entry[1], entry[2])
+            # Nobody has settled it in 8 days: its units stay used for good.
             if entry[1] is self.leases:
                 self.drop_entry(self.uncertain, entry[2])
 

@@ -97,6 +97,7 @@ def _add_one(draft: Draft, item: AddSession, by: str, origin: str) -> bool:
     if session.status is not SessionStatus.RETIRED:
         return False
     draft.emit(SessionRevived(session_id=item.session_id, origin=origin, by=by))
+    # A revival keeps the limits that the session had.
     if item.limits and item.limits != session.limits:
         limits = SessionChanged(session_id=item.session_id, limits=item.limits, by=by)
         draft.emit(limits)
@@ -163,6 +164,7 @@ def _change_status(draft: Draft, session: Session, command: ChangeSession, by: s
     elif session.status is SessionStatus.RETIRED:
         draft.emit(SessionRevived(session_id=session_id, by=by))
         status = None
+    # What is so already is no event: said twice, a command changes nothing.
     if limits == session.limits:
         limits = None
     if status is not None or limits is not None:
@@ -202,6 +204,7 @@ def _reconcile_objection(draft: Draft, lease: Lease, command: ReconcileLease) ->
         return "reason: expected why the lease is settled so"
     if command.units > lease.units:
         return f"units: expected at most the {lease.units} that were reserved"
+    # A late usage would be the better witness, and may yet come.
     after = draft.pool.policy.reconcile_after_s
     if (draft.now - lease.expires_at).total_seconds() < after:
         return f"lease_id: not before {after:.0f} s past the lease's deadline {lease.expires_at}"

@@ -39,6 +39,7 @@ def decide_end(state: Pool, usage: UsageRecorded | CallsRefused, now: datetime) 
     draft = Draft(state, now)
     state.drop_departed(now)
     if isinstance(usage, CallsRefused):
+        # A gateway that heard no answer sends the same count again, and it has the same name.
         sort = f"{usage.key_id} {usage.service_type} {usage.code}"
         report_name = f"{usage.gateway_id} {sort} {usage.since.isoformat()}"
         if report_name not in state.refusals.answers:
@@ -56,10 +57,13 @@ def end_lease(draft: Draft, usage: UsageRecorded) -> EndAnswer:
     if lease.reported:
         return EndAnswer.JOURNALLED
     cancelled = lease.state == Outcome.CANCELLED
+    # It was given back unsent, and this usage does not say otherwise.
     if cancelled and usage.outcome is not Outcome.SETTLED:
         return EndAnswer.JOURNALLED
+    # What became of it has been settled without this usage: its verdict blames nobody.
     certain = lease.reconciled or cancelled
     succeeded = usage.verdict is Verdict.SUCCESS
+    # Asked before the end, which clears it.
     was_trial = lease.session.trial == lease.lease_id
     draft.emit(cut_usage(usage))
     assert lease.lease_id not in draft.pool.opened
@@ -74,6 +78,7 @@ def end_lease(draft: Draft, usage: UsageRecorded) -> EndAnswer:
 def _blame_session(draft: Draft, lease: Lease, usage: UsageRecorded, *, was_trial: bool) -> None:
     """Penalise the session, if the verdict says so and the request has cost no other one."""
     own = lease.session.session_id
+    # A request that fails by its own fault would fail on one session after the other.
     if draft.pool.penalised.get(lease.request_id, own) != own:
         return
     match usage.verdict:
@@ -140,6 +145,7 @@ def _doubt_session(draft: Draft, lease: Lease, usage: UsageRecorded) -> None:
         session_id=session_id, server_id=server_id, request_id=lease.request_id
     )
     draft.emit(suspected)
+    # Several sessions in one minute: it is not they who have expired.
     if not others:
         return
     for innocent in (*(other.session_id for other in others), session_id):

@@ -43,7 +43,9 @@ def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
     """
     draft = Draft(state, now)
     state.drop_departed(now)
+    # Refusals that were counted have no timer but the sweep: whatever is decided tells them.
     tell_counted(draft)
+    # First: the session that it frees may be the one that is missed least.
     if wanted.previous is not None:
         end_lease(draft, wanted.previous)
     requested = wanted.requested
@@ -58,6 +60,7 @@ def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
         requested.service_type,
         requested.units,
         requested.avoid_sessions,
+        # A call that was disappointed once is not to clear somebody else's session.
         trials_first=requested.number == 1,
     )
     reset = index.guard_ends_at() if choice is None else None
@@ -94,6 +97,7 @@ def _earlier_answer(draft: Draft, requested: SessionRequested) -> Granted | Refu
     if asked in pool.forbidden:
         return GIVEN_UP
     answers = pool.refusals.answers.get(asked)
+    # Too old is only what nobody remembers: an answer that was given is given again.
     if answers is None and draft.now - requested.asked_at > STALE_AFTER:
         return Refused(reason=Refusal.STALE_REQUEST, message="asked more than 10 minutes ago")
     return answers
@@ -134,6 +138,7 @@ def _grant_lease(draft: Draft, requested: SessionRequested, choice: Choice) -> G
         service_type=requested.service_type,
         quota_day=choice.zone.day,
         units=requested.units,
+        # Sent any later, it might be counted on the next quota day.
         send_by=min(now + SEND_WITHIN, choice.zone.guard_at),
         expires_at=now + policy_span(pool.policy.lease_ttl_s),
         trial=choice.trial,
@@ -143,6 +148,7 @@ def _grant_lease(draft: Draft, requested: SessionRequested, choice: Choice) -> G
 
 
 def _grant_reply(draft: Draft, lease: Lease) -> Granted:
+    """Tell a gateway all it needs of an open lease, as of the draft's moment."""
     session, now = lease.session, draft.now
     return Granted(
         lease_id=lease.lease_id,
@@ -150,9 +156,11 @@ def _grant_reply(draft: Draft, lease: Lease) -> Granted:
         region=session.region,
         quota_day=lease.quota_day,
         units=lease.units,
+        # Seconds, not moments: the gateway's clock may be another.
         send_within_s=max(0.0, (lease.send_by - now).total_seconds()),
         expires_in_s=max(0.0, (lease.expires_at - now).total_seconds()),
         remaining=draft.pool.index_at(now).units_left_by_type(session),
         trial=lease.trial,
+        # Its accuser would say the same again; another server is to judge.
         avoid_servers=[session.accuser] if lease.trial and session.accuser else [],
     )

@@ -108,6 +108,8 @@ def forbid_lease(draft: Draft, command: CancelLease) -> None:
     if name in pool.forbidden or answered == GIVEN_UP:
         return
     ends = bool(command.status) and answered is None
+    # Counted as refusals are, it can tell no more than they: a key, and that the ledger was not to
+    # be had.
     countable = command.key_id and (not ends or command.error_code == Refusal.LEDGER_UNAVAILABLE)
     if not countable or _take_budget(draft, command.key_id):
         event = LeaseCancelled(
@@ -159,6 +161,7 @@ def _take_budget(draft: Draft, key_id: KeyId) -> bool:
     left = min(full, left + max(0.0, (now - since).total_seconds()))
     if left < 1 or refusals.journalled >= REFUSALS_PER_SECOND:
         return False
+    # A key without a budget has a full one: those that have filled up again need not be kept.
     if len(refusals.budgets) >= _BUDGETS_KEPT and key_id not in refusals.budgets:
         refilled = now - timedelta(seconds=full)
         kept = {name: budget for name, budget in refusals.budgets.items() if budget[1] > refilled}
@@ -172,6 +175,7 @@ def tell_counted(draft: Draft, *, ending: bool = False) -> None:
     """Journal what was only counted, ten seconds after its first; when `ending`, all of it."""
     pool = draft.pool
     counted = pool.refusals.counted
+    # No envelope may grow too long: the rest is due with whatever is decided next.
     for _ in range(_COUNTED_AT_ONCE):
         due = count_due_at(pool)
         if due is None or (draft.now < due and not ending):
@@ -184,6 +188,7 @@ def tell_counted(draft: Draft, *, ending: bool = False) -> None:
 
 def count_due_at(state: Pool) -> datetime | None:
     """Tell when the first of the counted refusals is to be told; None when there are none."""
+    # A tally that grows keeps its place, so that the first is the oldest.
     for event in state.refusals.counted.values():
         assert event.since is not None
         return event.since + COUNTED_FOR

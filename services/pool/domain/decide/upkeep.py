@@ -34,6 +34,7 @@ def decide_renew(state: Pool, renewed: LeaseId, now: datetime) -> Decision:
         return Decision([], Renewed(lease_id=renewed))
     draft = Draft(state, now)
     expires_at = now + policy_span(state.policy.lease_ttl_s)
+    # A policy with a shorter time does not take back what a gateway was promised.
     if expires_at > lease.expires_at:
         draft.emit(LeaseRenewed(lease_id=renewed, expires_at=expires_at))
     expires_in_s = max(0.0, (lease.expires_at - now).total_seconds())
@@ -45,6 +46,7 @@ def decide_cancel(state: Pool, command: CancelLease, now: datetime) -> Decision:
     cancelled = lease_id(command.request_id, command.number)
     state.drop_departed(now)
     lease = state.leases.get(cancelled)
+    # Given back twice is given back; whatever else ended it, its usage has the last word.
     if lease is not None and lease.state != OPEN:
         done = lease.state == Outcome.CANCELLED
         return Decision([], CancelAnswer.CANCELLED if done else CancelAnswer.ENDED)
@@ -86,6 +88,7 @@ def sweep_overdue(state: Pool, now: datetime, *, ending: bool = False) -> list[P
 def checkpoint_ledger(state: Pool, now: datetime) -> list[PoolEvent]:
     """Journal the hash of the ledger, by which an auditor knows it folds as its leader did."""
     draft = Draft(state, now)
+    # Before it is hashed: an auditor, too, lets go of what is due before it compares.
     state.drop_departed(now)
     draft.emit(PoolCheckpointed(state_hash=state_hash(state), hash_version=HASH_VERSION))
     return draft.events

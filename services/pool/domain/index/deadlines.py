@@ -57,6 +57,7 @@ class Deadlines:
         """Find an open lease whose deadline has come."""
         for service_type, heap in self._heaps.items():
             due = self.earliest_of(service_type)
+            # The heap has just been tidied: its first entry is true.
             if due is not None and due <= now:
                 return self._opened[heap[0][1]]
         return None
