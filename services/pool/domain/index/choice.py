@@ -91,6 +91,8 @@ class Index:
         """Put `session` where its record says it belongs now."""
         zone = self._zone_of(session)
         kind = self._kind_of(session)
+        # Of those that rest or wait for a trial none is chosen for what else it can do.
+        ranked = kind is ShelfKind.FREE
         session_id = session.session_id
         accounts = session.days.get(zone.day, _NOTHING)
         placed = self._places.get(session_id)
@@ -105,7 +107,7 @@ class Index:
                     old[0].take_session(session_id, old[1])
                     del placed[service_type]
                 continue
-            shelf = self._open_shelf(service_type, zone, kind, rarity)
+            shelf = self._open_shelf(service_type, zone, kind, rarity if ranked else 0)
             # Types come rarest first: this counts those before this one that it has left.
             rarity += 1
             if old is not None:
@@ -221,9 +223,6 @@ class Index:
     def _open_shelf(
         self, service_type: ServiceType, zone: Zone, kind: ShelfKind, rarity: int
     ) -> Shelf:
-        # Of those that rest or wait for a trial none is chosen for what else it can do.
-        if kind is not ShelfKind.FREE:
-            rarity = 0
         key = (service_type, zone.name, kind, rarity)
         shelf = self._shelves.get(key)
         if shelf is None:
