@@ -142,7 +142,7 @@ class PoolLeader:
             await asyncio.sleep(_PAUSE_S)
         # Whoever asks before the first sessions are there is told so, not that all is used up.
         state = self._ledger.state
-        state.growing, state.barren = wanted_sessions(state) > 0, False
+        state.note_supply(growing=wanted_sessions(state) > 0, barren=False)
         await self._doors.open_doors()
         # A hook may take its time; settings are followed meanwhile.
         never = asyncio.Event()
@@ -216,7 +216,7 @@ class PoolLeader:
         except (ProvisionError, CredentialsUnavailableError) as error:
             self._log_complaint(str(error), "no_sessions_made")
             self.missing = "" if self._ledger.state.standing[SessionStatus.ACTIVE] else str(error)
-        self._ledger.state.growing = False
+        self._ledger.state.note_supply(growing=False)
 
     def _demo_is_to_come(self) -> bool:
         """Tell whether sessions are made up once the log says that the servers are the demo's."""
@@ -242,18 +242,18 @@ class PoolLeader:
         state, key = self._ledger.state, self._identity_key
         room = min(max(state.policy.max_size - state.size, 0), SESSIONS_MAX)
         kind, wanted = self._settings.provisioner_kind, wanted_sessions(state)
-        state.growing = state.growing or wanted > 0
+        state.note_supply(growing=state.growing or wanted > 0)
         is_known = account_lookup(state.sessions, key)
         lacking = await self._provisioner.lacking_credentials(wanted, is_known, room)
         self._log_complaint(self._provisioner.complaint)
         texts = texts_of_sessions(self._provisioner.take_standing(), state.sessions, key)
         if renewed := await self._credentials.renew_credentials(texts):
             self._logger.info("credentials_renewed", count=renewed)
-        state.barren = not lacking and state.size < max(state.policy.min_size, 1)
+        state.note_supply(barren=not lacking and state.size < max(state.policy.min_size, 1))
         if not lacking:
             self.missing = ""
             return False
-        state.growing = True
+        state.note_supply(growing=True)
         if self.missing:  # one that is ready stays so while its pool grows
             self.missing = f"sessions are being made: {state.size} of {state.policy.min_size}"
         named = [(new.session_identity(key), new) for new in lacking]

@@ -7,7 +7,7 @@ envelopes that were read from the log.
 
 decide/         a command and a moment into events and an answer
 evolve/         events into state, one by one or an envelope at a time
-state           `Pool`: the fold and its undo journal
+state           `Pool`: the fold and its undo
 index/          which session: choice, ordered sets, deadlines
 views           `pool_status`: the fold as operators see it
 canonical       `state_hash`

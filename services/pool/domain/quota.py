@@ -15,6 +15,7 @@ KEPT_DAYS = 16
 _SPAN_MAX_S = 366 * 86_400.0
 
 
+@lru_cache(16)
 def policy_span(seconds: float) -> timedelta:
     """Make a time of a policy's seconds: a log may hold any number, a calendar does not."""
     return timedelta(seconds=max(0.0, min(seconds, _SPAN_MAX_S)))
@@ -59,6 +60,7 @@ def turn_zone(zone: Zone, now: datetime, guard: timedelta) -> None:
         midnight += timedelta(days=1)
         zone.resets_at = midnight.astimezone(UTC)
         zone.day = QuotaDay((today + timedelta(days=1)).isoformat())
+    assert zone.resets_at > now
     zone.guard_at = zone.resets_at - guard
 
 

@@ -9,10 +9,12 @@ from datetime import datetime
 import msgspec
 
 from contracts.base import LeaseId, QuotaDay, RequestId, ServerId, ServiceType, SessionId
-from contracts.pool import SessionStatus
+from contracts.pool import Outcome, SessionStatus
 
 OPEN = "open"
 """State of a lease that has not ended; afterwards it is the value of its `Outcome`."""
+UNCERTAIN = frozenset({Outcome.UNKNOWN, Outcome.EXPIRED})
+"""Ends after which its units stay used until somebody knows what became of them."""
 
 
 class DayAccount(msgspec.Struct, eq=False, gc=False):

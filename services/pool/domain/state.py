@@ -1,13 +1,37 @@
-"""The fold of one shard, and the journal by which a batch of decisions can be taken back.
+"""The fold of one shard, and the undo by which a batch of decisions can be taken back.
 
-Everything down to `unknown` is a function of the events alone and makes up the ledger, of which
-`canonical_json` hashes what counts; what follows belongs to the process that leads and can be lost
-without harm.
+**The ledger.** Everything down to `unknown` is a function of the events alone and makes up the
+ledger, of which `canonical_json` hashes what counts; what follows belongs to the process that
+leads and can be lost without harm. A lease is open until its one end, and leaves the fold 8 days
+later (`departures`); `opened`, `uncertain` and `forbidden` are there so that nobody has to look
+through all of them. A session has the status that somebody gave it, or is suspect by what servers
+say; cooling stands beside that, as a moment that passes by itself.
+
+**The undo.** A leader's state runs ahead of the log: what is decided for one command the next one
+must see, and all of it is appended at once. So the state is either settled or under way:
+
+    settled    begin      under way
+    under way  commit     settled: the append was acknowledged, or there was nothing to append
+    under way  rollback   settled, as it was: another leader's fence, no log, a fault of ours
+
+Whatever changes while it is under way registers the call that takes it back; these run in reverse.
+An envelope that was read from the log is a batch that always stands.
+
+**What is ugly.** State changes in place, so that every change is written twice: as it is done and
+as it is undone, in the records and on the shelves of the index. One that was forgotten shows only
+after an append that failed; what finds it is `test_domain_properties`, which takes back whatever
+hypothesis thinks of and compares. Grants and ends have an undo of their own, because every request
+passes through them; all else goes field by field. An undo holds the index that was there when it
+was registered, though that may be dropped by then: it is put right for nobody. An entry that comes
+back to a map is its last one, so that the oldest refusal of all may be taken for the newest. And
+time is not taken back (`at`, `event_sequence`, the index's `now`): nothing reads it before it is
+set anew.
 """
 
 from collections import deque
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVarTuple
 
 from contracts.base import (
     KeyId,
@@ -29,6 +53,9 @@ KEPT = timedelta(days=8)
 """How long of log time an ended lease stays in the fold."""
 _ANSWERS_KEPT = 20_000
 """Refusals that are known again: as many commands as may wait (`committer.ITEMS_MAX`)."""
+
+
+Undone = TypeVarTuple("Undone")
 
 
 class Pool:
@@ -71,55 +98,72 @@ class Pool:
         self.sequence = 0
         """Stream sequence of the last envelope folded."""
         self.growing = False
-        """Set by the shell: a provisioner is about to add sessions."""
+        """A provisioner is about to add sessions; see `note_supply`."""
         self.barren = False
-        """Set by the shell: too few sessions, and the provisioner had none when asked last."""
+        """Too few sessions, and the provisioner had none when asked last."""
         self.index: Index | None = None
         self.refusals = RefusalMemory()
-        self.undo: list[tuple[Any, ...]] = []
-        """Calls, with their arguments, that take back what was done; latest last."""
+        self._undo: list[tuple[Callable[..., object], *tuple[Any, ...]]] = []
 
     # ---------------------------------------------------------------- the undo journal
 
     def begin(self) -> None:
-        """Let everything so far stand; what follows can be taken back."""
-        self.undo.clear()
+        """Let what follows be taken back. What came before has stood or been taken back by now."""
+        assert not self._undo, "decisions were left that are neither in the log nor taken back"
 
     def commit(self) -> None:
         """Let what was decided since `begin` stand."""
-        self.undo.clear()
+        self._undo.clear()
 
     def rollback(self) -> None:
-        """Take back everything since `begin`."""
-        undo = self.undo
+        """Take back everything since `begin`, the latest first."""
+        undo = self._undo
         while undo:
             call, *arguments = undo.pop()
             call(*arguments)
 
+    def on_rollback(self, *call: *tuple[Callable[[*Undone], object], *Undone]) -> None:
+        """Have a call made, given with its arguments, should the batch be taken back.
+
+        The calls run in reverse: what must run last is registered first.
+        """
+        self._undo.append(call)
+
     def set_field(self, record: object, name: str, value: object) -> None:
         """Set a field, undoably."""
-        self.undo.append((setattr, record, name, getattr(record, name)))
+        self.on_rollback(setattr, record, name, getattr(record, name))
         setattr(record, name, value)
 
     def put_entry(self, mapping: dict[Any, Any], key: object, value: object) -> None:
         """Set an entry, undoably."""
         if key in mapping:
-            self.undo.append((mapping.__setitem__, key, mapping[key]))
+            self.on_rollback(mapping.__setitem__, key, mapping[key])
         else:
-            self.undo.append((mapping.pop, key, None))
+            self.on_rollback(mapping.__delitem__, key)
         mapping[key] = value
 
     def drop_entry(self, mapping: dict[Any, Any], key: object) -> None:
         """Remove an entry if it is there, undoably."""
         if key in mapping:
-            self.undo.append((mapping.__setitem__, key, mapping.pop(key)))
+            self.on_rollback(mapping.__setitem__, key, mapping.pop(key))
 
     def remember_answer(self, name: str, answer: Refused | None) -> None:
         """Know what was told, should it be sent again; the oldest is forgotten for it."""
         answers = self.refusals.answers
         if len(answers) >= _ANSWERS_KEPT:
+            # A map keeps its order: the first is the oldest.
             self.drop_entry(answers, next(iter(answers)))
         self.put_entry(answers, name, answer)
+
+    def note_supply(self, *, growing: bool | None = None, barren: bool | None = None) -> None:
+        """Know what the provisioner is at, as far as it is said; no refusal is told by the log.
+
+        `growing`: it is about to add sessions. `barren`: there are too few, and it had none.
+        """
+        if growing is not None:
+            self.growing = growing
+        if barren is not None:
+            self.barren = barren
 
     # --------------------------------------------------------------------- questions
 
@@ -136,10 +180,13 @@ class Pool:
     def index_at(self, now: datetime) -> Index:
         """Bring the index to `now`, building it when there is none."""
         index = self.index
+        # An index only moves forwards. So does the log's time; but the moment of a decision that
+        # was not appended may lie ahead of a clock that was set back.
         if index is None or now < index.now:
             index = self.index = Index(self.sessions, self.opened, self.policy, now)
-            # It was built from what may yet be taken back.
-            self.undo.append((setattr, self, "index", None))
+            if self._undo:
+                # It was built from what may yet be taken back, of which it could not be told.
+                self.on_rollback(setattr, self, "index", None)
         else:
             index.advance_to(now)
         return index
@@ -153,7 +200,8 @@ class Pool:
         accounts = session.days.get(day)
         if accounts is None:
             accounts = {}
-            self.undo.append((setattr, session, "days", session.days))
+            self.on_rollback(setattr, session, "days", session.days)
+            # The days kept go into a map of their own: the old one is what a rollback puts back.
             oldest = oldest_kept(day) if session.days else day
             session.days = {kept: counts for kept, counts in session.days.items() if kept >= oldest}
             session.days[day] = accounts
@@ -168,9 +216,10 @@ class Pool:
         try:
             due = self.at + KEPT
         except OverflowError:
+            # A log may be written at the end of the calendar: what is due later never leaves.
             return
         self.departures.append((due, mapping, key))
-        self.undo.append((self.departures.pop,))
+        self.on_rollback(self.departures.pop)
 
     def drop_departed(self, at: datetime) -> None:
         """Let go of what is due to leave by `at`.
@@ -179,8 +228,9 @@ class Pool:
         """
         while self.departures and self.departures[0][0] <= at:
             entry = self.departures.popleft()
-            self.undo.append((self.departures.appendleft, entry))
+            self.on_rollback(self.departures.appendleft, entry)
             self.drop_entry(entry[1], entry[2])
+            # Nobody has settled it in 8 days: its units stay used for good.
             if entry[1] is self.leases:
                 self.drop_entry(self.uncertain, entry[2])
 
@@ -192,7 +242,7 @@ class Pool:
     def note_violation(self, kind: Wrong, about: str, message: str) -> None:
         """Note something that should never be."""
         self.violations.append(Violation(kind, about, message, self.event_sequence))
-        self.undo.append((self.violations.pop,))
+        self.on_rollback(self.violations.pop)
 
 
 class RefusalMemory:

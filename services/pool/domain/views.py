@@ -7,14 +7,13 @@ from itertools import islice
 from contracts.base import ServiceType
 from contracts.pool import (
     LeaseView,
-    Outcome,
     PoolStatus,
     PoolStatusReply,
     SessionStatus,
     SessionView,
 )
 from services.pool.domain.index.choice import Index
-from services.pool.domain.records import OPEN, DayAccount, Lease, Session
+from services.pool.domain.records import OPEN, UNCERTAIN, DayAccount, Lease, Session
 from services.pool.domain.state import Pool
 
 _NOTHING: dict[ServiceType, DayAccount] = {}
@@ -58,7 +57,7 @@ def _asked_sessions(state: Pool, asked: PoolStatus) -> Iterable[Session]:
 def _asked_leases(state: Pool, asked: PoolStatus) -> Iterable[Lease]:
     if asked.leases == OPEN:
         return state.opened.values()
-    if asked.leases in (Outcome.UNKNOWN, Outcome.EXPIRED):
+    if asked.leases in UNCERTAIN:
         return (lease for lease in state.uncertain.values() if lease.state == asked.leases)
     return ()
 

@@ -239,6 +239,7 @@ def test_a_lower_limit_holds_for_the_very_next_grant() -> None:
 def test_a_policy_taken_back_leaves_the_old_one_in_force() -> None:
     pool = folded(session_added())
     granted(pool)
+    pool.commit()
     pool.begin()
     decide_policy(pool, Policy(daily_limits={IMAGE: 1}), "b", "configuration", NOON)
     granted(pool, IMAGE, "r2", now=after(86_400))

@@ -17,11 +17,13 @@ from contracts.base import LeaseId, RequestId, SessionId
 from contracts.pool import (
     AddSession,
     AddSessions,
+    CancelLease,
     ChangeSession,
     Granted,
     LeaseExpired,
     LeaseGranted,
     LeaseReconciled,
+    LeaseWanted,
     Outcome,
     Policy,
     PoolEvent,
@@ -34,6 +36,7 @@ from contracts.pool import (
     SessionRetired,
     SessionStatus,
     SessionSuspected,
+    UsageRecorded,
     Verdict,
 )
 from services.pool.audit import Auditor, Wrong
@@ -77,6 +80,9 @@ ZONES = ("", "Asia/Shanghai")
 BOUNDS = {IMAGE: 3, VIDEO: 2, AVATAR: 1}
 GATEWAYS_FAULT = {Wrong.SETTLED_AFTER_CANCEL, Wrong.USAGE_AFTER_RECONCILIATION}
 """What a gateway may do wrong and the log must show; nothing else may ever be wrong."""
+
+USAGES_FAULT = {*GATEWAYS_FAULT, Wrong.USAGE_BEYOND_LEASE}
+"""What a usage that is handed in may say, beside them."""
 
 _types = st.sampled_from(TYPES)
 _names = st.sampled_from(NAMES)
@@ -266,6 +272,7 @@ class Leading(RuleBasedStateMachine):
         again = self.refolded()
         assert whole(self.pool) == whole(again)
         assert self.pool.standing == again.standing
+        self.pool.commit()
         self.pool.begin()
 
     @invariant()
@@ -421,6 +428,7 @@ def test_rollback_restores_the_ledger_whatever_happened_since(
     now = played(pool, before, NOON)
     if indexed:
         pool.index_at(now)
+    pool.commit()
     pool.begin()
     ledger, standing, unknown = whole(pool), dict(pool.standing), dict(pool.unknown)
     departures, violations = list(pool.departures), list(pool.violations)
@@ -437,6 +445,66 @@ def test_rollback_restores_the_ledger_whatever_happened_since(
     anew = Index(pool.sessions, pool.opened, pool.policy, later)
     assert placed(kept) == placed(anew)
     assert kept.deadlines.first_deadline() == anew.deadlines.first_deadline()
+
+
+COMMANDS: st.SearchStrategy[Any] = st.one_of(
+    st.builds(wanted, _types, st.sampled_from(("r1", "r5")), units=st.integers(0, 3)),
+    st.builds(usage, _leases, st.sampled_from(Verdict), st.sampled_from(Outcome)),
+    st.builds(cancel, st.sampled_from(("r1", "r2", "r5"))),
+    _leases.map(lambda lease: lease.lease_id),
+    st.builds(
+        ChangeSession,
+        session_id=_names,
+        status=st.sampled_from((None, *SessionStatus)),
+        limits=st.none() | st.dictionaries(_types, st.integers(0, 4), max_size=2),
+        cool_s=st.none() | st.integers(0, 100),
+        used_up=st.booleans(),
+        by=_text,
+    ),
+    st.builds(
+        lambda lease, units: ReconcileLease(
+            lease_id=lease.lease_id, units=units, reason="x", by=""
+        ),
+        _leases,
+        st.integers(0, 3),
+    ),
+)
+
+
+def decide_any(pool: Pool, command: Any, now: datetime) -> Any:
+    """Decide a command by its kind; a lease's id asks for its renewal."""
+    match command:
+        case LeaseWanted():
+            return decide_lease(pool, command, now)
+        case UsageRecorded():
+            return decide_end(pool, command, now)
+        case CancelLease():
+            return decide_cancel(pool, command, now)
+        case str():
+            return decide_renew(pool, LeaseId(command), now)
+        case _:
+            return decide_admin(pool, command, now)
+
+
+@given(HISTORIES, st.lists(st.tuples(COMMANDS, st.sampled_from((0, 61, 4000))), max_size=20))
+@settings(deadline=None)
+def test_no_history_keeps_a_leader_from_deciding(
+    history: list[tuple[PoolEvent, int]], commands: list[tuple[Any, int]]
+) -> None:
+    pool = folded(*(session_added(name) for name in NAMES))
+    now = played(pool, history, NOON)
+    noted = len(pool.violations)
+    pool.commit()
+
+    for command, seconds in commands:
+        now += timedelta(seconds=seconds)
+        pool.begin()
+        decision = decide_any(pool, command, now)
+        sweep_overdue(pool, now)
+        pool.commit()
+        assert decision.answer is not None or decision.held_until is not None
+
+    assert {violation.kind for violation in pool.violations[noted:]} <= USAGES_FAULT
 
 
 @given(HISTORIES, st.lists(st.tuples(_types, st.integers(1, 3)), max_size=30))

@@ -209,7 +209,7 @@ def test_an_envelope_without_events_changes_nothing_but_the_place() -> None:
 def test_the_hash_tells_ledgers_apart_and_only_ledgers() -> None:
     pool = folded(session_added(), lease_granted(service_type=AVATAR))
     same = folded(session_added(), lease_granted(service_type=AVATAR))
-    same.growing = True
+    same.note_supply(growing=True)
     same.sequence = 99
     same.index_at(NOON)
 

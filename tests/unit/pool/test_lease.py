@@ -262,7 +262,7 @@ def test_a_growing_pool_is_saturated_rather_than_exhausted() -> None:
     assert refusal(pool).reason is Refusal.SATURATED
 
     pool = folded(session_added(), lease_granted(service_type=AVATAR))
-    pool.growing = True
+    pool.note_supply(growing=True)
 
     assert refusal(pool, AVATAR, "r2").reason is Refusal.SATURATED
 
@@ -271,7 +271,7 @@ def test_a_pool_without_sessions_that_gets_none_is_exhausted_and_nobody_knows_fo
     None
 ):
     pool = folded()
-    pool.barren = True
+    pool.note_supply(barren=True)
 
     answer = refusal(pool)
 

@@ -134,6 +134,7 @@ def test_a_second_of_the_whole_shard_has_a_budget_too() -> None:
 def test_refusals_taken_back_are_not_counted() -> None:
     pool = exhausted()
     journalled(pool, 12)
+    pool.commit()
     pool.begin()
     refused(pool, "y")
     refused(pool, "z", key_id=KeyId("key-2"))

@@ -235,6 +235,7 @@ def test_cancellations_taken_back_are_not_counted() -> None:
     pool = folded(session_added())
     for call in range(10):
         decide_cancel(pool, given_up(call), NOON)
+    pool.commit()
     pool.begin()
     decide_cancel(pool, given_up(10), NOON)
     pool.rollback()

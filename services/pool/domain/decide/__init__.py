@@ -1,5 +1,41 @@
 """A command and a moment into events and an answer.
 
+**How a decision goes.** It has one moment, `now`, which becomes the time of its envelope. It first
+lets go of what is due to leave by then, and is drawn up in a `Draft`: each event that is emitted
+is folded at once, so that the next question sees it. What is left in the end is a `Decision`: the
+events, and an answer that is given when they are in the log. A command may come twice, for answers
+get lost: the second time it hears the first answer, and no event comes of it.
+
+**What becomes of a request for a lease**
+
+    asked      near a reset   held, and decided again once the reset is past
+    asked      no session     refused: journalled, or counted and journalled later
+    asked      given up       forbidden, should it come after all
+    asked      granted        open
+    open       renewed        open, with a later deadline
+    open       usage          settled, released, unknown; the session blamed for what it shows
+    open       given back     cancelled
+    open       deadline       expired, by a sweep
+    expired    late usage     corrected
+    uncertain  operator       reconciled
+
+**And of a session that an upstream complains of**
+
+    active     login expired  suspect, and after a minute on trial: one call at a time
+    on trial   success        active
+    on trial   login expired  disabled, until an operator says otherwise
+    suspect    others accused by the same server   all of them active: the server is to blame
+    active     rate limited, risk control          cooling, until its time has passed
+    active     quota used up                       nothing more of that type for the lease's day
+
+**What is ugly.** Deciding changes the state that it is given; to decide and not to do so, one has
+to roll back. What was counted or answered of refusals (`RefusalMemory`) is state without events:
+it is undone with the rest and lost with its leader. `held_until` is a decision not to decide, and
+may yet have events: the end of the lease before. Nobody asks for sweeps, policies and checkpoints,
+so they are bare events; the first two let go of what is due only as they emit. A decision that
+would be a violation is an `AssertionError`: its command is answered as failed, and the others are
+decided anew.
+
 lease     grant, refuse, or hold at a change of the quota day
 refusals  why none, for how long, and the budget of refusals in the log
 end       usages, and whom a verdict blames

@@ -24,7 +24,7 @@ from contracts.pool import (
 )
 from runtime.texts import as_quoted
 from services.pool.domain.decide.bounds import too_great
-from services.pool.domain.decide.decision import Decision, emit
+from services.pool.domain.decide.decision import Decision, Draft
 from services.pool.domain.quota import zone_named
 from services.pool.domain.records import Lease, Session
 from services.pool.domain.state import Pool
@@ -39,29 +39,30 @@ def decide_admin(state: Pool, command: PoolAdmin, now: datetime, origin: str = "
 
     `origin` is journalled with sessions added: `admin`, or the provisioner's kind.
     """
+    draft = Draft(state, now)
     state.drop_departed(now)
     if isinstance(command, AddSessions):
-        return _add_sessions(state, command, now, origin)
+        return _add_sessions(draft, command, origin)
     if isinstance(command, ChangeSession):
-        return _change_session(state, command, now)
-    return _reconcile_lease(state, command, now)
+        return _change_session(draft, command)
+    return _reconcile_lease(draft, command)
 
 
 def decide_policy(
     state: Pool, policy: Policy, source: str, by: str, now: datetime
 ) -> list[PoolEvent]:
     """Put `policy` in force, unless it comes from the source that the last one came from."""
-    events: list[PoolEvent] = []
+    draft = Draft(state, now)
     if source != state.policy_source:
-        emit(state, events, PolicyChanged(policy=policy, source=source, by=by), now)
-    return events
+        draft.emit(PolicyChanged(policy=policy, source=source, by=by))
+    return draft.events
 
 
 def _admin_failure(message: str, code: str = "bad_request") -> Decision:
     return Decision([], Failed(code=code, message=message))
 
 
-def _add_sessions(state: Pool, command: AddSessions, now: datetime, origin: str) -> Decision:
+def _add_sessions(draft: Draft, command: AddSessions, origin: str) -> Decision:
     """Add every session of the command, or none when one of them is wrong."""
     for item in command.items:
         if not item.session_id:
@@ -72,21 +73,16 @@ def _add_sessions(state: Pool, command: AddSessions, now: datetime, origin: str)
             )
         if too_great(item.limits.values()):
             return _admin_failure(_LIMITS)
-    events: list[PoolEvent] = []
     changed = [
-        str(item.session_id)
-        for item in command.items
-        if _add_one(state, events, item, command.by, now, origin)
+        str(item.session_id) for item in command.items if _add_one(draft, item, command.by, origin)
     ]
-    revived = [str(event.session_id) for event in events if isinstance(event, SessionRevived)]
-    return Decision(events, Done(changed=changed, revived=revived))
+    revived = [str(event.session_id) for event in draft.events if isinstance(event, SessionRevived)]
+    return Decision(draft.events, Done(changed=changed, revived=revived))
 
 
-def _add_one(
-    state: Pool, events: list[PoolEvent], item: AddSession, by: str, now: datetime, origin: str
-) -> bool:
+def _add_one(draft: Draft, item: AddSession, by: str, origin: str) -> bool:
     """Add or revive one session; one that is there only gets its new ciphertext, elsewhere."""
-    session = state.sessions.get(item.session_id)
+    session = draft.pool.sessions.get(item.session_id)
     if session is None:
         added = SessionAdded(
             session_id=item.session_id,
@@ -96,20 +92,21 @@ def _add_one(
             origin=origin,
             by=by,
         )
-        emit(state, events, added, now)
+        draft.emit(added)
         return True
     if session.status is not SessionStatus.RETIRED:
         return False
-    emit(state, events, SessionRevived(session_id=item.session_id, origin=origin, by=by), now)
+    draft.emit(SessionRevived(session_id=item.session_id, origin=origin, by=by))
+    # A revival keeps the limits that the session had.
     if item.limits and item.limits != session.limits:
         limits = SessionChanged(session_id=item.session_id, limits=item.limits, by=by)
-        emit(state, events, limits, now)
+        draft.emit(limits)
     return True
 
 
-def _change_session(state: Pool, command: ChangeSession, now: datetime) -> Decision:
+def _change_session(draft: Draft, command: ChangeSession) -> Decision:
     """Change what the command names of a session, or say what was wrong with it."""
-    session = state.sessions.get(command.session_id)
+    session = draft.pool.sessions.get(command.session_id)
     if session is None:
         return _admin_failure(f"session_id: there is no session {command.session_id}", "not_found")
     status, cool_s = command.status, command.cool_s
@@ -124,77 +121,69 @@ def _change_session(state: Pool, command: ChangeSession, now: datetime) -> Decis
     retired = session.status is SessionStatus.RETIRED
     if retired and status not in (SessionStatus.ACTIVE, SessionStatus.RETIRED):
         return _admin_failure("the session is retired: make it active first")
-    events: list[PoolEvent] = []
     by = command.by or _OPERATOR
-    _change_status(state, events, session, command, by, now)
+    _change_status(draft, session, command, by)
     if cool_s is not None:
         cooled = SessionCooled(
             session_id=session.session_id,
-            until=now + timedelta(seconds=cool_s),
+            until=draft.now + timedelta(seconds=cool_s),
             reason=command.reason or _OPERATOR,
             by=by,
         )
-        emit(state, events, cooled, now)
+        draft.emit(cooled)
     if command.used_up:
-        _close_day(state, events, session, by, now)
-    return Decision(events, Done(changed=[str(session.session_id)] if events else []))
+        _close_day(draft, session, by)
+    changed = [str(session.session_id)] if draft.events else []
+    return Decision(draft.events, Done(changed=changed))
 
 
-def _close_day(
-    state: Pool, events: list[PoolEvent], session: Session, by: str, now: datetime
-) -> None:
+def _close_day(draft: Draft, session: Session, by: str) -> None:
     """Believe the upstream's own count: nothing is left of any service type on this quota day.
 
     Open leases end as ever.
     """
-    day = state.index_at(now).zone_of(session).day
-    for service_type in state.policy.daily_limits:
+    pool = draft.pool
+    day = pool.index_at(draft.now).zone_of(session).day
+    for service_type in pool.policy.daily_limits:
         account = session.days.get(day, {}).get(service_type)
-        if state.daily_limit(session, service_type) > 0 and not (account and account.closed):
+        if pool.daily_limit(session, service_type) > 0 and not (account and account.closed):
             observed = QuotaObserved(
                 session_id=session.session_id, service_type=service_type, quota_day=day, by=by
             )
-            emit(state, events, observed, now)
+            draft.emit(observed)
 
 
-def _change_status(
-    state: Pool,
-    events: list[PoolEvent],
-    session: Session,
-    command: ChangeSession,
-    by: str,
-    now: datetime,
-) -> None:
+def _change_status(draft: Draft, session: Session, command: ChangeSession, by: str) -> None:
     """Retire, revive or change the session, as far as it is not so already."""
     session_id, status, limits = session.session_id, command.status, command.limits
     if status is SessionStatus.RETIRED:
         if session.status is not SessionStatus.RETIRED:
             reason = command.reason or _OPERATOR
-            emit(state, events, SessionRetired(session_id=session_id, reason=reason, by=by), now)
+            draft.emit(SessionRetired(session_id=session_id, reason=reason, by=by))
         status = None
     elif session.status is SessionStatus.RETIRED:
-        emit(state, events, SessionRevived(session_id=session_id, by=by), now)
+        draft.emit(SessionRevived(session_id=session_id, by=by))
         status = None
+    # What is so already is no event: said twice, a command changes nothing.
     if limits == session.limits:
         limits = None
     if status is not None or limits is not None:
         changed = SessionChanged(
             session_id=session_id, status=status, limits=limits, reason=command.reason, by=by
         )
-        emit(state, events, changed, now)
+        draft.emit(changed)
 
 
-def _reconcile_lease(state: Pool, command: ReconcileLease, now: datetime) -> Decision:
+def _reconcile_lease(draft: Draft, command: ReconcileLease) -> Decision:
     """Settle a lease of uncertain end by an operator's word; said twice, it changes nothing."""
-    lease = state.leases.get(command.lease_id)
+    lease = draft.pool.leases.get(command.lease_id)
     if lease is None:
         return _admin_failure(f"lease_id: there is no lease {command.lease_id}", "not_found")
     if lease.reconciled and lease.charged == command.units:
         return Decision([], Done())
-    objection = _reconcile_objection(state, lease, command, now)
+    objection = _reconcile_objection(draft, lease, command)
     if objection:
         return _admin_failure(objection)
-    events: list[PoolEvent] = []
     reconciled = LeaseReconciled(
         lease_id=lease.lease_id,
         session_id=lease.session.session_id,
@@ -202,22 +191,21 @@ def _reconcile_lease(state: Pool, command: ReconcileLease, now: datetime) -> Dec
         reason=command.reason,
         by=command.by or _OPERATOR,
     )
-    emit(state, events, reconciled, now)
-    return Decision(events, Done(changed=[str(lease.lease_id)]))
+    draft.emit(reconciled)
+    return Decision(draft.events, Done(changed=[str(lease.lease_id)]))
 
 
-def _reconcile_objection(
-    state: Pool, lease: Lease, command: ReconcileLease, now: datetime
-) -> str | None:
+def _reconcile_objection(draft: Draft, lease: Lease, command: ReconcileLease) -> str | None:
     """Say why the lease cannot be settled so, or not yet; None when it can."""
-    if lease.lease_id not in state.uncertain:
+    if lease.lease_id not in draft.pool.uncertain:
         settled = "reconciled" if lease.reconciled else lease.state
         return f"lease_id: the lease is {settled}; expected unknown or expired"
     if not command.reason:
         return "reason: expected why the lease is settled so"
     if command.units > lease.units:
         return f"units: expected at most the {lease.units} that were reserved"
-    after = state.policy.reconcile_after_s
-    if (now - lease.expires_at).total_seconds() < after:
+    # A late usage would be the better witness, and may yet come.
+    after = draft.pool.policy.reconcile_after_s
+    if (draft.now - lease.expires_at).total_seconds() < after:
         return f"lease_id: not before {after:.0f} s past the lease's deadline {lease.expires_at}"
     return None

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from contracts.pool import PoolEvent
+from contracts.pool import PoolEvent, UsageRecorded
 from services.pool.domain.evolve.fold import evolve
 from services.pool.domain.state import Pool
 
@@ -22,7 +22,19 @@ class Decision(msgspec.Struct):
     held_until: datetime | None = None
 
 
-def emit(state: Pool, events: list[PoolEvent], event: PoolEvent, now: datetime) -> None:
-    """Decide for `event`: it joins the batch, and the state takes it in."""
-    events.append(event)
-    evolve(state, event, now, state.sequence + 1)
+class Draft(msgspec.Struct):
+    """A decision as it is drawn up: the pool it is about, its one moment, its events so far."""
+
+    pool: Pool
+    now: datetime
+    events: list[PoolEvent] = []
+
+    def emit(self, event: PoolEvent) -> None:
+        """Decide for `event`: it joins the others, and the pool takes it in."""
+        pool = self.pool
+        noted = len(pool.violations)
+        self.events.append(event)
+        evolve(pool, event, self.now, pool.sequence + 1)
+        # A usage tells what a gateway did, right or wrong. All else is our own doing: a grant above
+        # the limit or a second end stops here, before it can reach the log.
+        assert len(pool.violations) == noted or type(event) is UsageRecorded, pool.violations[-1]

@@ -7,7 +7,6 @@ from contracts.pool import (
     CallsRefused,
     EndAnswer,
     Outcome,
-    PoolEvent,
     QuotaObserved,
     SessionChanged,
     SessionCooled,
@@ -18,7 +17,7 @@ from contracts.pool import (
     Verdict,
 )
 from services.pool.domain.decide.bounds import cut_calls, cut_usage
-from services.pool.domain.decide.decision import Decision, emit
+from services.pool.domain.decide.decision import Decision, Draft
 from services.pool.domain.evolve.sessions import RISK_CONTROL, recent_accusers
 from services.pool.domain.records import Lease
 from services.pool.domain.state import Pool
@@ -37,76 +36,73 @@ def decide_end(state: Pool, usage: UsageRecorded | CallsRefused, now: datetime) 
 
     What a gateway refused itself is journalled beside the usages, and has no answer of its own.
     """
-    events: list[PoolEvent] = []
+    draft = Draft(state, now)
     state.drop_departed(now)
     if isinstance(usage, CallsRefused):
+        # A gateway that heard no answer sends the same count again, and it has the same name.
         sort = f"{usage.key_id} {usage.service_type} {usage.code}"
         report_name = f"{usage.gateway_id} {sort} {usage.since.isoformat()}"
         if report_name not in state.refusals.answers:
             state.remember_answer(report_name, None)
-            emit(state, events, cut_calls(usage), now)
-        return Decision(events)
-    return Decision(events, end_lease(state, events, usage, now))
+            draft.emit(cut_calls(usage))
+        return Decision(draft.events)
+    return Decision(draft.events, end_lease(draft, usage))
 
 
-def end_lease(
-    state: Pool, events: list[PoolEvent], usage: UsageRecorded, now: datetime
-) -> EndAnswer:
+def end_lease(draft: Draft, usage: UsageRecorded) -> EndAnswer:
     """Journal a usage, with its consequences, unless it is a repetition."""
-    lease = state.leases.get(usage.lease_id)
+    lease = draft.pool.leases.get(usage.lease_id)
     if lease is None:
         return EndAnswer.UNKNOWN_LEASE
     if lease.reported:
         return EndAnswer.JOURNALLED
-    if lease.state == Outcome.CANCELLED and usage.outcome is not Outcome.SETTLED:
+    cancelled = lease.state == Outcome.CANCELLED
+    # It was given back unsent, and this usage does not say otherwise.
+    if cancelled and usage.outcome is not Outcome.SETTLED:
         return EndAnswer.JOURNALLED
-    certain = lease.reconciled or lease.state == Outcome.CANCELLED
+    # What became of it has been settled without this usage: its verdict blames nobody.
+    certain = lease.reconciled or cancelled
+    succeeded = usage.verdict is Verdict.SUCCESS
+    # Asked before the end, which clears it.
     was_trial = lease.session.trial == lease.lease_id
-    emit(state, events, cut_usage(usage), now)
-    if was_trial and usage.verdict is Verdict.SUCCESS:
+    draft.emit(cut_usage(usage))
+    assert lease.lease_id not in draft.pool.opened
+    if was_trial and succeeded:
         recovered = SessionRecovered(session_id=lease.session.session_id, reason="trial_succeeded")
-        emit(state, events, recovered, now)
-    elif usage.verdict is not Verdict.SUCCESS and not certain:
-        _blame_session(state, events, lease, usage, now, was_trial=was_trial)
+        draft.emit(recovered)
+    elif not succeeded and not certain:
+        _blame_session(draft, lease, usage, was_trial=was_trial)
     return EndAnswer.JOURNALLED
 
 
-def _blame_session(
-    state: Pool,
-    events: list[PoolEvent],
-    lease: Lease,
-    usage: UsageRecorded,
-    now: datetime,
-    *,
-    was_trial: bool,
-) -> None:
+def _blame_session(draft: Draft, lease: Lease, usage: UsageRecorded, *, was_trial: bool) -> None:
     """Penalise the session, if the verdict says so and the request has cost no other one."""
-    if state.penalised.get(lease.request_id, lease.session.session_id) != lease.session.session_id:
+    own = lease.session.session_id
+    # A request that fails by its own fault would fail on one session after the other.
+    if draft.pool.penalised.get(lease.request_id, own) != own:
         return
     match usage.verdict:
         case Verdict.RATE_LIMITED:
             seconds = RATE_LIMITED_S if usage.retry_after_s is None else usage.retry_after_s
-            _cool_session(state, events, lease, seconds, "rate_limited", now)
+            _cool_session(draft, lease, seconds, "rate_limited")
         case Verdict.RISK_CONTROL:
             seconds = RISK_CONTROL_S * 2 ** min(lease.session.risks, _DOUBLINGS_MAX)
-            _cool_session(state, events, lease, seconds, RISK_CONTROL, now)
+            _cool_session(draft, lease, seconds, RISK_CONTROL)
         case Verdict.QUOTA_EXHAUSTED:
-            _exhaust_day(state, events, lease, now)
+            _exhaust_day(draft, lease)
         case Verdict.LOGIN_EXPIRED:
             if was_trial:
-                _disable_session(state, events, lease, now)
+                _disable_session(draft, lease)
             elif lease.session.lasting_status() in _DOUBTABLE:
-                _doubt_session(state, events, lease, usage, now)
+                _doubt_session(draft, lease, usage)
         case _:
             pass
 
 
-def _cool_session(
-    state: Pool, events: list[PoolEvent], lease: Lease, seconds: float, reason: str, now: datetime
-) -> None:
+def _cool_session(draft: Draft, lease: Lease, seconds: float, reason: str) -> None:
     """Cool the session, unless it is cooling for longer already."""
     session = lease.session
-    until = now + timedelta(seconds=max(0.0, min(COOLING_S_MAX, seconds)))
+    until = draft.now + timedelta(seconds=max(0.0, min(COOLING_S_MAX, seconds)))
     if session.cooling_until is None or until > session.cooling_until:
         cooled = SessionCooled(
             session_id=session.session_id,
@@ -114,10 +110,10 @@ def _cool_session(
             reason=reason,
             request_id=lease.request_id,
         )
-        emit(state, events, cooled, now)
+        draft.emit(cooled)
 
 
-def _exhaust_day(state: Pool, events: list[PoolEvent], lease: Lease, now: datetime) -> None:
+def _exhaust_day(draft: Draft, lease: Lease) -> None:
     """Believe the upstream's own count for the lease's quota day."""
     if not lease.account.closed:
         observed = QuotaObserved(
@@ -126,10 +122,10 @@ def _exhaust_day(state: Pool, events: list[PoolEvent], lease: Lease, now: dateti
             quota_day=lease.quota_day,
             request_id=lease.request_id,
         )
-        emit(state, events, observed, now)
+        draft.emit(observed)
 
 
-def _disable_session(state: Pool, events: list[PoolEvent], lease: Lease, now: datetime) -> None:
+def _disable_session(draft: Draft, lease: Lease) -> None:
     """Believe a second invalid login."""
     disabled = SessionChanged(
         session_id=lease.session.session_id,
@@ -137,25 +133,24 @@ def _disable_session(state: Pool, events: list[PoolEvent], lease: Lease, now: da
         reason="login_expired",
         by="pool",
     )
-    emit(state, events, disabled, now)
+    draft.emit(disabled)
 
 
-def _doubt_session(
-    state: Pool, events: list[PoolEvent], lease: Lease, usage: UsageRecorded, now: datetime
-) -> None:
+def _doubt_session(draft: Draft, lease: Lease, usage: UsageRecorded) -> None:
     """Suspect the session, or the server, when it says so of several."""
     session_id = lease.session.session_id
     server_id = usage.attempts[-1].server_id if usage.attempts else ServerId("")
-    others = recent_accusers(state, server_id, session_id, now)
+    others = recent_accusers(draft.pool, server_id, session_id, draft.now)
     suspected = SessionSuspected(
         session_id=session_id, server_id=server_id, request_id=lease.request_id
     )
-    emit(state, events, suspected, now)
+    draft.emit(suspected)
+    # Several sessions in one minute: it is not they who have expired.
     if not others:
         return
     for innocent in (*(other.session_id for other in others), session_id):
-        if state.sessions[innocent].suspected_at is not None:
+        if draft.pool.sessions[innocent].suspected_at is not None:
             blamed = SessionRecovered(
                 session_id=innocent, reason="server_blamed", server_id=server_id
             )
-            emit(state, events, blamed, now)
+            draft.emit(blamed)

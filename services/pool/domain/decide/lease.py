@@ -9,14 +9,13 @@ from contracts.pool import (
     LeaseGranted,
     LeaseWanted,
     Outcome,
-    PoolEvent,
     Refusal,
     Refused,
     SessionRequested,
     SessionStatus,
 )
 from services.pool.domain.decide.bounds import asks_within
-from services.pool.domain.decide.decision import Decision, emit
+from services.pool.domain.decide.decision import Decision, Draft
 from services.pool.domain.decide.end import end_lease
 from services.pool.domain.decide.refusals import (
     GIVEN_UP,
@@ -42,35 +41,38 @@ def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
     refusal, of an ended one a refusal; none with an event. For one that only asks, `Free` takes
     the place of a grant, and of the wait for a reset that is near.
     """
-    events: list[PoolEvent] = []
+    draft = Draft(state, now)
     state.drop_departed(now)
-    tell_counted(state, events, now)
+    # Refusals that were counted have no timer but the sweep: whatever is decided tells them.
+    tell_counted(draft)
+    # First: the session that it frees may be the one that is missed least.
     if wanted.previous is not None:
-        end_lease(state, events, wanted.previous, now)
+        end_lease(draft, wanted.previous)
     requested = wanted.requested
-    earlier = _earlier_answer(state, requested, now)
+    earlier = _earlier_answer(draft, requested)
     if earlier is not None:
-        return Decision(events, earlier)
+        return Decision(draft.events, earlier)
     reason = _unfit_refusal(state, requested)
     if reason is not None:
-        return Decision(events, refuse_lease(state, events, requested, reason, 0.0, now))
+        return Decision(draft.events, refuse_lease(draft, requested, reason, 0.0))
     index = state.index_at(now)
     choice = index.choose_session(
         requested.service_type,
         requested.units,
         requested.avoid_sessions,
+        # A call that was disappointed once is not to clear somebody else's session.
         trials_first=requested.number == 1,
     )
     reset = index.guard_ends_at() if choice is None else None
     hopeful = choice is not None or (reset is not None and _has_hope(state))
     if wanted.only_ask and hopeful:
-        return Decision(events, FREE)
+        return Decision(draft.events, FREE)
     if choice is not None:
-        return Decision(events, _grant_lease(state, events, requested, choice, now))
+        return Decision(draft.events, _grant_lease(draft, requested, choice))
     if reset is not None and hopeful:
-        return Decision(events, held_until=reset)
-    reason, retry_after_s = why_none(state, index, requested, now)
-    return Decision(events, refuse_lease(state, events, requested, reason, retry_after_s, now))
+        return Decision(draft.events, held_until=reset)
+    reason, retry_after_s = why_none(draft, index, requested)
+    return Decision(draft.events, refuse_lease(draft, requested, reason, retry_after_s))
 
 
 def _has_hope(state: Pool) -> bool:
@@ -79,9 +81,7 @@ def _has_hope(state: Pool) -> bool:
     return standing[SessionStatus.ACTIVE] + standing[SessionStatus.SUSPECT] > 0
 
 
-def _earlier_answer(
-    state: Pool, requested: SessionRequested, now: datetime
-) -> Granted | Refused | None:
+def _earlier_answer(draft: Draft, requested: SessionRequested) -> Granted | Refused | None:
     """Answer what has been decided before, or is too old, or too absurd, to be decided at all.
 
     Nothing of the last goes into the log; gateways refuse it before they ask.
@@ -89,22 +89,24 @@ def _earlier_answer(
     if not asks_within(requested):
         too_many = Refusal.TOO_MANY_UNITS
         return Refused(reason=too_many, message=MESSAGES[too_many])
+    pool = draft.pool
     asked = lease_id(requested.request_id, requested.number)
-    lease = state.leases.get(asked)
+    lease = pool.leases.get(asked)
     if lease is not None:
-        return _grant_again(state, lease, now)
-    if asked in state.forbidden:
+        return _grant_again(draft, lease)
+    if asked in pool.forbidden:
         return GIVEN_UP
-    answers = state.refusals.answers.get(asked)
-    if answers is None and now - requested.asked_at > STALE_AFTER:
+    answers = pool.refusals.answers.get(asked)
+    # Too old is only what nobody remembers: an answer that was given is given again.
+    if answers is None and draft.now - requested.asked_at > STALE_AFTER:
         return Refused(reason=Refusal.STALE_REQUEST, message="asked more than 10 minutes ago")
     return answers
 
 
-def _grant_again(state: Pool, lease: Lease, now: datetime) -> Granted | Refused:
+def _grant_again(draft: Draft, lease: Lease) -> Granted | Refused:
     """Answer a repetition of what was granted."""
     if lease.state == OPEN:
-        return _grant_reply(state, lease, now)
+        return _grant_reply(draft, lease)
     if lease.state == Outcome.CANCELLED:
         return Refused(reason=Refusal.CANCELLED, message="this lease was given back")
     message = f"this lease has ended: {lease.state}"
@@ -122,15 +124,11 @@ def _unfit_refusal(state: Pool, requested: SessionRequested) -> Refusal | None:
     return None
 
 
-def _grant_lease(
-    state: Pool,
-    events: list[PoolEvent],
-    requested: SessionRequested,
-    choice: Choice,
-    now: datetime,
-) -> Granted:
+def _grant_lease(draft: Draft, requested: SessionRequested, choice: Choice) -> Granted:
     """Journal the request and its grant of the session chosen."""
-    emit(state, events, requested, now)
+    pool, now = draft.pool, draft.now
+    assert choice.trial == (choice.session.suspected_at is not None)
+    draft.emit(requested)
     granted = lease_id(requested.request_id, requested.number)
     event = LeaseGranted(
         lease_id=granted,
@@ -140,25 +138,29 @@ def _grant_lease(
         service_type=requested.service_type,
         quota_day=choice.zone.day,
         units=requested.units,
+        # Sent any later, it might be counted on the next quota day.
         send_by=min(now + SEND_WITHIN, choice.zone.guard_at),
-        expires_at=now + policy_span(state.policy.lease_ttl_s),
+        expires_at=now + policy_span(pool.policy.lease_ttl_s),
         trial=choice.trial,
     )
-    emit(state, events, event, now)
-    return _grant_reply(state, state.leases[granted], now)
+    draft.emit(event)
+    return _grant_reply(draft, pool.leases[granted])
 
 
-def _grant_reply(state: Pool, lease: Lease, now: datetime) -> Granted:
-    session = lease.session
+def _grant_reply(draft: Draft, lease: Lease) -> Granted:
+    """Tell a gateway all it needs of an open lease, as of the draft's moment."""
+    session, now = lease.session, draft.now
     return Granted(
         lease_id=lease.lease_id,
         session_id=session.session_id,
         region=session.region,
         quota_day=lease.quota_day,
         units=lease.units,
+        # Seconds, not moments: the gateway's clock may be another.
         send_within_s=max(0.0, (lease.send_by - now).total_seconds()),
         expires_in_s=max(0.0, (lease.expires_at - now).total_seconds()),
-        remaining=state.index_at(now).units_left_by_type(session),
+        remaining=draft.pool.index_at(now).units_left_by_type(session),
         trial=lease.trial,
+        # Its accuser would say the same again; another server is to judge.
         avoid_servers=[session.accuser] if lease.trial and session.accuser else [],
     )

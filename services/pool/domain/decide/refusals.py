@@ -19,14 +19,13 @@ from contracts.pool import (
     CancelLease,
     LeaseCancelled,
     LeaseRefused,
-    PoolEvent,
     Refusal,
     Refused,
     SessionRequested,
     SessionStatus,
 )
 from services.pool.domain.decide import bounds
-from services.pool.domain.decide.decision import emit
+from services.pool.domain.decide.decision import Draft
 from services.pool.domain.index.choice import Index
 from services.pool.domain.state import Pool
 
@@ -48,20 +47,19 @@ MESSAGES = {
 GIVEN_UP = Refused(reason=Refusal.CANCELLED, message="cancelled before it was granted")
 
 
-def why_none(
-    state: Pool, index: Index, requested: SessionRequested, now: datetime
-) -> tuple[Refusal, float]:
+def why_none(draft: Draft, index: Index, requested: SessionRequested) -> tuple[Refusal, float]:
     """Say why no session will do, and after how many seconds asking again may help.
 
     0 seconds: nobody knows; a pool without sessions that gets none has nothing to wait for.
     """
-    standing = state.standing
+    pool, now = draft.pool, draft.now
+    standing = pool.standing
     barred = standing[SessionStatus.DISABLED] + standing[SessionStatus.SUSPECT]
-    if state.growing or not (state.size or state.barren):
+    if pool.growing or not (pool.size or pool.barren):
         return Refusal.SATURATED, _RETRY_S_MIN
-    if not state.size:
+    if not pool.size:
         return Refusal.QUOTA_EXHAUSTED, 0.0
-    if barred == state.size:
+    if barred == pool.size:
         return Refusal.CREDENTIALS_EXHAUSTED, _seconds_until(now, index.next_waking())
     if not standing[SessionStatus.ACTIVE]:
         # They drain: what they have left is no less, and somebody will let them work again.
@@ -77,12 +75,7 @@ def why_none(
 
 
 def refuse_lease(
-    state: Pool,
-    events: list[PoolEvent],
-    requested: SessionRequested,
-    reason: Refusal,
-    retry_after_s: float,
-    now: datetime,
+    draft: Draft, requested: SessionRequested, reason: Refusal, retry_after_s: float
 ) -> Refused:
     """Answer a refusal, and journal it or count it."""
     event = LeaseRefused(
@@ -94,28 +87,31 @@ def refuse_lease(
         retry_after_s=retry_after_s,
     )
     answer = Refused(reason=reason, retry_after_s=retry_after_s, message=MESSAGES[reason])
-    state.remember_answer(lease_id(requested.request_id, requested.number), answer)
-    if _take_budget(state, requested.key_id, now):
-        emit(state, events, requested, now)
-        emit(state, events, event, now)
+    draft.pool.remember_answer(lease_id(requested.request_id, requested.number), answer)
+    if _take_budget(draft, requested.key_id):
+        draft.emit(requested)
+        draft.emit(event)
     else:
-        _count_refusal(state, event, now, requested.asked_at)
+        _count_refusal(draft, event, requested.asked_at)
     return answer
 
 
-def forbid_lease(state: Pool, events: list[PoolEvent], command: CancelLease, now: datetime) -> None:
+def forbid_lease(draft: Draft, command: CancelLease) -> None:
     """Never grant what was asked for and given up, and tell of its call unless that is told.
 
     Within the budgets of refusals it is journalled. Past them this leader alone knows the id, and
     counts the call: another one could grant it only if it were sent once more after this.
     """
     name = lease_id(command.request_id, command.number)
-    answered = state.refusals.answers.get(name)
-    if name in state.forbidden or answered == GIVEN_UP:
+    pool = draft.pool
+    answered = pool.refusals.answers.get(name)
+    if name in pool.forbidden or answered == GIVEN_UP:
         return
     ends = bool(command.status) and answered is None
+    # Counted as refusals are, it can tell no more than they: a key, and that the ledger was not to
+    # be had.
     countable = command.key_id and (not ends or command.error_code == Refusal.LEDGER_UNAVAILABLE)
-    if not countable or _take_budget(state, command.key_id, now):
+    if not countable or _take_budget(draft, command.key_id):
         event = LeaseCancelled(
             lease_id=name,
             request_id=command.request_id,
@@ -126,9 +122,9 @@ def forbid_lease(state: Pool, events: list[PoolEvent], command: CancelLease, now
             key_id=command.key_id if ends else KeyId(""),
             service_type=command.service_type if ends else ServiceType(""),
         )
-        emit(state, events, event, now)
+        draft.emit(event)
         return
-    state.remember_answer(name, GIVEN_UP)
+    pool.remember_answer(name, GIVEN_UP)
     if ends:
         refused = LeaseRefused(
             request_id=command.request_id,
@@ -137,59 +133,62 @@ def forbid_lease(state: Pool, events: list[PoolEvent], command: CancelLease, now
             key_id=command.key_id,
             reason=Refusal.LEDGER_UNAVAILABLE,
         )
-        _count_refusal(state, refused, now, now)
+        _count_refusal(draft, refused, draft.now)
 
 
-def _count_refusal(state: Pool, event: LeaseRefused, now: datetime, asked_at: datetime) -> None:
+def _count_refusal(draft: Draft, event: LeaseRefused, asked_at: datetime) -> None:
     """Count a refusal among those equal to it; what it refuses was asked for at `asked_at`."""
-    counted = state.refusals.counted
+    counted = draft.pool.refusals.counted
     key = (event.key_id, event.service_type, event.reason, event.number == 1)
     first = counted.get(key)
     if first is None or first.until is None:
-        tally = msgspec.structs.replace(event, since=now, until=asked_at)
+        tally = msgspec.structs.replace(event, since=draft.now, until=asked_at)
     else:
         until = max(first.until, asked_at)
         tally = msgspec.structs.replace(first, count=first.count + 1, until=until)
-    state.put_entry(counted, key, tally)
+    draft.pool.put_entry(counted, key, tally)
 
 
-def _take_budget(state: Pool, key_id: KeyId, now: datetime) -> bool:
+def _take_budget(draft: Draft, key_id: KeyId) -> bool:
     """Take one refusal from the budgets of its key and of the second; false when one is empty."""
-    refusals = state.refusals
+    pool, now = draft.pool, draft.now
+    refusals = pool.refusals
     if refusals.second is None or now >= refusals.second + _SECOND:
-        state.set_field(refusals, "second", now.replace(microsecond=0))
-        state.set_field(refusals, "journalled", 0)
+        pool.set_field(refusals, "second", now.replace(microsecond=0))
+        pool.set_field(refusals, "journalled", 0)
     full = float(REFUSALS_OF_A_KEY)
     left, since = refusals.budgets.get(key_id, (full, now))
     left = min(full, left + max(0.0, (now - since).total_seconds()))
     if left < 1 or refusals.journalled >= REFUSALS_PER_SECOND:
         return False
+    # A key without a budget has a full one: those that have filled up again need not be kept.
     if len(refusals.budgets) >= _BUDGETS_KEPT and key_id not in refusals.budgets:
         refilled = now - timedelta(seconds=full)
         kept = {name: budget for name, budget in refusals.budgets.items() if budget[1] > refilled}
-        state.set_field(refusals, "budgets", kept)
-    state.put_entry(refusals.budgets, key_id, (left - 1, now))
-    state.set_field(refusals, "journalled", refusals.journalled + 1)
+        pool.set_field(refusals, "budgets", kept)
+    pool.put_entry(refusals.budgets, key_id, (left - 1, now))
+    pool.set_field(refusals, "journalled", refusals.journalled + 1)
     return True
 
 
-def tell_counted(
-    state: Pool, events: list[PoolEvent], now: datetime, *, ending: bool = False
-) -> None:
+def tell_counted(draft: Draft, *, ending: bool = False) -> None:
     """Journal what was only counted, ten seconds after its first; when `ending`, all of it."""
-    counted = state.refusals.counted
+    pool = draft.pool
+    counted = pool.refusals.counted
+    # No envelope may grow too long: the rest is due with whatever is decided next.
     for _ in range(_COUNTED_AT_ONCE):
-        due = count_due_at(state)
-        if due is None or (now < due and not ending):
+        due = count_due_at(pool)
+        if due is None or (draft.now < due and not ending):
             return
         key = next(iter(counted))
         event = counted[key]
-        state.drop_entry(counted, key)
-        emit(state, events, event, now)
+        pool.drop_entry(counted, key)
+        draft.emit(event)
 
 
 def count_due_at(state: Pool) -> datetime | None:
     """Tell when the first of the counted refusals is to be told; None when there are none."""
+    # A tally that grows keeps its place, so that the first is the oldest.
     for event in state.refusals.counted.values():
         assert event.since is not None
         return event.since + COUNTED_FOR

@@ -16,7 +16,7 @@ from contracts.pool import (
 )
 from services.pool.domain.canonical import HASH_VERSION, state_hash
 from services.pool.domain.decide.bounds import cut_count
-from services.pool.domain.decide.decision import Decision, emit
+from services.pool.domain.decide.decision import Decision, Draft
 from services.pool.domain.decide.refusals import count_due_at, forbid_lease, tell_counted
 from services.pool.domain.quota import policy_span
 from services.pool.domain.records import OPEN
@@ -32,12 +32,13 @@ def decide_renew(state: Pool, renewed: LeaseId, now: datetime) -> Decision:
     lease = state.opened.get(renewed)
     if lease is None:
         return Decision([], Renewed(lease_id=renewed))
-    events: list[PoolEvent] = []
+    draft = Draft(state, now)
     expires_at = now + policy_span(state.policy.lease_ttl_s)
+    # A policy with a shorter time does not take back what a gateway was promised.
     if expires_at > lease.expires_at:
-        emit(state, events, LeaseRenewed(lease_id=renewed, expires_at=expires_at), now)
+        draft.emit(LeaseRenewed(lease_id=renewed, expires_at=expires_at))
     expires_in_s = max(0.0, (lease.expires_at - now).total_seconds())
-    return Decision(events, Renewed(lease_id=renewed, expires_in_s=expires_in_s))
+    return Decision(draft.events, Renewed(lease_id=renewed, expires_in_s=expires_in_s))
 
 
 def decide_cancel(state: Pool, command: CancelLease, now: datetime) -> Decision:
@@ -45,12 +46,13 @@ def decide_cancel(state: Pool, command: CancelLease, now: datetime) -> Decision:
     cancelled = lease_id(command.request_id, command.number)
     state.drop_departed(now)
     lease = state.leases.get(cancelled)
+    # Given back twice is given back; whatever else ended it, its usage has the last word.
     if lease is not None and lease.state != OPEN:
         done = lease.state == Outcome.CANCELLED
         return Decision([], CancelAnswer.CANCELLED if done else CancelAnswer.ENDED)
-    events: list[PoolEvent] = []
+    draft = Draft(state, now)
     if lease is None:
-        forbid_lease(state, events, command, now)
+        forbid_lease(draft, command)
     else:
         event = LeaseCancelled(
             lease_id=cancelled,
@@ -62,8 +64,8 @@ def decide_cancel(state: Pool, command: CancelLease, now: datetime) -> Decision:
             error_code=command.error_code,
             error_message=command.error_message,
         )
-        emit(state, events, event, now)
-    return Decision(events, CancelAnswer.CANCELLED)
+        draft.emit(event)
+    return Decision(draft.events, CancelAnswer.CANCELLED)
 
 
 def sweep_overdue(state: Pool, now: datetime, *, ending: bool = False) -> list[PoolEvent]:
@@ -71,25 +73,25 @@ def sweep_overdue(state: Pool, now: datetime, *, ending: bool = False) -> list[P
 
     When the term is `ending`, all of these.
     """
-    events: list[PoolEvent] = []
-    tell_counted(state, events, now, ending=ending)
+    draft = Draft(state, now)
+    tell_counted(draft, ending=ending)
     deadlines = state.index_at(now).deadlines
     for _ in range(SWEPT_MAX):
         lease = deadlines.overdue_lease(now)
         if lease is None:
             break
         expired = LeaseExpired(lease_id=lease.lease_id, session_id=lease.session.session_id)
-        emit(state, events, expired, now)
-    return events
+        draft.emit(expired)
+    return draft.events
 
 
 def checkpoint_ledger(state: Pool, now: datetime) -> list[PoolEvent]:
     """Journal the hash of the ledger, by which an auditor knows it folds as its leader did."""
-    events: list[PoolEvent] = []
+    draft = Draft(state, now)
+    # Before it is hashed: an auditor, too, lets go of what is due before it compares.
     state.drop_departed(now)
-    event = PoolCheckpointed(state_hash=state_hash(state), hash_version=HASH_VERSION)
-    emit(state, events, event, now)
-    return events
+    draft.emit(PoolCheckpointed(state_hash=state_hash(state), hash_version=HASH_VERSION))
+    return draft.events
 
 
 def next_wakeup(state: Pool, now: datetime) -> datetime | None:

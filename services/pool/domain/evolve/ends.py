@@ -13,7 +13,7 @@ from contracts.pool import (
     Verdict,
 )
 from services.pool.domain.index.choice import Index
-from services.pool.domain.records import OPEN, Lease
+from services.pool.domain.records import OPEN, UNCERTAIN, Lease
 from services.pool.domain.state import Pool
 from services.pool.domain.violations import Wrong
 
@@ -24,15 +24,20 @@ _NEVER_SENT = frozenset({Verdict.UNREACHABLE, Verdict.CLIENT_GONE})
 def _end_lease(state: Pool, lease: Lease, outcome: Outcome, charged: int) -> None:
     """Give the reservation up, charge what was used, and let the lease leave in 8 days."""
     session, lease_id = lease.session, lease.lease_id
-    state.undo.append((_undo_end, state, state.index, lease, session.trial))
+    assert lease.state == OPEN
+    assert charged <= lease.units or charged <= 0
+    # One call takes all of it back: every request comes through here.
+    state.on_rollback(_undo_end, state, state.index, lease, session.trial)
     lease.account.reserved -= lease.units
     lease.account.used += charged
     session.open_leases -= 1
+    assert session.open_leases >= 0
     lease.state = outcome
     lease.charged = charged
     del state.opened[lease_id]
-    if outcome is Outcome.UNKNOWN or outcome is Outcome.EXPIRED:
+    if outcome in UNCERTAIN:
         state.put_entry(state.uncertain, lease_id, lease)
+    # Whatever this one showed, the next trial may begin.
     if session.trial == lease_id:
         session.trial = LeaseId("")
     state.leave_later(state.leases, lease_id)
@@ -43,6 +48,7 @@ def _end_lease(state: Pool, lease: Lease, outcome: Outcome, charged: int) -> Non
 def _undo_end(state: Pool, index: Index | None, lease: Lease, trial: LeaseId) -> None:
     """Take an end back: the lease is open again."""
     session = lease.session
+    assert lease.state != OPEN
     lease.account.reserved += lease.units
     lease.account.used -= lease.charged
     session.open_leases += 1
@@ -51,6 +57,8 @@ def _undo_end(state: Pool, index: Index | None, lease: Lease, trial: LeaseId) ->
     lease.charged = 0
     lease.reported = False
     state.opened[lease.lease_id] = lease
+    # The index as it was at the end: if it has been dropped since, nobody reads it any more. Its
+    # entry among the deadlines may have been dropped on sight while the lease had ended.
     if index is not None:
         index.place_session(session)
         index.deadlines.watch_lease(lease)
@@ -58,8 +66,10 @@ def _undo_end(state: Pool, index: Index | None, lease: Lease, trial: LeaseId) ->
 
 def _correct_end(state: Pool, lease: Lease, charged: int) -> None:
     """Replace what an earlier end had charged."""
+    assert lease.state in UNCERTAIN
     if state.index is not None:
-        state.undo.append((state.index.place_session, lease.session))
+        # Registered first: the session is put back once the account is as it was.
+        state.on_rollback(state.index.place_session, lease.session)
     state.set_field(lease.account, "used", lease.account.used + charged - lease.charged)
     state.set_field(lease, "charged", charged)
     state.place_session(lease.session)
@@ -82,6 +92,7 @@ def _note_use(state: Pool, lease: Lease) -> None:
     """Note that the lease was sent, or may have been."""
     session_id = lease.session.session_id
     used_at = state.used_at.get(session_id)
+    # A late usage may be of an older lease than the last one that was sent.
     if used_at is None or used_at < lease.granted_at:
         state.put_entry(state.used_at, session_id, lease.granted_at)
 
@@ -90,11 +101,14 @@ def _on_usage_recorded(state: Pool, event: UsageRecorded) -> None:
     """End the lease as its usage says, or correct an expiry; note what cannot be."""
     succeeded = event.verdict is Verdict.SUCCESS
     if succeeded and event.attempts and state.accusations:
+        # A server that serves is not at fault: what it said before speaks against the sessions
+        # alone.
         state.drop_entry(state.accusations, event.attempts[-1].server_id)
     lease = state.leases.get(event.lease_id)
     if lease is None:
         state.note_violation(Wrong.USAGE_WITHOUT_LEASE, event.lease_id, "no such lease")
         return
+    # Noted, and folded all the same: what was done was done.
     if event.units > lease.units or event.session_id != lease.session.session_id:
         message = f"{event.units} units on {event.session_id}, leased {lease.units}"
         state.note_violation(Wrong.USAGE_BEYOND_LEASE, lease.lease_id, message)
@@ -107,7 +121,8 @@ def _on_usage_recorded(state: Pool, event: UsageRecorded) -> None:
     if lease.state == OPEN:
         _end_lease(state, lease, outcome, charged)
     else:
-        state.undo.append((setattr, lease, "reported", False))
+        # Of an end, `_undo_end` sees to it.
+        state.on_rollback(setattr, lease, "reported", False)
         _correct_expiry(state, lease, outcome, charged)
     lease.reported = True
     if outcome is not Outcome.RELEASED or event.verdict not in _NEVER_SENT:
@@ -137,6 +152,7 @@ def _on_lease_cancelled(state: Pool, event: LeaseCancelled) -> None:
     if lease is None:
         if event.session_id:
             state.note_violation(Wrong.END_WITHOUT_LEASE, event.lease_id, "cancelled")
+        # It overtook the request it gives up: from here on the id is never granted.
         state.put_entry(state.forbidden, event.lease_id, state.at)
         state.leave_later(state.forbidden, event.lease_id)
     elif lease.state == OPEN:
@@ -150,6 +166,7 @@ def _on_lease_expired(state: Pool, event: LeaseExpired) -> None:
     if lease is None:
         state.note_violation(Wrong.END_WITHOUT_LEASE, event.lease_id, "expired")
     elif lease.state == OPEN:
+        # It may have been sent: all of its units stay used until somebody knows better.
         _end_lease(state, lease, Outcome.EXPIRED, lease.units)
         _note_use(state, lease)
     else:

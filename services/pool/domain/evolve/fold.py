@@ -23,15 +23,17 @@ from services.pool.domain.state import Pool
 def fold_envelope(state: Pool, sequence: int, envelope: Envelope) -> None:
     """Take one envelope of the log into the state; it cannot be taken back."""
     at = envelope.time
+    state.begin()
     for event in envelope.events:
         evolve(state, event, at, sequence)
     state.sequence = sequence
-    state.undo.clear()
+    state.commit()
 
 
 def evolve(state: Pool, event: AnyEvent | UnknownEvent, at: datetime, sequence: int) -> None:
     """Take one event into the state; `at` is its envelope's time."""
     state.at, state.event_sequence = at, sequence
+    # Before the event, not after: whoever decided for it no longer saw what was due to leave.
     departures = state.departures
     if departures and departures[0][0] <= at:
         state.drop_departed(at)
@@ -48,6 +50,8 @@ def _on_unknown_event(state: Pool, event: object) -> None:
 def _on_lease_refused(state: Pool, event: LeaseRefused) -> None:
     """Know a refusal again under the next leader, too; it changes nothing in the ledger."""
     name = lease_id(event.request_id, event.number)
+    # A counted one stands for requests that it does not name. What this process has told itself it
+    # remembers with its message, which the log does not keep.
     if event.since is None and event.count == 1 and name not in state.refusals.answers:
         state.remember_answer(name, Refused(reason=event.reason, retry_after_s=event.retry_after_s))
 

@@ -7,7 +7,7 @@ from typing import Any
 from contracts.base import LeaseId
 from contracts.pool import LeaseGranted, LeaseRenewed
 from services.pool.domain.index.choice import Index
-from services.pool.domain.records import Lease
+from services.pool.domain.records import OPEN, Lease
 from services.pool.domain.state import Pool
 from services.pool.domain.violations import Wrong
 
@@ -20,10 +20,13 @@ def _on_lease_granted(state: Pool, event: LeaseGranted) -> None:
         state.note_violation(Wrong.UNKNOWN_SESSION, lease_id, "granted on no session")
         return
     if lease_id in state.leases:
+        # The first stands: its units are reserved, and its holder may be using it.
         state.note_violation(Wrong.GRANTED_TWICE, lease_id, "the lease had been granted before")
         return
     account = state.open_account(session, event.quota_day, event.service_type)
     taken, limit = account.used + account.reserved, state.daily_limit(session, event.service_type)
+    # From here on what is wrong is noted, and the lease opened all the same: somebody was told of
+    # it, and may be using it.
     if taken + units > limit:
         message = f"{taken} + {units} units of {limit} on {event.quota_day}"
         state.note_violation(Wrong.OVERSOLD, lease_id, message)
@@ -45,7 +48,8 @@ def _on_lease_granted(state: Pool, event: LeaseGranted) -> None:
         event.expires_at,
         event.trial,
     )
-    state.undo.append((_undo_grant, state, state.index, lease, session.last_used_at, session.trial))
+    # One call takes all of it back: every request comes through here.
+    state.on_rollback(_undo_grant, state, state.index, lease, session.last_used_at, session.trial)
     account.reserved += units
     session.open_leases += 1
     session.last_used_at = state.at
@@ -63,12 +67,15 @@ def _undo_grant(
 ) -> None:
     """Take a grant back."""
     session = lease.session
+    assert lease.state == OPEN
     lease.account.reserved -= lease.units
     session.open_leases -= 1
+    assert session.open_leases >= 0
     session.last_used_at = last_used_at
     session.trial = trial
     del state.leases[lease.lease_id]
     del state.opened[lease.lease_id]
+    # Among the deadlines it is dropped on sight, for it is not open any more.
     if index is not None:
         index.place_session(session)
 
@@ -79,7 +86,8 @@ def _on_lease_renewed(state: Pool, event: LeaseRenewed) -> None:
         state.note_violation(Wrong.END_WITHOUT_LEASE, event.lease_id, "renewed while not open")
         return
     if state.index is not None:
-        state.undo.append((state.index.deadlines.watch_lease, lease))
+        # Registered first: the heap is told of the old deadline when the lease has it again.
+        state.on_rollback(state.index.deadlines.watch_lease, lease)
     state.set_field(lease, "expires_at", event.expires_at)
     if state.index is not None:
         state.index.deadlines.watch_lease(lease)

@@ -30,6 +30,7 @@ _SOMEBODYS = {SessionStatus.ACTIVE, SessionStatus.DRAINING, SessionStatus.DISABL
 def _on_policy_changed(state: Pool, event: PolicyChanged) -> None:
     state.set_field(state, "policy", event.policy)
     state.set_field(state, "policy_source", event.source)
+    # Limits, zones and the guard of the reset are built into the index.
     state.set_field(state, "index", None)
 
 
@@ -47,17 +48,20 @@ def _on_session_added(state: Pool, event: SessionAdded) -> None:
         quota_timezone=event.quota_timezone,
         origin=event.origin,
     )
-    # Taking a session back leaves nothing of it on any shelf: there are no shelves then.
-    state.undo.append((setattr, state, "index", None))
+    # Rolling back SessionAdded drops the whole index, which cannot forget a session; it is rebuilt
+    # on next use.
+    state.on_rollback(setattr, state, "index", None)
     state.put_entry(state.sessions, session.session_id, session)
     _count_status(state, session)
     if state.index is not None and not state.index.admit_session(session):
+        # Which types are rare has changed, and that orders every session.
         state.index = None
 
 
 def _on_session_changed(state: Pool, session: Session, event: SessionChanged) -> None:
     if event.status in _SOMEBODYS:
         state.set_field(session, "status", event.status)
+        # Somebody has decided about it: what a server said before counts no longer.
         _drop_suspicion(state, session)
     elif event.status is not None:
         message = f"{event.status} is not set by a change"
@@ -65,6 +69,7 @@ def _on_session_changed(state: Pool, session: Session, event: SessionChanged) ->
     state.set_field(session, "reason", event.reason)
     if event.limits is not None:
         state.set_field(session, "limits", event.limits)
+        # How much of each type the pool can do has changed, and with it which types are rare.
         state.set_field(state, "index", None)
 
 
@@ -83,6 +88,7 @@ def _on_session_retired(state: Pool, session: Session, event: SessionRetired) ->
 def _on_session_cooled(state: Pool, session: Session, event: SessionCooled) -> None:
     _note_penalty(state, event.request_id, session)
     until = session.cooling_until
+    # An operator may shorten a cool-down; the upstream's answers only ever lengthen it.
     if event.by or until is None or event.until > until:
         state.set_field(session, "cooling_until", event.until)
         state.set_field(session, "reason", event.reason)
@@ -136,11 +142,12 @@ def _on_session_event(state: Pool, event: Any) -> None:
         state.note_violation(Wrong.UNKNOWN_SESSION, event.session_id, "no such session")
         return
     if state.index is not None:
-        # Undone last, when the fields are restored.
-        state.undo.append((state.index.place_session, session))
+        # Registered first: the session is placed again once its fields are as they were.
+        state.on_rollback(state.index.place_session, session)
     before = session.lasting_status()
     _ON_SESSION[type(event)](state, session, event)
     if session.lasting_status() is not before:
+        assert state.standing[before] > 0
         state.put_entry(state.standing, before, state.standing[before] - 1)
         _count_status(state, session)
     state.place_session(session)

@@ -80,6 +80,7 @@ class Index:
         self.now = now
         while self._waking and self._waking[0][0] <= now:
             due, session_id = heappop(self._waking)
+            # Any other entry is older: it was cooled or suspected anew since.
             if self._wakes.get(session_id) == due:
                 del self._wakes[session_id]
                 self.place_session(self._sessions[session_id])
@@ -90,6 +91,8 @@ class Index:
         """Put `session` where its record says it belongs now."""
         zone = self._zone_of(session)
         kind = self._kind_of(session)
+        # Of those that rest or wait for a trial none is chosen for what else it can do.
+        ranked = kind is ShelfKind.FREE
         session_id = session.session_id
         accounts = session.days.get(zone.day, _NOTHING)
         placed = self._places.get(session_id)
@@ -104,9 +107,11 @@ class Index:
                     old[0].take_session(session_id, old[1])
                     del placed[service_type]
                 continue
-            shelf = self._open_shelf(service_type, zone, kind, rarity)
+            shelf = self._open_shelf(service_type, zone, kind, rarity if ranked else 0)
+            # Types come rarest first: this counts those before this one that it has left.
             rarity += 1
             if old is not None:
+                # As it was: it keeps its turn among its equals.
                 if old[0] is shelf and old[1] == left:
                     continue
                 old[0].take_session(session_id, old[1])
@@ -184,6 +189,7 @@ class Index:
             if due > self.now:
                 self._wake_at(session.session_id, due)
                 return None
+            # One trial at a time, and nothing beside it: what it shows is to be of this session.
             if session.trial or cooling is not None or self._is_busy(session):
                 if cooling is not None:
                     self._wake_at(session.session_id, cooling)
@@ -217,8 +223,6 @@ class Index:
     def _open_shelf(
         self, service_type: ServiceType, zone: Zone, kind: ShelfKind, rarity: int
     ) -> Shelf:
-        if kind is not ShelfKind.FREE:
-            rarity = 0
         key = (service_type, zone.name, kind, rarity)
         shelf = self._shelves.get(key)
         if shelf is None:
@@ -250,6 +254,7 @@ class Index:
         for zone in turned:
             turn_zone(zone, self.now, self._guard)
         self._next_reset = min(zone.resets_at for zone in self.zones.values())
+        # Shelves are ordered by their resets, which have just moved.
         self._order.clear()
         for session in self._sessions.values():
             if self._zone_of(session) in turned:

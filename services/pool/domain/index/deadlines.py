@@ -45,6 +45,7 @@ class Deadlines:
                 return due
             heappop(heap)
             self._size -= 1
+            assert self._size >= 0
         return None
 
     def first_deadline(self) -> datetime | None:
@@ -56,6 +57,7 @@ class Deadlines:
         """Find an open lease whose deadline has come."""
         for service_type, heap in self._heaps.items():
             due = self.earliest_of(service_type)
+            # The heap has just been tidied: its first entry is true.
             if due is not None and due <= now:
                 return self._opened[heap[0][1]]
         return None

@@ -56,6 +56,7 @@ class Shelf:
         if not level:
             del self.levels[left]
             del self.tops[bisect_left(self.tops, left)]
+            assert self.tops or self.units == 0
 
     def first_session(self, units: int, avoid: Collection[SessionId]) -> SessionId | None:
         """Find the least used session with at least `units` left that is not in `avoid`.
