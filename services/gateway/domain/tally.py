@@ -6,11 +6,12 @@ import msgspec
 
 from contracts.base import GatewayId, KeyId, ServiceType
 from contracts.pool import CallsRefused
+from services.gateway.domain.errors import ErrorCode
 
 EVERY = timedelta(minutes=1)
 
 
-Sort = tuple[KeyId, ServiceType, str]
+Sort = tuple[KeyId, ServiceType, ErrorCode]
 """Whose calls, for what, and the error code that they were given."""
 
 

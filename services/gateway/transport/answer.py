@@ -13,7 +13,8 @@ from typing import Protocol, Self
 import httptools
 import httpx
 
-from services.gateway.transport.failures import Failure, MaybeSentError
+from services.gateway.domain.failure import Failure
+from services.gateway.transport.failures import MaybeSentError
 
 HEAD_BYTES_MAX = 64 * 1024
 """Of a head with its 1xx heads, and of anything else that brings no byte of body."""

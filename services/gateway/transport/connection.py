@@ -10,8 +10,9 @@ import termios
 from collections.abc import Callable
 from typing import cast
 
+from services.gateway.domain.failure import Failure
 from services.gateway.transport.answer import HELD_BYTES_MAX, Answer
-from services.gateway.transport.failures import Failure, MaybeSentError, NothingSentError
+from services.gateway.transport.failures import MaybeSentError, NothingSentError
 
 _TIMEOUT = re.compile(rb"\btimeout\s*=\s*(\d{1,6})", re.IGNORECASE)
 _INT = bytes(4)

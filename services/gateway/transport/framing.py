@@ -4,9 +4,10 @@ from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from services.gateway.domain.failure import Failure
 from services.gateway.domain.heads import Headers
 from services.gateway.transport.addresses import Origin
-from services.gateway.transport.failures import Failure, NothingSentError
+from services.gateway.transport.failures import NothingSentError
 from services.gateway.transport.proxy import Proxy
 
 _FRAMING = frozenset((b"host", b"content-length", b"transfer-encoding"))

@@ -11,10 +11,11 @@ from typing import cast
 import httpx
 
 from runtime.addresses import ForbiddenAddressError, refuse_forbidden, resolve_allowed
+from services.gateway.domain.failure import Failure
 from services.gateway.transport.addresses import Origin, origin_of
 from services.gateway.transport.answer import Answer
 from services.gateway.transport.connection import ServerConnection
-from services.gateway.transport.failures import Failure, NothingSentError
+from services.gateway.transport.failures import NothingSentError
 from services.gateway.transport.framing import ServerRequest, Waits, outgoing_of
 from services.gateway.transport.proxy import REFUSED, Proxy
 from services.gateway.transport.upload import upload_body

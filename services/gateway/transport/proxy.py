@@ -11,7 +11,8 @@ from contextlib import suppress
 from typing import cast
 from urllib.parse import unquote, urlsplit
 
-from services.gateway.transport.failures import Failure, NothingSentError
+from services.gateway.domain.failure import Failure
+from services.gateway.transport.failures import NothingSentError
 
 _HEAD_BYTES_MAX = 16 * 1024
 _END = b"\r\n\r\n"

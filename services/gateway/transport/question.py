@@ -3,10 +3,11 @@
 import asyncio
 from contextlib import aclosing
 
+from services.gateway.domain.failure import Failure
 from services.gateway.domain.heads import Headers
 from services.gateway.transport.addresses import Address
 from services.gateway.transport.answer import Answer
-from services.gateway.transport.failures import Failure, MaybeSentError, NothingSentError
+from services.gateway.transport.failures import MaybeSentError, NothingSentError
 from services.gateway.transport.framing import ServerRequest, Waits
 from services.gateway.transport.pool import Transport
 

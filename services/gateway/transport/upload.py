@@ -3,9 +3,10 @@
 import asyncio
 from time import monotonic
 
+from services.gateway.domain.failure import Failure
 from services.gateway.transport.answer import Answer
 from services.gateway.transport.connection import ServerConnection
-from services.gateway.transport.failures import Failure, MaybeSentError
+from services.gateway.transport.failures import MaybeSentError
 from services.gateway.transport.framing import Outgoing
 
 

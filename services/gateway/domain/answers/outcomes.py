@@ -3,7 +3,8 @@
 from contracts.balancer import NoServer
 from contracts.pool import Outcome, Refusal, Refused, Verdict
 from services.gateway.domain.answers.judgement import Judgement
-from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.errors import ErrorCode, GatewayError
+from services.gateway.domain.failure import Failure
 
 PAUSE_S = 0.5
 _RESTS_TOLD_S = 30.0
@@ -26,7 +27,7 @@ _ANOTHER_SESSION = frozenset(
         Verdict.RISK_CONTROL,
     }
 )
-_REFUSALS = {
+_REFUSALS: dict[Refusal, tuple[ErrorCode, str]] = {
     Refusal.QUOTA_EXHAUSTED: (
         "pool_quota_exhausted",
         "no session has a unit of {service} left today",
@@ -136,8 +137,8 @@ def _rejection_error(judgement: Judgement) -> GatewayError:
     return GatewayError("upstream_rejected", message, status=judgement.status, upstream_code=code)
 
 
-def failure_error(failure: str, *, sent: bool, safe: bool = False) -> GatewayError:
-    """Word an exchange without an answer; `failure` is the transport's word for it.
+def failure_error(failure: Failure, *, sent: bool, safe: bool = False) -> GatewayError:
+    """Word an exchange without an answer; `failure` says why.
 
     `safe`: nothing is bought by asking again, whatever became of it.
     """
@@ -145,7 +146,7 @@ def failure_error(failure: str, *, sent: bool, safe: bool = False) -> GatewayErr
         return GatewayError("upstream_error", f"no server could be reached ({failure})")
     if safe:
         return GatewayError("upstream_error", f"the backend did not answer ({failure})")
-    status = 504 if failure == "timeout" else None
+    status = 504 if failure is Failure.TIMEOUT else None
     message = f"the backend did not answer ({failure}); whether it did the work is unknown"
     return GatewayError("upstream_outcome_unknown", message, status=status)
 
