@@ -110,12 +110,11 @@ class Answer(httpx.AsyncByteStream):
             self._connection.pause_reading()
         return None
 
-    def end_of_file(self) -> bool:
-        """Say whether the answer is whole now that nothing more comes."""
+    def note_end_of_file(self) -> None:
+        """Nothing more comes: that ends an answer which is framed by nothing else."""
         framed = (b"content-length", b"transfer-encoding")
         if self.begun_at and not any(name.lower() in framed for name, _ in self.headers):
             self._end_answer()
-        return self.complete
 
     def fail_with(self, failure: Exception) -> None:
         """End it here, for its caller or its reader to raise `failure`; the first one stands."""

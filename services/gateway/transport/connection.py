@@ -210,7 +210,9 @@ class ServerConnection(asyncio.Protocol):
 
     def _note_end(self, exc: Exception | None) -> None:
         answer = self._answer
-        if answer is None or (exc is None and answer.end_of_file()):
+        if answer is not None and exc is None:
+            answer.note_end_of_file()
+        if answer is None or answer.complete:
             self._drop_transport()
         else:
             self.fail_with(MaybeSentError(Failure.CUT, f"the server ended it ({exc or 'an end'})"))

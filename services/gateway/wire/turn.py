@@ -222,7 +222,7 @@ class Turn:
             return
         connection = self._connection
         head = head_of(status, connection.default_headers, headers)
-        close = self._must_close(headers)
+        close = self._settle_close(headers)
         self.begun = True
         parts = (head, CLOSE if close else b"", b"\r\n")
         bodiless = self.scope["method"] == "HEAD" or status in _BODILESS
@@ -247,13 +247,13 @@ class Turn:
             self._chunked = True
             end = b"transfer-encoding: chunked\r\n\r\n"
         head = head_of(status, self._connection.default_headers, headers)
-        if self._must_close(headers):
+        if self._settle_close(headers):
             end = CLOSE + end
         self.begun = True
         self._connection.write_part(head + end)
 
-    def _must_close(self, headers: Headers) -> bool:
-        """Tell whether `connection: close` is still to be written.
+    def _settle_close(self, headers: Headers) -> bool:
+        """Settle whether the connection goes on; say whether `connection: close` is to be added.
 
         A client that waits for `100 Continue` may send its body or the next request behind this
         answer (RFC 9110 §10.1.1): nobody could tell which. And of an upload that nobody wants,
