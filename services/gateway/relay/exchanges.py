@@ -74,8 +74,11 @@ class OpenExchanges:
     def end_exchange(self, opened: Open) -> None:
         """Count it no more."""
         self._open.discard(opened)
-        self.per_server[opened.server_id] -= 1
-        if not self.per_server[opened.server_id]:
+        left = self.per_server[opened.server_id] - 1
+        assert left >= 0
+        if left:
+            self.per_server[opened.server_id] = left
+        else:
             del self.per_server[opened.server_id]
 
     def __len__(self) -> int:

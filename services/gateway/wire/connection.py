@@ -6,7 +6,7 @@
 
 Reading stops while the client takes no answers, while the application takes no body, and while
 `PIPELINED_MAX` requests wait. No chunk has a timer: what a client owes is seen by the sweep of
-the hall.
+the hall. The package has the theory of it: states, events, and what is ugly.
 """
 
 import asyncio

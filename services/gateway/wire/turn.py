@@ -220,6 +220,7 @@ class Turn:
         """Give a whole answer in one write; `headers` hold its Content-Length (ADR 7)."""
         if self.gone:
             return
+        assert not self.begun
         connection = self._connection
         head = head_of(status, connection.default_headers, headers)
         close = self._settle_close(headers)
@@ -231,6 +232,7 @@ class Turn:
 
     def _begin_answer(self, status: int, given: Headers) -> None:
         """Write the head of an answer, and settle how its body ends."""
+        assert not self.begun
         headers = [(name.lower(), value) for name, value in given]
         lengths = [value for name, value in headers if name == b"content-length"]
         bodiless = self.scope["method"] == "HEAD" or status in _BODILESS
@@ -270,6 +272,8 @@ class Turn:
         return not self.keep_alive
 
     def _end_answer(self) -> None:
+        assert self.begun
+        assert not self.answered
         self.answered = True
         self._body.clear()
         self._wake_reader()

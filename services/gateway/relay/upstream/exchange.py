@@ -127,6 +127,7 @@ class Exchange:
         """
         answer, client = self._answer, self._side.client
         assert answer is not None
+        assert self._judgement.verdict is Verdict.SUCCESS
         error = None
         if self._telling is not None:
             await self._telling.tell_content(self._content)
