@@ -4,6 +4,7 @@
 SDK retries 408, 409, 429 and 5xx on its own, so each row says whether it should.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -218,8 +219,9 @@ class GatewayError(Exception):
         if kind.should_retry is not None:
             headers.append((b"x-should-retry", b"true" if kind.should_retry else b"false"))
         wait = self.retry_after_s if self.retry_after_s is not None else kind.retry_after_s
+        # A row without a time has none, whatever its cause says: nothing gets better by then.
         if wait is not None and kind.retry_after_s is not None:
-            seconds = max(1, -int(-wait // 1))
+            seconds = max(1, math.ceil(wait))  # who comes back too early is refused once more
             if self.code == "rate_limit_exceeded":
                 seconds = min(seconds, 120)
             if self.code == "pool_saturated":

@@ -69,6 +69,7 @@ class Leavers:
             ]  # as if it had never left: nothing is kept of well-behaved keys
         if left >= LET_IN_FREELY:
             return 0.0
+        # Each call of which nothing is sent may yet be left, and so may this one.
         return max(0.0, self._unsent[key_id] + 1 - left) / PER_SECOND
 
     def _leaves_left(self, key_id: KeyId, now_s: float) -> float:

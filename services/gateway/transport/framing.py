@@ -74,6 +74,7 @@ def outgoing_of(request: ServerRequest, proxy: Proxy | None = None) -> Outgoing:
         key = name.lower()
         if key in _FRAMING:
             if key in framing:
+                # Of two, one reader takes the first and the next the last: a smuggler's way.
                 raise _framing_refusal(f"{name.decode('latin-1')} stands there twice")
             framing[key] = value
     if b"host" not in framing:
@@ -86,11 +87,12 @@ def outgoing_of(request: ServerRequest, proxy: Proxy | None = None) -> Outgoing:
     length = _body_length(request.method, framing, body, lines)
     lines.append(b"\r\n")
     head = b"\r\n".join(lines)
+    # Two for the end of each line, and not one more: it would begin a header of somebody's own.
     if len(head) - len(head.translate(None, _CONTROLS)) != 2 * len(lines):
         raise _framing_refusal("a line break or another control character stands in the head")
     if body:
         head += body if length is not None else b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
-    elif length is None and body is not None:
+    elif length is None and body is not None:  # chunked, and empty: its last chunk alone
         head += b"0\r\n\r\n"
     return Outgoing(head, stream, length)
 
@@ -120,6 +122,7 @@ def _body_length(
         lines.append(b"Transfer-Encoding: chunked")
         return None
     if body or method in _WITH_BODY:
+        # RFC 9110 §8.6: a method that expects a body says 0, one that expects none says nothing.
         lines.append(b"Content-Length: %d" % len(body))
     return len(body)
 

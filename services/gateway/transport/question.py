@@ -46,6 +46,7 @@ class WholeExchange:
                 answer = await transport.begin_exchange(outgoing)
                 return answer, await _read_whole(answer)
         except TimeoutError:
+            # Where the head had not left, another server may be asked.
             kind = MaybeSentError if outgoing.sent_at is not None else NothingSentError
             message = f"no whole answer within {self._timeout_s:g} s"
             raise kind(Failure.TIMEOUT, message) from None

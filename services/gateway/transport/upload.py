@@ -28,6 +28,7 @@ async def upload_body(
         if task.done():
             return None if task.cancelled() else task.result()
         task.cancel()
+        # It takes from the client's body until it has ended, and another attempt may want that.
         await asyncio.wait((task,))
     except BaseException:
         task.cancel()
@@ -74,6 +75,7 @@ async def _send_pieces(connection: ServerConnection, out: Outgoing, idle_s: floa
             if left < 0:
                 raise MaybeSentError(Failure.BODY, "longer than its Content-Length")
             connection.write_bytes(piece)
+            # With its last byte the server may answer, before this waits and comes back.
             connection.uploaded = left == 0
         await connection.drain_within(idle_s)
     if left:
