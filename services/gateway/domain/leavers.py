@@ -44,9 +44,11 @@ class Leavers:
 
     def uncount_unsent(self, key_id: KeyId) -> None:
         """Count it no more: it is being sent, or over."""
-        assert self._unsent[key_id] > 0
-        self._unsent[key_id] -= 1
-        if not self._unsent[key_id]:
+        unsent = self._unsent[key_id] - 1
+        assert unsent >= 0
+        if unsent:
+            self._unsent[key_id] = unsent
+        else:
             del self._unsent[key_id]
 
     def take_leave(self, key_id: KeyId, now_s: float) -> None:

@@ -27,7 +27,7 @@ _answers = msgspec.json.Decoder(RenewAnswers | Failed)
 
 
 class Open:
-    """One exchange under way."""
+    """One exchange under way: to its holder a token, which is told of here alone."""
 
     __slots__ = ("lease_id", "renew_at", "renew_every_s", "server_id", "started", "task")
 

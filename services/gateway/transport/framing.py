@@ -4,6 +4,8 @@ from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import msgspec
+
 from services.gateway.domain.failure import Failure
 from services.gateway.domain.heads import Headers
 from services.gateway.transport.addresses import Origin
@@ -31,7 +33,10 @@ class Waits(NamedTuple):
 
 @dataclass(slots=True)
 class ServerRequest:
-    """What is asked of one server, before it is written down."""
+    """What is asked of one server, before it is written down; `sent_at` alone changes.
+
+    Under its holder, on purpose: whoever is cancelled while it sends has no answer to learn from.
+    """
 
     method: str
     origin: Origin
@@ -48,8 +53,7 @@ class ServerRequest:
     """`time.monotonic()` of that moment: without it nothing was sent, whatever happens."""
 
 
-@dataclass(slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True):
     """What is written at once (`head`), and what follows it."""
 
     head: bytes

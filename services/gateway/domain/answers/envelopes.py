@@ -32,7 +32,7 @@ _ENVELOPE = re.compile(
 _RESULT = re.compile(rb'"(?:url|b64_json)"\s{0,9}:\s{0,9}"[^"]')
 
 
-class Said(msgspec.Struct):
+class Said(msgspec.Struct, frozen=True):
     """What is read of a JSON object; whatever it says may be of any type."""
 
     code: Any = None
