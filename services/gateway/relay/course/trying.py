@@ -93,6 +93,7 @@ def on_silent(stage: Selecting, happened: Silent, now_s: float) -> Next:
 
 def _send(call: CallFacts, trail: Trail, held: Held, selected: Selected, now_s: float) -> Next:
     """Try a server, unless the lease's time to be sent is over."""
+    assert trail.attempts_made < call.attempts_max
     left_s = held.send_by_s - now_s
     if left_s > 0:
         return Sending(call, trail, held, selected), (Send(held.lease, selected, left_s),)
