@@ -2,7 +2,7 @@
 
 import re
 from datetime import date, datetime
-from typing import Annotated, NewType
+from typing import TYPE_CHECKING, Annotated, Literal, NewType
 
 import msgspec
 
@@ -31,6 +31,16 @@ NUMBER_MAX = 2**53 - 1
 Events have no such bound: whatever an earlier version let in stands in its logs.
 """
 Count = Annotated[int, msgspec.Meta(ge=0)]
+FailedCode = Literal[
+    "bad_request",
+    "not_found",
+    "not_leader",
+    "ledger_unavailable",
+    "rebuilding",
+    "internal",
+    "bad_reply",
+]
+"""Why a command could not be handled; `bad_reply` is made by whoever cannot read the answer."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
@@ -59,6 +69,10 @@ class Failed(Reply, frozen=True, kw_only=True, tag="failed"):
 
     code: str
     message: str
+
+    if TYPE_CHECKING:
+        # Other versions may say other codes, so any is decoded; our own are spelt as they must be.
+        def __init__(self, *, code: FailedCode, message: str) -> None: ...
 
 
 class Ping(Command, frozen=True, kw_only=True, tag="ping"):

@@ -18,7 +18,7 @@ from services.gateway.clients.browsers import GUARDED, preflight_headers
 from services.gateway.clients.deciding import read_decision
 from services.gateway.clients.headers import own_headers
 from services.gateway.clients.keys import Key, KeyScope, open_key
-from services.gateway.clients.limits import Admitted, KeyLimits
+from services.gateway.clients.limits import Admitted, KeyLimits, Throttled
 from services.gateway.clients.origin import trusted_proxies
 from services.gateway.clients.request import Request
 from services.gateway.clients.spool import Spool
@@ -126,7 +126,7 @@ class Door:
         client = Client(send, hang_up, scope.pop("tidegate.whole", None))
         rate: dict[str, str] = {}
         error: GatewayError | None = None
-        admitted: Admitted | float = 0.0
+        admitted: Admitted | Throttled | None = None
         gone = partial(_cancel_task, client, asyncio.current_task())
         if connection is not None:
             connection.on_gone = gone
@@ -135,7 +135,9 @@ class Door:
             if connection is not None:
                 connection.note_opened()
             admitted = self._limits.admit_request(request.key, time.monotonic())
-            rate = self._rate_headers(request.key, admitted)
+            if isinstance(admitted, Throttled):
+                raise _rate_limit_error(request.key, admitted)  # noqa: TRY301 (answered below)
+            rate = admitted.as_headers()
             await room(request, receive, client, rate)
         except (GatewayError, ClientGoneError, asyncio.CancelledError) as broken:
             error = break_off_error(broken, gone=client.gone)
@@ -185,18 +187,6 @@ class Door:
             message = "the key reads metrics: expected a client key"
             raise GatewayError("model_not_allowed", message)
         return key
-
-    def _rate_headers(self, key: Key, admitted: Admitted | float) -> dict[str, str]:
-        """Make the rate's headers. Raises `GatewayError` for a request over the bounds."""
-        if isinstance(admitted, Admitted):
-            return admitted.as_headers()
-        standing = self._limits.current_standing(key, time.monotonic())
-        raise GatewayError(
-            "rate_limit_exceeded",
-            f"the key {key.name!r} is over its rate or concurrency",
-            retry_after_s=admitted,
-            extra=standing.as_headers(),
-        )
 
     async def _generate(
         self, request: Request, receive: Receive, client: Client, rate: Mapping[str, str]
@@ -252,6 +242,15 @@ class Door:
     def _look_again(self, request: Request) -> None:
         """Look whether the key still may: it is revoked or changed while a body comes."""
         _check_model(self._open_key(request), request.model)
+
+
+def _rate_limit_error(key: Key, throttled: Throttled) -> GatewayError:
+    return GatewayError(
+        "rate_limit_exceeded",
+        f"the key {key.name!r} is over its rate or concurrency",
+        retry_after_s=throttled.retry_after_s,
+        extra=throttled.as_headers(),
+    )
 
 
 def _check_model(key: Key, model: str) -> None:

@@ -167,27 +167,26 @@ class KeyLog:
                 if isinstance(decision, KeyRefused):
                     return decision
                 try:
-                    if decision is None or await self._append_event(decision):
-                        return self._current_key(key_id)
+                    if decision is not None:
+                        await self._append_event(decision)
                 except UnstoredError:
                     unstored += 1
                     if unstored == _UNSTORED_MAX:
                         raise LogUnavailableError(UNWRITABLE) from None
+                except FenceError as error:
+                    self._logger.info("key_decision_fenced", reason=str(error))
+                else:
+                    return self._current_key(key_id)
         raise LogUnavailableError(f"{EVT_KEYS}: other gateways were faster {_FENCED_MAX} times")
 
-    async def _append_event(self, event: KeyEvent) -> bool:
-        """Append one event and fold it; false when another gateway was faster.
+    async def _append_event(self, event: KeyEvent) -> None:
+        """Append one event and fold it.
 
-        Raises `UnstoredError` and `LogUnavailableError`.
+        Raises `FenceError` when another gateway was faster, `UnstoredError` when the log stored
+        nothing, and `LogUnavailableError`.
         """
         now = self._writer.next_instant(self._clock())
-        try:
-            sequence = await self._writer.append_events([event], now)
-        except UnstoredError:
-            raise
-        except FenceError as error:
-            self._logger.info("key_decision_fenced", reason=str(error))
-            return False
+        sequence = await self._writer.append_events([event], now)
         link = self._writer.link
         own = Envelope(
             writer=self._writer.writer,
@@ -199,7 +198,6 @@ class KeyLog:
         )
         self.ring.apply_envelope(sequence, own)
         self._logger.info("key_event", kind=type(event).__name__, key_id=event.key_id, by=event.by)
-        return True
 
     def _fold_stored(self, stored: Stored, seen: Envelope | None) -> None:
         if seen is None:

@@ -15,7 +15,7 @@ from runtime.settings import SettingsError
 from tidegate.configuration import load_configuration
 from tidegate.console import output
 from tidegate.doctor import home, log, services, users
-from tidegate.doctor.findings import DoctorFinding, State, unchecked, wrong
+from tidegate.doctor.findings import DoctorFinding, FindingCode, State, unchecked, wrong
 
 
 def doctor(*, as_json: bool = output.JSON) -> None:
@@ -54,7 +54,8 @@ async def _nats_findings(environment: Environment) -> list[DoctorFinding]:
     try:
         client = await connect_as(environment, "auditor")
     except SettingsError as error:
-        code = "nats_password_wrong" if "uthorization" in str(error) else "nats_unreachable"
+        refused = "uthorization" in str(error)
+        code: FindingCode = "nats_password_wrong" if refused else "nats_unreachable"
         return [wrong("nats", code, str(error)), rest]
     try:
         return [

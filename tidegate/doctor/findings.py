@@ -1,8 +1,64 @@
 """What the doctor may find, each with its cure in one sentence; docs/runbook.md has them all."""
 
 from enum import StrEnum
+from typing import Literal
 
 import msgspec
+
+FindingCode = Literal[
+    "configuration_wrong",
+    "credentials_refused",
+    "provisioner_file_missing",
+    "configuration_held",
+    "generated_beside_own",
+    "home_missing",
+    "home_mode",
+    "key_missing",
+    "key_mode",
+    "key_unknown",
+    "key_revoked",
+    "master_key_wrong",
+    "disk_full",
+    "disk_small",
+    "sql_disk_small",
+    "restored_recently",
+    "nats_unreachable",
+    "nats_password_wrong",
+    "permission_open",
+    "stream_unreadable",
+    "stream_missing",
+    "stream_changed",
+    "log_nearly_full",
+    "log_full",
+    "log_unwritable",
+    "log_truncated",
+    "consumer_behind",
+    "clock_skew",
+    "log_ahead",
+    "pool_no_leader",
+    "balancer_no_leader",
+    "standby_absent",
+    "no_active_session",
+    "account_twice",
+    "credentials_missing",
+    "credentials_short",
+    "sessions_short",
+    "quota_used_up",
+    "no_servers",
+    "server_down",
+    "server_open",
+    "server_reach_unseen",
+    "analytics_absent",
+    "analytics_schema",
+    "analytics_behind",
+    "analytics_damaged",
+    "analytics_sql",
+    "events_set_aside",
+    "gateway_absent",
+    "gateway_not_ready",
+    "process_not_ready",
+]
+"""What there is to cure; `CURES` says how."""
 
 
 class State(StrEnum):
@@ -19,17 +75,17 @@ class DoctorFinding(msgspec.Struct, frozen=True, kw_only=True):
 
     area: str
     state: State
-    code: str = ""
+    code: FindingCode | Literal[""] = ""
     """Which entry of `CURES`; empty when there is nothing to cure."""
     message: str
 
     @property
     def cure(self) -> str:
         """What to do about it."""
-        return CURES.get(self.code, "")
+        return CURES[self.code] if self.code else ""
 
 
-CURES = {
+CURES: dict[FindingCode, str] = {
     "configuration_wrong": "Correct the setting that is named; `tidegate config check` says when"
     " it is one.",
     "credentials_refused": "Correct the lines that are named: a credential, or a JSON object, a"
@@ -127,12 +183,12 @@ def fine(area: str, message: str) -> DoctorFinding:
     return DoctorFinding(area=area, state=State.FINE, message=message)
 
 
-def wrong(area: str, code: str, message: str) -> DoctorFinding:
+def wrong(area: str, code: FindingCode, message: str) -> DoctorFinding:
     """Say that something is not as it must be."""
     return DoctorFinding(area=area, state=State.WRONG, code=code, message=message)
 
 
-def note(area: str, code: str, message: str) -> DoctorFinding:
+def note(area: str, code: FindingCode, message: str) -> DoctorFinding:
     """Say something that an operator may want to know, and that is no fault."""
     return DoctorFinding(area=area, state=State.NOTE, code=code, message=message)
 

@@ -17,7 +17,7 @@ from runtime.secrets import key_hash
 from services.gateway.clients.keys import Key, KeyRing
 from tidegate.console import logreading
 from tidegate.doctor import credentials
-from tidegate.doctor.findings import DoctorFinding, fine, note, unchecked, wrong
+from tidegate.doctor.findings import DoctorFinding, FindingCode, fine, note, unchecked, wrong
 
 _TIMEOUT_S = 2.0
 _NOT_FOUND = 10059
@@ -58,7 +58,7 @@ def _stream_findings(name: str, reply: dict[str, Any] | None) -> Iterator[Doctor
         yield wrong("streams", "stream_unreadable", f"{name}: no answer to the user auditor")
     elif "error" in reply:
         missing = reply["error"].get("err_code") == _NOT_FOUND
-        code = "stream_missing" if missing else "stream_unreadable"
+        code: FindingCode = "stream_missing" if missing else "stream_unreadable"
         yield wrong("streams", code, f"{name}: {reply['error']['description']}")
     else:
         replicas = reply["config"].get("num_replicas", 1)

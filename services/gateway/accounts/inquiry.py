@@ -3,8 +3,6 @@
 The answer is told, and changes nothing here: a session is suspected or disabled by calls alone.
 """
 
-from typing import Literal
-
 import msgspec
 
 from contracts.balancer import PLAIN, NoServer, Selected
@@ -20,6 +18,7 @@ from services.gateway.domain.answers.accounts import (
     WITH_POINTS,
     AccountAnswer,
     Points,
+    Standing,
     combine_said,
     read_said,
 )
@@ -38,7 +37,7 @@ class SessionTested(msgspec.Struct, frozen=True, kw_only=True):
     dialect: str
     asked: list[str]
     """Methods and paths, in order; never what went with them."""
-    judged: Literal["alive", "dead", "unknown"]
+    judged: Standing
     message: str = ""
     """What the backend said, its credential concealed."""
     points: Points | None = None

@@ -53,6 +53,7 @@ class Client:
 
     async def start_answer(self, status: int, headers: Headers, *, events: bool = False) -> None:
         """Send the head; `events` says that the body is a stream of events."""
+        assert not self.begun
         self.begun = True
         self._events = events
         self.status = status
@@ -61,6 +62,7 @@ class Client:
 
     async def send_body(self, chunk: bytes, *, more: bool) -> None:
         """Send a part of the body; back-pressure holds the caller here."""
+        assert self.begun
         self.bytes_out += len(chunk)
         await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
 
@@ -70,6 +72,7 @@ class Client:
             await self.start_answer(status, headers)
             await self.send_body(body, more=False)
             return
+        assert not self.begun
         self.begun = True
         self.status = status
         self.bytes_out = len(body)

@@ -22,8 +22,8 @@ _SWEEP_EVERY_S = 60.0
 _BUSY_RETRY_S = 1.0
 
 
-class Admitted(msgspec.Struct, frozen=True):
-    """The request may go on; the figures are those of the key's rate (`limit` 0: it has none)."""
+class RateFigures(msgspec.Struct, frozen=True):
+    """How a key stands within its rate; `limit` 0: it has none."""
 
     limit: int = 0
     remaining: int = 0
@@ -41,6 +41,17 @@ class Admitted(msgspec.Struct, frozen=True):
         }
 
 
+class Admitted(RateFigures, frozen=True):
+    """The request may go on."""
+
+
+class Throttled(RateFigures, frozen=True, kw_only=True):
+    """It may not: the key is over its rate or its concurrency."""
+
+    retry_after_s: float
+    """When to ask again; of a rate it is exact, of a concurrency a guess."""
+
+
 FREE = Admitted()
 
 
@@ -52,6 +63,7 @@ class _Use:
     def __init__(self) -> None:
         self.admitted: deque[float] = deque()
         self.open = 0
+        """Requests of a key with a concurrency that are under way."""
 
     def forget_before(self, moment: float) -> None:
         while self.admitted and self.admitted[0] <= moment:
@@ -66,8 +78,8 @@ class KeyLimits:
         self._now_s = 0.0
         self._swept_s = 0.0
 
-    def admit_request(self, key: Key, now_s: float) -> Admitted | float:
-        """Admit one request, or say in how many seconds to ask again.
+    def admit_request(self, key: Key, now_s: float) -> Admitted | Throttled:
+        """Admit one request, or say when to ask again.
 
         Whoever is admitted must `leave_request` with the very same key.
         """
@@ -81,9 +93,10 @@ class KeyLimits:
             use = self._uses[key.key_id] = _Use()
         use.forget_before(now_s - WINDOW_S)
         if concurrency and use.open >= concurrency:
-            return _BUSY_RETRY_S
+            return _throttled(rate, use, _BUSY_RETRY_S, now_s)
         if rate and len(use.admitted) >= rate:
-            return use.admitted[-rate] + WINDOW_S - now_s
+            # Lowered meanwhile, a rate may be exceeded already: the last `rate` of them count.
+            return _throttled(rate, use, use.admitted[-rate] + WINDOW_S - now_s, now_s)
         use.open += bool(concurrency)
         if not rate:
             return FREE
@@ -93,18 +106,9 @@ class KeyLimits:
     def leave_request(self, key: Key) -> None:
         """End one admitted request; `key` is the one it was admitted with."""
         if key.bounds.concurrency:
-            self._uses[key.key_id].open -= 1
-
-    def current_standing(self, key: Key, now_s: float) -> Admitted:
-        """Tell the figures of a key that was refused."""
-        rate = key.bounds.requests_per_minute
-        if not rate:
-            return FREE
-        now_s = self._forward_moment(now_s)
-        use = self._uses.get(key.key_id, _Use())
-        use.forget_before(now_s - WINDOW_S)
-        reset_s = use.admitted[-1] + WINDOW_S - now_s if use.admitted else 0.0
-        return Admitted(rate, max(0, rate - len(use.admitted)), reset_s)
+            use = self._uses[key.key_id]
+            assert use.open > 0
+            use.open -= 1
 
     def __len__(self) -> int:
         """Count the keys that are remembered."""
@@ -121,6 +125,15 @@ class KeyLimits:
                 key_id: use for key_id, use in self._uses.items() if use.open or use.admitted
             }
         return now_s
+
+
+def _throttled(rate: int, use: _Use, retry_after_s: float, now_s: float) -> Throttled:
+    """Refuse a request, with the figures of a rate if the key has one."""
+    if not rate:
+        return Throttled(retry_after_s=retry_after_s)
+    reset_s = use.admitted[-1] + WINDOW_S - now_s if use.admitted else 0.0
+    remaining = max(0, rate - len(use.admitted))
+    return Throttled(rate, remaining, reset_s, retry_after_s=retry_after_s)
 
 
 def seconds_text(seconds: float) -> str:

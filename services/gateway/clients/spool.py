@@ -80,6 +80,7 @@ class Spooled:
     def close(self) -> None:
         """Give its bytes back."""
         self._spool.held -= self._held
+        assert self._spool.held >= 0
         self._held = 0
         try:
             self._file.close()

@@ -1,6 +1,6 @@
 """What every backend of the family takes, and refuses, ignores or gets wrong when it is not so."""
 
-import math
+import sys
 from typing import Any
 
 from services.gateway.dialects.words import Fields, UntranslatableError
@@ -75,4 +75,6 @@ def _as_typed(name: str, value: Any) -> Any:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether it is one that a float holds; JSON's whole numbers may be of any length."""
+    good = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return good and abs(value) <= sys.float_info.max

@@ -4,8 +4,9 @@
 SDK retries 408, 409, 429 and 5xx on its own, so each row says whether it should.
 """
 
+import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -14,14 +15,50 @@ _MESSAGE_MAX = 4000
 _PARAM_MAX = 200
 _encoder = msgspec.json.Encoder()
 
+ErrorCode = Literal[
+    "invalid_request",
+    "content_policy_violation",
+    "invalid_api_key",
+    "model_not_allowed",
+    "not_found",
+    "method_not_allowed",
+    "host_not_allowed",
+    "request_too_large",
+    "request_header_too_large",
+    "rate_limit_exceeded",
+    "pool_quota_exhausted",
+    "pool_saturated",
+    "no_backend",
+    "upstream_credentials_exhausted",
+    "upstream_error",
+    "upstream_outcome_unknown",
+    "ledger_unavailable",
+    "rebuilding",
+    "upstream_rejected",
+    "too_many_connections",
+    "http_not_supported",
+    "internal_error",
+]
+"""Every error code; `KINDS` has the row of each."""
+ErrorType = Literal[
+    "invalid_request_error",
+    "authentication_error",
+    "permission_error",
+    "not_found_error",
+    "rate_limit_error",
+    "insufficient_quota",
+    "server_error",
+]
+"""What an SDK sorts errors by."""
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorKind:
     """One row: `should_retry` None leaves the header out."""
 
-    code: str
+    code: ErrorCode
     status: int
-    type: str
+    type: ErrorType
     situation: str
     should_retry: bool | None = None
     retry_after_s: int | None = None
@@ -134,7 +171,7 @@ _KINDS = (
     ),
     ErrorKind("internal_error", 500, "server_error", "a fault of the gateway", should_retry=False),
 )
-KINDS = {kind.code: kind for kind in _KINDS}
+KINDS: dict[ErrorCode, ErrorKind] = {kind.code: kind for kind in _KINDS}
 """Every error code, documented in docs/reference/errors.md."""
 
 
@@ -142,7 +179,7 @@ KINDS = {kind.code: kind for kind in _KINDS}
 class GatewayError(Exception):
     """An answer that is an error; `code` names its row in `KINDS`."""
 
-    code: str
+    code: ErrorCode
     message: str
     param: str | None = None
     status: int | None = None
@@ -182,8 +219,9 @@ class GatewayError(Exception):
         if kind.should_retry is not None:
             headers.append((b"x-should-retry", b"true" if kind.should_retry else b"false"))
         wait = self.retry_after_s if self.retry_after_s is not None else kind.retry_after_s
+        # A row without a time has none, whatever its cause says: nothing gets better by then.
         if wait is not None and kind.retry_after_s is not None:
-            seconds = max(1, -int(-wait // 1))
+            seconds = max(1, math.ceil(wait))  # who comes back too early is refused once more
             if self.code == "rate_limit_exceeded":
                 seconds = min(seconds, 120)
             if self.code == "pool_saturated":

@@ -24,6 +24,7 @@ class KnownFleet:
                     self._servers.pop(event.server_id, None)
                 case _:
                     continue
+            # Asked for every call, changed once in a while: the answers are kept until then.
             self._dialects.clear()
             self._now = tuple(self._servers.values())
 

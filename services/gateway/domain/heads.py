@@ -187,6 +187,7 @@ def goes_up(name: bytes) -> bool:
 
 def hop_names(value: bytes) -> frozenset[bytes]:
     """Read the names in one value of `Connection`; those that a body is read by are left out."""
+    # What nearly everybody says, and it names nothing.
     if value in {b"keep-alive", b"close", b"Keep-Alive"}:
         return frozenset()
     return frozenset(part.strip().lower() for part in value.split(b",")) - OF_THE_BODY
@@ -231,6 +232,7 @@ def headers_passing(
         if lower == b"connection":
             hop |= hop_names(value)
         elif lower in names and lower not in seen:
+            # Of two with one name the front and the browser behind it may obey different ones.
             if lower in PASSED:
                 seen.add(lower)
             headers.append((lower, value))

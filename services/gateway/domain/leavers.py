@@ -10,6 +10,8 @@ for they stay. Kept by each gateway for itself.
 
 from collections import Counter
 
+import msgspec
+
 from contracts.base import KeyId
 
 LEFT_AT_ONCE = 100.0
@@ -19,12 +21,20 @@ LET_IN_FREELY = 50.0
 PER_SECOND = 1.0
 
 
+class _Leaves(msgspec.Struct, frozen=True):
+    """So many calls might be left at that moment; more might be later."""
+
+    left: float
+    at_s: float
+
+
 class Leavers:
     """How many such calls each key may leave yet; moments are monotonic seconds."""
 
     def __init__(self) -> None:
         """Let every key have all of them."""
-        self._left: dict[KeyId, tuple[float, float]] = {}
+        self._leaves: dict[KeyId, _Leaves] = {}
+        """Of keys that have not all of them."""
         self._unsent: Counter[KeyId] = Counter()
         """Calls of which nothing is sent yet."""
 
@@ -34,30 +44,38 @@ class Leavers:
 
     def uncount_unsent(self, key_id: KeyId) -> None:
         """Count it no more: it is being sent, or over."""
-        self._unsent[key_id] -= 1
-        if not self._unsent[key_id]:
+        unsent = self._unsent[key_id] - 1
+        assert unsent >= 0
+        if unsent:
+            self._unsent[key_id] = unsent
+        else:
             del self._unsent[key_id]
 
     def take_leave(self, key_id: KeyId, now_s: float) -> None:
         """Take one: a client has left before anything was sent."""
-        self._left[key_id] = max(self._leaves_left(key_id, now_s) - 1, 0.0), now_s
+        self._leaves[key_id] = _Leaves(max(self._leaves_left(key_id, now_s) - 1, 0.0), now_s)
 
     def give_leave(self, key_id: KeyId, now_s: float) -> None:
         """Give one back: a lease of the key was used."""
-        if key_id in self._left:
-            self._left[key_id] = self._leaves_left(key_id, now_s) + 1, now_s
+        if key_id in self._leaves:
+            self._leaves[key_id] = _Leaves(self._leaves_left(key_id, now_s) + 1, now_s)
 
     def wait_s(self, key_id: KeyId, now_s: float) -> float:
         """Tell in how many seconds one more call may be let in if none is sent; 0: now."""
-        if key_id not in self._left:
+        if key_id not in self._leaves:
             return 0.0
         left = self._leaves_left(key_id, now_s)
         if left >= LEFT_AT_ONCE:
-            del self._left[key_id]
+            del self._leaves[
+                key_id
+            ]  # as if it had never left: nothing is kept of well-behaved keys
         if left >= LET_IN_FREELY:
             return 0.0
+        # Each call of which nothing is sent may yet be left, and so may this one.
         return max(0.0, self._unsent[key_id] + 1 - left) / PER_SECOND
 
     def _leaves_left(self, key_id: KeyId, now_s: float) -> float:
-        left, since_s = self._left.get(key_id, (LEFT_AT_ONCE, now_s))
-        return min(LEFT_AT_ONCE, left + max(0.0, now_s - since_s) * PER_SECOND)
+        leaves = self._leaves.get(key_id)
+        if leaves is None:
+            return LEFT_AT_ONCE
+        return min(LEFT_AT_ONCE, leaves.left + max(0.0, now_s - leaves.at_s) * PER_SECOND)

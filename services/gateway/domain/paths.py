@@ -51,6 +51,7 @@ def is_ours(path: str) -> bool:
 
 def key_in(query: bytes) -> str | None:
     """Find the parameter of a query whose value begins as our keys do; None: there is none."""
+    # Some readers part a query at `;` as well, so a key behind one is as exposed.
     for pair in query.decode("latin-1").replace(";", "&").split("&"):
         name, named, value = pair.partition("=")
         if _LIKE_A_KEY.match(unquote_plus(value if named else name)) is not None:

@@ -62,6 +62,7 @@ def check_model(model: object) -> None:
     if isinstance(model, str) and len(model) > MODEL_MAX:
         got = f"expected at most {MODEL_MAX} characters, got {len(model):,}"
         raise GatewayError("invalid_request", f"model: {got}", "model")
+    # JSON can spell half a character, and UTF-8, in which it is logged and sent on, cannot.
     if isinstance(model, str) and not model.isascii() and _SURROGATE.search(model):
         got = "expected Unicode text, got half a character of it"
         raise GatewayError("invalid_request", f"model: {got}", "model")
@@ -74,6 +75,7 @@ def read_json(body: bytes | mmap.mmap) -> Peek:
     except msgspec.ValidationError as error:
         raise type_error(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        # The last one is of brackets within brackets, of which a stranger may send any number.
         message = f"the body is not valid JSON: {error}"
         raise GatewayError("invalid_request", message) from None
     if peek.model is not None:
@@ -127,6 +129,7 @@ def types_listing(path: str, services: Mapping[str, ServiceTypeSection]) -> tupl
         if not longest:
             continue
         rank = (section.priority, longest)
+        # Equals are kept together: the model says later which of them it is.
         if not types or rank > best:
             best, types = rank, [ServiceType(name)]
         elif rank == best:

@@ -6,11 +6,12 @@ import msgspec
 
 from contracts.base import GatewayId, KeyId, ServiceType
 from contracts.pool import CallsRefused
+from services.gateway.domain.errors import ErrorCode
 
 EVERY = timedelta(minutes=1)
 
 
-Sort = tuple[KeyId, ServiceType, str]
+Sort = tuple[KeyId, ServiceType, ErrorCode]
 """Whose calls, for what, and the error code that they were given."""
 
 
@@ -22,23 +23,30 @@ class _Counted(msgspec.Struct):
 
 
 class Tally:
-    """One count for each sort of call; `count_refusal` each, then `take_due` at times."""
+    """One count for each sort of call; `count_refusal` each, then `take_due` at times.
+
+    The minute of a sort begins with the first of it that `is_counting` does not know yet.
+    """
 
     def __init__(self, gateway_id: GatewayId) -> None:
         """Begin with nothing counted."""
         self._gateway_id = gateway_id
         self._counted: dict[Sort, _Counted] = {}
 
-    def count_refusal(self, sort: Sort, status: int, now: datetime) -> bool:
-        """Count one call; true when it is the first of its minute, which ends in `EVERY`."""
+    def is_counting(self, sort: Sort) -> bool:
+        """Tell whether the minute of such calls has begun already."""
+        return sort in self._counted
+
+    def count_refusal(self, sort: Sort, status: int, now: datetime) -> None:
+        """Count one call; the first of its sort begins a minute, which ends in `EVERY`."""
         counted = self._counted.get(sort)
         if counted is None:
             self._counted[sort] = _Counted(1, status, now, now)
-            return True
+            return
         counted.count += 1
         counted.status = status
+        # The clock may be set back within a minute: no count ends before its beginning.
         counted.until = max(counted.until, now)
-        return False
 
     def take_due(self, now: datetime, *, everything: bool = False) -> list[CallsRefused]:
         """Hand out, and forget, the counts whose minute is over, or all of them."""

@@ -15,9 +15,10 @@ _SHORT = {"\b", "\t", "\n", "\f", "\r", '"', "\\"}
 
 def cut_text(text: str, bytes_max: int = TEXT_BYTES_MAX) -> str:
     """Cut a text, between characters, so that it takes at most `bytes_max` within JSON's quotes."""
+    # Printable ASCII takes two bytes at most, a quote or a backslash: nearly every text ends here.
     if len(text) * 2 <= bytes_max and text.isascii() and text.isprintable():
         return text
-    text = text[:bytes_max]
+    text = text[:bytes_max]  # no character takes less than a byte
     if len(json.encode(text)) - 2 <= bytes_max:
         return text
     kept, left = 0, bytes_max

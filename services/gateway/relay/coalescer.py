@@ -1,11 +1,27 @@
 """All questions of one loop turn travel as one NATS request, and each asker gets its answer.
 
+```
+ask ──► waiting ──this turn of the loop ends──► under way ──► answered | refused | unanswered
+                                                 │     ▲
+                                                 └─────┘ sent again, while earlier sendings wait
+```
+
+What happens to a batch under way: one of its *sendings* is answered (each asker gets its item, or
+all hear what the owner says against it), a second passes in silence, a sending fails at once, a
+new leader says that it is there, its patience ends, the last of its askers leaves.
+
 A batch that nobody answers is sent again (every command is idempotent) until `patience_s` is
 over: a failover is latency, not an error. When a new leader says that it is there, what is under
 way is sent again at once: the old one may have died with it. Whichever sending is answered first
 will do, however late: whoever threw late answers away would ask a slow owner ever more, in vain.
 A connection that is made again at once is latency, too; one that stays lost is told without
 waiting for a failover that cannot be seen.
+
+What is ugly: a batch may have as many sendings open as its patience has seconds, and its last one
+waits a whole second, also where its patience has less left. Who leaves cannot take its item out of
+a batch that is under way: the answer finds a cancelled future, and is dropped, so whoever asked
+has to take back what it may have been granted. And a failure must say whether anything was sent
+*before* it (`sent_before`): only the batch knows, and the course of a request rests on it.
 """
 
 import asyncio
@@ -78,6 +94,7 @@ class Coalescer(Generic[Item, Answer]):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
         if not self._waiting:
+            # Whoever else is ready in this turn of the loop runs before it, and comes along.
             loop.call_soon(self._send_waiting)
         self._waiting.append((item, future))
         return await future
@@ -99,6 +116,8 @@ class Coalescer(Generic[Item, Answer]):
             task.add_done_callback(self._flights.discard)
 
     async def _ask_batch(self, batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]]) -> None:
+        """Give each asker its answer, or all of them what went wrong; who has left gets none."""
+        assert 0 < len(batch) <= _BATCH_MAX
         try:
             answers = await self._answers_to(batch)
         except (UnansweredError, RefusedBatchError) as error:
@@ -135,6 +154,7 @@ class Coalescer(Generic[Item, Answer]):
                         return self._answers_in(answered, len(batch))
                     error = answered
                 if isinstance(error, DisconnectedError):
+                    # This sending left nothing behind, but an earlier one may have.
                     error.sent_before = sent
                 else:
                     sent = True
@@ -142,6 +162,7 @@ class Coalescer(Generic[Item, Answer]):
                 if nobody_waits or self._outage.is_lasting or loop.time() >= deadline:
                     raise error
                 if done and heard not in done:
+                    # It failed at once: whatever made it fail is there for a moment more.
                     await asyncio.sleep(_AGAIN_S)
         finally:
             for task in asking:

@@ -27,7 +27,7 @@ _answers = msgspec.json.Decoder(RenewAnswers | Failed)
 
 
 class Open:
-    """One exchange under way."""
+    """One exchange under way: to its holder a token, which is told of here alone."""
 
     __slots__ = ("lease_id", "renew_at", "renew_every_s", "server_id", "started", "task")
 
@@ -74,8 +74,11 @@ class OpenExchanges:
     def end_exchange(self, opened: Open) -> None:
         """Count it no more."""
         self._open.discard(opened)
-        self.per_server[opened.server_id] -= 1
-        if not self.per_server[opened.server_id]:
+        left = self.per_server[opened.server_id] - 1
+        assert left >= 0
+        if left:
+            self.per_server[opened.server_id] = left
+        else:
             del self.per_server[opened.server_id]
 
     def __len__(self) -> int:

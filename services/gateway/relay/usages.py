@@ -75,8 +75,9 @@ class Outbox:
     def count_refusal(self, key_id: KeyId, service_type: ServiceType, error: GatewayError) -> None:
         """Count a call of which nothing else stands in the log; told once its minute is over."""
         sort = key_id, service_type, error.code
-        if self._tally.count_refusal(sort, error.http_status, datetime.now(UTC)):
+        if not self._tally.is_counting(sort):
             asyncio.get_running_loop().call_later(EVERY.total_seconds(), self._wake_up)
+        self._tally.count_refusal(sort, error.http_status, datetime.now(UTC))
 
     def _wake_up(self) -> None:
         self._empty.clear()
@@ -101,8 +102,13 @@ class Outbox:
             await asyncio.sleep(_LINGER_S)
             self._collect_refusals()
             while len(self):
-                if not await self._send_batches():
+                try:
+                    await self._send_batches()
+                except UnansweredError:
+                    self._timeout_s = min(self._timeout_s * 2, _TIMEOUT_MAX_S)
                     await asyncio.sleep(_AGAIN_S)
+                else:
+                    self._timeout_s = _TIMEOUT_S
             self._empty.set()
 
     async def wait_until_empty(self, seconds: float) -> bool:
@@ -125,21 +131,15 @@ class Outbox:
         if len(self._refused) < _REFUSED_MAX or everything:
             self._refused += self._tally.take_due(datetime.now(UTC), everything=everything)
 
-    async def _send_batches(self) -> bool:
-        """Send one batch of each kind; true when the pool answered."""
+    async def _send_batches(self) -> None:
+        """Send one batch of each kind. Raises `UnansweredError`."""
         usages = list(self._usages.values())[:_BATCH_MAX]
         cancellations = list(self._cancellations.values())[:_BATCH_MAX]
         refused = self._refused[:_BATCH_MAX]
-        try:
-            if usages or refused:
-                await self._send_ends(usages, refused)
-            if cancellations:
-                await self._send_cancellations(cancellations)
-        except UnansweredError:
-            self._timeout_s = min(self._timeout_s * 2, _TIMEOUT_MAX_S)
-            return False
-        self._timeout_s = _TIMEOUT_S
-        return True
+        if usages or refused:
+            await self._send_ends(usages, refused)
+        if cancellations:
+            await self._send_cancellations(cancellations)
 
     async def _send_ends(
         self, usages: Sequence[UsageRecorded], refused: list[CallsRefused]

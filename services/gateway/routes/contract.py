@@ -12,15 +12,25 @@ from contracts.analytics import FileFormat, ReportFormat, ReportPeriod
 from contracts.base import NUMBER_MAX
 from runtime.credentials import REGIONS
 from services.gateway.clients.browsers import ANY_HOST
-from services.gateway.domain.errors import KINDS
+from services.gateway.domain.errors import KINDS, ErrorCode
 from services.gateway.routes.admin.leases import LeaseState
 from services.gateway.routes.figures import reports, statistics
 
 Json = dict[str, Any]
-_OPERATOR = ("invalid_request", "invalid_api_key", "model_not_allowed", "internal_error")
-_ASKS_OTHERS = ("ledger_unavailable", "no_backend")
+_OPERATOR: tuple[ErrorCode, ...] = (
+    "invalid_request",
+    "invalid_api_key",
+    "model_not_allowed",
+    "internal_error",
+)
+_ASKS_OTHERS: tuple[ErrorCode, ...] = ("ledger_unavailable", "no_backend")
 _GENERATES = tuple(code for code in KINDS if code not in {"not_found", "internal_error"})
-_MODELS = ("invalid_api_key", "rate_limit_exceeded", "upstream_error", "no_backend")
+_MODELS: tuple[ErrorCode, ...] = (
+    "invalid_api_key",
+    "rate_limit_exceeded",
+    "upstream_error",
+    "no_backend",
+)
 _CLIENT = "client key"
 _REFERENCE = "#/components/"
 _RETRY_AFTER = {"schema": {"type": "string", "pattern": "^[0-9]+$"}}
@@ -113,7 +123,7 @@ def _describe_operation(path: str, method: str, operation: Json) -> None:
         good["content"] = {kind: {} for kind in _CONTENT[path]}
     for response in responses.values():
         response["headers"] = {**response.get("headers", {}), **_request_id()}
-    codes = ["invalid_request", "internal_error"]  # a key in any query is refused
+    codes: list[ErrorCode] = ["invalid_request", "internal_error"]  # a key in any query is refused
     codes += [] if path in ANY_HOST else ["host_not_allowed"]
     if path.startswith("/api/"):
         codes += [*_OPERATOR, *_ASKS_OTHERS]
@@ -130,7 +140,7 @@ def _describe_operation(path: str, method: str, operation: Json) -> None:
     responses |= _error_responses(dict.fromkeys(codes))
 
 
-def _error_responses(codes: Iterable[str]) -> Json:
+def _error_responses(codes: Iterable[ErrorCode]) -> Json:
     """Describe the answers of some errors, by status."""
     by_status = defaultdict(list)
     for code in codes:
@@ -161,7 +171,7 @@ def _schema_ref(name: str) -> Json:
 
 
 def _operation_entry(
-    name: str, summary: str, key: str, codes: Iterable[str], content: Mapping[str, Json]
+    name: str, summary: str, key: str, codes: Iterable[ErrorCode], content: Mapping[str, Json]
 ) -> Json:
     good = {"description": summary, "headers": _request_id(), "content": dict(content)}
     return {

@@ -24,7 +24,7 @@ from contracts.analytics import (
     WriteReport,
 )
 from contracts.balancer import BalancerAdmin, BalancerStatus, BalancerStatusReply, ServersChanged
-from contracts.base import Command, Failed, GatewayId
+from contracts.base import Command, Failed, FailedCode, GatewayId
 from contracts.pool import Done, PoolAdmin, PoolStatus, PoolStatusReply
 from runtime.clock import Clock
 from runtime.eventlog import EventLog
@@ -38,7 +38,7 @@ from runtime.process.health import Readiness
 from runtime.process.logs import Log
 from runtime.secrets import Sealer
 from services.gateway.accounts.inquiry import Inquiry
-from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.errors import ErrorCode, GatewayError
 from services.gateway.settings import Settings
 from services.gateway.store import KeyLog
 
@@ -52,12 +52,12 @@ _balancer = msgspec.json.Decoder(BalancerStatusReply | ServersChanged | Failed)
 _analytics = msgspec.json.Decoder(AnalyticsReply)
 _export = msgspec.json.Decoder(ExportReply)
 _report = msgspec.json.Decoder(ReportReply)
-_ABSENT = {
+_ABSENT: dict[str, ErrorCode] = {
     "pool": "ledger_unavailable",
     "balancer": "no_backend",
     "analytics": "ledger_unavailable",
 }
-_NOT_NOW = frozenset({"not_leader", "ledger_unavailable"})
+_NOT_NOW: frozenset[FailedCode] = frozenset({"not_leader", "ledger_unavailable"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,6 @@ their values. No cookies, no decoding, no redirects.
 
 from services.gateway.transport.answer import Answer
 from services.gateway.transport.failures import (
-    Failure,
     MaybeSentError,
     NothingSentError,
     TransportError,
@@ -33,7 +32,6 @@ from services.gateway.transport.pool import Transport
 
 __all__ = [
     "Answer",
-    "Failure",
     "MaybeSentError",
     "NothingSentError",
     "ServerRequest",

@@ -31,6 +31,7 @@ class Addresses:
         address = self._known.get(url)
         if address is None:
             if len(self._known) >= _KEPT_MAX:
+                # Servers come and go, and nobody says when an address is asked for no more.
                 self._known.clear()
             parsed = httpx.URL(url)
             prefix = parsed.raw_path.partition(b"?")[0].rstrip(b"/")

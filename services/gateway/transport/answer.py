@@ -3,6 +3,14 @@
 An `Answer` is the target of one parser's callbacks and, once its head is there, the stream of
 its body. Every exchange has a parser of its own, so nothing of one answer (a trailer, a length)
 can show up in the next.
+
+    awaited ──head──► begun ──end──► complete
+       └──────────────── failed ◄──┘ cut, late, no HTTP
+
+Its reader takes pieces as they come, and may be behind: what is held is taken also of an answer
+that is complete or has failed since. Closing it early completes it, and aborts its connection.
+What is ugly: a failure is raised where the answer is read or, before its head, where that is
+awaited, and has to be let go of by hand there, for its frames hold the answer.
 """
 
 import asyncio
@@ -13,7 +21,8 @@ from typing import Protocol, Self
 import httptools
 import httpx
 
-from services.gateway.transport.failures import Failure, MaybeSentError
+from services.gateway.domain.failure import Failure
+from services.gateway.transport.failures import MaybeSentError
 
 HEAD_BYTES_MAX = 64 * 1024
 """Of a head with its 1xx heads, and of anything else that brings no byte of body."""
@@ -98,10 +107,11 @@ class Answer(httpx.AsyncByteStream):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not self.complete:
                 return MaybeSentError(Failure.GARBAGE, f"not an HTTP/1.1 answer: {error}")
-            self.keep_alive = False
+            self.keep_alive = False  # what follows a whole answer takes nothing from it
         if self.complete:
             return None
         if self._is_head and self.begun_at:
+            # The parser knows nothing of the question, and waits for the body of its length.
             self._end_answer()
         elif self._barren > HEAD_BYTES_MAX:
             return MaybeSentError(Failure.GARBAGE, "head, trailers or chunk sizes without end")
@@ -109,12 +119,11 @@ class Answer(httpx.AsyncByteStream):
             self._connection.pause_reading()
         return None
 
-    def end_of_file(self) -> bool:
-        """Say whether the answer is whole now that nothing more comes."""
+    def note_end_of_file(self) -> None:
+        """Nothing more comes: that ends an answer which is framed by nothing else."""
         framed = (b"content-length", b"transfer-encoding")
         if self.begun_at and not any(name.lower() in framed for name, _ in self.headers):
             self._end_answer()
-        return self.complete
 
     def fail_with(self, failure: Exception) -> None:
         """End it here, for its caller or its reader to raise `failure`; the first one stands."""
@@ -149,9 +158,9 @@ class Answer(httpx.AsyncByteStream):
         assert self._parser is not None
         status = self._parser.get_status_code()
         if status < _STATUS_MIN or status == _SWITCHING:
-            raise ValueError(f"status {status}")
+            raise ValueError(f"status {status}")  # the parser makes an error of its own of it
         if status < _OK:
-            self.headers.clear()
+            self.headers.clear()  # an interim head's are not the answer's (RFC 9110 §15.2)
             return
         if self._barren > HEAD_BYTES_MAX and self._head_bytes() > HEAD_BYTES_MAX:
             raise ValueError("the head is over 64 KB")
@@ -233,7 +242,9 @@ class Answer(httpx.AsyncByteStream):
                 connection.abort_exchange()
 
     def _take_chunks(self) -> bytes:
+        assert self.begun_at
         chunks = self._chunks
+        # The usual answer is one piece: it is passed on as it is, and nothing is copied.
         taken = chunks.popleft() if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
         self._held = 0

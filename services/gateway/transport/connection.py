@@ -1,4 +1,20 @@
-"""One socket to a server: bytes both ways, back-pressure, and one deadline at a time."""
+"""One socket to a server: bytes both ways, back-pressure, and one deadline at a time.
+
+```
+idle ──start_exchange──► busy ──the answer is whole, its end beyond doubt──► idle
+  │ stale, too old         └──cut, late, given up, or any doubt──► closed
+  └──► closed
+```
+
+While it is busy the body may still go up (`uploaded` is false) when the answer comes, and reading
+may be paused because nobody takes that. It is idle again only where all of the request was taken
+by the socket and the answer ended where its framing says: whoever is asked next over it would
+else be given a rest of this one.
+
+What is ugly: the deadline is one number, whatever is waited for (the socket's taking, the head, the
+next piece), and whoever waits sets it. Its timer outlives exchanges and only then looks. Whether a
+slow server moves at all in an upload nobody tells, so the kernel is asked what is unacknowledged.
+"""
 
 import asyncio
 import fcntl
@@ -10,8 +26,9 @@ import termios
 from collections.abc import Callable
 from typing import cast
 
+from services.gateway.domain.failure import Failure
 from services.gateway.transport.answer import HELD_BYTES_MAX, Answer
-from services.gateway.transport.failures import Failure, MaybeSentError, NothingSentError
+from services.gateway.transport.failures import MaybeSentError, NothingSentError
 
 _TIMEOUT = re.compile(rb"\btimeout\s*=\s*(\d{1,6})", re.IGNORECASE)
 _INT = bytes(4)
@@ -80,6 +97,7 @@ class ServerConnection(asyncio.Protocol):
         """Send the head of an exchange. Raises `NothingSentError` if it cannot be sent."""
         if self.is_closed:
             raise NothingSentError(Failure.CUT, "closed before anything was sent")
+        assert self._answer is None
         self._answer = answer
         self.uploaded = uploaded
         self._transport.write(head)
@@ -150,12 +168,14 @@ class ServerConnection(asyncio.Protocol):
         """Take the socket."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=UNSENT_BYTES_MAX)
+        # Readable is whatever an idle connection must not be: at its end, or spoken to unasked.
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         """Pass on what came; nobody asked for it when there is no exchange."""
         answer = self._answer
         if answer is None:
+            # Kept, these bytes would begin the answer to the next question.
             self.abort_exchange()
             return
         failure = answer.feed_bytes(data)
@@ -194,6 +214,7 @@ class ServerConnection(asyncio.Protocol):
         if (
             answer.keep_alive
             and self.uploaded
+            # A rest of this request here would be read as the beginning of the next one.
             and not self._transport.get_write_buffer_size()
             and not self.is_closed
         ):
@@ -209,7 +230,9 @@ class ServerConnection(asyncio.Protocol):
 
     def _note_end(self, exc: Exception | None) -> None:
         answer = self._answer
-        if answer is None or (exc is None and answer.end_of_file()):
+        if answer is not None and exc is None:
+            answer.note_end_of_file()
+        if answer is None or answer.complete:
             self._drop_transport()
         else:
             self.fail_with(MaybeSentError(Failure.CUT, f"the server ended it ({exc or 'an end'})"))
@@ -221,7 +244,7 @@ class ServerConnection(asyncio.Protocol):
         """
         socket = self._transport.get_extra_info("socket")
         if self._answer is None or self._transport.get_extra_info("sslcontext") is not None:
-            return
+            return  # what TLS brings is none of the parser's before it is decrypted
         try:
             self.data_received(os.read(socket.fileno(), HELD_BYTES_MAX))
         except OSError:

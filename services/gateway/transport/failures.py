@@ -1,29 +1,10 @@
-"""Why an exchange came to nothing, and whether the server may know of it."""
+"""Whether the server may know of an exchange that came to nothing."""
 
-from enum import StrEnum
-
-
-class Failure(StrEnum):
-    """What went wrong, in one word."""
-
-    REQUEST = "request"
-    """The request cannot be written as HTTP/1.1."""
-    DNS = "dns"
-    FORBIDDEN = "forbidden_address"
-    """The host has only addresses that are never a server's (`runtime.addresses`)."""
-    CONNECT = "connect"
-    TLS = "tls"
-    TIMEOUT = "timeout"
-    CUT = "cut"
-    """The connection ended before the answer did."""
-    GARBAGE = "garbage"
-    """What came is no HTTP/1.1 answer, or its head is over the limit."""
-    BODY = "body"
-    """The request body was not as long as its Content-Length, or gave up."""
+from services.gateway.domain.failure import Failure
 
 
 class TransportError(Exception):
-    """An exchange without a whole answer. `failure` is a `Failure`.
+    """An exchange without a whole answer. `failure` says why.
 
     TransportError
     ├── NothingSentError    no byte of the request was written: it may be sent elsewhere
@@ -34,7 +15,7 @@ class TransportError(Exception):
 
     def __init__(self, failure: Failure, detail: str) -> None:
         super().__init__(f"{failure}: {detail}")
-        self.failure: str = failure.value
+        self.failure = failure
         self.detail = detail
 
 

@@ -4,9 +4,12 @@ from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import msgspec
+
+from services.gateway.domain.failure import Failure
 from services.gateway.domain.heads import Headers
 from services.gateway.transport.addresses import Origin
-from services.gateway.transport.failures import Failure, NothingSentError
+from services.gateway.transport.failures import NothingSentError
 from services.gateway.transport.proxy import Proxy
 
 _FRAMING = frozenset((b"host", b"content-length", b"transfer-encoding"))
@@ -30,7 +33,10 @@ class Waits(NamedTuple):
 
 @dataclass(slots=True)
 class ServerRequest:
-    """What is asked of one server, before it is written down."""
+    """What is asked of one server, before it is written down; `sent_at` alone changes.
+
+    Under its holder, on purpose: whoever is cancelled while it sends has no answer to learn from.
+    """
 
     method: str
     origin: Origin
@@ -47,8 +53,7 @@ class ServerRequest:
     """`time.monotonic()` of that moment: without it nothing was sent, whatever happens."""
 
 
-@dataclass(slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True):
     """What is written at once (`head`), and what follows it."""
 
     head: bytes
@@ -73,6 +78,7 @@ def outgoing_of(request: ServerRequest, proxy: Proxy | None = None) -> Outgoing:
         key = name.lower()
         if key in _FRAMING:
             if key in framing:
+                # Of two, one reader takes the first and the next the last: a smuggler's way.
                 raise _framing_refusal(f"{name.decode('latin-1')} stands there twice")
             framing[key] = value
     if b"host" not in framing:
@@ -85,11 +91,12 @@ def outgoing_of(request: ServerRequest, proxy: Proxy | None = None) -> Outgoing:
     length = _body_length(request.method, framing, body, lines)
     lines.append(b"\r\n")
     head = b"\r\n".join(lines)
+    # Two for the end of each line, and not one more: it would begin a header of somebody's own.
     if len(head) - len(head.translate(None, _CONTROLS)) != 2 * len(lines):
         raise _framing_refusal("a line break or another control character stands in the head")
     if body:
         head += body if length is not None else b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
-    elif length is None and body is not None:
+    elif length is None and body is not None:  # chunked, and empty: its last chunk alone
         head += b"0\r\n\r\n"
     return Outgoing(head, stream, length)
 
@@ -119,6 +126,7 @@ def _body_length(
         lines.append(b"Transfer-Encoding: chunked")
         return None
     if body or method in _WITH_BODY:
+        # RFC 9110 §8.6: a method that expects a body says 0, one that expects none says nothing.
         lines.append(b"Content-Length: %d" % len(body))
     return len(body)
 

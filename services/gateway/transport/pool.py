@@ -11,10 +11,11 @@ from typing import cast
 import httpx
 
 from runtime.addresses import ForbiddenAddressError, refuse_forbidden, resolve_allowed
+from services.gateway.domain.failure import Failure
 from services.gateway.transport.addresses import Origin, origin_of
 from services.gateway.transport.answer import Answer
 from services.gateway.transport.connection import ServerConnection
-from services.gateway.transport.failures import Failure, NothingSentError
+from services.gateway.transport.failures import NothingSentError
 from services.gateway.transport.framing import ServerRequest, Waits, outgoing_of
 from services.gateway.transport.proxy import REFUSED, Proxy
 from services.gateway.transport.upload import upload_body
@@ -113,7 +114,7 @@ class Transport(httpx.AsyncBaseTransport):
                 await answer.begun
             else:
                 uploaded_at = await upload_body(connection, answer, out, idle_s, first_byte_s)
-        except BaseException:
+        except BaseException:  # a client that has left, too: nobody would read this answer
             await answer.aclose()
             raise
         if answer.failure is not None and not answer.begun_at:
@@ -123,7 +124,7 @@ class Transport(httpx.AsyncBaseTransport):
                 answer.failure = None  # its frames hold the answer
         if passing_on is not None and answer.status == REFUSED:
             await answer.aclose()
-            request.sent_at = None
+            request.sent_at = None  # the proxy had it, and its server nothing
             raise passing_on.connect_refusal(REFUSED)
         connection.expect_nothing(answer)
         if uploaded_at is not None:
@@ -158,6 +159,7 @@ class Transport(httpx.AsyncBaseTransport):
         """
         connections = self._idle[way]
         if len(connections) >= self._idle_max:
+            # Those that are closed already take nobody's place; usually nobody has to look.
             connections[:] = [other for other in connections if not other.is_closed]
         said_s = connection.kept_alive_s
         kept_s = min(said_s - _MARGIN_S, _KEPT_MAX_S) if said_s else self.reuse_idle_s
@@ -206,6 +208,7 @@ class Transport(httpx.AsyncBaseTransport):
             async with asyncio.timeout(within_s):
                 dialled = self._dial_origin if proxy is None else self._connect_through
                 return await dialled(loop, way, name, port or (443 if secure else 80))
+        # From the narrow to the wide: a time that is over, a name and TLS are an `OSError`, too.
         except ForbiddenAddressError as error:
             raise NothingSentError(Failure.FORBIDDEN, str(error)) from None
         except TimeoutError:

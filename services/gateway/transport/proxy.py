@@ -11,7 +11,8 @@ from contextlib import suppress
 from typing import cast
 from urllib.parse import unquote, urlsplit
 
-from services.gateway.transport.failures import Failure, NothingSentError
+from services.gateway.domain.failure import Failure
+from services.gateway.transport.failures import NothingSentError
 
 _HEAD_BYTES_MAX = 16 * 1024
 _END = b"\r\n\r\n"
@@ -73,12 +74,12 @@ class Proxy:
             transport = await loop.start_tls(
                 asked.transport, protocol, server_ssl, server_hostname=server[0]
             )
-        except BaseException:
+        except BaseException:  # a cancellation, too: nobody else knows of this socket
             asked.transport.abort()
             raise
         if transport is None:
             raise ConnectionResetError("closed in the handshake")
-        protocol.connection_made(transport)
+        protocol.connection_made(transport)  # which `start_tls` leaves to its caller
         return protocol
 
 
@@ -116,7 +117,7 @@ class _Asked(asyncio.Protocol):
                     self._status.set_result(int(words[1]))
                     return
         elif len(self._head) <= _HEAD_BYTES_MAX:
-            return
+            return  # the head goes on
         self._status.set_exception(
             NothingSentError(Failure.GARBAGE, "the proxy's answer is no HTTP/1.1")
         )

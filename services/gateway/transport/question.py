@@ -3,10 +3,11 @@
 import asyncio
 from contextlib import aclosing
 
+from services.gateway.domain.failure import Failure
 from services.gateway.domain.heads import Headers
 from services.gateway.transport.addresses import Address
 from services.gateway.transport.answer import Answer
-from services.gateway.transport.failures import Failure, MaybeSentError, NothingSentError
+from services.gateway.transport.failures import MaybeSentError, NothingSentError
 from services.gateway.transport.framing import ServerRequest, Waits
 from services.gateway.transport.pool import Transport
 
@@ -45,6 +46,7 @@ class WholeExchange:
                 answer = await transport.begin_exchange(outgoing)
                 return answer, await _read_whole(answer)
         except TimeoutError:
+            # Where the head had not left, another server may be asked.
             kind = MaybeSentError if outgoing.sent_at is not None else NothingSentError
             message = f"no whole answer within {self._timeout_s:g} s"
             raise kind(Failure.TIMEOUT, message) from None

@@ -6,6 +6,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 _RETRY_AFTER_MAX_S = 86_400.0
+"""A day: a header can name any number, and whoever counts with it must be able to."""
 
 
 def retry_after(header: Callable[[bytes], str]) -> float | None:
@@ -17,6 +18,7 @@ def retry_after(header: Callable[[bytes], str]) -> float | None:
     text = header(b"retry-after").strip()
     if text.isdecimal():
         return min(float(text), _RETRY_AFTER_MAX_S)
+    # A negative number is none, and no date either: it says nothing.
     until = _parse_instant(text)
     if until is None:
         return None

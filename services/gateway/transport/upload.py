@@ -3,9 +3,10 @@
 import asyncio
 from time import monotonic
 
+from services.gateway.domain.failure import Failure
 from services.gateway.transport.answer import Answer
 from services.gateway.transport.connection import ServerConnection
-from services.gateway.transport.failures import Failure, MaybeSentError
+from services.gateway.transport.failures import MaybeSentError
 from services.gateway.transport.framing import Outgoing
 
 
@@ -27,6 +28,7 @@ async def upload_body(
         if task.done():
             return None if task.cancelled() else task.result()
         task.cancel()
+        # It takes from the client's body until it has ended, and another attempt may want that.
         await asyncio.wait((task,))
     except BaseException:
         task.cancel()
@@ -73,6 +75,7 @@ async def _send_pieces(connection: ServerConnection, out: Outgoing, idle_s: floa
             if left < 0:
                 raise MaybeSentError(Failure.BODY, "longer than its Content-Length")
             connection.write_bytes(piece)
+            # With its last byte the server may answer, before this waits and comes back.
             connection.uploaded = left == 0
         await connection.drain_within(idle_s)
     if left:

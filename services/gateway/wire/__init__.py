@@ -10,6 +10,31 @@ heads       what RFC 9112 makes of a head, pure
 hall        what all connections of a process share: how many there may be, and the one sweep
 dues        what a client owes, and when it has owed it too long, pure
 server      uvicorn's server around them
+
+How a connection goes, request after request:
+
+```
+            head                 whole message                answered
+waiting ───────────► uploading ───────────────► answering ───────────────► waiting (what was held)
+                         │ answered before                     │
+                         └──► the rest is read for what is     ├─ not to be kept ──► closed
+                              behind it, or it is closed       └─ half-closed ─────► closed
+
+any of them ──► deaf (what comes is thrown away) ──► lingering (all is said, its side is shut)
+            ──► lost
+```
+
+What happens: the socket brings bytes, its end, its loss, or says that the client takes nothing or
+takes again; the application asks for the body, writes, ends its answer, hangs up; the hall turns a
+client away or ends what it owes; the process ends. All of it comes on one loop, each by itself, and
+after each `settle_line` says anew whether to read on: that is decided in one place, and by what is
+there, never by what came last.
+
+What is ugly: a connection's state is not one value, but the turn under way and seven flags over
+three classes (`full`, `half_closed`, `deaf`, `lingering`, `paused`, and the turn's `complete` and
+`answered`), for most of them are independent of each other. The answer's end begins the next
+request from within the application's task (`end_turn`). And of a client that has shut its side,
+nobody can tell whether it waits or is gone, without writing to it (`leaving`).
 """
 
 from services.gateway.wire.connection import ClientConnection

@@ -6,7 +6,7 @@
 
 Reading stops while the client takes no answers, while the application takes no body, and while
 `PIPELINED_MAX` requests wait. No chunk has a timer: what a client owes is seen by the sweep of
-the hall.
+the hall. The package has the theory of it: states, events, and what is ugly.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from uvicorn.server import ServerState
 
 from services.gateway.domain.errors import GatewayError
 from services.gateway.wire import heads
-from services.gateway.wire.dues import CLOSED, Debt, Due
+from services.gateway.wire.dues import CLOSED, Debt, Due, Owed
 from services.gateway.wire.hall import Hall
 from services.gateway.wire.leaving import FIRST_REQUEST_S, Leaving
 from services.gateway.wire.reader import END, Reader, Scope
@@ -239,7 +239,10 @@ class ClientConnection(Leaving):
         if turn is None:
             self.write_part(refusal_bytes(error))
         answering = turn is not None and not turn.answered
-        self.begin_close(unread=not answering and self._hall.lets_linger(self))
+        linger = not answering and self._hall.may_linger
+        if linger:
+            self._hall.note_lingering(self)
+        self.begin_close(unread=linger)
 
     def hang_up(self) -> None:
         """Close without a proper end of the answer under way: nothing more is written of it."""
@@ -268,22 +271,22 @@ class ClientConnection(Leaving):
         else:
             turn.keep_alive = False
 
-    def due_now(self) -> tuple[Due, int, int]:
-        """Say what the client owes: of which request, and how much has moved."""
+    def due_now(self) -> Owed:
+        """Say what the client owes."""
         if self.has_left():
-            return Due.LEAVING, 0, 0
+            return Owed(Due.LEAVING)
         waiting = self.transport.get_write_buffer_size()
         if waiting:
-            return Due.TAKING, 0, self.written - waiting
+            return Owed(Due.TAKING, moved=self.written - waiting)
         if self.lingering:
-            return Due.LINGERING, 0, 0
+            return Owed(Due.LINGERING)
         turn = self._reader.turn
         if turn is None:
             idle = self._turns > 0 and not self._reader.head_bytes
-            return (Due.NEXT if idle else Due.HEAD), self._turns, 0
+            return Owed(Due.NEXT if idle else Due.HEAD, self._turns)
         if turn.complete or not (turn.wants_body or turn.answered):
-            return Due.NOTHING, 0, 0
-        return Due.UPLOAD, self._turns, self._received
+            return Owed(Due.NOTHING)
+        return Owed(Due.UPLOAD, self._turns, self._received)
 
     def end_overdue(self, due: Due) -> None:
         """End what the client has owed too long."""

@@ -11,6 +11,7 @@ Time comes in as monotonic seconds, and is only looked at by the sweep: nothing 
 from enum import StrEnum
 
 import msgspec
+from msgspec.structs import replace
 
 HEAD_S = 30.0
 """How long a head may take, the first one from the connection's beginning on."""
@@ -42,7 +43,17 @@ BLAMELESS = frozenset({Due.LINGERING, Due.LEAVING})
 """What is no slowness of a client's."""
 
 
-class Debt(msgspec.Struct):
+class Owed(msgspec.Struct, frozen=True):
+    """What a client owes at this moment."""
+
+    due: Due
+    key: int = 0
+    """Which head or request it is of: another one is another debt."""
+    moved: int = 0
+    """Bytes that have gone its way, or come, since the connection began."""
+
+
+class Debt(msgspec.Struct, frozen=True):
     """One debt as the sweeps saw it; `moved` counts bytes."""
 
     due: Due
@@ -52,32 +63,34 @@ class Debt(msgspec.Struct):
     moved: int
     moved_at_s: float
     key: int
-    """Which head or request it is of: another one is another debt."""
+    """As in `Owed`."""
 
 
-def carry_debt(debt: Debt | None, due: Due, key: int, moved: int, now_s: float) -> Debt | None:
+def carry_debt(debt: Debt | None, owed: Owed, now_s: float) -> Debt | None:
     """Carry a debt on, or begin another; None when nothing is owed."""
-    if due is Due.NOTHING:
+    if owed.due is Due.NOTHING:
         return None
-    if debt is None or debt.due is not due or debt.key != key:
-        return Debt(due, now_s, moved, moved, now_s, key)
-    if moved != debt.moved:
-        debt.moved, debt.moved_at_s = moved, now_s
+    if debt is None or debt.due is not owed.due or debt.key != owed.key:
+        return Debt(owed.due, now_s, owed.moved, owed.moved, now_s, owed.key)
+    if owed.moved != debt.moved:
+        return replace(debt, moved=owed.moved, moved_at_s=now_s)
     return debt
 
 
 def is_overdue(debt: Debt, send_timeout_s: float, now_s: float) -> bool:
-    """Tell whether the client has had time enough; a new half minute begins where one ended."""
+    """Tell whether the client has had time enough."""
     within_s = _WITHIN_S.get(debt.due)
     passed_s = now_s - debt.since_s
     if within_s is not None:
         return passed_s >= within_s
     if now_s - debt.moved_at_s >= send_timeout_s:
         return True
-    if passed_s < WINDOW_S:
-        return False
-    moved = debt.moved - debt.moved_before
-    if 0 < moved < BYTES_PER_S_MIN * passed_s:
-        return True
-    debt.since_s, debt.moved_before = now_s, debt.moved
-    return False
+    # A half minute in which nothing moved says nothing of a rate: that is `send_timeout`'s.
+    return passed_s >= WINDOW_S and 0 < debt.moved - debt.moved_before < BYTES_PER_S_MIN * passed_s
+
+
+def next_window(debt: Debt, now_s: float) -> Debt:
+    """Begin another half minute where one that was fast enough has ended."""
+    if debt.due in _WITHIN_S or now_s - debt.since_s < WINDOW_S:
+        return debt
+    return replace(debt, since_s=now_s, moved_before=debt.moved)

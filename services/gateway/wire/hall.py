@@ -15,7 +15,15 @@ from typing import Protocol
 import msgspec
 
 from services.gateway.domain.errors import GatewayError
-from services.gateway.wire.dues import BLAMELESS, Debt, Due, carry_debt, is_overdue
+from services.gateway.wire.dues import (
+    BLAMELESS,
+    Debt,
+    Due,
+    Owed,
+    carry_debt,
+    is_overdue,
+    next_window,
+)
 
 UNOPENED_MAX = 256
 """Connections of one address that may stay without a key that opens them."""
@@ -42,8 +50,8 @@ class Guest(Protocol):
 
     debt: Debt | None
 
-    def due_now(self) -> tuple[Due, int, int]:
-        """Say what its client owes: for which head or request, and how much has moved."""
+    def due_now(self) -> Owed:
+        """Say what its client owes."""
 
     def end_overdue(self, due: Due) -> None:
         """End what the client has owed too long."""
@@ -109,23 +117,29 @@ class Hall:
         self._lingering.discard(guest)
         self.note_opened(guest, counted)
 
-    def lets_linger(self, guest: Guest) -> bool:
-        """Tell whether one that is turned away may be listened to until it has read why."""
-        if len(self._lingering) >= _LINGERING_MAX:
-            return False
-        self._lingering.add(guest)
-        return True
+    @property
+    def may_linger(self) -> bool:
+        """Whether one that is turned away may be listened to until it has read why."""
+        return len(self._lingering) < _LINGERING_MAX
+
+    def note_lingering(self, guest: Guest) -> None:
+        """It is listened to: it takes nobody's place any more."""
+        if guest in self._guests:  # one that is lost meanwhile would be counted for ever
+            self._lingering.add(guest)
 
     def sweep_debts(self, now_s: float) -> None:
         """End what clients have owed too long; `now_s` is monotonic."""
         send_timeout_s = self.bounds.send_timeout_s
         for guest in list(self._guests):
-            due, key, moved = guest.due_now()
-            debt = guest.debt = carry_debt(guest.debt, due, key, moved, now_s)
-            if debt is not None and is_overdue(debt, send_timeout_s, now_s):
+            debt = carry_debt(guest.debt, guest.due_now(), now_s)
+            if debt is None:
                 guest.debt = None
-                self.ended += due not in BLAMELESS
-                guest.end_overdue(due)
+            elif is_overdue(debt, send_timeout_s, now_s):
+                guest.debt = None
+                self.ended += debt.due not in BLAMELESS
+                guest.end_overdue(debt.due)
+            else:
+                guest.debt = next_window(debt, now_s)
         for strangers in list(self._unopened.values()):
             self._thin_strangers(strangers, now_s)
 

@@ -220,9 +220,10 @@ class Turn:
         """Give a whole answer in one write; `headers` hold its Content-Length (ADR 7)."""
         if self.gone:
             return
+        assert not self.begun
         connection = self._connection
         head = head_of(status, connection.default_headers, headers)
-        close = self._must_close(headers)
+        close = self._settle_close(headers)
         self.begun = True
         parts = (head, CLOSE if close else b"", b"\r\n")
         bodiless = self.scope["method"] == "HEAD" or status in _BODILESS
@@ -231,6 +232,7 @@ class Turn:
 
     def _begin_answer(self, status: int, given: Headers) -> None:
         """Write the head of an answer, and settle how its body ends."""
+        assert not self.begun
         headers = [(name.lower(), value) for name, value in given]
         lengths = [value for name, value in headers if name == b"content-length"]
         bodiless = self.scope["method"] == "HEAD" or status in _BODILESS
@@ -247,13 +249,13 @@ class Turn:
             self._chunked = True
             end = b"transfer-encoding: chunked\r\n\r\n"
         head = head_of(status, self._connection.default_headers, headers)
-        if self._must_close(headers):
+        if self._settle_close(headers):
             end = CLOSE + end
         self.begun = True
         self._connection.write_part(head + end)
 
-    def _must_close(self, headers: Headers) -> bool:
-        """Tell whether `connection: close` is still to be written.
+    def _settle_close(self, headers: Headers) -> bool:
+        """Settle whether the connection goes on; say whether `connection: close` is to be added.
 
         A client that waits for `100 Continue` may send its body or the next request behind this
         answer (RFC 9110 §10.1.1): nobody could tell which. And of an upload that nobody wants,
@@ -270,6 +272,8 @@ class Turn:
         return not self.keep_alive
 
     def _end_answer(self) -> None:
+        assert self.begun
+        assert not self.answered
         self.answered = True
         self._body.clear()
         self._wake_reader()

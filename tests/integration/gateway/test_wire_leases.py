@@ -79,7 +79,7 @@ async def test_upload_that_drips_before_a_lease_takes_none(
     async with asyncio.timeout(60), front(nats_client, nats_url, tmp_path) as gate:
         reader, writer = await connected(gate, head(gate, 1000) + BODY)
         hall = gate.gateway.hall
-        await until(lambda: [one for one in list(hall._guests) if one.due_now()[0] == "upload"])
+        await until(lambda: [one for one in list(hall._guests) if one.due_now().due == "upload"])
         hall.sweep_debts(0)
         hall.sweep_debts(60)
         told = await reader.read()
@@ -161,7 +161,7 @@ async def test_client_that_goes_after_it_was_asked_for_the_last_time_ends_its_ex
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
         (guest,) = gate.gateway.hall._guests
-        await until(lambda: guest.due_now()[0] is Due.LEAVING)
+        await until(lambda: guest.due_now().due is Due.LEAVING)
         gate.gateway.hall.sweep_debts(0)
         await until(lambda: len(gate.gateway.exchanges) == 0)
 

@@ -88,9 +88,9 @@ async def test_half_closed_client_that_goes_after_the_last_question_is_noticed(
             (connection,) = made.connections
             connection.on_gone = gone.set
             made.hall.sweep_debts(0)
-            assert connection.due_now()[0] is Due.NOTHING
+            assert connection.due_now().due is Due.NOTHING
 
-        await until(lambda: connection.due_now()[0] is Due.LEAVING)
+        await until(lambda: connection.due_now().due is Due.LEAVING)
         made.hall.sweep_debts(1)
         await gone.wait()
         assert (made.connections, made.hall.ended) == ([], 0)
@@ -109,8 +109,8 @@ async def test_kernel_asks_a_client_that_has_closed_without_another_word(
             client.shutdown(socket.SHUT_WR)
             assert await asyncio.to_thread(client.recv, 100) == CONTINUE
             (connection,) = made.connections
-        assert connection.due_now()[0] is Due.NOTHING
-        await until(lambda: connection.due_now()[0] is Due.LEAVING)
+        assert connection.due_now().due is Due.NOTHING
+        await until(lambda: connection.due_now().due is Due.LEAVING)
 
 
 async def test_gateway_has_the_kernel_ask_all_of_its_clients() -> None:

@@ -7,6 +7,7 @@ from contracts.base import KeyId, LeaseId, QuotaDay, RequestId, ServerId, Servic
 from contracts.pool import Attempt, Granted, Refusal, Refused, Verdict
 from services.gateway.domain import Judgement, failure_error
 from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.failure import Failure
 from services.gateway.relay.course import advance, begin
 from services.gateway.relay.course.endings import cancel_of
 from services.gateway.relay.course.facts import CallFacts
@@ -23,9 +24,9 @@ from services.gateway.relay.course.stages import Stage
 from services.gateway.relay.course.steps import Cancel, Enter, Step, Steps
 
 IMAGE = ServiceType("image")
-MESSAGES = {
-    Verdict.UNREACHABLE: "refused",
-    Verdict.OUTCOME_UNKNOWN: "cut",
+FAILURES = {
+    Verdict.UNREACHABLE: Failure.CONNECT,
+    Verdict.OUTCOME_UNKNOWN: Failure.CUT,
 }
 
 
@@ -97,11 +98,11 @@ def judged(
     results: int = 0,
 ) -> Judged:
     """Have a server's answer, or its failure, judged."""
-    message = MESSAGES.get(verdict, "")
+    failure = FAILURES.get(verdict)
     return Judged(
-        judgement=Judgement(verdict, message=message, submitted=submitted, results=results),
+        judgement=Judgement(verdict, message=failure or "", submitted=submitted, results=results),
         attempt=attempt(verdict, server),
-        error=failure_error(message, sent=verdict is Verdict.OUTCOME_UNKNOWN) if message else None,
+        error=failure_error(failure, sent=verdict is Verdict.OUTCOME_UNKNOWN) if failure else None,
         replayable=replayable,
         chance=0.5,
     )

@@ -41,6 +41,8 @@ def failed(code: int, message: str) -> dict[str, Any]:
         (CHECK, 200, {"live": False}, "unknown"),
         (CHECK, 200, {}, "unknown"),
         (CHECK, 200, [], "unknown"),
+        (CHECK, 200, {"live": True, "code": []}, "unknown"),
+        (CHECK, 200, {"live": True, "code": {}}, "unknown"),
         (CHECK, 401, failed(-2002, "[登录失效]: login error。请重新获取"), "dead"),
         (CHECK, 500, failed(-2001, "[请求失败]: x (错误码: 4)"), "unknown"),
         (CHECK, 500, failed(-2001, "[请求失败]: x (错误码: 1015)"), "dead"),

@@ -137,6 +137,7 @@ def test_size_that_says_nothing_is_left_out(dialect: str, size: str | None) -> N
         ({"response_format": "png"}, "response_format"),
         ({"sample_strength": "0.5"}, "sample_strength"),
         ({"sample_strength": True}, "sample_strength"),
+        ({"sample_strength": 10**400}, "sample_strength"),
         ({"intelligent_ratio": "true"}, "intelligent_ratio"),
         ({"image": "https://a/b.png"}, "image"),
         ({"image_url": "https://a/b.png"}, "image_url"),

@@ -26,6 +26,7 @@ from services.gateway.domain import (
 from services.gateway.domain.answers.envelopes import JUDGED_BYTES_MAX, envelope_of, tells_results
 from services.gateway.domain.answers.failures import FailureTables
 from services.gateway.domain.answers.judgement import Judgement
+from services.gateway.domain.failure import Failure
 from services.gateway.domain.heads import headers_passing
 
 TABLES = FailureTables()
@@ -217,11 +218,11 @@ def test_each_last_verdict_has_its_error(judgement: Judgement, code: str, status
 
 
 def test_failures_tell_whether_the_work_may_have_been_done() -> None:
-    assert failure_error("connect", sent=False).code == "upstream_error"
-    assert failure_error("cut", sent=True).http_status == 502
-    assert failure_error("timeout", sent=True).http_status == 504
-    assert failure_error("timeout", sent=True, safe=True).error_kind.should_retry
-    assert not failure_error("cut", sent=True).error_kind.should_retry
+    assert failure_error(Failure.CONNECT, sent=False).code == "upstream_error"
+    assert failure_error(Failure.CUT, sent=True).http_status == 502
+    assert failure_error(Failure.TIMEOUT, sent=True).http_status == 504
+    assert failure_error(Failure.TIMEOUT, sent=True, safe=True).error_kind.should_retry
+    assert not failure_error(Failure.CUT, sent=True).error_kind.should_retry
 
 
 @pytest.mark.parametrize(

@@ -87,4 +87,4 @@ def test_a_key_that_has_all_of_them_again_is_forgotten() -> None:
     leavers.give_leave(OTHER, 0)
 
     assert leavers.wait_s(KEY, 5) == 0
-    assert leavers._left == {}
+    assert leavers._leaves == {}

@@ -7,7 +7,17 @@ from hypothesis import strategies as some
 from contracts.base import KeyId
 from contracts.gateway import KeyBounds, Scope
 from services.gateway.clients.keys import Key
-from services.gateway.clients.limits import FREE, WINDOW_S, Admitted, KeyLimits, seconds_text
+from services.gateway.clients.limits import (
+    FREE,
+    WINDOW_S,
+    Admitted,
+    KeyLimits,
+    Throttled,
+    seconds_text,
+)
+
+BUSY = Throttled(retry_after_s=1.0)
+"""As a key without a rate is refused that is over its concurrency."""
 
 
 def key(rate: int = 0, concurrency: int = 0, name: str = "one") -> Key:
@@ -32,7 +42,7 @@ def test_rate_admits_exactly_its_bound_at_once() -> None:
     answers = [limits.admit_request(key(rate=3), 10.0) for _ in range(5)]
 
     assert [answer.remaining for answer in answers if isinstance(answer, Admitted)] == [2, 1, 0]
-    assert answers[3:] == [WINDOW_S, WINDOW_S]
+    assert answers[3:] == [Throttled(3, 0, WINDOW_S, retry_after_s=WINDOW_S)] * 2
 
 
 def test_refused_client_that_waits_as_told_is_admitted() -> None:
@@ -40,11 +50,11 @@ def test_refused_client_that_waits_as_told_is_admitted() -> None:
     for moment in (0.0, 20.0):
         assert isinstance(limits.admit_request(key(rate=2), moment), Admitted)
 
-    wait = limits.admit_request(key(rate=2), 50.0)
+    refused = limits.admit_request(key(rate=2), 50.0)
 
-    assert wait == 10.0
+    assert refused == Throttled(2, 0, 30.0, retry_after_s=10.0)
     assert isinstance(limits.admit_request(key(rate=2), 60.0), Admitted)
-    assert limits.admit_request(key(rate=2), 60.0) == 20.0
+    assert limits.admit_request(key(rate=2), 60.0) == Throttled(2, 0, WINDOW_S, retry_after_s=20.0)
 
 
 def test_refusal_takes_nothing_from_the_window() -> None:
@@ -52,7 +62,7 @@ def test_refusal_takes_nothing_from_the_window() -> None:
     limits.admit_request(key(rate=1), 0.0)
 
     for moment in range(1, 60):
-        assert isinstance(limits.admit_request(key(rate=1), float(moment)), float)
+        assert isinstance(limits.admit_request(key(rate=1), float(moment)), Throttled)
 
     assert isinstance(limits.admit_request(key(rate=1), 60.0), Admitted)
 
@@ -62,8 +72,7 @@ def test_lowered_rate_holds_at_once() -> None:
     for moment in (0.0, 1.0, 2.0):
         limits.admit_request(key(rate=5), moment)
 
-    assert limits.admit_request(key(rate=2), 3.0) == 58.0
-    assert limits.current_standing(key(rate=2), 3.0) == Admitted(2, 0, 59.0)
+    assert limits.admit_request(key(rate=2), 3.0) == Throttled(2, 0, 59.0, retry_after_s=58.0)
 
 
 def test_concurrency_admits_as_many_as_left() -> None:
@@ -71,19 +80,19 @@ def test_concurrency_admits_as_many_as_left() -> None:
     bound = key(concurrency=2)
     assert limits.admit_request(bound, 0.0) is FREE
     assert limits.admit_request(bound, 0.0) is FREE
-    assert limits.admit_request(bound, 0.0) == 1.0
+    assert limits.admit_request(bound, 0.0) == BUSY
 
     limits.leave_request(bound)
 
     assert limits.admit_request(bound, 0.0) is FREE
-    assert limits.admit_request(bound, 0.0) == 1.0
+    assert limits.admit_request(bound, 0.0) == BUSY
 
 
 def test_request_refused_for_concurrency_does_not_count_for_the_rate() -> None:
     limits = KeyLimits()
     bound = key(rate=2, concurrency=1)
     limits.admit_request(bound, 0.0)
-    assert limits.admit_request(bound, 0.0) == 1.0
+    assert limits.admit_request(bound, 0.0) == Throttled(2, 1, WINDOW_S, retry_after_s=1.0)
     limits.leave_request(bound)
 
     assert limits.admit_request(bound, 0.0) == Admitted(2, 0, WINDOW_S)
@@ -95,7 +104,7 @@ def test_request_refused_for_its_rate_holds_no_place() -> None:
     limits.admit_request(bound, 0.0)
     limits.leave_request(bound)
 
-    assert limits.admit_request(bound, 30.0) == 30.0
+    assert limits.admit_request(bound, 30.0) == Throttled(1, 0, 30.0, retry_after_s=30.0)
     assert isinstance(limits.admit_request(bound, 60.0), Admitted)
 
 
@@ -107,7 +116,7 @@ def test_bound_set_while_requests_are_open_counts_only_those_after() -> None:
 
     limits.leave_request(before)
 
-    assert limits.admit_request(after, 0.0) == 1.0
+    assert limits.admit_request(after, 0.0) == BUSY
 
 
 def test_keys_do_not_share_their_bounds() -> None:
@@ -126,7 +135,7 @@ def test_idle_keys_are_forgotten_and_open_ones_are_not() -> None:
     limits.admit_request(key(rate=1, name="later"), 3 * WINDOW_S)
 
     assert len(limits) == 2
-    assert limits.admit_request(key(concurrency=1, name="open"), 3 * WINDOW_S) == 1.0
+    assert limits.admit_request(key(concurrency=1, name="open"), 3 * WINDOW_S) == BUSY
 
 
 def test_key_that_is_swept_with_the_rest_starts_anew_in_the_books() -> None:
@@ -134,14 +143,16 @@ def test_key_that_is_swept_with_the_rest_starts_anew_in_the_books() -> None:
     limits.admit_request(key(rate=1), 0.0)
 
     assert isinstance(limits.admit_request(key(rate=1), 60.0), Admitted)
-    assert isinstance(limits.admit_request(key(rate=1), 119.0), float)
+    assert isinstance(limits.admit_request(key(rate=1), 119.0), Throttled)
 
 
 def test_clock_that_goes_back_forgives_nothing() -> None:
     limits = KeyLimits()
     limits.admit_request(key(rate=1), 100.0)
 
-    assert limits.admit_request(key(rate=1), 10.0) == WINDOW_S
+    assert limits.admit_request(key(rate=1), 10.0) == Throttled(
+        1, 0, WINDOW_S, retry_after_s=WINDOW_S
+    )
 
 
 def test_headers_tell_bound_rest_and_reset() -> None:
@@ -156,14 +167,23 @@ def test_headers_tell_bound_rest_and_reset() -> None:
     }
 
 
-def test_standing_of_a_key_is_told_without_counting() -> None:
+def test_key_over_its_concurrency_hears_how_it_stands_within_its_rate() -> None:
     limits = KeyLimits()
-    assert limits.current_standing(key(), 0.0) is FREE
-    assert limits.current_standing(key(rate=2), 0.0) == Admitted(2, 2, 0.0)
-    limits.admit_request(key(rate=2), 0.0)
+    bound = key(rate=2, concurrency=1)
+    limits.admit_request(bound, 0.0)
 
-    assert limits.current_standing(key(rate=2), 48.0) == Admitted(2, 1, 12.0)
-    assert limits.current_standing(key(rate=2), 60.0) == Admitted(2, 2, 0.0)
+    assert limits.admit_request(bound, 48.0) == Throttled(2, 1, 12.0, retry_after_s=1.0)
+    assert limits.admit_request(bound, 60.0) == Throttled(2, 2, 0.0, retry_after_s=1.0)
+
+
+def test_leaving_what_was_never_entered_is_a_fault() -> None:
+    limits = KeyLimits()
+    bound = key(concurrency=1)
+    limits.admit_request(bound, 0.0)
+    limits.leave_request(bound)
+
+    with pytest.raises(AssertionError):
+        limits.leave_request(bound)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +238,12 @@ def test_request_is_refused_only_when_the_window_is_full(rate: int, gaps: list[i
             assert answer.remaining == rate - len(within) - 1
         else:
             assert len(within) == rate
-            assert answer == within[0] + WINDOW_S - now
+            assert answer == Throttled(
+                rate,
+                0,
+                within[-1] + WINDOW_S - now,
+                retry_after_s=within[0] + WINDOW_S - now,
+            )
 
 
 @given(some.integers(1, 3), some.integers(0, 3), some.lists(some.booleans(), max_size=60))

@@ -50,11 +50,14 @@ def test_nothing_is_told_before_its_minute_is_over_unless_everything_is() -> Non
     assert len(tally.take_due(NOON + timedelta(seconds=59), everything=True)) == 1
 
 
-def test_the_first_of_a_minute_says_so() -> None:
+def test_a_minute_begins_with_the_first_call_and_ends_when_it_is_taken() -> None:
     tally = Tally(GatewayId("g"))
+    sort = KEY, NOTHING, "invalid_request"
+    begun = [tally.is_counting(sort)]
 
-    sort = KEY, NOTHING, "x"
-    assert tally.count_refusal(sort, 400, NOON)
-    assert not tally.count_refusal(sort, 400, NOON)
+    tally.count_refusal(sort, 400, NOON)
+    begun.append(tally.is_counting(sort))
     tally.take_due(NOON, everything=True)
-    assert tally.count_refusal(sort, 400, NOON)
+    begun.append(tally.is_counting(sort))
+
+    assert begun == [False, True, False]

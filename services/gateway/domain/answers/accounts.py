@@ -122,7 +122,8 @@ def _is_failure(answer: Any) -> bool:
     """Whether it is an envelope of a failure, or an error object."""
     if not isinstance(answer, dict):
         return False
-    return bool(answer.get("error")) or answer.get("code") not in {None, 0, "0"}
+    # A tuple: what a backend puts there may be of any kind, and lists are in no set.
+    return bool(answer.get("error")) or answer.get("code") not in (None, 0, "0")
 
 
 def _read_points(item: Any, name: str) -> Points | None:

@@ -37,7 +37,7 @@ class Watch:
     def take_chunk(self, chunk: bytes) -> bytes:
         """Take in what came; return what may pass now."""
         if self._left is not None and self._left <= 0 and not self._held:
-            return chunk
+            return chunk  # enough was looked at, and no secret may have begun
         came = self._held + chunk if self._held else chunk
         if self._left is not None:
             self._left -= len(chunk)
@@ -46,6 +46,7 @@ class Watch:
             self.found = True
             self._held = b""
             return came[: min(places)]
+        # Only as much waits as may be a beginning: a client of a slow stream sees the rest at once.
         waits = max((_begun_length(came, secret) for secret in self._secrets), default=0)
         if not waits:
             self._held = b""
@@ -61,6 +62,7 @@ class Watch:
 
 def _begun_length(came: bytes, secret: bytes) -> int:
     """Count the last bytes that may be a secret's first ones."""
+    # Most chunks end in a byte that is in no secret: they are searched no further.
     if not came or came[-1] not in secret:
         return 0
     first = secret[:1]

@@ -32,7 +32,7 @@ _ENVELOPE = re.compile(
 _RESULT = re.compile(rb'"(?:url|b64_json)"\s{0,9}:\s{0,9}"[^"]')
 
 
-class Said(msgspec.Struct):
+class Said(msgspec.Struct, frozen=True):
     """What is read of a JSON object; whatever it says may be of any type."""
 
     code: Any = None
@@ -120,7 +120,7 @@ def _expand_within(expansion: Expansion, body: bytes, bytes_max: int) -> bytes:
         pieces.append(piece)
         size += len(piece)
         if size > bytes_max:
-            break
+            break  # a few kilobytes can become gigabytes
     return b"".join(pieces)
 
 
@@ -153,6 +153,7 @@ def code_of(said: Said) -> int | None:
     written = isinstance(value, str) and _CODE.fullmatch(value.strip())
     if written or (isinstance(value, float) and value.is_integer()):
         value = int(value)
+    # `true` is no code, though Python takes it for a whole number.
     return value if type(value) is int and 0 < abs(value) < _CODE_LIMIT else None
 
 
@@ -174,5 +175,5 @@ def message_of(said: Said) -> str:
     nested = said.error.get("message") if isinstance(said.error, dict) else said.error
     for value in (said.message, said.msg, said.errmsg, nested):
         if isinstance(value, str) and value:
-            return value.encode("utf-8", "replace").decode()
+            return value.encode("utf-8", "replace").decode()  # half an emoji cannot be logged
     return ""

@@ -9,7 +9,10 @@ from collections.abc import Iterator
 
 PLAIN_ENCODINGS = frozenset({"", "identity"})
 _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
-"""How zlib is told of each encoding that can be read (RFC 9110 §8.4.1)."""
+"""How zlib is told of each encoding that can be read (RFC 9110 §8.4.1).
+
+15 is its own format, which HTTP calls deflate; 16 more mean gzip's.
+"""
 _PIECE_BYTES = 64 * 1024
 _MEMBERS_MAX = 1000
 """Of one body: each costs as much as a thousand bytes, be it empty."""
@@ -33,6 +36,7 @@ class Expansion:
         """Begin a body in an encoding that is readable, and not plain."""
         self._window = _WINDOWS[encoding]
         self._member = zlib.decompressobj(self._window)
+        # Of deflate there is one: it is treated as one that has had all of them.
         self._members = 1 if "gzip" in encoding else _MEMBERS_MAX
 
     def expand_chunk(self, chunk: bytes) -> Iterator[bytes]:

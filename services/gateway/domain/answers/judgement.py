@@ -29,6 +29,7 @@ from services.gateway.domain.answers.failures import (
 
 _MESSAGE_MAX = 500
 _UNKNOWN_STATUSES = frozenset({408, 409, 425})
+"""Of the 4xx those that do not say that nothing was begun: too slow, in conflict, too early."""
 _VERDICTS: dict[Meaning, Verdict] = {
     "bad_parameter": Verdict.REJECTED,
     "content_rejected": Verdict.REJECTED,
@@ -114,6 +115,7 @@ def judge_body(
         return _judge_result(status, answer, by_url=by_url)
     said = message_of(answer)
     message = hide_secrets(said, secrets, CONCEALED)[:_MESSAGE_MAX]
+    # A code that repeats the status says no more than that, so its message is no envelope's.
     if code is None or code == status:
         meaning = tables.codes.get(str(code)) or openai_meaning(answer.error)
         failure = FailureMeaning(meaning)
@@ -124,6 +126,7 @@ def judge_body(
         return _judge_meaning(
             failure.meaning, status, code, failure.inner_code, message, submitted=late
         )
+    # A failure that no table names: whatever its status says, the work may have been done.
     if odd or (code is not None and code != status):
         verdict = Verdict.OUTCOME_UNKNOWN
         return Judgement(verdict, status, None, code, failure.inner_code, message)

@@ -65,7 +65,7 @@ def _complete_entry(entry: dict[str, Any]) -> dict[str, Any]:
     owner = entry.get("owned_by")
     return entry | {
         "object": "model",
-        "created": created if type(created) is int else 0,
+        "created": created if type(created) is int else 0,  # `true` would be one for `isinstance`
         "owned_by": owner if isinstance(owner, str) else "upstream",
     }
 

@@ -3,7 +3,8 @@
 from contracts.balancer import NoServer
 from contracts.pool import Outcome, Refusal, Refused, Verdict
 from services.gateway.domain.answers.judgement import Judgement
-from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.errors import ErrorCode, GatewayError
+from services.gateway.domain.failure import Failure
 
 PAUSE_S = 0.5
 _RESTS_TOLD_S = 30.0
@@ -26,7 +27,7 @@ _ANOTHER_SESSION = frozenset(
         Verdict.RISK_CONTROL,
     }
 )
-_REFUSALS = {
+_REFUSALS: dict[Refusal, tuple[ErrorCode, str]] = {
     Refusal.QUOTA_EXHAUSTED: (
         "pool_quota_exhausted",
         "no session has a unit of {service} left today",
@@ -72,6 +73,7 @@ def pause_before(attempts: int, retry_after_s: float | None, chance: float) -> f
     to 1) of up to a half, so that those who failed together do not come back together; never less
     than the server asked for (ADR 21).
     """
+    assert attempts > 0
     pause_s = PAUSE_S * (1 << attempts - 1) * (1 - chance / 2)
     return max(pause_s, retry_after_s or 0.0)
 
@@ -82,7 +84,7 @@ def refusal_error(refused: Refused, service_type: str) -> GatewayError:
         message = refused.message or "n: more units than a session has in a day"
         return GatewayError("invalid_request", message, "n")
     code, message = _REFUSALS[refused.reason]
-    wait = refused.retry_after_s or None
+    wait = refused.retry_after_s or None  # 0: the pool cannot say, so the row does
     return GatewayError(code, message.format(service=service_type), retry_after_s=wait)
 
 
@@ -100,6 +102,7 @@ def client_error(judgement: Judgement, retry_after_s: float | None) -> GatewayEr
     said = judgement.message
     code = judgement.upstream_code
     verdict = judgement.verdict
+    # First, whatever the verdict: who hears "saturated" asks again, and buys the work once more.
     if judgement.submitted:
         message = f"the backend failed after it had begun the work: {said or 'it gave no reason'}"
         return GatewayError("upstream_outcome_unknown", message, upstream_code=code)
@@ -110,6 +113,7 @@ def client_error(judgement: Judgement, retry_after_s: float | None) -> GatewayEr
         return GatewayError(
             "pool_saturated", message, upstream_code=code, retry_after_s=retry_after_s
         )
+    # Of one session, not of the pool: another may have units, so this is no `insufficient_quota`.
     if verdict is Verdict.QUOTA_EXHAUSTED:
         message = said or "the backend says the session's quota is used up"
         return GatewayError("pool_saturated", message, upstream_code=code)
@@ -136,8 +140,8 @@ def _rejection_error(judgement: Judgement) -> GatewayError:
     return GatewayError("upstream_rejected", message, status=judgement.status, upstream_code=code)
 
 
-def failure_error(failure: str, *, sent: bool, safe: bool = False) -> GatewayError:
-    """Word an exchange without an answer; `failure` is the transport's word for it.
+def failure_error(failure: Failure, *, sent: bool, safe: bool = False) -> GatewayError:
+    """Word an exchange without an answer; `failure` says why.
 
     `safe`: nothing is bought by asking again, whatever became of it.
     """
@@ -145,7 +149,7 @@ def failure_error(failure: str, *, sent: bool, safe: bool = False) -> GatewayErr
         return GatewayError("upstream_error", f"no server could be reached ({failure})")
     if safe:
         return GatewayError("upstream_error", f"the backend did not answer ({failure})")
-    status = 504 if failure == "timeout" else None
+    status = 504 if failure is Failure.TIMEOUT else None
     message = f"the backend did not answer ({failure}); whether it did the work is unknown"
     return GatewayError("upstream_outcome_unknown", message, status=status)
 

@@ -14,6 +14,9 @@ Entering ──► Asking ──► Opening ──► Selecting ──► Sendin
    └───────────────────────────────────────────────────┘
 ```
 
+What happens is the answer to the step that was waited for, or `Gone`, which is lawful wherever
+something is waited for: the stage says what it costs, not whether a future had resolved by then.
+
 A lease ends exactly once: by `Record`, by `Cancel`, or as the `previous` of the next question. What
 may have been accepted (a *doubtful* attempt) is repeated at the same server, if that one is
 idempotent, and nowhere else. Once a success is passed on, nothing is tried any more. What is ugly:

@@ -4,8 +4,9 @@ from contracts.base import LeaseId
 from contracts.pool import CancelLease, Outcome, UsageRecorded, Verdict
 from services.gateway.domain import failure_error, outcome_of
 from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.failure import Failure
 from services.gateway.domain.texts import MESSAGE_BYTES_MAX, cut_text, short_ms
-from services.gateway.relay.course.facts import CLIENT_GONE, CallFacts, Held, Trail
+from services.gateway.relay.course.facts import CLIENT_GONE, CallFacts, CancelReason, Held, Trail
 from services.gateway.relay.course.happenings import Gone, Passed
 from services.gateway.relay.course.stages import Passing
 from services.gateway.relay.course.steps import Cancel, Record
@@ -83,7 +84,7 @@ def _units_over(stage: Passing, included: int) -> int:
 
 
 def cancel_of(
-    call: CallFacts, number: int, reason: str, error: GatewayError | None = None
+    call: CallFacts, number: int, reason: CancelReason, error: GatewayError | None = None
 ) -> Cancel:
     """Give a lease back, or forbid one that may be granted yet; `error` ends the call."""
     command = CancelLease(
@@ -119,7 +120,7 @@ def broken_off_end(
 ) -> Record | Cancel:
     """End a lease of which no answer was passed on when its request was broken off."""
     if not held.attempts and not held.sent:
-        reason = "not_sent" if gone.error else CLIENT_GONE
+        reason: CancelReason = "not_sent" if gone.error else CLIENT_GONE
         return cancel_of(call, trail.number, reason, gone.error)
     verdict = Verdict.CLIENT_GONE
     outcome = outcome_of(verdict, sent=held.sent, answered=False)
@@ -130,7 +131,7 @@ def broken_off_end(
 
 def doubt_error() -> GatewayError:
     """What the client hears when something may have been done before the last attempt."""
-    return failure_error("cut", sent=True)
+    return failure_error(Failure.CUT, sent=True)
 
 
 def _message_of(error: GatewayError | None) -> str:

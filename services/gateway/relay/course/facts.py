@@ -1,12 +1,22 @@
 """What the client asks for, what a request's leases have in common, what a lease in hand holds."""
 
+from typing import Final, Literal
+
 import msgspec
 
 from contracts.base import KeyId, RequestId, ServerId, ServiceType, SessionId
 from contracts.pool import Attempt, Granted, UsageRecorded, Verdict
 
-CLIENT_GONE = "client_gone"
-"""The reason of a lease that is given back because its client left."""
+CancelReason = Literal[
+    "not_sent", "client_gone", "unanswered", "ledger_unavailable", "attempts_max"
+]
+"""Why a lease is given back or forbidden, in the log's words.
+
+`not_sent`, `client_gone`: no server was tried before the gateway, or the client, gave up.
+`unanswered`, `ledger_unavailable`: nobody knows whether one was granted. `attempts_max`: an older
+pool granted what was only asked about.
+"""
+CLIENT_GONE: Final = "client_gone"
 
 
 class CallFacts(msgspec.Struct, frozen=True, kw_only=True):

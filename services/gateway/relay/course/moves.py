@@ -6,7 +6,7 @@ from contracts.balancer import Selected
 from contracts.pool import Attempt
 from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.course.endings import cancel_of, release_end
-from services.gateway.relay.course.facts import CallFacts, Held, Trail
+from services.gateway.relay.course.facts import CallFacts, CancelReason, Held, Trail
 from services.gateway.relay.course.stages import Ended, Entering, Stage
 from services.gateway.relay.course.steps import AskLease, Cancel, Enter, Fail, Record, Steps
 
@@ -49,7 +49,7 @@ def end_all(trail: Trail, *ends: Record | Cancel) -> tuple[Trail, tuple[Record |
     return replace(trail, previous=None, ended=ended, traced=traced), ends
 
 
-def forget(call: CallFacts, trail: Trail, reason: str, error: GatewayError) -> Next:
+def forget(call: CallFacts, trail: Trail, reason: CancelReason, error: GatewayError) -> Next:
     """Forbid a lease that was asked for and not answered, and end with an error.
 
     The pool may have decided meanwhile: only it knows whether its log tells of the call.

@@ -13,6 +13,7 @@ from services.gateway.domain import (
     pause_before,
 )
 from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.failure import Failure
 from services.gateway.relay.course.endings import doubt_error, release_end, usage_of
 from services.gateway.relay.course.facts import CallFacts, Held, Trail
 from services.gateway.relay.course.happenings import (
@@ -92,6 +93,7 @@ def on_silent(stage: Selecting, happened: Silent, now_s: float) -> Next:
 
 def _send(call: CallFacts, trail: Trail, held: Held, selected: Selected, now_s: float) -> Next:
     """Try a server, unless the lease's time to be sent is over."""
+    assert trail.attempts_made < call.attempts_max
     left_s = held.send_by_s - now_s
     if left_s > 0:
         return Sending(call, trail, held, selected), (Send(held.lease, selected, left_s),)
@@ -101,7 +103,9 @@ def _send(call: CallFacts, trail: Trail, held: Held, selected: Selected, now_s: 
 def _late(call: CallFacts, trail: Trail, held: Held, now_s: float) -> Next:
     """Let go of a lease whose `send_by` has passed, for another one if that is not the third."""
     if held.doubtful:
-        return release_with_error(call, trail, held, failure_error("timeout", sent=True), now_s)
+        return release_with_error(
+            call, trail, held, failure_error(Failure.TIMEOUT, sent=True), now_s
+        )
     if trail.late >= _LATE_MAX:
         error = GatewayError("pool_saturated", "no lease lasted until the request was sent")
         return release_with_error(call, trail, held, error, now_s)

@@ -104,7 +104,7 @@ class Exchange:
                 wait_s = retry_after(answer.header_text)
         except TransportFailure as failure:
             verdict = Verdict.OUTCOME_UNKNOWN if failure.sent else Verdict.UNREACHABLE
-            self._judgement = Judgement(verdict, message=failure.failure)
+            self._judgement = Judgement(verdict, message=failure.failure.value)
             error = failure_error(failure.failure, sent=failure.sent)
         except GatewayError as broken:
             self._judgement = Judgement(Verdict.OUTCOME_UNKNOWN, message="body")
@@ -127,6 +127,7 @@ class Exchange:
         """
         answer, client = self._answer, self._side.client
         assert answer is not None
+        assert self._judgement.verdict is Verdict.SUCCESS
         error = None
         if self._telling is not None:
             await self._telling.tell_content(self._content)

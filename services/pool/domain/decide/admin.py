@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from contracts.base import NUMBER_MAX, Failed
+from contracts.base import NUMBER_MAX, Failed, FailedCode
 from contracts.pool import (
     AddSession,
     AddSessions,
@@ -58,7 +58,7 @@ def decide_policy(
     return draft.events
 
 
-def _admin_failure(message: str, code: str = "bad_request") -> Decision:
+def _admin_failure(message: str, code: FailedCode = "bad_request") -> Decision:
     return Decision([], Failed(code=code, message=message))
 
 
