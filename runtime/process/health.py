@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from runtime.hosts import host_of, is_familiar
 
-Readiness = Callable[[], str]
-"""Why the process is not ready; empty when it is."""
+Readiness = Callable[[], str | None]
+"""Why the process is not ready; None, or nothing, when it is."""
 _AGAIN_S = 1.0
 _OURS_ALONE = frozenset({"/metrics"})
 """Whether we live and are ready, whoever watches may ask by any name."""
@@ -79,6 +79,7 @@ def _health_app(readiness: Readiness, registry: CollectorRegistry) -> Any:
         receive: Callable[[], Awaitable[Any]],
         send: Callable[[dict[str, Any]], Awaitable[None]],
     ) -> None:
+        # A probe is answered whatever its body: nothing but the path is read.
         await receive()
         reply = health_answer(scope["path"], readiness, registry)
         if sum(name == b"host" for name, _ in scope["headers"]) > 1:

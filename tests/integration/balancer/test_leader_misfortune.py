@@ -31,7 +31,7 @@ from runtime.quantities import Seconds
 from services.balancer import handlers, leader
 from services.balancer.domain import Balancer, configuration_events
 from services.balancer.metrics import Metrics
-from services.balancer.probes import Probes, ping_server, probe_client
+from services.balancer.probes import Probes, probe_client, probe_failure
 from services.balancer.settings import BalancerSection
 from services.balancer.store import BalancerJournal
 from tests.integration.balancer.bench import Bench
@@ -246,14 +246,15 @@ async def test_probe_says_what_failed() -> None:
     wild = await asyncio.start_server(garbage, "127.0.0.1", 0)
     async with probe_client() as client, listening() as good, listening(lambda: 302) as away:
 
-        async def asked(port: int) -> str:
-            return await ping_server(client, f"http://127.0.0.1:{port}/", 0.2)
+        async def asked(port: int) -> str | None:
+            return await probe_failure(client, f"http://127.0.0.1:{port}/", 0.2)
 
-        assert await asked(good) == ""
+        assert await asked(good) is None
         assert await asked(away) == "status 302"
         assert await asked(quiet.sockets[0].getsockname()[1]) == "no answer within 0.2 s"
         assert await asked(natsserver.free_port()) == "ConnectError: All connection attempts failed"
         failure = await asked(wild.sockets[0].getsockname()[1])
+        assert failure is not None
         assert failure.startswith("RemoteProtocolError")
         assert len(failure) <= 200
     quiet.close()
