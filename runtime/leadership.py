@@ -19,7 +19,8 @@ while another has been elected. Who answers from memory asks `recently_proved`.
 What is ugly: `writer.epoch` is that of the last candidacy, won or not, so every follower sees
 later epochs than its own and `DeposedError` is raised, and suppressed, there too. The election is
 appended and folded in one step, by an envelope of our own making without its true hash: the fold
-never sees what was stored. `resign_term` is not heeded by a follower until it has stood once more.
+never sees what was stored. `resign_term` is for a leader: a follower that heeded nothing else
+would stand once more, so whoever ends one cancels it.
 """
 
 import asyncio

@@ -108,7 +108,7 @@ def _copy_files(environment: Environment, new_bundle: NewBundle) -> dict[str, st
         config = last  # taken from elsewhere than `up` was started
     if config is not None:
         _copy_file(new_bundle, config, bundle.CONFIGURATION)
-    theirs = owners_files(msgspec.structs.replace(environment, config=config, config_unclear=""))
+    theirs = owners_files(msgspec.structs.replace(environment, config=config, config_unclear=None))
     return elsewhere | {setting: f"{path}, yours to keep" for setting, path in theirs.items()}
 
 
