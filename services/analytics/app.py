@@ -104,6 +104,7 @@ class _FileLife:
         """Say that the open file serves no more. Raises `StoreError`."""
         self._lost += 1
         self._log.error("store_lost", file=str(self._path), reason=str(error))
+        # Given up at its first write: opened again, it would be given up there again.
         if isinstance(error, DamagedError) or commits <= 1:
             self._put_file_aside(error)
 
@@ -151,7 +152,7 @@ async def _run_services(
             projector.run(),
             health.serve_health(
                 environment.health_port,
-                projector.unready_reason,
+                projector.freshness.unready_reason,
                 metrics.registry,
                 network=environment.health_network,
             ),
@@ -161,6 +162,7 @@ async def _run_services(
         )
     finally:
         log.info("stopping", checkpoint=projector.checkpoint)
+        # The writer first: no batch is to end amid a file that is being closed.
         await projector.close()
         await answers.close()
         await client.drain()
