@@ -135,12 +135,19 @@ class Leadership:
         that cannot be reached proves nothing.
         """
         # Beside an append, what that one stored would be read here and folded twice.
-        if self.writer.link.epoch > self.writer.epoch:
-            raise DeposedError
+        self.check_epoch()
         if self.leading and time.monotonic() >= self._last_proof_at + PROVE_EVERY_S:
             with suppress(LogUnavailableError):
                 await self.read_behind()
         return self.recently_proved
+
+    def check_epoch(self) -> None:
+        """Raise `DeposedError` when a later leader was seen, whose envelopes are behind `link`.
+
+        The fence does not tell then: whoever appends behind what it has read is let through.
+        """
+        if self.writer.link.epoch > self.writer.epoch:
+            raise DeposedError
 
     @property
     def _last_proof_at(self) -> float:
@@ -206,8 +213,7 @@ class Leadership:
             for stored in batch:
                 self.apply_stored(stored)
         # After all of it is folded: a follower goes on from here.
-        if self.writer.link.epoch > self.writer.epoch:
-            raise DeposedError
+        self.check_epoch()
         # From before the log was asked: the answer is as old as the question.
         self._looked_at = began
 

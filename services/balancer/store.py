@@ -72,6 +72,8 @@ class BalancerJournal:
         """
         while True:
             async with self._one_at_a_time:
+                # Whoever held the lock before may have read of a later leader, and end the term.
+                self.leadership.check_epoch()
                 now = self.log_now()
                 events = decide(now)
                 if not events and not confirm:

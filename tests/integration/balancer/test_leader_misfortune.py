@@ -24,6 +24,7 @@ from contracts.pool import SessionRecovered
 from runtime.clock import system_clock
 from runtime.eventlog import EventLog
 from runtime.eventlog.writer import SubjectWriter
+from runtime.leadership import DeposedError
 from runtime.nats import natsserver, streams
 from runtime.nats.broker import Call, connect_broker, disconnect_broker, make_broker
 from runtime.process import logs
@@ -68,6 +69,22 @@ async def test_commit_that_lost_a_race_decides_again_on_what_was_written(
 
     assert seen == [0, 1]
     assert not any(isinstance(event, ServerAdded) for event in events)
+
+
+async def test_nothing_is_journalled_once_a_later_leader_was_read_of(nats_client: Client) -> None:
+    deposed = journal(nats_client, "deposed")
+    await deposed.commit(lambda _: [added("a")])
+    successor = SubjectWriter(EventLog(nats_client), subjects.EVT_BALANCER, WriterId("later"))
+    successor.note_stored((await successor.stored_behind())[0])
+    successor.epoch = 1
+    elected = [LeaderElected(writer=successor.writer, epoch=1)]
+    await successor.append_events(elected, system_clock())
+
+    commits = [deposed.commit(lambda _: [added("b")]) for _ in range(2)]
+    outcomes = await asyncio.gather(*commits, return_exceptions=True)
+
+    assert [type(outcome) for outcome in outcomes] == [DeposedError, DeposedError]
+    assert await successor.stored_behind() == []
 
 
 async def test_refusal_is_confirmed_behind_the_fence(nats_client: Client) -> None:
