@@ -121,6 +121,7 @@ def credential_of(
     if isinstance(credential, str):
         said, credential = _split_region(credential, given.get("region", ""))
         region = said or region
+    assert region in ("", *REGIONS), "checked where it is given, matched where it is in front"
     _check_credential(credential)
     zone = fields.get("quota_timezone", "")
     if not isinstance(zone, str) or (zone and not is_zone(zone)):

@@ -97,6 +97,7 @@ class Leadership:
         Raises `BrokenLogError` when the log lacks what was there, and whatever `lead` raises.
         """
         while not self._resigned:
+            assert not self.leading, "a term ends before another begins"
             await self._follow_until_leaderless()
             if not await self._win_election():
                 continue

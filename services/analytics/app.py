@@ -179,7 +179,7 @@ async def _follow_settings(
     log: Log,
 ) -> None:
     """Take over what may change while running; a file that is refused changes nothing."""
-    refused = ""
+    refused: str | None = None
     while True:
         await asyncio.sleep(_LOOK_EVERY_S)
         spool.forget_idle()
@@ -191,7 +191,7 @@ async def _follow_settings(
                 log.warning("settings_refused", error=str(error))
             refused = str(error)
             continue
-        refused = ""
+        refused = None
         readers.timeout_s = settings.analytics.sql_timeout
         sandbox.bounds = _sql_bounds(settings.analytics)
         spool.bounds = _export_bounds(settings.analytics)

@@ -150,6 +150,7 @@ class Probes:
     async def run(self, settings: Callable[[], BalancerSection], report: Report) -> None:
         """Watch until cancelled; `settings` is read anew for every probe."""
         watches: dict[ServerId, _Watch] = {}
+        self._hastened = {}  # those of an earlier term have nobody who waits for them
         async with asyncio.TaskGroup() as group:
             while True:
                 servers = {
@@ -164,6 +165,7 @@ class Probes:
                         self._hastened[server_id] = asyncio.Event()
                         watching = self._watch_server(server, settings, report)
                         watches[server_id] = _Watch(server.url, group.create_task(watching))
+                assert self._hastened.keys() == watches.keys(), "who is watched can be hastened"
                 await self._changed.wait()
                 self._changed.clear()
 

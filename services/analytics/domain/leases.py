@@ -144,6 +144,7 @@ class Leases:
 
     def clear_status(self, lease_id: str) -> None:
         """Its client was answered the refusal of the next lease, not what this one showed."""
+        # A refusal stands in the envelope of the usage before it, so that one ended in this batch.
         row = self.ended.get(lease_id)
         if row is not None:
             row.status = 0
