@@ -7,8 +7,9 @@ Theory of operation. Two things may be wrong with an answer, and each has its ow
     rebuilding  -- as far as the log reached when it began --------> current
     catching up -- the same ---------------------------------------> current
     current     -- too many messages behind; nothing written though
-                   something is owed; the log cannot be asked -----> unready, until a batch lands
-    any         -- a round of the projector failed ----------------> trouble, until a batch lands
+                   something is owed; the log cannot be asked -----> unready, until that is over
+    any         -- a round of the projector failed ----------------> trouble, until a batch lands,
+                                                                     or none is to be waited for
 
 `checkpoint` is what the file has, `last` what the log is known to have, and `target` what it had
 when this round began: while that is not reached the past is missing, behind it only the present.
