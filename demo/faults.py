@@ -53,7 +53,7 @@ _SERVES = frozenset(
 )
 
 
-class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One fault. It falls on generation requests, or on any whose path has `path` in it."""
 
     kind: FaultKind
@@ -105,22 +105,24 @@ class Faults:
         self, path: str, credential: str, *, generation: bool, streamed: bool
     ) -> Fault | None:
         """Take the fault that falls on this request, if any; it is one less of its `times`."""
-        for fault in self.faults:
+        for place, fault in enumerate(self.faults):
             if fault.kind in {FaultKind.LATENCY, FaultKind.REFUSE}:
                 continue
             if fault.kind is FaultKind.CUT_STREAM and not streamed:
                 continue
-            if self._fits_request(fault, path, credential, generation=generation):
+            if _fits_request(fault, path, credential, generation=generation) and self._draw(fault):
+                self._use_up(place)
                 return fault
         return None
 
     def latency_s(self, path: str, credential: str, *, generation: bool) -> float:
         """Find how much later the answer shall come."""
         total = 0.0
-        for fault in self.faults:
-            if fault.kind is FaultKind.LATENCY and self._fits_request(
-                fault, path, credential, generation=generation
-            ):
+        for place, fault in enumerate(self.faults):
+            if fault.kind is not FaultKind.LATENCY:
+                continue
+            if _fits_request(fault, path, credential, generation=generation) and self._draw(fault):
+                self._use_up(place)
                 total += self.jittered_s(fault.latency_ms, fault.jitter_ms)
         return total
 
@@ -128,16 +130,23 @@ class Faults:
         """Draw a latency."""
         return (latency_ms + (self._chance.random() * jitter_ms if jitter_ms else 0)) / 1000
 
-    def _fits_request(self, fault: Fault, path: str, credential: str, *, generation: bool) -> bool:
-        if fault.times == 0 or not (fault.path in path if fault.path else generation):
-            return False
-        if not credential.startswith(fault.credential):
-            return False
-        if fault.probability < 1 and self._chance.random() >= fault.probability:
-            return False
+    def _draw(self, fault: Fault) -> bool:
+        """Let chance decide, for a request that fits: others must not move it along."""
+        return fault.probability >= 1 or self._chance.random() < fault.probability
+
+    def _use_up(self, place: int) -> None:
+        """Have one time less of a fault, if it has a number of them."""
+        fault = self.faults[place]
         if fault.times is not None:
-            fault.times -= 1
-        return True
+            assert fault.times > 0, "one that is used up falls on nothing"
+            self.faults[place] = msgspec.structs.replace(fault, times=fault.times - 1)
+
+
+def _fits_request(fault: Fault, path: str, credential: str, *, generation: bool) -> bool:
+    """Tell whether a fault may fall on a request."""
+    if fault.times == 0 or not (fault.path in path if fault.path else generation):
+        return False
+    return credential.startswith(fault.credential)
 
 
 def parse_fault(text: str) -> Fault:

@@ -14,4 +14,5 @@ process/      the life of a process: loop and signals, health, logs
 nats/         the server, its streams, a connection, FastStream's broker
 eventlog/     append behind the fence, read and follow; the one writer of a subject
 leadership    follow, be elected, lead, step down
+leaderpings   whether somebody leads
 """

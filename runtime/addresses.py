@@ -68,6 +68,7 @@ async def resolve_allowed(host: str, port: int) -> list[str]:
         loop = asyncio.get_running_loop()
         infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         addresses = list(dict.fromkeys(str(info[4][0]) for info in infos))
+    # Each of them: a name may lead to a server and to a metadata service at once.
     objections = {address: address_objection(address) for address in addresses}
     allowed = [address for address in addresses if objections[address] is None]
     if not allowed:
@@ -93,8 +94,10 @@ def _parse_address(name: str) -> _Address | None:
     """Read an address in any spelling a resolver takes (`0xA9FEA9FE` too); None for a name."""
     with suppress(ValueError):
         address = ipaddress.ip_address(name.partition("%")[0])
+        # `::ffff:169.254.169.254` is the address within.
         mapped = getattr(address, "ipv4_mapped", None)
         return mapped if isinstance(mapped, ipaddress.IPv4Address) else address
+    # Octal, hexadecimal and short spellings, which `ipaddress` refuses and resolvers take.
     with suppress(OSError):
         return ipaddress.ip_address(socket.inet_aton(name))
     return None

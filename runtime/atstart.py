@@ -16,10 +16,11 @@ class AtStart:
 
     def warn_of_changes(self, now: Mapping[str, object]) -> None:
         """Warn of each that the file has just changed; changed back, it is as it was."""
+        assert now.keys() <= self._begun.keys(), "who calls names the same settings each time"
         for setting, value in now.items():
             if value == self._known[setting]:
                 continue
-            self._known[setting] = value
+            self._known[setting] = value  # so that each value is told once, not at every look
             if value != self._begun[setting]:
                 in_force = self._begun[setting]
                 self._log.warning(

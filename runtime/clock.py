@@ -28,6 +28,7 @@ def make_clock(offset_file: Path | None = None) -> Clock:
 
     def shifted_now() -> datetime:
         nonlocal looked_at, offset
+        # The time is asked many times a request; the file changes once a test.
         if time.monotonic() - looked_at >= _LOOK_EVERY_S:
             looked_at = time.monotonic()
             text = offset_file.read_text().strip() if offset_file.exists() else ""

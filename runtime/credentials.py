@@ -65,13 +65,18 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
         """
         kept = [self]
         if self.region:
+            # A region in front of the credential was kept as it was written, in either letter case.
             kept += [
                 msgspec.structs.replace(
                     self, region="", credential=self._region_prefix("".join(letters))
                 )
                 for letters in product(*zip(self.region, self.region.upper(), strict=True))
             ]
-        whole = {session_identity(identity_key, one.region, one.credential): one for one in kept}
+        # The proxy was part of the identity, so these are named by the whole text.
+        whole = {
+            session_identity(identity_key, credential.region, credential.credential): credential
+            for credential in kept
+        }
         return {
             credential.session_identity(identity_key): credential for credential in kept
         } | whole
@@ -116,6 +121,7 @@ def credential_of(
     if isinstance(credential, str):
         said, credential = _split_region(credential, given.get("region", ""))
         region = said or region
+    assert region in ("", *REGIONS), "checked where it is given, matched where it is in front"
     _check_credential(credential)
     zone = fields.get("quota_timezone", "")
     if not isinstance(zone, str) or (zone and not is_zone(zone)):
@@ -138,6 +144,7 @@ def credentials_in(
         except UnicodeDecodeError:
             yield number, "expected UTF-8"
             continue
+        # Editors of Windows begin a file with it.
         line = line.removeprefix(_BOM if number == 1 else "").strip(" \t\r")
         if not line or line.startswith("#"):
             continue
@@ -176,6 +183,7 @@ def _split_region(credential: str, region: str) -> tuple[str, str]:
     if at and (behind := _PREFIX.match(token)):
         said.append(behind[1].lower())
         credential = f"{proxy}{at}{token[behind.end() :]}"
+    # Up to three places may say it: the field, the front, and behind the proxy.
     for other in said[1:]:
         if other != said[0]:
             raise WrongCredentialError(

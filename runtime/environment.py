@@ -142,8 +142,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
     home: Home
     config: Path | None
-    config_unclear: str = ""
-    """Which two configurations there are that differ, so that neither may be read."""
+    config_unclear: str | None = None
+    """Which two configurations there are that differ, so that neither may be read; else None."""
     host: str
     port: int
     nats_url: str | None
@@ -196,7 +196,7 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
         raise SettingsError(f"{hidden}: {EXPECTED_SECRET}")
     try:
         home = Home(Path(given.get("TIDEGATE_HOME", ".tidegate")).absolute())
-        config, config_unclear = _config_file(given, home)
+        chosen = _choose_config(given, home)
     except OSError as error:
         raise SettingsError(
             "TIDEGATE_HOME, TIDEGATE_CONFIG: expected paths that can be looked at,"
@@ -210,8 +210,8 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
         )
     return Environment(
         home=home,
-        config=config,
-        config_unclear=config_unclear,
+        config=chosen.file,
+        config_unclear=chosen.unclear,
         host=given.get("TIDEGATE_HOST", "127.0.0.1"),
         port=_port_variable(given, "TIDEGATE_PORT", 8080),
         nats_url=given.get("TIDEGATE_NATS_URL"),
@@ -241,26 +241,34 @@ def secret_variable(variable: str) -> str:
         ) from None
 
 
-def _config_file(given: Mapping[str, str], home: Home) -> tuple[Path | None, str]:
+class _ChosenConfig(msgspec.Struct, frozen=True):
+    """The configuration file, if any, and why it may not be read, if so."""
+
+    file: Path | None
+    unclear: str | None = None
+
+
+def _choose_config(given: Mapping[str, str], home: Home) -> _ChosenConfig:
     """Find the file: the named one, or that of the named folder, or of this one, or the home's.
 
-    Beside it stands what is wrong when this folder and the home have one each that differ.
+    It is unclear when this folder and the home have one each that differ.
     """
     named = _path_variable(given, "TIDEGATE_CONFIG")
     if named is not None and not named.is_dir():
-        return named, ""
+        return _ChosenConfig(named)
     here = (named or Path()) / "tidegate.toml"
     if named is not None or not home.config.exists():
-        return (here if here.exists() else None), ""
+        return _ChosenConfig(here if here.exists() else None)
     if not here.exists() or here.samefile(home.config):
-        return home.config, ""
+        return _ChosenConfig(home.config)
+    # Compared as they are read: a comment more is no other configuration.
     first, second = _read_pointer(here), _read_pointer(home.config)
     unclear = (
         f"{here.absolute()} and {home.config} are two configurations that differ: expected one;"
         " name it in TIDEGATE_CONFIG (`tidegate up --config`), or take the other away"
     )
     # A home that was furnished without a configuration has a file that says nothing.
-    return here, "" if second in (first, {}) else unclear
+    return _ChosenConfig(here, None if second in (first, {}) else unclear)
 
 
 def _read_pointer(file: Path) -> object:

@@ -1,13 +1,26 @@
 """Follow the log, be elected, lead, step down: the same for every service with one leader.
 
-A process starts as a follower and folds its subject as it grows. It takes the lead, by a
-`LeaderElected` behind the fence, when a ping finds no responder, or nothing is heard for as long as
-three pings in a row may take. It steps down when the log shows another epoch. Whoever was elected
-a moment ago is given `_GRACE_S` to open its doors, or two candidates would depose each other in
-turn.
+Theory of operation. Who leads is in the log alone: a `LeaderElected` behind the fence begins an
+epoch, and of two candidates the fence takes one.
 
-Pings do not wait for each other: one that reached the leader as it died would be waited for in
-vain, while the next one already finds nobody.
+    following -- pings find nobody, or nothing but silence --------------> candidate
+    candidate -- its `LeaderElected` is stored --------------------------> leading
+              -- another was faster, or the log takes nothing -----------> following
+    leading   -- the log shows a later epoch (`DeposedError`) -----------> following
+              -- `resign_term`, and then `lead` returns -----------------> the end
+    any       -- envelopes are missing (`BrokenLogError`) ---------------> the end
+
+A follower folds its subject as it grows, so a candidate has little to read. A leader sees a later
+epoch when it appends, when it looks (`prove_leadership`), or where it follows the log anyway.
+
+`leading` says that `lead` runs. It is no proof: a process that was paused leads, for all it knows,
+while another has been elected. Who answers from memory asks `recently_proved`.
+
+What is ugly: `writer.epoch` is that of the last candidacy, won or not, so every follower sees
+later epochs than its own and `DeposedError` is raised, and suppressed, there too. The election is
+appended and folded in one step, by an envelope of our own making without its true hash: the fold
+never sees what was stored. `resign_term` is for a leader: a follower that heeded nothing else
+would stand once more, so whoever ends one cancels it.
 """
 
 import asyncio
@@ -18,29 +31,21 @@ from typing import Protocol
 
 import msgspec
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from contracts.base import LeaderElected, Ping, Pong
+from contracts.base import LeaderElected, Pong
 from contracts.envelope import Envelope, chain_break
 from runtime.clock import Clock, system_clock
 from runtime.eventlog import STANDBY, EventLog, FenceError, LogUnavailableError, Stored
 from runtime.eventlog.writer import SubjectWriter
+from runtime.leaderpings import PING_EVERY_S, LeaderPings
 from runtime.process import lifecycle
 from runtime.process.logs import Log
 
-_PING_EVERY_S = 0.05
-_PING_TIMEOUT_S = 0.35
-_PINGS_LOST_MAX = 3
-_SILENT_MAX = int(_PINGS_LOST_MAX * _PING_TIMEOUT_S / _PING_EVERY_S)
-"""Looks in a row that find no answer. Not a time: who was paused itself has looked but once."""
-_AGAIN_S = 0.2
-_GRACE_S = 0.5
-_NO_RESPONDERS = "503"
-_ping = msgspec.json.encode(Ping())
-_RECONNECTED_S = 1.0
 PROVE_EVERY_S = 0.5
 _PROOF_S = 1.0
+_AGAIN_S = 0.2
+_GRACE_S = 0.5
 
 
 class Fold(Protocol):
@@ -77,16 +82,13 @@ class Leadership:
         self.leading = False
         self.following = False
         """Whether the fold has once reached the end of the log."""
-        self.led = False
-        """Whether another process, followed by this one, answered the last ping."""
+        self._pings = LeaderPings(client, ping)
         self._client = client
         self._log = log
         self._fold = fold
-        self._ping = ping
         self._clock = clock
         self._logger = logger
         self._resigned = False
-        self._wait_until = 0.0
         self._looked_at = float("-inf")
 
     async def serve_terms(self, lead: Callable[[], Awaitable[None]]) -> None:
@@ -95,9 +97,11 @@ class Leadership:
         Raises `BrokenLogError` when the log lacks what was there, and whatever `lead` raises.
         """
         while not self._resigned:
+            assert not self.leading, "a term ends before another begins"
             await self._follow_until_leaderless()
             if not await self._win_election():
                 continue
+            assert self.writer.link.epoch == self.writer.epoch, "elected in the epoch it stood for"
             self.leading = True
             try:
                 await lead()
@@ -110,6 +114,11 @@ class Leadership:
     def is_reachable(self) -> bool:
         """Whether the connection to NATS stands."""
         return self._client.is_connected
+
+    @property
+    def led(self) -> bool:
+        """Whether another process, followed by this one, answered the last ping."""
+        return self._pings.led
 
     @property
     def recently_proved(self) -> bool:
@@ -126,12 +135,20 @@ class Leadership:
         Never beside an append of this process. Raises `DeposedError` and `BrokenLogError`; a log
         that cannot be reached proves nothing.
         """
-        if self.writer.link.epoch > self.writer.epoch:
-            raise DeposedError
+        # Beside an append, what that one stored would be read here and folded twice.
+        self.check_epoch()
         if self.leading and time.monotonic() >= self._last_proof_at + PROVE_EVERY_S:
             with suppress(LogUnavailableError):
                 await self.read_behind()
         return self.recently_proved
+
+    def check_epoch(self) -> None:
+        """Raise `DeposedError` when a later leader was seen, whose envelopes are behind `link`.
+
+        The fence does not tell then: whoever appends behind what it has read is let through.
+        """
+        if self.writer.link.epoch > self.writer.epoch:
+            raise DeposedError
 
     @property
     def _last_proof_at(self) -> float:
@@ -166,6 +183,7 @@ class Leadership:
             self._logger.error("stray_message", subject=stored.subject, sequence=stored.sequence)
             return
         break_ = chain_break(before, seen)
+        # A gap is units that nobody counts; a wrong hash or time loses nothing, and is only told.
         if seen.number != before.number + 1:
             raise BrokenLogError(
                 f"{stored.subject}: {break_} (sequence {stored.sequence}): restore what is missing"
@@ -186,6 +204,7 @@ class Leadership:
         last = await self._log.last_stored(self.writer.subject)
         end = 0 if last is None else last.sequence
         seen = self.writer.link.sequence
+        # An older copy of the log was put in its place: what we answered is in none.
         if end < seen:
             raise BrokenLogError(
                 f"{self.writer.subject}: the log ends at sequence {end}, but"
@@ -194,8 +213,9 @@ class Leadership:
         async for batch in self._log.read_range(self.writer.subject, seen, end):
             for stored in batch:
                 self.apply_stored(stored)
-        if self.writer.link.epoch > self.writer.epoch:
-            raise DeposedError
+        # After all of it is folded: a follower goes on from here.
+        self.check_epoch()
+        # From before the log was asked: the answer is as old as the question.
         self._looked_at = began
 
     async def catch_up(self) -> None:
@@ -209,49 +229,23 @@ class Leadership:
 
     def _give_grace(self, stored: Stored) -> None:
         """Let a leader of this moment open its doors before anybody calls it missing."""
+        # By the machine's clock, not the shiftable one: the stream dated it. An old election,
+        # read again at a start, is no reason to wait; a clock that is behind makes it negative.
         age = (system_clock() - stored.time).total_seconds()
         if abs(age) < _GRACE_S:
-            self._wait_until = time.monotonic() + _GRACE_S
+            self._pings.give_grace(_GRACE_S)
 
     async def _follow_until_leaderless(self) -> None:
         """Fold the subject as it grows, until nobody leads."""
         with suppress(DeposedError):
             await self.catch_up()
         self.following = True
-        answers: asyncio.Queue[Msg] = asyncio.Queue()
-        inbox = self._client.new_inbox()
-        subscription = await self._client.subscribe(inbox, cb=answers.put)
         follower = asyncio.create_task(self._follow_log())
         try:
-            await self._ping_until_unanswered(follower, inbox, answers)
+            await self._pings.until_unanswered(follower)
         finally:
+            # Ended before anything is appended: two readers would move `writer.link` at once.
             await lifecycle.end_tasks(follower, again_s=_AGAIN_S)
-            with suppress(NatsError, ConnectionError):
-                await subscription.unsubscribe()
-
-    async def _ping_until_unanswered(
-        self, follower: "asyncio.Task[None]", inbox: str, answers: "asyncio.Queue[Msg]"
-    ) -> None:
-        """Ping until nobody is there, or whoever is there has been silent for too long."""
-        silent = 0
-        while silent < _SILENT_MAX:
-            if follower.done():
-                follower.result()
-            if self.is_reachable:
-                with suppress(NatsError, ConnectionError):
-                    await self._client.publish(self._ping, _ping, inbox)
-            else:
-                # The leader, too, has to come back, and then to open its doors.
-                self._wait_until = time.monotonic() + _RECONNECTED_S
-            heard = await _last_heard(answers)
-            if heard is None:
-                silent = silent + 1 if self.is_reachable else 0
-                continue
-            silent = 0
-            self.led = (heard.headers or {}).get("Status") != _NO_RESPONDERS
-            if not self.led and time.monotonic() >= self._wait_until:
-                return
-            await asyncio.sleep(_PING_EVERY_S)
 
     async def _follow_log(self) -> None:
         subject, seen = self.writer.subject, self.writer.link.sequence
@@ -264,7 +258,8 @@ class Leadership:
         """Stand for election: true when the log says so."""
         with suppress(DeposedError):
             await self.catch_up()
-        if time.monotonic() < self._wait_until:
+        # Another's election may have been among what was just read.
+        if self._pings.in_grace:
             return False
         self.writer.epoch = self.writer.link.epoch + 1
         event = LeaderElected(writer=self.writer.writer, epoch=self.writer.epoch)
@@ -273,7 +268,7 @@ class Leadership:
             sequence = await self.writer.append_events([event], now)
         except (FenceError, LogUnavailableError) as error:
             self._logger.info("not_elected", reason=str(error))
-            await asyncio.sleep(_PING_EVERY_S)
+            await asyncio.sleep(PING_EVERY_S)
             return False
         elected = Envelope(
             writer=self.writer.writer,
@@ -286,15 +281,3 @@ class Leadership:
         self._fold.apply(sequence, elected)
         self._logger.info("elected", epoch=self.writer.epoch, sequence=sequence)
         return True
-
-
-async def _last_heard(answers: "asyncio.Queue[Msg]") -> Msg | None:
-    """Wait a moment for an answer; of several the last one counts."""
-    try:
-        async with asyncio.timeout(_PING_EVERY_S):
-            heard = await answers.get()
-    except TimeoutError:
-        return None
-    while not answers.empty():
-        heard = answers.get_nowait()
-    return heard

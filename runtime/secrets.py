@@ -34,10 +34,12 @@ class Sealer:
         """Derive the AES key and its id."""
         key = hashlib.sha256(b"tidegate master key\0" + master_key.encode()).digest()
         self._cipher = AESGCM(key)
+        # Stands before each ciphertext, so that another key is told from damage.
         self._key_id = hashlib.sha256(b"tidegate key id\0" + key).digest()[:_KEY_ID_BYTES]
 
     def seal_credential(self, session_id: SessionId, credential: str) -> bytes:
         """Encrypt a credential for one session."""
+        # Drawn anew each time: two texts under one nonce would give both away.
         nonce = os.urandom(_NONCE_BYTES)
         text = self._cipher.encrypt(nonce, credential.encode(), session_id.encode())
         return self._key_id + nonce + text

@@ -123,6 +123,7 @@ def with_overrides(
     that names no setting, with the nearest that exists, and for one of another type.
     """
     leaves = {variable_of(path): (path, kind) for path, kind in settings_of(configuration, tables)}
+    # The tables are the caller's, and are read again for another set of variables.
     result: dict[str, Any] = _copy_tables(tables)
     for variable, text in variables.items():
         if variable not in leaves:
@@ -164,6 +165,7 @@ def read_configuration(
             if not path:
                 return settings
         except msgspec.ValidationError as error:
+            # msgspec says where it stopped, which may be a whole table: find the value in it.
             path, message = _first_fault(tables, configuration, ()) or ((), str(error))
             named = re.match(r"([a-z_]+): ", message)
             if named:
@@ -219,6 +221,7 @@ def _members_of(value: Any, kind: Any) -> Iterator[tuple[str, Any, Any]]:
             yield str(name), inner, get_args(kind)[1]
     elif isinstance(value, list) and get_origin(kind) is list:
         for index, inner in enumerate(value):
+            # By the name that its owner gave it: its place in the file says little.
             name = inner.get("id", index) if isinstance(inner, dict) else index
             yield str(name), inner, get_args(kind)[0]
 

@@ -61,6 +61,7 @@ def _address_shown(address: str) -> str:
     place, mark, query = address.partition("?" if "?" in address else "#")
     try:
         parts = urlsplit(address)
+        # `port` raises for what is none: what looks like a host is a user and half a password then.
         plain = bool(parts.netloc) and "@" not in parts.netloc and parts.port != 0
     except ValueError:
         plain = False
@@ -131,6 +132,7 @@ class _LineFeeds:
 
     def write(self, line: str) -> None:
         """Take one whole row."""
+        assert line.endswith("\r\n"), "the writer was told to end rows so"
         self._out.write(line[:-2] + "\n")
 
 

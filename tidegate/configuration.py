@@ -70,15 +70,23 @@ class Configuration(Section, frozen=True, kw_only=True):
 
 def load_configuration(environment: Environment) -> Configuration:
     """Read the file and the variables over it. Raises `SettingsError` by name."""
-    return _load_whole(environment)[0]
+    return _load_whole(environment).configuration
 
 
 def is_demo(environment: Environment) -> bool:
     """Tell whether nobody named a server, and the demo's own are the servers there are."""
-    return _load_whole(environment)[1]
+    return _load_whole(environment).is_demo
 
 
-def _load_whole(environment: Environment) -> tuple[Configuration, bool]:
+class _Loaded(msgspec.Struct, frozen=True):
+    """What the file says, and whether its servers are the demo's own, because it names none."""
+
+    configuration: Configuration
+    is_demo: bool
+
+
+def _load_whole(environment: Environment) -> _Loaded:
+    """Read file, variables and the demo's servers. Raises `SettingsError`."""
     tables = _file_tables(environment)
     demo_servers = environment.home.demo_servers
     demo = "servers" not in tables and demo_servers.exists()
@@ -91,7 +99,7 @@ def _load_whole(environment: Environment) -> tuple[Configuration, bool]:
     if "session_concurrency" not in tables.get("pool", {}) and _speaks_a_dialect(whole):
         pool = msgspec.structs.replace(whole.pool, session_concurrency=1)
         whole = msgspec.structs.replace(whole, pool=pool)
-    return whole, demo
+    return _Loaded(whole, demo)
 
 
 def _file_tables(environment: Environment) -> dict[str, Any]:
@@ -144,7 +152,8 @@ def settings_loader(environment: Environment, settings: type[_Settings]) -> Call
     """Make the function by which a service reads its tables, again and again."""
 
     def load_part() -> _Settings:
-        whole, demo = _load_whole(environment)
+        loaded = _load_whole(environment)
+        whole, demo = loaded.configuration, loaded.is_demo
         located = with_absolute_paths(environment, whole)
         provisioner = located.pool.provisioner
         values = {

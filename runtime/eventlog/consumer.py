@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
@@ -62,7 +63,9 @@ class Consumer:
         server whose copy of the log is damaged a consumer sends heartbeats for ever, and knows of
         nothing that is pending (ADR 19).
         """
+        assert self._arrived.empty(), "a consumer is read once"
         inbox = self._client.new_inbox()
+        # Without limits: nats-py drops what is above them, and the pulls bound it already.
         subscription = await self._client.subscribe(
             inbox, cb=self._arrived.put, pending_msgs_limit=0, pending_bytes_limit=0
         )
@@ -75,8 +78,11 @@ class Consumer:
             delivered = idle = 0
             while True:
                 messages = await self._fetch_messages()
-                batch, ended = _new_messages(messages, delivered)
-                pulls = ended + (delivered + len(batch)) // _BATCH - delivered // _BATCH
+                arrival = _read_arrival(messages, delivered)
+                batch = arrival.batch
+                # A request is used up by time, or by every hundredth envelope: each is made again.
+                filled = (delivered + len(batch)) // _BATCH - delivered // _BATCH
+                pulls = arrival.exhausted + filled
                 delivered += len(batch)
                 for _ in range(pulls):
                     await self._client.publish(pull, _PULL_REQUEST, inbox)
@@ -86,6 +92,7 @@ class Consumer:
                     continue
                 idle = (idle + 1) % _IDLE_MAX
                 if not idle and await has_more(self._seen):
+                    # It may have come while the stream was asked.
                     await asyncio.sleep(_LOOK_EVERY_S)
                     if self._arrived.empty():
                         return
@@ -121,6 +128,8 @@ class Consumer:
 
     async def _create_consumer(self) -> str:
         """Make it, and return its name. Raises `LogUnavailableError`."""
+        # Nothing of it is worth a disk or a replica: what was seen is known here, and a lost one is
+        # made again behind it. One whose reader was killed goes by itself, a minute later.
         config = {
             "deliver_policy": "by_start_sequence",
             "opt_start_seq": self._seen + 1,
@@ -147,23 +156,31 @@ _PULL_REQUEST = json.dumps(
 ).encode()
 
 
-def _new_messages(messages: Sequence[Msg], delivered: int) -> tuple[list[Stored], int]:
+class _Arrival(msgspec.Struct, frozen=True):
+    """What came at once: envelopes, and how many pull requests ran out."""
+
+    batch: list[Stored]
+    exhausted: int
+
+
+def _read_arrival(messages: Sequence[Msg], delivered: int) -> _Arrival:
     """Split what arrived into envelopes and the number of pull requests that ran out.
 
     Raises `TimeoutError` when a message was lost on its way, or the consumer is (its server shut
     down, or nobody answers for it): asking that one again would ask in vain, and without end.
     """
     batch: list[Stored] = []
-    ended = 0
+    exhausted = 0
     for message in messages:
         if message.headers is not None and "Status" in message.headers:
-            ended += _is_exhausted(message.headers)
+            exhausted += _is_exhausted(message.headers)
             continue
         stored, number = _as_stored(message)
+        # The consumer numbers what it delivers: a number left out was lost on its way here.
         if number != delivered + len(batch) + 1:
             raise TimeoutError
         batch.append(stored)
-    return batch, ended
+    return _Arrival(batch, exhausted)
 
 
 def _is_exhausted(headers: Mapping[str, str]) -> bool:

@@ -48,10 +48,11 @@ def records_of(stored: Stored) -> Iterator[dict[str, Any]]:
 def _event_fields(event: AnyEvent | UnknownEvent) -> dict[str, Any]:
     """Show an event as it stands; one of a later version by its tag, if Python cannot read it."""
     if not isinstance(event, UnknownEvent):
-        known: dict[str, Any] = msgspec.to_builtins(event)
-        return known
+        fields: dict[str, Any] = msgspec.to_builtins(event)
+        return fields
     try:
-        fields: dict[str, Any] = json.loads(event.raw)
+        # By Python's reader: what a later version writes may be more than msgspec takes.
+        fields = json.loads(event.raw)
     except (ValueError, RecursionError) as error:
         return {"type": event.tag, "reason": f"it cannot be shown: {error}"}
     return fields
@@ -96,6 +97,7 @@ class Wanted:
         request_id = record.get("request_id", "")
         if record.get("client_request_id", "") == self._request and request_id:
             self._requests.add(request_id)
+        # A lease's id is its request's, a dot, and the lease's number.
         of_lease = str(record.get("lease_id", "")).rpartition(".")[0]
         return bool({request_id, of_lease} & self._requests)
 

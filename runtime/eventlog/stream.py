@@ -50,6 +50,7 @@ class EventLog:
                 subject, body, timeout=_ACK_TIMEOUT_S, headers=headers
             )
         except NoRespondersError:
+            # The one silence that is certain: nobody has the message.
             raise LogUnavailableError("no stream takes the event log's subjects") from None
         except (NatsTimeoutError, NatsError, ConnectionError) as error:
             raise OutcomeUnknownError(f"no acknowledgement: {type(error).__name__}") from None
@@ -74,6 +75,7 @@ class EventLog:
         message = answer["message"]
         return Stored(
             message["seq"],
+            # Go writes as many decimals as there are, up to nine: of this one seconds are enough.
             datetime.fromisoformat(message["time"][:19] + "+00:00"),
             message["subject"],
             base64.b64decode(message.get("data", "")),
@@ -130,6 +132,7 @@ class EventLog:
             async for batch in consumer.next_batches(has_more):
                 seen = batch[-1].sequence
                 yield batch
+            # A server that makes no consumer would be asked without a pause.
             await asyncio.sleep(_AGAIN_S)
 
     async def _ask_api(self, what: str, body: dict[str, Any]) -> dict[str, Any]:

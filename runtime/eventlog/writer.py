@@ -70,7 +70,7 @@ class SubjectWriter:
         A stray is no envelope, or repeats a number: it came in by the answer to somebody's
         question (ADR 10), and nothing of it is true but its sequence, which the fence counts.
         """
-        self._owed_since = None
+        self._owed_since = None  # whoever wrote it, the log takes writes
         seen = _read_envelope(stored.body)
         if seen is None or envelope.repeat_break(self.link.number, seen):
             self.link = msgspec.structs.replace(self.link, sequence=stored.sequence)
@@ -94,6 +94,7 @@ class SubjectWriter:
         again; should it land later, the fence refuses whatever was decided meanwhile.
         """
         body = envelope.seal_events(self.link, self.writer, self.epoch, now, events)
+        # Before it is sent: what is proved by it held then, however late the answer comes.
         began = self._tried_at = time.monotonic()
         if self._owed_since is None:
             self._owed_since = began
@@ -120,6 +121,7 @@ class SubjectWriter:
             except LogUnavailableError:
                 await asyncio.sleep(_AGAIN_S)
                 continue
+            # No two envelopes are alike: writer, number and the hash before it are in each.
             if last is not None and last.body == body:
                 return last.sequence
             if last is None or last.sequence <= self.link.sequence:

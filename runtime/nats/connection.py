@@ -85,7 +85,7 @@ def nats_urls(environment: Environment, user: str) -> list[str]:
                 " has none, so no embedded server runs in this home"
             ) from None
     urls = [url.strip() for url in text.split(",") if url.strip()]
-    if "@" in text:
+    if "@" in text:  # its owner has put a user of his own there
         return urls
     variable = f"TIDEGATE_{user.upper()}_NATS_PASSWORD"
     password = environment.read_secret(variable, environment.home.nats_password(user))
@@ -179,6 +179,7 @@ async def connect_as(
         )
     except (NatsError, OSError, TimeoutError) as error:
         raise SettingsError(f"NATS at {address}: cannot connect as {user} ({error})") from None
+    # Only now: a first connection is to fail soon, and one that stood is to come back.
     if report is not None:
         client.options["max_reconnect_attempts"] = -1
     return client

@@ -47,6 +47,7 @@ def free_port() -> int:
             reservation.close()
             continue
         _reservations.append(reservation)
+        # The oldest has its listener by now, or never will.
         if len(_reservations) > _RESERVATIONS_MAX:
             _reservations.popleft().close()
         return port
@@ -132,6 +133,7 @@ def _cluster_lines(members: Sequence[str], password: str) -> list[str]:
 
 def _common_lines(store: Path) -> list[str]:
     """What every server of ours has, wherever it runs."""
+    # Synced at every write: what was acknowledged survives a power cut.
     return [
         "max_payload: 8MB",
         "max_pending: 64MB",
@@ -154,7 +156,7 @@ def start_server(config: Path, log: Path, port: int) -> "subprocess.Popen[bytes]
     try:
         wait_for_port(f"nats://127.0.0.1:{port}", 20)
     except TimeoutError:
-        process.terminate()
+        process.terminate()  # in a session of its own, it would outlive us
         raise
     return process
 

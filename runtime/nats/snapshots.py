@@ -57,7 +57,7 @@ async def take_snapshot(client: Client, stream: str, into: BinaryIO, step: Step)
                 raise SnapshotError(f"stream {stream}: the snapshot broke off ({status})")
             into.write(message.data)
             step(len(message.data))
-            if message.reply:
+            if message.reply:  # the server sends on when it is answered
                 await client.publish(message.reply, b"")
     except (NatsError, ConnectionError) as error:
         raise SnapshotError(f"stream {stream}: {error or type(error).__name__}") from None

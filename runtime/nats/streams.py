@@ -48,6 +48,8 @@ def stream_configurations(bytes_max: int, replicas: int = 1) -> list[dict[str, A
     is killed when the log is (ADR 19).
     """
     common = {"storage": "file", "num_replicas": replicas, "retention": "limits"}
+    # A full log refuses what is new and forgets nothing; dead letters may be forgotten; of a
+    # session's ciphertexts the newest is enough.
     return [
         {
             **common,

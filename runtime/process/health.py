@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from runtime.hosts import host_of, is_familiar
 
-Readiness = Callable[[], str]
-"""Why the process is not ready; empty when it is."""
+Readiness = Callable[[], str | None]
+"""Why the process is not ready; None, or nothing, when it is."""
 _AGAIN_S = 1.0
 _OURS_ALONE = frozenset({"/metrics"})
 """Whether we live and are ready, whoever watches may ask by any name."""
@@ -51,8 +51,8 @@ async def serve_health(
     """Answer on `port` until cancelled; port 0 serves nowhere.
 
     No key is asked for, so it is this machine that may ask, and for metrics by a name that no page
-    of elsewhere has; and, with `network`, whoever is in the
-    network by which that host is reached: it is answered there as soon as the name is known.
+    of elsewhere has; and, with `network`, whoever is in the network by which that host is reached:
+    it is answered there as soon as the name is known.
     """
     if port == 0:
         return
@@ -79,8 +79,10 @@ def _health_app(readiness: Readiness, registry: CollectorRegistry) -> Any:
         receive: Callable[[], Awaitable[Any]],
         send: Callable[[dict[str, Any]], Awaitable[None]],
     ) -> None:
+        # A probe is answered whatever its body: nothing but the path is read.
         await receive()
         reply = health_answer(scope["path"], readiness, registry)
+        # Of two names one would be judged and the other meant.
         if sum(name == b"host" for name, _ in scope["headers"]) > 1:
             reply = 400, "application/json", json.dumps({"status": _HOSTS}).encode()
         elif scope["path"] in _OURS_ALONE and not is_familiar(host_of(scope["headers"])):

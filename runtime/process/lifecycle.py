@@ -52,6 +52,7 @@ def collect_rarely() -> None:
 async def _watch_supervisor(stop: asyncio.Event) -> None:
     supervisor = int(os.environ.get("TIDEGATE_SUPERVISOR", "0"))
     while supervisor:
+        # An orphan gets another parent at once; a signal at a parent's death is Linux's alone.
         if os.getppid() != supervisor:
             stop.set()
             return
@@ -63,7 +64,7 @@ async def unless_stopped(stop: asyncio.Event, begun: Coroutine[Any, Any, Begun])
     beginning = asyncio.ensure_future(begun)
     stopped = asyncio.ensure_future(stop.wait())
     await asyncio.wait({beginning, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    if beginning.done():
+    if beginning.done():  # though it shall end, too: who has the connection closes it
         await end_tasks(stopped)
         return beginning.result()
     await end_tasks(beginning)
@@ -78,6 +79,7 @@ async def until_stopped(stop: asyncio.Event, *tasks: Awaitable[Any]) -> None:
     try:
         while waiting:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            # Looked at before `stop`: an error that came with it is not swallowed.
             for task in done:
                 task.result()
             if stopped in done:
@@ -98,4 +100,5 @@ async def end_tasks(*tasks: "asyncio.Future[Any]", again_s: float = _CANCEL_AGAI
         for task in waiting:
             task.cancel()
         _, waiting = await asyncio.wait(waiting, timeout=again_s)
+    assert all(task.done() for task in tasks), "nobody acts any more when this returns"
     await asyncio.gather(*tasks, return_exceptions=True)

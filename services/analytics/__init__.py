@@ -10,6 +10,7 @@ fitness     which events no row can hold
 folding     envelopes as they are read, folded in order
 sifting     a batch that the store refuses: what it does not take of it is set aside by name
 copies      the same file beside the running one: made for a backup, bound to the restored log
+freshness   how far that is behind the log, and whether answers may be trusted
 projector   follows the log into the store, exactly once, and says how far it is
 queries     the catalogue of `sql/queries` and `sql/reports`, and statistics in words
 store/      the DuckDB file: migrations, one writer, readers of ours

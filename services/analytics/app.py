@@ -104,6 +104,7 @@ class _FileLife:
         """Say that the open file serves no more. Raises `StoreError`."""
         self._lost += 1
         self._log.error("store_lost", file=str(self._path), reason=str(error))
+        # Given up at its first write: opened again, it would be given up there again.
         if isinstance(error, DamagedError) or commits <= 1:
             self._put_file_aside(error)
 
@@ -151,7 +152,7 @@ async def _run_services(
             projector.run(),
             health.serve_health(
                 environment.health_port,
-                projector.unready_reason,
+                projector.freshness.unready_reason,
                 metrics.registry,
                 network=environment.health_network,
             ),
@@ -161,6 +162,7 @@ async def _run_services(
         )
     finally:
         log.info("stopping", checkpoint=projector.checkpoint)
+        # The writer first: no batch is to end amid a file that is being closed.
         await projector.close()
         await answers.close()
         await client.drain()
@@ -177,7 +179,7 @@ async def _follow_settings(
     log: Log,
 ) -> None:
     """Take over what may change while running; a file that is refused changes nothing."""
-    refused = ""
+    refused: str | None = None
     while True:
         await asyncio.sleep(_LOOK_EVERY_S)
         spool.forget_idle()
@@ -189,7 +191,7 @@ async def _follow_settings(
                 log.warning("settings_refused", error=str(error))
             refused = str(error)
             continue
-        refused = ""
+        refused = None
         readers.timeout_s = settings.analytics.sql_timeout
         sandbox.bounds = _sql_bounds(settings.analytics)
         spool.bounds = _export_bounds(settings.analytics)

@@ -2,7 +2,7 @@
 
 Whoever reads the log from its beginning anyway has a `Copy` hear it: what comes of it stands at
 exactly the sequence where the reading ended, and the running file is not touched. A `ReturnedCopy`
-copy is asked as analytics would be, and goes on behind its checkpoint in another life of the
+is asked as analytics would be, and goes on behind its checkpoint in another life of the
 stream, once somebody has proved that this one continues the same log.
 """
 
@@ -47,10 +47,10 @@ class Copy:
         self, path: Path, memory_bytes: int, *, stream_created: str, first_sequence: int
     ) -> None:
         """Make the file. Raises `StoreError`."""
-        self.missing = sequence_gap(0, max(first_sequence, 1)) or ""
-        """What the log lacks, so that it cannot be projected; empty if nothing."""
-        self.failed = ""
-        """Why DuckDB could not write it; empty if it could."""
+        self.missing = sequence_gap(0, max(first_sequence, 1))
+        """What the log lacks, so that it cannot be projected; None if nothing."""
+        self.failed: str | None = None
+        """Why DuckDB could not write it; None if it could."""
         self._database = Database(path, memory_bytes)
         self._ledger = LedgerWriter(self._database)
         self._ledger.begin_anew(stream_created)
@@ -87,6 +87,7 @@ class Copy:
     async def _hand_over(self) -> None:
         """Have a batch written while the next one arrives; of two, the first is waited for."""
         await self._await_writing()
+        assert self._writing is None, "one batch is written at a time"
         batch, self._waiting, self._size = self._waiting, [], 0
         if batch and not self.missing and not self.failed:
             loop = asyncio.get_running_loop()
@@ -103,8 +104,9 @@ class Copy:
             try:
                 self._ledger.write_batch(fold_batch(self._fold, batch, _ignore_envelope))
             except (FoldError, RowsRefusedError):
-                sifted, _ = sift_batch(self._ledger, after, batch)
-                self._fold = RowFold(self._ledger.read_remembered(), sifted.sequence)
+                sifted = sift_batch(self._ledger, after, batch)
+                # The old fold has what the file does not: it is made anew from the file.
+                self._fold = RowFold(self._ledger.read_remembered(), sifted.batch.sequence)
         except MissingError as error:
             self.missing = str(error)
         except StoreError as error:

@@ -1,4 +1,21 @@
-"""Envelopes as they are read, folded in order: for the projector, and for a backup's copy."""
+"""Envelopes as they are read, folded in order: for the projector, and for a backup's copy.
+
+Theory of operation. Each envelope takes one of five ways, and the first that fits:
+
+    its sequence does not follow        `MissingError`: nothing is folded past a gap
+    it cannot be read, or its number
+    or time are none that a row holds   set aside whole, as unreadable
+    its number was there already        set aside whole, as a stray (ADR 10)
+    some of its events fit no row       those are set aside, the others folded
+    it folds                            and if not, against all foresight: `FoldError`
+
+A fold moves with every envelope, and only forward. What was thrown out of it halfway leaves it
+between two envelopes: it is not to be used any more, and another is made from what the store has.
+
+What is ugly: that an event fits is told here, and that the store takes its row is told there.
+What only the store knows is found out by `sifting`, in halves. And numbers are noted for the
+stray of tomorrow alone: of those that are missing nothing is said, since no sequence is.
+"""
 
 import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -74,6 +91,7 @@ def fold_stored(
     missing = sequence_gap(fold.sequence, stored.sequence)
     if missing:
         raise MissingError(missing)
+    # Before anything of it is noted: an unreadable number must not become the subject's last.
     try:
         read = envelope.decode_envelope(stored.body)
         why = number_misfit(read.number)

@@ -155,12 +155,12 @@ class Answers:
             _ping.decode(body)
         except msgspec.DecodeError as error:
             return decode_refusal(error, [Ping])
-        projector = self._projector
+        freshness = self._projector.freshness
         return Pong(
             writer=self._writer,
             epoch=0,
-            sequence=projector.checkpoint,
-            trouble=projector.unready_reason(),
+            sequence=freshness.checkpoint,
+            trouble=freshness.unready_reason() or "",
         )
 
     async def close(self) -> None:
@@ -180,6 +180,7 @@ class Answers:
             return
         task = asyncio.create_task(self._answer_call(lane, client, call, answer))
         lane.answering.add(task)
+        assert len(lane.answering) <= _WAITING_MAX
         task.add_done_callback(lane.answering.discard)
 
     async def _answer_call(
@@ -200,7 +201,7 @@ class Answers:
 
     def _rebuild_refusal(self) -> Failed | None:
         """Refuse while the figures are being made anew: they would be too small, and not say so."""
-        why = self._projector.rebuild_reason
+        why = self._projector.freshness.rebuild_reason
         return Failed(code="rebuilding", message=why) if why else None
 
     def _ask_timed(self, name: str, ask: Callable[[], QueryResult]) -> Rows | Failed:
@@ -219,7 +220,7 @@ class Answers:
             rows=result.rows,
             truncated=result.truncated,
             sequence=result.sequence,
-            lag=self._projector.messages_behind(result.sequence),
+            lag=self._projector.freshness.messages_behind(result.sequence),
         )
 
 

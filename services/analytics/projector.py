@@ -1,9 +1,25 @@
 """Follows the log into the store: each event lands once, whatever is killed.
 
-The checkpoint stands in the transaction of its rows, and the reader starts from it; what was
-read but not committed is read again. When a batch fails, the fold is thrown away with it and
-made again from what the store has. A batch whose rows are refused is sifted: what the store does
-not take of it is set aside by name, and the projection goes on.
+Theory of operation. A round goes on behind the checkpoint, and is a pipeline of which every part
+works on another batch:
+
+    log -> _read_log -> arrived -> _fold_batches -> folded -> _write_batches -> the file
+                                   (some thread)              (the one of the store)
+           _watch_stream beside them: is it still the stream of which the file is?
+
+The checkpoint stands in the transaction of its rows, so what was read and not committed is read
+again. A round ends by an error, and `run` begins the next:
+
+    a batch that does not fold, or that the file refuses  it is sifted, then a new round at once
+    another life of the stream, or a shorter one          the file is emptied, or refused a moment
+                                                          later for what is missing
+    the log or the file does not answer                   again after a while
+    DuckDB gave up on the open file (`LostError`)         out of `run`: `app` opens it anew
+
+What is ugly: the fold is ahead of the file by what is in the queue and under way, so it is good for
+nothing once a batch fails: `_SiftedError` is no error, but the way to throw it away with
+everything built on it. And the part that folds waits for ever behind its first failure, so that
+the batches before it are still written; only the end of the round ends it.
 """
 
 import asyncio
@@ -19,7 +35,7 @@ from runtime.eventlog import EventLog, LogUnavailableError, Stored
 from runtime.process.lifecycle import until_stopped
 from runtime.process.logs import Log
 from services.analytics.domain.fold import RowBatch, RowFold
-from services.analytics.domain.standing import resume_point
+from services.analytics.domain.standing import LogCheckpoint, resume_point
 from services.analytics.folding import (
     NUMBERS_WITHIN,
     FoldError,
@@ -29,6 +45,7 @@ from services.analytics.folding import (
     recover_numbers,
     split_batch,
 )
+from services.analytics.freshness import Freshness
 from services.analytics.metrics import Metrics
 from services.analytics.sifting import sift_batch
 from services.analytics.store import LedgerWriter, LostError, RowsRefusedError, StoreError
@@ -36,23 +53,27 @@ from services.analytics.store import LedgerWriter, LostError, RowsRefusedError, 
 _LINGER_S = 0.5
 _WATCH_EVERY_S = 2.0
 _AGAIN_S = 1.0
-_LAG_MAX = 20_000
-"""Messages behind which the answers are too old to be called ready."""
-_STILL_S = 30.0
-"""After which answers that were owed a batch meanwhile are no longer called current."""
 _EVERYTHING = "evt.>"
 _BROKEN_OFF = "that was broken off before its end"
 _Result = TypeVar("_Result")
 _Arrivals = asyncio.Queue[list[Stored]]
 
 
-class _FoldedBatch(msgspec.Struct):
+class _Folded(msgspec.Struct, frozen=True):
     """What is to be written next."""
 
     stored: list[Stored]
-    batch: RowBatch | None
-    """What the envelopes fold to; None when they do not, and why is in `trouble`."""
-    trouble: str = ""
+    batch: RowBatch
+
+
+class _Unfoldable(msgspec.Struct, frozen=True):
+    """What is to be sifted next, and why: no fold takes it whole."""
+
+    stored: list[Stored]
+    trouble: str
+
+
+_FoldQueue = asyncio.Queue[_Folded | _Unfoldable]
 
 
 class _SiftedError(Exception):
@@ -68,56 +89,22 @@ class Projector:
 
     def __init__(self, log: EventLog, ledger: LedgerWriter, metrics: Metrics, logger: Log) -> None:
         """Nothing is read before `run`."""
-        self.checkpoint = 0
+        self.freshness = Freshness()
         self._log = log
         self._ledger = ledger
         self._metrics = metrics
         self._logger = logger
-        self._last = 0
-        """The greatest sequence known to be in the log."""
-        self._target = 0
-        self._trouble = "starting"
-        self._rebuilding = "the log has not been read yet"
-        self._reachable = True
         self._created = ""
-        self._owed_since: float | None = None
-        """Since when nothing was projected though there is something to; None when there is not."""
+        """Which life of the stream this round projects."""
         self._thread = ThreadPoolExecutor(1, "ledger")
 
     @property
-    def lag(self) -> int:
-        """Messages known to be in the log and not yet in the store."""
-        return self.messages_behind(self.checkpoint)
-
-    def messages_behind(self, sequence: int) -> int:
-        """Count the messages known to be in the log behind this one."""
-        return max(0, self._last - sequence)
-
-    @property
-    def rebuild_reason(self) -> str | None:
-        """Say why figures would be too small, and how far they are; None when they are whole."""
-        if not self._rebuilding:
-            return None
-        share = f" ({self.checkpoint / self._target:.0%})" if self._target else ""
-        return (
-            f"the figures are being made anew: at log sequence {self.checkpoint} of"
-            f" {self._target}{share}; {self._rebuilding}"
-        )
-
-    def unready_reason(self) -> str:
-        """Say why answers are not to be trusted as current; empty when they are."""
-        if self._trouble:
-            return self._trouble
-        if not self._reachable:
-            return "the event log cannot be reached"
-        if self.checkpoint < self._target or self.lag > _LAG_MAX:
-            return f"catching up: at log sequence {self.checkpoint} of {self._last}"
-        if self._owed_since is not None and time.monotonic() - self._owed_since > _STILL_S:
-            return f"standing still at log sequence {self.checkpoint} of {self._last}"
-        return ""
+    def checkpoint(self) -> int:
+        """The sequence up to which the file has the log."""
+        return self.freshness.checkpoint
 
     async def run(self) -> None:
-        """Project for ever; trouble is logged, told by `unready_reason`, and tried again.
+        """Project for ever; trouble is logged, told by `freshness`, and tried again.
 
         Raises `LostError` when the file must be opened again, or put aside.
         """
@@ -142,15 +129,15 @@ class Projector:
         await asyncio.to_thread(self._thread.shutdown)
 
     def _note_trouble(self, why: str) -> None:
-        if self._trouble != why:
+        if self.freshness.trouble != why:  # once, though it is tried again every second
             self._logger.warning("not_projecting", reason=why, checkpoint=self.checkpoint)
-        self._trouble = why
+        self.freshness.trouble = why
 
     async def _project_stream(self) -> None:
         """Project until the stream changes, a batch fails, or the log is out of reach."""
         fold = await self._choose_resume_point()
         arrived = _Arrivals(2)
-        folded: asyncio.Queue[_FoldedBatch] = asyncio.Queue(1)
+        folded = _FoldQueue(1)
         await until_stopped(
             asyncio.Event(),
             self._read_log(arrived),
@@ -164,25 +151,27 @@ class Projector:
         state = await self._log.stream_state()
         progress = await self._in_thread(self._ledger.read_progress)
         point = resume_point(
-            (progress.stream_created, progress.sequence) if progress else None,
+            LogCheckpoint(progress.stream_created, progress.sequence) if progress else None,
             created=state.created,
             first_sequence=state.first_sequence,
             last_sequence=state.last_sequence,
         )
-        self._last = self._target = state.last_sequence
+        self.freshness.begin_round(state.last_sequence)
         if progress is not None and not point.rebuild:
-            self._rebuilding = _BROKEN_OFF if progress.sequence < progress.anew_to else ""
-            self._set_checkpoint(progress.sequence)
+            broken_off = progress.sequence < progress.anew_to
+            self.freshness.resume_rebuild(_BROKEN_OFF if broken_off else None)
+            # Before anything is refused: what is missing is missing behind here.
+            self.freshness.resume_at(progress.sequence)
+            self._show_progress()
         if point.missing:
             raise MissingError(point.missing)
         if point.rebuild:
             tell = self._logger.warning if progress else self._logger.info
             tell("rebuilding", reason=point.rebuild, upto=state.last_sequence)
             self._metrics.rebuilds.inc()
-            self._trouble = f"rebuilding: {point.rebuild}"
-            self._rebuilding = point.rebuild
-            self.checkpoint = 0
-            await self._in_thread(lambda: self._ledger.begin_anew(state.created, self._target))
+            self.freshness.begin_rebuild(point.rebuild)
+            upto = state.last_sequence
+            await self._in_thread(lambda: self._ledger.begin_anew(state.created, upto))
         remembered = await self._in_thread(self._ledger.read_remembered)
         fold = RowFold(remembered, point.after)
         if not remembered.numbers and state.first_sequence <= point.after:
@@ -190,15 +179,15 @@ class Projector:
             async for batch in self._log.read_range(_EVERYTHING, start, point.after):
                 recover_numbers(fold, batch)
         self._created = state.created
-        self._set_checkpoint(point.after)
+        self.freshness.resume_at(point.after)
+        self._show_progress()
         self._logger.info("projecting", checkpoint=point.after, upto=state.last_sequence)
-        if self.checkpoint >= self._target:
-            self._trouble = ""
+        self.freshness.clear_if_current()
         return fold
 
     async def _read_log(self, arrived: _Arrivals) -> None:
         async for batch in self._log.follow_from([_EVERYTHING], self.checkpoint):
-            self._last = max(self._last, batch[-1].sequence + batch[-1].pending)
+            self.freshness.note_arrival(batch[-1].sequence + batch[-1].pending)
             for piece in split_batch(batch):
                 await arrived.put(piece)
 
@@ -208,50 +197,46 @@ class Projector:
             await asyncio.sleep(_WATCH_EVERY_S)
             if self._ledger.fault is not None:
                 raise self._ledger.fault
+            # Of before the question: while it is asked the checkpoint may pass what it answers.
             checkpoint = self.checkpoint
             try:
                 state = await self._log.stream_state()
             except LogUnavailableError:
-                self._reachable = False
+                self.freshness.note_unreachable()
                 continue
-            self._reachable = True
-            self._last = max(self.checkpoint, state.last_sequence)
-            if self.lag and self._owed_since is None:
-                self._owed_since = time.monotonic()
+            self.freshness.note_stream_end(state.last_sequence)
             if state.created != self._created or state.last_sequence < checkpoint:
                 raise _StreamChangedError("the log is another one, or went backwards")
 
-    async def _fold_batches(
-        self, fold: RowFold, arrived: _Arrivals, folded: "asyncio.Queue[_FoldedBatch]"
-    ) -> None:
+    async def _fold_batches(self, fold: RowFold, arrived: _Arrivals, folded: _FoldQueue) -> None:
         """Fold one batch while the one before it is written; the first that fails is the last."""
         while True:
             stored = await _next_envelopes(arrived)
             try:
                 batch = await asyncio.to_thread(fold_batch, fold, stored, self._log_set_aside)
             except FoldError as error:
-                await folded.put(_FoldedBatch(stored, None, str(error)))
+                await folded.put(_Unfoldable(stored, str(error)))
                 await asyncio.Event().wait()
             else:
-                await folded.put(_FoldedBatch(stored, batch))
+                await folded.put(_Folded(stored, batch))
 
-    async def _write_batches(self, folded: "asyncio.Queue[_FoldedBatch]") -> None:
+    async def _write_batches(self, folded: _FoldQueue) -> None:
         """Write what was folded; a batch that is refused is sifted, and ends this."""
         while True:
             item = await folded.get()
-            batch = item.batch
-            if batch is None:
+            if isinstance(item, _Unfoldable):
                 await self._sift_batch(item.stored, item.trouble)
                 raise _SiftedError
+            assert item.batch.sequence == item.stored[-1].sequence, "it ends where they do"
             started = time.perf_counter()
             try:
-                rows = await self._in_thread(partial(self._ledger.write_batch, batch))
+                rows = await self._in_thread(partial(self._ledger.write_batch, item.batch))
             except RowsRefusedError as error:
                 await self._sift_batch(item.stored, str(error))
                 raise _SiftedError from None
-            self._metrics.count_batch(batch, rows, time.perf_counter() - started)
-            self._set_checkpoint(batch.sequence)
-            self._trouble = ""
+            self._metrics.count_batch(item.batch, rows, time.perf_counter() - started)
+            self.freshness.note_batch(item.batch.sequence)
+            self._show_progress()
 
     async def _sift_batch(self, stored: list[Stored], why: str) -> None:
         """Write what the store takes of a refused batch. Raises `StoreError` for none of it."""
@@ -259,26 +244,20 @@ class Projector:
         self._logger.error("batch_refused", after=self.checkpoint, upto=upto, reason=why)
         self._metrics.failures.inc()
         started = time.perf_counter()
-        batch, rows = await self._in_thread(
-            partial(sift_batch, self._ledger, self.checkpoint, stored)
-        )
+        sifted = await self._in_thread(partial(sift_batch, self._ledger, self.checkpoint, stored))
         seconds = time.perf_counter() - started
-        self._metrics.count_batch(batch, rows, seconds)
-        self._logger.warning("sifted", upto=upto, set_aside=batch.set_aside, seconds=seconds)
-        self._set_checkpoint(batch.sequence)
-        self._trouble = ""
+        self._metrics.count_batch(sifted.batch, sifted.rows, seconds)
+        set_aside = sifted.batch.set_aside
+        self._logger.warning("sifted", upto=upto, set_aside=set_aside, seconds=seconds)
+        self.freshness.note_batch(sifted.batch.sequence)
+        self._show_progress()
 
     def _log_set_aside(self, sequence: int, error: str) -> None:
         self._logger.warning("envelope_set_aside", sequence=sequence, reason=error)
 
-    def _set_checkpoint(self, sequence: int) -> None:
-        self.checkpoint = sequence
-        if sequence >= self._target:
-            self._rebuilding = ""
-        self._last = max(self._last, sequence)
-        self._owed_since = time.monotonic() if self.lag else None
-        self._metrics.checkpoint.set(sequence)
-        self._metrics.lag.set(self.lag)
+    def _show_progress(self) -> None:
+        self._metrics.checkpoint.set(self.checkpoint)
+        self._metrics.lag.set(self.freshness.lag)
 
     async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

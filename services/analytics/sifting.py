@@ -14,19 +14,31 @@ from services.analytics.domain.fold import PASSED_OVER, RowBatch, RowFold
 from services.analytics.folding import FoldError, fold_stored
 from services.analytics.store import LedgerWriter, RowsRefusedError, StoreError
 
-_EventPlace = tuple[int, int]
-"""An event: its envelope's sequence, and its position there."""
 _REASON_MAX = 500
 
 
-def sift_batch(ledger: LedgerWriter, after: int, batch: Sequence[Stored]) -> tuple[RowBatch, int]:
-    """Write what the store takes of envelopes behind `after`; the batch, and its number of rows.
+class _EventPlace(msgspec.Struct, frozen=True, order=True, gc=False):
+    """Where an event stands: its envelope's sequence, and its position there."""
+
+    sequence: int
+    position: int
+
+
+class SiftedBatch(msgspec.Struct, frozen=True):
+    """What was written, and as how many rows."""
+
+    batch: RowBatch
+    rows: int
+
+
+def sift_batch(ledger: LedgerWriter, after: int, batch: Sequence[Stored]) -> SiftedBatch:
+    """Write what the store takes of envelopes behind `after`.
 
     Raises `StoreError` when the store takes nothing at all, `MissingError` as a fold does.
     """
     sieve = _Sieve(ledger, after, batch)
     sifted = sieve.sift_events()
-    return sifted, ledger.write_batch(sifted)
+    return SiftedBatch(sifted, ledger.write_batch(sifted))
 
 
 class _Sieve:
@@ -39,10 +51,13 @@ class _Sieve:
 
     def sift_events(self) -> RowBatch:
         """Sort the events, and fold what is left of them. Raises `StoreError`."""
+        # Refused without any event in it, it is not the events that the store does not take.
         why = self._store_refusal(())
         if why:
             raise StoreError(why)
-        self._sort_events(_event_places(self._batch))
+        events = _event_places(self._batch)
+        self._sort_events(events)
+        assert len(self._kept) + len(self._refused) == len(events), "each is kept or refused"
         return self._fold_kept(self._kept, self._refused)
 
     def _sort_events(self, events: Sequence[_EventPlace]) -> None:
@@ -69,10 +84,10 @@ class _Sieve:
     def _fold_kept(self, kept: set[_EventPlace], refused: dict[_EventPlace, str]) -> RowBatch:
         fold = RowFold(self._ledger.read_remembered(), self._after)
         left_out: dict[int, dict[int, str]] = {}
-        for sequence, position in _event_places(self._batch):
-            if (sequence, position) not in kept:
-                why = refused.get((sequence, position), PASSED_OVER)
-                left_out.setdefault(sequence, {})[position] = why
+        for place in _event_places(self._batch):
+            if place not in kept:
+                why = refused.get(place, PASSED_OVER)
+                left_out.setdefault(place.sequence, {})[place.position] = why
         for stored in self._batch:
             fold_stored(fold, stored, _ignore_envelope, left_out.get(stored.sequence, {}))
         return fold.next_batch()
@@ -85,7 +100,7 @@ def _event_places(batch: Sequence[Stored]) -> list[_EventPlace]:
             read = envelope.decode_envelope(stored.body)
         except msgspec.DecodeError:
             continue
-        places += [(stored.sequence, position) for position in range(len(read.events))]
+        places += [_EventPlace(stored.sequence, position) for position in range(len(read.events))]
     return places
 
 

@@ -56,8 +56,8 @@ class BalancerLeader:
         probes.go_through(settings.proxy)
         journal.on_commit(self._on_commit)
 
-    def unready_reason(self) -> str:
-        """Say why this process is not ready; empty while it follows a leader, or leads well."""
+    def unready_reason(self) -> str | None:
+        """Say why this process is not ready; None while it follows a leader, or leads well."""
         leadership = self._journal.leadership
         if not leadership.is_reachable:
             return "NATS is not reachable"
@@ -65,9 +65,9 @@ class BalancerLeader:
             return UNWRITABLE
         if not leadership.leading:
             led = leadership.following and self._journal.writer.link.sequence
-            return "" if led else "nobody leads yet"
+            return None if led else "nobody leads yet"
         members = self._balancer.fleet.members.values()
-        return "" if any(member.is_healthy for member in members) else "no healthy server"
+        return None if any(member.is_healthy for member in members) else "no healthy server"
 
     async def lead_term(self) -> None:
         """Answer, probe, and journal what happens to the servers. Raises `DeposedError`."""
@@ -107,7 +107,8 @@ class BalancerLeader:
 
     async def watch_settings(self, load: Callable[[], Settings]) -> None:
         """Read the configuration again as it changes; a wrong one changes nothing."""
-        complaint, looks = "", 0
+        complaint: str | None = None
+        looks = 0
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             try:
@@ -117,7 +118,7 @@ class BalancerLeader:
                     complaint = str(error)
                     self._logger.warning("configuration_refused", error=complaint)
                 continue
-            complaint = ""
+            complaint = None
             looks += 1
             if settings == self._settings:
                 looks = 0
@@ -166,6 +167,7 @@ class BalancerLeader:
                 changes = configuration_events(fleet, strategy, servers, demo=demo)
                 if changes:
                     return changes
+                # Only when it is in the log: an append that came to nothing is decided again.
                 self._applied = settings
         return health_due(self._balancer, now, settings.balancer.probe_failures)
 
@@ -180,7 +182,7 @@ class BalancerLeader:
             )
         self._balancer.held_configuration = wanted
 
-    def _on_probe(self, server_id: ServerId, failure: str) -> None:
+    def _on_probe(self, server_id: ServerId, failure: str | None) -> None:
         take_probe(self._balancer, server_id, failure)
         self._metrics.count_probe(server_id, failure)
         self._due.set()

@@ -57,9 +57,9 @@ class Metrics(Collector):
             counter = self._named[by] = self._selections.labels(*by)
         counter.inc()
 
-    def count_probe(self, server_id: ServerId, failure: str) -> None:
-        """Count one probe."""
-        self._probes.labels(server_id, "bad" if failure else "good").inc()
+    def count_probe(self, server_id: ServerId, failure: str | None) -> None:
+        """Count one probe; `failure` is None for a good one."""
+        self._probes.labels(server_id, "good" if failure is None else "bad").inc()
 
     def count_events(self, events: Sequence[BalancerEvent]) -> None:
         """Count the ejections among the events of a commit."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import httpx
+import msgspec
 
 from contracts.balancer import Health, Server
 from contracts.base import ServerId
@@ -25,8 +26,8 @@ _AGAIN_FIRST_S = 0.1
 _PORTS = {"http": 80, "https": 443}
 _FAILURE_CHARACTERS_MAX = 200
 
-Report = Callable[[ServerId, str], None]
-"""Told every result: whose, and what failed (empty for a good probe)."""
+Report = Callable[[ServerId, str | None], None]
+"""Told every result: whose, and what failed (None for a good probe)."""
 
 
 class Way(httpx.AsyncBaseTransport):
@@ -36,6 +37,7 @@ class Way(httpx.AsyncBaseTransport):
         """Go straight."""
         self._straight = httpx.AsyncHTTPTransport(trust_env=False)
         self._proxied: httpx.AsyncHTTPTransport | None = None
+        # Not closed at once: a probe may still be under way there.
         self._left: list[httpx.AsyncHTTPTransport] = []
         self._url = ""
 
@@ -83,30 +85,37 @@ class Prober(httpx.AsyncClient):
 
 
 def probe_client() -> Prober:
-    """Make the HTTP client of the probes; `ping_server` bounds the whole exchange."""
+    """Make the HTTP client of the probes; `probe_failure` bounds the whole exchange."""
     return Prober()
 
 
-async def ping_server(client: Prober, url: str, timeout_s: float) -> str:
-    """Ask a server whether it lives; return what failed, empty when it answered with a 2xx."""
+async def probe_failure(client: Prober, url: str, timeout_s: float) -> str | None:
+    """Ask a server whether it lives; return what failed, None when it answered with a 2xx."""
     try:
         async with asyncio.timeout(timeout_s):
             parsed, straight = httpx.URL(url), client.way.is_straight
             looked_up = resolve_allowed if straight else refuse_forbidden
             await looked_up(parsed.host, parsed.port or _PORTS[parsed.scheme])
             async with client.stream("GET", f"{url.rstrip('/')}/ping") as response:
-                failed = "" if response.is_success else f"status {response.status_code}"
+                failure = None if response.is_success else f"status {response.status_code}"
                 if not straight:
-                    return failed
+                    return failure
                 # httpx looked the name up again, maybe to another end.
                 reached = response.extensions["network_stream"].get_extra_info("server_addr")
-                return address_objection(str(reached[0])) or failed
+                return address_objection(str(reached[0])) or failure
     except TimeoutError:
         return f"no answer within {timeout_s:g} s"
     except ForbiddenAddressError as error:
         return str(error)[:_FAILURE_CHARACTERS_MAX]
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         return f"{type(error).__name__}: {error}"[:_FAILURE_CHARACTERS_MAX]
+
+
+class _Watch(msgspec.Struct, frozen=True):
+    """A server that is watched: at which address, by which task."""
+
+    url: str
+    task: asyncio.Task[None]
 
 
 class Probes:
@@ -140,23 +149,23 @@ class Probes:
 
     async def run(self, settings: Callable[[], BalancerSection], report: Report) -> None:
         """Watch until cancelled; `settings` is read anew for every probe."""
-        watches: dict[ServerId, tuple[str, asyncio.Task[None]]] = {}
+        watches: dict[ServerId, _Watch] = {}
+        self._hastened = {}  # those of an earlier term have nobody who waits for them
         async with asyncio.TaskGroup() as group:
             while True:
                 servers = {
                     server_id: member.server for server_id, member in self._fleet().members.items()
                 }
-                for server_id, (url, watch) in [*watches.items()]:
-                    if server_id not in servers or servers[server_id].url != url:
-                        watch.cancel()
+                for server_id, watch in [*watches.items()]:
+                    if server_id not in servers or servers[server_id].url != watch.url:
+                        watch.task.cancel()
                         del watches[server_id], self._hastened[server_id]
                 for server_id, server in servers.items():
                     if server_id not in watches:
                         self._hastened[server_id] = asyncio.Event()
-                        watches[server_id] = (
-                            server.url,
-                            group.create_task(self._watch_server(server, settings, report)),
-                        )
+                        watching = self._watch_server(server, settings, report)
+                        watches[server_id] = _Watch(server.url, group.create_task(watching))
+                assert self._hastened.keys() == watches.keys(), "who is watched can be hastened"
                 await self._changed.wait()
                 self._changed.clear()
 
@@ -169,9 +178,10 @@ class Probes:
         while True:
             was_up = self._is_up(server.server_id)
             section = settings()
-            failure = await ping_server(self._client, server.url, section.probe_timeout)
+            failure = await probe_failure(self._client, server.url, section.probe_timeout)
             report(server.server_id, failure)
-            if failure and not was_up:
+            # `was_up` is of before this probe: the first failure waits a whole interval.
+            if failure is not None and not was_up:
                 wait_s = min(again_s, section.probe_interval)
                 again_s = wait_s * 2
             else:

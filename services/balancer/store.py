@@ -72,6 +72,8 @@ class BalancerJournal:
         """
         while True:
             async with self._one_at_a_time:
+                # Whoever held the lock before may have read of a later leader, and end the term.
+                self.leadership.check_epoch()
                 now = self.log_now()
                 events = decide(now)
                 if not events and not confirm:
@@ -79,6 +81,7 @@ class BalancerJournal:
                 try:
                     await self.writer.append_events(events, now)
                 except FenceError:
+                    # Raises behind a later leader; behind a stray, or nothing, it is tried again.
                     await self.leadership.catch_up()
                     continue
                 for event in events:
@@ -118,6 +121,7 @@ class BalancerJournal:
 
         Raises `DeposedError` as soon as the log shows a later leader of `evt.balancer`.
         """
+        # Of an earlier term: behind its end others have written on.
         self._numbers.clear()
         async for batch in self.log.follow_from([_EVT_POOL, EVT_BALANCER], after):
             for stored in batch:

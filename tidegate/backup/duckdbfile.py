@@ -134,8 +134,8 @@ async def compare_totals(file: ReturnedCopy, trial: Trial) -> None:
     """
     heard = len(trial.findings)
     try:
-        _, rows = await projections.read_totals(file.ask_query)
-        agrees = await projections.check_totals(file.ask_query, trial, rows)
+        totals = await projections.read_totals(file.ask_query)
+        agrees = await projections.check_totals(file.ask_query, trial, totals)
     except QuestionError as error:
         raise CommandError(f"{bundle.DUCKDB} cannot be asked: {error}{_WITHOUT}") from None
     if not agrees:

@@ -74,7 +74,7 @@ def _expected_files(environment: Environment, report: dict[str, Any]) -> dict[st
     """Find where the configuration that was restored expects the files that no backup has."""
     if report["configuration"]:
         file = environment.home.path / bundle.CONFIGURATION
-        environment = msgspec.structs.replace(environment, config=file, config_unclear="")
+        environment = msgspec.structs.replace(environment, config=file, config_unclear=None)
     return {setting: str(path) for setting, path in owners_files(environment).items()}
 
 

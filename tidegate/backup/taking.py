@@ -23,6 +23,16 @@ from tidegate.console.errors import CommandError
 from tidegate.stack.home.files import KEPT, VARIABLE_OF, used_configuration
 
 
+class _ProvedLog(msgspec.Struct, frozen=True, kw_only=True):
+    """What the log came to, and why DuckDB has no part of it, if so."""
+
+    proof: Proof
+    missing: str | None = None
+    """What there was not for it."""
+    failed: str | None = None
+    """How it could not be made."""
+
+
 async def take_backup(
     environment: Environment, new_bundle: NewBundle, *, duckdb: bool
 ) -> tuple[Manifest, list[str]]:
@@ -38,24 +48,26 @@ async def take_backup(
         log = await _snapshot_stream(client, new_bundle, EVENT_STREAM, bundle.LOG)
         kept = await _snapshot_stream(client, new_bundle, CREDENTIALS_STREAM, bundle.CREDENTIALS)
         if duckdb:
-            proof, missing, failed = await _prove_with_copy(environment, client, new_bundle, log)
+            proved = await _prove_with_copy(environment, client, new_bundle, log)
         else:
-            proof, missing, failed = await _prove_log(client, log), "it was to be left out", ""
+            proved = _ProvedLog(
+                proof=await _prove_log(client, log), missing="it was to be left out"
+            )
     finally:
         await client.close()
     elsewhere = _copy_files(environment, new_bundle)
-    if missing or failed:
-        elsewhere[bundle.DUCKDB] = missing or failed
+    if no_duckdb := proved.missing or proved.failed:
+        elsewhere[bundle.DUCKDB] = no_duckdb
     manifest = Manifest(
         format=bundle.FORMAT,
         taken_at=began,
-        proof=proof,
+        proof=proved.proof,
         streams={bundle.LOG: log, bundle.CREDENTIALS: kept},
         parts=new_bundle.parts,
         elsewhere=elsewhere,
         variables=sorted(environment.overrides),
     )
-    return manifest, [f"{bundle.DUCKDB}: {failed}"] if failed else []
+    return manifest, [f"{bundle.DUCKDB}: {proved.failed}"] if proved.failed else []
 
 
 async def _snapshot_stream(client: Client, new_bundle: NewBundle, stream: str, name: str) -> Taken:
@@ -76,18 +88,15 @@ async def _prove_log(client: Client, log: Taken, also: Hearer | None = None) -> 
 
 async def _prove_with_copy(
     environment: Environment, client: Client, new_bundle: NewBundle, log: Taken
-) -> tuple[Proof, str, str]:
-    """Prove the log, and have DuckDB hear it in the same reading.
-
-    Beside the proof: what the log lacks for it, or how DuckDB failed, when there is no such part.
-    """
+) -> _ProvedLog:
+    """Prove the log, and have DuckDB hear it in the same reading."""
     state = await EventLog(client).stream_state()
     with new_bundle.path_for_part(bundle.DUCKDB) as path:
         memory = duckdbfile.duckdb_memory(environment)
         first = log.state["first_seq"]
         async with duckdbfile.copy_of_log(path, memory, state, first) as copy:
             proof = await _prove_log(client, log, copy.hear_envelope)
-    return proof, copy.missing, copy.failed
+    return _ProvedLog(proof=proof, missing=copy.missing, failed=copy.failed)
 
 
 def _copy_files(environment: Environment, new_bundle: NewBundle) -> dict[str, str]:
@@ -108,7 +117,7 @@ def _copy_files(environment: Environment, new_bundle: NewBundle) -> dict[str, st
         config = last  # taken from elsewhere than `up` was started
     if config is not None:
         _copy_file(new_bundle, config, bundle.CONFIGURATION)
-    theirs = owners_files(msgspec.structs.replace(environment, config=config, config_unclear=""))
+    theirs = owners_files(msgspec.structs.replace(environment, config=config, config_unclear=None))
     return elsewhere | {setting: f"{path}, yours to keep" for setting, path in theirs.items()}
 
 

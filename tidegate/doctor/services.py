@@ -157,14 +157,16 @@ async def _analytics_findings(client: Client) -> list[DoctorFinding]:
     area = "analytics"
     try:
         target = (await EventLog(client).stream_state()).last_sequence
-        checkpoint, trouble = await _await_checkpoint(client, target)
+        pong = await _await_checkpoint(client, target)
         findings = await _file_findings(client)
     except LogUnavailableError as error:
         return [unchecked(area, f"the log cannot be read: {error}")]
     except UnansweredError as error:
         return [wrong(area, "analytics_absent", f"it does not answer ({type(error).__name__})")]
     findings += [wrong(area, "analytics_sql", why) for why in sql.source_faults().values()]
+    checkpoint = pong.sequence if pong else 0
     if checkpoint < target:
+        trouble = pong.trouble if pong else ""
         message = f"it stands at log sequence {checkpoint}, {target - checkpoint} envelopes behind"
         message += f": {trouble}" if trouble else ""
         findings.append(wrong(area, "analytics_behind", message))
@@ -173,18 +175,15 @@ async def _analytics_findings(client: Client) -> list[DoctorFinding]:
     return findings
 
 
-async def _await_checkpoint(client: Client, target: int) -> tuple[int, str]:
-    """Give it a while to come to where the log ended a moment ago; where it stands then, and why.
-
-    What it says of itself is told only where it is behind.
-    """
+async def _await_checkpoint(client: Client, target: int) -> Pong | None:
+    """Give it a while to come to where the log ended a moment ago; what it says of itself then."""
     deadline = asyncio.get_running_loop().time() + _CATCH_UP_S
     while True:
         reply = await ask_command(client, subjects.ANALYTICS_PING, Ping(), _pong, _TIMEOUT_S)
         pong = reply if isinstance(reply, Pong) else None
-        checkpoint = pong.sequence if pong else 0
-        if checkpoint >= target or asyncio.get_running_loop().time() > deadline:
-            return checkpoint, pong.trouble if pong else ""
+        arrived = (pong.sequence if pong else 0) >= target
+        if arrived or asyncio.get_running_loop().time() > deadline:
+            return pong
         await asyncio.sleep(_LOOK_EVERY_S)
 
 

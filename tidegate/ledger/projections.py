@@ -28,6 +28,14 @@ class UncomparedError(Exception):
     """DuckDB could not be asked, or never stood still behind the log; the message says which."""
 
 
+class StoredTotals(msgspec.Struct, frozen=True):
+    """Every row of `audit_totals`, page by page."""
+
+    sequence: int | None
+    """The log sequence of which all its pages are; None when they are of several."""
+    units: dict[Key, dict[str, int]]
+
+
 class RebuildingError(UncomparedError):
     """DuckDB is being made anew; the message says how far it is."""
 
@@ -44,13 +52,14 @@ async def compare_analytics(
     deadline = asyncio.get_running_loop().time() + patience_s
     while True:
         try:
-            sequence, rows = await read_totals(asked)
+            totals = await read_totals(asked)
         except RebuildingError:
             if asyncio.get_running_loop().time() > deadline:
                 raise
             await asyncio.sleep(_LOOK_EVERY_S)
             continue
-        if sequence >= trial.pool_sequence:
+        sequence = totals.sequence
+        if sequence is not None and sequence >= trial.pool_sequence:
             last = await hear_to(sequence)
             if sequence > last:
                 message = f"DuckDB has seen sequence {sequence}, the log ends at {last}"
@@ -59,21 +68,22 @@ async def compare_analytics(
             if trial.pool_sequence <= sequence:
                 break
         if asyncio.get_running_loop().time() > deadline:
+            stands = -1 if sequence is None else sequence
             raise UncomparedError(
-                f"after {patience_s:g} s the projections stand at sequence {sequence}, the log at"
+                f"after {patience_s:g} s the projections stand at sequence {stands}, the log at"
                 f" {trial.pool_sequence}"
             )
         await asyncio.sleep(_LOOK_EVERY_S)
-    return await check_totals(asked, trial, rows)
+    return await check_totals(asked, trial, totals)
 
 
-async def check_totals(asked: Ask, trial: Trial, rows: dict[Key, dict[str, int]]) -> bool:
+async def check_totals(asked: Ask, trial: Trial, totals: StoredTotals) -> bool:
     """Hold totals of the sequence that the trial has reached against it, and rollups against rows.
 
     Adds a finding for every difference; True when there is none.
     """
     findings = len(trial.findings)
-    _add_differences(trial, rows)
+    _add_differences(trial, totals.units)
     await _check_rollups(asked, trial)
     for row in _as_records(await asked("audit_set_aside")):
         trial.set_aside.append((str(row["event_id"]), str(row["reason"])))
@@ -116,8 +126,8 @@ async def _check_rollups(asked: Ask, trial: Trial) -> None:
         trial.add_finding("duckdb_rollup_differs", event, "evt.pool.*", message, session_id)
 
 
-async def read_totals(asked: Ask) -> tuple[int, dict[Key, dict[str, int]]]:
-    """Every row of `audit_totals`, and the sequence all its pages are of; -1: they are of several.
+async def read_totals(asked: Ask) -> StoredTotals:
+    """Read every row of `audit_totals`.
 
     Raises what `asked` raises.
     """
@@ -132,7 +142,8 @@ async def read_totals(asked: Ask) -> tuple[int, dict[Key, dict[str, int]]]:
             key = (str(row["quota_day"]), str(row["session_id"]), str(row["service_type"]))
             totals[key] = {name: int(row[name]) for name in _COMPARED}
         if not rows or (len(rows) < _PAGE and not page.truncated):
-            return (sequences.pop() if len(sequences) == 1 else -1), totals
+            # DuckDB goes on between two pages: what is of several moments is no sum of any.
+            return StoredTotals(sequences.pop() if len(sequences) == 1 else None, totals)
         after = str(rows[-1]["page_key"])
 
 

@@ -1,4 +1,22 @@
-"""Children of `up`: started, watched, started again when they die, and ended in order."""
+"""Children of `up`: started, watched, started again when they die, and ended in order.
+
+Theory of operation. Each child has a watch, a task that waits for its process:
+
+    running -- it exits -----------------------------> waiting, longer each time it died at once
+    waiting -- the wait is over ---------------------> running (another process, the same child)
+            -- it cannot be started -----------------> waiting
+    any     -- `end_children`: SIGTERM, then SIGKILL -> ended, and its watch with it
+            -- `kill_all`: SIGKILL -----------------> ended by the watch, which sees the exit
+
+Its order is the caller's: nothing here knows who needs whom. `run.json` is written at every start,
+so that an `up` after one that was killed finds what it left. The other direction needs no word of
+it: a service that loses this process ends by itself.
+
+What is ugly: `restart_child` only ends a child, and its watch takes that for a death: the log says
+so. Nor does a start that fails have a state of its own: the watch waits for the old process once
+more, which has exited, and so counts another death. `_processes` has, between two lives, the
+process of the last one, which takes no signal; what is in `_ending` never leaves it.
+"""
 
 import asyncio
 import json
@@ -25,7 +43,11 @@ _READY = "/readyz"
 
 
 class ChildProcess(msgspec.Struct, kw_only=True):
-    """One process: how to start it, and what became of it."""
+    """One process: how to start it, and what became of it.
+
+    The last three change from life to life, under whoever holds it: it is the child that is held,
+    not one of its lives, and `unready_reason` asks whichever there is.
+    """
 
     name: str
     command: list[str]
@@ -55,6 +77,7 @@ class Supervisor:
 
     async def start_child(self, child: ChildProcess) -> None:
         """Start a child and watch it from here on."""
+        assert child.name not in self._children, "its watch would be lost, and go on"
         self._children[child.name] = child
         await self._spawn_child(child)
         self._watches[child.name] = asyncio.create_task(self._watch_child(child))
@@ -78,6 +101,7 @@ class Supervisor:
     async def end_children(self, names: Sequence[str], seconds: float) -> None:
         """Ask these to end, together, and kill what has not ended in time."""
         running = [name for name in names if name in self._processes]
+        # First: a watch that sees an exit from here on takes it for what was wanted.
         self._ending.update(running)
         for name in running:
             self._send_signal(name, signal.SIGTERM)
@@ -89,6 +113,7 @@ class Supervisor:
                 self._log.warning("child_killed", child=name, after_s=seconds)
                 self._send_signal(name, signal.SIGKILL)
                 await wait
+            # It may be waiting before another start, and not for the process.
             self._watches[name].cancel()
             with suppress(asyncio.CancelledError):
                 await self._watches[name]
@@ -138,6 +163,7 @@ class Supervisor:
             child.exit_code = await self._processes[child.name].wait()
             if child.name in self._ending:
                 return
+            # Who ran well for a while died of something else than the times before.
             fails = 0 if loop.time() - started > _SETTLED_S else fails
             wait_s = _BACKOFF_S[min(fails, len(_BACKOFF_S) - 1)]
             fails += 1
@@ -145,6 +171,7 @@ class Supervisor:
             await asyncio.sleep(wait_s)
             if child.name in self._ending:
                 return
+            assert child.exit_code is not None, "what runs is not started again"
             child.restarts += 1
             try:
                 await self._spawn_child(child)
@@ -165,6 +192,7 @@ class Supervisor:
             }
             for child in self._children.values()
         ]
+        # Moved into place: whoever reads it, at whatever moment, reads it whole.
         partial = self._run_file.with_suffix(".partial")
         run = {"supervisor": os.getpid(), "url": self._url, "children": children}
         partial.write_text(json.dumps(run, indent=1))
@@ -197,16 +225,18 @@ def unready_reason(child: ChildProcess) -> str | None:
             return None
     except urllib.error.HTTPError as error:
         with error:
-            return _reason_in(error.read()) or f"answers {error.code}"
+            return _said_reason(error.read()) or f"answers {error.code}"
     except OSError as error:
         return f"does not answer yet ({error})"
 
 
-def _reason_in(body: bytes) -> str:
+def _said_reason(body: bytes) -> str | None:
+    """Read why a process says it is not ready; None when it does not say."""
     try:
         answer = json.loads(body)
     except ValueError:
-        return ""
+        return None
     if not isinstance(answer, dict):
-        return ""
-    return str(answer.get("reason") or answer.get("error") or "")  # the second is nats-server's
+        return None
+    reason = answer.get("reason") or answer.get("error")  # the second is nats-server's
+    return str(reason) if reason else None

@@ -35,6 +35,8 @@ class KeyStates(States[KeyRow]):
         }
 
     def _on_key_issued(self, event: KeyIssued | MetricsKeyIssued, place: LogPlace) -> None:
+        """Open a key's row, with bounds where its event has any."""
+        # Its event says neither: it reads metrics, and there is nothing to bound.
         scope, bounds = "metrics", KeyBounds()
         if isinstance(event, KeyIssued):
             scope, bounds = event.scope.value, event.bounds
@@ -82,6 +84,7 @@ class Config:
         """Put the new policy in the place of the old one."""
         values = msgspec.structs.asdict(event.policy)
         limits = values.pop("daily_limits")
+        # The names of before as well: a limit that is gone has a row to be deleted.
         before = self.rows.keys()
         self.rows = {
             name: ConfigRow(key=name, value=str(value), description=_DESCRIPTIONS.get(name, ""))

@@ -33,6 +33,7 @@ class ServerStates(States[ServerRow]):
         """A changed server keeps its health and its age; a removed one begins again."""
         row = _server_row(event.server, place)
         previous = self.rows.get(row.server_id)
+        # Of a removed one that comes back nothing is known: its probes begin anew.
         if previous is not None and previous.removed_at is None:
             row.added_at = previous.added_at
             row.health = previous.health

@@ -95,6 +95,7 @@ class RowFold:
         self.config = Config(self._journal)
         self.config.rows = {row.key: row for row in restored.config}
         self._zone: tzinfo = zone_named(self.config.quota_timezone)
+        # Nothing is forgotten before the first envelope says what time it is.
         self._now = 0
         self.sequence = after
         self._numbers = dict(restored.numbers)
@@ -114,18 +115,20 @@ class RowFold:
         """
         ts = as_micros(envelope.time)
         day = as_instant(ts).astimezone(self._zone).date().isoformat()
+        # Subjects have writers of their own, whose clocks differ: it never goes back.
         self._now = max(self._now, ts)
         self.sequence = sequence
         self._envelopes += 1
         self._events += len(envelope.events)
         routes = self._routes
-        place = LogPlace(sequence, 0, subject, ts, day)
-        for place.position, event in enumerate(envelope.events):
-            if aside and place.position in aside:
-                self._leave_out(event, place, aside[place.position])
+        for position, event in enumerate(envelope.events):
+            place = LogPlace(sequence, position, subject, ts, day)
+            if aside and position in aside:
+                self._leave_out(event, place, aside[position])
             else:
+                # Every event has a route, and a test that says so: no default hides a new one.
                 routes[type(event)](event, place)
-        self.refusals.end_envelope(place)
+        self.refusals.end_envelope(LogPlace(sequence, ENVELOPE, subject, ts, day))
 
     def last_number(self, subject: str) -> int:
         """Number of the subject's last envelope, as far as it is known; else 0."""
@@ -142,6 +145,7 @@ class RowFold:
 
     def skip_stray(self, sequence: int, at: datetime, why: str) -> None:
         """Set an envelope aside that nobody folds (ADR 10); it was stored `at`."""
+        # It can be read, so it is no unknown tag; and it has no number that is its own.
         self._skip_envelope(sequence, at, f"{STRAY}: {why}")
 
     def _skip_envelope(self, sequence: int, at: datetime, reason: str) -> None:
@@ -151,6 +155,7 @@ class RowFold:
 
     def next_batch(self) -> RowBatch:
         """Hand out everything since the last batch."""
+        # Here and not at each event: what is a batch too old does no harm.
         self.leases.forget_doubtful(self._now)
         self.refusals.forget_reported(self._now)
         leases, refusals = self.leases, self.refusals
@@ -174,6 +179,7 @@ class RowFold:
             **{name: _changed_rows(state) for name, state in states.items()},
         }
         gone = {
+            # A row that ended in this batch is in no table yet, so only corrected ones make room.
             "leases": list(leases.corrected),
             "open_leases": leases.closed,
             **{name: sorted(state.changed) for name, state in states.items()},
@@ -182,6 +188,7 @@ class RowFold:
             sequence=self.sequence,
             envelopes=self._envelopes,
             events=self._events,
+            # Copied into columns here: a row that later events change is not what this batch holds.
             tables={name: as_columns(TABLES[name], some) for name, some in rows.items() if some},
             gone={name: keys for name, keys in gone.items() if keys},
             numbers=self._renumbered,
@@ -229,6 +236,7 @@ class RowFold:
 
     def _on_policy_changed(self, event: pool.PolicyChanged, place: LogPlace) -> None:
         self.config.replace_policy(event, place)
+        # Days begin elsewhere from here on; what is written keeps the days it has.
         self._zone = zone_named(self.config.quota_timezone)
 
     def _leave_out(self, event: Any, place: LogPlace, why: str) -> None:
@@ -259,4 +267,5 @@ class RowFold:
 
 def _changed_rows(state: SessionStates | ServerStates | KeyStates | Config) -> list[Row]:
     """The rows of a batch's changes, in order of their keys."""
+    # One that changed and has no row is gone: its key alone is handed out.
     return [state.rows[key] for key in sorted(state.changed) if key in state.rows]

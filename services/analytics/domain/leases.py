@@ -75,6 +75,7 @@ class Leases:
         self, event: LeaseGranted, asked: SessionRequested | None, place: LogPlace
     ) -> None:
         """Open a lease; `asked` is its request, from the same envelope."""
+        # The first grant stands: to grant again would forget what came of it.
         if event.lease_id in self.open:
             self._record_anomaly("lease_granted", event.lease_id, place)
             return
@@ -94,6 +95,7 @@ class Leases:
         if asked is not None:
             set_request(row, asked)
         self.open[row.lease_id] = self.opened[row.lease_id] = row
+        # The most of a day can only have been reached where one was granted.
         peak = self.peaks.get(row.quota_day)
         if peak is None:
             peak = self.peaks[row.quota_day] = PeakRow(day=row.quota_day)
@@ -105,6 +107,7 @@ class Leases:
         if row is None:
             self._record_anomaly("lease_renewed", event.lease_id, place)
             return
+        # Granted in an earlier batch, it stands in the store: that row makes room for this one.
         if row.lease_id not in self.opened:
             self.closed.append(row.lease_id)
             self.opened[row.lease_id] = row
@@ -112,12 +115,15 @@ class Leases:
 
     def on_usage_recorded(self, event: UsageRecorded, place: LogPlace) -> None:
         """End a lease by its usage, or correct its expiry."""
+        # Its attempts are facts, whatever becomes of the lease; of one that nobody knows they
+        # are put on the day of the telling.
         doubtful = self.doubtful.get(event.lease_id)
         row = doubtful or self.open.get(event.lease_id)
         day = row.quota_day if row else place.day
         for number, attempt in enumerate(event.attempts, 1):
             self.attempts.append(_attempt_row(event, number, attempt, day, place))
         if doubtful is not None and doubtful.outcome == "expired":
+            # It expired before this word came. The word may be that nobody knows: doubt stays.
             self._correct_lease(doubtful, "usage", _set_usage, event, place)
             if doubtful.outcome not in DOUBTFUL:
                 del self.doubtful[doubtful.lease_id]
@@ -143,12 +149,14 @@ class Leases:
 
     def clear_status(self, lease_id: str) -> None:
         """Its client was answered the refusal of the next lease, not what this one showed."""
+        # A refusal stands in the envelope of the usage before it, so that one ended in this batch.
         row = self.ended.get(lease_id)
         if row is not None:
             row.status = 0
 
     def forget_doubtful(self, now: int) -> None:
         """Drop doubtful leases that the pool has forgotten too."""
+        # In the order of their ends, as they came: behind the first that is young none is old.
         for row in list(self.doubtful.values()):
             if (row.ended_at or 0) >= now - DOUBTFUL_FOR_US:
                 return
@@ -157,10 +165,16 @@ class Leases:
     def _end_lease(
         self, lease_id: str, tag: str, change: _Change, event: Any, place: LogPlace
     ) -> None:
+        """Move an open lease to those that have ended, as `change` says; else note that it was not.
+
+        A lease that is in doubt at its end is remembered, to be corrected.
+        """
         row = self.open.pop(lease_id, None)
         if row is None:
+            assert lease_id not in self.opened, "what a batch opened is open"
             self._record_anomaly(tag, lease_id, place)
             return
+        # Neither granted nor renewed in this batch, it stands open in the store.
         if self.opened.pop(lease_id, None) is None:
             self.closed.append(lease_id)
         row.ended_at, row.ended_sequence = place.ts, place.sequence
@@ -174,6 +188,7 @@ class Leases:
     ) -> None:
         row.correction, row.corrected_at = why, place.ts
         change(row, event)
+        # Ended in this very batch, it is written once, as corrected.
         if row.lease_id not in self.ended:
             self.corrected[row.lease_id] = row
 
@@ -225,8 +240,10 @@ def _set_reconciled(row: LeaseRow, event: LeaseReconciled) -> None:
 
 def _set_usage(row: LeaseRow, event: UsageRecorded) -> None:
     """Write a usage into its lease: at most the reserved units, all of them when unknown."""
+    # A grant whose envelope had no request: the end says whose call it was.
     if not row.gateway_id:
         _set_call(row, event)
+    # A word of a later version is not understood: as good as unknown, and all units count.
     outcome = event.outcome
     if outcome not in (Outcome.SETTLED, Outcome.RELEASED):
         outcome = Outcome.UNKNOWN
@@ -245,6 +262,7 @@ def _set_usage(row: LeaseRow, event: UsageRecorded) -> None:
     row.total_ms = event.total_ms
     row.bytes_in = event.bytes_in
     row.bytes_out = event.bytes_out
+    # The lease is told by its last attempt; the others have rows of their own.
     if event.attempts:
         last = event.attempts[-1]
         row.server_id = last.server_id

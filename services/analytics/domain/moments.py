@@ -10,7 +10,7 @@ import msgspec
 from services.analytics.domain.rows import Moment
 
 
-class LogPlace(msgspec.Struct, gc=False):
+class LogPlace(msgspec.Struct, frozen=True, gc=False):
     """The envelope's sequence, the event's position in it, its time, and that time's day."""
 
     sequence: int
@@ -26,6 +26,7 @@ Routes = dict[type, Callable[[Any, LogPlace], None]]
 
 def as_micros(instant: datetime) -> Moment:
     """Microseconds since 1970."""
+    # Rounded: a float has the microseconds of this century, but each a little beside itself.
     return Moment(round(instant.timestamp() * 1e6))
 
 

@@ -5,6 +5,8 @@ A command that is sent again is told once: a new leader cannot know what the one
 
 from typing import Any
 
+import msgspec
+
 from contracts import pool
 from services.analytics.domain.leases import Leases, set_request
 from services.analytics.domain.moments import LogPlace, Routes, as_micros
@@ -12,7 +14,13 @@ from services.analytics.domain.rows import CallsRefusedRow, RefusalRow, RequestR
 
 REPORTED_FOR_S = 900
 """How long a refusal is known again: longer than any command is sent again (leases.md)."""
-_NOT_ASKED = (0, None)
+
+
+class _AskedFor(msgspec.Struct, frozen=True, gc=False):
+    """A request whose decision has not been seen, and its position in the envelope."""
+
+    position: int
+    event: pool.SessionRequested
 
 
 class RefusalRows:
@@ -29,7 +37,8 @@ class RefusalRows:
         }
         self._leases = leases
         self._reported: dict[str, int] = {}
-        self._asked: dict[tuple[str, int], tuple[int, pool.SessionRequested]] = {}
+        self._asked: dict[tuple[str, int], _AskedFor] = {}
+        """Of the envelope that is being folded, by request and number of the lease."""
         self.begin_batch()
 
     def restore_reported(self, reported: list[tuple[str, int]]) -> None:
@@ -38,16 +47,18 @@ class RefusalRows:
 
     def begin_batch(self) -> None:
         """Begin a batch."""
+        assert not self._asked, "a batch ends with a whole envelope"
         self.requests: list[RequestRow] = []
         self.refusals: list[RefusalRow] = []
         self.calls_refused: list[CallsRefusedRow] = []
 
     def end_envelope(self, place: LogPlace) -> None:
         """End an envelope: a decision stands in that of its request, or there is none."""
-        for position, event in self._asked.values():
+        for asked in self._asked.values():
+            event = asked.event
             row = RequestRow(
                 sequence=place.sequence,
-                position=position,
+                position=asked.position,
                 ts=place.ts,
                 request_id=event.request_id,
                 number=event.number,
@@ -61,6 +72,7 @@ class RefusalRows:
     def forget_reported(self, now: int) -> None:
         """Drop what was told longer ago than anything is sent again."""
         oldest = now - REPORTED_FOR_S * 1_000_000
+        # In the order in which they were told: the first is the oldest.
         while self._reported:
             name = next(iter(self._reported))
             if self._reported[name] >= oldest:
@@ -69,18 +81,19 @@ class RefusalRows:
 
     def _on_session_requested(self, event: pool.SessionRequested, place: LogPlace) -> None:
         """Wait for the decision, which stands in the same envelope."""
-        self._asked[event.request_id, event.number] = place.position, event
+        self._asked[event.request_id, event.number] = _AskedFor(place.position, event)
 
     def _on_lease_granted(self, event: pool.LeaseGranted, place: LogPlace) -> None:
-        _, asked = self._asked.pop((event.request_id, event.number), _NOT_ASKED)
-        self._leases.on_lease_granted(event, asked, place)
+        self._leases.on_lease_granted(event, self._take_request(event), place)
 
     def _on_lease_refused(self, event: pool.LeaseRefused, place: LogPlace) -> None:
         """Write a refusal; one that was reported before counts nothing."""
-        _, asked = self._asked.pop((event.request_id, event.number), _NOT_ASKED)
-        again = event.count == 1 and self._note_reported(
-            f"{event.request_id}.{event.number}", place
-        )
+        asked = self._take_request(event)
+        name = f"{event.request_id}.{event.number}"
+        # One that stands for several has no command of its own that could be sent again.
+        again = event.count == 1 and name in self._reported
+        if event.count == 1:
+            self._remember_report(name, place)
         if event.number > 1:
             self._leases.clear_status(f"{event.request_id}.{event.number - 1}")
         row = self._add_refusal(
@@ -101,8 +114,9 @@ class RefusalRows:
         if event.session_id or event.lease_id in self._leases.open or not event.status:
             self._leases.on_lease_cancelled(event, place)
             return
-        again = self._note_reported(f"{event.request_id}.{event.number}", place)
-        count = 0 if again else 1
+        name = f"{event.request_id}.{event.number}"
+        count = 0 if name in self._reported else 1
+        self._remember_report(name, place)
         self._add_refusal(event, place, reason=event.error_code, retry_after_s=0.0, count=count)
 
     def _add_refusal(
@@ -126,8 +140,11 @@ class RefusalRows:
     def _on_calls_refused(self, event: pool.CallsRefused, place: LogPlace) -> None:
         """Write calls that a gateway refused; those reported before count nothing."""
         since = as_micros(event.since)
+        # A gateway sends a count again until it is acknowledged: same sort, same beginning.
         sort = f"{event.key_id} {event.service_type} {event.code}"
-        again = self._note_reported(f"{event.gateway_id} {sort} {since}", place)
+        name = f"{event.gateway_id} {sort} {since}"
+        count = 0 if name in self._reported else event.count
+        self._remember_report(name, place)
         self.calls_refused.append(
             CallsRefusedRow(
                 sequence=place.sequence,
@@ -139,15 +156,19 @@ class RefusalRows:
                 service_type=event.service_type,
                 code=event.code,
                 status=event.status,
-                count=0 if again else event.count,
+                count=count,
                 since=since,
                 until=as_micros(event.until),
             )
         )
 
-    def _note_reported(self, name: str, place: LogPlace) -> bool:
-        """Remember a refusal by name; whether it was reported before."""
-        if name in self._reported:
-            return True
-        self._reported[name] = place.ts
-        return False
+    def _take_request(
+        self, event: pool.LeaseGranted | pool.LeaseRefused
+    ) -> pool.SessionRequested | None:
+        """Take the request that this decides; None where its envelope has none."""
+        asked = self._asked.pop((event.request_id, event.number), None)
+        return None if asked is None else asked.event
+
+    def _remember_report(self, name: str, place: LogPlace) -> None:
+        """Know a refusal again by name; the first time it was told is kept."""
+        self._reported.setdefault(name, place.ts)

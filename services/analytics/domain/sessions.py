@@ -38,6 +38,7 @@ class SessionStates(States[SessionRow]):
 
     def _on_session_added(self, event: SessionAdded, place: LogPlace) -> None:
         """Open a session; one that is there already only leaves an event row."""
+        # Added again it would lose what has happened to it since.
         if event.session_id in self.rows:
             self.change_row(event, event.session_id, place)
             return
@@ -55,6 +56,7 @@ class SessionStates(States[SessionRow]):
 
     def _on_session_changed(self, event: SessionChanged, place: LogPlace) -> None:
         changes: dict[str, Any] = {"reason": event.reason}
+        # As the pool folds it: whatever else it names leaves the status as it is.
         if event.status in _SOMEBODYS:
             changes |= {"status": event.status.value, "suspected_at": None}
         if event.limits is not None:

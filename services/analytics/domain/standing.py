@@ -3,6 +3,13 @@
 import msgspec
 
 
+class LogCheckpoint(msgspec.Struct, frozen=True):
+    """How far the store has which life of the stream."""
+
+    created: str
+    sequence: int
+
+
 class ResumePoint(msgspec.Struct, frozen=True):
     """Go on behind `after`; first rebuild if `rebuild` says why; not at all if `missing` does."""
 
@@ -12,18 +19,21 @@ class ResumePoint(msgspec.Struct, frozen=True):
 
 
 def resume_point(
-    checkpoint: tuple[str, int] | None, *, created: str, first_sequence: int, last_sequence: int
+    checkpoint: LogCheckpoint | None, *, created: str, first_sequence: int, last_sequence: int
 ) -> ResumePoint:
-    """Compare the checkpoint (identity of the stream, sequence) with the stream."""
+    """Compare the checkpoint with the stream."""
     if checkpoint is None:
         rebuild = "nothing is projected yet"
-    elif checkpoint[0] != created:
-        rebuild = f"the stream was created at {created}, the rows are of that of {checkpoint[0]}"
-    elif checkpoint[1] > last_sequence:
-        rebuild = f"the log ends at {last_sequence}, before the checkpoint {checkpoint[1]}"
+    elif checkpoint.created != created:
+        # Its sequences mean something else: even a longer log need not hold what the rows say.
+        of = checkpoint.created
+        rebuild = f"the stream was created at {created}, the rows are of that of {of}"
+    elif checkpoint.sequence > last_sequence:
+        rebuild = f"the log ends at {last_sequence}, before the checkpoint {checkpoint.sequence}"
     else:
         rebuild = None
-    after = 0 if rebuild or checkpoint is None else checkpoint[1]
+    after = 0 if rebuild or checkpoint is None else checkpoint.sequence
+    # Asked last, and of a rebuild too: half a log makes figures that nobody sees are wrong.
     if first_sequence > after + 1:
         return ResumePoint(missing=sequence_gap(after, first_sequence))
     return ResumePoint(after, rebuild)

@@ -30,6 +30,7 @@ class EntityJournal:
 
     def record_event(self, event: Event, entity_id: str, place: LogPlace) -> None:
         """Append the event, whole but for a key's hash."""
+        # Before it is written anywhere: reports and strangers' SQL read this column.
         named: dict[str, Any] = msgspec.to_builtins(event)
         named.pop("key_hash", None)
         self.events.append(
@@ -68,6 +69,7 @@ class States(Generic[_Some]):
 
     def change_row(self, event: Event, key: str, place: LogPlace, **changes: Any) -> None:
         """Change a known row; an event about an unknown one is recorded all the same."""
+        # In place: nobody but this fold holds it, and a batch takes a copy.
         row = self.rows.get(key)
         if row is not None:
             row.changed_at = place.ts

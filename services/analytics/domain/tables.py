@@ -52,5 +52,6 @@ Columns = dict[str, tuple[object, ...]]
 
 def as_columns(kind: type[_Some], rows: Iterable[_Some]) -> Columns:
     """Turn rows of one table into its columns, in field order."""
+    # Turned round once, here: Arrow takes columns.
     values = zip(*map(msgspec.structs.astuple, rows), strict=True)
     return dict(zip(kind.__struct_fields__, values, strict=True))

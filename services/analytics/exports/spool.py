@@ -182,8 +182,10 @@ class ExportSpool:
             self._logger.exception("export_failed", export_id=name)
             file.failed = Failed(code="internal", message=type(error).__name__)
         else:
+            # Last: who reads without the lock takes a file that has a size for whole.
             file.size = size
             self._logger.info("export_written", export_id=name, bytes=size, rows=file.rows)
+        # Dropped while it was written: nobody else would remove what has just been finished.
         with self._lock:
             dropped = name not in self._files
         if dropped or file.failed is not None:
@@ -199,6 +201,7 @@ class ExportSpool:
                 file.truncated = True
                 batch = batch.slice(0, room)  # noqa: PLW2901 (the cut batch is the batch)
             file.rows += len(batch)
+            assert file.rows <= rows_max
             if len(batch):
                 yield batch
             grown = file.path.stat().st_size if file.path.exists() else 0

@@ -120,6 +120,7 @@ class Sandbox:
 
     def close(self) -> None:
         """End the child, also amid a question, and leave no copy behind."""
+        # Without the lock, which a question holds as long as it takes.
         self._closed = True
         child = self._child
         if child is not None:
@@ -129,6 +130,7 @@ class Sandbox:
 
     def _ready_child(self, bounds: SqlBounds) -> SqlChild:
         """Find the child with a copy that is new enough. Raises `UnavailableError`."""
+        assert self._lock.locked(), "one question at a time"
         child = self._child
         if child is not None and not (child.alive and child.memory_bytes == bounds.memory_bytes):
             self._end_child("")
@@ -140,6 +142,7 @@ class Sandbox:
         else:
             self._command_child(child, OpenCopy())
         if self._copy is None or self._is_stale(self._copy):
+            # None while it is made: what fails halfway is no copy of before either.
             self._copy = None
             self._copy = self._make_copy()
         self._command_child(child, OpenCopy(str(self._path)))
@@ -216,6 +219,7 @@ class Sandbox:
             self._metrics.sql_killed.labels(why).inc()
 
     def _drop_all(self) -> None:
+        assert self._lock.locked(), "nobody asks what is being dropped"
         self._end_child("")
         self._copy = None
         shutil.rmtree(self._folder, ignore_errors=True)

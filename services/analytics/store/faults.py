@@ -1,7 +1,7 @@
 """What DuckDB raises of its file, sorted by what helps; a damaged one is put aside by name.
 
 StoreError            the file cannot be used as it is: another process has it, the disk is full
-├─ RefusedError       it can be used, but not with these rows in it
+├─ RowsRefusedError   it can be used, but not with these rows in it
 └─ LostError          DuckDB gave up on the open file: it is to be opened again
    └─ DamagedError    the file is not what was written: it is put aside, and made anew from the log
 """

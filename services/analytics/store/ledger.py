@@ -135,6 +135,7 @@ class LedgerWriter:
         batch_tables, gone = _batch_tables(batch)
         self._show_tables(batch_tables, gone)
         with _Transaction(self._database, keep=not rehearsed):
+            # First: they take away what the rows that go have added, so those must still be there.
             for rollup, tables in _CHANGED_BY.items():
                 if batch_tables.keys() & set(tables):
                     self._roll_up(rollup)
@@ -143,6 +144,7 @@ class LedgerWriter:
                     f"delete from ledger.{table}"  # noqa: S608
                     f" where {_KEYS[table]} in (from gone_{table})"
                 )
+            # What is in `ADDED` has no rows of its own: the rollups have taken it in above.
             for table in batch_tables.keys() - ADDED.keys():
                 self._connection.execute(f"insert into ledger.{table} by name from batch_{table}")
             if batch.numbers:

@@ -53,6 +53,7 @@ def configuration_hold(
     With `demo` the servers are the demo's own, because nobody named any.
     """
     source = configuration_digest(strategy, servers, demo=demo)
+    # Nothing can be lost, it is in force already, or somebody has said yes to it.
     if not fleet.members or source in {fleet.source, fleet.accepted}:
         return None
     named = {server.server_id: server for server in servers}
@@ -115,6 +116,7 @@ def configuration_events(
         for server_id in fleet.members
         if server_id not in named
     ]
+    # Last: cut off before it, the fleet keeps the old digest and the file is applied again.
     events.append(StrategyChanged(strategy=strategy, reason="configuration", source=source))
     return events
 

@@ -68,6 +68,7 @@ def evolve(fleet: Fleet, event: Event) -> Fleet:
             return replace(fleet, members=members, source=_latest_source(fleet, event.source))
         case StrategyChanged():
             source = _latest_source(fleet, event.source)
+            # The last event of a configuration: a word given for this one is not for the next.
             accepted = "" if event.source.startswith(CONFIGURATION) else fleet.accepted
             return replace(fleet, strategy=event.strategy, source=source, accepted=accepted)
         case ConfigurationAccepted():
@@ -84,6 +85,7 @@ def _enter_member(before: Member | None, event: ServerAdded | ServerChanged) -> 
     """Enter a server; what is known of it stays true at the address it had before."""
     server, source = event.server, event.source
     if before is None or before.server.url != server.url:
+        # What was known is of another machine.
         return Member(server=server, source=source)
     return replace(before, server=server, source=source)
 

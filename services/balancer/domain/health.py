@@ -1,9 +1,27 @@
 """Probes and passive outcomes take a server up and down; the pool's verdict ejects it.
 
-One good probe brings a server up; `probe_failures` bad ones in a row, or three connections in a
-row that gateways could not make, take it down until the next good probe. A server that called
-several sessions' logins expired is ejected: 30 s, doubling each time up to ten minutes, forgiven
-after half an hour in good standing, and never while no other server is well.
+Theory of operation. A server has two states that know nothing of each other, and may be chosen
+while it is up and in:
+
+    down    -- a good probe -----------------------------------------------> up
+    up      -- `probe_failures` bad probes in a row; or `UNREACHABLE_MAX`
+               connections that gateways could not make, no answer between -> down
+
+    in      -- the pool: it called several sessions' logins expired --------> ejected
+    ejected -- its time is over; or nobody is well, and of those that are
+               up its time is over first ----------------------------------> in
+
+An ejection lasts `EJECTED_FIRST`, doubles each time up to `EJECTED_MAX`, is forgotten
+`FORGIVEN_AFTER` the last one ended, and is never decided while no other server is well.
+
+The states are the log's (`Member`), the counts this leader's own (`ServerStanding`). `take_probe`
+and `take_failure` only count; `health_due` is asked after each what differs from the log's last
+word, so that a change which could not be journalled is decided again.
+
+What is ugly: a new leader has counted nothing, and a server that fails is up until it has failed
+anew. A bad probe of a server that is up clears `answers_probes` and no more: a third state, of
+which no event tells. An ejection is decided on the pool's word itself, and one that could not be
+journalled is not made up for; it ends when the leader next looks, a little late.
 """
 
 from collections.abc import Iterable
@@ -30,15 +48,15 @@ FORGIVEN_AFTER = timedelta(minutes=30)
 HealthEvent = ServerHealthChanged | ServerReadmitted
 
 
-def take_probe(balancer: Balancer, server_id: ServerId, failure: str) -> None:
-    """Take in a probe's result; `failure` is empty for a good one."""
+def take_probe(balancer: Balancer, server_id: ServerId, failure: str | None) -> None:
+    """Take in a probe's result; `failure` is None for a good one."""
     standing = balancer.standings.get(server_id)
     if standing is None:
         return
     standing.probe_failure = failure
-    standing.answers_probes = not failure
-    standing.probes_failed = standing.probes_failed + 1 if failure else 0
-    if not failure:
+    standing.answers_probes = failure is None
+    standing.probes_failed = 0 if failure is None else standing.probes_failed + 1
+    if failure is None:
         standing.unreachable = 0
 
 
@@ -49,6 +67,7 @@ def take_failure(balancer: Balancer, report: ServerFailed) -> None:
         return
     standing.unreachable += 1
     if standing.unreachable >= UNREACHABLE_MAX:
+        # Else the last good probe, older than these failures, would bring it up again at once.
         standing.answers_probes = False
 
 
@@ -72,10 +91,12 @@ def ejection_events(
         member = balancer.fleet.members.get(server_id)
         if member is None or member.ejected_until is not None or not well - {server_id}:
             continue
+        # The next one blamed must not count on this one to stay.
         well.discard(server_id)
         last = member.last_ejection_until
         forgiven = last is None or now - last >= FORGIVEN_AFTER
         times = 1 if forgiven else member.ejections + 1
+        # The exponent has a bound of its own: a long history would overflow a timedelta.
         until = now + min(EJECTED_FIRST * 2 ** min(times - 1, 16), EJECTED_MAX)
         ejected.append(ServerEjected(server_id=server_id, until=until, times=times, reason=reason))
     return ejected
@@ -87,6 +108,7 @@ def _health_change(
     up = member.health is Health.UP
     if standing.answers_probes:
         return None if up else _health_event(standing, Health.UP, "answered a probe")
+    # A new server is down already; said once more, it has a reason that an operator can read.
     if standing.probes_failed >= probe_failures and (up or not member.judged):
         return _health_event(standing, Health.DOWN, f"probe: {standing.probe_failure}")
     if standing.unreachable >= UNREACHABLE_MAX and up:

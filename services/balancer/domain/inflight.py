@@ -21,6 +21,7 @@ def open_placement(
     balancer: Balancer, lease_id: LeaseId, gateway_id: GatewayId, expires_in_s: float, now: Instant
 ) -> Placement:
     """Open a lease's placement, at no server yet."""
+    assert lease_id not in balancer.placements, "another exchange would never be left"
     placement = Placement(gateway_id=gateway_id, deadline=_wait_deadline(expires_in_s, now))
     balancer.placements[lease_id] = placement
     return placement
@@ -28,6 +29,7 @@ def open_placement(
 
 def start_exchange(balancer: Balancer, placement: Placement, answer: Selected) -> None:
     """Count the exchange at the server that `answer` names."""
+    assert placement.answer is None, "it is counted at a server already"
     placement.answer = answer
     balancer.standings[answer.server_id].in_flight += 1
     of = placement.gateway_id, answer.server_id
@@ -39,9 +41,13 @@ def leave_server(balancer: Balancer, placement: Placement) -> ServerId:
     if placement.answer is None:
         return ServerId("")
     server_id = placement.answer.server_id
-    balancer.standings[server_id].in_flight -= 1
+    # It is there even when the fleet has lost the server: `take_event` keeps it until it is idle.
+    standing = balancer.standings[server_id]
+    standing.in_flight -= 1
+    assert standing.in_flight >= 0
     of = placement.gateway_id, server_id
     balancer.placed[of] -= 1
+    assert balancer.placed[of] >= 0
     if not balancer.placed[of]:
         del balancer.placed[of]
     placement.answer = None
@@ -51,6 +57,7 @@ def leave_server(balancer: Balancer, placement: Placement) -> ServerId:
 def end_placement(balancer: Balancer, lease_id: LeaseId) -> ServerId:
     """Take in that a lease has ended; return whose it was, empty when nobody's."""
     placement = balancer.placements.pop(lease_id, None)
+    # An end may come before its selection: the two travel on different ways.
     balancer.ended[lease_id] = None
     if len(balancer.ended) > _ENDED_KEPT:
         balancer.ended.popitem(last=False)

@@ -25,6 +25,7 @@ def take_report(
     until = now + KEPT
     inherited = balancer.inherited.get(gateway_id)
     if inherited is None:
+        # Of its first report alone: whatever a gateway opens later, this leader has placed.
         most = {
             server_id: count - balancer.placed.get((gateway_id, server_id), 0)
             for server_id, count in open_exchanges.items()
@@ -33,6 +34,7 @@ def take_report(
         balancer.inherited[gateway_id] = inherited
     inherited.until = until
     for server_id in [*inherited.most]:
+        # A gateway may name a server that the fleet has no more, or never had.
         gone = server_id not in balancer.standings
         count = 0 if gone else open_exchanges.get(server_id, 0)
         inherited.most[server_id] = min(inherited.most[server_id], count)
@@ -55,7 +57,10 @@ def _count_inherited(
     balancer: Balancer, inherited: Inheritance, server_id: ServerId, count: int
 ) -> None:
     more = count - inherited.open.pop(server_id, 0)
+    assert count >= 0
     if count:
         inherited.open[server_id] = count
     if more:
-        balancer.standings[server_id].in_flight += more
+        standing = balancer.standings[server_id]
+        standing.in_flight += more
+        assert standing.in_flight >= 0

@@ -29,6 +29,7 @@ def observe_envelope(balancer: Balancer, envelope: Envelope, now: Instant) -> li
         match event:
             case UsageRecorded():
                 _on_usage_recorded(balancer, event, now)
+            # A reconciled lease has ended before; heard again, an end changes nothing.
             case LeaseCancelled() | LeaseExpired() | LeaseReconciled():
                 end_placement(balancer, event.lease_id)
             case LeaseRenewed():
@@ -49,7 +50,7 @@ def _on_usage_recorded(balancer: Balancer, usage: UsageRecorded, now: Instant) -
     was_at = end_placement(balancer, usage.lease_id)
     for attempt in usage.attempts:
         standing = balancer.standings.get(attempt.server_id)
-        if standing is None:
+        if standing is None:  # removed since
             continue
         if attempt.verdict is Verdict.RISK_CONTROL:
             slow_down(standing, usage.service_type, now)

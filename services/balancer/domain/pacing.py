@@ -21,6 +21,7 @@ def slow_down(standing: ServerStanding, service_type: ServiceType, now: Instant)
     """Keep a type's calls apart, twice as far as before."""
     if standing.server.dialect == PLAIN:
         return
+    # As long as there is a pace, no success came since: the next risk control doubles it.
     pace = standing.paces.get(service_type)
     apart = APART_FIRST if pace is None else min(pace.apart * 2, APART_MAX)
     standing.paces[service_type] = Pace(apart=apart, next_at=now + apart)

@@ -34,11 +34,13 @@ def select_server(
     if placement is None:
         placement = open_placement(balancer, wanted.lease_id, gateway_id, wanted.expires_in_s, now)
     leave_server(balancer, placement)
+    # The same report comes again with a select that is sent again: it counts once.
     if wanted.failed is not None and wanted.failed.server_id != placement.failed_at:
         placement.failed_at = wanted.failed.server_id
         take_failure(balancer, wanted.failed)
     answer = _choose_server(balancer, wanted, now)
     if wanted.lease_id in balancer.ended:
+        # Nobody would ever leave that server: the end was heard before.
         del balancer.placements[wanted.lease_id]
     elif isinstance(answer, Selected):
         start_exchange(balancer, placement, answer)
@@ -47,7 +49,7 @@ def select_server(
 
 def _is_move(placement: Placement, wanted: SelectServer) -> bool:
     """Tell a report of failure from a select that was sent again."""
-    assert placement.answer is not None
+    assert placement.answer is not None, "only an answer can be asked for again"
     server_id = placement.answer.server_id
     if wanted.failed is not None and wanted.failed.server_id == server_id:
         return True
@@ -58,6 +60,7 @@ def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Se
     """Rank those that may be chosen, and name the best; none when nobody may."""
     options = balancer.options.get(wanted.service_type)
     if options is None:
+        # A service type is whatever a client wrote: without a bound it would grow for ever.
         if len(balancer.options) >= _SERVICE_TYPES_MAX:
             balancer.options.clear()
         options = _server_options(balancer, wanted.service_type)
@@ -72,7 +75,7 @@ def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Se
     ]
     if not eligible:
         refused = _unavailable_candidates(options, wanted, now)
-        reason = options.reason or "; ".join(
+        reason = options.shortage or "; ".join(
             f"{candidate.server_id}: {candidate.refused}" for candidate in refused
         )
         return NoServer(
@@ -82,6 +85,7 @@ def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Se
         )
     name, strategy = _active_strategy(balancer)
     ranking = strategy(eligible)
+    assert len(ranking.servers) == len(eligible), "a strategy loses nobody"
     if wanted.only_ask:
         best = balancer.standings[ranking.servers[0].server_id]
     else:
@@ -112,7 +116,9 @@ def _remember_turn(
     """Note the turn and the credits for the next time, and return the best server."""
     best = balancer.standings[ranking.servers[0].server_id]
     balancer.turn += 1
+    assert best.turn < balancer.turn, "turns only grow: strategies order by them"
     best.turn = balancer.turn
+    assert len(ranking.credits) in {0, len(eligible)}
     for standing, credit in zip(eligible, ranking.credits, strict=False):
         standing.credit = credit
     return best
@@ -177,15 +183,14 @@ def _server_options(balancer: Balancer, service_type: ServiceType) -> Options:
             refused.append(Candidate(server_id=standing.server_id, refused=why))
         else:
             able.append(standing)
-    if able:
-        reason = ""
-    elif not balancer.fleet.members:
-        reason = "no server is configured"
+    shortage = None
+    if not balancer.fleet.members:
+        shortage = "no server is configured"
     elif not capable:
-        reason = f"no server can do {service_type}"
-    else:
-        reason = f"no healthy server can do {service_type or 'it'}"
-    return Options(able, refused, reason)
+        shortage = f"no server can do {service_type}"
+    elif not able:
+        shortage = f"no healthy server can do {service_type or 'it'}"
+    return Options(able, refused, shortage)
 
 
 def _is_capable(member: Member, service_type: ServiceType) -> bool:

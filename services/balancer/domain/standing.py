@@ -44,7 +44,8 @@ class ServerStanding(msgspec.Struct, kw_only=True):
     credit: int = 0
     probes_failed: int = 0
     """In a row."""
-    probe_failure: str = ""
+    probe_failure: str | None = None
+    """What failed at the last probe; None when it was good."""
     answers_probes: bool = False
     """The last probe was good, and nothing has spoken against the server since."""
     unreachable: int = 0
@@ -67,7 +68,7 @@ class ServerStanding(msgspec.Struct, kw_only=True):
     def forget_all(self) -> None:
         """Drop what was seen of the server, as when it moved."""
         self.probes_failed = 0
-        self.probe_failure = ""
+        self.probe_failure = None
         self.answers_probes = False
         self.unreachable = 0
         self.paces = {}
@@ -76,6 +77,8 @@ class ServerStanding(msgspec.Struct, kw_only=True):
     def count_attempt(self, now: Instant, *, blamed: bool, answer_ms: float | None) -> None:
         """Count one attempt; `answer_ms` is None when no answer came."""
         if not self.spans or now - self.spans[-1].began_at >= _SPAN:
+            # A span begins with its first attempt: a quiet server keeps old ones, and
+            # `_recent_spans` passes over them.
             self.spans = [*self.spans[1 - _SPANS_KEPT :], AttemptSpan(began_at=now)]
         span = self.spans[-1]
         span.attempts += 1

@@ -41,8 +41,8 @@ class Options(msgspec.Struct, frozen=True):
 
     able: list[ServerStanding]
     refused: list[Candidate]
-    reason: str
-    """Why there is nobody, if so."""
+    shortage: str | None
+    """Why there is nobody able; None when there is somebody."""
 
 
 class Balancer(msgspec.Struct, kw_only=True):
@@ -71,7 +71,7 @@ class Balancer(msgspec.Struct, kw_only=True):
         if isinstance(event, UnknownEvent):
             self.unknown_events += 1
         fleet = evolve(self.fleet, event)
-        if fleet is self.fleet:
+        if fleet is self.fleet:  # an election, say: `options` stay as they are
             return
         self.fleet = fleet
         self.options = {}
@@ -80,6 +80,7 @@ class Balancer(msgspec.Struct, kw_only=True):
                 self.standings[server_id].serve_as(member.server)
             else:
                 self.standings[server_id] = _new_standing(member.server)
+        # Kept until it is idle: its exchanges are still to be left.
         for server_id in [*self.standings]:
             if server_id not in fleet.members and not self.standings[server_id].in_flight:
                 del self.standings[server_id]

@@ -30,6 +30,7 @@ def _view_reason(member: Member, standing: ServerStanding, now: Instant) -> str:
         return f"ejected: {member.ejected_for}"
     if member.health is not Health.UP:
         return member.reason
+    # Not down and not ejected, yet some of its calls wait: an operator would look for the cause.
     resting = {name: rest_s(standing, name, now) for name in standing.paces}
     return "; ".join(
         f"rests {left_s:.0f} s after risk control ({name})"

@@ -1,6 +1,6 @@
 """Capability based, the default: keep the servers that can do much for the work only they can do.
 
-Source: the original's `selectByCapability` : prefer specialists, then
+Source: the original's `selectByCapability`: prefer specialists, then
 the least loaded. A specialist offers the fewest service types; load is exchanges in flight by
 `max_sessions`, so servers of different size fill evenly. A full specialist is not eligible, and the
 work moves on to the next broader server. Among equals the preferred one (lowest priority number),
@@ -25,4 +25,5 @@ def _load_score(server: EligibleServer) -> float:
 
 
 def _rank_key(server: EligibleServer) -> tuple[float, int, int]:
+    # Load stays below 1, so a broader server never comes before a narrower one.
     return server.breadth + server.in_flight / server.max_sessions, server.priority, server.turn

@@ -13,6 +13,7 @@ from services.balancer.strategies.ranking import EligibleServer, Ranking
 
 def round_robin(eligible: Sequence[EligibleServer]) -> Ranking:
     """Rank by how long ago each was chosen; servers never chosen come first, in their order."""
+    # Stable: those never chosen have turn 0, all alike.
     ranked = sorted(eligible, key=_last_turn)
     return Ranking(ranked, [server.turn for server in ranked])
 

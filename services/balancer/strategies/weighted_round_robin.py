@@ -18,5 +18,6 @@ def weighted_round_robin(eligible: Sequence[EligibleServer]) -> Ranking:
     order = sorted(range(len(eligible)), key=currents.__getitem__, reverse=True)
     ranked = [eligible[index] for index in order]
     scores = [currents[index] for index in order]
+    # All together gained what the best one pays: the sum of the credits stays what it was.
     currents[order[0]] -= sum(server.weight for server in eligible)
     return Ranking(ranked, scores, currents)

@@ -250,7 +250,7 @@ async def test_sql_whose_turn_comes_too_late_is_told_so(
 
 async def test_fault_of_ours_is_an_answer_too(nats_client: Client, tmp_path: Path) -> None:
     parts = Running(nats_client, tmp_path / "a.duckdb")
-    parts.projector._rebuilding = ""  # as when it has caught up
+    parts.projector.freshness._rebuilding = None  # as when it has caught up
     parts.database.close()
     catalogue = Catalogue()
     spool = ExportSpool(

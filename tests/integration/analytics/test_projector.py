@@ -19,7 +19,7 @@ from services.analytics import folding
 from services.analytics.domain.fold import RowBatch
 from services.analytics.store import Database, LedgerWriter, Readers, StoreError
 from tests import ROOT
-from tests.integration.analytics.parts import MEMORY, named, publish, running
+from tests.integration.analytics.parts import MEMORY, Running, named, publish, running
 from tests.moments import NOON
 from tests.unit.analytics.builders import (
     Story,
@@ -61,6 +61,14 @@ def crowd(leases: int, sessions: int = 7) -> Story:
             case _:
                 story.tell(used(request, session_id=name))
     return story
+
+
+def unready(parts: Running) -> str:
+    return parts.projector.freshness.unready_reason() or ""
+
+
+def rebuilding(parts: Running) -> str:
+    return parts.projector.freshness.rebuild_reason or ""
 
 
 async def test_what_is_appended_while_it_runs_is_projected(
@@ -176,9 +184,9 @@ async def test_missing_piece_of_the_log_is_named_and_not_passed_over(
     await nats_client.jetstream().purge_stream("EVT", seq=11)
 
     async with running(nats_client, tmp_path / "a.duckdb") as parts:
-        await until(lambda: "missing" in parts.projector.unready_reason())
+        await until(lambda: "missing" in unready(parts))
 
-        assert "log sequences 1 to 10 are missing" in parts.projector.unready_reason()
+        assert "log sequences 1 to 10 are missing" in unready(parts)
         assert parts.ask("from leases").rows == []
 
 
@@ -191,9 +199,9 @@ async def test_hole_behind_the_first_message_is_found_while_reading(
     await nats_client.jetstream().purge_stream("EVT", subject="evt.pool.0", keep=2)
 
     async with running(nats_client, tmp_path / "a.duckdb") as parts:
-        await until(lambda: "missing" in parts.projector.unready_reason())
+        await until(lambda: "missing" in unready(parts))
 
-        assert "log sequences 2 to 3 are missing" in parts.projector.unready_reason()
+        assert "log sequences 2 to 3 are missing" in unready(parts)
 
 
 async def test_another_stream_makes_it_begin_anew(nats_client: Client, tmp_path: Path) -> None:
@@ -222,10 +230,10 @@ async def test_envelope_nobody_can_read_is_skipped_and_counted(
     async with running(nats_client, tmp_path / "a.duckdb") as parts:
         await until(lambda: parts.projector.checkpoint == 1)
         found = parts.ask("select tag, events from unknown_tags")
-        caught_up = parts.projector.unready_reason()
+        caught_up = parts.projector.freshness.unready_reason()
 
     assert found.rows == [["(unreadable envelope)", 1]]
-    assert caught_up == ""
+    assert caught_up is None
 
 
 async def test_it_is_not_ready_while_the_log_is_out_of_reach(
@@ -234,23 +242,21 @@ async def test_it_is_not_ready_while_the_log_is_out_of_reach(
     await nats_client.jetstream().delete_stream("EVT")
 
     async with running(nats_client, tmp_path / "a.duckdb") as parts:
-        await until(lambda: "cannot be reached" in parts.projector.unready_reason())
+        await until(lambda: "cannot be reached" in unready(parts))
         await streams.migrate_streams(nats_client, 200_000_000)
-        await until(lambda: parts.projector.unready_reason() == "")
+        await until(lambda: parts.projector.freshness.unready_reason() is None)
 
 
 async def test_log_lost_while_it_runs_is_told_and_survived(
     nats_client: Client, tmp_path: Path
 ) -> None:
     async with running(nats_client, tmp_path / "a.duckdb") as parts:
-        await until(lambda: parts.projector.unready_reason() == "")
+        await until(lambda: parts.projector.freshness.unready_reason() is None)
         await nats_client.jetstream().delete_stream("EVT")
-        await until(lambda: "cannot be reached" in parts.projector.unready_reason())
+        await until(lambda: "cannot be reached" in unready(parts))
         await streams.migrate_streams(nats_client, 200_000_000)
         await publish(nats_client, Story().tell(session()))
-        await until(
-            lambda: parts.projector.unready_reason() == "" and parts.projector.checkpoint == 1
-        )
+        await until(lambda: not unready(parts) and parts.projector.checkpoint == 1)
 
 
 async def test_batch_that_fails_is_taken_again_whole(nats_client: Client, tmp_path: Path) -> None:
@@ -265,7 +271,7 @@ async def test_batch_that_fails_is_taken_again_whole(nats_client: Client, tmp_pa
         before = len(story.stored)
         story.lease("late", used("late", session_id="s1"))
         await publish(nats_client, story, after=before)
-        await until(lambda: "cannot be written" in parts.projector.unready_reason())
+        await until(lambda: "cannot be written" in unready(parts))
         half_done = parts.ask("select count(*) from leases where request_id = 'late'").rows
         spoiler.execute("alter table ledger.elsewhere rename to attempts")
         spoiler.close()
@@ -312,19 +318,17 @@ async def test_while_it_begins_anew_it_says_so_with_its_progress_and_not_after(
 
     monkeypatch.setattr(LedgerWriter, "write_batch", held)
     async with running(nats_client, tmp_path / "a.duckdb") as parts:
-        assert "has not been read yet" in (parts.projector.rebuild_reason or "")
-        await until(lambda: "nothing is projected" in (parts.projector.rebuild_reason or ""))
-        assert f"at log sequence 0 of {len(story.stored)} (0%)" in (
-            parts.projector.rebuild_reason or ""
-        )
-        assert parts.projector.lag == len(story.stored)
+        assert "has not been read yet" in rebuilding(parts)
+        await until(lambda: "nothing is projected" in rebuilding(parts))
+        assert f"at log sequence 0 of {len(story.stored)} (0%)" in rebuilding(parts)
+        assert parts.projector.freshness.lag == len(story.stored)
         go_on.set()
-        await until(lambda: parts.projector.rebuild_reason is None)
+        await until(lambda: parts.projector.freshness.rebuild_reason is None)
         assert parts.projector.checkpoint == len(story.stored)
 
     # A file that has been projected answers at once, and says how far behind it is.
     async with running(nats_client, tmp_path / "a.duckdb") as parts:
-        await until(lambda: parts.projector.rebuild_reason is None)
+        await until(lambda: parts.projector.freshness.rebuild_reason is None)
 
 
 async def test_what_was_begun_anew_and_broken_off_is_not_whole_before_its_end(
@@ -343,15 +347,15 @@ async def test_what_was_begun_anew_and_broken_off_is_not_whole_before_its_end(
     monkeypatch.setattr(LedgerWriter, "write_batch", full)
     for _ in ("begun", "a process that goes on with it"):
         async with running(nats_client, tmp_path / "a.duckdb") as parts:
-            await until(lambda: "no space left" in parts.projector.unready_reason())
-            assert "at log sequence 2 of" in (parts.projector.rebuild_reason or "")
+            await until(lambda: "no space left" in unready(parts))
+            assert "at log sequence 2 of" in rebuilding(parts)
             # It takes its stand again, with rows in the file, and is no wiser.
             await until(lambda: parts.metrics.failures._value.get() > 1)
-            assert "at log sequence 2 of" in (parts.projector.rebuild_reason or "")
+            assert "at log sequence 2 of" in rebuilding(parts)
     broken[0] = False
     async with running(nats_client, tmp_path / "a.duckdb") as parts:
         await until(lambda: parts.projector.checkpoint == len(story.stored))
-        assert parts.projector.rebuild_reason is None
+        assert parts.projector.freshness.rebuild_reason is None
 
 
 STRAYS = "select event_id, reason from anomalies where kind = 'set_aside' order by sequence"
@@ -424,7 +428,7 @@ async def test_an_older_file_whose_numbers_nobody_knows_takes_the_next_ones(
 async def test_projector_that_owes_a_batch_for_long_says_that_it_stands_still(
     nats_client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.analytics.projector._STILL_S", 0.0)
+    monkeypatch.setattr("services.analytics.freshness._STILL_S", 0.0)
     monkeypatch.setattr("services.analytics.projector._WATCH_EVERY_S", 0.05)
     go_on = threading.Event()
     whole = LedgerWriter.write_batch
@@ -434,12 +438,12 @@ async def test_projector_that_owes_a_batch_for_long_says_that_it_stands_still(
         return whole(self, batch, rehearsed=rehearsed)
 
     async with running(nats_client, tmp_path / "a.duckdb") as parts:
-        await until(lambda: parts.projector.unready_reason() == "")
+        await until(lambda: parts.projector.freshness.unready_reason() is None)
         monkeypatch.setattr(LedgerWriter, "write_batch", slow)
         await publish(nats_client, Story().tell(session()))
-        await until(lambda: parts.projector.unready_reason() != "")
-        told = parts.projector.unready_reason()
+        await until(lambda: parts.projector.freshness.unready_reason() is not None)
+        told = parts.projector.freshness.unready_reason()
         go_on.set()
-        await until(lambda: parts.projector.unready_reason() == "")
+        await until(lambda: parts.projector.freshness.unready_reason() is None)
 
     assert told == "standing still at log sequence 0 of 1"

@@ -35,7 +35,7 @@ async def test_refused_rows_are_set_aside_and_the_projection_goes_on(
     nats_client: Client, tmp_path: Path
 ) -> None:
     async with running(nats_client, tmp_path / "a.duckdb") as parts:
-        await until(lambda: parts.projector.unready_reason() == "")
+        await until(lambda: parts.projector.freshness.unready_reason() is None)
         parts.database.cursor().execute(_NARROW)
         log = story()
         await publish(nats_client, log)
@@ -47,14 +47,14 @@ async def test_refused_rows_are_set_aside_and_the_projection_goes_on(
         await publish(nats_client, log.lease("late", used("late")), after=before)
         await until(lambda: parts.projector.checkpoint == len(log.stored))
         rollups = parts.ask("select sum(granted), sum(settled) from usage_by_day")
-        ready = parts.projector.unready_reason()
+        ready = parts.projector.freshness.unready_reason()
 
     assert [event for event, _ in aside.rows] == ["4.1", "7.0"]
     assert all(str(why).startswith("lease_refused: ") for _, why in aside.rows)
     assert kept.rows == [["y"]]
     assert leases.rows == [["a.1", "settled"], ["b.1", "settled"]]
     assert rollups.rows == [[3, 3]]
-    assert ready == ""
+    assert ready is None
     assert parts.metrics.set_aside._value.get() == 2
 
 
@@ -90,7 +90,7 @@ async def test_a_copy_for_a_backup_goes_on_likewise(tmp_path: Path) -> None:
     found = database.cursor().execute(ASIDE).fetchall()
     database.close()
 
-    assert (copy.failed, copy.missing) == ("", "")
+    assert (copy.failed, copy.missing) == (None, None)
     assert [event for event, _ in found] == ["4.1", "7.0"]
 
 

@@ -24,6 +24,7 @@ from contracts.pool import SessionRecovered
 from runtime.clock import system_clock
 from runtime.eventlog import EventLog
 from runtime.eventlog.writer import SubjectWriter
+from runtime.leadership import DeposedError
 from runtime.nats import natsserver, streams
 from runtime.nats.broker import Call, connect_broker, disconnect_broker, make_broker
 from runtime.process import logs
@@ -31,7 +32,7 @@ from runtime.quantities import Seconds
 from services.balancer import handlers, leader
 from services.balancer.domain import Balancer, configuration_events
 from services.balancer.metrics import Metrics
-from services.balancer.probes import Probes, ping_server, probe_client
+from services.balancer.probes import Probes, probe_client, probe_failure
 from services.balancer.settings import BalancerSection
 from services.balancer.store import BalancerJournal
 from tests.integration.balancer.bench import Bench
@@ -68,6 +69,22 @@ async def test_commit_that_lost_a_race_decides_again_on_what_was_written(
 
     assert seen == [0, 1]
     assert not any(isinstance(event, ServerAdded) for event in events)
+
+
+async def test_nothing_is_journalled_once_a_later_leader_was_read_of(nats_client: Client) -> None:
+    deposed = journal(nats_client, "deposed")
+    await deposed.commit(lambda _: [added("a")])
+    successor = SubjectWriter(EventLog(nats_client), subjects.EVT_BALANCER, WriterId("later"))
+    successor.note_stored((await successor.stored_behind())[0])
+    successor.epoch = 1
+    elected = [LeaderElected(writer=successor.writer, epoch=1)]
+    await successor.append_events(elected, system_clock())
+
+    commits = [deposed.commit(lambda _: [added("b")]) for _ in range(2)]
+    outcomes = await asyncio.gather(*commits, return_exceptions=True)
+
+    assert [type(outcome) for outcome in outcomes] == [DeposedError, DeposedError]
+    assert await successor.stored_behind() == []
 
 
 async def test_refusal_is_confirmed_behind_the_fence(nats_client: Client) -> None:
@@ -246,14 +263,15 @@ async def test_probe_says_what_failed() -> None:
     wild = await asyncio.start_server(garbage, "127.0.0.1", 0)
     async with probe_client() as client, listening() as good, listening(lambda: 302) as away:
 
-        async def asked(port: int) -> str:
-            return await ping_server(client, f"http://127.0.0.1:{port}/", 0.2)
+        async def asked(port: int) -> str | None:
+            return await probe_failure(client, f"http://127.0.0.1:{port}/", 0.2)
 
-        assert await asked(good) == ""
+        assert await asked(good) is None
         assert await asked(away) == "status 302"
         assert await asked(quiet.sockets[0].getsockname()[1]) == "no answer within 0.2 s"
         assert await asked(natsserver.free_port()) == "ConnectError: All connection attempts failed"
         failure = await asked(wild.sockets[0].getsockname()[1])
+        assert failure is not None
         assert failure.startswith("RemoteProtocolError")
         assert len(failure) <= 200
     quiet.close()

@@ -6,7 +6,7 @@ import pytest
 from nats.aio.client import Client
 
 from contracts.pool import UsageRecorded, Verdict
-from services.balancer.probes import ping_server, probe_client
+from services.balancer.probes import probe_client, probe_failure
 from services.gateway.transport.addresses import Addresses
 from tests.integration.gateway.bench import at, front, saying
 from tests.integration.gateway.upstreams import upstream
@@ -40,7 +40,7 @@ async def test_path_of_a_servers_address_stands_before_every_path(
         await gate.ask(path="/token/check", key=gate.admin_key)
         await gate.ask("GET", "/v1/models")
         async with probe_client() as client:
-            assert await ping_server(client, url, 20) == ""
+            assert await probe_failure(client, url, 20) is None
 
     assert [head.split(b" ")[1] for head in seen] == [
         b"/under/here/v1/images/generations?a=%2F",

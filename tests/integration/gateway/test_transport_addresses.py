@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from runtime.nats import natsserver
-from services.balancer.probes import ping_server, probe_client
+from services.balancer.probes import probe_client, probe_failure
 from services.gateway.transport import NothingSentError, Transport
 from tests.integration.gateway.upstreams import request
 from tests.tinyserver import listening
@@ -95,7 +95,7 @@ async def test_probe_of_a_name_that_leads_to_no_servers_address_fails_and_says_w
 ) -> None:
     lead(monkeypatch, "169.254.169.254")
     async with probe_client() as client:
-        failure = await ping_server(client, f"http://{SNEAKY}", 5)
+        failure = await probe_failure(client, f"http://{SNEAKY}", 5)
 
     assert failure == (
         f"{SNEAKY} leads nowhere else: 169.254.169.254 is a link-local address, expected a server"
@@ -110,5 +110,5 @@ async def test_probe_believes_the_address_it_reached_not_the_one_it_looked_up(
     )
     async with listening() as port, probe_client() as client:
         assert (
-            await ping_server(client, f"http://127.0.0.1:{port}", 5) == "127.0.0.1 is no server's"
+            await probe_failure(client, f"http://127.0.0.1:{port}", 5) == "127.0.0.1 is no server's"
         )

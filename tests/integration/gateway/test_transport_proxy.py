@@ -8,7 +8,7 @@ from nats.aio.client import Client
 
 from contracts.pool import UsageRecorded
 from runtime.nats import natsserver
-from services.balancer.probes import ping_server, probe_client
+from services.balancer.probes import probe_client, probe_failure
 from services.gateway.transport import NothingSentError, Transport
 from tests.integration.gateway.bench import at, front, saying
 from tests.integration.gateway.proxies import proxied
@@ -140,7 +140,7 @@ async def test_proxies_of_the_environment_are_not_used(
             monkeypatch.setenv(name.lower(), f"http://127.0.0.1:{proxy.port}")
         await answered(transport, server.url)
         async with probe_client() as client:
-            assert await ping_server(client, f"http://127.0.0.1:{pinged}", 5) == ""
+            assert await probe_failure(client, f"http://127.0.0.1:{pinged}", 5) is None
 
         assert proxy.asked == []
 
@@ -149,12 +149,12 @@ async def test_probes_go_the_way_of_calls() -> None:
     async with listening() as port, proxied("me:hush:1") as proxy, probe_client() as client:
         proxy.leads["known.only.to.it.invalid"] = "127.0.0.1"
         url = f"http://known.only.to.it.invalid:{port}"
-        assert await ping_server(client, url, 5) != ""
+        assert await probe_failure(client, url, 5) is not None
         client.way.go_through(f"http://me:{HUSH}@127.0.0.1:{proxy.port}")
 
-        assert await ping_server(client, url, 5) == ""
+        assert await probe_failure(client, url, 5) is None
         assert proxy.asked == [f"GET {url}/ping HTTP/1.1"]
-        assert "metadata" in await ping_server(client, "http://metadata.google.internal", 5)
+        assert "metadata" in str(await probe_failure(client, "http://metadata.google.internal", 5))
         assert len(proxy.asked) == 1
 
 

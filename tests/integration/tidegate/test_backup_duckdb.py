@@ -143,7 +143,7 @@ async def test_analytics_goes_on_from_what_came_back(backup: Path, empty: Stack)
     assert (empty.home / PART).stat().st_mode & 0o777 == 0o600
     async with connected(empty, "analytics") as client:
         async with running(client, empty.home / PART) as parts:
-            await until(lambda: parts.projector.unready_reason() == "")
+            await until(lambda: parts.projector.freshness.unready_reason() is None)
             kept = named(parts.readers, "audit_totals")
             rebuilds = parts.metrics.rebuilds._value.get()
             projected = parts.metrics.envelopes._value.get()

@@ -14,7 +14,7 @@ from contracts.events import UnknownEvent
 from contracts.pool import Policy, PolicyChanged, PoolCheckpointed, QuotaObserved
 from services.analytics.domain.fold import ENVELOPE, SET_ASIDE, UNREADABLE, Remembered, RowFold
 from services.analytics.domain.moments import zone_named
-from services.analytics.domain.standing import resume_point, sequence_gap
+from services.analytics.domain.standing import LogCheckpoint, resume_point, sequence_gap
 from tests.moments import NOON
 from tests.unit.analytics.builders import (
     LIMITS,
@@ -138,7 +138,8 @@ def test_limits_of_the_builders_are_those_of_the_policy() -> None:
 
 
 def stand(checkpoint: tuple[str, int] | None, first: int, last: int) -> Any:
-    return resume_point(checkpoint, created="now", first_sequence=first, last_sequence=last)
+    store = LogCheckpoint(*checkpoint) if checkpoint else None
+    return resume_point(store, created="now", first_sequence=first, last_sequence=last)
 
 
 def test_first_run_rebuilds_from_the_beginning() -> None:

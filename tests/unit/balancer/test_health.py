@@ -57,7 +57,7 @@ def test_one_good_probe_brings_a_server_up() -> None:
     balancer = folded(added("a"))
     assert settle(balancer) == []
 
-    take_probe(balancer, A, "")
+    take_probe(balancer, A, None)
 
     assert settle(balancer) == [("a", Health.UP)]
     assert settle(balancer) == []
@@ -65,7 +65,7 @@ def test_one_good_probe_brings_a_server_up() -> None:
 
 def test_three_bad_probes_in_a_row_take_a_server_down() -> None:
     balancer = well("a")
-    for failure in ["refused", "refused", "", "refused", "refused"]:
+    for failure in ["refused", "refused", None, "refused", "refused"]:
         take_probe(balancer, A, failure)
         assert settle(balancer) == []
 
@@ -89,7 +89,7 @@ def test_server_that_never_answered_is_said_to_be_down_once() -> None:
 
 def test_three_connections_that_fail_take_a_server_down_until_the_next_good_probe() -> None:
     balancer = well("a")
-    take_probe(balancer, A, "")
+    take_probe(balancer, A, None)
     for _ in range(2):
         take_failure(balancer, unreachable("a"))
     assert settle(balancer) == []
@@ -97,7 +97,7 @@ def test_three_connections_that_fail_take_a_server_down_until_the_next_good_prob
     take_failure(balancer, unreachable("a"))
 
     assert settle(balancer) == [("a", Health.DOWN)]
-    take_probe(balancer, A, "")
+    take_probe(balancer, A, None)
     assert settle(balancer) == [("a", Health.UP)]
 
 

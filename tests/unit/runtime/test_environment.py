@@ -59,7 +59,7 @@ def test_two_configurations_that_say_the_same_are_one(
     monkeypatch.chdir(tmp_path)
     found = read_environment(placed(tmp_path, "[pool]\n", home))
 
-    assert (found.config, found.config_unclear) == (Path("tidegate.toml"), "")
+    assert (found.config, found.config_unclear) == (Path("tidegate.toml"), None)
 
 
 @pytest.mark.parametrize("here", ["[pool]\n", "# emptied\n", "no toml\n"])
@@ -69,11 +69,11 @@ def test_two_configurations_that_differ_are_named_both_unless_one_is_meant(
     monkeypatch.chdir(tmp_path)
     given = placed(tmp_path, here, "[gateway]\n")
 
-    unclear = read_environment(given).config_unclear
+    unclear = read_environment(given).config_unclear or ""
 
     assert str(tmp_path / "tidegate.toml") in unclear
     assert str(tmp_path / "home" / "tidegate.toml") in unclear
-    assert read_environment({**given, "TIDEGATE_CONFIG": "tidegate.toml"}).config_unclear == ""
+    assert read_environment({**given, "TIDEGATE_CONFIG": "tidegate.toml"}).config_unclear is None
 
 
 def test_configuration_of_this_very_folder_is_no_second_one(
@@ -82,7 +82,7 @@ def test_configuration_of_this_very_folder_is_no_second_one(
     (tmp_path / "tidegate.toml").write_text("[pool]\n")
     monkeypatch.chdir(tmp_path)
 
-    assert read_environment({"TIDEGATE_HOME": str(tmp_path)}).config_unclear == ""
+    assert read_environment({"TIDEGATE_HOME": str(tmp_path)}).config_unclear is None
 
 
 def test_a_folder_may_hold_the_configuration(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ def _count_measure(facts: str, condition: str, meaning: str) -> Measure:
 
 
 def _sum_measure(facts: str, column: str, meaning: str) -> Measure:
+    # A sum of integers is a HUGEINT; `whole` makes the BIGINT of it that every reader takes.
     return Measure(facts, f"whole(sum({column}))", meaning)
 
 
@@ -45,6 +46,7 @@ def _time_measures(facts: str, name: str, column: str, where: str, what: str) ->
 
 LEASES, ATTEMPTS, REFUSALS = "lease_facts", "attempt_facts", "refusal_facts"
 CALLS = "call_facts"
+# Two names of one figure: a name that was given out stays.
 _LEASE_FAILURES = Measure(
     LEASES,
     "count(*) filter (failed) / nullif(count(*) filter (ended), 0)",

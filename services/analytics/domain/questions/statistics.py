@@ -54,6 +54,7 @@ def statistics_statement(asked: Statistics) -> Statement:
         raise StatisticsError(message)
     parameters |= {f"values_{place}": part.values for place, part in enumerate(filters)}
     where = " and ".join([_WITHIN, *map(_filter_condition, range(len(filters)), filters)])
+    # Each view once, in the order of the measures: so the same question is the same SQL.
     facts = dict.fromkeys(MEASURES[name].facts for name in measures)
     parts = [_facts_select(view, dimensions, measures, where) for view in facts]
     columns = [*map(_quoted_name, dimensions), *map(_shown_column, measures)]
@@ -84,6 +85,7 @@ def _facts_select(view: str, dimensions: list[str], measures: list[str], where: 
 
 def _shown_column(name: str) -> str:
     """Take a figure from the one part that has it."""
+    # In the rows of the other parts it is null, and `any_value` passes over nulls.
     figure = f"any_value({_quoted_name(name)})"
     if name.endswith("_ms"):
         figure = f"round({figure}, 3)"
@@ -103,6 +105,7 @@ def _order_terms(wanted: list[str], dimensions: list[str], measures: list[str]) 
             raise StatisticsError(f"{message}, got {as_quoted(name)}")
         named.add(name)
         yield f"{_quoted_name(name)} {'desc' if term.startswith('-') else 'asc'} nulls last"
+    # Rows that are equal by what was wanted must not change places from one answer to the next.
     yield from (_quoted_name(name) for name in dimensions if name not in named)
 
 
@@ -127,6 +130,7 @@ def _read_filters(texts: list[str]) -> list[_Filter]:
 
 def _filter_condition(place: int, wanted: _Filter) -> str:
     column = _quoted_name(wanted.dimension)
+    # An hour is named as an answer writes it: what was read there can be asked for.
     text = f"strftime({column}, '%Y-%m-%dT%H:%M:%SZ')" if wanted.dimension == "hour" else column
     condition = f"list_contains($values_{place}, {text}::varchar)"
     return f"not {condition}" if wanted.excluding else condition
