@@ -19,13 +19,13 @@ An envelope that was read from the log is a batch that always stands.
 
 **What is ugly.** State changes in place, so that every change is written twice: as it is done and
 as it is undone, in the records and on the shelves of the index. One that was forgotten shows only
-after an append that failed; what finds it is `test_domain_properties`, which takes back whatever
-hypothesis thinks of and compares. Grants and ends have an undo of their own, because every request
-passes through them; all else goes field by field. An undo holds the index that was there when it
-was registered, though that may be dropped by then: it is put right for nobody. An entry that comes
-back to a map is its last one, so that the oldest refusal of all may be taken for the newest. And
-time is not taken back (`at`, `event_sequence`, the index's `now`): nothing reads it before it is
-set anew.
+after an append that failed; what finds it is `test_state`, which takes back every event that moves
+the ledger, and `test_domain_properties`, which does so with whatever hypothesis thinks of. Grants
+and ends have an undo of their own, because every request passes through them; all else goes field
+by field. An undo holds the index that was there when it was registered, though that may be dropped
+by then: it is put right for nobody. An entry that comes back to a map is its last one, so that the
+oldest refusal of all may be taken for the newest. And time is not taken back (`at`,
+`event_sequence`, the index's `now`): nothing reads it before it is set anew.
 """
 
 from collections import deque
@@ -156,7 +156,7 @@ class Pool:
         self.put_entry(answers, name, answer)
 
     def note_supply(self, *, growing: bool | None = None, barren: bool | None = None) -> None:
-        """Know what the provisioner is at, as far as it is said; no refusal is told by the log.
+        """Know what the provisioner is at, as far as it is said: no event tells it.
 
         `growing`: it is about to add sessions. `barren`: there are too few, and it had none.
         """

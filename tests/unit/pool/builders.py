@@ -40,7 +40,9 @@ from contracts.pool import (
 )
 from services.pool.audit import Auditor
 from services.pool.domain import Pool, decide_lease
+from services.pool.domain.canonical import canonical_json
 from services.pool.domain.evolve.fold import evolve
+from services.pool.domain.index.choice import Index
 
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
 ONE = SessionId("one")
@@ -218,6 +220,33 @@ def granted(
 def lease_named(request: str = "r1", number: int = 1) -> LeaseId:
     """The id of a request's lease."""
     return lease_id(RequestId(request), number)
+
+
+def placed(index: Index) -> dict[str, dict[str, Any]]:
+    """The index as plain values; sessions that stand nowhere are left out."""
+    return {
+        session_id: {
+            name: (shelf.kind, shelf.zone.name, shelf.zone.day, shelf.rarity, left)
+            for name, (shelf, left) in places.items()
+        }
+        for session_id, places in index._places.items()
+        if places
+    }
+
+
+def whole(pool: Pool) -> tuple[bytes, dict[str, list[Any]]]:
+    """The ledger as it is hashed, and the leases one by one, of which the hash has but the open."""
+    return canonical_json(pool), {
+        lease.lease_id: [
+            lease.session.session_id,
+            lease.expires_at,
+            lease.state,
+            lease.charged,
+            lease.reported,
+            lease.reconciled,
+        ]
+        for lease in pool.leases.values()
+    }
 
 
 class WrittenLog:

@@ -53,7 +53,6 @@ from services.pool.domain import (
     state_hash,
     sweep_overdue,
 )
-from services.pool.domain.canonical import canonical_json
 from services.pool.domain.evolve.fold import evolve
 from services.pool.domain.index.choice import Index
 from tests.unit.pool.builders import (
@@ -66,11 +65,13 @@ from tests.unit.pool.builders import (
     cancel,
     folded,
     lease_granted,
+    placed,
     policy_changed,
     requested,
     session_added,
     usage,
     wanted,
+    whole,
 )
 
 TYPES = (IMAGE, VIDEO, AVATAR)
@@ -87,33 +88,6 @@ USAGES_FAULT = {*GATEWAYS_FAULT, Wrong.USAGE_BEYOND_LEASE}
 _types = st.sampled_from(TYPES)
 _names = st.sampled_from(NAMES)
 _picks = st.integers(0, 40)
-
-
-def placed(index: Index) -> dict[str, dict[str, Any]]:
-    """The index as plain values; sessions that stand nowhere are left out."""
-    return {
-        session_id: {
-            name: (shelf.kind, shelf.zone.name, shelf.zone.day, shelf.rarity, left)
-            for name, (shelf, left) in places.items()
-        }
-        for session_id, places in index._places.items()
-        if places
-    }
-
-
-def whole(pool: Pool) -> tuple[bytes, dict[str, list[Any]]]:
-    """The ledger as it is hashed, and the leases one by one, of which the hash has but the open."""
-    return canonical_json(pool), {
-        lease.lease_id: [
-            lease.session.session_id,
-            lease.expires_at,
-            lease.state,
-            lease.charged,
-            lease.reported,
-            lease.reconciled,
-        ]
-        for lease in pool.leases.values()
-    }
 
 
 class Leading(RuleBasedStateMachine):

@@ -1,18 +1,66 @@
 """Taking decisions back: in reverse, all of them, and never half a batch left behind."""
 
+from typing import Any
+
 import pytest
 
+from contracts.base import LeaderElected, RequestId, ServerId, SessionId, WriterId
+from contracts.pool import (
+    LeaseCancelled,
+    LeaseExpired,
+    LeaseReconciled,
+    LeaseRenewed,
+    QuotaObserved,
+    SessionChanged,
+    SessionCooled,
+    SessionRecovered,
+    SessionRetired,
+    SessionRevived,
+    SessionStatus,
+    SessionSuspected,
+    Verdict,
+)
 from services.pool.domain import Pool, fold_envelope
 from services.pool.domain.evolve.fold import evolve
+from services.pool.domain.index.choice import Index
 from tests.unit.pool.builders import (
+    AVATAR,
+    IMAGE,
     NOON,
+    TODAY,
     WrittenLog,
     after,
     folded,
     granted,
     lease_granted,
+    lease_named,
+    placed,
+    policy_changed,
     session_added,
     usage,
+    whole,
+)
+
+ONE, LEASE = SessionId("one"), lease_granted()
+EXPIRED = LeaseExpired(lease_id=LEASE.lease_id, session_id=ONE)
+RECONCILED = LeaseReconciled(
+    lease_id=LEASE.lease_id, session_id=ONE, units=0, reason="seen", by="me"
+)
+CANCELLED = LeaseCancelled(
+    lease_id=LEASE.lease_id, request_id=LEASE.request_id, number=1, reason="", session_id=ONE
+)
+FORBIDDEN = LeaseCancelled(
+    lease_id=lease_named("r9"), request_id=RequestId("r9"), number=1, reason=""
+)
+RETIRED = SessionRetired(session_id=ONE, reason="gone")
+SUSPECTED = SessionSuspected(
+    session_id=ONE, server_id=ServerId("server-1"), request_id=RequestId("r1")
+)
+COOLED = SessionCooled(
+    session_id=ONE, until=after(60), reason="rate_limited", request_id=RequestId("r1")
+)
+CLOSED = QuotaObserved(
+    session_id=ONE, service_type=IMAGE, quota_day=TODAY, request_id=RequestId("r1")
 )
 
 
@@ -81,3 +129,48 @@ def test_an_index_built_from_what_was_taken_back_goes_with_it() -> None:
     pool.rollback()
 
     assert pool.index_at(after(1)) is not index
+
+
+@pytest.mark.parametrize(
+    ("before", "event"),
+    [
+        ([], policy_changed("other", daily_limits={IMAGE: 1, AVATAR: 2})),
+        ([], session_added("three")),
+        ([], SessionChanged(session_id=ONE, status=SessionStatus.DRAINING)),
+        ([], SessionChanged(session_id=ONE, limits={IMAGE: 1})),
+        ([], RETIRED),
+        ([RETIRED], SessionRevived(session_id=ONE)),
+        ([], COOLED),
+        ([], SUSPECTED),
+        ([SUSPECTED], SessionRecovered(session_id=ONE, reason="trial_succeeded")),
+        ([], CLOSED),
+        ([], LEASE),
+        ([], FORBIDDEN),
+        ([LEASE], LeaseRenewed(lease_id=LEASE.lease_id, expires_at=after(1800))),
+        ([LEASE], usage(LEASE)),
+        ([LEASE], CANCELLED),
+        ([LEASE], EXPIRED),
+        ([LEASE, EXPIRED], usage(LEASE, Verdict.REJECTED)),
+        ([LEASE, EXPIRED], RECONCILED),
+        ([], LeaderElected(writer=WriterId("pool-2"), epoch=2)),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_an_event_that_is_taken_back_leaves_ledger_and_index_as_they_were(
+    before: list[Any], event: Any
+) -> None:
+    pool = folded(session_added(), session_added("two"), *before)
+    pool.index_at(NOON)
+    ledger, standing = whole(pool), dict(pool.standing)
+
+    pool.begin()
+    evolve(pool, event, after(1), 9)
+    assert whole(pool) != ledger
+    # What is read of the index meanwhile is tidied on the way.
+    pool.index_at(after(1)).deadlines.first_deadline()
+    pool.rollback()
+
+    assert (whole(pool), pool.standing) == (ledger, standing)
+    kept, anew = pool.index_at(after(1)), Index(pool.sessions, pool.opened, pool.policy, after(1))
+    assert placed(kept) == placed(anew)
+    assert kept.deadlines.first_deadline() == anew.deadlines.first_deadline()
