@@ -2,6 +2,7 @@
 
 fold        takes envelopes, hands out batches of columns
 leases      the life of a lease: one row from grant to end, corrections applied
+leaserows   what an event writes into the rows of its lease
 refusals    what was asked and refused, by the pool and by gateways, each told once
 states      last states: which changed, and a row for every event about them; of
 sessions    sessions, fleet (servers), access (keys, policy)

@@ -3,24 +3,27 @@
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from contracts.pool import (
-    Attempt,
     LeaseCancelled,
     LeaseExpired,
     LeaseGranted,
     LeaseReconciled,
     LeaseRenewed,
-    Outcome,
     SessionRequested,
     UsageRecorded,
+)
+from services.analytics.domain.leaserows import (
+    attempt_row,
+    set_cancelled,
+    set_expired,
+    set_reconciled,
+    set_request,
+    set_usage,
 )
 from services.analytics.domain.moments import LogPlace, Routes, as_micros
 from services.analytics.domain.rows import (
     AnomalyRow,
     AttemptRow,
-    CalledRow,
     LeaseRow,
     PeakRow,
 )
@@ -29,9 +32,7 @@ DOUBTFUL = frozenset({"unknown", "expired"})
 """Outcomes that a reconciliation may still change."""
 DOUBTFUL_FOR_US = 8 * 86_400 * 1_000_000
 """As long as the pool remembers them (leases.md)."""
-_CODE_LIMIT = 10**18
 _Change = Callable[[LeaseRow, Any], None]
-_json = msgspec.json.Encoder()
 
 
 class Leases:
@@ -121,23 +122,23 @@ class Leases:
         row = doubtful or self.open.get(event.lease_id)
         day = row.quota_day if row else place.day
         for number, attempt in enumerate(event.attempts, 1):
-            self.attempts.append(_attempt_row(event, number, attempt, day, place))
+            self.attempts.append(attempt_row(event, number, attempt, day, place))
         if doubtful is not None and doubtful.outcome == "expired":
             # It expired before this word came. The word may be that nobody knows: doubt stays.
-            self._correct_lease(doubtful, "usage", _set_usage, event, place)
+            self._correct_lease(doubtful, "usage", set_usage, event, place)
             if doubtful.outcome not in DOUBTFUL:
                 del self.doubtful[doubtful.lease_id]
             return
-        self._end_lease(event.lease_id, "usage_recorded", _set_usage, event, place)
+        self._end_lease(event.lease_id, "usage_recorded", set_usage, event, place)
 
     def on_lease_cancelled(self, event: LeaseCancelled, place: LogPlace) -> None:
         """End a lease that was never sent; an id that was never granted is no lease."""
         if event.session_id or event.lease_id in self.open:
-            self._end_lease(event.lease_id, "lease_cancelled", _set_cancelled, event, place)
+            self._end_lease(event.lease_id, "lease_cancelled", set_cancelled, event, place)
 
     def on_lease_expired(self, event: LeaseExpired, place: LogPlace) -> None:
         """End a lease of which no word came: its units stay used."""
-        self._end_lease(event.lease_id, "lease_expired", _set_expired, event, place)
+        self._end_lease(event.lease_id, "lease_expired", set_expired, event, place)
 
     def on_lease_reconciled(self, event: LeaseReconciled, place: LogPlace) -> None:
         """Settle what nobody knew: the outcome stays what it was, the units do not."""
@@ -145,7 +146,7 @@ class Leases:
         if row is None:
             self._record_anomaly("lease_reconciled", event.lease_id, place)
             return
-        self._correct_lease(row, "reconciled", _set_reconciled, event, place)
+        self._correct_lease(row, "reconciled", set_reconciled, event, place)
 
     def clear_status(self, lease_id: str) -> None:
         """Its client was answered the refusal of the next lease, not what this one showed."""
@@ -202,107 +203,3 @@ class Leases:
                 lease_id=lease_id,
             )
         )
-
-
-def set_request(row: CalledRow, asked: SessionRequested) -> None:
-    """Keep when a call was asked for, and what its gateway says of it."""
-    row.asked_at = as_micros(asked.asked_at)
-    _set_call(row, asked)
-
-
-def _set_call(row: CalledRow, said: SessionRequested | UsageRecorded) -> None:
-    """Keep what a gateway says of the client's call."""
-    row.gateway_id = said.gateway_id
-    row.key_id = said.key_id
-    row.path = said.path
-    row.model = said.model
-    row.client_request_id = said.client_request_id
-    row.client_address = said.client_address
-    row.user_agent = said.user_agent
-
-
-def _set_cancelled(row: LeaseRow, event: LeaseCancelled) -> None:
-    row.outcome, row.reason = Outcome.CANCELLED, event.reason
-    row.status = event.status
-    row.error_code = event.error_code
-    row.error_message = event.error_message
-
-
-def _set_expired(row: LeaseRow, _: LeaseExpired) -> None:
-    row.outcome, row.units_expired = Outcome.EXPIRED, row.units_reserved
-
-
-def _set_reconciled(row: LeaseRow, event: LeaseReconciled) -> None:
-    row.units_unknown = row.units_expired = 0
-    row.units_settled = min(event.units, row.units_reserved)
-    row.correction_reason = f"{event.reason} ({event.by})"
-
-
-def _set_usage(row: LeaseRow, event: UsageRecorded) -> None:
-    """Write a usage into its lease: at most the reserved units, all of them when unknown."""
-    # A grant whose envelope had no request: the end says whose call it was.
-    if not row.gateway_id:
-        _set_call(row, event)
-    # A word of a later version is not understood: as good as unknown, and all units count.
-    outcome = event.outcome
-    if outcome not in (Outcome.SETTLED, Outcome.RELEASED):
-        outcome = Outcome.UNKNOWN
-    row.outcome = outcome
-    row.units_expired = 0
-    row.units_settled = min(event.units, row.units_reserved) if outcome is Outcome.SETTLED else 0
-    row.units_unknown = row.units_reserved if outcome is Outcome.UNKNOWN else 0
-    row.units_over = event.units_over
-    row.verdict = event.verdict
-    row.status = event.status
-    row.error_code = event.error_code
-    row.error_message = event.error_message
-    row.cut = event.cut
-    row.attempts = len(event.attempts)
-    row.lease_ms = event.lease_ms
-    row.total_ms = event.total_ms
-    row.bytes_in = event.bytes_in
-    row.bytes_out = event.bytes_out
-    # The lease is told by its last attempt; the others have rows of their own.
-    if event.attempts:
-        last = event.attempts[-1]
-        row.server_id = last.server_id
-        row.region = last.region
-        row.strategy = last.strategy
-        row.upstream_code = _storable_code(last.upstream_code)
-        row.first_byte_ms = last.first_byte_ms
-
-
-def _attempt_row(
-    event: UsageRecorded, number: int, attempt: Attempt, quota_day: str, place: LogPlace
-) -> AttemptRow:
-    """Write one attempt of a usage as its row."""
-    return AttemptRow(
-        sequence=place.sequence,
-        position=place.position,
-        attempt=number,
-        ts=place.ts,
-        quota_day=quota_day,
-        lease_id=event.lease_id,
-        session_id=event.session_id,
-        service_type=event.service_type,
-        server_id=attempt.server_id,
-        region=attempt.region,
-        strategy=attempt.strategy,
-        candidates=_json.encode(attempt.candidates).decode() if attempt.candidates else "[]",
-        verdict=attempt.verdict,
-        status=attempt.status,
-        upstream_code=_storable_code(attempt.upstream_code),
-        failure=attempt.failure,
-        sent=attempt.sent,
-        connect_ms=attempt.connect_ms,
-        first_byte_ms=attempt.first_byte_ms,
-        total_ms=attempt.total_ms,
-        inner_code=_storable_code(attempt.inner_code),
-        meaning=attempt.meaning,
-        translated=attempt.translated,
-    )
-
-
-def _storable_code(said: int | None) -> int | None:
-    """Keep a code that a column holds: older logs hold whatever a backend called one."""
-    return said if said is not None and abs(said) < _CODE_LIMIT else None

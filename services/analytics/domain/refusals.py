@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from contracts import pool
-from services.analytics.domain.leases import Leases, set_request
+from services.analytics.domain.leaserows import set_request
+from services.analytics.domain.leases import Leases
 from services.analytics.domain.moments import LogPlace, Routes, as_micros
 from services.analytics.domain.rows import CallsRefusedRow, RefusalRow, RequestRow
 

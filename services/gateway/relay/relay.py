@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from contracts.base import GatewayId
-from contracts.pool import LeaseWanted, Outcome, UsageRecorded, Verdict
+from contracts.pool import Attempt, LeaseWanted, Outcome, UsageRecorded, Verdict
 from runtime.clock import Clock
 from runtime.nats.connection import DisconnectedError, UnansweredError
 from services.gateway.clients.answers import break_off_error
@@ -37,7 +37,7 @@ from services.gateway.relay.course.happenings import (
     Unanswered,
     Unopened,
 )
-from services.gateway.relay.course.stages import Stage
+from services.gateway.relay.course.stages import Passing, Sending, Stage
 from services.gateway.relay.course.steps import (
     AskLease,
     AskServer,
@@ -144,8 +144,7 @@ class Journey:
                 self._go_on(await do_step(self, self._step))
         except (Exception, asyncio.CancelledError) as broken:
             error = break_off_error(broken, gone=self._side.client.gone)
-            tried = self._exchange.attempt_broken_off() if self._exchange is not None else None
-            self._go_on(Gone(error=error, attempt=tried))
+            self._go_on(Gone(error=error, attempt=self._attempt_broken_off()))
             raise
         finally:
             self._leave_gate()
@@ -153,6 +152,12 @@ class Journey:
         if isinstance(self._step, Fail):
             raise self._step.error
         assert isinstance(self._step, Finish)
+
+    def _attempt_broken_off(self) -> Attempt | None:
+        """Write down the attempt under way; one that is over is written down already."""
+        if self._exchange is None or not isinstance(self.stage, (Sending, Passing)):
+            return None
+        return self._exchange.attempt_broken_off()
 
     def _go_on(self, happened: Happening) -> None:
         """Go to the next stage; what ends a lease is done before anything can come between."""
@@ -279,4 +284,6 @@ class Journey:
         Send: _send_request,
         Pause: _pause_attempts,
     }
-    """How each step is done that is waited for; `Fail` and `Finish` end the course."""
+    """How each step is waited for. `Pass` is done while the exchange is open; `Fail` and `Finish`
+    end the course.
+    """
