@@ -14,7 +14,6 @@ from contracts.base import Instant, WriterId
 from contracts.events import AnyEvent, UnknownEvent, decode_event
 
 VERSION = 1
-EVENTS_MAX = 4096
 COMMANDS_MAX = 256
 BYTES_MAX = 256 * 1024
 GENESIS_HASH = "0" * 64

@@ -17,8 +17,6 @@ _IMAGES_MAX = 10
 _OLD = re.compile(r"jimeng-(?:xl|[12]\.|3\.)")
 _STATUSES = {-2000: 400, -2003: 400, -2006: 400, -2002: 401, -2009: 402}
 
-_NO_SIZE = "不支持的参数: {named}。请使用 ratio 和 resolution 参数控制图像尺寸。"
-_NO_RESOLUTION = '不支持的分辨率 "{one}"。支持的分辨率: {known}'
 
 Fields = dict[str, Any]
 

@@ -18,7 +18,6 @@ _CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "avatar": ("/v1/videos/avatar", {"model": "jimeng-avatar", "prompt": ""}),
     "chat": ("/v1/chat/completions", {"model": "jimeng-4.0", "messages": []}),
 }
-_MIX = {"image": 0.8, "video": 0.1, "chat": 0.1}
 _PROMPTS = ("a red sun over the sea", "a blue house", "a green tree at night", "a gold ring")
 
 

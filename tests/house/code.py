@@ -18,6 +18,12 @@ def modules(*folders: str) -> dict[str, str]:
     return {str(path.relative_to(ROOT)): path.read_text() for path in paths}
 
 
+def sql_files() -> dict[str, str]:
+    """The text of every statement of analytics, by its path in the repository."""
+    paths = sorted((ROOT / "services").rglob("*.sql"))
+    return {str(path.relative_to(ROOT)): path.read_text() for path in paths}
+
+
 @cache
 def nodes(name: str) -> list[ast.AST]:
     """Every node of the tree of the module at this path."""

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from tests import ROOT
-from tests.house.code import FLOORS, classes, modules, nodes
+from tests.house.code import FLOORS, classes, modules, nodes, sql_files
 
 ONE_WORD_MAX = 0.45
 BARE = frozenset({"found", "made", "told", "known", "one", "held"})
@@ -93,7 +93,7 @@ def test_pages_that_are_cited_are_there() -> None:
 def test_no_section_is_cited_of_a_page_that_is_not_here() -> None:
     missing = [
         f"{name}:{number}: {line.strip()}"
-        for name, text in modules(*FLOORS).items()
+        for name, text in {**modules(*FLOORS, "tests"), **sql_files()}.items()
         for number, line in enumerate(text.splitlines(), 1)
         if SECTION.search(line) and not OF_A_STANDARD.search(line) and "RFC" not in text
     ]

@@ -13,7 +13,6 @@ from services.gateway.domain.answers.failures import (
 from tidegate.reference.markdown import as_code, markdown_table
 
 _SHORT = "UPLOADING"
-_INSIDE = "as the code inside says"
 _HEAD = f"""# What backends' failures mean
 
 A failure is judged by its envelope first: `code`, then `message`, then a code inside the message.

@@ -8,9 +8,6 @@ from services.gateway.clients.request import Request
 from services.gateway.domain.heads import NAME_BYTES_MAX, Headers, goes_up, hop_names
 from services.gateway.domain.summary import NOTHING_YET, Summary
 
-Rate = Mapping[str, str]
-"""The headers of the key's rate."""
-
 _OF_THE_CLIENTS_BODY = frozenset(
     {b"content-type", b"content-encoding", b"content-md5", b"digest", b"content-digest"}
 )

@@ -113,7 +113,7 @@ class ModelList:
             return self._kept
         self._metrics.models_cache.labels("miss").inc()
         if self._asking is None or self._asking.done():
-            self._asking = asyncio.ensure_future(self._asked(servers, request_id))
+            self._asking = asyncio.ensure_future(self._ask_servers(servers, request_id))
         if self._kept is not None and self._kept.serves(servers):
             return self._kept
         found = await asyncio.shield(self._asking)
@@ -121,7 +121,7 @@ class ModelList:
             raise found
         return found
 
-    async def _asked(
+    async def _ask_servers(
         self, servers: tuple[Server, ...], request_id: RequestId
     ) -> _Kept | GatewayError:
         """Ask every server; an error only when none has ever said anything."""

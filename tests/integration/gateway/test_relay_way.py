@@ -24,7 +24,7 @@ def named_way() -> list[str]:
     """What the page names, line by line."""
     page = (ROOT / "ARCHITECTURE.md").read_text()
     section = page.partition("## A request's way")[2].partition("\n## ")[0]
-    lines = re.findall(r"^\d+\. .*$", section, re.MULTILINE)
+    lines = re.findall(r"^\d+\. .*(?:\n   .*)*$", section, re.MULTILINE)
     assert len(lines) == 10
     names = [name for line in lines for name in re.findall(r"`([\w.]+)`", line)]
     return [name for name in names if name != "Journey"]

@@ -1,4 +1,4 @@
-"""What an upstream's answer means: the outcome table of architecture §4, row by row."""
+"""What an upstream's answer means: the outcome table of leases.md, row by row."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Laws of the ledger, in every prefix of any history (architecture §9).
+"""Laws of the ledger, in every prefix of any history (ARCHITECTURE.md, "Never true").
 
 `Leading` plays a leader through whatever hypothesis thinks of: requests, usages late and twice,
 cancellations, operators, failed appends, days going by. After every step the auditor has read
@@ -288,7 +288,7 @@ class Leading(RuleBasedStateMachine):
 
 
 def assert_lease_laws(log: WrittenLog, pool: Pool) -> None:
-    """§9.1 and §9.2 spelt out, by neither fold nor recount."""
+    """No grant above the limit, no lease with two ends: spelt out, by neither fold nor recount."""
     granted_ids: list[str] = []
     ends: dict[str, int] = {}
     for _, _, envelope in log.envelopes:

@@ -2,7 +2,7 @@
 
 A pure state machine. `begin` opens it, `advance(stage, happening, now_s)` says what stage follows
 and which steps are to be carried out; the loop in `relay` carries them out and tells what happened.
-The last step is always the one that is waited for; `Record` and `Cancel` before it are done at
+The last step is the one that is waited for, or ends it; `Record` and `Cancel` before it are done at
 once, so that no cancellation finds a lease whose end was decided and not kept.
 
 ```
@@ -14,8 +14,10 @@ Entering ──► Asking ──► Opening ──► Selecting ──► Sendin
    └───────────────────────────────────────────────────┘
 ```
 
-What happens is the answer to the step that was waited for, or `Gone`, which is lawful wherever
-something is waited for: the stage says what it costs, not whether a future had resolved by then.
+Left out of the drawing: `AskingLast`, and the way from every stage to `Ended`, by an error that the
+client hears or because it is gone. What happens is the answer to the step that was waited for, or
+`Gone`, which is lawful wherever something is waited for: the stage says what it costs, not whether
+a future had resolved by then.
 
 A lease ends exactly once: by `Record`, by `Cancel`, or as the `previous` of the next question. What
 may have been accepted (a *doubtful* attempt) is repeated at the same server, if that one is

@@ -1,4 +1,8 @@
-"""What the loop is to do. `Record` and `Cancel` are done at once; all others are waited for."""
+"""What the loop is to do.
+
+`Record` and `Cancel` are done at once, `Fail` and `Finish` end the course, all others are waited
+for.
+"""
 
 import msgspec
 
