@@ -148,10 +148,15 @@ class CommandBatch:
         """Bound the bytes that one item's events take in an envelope, by measuring it."""
         return len(_encoder.encode(self.items[index])) + _beside_bytes(self.items[index])
 
-    def store_answer(self, index: int, answer: Any) -> bool:
-        """Take one item's answer; true when it was the last."""
+    def store_answer(self, index: int, answer: Any) -> None:
+        """Take one item's answer."""
+        assert self.left > 0
         self.answers[index] = answer
         self.left -= 1
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether every item has its answer."""
         return self.left == 0
 
     def joint_reply(self) -> Reply:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 import msgspec
 from nats.aio.client import Client
@@ -198,7 +199,7 @@ class Committer:
 
     def _requeue_round(self, round_: Round) -> None:
         """Put back what a fence made void, what waited for an append included."""
-        self._queue.put_back(decided.item for decided in [*self._waiting, *round_.decided])
+        self._queue.put_back(decided.queued for decided in [*self._waiting, *round_.decided])
         self._waiting = []
 
     async def _answer_round(self, round_: Round) -> None:
@@ -207,26 +208,26 @@ class Committer:
         allowed = [*self._waiting, *round_.decided]
         self._waiting = []
         for (batch, index), answer, _, at in allowed:
-            if type(answer) is Granted:
-                self._complete_grant(answer, (now - at).total_seconds())
-            if not batch.dropped and batch.store_answer(index, answer):
+            if batch.dropped:
+                continue
+            batch.store_answer(index, self._as_sent(answer, (now - at).total_seconds()))
+            if batch.is_answered:
                 await self._send_answer(batch, batch.joint_reply())
 
-    def _complete_grant(self, granted: Granted, elapsed_s: float) -> None:
-        """Let the seconds count from now, and name the revision of the credential."""
-        fill = msgspec.structs.force_setattr
-        fill(granted, "send_within_s", max(granted.send_within_s - elapsed_s, 0.0))
-        fill(granted, "expires_in_s", max(granted.expires_in_s - elapsed_s, 0.0))
-        revision = self._credentials.revisions.get(granted.session_id, 0)
-        fill(granted, "credential_revision", revision)
+    def _as_sent(self, answer: Any, elapsed_s: float) -> Any:
+        """Tell an answer as it is now: a grant's seconds count from here."""
+        if type(answer) is not Granted:
+            return answer
+        revision = self._credentials.revisions.get(answer.session_id, 0)
+        return domain.grant_as_sent(answer, elapsed_s, revision)
 
     async def _give_up(self, round_: Round) -> None:
         """Nothing was stored: refuse new leases; whoever sends again needs no answer."""
         why = "the event log cannot be reached or is full"
         undone = [*self._waiting, *round_.decided]
         self._waiting = []
-        for item, answer, journalled, _ in undone:
-            batch, index = item
+        for queued, answer, journalled, _ in undone:
+            batch, index = queued
             if batch.dropped:
                 continue
             if batch.kind is not LEASE:
@@ -234,9 +235,11 @@ class Committer:
                 await self._send_answer(batch, batch.kind.turned_away(batch.items, why))
             elif type(answer) is Granted and not journalled:
                 # A repeat: its lease stands, and only an append may say so.
-                self._queue.put_back([item])
-            elif batch.store_answer(index, unavailable_refusal(why)):
-                await self._send_answer(batch, batch.joint_reply())
+                self._queue.put_back([queued])
+            else:
+                batch.store_answer(index, unavailable_refusal(why))
+                if batch.is_answered:
+                    await self._send_answer(batch, batch.joint_reply())
 
     async def _turn_away(self, batch: CommandBatch, why: str) -> None:
         """Answer without a decision, once this process surely leads."""

@@ -21,7 +21,6 @@ CHECKPOINT_EVERY_S = 600.0
 _FRAME_BYTES = 1024
 """An envelope around its events."""
 
-Item = tuple[CommandBatch, int]
 _encoder = msgspec.json.Encoder()
 
 
@@ -33,10 +32,26 @@ class UndecidableError(Exception):
         self.batch = batch
 
 
-class Decided(NamedTuple):
-    """One item with its answer, not yet given."""
+class Queued(NamedTuple):
+    """One command that waits to be decided."""
 
-    item: Item
+    batch: CommandBatch
+    place: int
+    """Its place in the batch."""
+
+
+class HeldBack(NamedTuple):
+    """One that is decided anew at a moment; of the same moment, the one that came first."""
+
+    until: datetime
+    number: int
+    queued: Queued
+
+
+class Decided(NamedTuple):
+    """One command with its answer, not yet given."""
+
+    queued: Queued
     answer: Any
     journalled: bool
     at: datetime
@@ -96,8 +111,8 @@ class Queue:
         self.checkpoints = Checkpoints(monotonic)
         self._state = state
         self._monotonic = monotonic
-        self._items: deque[Item] = deque()
-        self._held: list[tuple[datetime, int, Item]] = []
+        self._items: deque[Queued] = deque()
+        self._held: list[HeldBack] = []
         self._numbers = count()
         self._swept_at = float("-inf")
 
@@ -111,15 +126,18 @@ class Queue:
 
     def add_batch(self, batch: CommandBatch) -> None:
         """Queue every item of a batch."""
-        self._items.extend((batch, index) for index in range(len(batch.items)))
+        self._items.extend(Queued(batch, index) for index in range(len(batch.items)))
 
-    def put_back(self, items: Iterable[Item]) -> None:
+    def put_back(self, items: Iterable[Queued]) -> None:
         """Queue these before all others, in their order."""
         self._items.extendleft(reversed(list(items)))
 
     def next_moment(self, now: datetime) -> datetime | None:
         """The next moment at which something is to be done without a command."""
-        moments = [domain.next_wakeup(self._state, now), self._held[0][0] if self._held else None]
+        moments = [
+            domain.next_wakeup(self._state, now),
+            self._held[0].until if self._held else None,
+        ]
         return min((moment for moment in moments if moment is not None), default=None)
 
     def decide_round(self, now: datetime) -> Round:
@@ -127,8 +145,8 @@ class Queue:
 
         Raises `UndecidableError`: roll back, everything is queued again but the culprit.
         """
-        while self._held and self._held[0][0] <= now:
-            self._items.append(heapq.heappop(self._held)[2])
+        while self._held and self._held[0].until <= now:
+            self._items.append(heapq.heappop(self._held).queued)
         round_ = Round()
         if self.checkpoints.is_due:
             round_.add_events(domain.checkpoint_ledger(self._state, now))
@@ -138,26 +156,27 @@ class Queue:
             room = BYTES_MAX - round_.size
             if round_.events and room < batch.weight_max and room < batch.item_weight(index):
                 break
-            item = self._items.popleft()
+            queued = self._items.popleft()
             if batch.dropped:
                 continue
             try:
-                self._decide_item(round_, item, now)
+                self._decide_item(round_, queued, now)
             except Exception as error:
                 # One command must not stop all the others, nor come back for ever.
                 batch.dropped = True
-                self.put_back(decided.item for decided in round_.decided)
+                self.put_back(decided.queued for decided in round_.decided)
                 raise UndecidableError(batch) from error
         return round_
 
-    def _decide_item(self, round_: Round, item: Item, now: datetime) -> None:
-        batch, index = item
+    def _decide_item(self, round_: Round, queued: Queued, now: datetime) -> None:
+        batch, index = queued
         decision = batch.kind.decide(self._state, batch.items[index], now)
         round_.add_events(decision.events)
         if decision.held_until is None:
-            round_.decided.append(Decided(item, decision.answer, bool(decision.events), now))
+            round_.decided.append(Decided(queued, decision.answer, bool(decision.events), now))
         else:
-            heapq.heappush(self._held, (decision.held_until, next(self._numbers), item))
+            held = HeldBack(decision.held_until, next(self._numbers), queued)
+            heapq.heappush(self._held, held)
 
     def _sweep_due(self, round_: Round, now: datetime) -> None:
         """Journal what time alone brought about: at its moment, or at the next regular look."""

@@ -20,7 +20,7 @@ from services.pool.domain.canonical import HASH_VERSION, state_hash
 from services.pool.domain.decide.admin import decide_admin, decide_policy
 from services.pool.domain.decide.decision import Decision
 from services.pool.domain.decide.end import decide_end
-from services.pool.domain.decide.lease import decide_lease
+from services.pool.domain.decide.lease import decide_lease, grant_as_sent
 from services.pool.domain.decide.upkeep import (
     checkpoint_ledger,
     decide_cancel,
@@ -48,6 +48,7 @@ __all__ = [
     "decide_policy",
     "decide_renew",
     "fold_envelope",
+    "grant_as_sent",
     "next_wakeup",
     "pool_status",
     "state_hash",

@@ -69,7 +69,7 @@ def test_an_envelope_begins_with_its_checkpoint_which_a_failed_append_leaves_due
         assert first.state_hash == hashed
         assert len(others) == 2
         pool.rollback()
-        queue.put_back(decided.item for decided in made.decided)
+        queue.put_back(decided.queued for decided in made.decided)
         assert queue.checkpoints.is_due
 
     queue.checkpoints.note_journalled(made.events)

@@ -2,6 +2,8 @@
 
 from datetime import datetime, timedelta
 
+import msgspec
+
 from contracts.base import lease_id
 from contracts.pool import (
     Free,
@@ -163,4 +165,17 @@ def _grant_reply(draft: Draft, lease: Lease) -> Granted:
         trial=lease.trial,
         # Its accuser would say the same again; another server is to judge.
         avoid_servers=[session.accuser] if lease.trial and session.accuser else [],
+    )
+
+
+def grant_as_sent(granted: Granted, elapsed_s: float, revision: int) -> Granted:
+    """Tell a grant as it is when it is sent, `elapsed_s` after its decision.
+
+    `revision` is that of the session's credential by then.
+    """
+    return msgspec.structs.replace(
+        granted,
+        send_within_s=max(granted.send_within_s - elapsed_s, 0.0),
+        expires_in_s=max(granted.expires_in_s - elapsed_s, 0.0),
+        credential_revision=revision,
     )
