@@ -51,11 +51,11 @@ class Leavers:
         else:
             del self._unsent[key_id]
 
-    def take_leave(self, key_id: KeyId, now_s: float) -> None:
+    def count_abandoned(self, key_id: KeyId, now_s: float) -> None:
         """Take one: a client has left before anything was sent."""
         self._leaves[key_id] = _Leaves(max(self._leaves_left(key_id, now_s) - 1, 0.0), now_s)
 
-    def give_leave(self, key_id: KeyId, now_s: float) -> None:
+    def count_used(self, key_id: KeyId, now_s: float) -> None:
         """Give one back: a lease of the key was used."""
         if key_id in self._leaves:
             self._leaves[key_id] = _Leaves(self._leaves_left(key_id, now_s) + 1, now_s)

@@ -56,13 +56,13 @@ class Admission:
         self._leavers.uncount_unsent(key_id)
         self._let_in(key_id)
 
-    def take_leave(self, key_id: KeyId) -> None:
+    def count_abandoned(self, key_id: KeyId) -> None:
         """Count a call that was left before anything was sent."""
-        self._leavers.take_leave(key_id, time.monotonic())
+        self._leavers.count_abandoned(key_id, time.monotonic())
 
-    def give_leave(self, key_id: KeyId) -> None:
+    def count_used(self, key_id: KeyId) -> None:
         """Count one that was used."""
-        self._leavers.give_leave(key_id, time.monotonic())
+        self._leavers.count_used(key_id, time.monotonic())
         self._let_in(key_id)
 
     async def _wait_turn(self, key_id: KeyId) -> None:

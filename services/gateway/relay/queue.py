@@ -4,7 +4,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 
-Turn = asyncio.Future[None]
+PlaceInLine = asyncio.Future[None]
 
 
 class CallQueue:
@@ -16,20 +16,20 @@ class CallQueue:
 
     def __init__(self, give_back: Callable[[], None]) -> None:
         """Nobody waits."""
-        self._turns: OrderedDict[Turn, None] = OrderedDict()
+        self._turns: OrderedDict[PlaceInLine, None] = OrderedDict()
         self._give_back = give_back
 
     def __len__(self) -> int:
         """Count those who wait."""
         return len(self._turns)
 
-    def join(self) -> Turn:
+    def join(self) -> PlaceInLine:
         """Stand at the end; `wait_turn` must follow before anything else is waited for."""
-        turn: Turn = asyncio.get_running_loop().create_future()
+        turn: PlaceInLine = asyncio.get_running_loop().create_future()
         self._turns[turn] = None
         return turn
 
-    async def wait_turn(self, turn: Turn) -> None:
+    async def wait_turn(self, turn: PlaceInLine) -> None:
         """Wait until called in."""
         try:
             await turn

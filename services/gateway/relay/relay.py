@@ -170,15 +170,15 @@ class Journey:
             elif isinstance(step, Cancel):
                 outbox.cancel_lease(step.command)
                 if step.command.reason == CLIENT_GONE:
-                    self._relay.admission.take_leave(self._key_id)
+                    self._relay.admission.count_abandoned(self._key_id)
         self._step = steps[-1]
 
     def _count_usage(self, usage: UsageRecorded) -> None:
         """Count a call that was used, or left before anything was sent."""
         if usage.outcome is not Outcome.RELEASED:
-            self._relay.admission.give_leave(self._key_id)
+            self._relay.admission.count_used(self._key_id)
         elif usage.verdict is Verdict.CLIENT_GONE:
-            self._relay.admission.take_leave(self._key_id)
+            self._relay.admission.count_abandoned(self._key_id)
 
     async def _enter_gate(self, step: Enter) -> Happening:
         """See, behind the gate, whether a lease may and should be asked for."""

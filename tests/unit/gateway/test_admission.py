@@ -41,7 +41,7 @@ def admission(monkeypatch: pytest.MonkeyPatch) -> Admission:
     monkeypatch.setattr(leavers, "PER_SECOND", 1e-9)
     made = Admission(lambda: 60)
     for _ in range(int(leavers.LEFT_AT_ONCE) - 2):
-        made.take_leave(KEY.key_id)
+        made.count_abandoned(KEY.key_id)
     return made
 
 
@@ -107,7 +107,7 @@ async def test_a_lease_that_was_used_lets_one_more_in(admission: Admission) -> N
     await settle()
     assert not waiting.done()
 
-    admission.give_leave(KEY.key_id)
+    admission.count_used(KEY.key_id)
     await waiting
 
 
@@ -117,7 +117,7 @@ async def test_time_lets_the_next_one_in_and_the_queue_is_forgotten(
     monkeypatch.setattr(leavers, "PER_SECOND", 100.0)
     admission = Admission(lambda: 60)
     for _ in range(2 * int(leavers.LEFT_AT_ONCE)):
-        admission.take_leave(KEY.key_id)
+        admission.count_abandoned(KEY.key_id)
 
     await asyncio.gather(*[admission.enter(KEY) for _ in range(5)])
     await until(lambda: not admission._queues)

@@ -10,7 +10,7 @@ ALL = int(LEFT_AT_ONCE)
 def left(calls: int, now_s: float = 0.0) -> Leavers:
     leavers = Leavers()
     for _ in range(calls):
-        leavers.take_leave(KEY, now_s)
+        leavers.count_abandoned(KEY, now_s)
     return leavers
 
 
@@ -38,9 +38,9 @@ def test_a_hundred_may_be_left_at_once_and_no_other_key_waits_for_it() -> None:
 def test_one_more_comes_each_second_and_with_each_lease_that_was_used() -> None:
     leavers = left(ALL)
 
-    leavers.give_leave(KEY, 0)
+    leavers.count_used(KEY, 0)
     assert not waits(leavers, KEY, 0)
-    leavers.take_leave(KEY, 0)
+    leavers.count_abandoned(KEY, 0)
     assert waits(leavers, KEY, 0.5)
     assert not waits(leavers, KEY, 1)
 
@@ -55,7 +55,7 @@ def test_who_leaves_all_the_time_has_one_a_second_however_many_come() -> None:
     for second in range(1, 61):
         one_by_one = let_in(leavers, 256, second)
         for _ in range(one_by_one):
-            leavers.take_leave(KEY, second)
+            leavers.count_abandoned(KEY, second)
             leavers.uncount_unsent(KEY)
         came += one_by_one
 
@@ -84,7 +84,7 @@ def test_the_wait_is_until_time_has_made_room() -> None:
 
 def test_a_key_that_has_all_of_them_again_is_forgotten() -> None:
     leavers = left(1)
-    leavers.give_leave(OTHER, 0)
+    leavers.count_used(OTHER, 0)
 
     assert leavers.wait_s(KEY, 5) == 0
     assert leavers._leaves == {}
