@@ -29,6 +29,7 @@ from services.gateway.transport.retry_after import retry_after
 _FILMS = "/videos/"
 _OF_THE_BYTES = frozenset({b"content-length", b"content-encoding", b"etag"})
 """What a body that was written anew has no more."""
+_NO_EVENTS = "the answer is no event stream, as which this one had begun"
 _NO_RESULT = "an answer without a result"
 _UNJUDGED = Judgement(Verdict.CLIENT_GONE)
 
@@ -131,7 +132,7 @@ class Exchange:
         error = None
         if self._telling is not None:
             await self._telling.tell_content(self._content)
-        elif self._whole:
+        elif self._whole and not client.begun:
             await self._answer_whole(answer)
         else:
             error = await self._stream_answer(answer)
@@ -260,22 +261,32 @@ class Exchange:
         await self._side.client.answer_whole(answer.status, headers, clean)
 
     async def _stream_answer(self, answer: Answer) -> GatewayError | None:
-        """Give the client an answer as it comes; says what cut it."""
+        """Give the client an answer as it comes; says what cut it.
+
+        An event stream that an attempt before this one began, and whose session was refused after
+        a long silence, goes on with the events of this one.
+        """
         client = self._side.client
         encoding = encoding_of(answer)
         expansion = None if encoding in PLAIN_ENCODINGS else Expansion(encoding)
-        headers = self._client_headers(answer, anew=expansion is not None)
         events = answer.header_text(b"content-type").lower().startswith("text/event-stream")
-        if events:  # what is cut ends in an event of ours, which no length knows of
-            headers = [pair for pair in headers if pair[0] != b"content-length"]
-            headers.append((b"x-accel-buffering", b"no"))
+        if not client.begun:
+            headers = self._client_headers(answer, anew=expansion is not None)
+            if events:  # what is cut ends in an event of ours, which no length knows of
+                headers = [pair for pair in headers if pair[0] != b"content-length"]
+                headers.append((b"x-accel-buffering", b"no"))
+            await client.start_answer(answer.status, headers, events=events)
+        elif not events:
+            error = GatewayError("upstream_outcome_unknown", _NO_EVENTS)
+            await client.break_off(error)
+            return error
+        if events:
             answer.wait_at_most(self._upstream.first_byte_s(self._side.request.service_type))
         watch = Watch(spellings_of(self._secrets), None if events else WATCHED_BYTES)
-        await client.start_answer(answer.status, headers, events=events)
-        error = await stream_watched(client, self._begun, answer, watch, expansion)
+        broken = await stream_watched(client, self._begun, answer, watch, expansion)
         if watch.found:
             self._upstream.metrics.echoed.labels(self._selected.server_id).inc()
-        return error
+        return broken
 
 
 def _late_s(request: Request, translation: Translation | None) -> float:
