@@ -8,7 +8,7 @@ wave, which opens every connection, may take longer than that patience, and the 
 few hundred milliseconds apart.
 """
 
-PATIENCE_S = 0.25
+PATIENCE_S = 0.12
 CALM_S = 0.02
 
 
