@@ -29,9 +29,9 @@ class Stand:
 
     def __init__(self, tree: Path) -> None:
         """Start it, and wait until it can be asked."""
-        fixed = [shutil.which("setarch") or "", "-R"] if shutil.which("setarch") else []
+        setarch = shutil.which("setarch")
         self._process = subprocess.Popen(
-            [*fixed, sys.executable, str(_WORKER)],
+            [*([setarch, "-R"] if setarch else []), sys.executable, str(_WORKER)],
             cwd=tree,
             env=os.environ | {"PYTHONPATH": str(tree), "PYTHONHASHSEED": "0"},
             stdin=subprocess.PIPE,
