@@ -7,7 +7,6 @@ costs nothing. Who has waited `WAIT_MAX_S` is turned away.
 import asyncio
 import time
 from collections.abc import Callable
-from functools import partial
 
 from contracts.base import KeyId
 from services.gateway.clients.keys import Key
@@ -70,7 +69,7 @@ class Admission:
         if queue is not None:
             await queue.wait_turn(queue.join())
             return
-        queue = self._queues[key_id] = CallQueue(partial(self.leave, key_id))
+        queue = self._queues[key_id] = CallQueue(lambda _: self.leave(key_id))
         turn = queue.join()
         self._look(key_id)
         await queue.wait_turn(turn)
@@ -79,7 +78,7 @@ class Admission:
         """Call in as many of those who wait as may come now."""
         queue = self._queues.get(key_id)
         while queue and not self._leavers.wait_s(key_id, time.monotonic()):
-            if queue.call_next():
+            if queue.call_next() is not None:
                 self._leavers.count_unsent(key_id)
 
     def _look(self, key_id: KeyId) -> None:

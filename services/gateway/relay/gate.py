@@ -4,7 +4,9 @@ Clients that came together go on together: where each stage takes all of them be
 begins, none reaches its server before the last has its lease, and they come back in step for ever,
 while the cores idle in between. So at most `WIDTH` calls at once stand between their admission and
 the departure of their request; the others wait outside, in their order. When it stands open for
-all is the rule's (`domain.crowd`).
+all is the rule's (`domain.crowd`). Whoever has been inside for longer than the rule's patience
+hangs on something that is not the gateway's to work off, a server that drops packets or a pool that
+is silent: its place is free again, so that nobody waits behind it.
 """
 
 import asyncio
@@ -13,15 +15,18 @@ from services.gateway.domain.crowd import PATIENCE_S, Crowd
 from services.gateway.relay.queue import CallQueue
 
 WIDTH = 16
-_LOOK_EVERY_S = PATIENCE_S + 0.05
+
+Place = object
+"""What a call has that is inside; each is another."""
 
 
 class Gate:
-    """Lets calls in, a few at a time; `enter` and `leave` come in pairs."""
+    """Lets calls in, a few at a time; `enter` gives the place that `leave` takes back."""
 
     def __init__(self) -> None:
         """Nobody is there."""
-        self._inside = 0
+        self._entered_s: dict[Place, float] = {}
+        """When those inside came in, the first of them first."""
         self._waiting = CallQueue(self.leave)
         self._crowd = Crowd(WIDTH)
         self._looking = False
@@ -30,42 +35,64 @@ class Gate:
         """Count those who wait outside."""
         return len(self._waiting)
 
-    async def enter(self) -> None:
+    async def enter(self) -> Place:
         """Go in, or wait for it; whoever is cancelled meanwhile has not gone in."""
-        if self._inside >= WIDTH:
-            self._note_count(one_more=1)
-        if self._crowd.open or self._inside < WIDTH:
-            self._inside += 1
+        now_s = asyncio.get_running_loop().time()
+        if len(self._entered_s) >= WIDTH:
+            self._free_overdue(now_s)
+            self._note_count(now_s, one_more=1)
+        if self._has_room():
+            place = object()
+            self._entered_s[place] = now_s
+            return place
+        self._look_later(now_s)
+        turn = self._waiting.join()
+        await self._waiting.wait_turn(turn)
+        return turn
+
+    def leave(self, place: Place) -> None:
+        """Go out, and let the next one in; a place that is free already is left as it is."""
+        if self._entered_s.pop(place, None) is None:
             return
-        self._look_later()
-        await self._waiting.wait_turn(self._waiting.join())
+        if self._waiting or self._crowd.open or self._crowd.crowded:
+            now_s = asyncio.get_running_loop().time()
+            self._note_count(now_s)
+            self._let_waiting_in(now_s)
 
-    def leave(self) -> None:
-        """Go out, and let the next one in."""
-        assert self._inside > 0
-        self._inside -= 1
-        if self._crowd.crowded or self._crowd.open:
-            self._note_count()
-        self._let_waiting_in()
+    def _has_room(self) -> bool:
+        return self._crowd.open or len(self._entered_s) < WIDTH
 
-    def _note_count(self, one_more: int = 0) -> None:
-        count = self._inside + len(self._waiting) + one_more
-        self._crowd.note_count(count, asyncio.get_running_loop().time())
+    def _note_count(self, now_s: float, one_more: int = 0) -> None:
+        count = len(self._entered_s) + len(self._waiting) + one_more
+        self._crowd.note_count(count, now_s)
 
-    def _let_waiting_in(self) -> None:
-        while self._waiting and (self._crowd.open or self._inside < WIDTH):
-            if self._waiting.call_next():
-                self._inside += 1
+    def _free_overdue(self, now_s: float) -> None:
+        """Take their places from those who came in too long ago, while anybody needs them."""
+        while self._entered_s and not self._crowd.open:
+            first, entered_s = next(iter(self._entered_s.items()))
+            if now_s - entered_s < PATIENCE_S:
+                return
+            del self._entered_s[first]
 
-    def _look_later(self) -> None:
-        """Look by itself while calls wait: those inside may all wait for a pool that is silent."""
+    def _let_waiting_in(self, now_s: float) -> None:
+        while self._waiting and self._has_room():
+            turn = self._waiting.call_next()
+            if turn is not None:
+                self._entered_s[turn] = now_s
+
+    def _look_later(self, now_s: float) -> None:
+        """Look by itself while calls wait, once the first of those inside is overdue."""
         if not self._looking:
             self._looking = True
-            asyncio.get_running_loop().call_later(_LOOK_EVERY_S, self._look_again)
+            first_s = next(iter(self._entered_s.values()))
+            loop = asyncio.get_running_loop()
+            loop.call_later(max(first_s + PATIENCE_S - now_s, 0), self._look_again)
 
     def _look_again(self) -> None:
         self._looking = False
-        self._note_count()
-        self._let_waiting_in()
+        now_s = asyncio.get_running_loop().time()
+        self._free_overdue(now_s)
+        self._note_count(now_s)
+        self._let_waiting_in(now_s)
         if self._waiting:
-            self._look_later()
+            self._look_later(now_s)

@@ -11,10 +11,10 @@ class CallQueue:
     """First come, first served; to join, to be called in and to go away take the same short time.
 
     Whoever is cancelled goes out of it. Who had been called in by then has a place all the same,
-    which `give_back` takes.
+    which `give_back` is told.
     """
 
-    def __init__(self, give_back: Callable[[], None]) -> None:
+    def __init__(self, give_back: Callable[[PlaceInLine], object]) -> None:
         """Nobody waits."""
         self._turns: OrderedDict[PlaceInLine, None] = OrderedDict()
         self._give_back = give_back
@@ -37,14 +37,14 @@ class CallQueue:
             if turn.cancelled():
                 self._turns.pop(turn, None)
             else:
-                self._give_back()
+                self._give_back(turn)
             raise
 
-    def call_next(self) -> bool:
-        """Call the first one in; false when nobody is there."""
+    def call_next(self) -> PlaceInLine | None:
+        """Call the first one in, and say whom; None when nobody is there."""
         while self._turns:
             turn, _ = self._turns.popitem(last=False)
             if not turn.done():
                 turn.set_result(None)
-                return True
-        return False
+                return turn
+        return None

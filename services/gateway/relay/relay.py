@@ -53,7 +53,7 @@ from services.gateway.relay.course.steps import (
 )
 from services.gateway.relay.credentials import Credentials
 from services.gateway.relay.exchanges import OpenExchanges
-from services.gateway.relay.gate import Gate
+from services.gateway.relay.gate import Gate, Place
 from services.gateway.relay.servers import Servers
 from services.gateway.relay.upstream.exchange import Exchange
 from services.gateway.relay.upstream.parts import ClientSide, Upstream
@@ -109,9 +109,9 @@ class Journey:
     __slots__ = (
         "_authorization",
         "_exchange",
-        "_inside",
         "_key_id",
         "_look_again",
+        "_place",
         "_relay",
         "_side",
         "_step",
@@ -126,8 +126,8 @@ class Journey:
         self._authorization = b""
         self._key_id = side.request.key.key_id
         self._exchange: Exchange | None = None
-        self._inside = False
-        """Whether it stands between its admission and the departure of its request."""
+        self._place: Place | None = None
+        """While it stands between its admission and the departure of its request."""
         call = call_of(side.request, relay.upstream.settings.attempts_max)
         self.stage: Stage
         self._step: Step
@@ -184,8 +184,13 @@ class Journey:
         """See, behind the gate, whether a lease may and should be asked for."""
         side, relay = self._side, self._relay
         request = side.request
+        before: asyncio.Handle | None = None
+        if step.previous is not None:
+            # It runs if this waits: an end that only a task knows is lost with the process.
+            loop = asyncio.get_running_loop()
+            before = loop.call_soon(relay.outbox.record_usage, step.previous)
         try:
-            if not self._inside:
+            if self._place is None:
                 await self._go_inside()
             self._look_again(request)
             await relay.servers.refuse_while_none(
@@ -193,6 +198,9 @@ class Journey:
             )
         except GatewayError as refused:
             return NotAsked(refused)
+        finally:
+            if before is not None:
+                before.cancel()
         return Entered()
 
     async def _go_inside(self) -> None:
@@ -200,11 +208,10 @@ class Journey:
         relay = self._relay
         await relay.admission.enter(self._side.request.key)
         try:
-            await relay.gate.enter()
+            self._place = await relay.gate.enter()
         except asyncio.CancelledError:
             relay.admission.leave(self._key_id)
             raise
-        self._inside = True
 
     async def _ask_lease(self, step: AskLease) -> Happening:
         """Ask the pool, with all other requests of this turn of the loop."""
@@ -267,9 +274,9 @@ class Journey:
             relay.exchanges.end_exchange(opened)
 
     def _leave_gate(self) -> None:
-        if self._inside:
-            self._inside = False
-            self._relay.gate.leave()
+        if self._place is not None:
+            self._relay.gate.leave(self._place)
+            self._place = None
             self._relay.admission.leave(self._key_id)
 
     async def _pause_attempts(self, step: Pause) -> Happening:

@@ -1,4 +1,4 @@
-"""A client that leaves between two attempts: the lease in hand has its one end all the same."""
+"""Between two attempts: whoever leaves, or waits, the lease before has its one end in the log."""
 
 import asyncio
 from pathlib import Path
@@ -10,6 +10,7 @@ from nats.aio.client import Client
 
 from contracts.balancer import Selected, SelectServer
 from contracts.pool import LeaseCancelled, LeaseGranted, Outcome, UsageRecorded, Verdict
+from services.gateway.relay.gate import Gate, Place
 from tests.integration.gateway.bench import Front, at, front, saying
 from tests.integration.gateway.upstreams import upstream
 
@@ -64,3 +65,32 @@ async def test_who_leaves_while_another_server_is_looked_for_has_used_nothing(
         assert isinstance(end, UsageRecorded)
         assert (end.outcome, end.verdict) == (Outcome.RELEASED, Verdict.CLIENT_GONE)
         assert [tried.verdict for tried in end.attempts] == [Verdict.UNREACHABLE]
+
+
+async def test_who_waits_for_a_second_lease_has_the_end_of_the_first_journalled_meanwhile(
+    nats_client: Client, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        upstream(saying(429, b"{}")) as server,
+        front(nats_client, nats_url, tmp_path) as gate,
+    ):
+        gate.chosen = lambda _: at(server.url)
+        enter, entered = Gate.enter, 0
+
+        async def enter_late(of: Gate) -> Place:
+            nonlocal entered
+            entered += 1
+            if entered == 2:
+                await asyncio.sleep(0)
+                assert len(await gate.journalled(UsageRecorded)) == 1
+            return await enter(of)
+
+        monkeypatch.setattr(Gate, "enter", enter_late)
+
+        answer = await gate.ask()
+
+        assert answer.is_error
+        assert entered >= 2
+        usages = await gate.journalled(UsageRecorded)
+        assert len(usages) == len(await gate.journalled(LeaseGranted)) >= 2
+        assert len({usage.lease_id for usage in usages}) == len(usages)

@@ -144,5 +144,5 @@ async def test_calls_are_called_in_as_they_came_and_one_that_left_is_passed_over
     assert queue.call_next()
     assert [turn.done() for turn in turns] == [True, True, False]
     assert queue.call_next()
-    assert not queue.call_next()
+    assert queue.call_next() is None
     assert len(queue) == 0

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from services.gateway.domain.crowd import CALM_S, PATIENCE_S, Crowd
-from services.gateway.relay.gate import WIDTH, Gate
+from services.gateway.relay.gate import WIDTH, Gate, Place
 from tests.waiting import until
 
 
@@ -48,9 +48,10 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-async def entered(gate: Gate, came: list[int], number: int) -> None:
-    await gate.enter()
+async def entered(gate: Gate, came: list[int], number: int) -> Place:
+    place = await gate.enter()
     came.append(number)
+    return place
 
 
 async def settle() -> None:
@@ -67,7 +68,7 @@ async def test_a_wave_goes_in_a_few_at_a_time_in_its_order() -> None:
     assert (came, len(gate)) == ([*range(WIDTH)], 2 * WIDTH)
 
     for gone in range(2 * WIDTH):
-        gate.leave()
+        gate.leave(await wave[gone])
         await settle()
         assert came == [*range(WIDTH + 1 + gone)]
 
@@ -85,7 +86,7 @@ async def test_who_leaves_the_queue_lets_nobody_in_in_its_place() -> None:
     tasks[WIDTH].cancel()
     await settle()
     assert len(came) == WIDTH
-    gate.leave()
+    gate.leave(await tasks[0])
     tasks[WIDTH + 1].cancel()
     await settle()
 
@@ -101,3 +102,45 @@ async def test_it_opens_by_itself_while_those_inside_wait_for_a_silent_pool() ->
 
     await until(lambda: len(came) == 3 * WIDTH)
     await asyncio.gather(*wave)
+
+
+@pytest.mark.anyio
+async def test_who_hangs_inside_keeps_nobody_outside_for_long() -> None:
+    gate = Gate()
+    hanging = [await gate.enter() for _ in range(WIDTH)]
+    await asyncio.sleep(2 * PATIENCE_S)
+
+    for number in range(5):
+        came: list[int] = []
+        call = asyncio.ensure_future(entered(gate, came, number))
+        await settle()
+        assert came == [number]
+        gate.leave(await call)
+
+    again = [await gate.enter() for _ in range(WIDTH)]
+    for place in hanging:
+        gate.leave(place)
+    late = asyncio.ensure_future(gate.enter())
+    await settle()
+    assert not late.done(), "a place that was taken away is given back a second time"
+    gate.leave(again[0])
+    gate.leave(await late)
+
+
+@pytest.mark.anyio
+async def test_one_behind_those_who_hang_goes_in_and_opens_it_for_nobody_else() -> None:
+    gate = Gate()
+    hanging = [await gate.enter() for _ in range(WIDTH)]
+
+    place = await gate.enter()
+
+    gate.leave(place)
+    await asyncio.sleep(2 * CALM_S)
+    filling = [await gate.enter() for _ in range(WIDTH)]
+    late = asyncio.ensure_future(gate.enter())
+    await settle()
+    assert not late.done()
+    for each in hanging:
+        gate.leave(each)
+    gate.leave(filling[0])
+    gate.leave(await late)

@@ -15,7 +15,7 @@ Next = tuple[Stage, Steps]
 
 def enter(call: CallFacts, trail: Trail) -> tuple[Entering, Steps]:
     """Go for another lease."""
-    return Entering(call, trail), (Enter(trail.avoid_servers),)
+    return Entering(call, trail), (Enter(trail.avoid_servers, trail.previous),)
 
 
 def lease_question(trail: Trail, *, only_ask: bool = False) -> AskLease:

@@ -13,9 +13,13 @@ from services.gateway.domain.errors import GatewayError
 
 
 class Enter(msgspec.Struct, frozen=True):
-    """See whether the key still may, and whether there is any server but these."""
+    """See whether the key still may, and whether there is any server but these.
+
+    `previous` rides on the question that comes next; where that must wait, it is recorded before.
+    """
 
     avoid_servers: tuple[ServerId, ...]
+    previous: UsageRecorded | None = None
 
 
 class AskLease(msgspec.Struct, frozen=True, kw_only=True):
