@@ -85,6 +85,8 @@ class SessionRequested(Event, frozen=True, kw_only=True, tag="session_requested"
     user_agent: str = ""
     avoid_sessions: list[SessionId] = []
     avoid_servers: list[ServerId] = []
+    avoid_regions: list[str] = []
+    """Of the sessions: no server that could do it serves them."""
 
 
 class LeaseGranted(Event, frozen=True, kw_only=True, tag="lease_granted"):

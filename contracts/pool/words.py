@@ -98,6 +98,8 @@ class Attempt(Part, frozen=True, kw_only=True):
     """Class of the failure: `connect`, `dns`, `tls`, `timeout`, `cut`, `garbage`, or empty."""
     sent: bool = False
     """Whether a byte of the request may have left."""
+    in_flight: Count = 0
+    """Exchanges that the server carried when it was chosen, this one among them."""
     connect_ms: float = 0.0
     first_byte_ms: float = 0.0
     total_ms: float = 0.0

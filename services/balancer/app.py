@@ -35,7 +35,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     client = await lifecycle.unless_stopped(stop, connect_broker(nats_broker))
     if client is None:
         return
-    balancer = Balancer()
+    balancer = Balancer(chance=random.random)
     metrics = Metrics(balancer)
     writer_id = WriterId(f"balancer-{uuid.uuid4().hex[:12]}")
     journal = BalancerJournal(

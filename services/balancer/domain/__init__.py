@@ -1,6 +1,6 @@
 """Pure rules of the balancer: no IO, no clock; `now` comes in.
 
-fleet          what the log says of the servers: a fold of `evt.balancer`
+fleet          what the log says of the servers, and what file and administrators change of it
 standing       one server as it stands now: load, turns, recent outcomes
 state          both together, and what is open at whom: `Balancer`
 inflight       exchanges in flight: from selection to the lease's end or its deadline
@@ -9,18 +9,19 @@ selection      which server for a lease, and why
 health         probes and passive outcomes, ejection and readmission → events
 pacing         calls kept apart after risk control
 observation    what the pool's log tells: ends, renewals, outcomes, blame
-configuration  the file and administrators → events
 views          what an operator sees
 """
 
-from services.balancer.domain.configuration import (
+from services.balancer.domain.fleet import (
+    Fleet,
+    Member,
     administration_events,
     configuration_digest,
     configuration_events,
     configuration_hold,
+    evolve,
     own_servers,
 )
-from services.balancer.domain.fleet import Fleet, Member, evolve
 from services.balancer.domain.health import ejection_events, health_due, take_probe
 from services.balancer.domain.inflight import release_overdue
 from services.balancer.domain.inheritance import take_report

@@ -10,7 +10,7 @@ from services.balancer.domain.inflight import leave_server, open_placement, star
 from services.balancer.domain.pacing import rest_s, take_turn
 from services.balancer.domain.standing import ServerStanding
 from services.balancer.domain.state import Balancer, Options, Placement
-from services.balancer.strategies import Ranking
+from services.balancer.strategies import Criteria, Ranking
 
 _CANDIDATES_MAX = 5
 _SERVICE_TYPES_MAX = 256
@@ -84,7 +84,16 @@ def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Se
             rests_s=_rests_s(options, wanted, now),
         )
     name, strategy = _active_strategy(balancer)
-    ranking = strategy(eligible)
+    ranking = strategy(
+        eligible,
+        Criteria(
+            service_type=wanted.service_type,
+            client_region=wanted.client_region,
+            session_region=wanted.session_region,
+            now_s=now.timestamp(),
+            chance=balancer.chance,
+        ),
+    )
     assert len(ranking.servers) == len(eligible), "a strategy loses nobody"
     if wanted.only_ask:
         best = balancer.standings[ranking.servers[0].server_id]
@@ -104,7 +113,7 @@ def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Se
 
 def _active_strategy(balancer: Balancer) -> tuple[str, strategies.Strategy]:
     """The strategy in force; one that only a later version knows gives way to the default."""
-    name = balancer.fleet.strategy
+    name = balancer.fleet.pinned or balancer.fleet.strategy
     if name not in strategies.STRATEGIES:
         name = strategies.DEFAULT
     return name, strategies.STRATEGIES[name]
@@ -201,6 +210,8 @@ def _is_capable(member: Member, service_type: ServiceType) -> bool:
 def _unfit_reason(member: Member, service_type: ServiceType) -> str | None:
     if not _is_capable(member, service_type):
         return f"cannot do {service_type}"
+    if member.draining:
+        return "draining"
     if member.ejected_until is not None:
         return f"ejected: {member.ejected_for}"
     return None if member.is_healthy else f"down: {member.reason}"

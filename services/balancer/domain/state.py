@@ -1,6 +1,7 @@
 """The balancer's whole state: the fleet of the log, and what is open at whom right now."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 import msgspec
 
@@ -10,6 +11,7 @@ from contracts.events import UnknownEvent
 from contracts.pool import Candidate
 from services.balancer.domain.fleet import Fleet, Member, evolve
 from services.balancer.domain.standing import ServerStanding
+from services.balancer.strategies import no_chance
 
 
 class Placement(msgspec.Struct, kw_only=True):
@@ -62,6 +64,8 @@ class Balancer(msgspec.Struct, kw_only=True):
     """The configuration that waits for an operator's word."""
     open_to: frozenset[str] | None = None
     """Where sessions are made up for the demo: the addresses of its servers; else None."""
+    chance: Callable[[], float] = no_chance
+    """From 0 up to 1, for strategies that leave something to it."""
     turn: int = 0
     unknown_events: int = 0
     """Events of a later version, of this log and of the pool's, that were skipped."""

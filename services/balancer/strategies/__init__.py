@@ -9,10 +9,19 @@ table                 all of them by name
 
 A strategy is given servers that may all be chosen (healthy, capable, under their bound), at
 least one, and returns them best first. It changes nothing: what it wants remembered for the next
-time is in the ranking. Chance would come in as an argument; none of these needs any.
+time is in the ranking. For which call they are ranked, and chance, come in as `Criteria`.
 """
 
-from services.balancer.strategies.ranking import EligibleServer, Ranking
+from services.balancer.strategies.ranking import Criteria, EligibleServer, Ranking, no_chance
 from services.balancer.strategies.table import DEFAULT, STRATEGIES, Strategy, strategy_objection
 
-__all__ = ["DEFAULT", "STRATEGIES", "EligibleServer", "Ranking", "Strategy", "strategy_objection"]
+__all__ = [
+    "DEFAULT",
+    "STRATEGIES",
+    "Criteria",
+    "EligibleServer",
+    "Ranking",
+    "Strategy",
+    "no_chance",
+    "strategy_objection",
+]

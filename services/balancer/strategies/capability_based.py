@@ -10,10 +10,10 @@ Score: service types offered plus load (below 1); lower is better.
 
 from collections.abc import Sequence
 
-from services.balancer.strategies.ranking import EligibleServer, Ranking
+from services.balancer.strategies.ranking import Criteria, EligibleServer, Ranking
 
 
-def capability_based(eligible: Sequence[EligibleServer]) -> Ranking:
+def capability_based(eligible: Sequence[EligibleServer], _: Criteria) -> Ranking:
     """Rank by breadth, then load."""
     ranked = sorted(eligible, key=_rank_key)
     return Ranking(ranked, [_load_score(server) for server in ranked])

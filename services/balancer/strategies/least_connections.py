@@ -8,10 +8,10 @@ Score: exchanges in flight; lower is better.
 
 from collections.abc import Sequence
 
-from services.balancer.strategies.ranking import EligibleServer, Ranking
+from services.balancer.strategies.ranking import Criteria, EligibleServer, Ranking
 
 
-def least_connections(eligible: Sequence[EligibleServer]) -> Ranking:
+def least_connections(eligible: Sequence[EligibleServer], _: Criteria) -> Ranking:
     """Rank by exchanges in flight."""
     ranked = sorted(eligible, key=_rank_key)
     return Ranking(ranked, [server.in_flight for server in ranked])

@@ -1,11 +1,11 @@
 """What a strategy is given, and what it returns."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
 
-from contracts.base import ServerId
+from contracts.base import ServerId, ServiceType
 
 
 class EligibleServer(Protocol):
@@ -50,6 +50,25 @@ class EligibleServer(Protocol):
     def credit(self) -> int:
         """What smooth weighting remembered of it; 0 at first."""
         ...
+
+
+def no_chance() -> float:
+    """Let nothing be left to chance."""
+    return 0.0
+
+
+class Criteria(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """For which call a server is looked for."""
+
+    service_type: ServiceType = ServiceType("")
+    client_region: str = ""
+    """Where the client is; empty: nobody knows."""
+    session_region: str = ""
+    """The region that the session is bound to; empty: none."""
+    now_s: float = 0.0
+    """Seconds since the epoch, by the log's clock."""
+    chance: Callable[[], float] = no_chance
+    """From 0 up to 1, anew each time; tests bring their own."""
 
 
 class Ranking(msgspec.Struct, frozen=True, gc=False):

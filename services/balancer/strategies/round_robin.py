@@ -8,10 +8,10 @@ Score: the turn at which the server was last chosen; lower is better.
 
 from collections.abc import Sequence
 
-from services.balancer.strategies.ranking import EligibleServer, Ranking
+from services.balancer.strategies.ranking import Criteria, EligibleServer, Ranking
 
 
-def round_robin(eligible: Sequence[EligibleServer]) -> Ranking:
+def round_robin(eligible: Sequence[EligibleServer], _: Criteria) -> Ranking:
     """Rank by how long ago each was chosen; servers never chosen come first, in their order."""
     # Stable: those never chosen have turn 0, all alike.
     ranked = sorted(eligible, key=_last_turn)

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from runtime.texts import as_quoted
 from services.balancer.strategies.capability_based import capability_based
 from services.balancer.strategies.least_connections import least_connections
-from services.balancer.strategies.ranking import EligibleServer, Ranking
+from services.balancer.strategies.ranking import Criteria, EligibleServer, Ranking
 from services.balancer.strategies.round_robin import round_robin
 from services.balancer.strategies.weighted_round_robin import weighted_round_robin
 
-Strategy = Callable[[Sequence[EligibleServer]], Ranking]
+Strategy = Callable[[Sequence[EligibleServer], Criteria], Ranking]
 
 DEFAULT = "capability_based"
 STRATEGIES: dict[str, Strategy] = {

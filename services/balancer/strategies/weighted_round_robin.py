@@ -9,10 +9,10 @@ Score: the current weight; higher is better.
 
 from collections.abc import Sequence
 
-from services.balancer.strategies.ranking import EligibleServer, Ranking
+from services.balancer.strategies.ranking import Criteria, EligibleServer, Ranking
 
 
-def weighted_round_robin(eligible: Sequence[EligibleServer]) -> Ranking:
+def weighted_round_robin(eligible: Sequence[EligibleServer], _: Criteria) -> Ranking:
     """Rank by current weight, the earlier of two equals first; the best pays for its turn."""
     currents = [server.credit + server.weight for server in eligible]
     order = sorted(range(len(eligible)), key=currents.__getitem__, reverse=True)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.balancer import strategies
 from services.balancer.domain.standing import ServerStanding
-from services.balancer.strategies import STRATEGIES
+from services.balancer.strategies import STRATEGIES, Criteria
 from tests.unit.balancer.builders import server
 
 
@@ -24,7 +24,7 @@ def picks(strategy: str, servers: Sequence[ServerStanding], times: int) -> str:
     """Choose `times` times, remembering turns and credits as the domain does."""
     found = ""
     for turn in range(1, times + 1):
-        ranking = STRATEGIES[strategy](servers)
+        ranking = STRATEGIES[strategy](servers, Criteria())
         best = next(one for one in servers if one.server_id == ranking.servers[0].server_id)
         best.turn = turn
         for one, credit in zip(servers, ranking.credits, strict=False):
@@ -63,7 +63,9 @@ def test_round_robin_stays_fair_when_sets_of_servers_alternate() -> None:
     found = ""
     for turn in range(1, 101):
         everyone = turn % 2 == 0
-        ranking = STRATEGIES["round_robin"]([broad, narrow, other] if everyone else [broad])
+        ranking = STRATEGIES["round_robin"](
+            [broad, narrow, other] if everyone else [broad], Criteria()
+        )
         best = next(one for one in (broad, narrow, other) if one in ranking.servers[:1])
         best.turn = turn
         found += best.server_id if everyone else ""
@@ -79,7 +81,7 @@ def test_least_connections_prefers_the_idle_then_the_heavy_then_the_preferred() 
         standing("best", in_flight=1, weight=3, priority=1),
     ]
 
-    ranking = STRATEGIES["least_connections"](servers)
+    ranking = STRATEGIES["least_connections"](servers, Criteria())
 
     assert [one.server_id for one in ranking.servers] == ["best", "heavy", "light", "busy"]
     assert list(ranking.scores) == [1, 1, 1, 2]
@@ -96,7 +98,7 @@ def test_capability_based_prefers_the_specialist_however_busy() -> None:
         standing("any"),
     ]
 
-    ranking = STRATEGIES["capability_based"](servers)
+    ranking = STRATEGIES["capability_based"](servers, Criteria())
 
     assert [one.server_id for one in ranking.servers] == ["one", "all", "any"]
     assert ranking.scores[0] == 1.99
@@ -105,7 +107,7 @@ def test_capability_based_prefers_the_specialist_however_busy() -> None:
 def test_capability_based_fills_equal_servers_evenly_by_their_size() -> None:
     small, large = standing("s", "image", max_sessions=10), standing("l", "image", max_sessions=30)
     for turn in range(1, 21):
-        best = STRATEGIES["capability_based"]([small, large]).servers[0]
+        best = STRATEGIES["capability_based"]([small, large], Criteria()).servers[0]
         chosen = small if best is small else large
         chosen.in_flight += 1
         chosen.turn = turn
@@ -128,7 +130,7 @@ def test_every_strategy_ranks_all_that_are_eligible_once(
         for at, (load, weight) in enumerate(loads)
     ]
 
-    ranking = STRATEGIES[name](servers)
+    ranking = STRATEGIES[name](servers, Criteria())
 
     assert sorted(one.server_id for one in ranking.servers) == [one.server_id for one in servers]
     assert len(ranking.scores) == len(servers)

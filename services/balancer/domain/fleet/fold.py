@@ -9,16 +9,24 @@ from contracts.balancer import (
     Server,
     ServerAdded,
     ServerChanged,
+    ServerDrained,
     ServerEjected,
     ServerHealthChanged,
     ServerReadmitted,
     ServerRemoved,
+    ServerUndrained,
     StrategyChanged,
+    StrategyPinned,
+    StrategyUnpinned,
 )
 from contracts.base import Event, Instant, Part, ServerId
 from services.balancer import strategies
 
 UNPROBED = "not probed yet"
+
+MemberEvent = (
+    ServerHealthChanged | ServerEjected | ServerReadmitted | ServerDrained | ServerUndrained
+)
 
 
 class Member(Part, frozen=True, kw_only=True):
@@ -28,6 +36,8 @@ class Member(Part, frozen=True, kw_only=True):
     source: str = ""
     """The digest of the configuration that it came from, or who put it so."""
     health: Health = Health.DOWN
+    draining: bool = False
+    """No new exchange begins there, by an operator's word."""
     judged: bool = False
     """Whether probes or outcomes have said anything of it yet."""
     reason: str = UNPROBED
@@ -49,6 +59,8 @@ class Fleet(Part, frozen=True, kw_only=True):
 
     members: dict[ServerId, Member] = {}
     strategy: str = strategies.DEFAULT
+    pinned: str = ""
+    """The strategy that chooses whatever else says; empty: none is pinned."""
     source: str = ""
     """Digest of the configuration that was applied last; empty before the first."""
     accepted: str = ""
@@ -66,14 +78,17 @@ def evolve(fleet: Fleet, event: Event) -> Fleet:
             members = {**fleet.members}
             members.pop(event.server_id, None)
             return replace(fleet, members=members, source=_latest_source(fleet, event.source))
-        case StrategyChanged():
-            source = _latest_source(fleet, event.source)
-            # The last event of a configuration: a word given for this one is not for the next.
-            accepted = "" if event.source.startswith(CONFIGURATION) else fleet.accepted
-            return replace(fleet, strategy=event.strategy, source=source, accepted=accepted)
+        case StrategyChanged() | StrategyPinned() | StrategyUnpinned():
+            return _change_strategy(fleet, event)
         case ConfigurationAccepted():
             return replace(fleet, accepted=event.digest)
-        case ServerHealthChanged() | ServerEjected() | ServerReadmitted():
+        case (
+            ServerHealthChanged()
+            | ServerEjected()
+            | ServerReadmitted()
+            | ServerDrained()
+            | ServerUndrained()
+        ):
             before = fleet.members.get(event.server_id)
             judged = {} if before is None else {event.server_id: _judge_member(before, event)}
             return replace(fleet, members={**fleet.members, **judged}) if judged else fleet
@@ -81,20 +96,38 @@ def evolve(fleet: Fleet, event: Event) -> Fleet:
             return fleet
 
 
+def _change_strategy(
+    fleet: Fleet, event: StrategyChanged | StrategyPinned | StrategyUnpinned
+) -> Fleet:
+    """Note which strategy chooses."""
+    match event:
+        case StrategyPinned():
+            return replace(fleet, pinned=event.strategy)
+        case StrategyUnpinned():
+            return replace(fleet, pinned="")
+        case StrategyChanged():
+            source = _latest_source(fleet, event.source)
+            # The last event of a configuration: a word given for this one is not for the next.
+            accepted = "" if event.source.startswith(CONFIGURATION) else fleet.accepted
+            return replace(fleet, strategy=event.strategy, source=source, accepted=accepted)
+
+
 def _enter_member(before: Member | None, event: ServerAdded | ServerChanged) -> Member:
     """Enter a server; what is known of it stays true at the address it had before."""
     server, source = event.server, event.source
-    if before is None or before.server.url != server.url:
-        # What was known is of another machine.
+    if before is None:
         return Member(server=server, source=source)
+    if before.server.url != server.url:
+        # What was known is of another machine; that it is drained is of its name.
+        return Member(server=server, source=source, draining=before.draining)
     return replace(before, server=server, source=source)
 
 
-def _judge_member(
-    before: Member, event: ServerHealthChanged | ServerEjected | ServerReadmitted
-) -> Member:
-    """Note what an event says of a member's health, or of its ejection."""
+def _judge_member(before: Member, event: MemberEvent) -> Member:
+    """Note what an event says of a member's health, of its ejection, or of its draining."""
     match event:
+        case ServerDrained() | ServerUndrained():
+            return replace(before, draining=isinstance(event, ServerDrained))
         case ServerHealthChanged():
             return replace(before, health=event.health, judged=True, reason=event.reason)
         case ServerEjected():

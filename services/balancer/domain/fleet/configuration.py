@@ -1,4 +1,4 @@
-"""The file and administrators change the fleet; the file only when it changed.
+"""The file changes the fleet, but only when it changed.
 
 A change through the API stands until the file next changes: then the fleet becomes what the file
 says. Which file was applied last is in the log, as the digest that its events name. One that would
@@ -7,7 +7,7 @@ is a file that was lost, emptied or forgotten more often than a wish.
 """
 
 import hashlib
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
 import msgspec
@@ -15,26 +15,31 @@ import msgspec
 from contracts.balancer import (
     CONFIGURATION,
     DEMO,
-    AcceptConfiguration,
-    BalancerAdmin,
     ConfigurationAccepted,
     HeldConfiguration,
-    PutServer,
-    RemoveServer,
     Server,
     ServerAdded,
     ServerChanged,
+    ServerDrained,
     ServerRemoved,
-    SetStrategy,
+    ServerUndrained,
     StrategyChanged,
+    StrategyPinned,
+    StrategyUnpinned,
 )
-from contracts.base import Failed, ServerId
-from runtime.texts import as_quoted
-from services.balancer import strategies
-from services.balancer.domain.fleet import Fleet, Member
+from contracts.base import ServerId
+from services.balancer.domain.fleet.fold import Fleet, Member
 
 ConfigurationEvent = (
-    ServerAdded | ServerChanged | ServerRemoved | StrategyChanged | ConfigurationAccepted
+    ServerAdded
+    | ServerChanged
+    | ServerRemoved
+    | ServerDrained
+    | ServerUndrained
+    | StrategyChanged
+    | StrategyPinned
+    | StrategyUnpinned
+    | ConfigurationAccepted
 )
 
 
@@ -109,7 +114,7 @@ def configuration_events(
         return []
     events: list[ConfigurationEvent] = []
     for server in servers:
-        events += _put_events(fleet, server, source)
+        events += put_events(fleet, server, source)
     named = {server.server_id for server in servers}
     events += [
         ServerRemoved(server_id=server_id, source=source)
@@ -121,57 +126,8 @@ def configuration_events(
     return events
 
 
-def administration_events(
-    fleet: Fleet, command: BalancerAdmin, open_to: Container[str] | None = None
-) -> list[ConfigurationEvent] | Failed:
-    """Decide what an administrator's command changes; nothing when it is so already.
-
-    `open_to` are the only addresses that a server may be put to, beside its own; None: to any.
-    """
-    # So that no administrator's name is taken for a configuration's digest.
-    source = f"by:{command.by}"
-    match command:
-        case PutServer():
-            refused = _address_refusal(fleet, command.server, open_to)
-            return refused or _put_events(fleet, command.server, source)
-        case RemoveServer():
-            if command.server_id in fleet.members:
-                return [ServerRemoved(server_id=command.server_id, source=source)]
-            message = f"server_id: there is no server {as_quoted(command.server_id)}"
-            return Failed(code="not_found", message=message)
-        case AcceptConfiguration():
-            return [ConfigurationAccepted(digest=command.digest, by=command.by)]
-        case _:
-            return _strategy_events(fleet, command, source)
-
-
-def _address_refusal(fleet: Fleet, server: Server, open_to: Container[str] | None) -> Failed | None:
-    """Keep a server out that would be sent sessions which were made up for the demo's."""
-    member = fleet.members.get(server.server_id)
-    stays = member is not None and member.server.url == server.url
-    if open_to is None or stays or server.url in open_to:
-        return None
-    message = (
-        "url: expected a server of the demo, whose sessions are made up and would be sent to this"
-        ' one; write [pool.provisioner] kind first: "file", "http" or "none" retires them,'
-        ' "generated" keeps them'
-    )
-    return Failed(code="bad_request", message=message)
-
-
-def _strategy_events(
-    fleet: Fleet, command: SetStrategy, source: str
-) -> list[ConfigurationEvent] | Failed:
-    objection = strategies.strategy_objection(command.strategy)
-    if objection:
-        return Failed(code="bad_request", message=f"strategy: {objection}")
-    if command.strategy == fleet.strategy:
-        return []
-    reason = command.reason
-    return [StrategyChanged(strategy=command.strategy, reason=reason, source=source)]
-
-
-def _put_events(fleet: Fleet, server: Server, source: str) -> list[ConfigurationEvent]:
+def put_events(fleet: Fleet, server: Server, source: str) -> list[ConfigurationEvent]:
+    """Decide what makes `server` the one of its id."""
     member = fleet.members.get(server.server_id)
     if member is None:
         return [ServerAdded(server=server, source=source)]

@@ -1,0 +1,125 @@
+"""Commands and replies of operators."""
+
+from contracts.balancer.selecting import SelectAnswers
+from contracts.balancer.words import Health, Server, StrategyRule
+from contracts.base import Command, Count, Failed, Instant, Part, Reply, ServerId, ServiceType
+
+
+class BalancerStatus(Command, frozen=True, kw_only=True, tag="balancer_status"):
+    """Ask for every server as the balancer sees it."""
+
+
+class TypeView(Part, frozen=True, kw_only=True):
+    """One service type at one server: `state` is `up` or one of those of `ServerView`."""
+
+    service_type: ServiceType
+    state: str
+    words: str = ""
+    attempts: Count = 0
+    failures: Count = 0
+    first_byte_p50_ms: float = 0.0
+    """0: nothing is known."""
+
+
+class ServerView(Part, frozen=True, kw_only=True):
+    """One server now; `avg_response_ms` and `success_rate` over the last minutes."""
+
+    server: Server
+    health: Health
+    healthy: bool
+    """Up and not ejected."""
+    reason: str = ""
+    ejected_s: float = 0.0
+    connections: int = 0
+    avg_response_ms: float = 0.0
+    success_rate: float = 1.0
+    attempts: Count = 0
+    """Those that the rate is of; 0: it says nothing."""
+    state: str = ""
+    """`up`, `down`, `ejected`, `half_open`, `slow_start`, `silent` or `draining`."""
+    words: str = ""
+    """The state and why, such as `ejected 2 min ago: 5 failures in a row, back in 28 s`."""
+    service_types: list[TypeView] = []
+    """Of those that were tried there."""
+
+
+class HeldConfiguration(Part, frozen=True, kw_only=True):
+    """A configuration that is not applied before an operator accepts its `digest`."""
+
+    digest: str
+    reason: str
+    removes: list[ServerId] = []
+    """The servers that would be gone."""
+
+
+class BalancerStatusReply(Reply, frozen=True, kw_only=True, tag="balancer_status_reply"):
+    """Every server at `sequence`."""
+
+    sequence: int
+    epoch: int
+    now: Instant
+    strategy: str
+    servers: list[ServerView]
+    held: HeldConfiguration | None = None
+    """Not applied: it would take away what the operator surely wants."""
+    pinned: str = ""
+    """The strategy that is pinned; empty: none is."""
+    strategies: dict[ServiceType, str] = {}
+    """Those in force for the service types that have one of their own, or by a rule."""
+    rules: list[StrategyRule] = []
+
+
+class PutServer(Command, frozen=True, kw_only=True, tag="put_server"):
+    """Add a server, or replace the one of the same id."""
+
+    server: Server
+    by: str
+
+
+class RemoveServer(Command, frozen=True, kw_only=True, tag="remove_server"):
+    """Take a server out; exchanges under way go on."""
+
+    server_id: ServerId
+    by: str
+
+
+class SetStrategy(Command, frozen=True, kw_only=True, tag="set_strategy"):
+    """Choose by this strategy from now on."""
+
+    strategy: str
+    reason: str
+    by: str
+
+
+class DrainServer(Command, frozen=True, kw_only=True, tag="drain_server"):
+    """Begin no new exchange at a server; with `undrain`, begin them again."""
+
+    server_id: ServerId
+    by: str
+    undrain: bool = False
+
+
+class PinStrategy(Command, frozen=True, kw_only=True, tag="pin_strategy"):
+    """Choose by this strategy whatever else says; an empty one takes the pin away."""
+
+    strategy: str
+    by: str
+
+
+class AcceptConfiguration(Command, frozen=True, kw_only=True, tag="accept_configuration"):
+    """Apply the configuration that is held, if it is the one of this digest."""
+
+    digest: str
+    by: str
+
+
+class ServersChanged(Reply, frozen=True, kw_only=True, tag="servers_changed"):
+    """An administrative command is in the log."""
+
+    changed: list[str] = []
+
+
+BalancerAdmin = (
+    PutServer | RemoveServer | SetStrategy | AcceptConfiguration | DrainServer | PinStrategy
+)
+BalancerReply = SelectAnswers | BalancerStatusReply | ServersChanged | Failed
