@@ -69,6 +69,8 @@ class ServerReadmitted(Event, frozen=True, kw_only=True, tag="server_readmitted"
     reason: str = ""
     at: Instant | None = None
     slow_start_s: float = 0.0
+    unproven: bool = False
+    """No call was answered there since: its first failure that costs a unit ejects it again."""
 
 
 class ServerFellSilent(Event, frozen=True, kw_only=True, tag="server_fell_silent"):

@@ -62,8 +62,6 @@ class BalancerDoors:
         logger: Log,
     ) -> None:
         """Make the doors; `open_doors` lets commands in."""
-        self.health_reported = asyncio.Event()
-        """Set when a selection told of a server's failure."""
         self._client = client
         self._journal = journal
         self._balancer = journal.balancer
@@ -125,7 +123,7 @@ class BalancerDoors:
             answers.append(answer)
             self._metrics.count_selection(answer, item.service_type)
             if item.failed is not None:
-                self.health_reported.set()
+                self._journal.health_changed.set()
         return SelectAnswers(items=answers)
 
     def answer_status(self, body: bytes) -> Reply:

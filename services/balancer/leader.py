@@ -11,10 +11,13 @@ from runtime.process import lifecycle
 from runtime.process.logs import Log
 from runtime.settings import SettingsError
 from services.balancer.domain import (
+    HealthBounds,
+    awaited_probes,
     configuration_events,
     configuration_hold,
     health_due,
     release_overdue,
+    silence_events,
     take_probe,
 )
 from services.balancer.handlers import BalancerDoors
@@ -51,7 +54,8 @@ class BalancerLeader:
         self._metrics = metrics
         self._logger = logger
         self._open_up()
-        self._due = doors.health_reported
+        self._due = journal.health_changed
+        self._apply_bounds()
         self._probes = probes
         probes.go_through(settings.proxy)
         journal.on_commit(self._on_commit)
@@ -125,11 +129,24 @@ class BalancerLeader:
             elif not (self._settings.made_up and not settings.made_up and looks <= _RETIRING_LOOKS):
                 # The pool, which looks as often, has retired the sessions that were made up.
                 self._settings = settings
+                self._apply_bounds()
                 self._open_up()
                 self._probes.go_through(settings.proxy)
                 self._due.set()
                 for server_id in self._balancer.fleet.members:
                     self._probes.hasten_probe(server_id)
+
+    def _apply_bounds(self) -> None:
+        """Let health be judged by the settings in force."""
+        section = self._settings.balancer
+        self._balancer.bounds = HealthBounds(
+            probe_failures=section.probe_failures,
+            consecutive_failures=section.consecutive_failures,
+            max_ejected=section.max_ejected,
+            ejection_base_s=float(section.ejection_base),
+            ejection_cap_s=float(section.ejection_cap),
+            slow_start_s=float(section.slow_start),
+        )
 
     def _open_up(self) -> None:
         """Let servers of one's own in, but where sessions are made up for the demo's."""
@@ -142,19 +159,43 @@ class BalancerLeader:
         sweep_at = 0.0
         while True:
             self._due.clear()
-            try:
-                # Without events only to prove that the log takes writes (ADR 26).
-                await self._journal.commit(self._decide_due, confirm=self._journal.writer.write_due)
-            except LogUnavailableError as error:
-                self._logger.warning("not_journalled", error=str(error))
+            await self._journal_due()
             if clock() >= sweep_at:
                 sweep_at = clock() + _SWEEP_EVERY_S
-                late = release_overdue(self._balancer, self._journal.log_now())
-                if late:
-                    self._logger.warning("released_at_deadline", leases=len(late))
+                await self._sweep()
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(sweep_at):
                     await self._due.wait()
+
+    async def _journal_due(self) -> None:
+        """Journal what is due; what cannot be is due again at the next look."""
+        accused = [*self._balancer.accused]
+        try:
+            # Without events only to prove that the log takes writes (ADR 26).
+            await self._journal.commit(self._decide_due, confirm=self._journal.writer.write_due)
+        except LogUnavailableError as error:
+            self._logger.warning("not_journalled", error=str(error))
+            return
+        for server_id in accused:
+            if server_id in self._balancer.accused:
+                del self._balancer.accused[server_id]
+                why = "out already, or the last"
+                self._logger.warning("not_ejected", servers=[server_id], reason=why)
+
+    async def _sweep(self) -> None:
+        """Look at what time alone changes: deadlines, silence, ejections that are over."""
+        now = self._journal.log_now()
+        late = release_overdue(self._balancer, now)
+        if late:
+            self._logger.warning("released_at_deadline", leases=len(late))
+        for server_id in awaited_probes(self._balancer, now):
+            self._probes.hasten_probe(server_id)
+        if not silence_events(self._balancer, now):
+            return
+        try:
+            await self._journal.commit(lambda now: silence_events(self._balancer, now))
+        except LogUnavailableError as error:
+            self._logger.warning("not_journalled", error=str(error))
 
     def _decide_due(self, now: Instant) -> Sequence[BalancerEvent]:
         settings = self._settings
@@ -169,7 +210,7 @@ class BalancerLeader:
                     return changes
                 # Only when it is in the log: an append that came to nothing is decided again.
                 self._applied = settings
-        return health_due(self._balancer, now, settings.balancer.probe_failures)
+        return health_due(self._balancer, now)
 
     def _hold_configuration(self, wanted: HeldConfiguration | None) -> None:
         """Let a configuration wait, and say once which and why."""
@@ -183,7 +224,7 @@ class BalancerLeader:
         self._balancer.held_configuration = wanted
 
     def _on_probe(self, server_id: ServerId, failure: str | None) -> None:
-        take_probe(self._balancer, server_id, failure)
+        take_probe(self._balancer, server_id, failure, self._journal.log_now())
         self._metrics.count_probe(server_id, failure)
         self._due.set()
 

@@ -22,6 +22,18 @@ class BalancerSection(Section, frozen=True, kw_only=True):
     probe_timeout: Seconds = Seconds(5)
     probe_failures: int = 3
     """Failed probes in a row that take a server down; one good probe brings it up."""
+    consecutive_failures: int = 5
+    """Failed calls in a row that eject a server, or one service type of it. From the first that may
+    have cost a unit it gets no more calls at once than are missing from that."""
+    max_ejected: float = 0.5
+    """The part of the servers that may be ejected for failures of which nothing was sent. What may
+    have cost units ejects even the last one."""
+    ejection_base: Seconds = Seconds(30)
+    """How long an ejection lasts; each in a row lasts so much longer than the one before."""
+    ejection_cap: Seconds = Seconds(600)
+    """How long it lasts at most."""
+    slow_start: Seconds = Seconds(30)
+    """How long the bounds of a server that comes back grow until they are whole."""
 
     def __post_init__(self) -> None:
         """Refuse what no field type can."""
@@ -34,6 +46,12 @@ class BalancerSection(Section, frozen=True, kw_only=True):
             raise ValueError('probe_timeout: expected more than "0s"')
         if self.probe_failures < 1:
             raise ValueError("probe_failures: expected at least 1")
+        if not 1 <= self.consecutive_failures <= NUMBER_MAX:
+            raise ValueError("consecutive_failures: expected at least 1")
+        if not 0 <= self.max_ejected <= 1:
+            raise ValueError("max_ejected: expected a part from 0 to 1, such as 0.5")
+        if not 0 < self.ejection_base <= self.ejection_cap:
+            raise ValueError('ejection_base: expected more than "0s" and at most ejection_cap')
 
 
 class ServerSection(Section, frozen=True, kw_only=True):

@@ -16,11 +16,10 @@ from runtime.eventlog import EventLog, FenceError, LogUnavailableError, Stored
 from runtime.eventlog.writer import SubjectWriter
 from runtime.leadership import PROVE_EVERY_S, Leadership
 from runtime.process.logs import Log
-from services.balancer.domain import Balancer, ejection_events, observe_envelope
+from services.balancer.domain import Balancer, observe_envelope
 
 _AGAIN_S = 0.2
 _EVT_POOL = "evt.pool.*"
-_BLAMED = "called several sessions' logins expired"
 
 Decide = Callable[[Instant], Sequence[BalancerEvent]]
 """What is to be appended, decided on the present state; asked again when the fence refused."""
@@ -39,6 +38,8 @@ class BalancerJournal:
     ) -> None:
         """Nothing is read yet: `leadership.serve_terms` does."""
         self.balancer = balancer
+        self.health_changed = asyncio.Event()
+        """Set when there may be something of a server's health to journal."""
         self.log = EventLog(client)
         self.writer = SubjectWriter(self.log, EVT_BALANCER, writer_id)
         self.leadership = Leadership(
@@ -61,7 +62,7 @@ class BalancerJournal:
     def apply(self, sequence: int, envelope: Envelope) -> None:  # noqa: ARG002 (a Fold's shape)
         """Fold one envelope of the subject."""
         for event in envelope.events:
-            self.balancer.take_event(event)
+            self.balancer.take_event(event, envelope.time)
 
     async def commit(self, decide: Decide, *, confirm: bool = False) -> Sequence[BalancerEvent]:
         """Append what `decide` says, fold it, and return it.
@@ -85,7 +86,7 @@ class BalancerJournal:
                     await self.leadership.catch_up()
                     continue
                 for event in events:
-                    self.balancer.take_event(event)
+                    self.balancer.take_event(event, now)
                 break
         for event in events:
             self._logger.info("journalled", **msgspec.to_builtins(event))
@@ -143,15 +144,5 @@ class BalancerJournal:
                 async with self._one_at_a_time:
                     await self.leadership.catch_up()
             return
-        blamed = observe_envelope(self.balancer, seen, self.log_now())
-        if not blamed:
-            return
-        try:
-            ejected = await self.commit(
-                lambda now: ejection_events(self.balancer, blamed, _BLAMED, now)
-            )
-        except LogUnavailableError as error:
-            self._logger.warning("not_ejected", servers=blamed, reason=str(error))
-            return
-        if not ejected:
-            self._logger.warning("not_ejected", servers=blamed, reason="out already, or the last")
+        if observe_envelope(self.balancer, seen, self.log_now()):
+            self.health_changed.set()

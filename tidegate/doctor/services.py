@@ -12,7 +12,7 @@ from nats.aio.client import Client
 
 from contracts import subjects
 from contracts.analytics import AnalyticsReply, NamedQuery, Rows
-from contracts.balancer import BalancerStatus, BalancerStatusReply
+from contracts.balancer import BalancerStatus, BalancerStatusReply, ServerView
 from contracts.base import Failed, Ping, Pong
 from contracts.pool import PoolStatus, PoolStatusReply
 from runtime.clock import Clock
@@ -143,13 +143,19 @@ async def _balancer_findings(client: Client, clock: Clock) -> list[DoctorFinding
         here = f"from here: {why}" if why else "it answers here too"
         name = f"{view.server.server_id} ({url})"
         if not view.healthy:
-            message = f"{name}: {view.reason or view.health}; {here}"
+            message = f"{name}: {view.words or view.reason or view.health}; {here}"
             findings.append(wrong("servers", "server_down", message))
         elif why:
             findings.append(unchecked("servers", f"{name}: well to the balancer; {here}"))
         else:
-            findings.append(fine("servers", f"{name}: well, {view.success_rate:.0%} succeed"))
+            findings.append(fine("servers", f"{name}: {_condition(view)}"))
     return [*findings, *await exposure.exposure_findings([view.server for view in reply.servers])]
+
+
+def _condition(view: ServerView) -> str:
+    """Word how a server does that may be chosen."""
+    rate = f"{view.success_rate:.0%} succeed" if view.attempts else "nothing was tried lately"
+    return f"{view.words or 'well'}, {rate}"
 
 
 async def _analytics_findings(client: Client) -> list[DoctorFinding]:

@@ -6,12 +6,15 @@ state          both together, and what is open at whom: `Balancer`
 inflight       exchanges in flight: from selection to the lease's end or its deadline
 inheritance    exchanges that were selected before this leader led, as the gateways count them
 selection      which server for a lease, and why
-health         probes and passive outcomes, ejection and readmission → events
+bounds         what an operator may turn of health
+health         probes, outcomes, silence; ejection and return → events
+firstbytes     how long the fleet's answers take to begin
 pacing         calls kept apart after risk control
 observation    what the pool's log tells: ends, renewals, outcomes, blame
 views          what an operator sees
 """
 
+from services.balancer.domain.bounds import HealthBounds
 from services.balancer.domain.fleet import (
     Fleet,
     Member,
@@ -22,7 +25,12 @@ from services.balancer.domain.fleet import (
     evolve,
     own_servers,
 )
-from services.balancer.domain.health import ejection_events, health_due, take_probe
+from services.balancer.domain.health import (
+    awaited_probes,
+    health_due,
+    silence_events,
+    take_probe,
+)
 from services.balancer.domain.inflight import release_overdue
 from services.balancer.domain.inheritance import take_report
 from services.balancer.domain.observation import observe_envelope
@@ -33,12 +41,13 @@ from services.balancer.domain.views import server_views
 __all__ = [
     "Balancer",
     "Fleet",
+    "HealthBounds",
     "Member",
     "administration_events",
+    "awaited_probes",
     "configuration_digest",
     "configuration_events",
     "configuration_hold",
-    "ejection_events",
     "evolve",
     "health_due",
     "observe_envelope",
@@ -46,6 +55,7 @@ __all__ = [
     "release_overdue",
     "select_server",
     "server_views",
+    "silence_events",
     "take_probe",
     "take_report",
 ]

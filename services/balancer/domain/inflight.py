@@ -6,8 +6,10 @@ what is inherited for it.
 
 from datetime import timedelta
 
-from contracts.balancer import Selected
-from contracts.base import GatewayId, Instant, LeaseId, ServerId
+from msgspec.structs import replace
+
+from contracts.balancer import Selected, SelectServer
+from contracts.base import GatewayId, Instant, LeaseId, ServerId, ServiceType
 from services.balancer.domain.inheritance import forget_gateway
 from services.balancer.domain.state import Balancer, Placement
 
@@ -15,23 +17,35 @@ MARGIN_S = 5.0
 """After a lease's deadline the pool has this long to journal its expiry."""
 _EXPIRES_IN_MAX_S = 86_400.0
 _ENDED_KEPT = 20_000
+_ALL = ServiceType("")
 
 
 def open_placement(
-    balancer: Balancer, lease_id: LeaseId, gateway_id: GatewayId, expires_in_s: float, now: Instant
+    balancer: Balancer, wanted: SelectServer, gateway_id: GatewayId, now: Instant
 ) -> Placement:
     """Open a lease's placement, at no server yet."""
-    assert lease_id not in balancer.placements, "another exchange would never be left"
-    placement = Placement(gateway_id=gateway_id, deadline=_wait_deadline(expires_in_s, now))
-    balancer.placements[lease_id] = placement
+    assert wanted.lease_id not in balancer.placements, "another exchange would never be left"
+    placement = Placement(
+        gateway_id=gateway_id,
+        deadline=_wait_deadline(wanted.expires_in_s, now),
+        service_type=wanted.service_type,
+        began_at=now,
+    )
+    balancer.placements[wanted.lease_id] = placement
     return placement
 
 
-def start_exchange(balancer: Balancer, placement: Placement, answer: Selected) -> None:
+def start_exchange(
+    balancer: Balancer, placement: Placement, answer: Selected, now: Instant
+) -> None:
     """Count the exchange at the server that `answer` names."""
     assert placement.answer is None, "it is counted at a server already"
-    placement.answer = answer
-    balancer.standings[answer.server_id].in_flight += 1
+    standing = balancer.standings[answer.server_id]
+    placement.answer, placement.began_at, placement.term = answer, now, standing.term
+    standing.in_flight += 1
+    opened, service_type = standing.open_of, placement.service_type
+    opened[service_type] = opened.get(service_type, 0) + 1
+    opened[_ALL] = opened.get(_ALL, 0) + 1
     of = placement.gateway_id, answer.server_id
     balancer.placed[of] = balancer.placed.get(of, 0) + 1
 
@@ -45,6 +59,8 @@ def leave_server(balancer: Balancer, placement: Placement) -> ServerId:
     standing = balancer.standings[server_id]
     standing.in_flight -= 1
     assert standing.in_flight >= 0
+    if placement.term == standing.term:
+        _count_ended(standing.open_of, placement.service_type)
     of = placement.gateway_id, server_id
     balancer.placed[of] -= 1
     assert balancer.placed[of] >= 0
@@ -54,14 +70,27 @@ def leave_server(balancer: Balancer, placement: Placement) -> ServerId:
     return server_id
 
 
-def end_placement(balancer: Balancer, lease_id: LeaseId) -> ServerId:
-    """Take in that a lease has ended; return whose it was, empty when nobody's."""
+def _count_ended(opened: dict[ServiceType, int], service_type: ServiceType) -> None:
+    opened[_ALL] -= 1
+    opened[service_type] -= 1
+    assert opened[_ALL] >= 0
+    assert opened[service_type] >= 0
+    if not opened[service_type]:
+        del opened[service_type]
+
+
+def end_placement(balancer: Balancer, lease_id: LeaseId) -> Placement | None:
+    """Take in that a lease has ended; return where it was, as it was until now."""
     placement = balancer.placements.pop(lease_id, None)
     # An end may come before its selection: the two travel on different ways.
     balancer.ended[lease_id] = None
     if len(balancer.ended) > _ENDED_KEPT:
         balancer.ended.popitem(last=False)
-    return ServerId("") if placement is None else leave_server(balancer, placement)
+    if placement is None:
+        return None
+    before = replace(placement)
+    leave_server(balancer, placement)
+    return before
 
 
 def renew_deadline(

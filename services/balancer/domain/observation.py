@@ -1,10 +1,10 @@
 """What the pool's log tells the balancer: ends and renewals of leases, outcomes, and blame."""
 
-from contracts.balancer import ServerFailed
-from contracts.base import Instant, ServerId
+from contracts.base import Instant
 from contracts.envelope import Envelope
 from contracts.events import UnknownEvent
 from contracts.pool import (
+    Attempt,
     LeaseCancelled,
     LeaseExpired,
     LeaseReconciled,
@@ -13,22 +13,22 @@ from contracts.pool import (
     UsageRecorded,
     Verdict,
 )
-from services.balancer.domain.health import take_failure
+from services.balancer.domain.firstbytes import FirstBytes
+from services.balancer.domain.health.outcomes import SERVER_BLAMED, take_attempt
+from services.balancer.domain.health.probing import count_unreachable
 from services.balancer.domain.inflight import end_placement, renew_deadline
 from services.balancer.domain.pacing import slow_down, speed_up
-from services.balancer.domain.state import Balancer
-
-_SERVER_BLAMED = frozenset({Verdict.UNREACHABLE, Verdict.OUTCOME_UNKNOWN})
-"""The rows of the outcome table (leases.md) in which the server is to blame."""
+from services.balancer.domain.standing import ServerStanding
+from services.balancer.domain.state import Balancer, Placement
 
 
-def observe_envelope(balancer: Balancer, envelope: Envelope, now: Instant) -> list[ServerId]:
-    """Take in one envelope of `evt.pool.>`; return the servers it blames, each once."""
-    blamed: dict[ServerId, None] = {}
+def observe_envelope(balancer: Balancer, envelope: Envelope, now: Instant) -> bool:
+    """Take in one envelope of `evt.pool.>`; return whether a server's health may have changed."""
+    changed = False
     for event in envelope.events:
         match event:
             case UsageRecorded():
-                _on_usage_recorded(balancer, event, now)
+                changed |= _on_usage_recorded(balancer, event, envelope.time, now)
             # A reconciled lease has ended before; heard again, an end changes nothing.
             case LeaseCancelled() | LeaseExpired() | LeaseReconciled():
                 end_placement(balancer, event.lease_id)
@@ -37,17 +37,19 @@ def observe_envelope(balancer: Balancer, envelope: Envelope, now: Instant) -> li
                 expires_in_s = (event.expires_at - envelope.time).total_seconds()
                 renew_deadline(balancer, event.lease_id, expires_in_s, now)
             case SessionRecovered(reason="server_blamed", server_id=server_id):
-                blamed[server_id] = None
+                balancer.accused[server_id] = None
+                changed = True
             case UnknownEvent():
                 balancer.unknown_events += 1
             case _:
                 pass
-    return [*blamed]
+    return changed
 
 
-def _on_usage_recorded(balancer: Balancer, usage: UsageRecorded, now: Instant) -> None:
-    """End the lease, and judge every server that was tried for it."""
-    was_at = end_placement(balancer, usage.lease_id)
+def _on_usage_recorded(balancer: Balancer, usage: UsageRecorded, at: Instant, now: Instant) -> bool:
+    """End the lease, and judge every server that was tried for it, by the time of the envelope."""
+    placement = end_placement(balancer, usage.lease_id)
+    changed = False
     for attempt in usage.attempts:
         standing = balancer.standings.get(attempt.server_id)
         if standing is None:  # removed since
@@ -56,18 +58,47 @@ def _on_usage_recorded(balancer: Balancer, usage: UsageRecorded, now: Instant) -
             slow_down(standing, usage.service_type, now)
         elif attempt.verdict is Verdict.SUCCESS and standing.paces:
             speed_up(standing, usage.service_type)
-        answered = attempt.status != 0
-        if answered:
-            standing.unreachable = 0
-        standing.count_attempt(
-            now,
-            blamed=attempt.verdict in _SERVER_BLAMED,
-            answer_ms=attempt.total_ms if answered else None,
-        )
-    if not usage.attempts:
-        return
+        _count_attempt(balancer, standing, usage, attempt, at, now)
+        if not _is_of_before(placement, standing, attempt):
+            changed |= take_attempt(standing, usage.service_type, usage.session_id, attempt, at)
+    if not usage.attempts or placement is None or placement.answer is None:
+        return changed
     last = usage.attempts[-1]
-    if was_at == last.server_id and last.verdict is Verdict.UNREACHABLE:
+    if placement.answer.server_id == last.server_id and last.verdict is Verdict.UNREACHABLE:
         # No other selection followed, so nobody has told of this failure yet.
-        report = ServerFailed(server_id=last.server_id, verdict=last.verdict, failure=last.failure)
-        take_failure(balancer, report)
+        count_unreachable(balancer.standings[last.server_id])
+    return changed
+
+
+def _count_attempt(
+    balancer: Balancer,
+    standing: ServerStanding,
+    usage: UsageRecorded,
+    attempt: Attempt,
+    at: Instant,
+    now: Instant,
+) -> None:
+    """Count it for what operators see, and for what is long for such an answer."""
+    answered = attempt.status != 0
+    if answered:
+        standing.unreachable = 0
+        standing.answered_at = at
+    if attempt.verdict is Verdict.SUCCESS and attempt.first_byte_ms:
+        seen = balancer.first_bytes.get(usage.service_type)
+        if seen is None:
+            seen = balancer.first_bytes[usage.service_type] = FirstBytes()
+        seen.count(attempt.first_byte_ms)
+    standing.count_attempt(
+        now,
+        blamed=attempt.verdict in SERVER_BLAMED,
+        answer_ms=attempt.total_ms if answered else None,
+    )
+
+
+def _is_of_before(placement: Placement | None, standing: ServerStanding, attempt: Attempt) -> bool:
+    """Tell whether an attempt is counted already, or of a time before the server went out."""
+    if placement is None:
+        return False
+    if placement.answer is not None and placement.answer.server_id == attempt.server_id:
+        return placement.term != standing.term
+    return attempt.server_id in placement.reported

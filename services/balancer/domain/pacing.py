@@ -43,3 +43,9 @@ def rest_s(standing: ServerStanding, service_type: ServiceType, now: Instant) ->
     """Seconds until the next call of a type may be made; 0: now."""
     pace = standing.paces.get(service_type)
     return 0.0 if pace is None else max(0.0, (pace.next_at - now).total_seconds())
+
+
+def rest_reason(standing: ServerStanding, service_type: ServiceType, now: Instant) -> str | None:
+    """Say how long the server rests; None when it does not."""
+    left_s = rest_s(standing, service_type, now)
+    return f"rests {left_s:.0f} s after risk control" if left_s else None

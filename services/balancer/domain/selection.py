@@ -5,9 +5,9 @@ from contracts.base import GatewayId, Instant, ServiceType
 from contracts.pool import Candidate
 from services.balancer import strategies
 from services.balancer.domain.fleet import Member
-from services.balancer.domain.health import take_failure
+from services.balancer.domain.health import restraint, take_failure, warm_up
 from services.balancer.domain.inflight import leave_server, open_placement, start_exchange
-from services.balancer.domain.pacing import rest_s, take_turn
+from services.balancer.domain.pacing import rest_reason, rest_s, take_turn
 from services.balancer.domain.standing import ServerStanding
 from services.balancer.domain.state import Balancer, Options, Placement
 from services.balancer.strategies import Criteria, Ranking
@@ -26,24 +26,25 @@ def select_server(
     """
     if not wanted.lease_id:
         if wanted.failed is not None:
-            take_failure(balancer, wanted.failed)
+            take_failure(balancer, wanted, wanted.failed, now)
         return _choose_server(balancer, wanted, now)
     placement = balancer.placements.get(wanted.lease_id)
     if placement is not None and placement.answer is not None and not _is_move(placement, wanted):
         return placement.answer
     if placement is None:
-        placement = open_placement(balancer, wanted.lease_id, gateway_id, wanted.expires_in_s, now)
+        placement = open_placement(balancer, wanted, gateway_id, now)
     leave_server(balancer, placement)
     # The same report comes again with a select that is sent again: it counts once.
     if wanted.failed is not None and wanted.failed.server_id != placement.failed_at:
         placement.failed_at = wanted.failed.server_id
-        take_failure(balancer, wanted.failed)
+        placement.reported |= {wanted.failed.server_id}
+        take_failure(balancer, wanted, wanted.failed, now)
     answer = _choose_server(balancer, wanted, now)
     if wanted.lease_id in balancer.ended:
         # Nobody would ever leave that server: the end was heard before.
         del balancer.placements[wanted.lease_id]
     elif isinstance(answer, Selected):
-        start_exchange(balancer, placement, answer)
+        start_exchange(balancer, placement, answer, now)
     return answer
 
 
@@ -58,6 +59,8 @@ def _is_move(placement: Placement, wanted: SelectServer) -> bool:
 
 def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Selected | NoServer:
     """Rank those that may be chosen, and name the best; none when nobody may."""
+    if balancer.warming:
+        warm_up(balancer, now)
     options = balancer.options.get(wanted.service_type)
     if options is None:
         # A service type is whatever a client wrote: without a bound it would grow for ever.
@@ -71,10 +74,10 @@ def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Se
         if standing.in_flight < standing.max_sessions
         and standing.server_id not in wanted.avoid
         and (not wanted.dialects or standing.server.dialect in wanted.dialects)
-        and not (standing.paces and rest_s(standing, wanted.service_type, now))
+        and not (standing.is_restrained and _restraint(balancer, standing, wanted, now))
     ]
     if not eligible:
-        refused = _unavailable_candidates(options, wanted, now)
+        refused = _unavailable_candidates(balancer, options, wanted, now)
         reason = options.shortage or "; ".join(
             f"{candidate.server_id}: {candidate.refused}" for candidate in refused
         )
@@ -82,6 +85,7 @@ def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Se
             reason=reason,
             candidates=[*refused, *options.refused][:_CANDIDATES_MAX],
             rests_s=_rests_s(options, wanted, now),
+            back_in_s=_back_in_s(balancer, wanted, now),
         )
     name, strategy = _active_strategy(balancer)
     ranking = strategy(
@@ -107,7 +111,7 @@ def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Se
         idempotent=best.server.idempotent,
         dialect=best.server.dialect,
         strategy=name,
-        candidates=_best_candidates(ranking, options, wanted, now),
+        candidates=_best_candidates(balancer, ranking, options, wanted, now),
     )
 
 
@@ -134,7 +138,7 @@ def _remember_turn(
 
 
 def _best_candidates(
-    ranking: Ranking, options: Options, wanted: SelectServer, now: Instant
+    balancer: Balancer, ranking: Ranking, options: Options, wanted: SelectServer, now: Instant
 ) -> list[Candidate]:
     """The best few, best first; then, where there is room, who was refused and why."""
     candidates = [
@@ -143,14 +147,14 @@ def _best_candidates(
     ]
     if len(candidates) < _CANDIDATES_MAX:
         if len(ranking.servers) < len(options.able):
-            candidates += _unavailable_candidates(options, wanted, now)
+            candidates += _unavailable_candidates(balancer, options, wanted, now)
         candidates += options.refused
         del candidates[_CANDIDATES_MAX:]
     return candidates
 
 
 def _unavailable_candidates(
-    options: Options, wanted: SelectServer, now: Instant
+    balancer: Balancer, options: Options, wanted: SelectServer, now: Instant
 ) -> list[Candidate]:
     """Who could do it, but not now or not for this request."""
     refused = []
@@ -160,13 +164,34 @@ def _unavailable_candidates(
         elif wanted.dialects and standing.server.dialect not in wanted.dialects:
             why = f"cannot do this request ({standing.server.dialect})"
             refused.append(Candidate(server_id=standing.server_id, refused=why))
-        elif left_s := rest_s(standing, wanted.service_type, now):
-            why = f"rests {left_s:.0f} s after risk control"
-            refused.append(Candidate(server_id=standing.server_id, refused=why))
+        elif held := _restraint(balancer, standing, wanted, now):
+            refused.append(Candidate(server_id=standing.server_id, refused=held))
         elif standing.in_flight >= standing.max_sessions:
             why = f"full: {standing.in_flight} of {standing.max_sessions} exchanges"
             refused.append(Candidate(server_id=standing.server_id, refused=why))
     return refused
+
+
+def _restraint(
+    balancer: Balancer, standing: ServerStanding, wanted: SelectServer, now: Instant
+) -> str | None:
+    """Say why a server may not take one more now; what costs no unit only lets it rest."""
+    if wanted.lease_id or wanted.only_ask:
+        return restraint(balancer, standing, wanted.service_type, now)
+    return rest_reason(standing, wanted.service_type, now)
+
+
+def _back_in_s(balancer: Balancer, wanted: SelectServer, now: Instant) -> float:
+    """How soon the first of those that are ejected may be tried again; 0: none of them is."""
+    left = [
+        (ejection.until - now).total_seconds()
+        for server_id, member in balancer.fleet.members.items()
+        if server_id not in wanted.avoid
+        and _is_capable(member, wanted.service_type)
+        and (ejection := member.ejection_of(wanted.service_type)) is not None
+        and ejection.until is not None
+    ]
+    return round(max(1.0, min(left)), 3) if left else 0.0
 
 
 def _rests_s(options: Options, wanted: SelectServer, now: Instant) -> float:
@@ -212,6 +237,9 @@ def _unfit_reason(member: Member, service_type: ServiceType) -> str | None:
         return f"cannot do {service_type}"
     if member.draining:
         return "draining"
-    if member.ejected_until is not None:
-        return f"ejected: {member.ejected_for}"
+    ejection = member.ejection_of(service_type)
+    if ejection is not None:
+        return f"ejected: {ejection.reason}"
+    if member.silence is not None:
+        return "silent: an exchange there waits for long, and nothing else is answered"
     return None if member.is_healthy else f"down: {member.reason}"

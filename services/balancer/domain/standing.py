@@ -1,11 +1,14 @@
 """One server as it stands now: what strategies rank by, and what probes and outcomes showed."""
 
+from collections import deque
 from datetime import timedelta
+from math import ceil
 
 import msgspec
 
 from contracts.balancer import Server
-from contracts.base import Instant, ServerId, ServiceType
+from contracts.base import Instant, ServerId, ServiceType, SessionId
+from services.balancer.domain.fleet.ejection import Ejection
 
 ANY_BREADTH = 100
 """A server that names no capability does every service type: the broadest there is."""
@@ -21,6 +24,27 @@ class AttemptSpan(msgspec.Struct, kw_only=True, gc=False):
     blamed: int = 0
     answered: int = 0
     answered_ms: float = 0.0
+
+
+class CallResult(msgspec.Struct, frozen=True, gc=False):
+    """How one attempt ended that says something of its server."""
+
+    at: Instant
+    session_id: SessionId
+    failed: bool
+    costs_unit: bool
+    """Whether its unit may be lost; never where nothing was sent."""
+
+
+class Streak(msgspec.Struct, kw_only=True):
+    """Failures in a row, since the last call that was answered."""
+
+    failures: int = 0
+    costs_units: bool = False
+    sessions: set[SessionId] = msgspec.field(default_factory=set)
+    service_types: set[ServiceType] = msgspec.field(default_factory=set)
+    on_probation: bool = False
+    """It comes back from an ejection: the next failure puts it out, whoever's session it was."""
 
 
 class Pace(msgspec.Struct, kw_only=True, gc=False):
@@ -40,6 +64,10 @@ class ServerStanding(msgspec.Struct, kw_only=True):
     breadth: int = ANY_BREADTH
     max_sessions: int = 1
     in_flight: int = 0
+    open_of: dict[ServiceType, int] = {}
+    """Exchanges of each service type that began in this term; all of them under the empty one."""
+    term: int = 0
+    """Begins anew with each ejection, and each return: what began before says nothing of after."""
     turn: int = 0
     credit: int = 0
     probes_failed: int = 0
@@ -50,6 +78,16 @@ class ServerStanding(msgspec.Struct, kw_only=True):
     """The last probe was good, and nothing has spoken against the server since."""
     unreachable: int = 0
     """Connections in a row that gateways could not make."""
+    probed_at: list[Instant] = []
+    """When the last good probes were, newest last; a bad one takes them all away."""
+    answered_at: Instant | None = None
+    """When it last answered a call."""
+    streaks: dict[ServiceType, Streak] = {}
+    """Failures in a row by service type, and of any under the empty one; only while there are."""
+    recent: dict[ServiceType, deque[CallResult]] = {}
+    """The last outcomes of each service type."""
+    warming: dict[ServiceType, Ejection] = {}
+    """Slow starts; that of all service types, under the empty one, scales the bounds."""
     paces: dict[ServiceType, Pace] = {}
     """Of the service types that risk control has slowed down here."""
     spans: list[AttemptSpan] = []
@@ -71,6 +109,10 @@ class ServerStanding(msgspec.Struct, kw_only=True):
         self.probe_failure = None
         self.answers_probes = False
         self.unreachable = 0
+        self.probed_at = []
+        self.answered_at = None
+        self.streaks = {}
+        self.recent = {}
         self.paces = {}
         self.spans = []
 
@@ -86,6 +128,55 @@ class ServerStanding(msgspec.Struct, kw_only=True):
         if answer_ms is not None:
             span.answered += 1
             span.answered_ms += answer_ms
+
+    @property
+    def is_restrained(self) -> bool:
+        """Whether it may take fewer exchanges than its bound; which, `health.restraint` says."""
+        return bool(self.streaks or self.paces or self.warming)
+
+    def on_ejection(
+        self, service_type: ServiceType, ejection: Ejection, consecutive_failures: int
+    ) -> None:
+        """Take in how far it is back from an ejection of this service type, or of all."""
+        if ejection.state == "slow_start" and not ejection.unproven:
+            self._forget_outcomes(service_type)
+            if ejection.slow_start_s:
+                self.warming[service_type] = ejection
+            return
+        # What is open began before, and says nothing of after.
+        self.term += 1
+        self.open_of = {}
+        self._forget_outcomes(service_type)
+        if ejection.state != "ejected":
+            # One failure short of the next ejection: so there is one call at a time.
+            self.streaks[service_type] = Streak(
+                failures=consecutive_failures - 1, costs_units=True, on_probation=True
+            )
+
+    def warm_up(self, now: Instant) -> None:
+        """Let its bounds grow as far as a slow start has come; what is over is forgotten."""
+        whole = self.warming.get(ServiceType(""))
+        share = 1.0 if whole is None else whole.warm_share(now)
+        self.max_sessions = max(1, ceil(self.server.max_sessions * share))
+        self.weight = max(1, ceil(self.server.weight * share))
+        for service_type in [*self.warming]:
+            if self.warming[service_type].state_at(now) == "over":
+                del self.warming[service_type]
+
+    def _forget_outcomes(self, service_type: ServiceType) -> None:
+        self.warming.pop(service_type, None)
+        # Those of all are of this type, too; a streak of another type stands.
+        self.streaks.pop(ServiceType(""), None)
+        if service_type:
+            self.streaks.pop(service_type, None)
+            self.recent.pop(service_type, None)
+        else:
+            self.streaks.clear()
+            self.recent.clear()
+
+    def attempts(self, now: Instant) -> int:
+        """Count the attempts of the last minutes."""
+        return sum(span.attempts for span in self._recent_spans(now))
 
     def avg_response_ms(self, now: Instant) -> float:
         """Mean time of the answers of the last minutes; 0 without any."""

@@ -9,7 +9,9 @@ from contracts.balancer import HeldConfiguration, Selected, Server
 from contracts.base import Event, GatewayId, Instant, LeaseId, ServerId, ServiceType
 from contracts.events import UnknownEvent
 from contracts.pool import Candidate
-from services.balancer.domain.fleet import Fleet, Member, evolve
+from services.balancer.domain.bounds import HealthBounds
+from services.balancer.domain.firstbytes import FirstBytes
+from services.balancer.domain.fleet import EjectionEvent, Fleet, Member, evolve
 from services.balancer.domain.standing import ServerStanding
 from services.balancer.strategies import no_chance
 
@@ -23,9 +25,15 @@ class Placement(msgspec.Struct, kw_only=True):
 
     gateway_id: GatewayId
     deadline: Instant
+    service_type: ServiceType = ServiceType("")
+    began_at: Instant
+    term: int = 0
+    """The server's term in which the exchange began."""
     answer: Selected | None = None
     failed_at: ServerId = ServerId("")
     """The server whose failure the last selection reported."""
+    reported: frozenset[ServerId] = frozenset()
+    """All of those: the lease's end tells of them once more."""
 
 
 class Inheritance(msgspec.Struct, kw_only=True):
@@ -60,6 +68,13 @@ class Balancer(msgspec.Struct, kw_only=True):
     inherited: dict[GatewayId, Inheritance] = {}
     options: dict[ServiceType, Options] = {}
     """Kept until the fleet changes."""
+    bounds: HealthBounds = HealthBounds()
+    accused: dict[ServerId, None] = {}
+    """Servers of which the pool said that they called several logins expired."""
+    warming: set[ServerId] = set()
+    """Servers that start slowly."""
+    first_bytes: dict[ServiceType, FirstBytes] = {}
+    """How long the fleet's answers take to begin."""
     held_configuration: HeldConfiguration | None = None
     """The configuration that waits for an operator's word."""
     open_to: frozenset[str] | None = None
@@ -70,11 +85,11 @@ class Balancer(msgspec.Struct, kw_only=True):
     unknown_events: int = 0
     """Events of a later version, of this log and of the pool's, that were skipped."""
 
-    def take_event(self, event: Event) -> None:
-        """Fold one event of `evt.balancer`."""
+    def take_event(self, event: Event, at: Instant | None = None) -> None:
+        """Fold one event of `evt.balancer`, of an envelope of the time `at`."""
         if isinstance(event, UnknownEvent):
             self.unknown_events += 1
-        fleet = evolve(self.fleet, event)
+        fleet = evolve(self.fleet, event, at)
         if fleet is self.fleet:  # an election, say: `options` stay as they are
             return
         self.fleet = fleet
@@ -88,6 +103,8 @@ class Balancer(msgspec.Struct, kw_only=True):
         for server_id in [*self.standings]:
             if server_id not in fleet.members and not self.standings[server_id].in_flight:
                 del self.standings[server_id]
+        if isinstance(event, EjectionEvent):
+            self._on_ejection(event.server_id, event.service_type)
 
     def start_anew(self) -> None:
         """Drop what is in no event: a process that takes the lead knows nothing else."""
@@ -101,6 +118,20 @@ class Balancer(msgspec.Struct, kw_only=True):
             server_id: _new_standing(member.server)
             for server_id, member in self.fleet.members.items()
         }
+        self.accused = {}
+        self.warming = set()
+        for server_id, member in self.fleet.members.items():
+            for service_type in member.ejections:
+                self._on_ejection(server_id, service_type)
+
+    def _on_ejection(self, server_id: ServerId, service_type: ServiceType) -> None:
+        """Let the counts follow what the log says of an ejection."""
+        standing = self.standings[server_id]
+        ejection = self.fleet.members[server_id].ejections[service_type]
+        standing.on_ejection(service_type, ejection, self.bounds.consecutive_failures)
+        self.accused.pop(server_id, None)
+        if standing.warming:
+            self.warming.add(server_id)
 
     def member_standings(self) -> list[tuple[Member, ServerStanding]]:
         """Every server of the fleet with its standing."""

@@ -59,6 +59,7 @@ class Servers:
             avoid=list(step.avoid),
             dialects=list(step.dialects),
             failed=step.failed,
+            session_id=step.lease.session_id,
         )
         try:
             answer = await self._ask_balancer(wanted, (request.service_type, tuple(dialects)))

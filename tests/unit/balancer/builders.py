@@ -1,6 +1,7 @@
 """Builders of the balancer's tests."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from contracts.balancer import (
     Health,
@@ -9,6 +10,7 @@ from contracts.balancer import (
     SelectServer,
     Server,
     ServerAdded,
+    ServerEjected,
     ServerFailed,
     ServerHealthChanged,
     StrategyChanged,
@@ -24,8 +26,8 @@ from contracts.base import (
     WriterId,
 )
 from contracts.envelope import Envelope
-from contracts.pool import Attempt, LeaseCancelled, Verdict
-from services.balancer.domain import Balancer, observe_envelope, select_server
+from contracts.pool import Attempt, LeaseCancelled, Outcome, UsageRecorded, Verdict
+from services.balancer.domain import Balancer, health_due, observe_envelope, select_server
 from tests.moments import NOON
 
 ONE, TWO = GatewayId("gateway-1"), GatewayId("gateway-2")
@@ -146,5 +148,60 @@ def cancelled(lease: str) -> LeaseCancelled:
     )
 
 
-def see(balancer: Balancer, *events: Event) -> None:
-    assert observe_envelope(balancer, journalled(*events), NOON) == []
+def outcome(
+    name: str,
+    verdict: Verdict = Verdict.SUCCESS,
+    *,
+    session: str = "s",
+    service_type: ServiceType = IMAGE,
+    lease: str = "other.1",
+    status: int | None = None,
+    first_byte_ms: float = 100.0,
+) -> UsageRecorded:
+    """The end of a lease that was tried at one server."""
+    by_verdict = {Verdict.SUCCESS: 200, Verdict.OUTCOME_UNKNOWN: 500, Verdict.REJECTED: 400}
+    told = by_verdict.get(verdict, 0) if status is None else status
+    tried = attempt(name, verdict, status=told, first_byte_ms=first_byte_ms)
+    return UsageRecorded(
+        lease_id=LeaseId(lease),
+        request_id=RequestId("r"),
+        session_id=SessionId(session),
+        service_type=service_type,
+        outcome=Outcome.UNKNOWN if verdict is Verdict.OUTCOME_UNKNOWN else Outcome.SETTLED,
+        verdict=verdict,
+        attempts=[tried],
+    )
+
+
+def fail(balancer: Balancer, name: str, times: int = 1, **more: Any) -> None:
+    """Let so many calls at a server fail, each of another session, so that units may be lost."""
+    for number in range(times):
+        at = after(more.get("seconds", 0.0))
+        session = more.get("session", f"s{number}")
+        rest = {key: more[key] for key in more if key not in {"seconds", "session"}}
+        see(
+            balancer,
+            outcome(name, **{"verdict": Verdict.OUTCOME_UNKNOWN, **rest}, session=session),
+            at=at,
+        )
+
+
+def settle(balancer: Balancer, seconds: float = 0) -> list[Event]:
+    """Journal what is due of the servers' health, and return it."""
+    events: list[Event] = [*health_due(balancer, after(seconds))]
+    for event in events:
+        balancer.take_event(event, after(seconds))
+    return events
+
+
+def eject(balancer: Balancer, *names: str, seconds: float = 0) -> list[ServerEjected]:
+    """Let the pool accuse servers; return the ejections that follow."""
+    balancer.accused = {ServerId(name): None for name in names}
+    events = settle(balancer, seconds)
+    balancer.accused = {}
+    return [event for event in events if isinstance(event, ServerEjected)]
+
+
+def see(balancer: Balancer, *events: Event, at: datetime = NOON) -> None:
+    """Let the balancer read what the pool journals."""
+    observe_envelope(balancer, journalled(*events, time=at), at)

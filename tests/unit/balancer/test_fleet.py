@@ -17,7 +17,7 @@ from contracts.balancer import (
     SetStrategy,
     StrategyChanged,
 )
-from contracts.base import Event, Failed, LeaderElected, ServerId, WriterId
+from contracts.base import Event, Failed, LeaderElected, ServerId, ServiceType, WriterId
 from services.balancer.domain import (
     Fleet,
     administration_events,
@@ -61,7 +61,8 @@ def test_ejected_server_is_not_healthy_until_readmitted() -> None:
 
     assert not out.members[A].is_healthy
     assert back.members[A].is_healthy
-    assert (back.members[A].ejections, back.members[A].last_ejection_until) == (1, ejected().until)
+    ejection = back.members[A].ejections[ServiceType("")]
+    assert (ejection.times, ejection.until) == (1, ejected().until)
 
 
 def test_changed_server_keeps_its_health_only_at_the_same_address() -> None:

@@ -6,7 +6,7 @@ import pytest
 from contracts.balancer import NoServer, Selected, ServerChanged, ServerRemoved
 from contracts.base import ServerId, ServiceType
 from contracts.pool import Candidate
-from services.balancer.domain import ejection_events, select_server
+from services.balancer.domain import select_server
 from services.balancer.domain.selection import _SERVICE_TYPES_MAX
 from tests.moments import NOON
 from tests.unit.balancer.builders import (
@@ -15,6 +15,7 @@ from tests.unit.balancer.builders import (
     added,
     chosen,
     down,
+    eject,
     folded,
     in_flight,
     nobody,
@@ -111,8 +112,7 @@ def test_incapable_down_ejected_and_full_servers_are_refused_with_the_reason() -
         strategy("least_connections"),
     )
     chosen(balancer, "r.1", avoid=("images", "out", "well"))
-    for event in ejection_events(balancer, [ServerId("out")], "blamed", NOON):
-        balancer.take_event(event)
+    eject(balancer, "out")
 
     answer = select_server(balancer, wanted("r.2", AVATAR), ONE, NOON)
 
@@ -123,7 +123,7 @@ def test_incapable_down_ejected_and_full_servers_are_refused_with_the_reason() -
         "full": "full: 1 of 1 exchanges",
         "images": "cannot do avatar",
         "ill": "down: test",
-        "out": "ejected: blamed",
+        "out": "ejected: called several sessions' logins expired",
     }
 
 

@@ -11,7 +11,10 @@ from contracts.balancer import (
     ServerChanged,
     ServerDrained,
     ServerEjected,
+    ServerFellSilent,
+    ServerHalfOpened,
     ServerHealthChanged,
+    ServerHeardAgain,
     ServerReadmitted,
     ServerRemoved,
     ServerUndrained,
@@ -19,14 +22,29 @@ from contracts.balancer import (
     StrategyPinned,
     StrategyUnpinned,
 )
-from contracts.base import Event, Instant, Part, ServerId
+from contracts.base import Event, Instant, Part, ServerId, ServiceType
 from services.balancer import strategies
+from services.balancer.domain.fleet.ejection import Ejection, EjectionEvent, ejection_after
 
 UNPROBED = "not probed yet"
 
 MemberEvent = (
-    ServerHealthChanged | ServerEjected | ServerReadmitted | ServerDrained | ServerUndrained
+    ServerHealthChanged
+    | EjectionEvent
+    | ServerFellSilent
+    | ServerHeardAgain
+    | ServerDrained
+    | ServerUndrained
 )
+_ALL = ServiceType("")
+
+
+class Silence(Part, frozen=True, kw_only=True):
+    """Since when nothing is heard of a server, and which exchange showed it."""
+
+    service_type: ServiceType
+    waited_s: float
+    since: Instant | None = None
 
 
 class Member(Part, frozen=True, kw_only=True):
@@ -41,17 +59,37 @@ class Member(Part, frozen=True, kw_only=True):
     judged: bool = False
     """Whether probes or outcomes have said anything of it yet."""
     reason: str = UNPROBED
-    ejected_until: Instant | None = None
-    """While set it is not believed; `ServerReadmitted` clears it."""
-    ejected_for: str = ""
-    ejections: int = 0
-    """How often in a row it was ejected."""
-    last_ejection_until: Instant | None = None
+    ejections: dict[ServiceType, Ejection] = {}
+    """The last ejection of each service type, and of all of them under the empty one."""
+    silence: Silence | None = None
+    """While set, nothing is heard of it, though something should be."""
 
     @property
     def is_healthy(self) -> bool:
-        """Up and not ejected."""
-        return self.health is Health.UP and self.ejected_until is None
+        """Up, heard, and not ejected."""
+        return self.is_reachable and not self.is_out(ServiceType(""))
+
+    @property
+    def is_usable(self) -> bool:
+        """Healthy, and not kept from work by an operator."""
+        return self.is_healthy and not self.draining
+
+    @property
+    def is_reachable(self) -> bool:
+        """Up and heard."""
+        return self.health is Health.UP and self.silence is None
+
+    def is_out(self, service_type: ServiceType) -> bool:
+        """Whether an ejection of just this service type (empty: of all) is not over."""
+        ejection = self.ejections.get(service_type)
+        return ejection is not None and ejection.state == "ejected"
+
+    def ejection_of(self, service_type: ServiceType) -> Ejection | None:
+        """The ejection that keeps calls of a service type away; None: none does."""
+        for key in (_ALL, service_type):
+            if self.is_out(key):
+                return self.ejections[key]
+        return None
 
 
 class Fleet(Part, frozen=True, kw_only=True):
@@ -67,8 +105,11 @@ class Fleet(Part, frozen=True, kw_only=True):
     """Digest of the one that may take servers away; none any more once one was applied."""
 
 
-def evolve(fleet: Fleet, event: Event) -> Fleet:
-    """Take one event in; what does not concern the fleet, or a server it lacks, changes nothing."""
+def evolve(fleet: Fleet, event: Event, at: Instant | None = None) -> Fleet:
+    """Take in one event of an envelope of the time `at`.
+
+    What does not concern the fleet, or a server that it lacks, changes nothing.
+    """
     match event:
         case ServerAdded() | ServerChanged():
             member = _enter_member(fleet.members.get(event.server.server_id), event)
@@ -85,12 +126,15 @@ def evolve(fleet: Fleet, event: Event) -> Fleet:
         case (
             ServerHealthChanged()
             | ServerEjected()
+            | ServerHalfOpened()
             | ServerReadmitted()
+            | ServerFellSilent()
+            | ServerHeardAgain()
             | ServerDrained()
             | ServerUndrained()
         ):
             before = fleet.members.get(event.server_id)
-            judged = {} if before is None else {event.server_id: _judge_member(before, event)}
+            judged = {} if before is None else {event.server_id: _judge_member(before, event, at)}
             return replace(fleet, members={**fleet.members, **judged}) if judged else fleet
         case _:
             return fleet
@@ -123,23 +167,27 @@ def _enter_member(before: Member | None, event: ServerAdded | ServerChanged) -> 
     return replace(before, server=server, source=source)
 
 
-def _judge_member(before: Member, event: MemberEvent) -> Member:
+def _judge_member(before: Member, event: MemberEvent, at: Instant | None) -> Member:
     """Note what an event says of a member's health, of its ejection, or of its draining."""
     match event:
         case ServerDrained() | ServerUndrained():
             return replace(before, draining=isinstance(event, ServerDrained))
         case ServerHealthChanged():
             return replace(before, health=event.health, judged=True, reason=event.reason)
-        case ServerEjected():
+        case ServerFellSilent():
+            silence = Silence(service_type=event.service_type, waited_s=event.waited_s, since=at)
+            return replace(before, silence=silence)
+        case ServerHeardAgain():
+            return replace(before, silence=None)
+        case ServerEjected() | ServerHalfOpened() | ServerReadmitted():
+            ejection = ejection_after(before.ejections.get(event.service_type), event, at)
+            # Half open: whoever was silent is asked again.
+            heard = isinstance(event, ServerHalfOpened)
             return replace(
                 before,
-                ejected_until=event.until,
-                ejected_for=event.reason,
-                ejections=event.times,
-                last_ejection_until=event.until,
+                ejections={**before.ejections, event.service_type: ejection},
+                silence=None if heard else before.silence,
             )
-        case _:
-            return replace(before, ejected_until=None, ejected_for="")
 
 
 def _latest_source(fleet: Fleet, source: str) -> str:

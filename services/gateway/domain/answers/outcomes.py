@@ -94,7 +94,10 @@ def no_server_error(answer: NoServer, service_type: str, *, tried: bool) -> Gate
     if answer.rests_s:
         wait_s = min(answer.rests_s, _RESTS_TOLD_S)
         return GatewayError("pool_saturated", message, retry_after_s=wait_s)
-    return GatewayError("upstream_error" if tried else "no_backend", message)
+    if tried:
+        return GatewayError("upstream_error", message)
+    # Before the first that is ejected may be tried again, asking is for nothing.
+    return GatewayError("no_backend", message, retry_after_s=answer.back_in_s or None)
 
 
 def client_error(judgement: Judgement, retry_after_s: float | None) -> GatewayError:

@@ -26,7 +26,10 @@ SessionIdGiven = Annotated[
 
 
 class ServerReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One server; `utilization` and `successRate` are between 0 and 1, times in ms."""
+    """One server; `utilization` and `successRate` are between 0 and 1, times in ms.
+
+    `successRate` is null where nothing was tried there in the last minutes.
+    """
 
     id: str
     url: str
@@ -36,9 +39,12 @@ class ServerReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     max_connections: int
     utilization: float
     avg_response_time: float
-    success_rate: float
+    success_rate: float | None
     capabilities: list[str]
     priority: int
+    state: str
+    reason: str
+    """The state and why, in words; empty where there is nothing to say."""
 
 
 class LoadBalancerReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,9 +71,11 @@ async def load_balancer(doors: NamedDependency[Doors]) -> LoadBalancerReport:
                 max_connections=view.server.max_sessions,
                 utilization=round(view.connections / max(view.server.max_sessions, 1), 4),
                 avg_response_time=round(view.avg_response_ms, 2),
-                success_rate=round(view.success_rate, 4),
+                success_rate=round(view.success_rate, 4) if view.attempts else None,
                 capabilities=[str(name) for name in view.server.capabilities],
                 priority=view.server.priority,
+                state=view.state,
+                reason=view.words,
             )
             for view in status.servers
         ],

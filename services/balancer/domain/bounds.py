@@ -1,0 +1,16 @@
+"""What an operator may turn of a server's health (`[balancer]`)."""
+
+import msgspec
+
+
+class HealthBounds(msgspec.Struct, frozen=True, kw_only=True):
+    """When servers are put out, for how long, and how they come back."""
+
+    probe_failures: int = 3
+    consecutive_failures: int = 5
+    max_ejected: float = 0.5
+    """The part of the servers that may be out for failures of which nothing was sent."""
+    ejection_base_s: float = 30.0
+    """Each ejection in a row lasts so much longer than the one before."""
+    ejection_cap_s: float = 600.0
+    slow_start_s: float = 30.0

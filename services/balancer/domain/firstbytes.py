@@ -1,0 +1,38 @@
+"""How long a fleet's answers take to begin, in buckets of fixed width: what is long for them."""
+
+from math import ceil, log2
+
+_PER_OCTAVE = 4
+_BUCKETS = 30 * _PER_OCTAVE
+"""From 1 ms to 12 days."""
+_COUNTED_MAX = 2000
+"""Beyond it all counts are halved: what is old fades."""
+
+
+class FirstBytes:
+    """A histogram of milliseconds to the first byte; each bucket ends 19 % above the one before."""
+
+    __slots__ = ("_counts", "counted")
+
+    def __init__(self) -> None:
+        """Nothing was seen."""
+        self._counts = [0] * _BUCKETS
+        self.counted = 0
+
+    def count(self, first_byte_ms: float) -> None:
+        """Count one answer."""
+        bucket = ceil(_PER_OCTAVE * log2(first_byte_ms)) if first_byte_ms > 1 else 0
+        self._counts[min(bucket, _BUCKETS - 1)] += 1
+        self.counted += 1
+        if self.counted > _COUNTED_MAX:
+            self._counts = [count // 2 for count in self._counts]
+            self.counted = sum(self._counts)
+
+    def quantile_ms(self, share: float) -> float:
+        """Tell below which time this share of the answers began; 0 while none was counted."""
+        rank, below = ceil(share * self.counted), 0
+        for bucket, count in enumerate(self._counts):
+            below += count
+            if count and below >= rank:
+                return float(2 ** (bucket / _PER_OCTAVE))
+        return 0.0

@@ -1,0 +1,99 @@
+"""What the ends of exchanges say of their servers: failures in a row, and the last few outcomes.
+
+Only what the outcome table (leases.md) blames on the server speaks against it, and only an answer
+that did the work speaks for it. What a client, a session or its quota is to blame for says nothing;
+a call on trial passes by any answer that blames nobody. Sessions that the pool doubts will say
+nothing either, once it tells of them.
+"""
+
+from collections import deque
+from datetime import timedelta
+
+from contracts.base import Instant, ServiceType, SessionId
+from contracts.pool import Attempt, Verdict
+from services.balancer.domain.standing import CallResult, ServerStanding, Streak
+
+OUTCOMES_KEPT = 20
+OUTCOMES_FOR = timedelta(minutes=10)
+ALL = ServiceType("")
+SERVER_BLAMED = frozenset({Verdict.UNREACHABLE, Verdict.OUTCOME_UNKNOWN})
+"""The rows of the outcome table (leases.md) in which the server is to blame."""
+
+
+def take_attempt(
+    standing: ServerStanding,
+    service_type: ServiceType,
+    session_id: SessionId,
+    attempt: Attempt,
+    at: Instant,
+) -> bool:
+    """Take in one attempt that began in the server's present term.
+
+    Returns whether there may be something to journal.
+    """
+    if attempt.verdict in SERVER_BLAMED:
+        costs_unit = attempt.verdict is Verdict.OUTCOME_UNKNOWN
+        note_failure(standing, service_type, session_id, at, costs_unit=costs_unit)
+        return True
+    if attempt.verdict is Verdict.SUCCESS:
+        return _note_success(standing, service_type, session_id, at)
+    # A client that went away before the answer leaves a trial undecided.
+    return attempt.status != 0 and _pass_trial(standing, service_type, attempt.verdict)
+
+
+def note_failure(
+    standing: ServerStanding,
+    service_type: ServiceType,
+    session_id: SessionId,
+    at: Instant,
+    *,
+    costs_unit: bool,
+) -> None:
+    """Count a failure for its service type, and for all of them."""
+    _remember(
+        standing, service_type, CallResult(at, session_id, failed=True, costs_unit=costs_unit)
+    )
+    for key in (ALL, service_type):
+        streak = standing.streaks.get(key)
+        if streak is None:
+            streak = standing.streaks[key] = Streak()
+        streak.failures += 1
+        streak.costs_units = streak.costs_units or costs_unit
+        streak.sessions.add(session_id)
+        streak.service_types.add(service_type)
+
+
+def recent_outcomes(
+    standing: ServerStanding, service_type: ServiceType, now: Instant
+) -> list[CallResult]:
+    """The last outcomes of a service type that are not too old to say anything."""
+    oldest = now - OUTCOMES_FOR
+    return [seen for seen in standing.recent.get(service_type, ()) if seen.at > oldest]
+
+
+def _note_success(
+    standing: ServerStanding, service_type: ServiceType, session_id: SessionId, at: Instant
+) -> bool:
+    _remember(standing, service_type, CallResult(at, session_id, failed=False, costs_unit=False))
+    if not standing.streaks:
+        return False
+    ended = [standing.streaks.pop(key, None) for key in (ALL, service_type)]
+    return any(streak is not None and streak.on_probation for streak in ended)
+
+
+def _pass_trial(standing: ServerStanding, service_type: ServiceType, verdict: Verdict) -> bool:
+    """Let an answer that blames nobody pass; that no login is believed is why some were put out."""
+    passed = False
+    for key in (ALL, service_type):
+        streak = standing.streaks.get(key)
+        if streak is not None and streak.on_probation and verdict is not Verdict.LOGIN_EXPIRED:
+            del standing.streaks[key]
+            passed = True
+    return passed
+
+
+def _remember(standing: ServerStanding, service_type: ServiceType, outcome: CallResult) -> None:
+    recent = standing.recent.get(service_type)
+    if recent is None:
+        recent = standing.recent[service_type] = deque(maxlen=OUTCOMES_KEPT)
+    recent.append(outcome)
