@@ -41,6 +41,7 @@ def raw(stack: Stack, sent: bytes) -> bytes:
 )
 def test_wrong_json_is_named(stack: Stack, content: bytes, param: str | None) -> None:
     found = post(stack, content=content)
+
     assert found.status_code == 400
     error = found.json()["error"]
     assert (error["code"], error["param"]) == ("invalid_request", param)
@@ -110,6 +111,7 @@ def test_malformed_http_and_huge_heads_get_our_errors(stack: Stack) -> None:
 
 def test_no_key_says_what_was_expected(stack: Stack) -> None:
     found = httpx.post(f"{stack.url()}{GENERATE}", json={})
+
     assert found.status_code == 401
     assert found.headers["www-authenticate"]
     assert "Authorization" in found.json()["error"]["message"]
@@ -126,9 +128,11 @@ def test_server_that_breaks_off_or_talks_garbage_is_an_unknown_outcome(
     finally:
         for server in ("one", "two"):
             stack.faults(server)
+
     assert found.status_code == 502
     assert found.json()["error"]["code"] == "upstream_outcome_unknown"
     assert found.headers["x-should-retry"] == "false"
+
     stack.eventually(stack.open_leases, 0)
 
 
@@ -187,6 +191,7 @@ def _down(stack: Stack, size: int) -> int:
 
 def test_large_bodies_stream_in_constant_memory(stack: Stack) -> None:
     process = psutil.Process(stack.processes["gateway"].pid)
+
     assert _up(stack, 20 * MB) == 200
     assert _down(stack, 20 * MB) >= 20 * MB
     before = process.memory_info().rss

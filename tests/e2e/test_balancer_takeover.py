@@ -47,5 +47,7 @@ def test_idle_gateway_tells_the_new_leader_what_is_open_and_what_has_ended(
     for call in calls:
         call.close()
     stack.eventually(lambda: connections(stack), 0, WAIT_S)
+
     assert '"epoch":2' in (stack.home / "balancer-2.log").read_text()
+
     stack.kill("one")  # it would wait for its slow answers

@@ -56,6 +56,7 @@ def test_key_that_was_deleted_and_made_anew_is_journalled(new_stack: NewStack) -
     stack = served(new_stack)
     former = stack.client_key
     (stack.home / "client.key").unlink()
+
     assert stack.tidegate("migrate", "--secrets").stdout == "made client.key\n"
     assert listed(stack, stack.client_key) == 401
 
@@ -95,4 +96,5 @@ def test_event_of_a_later_version_is_counted(new_stack: NewStack) -> None:
     url = f"http://127.0.0.1:{stack.health['gateway']}/metrics"
     counted = "tidegate_gateway_unknown_events 1.0"
     stack.eventually(lambda: counted in httpx.get(url).text, expected=True)
+
     assert listed(stack, stack.operator_key) == 200

@@ -99,6 +99,7 @@ def test_without_nats_new_calls_fail_fast_and_open_ones_end_well(new_stack: NewS
     )
     for thread in threads:
         thread.join(60)
+
     assert models.status_code == 200, "the servers' models need no log"
     for answer in (*refused, asked):
         error: dict[str, Any] = answer.json()["error"]
@@ -137,6 +138,7 @@ def test_nats_that_stops_breathing_is_latency(new_stack: NewStack) -> None:
 
 def test_service_that_waits_for_nats_ends_when_it_is_told(new_stack: NewStack) -> None:
     stack = new_stack()
+
     assert stack.tidegate("migrate", "--secrets").returncode == 0
     stack.environment["TIDEGATE_NATS_URL"] = f"nats://127.0.0.1:{stack.nats_port}"
     names = ("pool", "balancer", "analytics")

@@ -124,6 +124,7 @@ def test_client_gone_before_the_lease_is_answered_costs_nothing(new_stack: NewSt
 
     stack.eventually(lambda: usage(stack)["remaining"]["image"], 10)
     clean(stack)
+
     assert stack.served("one") == 0
 
 
@@ -137,6 +138,7 @@ def test_client_gone_while_sending_leaves_an_unknown_outcome(new_stack: NewStack
 
     clean(stack)
     stack.eventually(lambda: outcomes(stack), ["unknown"])
+
     assert usage(stack)["remaining"]["image"] == 9
 
 
@@ -154,6 +156,7 @@ def test_client_gone_after_sending_leaves_an_unknown_outcome_and_aborts(
 
     clean(stack)
     stack.eventually(lambda: outcomes(stack), ["unknown"])
+
     assert usage(stack)["remaining"]["image"] == 9
 
 
@@ -170,6 +173,7 @@ def test_leases_of_a_killed_gateway_expire_and_stay_used(new_stack: NewStack) ->
 
     clean(stack)
     stack.eventually(lambda: outcomes(stack), ["expired"] * 3)
+
     assert usage(stack)["remaining"]["image"] == 7
     for connection in connections:
         connection.close()
@@ -298,6 +302,7 @@ def test_paused_leader_that_wakes_up_neither_grants_nor_refuses(
         thread.start()
     for thread in threads:
         thread.join(60)
+
     assert sorted(statuses) == [200] * 10 + [429] * (calls - 10)
 
     stack.kill("pool", signal.SIGCONT)

@@ -42,6 +42,7 @@ async def watched(actor: Actor, seconds: float) -> None:
 def test_stream_leader_that_is_killed_loses_nothing(actor: Actor) -> None:
     stack = actor.stack
     members = actor.members()
+
     assert len(members) == 3
     lost = leader(stack, *members)
     others = [name for name in members if name != lost]
@@ -50,7 +51,9 @@ def test_stream_leader_that_is_killed_loses_nothing(actor: Actor) -> None:
         asyncio.run(watched(actor, 3))
         before = dict(actor.seen)
         stack.docker("kill", lost)
+
         assert leader(stack, *others) in others
+
         # Two of three go on: calls succeed while the third is away.
         stack.eventually(stack.answers, expected=True, seconds=RECOVERY_S)
         time.sleep(2)

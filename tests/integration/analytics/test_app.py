@@ -98,6 +98,7 @@ async def test_bad_question_is_answered_by_what_was_expected(
         found = await nats_client.request(subject, body, timeout=10)
 
     failed = msgspec.json.decode(found.data, type=Failed)
+
     assert failed.code == "bad_request"
     assert message in failed.message
 
@@ -283,6 +284,7 @@ def test_answer_too_great_for_a_message_loses_rows_and_says_so() -> None:
     huge = _encode_fitting(Rows(columns=["x"], rows=[["y" * 100_000]]), 10_000)
 
     cut = msgspec.json.decode(body, type=Rows)
+
     assert len(body) <= 10_000
     assert cut.truncated
     assert 80 < len(cut.rows) < 100
@@ -386,6 +388,7 @@ async def test_terminated_process_ends_in_order_and_lets_go_of_the_file(
 
     lines = [json.loads(line) for line in stderr.decode().splitlines()]
     said = [line for line in lines if line["event"] != "nats_disconnected"]
+
     assert process.returncode == 0
     assert [line["event"] for line in said][-2:] == ["stopping", "stopped"]
     assert said[-2]["checkpoint"] == len(STORY.stored)

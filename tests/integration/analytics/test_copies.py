@@ -61,6 +61,7 @@ async def test_a_copy_is_what_the_projector_would_have_made(story: Story, tmp_pa
 
     with projected(straight, story):
         pass
+
     assert (copy.missing, copy.failed) == (None, None)
     assert told(file, STANDS) == told(straight, STANDS)
     assert told(file, TOTALS) == told(straight, TOTALS)

@@ -123,6 +123,7 @@ def test_a_csv_keeps_line_breaks_and_other_formulas_inside_their_cells(tmp_path:
     with path.open(newline="", encoding="utf-8") as file:
         rows = [*csv.reader(file)]
     kept = ["a\rb", "'\n'=1", "'＝1+1", "'＠x", "a\nb"]  # noqa: RUF001
+
     assert rows == [["'＝model", "n"], *([one, "1"] for one in kept)]  # noqa: RUF001
 
 

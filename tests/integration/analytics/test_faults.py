@@ -191,8 +191,10 @@ async def test_file_that_another_process_has_is_left_to_it(nats_url: str, home: 
         holder.stdout.readline()
         with_user = nats_url.replace("://", "://analytics:none@")
         variables = {"TIDEGATE_HOME": str(home), "TIDEGATE_NATS_URL": with_user}
+
         with pytest.raises(StoreError, match="Conflicting lock") as caught:
             await app.run(asyncio.Event(), read_environment(variables), Load())
+
         holder.kill()
 
     assert not isinstance(caught.value, LostError)
@@ -327,5 +329,6 @@ def test_newest_three_are_kept_and_folders_are_not_removed(tmp_path: Path) -> No
         faults.put_file_aside(file, NOON.replace(second=second))
 
     kept = faults.files_aside(file)
+
     assert [one.is_dir() for one in kept] == [True, False, False, False]
     assert len(list(tmp_path.iterdir())) == 7

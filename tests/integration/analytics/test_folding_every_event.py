@@ -75,6 +75,7 @@ def test_any_event_is_projected_or_set_aside(
 
     known = projected.readers.ask_rows("select count(*) from anomalies where kind = 'set_aside'", 1)
     projected.told += aside
+
     assert known.rows == [[projected.told]]
 
 

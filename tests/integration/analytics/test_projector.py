@@ -138,6 +138,7 @@ async def test_each_event_lands_once_however_often_the_process_is_killed(
         )
     async with running(nats_client, tmp_path / "straight.duckdb") as parts:
         await until(lambda: parts.projector.checkpoint == len(story.stored))
+
         assert named(parts.readers, "audit_totals") == totals
 
     assert reached == sorted(reached)
@@ -355,6 +356,7 @@ async def test_what_was_begun_anew_and_broken_off_is_not_whole_before_its_end(
     broken[0] = False
     async with running(nats_client, tmp_path / "a.duckdb") as parts:
         await until(lambda: parts.projector.checkpoint == len(story.stored))
+
         assert parts.projector.freshness.rebuild_reason is None
 
 

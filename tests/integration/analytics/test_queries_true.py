@@ -331,6 +331,7 @@ def test_the_servers_rate_is_that_of_the_load_balancer(readers: Readers) -> None
 
     blamed = ("unreachable", "outcome_unknown")
     tries = readers.ask_rows("select verdict from attempts", 99).rows
+
     assert row["success_rate"] == 1 - sum(one in blamed for (one,) in tries) / len(tries)
     assert row["success_rate"] == 1 - row["failed"] / row["attempts"] == 5 / 6
 
@@ -415,6 +416,7 @@ def test_a_file_of_the_version_before_has_the_figures_of_a_new_one(tmp_path: Pat
     with stored(path, told) as readers:
         tables = "usage_by_day", "session_usage", "daily_stats", "sessions", "leases"
         new = {name: readers.ask_rows(f"from {name} order by all", 99).rows for name in tables}
+
         assert named(readers, "audit_rollups") == []
     old = duckdb.connect(str(path))
     for (view,) in old.execute(

@@ -66,6 +66,7 @@ def test_sections_stand_in_order_and_hold_what_they_plot(tmp_path: Path) -> None
 
     titles = [section["title"] for section in report["sections"]]
     by_name = {section["name"]: section for section in report["sections"]}
+
     assert titles[:2] == ["At a glance", "The last four weeks"]
     for section in report["sections"]:
         assert {section["over"], *section["plotted"]} - {""} <= set(section["columns"]), section
@@ -164,6 +165,7 @@ def test_hours_are_those_about_the_days_however_far_off_the_log_dates_one(tmp_pa
 
     (section,) = (one for one in report["sections"] if one["name"] == "report_hours")
     hours = [row[0] for row in section["rows"]]
+
     assert "Not answered" not in section["prose"]
     assert (hours[0], hours[-1], len(hours)) == ("2025-12-31T00:00:00Z", "2026-01-03T00:00:00Z", 73)
     noon = section["rows"][hours.index("2026-01-01T12:00:00Z")]

@@ -111,7 +111,9 @@ def test_today_is_the_quota_day_in_the_zone_of_the_policy(tmp_path: Path) -> Non
     late = Readers(database, lambda: evening, 5.0)
     early = Readers(database, lambda: NOON, 5.0)
     question = "select total_usage from v_session_today_usage"
+
     assert (late.ask_rows(question, 1).rows, early.ask_rows(question, 1).rows) == ([[1]], [[0]])
+
     database.close()
 
 

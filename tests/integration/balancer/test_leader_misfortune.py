@@ -305,6 +305,7 @@ async def test_log_that_is_away_at_take_over_is_waited_for(nats_client: Client) 
     await lose_the_log(nats_client)
     end = asyncio.create_task(journal(nats_client, "one").log_end())
     await asyncio.sleep(0.3)
+
     assert not end.done()
 
     await streams.migrate_streams(nats_client, 200_000_000)

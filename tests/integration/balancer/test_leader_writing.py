@@ -36,6 +36,7 @@ async def test_an_idle_balancer_says_that_the_log_takes_no_writes_and_selects_al
 
         await eventually(unwritable)
         pong = await bench.ask(subjects.BALANCER_PING, Ping())
+
         assert isinstance(pong, Pong)
         assert pong.unwritable_s >= 0.5
         assert isinstance((await bench.select(wanted("r.1")))[0], Selected)

@@ -56,6 +56,7 @@ async def test_session_is_added_under_seal_changed_and_retired(staffed: Desk) ->
     }
     made = await staffed.ask("POST", "/api/sessions", 200, json=wanted)
     session = str(session_identity("identity", "us", credential))
+
     assert made == told(data=[session], changed=[session], added=[session])
     again = await staffed.ask("POST", "/api/sessions", 200, json=[wanted, wanted])
     assert again == told(data=[session])
@@ -132,6 +133,7 @@ async def test_of_two_sessions_of_an_account_the_one_in_use_is_taken(staffed: De
 async def test_unknown_lease_is_found_and_settled_once(staffed: Desk, tmp_path: Path) -> None:
     granted = await used(staffed.doors.client, "image", Outcome.UNKNOWN)
     usage = f"/api/session/usage?sessionId={granted.session_id}"
+
     assert (await staffed.ask("GET", usage))["usage"]["image_count"] == 1
     (lease,) = (await staffed.ask("GET", "/api/leases?state=unknown"))["data"]
     assert lease["lease_id"] == granted.lease_id
@@ -188,6 +190,7 @@ async def test_numbers_that_a_file_may_have_of_a_server_may_be_given_here_too(
 ) -> None:
     numbers = {"priority": priority, "weight": NUMBER_MAX, "max_sessions": NUMBER_MAX}
     server = Server(server_id=ServerId("server-1"), url="http://x", **numbers)
+
     assert server_objection(server) is None
 
     changed = await staffed.ask("PATCH", "/api/servers/server-1", json=numbers)

@@ -102,6 +102,7 @@ async def test_longer_answer_is_cut_where_the_credential_begins(
     got = bytearray()
     async with upstream(behave) as server, front(nats_client, nats_url, tmp_path) as gate:
         gate.chosen = lambda _: at(server.url)
+
         with pytest.raises(httpx.RemoteProtocolError):
             await read(gate, got)
         (ended,) = await gate.journalled(UsageRecorded)
@@ -197,6 +198,7 @@ async def test_credential_is_cut_off_in_an_answer_that_came_compressed(
         front(nats_client, nats_url, tmp_path) as gate,
     ):
         gate.chosen = lambda _: at(server.url)
+
         with pytest.raises(httpx.RemoteProtocolError):
             await read(gate, got)
         (ended,) = await gate.journalled(UsageRecorded)

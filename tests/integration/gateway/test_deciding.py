@@ -333,6 +333,7 @@ async def test_long_names_and_flags_are_not_put_into_lower_case() -> None:
 
     many = Long("İ" * 1000)
     texts = deciding._peek_texts({"model": "m", "stream": many})
+
     assert texts == Peek("m")
     members = deciding._Members([(many, 1), ("N", 2)])
     assert deciding._peek_members(members) == Peek(n=2)
@@ -340,6 +341,7 @@ async def test_long_names_and_flags_are_not_put_into_lower_case() -> None:
 
 async def test_long_json_is_refused_by_its_length() -> None:
     body = b'{"model":"m","x":"' + LONG + b'"}'
+
     with pytest.raises(GatewayError) as refused:
         await said(body, JSON, json_max=1_100_000)
 
@@ -379,6 +381,7 @@ async def test_name_that_lies_between_two_pieces_is_found_and_found_once(
     rest = b'"stream":true,"n":2,"model":"m"}'
     with monkeypatch.context() as quick:
         quick.delattr(deciding, "_peek_by_member")
+
         assert await said(placed(at, rest), JSON) == Peek("m", 2, True)
 
     for twice in (b'"n":1,"n":2}', b'"N":1,"n":2}', b'"model":"a","mod\\u0065l":"b"}'):
@@ -411,5 +414,7 @@ async def test_whoever_has_a_short_body_does_not_wait_for_a_long_one(
     meanwhile = asyncio.create_task(others())
     with suppress(GatewayError):  # of millions of items
         await said(body, kind)
+
     assert turns > 0
+
     meanwhile.cancel()

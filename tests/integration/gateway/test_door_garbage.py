@@ -133,7 +133,9 @@ async def test_nothing_of_a_request_is_left_to_the_collector(
         with collected(found):
             for _ in range(3):
                 await ask(gate)
+
             assert await gate.gateway.outbox.wait_until_empty(20)
+
             await asyncio.sleep(0.1)
 
     assert not found, dict(found)

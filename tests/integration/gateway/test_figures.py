@@ -149,6 +149,7 @@ async def _each_session(staffed: Desk, views: dict[str, Any], calls: Counter[Ses
 
 async def test_day_without_usage_is_zero_and_unknown_sessions_are_404(staffed: Desk) -> None:
     day = await staffed.ask("GET", "/api/session/stats?date=2020-01-01")
+
     assert day["active_sessions"] == day["total_images"] == day["avg_requests_per_session"] == 0
     assert await told(staffed, "/api/stats/daily?start=2020-01-01&end=2020-02-01") == {
         "data": [],

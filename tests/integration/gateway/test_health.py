@@ -110,6 +110,7 @@ async def test_pool_below_its_minimum_is_degraded(
             return bool((await made.http.get("/health")).json()["servers"]["healthy"] == 1)
 
         await eventually(served)
+
         assert not await well(made)
 
         await made.ask("POST", "/api/sessions", 200, json={"credential": "one"})

@@ -106,6 +106,7 @@ async def test_files_of_a_form_are_found_where_they_are(length: int) -> None:
 
 async def test_form_of_texts_alone_is_read_as_any_other() -> None:
     body, kind = form([], {"prompt": "a gate & more", "n": "2", "tags[]": ["x", "y"], "note": ""})
+
     assert kind == "application/x-www-form-urlencoded"
 
     asked, _ = await read(body, kind)
@@ -153,6 +154,7 @@ async def test_what_cannot_be_read_for_sure_is_refused(
 
 async def test_json_without_end_and_forms_of_texts_without_end_are_refused() -> None:
     long = json.dumps({"prompt": "x" * 33_000_000}).encode()
+
     with pytest.raises(GatewayError) as refused:
         await read(long, "application/json")
     assert refused.value.code == "request_too_large"
@@ -228,5 +230,7 @@ async def test_nobody_waits_for_the_reading_of_a_long_body() -> None:
     meanwhile = asyncio.create_task(others())
     _, upload = await read(json.dumps({"prompt": "x" * 2_000_000}).encode(), "application/json")
     upload.close()
+
     assert turns > 0
+
     meanwhile.cancel()

@@ -168,6 +168,7 @@ async def test_neither_text_nor_hash_of_another_kind_is_in_the_log(nats_client: 
         _, text = await issued(log, "app")
 
     last = await EventLog(nats_client).last_stored(EVT_KEYS)
+
     assert last is not None
     assert text.encode() not in last.body
     (found,) = (await chain(nats_client))[0].events
@@ -180,6 +181,7 @@ async def test_new_gateway_is_ready_only_when_it_knows_every_key(nats_client: Cl
     async with following(old):
         found = [await issued(old, f"app-{number}") for number in range(5)]
     new = key_log(nats_client, "new")
+
     assert not new.is_ready
 
     async with following(new):
@@ -260,6 +262,7 @@ async def test_readiness_waits_for_a_log_that_is_not_there_yet(nats_url: str) ->
     log = key_log(client, "one")
     task = asyncio.create_task(log.run())
     await asyncio.sleep(0.05)
+
     assert not log.is_ready
 
     await streams.migrate_streams(client, 200_000_000)
@@ -287,6 +290,7 @@ async def test_unknown_key_is_not_refused_before_every_key_is_read(nats_client: 
     assert (refused.value.code, refused.value.http_status) == ("ledger_unavailable", 503)
     async with following(late):
         found = late.find_key(text)
+
         assert found is not None
         assert found.name == "guest"
         assert late.find_key("sk-nobody") is None

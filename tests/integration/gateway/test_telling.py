@@ -179,7 +179,9 @@ async def test_whole_completion_is_told_at_once_and_does_not_beat(quick: None) -
 
     async with telling.keep_alive():
         await asyncio.sleep(0.1)
+
     assert heard.messages == []
+
     await told_of(telling, ANSWER, nothing())
 
     completion = json.loads(heard.text)
@@ -198,6 +200,7 @@ async def test_answer_without_a_result_to_tell_is_an_outcome_nobody_knows(answer
 async def test_long_answer_is_read_on_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     _, _, heard, telling = spoken(stream=False)
     await told_of(telling, ANSWER[:20], said(ANSWER[20:]))
+
     assert "a.png" in heard.text
 
     monkeypatch.setattr(told, "_READ_BYTES_MAX", 30)
@@ -220,6 +223,7 @@ async def test_tokens_are_told_at_the_end_of_a_stream_where_they_are_asked_for()
     await told_of(telling, ANSWER, nothing())
 
     *_, last, done, _ = heard.text.split("\n\n")
+
     assert done == "data: [DONE]"
     told = json.loads(last[6:])
     assert told["choices"] == []

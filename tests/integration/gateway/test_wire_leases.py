@@ -64,7 +64,9 @@ async def test_client_that_takes_nothing_loses_its_answer_and_the_unit_counts(
         await asyncio.sleep(0.2)
         hall.sweep_debts(0)
         hall.sweep_debts(59)
+
         assert len(gate.gateway.exchanges) == 1
+
         hall.sweep_debts(60)
         await until(lambda: len(gate.gateway.exchanges) == 0)
 
@@ -107,6 +109,7 @@ async def test_client_that_has_closed_its_side_is_answered_and_charged_once(
         granted = await gate.journalled(LeaseGranted)
         ends = await gate.journalled(UsageRecorded)
         cancelled = await gate.journalled(LeaseCancelled)
+
         if version == "1.1":
             assert b"HTTP/1.1 200" in told
             assert GOOD in told
@@ -134,6 +137,7 @@ async def test_client_that_has_gone_altogether_ends_its_exchange(
         await until(lambda: len(gate.gateway.exchanges) == 0)
 
         (ended,) = await gate.journalled(UsageRecorded)
+
         assert ended.outcome is Outcome.UNKNOWN
 
 
@@ -157,7 +161,9 @@ async def test_client_that_goes_after_it_was_asked_for_the_last_time_ends_its_ex
         client.sendall(head(gate, len(BODY)) + BODY)
         client.shutdown(socket.SHUT_WR)
         await until(lambda: server.connections == 1 and len(gate.gateway.exchanges) == 1)
+
         assert await asyncio.to_thread(client.recv, 100) == turn.CONTINUE
+
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
         (guest,) = gate.gateway.hall._guests
@@ -192,4 +198,5 @@ async def test_client_that_goes_amid_an_answer_ends_it_however_silent_the_server
         await until(lambda: len(gate.gateway.exchanges) == 0)
 
         (ended,) = await gate.journalled(UsageRecorded)
+
         assert ended.outcome is Outcome.SETTLED

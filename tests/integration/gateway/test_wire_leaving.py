@@ -107,6 +107,7 @@ async def test_kernel_asks_a_client_that_has_closed_without_another_word(
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_LINGER2, 1)
             client.sendall(GET)
             client.shutdown(socket.SHUT_WR)
+
             assert await asyncio.to_thread(client.recv, 100) == CONTINUE
             (connection,) = made.connections
         assert connection.due_now().due is Due.NOTHING
@@ -123,6 +124,7 @@ async def test_gateway_has_the_kernel_ask_all_of_its_clients() -> None:
             await until(lambda: server.server_state.connections)
             (connection,) = server.server_state.connections
             taken = connection.transport.get_extra_info("socket")  # type: ignore[union-attr]
+
             assert taken.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             asked_after_s = taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
             del client
@@ -224,7 +226,9 @@ async def test_client_that_never_closes_its_side_is_closed_and_blamed_for_nothin
             told = await asyncio.to_thread(said, client, GET)
             for moment in (0.0, 9.0):
                 made.hall.sweep_debts(moment)
+
             assert len(made.connections) == 1
+
             made.hall.sweep_debts(10.0)
             await until(lambda: not made.connections)
 
@@ -239,6 +243,7 @@ async def test_client_that_sends_without_end_is_not_listened_to(
         with dialled(made.port) as client:
             client.sendall(GET)
             await until(lambda: made.connections and made.connections[0].lingering)
+
             with pytest.raises(ConnectionError):
                 await asyncio.to_thread(said, client, MUCH * 4)
         await until(lambda: not made.connections)

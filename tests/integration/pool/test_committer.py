@@ -170,6 +170,7 @@ async def test_seconds_of_a_grant_count_from_its_answer(nats_url: str, nats_clie
 
         assert isinstance(answer, LeaseAnswers)
         granted = answer.items[0]
+
         assert isinstance(granted, Granted)
         assert (granted.send_within_s, granted.expires_in_s) == (23, 893)
 

@@ -22,8 +22,10 @@ async def test_an_idle_leader_appends_envelopes_without_events_that_everybody_re
     async with pool(nats_url) as one:
         await one.leading()
         before = await journal(nats_client)
+
         assert isinstance((await lease(nats_client, wanted()))[0], Granted)
         assert [made for made in before if not made.events] == []
+
         monkeypatch.setattr(writing, "_WRITE_EVERY_S", 0.1)
 
         async def empties() -> bool:
@@ -35,6 +37,7 @@ async def test_an_idle_leader_appends_envelopes_without_events_that_everybody_re
         last = one.parts.leadership.writer.link
         async with pool(nats_url) as two:
             await until(lambda: two.parts.leadership.writer.link == last)
+
             assert two.parts.ledger.state.sequence == last.sequence
             assert len(two.parts.ledger.state.opened) == 2
     assert (await audited(nats_client)).violations == []
@@ -47,7 +50,9 @@ async def test_a_leader_says_that_the_log_takes_no_writes_and_when_it_does_again
     monkeypatch.setattr(writing, "_UNWRITABLE_S", 0.5)
     async with pool(nats_url) as room:
         await room.leading()
+
         assert room.parts.unready_reason() == ""
+
         await bound(nats_client, 1)
 
         await until(lambda: room.parts.unready_reason() == UNWRITABLE)

@@ -61,6 +61,7 @@ async def test_sessions_are_made_up_once_the_log_says_that_the_servers_are_the_d
     async with pool(nats_url, lambda: unwritten(demo=True)) as room:
         await until(lambda: room.parts.leadership.leading)
         await until(lambda: "demo's servers" in room.parts.unready_reason())
+
         assert standing(room) == 0
 
         await applied(nats_client, f"{CONFIGURATION}1{DEMO}")
@@ -90,6 +91,7 @@ async def test_lost_configuration_changes_neither_policy_nor_sessions_until_it_i
     async with pool(nats_url, lambda: now[0]) as room:
         await room.leading()
         await asyncio.sleep(3)  # longer than settings are looked at
+
         assert room.parts.ledger.state.policy == before
         assert standing(room) == 2
 
@@ -112,11 +114,13 @@ async def test_file_that_was_emptied_changes_no_policy_where_there_never_was_a_d
 
         now[0] = replace(unwritten(demo=False, sessions=5, limit=10), serverless=True)
         await asyncio.sleep(3)  # longer than settings are looked at
+
         assert room.parts.ledger.state.policy == before
 
     async with pool(nats_url, lambda: now[0]) as room:  # and so does the next leader
         await room.leading()
         await asyncio.sleep(3)
+
         assert room.parts.ledger.state.policy == before
 
         gone = ServerRemoved(server_id=ServerId("mine"), source=f"{CONFIGURATION}none")
@@ -148,6 +152,7 @@ async def test_earlier_demo_in_the_log_makes_up_nothing(nats_url: str, nats_clie
     async with pool(nats_url, lambda: unwritten(demo=True)) as room:
         await room.leading()
         await until(lambda: not room.parts.unready_reason())
+
         assert standing(room) == 1
 
 
@@ -171,6 +176,7 @@ async def test_nothing_more_is_made_up_beside_a_server_that_an_operator_put_ther
         now[0] = unwritten(demo=True, sessions=5)
         await until(lambda: room.parts.ledger.state.policy.min_size == 5)
         await asyncio.sleep(1)  # longer than sessions are looked at
+
         assert standing(room) == 2, "those that are there stay"
         assert room.parts.unready_reason() == ""
 
@@ -204,6 +210,7 @@ async def test_generated_sessions_retire_when_another_kind_is_written_and_not_be
         now[0] = unwritten(demo=False)
         await until(lambda: room.parts.ledger.state.policy_source is not None)
         await asyncio.sleep(3)  # longer than settings are looked at
+
         assert standing(room) == 3
 
         now[0] = settings(3, provisioner=ProvisionerSection(kind="none"))

@@ -102,6 +102,7 @@ async def test_answer_with_nothing_to_journal_follows_an_envelope_without_events
         await lease(nats_client, item)
 
         after = await last_envelope(nats_client)
+
         assert (after.number, after.events) == (before.number + 1, [])
 
 
@@ -109,6 +110,7 @@ async def test_ends_give_units_back_or_use_them_up(nats_url: str, nats_client: C
     async with pool(nats_url, lambda: settings(1, 2)) as room:
         await room.leading()
         one, two = await lease(nats_client, wanted(), wanted())
+
         assert isinstance(one, Granted)
         assert isinstance(two, Granted)
 
@@ -127,6 +129,7 @@ async def test_ends_give_units_back_or_use_them_up(nats_url: str, nats_client: C
 async def test_cancelled_id_is_never_granted_later(nats_url: str, nats_client: Client) -> None:
     async with pool(nats_url) as room:
         await room.leading()
+
         assert await cancel(nats_client, "r1") == [CancelAnswer.CANCELLED]
 
         (answer,) = await lease(nats_client, wanted("r1"))
@@ -173,6 +176,7 @@ async def test_wish_inside_the_reset_guard_is_decided_on_the_new_day(
         await room.leading()
         asked = asyncio.create_task(lease(nats_client, wanted(asked_at=base)))
         done, _ = await asyncio.wait([asked], timeout=0.4)
+
         assert not done
         offset = timedelta(seconds=1)
 
@@ -237,6 +241,7 @@ async def test_whatever_was_asked_before_the_end_is_answered(
         await room.stopped()
 
         answers = await asyncio.gather(*asked)
+
         assert all(isinstance(answer, Granted) for (answer,) in answers)
 
 
@@ -246,6 +251,7 @@ async def test_lease_of_an_unknown_request_cannot_be_ended_by_an_id_like_it(
     async with pool(nats_url) as room:
         await room.leading()
         (granted,) = await lease(nats_client, wanted("r1"))
+
         assert isinstance(granted, Granted)
         assert granted.lease_id == f"{RequestId('r1')}.1"
 

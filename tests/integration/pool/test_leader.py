@@ -84,6 +84,7 @@ async def test_leader_that_is_silent_is_replaced(nats_url: str, nats_client: Cli
     await nats_client.flush()
     async with pool(nats_url) as room:
         await until(lambda: room.parts.leadership.leading)
+
         assert len(await events(nats_client, LeaderElected)) == 1
 
 
@@ -147,6 +148,7 @@ async def test_stale_leader_steps_down_without_ever_answering(
 
             await until(lambda: not old.parts.leadership.leading)
             await asyncio.sleep(0.3)
+
             assert (len(answers), figures) == (1, [])
             assert sum(isinstance(one, Granted) for (one,) in granted) == 10
             assert len(await events(nats_client, LeaderElected)) == 2

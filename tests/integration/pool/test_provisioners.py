@@ -101,6 +101,7 @@ async def test_added_session_is_leased_with_the_revision_of_its_newest_ciphertex
     async with pool(nats_url, nothing) as room:
         await room.leading()
         one = sealed("secret", region="us", limits={"image": 2})
+
         assert await admin(nats_client, AddSessions(items=[one], by="me")) == Done(
             changed=[one.session_id]
         )
@@ -170,6 +171,7 @@ async def test_file_is_followed_and_a_retired_session_stays_so(
         await room.leading()
         one, two = (session_identity(KEYS[1], *pair) for pair in (("us", "one"), ("", "two")))
         sessions = room.parts.ledger.state.sessions
+
         assert (sessions[one].region, sessions[two].limits) == ("us", {"image": 3})
         retired = ChangeSession(session_id=one, status=SessionStatus.RETIRED, by="me")
         await admin(nats_client, retired)
@@ -193,6 +195,7 @@ async def test_file_is_taken_from_where_it_was_found(
     async with pool(nats_url, lambda: now[0]) as room:
         await room.leading()
         sessions = room.parts.ledger.state.sessions
+
         assert list(sessions) == [session_identity(KEYS[1], "", "first")]
 
         now[0] = msgspec.structs.replace(wanted, file=str(two))
@@ -244,6 +247,7 @@ async def test_new_proxy_of_an_account_is_kept_by_the_session_it_has(
         section = from_file
         sessions = room.parts.ledger.state.sessions
         await until(lambda: len(sessions) == 2)
+
         assert room.parts.credentials.revisions[name] == revision, "it is sealed as it was"
 
         wanted = "http://u:new@10.0.0.1:1080@token"
@@ -263,6 +267,7 @@ async def test_bad_line_of_a_file_costs_none_of_the_others(
     section = ProvisionerSection(kind="file", path=str(file))
     async with pool(nats_url, lambda: settings(0, max_size=9, provisioner=section)) as room:
         await room.leading()
+
         assert len(room.parts.ledger.state.sessions) == 2
 
         file.write_text("one\ntwo,three\nfour\nfive\n")
@@ -283,7 +288,9 @@ async def test_file_that_goes_wrong_takes_no_session_that_is_there(
     file.write_text("bad one\n")
     async with pool(nats_url, lambda: current) as room:  # another life of it
         await room.leading()
+
         assert len(room.parts.ledger.state.sessions) == 1
+
         file.unlink()
         await asyncio.sleep(1.2)
         assert room.parts.unready_reason() == ""
@@ -297,6 +304,7 @@ async def test_file_that_cannot_be_read_is_the_reason_for_not_being_ready(
     section = ProvisionerSection(kind="file", path=str(file))
     async with pool(nats_url, lambda: settings(0, provisioner=section)) as room:
         await until(lambda: "line 1" in room.parts.unready_reason())
+
         assert "credential" in room.parts.unready_reason()
 
         file.write_text("seven\n")
@@ -348,6 +356,7 @@ async def test_policy_is_journalled_once_per_content_of_the_file(
         await room.stopped()
     async with pool(nats_url, lambda: current) as room:
         await room.leading()
+
         assert len(await events(nats_client, PolicyChanged)) == 1
 
         current = settings(1, 3)

@@ -54,6 +54,7 @@ async def test_a_term_that_ends_in_good_order_ends_with_a_checkpoint(
         await two.stopped()
 
         last = await EventLog(nats_client).last_stored(subjects.evt_pool())
+
         assert last is not None
         assert isinstance(envelope.decode_envelope(last.body).events[0], PoolCheckpointed)
         auditor = await audited(nats_client)
@@ -71,6 +72,7 @@ async def test_a_leader_that_lets_nothing_in_any_more_answers_pings_until_its_la
         await until(lambda: standby.parts.leadership.led)
 
         await leader.parts.leader._doors.drain_doors()
+
         with pytest.raises(NoRespondersError):
             await lease(nats_client, wanted())
         assert isinstance(await call(nats_client, subjects.pool_ping(), Ping()), Pong)
@@ -90,6 +92,7 @@ async def test_a_busy_leader_checkpoints_as_it_goes_and_an_idle_one_does_not(
         await one.leading()
         await some_of_everything(nats_client)
         standing = await audited(nats_client)
+
         assert standing.violations == []
         assert standing.checkpoints >= 3
 

@@ -164,5 +164,7 @@ async def test_what_was_lost_on_its_way_is_read_again_though_nothing_comes_after
             await writer.write(777)
 
             await reader.has(2)
+
             assert cable.lost is None
+
             reader.assert_whole(2)

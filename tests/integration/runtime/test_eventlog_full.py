@@ -101,8 +101,10 @@ async def test_an_error_is_kept_when_the_disk_has_room_again_until_nats_is_start
     monkeypatch.setattr(writing, "_UNWRITABLE_S", 1.0)
     writer = SubjectWriter(EventLog(client), "evt.pool.0", WriterId("one"))
     await writer.append_events([LARGE], NOON)
+
     assert server.says() == (200, '{"status":"ok"}')
     assert server.says("/healthz")[0] == server.says("/varz")[0] == 404
+
     disk.fill()
 
     with pytest.raises(UnstoredError):
@@ -135,5 +137,6 @@ async def test_nobody_waits_long_for_a_key_that_cannot_be_journalled(
     disk.fill()
 
     bounds = KeyBounds(models=[secrets.token_hex(50) for _ in range(100)])
+
     with pytest.raises(LogUnavailableError, match=UNWRITABLE):
         await log.issue_key("late", Scope.CLIENT, bounds, "test")

@@ -71,6 +71,7 @@ async def test_pool_and_its_standby_step_over_strays(nats_url: str, nats_client:
         for stored in await subject(nats_client, name)
         if (seen := writer.note_stored(stored)) is not None
     ]
+
     assert isinstance(second, Granted)
     assert isinstance(third, Granted)
     assert left == 17

@@ -109,6 +109,7 @@ async def test_nothing_is_stored_for_a_user_that_may_not_write(
     async with connected(url, user) as session:
         log = EventLog(session.client)
         before = (await log.stream_state()).last_sequence
+
         with pytest.raises((OutcomeUnknownError, LogUnavailableError)):
             await log.append_after(subject, b"{}", 0)
 
@@ -214,6 +215,7 @@ async def test_only_the_archiver_takes_what_is_backed_up_and_only_migrate_puts_i
         ]
 
     allowed = {"archiver": list(ways[:2]), "migrate": list(ways[2:])}.get(user, [])
+
     assert found == [allowed, allowed, []]
 
 

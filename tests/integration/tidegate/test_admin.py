@@ -358,6 +358,7 @@ async def test_a_wrong_key_is_told_so(terminal: Terminal) -> None:
 async def test_an_address_that_is_no_gateway_is_told_so(terminal: Terminal) -> None:
     async with upstream() as url:
         terminal.environment["TIDEGATE_API"] = url
+
         assert "is no Tidegate gateway" in await terminal.refused("keys", "list")
     assert "start one with `tidegate up`" in await terminal.refused("keys", "list")
 

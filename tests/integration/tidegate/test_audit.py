@@ -143,6 +143,7 @@ async def test_the_chains_of_balancer_and_keys_are_audited_too(written: Written)
     balancer = SubjectWriter(log, EVT_BALANCER, writer)
     balancer.epoch = 2
     await balancer.append_events([LeaderElected(writer=writer, epoch=2)], NOON)
+
     assert (await written.audit("--log-only"))["violations"] == []
 
     for chain in (keys, balancer):

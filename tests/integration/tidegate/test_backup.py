@@ -142,6 +142,7 @@ def test_a_byte_of_a_tar_that_was_changed_is_found(
     source: Stack, empty: Stack, tmp_path: Path
 ) -> None:
     path = tmp_path / "taken.tar"
+
     assert source.tidegate("backup", str(path)).returncode == 0
     with tarfile.open(path) as tar:
         place = tar.getmember("log.snapshot").offset_data + 40
@@ -189,6 +190,7 @@ def test_a_nats_that_has_a_log_is_never_written_over(
     source: Stack, backup: Path, empty: Stack
 ) -> None:
     before = asyncio.run(stored(source))
+
     assert empty.tidegate("migrate", "--secrets").returncode == 0
     for path in (source.home / "secrets").glob("*.nats"):
         shutil.copy(path, empty.home / "secrets" / path.name)
@@ -275,6 +277,7 @@ def test_file_of_credentials_is_no_part_of_a_backup_and_is_told_where_it_is_expe
         done = source.tidegate("backup", str(tmp_path / "taken"))
     finally:
         source.environment |= before
+
     assert f"not in it: pool.provisioner.path ({tmp_path / 'sessions.txt'}, yours" in done.stdout
 
     empty.environment["TIDEGATE_POOL_PROVISIONER_KIND"] = ""

@@ -149,6 +149,7 @@ async def test_analytics_goes_on_from_what_came_back(backup: Path, empty: Stack)
             projected = parts.metrics.envelopes._value.get()
         async with running(client, empty.home / "straight.duckdb") as straight:
             await until(lambda: straight.projector.checkpoint == END)
+
             assert named(straight.readers, "audit_totals") == kept
     assert kept
     assert (rebuilds, projected) == (0, 0)
@@ -290,6 +291,7 @@ def test_analytics_of_another_home_goes_on_from_there(
     homes = tmp_path / "homes"
     (homes / "analytics").mkdir(parents=True)
     made = empty.tidegate("migrate", "--secrets", "--homes", str(homes))
+
     assert made.returncode == 0, made.stderr
     empty._nats_started = True  # the streams are restored, not migrated
     empty.start_nats()

@@ -164,6 +164,7 @@ def test_several_addresses_are_a_cluster_whose_members_know_each_other(tmp_path:
 
     text = found_in(homes / "nats")["nats-server.conf"]
     password = found_in(tmp_path / "whole")["cluster.nats"].strip()
+
     for host in ("nats", "nats-2", "nats-3"):
         assert f"nats-route://route:{password}@{host}:6222" in text
     assert password not in "".join(found_in(homes / "pool").values())

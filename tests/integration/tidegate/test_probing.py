@@ -60,6 +60,7 @@ async def test_server_that_does_not_answer_is_told() -> None:
         await body_of(reader, await head_of(reader))
 
     found = await asked(silent, 0.05)
+
     assert (found.why, found.models) == ("no answer within 0.05 s", None)
     assert (await asked(cut)).why
     (nobody,) = await probe_servers(["http://127.0.0.1:1"])

@@ -122,13 +122,16 @@ def test_child_that_dies_is_started_again_and_the_log_says_so(up: Up, name: str)
     os.kill(before["pid"], signal.SIGKILL)
 
     wait_for(lambda: up.child(name)["restarts"] == before["restarts"] + 1)
+
     assert up.child(name)["pid"] != before["pid"]
+
     wait_for(
         lambda: (
             [event["event"] for event in up.events() if event.get("child") == name][-2:]
             == ["child_died", "child_restarted"]
         )
     )
+
     assert "data" in up.curl()
 
 

@@ -97,6 +97,7 @@ def test_what_the_pages_say_leads_to_own_servers_and_own_sessions_alone(
 ) -> None:
     (up.home.parent / "tidegate.toml").write_text(told(page, own))
     (up.home.parent / "sessions.txt").write_text("\n".join(CREDENTIALS))
+
     assert up.run("config", "check").returncode == 0
 
     restarted(up)
@@ -184,6 +185,7 @@ def test_emptied_file_is_held_until_somebody_accepts_it(up: Up, own: Own) -> Non
     restarted(up)
     wait_for(lambda: sessions(up, "file") == ["active"] * 3)
     health = f"http://127.0.0.1:{up.port}/health"
+
     assert up.run("config", "accept").returncode == 1, "nothing is held"
 
     file.write_text("")

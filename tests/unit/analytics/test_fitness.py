@@ -96,6 +96,7 @@ def test_what_does_not_fit_is_set_aside_and_its_neighbours_are_not() -> None:
     batch = fold_batch(RowFold(), story.stored, lambda *_: None)
 
     (aside,) = rows(batch, "anomalies")
+
     assert (aside.sequence, aside.position, aside.kind, aside.ts > 0) == (1, 1, SET_ASIDE, True)
     assert aside.reason.startswith("session_requested: units: a number of 19 digits")
     assert batch.set_aside == 1

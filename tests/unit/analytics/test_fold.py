@@ -71,6 +71,7 @@ def test_refusal_says_what_was_asked() -> None:
     batch = folded(Story().tell(requested("r"), refused("r"), refused("many", count=40)))
 
     told, counted = rows(batch, "refusals")
+
     assert (told.model, told.count, told.reason) == ("jimeng-4.0", 1, "pool_quota_exhausted")
     assert (counted.model, counted.count) == ("", 40)
 

@@ -103,6 +103,7 @@ def test_a_number_that_no_row_holds_is_set_aside_and_makes_no_strays() -> None:
     batch = fold_batch(RowFold(), story.stored, lambda *_: None)
 
     (aside,) = rows(batch, "anomalies")
+
     assert (aside.sequence, "number: a number of 19 digits" in aside.reason) == (2, True)
     assert [row.session_id for row in rows(batch, "sessions")] == ["late", "s1"]
     assert batch.numbers == {"evt.pool.0": 2}

@@ -89,6 +89,7 @@ def test_first_configuration_adds_what_it_names() -> None:
     events = configuration_events(Fleet(), "round_robin", servers)
 
     source = configuration_digest("round_robin", servers)
+
     assert events == [
         ServerAdded(server=servers[0], source=source),
         ServerAdded(server=servers[1], source=source),
@@ -134,6 +135,7 @@ def test_change_through_the_api_stands_until_the_file_changes() -> None:
     named = administration_events(
         state, SetStrategy(strategy="least_connections", reason="x", by="key-1")
     )
+
     assert not isinstance(put, Failed)
     assert not isinstance(named, Failed)
     for event in [*put, *named]:
@@ -157,6 +159,7 @@ def test_file_that_says_what_the_api_made_is_still_remembered() -> None:
 def test_administrator_named_like_a_digest_is_no_configuration() -> None:
     state = applied(Fleet(), "round_robin")
     forged = administration_events(state, PutServer(server=server("a"), by="sha256:0"))
+
     assert not isinstance(forged, Failed)
 
     assert evolve(state, forged[0]).source == state.source

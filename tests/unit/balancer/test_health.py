@@ -55,6 +55,7 @@ def eject(balancer: Balancer, *names: str, seconds: float = 0) -> list[tuple[str
 
 def test_one_good_probe_brings_a_server_up() -> None:
     balancer = folded(added("a"))
+
     assert settle(balancer) == []
 
     take_probe(balancer, A, None)
@@ -79,6 +80,7 @@ def test_three_bad_probes_in_a_row_take_a_server_down() -> None:
 
 def test_server_that_never_answered_is_said_to_be_down_once() -> None:
     balancer = folded(added("a"))
+
     assert server_views(balancer, NOON)[0].reason == "not probed yet"
     for _ in range(4):
         take_probe(balancer, A, "refused")
@@ -92,6 +94,7 @@ def test_three_connections_that_fail_take_a_server_down_until_the_next_good_prob
     take_probe(balancer, A, None)
     for _ in range(2):
         take_failure(balancer, unreachable("a"))
+
     assert settle(balancer) == []
 
     take_failure(balancer, unreachable("a"))

@@ -110,7 +110,9 @@ def test_server_that_left_and_came_back_has_inherited_nothing() -> None:
     select_server(balancer, wanted("r.1", avoid=("a",)), ONE, NOON)
     take_report(balancer, ONE, {B: 1}, NOON)
     see(balancer, cancelled("r.1"))
+
     assert in_flight(balancer) == {"a": 0, "b": 0}
+
     balancer.take_event(ServerRemoved(server_id=B))
     take_report(balancer, ONE, {B: 1}, NOON)
     balancer.take_event(added("b"))

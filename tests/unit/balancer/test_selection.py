@@ -164,6 +164,7 @@ def test_selection_obeys_the_strategy_in_force() -> None:
     balancer = folded(
         *[added("all", ("image", "avatar")), up("all"), added("one", ("image",)), up("one")]
     )
+
     assert chosen(balancer, "r1.1") == "one"
 
     balancer.take_event(strategy("weighted_round_robin"))

@@ -144,6 +144,7 @@ def test_the_end_of_a_refused_session_rides_on_the_next_question() -> None:
     _, steps = in_hand(chosen(), judged(Verdict.RATE_LIMITED))
 
     question = asked(steps[-1])
+
     assert question.number == 2
     assert question.avoid_sessions == ("s1",)
     assert question.previous is not None
@@ -217,6 +218,7 @@ def test_after_the_last_attempt_the_pool_says_whether_anything_was_left(
     call = a_call(attempts_max=1)
     way = (granted(), Opened(()), chosen(), judged(verdict))
     _, steps = run(*way, call=call)
+
     assert asked(steps[-1]).only_ask
 
     _, free = run(*way, Answered(Free(), 1.0), call=call)

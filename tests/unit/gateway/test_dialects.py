@@ -489,6 +489,7 @@ def test_what_a_backend_would_take_out_of_a_body_is_written_as_escapes() -> None
 )
 def test_picture_is_known_by_whatever_name(name: str) -> None:
     request = asked(IMAGES, **{"prompt": "p", name: ["https://x/a"]})
+
     assert refusal("jimeng", request)[1] == name
     chatting = conversation(model="m", **{name: "/etc/passwd"})
     assert refusal("jimeng-free-all", chatting)[1] == name

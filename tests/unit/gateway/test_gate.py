@@ -37,7 +37,9 @@ def test_the_first_calm_closes_it_though_nobody_came_or_went_meanwhile() -> None
 
     crowd.note_count(WIDTH, 2)
     crowd.note_count(WIDTH + 1, 2 + CALM_S / 2)
+
     assert crowd.open
+
     crowd.note_count(WIDTH, 3)
     crowd.note_count(256, 3.2)
     assert not crowd.open
@@ -64,6 +66,7 @@ async def test_a_wave_goes_in_a_few_at_a_time_in_its_order() -> None:
     came: list[int] = []
     wave = [asyncio.ensure_future(entered(gate, came, number)) for number in range(3 * WIDTH)]
     await settle()
+
     assert (came, len(gate)) == ([*range(WIDTH)], 2 * WIDTH)
 
     for gone in range(2 * WIDTH):

@@ -144,6 +144,7 @@ def test_sdk_is_allowed_what_it_sends_and_asks_for() -> None:
 
     allowed = headers[b"access-control-allow-headers"].decode().split(", ")
     always = {"Content-Type", "Authorization", "Idempotency-Key", "Prefer", "OpenAI-Beta"}
+
     assert always < {*allowed}
     assert allowed[-3:] == ["openai-new", "x-stainless-lang", "x-stainless-retry-count"]
     assert not {"x-evil", "*"} & {*allowed}

@@ -84,6 +84,7 @@ def test_found_again_it_is_the_same_key() -> None:
 
 def test_revoked_key_opens_nothing_even_after_it_was_found() -> None:
     ring = folded(issued("one"))
+
     assert ring.find_key("sk-one")
 
     ring.apply_envelope(2, envelope(revoked("one")))
@@ -96,6 +97,7 @@ def test_revoked_key_opens_nothing_even_after_it_was_found() -> None:
 
 def test_rotated_key_opens_by_its_new_text_only() -> None:
     ring = folded(issued("one"))
+
     assert ring.find_key("sk-one")
 
     ring.apply_envelope(2, envelope(changed("one", "sk-new")))
@@ -119,6 +121,7 @@ def test_hash_is_known_for_ever_by_the_key_it_opened() -> None:
 
 def test_changed_bounds_hold_for_the_next_look() -> None:
     ring = folded(issued("one"))
+
     assert found(ring, "sk-one").bounds.concurrency == 0
 
     ring.apply_envelope(2, envelope(changed("one", name="uno", bounds=KeyBounds(concurrency=3))))
@@ -412,6 +415,7 @@ def test_a_key_of_unbounded_bounds_opens() -> None:
     )
 
     key = ring.key_of("key_5f2c9d8e7a62")
+
     assert key is not None
     assert KeyLimits().admit_request(key, 0.0) == Admitted(2**63 - 1, 2**63 - 2, 60.0)
 

@@ -108,6 +108,7 @@ def test_a_retired_session_is_revived_with_todays_counts() -> None:
     lease = lease_granted(service_type=AVATAR)
     pool = folded(session_added(), lease, usage(lease))
     change(pool, status=SessionStatus.RETIRED)
+
     assert (pool.size, refusal(pool)) == (0, Refusal.SATURATED)
 
     assert add(pool, "one") == [SessionRevived(session_id=ONE, origin="generated", by="me")]
@@ -250,6 +251,7 @@ def test_a_policy_taken_back_leaves_the_old_one_in_force() -> None:
 
 def test_the_pool_wants_as_many_sessions_as_are_missing_to_its_least_size() -> None:
     pool = folded(policy_changed(min_size=3, max_size=500), session_added())
+
     assert wanted_sessions(pool) == 2
 
     evolve(pool, SessionRetired(session_id=ONE, reason="idle"), NOON, 2)

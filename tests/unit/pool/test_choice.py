@@ -76,6 +76,7 @@ def test_limits_that_change_what_is_rare_change_what_is_kept() -> None:
     pool = folded(session_added("both"), session_added("films", limits={IMAGE: 0}))
     lease = granted(pool, VIDEO, "v0")
     decide_cancel(pool, cancel("v0"), NOON)
+
     assert lease.session_id == "both"  # images, 10 in all, are not rarer than films, 4
 
     films = {IMAGE: 0, VIDEO: 90}
@@ -111,6 +112,7 @@ def test_a_session_rests_while_it_holds_as_many_leases_as_it_may() -> None:
     pool = folded(policy_changed(session_concurrency=1), session_added("one"), session_added("two"))
     first = granted(pool, IMAGE, "r1")
     second = granted(pool, IMAGE, "r2")
+
     assert {first.session_id, second.session_id} == {"one", "two"}
 
     decide_cancel(pool, cancel("r1"), NOON)
@@ -281,6 +283,7 @@ def test_quota_days_follow_each_other_without_gap_whatever_the_clocks_do() -> No
 
 def test_a_session_that_joins_later_is_chosen_as_if_it_had_always_been_there() -> None:
     pool = folded(session_added("one"))
+
     assert granted(pool, IMAGE, "r1").session_id == "one"
 
     evolve(pool, session_added("two"), NOON, 2)

@@ -117,6 +117,7 @@ def test_a_usage_within_bounds_is_journalled_as_it_is() -> None:
     pool = folded(session_added())
     lease = granted(pool)
     given = usage(lease_granted(request="r1"))
+
     assert given.lease_id == lease.lease_id
 
     (event, *_) = decide_end(pool, given, NOON).events

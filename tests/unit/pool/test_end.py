@@ -122,6 +122,7 @@ def test_a_usage_for_a_lease_not_in_the_fold_is_not_journalled() -> None:
 
 def test_a_lease_without_a_word_expires_at_its_deadline_and_its_units_stay_used() -> None:
     pool = leased()
+
     assert next_wakeup(pool, NOON) == after(900)
     assert sweep_overdue(pool, after(899)) == []
 
@@ -310,7 +311,9 @@ def test_ended_leases_leave_the_fold_after_eight_days_of_log_time() -> None:
     decide_cancel(pool, cancel("r3"), NOON)
 
     evolve(pool, session_added("two"), after(DAYS_8 - 1), 3)
+
     assert len(pool.leases) == 2
+
     evolve(pool, session_added("three"), after(DAYS_8), 4)
 
     assert (pool.leases, pool.uncertain, pool.forbidden) == ({}, {}, {})

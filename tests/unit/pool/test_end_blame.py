@@ -286,7 +286,9 @@ def test_an_accuser_nobody_named_is_not_avoided_and_an_old_one_is_forgotten() ->
     pool = pool_of("one")
     suspect(pool, "r1", "server-7")
     ended(pool, granted(pool, IMAGE, "r2", now=after(60)), Verdict.SUCCESS, 61, "server-8")
+
     assert pool.sessions[ONE].accuser == ""
+
     ended(pool, granted(pool, IMAGE, "r3", now=after(62)), Verdict.LOGIN_EXPIRED, 62, "")
 
     trial = granted(pool, IMAGE, "r4", now=after(122))
@@ -320,8 +322,11 @@ def test_a_trial_that_proves_nothing_is_followed_by_another() -> None:
     pool = pool_of("one")
     suspect(pool)
     ended(pool, granted(pool, IMAGE, "r2", now=after(60)), Verdict.REJECTED, 61)
+
     assert granted(pool, IMAGE, "r3", now=after(61)).trial
+
     decide_cancel(pool, cancel("r3"), after(62))
+
     assert granted(pool, IMAGE, "r4", now=after(62)).trial
     sweep_overdue(pool, after(2000))
 
@@ -375,6 +380,7 @@ def test_one_request_penalises_at_most_one_session(verdict: Verdict) -> None:
     first = granted(pool)
     ended(pool, first, Verdict.RATE_LIMITED)
     second = granted(pool, number=2)
+
     assert second.session_id != first.session_id
 
     assert ended(pool, second, verdict) == []

@@ -246,7 +246,9 @@ def test_an_end_may_be_taken_back_before_anything_was_decided() -> None:
 
     pool.begin()
     evolve(pool, usage(lease), NOON, 9)
+
     assert state_hash(pool) != before
+
     pool.rollback()
 
     assert state_hash(pool) == before
@@ -258,7 +260,9 @@ def test_a_grant_may_be_taken_back_before_anything_was_decided() -> None:
 
     pool.begin()
     evolve(pool, lease_granted(), NOON, 9)
+
     assert state_hash(pool) != before
+
     pool.rollback()
 
     assert state_hash(pool) == before

@@ -78,6 +78,7 @@ def test_golden_lines_fold_and_are_audited() -> None:
         fold_envelope(state, sequence, one)
 
     led(state)
+
     assert audited(log).events == len(events) + 1
 
 

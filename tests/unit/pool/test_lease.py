@@ -227,6 +227,7 @@ def test_when_every_session_is_disabled_or_suspect_the_credentials_are_exhausted
         session_id=SessionId("two"), server_id=ServerId("s"), request_id=RequestId("r0")
     )
     pool = folded(session_added("one"), disabled)
+
     assert refusal(pool).retry_after_s == 0.0
 
     answer = refusal(folded(session_added("one"), session_added("two"), disabled, suspected))
@@ -259,6 +260,7 @@ def test_draining_sessions_are_neither_countable_nor_invalid_nor_used_up() -> No
 
 def test_a_growing_pool_is_saturated_rather_than_exhausted() -> None:
     pool = folded()
+
     assert refusal(pool).reason is Refusal.SATURATED
 
     pool = folded(session_added(), lease_granted(service_type=AVATAR))

@@ -243,5 +243,6 @@ def test_cancellations_taken_back_are_not_counted() -> None:
     decide_cancel(pool, given_up(10), NOON)
 
     (counted,) = sweep_overdue(pool, after(60))
+
     assert isinstance(counted, LeaseRefused)
     assert (counted.reason, counted.count) == (Refusal.LEDGER_UNAVAILABLE, 1)

@@ -165,7 +165,9 @@ def test_an_event_that_is_taken_back_leaves_ledger_and_index_as_they_were(
 
     pool.begin()
     evolve(pool, event, after(1), 9)
+
     assert whole(pool) != ledger
+
     # What is read of the index meanwhile is tidied on the way.
     pool.index_at(after(1)).deadlines.first_deadline()
     pool.rollback()

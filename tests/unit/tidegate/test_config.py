@@ -217,6 +217,7 @@ def test_what_stands_for_a_secret_is_none(tmp_path: Path) -> None:
     file.write_text(f'{ODD}[gateway]\nproxy = "http://{HIDDEN}@proxy.example:3128"\n')
 
     done = typed(tmp_path, "check", CONFIG=str(file))
+
     assert str(done.exception).startswith(f"{file}: gateway.proxy: expected the secret itself")
     for name, value in (
         ("NATS_URL", f"nats://{HIDDEN}@127.0.0.1"),
@@ -277,6 +278,7 @@ def test_session_of_real_backends_does_one_thing_at_once_unless_told_otherwise(
 ) -> None:
     plain = '[[servers]]\nid = "p"\nurl = "http://127.0.0.1:9000"\n'
     speaking = f'{plain}[[servers]]\nid = "j"\nurl = "http://127.0.0.1:9001"\ndialect = "jimeng"\n'
+
     assert concurrency(tmp_path, "") == concurrency(tmp_path, plain) == 2
     assert concurrency(tmp_path, speaking) == 1
     assert concurrency(tmp_path, f"{speaking}[pool]\nmin_size = 3\n") == 1

@@ -165,6 +165,7 @@ def test_nothing_that_a_stranger_wrote_commands_the_terminal(
     output.print_table(("a",), [], EVIL)
 
     out, err = capsys.readouterr()
+
     for text in (out, err):
         assert all(one.isprintable() for one in text.split("\n"))
     assert out.count(r"m\x1b]0;owned\x07\u202e\x9b2J\nforged") == 5
