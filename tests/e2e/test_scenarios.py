@@ -69,6 +69,7 @@ BODY = b'{"model":"jimeng-4.0","prompt":"a gate"}'
 
 
 def test_grant_whose_reply_was_lost_is_the_same_grant(new_stack: NewStack) -> None:
+    """A command's first answer goes to an inbox that nobody reads; then it is asked twice more."""
     stack = one_session(new_stack)
     stack.configure(stack.servers_toml("one"))
     stack.start_all("one")

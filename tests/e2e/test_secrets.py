@@ -235,6 +235,7 @@ def look_at_tables(search: Search, file: Path) -> int:
 
 
 def test_secrets_are_nowhere_but_in_their_files(tmp_path: Path) -> None:
+    """Known secrets go in, the whole API is used, and all that it left is searched for them."""
     search = Search()
     in_file = [planted("file") for _ in range(3)]
     by_api = [planted("api") for _ in range(3)]

@@ -133,6 +133,7 @@ async def test_slow_question_keeps_nobody_but_sql_waiting(
 async def test_whatever_is_asked_while_figures_are_made_anew_is_told_so(
     nats_client: Client, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The first batch is held back: no figure is there while each kind of question is asked."""
     written, go_on = LedgerWriter.write_batch, threading.Event()
 
     def held(ledger: LedgerWriter, batch: RowBatch) -> int:

@@ -39,6 +39,7 @@ pytestmark = pytest.mark.anyio
 async def test_parts_may_be_fetched_again_and_files_are_bounded_in_number(
     nats_client: Client, nats_url: str, tmp_path: Path
 ) -> None:
+    """One export is read twice; eight more are begun, of which seven find a place beside it."""
     decoder = msgspec.json.Decoder(ExportReply)
     question = Statistics(measures=["leases"], dimensions=["session"], since="2025-12-01")
     start = StartExport(question=question, format=FileFormat.NDJSON)

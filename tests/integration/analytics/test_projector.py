@@ -114,6 +114,7 @@ async def test_restarted_projector_goes_on_from_its_checkpoint(
 async def test_each_event_lands_once_however_often_the_process_is_killed(
     nats_client: Client, nats_url: str, tmp_path: Path
 ) -> None:
+    """A process is killed three times as it writes; a file made without a stop has the same."""
     story = crowd(2400)
     home = tmp_path / "home"
     reached = []

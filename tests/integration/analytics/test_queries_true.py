@@ -147,6 +147,7 @@ def given_up(call: str, **changes: Any) -> LeaseCancelled:
 
 @pytest.mark.parametrize("cut", [False, True], ids=["one batch", "a batch an envelope"])
 def test_a_call_given_up_counts_once_whichever_was_told_first(tmp_path: Path, *, cut: bool) -> None:
+    """Refusals come before and after, in one batch or in a batch for each envelope."""
     told = Story().tell(policy(), session())
     told.tell(requested("refused"), refused("refused")).tell(given_up("refused"))
     told.tell(given_up("unheard")).tell(requested("unheard"), refused("unheard"))

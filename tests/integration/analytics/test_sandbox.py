@@ -408,6 +408,7 @@ def test_copy_is_made_anew_when_it_is_behind_and_old_enough(
 def test_copies_taken_under_load_have_whole_commits_and_their_sequence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A thread commits without a pause; a copy takes so long that a commit amid it shows."""
     monkeypatch.setattr(database, "_CHECKPOINTS", "set checkpoint_threshold = '1KB'")
     growing = Growing(tmp_path / "a.duckdb")
     hands, ended = Hands(), threading.Event()

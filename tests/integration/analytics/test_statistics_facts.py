@@ -99,6 +99,7 @@ def test_times_are_of_what_a_gateway_recorded(readers: Readers) -> None:
 def test_a_file_of_a_version_before_gets_what_its_own_rows_tell(
     tmp_path: Path,
 ) -> None:
+    """The first migration alone writes a file; opened, the later ones fill their columns."""
     path = tmp_path / "old.duckdb"
     old = duckdb.connect(str(path))
     old.execute("create schema ledger")

@@ -308,6 +308,7 @@ async def started(program: str, port: int) -> subprocess.Popen[str]:
 
 
 async def test_the_ledger_stands_after_kill_9_and_a_torn_line(tmp_path: Path) -> None:
+    """A process is killed after forty answers, and half a line is written behind its ledger."""
     port, file = natsserver.free_port(), tmp_path / "demo.ledger"
     program = (
         "from functools import partial; from pathlib import Path\n"

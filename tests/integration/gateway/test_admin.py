@@ -47,6 +47,7 @@ async def test_good_sessions_are_added_and_the_others_named(staffed: Desk) -> No
 
 
 async def test_session_is_added_under_seal_changed_and_retired(staffed: Desk) -> None:
+    """One session goes through all its API can do; then the whole log is read for its secret."""
     credential = "a-credential-that-nobody-sees"
     wanted = {
         "credential": credential,

@@ -64,6 +64,7 @@ async def anomalies(staffed: Desk) -> list[Any]:
 
 
 async def test_figures_now_and_in_history_agree_to_the_unit(staffed: Desk) -> None:
+    """Five units are used and one is held; the pool's views and the reports say the same."""
     client = staffed.doors.client
     granted = [await used(client, name) for name in ("image", "image", "image", "video", "music")]
     open_lease = await leased(client, "avatar")

@@ -172,6 +172,7 @@ async def kept(chunks: AsyncIterator[bytes], got: bytearray) -> None:
 async def test_stream_that_breaks_off_has_our_word_in_plain_text(
     nats_client: Client, nats_url: str, tmp_path: Path, encoding: str
 ) -> None:
+    """A packed stream is cut: what arrived comes unpacked, with our error behind it."""
     plain = bytes(range(256)) * 300
     packing = zlib.compressobj(wbits=15 if encoding == "deflate" else 31)
     packed = packing.compress(plain) + packing.flush(zlib.Z_SYNC_FLUSH)

@@ -225,6 +225,7 @@ async def test_a_call_given_up_stands_in_the_log_once_whatever_the_pool_decided(
     decided: bool,
     limit: int,
 ) -> None:
+    """The pool's answers are lost after it decided, or it is never asked; traces are counted."""
     calls = 4
     async with front(nats_client, nats_url, tmp_path, limit=limit) as gate:
         asked = gate.gateway.pool.ask

@@ -46,6 +46,7 @@ async def test_a_stream_that_was_begun_goes_on_at_a_server_that_speaks_for_itsel
     nats_url: str,
     tmp_path: Path,
 ) -> None:
+    """The first is silent until the gateway speaks for it, and refuses; the second answers."""
     monkeypatch.setattr(telling, "SILENCE_S", 0.05)
     async with (
         upstream(refuse_late) as silent,

@@ -41,6 +41,8 @@ async def connected(made: Front, sent: bytes) -> tuple[asyncio.StreamReader, asy
 async def test_client_that_takes_nothing_loses_its_answer_and_the_unit_counts(
     nats_client: Client, nats_url: str, tmp_path: Path
 ) -> None:
+    """The client never reads an endless answer; the sweep is told the time, up to its bound."""
+
     async def pours(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await body_of(reader, await head_of(reader))
         writer.write(
@@ -144,6 +146,7 @@ async def test_client_that_has_gone_altogether_ends_its_exchange(
 async def test_client_that_goes_after_it_was_asked_for_the_last_time_ends_its_exchange(
     nats_client: Client, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """No question is left to ask it with: a reset alone tells that it has gone."""
     monkeypatch.setattr(turn, "_PROBES_S", ())
 
     async def works(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:

@@ -120,6 +120,7 @@ async def test_standby_takes_over_with_the_same_state_and_sells_nothing_twice(
 async def test_stale_leader_steps_down_without_ever_answering(
     nats_url: str, nats_client: Client
 ) -> None:
+    """The old leader hears the commands from a clogged cable, when another has answered them."""
     async with wire(nats_url) as cable, pool(cable.url) as old:
         await old.leading()
         async with pool(nats_url) as new:

@@ -102,6 +102,7 @@ async def following(client: Client) -> AsyncIterator[Reader]:
 async def test_reader_and_writer_outlive_a_server_that_is_killed_again_and_again(
     tmp_path: Path,
 ) -> None:
+    """The server is killed whenever fifty more are read; what is read is all that was written."""
     port = natsserver.free_port()
     config = tmp_path / "nats.conf"
     config.write_text(natsserver.configuration_text(tmp_path / "nats", port, None))

@@ -373,6 +373,7 @@ async def test_stats_are_shown_day_by_day(terminal: Terminal) -> None:
 async def test_sessions_come_from_a_file_and_go_to_one_without_their_credentials(
     terminal: Terminal, tmp_path: Path
 ) -> None:
+    """Two sessions are tried, imported and exported again; neither way has their credentials."""
     source = tmp_path / "sessions.csv"
     source.write_text("credential,region,timezone,limit_image\nhush-1,us,Asia/Tokyo,3\nhush-2,,,\n")
     target = tmp_path / "out.csv"

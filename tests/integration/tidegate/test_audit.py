@@ -297,6 +297,7 @@ async def test_duckdb_agrees_with_the_fold_until_somebody_changes_it(written: Wr
 
 
 async def test_a_stray_is_named_and_counted_by_nobody(written: Written) -> None:
+    """A foreign envelope and a repeated one lie amid the leader's: nobody counts them."""
     lease = lease_granted("one", IMAGE, "r1")
     before = written.pool.link
     await written.write([lease])

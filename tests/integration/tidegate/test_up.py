@@ -238,6 +238,7 @@ def test_printed_paths_survive_a_shell(up: Up) -> None:
 async def test_change_that_needs_a_new_start_is_told_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Looks at the file are counted: each text of it is looked at before the next is written."""
     file = tmp_path / "tidegate.toml"
     file.write_text("[gateway]\nworkers = 1\n")
     found = read_environment(

@@ -141,6 +141,7 @@ def test_without_a_written_kind_sessions_stay_and_the_doctor_says_what_to_write(
 
 
 def test_file_that_is_not_found_is_named_and_nothing_becomes_the_demo(up: Up, own: Own) -> None:
+    """The file is moved while nothing runs; then a backup comes to a home without a setting."""
     file = up.home.parent / "tidegate.toml"
     file.write_text(told("README.md", own))
     (up.home.parent / "sessions.txt").write_text("\n".join(CREDENTIALS))

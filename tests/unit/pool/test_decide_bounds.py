@@ -55,6 +55,7 @@ def test_more_than_the_limit_is_refused_in_the_log_as_before() -> None:
 
 
 def test_a_usage_out_of_bounds_is_cut_to_them_and_ends_its_lease() -> None:
+    """Each number of it and of its attempt is out of bounds: it is cut, or it is none."""
     pool = folded(session_added())
     lease = granted(pool)
     attempt = Attempt(
