@@ -222,6 +222,7 @@ async def test_server_is_added_changed_and_removed_live(staffed: Desk) -> None:
     async with upstream() as url:
         wanted = {"id": "extra", "url": url, "capabilities": ["image"], "weight": 2}
         added = await staffed.ask("POST", "/api/servers", 201, json=wanted)
+
         assert added["server"]["server_id"] == "extra"
 
         async def healthy() -> bool:
@@ -267,6 +268,7 @@ async def test_strategy_that_there_is_not_is_refused_with_those_there_are(
 async def test_server_that_may_not_be_one_is_refused_by_name(staffed: Desk) -> None:
     metadata = {"id": "evil", "url": "http://169.254.169.254/"}
     error = await staffed.refused("POST", "/api/servers", 400, json=metadata)
+
     assert error["param"] == "url"
 
     unknown = {"id": "x", "url": "http://127.0.0.1:1", "capabilities": ["poetry"]}

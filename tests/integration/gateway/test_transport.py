@@ -292,6 +292,7 @@ async def test_trailers_are_no_headers_of_this_answer_or_the_next(transport: Tra
 
 
 async def test_requests_are_framed_as_they_ask(transport: Transport) -> None:
+    """The upstream echoes what it was sent: each way to give a body is read off the wire."""
     async with upstream(echo) as server:
 
         async def sent(made: httpx.Request) -> bytes:
@@ -442,6 +443,7 @@ def resident_bytes() -> int:
 
 
 async def test_100_mb_up_and_300_mb_down_in_bounded_memory(transport: Transport) -> None:
+    """What the process holds is looked at with each piece that is given or taken."""
     seen = most = 0
     piece = b"x" * MB
 

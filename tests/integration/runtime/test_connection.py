@@ -73,9 +73,11 @@ async def test_command_asked_while_nats_is_away_is_not_sent_later(server: Server
         async with asyncio.timeout(30):
             await lost.acquire()
             await lost.acquire()
+
         for _ in range(100):
             with pytest.raises(DisconnectedError):
                 await ask_command(asker, "rpc.ping", Ping(), _pong, 5)
+
         server.start()
         async with asyncio.timeout(30):
             await back.acquire()

@@ -124,7 +124,9 @@ def test_a_key_file_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None
 
 def test_the_configuration_of_a_folder_reaches_every_owner_each_time(tmp_path: Path) -> None:
     before = furnished(tmp_path, TIDEGATE_CONFIG=str(tmp_path))
+
     assert "defaults are in force" in (before / "pool" / "tidegate.toml").read_text()
+
     (tmp_path / "tidegate.toml").write_text("[pool]\nmin_size = 3\n")
 
     homes = furnished(tmp_path, TIDEGATE_CONFIG=str(tmp_path))

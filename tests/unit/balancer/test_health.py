@@ -179,6 +179,7 @@ def test_ejected_server_is_readmitted_early_when_nobody_else_is_left() -> None:
     eject(balancer, "a")
     eject(balancer, "b", seconds=1)
     balancer.take_event(down("b"))
+
     assert settle(balancer, 2) == []
 
     balancer.take_event(down("c"))

@@ -193,6 +193,7 @@ STEPS = st.lists(
 def test_in_flight_is_the_number_of_open_leases_after_any_history(
     steps: list[tuple[str, str, object]],
 ) -> None:
+    """A plain table of open leases is kept beside the balancer; they agree after each step."""
     balancer = well("a", "b", "c")
     open_until: dict[str, float] = {}
     at: dict[str, str] = {}

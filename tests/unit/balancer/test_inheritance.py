@@ -76,7 +76,9 @@ def test_inherited_exchange_hidden_by_one_not_begun_is_counted_again() -> None:
     select_server(balancer, wanted("r.1"), ONE, NOON)
 
     take_report(balancer, ONE, {A: 2}, NOON)
+
     assert in_flight(balancer) == {"a": 2}
+
     take_report(balancer, ONE, {A: 3}, NOON)
 
     assert in_flight(balancer) == {"a": 3}

@@ -86,6 +86,7 @@ def test_each_further_risk_control_doubles_the_distance_up_to_ten_minutes() -> N
     balancer = speaking("a")
     for _ in range(2):
         ended(balancer, "a", Verdict.RISK_CONTROL, NOON)
+
     assert at(balancer, after(59)) == "a: rests 1 s after risk control"
 
     for _ in range(10):

@@ -87,7 +87,9 @@ async def test_who_leaves_the_queue_lets_nobody_in_in_its_place() -> None:
 
     tasks[WIDTH].cancel()
     await settle()
+
     assert len(came) == WIDTH
+
     gate.leave()
     tasks[WIDTH + 1].cancel()
     await settle()
