@@ -117,15 +117,16 @@ def test_order_of_servers_in_the_file_is_no_change() -> None:
 def test_changed_file_makes_the_fleet_what_it_says() -> None:
     state = applied(Fleet(), "round_robin", server("a"), server("b"), server("c"))
 
-    events = configuration_events(
-        state, "round_robin", [server("a"), server("b", weight=2), server("d")]
-    )
+    wanted = [server("a"), server("b", weight=2), server("d")]
 
-    assert [type(event) for event in events] == [
-        ServerChanged,
-        ServerAdded,
-        ServerRemoved,
-        StrategyChanged,
+    events = configuration_events(state, "round_robin", wanted)
+
+    source = configuration_digest("round_robin", wanted)
+    assert events == [
+        ServerChanged(server=server("b", weight=2), source=source),
+        ServerAdded(server=server("d"), source=source),
+        ServerRemoved(server_id=ServerId("c"), source=source),
+        StrategyChanged(strategy="round_robin", reason="configuration", source=source),
     ]
 
 
@@ -167,14 +168,12 @@ def test_administrator_named_like_a_digest_is_no_configuration() -> None:
 
 def test_put_server_adds_changes_or_leaves_as_it_is() -> None:
     state = fleet(added("a"))
+    heavier = server("a", weight=2)
 
-    def put(**rest: int) -> list[str]:
-        decided = administration_events(state, PutServer(server=server("a", **rest), by="k"))  # type: ignore[arg-type]
-        assert not isinstance(decided, Failed)
-        return [type(event).__name__ for event in decided]
-
-    assert put() == []
-    assert put(weight=2) == ["ServerChanged"]
+    assert administration_events(state, PutServer(server=server("a"), by="k")) == []
+    assert administration_events(state, PutServer(server=heavier, by="k")) == [
+        ServerChanged(server=heavier, source="by:k")
+    ]
 
 
 def test_removal_of_an_unknown_server_is_refused() -> None:

@@ -491,7 +491,7 @@ def test_who_leaves_before_a_lease_is_asked_for_leaves_nothing(error: GatewayErr
     stage, _ = begin(a_call())
     _, steps = advance(stage, Gone(error=error), 1.0)
 
-    assert [type(step) for step in steps] == [Fail if error else Finish]
+    assert steps == (Fail(error) if error else Finish(),)
 
 
 def test_a_gateway_that_stops_before_anything_was_sent_says_so() -> None:

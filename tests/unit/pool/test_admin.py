@@ -121,7 +121,10 @@ def test_a_revived_session_takes_the_limits_it_is_added_with() -> None:
 
     events = add(pool, "one", limits={IMAGE: 1})
 
-    assert [type(event) for event in events] == [SessionRevived, SessionChanged]
+    assert events == [
+        SessionRevived(session_id=ONE, origin="generated", by="me"),
+        SessionChanged(session_id=ONE, limits={IMAGE: 1}, by="me"),
+    ]
     assert granted(pool).remaining[IMAGE] == 0
 
 

@@ -13,7 +13,6 @@ from contracts.pool import (
     Outcome,
     PoolEvent,
     ReconcileLease,
-    UsageRecorded,
     Verdict,
 )
 from services.pool.domain import (
@@ -165,7 +164,7 @@ def test_settled_usage_of_a_cancelled_lease_is_journalled_once_and_moves_nothing
 
     decision = decide_end(pool, usage(LEASE), NOON)
 
-    assert [type(event) for event in decision.events] == [UsageRecorded]
+    assert decision.events == [usage(LEASE)]
     assert (account(pool), kinds(pool)) == ((0, 0), [Wrong.SETTLED_AFTER_CANCEL])
     assert decide_end(pool, usage(LEASE), NOON).events == []
 
@@ -233,7 +232,7 @@ def test_usage_after_units_were_given_back_moves_nothing_and_is_a_violation() ->
 
     decision = decide_end(pool, usage(LEASE, Verdict.SUCCESS), after(5000))
 
-    assert [type(event) for event in decision.events] == [UsageRecorded]
+    assert decision.events == [usage(LEASE)]
     assert (account(pool), kinds(pool)) == ((1, 0), [Wrong.USAGE_AFTER_RECONCILIATION])
     assert decide_end(pool, usage(LEASE), after(5001)).events == []
 
@@ -367,7 +366,7 @@ def test_an_end_taken_back_can_be_journalled_again() -> None:
 
     assert (set(pool.opened), account(pool)) == ({"r1.1", "r2.1"}, (0, 5))
     assert pool.sessions[SessionId("one")].trial == trial.lease_id
-    assert [type(event) for event in decide_end(pool, usage(LEASE), NOON).events] == [UsageRecorded]
+    assert decide_end(pool, usage(LEASE), NOON).events == [usage(LEASE)]
 
 
 def test_a_decision_does_not_lean_on_what_leaves_the_fold_at_its_own_moment() -> None:

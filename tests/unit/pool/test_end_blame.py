@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from contracts.base import ServerId, SessionId
+from contracts.base import RequestId, ServerId, SessionId
 from contracts.pool import (
     ChangeSession,
     Granted,
@@ -215,7 +215,13 @@ def test_suspects_more_than_a_minute_apart_are_both_suspect(gap: float) -> None:
 
     events = ended(pool, second, Verdict.LOGIN_EXPIRED, gap)
 
-    assert [type(event) for event in events] == [SessionSuspected]
+    assert events == [
+        SessionSuspected(
+            session_id=second.session_id,
+            server_id=ServerId("server-1"),
+            request_id=RequestId("r2"),
+        )
+    ]
 
 
 def test_suspects_through_different_servers_are_both_suspect() -> None:

@@ -4,21 +4,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contracts.base import RequestId, ServerId, SessionId
+from contracts.base import KeyId, RequestId, ServerId, SessionId
 from contracts.pool import (
     Granted,
     LeaseCancelled,
-    LeaseGranted,
     LeaseRefused,
     Outcome,
     Refusal,
     Refused,
     SessionChanged,
     SessionCooled,
-    SessionRequested,
     SessionStatus,
     SessionSuspected,
-    UsageRecorded,
     Verdict,
 )
 from services.pool.domain import Pool, decide_cancel, decide_end, decide_lease
@@ -35,6 +32,7 @@ from tests.unit.pool.builders import (
     lease_granted,
     lease_named,
     policy_changed,
+    requested,
     session_added,
     usage,
     wanted,
@@ -73,7 +71,17 @@ def test_second_avatar_of_the_day_is_refused_until_the_first_may_come_back() -> 
 
     assert decision.answer.reason is Refusal.QUOTA_EXHAUSTED
     assert decision.answer.retry_after_s == 900.0
-    assert [type(event) for event in decision.events] == [SessionRequested, LeaseRefused]
+    assert decision.events == [
+        requested(AVATAR, "r2"),
+        LeaseRefused(
+            request_id=RequestId("r2"),
+            number=1,
+            service_type=AVATAR,
+            key_id=KeyId("key-1"),
+            reason=Refusal.QUOTA_EXHAUSTED,
+            retry_after_s=900.0,
+        ),
+    ]
 
 
 def test_used_up_quota_is_refused_until_the_reset() -> None:
@@ -129,7 +137,11 @@ def test_an_id_cancelled_before_it_was_granted_is_never_granted() -> None:
     pool = folded(session_added())
     decision = decide_cancel(pool, cancel(), NOON)
 
-    assert [type(event) for event in decision.events] == [LeaseCancelled]
+    assert decision.events == [
+        LeaseCancelled(
+            lease_id=lease_named(), request_id=RequestId("r1"), number=1, reason="client gone"
+        )
+    ]
     assert refusal(pool).reason is Refusal.CANCELLED
 
 
@@ -164,13 +176,23 @@ def test_the_lease_before_it_ends_in_the_same_decision() -> None:
     first = granted(pool)
     previous = usage(first, Verdict.RATE_LIMITED)
 
-    decision = decide_lease(
-        pool, wanted(number=2, previous=previous, avoid_sessions=[first.session_id]), NOON
-    )
+    command = wanted(number=2, previous=previous, avoid_sessions=[first.session_id])
+    (other,) = {"one", "two"} - {first.session_id}
 
-    kinds = [type(event) for event in decision.events]
-    assert kinds == [UsageRecorded, SessionCooled, SessionRequested, LeaseGranted]
-    assert decision.answer.session_id != first.session_id
+    decision = decide_lease(pool, command, NOON)
+
+    assert decision.events == [
+        previous,
+        SessionCooled(
+            session_id=first.session_id,
+            until=after(60),
+            reason="rate_limited",
+            request_id=RequestId("r1"),
+        ),
+        command.requested,
+        lease_granted(other, number=2),
+    ]
+    assert decision.answer.session_id == other
     assert pool.leases[first.lease_id].state is Outcome.RELEASED
 
 
@@ -314,7 +336,7 @@ def test_a_held_command_still_ends_the_lease_before_it() -> None:
 
     held = decide_lease(pool, command, after(4, now))
 
-    assert [type(event) for event in held.events] == [UsageRecorded]
+    assert held.events == [command.previous]
     assert held.held_until == MIDNIGHT
     assert decide_lease(pool, command, MIDNIGHT).answer.lease_id == lease_named(number=2)
 

@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 from msgspec.structs import replace
 
-from contracts.base import GatewayId, KeyId, RequestId
+from contracts.base import GatewayId, KeyId, RequestId, SessionId
 from contracts.pool import (
     CallsRefused,
     Free,
@@ -13,10 +13,9 @@ from contracts.pool import (
     LeaseGranted,
     LeaseRefused,
     LeaseWanted,
+    QuotaObserved,
     Refusal,
     Refused,
-    SessionRequested,
-    UsageRecorded,
     Verdict,
 )
 from services.pool.domain import (
@@ -33,6 +32,7 @@ from tests.unit.pool.builders import (
     AVATAR,
     IMAGE,
     NOON,
+    TODAY,
     after,
     folded,
     lease_granted,
@@ -260,11 +260,28 @@ def test_who_only_asks_has_the_lease_before_ended_and_hears_the_refusal() -> Non
     lease = lease_granted(service_type=AVATAR)
     pool = folded(session_added(), lease)
 
-    decision = asked(pool, previous=usage(lease, Verdict.QUOTA_EXHAUSTED))
+    previous = usage(lease, Verdict.QUOTA_EXHAUSTED)
 
-    kinds = [type(event) for event in decision.events]
-    assert kinds[0] is UsageRecorded
-    assert kinds[-2:] == [SessionRequested, LeaseRefused]
+    decision = asked(pool, previous=previous)
+
+    assert decision.events == [
+        previous,
+        QuotaObserved(
+            session_id=SessionId("one"),
+            service_type=AVATAR,
+            quota_day=TODAY,
+            request_id=RequestId("r1"),
+        ),
+        requested(AVATAR, "r1", 2),
+        LeaseRefused(
+            request_id=RequestId("r1"),
+            number=2,
+            service_type=AVATAR,
+            key_id=KeyId("key-1"),
+            reason=Refusal.QUOTA_EXHAUSTED,
+            retry_after_s=12 * 3600.0,
+        ),
+    ]
     assert decision.answer.reason is Refusal.QUOTA_EXHAUSTED
     assert not pool.opened
 
