@@ -4,9 +4,9 @@ import time
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
-from contracts import envelope
 from contracts.base import (
     GatewayId,
     KeyId,
@@ -92,9 +92,7 @@ def stored(*groups: list[Any]) -> list[Stored]:
         )
         for number, events in enumerate(groups, 1)
     ]
-    return [
-        Stored(one.number, NOON, "evt.pool.0", envelope.encode_envelope(one)) for one in envelopes
-    ]
+    return [Stored(one.number, NOON, "evt.pool.0", msgspec.json.encode(one)) for one in envelopes]
 
 
 def call(number: int, **more: Any) -> Called:

@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 import pytest
 
-from demo import faults, ledger, options, pictures
+from demo import ledger, options, pictures
 from demo.dialects import BACKENDS
 from demo.faults import Fault, FaultKind
 from demo.server import DemoOptions, DemoServer, run
@@ -520,15 +520,8 @@ async def test_a_wrong_fault_is_refused(client: Client, fault: dict[str, Any]) -
     assert (await client.get("/demo/nothing")).status_code == 404
 
 
-async def test_faults_and_limits_are_read_from_a_command_line() -> None:
-    fault = faults.parse_fault("cut_body:times=3,probability=0.5,accepted=false")
-
-    assert (fault.kind, fault.times, fault.probability) == (FaultKind.CUT_BODY, 3, 0.5)
-    assert not fault.serves
+async def test_limits_are_read_from_a_command_line() -> None:
     assert options.parse_limits("image=10, video=2") == {"image": 10, "video": 2}
-    for wrong in ("nonsense", "status:status=x", "status:status=1"):
-        with pytest.raises(ValueError, match="fault"):
-            faults.parse_fault(wrong)
     with pytest.raises(ValueError, match="limit"):
         options.parse_limits("image")
     for bad in ({"units": "x"}, {"latency_ms": -1.0}):

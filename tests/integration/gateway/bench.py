@@ -35,6 +35,7 @@ from tests.integration.gateway.doors import environment
 from tests.integration.gateway.upstreams import Behaviour, body_of, head_of
 from tests.integration.pool.room import journal, pool, settings
 from tests.unit.balancer.builders import journalled, server
+from tests.waiting import until
 
 Chosen = Callable[[SelectServer], Selected | NoServer]
 Kind = TypeVar("Kind", bound=Event)
@@ -136,7 +137,7 @@ async def front(
         serving = asyncio.ensure_future(gateway.server.serve_on(listening))
         base = f"http://127.0.0.1:{listening.getsockname()[1]}"
         try:
-            await gateway.key_log.wait_until_current()
+            await until(lambda: gateway.key_log.is_ready)
             keys = await _key(gateway, Scope.CLIENT), await _key(gateway, Scope.ADMIN)
             await room.leading()
             async with httpx.AsyncClient(base_url=base, timeout=50) as http:

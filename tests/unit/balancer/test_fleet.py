@@ -118,10 +118,10 @@ def test_changed_file_makes_the_fleet_what_it_says() -> None:
     state = applied(Fleet(), "round_robin", server("a"), server("b"), server("c"))
 
     wanted = [server("a"), server("b", weight=2), server("d")]
+    source = configuration_digest("round_robin", wanted)
 
     events = configuration_events(state, "round_robin", wanted)
 
-    source = configuration_digest("round_robin", wanted)
     assert events == [
         ServerChanged(server=server("b", weight=2), source=source),
         ServerAdded(server=server("d"), source=source),
