@@ -54,7 +54,7 @@ def requests(stack: Stack) -> int:
     return sum(one["method"] == "POST" for each in found for one in each)
 
 
-def issued(stack: Stack, **bounds: Any) -> dict[str, Any]:
+def bounded_key(stack: Stack, **bounds: Any) -> dict[str, Any]:
     made: dict[str, Any] = stack.api("/api/keys", "POST", json={"name": "bounded", **bounds})
     return made
 
@@ -171,7 +171,7 @@ def test_long_body_is_routed_by_what_its_first_part_says(stack: Stack) -> None:
 
 
 def test_rate_of_a_key_is_bounded_and_told(stack: Stack) -> None:
-    key = issued(stack, requests_per_minute=2)["key"]
+    key = bounded_key(stack, requests_per_minute=2)["key"]
     first, second, third = (post(stack, key=key) for _ in range(3))
 
     assert (first.status_code, second.status_code, third.status_code) == (200, 200, 429)
@@ -182,7 +182,7 @@ def test_rate_of_a_key_is_bounded_and_told(stack: Stack) -> None:
 
 
 def test_concurrency_of_a_key_is_bounded(stack: Stack) -> None:
-    key = issued(stack, concurrency=1)["key"]
+    key = bounded_key(stack, concurrency=1)["key"]
     both(stack, kind="latency", latency_ms=2000)
     slow: list[int] = []
     client = threading.Thread(target=lambda: slow.append(post(stack, key=key).status_code))
@@ -196,7 +196,7 @@ def test_concurrency_of_a_key_is_bounded(stack: Stack) -> None:
 
 
 def test_revoked_key_opens_nothing(stack: Stack) -> None:
-    made = issued(stack)
+    made = bounded_key(stack)
 
     assert post(stack, key=made["key"]).status_code == 200
 
@@ -205,7 +205,7 @@ def test_revoked_key_opens_nothing(stack: Stack) -> None:
 
 
 def test_upload_that_was_begun_with_a_key_revoked_since_buys_nothing(stack: Stack) -> None:
-    made = issued(stack)
+    made = bounded_key(stack)
     before = stack.served(*BOTH)
 
     def slowly() -> Iterator[bytes]:
@@ -235,7 +235,7 @@ def test_upload_that_was_begun_with_a_key_revoked_since_buys_nothing(stack: Stac
 def test_admin_key_revoked_since_a_body_was_begun_opens_no_door(
     stack: Stack, path: str, body: bytes
 ) -> None:
-    made = issued(stack, scope="admin")
+    made = bounded_key(stack, scope="admin")
     headers = {"Authorization": f"Bearer {made['key']}", "Content-Type": "application/json"}
 
     def opens() -> int:
@@ -254,7 +254,7 @@ def test_admin_key_revoked_since_a_body_was_begun_opens_no_door(
 
 
 def test_models_that_a_key_may_use_are_those_of_the_moment_of_its_lease(stack: Stack) -> None:
-    made = issued(stack)
+    made = bounded_key(stack)
     before = stack.served(*BOTH)
     headers = {"Authorization": f"Bearer {made['key']}", "Content-Type": "application/json"}
 
@@ -272,7 +272,7 @@ def test_models_that_a_key_may_use_are_those_of_the_moment_of_its_lease(stack: S
 
 
 def test_stream_of_events_ends_with_its_key(stack: Stack) -> None:
-    made = issued(stack, scope="admin")
+    made = bounded_key(stack, scope="admin")
     headers = {"Authorization": f"Bearer {made['key']}"}
     url = f"{stack.url()}/api/events/stream"
     with httpx.stream("GET", url, headers=headers, timeout=60) as answer:
@@ -325,7 +325,7 @@ def test_metrics_are_no_service_whatever_stands_behind(stack: Stack) -> None:
 
 
 def test_key_of_some_models_may_not_use_others(stack: Stack) -> None:
-    key = issued(stack, models=["allowed-*"])["key"]
+    key = bounded_key(stack, models=["allowed-*"])["key"]
     answer = post(stack, key=key)
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "model_not_allowed")

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from typing import Any
 
 import httpx
 import openai
@@ -28,9 +29,9 @@ def arrivals(stack: Stack) -> int:
     )
 
 
-def both(stack: Stack, **switches: object) -> None:
+def both(stack: Stack, **fault: Any) -> None:
     for server in ("one", "two"):
-        stack.faults(server, **switches)
+        stack.faults(server, **fault)
 
 
 def test_image_by_url_is_a_picture(sdk: OpenAI) -> None:

@@ -1,6 +1,7 @@
-"""How a test reads: given, when and then apart, a sentence of method where it is long."""
+"""How tests read: given, when and then apart, a word on how, one helper to a name."""
 
 import ast
+from collections import defaultdict
 from collections.abc import Iterator
 from itertools import takewhile
 
@@ -14,6 +15,9 @@ DERIVES = frozenset(
 )
 """What a binding may call that is made for the assertion's sake, and does nothing."""
 
+OF_EVERY_PROGRAM = frozenset({"main"})
+"""What `python -m` runs takes what its program does."""
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -23,7 +27,7 @@ def test_long_tests_say_how_they_show_it() -> None:
         for name, node in functions()
         if (node.end_lineno or 0) - node.lineno + 1 >= SPEAKS_FROM
         and not ast.get_docstring(node)
-        and not any(comments(line) for line in lines(name)[node.lineno : node.end_lineno])
+        and not any(comments(line) for line in text_of(name)[node.lineno : node.end_lineno])
     ]
 
     assert silent == []
@@ -35,10 +39,34 @@ def test_a_blank_line_stands_before_what_is_asserted_first() -> None:
         for name, node in functions()
         if sum(isinstance(one, ast.stmt) for one in ast.walk(node)) - 1 >= PARTS_FROM
         for block in blocks(node)
-        if runs_on(block, lines(name))
+        if runs_on(block, text_of(name))
     ]
 
     assert joined == []
+
+
+def test_helpers_of_one_name_have_one_signature() -> None:
+    signatures: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for name in modules("tests"):
+        for node in ast.parse(modules("tests")[name]).body:
+            if isinstance(node, Function) and helps(node):
+                signatures[node.name][name] = signature(node)
+
+    assert {
+        name: places for name, places in signatures.items() if len(set(places.values())) > 1
+    } == {}
+
+
+def helps(node: Function) -> bool:
+    """Whether a function is called by tests: no test, no fixture, and nothing that Python runs."""
+    ours = any("fixture" in ast.unparse(one) for one in node.decorator_list)
+    return not (ours or node.name.startswith("test_") or node.name in OF_EVERY_PROGRAM)
+
+
+def signature(node: Function) -> str:
+    kind = "" if isinstance(node, ast.FunctionDef) else "async "
+    returns = ast.unparse(node.returns) if node.returns else ""
+    return f"{kind}({ast.unparse(node.args)}) -> {returns}"
 
 
 def functions() -> Iterator[tuple[str, Function]]:
@@ -49,7 +77,7 @@ def functions() -> Iterator[tuple[str, Function]]:
                 yield name, node
 
 
-def lines(name: str) -> list[str]:
+def text_of(name: str) -> list[str]:
     return modules("tests")[name].splitlines()
 
 

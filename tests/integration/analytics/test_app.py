@@ -299,12 +299,12 @@ async def test_health_port_tells_readiness_and_figures(
 
     async with service(tmp_path, nats_url) as port:
         await caught_up(nats_client, len(STORY.stored))
-        ready = await asyncio.to_thread(fetched, port, "/readyz")
-        metrics = await asyncio.to_thread(fetched, port, "/metrics")
+        ready = await asyncio.to_thread(status_and_text, port, "/readyz")
+        metrics = await asyncio.to_thread(status_and_text, port, "/metrics")
         await nats_client.jetstream().delete_stream("EVT")
         unready = ready
         while unready[0] == 200:
-            unready = await asyncio.to_thread(fetched, port, "/readyz")
+            unready = await asyncio.to_thread(status_and_text, port, "/readyz")
             await asyncio.sleep(0.05)
 
     assert (ready[0], json.loads(ready[1])) == (200, {"status": "ok"})
@@ -313,7 +313,7 @@ async def test_health_port_tells_readiness_and_figures(
     assert "the event log cannot be reached" in unready[1]
 
 
-def fetched(port: int, path: str) -> tuple[int, str]:
+def status_and_text(port: int, path: str) -> tuple[int, str]:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
             return answer.status, answer.read().decode()

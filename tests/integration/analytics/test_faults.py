@@ -90,7 +90,7 @@ def of_sqlite(file: Path, wal: Path) -> None:
     other.close()
 
 
-def changed(*statements: str) -> Damage:
+def damage_by(*statements: str) -> Damage:
     """Have other tables than ours in it."""
 
     def damage(file: Path, _: Path) -> None:
@@ -116,11 +116,11 @@ DAMAGES: dict[str, Damage] = {
     "a folder for its log": folder_for_log,
     "a link to nowhere": leading_nowhere,
     "a file of SQLite": of_sqlite,
-    "migrations of another's": changed(
+    "migrations of another's": damage_by(
         "drop table ledger.migrations", "create table ledger.migrations (x integer)"
     ),
-    "a table is gone": changed("drop table ledger.open_leases"),
-    "the checkpoint is gone": changed("drop table ledger.progress"),
+    "a table is gone": damage_by("drop table ledger.open_leases"),
+    "the checkpoint is gone": damage_by("drop table ledger.progress"),
 }
 
 

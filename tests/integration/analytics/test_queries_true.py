@@ -11,28 +11,26 @@ from typing import Any
 import duckdb
 import pytest
 
-from contracts.analytics import Statistics
 from contracts.base import GatewayId, KeyId, ServiceType
 from contracts.pool import CallsRefused, LeaseCancelled, Outcome, Refusal, Refused, Verdict
 from services.analytics import sql
 from services.analytics.domain.fold import RowFold
-from services.analytics.queries import Catalogue, StoreQuestion
 from services.analytics.store import Database, LedgerWriter, Readers
 from services.gateway.domain import refusal_error
-from tests.integration.analytics.parts import MEMORY, named, stored
+from tests.integration.analytics.parts import MEMORY, ask, named, stored
 from tests.moments import NOON
 from tests.unit.analytics.builders import (
     Story,
     attempt,
+    batch_of,
     cancelled,
     expired,
-    folded,
     granted,
     policy,
     reconciled,
     refused,
     requested,
-    server,
+    server_added,
     session,
     used,
 )
@@ -80,7 +78,9 @@ def moved(request: str, *decision: Any) -> list[Any]:
 
 
 def story() -> Story:
-    told = Story().tell(policy(), session("s1"), session("s2"), session("s3"), server("server-1"))
+    told = Story().tell(
+        policy(), session("s1"), session("s2"), session("s3"), server_added("server-1")
+    )
     told.lease("plain", used("plain"))
     told.lease("moved").tell(*moved("moved", granted("moved", 2, session_id="s2")))
     told.tell(used("moved", number=2, session_id="s2"))
@@ -113,13 +113,6 @@ def story() -> Story:
 def readers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Readers]:
     with stored(tmp_path_factory.mktemp("true") / "a.duckdb", story()) as opened:
         yield opened
-
-
-def ask(readers: Readers, measures: str, by: str = "") -> list[list[Any]]:
-    asked = Statistics(measures=measures.split(), dimensions=by.split(), since="2026-01-01")
-    question = Catalogue().as_question(asked)
-    assert isinstance(question, StoreQuestion), question
-    return readers.ask_rows(question.sql, 10_000, question.parameters).rows
 
 
 def of(rows: list[dict[str, Any]], column: str) -> int:
@@ -460,4 +453,4 @@ BACK = (
 
 def test_the_migration_is_the_last_of_its_kind_by_name() -> None:
     assert sql.sources_of("schema")[-1].name >= "006_true_figures"
-    assert folded(story()).tables["calls_refused"]["count"] == (GATEWAY_REFUSED, 0)
+    assert batch_of(story()).tables["calls_refused"]["count"] == (GATEWAY_REFUSED, 0)

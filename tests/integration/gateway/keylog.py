@@ -38,7 +38,7 @@ async def following(*logs: KeyLog) -> AsyncIterator[None]:
         await lifecycle.end_tasks(*tasks)
 
 
-async def issued(log: KeyLog, name: str, scope: Scope = Scope.CLIENT) -> tuple[Key, str]:
+async def issue(log: KeyLog, name: str, scope: Scope = Scope.CLIENT) -> tuple[Key, str]:
     found = await log.issue_key(name, scope, FREE, "test")
     assert isinstance(found, tuple)
     return found

@@ -12,8 +12,8 @@ from runtime.nats.connection import Outage
 from runtime.secrets import session_identity
 from services.balancer.settings import server_objection
 from services.gateway.relay.credentials import Credentials
-from tests.integration.gateway.calls import leased, used
-from tests.integration.gateway.doors import Desk, upstream
+from tests.integration.gateway.calls import leased, use_lease
+from tests.integration.gateway.doors import Desk, good_server
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -132,7 +132,7 @@ async def test_of_two_sessions_of_an_account_the_one_in_use_is_taken(staffed: De
 
 
 async def test_unknown_lease_is_found_and_settled_once(staffed: Desk, tmp_path: Path) -> None:
-    granted = await used(staffed.doors.client, "image", Outcome.UNKNOWN)
+    granted = await use_lease(staffed.doors.client, "image", Outcome.UNKNOWN)
     usage = f"/api/session/usage?sessionId={granted.session_id}"
 
     assert (await staffed.ask("GET", usage))["usage"]["image_count"] == 1
@@ -197,10 +197,10 @@ async def test_numbers_that_a_file_may_have_of_a_server_may_be_given_here_too(
     changed = await staffed.ask("PATCH", "/api/servers/server-1", json=numbers)
 
     assert {name: changed["server"][name] for name in numbers} == numbers
-    await eventually(lambda: projected(staffed, priority))
+    await eventually(lambda: has_taken(staffed, priority))
 
 
-async def projected(made: Desk, priority: int) -> bool:
+async def has_taken(made: Desk, priority: int) -> bool:
     """Whether analytics has taken all of it."""
     query = "select priority, weight, sessions_max from servers where server_id = 'server-1'"
     answer = await made.http.post(
@@ -219,7 +219,7 @@ async def test_limit_of_a_session_out_of_bounds_is_refused_by_name(staffed: Desk
 
 
 async def test_server_is_added_changed_and_removed_live(staffed: Desk) -> None:
-    async with upstream() as url:
+    async with good_server() as url:
         wanted = {"id": "extra", "url": url, "capabilities": ["image"], "weight": 2}
         added = await staffed.ask("POST", "/api/servers", 201, json=wanted)
 

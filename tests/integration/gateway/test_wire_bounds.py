@@ -8,7 +8,7 @@ import pytest
 
 from services.gateway.wire import ConnectionBounds, Hall, hall
 from services.gateway.wire.connection import ClientConnection
-from tests.integration.gateway.wires import echo, wires
+from tests.integration.gateway.wires import echo_app, wires
 from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.both_loops]
@@ -287,7 +287,7 @@ async def test_half_closed_client_is_asked_whether_it_is_there_and_answered() ->
 
     async def late(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await go.wait()
-        await echo(scope, receive, send)
+        await echo_app(scope, receive, send)
 
     async with asyncio.timeout(8), wires(late) as made:
         reader, writer = await made.connect(GET)

@@ -31,7 +31,9 @@ def head(made: Front, length: int, version: str = "1.1") -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n"
 
 
-async def connected(made: Front, sent: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def connect_and_send(
+    made: Front, sent: bytes
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     base = made.http.base_url
     reader, writer = await asyncio.open_connection(base.host, base.port)
     writer.write(sent)
@@ -81,7 +83,7 @@ async def test_upload_that_drips_before_a_lease_takes_none(
     nats_client: Client, nats_url: str, tmp_path: Path
 ) -> None:
     async with asyncio.timeout(60), front(nats_client, nats_url, tmp_path) as gate:
-        reader, writer = await connected(gate, head(gate, 1000) + BODY)
+        reader, writer = await connect_and_send(gate, head(gate, 1000) + BODY)
         hall = gate.gateway.hall
         await until(lambda: [one for one in list(hall._guests) if one.due_now().due == "upload"])
         hall.sweep_debts(0)
@@ -103,7 +105,7 @@ async def test_client_that_has_closed_its_side_is_answered_and_charged_once(
         front(nats_client, nats_url, tmp_path) as gate,
     ):
         gate.chosen = lambda _: at(server.url.removesuffix(IMAGES))
-        reader, writer = await connected(gate, head(gate, len(BODY), version) + BODY)
+        reader, writer = await connect_and_send(gate, head(gate, len(BODY), version) + BODY)
         writer.write_eof()
         told = await reader.read()
         writer.close()
@@ -132,7 +134,7 @@ async def test_client_that_has_gone_altogether_ends_its_exchange(
         front(nats_client, nats_url, tmp_path) as gate,
     ):
         gate.chosen = lambda _: at(server.url.removesuffix(IMAGES))
-        _, writer = await connected(gate, head(gate, len(BODY)) + BODY)
+        _, writer = await connect_and_send(gate, head(gate, len(BODY)) + BODY)
         await until(lambda: server.connections == 1 and len(gate.gateway.exchanges) == 1)
         await asyncio.sleep(0.1)
         writer.close()
@@ -195,7 +197,7 @@ async def test_client_that_goes_amid_an_answer_ends_it_however_silent_the_server
         front(nats_client, nats_url, tmp_path) as gate,
     ):
         gate.chosen = lambda _: at(server.url.removesuffix(IMAGES))
-        reader, writer = await connected(gate, head(gate, len(BODY)) + BODY)
+        reader, writer = await connect_and_send(gate, head(gate, len(BODY)) + BODY)
         await reader.readuntil(b"data: 1\n\n")
         writer.close()
         await until(lambda: len(gate.gateway.exchanges) == 0)

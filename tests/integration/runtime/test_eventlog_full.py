@@ -84,7 +84,7 @@ async def client(server: Server) -> AsyncIterator[Client]:
     await made.close()
 
 
-async def written(writer: SubjectWriter) -> None:
+async def append_through(writer: SubjectWriter) -> None:
     """Append, whatever went on before, within a bound."""
     for _ in range(50):
         try:
@@ -123,7 +123,7 @@ async def test_an_error_is_kept_when_the_disk_has_room_again_until_nats_is_start
 
     assert server.end() == 0
     server.start()
-    await written(writer)
+    await append_through(writer)
 
     assert (writer.link.number, writer.unwritable_s) == (2, 0)
     assert server.says()[0] == 200

@@ -32,8 +32,8 @@ from tests.unit.pool.builders import (
     NOON,
     after,
     lease_granted,
-    requested,
     session_added,
+    session_requested,
     usage,
 )
 from tidegate.console.errors import CommandError
@@ -264,7 +264,7 @@ async def analytics(written: Written) -> AsyncIterator[None]:
 
 
 async def test_what_duckdb_has_no_row_for_is_told_and_is_no_violation(written: Written) -> None:
-    endless, lease = requested(units=2**63), lease_granted("one", IMAGE, "r1")
+    endless, lease = session_requested(units=2**63), lease_granted("one", IMAGE, "r1")
     sequence = await written.write([endless, lease])
     await written.write([usage(lease)], 5)
     async with analytics(written):

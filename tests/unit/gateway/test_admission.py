@@ -11,7 +11,7 @@ from services.gateway.domain import leavers
 from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.admission import Admission
 from services.gateway.relay.queue import CallQueue
-from tests.waiting import until
+from tests.waiting import settle, until
 
 pytestmark = pytest.mark.anyio
 
@@ -43,11 +43,6 @@ def admission(monkeypatch: pytest.MonkeyPatch) -> Admission:
     for _ in range(int(leavers.LEFT_AT_ONCE) - 2):
         made.count_abandoned(KEY.key_id)
     return made
-
-
-async def settle() -> None:
-    for _ in range(5):
-        await asyncio.sleep(0)
 
 
 async def test_each_makes_room_for_the_next_by_being_sent(admission: Admission) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from services.gateway.domain.crowd import CALM_S, PATIENCE_S, Crowd
 from services.gateway.relay.gate import WIDTH, Gate
-from tests.waiting import until
+from tests.waiting import settle, until
 
 
 def crowd_open() -> Crowd:
@@ -53,11 +53,6 @@ def anyio_backend() -> str:
 async def entered(gate: Gate, came: list[int], number: int) -> None:
     await gate.enter()
     came.append(number)
-
-
-async def settle() -> None:
-    for _ in range(5):
-        await asyncio.sleep(0)
 
 
 @pytest.mark.anyio

@@ -33,7 +33,7 @@ TABLES = FailureTables()
 OK = {"created": 1, "data": [{"url": "u"}]}
 
 
-def judged(status: int, body: Any) -> Verdict:
+def verdict_of(status: int, body: Any) -> Verdict:
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
     return judge_body(status, "", text, TABLES).verdict
 
@@ -91,7 +91,7 @@ def judged(status: int, body: Any) -> Verdict:
     ],
 )
 def test_body_code_comes_first_then_the_status(status: int, body: Any, verdict: Verdict) -> None:
-    assert judged(status, body) is verdict
+    assert verdict_of(status, body) is verdict
 
 
 def test_head_alone_judges_what_is_no_short_json() -> None:
@@ -382,7 +382,7 @@ def test_what_begins_with_no_envelope_has_none(encoding: str, begun: bytes) -> N
 
 
 def test_what_is_no_json_object_even_to_the_lenient_is_no_answer() -> None:
-    assert judged(200, b"NaN") is Verdict.OUTCOME_UNKNOWN
+    assert verdict_of(200, b"NaN") is Verdict.OUTCOME_UNKNOWN
 
 
 def test_message_cut_within_a_character_is_still_read() -> None:

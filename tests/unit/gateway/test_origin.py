@@ -5,7 +5,7 @@ import pytest
 from runtime.settings import SettingsError, read_configuration
 from services.gateway.clients.origin import Proxies, stored_address, stored_agent, trusted_proxies
 from services.gateway.settings import GatewaySection, Stored
-from tests.unit.gateway.test_headers import asked
+from tests.unit.gateway.test_headers import request_with
 
 FRONT = "10.0.0.1"
 PROXIES = Proxies(["10.0.0.0/8", "192.0.2.1", "2001:db8::/32"])
@@ -81,7 +81,7 @@ def test_trusted_proxy_that_is_no_address_is_refused(text: str) -> None:
     ],
 )
 def test_client_is_stored_as_configured(how: Stored, address: str, agent: str) -> None:
-    request = asked((b"user-agent", BROWSER.encode()), client=("192.0.2.77", 4711))
+    request = request_with((b"user-agent", BROWSER.encode()), client=("192.0.2.77", 4711))
 
     stored = stored_address(request.client_address, how), stored_agent(request.user_agent, how)
 
