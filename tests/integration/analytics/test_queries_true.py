@@ -365,11 +365,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from services.analytics.store import Database, LedgerWriter, Readers
 from services.gateway.domain import refusal_error
-from tests.unit.analytics.builders import Story, folded, policy
+from tests.unit.analytics.builders import Story, batch_of, policy
 database = Database(Path(sys.argv[1]), 500_000_000)
 ledger = LedgerWriter(database)
 ledger.begin_anew("a stream")
-ledger.write_batch(folded(Story().tell(policy(sys.argv[2]))))
+ledger.write_batch(batch_of(Story().tell(policy(sys.argv[2]))))
 noon = datetime(2026, 1, 1, 23, 30, tzinfo=UTC)
 found = Readers(database, lambda: noon, 5.0).ask_rows(
     "select current_date, today(), (select day from today), current_setting('TimeZone'),"
