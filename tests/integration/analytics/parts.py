@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import structlog
@@ -186,7 +187,7 @@ def stored(path: Path, story: Story) -> Iterator[Readers]:
         database.close()
 
 
-def ask(readers: Readers, measures: str, by: str = "", *filters: str) -> list[list[object]]:
+def ask(readers: Readers, measures: str, by: str = "", *filters: str) -> list[list[Any]]:
     """Ask for measures by dimensions, over all days that stories tell of; the rows."""
     asked = Statistics(
         measures=measures.split(),
