@@ -9,7 +9,6 @@ from contracts.base import (
     Command,
     Count,
     Event,
-    Failed,
     GatewayId,
     Instant,
     LeaderElected,
@@ -270,4 +269,3 @@ class ServersChanged(Reply, frozen=True, kw_only=True, tag="servers_changed"):
 
 
 BalancerAdmin = PutServer | RemoveServer | SetStrategy | AcceptConfiguration
-BalancerReply = SelectAnswers | BalancerStatusReply | ServersChanged | Failed

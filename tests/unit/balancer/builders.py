@@ -34,8 +34,8 @@ IMAGE = ServiceType("image")
 AVATAR = ServiceType("avatar")
 
 
-def after(seconds: float) -> datetime:
-    return NOON + timedelta(seconds=seconds)
+def after(seconds: float, since: datetime = NOON) -> datetime:
+    return since + timedelta(seconds=seconds)
 
 
 def server(
@@ -73,7 +73,7 @@ def strategy(name: str) -> StrategyChanged:
     return StrategyChanged(strategy=name, reason="test")
 
 
-def folded(*events: Event) -> Balancer:
+def balancer_of(*events: Event) -> Balancer:
     balancer = Balancer()
     for event in events:
         balancer.take_event(event)
@@ -82,7 +82,9 @@ def folded(*events: Event) -> Balancer:
 
 def well(*names: str, by: str = "least_connections") -> Balancer:
     """Servers that are up, able to do everything."""
-    return folded(*[added(name) for name in names], *[up(name) for name in names], strategy(by))
+    return balancer_of(
+        *[added(name) for name in names], *[up(name) for name in names], strategy(by)
+    )
 
 
 def wanted(
@@ -107,7 +109,7 @@ def unreachable(name: str) -> ServerFailed:
     return ServerFailed(server_id=ServerId(name), verdict=Verdict.UNREACHABLE, failure="connect")
 
 
-def attempt(name: str, verdict: Verdict = Verdict.SUCCESS, **rest: float) -> Attempt:
+def attempt_at(name: str, verdict: Verdict = Verdict.SUCCESS, **rest: float) -> Attempt:
     return Attempt(server_id=ServerId(name), verdict=verdict, **rest)  # type: ignore[arg-type]
 
 
@@ -118,7 +120,7 @@ def chosen(balancer: Balancer, lease: str = "", **rest: object) -> str:
     return answer.server_id
 
 
-def nobody(balancer: Balancer, lease: str = "", **rest: object) -> NoServer:
+def no_server(balancer: Balancer, lease: str = "", **rest: object) -> NoServer:
     answer = select_server(balancer, wanted(lease, **rest), ONE, NOON)  # type: ignore[arg-type]
     assert isinstance(answer, NoServer), answer
     return answer
@@ -128,7 +130,7 @@ def in_flight(balancer: Balancer) -> dict[str, int]:
     return {name: standing.in_flight for name, standing in balancer.standings.items()}
 
 
-def journalled(*events: Event, time: datetime = NOON) -> Envelope:
+def pool_envelope(*events: Event, time: datetime = NOON) -> Envelope:
     """An envelope of the pool."""
     return Envelope(
         writer=WriterId("pool"),
@@ -140,11 +142,11 @@ def journalled(*events: Event, time: datetime = NOON) -> Envelope:
     )
 
 
-def cancelled(lease: str) -> LeaseCancelled:
+def cancel_told(lease: str) -> LeaseCancelled:
     return LeaseCancelled(
         lease_id=LeaseId(lease), request_id=RequestId("r"), number=1, reason="test"
     )
 
 
 def see(balancer: Balancer, *events: Event) -> None:
-    assert observe_envelope(balancer, journalled(*events), NOON) == []
+    assert observe_envelope(balancer, pool_envelope(*events), NOON) == []

@@ -19,9 +19,9 @@ from tests.moments import NOON
 from tests.unit.balancer.builders import (
     added,
     after,
+    balancer_of,
     down,
-    folded,
-    journalled,
+    pool_envelope,
     unreachable,
     up,
     well,
@@ -30,7 +30,7 @@ from tests.unit.balancer.builders import (
 A, B = ServerId("a"), ServerId("b")
 
 
-def settle(balancer: Balancer, seconds: float = 0) -> list[tuple[str, str]]:
+def journal_due(balancer: Balancer, seconds: float = 0) -> list[tuple[str, str]]:
     """Journal what is due; say which server and what."""
     events = health_due(balancer, after(seconds), 3)
     for event in events:
@@ -54,37 +54,39 @@ def eject(balancer: Balancer, *names: str, seconds: float = 0) -> list[tuple[str
 
 
 def test_one_good_probe_brings_a_server_up() -> None:
-    balancer = folded(added("a"))
-    assert settle(balancer) == []
+    balancer = balancer_of(added("a"))
+
+    assert journal_due(balancer) == []
 
     take_probe(balancer, A, None)
 
-    assert settle(balancer) == [("a", Health.UP)]
-    assert settle(balancer) == []
+    assert journal_due(balancer) == [("a", Health.UP)]
+    assert journal_due(balancer) == []
 
 
 def test_three_bad_probes_in_a_row_take_a_server_down() -> None:
     balancer = well("a")
     for failure in ["refused", "refused", None, "refused", "refused"]:
         take_probe(balancer, A, failure)
-        assert settle(balancer) == []
+        assert journal_due(balancer) == []
 
     take_probe(balancer, A, "no answer")
 
-    assert settle(balancer) == [("a", Health.DOWN)]
+    assert journal_due(balancer) == [("a", Health.DOWN)]
     assert server_views(balancer, NOON)[0].reason == "probe: no answer"
     take_probe(balancer, A, "no answer")
-    assert settle(balancer) == []
+    assert journal_due(balancer) == []
 
 
 def test_server_that_never_answered_is_said_to_be_down_once() -> None:
-    balancer = folded(added("a"))
+    balancer = balancer_of(added("a"))
+
     assert server_views(balancer, NOON)[0].reason == "not probed yet"
     for _ in range(4):
         take_probe(balancer, A, "refused")
 
-    assert settle(balancer) == [("a", Health.DOWN)]
-    assert settle(balancer) == []
+    assert journal_due(balancer) == [("a", Health.DOWN)]
+    assert journal_due(balancer) == []
 
 
 def test_three_connections_that_fail_take_a_server_down_until_the_next_good_probe() -> None:
@@ -92,13 +94,14 @@ def test_three_connections_that_fail_take_a_server_down_until_the_next_good_prob
     take_probe(balancer, A, None)
     for _ in range(2):
         take_failure(balancer, unreachable("a"))
-    assert settle(balancer) == []
+
+    assert journal_due(balancer) == []
 
     take_failure(balancer, unreachable("a"))
 
-    assert settle(balancer) == [("a", Health.DOWN)]
+    assert journal_due(balancer) == [("a", Health.DOWN)]
     take_probe(balancer, A, None)
-    assert settle(balancer) == [("a", Health.UP)]
+    assert journal_due(balancer) == [("a", Health.UP)]
 
 
 def test_only_connections_that_fail_speak_against_a_server_at_once() -> None:
@@ -106,7 +109,7 @@ def test_only_connections_that_fail_speak_against_a_server_at_once() -> None:
     for _ in range(5):
         take_failure(balancer, ServerFailed(server_id=A, verdict=Verdict.RATE_LIMITED))
 
-    assert settle(balancer) == []
+    assert journal_due(balancer) == []
 
 
 def test_reports_of_servers_that_are_gone_are_ignored() -> None:
@@ -125,7 +128,7 @@ def test_blame_in_the_pools_log_names_each_server_once() -> None:
     ]
     other = SessionRecovered(session_id=SessionId("s3"), reason="trial_passed", server_id=B)
 
-    assert observe_envelope(well("a", "b"), journalled(*recovered, other), NOON) == ["a"]
+    assert observe_envelope(well("a", "b"), pool_envelope(*recovered, other), NOON) == ["a"]
 
 
 def test_ejected_server_is_not_chosen_until_its_time_is_over() -> None:
@@ -136,9 +139,9 @@ def test_ejected_server_is_not_chosen_until_its_time_is_over() -> None:
     view = server_views(balancer, after(10))[0]
     assert (view.healthy, view.health, view.ejected_s) == (False, Health.UP, 20)
     assert view.reason == "ejected: blamed"
-    assert settle(balancer, 29) == []
+    assert journal_due(balancer, 29) == []
     assert server_views(balancer, after(31))[0].ejected_s == 0
-    assert settle(balancer, 30) == [("a", "readmitted")]
+    assert journal_due(balancer, 30) == [("a", "readmitted")]
     assert server_views(balancer, after(31))[0].healthy
 
 
@@ -150,7 +153,7 @@ def test_ejections_double_up_to_ten_minutes_and_are_forgiven_after_a_long_quiet(
         ((_, seconds, _),) = eject(balancer, "a", seconds=now)
         lasted.append(seconds)
         now += seconds
-        settle(balancer, now)
+        journal_due(balancer, now)
 
     assert lasted == [30, 60, 120, 240, 480, 600, 600]
     assert eject(balancer, "a", seconds=now + 1800) == [("a", 30, 1)]
@@ -176,12 +179,13 @@ def test_ejected_server_is_readmitted_early_when_nobody_else_is_left() -> None:
     eject(balancer, "a")
     eject(balancer, "b", seconds=1)
     balancer.take_event(down("b"))
-    assert settle(balancer, 2) == []
+
+    assert journal_due(balancer, 2) == []
 
     balancer.take_event(down("c"))
 
-    assert settle(balancer, 2) == [("a", "readmitted")]
-    assert settle(balancer, 2) == []
+    assert journal_due(balancer, 2) == [("a", "readmitted")]
+    assert journal_due(balancer, 2) == []
 
 
 def test_ejected_server_that_is_down_helps_nobody() -> None:
@@ -190,7 +194,7 @@ def test_ejected_server_that_is_down_helps_nobody() -> None:
     balancer.take_event(down("a"))
     balancer.take_event(down("b"))
 
-    assert settle(balancer, 2) == []
+    assert journal_due(balancer, 2) == []
 
 
 @pytest.mark.parametrize("seconds", [0.0, 40.0])
