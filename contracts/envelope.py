@@ -48,11 +48,6 @@ _decoder = msgspec.json.Decoder(Envelope)
 _frames = msgspec.json.Decoder(_Frame)
 
 
-def encode_envelope(envelope: Envelope) -> bytes:
-    """Encode as stored."""
-    return _encoder.encode(envelope)
-
-
 def decode_envelope(stored: bytes) -> Envelope:
     """Decode a stored envelope; events with unknown tags become `UnknownEvent`.
 

@@ -2,7 +2,6 @@
 
 import random
 from enum import StrEnum
-from typing import Any
 
 import msgspec
 
@@ -147,16 +146,3 @@ def _fits_request(fault: Fault, path: str, credential: str, *, generation: bool)
     if fault.times == 0 or not (fault.path in path if fault.path else generation):
         return False
     return credential.startswith(fault.credential)
-
-
-def parse_fault(text: str) -> Fault:
-    """Read `kind` or `kind:name=value,name=value`, as on a command line. Raises `ValueError`."""
-    kind, _, rest = text.partition(":")
-    fields: dict[str, Any] = {"kind": kind}
-    for item in filter(None, rest.split(",")):
-        name, _, value = item.partition("=")
-        fields[name.strip()] = value
-    try:
-        return msgspec.convert(fields, Fault, strict=False)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"fault {text!r}: {error}") from None

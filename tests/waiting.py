@@ -13,6 +13,12 @@ async def until(true: Callable[[], object], seconds: float = 30) -> None:
             await asyncio.sleep(0.01)
 
 
+async def settle() -> None:
+    """Let every task here come to what it waits for, where nothing outside is waited for."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
 async def eventually(question: Callable[[], Awaitable[Any]], seconds: float = 20) -> Any:
     """Ask until the answer is true; that answer."""
     async with asyncio.timeout(seconds):

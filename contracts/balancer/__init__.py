@@ -9,7 +9,6 @@ administration   commands and replies of operators
 from contracts.balancer.administration import (
     AcceptConfiguration,
     BalancerAdmin,
-    BalancerReply,
     BalancerStatus,
     BalancerStatusReply,
     DrainServer,
@@ -69,7 +68,6 @@ __all__ = [
     "AcceptConfiguration",
     "BalancerAdmin",
     "BalancerEvent",
-    "BalancerReply",
     "BalancerStatus",
     "BalancerStatusReply",
     "ConfigurationAccepted",

@@ -1,8 +1,7 @@
 """Commands and replies of operators."""
 
-from contracts.balancer.selecting import SelectAnswers
 from contracts.balancer.words import Health, Server, StrategyRule
-from contracts.base import Command, Count, Failed, Instant, Part, Reply, ServerId, ServiceType
+from contracts.base import Command, Count, Instant, Part, Reply, ServerId, ServiceType
 
 
 class BalancerStatus(Command, frozen=True, kw_only=True, tag="balancer_status"):
@@ -122,4 +121,3 @@ class ServersChanged(Reply, frozen=True, kw_only=True, tag="servers_changed"):
 BalancerAdmin = (
     PutServer | RemoveServer | SetStrategy | AcceptConfiguration | DrainServer | PinStrategy
 )
-BalancerReply = SelectAnswers | BalancerStatusReply | ServersChanged | Failed

@@ -6,7 +6,7 @@ leasing          commands and replies of gateways, in batches on `rpc.pool.<shar
 administration   commands and replies of operators
 """
 
-from contracts.base import Failed, LeaderElected
+from contracts.base import LeaderElected
 from contracts.pool.administration import (
     AddSession,
     AddSessions,
@@ -69,10 +69,6 @@ from contracts.pool.words import (
     Verdict,
 )
 
-PoolReply = (
-    LeaseAnswers | EndAnswers | RenewAnswers | CancelAnswers | PoolStatusReply | Done | Failed
-)
-
 __all__ = [
     "AddSession",
     "AddSessions",
@@ -107,7 +103,6 @@ __all__ = [
     "PoolAdmin",
     "PoolCheckpointed",
     "PoolEvent",
-    "PoolReply",
     "PoolStatus",
     "PoolStatusReply",
     "QuotaObserved",

@@ -61,12 +61,8 @@ class KeyLog:
         self._clock = clock
         self._logger = logger
         self._deciding = asyncio.Lock()
-        self._caught_up = asyncio.Event()
-
-    @property
-    def is_ready(self) -> bool:
+        self.is_ready = False
         """Whether everything that was in the log when `run` began is folded."""
-        return self._caught_up.is_set()
 
     def find_key(self, text: str) -> Key | None:
         """Find the key that `text` opens; None when there is none.
@@ -80,20 +76,16 @@ class KeyLog:
             raise GatewayError("ledger_unavailable", message, retry_after_s=1)
         return key
 
-    async def wait_until_current(self) -> None:
-        """Wait until it is ready."""
-        await self._caught_up.wait()
-
     async def run(self) -> None:
         """Follow the log for ever: a change anywhere is in force here when this has folded it."""
         target = await self._last_sequence()
         if target <= self.ring.version:
-            self._caught_up.set()
+            self.is_ready = True
         async for batch in self._log.follow_from([EVT_KEYS], self.ring.version):
             for stored in batch:
                 self._fold_stored(stored, self._reader.note_stored(stored))
             if self.ring.version >= target:
-                self._caught_up.set()
+                self.is_ready = True
 
     async def issue_key(
         self, name: str, scope: KeyScope | Scope, bounds: KeyBounds, by: str

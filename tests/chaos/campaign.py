@@ -56,7 +56,7 @@ class Campaign:
     async def run(self, load: Load) -> None:
         """Let every fault happen amid the calls; return when all calls are answered."""
         self.began = time.monotonic()
-        calling = asyncio.create_task(traffic.run(load))
+        calling = asyncio.create_task(traffic.make_calls(load))
         try:
             await self._befall()
             await asyncio.sleep(max(0.0, self.plan.seconds - self.clock()))

@@ -130,6 +130,6 @@ def _cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def told(found: Sequence[Row]) -> list[dict[str, object]]:
+def rows_told(found: Sequence[Row]) -> list[dict[str, object]]:
     """The rows as JSON has them."""
     return [asdict(row) for row in found]

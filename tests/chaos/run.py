@@ -43,7 +43,7 @@ def run(plan: Plan, ground: Ground, calls: int, folder: Path) -> int:
     finally:
         ground.end()
     findings = judged(evidence)
-    told = _told(plan, campaign, evidence, findings)
+    told = _summary(plan, campaign, evidence, findings)
     (folder / "report.txt").write_text(told)
     (folder / "report.json").write_text(_json(plan, campaign, evidence, findings))
     print(told, flush=True)
@@ -98,7 +98,7 @@ async def _campaign(plan: Plan, ground: Ground, calls: int) -> tuple[Campaign, E
     return campaign, evidence
 
 
-def _told(plan: Plan, campaign: Campaign, evidence: Evidence, findings: list[Finding]) -> str:
+def _summary(plan: Plan, campaign: Campaign, evidence: Evidence, findings: list[Finding]) -> str:
     ends: dict[str, int] = {}
     for lease in evidence.log.leases.values():
         ends[lease.end or "open"] = ends.get(lease.end or "open", 0) + 1
@@ -121,7 +121,7 @@ def _json(plan: Plan, campaign: Campaign, evidence: Evidence, findings: list[Fin
         {
             "plan": plan.told(),
             "happened": [vars(one) for one in campaign.happened],
-            "rows": report.told(report.rows(evidence.calls, campaign.happened)),
+            "rows": report.rows_told(report.rows(evidence.calls, campaign.happened)),
             "findings": [vars(one) for one in findings],
             "audit": {name: evidence.audit[name] for name in ("exit", "violations", "duckdb")},
             "calls": [vars(call) for call in evidence.calls],

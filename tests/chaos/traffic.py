@@ -89,7 +89,7 @@ class Load:
     done: list[Called] = field(default_factory=list)
 
 
-async def run(load: Load) -> list[Called]:
+async def make_calls(load: Load) -> list[Called]:
     """Make calls until there were enough and no more faults come, or the time is up."""
     chance = random.Random(load.seed)
     names, weights = list(load.mix), list(load.mix.values())
@@ -164,7 +164,7 @@ async def _answered(reader: asyncio.StreamReader) -> tuple[int, str, str]:
             body += piece
     if status != 200:
         return status, request_id, _code(body)
-    return status, request_id, "" if _whole(headers, body) else "cut"
+    return status, request_id, "" if _ended_well(headers, body) else "cut"
 
 
 def _written(load: Load, gateway: str, kind: str) -> bytes:
@@ -193,7 +193,7 @@ def _code(body: bytes | bytearray) -> str:
         return "misshapen"
 
 
-def _whole(headers: dict[str, str], body: bytes | bytearray) -> bool:
+def _ended_well(headers: dict[str, str], body: bytes | bytearray) -> bool:
     """Whether an answer came to its proper end."""
     if "content-length" in headers:
         return len(body) == int(headers["content-length"])

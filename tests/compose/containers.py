@@ -29,7 +29,7 @@ capabilities = ["image", "video", "avatar"]
 _HEALTHY = ["python", "-IS", "/opt/tidegate/bin/healthy.py"]
 
 
-def run(*words: str, **more: Any) -> str:
+def run_command(*words: str, **more: Any) -> str:
     """Run a command to its end; what it said. Fails the test when the command fails."""
     done = subprocess.run(words, capture_output=True, text=True, timeout=600, check=False, **more)
     assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
@@ -39,7 +39,7 @@ def run(*words: str, **more: Any) -> str:
 def cloned(folder: Path) -> Path:
     """What a fresh clone would hold: the files of the repository, and nothing else."""
     words = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    for name in filter(None, run(*words, cwd=ROOT).split("\0")):
+    for name in filter(None, run_command(*words, cwd=ROOT).split("\0")):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
@@ -81,7 +81,7 @@ class Containers(Asked):
 
     def compose(self, *words: str, **more: Any) -> str:
         """Run `docker compose` to its end; what it said."""
-        return run(*self._words, *words, cwd=self.folder, env=self.environment, **more)
+        return run_command(*self._words, *words, cwd=self.folder, env=self.environment, **more)
 
     def up(self, *words: str) -> None:
         """Bring it up; fails with what every container said when it does not come up."""
@@ -131,7 +131,7 @@ class Containers(Asked):
 
     def inspect(self, name: str, form: str = "{{json .}}") -> Any:
         """What the engine knows of a container."""
-        return json.loads(run("docker", "inspect", "--format", form, self.named(name)))
+        return json.loads(run_command("docker", "inspect", "--format", form, self.named(name)))
 
     def execute(self, name: str, *words: str) -> "subprocess.CompletedProcess[str]":
         """Run something in a container."""
@@ -168,18 +168,20 @@ class Containers(Asked):
 
     def docker(self, verb: str, name: str) -> None:
         """Kill, start, stop, pause or unpause a container."""
-        run("docker", verb, self.named(name))
+        run_command("docker", verb, self.named(name))
 
     def disconnect(self, name: str, network: str) -> None:
         """Pull the plug."""
-        run("docker", "network", "disconnect", f"{self.project}_{network}", self.named(name))
+        run_command(
+            "docker", "network", "disconnect", f"{self.project}_{network}", self.named(name)
+        )
 
     def connect(self, name: str, network: str) -> None:
         """Put it back, under the names that Compose gave it."""
         service = self.inspect(name, '{{json (index .Config.Labels "com.docker.compose.service")}}')
         aliases = ("--alias", service, "--alias", self.named(name))
         full = f"{self.project}_{network}"
-        run("docker", "network", "connect", *aliases, full, self.named(name))
+        run_command("docker", "network", "connect", *aliases, full, self.named(name))
 
     # ----------------------------------------------------------------- asking
 

@@ -13,6 +13,7 @@ def test_backup_is_restored_into_another_stack_which_goes_on(
     backups = tmp_path / "backups"
     backups.mkdir(mode=0o777)
     backups.chmod(0o777)
+
     for _ in range(3):
         assert stack.image().status_code == 200
     keeper = ("run", "--rm", "-T", "-v", f"{backups}:/backups", "keeper")

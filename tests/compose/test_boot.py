@@ -17,11 +17,11 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
         made.compose("--profile", "demo", "down", "--volumes", "--timeout", "60")
 
 
-def sessions(clone: Containers) -> int:
+def session_count(clone: Containers) -> int:
     return len(clone.pool_status()["data"])
 
 
-def started(clone: Containers) -> dict[str, object]:
+def started_at(clone: Containers) -> dict[str, object]:
     """Since when each service runs."""
     names = [name for name, one in clone.states().items() if one["State"] == "running"]
     return {name: clone.inspect(name, "{{json .State.StartedAt}}") for name in names}
@@ -35,22 +35,22 @@ def test_fresh_clone_comes_up_and_goes_on_through_changes(clone: Containers) -> 
     ]
     refused = clone.image()
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "no_backend")
-    assert sessions(clone) == 50
-    before = started(clone)
+    assert session_count(clone) == 50
+    before = started_at(clone)
 
     clone.compose("--profile", "demo", "up", "--wait")
 
     clone.eventually(clone.answers, expected=True, seconds=RECOVERY_S)
     assert clone.audit()["exit"] == 0
-    now = started(clone)
+    now = started_at(clone)
     assert {name: now[name] for name in before} == before
     assert set(now) - set(before) == {f"server-{number}-1" for number in range(1, 5)}
 
     clone.configure("[pool]\nmin_size = 52\n")
     clone.up()
 
-    clone.eventually(lambda: sessions(clone), 52, RECOVERY_S)
-    assert {name: started(clone)[name] for name in before} == before
+    clone.eventually(lambda: session_count(clone), 52, RECOVERY_S)
+    assert {name: started_at(clone)[name] for name in before} == before
 
     clone.configure("[pool]\nmin_syze = 53\n")
     with pytest.raises(AssertionError, match='service "secrets" didn'):

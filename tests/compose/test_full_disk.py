@@ -41,7 +41,7 @@ def stack(disk: SmallDisk, tmp_path: Path) -> Iterator[Containers]:
         shutil.rmtree(made.folder)
 
 
-def readiness(stack: Containers) -> tuple[int, str]:
+def gateway_readiness(stack: Containers) -> tuple[int, str]:
     """Status of the gateway's `/readyz`, and its reason."""
     found = httpx.get(f"{stack.url()}/readyz", timeout=10)
     return found.status_code, found.json().get("reason", "")
@@ -63,7 +63,8 @@ def test_full_disk_is_told_and_nats_is_started_again_once_there_is_room(
 
     # A short envelope may still find room in a page that was begun; a few calls do not.
     stack.eventually(lambda: stack.answers(503), expected=True, seconds=RECOVERY_S)
-    stack.eventually(lambda: readiness(stack), (503, UNWRITABLE), RECOVERY_S)
+    stack.eventually(lambda: gateway_readiness(stack), (503, UNWRITABLE), RECOVERY_S)
+
     assert httpx.get(f"{stack.url()}/health", timeout=20).json()["status"] == "degraded"
     refused = stack.image()
     assert (refused.status_code, refused.json()["error"]["message"]) == (503, UNWRITABLE)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.compose.conftest import PLANTED
-from tests.compose.containers import IMAGE, Containers, run
+from tests.compose.containers import IMAGE, Containers, run_command
 from tests.e2e.search import Search
 from tests.waiting import wait_for
 
@@ -42,7 +42,7 @@ def secrets(stack: Containers) -> dict[str, str]:
         'cd /s; for name in *.key secrets/*.key secrets/*.nats; do echo "$name $(cat $name)"; done'
     )
     words = ("docker", "run", "--rm", "--user", "0", "-v", volume, "--entrypoint", "sh", IMAGE)
-    lines = run(*words, "-c", listing).splitlines()
+    lines = run_command(*words, "-c", listing).splitlines()
     found = {Path(name).name: secret for name, secret in map(str.split, lines)}
     assert {"operator.key", "client.key", "identity.key", "pool.nats", "auditor.nats"} <= set(found)
     assert found["operator.key"] == PLANTED["TIDEGATE_ADMIN_KEY"]
@@ -86,7 +86,7 @@ def test_engine_shows_no_secret(stack: Containers, secrets: dict[str, str]) -> N
     search = sought(secrets | {text: text for text in CREDENTIALS})
 
     for name, state in stack.states().items():
-        search.look(f"inspect {name}", run("docker", "inspect", stack.named(name)))
+        search.look(f"inspect {name}", run_command("docker", "inspect", stack.named(name)))
         if state["State"] == "running":
             for what in ("environ", "cmdline"):
                 told = stack.execute(name, "cat", f"/proc/1/{what}")
@@ -104,8 +104,8 @@ def test_engine_shows_no_secret(stack: Containers, secrets: dict[str, str]) -> N
 def test_image_holds_no_secret(stack: Containers, secrets: dict[str, str], tmp_path: Path) -> None:
     assert (stack.folder / ".env").exists()  # it was there when the image was built
     search = sought(secrets)
-    search.look("history", run("docker", "history", "--no-trunc", IMAGE))
-    search.look("image", run("docker", "inspect", IMAGE))
+    search.look("history", run_command("docker", "history", "--no-trunc", IMAGE))
+    search.look("image", run_command("docker", "inspect", IMAGE))
     needles = tmp_path / "needles"
     needles.write_bytes(b"\n".join([*search.forms, IN_THE_IMAGE]))
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.compose.containers import RECOVERY_S, Containers
-from tests.compose.trickle import accounted, calls
+from tests.compose.trickle import accounted, calling
 
 ROLES = ("gateway", "pool", "balancer", "analytics", "nats")
 
@@ -16,7 +16,7 @@ ROLES = ("gateway", "pool", "balancer", "analytics", "nats")
 def test_killed_container_that_is_started_again_recovers(stack: Containers, role: str) -> None:
     name = stack.who(role)
 
-    with calls(stack, f"kill {role}"):
+    with calling(stack, f"kill {role}"):
         stack.docker("kill", name)
         time.sleep(1)
         stack.docker("start", name)
@@ -30,7 +30,7 @@ def test_crashed_container_is_started_again_by_the_engine(stack: Containers, rol
     name = stack.who(role)
     before = stack.inspect(name, "{{.RestartCount}}")
 
-    with calls(stack, f"crash {role}"):
+    with calling(stack, f"crash {role}"):
         crash(stack, name)
         stack.eventually(lambda: stack.inspect(name, "{{.RestartCount}}"), before + 1, RECOVERY_S)
 
@@ -57,7 +57,7 @@ def test_container_that_loses_its_network_recovers(
 ) -> None:
     name = stack.who(role)
 
-    with calls(stack, f"disconnect {role}"):
+    with calling(stack, f"disconnect {role}"):
         stack.disconnect(name, network)
         time.sleep(5)
         stack.connect(name, network)

@@ -52,7 +52,7 @@ class Trickle:
 
 
 @contextmanager
-def calls(stack: Containers, what: str) -> Iterator[Trickle]:
+def calling(stack: Containers, what: str) -> Iterator[Trickle]:
     """Call all the while; then everything is well again, every unit accounted for."""
     trickle = Trickle(stack)
     trickle._thread.start()

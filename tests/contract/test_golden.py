@@ -12,11 +12,11 @@ from contracts.events import UnknownEvent, decode_event, event_tags
 GOLDEN = Path(__file__).parent / "golden"
 
 
-def lines(name: str) -> Iterator[bytes]:
+def golden_lines(name: str) -> Iterator[bytes]:
     yield from (GOLDEN / f"{name}.jsonl").read_bytes().splitlines()
 
 
-EVENTS = [line for name in ("pool", "balancer", "keys") for line in lines(name)]
+EVENTS = [line for name in ("pool", "balancer", "keys") for line in golden_lines(name)]
 
 
 def type_of(line: bytes) -> str:
@@ -45,7 +45,7 @@ def test_golden_lines_of_a_tag_show_every_field_that_has_no_default(tag: str) ->
 
 def test_golden_envelopes_are_one_chain() -> None:
     link = envelope.Link()
-    for sequence, stored in enumerate(lines("envelopes"), 1):
+    for sequence, stored in enumerate(golden_lines("envelopes"), 1):
         found = envelope.decode_envelope(stored)
         assert envelope.chain_break(link, found) is None
         link = envelope.link_to(sequence, stored, found)
@@ -54,7 +54,7 @@ def test_golden_envelopes_are_one_chain() -> None:
 
 
 def test_event_of_a_later_version_is_kept_raw_between_its_neighbours() -> None:
-    *_, stored = lines("envelopes")
+    *_, stored = golden_lines("envelopes")
 
     events = envelope.decode_envelope(stored).events
 

@@ -57,7 +57,7 @@ async def _call(client: AsyncOpenAI, service: str) -> str:
     return "ok"
 
 
-def usage(stack: Asked) -> list[dict[str, Any]]:
+def session_usages(stack: Asked) -> list[dict[str, Any]]:
     """What every session has used and left."""
     sessions = stack.api("/api/sessions")["data"]
     return [stack.api(f"/api/session/usage?sessionId={one['session_id']}") for one in sessions]
@@ -65,7 +65,7 @@ def usage(stack: Asked) -> list[dict[str, Any]]:
 
 def sold(stack: Asked, service: str = "image") -> int:
     """Units that the pool counts."""
-    return sum(one["usage"][f"{service}_count"] for one in usage(stack))
+    return sum(one["usage"][f"{service}_count"] for one in session_usages(stack))
 
 
 def in_duckdb(stack: Asked, service: str = "image") -> int:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -227,6 +228,17 @@ class Stack(Asked):
         return f"http://127.0.0.1:{self.ports[gateway]}"
 
     # ----------------------------------------------------------------- ending
+
+    def open_call(self, body: bytes, promised: int | None = None) -> socket.socket:
+        """Send a request for an image, or a part of it, over a socket of its own."""
+        connection = socket.create_connection(("127.0.0.1", self.ports["gateway"]))
+        connection.sendall(
+            b"POST /v1/images/generations HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
+            + f"Authorization: Bearer {self.client_key}\r\n".encode()
+            + f"Content-Length: {promised or len(body)}\r\n\r\n".encode()
+            + body
+        )
+        return connection
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         """Send a signal to one process; a deadly one is waited for."""

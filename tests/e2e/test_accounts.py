@@ -291,6 +291,7 @@ def test_verb_tests_several_one_after_another(asked: Asked) -> None:
 def test_servers_are_recognised_beside_what_is_configured(asked: Asked) -> None:
     done = asked.said("servers", "probe", "--json")
     told = json.loads(done.stdout)["data"]
+
     assert done.returncode == 0, done.stdout
     assert {one["server"]: one["recognised"] for one in told} == {
         **{name: name for name in DIALECTS},

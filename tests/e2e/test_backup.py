@@ -91,7 +91,9 @@ def test_what_was_used_before_the_backup_is_used_after_the_restore(
     with Callers(lost, ALL - LIMIT) as callers:
         lost.eventually(lambda: callers.answers.total() > 0, expected=True)
         done = lost.tidegate("backup", str(tmp_path / "busy.tar"), "--json")
+
     assert done.returncode == 0, done.stderr
+
     lost.faults("one")
     busy = json.loads(done.stdout)
     lost.eventually(lost.open_leases, 0)
@@ -147,6 +149,7 @@ def test_a_session_keeps_its_counts_when_the_master_key_was_lost(
     stack.environment["TIDEGATE_PORT"] = str(stack.ports["gateway"])
     credentials = tmp_path / "credentials"
     credentials.write_text("us-the-only-one\n")
+
     assert stack.tidegate("sessions", "add", str(credentials)).returncode == 0
     before = [stack.image().status_code for _ in range(4)]
     stack.eventually(stack.open_leases, 0)

@@ -14,7 +14,7 @@ GENERATE = "/v1/images/generations"
 MB = 1_000_000
 
 
-def post(stack: Stack, path: str = GENERATE, **more: object) -> httpx.Response:
+def post_raw(stack: Stack, path: str = GENERATE, **more: object) -> httpx.Response:
     headers = {"Authorization": f"Bearer {stack.client_key}"}
     return httpx.post(f"{stack.url()}{path}", headers=headers, timeout=60, **more)  # type: ignore[arg-type]
 
@@ -40,7 +40,8 @@ def raw(stack: Stack, sent: bytes) -> bytes:
     [(b"{", None), (b"[]", None), (b'{"model": 5}', "model"), (b'{"n": "x"}', "n")],
 )
 def test_wrong_json_is_named(stack: Stack, content: bytes, param: str | None) -> None:
-    found = post(stack, content=content)
+    found = post_raw(stack, content=content)
+
     assert found.status_code == 400
     error = found.json()["error"]
     assert (error["code"], error["param"]) == ("invalid_request", param)
@@ -95,7 +96,7 @@ def test_client_that_leaves_after_a_large_body_is_noticed(stack: Stack) -> None:
 
 
 def test_unknown_path_and_method_are_named(stack: Stack) -> None:
-    assert post(stack, "/v1/nothing").json()["error"]["code"] == "not_found"
+    assert post_raw(stack, "/v1/nothing").json()["error"]["code"] == "not_found"
     found = httpx.get(
         f"{stack.url()}{GENERATE}", headers={"Authorization": f"Bearer {stack.client_key}"}
     )
@@ -110,6 +111,7 @@ def test_malformed_http_and_huge_heads_get_our_errors(stack: Stack) -> None:
 
 def test_no_key_says_what_was_expected(stack: Stack) -> None:
     found = httpx.post(f"{stack.url()}{GENERATE}", json={})
+
     assert found.status_code == 401
     assert found.headers["www-authenticate"]
     assert "Authorization" in found.json()["error"]["message"]
@@ -122,13 +124,15 @@ def test_server_that_breaks_off_or_talks_garbage_is_an_unknown_outcome(
     for server in ("one", "two"):
         stack.faults(server, kind=fault)
     try:
-        found = post(stack, json={"model": "jimeng-4.0", "prompt": "p"})
+        found = post_raw(stack, json={"model": "jimeng-4.0", "prompt": "p"})
     finally:
         for server in ("one", "two"):
             stack.faults(server)
+
     assert found.status_code == 502
     assert found.json()["error"]["code"] == "upstream_outcome_unknown"
     assert found.headers["x-should-retry"] == "false"
+
     stack.eventually(stack.open_leases, 0)
 
 
@@ -187,6 +191,7 @@ def _down(stack: Stack, size: int) -> int:
 
 def test_large_bodies_stream_in_constant_memory(stack: Stack) -> None:
     process = psutil.Process(stack.processes["gateway"].pid)
+
     assert _up(stack, 20 * MB) == 200
     assert _down(stack, 20 * MB) >= 20 * MB
     before = process.memory_info().rss
@@ -216,9 +221,9 @@ def test_items_that_are_units_are_bounded_at_the_gateway(
     stack.configure('[services.image]\nunits = "n"\n' + stack.servers_toml("one"))
     stack.start_all("one")
 
-    beyond = [post(stack, json={"model": "m", "n": n}) for n in (0, 10_001, 2**63, 10**31)]
-    form = post(stack, data={"model": "m"}, files={"n": (None, str(2**63))})
-    over_the_limit = post(stack, json={"model": "m", "n": 10_000})
+    beyond = [post_raw(stack, json={"model": "m", "n": n}) for n in (0, 10_001, 2**63, 10**31)]
+    form = post_raw(stack, data={"model": "m"}, files={"n": (None, str(2**63))})
+    over_the_limit = post_raw(stack, json={"model": "m", "n": 10_000})
 
     for refused in [*beyond, form]:
         error = refused.json()["error"]
@@ -226,7 +231,7 @@ def test_items_that_are_units_are_bounded_at_the_gateway(
         assert error["message"].startswith("n: expected a whole number from 1 to 10,000, got ")
     assert (over_the_limit.status_code, over_the_limit.json()["error"]["param"]) == (400, "n")
     assert "daily limit" in over_the_limit.json()["error"]["message"]
-    served = post(stack, json={"model": "m", "prompt": "p", "n": 2})
+    served = post_raw(stack, json={"model": "m", "prompt": "p", "n": 2})
     assert served.status_code == 200, served.text
     report = stack.audit()
     assert (report["duckdb"], report["violations"], report["set_aside"]) == ("agrees", [], 0)

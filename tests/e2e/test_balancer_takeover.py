@@ -1,7 +1,6 @@
 """A balancer that takes over is told by idle gateways what is in flight, and when it ends."""
 
 import signal
-import socket
 from collections.abc import Callable
 
 from tests.e2e.stack import WAIT_S, Stack
@@ -15,18 +14,6 @@ def connections(stack: Stack) -> int:
     return int(server["connections"])
 
 
-def begun(stack: Stack) -> socket.socket:
-    """Ask for an image, and do not wait for it."""
-    connection = socket.create_connection(("127.0.0.1", stack.ports["gateway"]))
-    connection.sendall(
-        b"POST /v1/images/generations HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
-        + f"Authorization: Bearer {stack.client_key}\r\n".encode()
-        + f"Content-Length: {len(BODY)}\r\n\r\n".encode()
-        + BODY
-    )
-    return connection
-
-
 def test_idle_gateway_tells_the_new_leader_what_is_open_and_what_has_ended(
     new_stack: NewStack,
 ) -> None:
@@ -36,7 +23,7 @@ def test_idle_gateway_tells_the_new_leader_what_is_open_and_what_has_ended(
     stack.start("balancer-2", "balancer")
     stack.ready("balancer-2")
     stack.faults("one", kind="latency", latency_ms=100_000)
-    calls = [begun(stack) for _ in range(3)]
+    calls = [stack.open_call(BODY) for _ in range(3)]
     stack.eventually(lambda: connections(stack), 3, WAIT_S)
 
     stack.kill("balancer", signal.SIGKILL)
@@ -47,5 +34,7 @@ def test_idle_gateway_tells_the_new_leader_what_is_open_and_what_has_ended(
     for call in calls:
         call.close()
     stack.eventually(lambda: connections(stack), 0, WAIT_S)
+
     assert '"epoch":2' in (stack.home / "balancer-2.log").read_text()
+
     stack.kill("one")  # it would wait for its slow answers

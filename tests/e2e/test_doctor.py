@@ -37,6 +37,7 @@ def standing_by(stack: Stack) -> set[str]:
 
 
 def test_each_part_that_goes_away_is_named(new_stack: Callable[..., Stack]) -> None:
+    """Parts are started one by one and killed one by one; after each the doctor is asked again."""
     stack = new_stack(
         TIDEGATE_POOL_MIN_SIZE="3",
         TIDEGATE_POOL_MAX_SIZE="3",

@@ -39,7 +39,7 @@ def ready(up: Up) -> tuple[int, str]:
     return found.status_code, found.json().get("reason", "")
 
 
-def whole(up: Up) -> dict[str, Any]:
+def health_report(up: Up) -> dict[str, Any]:
     found: dict[str, Any] = httpx.get(f"http://127.0.0.1:{up.port}/health", timeout=20).json()
     return found
 
@@ -53,7 +53,7 @@ def image(up: Up) -> httpx.Response:
     )
 
 
-def wrong(up: Up) -> dict[str, str]:
+def what_is_wrong(up: Up) -> dict[str, str]:
     """What the doctor calls wrong: messages by code."""
     findings = json.loads(up.run("doctor", "--json").stdout)["findings"]
     found: dict[str, str] = {}
@@ -65,32 +65,35 @@ def wrong(up: Up) -> dict[str, str]:
 
 def test_a_stack_whose_disk_was_full_tells_and_goes_on_by_itself(up: Up, disk: SmallDisk) -> None:
     assert image(up).status_code == 200
-    assert (whole(up)["status"], whole(up)["services"]) == ("ok", _WHOLE)
-    assert wrong(up) == {}
+    assert (health_report(up)["status"], health_report(up)["services"]) == ("ok", _WHOLE)
+    assert what_is_wrong(up) == {}
 
     # A short envelope may still find room in a page that was begun; a few calls do not.
     disk.fill()
     wait_for(lambda: image(up).status_code == 503)
     wait_for(lambda: ready(up) == (503, UNWRITABLE))
-    assert (whole(up)["status"], whole(up)["services"]["eventLog"]) == ("degraded", False)
+    assert (health_report(up)["status"], health_report(up)["services"]["eventLog"]) == (
+        "degraded",
+        False,
+    )
     refused = image(up)
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "ledger_unavailable")
     assert refused.json()["error"]["message"] == UNWRITABLE
-    found = wrong(up)
+    found = what_is_wrong(up)
     assert {"log_unwritable", "disk_full", "gateway_not_ready"} <= set(found)
     assert natsserver.STUCK in found["process_not_ready"]
 
     # While there is no room, starting it again would be of no use, and is not tried.
-    wait_for(lambda: [one["waits_for"] for one in told(up, "nats_stuck")] == ["disk"])
+    wait_for(lambda: [one["waits_for"] for one in events_named(up, "nats_stuck")] == ["disk"])
     assert up.child("nats")["restarts"] == 0
 
     disk.free()
     wait_for(lambda: ready(up) == (200, ""))
-    assert [one["waits_for"] for one in told(up, "nats_stuck")] == ["disk", "nothing"]
+    assert [one["waits_for"] for one in events_named(up, "nats_stuck")] == ["disk", "nothing"]
     assert up.child("nats")["restarts"] == 1
     assert image(up).status_code == 200
-    wait_for(lambda: whole(up)["status"] == "ok")
-    wait_for(lambda: wrong(up) == {})
+    wait_for(lambda: health_report(up)["status"] == "ok")
+    wait_for(lambda: what_is_wrong(up) == {})
     audit = json.loads(up.run("audit", "--json").stdout)
     assert (audit["violations"], audit["duckdb"]) == ([], "agrees")
 
@@ -101,5 +104,5 @@ def test_a_stack_whose_disk_was_full_tells_and_goes_on_by_itself(up: Up, disk: S
     assert checked.returncode == 0, checked.stderr
 
 
-def told(up: Up, event: str) -> list[dict[str, Any]]:
+def events_named(up: Up, event: str) -> list[dict[str, Any]]:
     return [one for one in up.events() if one["event"] == event]

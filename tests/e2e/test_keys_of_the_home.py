@@ -17,7 +17,7 @@ from tests.e2e.stack import Stack
 NewStack = Callable[..., Stack]
 
 
-def served(new_stack: NewStack) -> Stack:
+def key_stack(new_stack: NewStack) -> Stack:
     """NATS and a gateway: whoever asks for keys needs no more."""
     stack = new_stack()
     stack.start_nats()
@@ -53,9 +53,10 @@ def journalled_by(stack: Stack, *events: bytes) -> None:
 
 
 def test_key_that_was_deleted_and_made_anew_is_journalled(new_stack: NewStack) -> None:
-    stack = served(new_stack)
+    stack = key_stack(new_stack)
     former = stack.client_key
     (stack.home / "client.key").unlink()
+
     assert stack.tidegate("migrate", "--secrets").stdout == "made client.key\n"
     assert listed(stack, stack.client_key) == 401
 
@@ -71,7 +72,7 @@ def test_key_that_was_deleted_and_made_anew_is_journalled(new_stack: NewStack) -
 
 
 def test_key_that_was_revoked_or_rotated_does_not_come_back(new_stack: NewStack) -> None:
-    stack = served(new_stack)
+    stack = key_stack(new_stack)
     operator, client = (key["id"] for key in stack.api("/api/keys")["data"])
     stack.api(f"/api/keys/{client}", "DELETE")
     stack.api(f"/api/keys/{operator}/rotate", "POST")
@@ -88,11 +89,12 @@ def test_key_that_was_revoked_or_rotated_does_not_come_back(new_stack: NewStack)
 
 
 def test_event_of_a_later_version_is_counted(new_stack: NewStack) -> None:
-    stack = served(new_stack)
+    stack = key_stack(new_stack)
 
     journalled_by(stack, b'{"type":"key_blessed"}')
 
     url = f"http://127.0.0.1:{stack.health['gateway']}/metrics"
     counted = "tidegate_gateway_unknown_events 1.0"
     stack.eventually(lambda: counted in httpx.get(url).text, expected=True)
+
     assert listed(stack, stack.operator_key) == 200

@@ -38,7 +38,7 @@ def readiness(stack: Stack, name: str) -> tuple[int, str]:
     return found.status_code, found.json().get("reason", "")
 
 
-def sold(stack: Stack) -> dict[str, int]:
+def sold_by_all(stack: Stack) -> dict[str, int]:
     """Units of images of today: as the servers, the fold and DuckDB count them."""
     query = "select coalesce(sum(usage_count), 0) from session_usage where service_type = 'image'"
     rows = stack.api("/api/sql", "POST", json={"query": query})["rows"]
@@ -54,12 +54,14 @@ def sold(stack: Stack) -> dict[str, int]:
 def agreed(stack: Stack, units: int) -> None:
     """Everybody counts the same, nothing is open, and the log is clean."""
     stack.eventually(stack.open_leases, 0, 60)
-    stack.eventually(lambda: sold(stack), dict.fromkeys(("servers", "fold", "duckdb"), units), 60)
+    stack.eventually(
+        lambda: sold_by_all(stack), dict.fromkeys(("servers", "fold", "duckdb"), units), 60
+    )
     report = stack.audit()
     assert (report["exit"], report["duckdb"]) == (0, "agrees"), report
 
 
-def calls(stack: Stack, count: int) -> tuple[list[threading.Thread], list[httpx.Response]]:
+def image_calls(stack: Stack, count: int) -> tuple[list[threading.Thread], list[httpx.Response]]:
     """Ask for images from both gateways at once, each in a thread."""
     answers: list[httpx.Response] = []
 
@@ -75,7 +77,7 @@ def calls(stack: Stack, count: int) -> tuple[list[threading.Thread], list[httpx.
 def test_without_nats_new_calls_fail_fast_and_open_ones_end_well(new_stack: NewStack) -> None:
     stack = everything(new_stack, TIDEGATE_GATEWAY_FAILOVER_WAIT=AGES_S)
     stack.faults("one", kind="latency", latency_ms=5000)
-    threads, answers = calls(stack, 6)
+    threads, answers = image_calls(stack, 6)
     stack.eventually(lambda: stack.served("one"), 6)
     stack.kill("nats")
 
@@ -99,6 +101,7 @@ def test_without_nats_new_calls_fail_fast_and_open_ones_end_well(new_stack: NewS
     )
     for thread in threads:
         thread.join(60)
+
     assert models.status_code == 200, "the servers' models need no log"
     for answer in (*refused, asked):
         error: dict[str, Any] = answer.json()["error"]
@@ -122,7 +125,7 @@ def test_without_nats_new_calls_fail_fast_and_open_ones_end_well(new_stack: NewS
 def test_nats_that_stops_breathing_is_latency(new_stack: NewStack) -> None:
     stack = everything(new_stack, TIDEGATE_GATEWAY_FAILOVER_WAIT=AGES_S)
     stack.kill("nats", signal.SIGSTOP)
-    threads, answers = calls(stack, 10)
+    threads, answers = image_calls(stack, 10)
     first = threads[0]
     first.join(4)
     stuck = first.is_alive()
@@ -137,6 +140,7 @@ def test_nats_that_stops_breathing_is_latency(new_stack: NewStack) -> None:
 
 def test_service_that_waits_for_nats_ends_when_it_is_told(new_stack: NewStack) -> None:
     stack = new_stack()
+
     assert stack.tidegate("migrate", "--secrets").returncode == 0
     stack.environment["TIDEGATE_NATS_URL"] = f"nats://127.0.0.1:{stack.nats_port}"
     names = ("pool", "balancer", "analytics")

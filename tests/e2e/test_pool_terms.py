@@ -29,6 +29,7 @@ def test_ledger_of_every_orderly_term_hashes_to_what_its_log_folds_to(new_stack:
 
 
 def test_leaders_killed_under_load_cost_nobody_an_answer_and_no_unit(new_stack: NewStack) -> None:
+    """Four clients make 120 calls for 100 units; each of two leaders is killed amid them."""
     stack = new_stack(
         TIDEGATE_POOL_MIN_SIZE="1",
         TIDEGATE_POOL_MAX_SIZE="1",

@@ -43,7 +43,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
         made.unmount()
 
 
-def configured(folder: Path, store: Path, port: int, *, synced: bool = True) -> Path:
+def nats_config(folder: Path, store: Path, port: int, *, synced: bool = True) -> Path:
     config = folder / "nats.conf"
     text = natsserver.configuration_text(store, port, None)
     config.write_text(text if synced else text.replace(", sync_interval: always", ""))
@@ -56,7 +56,7 @@ class Server:
 
     def __init__(self, folder: Path, store: Path, *, synced: bool = True) -> None:
         self.port = natsserver.free_port()
-        config = configured(folder, store, self.port, synced=synced)
+        config = nats_config(folder, store, self.port, synced=synced)
         self.process: subprocess.Popen[bytes] = natsserver.start_server(
             config, folder / "nats.log", self.port
         )

@@ -54,7 +54,7 @@ def requests(stack: Stack) -> int:
     return sum(one["method"] == "POST" for each in found for one in each)
 
 
-def issued(stack: Stack, **bounds: Any) -> dict[str, Any]:
+def bounded_key(stack: Stack, **bounds: Any) -> dict[str, Any]:
     made: dict[str, Any] = stack.api("/api/keys", "POST", json={"name": "bounded", **bounds})
     return made
 
@@ -67,6 +67,7 @@ def test_body_goes_through_byte_for_byte_and_secrets_do_not(stack: Stack) -> Non
         content=body,
         headers={"Cookie": "mine=1", "Content-Type": "application/json", "X-Kept": "yes"},
     )
+
     assert answer.status_code == 200
     found = seen(stack, answer.headers["x-request-id"])
     headers = {name.lower(): value for name, value in found["headers"]}
@@ -106,6 +107,7 @@ def test_each_generation_path_has_its_service_type(
 def test_compressed_answer_is_expanded_on_its_way(stack: Stack) -> None:
     both(stack, kind="gzip")
     answer = post(stack)
+
     assert "content-encoding" not in answer.headers
     assert answer.json()["data"]
 
@@ -125,6 +127,7 @@ def test_what_ends_a_request_at_once(
 ) -> None:
     both(stack, **fault)
     answer = post(stack)
+
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
     assert answer.headers["x-should-retry"] == "false"
     assert answer.headers["x-session-id"]
@@ -148,6 +151,7 @@ def test_stream_that_is_cut_ends_with_an_error_and_without_done(stack: Stack) ->
     both(stack, kind="cut_stream")
     body = {"model": "jimeng-4.0", "messages": [{"role": "user", "content": "p"}], "stream": True}
     received: list[bytes] = []
+
     with pytest.raises(httpx.RemoteProtocolError):
         _stream(stack, body, received)
     told = b"".join(received)
@@ -162,12 +166,14 @@ def test_long_body_is_routed_by_what_its_first_part_says(stack: Stack) -> None:
     answer = post(
         stack, "/v1/chat/completions", json={"model": "jimeng-video-3.0", "messages": message}
     )
+
     assert answer.headers["x-service-type"] == "video"
 
 
 def test_rate_of_a_key_is_bounded_and_told(stack: Stack) -> None:
-    key = issued(stack, requests_per_minute=2)["key"]
+    key = bounded_key(stack, requests_per_minute=2)["key"]
     first, second, third = (post(stack, key=key) for _ in range(3))
+
     assert (first.status_code, second.status_code, third.status_code) == (200, 200, 429)
     assert first.headers["x-ratelimit-limit-requests"] == "2"
     assert second.headers["x-ratelimit-remaining-requests"] == "0"
@@ -176,7 +182,7 @@ def test_rate_of_a_key_is_bounded_and_told(stack: Stack) -> None:
 
 
 def test_concurrency_of_a_key_is_bounded(stack: Stack) -> None:
-    key = issued(stack, concurrency=1)["key"]
+    key = bounded_key(stack, concurrency=1)["key"]
     both(stack, kind="latency", latency_ms=2000)
     slow: list[int] = []
     client = threading.Thread(target=lambda: slow.append(post(stack, key=key).status_code))
@@ -190,14 +196,16 @@ def test_concurrency_of_a_key_is_bounded(stack: Stack) -> None:
 
 
 def test_revoked_key_opens_nothing(stack: Stack) -> None:
-    made = issued(stack)
+    made = bounded_key(stack)
+
     assert post(stack, key=made["key"]).status_code == 200
+
     stack.api(f"/api/keys/{made['id']}", "DELETE")
     stack.eventually(lambda: post(stack, key=made["key"]).status_code, 401, 2)
 
 
 def test_upload_that_was_begun_with_a_key_revoked_since_buys_nothing(stack: Stack) -> None:
-    made = issued(stack)
+    made = bounded_key(stack)
     before = stack.served(*BOTH)
 
     def slowly() -> Iterator[bytes]:
@@ -227,7 +235,7 @@ def test_upload_that_was_begun_with_a_key_revoked_since_buys_nothing(stack: Stac
 def test_admin_key_revoked_since_a_body_was_begun_opens_no_door(
     stack: Stack, path: str, body: bytes
 ) -> None:
-    made = issued(stack, scope="admin")
+    made = bounded_key(stack, scope="admin")
     headers = {"Authorization": f"Bearer {made['key']}", "Content-Type": "application/json"}
 
     def opens() -> int:
@@ -246,7 +254,7 @@ def test_admin_key_revoked_since_a_body_was_begun_opens_no_door(
 
 
 def test_models_that_a_key_may_use_are_those_of_the_moment_of_its_lease(stack: Stack) -> None:
-    made = issued(stack)
+    made = bounded_key(stack)
     before = stack.served(*BOTH)
     headers = {"Authorization": f"Bearer {made['key']}", "Content-Type": "application/json"}
 
@@ -264,13 +272,16 @@ def test_models_that_a_key_may_use_are_those_of_the_moment_of_its_lease(stack: S
 
 
 def test_stream_of_events_ends_with_its_key(stack: Stack) -> None:
-    made = issued(stack, scope="admin")
+    made = bounded_key(stack, scope="admin")
     headers = {"Authorization": f"Bearer {made['key']}"}
     url = f"{stack.url()}/api/events/stream"
     with httpx.stream("GET", url, headers=headers, timeout=60) as answer:
         lines = answer.iter_lines()
+
         assert next(lines) == ": the log"
+
         stack.api(f"/api/keys/{made['id']}", "DELETE")
+
         assert all("error" not in line for line in lines)
 
 
@@ -314,8 +325,9 @@ def test_metrics_are_no_service_whatever_stands_behind(stack: Stack) -> None:
 
 
 def test_key_of_some_models_may_not_use_others(stack: Stack) -> None:
-    key = issued(stack, models=["allowed-*"])["key"]
+    key = bounded_key(stack, models=["allowed-*"])["key"]
     answer = post(stack, key=key)
+
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "model_not_allowed")
     allowed = {"model": "allowed-1", "prompt": "p"}
     assert post(stack, key=key, json=allowed).status_code == 200
@@ -333,6 +345,7 @@ def test_models_are_kept_for_a_while(stack: Stack) -> None:
     headers = {"Authorization": f"Bearer {stack.client_key}"}
     first = httpx.get(f"{stack.url()}/v1/models", headers=headers)
     second = httpx.get(f"{stack.url()}/v1/models", headers=headers)
+
     assert first.content == second.content
     assert first.headers["cache-control"] == "public, max-age=300"
     with pytest.raises(AssertionError):
@@ -341,6 +354,7 @@ def test_models_are_kept_for_a_while(stack: Stack) -> None:
 
 def test_preflight_answers_as_the_original_did(stack: Stack) -> None:
     answer = httpx.options(f"{stack.url()}{IMAGES}")
+
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == "*"
     assert "POST" in answer.headers["access-control-allow-methods"]
@@ -372,6 +386,7 @@ def test_every_process_tells_its_health_and_metrics(stack: Stack) -> None:
 def test_no_secret_is_in_any_log(stack: Stack) -> None:
     post(stack, key="sk-wrong-but-secret")
     logs = "".join(path.read_text() for path in stack.home.glob("*.log"))
+
     for path in (stack.home / "secrets").iterdir():
         if path.suffix in {".key", ".nats"}:
             assert path.read_text().strip() not in logs

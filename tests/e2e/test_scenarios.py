@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -34,7 +33,7 @@ def one_session(new_stack: NewStack, **settings: str) -> Stack:
     )
 
 
-def usage(stack: Stack) -> dict[str, Any]:
+def session_usage(stack: Stack) -> dict[str, Any]:
     (session,) = stack.api("/api/sessions")["data"]
     found: dict[str, Any] = stack.api(f"/api/session/usage?sessionId={session['session_id']}")
     return found
@@ -44,18 +43,6 @@ def outcomes(stack: Stack) -> list[str]:
     """How the leases of the log ended, in order of their grants."""
     query = "select coalesce(outcome, 'open') from leases order by granted_at, lease_id"
     return [row[0] for row in stack.api("/api/sql", "POST", json={"query": query})["rows"]]
-
-
-def asked(stack: Stack, body: bytes, promised: int | None = None) -> socket.socket:
-    """Send a request, or a part of it, over a socket of our own."""
-    connection = socket.create_connection(("127.0.0.1", stack.ports["gateway"]))
-    connection.sendall(
-        b"POST /v1/images/generations HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
-        + f"Authorization: Bearer {stack.client_key}\r\n".encode()
-        + f"Content-Length: {promised or len(body)}\r\n\r\n".encode()
-        + body
-    )
-    return connection
 
 
 def clean(stack: Stack) -> None:
@@ -69,6 +56,7 @@ BODY = b'{"model":"jimeng-4.0","prompt":"a gate"}'
 
 
 def test_grant_whose_reply_was_lost_is_the_same_grant(new_stack: NewStack) -> None:
+    """A command's first answer goes to an inbox that nobody reads; then it is asked twice more."""
     stack = one_session(new_stack)
     stack.configure(stack.servers_toml("one"))
     stack.start_all("one")
@@ -108,7 +96,7 @@ def test_grant_whose_reply_was_lost_is_the_same_grant(new_stack: NewStack) -> No
     first, second = asyncio.run(ask_twice())
 
     assert first.lease_id == second.lease_id == "lost-reply.1"
-    assert usage(stack)["remaining"]["image"] == 9
+    assert session_usage(stack)["remaining"]["image"] == 9
 
 
 def test_client_gone_before_the_lease_is_answered_costs_nothing(new_stack: NewStack) -> None:
@@ -116,14 +104,15 @@ def test_client_gone_before_the_lease_is_answered_costs_nothing(new_stack: NewSt
     stack.configure(stack.servers_toml("one"))
     stack.start_all("one")
     stack.kill("pool", signal.SIGSTOP)
-    connection = asked(stack, BODY)
+    connection = stack.open_call(BODY)
     time.sleep(0.5)
     connection.close()
     time.sleep(0.2)
     stack.kill("pool", signal.SIGCONT)
 
-    stack.eventually(lambda: usage(stack)["remaining"]["image"], 10)
+    stack.eventually(lambda: session_usage(stack)["remaining"]["image"], 10)
     clean(stack)
+
     assert stack.served("one") == 0
 
 
@@ -131,13 +120,14 @@ def test_client_gone_while_sending_leaves_an_unknown_outcome(new_stack: NewStack
     stack = one_session(new_stack)
     stack.configure(stack.servers_toml("one"))
     stack.start_all("one")
-    connection = asked(stack, BODY[:-2] + b" " * 2_000_000, promised=5_000_000)
+    connection = stack.open_call(BODY[:-2] + b" " * 2_000_000, promised=5_000_000)
     stack.eventually(stack.open_leases, 1)
     connection.close()
 
     clean(stack)
     stack.eventually(lambda: outcomes(stack), ["unknown"])
-    assert usage(stack)["remaining"]["image"] == 9
+
+    assert session_usage(stack)["remaining"]["image"] == 9
 
 
 def test_client_gone_after_sending_leaves_an_unknown_outcome_and_aborts(
@@ -147,14 +137,15 @@ def test_client_gone_after_sending_leaves_an_unknown_outcome_and_aborts(
     stack.configure(stack.servers_toml("one"))
     stack.start_all("one")
     stack.faults("one", kind="latency", latency_ms=20_000)
-    connection = asked(stack, BODY)
+    connection = stack.open_call(BODY)
     stack.eventually(stack.open_leases, 1)
     time.sleep(0.5)
     connection.close()
 
     clean(stack)
     stack.eventually(lambda: outcomes(stack), ["unknown"])
-    assert usage(stack)["remaining"]["image"] == 9
+
+    assert session_usage(stack)["remaining"]["image"] == 9
 
 
 def test_leases_of_a_killed_gateway_expire_and_stay_used(new_stack: NewStack) -> None:
@@ -162,7 +153,7 @@ def test_leases_of_a_killed_gateway_expire_and_stay_used(new_stack: NewStack) ->
     stack.configure(stack.servers_toml("one"))
     stack.start_all("one")
     stack.faults("one", kind="latency", latency_ms=20_000)
-    connections = [asked(stack, BODY) for _ in range(3)]
+    connections = [stack.open_call(BODY) for _ in range(3)]
     stack.eventually(stack.open_leases, 3)
     stack.kill("gateway")
     stack.start_gateway()
@@ -170,7 +161,8 @@ def test_leases_of_a_killed_gateway_expire_and_stay_used(new_stack: NewStack) ->
 
     clean(stack)
     stack.eventually(lambda: outcomes(stack), ["expired"] * 3)
-    assert usage(stack)["remaining"]["image"] == 7
+
+    assert session_usage(stack)["remaining"]["image"] == 7
     for connection in connections:
         connection.close()
 
@@ -193,7 +185,7 @@ def test_usage_that_comes_after_expiry_corrects_it(new_stack: NewStack) -> None:
     assert found == [200]
     stack.eventually(lambda: outcomes(stack), ["settled"])
     clean(stack)
-    assert usage(stack)["usage"]["image_count"] == 1
+    assert session_usage(stack)["usage"]["image_count"] == 1
 
 
 def test_refused_connection_with_one_unit_left_goes_to_the_next_server(
@@ -231,7 +223,7 @@ def test_429_with_one_session_left_is_saturation_and_gives_the_unit_back(
     assert limited.status_code == 503
     assert limited.json()["error"]["code"] == "pool_saturated"
     assert int(limited.headers["retry-after"]) <= 30
-    assert usage(stack)["remaining"]["image"] == 10
+    assert session_usage(stack)["remaining"]["image"] == 10
     stack.eventually(lambda: stack.image().status_code, 200, 10)
     clean(stack)
 
@@ -298,6 +290,7 @@ def test_paused_leader_that_wakes_up_neither_grants_nor_refuses(
         thread.start()
     for thread in threads:
         thread.join(60)
+
     assert sorted(statuses) == [200] * 10 + [429] * (calls - 10)
 
     stack.kill("pool", signal.SIGCONT)

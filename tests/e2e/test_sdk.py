@@ -2,6 +2,7 @@
 
 import base64
 import io
+from typing import Any
 
 import httpx
 import openai
@@ -28,13 +29,14 @@ def arrivals(stack: Stack) -> int:
     )
 
 
-def both(stack: Stack, **switches: object) -> None:
+def both(stack: Stack, **fault: Any) -> None:
     for server in ("one", "two"):
-        stack.faults(server, **switches)
+        stack.faults(server, **fault)
 
 
 def test_image_by_url_is_a_picture(sdk: OpenAI) -> None:
     made = sdk.images.generate(model="jimeng-4.0", prompt="a gate at dawn")
+
     assert made.data is not None
     assert made.data[0].url is not None
     picture = httpx.get(made.data[0].url)
@@ -58,6 +60,7 @@ def test_image_edit_goes_up_as_multipart(sdk: OpenAI, stack: Stack) -> None:
 def test_chat_answers_whole_and_streamed(sdk: OpenAI) -> None:
     messages: list[object] = [{"role": "user", "content": "draw a gate"}]
     whole = sdk.chat.completions.create(model="jimeng-4.0", messages=messages)  # type: ignore[arg-type]
+
     assert whole.choices[0].message.content
     streamed = sdk.chat.completions.create(
         model="jimeng-4.0",
@@ -71,6 +74,7 @@ def test_chat_answers_whole_and_streamed(sdk: OpenAI) -> None:
 
 def test_models_are_listed(sdk: OpenAI) -> None:
     listed = sdk.models.list().data
+
     assert listed
     assert sdk.models.retrieve(listed[0].id) == listed[0]
     with pytest.raises(openai.NotFoundError):
@@ -82,6 +86,7 @@ def test_headers_of_every_proxied_answer(sdk: OpenAI) -> None:
         model="jimeng-4.0", prompt="a gate", extra_headers={"X-Request-ID": "mine"}
     )
     headers = raw.headers
+
     assert headers["x-request-id"] != "mine"
     assert headers["x-client-request-id"] == "mine"
     assert headers["x-session-id"].startswith("ses_")
@@ -96,6 +101,7 @@ def test_headers_of_every_proxied_answer(sdk: OpenAI) -> None:
 def test_bad_key_is_an_authentication_error_and_asks_nobody(stack: Stack, sdk: OpenAI) -> None:
     before = arrivals(stack)
     wrong = OpenAI(base_url=sdk.base_url, api_key="sk-wrong")
+
     with pytest.raises(openai.AuthenticationError) as caught:
         wrong.images.generate(model="jimeng-4.0", prompt="a gate")
     assert caught.value.code == "invalid_api_key"
@@ -104,6 +110,7 @@ def test_bad_key_is_an_authentication_error_and_asks_nobody(stack: Stack, sdk: O
 
 def test_rejected_prompt_is_a_bad_request_asked_once(stack: Stack, sdk: OpenAI) -> None:
     before = arrivals(stack)
+
     with pytest.raises(openai.BadRequestError) as caught:
         sdk.images.generate(model="jimeng-4.0", prompt="something forbidden")
     assert caught.value.code == "content_policy_violation"
@@ -113,6 +120,7 @@ def test_rejected_prompt_is_a_bad_request_asked_once(stack: Stack, sdk: OpenAI) 
 def test_500_is_an_unknown_outcome_asked_once(stack: Stack, sdk: OpenAI) -> None:
     both(stack, kind="status", status=500)
     before = arrivals(stack)
+
     with pytest.raises(openai.InternalServerError) as caught:
         sdk.images.generate(model="jimeng-4.0", prompt="a gate")
     assert caught.value.code == "upstream_outcome_unknown"
@@ -123,6 +131,7 @@ def test_500_is_an_unknown_outcome_asked_once(stack: Stack, sdk: OpenAI) -> None
 def test_200_with_an_error_body_is_an_error(stack: Stack, sdk: OpenAI) -> None:
     both(stack, kind="code", code=-2000)
     before = arrivals(stack)
+
     with pytest.raises(openai.BadRequestError) as caught:
         sdk.images.generate(model="jimeng-4.0", prompt="a gate")
     assert caught.value.code == "invalid_request"
@@ -131,6 +140,7 @@ def test_200_with_an_error_body_is_an_error(stack: Stack, sdk: OpenAI) -> None:
 
 def test_200_without_a_result_is_an_unknown_outcome(stack: Stack, sdk: OpenAI) -> None:
     both(stack, kind="empty")
+
     with pytest.raises(openai.InternalServerError) as caught:
         sdk.images.generate(model="jimeng-4.0", prompt="a gate")
     assert caught.value.code == "upstream_outcome_unknown"
@@ -139,6 +149,7 @@ def test_200_without_a_result_is_an_unknown_outcome(stack: Stack, sdk: OpenAI) -
 def test_cut_answer_is_an_unknown_outcome_asked_once(stack: Stack, sdk: OpenAI) -> None:
     both(stack, kind="cut_body")
     before = arrivals(stack)
+
     with pytest.raises(openai.InternalServerError) as caught:
         sdk.images.generate(model="jimeng-4.0", prompt="a gate")
     assert caught.value.code == "upstream_outcome_unknown"
@@ -151,6 +162,7 @@ def test_exhausted_quota_is_a_rate_limit_error_that_is_not_retried(
     for _ in range(50):
         sdk.post("/avatar/make", body={"prompt": "me"}, cast_to=httpx.Response)
     before = arrivals(stack)
+
     with pytest.raises(openai.RateLimitError) as caught:
         sdk.post("/avatar/make", body={"prompt": "me"}, cast_to=httpx.Response)
     assert caught.value.code == "pool_quota_exhausted"

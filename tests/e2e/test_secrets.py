@@ -88,7 +88,7 @@ def configured(tmp_path: Path, in_file: list[str]) -> Path:
     return config
 
 
-def admin(up: Up) -> httpx.Client:
+def operator_client(up: Up) -> httpx.Client:
     key = (up.home / "operator.key").read_text().strip()
     return httpx.Client(
         base_url=f"http://127.0.0.1:{up.port}",
@@ -101,16 +101,16 @@ def keys_come_and_go(search: Search, client: httpx.Client) -> None:
     """Issue, use, rotate and revoke a key; the texts of both lives are secrets from then on."""
     issued = client.post("/api/keys", json={"name": "guest"}).json()
     search.add("the issued key", issued["key"])
-    ask(search, client, issued["key"])
+    ask_image(search, client, issued["key"])
     rotated = client.post(f"/api/keys/{issued['id']}/rotate").json()
     search.add("the rotated key", rotated["key"])
     for key in (issued["key"], rotated["key"]):
-        ask(search, client, key)
+        ask_image(search, client, key)
     search.answer("revoke", client.delete(f"/api/keys/{issued['id']}"))
-    ask(search, client, rotated["key"])
+    ask_image(search, client, rotated["key"])
 
 
-def ask(search: Search, client: httpx.Client, key: str, **more: Any) -> httpx.Response:
+def ask_image(search: Search, client: httpx.Client, key: str, **more: Any) -> httpx.Response:
     headers = {"Authorization": f"Bearer {key}", "Cookie": f"sessionid={key}"}
     given = {"json": BODY, **more}
     return search.answer("image", client.post("/v1/images/generations", headers=headers, **given))
@@ -122,8 +122,8 @@ def bad_input(search: Search, client: httpx.Client, key: str, credential: str) -
         "no key", client.post("/v1/images/generations", json=BODY, headers={"Authorization": ""})
     )
     for wrong in (credential, f"Basic {credential}", "sk-wrong"):
-        assert ask(search, client, wrong).status_code == 401
-    ask(search, client, key, content=b"{", json=None)
+        assert ask_image(search, client, wrong).status_code == 401
+    ask_image(search, client, key, content=b"{", json=None)
     for session in (
         {"credential": f"{credential} with a blank"},
         {"credential": credential, "region": "mars"},
@@ -147,13 +147,13 @@ def backends_fail(search: Search, client: httpx.Client, up: Up, key: str) -> Non
         for server in servers:
             set_ = httpx.post(f"{server['url']}/demo/faults", json=[{**fault, "echo": True}])
             assert set_.status_code == 200, set_.text
-        assert ask(search, client, key).status_code != 200
-        streamed(search, client, key)
+        assert ask_image(search, client, key).status_code != 200
+        look_at_stream(search, client, key)
     for server in servers:
         httpx.delete(f"{server['url']}/demo/faults")
 
 
-def streamed(search: Search, client: httpx.Client, key: str) -> None:
+def look_at_stream(search: Search, client: httpx.Client, key: str) -> None:
     """Ask for a stream, and look at all of it that comes."""
     chat = {**BODY, "stream": True, "messages": [{"role": "user", "content": "a gate"}]}
     headers = {"Authorization": f"Bearer {key}"}
@@ -196,7 +196,7 @@ def look_at_home(search: Search, up: Up) -> None:
             search.look(f"file {inside}", path.read_bytes())
 
 
-async def stored(search: Search, store: Path, folder: Path) -> dict[str, int]:
+async def look_at_streams(search: Search, store: Path, folder: Path) -> dict[str, int]:
     """Look at every message of every stream, on a copy of the store without accounts."""
     port = natsserver.free_port()
     config = folder / "copy.conf"
@@ -235,6 +235,7 @@ def look_at_tables(search: Search, file: Path) -> int:
 
 
 def test_secrets_are_nowhere_but_in_their_files(tmp_path: Path) -> None:
+    """Known secrets go in, the whole API is used, and all that it left is searched for them."""
     search = Search()
     in_file = [planted("file") for _ in range(3)]
     by_api = [planted("api") for _ in range(3)]
@@ -249,12 +250,12 @@ def test_secrets_are_nowhere_but_in_their_files(tmp_path: Path) -> None:
             if path.suffix in {".key", ".nats"}:
                 search.add(path.name, path.read_text().strip(), hashes=path.parent != up.home)
         key = (up.home / "client.key").read_text().strip()
-        with admin(up) as client:
+        with operator_client(up) as client:
             sessions = [{"credential": by_api[0]}, {"credential": by_api[1], "region": "hk"}]
             search.answer("add", client.post("/api/sessions", json=sessions))
             search.answer("again", client.post("/api/sessions", json={"credential": by_api[2]}))
             wait_for(lambda: len(client.get("/api/sessions").json()["data"]) == 6)
-            assert [ask(search, client, key).status_code for _ in range(12)] == [200] * 12
+            assert [ask_image(search, client, key).status_code for _ in range(12)] == [200] * 12
             keys_come_and_go(search, client)
             bad_input(search, client, key, stray)
             backends_fail(search, client, up, key)
@@ -279,7 +280,7 @@ def test_secrets_are_nowhere_but_in_their_files(tmp_path: Path) -> None:
     search.look("log up", up.said())
     rows = look_at_tables(search, up.home / "analytics.duckdb")
     copy = shutil.copytree(up.home / "nats", tmp_path / "copy")
-    counts = anyio.run(stored, search, copy, tmp_path)
+    counts = anyio.run(look_at_streams, search, copy, tmp_path)
 
     assert search.found == []
     assert counts["KV_credentials"] == 6

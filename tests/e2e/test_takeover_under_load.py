@@ -94,6 +94,7 @@ class Load:
 
 
 def test_leaders_killed_under_load_are_latency_and_no_error(new_stack: NewStack) -> None:
+    """Two gateways call on while the leaders of pool and balancer are killed, one by one."""
     stack = new_stack(
         TIDEGATE_POOL_MIN_SIZE="20",
         TIDEGATE_POOL_MAX_SIZE="20",

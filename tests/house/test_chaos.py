@@ -4,9 +4,9 @@ import time
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
-from contracts import envelope
 from contracts.base import (
     GatewayId,
     KeyId,
@@ -39,7 +39,7 @@ from tests.moments import NOON
 IMAGE = ServiceType("image")
 
 
-def asked(number: int) -> SessionRequested:
+def call_requested(number: int) -> SessionRequested:
     return SessionRequested(
         request_id=RequestId(f"r{number}"),
         number=1,
@@ -50,7 +50,7 @@ def asked(number: int) -> SessionRequested:
     )
 
 
-def granted(number: int) -> LeaseGranted:
+def call_granted(number: int) -> LeaseGranted:
     return LeaseGranted(
         lease_id=LeaseId(f"r{number}.1"),
         request_id=RequestId(f"r{number}"),
@@ -64,7 +64,7 @@ def granted(number: int) -> LeaseGranted:
     )
 
 
-def settled(number: int) -> UsageRecorded:
+def call_settled(number: int) -> UsageRecorded:
     return UsageRecorded(
         lease_id=LeaseId(f"r{number}.1"),
         request_id=RequestId(f"r{number}"),
@@ -76,11 +76,11 @@ def settled(number: int) -> UsageRecorded:
     )
 
 
-def expired(number: int) -> LeaseExpired:
+def call_expired(number: int) -> LeaseExpired:
     return LeaseExpired(lease_id=LeaseId(f"r{number}.1"), session_id=SessionId("s"))
 
 
-def stored(*groups: list[Any]) -> list[Stored]:
+def stored_events(*groups: list[Any]) -> list[Stored]:
     envelopes = [
         Envelope(
             writer=WriterId("w"),
@@ -92,9 +92,7 @@ def stored(*groups: list[Any]) -> list[Stored]:
         )
         for number, events in enumerate(groups, 1)
     ]
-    return [
-        Stored(one.number, NOON, "evt.pool.0", envelope.encode_envelope(one)) for one in envelopes
-    ]
+    return [Stored(one.number, NOON, "evt.pool.0", msgspec.json.encode(one)) for one in envelopes]
 
 
 def call(number: int, **more: Any) -> Called:
@@ -104,7 +102,7 @@ def call(number: int, **more: Any) -> Called:
 
 def evidence(**more: Any) -> Evidence:
     """One call, granted, served and settled."""
-    log = heard(stored([asked(1), granted(1)], [settled(1)]))
+    log = heard(stored_events([call_requested(1), call_granted(1)], [call_settled(1)]))
     whole = Evidence(
         calls=[call(1)],
         log=log,
@@ -125,13 +123,16 @@ def test_verdict_on_what_went_well_is_no_finding() -> None:
 BAD: dict[str, dict[str, Any]] = {
     "no credential is over its limit": {"limits": {"image": 0}},
     "every lease has ended": {
-        "log": heard(stored([granted(1)], [settled(1)], [granted(2)])),
+        "log": heard(stored_events([call_granted(1)], [call_settled(1)], [call_granted(2)])),
         "seen": {},
     },
     "every success is settled": {"calls": [call(1), call(2)]},
     "nothing acknowledged is missing": {"seen": {3: "abc"}},
     "numbers are whole": {
-        "log": heard(stored([granted(1)], [settled(1)], [])[:2] + stored([], [], [], [])[3:]),
+        "log": heard(
+            stored_events([call_granted(1)], [call_settled(1)], [])[:2]
+            + stored_events([], [], [], [])[3:]
+        ),
         "seen": {},
     },
     "everything served was granted": {"accepted": {"r1": 1, "r9": 1}},
@@ -150,7 +151,7 @@ def test_verdict_finds_each_broken_promise_and_only_that(rule: str) -> None:
 
 
 def test_expired_success_is_excused_only_by_the_death_of_its_gateway() -> None:
-    log = heard(stored([granted(1)], [expired(1)]))
+    log = heard(stored_events([call_granted(1)], [call_expired(1)]))
     dead = evidence(log=log, seen={}, killed_s=[("http://a", 2.0)])
 
     assert judged(dead) == []

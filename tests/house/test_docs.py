@@ -34,23 +34,23 @@ REGISTRIES = {
 LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
 
 
-def page(name: str) -> str:
+def reference_page(name: str) -> str:
     return (REFERENCE / name).read_text()
 
 
-def commands(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+def commands_below(name: str, command: Any) -> Iterator[tuple[str, Any]]:
     inner = getattr(command, "commands", None)
     if not inner:
         yield name, command
     for part, below in (inner or {}).items():
-        yield from commands(f"{name} {part}", below)
+        yield from commands_below(f"{name} {part}", below)
 
 
 def command_line() -> dict[str, Any]:
     found = {}
     for verb in VERBS:
         group: Any = typer.main.get_command(verb_application(verb))
-        found.update(commands(verb, group.commands[verb]))
+        found.update(commands_below(verb, group.commands[verb]))
     return found
 
 
@@ -70,35 +70,37 @@ def test_setting_is_documented_with_its_variable(path: tuple[str, ...]) -> None:
     if path[0] == "services":
         variable = variable.replace(path[1].upper(), "<NAME>")
 
-    assert f"`{path[-1]}`" in page("settings.md")
-    assert f"`{variable}`" in page("settings.md")
+    assert f"`{path[-1]}`" in reference_page("settings.md")
+    assert f"`{variable}`" in reference_page("settings.md")
 
 
 @pytest.mark.parametrize(
     "endpoint", ["/api/keys", "/api/sessions/{session_id}", "/health", "/v1/models", "/api/sql"]
 )
 def test_endpoint_is_documented(endpoint: str) -> None:
-    assert f"`{endpoint}`" in page("endpoints.md")
+    assert f"`{endpoint}`" in reference_page("endpoints.md")
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
 def test_variable_is_documented(variable: str) -> None:
-    assert f"`{variable}`" in page("environment.md")
+    assert f"`{variable}`" in reference_page("environment.md")
 
 
 @pytest.mark.parametrize("tag", event_tags())
 def test_event_is_documented(tag: str) -> None:
-    assert f"## `{tag}`" in page("events.md")
+    assert f"## `{tag}`" in reference_page("events.md")
 
 
 @pytest.mark.parametrize("pattern", [row.pattern for row in TABLE])
 def test_subject_is_documented(pattern: str) -> None:
-    assert f"`{pattern}`" in page("subjects.md")
+    assert f"`{pattern}`" in reference_page("subjects.md")
 
 
 @pytest.mark.parametrize("name", command_line())
 def test_command_is_documented_with_an_example(name: str) -> None:
-    section = page("commands.md").partition(f"## `tidegate {name}`\n")[2].partition("\n## ")[0]
+    section = (
+        reference_page("commands.md").partition(f"## `tidegate {name}`\n")[2].partition("\n## ")[0]
+    )
 
     assert "```sh\n" in section
     assert f"tidegate {name}" in section
@@ -114,7 +116,7 @@ def test_command_prints_data_as_json_too_or_prints_none(name: str) -> None:
 
 @pytest.mark.parametrize("code", KINDS)
 def test_error_is_documented(code: str) -> None:
-    assert f"`{code}`" in page("errors.md")
+    assert f"`{code}`" in reference_page("errors.md")
 
 
 @pytest.mark.parametrize("service", REGISTRIES)
@@ -122,7 +124,7 @@ def test_metrics_are_documented(service: str) -> None:
     names = {metric.name for metric in REGISTRIES[service].collect()}
 
     assert names
-    assert [name for name in sorted(names) if f"`{name}`" not in page("metrics.md")] == []
+    assert [name for name in sorted(names) if f"`{name}`" not in reference_page("metrics.md")] == []
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -118,7 +118,7 @@ def _failures(stack: Stack) -> None:
 
 def _administration(stack: Stack) -> None:
     credentials = "us-kept-for-upgrades-1\njp-kept-for-upgrades-2\n"
-    _told(stack, "sessions", "add", "-", input=credentials)
+    _run_verb(stack, "sessions", "add", "-", input=credentials)
     first, second, third = (one["session_id"] for one in stack.api("/api/sessions")["data"][:3])
     for words in (
         ("cool", first, "--for", "1h", "--reason", "noisy"),
@@ -126,24 +126,24 @@ def _administration(stack: Stack) -> None:
         ("remove", third),
         ("clear", third),
     ):
-        _told(stack, "sessions", *words)
+        _run_verb(stack, "sessions", *words)
     for name in ("kept", "rotated", "revoked"):
-        issued = _told(stack, "keys", "issue", name, "--requests-per-minute", "600", "--json")
+        issued = _run_verb(stack, "keys", "issue", name, "--requests-per-minute", "600", "--json")
         key = json.loads(issued)["id"]
         if name == "rotated":
-            _told(stack, "keys", "rotate", key, "--grace", "1h")
+            _run_verb(stack, "keys", "rotate", key, "--grace", "1h")
         if name == "revoked":
-            _told(stack, "keys", "revoke", key)
+            _run_verb(stack, "keys", "revoke", key)
     for words in (
         ("add", "three", stack.demo_url("three"), "--capability", "image"),
         ("change", "three", "--weight", "2"),
         ("remove", "three"),
         ("strategy", "least_connections", "--reason", "to be kept"),
     ):
-        _told(stack, "servers", *words)
+        _run_verb(stack, "servers", *words)
 
 
-def _told(stack: Stack, *words: str, **more: Any) -> str:
+def _run_verb(stack: Stack, *words: str, **more: Any) -> str:
     done = stack.tidegate(*words, **more)
     assert done.returncode == 0, (words, done.stderr)
     return done.stdout

@@ -71,6 +71,7 @@ def test_log_folds_to_what_it_was(own: Own) -> None:
 
     replayed = json.loads(done.stdout)
     replayed.pop("events_per_s")
+
     assert replayed.pop("strays") == 0
     assert replayed == own.expected["replay"]
 

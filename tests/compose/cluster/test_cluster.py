@@ -11,7 +11,7 @@ import pytest
 from tests.chaos.evidence import LogRead
 from tests.compose.actor import CLUSTER, Actor, leader_of_the_stream
 from tests.compose.containers import RECOVERY_S, Containers
-from tests.compose.trickle import calls
+from tests.compose.trickle import calling
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def leader(stack: Containers, *members: str) -> str:
     return leader_of_the_stream(stack, members)
 
 
-async def watched(actor: Actor, seconds: float) -> None:
+async def watch(actor: Actor, seconds: float) -> None:
     """Read the log as it grows: what was read once was stored."""
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(seconds):
@@ -42,15 +42,18 @@ async def watched(actor: Actor, seconds: float) -> None:
 def test_stream_leader_that_is_killed_loses_nothing(actor: Actor) -> None:
     stack = actor.stack
     members = actor.members()
+
     assert len(members) == 3
     lost = leader(stack, *members)
     others = [name for name in members if name != lost]
 
-    with calls(stack, f"kill the stream's leader, of three ({lost})"):
-        asyncio.run(watched(actor, 3))
+    with calling(stack, f"kill the stream's leader, of three ({lost})"):
+        asyncio.run(watch(actor, 3))
         before = dict(actor.seen)
         stack.docker("kill", lost)
+
         assert leader(stack, *others) in others
+
         # Two of three go on: calls succeed while the third is away.
         stack.eventually(stack.answers, expected=True, seconds=RECOVERY_S)
         time.sleep(2)

@@ -17,7 +17,7 @@ from tests.unit.analytics.builders import (
     reconciled,
     refused,
     requested,
-    server,
+    server_added,
     session,
     used,
 )
@@ -46,7 +46,7 @@ def story() -> Story:
     limited = [attempt(verdict=Verdict.RATE_LIMITED, status=429)]
     return (
         Story()
-        .tell(policy(), session("s1"), session("s2"), server("server-1"))
+        .tell(policy(), session("s1"), session("s2"), server_added("server-1"))
         .tell(requested("plain", client_request_id="shared"), granted("plain"))
         .tell(used("plain", attempts=tries))
         .tell(requested("moved", client_request_id="shared"), granted("moved"))

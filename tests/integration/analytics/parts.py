@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import structlog
 from nats.aio.client import Client
 
-from contracts.analytics import NamedQuery
+from contracts.analytics import NamedQuery, Statistics
 from contracts.pool import Outcome, Verdict
 from runtime.eventlog import EventLog
 from services.analytics.metrics import Metrics
@@ -23,14 +24,14 @@ from tests.moments import NOON
 from tests.unit.analytics.builders import (
     Story,
     attempt,
+    batch_of,
     cancelled,
     expired,
-    folded,
     policy,
     reconciled,
     refused,
     requested,
-    server,
+    server_added,
     session,
     used,
 )
@@ -92,7 +93,9 @@ def history() -> Story:
     """
     old = {"session_id": "s2", "quota_day": "2025-12-31"}
     story = Story().tell(policy(), session("s1"), session("s2"), session("s3"), at=LONG_AGO)
-    story.tell(server("server-1"), server("server-2"), at=LONG_AGO, subject="evt.balancer")
+    story.tell(
+        server_added("server-1"), server_added("server-2"), at=LONG_AGO, subject="evt.balancer"
+    )
     for request in ("o1", "o2"):
         story.lease(request, used(request, session_id="s2"), at=YESTERDAY, **old)
     story.lease("a", used("a", attempts=[attempt("server-2", total_ms=300.0)]))
@@ -178,10 +181,32 @@ def stored(path: Path, story: Story) -> Iterator[Readers]:
     try:
         ledger = LedgerWriter(database)
         ledger.begin_anew("a stream")
-        ledger.write_batch(folded(story))
+        ledger.write_batch(batch_of(story))
         yield Readers(database, lambda: NOON, 5.0)
     finally:
         database.close()
+
+
+def ask(readers: Readers, measures: str, by: str = "", *filters: str) -> list[list[Any]]:
+    """Ask for measures by dimensions, over all days that stories tell of; the rows."""
+    asked = Statistics(
+        measures=measures.split(),
+        dimensions=by.split(),
+        since="2025-12-01",
+        until="2026-01-31",
+        filters=list(filters),
+    )
+    question = Catalogue().as_question(asked)
+    assert isinstance(question, StoreQuestion), question
+    return readers.ask_rows(question.sql, 10_000, question.parameters).rows
+
+
+def checkpoint(file: Path) -> int:
+    """The envelope that a file of a process that is gone has come to."""
+    database = Database(file, MEMORY)
+    progress = LedgerWriter(database).read_progress()
+    database.close()
+    return progress.sequence if progress else 0
 
 
 def named(readers: Readers, name: str, **parameters: object) -> list[dict[str, object]]:

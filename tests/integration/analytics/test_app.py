@@ -98,6 +98,7 @@ async def test_bad_question_is_answered_by_what_was_expected(
         found = await nats_client.request(subject, body, timeout=10)
 
     failed = msgspec.json.decode(found.data, type=Failed)
+
     assert failed.code == "bad_request"
     assert message in failed.message
 
@@ -132,6 +133,7 @@ async def test_slow_question_keeps_nobody_but_sql_waiting(
 async def test_whatever_is_asked_while_figures_are_made_anew_is_told_so(
     nats_client: Client, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The first batch is held back: no figure is there while each kind of question is asked."""
     written, go_on = LedgerWriter.write_batch, threading.Event()
 
     def held(ledger: LedgerWriter, batch: RowBatch) -> int:
@@ -283,6 +285,7 @@ def test_answer_too_great_for_a_message_loses_rows_and_says_so() -> None:
     huge = _encode_fitting(Rows(columns=["x"], rows=[["y" * 100_000]]), 10_000)
 
     cut = msgspec.json.decode(body, type=Rows)
+
     assert len(body) <= 10_000
     assert cut.truncated
     assert 80 < len(cut.rows) < 100
@@ -296,12 +299,12 @@ async def test_health_port_tells_readiness_and_figures(
 
     async with service(tmp_path, nats_url) as port:
         await caught_up(nats_client, len(STORY.stored))
-        ready = await asyncio.to_thread(fetched, port, "/readyz")
-        metrics = await asyncio.to_thread(fetched, port, "/metrics")
+        ready = await asyncio.to_thread(status_and_text, port, "/readyz")
+        metrics = await asyncio.to_thread(status_and_text, port, "/metrics")
         await nats_client.jetstream().delete_stream("EVT")
         unready = ready
         while unready[0] == 200:
-            unready = await asyncio.to_thread(fetched, port, "/readyz")
+            unready = await asyncio.to_thread(status_and_text, port, "/readyz")
             await asyncio.sleep(0.05)
 
     assert (ready[0], json.loads(ready[1])) == (200, {"status": "ok"})
@@ -310,7 +313,7 @@ async def test_health_port_tells_readiness_and_figures(
     assert "the event log cannot be reached" in unready[1]
 
 
-def fetched(port: int, path: str) -> tuple[int, str]:
+def status_and_text(port: int, path: str) -> tuple[int, str]:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
             return answer.status, answer.read().decode()
@@ -386,6 +389,7 @@ async def test_terminated_process_ends_in_order_and_lets_go_of_the_file(
 
     lines = [json.loads(line) for line in stderr.decode().splitlines()]
     said = [line for line in lines if line["event"] != "nats_disconnected"]
+
     assert process.returncode == 0
     assert [line["event"] for line in said][-2:] == ["stopping", "stopped"]
     assert said[-2]["checkpoint"] == len(STORY.stored)

@@ -21,7 +21,7 @@ TOTALS = "from usage_by_day order by all"
 LEASES = "from leases order by lease_id"
 
 
-async def heard(file: Path, log: list[Stored], first: int = 1) -> Copy:
+async def copy_of(file: Path, log: list[Stored], first: int = 1) -> Copy:
     copy = Copy(file, MEMORY, stream_created="then", first_sequence=first)
     try:
         for stored in log:
@@ -32,18 +32,18 @@ async def heard(file: Path, log: list[Stored], first: int = 1) -> Copy:
     return copy
 
 
-def told(file: Path, query: str) -> list[list[Any]]:
+def query_copy(file: Path, query: str) -> list[list[Any]]:
     database = Database(file, MEMORY)
     found = Readers(database, lambda: NOON, 20.0).ask_rows(query, 10_000)
     database.close()
     return found.rows
 
 
-def names(folder: Path) -> list[str]:
+def file_names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def crowd() -> Story:
+def long_story() -> Story:
     """More envelopes than one batch takes; a lease's end comes after those of many others."""
     story = Story().tell(policy(), session())
     for number in range(2_500):
@@ -53,37 +53,38 @@ def crowd() -> Story:
     return story
 
 
-@pytest.mark.parametrize("story", [history(), crowd(), Story()], ids=["short", "long", "none"])
+@pytest.mark.parametrize("story", [history(), long_story(), Story()], ids=["short", "long", "none"])
 async def test_a_copy_is_what_the_projector_would_have_made(story: Story, tmp_path: Path) -> None:
     file, straight = tmp_path / "copy.duckdb", tmp_path / "straight.duckdb"
 
-    copy = await heard(file, story.stored)
+    copy = await copy_of(file, story.stored)
 
     with projected(straight, story):
         pass
+
     assert (copy.missing, copy.failed) == (None, None)
-    assert told(file, STANDS) == told(straight, STANDS)
-    assert told(file, TOTALS) == told(straight, TOTALS)
-    assert told(file, LEASES) == told(straight, LEASES)
+    assert query_copy(file, STANDS) == query_copy(straight, STANDS)
+    assert query_copy(file, TOTALS) == query_copy(straight, TOTALS)
+    assert query_copy(file, LEASES) == query_copy(straight, LEASES)
 
 
 async def test_a_copy_is_one_file(tmp_path: Path) -> None:
-    await heard(tmp_path / "copy.duckdb", crowd().stored)
+    await copy_of(tmp_path / "copy.duckdb", long_story().stored)
 
-    assert names(tmp_path) == ["copy.duckdb"]
+    assert file_names(tmp_path) == ["copy.duckdb"]
 
 
 async def test_a_hole_in_the_log_ends_a_copy_and_is_named(tmp_path: Path) -> None:
-    log = crowd().stored
+    log = long_story().stored
     hole = [*log[:4_500], *log[4_502:]]
 
-    copy = await heard(tmp_path / "copy.duckdb", hole)
+    copy = await copy_of(tmp_path / "copy.duckdb", hole)
 
     assert "log sequences 4501 to 4502 are missing" in (copy.missing or "")
 
 
 async def test_a_log_without_its_beginning_makes_no_copy(tmp_path: Path) -> None:
-    copy = await heard(tmp_path / "copy.duckdb", [], first=7)
+    copy = await copy_of(tmp_path / "copy.duckdb", [], first=7)
 
     assert "log sequences 1 to 6 are missing" in (copy.missing or "")
 
@@ -92,19 +93,19 @@ async def test_what_is_no_envelope_is_counted_and_passed_over(tmp_path: Path) ->
     log = history().stored
     log[3] = msgspec.structs.replace(log[3], body=b'{"writer":"\xff"}')
 
-    copy = await heard(tmp_path / "copy.duckdb", log)
+    copy = await copy_of(tmp_path / "copy.duckdb", log)
 
     assert (copy.missing, copy.failed) == (None, None)
-    assert told(tmp_path / "copy.duckdb", STANDS)[0][0] == len(log)
-    assert told(tmp_path / "copy.duckdb", "select tag, events from unknown_tags") == [
+    assert query_copy(tmp_path / "copy.duckdb", STANDS)[0][0] == len(log)
+    assert query_copy(tmp_path / "copy.duckdb", "select tag, events from unknown_tags") == [
         ["(unreadable envelope)", 1]
     ]
 
 
 async def test_a_returned_copy_keeps_its_rows_and_has_another_life(tmp_path: Path) -> None:
     file = tmp_path / "copy.duckdb"
-    await heard(file, history().stored)
-    before = told(file, TOTALS)
+    await copy_of(file, history().stored)
+    before = query_copy(file, TOTALS)
 
     returned = ReturnedCopy(file, MEMORY)
     sequence = returned.sequence
@@ -112,13 +113,13 @@ async def test_a_returned_copy_keeps_its_rows_and_has_another_life(tmp_path: Pat
     returned.close()
 
     assert sequence == len(history().stored)
-    assert told(file, TOTALS) == before
-    assert told(file, "select stream_created from progress") == [["now"]]
-    assert names(tmp_path) == [file.name]
+    assert query_copy(file, TOTALS) == before
+    assert query_copy(file, "select stream_created from progress") == [["now"]]
+    assert file_names(tmp_path) == [file.name]
 
 
 async def test_a_returned_copy_answers_named_queries_and_no_others(tmp_path: Path) -> None:
-    await heard(tmp_path / "copy.duckdb", history().stored)
+    await copy_of(tmp_path / "copy.duckdb", history().stored)
     returned = ReturnedCopy(tmp_path / "copy.duckdb", MEMORY)
     try:
         found = await returned.ask_query("audit_totals", limit=1)

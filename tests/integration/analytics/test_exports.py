@@ -39,6 +39,7 @@ pytestmark = pytest.mark.anyio
 async def test_parts_may_be_fetched_again_and_files_are_bounded_in_number(
     nats_client: Client, nats_url: str, tmp_path: Path
 ) -> None:
+    """One export is read twice; eight more are begun, of which seven find a place beside it."""
     decoder = msgspec.json.Decoder(ExportReply)
     question = Statistics(measures=["leases"], dimensions=["session"], since="2025-12-01")
     start = StartExport(question=question, format=FileFormat.NDJSON)
@@ -123,6 +124,7 @@ def test_a_csv_keeps_line_breaks_and_other_formulas_inside_their_cells(tmp_path:
     with path.open(newline="", encoding="utf-8") as file:
         rows = [*csv.reader(file)]
     kept = ["a\rb", "'\n'=1", "'＝1+1", "'＠x", "a\nb"]  # noqa: RUF001
+
     assert rows == [["'＝model", "n"], *([one, "1"] for one in kept)]  # noqa: RUF001
 
 

@@ -90,7 +90,7 @@ def of_sqlite(file: Path, wal: Path) -> None:
     other.close()
 
 
-def changed(*statements: str) -> Damage:
+def damage_by(*statements: str) -> Damage:
     """Have other tables than ours in it."""
 
     def damage(file: Path, _: Path) -> None:
@@ -116,11 +116,11 @@ DAMAGES: dict[str, Damage] = {
     "a folder for its log": folder_for_log,
     "a link to nowhere": leading_nowhere,
     "a file of SQLite": of_sqlite,
-    "migrations of another's": changed(
+    "migrations of another's": damage_by(
         "drop table ledger.migrations", "create table ledger.migrations (x integer)"
     ),
-    "a table is gone": changed("drop table ledger.open_leases"),
-    "the checkpoint is gone": changed("drop table ledger.progress"),
+    "a table is gone": damage_by("drop table ledger.open_leases"),
+    "the checkpoint is gone": damage_by("drop table ledger.progress"),
 }
 
 
@@ -191,8 +191,10 @@ async def test_file_that_another_process_has_is_left_to_it(nats_url: str, home: 
         holder.stdout.readline()
         with_user = nats_url.replace("://", "://analytics:none@")
         variables = {"TIDEGATE_HOME": str(home), "TIDEGATE_NATS_URL": with_user}
+
         with pytest.raises(StoreError, match="Conflicting lock") as caught:
             await app.run(asyncio.Event(), read_environment(variables), Load())
+
         holder.kill()
 
     assert not isinstance(caught.value, LostError)
@@ -327,5 +329,6 @@ def test_newest_three_are_kept_and_folders_are_not_removed(tmp_path: Path) -> No
         faults.put_file_aside(file, NOON.replace(second=second))
 
     kept = faults.files_aside(file)
+
     assert [one.is_dir() for one in kept] == [True, False, False, False]
     assert len(list(tmp_path.iterdir())) == 7

@@ -75,6 +75,7 @@ def test_any_event_is_projected_or_set_aside(
 
     known = projected.readers.ask_rows("select count(*) from anomalies where kind = 'set_aside'", 1)
     projected.told += aside
+
     assert known.rows == [[projected.told]]
 
 
@@ -120,6 +121,7 @@ def unanswered(readers: Readers) -> dict[str, str]:
 
 
 def test_rollups_are_the_sums_of_rows_of_the_greatest_units(projected: Projected) -> None:
+    """Three leases of 2**63 - 1 units each: their sum does not fit 64 bits, and must be right."""
     greatest = 2**63 - 1
     asked = {"service_type": "image", "request_id": "r", "session_id": "s"}
     for number in (1, 2, 3):

@@ -19,7 +19,7 @@ from services.analytics import folding
 from services.analytics.domain.fold import RowBatch
 from services.analytics.store import Database, LedgerWriter, Readers, StoreError
 from tests import ROOT
-from tests.integration.analytics.parts import MEMORY, Running, named, publish, running
+from tests.integration.analytics.parts import MEMORY, Running, checkpoint, named, publish, running
 from tests.moments import NOON
 from tests.unit.analytics.builders import (
     Story,
@@ -29,7 +29,7 @@ from tests.unit.analytics.builders import (
     reconciled,
     refused,
     requested,
-    server,
+    server_added,
     session,
     used,
 )
@@ -114,6 +114,7 @@ async def test_restarted_projector_goes_on_from_its_checkpoint(
 async def test_each_event_lands_once_however_often_the_process_is_killed(
     nats_client: Client, nats_url: str, tmp_path: Path
 ) -> None:
+    """A process is killed three times as it writes; a file made without a stop has the same."""
     story = crowd(2400)
     home = tmp_path / "home"
     reached = []
@@ -127,7 +128,7 @@ async def test_each_event_lands_once_however_often_the_process_is_killed(
         await asyncio.sleep(delay)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate(timeout=10)
-        reached.append(checkpoint(home))
+        reached.append(checkpoint(home / "analytics.duckdb"))
     async with running(nats_client, home / "analytics.duckdb") as parts:
         await until(lambda: parts.projector.checkpoint == len(story.stored))
         totals = named(parts.readers, "audit_totals")
@@ -138,6 +139,7 @@ async def test_each_event_lands_once_however_often_the_process_is_killed(
         )
     async with running(nats_client, tmp_path / "straight.duckdb") as parts:
         await until(lambda: parts.projector.checkpoint == len(story.stored))
+
         assert named(parts.readers, "audit_totals") == totals
 
     assert reached == sorted(reached)
@@ -166,14 +168,6 @@ def projecting(process: subprocess.Popen[bytes]) -> None:
         if b'"projecting"' in line:
             return
     raise AssertionError("it ended before it projected anything")
-
-
-def checkpoint(home: Path) -> int:
-    """How far a dead process came."""
-    database = Database(home / "analytics.duckdb", MEMORY)
-    progress = LedgerWriter(database).read_progress()
-    database.close()
-    return progress.sequence if progress else 0
 
 
 async def test_missing_piece_of_the_log_is_named_and_not_passed_over(
@@ -355,6 +349,7 @@ async def test_what_was_begun_anew_and_broken_off_is_not_whole_before_its_end(
     broken[0] = False
     async with running(nats_client, tmp_path / "a.duckdb") as parts:
         await until(lambda: parts.projector.checkpoint == len(story.stored))
+
         assert parts.projector.freshness.rebuild_reason is None
 
 
@@ -407,7 +402,7 @@ async def test_an_older_file_whose_numbers_nobody_knows_takes_the_next_ones(
     path = tmp_path / "a.duckdb"
     story = Story().tell(policy(), session()).tell(session("s2"))
     for number in range(3):
-        story.tell(server(f"server-{number}"), subject="evt.balancer")
+        story.tell(server_added(f"server-{number}"), subject="evt.balancer")
     await publish(nats_client, story)
     async with running(nats_client, path) as parts:
         await until(lambda: parts.projector.checkpoint == len(story.stored))

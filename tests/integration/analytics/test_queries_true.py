@@ -11,28 +11,26 @@ from typing import Any
 import duckdb
 import pytest
 
-from contracts.analytics import Statistics
 from contracts.base import GatewayId, KeyId, ServiceType
 from contracts.pool import CallsRefused, LeaseCancelled, Outcome, Refusal, Refused, Verdict
 from services.analytics import sql
 from services.analytics.domain.fold import RowFold
-from services.analytics.queries import Catalogue, StoreQuestion
 from services.analytics.store import Database, LedgerWriter, Readers
 from services.gateway.domain import refusal_error
-from tests.integration.analytics.parts import MEMORY, named, stored
+from tests.integration.analytics.parts import MEMORY, ask, named, stored
 from tests.moments import NOON
 from tests.unit.analytics.builders import (
     Story,
     attempt,
+    batch_of,
     cancelled,
     expired,
-    folded,
     granted,
     policy,
     reconciled,
     refused,
     requested,
-    server,
+    server_added,
     session,
     used,
 )
@@ -80,7 +78,9 @@ def moved(request: str, *decision: Any) -> list[Any]:
 
 
 def story() -> Story:
-    told = Story().tell(policy(), session("s1"), session("s2"), session("s3"), server("server-1"))
+    told = Story().tell(
+        policy(), session("s1"), session("s2"), session("s3"), server_added("server-1")
+    )
     told.lease("plain", used("plain"))
     told.lease("moved").tell(*moved("moved", granted("moved", 2, session_id="s2")))
     told.tell(used("moved", number=2, session_id="s2"))
@@ -115,13 +115,6 @@ def readers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Readers]:
         yield opened
 
 
-def ask(readers: Readers, measures: str, by: str = "") -> list[list[Any]]:
-    asked = Statistics(measures=measures.split(), dimensions=by.split(), since="2026-01-01")
-    question = Catalogue().as_question(asked)
-    assert isinstance(question, StoreQuestion), question
-    return readers.ask_rows(question.sql, 10_000, question.parameters).rows
-
-
 def of(rows: list[dict[str, Any]], column: str) -> int:
     return sum(row[column] for row in rows)
 
@@ -147,6 +140,7 @@ def given_up(call: str, **changes: Any) -> LeaseCancelled:
 
 @pytest.mark.parametrize("cut", [False, True], ids=["one batch", "a batch an envelope"])
 def test_a_call_given_up_counts_once_whichever_was_told_first(tmp_path: Path, *, cut: bool) -> None:
+    """Refusals come before and after, in one batch or in a batch for each envelope."""
     told = Story().tell(policy(), session())
     told.tell(requested("refused"), refused("refused")).tell(given_up("refused"))
     told.tell(given_up("unheard")).tell(requested("unheard"), refused("unheard"))
@@ -331,6 +325,7 @@ def test_the_servers_rate_is_that_of_the_load_balancer(readers: Readers) -> None
 
     blamed = ("unreachable", "outcome_unknown")
     tries = readers.ask_rows("select verdict from attempts", 99).rows
+
     assert row["success_rate"] == 1 - sum(one in blamed for (one,) in tries) / len(tries)
     assert row["success_rate"] == 1 - row["failed"] / row["attempts"] == 5 / 6
 
@@ -370,11 +365,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from services.analytics.store import Database, LedgerWriter, Readers
 from services.gateway.domain import refusal_error
-from tests.unit.analytics.builders import Story, folded, policy
+from tests.unit.analytics.builders import Story, batch_of, policy
 database = Database(Path(sys.argv[1]), 500_000_000)
 ledger = LedgerWriter(database)
 ledger.begin_anew("a stream")
-ledger.write_batch(folded(Story().tell(policy(sys.argv[2]))))
+ledger.write_batch(batch_of(Story().tell(policy(sys.argv[2]))))
 noon = datetime(2026, 1, 1, 23, 30, tzinfo=UTC)
 found = Readers(database, lambda: noon, 5.0).ask_rows(
     "select current_date, today(), (select day from today), current_setting('TimeZone'),"
@@ -415,6 +410,7 @@ def test_a_file_of_the_version_before_has_the_figures_of_a_new_one(tmp_path: Pat
     with stored(path, told) as readers:
         tables = "usage_by_day", "session_usage", "daily_stats", "sessions", "leases"
         new = {name: readers.ask_rows(f"from {name} order by all", 99).rows for name in tables}
+
         assert named(readers, "audit_rollups") == []
     old = duckdb.connect(str(path))
     for (view,) in old.execute(
@@ -457,4 +453,4 @@ BACK = (
 
 def test_the_migration_is_the_last_of_its_kind_by_name() -> None:
     assert sql.sources_of("schema")[-1].name >= "006_true_figures"
-    assert folded(story()).tables["calls_refused"]["count"] == (GATEWAY_REFUSED, 0)
+    assert batch_of(story()).tables["calls_refused"]["count"] == (GATEWAY_REFUSED, 0)

@@ -35,6 +35,7 @@ def test_all_but_one_select_is_refused(readers: Readers, tmp_path: Path, query: 
 
 def test_what_python_holds_is_out_of_reach(readers: Readers) -> None:
     secrets = duckdb.sql("select 1 as a").to_arrow_table()
+
     assert secrets.num_rows == 1
 
     with pytest.raises(QuestionError, match="secrets"):

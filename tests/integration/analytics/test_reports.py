@@ -27,7 +27,7 @@ where day >= $since and day < $until group by session order by leases desc
 """
 
 
-def written(readers: Readers, period: str = "daily", day: str = "2026-01-01") -> dict[str, Any]:
+def report_of(readers: Readers, period: str = "daily", day: str = "2026-01-01") -> dict[str, Any]:
     wanted = WriteReport(period=ReportPeriod(period), day=day, format=ReportFormat.JSON)
     found = Reporter(readers, Catalogue()).write_report(wanted)
     assert isinstance(found, Document), found
@@ -35,37 +35,38 @@ def written(readers: Readers, period: str = "daily", day: str = "2026-01-01") ->
     return report
 
 
-def figures(report: dict[str, Any]) -> dict[str, Any]:
+def figures_section(report: dict[str, Any]) -> dict[str, Any]:
     (section,) = (one for one in report["sections"] if one["shape"] == "figures")
     return dict(zip(section["columns"], section["rows"][0], strict=True))
 
 
 def test_a_day_is_told_beside_the_day_before(tmp_path: Path) -> None:
     with stored(tmp_path / "a.duckdb", history()) as readers:
-        report = written(readers)
-        week = written(readers, "weekly")
-        today = written(readers, day="")
-        later = written(readers, day="2030-01-01")
+        report = report_of(readers)
+        week = report_of(readers, "weekly")
+        today = report_of(readers, day="")
+        later = report_of(readers, day="2030-01-01")
 
     assert (report["since"], report["last"], report["unfinished"]) == (
         "2026-01-01",
         "2026-01-01",
         True,
     )
-    found = figures(report)
+    found = figures_section(report)
     assert (found["requests"], found["refused"], found["units_used"]) == (8, 5, 4)
     assert report["sections"][0]["before"][:3] == [2, 0, 2]
-    assert (week["since"], figures(week)["requests"]) == ("2025-12-26", 10)
+    assert (week["since"], figures_section(week)["requests"]) == ("2025-12-26", 10)
     assert today["sections"] == report["sections"]
-    assert figures(later)["requests"] == 0
+    assert figures_section(later)["requests"] == 0
 
 
 def test_sections_stand_in_order_and_hold_what_they_plot(tmp_path: Path) -> None:
     with stored(tmp_path / "a.duckdb", history()) as readers:
-        report = written(readers)
+        report = report_of(readers)
 
     titles = [section["title"] for section in report["sections"]]
     by_name = {section["name"]: section for section in report["sections"]}
+
     assert titles[:2] == ["At a glance", "The last four weeks"]
     for section in report["sections"]:
         assert {section["over"], *section["plotted"]} - {""} <= set(section["columns"]), section
@@ -84,7 +85,7 @@ def test_adding_a_statistic_is_adding_a_file(
     monkeypatch.setattr(sql.sources, "_HERE", folder)
 
     with stored(tmp_path / "a.duckdb", history()) as readers:
-        sections = written(readers)["sections"]
+        sections = report_of(readers)["sections"]
         asked = named(readers, "report_busiest", since="2026-01-01", until="2026-01-02")
         wanted = WriteReport(period=ReportPeriod.DAILY, day="2026-01-01", format=ReportFormat.HTML)
         page = Reporter(readers, Catalogue()).write_report(wanted)
@@ -160,10 +161,11 @@ def test_hours_are_those_about_the_days_however_far_off_the_log_dates_one(tmp_pa
         moment = NOON.replace(year=year)
         story.lease(name, used(name, service_type="image"), at=moment)
     with stored(tmp_path / "a.duckdb", story) as readers:
-        report = written(readers)
+        report = report_of(readers)
 
     (section,) = (one for one in report["sections"] if one["name"] == "report_hours")
     hours = [row[0] for row in section["rows"]]
+
     assert "Not answered" not in section["prose"]
     assert (hours[0], hours[-1], len(hours)) == ("2025-12-31T00:00:00Z", "2026-01-03T00:00:00Z", 73)
     noon = section["rows"][hours.index("2026-01-01T12:00:00Z")]

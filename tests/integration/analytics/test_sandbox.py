@@ -65,6 +65,7 @@ def test_child_carries_no_log_no_secret_and_no_network() -> None:
 
     roots, ours = (line.split() for line in found.stdout.splitlines())
     strangers = {"contracts", "runtime", "nats", "faststream", "cryptography", "httpx", "structlog"}
+
     assert strangers.isdisjoint(roots)
     assert {name.split(".")[2] for name in ours} == {"reading", "sandbox"}
 
@@ -298,8 +299,10 @@ def test_child_that_something_else_kills_is_told_and_replaced(
         assert box._child is not None
         killer = threading.Timer(0.3, box._child.kill)
         killer.start()
+
         with pytest.raises(QuestionError, match="its process ended by SIGKILL"):
             box.ask_statement(ENDLESS, 1, BYTES)
+
         killer.join()
         box.ask_statement("select 1", 1, BYTES)
         box._child.kill()
@@ -405,6 +408,7 @@ def test_copy_is_made_anew_when_it_is_behind_and_old_enough(
 def test_copies_taken_under_load_have_whole_commits_and_their_sequence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A thread commits without a pause; a copy takes so long that a commit amid it shows."""
     monkeypatch.setattr(database, "_CHECKPOINTS", "set checkpoint_threshold = '1KB'")
     growing = Growing(tmp_path / "a.duckdb")
     hands, ended = Hands(), threading.Event()
@@ -444,6 +448,7 @@ def test_copy_leaves_room_on_the_disk_or_is_not_made(
     with sandbox(growing.database, tmp_path / "sql") as box:
         with monkeypatch.context() as full:
             full.setattr(box_module, "_FREE_MIN", 10**18)
+
             with pytest.raises(UnavailableError, match=r"needs 1000000000\.00 GB of disk; .* free"):
                 box.ask_statement("select 1", 1, BYTES)
         assert not (tmp_path / "sql" / "copy.duckdb").exists()

@@ -12,7 +12,7 @@ from services.analytics import sql
 from services.analytics.store import Database, LedgerWriter, Readers
 from tests.integration.analytics.parts import LONG_AGO, MEMORY, history, named, stored
 from tests.moments import NOON
-from tests.unit.analytics.builders import Story, folded, policy, session, used
+from tests.unit.analytics.builders import Story, batch_of, policy, session, used
 
 
 @pytest.fixture(scope="module")
@@ -106,12 +106,14 @@ def test_today_is_the_quota_day_in_the_zone_of_the_policy(tmp_path: Path) -> Non
     ledger.begin_anew("a stream")
     evening = NOON + timedelta(hours=5)
     shanghai = Story().tell(policy("Asia/Shanghai"), session()).lease("r", quota_day="2026-01-02")
-    ledger.write_batch(folded(shanghai.tell(used("r"))))
+    ledger.write_batch(batch_of(shanghai.tell(used("r"))))
 
     late = Readers(database, lambda: evening, 5.0)
     early = Readers(database, lambda: NOON, 5.0)
     question = "select total_usage from v_session_today_usage"
+
     assert (late.ask_rows(question, 1).rows, early.ask_rows(question, 1).rows) == ([[1]], [[0]])
+
     database.close()
 
 
@@ -131,7 +133,7 @@ def test_utilization_has_the_levels_of_the_original(tmp_path: Path) -> None:
         story.tell(session(name), at=LONG_AGO)
         story.lease(name, session_id=name, units=units, quota_day=at.date().isoformat(), at=at)
         story.tell(used(name, session_id=name, units=units), at=at)
-    ledger.write_batch(folded(story))
+    ledger.write_batch(batch_of(story))
     found = Readers(database, lambda: NOON, 5.0).ask_rows(
         "select session_id, utilization_level from v_session_utilization order by 1", 10
     )
@@ -153,7 +155,7 @@ def test_status_of_a_session_is_told_in_the_words_of_the_original(tmp_path: Path
     retired = SessionRetired(session_id="old", reason="stale")
     suspected = SessionSuspected(session_id="odd", server_id="x", request_id="r")
     names = [session(name) for name in ("fine", "old", "odd")]
-    ledger.write_batch(folded(Story().tell(*names, retired, suspected)))
+    ledger.write_batch(batch_of(Story().tell(*names, retired, suspected)))
     found = Readers(database, lambda: NOON, 5.0).ask_rows(
         "select session_id, status, state, health_score from sessions order by 1", 10
     )

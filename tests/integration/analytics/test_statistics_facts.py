@@ -6,13 +6,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from contracts.analytics import Statistics
 from contracts.pool import Outcome, Verdict
 from services.analytics import sql
 from services.analytics.domain.questions.measures import DIMENSIONS, MEASURES
-from services.analytics.queries import Catalogue, StoreQuestion
 from services.analytics.store import Database, Readers
-from tests.integration.analytics.parts import MEMORY, history, stored
+from tests.integration.analytics.parts import MEMORY, ask, history, stored
 from tests.unit.analytics.builders import attempt, used
 
 
@@ -34,19 +32,6 @@ def readers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Readers]:
     story.lease("t", end)
     with stored(tmp_path_factory.mktemp("facts") / "a.duckdb", story) as opened:
         yield opened
-
-
-def ask(readers: Readers, measures: str, by: str = "", *filters: str) -> list[list[object]]:
-    asked = Statistics(
-        measures=measures.split(),
-        dimensions=by.split(),
-        since="2025-12-01",
-        until="2026-01-31",
-        filters=list(filters),
-    )
-    question = Catalogue().as_question(asked)
-    assert isinstance(question, StoreQuestion), question
-    return readers.ask_rows(question.sql, 10_000, question.parameters).rows
 
 
 def test_every_measure_by_every_dimension_is_answered(readers: Readers) -> None:
@@ -99,6 +84,7 @@ def test_times_are_of_what_a_gateway_recorded(readers: Readers) -> None:
 def test_a_file_of_a_version_before_gets_what_its_own_rows_tell(
     tmp_path: Path,
 ) -> None:
+    """The first migration alone writes a file; opened, the later ones fill their columns."""
     path = tmp_path / "old.duckdb"
     old = duckdb.connect(str(path))
     old.execute("create schema ledger")

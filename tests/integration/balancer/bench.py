@@ -12,7 +12,6 @@ from nats.aio.client import Client
 
 from contracts import envelope, subjects
 from contracts.balancer import (
-    BalancerReply,
     BalancerStatus,
     BalancerStatusReply,
     NoServer,
@@ -20,8 +19,9 @@ from contracts.balancer import (
     Selected,
     SelectServer,
     SelectServers,
+    ServersChanged,
 )
-from contracts.base import Command, Event, Pong, Reply, ServerId, WriterId
+from contracts.base import Command, Event, Failed, Pong, Reply, ServerId, WriterId
 from runtime.environment import Environment, read_environment
 from runtime.eventlog import EventLog
 from runtime.eventlog.writer import SubjectWriter
@@ -32,7 +32,7 @@ from services.balancer import app
 from services.balancer.settings import BalancerSection, ServerSection, Settings
 from tests.unit.balancer.builders import ONE
 
-replies = msgspec.json.Decoder(BalancerReply | Pong)
+replies = msgspec.json.Decoder(SelectAnswers | BalancerStatusReply | ServersChanged | Failed | Pong)
 
 
 class Bench:

@@ -74,6 +74,7 @@ async def test_server_goes_down_and_up_with_its_probes(bench: Bench) -> None:
         await bench.well(1)
         answers = 503
         status = await bench.well(0)
+
         assert status.servers[0].reason == "probe: status 503"
         (refused,) = await bench.select(wanted("r.1"))
         assert isinstance(refused, NoServer)
@@ -134,6 +135,7 @@ async def test_server_that_called_sessions_invalid_is_ejected_once(bench: Bench)
         await bench.pool_journals(*blame)
 
         status = await bench.well(1)
+
         assert 0 < status.servers[0].ejected_s <= 30
         (answer,) = await bench.select(wanted("r.1"))
         assert isinstance(answer, Selected)
@@ -155,6 +157,7 @@ async def test_standby_takes_over_and_inherits_what_is_open(bench: Bench) -> Non
                 if '"ok"' in await fetched(port, "/readyz"):
                     break
                 await asyncio.sleep(0.02)
+
         assert "tidegate_balancer_leading 0.0" in await fetched(port, "/metrics")
 
         first.cancel()
@@ -187,6 +190,7 @@ async def test_leader_that_was_deposed_stops_answering(bench: Bench) -> None:
         # Nobody else stands, so the deposed one is elected again, as a new leader.
         while pong.epoch <= usurper.epoch:
             pong = await bench.ask(subjects.BALANCER_PING, Ping())
+
         assert not task.done()
         assert (await bench.well(1)).epoch == usurper.epoch + 1
 
@@ -197,7 +201,9 @@ async def test_administration_is_journalled_and_answered(bench: Bench) -> None:
         added = await bench.admin(
             PutServer(server=server("new", url=f"http://127.0.0.1:{port}"), by="key")
         )
+
         assert added == ServersChanged(changed=["new"])
+
         await bench.well(1)
 
         strategy = await bench.admin(SetStrategy(strategy="round_robin", reason="x", by="key"))
@@ -216,6 +222,7 @@ async def test_wrong_commands_are_answered_with_what_was_expected(bench: Bench) 
         metadata = server("evil", url="http://169.254.169.254")
 
         refused = await bench.admin(PutServer(server=metadata, by="key"))
+
         assert isinstance(refused, Failed)
         assert "link-local" in refused.message
         for subject in (
@@ -301,7 +308,9 @@ async def test_servers_of_ones_own_wait_until_what_was_made_up_has_retired(
         bench.named(own)
         seen = len(looks)
         await bench.shows(lambda status: f"{own}" in status.servers[0].server.url)
+
         assert len(looks) - seen > 2
+
         stop.set()
         await task
 
@@ -312,6 +321,7 @@ async def test_readiness_says_why_and_metrics_say_how_much(bench: Bench) -> None
     async with listening(lambda: answers) as one, bench.balancer(port):
         bench.named(one)
         await bench.shows(lambda status: len(status.servers) == 1)
+
         assert "no healthy server" in await fetched(port, "/readyz")
         answers = 200
         await bench.well(1)

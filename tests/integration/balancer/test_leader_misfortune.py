@@ -37,7 +37,7 @@ from services.balancer.settings import BalancerSection
 from services.balancer.store import BalancerJournal
 from tests.integration.balancer.bench import Bench
 from tests.tinyserver import listening
-from tests.unit.balancer.builders import ONE, added, folded, server, up, wanted
+from tests.unit.balancer.builders import ONE, added, balancer_of, server, up, wanted
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -170,7 +170,7 @@ async def doors(
     made = make_broker(url, "balancer", logger)
     own = await connect_broker(made)
     one = BalancerJournal(
-        client, folded(added("a"), up("a")), WriterId("one"), system_clock, logger
+        client, balancer_of(added("a"), up("a")), WriterId("one"), system_clock, logger
     )
     one.leadership.leading = leading
     return handlers.BalancerDoors(made, own, one, Metrics(one.balancer), logger), made
@@ -280,7 +280,7 @@ async def test_probe_says_what_failed() -> None:
 
 async def test_server_that_was_removed_or_moved_is_not_asked_any_more() -> None:
     asked: list[str] = []
-    balancer = folded(added("a"))
+    balancer = balancer_of(added("a"))
     section = BalancerSection(probe_interval=Seconds(0.01))
     async with probe_client() as client, listening() as port:
         url = f"http://127.0.0.1:{port}"
@@ -305,6 +305,7 @@ async def test_log_that_is_away_at_take_over_is_waited_for(nats_client: Client) 
     await lose_the_log(nats_client)
     end = asyncio.create_task(journal(nats_client, "one").log_end())
     await asyncio.sleep(0.3)
+
     assert not end.done()
 
     await streams.migrate_streams(nats_client, 200_000_000)

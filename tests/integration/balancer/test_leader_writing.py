@@ -23,6 +23,7 @@ pytestmark = pytest.mark.anyio
 async def test_an_idle_balancer_says_that_the_log_takes_no_writes_and_selects_all_the_same(
     nats_url: str, nats_client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The stream is bound to one byte, and opened again; nothing happens meanwhile but probes."""
     monkeypatch.setattr(writing, "_WRITE_EVERY_S", 0.1)
     monkeypatch.setattr(writing, "_UNWRITABLE_S", 0.5)
     bench, health = Bench(nats_client, nats_url, tmp_path), natsserver.free_port()
@@ -36,6 +37,7 @@ async def test_an_idle_balancer_says_that_the_log_takes_no_writes_and_selects_al
 
         await eventually(unwritable)
         pong = await bench.ask(subjects.BALANCER_PING, Ping())
+
         assert isinstance(pong, Pong)
         assert pong.unwritable_s >= 0.5
         assert isinstance((await bench.select(wanted("r.1")))[0], Selected)

@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 import pytest
 
-from demo import faults, ledger, options, pictures
+from demo import ledger, options, pictures
 from demo.dialects import BACKENDS
 from demo.faults import Fault, FaultKind
 from demo.server import DemoOptions, DemoServer, run
@@ -135,6 +135,7 @@ async def test_an_edit_is_multipart_and_any_size_is_only_hashed(client: Client) 
     )
     body = await made.aread()
     answer = await client.send(made)
+
     assert len(answer.json()["data"]) == 2
     seen = (await client.get("/demo/requests")).json()["requests"][0]
     assert seen["body_bytes"] == len(body)
@@ -145,6 +146,7 @@ async def test_an_edit_is_multipart_and_any_size_is_only_hashed(client: Client) 
 async def test_videos_and_avatars_are_clips(client: Client, path: str) -> None:
     answer = (await client.post(path, json={"prompt": "a gold ring"})).json()
     clip = await client.get(answer["data"][0]["url"])
+
     assert clip.headers["content-type"] == "image/apng"
     assert size_of(clip.content) == (320, 180)
 
@@ -192,6 +194,7 @@ async def test_what_is_refused_is_refused_as_jimeng_does(
     client: Client, body: Any, code: int
 ) -> None:
     answer = await client.post(IMAGE, json=body)
+
     assert (answer.status_code, answer.json()["code"], answer.json()["data"]) == (200, code, None)
     assert await client.served() == {}
     assert (await client.get("/demo/ledger")).json()["arrivals"] == 1
@@ -201,6 +204,7 @@ async def test_a_chat_without_messages_or_a_form_without_boundary_is_refused(
     client: Client,
 ) -> None:
     chat = await client.post("/v1/chat/completions", json={"messages": []})
+
     assert chat.json()["code"] == -2000
     form = await client.post(IMAGE, content=b"x", headers={"Content-Type": "multipart/form-data"})
     assert form.json()["code"] == -2000
@@ -216,6 +220,7 @@ async def test_answers_as_big_as_asked(client: Client, how: str) -> None:
     fields = {"prompt": "demo-bytes=5000000"} if how == "prompt" else {}
     headers = {"X-Demo-Bytes": "5000000"} if how == "header" else {}
     answer = await client.post(IMAGE, json=ONE | fields, headers=headers)
+
     assert len(answer.json()["data"][0]["b64_json"]) == 5_000_000
     assert len((await client.get("/pictures/big?mb=3")).content) == 3_000_000
 
@@ -229,6 +234,7 @@ async def test_the_ledger_counts_by_credential_service_and_request(client: Clien
     plain = {"Authorization": "secret", "X-Request-ID": "two"}
     await client.post("/v1/videos/generations", json=ONE, headers=plain)
     answer = (await client.get("/demo/ledger")).json()
+
     assert answer == {
         "days": {TODAY: {HASH: {"image": 2, "video": 1}}},
         "requests": {"one": 2, "two": 1},
@@ -240,6 +246,7 @@ async def test_units_may_be_as_many_as_n() -> None:
     async with demo(units="n", limits=options.parse_limits("image=5")) as client:
         await client.image(n=4)
         over = await client.image(n=2)
+
         assert over.json()["code"] == -2009
         assert await client.served() == {"image": 4}
 
@@ -261,6 +268,7 @@ async def test_the_day_is_that_of_the_arrival_in_the_time_zone() -> None:
         await slow
         await client.image()
     await server.stop()
+
     assert {day: dict(served[HASH]) for day, served in server.ledger.days.items()} == {
         "2026-03-01": {"image": 1},
         "2026-03-02": {"image": 1},
@@ -300,6 +308,7 @@ async def started(program: str, port: int) -> subprocess.Popen[str]:
 
 
 async def test_the_ledger_stands_after_kill_9_and_a_torn_line(tmp_path: Path) -> None:
+    """A process is killed after forty answers, and half a line is written behind its ledger."""
     port, file = natsserver.free_port(), tmp_path / "demo.ledger"
     program = (
         "from functools import partial; from pathlib import Path\n"
@@ -312,7 +321,9 @@ async def test_the_ledger_stands_after_kill_9_and_a_torn_line(tmp_path: Path) ->
     process = await started(program, port)
     async with Client(base_url=f"http://127.0.0.1:{port}", headers=KEY) as client:
         answers = await asyncio.gather(*(client.image() for _ in range(40)))
+
         assert all(answer.json()["data"] for answer in answers)
+
         process.send_signal(signal.SIGKILL)
         process.communicate()
     with file.open("ab") as torn:
@@ -333,6 +344,7 @@ async def test_the_ledger_stands_after_kill_9_and_a_torn_line(tmp_path: Path) ->
 async def test_it_starts_without_the_frameworks_of_the_services() -> None:
     program = "import sys, demo.server, demo.traffic; print(*sys.modules)"
     modules, _ = python(program).communicate()
+
     assert "demo.server" in modules.split()
     assert not {"faststream", "litestar", "duckdb", "nats"} & set(modules.split())
 
@@ -353,6 +365,7 @@ async def test_the_clock_is_the_shifted_one(
                 await client.image()
                 break
         days = (await client.get("/demo/ledger")).json()["days"]
+
         assert list(days) > [TODAY]
     stop.set()
     await serving
@@ -383,6 +396,7 @@ async def test_answers_that_are_wrong(
 ) -> None:
     await client.fault(fault | {"times": 1})
     answer = await client.image()
+
     assert answer.status_code == status
     assert answer.headers.get("retry-after") == ("7" if "retry_after_s" in fault else None)
     if served and status == 200:
@@ -404,6 +418,7 @@ async def test_answers_that_never_come_whole_were_served(
     path = "/v1/chat/completions"
     if kind != "cut_stream":
         path, body = IMAGE, ONE | ({"prompt": "demo-bytes=3000000"} if big else {})
+
     with pytest.raises(httpx.RemoteProtocolError):
         await client.post(path, json=body)
     assert await client.served() == {"image": 1}
@@ -416,6 +431,7 @@ async def test_gzip_is_what_a_client_gets_who_did_not_ask(client: Client) -> Non
     raw = client.build_request("POST", IMAGE, json=ONE, headers={"Accept-Encoding": "identity"})
     answer = await client.send(raw, stream=True)
     body = b"".join([chunk async for chunk in answer.aiter_raw()])
+
     assert json.loads(gzip.decompress(body))["data"]
 
 
@@ -441,6 +457,7 @@ async def test_chance_is_seeded() -> None:
             return [(await client.image()).status_code for _ in range(30)]
 
     first = await drawn(1)
+
     assert set(first) == {200, 500}
     assert await drawn(1) == first
     assert await drawn(2) != first
@@ -449,6 +466,7 @@ async def test_chance_is_seeded() -> None:
 async def test_latency_comes_before_the_answer_and_leaves_the_rest_alone(client: Client) -> None:
     await client.fault({"kind": "latency", "latency_ms": 60}, {"kind": "status", "times": 1})
     started = time.monotonic()
+
     assert (await client.image()).status_code == 500
     assert time.monotonic() - started >= 0.06
     assert (await client.get("/demo/faults")).json()["faults"][0]["latency_ms"] == 60
@@ -479,6 +497,7 @@ async def test_a_call_under_way_is_answered_before_its_door_closes() -> None:
         slow = asyncio.create_task(stranger.post(f"{client.base_url}{IMAGE}", json=ONE))
         await asyncio.sleep(0.02)
         await client.fault({"kind": "refuse"})
+
         assert (await slow).status_code == 200
         with pytest.raises(httpx.ConnectError):
             await stranger.get(f"{client.base_url}/ping")
@@ -501,14 +520,8 @@ async def test_a_wrong_fault_is_refused(client: Client, fault: dict[str, Any]) -
     assert (await client.get("/demo/nothing")).status_code == 404
 
 
-async def test_faults_and_limits_are_read_from_a_command_line() -> None:
-    fault = faults.parse_fault("cut_body:times=3,probability=0.5,accepted=false")
-    assert (fault.kind, fault.times, fault.probability) == (FaultKind.CUT_BODY, 3, 0.5)
-    assert not fault.serves
+async def test_limits_are_read_from_a_command_line() -> None:
     assert options.parse_limits("image=10, video=2") == {"image": 10, "video": 2}
-    for wrong in ("nonsense", "status:status=x", "status:status=1"):
-        with pytest.raises(ValueError, match="fault"):
-            faults.parse_fault(wrong)
     with pytest.raises(ValueError, match="limit"):
         options.parse_limits("image")
     for bad in ({"units": "x"}, {"latency_ms": -1.0}):
@@ -534,6 +547,7 @@ async def test_requests_in_one_breath_are_answered_in_order(client: Client) -> N
     ping = b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n"
     last = b"GET /v1/models HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     heard = await spoken(client, ping + ping + last)
+
     assert heard.count(b"pong") == 2
     assert heard.rfind(b"pong") < heard.find(b"jimeng-4.0")
 
@@ -566,6 +580,7 @@ async def test_a_fault_of_its_own_is_answered(
         raise LookupError
 
     monkeypatch.setattr("demo.api.model_list", broken)
+
     assert (await client.get("/v1/models")).status_code == 500
 
 
@@ -579,9 +594,12 @@ async def test_a_torn_line_is_cut_off_and_the_rest_stands(tmp_path: Path) -> Non
     whole = file.read_bytes()
     file.write_bytes(whole + whole[:20])
     again = ledger.DemoLedger(file)
+
     assert again.as_summary() == kept.as_summary()
     assert (again.arrivals, again.units_used("2026-03-01", HASH, "image")) == (2, 2)
+
     again.close()
+
     assert file.read_bytes() == whole
 
 
@@ -615,6 +633,7 @@ async def test_root_tells_which_of_the_four_it_is(dialect: str) -> None:
 async def test_check_answers_as_its_source_does(dialect: str, expired: Any) -> None:
     async with demo(dialect=dialect) as client:
         live = (await client.post("/token/check", json={"token": "x"})).json()
+
         assert live == {"live": dialect == "jimeng"}
         refused = await client.post("/token/check", json={})
         assert refused.json()["message"] == "Params body.token invalid"
@@ -633,6 +652,7 @@ async def test_points_echo_the_credential_and_are_collected_where_there_are_none
     none = {"gift": 0, "daily": 66}
     async with demo(dialect="jimeng") as client:
         nobody = await client.post("/token/points", headers={"Authorization": ""})
+
         assert nobody.json()["message"] == "Params headers.authorization invalid"
         assert (await client.post("/token/receive")).json()[0]["received"] is False
         assert (await client.post("/demo/accounts", json=[none])).json()["accounts"][0]["gift"] == 0

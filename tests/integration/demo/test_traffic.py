@@ -22,6 +22,7 @@ async def test_every_call_is_made_and_told_of() -> None:
     options = TrafficOptions(url=server.url, key="k", rate=2000, count=40, mix=mix)
     summary = await run(asyncio.Event(), options, told.append)
     await server.stop()
+
     assert summary.calls == len(told) == server.ledger.arrivals == 40
     assert set(summary.statuses) == {200, 503}
     assert summary.codes == {"no_answer": summary.statuses[503]}
@@ -39,6 +40,7 @@ async def test_what_is_no_http_is_no_answer() -> None:
     await server.start()
     summary = await run(asyncio.Event(), TrafficOptions(url=server.url, key="k", count=2, rate=99))
     await server.stop()
+
     assert summary.statuses == {0: 2}
 
 
@@ -46,6 +48,7 @@ async def test_it_ends_early_when_told() -> None:
     stop = asyncio.Event()
     stop.set()
     summary = await run(stop, TrafficOptions(count=1000, rate=1))
+
     assert (summary.calls, summary.p95_ms) == (0, 0.0)
 
 

@@ -33,8 +33,9 @@ from services.gateway.app import Gateway, listen_on
 from services.gateway.settings import GatewaySection, Settings
 from tests.integration.gateway.doors import environment
 from tests.integration.gateway.upstreams import Behaviour, body_of, head_of
-from tests.integration.pool.room import journal, pool, settings
-from tests.unit.balancer.builders import journalled, server
+from tests.integration.pool.room import envelopes, pool, settings
+from tests.unit.balancer.builders import pool_envelope, server
+from tests.waiting import until
 
 Chosen = Callable[[SelectServer], Selected | NoServer]
 Kind = TypeVar("Kind", bound=Event)
@@ -88,7 +89,7 @@ class Front:
         fleet = self.gateway.fleet_log.fleet
         gone = [ServerRemoved(server_id=server.server_id) for server in fleet.all_servers()]
         new = [ServerAdded(server=server(name, url=at(url).url)) for name, url in urls.items()]
-        fleet.apply_envelope(journalled(*gone, *new))
+        fleet.apply_envelope(pool_envelope(*gone, *new))
 
     async def on_select(self, message: Msg) -> None:
         """Answer a gateway's question as the balancer would."""
@@ -110,7 +111,7 @@ class Front:
     async def journalled(self, kind: type[Kind]) -> list[Kind]:
         """The pool's events of one kind, once all it has to hear is in the log."""
         assert await self.gateway.outbox.wait_until_empty(20)
-        told = await journal(self.client)
+        told = await envelopes(self.client)
         return [event for one in told for event in one.events if isinstance(event, kind)]
 
 
@@ -136,7 +137,7 @@ async def front(
         serving = asyncio.ensure_future(gateway.server.serve_on(listening))
         base = f"http://127.0.0.1:{listening.getsockname()[1]}"
         try:
-            await gateway.key_log.wait_until_current()
+            await until(lambda: gateway.key_log.is_ready)
             keys = await _key(gateway, Scope.CLIENT), await _key(gateway, Scope.ADMIN)
             await room.leading()
             async with httpx.AsyncClient(base_url=base, timeout=50) as http:

@@ -43,7 +43,9 @@ async def leased(client: Client, service_type: str) -> Granted:
     return granted
 
 
-async def used(client: Client, service_type: str, outcome: Outcome = Outcome.SETTLED) -> Granted:
+async def use_lease(
+    client: Client, service_type: str, outcome: Outcome = Outcome.SETTLED
+) -> Granted:
     granted = await leased(client, service_type)
     verdict = Verdict.SUCCESS if outcome is Outcome.SETTLED else Verdict.OUTCOME_UNKNOWN
     usage = UsageRecorded(

@@ -75,7 +75,7 @@ async def called(transport: Transport, url: str, gaps_s: list[float]) -> Counter
     return found
 
 
-async def storm(
+async def storm_at(
     transport: Transport, url: str, callers: int, gaps: int, between_s: tuple[float, float]
 ) -> Counter[str]:
     """Let many call at once, each at its own chance gaps."""
@@ -91,7 +91,7 @@ async def main() -> None:
     for idle_s, said_s in ((5.0, 5), (6.0, 5), (5.0, 0), (6.0, 0)):
         transport = Transport()
         async with closing(idle_s, said_s) as url:
-            found = await storm(transport, url, 100, 4, (idle_s - 0.3, idle_s + 0.3))
+            found = await storm_at(transport, url, 100, 4, (idle_s - 0.3, idle_s + 0.3))
         await transport.aclose()
         print(f"closes after {idle_s:g} s, says {said_s or 'nothing'}: {dict(found)}")
 

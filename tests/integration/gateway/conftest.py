@@ -10,7 +10,7 @@ from contracts.base import ServerId, ServiceType
 from services.balancer.settings import ServerSection
 from services.gateway.transport import Transport
 from tests.integration.gateway.calls import TYPES
-from tests.integration.gateway.doors import Desk, desk, house, upstream, well
+from tests.integration.gateway.doors import Desk, desk, good_server, house, is_well
 from tests.waiting import eventually
 
 _LOOPS = {"uvloop": True, "asyncio": False}
@@ -39,7 +39,7 @@ async def transport() -> AsyncIterator[Transport]:
 @pytest.fixture
 async def staffed(nats_client: Client, nats_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
     """A gateway's doors with everything behind them: two sessions, one server."""
-    async with upstream() as url:
+    async with good_server() as url:
         servers = [
             ServerSection(
                 server_id=ServerId("server-1"),
@@ -53,7 +53,7 @@ async def staffed(nats_client: Client, nats_url: str, tmp_path: Path) -> AsyncIt
             house(nats_url, tmp_path / "home", servers),
             desk(nats_client, patience_s=10) as made,
         ):
-            await eventually(lambda: well(made))
+            await eventually(lambda: is_well(made))
             yield made
 
 

@@ -145,7 +145,7 @@ async def desk(
 
 
 @asynccontextmanager
-async def upstream() -> AsyncIterator[str]:
+async def good_server() -> AsyncIterator[str]:
     """A server that answers every request with 200."""
     async with listening() as port:
         yield f"http://127.0.0.1:{port}"
@@ -198,7 +198,7 @@ async def house(
         yield
 
 
-async def well(made: Desk) -> bool:
+async def is_well(made: Desk) -> bool:
     report = (await made.http.get("/health")).json()
     key = {"authorization": f"Bearer {made.admin}"}
     figures = await made.http.get("/api/stats/summary", headers=key)

@@ -14,6 +14,7 @@ from runtime.eventlog import EventLog
 from runtime.process import lifecycle
 from services.gateway.clients.keys import Key
 from services.gateway.store import KeyLog
+from tests.waiting import until
 
 FREE = KeyBounds()
 
@@ -31,15 +32,13 @@ def key_log(client: Client, name: str, log: EventLog | None = None) -> KeyLog:
 async def following(*logs: KeyLog) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(log.run()) for log in logs]
     try:
-        async with asyncio.timeout(10):
-            for log in logs:
-                await log.wait_until_current()
+        await until(lambda: all(log.is_ready for log in logs))
         yield
     finally:
         await lifecycle.end_tasks(*tasks)
 
 
-async def issued(log: KeyLog, name: str, scope: Scope = Scope.CLIENT) -> tuple[Key, str]:
+async def issue(log: KeyLog, name: str, scope: Scope = Scope.CLIENT) -> tuple[Key, str]:
     found = await log.issue_key(name, scope, FREE, "test")
     assert isinstance(found, tuple)
     return found

@@ -22,7 +22,7 @@ from tests.waiting import eventually
 _pong = msgspec.json.Decoder(Pong)
 
 
-async def figures(front: Desk) -> bool:
+async def has_figures(front: Desk) -> bool:
     """Whether figures are answered, and not being made anew."""
     key = {"authorization": f"Bearer {front.admin}"}
     return (await front.http.get("/api/stats/summary", headers=key)).is_success
@@ -50,7 +50,7 @@ async def office(
 
     async with desk(client, patience_s=5) as front:
         await eventually(caught_up)
-        await eventually(lambda: figures(front))
+        await eventually(lambda: has_figures(front))
         yield front
         stop.set()
         await running

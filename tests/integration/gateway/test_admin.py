@@ -12,8 +12,8 @@ from runtime.nats.connection import Outage
 from runtime.secrets import session_identity
 from services.balancer.settings import server_objection
 from services.gateway.relay.credentials import Credentials
-from tests.integration.gateway.calls import leased, used
-from tests.integration.gateway.doors import Desk, upstream
+from tests.integration.gateway.calls import leased, use_lease
+from tests.integration.gateway.doors import Desk, good_server
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -47,6 +47,7 @@ async def test_good_sessions_are_added_and_the_others_named(staffed: Desk) -> No
 
 
 async def test_session_is_added_under_seal_changed_and_retired(staffed: Desk) -> None:
+    """One session goes through all its API can do; then the whole log is read for its secret."""
     credential = "a-credential-that-nobody-sees"
     wanted = {
         "credential": credential,
@@ -56,6 +57,7 @@ async def test_session_is_added_under_seal_changed_and_retired(staffed: Desk) ->
     }
     made = await staffed.ask("POST", "/api/sessions", 200, json=wanted)
     session = str(session_identity("identity", "us", credential))
+
     assert made == told(data=[session], changed=[session], added=[session])
     again = await staffed.ask("POST", "/api/sessions", 200, json=[wanted, wanted])
     assert again == told(data=[session])
@@ -130,8 +132,9 @@ async def test_of_two_sessions_of_an_account_the_one_in_use_is_taken(staffed: De
 
 
 async def test_unknown_lease_is_found_and_settled_once(staffed: Desk, tmp_path: Path) -> None:
-    granted = await used(staffed.doors.client, "image", Outcome.UNKNOWN)
+    granted = await use_lease(staffed.doors.client, "image", Outcome.UNKNOWN)
     usage = f"/api/session/usage?sessionId={granted.session_id}"
+
     assert (await staffed.ask("GET", usage))["usage"]["image_count"] == 1
     (lease,) = (await staffed.ask("GET", "/api/leases?state=unknown"))["data"]
     assert lease["lease_id"] == granted.lease_id
@@ -188,15 +191,16 @@ async def test_numbers_that_a_file_may_have_of_a_server_may_be_given_here_too(
 ) -> None:
     numbers = {"priority": priority, "weight": NUMBER_MAX, "max_sessions": NUMBER_MAX}
     server = Server(server_id=ServerId("server-1"), url="http://x", **numbers)
+
     assert server_objection(server) is None
 
     changed = await staffed.ask("PATCH", "/api/servers/server-1", json=numbers)
 
     assert {name: changed["server"][name] for name in numbers} == numbers
-    await eventually(lambda: projected(staffed, priority))
+    await eventually(lambda: has_taken(staffed, priority))
 
 
-async def projected(made: Desk, priority: int) -> bool:
+async def has_taken(made: Desk, priority: int) -> bool:
     """Whether analytics has taken all of it."""
     query = "select priority, weight, sessions_max from servers where server_id = 'server-1'"
     answer = await made.http.post(
@@ -215,9 +219,10 @@ async def test_limit_of_a_session_out_of_bounds_is_refused_by_name(staffed: Desk
 
 
 async def test_server_is_added_changed_and_removed_live(staffed: Desk) -> None:
-    async with upstream() as url:
+    async with good_server() as url:
         wanted = {"id": "extra", "url": url, "capabilities": ["image"], "weight": 2}
         added = await staffed.ask("POST", "/api/servers", 201, json=wanted)
+
         assert added["server"]["server_id"] == "extra"
 
         async def healthy() -> bool:
@@ -263,6 +268,7 @@ async def test_strategy_that_there_is_not_is_refused_with_those_there_are(
 async def test_server_that_may_not_be_one_is_refused_by_name(staffed: Desk) -> None:
     metadata = {"id": "evil", "url": "http://169.254.169.254/"}
     error = await staffed.refused("POST", "/api/servers", 400, json=metadata)
+
     assert error["param"] == "url"
 
     unknown = {"id": "x", "url": "http://127.0.0.1:1", "capabilities": ["poetry"]}

@@ -21,6 +21,7 @@ async def test_key_is_shown_once_opens_changes_rotates_and_is_revoked(alone: Des
     wanted = {"name": "shop", "requests_per_minute": 60, "concurrency": 4, "models": ["jimeng-*"]}
     made = await alone.ask("POST", "/api/keys", 201, json=wanted)
     text = made.pop("key")
+
     assert text.startswith("sk-")
     assert wanted.items() <= made.items()
     listed = await alone.ask("GET", "/api/keys")

@@ -19,5 +19,6 @@ def test_gateway_loads_neither_faststream_nor_pydantic() -> None:
     )
 
     loaded = done.stdout.split()
+
     assert "litestar" in loaded
     assert not {"faststream", "pydantic"} & set(loaded)

@@ -21,6 +21,7 @@ _answers = msgspec.json.Decoder(CancelAnswers)
 async def test_new_leader_is_asked_at_once_what_the_old_one_left_unanswered(
     nats_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Timeouts are too long to help: only the new leader's word has questions asked again."""
     monkeypatch.setattr(coalescer, "_ASK_TIMEOUT_S", 300.0)
     asking: Coalescer[CancelLease, CancelAnswer] = Coalescer(
         nats_client,

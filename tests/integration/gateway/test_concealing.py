@@ -53,7 +53,7 @@ def echoing(
     return behave
 
 
-async def read(gate: Front, got: bytearray) -> None:
+async def read_on(gate: Front, got: bytearray) -> None:
     """Ask, and keep what comes until it breaks off."""
     headers = {"Authorization": f"Bearer {gate.key}"}
     way = gate.http.stream("POST", IMAGES, headers=headers, json={"model": "m"})
@@ -102,8 +102,9 @@ async def test_longer_answer_is_cut_where_the_credential_begins(
     got = bytearray()
     async with upstream(behave) as server, front(nats_client, nats_url, tmp_path) as gate:
         gate.chosen = lambda _: at(server.url)
+
         with pytest.raises(httpx.RemoteProtocolError):
-            await read(gate, got)
+            await read_on(gate, got)
         (ended,) = await gate.journalled(UsageRecorded)
 
     assert got.startswith(before + b"token ")
@@ -197,8 +198,9 @@ async def test_credential_is_cut_off_in_an_answer_that_came_compressed(
         front(nats_client, nats_url, tmp_path) as gate,
     ):
         gate.chosen = lambda _: at(server.url)
+
         with pytest.raises(httpx.RemoteProtocolError):
-            await read(gate, got)
+            await read_on(gate, got)
         (ended,) = await gate.journalled(UsageRecorded)
 
     begun = {EVENTS: EVENT, JSON: LONG.partition(b"@@")[0], IMAGE: b""}[kind]

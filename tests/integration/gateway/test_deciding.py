@@ -32,7 +32,7 @@ TEXTS = "application/x-www-form-urlencoded"
 SPOOL = Spool(Path(tempfile.gettempdir()), "", 1_000_000_000)
 
 
-async def said(
+async def peeked(
     body: bytes, *kinds: str, spool: Spool = SPOOL, json_max: int = 32_000_000, **headers: str
 ) -> Peek:
     """What a request says, whose body comes in pieces of 100 KB."""
@@ -65,7 +65,7 @@ def part(head: str, text: str = "a-video") -> bytes:
     return f"--b\r\n{head}\r\n\r\n{text}\r\n".encode()
 
 
-def named(name: str) -> str:
+def field_named(name: str) -> str:
     return f'Content-Disposition: form-data; name="{name}"'
 
 
@@ -90,7 +90,7 @@ LONG = b"x" * 1_200_000
     ],
 )
 async def test_json_says_what_any_reader_finds_in_it(body: bytes, model: str | None) -> None:
-    assert await said(body, JSON) == Peek(model, 2, True)
+    assert await peeked(body, JSON) == Peek(model, 2, True)
     assert json.loads(body) is not None
 
 
@@ -118,7 +118,7 @@ async def test_json_says_what_any_reader_finds_in_it(body: bytes, model: str | N
 )
 async def test_json_that_is_read_in_two_ways_is_refused(body: bytes) -> None:
     with pytest.raises(GatewayError) as refused:
-        await said(body, JSON)
+        await peeked(body, JSON)
 
     assert refused.value.code == "invalid_request"
     assert refused.value.http_status == 400
@@ -142,66 +142,68 @@ async def test_body_of_another_kind_or_encoding_is_refused(
     kinds: tuple[str, ...], headers: dict[str, str], status: int
 ) -> None:
     with pytest.raises(GatewayError) as refused:
-        await said(b'{"model":"m"}', *kinds, **headers)
+        await peeked(b'{"model":"m"}', *kinds, **headers)
 
     assert refused.value.http_status == status
 
 
 @pytest.mark.parametrize("kind", [JSON, "application/json; charset=UTF-8", "application/x+json"])
 async def test_json_is_json_by_other_names(kind: str) -> None:
-    assert (await said(b'{"model":"m"}', kind)).model == "m"
-    assert (await said(b'{"model":"m"}')).model == "m"
+    assert (await peeked(b'{"model":"m"}', kind)).model == "m"
+    assert (await peeked(b'{"model":"m"}')).model == "m"
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        part(named("model")) + END,
-        part('Content-Disposition: form-data; name="prompt"', "x") + part(named("model")) + END,
+        part(field_named("model")) + END,
+        part('Content-Disposition: form-data; name="prompt"', "x")
+        + part(field_named("model"))
+        + END,
         part('content-disposition:form-data;name="model"') + END,
         part("Content-Disposition: form-data; name=model") + END,
-        part(named("model") + "\r\nContent-Type: text/plain; charset=utf-8") + END,
-        part(named("prompt"), 'Content-Disposition: form-data; name="model"\r\n\r\nb')
-        + part(named("model"))
+        part(field_named("model") + "\r\nContent-Type: text/plain; charset=utf-8") + END,
+        part(field_named("prompt"), 'Content-Disposition: form-data; name="model"\r\n\r\nb')
+        + part(field_named("model"))
         + END,
         part('Content-Disposition: form-data; name="image"; filename="a.png"', "x" * 1_200_000)
-        + part(named("model"))
+        + part(field_named("model"))
         + END,
-        part(named("MODEL")) + END,
+        part(field_named("MODEL")) + END,
     ],
 )
 async def test_form_says_its_model_wherever_it_stands(body: bytes) -> None:
-    assert (await said(body, FORM)).model == "a-video"
+    assert (await peeked(body, FORM)).model == "a-video"
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        part(named("model"), "a") + part(named("model")) + END,
-        part(named("model"), "a") + part(named("Model")) + END,
-        part(named("model"), "a") + part(named("model[]")) + END,
+        part(field_named("model"), "a") + part(field_named("model")) + END,
+        part(field_named("model"), "a") + part(field_named("Model")) + END,
+        part(field_named("model"), "a") + part(field_named("model[]")) + END,
         part('Content-Disposition: form-data; name="x"; name="model"') + END,
         part('Content-Disposition: form-data;\r\n name="model"') + END,
         part('Content-Disposition: form-data; name="mo\r\n del"') + END,
-        part(named("model") + "\r\nContent-Transfer-Encoding: base64", "YQ==") + END,
+        part(field_named("model") + "\r\nContent-Transfer-Encoding: base64", "YQ==") + END,
         part('Content-Disposition: form-data; name="model"; filename="m.txt"') + END,
         part('Content-Disposition: form-data; filename="m"') + END,
-        part("X-Long: " + "x" * 5000 + "\r\n" + named("model")) + END,
-        part(named("prompt"), "x") + END + part(named("model")) + END,
-        b"preamble\r\n" + part(named("model")) + END,
-        part(named("model")),
-        part(named("n"), "many") + END,
-        part(named("n"), "9" * 30) + END,
+        part("X-Long: " + "x" * 5000 + "\r\n" + field_named("model")) + END,
+        part(field_named("prompt"), "x") + END + part(field_named("model")) + END,
+        b"preamble\r\n" + part(field_named("model")) + END,
+        part(field_named("model")),
+        part(field_named("n"), "many") + END,
+        part(field_named("n"), "9" * 30) + END,
         # A part with a filename is a text to readers that go by its Content-Type.
-        part(named("model") + "\r\nContent-Type: text/plain", "a")
-        + part(named("model") + '; filename="x"')
+        part(field_named("model") + "\r\nContent-Type: text/plain", "a")
+        + part(field_named("model") + '; filename="x"')
         + END,
-        part(named("model") + '; filename="x"') + part(named("model"), "a") + END,
-        part(named("model[]") + '; filename="x"') + part(named("model"), "a") + END,
-        part(named("model[0]")) + END,
-        part(named(" Model ")) + END,
+        part(field_named("model") + '; filename="x"') + part(field_named("model"), "a") + END,
+        part(field_named("model[]") + '; filename="x"') + part(field_named("model"), "a") + END,
+        part(field_named("model[0]")) + END,
+        part(field_named(" Model ")) + END,
         part(
-            named("model")
+            field_named("model")
             + "\r\nContent-Transfer-Encoding: 7bit\r\nContent-Transfer-Encoding: base64"
         )
         + END,
@@ -209,7 +211,7 @@ async def test_form_says_its_model_wherever_it_stands(body: bytes) -> None:
 )
 async def test_form_that_is_read_in_two_ways_is_refused(body: bytes) -> None:
     with pytest.raises(GatewayError) as refused:
-        await said(body, FORM)
+        await peeked(body, FORM)
 
     assert refused.value.http_status == 400
 
@@ -219,22 +221,22 @@ async def test_form_that_is_read_in_two_ways_is_refused(body: bytes) -> None:
 )
 async def test_items_of_a_form_are_written_in_plain_digits(n: str) -> None:
     with pytest.raises(GatewayError, match="n: expected a whole number from 1 to 10,000") as told:
-        await said(part(named("n"), n) + END, FORM)
+        await peeked(part(field_named("n"), n) + END, FORM)
 
     assert told.value.param == "n"
     assert len(told.value.message) < 120
 
 
 async def test_texts_as_httpx_sends_them_say_it_too() -> None:
-    assert await said(b"model=m&n=2&stream=true", TEXTS) == Peek("m", 2, True)
+    assert await peeked(b"model=m&n=2&stream=true", TEXTS) == Peek("m", 2, True)
     with pytest.raises(GatewayError, match="once"):
-        await said(b"model=m&model=v", TEXTS)
+        await peeked(b"model=m&model=v", TEXTS)
     with pytest.raises(GatewayError, match="once"):
-        await said(b"model=m&mod%65l=v", TEXTS)
+        await peeked(b"model=m&mod%65l=v", TEXTS)
     for body in (b"model%5B0%5D=v", b"model%00=v"):
         with pytest.raises(GatewayError):
-            await said(body, TEXTS)
-    assert (await said(b"prompt=a%3Bmodel=v&n=+2%0a", TEXTS)) == Peek(None, 2)
+            await peeked(body, TEXTS)
+    assert (await peeked(b"prompt=a%3Bmodel=v&n=+2%0a", TEXTS)) == Peek(None, 2)
 
 
 @pytest.mark.parametrize(
@@ -252,7 +254,7 @@ async def test_texts_as_httpx_sends_them_say_it_too() -> None:
 )
 async def test_semicolon_that_divides_fields_for_some_is_refused(body: bytes) -> None:
     with pytest.raises(GatewayError, match="expected `%3B` for `;`") as refused:
-        await said(body, TEXTS)
+        await peeked(body, TEXTS)
 
     assert refused.value.http_status == 400
 
@@ -260,7 +262,7 @@ async def test_semicolon_that_divides_fields_for_some_is_refused(body: bytes) ->
 @pytest.mark.parametrize("body", [b"model=%61%", b"model=%6&n=1", b"x=%zz", b"%"])
 async def test_broken_escape_that_each_reads_differently_is_refused(body: bytes) -> None:
     with pytest.raises(GatewayError, match="expected `%25` for `%`"):
-        await said(body, TEXTS)
+        await peeked(body, TEXTS)
 
 
 ESCAPES = ["%25", "%3d", "%3B", "%0A", "%c4%B0", "%ff"]
@@ -285,16 +287,16 @@ def test_escapes_are_taken_off_as_by_the_standard_library(parts: list[str]) -> N
     [
         (b'{"model":"%b"}', JSON),
         (b'{"Model":"%b"}', JSON),
-        (part(named("model"), "%b") + END, FORM),
+        (part(field_named("model"), "%b") + END, FORM),
         (b"model=%b", TEXTS),
     ],
 )
 async def test_model_that_no_model_is_called_is_refused_before_it_is_looked_at(
     body: bytes, kind: str
 ) -> None:
-    assert (await said(body.replace(b"%b", b"m" * 256), kind)).model == "m" * 256
+    assert (await peeked(body.replace(b"%b", b"m" * 256), kind)).model == "m" * 256
     with pytest.raises(GatewayError, match="model: expected at most 256 characters, got 257") as no:
-        await said(body.replace(b"%b", b"m" * 257), kind)
+        await peeked(body.replace(b"%b", b"m" * 257), kind)
 
     assert (no.value.code, no.value.param) == ("invalid_request", "model")
 
@@ -333,6 +335,7 @@ async def test_long_names_and_flags_are_not_put_into_lower_case() -> None:
 
     many = Long("İ" * 1000)
     texts = deciding._peek_texts({"model": "m", "stream": many})
+
     assert texts == Peek("m")
     members = deciding._Members([(many, 1), ("N", 2)])
     assert deciding._peek_members(members) == Peek(n=2)
@@ -340,8 +343,9 @@ async def test_long_names_and_flags_are_not_put_into_lower_case() -> None:
 
 async def test_long_json_is_refused_by_its_length() -> None:
     body = b'{"model":"m","x":"' + LONG + b'"}'
+
     with pytest.raises(GatewayError) as refused:
-        await said(body, JSON, json_max=1_100_000)
+        await peeked(body, JSON, json_max=1_100_000)
 
     assert refused.value.http_status == 413
 
@@ -351,12 +355,12 @@ async def test_full_spool_is_told_and_given_back(tmp_path: Path) -> None:
     body = b'{"model":"m","x":"' + LONG + b'"}'
 
     with pytest.raises(GatewayError) as refused:
-        await said(body, JSON, spool=spool)
+        await peeked(body, JSON, spool=spool)
 
     assert (refused.value.code, refused.value.retry_after_s) == ("pool_saturated", 5)
     assert spool.held == 0
     spool.apply_bounds("", 10_000_000)
-    assert (await said(body, JSON, spool=spool)).model == "m"
+    assert (await peeked(body, JSON, spool=spool)).model == "m"
     assert spool.held == 0
     assert list(spool.folder.iterdir()) == []
 
@@ -364,10 +368,12 @@ async def test_full_spool_is_told_and_given_back(tmp_path: Path) -> None:
 async def test_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(GatewayError, match="spool"):
-        await said(b'{"x":"' + LONG + b'"}', JSON, spool=Spool(tmp_path, str(tmp_path / "file"), 9))
+        await peeked(
+            b'{"x":"' + LONG + b'"}', JSON, spool=Spool(tmp_path, str(tmp_path / "file"), 9)
+        )
 
 
-def placed(at: int, rest: bytes) -> bytes:
+def rest_at(at: int, rest: bytes) -> bytes:
     """Make a long object whose `rest` begins at this byte."""
     return b'{"p":"' + b"x" * (at - len(b'{"p":"",')) + b'",' + rest
 
@@ -379,11 +385,12 @@ async def test_name_that_lies_between_two_pieces_is_found_and_found_once(
     rest = b'"stream":true,"n":2,"model":"m"}'
     with monkeypatch.context() as quick:
         quick.delattr(deciding, "_peek_by_member")
-        assert await said(placed(at, rest), JSON) == Peek("m", 2, True)
+
+        assert await peeked(rest_at(at, rest), JSON) == Peek("m", 2, True)
 
     for twice in (b'"n":1,"n":2}', b'"N":1,"n":2}', b'"model":"a","mod\\u0065l":"b"}'):
         with pytest.raises(GatewayError, match="expected it once"):
-            await said(placed(at, twice), JSON)
+            await peeked(rest_at(at, twice), JSON)
 
 
 @pytest.mark.parametrize(
@@ -393,7 +400,12 @@ async def test_name_that_lies_between_two_pieces_is_found_and_found_once(
         (b'{"model":"m","x":[' + b'"",' * 2_000_000 + b"1]}", JSON),
         (b'{"model":"m","x":"' + b"\\n" * 2_000_000 + b'"}', JSON),
         (b'{"Model":"m","x":"' + b"x" * 2_000_000 + b'"}', JSON),
-        (part(named("model")) + part(f'{named("f")}; filename="a"', "x" * 2_000_000) + END, FORM),
+        (
+            part(field_named("model"))
+            + part(f'{field_named("f")}; filename="a"', "x" * 2_000_000)
+            + END,
+            FORM,
+        ),
     ],
     ids=["names", "texts", "escapes", "other case", "form"],
 )
@@ -410,6 +422,8 @@ async def test_whoever_has_a_short_body_does_not_wait_for_a_long_one(
 
     meanwhile = asyncio.create_task(others())
     with suppress(GatewayError):  # of millions of items
-        await said(body, kind)
+        await peeked(body, kind)
+
     assert turns > 0
+
     meanwhile.cancel()

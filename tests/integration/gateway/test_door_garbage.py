@@ -68,7 +68,7 @@ async def broken_off(gate: Front) -> None:
         await gate.ask()
 
 
-async def given_up(gate: Front) -> None:
+async def ask_in_vain(gate: Front) -> None:
     with pytest.raises(httpx.ReadTimeout):
         await gate.ask(timeout=0.3)
 
@@ -115,7 +115,7 @@ REFUSES = saying(400, b'{"error":{"message":"no"}}', JSON)
         pytest.param(lambda gate: gate.ask(), cuts, id="cut"),
         pytest.param(lambda gate: gate.ask(), None, id="unreachable"),
         pytest.param(broken_off, cuts_its_answer, id="cut within the answer"),
-        pytest.param(given_up, works, id="client gone"),
+        pytest.param(ask_in_vain, works, id="client gone"),
     ],
 )
 async def test_nothing_of_a_request_is_left_to_the_collector(
@@ -133,7 +133,9 @@ async def test_nothing_of_a_request_is_left_to_the_collector(
         with collected(found):
             for _ in range(3):
                 await ask(gate)
+
             assert await gate.gateway.outbox.wait_until_empty(20)
+
             await asyncio.sleep(0.1)
 
     assert not found, dict(found)

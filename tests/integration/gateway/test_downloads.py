@@ -28,6 +28,7 @@ async def test_a_file_comes_in_parts_and_one_that_breaks_off_is_never_taken_for_
         first = await anext(coming)
         drop = DropExport(export_id=broken.export_id)
         await front.doors.ask_export(ExportDropped, drop)
+
         with pytest.raises(GatewayError, match="dropped or forgotten"):
             await anext(coming)
 

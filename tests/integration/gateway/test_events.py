@@ -117,7 +117,7 @@ async def served(front: Desk) -> AsyncIterator[httpx.AsyncClient]:
     await serving
 
 
-async def taken(client: httpx.AsyncClient, count: int, **asked: Any) -> list[dict[str, Any]]:
+async def take_events(client: httpx.AsyncClient, count: int, **asked: Any) -> list[dict[str, Any]]:
     """Read so many events of a stream, then leave it."""
     found: list[dict[str, Any]] = []
     async with client.stream("GET", "/api/events/stream", **asked) as answer:
@@ -135,10 +135,10 @@ async def test_a_stream_goes_on_where_it_broke_off_and_with_what_comes(
 ) -> None:
     whole = story()
     async with served(front) as client:
-        three = await taken(client, 3, params={"after": "0"})
-        two = await taken(client, 2, headers={"Last-Event-ID": three[-1]["event"]})
+        three = await take_events(client, 3, params={"after": "0"})
+        two = await take_events(client, 2, headers={"Last-Event-ID": three[-1]["event"]})
         live = asyncio.create_task(
-            taken(client, 1, params={"after": "7", "type": "lease_granted", "session": "s1"})
+            take_events(client, 1, params={"after": "7", "type": "lease_granted", "session": "s1"})
         )
         await publish(nats_client, whole.lease("r3", used("r3")), after=7)
         (granted,) = await live

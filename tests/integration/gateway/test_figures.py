@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contracts.base import NUMBER_MAX, SessionId
-from tests.integration.gateway.calls import TYPES, leased, projected, used
+from tests.integration.gateway.calls import TYPES, leased, projected, use_lease
 from tests.integration.gateway.doors import Desk
 
 pytestmark = pytest.mark.anyio
@@ -24,7 +24,7 @@ async def test_greatest_limit_is_borne_by_everything_that_tells_it(staffed: Desk
     great = (await staffed.ask("POST", "/api/sessions", 200, json=wanted))["added"]
     changed = await staffed.ask("PATCH", f"/api/sessions/{great[2]}", json={"limits": most})
 
-    granted = [await used(client, name) for name in ("image", "image", "video")]
+    granted = [await use_lease(client, name) for name in ("image", "image", "video")]
     await projected(staffed)
 
     assert {one.session_id for one in granted} <= set(great), "the least used of all"
@@ -64,8 +64,11 @@ async def anomalies(staffed: Desk) -> list[Any]:
 
 
 async def test_figures_now_and_in_history_agree_to_the_unit(staffed: Desk) -> None:
+    """Five units are used and one is held; the pool's views and the reports say the same."""
     client = staffed.doors.client
-    granted = [await used(client, name) for name in ("image", "image", "image", "video", "music")]
+    granted = [
+        await use_lease(client, name) for name in ("image", "image", "image", "video", "music")
+    ]
     open_lease = await leased(client, "avatar")
     await projected(staffed)
 
@@ -83,7 +86,7 @@ async def test_figures_now_and_in_history_agree_to_the_unit(staffed: Desk) -> No
     assert units == {"image": 3, "video": 1, "avatar": 0, "music": 1}
 
     sessions = len({one.session_id for one in granted})
-    day = await told(staffed, f"/api/session/stats?date={today()}")
+    day = await history_figures(staffed, f"/api/session/stats?date={today()}")
     assert day == {
         "date": today(),
         "active_sessions": sessions,
@@ -93,7 +96,7 @@ async def test_figures_now_and_in_history_agree_to_the_unit(staffed: Desk) -> No
         "total_musics": 1,
         "avg_requests_per_session": round(6 / sessions, 2),
     }
-    daily = await told(staffed, f"/api/stats/daily?start={today()}&end={today()}")
+    daily = await history_figures(staffed, f"/api/stats/daily?start={today()}&end={today()}")
     assert daily == {
         "data": [
             {
@@ -108,7 +111,7 @@ async def test_figures_now_and_in_history_agree_to_the_unit(staffed: Desk) -> No
         "totalDays": 1,
     }
     assert (await staffed.ask("GET", "/api/stats/summary"))["sequence"] > 0
-    summary = await told(staffed, "/api/stats/summary")
+    summary = await history_figures(staffed, "/api/stats/summary")
     assert summary == {
         "period": "last_7_days",
         "total_sessions": sessions,
@@ -123,7 +126,7 @@ async def test_figures_now_and_in_history_agree_to_the_unit(staffed: Desk) -> No
     await _each_session(staffed, views, calls)
 
 
-async def told(staffed: Desk, path: str) -> dict[str, Any]:
+async def history_figures(staffed: Desk, path: str) -> dict[str, Any]:
     """Figures of history, without what they say of their freshness."""
     found: dict[str, Any] = await staffed.ask("GET", path)
     last = (await staffed.doors.log.stream_state()).last_sequence
@@ -134,7 +137,7 @@ async def told(staffed: Desk, path: str) -> dict[str, Any]:
 
 async def _each_session(staffed: Desk, views: dict[str, Any], calls: Counter[SessionId]) -> None:
     for session, view in views.items():
-        stats = await told(staffed, f"/api/session/stats?sessionId={session}&days=2")
+        stats = await history_figures(staffed, f"/api/session/stats?sessionId={session}&days=2")
         breakdown = {name: view["usage"][f"{name}_count"] for name in TYPES}
         total = sum(breakdown.values())
         days = [{"date": today(), **view["usage"]}] if total else []
@@ -149,8 +152,9 @@ async def _each_session(staffed: Desk, views: dict[str, Any], calls: Counter[Ses
 
 async def test_day_without_usage_is_zero_and_unknown_sessions_are_404(staffed: Desk) -> None:
     day = await staffed.ask("GET", "/api/session/stats?date=2020-01-01")
+
     assert day["active_sessions"] == day["total_images"] == day["avg_requests_per_session"] == 0
-    assert await told(staffed, "/api/stats/daily?start=2020-01-01&end=2020-02-01") == {
+    assert await history_figures(staffed, "/api/stats/daily?start=2020-01-01&end=2020-02-01") == {
         "data": [],
         "totalDays": 0,
     }
@@ -171,7 +175,7 @@ async def test_day_without_usage_is_zero_and_unknown_sessions_are_404(staffed: D
 
 
 async def test_sql_reads_and_does_nothing_else(staffed: Desk) -> None:
-    await used(staffed.doors.client, "image")
+    await use_lease(staffed.doors.client, "image")
     await projected(staffed)
 
     query = "select service_type, sum(usage_count)::int as used from session_usage group by all"

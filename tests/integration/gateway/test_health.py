@@ -14,7 +14,7 @@ from runtime.nats import streams
 from services.balancer.settings import ServerSection
 from services.gateway.routes.health import health_report
 from tests.integration.gateway.calls import TYPES
-from tests.integration.gateway.doors import Desk, desk, house, upstream, well
+from tests.integration.gateway.doors import Desk, desk, good_server, house, is_well
 from tests.integration.gateway.office import office
 from tests.moments import NOON
 from tests.waiting import eventually
@@ -96,7 +96,7 @@ async def test_pool_below_its_minimum_is_degraded(
     nats_client: Client, nats_url: str, tmp_path: Path
 ) -> None:
     async with (
-        upstream() as url,
+        good_server() as url,
         house(
             nats_url,
             tmp_path / "home",
@@ -110,11 +110,12 @@ async def test_pool_below_its_minimum_is_degraded(
             return bool((await made.http.get("/health")).json()["servers"]["healthy"] == 1)
 
         await eventually(served)
-        assert not await well(made)
+
+        assert not await is_well(made)
 
         await made.ask("POST", "/api/sessions", 200, json={"credential": "one"})
 
-        await eventually(lambda: well(made))
+        await eventually(lambda: is_well(made))
 
 
 async def test_log_is_told_by_the_log_where_the_pool_is_silent(

@@ -36,7 +36,7 @@ def ids(answer: httpx.Response) -> list[str]:
 
 
 @asynccontextmanager
-async def behind(
+async def behind_fleet(
     client: Client, url: str, home: Path, *behaviours: Behaviour | None, **section: Any
 ) -> AsyncIterator[tuple[Front, dict[str, str]]]:
     """A gateway whose log has these servers (None: nobody listens), and where they are."""
@@ -56,7 +56,7 @@ async def test_models_of_all_servers_are_one_list(
     nats_client: Client, nats_url: str, tmp_path: Path
 ) -> None:
     others = [lists("a", "b"), lists("b", "c"), cut, None, saying(404, b"{}")]
-    async with behind(nats_client, nats_url, tmp_path, *others) as (gate, _):
+    async with behind_fleet(nats_client, nats_url, tmp_path, *others) as (gate, _):
         answer = await gate.ask(*MODELS)
         asked = gate.asked
 
@@ -76,7 +76,7 @@ async def test_nothing_of_a_client_goes_to_a_server(
     nats_client: Client, nats_url: str, tmp_path: Path
 ) -> None:
     seen: list[bytes] = []
-    async with behind(nats_client, nats_url, tmp_path, lists("a", seen=seen)) as (gate, _):
+    async with behind_fleet(nats_client, nats_url, tmp_path, lists("a", seen=seen)) as (gate, _):
         strange = {"X-Strange": "1", "If-None-Match": '"x"', "Range": "bytes=0-1", "Cookie": "c"}
         first = await gate.ask("GET", "/v1/models?limit=0&x=y", headers=strange)
         second = await gate.ask(*MODELS, key=gate.admin_key)
@@ -93,7 +93,7 @@ async def test_clients_that_come_together_ask_each_server_once(
     nats_client: Client, nats_url: str, tmp_path: Path
 ) -> None:
     seen: list[bytes] = []
-    async with behind(nats_client, nats_url, tmp_path, lists("a", seen=seen)) as (gate, _):
+    async with behind_fleet(nats_client, nats_url, tmp_path, lists("a", seen=seen)) as (gate, _):
         answers = await asyncio.gather(*(gate.ask(*MODELS) for _ in range(20)))
 
     assert [ids(answer) for answer in answers] == [["a"]] * 20
@@ -109,7 +109,7 @@ async def test_last_good_list_of_a_server_stays_while_it_is_silent(
     async def first_well(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await turns.pop(0)(reader, writer)
 
-    async with behind(
+    async with behind_fleet(
         nats_client, nats_url, tmp_path, first_well, lists("b"), models_max_age=0.001
     ) as (gate, _):
         await gate.ask(*MODELS)
@@ -133,7 +133,7 @@ async def test_old_list_is_told_while_a_server_is_slow_to_say_a_new_one(
         await again.wait()
         await lists("new")(reader, writer)
 
-    async with behind(nats_client, nats_url, tmp_path, slowly) as (gate, _):
+    async with behind_fleet(nats_client, nats_url, tmp_path, slowly) as (gate, _):
         first = await gate.ask(*MODELS)
         kept = gate.gateway.models._kept
         assert kept is not None
@@ -152,7 +152,10 @@ async def test_old_list_is_told_while_a_server_is_slow_to_say_a_new_one(
 async def test_change_of_the_servers_is_seen_at_once(
     nats_client: Client, nats_url: str, tmp_path: Path
 ) -> None:
-    async with behind(nats_client, nats_url, tmp_path, lists("a"), lists("b")) as (gate, made):
+    async with behind_fleet(nats_client, nats_url, tmp_path, lists("a"), lists("b")) as (
+        gate,
+        made,
+    ):
         before = await gate.ask(*MODELS)
         gate.knows(other=made["server-1"])
         after = await gate.ask(*MODELS)
@@ -184,7 +187,7 @@ async def test_where_no_server_has_ever_listed_models_the_reason_is_told(
     code: str,
     again: str | None,
 ) -> None:
-    async with behind(nats_client, nats_url, tmp_path, *behaviours) as (gate, _):
+    async with behind_fleet(nats_client, nats_url, tmp_path, *behaviours) as (gate, _):
         answer = await gate.ask(*MODELS)
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), answer.text
@@ -197,7 +200,10 @@ async def test_where_no_server_has_ever_listed_models_the_reason_is_told(
 async def test_one_model_by_its_id(
     nats_client: Client, nats_url: str, tmp_path: Path, path: str
 ) -> None:
-    async with behind(nats_client, nats_url, tmp_path, lists("a/b", "c d", "即")) as (gate, _):
+    async with behind_fleet(nats_client, nats_url, tmp_path, lists("a/b", "c d", "即")) as (
+        gate,
+        _,
+    ):
         whole = await gate.ask(*MODELS)
         one = await gate.ask("GET", f"/v1/models/{path}")
 
@@ -207,7 +213,7 @@ async def test_one_model_by_its_id(
 async def test_model_that_nobody_lists_is_not_found(
     nats_client: Client, nats_url: str, tmp_path: Path
 ) -> None:
-    async with behind(nats_client, nats_url, tmp_path, lists("a")) as (gate, _):
+    async with behind_fleet(nats_client, nats_url, tmp_path, lists("a")) as (gate, _):
         answers = [await gate.ask("GET", f"/v1/models/{path}") for path in ("b", "", "a/")]
 
     assert [answer.status_code for answer in answers] == [404] * 3
@@ -219,7 +225,7 @@ async def test_head_is_answered_wherever_get_is(
     nats_client: Client, nats_url: str, tmp_path: Path
 ) -> None:
     seen: list[bytes] = []
-    async with behind(nats_client, nats_url, tmp_path, lists("a", seen=seen)) as (gate, _):
+    async with behind_fleet(nats_client, nats_url, tmp_path, lists("a", seen=seen)) as (gate, _):
         for path in ("/v1/models", "/v1/models/a"):
             head, get = await gate.ask("HEAD", path), await gate.ask("GET", path)
             assert (head.status_code, head.content) == (200, b"")
@@ -233,7 +239,7 @@ async def test_head_is_answered_wherever_get_is(
 async def test_other_methods_are_told_which_there_are(
     nats_client: Client, nats_url: str, tmp_path: Path
 ) -> None:
-    async with behind(nats_client, nats_url, tmp_path, lists("a")) as (gate, _):
+    async with behind_fleet(nats_client, nats_url, tmp_path, lists("a")) as (gate, _):
         answer = await gate.ask("DELETE", "/v1/models/a")
 
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
@@ -241,7 +247,7 @@ async def test_other_methods_are_told_which_there_are(
 
 
 async def test_key_is_needed(nats_client: Client, nats_url: str, tmp_path: Path) -> None:
-    async with behind(nats_client, nats_url, tmp_path, lists("a")) as (gate, _):
+    async with behind_fleet(nats_client, nats_url, tmp_path, lists("a")) as (gate, _):
         answer = await gate.ask(*MODELS, key="sk-nobody")
 
     assert answer.status_code == 401

@@ -26,7 +26,7 @@ CLIENT = "127.0.0.2"
 """Where clients come from; proxies come from 127.0.0.1."""
 
 
-async def asked(gate: Front, base: str, trusting: ssl.SSLContext | None = None) -> None:
+async def ask_from(gate: Front, base: str, trusting: ssl.SSLContext | None = None) -> None:
     """Ask from an address of the client's own."""
     way = httpx.AsyncHTTPTransport(local_address=CLIENT, verify=trusting or True)
     headers = {"Authorization": f"Bearer {gate.key}", **FORGED}
@@ -35,7 +35,7 @@ async def asked(gate: Front, base: str, trusting: ssl.SSLContext | None = None) 
     assert answer.json() == {"created": 1, "data": [{"url": "u"}]}
 
 
-def told(head: bytes) -> dict[str, str]:
+def forwarded(head: bytes) -> dict[str, str]:
     lines = head.decode().lower().split("\r\n")[1:-2]
     return dict(line.split(": ", 1) for line in lines if line.startswith("x-forwarded"))
 
@@ -97,10 +97,10 @@ async def test_client_behind_the_documented_front_is_known_by_its_own_address(
         nginx(str(gate.http.base_url), tmp_path) as (base, trusting),
     ):
         gate.chosen = lambda _: at(server.url)
-        await asked(gate, base, trusting)
+        await ask_from(gate, base, trusting)
         (wanted,) = await gate.journalled(SessionRequested)
 
-    assert told(heads[0]) == {
+    assert forwarded(heads[0]) == {
         "x-forwarded-for": CLIENT,
         "x-forwarded-proto": "https",
         "x-forwarded-host": "127.0.0.1",
@@ -117,11 +117,11 @@ async def test_stranger_that_claims_to_be_a_proxy_is_not_believed(
         front(nats_client, nats_url, tmp_path, trusted_proxies=["127.0.0.1"]) as gate,
     ):
         gate.chosen = lambda _: at(server.url)
-        await asked(gate, str(gate.http.base_url))
+        await ask_from(gate, str(gate.http.base_url))
         (wanted,) = await gate.journalled(SessionRequested)
 
-    assert told(heads[0])["x-forwarded-for"] == CLIENT
-    assert told(heads[0])["x-forwarded-proto"] == "http"
+    assert forwarded(heads[0])["x-forwarded-for"] == CLIENT
+    assert forwarded(heads[0])["x-forwarded-proto"] == "http"
     assert (wanted.client_address, wanted.user_agent) == ("127.0.0.0", "us/1")
 
 
@@ -136,9 +136,9 @@ async def test_trust_is_given_and_taken_while_running(
         gate.chosen = lambda _: at(server.url)
         base = str(gate.http.base_url)
         for trusted in (["127.0.0.0/8"], []):
-            await asked(gate, base)
+            await ask_from(gate, base)
             gate.configure(trusted_proxies=trusted)
-        await asked(gate, base)
+        await ask_from(gate, base)
 
     claimed = FORGED["X-Forwarded-For"]
-    assert [told(head)["x-forwarded-for"] for head in heads] == [CLIENT, claimed, CLIENT]
+    assert [forwarded(head)["x-forwarded-for"] for head in heads] == [CLIENT, claimed, CLIENT]

@@ -50,7 +50,7 @@ def form(parts: list[tuple[str, Any]], data: dict[str, Any] | None = None) -> tu
     return made.read(), made.headers["content-type"]
 
 
-async def read(body: bytes, content_type: str, **headers: str) -> tuple[Asked, Upload]:
+async def read_request(body: bytes, content_type: str, **headers: str) -> tuple[Asked, Upload]:
     request, upload = sent(body, content_type, **headers)
     await upload.fill_memory()
     try:
@@ -60,7 +60,7 @@ async def read(body: bytes, content_type: str, **headers: str) -> tuple[Asked, U
         raise
 
 
-async def taken(body: bytes | AsyncIterator[bytes]) -> bytes:
+async def whole_body(body: bytes | AsyncIterator[bytes]) -> bytes:
     return body if isinstance(body, bytes) else b"".join([piece async for piece in body])
 
 
@@ -68,12 +68,12 @@ async def taken(body: bytes | AsyncIterator[bytes]) -> bytes:
 async def test_json_is_read_and_can_be_sent_as_often_as_one_likes(length: int) -> None:
     body = json.dumps({"prompt": "p", "images": ["x" * length], "n": 2}).encode()
 
-    asked, upload = await read(body, "application/json; charset=utf-8")
+    asked, upload = await read_request(body, "application/json; charset=utf-8")
 
     assert asked.fields["n"] == 2
     assert (asked.files, asked.is_form) == ((), False)
     assert upload.is_replayable
-    assert await taken(upload.as_body()) == await taken(upload.as_body()) == body
+    assert await whole_body(upload.as_body()) == await whole_body(upload.as_body()) == body
     assert upload.taken == len(body)
     upload.close()
 
@@ -90,7 +90,7 @@ async def test_files_of_a_form_are_found_where_they_are(length: int) -> None:
         {"prompt": "a gate", "n": "2", "tags[]": ["x", "y"]},
     )
 
-    asked, upload = await read(body, kind)
+    asked, upload = await read_request(body, kind)
 
     assert asked.fields == {"prompt": "a gate", "n": "2", "tags": ["x", "y"]}
     assert [(file.name, file.filename, file.content_type) for file in asked.files] == [
@@ -98,17 +98,18 @@ async def test_files_of_a_form_are_found_where_they_are(length: int) -> None:
         ("image[]", "b.png", "image/png"),
         ("mask", "m.png", "image/png"),
     ]
-    contents = [await taken(upload.as_body((file.content,))) for file in asked.files]
+    contents = [await whole_body(upload.as_body((file.content,))) for file in asked.files]
     assert contents == [picture, b"", mask]
-    assert await taken(upload.as_body((b"head", asked.files[2].content))) == b"head" + mask
+    assert await whole_body(upload.as_body((b"head", asked.files[2].content))) == b"head" + mask
     upload.close()
 
 
 async def test_form_of_texts_alone_is_read_as_any_other() -> None:
     body, kind = form([], {"prompt": "a gate & more", "n": "2", "tags[]": ["x", "y"], "note": ""})
+
     assert kind == "application/x-www-form-urlencoded"
 
-    asked, _ = await read(body, kind)
+    asked, _ = await read_request(body, kind)
 
     assert asked.fields == {"prompt": "a gate & more", "n": "2", "tags": ["x", "y"], "note": ""}
     assert (asked.files, asked.is_form) == ((), True)
@@ -145,7 +146,7 @@ async def test_what_cannot_be_read_for_sure_is_refused(
     body: bytes, content_type: str, headers: dict[str, str], expected: str
 ) -> None:
     with pytest.raises(GatewayError) as refused:
-        await read(body, content_type, **headers)
+        await read_request(body, content_type, **headers)
 
     assert refused.value.code == "invalid_request"
     assert expected in refused.value.message
@@ -153,13 +154,14 @@ async def test_what_cannot_be_read_for_sure_is_refused(
 
 async def test_json_without_end_and_forms_of_texts_without_end_are_refused() -> None:
     long = json.dumps({"prompt": "x" * 33_000_000}).encode()
+
     with pytest.raises(GatewayError) as refused:
-        await read(long, "application/json")
+        await read_request(long, "application/json")
     assert refused.value.code == "request_too_large"
 
     body, kind = form([("image", ("a.png", b"p"))], {"prompt": "x" * 1_100_000})
     with pytest.raises(GatewayError):
-        await read(body, kind)
+        await read_request(body, kind)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +174,7 @@ async def test_json_without_end_and_forms_of_texts_without_end_are_refused() -> 
 )
 async def test_boundary_that_readers_differ_about_is_refused(content_type: str) -> None:
     with pytest.raises(GatewayError, match="one boundary"):
-        await read(b"--B\r\n", content_type)
+        await read_request(b"--B\r\n", content_type)
 
 
 async def test_more_fields_and_longer_names_than_any_generation_has_are_refused() -> None:
@@ -180,9 +182,9 @@ async def test_more_fields_and_longer_names_than_any_generation_has_are_refused(
     long = json.dumps({"aB" * 1_000_000: 1}).encode()
 
     with pytest.raises(GatewayError, match="at most 200 fields"):
-        await read(many, "application/json")
+        await read_request(many, "application/json")
     with pytest.raises(GatewayError, match="names of at most 200"):
-        await read(long, "application/json")
+        await read_request(long, "application/json")
 
 
 @pytest.mark.parametrize(
@@ -194,7 +196,7 @@ async def test_what_some_backends_would_take_out_of_a_body_is_noted(
 ) -> None:
     body = json.dumps({"prompt": text}, ensure_ascii=False).encode()
 
-    found, _ = await read(body, "application/json")
+    found, _ = await read_request(body, "application/json")
 
     assert found.read_alike is alike
 
@@ -208,7 +210,7 @@ async def test_what_some_backends_would_take_out_is_noted_and_escaped_at_any_pla
     prompt = "x" * (at - len(head)) + mark + "积" * 400_000
     body = f'{head}{prompt}"}}'.encode()
 
-    found, upload = await read(body, "application/json")
+    found, upload = await read_request(body, "application/json")
     upload.close()
 
     assert not found.read_alike
@@ -226,7 +228,11 @@ async def test_nobody_waits_for_the_reading_of_a_long_body() -> None:
             turns += 1
 
     meanwhile = asyncio.create_task(others())
-    _, upload = await read(json.dumps({"prompt": "x" * 2_000_000}).encode(), "application/json")
+    _, upload = await read_request(
+        json.dumps({"prompt": "x" * 2_000_000}).encode(), "application/json"
+    )
     upload.close()
+
     assert turns > 0
+
     meanwhile.cancel()

@@ -163,7 +163,7 @@ async def test_key_that_is_revoked_during_an_attempt_gets_no_further_lease(
     assert [one.verdict for one in ends] == [Verdict.LOGIN_EXPIRED]
 
 
-async def kept(chunks: AsyncIterator[bytes], got: bytearray) -> None:
+async def collect(chunks: AsyncIterator[bytes], got: bytearray) -> None:
     async for chunk in chunks:
         got += chunk
 
@@ -172,6 +172,7 @@ async def kept(chunks: AsyncIterator[bytes], got: bytearray) -> None:
 async def test_stream_that_breaks_off_has_our_word_in_plain_text(
     nats_client: Client, nats_url: str, tmp_path: Path, encoding: str
 ) -> None:
+    """A packed stream is cut: what arrived comes unpacked, with our error behind it."""
     plain = bytes(range(256)) * 300
     packing = zlib.compressobj(wbits=15 if encoding == "deflate" else 31)
     packed = packing.compress(plain) + packing.flush(zlib.Z_SYNC_FLUSH)
@@ -194,7 +195,7 @@ async def test_stream_that_breaks_off_has_our_word_in_plain_text(
         way = gate.http.stream("POST", IMAGES, headers=headers, json={"model": "m"})
         async with way as answer:
             with pytest.raises(httpx.RemoteProtocolError):
-                await kept(answer.aiter_raw(), got)
+                await collect(answer.aiter_raw(), got)
         (ended,) = await gate.journalled(UsageRecorded)
 
     assert ended.cut

@@ -16,7 +16,7 @@ from tests.integration.pool.room import IMAGE, status
 pytestmark = pytest.mark.anyio
 
 
-async def left(gate: Front, session_id: str) -> dict[ServiceType, int]:
+async def units_left(gate: Front, session_id: str) -> dict[ServiceType, int]:
     """What the pool says that a session has left, after all it has to hear."""
     assert await gate.gateway.outbox.wait_until_empty(20)
     (view,) = (await status(gate.client, session_id=SessionId(session_id))).sessions
@@ -56,7 +56,7 @@ async def test_header_agrees_with_the_pool(
         gate.chosen = lambda _: at(server.url)
         answer = await gate.ask()
         told = json.loads(answer.headers["x-remaining-quota"])
-        known = await left(gate, answer.headers["x-session-id"])
+        known = await units_left(gate, answer.headers["x-session-id"])
 
     assert answer.status_code == expected
     assert told == known == {IMAGE: units}
@@ -76,7 +76,7 @@ async def test_unit_that_was_never_sent_is_back(
     async with front(nats_client, nats_url, tmp_path, sessions=1) as gate:
         gate.chosen = chosen
         answer = await gate.ask()
-        known = await left(gate, answer.headers["x-session-id"])
+        known = await units_left(gate, answer.headers["x-session-id"])
 
     assert json.loads(answer.headers["x-remaining-quota"]) == known == {IMAGE: 10}
 

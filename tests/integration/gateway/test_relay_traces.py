@@ -93,7 +93,9 @@ async def test_an_outage_of_one_service_type_has_no_other_looked_at(
 ) -> None:
     async with front(nats_client, nats_url, tmp_path) as gate:
         gate.chosen = lambda _: NOBODY
+
         assert (await gate.ask()).status_code == 503
+
         gate.asked.clear()
 
         # The pool has none of these: it is asked, and the balancer is not.
@@ -185,6 +187,7 @@ async def test_what_the_gateway_refuses_itself_is_counted_by_key_and_code(
         slow, slow_key = made
         gate.chosen = lambda _: NOBODY
         answers = [await gate.ask(key=slow_key) for _ in range(7)]
+
         for _ in range(3):
             assert (await gate.ask("GET")).status_code == 405
         assert (await gate.ask(key="sk-nobody")).status_code == 401
@@ -222,6 +225,7 @@ async def test_a_call_given_up_stands_in_the_log_once_whatever_the_pool_decided(
     decided: bool,
     limit: int,
 ) -> None:
+    """The pool's answers are lost after it decided, or it is never asked; traces are counted."""
     calls = 4
     async with front(nats_client, nats_url, tmp_path, limit=limit) as gate:
         asked = gate.gateway.pool.ask

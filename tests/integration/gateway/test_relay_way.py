@@ -57,7 +57,9 @@ async def test_a_request_goes_the_way_that_the_page_names(
         bench.named(int(server.url.split(":")[2].split("/")[0]))
         async with bench.balancer():
             await bench.well(1)
+
             assert (await gate.ask()).status_code == 200
+
             await gate.journalled(UsageRecorded)
             with traced(passed):
                 assert (await gate.ask()).status_code == 200

@@ -143,6 +143,7 @@ async def test_every_administrative_path_wants_an_admin_key(alone: Desk) -> None
         for method in methods
         if path.startswith("/api")
     }
+
     assert len(known) == len(ADMIN_ONLY)
     for method, path in ADMIN_ONLY:
         for authorization, status, code in (
@@ -294,7 +295,9 @@ async def test_silent_service_is_503_and_the_command_is_not_sent_again(
     await alone.doors.client.subscribe(subjects.pool_status(), cb=say_nothing)
 
     read = await alone.refused("GET", "/api/sessions", 503)
+
     assert read["message"] == "the pool did not answer within 0.1 s"
+
     heard.clear()
     error = await alone.refused("POST", "/api/sessions", 503, json={"credential": "c"})
 

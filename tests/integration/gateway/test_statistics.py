@@ -96,6 +96,7 @@ async def answering(nats_client: Client, nats_url: str, tmp_path: Path) -> Async
 async def test_every_format_has_the_same_rows(
     nats_client: Client, nats_url: str, tmp_path: Path
 ) -> None:
+    """One question is downloaded in each format, read by that format's own reader, and compared."""
     async with office(nats_client, nats_url, tmp_path) as front:
         files = {form: await downloaded(front, form) for form in FileFormat}
         empty = await downloaded(front, "json", filter="service:nothing")

@@ -19,7 +19,7 @@ from services.gateway.clients.keydecisions import KeyRefusal, KeyRefused
 from services.gateway.clients.keys import Key, KeyScope
 from services.gateway.domain.errors import GatewayError
 from services.gateway.store import KeyLog, new_key_text
-from tests.integration.gateway.keylog import FREE, following, issued, key_log
+from tests.integration.gateway.keylog import FREE, following, issue, key_log
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -43,7 +43,7 @@ async def chain(client: Client) -> list[envelope.Envelope]:
 async def test_key_issued_at_one_gateway_opens_at_both(nats_client: Client) -> None:
     one, two = key_log(nats_client, "one"), key_log(nats_client, "two")
     async with following(one, two):
-        key, text = await issued(one, "app")
+        key, text = await issue(one, "app")
 
         assert one.ring.find_key(text) == key
         await until(lambda: two.ring.find_key(text) == key)
@@ -52,7 +52,7 @@ async def test_key_issued_at_one_gateway_opens_at_both(nats_client: Client) -> N
 async def test_revoked_key_opens_at_no_gateway(nats_client: Client) -> None:
     one, two = key_log(nats_client, "one"), key_log(nats_client, "two")
     async with following(one, two):
-        key, text = await issued(one, "app")
+        key, text = await issue(one, "app")
         await until(lambda: two.ring.find_key(text))
 
         revoked = await two.revoke_key(key.key_id, "lost", "test")
@@ -66,7 +66,7 @@ async def test_revoked_key_opens_at_no_gateway(nats_client: Client) -> None:
 async def test_rotated_key_has_a_new_text_and_its_old_name(nats_client: Client) -> None:
     log = key_log(nats_client, "one")
     async with following(log):
-        key, old = await issued(log, "app", Scope.ADMIN)
+        key, old = await issue(log, "app", Scope.ADMIN)
 
         rotated = await log.rotate_key(key.key_id, "test")
 
@@ -80,7 +80,7 @@ async def test_rotated_key_has_a_new_text_and_its_old_name(nats_client: Client) 
 async def test_old_text_opens_at_both_gateways_as_long_as_its_grace(nats_client: Client) -> None:
     one, two = key_log(nats_client, "one"), key_log(nats_client, "two")
     async with following(one, two):
-        key, old = await issued(one, "app")
+        key, old = await issue(one, "app")
 
         rotated = await one.rotate_key(key.key_id, "test", grace_s=3600)
         assert isinstance(rotated, tuple)
@@ -96,7 +96,7 @@ async def test_old_text_opens_at_both_gateways_as_long_as_its_grace(nats_client:
 async def test_changed_bounds_are_in_force_at_both(nats_client: Client) -> None:
     one, two = key_log(nats_client, "one"), key_log(nats_client, "two")
     async with following(one, two):
-        key, text = await issued(one, "app")
+        key, text = await issue(one, "app")
 
         changed = await two.change_key(key.key_id, "renamed", KeyBounds(concurrency=2), "test")
 
@@ -111,7 +111,7 @@ async def test_concurrent_issues_through_the_fence_are_all_in_one_chain(
     logs = [key_log(nats_client, name) for name in ("one", "two", "three")]
     async with following(*logs):
         found = await asyncio.gather(
-            *(issued(log, f"app-{number}") for number in range(8) for log in logs)
+            *(issue(log, f"app-{number}") for number in range(8) for log in logs)
         )
 
         assert len({key.key_id for key, _ in found}) == 24
@@ -126,7 +126,7 @@ async def test_of_two_admins_that_revoke_each_other_at_once_one_stays(
 ) -> None:
     one, two = key_log(nats_client, "one"), key_log(nats_client, "two")
     async with following(one, two):
-        (first, _), (second, _) = [await issued(one, name, Scope.ADMIN) for name in "ab"]
+        (first, _), (second, _) = [await issue(one, name, Scope.ADMIN) for name in "ab"]
         await until(lambda: len(two.ring.all_keys()) == 2)
 
         answers = await asyncio.gather(
@@ -142,7 +142,7 @@ async def test_refusal_comes_from_the_log_and_not_from_a_ring_that_is_behind(
 ) -> None:
     one, behind = key_log(nats_client, "one"), key_log(nats_client, "behind")
     async with following(one):
-        key, _ = await issued(one, "app")
+        key, _ = await issue(one, "app")
 
         changed = await behind.change_key(key.key_id, "renamed", None, "test")
 
@@ -165,9 +165,10 @@ async def test_refused_wishes_are_not_journalled(nats_client: Client) -> None:
 async def test_neither_text_nor_hash_of_another_kind_is_in_the_log(nats_client: Client) -> None:
     log = key_log(nats_client, "one")
     async with following(log):
-        _, text = await issued(log, "app")
+        _, text = await issue(log, "app")
 
     last = await EventLog(nats_client).last_stored(EVT_KEYS)
+
     assert last is not None
     assert text.encode() not in last.body
     (found,) = (await chain(nats_client))[0].events
@@ -178,8 +179,9 @@ async def test_neither_text_nor_hash_of_another_kind_is_in_the_log(nats_client: 
 async def test_new_gateway_is_ready_only_when_it_knows_every_key(nats_client: Client) -> None:
     old = key_log(nats_client, "old")
     async with following(old):
-        found = [await issued(old, f"app-{number}") for number in range(5)]
+        found = [await issue(old, f"app-{number}") for number in range(5)]
     new = key_log(nats_client, "new")
+
     assert not new.is_ready
 
     async with following(new):
@@ -206,7 +208,7 @@ class LostAcknowledgement(EventLog):
         sequence = await super().append_after(subject, body, after)
         if not self.lost:
             self.lost = True
-            await issued(self.other, "meanwhile")
+            await issue(self.other, "meanwhile")
             raise OutcomeUnknownError("lost")
         return sequence
 
@@ -215,7 +217,7 @@ async def test_key_whose_acknowledgement_was_lost_is_issued_once(nats_client: Cl
     other = key_log(nats_client, "other")
     log = key_log(nats_client, "one", LostAcknowledgement(nats_client, other))
     async with following(log, other):
-        key, text = await issued(log, "app")
+        key, text = await issue(log, "app")
 
         assert log.ring.find_key(text) == key
     names = [event.name for one in await chain(nats_client) for event in one.events]  # type: ignore[union-attr]
@@ -235,7 +237,7 @@ async def test_gateway_follows_on_after_its_server_was_restarted(tmp_path: Path)
     try:
         await streams.migrate_streams(client, 200_000_000)
         async with following(log):
-            _, before = await issued(log, "before")
+            _, before = await issue(log, "before")
             server.terminate()
             server.wait(10)
             with pytest.raises(LogUnavailableError):
@@ -244,7 +246,7 @@ async def test_gateway_follows_on_after_its_server_was_restarted(tmp_path: Path)
             await until(lambda: client.is_connected)
 
             other = key_log(client, "other")
-            _, after = await issued(other, "after")
+            _, after = await issue(other, "after")
 
             await until(lambda: log.ring.find_key(after))
             assert log.ring.find_key(before)
@@ -260,6 +262,7 @@ async def test_readiness_waits_for_a_log_that_is_not_there_yet(nats_url: str) ->
     log = key_log(client, "one")
     task = asyncio.create_task(log.run())
     await asyncio.sleep(0.05)
+
     assert not log.is_ready
 
     await streams.migrate_streams(client, 200_000_000)
@@ -279,7 +282,7 @@ def test_texts_of_keys_never_repeat_and_name_their_scope() -> None:
 
 
 async def test_unknown_key_is_not_refused_before_every_key_is_read(nats_client: Client) -> None:
-    _, text = await issued(key_log(nats_client, "gw-1"), "guest")
+    _, text = await issue(key_log(nats_client, "gw-1"), "guest")
     late = key_log(nats_client, "gw-2")
 
     with pytest.raises(GatewayError) as refused:
@@ -287,6 +290,7 @@ async def test_unknown_key_is_not_refused_before_every_key_is_read(nats_client: 
     assert (refused.value.code, refused.value.http_status) == ("ledger_unavailable", 503)
     async with following(late):
         found = late.find_key(text)
+
         assert found is not None
         assert found.name == "guest"
         assert late.find_key("sk-nobody") is None

@@ -38,7 +38,7 @@ class Heard:
         return b"".join(one.get("body", b"") for one in self.messages).decode()
 
 
-def spoken(*, stream: bool, **fields: Any) -> tuple[Request, Client, Heard, Telling]:
+def telling_of(*, stream: bool, **fields: Any) -> tuple[Request, Client, Heard, Telling]:
     scope = {"method": "POST", "path": "/v1/chat/completions", "query_string": b"", "headers": []}
     request = Request(scope)
     request.model = "m"
@@ -90,7 +90,7 @@ def nothing() -> Any:
 
 
 async def test_silence_is_told_by_beats_and_ends_in_the_result(quick: None) -> None:
-    _, _, heard, telling = spoken(stream=True)
+    _, _, heard, telling = telling_of(stream=True)
 
     async with telling.keep_alive():
         await until(lambda: heard.text.count(": keep-alive") >= 3)
@@ -110,7 +110,7 @@ async def test_silence_is_told_by_beats_and_ends_in_the_result(quick: None) -> N
 
 
 async def test_credential_in_a_result_is_not_told() -> None:
-    _, _, heard, telling = spoken(stream=False)
+    _, _, heard, telling = telling_of(stream=False)
     secret = b"5f2b77aa0c1d4e6f"
     body = b'{"data":[{"url":"https://x/\\u0035' + secret[1:] + b'"}]}'
 
@@ -121,7 +121,7 @@ async def test_credential_in_a_result_is_not_told() -> None:
 
 
 async def test_failure_before_the_head_keeps_its_status(quick: None) -> None:
-    _, client, heard, telling = spoken(stream=True)
+    _, client, heard, telling = telling_of(stream=True)
 
     async with telling.keep_alive():
         await asyncio.sleep(0)
@@ -131,7 +131,7 @@ async def test_failure_before_the_head_keeps_its_status(quick: None) -> None:
 
 
 async def test_failure_after_the_head_is_an_event_and_no_proper_end(quick: None) -> None:
-    _, client, heard, telling = spoken(stream=True)
+    _, client, heard, telling = telling_of(stream=True)
 
     async with telling.keep_alive():
         await until(lambda: client.begun)
@@ -143,7 +143,7 @@ async def test_failure_after_the_head_is_an_event_and_no_proper_end(quick: None)
 
 
 async def test_another_attempt_goes_on_beating_where_the_first_left_off(quick: None) -> None:
-    request, client, heard, telling = spoken(stream=True)
+    request, client, heard, telling = telling_of(stream=True)
     async with telling.keep_alive():
         await until(lambda: client.begun)
 
@@ -158,7 +158,7 @@ async def test_another_attempt_goes_on_beating_where_the_first_left_off(quick: N
 
 
 async def test_nothing_is_written_after_the_beats_are_ended(quick: None) -> None:
-    _, client, heard, telling = spoken(stream=True)
+    _, client, heard, telling = telling_of(stream=True)
 
     async def waited() -> None:
         async with telling.keep_alive():
@@ -175,11 +175,13 @@ async def test_nothing_is_written_after_the_beats_are_ended(quick: None) -> None
 
 
 async def test_whole_completion_is_told_at_once_and_does_not_beat(quick: None) -> None:
-    request, _, heard, telling = spoken(stream=False)
+    request, _, heard, telling = telling_of(stream=False)
 
     async with telling.keep_alive():
         await asyncio.sleep(0.1)
+
     assert heard.messages == []
+
     await told_of(telling, ANSWER, nothing())
 
     completion = json.loads(heard.text)
@@ -189,25 +191,26 @@ async def test_whole_completion_is_told_at_once_and_does_not_beat(quick: None) -
 
 @pytest.mark.parametrize("answer", [b"[]", b"{", b'{"data":[{"embedding":[1]}]}'])
 async def test_answer_without_a_result_to_tell_is_an_outcome_nobody_knows(answer: bytes) -> None:
-    _, _, heard, telling = spoken(stream=False)
+    _, _, heard, telling = telling_of(stream=False)
 
     assert await told_of(telling, answer, nothing()) == ""
     assert heard.messages == []
 
 
 async def test_long_answer_is_read_on_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, _, heard, telling = spoken(stream=False)
+    _, _, heard, telling = telling_of(stream=False)
     await told_of(telling, ANSWER[:20], said(ANSWER[20:]))
+
     assert "a.png" in heard.text
 
     monkeypatch.setattr(told, "_READ_BYTES_MAX", 30)
-    _, _, heard, telling = spoken(stream=False)
+    _, _, heard, telling = telling_of(stream=False)
     assert await told_of(telling, ANSWER[:20], said(ANSWER[20:])) == ""
 
 
 async def test_answer_in_an_encoding_is_told_all_the_same() -> None:
     body = gzip.compress(ANSWER)
-    _, _, heard, telling = spoken(stream=False)
+    _, _, heard, telling = telling_of(stream=False)
 
     await told_of(telling, body[:9], said(body[9:], encoding=b"gzip"))
 
@@ -215,11 +218,12 @@ async def test_answer_in_an_encoding_is_told_all_the_same() -> None:
 
 
 async def test_tokens_are_told_at_the_end_of_a_stream_where_they_are_asked_for() -> None:
-    _, _, heard, telling = spoken(stream=True, stream_options={"include_usage": True})
+    _, _, heard, telling = telling_of(stream=True, stream_options={"include_usage": True})
 
     await told_of(telling, ANSWER, nothing())
 
     *_, last, done, _ = heard.text.split("\n\n")
+
     assert done == "data: [DONE]"
     told = json.loads(last[6:])
     assert told["choices"] == []

@@ -14,7 +14,7 @@ from contracts.pool import Outcome, UsageRecorded
 from services.gateway.relay.upstream import telling
 from tests.integration.gateway.bench import at, front, saying
 from tests.integration.gateway.upstreams import body_of, head_of, upstream
-from tests.unit.balancer.builders import journalled, server
+from tests.unit.balancer.builders import pool_envelope, server
 
 pytestmark = pytest.mark.anyio
 CHAT = "/v1/chat/completions"
@@ -46,6 +46,7 @@ async def test_a_stream_that_was_begun_goes_on_at_a_server_that_speaks_for_itsel
     nats_url: str,
     tmp_path: Path,
 ) -> None:
+    """The first is silent until the gateway speaks for it, and refuses; the second answers."""
     monkeypatch.setattr(telling, "SILENCE_S", 0.05)
     async with (
         upstream(refuse_late) as silent,
@@ -56,7 +57,7 @@ async def test_a_stream_that_was_begun_goes_on_at_a_server_that_speaks_for_itsel
         changed = ServerChanged(
             server=msgspec.structs.replace(server("one", url=at(silent.url).url), dialect="jimeng")
         )
-        gate.gateway.fleet_log.fleet.apply_envelope(journalled(changed))
+        gate.gateway.fleet_log.fleet.apply_envelope(pool_envelope(changed))
         first = msgspec.structs.replace(at(silent.url), dialect="jimeng")
         chosen = iter([first, at(plain.url, "two")])
         gate.chosen = lambda _: next(chosen)

@@ -56,6 +56,7 @@ async def test_connections_in_use_at_once_are_kept_up_to_the_bound() -> None:
         await asyncio.gather(
             *(transport.handle_async_request(request(server.url)) for _ in range(5))
         )
+
         assert server.connections == 5
         again = await asyncio.gather(
             *(transport.handle_async_request(request(server.url)) for _ in range(3))
@@ -91,6 +92,7 @@ async def test_each_idle_connection_expires_by_itself() -> None:
         for _ in range(4):
             await asyncio.sleep(0.1)
             await transport.handle_async_request(request(kept.url))
+
         assert kept.connections == 2
         again = await asyncio.gather(
             *(transport.handle_async_request(request(kept.url)) for _ in range(2))
@@ -122,6 +124,7 @@ async def test_closed_connections_do_not_take_the_place_of_living_ones() -> None
         first_is_closed.set()
         await living
         again = await transport.handle_async_request(request(server.url))
+
         assert again.extensions["reused"] is True
     await transport.aclose()
 
@@ -131,6 +134,7 @@ async def test_a_closed_transport_keeps_no_connection(transport: Transport) -> N
         await transport.aclose()
         for _ in range(2):
             await transport.handle_async_request(request(server.url))
+
         assert server.connections == 2
 
 
@@ -172,6 +176,7 @@ async def test_headers_stay_as_they_came_and_repeated(transport: Transport) -> N
     )
     async with upstream(answering(answer)) as server:
         response = await transport.handle_async_request(request(server.url))
+
         assert response.headers.raw == [
             (b"Set-Cookie", b"a=1"),
             (b"X-Empty", b""),
@@ -210,9 +215,12 @@ async def test_answers_without_a_body_end_with_their_head(
 async def test_the_answer_to_head_has_a_length_and_no_body(transport: Transport) -> None:
     async with upstream(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n")) as server:
         response = await transport.handle_async_request(httpx.Request("HEAD", server.url))
+
         assert response.headers["content-length"] == "5000"
         assert await response.aread() == b""
+
         await transport.handle_async_request(request(server.url))
+
         assert server.connections == 2
 
 
@@ -220,6 +228,7 @@ async def test_a_body_may_end_with_the_connection(transport: Transport) -> None:
     answer = answering(b"HTTP/1.1 200 OK\r\n\r\nall of it", then_close=True)
     async with upstream(answer) as server:
         response = await transport.handle_async_request(request(server.url))
+
         assert await response.aread() == b"all of it"
 
 
@@ -266,6 +275,7 @@ async def test_a_connection_that_speaks_while_idle_is_not_used_again(
         if seen:
             await asyncio.sleep(0.05)
         response = await transport.handle_async_request(request(server.url))
+
         assert response.extensions["reused"] is False
 
 
@@ -282,6 +292,7 @@ async def test_trailers_are_no_headers_of_this_answer_or_the_next(transport: Tra
 
 
 async def test_requests_are_framed_as_they_ask(transport: Transport) -> None:
+    """The upstream echoes what it was sent: each way to give a body is read off the wire."""
     async with upstream(echo) as server:
 
         async def sent(made: httpx.Request) -> bytes:
@@ -323,6 +334,7 @@ async def test_the_target_is_sent_as_it_stands(transport: Transport) -> None:
     async with upstream(echo) as server:
         made = httpx.Request("GET", server.url, extensions={"target": b"/a%2fb//c?q=%7E[]"})
         body = await (await transport.handle_async_request(made)).aread()
+
         assert body.startswith(b"GET /a%2fb//c?q=%7E[] HTTP/1.1\r\n")
 
 
@@ -351,6 +363,7 @@ async def test_what_would_not_be_one_request_is_not_sent(
         stream=httpx.ByteStream(b"ab"),
         extensions=extensions,
     )
+
     with pytest.raises(NothingSentError) as caught:
         await transport.handle_async_request(made)
     assert caught.value.failure == "request"
@@ -430,6 +443,7 @@ def resident_bytes() -> int:
 
 
 async def test_100_mb_up_and_300_mb_down_in_bounded_memory(transport: Transport) -> None:
+    """What the process holds is looked at with each piece that is given or taken."""
     seen = most = 0
     piece = b"x" * MB
 
@@ -455,6 +469,7 @@ async def test_100_mb_up_and_300_mb_down_in_bounded_memory(transport: Transport)
         response = await transport.handle_async_request(
             streamed(server.url, source(), 100 * MB, idle=10, first_byte=10)
         )
+
         assert seen == 100 * MB
         got = 0
         async for chunk in response.stream:  # type: ignore[union-attr]
@@ -479,6 +494,7 @@ async def test_a_slow_reader_stops_the_server(transport: Transport) -> None:
     async with upstream(behave) as server:
         response = await transport.handle_async_request(request(server.url))
         await asyncio.sleep(0.2)
+
         assert written < 20 * MB
         assert len(await response.aread()) == 100 * MB
 
@@ -504,8 +520,11 @@ async def test_a_slow_server_stops_the_source(transport: Transport) -> None:
             transport.handle_async_request(streamed(server.url, source()))
         )
         await asyncio.sleep(0.2)
+
         assert taken < 20 * MB
+
         read_on.set()
+
         assert (await exchange).status_code == 200
         assert taken == 50 * MB
 

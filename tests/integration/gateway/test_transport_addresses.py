@@ -77,6 +77,7 @@ async def test_address_of_a_server_is_used_beside_one_that_is_none(
     async with listening() as port:
         lead(monkeypatch, "fe80::1%2", "::1", "127.0.0.1")
         response = await transport.handle_async_request(request(f"http://{SNEAKY}:{port}/"))
+
         assert await response.aread() == b"pong"
 
 
@@ -85,6 +86,7 @@ async def test_last_addresss_failure_is_told_when_none_takes_the_connection(
 ) -> None:
     lead(monkeypatch, "::1", "127.0.0.1")
     url = f"http://{SNEAKY}:{natsserver.free_port()}/"
+
     with pytest.raises(NothingSentError) as failure:
         await transport.handle_async_request(request(url))
     assert failure.value.failure == "connect"

@@ -62,6 +62,7 @@ async def test_a_name_that_does_not_resolve_sent_nothing(transport: Transport, n
     made = request("http://127.0.0.1/")
     made.url = made.url.copy_with(host=name)
     failure = await failing(transport, made)
+
     assert (failure.failure, failure.sent) == ("dns", False)
 
 
@@ -72,6 +73,7 @@ async def test_a_connection_that_takes_too_long_sent_nothing(transport: Transpor
     async with upstream(silent) as server:  # it never answers the TLS handshake
         url = server.url.replace("http:", "https:")
         failure = await failing(transport, request(url, connect=0.05))
+
         assert (failure.failure, failure.sent) == ("timeout", False)
 
 
@@ -87,6 +89,7 @@ async def test_a_certificate_nobody_trusts_sent_nothing(
 
     async with upstream(behave, server_context) as server:
         failure = await failing(transport, request(server.url))
+
         assert (failure.failure, failure.sent) == ("tls", False)
         assert seen == b""
 
@@ -98,6 +101,7 @@ async def test_no_tls_on_the_other_side_sent_nothing(transport: Transport) -> No
 
     async with upstream(plain) as server:
         failure = await failing(transport, request(server.url.replace("http:", "https:")))
+
         assert (failure.failure, failure.sent) == ("tls", False)
 
 
@@ -108,6 +112,7 @@ async def test_a_handshake_that_is_cut_sent_nothing(transport: Transport) -> Non
 
     async with upstream(hangs_up) as server:
         failure = await failing(transport, request(server.url.replace("http:", "https:")))
+
         assert (failure.failure, failure.sent) == ("tls", False)
 
 
@@ -163,6 +168,7 @@ async def test_a_connection_closed_before_its_first_use_sent_nothing() -> None:
         )
         connection.abort_exchange()
         answer = Answer(loop, connection, is_head=False, idle_s=None)
+
         with pytest.raises(NothingSentError, match="cut"):
             connection.start_exchange(answer, b"GET / HTTP/1.1\r\n\r\n", uploaded=True)
 
@@ -223,8 +229,11 @@ async def test_after_the_head_anything_may_have_been_done(
 ) -> None:
     async with upstream(behaviour) as server:
         caught = await failing(transport, request(server.url))
+
         assert (caught.failure, caught.sent) == (failure, True)
+
         await failing(transport, request(server.url))
+
         assert server.connections == 2
 
 
@@ -232,6 +241,7 @@ async def test_what_came_before_the_cut_is_read_first(transport: Transport) -> N
     async with upstream(answering(HALF, then_close=True)) as server:
         response = await transport.handle_async_request(request(server.url))
         body = aiter(response.stream)  # type: ignore[arg-type]
+
         assert await anext(body) == b"half"
         for _ in range(2):
             with pytest.raises(MaybeSentError, match="cut"):
@@ -248,6 +258,7 @@ async def test_a_reset_on_a_reused_connection_is_not_tried_again(transport: Tran
     async with upstream(second_time_reset) as server:
         await transport.handle_async_request(request(server.url))
         failure = await failing(transport, request(server.url))
+
         assert (failure.failure, failure.sent) == ("cut", True)
         assert server.connections == 1
 
@@ -261,7 +272,9 @@ async def test_no_answer_in_time_is_a_timeout(transport: Transport) -> None:
 
     async with upstream(silent) as server:
         failure = await failing(transport, request(server.url, first_byte=0.05))
+
         assert (failure.failure, failure.sent) == ("timeout", True)
+
         async with asyncio.timeout(5):
             await gone.wait()
 
@@ -274,6 +287,7 @@ async def test_an_answer_that_stops_moving_is_a_timeout(transport: Transport) ->
 
     async with upstream(stops) as server:
         failure = await failing(transport, request(server.url, first_byte=5, idle=0.05))
+
         assert (failure.failure, failure.sent) == ("timeout", True)
 
 
@@ -287,6 +301,7 @@ async def test_an_answer_that_keeps_moving_may_take_longer(transport: Transport)
 
     async with upstream(slowly) as server:
         made = request(server.url, first_byte=0.2, idle=0.2)
+
         assert len(await (await transport.handle_async_request(made)).aread()) == 10
 
 
@@ -294,6 +309,7 @@ async def test_a_reader_who_waits_is_no_timeout(transport: Transport) -> None:
     async with upstream(answering(HALF + b"+ half")) as server:
         response = await transport.handle_async_request(request(server.url, idle=0.02))
         await asyncio.sleep(0.1)
+
         assert await response.aread() == b"half+ half"
 
 
@@ -312,6 +328,7 @@ async def test_a_deadline_ends_with_its_exchange(transport: Transport) -> None:
         await asyncio.sleep(0.15)
         slow = True
         response = await transport.handle_async_request(request(server.url))
+
         assert await response.aread() == b"ok"
         assert server.connections == 1
 
@@ -326,6 +343,7 @@ async def test_a_server_that_does_not_take_the_body_is_a_timeout(transport: Tran
 
     async with upstream(deaf) as server:
         failure = await failing(transport, streamed(server.url, endless(), idle=0.1))
+
         assert (failure.failure, failure.sent) == ("timeout", True)
 
 
@@ -346,6 +364,7 @@ async def test_a_server_that_takes_the_body_slowly_is_given_the_time(transport: 
     async with upstream(slow) as server:
         made = streamed(server.url, all_at_once(), length, idle=0.4)
         response = await transport.handle_async_request(made)
+
         assert await response.aread() == b"ok"
 
 
@@ -358,6 +377,7 @@ async def test_a_body_of_another_length_than_promised_is_cut_off(
 
     async with upstream(cut_after_head) as server:
         failure = await failing(transport, streamed(server.url, source(), length))
+
         assert (failure.failure, failure.sent) == ("body", True)
 
 
@@ -374,9 +394,11 @@ async def test_what_the_body_raises_passes_through_and_aborts(transport: Transpo
 
     async with upstream(waits) as server:
         made = streamed(server.url, source(), 10)
+
         with pytest.raises(LookupError):
             await transport.handle_async_request(made)
         assert "sent_at" in made.extensions
+
         async with asyncio.timeout(5):
             await gone.wait()
 
@@ -388,6 +410,7 @@ async def test_a_body_that_is_cancelled_ends_the_exchange(transport: Transport) 
 
     async with upstream(cut_after_head) as server:
         failure = await failing(transport, streamed(server.url, source(), 10))
+
         assert (failure.failure, failure.sent) == ("body", True)
 
 
@@ -415,10 +438,13 @@ async def test_an_early_answer_stops_the_upload(transport: Transport, length: in
 
     async with upstream(refuses) as server:
         response = await transport.handle_async_request(streamed(server.url, source(), length))
+
         assert response.status_code == 413
         assert stopped.is_set()
         assert await response.aread() == b"no."
+
         await transport.handle_async_request(streamed(server.url, source(), length))
+
         assert server.connections == 2
 
 
@@ -437,6 +463,7 @@ async def test_an_early_answer_does_not_wait_for_a_slow_source(transport: Transp
     async with upstream(refuses) as server:
         async with asyncio.timeout(10):
             response = await transport.handle_async_request(streamed(server.url, source(), 99))
+
             assert await response.aread() == b"no"
         assert response.status_code == 401
 
@@ -476,6 +503,7 @@ async def test_an_answer_lies_before_a_write_that_fails(transport: Transport) ->
 
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         response = await transport.handle_async_request(streamed(url, source()))
+
         assert response.status_code == 413
         assert await response.aread() == b"no."
 
@@ -494,6 +522,7 @@ async def test_a_write_that_fails_without_an_answer_is_a_cut(transport: Transpor
 
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         failure = await failing(transport, streamed(url, source()))
+
         assert (failure.failure, failure.sent) == ("cut", True)
 
 
@@ -540,8 +569,10 @@ async def test_a_cancelled_exchange_aborts_its_connection(transport: Transport, 
             await asyncio.sleep(0)
         await asyncio.sleep(0.02)
         exchange.cancel()
+
         with pytest.raises(asyncio.CancelledError):
             await exchange
+
         async with asyncio.timeout(5):
             await gone.wait()
 
@@ -553,9 +584,11 @@ async def test_an_exchange_cancelled_while_connecting_sent_nothing(transport: Tr
         exchange = asyncio.create_task(transport.handle_async_request(made))
         await asyncio.sleep(0.05)
         exchange.cancel()
+
         with pytest.raises(asyncio.CancelledError):
             await exchange
         assert "sent_at" not in made.extensions
+
         async with asyncio.timeout(5):
             await gone.wait()
 
@@ -567,8 +600,10 @@ async def test_a_reader_that_is_cancelled_aborts_the_connection(transport: Trans
         reading = asyncio.create_task(response.aread())
         await asyncio.sleep(0.02)
         reading.cancel()
+
         with pytest.raises(asyncio.CancelledError):
             await reading
+
         async with asyncio.timeout(5):
             await gone.wait()
 
@@ -579,7 +614,9 @@ async def test_a_body_that_is_closed_early_aborts_the_connection(transport: Tran
         response = await transport.handle_async_request(request(server.url))
         assert isinstance(response.stream, Answer)
         await response.stream.aclose()
+
         assert [chunk async for chunk in response.stream] == []
+
         async with asyncio.timeout(5):
             await gone.wait()
 

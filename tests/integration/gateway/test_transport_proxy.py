@@ -19,12 +19,12 @@ pytestmark = [pytest.mark.anyio, pytest.mark.both_loops]
 HUSH = "hush%3A1"
 
 
-async def answered(transport: Transport, url: str, body: bytes = b"hello") -> bytes:
+async def body_through(transport: Transport, url: str, body: bytes = b"hello") -> bytes:
     response = await transport.handle_async_request(request(url, body))
     return await response.aread()
 
 
-async def refused(transport: Transport, url: str) -> NothingSentError:
+async def nothing_sent(transport: Transport, url: str) -> NothingSentError:
     sent = request(url)
     with pytest.raises(NothingSentError) as caught:
         await transport.handle_async_request(sent)
@@ -37,7 +37,7 @@ async def test_server_of_http_is_passed_on_by_its_whole_address(transport: Trans
         transport.go_through(f"http://me:{HUSH}@127.0.0.1:{proxy.port}")
 
         for _ in range(2):
-            told = await answered(transport, f"{server.url}?y=z")
+            told = await body_through(transport, f"{server.url}?y=z")
 
         assert told.endswith(b"hello")
         assert b"proxy-auth" not in told.lower()
@@ -51,7 +51,7 @@ async def test_name_that_the_proxy_alone_knows_is_for_it_to_look_up(transport: T
         transport.go_through(f"http://127.0.0.1:{proxy.port}")
         url = server.url.replace("127.0.0.1", "known.only.to.it.invalid")
 
-        assert (await answered(transport, url)).endswith(b"hello")
+        assert (await body_through(transport, url)).endswith(b"hello")
 
 
 @pytest.mark.parametrize("secure_proxy", [False, True])
@@ -67,7 +67,7 @@ async def test_server_of_https_is_reached_through_a_tunnel(
         body = b"x" * 300_000
 
         for _ in range(3):
-            told = await answered(transport, server.url, body)
+            told = await body_through(transport, server.url, body)
             assert told.endswith(body)
 
         place = urlsplit(server.url).netloc
@@ -84,7 +84,7 @@ async def test_proxy_that_does_not_know_us_has_sent_nothing_on_and_hears_no_secr
     async with upstream(echo) as server, proxied("me:other") as proxy:
         transport.go_through(f"http://me:{HUSH}@127.0.0.1:{proxy.port}")
 
-        error = await refused(transport, server.url.replace("http", scheme))
+        error = await nothing_sent(transport, server.url.replace("http", scheme))
 
         assert error.failure == "connect"
         assert "answers 407" in error.detail
@@ -97,14 +97,14 @@ async def test_tunnel_that_is_refused_has_sent_nothing(transport: Transport) -> 
         proxy.refuses = 403
         transport.go_through(f"http://127.0.0.1:{proxy.port}")
 
-        assert "answers 403" in (await refused(transport, "https://example.invalid")).detail
+        assert "answers 403" in (await nothing_sent(transport, "https://example.invalid")).detail
 
 
 async def test_proxy_that_is_not_there_has_sent_nothing(transport: Transport) -> None:
     transport.go_through(f"http://127.0.0.1:{natsserver.free_port()}")
 
     for url in ("http://127.0.0.1:9", "https://127.0.0.1:9"):
-        assert (await refused(transport, url)).failure == "connect"
+        assert (await nothing_sent(transport, url)).failure == "connect"
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -115,17 +115,17 @@ async def test_address_that_is_no_servers_is_not_asked_of_the_proxy(
     async with proxied() as proxy:
         transport.go_through(f"http://127.0.0.1:{proxy.port}")
 
-        assert (await refused(transport, f"{scheme}://{host}")).failure == "forbidden_address"
+        assert (await nothing_sent(transport, f"{scheme}://{host}")).failure == "forbidden_address"
         assert proxy.asked == []
 
 
 async def test_way_is_changed_for_the_next_call(transport: Transport) -> None:
     async with upstream(echo) as server, proxied() as proxy:
-        await answered(transport, server.url)
+        await body_through(transport, server.url)
         transport.go_through(f"http://127.0.0.1:{proxy.port}")
-        await answered(transport, server.url)
+        await body_through(transport, server.url)
         transport.go_through("")
-        await answered(transport, server.url)
+        await body_through(transport, server.url)
 
         assert len(proxy.asked) == 1
         assert server.connections == 2
@@ -138,7 +138,7 @@ async def test_proxies_of_the_environment_are_not_used(
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
             monkeypatch.setenv(name.lower(), f"http://127.0.0.1:{proxy.port}")
-        await answered(transport, server.url)
+        await body_through(transport, server.url)
         async with probe_client() as client:
             assert await probe_failure(client, f"http://127.0.0.1:{pinged}", 5) is None
 

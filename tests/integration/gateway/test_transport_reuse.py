@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from services.gateway.transport import Transport
-from tests.integration.gateway.closing import called, closing, storm
+from tests.integration.gateway.closing import called, closing, storm_at
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +31,7 @@ async def test_idle_connection_carries_another_call_for_as_long_as_is_sure(
 async def test_no_call_crosses_the_end_of_its_connection() -> None:
     transport = Transport(reuse_idle_s=0.3)
     async with closing(0.6) as url:
-        found = await storm(transport, url, 60, 4, (0.2, 0.8))
+        found = await storm_at(transport, url, 60, 4, (0.2, 0.8))
     await transport.aclose()
 
     assert found["unknown"] == found["unreachable"] == 0
@@ -41,7 +41,7 @@ async def test_no_call_crosses_the_end_of_its_connection() -> None:
 async def test_calls_do_cross_it_where_connections_are_kept_for_too_long() -> None:
     transport = Transport(reuse_idle_s=30)
     async with closing(0.6) as url:
-        found = await storm(transport, url, 60, 4, (0.5, 0.7))
+        found = await storm_at(transport, url, 60, 4, (0.5, 0.7))
         await asyncio.sleep(0)
     await transport.aclose()
 

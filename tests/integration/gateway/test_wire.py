@@ -59,4 +59,5 @@ async def test_clients_in_the_queue_of_a_busy_gateway_are_answered_when_it_ends(
     answers = [await asyncio.to_thread(client.recv, 4096) for client in clients]
     for client in clients:
         client.close()
+
     assert [answer[:15] for answer in answers] == [b"HTTP/1.1 200 OK"] * 20

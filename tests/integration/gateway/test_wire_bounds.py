@@ -8,7 +8,7 @@ import pytest
 
 from services.gateway.wire import ConnectionBounds, Hall, hall
 from services.gateway.wire.connection import ClientConnection
-from tests.integration.gateway.wires import echo, wires
+from tests.integration.gateway.wires import echo_app, wires
 from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.both_loops]
@@ -54,9 +54,11 @@ async def test_reading_stops_while_a_client_takes_no_answers() -> None:
         while before != connection._received:  # whatever the kernel still hands over
             before = connection._received
             await asyncio.sleep(0.05)
+
         assert len(connection._held) <= 400_000
         assert asked < 2000
         assert not sending.done()
+
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
         client.close()
@@ -70,7 +72,9 @@ async def test_reading_stops_behind_sixteen_pipelined_requests() -> None:
         for _ in range(15):
             writer.write(GET)
         await until(lambda: len(connection._held) == 15 * len(GET))
+
         assert not connection.paused
+
         writer.write(GET)
         await until(lambda: connection.paused)
         assert connection._turns == 1
@@ -99,8 +103,10 @@ async def test_more_connections_than_allowed_are_turned_away_and_told() -> None:
         reader, writer = await made.connect()
         told = await reader.read()
         writer.close()
+
         assert told.startswith(b"HTTP/1.1 503")
         assert b"too_many_connections" in told
+
         kept[0][1].close()
         await until(lambda: len(made.hall) == 1)
         reader, writer = await made.connect(GET)
@@ -121,8 +127,11 @@ async def test_strangers_of_one_address_are_counted_until_a_key_opens_them(
         last = await made.connect()
         await until(lambda: len(made.hall) == 3)
         await swept(made, 1.0, 1.5)
+
         assert len(made.hall) == 3  # its key may be on its way
+
         await swept(made, 2.0)
+
         assert (await last[0].read()).startswith(b"HTTP/1.1 429")
         last[1].close()
 
@@ -190,7 +199,9 @@ async def test_upload_that_is_quick_enough_goes_on() -> None:
             await until(lambda expected=expected: connection._received >= expected)
             made.hall.sweep_debts(float(moment))
         writer.write(b"x" * (1_000_000 - 60 * 11_000))
+
         assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+
         writer.close()
 
 
@@ -200,8 +211,11 @@ async def test_upload_that_stops_is_ended_after_send_timeout_alone() -> None:
         await with_one(made)
         await asyncio.sleep(0.01)
         await swept(made, 0, 20, 40, 59)
+
         assert made.hall.ended == 0
+
         await swept(made, 60)
+
         assert (await reader.readline()).startswith(b"HTTP/1.1 400")
         writer.close()
 
@@ -211,7 +225,9 @@ async def test_upload_that_nobody_waits_for_is_no_debt() -> None:
         _, writer = await made.connect(POST)
         await with_one(made)
         await swept(made, *range(0, 7200, 60))
+
         assert made.hall.ended == 0
+
         writer.close()
 
 
@@ -220,7 +236,9 @@ async def test_event_stream_of_a_slow_server_is_no_debt() -> None:
         reader, writer = await made.connect(GET)
         await reader.readuntil(b"waits")
         await swept(made, *range(0, 7200, 60))
+
         assert made.hall.ended == 0
+
         writer.close()
 
 
@@ -234,7 +252,9 @@ async def test_client_that_takes_nothing_is_cut_off_and_whoever_works_for_it_tol
         await until(lambda: connection.full)
         await asyncio.sleep(0.2)
         await swept(made, 0, 30, 59)
+
         assert made.hall.ended == 0
+
         await swept(made, 60)
         await until(lambda: not made.connections)
         client.close()
@@ -267,14 +287,16 @@ async def test_half_closed_client_is_asked_whether_it_is_there_and_answered() ->
 
     async def late(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await go.wait()
-        await echo(scope, receive, send)
+        await echo_app(scope, receive, send)
 
     async with asyncio.timeout(8), wires(late) as made:
         reader, writer = await made.connect(GET)
         connection = await with_one(made)
         connection.on_gone = go.clear
         writer.write_eof()
+
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+
         go.set()
         told = await reader.read()
         writer.close()
@@ -290,4 +312,5 @@ async def test_client_that_has_closed_altogether_is_noticed() -> None:
         connection.on_gone = gone.set
         writer.close()
         await gone.wait()
+
         assert made.connections == []

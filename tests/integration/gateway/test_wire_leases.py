@@ -31,7 +31,9 @@ def head(made: Front, length: int, version: str = "1.1") -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n"
 
 
-async def connected(made: Front, sent: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def connect_and_send(
+    made: Front, sent: bytes
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     base = made.http.base_url
     reader, writer = await asyncio.open_connection(base.host, base.port)
     writer.write(sent)
@@ -41,6 +43,8 @@ async def connected(made: Front, sent: bytes) -> tuple[asyncio.StreamReader, asy
 async def test_client_that_takes_nothing_loses_its_answer_and_the_unit_counts(
     nats_client: Client, nats_url: str, tmp_path: Path
 ) -> None:
+    """The client never reads an endless answer; the sweep is told the time, up to its bound."""
+
     async def pours(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await body_of(reader, await head_of(reader))
         writer.write(
@@ -64,7 +68,9 @@ async def test_client_that_takes_nothing_loses_its_answer_and_the_unit_counts(
         await asyncio.sleep(0.2)
         hall.sweep_debts(0)
         hall.sweep_debts(59)
+
         assert len(gate.gateway.exchanges) == 1
+
         hall.sweep_debts(60)
         await until(lambda: len(gate.gateway.exchanges) == 0)
 
@@ -77,7 +83,7 @@ async def test_upload_that_drips_before_a_lease_takes_none(
     nats_client: Client, nats_url: str, tmp_path: Path
 ) -> None:
     async with asyncio.timeout(60), front(nats_client, nats_url, tmp_path) as gate:
-        reader, writer = await connected(gate, head(gate, 1000) + BODY)
+        reader, writer = await connect_and_send(gate, head(gate, 1000) + BODY)
         hall = gate.gateway.hall
         await until(lambda: [one for one in list(hall._guests) if one.due_now().due == "upload"])
         hall.sweep_debts(0)
@@ -99,7 +105,7 @@ async def test_client_that_has_closed_its_side_is_answered_and_charged_once(
         front(nats_client, nats_url, tmp_path) as gate,
     ):
         gate.chosen = lambda _: at(server.url.removesuffix(IMAGES))
-        reader, writer = await connected(gate, head(gate, len(BODY), version) + BODY)
+        reader, writer = await connect_and_send(gate, head(gate, len(BODY), version) + BODY)
         writer.write_eof()
         told = await reader.read()
         writer.close()
@@ -107,6 +113,7 @@ async def test_client_that_has_closed_its_side_is_answered_and_charged_once(
         granted = await gate.journalled(LeaseGranted)
         ends = await gate.journalled(UsageRecorded)
         cancelled = await gate.journalled(LeaseCancelled)
+
         if version == "1.1":
             assert b"HTTP/1.1 200" in told
             assert GOOD in told
@@ -127,19 +134,21 @@ async def test_client_that_has_gone_altogether_ends_its_exchange(
         front(nats_client, nats_url, tmp_path) as gate,
     ):
         gate.chosen = lambda _: at(server.url.removesuffix(IMAGES))
-        _, writer = await connected(gate, head(gate, len(BODY)) + BODY)
+        _, writer = await connect_and_send(gate, head(gate, len(BODY)) + BODY)
         await until(lambda: server.connections == 1 and len(gate.gateway.exchanges) == 1)
         await asyncio.sleep(0.1)
         writer.close()
         await until(lambda: len(gate.gateway.exchanges) == 0)
 
         (ended,) = await gate.journalled(UsageRecorded)
+
         assert ended.outcome is Outcome.UNKNOWN
 
 
 async def test_client_that_goes_after_it_was_asked_for_the_last_time_ends_its_exchange(
     nats_client: Client, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """No question is left to ask it with: a reset alone tells that it has gone."""
     monkeypatch.setattr(turn, "_PROBES_S", ())
 
     async def works(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
@@ -157,7 +166,9 @@ async def test_client_that_goes_after_it_was_asked_for_the_last_time_ends_its_ex
         client.sendall(head(gate, len(BODY)) + BODY)
         client.shutdown(socket.SHUT_WR)
         await until(lambda: server.connections == 1 and len(gate.gateway.exchanges) == 1)
+
         assert await asyncio.to_thread(client.recv, 100) == turn.CONTINUE
+
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
         (guest,) = gate.gateway.hall._guests
@@ -186,10 +197,11 @@ async def test_client_that_goes_amid_an_answer_ends_it_however_silent_the_server
         front(nats_client, nats_url, tmp_path) as gate,
     ):
         gate.chosen = lambda _: at(server.url.removesuffix(IMAGES))
-        reader, writer = await connected(gate, head(gate, len(BODY)) + BODY)
+        reader, writer = await connect_and_send(gate, head(gate, len(BODY)) + BODY)
         await reader.readuntil(b"data: 1\n\n")
         writer.close()
         await until(lambda: len(gate.gateway.exchanges) == 0)
 
         (ended,) = await gate.journalled(UsageRecorded)
+
         assert ended.outcome is Outcome.SETTLED

@@ -20,7 +20,7 @@ from services.gateway.wire import (
     turn,
 )
 from services.gateway.wire.dues import Due
-from tests.integration.gateway.wires import echo, wires
+from tests.integration.gateway.wires import echo_app, wires
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +35,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     return "asyncio", {"use_uvloop": request.param}
 
 
-async def works(_: dict[str, Any], __: Any, ___: Any) -> None:
+async def waits_for_ever(_: dict[str, Any], __: Any, ___: Any) -> None:
     await asyncio.Event().wait()
 
 
@@ -60,7 +60,7 @@ def dialled(port: int) -> Iterator[socket.socket]:
         yield client
 
 
-def said(client: socket.socket, sent: bytes = b"") -> bytes:
+def send_and_read(client: socket.socket, sent: bytes = b"") -> bytes:
     """Send all of it, and only then read to the end, as most clients do."""
     if sent:
         client.sendall(sent)
@@ -82,7 +82,7 @@ async def test_half_closed_client_that_goes_after_the_last_question_is_noticed(
 ) -> None:
     monkeypatch.setattr(turn, "_PROBES_S", ())
     gone = asyncio.Event()
-    async with asyncio.timeout(15), wires(works) as made:
+    async with asyncio.timeout(15), wires(waits_for_ever) as made:
         with dialled(made.port) as client, half_closed(client):
             assert await asyncio.to_thread(client.recv, 100) == CONTINUE
             (connection,) = made.connections
@@ -101,12 +101,13 @@ async def test_kernel_asks_a_client_that_has_closed_without_another_word(
 ) -> None:
     monkeypatch.setattr(turn, "_PROBES_S", ())
     monkeypatch.setattr(leaving, "ASKED_AFTER_S", 1)
-    async with asyncio.timeout(30), wires(works) as made:
+    async with asyncio.timeout(30), wires(waits_for_ever) as made:
         with dialled(made.port) as client:
             # How long its kernel remembers the connection, which is a minute else.
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_LINGER2, 1)
             client.sendall(GET)
             client.shutdown(socket.SHUT_WR)
+
             assert await asyncio.to_thread(client.recv, 100) == CONTINUE
             (connection,) = made.connections
         assert connection.due_now().due is Due.NOTHING
@@ -114,7 +115,9 @@ async def test_kernel_asks_a_client_that_has_closed_without_another_word(
 
 
 async def test_gateway_has_the_kernel_ask_all_of_its_clients() -> None:
-    config = uvicorn.Config(works, http=ClientConnection, lifespan="off", log_level="critical")
+    config = uvicorn.Config(
+        waits_for_ever, http=ClientConnection, lifespan="off", log_level="critical"
+    )
     server = WireServer(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         serving = asyncio.create_task(server.serve_on(listening))
@@ -123,6 +126,7 @@ async def test_gateway_has_the_kernel_ask_all_of_its_clients() -> None:
             await until(lambda: server.server_state.connections)
             (connection,) = server.server_state.connections
             taken = connection.transport.get_extra_info("socket")  # type: ignore[union-attr]
+
             assert taken.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             asked_after_s = taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
             del client
@@ -135,7 +139,7 @@ async def test_client_over_the_bound_reads_why_whatever_it_sends_meanwhile() -> 
     async with asyncio.timeout(20), wires(hall=Hall(ConnectionBounds(connections_max=0))) as made:
         with dialled(made.port) as client:
             await until(lambda: made.hall.turned_away)
-            told = await asyncio.to_thread(said, client, POST + MUCH)
+            told = await asyncio.to_thread(send_and_read, client, POST + MUCH)
         await until(lambda: not made.connections)
 
     assert told.startswith(b"HTTP/1.1 503")
@@ -151,7 +155,7 @@ async def test_stranger_over_the_bound_reads_why_once(monkeypatch: pytest.Monkey
             for moment in (0.0, 1.0, 2.0, 3.0):
                 made.hall.sweep_debts(moment)
                 await asyncio.sleep(0.01)
-            told = await asyncio.to_thread(said, client, POST + MUCH)
+            told = await asyncio.to_thread(send_and_read, client, POST + MUCH)
         await until(lambda: not made.connections)
 
     assert (told.count(b"HTTP/1.1 429"), made.hall.turned_away) == (1, 1)
@@ -170,7 +174,7 @@ async def test_what_is_no_request_is_told_whatever_comes_behind_it(
 ) -> None:
     async with asyncio.timeout(20), wires() as made:
         with dialled(made.port) as client:
-            told = await asyncio.to_thread(said, client, sent + MUCH)
+            told = await asyncio.to_thread(send_and_read, client, sent + MUCH)
 
     assert told.startswith(b"HTTP/1.1 " + status)
 
@@ -180,7 +184,7 @@ async def test_fault_in_a_body_is_told_to_a_client_that_has_closed_its_side() ->
 
     async def late(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await go.wait()
-        await echo(scope, receive, send)
+        await echo_app(scope, receive, send)
 
     async with asyncio.timeout(20), wires(late) as made:
         with dialled(made.port) as client:
@@ -188,7 +192,7 @@ async def test_fault_in_a_body_is_told_to_a_client_that_has_closed_its_side() ->
             client.shutdown(socket.SHUT_WR)
             await asyncio.sleep(0.1)
             go.set()
-            told = await asyncio.to_thread(said, client)
+            told = await asyncio.to_thread(send_and_read, client)
 
     assert told.startswith(b"HTTP/1.1 400")
 
@@ -203,7 +207,7 @@ async def test_last_answer_is_read_to_its_end_whatever_was_asked_behind_it(
         with dialled(made.port) as client:
             client.sendall(GET)
             await until(lambda: made.connections and made.connections[0].lingering)
-            told = await asyncio.to_thread(said, client, POST + MUCH)
+            told = await asyncio.to_thread(send_and_read, client, POST + MUCH)
 
     assert told.endswith(end)
 
@@ -212,7 +216,7 @@ async def test_client_that_asks_for_nothing_more_is_not_listened_to() -> None:
     async with asyncio.timeout(20), wires() as made:
         with dialled(made.port) as client:
             ask = GET[:-2] + b"Connection: close\r\n\r\n"
-            told = await asyncio.to_thread(said, client, ask)
+            told = await asyncio.to_thread(send_and_read, client, ask)
             await until(lambda: not made.connections)
 
     assert told.startswith(b"HTTP/1.1 200")
@@ -221,10 +225,12 @@ async def test_client_that_asks_for_nothing_more_is_not_listened_to() -> None:
 async def test_client_that_never_closes_its_side_is_closed_and_blamed_for_nothing() -> None:
     async with asyncio.timeout(20), wires(answers_the_last) as made:
         with dialled(made.port) as client:
-            told = await asyncio.to_thread(said, client, GET)
+            told = await asyncio.to_thread(send_and_read, client, GET)
             for moment in (0.0, 9.0):
                 made.hall.sweep_debts(moment)
+
             assert len(made.connections) == 1
+
             made.hall.sweep_debts(10.0)
             await until(lambda: not made.connections)
 
@@ -239,8 +245,9 @@ async def test_client_that_sends_without_end_is_not_listened_to(
         with dialled(made.port) as client:
             client.sendall(GET)
             await until(lambda: made.connections and made.connections[0].lingering)
+
             with pytest.raises(ConnectionError):
-                await asyncio.to_thread(said, client, MUCH * 4)
+                await asyncio.to_thread(send_and_read, client, MUCH * 4)
         await until(lambda: not made.connections)
 
 
@@ -255,7 +262,7 @@ async def test_no_more_of_those_turned_away_are_listened_to_than_places_for_it(
             await until(lambda: len(made.connections) == 1)
             with dialled(made.port) as client:
                 ask = GET[:-2] + b"Connection: close\r\n\r\n"
-                told = await asyncio.to_thread(said, client, ask)
+                told = await asyncio.to_thread(send_and_read, client, ask)
             del second
 
     assert told.startswith(b"HTTP/1.1 200")
@@ -269,7 +276,7 @@ async def test_gateway_that_ends_listens_to_nobody_for_long(
 
     async def late(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await go.wait()
-        await echo(scope, receive, send)
+        await echo_app(scope, receive, send)
 
     async with asyncio.timeout(20), wires(late) as made:
         with dialled(made.port) as client:
@@ -277,7 +284,7 @@ async def test_gateway_that_ends_listens_to_nobody_for_long(
             await until(lambda: made.connections and made.connections[0]._turns)
             made.connections[0].shutdown()
             go.set()
-            told = await asyncio.to_thread(said, client)
+            told = await asyncio.to_thread(send_and_read, client)
             await until(lambda: not made.connections)
 
     assert told.startswith(b"HTTP/1.1 200")

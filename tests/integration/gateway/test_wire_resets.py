@@ -9,7 +9,7 @@ import pytest
 
 from services.gateway.domain.errors import GatewayError
 from services.gateway.wire.hall import UNOPENED_MAX
-from tests.integration.gateway.wires import echo, wires
+from tests.integration.gateway.wires import echo_app, wires
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -30,7 +30,7 @@ def reset_at_once(port: int) -> None:
 
 
 async def test_whoever_is_gone_before_it_is_taken_in_is_no_stranger_for_ever() -> None:
-    async with asyncio.timeout(20), wires(echo) as made:
+    async with asyncio.timeout(20), wires(echo_app) as made:
         for _ in range(UNOPENED_MAX * 2 // 16):
             for _ in range(16):
                 reset_at_once(made.port)
@@ -46,7 +46,7 @@ async def test_whoever_is_gone_before_it_is_taken_in_is_no_stranger_for_ever() -
 
 
 async def test_whoever_is_gone_is_not_told_why_it_may_not_stay() -> None:
-    async with asyncio.timeout(20), wires(echo) as made:
+    async with asyncio.timeout(20), wires(echo_app) as made:
         _, writer = await made.connect()
         await until(lambda: bool(made.connections))
         (connection,) = made.connections

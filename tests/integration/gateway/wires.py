@@ -13,7 +13,7 @@ from services.gateway.wire import ClientConnection, Hall
 from services.gateway.wire.leaving import ask_probes
 
 
-async def echo(scope: dict[str, Any], receive: Any, send: Any) -> None:
+async def echo_app(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Say what was asked; `/stream` in a body without a length, `/early` without reading."""
     path = scope["path"]
     body = b""
@@ -66,7 +66,7 @@ class Wires:
 
 
 @asynccontextmanager
-async def wires(app: Any = echo, hall: Hall | None = None) -> AsyncIterator[Wires]:
+async def wires(app: Any = echo_app, hall: Hall | None = None) -> AsyncIterator[Wires]:
     """Connections before `app` until the block ends."""
     config = uvicorn.Config(app, lifespan="off", proxy_headers=False, log_level="critical")
     config.load()

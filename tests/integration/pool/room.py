@@ -123,7 +123,7 @@ async def pool(
         await room.killed()
 
 
-def wanted(request_id: str = "", number: int = 1, **fields: Any) -> LeaseWanted:
+def image_wanted(request_id: str = "", number: int = 1, **fields: Any) -> LeaseWanted:
     """One request for an image."""
     return LeaseWanted(
         requested=SessionRequested(
@@ -138,7 +138,7 @@ def wanted(request_id: str = "", number: int = 1, **fields: Any) -> LeaseWanted:
     )
 
 
-def usage(granted: Granted, outcome: Outcome = Outcome.SETTLED) -> UsageRecorded:
+def usage_of(granted: Granted, outcome: Outcome = Outcome.SETTLED) -> UsageRecorded:
     """What the lease was used for."""
     settled = outcome is Outcome.SETTLED
     return UsageRecorded(
@@ -152,7 +152,9 @@ def usage(granted: Granted, outcome: Outcome = Outcome.SETTLED) -> UsageRecorded
     )
 
 
-async def call(client: Client, subject: str, command: Command | bytes, within_s: float = 5) -> Any:
+async def ask_pool(
+    client: Client, subject: str, command: Command | bytes, within_s: float = 5
+) -> Any:
     """Ask once and decode whatever is answered."""
     body = command if isinstance(command, bytes) else msgspec.json.encode(command)
     message = await client.request(subject, body, timeout=within_s)
@@ -169,29 +171,29 @@ async def lease(
 ) -> list[Granted | Refused]:
     """Ask for leases in one batch."""
     command = LeaseSessions(items=list(items))
-    answer = await call(client, subjects.pool_lease(), command, within_s)
+    answer = await ask_pool(client, subjects.pool_lease(), command, within_s)
     assert isinstance(answer, LeaseAnswers), answer
     return answer.items
 
 
 async def end(client: Client, *items: UsageRecorded) -> Sequence[str]:
     """Hand in usages in one batch."""
-    answer = await call(client, subjects.pool_end(), EndLeases(items=list(items)))
+    answer = await ask_pool(client, subjects.pool_end(), EndLeases(items=list(items)))
     return answer.items
 
 
-async def cancel(client: Client, request_id: str, number: int = 1) -> Sequence[str]:
+async def give_back(client: Client, request_id: str, number: int = 1) -> Sequence[str]:
     """Give a lease back."""
     item = CancelLease(request_id=RequestId(request_id), number=number, reason="test")
-    return (await call(client, subjects.pool_cancel(), CancelLeases(items=[item]))).items
+    return (await ask_pool(client, subjects.pool_cancel(), CancelLeases(items=[item]))).items
 
 
 async def status(client: Client, **asked: Any) -> PoolStatusReply:
     """Ask the fold."""
-    return await call(client, subjects.pool_status(), PoolStatus(**asked))
+    return await ask_pool(client, subjects.pool_status(), PoolStatus(**asked))
 
 
-async def journal(client: Client) -> list[envelope.Envelope]:
+async def envelopes(client: Client) -> list[envelope.Envelope]:
     """Every envelope of the shard."""
     log = EventLog(client)
     last = await log.last_stored(subjects.evt_pool())
@@ -205,10 +207,10 @@ async def journal(client: Client) -> list[envelope.Envelope]:
 
 async def events(client: Client, kind: type[Any]) -> list[Any]:
     """Every event of this kind."""
-    return [one for made in await journal(client) for one in made.events if isinstance(one, kind)]
+    return [one for made in await envelopes(client) for one in made.events if isinstance(one, kind)]
 
 
-async def audited(client: Client) -> Auditor:
+async def audit_log(client: Client) -> Auditor:
     """Audit the shard's log as it is stored."""
     log, auditor = EventLog(client), Auditor(subjects.evt_pool())
     last = await log.last_stored(subjects.evt_pool())

@@ -15,7 +15,7 @@ from runtime.nats import natsserver, streams
 from runtime.settings import SettingsError
 from services.pool import app
 from services.pool.settings import Settings
-from tests.integration.pool.room import lease, pool, settings, status, wanted
+from tests.integration.pool.room import image_wanted, lease, pool, settings, status
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +36,7 @@ def home(tmp_path: Path, nats_url: str) -> Environment:
     )
 
 
-async def answered(url: str) -> httpx.Response:
+async def well_answer(url: str) -> httpx.Response:
     """Ask until all is well."""
     async with asyncio.timeout(10), httpx.AsyncClient() as client:
         while True:
@@ -55,10 +55,10 @@ async def test_process_becomes_ready_serves_counts_and_ends(
     stop = asyncio.Event()
     running = asyncio.create_task(app.run(stop, home, lambda: settings(3)))
     url = f"http://127.0.0.1:{home.health_port}"
-    await answered(f"{url}/readyz")
-    await lease(nats_client, wanted())
+    await well_answer(f"{url}/readyz")
+    await lease(nats_client, image_wanted())
 
-    metrics = (await answered(f"{url}/metrics")).text
+    metrics = (await well_answer(f"{url}/metrics")).text
 
     assert "tidegate_pool_leading 1.0" in metrics
     assert 'tidegate_pool_leases_granted_total{service_type="image"} 1.0' in metrics
@@ -116,12 +116,12 @@ async def test_pool_needs_no_more_than_its_users_permissions(tmp_path: Path) -> 
         gateway = await nats.connect(f"nats://gateway:{where}", inbox_prefix=b"_INBOX_gateway")
         async with pool(f"nats://pool:{where}", lambda: settings(3)) as one:
             await one.leading()
-            assert isinstance((await lease(gateway, wanted()))[0], Granted)
+            assert isinstance((await lease(gateway, image_wanted()))[0], Granted)
             async with pool(f"nats://pool:{where}", lambda: settings(3)) as two:
                 await until(lambda: two.parts.leadership.led)
                 await one.stopped()
                 await two.leading()
-                assert isinstance((await lease(gateway, wanted()))[0], Granted)
+                assert isinstance((await lease(gateway, image_wanted()))[0], Granted)
         await gateway.close()
     finally:
         process.terminate()

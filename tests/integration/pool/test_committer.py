@@ -24,15 +24,15 @@ from services.pool.batches import LEASE, CommandBatch, CommandKind
 from services.pool.committer import ITEMS_MAX
 from tests.integration.pool.cable import wire
 from tests.integration.pool.room import (
-    call,
+    ask_pool,
     end,
-    journal,
+    envelopes,
+    image_wanted,
     lease,
     pool,
     settings,
     status,
-    usage,
-    wanted,
+    usage_of,
 )
 from tests.waiting import until
 
@@ -53,12 +53,12 @@ async def test_command_that_cannot_be_decided_fails_alone(
         await room.leading()
         committer = room.parts.leader._committer
         before = [
-            asyncio.ensure_future(committer.submit_own(CommandBatch(LEASE, [wanted()])))
+            asyncio.ensure_future(committer.submit_own(CommandBatch(LEASE, [image_wanted()])))
             for _ in range(3)
         ]
         culprit = asyncio.ensure_future(committer.submit_own(CommandBatch(BROKEN, [1, 2])))
         after = [
-            asyncio.ensure_future(committer.submit_own(CommandBatch(LEASE, [wanted()])))
+            asyncio.ensure_future(committer.submit_own(CommandBatch(LEASE, [image_wanted()])))
             for _ in range(3)
         ]
 
@@ -77,7 +77,7 @@ async def test_more_than_may_wait_is_turned_away_and_leases_are_told(
 ) -> None:
     async with pool(nats_url) as room:
         await room.leading()
-        one = wanted("r1")
+        one = image_wanted("r1")
 
         answers = await lease(nats_client, *[one] * (ITEMS_MAX + 1))
 
@@ -93,15 +93,15 @@ async def test_ends_turned_away_are_not_answered_so_that_they_come_again(
 ) -> None:
     async with pool(nats_url) as room:
         await room.leading()
-        (granted,) = await lease(nats_client, wanted())
+        (granted,) = await lease(nats_client, image_wanted())
         assert isinstance(granted, Granted)
 
-        command = EndLeases(items=[usage(granted)] * (ITEMS_MAX + 1))
+        command = EndLeases(items=[usage_of(granted)] * (ITEMS_MAX + 1))
 
         with pytest.raises(NatsTimeoutError):
-            await call(nats_client, subjects.pool_end(), command, within_s=0.5)
+            await ask_pool(nats_client, subjects.pool_end(), command, within_s=0.5)
 
-        assert await end(nats_client, usage(granted)) == ["journalled"]
+        assert await end(nats_client, usage_of(granted)) == ["journalled"]
 
 
 async def test_empty_batch_is_answered_at_once(nats_url: str, nats_client: Client) -> None:
@@ -117,7 +117,7 @@ async def test_status_and_ping_are_answered_by_whoever_leads(
     async with pool(nats_url) as room:
         await room.leading()
 
-        pong = await call(nats_client, subjects.pool_ping(), Ping())
+        pong = await ask_pool(nats_client, subjects.pool_ping(), Ping())
         found = await status(nats_client, sessions=True)
 
         writer = room.parts.leadership.writer
@@ -133,10 +133,12 @@ async def test_status_waits_for_the_append_under_way_and_never_shows_what_may_fa
         await room.leading()
         cable.clog(down=False)
         committer = room.parts.leader._committer
-        granting = asyncio.ensure_future(committer.submit_own(CommandBatch(LEASE, [wanted()])))
+        granting = asyncio.ensure_future(
+            committer.submit_own(CommandBatch(LEASE, [image_wanted()]))
+        )
         await until(lambda: committer._appending)
         asked = asyncio.create_task(
-            call(nats_client, subjects.pool_status(), PoolStatus(), within_s=5)
+            ask_pool(nats_client, subjects.pool_status(), PoolStatus(), within_s=5)
         )
         await until(lambda: bool(committer._unproved))
         cable.restore()
@@ -160,7 +162,7 @@ async def test_seconds_of_a_grant_count_from_its_answer(nats_url: str, nats_clie
         cable.clog(down=False)
         committer = room.parts.leader._committer
         granting = asyncio.ensure_future(
-            committer.submit_own(CommandBatch(LEASE, [wanted(asked_at=base)]))
+            committer.submit_own(CommandBatch(LEASE, [image_wanted(asked_at=base)]))
         )
         await until(lambda: committer._appending)
         offset = timedelta(seconds=7)
@@ -170,6 +172,7 @@ async def test_seconds_of_a_grant_count_from_its_answer(nats_url: str, nats_clie
 
         assert isinstance(answer, LeaseAnswers)
         granted = answer.items[0]
+
         assert isinstance(granted, Granted)
         assert (granted.send_within_s, granted.expires_in_s) == (23, 893)
 
@@ -178,8 +181,8 @@ async def test_every_envelope_follows_the_one_before(nats_url: str, nats_client:
     async with pool(nats_url, lambda: settings(20)) as room:
         await room.leading()
         for _ in range(5):
-            await asyncio.gather(*(lease(nats_client, wanted()) for _ in range(30)))
-        made = await journal(nats_client)
+            await asyncio.gather(*(lease(nats_client, image_wanted()) for _ in range(30)))
+        made = await envelopes(nats_client)
 
         assert [one.number for one in made] == list(range(1, len(made) + 1))
         assert all(one.time <= two.time for one, two in pairwise(made))

@@ -21,15 +21,15 @@ from contracts.pool import (
 from runtime.eventlog import EventLog
 from services.pool.domain import state_hash
 from tests.integration.pool.room import (
-    call,
-    cancel,
+    ask_pool,
     end,
+    give_back,
+    image_wanted,
     lease,
     pool,
     settings,
     status,
-    usage,
-    wanted,
+    usage_of,
 )
 from tests.waiting import until
 
@@ -48,7 +48,7 @@ async def test_thousand_concurrent_wishes_get_exactly_the_ten_units(
     async with pool(nats_url) as room:
         await room.leading()
 
-        answers = await asyncio.gather(*(lease(nats_client, wanted()) for _ in range(1000)))
+        answers = await asyncio.gather(*(lease(nats_client, image_wanted()) for _ in range(1000)))
 
         kinds = [answer for (answer,) in answers]
         assert sum(isinstance(one, Granted) for one in kinds) == 10
@@ -61,7 +61,7 @@ async def test_one_batch_longer_than_an_envelope_is_answered_in_order(
 ) -> None:
     async with pool(nats_url, lambda: settings(3, 100)) as room:
         await room.leading()
-        items = [wanted(f"r{number}", path="/" + "x" * 2000) for number in range(400)]
+        items = [image_wanted(f"r{number}", path="/" + "x" * 2000) for number in range(400)]
 
         answers = await lease(nats_client, *items)
 
@@ -78,7 +78,7 @@ async def test_grant_whose_reply_was_lost_is_given_again_not_twice(
 ) -> None:
     async with pool(nats_url) as room:
         await room.leading()
-        item = wanted("r1")
+        item = image_wanted("r1")
         body = msgspec.json.encode(LeaseSessions(items=[item]))
         await nats_client.publish(subjects.pool_lease(), body)
 
@@ -95,31 +95,33 @@ async def test_answer_with_nothing_to_journal_follows_an_envelope_without_events
 ) -> None:
     async with pool(nats_url) as room:
         await room.leading()
-        item = wanted("r1")
+        item = image_wanted("r1")
         await lease(nats_client, item)
         before = await last_envelope(nats_client)
 
         await lease(nats_client, item)
 
         after = await last_envelope(nats_client)
+
         assert (after.number, after.events) == (before.number + 1, [])
 
 
 async def test_ends_give_units_back_or_use_them_up(nats_url: str, nats_client: Client) -> None:
     async with pool(nats_url, lambda: settings(1, 2)) as room:
         await room.leading()
-        one, two = await lease(nats_client, wanted(), wanted())
+        one, two = await lease(nats_client, image_wanted(), image_wanted())
+
         assert isinstance(one, Granted)
         assert isinstance(two, Granted)
 
-        assert await end(nats_client, usage(one)) == [EndAnswer.JOURNALLED]
-        lost = msgspec.structs.replace(usage(two), lease_id="never.1")
-        assert await end(nats_client, lost, usage(one)) == [
+        assert await end(nats_client, usage_of(one)) == [EndAnswer.JOURNALLED]
+        lost = msgspec.structs.replace(usage_of(two), lease_id="never.1")
+        assert await end(nats_client, lost, usage_of(one)) == [
             EndAnswer.UNKNOWN_LEASE,
             EndAnswer.JOURNALLED,
         ]
         request_id = two.lease_id.rpartition(".")[0]
-        assert await cancel(nats_client, request_id) == [CancelAnswer.CANCELLED]
+        assert await give_back(nats_client, request_id) == [CancelAnswer.CANCELLED]
 
         assert (await status(nats_client)).remaining == {"image": 1}
 
@@ -127,9 +129,10 @@ async def test_ends_give_units_back_or_use_them_up(nats_url: str, nats_client: C
 async def test_cancelled_id_is_never_granted_later(nats_url: str, nats_client: Client) -> None:
     async with pool(nats_url) as room:
         await room.leading()
-        assert await cancel(nats_client, "r1") == [CancelAnswer.CANCELLED]
 
-        (answer,) = await lease(nats_client, wanted("r1"))
+        assert await give_back(nats_client, "r1") == [CancelAnswer.CANCELLED]
+
+        (answer,) = await lease(nats_client, image_wanted("r1"))
 
         assert isinstance(answer, Refused)
         assert answer.reason is Refusal.CANCELLED
@@ -140,12 +143,12 @@ async def test_renewal_moves_the_deadline(nats_url: str, nats_client: Client) ->
     base = datetime(2026, 3, 1, 12, tzinfo=UTC)
     async with pool(nats_url, now=lambda: base + offset) as room:
         await room.leading()
-        (granted,) = await lease(nats_client, wanted(asked_at=base))
+        (granted,) = await lease(nats_client, image_wanted(asked_at=base))
         assert isinstance(granted, Granted)
         offset = timedelta(minutes=10)
 
         command = RenewLeases(lease_ids=[granted.lease_id])
-        answer = await call(nats_client, subjects.pool_renew(), command)
+        answer = await ask_pool(nats_client, subjects.pool_renew(), command)
 
         assert answer.items[0].expires_in_s == 900
 
@@ -155,7 +158,7 @@ async def test_lease_without_a_word_expires_by_itself(nats_url: str, nats_client
     base = datetime(2026, 3, 1, 12, tzinfo=UTC)
     async with pool(nats_url, now=lambda: base + offset) as room:
         await room.leading()
-        await lease(nats_client, wanted(asked_at=base))
+        await lease(nats_client, image_wanted(asked_at=base))
         offset = timedelta(minutes=16)
 
         await until(lambda: not room.parts.ledger.state.opened)
@@ -171,8 +174,9 @@ async def test_wish_inside_the_reset_guard_is_decided_on_the_new_day(
     base = datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC)
     async with pool(nats_url, now=lambda: base + offset) as room:
         await room.leading()
-        asked = asyncio.create_task(lease(nats_client, wanted(asked_at=base)))
+        asked = asyncio.create_task(lease(nats_client, image_wanted(asked_at=base)))
         done, _ = await asyncio.wait([asked], timeout=0.4)
+
         assert not done
         offset = timedelta(seconds=1)
 
@@ -190,7 +194,7 @@ async def test_garbage_is_answered_with_what_was_wrong(
     async with pool(nats_url) as room:
         await room.leading()
 
-        answer = await call(nats_client, f"rpc.pool.0.{verb}", body)
+        answer = await ask_pool(nats_client, f"rpc.pool.0.{verb}", body)
 
         assert isinstance(answer, Failed)
         assert answer.code == "bad_request"
@@ -202,8 +206,8 @@ async def test_restart_rebuilds_the_same_state_from_the_log(
 ) -> None:
     async with pool(nats_url, lambda: settings(5)) as room:
         await room.leading()
-        answers = await lease(nats_client, *(wanted() for _ in range(20)))
-        await end(nats_client, *(usage(one) for one in answers[:7] if isinstance(one, Granted)))
+        answers = await lease(nats_client, *(image_wanted() for _ in range(20)))
+        await end(nats_client, *(usage_of(one) for one in answers[:7] if isinstance(one, Granted)))
         before = (await status(nats_client, sessions=True)).sessions
         ledger = state_hash(room.parts.ledger.state)
         epoch = room.parts.ledger.state.epoch
@@ -229,7 +233,7 @@ async def test_whatever_was_asked_before_the_end_is_answered(
 ) -> None:
     async with pool(nats_url, lambda: settings(50)) as room:
         await room.leading()
-        asked = [asyncio.create_task(lease(nats_client, wanted())) for _ in range(300)]
+        asked = [asyncio.create_task(lease(nats_client, image_wanted())) for _ in range(300)]
         for _ in range(20):  # until every task has written its question
             await asyncio.sleep(0)
         await nats_client.flush()
@@ -237,6 +241,7 @@ async def test_whatever_was_asked_before_the_end_is_answered(
         await room.stopped()
 
         answers = await asyncio.gather(*asked)
+
         assert all(isinstance(answer, Granted) for (answer,) in answers)
 
 
@@ -245,11 +250,12 @@ async def test_lease_of_an_unknown_request_cannot_be_ended_by_an_id_like_it(
 ) -> None:
     async with pool(nats_url) as room:
         await room.leading()
-        (granted,) = await lease(nats_client, wanted("r1"))
+        (granted,) = await lease(nats_client, image_wanted("r1"))
+
         assert isinstance(granted, Granted)
         assert granted.lease_id == f"{RequestId('r1')}.1"
 
-        (answer,) = await lease(nats_client, wanted("r1", number=2))
+        (answer,) = await lease(nats_client, image_wanted("r1", number=2))
 
         assert isinstance(answer, Granted)
         assert answer.lease_id == "r1.2"

@@ -17,7 +17,7 @@ from services.pool.provisioners import Credential, ProvisionError, make_provisio
 from services.pool.provisioners.hook import ANSWER_BYTES_MAX, Hook
 from services.pool.settings import ProvisionerSection, Settings
 from tests.integration.gateway.upstreams import Upstream, body_of, head_of, upstream
-from tests.integration.pool.room import events, lease, pool, settings, wanted
+from tests.integration.pool.room import events, image_wanted, lease, pool, settings
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -239,7 +239,7 @@ async def test_a_pool_grows_by_its_hook_and_keeps_its_secrets(
     async with hook(one_by_one) as server, pool(nats_url, lambda: hooked(server.url)) as room:
         await room.leading()
         await until(lambda: room.parts.ledger.state.size == 3)
-        (granted,) = await lease(nats_client, wanted())
+        (granted,) = await lease(nats_client, image_wanted())
         added = await events(nats_client, SessionAdded)
         kept = await nats_client.jetstream().get_last_msg(
             "KV_credentials", f"$KV.credentials.{added[0].session_id}"

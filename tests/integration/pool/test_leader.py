@@ -19,15 +19,15 @@ from services.pool.domain import Pool, fold_envelope, state_hash
 from tests.integration.pool.cable import wire
 from tests.integration.pool.room import (
     end,
+    envelopes,
     events,
-    journal,
+    image_wanted,
     lease,
     lease_body,
     pool,
     settings,
     status,
-    usage,
-    wanted,
+    usage_of,
 )
 from tests.waiting import until
 
@@ -46,7 +46,7 @@ async def append(client: Client, *made: PoolEvent, epoch: int | None = None) -> 
 
 async def insist(client: Client, request_id: str) -> Granted | Refused:
     """Ask for one lease as a gateway does: again and again until answered."""
-    item = wanted(request_id)
+    item = image_wanted(request_id)
     async with asyncio.timeout(10):
         while True:
             try:
@@ -84,6 +84,7 @@ async def test_leader_that_is_silent_is_replaced(nats_url: str, nats_client: Cli
     await nats_client.flush()
     async with pool(nats_url) as room:
         await until(lambda: room.parts.leadership.leading)
+
         assert len(await events(nats_client, LeaderElected)) == 1
 
 
@@ -97,8 +98,8 @@ async def test_standby_takes_over_with_the_same_state_and_sells_nothing_twice(
         await until(lambda: one.parts.leadership.leading or two.parts.leadership.leading)
         leader, standby = (one, two) if one.parts.leadership.leading else (two, one)
         await leader.leading()
-        answers = await lease(nats_client, *(wanted() for _ in range(25)))
-        await end(nats_client, *(usage(one) for one in answers[:9] if isinstance(one, Granted)))
+        answers = await lease(nats_client, *(image_wanted() for _ in range(25)))
+        await end(nats_client, *(usage_of(one) for one in answers[:9] if isinstance(one, Granted)))
         before = (await status(nats_client)).remaining
 
         await leader.killed()
@@ -108,10 +109,10 @@ async def test_standby_takes_over_with_the_same_state_and_sells_nothing_twice(
         assert before == {"image": 15}
         assert (await status(nats_client)).remaining == {"image": 14}
         assert standby.parts.leadership.leading
-        rest = await lease(nats_client, *(wanted() for _ in range(20)))
+        rest = await lease(nats_client, *(image_wanted() for _ in range(20)))
         assert sum(isinstance(answer, Granted) for answer in rest) == 14
         refolded = Pool()
-        for made in await journal(nats_client):
+        for made in await envelopes(nats_client):
             fold_envelope(refolded, 1, made)
         assert state_hash(refolded) == state_hash(standby.parts.ledger.state)
 
@@ -119,6 +120,7 @@ async def test_standby_takes_over_with_the_same_state_and_sells_nothing_twice(
 async def test_stale_leader_steps_down_without_ever_answering(
     nats_url: str, nats_client: Client
 ) -> None:
+    """The old leader hears the commands from a clogged cable, when another has answered them."""
     async with wire(nats_url) as cable, pool(cable.url) as old:
         await old.leading()
         async with pool(nats_url) as new:
@@ -136,7 +138,7 @@ async def test_stale_leader_steps_down_without_ever_answering(
             asked = msgspec.json.encode(PoolStatus())
             await nats_client.publish(subjects.pool_status(), asked, figures_inbox)
             await new.leading()
-            commands = [wanted(f"r{number}") for number in range(30)]
+            commands = [image_wanted(f"r{number}") for number in range(30)]
             granted = [await lease(nats_client, command) for command in commands]
             stale = lease_body(*commands)
             await nats_client.publish(subjects.pool_lease(), stale, inbox)
@@ -147,6 +149,7 @@ async def test_stale_leader_steps_down_without_ever_answering(
 
             await until(lambda: not old.parts.leadership.leading)
             await asyncio.sleep(0.3)
+
             assert (len(answers), figures) == (1, [])
             assert sum(isinstance(one, Granted) for (one,) in granted) == 10
             assert len(await events(nats_client, LeaderElected)) == 2
@@ -190,7 +193,7 @@ async def test_fence_without_an_election_undoes_catches_up_and_decides_again(
         added = SessionAdded(session_id=SessionId("ses_foreign"), limits={"image": 1})
         await append(nats_client, added)
 
-        (granted,) = await lease(nats_client, wanted("r1"))
+        (granted,) = await lease(nats_client, image_wanted("r1"))
 
         assert isinstance(granted, Granted)
         assert granted.session_id == "ses_foreign"
@@ -207,7 +210,7 @@ async def test_append_that_gets_lost_or_whose_acknowledgement_does_is_settled_by
         await room.leading()
         cable.lost = lost
 
-        (granted,) = await lease(nats_client, wanted("r1"))
+        (granted,) = await lease(nats_client, image_wanted("r1"))
 
         assert cable.lost is None
         assert isinstance(granted, Granted)
@@ -220,7 +223,7 @@ async def test_boot_refuses_a_log_whose_beginning_is_missing(
 ) -> None:
     async with pool(nats_url) as room:
         await room.leading()
-        await lease(nats_client, wanted())
+        await lease(nats_client, image_wanted())
         await room.stopped()
     await nats_client.jetstream().purge_stream("EVT", seq=3)
 

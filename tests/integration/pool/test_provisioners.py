@@ -30,13 +30,13 @@ from services.pool.settings import ProvisionerSection, Settings
 from tests.integration.pool.room import (
     KEYS,
     Room,
-    call,
+    ask_pool,
     events,
+    image_wanted,
     lease,
     pool,
     settings,
     status,
-    wanted,
 )
 from tests.waiting import until
 
@@ -44,7 +44,7 @@ pytestmark = pytest.mark.anyio
 SEALER = Sealer(KEYS[0])
 
 
-def nothing() -> Settings:
+def without_provisioner() -> Settings:
     return settings(0, max_size=10_000, provisioner=ProvisionerSection(kind="none"))
 
 
@@ -58,8 +58,8 @@ def full(room: Room) -> bool:
     return bool(room.parts.metrics.registry.get_sample_value("tidegate_pool_log_full"))
 
 
-async def admin(client: Client, command: AddSessions | ChangeSession) -> Done | Failed:
-    return await call(client, subjects.pool_admin(), command)
+async def administer(client: Client, command: AddSessions | ChangeSession) -> Done | Failed:
+    return await ask_pool(client, subjects.pool_admin(), command)
 
 
 async def test_five_hundred_generated_sessions_have_a_credential_each(
@@ -89,7 +89,7 @@ async def test_generated_pool_is_kept_at_its_smallest_size(
         (first, *_) = room.parts.ledger.state.sessions
         retired = ChangeSession(session_id=first, status=SessionStatus.RETIRED, by="me")
 
-        assert await admin(nats_client, retired) == Done(changed=[first])
+        assert await administer(nats_client, retired) == Done(changed=[first])
 
         await until(lambda: room.parts.ledger.state.size == 3)
         assert len(room.parts.ledger.state.sessions) == 4
@@ -98,18 +98,19 @@ async def test_generated_pool_is_kept_at_its_smallest_size(
 async def test_added_session_is_leased_with_the_revision_of_its_newest_ciphertext(
     nats_url: str, nats_client: Client
 ) -> None:
-    async with pool(nats_url, nothing) as room:
+    async with pool(nats_url, without_provisioner) as room:
         await room.leading()
         one = sealed("secret", region="us", limits={"image": 2})
-        assert await admin(nats_client, AddSessions(items=[one], by="me")) == Done(
+
+        assert await administer(nats_client, AddSessions(items=[one], by="me")) == Done(
             changed=[one.session_id]
         )
         again = msgspec.structs.replace(
             one, sealed=SEALER.seal_credential(one.session_id, "secret")
         )
-        assert await admin(nats_client, AddSessions(items=[again], by="me")) == Done()
+        assert await administer(nats_client, AddSessions(items=[again], by="me")) == Done()
 
-        (granted,) = await lease(nats_client, wanted())
+        (granted,) = await lease(nats_client, image_wanted())
 
         assert isinstance(granted, Granted)
         assert (granted.session_id, granted.region) == (one.session_id, "us")
@@ -123,11 +124,11 @@ async def test_added_session_is_leased_with_the_revision_of_its_newest_ciphertex
 async def test_a_long_import_is_journalled_in_several_envelopes(
     nats_url: str, nats_client: Client
 ) -> None:
-    async with pool(nats_url, nothing) as room:
+    async with pool(nats_url, without_provisioner) as room:
         await room.leading()
 
         items = [sealed(f"credential {number}") for number in range(450)]
-        answer = await admin(nats_client, AddSessions(items=items, by="me"))
+        answer = await administer(nats_client, AddSessions(items=items, by="me"))
 
         assert answer == Done(changed=[item.session_id for item in items])
         assert room.parts.ledger.state.size == 450
@@ -149,10 +150,10 @@ async def test_a_long_import_is_journalled_in_several_envelopes(
 async def test_session_that_no_gateway_could_use_is_refused(
     nats_url: str, nats_client: Client, item: AddSession | None, named: str
 ) -> None:
-    async with pool(nats_url, nothing) as room:
+    async with pool(nats_url, without_provisioner) as room:
         await room.leading()
 
-        answer = await admin(nats_client, AddSessions(items=[item] if item else [], by="me"))
+        answer = await administer(nats_client, AddSessions(items=[item] if item else [], by="me"))
 
         assert isinstance(answer, Failed)
         assert answer.code == "bad_request"
@@ -170,9 +171,10 @@ async def test_file_is_followed_and_a_retired_session_stays_so(
         await room.leading()
         one, two = (session_identity(KEYS[1], *pair) for pair in (("us", "one"), ("", "two")))
         sessions = room.parts.ledger.state.sessions
+
         assert (sessions[one].region, sessions[two].limits) == ("us", {"image": 3})
         retired = ChangeSession(session_id=one, status=SessionStatus.RETIRED, by="me")
-        await admin(nats_client, retired)
+        await administer(nats_client, retired)
         file.write_text(file.read_text() + "three\n")
 
         await until(lambda: len(sessions) == 3)
@@ -193,6 +195,7 @@ async def test_file_is_taken_from_where_it_was_found(
     async with pool(nats_url, lambda: now[0]) as room:
         await room.leading()
         sessions = room.parts.ledger.state.sessions
+
         assert list(sessions) == [session_identity(KEYS[1], "", "first")]
 
         now[0] = msgspec.structs.replace(wanted, file=str(two))
@@ -213,7 +216,7 @@ async def test_session_of_an_earlier_version_is_not_added_again(
         await room.leading()
         # As earlier versions took a JSON line, an answer of the hook's, a call of the API's.
         older = [sealed("us-old"), sealed("http://p:1@us-proxied")]
-        await admin(nats_client, AddSessions(items=older, by="me"))
+        await administer(nats_client, AddSessions(items=older, by="me"))
         section = from_file
         sessions = room.parts.ledger.state.sessions
 
@@ -238,12 +241,13 @@ async def test_new_proxy_of_an_account_is_kept_by_the_session_it_has(
         name = session_identity(KEYS[1], "", f"{older}token")
         text = "http://u:old@10.0.0.1:1080@token"
         items = [AddSession(session_id=name, sealed=SEALER.seal_credential(name, text))]
-        await admin(nats_client, AddSessions(items=items, by="an earlier version"))
+        await administer(nats_client, AddSessions(items=items, by="an earlier version"))
         revision = room.parts.credentials.revisions[name]
         file.write_text("http://u:old@10.0.0.1:1080@token\nother\n")
         section = from_file
         sessions = room.parts.ledger.state.sessions
         await until(lambda: len(sessions) == 2)
+
         assert room.parts.credentials.revisions[name] == revision, "it is sealed as it was"
 
         wanted = "http://u:new@10.0.0.1:1080@token"
@@ -263,6 +267,7 @@ async def test_bad_line_of_a_file_costs_none_of_the_others(
     section = ProvisionerSection(kind="file", path=str(file))
     async with pool(nats_url, lambda: settings(0, max_size=9, provisioner=section)) as room:
         await room.leading()
+
         assert len(room.parts.ledger.state.sessions) == 2
 
         file.write_text("one\ntwo,three\nfour\nfive\n")
@@ -283,7 +288,9 @@ async def test_file_that_goes_wrong_takes_no_session_that_is_there(
     file.write_text("bad one\n")
     async with pool(nats_url, lambda: current) as room:  # another life of it
         await room.leading()
+
         assert len(room.parts.ledger.state.sessions) == 1
+
         file.unlink()
         await asyncio.sleep(1.2)
         assert room.parts.unready_reason() == ""
@@ -297,6 +304,7 @@ async def test_file_that_cannot_be_read_is_the_reason_for_not_being_ready(
     section = ProvisionerSection(kind="file", path=str(file))
     async with pool(nats_url, lambda: settings(0, provisioner=section)) as room:
         await until(lambda: "line 1" in room.parts.unready_reason())
+
         assert "credential" in room.parts.unready_reason()
 
         file.write_text("seven\n")
@@ -333,7 +341,7 @@ async def test_pool_without_sessions_says_whether_any_are_to_come(
             await until(lambda: room.parts.ledger.state.barren)
             await until(lambda: not room.parts.ledger.state.growing)
 
-        (answer,) = await lease(nats_client, wanted())
+        (answer,) = await lease(nats_client, image_wanted())
 
         assert isinstance(answer, Refused)
         assert answer.reason is reason
@@ -348,12 +356,13 @@ async def test_policy_is_journalled_once_per_content_of_the_file(
         await room.stopped()
     async with pool(nats_url, lambda: current) as room:
         await room.leading()
+
         assert len(await events(nats_client, PolicyChanged)) == 1
 
         current = settings(1, 3)
 
         await until(lambda: room.parts.ledger.state.policy.daily_limits == {"image": 3})
-        answers = await lease(nats_client, *(wanted() for _ in range(4)))
+        answers = await lease(nats_client, *(image_wanted() for _ in range(4)))
         assert [type(answer) for answer in answers] == [Granted] * 3 + [Refused]
 
 
@@ -373,7 +382,7 @@ async def test_settings_gone_wrong_leave_the_policy_as_it_was(
         await room.leading()
         await until(lambda: loads > 2)
 
-        assert isinstance((await lease(nats_client, wanted()))[0], Granted)
+        assert isinstance((await lease(nats_client, image_wanted()))[0], Granted)
     assert capsys.readouterr().err.count("settings_refused") == 1
 
 
@@ -392,7 +401,7 @@ async def test_leases_are_refused_and_ends_taken_when_the_log_is_nearly_full(
 ) -> None:
     async with pool(nats_url) as room:
         await room.leading()
-        (granted,) = await lease(nats_client, wanted("r1"))
+        (granted,) = await lease(nats_client, image_wanted("r1"))
         assert isinstance(granted, Granted)
         js = nats_client.jetstream()
         info = await js.stream_info("EVT")
@@ -403,7 +412,7 @@ async def test_leases_are_refused_and_ends_taken_when_the_log_is_nearly_full(
         )
         before = (await js.stream_info("EVT")).state.messages
 
-        (refused,) = await lease(nats_client, wanted())
+        (refused,) = await lease(nats_client, image_wanted())
 
         assert isinstance(refused, Refused)
         assert refused.reason is Refusal.LEDGER_UNAVAILABLE
@@ -420,7 +429,7 @@ async def test_leases_are_refused_while_no_stream_takes_the_log_and_granted_afte
         bound = info.config.max_bytes
         info.config.max_bytes = info.state.bytes
         await js.update_stream(info.config)
-        asked = wanted("r1", asked_at=datetime.now(UTC))
+        asked = image_wanted("r1", asked_at=datetime.now(UTC))
 
         (refused,) = await lease(nats_client, asked)
 

@@ -14,16 +14,16 @@ from runtime.eventlog import EventLog
 from services.pool import rounds
 from services.pool.audit import Auditor, Wrong
 from tests.integration.pool.room import (
-    audited,
-    call,
-    cancel,
+    ask_pool,
+    audit_log,
     end,
-    journal,
+    envelopes,
+    give_back,
+    image_wanted,
     lease,
     pool,
     settings,
-    usage,
-    wanted,
+    usage_of,
 )
 from tests.waiting import until
 
@@ -33,12 +33,12 @@ pytestmark = pytest.mark.anyio
 async def some_of_everything(client: Client) -> None:
     """Leases that are settled, unknown, cancelled and left open; an id that is forbidden."""
     for _ in range(4):
-        granted = await lease(client, *(wanted() for _ in range(8)))
+        granted = await lease(client, *(image_wanted() for _ in range(8)))
         leases = [one for one in granted if isinstance(one, Granted)]
         for one, outcome in zip(leases, (Outcome.SETTLED, Outcome.UNKNOWN), strict=False):
-            await end(client, usage(one, outcome))
-        await cancel(client, leases[2].lease_id.rpartition(".")[0])
-        await cancel(client, "never-granted")
+            await end(client, usage_of(one, outcome))
+        await give_back(client, leases[2].lease_id.rpartition(".")[0])
+        await give_back(client, "never-granted")
 
 
 async def test_a_term_that_ends_in_good_order_ends_with_a_checkpoint(
@@ -54,9 +54,10 @@ async def test_a_term_that_ends_in_good_order_ends_with_a_checkpoint(
         await two.stopped()
 
         last = await EventLog(nats_client).last_stored(subjects.evt_pool())
+
         assert last is not None
         assert isinstance(envelope.decode_envelope(last.body).events[0], PoolCheckpointed)
-        auditor = await audited(nats_client)
+        auditor = await audit_log(nats_client)
         assert auditor.violations == []
         assert auditor.checkpoints == 2
 
@@ -71,15 +72,16 @@ async def test_a_leader_that_lets_nothing_in_any_more_answers_pings_until_its_la
         await until(lambda: standby.parts.leadership.led)
 
         await leader.parts.leader._doors.drain_doors()
+
         with pytest.raises(NoRespondersError):
-            await lease(nats_client, wanted())
-        assert isinstance(await call(nats_client, subjects.pool_ping(), Ping()), Pong)
+            await lease(nats_client, image_wanted())
+        assert isinstance(await ask_pool(nats_client, subjects.pool_ping(), Ping()), Pong)
 
         await leader.stopped()
         await standby.leading()
-        terms = [made for made in await journal(nats_client) if made.epoch == 1]
+        terms = [made for made in await envelopes(nats_client) if made.epoch == 1]
         assert isinstance(terms[-1].events[0], PoolCheckpointed)
-        assert (await audited(nats_client)).violations == []
+        assert (await audit_log(nats_client)).violations == []
 
 
 async def test_a_busy_leader_checkpoints_as_it_goes_and_an_idle_one_does_not(
@@ -89,7 +91,8 @@ async def test_a_busy_leader_checkpoints_as_it_goes_and_an_idle_one_does_not(
     async with pool(nats_url, lambda: settings(4, limit=20)) as one:
         await one.leading()
         await some_of_everything(nats_client)
-        standing = await audited(nats_client)
+        standing = await audit_log(nats_client)
+
         assert standing.violations == []
         assert standing.checkpoints >= 3
 
@@ -100,7 +103,7 @@ async def test_a_busy_leader_checkpoints_as_it_goes_and_an_idle_one_does_not(
         await asyncio.sleep(1)
 
         assert one.parts.leadership.writer.link.sequence == last
-        assert (await audited(nats_client)).checkpoints == standing.checkpoints + 1
+        assert (await audit_log(nats_client)).checkpoints == standing.checkpoints + 1
 
 
 async def test_a_leader_whose_memory_differs_from_its_log_is_convicted_by_its_checkpoint(
@@ -113,7 +116,7 @@ async def test_a_leader_whose_memory_differs_from_its_log_is_convicted_by_its_ch
         session.risks += 1
         await one.stopped()
 
-        auditor = await audited(nats_client)
+        auditor = await audit_log(nats_client)
 
         assert [violation.kind for violation in auditor.violations] == [Wrong.STATE_HASH_DIFFERS]
 

@@ -76,7 +76,7 @@ class Session:
 
 
 @asynccontextmanager
-async def connected(url: str, user: str) -> AsyncIterator[Session]:
+async def session_as(url: str, user: str) -> AsyncIterator[Session]:
     session = Session()
 
     async def on_error(error: Exception) -> None:
@@ -108,5 +108,5 @@ def server_with_accounts(folder: Path) -> Iterator[str]:
 
 async def migrated(url: str) -> None:
     """Make the streams, as the user that may."""
-    async with connected(url, "migrate") as session:
+    async with session_as(url, "migrate") as session:
         await streams.migrate_streams(session.client, 200_000_000)

@@ -47,6 +47,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 async def test_command_asked_while_nats_is_away_is_not_sent_later(server: Server) -> None:
+    """A hundred commands fail while the server is down; what first arrives is sent later."""
     url = f"nats://127.0.0.1:{server.port}"
     lost, back = asyncio.Semaphore(0), asyncio.Semaphore(0)
 
@@ -72,9 +73,11 @@ async def test_command_asked_while_nats_is_away_is_not_sent_later(server: Server
         async with asyncio.timeout(30):
             await lost.acquire()
             await lost.acquire()
+
         for _ in range(100):
             with pytest.raises(DisconnectedError):
                 await ask_command(asker, "rpc.ping", Ping(), _pong, 5)
+
         server.start()
         async with asyncio.timeout(30):
             await back.acquire()

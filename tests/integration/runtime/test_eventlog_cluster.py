@@ -120,7 +120,7 @@ async def unheard(_: Exception) -> None:
     """A lost connection is what these tests are about."""
 
 
-async def asked(client: Client, what: str, body: object = None) -> dict[str, Any]:
+async def ask_jetstream(client: Client, what: str, body: object = None) -> dict[str, Any]:
     """Ask JetStream until it answers without an error."""
     answer: dict[str, Any] = {}
     async with asyncio.timeout(_PATIENCE_S):
@@ -140,13 +140,13 @@ async def leader_of(client: Client, stream: str = EVENT_STREAM) -> int:
     """The member that leads a stream."""
     async with asyncio.timeout(_PATIENCE_S):
         while True:
-            leader = (await asked(client, f"STREAM.INFO.{stream}"))["cluster"].get("leader")
+            leader = (await ask_jetstream(client, f"STREAM.INFO.{stream}"))["cluster"].get("leader")
             if leader:
                 return int(leader)
             await asyncio.sleep(0.2)
 
 
-async def write(client: Client, subject: str) -> None:
+async def store_messages(client: Client, subject: str) -> None:
     """Store more than one block of messages."""
     stream = client.jetstream(timeout=10)
     for _ in range(_MESSAGES // 25):
@@ -175,7 +175,7 @@ async def test_leader_of_the_log_that_is_killed_again_and_again_comes_back_whole
                 break
 
     for _ in range(2):
-        await write(client, SUBJECT)
+        await store_messages(client, SUBJECT)
         leader = await leader_of(client)
         cluster.kill(leader)
         assert await leader_of(client) != leader
@@ -192,9 +192,9 @@ async def test_reader_gets_on_past_a_member_whose_copy_is_damaged(
 ) -> None:
     """A compressed log on several servers, which we never make, is damaged by kills."""
     config = {**streams.stream_configurations(10**9, replicas=3)[0], "compression": "s2"}
-    await asked(client, f"STREAM.CREATE.{EVENT_STREAM}", config)
+    await ask_jetstream(client, f"STREAM.CREATE.{EVENT_STREAM}", config)
     for _ in range(_KILLS_MAX):
-        await write(client, SUBJECT)
+        await store_messages(client, SUBJECT)
         leader = await leader_of(client)
         cluster.kill(leader)
         assert await leader_of(client) != leader

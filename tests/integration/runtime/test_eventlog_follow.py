@@ -28,7 +28,7 @@ _ROUNDS = 4
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Client]:
+async def steady_client(url: str) -> AsyncIterator[Client]:
     """A connection that is made again for ever, as a service's is."""
     client = await nats.connect(url, max_reconnect_attempts=-1, reconnect_time_wait=0.05)
     try:
@@ -89,7 +89,7 @@ class Reader:
 
 
 @asynccontextmanager
-async def following(client: Client) -> AsyncIterator[Reader]:
+async def reader_following(client: Client) -> AsyncIterator[Reader]:
     reader = Reader(client)
     task = asyncio.create_task(reader.run())
     try:
@@ -102,6 +102,7 @@ async def following(client: Client) -> AsyncIterator[Reader]:
 async def test_reader_and_writer_outlive_a_server_that_is_killed_again_and_again(
     tmp_path: Path,
 ) -> None:
+    """The server is killed whenever fifty more are read; what is read is all that was written."""
     port = natsserver.free_port()
     config = tmp_path / "nats.conf"
     config.write_text(natsserver.configuration_text(tmp_path / "nats", port, None))
@@ -112,10 +113,10 @@ async def test_reader_and_writer_outlive_a_server_that_is_killed_again_and_again
     process = start()
     url = f"nats://127.0.0.1:{port}"
     try:
-        async with connected(url) as writing, connected(url) as reading:
+        async with steady_client(url) as writing, steady_client(url) as reading:
             await streams.migrate_streams(writing, 200_000_000)
             writer, over = Writer(writing), asyncio.Event()
-            async with following(reading) as reader:
+            async with reader_following(reading) as reader:
                 task = asyncio.create_task(writer.write_on(over.is_set))
                 for _ in range(_ROUNDS):
                     await reader.has(len(reader.numbers) + 50)
@@ -136,9 +137,9 @@ async def test_reader_and_writer_outlive_a_server_that_is_killed_again_and_again
 async def test_reader_whose_connection_is_cut_misses_nothing(
     nats_url: str, nats_client: Client
 ) -> None:
-    async with wire(nats_url) as cable, connected(cable.url) as reading:
+    async with wire(nats_url) as cable, steady_client(cable.url) as reading:
         writer, over = Writer(nats_client), asyncio.Event()
-        async with following(reading) as reader:
+        async with reader_following(reading) as reader:
             task = asyncio.create_task(writer.write_on(over.is_set))
             for _ in range(_ROUNDS):
                 await reader.has(len(reader.numbers) + 50)
@@ -154,15 +155,17 @@ async def test_reader_whose_connection_is_cut_misses_nothing(
 async def test_what_was_lost_on_its_way_is_read_again_though_nothing_comes_after_it(
     nats_url: str, nats_client: Client
 ) -> None:
-    async with wire(nats_url) as cable, connected(cable.url) as reading:
+    async with wire(nats_url) as cable, steady_client(cable.url) as reading:
         writer = Writer(nats_client)
         await writer.write(1)
-        async with following(reading) as reader:
+        async with reader_following(reading) as reader:
             await reader.has(1)
             cable.lost = b'"epoch":777'
 
             await writer.write(777)
 
             await reader.has(2)
+
             assert cable.lost is None
+
             reader.assert_whole(2)

@@ -84,7 +84,7 @@ async def client(server: Server) -> AsyncIterator[Client]:
     await made.close()
 
 
-async def written(writer: SubjectWriter) -> None:
+async def append_through(writer: SubjectWriter) -> None:
     """Append, whatever went on before, within a bound."""
     for _ in range(50):
         try:
@@ -101,8 +101,10 @@ async def test_an_error_is_kept_when_the_disk_has_room_again_until_nats_is_start
     monkeypatch.setattr(writing, "_UNWRITABLE_S", 1.0)
     writer = SubjectWriter(EventLog(client), "evt.pool.0", WriterId("one"))
     await writer.append_events([LARGE], NOON)
+
     assert server.says() == (200, '{"status":"ok"}')
     assert server.says("/healthz")[0] == server.says("/varz")[0] == 404
+
     disk.fill()
 
     with pytest.raises(UnstoredError):
@@ -121,7 +123,7 @@ async def test_an_error_is_kept_when_the_disk_has_room_again_until_nats_is_start
 
     assert server.end() == 0
     server.start()
-    await written(writer)
+    await append_through(writer)
 
     assert (writer.link.number, writer.unwritable_s) == (2, 0)
     assert server.says()[0] == 200
@@ -135,5 +137,6 @@ async def test_nobody_waits_long_for_a_key_that_cannot_be_journalled(
     disk.fill()
 
     bounds = KeyBounds(models=[secrets.token_hex(50) for _ in range(100)])
+
     with pytest.raises(LogUnavailableError, match=UNWRITABLE):
         await log.issue_key("late", Scope.CLIENT, bounds, "test")

@@ -23,8 +23,8 @@ from services.balancer.domain import Balancer
 from services.balancer.store import BalancerJournal
 from services.gateway.clients.keys import Key
 from services.gateway.fleetlog import FleetLog
-from tests.integration.gateway.keylog import following, issued, key_log
-from tests.integration.pool.room import lease, pool, settings, status, wanted
+from tests.integration.gateway.keylog import following, issue, key_log
+from tests.integration.pool.room import image_wanted, lease, pool, settings, status
 from tests.moments import NOON
 from tests.unit.balancer.builders import added, up
 from tests.waiting import until
@@ -53,15 +53,15 @@ async def test_pool_and_its_standby_step_over_strays(nats_url: str, nats_client:
     name = subjects.evt_pool()
     async with pool(nats_url, lambda: settings(2)) as one:
         await one.leading()
-        await lease(nats_client, wanted("r1"))
+        await lease(nats_client, image_wanted("r1"))
         await strewn(nats_client, name)
-        (second,) = await lease(nats_client, wanted("r2"))
+        (second,) = await lease(nats_client, image_wanted("r2"))
         async with pool(nats_url, lambda: settings(2)) as two:
             await until(lambda: two.parts.unready_reason() == "")
             await strewn(nats_client, name)
             await one.killed()
             await two.leading()
-            (third,) = await lease(nats_client, wanted("r3"))
+            (third,) = await lease(nats_client, image_wanted("r3"))
             left = (await status(nats_client)).remaining["image"]
 
     writer = SubjectWriter(EventLog(nats_client), name, WriterId("reader"))
@@ -70,6 +70,7 @@ async def test_pool_and_its_standby_step_over_strays(nats_url: str, nats_client:
         for stored in await subject(nats_client, name)
         if (seen := writer.note_stored(stored)) is not None
     ]
+
     assert isinstance(second, Granted)
     assert isinstance(third, Granted)
     assert left == 17
@@ -79,7 +80,7 @@ async def test_pool_and_its_standby_step_over_strays(nats_url: str, nats_client:
 async def test_repeated_envelope_does_not_bring_back_a_revoked_key(nats_client: Client) -> None:
     log, late = key_log(nats_client, "one"), key_log(nats_client, "late")
     async with following(log):
-        key, text = await issued(log, "guest")
+        key, text = await issue(log, "guest")
         assert isinstance(await log.revoke_key(key.key_id, "lost", "test"), Key)
         await strewn(nats_client, subjects.EVT_KEYS)
         other = await log.issue_key("other", Scope.CLIENT, KeyBounds(), "test")
@@ -117,13 +118,13 @@ async def test_repeated_envelope_brings_no_removed_server_back(nats_client: Clie
 
     async with asyncio.TaskGroup() as group:
         task = group.create_task(log.run())
-        await until(lambda: "c" in names(log))
+        await until(lambda: "c" in server_names(log))
         task.cancel()
 
-    assert names(log) == ["b", "c"]
+    assert server_names(log) == ["b", "c"]
 
 
-def names(log: FleetLog) -> list[str]:
+def server_names(log: FleetLog) -> list[str]:
     return [server.server_id for server in log.fleet.all_servers()]
 
 
@@ -142,6 +143,7 @@ async def test_repeated_envelope_of_the_pool_blames_nobody_again(nats_client: Cl
     blamed, *_ = (await subject(nats_client, subjects.evt_pool()))[1:]
 
     await one._take_stored(blamed)
+
     assert one.health_changed.is_set()
     assert [*one.balancer.accused] == ["a"]
     one.balancer.accused = {}

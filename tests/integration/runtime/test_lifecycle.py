@@ -118,6 +118,7 @@ async def test_health_port_ends_when_it_is_told_once() -> None:
 
 
 async def test_metrics_of_a_health_port_are_told_to_no_page_of_elsewhere() -> None:
+    """Each path is asked under names of this machine and of others, and with two at once."""
     port = natsserver.free_port()
     serving = asyncio.create_task(health.serve_health(port, lambda: "", CollectorRegistry()))
 

@@ -11,7 +11,7 @@ from contracts.base import LeaderElected, WriterId
 from contracts.subjects import EVENT_STREAM, TABLE, USERS, Subject
 from runtime.eventlog import EventLog, LogUnavailableError, OutcomeUnknownError
 from runtime.eventlog.writer import SubjectWriter
-from tests.integration.runtime.nats_users import connected, migrated, server_with_accounts
+from tests.integration.runtime.nats_users import migrated, server_with_accounts, session_as
 from tests.moments import NOON
 
 pytestmark = pytest.mark.anyio
@@ -41,7 +41,7 @@ def publishers(row: Subject) -> set[str]:
 async def test_a_user_publishes_what_the_table_lets_it_and_nothing_else(
     url: str, user: str
 ) -> None:
-    async with connected(url, user) as session:
+    async with session_as(url, user) as session:
         found = {row.pattern: await session.may_publish(_CONCRETE[row.pattern]) for row in TABLE}
 
     assert found == {row.pattern: user in publishers(row) for row in TABLE}
@@ -49,7 +49,7 @@ async def test_a_user_publishes_what_the_table_lets_it_and_nothing_else(
 
 @pytest.mark.parametrize("user", USERS)
 async def test_a_user_hears_the_questions_it_answers_and_no_others(url: str, user: str) -> None:
-    async with connected(url, user) as session:
+    async with session_as(url, user) as session:
         found = {row.pattern: await session.may_subscribe(row.pattern) for row in TABLE}
 
     heard = {
@@ -61,7 +61,7 @@ async def test_a_user_hears_the_questions_it_answers_and_no_others(url: str, use
 
 @pytest.mark.parametrize("user", USERS)
 async def test_a_user_hears_its_own_answers_and_nobody_elses(url: str, user: str) -> None:
-    async with connected(url, user) as session:
+    async with session_as(url, user) as session:
         found = {one for one in USERS if await session.may_subscribe(f"_INBOX_{one}.x.y")}
         everything = [await session.may_subscribe(what) for what in (">", "_INBOX.>", "evt.>")]
 
@@ -81,7 +81,7 @@ async def test_a_user_hears_its_own_answers_and_nobody_elses(url: str, user: str
 async def test_a_writer_appends_behind_the_fence_and_reads_its_subject(
     url: str, user: str, subject: str
 ) -> None:
-    async with connected(url, user) as session:
+    async with session_as(url, user) as session:
         writer = SubjectWriter(EventLog(session.client), subject, WriterId(user))
         for stored in await writer.stored_behind():
             writer.note_stored(stored)
@@ -106,9 +106,10 @@ async def test_a_writer_appends_behind_the_fence_and_reads_its_subject(
 async def test_nothing_is_stored_for_a_user_that_may_not_write(
     url: str, user: str, subject: str
 ) -> None:
-    async with connected(url, user) as session:
+    async with session_as(url, user) as session:
         log = EventLog(session.client)
         before = (await log.stream_state()).last_sequence
+
         with pytest.raises((OutcomeUnknownError, LogUnavailableError)):
             await log.append_after(subject, b"{}", 0)
 
@@ -117,12 +118,12 @@ async def test_nothing_is_stored_for_a_user_that_may_not_write(
 
 @pytest.mark.parametrize("user", ["gateway", "pool", "balancer", "analytics", "auditor"])
 async def test_who_follows_the_log_may_consume_it(url: str, user: str) -> None:
-    async with connected(url, "pool") as pool:
+    async with session_as(url, "pool") as pool:
         writer = SubjectWriter(EventLog(pool.client), subjects.evt_pool(), WriterId("pool"))
         for stored in await writer.stored_behind():
             writer.note_stored(stored)
         sequence = await writer.append_events([], NOON)
-    async with connected(url, user) as session:
+    async with session_as(url, user) as session:
         async for batch in EventLog(session.client).read_range("evt.>", 0, sequence):
             last = batch[-1].sequence
 
@@ -133,11 +134,11 @@ async def test_who_follows_the_log_may_consume_it(url: str, user: str) -> None:
 async def test_credentials_are_written_by_the_pool_and_read_by_it_and_the_gateway(
     url: str,
 ) -> None:
-    async with connected(url, "pool") as pool:
+    async with session_as(url, "pool") as pool:
         kept = await pool.client.jetstream().key_value(subjects.CREDENTIALS_BUCKET)
         await kept.put("ses_1", b"sealed")
         own = await kept.get("ses_1")
-    async with connected(url, "gateway") as gateway:
+    async with session_as(url, "gateway") as gateway:
         bucket = await gateway.client.jetstream().key_value(subjects.CREDENTIALS_BUCKET)
         read = await bucket.get("ses_1")
 
@@ -147,7 +148,7 @@ async def test_credentials_are_written_by_the_pool_and_read_by_it_and_the_gatewa
 
 @pytest.mark.parametrize("user", USERS)
 async def test_only_the_pool_writes_credentials(url: str, user: str) -> None:
-    async with connected(url, user) as session:
+    async with session_as(url, user) as session:
         may = await session.may_publish(f"$KV.{subjects.CREDENTIALS_BUCKET}.ses_2")
 
     assert may == (user == "pool")
@@ -164,7 +165,7 @@ async def test_only_pool_and_gateway_read_credentials(url: str, user: str) -> No
         f"$JS.API.CONSUMER.DURABLE.CREATE.{_KV}.one",
         f"$JS.API.CONSUMER.MSG.NEXT.{_KV}.one",
     ]
-    async with connected(url, user) as session:
+    async with session_as(url, user) as session:
         found = [await session.may_publish(way) for way in ways]
 
     assert any(found) == (user in {"gateway", "pool"}), found
@@ -174,7 +175,7 @@ async def test_only_pool_and_gateway_read_credentials(url: str, user: str) -> No
 async def test_only_the_archiver_purges_the_log_and_nobody_deletes_from_it(
     url: str, user: str
 ) -> None:
-    async with connected(url, user) as session:
+    async with session_as(url, user) as session:
         purges = await session.may_publish(f"$JS.API.STREAM.PURGE.{EVENT_STREAM}", b'{"seq":1}')
         purges_others = await session.may_publish(f"$JS.API.STREAM.PURGE.{_KV}")
         deletes = await session.may_publish(f"$JS.API.STREAM.MSG.DELETE.{EVENT_STREAM}")
@@ -186,7 +187,7 @@ async def test_only_the_archiver_purges_the_log_and_nobody_deletes_from_it(
 async def test_only_migrate_makes_a_stream_and_nobody_changes_or_deletes_one(
     url: str, user: str
 ) -> None:
-    async with connected(url, user) as session:
+    async with session_as(url, user) as session:
         found = {
             verb
             for verb in ("CREATE", "UPDATE", "DELETE", "RESTORE", "SNAPSHOT")
@@ -207,18 +208,19 @@ async def test_only_the_archiver_takes_what_is_backed_up_and_only_migrate_puts_i
         "$JS.API.STREAM.RESTORE.{}",
         "$JS.SNAPSHOT.RESTORE.{}.x",
     )
-    async with connected(url, user) as session:
+    async with session_as(url, user) as session:
         found = [
             [way for way in ways if await session.may_publish(way.format(stream))]
             for stream in streams
         ]
 
     allowed = {"archiver": list(ways[:2]), "migrate": list(ways[2:])}.get(user, [])
+
     assert found == [allowed, allowed, []]
 
 
 async def test_a_stream_that_is_there_is_not_restored_over(url: str) -> None:
-    async with connected(url, "migrate") as session:
+    async with session_as(url, "migrate") as session:
         log = EventLog(session.client)
         before = await log.stream_state()
         told = await session.client.request(
@@ -244,7 +246,7 @@ async def test_a_wrong_password_opens_nothing(url: str) -> None:
 
 async def test_a_service_answers_a_question_and_only_once(url: str) -> None:
     """`allow_responses`: the answer goes to an inbox that is not the service's own."""
-    async with connected(url, "pool") as pool, connected(url, "gateway") as gateway:
+    async with session_as(url, "pool") as pool, session_as(url, "gateway") as gateway:
         heard: asyncio.Queue[str] = asyncio.Queue()
 
         async def answered(message: Msg) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from contracts import subjects
 from contracts.subjects import EVENT_STREAM, TABLE, USERS
-from tests.integration.runtime.nats_users import connected, migrated, server_with_accounts
+from tests.integration.runtime.nats_users import migrated, server_with_accounts, session_as
 
 pytestmark = pytest.mark.anyio
 KV = f"KV_{subjects.CREDENTIALS_BUCKET}"
@@ -123,7 +123,7 @@ def expected(user: str, stream: str) -> set[str]:
 async def test_a_stream_is_read_by_its_readers_and_by_nobody_else(
     url: str, user: str, stream: str
 ) -> None:
-    async with connected(url, user) as session:
+    async with session_as(url, user) as session:
         ways = {f"$JS.API.{way.format(stream)}": way for way in READS}
         found = {ways[subject] for subject in await session.publishes(list(ways))}
 
@@ -135,7 +135,7 @@ async def test_nobody_changes_a_stream_or_looks_at_its_readers_but_by_office(
     url: str, user: str
 ) -> None:
     ways = [f"$JS.API.{way.format(stream)}" for way in NEVER for stream in STREAMS]
-    async with connected(url, user) as session:
+    async with session_as(url, user) as session:
         found = await session.publishes(ways)
 
     assert set(found) == BY_OFFICE.get(user, set())
@@ -143,7 +143,7 @@ async def test_nobody_changes_a_stream_or_looks_at_its_readers_but_by_office(
 
 @pytest.mark.parametrize("user", USERS)
 async def test_nobody_publishes_where_nobody_listens(url: str, user: str) -> None:
-    async with connected(url, user) as session:
+    async with session_as(url, user) as session:
         found = await session.publishes(NOWHERE)
 
     assert found == []
@@ -151,7 +151,7 @@ async def test_nobody_publishes_where_nobody_listens(url: str, user: str) -> Non
 
 @pytest.mark.parametrize("user", USERS)
 async def test_nobody_hears_more_than_it_answers(url: str, user: str) -> None:
-    async with connected(url, user) as session:
+    async with session_as(url, user) as session:
         found = await session.hears(SILENT)
 
     assert found == []
@@ -159,7 +159,7 @@ async def test_nobody_hears_more_than_it_answers(url: str, user: str) -> None:
 
 @pytest.mark.parametrize("user", USERS)
 async def test_nobody_answers_in_anothers_inbox_unasked(url: str, user: str) -> None:
-    async with connected(url, user) as session:
+    async with session_as(url, user) as session:
         inboxes = [f"_INBOX_{one}.x.y" for one in USERS]
         written, heard = await session.publishes(inboxes), await session.hears(inboxes)
 
@@ -171,7 +171,7 @@ async def test_questions_for_others_are_not_heard_as_one_of_a_group_either(
     url: str, user: str
 ) -> None:
     foreign = [row.pattern for row in TABLE if row.owner != user and row.reply is not None]
-    async with connected(url, user) as session:
+    async with session_as(url, user) as session:
         found = await session.hears(foreign, queue="thieves")
 
     assert found == []
@@ -179,7 +179,7 @@ async def test_questions_for_others_are_not_heard_as_one_of_a_group_either(
 
 @pytest.mark.parametrize("user", USERS)
 async def test_broadcasts_are_heard_by_all_and_made_by_their_owner(url: str, user: str) -> None:
-    async with connected(url, user) as session:
+    async with session_as(url, user) as session:
         made = ["ctl.pool.0", "ctl.balancer", *(f"ctl.{one}.stop" for one in USERS)]
         makes = await session.publishes(made)
         hears = await session.hears(["ctl.>"])

@@ -39,7 +39,7 @@ async def connected(stack: Stack, user: str) -> AsyncIterator[Client]:
     await client.close()
 
 
-async def write(stack: Stack, *, ciphertexts: bool = True) -> None:
+async def write_pool_log(stack: Stack, *, ciphertexts: bool = True) -> None:
     """Write a pool's log, and the ciphertexts it speaks of."""
     async with connected(stack, "pool") as client:
         if ciphertexts:
@@ -55,7 +55,7 @@ async def write(stack: Stack, *, ciphertexts: bool = True) -> None:
             await writer.append_events([lease_granted("one", IMAGE, f"r{number}")], after(number))
 
 
-async def stored(stack: Stack) -> list[Stored]:
+async def stored_log(stack: Stack) -> list[Stored]:
     async with connected(stack, "auditor") as client:
         log = EventLog(client)
         last = (await log.stream_state()).last_sequence
@@ -70,13 +70,13 @@ def source_of(home: Path) -> Iterator[Stack]:
     try:
         stack.start_nats()
         stack.configure("[log]\nmax_bytes = '100MB'\n")
-        asyncio.run(write(stack))
+        asyncio.run(write_pool_log(stack))
         yield stack
     finally:
         stack.close()
 
 
-def taken(stack: Stack, path: Path, *options: str) -> Path:
+def take_backup(stack: Stack, path: Path, *options: str) -> Path:
     done = stack.tidegate("backup", str(path), *options)
     assert done.returncode == 0, done.stderr
     return path
@@ -87,7 +87,7 @@ def kept(stack: Stack) -> dict[str, bytes]:
     return {name: (stack.home / name).read_bytes() for name in names}
 
 
-def changed(backup: Path, copy: Path, part: str, content: bytes, **proof: Any) -> Path:
+def altered_backup(backup: Path, copy: Path, part: str, content: bytes, **proof: Any) -> Path:
     """Copy a backup with one part, or its proof, another, and a manifest that says so."""
     shutil.copytree(backup, copy)
     manifest = json.loads((copy / "manifest.json").read_text())

@@ -11,7 +11,7 @@ from contracts.subjects import evt_pool
 from runtime.eventlog import EventLog
 from runtime.eventlog.writer import SubjectWriter
 from tests.e2e.stack import Stack
-from tests.integration.tidegate.backup_parts import source_of, taken
+from tests.integration.tidegate.backup_parts import source_of, take_backup
 from tests.integration.tidegate.written import Written
 from tests.unit.pool.builders import LEADER, policy_changed, session_added
 
@@ -26,7 +26,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def backup(source: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A backup of it."""
-    return taken(source, tmp_path_factory.mktemp("backup") / "taken")
+    return take_backup(source, tmp_path_factory.mktemp("backup") / "taken")
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from runtime.secrets import session_identity
 from runtime.settings import SettingsError
 from services.balancer.settings import ServerSection
 from services.gateway.routes import operator_app
-from tests.integration.gateway.doors import desk, house, upstream
-from tests.integration.gateway.office import figures
+from tests.integration.gateway.doors import desk, good_server, house
+from tests.integration.gateway.office import has_figures
 from tests.waiting import eventually
 from tidegate.console.errors import CommandError
 from tidegate.main import verb_application
@@ -76,7 +76,7 @@ async def terminal(nats_client: Client, nats_url: str, tmp_path: Path) -> AsyncI
         async with house(nats_url, tmp_path / "home", servers):
             serving = asyncio.create_task(gateway.serve())
             await asyncio.to_thread(natsserver.wait_for_port, f"http://127.0.0.1:{port}", 10)
-            await eventually(partial(figures, front))
+            await eventually(partial(has_figures, front))
             yield Terminal(
                 {
                     "TIDEGATE_API": f"http://127.0.0.1:{port}",
@@ -130,7 +130,9 @@ async def test_a_session_is_added_drained_cooled_cleared_and_removed(terminal: T
     added = await terminal.read("sessions", "add", "-", "--region", "hk", stdin=lines)
     one, two = added["data"]
     again = await terminal.shown("sessions", "add", "-", "--region", "hk", stdin=lines)
-    listed = {session["session_id"]: session for session in (await sessions(terminal))["data"]}
+    listed = {
+        session["session_id"]: session for session in (await listed_sessions(terminal))["data"]
+    }
 
     assert added["changed"] == [one, two]
     assert again == "nothing new\n"
@@ -212,7 +214,7 @@ async def test_trial_without_a_gateway_goes_by_the_configuration(
     assert "limits were held against the configuration found here" in err
 
 
-async def sessions(terminal: Terminal) -> Any:
+async def listed_sessions(terminal: Terminal) -> Any:
     return await terminal.read("sessions", "list", "--limit", "100")
 
 
@@ -303,7 +305,7 @@ async def test_no_list_breaks_an_id_on_a_narrow_terminal(terminal: Terminal, col
     await well_staffed(terminal)
     terminal.environment |= {"COLUMNS": str(columns), "FORCE_COLOR": "1"}
     listed = {
-        "sessions": [one["session_id"] for one in (await sessions(terminal))["data"]],
+        "sessions": [one["session_id"] for one in (await listed_sessions(terminal))["data"]],
         "keys": [one["id"] for one in (await terminal.read("keys", "list"))["data"]],
         "servers": ["server-1"],
     }
@@ -356,8 +358,9 @@ async def test_a_wrong_key_is_told_so(terminal: Terminal) -> None:
 
 
 async def test_an_address_that_is_no_gateway_is_told_so(terminal: Terminal) -> None:
-    async with upstream() as url:
+    async with good_server() as url:
         terminal.environment["TIDEGATE_API"] = url
+
         assert "is no Tidegate gateway" in await terminal.refused("keys", "list")
     assert "start one with `tidegate up`" in await terminal.refused("keys", "list")
 
@@ -372,13 +375,14 @@ async def test_stats_are_shown_day_by_day(terminal: Terminal) -> None:
 async def test_sessions_come_from_a_file_and_go_to_one_without_their_credentials(
     terminal: Terminal, tmp_path: Path
 ) -> None:
+    """Two sessions are tried, imported and exported again; neither way has their credentials."""
     source = tmp_path / "sessions.csv"
     source.write_text("credential,region,timezone,limit_image\nhush-1,us,Asia/Tokyo,3\nhush-2,,,\n")
     target = tmp_path / "out.csv"
 
     before = await well_staffed(terminal)
     tried = await terminal.shown("sessions", "import", str(source), "--dry-run")
-    tried_only = await sessions(terminal)
+    tried_only = await listed_sessions(terminal)
     imported = await terminal.read("sessions", "import", str(source))
     again = await terminal.shown("sessions", "import", str(source))
     exported = await terminal.read("sessions", "export", str(target))
@@ -413,14 +417,14 @@ async def test_what_the_gateway_refuses_of_a_file_is_named_by_its_line(terminal:
 
     assert "-: of no use:\n  line 4: limits: expected service types" in told
     assert "hush" not in told
-    assert (await sessions(terminal))["total"] == before + 1
+    assert (await listed_sessions(terminal))["total"] == before + 1
 
 
 async def well_staffed(terminal: Terminal) -> int:
     """Wait until the provisioner has made its sessions; how many there are."""
 
     async def enough() -> int:
-        found = await sessions(terminal)
+        found = await listed_sessions(terminal)
         return found["total"] if found["total"] >= found["min_size"] > 0 else 0
 
     return await eventually(enough)

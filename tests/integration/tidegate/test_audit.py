@@ -32,8 +32,8 @@ from tests.unit.pool.builders import (
     NOON,
     after,
     lease_granted,
-    requested,
     session_added,
+    session_requested,
     usage,
 )
 from tidegate.console.errors import CommandError
@@ -143,6 +143,7 @@ async def test_the_chains_of_balancer_and_keys_are_audited_too(written: Written)
     balancer = SubjectWriter(log, EVT_BALANCER, writer)
     balancer.epoch = 2
     await balancer.append_events([LeaderElected(writer=writer, epoch=2)], NOON)
+
     assert (await written.audit("--log-only"))["violations"] == []
 
     for chain in (keys, balancer):
@@ -263,7 +264,7 @@ async def analytics(written: Written) -> AsyncIterator[None]:
 
 
 async def test_what_duckdb_has_no_row_for_is_told_and_is_no_violation(written: Written) -> None:
-    endless, lease = requested(units=2**63), lease_granted("one", IMAGE, "r1")
+    endless, lease = session_requested(units=2**63), lease_granted("one", IMAGE, "r1")
     sequence = await written.write([endless, lease])
     await written.write([usage(lease)], 5)
     async with analytics(written):
@@ -296,6 +297,7 @@ async def test_duckdb_agrees_with_the_fold_until_somebody_changes_it(written: Wr
 
 
 async def test_a_stray_is_named_and_counted_by_nobody(written: Written) -> None:
+    """A foreign envelope and a repeated one lie amid the leader's: nobody counts them."""
     lease = lease_granted("one", IMAGE, "r1")
     before = written.pool.link
     await written.write([lease])

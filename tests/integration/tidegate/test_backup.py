@@ -13,7 +13,13 @@ from contracts.subjects import evt_pool
 from runtime.eventlog import EventLog
 from runtime.eventlog.writer import SubjectWriter
 from tests.e2e.stack import Stack
-from tests.integration.tidegate.backup_parts import changed, connected, kept, stored, write
+from tests.integration.tidegate.backup_parts import (
+    altered_backup,
+    connected,
+    kept,
+    stored_log,
+    write_pool_log,
+)
 from tests.unit.pool.builders import IMAGE, LEADER, after, lease_granted
 from tidegate.backup.bundle import Bundle
 from tidegate.console.errors import CommandError
@@ -29,7 +35,7 @@ def test_a_restored_log_is_the_one_that_was_taken(
     empty.start_nats()
 
     assert done.returncode == 0, done.stderr
-    assert asyncio.run(stored(empty)) == asyncio.run(stored(source))
+    assert asyncio.run(stored_log(empty)) == asyncio.run(stored_log(source))
     assert (report["sequence"], report["sessions"], report["credentials"]) == (11, 2, 2)
     assert kept(empty) == kept(source)
     assert (empty.home / "tidegate.toml").read_text() == "[log]\nmax_bytes = '100MB'\n"
@@ -105,7 +111,7 @@ def test_a_damaged_backup_is_refused_by_the_name_of_the_part(
 def test_a_log_that_is_another_than_the_one_taken_is_not_moved_in(
     backup: Path, empty: Stack, tmp_path: Path
 ) -> None:
-    other = changed(backup, tmp_path / "copy", "", b"", digest="0" * 64)
+    other = altered_backup(backup, tmp_path / "copy", "", b"", digest="0" * 64)
 
     done = empty.tidegate("restore", str(other))
 
@@ -117,7 +123,7 @@ def test_a_log_that_is_another_than_the_one_taken_is_not_moved_in(
 def test_credentials_that_the_key_does_not_open_are_not_moved_in(
     backup: Path, empty: Stack, tmp_path: Path
 ) -> None:
-    other = changed(backup, tmp_path / "copy", "master.key", b"another key")
+    other = altered_backup(backup, tmp_path / "copy", "master.key", b"another key")
 
     done = empty.tidegate("restore", str(other))
 
@@ -129,7 +135,7 @@ def test_credentials_that_the_key_does_not_open_are_not_moved_in(
 def test_a_snapshot_that_no_server_takes_is_not_moved_in(
     backup: Path, empty: Stack, tmp_path: Path
 ) -> None:
-    other = changed(backup, tmp_path / "copy", "log.snapshot", b"no snapshot at all")
+    other = altered_backup(backup, tmp_path / "copy", "log.snapshot", b"no snapshot at all")
 
     done = empty.tidegate("restore", str(other))
 
@@ -142,6 +148,7 @@ def test_a_byte_of_a_tar_that_was_changed_is_found(
     source: Stack, empty: Stack, tmp_path: Path
 ) -> None:
     path = tmp_path / "taken.tar"
+
     assert source.tidegate("backup", str(path)).returncode == 0
     with tarfile.open(path) as tar:
         place = tar.getmember("log.snapshot").offset_data + 40
@@ -188,7 +195,8 @@ def test_a_home_in_which_up_runs_is_left_alone(backup: Path, empty: Stack) -> No
 def test_a_nats_that_has_a_log_is_never_written_over(
     source: Stack, backup: Path, empty: Stack
 ) -> None:
-    before = asyncio.run(stored(source))
+    before = asyncio.run(stored_log(source))
+
     assert empty.tidegate("migrate", "--secrets").returncode == 0
     for path in (source.home / "secrets").glob("*.nats"):
         shutil.copy(path, empty.home / "secrets" / path.name)
@@ -198,7 +206,7 @@ def test_a_nats_that_has_a_log_is_never_written_over(
 
     assert done.returncode == 1
     assert "has a log already" in done.stderr
-    assert asyncio.run(stored(source)) == before
+    assert asyncio.run(stored_log(source)) == before
 
 
 def test_a_nats_of_ones_own_is_restored_into(backup: Path, source: Stack, empty: Stack) -> None:
@@ -216,7 +224,7 @@ def test_a_nats_of_ones_own_is_restored_into(backup: Path, source: Stack, empty:
     assert "secrets/pool.nats" in json.loads(done.stdout)["kept"]
     assert (empty.home / "secrets" / "pool.nats").read_text() == passwords
     assert kept(empty) == kept(source)
-    assert asyncio.run(stored(empty)) == asyncio.run(stored(source))
+    assert asyncio.run(stored_log(empty)) == asyncio.run(stored_log(source))
 
 
 def test_a_backup_is_tried_beside_what_runs_without_leaving_anything(
@@ -238,7 +246,7 @@ def test_a_session_without_its_ciphertext_is_told_while_backing_up(
     empty: Stack, tmp_path: Path
 ) -> None:
     empty.start_nats()
-    asyncio.run(write(empty, ciphertexts=False))
+    asyncio.run(write_pool_log(empty, ciphertexts=False))
 
     done = empty.tidegate("backup", str(tmp_path / "taken"), "--json")
 
@@ -275,6 +283,7 @@ def test_file_of_credentials_is_no_part_of_a_backup_and_is_told_where_it_is_expe
         done = source.tidegate("backup", str(tmp_path / "taken"))
     finally:
         source.environment |= before
+
     assert f"not in it: pool.provisioner.path ({tmp_path / 'sessions.txt'}, yours" in done.stdout
 
     empty.environment["TIDEGATE_POOL_PROVISIONER_KIND"] = ""

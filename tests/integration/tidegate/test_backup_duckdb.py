@@ -12,23 +12,22 @@ from typing import Any
 import duckdb
 import pytest
 
-from services.analytics.store import Database, LedgerWriter
+from services.analytics.store import Database
 from tests.e2e.stack import Stack
-from tests.integration.analytics.parts import MEMORY, named, running
-from tests.integration.tidegate.backup_parts import changed, connected, seal, source_of, taken
+from tests.integration.analytics.parts import MEMORY, checkpoint, named, running
+from tests.integration.tidegate.backup_parts import (
+    altered_backup,
+    connected,
+    seal,
+    source_of,
+    take_backup,
+)
 from tests.waiting import until
 
 pytestmark = pytest.mark.xdist_group("backup-duckdb")
 END = 11
 """The last sequence of the log that is backed up."""
 PART = "analytics.duckdb"
-
-
-def checkpoint(file: Path) -> int:
-    database = Database(file, MEMORY)
-    progress = LedgerWriter(database).read_progress()
-    database.close()
-    return progress.sequence if progress else -1
 
 
 def altered(backup: Path, copy: Path, *statements: str) -> Path:
@@ -38,10 +37,10 @@ def altered(backup: Path, copy: Path, *statements: str) -> Path:
     with duckdb.connect(file) as connection:
         for statement in statements:
             connection.execute(statement)
-    return changed(backup, copy, PART, file.read_bytes())
+    return altered_backup(backup, copy, PART, file.read_bytes())
 
 
-def refused(stack: Stack, backup: Path, *options: str) -> str:
+def refused_restore(stack: Stack, backup: Path, *options: str) -> str:
     """Have a restore refused; why. Nothing was moved in."""
     done = stack.tidegate("restore", str(backup), *options)
     assert done.returncode == 1, done.stdout
@@ -75,7 +74,7 @@ def test_a_configuration_that_is_refused_is_no_reason_to_have_no_backup(
     valid = (source.home / "tidegate.toml").read_text()
     source.configure("[analytics]\nmemory = '1MB'\n")
     try:
-        path = taken(source, tmp_path / "taken")
+        path = take_backup(source, tmp_path / "taken")
     finally:
         source.configure(valid)
 
@@ -149,6 +148,7 @@ async def test_analytics_goes_on_from_what_came_back(backup: Path, empty: Stack)
             projected = parts.metrics.envelopes._value.get()
         async with running(client, empty.home / "straight.duckdb") as straight:
             await until(lambda: straight.projector.checkpoint == END)
+
             assert named(straight.readers, "audit_totals") == kept
     assert kept
     assert (rebuilds, projected) == (0, 0)
@@ -176,7 +176,7 @@ def test_a_duckdb_of_another_moment_is_not_put_in(
 ) -> None:
     other = altered(backup, tmp_path / "other", "update ledger.progress set sequence = 7")
 
-    why = refused(empty, other)
+    why = refused_restore(empty, other)
     without = empty.tidegate("restore", str(other), "--without-duckdb")
 
     assert f"{PART} stands at sequence 7 of the log, the backup at {END}" in why
@@ -192,13 +192,13 @@ def test_a_duckdb_of_a_later_version_is_not_put_in(
         backup, tmp_path / "other", "insert into ledger.migrations values ('999_later', now())"
     )
 
-    assert "written by a later version (it has 999_later)" in refused(empty, other)
+    assert "written by a later version (it has 999_later)" in refused_restore(empty, other)
 
 
 def test_what_is_no_duckdb_at_all_is_not_put_in(backup: Path, empty: Stack, tmp_path: Path) -> None:
-    other = changed(backup, tmp_path / "other", PART, b"no database" * 10_000)
+    other = altered_backup(backup, tmp_path / "other", PART, b"no database" * 10_000)
 
-    assert f"{PART}: " in refused(empty, other)
+    assert f"{PART}: " in refused_restore(empty, other)
 
 
 def test_a_check_holds_the_totals_of_duckdb_against_the_log(
@@ -223,7 +223,7 @@ def test_a_damaged_duckdb_is_in_nobodys_way_who_does_not_want_it(
     copy = shutil.copytree(backup, tmp_path / "copy")
     (copy / PART).write_bytes(b"")
 
-    assert f"{PART} is not what was written" in refused(empty, copy)
+    assert f"{PART} is not what was written" in refused_restore(empty, copy)
     assert empty.tidegate("restore", str(copy), "--without-duckdb").returncode == 0
 
 
@@ -235,7 +235,7 @@ def test_a_duckdb_that_is_there_already_is_set_aside(backup: Path, empty: Stack)
     Database(empty.home / PART, MEMORY).close()
     log.write_text("what was not yet in the file")
 
-    why = refused(empty, backup)
+    why = refused_restore(empty, backup)
     done = empty.tidegate("restore", str(backup), "--replace", "--json")
     aside = Path(json.loads(done.stdout)["set_aside"])
 
@@ -255,7 +255,7 @@ def test_a_duckdb_that_analytics_has_open_is_left_alone(backup: Path, empty: Sta
     ) as analytics:
         assert analytics.stdout is not None
         analytics.stdout.readline()
-        why = refused(empty, backup, "--replace")
+        why = refused_restore(empty, backup, "--replace")
         analytics.communicate(b"\n", timeout=30)
 
     assert f"{empty.home / PART}: a process has it open; stop analytics first" in why
@@ -271,7 +271,7 @@ def test_duckdb_goes_into_the_home_of_analytics_where_it_has_one(
     there.parent.mkdir(parents=True)
     Database(there, MEMORY).close()
 
-    why = refused(empty, backup, "--homes", str(homes))
+    why = refused_restore(empty, backup, "--homes", str(homes))
     done = empty.tidegate("restore", str(backup), "--homes", str(homes), "--replace", "--json")
     aside = Path(json.loads(done.stdout)["set_aside"])
 
@@ -290,6 +290,7 @@ def test_analytics_of_another_home_goes_on_from_there(
     homes = tmp_path / "homes"
     (homes / "analytics").mkdir(parents=True)
     made = empty.tidegate("migrate", "--secrets", "--homes", str(homes))
+
     assert made.returncode == 0, made.stderr
     empty._nats_started = True  # the streams are restored, not migrated
     empty.start_nats()

@@ -23,11 +23,11 @@ from tidegate.stack.supervisor import verb_command
 pytestmark = pytest.mark.anyio
 
 
-def environment(home: Path, **more: str) -> dict[str, str]:
+def variables(home: Path, **more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "TIDEGATE_HOME": str(home), **more}
 
 
-async def typed(home: Path, *words: str, **more: str) -> tuple[int, str, str]:
+async def run_demo(home: Path, *words: str, **more: str) -> tuple[int, str, str]:
     """Run a verb as a process, because it takes over the signals of its own."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -35,7 +35,7 @@ async def typed(home: Path, *words: str, **more: str) -> tuple[int, str, str]:
         "tidegate.main",
         "demo",
         *words,
-        env=environment(home, **more),
+        env=variables(home, **more),
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -55,7 +55,7 @@ async def server(tmp_path: Path) -> AsyncIterator[str]:
         "demo",
         "server",
         *words,
-        env=environment(tmp_path),
+        env=variables(tmp_path),
         cwd=ROOT,
         stderr=subprocess.DEVNULL,
     )
@@ -66,7 +66,7 @@ async def server(tmp_path: Path) -> AsyncIterator[str]:
     assert await process.wait() == 0
 
 
-async def served(url: str) -> dict[str, Any]:
+async def ledger_at(url: str) -> dict[str, Any]:
     async with httpx.AsyncClient() as client:
         found: dict[str, Any] = (await client.get(f"{url}/demo/ledger")).json()
         return found
@@ -77,8 +77,10 @@ async def test_a_server_counts_what_traffic_it_serves_up_to_its_limit(
 ) -> None:
     words = ["traffic", "--count", "3", "--rate", "100", "--mix", "image=1", "--json"]
 
-    code, out, err = await typed(tmp_path, *words, TIDEGATE_API=server, TIDEGATE_CLIENT_KEY="one")
-    (day,) = (await served(server))["days"].values()
+    code, out, err = await run_demo(
+        tmp_path, *words, TIDEGATE_API=server, TIDEGATE_CLIENT_KEY="one"
+    )
+    (day,) = (await ledger_at(server))["days"].values()
 
     assert code == 0, err
     assert json.loads(out)["calls"] == 3
@@ -89,7 +91,7 @@ async def test_traffic_of_which_nothing_succeeds_exits_1(tmp_path: Path) -> None
     words = ["traffic", "--count", "1", "--rate", "100"]
     (tmp_path / "client.key").write_text("sk-x\n")
 
-    code, out, _ = await typed(tmp_path, *words, TIDEGATE_API="http://127.0.0.1:9")
+    code, out, _ = await run_demo(tmp_path, *words, TIDEGATE_API="http://127.0.0.1:9")
 
     assert code == 1
     assert "calls" in out
@@ -100,7 +102,7 @@ async def test_a_port_that_is_taken_is_told_and_exits_1(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        code, _, err = await typed(tmp_path, "server", "--port", port)
+        code, _, err = await run_demo(tmp_path, "server", "--port", port)
 
     assert code == 1
     assert f"tidegate: cannot serve on 127.0.0.1:{port}: " in err

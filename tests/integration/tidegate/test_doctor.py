@@ -287,6 +287,7 @@ def test_credentials_that_are_not_looked_for_in_answers_are_counted(patient: Pat
 
 
 def test_two_sessions_of_one_account_are_named_until_one_is_retired(patient: Patient) -> None:
+    """Accounts stand in the pool as earlier versions told them apart: by region and proxy."""
     patient.start_nats()
     patient.start("pool", "pool", TIDEGATE_POOL_PROVISIONER_KIND="none")
     patient.ready("pool")

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 STORY = Story().tell(session(), requested("r", units=2**63)).lease("a", used("a"))
 
 
-async def found(client: Client) -> dict[str, DoctorFinding]:
+async def analytics_findings(client: Client) -> dict[str, DoctorFinding]:
     """What it finds of analytics, by code; by its state where nothing is wrong."""
     findings = await services.service_findings(client, system_clock, made_up=False)
     return {one.code or one.state: one for one in findings if one.area == "analytics"}
@@ -33,7 +33,7 @@ async def test_events_without_a_row_are_a_note_with_their_places(
     await publish(nats_client, STORY)
     async with service(tmp_path, nats_url):
         await caught_up(nats_client, len(STORY.stored))
-        told = await found(nats_client)
+        told = await analytics_findings(nats_client)
 
     assert told["events_set_aside"].state == "note"
     assert told["events_set_aside"].message == "no row holds 1 events or envelopes: 1.1"
@@ -49,7 +49,7 @@ async def test_file_that_is_not_as_it_must_be_is_named(
 
     async with service(tmp_path, nats_url):
         await caught_up(nats_client, 0)
-        told = await found(nats_client)
+        told = await analytics_findings(nats_client)
 
     assert told["analytics_sql"].message.startswith("daily.sql: expected the first line")
     assert "analytics_schema" not in told
@@ -67,7 +67,7 @@ async def test_why_statistics_stand_still_is_told(
         await caught_up(nats_client, 0)
         monkeypatch.setattr(LedgerWriter, "write_batch", full)
         await publish(nats_client, STORY)
-        told = await found(nats_client)
+        told = await analytics_findings(nats_client)
 
     assert told["analytics_behind"].message.endswith(
         f"{len(STORY.stored)} envelopes behind: the store cannot be written: no space left"
@@ -88,9 +88,9 @@ async def test_figures_made_anew_are_no_file_that_lacks_everything(
     await publish(nats_client, STORY)
     async with service(tmp_path, nats_url):
         try:
-            told = await found(nats_client)
+            told = await analytics_findings(nats_client)
             while "analytics_absent" in told:
-                told = await found(nats_client)
+                told = await analytics_findings(nats_client)
         finally:
             go_on.set()
 

@@ -19,7 +19,7 @@ def readers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Readers]:
         yield opened
 
 
-def lines(readers: Readers, request_id: str) -> str:
+def printed(readers: Readers, request_id: str) -> str:
     """What the verb prints, candidates read as the endpoint does."""
     (row,) = explained(readers, request_id)
     whole = {name: value or [] for name, value in row.items()}
@@ -29,7 +29,7 @@ def lines(readers: Readers, request_id: str) -> str:
 
 
 def test_a_request_is_told_with_its_candidates_and_why_each_was_refused(readers: Readers) -> None:
-    text = lines(readers, "plain")
+    text = printed(readers, "plain")
 
     assert "its client calls it shared" in text
     assert "attempt 1 at server-1" in text
@@ -44,7 +44,7 @@ def test_a_request_is_told_with_its_candidates_and_why_each_was_refused(readers:
 def test_a_request_that_moved_to_another_session_is_told_with_both_leases_and_what_it_did(
     readers: Readers,
 ) -> None:
-    text = lines(readers, "moved")
+    text = printed(readers, "moved")
 
     assert "session_cooled s1: rate_limited" in text
     assert text.count("1 given back") == 2
@@ -52,14 +52,14 @@ def test_a_request_that_moved_to_another_session_is_told_with_both_leases_and_wh
 
 
 def test_a_refusal_is_told_with_its_reason(readers: Readers) -> None:
-    text = lines(readers, "none")
+    text = printed(readers, "none")
 
     assert "refused: pool_quota_exhausted" in text
     assert "it stands for" not in text
 
 
 def test_a_refusal_that_stands_for_others_says_so(readers: Readers) -> None:
-    assert "it stands for 120 equal refusals of that second" in lines(readers, "many")
+    assert "it stands for 120 equal refusals of that second" in printed(readers, "many")
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_refusal_that_stands_for_others_says_so(readers: Readers) -> None:
 def test_what_is_not_at_its_end_or_was_corrected_is_told(
     readers: Readers, request_id: str, expected: str
 ) -> None:
-    assert expected in lines(readers, request_id)
+    assert expected in printed(readers, request_id)
 
 
 def test_an_outage_is_told_as_a_failure_by_its_name(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_an_outage_is_told_as_a_failure_by_its_name(tmp_path: Path) -> None:
         error_message="no server can do image: all are down",
     )
     with stored(tmp_path / "a.duckdb", Story().lease("out", end)) as readers:
-        text = lines(readers, "out")
+        text = printed(readers, "out")
 
     assert "failed, no_backend; never sent: 1 given back" in text
     assert "error_message no server can do image: all are down" in text
@@ -95,7 +95,7 @@ def test_an_outage_is_told_as_a_failure_by_its_name(tmp_path: Path) -> None:
 
 
 def test_a_reconciliations_reason_stands_on_its_own_line(readers: Readers) -> None:
-    told = lines(readers, "silent").splitlines()
+    told = printed(readers, "silent").splitlines()
 
     (corrected,) = [line for line in told if "corrected by" in line]
     assert corrected.endswith("corrected by reconciled: 1 given back (seen (op))")

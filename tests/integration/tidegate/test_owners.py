@@ -124,7 +124,9 @@ def test_a_key_file_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None
 
 def test_the_configuration_of_a_folder_reaches_every_owner_each_time(tmp_path: Path) -> None:
     before = furnished(tmp_path, TIDEGATE_CONFIG=str(tmp_path))
+
     assert "defaults are in force" in (before / "pool" / "tidegate.toml").read_text()
+
     (tmp_path / "tidegate.toml").write_text("[pool]\nmin_size = 3\n")
 
     homes = furnished(tmp_path, TIDEGATE_CONFIG=str(tmp_path))
@@ -164,6 +166,7 @@ def test_several_addresses_are_a_cluster_whose_members_know_each_other(tmp_path:
 
     text = found_in(homes / "nats")["nats-server.conf"]
     password = found_in(tmp_path / "whole")["cluster.nats"].strip()
+
     for host in ("nats", "nats-2", "nats-3"):
         assert f"nats-route://route:{password}@{host}:6222" in text
     assert password not in "".join(found_in(homes / "pool").values())

@@ -33,7 +33,7 @@ async def demos(*dialects: str) -> AsyncIterator[list[str]]:
         yield urls
 
 
-async def asked(behaviour: Behaviour, timeout_s: float = 5.0) -> Probed:
+async def probed(behaviour: Behaviour, timeout_s: float = 5.0) -> Probed:
     async with upstream(behaviour) as server:
         (found,) = await probe_servers([server.url], timeout_s)
     return found
@@ -59,9 +59,10 @@ async def test_server_that_does_not_answer_is_told() -> None:
     async def cut(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await body_of(reader, await head_of(reader))
 
-    found = await asked(silent, 0.05)
+    found = await probed(silent, 0.05)
+
     assert (found.why, found.models) == ("no answer within 0.05 s", None)
-    assert (await asked(cut)).why
+    assert (await probed(cut)).why
     (nobody,) = await probe_servers(["http://127.0.0.1:1"])
     assert nobody.why.startswith("ConnectError")
     assert "# dialect" in configuration_text([nobody])
@@ -70,8 +71,8 @@ async def test_server_that_does_not_answer_is_told() -> None:
 async def test_page_is_read_only_so_far() -> None:
     long = PAGE + b" " * 1_000_000
 
-    assert (await asked(saying(200, long))).dialect == "jimeng-free-all"
-    assert (await asked(saying(200, b" " * 100_000 + PAGE))).dialect == "plain"
+    assert (await probed(saying(200, long))).dialect == "jimeng-free-all"
+    assert (await probed(saying(200, b" " * 100_000 + PAGE))).dialect == "plain"
 
 
 async def test_page_that_moved_or_is_compressed_tells_nothing() -> None:
@@ -79,7 +80,7 @@ async def test_page_that_moved_or_is_compressed_tells_nothing() -> None:
     squeezed = saying(200, gzip.compress(PAGE), "Content-Encoding: gzip")
 
     for behaviour in (moved, squeezed):
-        found = await asked(behaviour)
+        found = await probed(behaviour)
         assert (found.dialect, found.why, found.models) == ("plain", "", None)
 
 
@@ -88,4 +89,4 @@ async def test_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     monkeypatch.delenv("no_proxy", raising=False)
 
-    assert (await asked(saying(200, PAGE))).dialect == "jimeng-free-all"
+    assert (await probed(saying(200, PAGE))).dialect == "jimeng-free-all"

@@ -26,8 +26,8 @@ from tests.unit.pool.builders import (
     after,
     lease_granted,
     policy_changed,
-    requested,
     session_added,
+    session_requested,
     usage,
 )
 
@@ -71,11 +71,11 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         stack.start_nats()
         one, two = lease_granted("one", IMAGE, "r1"), lease_granted("two", IMAGE, "r2")
         asyncio.run(
-            write(
+            append_commits(
                 stack,
                 [LeaderElected(writer=LEADER, epoch=1)],
                 [policy_changed(), session_added("one"), session_added("two")],
-                [requested(request="r1", client_request_id="mine"), one, two],
+                [session_requested(request="r1", client_request_id="mine"), one, two],
                 [LeaseRenewed(lease_id=LeaseId("r1.1"), expires_at=after(900))],
                 [usage(one), usage(two)],
             )
@@ -85,7 +85,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         stack.close()
 
 
-async def write(stack: Stack, *commits: Sequence[AnyEvent]) -> None:
+async def append_commits(stack: Stack, *commits: Sequence[AnyEvent]) -> None:
     client = await connect_as(read_environment(stack.environment), "pool")
     writer = SubjectWriter(EventLog(client), evt_pool(), LEADER)
     for stored in await writer.stored_behind():
@@ -171,7 +171,7 @@ async def test_it_begins_at_the_end_and_shows_what_comes(shared: Stack) -> None:
     async with tailed(shared, "--json", "--session", "later") as tail:
         added = 0
         while tail.process.stdout is not None:
-            await write(shared, [session_added("later")])
+            await append_commits(shared, [session_added("later")])
             added += 1
             try:
                 async with asyncio.timeout(2):
@@ -195,7 +195,7 @@ async def test_it_outlives_a_restart_of_nats(tmp_path: Path) -> None:
             away = await tail.note()
             await asyncio.to_thread(stack.start_nats)
             back = await tail.note()
-            await write(stack, [session_added("one")])
+            await append_commits(stack, [session_added("one")])
             (added,) = await tail.events(1)
             code, _, _ = await tail.end()
     finally:
@@ -215,7 +215,7 @@ async def test_a_reader_that_has_seen_enough_ends_it_quietly(shared: Stack) -> N
         pipe.close()
         ended = asyncio.create_task(tail.process.wait())
         while not ended.done():
-            await write(shared, [session_added("unseen")])
+            await append_commits(shared, [session_added("unseen")])
         assert tail.process.stderr is not None
         err = await tail.process.stderr.read()
 

@@ -122,13 +122,16 @@ def test_child_that_dies_is_started_again_and_the_log_says_so(up: Up, name: str)
     os.kill(before["pid"], signal.SIGKILL)
 
     wait_for(lambda: up.child(name)["restarts"] == before["restarts"] + 1)
+
     assert up.child(name)["pid"] != before["pid"]
+
     wait_for(
         lambda: (
             [event["event"] for event in up.events() if event.get("child") == name][-2:]
             == ["child_died", "child_restarted"]
         )
     )
+
     assert "data" in up.curl()
 
 
@@ -235,6 +238,7 @@ def test_printed_paths_survive_a_shell(up: Up) -> None:
 async def test_change_that_needs_a_new_start_is_told_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Looks at the file are counted: each text of it is looked at before the next is written."""
     file = tmp_path / "tidegate.toml"
     file.write_text("[gateway]\nworkers = 1\n")
     found = read_environment(

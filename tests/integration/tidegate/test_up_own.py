@@ -58,14 +58,14 @@ def up(tmp_path: Path) -> Iterator[Up]:
     made.stop()
 
 
-def told(page: str, own: Own) -> str:
+def page_says(page: str, own: Own) -> str:
     """What this page says to write, but for the address."""
     block = re.search(r"```toml\n(\[\[servers.*?)```", (ROOT / page).read_text(), re.DOTALL)
     assert block is not None
     return block[1].replace("http://127.0.0.1:8000", f"http://127.0.0.1:{own.port}")
 
 
-def asked(up: Up, path: str) -> Any:
+def api_answer(up: Up, path: str) -> Any:
     key = (up.home / "operator.key").read_text()
     url = f"http://127.0.0.1:{up.port}{path}"
     return httpx.get(url, headers={"Authorization": f"Bearer {key}"}, timeout=20).json()
@@ -73,17 +73,17 @@ def asked(up: Up, path: str) -> Any:
 
 def sessions(up: Up, origin: str) -> list[str]:
     """The states of the sessions that came from there."""
-    found = asked(up, "/api/sessions?limit=1000")["data"]
+    found = api_answer(up, "/api/sessions?limit=1000")["data"]
     return [one["status"] for one in found if one["origin"] == origin]
 
 
 def servers(up: Up) -> set[str]:
-    return {one["server"]["server_id"] for one in asked(up, "/api/servers")["data"]}
+    return {one["server"]["server_id"] for one in api_answer(up, "/api/servers")["data"]}
 
 
 def restarted(up: Up) -> None:
     up.start()
-    wait_for(lambda: asked(up, "/api/servers")["data"][0]["healthy"])
+    wait_for(lambda: api_answer(up, "/api/servers")["data"][0]["healthy"])
 
 
 def findings(up: Up) -> dict[str, str]:
@@ -95,8 +95,9 @@ def findings(up: Up) -> dict[str, str]:
 def test_what_the_pages_say_leads_to_own_servers_and_own_sessions_alone(
     up: Up, own: Own, page: str
 ) -> None:
-    (up.home.parent / "tidegate.toml").write_text(told(page, own))
+    (up.home.parent / "tidegate.toml").write_text(page_says(page, own))
     (up.home.parent / "sessions.txt").write_text("\n".join(CREDENTIALS))
+
     assert up.run("config", "check").returncode == 0
 
     restarted(up)
@@ -120,7 +121,7 @@ def test_block_of_the_demo_ends_with_the_same_words(up: Up, own: Own) -> None:
 
     assert [line for line in block.splitlines() if line] == [
         line.partition("#")[0].strip()
-        for line in told("README.md", own).replace(str(own.port), "8000").splitlines()
+        for line in page_says("README.md", own).replace(str(own.port), "8000").splitlines()
         if line
     ]
 
@@ -140,8 +141,9 @@ def test_without_a_written_kind_sessions_stay_and_the_doctor_says_what_to_write(
 
 
 def test_file_that_is_not_found_is_named_and_nothing_becomes_the_demo(up: Up, own: Own) -> None:
+    """The file is moved while nothing runs; then a backup comes to a home without a setting."""
     file = up.home.parent / "tidegate.toml"
-    file.write_text(told("README.md", own))
+    file.write_text(page_says("README.md", own))
     (up.home.parent / "sessions.txt").write_text("\n".join(CREDENTIALS))
     restarted(up)
     wait_for(lambda: sessions(up, "file") == ["active"] * 3)
@@ -179,11 +181,12 @@ def test_file_that_is_not_found_is_named_and_nothing_becomes_the_demo(up: Up, ow
 
 def test_emptied_file_is_held_until_somebody_accepts_it(up: Up, own: Own) -> None:
     file = up.home.parent / "tidegate.toml"
-    file.write_text(told("README.md", own))
+    file.write_text(page_says("README.md", own))
     (up.home.parent / "sessions.txt").write_text("\n".join(CREDENTIALS))
     restarted(up)
     wait_for(lambda: sessions(up, "file") == ["active"] * 3)
     health = f"http://127.0.0.1:{up.port}/health"
+
     assert up.run("config", "accept").returncode == 1, "nothing is held"
 
     file.write_text("")

@@ -55,7 +55,7 @@ def session(name: str = "s1") -> SessionAdded:
     return SessionAdded(session_id=name, region="us", origin="generated")
 
 
-def server(name: str = "server-1") -> ServerAdded:
+def server_added(name: str = "server-1") -> ServerAdded:
     url = f"http://{name}:9001"
     return ServerAdded(server=Server(server_id=name, url=url, capabilities=["image"]))
 
@@ -215,7 +215,7 @@ class Story:
         ]
 
 
-def folded(story: Story, fold: RowFold | None = None) -> RowBatch:
+def batch_of(story: Story, fold: RowFold | None = None) -> RowBatch:
     """The batch of a whole story."""
     fold = fold or RowFold()
     for sequence, subject, one in story.envelopes():
@@ -223,7 +223,7 @@ def folded(story: Story, fold: RowFold | None = None) -> RowBatch:
     return fold.next_batch()
 
 
-def rows(batch: RowBatch, table: str) -> list[Any]:
+def rows_of(batch: RowBatch, table: str) -> list[Any]:
     """The rows that a batch has for a table."""
     kind = TABLES[table]
     found = batch.tables.get(table)

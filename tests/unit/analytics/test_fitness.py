@@ -22,7 +22,7 @@ from tests.unit.analytics.builders import (
     refused,
     renewed,
     requested,
-    rows,
+    rows_of,
     session,
     used,
 )
@@ -31,7 +31,7 @@ LAST = datetime.max.replace(tzinfo=timezone(-timedelta(hours=14)))
 FIRST = datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))
 
 
-def server(**changes: Any) -> ServerAdded:
+def server_with(**changes: Any) -> ServerAdded:
     return ServerAdded(server=Server(server_id="x", url="http://x", **changes))
 
 
@@ -42,7 +42,7 @@ def server(**changes: Any) -> ServerAdded:
         requested("r", units=-INTEGER_MAX, number=INTEGER_MAX),
         used("r", units=INTEGER_MAX, attempts=[attempt(upstream_code=10**31, inner_code=10**99)]),
         used("r", model="x\0y", user_agent="\x1b[2J"),
-        server(priority=2**62),
+        server_with(priority=2**62),
         KeyChanged(key_id="k"),
         refused("r", count=INTEGER_MAX),
         calls_refused(count=INTEGER_MAX),
@@ -80,7 +80,7 @@ def test_what_a_row_holds_is_fit(event: Any) -> None:
         (used("r", total_ms=1e300), "total_ms: 1e+300 is more than 1e+15"),
         (used("r", attempts=[attempt(), attempt(status=-(2**63))]), "attempts.status: a number"),
         (reconciled("r", 2**63), "units: a number of 19 digits"),
-        (server(priority=2**63), "server.priority: a number of 19 digits"),
+        (server_with(priority=2**63), "server.priority: a number of 19 digits"),
         (KeyChanged(key_id="k", bounds=KeyBounds(concurrency=2**70)), "bounds.concurrency: a"),
     ],
     ids=lambda given: given if isinstance(given, str) else "",
@@ -95,12 +95,13 @@ def test_what_does_not_fit_is_set_aside_and_its_neighbours_are_not() -> None:
 
     batch = fold_batch(RowFold(), story.stored, lambda *_: None)
 
-    (aside,) = rows(batch, "anomalies")
+    (aside,) = rows_of(batch, "anomalies")
+
     assert (aside.sequence, aside.position, aside.kind, aside.ts > 0) == (1, 1, SET_ASIDE, True)
     assert aside.reason.startswith("session_requested: units: a number of 19 digits")
     assert batch.set_aside == 1
-    assert [row.request_id for row in rows(batch, "refusals")] == ["r"]
-    assert [row.lease_id for row in rows(batch, "leases")] == ["s.1"]
+    assert [row.request_id for row in rows_of(batch, "refusals")] == ["r"]
+    assert [row.lease_id for row in rows_of(batch, "leases")] == ["s.1"]
 
 
 @pytest.mark.parametrize("at", [FIRST, LAST])
@@ -111,6 +112,6 @@ def test_an_envelope_of_no_day_is_set_aside_whole(at: datetime) -> None:
 
     batch = fold_batch(RowFold(), story.stored, lambda _, why: told.append(why))
 
-    assert [row.session_id for row in rows(batch, "sessions")] == ["first", "last"]
-    assert [row.position for row in rows(batch, "anomalies")] == [-1]
+    assert [row.session_id for row in rows_of(batch, "sessions")] == ["first", "last"]
+    assert [row.position for row in rows_of(batch, "anomalies")] == [-1]
     assert "is not between the years" in told[0]

@@ -19,23 +19,23 @@ from tests.moments import NOON
 from tests.unit.analytics.builders import (
     LIMITS,
     Story,
-    folded,
+    batch_of,
     granted,
     policy,
     refused,
     requested,
-    rows,
+    rows_of,
     session,
 )
 
 
 def test_policy_becomes_configuration_rows_and_takes_old_ones_away() -> None:
     fold = RowFold()
-    folded(Story().tell(policy()), fold)
+    batch_of(Story().tell(policy()), fold)
     less = PolicyChanged(policy=Policy(daily_limits={"image": 4}, min_size=7), source="b")
-    batch = folded(Story().tell(less), fold)
+    batch = batch_of(Story().tell(less), fold)
 
-    values = {row.key: row.value for row in rows(batch, "config")}
+    values = {row.key: row.value for row in rows_of(batch, "config")}
     assert (values["daily_limit.image"], values["min_size"]) == ("4", "7")
     assert "daily_limit.video" not in values
     assert "daily_limit.video" in batch.gone["config"]
@@ -44,18 +44,18 @@ def test_policy_becomes_configuration_rows_and_takes_old_ones_away() -> None:
 def test_days_begin_in_the_time_zone_of_the_policy() -> None:
     late = NOON + timedelta(hours=5)
     story = Story().tell(refused("a"), at=late).tell(policy("Asia/Shanghai"), at=late)
-    batch = folded(story.tell(refused("b"), at=late))
+    batch = batch_of(story.tell(refused("b"), at=late))
 
-    assert [row.day for row in rows(batch, "refusals")] == ["2026-01-01", "2026-01-02"]
+    assert [row.day for row in rows_of(batch, "refusals")] == ["2026-01-01", "2026-01-02"]
 
 
 def test_fold_remembers_the_time_zone() -> None:
     before = RowFold()
-    folded(Story().tell(policy("Asia/Shanghai")), before)
+    batch_of(Story().tell(policy("Asia/Shanghai")), before)
     after_restart = RowFold(_remembered(before))
-    batch = folded(Story().tell(refused("b"), at=NOON + timedelta(hours=5)), after_restart)
+    batch = batch_of(Story().tell(refused("b"), at=NOON + timedelta(hours=5)), after_restart)
 
-    assert rows(batch, "refusals")[0].day == "2026-01-02"
+    assert rows_of(batch, "refusals")[0].day == "2026-01-02"
 
 
 def _remembered(fold: RowFold) -> Any:
@@ -68,24 +68,25 @@ def test_zone_nobody_knows_is_utc() -> None:
 
 
 def test_refusal_says_what_was_asked() -> None:
-    batch = folded(Story().tell(requested("r"), refused("r"), refused("many", count=40)))
+    batch = batch_of(Story().tell(requested("r"), refused("r"), refused("many", count=40)))
 
-    told, counted = rows(batch, "refusals")
+    told, counted = rows_of(batch, "refusals")
+
     assert (told.model, told.count, told.reason) == ("jimeng-4.0", 1, "pool_quota_exhausted")
     assert (counted.model, counted.count) == ("", 40)
 
 
 def test_refusal_of_a_further_lease_whose_call_began_before_the_log_is_kept() -> None:
-    batch = folded(Story().tell(requested("r", number=2), refused("r", number=2)))
+    batch = batch_of(Story().tell(requested("r", number=2), refused("r", number=2)))
 
-    (told,) = rows(batch, "refusals")
+    (told,) = rows_of(batch, "refusals")
     assert (told.request_id, told.number, told.count) == ("r", 2, 1)
 
 
 def test_request_without_a_decision_in_its_envelope_is_kept() -> None:
-    batch = folded(Story().tell(requested("waiting"), requested("r"), granted("r")))
+    batch = batch_of(Story().tell(requested("waiting"), requested("r"), granted("r")))
 
-    assert [row.request_id for row in rows(batch, "requests")] == ["waiting"]
+    assert [row.request_id for row in rows_of(batch, "requests")] == ["waiting"]
 
 
 def test_events_of_a_later_version_are_skipped_and_counted() -> None:
@@ -105,8 +106,8 @@ def test_events_of_a_later_version_are_skipped_and_counted() -> None:
 
     assert batch.unknown == {"lease_sold": 2, UNREADABLE: 1}
     assert (batch.sequence, batch.envelopes, batch.events) == (2, 2, 3)
-    assert len(rows(batch, "sessions")) == 1
-    (anomaly,) = rows(batch, "anomalies")
+    assert len(rows_of(batch, "sessions")) == 1
+    (anomaly,) = rows_of(batch, "anomalies")
     assert (anomaly.sequence, anomaly.position, anomaly.kind) == (2, ENVELOPE, SET_ASIDE)
     assert anomaly.reason == f"{UNREADABLE}: no envelope"
 
@@ -125,7 +126,7 @@ def test_every_event_of_the_log_has_its_place() -> None:
     ],
 )
 def test_what_changes_no_row_is_recorded_whole(event: Any) -> None:
-    (row,) = rows(folded(Story().tell(event)), "entity_events")
+    (row,) = rows_of(batch_of(Story().tell(event)), "entity_events")
 
     assert msgspec.json.decode(row.detail, type=type(event)) == event
 

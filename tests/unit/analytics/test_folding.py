@@ -10,7 +10,7 @@ from runtime.eventlog import Stored
 from services.analytics.domain.fold import RowFold
 from services.analytics.folding import MissingError, fold_batch, is_full_batch, recover_numbers
 from tests.moments import NOON
-from tests.unit.analytics.builders import Story, rows, server, session, used
+from tests.unit.analytics.builders import Story, rows_of, server_added, session, used
 
 
 def passed_over(sequence: int, error: str) -> None:
@@ -74,16 +74,16 @@ def test_an_envelope_that_repeats_a_number_is_told_and_set_aside() -> None:
         4: "number 2 was there already: the last is 3",
         5: "number 2 was there already: the last is 3",
     }
-    aside = [(row.sequence, row.position, row.reason) for row in rows(batch, "anomalies")]
+    aside = [(row.sequence, row.position, row.reason) for row in rows_of(batch, "anomalies")]
     assert aside == [(number, -1, f"(stray envelope): {why}") for number, why in told.items()]
-    assert [row.lease_id for row in rows(batch, "leases")] == ["r.1"]
-    assert [row.session_id for row in rows(batch, "sessions")] == ["late", "s1"]
+    assert [row.lease_id for row in rows_of(batch, "leases")] == ["r.1"]
+    assert [row.session_id for row in rows_of(batch, "sessions")] == ["late", "s1"]
     assert batch.numbers == {"evt.pool.0": 4}
     assert batch.unknown == {}
 
 
 def test_numbers_are_a_subjects_own_and_those_that_are_missing_stop_nothing() -> None:
-    story = Story().tell(session()).tell(server(), subject="evt.balancer")
+    story = Story().tell(session()).tell(server_added(), subject="evt.balancer")
     story.tell(session("gone")).tell(session("there"))
     story.stored[2] = msgspec.structs.replace(story.stored[3], sequence=3)
     del story.stored[3]
@@ -91,7 +91,7 @@ def test_numbers_are_a_subjects_own_and_those_that_are_missing_stop_nothing() ->
     batch = fold_batch(RowFold(), story.stored, passed_over)
 
     assert batch.numbers == {"evt.pool.0": 3, "evt.balancer": 1}
-    assert [row.session_id for row in rows(batch, "sessions")] == ["s1", "there"]
+    assert [row.session_id for row in rows_of(batch, "sessions")] == ["s1", "there"]
 
 
 def test_a_number_that_no_row_holds_is_set_aside_and_makes_no_strays() -> None:
@@ -102,9 +102,10 @@ def test_a_number_that_no_row_holds_is_set_aside_and_makes_no_strays() -> None:
 
     batch = fold_batch(RowFold(), story.stored, lambda *_: None)
 
-    (aside,) = rows(batch, "anomalies")
+    (aside,) = rows_of(batch, "anomalies")
+
     assert (aside.sequence, "number: a number of 19 digits" in aside.reason) == (2, True)
-    assert [row.session_id for row in rows(batch, "sessions")] == ["late", "s1"]
+    assert [row.session_id for row in rows_of(batch, "sessions")] == ["late", "s1"]
     assert batch.numbers == {"evt.pool.0": 2}
 
 

@@ -16,28 +16,28 @@ from tests.moments import NOON
 from tests.unit.analytics.builders import (
     Story,
     attempt,
+    batch_of,
     cancelled,
     expired,
-    folded,
     granted,
     reconciled,
     renewed,
     requested,
-    rows,
+    rows_of,
     used,
 )
 
 LATER = NOON + timedelta(hours=2)
 
 
-def lease(story: Story) -> LeaseRow:
-    found = rows(folded(story), "leases")
+def lease_row(story: Story) -> LeaseRow:
+    found = rows_of(batch_of(story), "leases")
     assert len(found) == 1
     row: LeaseRow = found[0]
     return row
 
 
-def units(row: LeaseRow) -> tuple[str, int, int, int]:
+def row_units(row: LeaseRow) -> tuple[str, int, int, int]:
     return row.outcome, row.units_settled, row.units_unknown, row.units_expired
 
 
@@ -53,25 +53,25 @@ def units(row: LeaseRow) -> tuple[str, int, int, int]:
     ids=lambda value: str(value[0]) if isinstance(value, tuple) else "",
 )
 def test_end_decides_the_units(end: Any, expected: tuple[str, int, int, int]) -> None:
-    assert units(lease(Story().lease("r", end))) == expected
+    assert row_units(lease_row(Story().lease("r", end))) == expected
 
 
 def test_settled_lease_uses_at_most_what_it_reserved() -> None:
-    row = lease(Story().lease("r", used("r", units=5, units_over=3), units=2))
+    row = lease_row(Story().lease("r", used("r", units=5, units_over=3), units=2))
 
     assert (row.units_settled, row.units_over) == (2, 3)
 
 
 def test_unknown_lease_uses_all_it_reserved() -> None:
-    row = lease(Story().lease("r", used("r", Outcome.UNKNOWN), units=3))
+    row = lease_row(Story().lease("r", used("r", Outcome.UNKNOWN), units=3))
 
     assert row.units_unknown == 3
 
 
 def test_outcome_that_no_usage_can_have_counts_as_unknown() -> None:
-    row = lease(Story().lease("r", used("r", Outcome.CANCELLED)))
+    row = lease_row(Story().lease("r", used("r", Outcome.CANCELLED)))
 
-    assert units(row) == ("unknown", 0, 1, 0)
+    assert row_units(row) == ("unknown", 0, 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -83,15 +83,15 @@ def test_outcome_that_no_usage_can_have_counts_as_unknown() -> None:
     ],
 )
 def test_late_usage_corrects_an_expiry(late: Outcome, expected: tuple[str, int, int, int]) -> None:
-    row = lease(Story().lease("r", expired("r"), used("r", late)))
+    row = lease_row(Story().lease("r", expired("r"), used("r", late)))
 
-    assert units(row) == expected
+    assert row_units(row) == expected
     assert row.correction == "usage"
 
 
 @pytest.mark.parametrize("end", [expired("r"), used("r", Outcome.UNKNOWN)])
 def test_reconciliation_keeps_the_outcome_and_settles_the_units(end: Any) -> None:
-    row = lease(Story().lease("r", end, reconciled("r", 1), units=2))
+    row = lease_row(Story().lease("r", end, reconciled("r", 1), units=2))
 
     assert (row.units_settled, row.units_unknown, row.units_expired) == (1, 0, 0)
     assert (row.correction, row.correction_reason) == ("reconciled", "seen (op)")
@@ -101,10 +101,10 @@ def test_reconciliation_keeps_the_outcome_and_settles_the_units(end: Any) -> Non
 
 def test_usage_after_a_reconciliation_moves_no_units() -> None:
     story = Story().lease("r", expired("r"), reconciled("r", 0), used("r"))
-    batch = folded(story)
+    batch = batch_of(story)
 
-    assert units(rows(batch, "leases")[0]) == ("expired", 0, 0, 0)
-    assert [row.kind for row in rows(batch, "anomalies")] == ["usage_recorded"]
+    assert row_units(rows_of(batch, "leases")[0]) == ("expired", 0, 0, 0)
+    assert [row.kind for row in rows_of(batch, "anomalies")] == ["usage_recorded"]
 
 
 @pytest.mark.parametrize(
@@ -123,16 +123,16 @@ def test_event_out_of_place_is_kept_as_an_anomaly_and_changes_nothing(
     event: Any, kind: str
 ) -> None:
     story = Story().lease("open").lease("settled", used("settled"))
-    before = folded(story)
-    after = folded(story.tell(event))
+    before = batch_of(story)
+    after = batch_of(story.tell(event))
 
-    assert [row.kind for row in rows(after, "anomalies")] == [kind]
+    assert [row.kind for row in rows_of(after, "anomalies")] == [kind]
     assert after.tables["leases"] == before.tables["leases"]
     assert after.tables["open_leases"] == before.tables["open_leases"]
 
 
 def test_id_cancelled_before_it_was_granted_is_no_lease_and_no_anomaly() -> None:
-    batch = folded(Story().tell(cancelled("r", session_id="")))
+    batch = batch_of(Story().tell(cancelled("r", session_id="")))
 
     assert batch.tables == {}
 
@@ -140,24 +140,24 @@ def test_id_cancelled_before_it_was_granted_is_no_lease_and_no_anomaly() -> None
 def test_open_lease_is_stored_until_it_ends_and_then_taken_away() -> None:
     fold = RowFold()
     story = Story().lease("r")
-    first = folded(story, fold)
+    first = batch_of(story, fold)
     story = Story().tell(used("r"))
-    second = folded(story, fold)
+    second = batch_of(story, fold)
 
-    assert [row.lease_id for row in rows(first, "open_leases")] == ["r.1"]
+    assert [row.lease_id for row in rows_of(first, "open_leases")] == ["r.1"]
     assert "leases" not in first.tables
     assert second.gone == {"open_leases": ["r.1"]}
-    assert [row.outcome for row in rows(second, "leases")] == ["settled"]
+    assert [row.outcome for row in rows_of(second, "leases")] == ["settled"]
 
 
 def test_renewal_moves_the_deadline_wherever_the_lease_is() -> None:
     fold = RowFold()
-    folded(Story().lease("old"), fold)
+    batch_of(Story().lease("old"), fold)
     story = Story().lease("new").tell(renewed("old", LATER), renewed("new", LATER))
-    batch = folded(story.tell(renewed("old", LATER)), fold)
+    batch = batch_of(story.tell(renewed("old", LATER)), fold)
 
     assert batch.gone == {"open_leases": ["old.1"]}
-    assert {row.lease_id: row.expires_at for row in rows(batch, "open_leases")} == {
+    assert {row.lease_id: row.expires_at for row in rows_of(batch, "open_leases")} == {
         "old.1": as_micros(LATER),
         "new.1": as_micros(LATER),
     }
@@ -165,8 +165,8 @@ def test_renewal_moves_the_deadline_wherever_the_lease_is() -> None:
 
 def test_renewed_and_ended_in_one_batch_leaves_nothing_open() -> None:
     fold = RowFold()
-    folded(Story().lease("r"), fold)
-    batch = folded(Story().tell(renewed("r", LATER), used("r")), fold)
+    batch_of(Story().lease("r"), fold)
+    batch = batch_of(Story().tell(renewed("r", LATER), used("r")), fold)
 
     assert batch.gone == {"open_leases": ["r.1"]}
     assert "open_leases" not in batch.tables
@@ -174,31 +174,31 @@ def test_renewed_and_ended_in_one_batch_leaves_nothing_open() -> None:
 
 def test_correction_in_a_later_batch_replaces_the_row() -> None:
     fold = RowFold()
-    folded(Story().lease("r", expired("r")), fold)
-    batch = folded(Story().tell(used("r")), fold)
+    batch_of(Story().lease("r", expired("r")), fold)
+    batch = batch_of(Story().tell(used("r")), fold)
 
     assert batch.gone == {"leases": ["r.1"]}
-    assert units(rows(batch, "leases")[0]) == ("settled", 1, 0, 0)
+    assert row_units(rows_of(batch, "leases")[0]) == ("settled", 1, 0, 0)
 
 
 def test_doubtful_lease_is_forgotten_when_the_pool_has_forgotten_it() -> None:
     fold = RowFold()
-    folded(Story().lease("r", expired("r")).lease("young", expired("young"), at=LATER), fold)
+    batch_of(Story().lease("r", expired("r")).lease("young", expired("young"), at=LATER), fold)
     story = Story().lease("x", at=NOON + timedelta(microseconds=DOUBTFUL_FOR_US + 1))
-    folded(story, fold)
+    batch_of(story, fold)
 
     assert list(fold.leases.doubtful) == ["young.1"]
 
 
 def test_lease_is_described_by_its_request() -> None:
-    row = lease(Story().lease("r", expired("r")))
+    row = lease_row(Story().lease("r", expired("r")))
 
     assert (row.key_id, row.model, row.client_address) == ("k1", "jimeng-4.0", "10.0.0.0")
     assert row.asked_at == as_micros(NOON)
 
 
 def test_lease_without_its_request_is_described_by_its_usage() -> None:
-    row = lease(Story().tell(granted("r")).tell(used("r", model="other")))
+    row = lease_row(Story().tell(granted("r")).tell(used("r", model="other")))
 
     assert (row.model, row.asked_at) == ("other", None)
 
@@ -208,16 +208,18 @@ def test_usage_tells_of_the_last_attempt_and_keeps_them_all() -> None:
         attempt("dead", verdict=Verdict.UNREACHABLE, sent=False, failure="connect"),
         attempt("alive", upstream_code=7, first_byte_ms=33.0),
     ]
-    batch = folded(Story().lease("r", used("r", attempts=tries)))
+    batch = batch_of(Story().lease("r", used("r", attempts=tries)))
 
-    row = rows(batch, "leases")[0]
+    row = rows_of(batch, "leases")[0]
     assert (row.server_id, row.upstream_code, row.first_byte_ms, row.attempts) == (
         "alive",
         7,
         33.0,
         2,
     )
-    assert [(tried.attempt, tried.server_id, tried.sent) for tried in rows(batch, "attempts")] == [
+    assert [
+        (tried.attempt, tried.server_id, tried.sent) for tried in rows_of(batch, "attempts")
+    ] == [
         (1, "dead", False),
         (2, "alive", True),
     ]
@@ -225,29 +227,31 @@ def test_usage_tells_of_the_last_attempt_and_keeps_them_all() -> None:
 
 def test_code_that_no_column_holds_is_none() -> None:
     tries = [attempt("one", upstream_code=10**25, inner_code=-(10**18))]
-    batch = folded(Story().lease("r", used("r", attempts=tries)))
+    batch = batch_of(Story().lease("r", used("r", attempts=tries)))
 
-    assert rows(batch, "leases")[0].upstream_code is None
-    tried = rows(batch, "attempts")[0]
+    assert rows_of(batch, "leases")[0].upstream_code is None
+    tried = rows_of(batch, "attempts")[0]
     assert (tried.upstream_code, tried.inner_code) == (None, None)
 
 
 def test_usage_without_an_attempt_names_no_server() -> None:
-    row = lease(Story().lease("r", used("r", attempts=[])))
+    row = lease_row(Story().lease("r", used("r", attempts=[])))
 
     assert (row.server_id, row.attempts) == ("", 0)
 
 
 def test_attempt_of_an_unknown_lease_is_of_the_day_of_the_log() -> None:
-    batch = folded(Story().tell(used("never"), at=LATER))
+    batch = batch_of(Story().tell(used("never"), at=LATER))
 
-    assert [row.quota_day for row in rows(batch, "attempts")] == ["2026-01-01"]
+    assert [row.quota_day for row in rows_of(batch, "attempts")] == ["2026-01-01"]
 
 
 def test_peak_is_the_most_leases_open_at_once() -> None:
     story = Story().lease("a").lease("b").tell(used("a")).lease("c").tell(used("b"), used("c"))
 
-    assert [(row.day, row.open_max) for row in rows(folded(story), "peaks")] == [("2026-01-01", 2)]
+    assert [(row.day, row.open_max) for row in rows_of(batch_of(story), "peaks")] == [
+        ("2026-01-01", 2)
+    ]
 
 
 ENDS = [
@@ -263,7 +267,7 @@ ENDS = [
 @given(ends=some.sampled_from(ENDS), cuts=some.sets(some.integers(1, 5)))
 def test_batches_may_be_cut_anywhere(ends: list[Any], cuts: set[int]) -> None:
     story = Story().lease("r", *ends)
-    whole = folded(story)
+    whole = batch_of(story)
     table: dict[str, dict[str, LeaseRow]] = {"leases": {}, "open_leases": {}}
     fold = RowFold()
     for sequence, subject, envelope in story.envelopes():
@@ -273,7 +277,7 @@ def test_batches_may_be_cut_anywhere(ends: list[Any], cuts: set[int]) -> None:
             for name, kept in table.items():
                 for key in batch.gone.get(name, []):
                     del kept[key]
-                for row in rows(batch, name):
+                for row in rows_of(batch, name):
                     assert row.lease_id not in kept
                     kept[row.lease_id] = row
             # What a new process would remember.
@@ -286,13 +290,13 @@ def test_batches_may_be_cut_anywhere(ends: list[Any], cuts: set[int]) -> None:
             fold = RowFold(Remembered(open_leases=opened, doubtful=doubtful), sequence)
 
     for name, kept in table.items():
-        assert list(kept.values()) == rows(whole, name)
+        assert list(kept.values()) == rows_of(whole, name)
 
 
 def test_request_keeps_its_number_and_retries_are_leases_of_their_own() -> None:
     story = Story().lease("r", used("r", Outcome.RELEASED))
     story.tell(requested("r", 2), granted("r", 2, session_id="s2"))
-    batch = folded(story)
+    batch = batch_of(story)
 
-    assert [row.lease_id for row in rows(batch, "leases")] == ["r.1"]
-    assert [row.lease_id for row in rows(batch, "open_leases")] == ["r.2"]
+    assert [row.lease_id for row in rows_of(batch, "leases")] == ["r.1"]
+    assert [row.lease_id for row in rows_of(batch, "open_leases")] == ["r.2"]

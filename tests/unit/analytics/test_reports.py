@@ -17,7 +17,7 @@ from services.analytics.reports.wording import change_text, column_label, figure
 HOSTILE = '</text><script>alert(1)</script>|[x](y)"'
 
 
-def section(**changes: object) -> ReportFinding:
+def report_section(**changes: object) -> ReportFinding:
     given: dict[str, object] = {
         "name": "report_x",
         "title": "By thing",
@@ -121,7 +121,7 @@ def test_labels_are_thinned_to_the_room_there_is() -> None:
 def test_every_plot_is_well_formed_with_a_title_on_each_mark(shape: str, over: str) -> None:
     rows = [[f"2026-01-0{n}T05:00:00Z", n, 9 - n, 1.0] for n in range(1, 9)]
     rows[3][1] = None
-    found = section(
+    found = report_section(
         shape=shape, over=over, columns=[over, "settled", "failed", "latency_p50_ms"], rows=rows
     )
     titles = [title.text for title in drawn(found).iter("title")]
@@ -133,25 +133,27 @@ def test_every_plot_is_well_formed_with_a_title_on_each_mark(shape: str, over: s
 def test_a_plot_of_times_has_time_on_its_axis() -> None:
     rows = [["2026-01-01", 100.0, 2500.0], ["2026-01-02", None, 3000.0]]
     columns = ["day", "latency_p50_ms", "latency_p95_ms"]
-    found = section(shape="line", over="day", columns=columns, rows=rows, plotted=[])
+    found = report_section(shape="line", over="day", columns=columns, rows=rows, plotted=[])
     texts = [text.text for text in drawn(found).iter("text")]
 
     assert {"time", "quota day", "1 s", "01-02"} <= set(texts)
 
 
 def test_nothing_to_see_draws_nothing() -> None:
-    assert section_plot(section(rows=[["one", 0, 0, 1.0]])) == ""
-    assert section_plot(section(rows=[])) == ""
+    assert section_plot(report_section(rows=[["one", 0, 0, 1.0]])) == ""
+    assert section_plot(report_section(rows=[])) == ""
 
 
 def test_long_names_are_cut_and_told_whole() -> None:
-    title = next(drawn(section(rows=[["x" * 60, 1, 0, 1.0]])).iter("title"))
+    title = next(drawn(report_section(rows=[["x" * 60, 1, 0, 1.0]])).iter("title"))
 
     assert title.text == "x" * 60
 
 
 def test_markdown_keeps_what_clients_wrote_inside_its_cell() -> None:
-    text = markdown.as_markdown(report(section(), section(rows=[], title="Empty", prose="Why.")))
+    text = markdown.as_markdown(
+        report(report_section(), report_section(rows=[], title="Empty", prose="Why."))
+    )
     lines = text.splitlines()
 
     assert lines[0] == "# Tidegate daily report: 2026-01-01"
@@ -167,7 +169,7 @@ def test_markdown_keeps_what_clients_wrote_inside_its_cell() -> None:
 @pytest.mark.parametrize("write", [markdown.as_markdown, page.as_page])
 def test_report_holds_nothing_that_commands_a_terminal_or_a_reader(write: Any) -> None:
     evil = "`</code><img src=x onerror=alert(1)>`\x1b[2J\u202e&lt;"
-    text = write(report(section(rows=[[evil, 1, 2, 3.0]])))
+    text = write(report(report_section(rows=[[evil, 1, 2, 3.0]])))
 
     assert "<img" not in text
     assert "&amp;lt;" in text
@@ -176,7 +178,7 @@ def test_report_holds_nothing_that_commands_a_terminal_or_a_reader(write: Any) -
 
 
 def test_figures_stand_beside_those_of_the_period_before() -> None:
-    figures = section(
+    figures = report_section(
         shape="figures", columns=["units", "failure_rate"], rows=[[150, 0.5]], before=[100, None]
     )
     told = markdown.as_markdown(report(figures))
@@ -189,9 +191,11 @@ def test_figures_stand_beside_those_of_the_period_before() -> None:
 
 
 def test_the_page_loads_and_runs_nothing() -> None:
-    long = section(rows=[[f"n{n}", n, 1, 1.0] for n in range(9)])
-    told = section(prose="`tidegate leases` settles")
-    text = page.as_page(report(told, long, section(shape="table", rows=[]), section(rows=[])))
+    long = report_section(rows=[[f"n{n}", n, 1, 1.0] for n in range(9)])
+    told = report_section(prose="`tidegate leases` settles")
+    text = page.as_page(
+        report(told, long, report_section(shape="table", rows=[]), report_section(rows=[]))
+    )
 
     assert "<script" not in text
     assert not re.search(r"(src|href)=|url\(|@import", text)

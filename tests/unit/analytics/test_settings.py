@@ -6,7 +6,7 @@ from runtime.settings import SettingsError, read_configuration
 from services.analytics.settings import Settings
 
 
-def read(**table: object) -> Settings:
+def analytics_settings(**table: object) -> Settings:
     return read_configuration({"analytics": table}, Settings, "tidegate.toml")
 
 
@@ -17,7 +17,7 @@ def test_defaults_are_those_of_the_contract() -> None:
 
 
 def test_durations_and_sizes_are_written_as_everywhere() -> None:
-    section = read(retention="60d", memory="2GB", sql_timeout="500ms").analytics
+    section = analytics_settings(retention="60d", memory="2GB", sql_timeout="500ms").analytics
 
     assert (section.retention, section.memory, section.sql_timeout) == (60 * 86_400, 2e9, 0.5)
 
@@ -36,4 +36,4 @@ def test_durations_and_sizes_are_written_as_everywhere() -> None:
 )
 def test_wrong_value_is_refused_by_its_name(table: dict[str, object], named: str) -> None:
     with pytest.raises(SettingsError, match=named):
-        read(**table)
+        analytics_settings(**table)

@@ -28,13 +28,13 @@ from contracts.pool import (
 from services.analytics.domain.moments import as_micros
 from services.analytics.domain.rows import KeyRow, ServerRow, SessionRow
 from tests.moments import NOON
-from tests.unit.analytics.builders import Story, folded, rows, server, session
+from tests.unit.analytics.builders import Story, batch_of, rows_of, server_added, session
 
 SOON, LATER = NOON + timedelta(minutes=1), NOON + timedelta(hours=1)
 
 
-def after(*events: Any) -> SessionRow:
-    row: SessionRow = rows(folded(Story().tell(session(), *events)), "sessions")[0]
+def session_row(*events: Any) -> SessionRow:
+    row: SessionRow = rows_of(batch_of(Story().tell(session(), *events)), "sessions")[0]
     return row
 
 
@@ -42,7 +42,7 @@ def cooled(until: Any, by: str = "") -> SessionCooled:
     return SessionCooled(session_id="s1", until=until, reason="rate_limited", by=by)
 
 
-def changed(**changes: Any) -> SessionChanged:
+def session_changed(**changes: Any) -> SessionChanged:
     return SessionChanged(session_id="s1", **changes)
 
 
@@ -53,7 +53,7 @@ RETIRED = SessionRetired(session_id="s1", reason="stale")
 
 
 def test_added_session_is_active_from_that_day_on() -> None:
-    row = after()
+    row = session_row()
 
     assert (row.status, row.added_day, row.region) == ("active", "2026-01-01", "us")
 
@@ -61,7 +61,7 @@ def test_added_session_is_active_from_that_day_on() -> None:
 def test_session_added_twice_keeps_its_age() -> None:
     again = SessionAdded(session_id="s1", region="hk")
 
-    assert after(again).region == "us"
+    assert session_row(again).region == "us"
 
 
 @pytest.mark.parametrize(
@@ -69,44 +69,44 @@ def test_session_added_twice_keeps_its_age() -> None:
     [(SessionStatus.DRAINING, "draining"), (SessionStatus.COOLING, "active"), (None, "active")],
 )
 def test_change_sets_only_what_somebody_may_set(status: SessionStatus | None, kept: str) -> None:
-    assert after(changed(status=status, reason="why")).status == kept
+    assert session_row(session_changed(status=status, reason="why")).status == kept
 
 
 def test_change_replaces_limits_when_it_has_some() -> None:
-    assert after(changed(limits={"image": 3})).limits == '{"image":3}'
+    assert session_row(session_changed(limits={"image": 3})).limits == '{"image":3}'
 
 
 def test_cool_down_only_moves_forward() -> None:
-    assert after(cooled(LATER), cooled(SOON)).cooling_until == as_micros(LATER)
+    assert session_row(cooled(LATER), cooled(SOON)).cooling_until == as_micros(LATER)
 
 
 def test_operator_moves_a_cool_down_back() -> None:
-    assert after(cooled(LATER), cooled(SOON, by="op")).cooling_until == as_micros(SOON)
+    assert session_row(cooled(LATER), cooled(SOON, by="op")).cooling_until == as_micros(SOON)
 
 
 def test_recovery_clears_suspicion_and_leaves_cooling() -> None:
-    row = after(SUSPECTED, cooled(LATER), RECOVERED)
+    row = session_row(SUSPECTED, cooled(LATER), RECOVERED)
 
     assert (row.suspected_at, row.cooling_until) == (None, as_micros(LATER))
 
 
 def test_suspicion_is_remembered() -> None:
-    assert after(SUSPECTED).suspected_at == as_micros(NOON)
+    assert session_row(SUSPECTED).suspected_at == as_micros(NOON)
 
 
 def test_operator_enables_what_was_disabled_and_ends_cooling() -> None:
-    row = after(cooled(LATER), changed(status=SessionStatus.DISABLED), ENABLED)
+    row = session_row(cooled(LATER), session_changed(status=SessionStatus.DISABLED), ENABLED)
 
     assert (row.status, row.cooling_until) == ("active", None)
 
 
 def test_operator_who_ends_cooling_does_not_end_draining() -> None:
-    assert after(changed(status=SessionStatus.DRAINING), ENABLED).status == "draining"
+    assert session_row(session_changed(status=SessionStatus.DRAINING), ENABLED).status == "draining"
 
 
 def test_retired_session_is_revived_with_its_history() -> None:
-    gone = after(RETIRED)
-    back = after(RETIRED, SessionRevived(session_id="s1", origin="file"))
+    gone = session_row(RETIRED)
+    back = session_row(RETIRED, SessionRevived(session_id="s1", origin="file"))
 
     assert (gone.status, gone.retired_day) == ("retired", "2026-01-01")
     assert (back.status, back.retired_at, back.origin) == ("active", None, "file")
@@ -114,14 +114,14 @@ def test_retired_session_is_revived_with_its_history() -> None:
 
 @pytest.mark.parametrize("event", [RECOVERED, ENABLED, SUSPECTED, RETIRED, cooled(LATER)])
 def test_event_about_an_unknown_session_is_only_recorded(event: Any) -> None:
-    batch = folded(Story().tell(event))
+    batch = batch_of(Story().tell(event))
 
     assert set(batch.tables) == {"entity_events"}
-    assert rows(batch, "entity_events")[0].entity_id == "s1"
+    assert rows_of(batch, "entity_events")[0].entity_id == "s1"
 
 
-def servers(*events: Any) -> ServerRow:
-    row: ServerRow = rows(folded(Story().tell(server(), *events)), "servers")[0]
+def server_row(*events: Any) -> ServerRow:
+    row: ServerRow = rows_of(batch_of(Story().tell(server_added(), *events)), "servers")[0]
     return row
 
 
@@ -131,35 +131,35 @@ REMOVED = ServerRemoved(server_id="server-1")
 
 
 def test_changed_server_keeps_health_and_ejection() -> None:
-    replaced = ServerChanged(server=msgspec.structs.replace(server().server, weight=9))
-    row = servers(UP, EJECTED, replaced)
+    replaced = ServerChanged(server=msgspec.structs.replace(server_added().server, weight=9))
+    row = server_row(UP, EJECTED, replaced)
 
     assert (row.weight, row.health, row.ejected_until) == (9, "up", as_micros(LATER))
 
 
 def test_server_has_the_dialect_that_its_last_event_named() -> None:
-    replaced = ServerChanged(server=msgspec.structs.replace(server().server, dialect="drraw"))
+    replaced = ServerChanged(server=msgspec.structs.replace(server_added().server, dialect="drraw"))
 
-    assert servers().dialect == "plain"
-    assert servers(replaced, UP).dialect == "drraw"
+    assert server_row().dialect == "plain"
+    assert server_row(replaced, UP).dialect == "drraw"
 
 
 def test_server_added_again_after_removal_begins_anew() -> None:
-    row = servers(UP, REMOVED, server())
+    row = server_row(UP, REMOVED, server_added())
 
     assert (row.removed_at, row.health) == (None, "")
 
 
 def test_readmitted_server_is_believed() -> None:
-    assert servers(EJECTED, ServerReadmitted(server_id="server-1")).ejected_until is None
+    assert server_row(EJECTED, ServerReadmitted(server_id="server-1")).ejected_until is None
 
 
 def keys(*events: Any) -> KeyRow:
     issued = KeyIssued(key_id="k", key_hash="SECRET", name="n", scope=Scope.ADMIN, by="op")
-    batch = folded(Story().tell(issued, *events, subject="evt.keys"))
+    batch = batch_of(Story().tell(issued, *events, subject="evt.keys"))
     assert "SECRET" not in str(batch.tables)
     assert "ANOTHER" not in str(batch.tables)
-    row: KeyRow = rows(batch, "keys")[0]
+    row: KeyRow = rows_of(batch, "keys")[0]
     return row
 
 

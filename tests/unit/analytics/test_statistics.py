@@ -9,19 +9,19 @@ from services.analytics.domain.questions.measures import DIMENSIONS, MEASURES
 from services.analytics.domain.questions.statistics import StatisticsError, statistics_statement
 
 
-def asked(**changes: object) -> Statistics:
+def statistics_of(**changes: object) -> Statistics:
     return Statistics(**{"measures": ["leases"], **changes})  # type: ignore[arg-type]
 
 
-def refusal(**changes: object) -> str:
+def statistics_error(**changes: object) -> str:
     with pytest.raises(StatisticsError) as error:
-        statistics_statement(asked(**changes))
+        statistics_statement(statistics_of(**changes))
     return str(error.value)
 
 
 def test_measures_of_several_views_stand_side_by_side() -> None:
     made = statistics_statement(
-        asked(measures=["leases", "attempts", "refused"], dimensions=["day"])
+        statistics_of(measures=["leases", "attempts", "refused"], dimensions=["day"])
     ).sql
 
     assert [made.count(view) for view in ("lease_facts", "attempt_facts", "refusal_facts")] == [
@@ -36,14 +36,14 @@ def test_measures_of_several_views_stand_side_by_side() -> None:
 def test_what_is_unknown_without_rows_stays_unknown() -> None:
     assert (
         'any_value("failure_rate") as "failure_rate"'
-        in statistics_statement(asked(measures=["failure_rate"])).sql
+        in statistics_statement(statistics_of(measures=["failure_rate"])).sql
     )
 
 
 def test_no_word_of_a_client_is_in_the_sql() -> None:
     given = "x'; drop table ledger.leases; --"
     made = statistics_statement(
-        asked(filters=[f"model:{given}", f"key:!{given}"], since="2026-01-01")
+        statistics_of(filters=[f"model:{given}", f"key:!{given}"], since="2026-01-01")
     )
 
     assert "drop" not in made.sql
@@ -57,18 +57,20 @@ def test_no_word_of_a_client_is_in_the_sql() -> None:
 
 
 def test_a_name_given_twice_counts_once() -> None:
-    made = statistics_statement(asked(measures=["leases", "leases"], dimensions=["day", "day"])).sql
+    made = statistics_statement(
+        statistics_of(measures=["leases", "leases"], dimensions=["day", "day"])
+    ).sql
 
     assert made.count('as "leases"') == 2
 
 
 def test_order_is_by_what_is_wanted_then_by_the_dimensions() -> None:
     made = statistics_statement(
-        asked(dimensions=["day", "service"], order=["-leases", "service"])
+        statistics_of(dimensions=["day", "service"], order=["-leases", "service"])
     ).sql
 
     assert made.endswith('"leases" desc nulls last, "service" asc nulls last, "day"')
-    assert "order by" not in statistics_statement(asked()).sql
+    assert "order by" not in statistics_statement(statistics_of()).sql
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ def test_order_is_by_what_is_wanted_then_by_the_dimensions() -> None:
 def test_what_is_wrong_is_named_with_what_was_expected(
     changes: dict[str, object], named: str
 ) -> None:
-    assert named in refusal(**changes)
+    assert named in statistics_error(**changes)
 
 
 def test_names_are_columns_that_sql_and_every_format_take() -> None:

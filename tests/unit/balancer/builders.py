@@ -36,8 +36,8 @@ IMAGE = ServiceType("image")
 AVATAR = ServiceType("avatar")
 
 
-def after(seconds: float) -> datetime:
-    return NOON + timedelta(seconds=seconds)
+def after(seconds: float, since: datetime = NOON) -> datetime:
+    return since + timedelta(seconds=seconds)
 
 
 def server(
@@ -75,7 +75,7 @@ def strategy(name: str) -> StrategyChanged:
     return StrategyChanged(strategy=name, reason="test")
 
 
-def folded(*events: Event) -> Balancer:
+def balancer_of(*events: Event) -> Balancer:
     balancer = Balancer()
     for event in events:
         balancer.take_event(event)
@@ -84,7 +84,9 @@ def folded(*events: Event) -> Balancer:
 
 def well(*names: str, by: str = "least_connections") -> Balancer:
     """Servers that are up, able to do everything."""
-    return folded(*[added(name) for name in names], *[up(name) for name in names], strategy(by))
+    return balancer_of(
+        *[added(name) for name in names], *[up(name) for name in names], strategy(by)
+    )
 
 
 def wanted(
@@ -109,7 +111,7 @@ def unreachable(name: str) -> ServerFailed:
     return ServerFailed(server_id=ServerId(name), verdict=Verdict.UNREACHABLE, failure="connect")
 
 
-def attempt(name: str, verdict: Verdict = Verdict.SUCCESS, **rest: float) -> Attempt:
+def attempt_at(name: str, verdict: Verdict = Verdict.SUCCESS, **rest: float) -> Attempt:
     return Attempt(server_id=ServerId(name), verdict=verdict, **rest)  # type: ignore[arg-type]
 
 
@@ -120,7 +122,7 @@ def chosen(balancer: Balancer, lease: str = "", **rest: object) -> str:
     return answer.server_id
 
 
-def nobody(balancer: Balancer, lease: str = "", **rest: object) -> NoServer:
+def no_server(balancer: Balancer, lease: str = "", **rest: object) -> NoServer:
     answer = select_server(balancer, wanted(lease, **rest), ONE, NOON)  # type: ignore[arg-type]
     assert isinstance(answer, NoServer), answer
     return answer
@@ -130,7 +132,7 @@ def in_flight(balancer: Balancer) -> dict[str, int]:
     return {name: standing.in_flight for name, standing in balancer.standings.items()}
 
 
-def journalled(*events: Event, time: datetime = NOON) -> Envelope:
+def pool_envelope(*events: Event, time: datetime = NOON) -> Envelope:
     """An envelope of the pool."""
     return Envelope(
         writer=WriterId("pool"),
@@ -142,13 +144,13 @@ def journalled(*events: Event, time: datetime = NOON) -> Envelope:
     )
 
 
-def cancelled(lease: str) -> LeaseCancelled:
+def cancel_told(lease: str) -> LeaseCancelled:
     return LeaseCancelled(
         lease_id=LeaseId(lease), request_id=RequestId("r"), number=1, reason="test"
     )
 
 
-def outcome(
+def usage_at(
     name: str,
     verdict: Verdict = Verdict.SUCCESS,
     *,
@@ -161,7 +163,7 @@ def outcome(
     """The end of a lease that was tried at one server."""
     by_verdict = {Verdict.SUCCESS: 200, Verdict.OUTCOME_UNKNOWN: 500, Verdict.REJECTED: 400}
     told = by_verdict.get(verdict, 0) if status is None else status
-    tried = attempt(name, verdict, status=told, first_byte_ms=first_byte_ms)
+    tried = attempt_at(name, verdict, status=told, first_byte_ms=first_byte_ms)
     return UsageRecorded(
         lease_id=LeaseId(lease),
         request_id=RequestId("r"),
@@ -173,7 +175,7 @@ def outcome(
     )
 
 
-def fail(balancer: Balancer, name: str, times: int = 1, **more: Any) -> None:
+def fail_calls(balancer: Balancer, name: str, times: int = 1, **more: Any) -> None:
     """Let so many calls at a server fail, each of another session, so that units may be lost."""
     for number in range(times):
         at = after(more.get("seconds", 0.0))
@@ -181,12 +183,12 @@ def fail(balancer: Balancer, name: str, times: int = 1, **more: Any) -> None:
         rest = {key: more[key] for key in more if key not in {"seconds", "session"}}
         see(
             balancer,
-            outcome(name, **{"verdict": Verdict.OUTCOME_UNKNOWN, **rest}, session=session),
+            usage_at(name, **{"verdict": Verdict.OUTCOME_UNKNOWN, **rest}, session=session),
             at=at,
         )
 
 
-def settle(balancer: Balancer, seconds: float = 0) -> list[Event]:
+def settle_health(balancer: Balancer, seconds: float = 0) -> list[Event]:
     """Journal what is due of the servers' health, and return it."""
     events: list[Event] = [*health_due(balancer, after(seconds))]
     for event in events:
@@ -197,11 +199,11 @@ def settle(balancer: Balancer, seconds: float = 0) -> list[Event]:
 def eject(balancer: Balancer, *names: str, seconds: float = 0) -> list[ServerEjected]:
     """Let the pool accuse servers; return the ejections that follow."""
     balancer.accused = {ServerId(name): None for name in names}
-    events = settle(balancer, seconds)
+    events = settle_health(balancer, seconds)
     balancer.accused = {}
     return [event for event in events if isinstance(event, ServerEjected)]
 
 
 def see(balancer: Balancer, *events: Event, at: datetime = NOON) -> None:
     """Let the balancer read what the pool journals."""
-    observe_envelope(balancer, journalled(*events, time=at), at)
+    observe_envelope(balancer, pool_envelope(*events, time=at), at)

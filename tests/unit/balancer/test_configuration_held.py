@@ -27,7 +27,7 @@ DEMO = [server("server-1", weight=3), server("server-2")]
 MOVED = [server("server-1", weight=3, url="http://server-1:4711"), DEMO[1]]
 
 
-def applied(fleet: Fleet, *servers: Server, demo: bool = False) -> Fleet:
+def configured_as(fleet: Fleet, *servers: Server, demo: bool = False) -> Fleet:
     for event in configuration_events(fleet, BY, servers, demo=demo):
         fleet = evolve(fleet, event)
     return fleet
@@ -41,7 +41,7 @@ def put(fleet: Fleet, one: Server) -> Fleet:
     return fleet
 
 
-OWN = applied(Fleet(), server("a"), server("b"))
+OWN = configured_as(Fleet(), server("a"), server("b"))
 
 
 @pytest.mark.parametrize(("servers", "demo"), [([], False), (DEMO, True), ([server("a")], False)])
@@ -66,7 +66,7 @@ def test_configuration_after_which_only_the_demos_would_remain_is_held() -> None
 
 
 def test_servers_that_the_api_added_beside_the_demos_are_not_taken_away_in_silence() -> None:
-    fleet = put(applied(Fleet(), *DEMO, demo=True), server("mine"))
+    fleet = put(configured_as(Fleet(), *DEMO, demo=True), server("mine"))
 
     assert configuration_hold(fleet, BY, DEMO, demo=True) is None, "nothing has changed"
     found = configuration_hold(fleet, BY, MOVED, demo=True)
@@ -75,17 +75,17 @@ def test_servers_that_the_api_added_beside_the_demos_are_not_taken_away_in_silen
 
 
 def test_demo_goes_on_at_other_ports_and_gives_way_to_servers_of_ones_own() -> None:
-    fleet = applied(Fleet(), *DEMO, demo=True)
+    fleet = configured_as(Fleet(), *DEMO, demo=True)
 
     assert configuration_hold(fleet, BY, MOVED, demo=True) is None
     assert configuration_hold(fleet, BY, [server("a")]) is None
     assert list(own_servers(fleet)) == []
-    assert [name for name, _ in own_servers(applied(fleet, server("a")))] == ["a"]
+    assert [name for name, _ in own_servers(configured_as(fleet, server("a")))] == ["a"]
 
 
 def test_demo_of_an_earlier_version_goes_on_at_other_ports() -> None:
     """Its events do not say that the servers are the demo's."""
-    fleet = applied(Fleet(), *DEMO)
+    fleet = configured_as(Fleet(), *DEMO)
 
     assert configuration_hold(fleet, BY, MOVED, demo=True) is None
     elsewhere = [server("server-1", weight=3, url="http://elsewhere:1"), DEMO[1]]
@@ -104,8 +104,8 @@ def test_accepted_digest_is_released_once_and_no_other() -> None:
     assert configuration_hold(fleet, BY, []) is None
     assert configuration_hold(fleet, BY, DEMO, demo=True) is not None
 
-    empty = applied(fleet)
-    again = applied(empty, server("a"))
+    empty = configured_as(fleet)
+    again = configured_as(empty, server("a"))
     assert empty.members == {}
     assert configuration_hold(again, BY, []) == HeldConfiguration(
         digest=wanted.digest, reason="no server would remain", removes=[ServerId("a")]
@@ -119,7 +119,7 @@ def test_what_a_configuration_brought_is_known_by_its_events() -> None:
 
 
 def test_where_sessions_are_made_up_an_operator_puts_no_server_of_his_own() -> None:
-    fleet = applied(Fleet(), *DEMO, demo=True)
+    fleet = configured_as(Fleet(), *DEMO, demo=True)
     open_to = frozenset(one.url for one in DEMO)
     mine = server("mine")
 

@@ -19,13 +19,13 @@ from tests.unit.balancer.builders import (
     chosen,
     down,
     eject,
-    fail,
-    journalled,
-    nobody,
-    outcome,
+    fail_calls,
+    no_server,
+    pool_envelope,
     see,
-    settle,
+    settle_health,
     unreachable,
+    usage_at,
     wanted,
     well,
 )
@@ -45,17 +45,18 @@ def lasts(ejections: list[ServerEjected], seconds: float = 0) -> list[tuple[str,
 
 def eject_due(balancer: Balancer) -> list[ServerEjected]:
     """Journal what is due; return the ejections."""
-    return [event for event in settle(balancer) if isinstance(event, ServerEjected)]
+    return [event for event in settle_health(balancer) if isinstance(event, ServerEjected)]
 
 
 def test_five_failures_in_a_row_put_a_server_out_with_their_numbers() -> None:
     balancer = well("a", "b")
-    fail(balancer, "a", 4)
-    assert settle(balancer) == []
+    fail_calls(balancer, "a", 4)
 
-    fail(balancer, "a", session="s9")
+    assert settle_health(balancer) == []
 
-    assert settle(balancer) == [
+    fail_calls(balancer, "a", session="s9")
+
+    assert settle_health(balancer) == [
         ServerEjected(
             server_id=A,
             until=after(30),
@@ -66,7 +67,7 @@ def test_five_failures_in_a_row_put_a_server_out_with_their_numbers() -> None:
             outcomes=5,
         )
     ]
-    assert settle(balancer) == []
+    assert settle_health(balancer) == []
     view = server_views(balancer, after(10))[0]
     assert (view.state, view.healthy, view.ejected_s) == ("ejected", False, 20)
     assert view.words == "ejected 10 s ago: 5 failures in a row, back in 20 s"
@@ -74,15 +75,16 @@ def test_five_failures_in_a_row_put_a_server_out_with_their_numbers() -> None:
 
 def test_an_answer_between_them_breaks_the_row_and_what_blames_nobody_does_not() -> None:
     balancer = well("a", "b")
-    fail(balancer, "a", 4)
-    see(balancer, outcome("a"))
-    fail(balancer, "a", 4)
-    assert settle(balancer) == []
+    fail_calls(balancer, "a", 4)
+    see(balancer, usage_at("a"))
+    fail_calls(balancer, "a", 4)
 
-    see(balancer, outcome("a", Verdict.REJECTED), outcome("a", Verdict.CLIENT_GONE))
-    fail(balancer, "a", session="s9")
+    assert settle_health(balancer) == []
 
-    assert [type(event) for event in settle(balancer)] == [ServerEjected]
+    see(balancer, usage_at("a", Verdict.REJECTED), usage_at("a", Verdict.CLIENT_GONE))
+    fail_calls(balancer, "a", session="s9")
+
+    assert [type(event) for event in settle_health(balancer)] == [ServerEjected]
 
 
 @pytest.mark.parametrize("others", [(), ("b", "c")])
@@ -91,10 +93,10 @@ def test_for_failures_that_cost_units_even_the_last_one_goes_out(others: tuple[s
     for name in others:
         balancer.take_event(down(name))
 
-    fail(balancer, "a", 5)
+    fail_calls(balancer, "a", 5)
 
-    assert [type(event) for event in settle(balancer)] == [ServerEjected]
-    refused = nobody(balancer, "r.1")
+    assert [type(event) for event in settle_health(balancer)] == [ServerEjected]
+    refused = no_server(balancer, "r.1")
     assert refused.back_in_s == 30
     assert "ejected: 5 failures in a row" in refused.candidates[0].refused
 
@@ -102,7 +104,7 @@ def test_for_failures_that_cost_units_even_the_last_one_goes_out(others: tuple[s
 def test_failures_of_which_nothing_was_sent_put_out_half_the_fleet_at_most() -> None:
     balancer = well("a", "b", "c", "d")
     for name in ("a", "b", "c"):
-        fail(balancer, name, 5, verdict=Verdict.UNREACHABLE)
+        fail_calls(balancer, name, 5, verdict=Verdict.UNREACHABLE)
 
     assert [event.server_id for event in eject(balancer)] == ["a", "b"]
     assert not balancer.fleet.members[A].ejections[ALL].costs_units
@@ -110,28 +112,29 @@ def test_failures_of_which_nothing_was_sent_put_out_half_the_fleet_at_most() -> 
 
 def test_one_session_that_fails_alone_puts_out_nobody_where_others_are_used() -> None:
     balancer = well("a", "b")
-    see(balancer, outcome("a", session="good"))
-    fail(balancer, "a", 7, session="bad")
-    assert settle(balancer) == []
+    see(balancer, usage_at("a", session="good"))
+    fail_calls(balancer, "a", 7, session="bad")
 
-    fail(balancer, "a", session="another")
+    assert settle_health(balancer) == []
 
-    assert [type(event) for event in settle(balancer)] == [ServerEjected]
+    fail_calls(balancer, "a", session="another")
+
+    assert [type(event) for event in settle_health(balancer)] == [ServerEjected]
 
 
 def test_the_only_session_there_is_is_enough() -> None:
     balancer = well("a")
 
-    fail(balancer, "a", 5, session="only")
+    fail_calls(balancer, "a", 5, session="only")
 
-    assert [type(event) for event in settle(balancer)] == [ServerEjected]
+    assert [type(event) for event in settle_health(balancer)] == [ServerEjected]
 
 
 def test_one_service_type_goes_out_alone_where_others_are_answered() -> None:
     balancer = well("a", "b")
-    see(balancer, outcome("a"))
+    see(balancer, usage_at("a"))
 
-    fail(balancer, "a", 5, service_type=VIDEO)
+    fail_calls(balancer, "a", 5, service_type=VIDEO)
 
     assert [(event.server_id, event.service_type) for event in eject(balancer)] == [(A, VIDEO)]
     assert chosen(balancer, "v.1", service_type=VIDEO) == "b"
@@ -146,9 +149,9 @@ def test_one_service_type_goes_out_alone_where_others_are_answered() -> None:
 
 def test_a_server_that_fails_every_type_costs_no_more_units_for_it() -> None:
     balancer = well("a", "b")
-    fail(balancer, "a", 3)
+    fail_calls(balancer, "a", 3)
 
-    fail(balancer, "a", 2, service_type=VIDEO, session="s7")
+    fail_calls(balancer, "a", 2, service_type=VIDEO, session="s7")
 
     assert [(event.server_id, event.service_type) for event in eject(balancer)] == [(A, ALL)]
 
@@ -156,11 +159,11 @@ def test_a_server_that_fails_every_type_costs_no_more_units_for_it() -> None:
 def test_half_of_the_last_calls_that_fail_put_a_server_of_a_small_fleet_out() -> None:
     balancer = well("a", "b")
     for number in range(5):
-        fail(balancer, "a", session=f"s{number}")
-        assert settle(balancer) == []
-        see(balancer, outcome("a", session=f"s{number}"))
+        fail_calls(balancer, "a", session=f"s{number}")
+        assert settle_health(balancer) == []
+        see(balancer, usage_at("a", session=f"s{number}"))
 
-    (event,) = settle(balancer)
+    (event,) = settle_health(balancer)
 
     assert isinstance(event, ServerEjected)
     assert (event.service_type, event.reason) == (IMAGE, "5 of the last 10 calls failed")
@@ -177,39 +180,40 @@ def test_in_a_fleet_a_server_is_measured_by_the_others() -> None:
             for number in range(10):
                 failed = name in failing and number % 3 == 0 and number < 9
                 verdict = Verdict.OUTCOME_UNKNOWN if failed else Verdict.SUCCESS
-                see(balancer, outcome(name, verdict, session=f"s{number}"))
+                see(balancer, usage_at(name, verdict, session=f"s{number}"))
 
-    assert settle(alike) == []
+    assert settle_health(alike) == []
     assert [event.server_id for event in eject(alone)] == ["a"]
 
 
 def test_what_is_ten_minutes_old_says_nothing_of_the_rate() -> None:
     balancer = well("a", "b")
     for number in range(5):
-        fail(balancer, "a", session=f"s{number}")
-        see(balancer, outcome("a", session=f"s{number}"))
+        fail_calls(balancer, "a", session=f"s{number}")
+        see(balancer, usage_at("a", session=f"s{number}"))
 
-    assert settle(balancer, 601) == []
+    assert settle_health(balancer, 601) == []
 
 
 def test_from_the_first_failure_on_only_so_many_more_may_be_open_as_are_missing() -> None:
     balancer = well("a")
-    fail(balancer, "a", 2)
+    fail_calls(balancer, "a", 2)
 
     for number in range(3):
         chosen(balancer, f"r.{number}")
 
-    refused = nobody(balancer, "r.3")
+    refused = no_server(balancer, "r.3")
+
     assert refused.candidates[0].refused == "2 failures in a row: at most 3 exchanges more"
     chosen(balancer)  # without a lease it costs no unit
-    see(balancer, outcome("a", lease="r.0"))
+    see(balancer, usage_at("a", lease="r.0"))
     chosen(balancer, "r.4")
 
 
 @pytest.mark.parametrize("limit", [1, 5])
 def test_a_server_that_fails_every_call_costs_so_many_units_and_one_a_period(limit: int) -> None:
     """Everybody calls whenever they may, every call fails a second later, for an hour; what was
-    open when the first failure was journalled is nothing here, for the first call is alone."""
+    open when the first failure was pool_envelope is nothing here, for the first call is alone."""
     balancer = well("a")
     balancer.bounds = HealthBounds(consecutive_failures=limit)
     cost = 0
@@ -224,12 +228,12 @@ def test_a_server_that_fails_every_call_costs_so_many_units_and_one_a_period(lim
             if not second:
                 break
         for lease, session in opened:
-            failed = outcome("a", Verdict.OUTCOME_UNKNOWN, session=session, lease=lease)
+            failed = usage_at("a", Verdict.OUTCOME_UNKNOWN, session=session, lease=lease)
             see(balancer, failed, at=after(second + 0.5))
             cost += 1
         standing = balancer.standings[A]
         standing.answers_probes, standing.probed_at = True, [after(second)] * 3
-        events = settle(balancer, second + 0.5)
+        events = settle_health(balancer, second + 0.5)
         periods += sum(isinstance(event, ServerEjected) for event in events)
 
     assert periods > 5
@@ -239,10 +243,10 @@ def test_a_server_that_fails_every_call_costs_so_many_units_and_one_a_period(lim
 def test_what_began_before_an_ejection_says_nothing_after_it() -> None:
     balancer = well("a", "b")
     chosen(balancer, "old.1", avoid=("b",))
-    fail(balancer, "a", 5)
-    settle(balancer)
+    fail_calls(balancer, "a", 5)
+    settle_health(balancer)
 
-    see(balancer, outcome("a", Verdict.OUTCOME_UNKNOWN, lease="old.1"))
+    see(balancer, usage_at("a", Verdict.OUTCOME_UNKNOWN, lease="old.1"))
 
     assert balancer.standings[A].streaks == {}
     assert balancer.standings[A].in_flight == 0
@@ -253,7 +257,7 @@ def test_a_failure_told_by_a_selection_is_not_counted_again_from_the_log() -> No
     chosen(balancer, "r.1", avoid=("b",))
     chosen(balancer, "r.1", failed=unreachable("a"), avoid=("a",))
 
-    see(balancer, outcome("a", Verdict.UNREACHABLE, lease="r.1"))
+    see(balancer, usage_at("a", Verdict.UNREACHABLE, lease="r.1"))
 
     assert balancer.standings[A].streaks[ALL].failures == 1
 
@@ -268,7 +272,7 @@ def test_each_ejection_in_a_row_is_longer_up_to_the_cap_and_long_quiet_forgives(
         now += seconds
         standing = balancer.standings[A]
         standing.answers_probes, standing.probed_at = True, [after(now)]
-        settle(balancer, now)
+        settle_health(balancer, now)
 
     assert lasted == [30, 60, 90, 100, 100]
     assert lasts(eject(balancer, "a", seconds=now + 1800), now + 1800) == [("a", 30, 1)]
@@ -282,7 +286,7 @@ def test_blame_in_the_pools_log_names_a_server_and_nobody_elses_trial_does() -> 
     other = SessionRecovered(session_id=SessionId("s3"), reason="trial_passed", server_id=B)
     balancer = well("a", "b")
 
-    assert observe_envelope(balancer, journalled(*recovered, other), NOON)
+    assert observe_envelope(balancer, pool_envelope(*recovered, other), NOON)
 
     assert [(event.server_id, event.reason) for event in eject_due(balancer)] == [(A, ACCUSED)]
 

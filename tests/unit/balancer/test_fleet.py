@@ -90,6 +90,7 @@ def test_first_configuration_adds_what_it_names() -> None:
     events = configuration_events(Fleet(), "round_robin", servers)
 
     source = configuration_digest("round_robin", servers)
+
     assert events == [
         ServerAdded(server=servers[0], source=source),
         ServerAdded(server=servers[1], source=source),
@@ -117,15 +118,16 @@ def test_order_of_servers_in_the_file_is_no_change() -> None:
 def test_changed_file_makes_the_fleet_what_it_says() -> None:
     state = applied(Fleet(), "round_robin", server("a"), server("b"), server("c"))
 
-    events = configuration_events(
-        state, "round_robin", [server("a"), server("b", weight=2), server("d")]
-    )
+    wanted = [server("a"), server("b", weight=2), server("d")]
+    source = configuration_digest("round_robin", wanted)
 
-    assert [type(event) for event in events] == [
-        ServerChanged,
-        ServerAdded,
-        ServerRemoved,
-        StrategyChanged,
+    events = configuration_events(state, "round_robin", wanted)
+
+    assert events == [
+        ServerChanged(server=server("b", weight=2), source=source),
+        ServerAdded(server=server("d"), source=source),
+        ServerRemoved(server_id=ServerId("c"), source=source),
+        StrategyChanged(strategy="round_robin", reason="configuration", source=source),
     ]
 
 
@@ -135,6 +137,7 @@ def test_change_through_the_api_stands_until_the_file_changes() -> None:
     named = administration_events(
         state, SetStrategy(strategy="least_connections", reason="x", by="key-1")
     )
+
     assert not isinstance(put, Failed)
     assert not isinstance(named, Failed)
     for event in [*put, *named]:
@@ -158,6 +161,7 @@ def test_file_that_says_what_the_api_made_is_still_remembered() -> None:
 def test_administrator_named_like_a_digest_is_no_configuration() -> None:
     state = applied(Fleet(), "round_robin")
     forged = administration_events(state, PutServer(server=server("a"), by="sha256:0"))
+
     assert not isinstance(forged, Failed)
 
     assert evolve(state, forged[0]).source == state.source
@@ -165,14 +169,12 @@ def test_administrator_named_like_a_digest_is_no_configuration() -> None:
 
 def test_put_server_adds_changes_or_leaves_as_it_is() -> None:
     state = fleet(added("a"))
+    heavier = server("a", weight=2)
 
-    def put(**rest: int) -> list[str]:
-        decided = administration_events(state, PutServer(server=server("a", **rest), by="k"))  # type: ignore[arg-type]
-        assert not isinstance(decided, Failed)
-        return [type(event).__name__ for event in decided]
-
-    assert put() == []
-    assert put(weight=2) == ["ServerChanged"]
+    assert administration_events(state, PutServer(server=server("a"), by="k")) == []
+    assert administration_events(state, PutServer(server=heavier, by="k")) == [
+        ServerChanged(server=heavier, source="by:k")
+    ]
 
 
 def test_removal_of_an_unknown_server_is_refused() -> None:

@@ -22,11 +22,11 @@ from tests.unit.balancer.builders import (
     ONE,
     SESSION,
     after,
-    attempt,
-    cancelled,
+    attempt_at,
+    cancel_told,
     chosen,
     in_flight,
-    journalled,
+    pool_envelope,
     see,
     unreachable,
     wanted,
@@ -34,7 +34,7 @@ from tests.unit.balancer.builders import (
 )
 
 
-def used(lease: str, *attempts: object, gateway: GatewayId = ONE) -> UsageRecorded:
+def use_told(lease: str, *attempts: object, gateway: GatewayId = ONE) -> UsageRecorded:
     return UsageRecorded(
         lease_id=LeaseId(lease),
         request_id=RequestId("r"),
@@ -47,15 +47,15 @@ def used(lease: str, *attempts: object, gateway: GatewayId = ONE) -> UsageRecord
     )
 
 
-def expired(lease: str) -> LeaseExpired:
+def expiry_told(lease: str) -> LeaseExpired:
     return LeaseExpired(lease_id=LeaseId(lease), session_id=SESSION)
 
 
-def reconciled(lease: str) -> LeaseReconciled:
+def reconciliation_told(lease: str) -> LeaseReconciled:
     return LeaseReconciled(lease_id=LeaseId(lease), session_id=SESSION, units=0, reason="x", by="k")
 
 
-@pytest.mark.parametrize("ended", [used, cancelled, expired, reconciled])
+@pytest.mark.parametrize("ended", [use_told, cancel_told, expiry_told, reconciliation_told])
 def test_end_in_the_log_releases_the_exchange_once(ended: object) -> None:
     balancer = well("a")
     chosen(balancer, "r.1")
@@ -68,7 +68,7 @@ def test_end_in_the_log_releases_the_exchange_once(ended: object) -> None:
 
 def test_selection_of_a_lease_that_has_ended_puts_nothing_in_flight() -> None:
     balancer = well("a")
-    see(balancer, cancelled("r.1"))
+    see(balancer, cancel_told("r.1"))
 
     assert chosen(balancer, "r.1") == "a"
 
@@ -80,7 +80,7 @@ def test_ends_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     balancer = well("a")
 
     for number in range(5):
-        see(balancer, cancelled(f"r{number}.1"))
+        see(balancer, cancel_told(f"r{number}.1"))
 
     assert [*balancer.ended] == ["r2.1", "r3.1", "r4.1"]
 
@@ -100,7 +100,7 @@ def test_renewal_moves_the_deadline_by_the_pools_own_reckoning() -> None:
     renewed = LeaseRenewed(lease_id=LeaseId("r.1"), expires_at=after(3600 + 900))
     unheard = LeaseRenewed(lease_id=LeaseId("x.1"), expires_at=after(900))
 
-    observe_envelope(balancer, journalled(renewed, unheard, time=after(3600)), after(50))
+    observe_envelope(balancer, pool_envelope(renewed, unheard, time=after(3600)), after(50))
 
     assert release_overdue(balancer, after(949)) == []
     assert release_overdue(balancer, after(955)) == ["r.1"]
@@ -117,14 +117,14 @@ def test_absurd_deadlines_are_bounded(expires_in_s: float, released_s: float) ->
 
 def test_outcomes_of_the_last_minutes_are_what_status_shows() -> None:
     balancer = well("a", "b")
-    good = attempt("a", status=200, total_ms=100.0)
-    bad = attempt("a", Verdict.OUTCOME_UNKNOWN, status=500, total_ms=300.0)
-    cut = attempt("a", Verdict.UNREACHABLE)
-    foreign = attempt("gone", status=200)
+    good = attempt_at("a", status=200, total_ms=100.0)
+    bad = attempt_at("a", Verdict.OUTCOME_UNKNOWN, status=500, total_ms=300.0)
+    cut = attempt_at("a", Verdict.UNREACHABLE)
+    foreign = attempt_at("gone", status=200)
     for minute in range(8):
-        usages = [used(f"r{minute}{number}.1", good) for number in range(2)]
-        observe_envelope(balancer, journalled(*usages), after(60 * minute))
-    last = journalled(used("x.1", bad), used("y.1", cut, good), used("z.1", foreign))
+        usages = [use_told(f"r{minute}{number}.1", good) for number in range(2)]
+        observe_envelope(balancer, pool_envelope(*usages), after(60 * minute))
+    last = pool_envelope(use_told("x.1", bad), use_told("y.1", cut, good), use_told("z.1", foreign))
     observe_envelope(balancer, last, after(60 * 7 + 1))
 
     a, b = server_views(balancer, after(60 * 7 + 2))
@@ -140,8 +140,8 @@ def test_last_failed_attempt_is_a_passive_outcome_when_nobody_selected_again() -
     chosen(balancer, "r.1")
     chosen(balancer, "r.1", failed=unreachable("a"), avoid=("a",))
 
-    failures = [attempt("a", Verdict.UNREACHABLE), attempt("b", Verdict.UNREACHABLE)]
-    see(balancer, used("r.1", *failures))
+    failures = [attempt_at("a", Verdict.UNREACHABLE), attempt_at("b", Verdict.UNREACHABLE)]
+    see(balancer, use_told("r.1", *failures))
 
     assert {name: one.unreachable for name, one in balancer.standings.items()} == {"a": 1, "b": 1}
 
@@ -150,7 +150,7 @@ def test_attempt_that_succeeded_at_the_selected_server_is_no_failure() -> None:
     balancer = well("a")
     chosen(balancer, "r.1")
 
-    see(balancer, used("r.1", attempt("a", status=200)))
+    see(balancer, use_told("r.1", attempt_at("a", status=200)))
 
     assert (balancer.standings[ServerId("a")].unreachable, in_flight(balancer)) == (0, {"a": 0})
 
@@ -159,7 +159,7 @@ def test_answer_clears_the_failures_before_it() -> None:
     balancer = well("a", "b")
     chosen(balancer, failed=unreachable("a"))
 
-    see(balancer, used("r.1", attempt("a", Verdict.RATE_LIMITED, status=429)))
+    see(balancer, use_told("r.1", attempt_at("a", Verdict.RATE_LIMITED, status=429)))
 
     assert balancer.standings[ServerId("a")].unreachable == 0
 
@@ -181,7 +181,7 @@ STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("select"), LEASES, st.sampled_from([30, 300])),
         st.tuples(st.just("fail"), LEASES, st.just(0)),
-        st.tuples(st.just("end"), LEASES, st.sampled_from([used, cancelled, expired])),
+        st.tuples(st.just("end"), LEASES, st.sampled_from([use_told, cancel_told, expiry_told])),
         st.tuples(st.just("renew"), LEASES, st.sampled_from([60, 600])),
         st.tuples(st.just("wait"), st.just(""), st.integers(1, 120)),
     ),
@@ -193,6 +193,7 @@ STEPS = st.lists(
 def test_in_flight_is_the_number_of_open_leases_after_any_history(
     steps: list[tuple[str, str, object]],
 ) -> None:
+    """A plain table of open leases is kept beside the balancer; they agree after each step."""
     balancer = well("a", "b", "c")
     open_until: dict[str, float] = {}
     at: dict[str, str] = {}
@@ -209,13 +210,13 @@ def test_in_flight_is_the_number_of_open_leases_after_any_history(
             if lease not in ended:
                 open_until.setdefault(lease, now + float(how or 30) + rules.MARGIN_S)  # type: ignore[arg-type]
         elif what == "end":
-            observe_envelope(balancer, journalled(how(lease), time=after(now)), after(now))  # type: ignore[operator]
+            observe_envelope(balancer, pool_envelope(how(lease), time=after(now)), after(now))  # type: ignore[operator]
             open_until.pop(lease, None)
             ended.add(lease)
         elif what == "renew":
             expires = after(now + how)  # type: ignore[operator]
             renewed = LeaseRenewed(lease_id=LeaseId(lease), expires_at=expires)
-            observe_envelope(balancer, journalled(renewed, time=after(now)), after(now))
+            observe_envelope(balancer, pool_envelope(renewed, time=after(now)), after(now))
             if lease in open_until:
                 open_until[lease] = now + how + rules.MARGIN_S  # type: ignore[operator]
         else:

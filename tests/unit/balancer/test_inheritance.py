@@ -22,10 +22,10 @@ from tests.unit.balancer.builders import (
     TWO,
     added,
     after,
-    cancelled,
+    cancel_told,
     chosen,
     in_flight,
-    journalled,
+    pool_envelope,
     see,
     wanted,
     well,
@@ -50,7 +50,7 @@ def test_own_selections_are_not_inherited_again() -> None:
     select_server(balancer, wanted("other.1"), TWO, NOON)
     select_server(balancer, wanted("r.1"), ONE, NOON)
     select_server(balancer, wanted("lost.1"), ONE, NOON)
-    see(balancer, cancelled("lost.1"))
+    see(balancer, cancel_told("lost.1"))
 
     take_report(balancer, ONE, {A: 3}, NOON)
     take_report(balancer, ONE, {A: 9}, NOON)
@@ -76,7 +76,9 @@ def test_inherited_exchange_hidden_by_one_not_begun_is_counted_again() -> None:
     select_server(balancer, wanted("r.1"), ONE, NOON)
 
     take_report(balancer, ONE, {A: 2}, NOON)
+
     assert in_flight(balancer) == {"a": 2}
+
     take_report(balancer, ONE, {A: 3}, NOON)
 
     assert in_flight(balancer) == {"a": 3}
@@ -86,7 +88,7 @@ def test_leader_that_inherited_nothing_counts_nothing_but_its_own() -> None:
     balancer = well("a")
     take_report(balancer, ONE, {}, NOON)
     select_server(balancer, wanted("r.1"), ONE, NOON)
-    see(balancer, cancelled("r.1"))
+    see(balancer, cancel_told("r.1"))
 
     # Told before the end, heard after it.
     take_report(balancer, ONE, {A: 1}, NOON)
@@ -109,8 +111,10 @@ def test_server_that_left_and_came_back_has_inherited_nothing() -> None:
     take_report(balancer, ONE, {B: 1}, NOON)
     select_server(balancer, wanted("r.1", avoid=("a",)), ONE, NOON)
     take_report(balancer, ONE, {B: 1}, NOON)
-    see(balancer, cancelled("r.1"))
+    see(balancer, cancel_told("r.1"))
+
     assert in_flight(balancer) == {"a": 0, "b": 0}
+
     balancer.take_event(ServerRemoved(server_id=B))
     take_report(balancer, ONE, {B: 1}, NOON)
     balancer.take_event(added("b"))
@@ -169,13 +173,13 @@ class World:
     def journal(self, lease: str) -> None:
         del self.placed[lease]
         expired = LeaseExpired(lease_id=LeaseId(lease), session_id=SESSION)
-        observe_envelope(self.balancer, journalled(expired), NOON)
+        observe_envelope(self.balancer, pool_envelope(expired), NOON)
 
     def end_old(self, server_id: ServerId) -> None:
         """One of before ends, and the log says so of a lease that this leader never heard of."""
         self.old -= Counter([server_id])
         self.numbers += 1
-        observe_envelope(self.balancer, journalled(cancelled(f"old{self.numbers}.1")), NOON)
+        observe_envelope(self.balancer, pool_envelope(cancel_told(f"old{self.numbers}.1")), NOON)
 
     def own(self) -> dict[str, int]:
         return {name: [*self.placed.values()].count(ServerId(name)) for name in ("a", "b")}

@@ -13,7 +13,7 @@ from services.balancer import strategies
 from services.balancer.domain import Balancer, observe_envelope, select_server
 from services.balancer.domain.views import server_views
 from tests.anyevent import ANY_EVENT, ANY_MOMENT
-from tests.contract.test_golden import lines
+from tests.contract.test_golden import golden_lines
 from tests.moments import NOON
 from tests.unit.balancer.builders import IMAGE, ONE, strategy, up, wanted
 
@@ -44,4 +44,6 @@ def test_any_event_is_taken_in(events: list[Any], at: datetime) -> None:
 
 
 def test_golden_lines_are_taken_in() -> None:
-    taken([decode_event(line) for name in ("balancer", "pool") for line in lines(name)], NOON)
+    taken(
+        [decode_event(line) for name in ("balancer", "pool") for line in golden_lines(name)], NOON
+    )

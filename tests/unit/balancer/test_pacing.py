@@ -16,7 +16,7 @@ from tests.unit.balancer.builders import (
     ONE,
     SESSION,
     after,
-    journalled,
+    pool_envelope,
     server,
     wanted,
     well,
@@ -32,7 +32,7 @@ def speaking(*names: str, dialect: str = "jimeng") -> Balancer:
     return balancer
 
 
-def ended(balancer: Balancer, name: str, verdict: Verdict, now: datetime) -> None:
+def end_image(balancer: Balancer, name: str, verdict: Verdict, now: datetime) -> None:
     """One image of a lease that the balancer never placed."""
     usage = UsageRecorded(
         lease_id=LeaseId("other.1"),
@@ -43,10 +43,10 @@ def ended(balancer: Balancer, name: str, verdict: Verdict, now: datetime) -> Non
         verdict=verdict,
         attempts=[Attempt(server_id=ServerId(name), verdict=verdict, status=200)],
     )
-    observe_envelope(balancer, journalled(usage), now)
+    observe_envelope(balancer, pool_envelope(usage), now)
 
 
-def at(balancer: Balancer, now: datetime, kind: ServiceType = IMAGE) -> str:
+def named_at(balancer: Balancer, now: datetime, kind: ServiceType = IMAGE) -> str:
     """Whom a selection names now; the reason when nobody."""
     answer = select_server(balancer, wanted("", kind), ONE, now)
     return answer.server_id if isinstance(answer, Selected) else answer.reason
@@ -54,78 +54,79 @@ def at(balancer: Balancer, now: datetime, kind: ServiceType = IMAGE) -> str:
 
 def test_who_only_asks_takes_no_turn_and_is_not_in_flight() -> None:
     balancer = speaking("a")
-    ended(balancer, "a", Verdict.RISK_CONTROL, NOON)
+    end_image(balancer, "a", Verdict.RISK_CONTROL, NOON)
     only_asked = msgspec.structs.replace(wanted("", IMAGE), only_ask=True)
 
     assert isinstance(select_server(balancer, only_asked, ONE, after(1)), NoServer)
     for _ in range(2):
         assert isinstance(select_server(balancer, only_asked, ONE, after(31)), Selected)
-    assert at(balancer, after(31)) == "a"
+    assert named_at(balancer, after(31)) == "a"
     assert isinstance(select_server(balancer, only_asked, ONE, after(31)), NoServer)
 
 
 def test_server_rests_for_half_a_minute_and_takes_one_call_in_each_from_then_on() -> None:
     balancer = speaking("a")
-    ended(balancer, "a", Verdict.RISK_CONTROL, NOON)
+    end_image(balancer, "a", Verdict.RISK_CONTROL, NOON)
 
-    assert at(balancer, after(1)) == "a: rests 29 s after risk control"
-    assert at(balancer, after(31)) == "a"
-    assert at(balancer, after(32)) == "a: rests 29 s after risk control"
-    assert at(balancer, after(61)) == "a"
+    assert named_at(balancer, after(1)) == "a: rests 29 s after risk control"
+    assert named_at(balancer, after(31)) == "a"
+    assert named_at(balancer, after(32)) == "a: rests 29 s after risk control"
+    assert named_at(balancer, after(61)) == "a"
 
 
 def test_other_types_and_other_servers_are_left_alone() -> None:
     balancer = speaking("a", "b")
-    ended(balancer, "a", Verdict.RISK_CONTROL, NOON)
+    end_image(balancer, "a", Verdict.RISK_CONTROL, NOON)
 
-    assert {at(balancer, after(1)) for _ in range(3)} == {"b"}
-    assert {at(balancer, after(1), AVATAR) for _ in range(4)} == {"a", "b"}
+    assert {named_at(balancer, after(1)) for _ in range(3)} == {"b"}
+    assert {named_at(balancer, after(1), AVATAR) for _ in range(4)} == {"a", "b"}
 
 
 def test_each_further_risk_control_doubles_the_distance_up_to_ten_minutes() -> None:
     balancer = speaking("a")
     for _ in range(2):
-        ended(balancer, "a", Verdict.RISK_CONTROL, NOON)
-    assert at(balancer, after(59)) == "a: rests 1 s after risk control"
+        end_image(balancer, "a", Verdict.RISK_CONTROL, NOON)
+
+    assert named_at(balancer, after(59)) == "a: rests 1 s after risk control"
 
     for _ in range(10):
-        ended(balancer, "a", Verdict.RISK_CONTROL, NOON)
+        end_image(balancer, "a", Verdict.RISK_CONTROL, NOON)
 
-    assert at(balancer, after(599)) == "a: rests 1 s after risk control"
-    assert at(balancer, after(600)) == "a"
+    assert named_at(balancer, after(599)) == "a: rests 1 s after risk control"
+    assert named_at(balancer, after(600)) == "a"
 
 
 def test_success_ends_it() -> None:
     balancer = speaking("a")
-    ended(balancer, "a", Verdict.RISK_CONTROL, NOON)
+    end_image(balancer, "a", Verdict.RISK_CONTROL, NOON)
 
-    ended(balancer, "a", Verdict.SUCCESS, after(1))
+    end_image(balancer, "a", Verdict.SUCCESS, after(1))
 
-    assert at(balancer, after(1)) == "a"
-    ended(balancer, "a", Verdict.SUCCESS, after(2))
-    assert at(balancer, after(2)) == "a"
+    assert named_at(balancer, after(1)) == "a"
+    end_image(balancer, "a", Verdict.SUCCESS, after(2))
+    assert named_at(balancer, after(2)) == "a"
 
 
 @pytest.mark.parametrize("verdict", [Verdict.RATE_LIMITED, Verdict.LOGIN_EXPIRED])
 def test_what_is_said_of_a_session_alone_slows_nobody_down(verdict: Verdict) -> None:
     balancer = speaking("a")
 
-    ended(balancer, "a", verdict, NOON)
+    end_image(balancer, "a", verdict, NOON)
 
-    assert at(balancer, after(1)) == "a"
+    assert named_at(balancer, after(1)) == "a"
 
 
 def test_of_a_plain_server_nothing_of_that_kind_is_known() -> None:
     balancer = speaking("a", dialect="plain")
 
-    ended(balancer, "a", Verdict.RISK_CONTROL, NOON)
+    end_image(balancer, "a", Verdict.RISK_CONTROL, NOON)
 
-    assert at(balancer, after(1)) == "a"
+    assert named_at(balancer, after(1)) == "a"
 
 
 def test_server_that_moved_begins_without() -> None:
     balancer = speaking("a")
-    ended(balancer, "a", Verdict.RISK_CONTROL, NOON)
+    end_image(balancer, "a", Verdict.RISK_CONTROL, NOON)
 
     moved = msgspec.structs.replace(server("a", url="http://b:9000"), dialect="jimeng")
     balancer.take_event(ServerChanged(server=moved))
@@ -135,7 +136,7 @@ def test_server_that_moved_begins_without() -> None:
 
 def test_operators_see_how_long_it_rests() -> None:
     balancer = speaking("a")
-    ended(balancer, "a", Verdict.RISK_CONTROL, NOON)
+    end_image(balancer, "a", Verdict.RISK_CONTROL, NOON)
 
     (seen,) = server_views(balancer, after(10))
 
@@ -146,7 +147,7 @@ def test_operators_see_how_long_it_rests() -> None:
 def test_caller_hears_when_the_first_of_those_that_rest_takes_a_call_again() -> None:
     balancer = speaking("a", "b")
     for name, second in (("a", 0), ("b", 12)):
-        ended(balancer, name, Verdict.RISK_CONTROL, after(second))
+        end_image(balancer, name, Verdict.RISK_CONTROL, after(second))
 
     def told(*avoid: str, dialects: tuple[str, ...] = ()) -> float:
         asked = msgspec.structs.replace(wanted(avoid=avoid), dialects=[*dialects])

@@ -26,12 +26,12 @@ from tests.unit.balancer.builders import (
     chosen,
     down,
     eject,
-    fail,
-    nobody,
-    outcome,
+    fail_calls,
+    no_server,
     see,
-    settle,
+    settle_health,
     up,
+    usage_at,
     wanted,
     well,
 )
@@ -43,10 +43,10 @@ IMAGE, VIDEO = ServiceType("image"), ServiceType("video")
 def half_open() -> Balancer:
     """One server, out for 30 s after five failures, that has answered a probe since."""
     balancer = well("a")
-    fail(balancer, "a", 5)
-    settle(balancer)
+    fail_calls(balancer, "a", 5)
+    settle_health(balancer)
     take_probe(balancer, A, None, after(31))
-    assert settle(balancer, 31) == [ServerHalfOpened(server_id=A, reason="answered a probe")]
+    assert settle_health(balancer, 31) == [ServerHalfOpened(server_id=A, reason="answered a probe")]
     return balancer
 
 
@@ -57,15 +57,16 @@ def state(balancer: Balancer, seconds: float) -> str:
 def test_no_probe_no_return_and_one_is_asked_for_when_time_is_up() -> None:
     balancer = well("a")
     take_probe(balancer, A, None, NOON)
-    fail(balancer, "a", 5)
-    settle(balancer)
+    fail_calls(balancer, "a", 5)
+    settle_health(balancer)
+
     assert [*awaited_probes(balancer, after(29))] == []
 
-    assert settle(balancer, 30) == []
+    assert settle_health(balancer, 30) == []
     assert [*awaited_probes(balancer, after(30))] == [A]
     assert server_views(balancer, after(30))[0].words.endswith("back once it answers a probe")
     take_probe(balancer, A, "refused", after(31))
-    assert settle(balancer, 31) == []
+    assert settle_health(balancer, 31) == []
 
 
 def test_half_open_takes_one_call_at_a_time() -> None:
@@ -73,7 +74,7 @@ def test_half_open_takes_one_call_at_a_time() -> None:
 
     chosen(balancer, "r.1")
 
-    why = nobody(balancer, "r.2").candidates[0].refused
+    why = no_server(balancer, "r.2").candidates[0].refused
     assert why == "one call at a time shows whether it is well again"
     assert state(balancer, 32) == "half_open"
 
@@ -82,9 +83,9 @@ def test_a_call_that_is_answered_readmits_it_slowly() -> None:
     balancer = half_open()
     chosen(balancer, "r.1")
 
-    see(balancer, outcome("a", lease="r.1"), at=after(33))
+    see(balancer, usage_at("a", lease="r.1"), at=after(33))
 
-    assert settle(balancer, 33) == [
+    assert settle_health(balancer, 33) == [
         ServerReadmitted(server_id=A, reason="a call was answered", at=after(33), slow_start_s=30.0)
     ]
     assert server_views(balancer, after(48))[0].words == "starts slowly: 50%"
@@ -94,22 +95,24 @@ def test_a_call_that_is_answered_readmits_it_slowly() -> None:
 def test_an_answer_that_blames_nobody_passes_the_trial_and_a_client_that_left_does_not() -> None:
     balancer = half_open()
     chosen(balancer, "r.1")
-    see(balancer, outcome("a", Verdict.CLIENT_GONE, lease="r.1"), at=after(32))
-    assert settle(balancer, 32) == []
+    see(balancer, usage_at("a", Verdict.CLIENT_GONE, lease="r.1"), at=after(32))
+
+    assert settle_health(balancer, 32) == []
 
     chosen(balancer, "r.2")
-    see(balancer, outcome("a", Verdict.REJECTED, lease="r.2"), at=after(33))
+    see(balancer, usage_at("a", Verdict.REJECTED, lease="r.2"), at=after(33))
 
-    assert [type(event) for event in settle(balancer, 33)] == [ServerReadmitted]
+    assert [type(event) for event in settle_health(balancer, 33)] == [ServerReadmitted]
 
 
 def test_one_failure_puts_it_out_again_for_longer() -> None:
     balancer = half_open()
     chosen(balancer, "r.1")
 
-    fail(balancer, "a", lease="r.1", seconds=33)
+    fail_calls(balancer, "a", lease="r.1", seconds=33)
 
-    (event,) = settle(balancer, 33)
+    (event,) = settle_health(balancer, 33)
+
     assert isinstance(event, ServerEjected)
     assert (event.times, event.until, event.reason) == (2, after(93), "failed again")
 
@@ -117,11 +120,12 @@ def test_one_failure_puts_it_out_again_for_longer() -> None:
 def test_without_calls_three_probes_let_it_in_until_its_first_failure() -> None:
     balancer = half_open()
     take_probe(balancer, A, None, after(41))
-    assert settle(balancer, 41) == []
+
+    assert settle_health(balancer, 41) == []
 
     take_probe(balancer, A, None, after(51))
 
-    assert settle(balancer, 51) == [
+    assert settle_health(balancer, 51) == [
         ServerReadmitted(
             server_id=A,
             reason="3 probes were answered, and no call came",
@@ -134,16 +138,16 @@ def test_without_calls_three_probes_let_it_in_until_its_first_failure() -> None:
         "let in by probes; the first call shows whether it works"
     )
     chosen(balancer, "r.1")
-    nobody(balancer, "r.2")
-    fail(balancer, "a", lease="r.1", seconds=91)
-    assert [type(event) for event in settle(balancer, 91)] == [ServerEjected]
+    no_server(balancer, "r.2")
+    fail_calls(balancer, "a", lease="r.1", seconds=91)
+    assert [type(event) for event in settle_health(balancer, 91)] == [ServerEjected]
 
 
 def test_while_its_bounds_grow_it_takes_no_more_than_they_allow() -> None:
     balancer = half_open()
     chosen(balancer, "r.1")
-    see(balancer, outcome("a", lease="r.1"), at=after(33))
-    settle(balancer, 33)
+    see(balancer, usage_at("a", lease="r.1"), at=after(33))
+    settle_health(balancer, 33)
 
     for seconds, most in ((0, 1), (3, 10), (15, 50), (30, 100)):
         chosen_at(balancer, 33 + seconds)
@@ -153,20 +157,20 @@ def test_while_its_bounds_grow_it_takes_no_more_than_they_allow() -> None:
 
 def test_a_service_type_starts_slowly_alone() -> None:
     balancer = well("a")
-    see(balancer, outcome("a", service_type=VIDEO))
-    fail(balancer, "a", 5)
-    settle(balancer)
+    see(balancer, usage_at("a", service_type=VIDEO))
+    fail_calls(balancer, "a", 5)
+    settle_health(balancer)
     take_probe(balancer, A, None, after(31))
-    settle(balancer, 31)
+    settle_health(balancer, 31)
     chosen(balancer, "r.1")
-    see(balancer, outcome("a", lease="r.1"), at=after(33))
-    settle(balancer, 33)
+    see(balancer, usage_at("a", lease="r.1"), at=after(33))
+    settle_health(balancer, 33)
 
     chosen_at(balancer, 33)
 
     assert balancer.standings[A].max_sessions == 100
     chosen(balancer, "i.1")
-    assert nobody(balancer, "i.2").candidates[0].refused == "starts slowly: 1 of 100 exchanges"
+    assert no_server(balancer, "i.2").candidates[0].refused == "starts slowly: 1 of 100 exchanges"
     chosen(balancer, "v.1", service_type=VIDEO)
     chosen(balancer, "v.2", service_type=VIDEO)
 
@@ -181,14 +185,15 @@ def test_who_is_out_for_nothing_that_costs_units_is_let_in_when_nobody_else_is_l
     eject(balancer, "a")
     eject(balancer, "b", seconds=1)
     balancer.take_event(down("b"))
-    assert settle(balancer, 2) == []
+
+    assert settle_health(balancer, 2) == []
 
     balancer.take_event(down("c"))
 
-    assert settle(balancer, 2) == [
+    assert settle_health(balancer, 2) == [
         ServerReadmitted(server_id=A, reason="nobody else is well", at=after(2))
     ]
-    assert settle(balancer, 2) == []
+    assert settle_health(balancer, 2) == []
 
 
 def test_whom_an_operator_drains_is_nobody_who_is_left() -> None:
@@ -196,15 +201,15 @@ def test_whom_an_operator_drains_is_nobody_who_is_left() -> None:
     eject(balancer, "a")
     balancer.take_event(ServerDrained(server_id=ServerId("b")))
 
-    assert [type(event) for event in settle(balancer, 2)] == [ServerReadmitted]
+    assert [type(event) for event in settle_health(balancer, 2)] == [ServerReadmitted]
 
 
 def test_who_lost_units_stays_out_though_nobody_else_is_left() -> None:
     balancer = well("a")
-    fail(balancer, "a", 5)
-    settle(balancer)
+    fail_calls(balancer, "a", 5)
+    settle_health(balancer)
 
-    assert settle(balancer, 2) == []
+    assert settle_health(balancer, 2) == []
 
 
 def test_ejected_server_that_is_down_helps_nobody() -> None:
@@ -213,7 +218,7 @@ def test_ejected_server_that_is_down_helps_nobody() -> None:
     balancer.take_event(down("a"))
     balancer.take_event(down("b"))
 
-    assert settle(balancer, 2) == []
+    assert settle_health(balancer, 2) == []
 
 
 def test_a_new_leader_goes_on_from_half_open() -> None:
@@ -223,16 +228,17 @@ def test_a_new_leader_goes_on_from_half_open() -> None:
 
     balancer.take_event(up("a"))
     chosen(balancer, "r.1")
-    nobody(balancer, "r.2")
-    fail(balancer, "a", lease="r.1", seconds=40)
-    assert [type(event) for event in settle(balancer, 40)] == [ServerEjected]
+    no_server(balancer, "r.2")
+    fail_calls(balancer, "a", lease="r.1", seconds=40)
+
+    assert [type(event) for event in settle_health(balancer, 40)] == [ServerEjected]
 
 
-def silent() -> Balancer:
+def fallen_silent() -> Balancer:
     """One server of which 60 answers began after 100 ms each, and an exchange now waits 40 s."""
     balancer = well("a", "b")
     for number in range(60):
-        see(balancer, outcome("b", lease=f"o.{number}"))
+        see(balancer, usage_at("b", lease=f"o.{number}"))
     chosen(balancer, "r.1", avoid=("b",))
     for event in silence_events(balancer, after(40)):
         balancer.take_event(event, after(40))
@@ -240,21 +246,24 @@ def silent() -> Balancer:
 
 
 def test_who_answers_nothing_for_long_gets_nothing_more() -> None:
-    balancer = silent()
+    balancer = fallen_silent()
 
     assert balancer.fleet.members[A].silence is not None
     assert state(balancer, 41) == "silent"
     assert chosen(balancer, "r.2") == "b"
-    why = {one.server_id: one.refused for one in nobody(balancer, "r.3", avoid=("b",)).candidates}
+    why = {
+        one.server_id: one.refused for one in no_server(balancer, "r.3", avoid=("b",)).candidates
+    }
     assert why[A] == "silent: an exchange there waits for long, and nothing else is answered"
 
 
 def test_nobody_is_silent_who_has_answered_since_nor_before_the_fleet_is_known() -> None:
     balancer = well("a")
     chosen(balancer, "r.1")
+
     assert silence_events(balancer, after(4000)) == []
     for number in range(60):
-        see(balancer, outcome("a", lease=f"o.{number}"), at=after(1))
+        see(balancer, usage_at("a", lease=f"o.{number}"), at=after(1))
 
     assert silence_events(balancer, after(4000)) == []
     chosen(balancer, "r.2")
@@ -262,33 +271,35 @@ def test_nobody_is_silent_who_has_answered_since_nor_before_the_fleet_is_known()
 
 
 def test_it_is_heard_when_it_answers() -> None:
-    balancer = silent()
+    balancer = fallen_silent()
 
-    see(balancer, outcome("a", lease="r.1"), at=after(50))
+    see(balancer, usage_at("a", lease="r.1"), at=after(50))
 
-    assert settle(balancer, 50) == [ServerHeardAgain(server_id=A, service_type=IMAGE)]
+    assert settle_health(balancer, 50) == [ServerHeardAgain(server_id=A, service_type=IMAGE)]
     assert state(balancer, 50) == "up"
 
 
 def test_when_its_exchanges_are_over_without_an_answer_it_is_half_open() -> None:
-    balancer = silent()
-    assert settle(balancer, 50) == []
+    balancer = fallen_silent()
 
-    see(balancer, outcome("a", Verdict.CLIENT_GONE, lease="r.1"), at=after(50))
+    assert settle_health(balancer, 50) == []
 
-    assert settle(balancer, 50) == [
+    see(balancer, usage_at("a", Verdict.CLIENT_GONE, lease="r.1"), at=after(50))
+
+    assert settle_health(balancer, 50) == [
         ServerHalfOpened(server_id=A, reason="its exchanges are over without an answer")
     ]
     chosen(balancer, "r.2", avoid=("b",))
-    nobody(balancer, "r.3", avoid=("b",))
+    no_server(balancer, "r.3", avoid=("b",))
 
 
 def test_silence_tells_what_was_waited_for() -> None:
     balancer = well("a")
     for number in range(60):
-        see(balancer, outcome("a", lease=f"o.{number}", first_byte_ms=5000.0))
+        see(balancer, usage_at("a", lease=f"o.{number}", first_byte_ms=5000.0))
     chosen(balancer, "r.1")
     balancer.standings[A].answered_at = None
+
     assert silence_events(balancer, after(15)) == []
 
     (event,) = silence_events(balancer, after(20))

@@ -13,12 +13,12 @@ from tests.unit.balancer.builders import (
     AVATAR,
     ONE,
     added,
+    balancer_of,
     chosen,
     down,
     eject,
-    folded,
     in_flight,
-    nobody,
+    no_server,
     server,
     strategy,
     unreachable,
@@ -89,7 +89,7 @@ def test_lease_without_a_server_left_is_nowhere_in_flight() -> None:
     chosen(balancer, "r.1")
 
     for _ in range(2):
-        answer = nobody(balancer, "r.1", avoid=("a",), failed=unreachable("a"))
+        answer = no_server(balancer, "r.1", avoid=("a",), failed=unreachable("a"))
 
     assert in_flight(balancer) == {"a": 0}
     assert balancer.standings[ServerId("a")].unreachable == 1
@@ -105,7 +105,7 @@ def test_failure_without_a_lease_is_a_passive_outcome_too() -> None:
 
 
 def test_incapable_down_ejected_and_full_servers_are_refused_with_the_reason() -> None:
-    balancer = folded(
+    balancer = balancer_of(
         *[added("images", ("image",)), up("images")],
         *[added("full", max_sessions=1), up("full")],
         *[added("ill"), up("ill"), down("ill"), added("out"), up("out"), added("well"), up("well")],
@@ -149,21 +149,22 @@ def test_at_most_five_candidates_are_named_best_first() -> None:
     ],
 )
 def test_refusal_says_what_is_missing(events: list, service_type: str, reason: str) -> None:  # type: ignore[type-arg]
-    answer = nobody(folded(*events), "r.1", service_type=ServiceType(service_type))
+    answer = no_server(balancer_of(*events), "r.1", service_type=ServiceType(service_type))
 
     assert answer.reason == reason
 
 
 def test_empty_service_type_is_anybodys() -> None:
-    balancer = folded(added("a", ("image",)), up("a"))
+    balancer = balancer_of(added("a", ("image",)), up("a"))
 
     assert chosen(balancer, service_type=ServiceType("")) == "a"
 
 
 def test_selection_obeys_the_strategy_in_force() -> None:
-    balancer = folded(
+    balancer = balancer_of(
         *[added("all", ("image", "avatar")), up("all"), added("one", ("image",)), up("one")]
     )
+
     assert chosen(balancer, "r1.1") == "one"
 
     balancer.take_event(strategy("weighted_round_robin"))
@@ -173,7 +174,7 @@ def test_selection_obeys_the_strategy_in_force() -> None:
 
 
 def test_strategy_of_a_later_version_gives_way_to_the_default() -> None:
-    balancer = folded(added("a"), up("a"), strategy("oracle"))
+    balancer = balancer_of(added("a"), up("a"), strategy("oracle"))
 
     answer = select_server(balancer, wanted(), ONE, NOON)
 
@@ -189,7 +190,7 @@ def test_removed_server_keeps_its_exchanges_until_they_end() -> None:
     balancer.take_event(ServerRemoved(server_id=ServerId("b")))
 
     assert in_flight(balancer) == {"a": 1}
-    assert nobody(balancer, "s.1").reason == "no server is configured"
+    assert no_server(balancer, "s.1").reason == "no server is configured"
     balancer.take_event(added("a"))
     assert in_flight(balancer) == {"a": 1}
 

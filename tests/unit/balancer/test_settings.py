@@ -22,6 +22,7 @@ def test_file_names_a_servers_id_plainly() -> None:
     settings = read({"balancer": {"probe_interval": "2s"}, "servers": [entry(weight=3)]})
 
     server = settings.servers[0].as_server()
+
     assert (server.server_id, server.weight, server.max_sessions) == ("server-1", 3, 100)
     assert settings.balancer.probe_interval == 2.0
     assert settings.balancer.strategy == "capability_based"

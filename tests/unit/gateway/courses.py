@@ -51,7 +51,7 @@ def a_call(**given: Any) -> CallFacts:
 ENTERED = Entered()
 
 
-def granted(number: int = 1, *, send_within_s: float = 10.0, **given: Any) -> Answered:
+def pool_grants(number: int = 1, *, send_within_s: float = 10.0, **given: Any) -> Answered:
     """Have the pool grant the lease of this number, of the session of the same number."""
     fields: dict[str, Any] = {
         "lease_id": LeaseId(f"r:{number}"),
@@ -66,12 +66,12 @@ def granted(number: int = 1, *, send_within_s: float = 10.0, **given: Any) -> An
     return Answered(Granted(**{**fields, **given}), 1.0)
 
 
-def refused(reason: Refusal) -> Answered:
+def pool_refuses(reason: Refusal) -> Answered:
     """Have the pool refuse."""
     return Answered(Refused(reason=reason), 1.0)
 
 
-def chosen(server: str = "a", *, idempotent: bool = False) -> Chosen:
+def balancer_chooses(server: str = "a", *, idempotent: bool = False) -> Chosen:
     """Have the balancer choose."""
     return Chosen(
         Selected(
@@ -83,13 +83,13 @@ def chosen(server: str = "a", *, idempotent: bool = False) -> Chosen:
     )
 
 
-def attempt(verdict: Verdict, server: str = "a", *, sent: bool | None = None) -> Attempt:
+def attempted(verdict: Verdict, server: str = "a", *, sent: bool | None = None) -> Attempt:
     """Write down an attempt as the exchange would."""
     sent = verdict is not Verdict.UNREACHABLE if sent is None else sent
     return Attempt(server_id=ServerId(server), verdict=verdict, sent=sent, strategy="round_robin")
 
 
-def judged(
+def server_judged(
     verdict: Verdict,
     server: str = "a",
     *,
@@ -101,14 +101,14 @@ def judged(
     failure = FAILURES.get(verdict)
     return Judged(
         judgement=Judgement(verdict, message=failure or "", submitted=submitted, results=results),
-        attempt=attempt(verdict, server),
+        attempt=attempted(verdict, server),
         error=failure_error(failure, sent=verdict is Verdict.OUTCOME_UNKNOWN) if failure else None,
         replayable=replayable,
         chance=0.5,
     )
 
 
-def run(
+def run_course(
     *happenings: Happening, call: CallFacts | None = None, now_s: float = 1.0
 ) -> tuple[Stage, list[Step]]:
     """Let these happen one after the other; returns where that led, and every step but `Enter`.
@@ -137,10 +137,10 @@ def _entered(stage: Stage, steps: Steps, now_s: float) -> tuple[Stage, Steps]:
 
 def in_hand(*happenings: Happening, **given: Any) -> tuple[Stage, list[Step]]:
     """Let these happen to a lease whose credential is open; returns only the steps after that."""
-    stage, steps = run(granted(**given), Opened(()), *happenings)
+    stage, steps = run_course(pool_grants(**given), Opened(()), *happenings)
     return stage, steps[2:]
 
 
-def cancel(number: int, reason: str, error: GatewayError | None = None) -> Cancel:
+def cancel_step(number: int, reason: str, error: GatewayError | None = None) -> Cancel:
     """Give back or forbid a lease of `a_call`."""
     return cancel_of(a_call(), number, reason, error)

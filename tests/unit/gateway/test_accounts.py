@@ -25,7 +25,7 @@ SIXTY = {"giftCredit": 60, "purchaseCredit": 0, "vipCredit": 0, "totalCredit": 6
 NOTHING = dict.fromkeys(SIXTY, 0)
 
 
-def read(path: str, body: Any, status: int = 200, encoding: str = "") -> AccountAnswer:
+def account_answer(path: str, body: Any, status: int = 200, encoding: str = "") -> AccountAnswer:
     written = body if isinstance(body, bytes) else json.dumps(body).encode()
     return read_said(path, status, encoding, written, FailureTables(), SECRETS)
 
@@ -63,14 +63,14 @@ def failed(code: int, message: str) -> dict[str, Any]:
 def test_only_an_envelope_that_says_so_makes_an_account_dead(
     path: str, status: int, body: Any, standing: str
 ) -> None:
-    found = read(path, body, status)
+    found = account_answer(path, body, status)
 
     assert found.standing == standing
     assert bool(found.message) == (standing != "alive")
 
 
 def test_points_are_those_that_the_backend_counts() -> None:
-    found = read(POINTS, [{"token": "x", "points": SIXTY}]).points
+    found = account_answer(POINTS, [{"token": "x", "points": SIXTY}]).points
 
     assert found == Points(giftCredit=60, purchaseCredit=0, vipCredit=0, totalCredit=60)
     assert not found.none_left
@@ -87,7 +87,7 @@ def test_points_are_those_that_the_backend_counts() -> None:
     ],
 )
 def test_nothing_is_left_only_where_a_total_says_so(points: dict[str, Any], left: bool) -> None:  # noqa: FBT001
-    found = read(POINTS, [{"points": points}]).points
+    found = account_answer(POINTS, [{"points": points}]).points
 
     assert found is not None
     assert found.none_left == left
@@ -97,14 +97,16 @@ def test_points_that_could_not_be_collected_say_why_without_the_credential() -> 
     error = "[请求失败]: token-of-somebody (错误码: 34010100)"
     body = [{"token": PROXIED, "credits": NOTHING, "received": False, "error": error}]
 
-    found = read(RECEIVE, body)
+    found = account_answer(RECEIVE, body)
 
     assert (found.received, found.message) == (False, "[请求失败]: (credential) (错误码: 34010100)")
-    assert read(RECEIVE, [{"credits": SIXTY, "received": True}]).received
+    assert account_answer(RECEIVE, [{"credits": SIXTY, "received": True}]).received
 
 
 def test_message_of_a_failure_is_told_without_the_credential() -> None:
-    found = read(CHECK, failed(-1000, f"bad header {PROXIED.replace('token-', 'us-token-')}"), 500)
+    found = account_answer(
+        CHECK, failed(-1000, f"bad header {PROXIED.replace('token-', 'us-token-')}"), 500
+    )
 
     assert "somebody" not in found.message
     assert "pass" not in found.message
@@ -113,8 +115,8 @@ def test_message_of_a_failure_is_told_without_the_credential() -> None:
 def test_answer_that_is_compressed_is_read() -> None:
     body = gzip.compress(json.dumps({"live": True}).encode())
 
-    assert read(CHECK, body, encoding="gzip").standing == "alive"
-    assert read(CHECK, body, encoding="br").standing == "unknown"
+    assert account_answer(CHECK, body, encoding="gzip").standing == "alive"
+    assert account_answer(CHECK, body, encoding="br").standing == "unknown"
 
 
 def test_login_that_expired_outweighs_and_one_that_lives_is_believed() -> None:

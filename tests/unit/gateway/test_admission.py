@@ -11,7 +11,7 @@ from services.gateway.domain import leavers
 from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.admission import Admission
 from services.gateway.relay.queue import CallQueue
-from tests.waiting import until
+from tests.waiting import settle, until
 
 pytestmark = pytest.mark.anyio
 
@@ -45,11 +45,6 @@ def admission(monkeypatch: pytest.MonkeyPatch) -> Admission:
     return made
 
 
-async def settle() -> None:
-    for _ in range(5):
-        await asyncio.sleep(0)
-
-
 async def test_each_makes_room_for_the_next_by_being_sent(admission: Admission) -> None:
     came: list[int] = []
 
@@ -59,7 +54,9 @@ async def test_each_makes_room_for_the_next_by_being_sent(admission: Admission) 
 
     entering = [asyncio.ensure_future(enter(number)) for number in range(5)]
     await settle()
+
     assert came == [0, 1]
+
     await admission.enter(OTHER)
     for sent in range(3):
         admission.leave(KEY.key_id)
@@ -80,6 +77,7 @@ async def test_who_leaves_while_it_waits_takes_nothing_from_those_behind(
         task.cancel()
     await settle()
     (queue,) = admission._queues.values()
+
     assert (len(queue), len(queue._turns)) == (1, 1)
 
     admission.leave(KEY.key_id)
@@ -97,6 +95,7 @@ async def test_who_leaves_as_it_is_called_in_hands_its_place_on(admission: Admis
     leaving.cancel()
 
     await staying
+
     assert leaving.cancelled()
 
 
@@ -105,6 +104,7 @@ async def test_a_lease_that_was_used_lets_one_more_in(admission: Admission) -> N
         await admission.enter(KEY)
     waiting = asyncio.ensure_future(admission.enter(KEY))
     await settle()
+
     assert not waiting.done()
 
     admission.count_used(KEY.key_id)

@@ -38,35 +38,35 @@ from services.gateway.relay.course.steps import (
 from tests.unit.gateway.courses import (
     IMAGE,
     a_call,
-    attempt,
-    cancel,
-    chosen,
-    granted,
+    attempted,
+    balancer_chooses,
+    cancel_step,
     in_hand,
-    judged,
-    refused,
-    run,
+    pool_grants,
+    pool_refuses,
+    run_course,
+    server_judged,
 )
 
 NONE_LEFT = NoneLeft(NoServer(reason="none is up"))
-PASSED = Passed(attempt=attempt(Verdict.SUCCESS), status=200, bytes_out=7)
+PASSED = Passed(attempt=attempted(Verdict.SUCCESS), status=200, bytes_out=7)
 LATE = {"send_within_s": 0.0}
 
 
-def ended(step: Step) -> tuple[str, Outcome, Verdict, str]:
+def ending_in(step: Step) -> tuple[str, Outcome, Verdict, str]:
     """Say how a step ends a lease: which, as what, by which verdict, with which error."""
     assert isinstance(step, Record)
     usage = step.usage
     return usage.lease_id, usage.outcome, usage.verdict, usage.error_code
 
 
-def failed(step: Step) -> str:
+def error_in(step: Step) -> str:
     """Name the error that a step answers with."""
     assert isinstance(step, Fail)
     return step.error.code
 
 
-def asked(step: Step) -> AskLease:
+def question_in(step: Step) -> AskLease:
     """Take a step for a question."""
     assert isinstance(step, AskLease)
     return step
@@ -74,11 +74,17 @@ def asked(step: Step) -> AskLease:
 
 def test_a_success_is_asked_for_opened_sent_passed_and_settled() -> None:
     """The way of nearly all."""
-    stage, steps = run(granted(), Opened(()), chosen(), judged(Verdict.SUCCESS, results=1), PASSED)
+    stage, steps = run_course(
+        pool_grants(),
+        Opened(()),
+        balancer_chooses(),
+        server_judged(Verdict.SUCCESS, results=1),
+        PASSED,
+    )
 
     kinds = [type(step) for step in steps]
     assert kinds == [AskLease, FetchCredential, AskServer, Send, Pass, Record, Finish]
-    assert ended(steps[5]) == ("r:1", Outcome.SETTLED, Verdict.SUCCESS, "")
+    assert ending_in(steps[5]) == ("r:1", Outcome.SETTLED, Verdict.SUCCESS, "")
     assert isinstance(stage, Ended)
     told = summary(stage)
     assert (told.session_id, told.server_id, told.attempts_made) == ("s1", "a", 1)
@@ -90,43 +96,53 @@ def test_a_success_is_asked_for_opened_sent_passed_and_settled() -> None:
 
 def late(number: int) -> list[Happening]:
     """Let a lease come too late to be sent."""
-    return [granted(number, **LATE), Opened(()), chosen()]
+    return [pool_grants(number, **LATE), Opened(()), balancer_chooses()]
 
 
 def test_a_late_lease_is_given_back_and_another_asked_for() -> None:
     """That is no attempt."""
-    stage, steps = run(*late(1))
+    stage, steps = run_course(*late(1))
 
-    assert steps[-2] == cancel(1, "not_sent")
-    assert asked(steps[-1]).number == 2
+    assert steps[-2] == cancel_step(1, "not_sent")
+    assert question_in(steps[-1]).number == 2
     assert summary(stage).attempts_made == 0
 
 
 def test_a_third_late_lease_is_saturation() -> None:
     """Nobody asks for ever."""
-    _, steps = run(*late(1), *late(2), *late(3))
+    _, steps = run_course(*late(1), *late(2), *late(3))
 
     assert isinstance(steps[-1], Fail)
-    assert steps[-2] == cancel(3, "not_sent", steps[-1].error)
-    assert failed(steps[-1]) == "pool_saturated"
+    assert steps[-2] == cancel_step(3, "not_sent", steps[-1].error)
+    assert error_in(steps[-1]) == "pool_saturated"
 
 
 def test_late_after_unreachable_tries_is_released() -> None:
     """A lease that was tried is no cancelled one."""
-    stage, _ = run(granted(send_within_s=5.0), Opened(()), chosen(), judged(Verdict.UNREACHABLE))
-    stage, more = advance(stage, chosen("b"), 7.0)
+    stage, _ = run_course(
+        pool_grants(send_within_s=5.0),
+        Opened(()),
+        balancer_chooses(),
+        server_judged(Verdict.UNREACHABLE),
+    )
+    stage, more = advance(stage, balancer_chooses("b"), 7.0)
 
-    assert ended(more[0]) == ("r:1", Outcome.RELEASED, Verdict.UNREACHABLE, "")
+    assert ending_in(more[0]) == ("r:1", Outcome.RELEASED, Verdict.UNREACHABLE, "")
     assert isinstance(more[1], Enter)
     assert summary(stage).attempts_made == 1
 
 
 def test_late_after_a_doubtful_try_is_unknown() -> None:
     """What may have been done is done with no other lease."""
-    stage, _ = run(granted(), Opened(()), chosen(idempotent=True), judged(Verdict.OUTCOME_UNKNOWN))
+    stage, _ = run_course(
+        pool_grants(),
+        Opened(()),
+        balancer_chooses(idempotent=True),
+        server_judged(Verdict.OUTCOME_UNKNOWN),
+    )
     _, steps = advance(stage, Paused(), 12.0)
 
-    assert ended(steps[0]) == (
+    assert ending_in(steps[0]) == (
         "r:1",
         Outcome.UNKNOWN,
         Verdict.OUTCOME_UNKNOWN,
@@ -141,19 +157,25 @@ def test_late_after_a_doubtful_try_is_unknown() -> None:
 
 def test_the_end_of_a_refused_session_rides_on_the_next_question() -> None:
     """One command serves for both."""
-    _, steps = in_hand(chosen(), judged(Verdict.RATE_LIMITED))
+    _, steps = in_hand(balancer_chooses(), server_judged(Verdict.RATE_LIMITED))
 
-    question = asked(steps[-1])
+    question = question_in(steps[-1])
+
     assert question.number == 2
     assert question.avoid_sessions == ("s1",)
     assert question.previous is not None
-    assert ended(Record(question.previous)) == ("r:1", Outcome.RELEASED, Verdict.RATE_LIMITED, "")
+    assert ending_in(Record(question.previous)) == (
+        "r:1",
+        Outcome.RELEASED,
+        Verdict.RATE_LIMITED,
+        "",
+    )
 
 
 @pytest.mark.parametrize(
     "happening",
     [
-        refused(Refusal.LEDGER_UNAVAILABLE),
+        pool_refuses(Refusal.LEDGER_UNAVAILABLE),
         Unanswered("nobody", sent=True),
         Unanswered("nobody", sent=False),
         NotAsked(GatewayError("ledger_unavailable", "full")),
@@ -164,43 +186,43 @@ def test_the_end_of_a_refused_session_rides_on_the_next_question() -> None:
 )
 def test_it_is_recorded_where_no_question_carried_it(happening: Happening) -> None:
     """An end is never lost."""
-    _, steps = in_hand(chosen(), judged(Verdict.RATE_LIMITED), happening)
+    _, steps = in_hand(balancer_chooses(), server_judged(Verdict.RATE_LIMITED), happening)
 
     ends = [step for step in steps if isinstance(step, Record)]
-    assert [ended(end)[:3] for end in ends] == [("r:1", Outcome.RELEASED, Verdict.RATE_LIMITED)]
+    assert [ending_in(end)[:3] for end in ends] == [("r:1", Outcome.RELEASED, Verdict.RATE_LIMITED)]
 
 
-@pytest.mark.parametrize("happening", [granted(2), refused(Refusal.QUOTA_EXHAUSTED)])
+@pytest.mark.parametrize("happening", [pool_grants(2), pool_refuses(Refusal.QUOTA_EXHAUSTED)])
 def test_it_is_recorded_once_where_one_did(happening: Happening) -> None:
     """The pool has it."""
-    _, steps = in_hand(chosen(), judged(Verdict.RATE_LIMITED), happening)
+    _, steps = in_hand(balancer_chooses(), server_judged(Verdict.RATE_LIMITED), happening)
 
     assert not [step for step in steps if isinstance(step, Record)]
 
 
 def test_a_ledger_that_is_unavailable_may_have_granted_all_the_same() -> None:
     """An earlier sending of the same question may stand."""
-    _, steps = run(refused(Refusal.LEDGER_UNAVAILABLE))
+    _, steps = run_course(pool_refuses(Refusal.LEDGER_UNAVAILABLE))
 
     assert isinstance(steps[2], Fail)
-    assert steps[1:] == [cancel(1, "ledger_unavailable", steps[2].error), steps[2]]
-    assert failed(steps[2]) == "ledger_unavailable"
+    assert steps[1:] == [cancel_step(1, "ledger_unavailable", steps[2].error), steps[2]]
+    assert error_in(steps[2]) == "ledger_unavailable"
 
 
 def test_a_question_that_was_never_sent_forbids_nothing() -> None:
     """While NATS is away nobody can hear it either."""
-    _, steps = run(Unanswered("no connection", sent=False))
+    _, steps = run_course(Unanswered("no connection", sent=False))
 
     assert [type(step) for step in steps] == [AskLease, Fail]
 
 
 def test_a_question_without_an_answer_forbids_its_lease() -> None:
     """It may be granted yet."""
-    _, steps = run(Unanswered("silence", sent=True))
+    _, steps = run_course(Unanswered("silence", sent=True))
 
     assert isinstance(steps[2], Fail)
-    assert steps[1:] == [cancel(1, "unanswered", steps[2].error), steps[2]]
-    assert failed(steps[2]) == "ledger_unavailable"
+    assert steps[1:] == [cancel_step(1, "unanswered", steps[2].error), steps[2]]
+    assert error_in(steps[2]) == "ledger_unavailable"
 
 
 # The last word.
@@ -215,18 +237,19 @@ def test_after_the_last_attempt_the_pool_says_whether_anything_was_left(
 ) -> None:
     """Only it knows; nothing is granted any more."""
     call = a_call(attempts_max=1)
-    way = (granted(), Opened(()), chosen(), judged(verdict))
-    _, steps = run(*way, call=call)
-    assert asked(steps[-1]).only_ask
+    way = (pool_grants(), Opened(()), balancer_chooses(), server_judged(verdict))
+    _, steps = run_course(*way, call=call)
 
-    _, free = run(*way, Answered(Free(), 1.0), call=call)
-    _, used_up = run(*way, refused(Refusal.QUOTA_EXHAUSTED), call=call)
-    _, older = run(*way, granted(2), call=call)
+    assert question_in(steps[-1]).only_ask
 
-    assert failed(free[-1]) == code
-    assert failed(used_up[-1]) == "pool_quota_exhausted"
-    assert older[-2] == cancel(2, "attempts_max")
-    assert failed(older[-1]) == code
+    _, free = run_course(*way, Answered(Free(), 1.0), call=call)
+    _, used_up = run_course(*way, pool_refuses(Refusal.QUOTA_EXHAUSTED), call=call)
+    _, older = run_course(*way, pool_grants(2), call=call)
+
+    assert error_in(free[-1]) == code
+    assert error_in(used_up[-1]) == "pool_quota_exhausted"
+    assert older[-2] == cancel_step(2, "attempts_max")
+    assert error_in(older[-1]) == code
 
 
 # Servers.
@@ -243,12 +266,14 @@ def test_those_of_the_last_resort_are_dropped_once_when_no_server_is_left() -> N
     assert isinstance(second, AskServer)
     assert second.avoid == ()
     assert isinstance(end, Cancel)
-    assert failed(error) == "no_backend"
+    assert error_in(error) == "no_backend"
 
 
 def test_a_server_that_called_a_session_invalid_is_of_the_last_resort() -> None:
     """The next session is tried elsewhere, where there is an elsewhere."""
-    _, steps = in_hand(chosen("a"), judged(Verdict.LOGIN_EXPIRED), granted(2), Opened(()))
+    _, steps = in_hand(
+        balancer_chooses("a"), server_judged(Verdict.LOGIN_EXPIRED), pool_grants(2), Opened(())
+    )
 
     assert isinstance(steps[-1], AskServer)
     assert steps[-1].avoid == ("a",)
@@ -257,12 +282,12 @@ def test_a_server_that_called_a_session_invalid_is_of_the_last_resort() -> None:
 def test_tried_and_no_server_left_is_an_upstream_error() -> None:
     """Untried it is no backend."""
     _, untried = in_hand(NONE_LEFT)
-    _, tried = in_hand(chosen(), judged(Verdict.UNREACHABLE), NONE_LEFT)
+    _, tried = in_hand(balancer_chooses(), server_judged(Verdict.UNREACHABLE), NONE_LEFT)
 
-    assert failed(untried[-1]) == "no_backend"
+    assert error_in(untried[-1]) == "no_backend"
     assert isinstance(untried[-2], Cancel)
-    assert failed(tried[-1]) == "upstream_error"
-    assert ended(tried[-2])[1:3] == (Outcome.RELEASED, Verdict.UNREACHABLE)
+    assert error_in(tried[-1]) == "upstream_error"
+    assert ending_in(tried[-2])[1:3] == (Outcome.RELEASED, Verdict.UNREACHABLE)
 
 
 def test_a_balancer_that_is_silent_gives_the_lease_back() -> None:
@@ -270,15 +295,15 @@ def test_a_balancer_that_is_silent_gives_the_lease_back() -> None:
     error = GatewayError("no_backend", "silent")
     _, steps = in_hand(Silent(error))
 
-    assert steps[-2:] == [cancel(1, "not_sent", error), Fail(error)]
+    assert steps[-2:] == [cancel_step(1, "not_sent", error), Fail(error)]
 
 
 def test_a_credential_that_cannot_be_read_gives_its_lease_back() -> None:
     """Nothing was sent."""
     error = GatewayError("internal_error", "sealed by another key")
-    _, steps = run(granted(), Unopened(error))
+    _, steps = run_course(pool_grants(), Unopened(error))
 
-    assert steps[-2:] == [cancel(1, "not_sent", error), Fail(error)]
+    assert steps[-2:] == [cancel_step(1, "not_sent", error), Fail(error)]
 
 
 # Doubt.
@@ -298,43 +323,46 @@ def test_a_credential_that_cannot_be_read_gives_its_lease_back() -> None:
 def test_a_doubtful_lease_is_unknown_whatever_is_answered_next(verdict: Verdict) -> None:
     """And nobody is penalised, and nobody else asked: only the same server may repeat it."""
     _, steps = in_hand(
-        chosen(idempotent=True), judged(Verdict.OUTCOME_UNKNOWN), Paused(), judged(verdict)
+        balancer_chooses(idempotent=True),
+        server_judged(Verdict.OUTCOME_UNKNOWN),
+        Paused(),
+        server_judged(verdict),
     )
 
     assert [type(step) for step in steps] == [AskServer, Send, Pause, Send, Record, Fail]
-    assert ended(steps[4])[1:3] == (Outcome.UNKNOWN, Verdict.OUTCOME_UNKNOWN)
-    assert failed(steps[5]) == "upstream_outcome_unknown"
+    assert ending_in(steps[4])[1:3] == (Outcome.UNKNOWN, Verdict.OUTCOME_UNKNOWN)
+    assert error_in(steps[5]) == "upstream_outcome_unknown"
 
 
 def test_a_doubtful_lease_is_repeated_at_the_same_server_and_settled() -> None:
     """An idempotent one does it once."""
     _, steps = in_hand(
-        chosen(idempotent=True),
-        judged(Verdict.OUTCOME_UNKNOWN),
+        balancer_chooses(idempotent=True),
+        server_judged(Verdict.OUTCOME_UNKNOWN),
         Paused(),
-        judged(Verdict.SUCCESS),
+        server_judged(Verdict.SUCCESS),
         PASSED,
     )
 
     sent = [step.selected.server_id for step in steps if isinstance(step, Send)]
     assert sent == ["a", "a"]
-    assert ended(steps[-2])[1:3] == (Outcome.SETTLED, Verdict.SUCCESS)
+    assert ending_in(steps[-2])[1:3] == (Outcome.SETTLED, Verdict.SUCCESS)
 
 
 def test_a_server_that_is_not_idempotent_is_never_asked_twice() -> None:
     """What it may have done stays unknown."""
-    _, steps = in_hand(chosen(), judged(Verdict.OUTCOME_UNKNOWN))
+    _, steps = in_hand(balancer_chooses(), server_judged(Verdict.OUTCOME_UNKNOWN))
 
     assert [type(step) for step in steps] == [AskServer, Send, Record, Fail]
-    assert ended(steps[2])[1:3] == (Outcome.UNKNOWN, Verdict.OUTCOME_UNKNOWN)
+    assert ending_in(steps[2])[1:3] == (Outcome.UNKNOWN, Verdict.OUTCOME_UNKNOWN)
 
 
 def test_what_was_said_after_the_submission_is_unknown_and_ends_it() -> None:
     """The session is treated as said; the unit is not given back."""
-    _, steps = in_hand(chosen(), judged(Verdict.QUOTA_EXHAUSTED, submitted=True))
+    _, steps = in_hand(balancer_chooses(), server_judged(Verdict.QUOTA_EXHAUSTED, submitted=True))
 
-    assert ended(steps[-2])[1:3] == (Outcome.UNKNOWN, Verdict.QUOTA_EXHAUSTED)
-    assert failed(steps[-1]) == "upstream_outcome_unknown"
+    assert ending_in(steps[-2])[1:3] == (Outcome.UNKNOWN, Verdict.QUOTA_EXHAUSTED)
+    assert error_in(steps[-1]) == "upstream_outcome_unknown"
 
 
 # Attempts.
@@ -343,37 +371,37 @@ def test_what_was_said_after_the_submission_is_unknown_and_ends_it() -> None:
 @pytest.mark.parametrize("verdict", [Verdict.UNREACHABLE, Verdict.RATE_LIMITED])
 def test_a_streamed_body_has_no_further_attempt(verdict: Verdict) -> None:
     """It cannot be sent again."""
-    _, steps = in_hand(chosen(), judged(verdict, replayable=False))
+    _, steps = in_hand(balancer_chooses(), server_judged(verdict, replayable=False))
 
     assert isinstance(steps[-1], Fail)
-    assert ended(steps[-2])[1:3] == (Outcome.RELEASED, verdict)
+    assert ending_in(steps[-2])[1:3] == (Outcome.RELEASED, verdict)
 
 
 def test_attempts_are_bounded_over_all_leases() -> None:
     """Three are three, at whichever server with whichever lease."""
     _, steps = in_hand(
-        chosen("a"),
-        judged(Verdict.UNREACHABLE, "a"),
-        chosen("b"),
-        judged(Verdict.RATE_LIMITED, "b"),
-        granted(2),
+        balancer_chooses("a"),
+        server_judged(Verdict.UNREACHABLE, "a"),
+        balancer_chooses("b"),
+        server_judged(Verdict.RATE_LIMITED, "b"),
+        pool_grants(2),
         Opened(()),
-        chosen("c"),
-        judged(Verdict.UNREACHABLE, "c"),
+        balancer_chooses("c"),
+        server_judged(Verdict.UNREACHABLE, "c"),
     )
 
     assert sum(isinstance(step, Send) for step in steps) == 3
-    assert failed(steps[-1]) == "upstream_error"
+    assert error_in(steps[-1]) == "upstream_error"
 
 
 def test_remaining_is_unknown_after_a_second_penalty() -> None:
     """The pool closes no second session for one request."""
-    used_up = judged(Verdict.QUOTA_EXHAUSTED)
+    used_up = server_judged(Verdict.QUOTA_EXHAUSTED)
     call = a_call(attempts_max=2)
-    once, _ = run(granted(), Opened(()), chosen(), used_up, call=call)
-    twice, _ = run(
-        *(granted(), Opened(()), chosen(), used_up),
-        *(granted(2), Opened(()), chosen(), used_up),
+    once, _ = run_course(pool_grants(), Opened(()), balancer_chooses(), used_up, call=call)
+    twice, _ = run_course(
+        *(pool_grants(), Opened(()), balancer_chooses(), used_up),
+        *(pool_grants(2), Opened(()), balancer_chooses(), used_up),
         call=call,
     )
 
@@ -390,11 +418,16 @@ def test_a_lease_given_back_is_left_again() -> None:
 
 def test_results_beyond_the_reservation_are_counted_where_items_are_units() -> None:
     """And what was asked for with them is not."""
-    way = (granted(units=2), Opened(()), chosen(), judged(Verdict.SUCCESS, results=5))
-    _, counted = run(*way, PASSED, call=a_call(counted=True, units=2))
+    way = (
+        pool_grants(units=2),
+        Opened(()),
+        balancer_chooses(),
+        server_judged(Verdict.SUCCESS, results=5),
+    )
+    _, counted = run_course(*way, PASSED, call=a_call(counted=True, units=2))
     included = Passed(attempt=PASSED.attempt, status=200, bytes_out=7, results_included=4)
-    _, less = run(*way, included, call=a_call(counted=True, units=2))
-    _, other = run(*way, PASSED)
+    _, less = run_course(*way, included, call=a_call(counted=True, units=2))
+    _, other = run_course(*way, PASSED)
 
     assert [_record(steps).usage.units_over for steps in (counted, less, other)] == [3, 1, 0]
 
@@ -403,7 +436,7 @@ def test_a_cut_answer_is_settled_and_told_as_cut() -> None:
     """Its first byte was passed on: the client has heard."""
     error = GatewayError("upstream_outcome_unknown", "cut")
     passed = Passed(attempt=PASSED.attempt, status=200, bytes_out=3, error=error)
-    _, steps = in_hand(chosen(), judged(Verdict.SUCCESS), passed)
+    _, steps = in_hand(balancer_chooses(), server_judged(Verdict.SUCCESS), passed)
 
     usage = _record(steps).usage
     assert (usage.outcome, usage.cut, usage.error_code) == (Outcome.SETTLED, True, error.code)
@@ -412,61 +445,61 @@ def test_a_cut_answer_is_settled_and_told_as_cut() -> None:
 
 # Cancellations at every stage.
 
-OPEN = (granted(), Opened(()))
+OPEN = (pool_grants(), Opened(()))
 STOPPING = GatewayError("upstream_outcome_unknown", "the gateway stops")
-UNSENT = attempt(Verdict.CLIENT_GONE, sent=False)
-SENT = attempt(Verdict.CLIENT_GONE)
+UNSENT = attempted(Verdict.CLIENT_GONE, sent=False)
+SENT = attempted(Verdict.CLIENT_GONE)
 
 
 @pytest.mark.parametrize(
     "way",
     [
         (),
-        (granted(),),
+        (pool_grants(),),
         OPEN,
-        (*OPEN, chosen()),
+        (*OPEN, balancer_chooses()),
     ],
 )
 def test_a_client_that_leaves_before_anything_was_sent_costs_nothing(
     way: tuple[Happening, ...],
 ) -> None:
     """Its lease is cancelled, whether it was granted yet or not."""
-    _, steps = run(*way, Gone())
+    _, steps = run_course(*way, Gone())
 
-    assert steps[-2:] == [cancel(1, "client_gone"), Finish()]
+    assert steps[-2:] == [cancel_step(1, "client_gone"), Finish()]
 
 
 @pytest.mark.parametrize(
     ("way", "gone", "outcome", "verdict"),
     [
-        ((chosen(),), Gone(attempt=SENT), Outcome.UNKNOWN, Verdict.CLIENT_GONE),
-        ((chosen(),), Gone(attempt=UNSENT), Outcome.RELEASED, Verdict.CLIENT_GONE),
+        ((balancer_chooses(),), Gone(attempt=SENT), Outcome.UNKNOWN, Verdict.CLIENT_GONE),
+        ((balancer_chooses(),), Gone(attempt=UNSENT), Outcome.RELEASED, Verdict.CLIENT_GONE),
         (
-            (chosen(), judged(Verdict.UNREACHABLE)),
+            (balancer_chooses(), server_judged(Verdict.UNREACHABLE)),
             Gone(),
             Outcome.RELEASED,
             Verdict.CLIENT_GONE,
         ),
         (
-            (chosen(idempotent=True), judged(Verdict.OUTCOME_UNKNOWN)),
+            (balancer_chooses(idempotent=True), server_judged(Verdict.OUTCOME_UNKNOWN)),
             Gone(),
             Outcome.UNKNOWN,
             Verdict.CLIENT_GONE,
         ),
         (
-            (chosen(), judged(Verdict.SUCCESS)),
+            (balancer_chooses(), server_judged(Verdict.SUCCESS)),
             Gone(attempt=SENT),
             Outcome.SETTLED,
             Verdict.CLIENT_GONE,
         ),
         (
-            (chosen(),),
+            (balancer_chooses(),),
             Gone(error=STOPPING, attempt=SENT),
             Outcome.UNKNOWN,
             Verdict.OUTCOME_UNKNOWN,
         ),
         (
-            (chosen(), judged(Verdict.SUCCESS)),
+            (balancer_chooses(), server_judged(Verdict.SUCCESS)),
             Gone(error=STOPPING, attempt=SENT),
             Outcome.SETTLED,
             Verdict.SUCCESS,
@@ -479,7 +512,7 @@ def test_who_breaks_off_decides_nothing_but_when(
     """Unsent is given back, sent is unknown, answered is settled."""
     _, steps = in_hand(*way, gone)
 
-    assert ended(steps[-2])[1:3] == (outcome, verdict)
+    assert ending_in(steps[-2])[1:3] == (outcome, verdict)
     assert isinstance(steps[-1], Fail if gone.error else Finish)
 
 
@@ -489,14 +522,14 @@ def test_who_leaves_before_a_lease_is_asked_for_leaves_nothing(error: GatewayErr
     stage, _ = begin(a_call())
     _, steps = advance(stage, Gone(error=error), 1.0)
 
-    assert [type(step) for step in steps] == [Fail if error else Finish]
+    assert steps == (Fail(error) if error else Finish(),)
 
 
 def test_a_gateway_that_stops_before_anything_was_sent_says_so() -> None:
     """The client is there and hears it."""
-    _, steps = run(granted(), Gone(error=STOPPING))
+    _, steps = run_course(pool_grants(), Gone(error=STOPPING))
 
-    assert steps[-2:] == [cancel(1, "not_sent", STOPPING), Fail(STOPPING)]
+    assert steps[-2:] == [cancel_step(1, "not_sent", STOPPING), Fail(STOPPING)]
 
 
 def _record(steps: list[Step]) -> Record:
@@ -507,8 +540,14 @@ def _record(steps: list[Step]) -> Record:
 def test_a_session_that_was_refused_is_avoided_with_those_before() -> None:
     """Nobody is asked twice for one request."""
     _, steps = in_hand(
-        *(chosen(), judged(Verdict.RATE_LIMITED), granted(2), Opened(()), chosen()),
-        judged(Verdict.RISK_CONTROL),
+        *(
+            balancer_chooses(),
+            server_judged(Verdict.RATE_LIMITED),
+            pool_grants(2),
+            Opened(()),
+            balancer_chooses(),
+        ),
+        server_judged(Verdict.RISK_CONTROL),
     )
 
-    assert asked(steps[-1]).avoid_sessions == (SessionId("s1"), SessionId("s2"))
+    assert question_in(steps[-1]).avoid_sessions == (SessionId("s1"), SessionId("s2"))

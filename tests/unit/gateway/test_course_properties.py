@@ -39,7 +39,14 @@ from services.gateway.relay.course.steps import (
     Send,
     Step,
 )
-from tests.unit.gateway.courses import a_call, attempt, chosen, granted, judged, refused
+from tests.unit.gateway.courses import (
+    a_call,
+    attempted,
+    balancer_chooses,
+    pool_grants,
+    pool_refuses,
+    server_judged,
+)
 
 ERROR = GatewayError("internal_error", "a fault")
 VERDICTS = [
@@ -97,7 +104,7 @@ class World:
         if verdict is not Verdict.UNREACHABLE:
             self.maybe_sent.setdefault(self.number, []).append(self.server)
         while_polling = verdict in {Verdict.RATE_LIMITED, Verdict.QUOTA_EXHAUSTED}
-        return judged(
+        return server_judged(
             verdict,
             self.server,
             replayable=self._data.draw(st.booleans()),
@@ -105,13 +112,13 @@ class World:
         )
 
     def _way_down(self) -> Passed:
-        tried = attempt(Verdict.SUCCESS, self.server)
+        tried = attempted(Verdict.SUCCESS, self.server)
         return Passed(attempt=tried, status=200, bytes_out=1, error=self._one(None, ERROR))
 
     def _lease(self, step: AskLease) -> Happening:
         answers: list[Happening] = [
-            granted(step.number, send_within_s=self._one(0.0, 5.0, 30.0)),
-            refused(self._one(*Refusal)),
+            pool_grants(step.number, send_within_s=self._one(0.0, 5.0, 30.0)),
+            pool_refuses(self._one(*Refusal)),
             Unanswered("silence", sent=True),
             Unanswered("away", sent=False),
             NotAsked(ERROR),
@@ -133,7 +140,7 @@ class World:
         if not left or self._data.draw(st.integers(0, 9)) == 0:
             return self._one(NoneLeft(NoServer(reason="none")), Silent(ERROR))
         server = self._data.draw(st.sampled_from(left))
-        return chosen(server, idempotent=server in IDEMPOTENT)
+        return balancer_chooses(server, idempotent=server in IDEMPOTENT)
 
     def _gone(self, step: Step) -> Gone:
         error = self._one(None, ERROR)
@@ -141,10 +148,10 @@ class World:
             sent = self._data.draw(st.booleans())
             if sent:
                 self.maybe_sent.setdefault(self.number, []).append(step.selected.server_id)
-            tried = attempt(Verdict.CLIENT_GONE, step.selected.server_id, sent=sent)
+            tried = attempted(Verdict.CLIENT_GONE, step.selected.server_id, sent=sent)
             return Gone(error=error, attempt=tried)
         if isinstance(step, Pass):
-            return Gone(error=error, attempt=attempt(Verdict.SUCCESS, self.server))
+            return Gone(error=error, attempt=attempted(Verdict.SUCCESS, self.server))
         return Gone(error=error)
 
     def _one(self, *choices: Any) -> Any:

@@ -24,7 +24,7 @@ EDITS, VIDEOS, CHAT = "/v1/images/edits", "/v1/videos/generations", "/v1/chat/co
 BY_RATIO = ("jimeng", "drraw", "jimeng-free-all")
 
 
-def asked(path: str, form: tuple[str, ...] | None = None, **fields: Any) -> Asked:
+def client_asks(path: str, form: tuple[str, ...] | None = None, **fields: Any) -> Asked:
     files = tuple(
         File(name, f"{number}.png", "image/png", Span(number * 10, 5))
         for number, name in enumerate(form or ())
@@ -39,7 +39,7 @@ def body(translation: Translation) -> Any:
     return json.loads(text)
 
 
-def refusal(dialect: str, request: Asked) -> tuple[str, str | None]:
+def untranslatable(dialect: str, request: Asked) -> tuple[str, str | None]:
     with pytest.raises(UntranslatableError) as refused:
         translate_asked(dialect, request)
     return refused.value.message, refused.value.param
@@ -54,7 +54,7 @@ def test_plain_and_what_only_a_later_version_knows_translate_nothing() -> None:
 @pytest.mark.parametrize("dialect", FAMILY)
 def test_what_needs_no_translation_passes_byte_for_byte(dialect: str) -> None:
     found = translate_asked(
-        dialect, asked(IMAGES, prompt="a gate", model="jimeng-4.0", n=4, user="u")
+        dialect, client_asks(IMAGES, prompt="a gate", model="jimeng-4.0", n=4, user="u")
     )
 
     assert found == Translation(path=IMAGES, results_included=4)
@@ -80,7 +80,7 @@ def test_size_becomes_ratio_and_resolution(
 ) -> None:
     given = {"model": model} if model else {}
 
-    found = translate_asked(dialect, asked(IMAGES, prompt="p", size=size, **given))
+    found = translate_asked(dialect, client_asks(IMAGES, prompt="p", size=size, **given))
 
     assert body(found) == {"prompt": "p", **given, "ratio": ratio, "resolution": resolution}
     assert found.told == f"size={size} → ratio={ratio}, resolution={resolution}"
@@ -92,7 +92,7 @@ def test_size_becomes_ratio_and_resolution(
 def test_width_and_height_are_a_size_too_and_words_of_its_own_win(dialect: str) -> None:
     given = {"prompt": "p", "resolution": "4k"}
     found = translate_asked(
-        dialect, asked(IMAGES, width=2560, height="1440", ratio="16:9", **given)
+        dialect, client_asks(IMAGES, width=2560, height="1440", ratio="16:9", **given)
     )
 
     assert body(found) == {"ratio": "16:9", **given}
@@ -101,7 +101,7 @@ def test_width_and_height_are_a_size_too_and_words_of_its_own_win(dialect: str) 
 @pytest.mark.parametrize("dialect", BY_RATIO)
 @pytest.mark.parametrize("size", ["auto", "", None])
 def test_size_that_says_nothing_is_left_out(dialect: str, size: str | None) -> None:
-    found = translate_asked(dialect, asked(IMAGES, prompt="p", size=size, style=None))
+    found = translate_asked(dialect, client_asks(IMAGES, prompt="p", size=size, style=None))
 
     assert body(found) == {"prompt": "p"}
 
@@ -155,7 +155,7 @@ def test_size_that_says_nothing_is_left_out(dialect: str, size: str | None) -> N
 def test_what_would_be_got_wrong_unnoticed_is_refused_by_name(
     fields: dict[str, Any], param: str
 ) -> None:
-    message, named = refusal("jimeng", asked(IMAGES, **{"prompt": "p", **fields}))
+    message, named = untranslatable("jimeng", client_asks(IMAGES, **{"prompt": "p", **fields}))
 
     assert named == param
     assert "expected" in message
@@ -177,13 +177,13 @@ def test_what_would_be_got_wrong_unnoticed_is_refused_by_name(
 def test_the_one_that_knows_pixels_gets_pixels(
     fields: dict[str, Any], expected: dict[str, int]
 ) -> None:
-    found = translate_asked("jimeng-free", asked(IMAGES, prompt="p", **fields))
+    found = translate_asked("jimeng-free", client_asks(IMAGES, prompt="p", **fields))
 
     assert body(found) == {"prompt": "p", **expected}
 
 
 def test_pixels_that_it_knows_pass_as_they_are() -> None:
-    request = asked(IMAGES, prompt="p", width=100, height=80)
+    request = client_asks(IMAGES, prompt="p", width=100, height=80)
 
     assert translate_asked("jimeng-free", request).pieces is None
 
@@ -198,7 +198,7 @@ def test_pixels_that_it_knows_pass_as_they_are() -> None:
     ],
 )
 def test_pixels_that_nobody_makes_are_refused(fields: dict[str, Any], param: str) -> None:
-    assert refusal("jimeng-free", asked(IMAGES, prompt="p", **fields))[1] == param
+    assert untranslatable("jimeng-free", client_asks(IMAGES, prompt="p", **fields))[1] == param
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_pixels_that_nobody_makes_are_refused(fields: dict[str, Any], param: str
 def test_what_is_brought_along_and_not_read_is_refused(
     dialect: str, path: str, fields: dict[str, Any], param: str
 ) -> None:
-    assert refusal(dialect, asked(path, prompt="p", **fields))[1] == param
+    assert untranslatable(dialect, client_asks(path, prompt="p", **fields))[1] == param
 
 
 @pytest.mark.parametrize(
@@ -248,22 +248,25 @@ def test_what_is_brought_along_and_not_read_is_refused(
     [("jimeng", IMAGES, 1), ("jimeng-free", IMAGES, 1), ("jimeng-free-all", IMAGES, 2)],
 )
 def test_files_that_are_not_read_are_refused(dialect: str, path: str, form: int) -> None:
-    assert refusal(dialect, asked(path, ("image",) * form, prompt="p"))[1] == "image"
-    assert refusal("jimeng", asked(VIDEOS, ("a", "b", "c"), prompt="p"))[1] == "file_paths"
+    assert untranslatable(dialect, client_asks(path, ("image",) * form, prompt="p"))[1] == "image"
+    assert (
+        untranslatable("jimeng", client_asks(VIDEOS, ("a", "b", "c"), prompt="p"))[1]
+        == "file_paths"
+    )
 
 
 def test_number_that_is_none_in_a_form_is_refused() -> None:
-    assert refusal("jimeng", asked(IMAGES, (), prompt="p", sample_strength="nan"))[1]
+    assert untranslatable("jimeng", client_asks(IMAGES, (), prompt="p", sample_strength="nan"))[1]
 
 
 def test_pictures_of_a_film_stand_where_they_are_read() -> None:
-    one = translate_asked("jimeng", asked(VIDEOS, prompt="p", file_paths="https://x/a"))
+    one = translate_asked("jimeng", client_asks(VIDEOS, prompt="p", file_paths="https://x/a"))
     renamed = translate_asked(
-        "jimeng-free-all", asked(VIDEOS, prompt="p", filePaths=["https://x/a"])
+        "jimeng-free-all", client_asks(VIDEOS, prompt="p", filePaths=["https://x/a"])
     )
-    none = translate_asked("jimeng", asked(VIDEOS, prompt="p", file_paths=""))
+    none = translate_asked("jimeng", client_asks(VIDEOS, prompt="p", file_paths=""))
     twelve = {f"image_file_{place}": "https://x/a" for place in range(1, 10)}
-    omni = asked(
+    omni = client_asks(
         VIDEOS, prompt="p", functionMode="omni_reference", video_file_3="https://x", **twelve
     )
 
@@ -286,7 +289,7 @@ def test_pictures_of_a_film_stand_where_they_are_read() -> None:
     ],
 )
 def test_part_of_a_message_that_is_not_understood_is_refused(part: Any) -> None:
-    assert refusal("jimeng", conversation("draw", part))[1] == "messages"
+    assert untranslatable("jimeng", conversation("draw", part))[1] == "messages"
 
 
 def test_model_of_a_film_may_be_written_in_capitals() -> None:
@@ -296,7 +299,7 @@ def test_model_of_a_film_may_be_written_in_capitals() -> None:
 def test_form_without_files_becomes_json_with_typed_fields() -> None:
     fields = {"prompt": "12", "n": "2", "sample_strength": "0.5", "intelligent_ratio": "true"}
 
-    found = translate_asked("jimeng", asked(IMAGES, (), **fields, seed="x"))
+    found = translate_asked("jimeng", client_asks(IMAGES, (), **fields, seed="x"))
 
     assert body(found) == {
         "prompt": "12",
@@ -310,7 +313,7 @@ def test_form_without_files_becomes_json_with_typed_fields() -> None:
 @pytest.mark.parametrize("dialect", ["jimeng", "drraw"])
 def test_edit_becomes_a_composition_whose_files_stay_where_they_are(dialect: str) -> None:
     found = translate_asked(
-        dialect, asked(EDITS, ("image[]", "image[]"), prompt="p", size="1024x1024")
+        dialect, client_asks(EDITS, ("image[]", "image[]"), prompt="p", size="1024x1024")
     )
 
     assert found.path == COMPOSITIONS
@@ -326,13 +329,13 @@ def test_edit_becomes_a_composition_whose_files_stay_where_they_are(dialect: str
 
 @pytest.mark.parametrize("form", [("mask", "image"), ("image", "image[]", "mask")])
 def test_mask_is_refused_wherever_it_stands(form: tuple[str, ...]) -> None:
-    assert refusal("jimeng", asked(EDITS, form, prompt="p"))[1] == "mask"
+    assert untranslatable("jimeng", client_asks(EDITS, form, prompt="p"))[1] == "mask"
 
 
 @pytest.mark.parametrize("path", [EDITS, COMPOSITIONS, "/v1/images/variations", "/avatar"])
 @pytest.mark.parametrize("dialect", ["jimeng-free-all", "jimeng-free"])
 def test_what_a_backend_has_not_is_refused(dialect: str, path: str) -> None:
-    assert path in refusal(dialect, asked(path, prompt="p"))[0]
+    assert path in untranslatable(dialect, client_asks(path, prompt="p"))[0]
 
 
 def test_name_of_a_file_cannot_break_out_of_its_form() -> None:
@@ -364,21 +367,26 @@ def test_name_of_a_file_cannot_break_out_of_its_form() -> None:
 def test_length_of_a_film_is_one_that_its_model_makes(
     dialect: str, model: str, duration: Any, sent: int | None
 ) -> None:
-    request = asked(VIDEOS, model=model, prompt="p", seconds=duration)
+    request = client_asks(VIDEOS, model=model, prompt="p", seconds=duration)
 
     if sent is None:
-        assert refusal(dialect, request)[1] == "duration"
+        assert untranslatable(dialect, request)[1] == "duration"
     else:
         found = body(translate_asked(dialect, request))
         assert found == {"model": model, "prompt": "p", "duration": sent}
 
 
 def test_size_of_a_film_is_its_ratio_and_its_resolution_is_checked() -> None:
-    found = translate_asked("jimeng", asked(VIDEOS, prompt="p", size="1280x720", resolution="720p"))
+    found = translate_asked(
+        "jimeng", client_asks(VIDEOS, prompt="p", size="1280x720", resolution="720p")
+    )
 
     assert body(found) == {"prompt": "p", "ratio": "16:9", "resolution": "720p"}
-    assert refusal("jimeng", asked(VIDEOS, prompt="p", resolution="8k"))[1] == "resolution"
-    assert refusal("jimeng", asked(VIDEOS, prompt="p", ratio="5:4"))[1] == "ratio"
+    assert (
+        untranslatable("jimeng", client_asks(VIDEOS, prompt="p", resolution="8k"))[1]
+        == "resolution"
+    )
+    assert untranslatable("jimeng", client_asks(VIDEOS, prompt="p", ratio="5:4"))[1] == "ratio"
 
 
 def conversation(*parts: Any, **fields: Any) -> Asked:
@@ -387,7 +395,7 @@ def conversation(*parts: Any, **fields: Any) -> Asked:
         {"role": "assistant", "content": "![image_0](https://x/y.png)"},
         {"role": "user", "content": list(parts) if parts else "draw a gate"},
     ]
-    return asked(CHAT, messages=messages, **fields)
+    return client_asks(CHAT, messages=messages, **fields)
 
 
 def picture(address: str) -> dict[str, Any]:
@@ -415,9 +423,9 @@ def test_pictures_of_a_chat_are_references_where_there_may_be_any() -> None:
     assert body(composed)["ratio"] == "1:1"
     assert composed.quoting
     assert body(referred)["filePath"] == "https://x/a.png"
-    assert refusal("jimeng-free", request)[1] == "messages"
+    assert untranslatable("jimeng-free", request)[1] == "messages"
     two = conversation(text, picture("https://x/a.png"), picture("https://x/b.png"))
-    assert refusal("jimeng-free-all", two)[1] == "messages"
+    assert untranslatable("jimeng-free-all", two)[1] == "messages"
 
 
 def test_chat_about_a_film_is_a_film() -> None:
@@ -433,33 +441,33 @@ def test_chat_about_a_film_is_a_film() -> None:
     "messages", [None, [], "hi", [{"role": "system", "content": "x"}], [{"role": "user"}], [7]]
 )
 def test_chat_without_a_prompt_is_refused(messages: Any) -> None:
-    assert refusal("jimeng", asked(CHAT, messages=messages))[1] == "messages"
+    assert untranslatable("jimeng", client_asks(CHAT, messages=messages))[1] == "messages"
 
 
 def test_composition_of_addresses_is_checked_and_passes() -> None:
-    request = asked(COMPOSITIONS, images=["https://x/a.png"], prompt="p")
+    request = client_asks(COMPOSITIONS, images=["https://x/a.png"], prompt="p")
 
     assert translate_asked("jimeng", request) == Translation(
         path=COMPOSITIONS, results_included=4, quoting=True
     )
-    single = translate_asked("drraw", asked(EDITS, image="https://x/a.png", prompt="p"))
+    single = translate_asked("drraw", client_asks(EDITS, image="https://x/a.png", prompt="p"))
     assert body(single) == {"prompt": "p", "images": ["https://x/a.png"]}
-    several = translate_asked("drraw", asked(EDITS, image=["https://x/a.png"], prompt="p"))
+    several = translate_asked("drraw", client_asks(EDITS, image=["https://x/a.png"], prompt="p"))
     assert body(several) == {"prompt": "p", "images": ["https://x/a.png"]}
 
 
 def test_form_of_a_composition_is_written_anew_whatever_changes() -> None:
-    found = translate_asked("jimeng", asked(COMPOSITIONS, ("images",), prompt="p"))
+    found = translate_asked("jimeng", client_asks(COMPOSITIONS, ("images",), prompt="p"))
 
     assert found.told == ""
     assert found.content_type == "multipart/form-data; boundary=tidegate-request-1"
     for name in ("Mask", "style_reference", "images[x]", "file"):
-        assert refusal("jimeng", asked(EDITS, ("image", name), prompt="p"))[1]
-    assert refusal("jimeng", asked(COMPOSITIONS, (), prompt="p"))[1] == "image"
+        assert untranslatable("jimeng", client_asks(EDITS, ("image", name), prompt="p"))[1]
+    assert untranslatable("jimeng", client_asks(COMPOSITIONS, (), prompt="p"))[1] == "image"
 
 
 def test_form_with_a_file_is_written_anew_so_that_a_file_is_one() -> None:
-    same = translate_asked("jimeng-free-all", asked(IMAGES, ("filePath",), prompt="p"))
+    same = translate_asked("jimeng-free-all", client_asks(IMAGES, ("filePath",), prompt="p"))
 
     head = same.pieces[1] if same.pieces else b""
     assert isinstance(head, bytes)
@@ -488,10 +496,11 @@ def test_what_a_backend_would_take_out_of_a_body_is_written_as_escapes() -> None
     ],
 )
 def test_picture_is_known_by_whatever_name(name: str) -> None:
-    request = asked(IMAGES, **{"prompt": "p", name: ["https://x/a"]})
-    assert refusal("jimeng", request)[1] == name
+    request = client_asks(IMAGES, **{"prompt": "p", name: ["https://x/a"]})
+
+    assert untranslatable("jimeng", request)[1] == name
     chatting = conversation(model="m", **{name: "/etc/passwd"})
-    assert refusal("jimeng-free-all", chatting)[1] == name
+    assert untranslatable("jimeng-free-all", chatting)[1] == name
 
 
 @pytest.mark.parametrize("name", ["response_format", "b64_json", "image_count", "style", "user"])
@@ -501,13 +510,15 @@ def test_other_fields_bring_nothing_along(name: str) -> None:
 
 
 def test_texts_of_a_form_that_are_no_numbers_stay_texts() -> None:
-    found = translate_asked("jimeng", asked(IMAGES, (), prompt="p", seed="x", tags=["a", "b"]))
+    found = translate_asked(
+        "jimeng", client_asks(IMAGES, (), prompt="p", seed="x", tags=["a", "b"])
+    )
 
     assert body(found) == {"prompt": "p", "seed": "x", "tags": ["a", "b"]}
 
 
 def test_size_of_a_film_that_says_nothing_is_left_out() -> None:
-    assert body(translate_asked("jimeng", asked(VIDEOS, size="auto", prompt="p"))) == {
+    assert body(translate_asked("jimeng", client_asks(VIDEOS, size="auto", prompt="p"))) == {
         "prompt": "p"
     }
 
@@ -548,17 +559,17 @@ def test_backend_has_submitted_after_so_long() -> None:
     film = translate_asked("jimeng", conversation(model="a-video"))
 
     assert film.late_s == LATE_FILM_S
-    assert translate_asked("jimeng", asked(VIDEOS, prompt="p")).late_s == LATE_FILM_S
-    assert translate_asked("jimeng", asked(IMAGES, prompt="p")).late_s == LATE_S
-    request = asked(COMPOSITIONS, prompt="p", images=pictures)
+    assert translate_asked("jimeng", client_asks(VIDEOS, prompt="p")).late_s == LATE_FILM_S
+    assert translate_asked("jimeng", client_asks(IMAGES, prompt="p")).late_s == LATE_S
+    request = client_asks(COMPOSITIONS, prompt="p", images=pictures)
     assert translate_asked("jimeng", request).late_s == LATE_S
     assert translate_asked("drraw", request).late_s == LATE_S + 10
-    form = asked(EDITS, ("image",) * 3, prompt="p")
+    form = client_asks(EDITS, ("image",) * 3, prompt="p")
     assert translate_asked("drraw", form).late_s == LATE_S + 4
 
 
 def test_what_is_no_address_quotes_nothing() -> None:
-    request = asked(IMAGES, prompt="p", image=5)
+    request = client_asks(IMAGES, prompt="p", image=5)
 
     assert list(addresses_in(request.fields)) == []
-    assert refusal("jimeng", request)[1] == "image"
+    assert untranslatable("jimeng", request)[1] == "image"

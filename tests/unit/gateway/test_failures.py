@@ -104,7 +104,9 @@ def test_patterns_are_read_in_time_that_does_not_explode() -> None:
         assert TABLES.failure_of(-2001, start + "(错误码: " * 100_000) is not None
 
 
-def late(body: dict[str, Any] | bytes, status: int = 200, waited_s: float = LATE_S + 1) -> Any:
+def judged_late(
+    body: dict[str, Any] | bytes, status: int = 200, waited_s: float = LATE_S + 1
+) -> Any:
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
     return judge_body(status, "", text, TABLES, waited_s=waited_s)
 
@@ -132,8 +134,8 @@ def test_what_is_said_late_was_said_after_the_submission(
     body: Any,
     submitted: bool,  # noqa: FBT001
 ) -> None:
-    assert late(body, status).submitted is submitted
-    assert late(body, status, LATE_S).submitted is False
+    assert judged_late(body, status).submitted is submitted
+    assert judged_late(body, status, LATE_S).submitted is False
 
 
 def test_what_was_proved_by_its_words_never_comes_too_late() -> None:
@@ -159,7 +161,7 @@ def test_what_is_said_of_the_work_was_said_after_the_submission_however_soon(
     message: str,
     submitted: bool,  # noqa: FBT001
 ) -> None:
-    assert late({"code": -2007, "message": message}, waited_s=0.1).submitted is submitted
+    assert judged_late({"code": -2007, "message": message}, waited_s=0.1).submitted is submitted
 
 
 @pytest.mark.parametrize(
@@ -176,7 +178,7 @@ def test_what_is_said_of_the_work_was_said_after_the_submission_however_soon(
 def test_generator_that_cannot_be_reached_at_once_was_sent_nothing(
     message: str, waited_s: float, meaning: str | None
 ) -> None:
-    assert late({"code": -1000, "message": message}, waited_s=waited_s).meaning == meaning
+    assert judged_late({"code": -1000, "message": message}, waited_s=waited_s).meaning == meaning
 
 
 @pytest.mark.parametrize("status", [400, 408, 431])

@@ -6,7 +6,7 @@ import pytest
 
 from services.gateway.domain.crowd import CALM_S, PATIENCE_S, Crowd
 from services.gateway.relay.gate import WIDTH, Gate, Place
-from tests.waiting import until
+from tests.waiting import settle, until
 
 
 def crowd_open() -> Crowd:
@@ -37,7 +37,9 @@ def test_the_first_calm_closes_it_though_nobody_came_or_went_meanwhile() -> None
 
     crowd.note_count(WIDTH, 2)
     crowd.note_count(WIDTH + 1, 2 + CALM_S / 2)
+
     assert crowd.open
+
     crowd.note_count(WIDTH, 3)
     crowd.note_count(256, 3.2)
     assert not crowd.open
@@ -54,17 +56,13 @@ async def entered(gate: Gate, came: list[int], number: int) -> Place:
     return place
 
 
-async def settle() -> None:
-    for _ in range(5):
-        await asyncio.sleep(0)
-
-
 @pytest.mark.anyio
 async def test_a_wave_goes_in_a_few_at_a_time_in_its_order() -> None:
     gate = Gate()
     came: list[int] = []
     wave = [asyncio.ensure_future(entered(gate, came, number)) for number in range(3 * WIDTH)]
     await settle()
+
     assert (came, len(gate)) == ([*range(WIDTH)], 2 * WIDTH)
 
     for gone in range(2 * WIDTH):
@@ -85,7 +83,9 @@ async def test_who_leaves_the_queue_lets_nobody_in_in_its_place() -> None:
 
     tasks[WIDTH].cancel()
     await settle()
+
     assert len(came) == WIDTH
+
     gate.leave(await tasks[0])
     tasks[WIDTH + 1].cancel()
     await settle()
@@ -139,6 +139,7 @@ async def test_one_behind_those_who_hang_goes_in_and_opens_it_for_nobody_else() 
     filling = [await gate.enter() for _ in range(WIDTH)]
     late = asyncio.ensure_future(gate.enter())
     await settle()
+
     assert not late.done()
     for each in hanging:
         gate.leave(each)

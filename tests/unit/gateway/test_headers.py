@@ -6,7 +6,7 @@ from services.gateway.clients.headers import upstream_headers
 from services.gateway.clients.request import Request
 
 
-def asked(*headers: tuple[bytes, bytes], **scope: Any) -> Request:
+def request_with(*headers: tuple[bytes, bytes], **scope: Any) -> Request:
     """A request as the HTTP server hands it over."""
     return Request(
         {
@@ -20,7 +20,7 @@ def asked(*headers: tuple[bytes, bytes], **scope: Any) -> Request:
     )
 
 
-def sent(request: Request) -> dict[bytes, bytes]:
+def sent_upstream(request: Request) -> dict[bytes, bytes]:
     found = upstream_headers(request, b"server:9001", b"Bearer secret", 2)
     assert len({name for name, _ in found}) == len(found)
     return dict(found)
@@ -35,7 +35,7 @@ def test_what_is_meant_for_the_gateway_goes_no_further() -> None:
         b"accept-encoding": b"br, zstd",
     }
 
-    found = sent(asked(*ours.items(), (b"x-kept", b"yes")))
+    found = sent_upstream(request_with(*ours.items(), (b"x-kept", b"yes")))
 
     assert b"x-max-wait-ms" not in found
     assert b"cookie" not in found
@@ -55,7 +55,7 @@ def test_server_is_told_the_address_and_scheme_that_the_gateway_believes() -> No
         (b"host", b"gate.example"),
     ]
 
-    found = sent(asked(*claimed, scheme="http"))
+    found = sent_upstream(request_with(*claimed, scheme="http"))
 
     assert found[b"x-forwarded-for"] == b"192.0.2.7"
     assert found[b"x-forwarded-proto"] == b"http"

@@ -15,7 +15,7 @@ from services.gateway.domain.heads import (
 from services.gateway.domain.summary import Summary
 from services.gateway.settings import GatewaySection
 from services.gateway.wire.writing import head_of
-from tests.unit.gateway.test_headers import asked, sent
+from tests.unit.gateway.test_headers import request_with, sent_upstream
 
 JSON = (b"content-type", b"application/json")
 
@@ -34,7 +34,7 @@ JSON = (b"content-type", b"application/json")
     ],
 )
 def test_what_other_software_trusts_goes_to_no_server(name: str) -> None:
-    assert name.encode() not in sent(asked((name.encode(), b"1")))
+    assert name.encode() not in sent_upstream(request_with((name.encode(), b"1")))
 
 
 @pytest.mark.parametrize(
@@ -52,12 +52,12 @@ def test_what_else_a_client_says_goes_to_the_server(name: str) -> None:
 def test_name_that_nobody_has_goes_nowhere(length: int) -> None:
     long = b"x" * length
 
-    assert long not in sent(asked((long, b"1")))
+    assert long not in sent_upstream(request_with((long, b"1")))
 
 
 def test_what_any_connection_header_names_ends_here_on_the_way_up() -> None:
-    found = sent(
-        asked(
+    found = sent_upstream(
+        request_with(
             (b"connection", b"keep-alive, X-One"),
             (b"x-one", b"1"),
             (b"x-two", b"2"),
@@ -144,6 +144,7 @@ def test_sdk_is_allowed_what_it_sends_and_asks_for() -> None:
 
     allowed = headers[b"access-control-allow-headers"].decode().split(", ")
     always = {"Content-Type", "Authorization", "Idempotency-Key", "Prefer", "OpenAI-Beta"}
+
     assert always < {*allowed}
     assert allowed[-3:] == ["openai-new", "x-stainless-lang", "x-stainless-retry-count"]
     assert not {"x-evil", "*"} & {*allowed}
@@ -162,7 +163,7 @@ def test_preflight_that_asks_for_thousands_gets_some() -> None:
 def test_own_headers_say_where_an_answer_comes_from() -> None:
     known = Summary(server_id=ServerId("one"), server_region="evil\r\nX-Evil: 1")
 
-    found = head_of(200, own_headers(asked(), None, known), [(b"x-mode\x1b[2J", b"b"), JSON])
+    found = head_of(200, own_headers(request_with(), None, known), [(b"x-mode\x1b[2J", b"b"), JSON])
 
     assert b"\r\nx-server-id: one\r\n" in found
     assert b"x-server-region" not in found

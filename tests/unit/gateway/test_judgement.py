@@ -33,7 +33,7 @@ TABLES = FailureTables()
 OK = {"created": 1, "data": [{"url": "u"}]}
 
 
-def judged(status: int, body: Any) -> Verdict:
+def verdict_of(status: int, body: Any) -> Verdict:
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
     return judge_body(status, "", text, TABLES).verdict
 
@@ -91,7 +91,7 @@ def judged(status: int, body: Any) -> Verdict:
     ],
 )
 def test_body_code_comes_first_then_the_status(status: int, body: Any, verdict: Verdict) -> None:
-    assert judged(status, body) is verdict
+    assert verdict_of(status, body) is verdict
 
 
 def test_head_alone_judges_what_is_no_short_json() -> None:
@@ -119,6 +119,7 @@ def encoded(encoding: str, body: bytes) -> Verdict:
 def test_encoded_answers_are_decoded_for_judging_only() -> None:
     good = json.dumps(OK).encode()
     bad = json.dumps({"code": -2009, "data": None}).encode()
+
     for encoding, encode in (
         ("gzip", gzip.compress),
         ("x-gzip", gzip.compress),
@@ -145,7 +146,9 @@ def test_answer_that_is_long_once_decoded_is_a_success_by_its_status() -> None:
 
 def test_decoding_takes_no_more_memory_than_is_judged() -> None:
     bomb = gzip.compress(b" " * 64_000_000)
+
     assert len(bomb) < JUDGED_BYTES_MAX
+
     tracemalloc.start()
     try:
         assert encoded("gzip", bomb) is Verdict.SUCCESS
@@ -163,6 +166,7 @@ def test_results_are_counted() -> None:
 def test_message_of_the_backend_is_kept(key: str) -> None:
     body = json.dumps({"code": -2006, key: "no such thing"}).encode()
     found = judge_body(200, "", body, TABLES)
+
     assert client_error(found, None).message == "no such thing"
     assert client_error(found, None).upstream_code == -2006
 
@@ -188,6 +192,7 @@ def test_each_verdict_has_one_outcome(verdict: Verdict, outcome: Outcome, again:
 
 def test_units_of_a_client_that_left_depend_on_when_it_left() -> None:
     gone = Verdict.CLIENT_GONE
+
     assert outcome_of(gone, sent=False, answered=False) is Outcome.RELEASED
     assert outcome_of(gone, sent=True, answered=False) is Outcome.UNKNOWN
     assert outcome_of(gone, sent=True, answered=True) is Outcome.SETTLED
@@ -343,6 +348,7 @@ def test_byte_order_mark_before_an_answer_says_nothing(encode: Any) -> None:
 def test_half_of_an_emoji_spoils_neither_a_result_nor_a_failure(half: bytes) -> None:
     good = b'{"created":1,"data":[{"url":"u","revised_prompt":"a' + half + b'"}]}'
     bad = b'{"code":-2006,"message":"a' + half + b'","data":null}'
+
     assert judge_body(200, "", good, TABLES).results == 1
     found = judge_body(200, "", bad, TABLES)
     assert found.meaning == "content_rejected"
@@ -376,12 +382,13 @@ def test_what_begins_with_no_envelope_has_none(encoding: str, begun: bytes) -> N
 
 
 def test_what_is_no_json_object_even_to_the_lenient_is_no_answer() -> None:
-    assert judged(200, b"NaN") is Verdict.OUTCOME_UNKNOWN
+    assert verdict_of(200, b"NaN") is Verdict.OUTCOME_UNKNOWN
 
 
 def test_message_cut_within_a_character_is_still_read() -> None:
     begun = b'{"code":-2006,"message":"' + b"a" * 998 + b"\\u00e9" + b"a" * 70_000
     envelope = envelope_of("", begun)
+
     assert envelope is not None
     assert judge_body(200, "", envelope, TABLES).meaning == "content_rejected"
 
@@ -404,6 +411,7 @@ def test_nothing_is_left_of_a_credential_at_which_a_message_is_cut(
 
     assert envelope is not None
     found = judge_body(200, "", envelope, TABLES, (b"other", secret))
+
     assert "tok" not in found.message
     assert found.message
 

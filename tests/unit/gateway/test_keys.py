@@ -22,7 +22,7 @@ from services.gateway.clients.keydecisions import (
 from services.gateway.clients.keys import Key, KeyRing, presented_key
 from services.gateway.clients.limits import FREE, Admitted, KeyLimits
 from tests.anyevent import ANY_EVENT
-from tests.contract.test_golden import lines
+from tests.contract.test_golden import golden_lines
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -54,36 +54,37 @@ def envelope(*events: AnyEvent | UnknownEvent) -> Envelope:
     )
 
 
-def folded(*events: AnyEvent | UnknownEvent) -> KeyRing:
+def ring_of(*events: AnyEvent | UnknownEvent) -> KeyRing:
     ring = KeyRing()
     for sequence, event in enumerate(events, 1):
         ring.apply_envelope(sequence, envelope(event))
     return ring
 
 
-def found(ring: KeyRing, text: str) -> Key:
+def key_of(ring: KeyRing, text: str) -> Key:
     key = ring.find_key(text)
     assert key is not None
     return key
 
 
 def test_issued_key_is_found_by_its_text_alone() -> None:
-    ring = folded(issued("one"))
+    ring = ring_of(issued("one"))
 
-    assert found(ring, "sk-one").key_id == "one"
+    assert key_of(ring, "sk-one").key_id == "one"
     assert ring.find_key("sk-two") is None
     assert ring.find_key("") is None
     assert ring.find_key(key_hash("sk-one")) is None
 
 
 def test_found_again_it_is_the_same_key() -> None:
-    ring = folded(issued("one"))
+    ring = ring_of(issued("one"))
 
     assert ring.find_key("sk-one") is ring.find_key("sk-one")
 
 
 def test_revoked_key_opens_nothing_even_after_it_was_found() -> None:
-    ring = folded(issued("one"))
+    ring = ring_of(issued("one"))
+
     assert ring.find_key("sk-one")
 
     ring.apply_envelope(2, envelope(revoked("one")))
@@ -95,17 +96,18 @@ def test_revoked_key_opens_nothing_even_after_it_was_found() -> None:
 
 
 def test_rotated_key_opens_by_its_new_text_only() -> None:
-    ring = folded(issued("one"))
+    ring = ring_of(issued("one"))
+
     assert ring.find_key("sk-one")
 
     ring.apply_envelope(2, envelope(changed("one", "sk-new")))
 
     assert ring.find_key("sk-one") is None
-    assert found(ring, "sk-new").key_id == "one"
+    assert key_of(ring, "sk-new").key_id == "one"
 
 
 def test_hash_is_known_for_ever_by_the_key_it_opened() -> None:
-    ring = folded(issued("one"), issued("two"), changed("one", "sk-new"), revoked("two"))
+    ring = ring_of(issued("one"), issued("two"), changed("one", "sk-new"), revoked("two"))
 
     for text in ("sk-one", "sk-new"):
         key = ring.key_once_opened_by(key_hash(text))
@@ -118,30 +120,31 @@ def test_hash_is_known_for_ever_by_the_key_it_opened() -> None:
 
 
 def test_changed_bounds_hold_for_the_next_look() -> None:
-    ring = folded(issued("one"))
-    assert found(ring, "sk-one").bounds.concurrency == 0
+    ring = ring_of(issued("one"))
+
+    assert key_of(ring, "sk-one").bounds.concurrency == 0
 
     ring.apply_envelope(2, envelope(changed("one", name="uno", bounds=KeyBounds(concurrency=3))))
 
-    assert found(ring, "sk-one").bounds.concurrency == 3
-    assert found(ring, "sk-one").name == "uno"
+    assert key_of(ring, "sk-one").bounds.concurrency == 3
+    assert key_of(ring, "sk-one").name == "uno"
 
 
 def test_change_after_a_revocation_revives_nothing() -> None:
-    ring = folded(issued("one"), revoked("one"), changed("one", "sk-new"))
+    ring = ring_of(issued("one"), revoked("one"), changed("one", "sk-new"))
 
     assert ring.find_key("sk-one") is None
     assert ring.find_key("sk-new") is None
 
 
 def test_key_that_lost_its_hash_to_another_does_not_take_it_along() -> None:
-    ring = folded(issued("one", text="sk-same"), issued("two", text="sk-same"), revoked("one"))
+    ring = ring_of(issued("one", text="sk-same"), issued("two", text="sk-same"), revoked("one"))
 
-    assert found(ring, "sk-same").key_id == "two"
+    assert key_of(ring, "sk-same").key_id == "two"
 
 
 def test_envelope_seen_twice_changes_nothing() -> None:
-    ring = folded(issued("one"))
+    ring = ring_of(issued("one"))
     ring.apply_envelope(2, envelope(revoked("one")))
 
     ring.apply_envelope(1, envelope(issued("one")))
@@ -152,7 +155,7 @@ def test_envelope_seen_twice_changes_nothing() -> None:
 
 
 def test_events_that_are_none_of_its_own_are_skipped() -> None:
-    ring = folded(
+    ring = ring_of(
         UnknownEvent(tag="key_blessed", raw=b"{}"),
         LeaderElected(writer=WriterId("w"), epoch=1),
         revoked("nobody"),
@@ -166,16 +169,16 @@ def test_events_that_are_none_of_its_own_are_skipped() -> None:
 
 def test_cache_of_texts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.gateway.clients.keys._CACHED_MAX", 1)
-    ring = folded(issued("one"), issued("two"))
+    ring = ring_of(issued("one"), issued("two"))
 
-    assert found(ring, "sk-one").key_id == "one"
-    assert found(ring, "sk-two").key_id == "two"
-    assert found(ring, "sk-two").key_id == "two"
+    assert key_of(ring, "sk-one").key_id == "one"
+    assert key_of(ring, "sk-two").key_id == "two"
+    assert key_of(ring, "sk-two").key_id == "two"
     assert list(ring._cached) == ["sk-one"]
 
 
 def test_unknown_texts_leave_no_trace() -> None:
-    ring = folded(issued("one"))
+    ring = ring_of(issued("one"))
 
     for number in range(100):
         assert ring.find_key(f"sk-guess-{number}") is None
@@ -184,7 +187,7 @@ def test_unknown_texts_leave_no_trace() -> None:
 
 
 def test_key_is_issued_once() -> None:
-    ring = folded(issued("one"))
+    ring = ring_of(issued("one"))
 
     again = decide_issue(ring, issued("one", text="sk-other"))
     same_text = decide_issue(ring, issued("two", text="sk-one"))
@@ -194,7 +197,7 @@ def test_key_is_issued_once() -> None:
 
 
 def test_wish_whose_append_had_landed_is_fulfilled() -> None:
-    ring = folded(issued("one"))
+    ring = ring_of(issued("one"))
 
     assert decide_issue(ring, issued("one")) is None
 
@@ -206,7 +209,7 @@ def test_name_must_be_readable(name: str) -> None:
 
     assert reason(decide_issue(KeyRing(), wanted)) is KeyRefusal.BAD_NAME
     change = changed("one", name=name)
-    assert reason(decide_change(folded(event), change)) is KeyRefusal.BAD_NAME
+    assert reason(decide_change(ring_of(event), change)) is KeyRefusal.BAD_NAME
 
 
 @pytest.mark.parametrize("models", [["*"] * 101, [""], ["x" * 101]])
@@ -215,7 +218,7 @@ def test_patterns_of_models_are_bounded(models: list[str]) -> None:
 
     assert reason(decide_issue(KeyRing(), issued("one", bounds=bounds))) is KeyRefusal.BAD_BOUNDS
     change = changed("one", bounds=bounds)
-    assert reason(decide_change(folded(issued("one")), change)) is KeyRefusal.BAD_BOUNDS
+    assert reason(decide_change(ring_of(issued("one")), change)) is KeyRefusal.BAD_BOUNDS
 
 
 def test_wanted_key_is_issued_as_it_is() -> None:
@@ -225,7 +228,7 @@ def test_wanted_key_is_issued_as_it_is() -> None:
 
 
 def test_change_that_changes_nothing_is_no_event() -> None:
-    ring = folded(issued("one"))
+    ring = ring_of(issued("one"))
 
     assert decide_change(ring, changed("one", name="one")) is None
     wanted = changed("one", name="uno")
@@ -233,13 +236,13 @@ def test_change_that_changes_nothing_is_no_event() -> None:
 
 
 def test_hash_in_use_is_refused_to_a_rotation() -> None:
-    ring = folded(issued("one"), issued("two"))
+    ring = ring_of(issued("one"), issued("two"))
 
     assert reason(decide_change(ring, changed("one", "sk-two"))) is KeyRefusal.TAKEN
 
 
 def test_unknown_and_revoked_keys_do_not_change() -> None:
-    ring = folded(issued("one"), revoked("one"))
+    ring = ring_of(issued("one"), revoked("one"))
 
     assert reason(decide_change(ring, changed("one", name="x"))) is KeyRefusal.REVOKED
     assert reason(decide_change(ring, changed("two", name="x"))) is KeyRefusal.UNKNOWN
@@ -247,25 +250,25 @@ def test_unknown_and_revoked_keys_do_not_change() -> None:
 
 
 def test_second_revocation_is_no_event() -> None:
-    assert decide_revoke(folded(issued("one"), revoked("one")), revoked("one")) is None
+    assert decide_revoke(ring_of(issued("one"), revoked("one")), revoked("one")) is None
 
 
 def test_last_admin_key_stays() -> None:
-    ring = folded(issued("a", Scope.ADMIN), issued("b", Scope.ADMIN), issued("c"), revoked("b"))
+    ring = ring_of(issued("a", Scope.ADMIN), issued("b", Scope.ADMIN), issued("c"), revoked("b"))
 
     assert reason(decide_revoke(ring, revoked("a"))) is KeyRefusal.LAST_ADMIN
     assert decide_revoke(ring, revoked("c")) == revoked("c")
 
 
 def test_one_of_two_admin_keys_may_go() -> None:
-    ring = folded(issued("a", Scope.ADMIN), issued("b", Scope.ADMIN))
+    ring = ring_of(issued("a", Scope.ADMIN), issued("b", Scope.ADMIN))
 
     assert decide_revoke(ring, revoked("a")) == revoked("a")
 
 
 def test_no_patterns_are_every_model_and_case_is_nothing() -> None:
-    free = found(folded(issued("one")), "sk-one")
-    bound = found(folded(issued("two", bounds=KeyBounds(models=["Jimeng-*", "x"]))), "sk-two")
+    free = key_of(ring_of(issued("one")), "sk-one")
+    bound = key_of(ring_of(issued("two", bounds=KeyBounds(models=["Jimeng-*", "x"]))), "sk-two")
 
     assert free.allows_model("anything")
     assert free.allows_model("")
@@ -275,10 +278,10 @@ def test_no_patterns_are_every_model_and_case_is_nothing() -> None:
 
 
 def test_only_admin_keys_administer() -> None:
-    ring = folded(issued("a", Scope.ADMIN), issued("b"))
+    ring = ring_of(issued("a", Scope.ADMIN), issued("b"))
 
-    assert found(ring, "sk-a").is_admin
-    assert not found(ring, "sk-b").is_admin
+    assert key_of(ring, "sk-a").is_admin
+    assert not key_of(ring, "sk-b").is_admin
 
 
 @pytest.mark.parametrize(
@@ -330,7 +333,7 @@ def test_whatever_is_wished_every_living_key_opens_by_its_own_text_only(
 
 @given(some.lists(wishes, max_size=30))
 def test_once_there_is_an_admin_there_always_is_one(wanted: list[KeyEvent]) -> None:
-    ring = folded(issued("root", Scope.ADMIN))
+    ring = ring_of(issued("root", Scope.ADMIN))
     for sequence, wish in enumerate(wanted, 2):
         decision = decide_event(ring, wish)
         if isinstance(decision, KeyIssued | KeyChanged | KeyRevoked):
@@ -378,7 +381,7 @@ def test_without_a_clock_no_old_text_opens() -> None:
     until = NOON + timedelta(hours=1)
 
     assert (
-        folded(issued("one"), changed("one", "sk-new", old_until=until)).find_key("sk-one") is None
+        ring_of(issued("one"), changed("one", "sk-new", old_until=until)).find_key("sk-one") is None
     )
 
 
@@ -402,7 +405,7 @@ def test_any_event_is_taken_in(events: list[AnyEvent]) -> None:
 
 def test_a_key_of_unbounded_bounds_opens() -> None:
     ring = KeyRing(lambda: NOON)
-    events = [decode_event(line) for line in lines("keys")]
+    events = [decode_event(line) for line in golden_lines("keys")]
 
     ring.apply_envelope(
         1,
@@ -412,6 +415,7 @@ def test_a_key_of_unbounded_bounds_opens() -> None:
     )
 
     key = ring.key_of("key_5f2c9d8e7a62")
+
     assert key is not None
     assert KeyLimits().admit_request(key, 0.0) == Admitted(2**63 - 1, 2**63 - 2, 60.0)
 

@@ -7,7 +7,7 @@ KEY, OTHER = KeyId("k"), KeyId("other")
 ALL = int(LEFT_AT_ONCE)
 
 
-def left(calls: int, now_s: float = 0.0) -> Leavers:
+def leavers_after(calls: int, now_s: float = 0.0) -> Leavers:
     leavers = Leavers()
     for _ in range(calls):
         leavers.count_abandoned(KEY, now_s)
@@ -30,13 +30,13 @@ def waits(leavers: Leavers, key: KeyId, now_s: float) -> bool:
 
 
 def test_a_hundred_may_be_left_at_once_and_no_other_key_waits_for_it() -> None:
-    assert not waits(left(ALL - 1), KEY, 0)
-    assert waits(left(ALL), KEY, 0)
-    assert not waits(left(ALL), OTHER, 0)
+    assert not waits(leavers_after(ALL - 1), KEY, 0)
+    assert waits(leavers_after(ALL), KEY, 0)
+    assert not waits(leavers_after(ALL), OTHER, 0)
 
 
 def test_one_more_comes_each_second_and_with_each_lease_that_was_used() -> None:
-    leavers = left(ALL)
+    leavers = leavers_after(ALL)
 
     leavers.count_used(KEY, 0)
     assert not waits(leavers, KEY, 0)
@@ -46,12 +46,12 @@ def test_one_more_comes_each_second_and_with_each_lease_that_was_used() -> None:
 
 
 def test_a_key_that_has_left_half_of_them_is_let_in_a_few_at_a_time() -> None:
-    assert let_in(left(ALL // 2), 1000, 0) == 1000
-    assert let_in(left(ALL // 2 + 1), 1000, 0) == ALL // 2 - 1
+    assert let_in(leavers_after(ALL // 2), 1000, 0) == 1000
+    assert let_in(leavers_after(ALL // 2 + 1), 1000, 0) == ALL // 2 - 1
 
 
 def test_who_leaves_all_the_time_has_one_a_second_however_many_come() -> None:
-    leavers, came = left(ALL), 0
+    leavers, came = leavers_after(ALL), 0
     for second in range(1, 61):
         one_by_one = let_in(leavers, 256, second)
         for _ in range(one_by_one):
@@ -63,7 +63,7 @@ def test_who_leaves_all_the_time_has_one_a_second_however_many_come() -> None:
 
 
 def test_clients_that_gave_up_in_an_outage_and_stay_afterwards_do_not_wait_long() -> None:
-    leavers, sent = left(ALL * 50), 0
+    leavers, sent = leavers_after(ALL * 50), 0
     for _ in range(1000):  # one after the other, within the second that the first one takes
         sent += let_in(leavers, 1, 1)
         leavers.uncount_unsent(KEY)
@@ -72,7 +72,7 @@ def test_clients_that_gave_up_in_an_outage_and_stay_afterwards_do_not_wait_long(
 
 
 def test_the_wait_is_until_time_has_made_room() -> None:
-    leavers = left(ALL)
+    leavers = leavers_after(ALL)
 
     assert leavers.wait_s(KEY, 0) == 1
     assert leavers.wait_s(KEY, 0.75) == 0.25
@@ -83,7 +83,7 @@ def test_the_wait_is_until_time_has_made_room() -> None:
 
 
 def test_a_key_that_has_all_of_them_again_is_forgotten() -> None:
-    leavers = left(1)
+    leavers = leavers_after(1)
     leavers.count_used(OTHER, 0)
 
     assert leavers.wait_s(KEY, 5) == 0

@@ -47,6 +47,7 @@ def test_rate_admits_exactly_its_bound_at_once() -> None:
 
 def test_refused_client_that_waits_as_told_is_admitted() -> None:
     limits = KeyLimits()
+
     for moment in (0.0, 20.0):
         assert isinstance(limits.admit_request(key(rate=2), moment), Admitted)
 
@@ -78,6 +79,7 @@ def test_lowered_rate_holds_at_once() -> None:
 def test_concurrency_admits_as_many_as_left() -> None:
     limits = KeyLimits()
     bound = key(concurrency=2)
+
     assert limits.admit_request(bound, 0.0) is FREE
     assert limits.admit_request(bound, 0.0) is FREE
     assert limits.admit_request(bound, 0.0) == BUSY
@@ -92,7 +94,9 @@ def test_request_refused_for_concurrency_does_not_count_for_the_rate() -> None:
     limits = KeyLimits()
     bound = key(rate=2, concurrency=1)
     limits.admit_request(bound, 0.0)
+
     assert limits.admit_request(bound, 0.0) == Throttled(2, 1, WINDOW_S, retry_after_s=1.0)
+
     limits.leave_request(bound)
 
     assert limits.admit_request(bound, 0.0) == Admitted(2, 0, WINDOW_S)
@@ -112,6 +116,7 @@ def test_bound_set_while_requests_are_open_counts_only_those_after() -> None:
     limits = KeyLimits()
     before, after = key(), key(concurrency=1)
     limits.admit_request(before, 0.0)
+
     assert limits.admit_request(after, 0.0) is FREE
 
     limits.leave_request(before)
@@ -158,6 +163,7 @@ def test_clock_that_goes_back_forgives_nothing() -> None:
 def test_headers_tell_bound_rest_and_reset() -> None:
     limits = KeyLimits()
     admitted = limits.admit_request(key(rate=2), 0.0)
+
     assert isinstance(admitted, Admitted)
 
     assert admitted.as_headers() == {

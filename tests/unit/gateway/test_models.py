@@ -28,6 +28,7 @@ def test_what_a_server_says_well_is_kept() -> None:
 def test_entry_without_an_id_is_none_and_the_first_of_two_counts() -> None:
     body = b'{"data":[7,{"id":""},{"id":3},{},{"id":"a","n":1},{"id":"a","n":2}]}'
     found = read_models(body)
+
     assert found is not None
     assert [(name, model["n"]) for name, model in found.items()] == [("a", 1)]
 
@@ -51,6 +52,7 @@ def test_what_lists_nothing_is_no_list(body: bytes) -> None:
 
 def test_half_of_an_emoji_does_not_spoil_a_list() -> None:
     found = read_models(b'{"data":[{"id":"a","note":"x\\ud83d"},{"id":"b\\ud83d"},{"id":"c\xff"}]}')
+
     assert found is not None
     assert [*found] == ["a", "b?", "c\ufffd"]
     assert found["a"]["note"] == "x?"

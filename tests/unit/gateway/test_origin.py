@@ -5,7 +5,7 @@ import pytest
 from runtime.settings import SettingsError, read_configuration
 from services.gateway.clients.origin import Proxies, stored_address, stored_agent, trusted_proxies
 from services.gateway.settings import GatewaySection, Stored
-from tests.unit.gateway.test_headers import asked
+from tests.unit.gateway.test_headers import request_with
 
 FRONT = "10.0.0.1"
 PROXIES = Proxies(["10.0.0.0/8", "192.0.2.1", "2001:db8::/32"])
@@ -64,6 +64,7 @@ def test_without_trusted_proxies_there_are_none() -> None:
 @pytest.mark.parametrize("text", ["10.0.0.1/8", "10.0.0.0/33", "front.example", ""])
 def test_trusted_proxy_that_is_no_address_is_refused(text: str) -> None:
     tables = {"trusted_proxies": ["127.0.0.1", text]}
+
     with pytest.raises(
         SettingsError, match="file: trusted_proxies: expected addresses or netw"
     ) as e:
@@ -80,7 +81,7 @@ def test_trusted_proxy_that_is_no_address_is_refused(text: str) -> None:
     ],
 )
 def test_client_is_stored_as_configured(how: Stored, address: str, agent: str) -> None:
-    request = asked((b"user-agent", BROWSER.encode()), client=("192.0.2.77", 4711))
+    request = request_with((b"user-agent", BROWSER.encode()), client=("192.0.2.77", 4711))
 
     stored = stored_address(request.client_address, how), stored_agent(request.user_agent, how)
 
@@ -89,6 +90,7 @@ def test_client_is_stored_as_configured(how: Stored, address: str, agent: str) -
 
 def test_hashes_tell_clients_apart_without_naming_them() -> None:
     one, same, other = (stored_agent(text, "hashed") for text in ("a/1", "a/1", "a/2"))
+
     assert one == same != other
     assert len(one) == len(stored_address("192.0.2.7", "hashed")) == 16
     assert "a/1" not in one

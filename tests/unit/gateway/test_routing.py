@@ -48,6 +48,7 @@ def test_without_a_fitting_model_or_a_plain_type_the_first_listed_serves() -> No
 
 def test_model_of_a_body_that_decides_nothing_is_kept_for_the_record() -> None:
     body = b'{"model":"m","n":2,"stream":true,"prompt":{"deep":[1]}}'
+
     assert model_named(body, "application/json", complete=True) == "m"
     assert model_named(body, "", complete=True) == "m"
     assert read_json(body) == Peek("m", 2, True)
@@ -142,5 +143,6 @@ def test_items_out_of_bounds_are_refused_by_name(n: int) -> None:
 def test_half_a_character_is_no_models_name() -> None:
     """JSON can spell it, and nothing that is written down can hold it."""
     check_model("é漢😀")
+
     with pytest.raises(GatewayError, match="expected Unicode text"):
         check_model("m\ud800")

@@ -17,10 +17,10 @@ from services.gateway.relay.asking import call_of, session_requested
 from services.gateway.relay.course.endings import usage_of
 from services.gateway.relay.course.facts import Held, Trail
 from services.gateway.relay.course.steps import AskLease
-from tests.unit.gateway.courses import granted
+from tests.unit.gateway.courses import pool_grants
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
-LEASE = granted().answer
+LEASE = pool_grants().answer
 assert isinstance(LEASE, Granted)
 HELD = Held(LEASE, 10.0)
 ANY = some.text(some.characters(exclude_categories=["Cs"]), max_size=60)

@@ -155,7 +155,7 @@ def lease_reconciled(lease: LeaseGranted, units: int) -> LeaseReconciled:
 # ---------------------------------------------------------------------------- commands
 
 
-def requested(
+def session_requested(
     service_type: ServiceType = IMAGE, request: str = "r1", number: int = 1, **fields: Any
 ) -> SessionRequested:
     """A request for a lease, first asked for at noon."""
@@ -170,7 +170,7 @@ def requested(
     )
 
 
-def wanted(
+def lease_wanted(
     service_type: ServiceType = IMAGE,
     request: str = "r1",
     number: int = 1,
@@ -179,7 +179,7 @@ def wanted(
 ) -> LeaseWanted:
     """The command for it."""
     return LeaseWanted(
-        requested=requested(service_type, request, number, **fields), previous=previous
+        requested=session_requested(service_type, request, number, **fields), previous=previous
     )
 
 
@@ -202,7 +202,7 @@ def folded(*events: AnyEvent, at: datetime = NOON) -> Pool:
     return state
 
 
-def granted(
+def grant(
     state: Pool,
     service_type: ServiceType = IMAGE,
     request: str = "r1",
@@ -211,7 +211,7 @@ def granted(
     **fields: Any,
 ) -> Granted:
     """Lease from `state`; fails the test when it refuses."""
-    command = wanted(service_type, request, **{"asked_at": now, **fields})
+    command = lease_wanted(service_type, request, **{"asked_at": now, **fields})
     answer = decide_lease(state, command, now).answer
     assert isinstance(answer, Granted), answer
     return answer

@@ -291,6 +291,7 @@ def test_the_auditor_judges_the_chain_too() -> None:
     auditor = audited(log)
 
     forged = stored.replace(b'"one"', b'"two"', 1)
+
     assert auditor.audit_envelope(sequence, forged, decode_envelope(forged)) != []
     again = seal_events(
         link_to(sequence, stored, envelope), LEADER, 1, NOON + timedelta(seconds=1), [LEASE]
@@ -310,6 +311,7 @@ def test_a_checkpoint_that_hashes_to_what_the_log_folds_to_is_fine() -> None:
     for sequence, _, envelope in log.envelopes:
         fold_envelope(pool, sequence, envelope)
     log.write([PoolCheckpointed(state_hash=state_hash(pool), hash_version=HASH_VERSION)])
+
     assert audited(log).violations == []
 
     log.write([PoolCheckpointed(state_hash="0" * 64, hash_version=HASH_VERSION)])

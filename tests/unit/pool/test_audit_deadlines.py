@@ -82,6 +82,7 @@ def test_a_new_leader_has_one_sweep_from_its_election_and_no_more() -> None:
     log.write([], after(905))
     log.write([elected(2)], after(950), epoch=2)
     log.write([], after(959), epoch=2)
+
     assert audited(log).violations == []
 
     log.write([], after(960), epoch=2)
@@ -106,6 +107,7 @@ def test_a_sweep_as_large_as_they_get_is_not_the_last_one() -> None:
     log.write(leases)
     log.write([elected(2)], after(1000), epoch=2)
     log.write(ends[:-1], after(1015), epoch=2)
+
     assert audited(log).violations == []
 
     log.write([], after(1025), epoch=2)

@@ -23,7 +23,7 @@ from tests.unit.pool.builders import (
     after,
     cancel,
     folded,
-    granted,
+    grant,
     lease_granted,
     policy_changed,
     session_added,
@@ -41,7 +41,7 @@ def test_quota_that_resets_soonest_goes_first() -> None:
     )
 
     # At noon UTC Shanghai resets in 4 hours, UTC in 12, Honolulu in 22.
-    names = [granted(pool, AVATAR, f"r{number}").session_id for number in range(3)]
+    names = [grant(pool, AVATAR, f"r{number}").session_id for number in range(3)]
 
     assert names == ["shanghai", "utc", "honolulu"]
 
@@ -53,29 +53,30 @@ def test_rare_capabilities_are_kept_for_rare_work() -> None:
         session_added("films", limits={AVATAR: 0}),
     )
 
-    images = {granted(pool, IMAGE, f"i{number}").session_id for number in range(2)}
+    images = {grant(pool, IMAGE, f"i{number}").session_id for number in range(2)}
 
     assert images == {"pictures"}
-    assert granted(pool, VIDEO, "v1").session_id == "films"
-    assert granted(pool, AVATAR, "a1").session_id == "all"
+    assert grant(pool, VIDEO, "v1").session_id == "films"
+    assert grant(pool, AVATAR, "a1").session_id == "all"
     # The rare unit is gone: nothing to keep any more.
-    assert granted(pool, VIDEO, "v2").session_id == "all"
+    assert grant(pool, VIDEO, "v2").session_id == "all"
 
 
 def test_what_is_rare_is_what_the_whole_pool_has_least_of() -> None:
     pool = folded(session_added("plain", limits={VIDEO: 0}))
-    granted(pool)
+    grant(pool)
     for number in range(3):
         evolve(pool, session_added(f"film{number}", limits={IMAGE: 1, VIDEO: 99}), NOON, 2)
 
     # There is now far more video than image: for video, sessions without images left go first.
-    assert granted(pool, IMAGE, "i1").session_id == "plain"
+    assert grant(pool, IMAGE, "i1").session_id == "plain"
 
 
 def test_limits_that_change_what_is_rare_change_what_is_kept() -> None:
     pool = folded(session_added("both"), session_added("films", limits={IMAGE: 0}))
-    lease = granted(pool, VIDEO, "v0")
+    lease = grant(pool, VIDEO, "v0")
     decide_cancel(pool, cancel("v0"), NOON)
+
     assert lease.session_id == "both"  # images, 10 in all, are not rarer than films, 4
 
     films = {IMAGE: 0, VIDEO: 90}
@@ -83,7 +84,7 @@ def test_limits_that_change_what_is_rare_change_what_is_kept() -> None:
     evolve(pool, changed, NOON, 2)
 
     assert shelves_of(pool.index_at(NOON)) == shelves_of(rebuilt(pool, NOON))
-    assert granted(pool, VIDEO, "v1").session_id == "films"
+    assert grant(pool, VIDEO, "v1").session_id == "films"
 
 
 def test_the_least_used_goes_first_and_equals_take_turns() -> None:
@@ -91,7 +92,7 @@ def test_the_least_used_goes_first_and_equals_take_turns() -> None:
 
     names = Counter()
     for number in range(30):
-        lease = granted(pool, IMAGE, f"r{number}")
+        lease = grant(pool, IMAGE, f"r{number}")
         decide_end(pool, usage(lease), NOON)
         names[lease.session_id] += 1
         assert max(names.values()) - min(names.values() or [0]) <= 1 or len(names) < 3
@@ -102,20 +103,21 @@ def test_the_least_used_goes_first_and_equals_take_turns() -> None:
 def test_a_request_for_many_units_finds_the_one_session_that_has_them() -> None:
     pool = folded(*(session_added(f"s{number}") for number in range(20)))
     for number in range(19):
-        granted(pool, IMAGE, f"r{number}", units=8)
+        grant(pool, IMAGE, f"r{number}", units=8)
 
-    assert granted(pool, IMAGE, "big", units=9).remaining[IMAGE] == 1
+    assert grant(pool, IMAGE, "big", units=9).remaining[IMAGE] == 1
 
 
 def test_a_session_rests_while_it_holds_as_many_leases_as_it_may() -> None:
     pool = folded(policy_changed(session_concurrency=1), session_added("one"), session_added("two"))
-    first = granted(pool, IMAGE, "r1")
-    second = granted(pool, IMAGE, "r2")
+    first = grant(pool, IMAGE, "r1")
+    second = grant(pool, IMAGE, "r2")
+
     assert {first.session_id, second.session_id} == {"one", "two"}
 
     decide_cancel(pool, cancel("r1"), NOON)
 
-    assert granted(pool, IMAGE, "r3").session_id == first.session_id
+    assert grant(pool, IMAGE, "r3").session_id == first.session_id
 
 
 def test_a_longer_cool_down_replaces_the_waking_of_a_shorter_one() -> None:
@@ -125,18 +127,18 @@ def test_a_longer_cool_down_replaces_the_waking_of_a_shorter_one() -> None:
         cooled = SessionCooled(session_id=SessionId("one"), until=after(seconds), reason="x")
         evolve(pool, cooled, NOON, 2)
 
-    assert granted(pool, IMAGE, "r1", now=after(10)).session_id == "two"
-    assert granted(pool, IMAGE, "r2", now=after(30)).session_id == "one"
+    assert grant(pool, IMAGE, "r1", now=after(10)).session_id == "two"
+    assert grant(pool, IMAGE, "r2", now=after(30)).session_id == "one"
 
 
 def test_a_new_quota_day_refills_only_the_zones_in_which_it_began() -> None:
     pool = folded(session_added("utc"), session_added("tokyo", quota_timezone="Asia/Tokyo"))
     for number in range(2):
-        lease = granted(pool, AVATAR, f"r{number}")
+        lease = grant(pool, AVATAR, f"r{number}")
         decide_end(pool, usage(lease), NOON)
     evening = datetime(2025, 3, 1, 15, tzinfo=UTC)
 
-    lease = granted(pool, AVATAR, "r2", now=evening)
+    lease = grant(pool, AVATAR, "r2", now=evening)
 
     assert (lease.session_id, lease.quota_day) == ("tokyo", "2025-03-02")
     assert pool.index_at(evening).units_left(AVATAR) == 0
@@ -164,7 +166,7 @@ def rebuilt(pool: Pool, now: datetime) -> Index:
 def test_the_index_kept_up_to_date_equals_one_built_anew() -> None:
     pool = folded(*(session_added(f"s{number}") for number in range(5)))
     for number in range(8):
-        lease = granted(pool, (IMAGE, VIDEO, AVATAR)[number % 3], f"r{number}")
+        lease = grant(pool, (IMAGE, VIDEO, AVATAR)[number % 3], f"r{number}")
         if number % 2:
             decide_end(pool, usage(lease), NOON)
     disabled = SessionChanged(session_id=SessionId("s1"), status=SessionStatus.DISABLED)
@@ -281,8 +283,9 @@ def test_quota_days_follow_each_other_without_gap_whatever_the_clocks_do() -> No
 
 def test_a_session_that_joins_later_is_chosen_as_if_it_had_always_been_there() -> None:
     pool = folded(session_added("one"))
-    assert granted(pool, IMAGE, "r1").session_id == "one"
+
+    assert grant(pool, IMAGE, "r1").session_id == "one"
 
     evolve(pool, session_added("two"), NOON, 2)
 
-    assert granted(pool, IMAGE, "r2").session_id == "two"
+    assert grant(pool, IMAGE, "r2").session_id == "two"

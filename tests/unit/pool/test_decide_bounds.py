@@ -25,11 +25,11 @@ from tests.unit.pool.builders import (
     IMAGE,
     NOON,
     folded,
-    granted,
+    grant,
     lease_granted,
+    lease_wanted,
     session_added,
     usage,
-    wanted,
 )
 
 LONG = 10**31
@@ -39,7 +39,7 @@ LONG = 10**31
     "fields", [{"units": 2**53}, {"units": 2**63}, {"units": -LONG}, {"number": LONG}]
 )
 def test_a_request_out_of_bounds_is_refused_and_leaves_no_event(fields: dict[str, Any]) -> None:
-    decision = decide_lease(folded(session_added()), wanted(IMAGE, **fields), NOON)
+    decision = decide_lease(folded(session_added()), lease_wanted(IMAGE, **fields), NOON)
 
     assert isinstance(decision.answer, Refused)
     assert decision.answer.reason is Refusal.TOO_MANY_UNITS
@@ -47,7 +47,7 @@ def test_a_request_out_of_bounds_is_refused_and_leaves_no_event(fields: dict[str
 
 
 def test_more_than_the_limit_is_refused_in_the_log_as_before() -> None:
-    decision = decide_lease(folded(session_added()), wanted(IMAGE, units=NUMBER_MAX), NOON)
+    decision = decide_lease(folded(session_added()), lease_wanted(IMAGE, units=NUMBER_MAX), NOON)
 
     assert isinstance(decision.answer, Refused)
     assert decision.answer.reason is Refusal.TOO_MANY_UNITS
@@ -55,8 +55,9 @@ def test_more_than_the_limit_is_refused_in_the_log_as_before() -> None:
 
 
 def test_a_usage_out_of_bounds_is_cut_to_them_and_ends_its_lease() -> None:
+    """Each number of it and of its attempt is out of bounds: it is cut, or it is none."""
     pool = folded(session_added())
-    lease = granted(pool)
+    lease = grant(pool)
     attempt = Attempt(
         server_id="x",
         verdict=Verdict.SUCCESS,
@@ -115,8 +116,9 @@ def test_what_a_gateway_counted_is_cut_to_bounds_too() -> None:
 
 def test_a_usage_within_bounds_is_journalled_as_it_is() -> None:
     pool = folded(session_added())
-    lease = granted(pool)
+    lease = grant(pool)
     given = usage(lease_granted(request="r1"))
+
     assert given.lease_id == lease.lease_id
 
     (event, *_) = decide_end(pool, given, NOON).events

@@ -48,8 +48,10 @@ def test_no_decision_of_ours_is_a_violation(wrong: PoolEvent) -> None:
     before = state_hash(pool)
 
     pool.begin()
+
     with pytest.raises(AssertionError, match=f"about='{about(wrong)}'"):
         Draft(pool, NOON).emit(wrong)
+
     pool.rollback()
 
     assert (state_hash(pool), pool.violations) == (before, [])

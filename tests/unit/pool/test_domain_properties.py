@@ -65,12 +65,12 @@ from tests.unit.pool.builders import (
     cancel,
     folded,
     lease_granted,
+    lease_wanted,
     placed,
     policy_changed,
-    requested,
     session_added,
+    session_requested,
     usage,
-    wanted,
     whole,
 )
 
@@ -144,7 +144,7 @@ class Leading(RuleBasedStateMachine):
 
     def ask(self, service_type: Any, request: str, number: int = 1, **fields: Any) -> None:
         asked_at = self.asked_at.setdefault(f"{request}.{number}", self.now)
-        command = wanted(service_type, request, number, asked_at=asked_at, **fields)
+        command = lease_wanted(service_type, request, number, asked_at=asked_at, **fields)
         self.decided(decide_lease(self.pool, command, self.now))
 
     @rule(service_type=_types, units=st.integers(0, 3), avoid=st.sets(_names, max_size=1))
@@ -364,7 +364,7 @@ EVENTS: st.SearchStrategy[PoolEvent] = st.one_of(
     _about_session(
         QuotaObserved, service_type=_types, quota_day=st.just(TODAY), request_id=_requests
     ),
-    st.builds(requested),
+    st.builds(session_requested),
 )
 HISTORIES = st.lists(st.tuples(EVENTS, st.sampled_from((0, 1, 100, 8 * 86_400))), max_size=40)
 
@@ -408,7 +408,7 @@ def test_rollback_restores_the_ledger_whatever_happened_since(
     departures, violations = list(pool.departures), list(pool.violations)
 
     later = played(pool, taken_back, now)
-    decide_lease(pool, wanted(IMAGE, "new", asked_at=later), later)
+    decide_lease(pool, lease_wanted(IMAGE, "new", asked_at=later), later)
     sweep_overdue(pool, later)
     pool.rollback()
 
@@ -422,7 +422,7 @@ def test_rollback_restores_the_ledger_whatever_happened_since(
 
 
 COMMANDS: st.SearchStrategy[Any] = st.one_of(
-    st.builds(wanted, _types, st.sampled_from(("r1", "r5")), units=st.integers(0, 3)),
+    st.builds(lease_wanted, _types, st.sampled_from(("r1", "r5")), units=st.integers(0, 3)),
     st.builds(usage, _leases, st.sampled_from(Verdict), st.sampled_from(Outcome)),
     st.builds(cancel, st.sampled_from(("r1", "r2", "r5"))),
     _leases.map(lambda lease: lease.lease_id),
@@ -497,7 +497,7 @@ def test_decide_never_grants_what_the_auditor_calls_oversold(
     auditor.violations.clear()
 
     for number, (service_type, units) in enumerate(asked):
-        command = wanted(service_type, f"new{number}", units=units, asked_at=now)
+        command = lease_wanted(service_type, f"new{number}", units=units, asked_at=now)
         decision = decide_lease(pool, command, now)
         events = decision.events
         assert isinstance(decision.answer, Granted | Refused)
@@ -514,7 +514,7 @@ def test_of_any_number_of_calls_exactly_the_quota_is_granted(sessions: int) -> N
     pool = folded(policy_changed(session_concurrency=0), *(session_added(name) for name in names))
 
     answers = [
-        decide_lease(pool, wanted(IMAGE, f"r{number}"), NOON).answer for number in range(100)
+        decide_lease(pool, lease_wanted(IMAGE, f"r{number}"), NOON).answer for number in range(100)
     ]
 
     assert sum(isinstance(answer, Granted) for answer in answers) == 10 * sessions

@@ -13,7 +13,6 @@ from contracts.pool import (
     Outcome,
     PoolEvent,
     ReconcileLease,
-    UsageRecorded,
     Verdict,
 )
 from services.pool.domain import (
@@ -36,7 +35,7 @@ from tests.unit.pool.builders import (
     after,
     cancel,
     folded,
-    granted,
+    grant,
     lease_cancelled,
     lease_expired,
     lease_granted,
@@ -52,7 +51,7 @@ DAYS_8 = 8 * 86_400
 EXPIRED = lease_expired(LEASE)
 
 
-def leased(*events: PoolEvent) -> Pool:
+def leased_pool(*events: PoolEvent) -> Pool:
     return folded(session_added(), LEASE, *events)
 
 
@@ -61,7 +60,7 @@ def account(pool: Pool) -> tuple[int, int]:
     return known.used, known.reserved
 
 
-def kinds(pool: Pool) -> list[Wrong]:
+def violation_kinds(pool: Pool) -> list[Wrong]:
     return [violation.kind for violation in pool.violations]
 
 
@@ -78,7 +77,7 @@ def kinds(pool: Pool) -> list[Wrong]:
 def test_an_end_uses_what_was_used_and_gives_back_the_rest(
     outcome: Outcome, units: int, used: int
 ) -> None:
-    pool = leased()
+    pool = leased_pool()
 
     decision = decide_end(pool, usage(LEASE, Verdict.REJECTED, outcome, units=units), NOON)
 
@@ -88,12 +87,12 @@ def test_an_end_uses_what_was_used_and_gives_back_the_rest(
 
 
 def test_a_lease_never_ends_with_more_than_it_reserved() -> None:
-    pool = leased()
+    pool = leased_pool()
 
     decide_end(pool, usage(LEASE, units=9), NOON)
 
     assert account(pool) == (4, 0)
-    assert kinds(pool) == [Wrong.USAGE_BEYOND_LEASE]
+    assert violation_kinds(pool) == [Wrong.USAGE_BEYOND_LEASE]
 
 
 def test_a_usage_on_another_session_than_leased_is_a_violation() -> None:
@@ -102,11 +101,11 @@ def test_a_usage_on_another_session_than_leased_is_a_violation() -> None:
 
     decide_end(pool, other, NOON)
 
-    assert (account(pool), kinds(pool)) == ((4, 0), [Wrong.USAGE_BEYOND_LEASE])
+    assert (account(pool), violation_kinds(pool)) == ((4, 0), [Wrong.USAGE_BEYOND_LEASE])
 
 
 def test_a_usage_handed_in_again_is_answered_without_an_event() -> None:
-    pool = leased()
+    pool = leased_pool()
     decide_end(pool, usage(LEASE), NOON)
 
     again = decide_end(pool, usage(LEASE, Verdict.OUTCOME_UNKNOWN), NOON)
@@ -121,7 +120,8 @@ def test_a_usage_for_a_lease_not_in_the_fold_is_not_journalled() -> None:
 
 
 def test_a_lease_without_a_word_expires_at_its_deadline_and_its_units_stay_used() -> None:
-    pool = leased()
+    pool = leased_pool()
+
     assert next_wakeup(pool, NOON) == after(900)
     assert sweep_overdue(pool, after(899)) == []
 
@@ -146,7 +146,7 @@ def test_a_sweep_is_bounded_and_asks_for_the_next_at_once() -> None:
     [(Outcome.SETTLED, 3, set()), (Outcome.RELEASED, 0, set()), (Outcome.UNKNOWN, 4, {"r1.1"})],
 )
 def test_a_late_usage_corrects_an_expiry(outcome: Outcome, used: int, uncertain: set[str]) -> None:
-    pool = leased(EXPIRED)
+    pool = leased_pool(EXPIRED)
     pool.index_at(NOON)
 
     decision = decide_end(pool, usage(LEASE, Verdict.REJECTED, outcome, units=3), after(950))
@@ -159,18 +159,18 @@ def test_a_late_usage_corrects_an_expiry(outcome: Outcome, used: int, uncertain:
 
 
 def test_settled_usage_of_a_cancelled_lease_is_journalled_once_and_moves_nothing() -> None:
-    pool = leased()
+    pool = leased_pool()
     decide_cancel(pool, cancel(), NOON)
 
     decision = decide_end(pool, usage(LEASE), NOON)
 
-    assert [type(event) for event in decision.events] == [UsageRecorded]
-    assert (account(pool), kinds(pool)) == ((0, 0), [Wrong.SETTLED_AFTER_CANCEL])
+    assert decision.events == [usage(LEASE)]
+    assert (account(pool), violation_kinds(pool)) == ((0, 0), [Wrong.SETTLED_AFTER_CANCEL])
     assert decide_end(pool, usage(LEASE), NOON).events == []
 
 
 def test_any_other_usage_of_a_cancelled_lease_changes_nothing() -> None:
-    pool = leased()
+    pool = leased_pool()
     decide_cancel(pool, cancel(), NOON)
 
     decision = decide_end(pool, usage(LEASE, Verdict.RATE_LIMITED), NOON)
@@ -197,7 +197,7 @@ def message(answer: object) -> str:
 
 
 def test_an_operator_settles_what_nobody_knew() -> None:
-    pool = leased(EXPIRED)
+    pool = leased_pool(EXPIRED)
 
     assert reconcile(pool, 1) == Done(changed=[LEASE.lease_id])
 
@@ -208,19 +208,19 @@ def test_an_operator_settles_what_nobody_knew() -> None:
 
 
 def test_reconciliation_waits_an_hour_past_the_deadline() -> None:
-    assert "not before 3600 s" in message(reconcile(leased(EXPIRED), at=4499))
+    assert "not before 3600 s" in message(reconcile(leased_pool(EXPIRED), at=4499))
 
 
 def test_only_unknown_and_expired_leases_are_reconciled() -> None:
-    assert "the lease is open" in message(reconcile(leased()))
-    assert "the lease is settled" in message(reconcile(leased(usage(LEASE))))
-    assert reconcile(leased(usage(LEASE, Verdict.OUTCOME_UNKNOWN))) == Done(
+    assert "the lease is open" in message(reconcile(leased_pool()))
+    assert "the lease is settled" in message(reconcile(leased_pool(usage(LEASE))))
+    assert reconcile(leased_pool(usage(LEASE, Verdict.OUTCOME_UNKNOWN))) == Done(
         changed=[LEASE.lease_id]
     )
 
 
 def test_a_reconciliation_needs_a_known_lease_a_reason_and_units_within_it() -> None:
-    pool = leased(EXPIRED)
+    pool = leased_pool(EXPIRED)
 
     assert "there is no lease" in message(reconcile(pool, lease="r9.1"))
     assert "reason" in message(reconcile(pool, reason=""))
@@ -228,17 +228,17 @@ def test_a_reconciliation_needs_a_known_lease_a_reason_and_units_within_it() -> 
 
 
 def test_usage_after_units_were_given_back_moves_nothing_and_is_a_violation() -> None:
-    pool = leased(EXPIRED, lease_reconciled(LEASE, 1))
+    pool = leased_pool(EXPIRED, lease_reconciled(LEASE, 1))
 
     decision = decide_end(pool, usage(LEASE, Verdict.SUCCESS), after(5000))
 
-    assert [type(event) for event in decision.events] == [UsageRecorded]
-    assert (account(pool), kinds(pool)) == ((1, 0), [Wrong.USAGE_AFTER_RECONCILIATION])
+    assert decision.events == [usage(LEASE)]
+    assert (account(pool), violation_kinds(pool)) == ((1, 0), [Wrong.USAGE_AFTER_RECONCILIATION])
     assert decide_end(pool, usage(LEASE), after(5001)).events == []
 
 
 def test_usage_that_agrees_with_the_reconciliation_is_no_violation() -> None:
-    pool = leased(EXPIRED, lease_reconciled(LEASE, 4))
+    pool = leased_pool(EXPIRED, lease_reconciled(LEASE, 4))
 
     decide_end(pool, usage(LEASE, Verdict.LOGIN_EXPIRED), after(5000))
 
@@ -250,7 +250,7 @@ def test_usage_that_agrees_with_the_reconciliation_is_no_violation() -> None:
 
 
 def test_a_renewal_moves_the_deadline_to_one_lease_time_from_now() -> None:
-    pool = leased()
+    pool = leased_pool()
     pool.index_at(NOON)
 
     decision = decide_renew(pool, LEASE.lease_id, after(300))
@@ -262,7 +262,7 @@ def test_a_renewal_moves_the_deadline_to_one_lease_time_from_now() -> None:
 
 
 def test_a_renewal_never_moves_a_deadline_back() -> None:
-    pool = leased(policy_changed("shorter", lease_ttl_s=10.0))
+    pool = leased_pool(policy_changed("shorter", lease_ttl_s=10.0))
 
     decision = decide_renew(pool, LEASE.lease_id, after(300))
 
@@ -270,14 +270,14 @@ def test_a_renewal_never_moves_a_deadline_back() -> None:
 
 
 def test_an_ended_or_unknown_lease_is_not_renewed() -> None:
-    pool = leased(usage(LEASE))
+    pool = leased_pool(usage(LEASE))
 
     assert decide_renew(pool, LEASE.lease_id, NOON).answer.expires_in_s is None
     assert decide_renew(pool, LeaseId("x.1"), NOON).events == []
 
 
 def test_a_lease_given_back_gives_its_units_back() -> None:
-    pool = leased()
+    pool = leased_pool()
 
     decision = decide_cancel(pool, cancel(), NOON)
 
@@ -288,7 +288,7 @@ def test_a_lease_given_back_gives_its_units_back() -> None:
 
 
 def test_a_cancellation_comes_too_late_for_a_lease_that_ended_otherwise() -> None:
-    decision = decide_cancel(leased(EXPIRED), cancel(), NOON)
+    decision = decide_cancel(leased_pool(EXPIRED), cancel(), NOON)
 
     assert (decision.events, decision.answer) == ([], CancelAnswer.ENDED)
 
@@ -310,7 +310,9 @@ def test_ended_leases_leave_the_fold_after_eight_days_of_log_time() -> None:
     decide_cancel(pool, cancel("r3"), NOON)
 
     evolve(pool, session_added("two"), after(DAYS_8 - 1), 3)
+
     assert len(pool.leases) == 2
+
     evolve(pool, session_added("three"), after(DAYS_8), 4)
 
     assert (pool.leases, pool.uncertain, pool.forbidden) == ({}, {}, {})
@@ -319,7 +321,7 @@ def test_ended_leases_leave_the_fold_after_eight_days_of_log_time() -> None:
 
 
 def test_open_leases_stay_however_old() -> None:
-    pool = leased()
+    pool = leased_pool()
 
     evolve(pool, session_added("two"), after(2 * DAYS_8), 2)
 
@@ -337,7 +339,7 @@ def test_a_session_keeps_the_counts_of_sixteen_days() -> None:
 
 
 def test_a_quota_day_that_is_no_date_folds_all_the_same() -> None:
-    pool = leased(lease_granted(request="r2", quota_day="someday"))
+    pool = leased_pool(lease_granted(request="r2", quota_day="someday"))
 
     assert set(pool.sessions[SessionId("one")].days) == {TODAY, "someday"}
 
@@ -345,12 +347,12 @@ def test_a_quota_day_that_is_no_date_folds_all_the_same() -> None:
 def test_a_grant_taken_back_leaves_no_trace() -> None:
     pool = folded(session_added())
     pool.begin()
-    granted(pool)
+    grant(pool)
     pool.rollback()
 
     assert (pool.leases, pool.opened) == ({}, {})
     assert sweep_overdue(pool, after(1000)) == []
-    assert lease_named() == granted(pool).lease_id
+    assert lease_named() == grant(pool).lease_id
 
 
 def test_an_end_taken_back_can_be_journalled_again() -> None:
@@ -364,22 +366,22 @@ def test_an_end_taken_back_can_be_journalled_again() -> None:
 
     assert (set(pool.opened), account(pool)) == ({"r1.1", "r2.1"}, (0, 5))
     assert pool.sessions[SessionId("one")].trial == trial.lease_id
-    assert [type(event) for event in decide_end(pool, usage(LEASE), NOON).events] == [UsageRecorded]
+    assert decide_end(pool, usage(LEASE), NOON).events == [usage(LEASE)]
 
 
 def test_a_decision_does_not_lean_on_what_leaves_the_fold_at_its_own_moment() -> None:
     late = after(DAYS_8)
 
-    assert decide_end(leased(EXPIRED), usage(LEASE), late).answer is EndAnswer.UNKNOWN_LEASE
-    assert "there is no lease" in message(reconcile(leased(EXPIRED), at=DAYS_8))
-    (event,) = decide_cancel(leased(EXPIRED), cancel(), late).events
+    assert decide_end(leased_pool(EXPIRED), usage(LEASE), late).answer is EndAnswer.UNKNOWN_LEASE
+    assert "there is no lease" in message(reconcile(leased_pool(EXPIRED), at=DAYS_8))
+    (event,) = decide_cancel(leased_pool(EXPIRED), cancel(), late).events
     assert isinstance(event, LeaseCancelled)
     assert event.session_id == ""
-    forgotten = leased(usage(LEASE))
-    assert granted(forgotten, now=late).lease_id == LEASE.lease_id
+    forgotten = leased_pool(usage(LEASE))
+    assert grant(forgotten, now=late).lease_id == LEASE.lease_id
 
 
 def test_a_cancellation_in_the_log_of_a_lease_with_an_end_is_a_violation() -> None:
     cancelled = lease_cancelled(LEASE, "")
 
-    assert kinds(leased(usage(LEASE), cancelled)) == [Wrong.ENDED_TWICE]
+    assert violation_kinds(leased_pool(usage(LEASE), cancelled)) == [Wrong.ENDED_TWICE]

@@ -40,8 +40,8 @@ from tests.unit.pool.builders import (
     lease_granted,
     lease_reconciled,
     policy_changed,
-    requested,
     session_added,
+    session_requested,
     usage,
 )
 
@@ -51,7 +51,7 @@ CANCELLED = lease_cancelled(LEASE)
 EXPIRED = lease_expired(LEASE)
 
 
-def cooled(request: str = "", session_id: SessionId = ONE) -> SessionCooled:
+def session_cooled(request: str = "", session_id: SessionId = ONE) -> SessionCooled:
     return SessionCooled(
         session_id=session_id, until=after(9), reason="x", request_id=RequestId(request)
     )
@@ -88,10 +88,10 @@ SUSPECTED = SessionSuspected(session_id=ONE, server_id=ServerId("s"), request_id
         ([LEASE, EXPIRED, RECONCILED, RECONCILED], [Wrong.IMPOSSIBLE_CHANGE]),
         ([session_added("one")], [Wrong.IMPOSSIBLE_CHANGE]),
         ([COOLING], [Wrong.IMPOSSIBLE_CHANGE]),
-        ([cooled("r1"), session_added("two"), cooled("r1", SessionId("two"))],
+        ([session_cooled("r1"), session_added("two"), session_cooled("r1", SessionId("two"))],
          [Wrong.PENALISED_TWICE]),
-        ([cooled("r1"), cooled("r1")], []),
-        ([cooled(session_id=NONE)], [Wrong.UNKNOWN_SESSION]),
+        ([session_cooled("r1"), session_cooled("r1")], []),
+        ([session_cooled(session_id=NONE)], [Wrong.UNKNOWN_SESSION]),
         ([SessionRetired(session_id=NONE, reason="x")], [Wrong.UNKNOWN_SESSION]),
     ],
 )  # fmt: skip
@@ -133,7 +133,7 @@ def test_requests_refusals_and_checkpoints_change_nothing() -> None:
     pool = folded(session_added())
     before = canonical_json(pool)
 
-    evolve(pool, requested(), NOON, 2)
+    evolve(pool, session_requested(), NOON, 2)
     evolve(pool, PoolCheckpointed(state_hash="x", hash_version=1), NOON, 2)
 
     assert canonical_json(pool) == before
@@ -169,11 +169,13 @@ def test_a_suspicion_in_the_log_is_lifted_by_recovery_revival_or_change() -> Non
 
 def test_only_an_operators_recovery_ends_cool_down_and_disablement() -> None:
     disabled = SessionChanged(session_id=ONE, status=SessionStatus.DISABLED)
-    events = [session_added(), cooled(), disabled]
+    events = [session_added(), session_cooled(), disabled]
 
     alone = folded(*events, SessionRecovered(session_id=ONE, reason="server_blamed"))
     asked = folded(*events, SessionRecovered(session_id=ONE, reason="x", by="me"))
-    cool = folded(session_added(), cooled(), SessionRecovered(session_id=ONE, reason="x", by="me"))
+    cool = folded(
+        session_added(), session_cooled(), SessionRecovered(session_id=ONE, reason="x", by="me")
+    )
 
     assert alone.sessions[ONE].cooling_until == after(9)
     assert alone.sessions[ONE].status is SessionStatus.DISABLED
@@ -232,7 +234,7 @@ def test_the_hash_tells_how_many_leases_have_ended_and_what_they_left_used() -> 
 def test_the_form_that_is_hashed_has_not_changed_within_its_version() -> None:
     open_, overdue = lease_granted(request="r2"), lease_granted(request="r3")
     ends = [usage(LEASE), lease_expired(overdue)]
-    troubles = [SUSPECTED, cooled("r9"), lease_cancelled(LEASE, "")]
+    troubles = [SUSPECTED, session_cooled("r9"), lease_cancelled(LEASE, "")]
     pool = folded(session_added(), LEASE, open_, overdue, *ends, *troubles)
 
     expected = "200186a26429f3aa8458251d5213d7403d666d28f661098faead659339220c3a"
@@ -246,7 +248,9 @@ def test_an_end_may_be_taken_back_before_anything_was_decided() -> None:
 
     pool.begin()
     evolve(pool, usage(lease), NOON, 9)
+
     assert state_hash(pool) != before
+
     pool.rollback()
 
     assert state_hash(pool) == before
@@ -258,7 +262,9 @@ def test_a_grant_may_be_taken_back_before_anything_was_decided() -> None:
 
     pool.begin()
     evolve(pool, lease_granted(), NOON, 9)
+
     assert state_hash(pool) != before
+
     pool.rollback()
 
     assert state_hash(pool) == before

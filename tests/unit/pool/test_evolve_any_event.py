@@ -21,8 +21,8 @@ from services.pool.domain import (
     wanted_sessions,
 )
 from tests.anyevent import ANY_EVENT, ANY_MOMENT
-from tests.contract.test_golden import lines
-from tests.unit.pool.builders import NOON, WrittenLog, audited, session_added, wanted
+from tests.contract.test_golden import golden_lines
+from tests.unit.pool.builders import NOON, WrittenLog, audited, lease_wanted, session_added
 
 
 @settings(deadline=None)
@@ -61,7 +61,7 @@ def led(state: Pool) -> None:
     """Do with a state what its leader does all day."""
     for service_type in ("image", "a"):
         state.commit()
-        decide_lease(state, wanted(ServiceType(service_type), asked_at=NOON), NOON)
+        decide_lease(state, lease_wanted(ServiceType(service_type), asked_at=NOON), NOON)
     sweep_overdue(state, NOON)
     next_wakeup(state, NOON)
     wanted_sessions(state)
@@ -70,7 +70,7 @@ def led(state: Pool) -> None:
 
 
 def test_golden_lines_fold_and_are_audited() -> None:
-    events = [decode_event(line) for line in lines("pool")]
+    events = [decode_event(line) for line in golden_lines("pool")]
     log = WrittenLog()
     log.write(events)
     state = Pool()
@@ -78,6 +78,7 @@ def test_golden_lines_fold_and_are_audited() -> None:
         fold_envelope(state, sequence, one)
 
     led(state)
+
     assert audited(log).events == len(events) + 1
 
 

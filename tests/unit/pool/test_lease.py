@@ -4,21 +4,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contracts.base import RequestId, ServerId, SessionId
+from contracts.base import KeyId, RequestId, ServerId, SessionId
 from contracts.pool import (
     Granted,
     LeaseCancelled,
-    LeaseGranted,
     LeaseRefused,
     Outcome,
     Refusal,
     Refused,
     SessionChanged,
     SessionCooled,
-    SessionRequested,
     SessionStatus,
     SessionSuspected,
-    UsageRecorded,
     Verdict,
 )
 from services.pool.domain import Pool, decide_cancel, decide_end, decide_lease
@@ -31,25 +28,26 @@ from tests.unit.pool.builders import (
     after,
     cancel,
     folded,
-    granted,
+    grant,
     lease_granted,
     lease_named,
+    lease_wanted,
     policy_changed,
     session_added,
+    session_requested,
     usage,
-    wanted,
 )
 
 
 def refusal(pool: Pool, *arguments: object, now: datetime = NOON, **fields: object) -> Refused:
-    answer = decide_lease(pool, wanted(*arguments, **fields), now).answer  # type: ignore[arg-type]
+    answer = decide_lease(pool, lease_wanted(*arguments, **fields), now).answer  # type: ignore[arg-type]
     assert isinstance(answer, Refused), answer
     return answer
 
 
 def test_a_grant_journals_the_request_verbatim_beside_it() -> None:
     pool = folded(session_added(region="us"))
-    command = wanted(model="jimeng-4.0")
+    command = lease_wanted(model="jimeng-4.0")
 
     decision = decide_lease(pool, command, NOON)
 
@@ -69,11 +67,21 @@ def test_a_grant_journals_the_request_verbatim_beside_it() -> None:
 def test_second_avatar_of_the_day_is_refused_until_the_first_may_come_back() -> None:
     pool = folded(session_added(), lease_granted(service_type=AVATAR))
 
-    decision = decide_lease(pool, wanted(AVATAR, "r2"), NOON)
+    decision = decide_lease(pool, lease_wanted(AVATAR, "r2"), NOON)
 
     assert decision.answer.reason is Refusal.QUOTA_EXHAUSTED
     assert decision.answer.retry_after_s == 900.0
-    assert [type(event) for event in decision.events] == [SessionRequested, LeaseRefused]
+    assert decision.events == [
+        session_requested(AVATAR, "r2"),
+        LeaseRefused(
+            request_id=RequestId("r2"),
+            number=1,
+            service_type=AVATAR,
+            key_id=KeyId("key-1"),
+            reason=Refusal.QUOTA_EXHAUSTED,
+            retry_after_s=900.0,
+        ),
+    ]
 
 
 def test_used_up_quota_is_refused_until_the_reset() -> None:
@@ -87,19 +95,19 @@ def test_a_request_for_more_than_any_session_has_left_is_exhausted() -> None:
     pool = folded(session_added(), lease_granted(units=7))
 
     assert refusal(pool, IMAGE, "r2", units=4).reason is Refusal.QUOTA_EXHAUSTED
-    assert granted(pool, IMAGE, "r3", units=3).remaining[IMAGE] == 0
+    assert grant(pool, IMAGE, "r3", units=3).remaining[IMAGE] == 0
 
 
 def test_a_repeated_command_gets_the_same_lease_without_an_event() -> None:
     pool = folded(session_added())
-    first = granted(pool)
+    first = grant(pool)
 
-    again = decide_lease(pool, wanted(), after(10))
+    again = decide_lease(pool, lease_wanted(), after(10))
 
     assert again.events == []
     assert again.answer.lease_id == first.lease_id
     assert (again.answer.send_within_s, again.answer.expires_in_s) == (20.0, 890.0)
-    late = decide_lease(pool, wanted(), after(2000)).answer
+    late = decide_lease(pool, lease_wanted(), after(2000)).answer
     assert (late.send_within_s, late.expires_in_s) == (0.0, 0.0)
 
 
@@ -110,10 +118,10 @@ def test_a_repeated_command_that_was_refused_hears_the_same_and_is_told_once() -
 
     # Its caller has heard it: a lease granted now would be nobody's.
     decide_end(pool, usage(lease, Verdict.REJECTED), NOON)
-    again = decide_lease(pool, wanted(AVATAR, "r2"), after(1))
+    again = decide_lease(pool, lease_wanted(AVATAR, "r2"), after(1))
 
     assert (again.events, again.answer) == ([], told)
-    assert granted(pool, AVATAR, "r2", number=2)
+    assert grant(pool, AVATAR, "r2", number=2)
 
 
 def test_an_ended_lease_is_not_granted_again() -> None:
@@ -129,18 +137,22 @@ def test_an_id_cancelled_before_it_was_granted_is_never_granted() -> None:
     pool = folded(session_added())
     decision = decide_cancel(pool, cancel(), NOON)
 
-    assert [type(event) for event in decision.events] == [LeaseCancelled]
+    assert decision.events == [
+        LeaseCancelled(
+            lease_id=lease_named(), request_id=RequestId("r1"), number=1, reason="client gone"
+        )
+    ]
     assert refusal(pool).reason is Refusal.CANCELLED
 
 
 def test_an_unknown_command_older_than_ten_minutes_is_stale_and_not_journalled() -> None:
     pool = folded(session_added())
 
-    decision = decide_lease(pool, wanted(), after(601))
+    decision = decide_lease(pool, lease_wanted(), after(601))
 
     assert decision.answer.reason is Refusal.STALE_REQUEST
     assert decision.events == []
-    assert granted(pool, now=after(601), asked_at=after(1))
+    assert grant(pool, now=after(601), asked_at=after(1))
 
 
 @pytest.mark.parametrize("units", [-1, 0, 11])
@@ -161,25 +173,35 @@ def test_a_type_of_which_nothing_is_allowed_is_exhausted() -> None:
 
 def test_the_lease_before_it_ends_in_the_same_decision() -> None:
     pool = folded(session_added("one"), session_added("two"))
-    first = granted(pool)
+    first = grant(pool)
     previous = usage(first, Verdict.RATE_LIMITED)
 
-    decision = decide_lease(
-        pool, wanted(number=2, previous=previous, avoid_sessions=[first.session_id]), NOON
-    )
+    command = lease_wanted(number=2, previous=previous, avoid_sessions=[first.session_id])
+    (other,) = {"one", "two"} - {first.session_id}
 
-    kinds = [type(event) for event in decision.events]
-    assert kinds == [UsageRecorded, SessionCooled, SessionRequested, LeaseGranted]
-    assert decision.answer.session_id != first.session_id
+    decision = decide_lease(pool, command, NOON)
+
+    assert decision.events == [
+        previous,
+        SessionCooled(
+            session_id=first.session_id,
+            until=after(60),
+            reason="rate_limited",
+            request_id=RequestId("r1"),
+        ),
+        command.requested,
+        lease_granted(other, number=2),
+    ]
+    assert decision.answer.session_id == other
     assert pool.leases[first.lease_id].state is Outcome.RELEASED
 
 
 def test_the_last_unit_given_back_is_there_for_the_next_lease() -> None:
     pool = folded(session_added())
-    first = granted(pool, AVATAR)
+    first = grant(pool, AVATAR)
 
     again = decide_lease(
-        pool, wanted(AVATAR, number=2, previous=usage(first, Verdict.REJECTED)), NOON
+        pool, lease_wanted(AVATAR, number=2, previous=usage(first, Verdict.REJECTED)), NOON
     )
 
     assert again.answer.session_id == "one"
@@ -195,7 +217,7 @@ def test_sessions_to_avoid_are_avoided_and_count_as_busy() -> None:
 
 def test_busy_sessions_saturate_until_the_first_deadline() -> None:
     pool = folded(policy_changed(session_concurrency=1, lease_ttl_s=20), session_added())
-    granted(pool)
+    grant(pool)
 
     answer = refusal(pool, VIDEO, "r2")
 
@@ -206,7 +228,7 @@ def test_no_bound_on_concurrency_lets_one_session_do_it_all() -> None:
     pool = folded(policy_changed(session_concurrency=0), session_added())
 
     for number in range(10):
-        granted(pool, IMAGE, f"r{number}")
+        grant(pool, IMAGE, f"r{number}")
 
     assert refusal(pool, IMAGE, "r10").reason is Refusal.QUOTA_EXHAUSTED
 
@@ -218,7 +240,7 @@ def test_a_cooling_pool_is_saturated_for_at_most_half_a_minute() -> None:
     answer = refusal(pool)
 
     assert (answer.reason, answer.retry_after_s) == (Refusal.SATURATED, 30.0)
-    assert granted(pool, IMAGE, "r2", now=after(50))
+    assert grant(pool, IMAGE, "r2", now=after(50))
 
 
 def test_when_every_session_is_disabled_or_suspect_the_credentials_are_exhausted() -> None:
@@ -227,6 +249,7 @@ def test_when_every_session_is_disabled_or_suspect_the_credentials_are_exhausted
         session_id=SessionId("two"), server_id=ServerId("s"), request_id=RequestId("r0")
     )
     pool = folded(session_added("one"), disabled)
+
     assert refusal(pool).retry_after_s == 0.0
 
     answer = refusal(folded(session_added("one"), session_added("two"), disabled, suspected))
@@ -259,6 +282,7 @@ def test_draining_sessions_are_neither_countable_nor_invalid_nor_used_up() -> No
 
 def test_a_growing_pool_is_saturated_rather_than_exhausted() -> None:
     pool = folded()
+
     assert refusal(pool).reason is Refusal.SATURATED
 
     pool = folded(session_added(), lease_granted(service_type=AVATAR))
@@ -287,7 +311,7 @@ MIDNIGHT = datetime(2025, 3, 2, tzinfo=UTC)
 def test_send_by_is_never_later_than_the_guard_before_the_reset() -> None:
     pool = folded(session_added())
 
-    answer = granted(pool, now=MIDNIGHT - timedelta(seconds=12))
+    answer = grant(pool, now=MIDNIGHT - timedelta(seconds=12))
 
     assert answer.send_within_s == 10.0
 
@@ -296,7 +320,7 @@ def test_a_command_inside_the_guard_is_held_and_decided_on_the_new_day() -> None
     lease = lease_granted(service_type=AVATAR)
     pool = folded(session_added(), lease, usage(lease))
     now = MIDNIGHT - timedelta(seconds=2)
-    command = wanted(AVATAR, "r2", asked_at=now)
+    command = lease_wanted(AVATAR, "r2", asked_at=now)
 
     held = decide_lease(pool, command, now)
 
@@ -307,12 +331,12 @@ def test_a_command_inside_the_guard_is_held_and_decided_on_the_new_day() -> None
 def test_a_held_command_still_ends_the_lease_before_it() -> None:
     pool = folded(session_added())
     now = MIDNIGHT - timedelta(seconds=5)
-    first = granted(pool, now=now)
-    command = wanted(number=2, previous=usage(first, Verdict.REJECTED), asked_at=now)
+    first = grant(pool, now=now)
+    command = lease_wanted(number=2, previous=usage(first, Verdict.REJECTED), asked_at=now)
 
     held = decide_lease(pool, command, after(4, now))
 
-    assert [type(event) for event in held.events] == [UsageRecorded]
+    assert held.events == [command.previous]
     assert held.held_until == MIDNIGHT
     assert decide_lease(pool, command, MIDNIGHT).answer.lease_id == lease_named(number=2)
 
@@ -328,7 +352,7 @@ def test_a_pool_without_a_usable_session_holds_nobody() -> None:
 def test_inside_one_zones_guard_sessions_of_another_zone_serve() -> None:
     pool = folded(session_added("utc"), session_added("tokyo", quota_timezone="Asia/Tokyo"))
 
-    answer = granted(pool, now=MIDNIGHT - timedelta(seconds=1))
+    answer = grant(pool, now=MIDNIGHT - timedelta(seconds=1))
 
     assert (answer.session_id, answer.quota_day) == ("tokyo", "2025-03-02")
 
@@ -337,15 +361,15 @@ def test_the_quota_day_is_the_date_in_the_sessions_time_zone() -> None:
     pool = folded(policy_changed(quota_timezone="Asia/Shanghai"), session_added())
     reset = datetime(2025, 3, 1, 16, tzinfo=UTC)
 
-    assert granted(pool, AVATAR, "r1").quota_day == "2025-03-01"
+    assert grant(pool, AVATAR, "r1").quota_day == "2025-03-01"
     assert refusal(pool, AVATAR, "r2", now=after(-10, reset), asked_at=reset)
-    assert granted(pool, AVATAR, "r3", now=reset).quota_day == "2025-03-02"
+    assert grant(pool, AVATAR, "r3", now=reset).quota_day == "2025-03-02"
 
 
 def test_a_lease_of_yesterday_takes_nothing_from_today() -> None:
     pool = folded(session_added())
-    first = granted(pool, AVATAR, now=MIDNIGHT - timedelta(seconds=10))
-    second = granted(pool, AVATAR, "r2", now=MIDNIGHT)
+    first = grant(pool, AVATAR, now=MIDNIGHT - timedelta(seconds=10))
+    second = grant(pool, AVATAR, "r2", now=MIDNIGHT)
 
     decide_end(pool, usage(first), after(1, MIDNIGHT))
 
@@ -357,13 +381,13 @@ def test_a_lease_of_yesterday_takes_nothing_from_today() -> None:
 def test_an_unknown_time_zone_counts_in_utc() -> None:
     pool = folded(session_added(quota_timezone="Mars/Olympus"))
 
-    assert granted(pool, now=MIDNIGHT).quota_day == "2025-03-02"
+    assert grant(pool, now=MIDNIGHT).quota_day == "2025-03-02"
 
 
 def test_time_that_steps_back_wakes_nobody_early() -> None:
     cooled = SessionCooled(session_id=SessionId("one"), until=after(50), reason="rate_limited")
     pool = folded(session_added(), cooled)
-    granted(pool, now=after(50))
+    grant(pool, now=after(50))
 
     assert refusal(pool, IMAGE, "r2", now=after(49)).reason is Refusal.SATURATED
 

@@ -27,17 +27,17 @@ from tests.unit.pool.builders import (
     after,
     folded,
     lease_granted,
+    lease_wanted,
     policy_changed,
     session_added,
     usage,
-    wanted,
 )
 
 KEY = KeyId("key-1")
 CALLS = 20
 
 
-def given_up(call: int, **changes: object) -> CancelLease:
+def gives_up(call: int, **changes: object) -> CancelLease:
     """What a gateway says that told its client 503 after waiting in vain."""
     command = CancelLease(
         request_id=RequestId(f"x{call}"),
@@ -63,14 +63,14 @@ class Term:
         self.pool.commit()
 
     def ask(self, call: int, now: datetime) -> Granted | Refused:
-        command = wanted(AVATAR, f"x{call}", asked_at=NOON, key_id=KEY)
+        command = lease_wanted(AVATAR, f"x{call}", asked_at=NOON, key_id=KEY)
         decision = decide_lease(self.pool, command, now)
         self.log += decision.events
         assert isinstance(decision.answer, Granted | Refused)
         return decision.answer
 
     def give_up(self, call: int, now: datetime) -> None:
-        decision = decide_cancel(self.pool, given_up(call), now)
+        decision = decide_cancel(self.pool, gives_up(call), now)
         assert decision.answer is CancelAnswer.CANCELLED
         self.log += decision.events
 
@@ -84,7 +84,7 @@ def used_up() -> Term:
     return Term([policy_changed(), session_added(), lease, usage(lease)])
 
 
-def told(log: Iterable[PoolEvent]) -> int:
+def calls_told(log: Iterable[PoolEvent]) -> int:
     """Calls that the log tells of, as a reader counts them who knows names again."""
     known, count = set[str](), 0
     for event in log:
@@ -181,7 +181,7 @@ def another_is_only_told(term: Term) -> Term:
 def test_a_call_given_up_is_told_once(course: Callable[[Term], Term]) -> None:
     log = course(used_up()).next().log
 
-    assert told(log) == CALLS
+    assert calls_told(log) == CALLS
 
 
 def test_what_was_granted_meanwhile_ends_with_the_answer_of_its_client() -> None:
@@ -193,7 +193,7 @@ def test_what_was_granted_meanwhile_ends_with_the_answer_of_its_client() -> None
     (ended,) = [event for event in term.log if isinstance(event, LeaseCancelled)]
     assert ended.session_id
     assert (ended.status, ended.error_code) == (503, "ledger_unavailable")
-    assert told(term.log) == 0
+    assert calls_told(term.log) == 0
 
 
 def test_no_later_leader_grants_what_was_given_up_within_the_budget() -> None:
@@ -210,14 +210,14 @@ def test_calls_given_up_in_a_loop_cost_no_event_each(changes: dict[str, object])
     events: list[PoolEvent] = []
     for call in range(1000):
         now = after(call / 1000)
-        events += decide_cancel(pool, given_up(call, **changes), now).events
+        events += decide_cancel(pool, gives_up(call, **changes), now).events
     events += sweep_overdue(pool, after(60))
 
     assert len(events) <= 12
-    assert told(events) == (0 if changes else 1000)
+    assert calls_told(events) == (0 if changes else 1000)
     assert sum(len(msgspec.json.encode(event)) for event in events) < 4000
     # None of them is granted by whoever leads now.
-    again = decide_lease(pool, wanted(AVATAR, "x999", asked_at=NOON), after(61))
+    again = decide_lease(pool, lease_wanted(AVATAR, "x999", asked_at=NOON), after(61))
     assert isinstance(again.answer, Refused)
 
 
@@ -226,22 +226,23 @@ def test_what_an_older_gateway_gives_up_is_journalled_each_time() -> None:
     older = {"key_id": KeyId(""), "status": 0, "error_code": "", "service_type": ""}
 
     for call in range(30):
-        (event,) = decide_cancel(pool, given_up(call, **older), NOON).events
+        (event,) = decide_cancel(pool, gives_up(call, **older), NOON).events
         assert isinstance(event, LeaseCancelled)
-    assert decide_cancel(pool, given_up(0, **older), NOON).events == []
+    assert decide_cancel(pool, gives_up(0, **older), NOON).events == []
 
 
 def test_cancellations_taken_back_are_not_counted() -> None:
     pool = folded(session_added())
     for call in range(10):
-        decide_cancel(pool, given_up(call), NOON)
+        decide_cancel(pool, gives_up(call), NOON)
     pool.commit()
     pool.begin()
-    decide_cancel(pool, given_up(10), NOON)
+    decide_cancel(pool, gives_up(10), NOON)
     pool.rollback()
 
-    decide_cancel(pool, given_up(10), NOON)
+    decide_cancel(pool, gives_up(10), NOON)
 
     (counted,) = sweep_overdue(pool, after(60))
+
     assert isinstance(counted, LeaseRefused)
     assert (counted.reason, counted.count) == (Refusal.LEDGER_UNAVAILABLE, 1)

@@ -5,7 +5,7 @@ from contracts.pool import ChangeSession, PoolCheckpointed, SessionAdded
 from services.pool.batches import ADMIN, LEASE, CommandBatch
 from services.pool.domain import state_hash
 from services.pool.rounds import CHECKPOINT_EVENTS, CHECKPOINT_EVERY_S, Checkpoints, Queue
-from tests.unit.pool.builders import NOON, folded, policy_changed, session_added, wanted
+from tests.unit.pool.builders import NOON, folded, lease_wanted, policy_changed, session_added
 
 HASHED = PoolCheckpointed(state_hash="x", hash_version=1)
 ADDED = session_added()
@@ -56,7 +56,7 @@ def test_at_the_end_of_a_term_a_checkpoint_is_due_for_anything_not_yet_in_one() 
 def test_an_envelope_begins_with_its_checkpoint_which_a_failed_append_leaves_due() -> None:
     pool = folded(session_added())
     queue = Queue(pool, lambda: 0.0)
-    queue.add_batch(CommandBatch(LEASE, [wanted()]))
+    queue.add_batch(CommandBatch(LEASE, [lease_wanted()]))
     queue.checkpoints.note_journalled([ADDED])
     queue.checkpoints.ending = True
     hashed = state_hash(pool)

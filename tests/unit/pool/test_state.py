@@ -31,7 +31,7 @@ from tests.unit.pool.builders import (
     WrittenLog,
     after,
     folded,
-    granted,
+    grant,
     lease_granted,
     lease_named,
     placed,
@@ -91,7 +91,7 @@ def test_what_has_stood_is_not_taken_back_with_the_next_batch() -> None:
 
 def test_no_batch_begins_while_another_is_neither_in_the_log_nor_taken_back() -> None:
     pool = folded(session_added())
-    granted(pool)
+    grant(pool)
 
     with pytest.raises(AssertionError, match="neither in the log nor taken back"):
         pool.begin()
@@ -99,7 +99,7 @@ def test_no_batch_begins_while_another_is_neither_in_the_log_nor_taken_back() ->
 
 def test_no_envelope_is_folded_over_decisions_that_may_be_void() -> None:
     pool = folded(session_added())
-    granted(pool)
+    grant(pool)
     sequence, _, envelope = WrittenLog().envelopes[0]
 
     with pytest.raises(AssertionError, match="neither in the log nor taken back"):
@@ -165,7 +165,9 @@ def test_an_event_that_is_taken_back_leaves_ledger_and_index_as_they_were(
 
     pool.begin()
     evolve(pool, event, after(1), 9)
+
     assert whole(pool) != ledger
+
     # What is read of the index meanwhile is tidied on the way.
     pool.index_at(after(1)).deadlines.first_deadline()
     pool.rollback()

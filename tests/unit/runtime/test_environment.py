@@ -33,7 +33,7 @@ def test_tidegate_toml_is_used_when_it_is_present(
     assert read_environment({"TIDEGATE_CONFIG": "my.toml"}).config == Path("my.toml")
 
 
-def placed(folder: Path, here: str | None, home: str | None) -> dict[str, str]:
+def configuration_in(folder: Path, here: str | None, home: str | None) -> dict[str, str]:
     """Write the configuration of this folder, and that of the home; the variables."""
     (folder / "home").mkdir()
     for path, text in ((folder, here), (folder / "home", home)):
@@ -46,7 +46,7 @@ def test_configuration_of_the_home_is_used_where_this_folder_has_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    given = placed(tmp_path, None, "[pool]\n")
+    given = configuration_in(tmp_path, None, "[pool]\n")
 
     assert read_environment(given).config == tmp_path / "home" / "tidegate.toml"
     assert read_environment({**given, "TIDEGATE_CONFIG": "my.toml"}).config == Path("my.toml")
@@ -57,7 +57,7 @@ def test_two_configurations_that_say_the_same_are_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    found = read_environment(placed(tmp_path, "[pool]\n", home))
+    found = read_environment(configuration_in(tmp_path, "[pool]\n", home))
 
     assert (found.config, found.config_unclear) == (Path("tidegate.toml"), None)
 
@@ -67,7 +67,7 @@ def test_two_configurations_that_differ_are_named_both_unless_one_is_meant(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    given = placed(tmp_path, here, "[gateway]\n")
+    given = configuration_in(tmp_path, here, "[gateway]\n")
 
     unclear = read_environment(given).config_unclear or ""
 

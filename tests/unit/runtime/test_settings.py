@@ -31,7 +31,7 @@ def loaded(tmp_path: Path, toml: str = "", **variables: str) -> Configuration:
     return load_configuration(read_environment({"TIDEGATE_CONFIG": str(file), **given}))
 
 
-def refused(tmp_path: Path, toml: str = "", **variables: str) -> str:
+def settings_error(tmp_path: Path, toml: str = "", **variables: str) -> str:
     """Why they are refused, without the folder."""
     with pytest.raises(SettingsError) as error:
         loaded(tmp_path, toml, **variables)
@@ -192,7 +192,7 @@ def test_one_key_of_a_built_in_service_type_leaves_the_others_as_they_are(tmp_pa
 def test_a_wrong_file_is_refused_by_file_key_and_expectation(
     tmp_path: Path, toml: str, message: str
 ) -> None:
-    assert refused(tmp_path, toml).startswith(message)
+    assert settings_error(tmp_path, toml).startswith(message)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -242,7 +242,7 @@ def test_a_variable_sets_what_it_names(tmp_path: Path, variable: str, text: str,
 def test_a_log_is_kept_by_an_odd_number_of_servers(tmp_path: Path) -> None:
     assert loaded(tmp_path).log.replicas == 1
     assert loaded(tmp_path, LOG_REPLICAS="3").log.replicas == 3
-    message = refused(tmp_path, "[log]\nreplicas = 2\n")
+    message = settings_error(tmp_path, "[log]\nreplicas = 2\n")
     assert message == "my.toml: log.replicas: expected 1, 3 or 5"
 
 
@@ -297,13 +297,15 @@ def test_a_variable_sets_a_service_type_that_only_the_file_has(tmp_path: Path) -
 def test_a_wrong_variable_is_refused_by_its_name(
     tmp_path: Path, variable: str, text: str, message: str
 ) -> None:
-    assert refused(tmp_path, **{variable: text}).startswith(message)
+    assert settings_error(tmp_path, **{variable: text}).startswith(message)
 
 
 def test_a_variable_over_a_section_that_is_no_table_is_refused_and_not_a_crash(
     tmp_path: Path,
 ) -> None:
-    assert refused(tmp_path, "pool = 3\n", POOL_MIN_SIZE="1").startswith("my.toml: pool: expected")
+    assert settings_error(tmp_path, "pool = 3\n", POOL_MIN_SIZE="1").startswith(
+        "my.toml: pool: expected"
+    )
 
 
 def test_the_file_itself_is_not_changed_by_variables() -> None:
@@ -383,6 +385,6 @@ def test_size_that_no_counter_holds_is_refused(text: object) -> None:
 def test_number_of_a_setting_out_of_bounds_is_refused_by_name(
     tmp_path: Path, toml: str, variables: dict[str, str], where: str
 ) -> None:
-    message = refused(tmp_path, toml, **variables)
+    message = settings_error(tmp_path, toml, **variables)
 
     assert message == f"{where}: expected a number of at most 9,007,199,254,740,991"

@@ -150,6 +150,7 @@ def test_line_break_in_a_cell_is_no_new_row(text: str) -> None:
     csv_writer(out).writerows([[text, "x"], ["y", 1]])
 
     written = out.getvalue()
+
     assert list(csv.reader(io.StringIO(written, newline=""))) == [[text, "x"], ["y", "1"]]
     assert written.endswith("y,1\n")
     assert ('"' in written) == (text not in {" a ", ""})

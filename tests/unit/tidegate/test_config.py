@@ -43,7 +43,7 @@ url = "http://127.0.0.1:9002"
 """
 
 
-def typed(home: Path, *words: str, **given: str) -> Result:
+def typed_config(home: Path, *words: str, **given: str) -> Result:
     given = {f"TIDEGATE_{name}": value for name, value in given.items()}
     return CliRunner().invoke(
         verb_application("config"), ["config", *words], env={"TIDEGATE_HOME": str(home), **given}
@@ -54,7 +54,7 @@ def test_what_is_shown_means_the_same_when_it_is_read_again(tmp_path: Path) -> N
     file, shown = tmp_path / "odd.toml", tmp_path / "shown.toml"
     file.write_text(ODD)
 
-    done = typed(tmp_path, "show", CONFIG=str(file))
+    done = typed_config(tmp_path, "show", CONFIG=str(file))
     shown.write_text(done.stdout)
 
     assert done.exit_code == 0
@@ -67,7 +67,7 @@ def test_durations_are_shown_in_the_unit_that_fits(tmp_path: Path) -> None:
     file = tmp_path / "odd.toml"
     file.write_text(ODD)
 
-    pool = tomllib.loads(typed(tmp_path, "show", CONFIG=str(file)).stdout)["pool"]
+    pool = tomllib.loads(typed_config(tmp_path, "show", CONFIG=str(file)).stdout)["pool"]
 
     assert pool["lease_ttl"] == "1.5s"
     assert pool["reset_guard"] == "0s"
@@ -77,7 +77,7 @@ def test_durations_are_shown_in_the_unit_that_fits(tmp_path: Path) -> None:
 
 
 def test_variables_are_in_what_is_shown(tmp_path: Path) -> None:
-    found = json.loads(typed(tmp_path, "show", "--json", POOL_MIN_SIZE="3").stdout)
+    found = json.loads(typed_config(tmp_path, "show", "--json", POOL_MIN_SIZE="3").stdout)
 
     assert found["pool"]["min_size"] == 3
     assert found["environment"]["TIDEGATE_POOL_MIN_SIZE"] == "3"
@@ -85,7 +85,7 @@ def test_variables_are_in_what_is_shown(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("words", [["show"], ["show", "--json"]])
 def test_no_secret_is_shown(tmp_path: Path, words: list[str]) -> None:
-    done = typed(
+    done = typed_config(
         tmp_path,
         *words,
         SECRET_KEY="hush-1",
@@ -109,10 +109,10 @@ def test_check_says_what_was_checked(tmp_path: Path) -> None:
     file = tmp_path / "odd.toml"
     file.write_text(ODD)
 
-    assert typed(tmp_path, "check").stdout == "ok: the defaults\n"
-    done = typed(tmp_path, "check", CONFIG=str(file), POOL_MIN_SIZE="3")
+    assert typed_config(tmp_path, "check").stdout == "ok: the defaults\n"
+    done = typed_config(tmp_path, "check", CONFIG=str(file), POOL_MIN_SIZE="3")
     assert done.stdout == f"ok: {file} and TIDEGATE_POOL_MIN_SIZE\n"
-    found = json.loads(typed(tmp_path, "check", "--json", CONFIG=str(file)).stdout)
+    found = json.loads(typed_config(tmp_path, "check", "--json", CONFIG=str(file)).stdout)
     assert found == {"ok": True, "file": str(file), "variables": []}
 
 
@@ -120,7 +120,7 @@ def test_check_refuses_a_wrong_file_by_name(tmp_path: Path) -> None:
     file = tmp_path / "odd.toml"
     file.write_text("[pool]\nmin_size = -1\n")
 
-    done = typed(tmp_path, "check", CONFIG=str(file))
+    done = typed_config(tmp_path, "check", CONFIG=str(file))
 
     assert isinstance(done.exception, SettingsError)
     assert str(done.exception) == f"{file}: pool.min_size: expected at least 0"
@@ -136,7 +136,7 @@ def test_two_files_that_differ_are_refused_by_every_verb_that_reads_one(
     (home / "tidegate.toml").write_text("[pool]\nmin_size = 2\n")
 
     for words in (["check"], ["show"]):
-        done = typed(home, *words)
+        done = typed_config(home, *words)
         assert isinstance(done.exception, SettingsError)
         assert str(tmp_path / "tidegate.toml") in str(done.exception)
         assert str(home / "tidegate.toml") in str(done.exception)
@@ -146,11 +146,11 @@ def test_show_writes_a_file_and_none_that_is_there(tmp_path: Path) -> None:
     file, made = tmp_path / "odd.toml", tmp_path / "made.toml"
     file.write_text(ODD)
 
-    assert typed(tmp_path, "show", "-o", str(made), CONFIG=str(file)).exit_code == 0
+    assert typed_config(tmp_path, "show", "-o", str(made), CONFIG=str(file)).exit_code == 0
     assert load_configuration(
         read_environment({"TIDEGATE_CONFIG": str(made)})
     ) == load_configuration(read_environment({"TIDEGATE_CONFIG": str(file)}))
-    done = typed(tmp_path, "show", "-o", str(file), CONFIG=str(file))
+    done = typed_config(tmp_path, "show", "-o", str(file), CONFIG=str(file))
 
     assert isinstance(done.exception, SettingsError)
     assert str(file) in str(done.exception)
@@ -158,7 +158,7 @@ def test_show_writes_a_file_and_none_that_is_there(tmp_path: Path) -> None:
 
 
 def test_show_writes_to_standard_output_for_a_dash(tmp_path: Path) -> None:
-    assert typed(tmp_path, "show", "-o", "-").stdout == typed(tmp_path, "show").stdout
+    assert typed_config(tmp_path, "show", "-o", "-").stdout == typed_config(tmp_path, "show").stdout
 
 
 @pytest.mark.parametrize("words", [["show"], ["show", "-o", "made.toml"]])
@@ -169,7 +169,7 @@ def test_what_is_hidden_is_set_by_no_written_configuration(
     file, proxy = tmp_path / "odd.toml", "http://me:hush@proxy.example:3128"
     file.write_text(f'{ODD}[gateway]\nproxy = "{proxy}"\n')
 
-    done = typed(tmp_path, *words, CONFIG=str(file), NATS_URL=f"{proxy}\nport = 1")
+    done = typed_config(tmp_path, *words, CONFIG=str(file), NATS_URL=f"{proxy}\nport = 1")
     shown = done.stdout or (tmp_path / "made.toml").read_text()
 
     left_out = "left out, for a secret is in it: gateway.proxy; "
@@ -189,14 +189,14 @@ def test_values_of_the_query_of_an_address_are_hidden(tmp_path: Path) -> None:
     url = "https://hook.example/sessions?token=hush&hush"
     file.write_text(f'[pool.provisioner]\nkind = "http"\nurl = "{url}"\n')
 
-    done = typed(tmp_path, "show", CONFIG=str(file))
+    done = typed_config(tmp_path, "show", CONFIG=str(file))
 
     assert "hush" not in done.output
     assert f'\n# url = "https://hook.example/sessions?token={HIDDEN}&{HIDDEN}"\n' in done.stdout
     assert "pool.provisioner.url" in done.stderr
     for shown in (f"token={HIDDEN}", HIDDEN, f"a=1&token={HIDDEN}&b=2"):
         file.write_text(f'[pool.provisioner]\nkind = "http"\nurl = "https://h.example/?{shown}"\n')
-        refused = typed(tmp_path, "check", CONFIG=str(file))
+        refused = typed_config(tmp_path, "check", CONFIG=str(file))
         assert f"{file}: pool.provisioner.url: expected the secret itself" in str(refused.exception)
 
 
@@ -209,21 +209,22 @@ def test_files_that_differ_by_a_byte_order_mark_say_the_same(
     (tmp_path / "tidegate.toml").write_bytes(b"\xef\xbb\xbf[pool]\nmin_size = 1\n")
     (home / "tidegate.toml").write_bytes(b"[pool]\nmin_size = 1\n")
 
-    assert typed(home, "check").exit_code == 0
+    assert typed_config(home, "check").exit_code == 0
 
 
 def test_what_stands_for_a_secret_is_none(tmp_path: Path) -> None:
     file = tmp_path / "odd.toml"
     file.write_text(f'{ODD}[gateway]\nproxy = "http://{HIDDEN}@proxy.example:3128"\n')
 
-    done = typed(tmp_path, "check", CONFIG=str(file))
+    done = typed_config(tmp_path, "check", CONFIG=str(file))
+
     assert str(done.exception).startswith(f"{file}: gateway.proxy: expected the secret itself")
     for name, value in (
         ("NATS_URL", f"nats://{HIDDEN}@127.0.0.1"),
         ("ADMIN_KEY", HIDDEN),
         ("GATEWAY_PROXY", f"http://{HIDDEN}@proxy"),
     ):
-        done = typed(tmp_path, "check", **{name: value})
+        done = typed_config(tmp_path, "check", **{name: value})
         assert str(done.exception).startswith(f"TIDEGATE_{name}: expected the secret itself")
 
 
@@ -257,7 +258,7 @@ def test_show_into_the_very_file_says_what_the_shell_has_done(tmp_path: Path) ->
 def test_servers_of_the_demo_are_shown_as_nobodys_configuration(tmp_path: Path) -> None:
     demo_servers.place_servers(read_environment({"TIDEGATE_HOME": str(tmp_path)}).home)
 
-    shown = typed(tmp_path, "show").stdout
+    shown = typed_config(tmp_path, "show").stdout
 
     assert "servers" not in tomllib.loads(shown)
     assert shown.count("# server of the demo") == 4
@@ -277,6 +278,7 @@ def test_session_of_real_backends_does_one_thing_at_once_unless_told_otherwise(
 ) -> None:
     plain = '[[servers]]\nid = "p"\nurl = "http://127.0.0.1:9000"\n'
     speaking = f'{plain}[[servers]]\nid = "j"\nurl = "http://127.0.0.1:9001"\ndialect = "jimeng"\n'
+
     assert concurrency(tmp_path, "") == concurrency(tmp_path, plain) == 2
     assert concurrency(tmp_path, speaking) == 1
     assert concurrency(tmp_path, f"{speaking}[pool]\nmin_size = 3\n") == 1
@@ -303,10 +305,10 @@ def test_files_that_are_named_are_found_beside_the_configuration(
     file.write_text(FILES)
     monkeypatch.chdir(elsewhere)
 
-    said = typed(home, "check").stdout
+    said = typed_config(home, "check").stdout
     sessions.write_text("one\n")
-    told = json.loads(typed(home, "check", "--json").stdout)
-    copied = typed(home, "show", "-o", "copy.toml")
+    told = json.loads(typed_config(home, "check", "--json").stdout)
+    copied = typed_config(home, "show", "-o", "copy.toml")
 
     assert f"pool.provisioner.path: {sessions} (it is not there)" in said
     assert told["files"] == {

@@ -13,7 +13,9 @@ from tidegate.console import api, output
 # ------------------------------------------------------------------ where, and as whom
 
 
-def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, operator: str = "", **given: str) -> Any:
+def environment_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, operator: str = "", **given: str
+) -> Any:
     """The environment of a verb, in a home with or without an operator key."""
     if operator:
         (tmp_path / "operator.key").write_text(operator + "\n")
@@ -28,7 +30,9 @@ def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, operator: str = "", *
 def test_the_gateway_is_the_one_that_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = at(tmp_path, monkeypatch, operator="op", API="https://gate.example/", PORT="1")
+    found = environment_at(
+        tmp_path, monkeypatch, operator="op", API="https://gate.example/", PORT="1"
+    )
 
     assert api.gateway_address(found) == "https://gate.example"
 
@@ -36,8 +40,11 @@ def test_the_gateway_is_the_one_that_is_named(
 def test_without_a_name_it_is_the_one_of_this_home(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert api.gateway_address(at(tmp_path, monkeypatch, PORT="1")) == "http://127.0.0.1:8080"
-    found = at(tmp_path, monkeypatch, operator="op", PORT="8090")
+    assert (
+        api.gateway_address(environment_at(tmp_path, monkeypatch, PORT="1"))
+        == "http://127.0.0.1:8080"
+    )
+    found = environment_at(tmp_path, monkeypatch, operator="op", PORT="8090")
 
     assert api.gateway_address(found) == "http://127.0.0.1:8090"
     found.home.run.write_text('{"url": "http://127.0.0.1:8091"}')
@@ -52,13 +59,13 @@ def test_an_address_that_is_none_is_refused(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(SettingsError, match="TIDEGATE_API: expected an address such as"):
-        api.gateway_address(at(tmp_path, monkeypatch, API=address))
+        api.gateway_address(environment_at(tmp_path, monkeypatch, API=address))
 
 
 def test_the_key_that_is_given_is_shown_to_anyone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = at(tmp_path, monkeypatch, operator="op", ADMIN_KEY="given")
+    found = environment_at(tmp_path, monkeypatch, operator="op", ADMIN_KEY="given")
 
     assert api.admin_key(found, "https://gate.example") == "given"
     monkeypatch.setenv("TIDEGATE_ADMIN_KEY", "sk-one\r\nX-Evil: 1")
@@ -69,7 +76,7 @@ def test_the_key_that_is_given_is_shown_to_anyone(
 def test_the_operator_key_of_the_home_never_leaves_the_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = at(tmp_path, monkeypatch, operator="op")
+    found = environment_at(tmp_path, monkeypatch, operator="op")
 
     assert api.admin_key(found, "http://127.0.0.1:8080") == "op"
     assert api.admin_key(found, "http://[::1]:8080") == "op"
@@ -79,7 +86,7 @@ def test_the_operator_key_of_the_home_never_leaves_the_machine(
 
 def test_no_key_at_all_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError, match=r"TIDEGATE_ADMIN_KEY: .*operator\.key"):
-        api.admin_key(at(tmp_path, monkeypatch), "http://127.0.0.1:8080")
+        api.admin_key(environment_at(tmp_path, monkeypatch), "http://127.0.0.1:8080")
 
 
 @pytest.mark.parametrize(
@@ -165,6 +172,7 @@ def test_nothing_that_a_stranger_wrote_commands_the_terminal(
     output.print_table(("a",), [], EVIL)
 
     out, err = capsys.readouterr()
+
     for text in (out, err):
         assert all(one.isprintable() for one in text.split("\n"))
     assert out.count(r"m\x1b]0;owned\x07\u202e\x9b2J\nforged") == 5

@@ -61,9 +61,11 @@ def test_device_is_nobodys_file(tmp_path: Path) -> None:
 
     with files.open_output(str(pipe)) as into:
         into.write(b"through")
+
     assert os.read(reading, 100) == b"through"
     with pytest.raises(CommandError), files.open_output("/dev/full") as into:
         into.write(b"never")
+
     os.close(reading)
 
     assert pipe.exists()

@@ -11,7 +11,7 @@ from tidegate.probing.probes import Compared, compare_servers, dialect_advice, t
 URL = "http://127.0.0.1:8000"
 
 
-def asked(configured: str | None, **said: str) -> Compared:
+def compared(configured: str | None, **said: str) -> Compared:
     server = {"server_id": "one", "url": URL}
     fleet = {"one": server if configured is None else {**server, "dialect": configured}}
     (found,) = compare_servers(
@@ -21,7 +21,7 @@ def asked(configured: str | None, **said: str) -> Compared:
 
 
 def test_server_that_differs_is_told_with_the_line_to_write() -> None:
-    found = asked("plain", dialect="drraw")
+    found = compared("plain", dialect="drraw")
 
     assert (found.differs, found.wrong) == (True, True)
     assert 'dialect = "drraw"' in dialect_advice(found)
@@ -30,12 +30,12 @@ def test_server_that_differs_is_told_with_the_line_to_write() -> None:
 
 
 def test_server_that_is_what_it_is_taken_for_needs_nothing() -> None:
-    for found in (asked("jimeng", dialect="jimeng"), asked(None, dialect="plain")):
+    for found in (compared("jimeng", dialect="jimeng"), compared(None, dialect="plain")):
         assert (found.wrong, dialect_advice(found), table_row(found)[-1]) == (False, "", "")
 
 
 def test_server_that_does_not_answer_is_wrong_and_differs_from_nothing() -> None:
-    found = asked("drraw", why="no answer")
+    found = compared("drraw", why="no answer")
 
     assert (found.differs, found.wrong, found.recognised, dialect_advice(found)) == (
         False,

@@ -10,21 +10,21 @@ from tidegate.console.errors import CommandError
 IMAGE, VIDEO = ServiceType("image"), ServiceType("video")
 
 
-def read(text: str, *, as_csv: bool = False) -> list[tuple[int, Credential]]:
+def credentials_in(text: str, *, as_csv: bool = False) -> list[tuple[int, Credential]]:
     found = sessionfiles.session_lines(text.encode(), "file", as_csv=as_csv)
     return [(number, one) for number, one in found if isinstance(one, Credential)]
 
 
-def refused(text: str, *, as_csv: bool = False) -> str:
+def wrong_lines(text: str, *, as_csv: bool = False) -> str:
     found = sessionfiles.session_lines(text.encode(), "file", as_csv=as_csv)
     return sessionfiles.wrong_lines_text(
         [(number, one) for number, one in found if isinstance(one, str)]
     )
 
 
-def wrong(text: str, *, as_csv: bool = False) -> str:
+def wrong_line(text: str, *, as_csv: bool = False) -> str:
     with pytest.raises(CommandError) as error:
-        read(text, as_csv=as_csv)
+        credentials_in(text, as_csv=as_csv)
     return str(error.value)
 
 
@@ -32,7 +32,7 @@ def test_json_lines_are_read_with_the_numbers_of_their_lines() -> None:
     second = '{"credential": "b", "quota_timezone": "Asia/Tokyo"}'
     text = f'\ufeff{{"credential": "a"}}\n# a remark\n\n{second}'
 
-    assert read(text) == [
+    assert credentials_in(text) == [
         (1, Credential(credential="a")),
         (4, Credential(credential="b", quota_timezone="Asia/Tokyo")),
     ]
@@ -41,7 +41,7 @@ def test_json_lines_are_read_with_the_numbers_of_their_lines() -> None:
 def test_csv_is_read_by_its_columns() -> None:
     text = "region,credential,limit_image,limit_video\nus,a,3,\n\n ,b,,0\n"
 
-    assert read(text, as_csv=True) == [
+    assert credentials_in(text, as_csv=True) == [
         (2, Credential(region="us", credential="a", limits={IMAGE: 3})),
         (4, Credential(credential="b", limits={VIDEO: 0})),
     ]
@@ -71,10 +71,10 @@ def test_csv_is_read_by_its_columns() -> None:
     ],
 )
 def test_a_bad_line_is_named_and_not_repeated(line: str, told: str) -> None:
-    found = refused(f'{{"credential": "fine"}}\n{line}\n')
+    found = wrong_lines(f'{{"credential": "fine"}}\n{line}\n')
 
     assert found.startswith("line 2: ")
-    assert len(read(f'{{"credential": "fine"}}\n{line}\n')) == 1
+    assert len(credentials_in(f'{{"credential": "fine"}}\n{line}\n')) == 1
     assert told in found
     assert "hush" not in found
 
@@ -89,14 +89,14 @@ def test_a_bad_line_is_named_and_not_repeated(line: str, told: str) -> None:
     ],
 )
 def test_a_bad_row_is_named(line: str, told: str) -> None:
-    found = refused(f"credential,region,limit_image\nfine,,1\n{line}\n", as_csv=True)
+    found = wrong_lines(f"credential,region,limit_image\nfine,,1\n{line}\n", as_csv=True)
 
     assert "line 3: " in found
     assert told in found
 
 
 def test_all_bad_lines_are_named_up_to_a_number() -> None:
-    found = refused("x x\n" * 25)
+    found = wrong_lines("x x\n" * 25)
 
     assert "line 1: " in found
     assert "line 20: " in found
@@ -106,16 +106,16 @@ def test_all_bad_lines_are_named_up_to_a_number() -> None:
 
 @pytest.mark.parametrize("header", ["", "secret", "credential,colour", "credential,credential"])
 def test_a_csv_without_the_right_columns_is_refused(header: str) -> None:
-    assert "line 1: expected the columns credential" in wrong(f"{header}\na\n", as_csv=True)
+    assert "line 1: expected the columns credential" in wrong_line(f"{header}\na\n", as_csv=True)
 
 
 def test_a_session_that_is_there_twice_is_named() -> None:
     text = '{"credential": "a"}\n{"credential": "a", "region": "us"}\n{"credential": "a"}\n'
 
-    assert refused(text).endswith("line 3: it is the session of line 1 again")
+    assert wrong_lines(text).endswith("line 3: it is the session of line 1 again")
 
 
 def test_too_many_and_none_are_refused() -> None:
-    assert "expected 1 to 10000 sessions, got 0" in wrong("# nothing\n")
+    assert "expected 1 to 10000 sessions, got 0" in wrong_line("# nothing\n")
     many = "".join(f'{{"credential": "c{number}"}}\n' for number in range(10_001))
-    assert "got 10001" in wrong(many)
+    assert "got 10001" in wrong_line(many)

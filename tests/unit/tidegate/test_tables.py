@@ -81,6 +81,7 @@ def test_lines_fit_and_words_stay_whole(
     there = [number for number in range(len(columns)) if columns[number] not in made.left_out]
 
     told = " ".join([*made.head, *made.lines]).replace(" ", "")
+
     for number in there[:1]:
         for row in rows:
             for word in row[number].replace("積", " ").split():
