@@ -11,6 +11,7 @@ health         probes, outcomes, silence; ejection and return → events
 firstbytes     how long the fleet's answers take to begin
 pacing         calls kept apart after risk control
 observation    what the pool's log tells: ends, renewals, outcomes, blame
+memory         what the next leader is handed of that
 views          what an operator sees
 """
 

@@ -1,5 +1,6 @@
 """How long a fleet's answers take to begin, in buckets of fixed width: what is long for them."""
 
+from collections.abc import Sequence
 from math import ceil, log2
 
 _PER_OCTAVE = 4
@@ -14,10 +15,15 @@ class FirstBytes:
 
     __slots__ = ("_counts", "counted")
 
-    def __init__(self) -> None:
-        """Nothing was seen."""
-        self._counts = [0] * _BUCKETS
-        self.counted = 0
+    def __init__(self, counts: Sequence[int] = ()) -> None:
+        """Go on from these counts, by bucket; without any, nothing was seen."""
+        self._counts = [*counts, *[0] * _BUCKETS][:_BUCKETS]
+        self.counted = sum(self._counts)
+
+    def counts(self) -> list[int]:
+        """What was counted, by bucket, up to the last that is not empty."""
+        last = max((at for at, count in enumerate(self._counts) if count), default=-1)
+        return self._counts[: last + 1]
 
     def count(self, first_byte_ms: float) -> None:
         """Count one answer."""

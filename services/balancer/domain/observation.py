@@ -1,6 +1,6 @@
 """What the pool's log tells the balancer: ends and renewals of leases, outcomes, and blame."""
 
-from contracts.base import Instant
+from contracts.base import Instant, ServerId
 from contracts.envelope import Envelope
 from contracts.events import UnknownEvent
 from contracts.pool import (
@@ -37,13 +37,22 @@ def observe_envelope(balancer: Balancer, envelope: Envelope, now: Instant) -> bo
                 expires_in_s = (event.expires_at - envelope.time).total_seconds()
                 renew_deadline(balancer, event.lease_id, expires_in_s, now)
             case SessionRecovered(reason="server_blamed", server_id=server_id):
-                balancer.accused[server_id] = None
-                changed = True
+                changed |= _accuse_server(balancer, server_id, envelope.time)
             case UnknownEvent():
                 balancer.unknown_events += 1
             case _:
                 pass
     return changed
+
+
+def _accuse_server(balancer: Balancer, server_id: ServerId, at: Instant) -> bool:
+    """Take in the pool's blame; what was said before the server went out was heard."""
+    standing = balancer.standings.get(server_id)
+    since = None if standing is None else standing.term_since
+    if since is not None and at <= since:
+        return False
+    balancer.accused[server_id] = None
+    return True
 
 
 def _on_usage_recorded(balancer: Balancer, usage: UsageRecorded, at: Instant, now: Instant) -> bool:
@@ -59,7 +68,7 @@ def _on_usage_recorded(balancer: Balancer, usage: UsageRecorded, at: Instant, no
         elif attempt.verdict is Verdict.SUCCESS and standing.paces:
             speed_up(standing, usage.service_type)
         _count_attempt(balancer, standing, usage, attempt, at, now)
-        if not _is_of_before(placement, standing, attempt):
+        if not _is_of_before(placement, standing, attempt, at):
             changed |= take_attempt(standing, usage.service_type, usage.session_id, attempt, at)
     if not usage.attempts or placement is None or placement.answer is None:
         return changed
@@ -95,10 +104,12 @@ def _count_attempt(
     )
 
 
-def _is_of_before(placement: Placement | None, standing: ServerStanding, attempt: Attempt) -> bool:
+def _is_of_before(
+    placement: Placement | None, standing: ServerStanding, attempt: Attempt, at: Instant
+) -> bool:
     """Tell whether an attempt is counted already, or of a time before the server went out."""
     if placement is None:
-        return False
+        return standing.term_since is not None and at <= standing.term_since
     if placement.answer is not None and placement.answer.server_id == attempt.server_id:
         return placement.term != standing.term
     return attempt.server_id in placement.reported

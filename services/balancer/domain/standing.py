@@ -1,6 +1,5 @@
 """One server as it stands now: what strategies rank by, and what probes and outcomes showed."""
 
-from collections import deque
 from datetime import timedelta
 from math import ceil
 
@@ -68,6 +67,8 @@ class ServerStanding(msgspec.Struct, kw_only=True):
     """Exchanges of each service type that began in this term; all of them under the empty one."""
     term: int = 0
     """Begins anew with each ejection, and each return: what began before says nothing of after."""
+    term_since: Instant | None = None
+    """When it began, by the log."""
     turn: int = 0
     credit: int = 0
     probes_failed: int = 0
@@ -84,7 +85,7 @@ class ServerStanding(msgspec.Struct, kw_only=True):
     """When it last answered a call."""
     streaks: dict[ServiceType, Streak] = {}
     """Failures in a row by service type, and of any under the empty one; only while there are."""
-    recent: dict[ServiceType, deque[CallResult]] = {}
+    recent: dict[ServiceType, list[CallResult]] = {}
     """The last outcomes of each service type."""
     warming: dict[ServiceType, Ejection] = {}
     """Slow starts; that of all service types, under the empty one, scales the bounds."""
@@ -145,6 +146,7 @@ class ServerStanding(msgspec.Struct, kw_only=True):
             return
         # What is open began before, and says nothing of after.
         self.term += 1
+        self.term_since = ejection.since
         self.open_of = {}
         self._forget_outcomes(service_type)
         if ejection.state != "ejected":

@@ -6,7 +6,6 @@ a call on trial passes by any answer that blames nobody. Sessions that the pool 
 nothing either, once it tells of them.
 """
 
-from collections import deque
 from datetime import timedelta
 
 from contracts.base import Instant, ServiceType, SessionId
@@ -93,7 +92,5 @@ def _pass_trial(standing: ServerStanding, service_type: ServiceType, verdict: Ve
 
 
 def _remember(standing: ServerStanding, service_type: ServiceType, outcome: CallResult) -> None:
-    recent = standing.recent.get(service_type)
-    if recent is None:
-        recent = standing.recent[service_type] = deque(maxlen=OUTCOMES_KEPT)
-    recent.append(outcome)
+    before = standing.recent.get(service_type, [])
+    standing.recent[service_type] = [*before[1 - OUTCOMES_KEPT :], outcome]

@@ -1,0 +1,84 @@
+"""What a leader knows beside the log, as the next one is handed it: rates, streaks, what is long.
+
+Who is ejected is in the log; how often a server failed since is not, nor how long its answers take.
+In-flight exchanges and probes come anew: the gateways report the ones, the servers answer the
+others. What a memory says of a server is dropped where the server moved, and what it says of its
+failures where the log tells of an ejection, or a return, after it was taken.
+"""
+
+import msgspec
+from msgspec.structs import replace
+
+from contracts.base import Instant, ServerId, ServiceType
+from services.balancer.domain.firstbytes import FirstBytes
+from services.balancer.domain.standing import (
+    AttemptSpan,
+    CallResult,
+    Pace,
+    ServerStanding,
+    Streak,
+)
+from services.balancer.domain.state import Balancer
+
+
+class ServerMemory(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What is remembered of one server."""
+
+    server_id: ServerId
+    url: str
+    unreachable: int = 0
+    answered_at: Instant | None = None
+    streaks: dict[ServiceType, Streak] = {}
+    recent: dict[ServiceType, list[CallResult]] = {}
+    paces: dict[ServiceType, Pace] = {}
+    spans: list[AttemptSpan] = []
+
+
+class BalancerMemory(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What is remembered of all, after the log's envelope of this sequence was read."""
+
+    sequence: int
+    taken_at: Instant
+    servers: list[ServerMemory] = []
+    first_bytes: dict[ServiceType, list[int]] = {}
+
+
+def memory_of(balancer: Balancer, sequence: int, now: Instant) -> BalancerMemory:
+    """Take down what is known now."""
+    return BalancerMemory(
+        sequence=sequence,
+        taken_at=now,
+        servers=[_server_memory(standing) for standing in balancer.standings.values()],
+        first_bytes={name: seen.counts() for name, seen in balancer.first_bytes.items()},
+    )
+
+
+def recall(balancer: Balancer, memory: BalancerMemory) -> None:
+    """Know again what was taken down; the log has told everything it has to tell."""
+    balancer.first_bytes = {name: FirstBytes(counts) for name, counts in memory.first_bytes.items()}
+    for known in memory.servers:
+        standing = balancer.standings.get(known.server_id)
+        member = balancer.fleet.members.get(known.server_id)
+        if standing is None or member is None or member.server.url != known.url:
+            continue
+        standing.unreachable = known.unreachable
+        standing.answered_at = known.answered_at
+        standing.paces = known.paces
+        standing.spans = known.spans
+        since = standing.term_since
+        if since is None or since <= memory.taken_at:
+            standing.streaks = known.streaks
+            standing.recent = known.recent
+
+
+def _server_memory(standing: ServerStanding) -> ServerMemory:
+    return ServerMemory(
+        server_id=standing.server_id,
+        url=standing.server.url,
+        unreachable=standing.unreachable,
+        answered_at=standing.answered_at,
+        streaks={key: replace(streak) for key, streak in standing.streaks.items()},
+        recent=standing.recent,
+        paces=standing.paces,
+        spans=standing.spans,
+    )
