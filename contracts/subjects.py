@@ -18,6 +18,10 @@ DEAD_LETTER_STREAM = "DLQ"
 DEAD_LETTER_SUBJECTS = "dlq.>"
 CREDENTIALS_BUCKET = "credentials"
 CREDENTIALS_STREAM = f"KV_{CREDENTIALS_BUCKET}"
+STANDING_BUCKET = "standing"
+STANDING_STREAM = f"KV_{STANDING_BUCKET}"
+STANDING_SUBJECT = f"$KV.{STANDING_BUCKET}.balancer"
+"""What a leader of the balancer knows beside the log, for the next one."""
 BACKED_UP = (EVENT_STREAM, CREDENTIALS_STREAM)
 """The streams that a backup takes: the archiver reads them whole, migrate puts them back."""
 USERS = ("gateway", "pool", "balancer", "analytics", "migrate", "archiver", "auditor")
@@ -224,6 +228,7 @@ _READ_CREDENTIALS = _reads(CREDENTIALS_STREAM)
 _EXTRA = {
     "gateway": _READ_CREDENTIALS,
     "pool": [*_READ_CREDENTIALS, "$KV.credentials.>"],
+    "balancer": [*_reads(STANDING_STREAM), STANDING_SUBJECT],
     # A stream that exists is never restored over, so this is a way of making one, no more.
     "migrate": [
         "$JS.API.STREAM.INFO.*",

@@ -49,7 +49,7 @@ def stream_configurations(bytes_max: int, replicas: int = 1) -> list[dict[str, A
     """
     common = {"storage": "file", "num_replicas": replicas, "retention": "limits"}
     # A full log refuses what is new and forgets nothing; dead letters may be forgotten; of a
-    # session's ciphertexts the newest is enough.
+    # session's ciphertexts the newest is enough, and of what a leader hands to the next.
     return [
         {
             **common,
@@ -72,6 +72,16 @@ def stream_configurations(bytes_max: int, replicas: int = 1) -> list[dict[str, A
             **common,
             "name": subjects.CREDENTIALS_STREAM,
             "subjects": [f"$KV.{subjects.CREDENTIALS_BUCKET}.>"],
+            "discard": "new",
+            "max_msgs_per_subject": 1,
+            "allow_rollup_hdrs": True,
+            "deny_delete": True,
+            "allow_direct": True,
+        },
+        {
+            **common,
+            "name": subjects.STANDING_STREAM,
+            "subjects": [f"$KV.{subjects.STANDING_BUCKET}.>"],
             "discard": "new",
             "max_msgs_per_subject": 1,
             "allow_rollup_hdrs": True,

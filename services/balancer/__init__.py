@@ -7,6 +7,7 @@ strategies   one pure policy a file: eligible servers in, a ranking out
 domain       the fleet as a fold, exchanges in flight, selection, health, configuration, views
 store        the journal `evt.balancer`, and the tail of the log that ends what is in flight
 probes       GET /ping, jittered
+handover     what one leader hands to the next
 handlers     the doors `rpc.balancer.*`
 metrics      what Prometheus is told
 """

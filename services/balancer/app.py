@@ -13,6 +13,7 @@ from runtime.nats.broker import connect_broker, disconnect_broker, make_broker, 
 from runtime.process import health, lifecycle, logs
 from services.balancer.domain import Balancer
 from services.balancer.handlers import BalancerDoors
+from services.balancer.handover import Handover
 from services.balancer.leader import BalancerLeader
 from services.balancer.metrics import Metrics
 from services.balancer.probes import Probes, probe_client
@@ -46,7 +47,9 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     try:
         async with probe_client() as http:
             probes = Probes(http, lambda: balancer.fleet, random.random)
-            leader = BalancerLeader(journal, doors, probes, metrics, settings, logger)
+            leader = BalancerLeader(
+                journal, doors, probes, Handover(client, logger), metrics, settings, logger
+            )
             await lifecycle.until_stopped(
                 stop,
                 health.serve_health(

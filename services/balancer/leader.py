@@ -16,11 +16,14 @@ from services.balancer.domain import (
     configuration_events,
     configuration_hold,
     health_due,
+    memory_of,
+    recall,
     release_overdue,
     silence_events,
     take_probe,
 )
 from services.balancer.handlers import BalancerDoors
+from services.balancer.handover import Handover
 from services.balancer.metrics import Metrics
 from services.balancer.probes import Probes
 from services.balancer.settings import Settings
@@ -28,6 +31,9 @@ from services.balancer.store import BalancerJournal
 
 _LOOK_EVERY_S = 2.0
 _SWEEP_EVERY_S = 1.0
+_HAND_ON_EVERY_S = 10.0
+_READ_BACK_S = 60.0
+"""What the leader before saw no later than this long ago is read again, behind open doors."""
 _RETIRING_LOOKS = 2
 """So many looks later servers of one's own come to those of the demo."""
 
@@ -40,6 +46,7 @@ class BalancerLeader:
         journal: BalancerJournal,
         doors: BalancerDoors,
         probes: Probes,
+        handover: Handover,
         metrics: Metrics,
         settings: Settings,
         logger: Log,
@@ -51,6 +58,7 @@ class BalancerLeader:
         self._journal = journal
         self._balancer = journal.balancer
         self._doors = doors
+        self._handover = handover
         self._metrics = metrics
         self._logger = logger
         self._open_up()
@@ -79,7 +87,7 @@ class BalancerLeader:
         self._applied = None
         try:
             # Before the doors: the end of whatever is selected here comes later in the log.
-            after = await self._journal.log_end()
+            after = await self._take_over(await self._journal.log_end())
             await self._apply_configuration()
             await self._doors.open_doors()
             self._metrics.leading = True
@@ -89,12 +97,33 @@ class BalancerLeader:
                 self._journal.follow_pool(after),
                 self._journal.keep_proving(),
                 self._run_upkeep(),
+                self._hand_on(),
                 self._doors.run_administration(),
                 self._probes.run(lambda: self._settings.balancer, self._on_probe),
             )
         finally:
             self._metrics.leading = False
             await self._doors.close()
+
+    async def _take_over(self, end: int) -> int:
+        """Know what the leader before knew; return behind which sequence to read on."""
+        memory = await self._handover.load_memory()
+        if memory is None or memory.sequence > end:
+            return end
+        recall(self._balancer, memory)
+        age_s = (self._journal.log_now() - memory.taken_at).total_seconds()
+        return memory.sequence if age_s <= _READ_BACK_S else end
+
+    async def _hand_on(self) -> None:
+        """Leave what is known for the next leader, whenever the log went on, for ever."""
+        kept = 0
+        while True:
+            await asyncio.sleep(_HAND_ON_EVERY_S)
+            sequence = self._journal.read_upto
+            if sequence != kept:
+                memory = memory_of(self._balancer, sequence, self._journal.log_now())
+                await self._handover.save_memory(memory)
+                kept = sequence
 
     async def _apply_configuration(self) -> None:
         """Let nobody be sent to a server that the configuration has no more, or elsewhere.

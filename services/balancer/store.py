@@ -49,6 +49,8 @@ class BalancerJournal:
         self._logger = logger
         self._one_at_a_time = asyncio.Lock()
         self._numbers: dict[str, int] = {}
+        self.read_upto = 0
+        """Sequence of the last envelope of the pool that was taken in, or looked past."""
         self._heard: list[Callable[[Sequence[BalancerEvent]], None]] = []
 
     def on_commit(self, hear: Callable[[Sequence[BalancerEvent]], None]) -> None:
@@ -124,9 +126,11 @@ class BalancerJournal:
         """
         # Of an earlier term: behind its end others have written on.
         self._numbers.clear()
+        self.read_upto = after
         async for batch in self.log.follow_from([_EVT_POOL, EVT_BALANCER], after):
             for stored in batch:
                 await self._take_stored(stored)
+                self.read_upto = stored.sequence
 
     async def _take_stored(self, stored: Stored) -> None:
         """Take in one envelope of either subject: the pool's ends, or a later leader's election."""

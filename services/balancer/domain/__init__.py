@@ -34,6 +34,7 @@ from services.balancer.domain.health import (
 )
 from services.balancer.domain.inflight import release_overdue
 from services.balancer.domain.inheritance import take_report
+from services.balancer.domain.memory import memory_of, recall
 from services.balancer.domain.observation import observe_envelope
 from services.balancer.domain.selection import select_server
 from services.balancer.domain.state import Balancer
@@ -51,8 +52,10 @@ __all__ = [
     "configuration_hold",
     "evolve",
     "health_due",
+    "memory_of",
     "observe_envelope",
     "own_servers",
+    "recall",
     "release_overdue",
     "select_server",
     "server_views",

@@ -1,0 +1,55 @@
+"""What one leader hands to the next: the newest memory, in a bucket beside the log, no event.
+
+Whoever writes puts it behind the revision that was read last, so that of two the later leader's
+stays. Without the bucket, as in a home that was not migrated since, nothing is handed on and the
+balancer goes on as if nothing was known.
+"""
+
+import msgspec
+from nats.aio.client import Client
+
+from contracts.subjects import STANDING_STREAM, STANDING_SUBJECT
+from runtime.eventlog import EventLog, FenceError, LogUnavailableError
+from runtime.process.logs import Log
+from services.balancer.domain.memory import BalancerMemory
+
+_decoder = msgspec.json.Decoder(BalancerMemory)
+
+
+class Handover:
+    """The bucket's one value."""
+
+    def __init__(self, client: Client, logger: Log) -> None:
+        """Nothing is read yet."""
+        self._bucket = EventLog(client, STANDING_STREAM)
+        self._logger = logger
+        self._revision = 0
+
+    async def load_memory(self) -> BalancerMemory | None:
+        """Read what the leader before left; None when there is nothing, or it cannot be read."""
+        try:
+            stored = await self._bucket.last_stored(STANDING_SUBJECT)
+        except LogUnavailableError as error:
+            self._logger.warning("standing_unreadable", reason=str(error))
+            return None
+        if stored is None:
+            return None
+        self._revision = stored.sequence
+        try:
+            return _decoder.decode(stored.body)
+        except msgspec.DecodeError as error:  # of a version that writes it otherwise
+            self._logger.warning("standing_unreadable", reason=str(error))
+            return None
+
+    async def save_memory(self, memory: BalancerMemory) -> None:
+        """Leave it for the next leader; what cannot be stored is left out."""
+        try:
+            self._revision = await self._bucket.append_after(
+                STANDING_SUBJECT, msgspec.json.encode(memory), self._revision
+            )
+        except FenceError:
+            # A late acknowledgement of ours, or a later leader: that one's stays.
+            stored = await self._bucket.last_stored(STANDING_SUBJECT)
+            self._revision = 0 if stored is None else stored.sequence
+        except LogUnavailableError as error:
+            self._logger.warning("standing_not_kept", reason=str(error))
