@@ -7,6 +7,7 @@ inflight       exchanges in flight: from selection to the lease's end or its dea
 inheritance    exchanges that were selected before this leader led, as the gateways count them
 selection      which server for a lease, and why
 health         probes and passive outcomes, ejection and readmission → events
+latency        how long servers take to the first byte, for strategies that rank by it
 pacing         calls kept apart after risk control
 observation    what the pool's log tells: ends, renewals, outcomes, blame
 views          what an operator sees

@@ -15,6 +15,7 @@ from contracts.pool import (
 )
 from services.balancer.domain.health import take_failure
 from services.balancer.domain.inflight import end_placement, renew_deadline
+from services.balancer.domain.latency import note_attempt
 from services.balancer.domain.pacing import slow_down, speed_up
 from services.balancer.domain.state import Balancer
 
@@ -28,7 +29,7 @@ def observe_envelope(balancer: Balancer, envelope: Envelope, now: Instant) -> li
     for event in envelope.events:
         match event:
             case UsageRecorded():
-                _on_usage_recorded(balancer, event, now)
+                _on_usage_recorded(balancer, event, envelope.time, now)
             # A reconciled lease has ended before; heard again, an end changes nothing.
             case LeaseCancelled() | LeaseExpired() | LeaseReconciled():
                 end_placement(balancer, event.lease_id)
@@ -45,7 +46,9 @@ def observe_envelope(balancer: Balancer, envelope: Envelope, now: Instant) -> li
     return [*blamed]
 
 
-def _on_usage_recorded(balancer: Balancer, usage: UsageRecorded, now: Instant) -> None:
+def _on_usage_recorded(
+    balancer: Balancer, usage: UsageRecorded, ended_at: Instant, now: Instant
+) -> None:
     """End the lease, and judge every server that was tried for it."""
     was_at = end_placement(balancer, usage.lease_id)
     for attempt in usage.attempts:
@@ -59,9 +62,18 @@ def _on_usage_recorded(balancer: Balancer, usage: UsageRecorded, now: Instant) -
         answered = attempt.status != 0
         if answered:
             standing.unreachable = 0
+        blamed = attempt.verdict in _SERVER_BLAMED
+        note_attempt(
+            balancer.latencies,
+            standing.latencies,
+            usage.service_type,
+            attempt,
+            ended_at.timestamp(),
+            blamed=blamed,
+        )
         standing.count_attempt(
             now,
-            blamed=attempt.verdict in _SERVER_BLAMED,
+            blamed=blamed,
             answer_ms=attempt.total_ms if answered else None,
         )
     if not usage.attempts:

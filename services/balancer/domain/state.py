@@ -10,6 +10,7 @@ from contracts.base import Event, GatewayId, Instant, LeaseId, ServerId, Service
 from contracts.events import UnknownEvent
 from contracts.pool import Candidate
 from services.balancer.domain.fleet import Fleet, Member, evolve
+from services.balancer.domain.latency import FleetLatency
 from services.balancer.domain.standing import ServerStanding
 from services.balancer.strategies import no_chance
 
@@ -45,6 +46,8 @@ class Options(msgspec.Struct, frozen=True):
     refused: list[Candidate]
     shortage: str | None
     """Why there is nobody able; None when there is somebody."""
+    levels: list[int]
+    """Those of the able, lowest first; none where all have one."""
 
 
 class Balancer(msgspec.Struct, kw_only=True):
@@ -60,6 +63,8 @@ class Balancer(msgspec.Struct, kw_only=True):
     inherited: dict[GatewayId, Inheritance] = {}
     options: dict[ServiceType, Options] = {}
     """Kept until the fleet changes."""
+    latencies: dict[ServiceType, FleetLatency] = {}
+    """How long the fleet takes to the first byte; each server's own is in its standing."""
     held_configuration: HeldConfiguration | None = None
     """The configuration that waits for an operator's word."""
     open_to: frozenset[str] | None = None
@@ -96,6 +101,7 @@ class Balancer(msgspec.Struct, kw_only=True):
         self.placed = {}
         self.inherited = {}
         self.options = {}
+        self.latencies = {}
         self.held_configuration = None
         self.standings = {
             server_id: _new_standing(member.server)
