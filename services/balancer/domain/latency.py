@@ -94,8 +94,8 @@ class LoadBucket(msgspec.Struct, kw_only=True):
         self._find_median()
 
     def forget_before(self, oldest_s: float) -> None:
-        """Drop what is too old to say anything."""
-        if self.samples and self.samples[0].at_s < oldest_s:
+        """Drop what is too old to say anything; there are samples."""
+        if self.samples[0].at_s < oldest_s:
             self.samples = [sample for sample in self.samples if sample.at_s >= oldest_s]
             self._find_median()
 
@@ -133,9 +133,10 @@ class ServerLatency(msgspec.Struct, kw_only=True):
         oldest_s = now_s - KEPT_DECAYS * decay_s(median_ms)
         for near in _NEAREST[bucket_of(in_flight)]:
             bucket = self.buckets[near]
-            bucket.forget_before(oldest_s)
-            if bucket.samples:
-                return bucket.median_ms
+            if bucket.samples:  # asked here: most are empty, and this is the hot path
+                bucket.forget_before(oldest_s)
+                if bucket.samples:
+                    return bucket.median_ms
         return median_ms
 
     def _share_kept(self, now_s: float, median_ms: float) -> float:

@@ -5,7 +5,7 @@ Transactions on Parallel and Distributed Systems 12(10), 2001): two choices leav
 exponentially shorter than one, and nobody herds to the one that seemed best a moment ago. Which of
 two is better is decided as Finagle's `p2cPeakEwma` does, by peak EWMA times exchanges in flight
 with this one (see `least_response_time`); of two equals the least loaded.
-The others follow as they would be ranked by the same measure.
+The others follow by the same measure, equals as the fleet has them.
 Score: expected wait in ms; lower is better, except that only the two drawn could come first.
 """
 
@@ -17,25 +17,24 @@ from services.balancer.strategies.ranking import Criteria, EligibleServer, Ranki
 
 def p2c_ewma(eligible: Sequence[EligibleServer], criteria: Criteria) -> Ranking:
     """Rank the two that were drawn by expected wait, and the others after them."""
+    waits_ms = [expected_wait_ms(server, criteria) for server in eligible]
+
+    def rank_key(place: int) -> tuple[float, float, int, int]:
+        server = eligible[place]
+        return waits_ms[place], load_of(server), server.priority, server.turn
+
     drawn = _draw_two(len(eligible), criteria)
-    ranked = sorted(
-        (
-            place not in drawn,
-            expected_wait_ms(server, criteria),
-            load_of(server),
-            server.priority,
-            server.turn,
-            place,
-        )
-        for place, server in enumerate(eligible)
+    others = [place for place in range(len(eligible)) if place not in drawn]
+    order = [*sorted(drawn, key=rank_key), *sorted(others, key=waits_ms.__getitem__)]
+    return Ranking(
+        [eligible[place] for place in order], [round(waits_ms[place], 3) for place in order]
     )
-    return Ranking([eligible[key[-1]] for key in ranked], [round(key[1], 3) for key in ranked])
 
 
-def _draw_two(count: int, criteria: Criteria) -> tuple[int, int]:
-    """Two different places, all pairs equally likely; the same one twice where there is one."""
+def _draw_two(count: int, criteria: Criteria) -> set[int]:
+    """Two different places, all pairs equally likely; one where there is one."""
     first = int(criteria.chance() * count)
     if count == 1:
-        return first, first
+        return {first}
     second = int(criteria.chance() * (count - 1))
-    return first, second + (second >= first)
+    return {first, second + (second >= first)}
