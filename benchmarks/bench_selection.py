@@ -37,7 +37,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 def busy_balancer(strategy: str, servers: int) -> Balancer:
     """A fleet that is up, half of it able to do one service type and half of it two."""
-    balancer = Balancer(chance=Random(7).random)  # noqa: S311 (a benchmark's)
+    balancer = Balancer(chance=Random(7).random)
     for at in range(servers):
         server_id = ServerId(f"server-{at}")
         able = [IMAGE, ServiceType("video")][: 1 + at % 2]
@@ -112,7 +112,7 @@ def main() -> None:
         for name in STRATEGIES
         for servers in FLEETS
     }
-    chance = Random(8)  # noqa: S311 (a benchmark's)
+    chance = Random(8)
     for _ in range(TURNS):
         for run in runs.values():
             balancer, now, best = run

@@ -11,6 +11,6 @@ plot      the same as a picture
 docs/explanation/balancing.md is drawn anew. Chance comes from seeds: the same every time.
 
 What is real: `Balancer`, `select_server`, `observe_envelope` and the strategies themselves, fed
-with the envelopes that a pool would write. What is not: health. Nobody probes and nobody is ejected, so
-that what is seen is a strategy's own doing.
+with the envelopes that a pool would write. What is not: health. Nobody probes and nobody is
+ejected, so that what is seen is a strategy's own doing.
 """

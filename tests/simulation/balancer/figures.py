@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from services.balancer.strategies import STRATEGIES
 from tests.simulation.balancer import mix, ramp
 from tests.simulation.balancer.fleet import Fate, World, loads_by_server
 
@@ -43,10 +42,10 @@ class RampFigures:
         )
 
 
-def mix_figures(strategy: str, seconds: float = mix.SECONDS) -> MixFigures:
+def mix_figures(strategy: str, seconds: float = mix.SECONDS, seed: int = mix.SEED) -> MixFigures:
     """Run the mix by one strategy."""
     world = World(mix.mixed_fleet(), strategy, mix.DEADLINE_S, mix.CLIENT_REGION)
-    fates = world.run(mix.recorded_calls(seconds=seconds))
+    fates = world.run(mix.recorded_calls(seed, seconds))
     shares = loads_by_server(world, seconds).values()
     return MixFigures(
         strategy,
@@ -83,14 +82,22 @@ def percentile(values: Sequence[float], share: float) -> float:
     return sorted(values)[ceil(share * len(values)) - 1]
 
 
-def mix_table(rows: Sequence[MixFigures]) -> str:
-    """The mix as a table of Markdown."""
+def mix_days(strategy: str) -> list[MixFigures]:
+    """Run the mix by one strategy: the recorded day first, then ten others."""
+    return [mix_figures(strategy, seed=seed) for seed in (mix.SEED, *mix.OTHER_SEEDS)]
+
+
+def mix_table(days: Sequence[Sequence[MixFigures]]) -> str:
+    """The mix as a table of Markdown; in brackets from least to most on the other days."""
     lines = ["| strategy | P50, s | P99, s | imbalance | wasted units |", "|---|---|---|---|---|"]
-    lines += [
-        f"| `{row.strategy}` | {row.p50_s:.1f} | {row.p99_s:.1f} | {row.imbalance:.1f} |"
-        f" {row.wasted} |"
-        for row in rows
-    ]
+    for recorded, *others in days:
+        p99s_s, wasted = [row.p99_s for row in others], [row.wasted for row in others]
+        lines.append(
+            f"| `{recorded.strategy}` | {recorded.p50_s:.1f}"
+            f" | {recorded.p99_s:.1f} ({min(p99s_s):.0f} to {max(p99s_s):.0f})"
+            f" | {recorded.imbalance:.1f}"
+            f" | {recorded.wasted} ({min(wasted)} to {max(wasted)}) |"
+        )
     return "\n".join(lines)
 
 
@@ -109,16 +116,6 @@ def ramp_table(rows: Sequence[RampFigures]) -> str:
             + f" | {'never' if first is None else f'{first:.2f}'} |"
         )
     return "\n".join(lines)
-
-
-def all_mix_figures() -> list[MixFigures]:
-    """Every strategy over the mix."""
-    return [mix_figures(name) for name in STRATEGIES]
-
-
-def all_ramp_figures() -> list[RampFigures]:
-    """Every strategy along the ramp."""
-    return [ramp_figures(name) for name in STRATEGIES]
 
 
 def _times(fates: Sequence[Fate], at_failure_s: float | None = None) -> list[float]:

@@ -14,6 +14,9 @@ from tests.simulation.balancer.fleet import FleetMember, RecordedCall
 from tests.simulation.balancer.server import Kind
 
 SECONDS = 240.0
+SEED = 12
+"""Of the recorded day."""
+OTHER_SEEDS = range(1, 11)
 DEADLINE_S = 60.0
 CLIENT_REGION = "asia-east"
 CALLS_PER_S = 9.0
@@ -24,7 +27,7 @@ _WORK_S = {IMAGE: 2.0, VIDEO: 8.0}
 _SPREAD = 0.5
 
 
-def recorded_calls(seed: int = 12, seconds: float = SECONDS) -> list[RecordedCall]:
+def recorded_calls(seed: int = SEED, seconds: float = SECONDS) -> list[RecordedCall]:
     """Record the calls: Poisson arrivals in waves, log-normal work."""
     chance = Random(seed)
     calls: list[RecordedCall] = []

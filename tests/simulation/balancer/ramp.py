@@ -5,7 +5,7 @@ Prequal (NSDI 2024, arXiv 2312.10172), their comparison of rules along a ramp of
 1.74 of what was allocated, in nine steps of 10/9, with a deadline of 5 s. As there, work is normal
 with a deviation equal to its mean, cut off at nothing, and above 1 the fleet lives on what its
 neighbours leave. Not as there: a whole step is seconds and not minutes; a machine is a core that is
-allocated and two that are spare unless the neighbour has them; the balancer is one, and counts.
+allocated and 1.2 that are spare unless the neighbour has them; the balancer is one, and counts.
 """
 
 from random import Random
@@ -21,10 +21,10 @@ STEP_S = 8.0
 SERVERS = 100
 CONTENDED = 30
 """So many have neighbours that burst."""
-_ALLOCATED, _WHOLE = 1.0, 3.0
+_ALLOCATED, _WHOLE = 1.0, 2.2
 """Cores: what a server is sure of, and what it has while its neighbour is still."""
 _WORK_S = 0.25
-_BURST_S = 3.0
+_BURST_S = 5.0
 """Mean length of a burst, and of the calm after it."""
 _LIMIT = 40
 IMAGE = ServiceType("image")
