@@ -85,23 +85,24 @@ class LoadBucket(msgspec.Struct, kw_only=True):
 
     samples: list[LatencySample] = []
     """At most `SAMPLES_KEPT`, newest last."""
-    median_ms: float = 0.0
-    """Of these samples, the lower one; without any it says nothing."""
+    _median_ms: float | None = None
+    """Found when it is asked for: every call adds a sample, and one strategy alone asks."""
 
     def add_sample(self, sample: LatencySample) -> None:
         """Keep one more; the oldest goes."""
-        self.samples = [*self.samples[1 - SAMPLES_KEPT :], sample]
-        self._find_median()
+        self.samples.append(sample)
+        del self.samples[:-SAMPLES_KEPT]
+        self._median_ms = None
 
-    def forget_before(self, oldest_s: float) -> None:
-        """Drop what is too old to say anything; there are samples."""
-        if self.samples[0].at_s < oldest_s:
+    def recent_median_ms(self, oldest_s: float) -> float | None:
+        """The lower median; what is older than `oldest_s` is forgotten, and None says: all is."""
+        if self.samples and self.samples[0].at_s < oldest_s:
             self.samples = [sample for sample in self.samples if sample.at_s >= oldest_s]
-            self._find_median()
-
-    def _find_median(self) -> None:
-        times = sorted(sample.first_byte_ms for sample in self.samples)
-        self.median_ms = times[(len(times) - 1) // 2] if times else 0.0
+            self._median_ms = None
+        if self._median_ms is None and self.samples:
+            times = sorted(sample.first_byte_ms for sample in self.samples)
+            self._median_ms = times[(len(times) - 1) // 2]
+        return self._median_ms
 
 
 class ServerLatency(msgspec.Struct, kw_only=True):
@@ -133,10 +134,11 @@ class ServerLatency(msgspec.Struct, kw_only=True):
         oldest_s = now_s - KEPT_DECAYS * decay_s(median_ms)
         for near in _NEAREST[bucket_of(in_flight)]:
             bucket = self.buckets[near]
-            if bucket.samples:  # asked here: most are empty, and this is the hot path
-                bucket.forget_before(oldest_s)
-                if bucket.samples:
-                    return bucket.median_ms
+            # Asked here as well, since most are empty and this is done for every server.
+            if bucket.samples:
+                remembered_ms = bucket.recent_median_ms(oldest_s)
+                if remembered_ms is not None:
+                    return remembered_ms
         return median_ms
 
     def _share_kept(self, now_s: float, median_ms: float) -> float:
