@@ -252,7 +252,7 @@ async def test_strategy_is_changed_live_and_the_log_says_who_and_why(staffed: De
     assert [(one["strategy"], one["source"]) for one in told] == [("round_robin", f"by:{admin}")]
 
 
-@pytest.mark.parametrize("name", ["random", "adaptive"])
+@pytest.mark.parametrize("name", ["random", "geographic"])
 async def test_strategy_that_there_is_not_is_refused_with_those_there_are(
     staffed: Desk, name: str
 ) -> None:
