@@ -69,6 +69,10 @@ chaos-smoke: $(VENV)/.dev  ## the same for half a minute, always the same plan
 soak: $(VENV)/.dev  ## a quarter of an hour of mixed load: what grows? MINUTES=
 	@$(BIN)/python -m tests.soak $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
+.PHONY: simulate-balancer
+simulate-balancer: $(VENV)/.dev  ## every strategy over the same simulated calls; ARGS=--write draws the page's picture
+	@$(BIN)/python -m tests.simulation.balancer $(ARGS)
+
 schemas: $(VENV)/.dev  ## write contracts/schemas anew
 	$(BIN)/python -m contracts.schemas
 

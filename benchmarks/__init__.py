@@ -2,6 +2,7 @@
 
 bench_pool       leases a second at one shard, their ends through the log too
 bench_gateway    CPU per request with everything on
+bench_selection  naming a server, by each strategy
 bench_analytics  log to DuckDB, end to end
 pairs            this tree beside another revision
 pairs_worker     one stack of such a comparison

@@ -7,6 +7,7 @@ e2e/          the stack as processes
 patience/     the same, where it is about minutes
 compose/      the stack as containers
 upgrade/      homes of earlier versions
+simulation/   rules of the product over simulated clocks and neighbours
 house/        rules that no linter knows, and the judges judged
 chaos/, soak/ everything killed amid calls; a quarter of an hour of load
 

@@ -71,6 +71,9 @@ class ServerSection(Section, frozen=True, kw_only=True):
     dialect: str = PLAIN
     """What it understands, and what is translated for it: `plain` (nothing is), `jimeng`, `drraw`,
     `jimeng-free-all` or `jimeng-free` (docs/explanation/backends.md)."""
+    level: int = 1
+    """Servers of a lower one are used until 80 % of what they may carry is in flight, or until none
+    of them may be chosen; then those of the next."""
 
     def __post_init__(self) -> None:
         """Refuse what no field type can."""
@@ -128,7 +131,12 @@ def _name_objection(server: Server) -> str | None:
 def _number_objection(server: Server) -> str | None:
     if not -NUMBER_MAX <= server.priority <= NUMBER_MAX:
         return f"priority: expected a number from -{NUMBER_MAX:,} to {NUMBER_MAX:,}"
-    for name, number in (("weight", server.weight), ("max_sessions", server.max_sessions)):
+    counts = {
+        "weight": server.weight,
+        "max_sessions": server.max_sessions,
+        "level": server.level,
+    }
+    for name, number in counts.items():
         if number < 1:
             return f"{name}: expected at least 1, got {number}"
         if number > NUMBER_MAX:

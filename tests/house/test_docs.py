@@ -14,6 +14,7 @@ from runtime.settings import settings_of, variable_of, with_default_services
 from services.analytics.metrics import Metrics as AnalyticsMetrics
 from services.balancer.domain import Balancer
 from services.balancer.metrics import Metrics as BalancerMetrics
+from services.balancer.strategies import STRATEGIES
 from services.gateway.domain.errors import KINDS
 from services.gateway.metrics import Metrics as GatewayMetrics
 from services.pool.metrics import Metrics as PoolMetrics
@@ -112,6 +113,14 @@ def test_command_prints_data_as_json_too_or_prints_none(name: str) -> None:
     options = {option for one in command_line()[name].params for option in one.opts}
 
     assert ("--json" in options) != (name in silent)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_strategy_is_documented_with_its_source_and_its_scores(name: str) -> None:
+    section = reference_page("strategies.md").partition(f"\n## `{name}`\n")[2].partition("\n## ")[0]
+
+    assert "\nSource: " in section
+    assert "\nScore: " in section
 
 
 @pytest.mark.parametrize("code", KINDS)

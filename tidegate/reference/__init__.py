@@ -3,6 +3,7 @@
 pages          every page, and what writes it
 configuration  what an operator may turn: settings and variables
 wire           events of the log, subjects of the table
+balancing      how a server is chosen: strategies
 http           the gateway's endpoints
 failures       what backends' failures mean
 statistics     measures, dimensions, named queries, reports

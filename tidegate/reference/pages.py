@@ -1,6 +1,14 @@
 """Every page of the reference, and what writes it."""
 
-from tidegate.reference import configuration, failures, http, statistics, surface, wire
+from tidegate.reference import (
+    balancing,
+    configuration,
+    failures,
+    http,
+    statistics,
+    surface,
+    wire,
+)
 
 PAGES = {
     "commands.md": surface.commands_page,
@@ -12,6 +20,7 @@ PAGES = {
     "metrics.md": surface.metrics_page,
     "settings.md": configuration.settings_page,
     "statistics.md": statistics.statistics_page,
+    "strategies.md": balancing.strategies_page,
     "subjects.md": wire.subjects_page,
 }
 

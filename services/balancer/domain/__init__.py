@@ -8,7 +8,7 @@ inheritance    exchanges that were selected before this leader led, as the gatew
 selection      which server for a lease, and why
 bounds         what an operator may turn of health
 health         probes, outcomes, silence; ejection and return → events
-firstbytes     how long the fleet's answers take to begin
+latency        how long servers take to the first byte
 pacing         calls kept apart after risk control
 observation    what the pool's log tells: ends, renewals, outcomes, blame
 memory         what the next leader is handed of that

@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from contracts.base import Instant, ServerId, ServiceType
-from services.balancer.domain.firstbytes import FirstBytes
+from services.balancer.domain.latency import FirstBytes, FleetLatency, ServerLatency
 from services.balancer.domain.standing import (
     AttemptSpan,
     CallResult,
@@ -32,6 +32,7 @@ class ServerMemory(msgspec.Struct, kw_only=True, omit_defaults=True):
     recent: dict[ServiceType, list[CallResult]] = {}
     paces: dict[ServiceType, Pace] = {}
     spans: list[AttemptSpan] = []
+    latencies: dict[ServiceType, ServerLatency] = {}
 
 
 class BalancerMemory(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -41,6 +42,7 @@ class BalancerMemory(msgspec.Struct, kw_only=True, omit_defaults=True):
     taken_at: Instant
     servers: list[ServerMemory] = []
     first_bytes: dict[ServiceType, list[int]] = {}
+    latencies: dict[ServiceType, FleetLatency] = {}
 
 
 def memory_of(balancer: Balancer, sequence: int, now: Instant) -> BalancerMemory:
@@ -50,12 +52,14 @@ def memory_of(balancer: Balancer, sequence: int, now: Instant) -> BalancerMemory
         taken_at=now,
         servers=[_server_memory(standing) for standing in balancer.standings.values()],
         first_bytes={name: seen.counts() for name, seen in balancer.first_bytes.items()},
+        latencies=balancer.latencies,
     )
 
 
 def recall(balancer: Balancer, memory: BalancerMemory) -> None:
     """Know again what was taken down; the log has told everything it has to tell."""
     balancer.first_bytes = {name: FirstBytes(counts) for name, counts in memory.first_bytes.items()}
+    balancer.latencies = memory.latencies
     for known in memory.servers:
         standing = balancer.standings.get(known.server_id)
         member = balancer.fleet.members.get(known.server_id)
@@ -65,6 +69,7 @@ def recall(balancer: Balancer, memory: BalancerMemory) -> None:
         standing.answered_at = known.answered_at
         standing.paces = known.paces
         standing.spans = known.spans
+        standing.latencies = known.latencies
         since = standing.term_since
         if since is None or since <= memory.taken_at:
             standing.streaks = known.streaks
@@ -81,4 +86,5 @@ def _server_memory(standing: ServerStanding) -> ServerMemory:
         recent=standing.recent,
         paces=standing.paces,
         spans=standing.spans,
+        latencies=standing.latencies,
     )

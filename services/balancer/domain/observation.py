@@ -13,10 +13,10 @@ from contracts.pool import (
     UsageRecorded,
     Verdict,
 )
-from services.balancer.domain.firstbytes import FirstBytes
 from services.balancer.domain.health.outcomes import SERVER_BLAMED, take_attempt
 from services.balancer.domain.health.probing import count_unreachable
 from services.balancer.domain.inflight import end_placement, renew_deadline
+from services.balancer.domain.latency import FirstBytes, note_attempt
 from services.balancer.domain.pacing import slow_down, speed_up
 from services.balancer.domain.standing import ServerStanding
 from services.balancer.domain.state import Balancer, Placement
@@ -97,9 +97,18 @@ def _count_attempt(
         if seen is None:
             seen = balancer.first_bytes[usage.service_type] = FirstBytes()
         seen.count(attempt.first_byte_ms)
+    blamed = attempt.verdict in SERVER_BLAMED
+    note_attempt(
+        balancer.latencies,
+        standing.latencies,
+        usage.service_type,
+        attempt,
+        at.timestamp(),
+        blamed=blamed,
+    )
     standing.count_attempt(
         now,
-        blamed=attempt.verdict in SERVER_BLAMED,
+        blamed=blamed,
         answer_ms=attempt.total_ms if answered else None,
     )
 

@@ -7,6 +7,7 @@ from services.balancer import strategies
 from services.balancer.domain.fleet import Member
 from services.balancer.domain.health import restraint, take_failure, warm_up
 from services.balancer.domain.inflight import leave_server, open_placement, start_exchange
+from services.balancer.domain.latency import fleet_median_ms
 from services.balancer.domain.pacing import rest_reason, rest_s, take_turn
 from services.balancer.domain.standing import ServerStanding
 from services.balancer.domain.state import Balancer, Options, Placement
@@ -14,6 +15,7 @@ from services.balancer.strategies import Criteria, Ranking
 
 _CANDIDATES_MAX = 5
 _SERVICE_TYPES_MAX = 256
+_LEVEL_FULL = 0.8
 
 
 def select_server(
@@ -87,6 +89,8 @@ def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Se
             rests_s=_rests_s(options, wanted, now),
             back_in_s=_back_in_s(balancer, wanted, now),
         )
+    if options.levels:
+        eligible = _servers_of_level(options, eligible)
     name, strategy = _active_strategy(balancer)
     ranking = strategy(
         eligible,
@@ -95,6 +99,7 @@ def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Se
             client_region=wanted.client_region,
             session_region=wanted.session_region,
             now_s=now.timestamp(),
+            median_ms=fleet_median_ms(balancer.latencies, wanted.service_type),
             chance=balancer.chance,
         ),
     )
@@ -111,8 +116,25 @@ def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Se
         idempotent=best.server.idempotent,
         dialect=best.server.dialect,
         strategy=name,
+        in_flight=best.in_flight + bool(wanted.lease_id),
         candidates=_best_candidates(balancer, ranking, options, wanted, now),
     )
+
+
+def _servers_of_level(options: Options, eligible: list[ServerStanding]) -> list[ServerStanding]:
+    """Those of the lowest level that has room: whose limits are in flight to less than 80 %.
+
+    The limits are of all who may do the work, those who are full or were tried already among them.
+    Where no level has room, everybody of them does.
+    """
+    for level in options.levels:
+        of_level = [standing for standing in eligible if standing.server.level == level]
+        if of_level:
+            members = [standing for standing in options.able if standing.server.level == level]
+            in_flight = sum(standing.in_flight for standing in members)
+            if in_flight < _LEVEL_FULL * sum(standing.max_sessions for standing in members):
+                return of_level
+    return eligible
 
 
 def _active_strategy(balancer: Balancer) -> tuple[str, strategies.Strategy]:
@@ -148,9 +170,21 @@ def _best_candidates(
     if len(candidates) < _CANDIDATES_MAX:
         if len(ranking.servers) < len(options.able):
             candidates += _unavailable_candidates(balancer, options, wanted, now)
+        if options.levels:
+            candidates += _kept_candidates(options, candidates)
         candidates += options.refused
         del candidates[_CANDIDATES_MAX:]
     return candidates
+
+
+def _kept_candidates(options: Options, candidates: list[Candidate]) -> list[Candidate]:
+    """Who could do it now, but is of another level than the one in use."""
+    named = {candidate.server_id for candidate in candidates}
+    return [
+        Candidate(server_id=standing.server_id, refused=f"level {standing.server.level} waits")
+        for standing in options.able
+        if standing.server_id not in named
+    ]
 
 
 def _unavailable_candidates(
@@ -224,7 +258,8 @@ def _server_options(balancer: Balancer, service_type: ServiceType) -> Options:
         shortage = f"no server can do {service_type}"
     elif not able:
         shortage = f"no healthy server can do {service_type or 'it'}"
-    return Options(able, refused, shortage)
+    levels = sorted({standing.server.level for standing in able})
+    return Options(able, refused, shortage, levels if len(levels) > 1 else [])
 
 
 def _is_capable(member: Member, service_type: ServiceType) -> bool:

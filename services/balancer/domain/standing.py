@@ -8,6 +8,8 @@ import msgspec
 from contracts.balancer import Server
 from contracts.base import Instant, ServerId, ServiceType, SessionId
 from services.balancer.domain.fleet.ejection import Ejection
+from services.balancer.domain.latency import ServerLatency
+from services.balancer.strategies import Criteria
 
 ANY_BREADTH = 100
 """A server that names no capability does every service type: the broadest there is."""
@@ -93,6 +95,8 @@ class ServerStanding(msgspec.Struct, kw_only=True):
     """Of the service types that risk control has slowed down here."""
     spans: list[AttemptSpan] = []
     """The last minutes, newest last."""
+    latencies: dict[ServiceType, ServerLatency] = {}
+    """Of the service types that were tried here."""
 
     def serve_as(self, server: Server) -> None:
         """Take the server's present configuration; another address is another server."""
@@ -116,6 +120,21 @@ class ServerStanding(msgspec.Struct, kw_only=True):
         self.recent = {}
         self.paces = {}
         self.spans = []
+        self.latencies = {}
+
+    def peak_ewma_ms(self, criteria: Criteria) -> float:
+        """Average time to first byte, remembering peaks; the fleet's median of what is unknown."""
+        latency = self.latencies.get(criteria.service_type)
+        if latency is None:
+            return criteria.median_ms
+        return latency.peak_ewma_ms(criteria.median_ms, criteria.now_s)
+
+    def median_at_ms(self, in_flight: int, criteria: Criteria) -> float:
+        """Median time to first byte at about so many exchanges; the fleet's of what is unknown."""
+        latency = self.latencies.get(criteria.service_type)
+        if latency is None:
+            return criteria.median_ms
+        return latency.median_at_ms(in_flight, criteria.median_ms, criteria.now_s)
 
     def count_attempt(self, now: Instant, *, blamed: bool, answer_ms: float | None) -> None:
         """Count one attempt; `answer_ms` is None when no answer came."""

@@ -10,8 +10,8 @@ from contracts.base import Event, GatewayId, Instant, LeaseId, ServerId, Service
 from contracts.events import UnknownEvent
 from contracts.pool import Candidate
 from services.balancer.domain.bounds import HealthBounds
-from services.balancer.domain.firstbytes import FirstBytes
 from services.balancer.domain.fleet import EjectionEvent, Fleet, Member, evolve
+from services.balancer.domain.latency import FirstBytes, FleetLatency
 from services.balancer.domain.standing import ServerStanding
 from services.balancer.strategies import no_chance
 
@@ -53,6 +53,8 @@ class Options(msgspec.Struct, frozen=True):
     refused: list[Candidate]
     shortage: str | None
     """Why there is nobody able; None when there is somebody."""
+    levels: list[int]
+    """Those of the able, lowest first; none where all have one."""
 
 
 class Balancer(msgspec.Struct, kw_only=True):
@@ -75,6 +77,8 @@ class Balancer(msgspec.Struct, kw_only=True):
     """Servers that start slowly."""
     first_bytes: dict[ServiceType, FirstBytes] = {}
     """How long the fleet's answers take to begin."""
+    latencies: dict[ServiceType, FleetLatency] = {}
+    """How long the fleet takes to the first byte; each server's own is in its standing."""
     held_configuration: HeldConfiguration | None = None
     """The configuration that waits for an operator's word."""
     open_to: frozenset[str] | None = None
@@ -113,6 +117,7 @@ class Balancer(msgspec.Struct, kw_only=True):
         self.placed = {}
         self.inherited = {}
         self.options = {}
+        self.latencies = {}
         self.held_configuration = None
         self.standings = {
             server_id: _new_standing(member.server)

@@ -41,6 +41,14 @@ class EligibleServer(Protocol):
         """Exchanges it carries, fewer than `max_sessions`."""
         ...
 
+    def peak_ewma_ms(self, criteria: "Criteria") -> float:
+        """Its average time to first byte for such calls, which remembers peaks, in ms."""
+        ...
+
+    def median_at_ms(self, in_flight: int, criteria: "Criteria") -> float:
+        """The median time to first byte it had with about so many exchanges, in ms."""
+        ...
+
     @property
     def turn(self) -> int:
         """When it was last chosen, as a count of all selections; 0 for never."""
@@ -67,6 +75,8 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The region that the session is bound to; empty: none."""
     now_s: float = 0.0
     """Seconds since the epoch, by the log's clock."""
+    median_ms: float = 0.0
+    """Of the fleet's times to first byte for this service type; 0: nobody has answered yet."""
     chance: Callable[[], float] = no_chance
     """From 0 up to 1, anew each time; tests bring their own."""
 

@@ -173,6 +173,7 @@ async def test_lease_that_is_open_is_listed(staffed: Desk) -> None:
         ("POST", "/api/servers", {"id": "x", "url": "http://x", "priority": 2**62}, "priority"),
         ("PATCH", "/api/servers/server-1", {"priority": -(10**31)}, "priority"),
         ("PATCH", "/api/servers/server-1", {"max_sessions": 2**53}, "max_sessions"),
+        ("PATCH", "/api/servers/server-1", {"level": 0}, "level"),
         ("POST", "/api/keys", {"name": "x", "concurrency": 2**63}, "concurrency"),
         ("POST", "/api/leases/r.1/reconcile", {"units": 2**53, "reason": "x"}, "units"),
     ],
@@ -230,8 +231,10 @@ async def test_server_is_added_changed_and_removed_live(staffed: Desk) -> None:
             return {one["id"] for one in servers if one["healthy"]} == {"extra", "server-1"}
 
         await eventually(healthy)
-        changed = await staffed.ask("PATCH", "/api/servers/extra", json={"max_sessions": 7})
+        change = {"max_sessions": 7, "level": 2}
+        changed = await staffed.ask("PATCH", "/api/servers/extra", json=change)
         assert changed["server"]["max_sessions"] == 7
+        assert changed["server"]["level"] == 2
         assert changed["server"]["url"] == url
         again = await staffed.refused("POST", "/api/servers", 400, json=wanted)
         assert again["param"] == "id"
@@ -254,7 +257,7 @@ async def test_strategy_is_changed_live_and_the_log_says_who_and_why(staffed: De
     assert [(one["strategy"], one["source"]) for one in told] == [("round_robin", f"by:{admin}")]
 
 
-@pytest.mark.parametrize("name", ["random", "adaptive"])
+@pytest.mark.parametrize("name", ["random", "geographic"])
 async def test_strategy_that_there_is_not_is_refused_with_those_there_are(
     staffed: Desk, name: str
 ) -> None:

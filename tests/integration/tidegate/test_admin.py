@@ -243,13 +243,14 @@ async def test_servers_are_listed_with_their_health(terminal: Terminal) -> None:
 
 async def test_a_server_is_added_changed_and_removed(terminal: Terminal) -> None:
     words = ["servers", "add", "server-5", "http://127.0.0.1:9", "--capability", "image"]
-    added = await terminal.read(*words, "--weight", "3")
+    added = await terminal.read(*words, "--weight", "3", "--level", "2")
     changed = await terminal.read("servers", "change", "server-5", "--max-sessions", "7")
     shown = await terminal.shown("servers", "change", "server-5", "--idempotent", "--region", "us")
     removed = await terminal.shown("servers", "remove", "server-5")
 
     assert (added["server"]["weight"], added["server"]["capabilities"]) == (3, ["image"])
     assert (changed["server"]["max_sessions"], changed["server"]["weight"]) == (7, 3)
+    assert (added["server"]["level"], changed["server"]["level"]) == (2, 2)
     assert "server-5" in shown
     assert removed == "server-5 is removed; 0 exchanges go on\n"
     assert "there is no server 'server-5'" in await terminal.refused(

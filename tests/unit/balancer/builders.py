@@ -48,6 +48,7 @@ def server(
     weight: int = 1,
     priority: int = 1,
     max_sessions: int = 100,
+    level: int = 1,
 ) -> Server:
     return Server(
         server_id=ServerId(name),
@@ -56,6 +57,7 @@ def server(
         weight=weight,
         priority=priority,
         max_sessions=max_sessions,
+        level=level,
     )
 
 

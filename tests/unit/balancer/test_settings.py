@@ -32,7 +32,7 @@ def test_file_names_a_servers_id_plainly() -> None:
     ("tables", "named"),
     [
         ({"balancer": {"strategy": "fastest"}}, "balancer.strategy: expected one of"),
-        ({"balancer": {"strategy": "adaptive"}}, "adaptive is not built yet"),
+        ({"balancer": {"strategy": "geographic"}}, "geographic is not built yet"),
         ({"balancer": {"probe_interval": "0s"}}, "balancer.probe_interval: expected more"),
         ({"balancer": {"probe_timeout": "0s"}}, "probe_timeout: expected more"),
         ({"balancer": {"probe_failures": 0}}, "probe_failures: expected at least 1"),
@@ -99,7 +99,13 @@ def test_ordinary_address_is_taken(url: str) -> None:
 
 @pytest.mark.parametrize(
     ("field", "number"),
-    [("priority", 2**62), ("priority", -(2**62)), ("weight", 2**53), ("max_sessions", 10**31)],
+    [
+        ("priority", 2**62),
+        ("priority", -(2**62)),
+        ("weight", 2**53),
+        ("max_sessions", 10**31),
+        ("level", 2**53),
+    ],
 )
 def test_number_of_a_server_out_of_bounds_is_refused_by_name(field: str, number: int) -> None:
     server = Server(server_id=ServerId("one"), url="http://127.0.0.1:9001", **{field: number})

@@ -42,6 +42,7 @@ def attempt_of(
         translated=cut_text(translated, _TRANSLATED_BYTES_MAX),
         failure=judgement.message if judgement.status == 0 else "",
         sent=sent,
+        in_flight=selected.in_flight,
         connect_ms=times.connect,
         first_byte_ms=times.first_byte,
         total_ms=times.total,

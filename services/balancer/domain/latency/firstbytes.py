@@ -5,7 +5,8 @@ from math import ceil, log2
 
 _PER_OCTAVE = 4
 _BUCKETS = 30 * _PER_OCTAVE
-"""From 1 ms to 12 days."""
+_LONGEST_MS = 2.0**30
+"""12 days."""
 _COUNTED_MAX = 2000
 """Beyond it all counts are halved: what is old fades."""
 
@@ -27,7 +28,8 @@ class FirstBytes:
 
     def count(self, first_byte_ms: float) -> None:
         """Count one answer."""
-        bucket = ceil(_PER_OCTAVE * log2(first_byte_ms)) if first_byte_ms > 1 else 0
+        told_ms = min(first_byte_ms, _LONGEST_MS)  # as a log says it, which may be anything
+        bucket = ceil(_PER_OCTAVE * log2(told_ms)) if told_ms > 1 else 0
         self._counts[min(bucket, _BUCKETS - 1)] += 1
         self.counted += 1
         if self.counted > _COUNTED_MAX:

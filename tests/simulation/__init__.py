@@ -1,0 +1,1 @@
+"""Rules of the product amid simulated clocks and neighbours: minutes of life in seconds."""

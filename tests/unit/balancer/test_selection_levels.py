@@ -1,0 +1,115 @@
+"""Levels: the lower one first, up to 80 % of what it may carry; and what a selection counted."""
+
+import msgspec
+
+from contracts.balancer import Selected
+from contracts.pool import Candidate
+from services.balancer.domain import Balancer, select_server
+from services.balancer.settings import server_objection
+from tests.moments import NOON
+from tests.unit.balancer.builders import (
+    ONE,
+    added,
+    balancer_of,
+    cancel_told,
+    chosen,
+    down,
+    in_flight,
+    see,
+    server,
+    strategy,
+    unreachable,
+    up,
+    wanted,
+)
+
+
+def levelled(**levels: int) -> Balancer:
+    """Servers that may carry ten exchanges each, by their level."""
+    return balancer_of(
+        *[added(name, max_sessions=10, level=level) for name, level in levels.items()],
+        *[up(name) for name in levels],
+        strategy("least_connections"),
+    )
+
+
+def filled(balancer: Balancer, count: int) -> dict[str, int]:
+    for number in range(count):
+        chosen(balancer, f"r{number}.1")
+    return in_flight(balancer)
+
+
+def selected(balancer: Balancer, lease: str = "", **rest: bool) -> Selected:
+    answer = select_server(balancer, msgspec.structs.replace(wanted(lease), **rest), ONE, NOON)
+    assert isinstance(answer, Selected)
+    return answer
+
+
+def test_lower_level_is_used_until_80_percent_of_its_limit_is_in_flight() -> None:
+    assert filled(levelled(a=1, b=1, c=2), 16) == {"a": 8, "b": 8, "c": 0}
+    assert filled(levelled(a=1, b=1, c=2), 20) == {"a": 8, "b": 8, "c": 4}
+
+
+def test_levels_are_an_order_and_not_places() -> None:
+    assert filled(levelled(a=70, b=9), 9) == {"a": 1, "b": 8}
+
+
+def test_where_no_level_has_room_everybody_carries_the_rest() -> None:
+    assert filled(levelled(a=1, b=2), 16) == {"a": 8, "b": 8}
+    assert filled(levelled(a=1, b=2), 20) == {"a": 10, "b": 10}
+
+
+def test_lower_level_is_used_again_as_soon_as_it_has_room() -> None:
+    balancer = levelled(a=1, b=2)
+    filled(balancer, 9)
+
+    see(balancer, cancel_told("r0.1"))
+
+    assert chosen(balancer, "again.1") == "a"
+
+
+def test_next_level_is_used_where_none_of_the_lower_may_be_chosen() -> None:
+    balancer = levelled(a=1, b=2)
+
+    assert chosen(balancer, "tried.1", avoid=("a",), failed=unreachable("a")) == "b"
+    balancer.take_event(down("a"))
+    assert chosen(balancer, "ill.1") == "b"
+
+
+def test_full_servers_of_a_level_count_for_what_is_in_flight_there() -> None:
+    """Two of a and eight of b may be carried: eight in flight are 80 %, wherever they are."""
+    balancer = balancer_of(
+        *[added("a", max_sessions=2), added("b", max_sessions=8), added("c", level=2)],
+        *[up(name) for name in "abc"],
+        strategy("least_connections"),
+    )
+
+    assert filled(balancer, 9) == {"a": 2, "b": 6, "c": 1}
+
+
+def test_candidates_say_whose_level_waits() -> None:
+    answer = selected(levelled(a=1, b=2), "r.1")
+
+    assert answer.candidates == [
+        Candidate(server_id=server("a").server_id, score=0.0),
+        Candidate(server_id=server("b").server_id, refused="level 2 waits"),
+    ]
+
+
+def test_level_below_one_is_refused() -> None:
+    assert server_objection(server("a", level=0)) == "level: expected at least 1, got 0"
+
+
+def test_selection_says_what_the_server_then_carries() -> None:
+    balancer = levelled(a=1)
+
+    assert [selected(balancer, f"r{number}.1").in_flight for number in range(3)] == [1, 2, 3]
+
+
+def test_selection_that_puts_nothing_in_flight_counts_what_is_there() -> None:
+    balancer = levelled(a=1)
+    filled(balancer, 2)
+
+    assert selected(balancer).in_flight == 2
+    assert selected(balancer, "").in_flight == 2
+    assert selected(balancer, only_ask=True).in_flight == 2
