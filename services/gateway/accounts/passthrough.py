@@ -46,13 +46,17 @@ class Passthrough:
     async def serve_call(
         self,
         request: Request,
+        key: Key,
         receive: Receive,
         client: Client,
         rate: Mapping[str, str],
         key_of: Callable[[Request], Key],
     ) -> None:
-        """Answer the call; `key_of` looks again once the body is there. Raises `GatewayError`."""
-        _refuse_others(request, request.key)
+        """Answer the call that `key` opened; `key_of` looks again once the body is there.
+
+        Raises `GatewayError`.
+        """
+        _refuse_others(request, key)
         bounds = Bounds(BYTES_MAX, BYTES_MAX, self._spool)
         upload = Upload(receive, request.content_length, bounds)
         await upload.fill_memory()

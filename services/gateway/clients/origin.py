@@ -4,6 +4,7 @@ import hashlib
 import ipaddress
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from services.gateway.domain.texts import MESSAGE_BYTES_MAX, cut_text
 from services.gateway.settings import Network, Stored, parse_network
@@ -50,6 +51,14 @@ def _hash_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+class Origin(NamedTuple):
+    """Where a request comes from."""
+
+    address: str
+    scheme: str
+    """`http` or `https`, as the client asked."""
+
+
 class Proxies:
     """The proxies whose word for a client's address and scheme is taken."""
 
@@ -64,7 +73,7 @@ class Proxies:
 
     def client_origin(
         self, peer: str, scheme: str, headers: Iterable[tuple[bytes, bytes]]
-    ) -> tuple[str, str]:
+    ) -> Origin:
         """Tell the client's address and scheme as far as trusted proxies vouch for them.
 
         `X-Forwarded-For` is read from its end, where the nearest proxy wrote: the first address
@@ -72,7 +81,7 @@ class Proxies:
         no address ends the search: the client is the last that could be read.
         """
         if not self.is_trusted(peer):
-            return peer, scheme
+            return Origin(peer, scheme)
         hops: list[str] = []
         for name, value in headers:
             if name == b"x-forwarded-for":
@@ -88,7 +97,7 @@ class Proxies:
             client = address
             if not self.is_trusted(client):
                 break
-        return client, scheme
+        return Origin(client, scheme)
 
     def _look_up(self, address: str) -> bool:
         parsed = _parse_address(address)

@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as some
 from msgspec import json
 
-from contracts.base import GatewayId
+from contracts.base import GatewayId, KeyId, ServiceType
+from contracts.gateway import KeyBounds
 from contracts.pool import Granted, Outcome, Verdict
+from services.gateway.clients.keys import Key, KeyScope
 from services.gateway.clients.origin import stored_agent
-from services.gateway.clients.request import Request
+from services.gateway.clients.request import Request, RoutedRequest
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.texts import MESSAGE_BYTES_MAX, TEXT_BYTES_MAX, cut_text
 from services.gateway.relay.asking import call_of, session_requested
@@ -58,8 +60,16 @@ def test_a_call_takes_as_much_of_the_log_whatever_its_texts_are_made_of(characte
         "headers": [(b"x-request-id", said), (b"user-agent", said)],
     }
     request = Request(scope)
-    request.model = character * 300
-    call = call_of(request, 3)
+    key = Key(key_id=KeyId("key"), name="", scope=KeyScope.CLIENT, bounds=KeyBounds(), hash="")
+    routed = RoutedRequest(
+        request=request,
+        key=key,
+        model=character * 300,
+        service_type=ServiceType("image"),
+        units=1,
+        counted=False,
+    )
+    call = call_of(routed, 3)
     wanted = AskLease(number=1, avoid_sessions=(), avoid_servers=(), previous=None)
     asked = session_requested(call, request, wanted, GatewayId("g"), NOON, "full")
     error = GatewayError("invalid_request", character * 300)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contracts.balancer import PLAIN, Selected
 from contracts.pool import Attempt, Verdict
 from services.gateway.clients.headers import upstream_headers
-from services.gateway.clients.request import Request
 from services.gateway.dialects.credentials import secrets_of, spellings_of
 from services.gateway.dialects.words import LATE_FILM_S, LATE_S, Translation
 from services.gateway.domain import Judgement, failure_error
@@ -188,14 +187,15 @@ class Exchange:
             return await transport.begin_exchange(outgoing)
         side = self._side
         self._telling = Telling(
-            side.request, side.wording.asks, side.client, translation.chat, side.own_headers
+            side.routed, side.wording.asks, side.client, translation.chat, side.own_headers
         )
         async with self._telling.keep_alive():
             return await transport.begin_exchange(outgoing)
 
     def _upstream_request(self) -> ServerRequest:
         """Make the request that goes to the server."""
-        request, upload = self._side.request, self._side.upload
+        routed, upload = self._side.routed, self._side.upload
+        request = routed.request
         address = self._upstream.addresses.address_of(self._selected.url)
         length = upload.taken if upload.complete else upload.length
         pieces, kind, target = None, "", request.target_bytes
@@ -215,7 +215,7 @@ class Exchange:
             upload.as_body(pieces),
             Waits(
                 min(self._connect_s, settings.connect_timeout),
-                self._upstream.first_byte_s(request.service_type),
+                self._upstream.first_byte_s(routed.service_type),
                 settings.idle_timeout,
             ),
             self._on_departure,
@@ -227,7 +227,7 @@ class Exchange:
         Raises `TransportFailure`.
         """
         secrets = self._secrets
-        late_s = _late_s(self._side.request, self._translation)
+        late_s = _late_s(self._side.routed.request.path, self._translation)
         tables = self._upstream.failures
         self._judgement, self._begun, self._whole = await judge_answer(
             answer, tables, secrets, self._translation, late_s
@@ -281,7 +281,7 @@ class Exchange:
             await client.break_off(error)
             return error
         if events:
-            answer.wait_at_most(self._upstream.first_byte_s(self._side.request.service_type))
+            answer.wait_at_most(self._upstream.first_byte_s(self._side.routed.service_type))
         watch = Watch(spellings_of(self._secrets), None if events else WATCHED_BYTES)
         broken = await stream_watched(client, self._begun, answer, watch, expansion)
         if watch.found:
@@ -289,8 +289,8 @@ class Exchange:
         return broken
 
 
-def _late_s(request: Request, translation: Translation | None) -> float:
+def _late_s(path: str, translation: Translation | None) -> float:
     """So long after the request's last byte its server has submitted, whatever it speaks."""
     if translation is not None:
         return translation.late_s
-    return LATE_FILM_S if _FILMS in request.path else LATE_S
+    return LATE_FILM_S if _FILMS in path else LATE_S

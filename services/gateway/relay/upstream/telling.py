@@ -16,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from services.gateway.clients.answers import Client
-from services.gateway.clients.request import Request
+from services.gateway.clients.request import RoutedRequest
 from services.gateway.dialects import chat
 from services.gateway.dialects.credentials import hide_secrets, spellings_of
 from services.gateway.dialects.words import Asked, Fields
@@ -46,7 +46,7 @@ class Telling:
 
     def __init__(
         self,
-        request: Request,
+        routed: RoutedRequest,
         asks: Asked | None,
         client: Client,
         about: Literal["image", "video"],
@@ -56,8 +56,8 @@ class Telling:
         self._client = client
         self._headers = headers
         self._about = about
-        self._model = request.model
-        self._request_id = request.request_id
+        self._model = routed.model
+        self._request_id = routed.request.request_id
         self._created = int(time.time())
         self._streamed = asks is not None and asks.fields.get("stream") is True
         self._counted = asks is not None and chat.counts_tokens(asks)
