@@ -1,6 +1,7 @@
 """`/token/*`: calls of admins that need no lease, passed on or asked for a session of the pool."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
 from urllib.parse import unquote_plus
 
 from msgspec.structs import replace
@@ -19,13 +20,20 @@ from services.gateway.domain.answers.accounts import CHECK, POINTS
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.heads import Headers, headers_passing
 from services.gateway.domain.summary import Summary
-from services.gateway.transport import Answer
-from services.gateway.transport.question import BYTES_MAX
+from services.gateway.transport.question import BYTES_MAX, WholeAnswer
 
 PASSED_THROUGH = frozenset({("POST", CHECK), ("POST", POINTS)})
 _SESSION = "session"
 _WITHOUT_POINTS = frozenset({"drraw"})
 """Dialects that have no `/token/points`."""
+
+
+class PassedAnswer(NamedTuple):
+    """What of a server's answer the client gets, before our own headers."""
+
+    status: int
+    headers: Headers
+    body: bytes
 
 
 class Passthrough:
@@ -63,15 +71,19 @@ class Passthrough:
         _refuse_others(request, key_of(request))
         session_id, rest = session_named(request.query)
         if session_id is None:
-            answer, body = await self._send_free_call(client, _call_as_came(request, upload.head))
-            headers = headers_passing(answer.headers, self._caller.passed)
+            whole = await self._send_free_call(client, _call_as_came(request, upload.head))
+            answer = whole.answer
+            passing = headers_passing(answer.headers, self._caller.passed)
+            passed = PassedAnswer(answer.status, passing, whole.body)
         else:
-            headers, body, answer = await self._send_session_call(request, client, session_id, rest)
-        kept = [pair for pair in headers if pair[0] != b"content-length"]
-        whole = [*kept, *own_headers(request, rate, client.summary()), _length_header(body)]
-        await client.answer_whole(answer.status, whole, body)
+            passed = await self._send_session_call(request, client, session_id, rest)
+        kept = [pair for pair in passed.headers if pair[0] != b"content-length"]
+        own = own_headers(request, rate, client.summary())
+        headers = [*kept, *own, _length_header(passed.body)]
+        await client.answer_whole(passed.status, headers, passed.body)
 
-    async def _send_free_call(self, client: Client, call: AccountCall) -> tuple[Answer, bytes]:
+    async def _send_free_call(self, client: Client, call: AccountCall) -> WholeAnswer:
+        """Send it, and have headers and the log line say by whom it was answered."""
         try:
             return await self._caller.send_call(call)
         finally:
@@ -82,7 +94,7 @@ class Passthrough:
 
     async def _send_session_call(
         self, request: Request, client: Client, session_id: str, rest: bytes
-    ) -> tuple[Headers, bytes, Answer]:
+    ) -> PassedAnswer:
         """Ask for a session of the pool, and conceal its credential in the answer."""
         view = await self._known(session_id)
         authorization = await self._caller.authorization(view.session_id, view.region)
@@ -92,11 +104,12 @@ class Passthrough:
         else:
             having = [dialect for dialect in DIALECTS if dialect not in _WITHOUT_POINTS]
             call.dialects = dialects_saying(having, authorization)
-        answer, body = await self._send_free_call(client, call)
-        concealed = conceal_secrets(answer, body, authorization)
+        whole = await self._send_free_call(client, call)
+        answer, concealed = whole.answer, conceal_secrets(whole, authorization)
         headers = headers_passing(answer.headers, self._caller.passed, secrets_of(authorization))
         headers = [pair for pair in headers if pair[0] != b"content-encoding"]
-        return [*headers, (b"x-session-id", view.session_id.encode())], concealed, answer
+        headers.append((b"x-session-id", view.session_id.encode()))
+        return PassedAnswer(answer.status, headers, concealed)
 
 
 def _refuse_others(request: Request, key: Key) -> None:

@@ -22,7 +22,7 @@ from services.gateway.relay.upstream.judging import encoding_of, judge_answer
 from services.gateway.relay.upstream.parts import ClientSide, Upstream
 from services.gateway.relay.upstream.passing import stream_watched
 from services.gateway.relay.upstream.telling import Telling
-from services.gateway.transport import Answer, ServerRequest, TransportFailure, Waits
+from services.gateway.transport import ServerAnswer, ServerRequest, TransportFailure, Waits
 from services.gateway.transport.retry_after import retry_after
 
 _FILMS = "/videos/"
@@ -76,7 +76,7 @@ class Exchange:
         self._started = time.perf_counter()
         self._translation: Translation | None = None
         self._outgoing: ServerRequest | None = None
-        self._answer: Answer | None = None
+        self._answer: ServerAnswer | None = None
         self._first_byte_ms = 0.0
         self._telling: Telling | None = None
         self._content = ""
@@ -180,7 +180,7 @@ class Exchange:
         if self._answer is not None:
             await self._answer.aclose()
 
-    async def _send_request(self, outgoing: ServerRequest) -> Answer:
+    async def _send_request(self, outgoing: ServerRequest) -> ServerAnswer:
         """Send, and await the answer's head. Raises `TransportFailure`, `GatewayError`."""
         transport, translation = self._upstream.transport, self._translation
         if translation is None or not translation.chat:
@@ -221,7 +221,7 @@ class Exchange:
             self._on_departure,
         )
 
-    async def _judge_answer(self, answer: Answer) -> None:
+    async def _judge_answer(self, answer: ServerAnswer) -> None:
         """Judge an answer by its head and, where it has a say, its body.
 
         Raises `TransportFailure`.
@@ -229,9 +229,8 @@ class Exchange:
         secrets = self._secrets
         late_s = _late_s(self._side.routed.request.path, self._translation)
         tables = self._upstream.failures
-        self._judgement, self._begun, self._whole = await judge_answer(
-            answer, tables, secrets, self._translation, late_s
-        )
+        judged = await judge_answer(answer, tables, secrets, self._translation, late_s)
+        self._judgement, self._begun, self._whole = judged.judgement, judged.begun, judged.whole
         if self._telling is None or self._judgement.verdict is not Verdict.SUCCESS:
             return
         self._content = await self._telling.read_content(self._begun, answer, secrets)
@@ -239,14 +238,14 @@ class Exchange:
             status = self._judgement.status
             self._judgement = Judgement(Verdict.OUTCOME_UNKNOWN, status, message=_NO_RESULT)
 
-    def _client_headers(self, answer: Answer, *, anew: bool) -> Headers:
+    def _client_headers(self, answer: ServerAnswer, *, anew: bool) -> Headers:
         """Make the head; `anew`: the body is not, byte for byte, what the server wrote."""
         headers = headers_passing(answer.headers, self._upstream.passed, self._secrets)
         if anew:
             headers = [pair for pair in headers if pair[0] not in _OF_THE_BYTES]
         return [*headers, *self._side.own_headers()]
 
-    async def _answer_whole(self, answer: Answer) -> None:
+    async def _answer_whole(self, answer: ServerAnswer) -> None:
         """Give the client a whole answer, without the credential if its server repeats it."""
         encoding = encoding_of(answer)
         body = self._begun
@@ -260,7 +259,7 @@ class Exchange:
             headers.append((b"content-length", str(len(clean)).encode()))
         await self._side.client.answer_whole(answer.status, headers, clean)
 
-    async def _stream_answer(self, answer: Answer) -> GatewayError | None:
+    async def _stream_answer(self, answer: ServerAnswer) -> GatewayError | None:
         """Give the client an answer as it comes; says what cut it.
 
         An event stream that an attempt before this one began, and whose session was refused after
