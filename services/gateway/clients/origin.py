@@ -7,9 +7,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from services.gateway.domain.texts import MESSAGE_BYTES_MAX, cut_text
-from services.gateway.settings import Network, Stored, parse_network
+from services.gateway.settings import Network, StoredForm, parse_network
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 _SCHEMES = frozenset({"http", "https"})
 _AGENT_MAX = 64
 """Bytes in the log."""
@@ -18,7 +18,7 @@ _HOPS_MAX = 32
 
 
 @lru_cache(maxsize=4096)
-def stored_address(address: str, how: Stored) -> str:
+def stored_address(address: str, how: StoredForm) -> str:
     """Write a client address as configured: full, truncated (/24, /48), hashed or none."""
     if how == "full" or not address:
         return address
@@ -34,7 +34,7 @@ def stored_address(address: str, how: Stored) -> str:
 
 
 @lru_cache(maxsize=1024)
-def stored_agent(agent: str, how: Stored) -> str:
+def stored_agent(agent: str, how: StoredForm) -> str:
     """Write a user agent as configured; truncated, it is the first product (RFC 9110 §10.1.5).
 
     `OpenAI/Python` or `Mozilla/5.0` tells what kind of client asked; the rest (system, device,
@@ -51,7 +51,7 @@ def _hash_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-class Origin(NamedTuple):
+class ClientOrigin(NamedTuple):
     """Where a request comes from."""
 
     address: str
@@ -73,7 +73,7 @@ class Proxies:
 
     def client_origin(
         self, peer: str, scheme: str, headers: Iterable[tuple[bytes, bytes]]
-    ) -> Origin:
+    ) -> ClientOrigin:
         """Tell the client's address and scheme as far as trusted proxies vouch for them.
 
         `X-Forwarded-For` is read from its end, where the nearest proxy wrote: the first address
@@ -81,7 +81,7 @@ class Proxies:
         no address ends the search: the client is the last that could be read.
         """
         if not self.is_trusted(peer):
-            return Origin(peer, scheme)
+            return ClientOrigin(peer, scheme)
         hops: list[str] = []
         for name, value in headers:
             if name == b"x-forwarded-for":
@@ -97,7 +97,7 @@ class Proxies:
             client = address
             if not self.is_trusted(client):
                 break
-        return Origin(client, scheme)
+        return ClientOrigin(client, scheme)
 
     def _look_up(self, address: str) -> bool:
         parsed = _parse_address(address)
@@ -109,7 +109,7 @@ def trusted_proxies(addresses: Sequence[str]) -> Proxies | None:
     return Proxies(addresses) if addresses else None
 
 
-def _parse_address(text: str) -> Address | None:
+def _parse_address(text: str) -> IpAddress | None:
     """Read an address; a socket for both kinds shows IPv4 peers as `::ffff:192.0.2.1`."""
     try:
         parsed = ipaddress.ip_address(text)

@@ -9,7 +9,7 @@ from services.gateway.clients.request import Request, RoutedRequest
 from services.gateway.domain.texts import cut_text
 from services.gateway.relay.course.facts import CallFacts
 from services.gateway.relay.course.steps import AskLease
-from services.gateway.settings import Stored
+from services.gateway.settings import StoredForm
 
 
 def call_of(routed: RoutedRequest, attempts_max: int) -> CallFacts:
@@ -36,7 +36,7 @@ def session_requested(
     step: AskLease,
     gateway_id: GatewayId,
     asked_at: datetime,
-    stored: Stored,
+    stored: StoredForm,
 ) -> SessionRequested:
     """Say which lease is wanted; `stored` is how much of the client the log may keep."""
     return SessionRequested(

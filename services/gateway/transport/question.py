@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from services.gateway.domain.failure import Failure
 from services.gateway.domain.heads import Headers
-from services.gateway.transport.addresses import Address
+from services.gateway.transport.addresses import ServerAddress
 from services.gateway.transport.answer import ServerAnswer
 from services.gateway.transport.failures import MaybeSentError, NothingSentError
 from services.gateway.transport.framing import ServerRequest, Waits
@@ -37,7 +37,7 @@ class WholeExchange:
         self._timeout_s = timeout_s
 
     async def ask_server(
-        self, transport: Transport, address: Address, headers: Headers
+        self, transport: Transport, address: ServerAddress, headers: Headers
     ) -> WholeAnswer:
         """Ask the server there. Raises `TransportFailure`."""
         outgoing = ServerRequest(
