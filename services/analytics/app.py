@@ -20,7 +20,7 @@ from runtime.settings import SettingsError
 from runtime.startsettings import StartSettings
 from services.analytics.exports import ExportBounds, ExportSpool
 from services.analytics.folding import spare_the_collector
-from services.analytics.handlers import Answers, open_doors
+from services.analytics.handlers import AnalyticsAnswers, open_doors
 from services.analytics.metrics import Metrics
 from services.analytics.projector import Projector
 from services.analytics.queries import Catalogue
@@ -142,7 +142,7 @@ async def _run_services(
         log.error("sql_set_aside", file=f"{name}.sql", reason=why)
     folder = environment.home.path / _EXPORTS
     spool = ExportSpool(folder, readers, catalogue, _export_bounds(settings.analytics), log)
-    answers = Answers(readers, sandbox, catalogue, spool, projector, metrics, writer, log)
+    answers = AnalyticsAnswers(readers, sandbox, catalogue, spool, projector, metrics, writer, log)
     open_doors(server, client, answers)
     await server.start()
     spare_the_collector()

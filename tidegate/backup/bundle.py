@@ -119,7 +119,7 @@ class NewBundle:
         return size
 
     def abandon(self) -> None:
-        """Leave nothing behind."""
+        """Remove the unfinished folder and all in it, as far as it goes; there may be none."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _into_tar(self) -> None:

@@ -59,7 +59,7 @@ class Trial:
             self.add_finding("log_truncated", str(state.first_sequence), "evt.>", message)
 
     def hear_envelope(self, stored: Stored) -> None:
-        """Take the next envelope."""
+        """Take the next message of the log: hold its chain, and fold its events."""
         self.sequence = stored.sequence
         self.envelopes += 1
         envelope = decode_envelope(stored)
@@ -104,7 +104,7 @@ class Trial:
     def add_finding(
         self, kind: str, event: str, subject: str, message: str, about: str = ""
     ) -> None:
-        """Add a finding."""
+        """Add what should not be: the `event` that shows it, and what it is `about`, if known."""
         finding = AuditFinding(
             kind=kind, event=event, subject=subject, about=about, message=message
         )

@@ -28,6 +28,14 @@ _WITHOUT_POINTS = frozenset({"drraw"})
 """Dialects that have no `/token/points`."""
 
 
+class NamedSession(NamedTuple):
+    """The session that a query names."""
+
+    session_id: str
+    rest: bytes
+    """The query without it, as it came."""
+
+
 class PassedAnswer(NamedTuple):
     """What of a server's answer the client gets, before our own headers."""
 
@@ -69,14 +77,14 @@ class Passthrough:
         upload = Upload(receive, request.content_length, bounds)
         await upload.fill_memory()
         _refuse_others(request, key_of(request))
-        session_id, rest = session_named(request.query)
-        if session_id is None:
+        named = session_named(request.query)
+        if named is None:
             whole = await self._send_free_call(client, _call_as_came(request, upload.head))
             answer = whole.answer
             passing = headers_passing(answer.headers, self._caller.passed)
             passed = PassedAnswer(answer.status, passing, whole.body)
         else:
-            passed = await self._send_session_call(request, client, session_id, rest)
+            passed = await self._send_session_call(request, client, named)
         kept = [pair for pair in passed.headers if pair[0] != b"content-length"]
         own = own_headers(request, rate, client.summary())
         headers = [*kept, *own, _length_header(passed.body)]
@@ -93,12 +101,12 @@ class Passthrough:
             client.summary = lambda: summary
 
     async def _send_session_call(
-        self, request: Request, client: Client, session_id: str, rest: bytes
+        self, request: Request, client: Client, named: NamedSession
     ) -> PassedAnswer:
         """Ask for a session of the pool, and conceal its credential in the answer."""
-        view = await self._known(session_id)
+        view = await self._known(named.session_id)
         authorization = await self._caller.authorization(view.session_id, view.region)
-        call = call_about(request.request_id, request.path, authorization, rest)
+        call = call_about(request.request_id, request.path, authorization, named.rest)
         if request.path == CHECK:
             call.dialects = dialects_able([], authorization)
         else:
@@ -117,20 +125,21 @@ def _refuse_others(request: Request, key: Key) -> None:
         raise GatewayError("model_not_allowed", f"{request.path}: expected an admin key")
 
 
-def session_named(query: bytes) -> tuple[str | None, bytes]:
-    """Take `session` out of a query: what it names, and the rest as it came.
+def session_named(query: bytes) -> NamedSession | None:
+    """Take `session` out of a query; None when it names none.
 
     Raises `GatewayError` where it is empty or there are several.
     """
     pairs = query.split(b"&") if query else []
     named = [pair for pair in pairs if _parameter_name(pair) == _SESSION]
     if not named:
-        return None, query
+        return None
     name = unquote_plus(named[0].partition(b"=")[2].decode("latin-1"))
     if len(named) > 1 or not name:
         message = "session: expected the id of one session, as GET /api/sessions lists them"
         raise GatewayError("invalid_request", message, _SESSION)
-    return name, b"&".join(pair for pair in pairs if _parameter_name(pair) != _SESSION)
+    rest = b"&".join(pair for pair in pairs if _parameter_name(pair) != _SESSION)
+    return NamedSession(name, rest)
 
 
 def _parameter_name(pair: bytes) -> str:

@@ -198,11 +198,11 @@ class ServerConnection(asyncio.Protocol):
             self._drained.set_result(None)
 
     def pause_writing(self) -> None:
-        """Let uploads wait."""
+        """Let uploads wait: the server takes less than it is sent."""
         self._drained = self._loop.create_future()
 
     def resume_writing(self) -> None:
-        """Let uploads go on."""
+        """Let uploads go on: most of what was sent is on its way."""
         drained, self._drained = self._drained, None
         if drained is not None and not drained.done():
             drained.set_result(None)

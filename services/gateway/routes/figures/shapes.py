@@ -78,7 +78,7 @@ def sums_of(rows: list[FigureRow], sessions_name: str, service_types: Iterable[s
 
 
 def requests_in(rows: Iterable[FigureRow]) -> int:
-    """Add up the requests."""
+    """Add up the column `requests`; a row without any counts none."""
     return sum(int(row["requests"] or 0) for row in rows)
 
 
