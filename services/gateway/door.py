@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
-from contracts.base import KeyId
+from contracts.base import KeyId, ServiceType
 from runtime.process.logs import Log
 from runtime.texts import as_quoted
 from services.gateway.accounts.passthrough import PASSED_THROUGH, Passthrough
@@ -87,6 +87,10 @@ class Door:
         """Take up a changed configuration."""
         self.settings = settings
         self._places = Places(settings.services)
+        self._summaries = {
+            name: partial(Summary, service_type=ServiceType(name)) for name in settings.services
+        }
+        """What is known of a request that is routed, and no more."""
         self._proxies = trusted_proxies(settings.gateway.trusted_proxies)
         section = settings.gateway
         self._bounds = Bounds(section.max_body, section.json_max, self._spool)
@@ -210,9 +214,9 @@ class Door:
         self, request: Request, key: Key, upload: Upload, client: Client
     ) -> RoutedRequest:
         """Find what the body asks for. Raises `GatewayError`, before any lease."""
-        settings = self.settings
         await upload.fill_memory()
-        model, n = "", None
+        model = ""
+        n: int | None = None
         if self._places.place_of(request.path, keep=True).body_decides or key.bounds.models:
             said = await read_decision(request, upload)
             model, n = said.model or "", said.n
@@ -221,9 +225,9 @@ class Door:
             model = model_named(upload.head, kind, complete=upload.complete)
         service_type = self._places.route_request(request.path, model)
         assert service_type is not None
-        client.summary = partial(Summary, service_type=service_type)
+        client.summary = self._summaries[service_type]
         _check_model(key, model)
-        counted = settings.services[service_type].units == "n"
+        counted = self.settings.services[service_type].units == "n"
         return RoutedRequest(
             request=request,
             key=key,
