@@ -49,7 +49,7 @@ _frames = msgspec.json.Decoder(_Frame)
 
 
 def encode_envelope(envelope: Envelope) -> bytes:
-    """Encode as stored: the bytes of which the next envelope of its subject has the hash."""
+    """Encode as stored."""
     return _encoder.encode(envelope)
 
 

@@ -14,7 +14,7 @@ Next = tuple[Stage, Steps]
 
 
 def enter(call: CallFacts, trail: Trail) -> tuple[Entering, Steps]:
-    """Go for another lease: the first, or the next where one was refused or came too late."""
+    """Go for another lease."""
     return Entering(call, trail), (Enter(trail.avoid_servers),)
 
 
