@@ -1,0 +1,46 @@
+"""A configuration that is taken up while a body comes: the call goes by the new one, all of it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from nats.aio.client import Client as Nats
+
+from contracts.base import KeyId, ServiceType
+from contracts.gateway import KeyBounds
+from services.gateway.clients.answers import Client
+from services.gateway.clients.keys import Key, KeyScope
+from services.gateway.clients.request import Request
+from services.gateway.clients.uploads import Bounds, Upload
+from tests.integration.gateway.bench import front
+
+pytestmark = pytest.mark.anyio
+
+SCOPE: dict[str, Any] = {"method": "POST", "path": "/v1/songs", "query_string": b"", "headers": []}
+KEY = Key(key_id=KeyId("key_1"), name="one", scope=KeyScope.CLIENT, bounds=KeyBounds(), hash="")
+SONG = ServiceType("song")
+
+
+async def test_service_type_that_is_added_while_a_body_comes_is_routed_to(
+    nats_client: Nats, nats_url: str, tmp_path: Path
+) -> None:
+    async with front(nats_client, nats_url, tmp_path) as gate:
+        gateway = gate.gateway
+        image = gateway.settings.services[ServiceType("image")]
+        song = replace(image, paths=["/v1/songs"])
+
+        async def receive() -> dict[str, Any]:
+            services = {**gateway.settings.services, SONG: song}
+            gateway.apply_settings(replace(gateway.settings, services=services))
+            return {"type": "http.request", "body": b"{}", "more_body": False}
+
+        async def send(_: dict[str, Any]) -> None:
+            raise AssertionError("nothing is answered yet")
+
+        client = Client(send, lambda: None)
+        upload = Upload(receive, None, Bounds(1_000_000, 1_000_000, gateway.spool))
+        routed = await gateway.door._route_request(Request(SCOPE), KEY, upload, client)
+        upload.close()
+
+    assert routed.service_type == client.summary().service_type == SONG
