@@ -52,7 +52,7 @@ def test_what_fits_is_told_as_it_is(text: str) -> None:
 
 @pytest.mark.parametrize("character", ["a", '"', "\x01", "\xff", "\U00010000"])
 def test_a_call_takes_as_much_of_the_log_whatever_its_texts_are_made_of(character: str) -> None:
-    """One call whose every text is far too long: what is told of it at its beginning and its end."""
+    """One call whose every text is far too long: what is told at its beginning and its end."""
     said = (character * 300).encode("latin-1", "replace")
     scope = {
         "method": "POST",
