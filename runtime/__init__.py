@@ -3,7 +3,7 @@
 environment   variables, the home directory and its files
 settings      tidegate.toml: sections, overrides, errors by name
 quantities    durations and sizes as people write them
-atstart       settings that need a restart: a change while running is told
+startsettings settings that need a restart: a change while running is told
 secrets       credentials under AES-GCM, session identities
 credentials   upstream credentials as operators give them: one reader for every door
 clock         now, and the test offset

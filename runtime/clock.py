@@ -12,7 +12,7 @@ _LOOK_EVERY_S = 0.1
 
 
 def system_clock() -> datetime:
-    """Tell the machine's time."""
+    """Tell the machine's time, aware and in UTC; it may be set back at any moment."""
     return datetime.now(UTC)
 
 

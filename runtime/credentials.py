@@ -95,6 +95,12 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
         return f"Credential(region={self.region!r})"
 
 
+class WrongCredential(msgspec.Struct, frozen=True):
+    """What stands where a credential is expected, and why it is none; never the text itself."""
+
+    reason: str
+
+
 def credential_of(
     given: Any,
     services: Collection[str] | None = None,
@@ -132,17 +138,17 @@ def credential_of(
 
 def credentials_in(
     data: bytes, services: Collection[str] | None = None, defaults: dict[str, str] | None = None
-) -> Iterator[tuple[int, Credential | str]]:
+) -> Iterator[tuple[int, Credential | WrongCredential]]:
     """Read a file, a credential or a JSON object a line: each line's number, and what it is.
 
-    A text is what is wrong with the line. Blank lines and those that begin with `#` are passed
+    Blank lines and those that begin with `#` are passed
     over. `defaults` hold for lines that say nothing of their own.
     """
     for number, raw in enumerate(data.split(b"\n"), 1):
         try:
             line = raw.decode()
         except UnicodeDecodeError:
-            yield number, "expected UTF-8"
+            yield number, WrongCredential("expected UTF-8")
             continue
         # Editors of Windows begin a file with it.
         line = line.removeprefix(_BOM if number == 1 else "").strip(" \t\r")
@@ -151,14 +157,20 @@ def credentials_in(
         try:
             yield number, credential_of(_read_line(line), services, defaults)
         except WrongCredentialError as error:
-            yield number, str(error)
+            yield number, WrongCredential(str(error))
 
 
-def report_good(entries: Iterable[tuple[int, Credential | str]], place: str = "line {}") -> str:
-    """Name a few of those that are wrong by their `place`; nothing when all are good."""
-    wrong = [f"{place.format(number)}: {text}" for number, text in entries if isinstance(text, str)]
-    more = f" (and {len(wrong) - _TOLD_MAX} more)" if len(wrong) > _TOLD_MAX else ""
-    return "; ".join(wrong[:_TOLD_MAX]) + more
+def credentials_fault(
+    entries: Iterable[tuple[int, Credential | WrongCredential]], place: str = "line {}"
+) -> str | None:
+    """Name a few of those that are wrong by their `place`; None when all are good."""
+    faults = [
+        f"{place.format(number)}: {entry.reason}"
+        for number, entry in entries
+        if isinstance(entry, WrongCredential)
+    ]
+    more = f" (and {len(faults) - _TOLD_MAX} more)" if len(faults) > _TOLD_MAX else ""
+    return "; ".join(faults[:_TOLD_MAX]) + more if faults else None
 
 
 def _read_line(line: str) -> Any:

@@ -32,7 +32,7 @@ class LeaderPings:
 
     def __init__(self, client: Client, subject: str) -> None:
         """`subject` is where a leader answers."""
-        self.led = False
+        self.hears_leader = False
         """Whether somebody answered the last ping."""
         self._client = client
         self._subject = subject
@@ -81,8 +81,8 @@ class LeaderPings:
                 silent = silent + 1 if self._client.is_connected else 0
                 continue
             silent = 0
-            self.led = (heard.headers or {}).get("Status") != _NO_RESPONDERS
-            if not self.led and not self.in_grace:
+            self.hears_leader = (heard.headers or {}).get("Status") != _NO_RESPONDERS
+            if not self.hears_leader and not self.in_grace:
                 return
             await asyncio.sleep(PING_EVERY_S)
 

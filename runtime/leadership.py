@@ -116,9 +116,9 @@ class Leadership:
         return self._client.is_connected
 
     @property
-    def led(self) -> bool:
+    def hears_leader(self) -> bool:
         """Whether another process, followed by this one, answered the last ping."""
-        return self._pings.led
+        return self._pings.hears_leader
 
     @property
     def recently_proved(self) -> bool:

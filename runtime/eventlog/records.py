@@ -76,27 +76,37 @@ class Wanted:
 
     def __call__(self, record: dict[str, Any]) -> bool:
         """Tell whether a record is wanted."""
-        if self._session and not self._of_session(record):
-            return False
-        if self._request and not self._of_request(record):
-            return False
+        if self._session:
+            self._note_lease(record)
+            if not self._is_of_session(record):
+                return False
+        if self._request:
+            self._note_request(record)
+            if not self._is_of_request(record):
+                return False
         kind = str(record.get("type", ""))
         return not self._types or any(fnmatchcase(kind, wanted) for wanted in self._types)
 
-    def _of_session(self, record: dict[str, Any]) -> bool:
-        """Know a session by its id, and by the leases that it was seen to have."""
-        lease_id = record.get("lease_id", "")
-        if record.get("session_id", "") != self._session:
-            return bool(lease_id) and lease_id in self._leases
-        if lease_id:
-            self._leases.add(lease_id)
-        return True
+    def _note_lease(self, record: dict[str, Any]) -> None:
+        """Know from here on that a lease is of the session."""
+        if record.get("session_id", "") == self._session and (lease := record.get("lease_id")):
+            self._leases.add(lease)
 
-    def _of_request(self, record: dict[str, Any]) -> bool:
-        """Know a request by our id, by its client's, and by the leases that carry ours."""
+    def _is_of_session(self, record: dict[str, Any]) -> bool:
+        """Whether it names the session, or a lease that the session was seen to have."""
+        if record.get("session_id", "") == self._session:
+            return True
+        return record.get("lease_id", "") in self._leases
+
+    def _note_request(self, record: dict[str, Any]) -> None:
+        """Know from here on by which id of ours the client's request goes."""
         request_id = record.get("request_id", "")
         if record.get("client_request_id", "") == self._request and request_id:
             self._requests.add(request_id)
+
+    def _is_of_request(self, record: dict[str, Any]) -> bool:
+        """Whether it names the request by our id, or is of a lease that carries it."""
+        request_id = record.get("request_id", "")
         # A lease's id is its request's, a dot, and the lease's number.
         of_lease = str(record.get("lease_id", "")).rpartition(".")[0]
         return bool({request_id, of_lease} & self._requests)

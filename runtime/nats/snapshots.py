@@ -17,7 +17,7 @@ _TIMEOUT_S = 20.0
 _CHUNK_BYTES = 128 * 1024
 _COMPLETE = frozenset({"", "204"})
 _TAKEN = 10130
-Step = Callable[[int], None]
+CountBytes = Callable[[int], None]
 """Told how many bytes went by."""
 
 
@@ -36,7 +36,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     state: dict[str, Any]
 
 
-async def take_snapshot(client: Client, stream: str, into: BinaryIO, step: Step) -> Taken:
+async def take_snapshot(client: Client, stream: str, into: BinaryIO, step: CountBytes) -> Taken:
     """Write a snapshot of a stream into a file; appends go on meanwhile and are not in it.
 
     Raises `SnapshotError`.
@@ -65,7 +65,9 @@ async def take_snapshot(client: Client, stream: str, into: BinaryIO, step: Step)
         await subscription.unsubscribe()
 
 
-async def restore_snapshot(client: Client, taken: Taken, source: BinaryIO, step: Step) -> None:
+async def restore_snapshot(
+    client: Client, taken: Taken, source: BinaryIO, step: CountBytes
+) -> None:
     """Make a stream that is not there from its snapshot.
 
     Raises `StreamExistsError` before anything was changed, `SnapshotError` after.

@@ -5,7 +5,7 @@ import json
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import uvicorn
 from prometheus_client import CollectorRegistry, generate_latest
@@ -17,6 +17,8 @@ Readiness = Callable[[], str | None]
 _AGAIN_S = 1.0
 _OURS_ALONE = frozenset({"/metrics"})
 """Whether we live and are ready, whoever watches may ask by any name."""
+_JSON = "application/json"
+_PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 _FOREIGN = "Host: expected an address, localhost, or a name without a dot"
 _HOSTS = "Host: expected it once"
 _GUARDED = [
@@ -24,20 +26,28 @@ _GUARDED = [
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
 ]
-Answer = tuple[int, str, bytes]
-"""Status, content type, body."""
 
 
-def health_answer(path: str, readiness: Readiness, registry: CollectorRegistry) -> Answer | None:
+class HealthAnswer(NamedTuple):
+    """What a probe, or whoever reads metrics, is answered."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+def health_answer(
+    path: str, readiness: Readiness, registry: CollectorRegistry
+) -> HealthAnswer | None:
     """Answer one of the three paths; None for any other."""
     if path == "/livez":
-        return 200, "application/json", b'{"status":"ok"}'
+        return HealthAnswer(200, _JSON, b'{"status":"ok"}')
     if path == "/readyz":
         reason = readiness()
         status = {"status": "not ready", "reason": reason} if reason else {"status": "ok"}
-        return (503 if reason else 200), "application/json", json.dumps(status).encode()
+        return HealthAnswer(503 if reason else 200, _JSON, json.dumps(status).encode())
     if path == "/metrics":
-        return 200, "text/plain; version=0.0.4; charset=utf-8", generate_latest(registry)
+        return HealthAnswer(200, _PROMETHEUS, generate_latest(registry))
     return None
 
 
@@ -84,17 +94,17 @@ def _health_app(readiness: Readiness, registry: CollectorRegistry) -> Any:
         reply = health_answer(scope["path"], readiness, registry)
         # Of two names one would be judged and the other meant.
         if sum(name == b"host" for name, _ in scope["headers"]) > 1:
-            reply = 400, "application/json", json.dumps({"status": _HOSTS}).encode()
+            reply = HealthAnswer(400, _JSON, json.dumps({"status": _HOSTS}).encode())
         elif scope["path"] in _OURS_ALONE and not is_familiar(host_of(scope["headers"])):
-            reply = 421, "application/json", json.dumps({"status": _FOREIGN}).encode()
-        status, kind, body = reply or (404, "application/json", b'{"status":"not found"}')
+            reply = HealthAnswer(421, _JSON, json.dumps({"status": _FOREIGN}).encode())
+        reply = reply or HealthAnswer(404, _JSON, b'{"status":"not found"}')
         headers = [
-            (b"content-type", kind.encode()),
-            (b"content-length", str(len(body)).encode()),
+            (b"content-type", reply.content_type.encode()),
+            (b"content-length", str(len(reply.body)).encode()),
             *_GUARDED,
         ]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.body})
 
     return app
 

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from contracts.base import WriterId
-from runtime.atstart import AtStart
 from runtime.clock import make_clock
 from runtime.environment import Environment
 from runtime.eventlog import EventLog
@@ -18,9 +17,10 @@ from runtime.process import health, logs
 from runtime.process.lifecycle import unless_stopped, until_stopped
 from runtime.process.logs import Log
 from runtime.settings import SettingsError
+from runtime.startsettings import StartSettings
 from services.analytics.exports import ExportBounds, ExportSpool
 from services.analytics.folding import spare_the_collector
-from services.analytics.handlers import Answers, open_doors
+from services.analytics.handlers import AnalyticsAnswers, open_doors
 from services.analytics.metrics import Metrics
 from services.analytics.projector import Projector
 from services.analytics.queries import Catalogue
@@ -142,7 +142,7 @@ async def _run_services(
         log.error("sql_set_aside", file=f"{name}.sql", reason=why)
     folder = environment.home.path / _EXPORTS
     spool = ExportSpool(folder, readers, catalogue, _export_bounds(settings.analytics), log)
-    answers = Answers(readers, sandbox, catalogue, spool, projector, metrics, writer, log)
+    answers = AnalyticsAnswers(readers, sandbox, catalogue, spool, projector, metrics, writer, log)
     open_doors(server, client, answers)
     await server.start()
     spare_the_collector()
@@ -157,7 +157,7 @@ async def _run_services(
                 network=environment.health_network,
             ),
             _follow_settings(
-                load, readers, sandbox, spool, AtStart(log, _start_settings(settings)), log
+                load, readers, sandbox, spool, StartSettings(log, _start_settings(settings)), log
             ),
         )
     finally:
@@ -175,7 +175,7 @@ async def _follow_settings(
     readers: Readers,
     sandbox: Sandbox,
     spool: ExportSpool,
-    begun: AtStart,
+    begun: StartSettings,
     log: Log,
 ) -> None:
     """Take over what may change while running; a file that is refused changes nothing."""

@@ -77,8 +77,8 @@ def _bounds_check(names: tuple[str, ...], most: float, why: _Wording) -> Check:
     def bound_excess(event: Any) -> str | None:
         for value in values(event):
             if not -most <= value <= most:
-                wrong = next(name for name in names if not -most <= getattr(event, name) <= most)
-                return f"{wrong}: {why(value)}"
+                field = next(name for name in names if not -most <= getattr(event, name) <= most)
+                return f"{field}: {why(value)}"
         return None
 
     return bound_excess

@@ -50,7 +50,7 @@ _ping = msgspec.json.Decoder(Ping)
 _encoder = msgspec.json.Encoder()
 
 
-class Answers:
+class AnalyticsAnswers:
     """Answers questions in threads; at most so many wait."""
 
     def __init__(
@@ -141,7 +141,7 @@ class Answers:
         return self._spool.answer_command(asked)
 
     def answer_report(self, body: bytes) -> Reply:
-        """Write a report."""
+        """Answer a report as Markdown or a page, or why there is none."""
         try:
             asked = _report.decode(body)
         except msgspec.DecodeError as error:
@@ -250,7 +250,7 @@ def _encode_fitting(answer: Reply, bytes_max: int) -> bytes:
     return body
 
 
-def open_doors(broker: NatsBroker, client: Client, answers: Answers) -> None:
+def open_doors(broker: NatsBroker, client: Client, answers: AnalyticsAnswers) -> None:
     """Register the doors; `broker.start()` opens them."""
 
     @broker.subscriber(subjects.ANALYTICS_QUERY, max_workers=1, no_reply=True, decoder=with_reply)

@@ -57,7 +57,7 @@ class Metrics:
         self.refused = self._counter("questions_refused", "Questions answered by a refusal")
 
     def count_batch(self, batch: RowBatch, rows: int, seconds: float) -> None:
-        """Count a committed batch."""
+        """Count a committed batch: the `rows` it became, in so many `seconds`."""
         self.batch_seconds.observe(seconds)
         self.envelopes.inc(batch.envelopes)
         self.events.inc(batch.events)

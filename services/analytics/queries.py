@@ -34,11 +34,13 @@ class Catalogue:
             for kind in ("queries", "reports")
             for source in sql.sources_of(kind)
         }
-        wrong = {name: why for name, source in sources.items() if (why := _default_fault(source))}
-        self.sources: Mapping[str, Source] = {
-            name: source for name, source in sources.items() if name not in wrong
+        faults = {
+            name: fault for name, source in sources.items() if (fault := _default_fault(source))
         }
-        self.set_aside: Mapping[str, str] = sql.source_faults() | wrong
+        self.sources: Mapping[str, Source] = {
+            name: source for name, source in sources.items() if name not in faults
+        }
+        self.set_aside: Mapping[str, str] = sql.source_faults() | faults
         """Files that are no source, by name, and why."""
 
     def as_question(self, asked: AnalyticsQuestion) -> StoreQuestion | Failed:
@@ -102,8 +104,8 @@ def _default_fault(source: Source) -> str | None:
             if parameter.default is not None:
                 _TYPES[parameter.type](parameter.default)
         except ValueError:
-            wrong = f"{_expectation(parameter)}, its default is {parameter.default!r}"
-            return f"{source.name}.sql: {wrong}"
+            fault = f"{_expectation(parameter)}, its default is {parameter.default!r}"
+            return f"{source.name}.sql: {fault}"
     return None
 
 

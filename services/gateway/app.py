@@ -45,7 +45,7 @@ from services.gateway.routes.admin.sessions import session_of
 from services.gateway.settings import Settings
 from services.gateway.store import KeyLog
 from services.gateway.transport import Transport
-from services.gateway.wire import ConnectionBounds, Hall, make_server
+from services.gateway.wire import ConnectionBounds, ConnectionRegister, make_server
 
 _RELOAD_EVERY_S = 2.0
 _DRAIN_S = 10.0
@@ -76,7 +76,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
             gateway.key_log.run(),
             gateway.fleet_log.run(),
             gateway.readiness.run(),
-            gateway.hall.run(),
+            gateway.connections.run(),
             gateway.reload_settings(load),
             gateway.serve_health(environment),
         )
@@ -161,8 +161,8 @@ class Gateway:
             metrics=self.metrics,
             log=log,
         )
-        self.hall = Hall(_hall_bounds(settings))
-        self.server = make_server(self.door, self.hall)
+        self.connections = ConnectionRegister(_connection_bounds(settings))
+        self.server = make_server(self.door, self.connections)
         self._register_gauges()
 
     def _make_doors(
@@ -221,7 +221,7 @@ class Gateway:
         """Go by other settings from now on."""
         self.settings = settings
         self.spool.apply_bounds(settings.gateway.spool, settings.gateway.spool_max)
-        self.hall.bounds = _hall_bounds(settings)
+        self.connections.bounds = _connection_bounds(settings)
         self.door.apply_settings(settings)
         self.upstream.apply(settings)
         self.caller.apply_settings(settings.gateway)
@@ -255,9 +255,9 @@ class Gateway:
         metrics = self.metrics
         metrics.open.set_function(lambda: len(self.exchanges))
         metrics.unacknowledged.set_function(lambda: len(self.outbox))
-        metrics.connections.set_function(lambda: len(self.hall))
-        metrics.turned_away.set_function(lambda: self.hall.turned_away)
-        metrics.too_slow.set_function(lambda: self.hall.ended)
+        metrics.connections.set_function(lambda: len(self.connections))
+        metrics.turned_away.set_function(lambda: self.connections.turned_away)
+        metrics.too_slow.set_function(lambda: self.connections.ended)
         metrics.unknown.set_function(lambda: self.key_log.ring.unknown_events)
         for question, batches, items in (
             ("lease", lambda: self.pool.batches, lambda: self.pool.items),
@@ -283,7 +283,7 @@ def listen_on(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _hall_bounds(settings: Settings) -> ConnectionBounds:
+def _connection_bounds(settings: Settings) -> ConnectionBounds:
     """Bound connections as configured, and by the files that the process may have open.
 
     Each client may need a second one, to its server.

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
+from contracts.base import KeyId, ServiceType
 from runtime.process.logs import Log
 from runtime.texts import as_quoted
 from services.gateway.accounts.passthrough import PASSED_THROUGH, Passthrough
@@ -20,7 +21,7 @@ from services.gateway.clients.headers import own_headers
 from services.gateway.clients.keys import Key, KeyScope, open_key
 from services.gateway.clients.limits import Admitted, KeyLimits, Throttled
 from services.gateway.clients.origin import trusted_proxies
-from services.gateway.clients.request import Request
+from services.gateway.clients.request import Request, RoutedRequest
 from services.gateway.clients.spool import Spool
 from services.gateway.clients.uploads import Bounds, ClientGoneError, Receive, Upload
 from services.gateway.domain import model_named, units_of
@@ -34,6 +35,7 @@ from services.gateway.domain.paths import (
     key_in,
     key_in_url,
 )
+from services.gateway.domain.summary import Summary
 from services.gateway.metrics import Metrics
 from services.gateway.relay.interpreter import Interpreter, Wording
 from services.gateway.relay.models import PATH as MODELS_PATH
@@ -44,6 +46,8 @@ from services.gateway.relay.usages import Outbox
 from services.gateway.settings import Settings
 
 _MODEL = f"{MODELS_PATH}/"
+_NOBODY = KeyId("")
+"""Whose request it is until a key has opened it."""
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 
@@ -83,6 +87,10 @@ class Door:
         """Take up a changed configuration."""
         self.settings = settings
         self._places = Places(settings.services)
+        self._summaries = {
+            name: partial(Summary, service_type=ServiceType(name)) for name in settings.services
+        }
+        """What is known of a request that is routed, and no more."""
         self._proxies = trusted_proxies(settings.gateway.trusted_proxies)
         section = settings.gateway
         self._bounds = Bounds(section.max_body, section.json_max, self._spool)
@@ -116,29 +124,30 @@ class Door:
         scope: dict[str, Any],
         receive: Receive,
         send: Send,
-        room: "Callable[[Request, Receive, Client, Mapping[str, str]], Awaitable[None]]",
+        room: "Callable[[Request, Key, Receive, Client, Mapping[str, str]], Awaitable[None]]",
     ) -> None:
         """Admit a request, let `room` answer it, and see to its end, however that comes."""
-        request = self._make_request(scope)
+        request = Request(scope, self._proxies)
         # Taken out: a scope that holds what holds the scope is left to the garbage collector.
         connection = scope.pop("tidegate.connection", None)
         hang_up = connection.hang_up if connection else _do_nothing
         client = Client(send, hang_up, scope.pop("tidegate.whole", None))
         rate: dict[str, str] = {}
         error: GatewayError | None = None
+        key: Key | None = None
         admitted: Admitted | Throttled | None = None
         gone = partial(_cancel_task, client, asyncio.current_task())
         if connection is not None:
             connection.on_gone = gone
         try:
-            request.key = self._open_key(request)
+            key = self._open_key(request)
             if connection is not None:
                 connection.note_opened()
-            admitted = self._limits.admit_request(request.key, time.monotonic())
+            admitted = self._limits.admit_request(key, time.monotonic())
             if isinstance(admitted, Throttled):
-                raise _rate_limit_error(request.key, admitted)  # noqa: TRY301 (answered below)
+                raise _rate_limit_error(key, admitted)  # noqa: TRY301 (answered below)
             rate = admitted.as_headers()
-            await room(request, receive, client, rate)
+            await room(request, key, receive, client, rate)
         except (GatewayError, ClientGoneError, asyncio.CancelledError) as broken:
             error = break_off_error(broken, gone=client.gone)
             client.gone = error is None
@@ -147,38 +156,30 @@ class Door:
             error = break_off_error(fault, gone=client.gone)
         finally:
             _watch_unheard(connection, gone)
-            if isinstance(admitted, Admitted):
-                self._limits.leave_request(request.key)
+            if key is not None and isinstance(admitted, Admitted):
+                self._limits.leave_request(key)
+        key_id = _NOBODY if key is None else key.key_id
         try:
             if error is not None:
-                self._count_untraced(request, client, error)
+                self._count_untraced(key_id, client.summary(), error)
                 await client.answer_error(
                     error, [*own_headers(request, rate, client.summary()), *GUARDED]
                 )
-            log_request(self._log, self._metrics, request, client, error)
+            log_request(self._log, self._metrics, request, key_id, client, error)
         finally:
             _part_with(error)
 
     async def _answer_refusal(self, scope: dict[str, Any], send: Send, error: GatewayError) -> None:
         """Refuse what is not looked at any further."""
-        request = self._make_request(scope)
+        request = Request(scope, self._proxies)
         client = Client(send, _do_nothing)
         await client.answer_error(error, [*own_headers(request, None), *GUARDED])
-        log_request(self._log, self._metrics, request, client, error)
+        log_request(self._log, self._metrics, request, _NOBODY, client, error)
 
-    def _count_untraced(self, request: Request, client: Client, error: GatewayError) -> None:
+    def _count_untraced(self, key_id: KeyId, summary: Summary, error: GatewayError) -> None:
         """Have the log told how many calls of a known key were answered so and left no trace."""
-        if not client.summary().traced and request.key.key_id:
-            self._outbox.count_refusal(request.key.key_id, request.service_type, error)
-
-    def _make_request(self, scope: dict[str, Any]) -> Request:
-        """Begin a request, of whoever trusted proxies say has sent it."""
-        request = Request(scope)
-        if self._proxies is not None:
-            request.client_address, request.scheme = self._proxies.client_origin(
-                request.client_address, request.scheme, request.headers
-            )
-        return request
+        if not summary.traced and key_id:
+            self._outbox.count_refusal(key_id, summary.service_type, error)
 
     def _open_key(self, request: Request) -> Key:
         """Authenticate: `Bearer <key>` or the bare key. Raises `GatewayError`."""
@@ -189,7 +190,7 @@ class Door:
         return key
 
     async def _generate(
-        self, request: Request, receive: Receive, client: Client, rate: Mapping[str, str]
+        self, request: Request, key: Key, receive: Receive, client: Client, rate: Mapping[str, str]
     ) -> None:
         """Take the routing part of the body, find the service type, and relay."""
         if request.method != "POST":
@@ -200,48 +201,57 @@ class Door:
             raise GatewayError("invalid_request", message, request.premature)
         upload = Upload(receive, request.content_length, self._bounds)
         try:
-            wording = await self._read_wording(request, upload)
+            routed = await self._route_request(request, key, upload, client)
+            wording = Wording(request, upload)
+            await self._interpreter.find_dialects(routed.service_type, wording)
             headers = partial(_own_headers, request, rate, client)
-            side = ClientSide(request, upload, wording, client, headers)
+            side = ClientSide(routed, upload, wording, client, headers)
             await self._relay.serve(side, self._look_again)
         finally:
             upload.close()
 
-    async def _read_wording(self, request: Request, upload: Upload) -> Wording:
+    async def _route_request(
+        self, request: Request, key: Key, upload: Upload, client: Client
+    ) -> RoutedRequest:
         """Find what the body asks for. Raises `GatewayError`, before any lease."""
-        settings = self.settings
         await upload.fill_memory()
+        model = ""
         n: int | None = None
-        if self._places.place_of(request.path, keep=True).body_decides or request.key.bounds.models:
+        if self._places.place_of(request.path, keep=True).body_decides or key.bounds.models:
             said = await read_decision(request, upload)
-            request.model, n = said.model or "", said.n
+            model, n = said.model or "", said.n
         elif not request.encoded:
             kind = request.content_type
-            request.model = model_named(upload.head, kind, complete=upload.complete)
-        service_type = self._places.route_request(request.path, request.model)
-        assert service_type is not None
-        request.service_type = service_type
-        _check_model(request.key, request.model)
-        if settings.services[service_type].units == "n":
-            request.units = units_of(n)
-            request.counted = True
-        wording = Wording(request, upload)
-        await self._interpreter.find_dialects(request, wording)
-        return wording
+            model = model_named(upload.head, kind, complete=upload.complete)
+        service_type = self._places.route_request(request.path, model)
+        if service_type is None:
+            # Its service type was taken away while the body came.
+            raise GatewayError("not_found", f"no service type has the path {request.path} any more")
+        client.summary = self._summaries[service_type]
+        _check_model(key, model)
+        counted = self.settings.services[service_type].units == "n"
+        return RoutedRequest(
+            request=request,
+            key=key,
+            model=model,
+            service_type=service_type,
+            units=units_of(n) if counted else 1,
+            counted=counted,
+        )
 
     async def _list_models(
-        self, request: Request, _: Receive, client: Client, rate: Mapping[str, str]
+        self, request: Request, _: Key, __: Receive, client: Client, rate: Mapping[str, str]
     ) -> None:
         await self._models.serve(request, client, rate)
 
     async def _pass_through(
-        self, request: Request, receive: Receive, client: Client, rate: Mapping[str, str]
+        self, request: Request, key: Key, receive: Receive, client: Client, rate: Mapping[str, str]
     ) -> None:
-        await self._passthrough.serve_call(request, receive, client, rate, self._open_key)
+        await self._passthrough.serve_call(request, key, receive, client, rate, self._open_key)
 
-    def _look_again(self, request: Request) -> None:
+    def _look_again(self, routed: RoutedRequest) -> None:
         """Look whether the key still may: it is revoked or changed while a body comes."""
-        _check_model(self._open_key(request), request.model)
+        _check_model(self._open_key(routed.request), routed.model)
 
 
 def _rate_limit_error(key: Key, throttled: Throttled) -> GatewayError:

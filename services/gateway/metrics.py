@@ -121,7 +121,7 @@ class Metrics:
         self.seconds.observe(seconds)
 
     def record_attempt(self, server_id: str, verdict: str) -> None:
-        """Count one attempt."""
+        """Count one attempt by server and verdict; their label is looked up once, for it costs."""
         child = self._attempted.get((server_id, verdict))
         if child is None:
             child = self._attempted[server_id, verdict] = self.attempts.labels(server_id, verdict)

@@ -42,7 +42,7 @@ class Readiness:
         return self._outbox.blocked or self._unanswered
 
     async def run(self) -> None:
-        """Look for ever."""
+        """Ask pool and balancer for ever, ten times as often while it is not ready."""
         while True:
             self._unanswered = await self._ask_services()
             unready = self._unanswered or self._outbox.unwritable

@@ -13,7 +13,7 @@ from runtime.texts import refuse_unwritable
 from services.gateway.domain.answers.failures import FailureTables, Meaning, failure_tables
 from services.gateway.domain.heads import name_objection
 
-Stored = Literal["full", "truncated", "hashed", "none"]
+StoredForm = Literal["full", "truncated", "hashed", "none"]
 """How much of what tells one client from another is kept."""
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -84,7 +84,7 @@ class GatewaySection(Section, frozen=True, kw_only=True):
     """How long the pool or the balancer may be leaderless before a request fails."""
     models_max_age: Seconds = Seconds(300)
     """How long `/v1/models` may be answered from memory; while a server has not said any, 10 s."""
-    client_address: Stored = "truncated"
+    client_address: StoredForm = "truncated"
     """How client addresses and user agents are stored in the log. Truncated, an address is its
     /24 (IPv6: /48), and a user agent its first word, such as `OpenAI/Python`."""
     proxy: str = ""
@@ -137,8 +137,8 @@ class GatewaySection(Section, frozen=True, kw_only=True):
                 " user and password percent-encoded before an @ where it wants them"
             )
         for name in self.response_headers:
-            if wrong := name_objection(name):
-                raise ValueError(f"response_headers: {wrong}")
+            if objection := name_objection(name):
+                raise ValueError(f"response_headers: {objection}")
 
     def failure_tables(self) -> FailureTables:
         """What backends' failures mean here."""

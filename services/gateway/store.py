@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from datetime import timedelta
+from typing import NamedTuple
 
 from contracts.base import KeyId, WriterId
 from contracts.envelope import Envelope
@@ -48,6 +49,13 @@ def new_key_text(scope: KeyScope) -> str:
     return _PREFIXES[scope] + secrets.token_urlsafe(32)
 
 
+class KeyWithText(NamedTuple):
+    """A key with the text that opens it, told once: the log has its hash alone."""
+
+    key: Key
+    text: str
+
+
 class KeyLog:
     """The ring of keys of this gateway, as true as the log it follows."""
 
@@ -89,7 +97,7 @@ class KeyLog:
 
     async def issue_key(
         self, name: str, scope: KeyScope | Scope, bounds: KeyBounds, by: str
-    ) -> tuple[Key, str] | KeyRefused:
+    ) -> KeyWithText | KeyRefused:
         """Issue a key; its text is returned here and never again. Raises `LogUnavailableError`.
 
         One that reads metrics is another event than the rest, and has no bounds.
@@ -110,7 +118,7 @@ class KeyLog:
                 by=by,
             )
         decided = await self._append_decided(key_id, lambda: wanted)
-        return decided if isinstance(decided, KeyRefused) else (decided, text)
+        return decided if isinstance(decided, KeyRefused) else KeyWithText(decided, text)
 
     async def change_key(
         self, key_id: KeyId, name: str | None, bounds: KeyBounds | None, by: str
@@ -121,7 +129,7 @@ class KeyLog:
 
     async def rotate_key(
         self, key_id: KeyId, by: str, grace_s: float = 0.0
-    ) -> tuple[Key, str] | KeyRefused:
+    ) -> KeyWithText | KeyRefused:
         """Give a key a new text; the old one opens it for `grace_s` more, by default not at all.
 
         Raises `LogUnavailableError`.
@@ -136,7 +144,7 @@ class KeyLog:
             return KeyChanged(key_id=key_id, key_hash=key_hash(text), old_until=old_until, by=by)
 
         decided = await self._append_decided(key_id, wanted_event)
-        return decided if isinstance(decided, KeyRefused) else (decided, text)
+        return decided if isinstance(decided, KeyRefused) else KeyWithText(decided, text)
 
     async def revoke_key(self, key_id: KeyId, reason: str, by: str) -> Key | KeyRefused:
         """Revoke a key; doing so twice is no error. Raises `LogUnavailableError`."""

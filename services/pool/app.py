@@ -52,7 +52,7 @@ class PoolParts(NamedTuple):
             return UNWRITABLE
         if self.leadership.leading:
             return self.leader.missing
-        return "" if self.leadership.led else "nobody leads the pool yet"
+        return "" if self.leadership.hears_leader else "nobody leads the pool yet"
 
 
 async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], Settings]) -> None:

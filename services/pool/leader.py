@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from contracts.base import Failed
 from contracts.pool import AddSessions, SessionStatus
+from runtime.credentials import Credential
 from runtime.eventlog import EventLog, LogUnavailableError
 from runtime.eventlog.writer import SubjectWriter
 from runtime.process import lifecycle
@@ -65,7 +66,7 @@ class PoolLeader:
         self._stop = asyncio.Event()
         self._ended = asyncio.Event()
         self._ended.set()
-        self._applied = ("", "")
+        self._applied: tuple[str, str] | None = None
         self._supplanted = False
         """Another kind was written, and it is not looked yet for sessions that were generated."""
         self._refused = ""
@@ -76,7 +77,7 @@ class PoolLeader:
     async def lead_term(self) -> None:
         """Lead until deposed or told to finish. Raises `DeposedError`."""
         self.missing = "no policy is in force yet"
-        self._applied = ("", "")
+        self._applied = None
         self._fleet = generated.FleetOrigin()
         self._ended.clear()
         self._committer.begin_term()
@@ -136,10 +137,10 @@ class PoolLeader:
 
     async def _run_term(self) -> None:
         """Put the policy in force, open the doors, and look after both policy and sessions."""
-        while True:
-            if await self._apply_policy() or self._ledger.state.policy_source is not None:
-                break
+        await self._apply_policy()
+        while self._applied is None and self._ledger.state.policy_source is None:
             await asyncio.sleep(_PAUSE_S)
+            await self._apply_policy()
         # Whoever asks before the first sessions are there is told so, not that all is used up.
         state = self._ledger.state
         state.note_supply(growing=wanted_sessions(state) > 0, barren=False)
@@ -169,13 +170,11 @@ class PoolLeader:
         else:
             self._refused = ""
 
-    async def _apply_policy(self) -> bool:
+    async def _apply_policy(self) -> None:
         """Journal the policy of the settings, unless it comes from the same content as before."""
         source = configuration.source_digest(self._settings)
-        if (source, self._settings.file) == self._applied:
-            return True
-        if self._is_held():
-            return False
+        if (source, self._settings.file) == self._applied or self._is_held():
+            return
         # A new leader's policy is mostly that of the one before it: nothing to journal, and
         # nothing to wait for while the doors are shut.
         if source != self._ledger.state.policy_source:
@@ -183,7 +182,7 @@ class PoolLeader:
             answer = await self._committer.submit_own(CommandBatch(POLICY, [item]))
             if isinstance(answer, Failed):
                 self._logger.warning("policy_not_applied", reason=answer.message)
-                return False
+                return
         settings = self._settings
         section = settings.pool.provisioner
         kind, services = settings.provisioner_kind, settings.services
@@ -191,7 +190,6 @@ class PoolLeader:
         self._supplanted = section.kind not in {None, generated.GENERATED}
         self._applied = (source, settings.file)
         self._logger.info("policy_in_force", source=source)
-        return True
 
     def _is_held(self) -> bool:
         """Tell whether the policy of settings that name no server waits, as the balancer's does."""
@@ -211,8 +209,8 @@ class PoolLeader:
         try:
             if self._supplanted:
                 await self._retire_generated()
-            while await self._provision_batch():
-                pass
+            while lacking := await self._fetch_lacking():
+                await self._add_sessions(lacking)
         except (ProvisionError, CredentialsUnavailableError) as error:
             self._log_complaint(str(error), "no_sessions_made")
             self.missing = "" if self._ledger.state.standing[SessionStatus.ACTIVE] else str(error)
@@ -237,11 +235,11 @@ class PoolLeader:
             self._logger.info("generated_sessions_retired", count=len(made_up))
         self._supplanted = False
 
-    async def _provision_batch(self) -> bool:
-        """Add one batch of sessions; false when there was none to add."""
+    async def _fetch_lacking(self) -> list[Credential]:
+        """Ask the provisioner for a batch that the pool lacks, and renew what it has anew."""
         state, key = self._ledger.state, self._identity_key
         room = min(max(state.policy.max_size - state.size, 0), SESSIONS_MAX)
-        kind, wanted = self._settings.provisioner_kind, wanted_sessions(state)
+        wanted = wanted_sessions(state)
         state.note_supply(growing=state.growing or wanted > 0)
         is_known = account_lookup(state.sessions, key)
         lacking = await self._provisioner.lacking_credentials(wanted, is_known, room)
@@ -250,9 +248,12 @@ class PoolLeader:
         if renewed := await self._credentials.renew_credentials(texts):
             self._logger.info("credentials_renewed", count=renewed)
         state.note_supply(barren=not lacking and state.size < max(state.policy.min_size, 1))
-        if not lacking:
-            self.missing = ""
-            return False
+        self.missing = self.missing if lacking else ""
+        return lacking
+
+    async def _add_sessions(self, lacking: list[Credential]) -> None:
+        """Add one batch. Raises `ProvisionError`."""
+        state, key, kind = self._ledger.state, self._identity_key, self._settings.provisioner_kind
         state.note_supply(growing=True)
         if self.missing:  # one that is ready stays so while its pool grows
             self.missing = f"sessions are being made: {state.size} of {state.policy.min_size}"
@@ -265,7 +266,6 @@ class PoolLeader:
         if isinstance(answer, Failed):
             raise ProvisionError(f"sessions were not added: {answer.message}")
         self._logger.info("sessions_added", count=len(named), origin=kind)
-        return True
 
     def _log_complaint(self, complaint: str, event: str = "credentials_refused") -> None:
         """Say once which credentials are of no use, or why there are none to be had."""

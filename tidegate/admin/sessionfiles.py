@@ -15,7 +15,13 @@ from typing import Any
 
 import msgspec
 
-from runtime.credentials import Credential, WrongCredentialError, credential_of, credentials_in
+from runtime.credentials import (
+    Credential,
+    WrongCredential,
+    WrongCredentialError,
+    credential_of,
+    credentials_in,
+)
 from runtime.environment import read_environment
 from runtime.settings import SettingsError
 from runtime.texts import csv_writer, spreadsheet_cell
@@ -40,8 +46,8 @@ _BY_SERVICE = {"limits": "limit", "used": "used", "reserved": "reserved", "remai
 _LIMIT = "limit_"
 _FIELDS = ("credential", "region", "timezone", "limits")
 _SHOWN_MAX = 20
-Session = dict[str, Any]
-Line = tuple[int, Credential | str]
+SessionFields = dict[str, Any]
+Line = tuple[int, Credential | WrongCredential]
 """A line's number, and the session that it holds, or what is wrong with it."""
 
 
@@ -83,8 +89,8 @@ def session_lines(
     for number, session in numbered:
         if isinstance(session, Credential):
             first = seen.setdefault((session.credential, session.region), number)
-            wrong = f"it is the session of line {first} again"
-            lines.append((number, session if first == number else wrong))
+            again = WrongCredential(f"it is the session of line {first} again")
+            lines.append((number, session if first == number else again))
         else:
             lines.append((number, session))
     if not 1 <= len(lines) <= SESSIONS_MAX:
@@ -101,17 +107,17 @@ def _csv_lines(
     except UnicodeDecodeError:
         raise CommandError(f"{file}: expected UTF-8") from None
     for number, row in _csv_rows(text, file):
-        if isinstance(row, str):
+        if isinstance(row, WrongCredential):
             yield number, row
             continue
         try:
             yield number, credential_of(row, services, defaults)
         except WrongCredentialError as error:
-            yield number, str(error)
+            yield number, WrongCredential(str(error))
 
 
-def _csv_rows(text: str, file: str) -> Iterator[tuple[int, Session | str]]:
-    """Read the rows of a CSV by their line; a text says what is wrong with one."""
+def _csv_rows(text: str, file: str) -> Iterator[tuple[int, SessionFields | WrongCredential]]:
+    """Read the rows of a CSV by their line. Raises `CommandError` for other columns."""
     reader = csv.reader(io.StringIO(text), strict=True)
     columns = [name.strip() for name in next(reader, [])]
     are_known = [name in _FIELDS[:-1] or name.startswith(_LIMIT) for name in columns]
@@ -125,31 +131,33 @@ def _csv_rows(text: str, file: str) -> Iterator[tuple[int, Session | str]]:
             if not any(row):
                 continue
             if len(row) != len(columns):
-                yield reader.line_num, f"expected {len(columns)} columns, got {len(row)}"
+                fault = f"expected {len(columns)} columns, got {len(row)}"
+                yield reader.line_num, WrongCredential(fault)
             else:
                 yield (
                     reader.line_num,
                     _from_row(dict(zip(columns, map(str.strip, row), strict=True))),
                 )
     except csv.Error as error:
-        yield reader.line_num, f"expected CSV ({error})"
+        yield reader.line_num, WrongCredential(f"expected CSV ({error})")
 
 
-def _from_row(row: dict[str, str]) -> Session | str:
+def _from_row(row: dict[str, str]) -> SessionFields | WrongCredential:
+    """Read what a row says; an empty cell says nothing."""
     limits: dict[str, int] = {}
     for column, value in row.items():
         if not column.startswith(_LIMIT) or not value:
             continue
         if not (value.isascii() and value.isdecimal()):
-            return f"{column}: expected a whole number"
+            return WrongCredential(f"{column}: expected a whole number")
         limits[column.removeprefix(_LIMIT)] = int(value)
     plain = {name: value for name, value in row.items() if name in _FIELDS and value}
     return {**plain, **({"limits": limits} if limits else {})}
 
 
-def as_session(credential: Credential) -> Session:
+def as_session(credential: Credential) -> SessionFields:
     """Say a session so that the API reads it as it was read here, of earlier versions too."""
-    given: Session = msgspec.to_builtins(credential)
+    given: SessionFields = msgspec.to_builtins(credential)
     with suppress(WrongCredentialError):
         if credential_of(given) == credential:
             return given
@@ -173,7 +181,7 @@ def wrong_lines_text(wrong: Sequence[tuple[int, str]]) -> str:
     return "\n  ".join(shown) + (f"\n  and {more} more" if more > 0 else "")
 
 
-def sessions_text(views: Sequence[Session], *, as_csv: bool) -> str:
+def sessions_text(views: Sequence[SessionFields], *, as_csv: bool) -> str:
     """Write sessions as a file: none of them has a credential to be written."""
     if not as_csv:
         names = (*EXPORTED, *_BY_SERVICE)

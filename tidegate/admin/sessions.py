@@ -4,6 +4,7 @@ from typing import Any
 
 import typer
 
+from runtime.credentials import Credential, WrongCredential
 from runtime.quantities import parse_seconds
 from tidegate.admin import sessionfiles, sessiontests
 from tidegate.console import api, files, output
@@ -106,8 +107,8 @@ def _send_sessions(
     lines: list[sessionfiles.Line], file: str, *, as_json: bool, dry_run: bool = False
 ) -> None:
     """Send the good ones, tell what came of them, and name the others."""
-    good = [(number, item) for number, item in lines if not isinstance(item, str)]
-    refused = [(number, item) for number, item in lines if isinstance(item, str)]
+    good = [(number, item) for number, item in lines if isinstance(item, Credential)]
+    refused = [(number, item.reason) for number, item in lines if isinstance(item, WrongCredential)]
     totals: dict[str, list[Any]] = {"data": [], "changed": [], "added": [], "revived": []}
     for start in range(0, 0 if dry_run else len(good), _BATCH):
         batch = good[start : start + _BATCH]

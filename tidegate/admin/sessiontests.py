@@ -17,10 +17,10 @@ _POINTS = {
 }
 _TIMEOUT_S = 90.0
 """Two questions of half a minute each, and what is between them."""
-Row = dict[str, Any]
+ResultRow = dict[str, Any]
 
 
-def ask_for_each(what: str, session_ids: Sequence[str], server: str) -> list[Row]:
+def ask_for_each(what: str, session_ids: Sequence[str], server: str) -> list[ResultRow]:
     """Ask for each, one after another; one that is refused keeps none of the others from it."""
     rows = []
     for session_id in session_ids:
@@ -34,7 +34,7 @@ def ask_for_each(what: str, session_ids: Sequence[str], server: str) -> list[Row
     return rows
 
 
-def show_rows(rows: Sequence[Row], columns: Sequence[str], *, as_json: bool) -> None:
+def show_rows(rows: Sequence[ResultRow], columns: Sequence[str], *, as_json: bool) -> None:
     """Show what came of it."""
     if as_json:
         output.print_json({"data": rows})
@@ -42,7 +42,7 @@ def show_rows(rows: Sequence[Row], columns: Sequence[str], *, as_json: bool) -> 
         output.print_table(columns, [[_row_cell(row, name) for name in columns] for row in rows])
 
 
-def _row_cell(row: Row, name: str) -> Any:
+def _row_cell(row: ResultRow, name: str) -> Any:
     if name == "server":
         return row.get("server_id")
     if name == "message":

@@ -33,13 +33,14 @@ def backup(
     try:
         new_bundle = NewBundle(path.absolute())
         try:
-            manifest, failed = asyncio.run(take_backup(here, new_bundle, duckdb=not without_duckdb))
-            size = new_bundle.finish(manifest)
+            taken = asyncio.run(take_backup(here, new_bundle, duckdb=not without_duckdb))
+            size = new_bundle.finish(taken.manifest)
         finally:
             new_bundle.abandon()
     except (SnapshotError, LogUnavailableError, StoreError, OSError) as error:
         raise CommandError(f"nothing was backed up: {error}") from None
-    wrong = [*backup_trouble(manifest), *failed]
+    manifest = taken.manifest
+    wrong = [*backup_trouble(manifest), *taken.failed]
     if as_json:
         output.print_json(
             {

@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 import tarfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, cast
 
 import msgspec
 
-from runtime.nats.snapshots import Taken
+from runtime.nats.snapshots import CountBytes, Taken
 from tidegate.backup.logproof import Proof
 from tidegate.console.errors import CommandError
 
@@ -30,7 +30,6 @@ _MANIFEST = "manifest.json"
 _SEAL = "manifest.sha256"
 _READ_BYTES = 1024 * 1024
 _TAR = ".tar"
-Step = Callable[[int], None]
 
 
 class BundlePart(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,7 +119,7 @@ class NewBundle:
         return size
 
     def abandon(self) -> None:
-        """Leave nothing behind."""
+        """Remove the unfinished folder and all in it, as far as it goes; there may be none."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _into_tar(self) -> None:
@@ -182,7 +181,7 @@ class Bundle:
         """The parts it has."""
         return {part.name for part in self.manifest.parts}
 
-    def check_parts(self, step: Step) -> None:
+    def check_parts(self, step: CountBytes) -> None:
         """Read every part. Raises `CommandError` naming one that is missing or was changed."""
         for part in self.manifest.parts:
             digest, count = hashlib.sha256(), 0

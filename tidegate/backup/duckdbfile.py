@@ -135,11 +135,11 @@ async def compare_totals(file: ReturnedCopy, trial: Trial) -> None:
     heard = len(trial.findings)
     try:
         totals = await projections.read_totals(file.ask_query)
-        agrees = await projections.check_totals(file.ask_query, trial, totals)
+        await projections.check_totals(file.ask_query, trial, totals)
     except QuestionError as error:
         raise CommandError(f"{bundle.DUCKDB} cannot be asked: {error}{_WITHOUT}") from None
-    if not agrees:
-        first, *others = trial.findings[heard:]
+    if differences := trial.findings[heard:]:
+        first, *others = differences
         raise CommandError(
             f"{bundle.DUCKDB} is not what the log says: session {first.about}: {first.message}"
             f" ({len(others)} more){_WITHOUT}"

@@ -54,7 +54,7 @@ class Prover:
         self._envelopes = 0
 
     def hear_envelope(self, stored: Stored) -> None:
-        """Take the next envelope."""
+        """Take the next message of the log into the digest; note one that is no envelope."""
         self._first = self._first or stored.sequence
         self._last = stored.sequence
         self._envelopes += 1

@@ -3,6 +3,7 @@
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from nats.aio.client import Client
@@ -33,10 +34,18 @@ class _ProvedLog(msgspec.Struct, frozen=True, kw_only=True):
     """How it could not be made."""
 
 
+class TakenBackup(NamedTuple):
+    """What was taken."""
+
+    manifest: Manifest
+    failed: list[str]
+    """Parts that could not be made, each with the reason."""
+
+
 async def take_backup(
     environment: Environment, new_bundle: NewBundle, *, duckdb: bool
-) -> tuple[Manifest, list[str]]:
-    """Take every part; the manifest that names them, and what could not be made.
+) -> TakenBackup:
+    """Take every part.
 
     Raises `SnapshotError`, `LogUnavailableError` or `StoreError`.
     """
@@ -67,7 +76,8 @@ async def take_backup(
         elsewhere=elsewhere,
         variables=sorted(environment.overrides),
     )
-    return manifest, [f"{bundle.DUCKDB}: {proved.failed}"] if proved.failed else []
+    failed = [f"{bundle.DUCKDB}: {proved.failed}"] if proved.failed else []
+    return TakenBackup(manifest, failed)
 
 
 async def _snapshot_stream(client: Client, new_bundle: NewBundle, stream: str, name: str) -> Taken:

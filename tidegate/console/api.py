@@ -27,27 +27,27 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def get(path: str, **query: Any) -> Any:
-    """Read something."""
+    """Read what is at `path`; `query` are its parameters. Raises `CommandError`."""
     return _ask_gateway("GET", path, query=query)
 
 
 def post(path: str, body: Any = None, timeout_s: float = _TIMEOUT_S) -> Any:
-    """Make or do something."""
+    """Make or do something; waits `timeout_s` for it. Raises `CommandError`."""
     return _ask_gateway("POST", path, body=body, timeout_s=timeout_s)
 
 
 def patch(path: str, body: Any) -> Any:
-    """Change something."""
+    """Change what `body` names. Raises `CommandError`."""
     return _ask_gateway("PATCH", path, body=body)
 
 
 def put(path: str, body: Any) -> Any:
-    """Set something."""
+    """Put `body` in the place of what is there. Raises `CommandError`."""
     return _ask_gateway("PUT", path, body=body)
 
 
 def delete(path: str) -> Any:
-    """Take something out."""
+    """Take out what is at `path`. Raises `CommandError`."""
     return _ask_gateway("DELETE", path)
 
 

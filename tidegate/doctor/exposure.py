@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from contracts.balancer import Server
 from tidegate.doctor.findings import DoctorFinding, fine, note, unchecked
 from tidegate.probing.asking import Probed, probe_servers
-from tidegate.probing.listening import Address, listening_addresses
+from tidegate.probing.listening import IpAddress, listening_addresses
 
 _AREA = "servers"
 DANGERS = {
@@ -35,7 +35,7 @@ async def exposure_findings(servers: Sequence[Server]) -> list[DoctorFinding]:
 def reach_findings(
     servers: Sequence[Server],
     said: Iterable[Probed],
-    listens: Callable[[int], list[Address]],
+    listens: Callable[[int], list[IpAddress]],
 ) -> Iterator[DoctorFinding]:
     """Say of each dangerous server who may reach it, as far as it can be seen from here."""
     for server, probe in zip(servers, said, strict=True):
@@ -48,7 +48,7 @@ def reach_findings(
 
 
 def _reach_finding(
-    name: str, danger: str, url: str, listens: Callable[[int], list[Address]]
+    name: str, danger: str, url: str, listens: Callable[[int], list[IpAddress]]
 ) -> DoctorFinding:
     """Say who may reach one dangerous server, by where it listens."""
     parts = urlsplit(url)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from runtime.credentials import credentials_in, report_good
+from runtime.credentials import credentials_fault, credentials_in
 from runtime.environment import Environment
 from runtime.nats.streams import free_bytes
 from runtime.settings import SettingsError
@@ -57,9 +57,9 @@ def _credentials_finding(
         return _absent_finding(environment, message)
     except OSError as error:
         return unchecked("sessions", f"{path}: cannot be read from here ({error.strerror})")
-    refused = report_good(lines)
-    if refused:
-        return wrong("sessions", "credentials_refused", f"{path}, {refused}")
+    fault = credentials_fault(lines)
+    if fault:
+        return wrong("sessions", "credentials_refused", f"{path}, {fault}")
     return fine("sessions", f"{path}: {len(lines)} credentials")
 
 

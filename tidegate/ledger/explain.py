@@ -7,7 +7,7 @@ import typer
 
 from tidegate.console import api, output
 
-Row = dict[str, Any]
+StoryPart = dict[str, Any]
 _TOLD_OF_A_CALL = ("path", "model", "key_id", "gateway_id", "client_address", "user_agent")
 
 
@@ -39,7 +39,7 @@ def explain(
     output.print_text(f"true up to sequence {answer['sequence']} of the log")
 
 
-def count_lines(request_id: str, answer: Row) -> Iterator[str]:
+def count_lines(request_id: str, answer: StoryPart) -> Iterator[str]:
     """Say of which counts an id without a trace of its own may be one: none of them names it."""
     yield f"request {request_id} came at {answer['at']} and has no trace of its own: it may be"
     for row in answer["counted"]:
@@ -54,10 +54,10 @@ def count_lines(request_id: str, answer: Row) -> Iterator[str]:
         yield "  (of one of these counts at the most; its id does not say which)"
 
 
-def story_lines(story: Row) -> Iterator[str]:
+def story_lines(story: StoryPart) -> Iterator[str]:
     """Write a story, a line a fact."""
     yield f"request {story['request_id']}"
-    described: Row = next(iter([*story["asked"], *story["leases"], *story["refusals"]]), {})
+    described: StoryPart = next(iter([*story["asked"], *story["leases"], *story["refusals"]]), {})
     if own := described.get("client_request_id"):
         yield f"  its client calls it {own}"
     yield from _pair_line("  ", described, _TOLD_OF_A_CALL)
@@ -84,7 +84,7 @@ def story_lines(story: Row) -> Iterator[str]:
         yield f"{event['ts']}  {event['event']} {event['entity_id']}{why}"
 
 
-def _refusal_lines(refusal: Row) -> Iterator[str]:
+def _refusal_lines(refusal: StoryPart) -> Iterator[str]:
     yield f"{refusal['ts']}  refused: {refusal['reason']} (event {refusal['event_id']})"
     if refusal["retry_after_s"]:
         yield f"  to be asked again after {output.table_cell(refusal['retry_after_s'])} s"
@@ -98,7 +98,7 @@ def _refusal_lines(refusal: Row) -> Iterator[str]:
         yield "  it had been told before, and counts as nothing"
 
 
-def _lease_lines(lease: Row, tried: list[Row]) -> Iterator[str]:
+def _lease_lines(lease: StoryPart, tried: list[StoryPart]) -> Iterator[str]:
     """Write a lease: its grant, its attempts, how it ended and what was counted."""
     trial = ", the one call by which a suspect session may clear itself" if lease["trial"] else ""
     yield (
@@ -131,7 +131,7 @@ def _lease_lines(lease: Row, tried: list[Row]) -> Iterator[str]:
         yield f"{lease['corrected_at']}  corrected by {lease['correction']}: {units}{why}"
 
 
-def _units_text(lease: Row) -> str:
+def _units_text(lease: StoryPart) -> str:
     """Say what became of the units that were reserved."""
     named = {
         "units_settled": "used",
@@ -144,7 +144,7 @@ def _units_text(lease: Row) -> str:
     return ", ".join([*parts, *([f"{back} given back"] if back else [])])
 
 
-def _attempt_lines(attempt: Row) -> Iterator[str]:
+def _attempt_lines(attempt: StoryPart) -> Iterator[str]:
     """Write an attempt at one server, and the servers that stood beside it."""
     code = f", its code {attempt['upstream_code']}" if attempt["upstream_code"] else ""
     code += f", the generator's {attempt['inner_code']}" if attempt.get("inner_code") else ""
@@ -167,7 +167,7 @@ def _attempt_lines(attempt: Row) -> Iterator[str]:
         yield f"    {candidate['server_id']}: {f'refused, {refused}' if refused else score}"
 
 
-def _pair_line(indent: str, row: Row, names: tuple[str, ...]) -> Iterator[str]:
+def _pair_line(indent: str, row: StoryPart, names: tuple[str, ...]) -> Iterator[str]:
     given = {name: row[name] for name in names if row.get(name)}
     if given:
         yield indent + ", ".join(f"{name} {value}" for name, value in given.items())

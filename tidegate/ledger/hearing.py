@@ -41,7 +41,9 @@ async def _compare_duckdb(client: Client, log: EventLog, trial: Trial, wait_s: f
     async def hear_to(sequence: int) -> int:
         return await _hear_on(log, trial, sequence)
 
+    before = len(trial.findings)
     try:
-        return AGREES if await compare_analytics(client, trial, hear_to, wait_s) else DIFFERS
+        await compare_analytics(client, trial, hear_to, wait_s)
     except UncomparedError as error:
         return str(error)
+    return AGREES if len(trial.findings) == before else DIFFERS

@@ -13,7 +13,7 @@ from contracts.analytics import AnalyticsReply, NamedQuery, Rows
 from contracts.base import Failed
 from runtime.nats.connection import UnansweredError, ask_command
 from services.pool.audit import Totals
-from tidegate.ledger.trial import Key, Trial
+from tidegate.ledger.trial import AccountName, Trial
 
 _ASK_TIMEOUT_S = 10.0
 _LOOK_EVERY_S = 0.1
@@ -33,7 +33,7 @@ class StoredTotals(msgspec.Struct, frozen=True):
 
     sequence: int | None
     """The log sequence of which all its pages are; None when they are of several."""
-    units: dict[Key, dict[str, int]]
+    units: dict[AccountName, dict[str, int]]
 
 
 class RebuildingError(UncomparedError):
@@ -42,8 +42,8 @@ class RebuildingError(UncomparedError):
 
 async def compare_analytics(
     client: Client, trial: Trial, hear_to: Callable[[int], Awaitable[int]], patience_s: float
-) -> bool:
-    """Add a finding for every difference; True when there is none.
+) -> None:
+    """Add a finding for every difference between the log and DuckDB.
 
     DuckDB goes on while the log does: `hear_to` takes the log further, to where DuckDB stands,
     and returns the log's end. Raises `UncomparedError` after `patience_s` of trying.
@@ -64,7 +64,7 @@ async def compare_analytics(
             if sequence > last:
                 message = f"DuckDB has seen sequence {sequence}, the log ends at {last}"
                 trial.add_finding("log_cut_off", str(last), "evt.>", message)
-                return False
+                return
             if trial.pool_sequence <= sequence:
                 break
         if asyncio.get_running_loop().time() > deadline:
@@ -74,33 +74,31 @@ async def compare_analytics(
                 f" {trial.pool_sequence}"
             )
         await asyncio.sleep(_LOOK_EVERY_S)
-    return await check_totals(asked, trial, totals)
+    await check_totals(asked, trial, totals)
 
 
-async def check_totals(asked: Ask, trial: Trial, totals: StoredTotals) -> bool:
+async def check_totals(asked: Ask, trial: Trial, totals: StoredTotals) -> None:
     """Hold totals of the sequence that the trial has reached against it, and rollups against rows.
 
-    Adds a finding for every difference; True when there is none.
+    Adds a finding for every difference.
     """
-    findings = len(trial.findings)
     _add_differences(trial, totals.units)
     await _check_rollups(asked, trial)
     for row in _as_records(await asked("audit_set_aside")):
         trial.set_aside.append((str(row["event_id"]), str(row["reason"])))
         trial.set_aside_count = int(row["of_so_many"])
-    return len(trial.findings) == findings
 
 
-def _add_differences(trial: Trial, rows: dict[Key, dict[str, int]]) -> None:
+def _add_differences(trial: Trial, rows: dict[AccountName, dict[str, int]]) -> None:
     folded = {key: _expected_units(totals) for key, totals in trial.unit_totals()}
     nothing = dict.fromkeys(_COMPARED, 0)
     for key in sorted(folded.keys() | rows.keys()):
         expected, actual = folded.get(key, nothing), rows.get(key, nothing)
-        wrong = [name for name in _COMPARED if expected[name] != actual[name]]
-        if wrong:
+        differing = [name for name in _COMPARED if expected[name] != actual[name]]
+        if differing:
             day, session_id, service_type = key
             differences = ", ".join(
-                f"{actual[name]} {name} instead of {expected[name]}" for name in wrong
+                f"{actual[name]} {name} instead of {expected[name]}" for name in differing
             )
             message = f"{service_type} on {day}: DuckDB has {differences}"
             event = str(trial.pool_sequence)
@@ -131,7 +129,7 @@ async def read_totals(asked: Ask) -> StoredTotals:
 
     Raises what `asked` raises.
     """
-    totals: dict[Key, dict[str, int]] = {}
+    totals: dict[AccountName, dict[str, int]] = {}
     sequences = set[int]()
     after = ""
     while True:

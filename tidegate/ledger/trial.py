@@ -15,7 +15,7 @@ from tidegate.console.logreading import decode_envelope
 
 _POOL = "evt.pool."
 _ABOUT = ("lease_id", "session_id", "request_id")
-Key = tuple[str, str, str]
+AccountName = tuple[str, str, str]
 """Quota day, session id, service type."""
 
 
@@ -59,7 +59,7 @@ class Trial:
             self.add_finding("log_truncated", str(state.first_sequence), "evt.>", message)
 
     def hear_envelope(self, stored: Stored) -> None:
-        """Take the next envelope."""
+        """Take the next message of the log: hold its chain, and fold its events."""
         self.sequence = stored.sequence
         self.envelopes += 1
         envelope = decode_envelope(stored)
@@ -83,7 +83,7 @@ class Trial:
         if not subject.startswith(_POOL):
             chain = self._chains.get(subject)
             if chain is None:
-                chain = self._chains[subject] = Chain(subject, led=subject != EVT_KEYS)
+                chain = self._chains[subject] = Chain(subject, elected=subject != EVT_KEYS)
             return chain.audit_link(stored.sequence, stored.body, envelope)
         pool = self.pools.get(subject)
         if pool is None:
@@ -96,7 +96,7 @@ class Trial:
         for subject, pool in self.pools.items():
             self._report_violations(pool.finish_audit(), subject, [])
 
-    def unit_totals(self) -> Iterator[tuple[Key, Totals]]:
+    def unit_totals(self) -> Iterator[tuple[AccountName, Totals]]:
         """Units by quota day, session and service type, of all shards, in order."""
         everything = [item for pool in self.pools.values() for item in pool.unit_totals().items()]
         yield from sorted(everything, key=lambda item: item[0])
@@ -104,7 +104,7 @@ class Trial:
     def add_finding(
         self, kind: str, event: str, subject: str, message: str, about: str = ""
     ) -> None:
-        """Add a finding."""
+        """Add what should not be: the `event` that shows it, and what it is `about`, if known."""
         finding = AuditFinding(
             kind=kind, event=event, subject=subject, about=about, message=message
         )

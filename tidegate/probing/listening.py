@@ -9,19 +9,19 @@ _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _LISTEN = "0A"
 _WORD = 8
 """Hexadecimal digits of 32 bits, which stand in the byte order of the machine."""
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-def listening_addresses(port: int) -> list[Address]:
+def listening_addresses(port: int) -> list[IpAddress]:
     """Name the addresses on which this machine listens to a port; none: it cannot be seen."""
-    addresses: list[Address] = []
+    addresses: list[IpAddress] = []
     for table in _TABLES:
         with suppress(OSError):
             addresses += table_addresses(table.read_text(), port)
     return addresses
 
 
-def table_addresses(table: str, port: int) -> Iterator[Address]:
+def table_addresses(table: str, port: int) -> Iterator[IpAddress]:
     """Read a table of the kernel's; lines that are none are passed over."""
     for line in table.splitlines()[1:]:
         fields = line.split()
@@ -31,7 +31,7 @@ def table_addresses(table: str, port: int) -> Iterator[Address]:
                 yield _parse_address(address)
 
 
-def _parse_address(text: str) -> Address:
+def _parse_address(text: str) -> IpAddress:
     words = [text[start : start + _WORD] for start in range(0, len(text), _WORD)]
     packed = b"".join(bytes.fromhex(word)[::-1] for word in words)
     address = ipaddress.ip_address(packed)

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import msgspec
 
-from runtime.atstart import AtStart
 from runtime.environment import Environment
 from runtime.nats import natsserver
 from runtime.process import logs
 from runtime.settings import SettingsError
+from runtime.startsettings import StartSettings
 from tidegate.configuration import Configuration, load_configuration, names_servers
 from tidegate.console.errors import CommandError
 from tidegate.stack import demo_servers, ownservers
@@ -119,7 +119,7 @@ class RunningStack:
 
     async def _follow_settings(self) -> None:
         """Say so when the file changes what only a new start of `up` takes up."""
-        begun = AtStart(self.log, _fixed_settings(self.configuration))
+        begun = StartSettings(self.log, _fixed_settings(self.configuration))
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             with suppress(SettingsError):  # what is wrong with it, the services say

@@ -128,7 +128,7 @@ class Supervisor:
         self._send_signal(name, signal.SIGKILL)
 
     def kill_all(self) -> None:
-        """End everything at once."""
+        """Kill every child with SIGKILL; none of them is started again."""
         self._ending.update(self._processes)
         for name in self._processes:
             self._send_signal(name, signal.SIGKILL)

@@ -77,7 +77,7 @@ class Config:
         return row.value if row else "UTC"
 
     def begin_batch(self) -> None:
-        """Begin a batch."""
+        """Begin a batch: nothing has changed in it yet."""
         self.changed = set()
 
     def replace_policy(self, event: PolicyChanged, place: LogPlace) -> None:

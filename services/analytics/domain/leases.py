@@ -60,7 +60,7 @@ class Leases:
         self.doubtful = {row.lease_id: row for row in doubtful}
 
     def begin_batch(self) -> None:
-        """Begin a batch."""
+        """Begin a batch; what the one before held is in the store by now."""
         self.opened: dict[str, LeaseRow] = {}
         """Granted or renewed in this batch, and still open."""
         self.closed: list[str] = []
@@ -103,7 +103,7 @@ class Leases:
         peak.open_max = max(peak.open_max, len(self.open))
 
     def on_lease_renewed(self, event: LeaseRenewed, place: LogPlace) -> None:
-        """Move a deadline."""
+        """Move the deadline of an open lease; a renewal of any other is an anomaly."""
         row = self.open.get(event.lease_id)
         if row is None:
             self._record_anomaly("lease_renewed", event.lease_id, place)

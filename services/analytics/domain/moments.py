@@ -25,13 +25,13 @@ Routes = dict[type, Callable[[Any, LogPlace], None]]
 
 
 def as_micros(instant: datetime) -> Moment:
-    """Microseconds since 1970."""
+    """Write an instant as the store has it: microseconds since 1970, UTC."""
     # Rounded: a float has the microseconds of this century, but each a little beside itself.
     return Moment(round(instant.timestamp() * 1e6))
 
 
 def as_instant(moment: int) -> datetime:
-    """The other way round."""
+    """Read an instant, aware and in UTC, of microseconds since 1970."""
     return datetime.fromtimestamp(moment / 1e6, UTC)
 
 

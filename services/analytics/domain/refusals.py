@@ -47,7 +47,7 @@ class RefusalRows:
         self._reported = dict(reported)
 
     def begin_batch(self) -> None:
-        """Begin a batch."""
+        """Begin a batch; a request and its refusal are never of two."""
         assert not self._asked, "a batch ends with a whole envelope"
         self.requests: list[RequestRow] = []
         self.refusals: list[RefusalRow] = []

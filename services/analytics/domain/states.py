@@ -13,7 +13,7 @@ _json = msgspec.json.Encoder()
 
 
 def as_json(value: Any) -> str:
-    """Write `value` as JSON."""
+    """Write what a column of JSON texts keeps of `value`."""
     return _json.encode(value).decode()
 
 

@@ -29,7 +29,7 @@ _Writer = Callable[[Path, pa.Schema, _Batches], None]
 
 
 def write_file(form: FileFormat, path: Path, schema: pa.Schema, batches: _Batches) -> None:
-    """Write a whole file."""
+    """Write batches of `schema` to `path`, one after the other, in this form."""
     _WRITERS[form](path, schema, batches)
 
 

@@ -86,7 +86,7 @@ class ExportSpool:
     def answer_command(
         self, command: StartExport | FetchExport | DropExport
     ) -> ExportStarted | ExportPart | ExportDropped | Failed:
-        """Start, fetch or drop."""
+        """Start, fetch or drop a file; those that nobody asks for any more go first."""
         self.forget_idle()
         if isinstance(command, StartExport):
             return self._start_export(command)

@@ -16,7 +16,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from services.analytics.reading.told import as_exact_text
+from services.analytics.reading.exacttext import as_exact_text
 
 LOCKS = (
     "set enable_external_access = false",

@@ -40,7 +40,7 @@ class ReportFinding(msgspec.Struct, frozen=True, kw_only=True):
         return None
 
     def column_values(self, name: str) -> list[Any]:
-        """Take one column."""
+        """Take one column, in the order of the rows. Raises `ValueError` when there is none."""
         place = self.columns.index(name)
         return [row[place] for row in self.rows]
 

@@ -17,9 +17,9 @@ from services.gateway.domain.heads import Headers, names_passing
 from services.gateway.relay.coalescer import BalancerCoalescer, RefusedBatchError
 from services.gateway.relay.credentials import Credentials
 from services.gateway.settings import GatewaySection
-from services.gateway.transport import Answer, Transport, TransportFailure
+from services.gateway.transport import Transport, TransportFailure
 from services.gateway.transport.addresses import Addresses
-from services.gateway.transport.question import BYTES_MAX, WholeExchange
+from services.gateway.transport.question import BYTES_MAX, WholeAnswer, WholeExchange
 
 TIMEOUT_S = 30.0
 """Of one question, from its first byte to the end of its answer."""
@@ -98,7 +98,7 @@ class Caller:
         except (UnansweredError, RefusedBatchError) as error:
             raise GatewayError("no_backend", f"the balancer does not answer: {error}") from None
 
-    async def send_call(self, call: AccountCall) -> tuple[Answer, bytes]:
+    async def send_call(self, call: AccountCall) -> WholeAnswer:
         """Ask one server; another only while nothing was sent. Raises `GatewayError`."""
         error: GatewayError | None = None
         question = WholeExchange(
@@ -153,11 +153,12 @@ def call_about(
     )
 
 
-def conceal_secrets(answer: Answer, body: bytes, authorization: bytes) -> bytes:
+def conceal_secrets(whole: WholeAnswer, authorization: bytes) -> bytes:
     """Take all of a credential out of an answer, decoded. Raises `GatewayError` where it cannot."""
-    encoding = answer.header_text(b"content-encoding").strip().lower()
-    plain = expand_body(encoding, body, BYTES_MAX)
+    encoding = whole.answer.header_text(b"content-encoding").strip().lower()
+    plain = expand_body(encoding, whole.body, BYTES_MAX)
     if not isinstance(plain, bytes):
-        message = f"what the server said cannot be read: {plain or 'it is too long'}"
+        reason = "it is too long" if plain is None else plain.reason
+        message = f"what the server said cannot be read: {reason}"
         raise GatewayError("upstream_error", message)
     return conceal_in_answer(plain, secrets_of(authorization))

@@ -133,12 +133,15 @@ class Inquiry:
         call: AccountCall = call_about(new_request_id(), path, authorization)
         call.only = server
         try:
-            answer, body = await self._caller.send_call(call)
+            whole = await self._caller.send_call(call)
         except GatewayError as error:
             return AccountAnswer(message=error.message)
+        answer = whole.answer
         encoding = answer.header_text(b"content-encoding").strip().lower()
         tables = self._caller.settings.failure_tables()
-        return read_said(path, answer.status, encoding, body, tables, secrets_of(authorization))
+        return read_said(
+            path, answer.status, encoding, whole.body, tables, secrets_of(authorization)
+        )
 
 
 def _check_able(server: Selected, authorization: bytes, required: tuple[str, ...]) -> Selected:

@@ -1,6 +1,7 @@
 """`/token/*`: calls of admins that need no lease, passed on or asked for a session of the pool."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
 from urllib.parse import unquote_plus
 
 from msgspec.structs import replace
@@ -19,13 +20,28 @@ from services.gateway.domain.answers.accounts import CHECK, POINTS
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.heads import Headers, headers_passing
 from services.gateway.domain.summary import Summary
-from services.gateway.transport import Answer
-from services.gateway.transport.question import BYTES_MAX
+from services.gateway.transport.question import BYTES_MAX, WholeAnswer
 
 PASSED_THROUGH = frozenset({("POST", CHECK), ("POST", POINTS)})
 _SESSION = "session"
 _WITHOUT_POINTS = frozenset({"drraw"})
 """Dialects that have no `/token/points`."""
+
+
+class NamedSession(NamedTuple):
+    """The session that a query names."""
+
+    session_id: str
+    rest: bytes
+    """The query without it, as it came."""
+
+
+class PassedAnswer(NamedTuple):
+    """What of a server's answer the client gets, before our own headers."""
+
+    status: int
+    headers: Headers
+    body: bytes
 
 
 class Passthrough:
@@ -46,28 +62,36 @@ class Passthrough:
     async def serve_call(
         self,
         request: Request,
+        key: Key,
         receive: Receive,
         client: Client,
         rate: Mapping[str, str],
         key_of: Callable[[Request], Key],
     ) -> None:
-        """Answer the call; `key_of` looks again once the body is there. Raises `GatewayError`."""
-        _refuse_others(request, request.key)
+        """Answer the call that `key` opened; `key_of` looks again once the body is there.
+
+        Raises `GatewayError`.
+        """
+        _refuse_others(request, key)
         bounds = Bounds(BYTES_MAX, BYTES_MAX, self._spool)
         upload = Upload(receive, request.content_length, bounds)
         await upload.fill_memory()
         _refuse_others(request, key_of(request))
-        session_id, rest = session_named(request.query)
-        if session_id is None:
-            answer, body = await self._send_free_call(client, _call_as_came(request, upload.head))
-            headers = headers_passing(answer.headers, self._caller.passed)
+        named = session_named(request.query)
+        if named is None:
+            whole = await self._send_free_call(client, _call_as_came(request, upload.head))
+            answer = whole.answer
+            passing = headers_passing(answer.headers, self._caller.passed)
+            passed = PassedAnswer(answer.status, passing, whole.body)
         else:
-            headers, body, answer = await self._send_session_call(request, client, session_id, rest)
-        kept = [pair for pair in headers if pair[0] != b"content-length"]
-        whole = [*kept, *own_headers(request, rate, client.summary()), _length_header(body)]
-        await client.answer_whole(answer.status, whole, body)
+            passed = await self._send_session_call(request, client, named)
+        kept = [pair for pair in passed.headers if pair[0] != b"content-length"]
+        own = own_headers(request, rate, client.summary())
+        headers = [*kept, *own, _length_header(passed.body)]
+        await client.answer_whole(passed.status, headers, passed.body)
 
-    async def _send_free_call(self, client: Client, call: AccountCall) -> tuple[Answer, bytes]:
+    async def _send_free_call(self, client: Client, call: AccountCall) -> WholeAnswer:
+        """Send it, and have headers and the log line say by whom it was answered."""
         try:
             return await self._caller.send_call(call)
         finally:
@@ -77,22 +101,23 @@ class Passthrough:
             client.summary = lambda: summary
 
     async def _send_session_call(
-        self, request: Request, client: Client, session_id: str, rest: bytes
-    ) -> tuple[Headers, bytes, Answer]:
+        self, request: Request, client: Client, named: NamedSession
+    ) -> PassedAnswer:
         """Ask for a session of the pool, and conceal its credential in the answer."""
-        view = await self._known(session_id)
+        view = await self._known(named.session_id)
         authorization = await self._caller.authorization(view.session_id, view.region)
-        call = call_about(request.request_id, request.path, authorization, rest)
+        call = call_about(request.request_id, request.path, authorization, named.rest)
         if request.path == CHECK:
             call.dialects = dialects_able([], authorization)
         else:
             having = [dialect for dialect in DIALECTS if dialect not in _WITHOUT_POINTS]
             call.dialects = dialects_saying(having, authorization)
-        answer, body = await self._send_free_call(client, call)
-        concealed = conceal_secrets(answer, body, authorization)
+        whole = await self._send_free_call(client, call)
+        answer, concealed = whole.answer, conceal_secrets(whole, authorization)
         headers = headers_passing(answer.headers, self._caller.passed, secrets_of(authorization))
         headers = [pair for pair in headers if pair[0] != b"content-encoding"]
-        return [*headers, (b"x-session-id", view.session_id.encode())], concealed, answer
+        headers.append((b"x-session-id", view.session_id.encode()))
+        return PassedAnswer(answer.status, headers, concealed)
 
 
 def _refuse_others(request: Request, key: Key) -> None:
@@ -100,20 +125,21 @@ def _refuse_others(request: Request, key: Key) -> None:
         raise GatewayError("model_not_allowed", f"{request.path}: expected an admin key")
 
 
-def session_named(query: bytes) -> tuple[str | None, bytes]:
-    """Take `session` out of a query: what it names, and the rest as it came.
+def session_named(query: bytes) -> NamedSession | None:
+    """Take `session` out of a query; None when it names none.
 
     Raises `GatewayError` where it is empty or there are several.
     """
     pairs = query.split(b"&") if query else []
     named = [pair for pair in pairs if _parameter_name(pair) == _SESSION]
     if not named:
-        return None, query
+        return None
     name = unquote_plus(named[0].partition(b"=")[2].decode("latin-1"))
     if len(named) > 1 or not name:
         message = "session: expected the id of one session, as GET /api/sessions lists them"
         raise GatewayError("invalid_request", message, _SESSION)
-    return name, b"&".join(pair for pair in pairs if _parameter_name(pair) != _SESSION)
+    rest = b"&".join(pair for pair in pairs if _parameter_name(pair) != _SESSION)
+    return NamedSession(name, rest)
 
 
 def _parameter_name(pair: bytes) -> str:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from contracts.base import KeyId
 from runtime.process.logs import Log
 from services.gateway.clients.request import Request
 from services.gateway.clients.uploads import ClientGoneError
@@ -95,22 +96,27 @@ class Client:
 
 
 def log_request(
-    log: Log, metrics: Metrics, request: Request, client: Client, error: GatewayError | None
+    log: Log,
+    metrics: Metrics,
+    request: Request,
+    key_id: KeyId,
+    client: Client,
+    error: GatewayError | None,
 ) -> None:
-    """Count and log a request, in one line."""
+    """Count and log a request, in one line; `key_id` is empty where no key opened it."""
     seconds = time.perf_counter() - request.started
     summary = client.summary()
-    metrics.record_answer(request.service_type, client.status, seconds)
+    metrics.record_answer(summary.service_type, client.status, seconds)
     if error is not None:
         metrics.errors.labels(error.code).inc()
     log.info(
         "request",
         request_id=request.request_id,
         path=request.path[:KEPT_BYTES_MAX],
-        service_type=request.service_type,
+        service_type=summary.service_type,
         status=client.status,
         error=error.code if error else None,
-        key_id=request.key.key_id,
+        key_id=key_id,
         session_id=summary.session_id,
         server_id=summary.server_id or None,
         attempts=summary.attempts_made,

@@ -79,8 +79,8 @@ def own_headers(
     headers: Headers = [(b"x-request-id", request.request_id.encode()), *CORS, caching]
     if request.client_request_id:
         headers.append((b"x-client-request-id", request.client_request_id.encode("latin-1")))
-    if request.service_type:
-        headers.append((b"x-service-type", request.service_type.encode()))
+    if summary.service_type:
+        headers.append((b"x-service-type", summary.service_type.encode()))
     if summary.session_id is not None:
         headers.append((b"x-session-id", summary.session_id.encode()))
         if summary.remaining is not None:

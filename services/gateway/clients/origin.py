@@ -4,11 +4,12 @@ import hashlib
 import ipaddress
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from services.gateway.domain.texts import MESSAGE_BYTES_MAX, cut_text
-from services.gateway.settings import Network, Stored, parse_network
+from services.gateway.settings import Network, StoredForm, parse_network
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 _SCHEMES = frozenset({"http", "https"})
 _AGENT_MAX = 64
 """Bytes in the log."""
@@ -17,7 +18,7 @@ _HOPS_MAX = 32
 
 
 @lru_cache(maxsize=4096)
-def stored_address(address: str, how: Stored) -> str:
+def stored_address(address: str, how: StoredForm) -> str:
     """Write a client address as configured: full, truncated (/24, /48), hashed or none."""
     if how == "full" or not address:
         return address
@@ -33,7 +34,7 @@ def stored_address(address: str, how: Stored) -> str:
 
 
 @lru_cache(maxsize=1024)
-def stored_agent(agent: str, how: Stored) -> str:
+def stored_agent(agent: str, how: StoredForm) -> str:
     """Write a user agent as configured; truncated, it is the first product (RFC 9110 §10.1.5).
 
     `OpenAI/Python` or `Mozilla/5.0` tells what kind of client asked; the rest (system, device,
@@ -50,6 +51,14 @@ def _hash_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+class ClientOrigin(NamedTuple):
+    """Where a request comes from."""
+
+    address: str
+    scheme: str
+    """`http` or `https`, as the client asked."""
+
+
 class Proxies:
     """The proxies whose word for a client's address and scheme is taken."""
 
@@ -64,7 +73,7 @@ class Proxies:
 
     def client_origin(
         self, peer: str, scheme: str, headers: Iterable[tuple[bytes, bytes]]
-    ) -> tuple[str, str]:
+    ) -> ClientOrigin:
         """Tell the client's address and scheme as far as trusted proxies vouch for them.
 
         `X-Forwarded-For` is read from its end, where the nearest proxy wrote: the first address
@@ -72,7 +81,7 @@ class Proxies:
         no address ends the search: the client is the last that could be read.
         """
         if not self.is_trusted(peer):
-            return peer, scheme
+            return ClientOrigin(peer, scheme)
         hops: list[str] = []
         for name, value in headers:
             if name == b"x-forwarded-for":
@@ -88,7 +97,7 @@ class Proxies:
             client = address
             if not self.is_trusted(client):
                 break
-        return client, scheme
+        return ClientOrigin(client, scheme)
 
     def _look_up(self, address: str) -> bool:
         parsed = _parse_address(address)
@@ -100,7 +109,7 @@ def trusted_proxies(addresses: Sequence[str]) -> Proxies | None:
     return Proxies(addresses) if addresses else None
 
 
-def _parse_address(text: str) -> Address | None:
+def _parse_address(text: str) -> IpAddress | None:
     """Read an address; a socket for both kinds shows IPv4 peers as `::ffff:192.0.2.1`."""
     try:
         parsed = ipaddress.ip_address(text)

@@ -1,12 +1,14 @@
-"""One client call: who asks for what."""
+"""One client call: what was sent, and what it is taken for."""
 
 import os
 import time
 from typing import Any
 
-from contracts.base import KeyId, RequestId, ServiceType
-from contracts.gateway import KeyBounds
-from services.gateway.clients.keys import Key, KeyScope
+import msgspec
+
+from contracts.base import RequestId, ServiceType
+from services.gateway.clients.keys import Key
+from services.gateway.clients.origin import Proxies
 
 _TEXT_MAX = 200
 _NOT_YET = frozenset({b"x-max-wait-ms", b"x-session-affinity"})
@@ -21,14 +23,11 @@ def new_request_id() -> RequestId:
     return RequestId(f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}")
 
 
-NOBODY = Key(
-    key_id=KeyId(""), name="", scope=KeyScope.CLIENT, bounds=KeyBounds(), hash="", revoked=True
-)
-"""Who asks before authentication."""
-
-
 class Request:
-    """What a client sent, and what it was taken for."""
+    """What a client sent, and under which id and since when (`perf_counter`) it is worked on.
+
+    Nothing is written in it later: what is found out of it is `RoutedRequest`'s.
+    """
 
     __slots__ = (
         "authorization",
@@ -36,28 +35,25 @@ class Request:
         "client_request_id",
         "content_length",
         "content_type",
-        "counted",
         "encoded",
         "headers",
-        "key",
         "method",
-        "model",
         "path",
         "premature",
         "query",
         "raw_path",
         "request_id",
         "scheme",
-        "service_type",
         "started",
-        "units",
         "user_agent",
     )
 
-    def __init__(self, scope: dict[str, Any]) -> None:
-        """Read what matters of the head; everything else passes through unread."""
+    def __init__(self, scope: dict[str, Any], proxies: Proxies | None = None) -> None:
+        """Read what matters of the head; everything else passes through unread.
+
+        `proxies` are those whose word for the client's address and scheme is taken.
+        """
         self.request_id = new_request_id()
-        self.key = NOBODY
         self.method: str = scope["method"]
         self.scheme: str = scope.get("scheme", "http")
         self.started = time.perf_counter()
@@ -92,11 +88,9 @@ class Request:
                 self.encoded = True
             elif name in _NOT_YET:
                 self.premature = name.decode()
-        self.model = ""
-        self.service_type = ServiceType("")
-        self.units = 1
-        self.counted = False
-        """Whether items are units (`units = "n"`)."""
+        if proxies is not None:
+            origin = proxies.client_origin(self.client_address, self.scheme, self.headers)
+            self.client_address, self.scheme = origin.address, origin.scheme
 
     @property
     def target_bytes(self) -> bytes:
@@ -106,3 +100,17 @@ class Request:
     def target_at(self, path: str) -> bytes:
         """The same at a path that was read, however its client had written it."""
         return path.encode() + b"?" + self.query if self.query else path.encode()
+
+
+class RoutedRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request with what its key, its path and its body decide; made once, before any lease."""
+
+    request: Request
+    key: Key
+    """That opened it; it may be revoked by now."""
+    model: str
+    """Empty where the body names none, or none that was read."""
+    service_type: ServiceType
+    units: int
+    counted: bool
+    """Whether items are units (`units = "n"`)."""

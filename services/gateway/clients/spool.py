@@ -78,7 +78,7 @@ class Spooled:
         return self._file.fileno()
 
     def close(self) -> None:
-        """Give its bytes back."""
+        """Give its bytes back to the spool; once more is no error. The file is gone with it."""
         self._spool.held -= self._held
         assert self._spool.held >= 0
         self._held = 0

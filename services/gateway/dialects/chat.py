@@ -6,7 +6,7 @@ last message of a user is the prompt, its pictures are the references, the model
 picture or a film is wanted; one submission, judged like any other.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.gateway.dialects.references import is_reference
 from services.gateway.dialects.words import Asked, Fields, UntranslatableError
@@ -30,8 +30,17 @@ _TAKEN_ALONG = (
 """Fields beside the messages that say something about a generation."""
 
 
-def generation_of(asked: Asked) -> tuple[Fields, list[str], bool]:
-    """Read a conversation: a generation's fields, its pictures' addresses, whether it is a film.
+class ChatGeneration(NamedTuple):
+    """The one generation that a conversation asks for."""
+
+    fields: Fields
+    pictures: list[str]
+    """Their addresses."""
+    is_film: bool
+
+
+def generation_of(asked: Asked) -> ChatGeneration:
+    """Read what a conversation asks for in the user's last message.
 
     Raises `UntranslatableError` where there is no prompt.
     """
@@ -54,7 +63,7 @@ def generation_of(asked: Asked) -> tuple[Fields, list[str], bool]:
         raise UntranslatableError("messages: expected a text in the user's last one", "messages")
     fields = {name: asked.fields[name] for name in _TAKEN_ALONG if name in asked.fields}
     fields["prompt"] = content
-    return fields, pictures, "video" in asked.model_name.lower()
+    return ChatGeneration(fields, pictures, "video" in asked.model_name.lower())
 
 
 def _last_of_user(messages: Any) -> Fields:

@@ -110,7 +110,8 @@ def _translate_family(backend: Backend, asked: Asked) -> Translation:
 
 def chat_as_generation(backend: Backend, asked: Asked) -> Translation:
     """Say what a conversation asks for, as one generation. Raises `UntranslatableError`."""
-    fields, pictures, film = generation_of(asked)
+    wanted = generation_of(asked)
+    fields, pictures, film = wanted.fields, wanted.pictures, wanted.is_film
     most = min(FILM_PICTURES_MAX, backend.pictures_max) if film else backend.pictures_max
     if len(pictures) > most:
         message = (
@@ -144,7 +145,8 @@ def _as_image(backend: Backend, asked: Asked, fields: Fields) -> list[str]:
 
 def _apply_size(backend: Backend, fields: Fields) -> list[str]:
     """Put a size into the words of `backend`, and tell what was changed."""
-    pixels, named = size_asked(fields)
+    size = size_asked(fields)
+    pixels, named = size.pixels, size.named_by
     model = fields.get("model") if isinstance(fields.get("model"), str) else ""
     check_ratio(fields, pixels)
     said = names_by(fields, named)

@@ -24,7 +24,8 @@ def apply_film_words(fields: Fields, *, all_durations: bool) -> list[str]:
     Raises `UntranslatableError`.
     """
     changes = []
-    pixels, named = size_asked(fields)
+    size = size_asked(fields)
+    pixels, named = size.pixels, size.named_by
     check_ratio(fields, pixels)
     if named:
         said = ", ".join(names_by(fields, named))

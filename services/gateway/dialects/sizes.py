@@ -5,6 +5,7 @@ The eight ratios and their pixels are those of iptag/jimeng-api, src/api/consts/
 """
 
 import re
+from typing import NamedTuple
 
 from services.gateway.dialects.words import Fields, UntranslatableError
 
@@ -33,8 +34,17 @@ _AUTOMATIC = frozenset({"", "auto"})
 Pixels = tuple[int, int]
 
 
-def size_asked(fields: Fields) -> tuple[Pixels | None, list[str]]:
-    """Read `size`, or `width` and `height`: the pixels asked for, and the fields that say it.
+class AskedSize(NamedTuple):
+    """The size that a request asks for."""
+
+    pixels: Pixels | None
+    """None: any."""
+    named_by: list[str]
+    """The fields that say it, even if they say nothing."""
+
+
+def size_asked(fields: Fields) -> AskedSize:
+    """Read `size`, or `width` and `height`.
 
     Raises `UntranslatableError` for what is none.
     """
@@ -49,11 +59,11 @@ def size_asked(fields: Fields) -> tuple[Pixels | None, list[str]]:
         for name, side in zip(("width", "height"), pixels, strict=True):
             if str(fields.get(name, side)).removesuffix(".0") != str(side):
                 raise UntranslatableError(f"size: expected the same as {name}", "size")
-        return pixels, named
+        return AskedSize(pixels, named)
     width, height = fields.get("width"), fields.get("height")
     if width is None and height is None:
-        return None, named
-    return (_side_of("width", width), _side_of("height", height)), named
+        return AskedSize(None, named)
+    return AskedSize((_side_of("width", width), _side_of("height", height)), named)
 
 
 def _side_of(name: str, side: object) -> int:

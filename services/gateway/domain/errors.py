@@ -200,7 +200,7 @@ class GatewayError(Exception):
         return self.status or self.error_kind.status
 
     def as_body(self) -> bytes:
-        """The JSON body."""
+        """Write it as OpenAI does: `error` with a bounded message, its type, param and code."""
         message = self.message
         error: dict[str, Any] = {
             "message": message if len(message) <= _MESSAGE_MAX else f"{message[:_MESSAGE_MAX]}…",

@@ -1,4 +1,4 @@
-"""What headers and the log line say of a request: where it was served, and how long what took."""
+"""What headers and the log line say of a request: what it is, where it was served, how long."""
 
 from collections.abc import Mapping
 
@@ -10,6 +10,8 @@ from contracts.base import ServerId, ServiceType, SessionId
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """What there is to say; at first nothing."""
 
+    service_type: ServiceType = ServiceType("")
+    """Empty until it is found."""
     session_id: SessionId | None = None
     remaining: Mapping[ServiceType, int] | None = None
     """What the leased session has left; None where that is not known."""

@@ -5,23 +5,24 @@ from datetime import datetime
 from contracts.base import GatewayId
 from contracts.pool import SessionRequested
 from services.gateway.clients.origin import stored_address, stored_agent
-from services.gateway.clients.request import Request
+from services.gateway.clients.request import Request, RoutedRequest
 from services.gateway.domain.texts import cut_text
 from services.gateway.relay.course.facts import CallFacts
 from services.gateway.relay.course.steps import AskLease
-from services.gateway.settings import Stored
+from services.gateway.settings import StoredForm
 
 
-def call_of(request: Request, attempts_max: int) -> CallFacts:
+def call_of(routed: RoutedRequest, attempts_max: int) -> CallFacts:
     """Say what the client asks for, for the course of its request."""
+    request = routed.request
     return CallFacts(
         request_id=request.request_id,
-        key_id=request.key.key_id,
-        service_type=request.service_type,
-        units=request.units,
-        counted=request.counted,
+        key_id=routed.key.key_id,
+        service_type=routed.service_type,
+        units=routed.units,
+        counted=routed.counted,
         path=cut_text(request.path),
-        model=cut_text(request.model),
+        model=cut_text(routed.model),
         client_request_id=cut_text(request.client_request_id),
         bytes_in=request.content_length or 0,
         attempts_max=attempts_max,
@@ -35,7 +36,7 @@ def session_requested(
     step: AskLease,
     gateway_id: GatewayId,
     asked_at: datetime,
-    stored: Stored,
+    stored: StoredForm,
 ) -> SessionRequested:
     """Say which lease is wanted; `stored` is how much of the client the log may keep."""
     return SessionRequested(

@@ -43,7 +43,7 @@ from runtime.nats.connection import (
 )
 
 Item = TypeVar("Item")
-Answer = TypeVar("Answer")
+ItemAnswer = TypeVar("ItemAnswer")
 
 _BATCH_MAX = 128
 _ASK_TIMEOUT_S = 1.0
@@ -59,7 +59,7 @@ class RefusedBatchError(Exception):
         self.failed = failed
 
 
-class Coalescer(Generic[Item, Answer]):
+class Coalescer(Generic[Item, ItemAnswer]):
     """Asks one subject on behalf of many; answers come in the order of the items."""
 
     def __init__(
@@ -78,21 +78,21 @@ class Coalescer(Generic[Item, Answer]):
         self._answers = answers
         self._patience_s = patience_s
         self._outage = outage
-        self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
+        self._waiting: list[tuple[Item, asyncio.Future[ItemAnswer]]] = []
         self._flights: set[asyncio.Task[None]] = set()
         self._heard = asyncio.get_running_loop().create_future()
         """Done when the next leader is heard of; then there is another."""
         self.batches = 0
         self.items = 0
 
-    async def ask(self, item: Item) -> Answer:
+    async def ask(self, item: Item) -> ItemAnswer:
         """Ask for one item.
 
         Raises `UnansweredError` when nobody answered in time (`DisconnectedError` when NATS is
         gone), `RefusedBatchError` when the owner could not handle the batch.
         """
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Answer] = loop.create_future()
+        future: asyncio.Future[ItemAnswer] = loop.create_future()
         if not self._waiting:
             # Whoever else is ready in this turn of the loop runs before it, and comes along.
             loop.call_soon(self._send_waiting)
@@ -115,7 +115,7 @@ class Coalescer(Generic[Item, Answer]):
             self._flights.add(task)
             task.add_done_callback(self._flights.discard)
 
-    async def _ask_batch(self, batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]]) -> None:
+    async def _ask_batch(self, batch: Sequence[tuple[Item, "asyncio.Future[ItemAnswer]"]]) -> None:
         """Give each asker its answer, or all of them what went wrong; who has left gets none."""
         assert 0 < len(batch) <= _BATCH_MAX
         try:
@@ -130,8 +130,8 @@ class Coalescer(Generic[Item, Answer]):
                 future.set_result(answer)
 
     async def _answers_to(
-        self, batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]]
-    ) -> list[Answer]:
+        self, batch: Sequence[tuple[Item, "asyncio.Future[ItemAnswer]"]]
+    ) -> list[ItemAnswer]:
         """Send a batch until it is answered, also once more as soon as a leader is heard of."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience_s()
@@ -175,10 +175,10 @@ class Coalescer(Generic[Item, Answer]):
         except UnansweredError as error:
             return error
 
-    def _answers_in(self, reply: Any, count: int) -> list[Answer]:
+    def _answers_in(self, reply: Any, count: int) -> list[ItemAnswer]:
         if isinstance(reply, Failed):
             raise RefusedBatchError(reply)
-        items: list[Answer] = reply.items
+        items: list[ItemAnswer] = reply.items
         if len(items) != count:
             raise RefusedBatchError(
                 Failed(code="bad_reply", message=f"{self._subject}: not one answer an item")

@@ -5,6 +5,7 @@ import base64
 import json
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import NamedTuple
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -22,6 +23,21 @@ _TIMEOUT_S = 1.0
 _AGAIN_S = 0.1
 
 
+class SealedCredential(NamedTuple):
+    """A ciphertext of the bucket."""
+
+    revision: int
+    ciphertext: bytes
+
+
+class OpenedCredential(NamedTuple):
+    """The `Authorization` value that was made of a ciphertext."""
+
+    revision: int
+    """Of the ciphertext."""
+    authorization: bytes
+
+
 class Credentials:
     """The `Authorization` values of sessions, kept per revision of their ciphertext."""
 
@@ -33,8 +49,8 @@ class Credentials:
         self._sealer = sealer
         self._patience_s = patience_s
         self._outage = outage
-        self._fetching: dict[SessionId, asyncio.Task[tuple[int, bytes]]] = {}
-        self._kept: OrderedDict[SessionId, tuple[int, bytes]] = OrderedDict()
+        self._fetching: dict[SessionId, asyncio.Task[SealedCredential]] = {}
+        self._kept: OrderedDict[SessionId, OpenedCredential] = OrderedDict()
 
     async def authorization_for(self, granted: Granted) -> bytes:
         """Make the value of `Authorization` for a lease.
@@ -53,20 +69,20 @@ class Credentials:
         Raises `GatewayError`.
         """
         kept = self._kept.get(session_id)
-        if kept is not None and kept[0] >= revision:
-            return kept[1]
-        found, sealed = await self._fetch_once(session_id)
+        if kept is not None and kept.revision >= revision:
+            return kept.authorization
+        sealed = await self._fetch_once(session_id)
         try:
-            credential = self._sealer.open_credential(session_id, sealed)
+            credential = self._sealer.open_credential(session_id, sealed.ciphertext)
         except SealError as error:
             raise GatewayError("internal_error", str(error)) from None
         value = authorization_of(region, credential)
-        self._kept[session_id] = (found, value)
+        self._kept[session_id] = OpenedCredential(sealed.revision, value)
         if len(self._kept) > _KEPT_MAX:
             self._kept.popitem(last=False)
         return value
 
-    async def _fetch_once(self, session_id: SessionId) -> tuple[int, bytes]:
+    async def _fetch_once(self, session_id: SessionId) -> SealedCredential:
         """Fetch once for all who want it now: after a failover everybody wants everything."""
         task = self._fetching.get(session_id)
         if task is None:
@@ -74,12 +90,12 @@ class Credentials:
             task.add_done_callback(lambda done: self._forget_task(session_id, done))
         return await asyncio.shield(task)
 
-    def _forget_task(self, session_id: SessionId, done: "asyncio.Task[tuple[int, bytes]]") -> None:
+    def _forget_task(self, session_id: SessionId, done: "asyncio.Task[SealedCredential]") -> None:
         del self._fetching[session_id]
         if not done.cancelled():
             done.exception()  # whoever wanted it may be gone: then nobody else looks at it
 
-    async def _fetch_sealed(self, session_id: SessionId) -> tuple[int, bytes]:
+    async def _fetch_sealed(self, session_id: SessionId) -> SealedCredential:
         """Read the newest ciphertext and its revision."""
         body = json.dumps({"last_by_subj": f"$KV.{CREDENTIALS_BUCKET}.{session_id}"}).encode()
         subject = f"$JS.API.STREAM.MSG.GET.KV_{CREDENTIALS_BUCKET}"
@@ -98,5 +114,5 @@ class Credentials:
                 told = f"session {session_id}: {answer['error']['description']}"
                 raise GatewayError("internal_error", told)
             found = answer["message"]
-            return int(found["seq"]), base64.b64decode(found.get("data", ""))
+            return SealedCredential(int(found["seq"]), base64.b64decode(found.get("data", "")))
         raise GatewayError("ledger_unavailable", "the bucket of credentials does not answer")

@@ -72,7 +72,7 @@ class OpenExchanges:
         return opened
 
     def end_exchange(self, opened: Open) -> None:
-        """Count it no more."""
+        """Count it no more; its lease is not renewed from here on, nor its task cancelled."""
         self._open.discard(opened)
         left = self.per_server[opened.server_id] - 1
         assert left >= 0

@@ -63,12 +63,12 @@ class Interpreter:
         """Hold the question."""
         self._dialects_of = dialects_of
 
-    async def find_dialects(self, request: Request, wording: Wording) -> None:
+    async def find_dialects(self, service_type: ServiceType, wording: Wording) -> None:
         """Find which dialects can do the request, where one of them has to know the body.
 
         Raises `GatewayError` when none can: what the first of them objects to.
         """
-        spoken = self._dialects_of(request.service_type)
+        spoken = self._dialects_of(service_type)
         if spoken == _ONLY_PLAIN or not any(map(is_translated, spoken)):
             return
         objection: UntranslatableError | None = None

@@ -152,16 +152,17 @@ class ModelList:
         ]
         question = WholeExchange("GET", PATH.encode(), b"", _TIMEOUT_S, _TIMEOUT_S)
         try:
-            answer, body = await question.ask_server(self._transport, address, headers)
+            whole = await question.ask_server(self._transport, address, headers)
         except TransportFailure as failure:
             return failure_error(failure.failure, sent=failure.sent, safe=True)
+        answer = whole.answer
         encoding = answer.header_text(b"content-encoding").strip().lower()
         if answer.status == httpx.codes.OK:
-            plain = expand_body(encoding, body, BYTES_MAX)
+            plain = expand_body(encoding, whole.body, BYTES_MAX)
             models = read_models(plain) if isinstance(plain, bytes) else None
             if models is not None:
                 return models
-        judged = judge_body(answer.status, encoding, body, self._failures)
+        judged = judge_body(answer.status, encoding, whole.body, self._failures)
         if judged.verdict is Verdict.SUCCESS:
             return GatewayError("upstream_error", "the backend lists no models")
         return models_error(judged, retry_after(answer.header_text))

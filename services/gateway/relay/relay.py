@@ -17,14 +17,14 @@ from contracts.pool import Attempt, LeaseWanted, Outcome, UsageRecorded, Verdict
 from runtime.clock import Clock
 from runtime.nats.connection import DisconnectedError, UnansweredError
 from services.gateway.clients.answers import break_off_error
-from services.gateway.clients.request import Request
+from services.gateway.clients.request import RoutedRequest
 from services.gateway.dialects.credentials import dialects_able
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.summary import Summary
 from services.gateway.relay.admission import Admission
 from services.gateway.relay.asking import call_of, session_requested
 from services.gateway.relay.coalescer import BalancerCoalescer, PoolCoalescer, RefusedBatchError
-from services.gateway.relay.course import advance, begin, summary
+from services.gateway.relay.course import advance, begin, summary_of
 from services.gateway.relay.course.facts import CLIENT_GONE
 from services.gateway.relay.course.happenings import (
     Answered,
@@ -59,7 +59,7 @@ from services.gateway.relay.upstream.exchange import Exchange
 from services.gateway.relay.upstream.parts import ClientSide, Upstream
 from services.gateway.relay.usages import Outbox
 
-LookAgain = Callable[[Request], object]
+LookAgain = Callable[[RoutedRequest], object]
 """Looks whether the request's key still may. Raises `GatewayError`."""
 
 
@@ -100,7 +100,7 @@ class Relay:
         try:
             await journey.run_course()
         finally:
-            side.client.summary = partial(summary, journey.stage)  # without a circle
+            side.client.summary = partial(summary_of, journey.stage)  # without a circle
 
 
 class Journey:
@@ -124,18 +124,18 @@ class Journey:
         self._side = side
         self._look_again = look_again
         self._authorization = b""
-        self._key_id = side.request.key.key_id
+        self._key_id = side.routed.key.key_id
         self._exchange: Exchange | None = None
         self._place: Place | None = None
         """While it stands between its admission and the departure of its request."""
-        call = call_of(side.request, relay.upstream.settings.attempts_max)
+        call = call_of(side.routed, relay.upstream.settings.attempts_max)
         self.stage: Stage
         self._step: Step
         self.stage, (self._step,) = begin(call)
 
     def summary(self) -> Summary:
         """Say what is known by now."""
-        return summary(self.stage)
+        return summary_of(self.stage)
 
     async def run_course(self) -> None:
         """Go the whole course. Raises what `Relay.serve` does."""
@@ -183,7 +183,6 @@ class Journey:
     async def _enter_gate(self, step: Enter) -> Happening:
         """See, behind the gate, whether a lease may and should be asked for."""
         side, relay = self._side, self._relay
-        request = side.request
         before: asyncio.Handle | None = None
         if step.previous is not None:
             # It runs if this waits: an end that only a task knows is lost with the process.
@@ -192,9 +191,9 @@ class Journey:
         try:
             if self._place is None:
                 await self._go_inside()
-            self._look_again(request)
+            self._look_again(side.routed)
             await relay.servers.refuse_while_none(
-                request, side.wording.dialects, step.avoid_servers
+                side.routed, side.wording.dialects, step.avoid_servers
             )
         except GatewayError as refused:
             return NotAsked(refused)
@@ -206,7 +205,7 @@ class Journey:
     async def _go_inside(self) -> None:
         """Wait for its turn among its key's calls, then among all of them."""
         relay = self._relay
-        await relay.admission.enter(self._side.request.key)
+        await relay.admission.enter(self._side.routed.key)
         try:
             self._place = await relay.gate.enter()
         except asyncio.CancelledError:
@@ -222,7 +221,7 @@ class Journey:
         wanted = LeaseWanted(
             requested=session_requested(
                 self.stage.call,
-                self._side.request,
+                self._side.routed.request,
                 step,
                 relay.gateway_id,
                 relay.clock(),
@@ -247,7 +246,7 @@ class Journey:
 
     async def _select_server(self, step: AskServer) -> Happening:
         side = self._side
-        return await self._relay.servers.select_server(step, side.request, side.wording.dialects)
+        return await self._relay.servers.select_server(step, side.routed, side.wording.dialects)
 
     async def _send_request(self, step: Send) -> Happening:
         """Try a server; a success is passed on while its exchange is open."""

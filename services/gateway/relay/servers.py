@@ -8,7 +8,7 @@ calls refused meanwhile cost no event of their own, and are counted.
 from contracts.balancer import NoServer, Selected, SelectServer
 from contracts.base import LeaseId, ServerId, ServiceType
 from runtime.nats.connection import DisconnectedError, UnansweredError
-from services.gateway.clients.request import Request
+from services.gateway.clients.request import RoutedRequest
 from services.gateway.domain import no_server_error
 from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.coalescer import BalancerCoalescer, RefusedBatchError
@@ -26,35 +26,35 @@ class Servers:
         """Service types, with the dialects that can do the request."""
 
     async def refuse_while_none(
-        self, request: Request, dialects: list[str], avoid: tuple[ServerId, ...]
+        self, routed: RoutedRequest, dialects: list[str], avoid: tuple[ServerId, ...]
     ) -> None:
         """Ask before a lease, where there was no server a moment ago.
 
         Raises `GatewayError` (no_backend, or pool_saturated while they rest): there is none yet.
         """
-        sort = request.service_type, tuple(dialects)
+        sort = routed.service_type, tuple(dialects)
         if not self._without or sort not in self._without:
             return
         wanted = SelectServer(
-            request_id=request.request_id,
-            service_type=request.service_type,
+            request_id=routed.request.request_id,
+            service_type=routed.service_type,
             avoid=list(avoid),
             dialects=dialects,
             only_ask=True,
         )
         answer = await self._ask_balancer(wanted, sort)
         if isinstance(answer, NoServer):
-            raise no_server_error(answer, request.service_type, tried=False)
+            raise no_server_error(answer, routed.service_type, tried=False)
         self._without.discard(sort)
 
     async def select_server(
-        self, step: steps.AskServer, request: Request, dialects: list[str]
+        self, step: steps.AskServer, routed: RoutedRequest, dialects: list[str]
     ) -> Chosen | NoneLeft | Silent:
         """Ask which server a lease is used at; `dialects` can do the request."""
         wanted = SelectServer(
-            request_id=request.request_id,
+            request_id=routed.request.request_id,
             lease_id=LeaseId(step.lease.lease_id),
-            service_type=request.service_type,
+            service_type=routed.service_type,
             expires_in_s=step.lease.expires_in_s,
             avoid=list(step.avoid),
             dialects=list(step.dialects),
@@ -62,7 +62,7 @@ class Servers:
             session_id=step.lease.session_id,
         )
         try:
-            answer = await self._ask_balancer(wanted, (request.service_type, tuple(dialects)))
+            answer = await self._ask_balancer(wanted, (routed.service_type, tuple(dialects)))
         except GatewayError as unanswered:
             return Silent(unanswered)
         return NoneLeft(answer) if isinstance(answer, NoServer) else Chosen(answer)

@@ -105,9 +105,8 @@ async def metrics(doors: NamedDependency[Doors]) -> Response[bytes]:
 def _own_health(path: str, doors: Doors) -> Response[bytes]:
     answer = health.health_answer(path, doors.readiness, doors.registry)
     assert answer is not None
-    status, kind, body = answer
-    kind = kind.removesuffix("; charset=utf-8")
-    return Response(body, status_code=status, media_type=kind)
+    kind = answer.content_type.removesuffix("; charset=utf-8")
+    return Response(answer.body, status_code=answer.status, media_type=kind)
 
 
 @get("/health", tags=["health"], summary="Is the whole well?")

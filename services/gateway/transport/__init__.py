@@ -14,13 +14,13 @@ question     a whole question and its whole answer, for calls that need no lease
 What a caller finds: a `ServerRequest` says what is asked of whom, and for how long each silence may
 last. Once its head is on its way `sent_at` is `time.monotonic()` of that moment, whatever happens
 afterwards: an exchange that was cancelled without it has sent nothing. `begin_exchange` gives the
-`Answer` itself. To httpx that is the `stream` of a response, whose extensions have `connect_ms` and
-`reused`; its requests have `timeout` (seconds for `connect`, `first_byte`, `idle`), `target`
-and, once they are sent, `sent_at` among theirs. Headers come as they came, without blanks around
-their values. No cookies, no decoding, no redirects.
+`ServerAnswer` itself. To httpx that is the `stream` of a response, whose extensions have
+`connect_ms` and `reused`; its requests have `timeout` (seconds for `connect`, `first_byte`,
+`idle`), `target` and, once they are sent, `sent_at` among theirs. Headers come as they came,
+without blanks around their values. No cookies, no decoding, no redirects.
 """
 
-from services.gateway.transport.answer import Answer
+from services.gateway.transport.answer import ServerAnswer
 from services.gateway.transport.failures import (
     MaybeSentError,
     NothingSentError,
@@ -31,9 +31,9 @@ from services.gateway.transport.framing import ServerRequest, Waits
 from services.gateway.transport.pool import Transport
 
 __all__ = [
-    "Answer",
     "MaybeSentError",
     "NothingSentError",
+    "ServerAnswer",
     "ServerRequest",
     "Transport",
     "TransportError",

@@ -9,7 +9,7 @@ Origin = tuple[str, bytes, int | None]
 """Scheme, host and port, the scheme's own as None."""
 
 
-class Address(NamedTuple):
+class ServerAddress(NamedTuple):
     """One server's address; a target for it is `prefix` and the path."""
 
     origin: Origin
@@ -24,9 +24,9 @@ class Addresses:
 
     def __init__(self) -> None:
         """Know none yet."""
-        self._known: dict[str, Address] = {}
+        self._known: dict[str, ServerAddress] = {}
 
-    def address_of(self, url: str) -> Address:
+    def address_of(self, url: str) -> ServerAddress:
         """Parse a server's address, of which its settings have seen that it is one."""
         address = self._known.get(url)
         if address is None:
@@ -35,7 +35,7 @@ class Addresses:
                 self._known.clear()
             parsed = httpx.URL(url)
             prefix = parsed.raw_path.partition(b"?")[0].rstrip(b"/")
-            address = self._known[url] = Address(origin_of(parsed), parsed.netloc, prefix)
+            address = self._known[url] = ServerAddress(origin_of(parsed), parsed.netloc, prefix)
         return address
 
 

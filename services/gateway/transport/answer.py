@@ -1,6 +1,6 @@
 """What comes back of one exchange: head, body, and where it stopped.
 
-An `Answer` is the target of one parser's callbacks and, once its head is there, the stream of
+An `ServerAnswer` is the target of one parser's callbacks and, once its head is there, the stream of
 its body. Every exchange has a parser of its own, so nothing of one answer (a trailer, a length)
 can show up in the next.
 
@@ -49,11 +49,11 @@ class Carrier(Protocol):
     def expect_within(self, seconds: float | None) -> None:
         """Fail the exchange with a timeout unless something moves within `seconds`."""
 
-    def expect_nothing(self, answer: "Answer") -> None:
+    def expect_nothing(self, answer: "ServerAnswer") -> None:
         """Take the deadline back, if `answer` is still the exchange of this connection."""
 
 
-class Answer(httpx.AsyncByteStream):
+class ServerAnswer(httpx.AsyncByteStream):
     """One answer; iterate it once for the body, or take `whole_body()`, or `aclose()` it.
 
     Raises `MaybeSentError` where the body ends too early. Closing it before its end aborts the

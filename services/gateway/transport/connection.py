@@ -27,7 +27,7 @@ from collections.abc import Callable
 from typing import cast
 
 from services.gateway.domain.failure import Failure
-from services.gateway.transport.answer import HELD_BYTES_MAX, Answer
+from services.gateway.transport.answer import HELD_BYTES_MAX, ServerAnswer
 from services.gateway.transport.failures import MaybeSentError, NothingSentError
 
 _TIMEOUT = re.compile(rb"\btimeout\s*=\s*(\d{1,6})", re.IGNORECASE)
@@ -64,7 +64,7 @@ class ServerConnection(asyncio.Protocol):
         self._free = free
         self._transport: asyncio.Transport
         self._poll = select.poll()
-        self._answer: Answer | None = None
+        self._answer: ServerAnswer | None = None
         self._closed = False
         self._paused = False
         self._drained: asyncio.Future[None] | None = None
@@ -93,7 +93,7 @@ class ServerConnection(asyncio.Protocol):
         """
         return self.is_closed or bool(self._poll.poll(0))
 
-    def start_exchange(self, answer: Answer, head: bytes, *, uploaded: bool) -> None:
+    def start_exchange(self, answer: ServerAnswer, head: bytes, *, uploaded: bool) -> None:
         """Send the head of an exchange. Raises `NothingSentError` if it cannot be sent."""
         if self.is_closed:
             raise NothingSentError(Failure.CUT, "closed before anything was sent")
@@ -132,7 +132,7 @@ class ServerConnection(asyncio.Protocol):
                 self._timer.cancel()
             self._timer = self._loop.call_at(self._deadline, self._check_progress)
 
-    def expect_nothing(self, answer: Answer) -> None:
+    def expect_nothing(self, answer: ServerAnswer) -> None:
         """Take the deadline back, if `answer` is still the exchange of this connection."""
         if self._answer is answer:
             self._deadline = None
@@ -198,18 +198,18 @@ class ServerConnection(asyncio.Protocol):
             self._drained.set_result(None)
 
     def pause_writing(self) -> None:
-        """Let uploads wait."""
+        """Let uploads wait: the server takes less than it is sent."""
         self._drained = self._loop.create_future()
 
     def resume_writing(self) -> None:
-        """Let uploads go on."""
+        """Let uploads go on: most of what was sent is on its way."""
         drained, self._drained = self._drained, None
         if drained is not None and not drained.done():
             drained.set_result(None)
 
     # ------------------------------------------------------------
 
-    def _finish_exchange(self, answer: Answer) -> None:
+    def _finish_exchange(self, answer: ServerAnswer) -> None:
         """End a whole exchange: keep the connection where its state is beyond doubt."""
         if (
             answer.keep_alive
@@ -283,7 +283,7 @@ class ServerConnection(asyncio.Protocol):
             self._timer = None
 
 
-def _keep_alive_s(answer: Answer) -> float:
+def _keep_alive_s(answer: ServerAnswer) -> float:
     """Read `Keep-Alive: timeout=<seconds>` (RFC 2068 §19.7.1.1); 0 where it is not said."""
     for name, value in answer.headers:
         if name.lower() == b"keep-alive":

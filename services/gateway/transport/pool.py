@@ -13,7 +13,7 @@ import httpx
 from runtime.addresses import ForbiddenAddressError, refuse_forbidden, resolve_allowed
 from services.gateway.domain.failure import Failure
 from services.gateway.transport.addresses import Origin, origin_of
-from services.gateway.transport.answer import Answer
+from services.gateway.transport.answer import ServerAnswer
 from services.gateway.transport.connection import ServerConnection
 from services.gateway.transport.failures import NothingSentError
 from services.gateway.transport.framing import ServerRequest, Waits, outgoing_of
@@ -66,7 +66,7 @@ class Transport(httpx.AsyncBaseTransport):
             answer.status, headers=answer.headers, stream=answer, extensions=extensions
         )
 
-    async def _begin_for_httpx(self, request: httpx.Request) -> Answer:
+    async def _begin_for_httpx(self, request: httpx.Request) -> ServerAnswer:
         """The same for a request of httpx, which has its wishes in its extensions."""
         extensions = request.extensions
         asked = extensions.get("timeout") or {}
@@ -86,7 +86,7 @@ class Transport(httpx.AsyncBaseTransport):
             if sent.sent_at is None:
                 extensions.pop("sent_at", None)
 
-    async def begin_exchange(self, request: ServerRequest) -> Answer:
+    async def begin_exchange(self, request: ServerRequest) -> ServerAnswer:
         """Send `request` and return its answer as soon as the head is there."""
         loop = asyncio.get_running_loop()
         connect_s, first_byte_s, idle_s = request.waits
@@ -100,7 +100,7 @@ class Transport(httpx.AsyncBaseTransport):
             started = monotonic()
             connection = await self._open_connection(loop, way, connect_s)
             connect_ms = (monotonic() - started) * 1000
-        answer = Answer(loop, connection, is_head=request.method == "HEAD", idle_s=idle_s)
+        answer = ServerAnswer(loop, connection, is_head=request.method == "HEAD", idle_s=idle_s)
         if connect_ms is not None:
             answer.reused, answer.connect_ms = False, connect_ms
         connection.start_exchange(answer, out.head, uploaded=out.stream is None)

@@ -2,17 +2,25 @@
 
 import asyncio
 from contextlib import aclosing
+from typing import NamedTuple
 
 from services.gateway.domain.failure import Failure
 from services.gateway.domain.heads import Headers
-from services.gateway.transport.addresses import Address
-from services.gateway.transport.answer import Answer
+from services.gateway.transport.addresses import ServerAddress
+from services.gateway.transport.answer import ServerAnswer
 from services.gateway.transport.failures import MaybeSentError, NothingSentError
 from services.gateway.transport.framing import ServerRequest, Waits
 from services.gateway.transport.pool import Transport
 
 BYTES_MAX = 4_000_000
 """Of an answer, and of a client's body."""
+
+
+class WholeAnswer(NamedTuple):
+    """An answer with all of its body, as it came."""
+
+    answer: ServerAnswer
+    body: bytes
 
 
 class WholeExchange:
@@ -29,9 +37,9 @@ class WholeExchange:
         self._timeout_s = timeout_s
 
     async def ask_server(
-        self, transport: Transport, address: Address, headers: Headers
-    ) -> tuple[Answer, bytes]:
-        """Ask the server there; the body is as it came. Raises `TransportFailure`."""
+        self, transport: Transport, address: ServerAddress, headers: Headers
+    ) -> WholeAnswer:
+        """Ask the server there. Raises `TransportFailure`."""
         outgoing = ServerRequest(
             self._method,
             address.origin,
@@ -44,7 +52,7 @@ class WholeExchange:
         try:
             async with asyncio.timeout(self._timeout_s):
                 answer = await transport.begin_exchange(outgoing)
-                return answer, await _read_whole(answer)
+                return WholeAnswer(answer, await _read_whole(answer))
         except TimeoutError:
             # Where the head had not left, another server may be asked.
             kind = MaybeSentError if outgoing.sent_at is not None else NothingSentError
@@ -52,7 +60,7 @@ class WholeExchange:
             raise kind(Failure.TIMEOUT, message) from None
 
 
-async def _read_whole(answer: Answer) -> bytes:
+async def _read_whole(answer: ServerAnswer) -> bytes:
     """Read an answer as it came, within bounds. Raises `MaybeSentError` when it is too large."""
     parts: list[bytes] = []
     size = 0

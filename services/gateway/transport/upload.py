@@ -4,7 +4,7 @@ import asyncio
 from time import monotonic
 
 from services.gateway.domain.failure import Failure
-from services.gateway.transport.answer import Answer
+from services.gateway.transport.answer import ServerAnswer
 from services.gateway.transport.connection import ServerConnection
 from services.gateway.transport.failures import MaybeSentError
 from services.gateway.transport.framing import Outgoing
@@ -12,7 +12,7 @@ from services.gateway.transport.framing import Outgoing
 
 async def upload_body(
     connection: ServerConnection,
-    answer: Answer,
+    answer: ServerAnswer,
     out: Outgoing,
     idle_s: float | None,
     first_byte_s: float | None,
@@ -38,7 +38,7 @@ async def upload_body(
 
 async def _send_body(
     connection: ServerConnection,
-    answer: Answer,
+    answer: ServerAnswer,
     out: Outgoing,
     idle_s: float | None,
     first_byte_s: float | None,

@@ -7,7 +7,7 @@ leaving     how a connection ends: behind what still comes, and when its client 
 turn        one request of a connection and its answer, as ASGI has it
 writing     heads of answers, and whole refusals
 heads       what RFC 9112 makes of a head, pure
-hall        what all connections of a process share: how many there may be, and the one sweep
+register    what all connections of a process share: how many there may be, and the one sweep
 dues        what a client owes, and when it has owed it too long, pure
 server      uvicorn's server around them
 
@@ -25,10 +25,10 @@ any of them ──► deaf (what comes is thrown away) ──► lingering (all 
 ```
 
 What happens: the socket brings bytes, its end, its loss, or says that the client takes nothing or
-takes again; the application asks for the body, writes, ends its answer, hangs up; the hall turns a
-client away or ends what it owes; the process ends. All of it comes on one loop, each by itself, and
-after each `settle_line` says anew whether to read on: that is decided in one place, and by what is
-there, never by what came last.
+takes again; the application asks for the body, writes, ends its answer, hangs up; the register
+turns a client away or ends what it owes; the process ends. All of it comes on one loop, each by
+itself, and after each `settle_line` says anew whether to read on: that is decided in one place, and
+by what is there, never by what came last.
 
 What is ugly: a connection's state is not one value, but the turn under way and seven flags over
 three classes (`full`, `half_closed`, `deaf`, `lingering`, `paused`, and the turn's `complete` and
@@ -38,7 +38,13 @@ nobody can tell whether it waits or is gone, without writing to it (`leaving`).
 """
 
 from services.gateway.wire.connection import ClientConnection
-from services.gateway.wire.hall import ConnectionBounds, Hall
+from services.gateway.wire.register import ConnectionBounds, ConnectionRegister
 from services.gateway.wire.server import WireServer, make_server
 
-__all__ = ["ClientConnection", "ConnectionBounds", "Hall", "WireServer", "make_server"]
+__all__ = [
+    "ClientConnection",
+    "ConnectionBounds",
+    "ConnectionRegister",
+    "WireServer",
+    "make_server",
+]

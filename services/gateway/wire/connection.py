@@ -6,7 +6,7 @@
 
 Reading stops while the client takes no answers, while the application takes no body, and while
 `PIPELINED_MAX` requests wait. No chunk has a timer: what a client owes is seen by the sweep of
-the hall. The package has the theory of it: states, events, and what is ugly.
+the register. The package has the theory of it: states, events, and what is ugly.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ from uvicorn.server import ServerState
 from services.gateway.domain.errors import GatewayError
 from services.gateway.wire import heads
 from services.gateway.wire.dues import CLOSED, Debt, Due, Owed
-from services.gateway.wire.hall import Hall
 from services.gateway.wire.leaving import FIRST_REQUEST_S, Leaving
 from services.gateway.wire.reader import END, Reader, Scope
+from services.gateway.wire.register import ConnectionRegister
 from services.gateway.wire.turn import Turn
 from services.gateway.wire.writing import refusal_bytes
 
@@ -39,17 +39,16 @@ class ClientConnection(Leaving):
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
-        hall: Hall | None = None,
+        register: ConnectionRegister | None = None,
     ) -> None:
-        """Be what uvicorn's server makes for each client; `hall` is the process's."""
+        """Be what uvicorn's server makes for each client; `register` is the process's."""
         super().__init__(server_state, _loop)
         self.on_gone: Callable[[], None] | None = None
         self.debt: Debt | None = None
         self._app = config.loaded_app
         self._connections = cast("set[Any]", server_state.connections)
         self._app_state = app_state
-        self._hall = Hall() if hall is None else hall
-        self._counted = ""
+        self._register = ConnectionRegister() if register is None else register
         self._addresses: Scope = {}
         self._reader = Reader(self._begin_turn)
         self._held = bytearray()
@@ -63,15 +62,18 @@ class ClientConnection(Leaving):
         client = get_remote_addr(self.transport)
         self._addresses = {"client": client, "server": get_local_addr(self.transport)}
         self._connections.add(self)
-        self._counted, refused = self._hall.admit_guest(self, client[0] if client else "")
-        if refused is not None:
-            self.turn_away(refused)
+        address = client[0] if client else ""
+        refusal = self._register.refusal_for(address)
+        if refusal is None:
+            self._register.add_connection(self, address)
+        else:
+            self._register.add_turned_away(self)
+            self.turn_away(refusal)
 
     def connection_lost(self, _: Exception | None) -> None:
         """Tell whoever works for this client."""
         self._connections.discard(self)
-        self._hall.remove_guest(self, self._counted)
-        self._counted = ""
+        self._register.remove_connection(self)
         self._held.clear()
         self.resume_writing()
         self._reader.close()
@@ -228,8 +230,7 @@ class ClientConnection(Leaving):
 
     def note_opened(self) -> None:
         """A key has opened this connection: it is no stranger's any more."""
-        counted, self._counted = self._counted, ""
-        self._hall.note_opened(self, counted)
+        self._register.note_opened(self)
 
     # ------------------------------------------------------------- ending
 
@@ -239,9 +240,9 @@ class ClientConnection(Leaving):
         if turn is None:
             self.write_part(refusal_bytes(error))
         answering = turn is not None and not turn.answered
-        linger = not answering and self._hall.may_linger
+        linger = not answering and self._register.may_linger
         if linger:
-            self._hall.note_lingering(self)
+            self._register.note_lingering(self)
         self.begin_close(unread=linger)
 
     def hang_up(self) -> None:

@@ -9,8 +9,8 @@ from typing import Any, cast
 import uvicorn
 
 from services.gateway.wire.connection import ClientConnection
-from services.gateway.wire.hall import Hall
 from services.gateway.wire.leaving import ask_probes
+from services.gateway.wire.register import ConnectionRegister
 
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -29,7 +29,7 @@ class WireServer(uvicorn.Server):
         A busy process has clients in the kernel's queue: closing the listener resets them all.
         """
         entering = [
-            asyncio.create_task(self._enter_guest(accepted))
+            asyncio.create_task(self._take_in(accepted))
             for listening in sockets or ()
             for accepted in _queued_sockets(listening)
         ]
@@ -37,7 +37,7 @@ class WireServer(uvicorn.Server):
         await super().shutdown(sockets)
         await asyncio.gather(*entering, return_exceptions=True)
 
-    async def _enter_guest(self, accepted: socket.socket) -> None:
+    async def _take_in(self, accepted: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         make_protocol = self.config.http_protocol_class
         state = self.lifespan.state
@@ -51,11 +51,11 @@ class WireServer(uvicorn.Server):
         connection.shutdown()  # type: ignore[attr-defined]
 
 
-def make_server(app: AsgiApp, hall: Hall) -> WireServer:
-    """Make a server of `app` whose connections are bounded by `hall`."""
+def make_server(app: AsgiApp, register: ConnectionRegister) -> WireServer:
+    """Make a server of `app` whose connections are bounded by `register`."""
     config = uvicorn.Config(
         app,
-        http=cast("type[asyncio.Protocol]", partial(ClientConnection, hall=hall)),
+        http=cast("type[asyncio.Protocol]", partial(ClientConnection, register=register)),
         ws="none",
         lifespan="on",
         access_log=False,

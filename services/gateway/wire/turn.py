@@ -223,9 +223,9 @@ class Turn:
         assert not self.begun
         connection = self._connection
         head = head_of(status, connection.default_headers, headers)
-        close = self._settle_close(headers)
+        self._settle_keep_alive(headers)
         self.begun = True
-        parts = (head, CLOSE if close else b"", b"\r\n")
+        parts = (head, self._close_header(headers), b"\r\n")
         bodiless = self.scope["method"] == "HEAD" or status in _BODILESS
         connection.write_part(b"".join((*parts, b"" if bodiless else body)))
         self._end_answer()
@@ -249,13 +249,12 @@ class Turn:
             self._chunked = True
             end = b"transfer-encoding: chunked\r\n\r\n"
         head = head_of(status, self._connection.default_headers, headers)
-        if self._settle_close(headers):
-            end = CLOSE + end
+        self._settle_keep_alive(headers)
         self.begun = True
-        self._connection.write_part(head + end)
+        self._connection.write_part(head + self._close_header(headers) + end)
 
-    def _settle_close(self, headers: Headers) -> bool:
-        """Settle whether the connection goes on; say whether `connection: close` is to be added.
+    def _settle_keep_alive(self, headers: Headers) -> None:
+        """Settle whether the connection goes on behind this answer.
 
         A client that waits for `100 Continue` may send its body or the next request behind this
         answer (RFC 9110 §10.1.1): nobody could tell which. And of an upload that nobody wants,
@@ -268,8 +267,13 @@ class Turn:
         for name, value in headers:
             if name == b"connection":
                 self.keep_alive = self.keep_alive and b"close" not in value.lower()
-                return False
-        return not self.keep_alive
+                return
+
+    def _close_header(self, headers: Headers) -> bytes:
+        """Write `connection: close` where it ends, and its application has not spoken of it."""
+        if self.keep_alive or any(name == b"connection" for name, _ in headers):
+            return b""
+        return CLOSE
 
     def _end_answer(self) -> None:
         assert self.begun

@@ -7,7 +7,7 @@ from contracts.base import LeaderElected, LeaseId
 from contracts.envelope import Envelope
 from contracts.pool import LeaseExpired, LeaseGranted, LeaseRenewed, PoolCheckpointed
 from services.pool.audit.chain import Chain
-from services.pool.audit.recount import Key, Recount, Totals
+from services.pool.audit.recount import AccountKey, Recount, Totals
 from services.pool.domain.canonical import HASH_VERSION, state_hash
 from services.pool.domain.decide.upkeep import SWEPT_MAX
 from services.pool.domain.evolve.fold import evolve
@@ -85,7 +85,7 @@ class Auditor:
         self.violations += differences
         return differences
 
-    def unit_totals(self) -> dict[Key, Totals]:
+    def unit_totals(self) -> dict[AccountKey, Totals]:
         """Units by (quota day, session, service type): for DuckDB and the demo's ledger."""
         return self._recount.totals
 
@@ -118,7 +118,7 @@ class Auditor:
                 violations.append(Violation(Wrong.NEVER_ENDED, lease_id, message, sequence))
         return violations
 
-    def _count_difference(self, key: Key, totals: Totals) -> str | None:
+    def _count_difference(self, key: AccountKey, totals: Totals) -> str | None:
         """Say how fold and recount differ; days that have left the fold are not compared."""
         day, session_id, service_type = key
         account = self.pool.sessions[session_id].days.get(day, {}).get(service_type)

@@ -8,11 +8,11 @@ from services.pool.domain.violations import Violation, Wrong
 class Chain:
     """Follows a subject from its first envelope."""
 
-    def __init__(self, subject: str, *, led: bool = True) -> None:
-        """`led`: its writer is elected (`evt.keys` is written by whom the fence lets)."""
+    def __init__(self, subject: str, *, elected: bool = True) -> None:
+        """`elected`: its writer is elected (`evt.keys` is written by whom the fence lets)."""
         self.subject = subject
         self.link = Link()
-        self._led = led
+        self._elected = elected
         self._leader = WriterId("")
         self._epoch = 0
 
@@ -24,7 +24,7 @@ class Chain:
         if stray := self.stray_violation(sequence, envelope):
             return [stray]
         breaks = self._link_breaks(envelope)
-        if self._led:
+        if self._elected:
             breaks += self._leader_breaks(envelope)
         self.link = link_to(sequence, stored, envelope)
         return [Violation(kind, self.subject, message, sequence) for kind, message in breaks]

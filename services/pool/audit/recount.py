@@ -30,7 +30,7 @@ from contracts.pool import (
 from services.pool.domain.state import KEPT
 from services.pool.domain.violations import Violation, Wrong
 
-Key = tuple[QuotaDay, SessionId, ServiceType]
+AccountKey = tuple[QuotaDay, SessionId, ServiceType]
 _RESERVED, _RECONCILED = "reserved", "reconciled"
 
 
@@ -57,7 +57,7 @@ class Totals(msgspec.Struct):
 class Pile(msgspec.Struct, eq=False):
     """Where a lease's units lie."""
 
-    key: Key
+    key: AccountKey
     units: int
     """As reserved."""
     name: str = _RESERVED
@@ -70,7 +70,7 @@ class Recount:
     """The independent count; `count_event` takes every event in order."""
 
     def __init__(self) -> None:
-        self.totals: dict[Key, Totals] = {}
+        self.totals: dict[AccountKey, Totals] = {}
         self._policy: dict[ServiceType, int] = {}
         self._limits: dict[SessionId, dict[ServiceType, int]] = {}
         self._leases: dict[LeaseId, Pile] = {}

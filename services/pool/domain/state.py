@@ -33,6 +33,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVarTuple
 
+import msgspec
+
 from contracts.base import (
     KeyId,
     LeaseId,
@@ -58,6 +60,21 @@ _ANSWERS_KEPT = 20_000
 Undone = TypeVarTuple("Undone")
 
 
+class Departure(msgspec.Struct, frozen=True):
+    """An entry of one of the fold's maps that leaves it at `due_at` of the log's time."""
+
+    due_at: datetime
+    mapping: dict[Any, Any]
+    key: str
+
+
+class RefusalBudget(msgspec.Struct, frozen=True):
+    """How many refusals of a key could still be journalled singly when the last one was."""
+
+    left: float
+    at: datetime
+
+
 class Pool:
     """Sessions, leases and quota as the log has them.
 
@@ -80,7 +97,7 @@ class Pool:
         self.penalised: dict[RequestId, SessionId] = {}
         self.accusations: dict[ServerId, tuple[Accusation, ...]] = {}
         """Recent suspicions by the server that voiced them, cleared by its next success."""
-        self.departures: deque[tuple[datetime, dict[Any, Any], str]] = deque()
+        self.departures: deque[Departure] = deque()
         """When which entry of the maps above leaves the fold, in order."""
         self.standing = dict.fromkeys(SessionStatus, 0)
         self.epoch = 0
@@ -218,7 +235,7 @@ class Pool:
         except OverflowError:
             # A log may be written at the end of the calendar: what is due later never leaves.
             return
-        self.departures.append((due, mapping, key))
+        self.departures.append(Departure(due, mapping, key))
         self.on_rollback(self.departures.pop)
 
     def drop_departed(self, at: datetime) -> None:
@@ -226,13 +243,13 @@ class Pool:
 
         Every decision does so first: it must not lean on what its own events will let go.
         """
-        while self.departures and self.departures[0][0] <= at:
-            entry = self.departures.popleft()
-            self.on_rollback(self.departures.appendleft, entry)
-            self.drop_entry(entry[1], entry[2])
+        while self.departures and self.departures[0].due_at <= at:
+            departure = self.departures.popleft()
+            self.on_rollback(self.departures.appendleft, departure)
+            self.drop_entry(departure.mapping, departure.key)
             # Nobody has settled it in 8 days: its units stay used for good.
-            if entry[1] is self.leases:
-                self.drop_entry(self.uncertain, entry[2])
+            if departure.mapping is self.leases:
+                self.drop_entry(self.uncertain, departure.key)
 
     def place_session(self, session: Session) -> None:
         """Put a changed session where it belongs now."""
@@ -254,8 +271,8 @@ class RefusalMemory:
         self.second: datetime | None = None
         self.journalled = 0
         """Within that second."""
-        self.budgets: dict[KeyId, tuple[float, datetime]] = {}
-        """How many a key had left when, and when that was."""
+        self.budgets: dict[KeyId, RefusalBudget] = {}
+        """Of those keys that are short of any; each fills up again by one a second."""
         self.counted: dict[tuple[str, str, Refusal, bool], LeaseRefused] = {}
         """By key, type, reason, and whether it was a call's first lease; the oldest first."""
         self.answers: dict[str, Refused | None] = {}

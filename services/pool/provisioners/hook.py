@@ -21,7 +21,13 @@ import httpx
 import msgspec
 
 from contracts.base import Part
-from runtime.credentials import Credential, WrongCredentialError, credential_of, report_good
+from runtime.credentials import (
+    Credential,
+    WrongCredential,
+    WrongCredentialError,
+    credential_of,
+    credentials_fault,
+)
 from runtime.texts import address_shown
 from services.pool.provisioners.credential import (
     Known,
@@ -131,16 +137,16 @@ class Hook(Provisioner):
             answer = msgspec.json.decode(body, type=_Answer)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._hook_error(f'expected {{"credentials": […]}}: {error}') from None
-        places: list[tuple[int, Credential | str]] = []
+        places: list[tuple[int, Credential | WrongCredential]] = []
         for place, given in enumerate(answer.credentials):
             try:
                 places.append((place, credential_of(given, self._services)))
             except WrongCredentialError as error:
-                places.append((place, str(error)))
-        trouble = report_good(places, "credentials[{}]")
-        self.complaint = f"{self._shown}: {trouble}" if trouble else ""
+                places.append((place, WrongCredential(str(error))))
+        fault = credentials_fault(places, "credentials[{}]")
+        self.complaint = f"{self._shown}: {fault}" if fault else ""
         good = [entry for _, entry in places if isinstance(entry, Credential)]
-        if trouble and not good:
+        if fault and not good:
             raise ProvisionError(self.complaint)
         return good
 

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Collection
 from pathlib import Path
 
-from runtime.credentials import Credential, credentials_in, report_good
+from runtime.credentials import Credential, credentials_fault, credentials_in
 from services.pool.provisioners.credential import (
     Known,
     Provisioner,
@@ -62,12 +62,12 @@ class FromFile(Provisioner):
         except OSError as error:
             reason = error.strerror
             raise ProvisionError(f"{self._path}: expected credentials: {reason}") from None
-        trouble = report_good(lines)
-        self.complaint = f"{self._path}, {trouble}" if trouble else ""
+        fault = credentials_fault(lines)
+        self.complaint = f"{self._path}, {fault}" if fault else ""
         self._credentials = list(
             unique_credentials(line for _, line in lines if isinstance(line, Credential))
         )
-        if trouble and not self._credentials:
+        if fault and not self._credentials:
             raise ProvisionError(self.complaint)
         self._read = (stat.st_mtime_ns, stat.st_size)
         return self._credentials

@@ -33,7 +33,7 @@ from runtime.nats.broker import Call
 from services.analytics import app, handlers
 from services.analytics.domain.fold import RowBatch
 from services.analytics.exports import ExportBounds, ExportSpool
-from services.analytics.handlers import Answers, _encode_fitting
+from services.analytics.handlers import AnalyticsAnswers, _encode_fitting
 from services.analytics.queries import Catalogue
 from services.analytics.sandbox import box
 from services.analytics.store import LedgerWriter
@@ -262,7 +262,7 @@ async def test_fault_of_ours_is_an_answer_too(nats_client: Client, tmp_path: Pat
     inbox = await nats_client.subscribe("_INBOX_test.answer")
     call = Call("_INBOX_test.answer", msgspec.json.encode(query))
     with sandbox(parts.database, tmp_path / "sql") as made:
-        answers = Answers(
+        answers = AnalyticsAnswers(
             parts.readers,
             made,
             catalogue,

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from contracts.base import KeyId, ServiceType
+from contracts.gateway import KeyBounds
 from services.gateway.clients.answers import Client
-from services.gateway.clients.request import Request
+from services.gateway.clients.keys import Key, KeyScope
+from services.gateway.clients.request import Request, RoutedRequest
 from services.gateway.dialects.words import Asked
 from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.upstream import telling as told
@@ -38,15 +41,23 @@ class Heard:
         return b"".join(one.get("body", b"") for one in self.messages).decode()
 
 
-def telling_of(*, stream: bool, **fields: Any) -> tuple[Request, Client, Heard, Telling]:
+def telling_of(*, stream: bool, **fields: Any) -> tuple[RoutedRequest, Client, Heard, Telling]:
     scope = {"method": "POST", "path": "/v1/chat/completions", "query_string": b"", "headers": []}
     request = Request(scope)
-    request.model = "m"
+    key = Key(key_id=KeyId("key_1"), name="one", scope=KeyScope.CLIENT, bounds=KeyBounds(), hash="")
+    routed = RoutedRequest(
+        request=request,
+        key=key,
+        model="m",
+        service_type=ServiceType("image"),
+        units=1,
+        counted=False,
+    )
     asks = Asked(request.path, request.request_id, {"stream": stream, **fields})
     heard = Heard()
     client = Client(heard.send, heard.abort)
-    telling = Telling(request, asks, client, "image", lambda: [(b"x-own", b"1")])
-    return request, client, heard, telling
+    telling = Telling(routed, asks, client, "image", lambda: [(b"x-own", b"1")])
+    return routed, client, heard, telling
 
 
 async def told_of(
@@ -143,12 +154,12 @@ async def test_failure_after_the_head_is_an_event_and_no_proper_end(quick: None)
 
 
 async def test_another_attempt_goes_on_beating_where_the_first_left_off(quick: None) -> None:
-    request, client, heard, telling = telling_of(stream=True)
+    routed, client, heard, telling = telling_of(stream=True)
     async with telling.keep_alive():
         await until(lambda: client.begun)
 
-    asks = Asked(request.path, request.request_id, {"stream": True})
-    again = Telling(request, asks, client, "image", list)
+    asks = Asked(routed.request.path, routed.request.request_id, {"stream": True})
+    again = Telling(routed, asks, client, "image", list)
     async with again.keep_alive():
         await until(lambda: ": keep-alive" in heard.text)
     await told_of(again, ANSWER, nothing())
@@ -175,7 +186,7 @@ async def test_nothing_is_written_after_the_beats_are_ended(quick: None) -> None
 
 
 async def test_whole_completion_is_told_at_once_and_does_not_beat(quick: None) -> None:
-    request, _, heard, telling = telling_of(stream=False)
+    routed, _, heard, telling = telling_of(stream=False)
 
     async with telling.keep_alive():
         await asyncio.sleep(0.1)
@@ -186,7 +197,7 @@ async def test_whole_completion_is_told_at_once_and_does_not_beat(quick: None) -
 
     completion = json.loads(heard.text)
     assert completion["choices"][0]["message"]["content"] == "![image_0](https://x/a.png)"
-    assert completion["id"] == f"chatcmpl-{request.request_id}"
+    assert completion["id"] == f"chatcmpl-{routed.request.request_id}"
 
 
 @pytest.mark.parametrize("answer", [b"[]", b"{", b'{"data":[{"embedding":[1]}]}'])

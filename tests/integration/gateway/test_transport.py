@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.gateway.transport import Answer, MaybeSentError, NothingSentError, Transport
+from services.gateway.transport import MaybeSentError, NothingSentError, ServerAnswer, Transport
 from tests.integration.gateway.upstreams import (
     OK,
     answering,
@@ -142,7 +142,7 @@ async def test_a_body_that_has_arrived_is_one_chunk(transport: Transport) -> Non
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
     async with upstream(answering(chunked)) as server:
         response = await transport.handle_async_request(request(server.url))
-        assert isinstance(response.stream, Answer)
+        assert isinstance(response.stream, ServerAnswer)
         assert response.stream.whole_body() == b"abc"
         response = await transport.handle_async_request(request(server.url))
         assert [chunk async for chunk in response.stream] == [b"abc"]
@@ -160,7 +160,7 @@ async def test_whole_is_none_while_the_body_is_still_coming(transport: Transport
 
     async with upstream(behave) as server:
         response = await transport.handle_async_request(request(server.url))
-        assert isinstance(response.stream, Answer)
+        assert isinstance(response.stream, ServerAnswer)
         assert response.stream.whole_body() is None
         body = aiter(response.stream)
         assert await anext(body) == b"abc"
@@ -185,7 +185,7 @@ async def test_headers_stay_as_they_came_and_repeated(transport: Transport) -> N
             (b"Location", b"/x"),
             (b"Content-Length", b"3"),
         ]
-        assert isinstance(response.stream, Answer)
+        assert isinstance(response.stream, ServerAnswer)
         assert response.stream.whole_body() == b"\x1f\x8b\x00"
 
 
@@ -414,7 +414,7 @@ def test_the_parser_does_not_care_where_bytes_are_cut(sizes: list[int], whole: i
         def resume_reading(self) -> None: ...
 
     loop = asyncio.new_event_loop()
-    answer = Answer(loop, Socket(), is_head=False, idle_s=None)  # type: ignore[arg-type]
+    answer = ServerAnswer(loop, Socket(), is_head=False, idle_s=None)  # type: ignore[arg-type]
     at = 0
     for size in [*sizes, len(data)]:
         if at < len(data):

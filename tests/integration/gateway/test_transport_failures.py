@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from services.gateway.transport import (
-    Answer,
     MaybeSentError,
     NothingSentError,
+    ServerAnswer,
     Transport,
     TransportFailure,
 )
@@ -167,7 +167,7 @@ async def test_a_connection_closed_before_its_first_use_sent_nothing() -> None:
             lambda: ServerConnection(loop, lambda _: None), "127.0.0.1", port
         )
         connection.abort_exchange()
-        answer = Answer(loop, connection, is_head=False, idle_s=None)
+        answer = ServerAnswer(loop, connection, is_head=False, idle_s=None)
 
         with pytest.raises(NothingSentError, match="cut"):
             connection.start_exchange(answer, b"GET / HTTP/1.1\r\n\r\n", uploaded=True)
@@ -612,7 +612,7 @@ async def test_a_body_that_is_closed_early_aborts_the_connection(transport: Tran
     gone = asyncio.Event()
     async with upstream(waiting_for_the_end(gone, HALF)) as server:
         response = await transport.handle_async_request(request(server.url))
-        assert isinstance(response.stream, Answer)
+        assert isinstance(response.stream, ServerAnswer)
         await response.stream.aclose()
 
         assert [chunk async for chunk in response.stream] == []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.gateway.wire import ConnectionBounds, Hall, hall
+from services.gateway.wire import ConnectionBounds, ConnectionRegister, register
 from services.gateway.wire.connection import ClientConnection
 from tests.integration.gateway.wires import echo_app, wires
 from tests.waiting import until
@@ -97,9 +97,12 @@ async def test_every_pipelined_request_is_answered_once_in_order(count: int) -> 
 
 
 async def test_more_connections_than_allowed_are_turned_away_and_told() -> None:
-    async with asyncio.timeout(8), wires(hall=Hall(ConnectionBounds(connections_max=2))) as made:
+    async with (
+        asyncio.timeout(8),
+        wires(register=ConnectionRegister(ConnectionBounds(connections_max=2))) as made,
+    ):
         kept = [await made.connect() for _ in range(2)]
-        await until(lambda: len(made.hall) == 2)
+        await until(lambda: len(made.register) == 2)
         reader, writer = await made.connect()
         told = await reader.read()
         writer.close()
@@ -108,7 +111,7 @@ async def test_more_connections_than_allowed_are_turned_away_and_told() -> None:
         assert b"too_many_connections" in told
 
         kept[0][1].close()
-        await until(lambda: len(made.hall) == 1)
+        await until(lambda: len(made.register) == 1)
         reader, writer = await made.connect(GET)
         assert (await reader.readline()).startswith(b"HTTP/1.1 200")
         writer.close()
@@ -118,17 +121,17 @@ async def test_more_connections_than_allowed_are_turned_away_and_told() -> None:
 async def test_strangers_of_one_address_are_counted_until_a_key_opens_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(hall, "_is_loopback", lambda _: False)
-    monkeypatch.setattr(hall, "UNOPENED_MAX", 2)
-    monkeypatch.setattr(hall, "ARRIVING_MAX", 4)
+    monkeypatch.setattr(register, "_is_loopback", lambda _: False)
+    monkeypatch.setattr(register, "UNOPENED_MAX", 2)
+    monkeypatch.setattr(register, "ARRIVING_MAX", 4)
     async with asyncio.timeout(8), wires() as made:
         kept = [await made.connect() for _ in range(2)]
-        await until(lambda: len(made.hall) == 2)
+        await until(lambda: len(made.register) == 2)
         last = await made.connect()
-        await until(lambda: len(made.hall) == 3)
+        await until(lambda: len(made.register) == 3)
         await swept(made, 1.0, 1.5)
 
-        assert len(made.hall) == 3  # its key may be on its way
+        assert len(made.register) == 3  # its key may be on its way
 
         await swept(made, 2.0)
 
@@ -140,23 +143,23 @@ async def test_strangers_of_one_address_are_counted_until_a_key_opens_them(
         kept.append(await made.connect(GET))
         assert (await kept[-1][0].readline()).startswith(b"HTTP/1.1 200")
         kept += [await made.connect() for _ in range(2)]
-        await until(lambda: len(made.hall) == 5)
+        await until(lambda: len(made.register) == 5)
         reader, writer = await made.connect()
         assert (await reader.read()).startswith(b"HTTP/1.1 429")
         writer.close()
         for _, other in kept:
             other.close()
-        await until(lambda: len(made.hall) == 0)
-        assert made.hall._unopened == {}
+        await until(lambda: len(made.register) == 0)
+        assert made.register._unopened == {}
 
 
 def test_this_machine_and_trusted_proxies_are_not_counted_and_ipv6_is_by_subscriber() -> None:
-    trusting = Hall(ConnectionBounds(trusts=lambda address: address == "192.0.2.1"))
+    trusting = ConnectionRegister(ConnectionBounds(trusts=lambda address: address == "192.0.2.1"))
     for number, address in enumerate(
         ("127.0.0.1", "::1", "192.0.2.1", "2001:db8::1", "2001:db8::2", "::ffff:198.51.100.1")
     ):
-        guest: Any = number
-        trusting.admit_guest(guest, address)
+        connection: Any = number
+        trusting.add_connection(connection, address)
 
     counted = {address: len(strangers) for address, strangers in trusting._unopened.items()}
     assert counted == {"2001:db8::/64": 2, "198.51.100.1": 1}
@@ -164,7 +167,7 @@ def test_this_machine_and_trusted_proxies_are_not_counted_and_ipv6_is_by_subscri
 
 async def swept(made: Any, *moments: float) -> None:
     for moment in moments:
-        made.hall.sweep_debts(moment)
+        made.register.sweep_debts(moment)
         await asyncio.sleep(0)
 
 
@@ -181,7 +184,7 @@ async def test_upload_that_drips_is_ended_and_told() -> None:
         for moment in range(31):
             writer.write(b"x")
             await asyncio.sleep(0.002)
-            made.hall.sweep_debts(float(moment))
+            made.register.sweep_debts(float(moment))
         told = await reader.read()
         writer.close()
 
@@ -197,7 +200,7 @@ async def test_upload_that_is_quick_enough_goes_on() -> None:
             expected = connection._received + 11_000
             writer.write(b"x" * 11_000)
             await until(lambda expected=expected: connection._received >= expected)
-            made.hall.sweep_debts(float(moment))
+            made.register.sweep_debts(float(moment))
         writer.write(b"x" * (1_000_000 - 60 * 11_000))
 
         assert (await reader.readline()).startswith(b"HTTP/1.1 200")
@@ -206,13 +209,16 @@ async def test_upload_that_is_quick_enough_goes_on() -> None:
 
 
 async def test_upload_that_stops_is_ended_after_send_timeout_alone() -> None:
-    async with asyncio.timeout(8), wires(hall=Hall(ConnectionBounds(send_timeout_s=60))) as made:
+    async with (
+        asyncio.timeout(8),
+        wires(register=ConnectionRegister(ConnectionBounds(send_timeout_s=60))) as made,
+    ):
         reader, writer = await made.connect(POST)
         await with_one(made)
         await asyncio.sleep(0.01)
         await swept(made, 0, 20, 40, 59)
 
-        assert made.hall.ended == 0
+        assert made.register.ended == 0
 
         await swept(made, 60)
 
@@ -226,7 +232,7 @@ async def test_upload_that_nobody_waits_for_is_no_debt() -> None:
         await with_one(made)
         await swept(made, *range(0, 7200, 60))
 
-        assert made.hall.ended == 0
+        assert made.register.ended == 0
 
         writer.close()
 
@@ -237,7 +243,7 @@ async def test_event_stream_of_a_slow_server_is_no_debt() -> None:
         await reader.readuntil(b"waits")
         await swept(made, *range(0, 7200, 60))
 
-        assert made.hall.ended == 0
+        assert made.register.ended == 0
 
         writer.close()
 
@@ -253,7 +259,7 @@ async def test_client_that_takes_nothing_is_cut_off_and_whoever_works_for_it_tol
         await asyncio.sleep(0.2)
         await swept(made, 0, 30, 59)
 
-        assert made.hall.ended == 0
+        assert made.register.ended == 0
 
         await swept(made, 60)
         await until(lambda: not made.connections)
@@ -271,11 +277,11 @@ async def test_head_that_never_ends_and_connection_that_asks_nothing_more_are_cl
         await until(lambda: len(made.connections) == 3)
         await asyncio.sleep(0.02)
         await swept(made, 0, 29)
-        assert made.hall.ended == 0
+        assert made.register.ended == 0
         await swept(made, 30)
         assert await slow.read() == await mute.read() == b""
         await swept(made, 74)
-        assert made.hall.ended == 2
+        assert made.register.ended == 2
         await swept(made, 75)
         assert b"HTTP" not in await idle.read()
         for writer in (first, second, third):

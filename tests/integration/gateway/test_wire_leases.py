@@ -63,15 +63,15 @@ async def test_client_that_takes_nothing_loses_its_answer_and_the_unit_counts(
         base = gate.http.base_url
         client = socket.create_connection((base.host, base.port))
         client.sendall(head(gate, len(BODY)) + BODY)
-        hall = gate.gateway.hall
-        await until(lambda: any(one.full for one in list(hall._guests)))
+        register = gate.gateway.connections
+        await until(lambda: any(one.full for one in list(register._connections)))
         await asyncio.sleep(0.2)
-        hall.sweep_debts(0)
-        hall.sweep_debts(59)
+        register.sweep_debts(0)
+        register.sweep_debts(59)
 
         assert len(gate.gateway.exchanges) == 1
 
-        hall.sweep_debts(60)
+        register.sweep_debts(60)
         await until(lambda: len(gate.gateway.exchanges) == 0)
 
         (ended,) = await gate.journalled(UsageRecorded)
@@ -84,10 +84,12 @@ async def test_upload_that_drips_before_a_lease_takes_none(
 ) -> None:
     async with asyncio.timeout(60), front(nats_client, nats_url, tmp_path) as gate:
         reader, writer = await connect_and_send(gate, head(gate, 1000) + BODY)
-        hall = gate.gateway.hall
-        await until(lambda: [one for one in list(hall._guests) if one.due_now().due == "upload"])
-        hall.sweep_debts(0)
-        hall.sweep_debts(60)
+        register = gate.gateway.connections
+        await until(
+            lambda: [one for one in list(register._connections) if one.due_now().due == "upload"]
+        )
+        register.sweep_debts(0)
+        register.sweep_debts(60)
         told = await reader.read()
         writer.close()
 
@@ -171,9 +173,9 @@ async def test_client_that_goes_after_it_was_asked_for_the_last_time_ends_its_ex
 
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
-        (guest,) = gate.gateway.hall._guests
-        await until(lambda: guest.due_now().due is Due.LEAVING)
-        gate.gateway.hall.sweep_debts(0)
+        (connection,) = gate.gateway.connections._connections
+        await until(lambda: connection.due_now().due is Due.LEAVING)
+        gate.gateway.connections.sweep_debts(0)
         await until(lambda: len(gate.gateway.exchanges) == 0)
 
         (ended,) = await gate.journalled(UsageRecorded)

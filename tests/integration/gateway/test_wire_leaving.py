@@ -13,10 +13,10 @@ import uvicorn
 from services.gateway.wire import (
     ClientConnection,
     ConnectionBounds,
-    Hall,
+    ConnectionRegister,
     WireServer,
-    hall,
     leaving,
+    register,
     turn,
 )
 from services.gateway.wire.dues import Due
@@ -87,13 +87,13 @@ async def test_half_closed_client_that_goes_after_the_last_question_is_noticed(
             assert await asyncio.to_thread(client.recv, 100) == CONTINUE
             (connection,) = made.connections
             connection.on_gone = gone.set
-            made.hall.sweep_debts(0)
+            made.register.sweep_debts(0)
             assert connection.due_now().due is Due.NOTHING
 
         await until(lambda: connection.due_now().due is Due.LEAVING)
-        made.hall.sweep_debts(1)
+        made.register.sweep_debts(1)
         await gone.wait()
-        assert (made.connections, made.hall.ended) == ([], 0)
+        assert (made.connections, made.register.ended) == ([], 0)
 
 
 async def test_kernel_asks_a_client_that_has_closed_without_another_word(
@@ -136,9 +136,12 @@ async def test_gateway_has_the_kernel_ask_all_of_its_clients() -> None:
 
 
 async def test_client_over_the_bound_reads_why_whatever_it_sends_meanwhile() -> None:
-    async with asyncio.timeout(20), wires(hall=Hall(ConnectionBounds(connections_max=0))) as made:
+    async with (
+        asyncio.timeout(20),
+        wires(register=ConnectionRegister(ConnectionBounds(connections_max=0))) as made,
+    ):
         with dialled(made.port) as client:
-            await until(lambda: made.hall.turned_away)
+            await until(lambda: made.register.turned_away)
             told = await asyncio.to_thread(send_and_read, client, POST + MUCH)
         await until(lambda: not made.connections)
 
@@ -147,18 +150,18 @@ async def test_client_over_the_bound_reads_why_whatever_it_sends_meanwhile() -> 
 
 
 async def test_stranger_over_the_bound_reads_why_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hall, "_is_loopback", lambda _: False)
-    monkeypatch.setattr(hall, "UNOPENED_MAX", 0)
+    monkeypatch.setattr(register, "_is_loopback", lambda _: False)
+    monkeypatch.setattr(register, "UNOPENED_MAX", 0)
     async with asyncio.timeout(20), wires() as made:
         with dialled(made.port) as client:
-            await until(lambda: len(made.hall) == 1)
+            await until(lambda: len(made.register) == 1)
             for moment in (0.0, 1.0, 2.0, 3.0):
-                made.hall.sweep_debts(moment)
+                made.register.sweep_debts(moment)
                 await asyncio.sleep(0.01)
             told = await asyncio.to_thread(send_and_read, client, POST + MUCH)
         await until(lambda: not made.connections)
 
-    assert (told.count(b"HTTP/1.1 429"), made.hall.turned_away) == (1, 1)
+    assert (told.count(b"HTTP/1.1 429"), made.register.turned_away) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -227,14 +230,14 @@ async def test_client_that_never_closes_its_side_is_closed_and_blamed_for_nothin
         with dialled(made.port) as client:
             told = await asyncio.to_thread(send_and_read, client, GET)
             for moment in (0.0, 9.0):
-                made.hall.sweep_debts(moment)
+                made.register.sweep_debts(moment)
 
             assert len(made.connections) == 1
 
-            made.hall.sweep_debts(10.0)
+            made.register.sweep_debts(10.0)
             await until(lambda: not made.connections)
 
-    assert (told[-4:], made.hall.ended) == (b"done", 0)
+    assert (told[-4:], made.register.ended) == (b"done", 0)
 
 
 async def test_client_that_sends_without_end_is_not_listened_to(
@@ -254,10 +257,13 @@ async def test_client_that_sends_without_end_is_not_listened_to(
 async def test_no_more_of_those_turned_away_are_listened_to_than_places_for_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(hall, "_LINGERING_MAX", 1)
-    async with asyncio.timeout(20), wires(hall=Hall(ConnectionBounds(connections_max=1))) as made:
+    monkeypatch.setattr(register, "_LINGERING_MAX", 1)
+    async with (
+        asyncio.timeout(20),
+        wires(register=ConnectionRegister(ConnectionBounds(connections_max=1))) as made,
+    ):
         with dialled(made.port) as first, dialled(made.port) as second, dialled(made.port):
-            await until(lambda: made.hall.turned_away == 2 and len(made.connections) == 2)
+            await until(lambda: made.register.turned_away == 2 and len(made.connections) == 2)
             first.close()  # those who are turned away take nobody's place
             await until(lambda: len(made.connections) == 1)
             with dialled(made.port) as client:

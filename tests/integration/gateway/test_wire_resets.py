@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.gateway.domain.errors import GatewayError
-from services.gateway.wire.hall import UNOPENED_MAX
+from services.gateway.wire.register import UNOPENED_MAX
 from tests.integration.gateway.wires import echo_app, wires
 from tests.waiting import until
 
@@ -35,11 +35,11 @@ async def test_whoever_is_gone_before_it_is_taken_in_is_no_stranger_for_ever() -
             for _ in range(16):
                 reset_at_once(made.port)
             await asyncio.sleep(0.01)
-        await until(lambda: len(made.hall) == 0)
+        await until(lambda: len(made.register) == 0)
 
-        assert made.hall._unopened == {}
+        assert made.register._unopened == {}
         for later in (0, 3600, 7200):
-            made.hall.sweep_debts(asyncio.get_running_loop().time() + later)
+            made.register.sweep_debts(asyncio.get_running_loop().time() + later)
         reader, writer = await made.connect(GET)
         assert (await reader.read()).startswith(b"HTTP/1.1 200")
         writer.close()

@@ -9,7 +9,7 @@ import msgspec
 import uvicorn
 from uvicorn.server import ServerState
 
-from services.gateway.wire import ClientConnection, Hall
+from services.gateway.wire import ClientConnection, ConnectionRegister
 from services.gateway.wire.leaving import ask_probes
 
 
@@ -46,9 +46,9 @@ async def echo_app(scope: dict[str, Any], receive: Any, send: Any) -> None:
 class Wires:
     """Where connections are taken in, and those that are open."""
 
-    def __init__(self, port: int, hall: Hall, state: ServerState) -> None:
+    def __init__(self, port: int, register: ConnectionRegister, state: ServerState) -> None:
         self.port = port
-        self.hall = hall
+        self.register = register
         self._state = state
 
     @property
@@ -66,22 +66,24 @@ class Wires:
 
 
 @asynccontextmanager
-async def wires(app: Any = echo_app, hall: Hall | None = None) -> AsyncIterator[Wires]:
+async def wires(
+    app: Any = echo_app, register: ConnectionRegister | None = None
+) -> AsyncIterator[Wires]:
     """Connections before `app` until the block ends."""
     config = uvicorn.Config(app, lifespan="off", proxy_headers=False, log_level="critical")
     config.load()
     state = ServerState()
-    hall = Hall() if hall is None else hall
+    register = ConnectionRegister() if register is None else register
     loop = asyncio.get_running_loop()
 
     def made() -> ClientConnection:
-        return ClientConnection(config=config, server_state=state, app_state={}, hall=hall)
+        return ClientConnection(config=config, server_state=state, app_state={}, register=register)
 
     server = await loop.create_server(made, "127.0.0.1", 0)
     ask_probes(server.sockets[0])
     async with server:
         try:
-            yield Wires(server.sockets[0].getsockname()[1], hall, state)
+            yield Wires(server.sockets[0].getsockname()[1], register, state)
         finally:
             for connection in list(state.connections):
                 connection.transport.abort()

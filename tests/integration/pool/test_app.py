@@ -74,7 +74,7 @@ async def test_leader_that_cannot_read_the_credentials_ends_when_told(
         await until(lambda: one.parts.leadership.leading or two.parts.leadership.leading)
         leader, standby = (one, two) if one.parts.leadership.leading else (two, one)
         await leader.leading()
-        await until(lambda: standby.parts.leadership.led)
+        await until(lambda: standby.parts.leadership.hears_leader)
         await nats_client.jetstream().delete_stream("KV_credentials")
         await leader.killed()
         await until(lambda: standby.parts.leadership.leading)
@@ -118,7 +118,7 @@ async def test_pool_needs_no_more_than_its_users_permissions(tmp_path: Path) -> 
             await one.leading()
             assert isinstance((await lease(gateway, image_wanted()))[0], Granted)
             async with pool(f"nats://pool:{where}", lambda: settings(3)) as two:
-                await until(lambda: two.parts.leadership.led)
+                await until(lambda: two.parts.leadership.hears_leader)
                 await one.stopped()
                 await two.leading()
                 assert isinstance((await lease(gateway, image_wanted()))[0], Granted)

@@ -280,7 +280,9 @@ async def test_a_standby_asks_no_hook(nats_url: str, nats_client: Client) -> Non
         await one.leading()
         asked = len(server.asked)
         async with pool(nats_url, lambda: hooked(server.url, 1)) as two:
-            await until(lambda: two.parts.leadership.led and two.parts.ledger.state.size == 1)
+            await until(
+                lambda: two.parts.leadership.hears_leader and two.parts.ledger.state.size == 1
+            )
 
             assert len(server.asked) == asked == 1
             await one.stopped()

@@ -69,7 +69,7 @@ async def test_a_leader_that_lets_nothing_in_any_more_answers_pings_until_its_la
         await until(lambda: one.parts.leadership.leading or two.parts.leadership.leading)
         leader, standby = (one, two) if one.parts.leadership.leading else (two, one)
         await leader.leading()
-        await until(lambda: standby.parts.leadership.led)
+        await until(lambda: standby.parts.leadership.hears_leader)
 
         await leader.parts.leader._doors.drain_doors()
 

@@ -6,7 +6,7 @@ from contracts.balancer import NoServer
 from contracts.base import ServerId, SessionId
 from contracts.pool import Free, Outcome, Refusal, Verdict
 from services.gateway.domain.errors import GatewayError
-from services.gateway.relay.course import advance, begin, summary
+from services.gateway.relay.course import advance, begin, summary_of
 from services.gateway.relay.course.happenings import (
     Answered,
     Gone,
@@ -86,7 +86,7 @@ def test_a_success_is_asked_for_opened_sent_passed_and_settled() -> None:
     assert kinds == [AskLease, FetchCredential, AskServer, Send, Pass, Record, Finish]
     assert ending_in(steps[5]) == ("r:1", Outcome.SETTLED, Verdict.SUCCESS, "")
     assert isinstance(stage, Ended)
-    told = summary(stage)
+    told = summary_of(stage)
     assert (told.session_id, told.server_id, told.attempts_made) == ("s1", "a", 1)
     assert told.remaining == {IMAGE: 4}
 
@@ -105,7 +105,7 @@ def test_a_late_lease_is_given_back_and_another_asked_for() -> None:
 
     assert steps[-2] == cancel_step(1, "not_sent")
     assert question_in(steps[-1]).number == 2
-    assert summary(stage).attempts_made == 0
+    assert summary_of(stage).attempts_made == 0
 
 
 def test_a_third_late_lease_is_saturation() -> None:
@@ -129,7 +129,7 @@ def test_late_after_unreachable_tries_is_released() -> None:
 
     assert ending_in(more[0]) == ("r:1", Outcome.RELEASED, Verdict.UNREACHABLE, "")
     assert isinstance(more[1], Enter)
-    assert summary(stage).attempts_made == 1
+    assert summary_of(stage).attempts_made == 1
 
 
 def test_late_after_a_doubtful_try_is_unknown() -> None:
@@ -405,15 +405,15 @@ def test_remaining_is_unknown_after_a_second_penalty() -> None:
         call=call,
     )
 
-    assert summary(once).remaining == {IMAGE: 0}
-    assert summary(twice).remaining is None
+    assert summary_of(once).remaining == {IMAGE: 0}
+    assert summary_of(twice).remaining is None
 
 
 def test_a_lease_given_back_is_left_again() -> None:
     """What the client is told it has is what it has."""
     stage, _ = in_hand(NONE_LEFT)
 
-    assert summary(stage).remaining == {IMAGE: 5}
+    assert summary_of(stage).remaining == {IMAGE: 5}
 
 
 def test_results_beyond_the_reservation_are_counted_where_items_are_units() -> None:

@@ -9,7 +9,7 @@ from contracts.balancer import NoServer
 from contracts.base import LeaseId, ServerId
 from contracts.pool import Free, Granted, Refusal, Verdict
 from services.gateway.domain.errors import GatewayError
-from services.gateway.relay.course import advance, begin, summary
+from services.gateway.relay.course import advance, begin, summary_of
 from services.gateway.relay.course.happenings import (
     Answered,
     Entered,
@@ -176,7 +176,7 @@ def walk(data: st.DataObject) -> tuple[World, list[Step]]:
         for step in steps[:-1]:
             assert isinstance(step, Record | Cancel), "only the last step is waited for"
             world.carry_out(step)
-        summary(stage)
+        summary_of(stage)
         if isinstance(stage, Ended):
             assert isinstance(steps[-1], Fail | Finish)
             return world, every

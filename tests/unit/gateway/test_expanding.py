@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from services.gateway.domain.answers.envelopes import expand_body
+from services.gateway.domain.answers.envelopes import Unreadable, expand_body
 from services.gateway.domain.answers.expanding import Expansion, UnexpandableError, is_readable
 
 CHANCE = random.Random(10)
@@ -61,7 +61,8 @@ def test_what_has_come_is_told_before_the_rest_has(encoding: str) -> None:
 def test_what_is_no_body_in_its_encoding_is_told(encoding: str, body: bytes) -> None:
     with pytest.raises(UnexpandableError):
         expanded(encoding, body, 1000)
-    assert expand_body(encoding, body, 10_000_000) == "an answer that does not decompress"
+    unreadable = Unreadable("an answer that does not decompress")
+    assert expand_body(encoding, body, 10_000_000) == unreadable
 
 
 def test_bomb_takes_no_more_memory_than_a_piece() -> None:

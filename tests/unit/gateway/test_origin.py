@@ -4,7 +4,7 @@ import pytest
 
 from runtime.settings import SettingsError, read_configuration
 from services.gateway.clients.origin import Proxies, stored_address, stored_agent, trusted_proxies
-from services.gateway.settings import GatewaySection, Stored
+from services.gateway.settings import GatewaySection, StoredForm
 from tests.unit.gateway.test_headers import request_with
 
 FRONT = "10.0.0.1"
@@ -80,7 +80,7 @@ def test_trusted_proxy_that_is_no_address_is_refused(text: str) -> None:
         ("none", "", ""),
     ],
 )
-def test_client_is_stored_as_configured(how: Stored, address: str, agent: str) -> None:
+def test_client_is_stored_as_configured(how: StoredForm, address: str, agent: str) -> None:
     request = request_with((b"user-agent", BROWSER.encode()), client=("192.0.2.77", 4711))
 
     stored = stored_address(request.client_address, how), stored_agent(request.user_agent, how)
@@ -97,7 +97,7 @@ def test_hashes_tell_clients_apart_without_naming_them() -> None:
 
 
 @pytest.mark.parametrize("how", ["full", "truncated", "hashed", "none"])
-def test_what_a_client_does_not_say_is_stored_as_nothing(how: Stored) -> None:
+def test_what_a_client_does_not_say_is_stored_as_nothing(how: StoredForm) -> None:
     assert stored_agent("", how) == stored_address("", how) == ""
 
 

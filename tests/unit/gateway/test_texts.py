@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as some
 from msgspec import json
 
-from contracts.base import GatewayId
+from contracts.base import GatewayId, KeyId, ServiceType
+from contracts.gateway import KeyBounds
 from contracts.pool import Granted, Outcome, Verdict
+from services.gateway.clients.keys import Key, KeyScope
 from services.gateway.clients.origin import stored_agent
-from services.gateway.clients.request import Request
+from services.gateway.clients.request import Request, RoutedRequest
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.texts import MESSAGE_BYTES_MAX, TEXT_BYTES_MAX, cut_text
 from services.gateway.relay.asking import call_of, session_requested
@@ -50,6 +52,7 @@ def test_what_fits_is_told_as_it_is(text: str) -> None:
 
 @pytest.mark.parametrize("character", ["a", '"', "\x01", "\xff", "\U00010000"])
 def test_a_call_takes_as_much_of_the_log_whatever_its_texts_are_made_of(character: str) -> None:
+    """One call whose every text is far too long: what is told at its beginning and its end."""
     said = (character * 300).encode("latin-1", "replace")
     scope = {
         "method": "POST",
@@ -58,8 +61,16 @@ def test_a_call_takes_as_much_of_the_log_whatever_its_texts_are_made_of(characte
         "headers": [(b"x-request-id", said), (b"user-agent", said)],
     }
     request = Request(scope)
-    request.model = character * 300
-    call = call_of(request, 3)
+    key = Key(key_id=KeyId("key"), name="", scope=KeyScope.CLIENT, bounds=KeyBounds(), hash="")
+    routed = RoutedRequest(
+        request=request,
+        key=key,
+        model=character * 300,
+        service_type=ServiceType("image"),
+        units=1,
+        counted=False,
+    )
+    call = call_of(routed, 3)
     wanted = AskLease(number=1, avoid_sessions=(), avoid_servers=(), previous=None)
     asked = session_requested(call, request, wanted, GatewayId("g"), NOON, "full")
     error = GatewayError("invalid_request", character * 300)

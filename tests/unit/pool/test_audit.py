@@ -213,8 +213,8 @@ def fed(chain: Chain, link: Link, time: float = 0, **fields: object) -> list[Wro
     return [violation.kind for violation in chain.audit_link(7, stored, decode_envelope(stored))]
 
 
-def begun(*, led: bool = True) -> Chain:
-    chain = Chain("evt.pool.0", led=led)
+def begun(*, elected: bool = True) -> Chain:
+    chain = Chain("evt.pool.0", elected=elected)
     elected = LeaderElected(writer=LEADER, epoch=1)
     assert fed(chain, Link(), events=[elected]) == []
     return chain
@@ -280,7 +280,7 @@ def test_before_the_first_election_nobody_may_write() -> None:
 
 
 def test_a_subject_without_leader_is_written_by_whom_the_fence_lets() -> None:
-    chain = begun(led=False)
+    chain = begun(elected=False)
 
     assert fed(chain, chain.link, writer=WriterId("gateway-9"), epoch=0) == []
 

@@ -4,10 +4,11 @@ import pytest
 
 from runtime.credentials import (
     Credential,
+    WrongCredential,
     WrongCredentialError,
     credential_of,
+    credentials_fault,
     credentials_in,
-    report_good,
 )
 from runtime.secrets import session_identity
 
@@ -35,11 +36,18 @@ SECRET = "topsecret"
         (b"YWJj==", [(1, Credential(credential="YWJj=="))]),
         (
             b"a\x0bb\xc2\x85c\xe2\x80\xa8d",
-            [(1, "credential: expected 1 to 4096 visible ASCII characters, no blanks")],
+            [
+                (
+                    1,
+                    WrongCredential(
+                        "credential: expected 1 to 4096 visible ASCII characters, no blanks"
+                    ),
+                )
+            ],
         ),
     ],
 )
-def test_lines_are_read(data: bytes, found: list[tuple[int, Credential | str]]) -> None:
+def test_lines_are_read(data: bytes, found: list[tuple[int, Credential | WrongCredential]]) -> None:
     assert list(credentials_in(data)) == found
 
 
@@ -86,8 +94,10 @@ def test_one_bad_line_costs_none_of_the_others(line: bytes) -> None:
     found = list(credentials_in(b"good\n" + line + b"\nalso-good\n"))
 
     assert [number for number, one in found if isinstance(one, Credential)] == [1, 3]
-    assert report_good(found).startswith("line 2: ")
-    assert SECRET not in report_good(found)
+    fault = credentials_fault(found)
+    assert fault is not None
+    assert fault.startswith("line 2: ")
+    assert SECRET not in fault
 
 
 def test_what_a_line_does_not_say_is_said_for_all() -> None:

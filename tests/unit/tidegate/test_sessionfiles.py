@@ -3,7 +3,7 @@
 import pytest
 
 from contracts.base import ServiceType
-from runtime.credentials import Credential
+from runtime.credentials import Credential, WrongCredential
 from tidegate.admin import sessionfiles
 from tidegate.console.errors import CommandError
 
@@ -18,7 +18,7 @@ def credentials_in(text: str, *, as_csv: bool = False) -> list[tuple[int, Creden
 def wrong_lines(text: str, *, as_csv: bool = False) -> str:
     found = sessionfiles.session_lines(text.encode(), "file", as_csv=as_csv)
     return sessionfiles.wrong_lines_text(
-        [(number, one) for number, one in found if isinstance(one, str)]
+        [(number, one.reason) for number, one in found if isinstance(one, WrongCredential)]
     )
 
 

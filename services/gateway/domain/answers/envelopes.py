@@ -44,10 +44,16 @@ class Said(msgspec.Struct, frozen=True):
     choices: Any = None
 
 
+class Unreadable(msgspec.Struct, frozen=True):
+    """Why a body is none that can be read, as the log tells it."""
+
+    reason: str
+
+
 _decoder = msgspec.json.Decoder(Said)
 
 
-def read_envelope(encoding: str, body: bytes, *, by_url: bool = False) -> Said | str | None:
+def read_envelope(encoding: str, body: bytes, *, by_url: bool = False) -> Said | Unreadable | None:
     """Decode a body: its object, None for what is not read, or why it is none.
 
     `by_url`: what is JSON, but no object, is a reason too.
@@ -60,19 +66,19 @@ def read_envelope(encoding: str, body: bytes, *, by_url: bool = False) -> Said |
     except msgspec.ValidationError:
         if plain.lstrip()[:1] == b"{":  # a number that it finds too great
             return _read_leniently(plain)
-        return "an answer that is no JSON object" if by_url else None
+        return Unreadable("an answer that is no JSON object") if by_url else None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _read_leniently(plain)
 
 
-def _read_leniently(body: bytes) -> Said | str:
+def _read_leniently(body: bytes) -> Said | Unreadable:
     """Read what Node writes and the strict reader refuses, such as half of an emoji."""
     try:
         document = json.loads(body.decode("utf-8", "replace"), parse_int=_whole_number)
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        return "an answer that is not valid JSON"
+        return Unreadable("an answer that is not valid JSON")
     return Said(**{name: document.get(name) for name in Said.__struct_fields__})
 
 
@@ -126,7 +132,7 @@ def _expand_within(expansion: Expansion, body: bytes, bytes_max: int) -> bytes:
 
 def expand_body(
     encoding: str, body: bytes, bytes_max: int = JUDGED_BYTES_MAX
-) -> bytes | str | None:
+) -> bytes | Unreadable | None:
     """Take an encoding off, and a byte order mark, which JSON readers may ignore (RFC 8259 §8.1).
 
     Returns the body, None when it becomes over `bytes_max`, or why it is none: whoever answers in
@@ -135,7 +141,7 @@ def expand_body(
     if encoding in PLAIN_ENCODINGS:
         return body.removeprefix(codecs.BOM_UTF8)
     if not is_readable(encoding):
-        return NOT_ASKED_FOR
+        return Unreadable(NOT_ASKED_FOR)
     expansion = Expansion(encoding)
     try:
         plain = _expand_within(expansion, body, bytes_max)
@@ -143,7 +149,7 @@ def expand_body(
             return None
         expansion.finish()
     except UnexpandableError:
-        return "an answer that does not decompress"
+        return Unreadable("an answer that does not decompress")
     return plain.removeprefix(codecs.BOM_UTF8)
 
 

@@ -108,7 +108,8 @@ def judge_body(
         return _judge_meaning("not_accepted", status, message=message)
     answer = read_envelope(encoding, body, by_url=by_url)
     if not isinstance(answer, Said):
-        return _judge_status(status, answer, "", waited_s > late_s)
+        reason = None if answer is None else answer.reason
+        return _judge_status(status, reason, "", waited_s > late_s)
     code = code_of(answer)
     odd = code is None and answer.code is not None and unreadable_code(answer)
     if code is None and not odd and not answer.error and 200 <= status < 300:  # noqa: PLR2004

@@ -39,6 +39,6 @@ summary      what headers and the log line say of it
 """
 
 from services.gateway.relay.course.rules import advance, begin
-from services.gateway.relay.course.summary import summary
+from services.gateway.relay.course.summary import summary_of
 
-__all__ = ["advance", "begin", "summary"]
+__all__ = ["advance", "begin", "summary_of"]

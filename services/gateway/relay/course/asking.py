@@ -17,7 +17,7 @@ _UNTOLD = frozenset({Refusal.STALE_REQUEST, Refusal.CANCELLED, Refusal.LEDGER_UN
 
 
 def on_entered(stage: Entering, _: Entered, __: float) -> Next:
-    """Ask for the lease."""
+    """Ask for the lease: this call has its turn, and a server is there as far as is known."""
     return Asking(stage.call, stage.trail), (lease_question(stage.trail),)
 
 

@@ -9,11 +9,12 @@ from services.gateway.domain.summary import Summary
 from services.gateway.relay.course.stages import Stage
 
 
-def summary(stage: Stage) -> Summary:
+def summary_of(stage: Stage) -> Summary:
     """Say what is known at this stage."""
     trail = stage.trail
     selected: Selected | None = getattr(stage, "selected", None)
     return Summary(
+        service_type=stage.call.service_type,
         session_id=trail.lease.session_id if trail.lease else None,
         remaining=_remaining(stage),
         server_id=selected.server_id if selected else trail.server_id,

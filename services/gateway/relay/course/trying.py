@@ -70,7 +70,7 @@ def _select(call: CallFacts, trail: Trail, held: Held, failed: ServerFailed | No
 
 
 def on_chosen(stage: Selecting, happened: Chosen, now_s: float) -> Next:
-    """Try the server."""
+    """Try the server that the balancer chose, unless `send_by` has passed meanwhile."""
     return _send(stage.call, stage.trail, stage.held, happened.selected, now_s)
 
 

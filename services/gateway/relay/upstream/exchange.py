@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contracts.balancer import PLAIN, Selected
 from contracts.pool import Attempt, Verdict
 from services.gateway.clients.headers import upstream_headers
-from services.gateway.clients.request import Request
 from services.gateway.dialects.credentials import secrets_of, spellings_of
 from services.gateway.dialects.words import LATE_FILM_S, LATE_S, Translation
 from services.gateway.domain import Judgement, failure_error
@@ -23,7 +22,7 @@ from services.gateway.relay.upstream.judging import encoding_of, judge_answer
 from services.gateway.relay.upstream.parts import ClientSide, Upstream
 from services.gateway.relay.upstream.passing import stream_watched
 from services.gateway.relay.upstream.telling import Telling
-from services.gateway.transport import Answer, ServerRequest, TransportFailure, Waits
+from services.gateway.transport import ServerAnswer, ServerRequest, TransportFailure, Waits
 from services.gateway.transport.retry_after import retry_after
 
 _FILMS = "/videos/"
@@ -77,7 +76,7 @@ class Exchange:
         self._started = time.perf_counter()
         self._translation: Translation | None = None
         self._outgoing: ServerRequest | None = None
-        self._answer: Answer | None = None
+        self._answer: ServerAnswer | None = None
         self._first_byte_ms = 0.0
         self._telling: Telling | None = None
         self._content = ""
@@ -181,21 +180,22 @@ class Exchange:
         if self._answer is not None:
             await self._answer.aclose()
 
-    async def _send_request(self, outgoing: ServerRequest) -> Answer:
+    async def _send_request(self, outgoing: ServerRequest) -> ServerAnswer:
         """Send, and await the answer's head. Raises `TransportFailure`, `GatewayError`."""
         transport, translation = self._upstream.transport, self._translation
         if translation is None or not translation.chat:
             return await transport.begin_exchange(outgoing)
         side = self._side
         self._telling = Telling(
-            side.request, side.wording.asks, side.client, translation.chat, side.own_headers
+            side.routed, side.wording.asks, side.client, translation.chat, side.own_headers
         )
         async with self._telling.keep_alive():
             return await transport.begin_exchange(outgoing)
 
     def _upstream_request(self) -> ServerRequest:
         """Make the request that goes to the server."""
-        request, upload = self._side.request, self._side.upload
+        routed, upload = self._side.routed, self._side.upload
+        request = routed.request
         address = self._upstream.addresses.address_of(self._selected.url)
         length = upload.taken if upload.complete else upload.length
         pieces, kind, target = None, "", request.target_bytes
@@ -215,23 +215,22 @@ class Exchange:
             upload.as_body(pieces),
             Waits(
                 min(self._connect_s, settings.connect_timeout),
-                self._upstream.first_byte_s(request.service_type),
+                self._upstream.first_byte_s(routed.service_type),
                 settings.idle_timeout,
             ),
             self._on_departure,
         )
 
-    async def _judge_answer(self, answer: Answer) -> None:
+    async def _judge_answer(self, answer: ServerAnswer) -> None:
         """Judge an answer by its head and, where it has a say, its body.
 
         Raises `TransportFailure`.
         """
         secrets = self._secrets
-        late_s = _late_s(self._side.request, self._translation)
+        late_s = _late_s(self._side.routed.request.path, self._translation)
         tables = self._upstream.failures
-        self._judgement, self._begun, self._whole = await judge_answer(
-            answer, tables, secrets, self._translation, late_s
-        )
+        judged = await judge_answer(answer, tables, secrets, self._translation, late_s)
+        self._judgement, self._begun, self._whole = judged.judgement, judged.begun, judged.whole
         if self._telling is None or self._judgement.verdict is not Verdict.SUCCESS:
             return
         self._content = await self._telling.read_content(self._begun, answer, secrets)
@@ -239,14 +238,14 @@ class Exchange:
             status = self._judgement.status
             self._judgement = Judgement(Verdict.OUTCOME_UNKNOWN, status, message=_NO_RESULT)
 
-    def _client_headers(self, answer: Answer, *, anew: bool) -> Headers:
+    def _client_headers(self, answer: ServerAnswer, *, anew: bool) -> Headers:
         """Make the head; `anew`: the body is not, byte for byte, what the server wrote."""
         headers = headers_passing(answer.headers, self._upstream.passed, self._secrets)
         if anew:
             headers = [pair for pair in headers if pair[0] not in _OF_THE_BYTES]
         return [*headers, *self._side.own_headers()]
 
-    async def _answer_whole(self, answer: Answer) -> None:
+    async def _answer_whole(self, answer: ServerAnswer) -> None:
         """Give the client a whole answer, without the credential if its server repeats it."""
         encoding = encoding_of(answer)
         body = self._begun
@@ -260,7 +259,7 @@ class Exchange:
             headers.append((b"content-length", str(len(clean)).encode()))
         await self._side.client.answer_whole(answer.status, headers, clean)
 
-    async def _stream_answer(self, answer: Answer) -> GatewayError | None:
+    async def _stream_answer(self, answer: ServerAnswer) -> GatewayError | None:
         """Give the client an answer as it comes; says what cut it.
 
         An event stream that an attempt before this one began, and whose session was refused after
@@ -281,7 +280,7 @@ class Exchange:
             await client.break_off(error)
             return error
         if events:
-            answer.wait_at_most(self._upstream.first_byte_s(self._side.request.service_type))
+            answer.wait_at_most(self._upstream.first_byte_s(self._side.routed.service_type))
         watch = Watch(spellings_of(self._secrets), None if events else WATCHED_BYTES)
         broken = await stream_watched(client, self._begun, answer, watch, expansion)
         if watch.found:
@@ -289,8 +288,8 @@ class Exchange:
         return broken
 
 
-def _late_s(request: Request, translation: Translation | None) -> float:
+def _late_s(path: str, translation: Translation | None) -> float:
     """So long after the request's last byte its server has submitted, whatever it speaks."""
     if translation is not None:
         return translation.late_s
-    return LATE_FILM_S if _FILMS in request.path else LATE_S
+    return LATE_FILM_S if _FILMS in path else LATE_S

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from contracts.base import ServiceType
 from services.gateway.clients.answers import Client
-from services.gateway.clients.request import Request
+from services.gateway.clients.request import RoutedRequest
 from services.gateway.clients.uploads import Upload
 from services.gateway.domain.heads import Headers, names_passing
 from services.gateway.metrics import Metrics
@@ -18,7 +18,7 @@ from services.gateway.transport.addresses import Addresses
 class ClientSide(NamedTuple):
     """One call as its client made it, and the way back."""
 
-    request: Request
+    routed: RoutedRequest
     upload: Upload
     wording: Wording
     client: Client

@@ -7,14 +7,14 @@ from services.gateway.domain import failure_error
 from services.gateway.domain.answers.concealing import Watch
 from services.gateway.domain.answers.expanding import Expansion, UnexpandableError
 from services.gateway.domain.errors import GatewayError
-from services.gateway.transport import Answer, TransportFailure
+from services.gateway.transport import ServerAnswer, TransportFailure
 
 _ECHO = "the backend's answer repeats the credential that it was sent: it is cut off before it"
 _GARBLED = "the backend's answer does not decompress: it is cut off where that shows"
 
 
 async def stream_watched(
-    client: Client, begun: bytes, answer: Answer, watch: Watch, expansion: Expansion | None
+    client: Client, begun: bytes, answer: ServerAnswer, watch: Watch, expansion: Expansion | None
 ) -> GatewayError | None:
     """Stream a success to the client; says what cut it, if it did not come to its end.
 

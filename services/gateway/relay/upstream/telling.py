@@ -16,14 +16,14 @@ from typing import Any, Literal
 import msgspec
 
 from services.gateway.clients.answers import Client
-from services.gateway.clients.request import Request
+from services.gateway.clients.request import RoutedRequest
 from services.gateway.dialects import chat
 from services.gateway.dialects.credentials import hide_secrets, spellings_of
 from services.gateway.dialects.words import Asked, Fields
 from services.gateway.domain.answers.concealing import CONCEALED
 from services.gateway.domain.answers.envelopes import expand_body
 from services.gateway.domain.heads import Headers
-from services.gateway.transport import Answer
+from services.gateway.transport import ServerAnswer
 
 SILENCE_S = 10.0
 BEAT_S = 15.0
@@ -46,7 +46,7 @@ class Telling:
 
     def __init__(
         self,
-        request: Request,
+        routed: RoutedRequest,
         asks: Asked | None,
         client: Client,
         about: Literal["image", "video"],
@@ -56,8 +56,8 @@ class Telling:
         self._client = client
         self._headers = headers
         self._about = about
-        self._model = request.model
-        self._request_id = request.request_id
+        self._model = routed.model
+        self._request_id = routed.request.request_id
         self._created = int(time.time())
         self._streamed = asks is not None and asks.fields.get("stream") is True
         self._counted = asks is not None and chat.counts_tokens(asks)
@@ -76,7 +76,9 @@ class Telling:
             with suppress(asyncio.CancelledError):
                 await task
 
-    async def read_content(self, begun: bytes, answer: Answer, secrets: tuple[bytes, ...]) -> str:
+    async def read_content(
+        self, begun: bytes, answer: ServerAnswer, secrets: tuple[bytes, ...]
+    ) -> str:
         """Read a success, of which `begun` was read, without `secrets`; empty: it holds no result.
 
         Raises `TransportFailure`.
@@ -141,7 +143,7 @@ def _content_of(
     """Read what a backend's answer tells, without `secrets`; empty: no result."""
     plain = expand_body(encoding, b"".join(parts), _READ_BYTES_MAX)
     try:
-        said = _decoder.decode(plain or b"")
+        said = _decoder.decode(plain if isinstance(plain, bytes) else b"")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         said = {}
     return hide_secrets(chat.content_of(said, film=film), secrets, CONCEALED)

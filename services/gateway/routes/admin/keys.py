@@ -14,6 +14,7 @@ from services.gateway.clients.keys import Key, KeyScope
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.parameters import one_of
+from services.gateway.store import KeyWithText
 
 GRACE_MAX_S = 7 * 86_400
 ScopeName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(KeyScope)})]
@@ -139,11 +140,10 @@ async def rotate_key(
     return _issued_key(await doors.key_log.rotate_key(KeyId(key_id), admin.key_id, grace_s))
 
 
-def _issued_key(issued: tuple[Key, str] | KeyRefused) -> IssuedKey:
+def _issued_key(issued: KeyWithText | KeyRefused) -> IssuedKey:
     if isinstance(issued, KeyRefused):
         raise _refusal_error(issued)
-    key, text = issued
-    return IssuedKey(key=text, **msgspec.structs.asdict(_key_report(key)))
+    return IssuedKey(key=issued.text, **msgspec.structs.asdict(_key_report(issued.key)))
 
 
 def _key_report(key: Key) -> KeyReport:

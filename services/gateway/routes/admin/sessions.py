@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from litestar import delete, get, patch, post
@@ -139,12 +139,12 @@ async def add_sessions(
             refused.append(RefusedSession(line=line, reason=str(error)))
     if not good:
         raise _none_is_good(refused, listed=isinstance(data, list))
-    named, changed, revived = await _add_batches(doors, list(good.values()), admin)
+    done = await _add_batches(doors, list(good.values()), admin)
     return SessionsAdded(
-        data=named,
-        changed=changed,
-        added=[one for one in changed if one not in revived],
-        revived=sorted(revived),
+        data=done.named,
+        changed=done.changed,
+        added=[one for one in done.changed if one not in done.revived],
+        revived=sorted(done.revived),
         refused=refused,
     )
 
@@ -162,10 +162,18 @@ def _none_is_good(refused: list[RefusedSession], *, listed: bool) -> GatewayErro
     )
 
 
-async def _add_batches(
-    doors: Doors, good: Sequence[Credential], admin: Key
-) -> tuple[list[str], list[str], set[str]]:
-    """Have them added; the session of each, those that it changed, and the revived of them."""
+class _AddedBatches(NamedTuple):
+    """What the pool made of credentials, by the ids of their sessions."""
+
+    named: list[str]
+    """The session of each."""
+    changed: list[str]
+    """Those that were not there before, or retired."""
+    revived: set[str]
+
+
+async def _add_batches(doors: Doors, good: Sequence[Credential], admin: Key) -> _AddedBatches:
+    """Have the pool add them, as many at a time as it takes."""
     named: list[str] = []
     changed: list[str] = []
     revived: set[str] = set()
@@ -177,7 +185,7 @@ async def _add_batches(
         named += [str(item.session_id) for item in items]
         changed += done.changed
         revived |= set(done.revived)
-    return named, changed, revived
+    return _AddedBatches(named, changed, revived)
 
 
 async def _current_status(

@@ -13,7 +13,7 @@ from contracts.base import ServiceType
 from contracts.pool import SessionView
 
 _FIRST = ("image", "video", "avatar")
-Row = dict[str, Any]
+FigureRow = dict[str, Any]
 
 
 def in_order(service_types: Iterable[str]) -> list[str]:
@@ -22,17 +22,17 @@ def in_order(service_types: Iterable[str]) -> list[str]:
     return [name for name in _FIRST if name in given] + sorted(given.difference(_FIRST))
 
 
-def rows_of(answer: Rows) -> list[Row]:
+def rows_of(answer: Rows) -> list[FigureRow]:
     """Name the columns of every row."""
     return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
 
 
-def freshness_of(answer: Rows) -> Row:
+def freshness_of(answer: Rows) -> FigureRow:
     """Say up to which log sequence an answer is true, and how many envelopes that is behind."""
     return {"sequence": answer.sequence, "lag": answer.lag}
 
 
-def session_usage(view: SessionView) -> Row:
+def session_usage(view: SessionView) -> FigureRow:
     """Tell what a session has used, and has left, on its current quota day."""
     types = [ServiceType(name) for name in in_order({*view.limits, *view.used, *view.remaining})]
 
@@ -50,7 +50,7 @@ def session_usage(view: SessionView) -> Row:
     }
 
 
-def by_type(rows: Iterable[Row], column: str, service_types: Iterable[str]) -> dict[str, int]:
+def by_type(rows: Iterable[FigureRow], column: str, service_types: Iterable[str]) -> dict[str, int]:
     """Add up `column` per service type; types without any row are 0."""
     units: Counter[str] = Counter(dict.fromkeys(service_types, 0))
     for row in rows:
@@ -59,15 +59,15 @@ def by_type(rows: Iterable[Row], column: str, service_types: Iterable[str]) -> d
     return {name: units[name] for name in in_order(units)}
 
 
-def by_day(rows: Iterable[Row]) -> dict[str, list[Row]]:
+def by_day(rows: Iterable[FigureRow]) -> dict[str, list[FigureRow]]:
     """Sort rows by their quota day, in order."""
-    days: dict[str, list[Row]] = {}
+    days: dict[str, list[FigureRow]] = {}
     for row in rows:
         days.setdefault(str(row["date"]), []).append(row)
     return dict(sorted(days.items()))
 
 
-def sums_of(rows: list[Row], sessions_name: str, service_types: Iterable[str]) -> Row:
+def sums_of(rows: list[FigureRow], sessions_name: str, service_types: Iterable[str]) -> FigureRow:
     """Add up a day, or several, as the original does: sessions, units by type, an average."""
     sessions = largest_of(rows, "active_sessions")
     return {
@@ -77,17 +77,17 @@ def sums_of(rows: list[Row], sessions_name: str, service_types: Iterable[str]) -
     }
 
 
-def requests_in(rows: Iterable[Row]) -> int:
-    """Add up the requests."""
+def requests_in(rows: Iterable[FigureRow]) -> int:
+    """Add up the column `requests`; a row without any counts none."""
     return sum(int(row["requests"] or 0) for row in rows)
 
 
-def units_in(rows: Iterable[Row]) -> int:
+def units_in(rows: Iterable[FigureRow]) -> int:
     """Add up the used units."""
     return sum(int(row["units"] or 0) for row in rows)
 
 
-def largest_of(rows: Iterable[Row], column: str) -> int:
+def largest_of(rows: Iterable[FigureRow], column: str) -> int:
     """Read a figure that stands, the same, in every row of a day."""
     return max((int(row[column] or 0) for row in rows), default=0)
 

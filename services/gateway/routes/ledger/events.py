@@ -37,7 +37,9 @@ Limit = Annotated[int, QueryParameter(ge=1, le=_PAGE_MAX, description="At most s
 Types = Annotated[
     str, QueryParameter(name="type", description="Types, or patterns such as `lease_*`.")
 ]
-Session = Annotated[str, QueryParameter(name="session", description="Only about this session.")]
+AboutSession = Annotated[
+    str, QueryParameter(name="session", description="Only about this session.")
+]
 OfRequest = Annotated[
     str,
     QueryParameter(name="request", description="Only of this request: our id or its client's."),
@@ -63,7 +65,7 @@ async def page(
     after: After = "0",
     limit: Limit = 100,
     types: Types = "",
-    session: Session = "",
+    session: AboutSession = "",
     of_request: OfRequest = "",
 ) -> Page:
     """Read events as they are stored, the hashes of keys apart."""
@@ -99,7 +101,7 @@ async def stream(
     request: Request[Any, Any, Any],
     after: After = "",
     types: Types = "",
-    session: Session = "",
+    session: AboutSession = "",
     of_request: OfRequest = "",
 ) -> Stream:
     """Send each event as it is stored; `Last-Event-ID` goes on where a connection broke off."""

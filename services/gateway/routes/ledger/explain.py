@@ -14,7 +14,7 @@ from runtime.eventlog import LogUnavailableError
 from runtime.texts import as_quoted
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
-from services.gateway.routes.figures.shapes import Row, rows_of
+from services.gateway.routes.figures.shapes import FigureRow, rows_of
 
 _ID_MAX = 500
 _LOOK_EVERY_S = 0.1
@@ -33,11 +33,11 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     request_id: str
-    asked: list[Row]
-    leases: list[Row]
-    attempts: list[Row]
-    refusals: list[Row]
-    consequences: list[Row]
+    asked: list[FigureRow]
+    leases: list[FigureRow]
+    attempts: list[FigureRow]
+    refusals: list[FigureRow]
+    consequences: list[FigureRow]
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +48,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     lag: int
     at: str | None = None
     """When the call of an id without a trace came, as the id says it."""
-    counted: list[Row] = []
+    counted: list[FigureRow] = []
     """Of an id without a trace: the counts, by key and code, of one of which it may be a part."""
 
 
@@ -114,7 +114,7 @@ async def _current_rows(doors: Doors, request_id: str) -> Rows:
         await asyncio.sleep(_LOOK_EVERY_S)
 
 
-def _as_story(row: Row) -> Story:
+def _as_story(row: FigureRow) -> Story:
     """Read the candidates and details, which the projections keep as JSON."""
     attempts, consequences = row["attempts"] or [], row["consequences"] or []
     for attempt in attempts:

@@ -73,14 +73,18 @@ def _add_sessions(draft: Draft, command: AddSessions, origin: str) -> Decision:
             )
         if too_great(item.limits.values()):
             return _admin_failure(_LIMITS)
+    for item in command.items:
+        _add_session(draft, item, command.by, origin)
     changed = [
-        str(item.session_id) for item in command.items if _add_one(draft, item, command.by, origin)
+        str(event.session_id)
+        for event in draft.events
+        if isinstance(event, SessionAdded | SessionRevived)
     ]
     revived = [str(event.session_id) for event in draft.events if isinstance(event, SessionRevived)]
     return Decision(draft.events, Done(changed=changed, revived=revived))
 
 
-def _add_one(draft: Draft, item: AddSession, by: str, origin: str) -> bool:
+def _add_session(draft: Draft, item: AddSession, by: str, origin: str) -> None:
     """Add or revive one session; one that is there only gets its new ciphertext, elsewhere."""
     session = draft.pool.sessions.get(item.session_id)
     if session is None:
@@ -93,15 +97,14 @@ def _add_one(draft: Draft, item: AddSession, by: str, origin: str) -> bool:
             by=by,
         )
         draft.emit(added)
-        return True
+        return
     if session.status is not SessionStatus.RETIRED:
-        return False
+        return
     draft.emit(SessionRevived(session_id=item.session_id, origin=origin, by=by))
     # A revival keeps the limits that the session had.
     if item.limits and item.limits != session.limits:
         limits = SessionChanged(session_id=item.session_id, limits=item.limits, by=by)
         draft.emit(limits)
-    return True
 
 
 def _change_session(draft: Draft, command: ChangeSession) -> Decision:

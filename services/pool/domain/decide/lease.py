@@ -21,10 +21,10 @@ from services.pool.domain.decide.decision import Decision, Draft
 from services.pool.domain.decide.end import end_lease
 from services.pool.domain.decide.refusals import (
     GIVEN_UP,
-    MESSAGES,
+    refusal_for,
+    refusal_of_all,
     refuse_lease,
     tell_counted,
-    why_none,
 )
 from services.pool.domain.index.choice import Choice
 from services.pool.domain.quota import policy_span
@@ -56,7 +56,7 @@ def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
         return Decision(draft.events, earlier)
     reason = _unfit_refusal(state, requested)
     if reason is not None:
-        return Decision(draft.events, refuse_lease(draft, requested, reason, 0.0))
+        return _refusal(draft, requested, refusal_for(reason))
     index = state.index_at(now)
     choice = index.choose_session(
         requested.service_type,
@@ -73,8 +73,13 @@ def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
         return Decision(draft.events, _grant_lease(draft, requested, choice))
     if reset is not None and hopeful:
         return Decision(draft.events, held_until=reset)
-    reason, retry_after_s = why_none(draft, index, requested)
-    return Decision(draft.events, refuse_lease(draft, requested, reason, retry_after_s))
+    return _refusal(draft, requested, refusal_of_all(draft, index, requested))
+
+
+def _refusal(draft: Draft, requested: SessionRequested, refused: Refused) -> Decision:
+    """Decide that there is no lease."""
+    refuse_lease(draft, requested, refused)
+    return Decision(draft.events, refused)
 
 
 def _has_hope(state: Pool) -> bool:
@@ -89,8 +94,7 @@ def _earlier_answer(draft: Draft, requested: SessionRequested) -> Granted | Refu
     Nothing of the last goes into the log; gateways refuse it before they ask.
     """
     if not asks_within(requested):
-        too_many = Refusal.TOO_MANY_UNITS
-        return Refused(reason=too_many, message=MESSAGES[too_many])
+        return refusal_for(Refusal.TOO_MANY_UNITS)
     pool = draft.pool
     asked = lease_id(requested.request_id, requested.number)
     lease = pool.leases.get(asked)

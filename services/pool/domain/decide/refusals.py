@@ -27,7 +27,7 @@ from contracts.pool import (
 from services.pool.domain.decide import bounds
 from services.pool.domain.decide.decision import Draft
 from services.pool.domain.index.choice import Index
-from services.pool.domain.state import Pool
+from services.pool.domain.state import Pool, RefusalBudget
 
 REFUSALS_PER_SECOND = 100
 REFUSALS_OF_A_KEY = 10
@@ -47,7 +47,12 @@ MESSAGES = {
 GIVEN_UP = Refused(reason=Refusal.CANCELLED, message="cancelled before it was granted")
 
 
-def why_none(draft: Draft, index: Index, requested: SessionRequested) -> tuple[Refusal, float]:
+def refusal_for(reason: Refusal, retry_after_s: float = 0.0) -> Refused:
+    """Word a refusal; `retry_after_s` is 0 where nobody knows when asking again may help."""
+    return Refused(reason=reason, retry_after_s=retry_after_s, message=MESSAGES[reason])
+
+
+def refusal_of_all(draft: Draft, index: Index, requested: SessionRequested) -> Refused:
     """Say why no session will do, and after how many seconds asking again may help.
 
     0 seconds: nobody knows; a pool without sessions that gets none has nothing to wait for.
@@ -56,44 +61,42 @@ def why_none(draft: Draft, index: Index, requested: SessionRequested) -> tuple[R
     standing = pool.standing
     barred = standing[SessionStatus.DISABLED] + standing[SessionStatus.SUSPECT]
     if pool.growing or not (pool.size or pool.barren):
-        return Refusal.SATURATED, _RETRY_S_MIN
+        return refusal_for(Refusal.SATURATED, _RETRY_S_MIN)
     if not pool.size:
-        return Refusal.QUOTA_EXHAUSTED, 0.0
+        return refusal_for(Refusal.QUOTA_EXHAUSTED)
     if barred == pool.size:
-        return Refusal.CREDENTIALS_EXHAUSTED, _seconds_until(now, index.next_waking())
+        waking_s = _seconds_until(now, index.next_waking())
+        return refusal_for(Refusal.CREDENTIALS_EXHAUSTED, waking_s)
     if not standing[SessionStatus.ACTIVE]:
         # They drain: what they have left is no less, and somebody will let them work again.
-        return Refusal.SATURATED, _RETRY_S_MAX
+        return refusal_for(Refusal.SATURATED, _RETRY_S_MAX)
     if index.has_units(requested.service_type, requested.units):
         freed = index.deadlines.first_deadline()
         soonest = min(_seconds_until(now, freed, index.next_waking()), _RETRY_S_MAX)
-        return Refusal.SATURATED, max(soonest, _RETRY_S_MIN)
+        return refusal_for(Refusal.SATURATED, max(soonest, _RETRY_S_MIN))
     # Reserved units may come back with an end, at the latest by the first deadline.
     deadline = index.deadlines.earliest_of(requested.service_type)
     soonest = _seconds_until(now, deadline, index.next_reset())
-    return Refusal.QUOTA_EXHAUSTED, max(soonest, _RETRY_S_MIN)
+    return refusal_for(Refusal.QUOTA_EXHAUSTED, max(soonest, _RETRY_S_MIN))
 
 
-def refuse_lease(
-    draft: Draft, requested: SessionRequested, reason: Refusal, retry_after_s: float
-) -> Refused:
-    """Answer a refusal, and journal it or count it."""
+def refuse_lease(draft: Draft, requested: SessionRequested, refused: Refused) -> None:
+    """Remember that this was refused, and journal it or count it."""
     event = LeaseRefused(
         request_id=requested.request_id,
         number=requested.number,
         service_type=requested.service_type,
         key_id=requested.key_id,
-        reason=reason,
-        retry_after_s=retry_after_s,
+        reason=refused.reason,
+        retry_after_s=refused.retry_after_s,
     )
-    answer = Refused(reason=reason, retry_after_s=retry_after_s, message=MESSAGES[reason])
-    draft.pool.remember_answer(lease_id(requested.request_id, requested.number), answer)
-    if _take_budget(draft, requested.key_id):
+    draft.pool.remember_answer(lease_id(requested.request_id, requested.number), refused)
+    if _may_journal(draft, requested.key_id):
+        _spend_budget(draft, requested.key_id)
         draft.emit(requested)
         draft.emit(event)
     else:
         _count_refusal(draft, event, requested.asked_at)
-    return answer
 
 
 def forbid_lease(draft: Draft, command: CancelLease) -> None:
@@ -111,7 +114,9 @@ def forbid_lease(draft: Draft, command: CancelLease) -> None:
     # Counted as refusals are, it can tell no more than they: a key, and that the ledger was not to
     # be had.
     countable = command.key_id and (not ends or command.error_code == Refusal.LEDGER_UNAVAILABLE)
-    if not countable or _take_budget(draft, command.key_id):
+    if not countable or _may_journal(draft, command.key_id):
+        if countable:
+            _spend_budget(draft, command.key_id)
         event = LeaseCancelled(
             lease_id=name,
             request_id=command.request_id,
@@ -149,26 +154,43 @@ def _count_refusal(draft: Draft, event: LeaseRefused, asked_at: datetime) -> Non
     draft.pool.put_entry(counted, key, tally)
 
 
-def _take_budget(draft: Draft, key_id: KeyId) -> bool:
-    """Take one refusal from the budgets of its key and of the second; false when one is empty."""
+def _may_journal(draft: Draft, key_id: KeyId) -> bool:
+    """Whether the budgets of its key and of the second have one more refusal."""
+    refusals = draft.pool.refusals
+    journalled = 0 if _is_next_second(draft) else refusals.journalled
+    return journalled < REFUSALS_PER_SECOND and _budget_left(draft, key_id) >= 1
+
+
+def _spend_budget(draft: Draft, key_id: KeyId) -> None:
+    """Take one refusal from the budgets of its key and of the second."""
     pool, now = draft.pool, draft.now
     refusals = pool.refusals
-    if refusals.second is None or now >= refusals.second + _SECOND:
+    if _is_next_second(draft):
         pool.set_field(refusals, "second", now.replace(microsecond=0))
         pool.set_field(refusals, "journalled", 0)
-    full = float(REFUSALS_OF_A_KEY)
-    left, since = refusals.budgets.get(key_id, (full, now))
-    left = min(full, left + max(0.0, (now - since).total_seconds()))
-    if left < 1 or refusals.journalled >= REFUSALS_PER_SECOND:
-        return False
+    left = _budget_left(draft, key_id)
     # A key without a budget has a full one: those that have filled up again need not be kept.
     if len(refusals.budgets) >= _BUDGETS_KEPT and key_id not in refusals.budgets:
-        refilled = now - timedelta(seconds=full)
-        kept = {name: budget for name, budget in refusals.budgets.items() if budget[1] > refilled}
+        refilled = now - timedelta(seconds=REFUSALS_OF_A_KEY)
+        kept = {name: budget for name, budget in refusals.budgets.items() if budget.at > refilled}
         pool.set_field(refusals, "budgets", kept)
-    pool.put_entry(refusals.budgets, key_id, (left - 1, now))
+    pool.put_entry(refusals.budgets, key_id, RefusalBudget(left - 1, now))
     pool.set_field(refusals, "journalled", refusals.journalled + 1)
-    return True
+
+
+def _is_next_second(draft: Draft) -> bool:
+    """Whether the second in which refusals were counted last is over."""
+    second = draft.pool.refusals.second
+    return second is None or draft.now >= second + _SECOND
+
+
+def _budget_left(draft: Draft, key_id: KeyId) -> float:
+    """Count the refusals of a key that may be journalled now, as they come back one a second."""
+    full = float(REFUSALS_OF_A_KEY)
+    budget = draft.pool.refusals.budgets.get(key_id)
+    if budget is None:
+        return full
+    return min(full, budget.left + max(0.0, (draft.now - budget.at).total_seconds()))
 
 
 def tell_counted(draft: Draft, *, ending: bool = False) -> None:

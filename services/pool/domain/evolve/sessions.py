@@ -53,9 +53,12 @@ def _on_session_added(state: Pool, event: SessionAdded) -> None:
     state.on_rollback(setattr, state, "index", None)
     state.put_entry(state.sessions, session.session_id, session)
     _count_status(state, session)
-    if state.index is not None and not state.index.admit_session(session):
-        # Which types are rare has changed, and that orders every session.
+    if state.index is None:
+        return
+    if state.index.is_reordered_by(session):
         state.index = None
+    else:
+        state.index.add_session(session)
 
 
 def _on_session_changed(state: Pool, session: Session, event: SessionChanged) -> None:

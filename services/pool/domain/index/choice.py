@@ -62,18 +62,19 @@ class Index:
         self._next_reset: datetime | None = None
         self._supply = dict.fromkeys(policy.daily_limits, 0)
         for session in sessions.values():
-            self._count_session(session)
-        self._rarest_first = self._rank_types()
+            self._supply = self._supply_with(session)
+        self._rarest_first = _rank_types(self._supply)
         for session in sessions.values():
             self.place_session(session)
 
-    def admit_session(self, session: Session) -> bool:
-        """Place a new session; False when it changed which types are rare: build anew."""
-        self._count_session(session)
-        if self._rank_types() != self._rarest_first:
-            return False
+    def is_reordered_by(self, session: Session) -> bool:
+        """Whether a new session changes which types are rare: then the index is built anew."""
+        return _rank_types(self._supply_with(session)) != self._rarest_first
+
+    def add_session(self, session: Session) -> None:
+        """Place a new session, by which it `is_reordered_by` not."""
+        self._supply = self._supply_with(session)
         self.place_session(session)
-        return True
 
     def advance_to(self, now: datetime) -> None:
         """Let time pass: cool-downs and suspicions end, quota days begin."""
@@ -260,10 +261,14 @@ class Index:
             if self._zone_of(session) in turned:
                 self.place_session(session)
 
-    def _count_session(self, session: Session) -> None:
-        for name, limit in self._policy.daily_limits.items():
-            self._supply[name] += session.limits.get(name, limit)
+    def _supply_with(self, session: Session) -> dict[ServiceType, int]:
+        """Count how much of each type the pool can do in a day with one more session."""
+        return {
+            name: self._supply[name] + session.limits.get(name, limit)
+            for name, limit in self._policy.daily_limits.items()
+        }
 
-    def _rank_types(self) -> list[ServiceType]:
-        """Order the types by how much of them the whole pool can do in a day, rarest first."""
-        return sorted(self._supply, key=lambda name: (self._supply[name], name))
+
+def _rank_types(supply: dict[ServiceType, int]) -> list[ServiceType]:
+    """Order the types by how much of them the whole pool can do in a day, rarest first."""
+    return sorted(supply, key=lambda name: (supply[name], name))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from runtime.process.logs import Log
 
 
-class AtStart:
+class StartSettings:
     """The values that a process began with, by the names they have in the file."""
 
     def __init__(self, log: Log, begun: Mapping[str, object]) -> None:

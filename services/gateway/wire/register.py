@@ -33,7 +33,6 @@ _LINGERING_MAX = 1024
 """Connections that were turned away and are listened to; further ones are closed at once."""
 _ARRIVING_S = 1.0
 _SWEEP_EVERY_S = 1.0
-_EXEMPT = ""
 
 
 class ConnectionBounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,8 +44,8 @@ class ConnectionBounds(msgspec.Struct, frozen=True, kw_only=True):
     """Whether an address is a trusted proxy's."""
 
 
-class Guest(Protocol):
-    """What the hall knows of a connection."""
+class Registrant(Protocol):
+    """What the register knows of a connection."""
 
     debt: Debt | None
 
@@ -60,101 +59,103 @@ class Guest(Protocol):
         """Tell the client why it may not stay, and close."""
 
 
-class Hall:
+class ConnectionRegister:
     """The connections of one process."""
 
     def __init__(self, bounds: ConnectionBounds | None = None) -> None:
-        """Nobody has come yet."""
+        """Nobody is in it yet."""
         self.bounds = bounds or ConnectionBounds()
         self.ended = 0
         """Connections ended because of what their clients owed."""
         self.turned_away = 0
-        self._guests: set[Guest] = set()
-        self._lingering: set[Guest] = set()
+        self._connections: set[Registrant] = set()
+        self._lingering: set[Registrant] = set()
         """Those that were turned away: they take nobody's place."""
-        self._unopened: dict[str, dict[Guest, float | None]] = {}
-        """By address, in the order they came: since when a sweep has known each."""
+        self._unopened: dict[str, dict[Registrant, float | None]] = {}
+        """By counted address, in the order they came: since when a sweep has known each."""
+        self._counted_at: dict[Registrant, str] = {}
+        """Under which of these addresses each stands that no key has opened."""
 
     def __len__(self) -> int:
         """Count the connections."""
-        return len(self._guests)
+        return len(self._connections)
 
-    def admit_guest(self, guest: Guest, address: str) -> tuple[str, GatewayError | None]:
-        """Let a connection in, or say why not; one that has no address is reset already.
-
-        Returns what it is counted as: hand it to `note_opened` or `remove_guest`.
-        """
-        refused = None
-        counted = _EXEMPT
-        if len(self._guests) - len(self._lingering) >= self.bounds.connections_max:
-            refused = GatewayError("too_many_connections", "the gateway has no free connection")
-        elif address and not self._is_exempt(address):
-            counted = _counted_as(address)
-            strangers = self._unopened.setdefault(counted, {})
+    def refusal_for(self, address: str) -> GatewayError | None:
+        """Say why one more connection may not stay; `address`: empty when it is reset already."""
+        if len(self._connections) - len(self._lingering) >= self.bounds.connections_max:
+            return GatewayError("too_many_connections", "the gateway has no free connection")
+        if address and not self._is_exempt(address):
+            strangers = self._unopened.get(_counted_as(address), ())
             if len(strangers) >= ARRIVING_MAX:
-                counted = _EXEMPT
-                refused = _too_many_strangers()
-            else:
-                strangers[guest] = None
-        if refused is not None:
-            self.turned_away += 1
-        # Whoever is turned away is swept like others until the refusal is taken.
-        self._guests.add(guest)
-        return counted, refused
+                return _too_many_strangers()
+        return None
 
-    def note_opened(self, guest: Guest, counted: str) -> None:
+    def add_connection(self, connection: Registrant, address: str) -> None:
+        """Take one in; until a key opens it, it counts for its address."""
+        self._connections.add(connection)
+        if address and not self._is_exempt(address):
+            counted = self._counted_at[connection] = _counted_as(address)
+            self._unopened.setdefault(counted, {})[connection] = None
+
+    def add_turned_away(self, connection: Registrant) -> None:
+        """Count one that may not stay; it is swept like others until its refusal is taken."""
+        self._connections.add(connection)
+        self.turned_away += 1
+
+    def note_opened(self, connection: Registrant) -> None:
         """A key has opened a connection: it counts for its address no more."""
-        if counted == _EXEMPT:
+        counted = self._counted_at.pop(connection, None)
+        if counted is None:
             return
         strangers = self._unopened.get(counted, {})
-        strangers.pop(guest, None)
+        strangers.pop(connection, None)
         if not strangers:
             self._unopened.pop(counted, None)
 
-    def remove_guest(self, guest: Guest, counted: str) -> None:
-        """A connection is lost; `counted` unless a key had opened it."""
-        self._guests.discard(guest)
-        self._lingering.discard(guest)
-        self.note_opened(guest, counted)
+    def remove_connection(self, connection: Registrant) -> None:
+        """A connection is lost."""
+        self._connections.discard(connection)
+        self._lingering.discard(connection)
+        self.note_opened(connection)
 
     @property
     def may_linger(self) -> bool:
         """Whether one that is turned away may be listened to until it has read why."""
         return len(self._lingering) < _LINGERING_MAX
 
-    def note_lingering(self, guest: Guest) -> None:
+    def note_lingering(self, connection: Registrant) -> None:
         """It is listened to: it takes nobody's place any more."""
-        if guest in self._guests:  # one that is lost meanwhile would be counted for ever
-            self._lingering.add(guest)
+        if connection in self._connections:  # one that is lost meanwhile would be counted for ever
+            self._lingering.add(connection)
 
     def sweep_debts(self, now_s: float) -> None:
         """End what clients have owed too long; `now_s` is monotonic."""
         send_timeout_s = self.bounds.send_timeout_s
-        for guest in list(self._guests):
-            debt = carry_debt(guest.debt, guest.due_now(), now_s)
+        for connection in list(self._connections):
+            debt = carry_debt(connection.debt, connection.due_now(), now_s)
             if debt is None:
-                guest.debt = None
+                connection.debt = None
             elif is_overdue(debt, send_timeout_s, now_s):
-                guest.debt = None
+                connection.debt = None
                 self.ended += debt.due not in BLAMELESS
-                guest.end_overdue(debt.due)
+                connection.end_overdue(debt.due)
             else:
-                guest.debt = next_window(debt, now_s)
+                connection.debt = next_window(debt, now_s)
         for strangers in list(self._unopened.values()):
             self._thin_strangers(strangers, now_s)
 
-    def _thin_strangers(self, strangers: dict[Guest, float | None], now_s: float) -> None:
+    def _thin_strangers(self, strangers: dict[Registrant, float | None], now_s: float) -> None:
         """Let those of one address stay that may; the last to come go first."""
-        stayed: list[Guest] = []
-        for guest, since_s in strangers.items():
+        stayed: list[Registrant] = []
+        for connection, since_s in strangers.items():
             if since_s is None:
-                strangers[guest] = now_s
+                strangers[connection] = now_s
             elif now_s - since_s >= _ARRIVING_S:
-                stayed.append(guest)
-        for guest in stayed[UNOPENED_MAX:]:
+                stayed.append(connection)
+        for connection in stayed[UNOPENED_MAX:]:
             self.turned_away += 1
-            del strangers[guest]
-            guest.turn_away(_too_many_strangers())
+            del strangers[connection]
+            connection.turn_away(_too_many_strangers())
 
     async def run(self) -> None:
         """Sweep for ever."""
