@@ -224,8 +224,7 @@ class Door:
             kind = request.content_type
             model = model_named(upload.head, kind, complete=upload.complete)
         service_type = self._places.route_request(request.path, model)
-        if service_type is None:
-            # Its service type was taken away while the body came.
+        if service_type is None:  # it was taken away while the body came
             raise GatewayError("not_found", f"no service type has the path {request.path} any more")
         client.summary = self._summaries[service_type]
         _check_model(key, model)
