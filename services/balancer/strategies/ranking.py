@@ -77,6 +77,8 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Seconds since the epoch, by the log's clock."""
     median_ms: float = 0.0
     """Of the fleet's times to first byte for this service type; 0: nobody has answered yet."""
+    picked: ServerId = ServerId("")
+    """The server that an operator's own strategy named; empty: none."""
     chance: Callable[[], float] = no_chance
     """From 0 up to 1, anew each time; tests bring their own."""
 

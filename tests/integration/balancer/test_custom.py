@@ -1,0 +1,153 @@
+"""An operator's own strategy in its process: asked, waited for so long, killed, begun anew."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import structlog
+
+from contracts.base import ServerId
+from services.balancer.custom import host
+from services.balancer.custom.host import CustomStrategies, Trouble
+from services.balancer.custom.words import Asked, Question
+from tests.waiting import until
+
+pytestmark = pytest.mark.anyio
+SERVERS = [{"id": "a", "connections": 3}, {"id": "b", "connections": 1}]
+QUESTION = Question(
+    servers=SERVERS,
+    calls=[
+        Asked(criteria={"service_type": "image"}, eligible=[0, 1]),
+        Asked(criteria={"service_type": "video"}, eligible=[0]),
+    ],
+)
+
+
+@asynccontextmanager
+async def running(folder: Path, code: str) -> AsyncIterator[CustomStrategies]:
+    """A strategy of this code, loaded."""
+    (folder / "ours.py").write_text(code)
+    environment = {**os.environ, "TIDEGATE_MASTER_KEY": "secret"}
+    strategies = CustomStrategies(folder, environment, structlog.get_logger())
+    strategies.use_strategy("ours.py:choose")
+    try:
+        yield strategies
+    finally:
+        await strategies.close()
+
+
+async def loaded(strategies: CustomStrategies) -> None:
+    await until(lambda: strategies._ready or strategies.trouble)
+
+
+async def test_it_picks_for_each_call_of_a_batch(tmp_path: Path) -> None:
+    code = """
+def choose(servers, criteria):
+    print("what is printed breaks nothing")
+    return min(servers, key=lambda server: server["connections"])["id"]
+"""
+    async with running(tmp_path, code) as strategies:
+        await loaded(strategies)
+
+        assert await strategies.ask_picks(QUESTION) == ["b", "a"]
+        assert strategies.trouble is None
+
+
+async def test_it_is_given_no_secret_of_ours(tmp_path: Path) -> None:
+    code = """
+import os
+def choose(servers, criteria):
+    return " ".join(sorted(name for name in os.environ if name.startswith("TIDEGATE")))
+"""
+    async with running(tmp_path, code) as strategies:
+        await loaded(strategies)
+
+        assert await strategies.ask_picks(QUESTION) == ["", ""]
+
+
+async def test_one_that_raises_picks_nobody_and_its_process_goes_on(tmp_path: Path) -> None:
+    code = """
+def choose(servers, criteria):
+    if criteria["service_type"] == "video":
+        raise KeyError("no video")
+    return "a"
+"""
+    async with running(tmp_path, code) as strategies:
+        await loaded(strategies)
+        images = Question(servers=SERVERS, calls=QUESTION.calls[:1])
+
+        assert await strategies.ask_picks(QUESTION) == []
+        assert strategies.trouble == Trouble("ours.py:choose", "KeyError: 'no video'", 1)
+        assert await strategies.ask_picks(images) == ["a"]
+
+
+async def test_one_that_hangs_is_killed_and_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "AGAIN_FIRST_S", 0.01)
+    code = f"""
+import os, time
+def choose(servers, criteria):
+    if not os.path.exists("{tmp_path}/hung"):
+        open("{tmp_path}/hung", "w").close()
+        time.sleep(3600)
+    return "b"
+"""
+    async with running(tmp_path, code) as strategies:
+        await loaded(strategies)
+        child = strategies._child
+        assert child is not None
+
+        assert await strategies.ask_picks(QUESTION) == []
+        assert strategies.trouble == Trouble("ours.py:choose", "no answer within 50 ms", 1)
+        assert await child.wait() != 0
+        strategies.forget_trouble(strategies.trouble)
+        await loaded(strategies)
+        assert await strategies.ask_picks(QUESTION) == ["b", "b"]
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("def other(): pass", "ValueError: "),
+        ("raise SystemExit('no')", "SystemExit: no"),
+        ("def choose(servers, criteria", "SyntaxError: "),
+        ("import os; os._exit(3)", "it was not loaded within 10 s, or its process ended"),
+        ("def choose(*_): return 7", "it returned int, not the id of a server"),
+        ("def choose(*_): __import__('os')._exit(3)", "its process ended, or answered nonsense"),
+        ("def choose(*_): return bytearray(1 << 31)", "MemoryError: "),
+    ],
+)
+async def test_what_is_wrong_is_said(tmp_path: Path, code: str, reason: str) -> None:
+    async with running(tmp_path, code) as strategies:
+        await loaded(strategies)
+
+        assert await strategies.ask_picks(QUESTION) == []
+        assert strategies.trouble is not None
+        assert strategies.trouble.reason.startswith(reason)
+
+
+async def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    strategies = CustomStrategies(tmp_path, os.environ, structlog.get_logger())
+    strategies.use_strategy("nowhere.py:choose")
+    await loaded(strategies)
+
+    assert strategies.trouble is not None
+    assert "nowhere.py" in strategies.trouble.reason
+    await strategies.close()
+
+
+async def test_trouble_that_came_since_it_was_told_is_kept(tmp_path: Path) -> None:
+    strategies = CustomStrategies(tmp_path, os.environ, structlog.get_logger())
+    for _ in range(2):
+        strategies.note_failure("it named nobody")
+    told = strategies.trouble
+    assert told is not None
+    strategies.note_failure("it named a stranger")
+
+    strategies.forget_trouble(told)
+
+    assert strategies.trouble == Trouble("", "it named a stranger", 1)
+    assert ServerId("a") not in await strategies.ask_picks(QUESTION)
