@@ -8,6 +8,7 @@ epoch, and of two candidates the fence takes one.
               -- another was faster, or the log takes nothing -----------> following
     leading   -- the log shows a later epoch (`DeposedError`) -----------> following
               -- `resign_term`, and then `lead` returns -----------------> the end
+    candidate -- it skipped events of a later version -------------------> following
     any       -- envelopes are missing (`BrokenLogError`) ---------------> the end
 
 A follower folds its subject as it grows, so a candidate has little to read. A leader sees a later
@@ -25,7 +26,7 @@ would stand once more, so whoever ends one cancels it.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Protocol
 
@@ -76,8 +77,13 @@ class Leadership:
         ping: str,
         clock: Clock,
         logger: Log,
+        skipped: Callable[[], Iterable[str]] = tuple,
     ) -> None:
-        """`ping` is the subject on which a leader answers."""
+        """`ping` is the subject on which a leader answers.
+
+        `skipped` names the tags of the subject's events that the fold did not know: whoever skipped
+        one knows less than the log, and never leads.
+        """
         self.writer = writer
         self.leading = False
         self.following = False
@@ -88,6 +94,8 @@ class Leadership:
         self._fold = fold
         self._clock = clock
         self._logger = logger
+        self._skipped = skipped
+        self._unfitness_told = ""
         self._resigned = False
         self._looked_at = float("-inf")
 
@@ -109,6 +117,14 @@ class Leadership:
                 self._logger.warning("deposed", epoch=self.writer.link.epoch)
             finally:
                 self.leading = False
+
+    @property
+    def unfitness(self) -> str | None:
+        """Say why this process must not lead; None when it may."""
+        tags = sorted(set(self._skipped()))
+        if not tags:
+            return None
+        return f"the log has events of a later version, unknown to this one: {', '.join(tags)}"
 
     @property
     def is_reachable(self) -> bool:
@@ -260,6 +276,12 @@ class Leadership:
             await self.catch_up()
         # Another's election may have been among what was just read.
         if self._pings.in_grace:
+            return False
+        if unfitness := self.unfitness:
+            if unfitness != self._unfitness_told:
+                self._logger.error("unfit_to_lead", reason=unfitness)
+            self._unfitness_told = unfitness
+            await asyncio.sleep(PING_EVERY_S)
             return False
         self.writer.epoch = self.writer.link.epoch + 1
         event = LeaderElected(writer=self.writer.writer, epoch=self.writer.epoch)

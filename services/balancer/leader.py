@@ -76,6 +76,8 @@ class BalancerLeader:
         if self._journal.writer.unwritable_s:
             return UNWRITABLE
         if not leadership.leading:
+            if leadership.unfitness and not leadership.hears_leader:
+                return leadership.unfitness
             led = leadership.following and self._journal.writer.link.sequence
             return None if led else "nobody leads yet"
         members = self._balancer.fleet.members.values()

@@ -43,7 +43,14 @@ class BalancerJournal:
         self.log = EventLog(client)
         self.writer = SubjectWriter(self.log, EVT_BALANCER, writer_id)
         self.leadership = Leadership(
-            client, self.log, self.writer, self, ping=BALANCER_PING, clock=clock, logger=logger
+            client,
+            self.log,
+            self.writer,
+            self,
+            ping=BALANCER_PING,
+            clock=clock,
+            logger=logger,
+            skipped=lambda: balancer.skipped,
         )
         self._clock = clock
         self._logger = logger

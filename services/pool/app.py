@@ -52,7 +52,9 @@ class PoolParts(NamedTuple):
             return UNWRITABLE
         if self.leadership.leading:
             return self.leader.missing
-        return "" if self.leadership.hears_leader else "nobody leads the pool yet"
+        if self.leadership.hears_leader:
+            return ""
+        return self.leadership.unfitness or "nobody leads the pool yet"
 
 
 async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], Settings]) -> None:
@@ -100,7 +102,14 @@ def assemble_parts(
     credentials = CredentialStore(client, Sealer(keys[0]))
     writer = SubjectWriter(log, evt_pool(SHARD), _writer_id())
     leadership = Leadership(
-        client, log, writer, ledger, ping=pool_ping(SHARD), clock=now, logger=logger
+        client,
+        log,
+        writer,
+        ledger,
+        ping=pool_ping(SHARD),
+        clock=now,
+        logger=logger,
+        skipped=lambda: ledger.state.unknown,
     )
     committer = Committer(
         leadership, ledger, credentials, client=client, clock=now, metrics=metrics, logger=logger

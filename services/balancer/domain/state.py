@@ -88,11 +88,14 @@ class Balancer(msgspec.Struct, kw_only=True):
     turn: int = 0
     unknown_events: int = 0
     """Events of a later version, of this log and of the pool's, that were skipped."""
+    skipped: set[str] = set()
+    """Their tags, of this log alone."""
 
     def take_event(self, event: Event, at: Instant | None = None) -> None:
         """Fold one event of `evt.balancer`, of an envelope of the time `at`."""
         if isinstance(event, UnknownEvent):
             self.unknown_events += 1
+            self.skipped.add(event.tag)
         fleet = evolve(self.fleet, event, at)
         if fleet is self.fleet:  # an election, say: `options` stay as they are
             return

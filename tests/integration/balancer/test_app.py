@@ -368,17 +368,31 @@ async def test_damaged_envelope_of_the_pool_is_skipped(bench: Bench) -> None:
         await bench.shows(lambda status: status.servers[0].connections == 0)
 
 
-async def test_events_of_a_later_version_are_counted(bench: Bench) -> None:
+async def test_who_skipped_an_event_of_its_own_log_never_leads_and_says_so(bench: Bench) -> None:
     port = bench.health_port
     later = SubjectWriter(bench.log, subjects.EVT_BALANCER, WriterId("later"))
     await later.append_events([msgspec.Raw(b'{"type":"server_blessed"}')], datetime.now(UTC))
+    async with bench.balancer(port):
+        ready = ""
+        async with asyncio.timeout(20):
+            while "server_blessed" not in ready:
+                await asyncio.sleep(0.05)
+                ready = await fetched(port, "/readyz")
+
+        assert "unknown to this one: server_blessed" in ready
+        await asyncio.sleep(1)
+        assert not any(isinstance(event, LeaderElected) for event in await bench.journal())
+
+
+async def test_events_of_a_later_version_are_counted(bench: Bench) -> None:
+    port = bench.health_port
     async with bench.balancer(port):
         await bench.status()
         await bench.pool_journals(msgspec.Raw(b'{"type":"lease_blessed"}'))
 
         async with asyncio.timeout(20):
             while True:
-                if "tidegate_balancer_unknown_events 2.0" in await fetched(port, "/metrics"):
+                if "tidegate_balancer_unknown_events 1.0" in await fetched(port, "/metrics"):
                     break
                 await asyncio.sleep(0.05)
 
