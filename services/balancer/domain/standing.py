@@ -6,6 +6,7 @@ import msgspec
 
 from contracts.balancer import Server
 from contracts.base import Instant, ServerId, ServiceType
+from runtime.geography.regions import region_named
 
 ANY_BREADTH = 100
 """A server that names no capability does every service type: the broadest there is."""
@@ -39,6 +40,10 @@ class ServerStanding(msgspec.Struct, kw_only=True):
     weight: int = 1
     breadth: int = ANY_BREADTH
     max_sessions: int = 1
+    region: str = ""
+    """As `runtime.geography` names it."""
+    serves: frozenset[str] = frozenset()
+    """Regions of sessions; empty: it serves every one."""
     in_flight: int = 0
     turn: int = 0
     credit: int = 0
@@ -64,6 +69,8 @@ class ServerStanding(msgspec.Struct, kw_only=True):
         self.weight = server.weight
         self.breadth = len(server.capabilities) or ANY_BREADTH
         self.max_sessions = server.max_sessions
+        self.region = region_named(server.region)
+        self.serves = frozenset(server.serves)
 
     def forget_all(self) -> None:
         """Drop what was seen of the server, as when it moved."""

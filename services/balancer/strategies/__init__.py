@@ -1,6 +1,7 @@
 """Strategies: pure functions that rank eligible servers; one file a policy.
 
 capability_based      the servers that can do much, kept for the work only they can do: the default
+geographic            the region nearest to the client, until little room is left there
 least_connections     whoever carries the fewest exchanges now
 round_robin           whoever waited longest
 weighted_round_robin  exact shares, never in bursts

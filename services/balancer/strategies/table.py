@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from runtime.texts import as_quoted
 from services.balancer.strategies.capability_based import capability_based
+from services.balancer.strategies.geographic import geographic
 from services.balancer.strategies.least_connections import least_connections
 from services.balancer.strategies.ranking import Criteria, EligibleServer, Ranking
 from services.balancer.strategies.round_robin import round_robin
@@ -17,8 +18,9 @@ STRATEGIES: dict[str, Strategy] = {
     "weighted_round_robin": weighted_round_robin,
     "least_connections": least_connections,
     "capability_based": capability_based,
+    "geographic": geographic,
 }
-_NOT_YET = frozenset({"least_response_time", "geographic", "p2c_ewma", "adaptive"})
+_NOT_YET = frozenset({"least_response_time", "p2c_ewma", "adaptive"})
 
 
 def strategy_objection(name: str) -> str | None:

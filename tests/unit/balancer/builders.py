@@ -46,6 +46,8 @@ def server(
     weight: int = 1,
     priority: int = 1,
     max_sessions: int = 100,
+    region: str = "",
+    serves: tuple[str, ...] = (),
 ) -> Server:
     return Server(
         server_id=ServerId(name),
@@ -54,6 +56,8 @@ def server(
         weight=weight,
         priority=priority,
         max_sessions=max_sessions,
+        region=region,
+        serves=list(serves),
     )
 
 

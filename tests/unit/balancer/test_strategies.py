@@ -136,7 +136,7 @@ def test_every_strategy_ranks_all_that_are_eligible_once(
     assert len(ranking.scores) == len(servers)
 
 
-@pytest.mark.parametrize("name", ["least_response_time", "geographic", "p2c_ewma", "adaptive"])
+@pytest.mark.parametrize("name", ["least_response_time", "p2c_ewma", "adaptive"])
 def test_strategies_that_come_later_are_refused_as_such(name: str) -> None:
     assert strategies.strategy_objection(name).endswith(f"{name} is not built yet")
 
