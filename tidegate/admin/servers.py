@@ -23,6 +23,7 @@ _COLUMNS = (
     "priority",
     "capabilities",
     "dialect",
+    "serves",
 )
 
 
@@ -34,6 +35,9 @@ _WEIGHT = typer.Option(None, min=1, help="Its share of the work where it counts.
 _SESSIONS = typer.Option(None, min=1, help="Exchanges it may carry at once.")
 _CAPABILITIES = typer.Option([], "--capability", help="A service type it does; repeatable.")
 _DIALECT = typer.Option(None, help="What it understands: plain, jimeng, drraw, jimeng-free-all, …")
+_SERVES = typer.Option(
+    [], "--serves", help="A region of sessions it serves, such as us; repeatable, `any`: every one."
+)
 _IDEMPOTENT = typer.Option(None, help="Whether an unknown outcome may be tried again there.")
 
 
@@ -63,6 +67,7 @@ def add_server(
     capabilities: list[str] = _CAPABILITIES,
     idempotent: bool = _IDEMPOTENT,
     dialect: str = _DIALECT,
+    serves: list[str] = _SERVES,
     as_json: bool = output.JSON,
 ) -> None:
     """Add a server; it is chosen once its first probe succeeded.
@@ -73,7 +78,9 @@ def add_server(
     Example: tidegate servers add server-5 http://10.0.0.7:9001 --capability image --weight 2
     """
     body = {"id": server_id, "url": url}
-    body |= _given_fields(region, priority, weight, max_sessions, capabilities, idempotent, dialect)
+    body |= _given_fields(
+        region, priority, weight, max_sessions, capabilities, idempotent, dialect, serves
+    )
     _show_server(api.post("/api/servers", body), as_json=as_json)
 
 
@@ -89,13 +96,16 @@ def change_server(
     capabilities: list[str] = _CAPABILITIES,
     idempotent: bool = _IDEMPOTENT,
     dialect: str = _DIALECT,
+    serves: list[str] = _SERVES,
     as_json: bool = output.JSON,
 ) -> None:
     """Change a server; what is not named stays, and exchanges under way go on.
 
     Example: tidegate servers change server-5 --weight 1 --max-sessions 50
     """
-    body = _given_fields(region, priority, weight, max_sessions, capabilities, idempotent, dialect)
+    body = _given_fields(
+        region, priority, weight, max_sessions, capabilities, idempotent, dialect, serves
+    )
     if url is not None:
         body["url"] = url
     if not body:
@@ -179,6 +189,7 @@ def _given_fields(
     capabilities: list[str],
     idempotent: bool | None,
     dialect: str | None,
+    serves: list[str],
 ) -> dict[str, Any]:
     """Name what was given, as the API does."""
     given: dict[str, Any] = {
@@ -189,6 +200,7 @@ def _given_fields(
         "capabilities": capabilities or None,
         "idempotent": idempotent,
         "dialect": dialect,
+        "serves": (serves if serves != ["any"] else []) if serves else None,
     }
     return {name: value for name, value in given.items() if value is not None}
 
@@ -217,4 +229,5 @@ def _server_row(view: dict[str, Any]) -> list[Any]:
         server.get("priority", 1),
         server.get("capabilities"),
         server.get("dialect", "plain"),
+        server.get("serves"),
     ]

@@ -65,13 +65,11 @@ def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Se
             balancer.options.clear()
         options = _server_options(balancer, wanted.service_type)
         balancer.options[wanted.service_type] = options
+    region = wanted.session_region
     eligible = [
         standing
         for standing in options.able
-        if standing.in_flight < standing.max_sessions
-        and standing.server_id not in wanted.avoid
-        and (not wanted.dialects or standing.server.dialect in wanted.dialects)
-        and not (standing.paces and rest_s(standing, wanted.service_type, now))
+        if _is_free(standing, wanted, now) and _serves_region(standing, region)
     ]
     if not eligible:
         refused = _unavailable_candidates(options, wanted, now)
@@ -82,6 +80,7 @@ def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Se
             reason=reason,
             candidates=[*refused, *options.refused][:_CANDIDATES_MAX],
             rests_s=_rests_s(options, wanted, now),
+            region=_region_shut_out(options, wanted, now),
         )
     name, strategy = _active_strategy(balancer)
     ranking = strategy(
@@ -108,7 +107,29 @@ def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Se
         dialect=best.server.dialect,
         strategy=name,
         candidates=_best_candidates(ranking, options, wanted, now),
+        why=ranking.why,
     )
+
+
+def _is_free(standing: ServerStanding, wanted: SelectServer, now: Instant) -> bool:
+    """Tell whether a server that can do the service type may be chosen, but for regions."""
+    return (
+        standing.in_flight < standing.max_sessions
+        and standing.server_id not in wanted.avoid
+        and (not wanted.dialects or standing.server.dialect in wanted.dialects)
+        and not (standing.paces and rest_s(standing, wanted.service_type, now))
+    )
+
+
+def _serves_region(standing: ServerStanding, region: str) -> bool:
+    return not region or not standing.serves or region in standing.serves
+
+
+def _region_shut_out(options: Options, wanted: SelectServer, now: Instant) -> str:
+    """Name the session's region if a session of another would be served now; else nothing."""
+    region = wanted.session_region
+    free = region and any(_is_free(standing, wanted, now) for standing in options.able)
+    return region if free else ""
 
 
 def _active_strategy(balancer: Balancer) -> tuple[str, strategies.Strategy]:
@@ -157,6 +178,10 @@ def _unavailable_candidates(
     for standing in options.able:
         if standing.server_id in wanted.avoid:
             refused.append(Candidate(server_id=standing.server_id, refused="already tried"))
+        elif not _serves_region(standing, wanted.session_region):
+            served = ", ".join(sorted(standing.serves))
+            why = f"serves sessions of {served}, not of {wanted.session_region}"
+            refused.append(Candidate(server_id=standing.server_id, refused=why))
         elif wanted.dialects and standing.server.dialect not in wanted.dialects:
             why = f"cannot do this request ({standing.server.dialect})"
             refused.append(Candidate(server_id=standing.server_id, refused=why))
@@ -176,6 +201,7 @@ def _rests_s(options: Options, wanted: SelectServer, now: Instant) -> float:
         for standing in options.able
         if standing.server_id not in wanted.avoid
         and (not wanted.dialects or standing.server.dialect in wanted.dialects)
+        and _serves_region(standing, wanted.session_region)
     ]
     return min(filter(None, left), default=0.0)
 

@@ -33,6 +33,7 @@ class Request:
     __slots__ = (
         "authorization",
         "client_address",
+        "client_region",
         "client_request_id",
         "content_length",
         "content_type",
@@ -77,6 +78,8 @@ class Request:
         """The body is sent compressed."""
         client = scope.get("client")
         self.client_address: str = client[0] if client else ""
+        self.client_region = ""
+        """As `runtime.geography` names it; empty: nobody knows."""
         for name, value in self.headers:
             if name == b"content-type":
                 self.content_type = value.decode("latin-1")

@@ -230,6 +230,11 @@ async def test_server_is_added_changed_and_removed_live(staffed: Desk) -> None:
         assert changed["server"]["url"] == url
         again = await staffed.refused("POST", "/api/servers", 400, json=wanted)
         assert again["param"] == "id"
+        serving = await staffed.ask("PATCH", "/api/servers/extra", json={"serves": ["us", "hk"]})
+        assert serving["server"]["serves"] == ["us", "hk"]
+        wrong = {"serves": ["usa"]}
+        refused = await staffed.refused("PATCH", "/api/servers/extra", 400, json=wrong)
+        assert "serves: expected regions of us, hk, jp, sg, got 'usa'" in refused["message"]
         await staffed.ask("DELETE", "/api/servers/extra")
         left = (await staffed.ask("GET", "/api/servers"))["data"]
         assert [one["server"]["server_id"] for one in left] == ["server-1"]

@@ -243,11 +243,15 @@ async def test_a_server_is_added_changed_and_removed(terminal: Terminal) -> None
     words = ["servers", "add", "server-5", "http://127.0.0.1:9", "--capability", "image"]
     added = await terminal.read(*words, "--weight", "3")
     changed = await terminal.read("servers", "change", "server-5", "--max-sessions", "7")
+    serving = ["servers", "change", "server-5", "--serves"]
+    bound = await terminal.read(*serving, "us", "--serves", "hk")
+    free = await terminal.read(*serving, "any")
     shown = await terminal.shown("servers", "change", "server-5", "--idempotent", "--region", "us")
     removed = await terminal.shown("servers", "remove", "server-5")
 
     assert (added["server"]["weight"], added["server"]["capabilities"]) == (3, ["image"])
     assert (changed["server"]["max_sessions"], changed["server"]["weight"]) == (7, 3)
+    assert (bound["server"]["serves"], free["server"].get("serves", [])) == (["us", "hk"], [])
     assert "server-5" in shown
     assert removed == "server-5 is removed; 0 exchanges go on\n"
     assert "there is no server 'server-5'" in await terminal.refused(

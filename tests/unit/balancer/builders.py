@@ -1,6 +1,7 @@
 """Builders of the balancer's tests."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from contracts.balancer import (
     Health,
@@ -61,8 +62,8 @@ def server(
     )
 
 
-def added(name: str, capabilities: tuple[str, ...] = (), **rest: int) -> ServerAdded:
-    return ServerAdded(server=server(name, capabilities, **rest))  # type: ignore[arg-type]
+def added(name: str, capabilities: tuple[str, ...] = (), **rest: Any) -> ServerAdded:
+    return ServerAdded(server=server(name, capabilities, **rest))
 
 
 def up(name: str) -> ServerHealthChanged:
@@ -96,6 +97,7 @@ def wanted(
     avoid: tuple[str, ...] = (),
     failed: ServerFailed | None = None,
     expires_in_s: float = 900.0,
+    **rest: Any,
 ) -> SelectServer:
     return SelectServer(
         request_id=RequestId("r"),
@@ -104,6 +106,7 @@ def wanted(
         expires_in_s=expires_in_s,
         avoid=[ServerId(one) for one in avoid],
         failed=failed,
+        **rest,
     )
 
 

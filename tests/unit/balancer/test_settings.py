@@ -47,6 +47,7 @@ def test_file_names_a_servers_id_plainly() -> None:
         ({"servers": [entry(region="r\r\nX-Evil: 1")]}, "region: expected at most 64 printable"),
         ({"servers": [entry(region="\u202etsae")]}, "region: expected at most 64 printable"),
         ({"servers": [entry(region="r" * 65)]}, "region: expected at most 64 printable"),
+        ({"servers": [entry(serves=["us", "usa"])]}, "serves: expected regions of us, .*'usa'"),
         ({"servers": [entry(url="http://host/a\x00b")]}, "url: expected an address"),
         ({"servers": [entry(url="http://host/a\u2028b")]}, "url: expected an address"),
     ],

@@ -31,6 +31,7 @@ class NewServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     capabilities: list[str] = []
     idempotent: bool = False
     dialect: str = PLAIN
+    serves: list[str] = []
 
 
 class ChangedServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,6 +45,7 @@ class ChangedServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     capabilities: list[str] | None = None
     idempotent: bool | None = None
     dialect: str | None = None
+    serves: list[str] | None = None
 
 
 class ServerList(msgspec.Struct, frozen=True, kw_only=True):
