@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
+from runtime.geography.regions import region_named
 from runtime.process.logs import Log
 from runtime.texts import as_quoted
 from services.gateway.accounts.passthrough import PASSED_THROUGH, Passthrough
@@ -20,7 +21,7 @@ from services.gateway.clients.headers import own_headers
 from services.gateway.clients.keys import Key, KeyScope, open_key
 from services.gateway.clients.limits import Admitted, KeyLimits, Throttled
 from services.gateway.clients.origin import trusted_proxies
-from services.gateway.clients.request import Request
+from services.gateway.clients.request import Request, request_from
 from services.gateway.clients.spool import Spool
 from services.gateway.clients.uploads import Bounds, ClientGoneError, Receive, Upload
 from services.gateway.domain import model_named, units_of
@@ -85,6 +86,7 @@ class Door:
         self._places = Places(settings.services)
         self._proxies = trusted_proxies(settings.gateway.trusted_proxies)
         section = settings.gateway
+        self._region = region_named(section.client_region)
         self._bounds = Bounds(section.max_body, section.json_max, self._spool)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -173,12 +175,7 @@ class Door:
 
     def _make_request(self, scope: dict[str, Any]) -> Request:
         """Begin a request, of whoever trusted proxies say has sent it."""
-        request = Request(scope)
-        if self._proxies is not None:
-            request.client_address, request.scheme = self._proxies.client_origin(
-                request.client_address, request.scheme, request.headers
-            )
-        return request
+        return request_from(scope, self._proxies, self._region)
 
     def _open_key(self, request: Request) -> Key:
         """Authenticate: `Bearer <key>` or the bare key. Raises `GatewayError`."""

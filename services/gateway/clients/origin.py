@@ -1,10 +1,15 @@
-"""Where a request comes from, behind proxies that are trusted, and how much of it is stored."""
+"""Where a request comes from, behind proxies that are trusted, and how much of it is stored.
+
+Its region is all that the balancer hears of it: as a trusted proxy says, else as its address says.
+"""
 
 import hashlib
 import ipaddress
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+from runtime.geography.countries import COUNTRIES
+from runtime.geography.regions import region_named
 from services.gateway.domain.texts import MESSAGE_BYTES_MAX, cut_text
 from services.gateway.settings import Network, Stored, parse_network
 
@@ -14,6 +19,16 @@ _AGENT_MAX = 64
 """Bytes in the log."""
 _HOPS_MAX = 32
 """More proxies in a row are not believed: the header comes from strangers."""
+_REGION_HEADERS = (
+    b"x-client-region",
+    b"cf-ipcountry",
+    b"cloudfront-viewer-country",
+    b"x-vercel-ip-country",
+    b"x-appengine-country",
+    b"x-country-code",
+)
+"""In which fronts say where a client is; the first of them that says anything counts."""
+_HEADER_MAX = 64
 
 
 @lru_cache(maxsize=4096)
@@ -48,6 +63,21 @@ def stored_agent(agent: str, how: Stored) -> str:
 
 def _hash_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=4096)
+def region_at(address: str) -> str:
+    """Tell which region an address is in, by the table of whom each was given to (ADR 33).
+
+    Empty for those of private networks, for what is no address, and where nobody knows.
+    """
+    parsed = _parse_address(address)
+    if parsed is None or not parsed.is_global:
+        return ""
+    # Two megabytes that a gateway behind a private network never needs.
+    from iptocc import country_code  # noqa: PLC0415
+
+    return COUNTRIES.get(country_code(str(parsed)) or "", "")
 
 
 class Proxies:
@@ -90,6 +120,20 @@ class Proxies:
                 break
         return client, scheme
 
+    def region_said(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
+        """Tell the region that a trusted proxy says the client is in; empty: none says any.
+
+        Of a header that comes twice the last counts, which the nearest proxy wrote.
+        """
+        if not self.is_trusted(peer):
+            return ""
+        said = {name: value for name, value in headers if name in _REGION_HEADERS}
+        for name in _REGION_HEADERS if said else ():
+            value = said.get(name, b"")
+            if len(value) <= _HEADER_MAX and (region := _region_read(value)):
+                return region
+        return ""
+
     def _look_up(self, address: str) -> bool:
         parsed = _parse_address(address)
         return parsed is not None and any(parsed in network for network in self._networks)
@@ -107,6 +151,11 @@ def _parse_address(text: str) -> Address | None:
     except ValueError:
         return None
     return getattr(parsed, "ipv4_mapped", None) or parsed
+
+
+@lru_cache(maxsize=1024)
+def _region_read(value: bytes) -> str:
+    return region_named(value.decode("latin-1"))
 
 
 def _hop_address(hop: str) -> str:

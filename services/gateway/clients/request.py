@@ -7,6 +7,7 @@ from typing import Any
 from contracts.base import KeyId, RequestId, ServiceType
 from contracts.gateway import KeyBounds
 from services.gateway.clients.keys import Key, KeyScope
+from services.gateway.clients.origin import Proxies, region_at
 
 _TEXT_MAX = 200
 _NOT_YET = frozenset({b"x-max-wait-ms", b"x-session-affinity"})
@@ -109,3 +110,16 @@ class Request:
     def target_at(self, path: str) -> bytes:
         """The same at a path that was read, however its client had written it."""
         return path.encode() + b"?" + self.query if self.query else path.encode()
+
+
+def request_from(scope: dict[str, Any], proxies: Proxies | None, region: str) -> Request:
+    """Begin a request, of whoever trusted proxies say has sent it; `region`: if nobody says any."""
+    request = Request(scope)
+    said = ""
+    if proxies is not None:
+        said = proxies.region_said(request.client_address, request.headers)
+        request.client_address, request.scheme = proxies.client_origin(
+            request.client_address, request.scheme, request.headers
+        )
+    request.client_region = said or region_at(request.client_address) or region
+    return request
