@@ -65,12 +65,7 @@ def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Se
             balancer.options.clear()
         options = _server_options(balancer, wanted.service_type)
         balancer.options[wanted.service_type] = options
-    region = wanted.session_region
-    eligible = [
-        standing
-        for standing in options.able
-        if _is_free(standing, wanted, now) and _serves_region(standing, region)
-    ]
+    eligible = _eligible_servers(options, wanted, wanted.session_region, now)
     if not eligible:
         refused = _unavailable_candidates(options, wanted, now)
         reason = options.shortage or "; ".join(
@@ -111,14 +106,19 @@ def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Se
     )
 
 
-def _is_free(standing: ServerStanding, wanted: SelectServer, now: Instant) -> bool:
-    """Tell whether a server that can do the service type may be chosen, but for regions."""
-    return (
-        standing.in_flight < standing.max_sessions
+def _eligible_servers(
+    options: Options, wanted: SelectServer, region: str, now: Instant
+) -> list[ServerStanding]:
+    """List those that may be chosen now for a session of this region; empty: of whichever."""
+    return [
+        standing
+        for standing in options.able
+        if standing.in_flight < standing.max_sessions
+        and (not region or not standing.serves or region in standing.serves)
         and standing.server_id not in wanted.avoid
         and (not wanted.dialects or standing.server.dialect in wanted.dialects)
         and not (standing.paces and rest_s(standing, wanted.service_type, now))
-    )
+    ]
 
 
 def _serves_region(standing: ServerStanding, region: str) -> bool:
@@ -128,8 +128,7 @@ def _serves_region(standing: ServerStanding, region: str) -> bool:
 def _region_shut_out(options: Options, wanted: SelectServer, now: Instant) -> str:
     """Name the session's region if a session of another would be served now; else nothing."""
     region = wanted.session_region
-    free = region and any(_is_free(standing, wanted, now) for standing in options.able)
-    return region if free else ""
+    return region if region and _eligible_servers(options, wanted, "", now) else ""
 
 
 def _active_strategy(balancer: Balancer) -> tuple[str, strategies.Strategy]:

@@ -28,6 +28,7 @@ _REGION_HEADERS = (
     b"x-country-code",
 )
 """In which fronts say where a client is; the first of them that says anything counts."""
+_SAYING_REGIONS = frozenset(_REGION_HEADERS)
 _HEADER_MAX = 64
 
 
@@ -127,7 +128,7 @@ class Proxies:
         """
         if not self.is_trusted(peer):
             return ""
-        said = {name: value for name, value in headers if name in _REGION_HEADERS}
+        said = {name: value for name, value in headers if name in _SAYING_REGIONS}
         for name in _REGION_HEADERS if said else ():
             value = said.get(name, b"")
             if len(value) <= _HEADER_MAX and (region := _region_read(value)):
