@@ -1,9 +1,12 @@
 """Whose request it is behind trusted proxies, and how much of that is stored."""
 
+import re
+
 import pytest
 
 from runtime.settings import SettingsError, read_configuration
 from services.gateway.clients.origin import (
+    _REGION_HEADERS,
     Proxies,
     region_at,
     stored_address,
@@ -12,6 +15,7 @@ from services.gateway.clients.origin import (
 )
 from services.gateway.clients.request import request_from
 from services.gateway.settings import GatewaySection, Stored
+from tests import ROOT
 from tests.unit.gateway.test_headers import asked
 
 FRONT = "10.0.0.1"
@@ -199,3 +203,10 @@ def test_a_stranger_says_nothing_of_where_it_is(peer: str) -> None:
 def test_a_configured_region_that_says_nothing_is_refused(said: str) -> None:
     with pytest.raises(SettingsError, match="client_region: expected a region or a country"):
         read_configuration({"client_region": said}, GatewaySection, "file")
+
+
+def test_the_page_has_the_headers_in_the_order_in_which_they_count() -> None:
+    page = (ROOT / "docs" / "explanation" / "geography.md").read_text()
+    item = page.partition("1. from ")[2].partition("They are")[0]
+
+    assert [name.lower().encode() for name in re.findall("`(.+?)`", item)] == [*_REGION_HEADERS]

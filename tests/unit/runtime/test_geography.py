@@ -1,5 +1,6 @@
 """Regions: every country has one, names are read as others write them, distances are true."""
 
+import re
 from importlib.resources import files
 
 import pytest
@@ -8,6 +9,7 @@ from runtime.credentials import REGIONS as SESSION_REGIONS
 from runtime.geography.countries import COUNTRIES
 from runtime.geography.distances import DISTANCES_KM, FAR_KM, distance_km
 from runtime.geography.regions import GROUPS, KNOWN, REGIONS, region_named
+from tests import ROOT
 
 OF_NO_COUNTRY = {"AP", "EU", "XK"}
 """Asia and Europe to a registry, and Kosovo."""
@@ -117,3 +119,14 @@ def test_the_regions_of_sessions_are_countries_too() -> None:
         "japan",
         "singapore",
     }
+
+
+def test_the_page_has_the_groups_and_regions_of_the_code() -> None:
+    page = (ROOT / "docs" / "explanation" / "geography.md").read_text()
+    rows = re.findall(r"^\| `([a-z-]+)` \| (.+?) \| (.+?) \|$", page, re.MULTILINE)
+
+    assert {name: (city, re.findall("`(.+?)`", homes)) for name, city, homes in rows} == {
+        name: (group.city, [*group.homes]) for name, group in GROUPS.items()
+    }
+    assert [name for name in REGIONS if f"`{name}`" not in page] == []
+    assert f"{FAR_KM:,} km" in page
