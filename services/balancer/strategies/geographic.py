@@ -44,11 +44,9 @@ def _level_taken(levels: Sequence[Sequence[EligibleServer]], chance: Callable[[]
         left -= shares[-1]
         if left <= 0:
             break
-    if len(shares) == 1:
-        return 0
     # Where all of them together have little room their shares are less than the whole.
-    drawn = chance() * sum(shares)
-    for level, share in enumerate(shares):
+    drawn = chance() * sum(shares) if len(shares) > 1 else 0.0
+    for level, share in enumerate(shares[:-1]):
         drawn -= share
         if drawn < 0:
             return level

@@ -71,6 +71,14 @@ def test_it_spills_by_headroom_before_the_nearest_is_full() -> None:
     assert shares == pytest.approx({85: 0.75, 90: 0.5, 95: 0.25, 99: 0.05}, abs=0.002)
 
 
+def test_what_is_left_to_no_chance_stays_near() -> None:
+    servers = [standing("w", "us-west"), standing("a", "asia-east", in_flight=99)]
+
+    ranking = STRATEGIES["geographic"](servers, Criteria(client_region="china"))
+
+    assert [each.server_id for each in ranking.servers] == ["a", "w"]
+
+
 def test_the_third_region_takes_what_the_second_has_no_room_for_either() -> None:
     servers = [
         standing("a", "asia-east", in_flight=90),

@@ -43,7 +43,7 @@ def attempt_of(
         translated=cut_text(translated, _TRANSLATED_BYTES_MAX),
         failure=judgement.message if judgement.status == 0 else "",
         sent=sent,
-        why=cut_text(selected.why, _WHY_BYTES_MAX),
+        why=cut_text(selected.why, _WHY_BYTES_MAX) if selected.why else "",
         connect_ms=times.connect,
         first_byte_ms=times.first_byte,
         total_ms=times.total,
