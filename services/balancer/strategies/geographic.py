@@ -29,9 +29,15 @@ def geographic(eligible: Sequence[EligibleServer], criteria: Criteria) -> Rankin
         levels.setdefault(far, []).append(server)
     order = sorted(levels)
     taken = _level_taken([levels[far] for far in order], criteria.chance)
-    why = _choice_in_words(criteria.client_region, order, levels, taken)
+    nearest = order[0]
     order.insert(0, order.pop(taken))
     ranked = [server for far in order for server in sorted(levels[far], key=_rank_key)]
+    why = "nobody knows the client's region"
+    if criteria.client_region:
+        why = f"client in {criteria.client_region}: {_place_in_words(ranked[:1], order[0])}"
+    if taken:
+        used = round(100 * (1 - _headroom(levels[nearest])))
+        why += f"; {_place_in_words(levels[nearest], nearest)} is used to {used} %"
     return Ranking(ranked, [far for far in order for _ in levels[far]], why=why)
 
 
@@ -56,20 +62,6 @@ def _level_taken(levels: Sequence[Sequence[EligibleServer]], chance: Callable[[]
 def _headroom(servers: Sequence[EligibleServer]) -> float:
     limit = sum(server.max_sessions for server in servers)
     return 1 - sum(server.in_flight for server in servers) / limit
-
-
-def _choice_in_words(
-    client: str, order: Sequence[int], levels: dict[int, list[EligibleServer]], taken: int
-) -> str:
-    """Say which region was wanted and which was taken."""
-    if not client:
-        return "nobody knows the client's region"
-    chosen = f"client in {client}: {_place_in_words(levels[order[taken]], order[taken])}"
-    if not taken:
-        return chosen
-    nearest = levels[order[0]]
-    used = round(100 * (1 - _headroom(nearest)))
-    return f"{chosen}; {_place_in_words(nearest, order[0])} is used to {used} %"
 
 
 def _place_in_words(servers: Sequence[EligibleServer], far: int) -> str:

@@ -124,6 +124,9 @@ def test_it_says_which_region_was_wanted_and_which_was_taken() -> None:
     assert rank(servers, "japan", 0.7).why == (
         "client in japan: us-west (7,885 km); asia-east (2,880 km) is used to 90 %"
     )
+    assert rank([*servers, standing("n", "berlin")], "atlantis").why == (
+        "client in atlantis: us-west (nobody knows how far)"
+    )
     assert rank([standing("n", "")], "japan").why == (
         "client in japan: no region (nobody knows how far)"
     )
