@@ -272,7 +272,7 @@ async def test_the_strategy_is_changed_and_shown(terminal: Terminal) -> None:
 
     assert shown.startswith("strategy least_connections, at sequence ")
     assert found["strategy"] == (await terminal.read("servers", "list"))["strategy"]
-    assert "capability_based" in await terminal.refused("servers", "strategy", "geographic")
+    assert "capability_based" in await terminal.refused("servers", "strategy", "fastest")
 
 
 async def test_statistics_are_written_into_a_file_or_printed(
