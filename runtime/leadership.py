@@ -47,6 +47,7 @@ PROVE_EVERY_S = 0.5
 _PROOF_S = 1.0
 _AGAIN_S = 0.2
 _GRACE_S = 0.5
+_UNFIT_AGAIN_S = 10.0
 
 
 class Fold(Protocol):
@@ -95,7 +96,6 @@ class Leadership:
         self._clock = clock
         self._logger = logger
         self._skipped = skipped
-        self._unfitness_told = ""
         self._resigned = False
         self._looked_at = float("-inf")
 
@@ -121,10 +121,10 @@ class Leadership:
     @property
     def unfitness(self) -> str | None:
         """Say why this process must not lead; None when it may."""
-        tags = sorted(set(self._skipped()))
-        if not tags:
-            return None
-        return f"the log has events of a later version, unknown to this one: {', '.join(tags)}"
+        tags = ", ".join(sorted(self._skipped()))
+        return (
+            f"the log has events of a later version, unknown to this one: {tags}" if tags else None
+        )
 
     @property
     def is_reachable(self) -> bool:
@@ -278,10 +278,8 @@ class Leadership:
         if self._pings.in_grace:
             return False
         if unfitness := self.unfitness:
-            if unfitness != self._unfitness_told:
-                self._logger.error("unfit_to_lead", reason=unfitness)
-            self._unfitness_told = unfitness
-            await asyncio.sleep(PING_EVERY_S)
+            self._logger.error("unfit_to_lead", reason=unfitness)
+            await asyncio.sleep(_UNFIT_AGAIN_S)
             return False
         self.writer.epoch = self.writer.link.epoch + 1
         event = LeaderElected(writer=self.writer.writer, epoch=self.writer.epoch)
@@ -292,13 +290,9 @@ class Leadership:
             self._logger.info("not_elected", reason=str(error))
             await asyncio.sleep(PING_EVERY_S)
             return False
+        who, epoch, number = self.writer.writer, self.writer.epoch, self.writer.link.number
         elected = Envelope(
-            writer=self.writer.writer,
-            epoch=self.writer.epoch,
-            number=self.writer.link.number,
-            time=now,
-            previous_hash="",
-            events=[event],
+            writer=who, epoch=epoch, number=number, time=now, previous_hash="", events=[event]
         )
         self._fold.apply(sequence, elected)
         self._logger.info("elected", epoch=self.writer.epoch, sequence=sequence)

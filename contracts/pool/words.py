@@ -100,6 +100,8 @@ class Attempt(Part, frozen=True, kw_only=True):
     """Whether a byte of the request may have left."""
     in_flight: Count = 0
     """Exchanges that the server carried when it was chosen, this one among them."""
+    why: str = ""
+    """Which region was wanted and which was taken, where that chose the server."""
     connect_ms: float = 0.0
     first_byte_ms: float = 0.0
     total_ms: float = 0.0

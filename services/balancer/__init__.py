@@ -6,6 +6,7 @@ settings     what an operator may turn (`[balancer]`, `[[servers]]`)
 strategies   one pure policy a file: eligible servers in, a ranking out
 domain       the fleet as a fold, exchanges in flight, selection, health, configuration, views
 store        the journal `evt.balancer`, and the tail of the log that ends what is in flight
+custom       strategies of an operator's own, in a process of their own
 probes       GET /ping, jittered
 handover     what one leader hands to the next
 handlers     the doors `rpc.balancer.*`

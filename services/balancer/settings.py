@@ -7,6 +7,7 @@ import msgspec
 from contracts.balancer import DIALECTS, PLAIN, Server
 from contracts.base import NUMBER_MAX, ServerId, ServiceType
 from runtime.addresses import address_objection
+from runtime.credentials import REGIONS
 from runtime.quantities import Seconds
 from runtime.settings import Section
 from runtime.texts import address_shown, as_quoted, is_writable
@@ -61,6 +62,7 @@ class ServerSection(Section, frozen=True, kw_only=True):
     url: str
     """Its address; a path in it (`"https://host/prefix"`) stands before every path asked there."""
     region: str = ""
+    """Where it stands, such as `us-west` or `asia-east` (docs/explanation/geography.md)."""
     priority: int = 1
     weight: int = 1
     max_sessions: int = 100
@@ -74,6 +76,9 @@ class ServerSection(Section, frozen=True, kw_only=True):
     level: int = 1
     """Servers of a lower one are used until 80 % of what they may carry is in flight, or until none
     of them may be chosen; then those of the next."""
+    serves: list[str] = []
+    """Regions of the sessions it serves, of `us`, `hk`, `jp` and `sg`; none named: every one. A
+    session without a region may go anywhere."""
 
     def __post_init__(self) -> None:
         """Refuse what no field type can."""
@@ -115,6 +120,9 @@ def server_objection(server: Server) -> str | None:
         return objection
     if server.dialect not in DIALECTS:
         return f"dialect: expected one of {', '.join(DIALECTS)}, got {as_quoted(server.dialect)}"
+    for region in server.serves:
+        if region not in REGIONS:
+            return f"serves: expected regions of {', '.join(REGIONS)}, got {as_quoted(region)}"
     return _name_objection(server) or _url_objection(server.url)
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from contracts.base import KeyId, ServiceType
+from runtime.geography.regions import region_named
 from runtime.process.logs import Log
 from runtime.texts import as_quoted
 from services.gateway.accounts.passthrough import PASSED_THROUGH, Passthrough
@@ -87,13 +88,12 @@ class Door:
         """Take up a changed configuration."""
         self.settings = settings
         self._places = Places(settings.services)
-        self._summaries = {
-            name: partial(Summary, service_type=ServiceType(name)) for name in settings.services
-        }
+        names = map(ServiceType, settings.services)
+        self._summaries = {name: partial(Summary, service_type=name) for name in names}
         """What is known of a request that is routed, and no more."""
-        self._proxies = trusted_proxies(settings.gateway.trusted_proxies)
-        section = settings.gateway
-        self._bounds = Bounds(section.max_body, section.json_max, self._spool)
+        own, self._region = settings.gateway, region_named(settings.gateway.client_region)
+        self._proxies = trusted_proxies(own.trusted_proxies)
+        self._bounds = Bounds(own.max_body, own.json_max, self._spool)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Lead a request to its room."""
@@ -127,7 +127,7 @@ class Door:
         room: "Callable[[Request, Key, Receive, Client, Mapping[str, str]], Awaitable[None]]",
     ) -> None:
         """Admit a request, let `room` answer it, and see to its end, however that comes."""
-        request = Request(scope, self._proxies)
+        request = Request(scope, self._proxies, self._region)
         # Taken out: a scope that holds what holds the scope is left to the garbage collector.
         connection = scope.pop("tidegate.connection", None)
         hang_up = connection.hang_up if connection else _do_nothing
@@ -171,7 +171,7 @@ class Door:
 
     async def _answer_refusal(self, scope: dict[str, Any], send: Send, error: GatewayError) -> None:
         """Refuse what is not looked at any further."""
-        request = Request(scope, self._proxies)
+        request = Request(scope, self._proxies, self._region)
         client = Client(send, _do_nothing)
         await client.answer_error(error, [*own_headers(request, None), *GUARDED])
         log_request(self._log, self._metrics, request, _NOBODY, client, error)

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from runtime.geography.regions import region_named
 from runtime.quantities import Seconds, Size
 from runtime.settings import DEFAULT_SERVICES, Section, ServiceTypeSection
 from runtime.texts import refuse_unwritable
@@ -93,7 +94,10 @@ class GatewaySection(Section, frozen=True, kw_only=True):
     others; probes take the same way. What the environment says of proxies is never used."""
     trusted_proxies: list[str] = []
     """Addresses and networks (`"10.0.0.0/8"`) of the proxies whose `X-Forwarded-For` and
-    `X-Forwarded-Proto` are believed; nobody else's are."""
+    `X-Forwarded-Proto` are believed, and who may say where a client is; nobody else may."""
+    client_region: str = ""
+    """Where clients are of whom neither a trusted proxy nor their address tells it, such as
+    `us-west`, `europe` or `JP` (docs/explanation/geography.md); empty: nobody knows."""
     metrics_allow: list[str] = msgspec.field(default_factory=lambda: ["127.0.0.0/8", "::1"])
     """Addresses and networks that may ask `/metrics` and `/schema` without a key, when they ask
     directly: through a proxy, or from a page of another origin, a key is needed."""
@@ -130,6 +134,11 @@ class GatewaySection(Section, frozen=True, kw_only=True):
             raise ValueError("connections_max: expected at least 1")
         if self.send_timeout <= 0:
             raise ValueError('send_timeout: expected more than nothing, such as "60s"')
+        if self.client_region and not region_named(self.client_region):
+            raise ValueError(
+                'client_region: expected a region or a country such as "us-west", "europe" or "JP",'
+                f" got {self.client_region!r}"
+            )
         _check_names(self)
         if self.proxy and not _is_proxy(self.proxy):
             raise ValueError(

@@ -24,6 +24,7 @@ _COLUMNS = (
     "level",
     "capabilities",
     "dialect",
+    "serves",
 )
 
 
@@ -37,6 +38,9 @@ _CAPABILITIES = typer.Option([], "--capability", help="A service type it does; r
 _DIALECT = typer.Option(None, help="What it understands: plain, jimeng, drraw, jimeng-free-all, …")
 _LEVEL = typer.Option(
     None, min=1, help="Servers of a lower one are used first, up to 80 % of what they may carry."
+)
+_SERVES = typer.Option(
+    [], "--serves", help="A region of sessions it serves, such as us; repeatable, `any`: every one."
 )
 _IDEMPOTENT = typer.Option(None, help="Whether an unknown outcome may be tried again there.")
 
@@ -68,6 +72,7 @@ def add_server(
     idempotent: bool = _IDEMPOTENT,
     dialect: str = _DIALECT,
     level: int = _LEVEL,
+    serves: list[str] = _SERVES,
     as_json: bool = output.JSON,
 ) -> None:
     """Add a server; it is chosen once its first probe succeeded.
@@ -79,7 +84,15 @@ def add_server(
     """
     body = {"id": server_id, "url": url}
     body |= _given_fields(
-        region, priority, weight, max_sessions, capabilities, idempotent, dialect, level
+        region,
+        priority,
+        weight,
+        max_sessions,
+        capabilities,
+        idempotent,
+        dialect,
+        level=level,
+        serves=serves,
     )
     _show_server(api.post("/api/servers", body), as_json=as_json)
 
@@ -97,6 +110,7 @@ def change_server(
     idempotent: bool = _IDEMPOTENT,
     dialect: str = _DIALECT,
     level: int = _LEVEL,
+    serves: list[str] = _SERVES,
     as_json: bool = output.JSON,
 ) -> None:
     """Change a server; what is not named stays, and exchanges under way go on.
@@ -104,7 +118,15 @@ def change_server(
     Example: tidegate servers change server-5 --weight 1 --max-sessions 50
     """
     body = _given_fields(
-        region, priority, weight, max_sessions, capabilities, idempotent, dialect, level
+        region,
+        priority,
+        weight,
+        max_sessions,
+        capabilities,
+        idempotent,
+        dialect,
+        level=level,
+        serves=serves,
     )
     if url is not None:
         body["url"] = url
@@ -189,7 +211,9 @@ def _given_fields(
     capabilities: list[str],
     idempotent: bool | None,
     dialect: str | None,
+    *,
     level: int | None,
+    serves: list[str],
 ) -> dict[str, Any]:
     """Name what was given, as the API does."""
     given: dict[str, Any] = {
@@ -201,6 +225,7 @@ def _given_fields(
         "idempotent": idempotent,
         "dialect": dialect,
         "level": level,
+        "serves": (serves if serves != ["any"] else []) if serves else None,
     }
     return {name: value for name, value in given.items() if value is not None}
 
@@ -230,4 +255,5 @@ def _server_row(view: dict[str, Any]) -> list[Any]:
         server.get("level", 1),
         server.get("capabilities"),
         server.get("dialect", "plain"),
+        server.get("serves"),
     ]

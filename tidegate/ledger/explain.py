@@ -159,6 +159,8 @@ def _attempt_lines(attempt: StoryPart) -> Iterator[str]:
         f" {output.table_cell(attempt['first_byte_ms'])} ms,"
         f" {output.table_cell(attempt['total_ms'])} ms in all"
     )
+    if attempt.get("why"):
+        yield f"    {attempt['why']}"
     if attempt.get("translated"):
         yield f"    said in its dialect: {attempt['translated']}"
     for candidate in attempt["candidates"]:

@@ -117,6 +117,7 @@ def attempt_row(
         inner_code=_storable_code(attempt.inner_code),
         meaning=attempt.meaning,
         translated=attempt.translated,
+        why=attempt.why,
     )
 
 

@@ -111,6 +111,7 @@ class AttemptRow(FactRow, kw_only=True):
     inner_code: int | None = None
     meaning: str = ""
     translated: str = ""
+    why: str = ""
 
 
 class RefusalRow(CalledRow, kw_only=True):

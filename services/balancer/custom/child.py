@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from services.balancer.custom.words import Picks, Question
+from services.balancer.custom.words import PickQuestion, Picks
 
 MEMORY_BYTES_MAX = 1 << 30
 _FAULT_CHARACTERS_MAX = 300
@@ -34,7 +34,7 @@ def load_function(path: str, name: str) -> Choose:
     raise ValueError(f"{path} has no function {name}")
 
 
-def answer_question(choose: Choose, question: Question) -> Picks:
+def answer_question(choose: Choose, question: PickQuestion) -> Picks:
     """Call the function for each call of a batch; the first fault ends it."""
     picks = []
     for call in question.calls:
@@ -51,7 +51,7 @@ def answer_question(choose: Choose, question: Question) -> Picks:
 
 def serve_questions(choose: Choose, asked: BinaryIO, told: BinaryIO) -> None:
     """Answer line by line until there is none."""
-    decoder = msgspec.json.Decoder(Question)
+    decoder = msgspec.json.Decoder(PickQuestion)
     for line in asked:
         _tell(told, answer_question(choose, decoder.decode(line)))
 

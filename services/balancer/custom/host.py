@@ -24,7 +24,7 @@ import msgspec
 
 from contracts.base import ServerId
 from runtime.process.logs import Log
-from services.balancer.custom.words import Picks, Question
+from services.balancer.custom.words import PickQuestion, Picks
 
 ANSWER_S = 0.05
 START_S = 10.0
@@ -76,7 +76,7 @@ class CustomStrategies:
         if strategy:
             self._starting = asyncio.ensure_future(self._start_child(strategy, 0.0))
 
-    async def ask_picks(self, question: Question) -> list[ServerId]:
+    async def ask_picks(self, question: PickQuestion) -> list[ServerId]:
         """Ask which servers to take, one a call; nothing when nobody picked."""
         child = self._child
         if child is None or not self._ready:

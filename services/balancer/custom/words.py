@@ -12,18 +12,18 @@ ServerFacts = dict[str, Any]
 """One server as `/api/load-balancer` shows it."""
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class CallToPick(msgspec.Struct, frozen=True, kw_only=True):
     """One call: for what, and which servers may do it, by their place in the question's list."""
 
     criteria: Criterion
     eligible: list[int]
 
 
-class Question(msgspec.Struct, frozen=True, kw_only=True):
+class PickQuestion(msgspec.Struct, frozen=True, kw_only=True):
     """One batch."""
 
     servers: list[ServerFacts]
-    calls: list[Asked]
+    calls: list[CallToPick]
 
 
 class Picks(msgspec.Struct, frozen=True, kw_only=True):

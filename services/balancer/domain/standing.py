@@ -7,6 +7,7 @@ import msgspec
 
 from contracts.balancer import Server
 from contracts.base import Instant, ServerId, ServiceType, SessionId
+from runtime.geography.regions import region_named
 from services.balancer.domain.fleet.ejection import Ejection
 from services.balancer.domain.latency import ServerLatency
 from services.balancer.strategies import Criteria
@@ -64,6 +65,10 @@ class ServerStanding(msgspec.Struct, kw_only=True):
     weight: int = 1
     breadth: int = ANY_BREADTH
     max_sessions: int = 1
+    region: str = ""
+    """As `runtime.geography` names it."""
+    serves: frozenset[str] = frozenset()
+    """Regions of sessions; empty: it serves every one."""
     in_flight: int = 0
     open_of: dict[ServiceType, int] = {}
     """Exchanges of each service type that began in this term; all of them under the empty one."""
@@ -107,6 +112,8 @@ class ServerStanding(msgspec.Struct, kw_only=True):
         self.weight = server.weight
         self.breadth = len(server.capabilities) or ANY_BREADTH
         self.max_sessions = server.max_sessions
+        self.region = region_named(server.region)
+        self.serves = frozenset(server.serves)
 
     def forget_all(self) -> None:
         """Drop what was seen of the server, as when it moved."""

@@ -1,12 +1,14 @@
 """Strategies: pure functions that rank eligible servers; one file a policy.
 
 capability_based      the servers that can do much, kept for the work only they can do: the default
+geographic            the region nearest to the client, until little room is left there
 least_connections     whoever carries the fewest exchanges now
 round_robin           whoever waited longest
 weighted_round_robin  exact shares, never in bursts
 least_response_time   whoever would answer soonest
 p2c_ewma              the better of two that chance names
 adaptive              the fastest of those that are not hot: Prequal's rule
+custom                whom an operator's own function names
 ranking               what a strategy is given and returns
 table                 all of them by name
 

@@ -50,6 +50,11 @@ class EligibleServer(Protocol):
         ...
 
     @property
+    def region(self) -> str:
+        """Where it stands, as `runtime.geography` names it; empty: nobody said."""
+        ...
+
+    @property
     def turn(self) -> int:
         """When it was last chosen, as a count of all selections; 0 for never."""
         ...
@@ -70,7 +75,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     service_type: ServiceType = ServiceType("")
     client_region: str = ""
-    """Where the client is; empty: nobody knows."""
+    """Where the client is, as `runtime.geography` names it; empty: nobody knows."""
     session_region: str = ""
     """The region that the session is bound to; empty: none."""
     now_s: float = 0.0
@@ -90,3 +95,5 @@ class Ranking(msgspec.Struct, frozen=True, gc=False):
     scores: Sequence[float]
     credits: Sequence[int] = ()
     """New credits, one for each eligible server in the order given; empty: as they were."""
+    why: str = ""
+    """What decided, in words for an operator, where the scores do not say it."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from runtime.texts import as_quoted
 from services.balancer.strategies.adaptive import adaptive
 from services.balancer.strategies.capability_based import capability_based
+from services.balancer.strategies.geographic import geographic
 from services.balancer.strategies.least_connections import least_connections
 from services.balancer.strategies.least_response_time import least_response_time
 from services.balancer.strategies.p2c_ewma import p2c_ewma
@@ -23,8 +24,8 @@ STRATEGIES: dict[str, Strategy] = {
     "least_response_time": least_response_time,
     "p2c_ewma": p2c_ewma,
     "adaptive": adaptive,
+    "geographic": geographic,
 }
-_NOT_YET = frozenset({"geographic"})
 
 
 def strategy_objection(name: str) -> str | None:
@@ -32,6 +33,4 @@ def strategy_objection(name: str) -> str | None:
     if name in STRATEGIES:
         return None
     expected = f"expected one of {', '.join(STRATEGIES)}"
-    if name in _NOT_YET:
-        return f"{expected}; {name} is not built yet"
     return f"{expected}, got {as_quoted(name)}"

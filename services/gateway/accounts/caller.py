@@ -36,6 +36,8 @@ class AccountCall:
     body: bytes = b""
     dialects: Sequence[str] = ()
     """The server speaks one of these; empty: any will do."""
+    region: str = ""
+    """That of the session it is about: the server serves those."""
     only: Selected | None = None
     """No other server than this."""
     asked: Selected | None = None
@@ -89,7 +91,10 @@ class Caller:
     async def choose_server(self, call: AccountCall) -> Selected | NoServer:
         """Ask the balancer for a server that was not asked yet. Raises `GatewayError`."""
         wanted = SelectServer(
-            request_id=call.request_id, avoid=[*call.avoid], dialects=[*call.dialects]
+            request_id=call.request_id,
+            avoid=[*call.avoid],
+            dialects=[*call.dialects],
+            session_region=call.region,
         )
         try:
             return await self._balancer.ask(wanted)

@@ -69,7 +69,7 @@ class Inquiry:
     async def test_session(self, session: SessionView, server_id: str = "") -> SessionTested:
         """Ask whether the account of a session lives. Raises `GatewayError`."""
         authorization = await self._caller.authorization(session.session_id, session.region)
-        server = await self._server_for(authorization, server_id)
+        server = await self._server_for(session, authorization, server_id)
         paths = ASKED.get(server.dialect, ())
         answers = []
         for path in paths:
@@ -93,7 +93,7 @@ class Inquiry:
             message = "no server speaks jimeng, and no other dialect can collect points"
             raise GatewayError("invalid_request", message)
         authorization = await self._caller.authorization(session.session_id, session.region)
-        server = await self._server_for(authorization, server_id, COLLECTING)
+        server = await self._server_for(session, authorization, server_id, COLLECTING)
         asked = [POINTS]
         before = after = await self._ask_server(server, POINTS, authorization)
         if before.points is not None:
@@ -111,7 +111,11 @@ class Inquiry:
         )
 
     async def _server_for(
-        self, authorization: bytes, server_id: str, required: tuple[str, ...] = ()
+        self,
+        session: SessionView,
+        authorization: bytes,
+        server_id: str,
+        required: tuple[str, ...] = (),
     ) -> Selected:
         """Choose whom to ask, or take the one that is named. Raises `GatewayError`."""
         if server_id:
@@ -121,6 +125,7 @@ class Inquiry:
         for group in groups:
             call = call_about(new_request_id(), POINTS, authorization)
             call.dialects = dialects_saying(group, authorization)
+            call.region = session.region
             if call.dialects:
                 choice = await self._caller.choose_server(call)
                 if not isinstance(choice, NoServer):

@@ -107,6 +107,7 @@ class Passthrough:
         view = await self._known(named.session_id)
         authorization = await self._caller.authorization(view.session_id, view.region)
         call = call_about(request.request_id, request.path, authorization, named.rest)
+        call.region = view.region
         if request.path == CHECK:
             call.dialects = dialects_able([], authorization)
         else:

@@ -1,4 +1,7 @@
-"""Where a request comes from, behind proxies that are trusted, and how much of it is stored."""
+"""Where a request comes from, behind proxies that are trusted, and how much of it is stored.
+
+Its region is all that the balancer hears of it: as a trusted proxy says, else as its address says.
+"""
 
 import hashlib
 import ipaddress
@@ -6,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from runtime.geography.countries import COUNTRIES
+from runtime.geography.regions import region_named
 from services.gateway.domain.texts import MESSAGE_BYTES_MAX, cut_text
 from services.gateway.settings import Network, StoredForm, parse_network
 
@@ -15,6 +20,17 @@ _AGENT_MAX = 64
 """Bytes in the log."""
 _HOPS_MAX = 32
 """More proxies in a row are not believed: the header comes from strangers."""
+_REGION_HEADERS = (
+    b"x-client-region",
+    b"cf-ipcountry",
+    b"cloudfront-viewer-country",
+    b"x-vercel-ip-country",
+    b"x-appengine-country",
+    b"x-country-code",
+)
+"""In which fronts say where a client is; the first of them that says anything counts."""
+_SAYING_REGIONS = frozenset(_REGION_HEADERS)
+_HEADER_MAX = 64
 
 
 @lru_cache(maxsize=4096)
@@ -49,6 +65,21 @@ def stored_agent(agent: str, how: StoredForm) -> str:
 
 def _hash_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=4096)
+def region_at(address: str) -> str:
+    """Tell which region an address is in, by the table of whom each was given to (ADR 33).
+
+    Empty for those of private networks, for what is no address, and where nobody knows.
+    """
+    parsed = _parse_address(address)
+    if parsed is None or not parsed.is_global:
+        return ""
+    # Two megabytes that a gateway behind a private network never needs.
+    from iptocc import country_code  # noqa: PLC0415
+
+    return COUNTRIES.get(country_code(str(parsed)) or "", "")
 
 
 class ClientOrigin(NamedTuple):
@@ -99,6 +130,20 @@ class Proxies:
                 break
         return ClientOrigin(client, scheme)
 
+    def region_said(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
+        """Tell the region that a trusted proxy says the client is in; empty: none says any.
+
+        Of a header that comes twice the last counts, which the nearest proxy wrote.
+        """
+        if not self.is_trusted(peer):
+            return ""
+        said = {name: value for name, value in headers if name in _SAYING_REGIONS}
+        for name in _REGION_HEADERS if said else ():
+            value = said.get(name, b"")
+            if len(value) <= _HEADER_MAX and (region := _region_read(value)):
+                return region
+        return ""
+
     def _look_up(self, address: str) -> bool:
         parsed = _parse_address(address)
         return parsed is not None and any(parsed in network for network in self._networks)
@@ -116,6 +161,11 @@ def _parse_address(text: str) -> IpAddress | None:
     except ValueError:
         return None
     return getattr(parsed, "ipv4_mapped", None) or parsed
+
+
+@lru_cache(maxsize=1024)
+def _region_read(value: bytes) -> str:
+    return region_named(value.decode("latin-1"))
 
 
 def _hop_address(hop: str) -> str:

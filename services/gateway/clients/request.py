@@ -8,7 +8,7 @@ import msgspec
 
 from contracts.base import RequestId, ServiceType
 from services.gateway.clients.keys import Key
-from services.gateway.clients.origin import Proxies
+from services.gateway.clients.origin import Proxies, region_at
 
 _TEXT_MAX = 200
 _NOT_YET = frozenset({b"x-max-wait-ms", b"x-session-affinity"})
@@ -32,6 +32,7 @@ class Request:
     __slots__ = (
         "authorization",
         "client_address",
+        "client_region",
         "client_request_id",
         "content_length",
         "content_type",
@@ -48,10 +49,13 @@ class Request:
         "user_agent",
     )
 
-    def __init__(self, scope: dict[str, Any], proxies: Proxies | None = None) -> None:
+    def __init__(
+        self, scope: dict[str, Any], proxies: Proxies | None = None, region: str = ""
+    ) -> None:
         """Read what matters of the head; everything else passes through unread.
 
-        `proxies` are those whose word for the client's address and scheme is taken.
+        `proxies` are those whose word for the client's address, region and scheme is taken;
+        `region` is the client's if nobody says any.
         """
         self.request_id = new_request_id()
         self.method: str = scope["method"]
@@ -88,9 +92,13 @@ class Request:
                 self.encoded = True
             elif name in _NOT_YET:
                 self.premature = name.decode()
+        said = ""
         if proxies is not None:
+            said = proxies.region_said(self.client_address, self.headers)
             origin = proxies.client_origin(self.client_address, self.scheme, self.headers)
             self.client_address, self.scheme = origin.address, origin.scheme
+        self.client_region = said or region_at(self.client_address) or region
+        """As `runtime.geography` names it; empty: nobody knows."""
 
     @property
     def target_bytes(self) -> bytes:

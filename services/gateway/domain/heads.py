@@ -91,7 +91,9 @@ _TRUSTED_ELSEWHERE = frozenset(
         b"true-client-ip",
         b"via",
         b"x-client-ip",
+        b"x-client-region",
         b"x-cluster-client-ip",
+        b"x-country-code",
         b"x-host",
         b"x-original-for",
         b"x-original-forwarded-for",
@@ -120,6 +122,7 @@ _TRUSTED_ELSEWHERE = frozenset(
 )
 _FAMILIES = (
     b"cf-",
+    b"cloudfront-",
     b"proxy-",
     b"ssl-client",
     b"x-accel-",
@@ -130,6 +133,7 @@ _FAMILIES = (
     b"x-remote-",
     b"x-webauth-",
     b"x-amzn-",
+    b"x-appengine-",
     b"x-auth",
     b"x-azure-",
     b"x-client-cert",
@@ -137,6 +141,7 @@ _FAMILIES = (
     b"x-forwarded",
     b"x-ms-client-principal",
     b"x-ssl-",
+    b"x-vercel-",
 )
 """The beginnings of further such names."""
 _NOT_SENT = _HOP_BY_HOP | _OURS_UP | _SECRETS | _TRUSTED_ELSEWHERE

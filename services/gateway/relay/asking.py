@@ -54,4 +54,5 @@ def session_requested(
         user_agent=stored_agent(request.user_agent, stored),
         avoid_sessions=list(step.avoid_sessions),
         avoid_servers=list(step.avoid_servers),
+        avoid_regions=list(step.avoid_regions),
     )

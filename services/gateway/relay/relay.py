@@ -192,7 +192,7 @@ class Journey:
             if self._place is None:
                 await self._go_inside()
             self._look_again(side.routed)
-            await relay.servers.refuse_while_none(
+            unserved = await relay.servers.refuse_while_none(
                 side.routed, side.wording.dialects, step.avoid_servers
             )
         except GatewayError as refused:
@@ -200,7 +200,7 @@ class Journey:
         finally:
             if before is not None:
                 before.cancel()
-        return Entered()
+        return Entered(unserved)
 
     async def _go_inside(self) -> None:
         """Wait for its turn among its key's calls, then among all of them."""

@@ -41,7 +41,7 @@ def story() -> Story:
     )
     tries = [
         attempt(verdict=Verdict.UNREACHABLE, failure="connect", sent=False, candidates=CANDIDATES),
-        attempt("server-2", strategy="round_robin"),
+        attempt("server-2", strategy="round_robin", why="client in japan: asia-east (2,880 km)"),
     ]
     limited = [attempt(verdict=Verdict.RATE_LIMITED, status=429)]
     return (

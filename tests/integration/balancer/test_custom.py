@@ -11,22 +11,22 @@ import structlog
 from contracts.base import ServerId
 from services.balancer.custom import host
 from services.balancer.custom.host import CustomStrategies, Trouble
-from services.balancer.custom.words import Asked, Question
+from services.balancer.custom.words import CallToPick, PickQuestion
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 SERVERS = [{"id": "a", "connections": 3}, {"id": "b", "connections": 1}]
-QUESTION = Question(
+QUESTION = PickQuestion(
     servers=SERVERS,
     calls=[
-        Asked(criteria={"service_type": "image"}, eligible=[0, 1]),
-        Asked(criteria={"service_type": "video"}, eligible=[0]),
+        CallToPick(criteria={"service_type": "image"}, eligible=[0, 1]),
+        CallToPick(criteria={"service_type": "video"}, eligible=[0]),
     ],
 )
 
 
 @asynccontextmanager
-async def running(folder: Path, code: str) -> AsyncIterator[CustomStrategies]:
+async def child_running(folder: Path, code: str) -> AsyncIterator[CustomStrategies]:
     """A strategy of this code, loaded."""
     (folder / "ours.py").write_text(code)
     environment = {**os.environ, "TIDEGATE_MASTER_KEY": "secret"}
@@ -38,7 +38,7 @@ async def running(folder: Path, code: str) -> AsyncIterator[CustomStrategies]:
         await strategies.close()
 
 
-async def loaded(strategies: CustomStrategies) -> None:
+async def until_loaded(strategies: CustomStrategies) -> None:
     await until(lambda: strategies._ready or strategies.trouble)
 
 
@@ -48,8 +48,8 @@ def choose(servers, criteria):
     print("what is printed breaks nothing")
     return min(servers, key=lambda server: server["connections"])["id"]
 """
-    async with running(tmp_path, code) as strategies:
-        await loaded(strategies)
+    async with child_running(tmp_path, code) as strategies:
+        await until_loaded(strategies)
 
         assert await strategies.ask_picks(QUESTION) == ["b", "a"]
         assert strategies.trouble is None
@@ -61,8 +61,8 @@ import os
 def choose(servers, criteria):
     return " ".join(sorted(name for name in os.environ if name.startswith("TIDEGATE")))
 """
-    async with running(tmp_path, code) as strategies:
-        await loaded(strategies)
+    async with child_running(tmp_path, code) as strategies:
+        await until_loaded(strategies)
 
         assert await strategies.ask_picks(QUESTION) == ["", ""]
 
@@ -74,9 +74,9 @@ def choose(servers, criteria):
         raise KeyError("no video")
     return "a"
 """
-    async with running(tmp_path, code) as strategies:
-        await loaded(strategies)
-        images = Question(servers=SERVERS, calls=QUESTION.calls[:1])
+    async with child_running(tmp_path, code) as strategies:
+        await until_loaded(strategies)
+        images = PickQuestion(servers=SERVERS, calls=QUESTION.calls[:1])
 
         assert await strategies.ask_picks(QUESTION) == []
         assert strategies.trouble == Trouble("ours.py:choose", "KeyError: 'no video'", 1)
@@ -95,16 +95,17 @@ def choose(servers, criteria):
         time.sleep(3600)
     return "b"
 """
-    async with running(tmp_path, code) as strategies:
-        await loaded(strategies)
+    async with child_running(tmp_path, code) as strategies:
+        await until_loaded(strategies)
         child = strategies._child
+
         assert child is not None
 
         assert await strategies.ask_picks(QUESTION) == []
         assert strategies.trouble == Trouble("ours.py:choose", "no answer within 50 ms", 1)
         assert await child.wait() != 0
         strategies.forget_trouble(strategies.trouble)
-        await loaded(strategies)
+        await until_loaded(strategies)
         assert await strategies.ask_picks(QUESTION) == ["b", "b"]
 
 
@@ -121,8 +122,8 @@ def choose(servers, criteria):
     ],
 )
 async def test_what_is_wrong_is_said(tmp_path: Path, code: str, reason: str) -> None:
-    async with running(tmp_path, code) as strategies:
-        await loaded(strategies)
+    async with child_running(tmp_path, code) as strategies:
+        await until_loaded(strategies)
 
         assert await strategies.ask_picks(QUESTION) == []
         assert strategies.trouble is not None
@@ -132,7 +133,7 @@ async def test_what_is_wrong_is_said(tmp_path: Path, code: str, reason: str) -> 
 async def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     strategies = CustomStrategies(tmp_path, os.environ, structlog.get_logger())
     strategies.use_strategy("nowhere.py:choose")
-    await loaded(strategies)
+    await until_loaded(strategies)
 
     assert strategies.trouble is not None
     assert "nowhere.py" in strategies.trouble.reason

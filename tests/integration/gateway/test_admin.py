@@ -238,6 +238,11 @@ async def test_server_is_added_changed_and_removed_live(staffed: Desk) -> None:
         assert changed["server"]["url"] == url
         again = await staffed.refused("POST", "/api/servers", 400, json=wanted)
         assert again["param"] == "id"
+        serving = await staffed.ask("PATCH", "/api/servers/extra", json={"serves": ["us", "hk"]})
+        assert serving["server"]["serves"] == ["us", "hk"]
+        wrong = {"serves": ["usa"]}
+        refused = await staffed.refused("PATCH", "/api/servers/extra", 400, json=wrong)
+        assert "serves: expected regions of us, hk, jp, sg, got 'usa'" in refused["message"]
         await staffed.ask("DELETE", "/api/servers/extra")
         left = (await staffed.ask("GET", "/api/servers"))["data"]
         assert [one["server"]["server_id"] for one in left] == ["server-1"]
@@ -257,7 +262,7 @@ async def test_strategy_is_changed_live_and_the_log_says_who_and_why(staffed: De
     assert [(one["strategy"], one["source"]) for one in told] == [("round_robin", f"by:{admin}")]
 
 
-@pytest.mark.parametrize("name", ["random", "geographic"])
+@pytest.mark.parametrize("name", ["random", "fastest"])
 async def test_strategy_that_there_is_not_is_refused_with_those_there_are(
     staffed: Desk, name: str
 ) -> None:

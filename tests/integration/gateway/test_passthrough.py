@@ -104,3 +104,17 @@ async def test_answer_that_is_too_long_is_no_answer(
 
     assert answer.status_code == 502
     assert answer.json()["error"]["code"] == "upstream_outcome_unknown"
+
+
+async def test_call_about_a_session_asks_for_a_server_that_serves_its_region(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    async with behind(nats_client, nats_url, tmp_path, FINE) as gate:
+        wanted = {"credential": "an-account", "region": "us"}
+        added = await gate.ask(path="/api/sessions", key=gate.admin_key, json=wanted)
+        (session,) = added.json()["data"]
+        method, path = TOKEN
+        await gate.ask(method, f"{path}?session={session}", key=gate.admin_key, json={})
+        await gate.ask(method, path, key=gate.admin_key, json={})
+
+    assert [item.session_region for item in gate.asked] == ["us", ""]

@@ -245,12 +245,16 @@ async def test_a_server_is_added_changed_and_removed(terminal: Terminal) -> None
     words = ["servers", "add", "server-5", "http://127.0.0.1:9", "--capability", "image"]
     added = await terminal.read(*words, "--weight", "3", "--level", "2")
     changed = await terminal.read("servers", "change", "server-5", "--max-sessions", "7")
+    serving = ["servers", "change", "server-5", "--serves"]
+    bound = await terminal.read(*serving, "us", "--serves", "hk")
+    free = await terminal.read(*serving, "any")
     shown = await terminal.shown("servers", "change", "server-5", "--idempotent", "--region", "us")
     removed = await terminal.shown("servers", "remove", "server-5")
 
     assert (added["server"]["weight"], added["server"]["capabilities"]) == (3, ["image"])
     assert (changed["server"]["max_sessions"], changed["server"]["weight"]) == (7, 3)
     assert (added["server"]["level"], changed["server"]["level"]) == (2, 2)
+    assert (bound["server"]["serves"], free["server"].get("serves", [])) == (["us", "hk"], [])
     assert "server-5" in shown
     assert removed == "server-5 is removed; 0 exchanges go on\n"
     assert "there is no server 'server-5'" in await terminal.refused(
@@ -271,7 +275,7 @@ async def test_the_strategy_is_changed_and_shown(terminal: Terminal) -> None:
 
     assert shown.startswith("strategy least_connections, at sequence ")
     assert found["strategy"] == (await terminal.read("servers", "list"))["strategy"]
-    assert "capability_based" in await terminal.refused("servers", "strategy", "geographic")
+    assert "capability_based" in await terminal.refused("servers", "strategy", "fastest")
 
 
 async def test_statistics_are_written_into_a_file_or_printed(

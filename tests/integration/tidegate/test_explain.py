@@ -38,6 +38,7 @@ def test_a_request_is_told_with_its_candidates_and_why_each_was_refused(readers:
     assert "server-1: score 0.5" in text
     assert "server-2: refused, it cannot do image" in text
     assert "attempt 2 at server-2 (round_robin): success" in text
+    assert "\n    client in japan: asia-east (2,880 km)\n" in text
     assert "settled: 1 used" in text
 
 

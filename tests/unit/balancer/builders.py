@@ -49,6 +49,8 @@ def server(
     priority: int = 1,
     max_sessions: int = 100,
     level: int = 1,
+    region: str = "",
+    serves: tuple[str, ...] = (),
 ) -> Server:
     return Server(
         server_id=ServerId(name),
@@ -58,11 +60,13 @@ def server(
         priority=priority,
         max_sessions=max_sessions,
         level=level,
+        region=region,
+        serves=list(serves),
     )
 
 
-def added(name: str, capabilities: tuple[str, ...] = (), **rest: int) -> ServerAdded:
-    return ServerAdded(server=server(name, capabilities, **rest))  # type: ignore[arg-type]
+def added(name: str, capabilities: tuple[str, ...] = (), **rest: Any) -> ServerAdded:
+    return ServerAdded(server=server(name, capabilities, **rest))
 
 
 def up(name: str) -> ServerHealthChanged:
@@ -98,6 +102,7 @@ def wanted(
     avoid: tuple[str, ...] = (),
     failed: ServerFailed | None = None,
     expires_in_s: float = 900.0,
+    **rest: Any,
 ) -> SelectServer:
     return SelectServer(
         request_id=RequestId("r"),
@@ -106,6 +111,7 @@ def wanted(
         expires_in_s=expires_in_s,
         avoid=[ServerId(one) for one in avoid],
         failed=failed,
+        **rest,
     )
 
 

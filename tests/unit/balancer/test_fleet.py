@@ -188,7 +188,7 @@ def test_removal_of_an_unknown_server_is_refused() -> None:
     assert none.code == "not_found"
 
 
-@pytest.mark.parametrize("name", ["geographic", "fastest"])
+@pytest.mark.parametrize("name", ["fastest"])
 def test_strategy_that_does_not_exist_is_refused(name: str) -> None:
     refused = administration_events(Fleet(), SetStrategy(strategy=name, reason="x", by="k"))
 

@@ -7,7 +7,7 @@ from contracts.balancer import NoServer, Selected, ServerChanged, ServerRemoved
 from contracts.base import ServerId, ServiceType
 from contracts.pool import Candidate
 from services.balancer.domain import select_server
-from services.balancer.domain.selection import _SERVICE_TYPES_MAX
+from services.balancer.domain.selection.choosing import _SERVICE_TYPES_MAX
 from tests.moments import NOON
 from tests.unit.balancer.builders import (
     AVATAR,

@@ -32,7 +32,6 @@ def test_file_names_a_servers_id_plainly() -> None:
     ("tables", "named"),
     [
         ({"balancer": {"strategy": "fastest"}}, "balancer.strategy: expected one of"),
-        ({"balancer": {"strategy": "geographic"}}, "geographic is not built yet"),
         ({"balancer": {"probe_interval": "0s"}}, "balancer.probe_interval: expected more"),
         ({"balancer": {"probe_timeout": "0s"}}, "probe_timeout: expected more"),
         ({"balancer": {"probe_failures": 0}}, "probe_failures: expected at least 1"),
@@ -48,6 +47,7 @@ def test_file_names_a_servers_id_plainly() -> None:
         ({"servers": [entry(region="r\r\nX-Evil: 1")]}, "region: expected at most 64 printable"),
         ({"servers": [entry(region="\u202etsae")]}, "region: expected at most 64 printable"),
         ({"servers": [entry(region="r" * 65)]}, "region: expected at most 64 printable"),
+        ({"servers": [entry(serves=["us", "usa"])]}, "serves: expected regions of us, .*'usa'"),
         ({"servers": [entry(url="http://host/a\x00b")]}, "url: expected an address"),
         ({"servers": [entry(url="http://host/a\u2028b")]}, "url: expected an address"),
     ],

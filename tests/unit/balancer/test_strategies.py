@@ -136,11 +136,6 @@ def test_every_strategy_ranks_all_that_are_eligible_once(
     assert len(ranking.scores) == len(servers)
 
 
-@pytest.mark.parametrize("name", ["geographic"])
-def test_strategies_that_come_later_are_refused_as_such(name: str) -> None:
-    assert strategies.strategy_objection(name).endswith(f"{name} is not built yet")
-
-
 def test_unknown_strategy_is_refused_with_those_that_exist() -> None:
     assert strategies.strategy_objection("random").startswith(
         "expected one of round_robin, weighted"

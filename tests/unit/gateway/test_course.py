@@ -9,6 +9,7 @@ from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.course import advance, begin, summary_of
 from services.gateway.relay.course.happenings import (
     Answered,
+    Entered,
     Gone,
     Happening,
     NoneLeft,
@@ -48,6 +49,7 @@ from tests.unit.gateway.courses import (
     server_judged,
 )
 
+UNSERVED = NoneLeft(NoServer(reason="a: serves sessions of sg", region="us"))
 NONE_LEFT = NoneLeft(NoServer(reason="none is up"))
 PASSED = Passed(attempt=attempted(Verdict.SUCCESS), status=200, bytes_out=7)
 LATE = {"send_within_s": 0.0}
@@ -288,6 +290,72 @@ def test_tried_and_no_server_left_is_an_upstream_error() -> None:
     assert isinstance(untried[-2], Cancel)
     assert error_in(tried[-1]) == "upstream_error"
     assert ending_in(tried[-2])[1:3] == (Outcome.RELEASED, Verdict.UNREACHABLE)
+
+
+def test_a_lease_whose_region_no_server_serves_is_given_back_for_one_of_another() -> None:
+    stage, steps = run_course(
+        *(pool_grants(region="us"), Opened(()), UNSERVED, pool_grants(2, region="jp"), Opened(())),
+        *(balancer_chooses(), server_judged(Verdict.SUCCESS), PASSED),
+    )
+
+    assert steps[3] == cancel_step(1, "not_sent")
+    assert question_in(steps[4]) == AskLease(
+        number=2, avoid_sessions=(), avoid_servers=(), avoid_regions=("us",), previous=None
+    )
+    assert ending_in(steps[-2])[:2] == ("r:2", Outcome.SETTLED)
+    assert isinstance(stage, Ended)
+
+
+def test_after_the_second_region_that_nobody_serves_it_is_over() -> None:
+    _, steps = run_course(
+        *(pool_grants(region="us"), Opened(()), UNSERVED),
+        *(pool_grants(2, region="jp"), Opened(()), UNSERVED),
+        *(pool_grants(3, region="hk"), Opened(()), UNSERVED),
+    )
+
+    assert question_in(steps[8]).avoid_regions == ("us", "jp")
+    assert isinstance(steps[-1], Fail)
+    assert (steps[-1].error.code, steps[-1].error.message) == (
+        "no_backend",
+        "no server can do image: a: serves sessions of sg",
+    )
+    assert steps[-2] == cancel_step(3, "not_sent", steps[-1].error)
+
+
+def test_a_pool_that_knows_no_regions_is_asked_once_more_at_the_most() -> None:
+    """It grants the same region again: a third lease of it would be no better."""
+    _, steps = run_course(
+        *(pool_grants(region="us"), Opened(()), UNSERVED),
+        *(pool_grants(2, region="us"), Opened(()), UNSERVED),
+    )
+
+    assert isinstance(steps[-1], Fail)
+    assert steps[-1].error.code == "no_backend"
+
+
+def test_a_lease_without_a_region_is_never_given_back_for_it() -> None:
+    _, steps = in_hand(UNSERVED)
+
+    assert [type(step) for step in steps[1:]] == [Cancel, Fail]
+
+
+def test_after_unreachable_tries_the_lease_that_is_given_back_tells_them() -> None:
+    unreachable = server_judged(Verdict.UNREACHABLE)
+    _, steps = in_hand(balancer_chooses(), unreachable, UNSERVED, region="us")
+
+    assert ending_in(steps[-2])[1:] == (Outcome.RELEASED, Verdict.UNREACHABLE, "")
+    assert question_in(steps[-1]).avoid_regions == ("us",)
+
+
+def test_regions_that_nobody_served_a_moment_ago_are_not_asked_for() -> None:
+    stage, _ = begin(a_call())
+    stage, steps = advance(stage, Entered(("jp", "us")), 1.0)
+
+    assert question_in(steps[-1]).avoid_regions == ("jp", "us")
+    _, steps = advance(stage, pool_refuses(Refusal.SATURATED), 1.0)
+    assert isinstance(steps[-1], Fail)
+    assert steps[-1].error.code == "pool_saturated"
+    assert steps[-1].error.message.endswith("; no server serves those of jp, us now")
 
 
 def test_a_balancer_that_is_silent_gives_the_lease_back() -> None:

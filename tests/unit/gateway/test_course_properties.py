@@ -77,6 +77,7 @@ class World:
         self.passed_at: list[int] = []
         self.number = 0
         self.server = ""
+        self.region = ""
 
     def happening(self, step: Step) -> Happening:
         """Let anything happen that may where this step is waited for."""
@@ -84,7 +85,8 @@ class World:
         if self._data.draw(st.integers(0, 9)) == 0:
             return self._gone(step)
         if isinstance(step, Enter):
-            return self._one(Entered(), Entered(), Entered(), NotAsked(ERROR))
+            unserved = Entered(self._one(("us",), ("jp", "us")))
+            return self._one(Entered(), Entered(), unserved, NotAsked(ERROR))
         if isinstance(step, AskLease):
             return self._lease(step)
         if isinstance(step, FetchCredential):
@@ -117,7 +119,12 @@ class World:
 
     def _lease(self, step: AskLease) -> Happening:
         answers: list[Happening] = [
-            pool_grants(step.number, send_within_s=self._one(0.0, 5.0, 30.0)),
+            pool_grants(
+                step.number,
+                send_within_s=self._one(0.0, 5.0, 30.0),
+                # Whatever is to be avoided: a pool of an earlier version knows of no regions.
+                region=self._one("", "us", "jp", "hk"),
+            ),
             pool_refuses(self._one(*Refusal)),
             Unanswered("silence", sent=True),
             Unanswered("away", sent=False),
@@ -132,13 +139,15 @@ class World:
                 self.ends.append(step.previous.lease_id)
             if isinstance(happened.answer, Granted):
                 self.granted.add(step.number)
+                self.region = happened.answer.region
         self.number = step.number
         return happened
 
     def _server(self, avoid: tuple[ServerId, ...]) -> Happening:
         left = [server for server in SERVERS if server not in avoid]
         if not left or self._data.draw(st.integers(0, 9)) == 0:
-            return self._one(NoneLeft(NoServer(reason="none")), Silent(ERROR))
+            unserved = NoneLeft(NoServer(reason="none", region=self.region))
+            return self._one(NoneLeft(NoServer(reason="none")), unserved, Silent(ERROR))
         server = self._data.draw(st.sampled_from(left))
         return balancer_chooses(server, idempotent=server in IDEMPOTENT)
 
@@ -231,3 +240,25 @@ def test_attempts_stay_within_their_bound(data: st.DataObject) -> None:
         stage, steps = advance(stage, world.happening(steps[-1]), world.now_s)
 
     assert sends <= call.attempts_max
+
+
+@given(st.data())
+@settings(max_examples=2000, deadline=None)
+def test_at_most_two_leases_are_given_back_for_their_region(data: st.DataObject) -> None:
+    """Each of another one; and what is to be avoided only grows."""
+    world = World(data)
+    stage: Stage
+    stage, steps = begin(a_call())
+    given_back: list[str] = []
+    avoided: set[str] = set()
+    while not isinstance(stage, Ended):
+        happened = world.happening(steps[-1])
+        stage, steps = advance(stage, happened, world.now_s)
+        unserved = isinstance(happened, NoneLeft) and happened.answer.region
+        if unserved and isinstance(steps[-1], Enter):
+            given_back.append(world.region)
+        if isinstance(steps[-1], AskLease):
+            assert avoided | set(given_back) <= set(steps[-1].avoid_regions)
+            avoided = set(steps[-1].avoid_regions)
+
+    assert len(given_back) == len(set(given_back)) <= 2

@@ -28,6 +28,8 @@ JSON = (b"content-type", b"application/json")
         *("x-functions-key", "private-token", "authentication", "x-session-token"),
         *("x-original-url", "x-rewrite-url", "x-http-method-override", "x-api-key", "api-key"),
         *("x_forwarded_for", "x-user_id", "x.forwarded.for", "x-forwarded-prefix", "x-client-ip"),
+        *("x-client-region", "cf-ipcountry", "cloudfront-viewer-country", "x-vercel-ip-country"),
+        *("x-appengine-country", "x-country-code"),
         *("cf-connecting-ip", "true-client-ip", "x-auth-request-user", "remote-user", "proxy"),
         *("x-accel-mapping", "x-sendfile-type", "x-middleware-subrequest", "http2-settings"),
         *("x-ssl-client-cert", "x-envoy-original-path", "via", "x-session-affinity", "cookie"),

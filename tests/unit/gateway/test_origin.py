@@ -1,10 +1,21 @@
 """Whose request it is behind trusted proxies, and how much of that is stored."""
 
+import re
+
 import pytest
 
 from runtime.settings import SettingsError, read_configuration
-from services.gateway.clients.origin import Proxies, stored_address, stored_agent, trusted_proxies
+from services.gateway.clients.origin import (
+    _REGION_HEADERS,
+    Proxies,
+    region_at,
+    stored_address,
+    stored_agent,
+    trusted_proxies,
+)
+from services.gateway.clients.request import Request
 from services.gateway.settings import GatewaySection, StoredForm
+from tests import ROOT
 from tests.unit.gateway.test_headers import request_with
 
 FRONT = "10.0.0.1"
@@ -107,3 +118,97 @@ def test_truncated_address_is_a_network_or_nothing() -> None:
     assert stored_address("a socket", "truncated") == ""
     assert stored_agent("x" * 200, "truncated") == "x" * 64
     assert stored_agent("\xa0", "truncated") == "\xa0"
+
+
+@pytest.mark.parametrize(
+    ("address", "region"),
+    [
+        ("8.8.8.8", "us"),
+        ("114.114.114.114", "china"),
+        ("1.0.16.1", "japan"),
+        ("168.126.63.1", "korea"),
+        ("165.21.83.88", "singapore"),
+        ("203.80.96.10", "hong-kong"),
+        ("::ffff:168.126.63.1", "korea"),
+        ("2001:4860:4860::8888", "us"),
+        ("193.99.144.80", "europe"),
+        *((address, "") for address in ("10.0.0.1", "127.0.0.1", "::1", "fe80::1%eth0")),
+        *((address, "") for address in ("192.0.2.1", "100.64.0.1", "", "unix:", "224.0.0.1")),
+    ],
+)
+def test_an_address_is_in_the_region_of_the_country_it_was_given_to(
+    address: str, region: str
+) -> None:
+    assert region_at(address) == region
+
+
+def region_of(*headers: tuple[str, str], peer: str = FRONT, default: str = "") -> str:
+    scope = {
+        "method": "POST",
+        "path": "/",
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in headers],
+        "client": (peer, 4711),
+    }
+    return Request(scope, PROXIES, default).client_region
+
+
+@pytest.mark.parametrize(
+    ("headers", "region"),
+    [
+        ([("x-client-region", "us-west-2")], "us-west"),
+        ([("x-client-region", "JP")], "japan"),
+        ([("cf-ipcountry", "KR")], "korea"),
+        ([("cf-ipcountry", "KR"), ("x-client-region", "asia-east")], "asia-east"),
+        ([("cf-ipcountry", "T1"), ("cloudfront-viewer-country", "SG")], "singapore"),
+        ([("x-client-region", "us"), ("x-client-region", "berlin")], "berlin"),
+        ([("x-client-region", "u" * 65), ("x-country-code", "DE")], "europe"),
+        ([("x-client-region", "\u202e"), ("x-appengine-country", "zz")], ""),
+        ([], ""),
+    ],
+)
+def test_a_trusted_proxy_says_where_the_client_is(
+    headers: list[tuple[str, str]], region: str
+) -> None:
+    assert region_of(*headers) == region
+
+
+def test_a_proxys_word_goes_before_the_address_and_that_before_the_configuration() -> None:
+    address = ("x-forwarded-for", "168.126.63.1")
+
+    assert region_of(address, ("cf-ipcountry", "US"), default="europe") == "us"
+    assert region_of(address, default="europe") == "korea"
+    assert region_of(default="europe") == "europe"
+
+
+@pytest.mark.parametrize("peer", ["11.0.0.1", "127.0.0.1", "unix:", ""])
+def test_a_stranger_says_nothing_of_where_it_is(peer: str) -> None:
+    claimed = [("x-client-region", "japan"), ("cf-ipcountry", "JP")]
+
+    assert region_of(*claimed, peer=peer) == ("us" if peer == "11.0.0.1" else "")
+    assert (
+        Request(
+            {
+                "method": "POST",
+                "path": "/",
+                "query_string": b"",
+                "headers": [(b"x-client-region", b"japan")],
+            },
+            None,
+            "",
+        ).client_region
+        == ""
+    )
+
+
+@pytest.mark.parametrize("said", ["XX", " ", "a" * 65, "a\nb"])
+def test_a_configured_region_that_says_nothing_is_refused(said: str) -> None:
+    with pytest.raises(SettingsError, match="client_region: expected a region or a country"):
+        read_configuration({"client_region": said}, GatewaySection, "file")
+
+
+def test_the_page_has_the_headers_in_the_order_in_which_they_count() -> None:
+    page = (ROOT / "docs" / "explanation" / "geography.md").read_text()
+    item = page.partition("1. from ")[2].partition("They are")[0]
+
+    assert [name.lower().encode() for name in re.findall("`(.+?)`", item)] == [*_REGION_HEADERS]

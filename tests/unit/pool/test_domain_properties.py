@@ -78,6 +78,7 @@ TYPES = (IMAGE, VIDEO, AVATAR)
 NAMES = ("one", "two", "three")
 SERVERS = ("server-1", "server-2")
 ZONES = ("", "Asia/Shanghai")
+REGIONS = {"one": "us", "two": "jp", "three": ""}
 BOUNDS = {IMAGE: 3, VIDEO: 2, AVATAR: 1}
 GATEWAYS_FAULT = {Wrong.SETTLED_AFTER_CANCEL, Wrong.USAGE_AFTER_RECONCILIATION}
 """What a gateway may do wrong and the log must show; nothing else may ever be wrong."""
@@ -147,10 +148,20 @@ class Leading(RuleBasedStateMachine):
         command = lease_wanted(service_type, request, number, asked_at=asked_at, **fields)
         self.decided(decide_lease(self.pool, command, self.now))
 
-    @rule(service_type=_types, units=st.integers(0, 3), avoid=st.sets(_names, max_size=1))
-    def ask_first(self, service_type: Any, units: int, avoid: set[str]) -> None:
+    @rule(
+        service_type=_types,
+        units=st.integers(0, 3),
+        avoid=st.sets(_names, max_size=1),
+        regions=st.just(set()) | st.sets(st.sampled_from([*REGIONS.values()])),
+    )
+    def ask_first(self, service_type: Any, units: int, avoid: set[str], regions: set[str]) -> None:
         request = f"r{len(self.asked_at)}"
-        self.ask(service_type, request, units=units, avoid_sessions=sorted(avoid))
+        avoided = {"avoid_sessions": sorted(avoid), "avoid_regions": sorted(regions)}
+        self.ask(service_type, request, units=units, **avoided)
+        answer = self.decisions[-1]
+        if isinstance(answer, Granted):
+            assert answer.session_id not in avoid
+            assert answer.region not in regions
 
     @rule(pick=_picks, service_type=_types)
     def ask_again(self, pick: int, service_type: Any) -> None:
@@ -194,7 +205,12 @@ class Leading(RuleBasedStateMachine):
     @rule(names=st.lists(_names, max_size=3), zone=st.integers(0, 1))
     def add(self, names: list[str], zone: int) -> None:
         items = [
-            AddSession(session_id=SessionId(name), sealed=b"", quota_timezone=ZONES[zone])
+            AddSession(
+                session_id=SessionId(name),
+                sealed=b"",
+                quota_timezone=ZONES[zone],
+                region=REGIONS[name],
+            )
             for name in names
         ]
         self.decided(decide_admin(self.pool, AddSessions(items=items, by="me"), self.now))

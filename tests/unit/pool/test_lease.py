@@ -215,6 +215,30 @@ def test_sessions_to_avoid_are_avoided_and_count_as_busy() -> None:
     assert (answer.reason, answer.retry_after_s) == (Refusal.SATURATED, 1.0)
 
 
+def test_sessions_of_regions_to_avoid_are_avoided() -> None:
+    pool = folded(
+        session_added("us-one", region="us"),
+        session_added("us-two", region="us"),
+        session_added("jp", region="jp"),
+        session_added("none"),
+    )
+
+    first = grant(pool, request="r1", avoid_regions=["us", ""])
+    second = grant(pool, request="r2", avoid_regions=["us", "jp"])
+    third = grant(pool, request="r3", avoid_regions=["jp", ""], avoid_sessions=["us-one"])
+
+    assert (first.session_id, second.session_id, third.session_id) == ("jp", "none", "us-two")
+
+
+def test_when_only_regions_to_avoid_are_left_the_pool_is_saturated() -> None:
+    pool = folded(session_added("us-one", region="us"))
+
+    answer = refusal(pool, avoid_regions=["us"])
+
+    assert (answer.reason, answer.retry_after_s) == (Refusal.SATURATED, 1.0)
+    assert grant(pool, IMAGE, "r2").region == "us"
+
+
 def test_busy_sessions_saturate_until_the_first_deadline() -> None:
     pool = folded(policy_changed(session_concurrency=1, lease_ttl_s=20), session_added())
     grant(pool)

@@ -1,5 +1,7 @@
 """What each verdict does to the units, whether another session may be tried, what clients hear."""
 
+from collections.abc import Sequence
+
 from contracts.balancer import NoServer
 from contracts.pool import Outcome, Refusal, Refused, Verdict
 from services.gateway.domain.answers.judgement import Judgement
@@ -78,14 +80,19 @@ def pause_before(attempts: int, retry_after_s: float | None, chance: float) -> f
     return max(pause_s, retry_after_s or 0.0)
 
 
-def refusal_error(refused: Refused, service_type: str) -> GatewayError:
-    """Word the pool's refusal for the client."""
+def refusal_error(
+    refused: Refused, service_type: str, unserved: Sequence[str] = ()
+) -> GatewayError:
+    """Word the pool's refusal; sessions of regions `unserved` were not wanted: none serves them."""
     if refused.reason is Refusal.TOO_MANY_UNITS:
         message = refused.message or "n: more units than a session has in a day"
         return GatewayError("invalid_request", message, "n")
     code, message = _REFUSALS[refused.reason]
     wait = refused.retry_after_s or None  # 0: the pool cannot say, so the row does
-    return GatewayError(code, message.format(service=service_type), retry_after_s=wait)
+    message = message.format(service=service_type)
+    if unserved and refused.reason is Refusal.SATURATED:
+        message += f"; no server serves those of {', '.join(unserved)} now"
+    return GatewayError(code, message, retry_after_s=wait)
 
 
 def no_server_error(answer: NoServer, service_type: str, *, tried: bool) -> GatewayError:

@@ -16,9 +16,13 @@ _UNTOLD = frozenset({Refusal.STALE_REQUEST, Refusal.CANCELLED, Refusal.LEDGER_UN
 """Refusals that the pool does not journal."""
 
 
-def on_entered(stage: Entering, _: Entered, __: float) -> Next:
+def on_entered(stage: Entering, happened: Entered, _: float) -> Next:
     """Ask for the lease: this call has its turn, and a server is there as far as is known."""
-    return Asking(stage.call, stage.trail), (lease_question(stage.trail),)
+    trail = stage.trail
+    if happened.avoid_regions:
+        regions = dict.fromkeys((*trail.avoid_regions, *happened.avoid_regions))
+        trail = replace(trail, avoid_regions=(*regions,))
+    return Asking(stage.call, trail), (lease_question(trail),)
 
 
 def on_not_asked(stage: Entering | Asking | AskingLast, happened: NotAsked, _: float) -> Next:
@@ -68,7 +72,7 @@ def on_answered_last(stage: AskingLast, happened: Answered, _: float) -> Next:
 
 def _refused(stage: Asking | AskingLast, refused: Refused, lease_ms: float) -> Next:
     call, trail = stage.call, replace(stage.trail, lease_ms=lease_ms)
-    error = refusal_error(refused, call.service_type)
+    error = refusal_error(refused, call.service_type, trail.avoid_regions)
     if refused.reason is Refusal.LEDGER_UNAVAILABLE:
         # No proof that nothing was granted: an earlier sending of this id may stand.
         return forget(call, trail, "ledger_unavailable", error)

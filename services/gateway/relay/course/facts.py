@@ -45,6 +45,10 @@ class Trail(msgspec.Struct, frozen=True):
     attempts_made: int = 0
     avoid_sessions: tuple[SessionId, ...] = ()
     avoid_servers: tuple[ServerId, ...] = ()
+    avoid_regions: tuple[str, ...] = ()
+    """Of sessions: no server serves them now."""
+    given_back: int = 0
+    """Leases given back because no server serves their session's region."""
     last_resort_servers: tuple[ServerId, ...] = ()
     """Taken only where there is no other: they called a session invalid."""
     previous: UsageRecorded | None = None

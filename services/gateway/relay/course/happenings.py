@@ -9,7 +9,9 @@ from services.gateway.domain.errors import GatewayError
 
 
 class Entered(msgspec.Struct, frozen=True):
-    """A lease may be asked for."""
+    """A lease may be asked for, but of a session of these regions: no server serves them now."""
+
+    avoid_regions: tuple[str, ...] = ()
 
 
 class NotAsked(msgspec.Struct, frozen=True):

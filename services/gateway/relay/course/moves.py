@@ -24,6 +24,7 @@ def lease_question(trail: Trail, *, only_ask: bool = False) -> AskLease:
         number=trail.number,
         avoid_sessions=trail.avoid_sessions,
         avoid_servers=trail.avoid_servers,
+        avoid_regions=trail.avoid_regions,
         previous=trail.previous,
         only_ask=only_ask,
     )

@@ -28,6 +28,7 @@ class AskLease(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     avoid_sessions: tuple[SessionId, ...]
     avoid_servers: tuple[ServerId, ...]
+    avoid_regions: tuple[str, ...] = ()
     previous: UsageRecorded | None
     only_ask: bool = False
 

@@ -45,6 +45,8 @@ from services.gateway.relay.course.steps import AskServer, Pass, Pause, Record, 
 
 _LATE_MAX = 2
 """How often a lease may be asked for again because its `send_by` had passed."""
+_GIVEN_BACK_MAX = 2
+"""How often one may because no server serves its session's region."""
 
 
 def on_opened(stage: Opening, happened: Opened, _: float) -> Next:
@@ -75,12 +77,30 @@ def on_chosen(stage: Selecting, happened: Chosen, now_s: float) -> Next:
 
 
 def on_none_left(stage: Selecting, happened: NoneLeft, now_s: float) -> Next:
-    """Those of the last resort are taken now; without any, that is the end."""
+    """Those of the last resort are taken now; then, if its region is why, another session."""
     call, trail, held = stage.call, stage.trail, stage.held
     if trail.last_resort_servers:
         return _select(call, replace(trail, last_resort_servers=()), held, stage.failed)
+    region = held.lease.region
+    # A pool of an earlier version knows of no regions to avoid, and grants the same one again.
+    avoidable = region and region not in trail.avoid_regions and trail.given_back < _GIVEN_BACK_MAX
+    if happened.answer.region and avoidable:
+        return _avoid_region(call, trail, held, region, now_s)
     error = no_server_error(happened.answer, call.service_type, tried=bool(held.attempts))
     return release_with_error(call, trail, held, error, now_s)
+
+
+def _avoid_region(call: CallFacts, trail: Trail, held: Held, region: str, now_s: float) -> Next:
+    """Give a lease back whose session no server serves, and ask for one of another region."""
+    end = release_end(call, trail, held, None, now_s)
+    trail = replace(
+        trail,
+        number=trail.number + 1,
+        given_back=trail.given_back + 1,
+        avoid_regions=(*trail.avoid_regions, region),
+    )
+    stage, steps = enter(call, trail)
+    return stage, (end, *steps)
 
 
 def on_silent(stage: Selecting, happened: Silent, now_s: float) -> Next:

@@ -8,6 +8,7 @@ from services.gateway.domain import Judgement
 from services.gateway.domain.texts import cut_text
 
 _TRANSLATED_BYTES_MAX = 256
+_WHY_BYTES_MAX = 400
 
 
 class Times(NamedTuple):
@@ -43,6 +44,7 @@ def attempt_of(
         failure=judgement.message if judgement.status == 0 else "",
         sent=sent,
         in_flight=selected.in_flight,
+        why=cut_text(selected.why, _WHY_BYTES_MAX) if selected.why else "",
         connect_ms=times.connect,
         first_byte_ms=times.first_byte,
         total_ms=times.total,

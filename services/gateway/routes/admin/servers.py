@@ -32,6 +32,7 @@ class NewServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     idempotent: bool = False
     dialect: str = PLAIN
     level: _Positive = 1
+    serves: list[str] = []
 
 
 class ChangedServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,6 +47,7 @@ class ChangedServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     idempotent: bool | None = None
     dialect: str | None = None
     level: _Positive | None = None
+    serves: list[str] | None = None
 
 
 class ServerList(msgspec.Struct, frozen=True, kw_only=True):

@@ -62,6 +62,7 @@ def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
         requested.service_type,
         requested.units,
         requested.avoid_sessions,
+        requested.avoid_regions,
         # A call that was disappointed once is not to clear somebody else's session.
         trials_first=requested.number == 1,
     )

@@ -2,14 +2,15 @@
 
 Order of preference (leases.md): quota that resets soonest; then sessions that have the
 fewest rarer service types left, so that rare capabilities stay for rare work; then the least
-used. A suspect whose minute is over gets its trial from the first request that comes along,
-unless that request has already been disappointed once.
+used. A call that avoids regions looks at every session of those on its way. A suspect whose
+minute is over gets its trial from the first request that comes along, unless that request has
+already been disappointed once.
 
 The index is derived from the records and from the time, and can be rebuilt from them at any
 moment: it is no part of the ledger. `place_session` must follow every change of a session.
 """
 
-from collections.abc import Collection
+from collections.abc import Container, Mapping
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 
@@ -35,6 +36,29 @@ class Choice(msgspec.Struct, frozen=True):
     session: Session
     zone: Zone
     trial: bool
+
+
+class Avoided(Container[SessionId]):
+    """The sessions of these names, and those of these regions.
+
+    A shelf that holds none but these is looked through to its end.
+    """
+
+    def __init__(
+        self,
+        names: Container[SessionId],
+        regions: Container[str],
+        sessions: Mapping[SessionId, Session],
+    ) -> None:
+        self._names = names
+        self._regions = regions
+        self._sessions = sessions
+
+    def __contains__(self, session_id: object) -> bool:
+        """Tell whether a session of the index is to be avoided."""
+        assert isinstance(session_id, str)
+        session = self._sessions[SessionId(session_id)]
+        return session.region in self._regions or session_id in self._names
 
 
 class Index:
@@ -123,15 +147,17 @@ class Index:
         self,
         service_type: ServiceType,
         units: int,
-        avoid: Collection[SessionId],
+        avoid: Container[SessionId],
+        avoid_regions: Container[str] = (),
         *,
         trials_first: bool,
     ) -> Choice | None:
         """Find the best session with at least `units` left, outside the guard of its reset."""
+        if avoid_regions:
+            avoid = Avoided(avoid, avoid_regions, self._sessions)
         order = self._best_shelves(service_type)
-        trials = [shelf for shelf in order if shelf.kind is ShelfKind.TRIAL]
-        free = [shelf for shelf in order if shelf.kind is ShelfKind.FREE]
-        for shelf in trials + free if trials_first else free + trials:
+        kinds = (ShelfKind.TRIAL, ShelfKind.FREE)[:: 1 if trials_first else -1]
+        for shelf in [shelf for kind in kinds for shelf in order if shelf.kind is kind]:
             if shelf.zone.guard_at > self.now:
                 session_id = shelf.first_session(units, avoid)
                 if session_id is not None:

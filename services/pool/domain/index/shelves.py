@@ -7,7 +7,7 @@ it in constant time; only a level that appears or vanishes costs a bisection.
 
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Container
 from enum import IntEnum
 
 from contracts.base import SessionId
@@ -58,10 +58,10 @@ class Shelf:
             del self.tops[bisect_left(self.tops, left)]
             assert self.tops or self.units == 0
 
-    def first_session(self, units: int, avoid: Collection[SessionId]) -> SessionId | None:
+    def first_session(self, units: int, avoid: Container[SessionId]) -> SessionId | None:
         """Find the least used session with at least `units` left that is not in `avoid`.
 
-        Looks at no more than `len(avoid) + 1` sessions.
+        Looks at those to be avoided, and one more.
         """
         for left in reversed(self.tops):
             if left < units:

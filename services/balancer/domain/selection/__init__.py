@@ -1,0 +1,10 @@
+"""Which server for a lease, and why.
+
+choosing     the question answered, and what is remembered of the answer
+eligibility  who may be chosen now, and when somebody may be if nobody may
+candidates   whom it looked at, and why not the others
+"""
+
+from services.balancer.domain.selection.choosing import select_server
+
+__all__ = ["select_server"]

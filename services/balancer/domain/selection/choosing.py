@@ -1,0 +1,147 @@
+"""Which server for a lease, and why."""
+
+from contracts.balancer import NoServer, Selected, SelectServer
+from contracts.base import GatewayId, Instant
+from services.balancer import strategies
+from services.balancer.domain.health import take_failure, warm_up
+from services.balancer.domain.inflight import leave_server, open_placement, start_exchange
+from services.balancer.domain.latency import fleet_median_ms
+from services.balancer.domain.pacing import take_turn
+from services.balancer.domain.selection.candidates import (
+    CANDIDATES_MAX,
+    best_candidates,
+    unavailable_candidates,
+)
+from services.balancer.domain.selection.eligibility import (
+    back_in_s,
+    eligible_servers,
+    region_shut_out,
+    rests_s,
+    server_options,
+    servers_of_level,
+)
+from services.balancer.domain.standing import ServerStanding
+from services.balancer.domain.state import Balancer, Placement
+from services.balancer.strategies import Criteria, Ranking
+
+_SERVICE_TYPES_MAX = 256
+
+
+def select_server(
+    balancer: Balancer, wanted: SelectServer, gateway_id: GatewayId, now: Instant
+) -> Selected | NoServer:
+    """Name a server, and count the exchange as in flight when it is for a lease.
+
+    A lease that already has a server gets the same answer again, unless that server's failure is
+    reported or it is to be avoided; then the new selection replaces the old one.
+    """
+    if not wanted.lease_id:
+        if wanted.failed is not None:
+            take_failure(balancer, wanted, wanted.failed, now)
+        return _choose_server(balancer, wanted, now)
+    placement = balancer.placements.get(wanted.lease_id)
+    if placement is not None and placement.answer is not None and not _is_move(placement, wanted):
+        return placement.answer
+    if placement is None:
+        placement = open_placement(balancer, wanted, gateway_id, now)
+    leave_server(balancer, placement)
+    # The same report comes again with a select that is sent again: it counts once.
+    if wanted.failed is not None and wanted.failed.server_id != placement.failed_at:
+        placement.failed_at = wanted.failed.server_id
+        placement.reported |= {wanted.failed.server_id}
+        take_failure(balancer, wanted, wanted.failed, now)
+    answer = _choose_server(balancer, wanted, now)
+    if wanted.lease_id in balancer.ended:
+        # Nobody would ever leave that server: the end was heard before.
+        del balancer.placements[wanted.lease_id]
+    elif isinstance(answer, Selected):
+        start_exchange(balancer, placement, answer, now)
+    return answer
+
+
+def _is_move(placement: Placement, wanted: SelectServer) -> bool:
+    """Tell a report of failure from a select that was sent again."""
+    assert placement.answer is not None, "only an answer can be asked for again"
+    server_id = placement.answer.server_id
+    if wanted.failed is not None and wanted.failed.server_id == server_id:
+        return True
+    return server_id in wanted.avoid
+
+
+def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Selected | NoServer:
+    """Rank those that may be chosen, and name the best; none when nobody may."""
+    if balancer.warming:
+        warm_up(balancer, now)
+    options = balancer.options.get(wanted.service_type)
+    if options is None:
+        # A service type is whatever a client wrote: without a bound it would grow for ever.
+        if len(balancer.options) >= _SERVICE_TYPES_MAX:
+            balancer.options.clear()
+        options = server_options(balancer, wanted.service_type)
+        balancer.options[wanted.service_type] = options
+    eligible = eligible_servers(balancer, options, wanted, wanted.session_region, now)
+    if not eligible:
+        refused = unavailable_candidates(balancer, options, wanted, now)
+        reason = options.shortage or "; ".join(
+            f"{candidate.server_id}: {candidate.refused}" for candidate in refused
+        )
+        return NoServer(
+            reason=reason,
+            candidates=[*refused, *options.refused][:CANDIDATES_MAX],
+            rests_s=rests_s(options, wanted, now),
+            back_in_s=back_in_s(balancer, wanted, now),
+            region=region_shut_out(balancer, options, wanted, now),
+        )
+    if options.levels:
+        eligible = servers_of_level(options, eligible)
+    name, strategy = _active_strategy(balancer)
+    ranking = strategy(
+        eligible,
+        Criteria(
+            service_type=wanted.service_type,
+            client_region=wanted.client_region,
+            session_region=wanted.session_region,
+            now_s=now.timestamp(),
+            median_ms=fleet_median_ms(balancer.latencies, wanted.service_type),
+            chance=balancer.chance,
+        ),
+    )
+    assert len(ranking.servers) == len(eligible), "a strategy loses nobody"
+    if wanted.only_ask:
+        best = balancer.standings[ranking.servers[0].server_id]
+    else:
+        best = _remember_turn(balancer, eligible, ranking)
+        take_turn(best, wanted.service_type, now)
+    return Selected(
+        server_id=best.server_id,
+        url=best.server.url,
+        region=best.server.region,
+        idempotent=best.server.idempotent,
+        dialect=best.server.dialect,
+        strategy=name,
+        in_flight=best.in_flight + bool(wanted.lease_id),
+        candidates=best_candidates(balancer, ranking, options, wanted, now),
+        why=ranking.why,
+    )
+
+
+def _active_strategy(balancer: Balancer) -> tuple[str, strategies.Strategy]:
+    """The strategy in force; one that only a later version knows gives way to the default."""
+    name = balancer.fleet.pinned or balancer.fleet.strategy
+    if name not in strategies.STRATEGIES:
+        name = strategies.DEFAULT
+    return name, strategies.STRATEGIES[name]
+
+
+def _remember_turn(
+    balancer: Balancer, eligible: list[ServerStanding], ranking: Ranking
+) -> ServerStanding:
+    """Note the turn and the credits for the next time, and return the best server."""
+    best = balancer.standings[ranking.servers[0].server_id]
+    balancer.turn += 1
+    assert best.turn < balancer.turn, "turns only grow: strategies order by them"
+    best.turn = balancer.turn
+    assert len(ranking.credits) in {0, len(eligible)}
+    for standing, credit in zip(eligible, ranking.credits, strict=False):
+        standing.credit = credit
+    return best

@@ -1,0 +1,131 @@
+"""Who may be chosen for a call, and when somebody may be again if nobody may now."""
+
+from contracts.balancer import SelectServer
+from contracts.base import Instant, ServiceType
+from contracts.pool import Candidate
+from services.balancer.domain.fleet import Member
+from services.balancer.domain.health import restraint
+from services.balancer.domain.pacing import rest_reason, rest_s
+from services.balancer.domain.standing import ServerStanding
+from services.balancer.domain.state import Balancer, Options
+
+_LEVEL_FULL = 0.8
+
+
+def server_options(balancer: Balancer, service_type: ServiceType) -> Options:
+    """Sort the fleet into who may do a service type and who may not."""
+    able: list[ServerStanding] = []
+    refused: list[Candidate] = []
+    capable = False
+    for member, standing in balancer.member_standings():
+        why = _unfit_reason(member, service_type)
+        capable = capable or _is_capable(member, service_type)
+        if why:
+            refused.append(Candidate(server_id=standing.server_id, refused=why))
+        else:
+            able.append(standing)
+    shortage = None
+    if not balancer.fleet.members:
+        shortage = "no server is configured"
+    elif not capable:
+        shortage = f"no server can do {service_type}"
+    elif not able:
+        shortage = f"no healthy server can do {service_type or 'it'}"
+    levels = sorted({standing.server.level for standing in able})
+    return Options(able, refused, shortage, levels if len(levels) > 1 else [])
+
+
+def _is_capable(member: Member, service_type: ServiceType) -> bool:
+    capabilities = member.server.capabilities
+    return not service_type or not capabilities or service_type in capabilities
+
+
+def _unfit_reason(member: Member, service_type: ServiceType) -> str | None:
+    if not _is_capable(member, service_type):
+        return f"cannot do {service_type}"
+    if member.draining:
+        return "draining"
+    ejection = member.ejection_of(service_type)
+    if ejection is not None:
+        return f"ejected: {ejection.reason}"
+    if member.silence is not None:
+        return "silent: an exchange there waits for long, and nothing else is answered"
+    return None if member.is_healthy else f"down: {member.reason}"
+
+
+def eligible_servers(
+    balancer: Balancer, options: Options, wanted: SelectServer, region: str, now: Instant
+) -> list[ServerStanding]:
+    """List those that may be chosen now for a session of this region; empty: of whichever."""
+    return [
+        standing
+        for standing in options.able
+        if standing.in_flight < standing.max_sessions
+        and (not region or not standing.serves or region in standing.serves)
+        and standing.server_id not in wanted.avoid
+        and (not wanted.dialects or standing.server.dialect in wanted.dialects)
+        and not (standing.is_restrained and restraint_of(balancer, standing, wanted, now))
+    ]
+
+
+def serves_region(standing: ServerStanding, region: str) -> bool:
+    """Tell whether sessions of this region may go there; those of none may go anywhere."""
+    return not region or not standing.serves or region in standing.serves
+
+
+def region_shut_out(
+    balancer: Balancer, options: Options, wanted: SelectServer, now: Instant
+) -> str:
+    """Name the session's region if a session of another would be served now; else nothing."""
+    region = wanted.session_region
+    return region if region and eligible_servers(balancer, options, wanted, "", now) else ""
+
+
+def servers_of_level(options: Options, eligible: list[ServerStanding]) -> list[ServerStanding]:
+    """Those of the lowest level that has room: whose limits are in flight to less than 80 %.
+
+    The limits are of all who may do the work, those who are full or were tried already among them.
+    Where no level has room, everybody of them does.
+    """
+    for level in options.levels:
+        of_level = [standing for standing in eligible if standing.server.level == level]
+        if of_level:
+            members = [standing for standing in options.able if standing.server.level == level]
+            in_flight = sum(standing.in_flight for standing in members)
+            if in_flight < _LEVEL_FULL * sum(standing.max_sessions for standing in members):
+                return of_level
+    return eligible
+
+
+def restraint_of(
+    balancer: Balancer, standing: ServerStanding, wanted: SelectServer, now: Instant
+) -> str | None:
+    """Say why a server may not take one more now; what costs no unit only lets it rest."""
+    if wanted.lease_id or wanted.only_ask:
+        return restraint(balancer, standing, wanted.service_type, now)
+    return rest_reason(standing, wanted.service_type, now)
+
+
+def back_in_s(balancer: Balancer, wanted: SelectServer, now: Instant) -> float:
+    """How soon the first of those that are ejected may be tried again; 0: none of them is."""
+    left = [
+        (ejection.until - now).total_seconds()
+        for server_id, member in balancer.fleet.members.items()
+        if server_id not in wanted.avoid
+        and _is_capable(member, wanted.service_type)
+        and (ejection := member.ejection_of(wanted.service_type)) is not None
+        and ejection.until is not None
+    ]
+    return round(max(1.0, min(left)), 3) if left else 0.0
+
+
+def rests_s(options: Options, wanted: SelectServer, now: Instant) -> float:
+    """How soon the first of those that only rest may be chosen; 0: none of them rests."""
+    left = [
+        rest_s(standing, wanted.service_type, now)
+        for standing in options.able
+        if standing.server_id not in wanted.avoid
+        and (not wanted.dialects or standing.server.dialect in wanted.dialects)
+        and serves_region(standing, wanted.session_region)
+    ]
+    return min(filter(None, left), default=0.0)
