@@ -87,8 +87,11 @@ class SetStrategy(Command, frozen=True, kw_only=True, tag="set_strategy"):
     """Choose by this strategy from now on."""
 
     strategy: str
+    """Empty, with a `service_type`: by none of its own any more."""
     reason: str
     by: str
+    service_type: ServiceType = ServiceType("")
+    """For its calls alone; empty: for those of all that have none of their own."""
 
 
 class DrainServer(Command, frozen=True, kw_only=True, tag="drain_server"):

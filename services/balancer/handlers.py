@@ -6,9 +6,9 @@ asked. Administrative commands queue for the journal, and are answered once they
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from faststream.nats import NatsBroker
@@ -22,7 +22,6 @@ from contracts.balancer import (
     BalancerStatus,
     BalancerStatusReply,
     PutServer,
-    RemoveServer,
     SelectAnswers,
     SelectServers,
     ServersChanged,
@@ -33,6 +32,7 @@ from runtime.eventlog import LogUnavailableError
 from runtime.leadership import BrokenLogError, DeposedError
 from runtime.nats.broker import Call, await_subscriptions, decode_refusal, send_reply, with_reply
 from runtime.process.logs import Log
+from runtime.settings import service_type_objection
 from runtime.texts import as_quoted
 from services.balancer.domain import administration_events, select_server, server_views, take_report
 from services.balancer.metrics import Metrics
@@ -139,6 +139,9 @@ class BalancerDoors:
             strategy=self._balancer.fleet.strategy,
             servers=server_views(self._balancer, now),
             held=self._balancer.held_configuration,
+            pinned=self._balancer.fleet.pinned,
+            strategies=self._balancer.fleet.own_strategies(),
+            rules=self._balancer.fleet.rules,
         )
 
     def answer_ping(self, body: bytes) -> Reply:
@@ -157,10 +160,8 @@ class BalancerDoors:
         try:
             command: BalancerAdmin = _admin.decode(body)
         except msgspec.DecodeError as error:
-            return decode_refusal(
-                error, [PutServer, RemoveServer, SetStrategy, AcceptConfiguration]
-            )
-        objection = server_objection(command.server) if isinstance(command, PutServer) else None
+            return decode_refusal(error, [*get_args(BalancerAdmin)])
+        objection = _command_objection(command, self._balancer.service_types)
         if objection:
             return Failed(code="bad_request", message=objection)
         if isinstance(command, AcceptConfiguration) and (failure := self._hold_failure(command)):
@@ -229,6 +230,22 @@ class BalancerDoors:
 
     async def _send_answer(self, call: Call, answer: Reply) -> None:
         await send_reply(self._client, call, answer)
+
+
+def _command_objection(command: BalancerAdmin, known: Collection[str] | None) -> str | None:
+    """Say what no server, and no service type, can be as the command has it; None: all can."""
+    match command:
+        case PutServer():
+            name, types = "capabilities", command.server.capabilities
+            if objection := server_objection(command.server):
+                return objection
+        case SetStrategy() if command.strategy and command.service_type:
+            name, types = "service_type", [command.service_type]
+        case _:
+            return None
+    if known is None or (objection := service_type_objection(types, known)) is None:
+        return None
+    return f"{name}: {objection}"
 
 
 def _event_target(event: BalancerEvent) -> str:

@@ -132,9 +132,13 @@ class BalancerLeader:
                     self._probes.hasten_probe(server_id)
 
     def _open_up(self) -> None:
-        """Let servers of one's own in, but where sessions are made up for the demo's."""
+        """Let servers of one's own in, but where sessions are made up for the demo's.
+
+        And know which service types there are.
+        """
         urls = frozenset(section.url for section in self._settings.servers)
         self._balancer.open_to = urls if self._settings.made_up else None
+        self._balancer.service_types = frozenset(self._settings.services)
 
     async def _run_upkeep(self) -> None:
         """Journal what is due as soon as it is, and release exchanges past their deadline."""
@@ -159,12 +163,10 @@ class BalancerLeader:
     def _decide_due(self, now: Instant) -> Sequence[BalancerEvent]:
         settings = self._settings
         if settings is not self._applied:
-            strategy = settings.balancer.strategy
-            servers = [section.as_server() for section in settings.servers]
-            fleet, demo = self._balancer.fleet, settings.demo
-            self._hold_configuration(configuration_hold(fleet, strategy, servers, demo=demo))
+            fleet, configured = self._balancer.fleet, settings.as_configured()
+            self._hold_configuration(configuration_hold(fleet, configured))
             if self._balancer.held_configuration is None:
-                changes = configuration_events(fleet, strategy, servers, demo=demo)
+                changes = configuration_events(fleet, configured)
                 if changes:
                     return changes
                 # Only when it is in the log: an append that came to nothing is decided again.

@@ -8,9 +8,15 @@ from contracts.balancer import DIALECTS, PLAIN, Server
 from contracts.base import NUMBER_MAX, ServerId, ServiceType
 from runtime.addresses import address_objection
 from runtime.quantities import Seconds
-from runtime.settings import Section
+from runtime.settings import (
+    DEFAULT_SERVICES,
+    Section,
+    ServiceTypeSection,
+    service_type_objection,
+)
 from runtime.texts import address_shown, as_quoted, is_writable
 from services.balancer import strategies
+from services.balancer.domain import ConfiguredFleet
 
 
 class BalancerSection(Section, frozen=True, kw_only=True):
@@ -70,6 +76,9 @@ class Settings(Section, frozen=True, kw_only=True):
 
     balancer: BalancerSection = BalancerSection()
     servers: list[ServerSection] = []
+    services: dict[str, ServiceTypeSection] = msgspec.field(
+        default_factory=lambda: dict(DEFAULT_SERVICES)
+    )
     proxy: str = ""
     """The one of `[gateway]`: probes go the way that calls go."""
     demo: bool = False
@@ -78,7 +87,7 @@ class Settings(Section, frozen=True, kw_only=True):
     """So are the sessions: nobody wrote where they come from. Not written in any file."""
 
     def __post_init__(self) -> None:
-        """Refuse two servers of one name."""
+        """Refuse what only several tables together show."""
         seen: set[ServerId] = set()
         for section in self.servers:
             if section.server_id in seen:
@@ -86,6 +95,25 @@ class Settings(Section, frozen=True, kw_only=True):
                     f"servers: expected every id once, {section.server_id!r} stands twice"
                 )
             seen.add(section.server_id)
+            if objection := service_type_objection(section.capabilities, self.services):
+                raise ValueError(f"servers: {section.server_id}: capabilities: {objection}")
+        for name, service in self.services.items():
+            objection = service.strategy and strategies.strategy_objection(service.strategy)
+            if objection:
+                raise ValueError(f"services: {name}: strategy: {objection}")
+
+    def as_configured(self) -> ConfiguredFleet:
+        """Say of servers and strategies what the file says."""
+        return ConfiguredFleet(
+            strategy=self.balancer.strategy,
+            servers=[section.as_server() for section in self.servers],
+            strategies={
+                ServiceType(name): section.strategy
+                for name, section in self.services.items()
+                if section.strategy
+            },
+            demo=self.demo,
+        )
 
 
 def server_objection(server: Server) -> str | None:

@@ -13,6 +13,7 @@ views          what an operator sees
 """
 
 from services.balancer.domain.fleet import (
+    ConfiguredFleet,
     Fleet,
     Member,
     administration_events,
@@ -32,6 +33,7 @@ from services.balancer.domain.views import server_views
 
 __all__ = [
     "Balancer",
+    "ConfiguredFleet",
     "Fleet",
     "Member",
     "administration_events",

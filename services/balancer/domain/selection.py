@@ -83,7 +83,7 @@ def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Se
             candidates=[*refused, *options.refused][:_CANDIDATES_MAX],
             rests_s=_rests_s(options, wanted, now),
         )
-    name, strategy = _active_strategy(balancer)
+    name, strategy = _active_strategy(balancer, wanted.service_type)
     ranking = strategy(
         eligible,
         Criteria(
@@ -111,9 +111,11 @@ def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Se
     )
 
 
-def _active_strategy(balancer: Balancer) -> tuple[str, strategies.Strategy]:
+def _active_strategy(
+    balancer: Balancer, service_type: ServiceType
+) -> tuple[str, strategies.Strategy]:
     """The strategy in force; one that only a later version knows gives way to the default."""
-    name = balancer.fleet.pinned or balancer.fleet.strategy
+    name = balancer.fleet.strategy_for(service_type)
     if name not in strategies.STRATEGIES:
         name = strategies.DEFAULT
     return name, strategies.STRATEGIES[name]

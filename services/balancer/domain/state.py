@@ -64,6 +64,8 @@ class Balancer(msgspec.Struct, kw_only=True):
     """The configuration that waits for an operator's word."""
     open_to: frozenset[str] | None = None
     """Where sessions are made up for the demo: the addresses of its servers; else None."""
+    service_types: frozenset[str] | None = None
+    """Those that are configured; None: nobody said."""
     chance: Callable[[], float] = no_chance
     """From 0 up to 1, for strategies that leave something to it."""
     turn: int = 0

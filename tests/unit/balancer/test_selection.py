@@ -3,7 +3,16 @@
 import msgspec
 import pytest
 
-from contracts.balancer import NoServer, Selected, ServerChanged, ServerRemoved
+from contracts.balancer import (
+    NoServer,
+    Selected,
+    ServerChanged,
+    ServerRemoved,
+    StrategyChanged,
+    StrategyPinned,
+    StrategySwitched,
+    StrategyUnpinned,
+)
 from contracts.base import ServerId, ServiceType
 from contracts.pool import Candidate
 from services.balancer.domain import ejection_events, select_server
@@ -11,6 +20,7 @@ from services.balancer.domain.selection import _SERVICE_TYPES_MAX
 from tests.moments import NOON
 from tests.unit.balancer.builders import (
     AVATAR,
+    IMAGE,
     ONE,
     added,
     chosen,
@@ -252,3 +262,28 @@ def test_server_that_cannot_say_a_request_is_passed_over_and_says_why() -> None:
     nobody_can = select_server(balancer, unsayable, ONE, NOON)
     assert isinstance(nobody_can, NoServer)
     assert "cannot do this request" in nobody_can.reason
+
+
+def test_strategy_of_a_service_type_chooses_for_it_a_rules_before_it_and_the_pin_before_all() -> (
+    None
+):
+    balancer = well("a", by="least_connections")
+
+    def chosen_by() -> list[str]:
+        asked = [
+            select_server(balancer, wanted("", service_type), ONE, NOON)
+            for service_type in (IMAGE, AVATAR)
+        ]
+        return [answer.strategy for answer in asked if isinstance(answer, Selected)]
+
+    own = StrategyChanged(strategy="round_robin", reason="test", service_type=AVATAR)
+    balancer.take_event(own)
+    assert chosen_by() == ["least_connections", "round_robin"]
+    rule = StrategySwitched(service_type=AVATAR, strategy="capability_based", rule="out > 0 for 1s")
+    balancer.take_event(rule)
+    assert chosen_by() == ["least_connections", "capability_based"]
+    balancer.take_event(StrategyPinned(strategy="weighted_round_robin"))
+    assert chosen_by() == ["weighted_round_robin"] * 2
+    balancer.take_event(StrategyUnpinned())
+    balancer.take_event(StrategySwitched(service_type=AVATAR, strategy="round_robin"))
+    assert chosen_by() == ["least_connections", "round_robin"]

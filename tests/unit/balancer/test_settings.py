@@ -1,5 +1,6 @@
 """`[balancer]` and `[[servers]]`: what is refused, and by which name."""
 
+import re
 from typing import Any
 
 import pytest
@@ -27,6 +28,12 @@ def test_file_names_a_servers_id_plainly() -> None:
     assert settings.balancer.strategy == "capability_based"
 
 
+def test_service_type_may_have_a_strategy_of_its_own() -> None:
+    settings = read({"services": {"video": {"daily_limit": 2, "strategy": "round_robin"}}})
+
+    assert settings.as_configured().strategies == {"video": "round_robin"}
+
+
 @pytest.mark.parametrize(
     ("tables", "named"),
     [
@@ -43,6 +50,18 @@ def test_file_names_a_servers_id_plainly() -> None:
         ({"servers": [entry(max_sessions=0)]}, "max_sessions: expected at least 1"),
         ({"servers": [entry(capabilities=[""])]}, "capabilities: expected names"),
         ({"servers": [entry(capabilities=["a\r\nX-Evil: 1"])]}, "capabilities: expected names"),
+        (
+            {"servers": [entry(capabilities=["image", "vidoe"])]},
+            "server-1: capabilities: expected service types (avatar, image, video), got 'vidoe'",
+        ),
+        (
+            {"services": {"music": {"daily_limit": 1}}, "servers": [entry(capabilities=["image"])]},
+            "server-1: capabilities: expected service types (music), got 'image'",
+        ),
+        (
+            {"services": {"video": {"daily_limit": 1, "strategy": "fastest"}}},
+            "services: video: strategy: expected one of",
+        ),
         ({"servers": [entry(id="a\r\nX-Evil: 1")]}, "id: expected 1 to 64 printable"),
         ({"servers": [entry(region="r\r\nX-Evil: 1")]}, "region: expected at most 64 printable"),
         ({"servers": [entry(region="\u202etsae")]}, "region: expected at most 64 printable"),
@@ -52,7 +71,7 @@ def test_file_names_a_servers_id_plainly() -> None:
     ],
 )
 def test_wrong_setting_is_refused_by_name(tables: dict[str, Any], named: str) -> None:
-    with pytest.raises(SettingsError, match=named.replace("[", r"\[")):
+    with pytest.raises(SettingsError, match=re.escape(named).replace(r"\.\*", ".*")):
         read(tables)
 
 

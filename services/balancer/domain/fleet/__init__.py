@@ -1,21 +1,25 @@
 """The servers and strategies as the log has them, and what file and administrators change of them.
 
 fold            a fold of `evt.balancer`: `Fleet`, its `Member`s
+digests         what names a part of the file
 configuration   the file → events
 administration  commands of administrators → events
 """
 
 from services.balancer.domain.fleet.administration import administration_events
 from services.balancer.domain.fleet.configuration import (
+    ConfiguredFleet,
     configuration_digest,
     configuration_events,
     configuration_hold,
     own_servers,
 )
-from services.balancer.domain.fleet.fold import UNPROBED, Fleet, Member, evolve
+from services.balancer.domain.fleet.fold import GENERAL, UNPROBED, Fleet, Member, evolve
 
 __all__ = [
+    "GENERAL",
     "UNPROBED",
+    "ConfiguredFleet",
     "Fleet",
     "Member",
     "administration_events",

@@ -1,5 +1,6 @@
 """The servers behind the gateway, administered live; the balancer checks what it is given."""
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
@@ -8,7 +9,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from contracts.balancer import PLAIN, PutServer, RemoveServer, Server, ServerView, SetStrategy
-from contracts.base import NUMBER_MAX, ServerId, ServiceType
+from contracts.base import NUMBER_MAX, ServerId
+from runtime.settings import service_type_objection
 from runtime.texts import as_quoted
 from services.gateway.clients.keys import Key
 from services.gateway.domain.errors import GatewayError
@@ -125,17 +127,15 @@ async def set_strategy(
 
 
 async def _put_server(doors: Doors, admin: Key, server: Server) -> ServerView:
-    _check_server(server, {ServiceType(name) for name in doors.settings().services})
+    _check_types("capabilities", server.capabilities, doors)
     await doors.balancer_admin(PutServer(server=server, by=admin.key_id))
     return await _server_or_404(doors, server.server_id)
 
 
-def _check_server(server: Server, service_types: set[ServiceType]) -> None:
-    for name in server.capabilities:
-        if name not in service_types:
-            expected = ", ".join(sorted(service_types))
-            message = f"capabilities: expected service types ({expected}), got {as_quoted(name)}"
-            raise GatewayError("invalid_request", message, "capabilities")
+def _check_types(name: str, types: Iterable[str], doors: Doors) -> None:
+    """Refuse what no service type is. Raises `GatewayError`."""
+    if objection := service_type_objection(types, doors.settings().services):
+        raise GatewayError("invalid_request", f"{name}: {objection}", name)
 
 
 async def _server_or_404(doors: Doors, server_id: str) -> ServerView:
