@@ -109,6 +109,39 @@ class PinStrategy(Command, frozen=True, kw_only=True, tag="pin_strategy"):
     by: str
 
 
+class ProbeServers(Command, frozen=True, kw_only=True, tag="probe_servers"):
+    """Measure servers by their probes, so many of each, one after the other."""
+
+    server_id: ServerId = ServerId("")
+    """Empty: every one."""
+    probes: Count = 10
+
+
+class ProbedServer(Part, frozen=True, kw_only=True):
+    """What the probes of one server showed; times of those that were answered well, 0 without."""
+
+    server_id: ServerId
+    probes: Count
+    lost: Count = 0
+    """Those that failed, or were not answered in time."""
+    min_ms: float = 0.0
+    median_ms: float = 0.0
+    p95_ms: float = 0.0
+    p99_ms: float = 0.0
+    failure: str = ""
+    """Why the last of the lost ones was."""
+    weight: Count = 0
+    """What is recommended; 0: nothing, since none was answered."""
+    place: Count = 0
+    """In the recommended order, from 1."""
+
+
+class ServersProbed(Reply, frozen=True, kw_only=True, tag="servers_probed"):
+    """What was measured, in the recommended order."""
+
+    servers: list[ProbedServer]
+
+
 class AcceptConfiguration(Command, frozen=True, kw_only=True, tag="accept_configuration"):
     """Apply the configuration that is held, if it is the one of this digest."""
 
@@ -125,4 +158,4 @@ class ServersChanged(Reply, frozen=True, kw_only=True, tag="servers_changed"):
 BalancerAdmin = (
     PutServer | RemoveServer | SetStrategy | AcceptConfiguration | DrainServer | PinStrategy
 )
-BalancerReply = SelectAnswers | BalancerStatusReply | ServersChanged | Failed
+BalancerReply = SelectAnswers | BalancerStatusReply | ServersChanged | ServersProbed | Failed

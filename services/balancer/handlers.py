@@ -2,12 +2,14 @@
 
 Selections and status are answered straight from memory, but only while it is proved that this
 process leads; what arrives when it cannot be proved is not answered, and sent again by whoever
-asked. Administrative commands queue for the journal, and are answered once they are in it.
+asked. Administrative commands queue for the journal, and are answered once they are in it; whoever
+wants servers measured waits until they are.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
+from functools import partial
 from typing import Any, get_args
 
 import msgspec
@@ -21,6 +23,7 @@ from contracts.balancer import (
     BalancerEvent,
     BalancerStatus,
     BalancerStatusReply,
+    ProbeServers,
     PutServer,
     SelectAnswers,
     SelectServers,
@@ -41,17 +44,20 @@ from services.balancer.store import BalancerJournal
 
 _ITEMS_MAX = 4096
 _DRAIN_S = 2.0
+_MEASURINGS_MAX = 8
 _select = msgspec.json.Decoder(SelectServers)
 _status = msgspec.json.Decoder(BalancerStatus)
 _ping = msgspec.json.Decoder(Ping)
+_probe = msgspec.json.Decoder(ProbeServers)
 _admin = msgspec.json.Decoder(BalancerAdmin)
 
 Answer = Callable[[bytes], Reply]
 Handler = Callable[[Call], Awaitable[None]]
+Measure = Callable[[ProbeServers], Awaitable[Reply]]
 
 
 class BalancerDoors:
-    """The four doors, over one connection."""
+    """The five doors, over one connection."""
 
     def __init__(
         self,
@@ -59,9 +65,10 @@ class BalancerDoors:
         client: Client,
         journal: BalancerJournal,
         metrics: Metrics,
+        measure: Measure,
         logger: Log,
     ) -> None:
-        """Make the doors; `open_doors` lets commands in."""
+        """Make the doors; `open_doors` lets commands in. `measure` answers `ProbeServers`."""
         self.health_reported = asyncio.Event()
         """Set when a selection told of a server's failure."""
         self._client = client
@@ -70,11 +77,14 @@ class BalancerDoors:
         self._metrics = metrics
         self._logger = logger
         self._queue: asyncio.Queue[Call] = asyncio.Queue(1024)
+        self._measure = measure
+        self._measurings: asyncio.Queue[Call] = asyncio.Queue(_MEASURINGS_MAX)
         doors: list[tuple[str, Handler]] = [
             (subjects.BALANCER_PING, self._handler_at_once(self.answer_ping, Ping)),
             (subjects.BALANCER_SELECT, self._handler_if_proved(self.answer_select, SelectServers)),
             (subjects.BALANCER_STATUS, self._handler_if_proved(self.answer_status, BalancerStatus)),
-            (subjects.BALANCER_ADMIN, self._enqueue_call),
+            (subjects.BALANCER_ADMIN, partial(self._enqueue_call, self._queue)),
+            (subjects.BALANCER_PROBE, partial(self._enqueue_call, self._measurings)),
         ]
         self._subscribers: list[Any] = []
         for subject, handler in doors:
@@ -106,11 +116,10 @@ class BalancerDoors:
             # Drained: FastStream would find a subscription that is closed already.
             subscriber.subscription = None
             await subscriber.stop()
-        while not self._queue.empty():
-            call = self._queue.get_nowait()
-            await self._send_answer(
-                call, Failed(code="not_leader", message="this leader steps down")
-            )
+        for queue in (self._queue, self._measurings):
+            while not queue.empty():
+                left = Failed(code="not_leader", message="this leader steps down")
+                await self._send_answer(queue.get_nowait(), left)
 
     def answer_select(self, body: bytes) -> Reply:
         """Name a server for every item."""
@@ -155,6 +164,16 @@ class BalancerDoors:
             call = await self._queue.get()
             await self._send_answer(call, await self._answer_admin(call.body))
 
+    async def run_measurings(self) -> None:
+        """Measure servers for whoever asks, one after the other, for ever."""
+        while True:
+            call = await self._measurings.get()
+            try:
+                answer = await self._measure(_probe.decode(call.body))
+            except msgspec.DecodeError as error:
+                answer = decode_refusal(error, [ProbeServers])
+            await self._send_answer(call, answer)
+
     async def _answer_admin(self, body: bytes) -> Reply:
         """Journal what a command changes, and say what it was, or why it is refused."""
         try:
@@ -195,9 +214,9 @@ class BalancerDoors:
             return Failed(code="bad_request", message=message)
         return None
 
-    async def _enqueue_call(self, call: Call) -> None:
+    async def _enqueue_call(self, queue: asyncio.Queue[Call], call: Call) -> None:
         try:
-            self._queue.put_nowait(call)
+            queue.put_nowait(call)
         except asyncio.QueueFull:
             await self._send_answer(call, Failed(code="internal", message="too many commands wait"))
 

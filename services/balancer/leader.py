@@ -20,7 +20,7 @@ from services.balancer.domain import (
 from services.balancer.handlers import BalancerDoors
 from services.balancer.metrics import Metrics
 from services.balancer.probes import Probes
-from services.balancer.settings import Settings
+from services.balancer.settings import BalancerSection, Settings
 from services.balancer.store import BalancerJournal
 
 _LOOK_EVERY_S = 2.0
@@ -56,6 +56,11 @@ class BalancerLeader:
         probes.go_through(settings.proxy)
         journal.on_commit(self._on_commit)
 
+    @property
+    def section(self) -> BalancerSection:
+        """What an operator turned, as it is now."""
+        return self._settings.balancer
+
     def unready_reason(self) -> str | None:
         """Say why this process is not ready; None while it follows a leader, or leads well."""
         leadership = self._journal.leadership
@@ -86,7 +91,8 @@ class BalancerLeader:
                 self._journal.keep_proving(),
                 self._run_upkeep(),
                 self._doors.run_administration(),
-                self._probes.run(lambda: self._settings.balancer, self._on_probe),
+                self._doors.run_measurings(),
+                self._probes.run(lambda: self.section, self._on_probe),
             )
         finally:
             self._metrics.leading = False

@@ -18,6 +18,10 @@ from runtime.texts import address_shown, as_quoted, is_writable
 from services.balancer import strategies
 from services.balancer.domain import ConfiguredFleet
 
+_PROBE_PATH_MAX = 1000
+_PROBE_BODY_MAX = 1000
+_STATUS_MIN, _STATUS_MAX = 200, 599
+
 
 class BalancerSection(Section, frozen=True, kw_only=True):
     """How a server is chosen, and how often each is asked whether it lives."""
@@ -59,6 +63,13 @@ class ServerSection(Section, frozen=True, kw_only=True):
     dialect: str = PLAIN
     """What it understands, and what is translated for it: `plain` (nothing is), `jimeng`, `drraw`,
     `jimeng-free-all` or `jimeng-free` (docs/explanation/backends.md)."""
+
+    probe_path: str = "/ping"
+    """What its probes ask for, with GET, behind what path its address has."""
+    probe_status: int = 0
+    """The status of a good probe; 0: any of 2xx."""
+    probe_body: str = ""
+    """What a good probe's body holds within its first 64 KB; empty: whatever it likes."""
 
     def __post_init__(self) -> None:
         """Refuse what no field type can."""
@@ -122,7 +133,22 @@ def server_objection(server: Server) -> str | None:
         return objection
     if server.dialect not in DIALECTS:
         return f"dialect: expected one of {', '.join(DIALECTS)}, got {as_quoted(server.dialect)}"
-    return _name_objection(server) or _url_objection(server.url)
+    return _name_objection(server) or _url_objection(server.url) or _probe_objection(server)
+
+
+def _probe_objection(server: Server) -> str | None:
+    path, status = server.probe_path, server.probe_status
+    printable = path.isascii() and path.isprintable() and " " not in path and "#" not in path
+    if not path.startswith("/") or not printable or len(path) > _PROBE_PATH_MAX:
+        expected = 'a path such as "/ping"'
+        return f"probe_path: expected {expected}, got {as_quoted(address_shown(path))}"
+    if status and not _STATUS_MIN <= status <= _STATUS_MAX:
+        return (
+            f"probe_status: expected 0 (any of 2xx) or {_STATUS_MIN} to {_STATUS_MAX}, got {status}"
+        )
+    if len(server.probe_body) > _PROBE_BODY_MAX:
+        return f"probe_body: expected at most {_PROBE_BODY_MAX} characters"
+    return None
 
 
 def _name_objection(server: Server) -> str | None:

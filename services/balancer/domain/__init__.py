@@ -15,6 +15,7 @@ views          what an operator sees
 from services.balancer.domain.fleet import (
     ConfiguredFleet,
     Fleet,
+    Measured,
     Member,
     administration_events,
     configuration_digest,
@@ -22,6 +23,7 @@ from services.balancer.domain.fleet import (
     configuration_hold,
     evolve,
     own_servers,
+    recommend_weights,
 )
 from services.balancer.domain.health import ejection_events, health_due, take_probe
 from services.balancer.domain.inflight import release_overdue
@@ -35,6 +37,7 @@ __all__ = [
     "Balancer",
     "ConfiguredFleet",
     "Fleet",
+    "Measured",
     "Member",
     "administration_events",
     "configuration_digest",
@@ -45,6 +48,7 @@ __all__ = [
     "health_due",
     "observe_envelope",
     "own_servers",
+    "recommend_weights",
     "release_overdue",
     "select_server",
     "server_views",

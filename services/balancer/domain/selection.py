@@ -58,6 +58,8 @@ def _is_move(placement: Placement, wanted: SelectServer) -> bool:
 
 def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Selected | NoServer:
     """Rank those that may be chosen, and name the best; none when nobody may."""
+    if wanted.only:
+        return _choose_only(balancer, wanted)
     options = balancer.options.get(wanted.service_type)
     if options is None:
         # A service type is whatever a client wrote: without a bound it would grow for ever.
@@ -109,6 +111,34 @@ def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Se
         strategy=name,
         candidates=_best_candidates(ranking, options, wanted, now),
     )
+
+
+def _choose_only(balancer: Balancer, wanted: SelectServer) -> Selected | NoServer:
+    """Name the one server that is wanted, whatever is said of it, if it can do it at all."""
+    member = balancer.fleet.members.get(wanted.only)
+    if member is None:
+        return NoServer(reason=f"there is no server {wanted.only}")
+    standing, server = balancer.standings[wanted.only], member.server
+    if wanted.only in wanted.avoid:
+        why = "already tried"
+    elif not _is_capable(member, wanted.service_type):
+        why = f"cannot do {wanted.service_type}"
+    elif wanted.dialects and server.dialect not in wanted.dialects:
+        why = f"cannot do this request ({server.dialect})"
+    elif standing.in_flight >= standing.max_sessions:
+        why = f"full: {standing.in_flight} of {standing.max_sessions} exchanges"
+    else:
+        return Selected(
+            server_id=server.server_id,
+            url=server.url,
+            region=server.region,
+            idempotent=server.idempotent,
+            dialect=server.dialect,
+            strategy="",
+            candidates=[Candidate(server_id=server.server_id)],
+        )
+    refused = Candidate(server_id=wanted.only, refused=why)
+    return NoServer(reason=f"{wanted.only}: {why}", candidates=[refused])
 
 
 def _active_strategy(

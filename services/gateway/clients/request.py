@@ -4,7 +4,7 @@ import os
 import time
 from typing import Any
 
-from contracts.base import KeyId, RequestId, ServiceType
+from contracts.base import KeyId, RequestId, ServerId, ServiceType
 from contracts.gateway import KeyBounds
 from services.gateway.clients.keys import Key, KeyScope
 
@@ -42,6 +42,7 @@ class Request:
         "key",
         "method",
         "model",
+        "only",
         "path",
         "premature",
         "query",
@@ -97,6 +98,8 @@ class Request:
         self.units = 1
         self.counted = False
         """Whether items are units (`units = "n"`)."""
+        self.only = ServerId("")
+        """The one server that it is for, by an operator's word; empty: whichever is chosen."""
 
     @property
     def target_bytes(self) -> bytes:

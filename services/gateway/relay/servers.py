@@ -33,7 +33,7 @@ class Servers:
         Raises `GatewayError` (no_backend, or pool_saturated while they rest): there is none yet.
         """
         sort = request.service_type, tuple(dialects)
-        if not self._without or sort not in self._without:
+        if not self._without or sort not in self._without or request.only:
             return
         wanted = SelectServer(
             request_id=request.request_id,
@@ -59,6 +59,7 @@ class Servers:
             avoid=list(step.avoid),
             dialects=list(step.dialects),
             failed=step.failed,
+            only=request.only,
         )
         try:
             answer = await self._ask_balancer(wanted, (request.service_type, tuple(dialects)))

@@ -131,6 +131,7 @@ async def desk(
         gateway_id=GatewayId("gw-test"),
         logger=logger,
         inquiry=Inquiry(caller),
+        trial=None,  # type: ignore[arg-type] # paid calls need a whole gateway
         patience_s=patience_s,
     )
     front = httpx.ASGITransport(

@@ -7,6 +7,7 @@ from contracts.balancer import (
     NoServer,
     Selected,
     ServerChanged,
+    ServerDrained,
     ServerRemoved,
     StrategyChanged,
     StrategyPinned,
@@ -287,3 +288,36 @@ def test_strategy_of_a_service_type_chooses_for_it_a_rules_before_it_and_the_pin
     balancer.take_event(StrategyUnpinned())
     balancer.take_event(StrategySwitched(service_type=AVATAR, strategy="round_robin"))
     assert chosen_by() == ["least_connections", "round_robin"]
+
+
+def test_only_one_server_is_named_though_it_is_drained_and_out() -> None:
+    balancer = well("a", "b")
+    balancer.take_event(ServerDrained(server_id=ServerId("a")))
+    balancer.take_event(down("a"))
+
+    for number in range(2):
+        asked = msgspec.structs.replace(wanted(f"r{number}.1"), only=ServerId("a"))
+        answer = select_server(balancer, asked, ONE, NOON)
+        assert isinstance(answer, Selected)
+        assert answer.server_id == "a"
+    assert in_flight(balancer) == {"a": 2, "b": 0}
+
+
+@pytest.mark.parametrize(
+    ("name", "service_type", "why"),
+    [
+        ("c", IMAGE, "there is no server c"),
+        ("a", AVATAR, "a: cannot do avatar"),
+        ("b", IMAGE, "b: full: 0 of 0 exchanges"),
+    ],
+)
+def test_no_other_is_named_where_only_one_is_wanted(
+    name: str, service_type: ServiceType, why: str
+) -> None:
+    balancer = folded(added("a", ("image",)), added("b", max_sessions=0), up("a"), up("b"))
+    asked = msgspec.structs.replace(wanted("r.1", service_type), only=ServerId(name))
+
+    answer = select_server(balancer, asked, ONE, NOON)
+
+    assert isinstance(answer, NoServer)
+    assert answer.reason == why

@@ -4,6 +4,7 @@ fold            a fold of `evt.balancer`: `Fleet`, its `Member`s
 digests         what names a part of the file
 configuration   the file → events
 administration  commands of administrators → events
+recommendation  weights and an order, by what probes showed
 """
 
 from services.balancer.domain.fleet.administration import administration_events
@@ -15,12 +16,14 @@ from services.balancer.domain.fleet.configuration import (
     own_servers,
 )
 from services.balancer.domain.fleet.fold import GENERAL, UNPROBED, Fleet, Member, evolve
+from services.balancer.domain.fleet.recommendation import Measured, recommend_weights
 
 __all__ = [
     "GENERAL",
     "UNPROBED",
     "ConfiguredFleet",
     "Fleet",
+    "Measured",
     "Member",
     "administration_events",
     "configuration_digest",
@@ -28,4 +31,5 @@ __all__ = [
     "configuration_hold",
     "evolve",
     "own_servers",
+    "recommend_weights",
 ]
