@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from contracts.balancer import BalancerEvent, Health, HeldConfiguration, ServerHealthChanged
-from contracts.base import Instant, ServerId
+from contracts.base import Instant, ServerId, ServiceType
 from runtime.eventlog import UNWRITABLE, LogUnavailableError
 from runtime.process import lifecycle
 from runtime.process.logs import Log
@@ -15,6 +15,7 @@ from services.balancer.domain import (
     configuration_hold,
     health_due,
     release_overdue,
+    switch_events,
     take_probe,
 )
 from services.balancer.handlers import BalancerDoors
@@ -167,6 +168,7 @@ class BalancerLeader:
                     await self._due.wait()
 
     def _decide_due(self, now: Instant) -> Sequence[BalancerEvent]:
+        """Decide what the file changes; and when that is in force, what else has changed."""
         settings = self._settings
         if settings is not self._applied:
             fleet, configured = self._balancer.fleet, settings.as_configured()
@@ -177,7 +179,15 @@ class BalancerLeader:
                     return changes
                 # Only when it is in the log: an append that came to nothing is decided again.
                 self._applied = settings
-        return health_due(self._balancer, now, settings.balancer.probe_failures)
+        balancer = self._balancer
+        switched = switch_events(
+            balancer.rule_watch,
+            balancer.fleet,
+            balancer.member_standings(),
+            map(ServiceType, settings.services),
+            now,
+        )
+        return [*health_due(balancer, now, settings.balancer.probe_failures), *switched]
 
     def _hold_configuration(self, wanted: HeldConfiguration | None) -> None:
         """Let a configuration wait, and say once which and why."""

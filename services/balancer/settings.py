@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from contracts.balancer import DIALECTS, PLAIN, Server
+from contracts.balancer import DIALECTS, PLAIN, Server, StrategyRule
 from contracts.base import NUMBER_MAX, ServerId, ServiceType
 from runtime.addresses import address_objection
 from runtime.quantities import Seconds
@@ -16,11 +16,45 @@ from runtime.settings import (
 )
 from runtime.texts import address_shown, as_quoted, is_writable
 from services.balancer import strategies
-from services.balancer.domain import ConfiguredFleet
+from services.balancer.domain import ConfiguredFleet, parse_condition
 
 _PROBE_PATH_MAX = 1000
 _PROBE_BODY_MAX = 1000
 _STATUS_MIN, _STATUS_MAX = 200, 599
+
+
+class RuleSection(Section, frozen=True, kw_only=True):
+    """One `[[balancer.rules]]` entry: while `when` holds, `use` chooses; the first that holds wins.
+
+    A pin outranks it; it outranks what file and API say. It is taken back when its measure has been
+    below 0.8 of the number (above 1.25 of it for `<`) for as long.
+    """
+
+    when: str
+    """A measure, `>` or `<`, a number and a span (`"failure_rate > 0.2 for 60s"`): `failure_rate`
+    and `p99_s` of the last minute's calls, `load` (in flight by limits), `out` (share of servers
+    that are out)."""
+    use: str
+    """The strategy that chooses then."""
+    service_type: str = ""
+    """By default each of them, by itself."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no field type can."""
+        try:
+            parse_condition(self.when)
+        except ValueError as error:
+            raise ValueError(f"when: {error}") from None
+        if objection := strategies.strategy_objection(self.use):
+            raise ValueError(f"use: {objection}")
+
+    def as_rule(self) -> StrategyRule:
+        """Name it as the wire does."""
+        return StrategyRule(
+            when=" ".join(self.when.split()),
+            use=self.use,
+            service_type=ServiceType(self.service_type),
+        )
 
 
 class BalancerSection(Section, frozen=True, kw_only=True):
@@ -32,6 +66,7 @@ class BalancerSection(Section, frozen=True, kw_only=True):
     probe_timeout: Seconds = Seconds(5)
     probe_failures: int = 3
     """Failed probes in a row that take a server down; one good probe brings it up."""
+    rules: list[RuleSection] = []
 
     def __post_init__(self) -> None:
         """Refuse what no field type can."""
@@ -108,6 +143,10 @@ class Settings(Section, frozen=True, kw_only=True):
             seen.add(section.server_id)
             if objection := service_type_objection(section.capabilities, self.services):
                 raise ValueError(f"servers: {section.server_id}: capabilities: {objection}")
+        for rule in self.balancer.rules:
+            named = [rule.service_type] if rule.service_type else []
+            if objection := service_type_objection(named, self.services):
+                raise ValueError(f"balancer: rules: service_type: {objection}")
         for name, service in self.services.items():
             objection = service.strategy and strategies.strategy_objection(service.strategy)
             if objection:
@@ -123,6 +162,7 @@ class Settings(Section, frozen=True, kw_only=True):
                 for name, section in self.services.items()
                 if section.strategy
             },
+            rules=[section.as_rule() for section in self.balancer.rules],
             demo=self.demo,
         )
 

@@ -64,6 +64,8 @@ def _on_usage_recorded(balancer: Balancer, usage: UsageRecorded, now: Instant) -
             blamed=attempt.verdict in _SERVER_BLAMED,
             answer_ms=attempt.total_ms if answered else None,
         )
+        if balancer.fleet.rules:
+            balancer.rule_watch.note_attempt(usage.service_type, attempt, now, _SERVER_BLAMED)
     if not usage.attempts:
         return
     last = usage.attempts[-1]

@@ -121,7 +121,7 @@ def _choose_only(balancer: Balancer, wanted: SelectServer) -> Selected | NoServe
     standing, server = balancer.standings[wanted.only], member.server
     if wanted.only in wanted.avoid:
         why = "already tried"
-    elif not _is_capable(member, wanted.service_type):
+    elif not member.can_do(wanted.service_type):
         why = f"cannot do {wanted.service_type}"
     elif wanted.dialects and server.dialect not in wanted.dialects:
         why = f"cannot do this request ({server.dialect})"
@@ -219,7 +219,7 @@ def _server_options(balancer: Balancer, service_type: ServiceType) -> Options:
     capable = False
     for member, standing in balancer.member_standings():
         why = _unfit_reason(member, service_type)
-        capable = capable or _is_capable(member, service_type)
+        capable = capable or member.can_do(service_type)
         if why:
             refused.append(Candidate(server_id=standing.server_id, refused=why))
         else:
@@ -234,13 +234,8 @@ def _server_options(balancer: Balancer, service_type: ServiceType) -> Options:
     return Options(able, refused, shortage)
 
 
-def _is_capable(member: Member, service_type: ServiceType) -> bool:
-    capabilities = member.server.capabilities
-    return not service_type or not capabilities or service_type in capabilities
-
-
 def _unfit_reason(member: Member, service_type: ServiceType) -> str | None:
-    if not _is_capable(member, service_type):
+    if not member.can_do(service_type):
         return f"cannot do {service_type}"
     if member.draining:
         return "draining"

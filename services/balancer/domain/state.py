@@ -10,6 +10,7 @@ from contracts.base import Event, GatewayId, Instant, LeaseId, ServerId, Service
 from contracts.events import UnknownEvent
 from contracts.pool import Candidate
 from services.balancer.domain.fleet import Fleet, Member, evolve
+from services.balancer.domain.rules import RuleWatch
 from services.balancer.domain.standing import ServerStanding
 from services.balancer.strategies import no_chance
 
@@ -68,6 +69,8 @@ class Balancer(msgspec.Struct, kw_only=True):
     """Those that are configured; None: nobody said."""
     chance: Callable[[], float] = no_chance
     """From 0 up to 1, for strategies that leave something to it."""
+    rule_watch: RuleWatch = msgspec.field(default_factory=RuleWatch)
+    """Since when measures speak for or against rules."""
     turn: int = 0
     unknown_events: int = 0
     """Events of a later version, of this log and of the pool's, that were skipped."""
@@ -99,6 +102,7 @@ class Balancer(msgspec.Struct, kw_only=True):
         self.inherited = {}
         self.options = {}
         self.held_configuration = None
+        self.rule_watch = RuleWatch()
         self.standings = {
             server_id: _new_standing(member.server)
             for server_id, member in self.fleet.members.items()

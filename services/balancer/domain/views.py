@@ -20,6 +20,7 @@ def server_views(balancer: Balancer, now: Instant) -> list[ServerView]:
             connections=standing.in_flight,
             avg_response_ms=round(standing.avg_response_ms(now), 3),
             success_rate=round(standing.success_rate(now), 6),
+            state="draining" if member.draining else "",
         )
         for member, standing in balancer.member_standings()
     ]

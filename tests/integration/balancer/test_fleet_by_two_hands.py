@@ -15,10 +15,13 @@ from contracts.balancer import (
     Selected,
     ServersChanged,
     SetStrategy,
+    StrategySwitched,
 )
-from contracts.base import Failed, ServerId, ServiceType
+from contracts.base import Failed, LeaseId, ServerId, ServiceType, SessionId
+from contracts.pool import LeaseExpired
 from runtime.settings import ServiceTypeSection
 from services.balancer import leader
+from services.balancer.settings import RuleSection
 from tests.integration.balancer.bench import Bench
 from tests.tinyserver import listening
 from tests.unit.balancer.builders import AVATAR, IMAGE, server, wanted
@@ -132,4 +135,27 @@ async def test_service_type_that_nobody_configured_is_refused_with_those_there_a
     assert refused == [
         Failed(code="bad_request", message=f"{name}: {expected}")
         for name in ("capabilities", "service_type")
+    ]
+
+
+async def test_rule_of_the_file_switches_and_takes_back_and_is_in_the_log(bench: Bench) -> None:
+    rule = RuleSection(when="load > 0.5 for 100ms", use="round_robin", service_type="image")
+    async with listening() as port, bench.balancer():
+        bench.named(port)
+        section = replace(bench.settings.balancer, rules=[rule])
+        servers = [replace(bench.settings.servers[0], max_sessions=1)]
+        bench.settings = replace(bench.settings, balancer=section, servers=servers)
+        await bench.shows(lambda status: [one.when for one in status.rules] == [rule.when])
+        await bench.well(1)
+
+        await bench.select(wanted("r.1"))
+        await bench.shows(lambda status: status.strategies == {IMAGE: "round_robin"})
+        await bench.pool_journals(LeaseExpired(lease_id=LeaseId("r.1"), session_id=SessionId("s")))
+        await bench.shows(lambda status: not status.strategies)
+
+        switches = [one for one in await bench.journal() if isinstance(one, StrategySwitched)]
+
+    assert switches == [
+        StrategySwitched(service_type=IMAGE, strategy="round_robin", rule=rule.when, value=1.0),
+        StrategySwitched(service_type=IMAGE, strategy="least_connections", value=0.0),
     ]

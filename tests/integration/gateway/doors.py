@@ -183,7 +183,9 @@ async def house(
     runs: list[Callable[[asyncio.Event], Awaitable[None]]] = [
         lambda stop: pool_app.run(stop, where, lambda: PoolSettings(pool=pool, services=SERVICES)),
         lambda stop: balancer_app.run(
-            stop, where, lambda: BalancerSettings(balancer=probing, servers=servers)
+            stop,
+            where,
+            lambda: BalancerSettings(balancer=probing, servers=servers, services=SERVICES),
         ),
         lambda stop: analytics_app.run(stop, where, AnalyticsSettings),
     ]

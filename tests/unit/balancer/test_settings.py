@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from contracts.balancer import Server
-from contracts.base import ServerId
+from contracts.balancer import Server, StrategyRule
+from contracts.base import ServerId, ServiceType
 from runtime.settings import SettingsError, read_configuration
 from services.balancer.settings import Settings, server_objection
 
@@ -17,6 +17,20 @@ def read(tables: dict[str, Any]) -> Settings:
 
 def entry(**fields: object) -> dict[str, object]:
     return {"id": "server-1", "url": "http://127.0.0.1:9001", **fields}
+
+
+def ruled(**rule: object) -> dict[str, Any]:
+    return {"balancer": {"rules": [{"when": "load > 0.8 for 60s", "use": "round_robin", **rule}]}}
+
+
+def test_rules_of_the_file_are_those_of_the_log() -> None:
+    settings = read(ruled(when="load  >  0.8 for 60s", service_type="video"))
+
+    assert settings.as_configured().rules == [
+        StrategyRule(
+            when="load > 0.8 for 60s", use="round_robin", service_type=ServiceType("video")
+        )
+    ]
 
 
 def test_file_names_a_servers_id_plainly() -> None:
@@ -43,6 +57,14 @@ def test_service_type_may_have_a_strategy_of_its_own() -> None:
         ({"balancer": {"probe_timeout": "0s"}}, "probe_timeout: expected more"),
         ({"balancer": {"probe_failures": 0}}, "probe_failures: expected at least 1"),
         ({"balancer": {"probes": 1}}, "probes"),
+        (ruled(when="load is high"), "balancer.rules.0.when: expected such as `failure_rate"),
+        (ruled(when="load > 1 for x"), "balancer.rules.0.when: expected a duration such as"),
+        (ruled(use="fastest"), "balancer.rules.0.use: expected one of"),
+        (ruled(service_type="vidoe"), "service_type: expected service types (avatar, image, video"),
+        ({"servers": [entry(probe_path="ping")]}, "server-1.probe_path: expected a path such as"),
+        ({"servers": [entry(probe_path="/a b")]}, "server-1.probe_path: expected a path such as"),
+        ({"servers": [entry(probe_status=99)]}, "probe_status: expected 0 (any of 2xx) or 200"),
+        ({"servers": [entry(probe_body="x" * 1001)]}, "probe_body: expected at most 1000"),
         ({"servers": [entry(), entry()]}, "'server-1' stands twice"),
         ({"servers": [{"id": "server-1"}]}, "servers.server-1: .*url"),
         ({"servers": [entry(id="")]}, "id: expected"),

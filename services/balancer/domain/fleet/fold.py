@@ -68,6 +68,11 @@ class Member(Part, frozen=True, kw_only=True):
         """Up and not ejected."""
         return self.health is Health.UP and self.ejected_until is None
 
+    def can_do(self, service_type: ServiceType) -> bool:
+        """Whether it is one of its capabilities; it names none: it can do every one."""
+        capabilities = self.server.capabilities
+        return not service_type or not capabilities or service_type in capabilities
+
 
 class Fleet(Part, frozen=True, kw_only=True):
     """Every server, the strategies, and what of both comes from the file."""
