@@ -1,13 +1,20 @@
 """Servers as the balancer journalled them."""
 
+import msgspec
+
 from contracts.balancer import (
     Server,
     ServerAdded,
     ServerChanged,
+    ServerDrained,
     ServerEjected,
+    ServerFellSilent,
+    ServerHalfOpened,
     ServerHealthChanged,
+    ServerHeardAgain,
     ServerReadmitted,
     ServerRemoved,
+    ServerUndrained,
 )
 from services.analytics.domain.moments import LogPlace, Routes, as_micros
 from services.analytics.domain.rows import ServerRow
@@ -26,7 +33,12 @@ class ServerStates(States[ServerRow]):
             ServerRemoved: self._on_server_removed,
             ServerHealthChanged: self._on_health_changed,
             ServerEjected: self._on_server_ejected,
+            ServerHalfOpened: self._on_server_half_opened,
             ServerReadmitted: self._on_server_readmitted,
+            ServerFellSilent: lambda event, place: self._set_state(event, place, "silent"),
+            ServerHeardAgain: lambda event, place: self._set_state(event, place, ""),
+            ServerDrained: lambda event, place: self._set_draining(event, place, draining=True),
+            ServerUndrained: lambda event, place: self._set_draining(event, place, draining=False),
         }
 
     def _on_server_put(self, event: ServerAdded | ServerChanged, place: LogPlace) -> None:
@@ -39,6 +51,9 @@ class ServerStates(States[ServerRow]):
             row.health = previous.health
             row.ejected_until = previous.ejected_until
             row.reason = previous.reason
+            row.state = previous.state
+            row.types_out = previous.types_out
+            row.draining = previous.draining
         self.put_row(event, row.server_id, row, place)
 
     def _on_server_removed(self, event: ServerRemoved, place: LogPlace) -> None:
@@ -50,11 +65,56 @@ class ServerStates(States[ServerRow]):
         )
 
     def _on_server_ejected(self, event: ServerEjected, place: LogPlace) -> None:
-        until = as_micros(event.until)
-        self.change_row(event, event.server_id, place, ejected_until=until, reason=event.reason)
+        if event.service_type:
+            self._set_type_out(event, place, out=True)
+            return
+        self.change_row(
+            event,
+            event.server_id,
+            place,
+            ejected_until=as_micros(event.until),
+            reason=event.reason,
+            state="ejected",
+        )
+
+    def _on_server_half_opened(self, event: ServerHalfOpened, place: LogPlace) -> None:
+        if event.service_type:
+            self._set_type_out(event, place, out=False)
+            return
+        self._set_state(event, place, "half_open")
 
     def _on_server_readmitted(self, event: ServerReadmitted, place: LogPlace) -> None:
-        self.change_row(event, event.server_id, place, ejected_until=None, reason="")
+        if event.service_type:
+            self._set_type_out(event, place, out=False)
+            return
+        state = "slow_start" if event.slow_start_s else ""
+        self.change_row(event, event.server_id, place, ejected_until=None, reason="", state=state)
+
+    def _set_type_out(
+        self,
+        event: ServerEjected | ServerHalfOpened | ServerReadmitted,
+        place: LogPlace,
+        *,
+        out: bool,
+    ) -> None:
+        """Note for which service types alone a server is out."""
+        row = self.rows.get(event.server_id)
+        before: set[str] = set() if row is None else {*msgspec.json.decode(row.types_out)}
+        after = before | {event.service_type} if out else before - {event.service_type}
+        self.change_row(event, event.server_id, place, types_out=as_json(sorted(after)))
+
+    def _set_state(
+        self,
+        event: ServerHalfOpened | ServerFellSilent | ServerHeardAgain,
+        place: LogPlace,
+        state: str,
+    ) -> None:
+        self.change_row(event, event.server_id, place, state=state)
+
+    def _set_draining(
+        self, event: ServerDrained | ServerUndrained, place: LogPlace, *, draining: bool
+    ) -> None:
+        self.change_row(event, event.server_id, place, draining=draining)
 
 
 def _server_row(server: Server, place: LogPlace) -> ServerRow:

@@ -230,6 +230,11 @@ class RowFold:
             pool.PoolCheckpointed: lambda event, place: record(event, "", place),
             base.LeaderElected: lambda event, place: record(event, event.writer, place),
             balancer.StrategyChanged: lambda event, place: record(event, "", place),
+            balancer.StrategyPinned: lambda event, place: record(event, "", place),
+            balancer.StrategyUnpinned: lambda event, place: record(event, "", place),
+            balancer.StrategySwitched: lambda event, place: record(event, "", place),
+            balancer.StrategyFailed: lambda event, place: record(event, "", place),
+            balancer.RulesChanged: lambda event, place: record(event, "", place),
             balancer.ConfigurationAccepted: lambda event, place: record(event, "", place),
             UnknownEvent: self._on_unknown,
         }

@@ -185,7 +185,11 @@ class SessionRow(Row, kw_only=True):
 
 
 class ServerRow(Row, kw_only=True):
-    """A server as the last event left it; `dialect` is what it understands."""
+    """A server as the last event left it; `dialect` is what it understands.
+
+    `state` is `ejected`, `half_open`, `slow_start`, `silent` or empty; `types_out` is a JSON list
+    of the service types that it alone is ejected for.
+    """
 
     server_id: str
     url: str
@@ -202,6 +206,9 @@ class ServerRow(Row, kw_only=True):
     ejected_until: Moment | None = None
     reason: str = ""
     dialect: str = "plain"
+    state: str = ""
+    types_out: str = "[]"
+    draining: bool = False
 
 
 class KeyRow(Row, kw_only=True):
