@@ -20,6 +20,8 @@ PROBES_MAX = 100
 _WHOLE_S = 10.0
 """Whatever is not asked by then is not asked: the reply is waited for."""
 _AT_ONCE_MAX = 32
+_DEAD_AFTER = 3
+"""One that has answered none of so many is asked no more."""
 
 
 class Measuring:
@@ -77,4 +79,6 @@ class Measuring:
                 good_ms.append((time.perf_counter() - began_at) * 1000)
             else:
                 lost, failure = lost + 1, wrong
+                if not good_ms and lost >= _DEAD_AFTER:
+                    break
         return Measured(server_id=server.server_id, good_ms=good_ms, lost=lost, failure=failure)

@@ -85,8 +85,7 @@ def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Se
             candidates=[*refused, *options.refused][:_CANDIDATES_MAX],
             rests_s=_rests_s(options, wanted, now),
         )
-    name, strategy = _active_strategy(balancer, wanted.service_type)
-    ranking = strategy(
+    ranking = options.strategy(
         eligible,
         Criteria(
             service_type=wanted.service_type,
@@ -108,7 +107,7 @@ def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Se
         region=best.server.region,
         idempotent=best.server.idempotent,
         dialect=best.server.dialect,
-        strategy=name,
+        strategy=options.strategy_name,
         candidates=_best_candidates(ranking, options, wanted, now),
     )
 
@@ -231,7 +230,8 @@ def _server_options(balancer: Balancer, service_type: ServiceType) -> Options:
         shortage = f"no server can do {service_type}"
     elif not able:
         shortage = f"no healthy server can do {service_type or 'it'}"
-    return Options(able, refused, shortage)
+    name, strategy = _active_strategy(balancer, service_type)
+    return Options(able, refused, shortage, name, strategy)
 
 
 def _unfit_reason(member: Member, service_type: ServiceType) -> str | None:

@@ -12,7 +12,7 @@ from contracts.pool import Candidate
 from services.balancer.domain.fleet import Fleet, Member, evolve
 from services.balancer.domain.rules import RuleWatch
 from services.balancer.domain.standing import ServerStanding
-from services.balancer.strategies import no_chance
+from services.balancer.strategies import Strategy, no_chance
 
 
 class Placement(msgspec.Struct, kw_only=True):
@@ -46,6 +46,9 @@ class Options(msgspec.Struct, frozen=True):
     refused: list[Candidate]
     shortage: str | None
     """Why there is nobody able; None when there is somebody."""
+    strategy_name: str
+    strategy: Strategy
+    """Who chooses among those able: whatever changes that changes the fleet."""
 
 
 class Balancer(msgspec.Struct, kw_only=True):
