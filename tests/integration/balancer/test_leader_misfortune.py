@@ -240,7 +240,7 @@ async def test_commands_that_wait_when_the_leader_steps_down_are_answered(
     for _ in range(2):  # a flush overtakes what is pending; the second does not
         await nats_client.flush()
     for _ in range(1025):
-        await opened._enqueue_call(Call(inbox, b"{}"))
+        await opened._enqueue_call(opened._queue, Call(inbox, b"{}"))
 
     first = await answers.next_msg(5)
     await opened.close()
