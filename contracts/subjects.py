@@ -34,6 +34,7 @@ EVT_KEYS = "evt.keys"
 BALANCER_SELECT = "rpc.balancer.select"
 BALANCER_STATUS = "rpc.balancer.status"
 BALANCER_ADMIN = "rpc.balancer.admin"
+BALANCER_PROBE = "rpc.balancer.probe"
 BALANCER_PING = "rpc.balancer.ping"
 BALANCER_LEADS = "ctl.balancer"
 ANALYTICS_QUERY = "rpc.analytics.query"
@@ -160,6 +161,13 @@ TABLE = (
         pattern=BALANCER_ADMIN,
         message=balancer.BalancerAdmin,
         reply=balancer.ServersChanged | base.Failed,
+        owner="balancer",
+        callers=("gateway",),
+    ),
+    Subject(
+        pattern=BALANCER_PROBE,
+        message=balancer.ProbeServers,
+        reply=balancer.ServersProbed | base.Failed,
         owner="balancer",
         callers=("gateway",),
     ),

@@ -16,7 +16,7 @@ import msgspec
 
 from contracts.base import NUMBER_MAX
 from runtime.quantities import Seconds, Size, parse_seconds, parse_size
-from runtime.texts import HIDDEN
+from runtime.texts import HIDDEN, as_quoted
 
 _Filled = TypeVar("_Filled", bound=msgspec.Struct)
 SettingPath = tuple[str, ...]
@@ -51,6 +51,8 @@ class ServiceTypeSection(Section, frozen=True, kw_only=True):
     """How long a server may be silent before its answer begins, and within an event stream; less
     than `exchange_max`. By default `[gateway] first_byte_timeout`; where that is not set either,
     30 minutes for `image`, 90 for `video`, 10 for others."""
+    strategy: str = ""
+    """Who chooses among the servers for it; by default the strategy of `[balancer]`."""
 
     def __post_init__(self) -> None:
         """Refuse what no field type can."""
@@ -69,6 +71,14 @@ DEFAULT_SERVICES = {
     ),
     "avatar": ServiceTypeSection(daily_limit=1, paths=["/avatar", "/digital-human"], priority=1),
 }
+
+
+def service_type_objection(names: Iterable[str], known: Collection[str]) -> str | None:
+    """Say which of some names is no service type, and what is one; None when all are."""
+    unknown = next((name for name in names if name not in known), None)
+    if unknown is None:
+        return None
+    return f"expected service types ({', '.join(sorted(known))}), got {as_quoted(unknown)}"
 
 
 def _decode_custom(kind: type, value: object) -> object:

@@ -6,15 +6,26 @@ from contextlib import asynccontextmanager, suppress
 
 
 @asynccontextmanager
-async def listening(status: Callable[[], int] = lambda: 200, port: int = 0) -> AsyncIterator[int]:
-    """A tiny HTTP server that answers every request with `status()`; yields its port."""
+async def listening(
+    status: Callable[[], int] = lambda: 200,
+    port: int = 0,
+    *,
+    body: bytes = b"pong",
+    seen: list[bytes] | None = None,
+) -> AsyncIterator[int]:
+    """A tiny HTTP server that answers every request with `status()`; yields its port.
+
+    What is asked of it is appended to `seen`.
+    """
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # A probe that is broken off, at any point, is no failure of this server.
         with suppress(asyncio.IncompleteReadError, ConnectionError):
-            await reader.readuntil(b"\r\n\r\n")
-            head = f"HTTP/1.1 {status()} x\r\ncontent-length: 4\r\nconnection: close\r\n\r\npong"
-            writer.write(head.encode())
+            asked = await reader.readuntil(b"\r\n\r\n")
+            if seen is not None:
+                seen.append(asked.partition(b"\r\n")[0])
+            head = f"HTTP/1.1 {status()} x\r\ncontent-length: {len(body)}\r\nconnection: close"
+            writer.write(head.encode() + b"\r\n\r\n" + body)
             await writer.drain()
         writer.close()
 

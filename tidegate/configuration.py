@@ -64,7 +64,7 @@ class Configuration(Section, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse what only several tables together show."""
-        BalancerSettings(balancer=self.balancer, servers=self.servers)
+        BalancerSettings(balancer=self.balancer, servers=self.servers, services=self.services)
         GatewaySettings(gateway=self.gateway, services=self.services)
 
 

@@ -86,8 +86,11 @@ class SetStrategy(Command, frozen=True, kw_only=True, tag="set_strategy"):
     """Choose by this strategy from now on."""
 
     strategy: str
+    """Empty, with a `service_type`: by none of its own any more."""
     reason: str
     by: str
+    service_type: ServiceType = ServiceType("")
+    """For its calls alone; empty: for those of all that have none of their own."""
 
 
 class DrainServer(Command, frozen=True, kw_only=True, tag="drain_server"):
@@ -103,6 +106,39 @@ class PinStrategy(Command, frozen=True, kw_only=True, tag="pin_strategy"):
 
     strategy: str
     by: str
+
+
+class ProbeServers(Command, frozen=True, kw_only=True, tag="probe_servers"):
+    """Measure servers by their probes, so many of each, one after the other."""
+
+    server_id: ServerId = ServerId("")
+    """Empty: every one."""
+    probes: Count = 10
+
+
+class ProbedServer(Part, frozen=True, kw_only=True):
+    """What the probes of one server showed; times of those that were answered well, 0 without."""
+
+    server_id: ServerId
+    probes: Count
+    lost: Count = 0
+    """Those that failed, or were not answered in time."""
+    min_ms: float = 0.0
+    median_ms: float = 0.0
+    p95_ms: float = 0.0
+    p99_ms: float = 0.0
+    failure: str = ""
+    """Why the last of the lost ones was."""
+    weight: Count = 0
+    """What is recommended; 0: nothing, since none was answered."""
+    place: Count = 0
+    """In the recommended order, from 1."""
+
+
+class ServersProbed(Reply, frozen=True, kw_only=True, tag="servers_probed"):
+    """What was measured, in the recommended order."""
+
+    servers: list[ProbedServer]
 
 
 class AcceptConfiguration(Command, frozen=True, kw_only=True, tag="accept_configuration"):

@@ -107,6 +107,7 @@ class StrategyChanged(Event, frozen=True, kw_only=True, tag="strategy_changed"):
     """`strategy` chooses from here on; `source` is the digest of the file, or who."""
 
     strategy: str
+    """Empty, with a `service_type`: that has none of its own any more."""
     reason: str
     source: str = ""
     service_type: ServiceType = ServiceType("")

@@ -43,6 +43,8 @@ class SelectServer(Part, frozen=True, kw_only=True):
     """The lease's session is of this region; empty: of none in particular."""
     client_region: str = ""
     """Where the client is, as the gateway knows it; empty: it does not."""
+    only: ServerId = ServerId("")
+    """No other one is chosen, and this one though it is drained, down or ejected; empty: any."""
 
 
 class SelectServers(Command, frozen=True, kw_only=True, tag="select_servers"):

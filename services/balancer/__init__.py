@@ -7,7 +7,8 @@ strategies   one pure policy a file: eligible servers in, a ranking out
 domain       the fleet as a fold, exchanges in flight, selection, health, configuration, views
 store        the journal `evt.balancer`, and the tail of the log that ends what is in flight
 custom       strategies of an operator's own, in a process of their own
-probes       GET /ping, jittered
+probes       what servers are asked, jittered, and whether they answered well
+measuring    servers measured by their probes, when an operator asks
 handover     what one leader hands to the next
 handlers     the doors `rpc.balancer.*`
 metrics      what Prometheus is told

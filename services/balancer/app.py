@@ -15,6 +15,7 @@ from services.balancer.domain import Balancer
 from services.balancer.handlers import BalancerDoors
 from services.balancer.handover import Handover
 from services.balancer.leader import BalancerLeader
+from services.balancer.measuring import Measuring
 from services.balancer.metrics import Metrics
 from services.balancer.probes import Probes, probe_client
 from services.balancer.settings import Settings
@@ -43,10 +44,13 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
         client, balancer, writer_id, make_clock(environment.clock_offset_file), logger
     )
     journal.on_commit(metrics.count_events)
-    doors = BalancerDoors(nats_broker, client, journal, metrics, logger)
     try:
         async with probe_client() as http:
             probes = Probes(http, lambda: balancer.fleet, random.random)
+            measuring = Measuring(http, lambda: balancer.fleet, lambda: leader.section)
+            doors = BalancerDoors(
+                nats_broker, client, journal, metrics, measuring.measure_servers, logger
+            )
             leader = BalancerLeader(
                 journal, doors, probes, Handover(client, logger), metrics, settings, logger
             )

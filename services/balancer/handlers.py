@@ -2,13 +2,15 @@
 
 Selections and status are answered straight from memory, but only while it is proved that this
 process leads; what arrives when it cannot be proved is not answered, and sent again by whoever
-asked. Administrative commands queue for the journal, and are answered once they are in it.
+asked. Administrative commands queue for the journal, and are answered once they are in it; whoever
+wants servers measured waits until they are.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from typing import Any, get_args
 
 import msgspec
 from faststream.nats import NatsBroker
@@ -21,8 +23,8 @@ from contracts.balancer import (
     BalancerEvent,
     BalancerStatus,
     BalancerStatusReply,
+    ProbeServers,
     PutServer,
-    RemoveServer,
     SelectAnswers,
     SelectServers,
     ServersChanged,
@@ -33,6 +35,7 @@ from runtime.eventlog import LogUnavailableError
 from runtime.leadership import BrokenLogError, DeposedError
 from runtime.nats.broker import Call, await_subscriptions, decode_refusal, send_reply, with_reply
 from runtime.process.logs import Log
+from runtime.settings import service_type_objection
 from runtime.texts import as_quoted
 from services.balancer.domain import administration_events, select_server, server_views, take_report
 from services.balancer.metrics import Metrics
@@ -41,17 +44,20 @@ from services.balancer.store import BalancerJournal
 
 _ITEMS_MAX = 4096
 _DRAIN_S = 2.0
+_MEASURINGS_MAX = 8
 _select = msgspec.json.Decoder(SelectServers)
 _status = msgspec.json.Decoder(BalancerStatus)
 _ping = msgspec.json.Decoder(Ping)
+_probe = msgspec.json.Decoder(ProbeServers)
 _admin = msgspec.json.Decoder(BalancerAdmin)
 
 Answer = Callable[[bytes], Reply]
 Handler = Callable[[Call], Awaitable[None]]
+Measure = Callable[[ProbeServers], Awaitable[Reply]]
 
 
 class BalancerDoors:
-    """The four doors, over one connection."""
+    """The five doors, over one connection."""
 
     def __init__(
         self,
@@ -59,20 +65,24 @@ class BalancerDoors:
         client: Client,
         journal: BalancerJournal,
         metrics: Metrics,
+        measure: Measure,
         logger: Log,
     ) -> None:
-        """Make the doors; `open_doors` lets commands in."""
+        """Make the doors; `open_doors` lets commands in. `measure` answers `ProbeServers`."""
         self._client = client
         self._journal = journal
         self._balancer = journal.balancer
         self._metrics = metrics
         self._logger = logger
         self._queue: asyncio.Queue[Call] = asyncio.Queue(1024)
+        self._measure = measure
+        self._measurings: asyncio.Queue[Call] = asyncio.Queue(_MEASURINGS_MAX)
         doors: list[tuple[str, Handler]] = [
             (subjects.BALANCER_PING, self._handler_at_once(self.answer_ping, Ping)),
             (subjects.BALANCER_SELECT, self._handler_if_proved(self.answer_select, SelectServers)),
             (subjects.BALANCER_STATUS, self._handler_if_proved(self.answer_status, BalancerStatus)),
-            (subjects.BALANCER_ADMIN, self._enqueue_call),
+            (subjects.BALANCER_ADMIN, partial(self._enqueue_call, self._queue)),
+            (subjects.BALANCER_PROBE, partial(self._enqueue_call, self._measurings)),
         ]
         self._subscribers: list[Any] = []
         for subject, handler in doors:
@@ -104,11 +114,10 @@ class BalancerDoors:
             # Drained: FastStream would find a subscription that is closed already.
             subscriber.subscription = None
             await subscriber.stop()
-        while not self._queue.empty():
-            call = self._queue.get_nowait()
-            await self._send_answer(
-                call, Failed(code="not_leader", message="this leader steps down")
-            )
+        for queue in (self._queue, self._measurings):
+            while not queue.empty():
+                left = Failed(code="not_leader", message="this leader steps down")
+                await self._send_answer(queue.get_nowait(), left)
 
     def answer_select(self, body: bytes) -> Reply:
         """Name a server for every item."""
@@ -137,6 +146,9 @@ class BalancerDoors:
             strategy=self._balancer.fleet.strategy,
             servers=server_views(self._balancer, now),
             held=self._balancer.held_configuration,
+            pinned=self._balancer.fleet.pinned,
+            strategies=self._balancer.fleet.own_strategies(),
+            rules=self._balancer.fleet.rules,
         )
 
     def answer_ping(self, body: bytes) -> Reply:
@@ -150,15 +162,23 @@ class BalancerDoors:
             call = await self._queue.get()
             await self._send_answer(call, await self._answer_admin(call.body))
 
+    async def run_measurings(self) -> None:
+        """Measure servers for whoever asks, one after the other, for ever."""
+        while True:
+            call = await self._measurings.get()
+            try:
+                answer = await self._measure(_probe.decode(call.body))
+            except msgspec.DecodeError as error:
+                answer = decode_refusal(error, [ProbeServers])
+            await self._send_answer(call, answer)
+
     async def _answer_admin(self, body: bytes) -> Reply:
         """Journal what a command changes, and say what it was, or why it is refused."""
         try:
             command: BalancerAdmin = _admin.decode(body)
         except msgspec.DecodeError as error:
-            return decode_refusal(
-                error, [PutServer, RemoveServer, SetStrategy, AcceptConfiguration]
-            )
-        objection = server_objection(command.server) if isinstance(command, PutServer) else None
+            return decode_refusal(error, [*get_args(BalancerAdmin)])
+        objection = _command_objection(command, self._balancer.service_types)
         if objection:
             return Failed(code="bad_request", message=objection)
         if isinstance(command, AcceptConfiguration) and (failure := self._hold_failure(command)):
@@ -192,9 +212,9 @@ class BalancerDoors:
             return Failed(code="bad_request", message=message)
         return None
 
-    async def _enqueue_call(self, call: Call) -> None:
+    async def _enqueue_call(self, queue: asyncio.Queue[Call], call: Call) -> None:
         try:
-            self._queue.put_nowait(call)
+            queue.put_nowait(call)
         except asyncio.QueueFull:
             await self._send_answer(call, Failed(code="internal", message="too many commands wait"))
 
@@ -227,6 +247,22 @@ class BalancerDoors:
 
     async def _send_answer(self, call: Call, answer: Reply) -> None:
         await send_reply(self._client, call, answer)
+
+
+def _command_objection(command: BalancerAdmin, known: Collection[str] | None) -> str | None:
+    """Say what no server, and no service type, can be as the command has it; None: all can."""
+    match command:
+        case PutServer():
+            name, types = "capabilities", command.server.capabilities
+            if objection := server_objection(command.server):
+                return objection
+        case SetStrategy() if command.strategy and command.service_type:
+            name, types = "service_type", [command.service_type]
+        case _:
+            return None
+    if known is None or (objection := service_type_objection(types, known)) is None:
+        return None
+    return f"{name}: {objection}"
 
 
 def _event_target(event: BalancerEvent) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from contracts.balancer import BalancerEvent, Health, HeldConfiguration, ServerHealthChanged
-from contracts.base import Instant, ServerId
+from contracts.base import Instant, ServerId, ServiceType
 from runtime.eventlog import UNWRITABLE, LogUnavailableError
 from runtime.process import lifecycle
 from runtime.process.logs import Log
@@ -20,13 +20,14 @@ from services.balancer.domain import (
     recall,
     release_overdue,
     silence_events,
+    switch_events,
     take_probe,
 )
 from services.balancer.handlers import BalancerDoors
 from services.balancer.handover import Handover
 from services.balancer.metrics import Metrics
 from services.balancer.probes import Probes
-from services.balancer.settings import Settings
+from services.balancer.settings import BalancerSection, Settings
 from services.balancer.store import BalancerJournal
 
 _LOOK_EVERY_S = 2.0
@@ -68,6 +69,11 @@ class BalancerLeader:
         probes.go_through(settings.proxy)
         journal.on_commit(self._on_commit)
 
+    @property
+    def section(self) -> BalancerSection:
+        """What an operator turned, as it is now."""
+        return self._settings.balancer
+
     def unready_reason(self) -> str | None:
         """Say why this process is not ready; None while it follows a leader, or leads well."""
         leadership = self._journal.leadership
@@ -101,7 +107,8 @@ class BalancerLeader:
                 self._run_upkeep(),
                 self._hand_on(),
                 self._doors.run_administration(),
-                self._probes.run(lambda: self._settings.balancer, self._on_probe),
+                self._doors.run_measurings(),
+                self._probes.run(lambda: self.section, self._on_probe),
             )
         finally:
             self._metrics.leading = False
@@ -180,9 +187,13 @@ class BalancerLeader:
         )
 
     def _open_up(self) -> None:
-        """Let servers of one's own in, but where sessions are made up for the demo's."""
+        """Let servers of one's own in, but where sessions are made up for the demo's.
+
+        And know which service types there are.
+        """
         urls = frozenset(section.url for section in self._settings.servers)
         self._balancer.open_to = urls if self._settings.made_up else None
+        self._balancer.service_types = frozenset(self._settings.services)
 
     async def _run_upkeep(self) -> None:
         """Journal what is due as soon as it is, and release exchanges past their deadline."""
@@ -229,19 +240,26 @@ class BalancerLeader:
             self._logger.warning("not_journalled", error=str(error))
 
     def _decide_due(self, now: Instant) -> Sequence[BalancerEvent]:
+        """Decide what the file changes; and when that is in force, what else has changed."""
         settings = self._settings
         if settings is not self._applied:
-            strategy = settings.balancer.strategy
-            servers = [section.as_server() for section in settings.servers]
-            fleet, demo = self._balancer.fleet, settings.demo
-            self._hold_configuration(configuration_hold(fleet, strategy, servers, demo=demo))
+            fleet, configured = self._balancer.fleet, settings.as_configured()
+            self._hold_configuration(configuration_hold(fleet, configured))
             if self._balancer.held_configuration is None:
-                changes = configuration_events(fleet, strategy, servers, demo=demo)
+                changes = configuration_events(fleet, configured)
                 if changes:
                     return changes
                 # Only when it is in the log: an append that came to nothing is decided again.
                 self._applied = settings
-        return health_due(self._balancer, now)
+        balancer = self._balancer
+        switched = switch_events(
+            balancer.rule_watch,
+            balancer.fleet,
+            balancer.member_standings(),
+            map(ServiceType, settings.services),
+            now,
+        )
+        return [*health_due(balancer, now), *switched]
 
     def _hold_configuration(self, wanted: HeldConfiguration | None) -> None:
         """Let a configuration wait, and say once which and why."""

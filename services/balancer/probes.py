@@ -1,4 +1,4 @@
-"""Active probes: GET /ping of every server, each on a watch of its own.
+"""Active probes: GET `probe_path` of every server, each on a watch of its own.
 
 A server that is up is asked every `probe_interval`; one that is not, sooner at first (a boot must
 not wait for an interval), then ever more slowly up to that interval.
@@ -19,12 +19,14 @@ from runtime.addresses import (
     refuse_forbidden,
     resolve_allowed,
 )
+from runtime.texts import as_quoted
 from services.balancer.domain import Fleet
 from services.balancer.settings import BalancerSection
 
 _AGAIN_FIRST_S = 0.1
 _PORTS = {"http": 80, "https": 443}
 _FAILURE_CHARACTERS_MAX = 200
+_BODY_BYTES_MAX = 65_536
 
 Report = Callable[[ServerId, str | None], None]
 """Told every result: whose, and what failed (None for a good probe)."""
@@ -80,7 +82,7 @@ class Prober(httpx.AsyncClient):
             trust_env=False,
             follow_redirects=False,
             transport=self.way,
-            headers={"user-agent": "tidegate-probe"},
+            headers={"user-agent": "tidegate-probe", "accept-encoding": "identity"},
         )
 
 
@@ -89,20 +91,22 @@ def probe_client() -> Prober:
     return Prober()
 
 
-async def probe_failure(client: Prober, url: str, timeout_s: float) -> str | None:
-    """Ask a server whether it lives; return what failed, None when it answered with a 2xx."""
+async def probe_failure(client: Prober, server: Server, timeout_s: float) -> str | None:
+    """Ask a server whether it lives; return what failed, None when it answered as it should."""
     try:
         async with asyncio.timeout(timeout_s):
+            url = f"{server.url.rstrip('/')}{server.probe_path}"
             parsed, straight = httpx.URL(url), client.way.is_straight
             looked_up = resolve_allowed if straight else refuse_forbidden
             await looked_up(parsed.host, parsed.port or _PORTS[parsed.scheme])
-            async with client.stream("GET", f"{url.rstrip('/')}/ping") as response:
-                failure = None if response.is_success else f"status {response.status_code}"
-                if not straight:
-                    return failure
-                # httpx looked the name up again, maybe to another end.
-                reached = response.extensions["network_stream"].get_extra_info("server_addr")
-                return address_objection(str(reached[0])) or failure
+            async with client.stream("GET", url) as response:
+                if straight:
+                    # httpx looked the name up again, maybe to another end. Asked before the body
+                    # is read: behind it the connection may be gone.
+                    reached = response.extensions["network_stream"].get_extra_info("server_addr")
+                    if objection := address_objection(str(reached[0])):
+                        return objection
+                return await _answer_failure(response, server)
     except TimeoutError:
         return f"no answer within {timeout_s:g} s"
     except ForbiddenAddressError as error:
@@ -111,11 +115,35 @@ async def probe_failure(client: Prober, url: str, timeout_s: float) -> str | Non
         return f"{type(error).__name__}: {error}"[:_FAILURE_CHARACTERS_MAX]
 
 
-class _Watch(msgspec.Struct, frozen=True):
-    """A server that is watched: at which address, by which task."""
+async def _answer_failure(response: httpx.Response, server: Server) -> str | None:
+    """Say what is wrong with an answer; of its body no more is read than has to be."""
+    wanted, status = server.probe_status, response.status_code
+    if wanted and status != wanted:
+        return f"status {status}, expected {wanted}"
+    if not wanted and not response.is_success:
+        return f"status {status}"
+    if not server.probe_body:
+        return None
+    expected, body = server.probe_body.encode(), b""
+    async for chunk in response.aiter_raw(_BODY_BYTES_MAX):
+        body += chunk
+        if expected in body[:_BODY_BYTES_MAX]:
+            return None
+        if len(body) >= _BODY_BYTES_MAX:
+            break
+    return f"the body does not hold {as_quoted(server.probe_body)}"
 
-    url: str
+
+class _Watch(msgspec.Struct, frozen=True):
+    """A server that is watched: as it was asked, by which task."""
+
+    asked: tuple[str, str, int, str]
     task: asyncio.Task[None]
+
+
+def _asked_of(server: Server) -> tuple[str, str, int, str]:
+    """What a probe asks of a server, and expects: another one is begun where it changes."""
+    return server.url, server.probe_path, server.probe_status, server.probe_body
 
 
 class Probes:
@@ -157,14 +185,15 @@ class Probes:
                     server_id: member.server for server_id, member in self._fleet().members.items()
                 }
                 for server_id, watch in [*watches.items()]:
-                    if server_id not in servers or servers[server_id].url != watch.url:
+                    server = servers.get(server_id)
+                    if server is None or _asked_of(server) != watch.asked:
                         watch.task.cancel()
                         del watches[server_id], self._hastened[server_id]
                 for server_id, server in servers.items():
                     if server_id not in watches:
                         self._hastened[server_id] = asyncio.Event()
                         watching = self._watch_server(server, settings, report)
-                        watches[server_id] = _Watch(server.url, group.create_task(watching))
+                        watches[server_id] = _Watch(_asked_of(server), group.create_task(watching))
                 assert self._hastened.keys() == watches.keys(), "who is watched can be hastened"
                 await self._changed.wait()
                 self._changed.clear()
@@ -178,7 +207,7 @@ class Probes:
         while True:
             was_up = self._is_up(server.server_id)
             section = settings()
-            failure = await probe_failure(self._client, server.url, section.probe_timeout)
+            failure = await probe_failure(self._client, server, section.probe_timeout)
             report(server.server_id, failure)
             # `was_up` is of before this probe: the first failure waits a whole interval.
             if failure is not None and not was_up:

@@ -4,14 +4,58 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from contracts.balancer import DIALECTS, PLAIN, Server
+from contracts.balancer import DIALECTS, PLAIN, Server, StrategyRule
 from contracts.base import NUMBER_MAX, ServerId, ServiceType
 from runtime.addresses import address_objection
 from runtime.credentials import REGIONS
 from runtime.quantities import Seconds
-from runtime.settings import Section
+from runtime.settings import (
+    DEFAULT_SERVICES,
+    Section,
+    ServiceTypeSection,
+    service_type_objection,
+)
 from runtime.texts import address_shown, as_quoted, is_writable
 from services.balancer import strategies
+from services.balancer.domain import ConfiguredFleet, parse_condition
+
+_PROBE_PATH_MAX = 1000
+_PROBE_BODY_MAX = 1000
+_STATUS_MIN, _STATUS_MAX = 200, 599
+
+
+class RuleSection(Section, frozen=True, kw_only=True):
+    """One `[[balancer.rules]]` entry: while `when` holds, `use` chooses; the first that holds wins.
+
+    A pin outranks it; it outranks what file and API say. It is taken back when its measure has been
+    below 0.8 of the number (above 1.25 of it for `<`) for as long.
+    """
+
+    when: str
+    """A measure, `>` or `<`, a number and a span (`"failure_rate > 0.2 for 60s"`): `failure_rate`
+    and `p99_s` of the last minute's calls, `load` (in flight by limits), `out` (share of servers
+    that are out)."""
+    use: str
+    """The strategy that chooses then."""
+    service_type: str = ""
+    """By default each of them, by itself."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no field type can."""
+        try:
+            parse_condition(self.when)
+        except ValueError as error:
+            raise ValueError(f"when: {error}") from None
+        if objection := strategies.strategy_objection(self.use):
+            raise ValueError(f"use: {objection}")
+
+    def as_rule(self) -> StrategyRule:
+        """Name it as the wire does."""
+        return StrategyRule(
+            when=" ".join(self.when.split()),
+            use=self.use,
+            service_type=ServiceType(self.service_type),
+        )
 
 
 class BalancerSection(Section, frozen=True, kw_only=True):
@@ -35,6 +79,7 @@ class BalancerSection(Section, frozen=True, kw_only=True):
     """How long it lasts at most."""
     slow_start: Seconds = Seconds(30)
     """How long the bounds of a server that comes back grow until they are whole."""
+    rules: list[RuleSection] = []
 
     def __post_init__(self) -> None:
         """Refuse what no field type can."""
@@ -80,6 +125,13 @@ class ServerSection(Section, frozen=True, kw_only=True):
     """Regions of the sessions it serves, of `us`, `hk`, `jp` and `sg`; none named: every one. A
     session without a region may go anywhere."""
 
+    probe_path: str = "/ping"
+    """What its probes ask for, with GET, behind what path its address has."""
+    probe_status: int = 0
+    """The status of a good probe; 0: any of 2xx."""
+    probe_body: str = ""
+    """What a good probe's body holds within its first 64 KB; empty: whatever it likes."""
+
     def __post_init__(self) -> None:
         """Refuse what no field type can."""
         objection = server_objection(self.as_server())
@@ -96,6 +148,9 @@ class Settings(Section, frozen=True, kw_only=True):
 
     balancer: BalancerSection = BalancerSection()
     servers: list[ServerSection] = []
+    services: dict[str, ServiceTypeSection] = msgspec.field(
+        default_factory=lambda: dict(DEFAULT_SERVICES)
+    )
     proxy: str = ""
     """The one of `[gateway]`: probes go the way that calls go."""
     demo: bool = False
@@ -104,7 +159,7 @@ class Settings(Section, frozen=True, kw_only=True):
     """So are the sessions: nobody wrote where they come from. Not written in any file."""
 
     def __post_init__(self) -> None:
-        """Refuse two servers of one name."""
+        """Refuse what only several tables together show."""
         seen: set[ServerId] = set()
         for section in self.servers:
             if section.server_id in seen:
@@ -112,6 +167,30 @@ class Settings(Section, frozen=True, kw_only=True):
                     f"servers: expected every id once, {section.server_id!r} stands twice"
                 )
             seen.add(section.server_id)
+            if objection := service_type_objection(section.capabilities, self.services):
+                raise ValueError(f"servers: {section.server_id}: capabilities: {objection}")
+        for rule in self.balancer.rules:
+            named = [rule.service_type] if rule.service_type else []
+            if objection := service_type_objection(named, self.services):
+                raise ValueError(f"balancer: rules: service_type: {objection}")
+        for name, service in self.services.items():
+            objection = service.strategy and strategies.strategy_objection(service.strategy)
+            if objection:
+                raise ValueError(f"services: {name}: strategy: {objection}")
+
+    def as_configured(self) -> ConfiguredFleet:
+        """Say of servers and strategies what the file says."""
+        return ConfiguredFleet(
+            strategy=self.balancer.strategy,
+            servers=[section.as_server() for section in self.servers],
+            strategies={
+                ServiceType(name): section.strategy
+                for name, section in self.services.items()
+                if section.strategy
+            },
+            rules=[section.as_rule() for section in self.balancer.rules],
+            demo=self.demo,
+        )
 
 
 def server_objection(server: Server) -> str | None:
@@ -123,7 +202,22 @@ def server_objection(server: Server) -> str | None:
     for region in server.serves:
         if region not in REGIONS:
             return f"serves: expected regions of {', '.join(REGIONS)}, got {as_quoted(region)}"
-    return _name_objection(server) or _url_objection(server.url)
+    return _name_objection(server) or _url_objection(server.url) or _probe_objection(server)
+
+
+def _probe_objection(server: Server) -> str | None:
+    path, status = server.probe_path, server.probe_status
+    printable = path.isascii() and path.isprintable() and " " not in path and "#" not in path
+    if not path.startswith("/") or not printable or len(path) > _PROBE_PATH_MAX:
+        expected = 'a path such as "/ping"'
+        return f"probe_path: expected {expected}, got {as_quoted(address_shown(path))}"
+    if status and not _STATUS_MIN <= status <= _STATUS_MAX:
+        return (
+            f"probe_status: expected 0 (any of 2xx) or {_STATUS_MIN} to {_STATUS_MAX}, got {status}"
+        )
+    if len(server.probe_body) > _PROBE_BODY_MAX:
+        return f"probe_body: expected at most {_PROBE_BODY_MAX} characters"
+    return None
 
 
 def _name_objection(server: Server) -> str | None:

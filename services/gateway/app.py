@@ -15,7 +15,7 @@ from contracts import subjects
 from contracts.balancer import SelectAnswers
 from contracts.base import Failed, GatewayId, WriterId
 from contracts.pool import LeaseAnswers, LeaseSessions
-from runtime.clock import Clock, make_clock
+from runtime.clock import make_clock
 from runtime.environment import Environment
 from runtime.eventlog import EventLog
 from runtime.nats.connection import Outage, connect_service
@@ -26,6 +26,7 @@ from runtime.settings import SettingsError
 from services.gateway.accounts.caller import Caller
 from services.gateway.accounts.inquiry import Inquiry
 from services.gateway.accounts.passthrough import Passthrough
+from services.gateway.accounts.trial import ServerTrial
 from services.gateway.clients.origin import trusted_proxies
 from services.gateway.clients.spool import Spool
 from services.gateway.door import Door
@@ -147,7 +148,8 @@ class Gateway:
             now,
         )
         identity_key = environment.read_secret("TIDEGATE_IDENTITY_KEY", home.identity_key)
-        doors = self._make_doors(gateway_id, event_log, sealer, identity_key, now)
+        self.trial = ServerTrial(relay, interpreter, servers, lambda: self.settings, self.spool)
+        doors = self._make_doors(event_log, sealer, identity_key, relay)
         self.door = Door(
             relay,
             Passthrough(self.caller, partial(session_of, doors), self.spool),
@@ -166,27 +168,23 @@ class Gateway:
         self._register_gauges()
 
     def _make_doors(
-        self,
-        gateway_id: GatewayId,
-        event_log: EventLog,
-        sealer: Sealer,
-        identity_key: str,
-        now: Clock,
+        self, event_log: EventLog, sealer: Sealer, identity_key: str, relay: Relay
     ) -> Doors:
         """Make what the operator's endpoints stand on."""
         return Doors(
             client=self._client,
             log=event_log,
             key_log=self.key_log,
-            clock=now,
+            clock=relay.clock,
             sealer=sealer,
             identity_key=identity_key,
             settings=lambda: self.settings,
             readiness=self.readiness.unready_reason,
             registry=self.metrics.registry,
-            gateway_id=gateway_id,
+            gateway_id=relay.gateway_id,
             logger=self.log,
             inquiry=Inquiry(self.caller),
+            trial=self.trial,
         )
 
     async def hear_leaders(self) -> None:

@@ -31,10 +31,11 @@ class FleetOrigin:
         self._number = 0
         self._source = ""
         self._urls: dict[ServerId, str] = {}
+        self._configured: dict[ServerId, str] = {}
+        """The addresses of the servers that configurations brought; an administrator may have
+        removed them, or put them elsewhere."""
         self._demos: frozenset[str] = frozenset()
         """The addresses of the demo's servers, where its configuration is in force."""
-        self._brought_servers = False
-        """Whether the configuration that was applied last named any server."""
         self.known = False
         """Whether the log was read."""
 
@@ -61,7 +62,8 @@ class FleetOrigin:
         """
         if demo:
             return not self.is_demo
-        return serverless and (not self.known or (self._brought_servers and bool(self._urls)))
+        brought = self._configured.keys() & self._urls.keys()
+        return serverless and (not self.known or bool(brought))
 
     def take_batch(self, batch: Sequence[Stored]) -> None:
         """Take envelopes of the balancer in; strays are passed over (ADR 10)."""
@@ -77,18 +79,26 @@ class FleetOrigin:
                 self._take_event(event)
 
     def _take_event(self, event: Event) -> None:
+        """Note where a server is now, and what of that a configuration said."""
         source = getattr(event, "source", "")
-        if source.startswith(CONFIGURATION):
+        by_file = source.startswith(CONFIGURATION)
+        if by_file:
             self._source = source
         match event:
             case ServerAdded() | ServerChanged():
                 self._urls[event.server.server_id] = event.server.url
+                if by_file:
+                    self._configured[event.server.server_id] = event.server.url
             case ServerRemoved():
                 self._urls.pop(event.server_id, None)
-            case StrategyChanged() if source.startswith(CONFIGURATION):
-                # It ends what a configuration changes: the servers there are now are all of it.
-                self._demos = frozenset(self._urls.values() if self.is_demo else ())
-                self._brought_servers = bool(self._urls)
+                if by_file:
+                    self._configured.pop(event.server_id, None)
+            case StrategyChanged() if by_file:
+                # It ends what a configuration changes. Of earlier versions, which carry no entry,
+                # the servers there are now are all of it.
+                if not event.entry and not event.service_type:
+                    self._configured = dict(self._urls)
+                self._demos = frozenset(self._configured.values() if self.is_demo else ())
 
 
 async def follow_fleet(log: EventLog) -> AsyncGenerator[FleetOrigin, None]:

@@ -75,7 +75,7 @@ def planted(name: str) -> str:
     return f"planted{name}{secrets.token_hex(12)}"
 
 
-def configured(tmp_path: Path, in_file: list[str]) -> Path:
+def configured_folder(tmp_path: Path, in_file: list[str]) -> Path:
     """A pool whose sessions come from a file."""
     credentials = tmp_path / "credentials.txt"
     lines = [in_file[0], f"us-{in_file[1]}", json.dumps({"credential": in_file[2]})]
@@ -242,7 +242,7 @@ def test_secrets_are_nowhere_but_in_their_files(tmp_path: Path) -> None:
     stray = planted("stray")
     for number, credential in enumerate([*in_file, *by_api, stray]):
         search.add(f"credential {number}", credential, hashes=True)
-    config = configured(tmp_path, in_file)
+    config = configured_folder(tmp_path, in_file)
     port = natsserver.free_port()
     up = Up(tmp_path / "home", port, TIDEGATE_CONFIG=str(config)).start()
     try:

@@ -6,28 +6,11 @@ from typing import Any
 import typer
 
 from tidegate.console import api, output
-from tidegate.probing import asking, probes
+from tidegate.probing import asking, probes, servertexts
 
+_TEST_TIMEOUT_S = 7200.0
+"""A film may take an hour and more; the gateway ends what takes longer than `exchange_max`."""
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-_COLUMNS = (
-    "id",
-    "url",
-    "region",
-    "state",
-    "why",
-    "connections",
-    "of",
-    "avg_ms",
-    "success_rate",
-    "weight",
-    "priority",
-    "level",
-    "capabilities",
-    "dialect",
-    "serves",
-)
-
-
 _SERVER = typer.Argument(help="Id of the server, as `list` shows it.")
 _URL = typer.Option(None, help="Its address, such as http://10.0.0.7:9001.")
 _REGION = typer.Option(None, help="Its region.")
@@ -42,6 +25,9 @@ _LEVEL = typer.Option(
 _SERVES = typer.Option(
     [], "--serves", help="A region of sessions it serves, such as us; repeatable, `any`: every one."
 )
+_PROBE_PATH = typer.Option(None, help="What its probes ask for; /ping by default.")
+_PROBE_STATUS = typer.Option(None, help="The status of a good probe; 0: any of 2xx.")
+_PROBE_BODY = typer.Option(None, help="What a good probe's body holds.")
 _IDEMPOTENT = typer.Option(None, help="Whether an unknown outcome may be tried again there.")
 
 
@@ -55,8 +41,10 @@ def list_servers(*, as_json: bool = output.JSON) -> None:
     if as_json:
         output.print_json(answer)
         return
-    output.print_table(_COLUMNS, map(_server_row, answer["data"]), "no servers")
-    output.print_text(f"\nstrategy {answer['strategy']}, at sequence {answer['sequence']}")
+    output.print_table(
+        servertexts.COLUMNS, map(servertexts.server_row, answer["data"]), "no servers"
+    )
+    output.print_text(f"\n{servertexts.strategies_text(answer)}")
 
 
 @app.command("add")
@@ -73,26 +61,33 @@ def add_server(
     dialect: str = _DIALECT,
     level: int = _LEVEL,
     serves: list[str] = _SERVES,
+    probe_path: str = _PROBE_PATH,
+    probe_status: int = _PROBE_STATUS,
+    probe_body: str = _PROBE_BODY,
     as_json: bool = output.JSON,
 ) -> None:
     """Add a server; it is chosen once its first probe succeeded.
 
-    It stands until the configuration file's servers next change. Beside the demo's servers, whose
-    sessions are made up, it is refused until `pool.provisioner.kind` says where they come from.
+    It stands until it is changed or removed, or the configuration file has an entry of its name.
+    Beside the demo's servers, whose sessions are made up, it is refused until
+    `pool.provisioner.kind` says where they come from.
 
     Example: tidegate servers add server-5 http://10.0.0.7:9001 --capability image --weight 2
     """
     body = {"id": server_id, "url": url}
     body |= _given_fields(
-        region,
-        priority,
-        weight,
-        max_sessions,
-        capabilities,
-        idempotent,
-        dialect,
+        region=region,
+        priority=priority,
+        weight=weight,
+        max_sessions=max_sessions,
+        capabilities=capabilities or None,
+        idempotent=idempotent,
+        dialect=dialect,
         level=level,
-        serves=serves,
+        serves=_regions_given(serves),
+        probe_path=probe_path,
+        probe_status=probe_status,
+        probe_body=probe_body,
     )
     _show_server(api.post("/api/servers", body), as_json=as_json)
 
@@ -111,6 +106,9 @@ def change_server(
     dialect: str = _DIALECT,
     level: int = _LEVEL,
     serves: list[str] = _SERVES,
+    probe_path: str = _PROBE_PATH,
+    probe_status: int = _PROBE_STATUS,
+    probe_body: str = _PROBE_BODY,
     as_json: bool = output.JSON,
 ) -> None:
     """Change a server; what is not named stays, and exchanges under way go on.
@@ -118,18 +116,20 @@ def change_server(
     Example: tidegate servers change server-5 --weight 1 --max-sessions 50
     """
     body = _given_fields(
-        region,
-        priority,
-        weight,
-        max_sessions,
-        capabilities,
-        idempotent,
-        dialect,
+        url=url,
+        region=region,
+        priority=priority,
+        weight=weight,
+        max_sessions=max_sessions,
+        capabilities=capabilities or None,
+        idempotent=idempotent,
+        dialect=dialect,
         level=level,
-        serves=serves,
+        serves=_regions_given(serves),
+        probe_path=probe_path,
+        probe_status=probe_status,
+        probe_body=probe_body,
     )
-    if url is not None:
-        body["url"] = url
     if not body:
         raise typer.BadParameter("expected something to change, such as --weight 2")
     _show_server(api.patch(f"/api/servers/{api.path_segment(server_id)}", body), as_json=as_json)
@@ -146,22 +146,83 @@ def remove_server(server_id: str = _SERVER, *, as_json: bool = output.JSON) -> N
     output.print_answer(answer, text, as_json=as_json)
 
 
+@app.command("drain")
+def drain_server(server_id: str = _SERVER, *, as_json: bool = output.JSON) -> None:
+    """Begin no new exchange at a server; those under way go on. It stands until `undrain`.
+
+    Example: tidegate servers drain server-2
+    """
+    answer = api.post(f"/api/servers/{api.path_segment(server_id)}/drain")
+    text = f"{server_id} is draining; {answer.get('connections', 0)} exchanges go on"
+    output.print_answer(answer, text, as_json=as_json)
+
+
+@app.command("undrain")
+def undrain_server(server_id: str = _SERVER, *, as_json: bool = output.JSON) -> None:
+    """Begin exchanges at a server again.
+
+    Example: tidegate servers undrain server-2
+    """
+    answer = api.post(f"/api/servers/{api.path_segment(server_id)}/undrain")
+    output.print_answer(answer, f"{server_id} may be chosen again", as_json=as_json)
+
+
 @app.command("strategy")
 def choose_strategy(
-    name: str = typer.Argument(help="Its name, such as least_connections."),
+    name: str = typer.Argument(
+        "", help="Its name, such as least_connections; or `pin` and its name; or `unpin`."
+    ),
+    pinned: str = typer.Argument("", help="The one to pin."),
     *,
+    service_type: str = typer.Option("", help="Of this service type alone; `none` takes it back."),
     reason: str = typer.Option("", help="Why, for whoever reads the log."),
     as_json: bool = output.JSON,
 ) -> None:
-    """Choose among the servers by another strategy.
+    """Show who chooses among the servers, choose by another strategy, or pin one.
 
-    It stands until the configuration file's strategy or servers next change.
+    It stands until the configuration file says another one than before. `pin` chooses for every
+    service type whatever rules, file and API say, until `unpin`. With `--service-type` and the name
+    `none`, that has none of its own any more.
 
     Example: tidegate servers strategy least_connections --reason "server-2 is slow today"
     """
-    answer = api.put("/api/balancer/strategy", {"strategy": name, "reason": reason})
-    text = f"strategy {answer['strategy']}, at sequence {answer['sequence']}"
-    output.print_answer(answer, text, as_json=as_json)
+    if (name == "pin") != bool(pinned):
+        raise typer.BadParameter("expected `pin` and the name of a strategy, or a name alone")
+    if not name:
+        answer = api.get("/api/servers")
+    elif name == "pin":
+        answer = api.put("/api/balancer/pin", {"strategy": pinned})
+    elif name == "unpin":
+        answer = api.delete("/api/balancer/pin")
+    else:
+        own = "" if service_type and name == "none" else name
+        body = {"strategy": own, "reason": reason, "service_type": service_type}
+        answer = api.put("/api/balancer/strategy", body)
+    output.print_answer(answer, servertexts.strategies_text(answer), as_json=as_json)
+
+
+@app.command("test")
+def try_server(
+    server_id: str = _SERVER,
+    *,
+    service_type: str = typer.Option("image", help="What to ask for."),
+    prompt: str = typer.Option("a small blue cube", help="What is to be seen."),
+    model: str = typer.Option("", help="The model, as the server knows it."),
+    path: str = typer.Option("", help="The path, where the service type has several or its own."),
+    as_json: bool = output.JSON,
+) -> None:
+    """Make one paid call at a server, even if it is drained or out; exit 1 if it is no success.
+
+    It goes through the whole stack, takes a lease and is in the log. The head of its answer, the
+    verdict and why are shown, and what it cost.
+
+    Example: tidegate servers test server-2 --model jimeng-4.0
+    """
+    body = {"service_type": service_type, "prompt": prompt, "model": model, "path": path}
+    answer = api.post(f"/api/servers/{api.path_segment(server_id)}/test", body, _TEST_TIMEOUT_S)
+    output.print_answer(answer, servertexts.test_text(answer), as_json=as_json)
+    if answer["verdict"] != "success":
+        raise typer.Exit(1)
 
 
 @app.command("probe")
@@ -170,14 +231,19 @@ def probe_named(
         None, help="Addresses, or ids as `list` shows them; none: every server."
     ),
     *,
+    count: int = typer.Option(10, min=1, max=100, help="Probes by which each is measured."),
     as_json: bool = output.JSON,
 ) -> None:
-    """Ask servers, from here, which dialect they speak; exit 1 for one that differs or is silent.
+    """Ask servers, from here, which dialect they speak, and have the balancer measure them.
 
-    `GET /` and `/v1/models` are asked, without a credential. Where it differs from what is
-    configured, the line to write is shown.
+    `GET /` and `/v1/models` are asked, without a credential; where the dialect differs from what is
+    configured, the line to write is shown, and the exit is 1, as for one that is silent.
 
-    Example: tidegate servers probe http://127.0.0.1:8000
+    Servers of the fleet are measured by their probes, from the balancer: times in ms, and the share
+    that was lost. A weight and an order are recommended: the fastest gets ten, another ten times
+    the ratio of the fastest's median to its own, less the share lost, and at least one.
+
+    Example: tidegate servers probe server-2 --count 50
     """
     wanted = [item for item in named or [] if "://" in item]
     for url in wanted:
@@ -187,12 +253,18 @@ def probe_named(
     comparisons = probes.compare_servers(
         named or [*fleet], fleet, lambda urls: asyncio.run(asking.probe_servers(urls))
     )
+    ids = [name for name in named or [] if name in fleet]
+    measured = probes.measure_servers(ids or ([] if named else [""]), count) if fleet else []
     if as_json:
-        output.print_json({"data": comparisons})
+        output.print_json({"data": comparisons, "measured": measured})
     else:
         output.print_table(probes.COLUMNS, map(probes.table_row, comparisons), "no servers")
         for line in filter(None, map(probes.dialect_advice, comparisons)):
             output.print_line(line)
+        if measured:
+            output.print_text("")
+            rows = (probes.measured_row(server, fleet) for server in measured)
+            output.print_table(probes.MEASURED_COLUMNS, rows)
     if any(item.wrong for item in comparisons):
         raise typer.Exit(1)
 
@@ -203,30 +275,15 @@ def _servers_by_id() -> dict[str, dict[str, Any]]:
     return {view["server"]["server_id"]: view["server"] for view in views}
 
 
-def _given_fields(
-    region: str | None,
-    priority: int | None,
-    weight: int | None,
-    max_sessions: int | None,
-    capabilities: list[str],
-    idempotent: bool | None,
-    dialect: str | None,
-    *,
-    level: int | None,
-    serves: list[str],
-) -> dict[str, Any]:
-    """Name what was given, as the API does."""
-    given: dict[str, Any] = {
-        "region": region,
-        "priority": priority,
-        "weight": weight,
-        "max_sessions": max_sessions,
-        "capabilities": capabilities or None,
-        "idempotent": idempotent,
-        "dialect": dialect,
-        "level": level,
-        "serves": (serves if serves != ["any"] else []) if serves else None,
-    }
+def _regions_given(serves: list[str]) -> list[str] | None:
+    """Name the regions that were given; `any` stands for none in particular."""
+    if not serves:
+        return None
+    return [] if serves == ["any"] else serves
+
+
+def _given_fields(**given: Any) -> dict[str, Any]:
+    """Keep what was given, named as the API does."""
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -234,26 +291,4 @@ def _show_server(view: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         output.print_json(view)
     else:
-        output.print_table(_COLUMNS, [_server_row(view)])
-
-
-def _server_row(view: dict[str, Any]) -> list[Any]:
-    """Write a server as a row of the table."""
-    server = view["server"]
-    return [
-        server["server_id"],
-        server["url"],
-        server.get("region"),
-        view.get("state") or view["health"],
-        view.get("words"),
-        view.get("connections", 0),
-        server.get("max_sessions", 100),
-        view.get("avg_response_ms", 0.0),
-        view.get("success_rate", 1.0) if view.get("attempts") else None,
-        server.get("weight", 1),
-        server.get("priority", 1),
-        server.get("level", 1),
-        server.get("capabilities"),
-        server.get("dialect", "plain"),
-        server.get("serves"),
-    ]
+        output.print_table(servertexts.COLUMNS, [servertexts.server_row(view)])

@@ -46,6 +46,8 @@ FindingCode = Literal[
     "quota_used_up",
     "no_servers",
     "server_down",
+    "server_draining",
+    "strategy_pinned",
     "server_open",
     "server_reach_unseen",
     "analytics_absent",
@@ -156,6 +158,10 @@ CURES: dict[FindingCode, str] = {
     "no_servers": "Name servers in `[[servers]]` of the configuration.",
     "server_down": "Start the server, or take it out of the configuration; until then the others"
     " carry its load.",
+    "server_draining": "Nothing, while it is meant to have no work; else"
+    " `tidegate servers undrain` it.",
+    "strategy_pinned": "Nothing, while it is meant; else `tidegate servers strategy unpin`: until"
+    " then no rule, file or service type says who chooses.",
     "server_open": "Have it listen to this machine alone (bind 127.0.0.1), or let a firewall keep"
     " out everybody but the gateways.",
     "server_reach_unseen": "See to it, on its machine or in the network, that nobody but the"

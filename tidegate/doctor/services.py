@@ -137,19 +137,31 @@ async def _balancer_findings(client: Client, clock: Clock) -> list[DoctorFinding
         findings.append(wrong("configuration", "configuration_held", message))
     if not reply.servers:
         findings.append(wrong("servers", "no_servers", "there is none"))
+    if reply.pinned:
+        message = f"{reply.pinned} is pinned: it chooses for every service type"
+        findings.append(note("balancer", "strategy_pinned", message))
     for view in reply.servers:
-        url = view.server.url
-        why = await asyncio.to_thread(answer_trouble, f"{url.rstrip('/')}/ping")
-        here = f"from here: {why}" if why else "it answers here too"
-        name = f"{view.server.server_id} ({url})"
-        if not view.healthy:
-            message = f"{name}: {view.words or view.reason or view.health}; {here}"
-            findings.append(wrong("servers", "server_down", message))
-        elif why:
-            findings.append(unchecked("servers", f"{name}: well to the balancer; {here}"))
-        else:
-            findings.append(fine("servers", f"{name}: {_condition(view)}"))
+        findings += await asyncio.to_thread(_server_findings, view)
     return [*findings, *await exposure.exposure_findings([view.server for view in reply.servers])]
+
+
+def _server_findings(view: ServerView) -> Iterator[DoctorFinding]:
+    """Say how a server is to the balancer, and ask it from here what its probes ask."""
+    server = view.server
+    address = f"{server.url.rstrip('/')}{server.probe_path}"
+    why = answer_trouble(address, server.probe_status)
+    here = f"from here: {why}" if why else "it answers here too"
+    name = f"{server.server_id} ({server.url})"
+    if view.state == "draining":
+        message = f"{name} is drained: no new exchange begins there, {view.connections} go on"
+        yield note("servers", "server_draining", message)
+    if not view.healthy:
+        told = view.words or view.reason or view.health
+        yield wrong("servers", "server_down", f"{name}: {told}; {here}")
+    elif why:
+        yield unchecked("servers", f"{name}: well to the balancer; {here}")
+    else:
+        yield fine("servers", f"{name}: {_condition(view)}")
 
 
 def _condition(view: ServerView) -> str:
@@ -257,13 +269,15 @@ def _child_records(environment: Environment) -> list[dict[str, Any]]:
     return children
 
 
-def answer_trouble(url: str) -> str | None:
-    """Say why an address does not answer well; None when it does."""
+def answer_trouble(url: str, expected: int = 0) -> str | None:
+    """Say why an address does not answer well, or with the status expected; None when it does."""
     try:
         with direct.open_url(url, _TIMEOUT_S):
             return None
     except urllib.error.HTTPError as error:
         with error:
+            if error.code == expected:
+                return None
             return (
                 f"not ready: {_unready_reason(error.read())}"
                 if error.code == _NOT_READY

@@ -2,5 +2,6 @@
 
 asking     `GET /` and `/v1/models`, within bounds: which dialect it speaks
 probes     the same beside what is configured, told in a table
+servertexts  servers, and who chooses among them, as people read of them
 listening  the addresses on which this machine listens to a port
 """

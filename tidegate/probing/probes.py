@@ -6,9 +6,23 @@ from typing import Any
 import msgspec
 
 from contracts.balancer import PLAIN
+from tidegate.console import api
 from tidegate.console.errors import CommandError
 from tidegate.probing.asking import Probed
 
+MEASURED_COLUMNS = (
+    "place",
+    "server",
+    "median_ms",
+    "min_ms",
+    "p95_ms",
+    "p99_ms",
+    "lost",
+    "of",
+    "weight",
+    "now",
+    "why",
+)
 COLUMNS = ("server", "url", "recognised", "configured", "models", "answer")
 Ask = Callable[[Sequence[str]], list[Probed]]
 
@@ -68,6 +82,25 @@ def table_row(server: Compared) -> list[Any]:
     """Write it as a line of a table."""
     answer = server.why or ("differs" if server.differs else "")
     return [server.server, server.url, server.recognised, server.configured, server.models, answer]
+
+
+def measure_servers(server_ids: Sequence[str], probes: int) -> list[dict[str, Any]]:
+    """Have the balancer measure servers, each id or, for an empty one, all; the best first."""
+    measured: list[dict[str, Any]] = []
+    for server_id in server_ids:
+        body = {"server": server_id, "probes": probes}
+        measured += api.post("/api/servers/probe", body)["data"]
+    return measured
+
+
+def measured_row(server: Mapping[str, Any], fleet: Mapping[str, Mapping[str, Any]]) -> list[Any]:
+    """Write what was measured as a line of a table, beside the weight that the server has."""
+    weighed = server.get("weight", 0) or None
+    times = [server.get(name, 0.0) if weighed else None for name in MEASURED_COLUMNS[2:6]]
+    now = fleet.get(server["server_id"], {}).get("weight", 1)
+    counts = [server.get("lost", 0), server["probes"]]
+    place = server.get("place", 0)
+    return [place, server["server_id"], *times, *counts, weighed, now, server.get("failure", "")]
 
 
 def dialect_advice(server: Compared) -> str:

@@ -10,7 +10,7 @@ from runtime.nats.connection import connect_as
 from runtime.settings import SettingsError
 from services.balancer.domain import (
     Fleet,
-    configuration_digest,
+    configuration_events,
     configuration_hold,
     evolve,
     own_servers,
@@ -62,18 +62,11 @@ async def in_force(environment: Environment) -> InForce:
     Raises `SettingsError` for one that is wrong; `CommandError` when the log cannot be read.
     """
     settings, fleet = settings_loader(environment, Settings)(), await _read_fleet(environment)
-    servers, strategy = (
-        [server.as_server() for server in settings.servers],
-        settings.balancer.strategy,
-    )
-    waits = configuration_hold(fleet, strategy, servers, demo=settings.demo)
-    if (
-        waits is None
-        and configuration_digest(strategy, servers, demo=settings.demo) != fleet.source
-    ):
-        there = servers
-    else:
-        there = [member.server for member in fleet.members.values()]
+    configured = settings.as_configured()
+    waits = configuration_hold(fleet, configured)
+    for event in configuration_events(fleet, configured) if waits is None else ():
+        fleet = evolve(fleet, event)
+    there = [member.server for member in fleet.members.values()]
     demo = {(server.id, server.url) for server in demo_servers.previous_servers(environment.home)}
     own = [server.server_id for server in there if (server.server_id, server.url) not in demo]
     return InForce(waits, [*map(str, own)])

@@ -9,6 +9,7 @@ selection      which server for a lease, and why
 bounds         what an operator may turn of health
 health         probes, outcomes, silence; ejection and return → events
 latency        how long servers take to the first byte
+rules          rules that switch strategies → events
 pacing         calls kept apart after risk control
 observation    what the pool's log tells: ends, renewals, outcomes, blame
 memory         what the next leader is handed of that
@@ -17,7 +18,9 @@ views          what an operator sees
 
 from services.balancer.domain.bounds import HealthBounds
 from services.balancer.domain.fleet import (
+    ConfiguredFleet,
     Fleet,
+    Measured,
     Member,
     administration_events,
     configuration_digest,
@@ -25,6 +28,7 @@ from services.balancer.domain.fleet import (
     configuration_hold,
     evolve,
     own_servers,
+    recommend_weights,
 )
 from services.balancer.domain.health import (
     awaited_probes,
@@ -36,14 +40,17 @@ from services.balancer.domain.inflight import release_overdue
 from services.balancer.domain.inheritance import take_report
 from services.balancer.domain.memory import memory_of, recall
 from services.balancer.domain.observation import observe_envelope
+from services.balancer.domain.rules import parse_condition, switch_events
 from services.balancer.domain.selection import select_server
 from services.balancer.domain.state import Balancer
 from services.balancer.domain.views import server_views
 
 __all__ = [
     "Balancer",
+    "ConfiguredFleet",
     "Fleet",
     "HealthBounds",
+    "Measured",
     "Member",
     "administration_events",
     "awaited_probes",
@@ -55,11 +62,14 @@ __all__ = [
     "memory_of",
     "observe_envelope",
     "own_servers",
+    "parse_condition",
     "recall",
+    "recommend_weights",
     "release_overdue",
     "select_server",
     "server_views",
     "silence_events",
+    "switch_events",
     "take_probe",
     "take_report",
 ]

@@ -68,6 +68,8 @@ def _on_usage_recorded(balancer: Balancer, usage: UsageRecorded, at: Instant, no
         elif attempt.verdict is Verdict.SUCCESS and standing.paces:
             speed_up(standing, usage.service_type)
         _count_attempt(balancer, standing, usage, attempt, at, now)
+        if balancer.fleet.rules:
+            balancer.rule_watch.note_attempt(usage.service_type, attempt, now, SERVER_BLAMED)
         if not _is_of_before(placement, standing, attempt, at):
             changed |= take_attempt(standing, usage.service_type, usage.session_id, attempt, at)
     if not usage.attempts or placement is None or placement.answer is None:

@@ -12,8 +12,9 @@ from contracts.pool import Candidate
 from services.balancer.domain.bounds import HealthBounds
 from services.balancer.domain.fleet import EjectionEvent, Fleet, Member, evolve
 from services.balancer.domain.latency import FirstBytes, FleetLatency
+from services.balancer.domain.rules import RuleWatch
 from services.balancer.domain.standing import ServerStanding
-from services.balancer.strategies import no_chance
+from services.balancer.strategies import Strategy, no_chance
 
 
 class Placement(msgspec.Struct, kw_only=True):
@@ -55,6 +56,9 @@ class Options(msgspec.Struct, frozen=True):
     """Why there is nobody able; None when there is somebody."""
     levels: list[int]
     """Those of the able, lowest first; none where all have one."""
+    strategy_name: str
+    strategy: Strategy
+    """Who chooses among those able: whatever changes that changes the fleet."""
 
 
 class Balancer(msgspec.Struct, kw_only=True):
@@ -83,8 +87,12 @@ class Balancer(msgspec.Struct, kw_only=True):
     """The configuration that waits for an operator's word."""
     open_to: frozenset[str] | None = None
     """Where sessions are made up for the demo: the addresses of its servers; else None."""
+    service_types: frozenset[str] | None = None
+    """Those that are configured; None: nobody said."""
     chance: Callable[[], float] = no_chance
     """From 0 up to 1, for strategies that leave something to it."""
+    rule_watch: RuleWatch = msgspec.field(default_factory=RuleWatch)
+    """Since when measures speak for or against rules."""
     turn: int = 0
     unknown_events: int = 0
     """Events of a later version, of this log and of the pool's, that were skipped."""
@@ -122,6 +130,7 @@ class Balancer(msgspec.Struct, kw_only=True):
         self.options = {}
         self.latencies = {}
         self.held_configuration = None
+        self.rule_watch = RuleWatch()
         self.standings = {
             server_id: _new_standing(member.server)
             for server_id, member in self.fleet.members.items()

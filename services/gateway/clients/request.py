@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from contracts.base import RequestId, ServiceType
+from contracts.base import RequestId, ServerId, ServiceType
 from services.gateway.clients.keys import Key
 from services.gateway.clients.origin import Proxies, region_at
 
@@ -122,3 +122,5 @@ class RoutedRequest(msgspec.Struct, frozen=True, kw_only=True):
     units: int
     counted: bool
     """Whether items are units (`units = "n"`)."""
+    only: ServerId = ServerId("")
+    """The one server that it is for, by an operator's word; empty: whichever is chosen."""

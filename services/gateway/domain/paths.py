@@ -95,6 +95,10 @@ class Places:
                 self._known[path] = place
         return place
 
+    def paths_of(self, service_type: str) -> list[str]:
+        """What its configuration has of paths; each may be a part of one."""
+        return list(self._services[service_type].paths)
+
     def route_request(self, path: str, model: str) -> ServiceType | None:
         """Find the service type of a POST to `path`; None when no type lists it.
 

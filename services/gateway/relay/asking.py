@@ -25,7 +25,7 @@ def call_of(routed: RoutedRequest, attempts_max: int) -> CallFacts:
         model=cut_text(routed.model),
         client_request_id=cut_text(request.client_request_id),
         bytes_in=request.content_length or 0,
-        attempts_max=attempts_max,
+        attempts_max=1 if routed.only else attempts_max,
         started_s=request.started,
     )
 

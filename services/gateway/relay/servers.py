@@ -38,7 +38,7 @@ class Servers:
         (no_backend, or pool_saturated while they rest): there is none yet for any session.
         """
         sort = routed.service_type, tuple(dialects)
-        if not self._without or sort not in self._without:
+        if not self._without or sort not in self._without or routed.only:
             return ()
         unserved = []
         for region in sorted(self._without[sort]):
@@ -81,6 +81,7 @@ class Servers:
             session_id=step.lease.session_id,
             session_region=step.lease.region,
             client_region=routed.request.client_region,
+            only=routed.only,
         )
         try:
             answer = await self._ask_balancer(wanted, (routed.service_type, tuple(dialects)))

@@ -34,6 +34,7 @@ from services.gateway.routes.admin import (
     leases,
     servers,
     sessions,
+    strategies,
 )
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.figures import original, reports, sql, statistics
@@ -193,6 +194,50 @@ def _host_refusal(scope: HTTPScope, doors: Doors) -> GatewayError | None:
     return GatewayError("host_not_allowed", message)
 
 
+_ADMINISTRATION = (
+    original.load_balancer,
+    original.session_usage,
+    original.session_stats,
+    original.daily,
+    original.summary,
+    keys.list_keys,
+    keys.issue_key,
+    keys.change_key,
+    keys.revoke_key,
+    keys.rotate_key,
+    sessions.list_sessions,
+    sessions.one_session,
+    sessions.add_sessions,
+    sessions.change_session,
+    sessions.retire_session,
+    accounts.ask_account,
+    accounts.receive_points,
+    leases.list_leases,
+    leases.reconcile_lease,
+    servers.list_servers,
+    servers.add_server,
+    servers.change_server,
+    servers.remove_server,
+    servers.drain_server,
+    servers.undrain_server,
+    servers.probe_servers,
+    servers.test_server,
+    strategies.set_strategy,
+    strategies.pin_strategy,
+    strategies.unpin_strategy,
+    configuration.configuration,
+    configuration.accept,
+    sql.sql,
+    explain.explain,
+    statistics.query,
+    statistics.export,
+    reports.report,
+    events.page,
+    events.stream,
+)
+"""What stands under `/api`, for admin keys alone."""
+
+
 def operator_app(doors: Doors) -> Litestar:
     """Make the application; it holds no state but its doors."""
 
@@ -201,41 +246,7 @@ def operator_app(doors: Doors) -> Litestar:
 
     api = Router(
         "/api",
-        route_handlers=[
-            original.load_balancer,
-            original.session_usage,
-            original.session_stats,
-            original.daily,
-            original.summary,
-            keys.list_keys,
-            keys.issue_key,
-            keys.change_key,
-            keys.revoke_key,
-            keys.rotate_key,
-            sessions.list_sessions,
-            sessions.one_session,
-            sessions.add_sessions,
-            sessions.change_session,
-            sessions.retire_session,
-            accounts.ask_account,
-            accounts.receive_points,
-            leases.list_leases,
-            leases.reconcile_lease,
-            servers.list_servers,
-            servers.add_server,
-            servers.change_server,
-            servers.remove_server,
-            servers.set_strategy,
-            configuration.configuration,
-            configuration.accept,
-            sql.sql,
-            explain.explain,
-            statistics.query,
-            statistics.export,
-            reports.report,
-            events.page,
-            events.stream,
-        ],
+        route_handlers=[*_ADMINISTRATION],
         guards=[admins_only, known_parameters_only],
         dependencies={"admin": the_admin},
         security=[{schema.SECURITY: []}],

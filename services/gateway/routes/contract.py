@@ -127,10 +127,11 @@ def _describe_operation(path: str, method: str, operation: Json) -> None:
     codes += [] if path in ANY_HOST else ["host_not_allowed"]
     if path.startswith("/api/"):
         codes += [*_OPERATOR, *_ASKS_OTHERS]
-        named = "{" in path or "session" in path or path.endswith("/accept")
+        named = "{" in path or "session" in path or path.endswith(("/accept", "/probe"))
         codes += ["not_found"] if named else []
         codes += ["request_too_large"] if "requestBody" in operation else []
         codes += ["upstream_error"] if path.endswith(("/test", "/receive")) else []
+        codes += _GENERATES if path.startswith("/api/servers") and path.endswith("/test") else []
         codes += ["rate_limit_exceeded"] if method == "get" else []
     elif path == "/readyz":
         responses["503"] = {"description": "not ready, and why", "headers": _request_id()}

@@ -23,7 +23,14 @@ from contracts.analytics import (
     SqlQuery,
     WriteReport,
 )
-from contracts.balancer import BalancerAdmin, BalancerStatus, BalancerStatusReply, ServersChanged
+from contracts.balancer import (
+    BalancerAdmin,
+    BalancerStatus,
+    BalancerStatusReply,
+    ProbeServers,
+    ServersChanged,
+    ServersProbed,
+)
 from contracts.base import Command, Failed, FailedCode, GatewayId
 from contracts.pool import Done, PoolAdmin, PoolStatus, PoolStatusReply
 from runtime.clock import Clock
@@ -38,6 +45,7 @@ from runtime.process.health import Readiness
 from runtime.process.logs import Log
 from runtime.secrets import Sealer
 from services.gateway.accounts.inquiry import Inquiry
+from services.gateway.accounts.trial import ServerTrial
 from services.gateway.domain.errors import ErrorCode, GatewayError
 from services.gateway.settings import Settings
 from services.gateway.store import KeyLog
@@ -46,9 +54,11 @@ _Answer = TypeVar("_Answer")
 
 _ASK_TIMEOUT_S = 2.0
 _SQL_TIMEOUT_S = 30.0
+_PROBE_TIMEOUT_S = 30.0
+"""The balancer takes ten seconds at most, and others may have asked before."""
 _AGAIN_S = 0.1
 _pool = msgspec.json.Decoder(PoolStatusReply | Done | Failed)
-_balancer = msgspec.json.Decoder(BalancerStatusReply | ServersChanged | Failed)
+_balancer = msgspec.json.Decoder(BalancerStatusReply | ServersChanged | ServersProbed | Failed)
 _analytics = msgspec.json.Decoder(AnalyticsReply)
 _export = msgspec.json.Decoder(ExportReply)
 _report = msgspec.json.Decoder(ReportReply)
@@ -76,6 +86,7 @@ class Doors:
     gateway_id: GatewayId
     logger: Log
     inquiry: Inquiry
+    trial: ServerTrial
     patience_s: float = 2.0
     """How long to look for a service that nobody answers for: an election takes about a second."""
     streams: set[object] = field(default_factory=set)
@@ -105,6 +116,12 @@ class Doors:
         subject = subjects.BALANCER_ADMIN
         answer = await self._ask_service("balancer", subject, command, _balancer, changes=True)
         return _as_answer(ServersChanged, answer, "balancer")
+
+    async def probe_servers(self, command: ProbeServers) -> ServersProbed:
+        """Have the balancer measure servers. Raises `GatewayError`."""
+        subject = subjects.BALANCER_PROBE
+        answer = await self._ask_service("balancer", subject, command, _balancer, _PROBE_TIMEOUT_S)
+        return _as_answer(ServersProbed, answer, "balancer")
 
     async def named_query(self, name: str, **parameters: Any) -> Rows:
         """Run a named query over the projections. Raises `GatewayError`."""

@@ -13,13 +13,14 @@ from nats.errors import TimeoutError as NatsTimeoutError
 from contracts import subjects
 from contracts.balancer import (
     BalancerEvent,
+    ProbeServers,
     PutServer,
     SelectAnswers,
     SelectServers,
     ServerAdded,
     ServerRemoved,
 )
-from contracts.base import Failed, Instant, LeaderElected, SessionId, WriterId
+from contracts.base import Failed, Instant, LeaderElected, Reply, SessionId, WriterId
 from contracts.pool import SessionRecovered
 from runtime.clock import system_clock
 from runtime.eventlog import EventLog
@@ -37,7 +38,7 @@ from services.balancer.settings import BalancerSection
 from services.balancer.store import BalancerJournal
 from tests.integration.balancer.bench import Bench
 from tests.tinyserver import listening
-from tests.unit.balancer.builders import ONE, added, balancer_of, server, up, wanted
+from tests.unit.balancer.builders import ONE, added, balancer_of, configured, server, up, wanted
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -63,7 +64,7 @@ async def test_commit_that_lost_a_race_decides_again_on_what_was_written(
 
     def decide(_: Instant) -> Sequence[BalancerEvent]:
         seen.append(len(second.balancer.fleet.members))
-        return configuration_events(second.balancer.fleet, "round_robin", [server("a")])
+        return configuration_events(second.balancer.fleet, configured("round_robin", [server("a")]))
 
     events = await second.commit(decide)
 
@@ -162,6 +163,10 @@ async def test_blame_of_the_last_server_ejects_nobody(nats_client: Client) -> No
     assert one.balancer.fleet.members[server("a").server_id].is_healthy
 
 
+async def measure(_: ProbeServers) -> Reply:
+    return Failed(code="not_found", message="nothing is measured here")
+
+
 async def doors(
     client: Client, url: str, *, leading: bool = True
 ) -> tuple[handlers.BalancerDoors, Any]:
@@ -173,7 +178,7 @@ async def doors(
         client, balancer_of(added("a"), up("a")), WriterId("one"), system_clock, logger
     )
     one.leadership.leading = leading
-    return handlers.BalancerDoors(made, own, one, Metrics(one.balancer), logger), made
+    return handlers.BalancerDoors(made, own, one, Metrics(one.balancer), measure, logger), made
 
 
 async def test_unexpected_fault_is_answered_too(
@@ -235,7 +240,7 @@ async def test_commands_that_wait_when_the_leader_steps_down_are_answered(
     for _ in range(2):  # a flush overtakes what is pending; the second does not
         await nats_client.flush()
     for _ in range(1025):
-        await opened._enqueue_call(Call(inbox, b"{}"))
+        await opened._enqueue_call(opened._queue, Call(inbox, b"{}"))
 
     first = await answers.next_msg(5)
     await opened.close()
@@ -264,7 +269,7 @@ async def test_probe_says_what_failed() -> None:
     async with probe_client() as client, listening() as good, listening(lambda: 302) as away:
 
         async def asked(port: int) -> str | None:
-            return await probe_failure(client, f"http://127.0.0.1:{port}/", 0.2)
+            return await probe_failure(client, server("a", url=f"http://127.0.0.1:{port}/"), 0.2)
 
         assert await asked(good) is None
         assert await asked(away) == "status 302"

@@ -131,6 +131,7 @@ async def desk(
         gateway_id=GatewayId("gw-test"),
         logger=logger,
         inquiry=Inquiry(caller),
+        trial=None,  # type: ignore[arg-type] # paid calls need a whole gateway
         patience_s=patience_s,
     )
     front = httpx.ASGITransport(
@@ -182,7 +183,9 @@ async def house(
     runs: list[Callable[[asyncio.Event], Awaitable[None]]] = [
         lambda stop: pool_app.run(stop, where, lambda: PoolSettings(pool=pool, services=SERVICES)),
         lambda stop: balancer_app.run(
-            stop, where, lambda: BalancerSettings(balancer=probing, servers=servers)
+            stop,
+            where,
+            lambda: BalancerSettings(balancer=probing, servers=servers, services=SERVICES),
         ),
         lambda stop: analytics_app.run(stop, where, AnalyticsSettings),
     ]

@@ -40,7 +40,7 @@ async def test_path_of_a_servers_address_stands_before_every_path(
         await gate.ask(path="/token/check", key=gate.admin_key)
         await gate.ask("GET", "/v1/models")
         async with probe_client() as client:
-            assert await probe_failure(client, url, 20) is None
+            assert await probe_failure(client, server("one", url=url), 20) is None
 
     assert [head.split(b" ")[1] for head in seen] == [
         b"/under/here/v1/images/generations?a=%2F",

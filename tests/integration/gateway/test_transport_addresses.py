@@ -11,6 +11,7 @@ from services.balancer.probes import probe_client, probe_failure
 from services.gateway.transport import NothingSentError, Transport
 from tests.integration.gateway.upstreams import request
 from tests.tinyserver import listening
+from tests.unit.balancer.builders import server
 
 pytestmark = [pytest.mark.anyio, pytest.mark.both_loops]
 SNEAKY = "sneaky.example"
@@ -97,7 +98,7 @@ async def test_probe_of_a_name_that_leads_to_no_servers_address_fails_and_says_w
 ) -> None:
     lead(monkeypatch, "169.254.169.254")
     async with probe_client() as client:
-        failure = await probe_failure(client, f"http://{SNEAKY}", 5)
+        failure = await probe_failure(client, server("one", url=f"http://{SNEAKY}"), 5)
 
     assert failure == (
         f"{SNEAKY} leads nowhere else: 169.254.169.254 is a link-local address, expected a server"
@@ -111,6 +112,6 @@ async def test_probe_believes_the_address_it_reached_not_the_one_it_looked_up(
         "services.balancer.probes.address_objection", lambda address: f"{address} is no server's"
     )
     async with listening() as port, probe_client() as client:
-        assert (
-            await probe_failure(client, f"http://127.0.0.1:{port}", 5) == "127.0.0.1 is no server's"
-        )
+        probed = server("one", url=f"http://127.0.0.1:{port}")
+
+        assert await probe_failure(client, probed, 5) == "127.0.0.1 is no server's"

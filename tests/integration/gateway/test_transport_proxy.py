@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 from nats.aio.client import Client
 
+from contracts.balancer import Server
 from contracts.pool import UsageRecorded
 from runtime.nats import natsserver
 from services.balancer.probes import probe_client, probe_failure
@@ -14,6 +15,7 @@ from tests.integration.gateway.bench import at, front, saying
 from tests.integration.gateway.proxies import proxied
 from tests.integration.gateway.upstreams import certificate, echo, request, upstream
 from tests.tinyserver import listening
+from tests.unit.balancer import builders
 
 pytestmark = [pytest.mark.anyio, pytest.mark.both_loops]
 HUSH = "hush%3A1"
@@ -140,21 +142,26 @@ async def test_proxies_of_the_environment_are_not_used(
             monkeypatch.setenv(name.lower(), f"http://127.0.0.1:{proxy.port}")
         await body_through(transport, server.url)
         async with probe_client() as client:
-            assert await probe_failure(client, f"http://127.0.0.1:{pinged}", 5) is None
+            assert await probe_failure(client, one_at(f"http://127.0.0.1:{pinged}"), 5) is None
 
         assert proxy.asked == []
+
+
+def one_at(url: str) -> Server:
+    return builders.server("one", url=url)
 
 
 async def test_probes_go_the_way_of_calls() -> None:
     async with listening() as port, proxied("me:hush:1") as proxy, probe_client() as client:
         proxy.leads["known.only.to.it.invalid"] = "127.0.0.1"
         url = f"http://known.only.to.it.invalid:{port}"
-        assert await probe_failure(client, url, 5) is not None
+        assert await probe_failure(client, one_at(url), 5) is not None
         client.way.go_through(f"http://me:{HUSH}@127.0.0.1:{proxy.port}")
 
-        assert await probe_failure(client, url, 5) is None
+        assert await probe_failure(client, one_at(url), 5) is None
         assert proxy.asked == [f"GET {url}/ping HTTP/1.1"]
-        assert "metadata" in str(await probe_failure(client, "http://metadata.google.internal", 5))
+        metadata = one_at("http://metadata.google.internal")
+        assert "metadata" in str(await probe_failure(client, metadata, 5))
         assert len(proxy.asked) == 1
 
 

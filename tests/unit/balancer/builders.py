@@ -1,5 +1,6 @@
 """Builders of the balancer's tests."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,7 +28,13 @@ from contracts.base import (
 )
 from contracts.envelope import Envelope
 from contracts.pool import Attempt, LeaseCancelled, Outcome, UsageRecorded, Verdict
-from services.balancer.domain import Balancer, health_due, observe_envelope, select_server
+from services.balancer.domain import (
+    Balancer,
+    ConfiguredFleet,
+    health_due,
+    observe_envelope,
+    select_server,
+)
 from tests.moments import NOON
 
 ONE, TWO = GatewayId("gateway-1"), GatewayId("gateway-2")
@@ -75,6 +82,11 @@ def up(name: str) -> ServerHealthChanged:
 
 def down(name: str) -> ServerHealthChanged:
     return ServerHealthChanged(server_id=ServerId(name), health=Health.DOWN, reason="test")
+
+
+def configured(by: str, servers: Sequence[Server], **rest: Any) -> ConfiguredFleet:
+    """What a file says of servers and strategies."""
+    return ConfiguredFleet(strategy=by, servers=servers, **rest)
 
 
 def strategy(name: str) -> StrategyChanged:

@@ -20,7 +20,7 @@ from services.balancer.domain import (
     evolve,
     own_servers,
 )
-from tests.unit.balancer.builders import server
+from tests.unit.balancer.builders import configured, server
 
 BY = "round_robin"
 DEMO = [server("server-1", weight=3), server("server-2")]
@@ -28,7 +28,7 @@ MOVED = [server("server-1", weight=3, url="http://server-1:4711"), DEMO[1]]
 
 
 def configured_as(fleet: Fleet, *servers: Server, demo: bool = False) -> Fleet:
-    for event in configuration_events(fleet, BY, servers, demo=demo):
+    for event in configuration_events(fleet, configured(BY, servers, demo=demo)):
         fleet = evolve(fleet, event)
     return fleet
 
@@ -46,39 +46,65 @@ OWN = configured_as(Fleet(), server("a"), server("b"))
 
 @pytest.mark.parametrize(("servers", "demo"), [([], False), (DEMO, True), ([server("a")], False)])
 def test_an_empty_log_is_never_held(servers: list[Server], *, demo: bool) -> None:
-    assert configuration_hold(Fleet(), BY, servers, demo=demo) is None
+    assert configuration_hold(Fleet(), configured(BY, servers, demo=demo)) is None
 
 
 def test_configuration_after_which_no_server_would_remain_is_held() -> None:
-    assert configuration_hold(OWN, BY, []) == HeldConfiguration(
-        digest=configuration_digest(BY, []),
+    assert configuration_hold(OWN, configured(BY, [])) == HeldConfiguration(
+        digest=configuration_digest(configured(BY, [])),
         reason="no server would remain",
         removes=[ServerId("a"), ServerId("b")],
     )
 
 
 def test_configuration_after_which_only_the_demos_would_remain_is_held() -> None:
-    found = configuration_hold(OWN, BY, DEMO, demo=True)
+    found = configuration_hold(OWN, configured(BY, DEMO, demo=True))
 
     assert found is not None
-    assert found.digest == configuration_digest(BY, DEMO, demo=True)
+    assert found.digest == configuration_digest(configured(BY, DEMO, demo=True))
     assert found.removes == ["a", "b"]
 
 
-def test_servers_that_the_api_added_beside_the_demos_are_not_taken_away_in_silence() -> None:
+def test_servers_that_the_api_added_beside_the_demos_are_not_taken_away() -> None:
     fleet = put(configured_as(Fleet(), *DEMO, demo=True), server("mine"))
 
-    assert configuration_hold(fleet, BY, DEMO, demo=True) is None, "nothing has changed"
-    found = configuration_hold(fleet, BY, MOVED, demo=True)
-    assert found is not None
-    assert found.removes == ["server-1", "mine"]
+    assert configuration_hold(fleet, configured(BY, MOVED, demo=True)) is None
+    moved = configured_as(fleet, *MOVED, demo=True)
+    assert {name: member.server.url for name, member in moved.members.items()} == {
+        "server-1": MOVED[0].url,
+        "server-2": MOVED[1].url,
+        "mine": server("mine").url,
+    }
+
+
+@pytest.mark.parametrize(
+    ("servers", "demo", "reason"),
+    [
+        ([], False, "no server of the file would remain"),
+        (DEMO, True, "only the demo's servers would remain of the file's"),
+    ],
+)
+def test_servers_of_the_file_are_not_taken_away_in_silence_beside_those_of_the_api(
+    servers: list[Server], reason: str, *, demo: bool
+) -> None:
+    wanted = configured(BY, servers, demo=demo)
+
+    assert configuration_hold(put(OWN, server("mine")), wanted) == HeldConfiguration(
+        digest=configuration_digest(wanted), reason=reason, removes=[ServerId("a"), ServerId("b")]
+    )
+
+
+def test_empty_file_takes_nothing_away_where_the_api_brought_all() -> None:
+    fleet = put(configured_as(Fleet()), server("mine"))
+
+    assert configuration_hold(fleet, configured("least_connections", [])) is None
 
 
 def test_demo_goes_on_at_other_ports_and_gives_way_to_servers_of_ones_own() -> None:
     fleet = configured_as(Fleet(), *DEMO, demo=True)
 
-    assert configuration_hold(fleet, BY, MOVED, demo=True) is None
-    assert configuration_hold(fleet, BY, [server("a")]) is None
+    assert configuration_hold(fleet, configured(BY, MOVED, demo=True)) is None
+    assert configuration_hold(fleet, configured(BY, [server("a")])) is None
     assert list(own_servers(fleet)) == []
     assert [name for name, _ in own_servers(configured_as(fleet, server("a")))] == ["a"]
 
@@ -87,27 +113,27 @@ def test_demo_of_an_earlier_version_goes_on_at_other_ports() -> None:
     """Its events do not say that the servers are the demo's."""
     fleet = configured_as(Fleet(), *DEMO)
 
-    assert configuration_hold(fleet, BY, MOVED, demo=True) is None
+    assert configuration_hold(fleet, configured(BY, MOVED, demo=True)) is None
     elsewhere = [server("server-1", weight=3, url="http://elsewhere:1"), DEMO[1]]
-    assert configuration_hold(fleet, BY, elsewhere, demo=True) is not None
+    assert configuration_hold(fleet, configured(BY, elsewhere, demo=True)) is not None
 
 
 def test_change_of_one_server_for_another_is_no_loss() -> None:
-    assert configuration_hold(OWN, BY, [server("c")]) is None
+    assert configuration_hold(OWN, configured(BY, [server("c")])) is None
 
 
 def test_accepted_digest_is_released_once_and_no_other() -> None:
-    wanted = configuration_hold(OWN, BY, [])
+    wanted = configuration_hold(OWN, configured(BY, []))
     assert wanted is not None
     fleet = evolve(OWN, ConfigurationAccepted(digest=wanted.digest))
 
-    assert configuration_hold(fleet, BY, []) is None
-    assert configuration_hold(fleet, BY, DEMO, demo=True) is not None
+    assert configuration_hold(fleet, configured(BY, [])) is None
+    assert configuration_hold(fleet, configured(BY, DEMO, demo=True)) is not None
 
     empty = configured_as(fleet)
     again = configured_as(empty, server("a"))
     assert empty.members == {}
-    assert configuration_hold(again, BY, []) == HeldConfiguration(
+    assert configuration_hold(again, configured(BY, [])) == HeldConfiguration(
         digest=wanted.digest, reason="no server would remain", removes=[ServerId("a")]
     )
 

@@ -25,8 +25,9 @@ from services.balancer.domain import (
     configuration_events,
     evolve,
 )
+from services.balancer.domain.fleet.digests import entry_digest
 from tests.moments import NOON
-from tests.unit.balancer.builders import added, down, server, strategy, up
+from tests.unit.balancer.builders import added, configured, down, server, strategy, up
 
 A = ServerId("a")
 
@@ -39,7 +40,7 @@ def fleet(*events: Event) -> Fleet:
 
 
 def applied(state: Fleet, by: str, *servers: Server) -> Fleet:
-    for event in configuration_events(state, by, servers):
+    for event in configuration_events(state, configured(by, servers)):
         state = evolve(state, event)
     return state
 
@@ -87,66 +88,59 @@ def test_events_of_unknown_servers_and_others_change_nothing() -> None:
 def test_first_configuration_adds_what_it_names() -> None:
     servers = [server("a"), server("b")]
 
-    events = configuration_events(Fleet(), "round_robin", servers)
+    events = configuration_events(Fleet(), configured("round_robin", servers))
 
-    source = configuration_digest("round_robin", servers)
+    source = configuration_digest(configured("round_robin", servers))
 
     assert events == [
-        ServerAdded(server=servers[0], source=source),
-        ServerAdded(server=servers[1], source=source),
-        StrategyChanged(strategy="round_robin", reason="configuration", source=source),
+        ServerAdded(server=one, source=source, entry=entry_digest(one)) for one in servers
+    ] + [
+        StrategyChanged(
+            strategy="round_robin",
+            reason="configuration",
+            source=source,
+            entry=entry_digest("round_robin"),
+        )
     ]
 
 
 def test_configuration_is_applied_once() -> None:
     state = applied(Fleet(), "round_robin", server("a"))
 
-    assert configuration_events(state, "round_robin", [server("a")]) == []
+    assert configuration_events(state, configured("round_robin", [server("a")])) == []
 
 
 def test_order_of_servers_in_the_file_is_no_change() -> None:
     one, other = server("a"), server("b")
 
-    assert configuration_digest("round_robin", [one, other]) == configuration_digest(
-        "round_robin", [other, one]
+    assert configuration_digest(configured("round_robin", [one, other])) == configuration_digest(
+        configured("round_robin", [other, one])
     )
-    assert configuration_digest("round_robin", [one, other]) != configuration_digest(
-        "least_connections", [one, other]
+    assert configuration_digest(configured("round_robin", [one, other])) != configuration_digest(
+        configured("least_connections", [one, other])
     )
 
 
 def test_changed_file_makes_the_fleet_what_it_says() -> None:
     state = applied(Fleet(), "round_robin", server("a"), server("b"), server("c"))
 
-    wanted = [server("a"), server("b", weight=2), server("d")]
-    source = configuration_digest("round_robin", wanted)
+    wanted = configured("round_robin", [server("a"), server("b", weight=2), server("d")])
+    source = configuration_digest(wanted)
 
-    events = configuration_events(state, "round_robin", wanted)
+    events = configuration_events(state, wanted)
 
+    heavier, added_one = server("b", weight=2), server("d")
     assert events == [
-        ServerChanged(server=server("b", weight=2), source=source),
-        ServerAdded(server=server("d"), source=source),
+        ServerChanged(server=heavier, source=source, entry=entry_digest(heavier)),
+        ServerAdded(server=added_one, source=source, entry=entry_digest(added_one)),
         ServerRemoved(server_id=ServerId("c"), source=source),
-        StrategyChanged(strategy="round_robin", reason="configuration", source=source),
+        StrategyChanged(
+            strategy="round_robin",
+            reason="configuration",
+            source=source,
+            entry=entry_digest("round_robin"),
+        ),
     ]
-
-
-def test_change_through_the_api_stands_until_the_file_changes() -> None:
-    state = applied(Fleet(), "round_robin", server("a"))
-    put = administration_events(state, PutServer(server=server("b"), by="key-1"))
-    named = administration_events(
-        state, SetStrategy(strategy="least_connections", reason="x", by="key-1")
-    )
-
-    assert not isinstance(put, Failed)
-    assert not isinstance(named, Failed)
-    for event in [*put, *named]:
-        state = evolve(state, event)
-
-    assert configuration_events(state, "round_robin", [server("a")]) == []
-    assert state.strategy == "least_connections"
-    state = applied(state, "round_robin", server("a", weight=2))
-    assert (set(state.members), state.strategy) == ({"a"}, "round_robin")
 
 
 def test_file_that_says_what_the_api_made_is_still_remembered() -> None:
@@ -154,8 +148,8 @@ def test_file_that_says_what_the_api_made_is_still_remembered() -> None:
 
     state = applied(state, "least_connections")
 
-    assert state.source == configuration_digest("least_connections", [])
-    assert configuration_events(state, "least_connections", []) == []
+    assert state.source == configuration_digest(configured("least_connections", []))
+    assert configuration_events(state, configured("least_connections", [])) == []
 
 
 def test_administrator_named_like_a_digest_is_no_configuration() -> None:

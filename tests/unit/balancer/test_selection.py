@@ -3,7 +3,17 @@
 import msgspec
 import pytest
 
-from contracts.balancer import NoServer, Selected, ServerChanged, ServerRemoved
+from contracts.balancer import (
+    NoServer,
+    Selected,
+    ServerChanged,
+    ServerDrained,
+    ServerRemoved,
+    StrategyChanged,
+    StrategyPinned,
+    StrategySwitched,
+    StrategyUnpinned,
+)
 from contracts.base import ServerId, ServiceType
 from contracts.pool import Candidate
 from services.balancer.domain import select_server
@@ -11,6 +21,7 @@ from services.balancer.domain.selection.choosing import _SERVICE_TYPES_MAX
 from tests.moments import NOON
 from tests.unit.balancer.builders import (
     AVATAR,
+    IMAGE,
     ONE,
     added,
     balancer_of,
@@ -253,3 +264,61 @@ def test_server_that_cannot_say_a_request_is_passed_over_and_says_why() -> None:
     nobody_can = select_server(balancer, unsayable, ONE, NOON)
     assert isinstance(nobody_can, NoServer)
     assert "cannot do this request" in nobody_can.reason
+
+
+def test_strategy_of_a_service_type_chooses_for_it_a_rules_before_it_and_the_pin_before_all() -> (
+    None
+):
+    balancer = well("a", by="least_connections")
+
+    def chosen_by() -> list[str]:
+        asked = [
+            select_server(balancer, wanted("", service_type), ONE, NOON)
+            for service_type in (IMAGE, AVATAR)
+        ]
+        return [answer.strategy for answer in asked if isinstance(answer, Selected)]
+
+    own = StrategyChanged(strategy="round_robin", reason="test", service_type=AVATAR)
+    balancer.take_event(own)
+    assert chosen_by() == ["least_connections", "round_robin"]
+    rule = StrategySwitched(service_type=AVATAR, strategy="capability_based", rule="out > 0 for 1s")
+    balancer.take_event(rule)
+    assert chosen_by() == ["least_connections", "capability_based"]
+    balancer.take_event(StrategyPinned(strategy="weighted_round_robin"))
+    assert chosen_by() == ["weighted_round_robin"] * 2
+    balancer.take_event(StrategyUnpinned())
+    balancer.take_event(StrategySwitched(service_type=AVATAR, strategy="round_robin"))
+    assert chosen_by() == ["least_connections", "round_robin"]
+
+
+def test_only_one_server_is_named_though_it_is_drained_and_out() -> None:
+    balancer = well("a", "b")
+    balancer.take_event(ServerDrained(server_id=ServerId("a")))
+    balancer.take_event(down("a"))
+
+    for number in range(2):
+        asked = msgspec.structs.replace(wanted(f"r{number}.1"), only=ServerId("a"))
+        answer = select_server(balancer, asked, ONE, NOON)
+        assert isinstance(answer, Selected)
+        assert answer.server_id == "a"
+    assert in_flight(balancer) == {"a": 2, "b": 0}
+
+
+@pytest.mark.parametrize(
+    ("name", "service_type", "why"),
+    [
+        ("c", IMAGE, "there is no server c"),
+        ("a", AVATAR, "a: cannot do avatar"),
+        ("b", IMAGE, "b: full: 0 of 0 exchanges"),
+    ],
+)
+def test_no_other_is_named_where_only_one_is_wanted(
+    name: str, service_type: ServiceType, why: str
+) -> None:
+    balancer = balancer_of(added("a", ("image",)), added("b", max_sessions=0), up("a"), up("b"))
+    asked = msgspec.structs.replace(wanted("r.1", service_type), only=ServerId(name))
+
+    answer = select_server(balancer, asked, ONE, NOON)
+
+    assert isinstance(answer, NoServer)
+    assert answer.reason == why

@@ -1,11 +1,12 @@
 """`[balancer]` and `[[servers]]`: what is refused, and by which name."""
 
+import re
 from typing import Any
 
 import pytest
 
-from contracts.balancer import Server
-from contracts.base import ServerId
+from contracts.balancer import Server, StrategyRule
+from contracts.base import ServerId, ServiceType
 from runtime.settings import SettingsError, read_configuration
 from services.balancer.settings import Settings, server_objection
 
@@ -18,6 +19,20 @@ def entry(**fields: object) -> dict[str, object]:
     return {"id": "server-1", "url": "http://127.0.0.1:9001", **fields}
 
 
+def ruled(**rule: object) -> dict[str, Any]:
+    return {"balancer": {"rules": [{"when": "load > 0.8 for 60s", "use": "round_robin", **rule}]}}
+
+
+def test_rules_of_the_file_are_those_of_the_log() -> None:
+    settings = read(ruled(when="load  >  0.8 for 60s", service_type="video"))
+
+    assert settings.as_configured().rules == [
+        StrategyRule(
+            when="load > 0.8 for 60s", use="round_robin", service_type=ServiceType("video")
+        )
+    ]
+
+
 def test_file_names_a_servers_id_plainly() -> None:
     settings = read({"balancer": {"probe_interval": "2s"}, "servers": [entry(weight=3)]})
 
@@ -28,6 +43,12 @@ def test_file_names_a_servers_id_plainly() -> None:
     assert settings.balancer.strategy == "capability_based"
 
 
+def test_service_type_may_have_a_strategy_of_its_own() -> None:
+    settings = read({"services": {"video": {"daily_limit": 2, "strategy": "round_robin"}}})
+
+    assert settings.as_configured().strategies == {"video": "round_robin"}
+
+
 @pytest.mark.parametrize(
     ("tables", "named"),
     [
@@ -36,6 +57,14 @@ def test_file_names_a_servers_id_plainly() -> None:
         ({"balancer": {"probe_timeout": "0s"}}, "probe_timeout: expected more"),
         ({"balancer": {"probe_failures": 0}}, "probe_failures: expected at least 1"),
         ({"balancer": {"probes": 1}}, "probes"),
+        (ruled(when="load is high"), "balancer.rules.0.when: expected such as `failure_rate"),
+        (ruled(when="load > 1 for x"), "balancer.rules.0.when: expected a duration such as"),
+        (ruled(use="fastest"), "balancer.rules.0.use: expected one of"),
+        (ruled(service_type="vidoe"), "service_type: expected service types (avatar, image, video"),
+        ({"servers": [entry(probe_path="ping")]}, "server-1.probe_path: expected a path such as"),
+        ({"servers": [entry(probe_path="/a b")]}, "server-1.probe_path: expected a path such as"),
+        ({"servers": [entry(probe_status=99)]}, "probe_status: expected 0 (any of 2xx) or 200"),
+        ({"servers": [entry(probe_body="x" * 1001)]}, "probe_body: expected at most 1000"),
         ({"servers": [entry(), entry()]}, "'server-1' stands twice"),
         ({"servers": [{"id": "server-1"}]}, "servers.server-1: .*url"),
         ({"servers": [entry(id="")]}, "id: expected"),
@@ -43,6 +72,18 @@ def test_file_names_a_servers_id_plainly() -> None:
         ({"servers": [entry(max_sessions=0)]}, "max_sessions: expected at least 1"),
         ({"servers": [entry(capabilities=[""])]}, "capabilities: expected names"),
         ({"servers": [entry(capabilities=["a\r\nX-Evil: 1"])]}, "capabilities: expected names"),
+        (
+            {"servers": [entry(capabilities=["image", "vidoe"])]},
+            "server-1: capabilities: expected service types (avatar, image, video), got 'vidoe'",
+        ),
+        (
+            {"services": {"music": {"daily_limit": 1}}, "servers": [entry(capabilities=["image"])]},
+            "server-1: capabilities: expected service types (music), got 'image'",
+        ),
+        (
+            {"services": {"video": {"daily_limit": 1, "strategy": "fastest"}}},
+            "services: video: strategy: expected one of",
+        ),
         ({"servers": [entry(id="a\r\nX-Evil: 1")]}, "id: expected 1 to 64 printable"),
         ({"servers": [entry(region="r\r\nX-Evil: 1")]}, "region: expected at most 64 printable"),
         ({"servers": [entry(region="\u202etsae")]}, "region: expected at most 64 printable"),
@@ -53,7 +94,7 @@ def test_file_names_a_servers_id_plainly() -> None:
     ],
 )
 def test_wrong_setting_is_refused_by_name(tables: dict[str, Any], named: str) -> None:
-    with pytest.raises(SettingsError, match=named.replace("[", r"\[")):
+    with pytest.raises(SettingsError, match=re.escape(named).replace(r"\.\*", ".*")):
         read(tables)
 
 

@@ -2,25 +2,32 @@
 
 fold            a fold of `evt.balancer`: `Fleet`, its `Member`s
 ejection          one server's ejection: how far it is back
+digests         what names a part of the file
 configuration   the file → events
 administration  commands of administrators → events
+recommendation  weights and an order, by what probes showed
 """
 
 from services.balancer.domain.fleet.administration import administration_events
 from services.balancer.domain.fleet.configuration import (
+    ConfiguredFleet,
     configuration_digest,
     configuration_events,
     configuration_hold,
     own_servers,
 )
 from services.balancer.domain.fleet.ejection import Ejection, EjectionEvent
-from services.balancer.domain.fleet.fold import UNPROBED, Fleet, Member, Silence, evolve
+from services.balancer.domain.fleet.fold import GENERAL, UNPROBED, Fleet, Member, Silence, evolve
+from services.balancer.domain.fleet.recommendation import Measured, recommend_weights
 
 __all__ = [
+    "GENERAL",
     "UNPROBED",
+    "ConfiguredFleet",
     "Ejection",
     "EjectionEvent",
     "Fleet",
+    "Measured",
     "Member",
     "Silence",
     "administration_events",
@@ -29,4 +36,5 @@ __all__ = [
     "configuration_hold",
     "evolve",
     "own_servers",
+    "recommend_weights",
 ]

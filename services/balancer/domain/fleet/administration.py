@@ -23,7 +23,7 @@ from contracts.base import Failed, ServerId
 from runtime.texts import as_quoted
 from services.balancer import strategies
 from services.balancer.domain.fleet.configuration import ConfigurationEvent, put_events
-from services.balancer.domain.fleet.fold import Fleet
+from services.balancer.domain.fleet.fold import GENERAL, Fleet
 
 
 def administration_events(
@@ -102,12 +102,25 @@ def _pin_events(fleet: Fleet, command: PinStrategy) -> list[ConfigurationEvent] 
 def _strategy_events(
     fleet: Fleet, command: SetStrategy | PinStrategy, source: str
 ) -> list[ConfigurationEvent] | Failed:
+    """Choose by another strategy, for one service type or for all that have none of their own."""
     if isinstance(command, PinStrategy):
         return _pin_events(fleet, command)
-    objection = strategies.strategy_objection(command.strategy)
-    if objection:
-        return Failed(code="bad_request", message=f"strategy: {objection}")
-    if command.strategy == fleet.strategy:
+    service_type = command.service_type
+    own = service_type != GENERAL
+    standing = fleet.strategies.get(service_type, "") if own else fleet.strategy
+    # A service type may have none of its own; for all the others somebody has to choose.
+    if command.strategy or not own:
+        objection = strategies.strategy_objection(command.strategy)
+        if objection:
+            return Failed(code="bad_request", message=f"strategy: {objection}")
+    if command.strategy == standing:
         return []
-    reason = command.reason
-    return [StrategyChanged(strategy=command.strategy, reason=reason, source=source)]
+    return [
+        StrategyChanged(
+            strategy=command.strategy,
+            reason=command.reason,
+            source=source,
+            service_type=service_type,
+            entry=fleet.strategy_entries.get(service_type, ""),
+        )
+    ]

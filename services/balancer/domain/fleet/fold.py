@@ -1,4 +1,9 @@
-"""What the log says of the servers: a fold of `evt.balancer`, equal in every process."""
+"""What the log says of the servers: a fold of `evt.balancer`, equal in every process.
+
+Which parts of the file were applied is in it too (`entries`). Earlier versions did not write that
+down, but applied the whole file whenever it had changed: at the end of what they journalled for it,
+the servers and the strategy that stood were those of the file.
+"""
 
 from msgspec.structs import replace
 
@@ -6,6 +11,7 @@ from contracts.balancer import (
     CONFIGURATION,
     ConfigurationAccepted,
     Health,
+    RulesChanged,
     Server,
     ServerAdded,
     ServerChanged,
@@ -20,13 +26,22 @@ from contracts.balancer import (
     ServerUndrained,
     StrategyChanged,
     StrategyPinned,
+    StrategyRule,
+    StrategySwitched,
     StrategyUnpinned,
 )
 from contracts.base import Event, Instant, Part, ServerId, ServiceType
-from services.balancer import strategies
+from services.balancer.domain.fleet.digests import entry_digest
 from services.balancer.domain.fleet.ejection import Ejection, EjectionEvent, ejection_after
+from services.balancer.strategies import DEFAULT
 
 UNPROBED = "not probed yet"
+GENERAL = ServiceType("")
+"""Whose strategy chooses for every service type that has none of its own."""
+
+StrategyEvent = (
+    StrategyChanged | StrategyPinned | StrategyUnpinned | StrategySwitched | RulesChanged
+)
 
 MemberEvent = (
     ServerHealthChanged
@@ -91,18 +106,50 @@ class Member(Part, frozen=True, kw_only=True):
                 return self.ejections[key]
         return None
 
+    def can_do(self, service_type: ServiceType) -> bool:
+        """Whether it is one of its capabilities; it names none: it can do every one."""
+        capabilities = self.server.capabilities
+        return not service_type or not capabilities or service_type in capabilities
+
 
 class Fleet(Part, frozen=True, kw_only=True):
-    """Every server, the strategy, and which configuration both come from."""
+    """Every server, the strategies, and what of both comes from the file."""
 
     members: dict[ServerId, Member] = {}
-    strategy: str = strategies.DEFAULT
+    entries: dict[ServerId, str] = {}
+    """Digest of each server's entry in the file as it was applied last; of one that an
+    administrator removed, too."""
+    strategy: str = DEFAULT
+    strategies: dict[ServiceType, str] = {}
+    """Of the service types that have one of their own."""
+    strategy_entries: dict[ServiceType, str] = {}
+    """Digests of what the file says of strategies, as it was applied last."""
+    rules: list[StrategyRule] = []
+    rules_entry: str = ""
+    switched: dict[ServiceType, StrategySwitched] = {}
+    """The service types for which a rule holds, and since which event."""
     pinned: str = ""
     """The strategy that chooses whatever else says; empty: none is pinned."""
     source: str = ""
     """Digest of the configuration that was applied last; empty before the first."""
     accepted: str = ""
     """Digest of the one that may take servers away; none any more once one was applied."""
+
+    def strategy_for(self, service_type: ServiceType) -> str:
+        """Who chooses for a service type: the pin, else a rule, else what file or API said."""
+        if self.pinned:
+            return self.pinned
+        if switched := self.switched.get(service_type):
+            return switched.strategy
+        return self.strategies.get(service_type) or self.strategy
+
+    def own_strategies(self) -> dict[ServiceType, str]:
+        """Who chooses for the service types that have one of their own, or for which a rule holds.
+
+        The pin is not in it: it chooses for all of them.
+        """
+        switched = {name: event.strategy for name, event in self.switched.items()}
+        return {**self.strategies, **switched}
 
 
 def evolve(fleet: Fleet, event: Event, at: Instant | None = None) -> Fleet:
@@ -111,15 +158,15 @@ def evolve(fleet: Fleet, event: Event, at: Instant | None = None) -> Fleet:
     What does not concern the fleet, or a server that it lacks, changes nothing.
     """
     match event:
-        case ServerAdded() | ServerChanged():
-            member = _enter_member(fleet.members.get(event.server.server_id), event)
-            members = {**fleet.members, event.server.server_id: member}
-            return replace(fleet, members=members, source=_latest_source(fleet, event.source))
-        case ServerRemoved():
-            members = {**fleet.members}
-            members.pop(event.server_id, None)
-            return replace(fleet, members=members, source=_latest_source(fleet, event.source))
-        case StrategyChanged() | StrategyPinned() | StrategyUnpinned():
+        case ServerAdded() | ServerChanged() | ServerRemoved():
+            return _change_members(fleet, event)
+        case (
+            StrategyChanged()
+            | StrategyPinned()
+            | StrategyUnpinned()
+            | StrategySwitched()
+            | RulesChanged()
+        ):
             return _change_strategy(fleet, event)
         case ConfigurationAccepted():
             return replace(fleet, accepted=event.digest)
@@ -140,20 +187,66 @@ def evolve(fleet: Fleet, event: Event, at: Instant | None = None) -> Fleet:
             return fleet
 
 
-def _change_strategy(
-    fleet: Fleet, event: StrategyChanged | StrategyPinned | StrategyUnpinned
-) -> Fleet:
+def _change_members(fleet: Fleet, event: ServerAdded | ServerChanged | ServerRemoved) -> Fleet:
+    """Enter a server or let it go; of the file's, remember how it was said there."""
+    members, entries = {**fleet.members}, {**fleet.entries}
+    by_file = event.source.startswith(CONFIGURATION)
+    if isinstance(event, ServerRemoved):
+        members.pop(event.server_id, None)
+        if by_file:
+            entries.pop(event.server_id, None)
+    else:
+        server_id = event.server.server_id
+        members[server_id] = _enter_member(fleet.members.get(server_id), event)
+        if by_file:
+            entries[server_id] = event.entry or entry_digest(event.server)
+    source = _latest_source(fleet, event.source)
+    return replace(fleet, members=members, entries=entries, source=source)
+
+
+def _change_strategy(fleet: Fleet, event: StrategyEvent) -> Fleet:
     """Note which strategy chooses."""
     match event:
         case StrategyPinned():
             return replace(fleet, pinned=event.strategy)
         case StrategyUnpinned():
             return replace(fleet, pinned="")
-        case StrategyChanged():
+        case StrategySwitched():
+            switched = {**fleet.switched, event.service_type: event}
+            if not event.rule:
+                del switched[event.service_type]
+            return replace(fleet, switched=switched)
+        case RulesChanged():
             source = _latest_source(fleet, event.source)
-            # The last event of a configuration: a word given for this one is not for the next.
-            accepted = "" if event.source.startswith(CONFIGURATION) else fleet.accepted
-            return replace(fleet, strategy=event.strategy, source=source, accepted=accepted)
+            return replace(fleet, rules=event.rules, rules_entry=event.entry, source=source)
+        case StrategyChanged():
+            return _choose_strategy(fleet, event)
+
+
+def _choose_strategy(fleet: Fleet, event: StrategyChanged) -> Fleet:
+    """Note who chooses, for one service type or for all that have none of their own."""
+    by_file = event.source.startswith(CONFIGURATION)
+    entries, service_type = {**fleet.strategy_entries}, event.service_type
+    source = _latest_source(fleet, event.source)
+    if service_type != GENERAL:
+        own = {**fleet.strategies, service_type: event.strategy}
+        if not event.strategy:
+            del own[service_type]
+        if by_file:
+            entries[service_type] = event.entry
+            if not event.entry:
+                del entries[service_type]
+        return replace(fleet, strategies=own, strategy_entries=entries, source=source)
+    chosen = replace(fleet, strategy=event.strategy, source=source)
+    if not by_file:
+        return chosen
+    entries[GENERAL] = event.entry or entry_digest(event.strategy)
+    # The last event of a configuration: a word given for this one is not for the next.
+    applied = replace(chosen, strategy_entries=entries, accepted="")
+    if event.entry:
+        return applied
+    as_the_file = {name: entry_digest(member.server) for name, member in fleet.members.items()}
+    return replace(applied, entries=as_the_file)
 
 
 def _enter_member(before: Member | None, event: ServerAdded | ServerChanged) -> Member:

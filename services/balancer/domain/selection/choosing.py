@@ -2,7 +2,7 @@
 
 from contracts.balancer import NoServer, Selected, SelectServer
 from contracts.base import GatewayId, Instant
-from services.balancer import strategies
+from contracts.pool import Candidate
 from services.balancer.domain.health import take_failure, warm_up
 from services.balancer.domain.inflight import leave_server, open_placement, start_exchange
 from services.balancer.domain.latency import fleet_median_ms
@@ -70,6 +70,8 @@ def _is_move(placement: Placement, wanted: SelectServer) -> bool:
 
 def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Selected | NoServer:
     """Rank those that may be chosen, and name the best; none when nobody may."""
+    if wanted.only:
+        return _choose_only(balancer, wanted)
     if balancer.warming:
         warm_up(balancer, now)
     options = balancer.options.get(wanted.service_type)
@@ -94,8 +96,7 @@ def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Se
         )
     if options.levels:
         eligible = servers_of_level(options, eligible)
-    name, strategy = _active_strategy(balancer)
-    ranking = strategy(
+    ranking = options.strategy(
         eligible,
         Criteria(
             service_type=wanted.service_type,
@@ -118,19 +119,39 @@ def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Se
         region=best.server.region,
         idempotent=best.server.idempotent,
         dialect=best.server.dialect,
-        strategy=name,
+        strategy=options.strategy_name,
         in_flight=best.in_flight + bool(wanted.lease_id),
         candidates=best_candidates(balancer, ranking, options, wanted, now),
         why=ranking.why,
     )
 
 
-def _active_strategy(balancer: Balancer) -> tuple[str, strategies.Strategy]:
-    """The strategy in force; one that only a later version knows gives way to the default."""
-    name = balancer.fleet.pinned or balancer.fleet.strategy
-    if name not in strategies.STRATEGIES:
-        name = strategies.DEFAULT
-    return name, strategies.STRATEGIES[name]
+def _choose_only(balancer: Balancer, wanted: SelectServer) -> Selected | NoServer:
+    """Name the one server that is wanted, whatever is said of it, if it can do it at all."""
+    member = balancer.fleet.members.get(wanted.only)
+    if member is None:
+        return NoServer(reason=f"there is no server {wanted.only}")
+    standing, server = balancer.standings[wanted.only], member.server
+    if wanted.only in wanted.avoid:
+        why = "already tried"
+    elif not member.can_do(wanted.service_type):
+        why = f"cannot do {wanted.service_type}"
+    elif wanted.dialects and server.dialect not in wanted.dialects:
+        why = f"cannot do this request ({server.dialect})"
+    elif standing.in_flight >= standing.max_sessions:
+        why = f"full: {standing.in_flight} of {standing.max_sessions} exchanges"
+    else:
+        return Selected(
+            server_id=server.server_id,
+            url=server.url,
+            region=server.region,
+            idempotent=server.idempotent,
+            dialect=server.dialect,
+            strategy="",
+            candidates=[Candidate(server_id=server.server_id)],
+        )
+    refused = Candidate(server_id=wanted.only, refused=why)
+    return NoServer(reason=f"{wanted.only}: {why}", candidates=[refused])
 
 
 def _remember_turn(

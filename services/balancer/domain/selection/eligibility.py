@@ -3,6 +3,7 @@
 from contracts.balancer import SelectServer
 from contracts.base import Instant, ServiceType
 from contracts.pool import Candidate
+from services.balancer import strategies
 from services.balancer.domain.fleet import Member
 from services.balancer.domain.health import restraint
 from services.balancer.domain.pacing import rest_reason, rest_s
@@ -19,7 +20,7 @@ def server_options(balancer: Balancer, service_type: ServiceType) -> Options:
     capable = False
     for member, standing in balancer.member_standings():
         why = _unfit_reason(member, service_type)
-        capable = capable or _is_capable(member, service_type)
+        capable = capable or member.can_do(service_type)
         if why:
             refused.append(Candidate(server_id=standing.server_id, refused=why))
         else:
@@ -32,16 +33,22 @@ def server_options(balancer: Balancer, service_type: ServiceType) -> Options:
     elif not able:
         shortage = f"no healthy server can do {service_type or 'it'}"
     levels = sorted({standing.server.level for standing in able})
-    return Options(able, refused, shortage, levels if len(levels) > 1 else [])
+    name, strategy = _active_strategy(balancer, service_type)
+    return Options(able, refused, shortage, levels if len(levels) > 1 else [], name, strategy)
 
 
-def _is_capable(member: Member, service_type: ServiceType) -> bool:
-    capabilities = member.server.capabilities
-    return not service_type or not capabilities or service_type in capabilities
+def _active_strategy(
+    balancer: Balancer, service_type: ServiceType
+) -> tuple[str, strategies.Strategy]:
+    """The strategy in force; one that only a later version knows gives way to the default."""
+    name = balancer.fleet.strategy_for(service_type)
+    if name not in strategies.STRATEGIES:
+        name = strategies.DEFAULT
+    return name, strategies.STRATEGIES[name]
 
 
 def _unfit_reason(member: Member, service_type: ServiceType) -> str | None:
-    if not _is_capable(member, service_type):
+    if not member.can_do(service_type):
         return f"cannot do {service_type}"
     if member.draining:
         return "draining"
@@ -112,7 +119,7 @@ def back_in_s(balancer: Balancer, wanted: SelectServer, now: Instant) -> float:
         (ejection.until - now).total_seconds()
         for server_id, member in balancer.fleet.members.items()
         if server_id not in wanted.avoid
-        and _is_capable(member, wanted.service_type)
+        and member.can_do(wanted.service_type)
         and (ejection := member.ejection_of(wanted.service_type)) is not None
         and ejection.until is not None
     ]

@@ -3,5 +3,6 @@
 keys     client keys              sessions  the pool's sessions
 leases   open and unknown ones    servers   the servers behind the gateway
 accounts  the accounts behind the sessions: whether they live, their points
+strategies  who chooses among the servers
 configuration   held because it would take servers away, and released
 """

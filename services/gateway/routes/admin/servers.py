@@ -3,19 +3,32 @@
 from typing import Annotated
 
 import msgspec
-from litestar import delete, get, patch, post, put
+from litestar import delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from contracts.balancer import PLAIN, PutServer, RemoveServer, Server, ServerView, SetStrategy
+from contracts.balancer import (
+    PLAIN,
+    DrainServer,
+    ProbedServer,
+    ProbeServers,
+    PutServer,
+    RemoveServer,
+    Server,
+    ServerView,
+    StrategyRule,
+)
 from contracts.base import NUMBER_MAX, ServerId, ServiceType
 from runtime.texts import as_quoted
+from services.gateway.accounts.trial import ServerTested, TrialCall
 from services.gateway.clients.keys import Key
 from services.gateway.domain.errors import GatewayError
+from services.gateway.routes.admin.strategies import check_types
 from services.gateway.routes.doors import Doors
 
 _Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 _Positive = Annotated[int, msgspec.Meta(ge=1, le=NUMBER_MAX)]
+_Status = Annotated[int, msgspec.Meta(ge=0, le=599)]
 _Priority = Annotated[int, msgspec.Meta(ge=-NUMBER_MAX, le=NUMBER_MAX)]
 
 
@@ -33,6 +46,9 @@ class NewServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     dialect: str = PLAIN
     level: _Positive = 1
     serves: list[str] = []
+    probe_path: str = "/ping"
+    probe_status: _Status = 0
+    probe_body: str = ""
 
 
 class ChangedServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,35 +64,60 @@ class ChangedServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     dialect: str | None = None
     level: _Positive | None = None
     serves: list[str] | None = None
+    probe_path: str | None = None
+    probe_status: _Status | None = None
+    probe_body: str | None = None
 
 
 class ServerList(msgspec.Struct, frozen=True, kw_only=True):
-    """Every server as the balancer sees it at `sequence`."""
+    """Every server as the balancer sees it at `sequence`, and who chooses among them."""
 
     data: list[ServerView]
     strategy: str
     sequence: int
+    strategies: dict[ServiceType, str]
+    """For the service types that have one of their own, or by a rule."""
+    pinned: str
+    """Chooses whatever else says; empty: none is pinned."""
+    rules: list[StrategyRule]
 
 
-class WantedStrategy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which strategy chooses from now on, and why."""
+class WantedProbes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which server is measured, by how many probes."""
 
-    strategy: str
-    reason: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    server: str = ""
+    """Its id; empty: every one."""
+    probes: Annotated[int, msgspec.Meta(ge=1, le=100)] = 10
 
 
-class StrategyInForce(msgspec.Struct, frozen=True, kw_only=True):
-    """The strategy in force at `sequence`."""
+class MeasuredServers(msgspec.Struct, frozen=True, kw_only=True):
+    """What was measured, in the recommended order."""
 
-    strategy: str
-    sequence: int
+    data: list[ProbedServer]
+
+
+class WantedTest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is asked of the server."""
+
+    service_type: str = "image"
+    prompt: Annotated[str, msgspec.Meta(max_length=4000)] = "a small blue cube"
+    model: Annotated[str, msgspec.Meta(max_length=256)] = ""
+    path: Annotated[str, msgspec.Meta(max_length=256)] = ""
+    """Empty: one that is of the service type."""
 
 
 @get("/servers", tags=["servers"], summary="Every server")
 async def list_servers(doors: NamedDependency[Doors]) -> ServerList:
     """List servers with their health and load."""
     status = await doors.balancer_status()
-    return ServerList(data=status.servers, strategy=status.strategy, sequence=status.sequence)
+    return ServerList(
+        data=status.servers,
+        strategy=status.strategy,
+        sequence=status.sequence,
+        strategies=status.strategies,
+        pinned=status.pinned,
+        rules=status.rules,
+    )
 
 
 @post("/servers", tags=["servers"], summary="Add a server")
@@ -117,29 +158,77 @@ async def remove_server(
     return view
 
 
-@put("/balancer/strategy", tags=["servers"], summary="Choose servers by another strategy")
-async def set_strategy(
-    doors: NamedDependency[Doors], admin: NamedDependency[Key], data: JSONBody[WantedStrategy]
-) -> StrategyInForce:
-    """Choose by this strategy until the configuration file's balancing next changes."""
-    wanted = SetStrategy(strategy=data.strategy, reason=data.reason, by=admin.key_id)
-    await doors.balancer_admin(wanted)
-    status = await doors.balancer_status()
-    return StrategyInForce(strategy=status.strategy, sequence=status.sequence)
+@post("/servers/{server_id:str}/drain", status_code=200, tags=["servers"], summary="Drain a server")
+async def drain_server(
+    doors: NamedDependency[Doors], admin: NamedDependency[Key], server_id: FromPath[str]
+) -> ServerView:
+    """Begin no new exchange at a server; those under way go on. It stands until it is undrained."""
+    return await _drain_server(doors, admin, server_id, undrain=False)
+
+
+@post(
+    "/servers/{server_id:str}/undrain",
+    status_code=200,
+    tags=["servers"],
+    summary="Stop draining a server",
+)
+async def undrain_server(
+    doors: NamedDependency[Doors], admin: NamedDependency[Key], server_id: FromPath[str]
+) -> ServerView:
+    """Begin exchanges at a server again."""
+    return await _drain_server(doors, admin, server_id, undrain=True)
+
+
+@post("/servers/probe", status_code=200, tags=["servers"], summary="Measure servers")
+async def probe_servers(
+    doors: NamedDependency[Doors], data: JSONBody[WantedProbes]
+) -> MeasuredServers:
+    """Measure servers by their probes, from the balancer, and recommend weights and an order.
+
+    The fastest gets ten; another ten times the ratio of the fastest's median to its own, less the
+    share of its probes that were lost, and at least one. Nothing is changed.
+    """
+    wanted = ProbeServers(server_id=ServerId(data.server), probes=data.probes)
+    return MeasuredServers(data=(await doors.probe_servers(wanted)).servers)
+
+
+@post(
+    "/servers/{server_id:str}/test",
+    status_code=200,
+    tags=["servers"],
+    summary="Make one paid call at a server",
+)
+async def test_server(
+    doors: NamedDependency[Doors],
+    admin: NamedDependency[Key],
+    server_id: FromPath[str],
+    data: JSONBody[WantedTest],
+) -> ServerTested:
+    """Make one paid call at a server, through the whole stack, even if it is drained or out.
+
+    It takes a lease and is in the log; what it costs is told, as is the verdict and why.
+    """
+    call = TrialCall(
+        server_id=ServerId(server_id),
+        service_type=data.service_type,
+        prompt=data.prompt,
+        model=data.model,
+        path=data.path,
+    )
+    return await doors.trial.test_server(call, admin)
+
+
+async def _drain_server(doors: Doors, admin: Key, server_id: str, *, undrain: bool) -> ServerView:
+    """Drain a server or stop it, and show it. Raises `GatewayError`."""
+    command = DrainServer(server_id=ServerId(server_id), by=admin.key_id, undrain=undrain)
+    await doors.balancer_admin(command)
+    return await _server_or_404(doors, server_id)
 
 
 async def _put_server(doors: Doors, admin: Key, server: Server) -> ServerView:
-    _check_server(server, {ServiceType(name) for name in doors.settings().services})
+    check_types("capabilities", server.capabilities, doors)
     await doors.balancer_admin(PutServer(server=server, by=admin.key_id))
     return await _server_or_404(doors, server.server_id)
-
-
-def _check_server(server: Server, service_types: set[ServiceType]) -> None:
-    for name in server.capabilities:
-        if name not in service_types:
-            expected = ", ".join(sorted(service_types))
-            message = f"capabilities: expected service types ({expected}), got {as_quoted(name)}"
-            raise GatewayError("invalid_request", message, "capabilities")
 
 
 async def _server_or_404(doors: Doors, server_id: str) -> ServerView:
