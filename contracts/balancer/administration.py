@@ -66,6 +66,8 @@ class BalancerStatusReply(Reply, frozen=True, kw_only=True, tag="balancer_status
     strategies: dict[ServiceType, str] = {}
     """Those in force for the service types that have one of their own, or by a rule."""
     rules: list[StrategyRule] = []
+    strategy_trouble: str = ""
+    """Which strategy of an operator's own has failed lately, and why; empty: none has."""
 
 
 class PutServer(Command, frozen=True, kw_only=True, tag="put_server"):

@@ -1,16 +1,19 @@
 """The balancer's composition root: the only place where its adapters are made."""
 
 import asyncio
+import os
 import random
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from contracts.base import WriterId
 from runtime.clock import make_clock
 from runtime.environment import Environment
 from runtime.nats.broker import connect_broker, disconnect_broker, make_broker, nats_urls
 from runtime.process import health, lifecycle, logs
+from services.balancer.custom.host import CustomStrategies
 from services.balancer.domain import Balancer
 from services.balancer.handlers import BalancerDoors
 from services.balancer.handover import Handover
@@ -47,12 +50,17 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     try:
         async with probe_client() as http:
             probes = Probes(http, lambda: balancer.fleet, random.random)
+            custom = CustomStrategies(
+                partial(environment.file_path, variable="TIDEGATE_BALANCER_STRATEGY"),
+                os.environ,
+                logger,
+            )
             measuring = Measuring(http, lambda: balancer.fleet, lambda: leader.section)
             doors = BalancerDoors(
-                nats_broker, client, journal, metrics, measuring.measure_servers, logger
+                nats_broker, client, journal, metrics, measuring.measure_servers, custom, logger
             )
             leader = BalancerLeader(
-                journal, doors, probes, Handover(client, logger), metrics, settings, logger
+                journal, doors, probes, Handover(client, logger), custom, metrics, settings, logger
             )
             await lifecycle.until_stopped(
                 stop,

@@ -7,7 +7,7 @@ wants servers measured waits until they are.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, get_args
@@ -26,18 +26,28 @@ from contracts.balancer import (
     ProbeServers,
     PutServer,
     SelectAnswers,
+    SelectServer,
     SelectServers,
     ServersChanged,
     SetStrategy,
 )
-from contracts.base import Failed, Instant, Ping, Reply
+from contracts.base import Failed, Instant, Ping, Reply, ServerId
 from runtime.eventlog import LogUnavailableError
 from runtime.leadership import BrokenLogError, DeposedError
 from runtime.nats.broker import Call, await_subscriptions, decode_refusal, send_reply, with_reply
 from runtime.process.logs import Log
 from runtime.settings import service_type_objection
 from runtime.texts import as_quoted
-from services.balancer.domain import administration_events, select_server, server_views, take_report
+from services.balancer.custom.host import CustomStrategies
+from services.balancer.custom.questions import batch_questions
+from services.balancer.domain import (
+    NOBODY_PICKED,
+    administration_events,
+    select_server,
+    server_views,
+    strategy_trouble,
+    take_report,
+)
 from services.balancer.metrics import Metrics
 from services.balancer.settings import server_objection
 from services.balancer.store import BalancerJournal
@@ -51,7 +61,7 @@ _ping = msgspec.json.Decoder(Ping)
 _probe = msgspec.json.Decoder(ProbeServers)
 _admin = msgspec.json.Decoder(BalancerAdmin)
 
-Answer = Callable[[bytes], Reply]
+Answer = Callable[[bytes], Awaitable[Reply]]
 Handler = Callable[[Call], Awaitable[None]]
 Measure = Callable[[ProbeServers], Awaitable[Reply]]
 
@@ -66,6 +76,7 @@ class BalancerDoors:
         journal: BalancerJournal,
         metrics: Metrics,
         measure: Measure,
+        custom: CustomStrategies,
         logger: Log,
     ) -> None:
         """Make the doors; `open_doors` lets commands in. `measure` answers `ProbeServers`."""
@@ -76,6 +87,7 @@ class BalancerDoors:
         self._logger = logger
         self._queue: asyncio.Queue[Call] = asyncio.Queue(1024)
         self._measure = measure
+        self._custom = custom
         self._measurings: asyncio.Queue[Call] = asyncio.Queue(_MEASURINGS_MAX)
         doors: list[tuple[str, Handler]] = [
             (subjects.BALANCER_PING, self._handler_at_once(self.answer_ping, Ping)),
@@ -119,23 +131,33 @@ class BalancerDoors:
                 left = Failed(code="not_leader", message="this leader steps down")
                 await self._send_answer(queue.get_nowait(), left)
 
-    def answer_select(self, body: bytes) -> Reply:
+    async def answer_select(self, body: bytes) -> Reply:
         """Name a server for every item."""
         command = _select.decode(body)
         if len(command.items) > _ITEMS_MAX:
             return Failed(code="bad_request", message=f"items: expected at most {_ITEMS_MAX}")
         now = self._journal.log_now()
         take_report(self._balancer, command.gateway_id, command.open_exchanges, now)
+        picks = await self._own_picks(command.items, now) if self._balancer.asks_own else {}
         answers = []
-        for item in command.items:
-            answer = select_server(self._balancer, item, command.gateway_id, now)
+        for place, item in enumerate(command.items):
+            picked = picks.get(place, NOBODY_PICKED)
+            answer = select_server(self._balancer, item, command.gateway_id, now, picked)
             answers.append(answer)
             self._metrics.count_selection(answer, item.service_type)
             if item.failed is not None:
                 self._journal.health_changed.set()
         return SelectAnswers(items=answers)
 
-    def answer_status(self, body: bytes) -> Reply:
+    async def _own_picks(self, items: Sequence[SelectServer], now: Instant) -> dict[int, ServerId]:
+        """Ask the operator's own strategies; the servers they named, by place in the batch."""
+        picks: dict[int, ServerId] = {}
+        for name, (places, question) in batch_questions(self._balancer, items, now).items():
+            picked = await self._custom.ask_picks(name, question)
+            picks.update(zip(places, picked, strict=False))
+        return picks
+
+    async def answer_status(self, body: bytes) -> Reply:
         """Show every server."""
         _status.decode(body)
         now = self._journal.log_now()
@@ -147,11 +169,12 @@ class BalancerDoors:
             servers=server_views(self._balancer, now),
             held=self._balancer.held_configuration,
             pinned=self._balancer.fleet.pinned,
+            strategy_trouble=strategy_trouble(self._balancer, now),
             strategies=self._balancer.fleet.own_strategies(),
             rules=self._balancer.fleet.rules,
         )
 
-    def answer_ping(self, body: bytes) -> Reply:
+    async def answer_ping(self, body: bytes) -> Reply:
         """Say who leads."""
         _ping.decode(body)
         return self._journal.leadership.as_pong()
@@ -234,7 +257,7 @@ class BalancerDoors:
     def _handler_at_once(self, answer: Answer, expected: type[msgspec.Struct]) -> Handler:
         async def handle_call(call: Call) -> None:
             try:
-                answered = answer(call.body)
+                answered = await answer(call.body)
             except msgspec.DecodeError as error:
                 answered = decode_refusal(error, [expected])
             except Exception:

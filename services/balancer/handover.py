@@ -5,14 +5,22 @@ stays. Without the bucket, as in a home that was not migrated since, nothing is 
 balancer goes on as if nothing was known.
 """
 
+import asyncio
+
 import msgspec
 from nats.aio.client import Client
 
+from contracts.base import Instant
 from contracts.subjects import STANDING_STREAM, STANDING_SUBJECT
 from runtime.eventlog import EventLog, FenceError, LogUnavailableError
 from runtime.process.logs import Log
+from services.balancer.domain import Balancer, memory_of, recall
 from services.balancer.domain.memory import BalancerMemory
+from services.balancer.store import BalancerJournal
 
+_HAND_ON_EVERY_S = 10.0
+_READ_BACK_S = 60.0
+"""What the leader before saw no longer than this ago is read again, behind open doors."""
 _decoder = msgspec.json.Decoder(BalancerMemory)
 
 
@@ -25,7 +33,29 @@ class Handover:
         self._logger = logger
         self._revision = 0
 
-    async def load_memory(self) -> BalancerMemory | None:
+    async def take_over(self, balancer: Balancer, end: int, now: Instant) -> int:
+        """Know what the leader before knew; return behind which sequence to read on.
+
+        `end` is the last sequence of the log; what was seen long ago is not read again.
+        """
+        memory = await self._load_memory()
+        if memory is None or memory.sequence > end:
+            return end
+        recall(balancer, memory)
+        age_s = (now - memory.taken_at).total_seconds()
+        return memory.sequence if age_s <= _READ_BACK_S else end
+
+    async def keep_handing_on(self, balancer: Balancer, journal: BalancerJournal) -> None:
+        """Leave what is known for the next leader, whenever the log went on, for ever."""
+        kept = 0
+        while True:
+            await asyncio.sleep(_HAND_ON_EVERY_S)
+            sequence = journal.read_upto
+            if sequence != kept:
+                await self._save_memory(memory_of(balancer, sequence, journal.log_now()))
+                kept = sequence
+
+    async def _load_memory(self) -> BalancerMemory | None:
         """Read what the leader before left; None when there is nothing, or it cannot be read."""
         try:
             stored = await self._bucket.last_stored(STANDING_SUBJECT)
@@ -41,7 +71,7 @@ class Handover:
             self._logger.warning("standing_unreadable", reason=str(error))
             return None
 
-    async def save_memory(self, memory: BalancerMemory) -> None:
+    async def _save_memory(self, memory: BalancerMemory) -> None:
         """Leave it for the next leader; what cannot be stored is left out."""
         try:
             self._revision = await self._bucket.append_after(

@@ -4,20 +4,25 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from contracts.balancer import BalancerEvent, Health, HeldConfiguration, ServerHealthChanged
+from contracts.balancer import (
+    BalancerEvent,
+    Health,
+    HeldConfiguration,
+    ServerHealthChanged,
+    StrategyFailed,
+)
 from contracts.base import Instant, ServerId, ServiceType
 from runtime.eventlog import UNWRITABLE, LogUnavailableError
 from runtime.process import lifecycle
 from runtime.process.logs import Log
 from runtime.settings import SettingsError
+from services.balancer.custom.host import CustomStrategies
 from services.balancer.domain import (
     HealthBounds,
     awaited_probes,
     configuration_events,
     configuration_hold,
     health_due,
-    memory_of,
-    recall,
     release_overdue,
     silence_events,
     switch_events,
@@ -29,12 +34,10 @@ from services.balancer.metrics import Metrics
 from services.balancer.probes import Probes
 from services.balancer.settings import BalancerSection, Settings
 from services.balancer.store import BalancerJournal
+from services.balancer.strategies import is_custom
 
 _LOOK_EVERY_S = 2.0
 _SWEEP_EVERY_S = 1.0
-_HAND_ON_EVERY_S = 10.0
-_READ_BACK_S = 60.0
-"""What the leader before saw no later than this long ago is read again, behind open doors."""
 _RETIRING_LOOKS = 2
 """So many looks later servers of one's own come to those of the demo."""
 
@@ -48,6 +51,7 @@ class BalancerLeader:
         doors: BalancerDoors,
         probes: Probes,
         handover: Handover,
+        custom: CustomStrategies,
         metrics: Metrics,
         settings: Settings,
         logger: Log,
@@ -60,6 +64,7 @@ class BalancerLeader:
         self._balancer = journal.balancer
         self._doors = doors
         self._handover = handover
+        self._custom = custom
         self._metrics = metrics
         self._logger = logger
         self._open_up()
@@ -93,9 +98,11 @@ class BalancerLeader:
         """Answer, probe, and journal what happens to the servers. Raises `DeposedError`."""
         self._balancer.start_anew()
         self._applied = None
+        self._custom.use_strategies(self._own_strategies())
         try:
             # Before the doors: the end of whatever is selected here comes later in the log.
-            after = await self._take_over(await self._journal.log_end())
+            end = await self._journal.log_end()
+            after = await self._handover.take_over(self._balancer, end, self._journal.log_now())
             await self._apply_configuration()
             await self._doors.open_doors()
             self._metrics.leading = True
@@ -105,7 +112,7 @@ class BalancerLeader:
                 self._journal.follow_pool(after),
                 self._journal.keep_proving(),
                 self._run_upkeep(),
-                self._hand_on(),
+                self._handover.keep_handing_on(self._balancer, self._journal),
                 self._doors.run_administration(),
                 self._doors.run_measurings(),
                 self._probes.run(lambda: self.section, self._on_probe),
@@ -113,26 +120,7 @@ class BalancerLeader:
         finally:
             self._metrics.leading = False
             await self._doors.close()
-
-    async def _take_over(self, end: int) -> int:
-        """Know what the leader before knew; return behind which sequence to read on."""
-        memory = await self._handover.load_memory()
-        if memory is None or memory.sequence > end:
-            return end
-        recall(self._balancer, memory)
-        age_s = (self._journal.log_now() - memory.taken_at).total_seconds()
-        return memory.sequence if age_s <= _READ_BACK_S else end
-
-    async def _hand_on(self) -> None:
-        """Leave what is known for the next leader, whenever the log went on, for ever."""
-        kept = 0
-        while True:
-            await asyncio.sleep(_HAND_ON_EVERY_S)
-            sequence = self._journal.read_upto
-            if sequence != kept:
-                memory = memory_of(self._balancer, sequence, self._journal.log_now())
-                await self._handover.save_memory(memory)
-                kept = sequence
+            await self._custom.close()
 
     async def _apply_configuration(self) -> None:
         """Let nobody be sent to a server that the configuration has no more, or elsewhere.
@@ -259,7 +247,11 @@ class BalancerLeader:
             map(ServiceType, settings.services),
             now,
         )
-        return [*health_due(balancer, now), *switched]
+        return [
+            *health_due(balancer, now),
+            *switched,
+            *self._custom.failures_due(balancer.strategy_failed_at, now),
+        ]
 
     def _hold_configuration(self, wanted: HeldConfiguration | None) -> None:
         """Let a configuration wait, and say once which and why."""
@@ -277,10 +269,17 @@ class BalancerLeader:
         self._metrics.count_probe(server_id, failure)
         self._due.set()
 
+    def _own_strategies(self) -> set[str]:
+        """Those of an operator's own that are in force while this process leads."""
+        return {name for name in self._balancer.fleet.strategies_in_force() if is_custom(name)}
+
     def _on_commit(self, events: Sequence[BalancerEvent]) -> None:
         # What is due next may depend on what was just journalled.
         self._due.set()
         self._probes.fleet_changed()
+        self._custom.use_strategies(self._own_strategies())
         for event in events:
+            if isinstance(event, StrategyFailed):
+                self._custom.forget_failures(event.strategy, event.failures)
             if isinstance(event, ServerHealthChanged) and event.health is Health.DOWN:
                 self._probes.hasten_probe(event.server_id)

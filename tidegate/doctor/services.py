@@ -140,6 +140,9 @@ async def _balancer_findings(client: Client, clock: Clock) -> list[DoctorFinding
     if reply.pinned:
         message = f"{reply.pinned} is pinned: it chooses for every service type"
         findings.append(note("balancer", "strategy_pinned", message))
+    if reply.strategy_trouble:
+        message = f"{reply.strategy_trouble}; least_connections chose instead"
+        findings.append(wrong("balancer", "strategy_failing", message))
     for view in reply.servers:
         findings += await asyncio.to_thread(_server_findings, view)
     return [*findings, *await exposure.exposure_findings([view.server for view in reply.servers])]

@@ -1,8 +1,8 @@
 """The balancer's side of an operator's strategy: asked once a batch, and not waited for long.
 
-Theory of operation. There is one child at most, for the strategy that is in force.
+Theory of operation. Each strategy of that kind that is in force has one child.
 
-    none     -- a strategy is wanted ---------------------------------> starting
+    none     -- it is in force ---------------------------------------> starting
     starting -- it says that the function is loaded ------------------> ready
              -- it says a fault, ends, or takes `START_S` ------------> resting
     ready    -- an answer in time ------------------------------------> ready
@@ -10,20 +10,23 @@ Theory of operation. There is one child at most, for the strategy that is in for
     resting  -- `AGAIN_FIRST_S`, doubled with each failure in a row --> starting
 
 Only a ready child is asked; whoever asks meanwhile is answered at once that nobody picked. Each
-failure is counted, and told by `take_trouble`; a function that raises is a failure of that batch
+failure is counted, and told by `failures_due`; a function that raises is a failure of that batch
 alone, and its child goes on.
 """
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 
-from contracts.base import ServerId
+from contracts.balancer import StrategyFailed
+from contracts.base import Instant, ServerId
 from runtime.process.logs import Log
+from runtime.texts import as_quoted
 from services.balancer.custom.words import PickQuestion, Picks
 
 ANSWER_S = 0.05
@@ -31,6 +34,7 @@ START_S = 10.0
 AGAIN_FIRST_S = 0.5
 AGAIN_MAX_S = 60.0
 _LINE_BYTES_MAX = 1 << 20
+_TOLD_EVERY = timedelta(minutes=1)
 _KEPT_ENVIRONMENT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ", "HOME")
 """What the child may know of ours: nothing in which a secret could be."""
 _decoder = msgspec.json.Decoder(Picks)
@@ -44,37 +48,26 @@ class Trouble(msgspec.Struct, frozen=True):
     failures: int
 
 
-class CustomStrategies:
-    """The one child, for whichever strategy is in force."""
+class CustomStrategy:
+    """One strategy and its child."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], logger: Log) -> None:
-        """`folder` is where files are looked for; nothing runs yet."""
-        self._folder = folder
+    def __init__(
+        self, strategy: str, file: Path, environment: Mapping[str, str], logger: Log
+    ) -> None:
+        """Start the child; `strategy` is the name in the configuration, `file` where it lies."""
+        self._file = file
         self._environment = {
             name: environment[name] for name in _KEPT_ENVIRONMENT if name in environment
         }
         self._logger = logger
-        self._strategy = ""
+        self._strategy = strategy
         self._child: asyncio.subprocess.Process | None = None
         self._ready = False
         self._failures_in_a_row = 0
         self._trouble: Trouble | None = None
-        self._starting: asyncio.Task[None] | None = None
+        self._starting = asyncio.ensure_future(self._start_child(0.0))
         self._ending: set[asyncio.Task[None]] = set()
         """Children that are killed, and waited for."""
-
-    def use_strategy(self, strategy: str) -> None:
-        """Run this strategy's child from now on, or none where it is empty."""
-        if strategy == self._strategy:
-            return
-        self._strategy = strategy
-        self._failures_in_a_row = 0
-        self._end_child()
-        if self._starting is not None:
-            self._starting.cancel()
-            self._starting = None
-        if strategy:
-            self._starting = asyncio.ensure_future(self._start_child(strategy, 0.0))
 
     async def ask_picks(self, question: PickQuestion) -> list[ServerId]:
         """Ask which servers to take, one a call; nothing when nobody picked."""
@@ -112,21 +105,20 @@ class CustomStrategies:
         """What went wrong since it was told last; None when nothing did."""
         return self._trouble
 
-    def forget_trouble(self, told: Trouble) -> None:
-        """Note that this was told; what came since is left."""
+    def forget_failures(self, told: int) -> None:
+        """Note that so many failures were told; what came since is left."""
         now = self._trouble
-        if now is None or now.failures <= told.failures:
+        if now is None or now.failures <= told:
             self._trouble = None
         else:
-            self._trouble = Trouble(now.strategy, now.reason, now.failures - told.failures)
+            self._trouble = Trouble(now.strategy, now.reason, now.failures - told)
 
     async def close(self) -> None:
         """End the child."""
-        starting = self._starting
-        self.use_strategy("")
-        if starting is not None:
-            with suppress(asyncio.CancelledError):
-                await starting
+        self._starting.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._starting
+        self._end_child()
         await asyncio.gather(*self._ending)
 
     def _begin_anew(self, reason: str) -> None:
@@ -134,7 +126,7 @@ class CustomStrategies:
         self._end_child()
         again_s = min(AGAIN_FIRST_S * 2 ** min(self._failures_in_a_row, 16), AGAIN_MAX_S)
         self._failures_in_a_row += 1
-        self._starting = asyncio.ensure_future(self._start_child(self._strategy, again_s))
+        self._starting = asyncio.ensure_future(self._start_child(again_s))
 
     def _end_child(self) -> None:
         child, self._child, self._ready = self._child, None, False
@@ -143,14 +135,14 @@ class CustomStrategies:
             self._ending.add(ending)
             ending.add_done_callback(self._ending.discard)
 
-    async def _start_child(self, strategy: str, after_s: float) -> None:
+    async def _start_child(self, after_s: float) -> None:
         """Start a child after a while, and wait until it has loaded the function."""
         await asyncio.sleep(after_s)
-        file, _, function = strategy.rpartition(":")
+        function = self._strategy.rpartition(":")[2]
         try:
             child = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", "services.balancer.custom.child"),
-                *(str(self._folder / file), function),
+                *(str(self._file), function),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 env=self._environment,
@@ -170,7 +162,68 @@ class CustomStrategies:
             self._begin_anew(told.fault)
             return
         self._ready = True
-        self._logger.info("custom_strategy_ready", strategy=strategy)
+        self._logger.info("custom_strategy_ready", strategy=self._strategy)
+
+
+class CustomStrategies:
+    """All that are in force."""
+
+    def __init__(
+        self, find: Callable[[str], Path], environment: Mapping[str, str], logger: Log
+    ) -> None:
+        """`find` says where the file of a strategy lies; nothing runs yet."""
+        self._find = find
+        self._environment = environment
+        self._logger = logger
+        self._running: dict[str, CustomStrategy] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def use_strategies(self, names: Collection[str]) -> None:
+        """Run these from now on, and no others."""
+        for name in [*self._running]:
+            if name not in names:
+                closing = asyncio.ensure_future(self._running.pop(name).close())
+                self._closing.add(closing)
+                closing.add_done_callback(self._closing.discard)
+        for name in names:
+            if name not in self._running:
+                file = self._find(name.rpartition(":")[0])
+                strategy = CustomStrategy(name, file, self._environment, self._logger)
+                self._running[name] = strategy
+
+    async def ask_picks(self, name: str, question: PickQuestion) -> list[ServerId]:
+        """Ask one of them which servers to take, one a call; nothing when nobody picked."""
+        strategy = self._running.get(name)
+        if strategy is None or not question.calls:
+            return []
+        picks = await strategy.ask_picks(question)
+        for call, picked in zip(question.calls, picks, strict=False):
+            if all(question.servers[place]["id"] != picked for place in call.eligible):
+                strategy.note_failure(f"it named {as_quoted(picked)}, which may not be chosen")
+        return picks
+
+    def failures_due(self, told_at: Instant | None, now: Instant) -> list[StrategyFailed]:
+        """Decide what is to be journalled of what went wrong, once a minute at most."""
+        if told_at is not None and now - told_at < _TOLD_EVERY:
+            return []
+        troubles = [one.trouble for one in self._running.values()]
+        return [
+            StrategyFailed(
+                strategy=trouble.strategy, reason=trouble.reason, failures=trouble.failures
+            )
+            for trouble in troubles
+            if trouble is not None
+        ]
+
+    def forget_failures(self, name: str, told: int) -> None:
+        """Note that so many failures of a strategy were told."""
+        if name in self._running:
+            self._running[name].forget_failures(told)
+
+    async def close(self) -> None:
+        """End every child."""
+        self.use_strategies(())
+        await asyncio.gather(*self._closing)
 
 
 async def _end_process(child: asyncio.subprocess.Process) -> None:

@@ -41,11 +41,17 @@ from services.balancer.domain.inheritance import take_report
 from services.balancer.domain.memory import memory_of, recall
 from services.balancer.domain.observation import observe_envelope
 from services.balancer.domain.rules import parse_condition, switch_events
-from services.balancer.domain.selection import select_server
+from services.balancer.domain.selection import (
+    NOBODY_PICKED,
+    eligible_servers,
+    options_for,
+    select_server,
+)
 from services.balancer.domain.state import Balancer
-from services.balancer.domain.views import server_views
+from services.balancer.domain.views import server_views, strategy_trouble
 
 __all__ = [
+    "NOBODY_PICKED",
     "Balancer",
     "ConfiguredFleet",
     "Fleet",
@@ -57,10 +63,12 @@ __all__ = [
     "configuration_digest",
     "configuration_events",
     "configuration_hold",
+    "eligible_servers",
     "evolve",
     "health_due",
     "memory_of",
     "observe_envelope",
+    "options_for",
     "own_servers",
     "parse_condition",
     "recall",
@@ -69,6 +77,7 @@ __all__ = [
     "select_server",
     "server_views",
     "silence_events",
+    "strategy_trouble",
     "switch_events",
     "take_probe",
     "take_report",

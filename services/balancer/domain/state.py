@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from contracts.balancer import HeldConfiguration, Selected, Server
+from contracts.balancer import HeldConfiguration, Selected, Server, StrategyFailed
 from contracts.base import Event, GatewayId, Instant, LeaseId, ServerId, ServiceType
 from contracts.events import UnknownEvent
 from contracts.pool import Candidate
@@ -14,7 +14,7 @@ from services.balancer.domain.fleet import EjectionEvent, Fleet, Member, evolve
 from services.balancer.domain.latency import FirstBytes, FleetLatency
 from services.balancer.domain.rules import RuleWatch
 from services.balancer.domain.standing import ServerStanding
-from services.balancer.strategies import Strategy, no_chance
+from services.balancer.strategies import Strategy, is_custom, no_chance
 
 
 class Placement(msgspec.Struct, kw_only=True):
@@ -94,6 +94,11 @@ class Balancer(msgspec.Struct, kw_only=True):
     rule_watch: RuleWatch = msgspec.field(default_factory=RuleWatch)
     """Since when measures speak for or against rules."""
     turn: int = 0
+    asks_own: bool = False
+    """Whether a strategy in force is an operator's own."""
+    strategy_failed: StrategyFailed | None = None
+    """What the log says last of one that failed, and when."""
+    strategy_failed_at: Instant | None = None
     unknown_events: int = 0
     """Events of a later version, of this log and of the pool's, that were skipped."""
     skipped: set[str] = set()
@@ -101,6 +106,8 @@ class Balancer(msgspec.Struct, kw_only=True):
 
     def take_event(self, event: Event, at: Instant | None = None) -> None:
         """Fold one event of `evt.balancer`, of an envelope of the time `at`."""
+        if isinstance(event, StrategyFailed):
+            self.strategy_failed, self.strategy_failed_at = event, at
         if isinstance(event, UnknownEvent):
             self.unknown_events += 1
             self.skipped.add(event.tag)
@@ -109,6 +116,7 @@ class Balancer(msgspec.Struct, kw_only=True):
             return
         self.fleet = fleet
         self.options = {}
+        self.asks_own = any(map(is_custom, fleet.strategies_in_force()))
         for server_id, member in fleet.members.items():
             if server_id in self.standings:
                 self.standings[server_id].serve_as(member.server)

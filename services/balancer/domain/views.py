@@ -1,5 +1,7 @@
 """What an operator sees of each server."""
 
+from datetime import timedelta
+
 from contracts.balancer import ServerView, TypeView
 from contracts.base import Instant
 from services.balancer.domain.fleet import Member
@@ -8,10 +10,23 @@ from services.balancer.domain.health.words import server_state, type_state
 from services.balancer.domain.standing import ServerStanding
 from services.balancer.domain.state import Balancer
 
+_TOLD_FOR = timedelta(minutes=10)
+"""A failure this old is over; while it goes on it is told every minute."""
+
 
 def server_views(balancer: Balancer, now: Instant) -> list[ServerView]:
     """Show every server, in the order of the fleet."""
     return [_server_view(member, standing, now) for member, standing in balancer.member_standings()]
+
+
+def strategy_trouble(balancer: Balancer, now: Instant) -> str:
+    """Say which strategy has failed lately, and why; empty when none did."""
+    failed, at = balancer.strategy_failed, balancer.strategy_failed_at
+    if failed is None or at is None or now - at > _TOLD_FOR:
+        return ""
+    if failed.strategy not in balancer.fleet.strategies_in_force():
+        return ""
+    return f"{failed.strategy} failed {failed.failures} times: {failed.reason}"
 
 
 def _server_view(member: Member, standing: ServerStanding, now: Instant) -> ServerView:

@@ -17,8 +17,15 @@ least one, and returns them best first. It changes nothing: what it wants rememb
 time is in the ranking. For which call they are ranked, and chance, come in as `Criteria`.
 """
 
+from services.balancer.strategies.custom import is_custom
 from services.balancer.strategies.ranking import Criteria, EligibleServer, Ranking, no_chance
-from services.balancer.strategies.table import DEFAULT, STRATEGIES, Strategy, strategy_objection
+from services.balancer.strategies.table import (
+    DEFAULT,
+    STRATEGIES,
+    Strategy,
+    strategy_named,
+    strategy_objection,
+)
 
 __all__ = [
     "DEFAULT",
@@ -27,6 +34,8 @@ __all__ = [
     "EligibleServer",
     "Ranking",
     "Strategy",
+    "is_custom",
     "no_chance",
+    "strategy_named",
     "strategy_objection",
 ]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from runtime.texts import as_quoted
 from services.balancer.strategies.adaptive import adaptive
 from services.balancer.strategies.capability_based import capability_based
+from services.balancer.strategies.custom import custom, custom_objection, is_custom
 from services.balancer.strategies.geographic import geographic
 from services.balancer.strategies.least_connections import least_connections
 from services.balancer.strategies.least_response_time import least_response_time
@@ -28,9 +29,20 @@ STRATEGIES: dict[str, Strategy] = {
 }
 
 
+def strategy_named(name: str) -> tuple[str, Strategy]:
+    """Find a strategy; one that only a later version knows gives way to the default."""
+    if is_custom(name):
+        return name, custom
+    if name not in STRATEGIES:
+        name = DEFAULT
+    return name, STRATEGIES[name]
+
+
 def strategy_objection(name: str) -> str | None:
     """Say why no strategy of this name can be used; None when it can."""
     if name in STRATEGIES:
         return None
-    expected = f"expected one of {', '.join(STRATEGIES)}"
+    if is_custom(name):
+        return custom_objection(name)
+    expected = f"expected one of {', '.join(STRATEGIES)}, or file.py:function"
     return f"{expected}, got {as_quoted(name)}"

@@ -10,9 +10,10 @@ import structlog
 
 from contracts.base import ServerId
 from services.balancer.custom import host
-from services.balancer.custom.host import CustomStrategies, Trouble
+from services.balancer.custom.host import CustomStrategies, CustomStrategy, Trouble
 from services.balancer.custom.words import CallToPick, PickQuestion
-from tests.waiting import until
+from tests.moments import NOON
+from tests.waiting import eventually, until
 
 pytestmark = pytest.mark.anyio
 SERVERS = [{"id": "a", "connections": 3}, {"id": "b", "connections": 1}]
@@ -26,19 +27,19 @@ QUESTION = PickQuestion(
 
 
 @asynccontextmanager
-async def child_running(folder: Path, code: str) -> AsyncIterator[CustomStrategies]:
+async def child_running(folder: Path, code: str) -> AsyncIterator[CustomStrategy]:
     """A strategy of this code, loaded."""
     (folder / "ours.py").write_text(code)
     environment = {**os.environ, "TIDEGATE_MASTER_KEY": "secret"}
-    strategies = CustomStrategies(folder, environment, structlog.get_logger())
-    strategies.use_strategy("ours.py:choose")
+    name, file = "ours.py:choose", folder / "ours.py"
+    strategies = CustomStrategy(name, file, environment, structlog.get_logger())
     try:
         yield strategies
     finally:
         await strategies.close()
 
 
-async def until_loaded(strategies: CustomStrategies) -> None:
+async def until_loaded(strategies: CustomStrategy) -> None:
     await until(lambda: strategies._ready or strategies.trouble)
 
 
@@ -104,7 +105,7 @@ def choose(servers, criteria):
         assert await strategies.ask_picks(QUESTION) == []
         assert strategies.trouble == Trouble("ours.py:choose", "no answer within 50 ms", 1)
         assert await child.wait() != 0
-        strategies.forget_trouble(strategies.trouble)
+        strategies.forget_failures(1)
         await until_loaded(strategies)
         assert await strategies.ask_picks(QUESTION) == ["b", "b"]
 
@@ -131,8 +132,8 @@ async def test_what_is_wrong_is_said(tmp_path: Path, code: str, reason: str) -> 
 
 
 async def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    strategies = CustomStrategies(tmp_path, os.environ, structlog.get_logger())
-    strategies.use_strategy("nowhere.py:choose")
+    file = tmp_path / "nowhere.py"
+    strategies = CustomStrategy("nowhere.py:choose", file, os.environ, structlog.get_logger())
     await until_loaded(strategies)
 
     assert strategies.trouble is not None
@@ -141,14 +142,32 @@ async def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 async def test_trouble_that_came_since_it_was_told_is_kept(tmp_path: Path) -> None:
-    strategies = CustomStrategies(tmp_path, os.environ, structlog.get_logger())
-    for _ in range(2):
-        strategies.note_failure("it named nobody")
-    told = strategies.trouble
-    assert told is not None
-    strategies.note_failure("it named a stranger")
+    async with child_running(tmp_path, "def choose(*_): return 'a'") as strategies:
+        await until_loaded(strategies)
+        for _ in range(2):
+            strategies.note_failure("it named nobody")
+        strategies.note_failure("it named a stranger")
 
-    strategies.forget_trouble(told)
+        strategies.forget_failures(2)
 
-    assert strategies.trouble == Trouble("", "it named a stranger", 1)
-    assert ServerId("a") not in await strategies.ask_picks(QUESTION)
+        assert strategies.trouble == Trouble("ours.py:choose", "it named a stranger", 1)
+
+
+async def test_those_in_force_run_and_no_others(tmp_path: Path) -> None:
+    (tmp_path / "ours.py").write_text("def a(*_): return 'a'\ndef b(*_): return 'stranger'")
+    every = CustomStrategies(lambda file: tmp_path / file, os.environ, structlog.get_logger())
+    every.use_strategies({"ours.py:a", "ours.py:b"})
+
+    async def picks(name: str) -> list[ServerId]:
+        return await every.ask_picks(name, QUESTION)
+
+    await eventually(lambda: picks("ours.py:a"))
+    await eventually(lambda: picks("ours.py:b"))
+
+    assert await picks("ours.py:a") == ["a", "a"]
+    (failed,) = every.failures_due(None, NOON)
+    assert failed.reason == "it named 'stranger', which may not be chosen"
+    assert every.failures_due(NOON, NOON) == []
+    every.use_strategies({"ours.py:a"})
+    assert (await picks("ours.py:b"), every.failures_due(None, NOON)) == ([], [])
+    await every.close()

@@ -1,5 +1,7 @@
 """What changed in the file is applied, and nothing else: what the API changed stands."""
 
+import msgspec
+
 from contracts.balancer import (
     BalancerAdmin,
     PutServer,
@@ -23,6 +25,7 @@ from services.balancer.domain import (
 )
 from services.balancer.domain.fleet import GENERAL
 from services.balancer.domain.fleet.digests import entry_digest
+from services.balancer.settings import ServerSection
 from tests.unit.balancer.builders import configured, server
 
 BY = "round_robin"
@@ -203,3 +206,12 @@ def test_same_file_is_the_same_digest_as_to_earlier_versions() -> None:
 
 EARLIER = "sha256:0b08fc5385ebdbe7fd7a19b2e51c3da4"
 """Of this file, as it was when the digest was of the whole alone."""
+
+
+def test_what_is_said_as_it_is_by_default_is_not_said() -> None:
+    written = msgspec.json.decode(b'{"probe_path": "/ping", "dialect": "plain"}')
+    section = ServerSection(server_id=ServerId("a"), url="http://a:9000", **written)
+    fleet = filed(Fleet(), configured(BY, [server("a")]))
+
+    assert entry_digest(section.as_server()) == entry_digest(server("a"))
+    assert configuration_events(fleet, configured(BY, [section.as_server()])) == []

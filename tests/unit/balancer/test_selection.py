@@ -17,7 +17,7 @@ from contracts.balancer import (
 from contracts.base import ServerId, ServiceType
 from contracts.pool import Candidate
 from services.balancer.domain import select_server
-from services.balancer.domain.selection.choosing import _SERVICE_TYPES_MAX
+from services.balancer.domain.selection.eligibility import SERVICE_TYPES_MAX
 from tests.moments import NOON
 from tests.unit.balancer.builders import (
     AVATAR,
@@ -218,10 +218,10 @@ def test_moved_server_is_judged_anew() -> None:
 def test_service_types_remembered_are_bounded() -> None:
     balancer = well("a")
 
-    for number in range(_SERVICE_TYPES_MAX + 10):
+    for number in range(SERVICE_TYPES_MAX + 10):
         chosen(balancer, service_type=ServiceType(f"type-{number}"))
 
-    assert len(balancer.options) <= _SERVICE_TYPES_MAX
+    assert len(balancer.options) <= SERVICE_TYPES_MAX
 
 
 def test_events_that_concern_no_server_leave_everything_as_it_was() -> None:

@@ -33,7 +33,7 @@ from contracts.balancer import (
     StrategyUnpinned,
 )
 from contracts.base import ServerId, ServiceType
-from services.balancer.domain.fleet.digests import digest_of, entry_digest
+from services.balancer.domain.fleet.digests import digest_of, entry_digest, plain_server
 from services.balancer.domain.fleet.fold import GENERAL, Fleet, Member
 
 ConfigurationEvent = (
@@ -65,7 +65,7 @@ class ConfiguredFleet(msgspec.Struct, frozen=True, kw_only=True):
 
 def configuration_digest(configured: ConfiguredFleet) -> str:
     """Name what a configuration says in all; the order of its servers says nothing."""
-    ordered = sorted(configured.servers, key=lambda server: server.server_id)
+    ordered = sorted(map(plain_server, configured.servers), key=lambda server: server.server_id)
     said: list[object] = [configured.strategy, ordered]
     if configured.strategies or configured.rules:
         # Else it is what earlier versions made of the same file.

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 import msgspec
 
 from contracts.balancer import CONFIGURATION, Server, StrategyRule
+from contracts.base import ServerId
 
 _LENGTH = 32
+_DEFAULTS = msgspec.structs.asdict(Server(server_id=ServerId(""), url=""))
 
 
 def entry_digest(said: Server | str | Sequence[StrategyRule]) -> str:
@@ -15,7 +17,14 @@ def entry_digest(said: Server | str | Sequence[StrategyRule]) -> str:
 
     What is as it is by default is left out: a field that a later version adds changes no digest.
     """
+    said = plain_server(said) if isinstance(said, Server) else said
     return digest_of(msgspec.json.encode(said, order="deterministic"))
+
+
+def plain_server(server: Server) -> Server:
+    """Leave out what is as it is by default: an encoder knows only the default itself, no equal."""
+    every = msgspec.structs.asdict(server)
+    return Server(**{name: value for name, value in every.items() if value != _DEFAULTS.get(name)})
 
 
 def digest_of(said: bytes) -> str:

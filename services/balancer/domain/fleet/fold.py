@@ -143,6 +143,12 @@ class Fleet(Part, frozen=True, kw_only=True):
             return switched.strategy
         return self.strategies.get(service_type) or self.strategy
 
+    def strategies_in_force(self) -> set[str]:
+        """Every strategy that chooses for somebody now."""
+        if self.pinned:
+            return {self.pinned}
+        return {self.strategy, *self.own_strategies().values()}
+
     def own_strategies(self) -> dict[ServiceType, str]:
         """Who chooses for the service types that have one of their own, or for which a rule holds.
 

@@ -5,6 +5,7 @@ eligibility  who may be chosen now, and when somebody may be if nobody may
 candidates   whom it looked at, and why not the others
 """
 
-from services.balancer.domain.selection.choosing import select_server
+from services.balancer.domain.selection.choosing import NOBODY_PICKED, select_server
+from services.balancer.domain.selection.eligibility import eligible_servers, options_for
 
-__all__ = ["select_server"]
+__all__ = ["NOBODY_PICKED", "eligible_servers", "options_for", "select_server"]

@@ -1,7 +1,7 @@
 """Which server for a lease, and why."""
 
 from contracts.balancer import NoServer, Selected, SelectServer
-from contracts.base import GatewayId, Instant
+from contracts.base import GatewayId, Instant, ServerId
 from contracts.pool import Candidate
 from services.balancer.domain.health import take_failure, warm_up
 from services.balancer.domain.inflight import leave_server, open_placement, start_exchange
@@ -15,30 +15,35 @@ from services.balancer.domain.selection.candidates import (
 from services.balancer.domain.selection.eligibility import (
     back_in_s,
     eligible_servers,
+    options_for,
     region_shut_out,
     rests_s,
-    server_options,
     servers_of_level,
 )
 from services.balancer.domain.standing import ServerStanding
 from services.balancer.domain.state import Balancer, Placement
 from services.balancer.strategies import Criteria, Ranking
 
-_SERVICE_TYPES_MAX = 256
+NOBODY_PICKED = ServerId("")
 
 
 def select_server(
-    balancer: Balancer, wanted: SelectServer, gateway_id: GatewayId, now: Instant
+    balancer: Balancer,
+    wanted: SelectServer,
+    gateway_id: GatewayId,
+    now: Instant,
+    picked: ServerId = NOBODY_PICKED,
 ) -> Selected | NoServer:
     """Name a server, and count the exchange as in flight when it is for a lease.
 
+    `picked` is the one that an operator's own strategy named, where one was asked.
     A lease that already has a server gets the same answer again, unless that server's failure is
     reported or it is to be avoided; then the new selection replaces the old one.
     """
     if not wanted.lease_id:
         if wanted.failed is not None:
             take_failure(balancer, wanted, wanted.failed, now)
-        return _choose_server(balancer, wanted, now)
+        return _choose_server(balancer, wanted, now, picked)
     placement = balancer.placements.get(wanted.lease_id)
     if placement is not None and placement.answer is not None and not _is_move(placement, wanted):
         return placement.answer
@@ -50,7 +55,7 @@ def select_server(
         placement.failed_at = wanted.failed.server_id
         placement.reported |= {wanted.failed.server_id}
         take_failure(balancer, wanted, wanted.failed, now)
-    answer = _choose_server(balancer, wanted, now)
+    answer = _choose_server(balancer, wanted, now, picked)
     if wanted.lease_id in balancer.ended:
         # Nobody would ever leave that server: the end was heard before.
         del balancer.placements[wanted.lease_id]
@@ -68,19 +73,15 @@ def _is_move(placement: Placement, wanted: SelectServer) -> bool:
     return server_id in wanted.avoid
 
 
-def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Selected | NoServer:
+def _choose_server(
+    balancer: Balancer, wanted: SelectServer, now: Instant, picked: ServerId
+) -> Selected | NoServer:
     """Rank those that may be chosen, and name the best; none when nobody may."""
     if wanted.only:
         return _choose_only(balancer, wanted)
     if balancer.warming:
         warm_up(balancer, now)
-    options = balancer.options.get(wanted.service_type)
-    if options is None:
-        # A service type is whatever a client wrote: without a bound it would grow for ever.
-        if len(balancer.options) >= _SERVICE_TYPES_MAX:
-            balancer.options.clear()
-        options = server_options(balancer, wanted.service_type)
-        balancer.options[wanted.service_type] = options
+    options = options_for(balancer, wanted.service_type)
     eligible = eligible_servers(balancer, options, wanted, wanted.session_region, now)
     if not eligible:
         refused = unavailable_candidates(balancer, options, wanted, now)
@@ -104,6 +105,7 @@ def _choose_server(balancer: Balancer, wanted: SelectServer, now: Instant) -> Se
             session_region=wanted.session_region,
             now_s=now.timestamp(),
             median_ms=fleet_median_ms(balancer.latencies, wanted.service_type),
+            picked=picked,
             chance=balancer.chance,
         ),
     )

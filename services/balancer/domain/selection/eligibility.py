@@ -10,10 +10,22 @@ from services.balancer.domain.pacing import rest_reason, rest_s
 from services.balancer.domain.standing import ServerStanding
 from services.balancer.domain.state import Balancer, Options
 
+SERVICE_TYPES_MAX = 256
 _LEVEL_FULL = 0.8
 
 
-def server_options(balancer: Balancer, service_type: ServiceType) -> Options:
+def options_for(balancer: Balancer, service_type: ServiceType) -> Options:
+    """Who may do a service type, and who chooses; kept until the fleet changes."""
+    options = balancer.options.get(service_type)
+    if options is None:
+        # A service type is whatever a client wrote: without a bound it would grow for ever.
+        if len(balancer.options) >= SERVICE_TYPES_MAX:
+            balancer.options.clear()
+        options = balancer.options[service_type] = _server_options(balancer, service_type)
+    return options
+
+
+def _server_options(balancer: Balancer, service_type: ServiceType) -> Options:
     """Sort the fleet into who may do a service type and who may not."""
     able: list[ServerStanding] = []
     refused: list[Candidate] = []
@@ -33,18 +45,8 @@ def server_options(balancer: Balancer, service_type: ServiceType) -> Options:
     elif not able:
         shortage = f"no healthy server can do {service_type or 'it'}"
     levels = sorted({standing.server.level for standing in able})
-    name, strategy = _active_strategy(balancer, service_type)
+    name, strategy = strategies.strategy_named(balancer.fleet.strategy_for(service_type))
     return Options(able, refused, shortage, levels if len(levels) > 1 else [], name, strategy)
-
-
-def _active_strategy(
-    balancer: Balancer, service_type: ServiceType
-) -> tuple[str, strategies.Strategy]:
-    """The strategy in force; one that only a later version knows gives way to the default."""
-    name = balancer.fleet.strategy_for(service_type)
-    if name not in strategies.STRATEGIES:
-        name = strategies.DEFAULT
-    return name, strategies.STRATEGIES[name]
 
 
 def _unfit_reason(member: Member, service_type: ServiceType) -> str | None:
