@@ -161,8 +161,8 @@ CURES: dict[FindingCode, str] = {
     " carry its load.",
     "server_draining": "Nothing, while it is meant to have no work; else"
     " `tidegate servers undrain` it.",
-    "strategy_failing": "Mend the function, or choose by another strategy: `tidegate servers strategy"
-    " NAME`. What it printed is in the balancer's log.",
+    "strategy_failing": "Mend the function, or choose by another: `tidegate servers strategy NAME`."
+    " What it printed is in the balancer's log.",
     "strategy_pinned": "Nothing, while it is meant; else `tidegate servers strategy unpin`: until"
     " then no rule, file or service type says who chooses.",
     "server_open": "Have it listen to this machine alone (bind 127.0.0.1), or let a firewall keep"
