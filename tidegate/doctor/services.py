@@ -133,16 +133,15 @@ async def _balancer_findings(client: Client, clock: Clock) -> list[DoctorFinding
         fine("balancer", f"leads since epoch {reply.epoch}, strategy {reply.strategy}"),
     ]
     if reply.held is not None:
-        message = f"it is held: {reply.held.reason} ({reply.held.digest})"
-        findings.append(wrong("configuration", "configuration_held", message))
+        held = f"it is held: {reply.held.reason} ({reply.held.digest})"
+        findings.append(wrong("configuration", "configuration_held", held))
     if not reply.servers:
         findings.append(wrong("servers", "no_servers", "there is none"))
     if reply.pinned:
-        message = f"{reply.pinned} is pinned: it chooses for every service type"
-        findings.append(note("balancer", "strategy_pinned", message))
+        pinned = f"{reply.pinned} is pinned: it chooses for every service type"
+        findings.append(note("balancer", "strategy_pinned", pinned))
     if reply.strategy_trouble:
-        message = f"{reply.strategy_trouble}; least_connections chose instead"
-        findings.append(wrong("balancer", "strategy_failing", message))
+        findings.append(wrong("balancer", "strategy_failing", reply.strategy_trouble))
     for view in reply.servers:
         findings += await asyncio.to_thread(_server_findings, view)
     return [*findings, *await exposure.exposure_findings([view.server for view in reply.servers])]
@@ -169,8 +168,8 @@ def _server_findings(view: ServerView) -> Iterator[DoctorFinding]:
 
 def _condition(view: ServerView) -> str:
     """Word how a server does that may be chosen."""
-    rate = f"{view.success_rate:.0%} succeed" if view.attempts else "nothing was tried lately"
-    return f"{view.words or 'well'}, {rate}"
+    rate = f"{view.success_rate:.0%} succeed"
+    return f"{view.words or 'well'}, {rate if view.attempts else 'nothing was tried lately'}"
 
 
 async def _analytics_findings(client: Client) -> list[DoctorFinding]:

@@ -53,6 +53,7 @@ async def test_it_chooses_and_is_told_as_the_strategy(bench: Bench) -> None:
             await eventually(all_second)
 
             (answer,) = await bench.select(wanted("r.1"))
+
             assert isinstance(answer, Selected)
             assert answer.strategy == "ours.py:choose"
             assert answer.candidates[0].server_id == "server-2"

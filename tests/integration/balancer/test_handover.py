@@ -86,6 +86,7 @@ async def test_what_came_while_nobody_led_counts_once(bench: Bench) -> None:
 
             await bench.shows(lambda status: status.servers[0].state == "ejected")
             ejected = [event for event in await bench.journal() if isinstance(event, ServerEjected)]
+
             assert [(event.server_id, event.failures) for event in ejected] == [("server-1", 5)]
 
 
