@@ -172,6 +172,7 @@ class BalancerLeader:
             ejection_base_s=float(section.ejection_base),
             ejection_cap_s=float(section.ejection_cap),
             slow_start_s=float(section.slow_start),
+            eject_slower=section.eject_slower,
         )
 
     def _open_up(self) -> None:

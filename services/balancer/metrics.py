@@ -8,7 +8,8 @@ from prometheus_client.registry import Collector
 
 from contracts.balancer import BalancerEvent, NoServer, Selected, ServerEjected
 from contracts.base import ServerId, ServiceType
-from services.balancer.domain import Balancer
+from runtime.clock import system_clock
+from services.balancer.domain import Balancer, server_views
 
 
 class Metrics(Collector):
@@ -83,8 +84,21 @@ class Metrics(Collector):
             up.add_metric([standing.server_id], float(member.is_healthy))
         yield in_flight
         yield up
+        yield self._server_states()
         unknown = GaugeMetricFamily(
             "tidegate_balancer_unknown_events", "Events of an unknown tag in what it read."
         )
         unknown.add_metric([], float(self._balancer.unknown_events))
         yield unknown
+
+    def _server_states(self) -> GaugeMetricFamily:
+        """Say in which state each server is, as `servers list` does."""
+        states = GaugeMetricFamily(
+            "tidegate_balancer_server_state",
+            "1 for the state that a server is in: up, down, ejected, half_open, slow_start, silent"
+            " or draining.",
+            labels=["server", "state"],
+        )
+        for view in server_views(self._balancer, system_clock()):
+            states.add_metric([view.server.server_id, view.state], 1.0)
+        return states

@@ -79,6 +79,9 @@ class BalancerSection(Section, frozen=True, kw_only=True):
     """How long it lasts at most."""
     slow_start: Seconds = Seconds(30)
     """How long the bounds of a server that comes back grow until they are whole."""
+    eject_slower: float = 0.0
+    """A server whose answers take longer to begin than so many times the fleet's median is ejected
+    for that service type, within `max_ejected`; 0: none is."""
     rules: list[RuleSection] = []
 
     def __post_init__(self) -> None:
@@ -96,6 +99,8 @@ class BalancerSection(Section, frozen=True, kw_only=True):
             raise ValueError("consecutive_failures: expected at least 1")
         if not 0 <= self.max_ejected <= 1:
             raise ValueError("max_ejected: expected a part from 0 to 1, such as 0.5")
+        if self.eject_slower and not 1 < self.eject_slower <= NUMBER_MAX:
+            raise ValueError("eject_slower: expected 0, or more than 1 time the fleet's median")
         if not 0 < self.ejection_base <= self.ejection_cap:
             raise ValueError('ejection_base: expected more than "0s" and at most ejection_cap')
 

@@ -14,3 +14,5 @@ class HealthBounds(msgspec.Struct, frozen=True, kw_only=True):
     """Each ejection in a row lasts so much longer than the one before."""
     ejection_cap_s: float = 600.0
     slow_start_s: float = 30.0
+    eject_slower: float = 0.0
+    """Who is slower than so many times the fleet's median is put out; 0: nobody is."""

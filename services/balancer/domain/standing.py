@@ -36,6 +36,7 @@ class CallResult(msgspec.Struct, frozen=True, gc=False):
     failed: bool
     costs_unit: bool
     """Whether its unit may be lost; never where nothing was sent."""
+    first_byte_ms: float = 0.0
 
 
 class Streak(msgspec.Struct, kw_only=True):

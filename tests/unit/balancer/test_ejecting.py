@@ -304,3 +304,20 @@ def test_last_server_that_is_well_is_never_put_out_by_the_pools_word() -> None:
 
     assert lasts(eject(balancer, "a", "b")) == [("a", 30, 1)]
     assert eject(balancer, "b") == []
+
+
+@pytest.mark.parametrize(("times", "out"), [(0.0, 0), (5.0, 1), (20.0, 0)])
+def test_who_is_much_slower_than_the_fleet_goes_out_only_where_that_is_configured(
+    times: float, out: int
+) -> None:
+    balancer = well("a", "b", "c")
+    balancer.bounds = HealthBounds(eject_slower=times)
+    for number in range(10):
+        for name, first_byte_ms in (("a", 1000.0), ("b", 100.0), ("c", 100.0)):
+            see(balancer, usage_at(name, first_byte_ms=first_byte_ms, session=f"s{number}"))
+
+    events = eject_due(balancer)
+
+    assert [(event.server_id, event.service_type) for event in events] == [(A, IMAGE)] * out
+    assert [event.reason for event in events] == ["10.0 times as slow as the fleet"] * out
+    assert not any(event.costs_units for event in events)

@@ -13,7 +13,14 @@ select server,
     quantile_cont(total_ms, 0.5) filter (sent) as attempt_p50_ms,
     quantile_cont(total_ms, 0.95) filter (sent) as attempt_p95_ms,
     quantile_cont(total_ms, 0.99) filter (sent) as attempt_p99_ms,
-    any_value(if(removed_at is not null, 'removed', health)) as health
+    any_value(case
+        when removed_at is not null then 'removed'
+        when health = 'up' and draining then 'draining'
+        when health = 'up' and state <> '' then state
+        when health = 'up' and types_out <> '[]' then 'ejected for ' || types_out
+        else health
+    end) as health,
+    any_value(if(removed_at is null, reason, '')) as why
 from attempt_facts
 left join ledger.servers as known on known.server_id = server
 where day >= $since and day < $until

@@ -9,7 +9,7 @@ refused costs nothing.
 from collections.abc import Iterator
 from datetime import timedelta
 from math import nextafter
-from statistics import fmean, pstdev
+from statistics import fmean, median, pstdev
 
 import msgspec
 
@@ -17,6 +17,7 @@ from contracts.balancer import ServerEjected
 from contracts.base import Instant, ServiceType
 from services.balancer.domain.fleet import Ejection, Member
 from services.balancer.domain.health.outcomes import ALL, recent_outcomes
+from services.balancer.domain.latency import fleet_median_ms
 from services.balancer.domain.standing import CallResult, ServerStanding, Streak
 from services.balancer.domain.state import Balancer
 
@@ -83,6 +84,7 @@ def _charges(
             failures=streak.failures,
             outcomes=streak.failures,
         )
+    yield from _slowness(balancer, member, standing, now)
     for key in standing.recent:
         if key in bar and not member.is_out(key):
             seen = recent_outcomes(standing, key, now)
@@ -95,6 +97,30 @@ def _charges(
                     failures=len(failed),
                     outcomes=len(seen),
                 )
+
+
+def _slowness(
+    balancer: Balancer, member: Member, standing: ServerStanding, now: Instant
+) -> Iterator[_Charge]:
+    """Say for which service types a server is slower than the setting allows; by default none."""
+    times = balancer.bounds.eject_slower
+    for key in standing.recent if times else ():
+        took_ms = [
+            seen.first_byte_ms
+            for seen in recent_outcomes(standing, key, now)
+            if seen.first_byte_ms and not seen.failed
+        ]
+        usual_ms = fleet_median_ms(balancer.latencies, key)
+        if member.is_out(key) or len(took_ms) < RATED_MIN or not usual_ms:
+            continue
+        slower = median(took_ms) / usual_ms
+        if slower > times:
+            yield _Charge(
+                service_type=key,
+                reason=f"{slower:.1f} times as slow as the fleet",
+                failures=len(took_ms),
+                outcomes=len(took_ms),
+            )
 
 
 def _streak_reason(streak: Streak) -> str:

@@ -35,7 +35,10 @@ def take_attempt(
         note_failure(standing, service_type, session_id, at, costs_unit=costs_unit)
         return True
     if attempt.verdict is Verdict.SUCCESS:
-        return _note_success(standing, service_type, session_id, at)
+        answered = CallResult(
+            at, session_id, failed=False, costs_unit=False, first_byte_ms=attempt.first_byte_ms
+        )
+        return _note_success(standing, service_type, answered)
     # A client that went away before the answer leaves a trial undecided.
     return attempt.status != 0 and _pass_trial(standing, service_type, attempt.verdict)
 
@@ -71,9 +74,10 @@ def recent_outcomes(
 
 
 def _note_success(
-    standing: ServerStanding, service_type: ServiceType, session_id: SessionId, at: Instant
+    standing: ServerStanding, service_type: ServiceType, answered: CallResult
 ) -> bool:
-    _remember(standing, service_type, CallResult(at, session_id, failed=False, costs_unit=False))
+    """Note a call that was done; whether that ends a trial."""
+    _remember(standing, service_type, answered)
     if not standing.streaks:
         return False
     ended = [standing.streaks.pop(key, None) for key in (ALL, service_type)]
