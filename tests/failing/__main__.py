@@ -43,7 +43,9 @@ def main() -> int:
     problems = [f"{one.cell}: {why}" for one in tried for why in one.breaks]
     problems += [complaint] if complaint else []
     if len(tried) < len(cells):
-        problems.append(f"{len(cells) - len(tried)} cells were not tried in {options.minutes:g} min")
+        problems.append(
+            f"{len(cells) - len(tried)} cells were not tried in {options.minutes:g} min"
+        )
     for problem in problems:
         print(f"BROKEN {problem}", file=sys.stderr)
     print(f"{len(problems)} problems" if problems else "every bound kept, the audit is clean")

@@ -4,6 +4,7 @@ The bound (balancer, health): a server that fails every call costs at most `cons
 units, and what was sent before the first failure was in the log; afterwards one a period.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,7 @@ from contracts.pool import LeaseExpired, LeaseGranted, Outcome, UsageRecorded, V
 from tests.failing.log import Logged
 from tests.failing.ways import MANNERS, Way
 
+_NEVER = (sys.maxsize, 0)
 _BLAMES = frozenset({Verdict.OUTCOME_UNKNOWN, Verdict.UNREACHABLE, Verdict.LOGIN_EXPIRED})
 
 
@@ -60,6 +62,7 @@ class Figures:
     after: int
     """Those granted after."""
     calls_until_out: int | None
+    """Those that ended from its first failure on."""
     out_s: float | None
     back_s: float | None
     """From the end of the fault until it answered a call again."""
@@ -100,6 +103,7 @@ def cell_figures(events: Sequence[Logged], course: Course) -> Figures:
         )
     ]
     first = failed[0][0].place if failed else None
+    well = next((logged.place for logged in events if logged.at >= course.well_at), _NEVER)
     out = next(outs(events, course), None)
     lost = [
         granted[end.lease_id]
@@ -113,14 +117,8 @@ def cell_figures(events: Sequence[Logged], course: Course) -> Figures:
         for logged, end in ends
         if end.verdict is Verdict.SUCCESS and end.attempts[-1].server_id == course.server_id
     ]
-    back = next(
-        (
-            logged.at
-            for logged in answered
-            if logged.at > course.well_at and (out is None or logged.place > out.place)
-        ),
-        None,
-    )
+    # What it was sent while it failed may be answered now, and does not say that it is back.
+    back = next((logged.at for logged in answered if granted[_lease(logged)] > well), None)
     return Figures(
         calls=sum(logged.at <= course.well_at for logged, _ in ends),
         before=len([place for place in begun_before if place not in begun_after]),
@@ -128,7 +126,7 @@ def cell_figures(events: Sequence[Logged], course: Course) -> Figures:
         after=len(begun_after),
         calls_until_out=None
         if out is None
-        else sum(logged.place < out.place for logged, _ in ends),
+        else sum(first is not None and first <= logged.place < out.place for logged, _ in ends),
         out_s=None if out is None else (out.at - course.failing_at).total_seconds(),
         back_s=None if back is None else (back - course.well_at).total_seconds(),
         periods=sum(
@@ -187,3 +185,8 @@ def _reason(out: Logged) -> str:
         return f"silent for {event.waited_s:g} s"
     assert isinstance(event, ServerHealthChanged | ServerEjected | ServerReadmitted)
     return event.reason
+
+
+def _lease(logged: Logged) -> str:
+    assert isinstance(logged.event, UsageRecorded)
+    return logged.event.lease_id

@@ -21,7 +21,7 @@ _TITLES = (
 
 def terminal_table(tried: Sequence[Tried]) -> str:
     """Write the rows with columns of one width."""
-    lines = [_TITLES, *(_cells(one) for one in tried)]
+    lines = [_TITLES, *(_tried_cells(one) for one in tried)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(_TITLES))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -31,11 +31,11 @@ def terminal_table(tried: Sequence[Tried]) -> str:
 
 def markdown_table(tried: Sequence[Tried]) -> str:
     """Write the rows as a page has them."""
-    lines = [_TITLES, ("---",) * len(_TITLES), *(_cells(one) for one in tried)]
+    lines = [_TITLES, ("---",) * len(_TITLES), *(_tried_cells(one) for one in tried)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def _cells(one: Tried) -> tuple[str, ...]:
+def _tried_cells(one: Tried) -> tuple[str, ...]:
     found = one.figures
     return (
         str(one.cell.way),
@@ -57,5 +57,5 @@ def _parts(found: Figures) -> str:
 
 def _shown(value: float | None, unit: str) -> str:
     if value is None:
-        return "–"
+        return "never"
     return f"{value:.1f}{unit}" if isinstance(value, float) else f"{value}{unit}"

@@ -20,7 +20,7 @@ from contracts.pool import (
 from tests.e2e.stack import Stack
 from tests.failing.figures import Cell, Course, Figures, bound_breaks, cell_figures, outs
 from tests.failing.log import GrowingLog
-from tests.failing.ways import MANNERS, NORMAL_MS, Way, begin_failing, end_failing
+from tests.failing.ways import MANNERS, NORMAL_MS, begin_failing, end_failing
 
 PROCESSES = ("one", "two", "three", "four")
 VICTIM = "one"
@@ -116,13 +116,15 @@ async def try_cell(stack: Stack, log: GrowingLog, cell: Cell, number: int) -> Tr
     calling = asyncio.create_task(clients.run())
     try:
         served = await log.until(
-            lambda: _answered(log, began, server_id) >= _WARM_CALLS, _WARM_S
+            lambda: _good_answers(log, began, server_id) >= _WARM_CALLS, _WARM_S
         )
         assert served, f"{cell}: {server_id} is not called"
         clients.answers.clear()
         course = await _fail(stack, log, cell, server_id)
         answers = {**clients.answers}
-        await log.until(lambda: _answered(log, began, server_id, course.well_at) > 0, _BACK_MAX_S)
+        await log.until(
+            lambda: cell_figures(log.events[began:], course).back_s is not None, _BACK_MAX_S
+        )
     finally:
         clients.stop()
         await calling
@@ -147,10 +149,8 @@ async def _fail(stack: Stack, log: GrowingLog, cell: Cell, server_id: str) -> Co
     manner = MANNERS[cell.way]
     if manner.goes_out if cell.servers > 1 else manner.goes_out_alone:
         await log.until(lambda: any(True for _ in outs(log.events[began:], course)), _OUT_MAX_S)
-        if cell.way not in {Way.KILLED, Way.HUNG}:
-            await log.until(
-                lambda: _half_opened(log, began, server_id) >= _PERIODS, _PERIODS_MAX_S
-            )
+        # Whom probes call down is not tried again: this only watches him.
+        await log.until(lambda: _half_opened(log, began, server_id) >= _PERIODS, _PERIODS_MAX_S)
     else:
         await asyncio.sleep(_FAILS_S)
     # Whatever is sent to it from here on may be answered well.
@@ -192,15 +192,12 @@ def _tidy(stack: Stack, server_id: str) -> None:
             stack.api(path, "PATCH", json={"status": str(SessionStatus.ACTIVE)})
 
 
-def _answered(
-    log: GrowingLog, began: int, server_id: str, since: datetime | None = None
-) -> int:
+def _good_answers(log: GrowingLog, began: int, server_id: str) -> int:
     """Count the calls that a server answered well."""
     return sum(
         isinstance(logged.event, UsageRecorded)
         and logged.event.verdict is Verdict.SUCCESS
         and logged.event.attempts[-1].server_id == server_id
-        and (since is None or logged.at > since)
         for logged in log.events[began:]
     )
 
