@@ -6,8 +6,6 @@ what is inherited for it.
 
 from datetime import timedelta
 
-from msgspec.structs import replace
-
 from contracts.balancer import Selected, SelectServer
 from contracts.base import GatewayId, Instant, LeaseId, ServerId, ServiceType
 from services.balancer.domain.inheritance import forget_gateway
@@ -41,9 +39,10 @@ def start_exchange(
     """Count the exchange at the server that `answer` names."""
     assert placement.answer is None, "it is counted at a server already"
     standing = balancer.standings[answer.server_id]
-    placement.answer, placement.began_at, placement.term = answer, now, standing.term
-    standing.in_flight += 1
     opened, service_type = standing.open_of, placement.service_type
+    placement.answer, placement.began_at = answer, now
+    placement.term = standing.term_of(service_type)
+    standing.in_flight += 1
     opened[service_type] = opened.get(service_type, 0) + 1
     opened[_ALL] = opened.get(_ALL, 0) + 1
     of = placement.gateway_id, answer.server_id
@@ -55,19 +54,29 @@ def leave_server(balancer: Balancer, placement: Placement) -> ServerId:
     if placement.answer is None:
         return ServerId("")
     server_id = placement.answer.server_id
+    _uncount_exchange(balancer, placement, server_id)
+    placement.answer = None
+    return server_id
+
+
+def _uncount_exchange(balancer: Balancer, placement: Placement, server_id: ServerId) -> None:
     # It is there even when the fleet has lost the server: `take_event` keeps it until it is idle.
     standing = balancer.standings[server_id]
     standing.in_flight -= 1
     assert standing.in_flight >= 0
-    if placement.term == standing.term:
+    if placement.term == standing.term_of(placement.service_type):
         _count_ended(standing.open_of, placement.service_type)
     of = placement.gateway_id, server_id
     balancer.placed[of] -= 1
     assert balancer.placed[of] >= 0
     if not balancer.placed[of]:
         del balancer.placed[of]
-    placement.answer = None
-    return server_id
+
+
+def is_of_this_term(balancer: Balancer, placement: Placement, server_id: ServerId) -> bool:
+    """Tell whether an exchange began there since the server last went out, or came back."""
+    standing = balancer.standings.get(server_id)
+    return standing is not None and placement.term == standing.term_of(placement.service_type)
 
 
 def _count_ended(opened: dict[ServiceType, int], service_type: ServiceType) -> None:
@@ -86,11 +95,9 @@ def end_placement(balancer: Balancer, lease_id: LeaseId) -> Placement | None:
     balancer.ended[lease_id] = None
     if len(balancer.ended) > _ENDED_KEPT:
         balancer.ended.popitem(last=False)
-    if placement is None:
-        return None
-    before = replace(placement)
-    leave_server(balancer, placement)
-    return before
+    if placement is not None and placement.answer is not None:
+        _uncount_exchange(balancer, placement, placement.answer.server_id)
+    return placement
 
 
 def renew_deadline(

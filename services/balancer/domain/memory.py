@@ -70,10 +70,23 @@ def recall(balancer: Balancer, memory: BalancerMemory) -> None:
         standing.paces = known.paces
         standing.spans = known.spans
         standing.latencies = known.latencies
-        since = standing.term_since
-        if since is None or since <= memory.taken_at:
-            standing.streaks = known.streaks
-            standing.recent = known.recent
+        standing.streaks.update(
+            (key, streak)
+            for key, streak in known.streaks.items()
+            if _is_of_now(standing, key, memory.taken_at)
+        )
+        standing.recent = {
+            key: recent
+            for key, recent in known.recent.items()
+            if _is_of_now(standing, key, memory.taken_at)
+        }
+        standing.note_restraint()
+
+
+def _is_of_now(standing: ServerStanding, service_type: ServiceType, taken_at: Instant) -> bool:
+    """Tell whether what was counted of a service type is of the term that it is in."""
+    since = standing.since_of(service_type)
+    return since is None or since <= taken_at
 
 
 def _server_memory(standing: ServerStanding) -> ServerMemory:

@@ -1,6 +1,6 @@
 """What the pool's log tells the balancer: ends and renewals of leases, outcomes, and blame."""
 
-from contracts.base import Instant, ServerId
+from contracts.base import Instant, ServerId, ServiceType
 from contracts.envelope import Envelope
 from contracts.events import UnknownEvent
 from contracts.pool import (
@@ -48,7 +48,7 @@ def observe_envelope(balancer: Balancer, envelope: Envelope, now: Instant) -> bo
 def _accuse_server(balancer: Balancer, server_id: ServerId, at: Instant) -> bool:
     """Take in the pool's blame; what was said before the server went out was heard."""
     standing = balancer.standings.get(server_id)
-    since = None if standing is None else standing.term_since
+    since = None if standing is None else standing.since_of(ServiceType(""))
     if since is not None and at <= since:
         return False
     balancer.accused[server_id] = None
@@ -70,7 +70,7 @@ def _on_usage_recorded(balancer: Balancer, usage: UsageRecorded, at: Instant, no
         _count_attempt(balancer, standing, usage, attempt, at, now)
         if balancer.fleet.rules:
             balancer.rule_watch.note_attempt(usage.service_type, attempt, now, SERVER_BLAMED)
-        if not _is_of_before(placement, standing, attempt, at):
+        if not _is_of_before(placement, standing, usage.service_type, attempt, at):
             changed |= take_attempt(standing, usage.service_type, usage.session_id, attempt, at)
     if not usage.attempts or placement is None or placement.answer is None:
         return changed
@@ -116,11 +116,16 @@ def _count_attempt(
 
 
 def _is_of_before(
-    placement: Placement | None, standing: ServerStanding, attempt: Attempt, at: Instant
+    placement: Placement | None,
+    standing: ServerStanding,
+    service_type: ServiceType,
+    attempt: Attempt,
+    at: Instant,
 ) -> bool:
     """Tell whether an attempt is counted already, or of a time before the server went out."""
     if placement is None:
-        return standing.term_since is not None and at <= standing.term_since
+        since = standing.since_of(service_type)
+        return since is not None and at <= since
     if placement.answer is not None and placement.answer.server_id == attempt.server_id:
-        return placement.term != standing.term
+        return placement.term != standing.term_of(placement.service_type)
     return attempt.server_id in placement.reported

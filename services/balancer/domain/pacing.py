@@ -25,11 +25,13 @@ def slow_down(standing: ServerStanding, service_type: ServiceType, now: Instant)
     pace = standing.paces.get(service_type)
     apart = APART_FIRST if pace is None else min(pace.apart * 2, APART_MAX)
     standing.paces[service_type] = Pace(apart=apart, next_at=now + apart)
+    standing.note_restraint()
 
 
 def speed_up(standing: ServerStanding, service_type: ServiceType) -> None:
     """Take a type's calls as they come again."""
     standing.paces.pop(service_type, None)
+    standing.note_restraint()
 
 
 def take_turn(standing: ServerStanding, service_type: ServiceType, now: Instant) -> None:

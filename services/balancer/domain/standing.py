@@ -14,6 +14,7 @@ from services.balancer.strategies import Criteria
 
 ANY_BREADTH = 100
 """A server that names no capability does every service type: the broadest there is."""
+_ALL = ServiceType("")
 _SPAN = timedelta(minutes=1)
 _SPANS_KEPT = 5
 
@@ -73,10 +74,12 @@ class ServerStanding(msgspec.Struct, kw_only=True):
     in_flight: int = 0
     open_of: dict[ServiceType, int] = {}
     """Exchanges of each service type that began in this term; all of them under the empty one."""
-    term: int = 0
-    """Begins anew with each ejection, and each return: what began before says nothing of after."""
-    term_since: Instant | None = None
-    """When it began, by the log."""
+    terms: dict[ServiceType, int] = {}
+    """One more with each ejection of a service type, or of all, and each return: see `term_of`."""
+    terms_since: dict[ServiceType, Instant] = {}
+    """When the last of each began, by the log."""
+    restrained: bool = False
+    """Whether it may take fewer exchanges than its bound; how many, `health.restraint` says."""
     turn: int = 0
     credit: int = 0
     probes_failed: int = 0
@@ -116,8 +119,23 @@ class ServerStanding(msgspec.Struct, kw_only=True):
         self.region = region_named(server.region)
         self.serves = frozenset(server.serves)
 
+    def term_of(self, service_type: ServiceType) -> int:
+        """Number the times of a service type: what began in another says nothing of this one."""
+        if not self.terms:  # it never went out
+            return 0
+        return self.terms.get(_ALL, 0) + self.terms.get(service_type, 0)
+
+    def since_of(self, service_type: ServiceType) -> Instant | None:
+        """When the present term of a service type began; None: it never went out."""
+        of_all, of_type = self.terms_since.get(_ALL), self.terms_since.get(service_type)
+        if of_all is None or of_type is None:
+            return of_all or of_type
+        return max(of_all, of_type)
+
     def forget_all(self) -> None:
-        """Drop what was seen of the server, as when it moved."""
+        """Drop what was seen of the server, as when it moved; what is open is of before, too."""
+        self._begin_term(_ALL)
+        self.warming = {}
         self.probes_failed = 0
         self.probe_failure = None
         self.answers_probes = False
@@ -129,6 +147,7 @@ class ServerStanding(msgspec.Struct, kw_only=True):
         self.paces = {}
         self.spans = []
         self.latencies = {}
+        self.restrained = False
 
     def peak_ewma_ms(self, criteria: Criteria) -> float:
         """Average time to first byte, remembering peaks; the fleet's median of what is unknown."""
@@ -157,10 +176,9 @@ class ServerStanding(msgspec.Struct, kw_only=True):
             span.answered += 1
             span.answered_ms += answer_ms
 
-    @property
-    def is_restrained(self) -> bool:
-        """Whether it may take fewer exchanges than its bound; which, `health.restraint` says."""
-        return bool(self.streaks or self.paces or self.warming)
+    def note_restraint(self) -> None:
+        """Note whether anything restrains it, after whatever may have changed that."""
+        self.restrained = bool(self.streaks or self.paces or self.warming)
 
     def on_ejection(
         self, service_type: ServiceType, ejection: Ejection, consecutive_failures: int
@@ -170,38 +188,55 @@ class ServerStanding(msgspec.Struct, kw_only=True):
             self._forget_outcomes(service_type)
             if ejection.slow_start_s:
                 self.warming[service_type] = ejection
+            self.note_restraint()
             return
-        # What is open began before, and says nothing of after.
-        self.term += 1
-        self.term_since = ejection.since
-        self.open_of = {}
+        self._begin_term(service_type)
+        if ejection.since is not None:
+            self.terms_since = {**self.terms_since, service_type: ejection.since}
         self._forget_outcomes(service_type)
         if ejection.state != "ejected":
             # One failure short of the next ejection: so there is one call at a time.
             self.streaks[service_type] = Streak(
-                failures=consecutive_failures - 1, costs_units=True, on_probation=True
+                failures=consecutive_failures - 1,
+                costs_units=ejection.costs_units,
+                on_probation=True,
             )
+        self.note_restraint()
 
     def warm_up(self, now: Instant) -> None:
         """Let its bounds grow as far as a slow start has come; what is over is forgotten."""
-        whole = self.warming.get(ServiceType(""))
+        whole = self.warming.get(_ALL)
         share = 1.0 if whole is None else whole.warm_share(now)
         self.max_sessions = max(1, ceil(self.server.max_sessions * share))
         self.weight = max(1, ceil(self.server.weight * share))
         for service_type in [*self.warming]:
             if self.warming[service_type].state_at(now) == "over":
                 del self.warming[service_type]
+        self.note_restraint()
+
+    def _begin_term(self, service_type: ServiceType) -> None:
+        """Let what is open of a type, or of all, be of before: it says nothing of after."""
+        self.terms = {**self.terms, service_type: self.terms.get(service_type, 0) + 1}
+        if service_type == _ALL:
+            self.open_of = {}
+        else:
+            left = self.open_of.get(_ALL, 0) - self.open_of.pop(service_type, 0)
+            assert left >= 0
+            self.open_of[_ALL] = left
 
     def _forget_outcomes(self, service_type: ServiceType) -> None:
+        """Drop the counts of a type, or of all; trials of others stand until they are decided."""
         self.warming.pop(service_type, None)
-        # Those of all are of this type, too; a streak of another type stands.
-        self.streaks.pop(ServiceType(""), None)
-        if service_type:
-            self.streaks.pop(service_type, None)
-            self.recent.pop(service_type, None)
-        else:
-            self.streaks.clear()
+        # Streaks of all are of this type, too; a streak of another type stands.
+        concerned = [*self.streaks] if service_type == _ALL else [_ALL, service_type]
+        for key in concerned:
+            streak = self.streaks.get(key)
+            if streak is not None and (key == service_type or not streak.on_probation):
+                del self.streaks[key]
+        if service_type == _ALL:
             self.recent.clear()
+        else:
+            self.recent.pop(service_type, None)
 
     def attempts(self, now: Instant) -> int:
         """Count the attempts of the last minutes."""

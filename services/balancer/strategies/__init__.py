@@ -18,9 +18,16 @@ time is in the ranking. For which call they are ranked, and chance, come in as `
 """
 
 from services.balancer.strategies.custom import is_custom
-from services.balancer.strategies.ranking import Criteria, EligibleServer, Ranking, no_chance
+from services.balancer.strategies.ranking import (
+    ANY_CALL,
+    Criteria,
+    EligibleServer,
+    Ranking,
+    no_chance,
+)
 from services.balancer.strategies.table import (
     DEFAULT,
+    SAME_FOR_ALL,
     STRATEGIES,
     Strategy,
     strategy_named,
@@ -28,7 +35,9 @@ from services.balancer.strategies.table import (
 )
 
 __all__ = [
+    "ANY_CALL",
     "DEFAULT",
+    "SAME_FOR_ALL",
     "STRATEGIES",
     "Criteria",
     "EligibleServer",

@@ -88,6 +88,10 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """From 0 up to 1, anew each time; tests bring their own."""
 
 
+ANY_CALL = Criteria()
+"""For strategies that rank alike whatever the call."""
+
+
 class Ranking(msgspec.Struct, frozen=True, gc=False):
     """Servers best first, each with the score it was ranked by (its meaning is the policy's)."""
 

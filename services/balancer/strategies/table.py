@@ -29,6 +29,12 @@ STRATEGIES: dict[str, Strategy] = {
 }
 
 
+SAME_FOR_ALL = frozenset(
+    {"round_robin", "weighted_round_robin", "least_connections", "capability_based"}
+)
+"""Those that rank alike whatever the call: they need not be told of it."""
+
+
 def strategy_named(name: str) -> tuple[str, Strategy]:
     """Find a strategy; one that only a later version knows gives way to the default."""
     if is_custom(name):

@@ -63,6 +63,7 @@ def note_failure(
         streak.costs_units = streak.costs_units or costs_unit
         streak.sessions.add(session_id)
         streak.service_types.add(service_type)
+    standing.note_restraint()
 
 
 def recent_outcomes(
@@ -81,6 +82,7 @@ def _note_success(
     if not standing.streaks:
         return False
     ended = [standing.streaks.pop(key, None) for key in (ALL, service_type)]
+    standing.note_restraint()
     return any(streak is not None and streak.on_probation for streak in ended)
 
 
@@ -92,6 +94,7 @@ def _pass_trial(standing: ServerStanding, service_type: ServiceType, verdict: Ve
         if streak is not None and streak.on_probation and verdict is not Verdict.LOGIN_EXPIRED:
             del standing.streaks[key]
             passed = True
+    standing.note_restraint()
     return passed
 
 

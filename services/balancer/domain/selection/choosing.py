@@ -4,7 +4,12 @@ from contracts.balancer import NoServer, Selected, SelectServer
 from contracts.base import GatewayId, Instant, ServerId
 from contracts.pool import Candidate
 from services.balancer.domain.health import take_failure, warm_up
-from services.balancer.domain.inflight import leave_server, open_placement, start_exchange
+from services.balancer.domain.inflight import (
+    is_of_this_term,
+    leave_server,
+    open_placement,
+    start_exchange,
+)
 from services.balancer.domain.latency import fleet_median_ms
 from services.balancer.domain.pacing import take_turn
 from services.balancer.domain.selection.candidates import (
@@ -22,7 +27,7 @@ from services.balancer.domain.selection.eligibility import (
 )
 from services.balancer.domain.standing import ServerStanding
 from services.balancer.domain.state import Balancer, Placement
-from services.balancer.strategies import Criteria, Ranking
+from services.balancer.strategies import ANY_CALL, Criteria, Ranking
 
 NOBODY_PICKED = ServerId("")
 
@@ -49,12 +54,13 @@ def select_server(
         return placement.answer
     if placement is None:
         placement = open_placement(balancer, wanted, gateway_id, now)
-    leave_server(balancer, placement)
+    left = leave_server(balancer, placement)
     # The same report comes again with a select that is sent again: it counts once.
     if wanted.failed is not None and wanted.failed.server_id != placement.failed_at:
         placement.failed_at = wanted.failed.server_id
         placement.reported |= {wanted.failed.server_id}
-        take_failure(balancer, wanted, wanted.failed, now)
+        if left != placement.failed_at or is_of_this_term(balancer, placement, left):
+            take_failure(balancer, wanted, wanted.failed, now)
     answer = _choose_server(balancer, wanted, now, picked)
     if wanted.lease_id in balancer.ended:
         # Nobody would ever leave that server: the end was heard before.
@@ -81,7 +87,9 @@ def _choose_server(
         return _choose_only(balancer, wanted)
     if balancer.warming:
         warm_up(balancer, now)
-    options = options_for(balancer, wanted.service_type)
+    options = balancer.options.get(wanted.service_type) or options_for(
+        balancer, wanted.service_type
+    )
     eligible = eligible_servers(balancer, options, wanted, wanted.session_region, now)
     if not eligible:
         refused = unavailable_candidates(balancer, options, wanted, now)
@@ -97,9 +105,9 @@ def _choose_server(
         )
     if options.levels:
         eligible = servers_of_level(options, eligible)
-    ranking = options.strategy(
-        eligible,
-        Criteria(
+    criteria = ANY_CALL
+    if options.reads_criteria:
+        criteria = Criteria(
             service_type=wanted.service_type,
             client_region=wanted.client_region,
             session_region=wanted.session_region,
@@ -107,8 +115,8 @@ def _choose_server(
             median_ms=fleet_median_ms(balancer.latencies, wanted.service_type),
             picked=picked,
             chance=balancer.chance,
-        ),
-    )
+        )
+    ranking = options.strategy(eligible, criteria)
     assert len(ranking.servers) == len(eligible), "a strategy loses nobody"
     if wanted.only_ask:
         best = balancer.standings[ranking.servers[0].server_id]

@@ -46,7 +46,15 @@ def _server_options(balancer: Balancer, service_type: ServiceType) -> Options:
         shortage = f"no healthy server can do {service_type or 'it'}"
     levels = sorted({standing.server.level for standing in able})
     name, strategy = strategies.strategy_named(balancer.fleet.strategy_for(service_type))
-    return Options(able, refused, shortage, levels if len(levels) > 1 else [], name, strategy)
+    return Options(
+        able,
+        refused,
+        shortage,
+        levels if len(levels) > 1 else [],
+        name,
+        strategy,
+        reads_criteria=name not in strategies.SAME_FOR_ALL,
+    )
 
 
 def _unfit_reason(member: Member, service_type: ServiceType) -> str | None:
@@ -66,6 +74,13 @@ def eligible_servers(
     balancer: Balancer, options: Options, wanted: SelectServer, region: str, now: Instant
 ) -> list[ServerStanding]:
     """List those that may be chosen now for a session of this region; empty: of whichever."""
+    if not (region or wanted.avoid or wanted.dialects):
+        return [
+            standing
+            for standing in options.able
+            if standing.in_flight < standing.max_sessions
+            and (not standing.restrained or not restraint_of(balancer, standing, wanted, now))
+        ]
     return [
         standing
         for standing in options.able
@@ -73,7 +88,7 @@ def eligible_servers(
         and (not region or not standing.serves or region in standing.serves)
         and standing.server_id not in wanted.avoid
         and (not wanted.dialects or standing.server.dialect in wanted.dialects)
-        and not (standing.is_restrained and restraint_of(balancer, standing, wanted, now))
+        and (not standing.restrained or not restraint_of(balancer, standing, wanted, now))
     ]
 
 
