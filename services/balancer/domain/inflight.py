@@ -41,9 +41,10 @@ def start_exchange(
     """Count the exchange at the server that `answer` names."""
     assert placement.answer is None, "it is counted at a server already"
     standing = balancer.standings[answer.server_id]
-    placement.answer, placement.began_at, placement.term = answer, now, standing.term
-    standing.in_flight += 1
     opened, service_type = standing.open_of, placement.service_type
+    placement.answer, placement.began_at = answer, now
+    placement.term = standing.term_of(service_type)
+    standing.in_flight += 1
     opened[service_type] = opened.get(service_type, 0) + 1
     opened[_ALL] = opened.get(_ALL, 0) + 1
     of = placement.gateway_id, answer.server_id
@@ -59,7 +60,7 @@ def leave_server(balancer: Balancer, placement: Placement) -> ServerId:
     standing = balancer.standings[server_id]
     standing.in_flight -= 1
     assert standing.in_flight >= 0
-    if placement.term == standing.term:
+    if placement.term == standing.term_of(placement.service_type):
         _count_ended(standing.open_of, placement.service_type)
     of = placement.gateway_id, server_id
     balancer.placed[of] -= 1
@@ -68,6 +69,12 @@ def leave_server(balancer: Balancer, placement: Placement) -> ServerId:
         del balancer.placed[of]
     placement.answer = None
     return server_id
+
+
+def is_of_this_term(balancer: Balancer, placement: Placement, server_id: ServerId) -> bool:
+    """Tell whether an exchange began there since the server last went out, or came back."""
+    standing = balancer.standings.get(server_id)
+    return standing is not None and placement.term == standing.term_of(placement.service_type)
 
 
 def _count_ended(opened: dict[ServiceType, int], service_type: ServiceType) -> None:

@@ -100,5 +100,5 @@ def _is_of_before(placement: Placement | None, standing: ServerStanding, attempt
     if placement is None:
         return False
     if placement.answer is not None and placement.answer.server_id == attempt.server_id:
-        return placement.term != standing.term
+        return placement.term != standing.term_of(placement.service_type)
     return attempt.server_id in placement.reported

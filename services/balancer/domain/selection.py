@@ -6,7 +6,12 @@ from contracts.pool import Candidate
 from services.balancer import strategies
 from services.balancer.domain.fleet import Member
 from services.balancer.domain.health import restraint, take_failure, warm_up
-from services.balancer.domain.inflight import leave_server, open_placement, start_exchange
+from services.balancer.domain.inflight import (
+    is_of_this_term,
+    leave_server,
+    open_placement,
+    start_exchange,
+)
 from services.balancer.domain.pacing import rest_reason, rest_s, take_turn
 from services.balancer.domain.standing import ServerStanding
 from services.balancer.domain.state import Balancer, Options, Placement
@@ -33,12 +38,13 @@ def select_server(
         return placement.answer
     if placement is None:
         placement = open_placement(balancer, wanted, gateway_id, now)
-    leave_server(balancer, placement)
+    left = leave_server(balancer, placement)
     # The same report comes again with a select that is sent again: it counts once.
     if wanted.failed is not None and wanted.failed.server_id != placement.failed_at:
         placement.failed_at = wanted.failed.server_id
         placement.reported |= {wanted.failed.server_id}
-        take_failure(balancer, wanted, wanted.failed, now)
+        if left != placement.failed_at or is_of_this_term(balancer, placement, left):
+            take_failure(balancer, wanted, wanted.failed, now)
     answer = _choose_server(balancer, wanted, now)
     if wanted.lease_id in balancer.ended:
         # Nobody would ever leave that server: the end was heard before.

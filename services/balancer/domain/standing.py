@@ -12,6 +12,7 @@ from services.balancer.domain.fleet.ejection import Ejection
 
 ANY_BREADTH = 100
 """A server that names no capability does every service type: the broadest there is."""
+_ALL = ServiceType("")
 _SPAN = timedelta(minutes=1)
 _SPANS_KEPT = 5
 
@@ -66,8 +67,8 @@ class ServerStanding(msgspec.Struct, kw_only=True):
     in_flight: int = 0
     open_of: dict[ServiceType, int] = {}
     """Exchanges of each service type that began in this term; all of them under the empty one."""
-    term: int = 0
-    """Begins anew with each ejection, and each return: what began before says nothing of after."""
+    terms: dict[ServiceType, int] = {}
+    """One more with each ejection of a service type, or of all, and each return: see `term_of`."""
     turn: int = 0
     credit: int = 0
     probes_failed: int = 0
@@ -103,8 +104,14 @@ class ServerStanding(msgspec.Struct, kw_only=True):
         self.breadth = len(server.capabilities) or ANY_BREADTH
         self.max_sessions = server.max_sessions
 
+    def term_of(self, service_type: ServiceType) -> int:
+        """Number the times of a service type: what began in another says nothing of this one."""
+        return self.terms.get(_ALL, 0) + self.terms.get(service_type, 0)
+
     def forget_all(self) -> None:
-        """Drop what was seen of the server, as when it moved."""
+        """Drop what was seen of the server, as when it moved; what is open is of before, too."""
+        self._begin_term(_ALL)
+        self.warming = {}
         self.probes_failed = 0
         self.probe_failure = None
         self.answers_probes = False
@@ -143,19 +150,19 @@ class ServerStanding(msgspec.Struct, kw_only=True):
             if ejection.slow_start_s:
                 self.warming[service_type] = ejection
             return
-        # What is open began before, and says nothing of after.
-        self.term += 1
-        self.open_of = {}
+        self._begin_term(service_type)
         self._forget_outcomes(service_type)
         if ejection.state != "ejected":
             # One failure short of the next ejection: so there is one call at a time.
             self.streaks[service_type] = Streak(
-                failures=consecutive_failures - 1, costs_units=True, on_probation=True
+                failures=consecutive_failures - 1,
+                costs_units=ejection.costs_units,
+                on_probation=True,
             )
 
     def warm_up(self, now: Instant) -> None:
         """Let its bounds grow as far as a slow start has come; what is over is forgotten."""
-        whole = self.warming.get(ServiceType(""))
+        whole = self.warming.get(_ALL)
         share = 1.0 if whole is None else whole.warm_share(now)
         self.max_sessions = max(1, ceil(self.server.max_sessions * share))
         self.weight = max(1, ceil(self.server.weight * share))
@@ -163,16 +170,29 @@ class ServerStanding(msgspec.Struct, kw_only=True):
             if self.warming[service_type].state_at(now) == "over":
                 del self.warming[service_type]
 
-    def _forget_outcomes(self, service_type: ServiceType) -> None:
-        self.warming.pop(service_type, None)
-        # Those of all are of this type, too; a streak of another type stands.
-        self.streaks.pop(ServiceType(""), None)
-        if service_type:
-            self.streaks.pop(service_type, None)
-            self.recent.pop(service_type, None)
+    def _begin_term(self, service_type: ServiceType) -> None:
+        """Let what is open of a type, or of all, be of before: it says nothing of after."""
+        self.terms = {**self.terms, service_type: self.terms.get(service_type, 0) + 1}
+        if service_type == _ALL:
+            self.open_of = {}
         else:
-            self.streaks.clear()
+            left = self.open_of.get(_ALL, 0) - self.open_of.pop(service_type, 0)
+            assert left >= 0
+            self.open_of[_ALL] = left
+
+    def _forget_outcomes(self, service_type: ServiceType) -> None:
+        """Drop the counts of a type, or of all; trials of others stand until they are decided."""
+        self.warming.pop(service_type, None)
+        # Streaks of all are of this type, too; a streak of another type stands.
+        concerned = [*self.streaks] if service_type == _ALL else [_ALL, service_type]
+        for key in concerned:
+            streak = self.streaks.get(key)
+            if streak is not None and (key == service_type or not streak.on_probation):
+                del self.streaks[key]
+        if service_type == _ALL:
             self.recent.clear()
+        else:
+            self.recent.pop(service_type, None)
 
     def attempts(self, now: Instant) -> int:
         """Count the attempts of the last minutes."""

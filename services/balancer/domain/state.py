@@ -28,7 +28,7 @@ class Placement(msgspec.Struct, kw_only=True):
     service_type: ServiceType = ServiceType("")
     began_at: Instant
     term: int = 0
-    """The server's term in which the exchange began."""
+    """The server's term of its service type in which the exchange began."""
     answer: Selected | None = None
     failed_at: ServerId = ServerId("")
     """The server whose failure the last selection reported."""
@@ -92,13 +92,16 @@ class Balancer(msgspec.Struct, kw_only=True):
         fleet = evolve(self.fleet, event, at)
         if fleet is self.fleet:  # an election, say: `options` stay as they are
             return
-        self.fleet = fleet
+        before, self.fleet = self.fleet, fleet
         self.options = {}
         for server_id, member in fleet.members.items():
-            if server_id in self.standings:
-                self.standings[server_id].serve_as(member.server)
-            else:
+            standing = self.standings.get(server_id)
+            if standing is None:
                 self.standings[server_id] = _new_standing(member.server)
+                continue
+            if server_id not in before.members:  # removed, and added again before it was idle
+                standing.forget_all()
+            standing.serve_as(member.server)
         # Kept until it is idle: its exchanges are still to be left.
         for server_id in [*self.standings]:
             if server_id not in fleet.members and not self.standings[server_id].in_flight:

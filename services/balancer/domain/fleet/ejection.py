@@ -71,8 +71,19 @@ def ejection_after(before: Ejection | None, event: EjectionEvent, at: Instant | 
                 failures=event.failures,
             )
         case ServerHalfOpened():
-            known = before or Ejection(state="half_open", reason=event.reason, costs_units=True)
-            return replace(known, state="half_open", since=at)
+            if before is not None and before.state == "ejected":
+                return replace(before, state="half_open", since=at)
+            # After a silence: what was waited for there may have cost units.
+            times = 0 if before is None else before.times
+            until = None if before is None else before.until
+            return Ejection(
+                state="half_open",
+                reason=event.reason,
+                since=at,
+                until=until,
+                times=times,
+                costs_units=True,
+            )
         case ServerReadmitted():
             known = before or Ejection(state="slow_start")
             return replace(

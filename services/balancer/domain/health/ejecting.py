@@ -174,7 +174,8 @@ def _may_go_out(
         for name, other in members.items()
         if any(ejection.state == "ejected" for ejection in other.ejections.values())
     }
-    return len(out | leaving) + 1 <= balancer.bounds.max_ejected * len(members)
+    out |= leaving | {member.server.server_id}
+    return len(out) <= balancer.bounds.max_ejected * len(members)
 
 
 def _ejection(balancer: Balancer, member: Member, charge: _Charge, now: Instant) -> ServerEjected:

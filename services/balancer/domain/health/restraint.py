@@ -17,7 +17,7 @@ def restraint(
         return resting
     for key in dict.fromkeys((ALL, service_type)):
         streak = standing.streaks.get(key)
-        if streak is None or not streak.costs_units:
+        if streak is None or not (streak.costs_units or streak.on_probation):
             continue
         room = _room(streak, balancer.bounds.consecutive_failures)
         if standing.open_of.get(key, 0) >= room:
@@ -45,7 +45,9 @@ def warm_up(balancer: Balancer, now: Instant) -> None:
 def _room(streak: Streak, consecutive_failures: int) -> int:
     """How many exchanges may be open: what is missing from an ejection.
 
-    A streak of one session alone, where others were used, waits for a second one's word.
+    A streak of one session alone, where others were used, waits for a second one's word. Whoever
+    should be out again for what costs no unit, and may not, is tried on.
     """
     missing = max(0, consecutive_failures - streak.failures)
-    return missing or int(not streak.on_probation and len(streak.sessions) <= 1)
+    waits = not streak.costs_units if streak.on_probation else len(streak.sessions) <= 1
+    return missing or int(waits)

@@ -95,7 +95,9 @@ def _readmission(
         reason, unproven = "a call was answered", False
     elif streak.failures >= balancer.bounds.consecutive_failures:
         return []  # it goes out again
-    elif len(standing.probed_at) >= PROBES_IN and _began_before_probes(balancer, standing):
+    elif len(standing.probed_at) >= PROBES_IN and _began_before_probes(
+        balancer, standing, service_type
+    ):
         reason, unproven = f"{PROBES_IN} probes were answered, and no call came", True
     else:
         return []
@@ -111,9 +113,11 @@ def _readmission(
     ]
 
 
-def _began_before_probes(balancer: Balancer, standing: ServerStanding) -> bool:
+def _began_before_probes(
+    balancer: Balancer, standing: ServerStanding, service_type: ServiceType
+) -> bool:
     """Tell whether all the probes that are kept are of the time since it is half open."""
-    if standing.open_of.get(ALL, 0):
+    if standing.open_of.get(service_type, 0):
         return False  # a call shows more
     member = balancer.fleet.members[standing.server_id]
     half_open = [each for each in member.ejections.values() if each.state == "half_open"]
