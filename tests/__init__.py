@@ -9,6 +9,7 @@ compose/      the stack as containers
 upgrade/      homes of earlier versions
 house/        rules that no linter knows, and the judges judged
 chaos/, soak/ everything killed amid calls; a quarter of an hour of load
+failing/      one server that fails, in every way there is: what it costs
 
 Of no room: `waiting` (until something holds), `moments` (NOON), `tinyserver` (it answers),
 `bounded` (a log that may not grow), `anyevent` (whatever a log may hold).
