@@ -65,6 +65,11 @@ chaos: $(VENV)/.dev  ## thousands of calls while everything is killed; SEED=, CA
 chaos-smoke: $(VENV)/.dev  ## the same for half a minute, always the same plan
 	@$(BIN)/python -m tests.chaos --seed 7 --calls 1500 --seconds 40 $(ARGS)
 
+.PHONY: failing
+failing: $(VENV)/.dev  ## one server that fails, in every way, under every strategy; WAYS=, STRATEGIES=
+	@$(BIN)/python -m tests.failing $(if $(WAYS),--ways $(WAYS)) \
+	  $(if $(STRATEGIES),--strategies $(STRATEGIES)) $(ARGS)
+
 .PHONY: soak
 soak: $(VENV)/.dev  ## a quarter of an hour of mixed load: what grows? MINUTES=
 	@$(BIN)/python -m tests.soak $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +36,7 @@ _WARM_S = 20.0
 _FAILS_S = 2.0
 """How long what must not go out is watched."""
 _OUT_MAX_S = 12.0
+_ALIKE = {"max_sessions": 5000, "capabilities": ["image", "video", "avatar"]}
 _PERIODS = 2
 _PERIODS_MAX_S = 5.0
 _BACK_MAX_S = 30.0
@@ -48,7 +50,7 @@ class Tried:
     figures: Figures
     breaks: list[str]
     answers: dict[str, int] = field(default_factory=dict)
-    """What clients were answered while it failed, by status and code."""
+    """What clients were answered from its first failure on, by status and code."""
 
 
 def make_stack(home: Path) -> Stack:
@@ -107,8 +109,13 @@ class Clients:
             await asyncio.sleep(_PAUSE_S)
 
 
-async def try_cell(stack: Stack, log: GrowingLog, cell: Cell, number: int) -> Tried:
-    """Let one server fail under load and be well again; read from the log what it cost."""
+async def try_cell(
+    stack: Stack, log: GrowingLog, cell: Cell, number: int, amid: Callable[[], None] = lambda: None
+) -> Tried:
+    """Let one server fail under load and be well again; read from the log what it cost.
+
+    `amid` is done once it is out; it may block.
+    """
     server_id = f"{VICTIM}-{number}"
     began = len(log.events)
     await asyncio.to_thread(_arrange, stack, cell, server_id)
@@ -120,8 +127,7 @@ async def try_cell(stack: Stack, log: GrowingLog, cell: Cell, number: int) -> Tr
         )
         assert served, f"{cell}: {server_id} is not called"
         clients.answers.clear()
-        course = await _fail(stack, log, cell, server_id)
-        answers = {**clients.answers}
+        course = await _fail(stack, log, cell, server_id, amid)
         await log.until(
             lambda: cell_figures(log.events[began:], course).back_s is not None, _BACK_MAX_S
         )
@@ -131,10 +137,12 @@ async def try_cell(stack: Stack, log: GrowingLog, cell: Cell, number: int) -> Tr
     await log.until(lambda: not _open_leases(log, began), 2 * _BACK_MAX_S)
     await asyncio.to_thread(_tidy, stack, server_id)
     figures = cell_figures(log.events[began:], course)
-    return Tried(cell, figures, list(bound_breaks(cell, course, figures)), answers)
+    return Tried(cell, figures, list(bound_breaks(cell, course, figures)), clients.answers)
 
 
-async def _fail(stack: Stack, log: GrowingLog, cell: Cell, server_id: str) -> Course:
+async def _fail(
+    stack: Stack, log: GrowingLog, cell: Cell, server_id: str, amid: Callable[[], None]
+) -> Course:
     """Let it fail until it is out and was tried again, or for as long as it is watched."""
     failing_at = datetime.now(UTC)
     await asyncio.to_thread(begin_failing, stack, cell.way, VICTIM)
@@ -149,8 +157,10 @@ async def _fail(stack: Stack, log: GrowingLog, cell: Cell, server_id: str) -> Co
     manner = MANNERS[cell.way]
     if manner.goes_out if cell.servers > 1 else manner.goes_out_alone:
         await log.until(lambda: any(True for _ in outs(log.events[began:], course)), _OUT_MAX_S)
-        # Whom probes call down is not tried again: this only watches him.
-        await log.until(lambda: _half_opened(log, began, server_id) >= _PERIODS, _PERIODS_MAX_S)
+        await asyncio.to_thread(amid)
+        # Whom probes call down is not tried again: this only watches it.
+        watched_s = _FAILS_S if manner.fault is None else _PERIODS_MAX_S
+        await log.until(lambda: _half_opened(log, began, server_id) >= _PERIODS, watched_s)
     else:
         await asyncio.sleep(_FAILS_S)
     # Whatever is sent to it from here on may be answered well.
@@ -171,7 +181,8 @@ def _arrange(stack: Stack, cell: Cell, server_id: str) -> None:
     names = {server_id: VICTIM} | {name: name for name in PROCESSES[1 : cell.servers]}
     there = {one["server"]["server_id"] for one in stack.api("/api/servers")["data"]}
     for name in names.keys() - there:
-        body = {"id": name, "url": stack.demo_url(names[name]), "max_sessions": 1000}
+        # All alike: else the one that names what it can do is preferred to the other.
+        body = {"id": name, "url": stack.demo_url(names[name]), **_ALIKE}
         stack.api("/api/servers", "POST", json=body)
     for name in there - names.keys():
         stack.api(f"/api/servers/{name}", "DELETE")
