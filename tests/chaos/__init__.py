@@ -3,6 +3,7 @@
 - `plan`: which fault when, a value drawn from a seed
 - `traffic`: calls at gateways, each with what its client saw
 - `evidence`: what is known at the end: calls, the log, the servers' own ledgers, the audit
+- `failing`: what a server that failed every call for a while cost, and what it may
 - `verdict`: evidence → findings; `report`: what clients felt of each kind of fault
 - `campaign`: traffic and plan together, against whatever can kill, pause and start (`Actor`)
 - `ground`: the system as a run knows it, and how its evidence is gathered

@@ -14,7 +14,7 @@ def main() -> int:
     options = parser("python -m tests.chaos", seconds=300).parse_args()
     folder = options.out or Path(tempfile.mkdtemp(prefix="tidegate-chaos-"))
     folder.mkdir(parents=True, exist_ok=True)
-    plan = planned(options.seed, options.seconds)
+    plan = planned(options.seed, options.seconds, failing=True)
     return run(plan, Processes(folder / "home"), options.calls, folder)
 
 

@@ -4,11 +4,13 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 from tests.chaos import traffic
 from tests.chaos.plan import Action, Fault, Plan, Role
-from tests.chaos.report import Happened
+from tests.chaos.report import Failed, Happened
 from tests.chaos.traffic import Load
 
 _READY_MAX_S = 60.0
@@ -30,6 +32,12 @@ class Actor(Protocol):
     def ready(self, name: str) -> bool:
         """Whether it says that it is ready."""
 
+    def fail_server(self, pick: int, *, accepted: bool) -> str:
+        """Have one of the servers, modulo their number, fail every call; its id in the log."""
+
+    def mend_server(self, pick: int) -> None:
+        """Have it fail now and then, like the others."""
+
 
 @dataclass(frozen=True)
 class Way:
@@ -47,6 +55,8 @@ class Campaign:
     actor: Actor
     tell: Callable[[str], None]
     happened: list[Happened] = field(default_factory=list)
+    failed: list[Failed] = field(default_factory=list)
+    """When a server failed every call."""
     began: float = 0.0
 
     def clock(self) -> float:
@@ -57,10 +67,13 @@ class Campaign:
         """Let every fault happen amid the calls; return when all calls are answered."""
         self.began = time.monotonic()
         calling = asyncio.create_task(traffic.make_calls(load))
+        failing = asyncio.create_task(self._fail_server())
         try:
             await self._befall()
+            await failing
             await asyncio.sleep(max(0.0, self.plan.seconds - self.clock()))
         finally:
+            failing.cancel()
             load.over.set()
         await calling
 
@@ -77,6 +90,21 @@ class Campaign:
             self.tell(f"{done.began_s:7.1f} s  {done.kind} ({name}) for {lasted_s:.1f} s")
             watches.append(asyncio.create_task(self._watched(done)))
         self.happened = list(await asyncio.gather(*watches))
+
+    async def _fail_server(self) -> None:
+        """Let one server fail for its stretches, whatever befalls the others."""
+        pick = self.plan.failing
+        for stretch in self.plan.stretches:
+            await asyncio.sleep(max(0.0, stretch.at_s - self.clock()))
+            fail = partial(self.actor.fail_server, pick, accepted=stretch.accepted)
+            server_id = await asyncio.to_thread(fail)
+            began_s, began_at = self.clock(), datetime.now(UTC)
+            await asyncio.sleep(stretch.lasts_s)
+            failed = Failed(server_id, began_s, began_at, self.clock(), datetime.now(UTC))
+            await asyncio.to_thread(self.actor.mend_server, pick)
+            self.failed.append(failed)
+            work = "after the work" if stretch.accepted else "before any work"
+            self.tell(f"{began_s:7.1f} s  {server_id} answers 500 {work}, {stretch.lasts_s:.1f} s")
 
     async def _can_be_spared(self, name: str) -> bool:
         """Wait until whoever could stand in is ready: one of two may fail, not both at once."""

@@ -4,18 +4,25 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
 from contracts import envelope
+from contracts.balancer import ServerHalfOpened
+from contracts.base import LeaderElected
 from contracts.pool import (
     LeaseCancelled,
     LeaseExpired,
     LeaseGranted,
     LeaseReconciled,
+    Outcome,
     UsageRecorded,
+    Verdict,
 )
+from contracts.subjects import EVT_BALANCER
 from runtime.eventlog import Stored
+from tests.chaos.report import Failed
 from tests.chaos.traffic import Called
 from tests.e2e.asked import Days
 
@@ -31,6 +38,39 @@ class Lease:
     end: str = ""
     used: int = 0
     """Units that stay used by the end in force."""
+    sequence: int = 0
+    """Of the envelope in which it was granted."""
+
+
+class Word(StrEnum):
+    """What the log says of a server."""
+
+    FAILED = "failed"
+    ANSWERED = "answered"
+    HALF_OPEN = "half open"
+    LEADER = "leader"
+    """A balancer took the lead: it knows nothing but the log's states."""
+
+
+_WORDS = {
+    Verdict.OUTCOME_UNKNOWN: Word.FAILED,
+    Verdict.UNREACHABLE: Word.FAILED,
+    Verdict.SUCCESS: Word.ANSWERED,
+}
+
+
+@dataclass(frozen=True)
+class ServerWord:
+    """One thing that the log says of a server, or of all of them."""
+
+    sequence: int
+    at: datetime
+    word: Word
+    server_id: str = ""
+    service: str = ""
+    """Empty: of all."""
+    lost: Lease | None = None
+    """The lease whose unit nobody knows of since."""
 
 
 @dataclass
@@ -43,6 +83,7 @@ class LogRead:
     """Numbers of each subject's envelopes, in order."""
     leases: dict[str, Lease] = field(default_factory=dict)
     by_request: dict[str, list[Lease]] = field(default_factory=lambda: defaultdict(list))
+    servers: list[ServerWord] = field(default_factory=list)
 
     def hear(self, stored: Stored) -> None:
         """Take the next envelope."""
@@ -50,11 +91,30 @@ class LogRead:
         read = envelope.decode_envelope(stored.body)
         self.numbers[stored.subject].append(read.number)
         for event in read.events:
-            self._take(event, read.time)
+            self._take(event, read.time, stored.sequence)
+            self._take_of_servers(event, read.time, stored)
 
-    def _take(self, event: object, at: datetime) -> None:
+    def _take_of_servers(self, event: object, at: datetime, stored: Stored) -> None:
+        place = stored.sequence
+        if isinstance(event, LeaderElected) and stored.subject == EVT_BALANCER:
+            self.servers.append(ServerWord(place, at, Word.LEADER))
+        elif isinstance(event, ServerHalfOpened):
+            half_open = ServerWord(place, at, Word.HALF_OPEN, event.server_id, event.service_type)
+            self.servers.append(half_open)
+        elif isinstance(event, UsageRecorded):
+            unknown = event.outcome is Outcome.UNKNOWN
+            for tried in event.attempts:
+                last = tried is event.attempts[-1]
+                word = _WORDS.get(tried.verdict)
+                lost = self.leases.get(event.lease_id) if unknown and last else None
+                if word is not None:
+                    self.servers.append(
+                        ServerWord(place, at, word, tried.server_id, event.service_type, lost)
+                    )
+
+    def _take(self, event: object, at: datetime, sequence: int) -> None:
         if isinstance(event, LeaseGranted):
-            lease = Lease(event.request_id, event.service_type, event.units, at)
+            lease = Lease(event.request_id, event.service_type, event.units, at, sequence=sequence)
             self.leases[event.lease_id] = lease
             self.by_request[event.request_id].append(lease)
             return
@@ -90,6 +150,8 @@ class Evidence:
     audit: Mapping[str, Any]
     killed_s: list[tuple[str, float]]
     """Which gateway was killed when: what it had not yet handed in died with it."""
+    failed: list[Failed] = field(default_factory=list)
+    """When a server failed every call."""
     unready: str = ""
     """Who did not come to be ready again, or died of itself, and why."""
 

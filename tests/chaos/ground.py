@@ -25,6 +25,12 @@ LIMITS = {"image": 400, "video": 60, "avatar": 5}
 exactly the limit may be sold."""
 SESSIONS = 100
 DEMOS = ("one", "two")
+BALANCER = """probe_interval = "2s"
+ejection_base = "2s"
+ejection_cap = "10s"
+slow_start = "2s"
+"""
+"""Short times: a server that fails is tried again a few times in each of its stretches."""
 _SERVER_FAULTS: list[dict[str, Any]] = [
     {"kind": "latency", "latency_ms": 20, "jitter_ms": 180},
     {"kind": "status", "status": 500, "probability": 0.01},
@@ -76,6 +82,17 @@ class Ground(Actor):
         """End their faults."""
         for demo in DEMOS:
             self.stack.set_faults(demo, [])
+
+    def fail_server(self, pick: int, *, accepted: bool) -> str:
+        """Have one of the demo servers answer 500 to every call."""
+        demo = DEMOS[pick % len(DEMOS)]
+        always = {"kind": "status", "status": 500, "accepted": accepted}
+        self.stack.set_faults(demo, [*_SERVER_FAULTS[:1], always])
+        return demo
+
+    def mend_server(self, pick: int) -> None:
+        """Have it be slow, and fail now and then."""
+        self.stack.set_faults(DEMOS[pick % len(DEMOS)], _SERVER_FAULTS)
 
     async def watch_log(self) -> None:
         """Read the log as it grows, for ever; what was read once was stored."""

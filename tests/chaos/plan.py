@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
 
@@ -55,12 +55,26 @@ class Fault:
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """A time in which one server answers 500 to everything, amid all the other faults."""
+
+    at_s: float
+    lasts_s: float
+    accepted: bool
+    """Whether it does the work all the same."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """Every fault of one run, in order."""
 
     seed: int
     seconds: float
     faults: tuple[Fault, ...]
+    stretches: tuple[Stretch, ...] = ()
+    """One after the other, all of one server."""
+    failing: int = 0
+    """Which server that is, modulo their number."""
 
     def told(self) -> dict[str, object]:
         """As JSON has it."""
@@ -73,6 +87,8 @@ _END_S = 12.0
 SPACING_S = (4.0, 9.0)
 _PAUSE_S = (1.0, 6.0)
 _DOWN_S = (0.0, 3.0)
+_FAILING_S = (5.0, 12.0)
+_WELL_S = (5.0, 12.0)
 
 
 def planned(
@@ -81,8 +97,13 @@ def planned(
     roles: Sequence[Role] = ROLES,
     actions: Sequence[Action] = ACTIONS,
     spacing_s: tuple[float, float] = SPACING_S,
+    *,
+    failing: bool = False,
 ) -> Plan:
-    """Draw a plan: every role meets every action, in shuffled rounds, as long as there is time."""
+    """Draw a plan: every role meets every action, in shuffled rounds, as long as there is time.
+
+    With `failing` one server fails for stretches; the faults of a seed are the same without.
+    """
     chance = random.Random(seed)
     faults: list[Fault] = []
     round_: list[tuple[Action, Role]] = []
@@ -97,4 +118,19 @@ def planned(
             Fault(round(at_s, 3), action, role, round(lasts_s, 3), chance.randrange(1000))
         )
         at_s += chance.uniform(*spacing_s)
-    return Plan(seed, seconds, tuple(faults))
+    plan = Plan(seed, seconds, tuple(faults))
+    return _with_stretches(plan) if failing else plan
+
+
+def _with_stretches(plan: Plan) -> Plan:
+    """Draw when a server fails, by a chance of its own: the plans of earlier seeds stand."""
+    chance = random.Random(f"failing {plan.seed}")
+    failing = chance.randrange(1000)
+    stretches: list[Stretch] = []
+    at_s = _BEGIN_S
+    while at_s <= plan.seconds - _END_S:
+        lasts_s = chance.uniform(*_FAILING_S)
+        accepted = len(stretches) % 2 == failing % 2
+        stretches.append(Stretch(round(at_s, 3), round(lasts_s, 3), accepted))
+        at_s += lasts_s + chance.uniform(*_WELL_S)
+    return replace(plan, stretches=tuple(stretches), failing=failing)

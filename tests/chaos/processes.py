@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tests.chaos.campaign import Way
-from tests.chaos.ground import DEMOS, LIMITS, SESSIONS, Ground
+from tests.chaos.ground import BALANCER, DEMOS, LIMITS, SESSIONS, Ground
 from tests.chaos.plan import Action, Role
 from tests.e2e.stack import Stack
 
@@ -39,7 +39,7 @@ class Processes(Ground):
     def begin(self) -> None:
         """Start everything and wait until it is ready."""
         stack = self.stack
-        stack.configure('[balancer]\nprobe_interval = "2s"\n' + stack.servers_toml(*DEMOS))
+        stack.configure(f"[balancer]\n{BALANCER}{stack.servers_toml(*DEMOS)}")
         stack.start_all(*DEMOS, gateways=len(GATEWAYS))
         stack.start(POOLS[1], "pool")
         stack.start(BALANCERS[1], "balancer")

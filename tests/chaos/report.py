@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from itertools import pairwise
 
 from tests.chaos.traffic import Called
@@ -26,6 +27,22 @@ class Happened:
     """When it breathed, or was started, again."""
     ready_s: float = 0.0
     """When it called itself ready again."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A time in which a server failed every call; `…_at` as the log has it."""
+
+    server_id: str
+    began_s: float
+    began_at: datetime
+    ended_s: float
+    ended_at: datetime
+
+    def as_happened(self) -> Happened:
+        """As one fault among the others; nobody has to be ready again."""
+        ended_s = self.ended_s
+        return Happened("500", self.server_id, self.began_s, self.began_s, ended_s, ended_s)
 
 
 @dataclass(frozen=True)

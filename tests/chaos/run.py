@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.chaos import report
 from tests.chaos.campaign import Campaign
 from tests.chaos.evidence import Evidence
+from tests.chaos.failing import cost_words, costs
 from tests.chaos.ground import LIMITS, Ground
 from tests.chaos.plan import Action, Plan
 from tests.chaos.traffic import Load
@@ -93,6 +94,7 @@ async def _campaign(plan: Plan, ground: Ground, calls: int) -> tuple[Campaign, E
         limits=LIMITS,
         audit=audit,
         killed_s=killed,
+        failed=campaign.failed,
         unready=unready,
     )
     return campaign, evidence
@@ -103,10 +105,12 @@ def _summary(plan: Plan, campaign: Campaign, evidence: Evidence, findings: list[
     for lease in evidence.log.leases.values():
         ends[lease.end or "open"] = ends.get(lease.end or "open", 0) + 1
     good = sum(call.succeeded for call in evidence.calls)
-    faults, audit = len(campaign.happened), evidence.audit
+    happened = _happened(campaign)
+    faults, audit = len(happened), evidence.audit
     lines = [
         f"seed {plan.seed}: {len(evidence.calls)} calls, {good} succeeded, {faults} faults",
-        report.table(report.rows(evidence.calls, campaign.happened)),
+        report.table(report.rows(evidence.calls, happened)),
+        *(cost_words(cost) for cost in costs(evidence.log, evidence.failed)),
         f"log: {len(evidence.log.digests)} envelopes, {len(evidence.log.leases)} leases: "
         + ", ".join(f"{count} {end}" for end, count in sorted(ends.items())),
         f"audit: exit {audit['exit']}, {len(audit['violations'])} found; DuckDB {audit['duckdb']}",
@@ -116,12 +120,18 @@ def _summary(plan: Plan, campaign: Campaign, evidence: Evidence, findings: list[
     return "\n".join(lines) + "\n"
 
 
+def _happened(campaign: Campaign) -> list[report.Happened]:
+    """Every fault, a server that failed among them."""
+    return [*campaign.happened, *(one.as_happened() for one in campaign.failed)]
+
+
 def _json(plan: Plan, campaign: Campaign, evidence: Evidence, findings: list[Finding]) -> str:
     return json.dumps(
         {
             "plan": plan.told(),
-            "happened": [vars(one) for one in campaign.happened],
-            "rows": report.rows_told(report.rows(evidence.calls, campaign.happened)),
+            "happened": [vars(one) for one in _happened(campaign)],
+            "costs": [vars(cost) for cost in costs(evidence.log, evidence.failed)],
+            "rows": report.rows_told(report.rows(evidence.calls, _happened(campaign))),
             "findings": [vars(one) for one in findings],
             "audit": {name: evidence.audit[name] for name in ("exit", "violations", "duckdb")},
             "calls": [vars(call) for call in evidence.calls],

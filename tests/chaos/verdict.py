@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tests.chaos.evidence import Evidence
+from tests.chaos.failing import cost_words, costs
 from tests.chaos.traffic import Called
 
 _HANDED_IN_WITHIN_S = 15.0
@@ -94,6 +95,12 @@ def every_unit_is_accounted_for(evidence: Evidence) -> Iterator[str]:
             )
 
 
+def a_failing_server_keeps_the_bound(evidence: Evidence) -> Iterator[str]:
+    for cost in costs(evidence.log, evidence.failed):
+        if cost.after > cost.allowed:
+            yield cost_words(cost)
+
+
 def audit_is_clean(evidence: Evidence) -> Iterator[str]:
     if evidence.audit["exit"] or evidence.audit["violations"]:
         yield f"exit {evidence.audit['exit']}: {evidence.audit['violations'][:5]}"
@@ -124,6 +131,7 @@ RULES: tuple[Callable[[Evidence], Iterator[str]], ...] = (
     everything_served_was_granted,
     nothing_was_served_twice,
     every_unit_is_accounted_for,
+    a_failing_server_keeps_the_bound,
     audit_is_clean,
     duckdb_equals_the_fold,
     everybody_is_ready_again,

@@ -22,7 +22,7 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     actor = Actor(folder / "clone", *([CLUSTER] if options.cluster else []))
     roles = tuple(Role) if options.cluster else ROLES
-    plan = planned(options.seed, options.seconds, roles, tuple(actor.ways))
+    plan = planned(options.seed, options.seconds, roles, tuple(actor.ways), failing=True)
     return run(plan, actor, options.calls, folder)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.campaign import Way
-from tests.chaos.ground import LIMITS, SESSIONS, Ground
+from tests.chaos.ground import BALANCER, LIMITS, SESSIONS, Ground
 from tests.chaos.plan import Action, Role
 from tests.compose.containers import RECOVERY_S, Containers
 
@@ -42,7 +42,7 @@ class Actor(Ground):
             f"[pool]\nmin_size = {SESSIONS}\nmax_size = {SESSIONS}\n"
             'session_concurrency = 8\nlease_ttl = "20s"\n'
             '[pool.provisioner]\nkind = "generated"\n'
-            f'[balancer]\nprobe_interval = "2s"\n{limits}{self.stack.servers()}'
+            f"[balancer]\n{BALANCER}{limits}{self.stack.servers()}"
         )
 
     def begin(self) -> None:

@@ -1,6 +1,7 @@
 """A stack that serves many cells, and one cell on it: load, a fault, its end, and what it cost."""
 
 import asyncio
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,9 +30,9 @@ VICTIM = "one"
 CONCURRENCY = 16
 CONSECUTIVE_FAILURES = 5
 _EXCHANGE_MAX_S = 3
-_PAUSE_S = 0.05
-"""Between two calls of one client."""
-_WARM_CALLS = 4
+_PAUSE_S = 0.1
+"""At most so long between two calls of one client: else all of them would call in waves."""
+_WARM_CALLS = 20
 _WARM_S = 20.0
 _FAILS_S = 2.0
 """How long what must not go out is watched."""
@@ -81,8 +82,9 @@ def start_stack(stack: Stack) -> None:
 class Clients:
     """So many calls at once, for as long as it lasts."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, seed: int) -> None:
         self._stack = stack
+        self._chance = random.Random(seed)
         self.answers: dict[str, int] = {}
         self._over = False
 
@@ -106,7 +108,7 @@ class Clients:
             code = "ok" if answer.status_code == 200 else answer.json()["error"]["code"]
             name = f"{answer.status_code} {code}"
             self.answers[name] = self.answers.get(name, 0) + 1
-            await asyncio.sleep(_PAUSE_S)
+            await asyncio.sleep(self._chance.uniform(0, _PAUSE_S))
 
 
 async def try_cell(
@@ -119,7 +121,7 @@ async def try_cell(
     server_id = f"{VICTIM}-{number}"
     began = len(log.events)
     await asyncio.to_thread(_arrange, stack, cell, server_id)
-    clients = Clients(stack)
+    clients = Clients(stack, number)
     calling = asyncio.create_task(clients.run())
     try:
         served = await log.until(

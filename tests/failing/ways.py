@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.e2e.stack import Stack
 
-NORMAL_MS = 30.0
+NORMAL_MS = 50.0
 """How long a demo server takes for an answer while it is well."""
 
 

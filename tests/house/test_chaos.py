@@ -2,23 +2,28 @@
 
 import time
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import msgspec
 import pytest
 
+from contracts.balancer import ServerHalfOpened
 from contracts.base import (
     GatewayId,
     KeyId,
+    LeaderElected,
     LeaseId,
     QuotaDay,
     RequestId,
+    ServerId,
     ServiceType,
     SessionId,
     WriterId,
 )
 from contracts.envelope import Envelope
 from contracts.pool import (
+    Attempt,
     LeaseExpired,
     LeaseGranted,
     Outcome,
@@ -26,11 +31,13 @@ from contracts.pool import (
     UsageRecorded,
     Verdict,
 )
+from contracts.subjects import EVT_BALANCER
 from runtime.eventlog import Stored
 from tests.chaos.campaign import Campaign, Way
-from tests.chaos.evidence import Evidence, heard
+from tests.chaos.evidence import Evidence, LogRead, heard
+from tests.chaos.failing import costs
 from tests.chaos.plan import Action, Fault, Plan, Role, planned
-from tests.chaos.report import Happened, rows, table
+from tests.chaos.report import Failed, Happened, rows, table
 from tests.chaos.traffic import Called
 from tests.chaos.verdict import judged
 from tests.e2e.asked import ledgers_sum
@@ -74,6 +81,31 @@ def call_settled(number: int) -> UsageRecorded:
         verdict=Verdict.SUCCESS,
         units=1,
     )
+
+
+def call_lost(number: int, service: ServiceType = IMAGE) -> UsageRecorded:
+    """The end of a call that failed at the server "one", so that nobody knows of its unit."""
+    tried = Attempt(server_id=ServerId("one"), verdict=Verdict.OUTCOME_UNKNOWN, status=500)
+    return UsageRecorded(
+        lease_id=LeaseId(f"r{number}.1"),
+        request_id=RequestId(f"r{number}"),
+        session_id=SessionId("s"),
+        service_type=service,
+        outcome=Outcome.UNKNOWN,
+        verdict=Verdict.OUTCOME_UNKNOWN,
+        attempts=[tried],
+    )
+
+
+def lost_log(calls: int) -> LogRead:
+    """So many calls at a server that fails all of them, one after the other."""
+    groups = [group for number in range(1, calls + 1) for group in ended_so(number)]
+    return heard(stored_events(*groups))
+
+
+def ended_so(number: int) -> list[list[Any]]:
+    """The events of one call that costs its unit."""
+    return [[call_requested(number), call_granted(number)], [call_lost(number)]]
 
 
 def call_expired(number: int) -> LeaseExpired:
@@ -138,6 +170,14 @@ BAD: dict[str, dict[str, Any]] = {
     "everything served was granted": {"accepted": {"r1": 1, "r9": 1}},
     "nothing was served twice": {"accepted": {"r1": 2}},
     "every unit is accounted for": {"served": {}},
+    "a failing server keeps the bound": {
+        "calls": [],
+        "log": lost_log(6),
+        "seen": {},
+        "served": {},
+        "accepted": {},
+        "failed": [Failed("one", 0.0, NOON, 9.0, NOON)],
+    },
     "audit is clean": {"audit": {"exit": 1, "violations": ["x"], "duckdb": "agrees"}},
     "duckdb equals the fold": {"audit": {"exit": 0, "violations": [], "duckdb": "differs"}},
     "everybody is ready again": {"unready": "pool: it died"},
@@ -170,6 +210,42 @@ def test_plan_is_a_function_of_its_seed_and_leaves_nobody_out() -> None:
     }
     assert sorted(one.at_s for one in plan.faults) == [one.at_s for one in plan.faults]
     assert plan.faults[-1].at_s < 300
+
+
+def test_plan_of_a_seed_stays_when_a_server_fails_amid_it() -> None:
+    plan = planned(7, 300, failing=True)
+
+    assert plan.faults == planned(7, 300).faults
+    assert plan == planned(7, 300, failing=True)
+    assert {one.accepted for one in plan.stretches} == {False, True}
+    for one, after in pairwise(plan.stretches):
+        assert one.at_s + one.lasts_s < after.at_s
+    assert plan.stretches[-1].at_s < 300
+
+
+def test_failing_server_may_cost_five_units_and_one_a_time_it_is_tried_again() -> None:
+    failed = [Failed("one", 0.0, NOON, 9.0, NOON)]
+    tried = ServerHalfOpened(server_id=ServerId("one"), reason="answered a probe")
+    elected = LeaderElected(writer=WriterId("b"), epoch=2)
+    calls = [ended_so(number) for number in range(1, 13)]
+    first, trial, more = calls[0], calls[5], calls[6:12]
+    groups: list[list[Any]] = [*first, *(group for one in calls[1:5] for group in one)]
+
+    (kept,) = costs(heard(stored_events(*groups, [tried], *trial)), failed)
+    (broken,) = costs(heard(stored_events(*groups, *trial)), failed)
+
+    assert (kept.before, kept.after, kept.allowed) == (1, 5, 5)
+    assert (broken.before, broken.after, broken.allowed) == (1, 5, 4)
+    # Who takes the lead begins to count anew.
+    log = heard([*stored_events(*groups), *elected_after(len(groups), elected, more)])
+    assert [(one.before, one.after) for one in costs(log, failed)] == [(1, 4), (1, 5)]
+
+
+def elected_after(place: int, elected: LeaderElected, more: list[list[list[Any]]]) -> list[Stored]:
+    """A balancer's election, and what the pool journals behind it."""
+    stored = stored_events([elected], *(group for one in more for group in one))
+    moved = [msgspec.structs.replace(one, sequence=one.sequence + place) for one in stored]
+    return [msgspec.structs.replace(moved[0], subject=EVT_BALANCER), *moved[1:]]
 
 
 def test_report_counts_a_fault_by_the_calls_of_its_time() -> None:
