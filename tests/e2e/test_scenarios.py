@@ -335,4 +335,8 @@ def test_exchange_that_takes_too_long_is_broken_off_and_unknown(new_stack: NewSt
     assert answer.status_code == 504
     assert answer.json()["error"]["code"] == "upstream_outcome_unknown"
     stack.eventually(lambda: outcomes(stack), ["unknown"])
+    # The server had all of the request: it is to blame, as for any other timeout.
+    query = "select server_id, verdict, failure from attempts"
+    found = stack.api("/api/sql", "POST", json={"query": query})["rows"]
+    assert found == [["one", "outcome_unknown", "timeout"]]
     clean(stack)

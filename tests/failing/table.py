@@ -30,9 +30,33 @@ def terminal_table(tried: Sequence[Tried]) -> str:
 
 
 def markdown_table(tried: Sequence[Tried]) -> str:
-    """Write the rows as a page has them."""
-    lines = [_TITLES, ("---",) * len(_TITLES), *(_tried_cells(one) for one in tried)]
+    """Write them as a page has them: a row for each way, a column for each strategy."""
+    strategies = list(dict.fromkeys(one.cell.strategy for one in tried))
+    rows: dict[tuple[str, int], dict[str, str]] = {}
+    for one in tried:
+        row = rows.setdefault((one.cell.way, one.cell.servers), {})
+        row[one.cell.strategy] = _short_words(one)
+    lines = [
+        ("it", "servers", *(f"`{name}`" for name in strategies)),
+        ("---",) * (2 + len(strategies)),
+        *(
+            (way, str(servers), *(row.get(name, "not tried") for name in strategies))
+            for (way, servers), row in rows.items()
+        ),
+    ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _short_words(one: Tried) -> str:
+    """Units lost, of these before, until out and after; calls until out; out and back after."""
+    found = one.figures
+    words = [f"**{found.lost}** = {_parts(found)}" if found.lost else "**0**"]
+    if found.out_s is None:
+        words.append("stays")
+    else:
+        words.append(f"{found.calls_until_out} calls, {_shown(found.out_s, ' s')}")
+    words.append(f"back {_shown(found.back_s, ' s')}")
+    return "; ".join([*words, *(f"BROKEN: {why}" for why in one.breaks)])
 
 
 def _tried_cells(one: Tried) -> tuple[str, ...]:

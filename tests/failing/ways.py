@@ -17,6 +17,7 @@ class Way(StrEnum):
     KILLED = "killed"
     HUNG = "hung"
     MUTE = "mute"
+    DRIP = "drip"
     SLOW = "slow"
     STATUS_500 = "500"
     GARBAGE = "garbage"
@@ -45,6 +46,10 @@ MANNERS: dict[Way, Manner] = {
     Way.MUTE: Manner(
         "answers probes, and no call",
         {"kind": "latency", "latency_ms": 600_000.0},
+    ),
+    Way.DRIP: Manner(
+        "begins every answer, and never ends one",
+        {"kind": "drip", "seconds": 60.0, "pieces": 100},
     ),
     Way.SLOW: Manner(
         "takes ten times as long",

@@ -21,6 +21,8 @@ from contracts.pool import RenewAnswers, RenewLeases
 from runtime.nats.connection import UnansweredError, ask_command
 from runtime.process.logs import Log
 
+OVERDUE = "exchange_max"
+"""Why a task is cancelled whose exchange took too long; else the gateway stops."""
 _LOOK_EVERY_S = 0.5
 _BATCH_MAX = 256
 _answers = msgspec.json.Decoder(RenewAnswers | Failed)
@@ -95,7 +97,7 @@ class OpenExchanges:
             for opened in self._open:
                 if now - opened.started > self._exchange_max_s():
                     if opened.task is not None:
-                        opened.task.cancel()
+                        opened.task.cancel(OVERDUE)
                 elif now >= opened.renew_at:
                     opened.renew_at = now + opened.renew_every_s
                     due.append(opened.lease_id)

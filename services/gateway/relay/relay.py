@@ -52,7 +52,7 @@ from services.gateway.relay.course.steps import (
     Step,
 )
 from services.gateway.relay.credentials import Credentials
-from services.gateway.relay.exchanges import OpenExchanges
+from services.gateway.relay.exchanges import OVERDUE, OpenExchanges
 from services.gateway.relay.gate import Gate, Place
 from services.gateway.relay.servers import Servers
 from services.gateway.relay.upstream.exchange import Exchange
@@ -144,7 +144,8 @@ class Journey:
                 self._go_on(await do_step(self, self._step))
         except (Exception, asyncio.CancelledError) as broken:
             error = break_off_error(broken, gone=self._side.client.gone)
-            self._go_on(Gone(error=error, attempt=self._attempt_broken_off()))
+            tried = self._attempt_broken_off(overdue=OVERDUE in broken.args)
+            self._go_on(Gone(error=error, attempt=tried))
             raise
         finally:
             self._leave_gate()
@@ -153,11 +154,11 @@ class Journey:
             raise self._step.error
         assert isinstance(self._step, Finish)
 
-    def _attempt_broken_off(self) -> Attempt | None:
+    def _attempt_broken_off(self, *, overdue: bool) -> Attempt | None:
         """Write down the attempt under way; one that is over is written down already."""
         if self._exchange is None or not isinstance(self.stage, (Sending, Passing)):
             return None
-        return self._exchange.attempt_broken_off()
+        return self._exchange.attempt_broken_off(overdue=overdue)
 
     def _go_on(self, happened: Happening) -> None:
         """Go to the next stage; what ends a lease is done before anything can come between."""

@@ -15,6 +15,7 @@ from services.gateway.domain.answers.concealing import WATCHED_BYTES, Watch, bla
 from services.gateway.domain.answers.envelopes import expand_body
 from services.gateway.domain.answers.expanding import PLAIN_ENCODINGS, Expansion
 from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.failure import Failure
 from services.gateway.domain.heads import Headers, headers_passing
 from services.gateway.domain.texts import short_ms
 from services.gateway.relay.course.happenings import Judged, Passed
@@ -145,11 +146,14 @@ class Exchange:
             error=error,
         )
 
-    def attempt_broken_off(self) -> Attempt | None:
-        """Write down an exchange that is given up where it stands; None: it had not begun."""
+    def attempt_broken_off(self, *, overdue: bool) -> Attempt | None:
+        """Write down one given up where it stands: a timeout if it is the server's; None: none."""
         if self._outgoing is None:
             return None
         passing = self._judgement.verdict is Verdict.SUCCESS
+        if overdue and not passing and self._outgoing.sent_at and self._side.upload.complete:
+            self._judgement = Judgement(Verdict.OUTCOME_UNKNOWN, message=Failure.TIMEOUT.value)
+            return self.record_attempt(Verdict.OUTCOME_UNKNOWN)
         return self.record_attempt(Verdict.SUCCESS if passing else Verdict.CLIENT_GONE)
 
     def record_attempt(self, verdict: Verdict) -> Attempt:
