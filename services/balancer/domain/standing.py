@@ -106,6 +106,8 @@ class ServerStanding(msgspec.Struct, kw_only=True):
 
     def term_of(self, service_type: ServiceType) -> int:
         """Number the times of a service type: what began in another says nothing of this one."""
+        if not self.terms:  # it never went out
+            return 0
         return self.terms.get(_ALL, 0) + self.terms.get(service_type, 0)
 
     def forget_all(self) -> None:
