@@ -9,6 +9,7 @@ from datetime import timedelta
 from contracts.balancer import Selected, SelectServer
 from contracts.base import GatewayId, Instant, LeaseId, ServerId, ServiceType
 from services.balancer.domain.inheritance import forget_gateway
+from services.balancer.domain.standing import ServerStanding
 from services.balancer.domain.state import Balancer, Placement
 
 MARGIN_S = 5.0
@@ -39,12 +40,11 @@ def start_exchange(
     """Count the exchange at the server that `answer` names."""
     assert placement.answer is None, "it is counted at a server already"
     standing = balancer.standings[answer.server_id]
-    opened, service_type = standing.open_of, placement.service_type
     placement.answer, placement.began_at = answer, now
-    placement.term = standing.term_of(service_type)
+    placement.term = standing.term_of(placement.service_type)
     standing.in_flight += 1
-    opened[service_type] = opened.get(service_type, 0) + 1
-    opened[_ALL] = opened.get(_ALL, 0) + 1
+    if standing.open_of is not None:
+        _count_opened(standing.open_of, placement.service_type, 1)
     of = placement.gateway_id, answer.server_id
     balancer.placed[of] = balancer.placed.get(of, 0) + 1
 
@@ -64,8 +64,8 @@ def _uncount_exchange(balancer: Balancer, placement: Placement, server_id: Serve
     standing = balancer.standings[server_id]
     standing.in_flight -= 1
     assert standing.in_flight >= 0
-    if placement.term == standing.term_of(placement.service_type):
-        _count_ended(standing.open_of, placement.service_type)
+    if standing.open_of is not None and _is_of_term(placement, standing):
+        _count_opened(standing.open_of, placement.service_type, -1)
     of = placement.gateway_id, server_id
     balancer.placed[of] -= 1
     assert balancer.placed[of] >= 0
@@ -76,16 +76,34 @@ def _uncount_exchange(balancer: Balancer, placement: Placement, server_id: Serve
 def is_of_this_term(balancer: Balancer, placement: Placement, server_id: ServerId) -> bool:
     """Tell whether an exchange began there since the server last went out, or came back."""
     standing = balancer.standings.get(server_id)
-    return standing is not None and placement.term == standing.term_of(placement.service_type)
+    return standing is not None and _is_of_term(placement, standing)
 
 
-def _count_ended(opened: dict[ServiceType, int], service_type: ServiceType) -> None:
-    opened[_ALL] -= 1
-    opened[service_type] -= 1
-    assert opened[_ALL] >= 0
-    assert opened[service_type] >= 0
-    if not opened[service_type]:
-        del opened[service_type]
+def count_open(balancer: Balancer, standing: ServerStanding, service_type: ServiceType) -> int:
+    """Count a server's exchanges of the present term, of a service type or (empty) of all.
+
+    They are looked for once when something begins to restrain it, and counted on from there.
+    """
+    if standing.open_of is None:
+        standing.open_of = {}
+        for placement in balancer.placements.values():
+            at = placement.answer
+            here = at is not None and at.server_id == standing.server_id
+            if here and _is_of_term(placement, standing):
+                _count_opened(standing.open_of, placement.service_type, 1)
+    return standing.open_of.get(service_type, 0)
+
+
+def _is_of_term(placement: Placement, standing: ServerStanding) -> bool:
+    return placement.term == standing.term_of(placement.service_type)
+
+
+def _count_opened(opened: dict[ServiceType, int], service_type: ServiceType, more: int) -> None:
+    for key in dict.fromkeys((_ALL, service_type)):
+        opened[key] = opened.get(key, 0) + more
+        assert opened[key] >= 0
+        if not opened[key]:
+            del opened[key]
 
 
 def end_placement(balancer: Balancer, lease_id: LeaseId) -> Placement | None:

@@ -72,8 +72,9 @@ class ServerStanding(msgspec.Struct, kw_only=True):
     serves: frozenset[str] = frozenset()
     """Regions of sessions; empty: it serves every one."""
     in_flight: int = 0
-    open_of: dict[ServiceType, int] = {}
-    """Exchanges of each service type that began in this term; all of them under the empty one."""
+    open_of: dict[ServiceType, int] | None = None
+    """Exchanges of each service type that began in its present term, and of all of them under the
+    empty one; counted only while something restrains it (`inflight.count_open`)."""
     terms: dict[ServiceType, int] = {}
     """One more with each ejection of a service type, or of all, and each return: see `term_of`."""
     terms_since: dict[ServiceType, Instant] = {}
@@ -179,6 +180,8 @@ class ServerStanding(msgspec.Struct, kw_only=True):
     def note_restraint(self) -> None:
         """Note whether anything restrains it, after whatever may have changed that."""
         self.restrained = bool(self.streaks or self.paces or self.warming)
+        if not self.restrained:
+            self.open_of = None
 
     def on_ejection(
         self, service_type: ServiceType, ejection: Ejection, consecutive_failures: int
@@ -217,12 +220,7 @@ class ServerStanding(msgspec.Struct, kw_only=True):
     def _begin_term(self, service_type: ServiceType) -> None:
         """Let what is open of a type, or of all, be of before: it says nothing of after."""
         self.terms = {**self.terms, service_type: self.terms.get(service_type, 0) + 1}
-        if service_type == _ALL:
-            self.open_of = {}
-        else:
-            left = self.open_of.get(_ALL, 0) - self.open_of.pop(service_type, 0)
-            assert left >= 0
-            self.open_of[_ALL] = left
+        self.open_of = None
 
     def _forget_outcomes(self, service_type: ServiceType) -> None:
         """Drop the counts of a type, or of all; trials of others stand until they are decided."""

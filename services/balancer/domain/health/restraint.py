@@ -4,6 +4,7 @@ from math import ceil
 
 from contracts.base import Instant, ServiceType
 from services.balancer.domain.health.outcomes import ALL
+from services.balancer.domain.inflight import count_open
 from services.balancer.domain.pacing import rest_reason
 from services.balancer.domain.standing import ServerStanding, Streak
 from services.balancer.domain.state import Balancer
@@ -20,14 +21,14 @@ def restraint(
         if streak is None or not (streak.costs_units or streak.on_probation):
             continue
         room = _room(streak, balancer.bounds.consecutive_failures)
-        if standing.open_of.get(key, 0) >= room:
+        if count_open(balancer, standing, key) >= room:
             if streak.on_probation:
                 return "one call at a time shows whether it is well again"
             return f"{streak.failures} failures in a row: at most {room} exchanges more"
     ejection = standing.warming.get(service_type)
     if service_type and ejection is not None:
         limit = max(1, ceil(standing.server.max_sessions * ejection.warm_share(now)))
-        if standing.open_of.get(service_type, 0) >= limit:
+        if count_open(balancer, standing, service_type) >= limit:
             return f"starts slowly: {limit} of {standing.server.max_sessions} exchanges"
     return None
 

@@ -13,6 +13,7 @@ from contracts.balancer import Health, ServerHalfOpened, ServerHeardAgain, Serve
 from contracts.base import Instant, ServerId, ServiceType
 from services.balancer.domain.fleet import Ejection, Member
 from services.balancer.domain.health.outcomes import ALL
+from services.balancer.domain.inflight import count_open
 from services.balancer.domain.standing import ServerStanding
 from services.balancer.domain.state import Balancer
 
@@ -117,7 +118,7 @@ def _began_before_probes(
     balancer: Balancer, standing: ServerStanding, service_type: ServiceType
 ) -> bool:
     """Tell whether all the probes that are kept are of the time since it is half open."""
-    if standing.open_of.get(service_type, 0):
+    if count_open(balancer, standing, service_type):
         return False  # a call shows more
     member = balancer.fleet.members[standing.server_id]
     half_open = [each for each in member.ejections.values() if each.state == "half_open"]
