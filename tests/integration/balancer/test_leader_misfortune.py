@@ -31,6 +31,7 @@ from runtime.nats.broker import Call, connect_broker, disconnect_broker, make_br
 from runtime.process import logs
 from runtime.quantities import Seconds
 from services.balancer import handlers, leader
+from services.balancer.custom.host import CustomStrategies
 from services.balancer.domain import Balancer, configuration_events
 from services.balancer.metrics import Metrics
 from services.balancer.probes import Probes, probe_client, probe_failure
@@ -178,7 +179,9 @@ async def doors(
         client, balancer_of(added("a"), up("a")), WriterId("one"), system_clock, logger
     )
     one.leadership.leading = leading
-    return handlers.BalancerDoors(made, own, one, Metrics(one.balancer), measure, logger), made
+    custom = CustomStrategies(Path, {}, logger)
+    metrics = Metrics(one.balancer)
+    return handlers.BalancerDoors(made, own, one, metrics, measure, custom, logger), made
 
 
 async def test_unexpected_fault_is_answered_too(

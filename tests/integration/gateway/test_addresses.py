@@ -10,6 +10,7 @@ from services.balancer.probes import probe_client, probe_failure
 from services.gateway.transport.addresses import Addresses
 from tests.integration.gateway.bench import at, front, saying
 from tests.integration.gateway.upstreams import upstream
+from tests.unit.balancer.builders import server
 
 pytestmark = pytest.mark.anyio
 GOOD = b'{"data":[{"url":"u","id":"m"}]}'
@@ -30,10 +31,10 @@ async def test_path_of_a_servers_address_stands_before_every_path(
 ) -> None:
     seen: list[bytes] = []
     async with (
-        upstream(saying(200, GOOD, seen=seen)) as server,
+        upstream(saying(200, GOOD, seen=seen)) as there,
         front(nats_client, nats_url, tmp_path) as gate,
     ):
-        url = server.url.replace("/v1/images/generations", "/under/here/")
+        url = there.url.replace("/v1/images/generations", "/under/here/")
         gate.chosen = lambda _: at(url)
         gate.knows(one=url)
         await gate.ask(path="/v1/images/generations?a=%2F")

@@ -49,9 +49,11 @@ async def test_whole_with_every_service_is_well(staffed: Desk) -> None:
         "maxConnections": 200,
         "utilization": 0.0,
         "avgResponseTime": server["avgResponseTime"],
-        "successRate": 1.0,
+        "successRate": None,
         "capabilities": TYPES,
         "priority": 1,
+        "state": "up",
+        "reason": "",
     }
 
 
