@@ -253,6 +253,7 @@ _EXTRA = {
     "auditor": [
         "$JS.API.STREAM.INFO.DLQ",
         f"$JS.API.STREAM.INFO.{CREDENTIALS_STREAM}",
+        f"$JS.API.STREAM.INFO.{STANDING_STREAM}",
         "$JS.API.CONSUMER.LIST.EVT",
     ],
 }

@@ -447,6 +447,11 @@ BACK = (
         f"alter table ledger.days drop column {name}"
         for name in ("calls", "calls_gone", "calls_failed")
     ),
+    "alter table ledger.attempts drop column why",
+    *(
+        f"alter table ledger.servers drop column {name}"
+        for name in ("state", "types_out", "draining")
+    ),
     "delete from ledger.migrations where name >= '006_true_figures'",
 )
 

@@ -52,7 +52,7 @@ async def test_server_is_drained_and_undrained(terminal: Terminal) -> None:
     back = await terminal.read("servers", "undrain", "server-1")
 
     assert "server-1 is draining; 0 exchanges go on" in drained
-    assert (state, back.get("state", "")) == ("draining", "")
+    assert (state, back["state"]) == ("draining", "up")
     assert "there is no server 'none'" in await terminal.refused("servers", "drain", "none")
 
 
