@@ -27,7 +27,7 @@ async def bench(
     return Bench(nats_client, nats_url, tmp_path)
 
 
-def tried(status: BalancerStatusReply) -> list[int]:
+def attempts_of(status: BalancerStatusReply) -> list[int]:
     return [view.attempts for view in status.servers]
 
 
@@ -56,7 +56,7 @@ async def test_a_new_leader_knows_rates_and_failures_in_a_row(bench: Bench) -> N
             good = [usage_at("server-1", session=f"s{number}") for number in range(6)]
             bad = [usage_at("server-1", FAILED, session=f"s{number}") for number in range(3)]
             await bench.pool_journals(*good, *bad, usage_at("server-2"))
-            before = await bench.shows(lambda status: tried(status) == [9, 1])
+            before = await bench.shows(lambda status: attempts_of(status) == [9, 1])
             await handed_on(bench)
         async with bench.balancer():
             await bench.well(2)
@@ -76,13 +76,13 @@ async def test_what_came_while_nobody_led_counts_once(bench: Bench) -> None:
             await bench.pool_journals(
                 *[usage_at("server-1", FAILED, session=f"s{number}") for number in range(3)]
             )
-            await bench.shows(lambda status: tried(status) == [3, 0])
+            await bench.shows(lambda status: attempts_of(status) == [3, 0])
             await handed_on(bench)
         await bench.pool_journals(
             *[usage_at("server-1", FAILED, session=f"t{number}") for number in range(2)]
         )
         async with bench.balancer():
-            await bench.shows(lambda status: tried(status) == [5, 0])
+            await bench.shows(lambda status: attempts_of(status) == [5, 0])
 
             await bench.shows(lambda status: status.servers[0].state == "ejected")
             ejected = [event for event in await bench.journal() if isinstance(event, ServerEjected)]
@@ -98,7 +98,7 @@ async def test_an_ejection_is_of_after_what_is_remembered(bench: Bench) -> None:
             await bench.pool_journals(
                 *[usage_at("server-1", FAILED, session=f"s{number}") for number in range(4)]
             )
-            await bench.shows(lambda status: tried(status) == [4, 0])
+            await bench.shows(lambda status: attempts_of(status) == [4, 0])
             await handed_on(bench)
             # The bucket still says four in a row; the log says more.
             bucket = EventLog(bench.client, STANDING_STREAM)
@@ -113,7 +113,7 @@ async def test_an_ejection_is_of_after_what_is_remembered(bench: Bench) -> None:
             await bench.shows(lambda status: status.servers[0].state == "ejected")
             await bench.pool_journals(usage_at("server-2"))
 
-            await bench.shows(lambda status: tried(status)[1] == 1)
+            await bench.shows(lambda status: attempts_of(status)[1] == 1)
 
             ejected = [event for event in await bench.journal() if isinstance(event, ServerEjected)]
             assert len(ejected) == 1
@@ -126,7 +126,7 @@ async def test_without_the_bucket_it_leads_all_the_same(bench: Bench) -> None:
         await bench.well(1)
         await bench.pool_journals(usage_at("server-1"))
 
-        await bench.shows(lambda status: tried(status) == [1])
+        await bench.shows(lambda status: attempts_of(status) == [1])
 
 
 async def test_what_cannot_be_read_is_as_nothing(bench: Bench) -> None:

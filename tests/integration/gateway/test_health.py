@@ -24,6 +24,7 @@ STILL = "standing still at log sequence 3 of 9"
 
 
 async def test_whole_with_every_service_is_well(staffed: Desk) -> None:
+    """Everything that `/health` and the balancer's report say where nothing was asked yet."""
     report = (await staffed.http.get("/health")).json()
 
     assert report["status"] == "ok"
