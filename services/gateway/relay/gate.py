@@ -41,7 +41,8 @@ class Gate:
         if len(self._entered_s) >= WIDTH:
             self._free_overdue(now_s)
             self._note_count(now_s, one_more=1)
-        if self._has_room():
+            self._let_waiting_in(now_s)
+        if not self._waiting and self._has_room():
             place = object()
             self._entered_s[place] = now_s
             return place

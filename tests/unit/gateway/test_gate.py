@@ -145,3 +145,29 @@ async def test_one_behind_those_who_hang_goes_in_and_opens_it_for_nobody_else() 
         gate.leave(each)
     gate.leave(filling[0])
     gate.leave(await late)
+
+
+@pytest.mark.anyio
+async def test_who_comes_as_the_hanging_lose_their_places_stands_behind_those_who_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The loop was busy: newcomers run before the gate looks by itself."""
+    now_s = 100.0
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now_s)
+    gate = Gate()
+    came: list[int] = []
+    for _ in range(WIDTH):
+        await gate.enter()
+    now_s += PATIENCE_S * 0.75
+    waiting = [asyncio.ensure_future(entered(gate, came, number)) for number in range(WIDTH + 1)]
+    await settle()
+    now_s += PATIENCE_S * 0.5
+    newcomer = asyncio.ensure_future(entered(gate, came, WIDTH + 1))
+    await settle()
+
+    assert came == [*range(WIDTH)]
+
+    for gone in range(2):
+        gate.leave(await waiting[gone])
+    await newcomer
+    assert came == [*range(WIDTH + 2)]
