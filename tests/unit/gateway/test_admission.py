@@ -137,7 +137,7 @@ async def test_nobody_waits_longer_than_a_call_may_last(admission: Admission) ->
 
 
 async def test_calls_are_called_in_as_they_came_and_one_that_left_is_passed_over() -> None:
-    queue = CallQueue(lambda: None)
+    queue = CallQueue(lambda _: None)
     turns = [queue.join() for _ in range(3)]
     turns[0].cancel()
 
