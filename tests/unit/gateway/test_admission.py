@@ -37,10 +37,10 @@ KEY, OTHER = key_named("one"), key_named("other")
 
 @pytest.fixture
 def admission(monkeypatch: pytest.MonkeyPatch) -> Admission:
-    """Let a key have two leaves, of which time gives none back."""
+    """Let a key have two calls to abandon yet, and let time give none back."""
     monkeypatch.setattr(leavers, "PER_SECOND", 1e-9)
     made = Admission(lambda: 60)
-    for _ in range(int(leavers.LEFT_AT_ONCE) - 2):
+    for _ in range(int(leavers.ABANDONED_AT_ONCE) - 2):
         made.count_abandoned(KEY.key_id)
     return made
 
@@ -116,7 +116,7 @@ async def test_time_lets_the_next_one_in_and_the_queue_is_forgotten(
 ) -> None:
     monkeypatch.setattr(leavers, "PER_SECOND", 100.0)
     admission = Admission(lambda: 60)
-    for _ in range(2 * int(leavers.LEFT_AT_ONCE)):
+    for _ in range(2 * int(leavers.ABANDONED_AT_ONCE)):
         admission.count_abandoned(KEY.key_id)
 
     await asyncio.gather(*[admission.enter(KEY) for _ in range(5)])
