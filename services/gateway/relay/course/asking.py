@@ -8,7 +8,12 @@ from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.course.endings import cancel_of
 from services.gateway.relay.course.facts import Held
 from services.gateway.relay.course.happenings import Answered, Entered, NotAsked, Unanswered
-from services.gateway.relay.course.moves import Next, end_with_error, forget, lease_question
+from services.gateway.relay.course.moves import (
+    Next,
+    end_with_error,
+    forbid_with_error,
+    lease_question,
+)
 from services.gateway.relay.course.stages import Asking, AskingLast, Entering, Opening
 from services.gateway.relay.course.steps import FetchCredential
 
@@ -35,7 +40,7 @@ def on_unanswered(stage: Asking | AskingLast, happened: Unanswered, _: float) ->
     error = GatewayError("ledger_unavailable", f"the pool does not answer: {happened.message}")
     if not happened.sent:
         return end_with_error(stage.call, stage.trail, error)
-    return forget(stage.call, stage.trail, "unanswered", error)
+    return forbid_with_error(stage.call, stage.trail, "unanswered", error)
 
 
 def on_answered(stage: Asking, happened: Answered, now_s: float) -> Next:
@@ -75,6 +80,6 @@ def _refused(stage: Asking | AskingLast, refused: Refused, lease_ms: float) -> N
     error = refusal_error(refused, call.service_type, trail.avoid_regions)
     if refused.reason is Refusal.LEDGER_UNAVAILABLE:
         # No proof that nothing was granted: an earlier sending of this id may stand.
-        return forget(call, trail, "ledger_unavailable", error)
+        return forbid_with_error(call, trail, "ledger_unavailable", error)
     traced = trail.traced or refused.reason not in _UNTOLD
     return end_with_error(call, replace(trail, previous=None, traced=traced), error)

@@ -37,14 +37,14 @@ def on_passed(stage: Passing, happened: Passed | Gone, now_s: float) -> Next:
 
 def on_gone_asking(stage: Asking | AskingLast, happened: Gone, _: float) -> Next:
     """Forbid the lease that may be granted yet."""
-    return _over(
+    return _end_broken_off(
         stage.call, stage.trail, happened, cancel_of(stage.call, stage.trail.number, CLIENT_GONE)
     )
 
 
 def on_gone_entering(stage: Entering, happened: Gone, _: float) -> Next:
     """Nothing was asked for: nothing is to be forbidden."""
-    return _over(stage.call, stage.trail, happened)
+    return _end_broken_off(stage.call, stage.trail, happened)
 
 
 def on_gone_in_hand(
@@ -55,10 +55,13 @@ def on_gone_in_hand(
     if happened.attempt is not None:
         assert isinstance(stage, Sending)
         trail, held = with_attempt(trail, held, stage.selected, happened.attempt)
-    return _over(call, trail, happened, broken_off_end(call, trail, held, happened, now_s))
+    return _end_broken_off(
+        call, trail, happened, broken_off_end(call, trail, held, happened, now_s)
+    )
 
 
-def _over(call: CallFacts, trail: Trail, happened: Gone, *ends: Record | Cancel) -> Next:
+def _end_broken_off(call: CallFacts, trail: Trail, happened: Gone, *ends: Record | Cancel) -> Next:
+    """End after these ends: with an error where the client is still there to hear it."""
     if happened.error is not None:
         return end_with_error(call, trail, happened.error, *ends)
     ended, every = end_all(trail, *ends)

@@ -21,7 +21,7 @@ from services.gateway.relay.course.happenings import (
     Unanswered,
     Unopened,
 )
-from services.gateway.relay.course.moves import Next, enter
+from services.gateway.relay.course.moves import Next, go_for_lease
 from services.gateway.relay.course.stages import (
     Asking,
     AskingLast,
@@ -38,7 +38,7 @@ from services.gateway.relay.course.steps import Steps
 
 def begin(call: CallFacts) -> tuple[Entering, Steps]:
     """Open the course of a request."""
-    return enter(call, Trail())
+    return go_for_lease(call, Trail())
 
 
 def advance(stage: Stage, happening: Happening, now_s: float) -> Next:

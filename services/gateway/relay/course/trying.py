@@ -28,7 +28,7 @@ from services.gateway.relay.course.happenings import (
 from services.gateway.relay.course.moves import (
     Next,
     end_with_error,
-    enter,
+    go_for_lease,
     lease_question,
     release_with_error,
     with_attempt,
@@ -99,7 +99,7 @@ def _avoid_region(call: CallFacts, trail: Trail, held: Held, region: str, now_s:
         given_back=trail.given_back + 1,
         avoid_regions=(*trail.avoid_regions, region),
     )
-    stage, steps = enter(call, trail)
+    stage, steps = go_for_lease(call, trail)
     return stage, (end, *steps)
 
 
@@ -131,7 +131,7 @@ def _late(call: CallFacts, trail: Trail, held: Held, now_s: float) -> Next:
         return release_with_error(call, trail, held, error, now_s)
     end = release_end(call, trail, held, None, now_s)
     trail = replace(trail, late=trail.late + 1, number=trail.number + 1)
-    stage, steps = enter(call, trail)
+    stage, steps = go_for_lease(call, trail)
     return stage, (end, *steps)
 
 
@@ -202,7 +202,7 @@ def _end(
         accused = (*trail.last_resort_servers, trail.server_id)
         trail = replace(trail, last_resort_servers=accused)
     if again:
-        return enter(call, trail)
+        return go_for_lease(call, trail)
     if verdict in {Verdict.QUOTA_EXHAUSTED, Verdict.LOGIN_EXPIRED}:
         return AskingLast(call, trail, error), (lease_question(trail, only_ask=True),)
     return end_with_error(call, trail, error)
