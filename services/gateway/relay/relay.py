@@ -28,8 +28,8 @@ from services.gateway.relay.course import advance, begin, summary_of
 from services.gateway.relay.course.facts import CLIENT_GONE
 from services.gateway.relay.course.happenings import (
     Answered,
+    BrokenOff,
     Entered,
-    Gone,
     Happening,
     NotAsked,
     Opened,
@@ -144,7 +144,7 @@ class Journey:
                 self._go_on(await do_step(self, self._step))
         except (Exception, asyncio.CancelledError) as broken:
             error = break_off_error(broken, gone=self._side.client.gone)
-            self._go_on(Gone(error=error, attempt=self._attempt_broken_off()))
+            self._go_on(BrokenOff(error=error, attempt=self._attempt_broken_off()))
             raise
         finally:
             self._leave_gate()

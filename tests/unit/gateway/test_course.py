@@ -9,8 +9,8 @@ from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.course import advance, begin, summary_of
 from services.gateway.relay.course.happenings import (
     Answered,
+    BrokenOff,
     Entered,
-    Gone,
     Happening,
     NoneLeft,
     NotAsked,
@@ -182,8 +182,8 @@ def test_the_end_of_a_refused_session_rides_on_the_next_question() -> None:
         Unanswered("nobody", sent=False),
         NotAsked(GatewayError("ledger_unavailable", "full")),
         NotAsked(GatewayError("invalid_api_key", "revoked")),
-        Gone(),
-        Gone(error=GatewayError("upstream_outcome_unknown", "stopping")),
+        BrokenOff(),
+        BrokenOff(error=GatewayError("upstream_outcome_unknown", "stopping")),
     ],
 )
 def test_it_is_recorded_where_no_question_carried_it(happening: Happening) -> None:
@@ -532,70 +532,70 @@ def test_a_client_that_leaves_before_anything_was_sent_costs_nothing(
     way: tuple[Happening, ...],
 ) -> None:
     """Its lease is cancelled, whether it was granted yet or not."""
-    _, steps = run_course(*way, Gone())
+    _, steps = run_course(*way, BrokenOff())
 
     assert steps[-2:] == [cancel_step(1, "client_gone"), Finish()]
 
 
 @pytest.mark.parametrize(
-    ("way", "gone", "outcome", "verdict"),
+    ("way", "broken_off", "outcome", "verdict"),
     [
-        ((balancer_chooses(),), Gone(attempt=SENT), Outcome.UNKNOWN, Verdict.CLIENT_GONE),
-        ((balancer_chooses(),), Gone(attempt=UNSENT), Outcome.RELEASED, Verdict.CLIENT_GONE),
+        ((balancer_chooses(),), BrokenOff(attempt=SENT), Outcome.UNKNOWN, Verdict.CLIENT_GONE),
+        ((balancer_chooses(),), BrokenOff(attempt=UNSENT), Outcome.RELEASED, Verdict.CLIENT_GONE),
         (
             (balancer_chooses(), server_judged(Verdict.UNREACHABLE)),
-            Gone(),
+            BrokenOff(),
             Outcome.RELEASED,
             Verdict.CLIENT_GONE,
         ),
         (
             (balancer_chooses(idempotent=True), server_judged(Verdict.OUTCOME_UNKNOWN)),
-            Gone(),
+            BrokenOff(),
             Outcome.UNKNOWN,
             Verdict.CLIENT_GONE,
         ),
         (
             (balancer_chooses(), server_judged(Verdict.SUCCESS)),
-            Gone(attempt=SENT),
+            BrokenOff(attempt=SENT),
             Outcome.SETTLED,
             Verdict.CLIENT_GONE,
         ),
         (
             (balancer_chooses(),),
-            Gone(error=STOPPING, attempt=SENT),
+            BrokenOff(error=STOPPING, attempt=SENT),
             Outcome.UNKNOWN,
             Verdict.OUTCOME_UNKNOWN,
         ),
         (
             (balancer_chooses(), server_judged(Verdict.SUCCESS)),
-            Gone(error=STOPPING, attempt=SENT),
+            BrokenOff(error=STOPPING, attempt=SENT),
             Outcome.SETTLED,
             Verdict.SUCCESS,
         ),
     ],
 )
 def test_who_breaks_off_decides_nothing_but_when(
-    way: tuple[Happening, ...], gone: Gone, outcome: Outcome, verdict: Verdict
+    way: tuple[Happening, ...], broken_off: BrokenOff, outcome: Outcome, verdict: Verdict
 ) -> None:
     """Unsent is given back, sent is unknown, answered is settled."""
-    _, steps = in_hand(*way, gone)
+    _, steps = in_hand(*way, broken_off)
 
     assert ending_in(steps[-2])[1:3] == (outcome, verdict)
-    assert isinstance(steps[-1], Fail if gone.error else Finish)
+    assert isinstance(steps[-1], Fail if broken_off.error else Finish)
 
 
 @pytest.mark.parametrize("error", [None, STOPPING])
 def test_who_leaves_before_a_lease_is_asked_for_leaves_nothing(error: GatewayError | None) -> None:
     """There is none to be forbidden, and no event."""
     stage, _ = begin(a_call())
-    _, steps = advance(stage, Gone(error=error), 1.0)
+    _, steps = advance(stage, BrokenOff(error=error), 1.0)
 
     assert steps == (Fail(error) if error else Finish(),)
 
 
 def test_a_gateway_that_stops_before_anything_was_sent_says_so() -> None:
     """The client is there and hears it."""
-    _, steps = run_course(pool_grants(), Gone(error=STOPPING))
+    _, steps = run_course(pool_grants(), BrokenOff(error=STOPPING))
 
     assert steps[-2:] == [cancel_step(1, "not_sent", STOPPING), Fail(STOPPING)]
 

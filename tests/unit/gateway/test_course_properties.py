@@ -12,8 +12,8 @@ from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.course import advance, begin, summary_of
 from services.gateway.relay.course.happenings import (
     Answered,
+    BrokenOff,
     Entered,
-    Gone,
     Happening,
     NoneLeft,
     NotAsked,
@@ -83,7 +83,7 @@ class World:
         """Let anything happen that may where this step is waited for."""
         self.now_s += self._data.draw(st.sampled_from([0.0, 0.1, 3.0, 20.0]))
         if self._data.draw(st.integers(0, 9)) == 0:
-            return self._gone(step)
+            return self._broken_off(step)
         if isinstance(step, Enter):
             unserved = Entered(self._one(("us",), ("jp", "us")))
             return self._one(Entered(), Entered(), unserved, NotAsked(ERROR))
@@ -151,17 +151,17 @@ class World:
         server = self._data.draw(st.sampled_from(left))
         return balancer_chooses(server, idempotent=server in IDEMPOTENT)
 
-    def _gone(self, step: Step) -> Gone:
+    def _broken_off(self, step: Step) -> BrokenOff:
         error = self._one(None, ERROR)
         if isinstance(step, Send):
             sent = self._data.draw(st.booleans())
             if sent:
                 self.maybe_sent.setdefault(self.number, []).append(step.selected.server_id)
             tried = attempted(Verdict.CLIENT_GONE, step.selected.server_id, sent=sent)
-            return Gone(error=error, attempt=tried)
+            return BrokenOff(error=error, attempt=tried)
         if isinstance(step, Pass):
-            return Gone(error=error, attempt=attempted(Verdict.SUCCESS, self.server))
-        return Gone(error=error)
+            return BrokenOff(error=error, attempt=attempted(Verdict.SUCCESS, self.server))
+        return BrokenOff(error=error)
 
     def _one(self, *choices: Any) -> Any:
         return self._data.draw(st.sampled_from(choices))

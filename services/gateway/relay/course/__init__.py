@@ -17,8 +17,8 @@ Entering ──► Asking ──► Opening ──► Selecting ──► Sendin
 
 Left out of the drawing: `AskingLast`, and the way from every stage to `Ended`, by an error that the
 client hears or because it is gone. What happens is the answer to the step that was waited for, or
-`Gone`, which is lawful wherever something is waited for: the stage says what it costs, not whether
-a future had resolved by then.
+`BrokenOff`, which is lawful wherever something is waited for: the stage says what it costs, not
+whether a future had resolved by then.
 
 A lease ends exactly once: by `Record`, by `Cancel`, or as the `previous` of the next question. What
 may have been accepted (a *doubtful* attempt) is repeated at the same server, if that one is

@@ -1,4 +1,4 @@
-"""What the loop tells the course: each is the answer to the step that was waited for, or `Gone`."""
+"""What the loop tells the course: the answer to the step that was waited for, or `BrokenOff`."""
 
 import msgspec
 
@@ -95,8 +95,8 @@ class Paused(msgspec.Struct, frozen=True):
     """The pause is over."""
 
 
-class Gone(msgspec.Struct, frozen=True, kw_only=True):
-    """It is broken off where it stands: the client left.
+class BrokenOff(msgspec.Struct, frozen=True, kw_only=True):
+    """The request is broken off where it stands: the client left.
 
     With an `error` it is still there to hear it: its time is over, its body broke off, the gateway
     stops or failed.
@@ -120,5 +120,5 @@ Happening = (
     | Judged
     | Passed
     | Paused
-    | Gone
+    | BrokenOff
 )
