@@ -31,10 +31,10 @@ from services.gateway.relay.course.happenings import (
     BrokenOff,
     Entered,
     Happening,
+    LeaseUnanswered,
     NotAsked,
     Opened,
     Paused,
-    Unanswered,
     Unopened,
 )
 from services.gateway.relay.course.stages import Passing, Sending, Stage
@@ -234,7 +234,7 @@ class Journey:
             answer = await relay.pool.ask(wanted)
         except (UnansweredError, RefusedBatchError) as error:
             sent = not isinstance(error, DisconnectedError) or error.sent_before
-            return Unanswered(str(error), sent)
+            return LeaseUnanswered(str(error), sent)
         return Answered(answer, (time.perf_counter() - started) * 1000)
 
     async def _fetch_credential(self, step: FetchCredential) -> Happening:

@@ -12,13 +12,13 @@ from services.gateway.relay.course.happenings import (
     BrokenOff,
     Entered,
     Happening,
-    NoneLeft,
+    LeaseUnanswered,
+    NoServerFound,
     NotAsked,
     Opened,
     Passed,
     Paused,
-    Silent,
-    Unanswered,
+    SelectionUnanswered,
     Unopened,
 )
 from services.gateway.relay.course.stages import Ended
@@ -49,8 +49,8 @@ from tests.unit.gateway.courses import (
     server_judged,
 )
 
-UNSERVED = NoneLeft(NoServer(reason="a: serves sessions of sg", region="us"))
-NONE_LEFT = NoneLeft(NoServer(reason="none is up"))
+UNSERVED = NoServerFound(NoServer(reason="a: serves sessions of sg", region="us"))
+NO_SERVER = NoServerFound(NoServer(reason="none is up"))
 PASSED = Passed(attempt=attempted(Verdict.SUCCESS), status=200, bytes_out=7)
 LATE = {"send_within_s": 0.0}
 
@@ -178,8 +178,8 @@ def test_the_end_of_a_refused_session_rides_on_the_next_question() -> None:
     "happening",
     [
         pool_refuses(Refusal.LEDGER_UNAVAILABLE),
-        Unanswered("nobody", sent=True),
-        Unanswered("nobody", sent=False),
+        LeaseUnanswered("nobody", sent=True),
+        LeaseUnanswered("nobody", sent=False),
         NotAsked(GatewayError("ledger_unavailable", "full")),
         NotAsked(GatewayError("invalid_api_key", "revoked")),
         BrokenOff(),
@@ -213,14 +213,14 @@ def test_a_ledger_that_is_unavailable_may_have_granted_all_the_same() -> None:
 
 def test_a_question_that_was_never_sent_forbids_nothing() -> None:
     """While NATS is away nobody can hear it either."""
-    _, steps = run_course(Unanswered("no connection", sent=False))
+    _, steps = run_course(LeaseUnanswered("no connection", sent=False))
 
     assert [type(step) for step in steps] == [AskLease, Fail]
 
 
 def test_a_question_without_an_answer_forbids_its_lease() -> None:
     """It may be granted yet."""
-    _, steps = run_course(Unanswered("silence", sent=True))
+    _, steps = run_course(LeaseUnanswered("silence", sent=True))
 
     assert isinstance(steps[2], Fail)
     assert steps[1:] == [cancel_step(1, "unanswered", steps[2].error), steps[2]]
@@ -260,7 +260,7 @@ def test_after_the_last_attempt_the_pool_says_whether_anything_was_left(
 def test_those_of_the_last_resort_are_dropped_once_when_no_server_is_left() -> None:
     """A trial's accusers and those that called a session invalid."""
     accused = {"avoid_servers": [ServerId("x")]}
-    _, steps = in_hand(NONE_LEFT, NONE_LEFT, **accused)
+    _, steps = in_hand(NO_SERVER, NO_SERVER, **accused)
 
     first, second, end, error = steps
     assert isinstance(first, AskServer)
@@ -283,8 +283,8 @@ def test_a_server_that_called_a_session_invalid_is_of_the_last_resort() -> None:
 
 def test_tried_and_no_server_left_is_an_upstream_error() -> None:
     """Untried it is no backend."""
-    _, untried = in_hand(NONE_LEFT)
-    _, tried = in_hand(balancer_chooses(), server_judged(Verdict.UNREACHABLE), NONE_LEFT)
+    _, untried = in_hand(NO_SERVER)
+    _, tried = in_hand(balancer_chooses(), server_judged(Verdict.UNREACHABLE), NO_SERVER)
 
     assert error_in(untried[-1]) == "no_backend"
     assert isinstance(untried[-2], Cancel)
@@ -361,7 +361,7 @@ def test_regions_that_nobody_served_a_moment_ago_are_not_asked_for() -> None:
 def test_a_balancer_that_is_silent_gives_the_lease_back() -> None:
     """Nothing was sent."""
     error = GatewayError("no_backend", "silent")
-    _, steps = in_hand(Silent(error))
+    _, steps = in_hand(SelectionUnanswered(error))
 
     assert steps[-2:] == [cancel_step(1, "not_sent", error), Fail(error)]
 
@@ -479,7 +479,7 @@ def test_remaining_is_unknown_after_a_second_penalty() -> None:
 
 def test_a_lease_given_back_is_left_again() -> None:
     """What the client is told it has is what it has."""
-    stage, _ = in_hand(NONE_LEFT)
+    stage, _ = in_hand(NO_SERVER)
 
     assert summary_of(stage).remaining == {IMAGE: 5}
 

@@ -15,13 +15,13 @@ from services.gateway.relay.course.happenings import (
     BrokenOff,
     Entered,
     Happening,
-    NoneLeft,
+    LeaseUnanswered,
+    NoServerFound,
     NotAsked,
     Opened,
     Passed,
     Paused,
-    Silent,
-    Unanswered,
+    SelectionUnanswered,
     Unopened,
 )
 from services.gateway.relay.course.stages import Ended, Stage
@@ -126,8 +126,8 @@ class World:
                 region=self._one("", "us", "jp", "hk"),
             ),
             pool_refuses(self._one(*Refusal)),
-            Unanswered("silence", sent=True),
-            Unanswered("away", sent=False),
+            LeaseUnanswered("silence", sent=True),
+            LeaseUnanswered("away", sent=False),
             NotAsked(ERROR),
         ]
         if step.only_ask:
@@ -146,8 +146,10 @@ class World:
     def _server(self, avoid: tuple[ServerId, ...]) -> Happening:
         left = [server for server in SERVERS if server not in avoid]
         if not left or self._data.draw(st.integers(0, 9)) == 0:
-            unserved = NoneLeft(NoServer(reason="none", region=self.region))
-            return self._one(NoneLeft(NoServer(reason="none")), unserved, Silent(ERROR))
+            unserved = NoServerFound(NoServer(reason="none", region=self.region))
+            return self._one(
+                NoServerFound(NoServer(reason="none")), unserved, SelectionUnanswered(ERROR)
+            )
         server = self._data.draw(st.sampled_from(left))
         return balancer_chooses(server, idempotent=server in IDEMPOTENT)
 
@@ -254,7 +256,7 @@ def test_at_most_two_leases_are_given_back_for_their_region(data: st.DataObject)
     while not isinstance(stage, Ended):
         happened = world.happening(steps[-1])
         stage, steps = advance(stage, happened, world.now_s)
-        unserved = isinstance(happened, NoneLeft) and happened.answer.region
+        unserved = isinstance(happened, NoServerFound) and happened.answer.region
         if unserved and isinstance(steps[-1], Enter):
             given_back.append(world.region)
         if isinstance(steps[-1], AskLease):

@@ -7,7 +7,7 @@ from services.gateway.domain import refusal_error
 from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.course.endings import cancel_of
 from services.gateway.relay.course.facts import Held
-from services.gateway.relay.course.happenings import Answered, Entered, NotAsked, Unanswered
+from services.gateway.relay.course.happenings import Answered, Entered, LeaseUnanswered, NotAsked
 from services.gateway.relay.course.moves import (
     Next,
     end_with_error,
@@ -35,7 +35,7 @@ def on_not_asked(stage: Entering | Asking | AskingLast, happened: NotAsked, _: f
     return end_with_error(stage.call, stage.trail, happened.error)
 
 
-def on_unanswered(stage: Asking | AskingLast, happened: Unanswered, _: float) -> Next:
+def on_lease_unanswered(stage: Asking | AskingLast, happened: LeaseUnanswered, _: float) -> Next:
     """Forbid the lease that may be granted yet; a question that was never sent needs nothing."""
     error = GatewayError("ledger_unavailable", f"the pool does not answer: {happened.message}")
     if not happened.sent:

@@ -20,7 +20,7 @@ class NotAsked(msgspec.Struct, frozen=True):
     error: GatewayError
 
 
-class Unanswered(msgspec.Struct, frozen=True):
+class LeaseUnanswered(msgspec.Struct, frozen=True):
     """The pool does not answer; `sent`: it may have been asked."""
 
     message: str
@@ -52,13 +52,13 @@ class Chosen(msgspec.Struct, frozen=True):
     selected: Selected
 
 
-class NoneLeft(msgspec.Struct, frozen=True):
+class NoServerFound(msgspec.Struct, frozen=True):
     """The balancer has no server."""
 
     answer: NoServer
 
 
-class Silent(msgspec.Struct, frozen=True):
+class SelectionUnanswered(msgspec.Struct, frozen=True):
     """The balancer does not answer."""
 
     error: GatewayError
@@ -110,13 +110,13 @@ class BrokenOff(msgspec.Struct, frozen=True, kw_only=True):
 Happening = (
     Entered
     | NotAsked
-    | Unanswered
+    | LeaseUnanswered
     | Answered
     | Opened
     | Unopened
     | Chosen
-    | NoneLeft
-    | Silent
+    | NoServerFound
+    | SelectionUnanswered
     | Judged
     | Passed
     | Paused

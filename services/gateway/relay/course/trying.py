@@ -19,10 +19,10 @@ from services.gateway.relay.course.facts import CallFacts, Held, Trail
 from services.gateway.relay.course.happenings import (
     Chosen,
     Judged,
-    NoneLeft,
+    NoServerFound,
     Opened,
     Paused,
-    Silent,
+    SelectionUnanswered,
     Unopened,
 )
 from services.gateway.relay.course.moves import (
@@ -76,7 +76,7 @@ def on_chosen(stage: Selecting, happened: Chosen, now_s: float) -> Next:
     return _send(stage.call, stage.trail, stage.held, happened.selected, now_s)
 
 
-def on_none_left(stage: Selecting, happened: NoneLeft, now_s: float) -> Next:
+def on_no_server_found(stage: Selecting, happened: NoServerFound, now_s: float) -> Next:
     """Those of the last resort are taken now; then, if its region is why, another session."""
     call, trail, held = stage.call, stage.trail, stage.held
     if trail.last_resort_servers:
@@ -103,7 +103,7 @@ def _avoid_region(call: CallFacts, trail: Trail, held: Held, region: str, now_s:
     return stage, (end, *steps)
 
 
-def on_silent(stage: Selecting, happened: Silent, now_s: float) -> Next:
+def on_selection_unanswered(stage: Selecting, happened: SelectionUnanswered, now_s: float) -> Next:
     """Give the lease back: nobody says where to send it."""
     return release_with_error(stage.call, stage.trail, stage.held, happened.error, now_s)
 
