@@ -8,7 +8,7 @@ once, so that no cancellation finds a lease whose end was decided and not kept.
 ```
 Entering ──► Asking ──► Opening ──► Selecting ──► Sending ──success──► Passing ──► Ended
    ▲                                 │      ▲        ▲ │ │
-   │ late                            │      │        │ │ └─doubtful──► Pausing ─┐
+   │ send_by has passed              │      │        │ │ └─doubtful──► Pausing ─┐
    │ no server serves its region     │      │        │ │                        │
    ├─────────────────────────────────┘      │        └─┼────────────────────────┘
    │ refused to this session                └──────────┤ unreachable

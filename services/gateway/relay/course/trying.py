@@ -43,7 +43,7 @@ from services.gateway.relay.course.stages import (
 )
 from services.gateway.relay.course.steps import AskServer, Pass, Pause, Record, Send
 
-_LATE_MAX = 2
+_MISSED_MAX = 2
 """How often a lease may be asked for again because its `send_by` had passed."""
 _GIVEN_BACK_MAX = 2
 """How often one may because no server serves its session's region."""
@@ -117,20 +117,20 @@ def _send(call: CallFacts, trail: Trail, held: Held, selected: Selected, now_s: 
     left_s = held.send_by_s - now_s
     if left_s > 0:
         return Sending(call, trail, held, selected), (Send(held.lease, selected, left_s),)
-    return _late(call, trail, held, now_s)
+    return _send_by_passed(call, trail, held, now_s)
 
 
-def _late(call: CallFacts, trail: Trail, held: Held, now_s: float) -> Next:
+def _send_by_passed(call: CallFacts, trail: Trail, held: Held, now_s: float) -> Next:
     """Let go of a lease whose `send_by` has passed, for another one if that is not the third."""
     if held.doubtful:
         return release_with_error(
             call, trail, held, failure_error(Failure.TIMEOUT, sent=True), now_s
         )
-    if trail.late >= _LATE_MAX:
+    if trail.leases_missed >= _MISSED_MAX:
         error = GatewayError("pool_saturated", "no lease lasted until the request was sent")
         return release_with_error(call, trail, held, error, now_s)
     end = release_end(call, trail, held, None, now_s)
-    trail = replace(trail, late=trail.late + 1, number=trail.number + 1)
+    trail = replace(trail, leases_missed=trail.leases_missed + 1, number=trail.number + 1)
     stage, steps = go_for_lease(call, trail)
     return stage, (end, *steps)
 
@@ -174,10 +174,10 @@ def _end(
     verdict, error = judgement.verdict, last.error
     if held.doubtful and verdict is not Verdict.OUTCOME_UNKNOWN:
         verdict, error = Verdict.OUTCOME_UNKNOWN, doubt_error()
-    late = judgement.submitted
-    outcome = outcome_of(verdict, sent=held.sent, answered=False, submitted=late)
+    submitted = judgement.submitted
+    outcome = outcome_of(verdict, sent=held.sent, answered=False, submitted=submitted)
     error = error or client_error(judgement, last.retry_after_s)
-    if late or not another_session(verdict):
+    if submitted or not another_session(verdict):
         ended = usage_of(call, trail, held, outcome, verdict, now_s, error=error)
         return end_with_error(call, trail, error, Record(ended))
     previous = usage_of(
