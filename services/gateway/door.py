@@ -31,7 +31,7 @@ from services.gateway.domain.heads import Headers
 from services.gateway.domain.paths import (
     AMBIGUOUS,
     KEPT_BYTES_MAX,
-    Places,
+    PathRules,
     is_ambiguous,
     key_in,
     key_in_url,
@@ -87,7 +87,7 @@ class Door:
     def apply_settings(self, settings: Settings) -> None:
         """Take up a changed configuration."""
         self.settings = settings
-        self._places = Places(settings.services)
+        self._path_rules = PathRules(settings.services)
         names = map(ServiceType, settings.services)
         self._summaries = {name: partial(Summary, service_type=name) for name in names}
         """What is known of a request that is routed, and no more."""
@@ -114,7 +114,7 @@ class Door:
             await self._answer_request(scope, receive, send, self._list_models)
         elif (method, path) in PASSED_THROUGH:
             await self._answer_request(scope, receive, send, self._pass_through)
-        elif self._places.place_of(path).types:
+        elif self._path_rules.rule_of(path).types:
             await self._answer_request(scope, receive, send, self._generate)
         else:
             await self._operator(scope, receive, send)
@@ -217,13 +217,13 @@ class Door:
         await upload.fill_memory()
         model = ""
         n: int | None = None
-        if self._places.place_of(request.path, keep=True).body_decides or key.bounds.models:
+        if self._path_rules.rule_of(request.path, keep=True).body_decides or key.bounds.models:
             said = await read_decision(request, upload)
             model, n = said.model or "", said.n
         elif not request.encoded:
             kind = request.content_type
             model = model_named(upload.head, kind, complete=upload.complete)
-        service_type = self._places.route_request(request.path, model)
+        service_type = self._path_rules.route_request(request.path, model)
         if service_type is None:  # it was taken away while the body came
             raise GatewayError("not_found", f"no service type has the path {request.path} any more")
         client.summary = self._summaries[service_type]

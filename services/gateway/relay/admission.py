@@ -25,7 +25,7 @@ class Admission:
         """Nobody waits; no wait is longer than `call_max_s`."""
         self._call_max_s = call_max_s
         self._leavers = Leavers()
-        self._queues: dict[KeyId, CallQueue] = {}
+        self._queues: dict[KeyId, CallQueue[None]] = {}
         """Of those keys of which a call waits, or did a moment ago."""
 
     async def enter(self, key: Key) -> None:
@@ -69,16 +69,16 @@ class Admission:
         if queue is not None:
             await queue.wait_turn(queue.join())
             return
-        queue = self._queues[key_id] = CallQueue(lambda _: self.leave(key_id))
-        turn = queue.join()
+        queue = self._queues[key_id] = CallQueue[None](lambda _: self.leave(key_id))
+        waiter = queue.join()
         self._look(key_id)
-        await queue.wait_turn(turn)
+        await queue.wait_turn(waiter)
 
     def _let_in(self, key_id: KeyId) -> None:
         """Call in as many of those who wait as may come now."""
         queue = self._queues.get(key_id)
         while queue and not self._leavers.wait_s(key_id, time.monotonic()):
-            if queue.call_next() is not None:
+            if queue.call_next(None):
                 self._leavers.count_unsent(key_id)
 
     def _look(self, key_id: KeyId) -> None:

@@ -53,7 +53,7 @@ from services.gateway.relay.course.steps import (
 )
 from services.gateway.relay.credentials import Credentials
 from services.gateway.relay.exchanges import OpenExchanges
-from services.gateway.relay.gate import Gate, Place
+from services.gateway.relay.gate import Gate, GatePlace
 from services.gateway.relay.servers import Servers
 from services.gateway.relay.upstream.exchange import Exchange
 from services.gateway.relay.upstream.parts import ClientSide, Upstream
@@ -126,7 +126,7 @@ class Journey:
         self._authorization = b""
         self._key_id = side.routed.key.key_id
         self._exchange: Exchange | None = None
-        self._place: Place | None = None
+        self._place: GatePlace | None = None
         """While it stands between its admission and the departure of its request."""
         call = call_of(side.routed, relay.upstream.settings.attempts_max)
         self.stage: Stage

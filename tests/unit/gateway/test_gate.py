@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from services.gateway.domain.crowd import CALM_S, PATIENCE_S, Crowd
-from services.gateway.relay.gate import WIDTH, Gate, Place
+from services.gateway.relay.gate import WIDTH, Gate, GatePlace
 from tests.waiting import settle, until
 
 
@@ -50,7 +50,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-async def entered(gate: Gate, came: list[int], number: int) -> Place:
+async def entered(gate: Gate, came: list[int], number: int) -> GatePlace:
     place = await gate.enter()
     came.append(number)
     return place
