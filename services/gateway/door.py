@@ -206,7 +206,7 @@ class Door:
             await self._interpreter.find_dialects(routed.service_type, wording)
             headers = partial(_own_headers, request, rate, client)
             side = ClientSide(routed, upload, wording, client, headers)
-            await self._relay.serve(side, self._look_again)
+            await self._relay.serve(side, self._recheck_key)
         finally:
             upload.close()
 
@@ -248,8 +248,8 @@ class Door:
     ) -> None:
         await self._passthrough.serve_call(request, key, receive, client, rate, self._open_key)
 
-    def _look_again(self, routed: RoutedRequest) -> None:
-        """Look whether the key still may: it is revoked or changed while a body comes."""
+    def _recheck_key(self, routed: RoutedRequest) -> None:
+        """Check whether the key still may: it is revoked or changed while a body comes."""
         _check_model(self._open_key(routed.request), routed.model)
 
 

@@ -36,7 +36,7 @@ class Gate:
         """Who came in first stands first."""
         self._waiting = CallQueue[GatePlace](self.leave)
         self._crowd = Crowd(WIDTH)
-        self._looking = False
+        self._check_scheduled = False
 
     def __len__(self) -> int:
         """Count those who wait outside."""
@@ -53,7 +53,7 @@ class Gate:
             place = GatePlace(now_s)
             self._inside[place] = None
             return place
-        self._look_later(now_s)
+        self._schedule_check(now_s)
         return await self._waiting.wait_turn(self._waiting.join())
 
     def leave(self, place: GatePlace) -> None:
@@ -87,19 +87,20 @@ class Gate:
             if self._waiting.call_next(place):
                 self._inside[place] = None
 
-    def _look_later(self, now_s: float) -> None:
-        """Look by itself while calls wait, once the first of those inside is overdue."""
-        if not self._looking:
-            self._looking = True
+    def _schedule_check(self, now_s: float) -> None:
+        """Check by itself while calls wait, once the first of those inside is overdue."""
+        if not self._check_scheduled:
+            self._check_scheduled = True
             first_s = next(iter(self._inside)).entered_s
             loop = asyncio.get_running_loop()
-            loop.call_later(max(first_s + PATIENCE_S - now_s, 0), self._look_again)
+            loop.call_later(max(first_s + PATIENCE_S - now_s, 0), self._check_overdue)
 
-    def _look_again(self) -> None:
-        self._looking = False
+    def _check_overdue(self) -> None:
+        """Free the places of those who are overdue by now, and let in who waits for them."""
+        self._check_scheduled = False
         now_s = asyncio.get_running_loop().time()
         self._free_overdue(now_s)
         self._note_count(now_s)
         self._let_waiting_in(now_s)
         if self._waiting:
-            self._look_later(now_s)
+            self._schedule_check(now_s)

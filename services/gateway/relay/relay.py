@@ -59,8 +59,8 @@ from services.gateway.relay.upstream.exchange import Exchange
 from services.gateway.relay.upstream.parts import ClientSide, Upstream
 from services.gateway.relay.usages import Outbox
 
-LookAgain = Callable[[RoutedRequest], object]
-"""Looks whether the request's key still may. Raises `GatewayError`."""
+RecheckKey = Callable[[RoutedRequest], object]
+"""Checks whether the request's key still may. Raises `GatewayError`."""
 
 
 class Relay:
@@ -89,13 +89,13 @@ class Relay:
         self.outbox = outbox
         self.clock = clock
 
-    async def serve(self, side: ClientSide, look_again: LookAgain) -> None:
+    async def serve(self, side: ClientSide, recheck_key: RecheckKey) -> None:
         """Do the request, with as many leases as the outcome table allows.
 
-        Before each, `look_again`: what went before takes its time. Raises `GatewayError` for every
+        Before each, `recheck_key`: what went before takes its time. Raises `GatewayError` for every
         answer that is an error, and whatever broke the request off.
         """
-        journey = Journey(self, side, look_again)
+        journey = Journey(self, side, recheck_key)
         side.client.summary = journey.summary
         try:
             await journey.run_course()
@@ -110,7 +110,7 @@ class Journey:
         "_authorization",
         "_exchange",
         "_key_id",
-        "_look_again",
+        "_recheck_key",
         "_place",
         "_relay",
         "_side",
@@ -118,11 +118,11 @@ class Journey:
         "stage",
     )
 
-    def __init__(self, relay: Relay, side: ClientSide, look_again: LookAgain) -> None:
+    def __init__(self, relay: Relay, side: ClientSide, recheck_key: RecheckKey) -> None:
         """Stand at the beginning."""
         self._relay = relay
         self._side = side
-        self._look_again = look_again
+        self._recheck_key = recheck_key
         self._authorization = b""
         self._key_id = side.routed.key.key_id
         self._exchange: Exchange | None = None
@@ -191,7 +191,7 @@ class Journey:
         try:
             if self._place is None:
                 await self._go_inside()
-            self._look_again(side.routed)
+            self._recheck_key(side.routed)
             unserved = await relay.servers.refuse_while_none(
                 side.routed, side.wording.dialects, step.avoid_servers
             )
