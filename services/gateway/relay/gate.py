@@ -61,13 +61,13 @@ class Gate:
         if place not in self._inside:
             return
         del self._inside[place]
-        if self._waiting or self._crowd.open or self._crowd.crowded:
+        if self._waiting or self._crowd.gate_open or self._crowd.crowded:
             now_s = asyncio.get_running_loop().time()
             self._note_count(now_s)
             self._let_waiting_in(now_s)
 
     def _has_room(self) -> bool:
-        return self._crowd.open or len(self._inside) < WIDTH
+        return self._crowd.gate_open or len(self._inside) < WIDTH
 
     def _note_count(self, now_s: float, one_more: int = 0) -> None:
         count = len(self._inside) + len(self._waiting) + one_more
@@ -75,7 +75,7 @@ class Gate:
 
     def _free_overdue(self, now_s: float) -> None:
         """Take their places from those who came in too long ago, while anybody needs them."""
-        while self._inside and not self._crowd.open:
+        while self._inside and not self._crowd.gate_open:
             first = next(iter(self._inside))
             if now_s - first.entered_s < PATIENCE_S:
                 return

@@ -29,13 +29,13 @@ from services.gateway.relay.course.facts import CLIENT_GONE
 from services.gateway.relay.course.happenings import (
     Answered,
     BrokenOff,
+    CredentialRead,
+    CredentialUnreadable,
     Entered,
     Happening,
     LeaseUnanswered,
     NotAsked,
-    Opened,
     Paused,
-    Unopened,
 )
 from services.gateway.relay.course.stages import Passing, Sending, Stage
 from services.gateway.relay.course.steps import (
@@ -110,8 +110,8 @@ class Journey:
         "_authorization",
         "_exchange",
         "_key_id",
-        "_recheck_key",
         "_place",
+        "_recheck_key",
         "_relay",
         "_side",
         "_step",
@@ -241,8 +241,10 @@ class Journey:
         try:
             self._authorization = await self._relay.credentials.authorization_for(step.lease)
         except GatewayError as error:
-            return Unopened(error)
-        return Opened(tuple(dialects_able(self._side.wording.dialects, self._authorization)))
+            return CredentialUnreadable(error)
+        return CredentialRead(
+            tuple(dialects_able(self._side.wording.dialects, self._authorization))
+        )
 
     async def _select_server(self, step: AskServer) -> Happening:
         side = self._side
@@ -259,7 +261,7 @@ class Journey:
             step.connect_s,
             self._leave_gate,
         )
-        opened = relay.exchanges.begin_exchange(
+        under_way = relay.exchanges.begin_exchange(
             lease.lease_id, step.selected.server_id, lease.expires_in_s
         )
         try:
@@ -270,7 +272,7 @@ class Journey:
             return await exchange.pass_on()
         finally:
             await exchange.close()
-            relay.exchanges.end_exchange(opened)
+            relay.exchanges.end_exchange(under_way)
 
     def _leave_gate(self) -> None:
         if self._place is not None:

@@ -10,16 +10,16 @@ from services.gateway.relay.course import advance, begin, summary_of
 from services.gateway.relay.course.happenings import (
     Answered,
     BrokenOff,
+    CredentialRead,
+    CredentialUnreadable,
     Entered,
     Happening,
     LeaseUnanswered,
     NoServerFound,
     NotAsked,
-    Opened,
     Passed,
     Paused,
     SelectionUnanswered,
-    Unopened,
 )
 from services.gateway.relay.course.stages import Ended
 from services.gateway.relay.course.steps import (
@@ -78,7 +78,7 @@ def test_a_success_is_asked_for_opened_sent_passed_and_settled() -> None:
     """The way of nearly all."""
     stage, steps = run_course(
         pool_grants(),
-        Opened(()),
+        CredentialRead(()),
         balancer_chooses(),
         server_judged(Verdict.SUCCESS, results=1),
         PASSED,
@@ -98,7 +98,7 @@ def test_a_success_is_asked_for_opened_sent_passed_and_settled() -> None:
 
 def late(number: int) -> list[Happening]:
     """Let a lease come too late to be sent."""
-    return [pool_grants(number, **LATE), Opened(()), balancer_chooses()]
+    return [pool_grants(number, **LATE), CredentialRead(()), balancer_chooses()]
 
 
 def test_a_late_lease_is_given_back_and_another_asked_for() -> None:
@@ -123,7 +123,7 @@ def test_late_after_unreachable_tries_is_released() -> None:
     """A lease that was tried is no cancelled one."""
     stage, _ = run_course(
         pool_grants(send_within_s=5.0),
-        Opened(()),
+        CredentialRead(()),
         balancer_chooses(),
         server_judged(Verdict.UNREACHABLE),
     )
@@ -138,7 +138,7 @@ def test_late_after_a_doubtful_try_is_unknown() -> None:
     """What may have been done is done with no other lease."""
     stage, _ = run_course(
         pool_grants(),
-        Opened(()),
+        CredentialRead(()),
         balancer_chooses(idempotent=True),
         server_judged(Verdict.OUTCOME_UNKNOWN),
     )
@@ -239,7 +239,7 @@ def test_after_the_last_attempt_the_pool_says_whether_anything_was_left(
 ) -> None:
     """Only it knows; nothing is granted any more."""
     call = a_call(attempts_max=1)
-    way = (pool_grants(), Opened(()), balancer_chooses(), server_judged(verdict))
+    way = (pool_grants(), CredentialRead(()), balancer_chooses(), server_judged(verdict))
     _, steps = run_course(*way, call=call)
 
     assert question_in(steps[-1]).only_ask
@@ -274,7 +274,10 @@ def test_those_of_the_last_resort_are_dropped_once_when_no_server_is_left() -> N
 def test_a_server_that_called_a_session_invalid_is_of_the_last_resort() -> None:
     """The next session is tried elsewhere, where there is an elsewhere."""
     _, steps = in_hand(
-        balancer_chooses("a"), server_judged(Verdict.LOGIN_EXPIRED), pool_grants(2), Opened(())
+        balancer_chooses("a"),
+        server_judged(Verdict.LOGIN_EXPIRED),
+        pool_grants(2),
+        CredentialRead(()),
     )
 
     assert isinstance(steps[-1], AskServer)
@@ -294,7 +297,13 @@ def test_tried_and_no_server_left_is_an_upstream_error() -> None:
 
 def test_a_lease_whose_region_no_server_serves_is_given_back_for_one_of_another() -> None:
     stage, steps = run_course(
-        *(pool_grants(region="us"), Opened(()), UNSERVED, pool_grants(2, region="jp"), Opened(())),
+        *(
+            pool_grants(region="us"),
+            CredentialRead(()),
+            UNSERVED,
+            pool_grants(2, region="jp"),
+            CredentialRead(()),
+        ),
         *(balancer_chooses(), server_judged(Verdict.SUCCESS), PASSED),
     )
 
@@ -308,9 +317,9 @@ def test_a_lease_whose_region_no_server_serves_is_given_back_for_one_of_another(
 
 def test_after_the_second_region_that_nobody_serves_it_is_over() -> None:
     _, steps = run_course(
-        *(pool_grants(region="us"), Opened(()), UNSERVED),
-        *(pool_grants(2, region="jp"), Opened(()), UNSERVED),
-        *(pool_grants(3, region="hk"), Opened(()), UNSERVED),
+        *(pool_grants(region="us"), CredentialRead(()), UNSERVED),
+        *(pool_grants(2, region="jp"), CredentialRead(()), UNSERVED),
+        *(pool_grants(3, region="hk"), CredentialRead(()), UNSERVED),
     )
 
     assert question_in(steps[8]).avoid_regions == ("us", "jp")
@@ -325,8 +334,8 @@ def test_after_the_second_region_that_nobody_serves_it_is_over() -> None:
 def test_a_pool_that_knows_no_regions_is_asked_once_more_at_the_most() -> None:
     """It grants the same region again: a third lease of it would be no better."""
     _, steps = run_course(
-        *(pool_grants(region="us"), Opened(()), UNSERVED),
-        *(pool_grants(2, region="us"), Opened(()), UNSERVED),
+        *(pool_grants(region="us"), CredentialRead(()), UNSERVED),
+        *(pool_grants(2, region="us"), CredentialRead(()), UNSERVED),
     )
 
     assert isinstance(steps[-1], Fail)
@@ -369,7 +378,7 @@ def test_a_balancer_that_is_silent_gives_the_lease_back() -> None:
 def test_a_credential_that_cannot_be_read_gives_its_lease_back() -> None:
     """Nothing was sent."""
     error = GatewayError("internal_error", "sealed by another key")
-    _, steps = run_course(pool_grants(), Unopened(error))
+    _, steps = run_course(pool_grants(), CredentialUnreadable(error))
 
     assert steps[-2:] == [cancel_step(1, "not_sent", error), Fail(error)]
 
@@ -453,7 +462,7 @@ def test_attempts_are_bounded_over_all_leases() -> None:
         balancer_chooses("b"),
         server_judged(Verdict.RATE_LIMITED, "b"),
         pool_grants(2),
-        Opened(()),
+        CredentialRead(()),
         balancer_chooses("c"),
         server_judged(Verdict.UNREACHABLE, "c"),
     )
@@ -466,10 +475,10 @@ def test_remaining_is_unknown_after_a_second_penalty() -> None:
     """The pool closes no second session for one request."""
     used_up = server_judged(Verdict.QUOTA_EXHAUSTED)
     call = a_call(attempts_max=2)
-    once, _ = run_course(pool_grants(), Opened(()), balancer_chooses(), used_up, call=call)
+    once, _ = run_course(pool_grants(), CredentialRead(()), balancer_chooses(), used_up, call=call)
     twice, _ = run_course(
-        *(pool_grants(), Opened(()), balancer_chooses(), used_up),
-        *(pool_grants(2), Opened(()), balancer_chooses(), used_up),
+        *(pool_grants(), CredentialRead(()), balancer_chooses(), used_up),
+        *(pool_grants(2), CredentialRead(()), balancer_chooses(), used_up),
         call=call,
     )
 
@@ -488,7 +497,7 @@ def test_results_beyond_the_reservation_are_counted_where_items_are_units() -> N
     """And what was asked for with them is not."""
     way = (
         pool_grants(units=2),
-        Opened(()),
+        CredentialRead(()),
         balancer_chooses(),
         server_judged(Verdict.SUCCESS, results=5),
     )
@@ -513,7 +522,7 @@ def test_a_cut_answer_is_settled_and_told_as_cut() -> None:
 
 # Cancellations at every stage.
 
-OPEN = (pool_grants(), Opened(()))
+OPEN = (pool_grants(), CredentialRead(()))
 STOPPING = GatewayError("upstream_outcome_unknown", "the gateway stops")
 UNSENT = attempted(Verdict.CLIENT_GONE, sent=False)
 SENT = attempted(Verdict.CLIENT_GONE)
@@ -612,7 +621,7 @@ def test_a_session_that_was_refused_is_avoided_with_those_before() -> None:
             balancer_chooses(),
             server_judged(Verdict.RATE_LIMITED),
             pool_grants(2),
-            Opened(()),
+            CredentialRead(()),
             balancer_chooses(),
         ),
         server_judged(Verdict.RISK_CONTROL),

@@ -13,16 +13,16 @@ from services.gateway.relay.course import advance, begin, summary_of
 from services.gateway.relay.course.happenings import (
     Answered,
     BrokenOff,
+    CredentialRead,
+    CredentialUnreadable,
     Entered,
     Happening,
     LeaseUnanswered,
     NoServerFound,
     NotAsked,
-    Opened,
     Passed,
     Paused,
     SelectionUnanswered,
-    Unopened,
 )
 from services.gateway.relay.course.stages import Ended, Stage
 from services.gateway.relay.course.steps import (
@@ -90,7 +90,7 @@ class World:
         if isinstance(step, AskLease):
             return self._lease(step)
         if isinstance(step, FetchCredential):
-            return self._one(Opened(()), Opened(()), Unopened(ERROR))
+            return self._one(CredentialRead(()), CredentialRead(()), CredentialUnreadable(ERROR))
         return self._outside(step)
 
     def _outside(self, step: Step) -> Happening:

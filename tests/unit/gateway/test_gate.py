@@ -14,7 +14,7 @@ def crowd_open() -> Crowd:
     crowd = Crowd(WIDTH)
     crowd.note_count(WIDTH + 1, 1 - PATIENCE_S)
     crowd.note_count(WIDTH + 1, 1)
-    assert crowd.open
+    assert crowd.gate_open
     return crowd
 
 
@@ -23,13 +23,13 @@ def test_a_crowd_opens_it_after_a_while_and_a_wave_does_not() -> None:
     for wave in range(20):
         crowd.note_count(256, wave * 0.2)
         crowd.note_count(1, wave * 0.2 + 0.1)
-        assert not crowd.open
+        assert not crowd.gate_open
 
     crowd.note_count(256, 5)
     crowd.note_count(40, 5 + PATIENCE_S / 2)
-    assert not crowd.open
+    assert not crowd.gate_open
     crowd.note_count(40, 5 + PATIENCE_S)
-    assert crowd.open
+    assert crowd.gate_open
 
 
 def test_the_first_calm_closes_it_though_nobody_came_or_went_meanwhile() -> None:
@@ -38,11 +38,11 @@ def test_the_first_calm_closes_it_though_nobody_came_or_went_meanwhile() -> None
     crowd.note_count(WIDTH, 2)
     crowd.note_count(WIDTH + 1, 2 + CALM_S / 2)
 
-    assert crowd.open
+    assert crowd.gate_open
 
     crowd.note_count(WIDTH, 3)
     crowd.note_count(256, 3.2)
-    assert not crowd.open
+    assert not crowd.gate_open
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ The last step is the one that is waited for, or ends it; `Record` and `Cancel` b
 once, so that no cancellation finds a lease whose end was decided and not kept.
 
 ```
-Entering ──► Asking ──► Opening ──► Selecting ──► Sending ──success──► Passing ──► Ended
-   ▲                                 │      ▲        ▲ │ │
-   │ send_by has passed              │      │        │ │ └─doubtful──► Pausing ─┐
-   │ no server serves its region     │      │        │ │                        │
-   ├─────────────────────────────────┘      │        └─┼────────────────────────┘
-   │ refused to this session                └──────────┤ unreachable
-   └───────────────────────────────────────────────────┘
+Entering ──► Asking ──► FetchingCredential ──► Selecting ──► Sending ──success──► Passing ──► Ended
+   ▲                                            │      ▲        ▲ │ │
+   │ send_by has passed                         │      │        │ │ └─doubtful──► Pausing ─┐
+   │ no server serves its region                │      │        │ │                        │
+   ├────────────────────────────────────────────┘      │        └─┼────────────────────────┘
+   │ refused to this session                           └──────────┤ unreachable
+   └──────────────────────────────────────────────────────────────┘
 ```
 
 Left out of the drawing: `AskingLast`, and the way from every stage to `Ended`, by an error that the

@@ -14,7 +14,7 @@ from services.gateway.relay.course.moves import (
     forbid_with_error,
     lease_question,
 )
-from services.gateway.relay.course.stages import Asking, AskingLast, Entering, Opening
+from services.gateway.relay.course.stages import Asking, AskingLast, Entering, FetchingCredential
 from services.gateway.relay.course.steps import FetchCredential
 
 _UNTOLD = frozenset({Refusal.STALE_REQUEST, Refusal.CANCELLED, Refusal.LEDGER_UNAVAILABLE})
@@ -59,7 +59,7 @@ def on_answered(stage: Asking, happened: Answered, now_s: float) -> Next:
         last_resort_servers=(*stage.trail.last_resort_servers, *answer.avoid_servers),
     )
     held = Held(answer, now_s + answer.send_within_s)
-    return Opening(stage.call, trail, held), (FetchCredential(answer),)
+    return FetchingCredential(stage.call, trail, held), (FetchCredential(answer),)
 
 
 def on_answered_last(stage: AskingLast, happened: Answered, _: float) -> Next:

@@ -34,14 +34,14 @@ class Answered(msgspec.Struct, frozen=True):
     took_ms: float
 
 
-class Opened(msgspec.Struct, frozen=True):
+class CredentialRead(msgspec.Struct, frozen=True):
     """The lease's credential is at hand, and can be said in these dialects (none: in any)."""
 
     dialects: tuple[str, ...]
 
 
-class Unopened(msgspec.Struct, frozen=True):
-    """It cannot be read."""
+class CredentialUnreadable(msgspec.Struct, frozen=True):
+    """The lease's credential cannot be read."""
 
     error: GatewayError
 
@@ -112,8 +112,8 @@ Happening = (
     | NotAsked
     | LeaseUnanswered
     | Answered
-    | Opened
-    | Unopened
+    | CredentialRead
+    | CredentialUnreadable
     | Chosen
     | NoServerFound
     | SelectionUnanswered

@@ -14,7 +14,7 @@ from services.gateway.relay.course.stages import (
     AskingLast,
     Ended,
     Entering,
-    Opening,
+    FetchingCredential,
     Passing,
     Pausing,
     Selecting,
@@ -56,7 +56,7 @@ def on_broken_off_entering(stage: Entering, happened: BrokenOff, _: float) -> Ne
 
 
 def on_broken_off_in_hand(
-    stage: Opening | Selecting | Sending | Pausing, happened: BrokenOff, now_s: float
+    stage: FetchingCredential | Selecting | Sending | Pausing, happened: BrokenOff, now_s: float
 ) -> Next:
     """Give back what was never sent; what may have been is unknown."""
     call, trail, held = stage.call, stage.trail, stage.held

@@ -18,12 +18,12 @@ from services.gateway.relay.course.endings import doubt_error, release_end, usag
 from services.gateway.relay.course.facts import CallFacts, Held, Trail
 from services.gateway.relay.course.happenings import (
     Chosen,
+    CredentialRead,
+    CredentialUnreadable,
     Judged,
     NoServerFound,
-    Opened,
     Paused,
     SelectionUnanswered,
-    Unopened,
 )
 from services.gateway.relay.course.moves import (
     Next,
@@ -35,7 +35,7 @@ from services.gateway.relay.course.moves import (
 )
 from services.gateway.relay.course.stages import (
     AskingLast,
-    Opening,
+    FetchingCredential,
     Passing,
     Pausing,
     Selecting,
@@ -49,13 +49,15 @@ _GIVEN_BACK_MAX = 2
 """How often one may because no server serves its session's region."""
 
 
-def on_opened(stage: Opening, happened: Opened, _: float) -> Next:
+def on_credential_read(stage: FetchingCredential, happened: CredentialRead, _: float) -> Next:
     """Look for a server that understands it."""
     held = replace(stage.held, dialects=happened.dialects)
     return _select(stage.call, stage.trail, held, None)
 
 
-def on_unopened(stage: Opening, happened: Unopened, now_s: float) -> Next:
+def on_credential_unreadable(
+    stage: FetchingCredential, happened: CredentialUnreadable, now_s: float
+) -> Next:
     """Give the lease back: its credential cannot be read."""
     return release_with_error(stage.call, stage.trail, stage.held, happened.error, now_s)
 
