@@ -53,8 +53,9 @@ from services.pool.domain.violations import Violation, Wrong
 
 KEPT = timedelta(days=8)
 """How long of log time an ended lease stays in the fold."""
-_ANSWERS_KEPT = 20_000
-"""Refusals that are known again: as many commands as may wait (`committer.ITEMS_MAX`)."""
+_REFUSALS_KEPT = 20_000
+"""Refusals, and reports of them, that are known again: as many commands as may wait
+(`committer.ITEMS_MAX`)."""
 
 
 Undone = TypeVarTuple("Undone")
@@ -164,13 +165,20 @@ class Pool:
         if key in mapping:
             self.on_rollback(mapping.__setitem__, key, mapping.pop(key))
 
-    def remember_answer(self, name: str, answer: Refused | None) -> None:
-        """Know what was told, should it be sent again; the oldest is forgotten for it."""
-        answers = self.refusals.answers
-        if len(answers) >= _ANSWERS_KEPT:
+    def remember_refused(self, lease_id: LeaseId, refused: Refused) -> None:
+        """Know what was told, should it be asked again."""
+        self._put_newest(self.refusals.refused, lease_id, refused)
+
+    def remember_report(self, name: str) -> None:
+        """Know a gateway's count of its own refusals, should it be sent again."""
+        self._put_newest(self.refusals.reports, name, None)
+
+    def _put_newest(self, mapping: dict[Any, Any], key: str, value: object) -> None:
+        """Set an entry, undoably; the oldest is forgotten for it."""
+        if len(mapping) >= _REFUSALS_KEPT:
             # A map keeps its order: the first is the oldest.
-            self.drop_entry(answers, next(iter(answers)))
-        self.put_entry(answers, name, answer)
+            self.drop_entry(mapping, next(iter(mapping)))
+        self.put_entry(mapping, key, value)
 
     def note_supply(self, *, growing: bool | None = None, barren: bool | None = None) -> None:
         """Know what the provisioner is at, as far as it is said: no event tells it.
@@ -265,7 +273,7 @@ class Pool:
 class RefusalMemory:
     """What a leader knows of its refusals: those journalled, those counted, those told before."""
 
-    __slots__ = ("answers", "budgets", "counted", "journalled", "second")
+    __slots__ = ("budgets", "counted", "journalled", "refused", "reports", "second")
 
     def __init__(self) -> None:
         self.second: datetime | None = None
@@ -275,5 +283,7 @@ class RefusalMemory:
         """Of those keys that are short of any; each fills up again by one a second."""
         self.counted: dict[tuple[str, str, Refusal, bool], LeaseRefused] = {}
         """By key, type, reason, and whether it was a call's first lease; the oldest first."""
-        self.answers: dict[str, Refused | None] = {}
-        """By lease id, those that the log tells singly as well; None: a gateway's own refusals."""
+        self.refused: dict[LeaseId, Refused] = {}
+        """What leases were refused with, those that the log tells singly as well."""
+        self.reports: dict[str, None] = {}
+        """Names of the counts that gateways have sent of their own refusals."""

@@ -42,8 +42,8 @@ def decide_end(state: Pool, usage: UsageRecorded | CallsRefused, now: datetime) 
         # A gateway that heard no answer sends the same count again, and it has the same name.
         sort = f"{usage.key_id} {usage.service_type} {usage.code}"
         report_name = f"{usage.gateway_id} {sort} {usage.since.isoformat()}"
-        if report_name not in state.refusals.answers:
-            state.remember_answer(report_name, None)
+        if report_name not in state.refusals.reports:
+            state.remember_report(report_name)
             draft.emit(cut_calls(usage))
         return Decision(draft.events)
     return Decision(draft.events, end_lease(draft, usage))

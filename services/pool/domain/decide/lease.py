@@ -103,11 +103,11 @@ def _earlier_answer(draft: Draft, requested: SessionRequested) -> Granted | Refu
         return _grant_again(draft, lease)
     if asked in pool.forbidden:
         return GIVEN_UP
-    answers = pool.refusals.answers.get(asked)
+    refused = pool.refusals.refused.get(asked)
     # Too old is only what nobody remembers: an answer that was given is given again.
-    if answers is None and draft.now - requested.asked_at > STALE_AFTER:
+    if refused is None and draft.now - requested.asked_at > STALE_AFTER:
         return Refused(reason=Refusal.STALE_REQUEST, message="asked more than 10 minutes ago")
-    return answers
+    return refused
 
 
 def _grant_again(draft: Draft, lease: Lease) -> Granted | Refused:

@@ -52,8 +52,10 @@ def _on_lease_refused(state: Pool, event: LeaseRefused) -> None:
     name = lease_id(event.request_id, event.number)
     # A counted one stands for requests that it does not name. What this process has told itself it
     # remembers with its message, which the log does not keep.
-    if event.since is None and event.count == 1 and name not in state.refusals.answers:
-        state.remember_answer(name, Refused(reason=event.reason, retry_after_s=event.retry_after_s))
+    if event.since is None and event.count == 1 and name not in state.refusals.refused:
+        state.remember_refused(
+            name, Refused(reason=event.reason, retry_after_s=event.retry_after_s)
+        )
 
 
 def _on_leader_elected(state: Pool, event: LeaderElected) -> None:
