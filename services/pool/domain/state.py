@@ -49,7 +49,7 @@ from contracts.pool import LeaseRefused, Policy, Refusal, Refused, SessionStatus
 from services.pool.domain.index.choice import Index
 from services.pool.domain.quota import oldest_kept
 from services.pool.domain.records import Accusation, DayAccount, Lease, Session
-from services.pool.domain.violations import Violation, Wrong
+from services.pool.domain.violations import Violation, ViolationKind
 
 KEPT = timedelta(days=8)
 """How long of log time an ended lease stays in the fold."""
@@ -117,7 +117,7 @@ class Pool:
         """Stream sequence of the last envelope folded."""
         self.growing = False
         """A provisioner is about to add sessions; see `note_supply`."""
-        self.barren = False
+        self.provisioner_empty = False
         """Too few sessions, and the provisioner had none when asked last."""
         self.index: Index | None = None
         self.refusals = RefusalMemory()
@@ -180,15 +180,15 @@ class Pool:
             self.drop_entry(mapping, next(iter(mapping)))
         self.put_entry(mapping, key, value)
 
-    def note_supply(self, *, growing: bool | None = None, barren: bool | None = None) -> None:
+    def note_supply(self, *, growing: bool | None = None, empty: bool | None = None) -> None:
         """Know what the provisioner is at, as far as it is said: no event tells it.
 
-        `growing`: it is about to add sessions. `barren`: there are too few, and it had none.
+        `growing`: it is about to add sessions. `empty`: there are too few, and it had none.
         """
         if growing is not None:
             self.growing = growing
-        if barren is not None:
-            self.barren = barren
+        if empty is not None:
+            self.provisioner_empty = empty
 
     # --------------------------------------------------------------------- questions
 
@@ -236,7 +236,7 @@ class Pool:
             self.put_entry(accounts, service_type, account)
         return account
 
-    def leave_later(self, mapping: dict[Any, Any], key: str) -> None:
+    def drop_later(self, mapping: dict[Any, Any], key: str) -> None:
         """Let an entry leave the fold in 8 days."""
         try:
             due = self.at + KEPT
@@ -246,7 +246,7 @@ class Pool:
         self.departures.append(Departure(due, mapping, key))
         self.on_rollback(self.departures.pop)
 
-    def drop_departed(self, at: datetime) -> None:
+    def drop_due(self, at: datetime) -> None:
         """Let go of what is due to leave by `at`.
 
         Every decision does so first: it must not lean on what its own events will let go.
@@ -264,7 +264,7 @@ class Pool:
         if self.index is not None:
             self.index.place_session(session)
 
-    def note_violation(self, kind: Wrong, about: str, message: str) -> None:
+    def note_violation(self, kind: ViolationKind, about: str, message: str) -> None:
         """Note something that should never be."""
         self.violations.append(Violation(kind, about, message, self.event_sequence))
         self.on_rollback(self.violations.pop)

@@ -60,7 +60,7 @@ def refusal_of_all(draft: Draft, index: Index, requested: SessionRequested) -> R
     pool, now = draft.pool, draft.now
     standing = pool.standing
     barred = standing[SessionStatus.DISABLED] + standing[SessionStatus.SUSPECT]
-    if pool.growing or not (pool.size or pool.barren):
+    if pool.growing or not (pool.size or pool.provisioner_empty):
         return refusal_for(Refusal.SATURATED, _RETRY_S_MIN)
     if not pool.size:
         return refusal_for(Refusal.QUOTA_EXHAUSTED)
