@@ -196,9 +196,9 @@ class Door:
         if request.method != "POST":
             message = f"{request.path[:KEPT_BYTES_MAX]}: expected POST"
             raise GatewayError("method_not_allowed", message, extra={"allow": "POST"})
-        if request.premature:
-            message = f"{request.premature}: expected no such header: it does nothing yet"
-            raise GatewayError("invalid_request", message, request.premature)
+        if request.unsupported_header:
+            message = f"{request.unsupported_header}: expected no such header: it does nothing yet"
+            raise GatewayError("invalid_request", message, request.unsupported_header)
         upload = Upload(receive, request.content_length, self._bounds)
         try:
             routed = await self._route_request(request, key, upload, client)
@@ -220,7 +220,7 @@ class Door:
         if self._path_rules.rule_of(request.path, keep=True).body_decides or key.bounds.models:
             said = await read_decision(request, upload)
             model, n = said.model or "", said.n
-        elif not request.encoded:
+        elif not request.is_compressed:
             kind = request.content_type
             model = model_named(upload.head, kind, complete=upload.complete)
         service_type = self._path_rules.route_request(request.path, model)
@@ -228,14 +228,14 @@ class Door:
             raise GatewayError("not_found", f"no service type has the path {request.path} any more")
         client.summary = self._summaries[service_type]
         _check_model(key, model)
-        counted = self.settings.services[service_type].units == "n"
+        per_item = self.settings.services[service_type].units == "n"
         return RoutedRequest(
             request=request,
             key=key,
             model=model,
             service_type=service_type,
-            units=units_of(n) if counted else 1,
-            counted=counted,
+            units=units_of(n) if per_item else 1,
+            per_item=per_item,
         )
 
     async def _list_models(

@@ -94,9 +94,9 @@ class ServerTrial:
         if objection := service_type_objection([call.service_type], settings.services):
             raise GatewayError("invalid_request", f"service_type: {objection}", "service_type")
         body = json.dumps({"model": call.model, "prompt": call.prompt, "n": 1}).encode()
-        counted = settings.services[call.service_type].units == "n"
+        per_item = settings.services[call.service_type].units == "n"
         path = _path_for(call, PathRules(settings.services))
-        routed = _request_of(call, path, len(body), key, counted=counted)
+        routed = _request_of(call, path, len(body), key, per_item=per_item)
         section = settings.gateway
         bounds = Bounds(section.max_body, section.json_max, self._spool)
         upload = Upload(_body_once(body), len(body), bounds)
@@ -185,7 +185,7 @@ def _path_for(call: TrialCall, path_rules: PathRules) -> str:
 
 
 def _request_of(
-    call: TrialCall, path: str, length: int, key: Key, *, counted: bool
+    call: TrialCall, path: str, length: int, key: Key, *, per_item: bool
 ) -> RoutedRequest:
     """Make the request as if a client had sent it."""
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % length)]
@@ -196,7 +196,7 @@ def _request_of(
         model=call.model,
         service_type=ServiceType(call.service_type),
         units=1,
-        counted=counted,
+        per_item=per_item,
         only=call.server_id,
     )
 

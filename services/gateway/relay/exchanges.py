@@ -23,7 +23,7 @@ from runtime.process.logs import Log
 
 _LOOK_EVERY_S = 0.5
 _BATCH_MAX = 256
-_answers = msgspec.json.Decoder(RenewAnswers | Failed)
+_renewal_decoder = msgspec.json.Decoder(RenewAnswers | Failed)
 
 
 class OpenExchange:
@@ -121,9 +121,12 @@ class OpenExchanges:
                 await self._client.publish(subjects.BALANCER_SELECT, msgspec.json.encode(command))
 
     async def _renew_leases(self, lease_ids: list[LeaseId]) -> None:
+        """Ask the pool to let them live on; what it cannot is logged, and asked again when due."""
         command = RenewLeases(lease_ids=lease_ids)
         try:
-            reply = await ask_command(self._client, subjects.pool_renew(), command, _answers, 1.0)
+            reply = await ask_command(
+                self._client, subjects.pool_renew(), command, _renewal_decoder, 1.0
+            )
         except UnansweredError as error:
             self._log.warning("not_renewed", leases=len(lease_ids), reason=str(error))
             return

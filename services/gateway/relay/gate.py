@@ -38,7 +38,7 @@ class Gate:
         self._crowd = Crowd(WIDTH)
         self._check_scheduled = False
 
-    def __len__(self) -> int:
+    def waiting_count(self) -> int:
         """Count those who wait outside."""
         return len(self._waiting)
 

@@ -37,7 +37,7 @@ def a_call(**given: Any) -> CallFacts:
         "key_id": KeyId("k"),
         "service_type": IMAGE,
         "units": 1,
-        "counted": False,
+        "per_item": False,
         "path": "/v1/images/generations",
         "model": "m",
         "client_request_id": "",

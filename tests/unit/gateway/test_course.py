@@ -501,9 +501,9 @@ def test_results_beyond_the_reservation_are_counted_where_items_are_units() -> N
         balancer_chooses(),
         server_judged(Verdict.SUCCESS, results=5),
     )
-    _, counted = run_course(*way, PASSED, call=a_call(counted=True, units=2))
+    _, counted = run_course(*way, PASSED, call=a_call(per_item=True, units=2))
     included = Passed(attempt=PASSED.attempt, status=200, bytes_out=7, results_included=4)
-    _, less = run_course(*way, included, call=a_call(counted=True, units=2))
+    _, less = run_course(*way, included, call=a_call(per_item=True, units=2))
     _, other = run_course(*way, PASSED)
 
     assert [_record(steps).usage.units_over for steps in (counted, less, other)] == [3, 1, 0]

@@ -86,7 +86,7 @@ def settled_cut_end(
 
 def _units_over(stage: Passing, included: int) -> int:
     """Count what the server did beyond the reservation, where items are units."""
-    if not stage.call.counted:
+    if not stage.call.per_item:
         return 0
     return max(0, stage.judgement.results - max(stage.held.lease.units, included))
 

@@ -26,7 +26,7 @@ class CallFacts(msgspec.Struct, frozen=True, kw_only=True):
     key_id: KeyId
     service_type: ServiceType
     units: int
-    counted: bool
+    per_item: bool
     """Whether items are units (`units = "n"`)."""
     path: str
     model: str
