@@ -50,8 +50,8 @@ from services.gateway.wire import ConnectionBounds, ConnectionRegister, make_ser
 
 _RELOAD_EVERY_S = 2.0
 _DRAIN_S = 10.0
-_lease_answers = msgspec.json.Decoder(LeaseAnswers | Failed)
-_select_answers = msgspec.json.Decoder(SelectAnswers | Failed)
+_lease_decoder = msgspec.json.Decoder(LeaseAnswers | Failed)
+_select_decoder = msgspec.json.Decoder(SelectAnswers | Failed)
 
 
 async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], Settings]) -> None:
@@ -236,14 +236,14 @@ class Gateway:
             client,
             subjects.pool_lease(),
             lambda items: LeaseSessions(items=items),
-            _lease_answers,
+            _lease_decoder,
             self._longest_patience_s,
             outage,
         ), Coalescer(
             client,
             subjects.BALANCER_SELECT,
             self.exchanges.selection_command,
-            _select_answers,
+            _select_decoder,
             self._longest_patience_s,
             outage,
         )

@@ -31,7 +31,7 @@ from services.gateway.domain.heads import Headers
 from services.gateway.domain.paths import (
     AMBIGUOUS,
     KEPT_BYTES_MAX,
-    Places,
+    PathRules,
     is_ambiguous,
     key_in,
     key_in_url,
@@ -87,7 +87,7 @@ class Door:
     def apply_settings(self, settings: Settings) -> None:
         """Take up a changed configuration."""
         self.settings = settings
-        self._places = Places(settings.services)
+        self._path_rules = PathRules(settings.services)
         names = map(ServiceType, settings.services)
         self._summaries = {name: partial(Summary, service_type=name) for name in names}
         """What is known of a request that is routed, and no more."""
@@ -114,7 +114,7 @@ class Door:
             await self._answer_request(scope, receive, send, self._list_models)
         elif (method, path) in PASSED_THROUGH:
             await self._answer_request(scope, receive, send, self._pass_through)
-        elif self._places.place_of(path).types:
+        elif self._path_rules.rule_of(path).types:
             await self._answer_request(scope, receive, send, self._generate)
         else:
             await self._operator(scope, receive, send)
@@ -196,9 +196,9 @@ class Door:
         if request.method != "POST":
             message = f"{request.path[:KEPT_BYTES_MAX]}: expected POST"
             raise GatewayError("method_not_allowed", message, extra={"allow": "POST"})
-        if request.premature:
-            message = f"{request.premature}: expected no such header: it does nothing yet"
-            raise GatewayError("invalid_request", message, request.premature)
+        if request.unsupported_header:
+            message = f"{request.unsupported_header}: expected no such header: it does nothing yet"
+            raise GatewayError("invalid_request", message, request.unsupported_header)
         upload = Upload(receive, request.content_length, self._bounds)
         try:
             routed = await self._route_request(request, key, upload, client)
@@ -206,7 +206,7 @@ class Door:
             await self._interpreter.find_dialects(routed.service_type, wording)
             headers = partial(_own_headers, request, rate, client)
             side = ClientSide(routed, upload, wording, client, headers)
-            await self._relay.serve(side, self._look_again)
+            await self._relay.serve(side, self._recheck_key)
         finally:
             upload.close()
 
@@ -217,25 +217,25 @@ class Door:
         await upload.fill_memory()
         model = ""
         n: int | None = None
-        if self._places.place_of(request.path, keep=True).body_decides or key.bounds.models:
+        if self._path_rules.rule_of(request.path, keep=True).body_decides or key.bounds.models:
             said = await read_decision(request, upload)
             model, n = said.model or "", said.n
-        elif not request.encoded:
+        elif not request.is_compressed:
             kind = request.content_type
             model = model_named(upload.head, kind, complete=upload.complete)
-        service_type = self._places.route_request(request.path, model)
+        service_type = self._path_rules.route_request(request.path, model)
         if service_type is None:  # it was taken away while the body came
             raise GatewayError("not_found", f"no service type has the path {request.path} any more")
         client.summary = self._summaries[service_type]
         _check_model(key, model)
-        counted = self.settings.services[service_type].units == "n"
+        per_item = self.settings.services[service_type].units == "n"
         return RoutedRequest(
             request=request,
             key=key,
             model=model,
             service_type=service_type,
-            units=units_of(n) if counted else 1,
-            counted=counted,
+            units=units_of(n) if per_item else 1,
+            per_item=per_item,
         )
 
     async def _list_models(
@@ -248,8 +248,8 @@ class Door:
     ) -> None:
         await self._passthrough.serve_call(request, key, receive, client, rate, self._open_key)
 
-    def _look_again(self, routed: RoutedRequest) -> None:
-        """Look whether the key still may: it is revoked or changed while a body comes."""
+    def _recheck_key(self, routed: RoutedRequest) -> None:
+        """Check whether the key still may: it is revoked or changed while a body comes."""
         _check_model(self._open_key(routed.request), routed.model)
 
 

@@ -14,7 +14,7 @@ from services.gateway.store import KeyLog
 _EVERY_S = 1.0
 _EVERY_UNREADY_S = 0.1
 _TIMEOUT_S = 0.5
-_pong = msgspec.json.Decoder(Pong | Failed)
+_pong_decoder = msgspec.json.Decoder(Pong | Failed)
 
 
 class Readiness:
@@ -56,7 +56,7 @@ class Readiness:
             ("balancer", subjects.BALANCER_PING),
         ):
             try:
-                answer = await ask_command(self._client, subject, Ping(), _pong, _TIMEOUT_S)
+                answer = await ask_command(self._client, subject, Ping(), _pong_decoder, _TIMEOUT_S)
             except UnansweredError:
                 self._outbox.unwritable = unwritable
                 return f"the {service} has no leader"

@@ -149,6 +149,10 @@ class GatewaySection(Section, frozen=True, kw_only=True):
             if objection := name_objection(name):
                 raise ValueError(f"response_headers: {objection}")
 
+    def common_patience_s(self, service_type: str) -> float:
+        """How long a server may be silent, for a type that says nothing of it or is no more."""
+        return self.first_byte_timeout or _PATIENCE_S.get(service_type, _PATIENCE_OF_OTHERS_S)
+
     def failure_tables(self) -> FailureTables:
         """What backends' failures mean here."""
         messages = [(message.pattern, message.meaning) for message in self.messages]
@@ -216,10 +220,7 @@ class Settings(Section, frozen=True, kw_only=True):
 
     def patience_s(self) -> dict[str, float]:
         """How long a server may be silent before its answer begins, by service type."""
-        common = self.gateway.first_byte_timeout
         return {
-            name: section.first_byte_timeout
-            or common
-            or _PATIENCE_S.get(name, _PATIENCE_OF_OTHERS_S)
+            name: section.first_byte_timeout or self.gateway.common_patience_s(name)
             for name, section in self.services.items()
         }

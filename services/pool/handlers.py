@@ -145,7 +145,7 @@ class PoolDoors:
     async def _on_admin(self, call: Call) -> None:
         """Queue the command; of new sessions the ciphertext is stored first."""
         try:
-            command = _administration.decode(call.body)
+            command = _admin_decoder.decode(call.body)
         except msgspec.DecodeError as error:
             await send_reply(self._client, call, decode_refusal(error, PoolAdmin.__args__))
             return
@@ -180,7 +180,7 @@ class PoolDoors:
 
     async def _on_status(self, call: Call) -> None:
         try:
-            asked = _statuses.decode(call.body)
+            asked = _status_decoder.decode(call.body)
         except msgspec.DecodeError as error:
             await send_reply(self._client, call, decode_refusal(error, [PoolStatus]))
             return
@@ -188,7 +188,7 @@ class PoolDoors:
 
     async def _on_ping(self, call: Call) -> None:
         try:
-            _pings.decode(call.body)
+            _ping_decoder.decode(call.body)
         except msgspec.DecodeError as error:
             await send_reply(self._client, call, decode_refusal(error, [Ping]))
             return
@@ -203,6 +203,6 @@ def cut_command(command: AddSessions) -> list[AddSessions]:
     ]
 
 
-_administration = msgspec.json.Decoder(PoolAdmin)
-_statuses = msgspec.json.Decoder(PoolStatus)
-_pings = msgspec.json.Decoder(Ping)
+_admin_decoder = msgspec.json.Decoder(PoolAdmin)
+_status_decoder = msgspec.json.Decoder(PoolStatus)
+_ping_decoder = msgspec.json.Decoder(Ping)

@@ -143,7 +143,7 @@ class PoolLeader:
             await self._apply_policy()
         # Whoever asks before the first sessions are there is told so, not that all is used up.
         state = self._ledger.state
-        state.note_supply(growing=wanted_sessions(state) > 0, barren=False)
+        state.note_supply(growing=wanted_sessions(state) > 0, empty=False)
         await self._doors.open_doors()
         # A hook may take its time; settings are followed meanwhile.
         never = asyncio.Event()
@@ -247,7 +247,7 @@ class PoolLeader:
         texts = texts_of_sessions(self._provisioner.take_standing(), state.sessions, key)
         if renewed := await self._credentials.renew_credentials(texts):
             self._logger.info("credentials_renewed", count=renewed)
-        state.note_supply(barren=not lacking and state.size < max(state.policy.min_size, 1))
+        state.note_supply(empty=not lacking and state.size < max(state.policy.min_size, 1))
         self.missing = self.missing if lacking else ""
         return lacking
 

@@ -10,7 +10,7 @@ from contracts.events import AnyEvent, UnknownEvent
 from contracts.pool import LeaseGranted
 from contracts.subjects import EVT_KEYS
 from runtime.eventlog import Stored, StreamState
-from services.pool.audit import Auditor, Chain, Totals, Violation, Wrong
+from services.pool.audit import Auditor, Chain, Totals, Violation, ViolationKind
 from tidegate.console.logreading import decode_envelope
 
 _POOL = "evt.pool."
@@ -68,7 +68,7 @@ class Trial:
             self.add_finding("not_an_envelope", str(stored.sequence), stored.subject, message)
             return
         violations = self._feed_chain(stored, envelope)
-        if not any(violation.kind is Wrong.NUMBER_REPEATED for violation in violations):
+        if not any(violation.kind is ViolationKind.NUMBER_REPEATED for violation in violations):
             self._count_events(envelope.events)
         self._report_violations(violations, stored.subject, envelope.events)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from services.gateway.dialects.words import LATE_FILM_S, LATE_S
+from services.gateway.dialects.words import FILM_SUBMITTED_AFTER_S, SUBMITTED_AFTER_S
 from services.gateway.domain.answers.failures import (
     CODES,
     FIRST_POLL_S,
@@ -13,6 +13,7 @@ from services.gateway.domain.answers.failures import (
 from tidegate.reference.markdown import as_code, markdown_table
 
 _SHORT = "UPLOADING"
+_FILMS_S, _OTHERS_S = FILM_SUBMITTED_AFTER_S, SUBMITTED_AFTER_S
 _HEAD = f"""# What backends' failures mean
 
 A failure is judged by its envelope first: `code`, then `message`, then a code inside the message.
@@ -26,8 +27,8 @@ within {FIRST_POLL_S:g} s.
 
 **Said while polling**: the session is treated as said, the unit is unknown. So is a
 `login_expired`, `quota_exhausted`, `risk_control` or `bad_parameter`, a rate limit or the
-generator's own `not_accepted` that comes more than {LATE_S:g} s after the request's last byte
-({LATE_FILM_S:g} s for films), or that says of the work itself that it failed (`…生成失败…` with a
+generator's own `not_accepted` that comes more than {_OTHERS_S:g} s after the request's last byte
+({_FILMS_S:g} s for films), or that says of the work itself that it failed (`…生成失败…` with a
 code), however soon.
 
 `[gateway] codes`, `inner_codes` and `[[gateway.messages]]` are laid over these tables; with

@@ -16,7 +16,7 @@ from services.analytics.domain.moments import LogPlace, Routes, as_micros
 from services.analytics.domain.rows import SessionRow
 from services.analytics.domain.states import EntityJournal, States, as_json
 
-_SOMEBODYS = {SessionStatus.ACTIVE, SessionStatus.DRAINING, SessionStatus.DISABLED}
+_SET_BY_HAND = {SessionStatus.ACTIVE, SessionStatus.DRAINING, SessionStatus.DISABLED}
 """What a `SessionChanged` may set."""
 
 
@@ -57,7 +57,7 @@ class SessionStates(States[SessionRow]):
     def _on_session_changed(self, event: SessionChanged, place: LogPlace) -> None:
         changes: dict[str, Any] = {"reason": event.reason}
         # As the pool folds it: whatever else it names leaves the status as it is.
-        if event.status in _SOMEBODYS:
+        if event.status in _SET_BY_HAND:
             changes |= {"status": event.status.value, "suspected_at": None}
         if event.limits is not None:
             changes["limits"] = as_json(event.limits)

@@ -21,7 +21,7 @@ from services.gateway.clients.request import Request, RoutedRequest
 from services.gateway.clients.spool import Spool
 from services.gateway.clients.uploads import Bounds, Upload
 from services.gateway.domain.errors import GatewayError
-from services.gateway.domain.paths import Places
+from services.gateway.domain.paths import PathRules
 from services.gateway.relay.interpreter import Interpreter, Wording
 from services.gateway.relay.relay import Journey, Relay
 from services.gateway.relay.upstream.parts import ClientSide
@@ -94,9 +94,9 @@ class ServerTrial:
         if objection := service_type_objection([call.service_type], settings.services):
             raise GatewayError("invalid_request", f"service_type: {objection}", "service_type")
         body = json.dumps({"model": call.model, "prompt": call.prompt, "n": 1}).encode()
-        counted = settings.services[call.service_type].units == "n"
-        path = _path_for(call, Places(settings.services))
-        routed = _request_of(call, path, len(body), key, counted=counted)
+        per_item = settings.services[call.service_type].units == "n"
+        path = _path_for(call, PathRules(settings.services))
+        routed = _request_of(call, path, len(body), key, per_item=per_item)
         section = settings.gateway
         bounds = Bounds(section.max_body, section.json_max, self._spool)
         upload = Upload(_body_once(body), len(body), bounds)
@@ -172,12 +172,12 @@ def _tested(
     )
 
 
-def _path_for(call: TrialCall, places: Places) -> str:
+def _path_for(call: TrialCall, path_rules: PathRules) -> str:
     """Find a path that is of the service type. Raises `GatewayError` for another, or for none."""
-    settings_paths = places.paths_of(call.service_type)
+    settings_paths = path_rules.paths_of(call.service_type)
     candidates = [call.path] if call.path else [*_PATHS, *settings_paths]
     for path in candidates:
-        if path.startswith("/") and places.route_request(path, call.model) == call.service_type:
+        if path.startswith("/") and path_rules.route_request(path, call.model) == call.service_type:
             return path
     expected = f"expected a path that is of {call.service_type} with this model, such as one of"
     message = f"path: {expected} {', '.join(settings_paths) or '(none is configured)'}"
@@ -185,7 +185,7 @@ def _path_for(call: TrialCall, places: Places) -> str:
 
 
 def _request_of(
-    call: TrialCall, path: str, length: int, key: Key, *, counted: bool
+    call: TrialCall, path: str, length: int, key: Key, *, per_item: bool
 ) -> RoutedRequest:
     """Make the request as if a client had sent it."""
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % length)]
@@ -196,7 +196,7 @@ def _request_of(
         model=call.model,
         service_type=ServiceType(call.service_type),
         units=1,
-        counted=counted,
+        per_item=per_item,
         only=call.server_id,
     )
 

@@ -44,7 +44,7 @@ _DISPOSITION = re.compile(
 _AS_IT_IS = frozenset({"", "7bit", "8bit", "binary"})
 _UNSUPPORTED = 415
 
-_json = msgspec.json.Decoder(dict[str, Any])
+_json_decoder = msgspec.json.Decoder(dict[str, Any])
 
 
 async def read_asked(request: Request, upload: Upload) -> Asked:
@@ -77,7 +77,7 @@ def _read_fields(request: Request, content: Content, kind: str, json_max: int) -
         raise body_too_large(json_max)
     check_items(content)
     try:
-        fields = _json.decode(content)
+        fields = _json_decoder.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise wrong_body(f"the body is no JSON object: {error}") from None
     check_names(fields)

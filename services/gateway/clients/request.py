@@ -36,16 +36,16 @@ class Request:
         "client_request_id",
         "content_length",
         "content_type",
-        "encoded",
         "headers",
+        "is_compressed",
         "method",
         "path",
-        "premature",
         "query",
         "raw_path",
         "request_id",
         "scheme",
         "started",
+        "unsupported_header",
         "user_agent",
     )
 
@@ -71,9 +71,9 @@ class Request:
         self.content_length: int | None = None
         self.client_request_id = ""
         self.user_agent = ""
-        self.premature = ""
+        self.unsupported_header = ""
         """A header that asks for what is not built yet."""
-        self.encoded = False
+        self.is_compressed = False
         """The body is sent compressed."""
         client = scope.get("client")
         self.client_address: str = client[0] if client else ""
@@ -89,9 +89,9 @@ class Request:
             elif name == b"user-agent":
                 self.user_agent = value.decode("latin-1")[:_TEXT_MAX]
             elif name == b"content-encoding":
-                self.encoded = True
+                self.is_compressed = True
             elif name in _NOT_YET:
-                self.premature = name.decode()
+                self.unsupported_header = name.decode()
         said = ""
         if proxies is not None:
             said = proxies.region_said(self.client_address, self.headers)
@@ -120,7 +120,7 @@ class RoutedRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Empty where the body names none, or none that was read."""
     service_type: ServiceType
     units: int
-    counted: bool
+    per_item: bool
     """Whether items are units (`units = "n"`)."""
     only: ServerId = ServerId("")
     """The one server that it is for, by an operator's word; empty: whichever is chosen."""

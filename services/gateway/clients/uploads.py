@@ -120,9 +120,9 @@ class Upload:
         """Yield the head, then what the client still sends."""
         yield self.head
         while not self.complete:
-            self._streamed = True
             chunk = await self._next_chunk()
             if chunk:
+                self._streamed = True
                 yield chunk
 
     async def _next_chunk(self) -> bytes:

@@ -33,8 +33,8 @@ from services.gateway.dialects.sizes import (
     size_asked,
 )
 from services.gateway.dialects.words import (
-    LATE_FILM_S,
-    LATE_S,
+    FILM_SUBMITTED_AFTER_S,
+    SUBMITTED_AFTER_S,
     Asked,
     Fields,
     File,
@@ -77,10 +77,12 @@ def as_family_says(backend: Backend, asked: Asked) -> Translation:
     """Say what `asked` is for this backend. Raises `UntranslatableError` when it cannot do it."""
     said = _translate_family(backend, asked)
     if said.path == VIDEOS:
-        return msgspec.structs.replace(said, late_s=LATE_FILM_S)
+        return msgspec.structs.replace(said, submitted_after_s=FILM_SUBMITTED_AFTER_S)
     pictures = len(asked.files) + sum(1 for _ in addresses_in(asked.fields))
     if said.path == COMPOSITIONS and backend.pause_s and pictures > 1:
-        return msgspec.structs.replace(said, late_s=LATE_S + backend.pause_s * (pictures - 1))
+        return msgspec.structs.replace(
+            said, submitted_after_s=SUBMITTED_AFTER_S + backend.pause_s * (pictures - 1)
+        )
     return said
 
 

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import msgspec
 
-LATE_S = 8.0
+SUBMITTED_AFTER_S = 8.0
 """So long after the request's last byte a backend of this family has submitted, and polls."""
-LATE_FILM_S = 5.0
+FILM_SUBMITTED_AFTER_S = 5.0
 """The same for films: I and D ask for one for the first time 5 s after it was submitted."""
 Fields = dict[str, Any]
 
@@ -71,7 +71,7 @@ class Translation(msgspec.Struct, frozen=True, kw_only=True):
     """The answer is told as a chat completion about so much; None: it is passed on as it is."""
     results_included: int = 1
     """So many results of one call are no more than one unit."""
-    late_s: float = LATE_S
+    submitted_after_s: float = SUBMITTED_AFTER_S
     """So long after the request's last byte the backend has submitted, and polls."""
     quoting: bool = False
     """It names addresses, which the backend's messages may repeat."""

@@ -15,7 +15,7 @@ CALM_S = 0.02
 class Crowd:
     """How crowded it is, and since when; moments are monotonic seconds."""
 
-    __slots__ = ("_since_s", "_width", "crowded", "open")
+    __slots__ = ("_since_s", "_width", "crowded", "gate_open")
 
     def __init__(self, width: int) -> None:
         """Nobody is there; more than `width` are a crowd."""
@@ -23,13 +23,13 @@ class Crowd:
         self._since_s = 0.0
         """When `crowded` last changed."""
         self.crowded = False
-        self.open = False
+        self.gate_open = False
 
     def note_count(self, count: int, now_s: float) -> None:
         """Note how many are there from now on, within the gate and before it."""
         waits_s = PATIENCE_S if self.crowded else CALM_S
-        if self.crowded is not self.open and now_s - self._since_s >= waits_s:
-            self.open = self.crowded
+        if self.crowded is not self.gate_open and now_s - self._since_s >= waits_s:
+            self.gate_open = self.crowded
         crowded = count > self._width
         if crowded is not self.crowded:
             self.crowded, self._since_s = crowded, now_s

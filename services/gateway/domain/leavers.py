@@ -14,27 +14,27 @@ import msgspec
 
 from contracts.base import KeyId
 
-LEFT_AT_ONCE = 100.0
-"""Calls of one key that may be left at once before anything is sent."""
+ABANDONED_AT_ONCE = 100.0
+"""Calls of one key that its clients may abandon at once, before anything is sent."""
 LET_IN_FREELY = 50.0
-"""With so many yet to leave, nobody is told to wait."""
+"""While a key may abandon so many yet, none of its calls is told to wait."""
 PER_SECOND = 1.0
 
 
-class _Leaves(msgspec.Struct, frozen=True):
-    """So many calls might be left at that moment; more might be later."""
+class _AbandonBudget(msgspec.Struct, frozen=True):
+    """So many calls might yet be abandoned at that moment; more might be later."""
 
-    left: float
+    remaining: float
     at_s: float
 
 
 class Leavers:
-    """How many such calls each key may leave yet; moments are monotonic seconds."""
+    """How many such calls each key may abandon yet; moments are monotonic seconds."""
 
     def __init__(self) -> None:
-        """Let every key have all of them."""
-        self._leaves: dict[KeyId, _Leaves] = {}
-        """Of keys that have not all of them."""
+        """Let every key have its whole budget."""
+        self._budgets: dict[KeyId, _AbandonBudget] = {}
+        """Of keys that have not all of theirs."""
         self._unsent: Counter[KeyId] = Counter()
         """Calls of which nothing is sent yet."""
 
@@ -52,30 +52,31 @@ class Leavers:
             del self._unsent[key_id]
 
     def count_abandoned(self, key_id: KeyId, now_s: float) -> None:
-        """Take one: a client has left before anything was sent."""
-        self._leaves[key_id] = _Leaves(max(self._leaves_left(key_id, now_s) - 1, 0.0), now_s)
+        """Take one of the budget: a client has left before anything was sent."""
+        self._budgets[key_id] = _AbandonBudget(
+            max(self._budget_remaining(key_id, now_s) - 1, 0.0), now_s
+        )
 
     def count_used(self, key_id: KeyId, now_s: float) -> None:
         """Give one back: a lease of the key was used."""
-        if key_id in self._leaves:
-            self._leaves[key_id] = _Leaves(self._leaves_left(key_id, now_s) + 1, now_s)
+        if key_id in self._budgets:
+            self._budgets[key_id] = _AbandonBudget(self._budget_remaining(key_id, now_s) + 1, now_s)
 
     def wait_s(self, key_id: KeyId, now_s: float) -> float:
         """Tell in how many seconds one more call may be let in if none is sent; 0: now."""
-        if key_id not in self._leaves:
+        if key_id not in self._budgets:
             return 0.0
-        left = self._leaves_left(key_id, now_s)
-        if left >= LEFT_AT_ONCE:
-            del self._leaves[
-                key_id
-            ]  # as if it had never left: nothing is kept of well-behaved keys
-        if left >= LET_IN_FREELY:
+        remaining = self._budget_remaining(key_id, now_s)
+        if remaining >= ABANDONED_AT_ONCE:
+            # As if nothing had ever been abandoned: nothing is kept of well-behaved keys.
+            del self._budgets[key_id]
+        if remaining >= LET_IN_FREELY:
             return 0.0
-        # Each call of which nothing is sent may yet be left, and so may this one.
-        return max(0.0, self._unsent[key_id] + 1 - left) / PER_SECOND
+        # Each call of which nothing is sent may yet be abandoned, and so may this one.
+        return max(0.0, self._unsent[key_id] + 1 - remaining) / PER_SECOND
 
-    def _leaves_left(self, key_id: KeyId, now_s: float) -> float:
-        leaves = self._leaves.get(key_id)
-        if leaves is None:
-            return LEFT_AT_ONCE
-        return min(LEFT_AT_ONCE, leaves.left + max(0.0, now_s - leaves.at_s) * PER_SECOND)
+    def _budget_remaining(self, key_id: KeyId, now_s: float) -> float:
+        budget = self._budgets.get(key_id)
+        if budget is None:
+            return ABANDONED_AT_ONCE
+        return min(ABANDONED_AT_ONCE, budget.remaining + max(0.0, now_s - budget.at_s) * PER_SECOND)

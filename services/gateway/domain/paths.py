@@ -68,7 +68,7 @@ def key_in_url(name: str) -> GatewayError:
     return GatewayError("invalid_request", message, name)
 
 
-class Place(NamedTuple):
+class PathRule(NamedTuple):
     """What is known of a path before anything of a request is read."""
 
     types: tuple[ServiceType, ...]
@@ -77,23 +77,23 @@ class Place(NamedTuple):
     """What a request there costs is said by its body."""
 
 
-class Places:
-    """The places of one configuration; short paths that a key was used for are remembered."""
+class PathRules:
+    """The rules of one configuration; short paths that a key was used for are remembered."""
 
     def __init__(self, services: Mapping[str, ServiceTypeSection]) -> None:
         """Know the service types."""
         self._services = services
-        self._known: dict[str, Place] = {}
+        self._known: dict[str, PathRule] = {}
 
-    def place_of(self, path: str, *, keep: bool = False) -> Place:
+    def rule_of(self, path: str, *, keep: bool = False) -> PathRule:
         """Find out what a path is; `keep` it, for a stranger shall not fill the memory."""
-        place = self._known.get(path)
-        if place is None:
+        rule = self._known.get(path)
+        if rule is None:
             types = () if is_ours(path) else types_listing(path, self._services)
-            place = Place(types, body_decides(types, self._services))
+            rule = PathRule(types, body_decides(types, self._services))
             if keep and len(self._known) < _KEPT_MAX and len(path) <= KEPT_BYTES_MAX:
-                self._known[path] = place
-        return place
+                self._known[path] = rule
+        return rule
 
     def paths_of(self, service_type: str) -> list[str]:
         """What its configuration has of paths; each may be a part of one."""
@@ -105,7 +105,7 @@ class Places:
         Among several that list it equally well the first whose `models` fit, then the first
         without any.
         """
-        types = self.place_of(path, keep=True).types
+        types = self.rule_of(path, keep=True).types
         if len(types) > 1:
             types = types_fitting(types, model, self._services)
         return types[0] if types else None

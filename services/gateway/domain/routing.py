@@ -27,7 +27,7 @@ MODEL_MAX = 256
 N_MAX = 10_000
 """Items that one call may ask for, where items are units."""
 _SHOWN_MAX = 40
-_json = msgspec.json.Decoder(Peek)
+_peek_decoder = msgspec.json.Decoder(Peek)
 _FIELD = re.compile(
     rb'\r\ncontent-disposition:[^\r\n]{0,64}?\bname="?model"?[ \t]*'
     rb"(?:;[^\r\n]{0,256})?\r\n(?:[^\r\n]{1,256}\r\n){0,4}\r\n([^\r\n]{0,256})\r\n--",
@@ -71,7 +71,7 @@ def check_model(model: object) -> None:
 def read_json(body: bytes | mmap.mmap) -> Peek:
     """Read what routes of a JSON body. Raises `GatewayError` for what is none."""
     try:
-        peek = _json.decode(body)
+        peek = _peek_decoder.decode(body)
     except msgspec.ValidationError as error:
         raise type_error(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

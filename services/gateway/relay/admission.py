@@ -15,7 +15,7 @@ from services.gateway.domain.leavers import Leavers
 from services.gateway.relay.queue import CallQueue
 
 WAIT_MAX_S = 10.0
-_LOOK_EVERY_S = 1.0
+_CALL_IN_EVERY_S = 1.0
 
 
 class Admission:
@@ -25,7 +25,7 @@ class Admission:
         """Nobody waits; no wait is longer than `call_max_s`."""
         self._call_max_s = call_max_s
         self._leavers = Leavers()
-        self._queues: dict[KeyId, CallQueue] = {}
+        self._queues: dict[KeyId, CallQueue[None]] = {}
         """Of those keys of which a call waits, or did a moment ago."""
 
     async def enter(self, key: Key) -> None:
@@ -69,23 +69,23 @@ class Admission:
         if queue is not None:
             await queue.wait_turn(queue.join())
             return
-        queue = self._queues[key_id] = CallQueue(lambda _: self.leave(key_id))
-        turn = queue.join()
-        self._look(key_id)
-        await queue.wait_turn(turn)
+        queue = self._queues[key_id] = CallQueue[None](lambda _: self.leave(key_id))
+        waiter = queue.join()
+        self._call_in_due(key_id)
+        await queue.wait_turn(waiter)
 
     def _let_in(self, key_id: KeyId) -> None:
         """Call in as many of those who wait as may come now."""
         queue = self._queues.get(key_id)
         while queue and not self._leavers.wait_s(key_id, time.monotonic()):
-            if queue.call_next() is not None:
+            if queue.call_next(None):
                 self._leavers.count_unsent(key_id)
 
-    def _look(self, key_id: KeyId) -> None:
+    def _call_in_due(self, key_id: KeyId) -> None:
         """Call in whom time lets in, as long as anybody waits."""
         self._let_in(key_id)
         if not self._queues[key_id]:
             del self._queues[key_id]
             return
-        wait_s = min(self._leavers.wait_s(key_id, time.monotonic()), _LOOK_EVERY_S)
-        asyncio.get_running_loop().call_later(wait_s, self._look, key_id)
+        wait_s = min(self._leavers.wait_s(key_id, time.monotonic()), _CALL_IN_EVERY_S)
+        asyncio.get_running_loop().call_later(wait_s, self._call_in_due, key_id)

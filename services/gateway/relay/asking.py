@@ -20,7 +20,7 @@ def call_of(routed: RoutedRequest, attempts_max: int) -> CallFacts:
         key_id=routed.key.key_id,
         service_type=routed.service_type,
         units=routed.units,
-        counted=routed.counted,
+        per_item=routed.per_item,
         path=cut_text(request.path),
         model=cut_text(routed.model),
         client_request_id=cut_text(request.client_request_id),

@@ -59,6 +59,16 @@ class RefusedBatchError(Exception):
         self.failed = failed
 
 
+class _Question(Generic[Item, ItemAnswer]):
+    """One item that is asked about, and who waits for its answer."""
+
+    __slots__ = ("answer", "item")
+
+    def __init__(self, item: Item, answer: asyncio.Future[ItemAnswer]) -> None:
+        self.item = item
+        self.answer = answer
+
+
 class Coalescer(Generic[Item, ItemAnswer]):
     """Asks one subject on behalf of many; answers come in the order of the items."""
 
@@ -78,7 +88,7 @@ class Coalescer(Generic[Item, ItemAnswer]):
         self._answers = answers
         self._patience_s = patience_s
         self._outage = outage
-        self._waiting: list[tuple[Item, asyncio.Future[ItemAnswer]]] = []
+        self._waiting: list[_Question[Item, ItemAnswer]] = []
         self._flights: set[asyncio.Task[None]] = set()
         self._heard = asyncio.get_running_loop().create_future()
         """Done when the next leader is heard of; then there is another."""
@@ -92,12 +102,12 @@ class Coalescer(Generic[Item, ItemAnswer]):
         gone), `RefusedBatchError` when the owner could not handle the batch.
         """
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[ItemAnswer] = loop.create_future()
+        question: _Question[Item, ItemAnswer] = _Question(item, loop.create_future())
         if not self._waiting:
             # Whoever else is ready in this turn of the loop runs before it, and comes along.
             loop.call_soon(self._send_waiting)
-        self._waiting.append((item, future))
-        return await future
+        self._waiting.append(question)
+        return await question.answer
 
     async def leader_heard(self, _said: object) -> None:
         """Have everything under way sent once more, without waiting for the time of its answer."""
@@ -115,23 +125,21 @@ class Coalescer(Generic[Item, ItemAnswer]):
             self._flights.add(task)
             task.add_done_callback(self._flights.discard)
 
-    async def _ask_batch(self, batch: Sequence[tuple[Item, "asyncio.Future[ItemAnswer]"]]) -> None:
+    async def _ask_batch(self, batch: Sequence[_Question[Item, ItemAnswer]]) -> None:
         """Give each asker its answer, or all of them what went wrong; who has left gets none."""
         assert 0 < len(batch) <= _BATCH_MAX
         try:
             answers = await self._answers_to(batch)
         except (UnansweredError, RefusedBatchError) as error:
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(error)
+            for question in batch:
+                if not question.answer.done():
+                    question.answer.set_exception(error)
             return
-        for (_, future), answer in zip(batch, answers, strict=True):
-            if not future.done():
-                future.set_result(answer)
+        for question, answer in zip(batch, answers, strict=True):
+            if not question.answer.done():
+                question.answer.set_result(answer)
 
-    async def _answers_to(
-        self, batch: Sequence[tuple[Item, "asyncio.Future[ItemAnswer]"]]
-    ) -> list[ItemAnswer]:
+    async def _answers_to(self, batch: Sequence[_Question[Item, ItemAnswer]]) -> list[ItemAnswer]:
         """Send a batch until it is answered, also once more as soon as a leader is heard of."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience_s()
@@ -140,7 +148,7 @@ class Coalescer(Generic[Item, ItemAnswer]):
         try:
             while True:
                 # Made anew for each sending: what it says of this gateway must be of this moment.
-                command = self._command([item for item, _ in batch])
+                command = self._command([question.item for question in batch])
                 left_s = max(deadline - loop.time(), _ASK_TIMEOUT_S)
                 asking.add(asyncio.create_task(self._ask_once(command, left_s)))
                 heard = self._heard
@@ -158,7 +166,7 @@ class Coalescer(Generic[Item, ItemAnswer]):
                     error.sent_before = sent
                 else:
                     sent = True
-                nobody_waits = all(future.done() for _, future in batch)
+                nobody_waits = all(question.answer.done() for question in batch)
                 if nobody_waits or self._outage.is_lasting or loop.time() >= deadline:
                     raise error
                 if done and heard not in done:

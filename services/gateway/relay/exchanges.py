@@ -25,10 +25,10 @@ OVERDUE = "exchange_max"
 """Why a task is cancelled whose exchange took too long; else the gateway stops."""
 _LOOK_EVERY_S = 0.5
 _BATCH_MAX = 256
-_answers = msgspec.json.Decoder(RenewAnswers | Failed)
+_renewal_decoder = msgspec.json.Decoder(RenewAnswers | Failed)
 
 
-class Open:
+class OpenExchange:
     """One exchange under way: to its holder a token, which is told of here alone."""
 
     __slots__ = ("lease_id", "renew_at", "renew_every_s", "server_id", "started", "task")
@@ -63,25 +63,29 @@ class OpenExchanges:
         self._client = client
         self._exchange_max_s = exchange_max_s
         self._log = log
-        self._open: set[Open] = set()
+        self._open: set[OpenExchange] = set()
 
-    def begin_exchange(self, lease_id: LeaseId, server_id: ServerId, expires_in_s: float) -> Open:
+    def begin_exchange(
+        self, lease_id: LeaseId, server_id: ServerId, expires_in_s: float
+    ) -> OpenExchange:
         """Count an exchange from here on."""
         loop = asyncio.get_running_loop()
-        opened = Open(lease_id, server_id, expires_in_s, loop.time(), asyncio.current_task())
-        self._open.add(opened)
+        exchange = OpenExchange(
+            lease_id, server_id, expires_in_s, loop.time(), asyncio.current_task()
+        )
+        self._open.add(exchange)
         self.per_server[server_id] += 1
-        return opened
+        return exchange
 
-    def end_exchange(self, opened: Open) -> None:
+    def end_exchange(self, exchange: OpenExchange) -> None:
         """Count it no more; its lease is not renewed from here on, nor its task cancelled."""
-        self._open.discard(opened)
-        left = self.per_server[opened.server_id] - 1
+        self._open.discard(exchange)
+        left = self.per_server[exchange.server_id] - 1
         assert left >= 0
         if left:
-            self.per_server[opened.server_id] = left
+            self.per_server[exchange.server_id] = left
         else:
-            del self.per_server[opened.server_id]
+            del self.per_server[exchange.server_id]
 
     def __len__(self) -> int:
         """Count the exchanges under way."""
@@ -94,13 +98,13 @@ class OpenExchanges:
             await self._tell_balancer()
             now = asyncio.get_running_loop().time()
             due = []
-            for opened in self._open:
-                if now - opened.started > self._exchange_max_s():
-                    if opened.task is not None:
-                        opened.task.cancel(OVERDUE)
-                elif now >= opened.renew_at:
-                    opened.renew_at = now + opened.renew_every_s
-                    due.append(opened.lease_id)
+            for exchange in self._open:
+                if now - exchange.started > self._exchange_max_s():
+                    if exchange.task is not None:
+                        exchange.task.cancel(OVERDUE)
+                elif now >= exchange.renew_at:
+                    exchange.renew_at = now + exchange.renew_every_s
+                    due.append(exchange.lease_id)
             for start in range(0, len(due), _BATCH_MAX):
                 await self._renew_leases(due[start : start + _BATCH_MAX])
 
@@ -119,9 +123,12 @@ class OpenExchanges:
                 await self._client.publish(subjects.BALANCER_SELECT, msgspec.json.encode(command))
 
     async def _renew_leases(self, lease_ids: list[LeaseId]) -> None:
+        """Ask the pool to let them live on; what it cannot is logged, and asked again when due."""
         command = RenewLeases(lease_ids=lease_ids)
         try:
-            reply = await ask_command(self._client, subjects.pool_renew(), command, _answers, 1.0)
+            reply = await ask_command(
+                self._client, subjects.pool_renew(), command, _renewal_decoder, 1.0
+            )
         except UnansweredError as error:
             self._log.warning("not_renewed", leases=len(lease_ids), reason=str(error))
             return

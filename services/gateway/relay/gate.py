@@ -16,8 +16,15 @@ from services.gateway.relay.queue import CallQueue
 
 WIDTH = 16
 
-Place = object
-"""What a call has that is inside; each is another."""
+
+class GatePlace:
+    """What a call has that is inside, since a moment of the loop's clock; each is another."""
+
+    __slots__ = ("entered_s",)
+
+    def __init__(self, entered_s: float) -> None:
+        """Go in at that moment."""
+        self.entered_s = entered_s
 
 
 class Gate:
@@ -25,74 +32,75 @@ class Gate:
 
     def __init__(self) -> None:
         """Nobody is there."""
-        self._entered_s: dict[Place, float] = {}
-        """When those inside came in, the first of them first."""
-        self._waiting = CallQueue(self.leave)
+        self._inside: dict[GatePlace, None] = {}
+        """Who came in first stands first."""
+        self._waiting = CallQueue[GatePlace](self.leave)
         self._crowd = Crowd(WIDTH)
-        self._looking = False
+        self._check_scheduled = False
 
-    def __len__(self) -> int:
+    def waiting_count(self) -> int:
         """Count those who wait outside."""
         return len(self._waiting)
 
-    async def enter(self) -> Place:
+    async def enter(self) -> GatePlace:
         """Go in, or wait for it; whoever is cancelled meanwhile has not gone in."""
         now_s = asyncio.get_running_loop().time()
-        if len(self._entered_s) >= WIDTH:
+        if len(self._inside) >= WIDTH:
             self._free_overdue(now_s)
             self._note_count(now_s, one_more=1)
-        if self._has_room():
-            place = object()
-            self._entered_s[place] = now_s
+            self._let_waiting_in(now_s)
+        if not self._waiting and self._has_room():
+            place = GatePlace(now_s)
+            self._inside[place] = None
             return place
-        self._look_later(now_s)
-        turn = self._waiting.join()
-        await self._waiting.wait_turn(turn)
-        return turn
+        self._schedule_check(now_s)
+        return await self._waiting.wait_turn(self._waiting.join())
 
-    def leave(self, place: Place) -> None:
+    def leave(self, place: GatePlace) -> None:
         """Go out, and let the next one in; a place that is free already is left as it is."""
-        if self._entered_s.pop(place, None) is None:
+        if place not in self._inside:
             return
-        if self._waiting or self._crowd.open or self._crowd.crowded:
+        del self._inside[place]
+        if self._waiting or self._crowd.gate_open or self._crowd.crowded:
             now_s = asyncio.get_running_loop().time()
             self._note_count(now_s)
             self._let_waiting_in(now_s)
 
     def _has_room(self) -> bool:
-        return self._crowd.open or len(self._entered_s) < WIDTH
+        return self._crowd.gate_open or len(self._inside) < WIDTH
 
     def _note_count(self, now_s: float, one_more: int = 0) -> None:
-        count = len(self._entered_s) + len(self._waiting) + one_more
+        count = len(self._inside) + len(self._waiting) + one_more
         self._crowd.note_count(count, now_s)
 
     def _free_overdue(self, now_s: float) -> None:
         """Take their places from those who came in too long ago, while anybody needs them."""
-        while self._entered_s and not self._crowd.open:
-            first, entered_s = next(iter(self._entered_s.items()))
-            if now_s - entered_s < PATIENCE_S:
+        while self._inside and not self._crowd.gate_open:
+            first = next(iter(self._inside))
+            if now_s - first.entered_s < PATIENCE_S:
                 return
-            del self._entered_s[first]
+            del self._inside[first]
 
     def _let_waiting_in(self, now_s: float) -> None:
         while self._waiting and self._has_room():
-            turn = self._waiting.call_next()
-            if turn is not None:
-                self._entered_s[turn] = now_s
+            place = GatePlace(now_s)
+            if self._waiting.call_next(place):
+                self._inside[place] = None
 
-    def _look_later(self, now_s: float) -> None:
-        """Look by itself while calls wait, once the first of those inside is overdue."""
-        if not self._looking:
-            self._looking = True
-            first_s = next(iter(self._entered_s.values()))
+    def _schedule_check(self, now_s: float) -> None:
+        """Check by itself while calls wait, once the first of those inside is overdue."""
+        if not self._check_scheduled:
+            self._check_scheduled = True
+            first_s = next(iter(self._inside)).entered_s
             loop = asyncio.get_running_loop()
-            loop.call_later(max(first_s + PATIENCE_S - now_s, 0), self._look_again)
+            loop.call_later(max(first_s + PATIENCE_S - now_s, 0), self._check_overdue)
 
-    def _look_again(self) -> None:
-        self._looking = False
+    def _check_overdue(self) -> None:
+        """Free the places of those who are overdue by now, and let in who waits for them."""
+        self._check_scheduled = False
         now_s = asyncio.get_running_loop().time()
         self._free_overdue(now_s)
         self._note_count(now_s)
         self._let_waiting_in(now_s)
         if self._waiting:
-            self._look_later(now_s)
+            self._schedule_check(now_s)

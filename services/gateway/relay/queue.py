@@ -3,48 +3,49 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
-PlaceInLine = asyncio.Future[None]
+_Place = TypeVar("_Place")
 
 
-class CallQueue:
+class CallQueue(Generic[_Place]):
     """First come, first served; to join, to be called in and to go away take the same short time.
 
     Whoever is cancelled goes out of it. Who had been called in by then has a place all the same,
     which `give_back` is told.
     """
 
-    def __init__(self, give_back: Callable[[PlaceInLine], object]) -> None:
+    def __init__(self, give_back: Callable[[_Place], object]) -> None:
         """Nobody waits."""
-        self._turns: OrderedDict[PlaceInLine, None] = OrderedDict()
+        self._waiters: OrderedDict[asyncio.Future[_Place], None] = OrderedDict()
         self._give_back = give_back
 
     def __len__(self) -> int:
         """Count those who wait."""
-        return len(self._turns)
+        return len(self._waiters)
 
-    def join(self) -> PlaceInLine:
+    def join(self) -> asyncio.Future[_Place]:
         """Stand at the end; `wait_turn` must follow before anything else is waited for."""
-        turn: PlaceInLine = asyncio.get_running_loop().create_future()
-        self._turns[turn] = None
-        return turn
+        waiter: asyncio.Future[_Place] = asyncio.get_running_loop().create_future()
+        self._waiters[waiter] = None
+        return waiter
 
-    async def wait_turn(self, turn: PlaceInLine) -> None:
-        """Wait until called in."""
+    async def wait_turn(self, waiter: asyncio.Future[_Place]) -> _Place:
+        """Wait until called in, and say to which place."""
         try:
-            await turn
+            return await waiter
         except asyncio.CancelledError:
-            if turn.cancelled():
-                self._turns.pop(turn, None)
+            if waiter.cancelled():
+                self._waiters.pop(waiter, None)
             else:
-                self._give_back(turn)
+                self._give_back(waiter.result())
             raise
 
-    def call_next(self) -> PlaceInLine | None:
-        """Call the first one in, and say whom; None when nobody is there."""
-        while self._turns:
-            turn, _ = self._turns.popitem(last=False)
-            if not turn.done():
-                turn.set_result(None)
-                return turn
-        return None
+    def call_next(self, place: _Place) -> bool:
+        """Call the first one in, to this place; say whether anybody was there."""
+        while self._waiters:
+            waiter, _ = self._waiters.popitem(last=False)
+            if not waiter.done():
+                waiter.set_result(place)
+                return True
+        return False

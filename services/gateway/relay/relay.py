@@ -28,14 +28,14 @@ from services.gateway.relay.course import advance, begin, summary_of
 from services.gateway.relay.course.facts import CLIENT_GONE
 from services.gateway.relay.course.happenings import (
     Answered,
+    BrokenOff,
+    CredentialRead,
+    CredentialUnreadable,
     Entered,
-    Gone,
     Happening,
+    LeaseUnanswered,
     NotAsked,
-    Opened,
     Paused,
-    Unanswered,
-    Unopened,
 )
 from services.gateway.relay.course.stages import Passing, Sending, Stage
 from services.gateway.relay.course.steps import (
@@ -53,14 +53,14 @@ from services.gateway.relay.course.steps import (
 )
 from services.gateway.relay.credentials import Credentials
 from services.gateway.relay.exchanges import OVERDUE, OpenExchanges
-from services.gateway.relay.gate import Gate, Place
+from services.gateway.relay.gate import Gate, GatePlace
 from services.gateway.relay.servers import Servers
 from services.gateway.relay.upstream.exchange import Exchange
 from services.gateway.relay.upstream.parts import ClientSide, Upstream
 from services.gateway.relay.usages import Outbox
 
-LookAgain = Callable[[RoutedRequest], object]
-"""Looks whether the request's key still may. Raises `GatewayError`."""
+RecheckKey = Callable[[RoutedRequest], object]
+"""Checks whether the request's key still may. Raises `GatewayError`."""
 
 
 class Relay:
@@ -89,13 +89,13 @@ class Relay:
         self.outbox = outbox
         self.clock = clock
 
-    async def serve(self, side: ClientSide, look_again: LookAgain) -> None:
+    async def serve(self, side: ClientSide, recheck_key: RecheckKey) -> None:
         """Do the request, with as many leases as the outcome table allows.
 
-        Before each, `look_again`: what went before takes its time. Raises `GatewayError` for every
+        Before each, `recheck_key`: what went before takes its time. Raises `GatewayError` for every
         answer that is an error, and whatever broke the request off.
         """
-        journey = Journey(self, side, look_again)
+        journey = Journey(self, side, recheck_key)
         side.client.summary = journey.summary
         try:
             await journey.run_course()
@@ -110,23 +110,23 @@ class Journey:
         "_authorization",
         "_exchange",
         "_key_id",
-        "_look_again",
         "_place",
+        "_recheck_key",
         "_relay",
         "_side",
         "_step",
         "stage",
     )
 
-    def __init__(self, relay: Relay, side: ClientSide, look_again: LookAgain) -> None:
+    def __init__(self, relay: Relay, side: ClientSide, recheck_key: RecheckKey) -> None:
         """Stand at the beginning."""
         self._relay = relay
         self._side = side
-        self._look_again = look_again
+        self._recheck_key = recheck_key
         self._authorization = b""
         self._key_id = side.routed.key.key_id
         self._exchange: Exchange | None = None
-        self._place: Place | None = None
+        self._place: GatePlace | None = None
         """While it stands between its admission and the departure of its request."""
         call = call_of(side.routed, relay.upstream.settings.attempts_max)
         self.stage: Stage
@@ -145,7 +145,7 @@ class Journey:
         except (Exception, asyncio.CancelledError) as broken:
             error = break_off_error(broken, gone=self._side.client.gone)
             tried = self._attempt_broken_off(overdue=OVERDUE in broken.args)
-            self._go_on(Gone(error=error, attempt=tried))
+            self._go_on(BrokenOff(error=error, attempt=tried))
             raise
         finally:
             self._leave_gate()
@@ -192,7 +192,7 @@ class Journey:
         try:
             if self._place is None:
                 await self._go_inside()
-            self._look_again(side.routed)
+            self._recheck_key(side.routed)
             unserved = await relay.servers.refuse_while_none(
                 side.routed, side.wording.dialects, step.avoid_servers
             )
@@ -235,15 +235,17 @@ class Journey:
             answer = await relay.pool.ask(wanted)
         except (UnansweredError, RefusedBatchError) as error:
             sent = not isinstance(error, DisconnectedError) or error.sent_before
-            return Unanswered(str(error), sent)
+            return LeaseUnanswered(str(error), sent)
         return Answered(answer, (time.perf_counter() - started) * 1000)
 
     async def _fetch_credential(self, step: FetchCredential) -> Happening:
         try:
             self._authorization = await self._relay.credentials.authorization_for(step.lease)
         except GatewayError as error:
-            return Unopened(error)
-        return Opened(tuple(dialects_able(self._side.wording.dialects, self._authorization)))
+            return CredentialUnreadable(error)
+        return CredentialRead(
+            tuple(dialects_able(self._side.wording.dialects, self._authorization))
+        )
 
     async def _select_server(self, step: AskServer) -> Happening:
         side = self._side
@@ -260,7 +262,7 @@ class Journey:
             step.connect_s,
             self._leave_gate,
         )
-        opened = relay.exchanges.begin_exchange(
+        under_way = relay.exchanges.begin_exchange(
             lease.lease_id, step.selected.server_id, lease.expires_in_s
         )
         try:
@@ -271,7 +273,7 @@ class Journey:
             return await exchange.pass_on()
         finally:
             await exchange.close()
-            relay.exchanges.end_exchange(opened)
+            relay.exchanges.end_exchange(under_way)
 
     def _leave_gate(self) -> None:
         if self._place is not None:

@@ -14,7 +14,7 @@ from services.gateway.domain import no_server_error
 from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.coalescer import BalancerCoalescer, RefusedBatchError
 from services.gateway.relay.course import steps
-from services.gateway.relay.course.happenings import Chosen, NoneLeft, Silent
+from services.gateway.relay.course.happenings import Chosen, NoServerFound, SelectionUnanswered
 
 _Sort = tuple[ServiceType, tuple[str, ...]]
 
@@ -68,7 +68,7 @@ class Servers:
 
     async def select_server(
         self, step: steps.AskServer, routed: RoutedRequest, dialects: list[str]
-    ) -> Chosen | NoneLeft | Silent:
+    ) -> Chosen | NoServerFound | SelectionUnanswered:
         """Ask which server a lease is used at; `dialects` can do the request."""
         wanted = SelectServer(
             request_id=routed.request.request_id,
@@ -86,8 +86,8 @@ class Servers:
         try:
             answer = await self._ask_balancer(wanted, (routed.service_type, tuple(dialects)))
         except GatewayError as unanswered:
-            return Silent(unanswered)
-        return NoneLeft(answer) if isinstance(answer, NoServer) else Chosen(answer)
+            return SelectionUnanswered(unanswered)
+        return NoServerFound(answer) if isinstance(answer, NoServer) else Chosen(answer)
 
     async def _ask_balancer(self, wanted: SelectServer, sort: _Sort) -> Selected | NoServer:
         """Ask the balancer, and remember if there is no server. Raises `GatewayError`."""

@@ -40,8 +40,8 @@ _TIMEOUT_MAX_S = 10.0
 _AGAIN_S = 0.2
 _LINGER_S = 0.01
 """Usages wait for each other: nobody waits for them, and fewer batches are fewer disk syncs."""
-_ends = msgspec.json.Decoder(EndAnswers | Failed)
-_cancels = msgspec.json.Decoder(CancelAnswers | Failed)
+_end_decoder = msgspec.json.Decoder(EndAnswers | Failed)
+_cancel_decoder = msgspec.json.Decoder(CancelAnswers | Failed)
 
 
 class Outbox:
@@ -147,7 +147,7 @@ class Outbox:
         """Have usages and counts of refusals journalled. Raises `UnansweredError`."""
         command = EndLeases(items=list(usages), refused=refused)
         reply = await ask_command(
-            self._client, subjects.pool_end(), command, _ends, self._timeout_s
+            self._client, subjects.pool_end(), command, _end_decoder, self._timeout_s
         )
         if isinstance(reply, Failed):
             self._keep_for_later("usages_refused", reply)
@@ -161,7 +161,7 @@ class Outbox:
     async def _send_cancellations(self, cancellations: Sequence[CancelLease]) -> None:
         command = CancelLeases(items=list(cancellations))
         reply = await ask_command(
-            self._client, subjects.pool_cancel(), command, _cancels, self._timeout_s
+            self._client, subjects.pool_cancel(), command, _cancel_decoder, self._timeout_s
         )
         if isinstance(reply, Failed):
             self._keep_for_later("cancellations_refused", reply)

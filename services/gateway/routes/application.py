@@ -56,7 +56,7 @@ _OK = 200
 _PATH_MAX = 256
 _WHOLES = (int, int | None)
 """No path of ours is longer; frameworks remember the paths and URLs that they are asked for."""
-_anything = msgspec.json.Decoder(msgspec.Raw)
+_json_decoder = msgspec.json.Decoder(msgspec.Raw)
 """Looks whether a body is JSON, and makes nothing of it: 10 MB of `[]` take most of a second."""
 _WATCHED = frozenset({"/ping", "/livez", "/readyz", "/metrics"})
 """Asked every few seconds by whoever watches: only a failure is worth a line."""
@@ -162,7 +162,7 @@ async def _with_body(receive: Receive) -> Receive:
     try:
         if body and not more:
             body.decode()
-            _anything.decode(body)
+            _json_decoder.decode(body)
     except (UnicodeDecodeError, RecursionError) as error:
         raise GatewayError("invalid_request", f"the body is not valid JSON: {error}") from None
     except msgspec.DecodeError:

@@ -57,11 +57,13 @@ _SQL_TIMEOUT_S = 30.0
 _PROBE_TIMEOUT_S = 30.0
 """The balancer takes ten seconds at most, and others may have asked before."""
 _AGAIN_S = 0.1
-_pool = msgspec.json.Decoder(PoolStatusReply | Done | Failed)
-_balancer = msgspec.json.Decoder(BalancerStatusReply | ServersChanged | ServersProbed | Failed)
-_analytics = msgspec.json.Decoder(AnalyticsReply)
-_export = msgspec.json.Decoder(ExportReply)
-_report = msgspec.json.Decoder(ReportReply)
+_pool_decoder = msgspec.json.Decoder(PoolStatusReply | Done | Failed)
+_balancer_decoder = msgspec.json.Decoder(
+    BalancerStatusReply | ServersChanged | ServersProbed | Failed
+)
+_analytics_decoder = msgspec.json.Decoder(AnalyticsReply)
+_export_decoder = msgspec.json.Decoder(ExportReply)
+_report_decoder = msgspec.json.Decoder(ReportReply)
 _ABSENT: dict[str, ErrorCode] = {
     "pool": "ledger_unavailable",
     "balancer": "no_backend",
@@ -94,33 +96,39 @@ class Doors:
 
     async def pool_status(self, question: PoolStatus) -> PoolStatusReply:
         """Ask the pool's fold. Raises `GatewayError`."""
-        answer = await self._ask_service("pool", subjects.pool_status(), question, _pool)
+        answer = await self._ask_service("pool", subjects.pool_status(), question, _pool_decoder)
         return _as_answer(PoolStatusReply, answer, "pool")
 
     async def pool_admin(self, command: PoolAdmin) -> Done:
         """Have the pool do something; it is in the log on return. Raises `GatewayError`."""
         return _as_answer(
             Done,
-            await self._ask_service("pool", subjects.pool_admin(), command, _pool, changes=True),
+            await self._ask_service(
+                "pool", subjects.pool_admin(), command, _pool_decoder, changes=True
+            ),
             "pool",
         )
 
     async def balancer_status(self) -> BalancerStatusReply:
         """Ask for every server. Raises `GatewayError`."""
         subject = subjects.BALANCER_STATUS
-        answer = await self._ask_service("balancer", subject, BalancerStatus(), _balancer)
+        answer = await self._ask_service("balancer", subject, BalancerStatus(), _balancer_decoder)
         return _as_answer(BalancerStatusReply, answer, "balancer")
 
     async def balancer_admin(self, command: BalancerAdmin) -> ServersChanged:
         """Have the balancer do something; it is in the log on return. Raises `GatewayError`."""
         subject = subjects.BALANCER_ADMIN
-        answer = await self._ask_service("balancer", subject, command, _balancer, changes=True)
+        answer = await self._ask_service(
+            "balancer", subject, command, _balancer_decoder, changes=True
+        )
         return _as_answer(ServersChanged, answer, "balancer")
 
     async def probe_servers(self, command: ProbeServers) -> ServersProbed:
         """Have the balancer measure servers. Raises `GatewayError`."""
         subject = subjects.BALANCER_PROBE
-        answer = await self._ask_service("balancer", subject, command, _balancer, _PROBE_TIMEOUT_S)
+        answer = await self._ask_service(
+            "balancer", subject, command, _balancer_decoder, _PROBE_TIMEOUT_S
+        )
         return _as_answer(ServersProbed, answer, "balancer")
 
     async def named_query(self, name: str, **parameters: Any) -> Rows:
@@ -134,14 +142,18 @@ class Doors:
     ) -> Rows:
         """Ask a named query, or statistics. Raises `GatewayError`."""
         subject = subjects.ANALYTICS_QUERY
-        answer = await self._ask_service("analytics", subject, command, _analytics, timeout_s)
+        answer = await self._ask_service(
+            "analytics", subject, command, _analytics_decoder, timeout_s
+        )
         return _as_answer(Rows, answer, "analytics")
 
     async def ask_export(self, kind: type[_Answer], command: Export) -> _Answer:
         """Start or fetch an export. Raises `GatewayError`."""
         subject = subjects.ANALYTICS_EXPORT
         return _as_answer(
-            kind, await self._ask_service("analytics", subject, command, _export), "analytics"
+            kind,
+            await self._ask_service("analytics", subject, command, _export_decoder),
+            "analytics",
         )
 
     async def tell_export(self, command: DropExport) -> None:
@@ -151,13 +163,17 @@ class Doors:
     async def write_report(self, command: WriteReport) -> Document:
         """Have a report written. Raises `GatewayError`."""
         subject = subjects.ANALYTICS_REPORT
-        answer = await self._ask_service("analytics", subject, command, _report, _SQL_TIMEOUT_S)
+        answer = await self._ask_service(
+            "analytics", subject, command, _report_decoder, _SQL_TIMEOUT_S
+        )
         return _as_answer(Document, answer, "analytics")
 
     async def run_sql(self, command: SqlQuery) -> Rows:
         """Run one read-only statement. Raises `GatewayError`."""
         subject = subjects.ANALYTICS_SQL
-        answer = await self._ask_service("analytics", subject, command, _analytics, _SQL_TIMEOUT_S)
+        answer = await self._ask_service(
+            "analytics", subject, command, _analytics_decoder, _SQL_TIMEOUT_S
+        )
         return _as_answer(Rows, answer, "analytics")
 
     async def _ask_service(

@@ -19,7 +19,7 @@ from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.guard import watchers
 
-_pong = msgspec.json.Decoder(Pong | Failed)
+_pong_decoder = msgspec.json.Decoder(Pong | Failed)
 _PING_TIMEOUT_S = 1.0
 
 
@@ -189,7 +189,7 @@ async def _answer_or_none(question: Any) -> Any:
 async def _ping_analytics(doors: Doors) -> Pong | None:
     try:
         answer = await ask_command(
-            doors.client, subjects.ANALYTICS_PING, Ping(), _pong, _PING_TIMEOUT_S
+            doors.client, subjects.ANALYTICS_PING, Ping(), _pong_decoder, _PING_TIMEOUT_S
         )
     except UnansweredError:
         return None

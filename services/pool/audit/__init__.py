@@ -11,6 +11,6 @@ another subject than the pool's is audited by a `Chain` alone.
 from services.pool.audit.auditor import Auditor
 from services.pool.audit.chain import Chain
 from services.pool.audit.recount import Totals
-from services.pool.domain.violations import Violation, Wrong
+from services.pool.domain.violations import Violation, ViolationKind
 
-__all__ = ["Auditor", "Chain", "Totals", "Violation", "Wrong"]
+__all__ = ["Auditor", "Chain", "Totals", "Violation", "ViolationKind"]

@@ -13,7 +13,7 @@ from services.pool.domain.decide.upkeep import SWEPT_MAX
 from services.pool.domain.evolve.fold import evolve
 from services.pool.domain.records import OPEN
 from services.pool.domain.state import Pool
-from services.pool.domain.violations import Violation, Wrong
+from services.pool.domain.violations import Violation, ViolationKind
 
 SWEEP = timedelta(seconds=10)
 """How long of log time a leader may take to expire a lease, once its own log shows it is due.
@@ -52,7 +52,7 @@ class Auditor:
         violations = self._chain.audit_link(sequence, stored, envelope)
         for event in envelope.events:
             if isinstance(event, PoolCheckpointed):
-                self.pool.drop_departed(envelope.time)
+                self.pool.drop_due(envelope.time)
                 violations += self._hash_violations(event, sequence)
             evolve(self.pool, event, envelope.time, sequence)
             # Fold and recount see the same things, though not always by the same name (a lease
@@ -78,7 +78,7 @@ class Auditor:
     def finish_audit(self) -> list[Violation]:
         """Compare the two ways of counting, and return where they differ."""
         differences = [
-            Violation(Wrong.RECOUNT_DIFFERS, f"{session_id}", message, self.pool.sequence)
+            Violation(ViolationKind.RECOUNT_DIFFERS, f"{session_id}", message, self.pool.sequence)
             for (day, session_id, service_type), totals in self._recount.totals.items()
             if (message := self._count_difference((day, session_id, service_type), totals))
         ]
@@ -97,7 +97,7 @@ class Auditor:
         if actual == event.state_hash:
             return []
         message = f"the log folds to {actual}, its leader had {event.state_hash}"
-        return [Violation(Wrong.STATE_HASH_DIFFERS, "", message, sequence)]
+        return [Violation(ViolationKind.STATE_HASH_DIFFERS, "", message, sequence)]
 
     def _overdue_violations(self, envelope: Envelope, sequence: int) -> list[Violation]:
         """Name the open leases whose deadline, and the sweep after it, their leader has passed."""
@@ -115,7 +115,7 @@ class Auditor:
             elif at - since >= SWEEP:
                 del self._overdue[lease_id]
                 message = f"{OPEN} at {at}, though its deadline was {lease.expires_at}"
-                violations.append(Violation(Wrong.NEVER_ENDED, lease_id, message, sequence))
+                violations.append(Violation(ViolationKind.NEVER_ENDED, lease_id, message, sequence))
         return violations
 
     def _count_difference(self, key: AccountKey, totals: Totals) -> str | None:

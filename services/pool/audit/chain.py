@@ -2,7 +2,7 @@
 
 from contracts.base import LeaderElected, WriterId
 from contracts.envelope import Envelope, Link, link_to, repeat_break
-from services.pool.domain.violations import Violation, Wrong
+from services.pool.domain.violations import Violation, ViolationKind
 
 
 class Chain:
@@ -32,21 +32,23 @@ class Chain:
     def stray_violation(self, sequence: int, envelope: Envelope) -> Violation | None:
         """Name an envelope that nobody folds, for its number was there already (ADR 10)."""
         why = repeat_break(self.link.number, envelope)
-        return Violation(Wrong.NUMBER_REPEATED, self.subject, why, sequence) if why else None
+        return (
+            Violation(ViolationKind.NUMBER_REPEATED, self.subject, why, sequence) if why else None
+        )
 
-    def _link_breaks(self, envelope: Envelope) -> list[tuple[Wrong, str]]:
+    def _link_breaks(self, envelope: Envelope) -> list[tuple[ViolationKind, str]]:
         link, number, breaks = self.link, envelope.number, []
         if number != link.number + 1:
-            breaks.append((Wrong.NUMBER_MISSING, f"number {number} follows {link.number}"))
+            breaks.append((ViolationKind.NUMBER_MISSING, f"number {number} follows {link.number}"))
         elif envelope.previous_hash != link.hash:
             message = f"number {number} does not name the hash of number {link.number} as stored"
-            breaks.append((Wrong.CHAIN_BROKEN, message))
+            breaks.append((ViolationKind.CHAIN_BROKEN, message))
         if link.time is not None and envelope.time < link.time:
             message = f"number {number} at {envelope.time} follows {link.time}"
-            breaks.append((Wrong.TIME_WENT_BACK, message))
+            breaks.append((ViolationKind.TIME_WENT_BACK, message))
         return breaks
 
-    def _leader_breaks(self, envelope: Envelope) -> list[tuple[Wrong, str]]:
+    def _leader_breaks(self, envelope: Envelope) -> list[tuple[ViolationKind, str]]:
         for event in envelope.events:
             if isinstance(event, LeaderElected) and event.epoch > self._epoch:
                 self._leader, self._epoch = event.writer, event.epoch
@@ -56,4 +58,4 @@ class Chain:
             f"number {envelope.number} was written by {envelope.writer} of epoch "
             f"{envelope.epoch}, while {self._leader or 'nobody'} led epoch {self._epoch}"
         )
-        return [(Wrong.STALE_LEADER, message)]
+        return [(ViolationKind.STALE_LEADER, message)]

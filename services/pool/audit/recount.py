@@ -28,7 +28,7 @@ from contracts.pool import (
     UsageRecorded,
 )
 from services.pool.domain.state import KEPT
-from services.pool.domain.violations import Violation, Wrong
+from services.pool.domain.violations import Violation, ViolationKind
 
 AccountKey = tuple[QuotaDay, SessionId, ServiceType]
 _RESERVED, _RECONCILED = "reserved", "reconciled"
@@ -77,7 +77,7 @@ class Recount:
         self._numbers: dict[tuple[RequestId, int], LeaseId] = {}
         self._penalised: dict[RequestId, tuple[SessionId, datetime]] = {}
         self._at = datetime.min.replace(tzinfo=UTC)
-        self._violations: list[tuple[Wrong, str, str]] = []
+        self._violations: list[tuple[ViolationKind, str, str]] = []
         self._take: dict[type, Callable[[Any], None]] = {
             PolicyChanged: self._on_policy_changed,
             SessionAdded: self._on_session_added,
@@ -121,7 +121,7 @@ class Recount:
         earlier = self._numbers.setdefault(number, event.lease_id)
         if event.lease_id in self._leases or earlier != event.lease_id:
             message = f"{event.request_id} number {event.number} was granted before"
-            self._violations.append((Wrong.GRANTED_TWICE, event.lease_id, message))
+            self._violations.append((ViolationKind.GRANTED_TWICE, event.lease_id, message))
         if event.lease_id in self._leases or event.session_id not in self._limits:
             return
         key = (event.quota_day, event.session_id, event.service_type)
@@ -131,7 +131,7 @@ class Recount:
         limit = self._limits[event.session_id].get(event.service_type, policy)
         if taken + event.units > limit:
             message = f"{taken} + {event.units} units of {limit} on {event.quota_day}"
-            self._violations.append((Wrong.OVERSOLD, event.lease_id, message))
+            self._violations.append((ViolationKind.OVERSOLD, event.lease_id, message))
         pile = self._leases[event.lease_id] = Pile(key, event.units)
         self._move_units(pile, _RESERVED, event.units)
 
@@ -140,10 +140,12 @@ class Recount:
         pile = self._leases.get(event.lease_id)
         if pile is None:
             message = f"{event.units} units for a lease that was never granted"
-            self._violations.append((Wrong.USAGE_WITHOUT_LEASE, event.lease_id, message))
+            self._violations.append((ViolationKind.USAGE_WITHOUT_LEASE, event.lease_id, message))
             return
         if pile.reported:
-            self._violations.append((Wrong.ENDED_TWICE, event.lease_id, f"already {pile.name}"))
+            self._violations.append(
+                (ViolationKind.ENDED_TWICE, event.lease_id, f"already {pile.name}")
+            )
             return
         pile.reported = True
         name, units = str(event.outcome), pile.units
@@ -157,12 +159,16 @@ class Recount:
             used = 0 if event.outcome is Outcome.RELEASED else units
             if used > pile.counted_units:
                 message = f"{used} units used, reconciled to {pile.counted_units}"
-                self._violations.append((Wrong.USAGE_AFTER_RECONCILIATION, event.lease_id, message))
+                self._violations.append(
+                    (ViolationKind.USAGE_AFTER_RECONCILIATION, event.lease_id, message)
+                )
         elif event.outcome is Outcome.SETTLED:
             message = f"{units} units for a lease that was never sent"
-            self._violations.append((Wrong.SETTLED_AFTER_CANCEL, event.lease_id, message))
+            self._violations.append((ViolationKind.SETTLED_AFTER_CANCEL, event.lease_id, message))
         else:
-            self._violations.append((Wrong.ENDED_TWICE, event.lease_id, f"already {pile.name}"))
+            self._violations.append(
+                (ViolationKind.ENDED_TWICE, event.lease_id, f"already {pile.name}")
+            )
 
     def _on_lease_cancelled(self, event: LeaseCancelled) -> None:
         # Without a session it forbids an id that has no open lease: nothing to count.
@@ -177,10 +183,10 @@ class Recount:
         pile = self._leases.get(lease_id)
         if pile is None:
             self._violations.append(
-                (Wrong.END_WITHOUT_LEASE, lease_id, f"{outcome}, never granted")
+                (ViolationKind.END_WITHOUT_LEASE, lease_id, f"{outcome}, never granted")
             )
         elif pile.name != _RESERVED:
-            self._violations.append((Wrong.ENDED_TWICE, lease_id, f"already {pile.name}"))
+            self._violations.append((ViolationKind.ENDED_TWICE, lease_id, f"already {pile.name}"))
         else:
             self._move_units(pile, outcome, pile.units)
 
@@ -189,7 +195,7 @@ class Recount:
         if pile is None or pile.name not in (Outcome.UNKNOWN, Outcome.EXPIRED):
             name = "never granted" if pile is None else pile.name
             self._violations.append(
-                (Wrong.IMPOSSIBLE_CHANGE, event.lease_id, f"reconciled: {name}")
+                (ViolationKind.IMPOSSIBLE_CHANGE, event.lease_id, f"reconciled: {name}")
             )
         else:
             self._move_units(pile, _RECONCILED, min(event.units, pile.units))
@@ -201,7 +207,7 @@ class Recount:
             # The pool remembers no longer, and no request lasts as long.
             if other != event.session_id and self._at - at < KEPT:
                 message = f"penalised {other} and {event.session_id}"
-                self._violations.append((Wrong.PENALISED_TWICE, event.request_id, message))
+                self._violations.append((ViolationKind.PENALISED_TWICE, event.request_id, message))
 
     def _move_units(self, pile: Pile, name: str, units: int) -> None:
         """Take the lease off its pile and lay `units` of it on another."""

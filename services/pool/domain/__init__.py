@@ -32,14 +32,14 @@ from services.pool.domain.decide.upkeep import (
 from services.pool.domain.evolve.fold import fold_envelope
 from services.pool.domain.state import Pool
 from services.pool.domain.views import pool_status
-from services.pool.domain.violations import Violation, Wrong
+from services.pool.domain.violations import Violation, ViolationKind
 
 __all__ = [
     "HASH_VERSION",
     "Decision",
     "Pool",
     "Violation",
-    "Wrong",
+    "ViolationKind",
     "checkpoint_ledger",
     "decide_admin",
     "decide_cancel",

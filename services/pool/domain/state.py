@@ -49,12 +49,13 @@ from contracts.pool import LeaseRefused, Policy, Refusal, Refused, SessionStatus
 from services.pool.domain.index.choice import Index
 from services.pool.domain.quota import oldest_kept
 from services.pool.domain.records import Accusation, DayAccount, Lease, Session
-from services.pool.domain.violations import Violation, Wrong
+from services.pool.domain.violations import Violation, ViolationKind
 
 KEPT = timedelta(days=8)
 """How long of log time an ended lease stays in the fold."""
-_ANSWERS_KEPT = 20_000
-"""Refusals that are known again: as many commands as may wait (`committer.ITEMS_MAX`)."""
+_REFUSALS_KEPT = 20_000
+"""Refusals, and reports of them, that are known again: as many commands as may wait
+(`committer.ITEMS_MAX`)."""
 
 
 Undone = TypeVarTuple("Undone")
@@ -116,7 +117,7 @@ class Pool:
         """Stream sequence of the last envelope folded."""
         self.growing = False
         """A provisioner is about to add sessions; see `note_supply`."""
-        self.barren = False
+        self.provisioner_empty = False
         """Too few sessions, and the provisioner had none when asked last."""
         self.index: Index | None = None
         self.refusals = RefusalMemory()
@@ -164,23 +165,30 @@ class Pool:
         if key in mapping:
             self.on_rollback(mapping.__setitem__, key, mapping.pop(key))
 
-    def remember_answer(self, name: str, answer: Refused | None) -> None:
-        """Know what was told, should it be sent again; the oldest is forgotten for it."""
-        answers = self.refusals.answers
-        if len(answers) >= _ANSWERS_KEPT:
-            # A map keeps its order: the first is the oldest.
-            self.drop_entry(answers, next(iter(answers)))
-        self.put_entry(answers, name, answer)
+    def remember_refused(self, lease_id: LeaseId, refused: Refused) -> None:
+        """Know what was told, should it be asked again."""
+        self._put_newest(self.refusals.refused, lease_id, refused)
 
-    def note_supply(self, *, growing: bool | None = None, barren: bool | None = None) -> None:
+    def remember_report(self, name: str) -> None:
+        """Know a gateway's count of its own refusals, should it be sent again."""
+        self._put_newest(self.refusals.reports, name, None)
+
+    def _put_newest(self, mapping: dict[Any, Any], key: str, value: object) -> None:
+        """Set an entry, undoably; the oldest is forgotten for it."""
+        if len(mapping) >= _REFUSALS_KEPT:
+            # A map keeps its order: the first is the oldest.
+            self.drop_entry(mapping, next(iter(mapping)))
+        self.put_entry(mapping, key, value)
+
+    def note_supply(self, *, growing: bool | None = None, empty: bool | None = None) -> None:
         """Know what the provisioner is at, as far as it is said: no event tells it.
 
-        `growing`: it is about to add sessions. `barren`: there are too few, and it had none.
+        `growing`: it is about to add sessions. `empty`: there are too few, and it had none.
         """
         if growing is not None:
             self.growing = growing
-        if barren is not None:
-            self.barren = barren
+        if empty is not None:
+            self.provisioner_empty = empty
 
     # --------------------------------------------------------------------- questions
 
@@ -228,7 +236,7 @@ class Pool:
             self.put_entry(accounts, service_type, account)
         return account
 
-    def leave_later(self, mapping: dict[Any, Any], key: str) -> None:
+    def drop_later(self, mapping: dict[Any, Any], key: str) -> None:
         """Let an entry leave the fold in 8 days."""
         try:
             due = self.at + KEPT
@@ -238,7 +246,7 @@ class Pool:
         self.departures.append(Departure(due, mapping, key))
         self.on_rollback(self.departures.pop)
 
-    def drop_departed(self, at: datetime) -> None:
+    def drop_due(self, at: datetime) -> None:
         """Let go of what is due to leave by `at`.
 
         Every decision does so first: it must not lean on what its own events will let go.
@@ -256,7 +264,7 @@ class Pool:
         if self.index is not None:
             self.index.place_session(session)
 
-    def note_violation(self, kind: Wrong, about: str, message: str) -> None:
+    def note_violation(self, kind: ViolationKind, about: str, message: str) -> None:
         """Note something that should never be."""
         self.violations.append(Violation(kind, about, message, self.event_sequence))
         self.on_rollback(self.violations.pop)
@@ -265,7 +273,7 @@ class Pool:
 class RefusalMemory:
     """What a leader knows of its refusals: those journalled, those counted, those told before."""
 
-    __slots__ = ("answers", "budgets", "counted", "journalled", "second")
+    __slots__ = ("budgets", "counted", "journalled", "refused", "reports", "second")
 
     def __init__(self) -> None:
         self.second: datetime | None = None
@@ -275,5 +283,7 @@ class RefusalMemory:
         """Of those keys that are short of any; each fills up again by one a second."""
         self.counted: dict[tuple[str, str, Refusal, bool], LeaseRefused] = {}
         """By key, type, reason, and whether it was a call's first lease; the oldest first."""
-        self.answers: dict[str, Refused | None] = {}
-        """By lease id, those that the log tells singly as well; None: a gateway's own refusals."""
+        self.refused: dict[LeaseId, Refused] = {}
+        """What leases were refused with, those that the log tells singly as well."""
+        self.reports: dict[str, None] = {}
+        """Names of the counts that gateways have sent of their own refusals."""

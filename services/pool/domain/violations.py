@@ -5,7 +5,7 @@ from enum import StrEnum
 import msgspec
 
 
-class Wrong(StrEnum):
+class ViolationKind(StrEnum):
     """Kinds of violation (leases.md)."""
 
     CHAIN_BROKEN = "chain_broken"
@@ -34,7 +34,7 @@ class Wrong(StrEnum):
 class Violation(msgspec.Struct, frozen=True):
     """One thing that should never be; `about` is the lease, session or request it concerns."""
 
-    kind: Wrong
+    kind: ViolationKind
     about: str
     message: str
     sequence: int

@@ -112,7 +112,7 @@ async def test_who_has_waited_long_is_turned_away_without_a_lease(
         monkeypatch.setattr(admission, "WAIT_MAX_S", 0.01)
         key = gate.gateway.key_log.find_key(gate.key)
         assert key is not None
-        for _ in range(int(leavers.LEFT_AT_ONCE)):
+        for _ in range(int(leavers.ABANDONED_AT_ONCE)):
             gate.gateway.door._relay.admission.count_abandoned(key.key_id)
 
         answers = await asyncio.gather(*[gate.ask() for _ in range(3)])

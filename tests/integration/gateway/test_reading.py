@@ -13,10 +13,11 @@ import pytest
 from services.gateway.clients.reading import PIECE_BYTES, read_asked
 from services.gateway.clients.request import Request
 from services.gateway.clients.spool import Spool
-from services.gateway.clients.uploads import Bounds, Upload
+from services.gateway.clients.uploads import KEPT_BYTES_MAX, Bounds, Upload
 from services.gateway.dialects.forms import encode_json
 from services.gateway.dialects.words import Asked
 from services.gateway.domain.errors import GatewayError
+from tests.waiting import settle
 
 pytestmark = pytest.mark.anyio
 
@@ -76,6 +77,27 @@ async def test_json_is_read_and_can_be_sent_as_often_as_one_likes(length: int) -
     assert await whole_body(upload.as_body()) == await whole_body(upload.as_body()) == body
     assert upload.taken == len(body)
     upload.close()
+
+
+async def test_a_body_of_which_only_the_end_is_outstanding_can_be_sent_again() -> None:
+    body, ended = b"x" * KEPT_BYTES_MAX, asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        if upload.taken < len(body):
+            return {"type": "http.request", "body": body, "more_body": True}
+        await ended.wait()
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    upload = Upload(receive, None, Bounds(100_000_000, 32_000_000, SPOOL))
+    await upload.fill_memory()
+    first = asyncio.ensure_future(whole_body(upload.as_body()))
+    await settle()
+
+    assert upload.is_replayable
+
+    first.cancel()
+    ended.set()
+    assert await whole_body(upload.as_body()) == await whole_body(upload.as_body()) == body
 
 
 @pytest.mark.parametrize("length", [5, 2_500_000])

@@ -10,7 +10,7 @@ from nats.aio.client import Client
 
 from contracts.balancer import Selected, SelectServer
 from contracts.pool import LeaseCancelled, LeaseGranted, Outcome, UsageRecorded, Verdict
-from services.gateway.relay.gate import Gate, Place
+from services.gateway.relay.gate import Gate, GatePlace
 from tests.integration.gateway.bench import Front, at, front, saying
 from tests.integration.gateway.upstreams import upstream
 
@@ -77,7 +77,7 @@ async def test_who_waits_for_a_second_lease_has_the_end_of_the_first_journalled_
         gate.chosen = lambda _: at(server.url)
         enter, entered = Gate.enter, 0
 
-        async def enter_late(of: Gate) -> Place:
+        async def enter_late(of: Gate) -> GatePlace:
             nonlocal entered
             entered += 1
             if entered == 2:

@@ -51,7 +51,7 @@ def telling_of(*, stream: bool, **fields: Any) -> tuple[RoutedRequest, Client, H
         model="m",
         service_type=ServiceType("image"),
         units=1,
-        counted=False,
+        per_item=False,
     )
     asks = Asked(request.path, request.request_id, {"stream": stream, **fields})
     heard = Heard()

@@ -338,7 +338,7 @@ async def test_pool_without_sessions_says_whether_any_are_to_come(
         if reason is Refusal.SATURATED:
             await until(lambda: str(path) in room.parts.leader.missing)
         else:
-            await until(lambda: room.parts.ledger.state.barren)
+            await until(lambda: room.parts.ledger.state.provisioner_empty)
             await until(lambda: not room.parts.ledger.state.growing)
 
         (answer,) = await lease(nats_client, image_wanted())

@@ -12,7 +12,7 @@ from contracts.base import Ping, Pong
 from contracts.pool import Granted, Outcome, PoolCheckpointed
 from runtime.eventlog import EventLog
 from services.pool import rounds
-from services.pool.audit import Auditor, Wrong
+from services.pool.audit import Auditor, ViolationKind
 from tests.integration.pool.room import (
     ask_pool,
     audit_log,
@@ -118,7 +118,9 @@ async def test_a_leader_whose_memory_differs_from_its_log_is_convicted_by_its_ch
 
         auditor = await audit_log(nats_client)
 
-        assert [violation.kind for violation in auditor.violations] == [Wrong.STATE_HASH_DIFFERS]
+        assert [violation.kind for violation in auditor.violations] == [
+            ViolationKind.STATE_HASH_DIFFERS
+        ]
 
 
 async def test_a_forged_checkpoint_is_convicted_though_its_chain_is_whole(
@@ -143,4 +145,6 @@ async def test_a_forged_checkpoint_is_convicted_though_its_chain_is_whole(
             link = envelope.link_to(stored.sequence, body, envelope.decode_envelope(body))
             auditor.audit_envelope(stored.sequence, body, envelope.decode_envelope(body))
 
-    assert [violation.kind for violation in auditor.violations] == [Wrong.STATE_HASH_DIFFERS]
+    assert [violation.kind for violation in auditor.violations] == [
+        ViolationKind.STATE_HASH_DIFFERS
+    ]

@@ -14,11 +14,11 @@ from services.gateway.relay.course.facts import CallFacts
 from services.gateway.relay.course.happenings import (
     Answered,
     Chosen,
+    CredentialRead,
     Entered,
     Happening,
     Judged,
     NotAsked,
-    Opened,
 )
 from services.gateway.relay.course.stages import Stage
 from services.gateway.relay.course.steps import Cancel, Enter, Step, Steps
@@ -37,7 +37,7 @@ def a_call(**given: Any) -> CallFacts:
         "key_id": KeyId("k"),
         "service_type": IMAGE,
         "units": 1,
-        "counted": False,
+        "per_item": False,
         "path": "/v1/images/generations",
         "model": "m",
         "client_request_id": "",
@@ -137,7 +137,7 @@ def _entered(stage: Stage, steps: Steps, now_s: float) -> tuple[Stage, Steps]:
 
 def in_hand(*happenings: Happening, **given: Any) -> tuple[Stage, list[Step]]:
     """Let these happen to a lease whose credential is open; returns only the steps after that."""
-    stage, steps = run_course(pool_grants(**given), Opened(()), *happenings)
+    stage, steps = run_course(pool_grants(**given), CredentialRead(()), *happenings)
     return stage, steps[2:]
 
 

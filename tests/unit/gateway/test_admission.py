@@ -37,10 +37,10 @@ KEY, OTHER = key_named("one"), key_named("other")
 
 @pytest.fixture
 def admission(monkeypatch: pytest.MonkeyPatch) -> Admission:
-    """Let a key have two leaves, of which time gives none back."""
+    """Let a key have two calls to abandon yet, and let time give none back."""
     monkeypatch.setattr(leavers, "PER_SECOND", 1e-9)
     made = Admission(lambda: 60)
-    for _ in range(int(leavers.LEFT_AT_ONCE) - 2):
+    for _ in range(int(leavers.ABANDONED_AT_ONCE) - 2):
         made.count_abandoned(KEY.key_id)
     return made
 
@@ -78,7 +78,7 @@ async def test_who_leaves_while_it_waits_takes_nothing_from_those_behind(
     await settle()
     (queue,) = admission._queues.values()
 
-    assert (len(queue), len(queue._turns)) == (1, 1)
+    assert (len(queue), len(queue._waiters)) == (1, 1)
 
     admission.leave(KEY.key_id)
     await staying
@@ -116,7 +116,7 @@ async def test_time_lets_the_next_one_in_and_the_queue_is_forgotten(
 ) -> None:
     monkeypatch.setattr(leavers, "PER_SECOND", 100.0)
     admission = Admission(lambda: 60)
-    for _ in range(2 * int(leavers.LEFT_AT_ONCE)):
+    for _ in range(2 * int(leavers.ABANDONED_AT_ONCE)):
         admission.count_abandoned(KEY.key_id)
 
     await asyncio.gather(*[admission.enter(KEY) for _ in range(5)])
@@ -137,12 +137,12 @@ async def test_nobody_waits_longer_than_a_call_may_last(admission: Admission) ->
 
 
 async def test_calls_are_called_in_as_they_came_and_one_that_left_is_passed_over() -> None:
-    queue = CallQueue(lambda: None)
-    turns = [queue.join() for _ in range(3)]
-    turns[0].cancel()
+    queue = CallQueue[None](lambda _: None)
+    waiters = [queue.join() for _ in range(3)]
+    waiters[0].cancel()
 
-    assert queue.call_next()
-    assert [turn.done() for turn in turns] == [True, True, False]
-    assert queue.call_next()
-    assert queue.call_next() is None
+    assert queue.call_next(None)
+    assert [waiter.done() for waiter in waiters] == [True, True, False]
+    assert queue.call_next(None)
+    assert not queue.call_next(None)
     assert len(queue) == 0

@@ -9,17 +9,17 @@ from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.course import advance, begin, summary_of
 from services.gateway.relay.course.happenings import (
     Answered,
+    BrokenOff,
+    CredentialRead,
+    CredentialUnreadable,
     Entered,
-    Gone,
     Happening,
-    NoneLeft,
+    LeaseUnanswered,
+    NoServerFound,
     NotAsked,
-    Opened,
     Passed,
     Paused,
-    Silent,
-    Unanswered,
-    Unopened,
+    SelectionUnanswered,
 )
 from services.gateway.relay.course.stages import Ended
 from services.gateway.relay.course.steps import (
@@ -49,8 +49,8 @@ from tests.unit.gateway.courses import (
     server_judged,
 )
 
-UNSERVED = NoneLeft(NoServer(reason="a: serves sessions of sg", region="us"))
-NONE_LEFT = NoneLeft(NoServer(reason="none is up"))
+UNSERVED = NoServerFound(NoServer(reason="a: serves sessions of sg", region="us"))
+NO_SERVER = NoServerFound(NoServer(reason="none is up"))
 PASSED = Passed(attempt=attempted(Verdict.SUCCESS), status=200, bytes_out=7)
 LATE = {"send_within_s": 0.0}
 
@@ -78,7 +78,7 @@ def test_a_success_is_asked_for_opened_sent_passed_and_settled() -> None:
     """The way of nearly all."""
     stage, steps = run_course(
         pool_grants(),
-        Opened(()),
+        CredentialRead(()),
         balancer_chooses(),
         server_judged(Verdict.SUCCESS, results=1),
         PASSED,
@@ -98,7 +98,7 @@ def test_a_success_is_asked_for_opened_sent_passed_and_settled() -> None:
 
 def late(number: int) -> list[Happening]:
     """Let a lease come too late to be sent."""
-    return [pool_grants(number, **LATE), Opened(()), balancer_chooses()]
+    return [pool_grants(number, **LATE), CredentialRead(()), balancer_chooses()]
 
 
 def test_a_late_lease_is_given_back_and_another_asked_for() -> None:
@@ -123,7 +123,7 @@ def test_late_after_unreachable_tries_is_released() -> None:
     """A lease that was tried is no cancelled one."""
     stage, _ = run_course(
         pool_grants(send_within_s=5.0),
-        Opened(()),
+        CredentialRead(()),
         balancer_chooses(),
         server_judged(Verdict.UNREACHABLE),
     )
@@ -138,7 +138,7 @@ def test_late_after_a_doubtful_try_is_unknown() -> None:
     """What may have been done is done with no other lease."""
     stage, _ = run_course(
         pool_grants(),
-        Opened(()),
+        CredentialRead(()),
         balancer_chooses(idempotent=True),
         server_judged(Verdict.OUTCOME_UNKNOWN),
     )
@@ -178,12 +178,12 @@ def test_the_end_of_a_refused_session_rides_on_the_next_question() -> None:
     "happening",
     [
         pool_refuses(Refusal.LEDGER_UNAVAILABLE),
-        Unanswered("nobody", sent=True),
-        Unanswered("nobody", sent=False),
+        LeaseUnanswered("nobody", sent=True),
+        LeaseUnanswered("nobody", sent=False),
         NotAsked(GatewayError("ledger_unavailable", "full")),
         NotAsked(GatewayError("invalid_api_key", "revoked")),
-        Gone(),
-        Gone(error=GatewayError("upstream_outcome_unknown", "stopping")),
+        BrokenOff(),
+        BrokenOff(error=GatewayError("upstream_outcome_unknown", "stopping")),
     ],
 )
 def test_it_is_recorded_where_no_question_carried_it(happening: Happening) -> None:
@@ -213,14 +213,14 @@ def test_a_ledger_that_is_unavailable_may_have_granted_all_the_same() -> None:
 
 def test_a_question_that_was_never_sent_forbids_nothing() -> None:
     """While NATS is away nobody can hear it either."""
-    _, steps = run_course(Unanswered("no connection", sent=False))
+    _, steps = run_course(LeaseUnanswered("no connection", sent=False))
 
     assert [type(step) for step in steps] == [AskLease, Fail]
 
 
 def test_a_question_without_an_answer_forbids_its_lease() -> None:
     """It may be granted yet."""
-    _, steps = run_course(Unanswered("silence", sent=True))
+    _, steps = run_course(LeaseUnanswered("silence", sent=True))
 
     assert isinstance(steps[2], Fail)
     assert steps[1:] == [cancel_step(1, "unanswered", steps[2].error), steps[2]]
@@ -239,7 +239,7 @@ def test_after_the_last_attempt_the_pool_says_whether_anything_was_left(
 ) -> None:
     """Only it knows; nothing is granted any more."""
     call = a_call(attempts_max=1)
-    way = (pool_grants(), Opened(()), balancer_chooses(), server_judged(verdict))
+    way = (pool_grants(), CredentialRead(()), balancer_chooses(), server_judged(verdict))
     _, steps = run_course(*way, call=call)
 
     assert question_in(steps[-1]).only_ask
@@ -260,7 +260,7 @@ def test_after_the_last_attempt_the_pool_says_whether_anything_was_left(
 def test_those_of_the_last_resort_are_dropped_once_when_no_server_is_left() -> None:
     """A trial's accusers and those that called a session invalid."""
     accused = {"avoid_servers": [ServerId("x")]}
-    _, steps = in_hand(NONE_LEFT, NONE_LEFT, **accused)
+    _, steps = in_hand(NO_SERVER, NO_SERVER, **accused)
 
     first, second, end, error = steps
     assert isinstance(first, AskServer)
@@ -274,7 +274,10 @@ def test_those_of_the_last_resort_are_dropped_once_when_no_server_is_left() -> N
 def test_a_server_that_called_a_session_invalid_is_of_the_last_resort() -> None:
     """The next session is tried elsewhere, where there is an elsewhere."""
     _, steps = in_hand(
-        balancer_chooses("a"), server_judged(Verdict.LOGIN_EXPIRED), pool_grants(2), Opened(())
+        balancer_chooses("a"),
+        server_judged(Verdict.LOGIN_EXPIRED),
+        pool_grants(2),
+        CredentialRead(()),
     )
 
     assert isinstance(steps[-1], AskServer)
@@ -283,8 +286,8 @@ def test_a_server_that_called_a_session_invalid_is_of_the_last_resort() -> None:
 
 def test_tried_and_no_server_left_is_an_upstream_error() -> None:
     """Untried it is no backend."""
-    _, untried = in_hand(NONE_LEFT)
-    _, tried = in_hand(balancer_chooses(), server_judged(Verdict.UNREACHABLE), NONE_LEFT)
+    _, untried = in_hand(NO_SERVER)
+    _, tried = in_hand(balancer_chooses(), server_judged(Verdict.UNREACHABLE), NO_SERVER)
 
     assert error_in(untried[-1]) == "no_backend"
     assert isinstance(untried[-2], Cancel)
@@ -294,7 +297,13 @@ def test_tried_and_no_server_left_is_an_upstream_error() -> None:
 
 def test_a_lease_whose_region_no_server_serves_is_given_back_for_one_of_another() -> None:
     stage, steps = run_course(
-        *(pool_grants(region="us"), Opened(()), UNSERVED, pool_grants(2, region="jp"), Opened(())),
+        *(
+            pool_grants(region="us"),
+            CredentialRead(()),
+            UNSERVED,
+            pool_grants(2, region="jp"),
+            CredentialRead(()),
+        ),
         *(balancer_chooses(), server_judged(Verdict.SUCCESS), PASSED),
     )
 
@@ -308,9 +317,9 @@ def test_a_lease_whose_region_no_server_serves_is_given_back_for_one_of_another(
 
 def test_after_the_second_region_that_nobody_serves_it_is_over() -> None:
     _, steps = run_course(
-        *(pool_grants(region="us"), Opened(()), UNSERVED),
-        *(pool_grants(2, region="jp"), Opened(()), UNSERVED),
-        *(pool_grants(3, region="hk"), Opened(()), UNSERVED),
+        *(pool_grants(region="us"), CredentialRead(()), UNSERVED),
+        *(pool_grants(2, region="jp"), CredentialRead(()), UNSERVED),
+        *(pool_grants(3, region="hk"), CredentialRead(()), UNSERVED),
     )
 
     assert question_in(steps[8]).avoid_regions == ("us", "jp")
@@ -325,8 +334,8 @@ def test_after_the_second_region_that_nobody_serves_it_is_over() -> None:
 def test_a_pool_that_knows_no_regions_is_asked_once_more_at_the_most() -> None:
     """It grants the same region again: a third lease of it would be no better."""
     _, steps = run_course(
-        *(pool_grants(region="us"), Opened(()), UNSERVED),
-        *(pool_grants(2, region="us"), Opened(()), UNSERVED),
+        *(pool_grants(region="us"), CredentialRead(()), UNSERVED),
+        *(pool_grants(2, region="us"), CredentialRead(()), UNSERVED),
     )
 
     assert isinstance(steps[-1], Fail)
@@ -361,7 +370,7 @@ def test_regions_that_nobody_served_a_moment_ago_are_not_asked_for() -> None:
 def test_a_balancer_that_is_silent_gives_the_lease_back() -> None:
     """Nothing was sent."""
     error = GatewayError("no_backend", "silent")
-    _, steps = in_hand(Silent(error))
+    _, steps = in_hand(SelectionUnanswered(error))
 
     assert steps[-2:] == [cancel_step(1, "not_sent", error), Fail(error)]
 
@@ -369,7 +378,7 @@ def test_a_balancer_that_is_silent_gives_the_lease_back() -> None:
 def test_a_credential_that_cannot_be_read_gives_its_lease_back() -> None:
     """Nothing was sent."""
     error = GatewayError("internal_error", "sealed by another key")
-    _, steps = run_course(pool_grants(), Unopened(error))
+    _, steps = run_course(pool_grants(), CredentialUnreadable(error))
 
     assert steps[-2:] == [cancel_step(1, "not_sent", error), Fail(error)]
 
@@ -453,7 +462,7 @@ def test_attempts_are_bounded_over_all_leases() -> None:
         balancer_chooses("b"),
         server_judged(Verdict.RATE_LIMITED, "b"),
         pool_grants(2),
-        Opened(()),
+        CredentialRead(()),
         balancer_chooses("c"),
         server_judged(Verdict.UNREACHABLE, "c"),
     )
@@ -466,10 +475,10 @@ def test_remaining_is_unknown_after_a_second_penalty() -> None:
     """The pool closes no second session for one request."""
     used_up = server_judged(Verdict.QUOTA_EXHAUSTED)
     call = a_call(attempts_max=2)
-    once, _ = run_course(pool_grants(), Opened(()), balancer_chooses(), used_up, call=call)
+    once, _ = run_course(pool_grants(), CredentialRead(()), balancer_chooses(), used_up, call=call)
     twice, _ = run_course(
-        *(pool_grants(), Opened(()), balancer_chooses(), used_up),
-        *(pool_grants(2), Opened(()), balancer_chooses(), used_up),
+        *(pool_grants(), CredentialRead(()), balancer_chooses(), used_up),
+        *(pool_grants(2), CredentialRead(()), balancer_chooses(), used_up),
         call=call,
     )
 
@@ -479,7 +488,7 @@ def test_remaining_is_unknown_after_a_second_penalty() -> None:
 
 def test_a_lease_given_back_is_left_again() -> None:
     """What the client is told it has is what it has."""
-    stage, _ = in_hand(NONE_LEFT)
+    stage, _ = in_hand(NO_SERVER)
 
     assert summary_of(stage).remaining == {IMAGE: 5}
 
@@ -488,13 +497,13 @@ def test_results_beyond_the_reservation_are_counted_where_items_are_units() -> N
     """And what was asked for with them is not."""
     way = (
         pool_grants(units=2),
-        Opened(()),
+        CredentialRead(()),
         balancer_chooses(),
         server_judged(Verdict.SUCCESS, results=5),
     )
-    _, counted = run_course(*way, PASSED, call=a_call(counted=True, units=2))
+    _, counted = run_course(*way, PASSED, call=a_call(per_item=True, units=2))
     included = Passed(attempt=PASSED.attempt, status=200, bytes_out=7, results_included=4)
-    _, less = run_course(*way, included, call=a_call(counted=True, units=2))
+    _, less = run_course(*way, included, call=a_call(per_item=True, units=2))
     _, other = run_course(*way, PASSED)
 
     assert [_record(steps).usage.units_over for steps in (counted, less, other)] == [3, 1, 0]
@@ -513,7 +522,7 @@ def test_a_cut_answer_is_settled_and_told_as_cut() -> None:
 
 # Cancellations at every stage.
 
-OPEN = (pool_grants(), Opened(()))
+OPEN = (pool_grants(), CredentialRead(()))
 STOPPING = GatewayError("upstream_outcome_unknown", "the gateway stops")
 UNSENT = attempted(Verdict.CLIENT_GONE, sent=False)
 SENT = attempted(Verdict.CLIENT_GONE)
@@ -532,70 +541,70 @@ def test_a_client_that_leaves_before_anything_was_sent_costs_nothing(
     way: tuple[Happening, ...],
 ) -> None:
     """Its lease is cancelled, whether it was granted yet or not."""
-    _, steps = run_course(*way, Gone())
+    _, steps = run_course(*way, BrokenOff())
 
     assert steps[-2:] == [cancel_step(1, "client_gone"), Finish()]
 
 
 @pytest.mark.parametrize(
-    ("way", "gone", "outcome", "verdict"),
+    ("way", "broken_off", "outcome", "verdict"),
     [
-        ((balancer_chooses(),), Gone(attempt=SENT), Outcome.UNKNOWN, Verdict.CLIENT_GONE),
-        ((balancer_chooses(),), Gone(attempt=UNSENT), Outcome.RELEASED, Verdict.CLIENT_GONE),
+        ((balancer_chooses(),), BrokenOff(attempt=SENT), Outcome.UNKNOWN, Verdict.CLIENT_GONE),
+        ((balancer_chooses(),), BrokenOff(attempt=UNSENT), Outcome.RELEASED, Verdict.CLIENT_GONE),
         (
             (balancer_chooses(), server_judged(Verdict.UNREACHABLE)),
-            Gone(),
+            BrokenOff(),
             Outcome.RELEASED,
             Verdict.CLIENT_GONE,
         ),
         (
             (balancer_chooses(idempotent=True), server_judged(Verdict.OUTCOME_UNKNOWN)),
-            Gone(),
+            BrokenOff(),
             Outcome.UNKNOWN,
             Verdict.CLIENT_GONE,
         ),
         (
             (balancer_chooses(), server_judged(Verdict.SUCCESS)),
-            Gone(attempt=SENT),
+            BrokenOff(attempt=SENT),
             Outcome.SETTLED,
             Verdict.CLIENT_GONE,
         ),
         (
             (balancer_chooses(),),
-            Gone(error=STOPPING, attempt=SENT),
+            BrokenOff(error=STOPPING, attempt=SENT),
             Outcome.UNKNOWN,
             Verdict.OUTCOME_UNKNOWN,
         ),
         (
             (balancer_chooses(), server_judged(Verdict.SUCCESS)),
-            Gone(error=STOPPING, attempt=SENT),
+            BrokenOff(error=STOPPING, attempt=SENT),
             Outcome.SETTLED,
             Verdict.SUCCESS,
         ),
     ],
 )
 def test_who_breaks_off_decides_nothing_but_when(
-    way: tuple[Happening, ...], gone: Gone, outcome: Outcome, verdict: Verdict
+    way: tuple[Happening, ...], broken_off: BrokenOff, outcome: Outcome, verdict: Verdict
 ) -> None:
     """Unsent is given back, sent is unknown, answered is settled."""
-    _, steps = in_hand(*way, gone)
+    _, steps = in_hand(*way, broken_off)
 
     assert ending_in(steps[-2])[1:3] == (outcome, verdict)
-    assert isinstance(steps[-1], Fail if gone.error else Finish)
+    assert isinstance(steps[-1], Fail if broken_off.error else Finish)
 
 
 @pytest.mark.parametrize("error", [None, STOPPING])
 def test_who_leaves_before_a_lease_is_asked_for_leaves_nothing(error: GatewayError | None) -> None:
     """There is none to be forbidden, and no event."""
     stage, _ = begin(a_call())
-    _, steps = advance(stage, Gone(error=error), 1.0)
+    _, steps = advance(stage, BrokenOff(error=error), 1.0)
 
     assert steps == (Fail(error) if error else Finish(),)
 
 
 def test_a_gateway_that_stops_before_anything_was_sent_says_so() -> None:
     """The client is there and hears it."""
-    _, steps = run_course(pool_grants(), Gone(error=STOPPING))
+    _, steps = run_course(pool_grants(), BrokenOff(error=STOPPING))
 
     assert steps[-2:] == [cancel_step(1, "not_sent", STOPPING), Fail(STOPPING)]
 
@@ -612,7 +621,7 @@ def test_a_session_that_was_refused_is_avoided_with_those_before() -> None:
             balancer_chooses(),
             server_judged(Verdict.RATE_LIMITED),
             pool_grants(2),
-            Opened(()),
+            CredentialRead(()),
             balancer_chooses(),
         ),
         server_judged(Verdict.RISK_CONTROL),

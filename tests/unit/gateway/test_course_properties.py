@@ -12,17 +12,17 @@ from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.course import advance, begin, summary_of
 from services.gateway.relay.course.happenings import (
     Answered,
+    BrokenOff,
+    CredentialRead,
+    CredentialUnreadable,
     Entered,
-    Gone,
     Happening,
-    NoneLeft,
+    LeaseUnanswered,
+    NoServerFound,
     NotAsked,
-    Opened,
     Passed,
     Paused,
-    Silent,
-    Unanswered,
-    Unopened,
+    SelectionUnanswered,
 )
 from services.gateway.relay.course.stages import Ended, Stage
 from services.gateway.relay.course.steps import (
@@ -83,14 +83,14 @@ class World:
         """Let anything happen that may where this step is waited for."""
         self.now_s += self._data.draw(st.sampled_from([0.0, 0.1, 3.0, 20.0]))
         if self._data.draw(st.integers(0, 9)) == 0:
-            return self._gone(step)
+            return self._broken_off(step)
         if isinstance(step, Enter):
             unserved = Entered(self._one(("us",), ("jp", "us")))
             return self._one(Entered(), Entered(), unserved, NotAsked(ERROR))
         if isinstance(step, AskLease):
             return self._lease(step)
         if isinstance(step, FetchCredential):
-            return self._one(Opened(()), Opened(()), Unopened(ERROR))
+            return self._one(CredentialRead(()), CredentialRead(()), CredentialUnreadable(ERROR))
         return self._outside(step)
 
     def _outside(self, step: Step) -> Happening:
@@ -126,8 +126,8 @@ class World:
                 region=self._one("", "us", "jp", "hk"),
             ),
             pool_refuses(self._one(*Refusal)),
-            Unanswered("silence", sent=True),
-            Unanswered("away", sent=False),
+            LeaseUnanswered("silence", sent=True),
+            LeaseUnanswered("away", sent=False),
             NotAsked(ERROR),
         ]
         if step.only_ask:
@@ -146,22 +146,24 @@ class World:
     def _server(self, avoid: tuple[ServerId, ...]) -> Happening:
         left = [server for server in SERVERS if server not in avoid]
         if not left or self._data.draw(st.integers(0, 9)) == 0:
-            unserved = NoneLeft(NoServer(reason="none", region=self.region))
-            return self._one(NoneLeft(NoServer(reason="none")), unserved, Silent(ERROR))
+            unserved = NoServerFound(NoServer(reason="none", region=self.region))
+            return self._one(
+                NoServerFound(NoServer(reason="none")), unserved, SelectionUnanswered(ERROR)
+            )
         server = self._data.draw(st.sampled_from(left))
         return balancer_chooses(server, idempotent=server in IDEMPOTENT)
 
-    def _gone(self, step: Step) -> Gone:
+    def _broken_off(self, step: Step) -> BrokenOff:
         error = self._one(None, ERROR)
         if isinstance(step, Send):
             sent = self._data.draw(st.booleans())
             if sent:
                 self.maybe_sent.setdefault(self.number, []).append(step.selected.server_id)
             tried = attempted(Verdict.CLIENT_GONE, step.selected.server_id, sent=sent)
-            return Gone(error=error, attempt=tried)
+            return BrokenOff(error=error, attempt=tried)
         if isinstance(step, Pass):
-            return Gone(error=error, attempt=attempted(Verdict.SUCCESS, self.server))
-        return Gone(error=error)
+            return BrokenOff(error=error, attempt=attempted(Verdict.SUCCESS, self.server))
+        return BrokenOff(error=error)
 
     def _one(self, *choices: Any) -> Any:
         return self._data.draw(st.sampled_from(choices))
@@ -254,7 +256,7 @@ def test_at_most_two_leases_are_given_back_for_their_region(data: st.DataObject)
     while not isinstance(stage, Ended):
         happened = world.happening(steps[-1])
         stage, steps = advance(stage, happened, world.now_s)
-        unserved = isinstance(happened, NoneLeft) and happened.answer.region
+        unserved = isinstance(happened, NoServerFound) and happened.answer.region
         if unserved and isinstance(steps[-1], Enter):
             given_back.append(world.region)
         if isinstance(steps[-1], AskLease):

@@ -10,8 +10,8 @@ from services.gateway.dialects.forms import mend_surrogates
 from services.gateway.dialects.references import addresses_in, is_reference
 from services.gateway.dialects.table import FAMILY, is_translated, translate_asked
 from services.gateway.dialects.words import (
-    LATE_FILM_S,
-    LATE_S,
+    FILM_SUBMITTED_AFTER_S,
+    SUBMITTED_AFTER_S,
     Asked,
     File,
     Span,
@@ -558,14 +558,20 @@ def test_backend_has_submitted_after_so_long() -> None:
     pictures = [f"https://x/{number}" for number in range(6)]
     film = translate_asked("jimeng", conversation(model="a-video"))
 
-    assert film.late_s == LATE_FILM_S
-    assert translate_asked("jimeng", client_asks(VIDEOS, prompt="p")).late_s == LATE_FILM_S
-    assert translate_asked("jimeng", client_asks(IMAGES, prompt="p")).late_s == LATE_S
+    assert film.submitted_after_s == FILM_SUBMITTED_AFTER_S
+    assert (
+        translate_asked("jimeng", client_asks(VIDEOS, prompt="p")).submitted_after_s
+        == FILM_SUBMITTED_AFTER_S
+    )
+    assert (
+        translate_asked("jimeng", client_asks(IMAGES, prompt="p")).submitted_after_s
+        == SUBMITTED_AFTER_S
+    )
     request = client_asks(COMPOSITIONS, prompt="p", images=pictures)
-    assert translate_asked("jimeng", request).late_s == LATE_S
-    assert translate_asked("drraw", request).late_s == LATE_S + 10
+    assert translate_asked("jimeng", request).submitted_after_s == SUBMITTED_AFTER_S
+    assert translate_asked("drraw", request).submitted_after_s == SUBMITTED_AFTER_S + 10
     form = client_asks(EDITS, ("image",) * 3, prompt="p")
-    assert translate_asked("drraw", form).late_s == LATE_S + 4
+    assert translate_asked("drraw", form).submitted_after_s == SUBMITTED_AFTER_S + 4
 
 
 def test_what_is_no_address_quotes_nothing() -> None:

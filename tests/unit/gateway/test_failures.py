@@ -10,7 +10,7 @@ import pytest
 
 from contracts.pool import Verdict
 from runtime.settings import SettingsError, read_configuration
-from services.gateway.dialects.words import LATE_FILM_S, LATE_S
+from services.gateway.dialects.words import FILM_SUBMITTED_AFTER_S, SUBMITTED_AFTER_S
 from services.gateway.domain import judge_body
 from services.gateway.domain.answers.failures import (
     MESSAGES,
@@ -105,7 +105,7 @@ def test_patterns_are_read_in_time_that_does_not_explode() -> None:
 
 
 def judged_late(
-    body: dict[str, Any] | bytes, status: int = 200, waited_s: float = LATE_S + 1
+    body: dict[str, Any] | bytes, status: int = 200, waited_s: float = SUBMITTED_AFTER_S + 1
 ) -> Any:
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
     return judge_body(status, "", text, TABLES, waited_s=waited_s)
@@ -135,12 +135,14 @@ def test_what_is_said_late_was_said_after_the_submission(
     submitted: bool,  # noqa: FBT001
 ) -> None:
     assert judged_late(body, status).submitted is submitted
-    assert judged_late(body, status, LATE_S).submitted is False
+    assert judged_late(body, status, SUBMITTED_AFTER_S).submitted is False
 
 
 def test_what_was_proved_by_its_words_never_comes_too_late() -> None:
-    assert is_poll_failure(FailureMeaning("login_expired"), LATE_S + 0.1)
-    assert is_poll_failure(FailureMeaning("login_expired"), LATE_FILM_S + 0.1, LATE_FILM_S)
+    assert is_poll_failure(FailureMeaning("login_expired"), SUBMITTED_AFTER_S + 0.1)
+    assert is_poll_failure(
+        FailureMeaning("login_expired"), FILM_SUBMITTED_AFTER_S + 0.1, FILM_SUBMITTED_AFTER_S
+    )
     assert not is_poll_failure(FailureMeaning(None), 99)
     assert not is_poll_failure(FailureMeaning("not_accepted"), 99)
     assert not is_poll_failure(FailureMeaning("risk_control", uploading=True), 99)

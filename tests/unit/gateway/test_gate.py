@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from services.gateway.domain.crowd import CALM_S, PATIENCE_S, Crowd
-from services.gateway.relay.gate import WIDTH, Gate, Place
+from services.gateway.relay.gate import WIDTH, Gate, GatePlace
 from tests.waiting import settle, until
 
 
@@ -14,7 +14,7 @@ def crowd_open() -> Crowd:
     crowd = Crowd(WIDTH)
     crowd.note_count(WIDTH + 1, 1 - PATIENCE_S)
     crowd.note_count(WIDTH + 1, 1)
-    assert crowd.open
+    assert crowd.gate_open
     return crowd
 
 
@@ -23,13 +23,13 @@ def test_a_crowd_opens_it_after_a_while_and_a_wave_does_not() -> None:
     for wave in range(20):
         crowd.note_count(256, wave * 0.2)
         crowd.note_count(1, wave * 0.2 + 0.1)
-        assert not crowd.open
+        assert not crowd.gate_open
 
     crowd.note_count(256, 5)
     crowd.note_count(40, 5 + PATIENCE_S / 2)
-    assert not crowd.open
+    assert not crowd.gate_open
     crowd.note_count(40, 5 + PATIENCE_S)
-    assert crowd.open
+    assert crowd.gate_open
 
 
 def test_the_first_calm_closes_it_though_nobody_came_or_went_meanwhile() -> None:
@@ -38,11 +38,11 @@ def test_the_first_calm_closes_it_though_nobody_came_or_went_meanwhile() -> None
     crowd.note_count(WIDTH, 2)
     crowd.note_count(WIDTH + 1, 2 + CALM_S / 2)
 
-    assert crowd.open
+    assert crowd.gate_open
 
     crowd.note_count(WIDTH, 3)
     crowd.note_count(256, 3.2)
-    assert not crowd.open
+    assert not crowd.gate_open
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-async def entered(gate: Gate, came: list[int], number: int) -> Place:
+async def entered(gate: Gate, came: list[int], number: int) -> GatePlace:
     place = await gate.enter()
     came.append(number)
     return place
@@ -63,7 +63,7 @@ async def test_a_wave_goes_in_a_few_at_a_time_in_its_order() -> None:
     wave = [asyncio.ensure_future(entered(gate, came, number)) for number in range(3 * WIDTH)]
     await settle()
 
-    assert (came, len(gate)) == ([*range(WIDTH)], 2 * WIDTH)
+    assert (came, gate.waiting_count()) == ([*range(WIDTH)], 2 * WIDTH)
 
     for gone in range(2 * WIDTH):
         gate.leave(await wave[gone])
@@ -71,7 +71,7 @@ async def test_a_wave_goes_in_a_few_at_a_time_in_its_order() -> None:
         assert came == [*range(WIDTH + 1 + gone)]
 
     await asyncio.gather(*wave)
-    assert len(gate) == 0
+    assert gate.waiting_count() == 0
 
 
 @pytest.mark.anyio
@@ -91,7 +91,7 @@ async def test_who_leaves_the_queue_lets_nobody_in_in_its_place() -> None:
     await settle()
 
     assert came == [*range(WIDTH), WIDTH + 2]
-    assert len(gate) == 0
+    assert gate.waiting_count() == 0
 
 
 @pytest.mark.anyio
@@ -145,3 +145,29 @@ async def test_one_behind_those_who_hang_goes_in_and_opens_it_for_nobody_else() 
         gate.leave(each)
     gate.leave(filling[0])
     gate.leave(await late)
+
+
+@pytest.mark.anyio
+async def test_who_comes_as_the_hanging_lose_their_places_stands_behind_those_who_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The loop was busy: newcomers run before the gate looks by itself."""
+    now_s = 100.0
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now_s)
+    gate = Gate()
+    came: list[int] = []
+    for _ in range(WIDTH):
+        await gate.enter()
+    now_s += PATIENCE_S * 0.75
+    waiting = [asyncio.ensure_future(entered(gate, came, number)) for number in range(WIDTH + 1)]
+    await settle()
+    now_s += PATIENCE_S * 0.5
+    newcomer = asyncio.ensure_future(entered(gate, came, WIDTH + 1))
+    await settle()
+
+    assert came == [*range(WIDTH)]
+
+    for gone in range(2):
+        gate.leave(await waiting[gone])
+    await newcomer
+    assert came == [*range(WIDTH + 2)]

@@ -1,10 +1,10 @@
 """How many calls of a key may be left before anything is sent."""
 
 from contracts.base import KeyId
-from services.gateway.domain.leavers import LEFT_AT_ONCE, Leavers
+from services.gateway.domain.leavers import ABANDONED_AT_ONCE, Leavers
 
 KEY, OTHER = KeyId("k"), KeyId("other")
-ALL = int(LEFT_AT_ONCE)
+ALL = int(ABANDONED_AT_ONCE)
 
 
 def leavers_after(calls: int, now_s: float = 0.0) -> Leavers:
@@ -87,4 +87,4 @@ def test_a_key_that_has_all_of_them_again_is_forgotten() -> None:
     leavers.count_used(OTHER, 0)
 
     assert leavers.wait_s(KEY, 5) == 0
-    assert leavers._leaves == {}
+    assert leavers._budgets == {}

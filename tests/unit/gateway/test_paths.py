@@ -3,7 +3,7 @@
 import pytest
 
 from runtime.settings import DEFAULT_SERVICES
-from services.gateway.domain.paths import Places, is_ambiguous, is_ours, key_in, key_in_url
+from services.gateway.domain.paths import PathRules, is_ambiguous, is_ours, key_in, key_in_url
 
 
 @pytest.mark.parametrize(
@@ -64,17 +64,17 @@ def test_slash_in_the_name_of_a_model_is_no_wonder() -> None:
 )
 def test_path_of_the_operators_is_never_of_a_service_type(path: str) -> None:
     assert is_ours(path)
-    assert not Places(DEFAULT_SERVICES).place_of(path).types
+    assert not PathRules(DEFAULT_SERVICES).rule_of(path).types
 
 
 def test_paths_of_strangers_and_long_ones_are_not_remembered() -> None:
-    places = Places(DEFAULT_SERVICES)
+    rules = PathRules(DEFAULT_SERVICES)
 
-    assert places.place_of("/v1/images/generations").types
-    assert places.place_of("/v1/images/" + "x" * 60_000, keep=True).types
+    assert rules.rule_of("/v1/images/generations").types
+    assert rules.rule_of("/v1/images/" + "x" * 60_000, keep=True).types
     for _ in range(2):
-        assert places.place_of("/v1/chat/completions", keep=True).body_decides
-    assert list(places._known) == ["/v1/chat/completions"]
+        assert rules.rule_of("/v1/chat/completions", keep=True).body_decides
+    assert list(rules._known) == ["/v1/chat/completions"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from runtime.settings import DEFAULT_SERVICES, ServiceTypeSection
 from services.gateway.domain import Peek, model_named, read_json, units_of
 from services.gateway.domain.errors import GatewayError
-from services.gateway.domain.paths import Places
+from services.gateway.domain.paths import PathRules
 from services.gateway.domain.routing import check_model
 
 CHAT = "/v1/chat/completions"
@@ -30,12 +30,12 @@ BOUNDARY = b"--b\r\n"
 def test_path_decides_and_models_only_on_shared_paths(
     path: str, model: str, expected: str | None
 ) -> None:
-    assert Places(DEFAULT_SERVICES).route_request(path, model) == expected
+    assert PathRules(DEFAULT_SERVICES).route_request(path, model) == expected
 
 
 def test_new_service_type_is_configuration() -> None:
     services = {**DEFAULT_SERVICES, "music": ServiceTypeSection(daily_limit=3, paths=["/v1/music"])}
-    assert Places(services).route_request("/v1/music/compose", "") == "music"
+    assert PathRules(services).route_request("/v1/music/compose", "") == "music"
 
 
 def test_without_a_fitting_model_or_a_plain_type_the_first_listed_serves() -> None:
@@ -43,7 +43,7 @@ def test_without_a_fitting_model_or_a_plain_type_the_first_listed_serves() -> No
         "one": ServiceTypeSection(daily_limit=1, paths=[CHAT], models=["a"]),
         "two": ServiceTypeSection(daily_limit=1, paths=[CHAT], models=["b"]),
     }
-    assert Places(services).route_request(CHAT, "c") == "one"
+    assert PathRules(services).route_request(CHAT, "c") == "one"
 
 
 def test_model_of_a_body_that_decides_nothing_is_kept_for_the_record() -> None:
@@ -110,10 +110,10 @@ def test_body_decides_where_types_share_a_path_or_items_are_units() -> None:
     counted = ServiceTypeSection(daily_limit=3, paths=["/v1/music"], units="n")
     services = {**DEFAULT_SERVICES, "music": counted}
 
-    assert Places(services).place_of(CHAT).body_decides
-    assert Places(services).place_of("/v1/music/x").body_decides
-    assert not Places(services).place_of("/v1/images/generations").body_decides
-    assert not Places(services).place_of("/v1/embeddings").body_decides
+    assert PathRules(services).rule_of(CHAT).body_decides
+    assert PathRules(services).rule_of("/v1/music/x").body_decides
+    assert not PathRules(services).rule_of("/v1/images/generations").body_decides
+    assert not PathRules(services).rule_of("/v1/embeddings").body_decides
 
 
 def test_longer_path_wins_whatever_the_order() -> None:
@@ -121,8 +121,8 @@ def test_longer_path_wins_whatever_the_order() -> None:
         "long": ServiceTypeSection(daily_limit=1, paths=["/v1/images/"]),
         "short": ServiceTypeSection(daily_limit=1, paths=["/v1/"]),
     }
-    assert Places(services).route_request("/v1/images/x", "") == "long"
-    assert Places(dict(reversed(services.items()))).route_request("/v1/images/x", "") == "long"
+    assert PathRules(services).route_request("/v1/images/x", "") == "long"
+    assert PathRules(dict(reversed(services.items()))).route_request("/v1/images/x", "") == "long"
 
 
 @pytest.mark.parametrize(("n", "units"), [(None, 1), (1, 1), (10_000, 10_000)])

@@ -2,8 +2,13 @@
 
 import pytest
 
+from contracts.base import ServiceType
+from runtime.quantities import Seconds
 from runtime.settings import SettingsError, read_configuration
-from services.gateway.settings import GatewaySection
+from services.gateway.metrics import Metrics
+from services.gateway.relay.upstream.parts import Upstream
+from services.gateway.settings import GatewaySection, Settings
+from services.gateway.transport import Transport
 
 
 @pytest.mark.parametrize(
@@ -41,3 +46,20 @@ def test_proxy_that_is_none_is_refused_without_its_secret(url: str) -> None:
         read_configuration({"proxy": url}, GatewaySection, "file")
     assert "hush" not in str(e.value)
     assert "sh@" not in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("section", "video_s", "song_s"),
+    [
+        (GatewaySection(), 5400, 600),
+        (GatewaySection(first_byte_timeout=Seconds(7)), 7, 7),
+    ],
+)
+def test_a_server_of_a_type_that_is_no_more_configured_has_the_common_patience(
+    section: GatewaySection, video_s: float, song_s: float
+) -> None:
+    """Its call came before: an unknown patience would be one without end."""
+    upstream = Upstream(Transport(), Settings(gateway=section, services={}), Metrics())
+
+    assert upstream.first_byte_s(ServiceType("video")) == video_s
+    assert upstream.first_byte_s(ServiceType("song")) == song_s

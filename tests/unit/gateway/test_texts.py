@@ -68,7 +68,7 @@ def test_a_call_takes_as_much_of_the_log_whatever_its_texts_are_made_of(characte
         model=character * 300,
         service_type=ServiceType("image"),
         units=1,
-        counted=False,
+        per_item=False,
     )
     call = call_of(routed, 3)
     wanted = AskLease(number=1, avoid_sessions=(), avoid_servers=(), previous=None)

@@ -226,11 +226,17 @@ def placed(index: Index) -> dict[str, dict[str, Any]]:
     """The index as plain values; sessions that stand nowhere are left out."""
     return {
         session_id: {
-            name: (shelf.kind, shelf.zone.name, shelf.zone.day, shelf.rarity, left)
-            for name, (shelf, left) in places.items()
+            name: (
+                placing.shelf.kind,
+                placing.shelf.zone.name,
+                placing.shelf.zone.day,
+                placing.shelf.rarity,
+                placing.left,
+            )
+            for name, placing in placings.items()
         }
-        for session_id, places in index._places.items()
-        if places
+        for session_id, placings in index._placings.items()
+        if placings
     }
 
 

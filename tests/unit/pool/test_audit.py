@@ -19,7 +19,7 @@ from contracts.pool import (
     SessionSuspected,
     Verdict,
 )
-from services.pool.audit import Chain, Totals, Violation, Wrong
+from services.pool.audit import Chain, Totals, Violation, ViolationKind
 from services.pool.domain import HASH_VERSION, Pool, checkpoint_ledger, fold_envelope, state_hash
 from tests.unit.pool.builders import (
     AVATAR,
@@ -55,7 +55,7 @@ def written(*events: PoolEvent) -> WrittenLog:
     return log
 
 
-def verdict(*events: PoolEvent) -> list[Wrong]:
+def verdict(*events: PoolEvent) -> list[ViolationKind]:
     return [violation.kind for violation in audited(written(*events)).violations]
 
 
@@ -71,26 +71,26 @@ def verdict(*events: PoolEvent) -> list[Wrong]:
         ([LEASE, EXPIRED, lease_reconciled(LEASE, 2), usage(LEASE)], []),
         ([LEASE, EXPIRED, lease_reconciled(LEASE, 0), usage(LEASE, Verdict.REJECTED)], []),
         ([LEASE, usage(LEASE, Verdict.OUTCOME_UNKNOWN), lease_reconciled(LEASE, 1)], []),
-        ([lease_granted(units=10), lease_granted(request="r2")], [Wrong.OVERSOLD]),
-        ([LEASE, LEASE], [Wrong.GRANTED_TWICE]),
-        ([lease_granted("nobody")], [Wrong.UNKNOWN_SESSION]),
-        ([LEASE, usage(LEASE), usage(LEASE)], [Wrong.ENDED_TWICE]),
-        ([LEASE, usage(LEASE), EXPIRED], [Wrong.ENDED_TWICE]),
-        ([LEASE, CANCELLED, CANCELLED], [Wrong.ENDED_TWICE]),
-        ([LEASE, CANCELLED, usage(LEASE, Verdict.REJECTED)], [Wrong.ENDED_TWICE]),
-        ([usage(LEASE)], [Wrong.USAGE_WITHOUT_LEASE]),
-        ([EXPIRED], [Wrong.END_WITHOUT_LEASE]),
-        ([CANCELLED], [Wrong.END_WITHOUT_LEASE]),
-        ([LEASE, CANCELLED, usage(LEASE)], [Wrong.SETTLED_AFTER_CANCEL]),
+        ([lease_granted(units=10), lease_granted(request="r2")], [ViolationKind.OVERSOLD]),
+        ([LEASE, LEASE], [ViolationKind.GRANTED_TWICE]),
+        ([lease_granted("nobody")], [ViolationKind.UNKNOWN_SESSION]),
+        ([LEASE, usage(LEASE), usage(LEASE)], [ViolationKind.ENDED_TWICE]),
+        ([LEASE, usage(LEASE), EXPIRED], [ViolationKind.ENDED_TWICE]),
+        ([LEASE, CANCELLED, CANCELLED], [ViolationKind.ENDED_TWICE]),
+        ([LEASE, CANCELLED, usage(LEASE, Verdict.REJECTED)], [ViolationKind.ENDED_TWICE]),
+        ([usage(LEASE)], [ViolationKind.USAGE_WITHOUT_LEASE]),
+        ([EXPIRED], [ViolationKind.END_WITHOUT_LEASE]),
+        ([CANCELLED], [ViolationKind.END_WITHOUT_LEASE]),
+        ([LEASE, CANCELLED, usage(LEASE)], [ViolationKind.SETTLED_AFTER_CANCEL]),
         (
             [LEASE, EXPIRED, lease_reconciled(LEASE, 1), usage(LEASE)],
-            [Wrong.USAGE_AFTER_RECONCILIATION],
+            [ViolationKind.USAGE_AFTER_RECONCILIATION],
         ),
-        ([lease_reconciled(LEASE, 1)], [Wrong.IMPOSSIBLE_CHANGE]),
-        ([LEASE, lease_reconciled(LEASE, 1)], [Wrong.IMPOSSIBLE_CHANGE]),
+        ([lease_reconciled(LEASE, 1)], [ViolationKind.IMPOSSIBLE_CHANGE]),
+        ([LEASE, lease_reconciled(LEASE, 1)], [ViolationKind.IMPOSSIBLE_CHANGE]),
     ],
 )
-def test_a_log_is_judged_by_its_leases(events: list[PoolEvent], kinds: list[Wrong]) -> None:
+def test_a_log_is_judged_by_its_leases(events: list[PoolEvent], kinds: list[ViolationKind]) -> None:
     assert verdict(*events) == kinds
 
 
@@ -99,7 +99,7 @@ def test_an_end_of_a_lease_that_has_left_the_fold_is_told_once() -> None:
     log = written(LEASE, usage(LEASE))
     log.write([usage(LEASE)], after(9 * 86_400))
 
-    assert [one.kind for one in audited(log).violations] == [Wrong.USAGE_WITHOUT_LEASE]
+    assert [one.kind for one in audited(log).violations] == [ViolationKind.USAGE_WITHOUT_LEASE]
 
 
 def test_a_request_number_granted_under_two_lease_ids_is_granted_twice() -> None:
@@ -115,7 +115,7 @@ def test_a_request_number_granted_under_two_lease_ids_is_granted_twice() -> None
         expires_at=after(900),
     )
 
-    assert verdict(LEASE, other) == [Wrong.GRANTED_TWICE]
+    assert verdict(LEASE, other) == [ViolationKind.GRANTED_TWICE]
 
 
 def test_a_request_that_penalises_two_sessions_is_named() -> None:
@@ -128,7 +128,7 @@ def test_a_request_that_penalises_two_sessions_is_named() -> None:
 
     (violation,) = audited(written(*penalties)).violations
 
-    assert (violation.kind, violation.about) == (Wrong.PENALISED_TWICE, "r1")
+    assert (violation.kind, violation.about) == (ViolationKind.PENALISED_TWICE, "r1")
 
 
 def test_what_a_request_did_eight_days_ago_is_forgotten() -> None:
@@ -171,15 +171,18 @@ def test_an_operators_penalty_belongs_to_no_request() -> None:
 @pytest.mark.parametrize(
     ("before", "kinds"),
     [
-        (SessionChanged(session_id=ONE, limits={IMAGE: 1}), [Wrong.OVERSOLD]),
+        (SessionChanged(session_id=ONE, limits={IMAGE: 1}), [ViolationKind.OVERSOLD]),
         (SessionChanged(session_id=ONE, limits={VIDEO: 1}), []),
         (SessionChanged(session_id=ONE, reason="x"), []),
-        (PolicyChanged(policy=Policy(daily_limits={IMAGE: 1}), source="b"), [Wrong.OVERSOLD]),
+        (
+            PolicyChanged(policy=Policy(daily_limits={IMAGE: 1}), source="b"),
+            [ViolationKind.OVERSOLD],
+        ),
         (PolicyChanged(policy=Policy(daily_limits={IMAGE: 2}), source="b"), []),
     ],
 )
 def test_the_limit_is_the_one_in_force_at_the_grants_place(
-    before: PoolEvent, kinds: list[Wrong]
+    before: PoolEvent, kinds: list[ViolationKind]
 ) -> None:
     assert verdict(before, LEASE) == kinds
     assert verdict(LEASE, before) == []
@@ -188,7 +191,7 @@ def test_the_limit_is_the_one_in_force_at_the_grants_place(
 def test_limits_of_a_session_nobody_knows_are_nobodys() -> None:
     stranger = SessionChanged(session_id=SessionId("x"), limits={IMAGE: 1})
 
-    assert verdict(stranger) == [Wrong.UNKNOWN_SESSION]
+    assert verdict(stranger) == [ViolationKind.UNKNOWN_SESSION]
 
 
 def test_a_violation_is_told_once_with_its_place_in_the_stream() -> None:
@@ -197,14 +200,14 @@ def test_a_violation_is_told_once_with_its_place_in_the_stream() -> None:
     (violation,) = audited(log).violations
 
     assert violation == Violation(
-        Wrong.OVERSOLD, "r1.1", "0 + 11 units of 10 on 2025-03-01", log.envelopes[-1][0]
+        ViolationKind.OVERSOLD, "r1.1", "0 + 11 units of 10 on 2025-03-01", log.envelopes[-1][0]
     )
 
 
 # --------------------------------------------------------------------------------- chain
 
 
-def fed(chain: Chain, link: Link, time: float = 0, **fields: object) -> list[Wrong]:
+def fed(chain: Chain, link: Link, time: float = 0, **fields: object) -> list[ViolationKind]:
     """What a chain says of an envelope written behind `link`."""
     values = {"writer": LEADER, "epoch": 1, "events": [], **fields}
     stored = seal_events(
@@ -231,7 +234,7 @@ def test_a_missing_number_is_named() -> None:
     chain = begun()
     link = Link(9, chain.link.number + 1, "0" * 64)
 
-    assert fed(chain, link) == [Wrong.NUMBER_MISSING]
+    assert fed(chain, link) == [ViolationKind.NUMBER_MISSING]
     assert fed(chain, chain.link) == []
 
 
@@ -240,31 +243,31 @@ def test_a_number_that_was_there_is_named_and_the_next_one_follows_what_stood_be
     before = chain.link
     fed(chain, chain.link)
 
-    assert fed(chain, before, writer=WriterId("foreign")) == [Wrong.NUMBER_REPEATED]
+    assert fed(chain, before, writer=WriterId("foreign")) == [ViolationKind.NUMBER_REPEATED]
     assert fed(chain, chain.link) == []
 
 
 def test_an_envelope_that_was_altered_breaks_the_chain() -> None:
     chain = begun()
 
-    assert fed(chain, Link(9, chain.link.number, "0" * 64)) == [Wrong.CHAIN_BROKEN]
+    assert fed(chain, Link(9, chain.link.number, "0" * 64)) == [ViolationKind.CHAIN_BROKEN]
 
 
 def test_time_that_goes_back_is_named() -> None:
     chain = begun()
 
-    assert fed(chain, chain.link, -1) == [Wrong.TIME_WENT_BACK]
+    assert fed(chain, chain.link, -1) == [ViolationKind.TIME_WENT_BACK]
 
 
 def test_a_foreign_epoch_or_writer_is_a_stale_leader() -> None:
     chain = begun()
     other = WriterId("pool-2")
 
-    assert fed(chain, chain.link, epoch=2) == [Wrong.STALE_LEADER]
-    assert fed(chain, chain.link, writer=other) == [Wrong.STALE_LEADER]
+    assert fed(chain, chain.link, epoch=2) == [ViolationKind.STALE_LEADER]
+    assert fed(chain, chain.link, writer=other) == [ViolationKind.STALE_LEADER]
     elected = LeaderElected(writer=other, epoch=2)
     assert fed(chain, chain.link, writer=other, epoch=2, events=[elected]) == []
-    assert fed(chain, chain.link) == [Wrong.STALE_LEADER]
+    assert fed(chain, chain.link) == [ViolationKind.STALE_LEADER]
 
 
 def test_an_election_to_an_epoch_that_has_been_is_void() -> None:
@@ -272,11 +275,11 @@ def test_an_election_to_an_epoch_that_has_been_is_void() -> None:
     other = WriterId("pool-2")
     elected = LeaderElected(writer=other, epoch=1)
 
-    assert fed(chain, chain.link, writer=other, events=[elected]) == [Wrong.STALE_LEADER]
+    assert fed(chain, chain.link, writer=other, events=[elected]) == [ViolationKind.STALE_LEADER]
 
 
 def test_before_the_first_election_nobody_may_write() -> None:
-    assert fed(Chain("evt.pool.0"), Link()) == [Wrong.STALE_LEADER]
+    assert fed(Chain("evt.pool.0"), Link()) == [ViolationKind.STALE_LEADER]
 
 
 def test_a_subject_without_leader_is_written_by_whom_the_fence_lets() -> None:
@@ -299,7 +302,7 @@ def test_the_auditor_judges_the_chain_too() -> None:
 
     (violation,) = auditor.audit_envelope(sequence + 1, again, decode_envelope(again))[:1]
 
-    assert (violation.kind, violation.about) == (Wrong.CHAIN_BROKEN, "evt.pool.0")
+    assert (violation.kind, violation.about) == (ViolationKind.CHAIN_BROKEN, "evt.pool.0")
 
 
 # ---------------------------------------------------------------------- hashes and totals
@@ -318,7 +321,9 @@ def test_a_checkpoint_that_hashes_to_what_the_log_folds_to_is_fine() -> None:
     log.write([PoolCheckpointed(state_hash="0" * 64, hash_version=HASH_VERSION + 1)])
 
     auditor = audited(log)
-    assert [violation.kind for violation in auditor.violations] == [Wrong.STATE_HASH_DIFFERS]
+    assert [violation.kind for violation in auditor.violations] == [
+        ViolationKind.STATE_HASH_DIFFERS
+    ]
     assert auditor.checkpoints == 2
 
 
@@ -369,7 +374,7 @@ def test_a_fold_that_counts_otherwise_than_the_recount_is_convicted() -> None:
 
     (violation,) = auditor.finish_audit()
 
-    assert (violation.kind, violation.about) == (Wrong.RECOUNT_DIFFERS, "one")
+    assert (violation.kind, violation.about) == (ViolationKind.RECOUNT_DIFFERS, "one")
     assert "the fold has 5 used and 2 reserved, the recount 0 and 2" in violation.message
 
 

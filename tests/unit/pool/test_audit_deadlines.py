@@ -2,7 +2,7 @@
 
 from contracts.base import LeaderElected
 from contracts.pool import LeaseRenewed, PoolEvent
-from services.pool.audit import Wrong
+from services.pool.audit import ViolationKind
 from services.pool.domain.decide.upkeep import SWEPT_MAX
 from tests.unit.pool.builders import (
     LEADER,
@@ -25,7 +25,7 @@ def written(*events: PoolEvent) -> WrittenLog:
     return log
 
 
-def overdue(*times: float, events: tuple[PoolEvent, ...] = ()) -> list[Wrong]:
+def overdue(*times: float, events: tuple[PoolEvent, ...] = ()) -> list[ViolationKind]:
     log = written(LEASE, *events)
     for seconds in times:
         log.write([], after(seconds))
@@ -34,8 +34,8 @@ def overdue(*times: float, events: tuple[PoolEvent, ...] = ()) -> list[Wrong]:
 
 def test_a_lease_still_open_a_sweep_after_its_deadline_never_ended() -> None:
     assert overdue(900, 909) == []
-    assert overdue(900, 910) == [Wrong.NEVER_ENDED]
-    assert overdue(900, 910, 950) == [Wrong.NEVER_ENDED]
+    assert overdue(900, 910) == [ViolationKind.NEVER_ENDED]
+    assert overdue(900, 910, 950) == [ViolationKind.NEVER_ENDED]
 
 
 def test_a_leader_that_slept_past_a_deadline_has_one_sweep() -> None:
@@ -52,7 +52,7 @@ def test_a_renewed_lease_has_its_new_deadline() -> None:
     renewed = LeaseRenewed(lease_id=LEASE.lease_id, expires_at=after(2000))
 
     assert overdue(900, 1999, events=(renewed,)) == []
-    assert overdue(900, 2000, 2010, events=(renewed,)) == [Wrong.NEVER_ENDED]
+    assert overdue(900, 2000, 2010, events=(renewed,)) == [ViolationKind.NEVER_ENDED]
 
 
 def test_a_lease_renewed_while_overdue_is_no_longer_overdue() -> None:
@@ -88,7 +88,7 @@ def test_a_new_leader_has_one_sweep_from_its_election_and_no_more() -> None:
     log.write([], after(960), epoch=2)
 
     (violation,) = audited(log).violations
-    assert (violation.kind, violation.about) == (Wrong.NEVER_ENDED, LEASE.lease_id)
+    assert (violation.kind, violation.about) == (ViolationKind.NEVER_ENDED, LEASE.lease_id)
 
 
 def test_an_election_does_not_excuse_the_leader_before_it() -> None:
@@ -97,7 +97,7 @@ def test_an_election_does_not_excuse_the_leader_before_it() -> None:
     log.write([], after(911))
     log.write([elected(2)], after(912), epoch=2)
 
-    assert [violation.kind for violation in audited(log).violations] == [Wrong.NEVER_ENDED]
+    assert [violation.kind for violation in audited(log).violations] == [ViolationKind.NEVER_ENDED]
 
 
 def test_a_sweep_as_large_as_they_get_is_not_the_last_one() -> None:

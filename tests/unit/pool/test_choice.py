@@ -151,10 +151,15 @@ def shelves_of(index: Index) -> dict[str, dict[str, tuple[ShelfKind, str, int, i
     """Where every session stands, by service type."""
     return {
         session_id: {
-            service_type: (shelf.kind, shelf.zone.day, shelf.rarity, left)
-            for service_type, (shelf, left) in placed.items()
+            service_type: (
+                placing.shelf.kind,
+                placing.shelf.zone.day,
+                placing.shelf.rarity,
+                placing.left,
+            )
+            for service_type, placing in placed.items()
         }
-        for session_id, placed in index._places.items()
+        for session_id, placed in index._placings.items()
         if placed
     }
 

@@ -39,7 +39,7 @@ from contracts.pool import (
     UsageRecorded,
     Verdict,
 )
-from services.pool.audit import Auditor, Wrong
+from services.pool.audit import Auditor, ViolationKind
 from services.pool.domain import (
     Pool,
     checkpoint_ledger,
@@ -80,10 +80,10 @@ SERVERS = ("server-1", "server-2")
 ZONES = ("", "Asia/Shanghai")
 REGIONS = {"one": "us", "two": "jp", "three": ""}
 BOUNDS = {IMAGE: 3, VIDEO: 2, AVATAR: 1}
-GATEWAYS_FAULT = {Wrong.SETTLED_AFTER_CANCEL, Wrong.USAGE_AFTER_RECONCILIATION}
+GATEWAYS_FAULT = {ViolationKind.SETTLED_AFTER_CANCEL, ViolationKind.USAGE_AFTER_RECONCILIATION}
 """What a gateway may do wrong and the log must show; nothing else may ever be wrong."""
 
-USAGES_FAULT = {*GATEWAYS_FAULT, Wrong.USAGE_BEYOND_LEASE}
+USAGES_FAULT = {*GATEWAYS_FAULT, ViolationKind.USAGE_BEYOND_LEASE}
 """What a usage that is handed in may say, beside them."""
 
 _types = st.sampled_from(TYPES)
@@ -121,8 +121,8 @@ class Leading(RuleBasedStateMachine):
         again = Pool()
         for sequence, _, envelope in self.log.envelopes:
             fold_envelope(again, sequence, envelope)
-        again.drop_departed(self.now)
-        self.pool.drop_departed(self.now)
+        again.drop_due(self.now)
+        self.pool.drop_due(self.now)
         return again
 
     def decided(self, decision: Any) -> None:
@@ -406,7 +406,9 @@ def test_any_history_folds_and_is_audited_without_an_error(
     auditor.finish_audit()
 
     kinds = {violation.kind for violation in auditor.violations}
-    assert kinds.isdisjoint({Wrong.CHAIN_BROKEN, Wrong.NUMBER_MISSING, Wrong.STALE_LEADER})
+    assert kinds.isdisjoint(
+        {ViolationKind.CHAIN_BROKEN, ViolationKind.NUMBER_MISSING, ViolationKind.STALE_LEADER}
+    )
 
 
 @given(before=HISTORIES, taken_back=HISTORIES, indexed=st.booleans())
@@ -520,7 +522,11 @@ def test_decide_never_grants_what_the_auditor_calls_oversold(
         log.write(events, now)
         auditor.audit_envelope(*log.envelopes[-1])
 
-    grants = {Wrong.OVERSOLD, Wrong.GRANTED_TWICE, Wrong.GRANTED_AFTER_EXHAUSTION}
+    grants = {
+        ViolationKind.OVERSOLD,
+        ViolationKind.GRANTED_TWICE,
+        ViolationKind.GRANTED_AFTER_EXHAUSTION,
+    }
     assert grants.isdisjoint(violation.kind for violation in auditor.violations)
 
 

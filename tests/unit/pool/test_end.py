@@ -17,7 +17,7 @@ from contracts.pool import (
 )
 from services.pool.domain import (
     Pool,
-    Wrong,
+    ViolationKind,
     decide_admin,
     decide_cancel,
     decide_end,
@@ -60,7 +60,7 @@ def account(pool: Pool) -> tuple[int, int]:
     return known.used, known.reserved
 
 
-def violation_kinds(pool: Pool) -> list[Wrong]:
+def violation_kinds(pool: Pool) -> list[ViolationKind]:
     return [violation.kind for violation in pool.violations]
 
 
@@ -92,7 +92,7 @@ def test_a_lease_never_ends_with_more_than_it_reserved() -> None:
     decide_end(pool, usage(LEASE, units=9), NOON)
 
     assert account(pool) == (4, 0)
-    assert violation_kinds(pool) == [Wrong.USAGE_BEYOND_LEASE]
+    assert violation_kinds(pool) == [ViolationKind.USAGE_BEYOND_LEASE]
 
 
 def test_a_usage_on_another_session_than_leased_is_a_violation() -> None:
@@ -101,7 +101,7 @@ def test_a_usage_on_another_session_than_leased_is_a_violation() -> None:
 
     decide_end(pool, other, NOON)
 
-    assert (account(pool), violation_kinds(pool)) == ((4, 0), [Wrong.USAGE_BEYOND_LEASE])
+    assert (account(pool), violation_kinds(pool)) == ((4, 0), [ViolationKind.USAGE_BEYOND_LEASE])
 
 
 def test_a_usage_handed_in_again_is_answered_without_an_event() -> None:
@@ -165,7 +165,7 @@ def test_settled_usage_of_a_cancelled_lease_is_journalled_once_and_moves_nothing
     decision = decide_end(pool, usage(LEASE), NOON)
 
     assert decision.events == [usage(LEASE)]
-    assert (account(pool), violation_kinds(pool)) == ((0, 0), [Wrong.SETTLED_AFTER_CANCEL])
+    assert (account(pool), violation_kinds(pool)) == ((0, 0), [ViolationKind.SETTLED_AFTER_CANCEL])
     assert decide_end(pool, usage(LEASE), NOON).events == []
 
 
@@ -233,7 +233,10 @@ def test_usage_after_units_were_given_back_moves_nothing_and_is_a_violation() ->
     decision = decide_end(pool, usage(LEASE, Verdict.SUCCESS), after(5000))
 
     assert decision.events == [usage(LEASE)]
-    assert (account(pool), violation_kinds(pool)) == ((1, 0), [Wrong.USAGE_AFTER_RECONCILIATION])
+    assert (account(pool), violation_kinds(pool)) == (
+        (1, 0),
+        [ViolationKind.USAGE_AFTER_RECONCILIATION],
+    )
     assert decide_end(pool, usage(LEASE), after(5001)).events == []
 
 
@@ -384,4 +387,4 @@ def test_a_decision_does_not_lean_on_what_leaves_the_fold_at_its_own_moment() ->
 def test_a_cancellation_in_the_log_of_a_lease_with_an_end_is_a_violation() -> None:
     cancelled = lease_cancelled(LEASE, "")
 
-    assert violation_kinds(leased_pool(usage(LEASE), cancelled)) == [Wrong.ENDED_TWICE]
+    assert violation_kinds(leased_pool(usage(LEASE), cancelled)) == [ViolationKind.ENDED_TWICE]

@@ -22,7 +22,7 @@ from contracts.pool import (
     SessionSuspected,
     Verdict,
 )
-from services.pool.domain import HASH_VERSION, Pool, Wrong, fold_envelope, state_hash
+from services.pool.domain import HASH_VERSION, Pool, ViolationKind, fold_envelope, state_hash
 from services.pool.domain.canonical import canonical_json
 from services.pool.domain.evolve.fold import evolve
 from tests.unit.pool.builders import (
@@ -67,35 +67,35 @@ SUSPECTED = SessionSuspected(session_id=ONE, server_id=ServerId("s"), request_id
 @pytest.mark.parametrize(
     ("events", "kinds"),
     [
-        ([lease_granted("none")], [Wrong.UNKNOWN_SESSION]),
-        ([LEASE, LEASE], [Wrong.GRANTED_TWICE]),
-        ([lease_granted(units=11)], [Wrong.OVERSOLD]),
-        ([lease_granted(units=7), lease_granted(request="r2", units=4)], [Wrong.OVERSOLD]),
-        ([lease_granted(service_type="hologram")], [Wrong.OVERSOLD]),
-        ([OBSERVED, LEASE], [Wrong.GRANTED_AFTER_EXHAUSTION]),
-        ([lease_cancelled(LEASE, ""), LEASE], [Wrong.GRANTED_AFTER_CANCEL]),
-        ([usage(LEASE)], [Wrong.USAGE_WITHOUT_LEASE]),
-        ([LEASE, usage(LEASE), usage(LEASE)], [Wrong.ENDED_TWICE]),
-        ([LEASE, EXPIRED, EXPIRED], [Wrong.ENDED_TWICE]),
-        ([LEASE, CANCELLED, CANCELLED], [Wrong.ENDED_TWICE]),
-        ([LEASE, CANCELLED, usage(LEASE)], [Wrong.SETTLED_AFTER_CANCEL]),
-        ([LEASE, CANCELLED, usage(LEASE, Verdict.REJECTED)], [Wrong.ENDED_TWICE]),
-        ([LEASE, EXPIRED, RECONCILED, usage(LEASE)], [Wrong.USAGE_AFTER_RECONCILIATION]),
-        ([lease_expired(lease_granted(request="x"))], [Wrong.END_WITHOUT_LEASE]),
-        ([CANCELLED], [Wrong.END_WITHOUT_LEASE]),
-        ([RENEWED], [Wrong.END_WITHOUT_LEASE]),
-        ([RECONCILED], [Wrong.IMPOSSIBLE_CHANGE]),
-        ([LEASE, EXPIRED, RECONCILED, RECONCILED], [Wrong.IMPOSSIBLE_CHANGE]),
-        ([session_added("one")], [Wrong.IMPOSSIBLE_CHANGE]),
-        ([COOLING], [Wrong.IMPOSSIBLE_CHANGE]),
+        ([lease_granted("none")], [ViolationKind.UNKNOWN_SESSION]),
+        ([LEASE, LEASE], [ViolationKind.GRANTED_TWICE]),
+        ([lease_granted(units=11)], [ViolationKind.OVERSOLD]),
+        ([lease_granted(units=7), lease_granted(request="r2", units=4)], [ViolationKind.OVERSOLD]),
+        ([lease_granted(service_type="hologram")], [ViolationKind.OVERSOLD]),
+        ([OBSERVED, LEASE], [ViolationKind.GRANTED_AFTER_EXHAUSTION]),
+        ([lease_cancelled(LEASE, ""), LEASE], [ViolationKind.GRANTED_AFTER_CANCEL]),
+        ([usage(LEASE)], [ViolationKind.USAGE_WITHOUT_LEASE]),
+        ([LEASE, usage(LEASE), usage(LEASE)], [ViolationKind.ENDED_TWICE]),
+        ([LEASE, EXPIRED, EXPIRED], [ViolationKind.ENDED_TWICE]),
+        ([LEASE, CANCELLED, CANCELLED], [ViolationKind.ENDED_TWICE]),
+        ([LEASE, CANCELLED, usage(LEASE)], [ViolationKind.SETTLED_AFTER_CANCEL]),
+        ([LEASE, CANCELLED, usage(LEASE, Verdict.REJECTED)], [ViolationKind.ENDED_TWICE]),
+        ([LEASE, EXPIRED, RECONCILED, usage(LEASE)], [ViolationKind.USAGE_AFTER_RECONCILIATION]),
+        ([lease_expired(lease_granted(request="x"))], [ViolationKind.END_WITHOUT_LEASE]),
+        ([CANCELLED], [ViolationKind.END_WITHOUT_LEASE]),
+        ([RENEWED], [ViolationKind.END_WITHOUT_LEASE]),
+        ([RECONCILED], [ViolationKind.IMPOSSIBLE_CHANGE]),
+        ([LEASE, EXPIRED, RECONCILED, RECONCILED], [ViolationKind.IMPOSSIBLE_CHANGE]),
+        ([session_added("one")], [ViolationKind.IMPOSSIBLE_CHANGE]),
+        ([COOLING], [ViolationKind.IMPOSSIBLE_CHANGE]),
         ([session_cooled("r1"), session_added("two"), session_cooled("r1", SessionId("two"))],
-         [Wrong.PENALISED_TWICE]),
+         [ViolationKind.PENALISED_TWICE]),
         ([session_cooled("r1"), session_cooled("r1")], []),
-        ([session_cooled(session_id=NONE)], [Wrong.UNKNOWN_SESSION]),
-        ([SessionRetired(session_id=NONE, reason="x")], [Wrong.UNKNOWN_SESSION]),
+        ([session_cooled(session_id=NONE)], [ViolationKind.UNKNOWN_SESSION]),
+        ([SessionRetired(session_id=NONE, reason="x")], [ViolationKind.UNKNOWN_SESSION]),
     ],
 )  # fmt: skip
-def test_what_should_never_be_is_noted(events: list[PoolEvent], kinds: list[Wrong]) -> None:
+def test_what_should_never_be_is_noted(events: list[PoolEvent], kinds: list[ViolationKind]) -> None:
     pool = folded(session_added(), *events)
 
     assert [violation.kind for violation in pool.violations] == kinds

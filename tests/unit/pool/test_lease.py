@@ -319,7 +319,7 @@ def test_a_pool_without_sessions_that_gets_none_is_exhausted_and_nobody_knows_fo
     None
 ):
     pool = folded()
-    pool.note_supply(barren=True)
+    pool.note_supply(empty=True)
 
     answer = refusal(pool)
 

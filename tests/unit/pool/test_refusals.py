@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 from msgspec.structs import replace
 
-from contracts.base import GatewayId, KeyId, RequestId, SessionId
+from contracts.base import GatewayId, KeyId, LeaseId, RequestId, SessionId
 from contracts.pool import (
     CallsRefused,
     Free,
@@ -28,6 +28,7 @@ from services.pool.domain import (
     sweep_overdue,
 )
 from services.pool.domain.decide import refusals
+from services.pool.domain.decide.refusals import GIVEN_UP
 from tests.unit.pool.builders import (
     AVATAR,
     IMAGE,
@@ -185,11 +186,13 @@ def test_budgets_of_keys_that_are_full_again_are_forgotten() -> None:
 
 def test_so_many_refusals_are_known_again_and_no_more() -> None:
     pool = folded()
-    for number in range(state._ANSWERS_KEPT + 1):
-        pool.remember_answer(f"r{number}", None)
+    for number in range(state._REFUSALS_KEPT + 1):
+        pool.remember_refused(LeaseId(f"r{number}"), GIVEN_UP)
+        pool.remember_report(f"r{number}")
 
-    assert len(pool.refusals.answers) == state._ANSWERS_KEPT
-    assert "r0" not in pool.refusals.answers
+    for known in (pool.refusals.refused, pool.refusals.reports):
+        assert len(known) == state._REFUSALS_KEPT
+        assert "r0" not in known
 
 
 def test_the_request_named_in_a_refusal_is_the_one_refused() -> None:

@@ -16,7 +16,7 @@ from typing import Literal
 
 import msgspec
 
-from services.gateway.dialects.words import LATE_S
+from services.gateway.dialects.words import SUBMITTED_AFTER_S
 
 Meaning = Literal[
     "bad_parameter",
@@ -209,7 +209,7 @@ class FailureTables(msgspec.Struct, frozen=True):
     messages: tuple[tuple[re.Pattern[str], Meaning | None], ...] = _ALL
 
     def failure_of(
-        self, code: int, message: str, *, quoting: bool = False, waited_s: float = LATE_S
+        self, code: int, message: str, *, quoting: bool = False, waited_s: float = SUBMITTED_AFTER_S
     ) -> FailureMeaning:
         """Read a failure's envelope: its code where that says something, else its message.
 
@@ -259,7 +259,9 @@ def openai_meaning(error: object) -> Meaning | None:
     return None
 
 
-def is_poll_failure(failure: FailureMeaning, waited_s: float, late_s: float = LATE_S) -> bool:
+def is_poll_failure(
+    failure: FailureMeaning, waited_s: float, submitted_after_s: float = SUBMITTED_AFTER_S
+) -> bool:
     """Tell whether the work had been submitted when a failure was said: by its words, or so late.
 
     `waited_s` is from the request's last byte to the answer's first. The session is treated as
@@ -272,7 +274,7 @@ def is_poll_failure(failure: FailureMeaning, waited_s: float, late_s: float = LA
         return True
     own = failure.relayed or failure.inner_code is not None
     generators = failure.meaning == "not_accepted" and own
-    return waited_s > late_s and (generators or failure.meaning in _WHILE_POLLING)
+    return waited_s > submitted_after_s and (generators or failure.meaning in _WHILE_POLLING)
 
 
 def failure_tables(

@@ -10,7 +10,7 @@ import msgspec
 
 from contracts.pool import Verdict
 from services.gateway.dialects.credentials import hide_secrets
-from services.gateway.dialects.words import LATE_S
+from services.gateway.dialects.words import SUBMITTED_AFTER_S
 from services.gateway.domain.answers.concealing import CONCEALED
 from services.gateway.domain.answers.envelopes import (
     Said,
@@ -89,8 +89,8 @@ def judge_body(
     tables: FailureTables,
     secrets: tuple[bytes, ...] = (),
     *,
-    waited_s: float = LATE_S,
-    late_s: float = LATE_S,
+    waited_s: float = SUBMITTED_AFTER_S,
+    submitted_after_s: float = SUBMITTED_AFTER_S,
     closing: bool = False,
     quoting: bool = False,
     by_url: bool = False,
@@ -99,7 +99,7 @@ def judge_body(
 
     What a backend says goes to the client and into the log: `secrets`, of the credential that
     was sent, are taken out of it. `waited_s` is from the request's last byte to the answer's first,
-    `late_s` how long a backend takes at most until it has submitted;
+    `submitted_after_s` how long a backend takes at most until it has submitted;
     `closing` says that the answer's head closes the connection, `quoting` that the request named
     addresses of pictures, `by_url` what `judge_head` is told by it.
     """
@@ -109,7 +109,7 @@ def judge_body(
     answer = read_envelope(encoding, body, by_url=by_url)
     if not isinstance(answer, Said):
         reason = None if answer is None else answer.reason
-        return _judge_status(status, reason, "", waited_s > late_s)
+        return _judge_status(status, reason, "", waited_s > submitted_after_s)
     code = code_of(answer)
     odd = code is None and answer.code is not None and unreadable_code(answer)
     if code is None and not odd and not answer.error and 200 <= status < 300:  # noqa: PLR2004
@@ -123,15 +123,15 @@ def judge_body(
     else:
         failure = tables.failure_of(code, said, quoting=quoting, waited_s=waited_s)
     if failure.meaning is not None:
-        late = is_poll_failure(failure, waited_s, late_s)
+        submitted = is_poll_failure(failure, waited_s, submitted_after_s)
         return _judge_meaning(
-            failure.meaning, status, code, failure.inner_code, message, submitted=late
+            failure.meaning, status, code, failure.inner_code, message, submitted=submitted
         )
     # A failure that no table names: whatever its status says, the work may have been done.
     if odd or (code is not None and code != status):
         verdict = Verdict.OUTCOME_UNKNOWN
         return Judgement(verdict, status, None, code, failure.inner_code, message)
-    return _judge_status(status, answer, message, waited_s > late_s)
+    return _judge_status(status, answer, message, waited_s > submitted_after_s)
 
 
 def _judge_meaning(
@@ -151,15 +151,15 @@ def _judge_status(
     status: int,
     answer: Said | str | None,
     message: str,
-    late: bool,  # noqa: FBT001 (one of four facts)
+    submitted: bool,  # noqa: FBT001 (one of four facts)
 ) -> Judgement:
     """Judge an answer that no table names, by its status alone."""
     if 200 <= status < 300:  # noqa: PLR2004
         return _judge_result(status, answer)
     if status == 429:  # noqa: PLR2004
-        return Judgement(Verdict.RATE_LIMITED, status, message=message, submitted=late)
+        return Judgement(Verdict.RATE_LIMITED, status, message=message, submitted=submitted)
     if status == 401:  # noqa: PLR2004
-        return Judgement(Verdict.LOGIN_EXPIRED, status, message=message, submitted=late)
+        return Judgement(Verdict.LOGIN_EXPIRED, status, message=message, submitted=submitted)
     if 400 <= status < 500 and status not in _UNKNOWN_STATUSES:  # noqa: PLR2004
         return Judgement(Verdict.REJECTED, status, message=message)
     return Judgement(Verdict.OUTCOME_UNKNOWN, status, message=message)

@@ -6,19 +6,19 @@ The last step is the one that is waited for, or ends it; `Record` and `Cancel` b
 once, so that no cancellation finds a lease whose end was decided and not kept.
 
 ```
-Entering ──► Asking ──► Opening ──► Selecting ──► Sending ──success──► Passing ──► Ended
-   ▲                                 │      ▲        ▲ │ │
-   │ late                            │      │        │ │ └─doubtful──► Pausing ─┐
-   │ no server serves its region     │      │        │ │                        │
-   ├─────────────────────────────────┘      │        └─┼────────────────────────┘
-   │ refused to this session                └──────────┤ unreachable
-   └───────────────────────────────────────────────────┘
+Entering ──► Asking ──► FetchingCredential ──► Selecting ──► Sending ──success──► Passing ──► Ended
+   ▲                                            │      ▲        ▲ │ │
+   │ send_by has passed                         │      │        │ │ └─doubtful──► Pausing ─┐
+   │ no server serves its region                │      │        │ │                        │
+   ├────────────────────────────────────────────┘      │        └─┼────────────────────────┘
+   │ refused to this session                           └──────────┤ unreachable
+   └──────────────────────────────────────────────────────────────┘
 ```
 
 Left out of the drawing: `AskingLast`, and the way from every stage to `Ended`, by an error that the
 client hears or because it is gone. What happens is the answer to the step that was waited for, or
-`Gone`, which is lawful wherever something is waited for: the stage says what it costs, not whether
-a future had resolved by then.
+`BrokenOff`, which is lawful wherever something is waited for: the stage says what it costs, not
+whether a future had resolved by then.
 
 A lease ends exactly once: by `Record`, by `Cancel`, or as the `previous` of the next question. What
 may have been accepted (a *doubtful* attempt) is repeated at the same server, if that one is

@@ -7,9 +7,14 @@ from services.gateway.domain import refusal_error
 from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.course.endings import cancel_of
 from services.gateway.relay.course.facts import Held
-from services.gateway.relay.course.happenings import Answered, Entered, NotAsked, Unanswered
-from services.gateway.relay.course.moves import Next, end_with_error, forget, lease_question
-from services.gateway.relay.course.stages import Asking, AskingLast, Entering, Opening
+from services.gateway.relay.course.happenings import Answered, Entered, LeaseUnanswered, NotAsked
+from services.gateway.relay.course.moves import (
+    Next,
+    end_with_error,
+    forbid_with_error,
+    lease_question,
+)
+from services.gateway.relay.course.stages import Asking, AskingLast, Entering, FetchingCredential
 from services.gateway.relay.course.steps import FetchCredential
 
 _UNTOLD = frozenset({Refusal.STALE_REQUEST, Refusal.CANCELLED, Refusal.LEDGER_UNAVAILABLE})
@@ -30,12 +35,12 @@ def on_not_asked(stage: Entering | Asking | AskingLast, happened: NotAsked, _: f
     return end_with_error(stage.call, stage.trail, happened.error)
 
 
-def on_unanswered(stage: Asking | AskingLast, happened: Unanswered, _: float) -> Next:
+def on_lease_unanswered(stage: Asking | AskingLast, happened: LeaseUnanswered, _: float) -> Next:
     """Forbid the lease that may be granted yet; a question that was never sent needs nothing."""
     error = GatewayError("ledger_unavailable", f"the pool does not answer: {happened.message}")
     if not happened.sent:
         return end_with_error(stage.call, stage.trail, error)
-    return forget(stage.call, stage.trail, "unanswered", error)
+    return forbid_with_error(stage.call, stage.trail, "unanswered", error)
 
 
 def on_answered(stage: Asking, happened: Answered, now_s: float) -> Next:
@@ -54,7 +59,7 @@ def on_answered(stage: Asking, happened: Answered, now_s: float) -> Next:
         last_resort_servers=(*stage.trail.last_resort_servers, *answer.avoid_servers),
     )
     held = Held(answer, now_s + answer.send_within_s)
-    return Opening(stage.call, trail, held), (FetchCredential(answer),)
+    return FetchingCredential(stage.call, trail, held), (FetchCredential(answer),)
 
 
 def on_answered_last(stage: AskingLast, happened: Answered, _: float) -> Next:
@@ -75,6 +80,6 @@ def _refused(stage: Asking | AskingLast, refused: Refused, lease_ms: float) -> N
     error = refusal_error(refused, call.service_type, trail.avoid_regions)
     if refused.reason is Refusal.LEDGER_UNAVAILABLE:
         # No proof that nothing was granted: an earlier sending of this id may stand.
-        return forget(call, trail, "ledger_unavailable", error)
+        return forbid_with_error(call, trail, "ledger_unavailable", error)
     traced = trail.traced or refused.reason not in _UNTOLD
     return end_with_error(call, replace(trail, previous=None, traced=traced), error)

@@ -7,7 +7,7 @@ from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.failure import Failure
 from services.gateway.domain.texts import MESSAGE_BYTES_MAX, cut_text, short_ms
 from services.gateway.relay.course.facts import CLIENT_GONE, CallFacts, CancelReason, Held, Trail
-from services.gateway.relay.course.happenings import Gone, Passed
+from services.gateway.relay.course.happenings import BrokenOff, Passed
 from services.gateway.relay.course.stages import Passing
 from services.gateway.relay.course.steps import Cancel, Record
 
@@ -55,15 +55,12 @@ def usage_of(
     )
 
 
-def settled_end(stage: Passing, held: Held, passed: Passed | Gone, now_s: float) -> UsageRecorded:
-    """End a lease whose answer went to the client, whole or not."""
-    call, trail, error = stage.call, stage.trail, passed.error
-    if isinstance(passed, Gone):
-        verdict = Verdict.SUCCESS if error else Verdict.CLIENT_GONE
-        return usage_of(call, trail, held, Outcome.SETTLED, verdict, now_s, error=error, cut=True)
+def settled_end(stage: Passing, held: Held, passed: Passed, now_s: float) -> UsageRecorded:
+    """End a lease whose answer went to the client, as far as its server sent it."""
+    error = passed.error
     return usage_of(
-        call,
-        trail,
+        stage.call,
+        stage.trail,
         held,
         Outcome.SETTLED,
         Verdict.SUCCESS,
@@ -76,9 +73,20 @@ def settled_end(stage: Passing, held: Held, passed: Passed | Gone, now_s: float)
     )
 
 
+def settled_cut_end(
+    stage: Passing, held: Held, broken_off: BrokenOff, now_s: float
+) -> UsageRecorded:
+    """End a lease whose answer was on its way to the client when its request was broken off."""
+    error = broken_off.error
+    verdict = Verdict.SUCCESS if error else Verdict.CLIENT_GONE
+    return usage_of(
+        stage.call, stage.trail, held, Outcome.SETTLED, verdict, now_s, error=error, cut=True
+    )
+
+
 def _units_over(stage: Passing, included: int) -> int:
     """Count what the server did beyond the reservation, where items are units."""
-    if not stage.call.counted:
+    if not stage.call.per_item:
         return 0
     return max(0, stage.judgement.results - max(stage.held.lease.units, included))
 
@@ -116,17 +124,17 @@ def release_end(
 
 
 def broken_off_end(
-    call: CallFacts, trail: Trail, held: Held, gone: Gone, now_s: float
+    call: CallFacts, trail: Trail, held: Held, broken_off: BrokenOff, now_s: float
 ) -> Record | Cancel:
     """End a lease of which no answer was passed on when its request was broken off."""
     if not held.attempts and not held.sent:
-        reason: CancelReason = "not_sent" if gone.error else CLIENT_GONE
-        return cancel_of(call, trail.number, reason, gone.error)
+        reason: CancelReason = "not_sent" if broken_off.error else CLIENT_GONE
+        return cancel_of(call, trail.number, reason, broken_off.error)
     verdict = Verdict.CLIENT_GONE
     outcome = outcome_of(verdict, sent=held.sent, answered=False)
-    if gone.error is not None and held.sent:
+    if broken_off.error is not None and held.sent:
         verdict = Verdict.OUTCOME_UNKNOWN
-    return Record(usage_of(call, trail, held, outcome, verdict, now_s, error=gone.error))
+    return Record(usage_of(call, trail, held, outcome, verdict, now_s, error=broken_off.error))
 
 
 def doubt_error() -> GatewayError:

@@ -26,7 +26,7 @@ class CallFacts(msgspec.Struct, frozen=True, kw_only=True):
     key_id: KeyId
     service_type: ServiceType
     units: int
-    counted: bool
+    per_item: bool
     """Whether items are units (`units = "n"`)."""
     path: str
     model: str
@@ -40,7 +40,7 @@ class Trail(msgspec.Struct, frozen=True):
     """What a request's leases leave to the next one."""
 
     number: int = 1
-    late: int = 0
+    leases_missed: int = 0
     """Leases given back because their `send_by` had passed."""
     attempts_made: int = 0
     avoid_sessions: tuple[SessionId, ...] = ()

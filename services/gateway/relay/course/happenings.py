@@ -1,4 +1,4 @@
-"""What the loop tells the course: each is the answer to the step that was waited for, or `Gone`."""
+"""What the loop tells the course: the answer to the step that was waited for, or `BrokenOff`."""
 
 import msgspec
 
@@ -20,7 +20,7 @@ class NotAsked(msgspec.Struct, frozen=True):
     error: GatewayError
 
 
-class Unanswered(msgspec.Struct, frozen=True):
+class LeaseUnanswered(msgspec.Struct, frozen=True):
     """The pool does not answer; `sent`: it may have been asked."""
 
     message: str
@@ -34,14 +34,14 @@ class Answered(msgspec.Struct, frozen=True):
     took_ms: float
 
 
-class Opened(msgspec.Struct, frozen=True):
+class CredentialRead(msgspec.Struct, frozen=True):
     """The lease's credential is at hand, and can be said in these dialects (none: in any)."""
 
     dialects: tuple[str, ...]
 
 
-class Unopened(msgspec.Struct, frozen=True):
-    """It cannot be read."""
+class CredentialUnreadable(msgspec.Struct, frozen=True):
+    """The lease's credential cannot be read."""
 
     error: GatewayError
 
@@ -52,13 +52,13 @@ class Chosen(msgspec.Struct, frozen=True):
     selected: Selected
 
 
-class NoneLeft(msgspec.Struct, frozen=True):
+class NoServerFound(msgspec.Struct, frozen=True):
     """The balancer has no server."""
 
     answer: NoServer
 
 
-class Silent(msgspec.Struct, frozen=True):
+class SelectionUnanswered(msgspec.Struct, frozen=True):
     """The balancer does not answer."""
 
     error: GatewayError
@@ -95,8 +95,8 @@ class Paused(msgspec.Struct, frozen=True):
     """The pause is over."""
 
 
-class Gone(msgspec.Struct, frozen=True, kw_only=True):
-    """It is broken off where it stands: the client left.
+class BrokenOff(msgspec.Struct, frozen=True, kw_only=True):
+    """The request is broken off where it stands: the client left.
 
     With an `error` it is still there to hear it: its time is over, its body broke off, the gateway
     stops or failed.
@@ -110,15 +110,15 @@ class Gone(msgspec.Struct, frozen=True, kw_only=True):
 Happening = (
     Entered
     | NotAsked
-    | Unanswered
+    | LeaseUnanswered
     | Answered
-    | Opened
-    | Unopened
+    | CredentialRead
+    | CredentialUnreadable
     | Chosen
-    | NoneLeft
-    | Silent
+    | NoServerFound
+    | SelectionUnanswered
     | Judged
     | Passed
     | Paused
-    | Gone
+    | BrokenOff
 )

@@ -13,8 +13,8 @@ from services.gateway.relay.course.steps import AskLease, Cancel, Enter, Fail, R
 Next = tuple[Stage, Steps]
 
 
-def enter(call: CallFacts, trail: Trail) -> tuple[Entering, Steps]:
-    """Go for another lease."""
+def go_for_lease(call: CallFacts, trail: Trail) -> tuple[Entering, Steps]:
+    """Go for a lease, the first one or another: to the gate, before it may be asked for."""
     return Entering(call, trail), (Enter(trail.avoid_servers, trail.previous),)
 
 
@@ -50,7 +50,9 @@ def end_all(trail: Trail, *ends: Record | Cancel) -> tuple[Trail, tuple[Record |
     return replace(trail, previous=None, ended=ended, traced=traced), ends
 
 
-def forget(call: CallFacts, trail: Trail, reason: CancelReason, error: GatewayError) -> Next:
+def forbid_with_error(
+    call: CallFacts, trail: Trail, reason: CancelReason, error: GatewayError
+) -> Next:
     """Forbid a lease that was asked for and not answered, and end with an error.
 
     The pool may have decided meanwhile: only it knows whether its log tells of the call.

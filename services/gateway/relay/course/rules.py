@@ -7,26 +7,26 @@ from services.gateway.relay.course import asking, leaving, trying
 from services.gateway.relay.course.facts import CallFacts, Trail
 from services.gateway.relay.course.happenings import (
     Answered,
+    BrokenOff,
     Chosen,
+    CredentialRead,
+    CredentialUnreadable,
     Entered,
-    Gone,
     Happening,
     Judged,
-    NoneLeft,
+    LeaseUnanswered,
+    NoServerFound,
     NotAsked,
-    Opened,
     Passed,
     Paused,
-    Silent,
-    Unanswered,
-    Unopened,
+    SelectionUnanswered,
 )
-from services.gateway.relay.course.moves import Next, enter
+from services.gateway.relay.course.moves import Next, go_for_lease
 from services.gateway.relay.course.stages import (
     Asking,
     AskingLast,
     Entering,
-    Opening,
+    FetchingCredential,
     Passing,
     Pausing,
     Selecting,
@@ -38,7 +38,7 @@ from services.gateway.relay.course.steps import Steps
 
 def begin(call: CallFacts) -> tuple[Entering, Steps]:
     """Open the course of a request."""
-    return enter(call, Trail())
+    return go_for_lease(call, Trail())
 
 
 def advance(stage: Stage, happening: Happening, now_s: float) -> Next:
@@ -54,26 +54,26 @@ def advance(stage: Stage, happening: Happening, now_s: float) -> Next:
 _RULES: dict[tuple[type[Any], type[Any]], Callable[[Any, Any, float], Next]] = {
     (Entering, Entered): asking.on_entered,
     (Entering, NotAsked): asking.on_not_asked,
-    (Entering, Gone): leaving.on_gone_entering,
+    (Entering, BrokenOff): leaving.on_broken_off_entering,
     (Asking, NotAsked): asking.on_not_asked,
-    (Asking, Unanswered): asking.on_unanswered,
+    (Asking, LeaseUnanswered): asking.on_lease_unanswered,
     (Asking, Answered): asking.on_answered,
-    (Asking, Gone): leaving.on_gone_asking,
+    (Asking, BrokenOff): leaving.on_broken_off_asking,
     (AskingLast, NotAsked): asking.on_not_asked,
-    (AskingLast, Unanswered): asking.on_unanswered,
+    (AskingLast, LeaseUnanswered): asking.on_lease_unanswered,
     (AskingLast, Answered): asking.on_answered_last,
-    (AskingLast, Gone): leaving.on_gone_asking,
-    (Opening, Opened): trying.on_opened,
-    (Opening, Unopened): trying.on_unopened,
-    (Opening, Gone): leaving.on_gone_in_hand,
+    (AskingLast, BrokenOff): leaving.on_broken_off_asking,
+    (FetchingCredential, CredentialRead): trying.on_credential_read,
+    (FetchingCredential, CredentialUnreadable): trying.on_credential_unreadable,
+    (FetchingCredential, BrokenOff): leaving.on_broken_off_in_hand,
     (Selecting, Chosen): trying.on_chosen,
-    (Selecting, NoneLeft): trying.on_none_left,
-    (Selecting, Silent): trying.on_silent,
-    (Selecting, Gone): leaving.on_gone_in_hand,
+    (Selecting, NoServerFound): trying.on_no_server_found,
+    (Selecting, SelectionUnanswered): trying.on_selection_unanswered,
+    (Selecting, BrokenOff): leaving.on_broken_off_in_hand,
     (Sending, Judged): trying.on_judged,
-    (Sending, Gone): leaving.on_gone_in_hand,
+    (Sending, BrokenOff): leaving.on_broken_off_in_hand,
     (Pausing, Paused): trying.on_paused,
-    (Pausing, Gone): leaving.on_gone_in_hand,
+    (Pausing, BrokenOff): leaving.on_broken_off_in_hand,
     (Passing, Passed): leaving.on_passed,
-    (Passing, Gone): leaving.on_passed,
+    (Passing, BrokenOff): leaving.on_broken_off_passing,
 }

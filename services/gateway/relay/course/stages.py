@@ -30,7 +30,7 @@ class AskingLast(msgspec.Struct, frozen=True):
     error: GatewayError
 
 
-class Opening(msgspec.Struct, frozen=True):
+class FetchingCredential(msgspec.Struct, frozen=True):
     """The credential of the lease in hand is fetched."""
 
     call: CallFacts
@@ -83,4 +83,14 @@ class Ended(msgspec.Struct, frozen=True):
     trail: Trail
 
 
-Stage = Entering | Asking | AskingLast | Opening | Selecting | Sending | Pausing | Passing | Ended
+Stage = (
+    Entering
+    | Asking
+    | AskingLast
+    | FetchingCredential
+    | Selecting
+    | Sending
+    | Pausing
+    | Passing
+    | Ended
+)

@@ -13,7 +13,7 @@ from services.gateway.domain.errors import GatewayError
 
 
 class Enter(msgspec.Struct, frozen=True):
-    """See whether the key still may, and whether there is any server but these.
+    """Wait at the gate, then see whether the key still may, and whether any server but these is up.
 
     `previous` rides on the question that comes next; where that must wait, it is recorded before.
     """

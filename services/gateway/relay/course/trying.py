@@ -18,24 +18,24 @@ from services.gateway.relay.course.endings import doubt_error, release_end, usag
 from services.gateway.relay.course.facts import CallFacts, Held, Trail
 from services.gateway.relay.course.happenings import (
     Chosen,
+    CredentialRead,
+    CredentialUnreadable,
     Judged,
-    NoneLeft,
-    Opened,
+    NoServerFound,
     Paused,
-    Silent,
-    Unopened,
+    SelectionUnanswered,
 )
 from services.gateway.relay.course.moves import (
     Next,
     end_with_error,
-    enter,
+    go_for_lease,
     lease_question,
     release_with_error,
     with_attempt,
 )
 from services.gateway.relay.course.stages import (
     AskingLast,
-    Opening,
+    FetchingCredential,
     Passing,
     Pausing,
     Selecting,
@@ -43,19 +43,21 @@ from services.gateway.relay.course.stages import (
 )
 from services.gateway.relay.course.steps import AskServer, Pass, Pause, Record, Send
 
-_LATE_MAX = 2
+_MISSED_MAX = 2
 """How often a lease may be asked for again because its `send_by` had passed."""
 _GIVEN_BACK_MAX = 2
 """How often one may because no server serves its session's region."""
 
 
-def on_opened(stage: Opening, happened: Opened, _: float) -> Next:
+def on_credential_read(stage: FetchingCredential, happened: CredentialRead, _: float) -> Next:
     """Look for a server that understands it."""
     held = replace(stage.held, dialects=happened.dialects)
     return _select(stage.call, stage.trail, held, None)
 
 
-def on_unopened(stage: Opening, happened: Unopened, now_s: float) -> Next:
+def on_credential_unreadable(
+    stage: FetchingCredential, happened: CredentialUnreadable, now_s: float
+) -> Next:
     """Give the lease back: its credential cannot be read."""
     return release_with_error(stage.call, stage.trail, stage.held, happened.error, now_s)
 
@@ -76,7 +78,7 @@ def on_chosen(stage: Selecting, happened: Chosen, now_s: float) -> Next:
     return _send(stage.call, stage.trail, stage.held, happened.selected, now_s)
 
 
-def on_none_left(stage: Selecting, happened: NoneLeft, now_s: float) -> Next:
+def on_no_server_found(stage: Selecting, happened: NoServerFound, now_s: float) -> Next:
     """Those of the last resort are taken now; then, if its region is why, another session."""
     call, trail, held = stage.call, stage.trail, stage.held
     if trail.last_resort_servers:
@@ -99,11 +101,11 @@ def _avoid_region(call: CallFacts, trail: Trail, held: Held, region: str, now_s:
         given_back=trail.given_back + 1,
         avoid_regions=(*trail.avoid_regions, region),
     )
-    stage, steps = enter(call, trail)
+    stage, steps = go_for_lease(call, trail)
     return stage, (end, *steps)
 
 
-def on_silent(stage: Selecting, happened: Silent, now_s: float) -> Next:
+def on_selection_unanswered(stage: Selecting, happened: SelectionUnanswered, now_s: float) -> Next:
     """Give the lease back: nobody says where to send it."""
     return release_with_error(stage.call, stage.trail, stage.held, happened.error, now_s)
 
@@ -117,21 +119,21 @@ def _send(call: CallFacts, trail: Trail, held: Held, selected: Selected, now_s: 
     left_s = held.send_by_s - now_s
     if left_s > 0:
         return Sending(call, trail, held, selected), (Send(held.lease, selected, left_s),)
-    return _late(call, trail, held, now_s)
+    return _send_by_passed(call, trail, held, now_s)
 
 
-def _late(call: CallFacts, trail: Trail, held: Held, now_s: float) -> Next:
+def _send_by_passed(call: CallFacts, trail: Trail, held: Held, now_s: float) -> Next:
     """Let go of a lease whose `send_by` has passed, for another one if that is not the third."""
     if held.doubtful:
         return release_with_error(
             call, trail, held, failure_error(Failure.TIMEOUT, sent=True), now_s
         )
-    if trail.late >= _LATE_MAX:
+    if trail.leases_missed >= _MISSED_MAX:
         error = GatewayError("pool_saturated", "no lease lasted until the request was sent")
         return release_with_error(call, trail, held, error, now_s)
     end = release_end(call, trail, held, None, now_s)
-    trail = replace(trail, late=trail.late + 1, number=trail.number + 1)
-    stage, steps = enter(call, trail)
+    trail = replace(trail, leases_missed=trail.leases_missed + 1, number=trail.number + 1)
+    stage, steps = go_for_lease(call, trail)
     return stage, (end, *steps)
 
 
@@ -174,10 +176,10 @@ def _end(
     verdict, error = judgement.verdict, last.error
     if held.doubtful and verdict is not Verdict.OUTCOME_UNKNOWN:
         verdict, error = Verdict.OUTCOME_UNKNOWN, doubt_error()
-    late = judgement.submitted
-    outcome = outcome_of(verdict, sent=held.sent, answered=False, submitted=late)
+    submitted = judgement.submitted
+    outcome = outcome_of(verdict, sent=held.sent, answered=False, submitted=submitted)
     error = error or client_error(judgement, last.retry_after_s)
-    if late or not another_session(verdict):
+    if submitted or not another_session(verdict):
         ended = usage_of(call, trail, held, outcome, verdict, now_s, error=error)
         return end_with_error(call, trail, error, Record(ended))
     previous = usage_of(
@@ -202,7 +204,7 @@ def _end(
         accused = (*trail.last_resort_servers, trail.server_id)
         trail = replace(trail, last_resort_servers=accused)
     if again:
-        return enter(call, trail)
+        return go_for_lease(call, trail)
     if verdict in {Verdict.QUOTA_EXHAUSTED, Verdict.LOGIN_EXPIRED}:
         return AskingLast(call, trail, error), (lease_question(trail, only_ask=True),)
     return end_with_error(call, trail, error)

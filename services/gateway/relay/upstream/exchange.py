@@ -8,7 +8,7 @@ from contracts.balancer import PLAIN, Selected
 from contracts.pool import Attempt, Verdict
 from services.gateway.clients.headers import upstream_headers
 from services.gateway.dialects.credentials import secrets_of, spellings_of
-from services.gateway.dialects.words import LATE_FILM_S, LATE_S, Translation
+from services.gateway.dialects.words import FILM_SUBMITTED_AFTER_S, SUBMITTED_AFTER_S, Translation
 from services.gateway.domain import Judgement, failure_error
 from services.gateway.domain.answers.concealing import WATCHED_BYTES, Watch, blank_secrets
 from services.gateway.domain.answers.envelopes import expand_body
@@ -231,9 +231,9 @@ class Exchange:
         Raises `TransportFailure`.
         """
         secrets = self._secrets
-        late_s = _late_s(self._side.routed.request.path, self._translation)
+        submitted_after_s = _submitted_after_s(self._side.routed.request.path, self._translation)
         tables = self._upstream.failures
-        judged = await judge_answer(answer, tables, secrets, self._translation, late_s)
+        judged = await judge_answer(answer, tables, secrets, self._translation, submitted_after_s)
         self._judgement, self._begun, self._whole = judged.judgement, judged.begun, judged.whole
         if self._telling is None or self._judgement.verdict is not Verdict.SUCCESS:
             return
@@ -292,8 +292,8 @@ class Exchange:
         return broken
 
 
-def _late_s(path: str, translation: Translation | None) -> float:
+def _submitted_after_s(path: str, translation: Translation | None) -> float:
     """So long after the request's last byte its server has submitted, whatever it speaks."""
     if translation is not None:
-        return translation.late_s
-    return LATE_FILM_S if _FILMS in path else LATE_S
+        return translation.submitted_after_s
+    return FILM_SUBMITTED_AFTER_S if _FILMS in path else SUBMITTED_AFTER_S

@@ -40,7 +40,7 @@ async def judge_answer(
     tables: FailureTables,
     secrets: tuple[bytes, ...],
     translation: Translation | None,
-    late_s: float,
+    submitted_after_s: float,
 ) -> JudgedAnswer:
     """Judge an answer by its head and, where it has a say, its body. Raises `TransportFailure`."""
     status = answer.status
@@ -70,7 +70,7 @@ async def judge_answer(
         tables,
         secrets,
         waited_s=answer.waited_s,
-        late_s=late_s,
+        submitted_after_s=submitted_after_s,
         closing=_says_close(answer),
         quoting=translation is not None and translation.quoting,
         by_url=by_url,

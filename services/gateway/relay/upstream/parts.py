@@ -45,6 +45,10 @@ class Upstream:
         self.transport.reuse_idle_s = settings.gateway.reuse_idle
         self.transport.go_through(settings.gateway.proxy)
 
-    def first_byte_s(self, service_type: ServiceType) -> float | None:
-        """Tell how long a server of this type may be silent after the request's last byte."""
-        return self._patience_s.get(service_type)
+    def first_byte_s(self, service_type: ServiceType) -> float:
+        """Tell how long a server of this type may be silent after the request's last byte.
+
+        The type may be gone from the configuration since the call came.
+        """
+        patience_s = self._patience_s.get(service_type)
+        return patience_s or self.settings.common_patience_s(service_type)

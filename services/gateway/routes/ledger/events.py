@@ -27,7 +27,7 @@ _BREATH_S = 5.0
 """A stream without events says so often that it lives."""
 _STREAMS_MAX = 32
 _EVERYTHING = ["evt.>"]
-_PLACE = re.compile(r"(\d{1,18})(?:\.(\d{1,6}))?", re.ASCII)
+_POSITION = re.compile(r"(\d{1,18})(?:\.(\d{1,6}))?", re.ASCII)
 _STOPPING = "stopping"
 
 After = Annotated[
@@ -44,7 +44,8 @@ OfRequest = Annotated[
     str,
     QueryParameter(name="request", description="Only of this request: our id or its client's."),
 ]
-Place = tuple[int, int]
+LogPosition = tuple[int, int]
+"""The sequence of an envelope in the log, and the index of an event within it."""
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +70,7 @@ async def page(
     of_request: OfRequest = "",
 ) -> Page:
     """Read events as they are stored, the hashes of keys apart."""
-    begin, wanted = _parse_place(after), _wanted_of(types, session, of_request)
+    begin, wanted = _parse_position(after), _wanted_of(types, session, of_request)
     last = (await doors.log.stream_state()).last_sequence
     if begin[0] > last or (begin[0] == last and begin[1] == _WHOLE):
         return Page(data=[], next=after, last=last, more=False)
@@ -78,8 +79,8 @@ async def page(
     try:
         async with asyncio.timeout(_PATIENCE_S), aclosing(_read_behind(doors, begin)) as envelopes:
             async for stored in envelopes:
-                for place, record in _numbered_records(stored, begin):
-                    seen = place
+                for position, record in _numbered_records(stored, begin):
+                    seen = position
                     if wanted(record):
                         data.append(record)
                     if len(data) == limit:
@@ -92,7 +93,7 @@ async def page(
     except TimeoutError:
         raise GatewayError("ledger_unavailable", "the event log fell silent") from None
     more = seen < (last, _WHOLE)
-    return Page(data=data, next=_place_text(seen), last=last, more=more)
+    return Page(data=data, next=_position_text(seen), last=last, more=more)
 
 
 @get("/events/stream", tags=["analysis"], summary="The log live, as server-sent events")
@@ -106,9 +107,11 @@ async def stream(
 ) -> Stream:
     """Send each event as it is stored; `Last-Event-ID` goes on where a connection broke off."""
     wanted = _wanted_of(types, session, of_request)
-    place = request.headers.get("last-event-id") or after
+    position = request.headers.get("last-event-id") or after
     begin = (
-        _parse_place(place) if place else ((await doors.log.stream_state()).last_sequence, _WHOLE)
+        _parse_position(position)
+        if position
+        else ((await doors.log.stream_state()).last_sequence, _WHOLE)
     )
     if len(doors.streams) >= _STREAMS_MAX:
         message = f"{_STREAMS_MAX} streams are open already at this gateway"
@@ -122,7 +125,7 @@ async def stream(
 
 
 async def _event_lines(
-    doors: Doors, begin: Place, wanted: Wanted, is_open: Callable[[], bool]
+    doors: Doors, begin: LogPosition, wanted: Wanted, is_open: Callable[[], bool]
 ) -> AsyncIterator[bytes]:
     """Write events, and a comment now and then, until the gateway stops or the key is revoked."""
     mark = object()
@@ -156,14 +159,14 @@ async def _event_lines(
         await asyncio.gather(reading, return_exceptions=True)
 
 
-async def _fill_queue(doors: Doors, begin: Place, arrived: "asyncio.Queue[Stored]") -> None:
+async def _fill_queue(doors: Doors, begin: LogPosition, arrived: "asyncio.Queue[Stored]") -> None:
     async with aclosing(_read_behind(doors, begin)) as envelopes:
         async for stored in envelopes:
             await arrived.put(stored)
 
 
-async def _read_behind(doors: Doors, begin: Place) -> AsyncGenerator[Stored, None]:
-    """Yield the envelopes that have events behind a place."""
+async def _read_behind(doors: Doors, begin: LogPosition) -> AsyncGenerator[Stored, None]:
+    """Yield the envelopes that have events behind a position."""
     sequence, index = begin
     first = sequence if index == _WHOLE else sequence - 1
     async for batch in doors.log.follow_from(_EVERYTHING, max(first, 0)):
@@ -171,21 +174,23 @@ async def _read_behind(doors: Doors, begin: Place) -> AsyncGenerator[Stored, Non
             yield stored
 
 
-def _numbered_records(stored: Stored, begin: Place) -> list[tuple[Place, dict[str, Any]]]:
-    """Name the place of each event of an envelope, those behind `begin` alone."""
+def _numbered_records(
+    stored: Stored, begin: LogPosition
+) -> list[tuple[LogPosition, dict[str, Any]]]:
+    """Name the position of each event of an envelope, those behind `begin` alone."""
     numbered = [
         ((stored.sequence, index), record) for index, record in enumerate(records_of(stored))
     ]
-    return [(place, record) for place, record in numbered if place > begin]
+    return [(position, record) for position, record in numbered if position > begin]
 
 
 _WHOLE = 1_000_000
 """Behind every event of an envelope."""
 
 
-def _parse_place(text: str) -> Place:
+def _parse_position(text: str) -> LogPosition:
     """Read `184467.3`, or `184467`: behind the whole envelope. Raises `GatewayError`."""
-    match = _PLACE.fullmatch(text)
+    match = _POSITION.fullmatch(text)
     if match is None:
         message = (
             f"after: expected an event's id such as 184467.0, or a sequence, got {as_quoted(text)}"
@@ -194,8 +199,8 @@ def _parse_place(text: str) -> Place:
     return int(match[1]), _WHOLE if match[2] is None else int(match[2])
 
 
-def _place_text(place: Place) -> str:
-    return str(place[0]) if place[1] == _WHOLE else f"{place[0]}.{place[1]}"
+def _position_text(position: LogPosition) -> str:
+    return str(position[0]) if position[1] == _WHOLE else f"{position[0]}.{position[1]}"
 
 
 def _wanted_of(types: str, session: str, request: str) -> Wanted:

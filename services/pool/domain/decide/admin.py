@@ -13,7 +13,6 @@ from contracts.pool import (
     PolicyChanged,
     PoolAdmin,
     PoolEvent,
-    QuotaObserved,
     ReconcileLease,
     SessionAdded,
     SessionChanged,
@@ -25,6 +24,7 @@ from contracts.pool import (
 from runtime.texts import as_quoted
 from services.pool.domain.decide.bounds import too_great
 from services.pool.domain.decide.decision import Decision, Draft
+from services.pool.domain.decide.end import close_day
 from services.pool.domain.quota import zone_named
 from services.pool.domain.records import Lease, Session
 from services.pool.domain.state import Pool
@@ -40,7 +40,7 @@ def decide_admin(state: Pool, command: PoolAdmin, now: datetime, origin: str = "
     `origin` is journalled with sessions added: `admin`, or the provisioner's kind.
     """
     draft = Draft(state, now)
-    state.drop_departed(now)
+    state.drop_due(now)
     if isinstance(command, AddSessions):
         return _add_sessions(draft, command, origin)
     if isinstance(command, ChangeSession):
@@ -135,25 +135,19 @@ def _change_session(draft: Draft, command: ChangeSession) -> Decision:
         )
         draft.emit(cooled)
     if command.used_up:
-        _close_day(draft, session, by)
+        _close_day_of_all(draft, session, by)
     changed = [str(session.session_id)] if draft.events else []
     return Decision(draft.events, Done(changed=changed))
 
 
-def _close_day(draft: Draft, session: Session, by: str) -> None:
-    """Believe the upstream's own count: nothing is left of any service type on this quota day.
-
-    Open leases end as ever.
-    """
+def _close_day_of_all(draft: Draft, session: Session, by: str) -> None:
+    """Nothing is left of any service type on this quota day."""
     pool = draft.pool
     day = pool.index_at(draft.now).zone_of(session).day
     for service_type in pool.policy.daily_limits:
-        account = session.days.get(day, {}).get(service_type)
-        if pool.daily_limit(session, service_type) > 0 and not (account and account.closed):
-            observed = QuotaObserved(
-                session_id=session.session_id, service_type=service_type, quota_day=day, by=by
-            )
-            draft.emit(observed)
+        if pool.daily_limit(session, service_type) > 0:
+            account = session.days.get(day, {}).get(service_type)
+            close_day(draft, session, service_type, day, account, by=by)
 
 
 def _change_status(draft: Draft, session: Session, command: ChangeSession, by: str) -> None:

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from contracts.base import ServerId
+from contracts.base import QuotaDay, RequestId, ServerId, ServiceType
 from contracts.pool import (
     CallsRefused,
     EndAnswer,
@@ -18,8 +18,8 @@ from contracts.pool import (
 )
 from services.pool.domain.decide.bounds import cut_calls, cut_usage
 from services.pool.domain.decide.decision import Decision, Draft
-from services.pool.domain.evolve.sessions import RISK_CONTROL, recent_accusers
-from services.pool.domain.records import Lease
+from services.pool.domain.evolve.sessions import RISK_CONTROL, recent_accusations
+from services.pool.domain.records import DayAccount, Lease, Session
 from services.pool.domain.state import Pool
 
 RATE_LIMITED_S = 60.0
@@ -28,7 +28,8 @@ RISK_CONTROL_S = 300.0
 """Cool-down after a first risk control; each further one in a row doubles it."""
 COOLING_S_MAX = 86_400.0
 _DOUBLINGS_MAX = 9
-_DOUBTABLE = (SessionStatus.ACTIVE, SessionStatus.DRAINING)
+_NO_REQUEST = RequestId("")
+_SUSPECTABLE = (SessionStatus.ACTIVE, SessionStatus.DRAINING)
 
 
 def decide_end(state: Pool, usage: UsageRecorded | CallsRefused, now: datetime) -> Decision:
@@ -37,13 +38,13 @@ def decide_end(state: Pool, usage: UsageRecorded | CallsRefused, now: datetime) 
     What a gateway refused itself is journalled beside the usages, and has no answer of its own.
     """
     draft = Draft(state, now)
-    state.drop_departed(now)
+    state.drop_due(now)
     if isinstance(usage, CallsRefused):
         # A gateway that heard no answer sends the same count again, and it has the same name.
         sort = f"{usage.key_id} {usage.service_type} {usage.code}"
         report_name = f"{usage.gateway_id} {sort} {usage.since.isoformat()}"
-        if report_name not in state.refusals.answers:
-            state.remember_answer(report_name, None)
+        if report_name not in state.refusals.reports:
+            state.remember_report(report_name)
             draft.emit(cut_calls(usage))
         return Decision(draft.events)
     return Decision(draft.events, end_lease(draft, usage))
@@ -89,12 +90,13 @@ def _blame_session(draft: Draft, lease: Lease, usage: UsageRecorded, *, was_tria
             seconds = RISK_CONTROL_S * 2 ** min(lease.session.risks, _DOUBLINGS_MAX)
             _cool_session(draft, lease, seconds, RISK_CONTROL)
         case Verdict.QUOTA_EXHAUSTED:
-            _exhaust_day(draft, lease)
+            session, day, request_id = lease.session, lease.quota_day, lease.request_id
+            close_day(draft, session, lease.service_type, day, lease.account, request_id=request_id)
         case Verdict.LOGIN_EXPIRED:
             if was_trial:
                 _disable_session(draft, lease)
-            elif lease.session.lasting_status() in _DOUBTABLE:
-                _doubt_session(draft, lease, usage)
+            elif lease.session.lasting_status() in _SUSPECTABLE:
+                _suspect_session(draft, lease, usage)
         case _:
             pass
 
@@ -113,14 +115,27 @@ def _cool_session(draft: Draft, lease: Lease, seconds: float, reason: str) -> No
         draft.emit(cooled)
 
 
-def _exhaust_day(draft: Draft, lease: Lease) -> None:
-    """Believe the upstream's own count for the lease's quota day."""
-    if not lease.account.closed:
+def close_day(
+    draft: Draft,
+    session: Session,
+    service_type: ServiceType,
+    day: QuotaDay,
+    account: DayAccount | None,
+    *,
+    request_id: RequestId = _NO_REQUEST,
+    by: str = "",
+) -> None:
+    """Believe the upstream's own count: nothing of this type is left on this day.
+
+    `account` is the session's of both; None while there is none. Open leases end as ever.
+    """
+    if account is None or not account.closed:
         observed = QuotaObserved(
-            session_id=lease.session.session_id,
-            service_type=lease.service_type,
-            quota_day=lease.quota_day,
-            request_id=lease.request_id,
+            session_id=session.session_id,
+            service_type=service_type,
+            quota_day=day,
+            request_id=request_id,
+            by=by,
         )
         draft.emit(observed)
 
@@ -136,11 +151,11 @@ def _disable_session(draft: Draft, lease: Lease) -> None:
     draft.emit(disabled)
 
 
-def _doubt_session(draft: Draft, lease: Lease, usage: UsageRecorded) -> None:
+def _suspect_session(draft: Draft, lease: Lease, usage: UsageRecorded) -> None:
     """Suspect the session, or the server, when it says so of several."""
     session_id = lease.session.session_id
     server_id = usage.attempts[-1].server_id if usage.attempts else ServerId("")
-    others = recent_accusers(draft.pool, server_id, session_id, draft.now)
+    others = recent_accusations(draft.pool, server_id, session_id, draft.now)
     suspected = SessionSuspected(
         session_id=session_id, server_id=server_id, request_id=lease.request_id
     )
@@ -148,9 +163,9 @@ def _doubt_session(draft: Draft, lease: Lease, usage: UsageRecorded) -> None:
     # Several sessions in one minute: it is not they who have expired.
     if not others:
         return
-    for innocent in (*(other.session_id for other in others), session_id):
-        if draft.pool.sessions[innocent].suspected_at is not None:
+    for suspect in (*(other.session_id for other in others), session_id):
+        if draft.pool.sessions[suspect].suspected_at is not None:
             blamed = SessionRecovered(
-                session_id=innocent, reason="server_blamed", server_id=server_id
+                session_id=suspect, reason="server_blamed", server_id=server_id
             )
             draft.emit(blamed)

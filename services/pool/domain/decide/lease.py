@@ -44,7 +44,7 @@ def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
     the place of a grant, and of the wait for a reset that is near.
     """
     draft = Draft(state, now)
-    state.drop_departed(now)
+    state.drop_due(now)
     # Refusals that were counted have no timer but the sweep: whatever is decided tells them.
     tell_counted(draft)
     # First: the session that it frees may be the one that is missed least.
@@ -66,13 +66,12 @@ def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
         # A call that was disappointed once is not to clear somebody else's session.
         trials_first=requested.number == 1,
     )
-    reset = index.guard_ends_at() if choice is None else None
-    hopeful = choice is not None or (reset is not None and _has_hope(state))
-    if wanted.only_ask and hopeful:
+    reset = index.guard_ends_at() if choice is None and _may_grant_after_reset(state) else None
+    if wanted.only_ask and (choice is not None or reset is not None):
         return Decision(draft.events, FREE)
     if choice is not None:
         return Decision(draft.events, _grant_lease(draft, requested, choice))
-    if reset is not None and hopeful:
+    if reset is not None:
         return Decision(draft.events, held_until=reset)
     return _refusal(draft, requested, refusal_of_all(draft, index, requested))
 
@@ -83,7 +82,7 @@ def _refusal(draft: Draft, requested: SessionRequested, refused: Refused) -> Dec
     return Decision(draft.events, refused)
 
 
-def _has_hope(state: Pool) -> bool:
+def _may_grant_after_reset(state: Pool) -> bool:
     """Whether a new quota day could make a difference to anybody."""
     standing = state.standing
     return standing[SessionStatus.ACTIVE] + standing[SessionStatus.SUSPECT] > 0
@@ -103,11 +102,11 @@ def _earlier_answer(draft: Draft, requested: SessionRequested) -> Granted | Refu
         return _grant_again(draft, lease)
     if asked in pool.forbidden:
         return GIVEN_UP
-    answers = pool.refusals.answers.get(asked)
+    refused = pool.refusals.refused.get(asked)
     # Too old is only what nobody remembers: an answer that was given is given again.
-    if answers is None and draft.now - requested.asked_at > STALE_AFTER:
+    if refused is None and draft.now - requested.asked_at > STALE_AFTER:
         return Refused(reason=Refusal.STALE_REQUEST, message="asked more than 10 minutes ago")
-    return answers
+    return refused
 
 
 def _grant_again(draft: Draft, lease: Lease) -> Granted | Refused:

@@ -60,7 +60,7 @@ def refusal_of_all(draft: Draft, index: Index, requested: SessionRequested) -> R
     pool, now = draft.pool, draft.now
     standing = pool.standing
     barred = standing[SessionStatus.DISABLED] + standing[SessionStatus.SUSPECT]
-    if pool.growing or not (pool.size or pool.barren):
+    if pool.growing or not (pool.size or pool.provisioner_empty):
         return refusal_for(Refusal.SATURATED, _RETRY_S_MIN)
     if not pool.size:
         return refusal_for(Refusal.QUOTA_EXHAUSTED)
@@ -90,7 +90,7 @@ def refuse_lease(draft: Draft, requested: SessionRequested, refused: Refused) ->
         reason=refused.reason,
         retry_after_s=refused.retry_after_s,
     )
-    draft.pool.remember_answer(lease_id(requested.request_id, requested.number), refused)
+    draft.pool.remember_refused(lease_id(requested.request_id, requested.number), refused)
     if _may_journal(draft, requested.key_id):
         _spend_budget(draft, requested.key_id)
         draft.emit(requested)
@@ -107,7 +107,7 @@ def forbid_lease(draft: Draft, command: CancelLease) -> None:
     """
     name = lease_id(command.request_id, command.number)
     pool = draft.pool
-    answered = pool.refusals.answers.get(name)
+    answered = pool.refusals.refused.get(name)
     if name in pool.forbidden or answered == GIVEN_UP:
         return
     ends = bool(command.status) and answered is None
@@ -129,7 +129,7 @@ def forbid_lease(draft: Draft, command: CancelLease) -> None:
         )
         draft.emit(event)
         return
-    pool.remember_answer(name, GIVEN_UP)
+    pool.remember_refused(name, GIVEN_UP)
     if ends:
         refused = LeaseRefused(
             request_id=command.request_id,

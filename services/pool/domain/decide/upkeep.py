@@ -28,7 +28,7 @@ SWEPT_MAX = 1000
 
 def decide_renew(state: Pool, renewed: LeaseId, now: datetime) -> Decision:
     """Move an open lease's deadline to one lease time from now; it never moves back."""
-    state.drop_departed(now)
+    state.drop_due(now)
     lease = state.opened.get(renewed)
     if lease is None:
         return Decision([], Renewed(lease_id=renewed))
@@ -44,7 +44,7 @@ def decide_renew(state: Pool, renewed: LeaseId, now: datetime) -> Decision:
 def decide_cancel(state: Pool, command: CancelLease, now: datetime) -> Decision:
     """Give a lease back that was never sent, or see that it is never granted."""
     cancelled = lease_id(command.request_id, command.number)
-    state.drop_departed(now)
+    state.drop_due(now)
     lease = state.leases.get(cancelled)
     # Given back twice is given back; whatever else ended it, its usage has the last word.
     if lease is not None and lease.state != OPEN:
@@ -89,7 +89,7 @@ def checkpoint_ledger(state: Pool, now: datetime) -> list[PoolEvent]:
     """Journal the hash of the ledger, by which an auditor knows it folds as its leader did."""
     draft = Draft(state, now)
     # Before it is hashed: an auditor, too, lets go of what is due before it compares.
-    state.drop_departed(now)
+    state.drop_due(now)
     draft.emit(PoolCheckpointed(state_hash=state_hash(state), hash_version=HASH_VERSION))
     return draft.events
 

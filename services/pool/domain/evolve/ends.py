@@ -15,7 +15,7 @@ from contracts.pool import (
 from services.pool.domain.index.choice import Index
 from services.pool.domain.records import OPEN, UNCERTAIN, Lease
 from services.pool.domain.state import Pool
-from services.pool.domain.violations import Wrong
+from services.pool.domain.violations import ViolationKind
 
 _NEVER_SENT = frozenset({Verdict.UNREACHABLE, Verdict.CLIENT_GONE})
 """What a released lease shows of which no byte had left."""
@@ -40,7 +40,7 @@ def _end_lease(state: Pool, lease: Lease, outcome: Outcome, charged: int) -> Non
     # Whatever this one showed, the next trial may begin.
     if session.trial == lease_id:
         session.trial = LeaseId("")
-    state.leave_later(state.leases, lease_id)
+    state.drop_later(state.leases, lease_id)
     if state.index is not None:
         state.index.place_session(session)
 
@@ -106,16 +106,16 @@ def _on_usage_recorded(state: Pool, event: UsageRecorded) -> None:
         state.drop_entry(state.accusations, event.attempts[-1].server_id)
     lease = state.leases.get(event.lease_id)
     if lease is None:
-        state.note_violation(Wrong.USAGE_WITHOUT_LEASE, event.lease_id, "no such lease")
+        state.note_violation(ViolationKind.USAGE_WITHOUT_LEASE, event.lease_id, "no such lease")
         return
     # Noted, and folded all the same: what was done was done.
     if event.units > lease.units or event.session_id != lease.session.session_id:
         message = f"{event.units} units on {event.session_id}, leased {lease.units}"
-        state.note_violation(Wrong.USAGE_BEYOND_LEASE, lease.lease_id, message)
+        state.note_violation(ViolationKind.USAGE_BEYOND_LEASE, lease.lease_id, message)
     if succeeded and lease.session.risks:
         state.set_field(lease.session, "risks", 0)
     if lease.reported:
-        state.note_violation(Wrong.ENDED_TWICE, lease.lease_id, f"already {lease.state}")
+        state.note_violation(ViolationKind.ENDED_TWICE, lease.lease_id, f"already {lease.state}")
         return
     outcome, charged = _usage_charge(event, lease.units)
     if lease.state == OPEN:
@@ -134,7 +134,7 @@ def _correct_expiry(state: Pool, lease: Lease, outcome: Outcome, charged: int) -
     if lease.reconciled:
         if charged > lease.charged:
             message = f"{charged} units used, reconciled to {lease.charged}"
-            state.note_violation(Wrong.USAGE_AFTER_RECONCILIATION, lease.lease_id, message)
+            state.note_violation(ViolationKind.USAGE_AFTER_RECONCILIATION, lease.lease_id, message)
     elif lease.state == Outcome.EXPIRED:
         _correct_end(state, lease, charged)
         state.set_field(lease, "state", outcome)
@@ -142,42 +142,42 @@ def _correct_expiry(state: Pool, lease: Lease, outcome: Outcome, charged: int) -
             state.drop_entry(state.uncertain, lease.lease_id)
     elif outcome is Outcome.SETTLED:
         message = f"{charged} units for a lease that was never sent"
-        state.note_violation(Wrong.SETTLED_AFTER_CANCEL, lease.lease_id, message)
+        state.note_violation(ViolationKind.SETTLED_AFTER_CANCEL, lease.lease_id, message)
     else:
-        state.note_violation(Wrong.ENDED_TWICE, lease.lease_id, f"already {lease.state}")
+        state.note_violation(ViolationKind.ENDED_TWICE, lease.lease_id, f"already {lease.state}")
 
 
 def _on_lease_cancelled(state: Pool, event: LeaseCancelled) -> None:
     lease = state.leases.get(event.lease_id)
     if lease is None:
         if event.session_id:
-            state.note_violation(Wrong.END_WITHOUT_LEASE, event.lease_id, "cancelled")
+            state.note_violation(ViolationKind.END_WITHOUT_LEASE, event.lease_id, "cancelled")
         # It overtook the request it gives up: from here on the id is never granted.
         state.put_entry(state.forbidden, event.lease_id, state.at)
-        state.leave_later(state.forbidden, event.lease_id)
+        state.drop_later(state.forbidden, event.lease_id)
     elif lease.state == OPEN:
         _end_lease(state, lease, Outcome.CANCELLED, 0)
     else:
-        state.note_violation(Wrong.ENDED_TWICE, lease.lease_id, f"already {lease.state}")
+        state.note_violation(ViolationKind.ENDED_TWICE, lease.lease_id, f"already {lease.state}")
 
 
 def _on_lease_expired(state: Pool, event: LeaseExpired) -> None:
     lease = state.leases.get(event.lease_id)
     if lease is None:
-        state.note_violation(Wrong.END_WITHOUT_LEASE, event.lease_id, "expired")
+        state.note_violation(ViolationKind.END_WITHOUT_LEASE, event.lease_id, "expired")
     elif lease.state == OPEN:
         # It may have been sent: all of its units stay used until somebody knows better.
         _end_lease(state, lease, Outcome.EXPIRED, lease.units)
         _note_use(state, lease)
     else:
-        state.note_violation(Wrong.ENDED_TWICE, lease.lease_id, f"already {lease.state}")
+        state.note_violation(ViolationKind.ENDED_TWICE, lease.lease_id, f"already {lease.state}")
 
 
 def _on_lease_reconciled(state: Pool, event: LeaseReconciled) -> None:
     lease = state.uncertain.get(event.lease_id)
     if lease is None:
         message = "reconciled, though its end was certain or it was not known"
-        state.note_violation(Wrong.IMPOSSIBLE_CHANGE, event.lease_id, message)
+        state.note_violation(ViolationKind.IMPOSSIBLE_CHANGE, event.lease_id, message)
         return
     _correct_end(state, lease, min(event.units, lease.units))
     state.set_field(lease, "reconciled", True)

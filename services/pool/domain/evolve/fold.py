@@ -36,7 +36,7 @@ def evolve(state: Pool, event: AnyEvent | UnknownEvent, at: datetime, sequence: 
     # Before the event, not after: whoever decided for it no longer saw what was due to leave.
     departures = state.departures
     if departures and departures[0].due_at <= at:
-        state.drop_departed(at)
+        state.drop_due(at)
     take = _TAKE.get(type(event), _on_unknown_event)
     if take is not None:
         take(state, event)
@@ -52,8 +52,10 @@ def _on_lease_refused(state: Pool, event: LeaseRefused) -> None:
     name = lease_id(event.request_id, event.number)
     # A counted one stands for requests that it does not name. What this process has told itself it
     # remembers with its message, which the log does not keep.
-    if event.since is None and event.count == 1 and name not in state.refusals.answers:
-        state.remember_answer(name, Refused(reason=event.reason, retry_after_s=event.retry_after_s))
+    if event.since is None and event.count == 1 and name not in state.refusals.refused:
+        state.remember_refused(
+            name, Refused(reason=event.reason, retry_after_s=event.retry_after_s)
+        )
 
 
 def _on_leader_elected(state: Pool, event: LeaderElected) -> None:

@@ -9,7 +9,7 @@ from contracts.pool import LeaseGranted, LeaseRenewed
 from services.pool.domain.index.choice import Index
 from services.pool.domain.records import OPEN, Lease
 from services.pool.domain.state import Pool
-from services.pool.domain.violations import Wrong
+from services.pool.domain.violations import ViolationKind
 
 
 def _on_lease_granted(state: Pool, event: LeaseGranted) -> None:
@@ -17,11 +17,13 @@ def _on_lease_granted(state: Pool, event: LeaseGranted) -> None:
     lease_id, units = event.lease_id, event.units
     session = state.sessions.get(event.session_id)
     if session is None:
-        state.note_violation(Wrong.UNKNOWN_SESSION, lease_id, "granted on no session")
+        state.note_violation(ViolationKind.UNKNOWN_SESSION, lease_id, "granted on no session")
         return
     if lease_id in state.leases:
         # The first stands: its units are reserved, and its holder may be using it.
-        state.note_violation(Wrong.GRANTED_TWICE, lease_id, "the lease had been granted before")
+        state.note_violation(
+            ViolationKind.GRANTED_TWICE, lease_id, "the lease had been granted before"
+        )
         return
     account = state.open_account(session, event.quota_day, event.service_type)
     taken, limit = account.used + account.reserved, state.daily_limit(session, event.service_type)
@@ -29,12 +31,14 @@ def _on_lease_granted(state: Pool, event: LeaseGranted) -> None:
     # it, and may be using it.
     if taken + units > limit:
         message = f"{taken} + {units} units of {limit} on {event.quota_day}"
-        state.note_violation(Wrong.OVERSOLD, lease_id, message)
+        state.note_violation(ViolationKind.OVERSOLD, lease_id, message)
     if account.closed:
         message = f"{event.service_type} was used up upstream on {event.quota_day}"
-        state.note_violation(Wrong.GRANTED_AFTER_EXHAUSTION, lease_id, message)
+        state.note_violation(ViolationKind.GRANTED_AFTER_EXHAUSTION, lease_id, message)
     if lease_id in state.forbidden:
-        state.note_violation(Wrong.GRANTED_AFTER_CANCEL, lease_id, "it had been cancelled before")
+        state.note_violation(
+            ViolationKind.GRANTED_AFTER_CANCEL, lease_id, "it had been cancelled before"
+        )
     lease = Lease(
         lease_id,
         event.request_id,
@@ -83,7 +87,9 @@ def _undo_grant(
 def _on_lease_renewed(state: Pool, event: LeaseRenewed) -> None:
     lease = state.opened.get(event.lease_id)
     if lease is None:
-        state.note_violation(Wrong.END_WITHOUT_LEASE, event.lease_id, "renewed while not open")
+        state.note_violation(
+            ViolationKind.END_WITHOUT_LEASE, event.lease_id, "renewed while not open"
+        )
         return
     if state.index is not None:
         # Registered first: the heap is told of the old deadline when the lease has it again.

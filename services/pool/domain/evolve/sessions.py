@@ -20,11 +20,11 @@ from contracts.pool import (
 from services.pool.domain.index.choice import SUSPICION
 from services.pool.domain.records import Accusation, Session
 from services.pool.domain.state import Pool
-from services.pool.domain.violations import Wrong
+from services.pool.domain.violations import ViolationKind
 
 RISK_CONTROL = "risk_control"
 """Reason of the cool-downs that grow."""
-_SOMEBODYS = {SessionStatus.ACTIVE, SessionStatus.DRAINING, SessionStatus.DISABLED}
+_SET_BY_HAND = {SessionStatus.ACTIVE, SessionStatus.DRAINING, SessionStatus.DISABLED}
 
 
 def _on_policy_changed(state: Pool, event: PolicyChanged) -> None:
@@ -38,7 +38,7 @@ def _on_session_added(state: Pool, event: SessionAdded) -> None:
     """Enter a new session; one that is there already is a violation and stays as it is."""
     if event.session_id in state.sessions:
         message = "added, though it was there"
-        state.note_violation(Wrong.IMPOSSIBLE_CHANGE, event.session_id, message)
+        state.note_violation(ViolationKind.IMPOSSIBLE_CHANGE, event.session_id, message)
         return
     session = Session(
         session_id=event.session_id,
@@ -62,13 +62,13 @@ def _on_session_added(state: Pool, event: SessionAdded) -> None:
 
 
 def _on_session_changed(state: Pool, session: Session, event: SessionChanged) -> None:
-    if event.status in _SOMEBODYS:
+    if event.status in _SET_BY_HAND:
         state.set_field(session, "status", event.status)
         # Somebody has decided about it: what a server said before counts no longer.
         _drop_suspicion(state, session)
     elif event.status is not None:
         message = f"{event.status} is not set by a change"
-        state.note_violation(Wrong.IMPOSSIBLE_CHANGE, session.session_id, message)
+        state.note_violation(ViolationKind.IMPOSSIBLE_CHANGE, session.session_id, message)
     state.set_field(session, "reason", event.reason)
     if event.limits is not None:
         state.set_field(session, "limits", event.limits)
@@ -105,12 +105,12 @@ def _on_session_suspected(state: Pool, session: Session, event: SessionSuspected
     state.set_field(session, "accuser", event.server_id)
     state.set_field(session, "reason", "login_expired")
     if event.server_id:
-        others = recent_accusers(state, event.server_id, session.session_id, state.at)
+        others = recent_accusations(state, event.server_id, session.session_id, state.at)
         recent = (*others, Accusation(session.session_id, state.at))
         state.put_entry(state.accusations, event.server_id, recent)
 
 
-def recent_accusers(
+def recent_accusations(
     state: Pool, server_id: ServerId, session_id: SessionId, at: datetime
 ) -> list[Accusation]:
     """List the other sessions that `server_id` called invalid so shortly before `at`."""
@@ -142,7 +142,7 @@ def _on_session_event(state: Pool, event: Any) -> None:
     """Take an event about one session, and put the session where it stands afterwards."""
     session = state.sessions.get(event.session_id)
     if session is None:
-        state.note_violation(Wrong.UNKNOWN_SESSION, event.session_id, "no such session")
+        state.note_violation(ViolationKind.UNKNOWN_SESSION, event.session_id, "no such session")
         return
     if state.index is not None:
         # Registered first: the session is placed again once its fields are as they were.
@@ -175,10 +175,10 @@ def _note_penalty(state: Pool, request_id: RequestId, session: Session) -> None:
     other = state.penalised.get(request_id)
     if other is None:
         state.put_entry(state.penalised, request_id, session.session_id)
-        state.leave_later(state.penalised, request_id)
+        state.drop_later(state.penalised, request_id)
     elif other != session.session_id:
         message = f"penalised {other} and {session.session_id}"
-        state.note_violation(Wrong.PENALISED_TWICE, request_id, message)
+        state.note_violation(ViolationKind.PENALISED_TWICE, request_id, message)
 
 
 _ON_SESSION: dict[type, Callable[[Pool, Session, Any], None]] = {

@@ -19,7 +19,7 @@ import msgspec
 from contracts.base import LeaseId, ServiceType, SessionId
 from contracts.pool import Policy, SessionStatus
 from services.pool.domain.index.deadlines import Deadlines
-from services.pool.domain.index.shelves import Shelf, ShelfKind
+from services.pool.domain.index.shelves import Placing, Shelf, ShelfKind
 from services.pool.domain.quota import Zone, policy_span, turn_zone, zone_at
 from services.pool.domain.records import DayAccount, Lease, Session
 
@@ -80,7 +80,7 @@ class Index:
         self._guard = policy_span(policy.reset_guard_s)
         self._shelves: dict[tuple[ServiceType, str, ShelfKind, int], Shelf] = {}
         self._order: dict[ServiceType, list[Shelf]] = {}
-        self._places: dict[SessionId, dict[ServiceType, tuple[Shelf, int]]] = {}
+        self._placings: dict[SessionId, dict[ServiceType, Placing]] = {}
         self._waking: list[tuple[datetime, SessionId]] = []
         self._wakes: dict[SessionId, datetime] = {}
         self._next_reset: datetime | None = None
@@ -120,16 +120,16 @@ class Index:
         ranked = kind is ShelfKind.FREE
         session_id = session.session_id
         accounts = session.days.get(zone.day, _NOTHING)
-        placed = self._places.get(session_id)
+        placed = self._placings.get(session_id)
         if placed is None:
-            placed = self._places[session_id] = {}
+            placed = self._placings[session_id] = {}
         rarity = 0
         for service_type in self._rarest_first:
             left = 0 if kind is None else self._session_units(session, accounts, service_type)
             old = placed.get(service_type)
             if left <= 0 or kind is None:
                 if old is not None:
-                    old[0].take_session(session_id, old[1])
+                    old.shelf.take_session(session_id, old.left)
                     del placed[service_type]
                 continue
             shelf = self._open_shelf(service_type, zone, kind, rarity if ranked else 0)
@@ -137,11 +137,11 @@ class Index:
             rarity += 1
             if old is not None:
                 # As it was: it keeps its turn among its equals.
-                if old[0] is shelf and old[1] == left:
+                if old.shelf is shelf and old.left == left:
                     continue
-                old[0].take_session(session_id, old[1])
+                old.shelf.take_session(session_id, old.left)
             shelf.put_session(session_id, left)
-            placed[service_type] = (shelf, left)
+            placed[service_type] = Placing(shelf, left)
 
     def choose_session(
         self,

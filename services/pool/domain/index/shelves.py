@@ -10,6 +10,8 @@ from collections import OrderedDict
 from collections.abc import Container
 from enum import IntEnum
 
+import msgspec
+
 from contracts.base import SessionId
 from services.pool.domain.quota import Zone
 
@@ -70,3 +72,10 @@ class Shelf:
                 if session_id not in avoid:
                     return session_id
         return None
+
+
+class Placing(msgspec.Struct, frozen=True):
+    """Where a session stands: on this shelf, put there with so many units left."""
+
+    shelf: Shelf
+    left: int
