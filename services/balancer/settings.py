@@ -69,7 +69,8 @@ class BalancerSection(Section, frozen=True, kw_only=True):
     """Failed probes in a row that take a server down; one good probe brings it up."""
     consecutive_failures: int = 5
     """Failed calls in a row that eject a server, or one service type of it. From the first that may
-    have cost a unit it gets no more calls at once than are missing from that."""
+    have cost a unit it gets no more calls at once than are missing from that. 0: none is
+    ejected."""
     max_ejected: float = 0.5
     """The part of the servers that may be ejected for failures of which nothing was sent. What may
     have cost units ejects even the last one."""
@@ -95,8 +96,8 @@ class BalancerSection(Section, frozen=True, kw_only=True):
             raise ValueError('probe_timeout: expected more than "0s"')
         if self.probe_failures < 1:
             raise ValueError("probe_failures: expected at least 1")
-        if not 1 <= self.consecutive_failures <= NUMBER_MAX:
-            raise ValueError("consecutive_failures: expected at least 1")
+        if not 0 <= self.consecutive_failures <= NUMBER_MAX:
+            raise ValueError("consecutive_failures: expected at least 1, or 0: none is ejected")
         if not 0 <= self.max_ejected <= 1:
             raise ValueError("max_ejected: expected a part from 0 to 1, such as 0.5")
         if self.eject_slower and not 1 < self.eject_slower <= NUMBER_MAX:

@@ -46,7 +46,9 @@ class Spoken:
 def spoken(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Spoken]:
-    stack = Stack(tmp_path_factory.mktemp("dialect"), TIDEGATE_POOL_MIN_SIZE="30")
+    # Its servers fail call after call, as these tests have them do.
+    settings = {"TIDEGATE_POOL_MIN_SIZE": "30", "TIDEGATE_BALANCER_CONSECUTIVE_FAILURES": "0"}
+    stack = Stack(tmp_path_factory.mktemp("dialect"), **settings)
     try:
         stack.configure(stack.servers_toml("one", one=f'dialect = "{request.param}"'))
         stack.start_all("one", being=("--dialect", request.param))

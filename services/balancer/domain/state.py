@@ -158,7 +158,7 @@ class Balancer(msgspec.Struct, kw_only=True):
         """Let the counts follow what the log says of an ejection."""
         standing = self.standings[server_id]
         ejection = self.fleet.members[server_id].ejections[service_type]
-        standing.on_ejection(service_type, ejection, self.bounds.consecutive_failures)
+        standing.on_ejection(service_type, ejection, self.bounds.failures_max)
         self.accused.pop(server_id, None)
         if standing.warming:
             self.warming.add(server_id)

@@ -321,3 +321,23 @@ def test_who_is_much_slower_than_the_fleet_goes_out_only_where_that_is_configure
     assert [(event.server_id, event.service_type) for event in events] == [(A, IMAGE)] * out
     assert [event.reason for event in events] == ["10.0 times as slow as the fleet"] * out
     assert not any(event.costs_units for event in events)
+
+
+def test_with_no_limit_failures_put_nobody_out_but_the_pools_word_does() -> (
+    None
+):
+    balancer = well("a", "b")
+    balancer.bounds = HealthBounds(consecutive_failures=0)
+    fail_calls(balancer, "a", 30)
+
+    assert settle_health(balancer) == []
+    for number in range(10):
+        chosen(balancer, f"r.{number}", avoid=("b",))
+    assert lasts(eject(balancer, "a")) == [("a", 30, 1)]
+    standing = balancer.standings[A]
+    standing.answers_probes, standing.probed_at = True, [after(31)]
+    settle_health(balancer, 31)
+    chosen(balancer, "s.1", avoid=("b",))
+    no_server(balancer, "s.2", avoid=("b",))
+    fail_calls(balancer, "a", lease="s.1", seconds=33)
+    assert [event.times for event in settle_health(balancer, 33)] == [2]

@@ -70,10 +70,12 @@ def _charges(
         return
     if standing.server_id in balancer.accused:
         yield _Charge(service_type=ALL, reason=ACCUSED)
-    limit = balancer.bounds.consecutive_failures
+    ejects, limit = balancer.bounds.consecutive_failures > 0, balancer.bounds.failures_max
     # Of all types first: what puts all of them out makes the others needless.
     for key in sorted(standing.streaks):
         streak = standing.streaks[key]
+        if not (ejects or streak.on_probation):
+            continue
         named = _type_put_out(standing, key, streak, now)
         if member.is_out(named) or not _is_long_enough(standing, key, streak, limit, now):
             continue
@@ -85,7 +87,7 @@ def _charges(
             outcomes=streak.failures,
         )
     yield from _slowness(balancer, member, standing, now)
-    for key in standing.recent:
+    for key in standing.recent if ejects else ():
         if key in bar and not member.is_out(key):
             seen = recent_outcomes(standing, key, now)
             failed = [outcome for outcome in seen if outcome.failed]

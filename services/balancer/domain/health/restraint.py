@@ -20,7 +20,9 @@ def restraint(
         streak = standing.streaks.get(key)
         if streak is None or not (streak.costs_units or streak.on_probation):
             continue
-        room = _room(streak, balancer.bounds.consecutive_failures)
+        if not (balancer.bounds.consecutive_failures or streak.on_probation):
+            continue
+        room = _room(streak, balancer.bounds.failures_max)
         if count_open(balancer, standing, key) >= room:
             if streak.on_probation:
                 return "one call at a time shows whether it is well again"

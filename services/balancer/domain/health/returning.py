@@ -94,7 +94,7 @@ def _readmission(
     streak = standing.streaks.get(service_type)
     if streak is None:
         reason, unproven = "a call was answered", False
-    elif streak.failures >= balancer.bounds.consecutive_failures:
+    elif streak.failures >= balancer.bounds.failures_max:
         return []  # it goes out again
     elif len(standing.probed_at) >= PROBES_IN and _began_before_probes(
         balancer, standing, service_type
