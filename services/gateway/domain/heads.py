@@ -218,6 +218,9 @@ def controls_in(text: bytes) -> int:
     return len(text) - len(text.translate(None, _CONTROLS))
 
 
+_FRAMING = frozenset({b"content-length", b"content-type"})
+
+
 def names_passing(also: Iterable[str]) -> frozenset[bytes]:
     """Name what a client sees of a server's head, where `also` is passed on too."""
     return PASSED | {name.lower().encode() for name in also}
@@ -228,7 +231,11 @@ def headers_passing(
     names: Collection[bytes] = PASSED,
     secrets: tuple[bytes, ...] = (),
 ) -> Headers:
-    """Keep what a client may see of a server's head: nothing that repeats the credential."""
+    """Keep what a client may see of a server's head: nothing that repeats the credential.
+
+    But for what frames the answer: a credential of a character or two is in any length, and a
+    client without one waits for ever.
+    """
     headers: Headers = []
     seen: set[bytes] = set()
     hop: frozenset[bytes] = frozenset()
@@ -242,5 +249,5 @@ def headers_passing(
                 seen.add(lower)
             headers.append((lower, value))
     for secret in secrets:
-        headers = [pair for pair in headers if secret not in pair[1]]
+        headers = [pair for pair in headers if secret not in pair[1] or pair[0] in _FRAMING]
     return [pair for pair in headers if pair[0] not in hop] if hop else headers

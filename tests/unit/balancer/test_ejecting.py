@@ -323,9 +323,7 @@ def test_who_is_much_slower_than_the_fleet_goes_out_only_where_that_is_configure
     assert not any(event.costs_units for event in events)
 
 
-def test_with_no_limit_failures_put_nobody_out_but_the_pools_word_does() -> (
-    None
-):
+def test_with_no_limit_failures_put_nobody_out_but_the_pools_word_does() -> None:
     balancer = well("a", "b")
     balancer.bounds = HealthBounds(consecutive_failures=0)
     fail_calls(balancer, "a", 30)

@@ -171,3 +171,10 @@ def test_own_headers_say_where_an_answer_comes_from() -> None:
     assert b"x-server-region" not in found
     assert found.endswith(b"\r\ncontent-type: application/json\r\n")
     assert b"\x1b" not in found
+
+
+def test_a_credential_of_one_character_takes_nothing_away_that_frames_the_answer() -> None:
+    framing = [(b"content-type", b"application/json"), (b"content-length", b"115")]
+    upstream = [*framing, (b"etag", b'"v1"')]
+
+    assert headers_passing(upstream, secrets=(b"1", b"a")) == framing
