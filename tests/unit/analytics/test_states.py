@@ -9,10 +9,15 @@ import pytest
 from contracts.balancer import (
     Health,
     ServerChanged,
+    ServerDrained,
     ServerEjected,
+    ServerFellSilent,
+    ServerHalfOpened,
     ServerHealthChanged,
+    ServerHeardAgain,
     ServerReadmitted,
     ServerRemoved,
+    ServerUndrained,
 )
 from contracts.gateway import KeyBounds, KeyChanged, KeyIssued, KeyRevoked, Scope
 from contracts.pool import (
@@ -152,6 +157,51 @@ def test_server_added_again_after_removal_begins_anew() -> None:
 
 def test_readmitted_server_is_believed() -> None:
     assert server_row(EJECTED, ServerReadmitted(server_id="server-1")).ejected_until is None
+
+
+OUT_FOR_VIDEO = msgspec.structs.replace(EJECTED, service_type="video")
+SILENT = ServerFellSilent(
+    server_id="server-1", service_type="image", waited_s=40.0, expected_s=10.0
+)
+
+
+@pytest.mark.parametrize(
+    ("events", "state", "types_out", "draining"),
+    [
+        ((EJECTED,), "ejected", "[]", False),
+        ((EJECTED, ServerHalfOpened(server_id="server-1", reason="x")), "half_open", "[]", False),
+        ((EJECTED, ServerReadmitted(server_id="server-1")), "", "[]", False),
+        (
+            (EJECTED, ServerReadmitted(server_id="server-1", slow_start_s=30.0)),
+            *("slow_start", "[]", False),
+        ),
+        ((OUT_FOR_VIDEO,), "", '["video"]', False),
+        (
+            (
+                OUT_FOR_VIDEO,
+                ServerHalfOpened(server_id="server-1", reason="x", service_type="video"),
+            ),
+            *("", "[]", False),
+        ),
+        (
+            (OUT_FOR_VIDEO, ServerReadmitted(server_id="server-1", service_type="video")),
+            *("", "[]", False),
+        ),
+        ((SILENT,), "silent", "[]", False),
+        ((SILENT, ServerHeardAgain(server_id="server-1", service_type="image")), "", "[]", False),
+        ((ServerDrained(server_id="server-1"),), "", "[]", True),
+        (
+            (ServerDrained(server_id="server-1"), ServerUndrained(server_id="server-1")),
+            *("", "[]", False),
+        ),
+    ],
+)
+def test_a_server_has_the_state_that_its_last_event_left(
+    events: tuple[Any, ...], state: str, types_out: str, draining: object
+) -> None:
+    row = server_row(UP, *events)
+
+    assert (row.state, row.types_out, row.draining) == (state, types_out, draining)
 
 
 def keys(*events: Any) -> KeyRow:

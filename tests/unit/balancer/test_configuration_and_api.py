@@ -3,7 +3,11 @@
 import msgspec
 
 from contracts.balancer import (
+    AcceptConfiguration,
     BalancerAdmin,
+    ConfigurationAccepted,
+    DrainServer,
+    PinStrategy,
     PutServer,
     RemoveServer,
     RulesChanged,
@@ -215,3 +219,33 @@ def test_what_is_said_as_it_is_by_default_is_not_said() -> None:
 
     assert entry_digest(section.as_server()) == entry_digest(server("a"))
     assert configuration_events(fleet, configured(BY, [section.as_server()])) == []
+
+
+def test_draining_and_pinning_say_nothing_twice_and_refuse_what_there_is_not() -> None:
+    fleet = filed(Fleet(), configured(BY, [A]))
+    drain = DrainServer(server_id=ServerId("a"), by="key-1")
+    undrain = msgspec.structs.replace(drain, undrain=True)
+    stranger = msgspec.structs.replace(drain, server_id=ServerId("none"))
+
+    drained = commanded(fleet, drain)
+    pinned = commanded(fleet, PinStrategy(strategy="adaptive", by="key-1"))
+
+    assert administration_events(fleet, undrain) == []
+    assert administration_events(drained, drain) == []
+    assert not commanded(drained, undrain).members[ServerId("a")].draining
+    refused = administration_events(fleet, stranger)
+    assert isinstance(refused, Failed)
+    assert refused.code == "not_found"
+    assert administration_events(pinned, PinStrategy(strategy="adaptive", by="key-1")) == []
+    assert commanded(pinned, PinStrategy(strategy="", by="key-1")).pinned == ""
+    wrong = administration_events(fleet, PinStrategy(strategy="fastest", by="key-1"))
+    assert isinstance(wrong, Failed)
+    assert wrong.message.startswith("strategy: expected one of")
+
+
+def test_a_word_that_a_configuration_may_take_servers_is_in_the_log() -> None:
+    accept = AcceptConfiguration(digest="sha256:1", by="key-1")
+
+    assert administration_events(Fleet(), accept) == [
+        ConfigurationAccepted(digest="sha256:1", by="key-1")
+    ]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts.balancer import Selected, ServerEjected
+from contracts.balancer import Selected, ServerEjected, StrategyFailed
 from contracts.base import LeaseId, ServerId, ServiceType, SessionId
 from contracts.pool import SessionRecovered, Verdict
 from services.balancer.domain import (
@@ -11,6 +11,7 @@ from services.balancer.domain import (
     observe_envelope,
     select_server,
     server_views,
+    strategy_trouble,
 )
 from tests.moments import NOON
 from tests.unit.balancer.builders import (
@@ -24,6 +25,7 @@ from tests.unit.balancer.builders import (
     pool_envelope,
     see,
     settle_health,
+    strategy,
     unreachable,
     usage_at,
     wanted,
@@ -339,3 +341,22 @@ def test_with_no_limit_failures_put_nobody_out_but_the_pools_word_does() -> None
     no_server(balancer, "s.2", avoid=("b",))
     fail_calls(balancer, "a", lease="s.1", seconds=33)
     assert [event.times for event in settle_health(balancer, 33)] == [2]
+
+
+def test_nobody_is_slower_than_a_fleet_of_which_too_little_is_known() -> None:
+    balancer = well("a", "b")
+    balancer.bounds = HealthBounds(eject_slower=2.0)
+    see(balancer, usage_at("a", first_byte_ms=9000.0), usage_at("b", first_byte_ms=10.0))
+
+    assert eject_due(balancer) == []
+
+
+def test_a_strategy_that_failed_is_told_while_it_is_in_force_and_lately() -> None:
+    failed = StrategyFailed(strategy="ours.py:choose", reason="no answer", failures=3)
+    balancer = well("a", by="ours.py:choose")
+    balancer.take_event(failed, NOON)
+
+    assert strategy_trouble(balancer, after(60)) == "ours.py:choose failed 3 times: no answer"
+    assert strategy_trouble(balancer, after(601)) == ""
+    balancer.take_event(strategy("round_robin"))
+    assert strategy_trouble(balancer, after(60)) == ""

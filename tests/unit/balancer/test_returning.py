@@ -1,34 +1,45 @@
 """Half open, readmitted, slow: how a server comes back, and what a new leader makes of it."""
 
+import pytest
+
 from contracts.balancer import (
+    ServerAdded,
     ServerDrained,
     ServerEjected,
     ServerFellSilent,
     ServerHalfOpened,
     ServerHeardAgain,
     ServerReadmitted,
+    ServerRemoved,
 )
-from contracts.base import ServerId, ServiceType
-from contracts.pool import Verdict
+from contracts.base import ServerId, ServiceType, SessionId
+from contracts.pool import SessionRecovered, Verdict
 from services.balancer.domain import (
     Balancer,
     awaited_probes,
+    memory_of,
+    recall,
     release_overdue,
     select_server,
     server_views,
     silence_events,
     take_probe,
 )
+from services.balancer.domain.health.words import duration_words
+from services.balancer.domain.latency import FirstBytes
 from tests.moments import NOON
 from tests.unit.balancer.builders import (
     ONE,
+    added,
     after,
+    balancer_of,
     chosen,
     down,
     eject,
     fail_calls,
     no_server,
     see,
+    server,
     settle_health,
     up,
     usage_at,
@@ -317,3 +328,93 @@ def test_sweep_of_leases_leaves_health_alone() -> None:
 
     assert release_overdue(balancer, after(40)) == []
     assert not server_views(balancer, after(40))[0].healthy
+
+
+def test_whoever_left_the_fleet_starts_slowly_no_more() -> None:
+    balancer = half_open()
+    chosen(balancer, "r.1")
+    see(balancer, usage_at("a", lease="r.1"), at=after(33))
+    settle_health(balancer, 33)
+    balancer.take_event(ServerRemoved(server_id=A))
+    balancer.take_event(added("b"))
+    balancer.take_event(up("b"))
+
+    chosen_at(balancer, 34)
+
+    assert not balancer.warming
+
+
+def test_three_probes_of_before_it_was_half_open_let_nobody_in() -> None:
+    balancer = half_open()
+    balancer.standings[A].probed_at = [after(second) for second in (11, 21, 31)]
+
+    assert settle_health(balancer, 32) == []
+
+
+def test_a_call_under_way_shows_more_than_probes_do() -> None:
+    balancer = half_open()
+    chosen(balancer, "r.1")
+    for seconds in (41, 51, 61):
+        take_probe(balancer, A, None, after(seconds))
+
+    assert settle_health(balancer, 61) == []
+
+
+def test_half_open_is_nobody_who_is_down_nor_who_is_silent_and_still_busy() -> None:
+    balancer = well("a", "b")
+    chosen(balancer, "r.1", avoid=("b",))
+    balancer.take_event(
+        ServerFellSilent(server_id=A, service_type=IMAGE, waited_s=40.0, expected_s=10.0), NOON
+    )
+    eject(balancer, "a")
+    take_probe(balancer, A, None, after(31))
+
+    assert settle_health(balancer, 31) == []
+    balancer.take_event(down("a"), after(32))
+    balancer.standings[A].answers_probes = False
+    assert settle_health(balancer, 33) == []
+
+
+def test_a_silent_server_is_told_once_and_one_that_is_gone_not_at_all() -> None:
+    balancer = well("a", "b")
+    for number in range(60):
+        see(balancer, usage_at("b", lease=f"o.{number}"))
+    chosen(balancer, "r.1", avoid=("b",))
+    chosen(balancer, "r.2", avoid=("b",))
+
+    assert len(silence_events(balancer, after(40))) == 1
+    balancer.take_event(ServerRemoved(server_id=A))
+    assert silence_events(balancer, after(40)) == []
+
+
+def test_of_nothing_counted_no_part_began_within_any_time() -> None:
+    assert FirstBytes().quantile_ms(0.99) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(-1, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "120 min"), (9000, "2 h")],
+)
+def test_durations_are_worded_in_the_unit_that_fits(seconds: float, words: str) -> None:
+    assert duration_words(seconds) == words
+
+
+def test_what_is_remembered_of_a_server_at_another_address_is_of_another() -> None:
+    balancer = well("a")
+    fail_calls(balancer, "a", 2)
+    memory = memory_of(balancer, 7, after(1))
+    moved = balancer_of(ServerAdded(server=server("a", url="http://elsewhere")), up("a"))
+
+    recall(moved, memory)
+
+    assert moved.standings[A].streaks == {}
+
+
+def test_what_the_pool_said_before_a_server_went_out_was_heard() -> None:
+    balancer = well("a", "b")
+    eject(balancer, "a", seconds=10)
+    blame = SessionRecovered(session_id=SessionId("s"), reason="server_blamed", server_id=A)
+
+    see(balancer, blame, at=after(5))
+
+    assert balancer.accused == {}

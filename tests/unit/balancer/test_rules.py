@@ -7,6 +7,8 @@ from contracts.base import ServiceType
 from contracts.pool import Attempt, Verdict
 from services.balancer.domain import Balancer, select_server, switch_events
 from services.balancer.domain.rules import Condition, parse_condition
+from services.balancer.domain.rules.measures import CallSamples, measure_value
+from tests.moments import NOON
 from tests.unit.balancer.builders import (
     AVATAR,
     IMAGE,
@@ -249,3 +251,17 @@ def test_nothing_is_sampled_without_rules_and_no_more_than_a_thousand_with() -> 
     )
     switched(balancer, 1)
     assert len(balancer.rule_watch.samples.recent(IMAGE, after(1))) == 0
+
+
+def test_service_types_of_which_calls_are_kept_are_bounded_and_old_calls_go() -> None:
+    samples = CallSamples()
+    for number in range(300):
+        samples.note_attempt(ServiceType(f"t{number}"), NOON, blamed=True, first_byte_ms=1.0)
+
+    assert len(samples._by_type) <= 256
+    assert len(samples.recent(ServiceType("t299"), NOON)) == 1
+    assert len(samples.recent(ServiceType("t299"), after(61))) == 0
+
+
+def test_where_nobody_can_do_it_nothing_is_measured() -> None:
+    assert measure_value("out", IMAGE, CallSamples(), [], NOON) is None

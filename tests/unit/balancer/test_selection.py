@@ -322,3 +322,22 @@ def test_no_other_is_named_where_only_one_is_wanted(
 
     assert isinstance(answer, NoServer)
     assert answer.reason == why
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"avoid": [ServerId("a")]}, "already tried"),
+        ({"dialects": ["drraw"]}, "cannot do this request (plain)"),
+        ({"only": ServerId("none")}, "there is no server none"),
+    ],
+)
+def test_the_one_server_that_is_wanted_is_refused_by_its_reason(
+    more: dict[str, object], why: str
+) -> None:
+    asked = msgspec.structs.replace(wanted("r.1"), **{"only": ServerId("a"), **more})
+
+    answer = select_server(well("a"), asked, ONE, NOON)
+
+    assert isinstance(answer, NoServer)
+    assert answer.reason.endswith(why)

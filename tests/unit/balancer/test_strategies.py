@@ -141,3 +141,15 @@ def test_unknown_strategy_is_refused_with_those_that_exist() -> None:
         "expected one of round_robin, weighted"
     )
     assert strategies.strategy_objection("round_robin") is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["/etc/ours.py:f", "../ours.py:f", "a/../b.py:f", "ours.txt:f", "ours.py:", "ours.py:1f"],
+)
+def test_a_file_elsewhere_and_a_name_that_is_none_are_no_strategy(name: str) -> None:
+    assert str(strategies.strategy_objection(name)).startswith('expected "file.py:function"')
+
+
+def test_a_function_in_a_file_below_may_be_a_strategy() -> None:
+    assert strategies.strategy_objection("rules/ours.py:choose") is None

@@ -84,7 +84,7 @@ def ejection_after(before: Ejection | None, event: EjectionEvent, at: Instant | 
                 times=times,
                 costs_units=True,
             )
-        case ServerReadmitted():
+        case _:
             known = before or Ejection(state="slow_start")
             return replace(
                 known,

@@ -225,7 +225,7 @@ def _change_strategy(fleet: Fleet, event: StrategyEvent) -> Fleet:
         case RulesChanged():
             source = _latest_source(fleet, event.source)
             return replace(fleet, rules=event.rules, rules_entry=event.entry, source=source)
-        case StrategyChanged():
+        case _:
             return _choose_strategy(fleet, event)
 
 
@@ -278,7 +278,7 @@ def _judge_member(before: Member, event: MemberEvent, at: Instant | None) -> Mem
             return replace(before, silence=silence)
         case ServerHeardAgain():
             return replace(before, silence=None)
-        case ServerEjected() | ServerHalfOpened() | ServerReadmitted():
+        case _:
             ejection = ejection_after(before.ejections.get(event.service_type), event, at)
             # Half open: whoever was silent is asked again.
             heard = isinstance(event, ServerHalfOpened)
