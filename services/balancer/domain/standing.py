@@ -1,14 +1,13 @@
 """One server as it stands now: what strategies rank by, and what probes and outcomes showed."""
 
 from datetime import timedelta
-from math import ceil
 
 import msgspec
 
 from contracts.balancer import Server
 from contracts.base import Instant, ServerId, ServiceType, SessionId
 from runtime.geography.regions import region_named
-from services.balancer.domain.fleet.ejection import Ejection
+from services.balancer.domain.fleet.ejection import Ejection, warm_part
 from services.balancer.domain.latency import ServerLatency
 from services.balancer.strategies import Criteria
 
@@ -210,8 +209,8 @@ class ServerStanding(msgspec.Struct, kw_only=True):
         """Let its bounds grow as far as a slow start has come; what is over is forgotten."""
         whole = self.warming.get(_ALL)
         share = 1.0 if whole is None else whole.warm_share(now)
-        self.max_sessions = max(1, ceil(self.server.max_sessions * share))
-        self.weight = max(1, ceil(self.server.weight * share))
+        self.max_sessions = warm_part(self.server.max_sessions, share)
+        self.weight = warm_part(self.server.weight, share)
         for service_type in [*self.warming]:
             if self.warming[service_type].state_at(now) == "over":
                 del self.warming[service_type]

@@ -5,6 +5,7 @@ import msgspec
 from contracts.balancer import Selected
 from contracts.pool import Candidate
 from services.balancer.domain import Balancer, select_server
+from services.balancer.domain.fleet.ejection import warm_part
 from services.balancer.settings import server_objection
 from tests.moments import NOON
 from tests.unit.balancer.builders import (
@@ -113,3 +114,17 @@ def test_selection_that_puts_nothing_in_flight_counts_what_is_there() -> None:
     assert selected(balancer).in_flight == 2
     assert selected(balancer, "").in_flight == 2
     assert selected(balancer, only_ask=True).in_flight == 2
+
+
+def test_bounds_of_any_size_that_a_log_has_are_counted() -> None:
+    """A log of another version may hold numbers that no configuration is allowed."""
+    vast = 10**400
+    balancer = balancer_of(
+        added("a", max_sessions=vast, level=1),
+        added("b", max_sessions=vast, level=2),
+        *[up("a"), up("b"), strategy("least_connections")],
+    )
+
+    assert chosen(balancer, "r.1") == "a"
+    assert warm_part(vast, 0.5) == vast // 2
+    assert [warm_part(100, share) for share in (0.0, 0.004, 0.5, 1.0)] == [1, 1, 50, 100]

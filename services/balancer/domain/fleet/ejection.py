@@ -10,6 +10,7 @@
 What is over is kept: the next ejection is longer than this one was, unless it is long ago.
 """
 
+from math import ceil
 from typing import Literal
 
 from msgspec.structs import replace
@@ -55,6 +56,11 @@ class Ejection(Part, frozen=True, kw_only=True):
         if self.state != "slow_start" or self.since is None or not self.slow_start_s:
             return 1.0
         return min(1.0, max(0.0, (now - self.since).total_seconds() / self.slow_start_s))
+
+
+def warm_part(whole: int, share: float) -> int:
+    """Take a share of a bound, rounded up, at least 1; in whole numbers, however large it is."""
+    return max(1, -(-whole * ceil(share * 1000) // 1000))
 
 
 def ejection_after(before: Ejection | None, event: EjectionEvent, at: Instant | None) -> Ejection:

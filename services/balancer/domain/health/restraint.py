@@ -1,8 +1,7 @@
 """How many more exchanges a server may take: fewer while it fails, rests, or has only come back."""
 
-from math import ceil
-
 from contracts.base import Instant, ServiceType
+from services.balancer.domain.fleet.ejection import warm_part
 from services.balancer.domain.health.outcomes import ALL
 from services.balancer.domain.inflight import count_open
 from services.balancer.domain.pacing import rest_reason
@@ -29,7 +28,7 @@ def restraint(
             return f"{streak.failures} failures in a row: at most {room} exchanges more"
     ejection = standing.warming.get(service_type)
     if service_type and ejection is not None:
-        limit = max(1, ceil(standing.server.max_sessions * ejection.warm_share(now)))
+        limit = warm_part(standing.server.max_sessions, ejection.warm_share(now))
         if count_open(balancer, standing, service_type) >= limit:
             return f"starts slowly: {limit} of {standing.server.max_sessions} exchanges"
     return None

@@ -11,7 +11,7 @@ from services.balancer.domain.standing import ServerStanding
 from services.balancer.domain.state import Balancer, Options
 
 SERVICE_TYPES_MAX = 256
-_LEVEL_FULL = 0.8
+_LEVEL_FULL_PERCENT = 80
 
 
 def options_for(balancer: Balancer, service_type: ServiceType) -> Options:
@@ -116,7 +116,8 @@ def servers_of_level(options: Options, eligible: list[ServerStanding]) -> list[S
         if of_level:
             members = [standing for standing in options.able if standing.server.level == level]
             in_flight = sum(standing.in_flight for standing in members)
-            if in_flight < _LEVEL_FULL * sum(standing.max_sessions for standing in members):
+            limit = sum(standing.max_sessions for standing in members)
+            if in_flight * 100 < _LEVEL_FULL_PERCENT * limit:
                 return of_level
     return eligible
 
