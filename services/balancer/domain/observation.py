@@ -16,7 +16,7 @@ from contracts.pool import (
 from services.balancer.domain.health.outcomes import SERVER_BLAMED, take_attempt
 from services.balancer.domain.health.probing import count_unreachable
 from services.balancer.domain.inflight import end_placement, renew_deadline
-from services.balancer.domain.latency import FirstBytes, note_attempt
+from services.balancer.domain.latency import FirstBytes, bounded_entry, note_attempt
 from services.balancer.domain.pacing import slow_down, speed_up
 from services.balancer.domain.standing import ServerStanding
 from services.balancer.domain.state import Balancer, Placement
@@ -95,9 +95,7 @@ def _count_attempt(
         standing.unreachable = 0
         standing.answered_at = at
     if attempt.verdict is Verdict.SUCCESS and attempt.first_byte_ms:
-        seen = balancer.first_bytes.get(usage.service_type)
-        if seen is None:
-            seen = balancer.first_bytes[usage.service_type] = FirstBytes()
+        seen = bounded_entry(balancer.first_bytes, usage.service_type, FirstBytes)
         seen.count(attempt.first_byte_ms)
     blamed = attempt.verdict in SERVER_BLAMED
     note_attempt(

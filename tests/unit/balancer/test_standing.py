@@ -239,3 +239,11 @@ def test_half_open_after_a_silence_gives_the_silence_as_its_reason() -> None:
     ejection = balancer.fleet.members[A].ejections[ALL]
     assert ejection.costs_units
     assert ejection.reason == "its exchanges are over without an answer"
+
+
+def test_service_types_of_which_outcomes_are_kept_are_bounded() -> None:
+    balancer = well("a")
+    for number in range(200):
+        see(balancer, usage_at("a", service_type=ServiceType(f"t{number}")))
+
+    assert len(balancer.first_bytes) == len(balancer.standings[ServerId("a")].recent) == 64

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from contracts.base import Instant, ServiceType, SessionId
 from contracts.pool import Attempt, Verdict
+from services.balancer.domain.latency import bounded_entry
 from services.balancer.domain.standing import CallResult, ServerStanding, Streak
 
 OUTCOMES_KEPT = 20
@@ -99,5 +100,5 @@ def _pass_trial(standing: ServerStanding, service_type: ServiceType, verdict: Ve
 
 
 def _remember(standing: ServerStanding, service_type: ServiceType, outcome: CallResult) -> None:
-    before = standing.recent.get(service_type, [])
+    before = bounded_entry(standing.recent, service_type, list[CallResult])
     standing.recent[service_type] = [*before[1 - OUTCOMES_KEPT :], outcome]

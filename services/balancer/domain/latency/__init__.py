@@ -9,6 +9,7 @@ from services.balancer.domain.latency.samples import (
     FleetLatency,
     LatencySample,
     ServerLatency,
+    bounded_entry,
     fleet_median_ms,
     note_attempt,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "FleetLatency",
     "LatencySample",
     "ServerLatency",
+    "bounded_entry",
     "fleet_median_ms",
     "note_attempt",
 ]

@@ -184,15 +184,15 @@ def note_attempt(
     if not first_byte_ms > 0:  # nothing was measured, or not a number
         return
     if not blamed:
-        _bounded_entry(fleet, service_type, FleetLatency).add_time(first_byte_ms)
+        bounded_entry(fleet, service_type, FleetLatency).add_time(first_byte_ms)
     sample = LatencySample(at_s, first_byte_ms)
     median_ms = fleet_median_ms(fleet, service_type)
-    _bounded_entry(latencies, service_type, ServerLatency).add_sample(
+    bounded_entry(latencies, service_type, ServerLatency).add_sample(
         sample, attempt.in_flight, median_ms
     )
 
 
-def _bounded_entry(
+def bounded_entry(
     entries: dict[ServiceType, Entry], service_type: ServiceType, kind: Callable[[], Entry]
 ) -> Entry:
     """What is kept of a service type; of too many the one that came first is forgotten."""
