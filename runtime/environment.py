@@ -161,8 +161,10 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         there and not beside the file; one that `variable` gave is looked for here alone.
         """
         here = Path(named).absolute()
-        if self.config is None or variable in self.overrides:
+        # The null device stands for no configuration at all: nothing lies beside it.
+        if self.config in {None, Path(os.devnull)} or variable in self.overrides:
             return here
+        assert self.config is not None
         beside = self.config.absolute().parent / named
         return here if here.exists() and not beside.exists() else beside
 

@@ -16,6 +16,7 @@ CONFIGURATION = "sha256:"
 """How the `source` of an event from the configuration file begins; the rest is a digest."""
 DEMO = ":demo"
 """How that digest ends where nobody named a server, and the demo's own are the servers."""
+PING_PATH = "/ping"
 PLAIN = "plain"
 DIALECTS = (PLAIN, "jimeng", "drraw", "jimeng-free-all", "jimeng-free")
 """What a server may understand; of `plain` nothing is translated."""
@@ -40,7 +41,7 @@ class Server(Part, frozen=True, kw_only=True):
     """A lower level is used up to 80 % of its limit before the next one."""
     serves: list[str] = []
     """Regions of sessions that it serves (`us`, `hk`); none named: every one."""
-    probe_path: str = "/ping"
+    probe_path: str = PING_PATH
     probe_status: int = 0
     """The status that a good probe has; 0: any of 2xx."""
     probe_body: str = ""

@@ -23,6 +23,7 @@ from contracts.balancer import (
     BalancerEvent,
     BalancerStatus,
     BalancerStatusReply,
+    PinStrategy,
     ProbeServers,
     PutServer,
     SelectAnswers,
@@ -202,6 +203,8 @@ class BalancerDoors:
         except msgspec.DecodeError as error:
             return decode_refusal(error, [*get_args(BalancerAdmin)])
         objection = _command_objection(command, self._balancer.service_types)
+        if objection is None and isinstance(command, SetStrategy | PinStrategy):
+            objection = self._custom.file_objection(command.strategy)
         if objection:
             return Failed(code="bad_request", message=objection)
         if isinstance(command, AcceptConfiguration) and (failure := self._hold_failure(command)):

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from contracts.balancer import DIALECTS, PLAIN, Server, StrategyRule
+from contracts.balancer import DIALECTS, PING_PATH, PLAIN, Server, StrategyRule
 from contracts.base import NUMBER_MAX, ServerId, ServiceType
 from runtime.addresses import address_objection
 from runtime.credentials import REGIONS
@@ -131,7 +131,7 @@ class ServerSection(Section, frozen=True, kw_only=True):
     """Regions of the sessions it serves, of `us`, `hk`, `jp` and `sg`; none named: every one. A
     session without a region may go anywhere."""
 
-    probe_path: str = "/ping"
+    probe_path: str = PING_PATH
     """What its probes ask for, with GET, behind what path its address has."""
     probe_status: int = 0
     """The status of a good probe; 0: any of 2xx."""

@@ -6,16 +6,18 @@ COLUMNS = (
     "id",
     "url",
     "region",
-    "health",
-    "reason",
+    "state",
+    "why",
     "connections",
     "of",
     "avg_ms",
     "success_rate",
     "weight",
     "priority",
+    "level",
     "capabilities",
     "dialect",
+    "serves",
 )
 
 
@@ -37,8 +39,9 @@ def test_text(answer: dict[str, Any]) -> str:
     lines += [f"  {name}: {value}" for name, value in answer["headers"].items()]
     if answer["why"]:
         lines.append(f"why: {answer['why']}")
+    units = f"{answer['units']} unit{'' if answer['units'] == 1 else 's'}"
     lines.append(
-        f"{answer['units']} units ({answer['outcome']}), first byte after"
+        f"{units} ({answer['outcome']}), first byte after"
         f" {answer['first_byte_ms']:.0f} ms, {answer['bytes_out']} bytes in"
         f" {answer['total_ms']:.0f} ms; tidegate explain {answer['request_id']}"
     )
@@ -52,14 +55,16 @@ def server_row(view: dict[str, Any]) -> list[Any]:
         server["server_id"],
         server["url"],
         server.get("region"),
-        view["health"],
-        view.get("reason"),
+        view.get("state") or view["health"],
+        view.get("words"),
         view.get("connections", 0),
         server.get("max_sessions", 100),
         view.get("avg_response_ms", 0.0),
-        view.get("success_rate", 1.0),
+        view.get("success_rate", 1.0) if view.get("attempts") else None,
         server.get("weight", 1),
         server.get("priority", 1),
+        server.get("level", 1),
         server.get("capabilities"),
         server.get("dialect", "plain"),
+        server.get("serves"),
     ]

@@ -28,6 +28,7 @@ from contracts.base import Instant, ServerId
 from runtime.process.logs import Log
 from runtime.texts import as_quoted
 from services.balancer.custom.words import PickQuestion, Picks
+from services.balancer.strategies import custom_objection, is_custom
 
 ANSWER_S = 0.05
 START_S = 10.0
@@ -190,6 +191,13 @@ class CustomStrategies:
                 file = self._find(name.rpartition(":")[0])
                 strategy = CustomStrategy(name, file, self._environment, self._logger)
                 self._running[name] = strategy
+
+    def file_objection(self, name: str) -> str | None:
+        """Say that a strategy has no file here; None when it has, or needs none."""
+        if not is_custom(name) or custom_objection(name):
+            return None  # of the one there is nothing to say, the other is refused by its name
+        file = self._find(name.rpartition(":")[0])
+        return None if file.is_file() else f"strategy: there is no file {file} for the balancer"
 
     async def ask_picks(self, name: str, question: PickQuestion) -> list[ServerId]:
         """Ask one of them which servers to take, one a call; nothing when nobody picked."""

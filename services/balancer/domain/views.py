@@ -26,7 +26,8 @@ def strategy_trouble(balancer: Balancer, now: Instant) -> str:
         return ""
     if failed.strategy not in balancer.fleet.strategies_in_force():
         return ""
-    return f"{failed.strategy} failed {failed.failures} times: {failed.reason}"
+    times = f" {failed.failures} times" if failed.failures > 1 else ""
+    return f"{failed.strategy} failed{times}: {failed.reason}"
 
 
 def _server_view(member: Member, standing: ServerStanding, now: Instant) -> ServerView:

@@ -17,7 +17,7 @@ least one, and returns them best first. It changes nothing: what it wants rememb
 time is in the ranking. For which call they are ranked, and chance, come in as `Criteria`.
 """
 
-from services.balancer.strategies.custom import is_custom
+from services.balancer.strategies.custom import custom_objection, is_custom
 from services.balancer.strategies.ranking import (
     ANY_CALL,
     Criteria,
@@ -43,6 +43,7 @@ __all__ = [
     "EligibleServer",
     "Ranking",
     "Strategy",
+    "custom_objection",
     "is_custom",
     "no_chance",
     "strategy_named",

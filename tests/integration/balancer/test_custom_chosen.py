@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 from nats.aio.client import Client
 
-from contracts.balancer import Selected, StrategyFailed
+from contracts.balancer import PinStrategy, Selected, SetStrategy, StrategyFailed
+from contracts.base import Failed
 from services.balancer.custom import host
 from tests.integration.balancer.bench import Bench
 from tests.tinyserver import listening
@@ -95,3 +96,21 @@ async def test_one_that_fails_loses_no_call_and_is_told(
             status = await bench.status()
             assert reason in status.strategy_trouble
             assert sum(view.connections for view in status.servers) == 10 * rounds
+
+
+async def test_a_file_that_is_not_there_is_refused_by_name(bench: Bench) -> None:
+    async with listening() as one, bench.balancer():
+        bench.named(one)
+        await bench.well(1)
+        commands = (
+            SetStrategy(strategy="nope.py:choose", reason="x", by="key-1"),
+            PinStrategy(strategy="nope.py:choose", by="key-1"),
+        )
+
+        answers = [await bench.admin(command) for command in commands]
+
+        for answer in answers:
+            assert isinstance(answer, Failed)
+            assert answer.message.startswith("strategy: there is no file ")
+            assert "nope.py" in answer.message
+        assert (await bench.status()).strategy == "least_connections"

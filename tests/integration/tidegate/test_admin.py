@@ -24,6 +24,7 @@ from tests.integration.gateway.office import has_figures
 from tests.waiting import eventually
 from tidegate.console.errors import CommandError
 from tidegate.main import verb_application
+from tidegate.probing import servertexts
 
 pytestmark = pytest.mark.anyio
 TYPES = ("image", "nothing")
@@ -239,6 +240,22 @@ async def test_servers_are_listed_with_their_health(terminal: Terminal) -> None:
     shown = await terminal.shown("servers", "list")
     assert "server-1" in shown
     assert "strategy capability_based" in shown
+
+
+def test_a_server_is_shown_with_its_state_and_no_rate_that_nothing_made() -> None:
+    view = {
+        "server": {"server_id": "a", "url": "http://a", "level": 2, "serves": ["us"]},
+        "health": "up",
+        "state": "ejected",
+        "words": "ejected 2 min ago: failed",
+        "attempts": 0,
+    }
+    shown = dict(zip(servertexts.COLUMNS, servertexts.server_row(view), strict=True))
+
+    assert (shown["state"], shown["why"]) == ("ejected", "ejected 2 min ago: failed")
+    assert (shown["success_rate"], shown["level"], shown["serves"]) == (None, 2, ["us"])
+    tried = servertexts.server_row({**view, "attempts": 4, "success_rate": 0.5})
+    assert tried[servertexts.COLUMNS.index("success_rate")] == 0.5
 
 
 async def test_a_server_is_added_changed_and_removed(terminal: Terminal) -> None:

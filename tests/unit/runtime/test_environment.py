@@ -1,5 +1,6 @@
 """The variables of a process, and the files of a home."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -220,3 +221,9 @@ def test_file_that_a_setting_names_lies_beside_the_configuration(
     assert found.file_path("x", "TIDEGATE_A") == here / "x", "a variable's is looked for here"
     assert found.file_path(str(tmp_path / "y"), "TIDEGATE_B") == tmp_path / "y"
     assert read_environment({}).file_path("x", "TIDEGATE_B") == here / "x"
+
+
+def test_beside_no_configuration_at_all_nothing_is_looked_for(tmp_path: Path) -> None:
+    found = read_environment({"TIDEGATE_HOME": str(tmp_path), "TIDEGATE_CONFIG": os.devnull})
+
+    assert found.file_path("ours.py", "TIDEGATE_B") == Path("ours.py").absolute()

@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from contracts.balancer import (
+    PING_PATH,
     PLAIN,
     DrainServer,
     ProbedServer,
@@ -46,7 +47,7 @@ class NewServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     dialect: str = PLAIN
     level: _Positive = 1
     serves: list[str] = []
-    probe_path: str = "/ping"
+    probe_path: str = PING_PATH
     probe_status: _Status = 0
     probe_body: str = ""
 
