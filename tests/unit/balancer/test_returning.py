@@ -391,6 +391,43 @@ def test_of_nothing_counted_no_part_began_within_any_time() -> None:
     assert FirstBytes().quantile_ms(0.99) == 0.0
 
 
+def test_a_silence_that_nobody_dated_is_as_long_as_its_event_says() -> None:
+    balancer = well("a")
+
+    balancer.take_event(
+        ServerFellSilent(server_id=A, service_type=IMAGE, waited_s=20.0, expected_s=9.0)
+    )
+
+    assert server_views(balancer, after(3600))[0].words == (
+        "silent: image has waited 20 s, and nothing else is answered"
+    )
+
+
+def test_a_draining_server_says_how_many_exchanges_it_still_has() -> None:
+    balancer = well("a")
+    chosen(balancer, "r.1")
+
+    balancer.take_event(ServerDrained(server_id=A, by="operator"))
+
+    (view,) = server_views(balancer, after(1))
+    assert (view.state, view.words) == ("draining", "draining: 1 exchanges still open")
+
+
+def test_who_is_ejected_again_while_it_starts_slowly_has_its_whole_bounds_behind_it() -> None:
+    balancer = half_open()
+    chosen(balancer, "r.1")
+    see(balancer, usage_at("a", lease="r.1"), at=after(33))
+    settle_health(balancer, 33)
+
+    again = ServerEjected(server_id=A, reason="failed again", failures=5, times=2, until=after(99))
+    balancer.take_event(again, after(40))
+
+    assert balancer.fleet.members[A].ejections[ServiceType("")].warm_share(after(41)) == 1.0
+    assert server_views(balancer, after(41))[0].words == (
+        "ejected 1 s ago: failed again, back in 58 s"
+    )
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(-1, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "120 min"), (9000, "2 h")],
