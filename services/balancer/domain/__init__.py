@@ -38,7 +38,7 @@ from services.balancer.domain.health import (
 )
 from services.balancer.domain.inflight import release_overdue
 from services.balancer.domain.inheritance import take_report
-from services.balancer.domain.memory import memory_of, recall
+from services.balancer.domain.memory import lighten_memory, memory_of, recall
 from services.balancer.domain.observation import observe_envelope
 from services.balancer.domain.rules import parse_condition, switch_events
 from services.balancer.domain.selection import (
@@ -66,6 +66,7 @@ __all__ = [
     "eligible_servers",
     "evolve",
     "health_due",
+    "lighten_memory",
     "memory_of",
     "observe_envelope",
     "options_for",

@@ -56,6 +56,15 @@ def memory_of(balancer: Balancer, sequence: int, now: Instant) -> BalancerMemory
     )
 
 
+def lighten_memory(memory: BalancerMemory) -> BalancerMemory | None:
+    """Leave out what weighs most and is seen anew soonest: times, then outcomes; None: no more."""
+    if any(server.latencies for server in memory.servers):
+        return replace(memory, servers=[replace(one, latencies={}) for one in memory.servers])
+    if any(server.recent for server in memory.servers):
+        return replace(memory, servers=[replace(one, recent={}) for one in memory.servers])
+    return None
+
+
 def recall(balancer: Balancer, memory: BalancerMemory) -> None:
     """Know again what was taken down; the log has told everything it has to tell."""
     balancer.first_bytes = {name: FirstBytes(counts) for name, counts in memory.first_bytes.items()}
