@@ -1,7 +1,7 @@
 """The balancer's whole state: the fleet of the log, and what is open at whom right now."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -35,12 +35,17 @@ class Placement(msgspec.Struct, kw_only=True):
     """The server whose failure the last selection reported."""
     reported: frozenset[ServerId] = frozenset()
     """All of those: the lease's end tells of them once more."""
+    lost: bool = False
+    """Nothing is heard of its gateway any more: nobody waits for its answer."""
 
 
 class Inheritance(msgspec.Struct, kw_only=True):
-    """One gateway's exchanges that an earlier leader placed."""
+    """What one gateway said last, and its exchanges that an earlier leader placed."""
 
     until: Instant
+    said_at: Instant
+    said: Mapping[ServerId, int] = {}
+    """How many exchanges it had open at each server."""
     most: dict[ServerId, int] = {}
     """More cannot be left of an earlier leader's: no report had fewer open."""
     open: dict[ServerId, int] = {}

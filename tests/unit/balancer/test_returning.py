@@ -41,6 +41,7 @@ from tests.unit.balancer.builders import (
     see,
     server,
     settle_health,
+    still_waits,
     up,
     usage_at,
     wanted,
@@ -251,6 +252,7 @@ def fallen_silent() -> Balancer:
     for number in range(60):
         see(balancer, usage_at("b", lease=f"o.{number}"))
     chosen(balancer, "r.1", avoid=("b",))
+    still_waits(balancer, "a", 40)
     for event in silence_events(balancer, after(40)):
         balancer.take_event(event, after(40))
     return balancer
@@ -271,6 +273,7 @@ def test_who_answers_nothing_for_long_gets_nothing_more() -> None:
 def test_nobody_is_silent_who_has_answered_since_nor_before_the_fleet_is_known() -> None:
     balancer = well("a")
     chosen(balancer, "r.1")
+    still_waits(balancer, "a", 4000)
 
     assert silence_events(balancer, after(4000)) == []
     for number in range(60):
@@ -310,6 +313,7 @@ def test_silence_tells_what_was_waited_for() -> None:
         see(balancer, usage_at("a", lease=f"o.{number}", first_byte_ms=5000.0))
     chosen(balancer, "r.1")
     balancer.standings[A].answered_at = None
+    still_waits(balancer, "a", 18)
 
     assert silence_events(balancer, after(15)) == []
 
@@ -381,6 +385,7 @@ def test_a_silent_server_is_told_once_and_one_that_is_gone_not_at_all() -> None:
         see(balancer, usage_at("b", lease=f"o.{number}"))
     chosen(balancer, "r.1", avoid=("b",))
     chosen(balancer, "r.2", avoid=("b",))
+    still_waits(balancer, "a", 40)
 
     assert len(silence_events(balancer, after(40))) == 1
     balancer.take_event(ServerRemoved(server_id=A))
