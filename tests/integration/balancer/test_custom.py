@@ -1,6 +1,7 @@
 """An operator's own strategy in its process: asked, waited for so long, killed, begun anew."""
 
 import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -108,6 +109,41 @@ def choose(servers, criteria):
         strategies.forget_failures(1)
         await until_loaded(strategies)
         assert await strategies.ask_picks(QUESTION) == ["b", "b"]
+
+
+@pytest.mark.parametrize("leaves", ["", "os.setsid()"])
+async def test_what_it_started_ends_with_it_and_what_left_it_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leaves: str
+) -> None:
+    monkeypatch.setattr(host, "_END_S", 0.2)
+    started = tmp_path / "started"
+    code = f"""
+import os, time
+def choose(servers, criteria):
+    if os.fork() == 0:
+        {leaves or "pass"}
+        open({str(started)!r}, "w").write(str(os.getpid()) + "\\n")
+        time.sleep(60)
+        os._exit(0)
+    return "a"
+"""
+    async with child_running(tmp_path, code) as strategies:
+        await until_loaded(strategies)
+        await strategies.ask_picks(PickQuestion(servers=SERVERS, calls=QUESTION.calls[:1]))
+        await until(lambda: started.exists() and started.read_text().endswith("\n"))
+    left = int(started.read_text())
+
+    if leaves:
+        os.kill(left, signal.SIGKILL)  # closed all the same
+    await until(lambda: not is_running(left))
+
+
+def is_running(process_id: int) -> bool:
+    try:
+        state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
 
 
 @pytest.mark.parametrize(
