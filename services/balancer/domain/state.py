@@ -111,6 +111,13 @@ class Balancer(msgspec.Struct, kw_only=True):
     skipped: set[str] = set()
     """Their tags, of this log alone."""
 
+    def judge_by(self, bounds: HealthBounds) -> None:
+        """Let health be judged by these bounds; who is on trial stays one failure short."""
+        more = bounds.failures_max - self.bounds.failures_max
+        self.bounds = bounds
+        for standing in self.standings.values():
+            standing.move_trials(more)
+
     def take_event(self, event: Event, at: Instant | None = None) -> None:
         """Fold one event of `evt.balancer`, of an envelope of the time `at`."""
         if isinstance(event, StrategyFailed):

@@ -16,6 +16,7 @@ from contracts.base import ServerId, ServiceType, SessionId
 from contracts.pool import SessionRecovered, Verdict
 from services.balancer.domain import (
     Balancer,
+    HealthBounds,
     awaited_probes,
     memory_of,
     recall,
@@ -460,3 +461,30 @@ def test_what_the_pool_said_before_a_server_went_out_was_heard() -> None:
     see(balancer, blame, at=after(5))
 
     assert balancer.accused == {}
+
+
+@pytest.mark.parametrize("limit", [0, 1, 3, 5, 10])
+def test_another_bound_leaves_a_trial_one_failure_short(limit: int) -> None:
+    balancer = half_open()
+
+    balancer.judge_by(HealthBounds(consecutive_failures=limit))
+
+    assert settle_health(balancer, 32) == []
+    chosen(balancer, "r.1")
+    no_server(balancer, "r.2")
+    fail_calls(balancer, "a", lease="r.1", seconds=40)
+    assert [type(event) for event in settle_health(balancer, 40)] == [ServerEjected]
+
+
+@pytest.mark.parametrize("limit", [1, 3, 5, 10])
+def test_a_new_leader_with_another_bound_leaves_it_so_too(limit: int) -> None:
+    before = half_open()
+    memory = memory_of(before, 7, after(33))
+    balancer = Balancer(fleet=before.fleet, bounds=HealthBounds(consecutive_failures=limit))
+    balancer.start_anew()
+
+    recall(balancer, memory)
+
+    assert settle_health(balancer, 34) == []
+    chosen(balancer, "r.1")
+    no_server(balancer, "r.2")
