@@ -253,7 +253,7 @@ class BalancerLeader:
         return [
             *health_due(balancer, now),
             *switched,
-            *self._custom.failures_due(balancer.strategy_failed_at, now),
+            *self._custom.failures_due(balancer.strategies_failed, now),
         ]
 
     def _hold_configuration(self, wanted: HeldConfiguration | None) -> None:

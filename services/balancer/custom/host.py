@@ -214,11 +214,18 @@ class CustomStrategies:
                 strategy.note_failure(f"it named {as_quoted(picked)}, which may not be chosen")
         return picks
 
-    def failures_due(self, told_at: Instant | None, now: Instant) -> list[StrategyFailed]:
-        """Decide what is to be journalled of what went wrong, once a minute at most."""
-        if told_at is not None and now - told_at < _TOLD_EVERY:
-            return []
-        troubles = [one.trouble for one in self._running.values()]
+    def failures_due(
+        self, told: Mapping[str, tuple[StrategyFailed, Instant]], now: Instant
+    ) -> list[StrategyFailed]:
+        """Decide what is to be journalled of what went wrong, of each once a minute at most.
+
+        `told`: what was last, by strategy, and when.
+        """
+        troubles = [
+            one.trouble
+            for name, one in self._running.items()
+            if name not in told or now - told[name][1] >= _TOLD_EVERY
+        ]
         return [
             StrategyFailed(
                 strategy=trouble.strategy, reason=trouble.reason, failures=trouble.failures

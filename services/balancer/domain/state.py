@@ -103,9 +103,8 @@ class Balancer(msgspec.Struct, kw_only=True):
     turn: int = 0
     asks_own: bool = False
     """Whether a strategy in force is an operator's own."""
-    strategy_failed: StrategyFailed | None = None
-    """What the log says last of one that failed, and when."""
-    strategy_failed_at: Instant | None = None
+    strategies_failed: dict[str, tuple[StrategyFailed, Instant]] = {}
+    """What the log says last of each that is in force and failed, and when."""
     unknown_events: int = 0
     """Events of a later version, of this log and of the pool's, that were skipped."""
     skipped: set[str] = set()
@@ -120,8 +119,8 @@ class Balancer(msgspec.Struct, kw_only=True):
 
     def take_event(self, event: Event, at: Instant | None = None) -> None:
         """Fold one event of `evt.balancer`, of an envelope of the time `at`."""
-        if isinstance(event, StrategyFailed):
-            self.strategy_failed, self.strategy_failed_at = event, at
+        if isinstance(event, StrategyFailed) and at is not None:
+            self._note_failed_strategy(event, at)
         if isinstance(event, UnknownEvent):
             self.unknown_events += 1
             self.skipped.add(event.tag)
@@ -145,6 +144,12 @@ class Balancer(msgspec.Struct, kw_only=True):
                 del self.standings[server_id]
         if isinstance(event, EjectionEvent):
             self._on_ejection(event.server_id, event.service_type)
+
+    def _note_failed_strategy(self, event: StrategyFailed, at: Instant) -> None:
+        """Remember it; of those that are not in force any more nobody asks."""
+        in_force = self.fleet.strategies_in_force()
+        known = {name: told for name, told in self.strategies_failed.items() if name in in_force}
+        self.strategies_failed = {**known, event.strategy: (event, at)}
 
     def start_anew(self) -> None:
         """Drop what is in no event: a process that takes the lead knows nothing else."""

@@ -201,9 +201,10 @@ async def test_those_in_force_run_and_no_others(tmp_path: Path) -> None:
     await eventually(lambda: picks("ours.py:b"))
 
     assert await picks("ours.py:a") == ["a", "a"]
-    (failed,) = every.failures_due(None, NOON)
+    (failed,) = every.failures_due({}, NOON)
     assert failed.reason == "it named 'stranger', which may not be chosen"
-    assert every.failures_due(NOON, NOON) == []
+    assert every.failures_due({"ours.py:b": (failed, NOON)}, NOON) == []
+    assert every.failures_due({"ours.py:a": (failed, NOON)}, NOON) == [failed]
     every.use_strategies({"ours.py:a"})
-    assert (await picks("ours.py:b"), every.failures_due(None, NOON)) == ([], [])
+    assert (await picks("ours.py:b"), every.failures_due({}, NOON)) == ([], [])
     await every.close()
