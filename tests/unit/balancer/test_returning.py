@@ -488,3 +488,23 @@ def test_a_new_leader_with_another_bound_leaves_it_so_too(limit: int) -> None:
     assert settle_health(balancer, 34) == []
     chosen(balancer, "r.1")
     no_server(balancer, "r.2")
+
+
+def test_a_server_that_is_up_says_for_which_service_type_it_is_out() -> None:
+    balancer = well("a")
+    see(balancer, usage_at("a", service_type=VIDEO))
+    fail_calls(balancer, "a", 5)
+    settle_health(balancer)
+
+    (view,) = server_views(balancer, after(3))
+
+    words = "image: ejected 3 s ago: 5 failures in a row, back in 27 s"
+    assert (view.state, view.healthy, view.words, view.reason) == ("up", True, words, words)
+    take_probe(balancer, A, None, after(31))
+    settle_health(balancer, 31)
+    (view,) = server_views(balancer, after(32))
+    assert view.words == "image: half open, one call at a time after: 5 failures in a row"
+    see(balancer, usage_at("a"), at=after(33))
+    settle_health(balancer, 33)
+    assert server_views(balancer, after(48))[0].words == "image: starts slowly: 50%"
+    assert server_views(balancer, after(64))[0].words == ""
