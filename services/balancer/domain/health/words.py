@@ -109,7 +109,7 @@ def _trouble_words(member: Member, standing: ServerStanding, now: Instant) -> st
     of_types = {
         name: type_state(member, standing, name, now) for name in member.ejections if name != ALL
     }
-    words = [f"{name}: {told.words}" for name, told in of_types.items() if told.state != "up"]
+    words = [f"{name}: {state.words}" for name, state in of_types.items() if state.state != "up"]
     resting = {name: rest_reason(standing, name, now) for name in standing.paces}
     words += [f"{why} ({name})" for name, why in resting.items() if why]
     streak = standing.streaks.get(ALL)
