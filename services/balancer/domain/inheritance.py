@@ -58,9 +58,11 @@ def take_report(
 
 def says_open(balancer: Balancer, gateway_id: GatewayId, server_id: ServerId, now: Instant) -> bool:
     """Tell whether a gateway said, a moment ago, that it has exchanges open at a server."""
-    told = balancer.inherited.get(gateway_id)
+    gateway = balancer.inherited.get(gateway_id)
     return (
-        told is not None and now - told.said_at <= _HEARD_WITHIN and told.said.get(server_id, 0) > 0
+        gateway is not None
+        and now - gateway.said_at <= _HEARD_WITHIN
+        and gateway.said.get(server_id, 0) > 0
     )
 
 

@@ -148,8 +148,9 @@ class Balancer(msgspec.Struct, kw_only=True):
     def _note_failed_strategy(self, event: StrategyFailed, at: Instant) -> None:
         """Remember it; of those that are not in force any more nobody asks."""
         in_force = self.fleet.strategies_in_force()
-        known = {name: told for name, told in self.strategies_failed.items() if name in in_force}
-        self.strategies_failed = {**known, event.strategy: (event, at)}
+        before = self.strategies_failed.items()
+        still_there = {name: failure for name, failure in before if name in in_force}
+        self.strategies_failed = {**still_there, event.strategy: (event, at)}
 
     def start_anew(self) -> None:
         """Drop what is in no event: a process that takes the lead knows nothing else."""
