@@ -1,7 +1,8 @@
 """The pool's wire: sessions, leases and quota.
 
 words            refusals, outcomes, verdicts, policy, attempts
-events           what stands in `evt.pool.<shard>`
+sessions         events about sessions
+events           what stands in `evt.pool.<shard>`: these, and those of leases
 leasing          commands and replies of gateways, in batches on `rpc.pool.<shard>.*`
 administration   commands and replies of operators
 """
@@ -30,15 +31,7 @@ from contracts.pool.events import (
     PolicyChanged,
     PoolCheckpointed,
     PoolEvent,
-    QuotaObserved,
-    SessionAdded,
-    SessionChanged,
-    SessionCooled,
-    SessionRecovered,
     SessionRequested,
-    SessionRetired,
-    SessionRevived,
-    SessionSuspected,
     UsageRecorded,
 )
 from contracts.pool.leasing import (
@@ -58,6 +51,16 @@ from contracts.pool.leasing import (
     RenewAnswers,
     Renewed,
     RenewLeases,
+)
+from contracts.pool.sessions import (
+    QuotaObserved,
+    SessionAdded,
+    SessionChanged,
+    SessionCooled,
+    SessionRecovered,
+    SessionRetired,
+    SessionRevived,
+    SessionSuspected,
 )
 from contracts.pool.words import (
     Attempt,

@@ -1,0 +1,92 @@
+"""Events about the sessions of the pool, and the accounts they belong to."""
+
+from contracts.base import (
+    Count,
+    Event,
+    Instant,
+    QuotaDay,
+    RequestId,
+    ServerId,
+    ServiceType,
+    SessionId,
+)
+from contracts.pool.words import SessionStatus
+
+
+class SessionAdded(Event, frozen=True, kw_only=True, tag="session_added"):
+    """A new credential belongs to the pool; `limits` override the policy per service type."""
+
+    session_id: SessionId
+    region: str = ""
+    """Upstream region prefix: `us`, `hk`, `jp`, `sg`, or empty."""
+    limits: dict[ServiceType, Count] = {}
+    quota_timezone: str = ""
+    origin: str = "admin"
+    by: str = ""
+
+
+class SessionChanged(Event, frozen=True, kw_only=True, tag="session_changed"):
+    """Somebody, or a rule, changed a session; fields that are None stay as they were."""
+
+    session_id: SessionId
+    status: SessionStatus | None = None
+    limits: dict[ServiceType, Count] | None = None
+    reason: str = ""
+    by: str = ""
+
+
+class SessionRevived(Event, frozen=True, kw_only=True, tag="session_revived"):
+    """A retired session was added again; its history and today's counts are its own."""
+
+    session_id: SessionId
+    origin: str = "admin"
+    by: str = ""
+
+
+class SessionRetired(Event, frozen=True, kw_only=True, tag="session_retired"):
+    """A session left the pool; its history stays."""
+
+    session_id: SessionId
+    reason: str
+    by: str = ""
+
+
+class SessionCooled(Event, frozen=True, kw_only=True, tag="session_cooled"):
+    """No lease for this session before `until`; only an operator moves it back."""
+
+    session_id: SessionId
+    until: Instant
+    reason: str
+    request_id: RequestId = RequestId("")
+    by: str = ""
+
+
+class SessionSuspected(Event, frozen=True, kw_only=True, tag="session_suspected"):
+    """A server called the session's login expired."""
+
+    session_id: SessionId
+    server_id: ServerId
+    request_id: RequestId
+
+
+class SessionRecovered(Event, frozen=True, kw_only=True, tag="session_recovered"):
+    """A suspect, cooling or disabled session is active again.
+
+    `server_blamed`: `server_id` called several sessions invalid, so it is not believed.
+    """
+
+    session_id: SessionId
+    reason: str
+    server_id: ServerId = ServerId("")
+    by: str = ""
+
+
+class QuotaObserved(Event, frozen=True, kw_only=True, tag="quota_observed"):
+    """The upstream's own count is used up: no new grant of this type on this day."""
+
+    session_id: SessionId
+    service_type: ServiceType
+    quota_day: QuotaDay
+    request_id: RequestId = RequestId("")
+    by: str = ""
+    """Who was told so by the upstream; empty: the request."""
