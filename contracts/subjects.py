@@ -75,6 +75,11 @@ pool_ping = partial(_pool_door, "ping")
 """A leader answers here."""
 
 
+def gateway_granted(gateway_id: str) -> str:
+    """Where one gateway hears of the leases that it waits for."""
+    return f"rpc.gateway.{gateway_id}.granted"
+
+
 class Subject(Part, frozen=True, kw_only=True):
     """One row: `pattern` as NATS matches it, what it carries, who owns it, who else may ask."""
 
@@ -142,6 +147,13 @@ TABLE = (
         callers=("gateway",),
     ),
     _pinged(pool_ping(_ALL), "pool", "gateway", "pool", "auditor"),
+    Subject(
+        pattern=gateway_granted(_ALL),
+        message=pool.DeliverGrants,
+        reply=pool.GrantsDelivered,
+        owner="gateway",
+        callers=("pool",),
+    ),
     Subject(pattern=pool_leads(_ALL), message=base.Pong, owner="pool"),
     Subject(
         pattern=BALANCER_SELECT,

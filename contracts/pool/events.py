@@ -8,6 +8,7 @@ from contracts.base import (
     KeyId,
     LeaderElected,
     LeaseId,
+    Part,
     QuotaDay,
     RequestId,
     ServerId,
@@ -59,6 +60,40 @@ class SessionRequested(Event, frozen=True, kw_only=True, tag="session_requested"
     avoid_servers: list[ServerId] = []
     avoid_regions: list[str] = []
     """Of the sessions: no server that could do it serves them."""
+    wait_ms: Count = 0
+    """For how long it may wait for a lease, of its whole request; 0: it is refused at once."""
+    waiting_since: Instant | None = None
+    """Since when the request waits, by its gateway's clock, where it has waited before."""
+    affinity: str = ""
+    """What its client wants to be served by the same session, hashed with its key."""
+
+
+class LeaseQueued(Event, frozen=True, kw_only=True, tag="lease_queued"):
+    """A lease is waited for, for a second already; how that ends is journalled by name."""
+
+    lease_id: LeaseId
+    requested: SessionRequested
+    since: Instant
+    """When the pool first heard of it, or its gateway's `waiting_since`."""
+    deadline: Instant
+
+
+class WaitEnd(Part, frozen=True, kw_only=True):
+    """A wait that ended without a lease; its id may be asked for again.
+
+    `reason`: `deadline`, `hopeless` (nothing will be free before it), `unheard` (its gateway asks
+    no more), `full` (the log is nearly full), `dropped` (by an operator).
+    """
+
+    lease_id: LeaseId
+    reason: str
+
+
+class WaitsEnded(Event, frozen=True, kw_only=True, tag="waits_ended"):
+    """Waits that were journalled have ended, but for those that a grant or a cancellation ends."""
+
+    items: list[WaitEnd]
+    by: str = ""
 
 
 class LeaseGranted(Event, frozen=True, kw_only=True, tag="lease_granted"):
@@ -212,6 +247,8 @@ PoolEvent = (
     | SessionRevived
     | SessionRetired
     | SessionRequested
+    | LeaseQueued
+    | WaitsEnded
     | LeaseGranted
     | LeaseRefused
     | CallsRefused

@@ -65,6 +65,9 @@ class Policy(Part, frozen=True, kw_only=True):
     reset_guard_s: float = 2.0
     reconcile_after_s: float = 3600.0
     quota_timezone: str = "UTC"
+    queue_max: Count = 10_000
+    """Requests that may wait for a lease."""
+    queue_max_per_key: Count = 1000
 
 
 class Candidate(Part, frozen=True, kw_only=True):

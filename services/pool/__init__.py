@@ -5,6 +5,7 @@ settings       what an operator may turn (`[pool]`, `[services]`)
 leader         what a process does while it leads: policy, doors, sessions
 handlers       the doors on `rpc.pool.<shard>.*`: they only take in
 committer      the writer's loop: decide, append one envelope, answer
+deliveries     grants for those who waited, told to their gateways
 rounds         the queue, and what of it fits into one envelope
 batches        commands that wait, and how each sort is decided and answered
 generated      sessions that were made up, and whose servers they are for

@@ -8,11 +8,13 @@ envelopes that were read from the log.
 decide/         a command and a moment into events and an answer
 evolve/         events into state, one by one or an envelope at a time
 state           `Pool`: the fold and its undo
+line            who waits for a lease, in the order in which they are served
 index/          which session: choice, ordered sets, deadlines
 views           `pool_status`: the fold as operators see it
 canonical       `state_hash`
 quota           quota days in their time zones
 records         session, lease, account
+memory          what a leader knows of its refusals
 violations      what can be wrong with a history
 """
 
@@ -20,7 +22,8 @@ from services.pool.domain.canonical import HASH_VERSION, state_hash
 from services.pool.domain.decide.admin import decide_admin, decide_policy
 from services.pool.domain.decide.decision import Decision
 from services.pool.domain.decide.end import decide_end
-from services.pool.domain.decide.lease import decide_lease, grant_as_sent
+from services.pool.domain.decide.granting import grant_as_sent
+from services.pool.domain.decide.lease import decide_lease
 from services.pool.domain.decide.upkeep import (
     checkpoint_ledger,
     decide_cancel,
@@ -29,6 +32,8 @@ from services.pool.domain.decide.upkeep import (
     sweep_overdue,
     wanted_sessions,
 )
+from services.pool.domain.decide.waiting.ending import tend_waits
+from services.pool.domain.decide.waiting.serving import Served, is_due, serve_waiting
 from services.pool.domain.evolve.fold import fold_envelope
 from services.pool.domain.state import Pool
 from services.pool.domain.views import pool_status
@@ -38,6 +43,7 @@ __all__ = [
     "HASH_VERSION",
     "Decision",
     "Pool",
+    "Served",
     "Violation",
     "ViolationKind",
     "checkpoint_ledger",
@@ -49,9 +55,12 @@ __all__ = [
     "decide_renew",
     "fold_envelope",
     "grant_as_sent",
+    "is_due",
     "next_wakeup",
     "pool_status",
+    "serve_waiting",
     "state_hash",
     "sweep_overdue",
+    "tend_waits",
     "wanted_sessions",
 ]

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from contracts.base import LeaseId, QuotaDay, RequestId, ServerId, ServiceType, SessionId
+from contracts.base import KeyId, LeaseId, QuotaDay, RequestId, ServerId, ServiceType, SessionId
 from contracts.pool import Outcome, SessionStatus
 
 OPEN = "open"
@@ -80,6 +80,16 @@ class Lease(msgspec.Struct, eq=False, gc=False):
     reported: bool = False
     """A usage was journalled for it: a second one is a repetition."""
     reconciled: bool = False
+
+
+class QueuedLease(msgspec.Struct, frozen=True):
+    """A lease that is waited for, as its event says."""
+
+    key_id: KeyId
+    service_type: ServiceType
+    units: int
+    since: datetime
+    deadline: datetime
 
 
 class Accusation(msgspec.Struct, frozen=True):

@@ -36,7 +36,6 @@ from typing import Any, TypeVarTuple
 import msgspec
 
 from contracts.base import (
-    KeyId,
     LeaseId,
     QuotaDay,
     RequestId,
@@ -45,14 +44,18 @@ from contracts.base import (
     SessionId,
     WriterId,
 )
-from contracts.pool import LeaseRefused, Policy, Refusal, Refused, SessionStatus
+from contracts.pool import Policy, Refused, SessionStatus
 from services.pool.domain.index.choice import Index
+from services.pool.domain.line import Line
+from services.pool.domain.memory import RefusalMemory
 from services.pool.domain.quota import oldest_kept
-from services.pool.domain.records import Accusation, DayAccount, Lease, Session
+from services.pool.domain.records import Accusation, DayAccount, Lease, QueuedLease, Session
 from services.pool.domain.violations import Violation, ViolationKind
 
 KEPT = timedelta(days=8)
 """How long of log time an ended lease stays in the fold."""
+_ENDS_KEPT = 64
+_TYPES_MAX = 1000
 _REFUSALS_KEPT = 20_000
 """Refusals, and reports of them, that are known again: as many commands as may wait
 (`committer.ITEMS_MAX`)."""
@@ -67,13 +70,6 @@ class Departure(msgspec.Struct, frozen=True):
     due_at: datetime
     mapping: dict[Any, Any]
     key: str
-
-
-class RefusalBudget(msgspec.Struct, frozen=True):
-    """How many refusals of a key could still be journalled singly when the last one was."""
-
-    left: float
-    at: datetime
 
 
 class Pool:
@@ -95,6 +91,8 @@ class Pool:
         """Unknown and expired leases that nobody has settled yet."""
         self.forbidden: dict[LeaseId, datetime] = {}
         """Cancelled before they were granted: never granted later."""
+        self.queued: dict[LeaseId, QueuedLease] = {}
+        """Waited for, as far as that was journalled."""
         self.penalised: dict[RequestId, SessionId] = {}
         self.accusations: dict[ServerId, tuple[Accusation, ...]] = {}
         """Recent suspicions by the server that voiced them, cleared by its next success."""
@@ -121,6 +119,9 @@ class Pool:
         """Too few sessions, and the provisioner had none when asked last."""
         self.index: Index | None = None
         self.refusals = RefusalMemory()
+        self.line = Line()
+        self.recent_ends: dict[ServiceType, deque[datetime]] = {}
+        """When the last leases of a type ended, while this process decides."""
         self._undo: list[tuple[Callable[..., object], *tuple[Any, ...]]] = []
 
     # ---------------------------------------------------------------- the undo journal
@@ -189,6 +190,10 @@ class Pool:
             self.growing = growing
         if empty is not None:
             self.provisioner_empty = empty
+
+    def begin_line(self) -> None:
+        """Begin a term: nobody waits, as far as this leader knows."""
+        self.line = Line()
 
     # --------------------------------------------------------------------- questions
 
@@ -259,6 +264,18 @@ class Pool:
             if departure.mapping is self.leases:
                 self.drop_entry(self.uncertain, departure.key)
 
+    def note_end(self, service_type: ServiceType) -> None:
+        """Note that an exchange of this type ended: how fast they do tells who waits for how long.
+
+        Nobody takes it back: it is an estimate.
+        """
+        ends = self.recent_ends.get(service_type)
+        if ends is None:
+            if len(self.recent_ends) >= _TYPES_MAX:
+                return
+            ends = self.recent_ends[service_type] = deque(maxlen=_ENDS_KEPT)
+        ends.append(self.at)
+
     def place_session(self, session: Session) -> None:
         """Put a changed session where it belongs now."""
         if self.index is not None:
@@ -268,22 +285,3 @@ class Pool:
         """Note something that should never be."""
         self.violations.append(Violation(kind, about, message, self.event_sequence))
         self.on_rollback(self.violations.pop)
-
-
-class RefusalMemory:
-    """What a leader knows of its refusals: those journalled, those counted, those told before."""
-
-    __slots__ = ("budgets", "counted", "journalled", "refused", "reports", "second")
-
-    def __init__(self) -> None:
-        self.second: datetime | None = None
-        self.journalled = 0
-        """Within that second."""
-        self.budgets: dict[KeyId, RefusalBudget] = {}
-        """Of those keys that are short of any; each fills up again by one a second."""
-        self.counted: dict[tuple[str, str, Refusal, bool], LeaseRefused] = {}
-        """By key, type, reason, and whether it was a call's first lease; the oldest first."""
-        self.refused: dict[LeaseId, Refused] = {}
-        """What leases were refused with, those that the log tells singly as well."""
-        self.reports: dict[str, None] = {}
-        """Names of the counts that gateways have sent of their own refusals."""

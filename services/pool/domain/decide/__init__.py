@@ -10,6 +10,10 @@ get lost: the second time it hears the first answer, and no event comes of it.
 
     asked      near a reset   held, and decided again once the reset is past
     asked      no session     refused: journalled, or counted and journalled later
+    asked      may wait       waits, as long as it is asked for again; after a second in the log
+    waiting    comes free     open, before any new request
+    waiting    in vain, late  refused
+    waiting    unheard        nothing: it may be asked for again
     asked      given up       forbidden, should it come after all
     asked      granted        open
     open       renewed        open, with a later deadline
@@ -36,7 +40,9 @@ so they are bare events; the first two let go of what is due only as they emit. 
 would be a violation is an `AssertionError`: its command is answered as failed, and the others are
 decided anew.
 
-lease     grant, refuse, or hold at a change of the quota day
+lease     grant, have it wait, refuse, or hold at a change of the quota day
+granting  the lease of a session that was chosen
+waiting/  who may wait, who is served first, whose wait is over
 refusals  why none, for how long, and the budget of refusals in the log
 end       usages, and whom a verdict blames
 upkeep    renewals, cancellations, deadlines, size, checkpoints

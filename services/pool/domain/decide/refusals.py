@@ -27,7 +27,8 @@ from contracts.pool import (
 from services.pool.domain.decide import bounds
 from services.pool.domain.decide.decision import Draft
 from services.pool.domain.index.choice import Index
-from services.pool.domain.state import Pool, RefusalBudget
+from services.pool.domain.memory import RefusalBudget
+from services.pool.domain.state import Pool
 
 REFUSALS_PER_SECOND = 100
 REFUSALS_OF_A_KEY = 10
@@ -113,7 +114,12 @@ def forbid_lease(draft: Draft, command: CancelLease) -> None:
     ends = bool(command.status) and answered is None
     # Counted as refusals are, it can tell no more than they: a key, and that the ledger was not to
     # be had.
-    countable = command.key_id and (not ends or command.error_code == Refusal.LEDGER_UNAVAILABLE)
+    countable = (
+        command.key_id
+        # A wait that is in the log ends there by its name.
+        and name not in pool.queued
+        and (not ends or command.error_code == Refusal.LEDGER_UNAVAILABLE)
+    )
     if not countable or _may_journal(draft, command.key_id):
         if countable:
             _spend_budget(draft, command.key_id)

@@ -18,6 +18,7 @@ from services.pool.domain.canonical import HASH_VERSION, state_hash
 from services.pool.domain.decide.bounds import cut_count
 from services.pool.domain.decide.decision import Decision, Draft
 from services.pool.domain.decide.refusals import count_due_at, forbid_lease, tell_counted
+from services.pool.domain.decide.waiting.ending import leave_line
 from services.pool.domain.quota import policy_span
 from services.pool.domain.records import OPEN
 from services.pool.domain.state import Pool
@@ -52,6 +53,7 @@ def decide_cancel(state: Pool, command: CancelLease, now: datetime) -> Decision:
         return Decision([], CancelAnswer.CANCELLED if done else CancelAnswer.ENDED)
     draft = Draft(state, now)
     if lease is None:
+        leave_line(draft, cancelled)
         forbid_lease(draft, command)
     else:
         event = LeaseCancelled(
@@ -96,7 +98,11 @@ def checkpoint_ledger(state: Pool, now: datetime) -> list[PoolEvent]:
 
 def next_wakeup(state: Pool, now: datetime) -> datetime | None:
     """Tell when `sweep_overdue` has something to do, perhaps already; None when nothing waits."""
-    due = (state.index_at(now).deadlines.first_deadline(), count_due_at(state))
+    index = state.index_at(now)
+    due = [index.deadlines.first_deadline(), count_due_at(state)]
+    if state.line:
+        # A cool-down or a quota day that ends may be what somebody waits for.
+        due += [index.next_waking(), index.next_reset()]
     return min((instant for instant in due if instant is not None), default=None)
 
 

@@ -43,6 +43,7 @@ def _end_lease(state: Pool, lease: Lease, outcome: Outcome, charged: int) -> Non
     state.drop_later(state.leases, lease_id)
     if state.index is not None:
         state.index.place_session(session)
+        state.note_end(lease.service_type)
 
 
 def _undo_end(state: Pool, index: Index | None, lease: Lease, trial: LeaseId) -> None:
@@ -149,6 +150,7 @@ def _correct_expiry(state: Pool, lease: Lease, outcome: Outcome, charged: int) -
 
 def _on_lease_cancelled(state: Pool, event: LeaseCancelled) -> None:
     lease = state.leases.get(event.lease_id)
+    state.drop_entry(state.queued, event.lease_id)
     if lease is None:
         if event.session_id:
             state.note_violation(ViolationKind.END_WITHOUT_LEASE, event.lease_id, "cancelled")

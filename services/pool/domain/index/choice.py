@@ -10,7 +10,7 @@ The index is derived from the records and from the time, and can be rebuilt from
 moment: it is no part of the ledger. `place_session` must follow every change of a session.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Container
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 
@@ -18,6 +18,7 @@ import msgspec
 
 from contracts.base import LeaseId, ServiceType, SessionId
 from contracts.pool import Policy, SessionStatus
+from services.pool.domain.index.avoided import Avoided
 from services.pool.domain.index.deadlines import Deadlines
 from services.pool.domain.index.shelves import Placing, Shelf, ShelfKind
 from services.pool.domain.quota import Zone, policy_span, turn_zone, zone_at
@@ -38,29 +39,6 @@ class Choice(msgspec.Struct, frozen=True):
     trial: bool
 
 
-class Avoided(Container[SessionId]):
-    """The sessions of these names, and those of these regions.
-
-    A shelf that holds none but these is looked through to its end.
-    """
-
-    def __init__(
-        self,
-        names: Container[SessionId],
-        regions: Container[str],
-        sessions: Mapping[SessionId, Session],
-    ) -> None:
-        self._names = names
-        self._regions = regions
-        self._sessions = sessions
-
-    def __contains__(self, session_id: object) -> bool:
-        """Tell whether a session of the index is to be avoided."""
-        assert isinstance(session_id, str)
-        session = self._sessions[SessionId(session_id)]
-        return session.region in self._regions or session_id in self._names
-
-
 class Index:
     """Every session on the shelves where it belongs at `now`."""
 
@@ -73,6 +51,8 @@ class Index:
     ) -> None:
         """Build it: O(sessions + open leases)."""
         self.now = now
+        self.gains = 0
+        """Counts whenever a session has come to have more to grant than before."""
         self.deadlines = Deadlines(opened)
         self.zones: dict[str, Zone] = {}
         self._sessions = sessions
@@ -140,6 +120,10 @@ class Index:
                 if old.shelf is shelf and old.left == left:
                     continue
                 old.shelf.take_session(session_id, old.left)
+            if kind is not ShelfKind.RESTING and (
+                old is None or old.left < left or old.shelf.kind is not kind
+            ):
+                self.gains += 1
             shelf.put_session(session_id, left)
             placed[service_type] = Placing(shelf, left)
 

@@ -1,0 +1,117 @@
+"""Who may wait for a lease, and what it is told while it does."""
+
+from datetime import datetime, timedelta
+
+from contracts.base import LeaseId, ServiceType, lease_id
+from contracts.pool import Refusal, Refused, SessionRequested, Waiting
+from services.pool.domain.decide.decision import Draft
+from services.pool.domain.line import Wait
+
+WAIT_MAX = timedelta(hours=1)
+"""No command may wait for longer, whatever it says; gateways have bounds of their own."""
+_AFTER_RESET = timedelta(seconds=5)
+_ENDS_MIN = 10
+"""Of so many ends of a type it can be told how fast they come."""
+
+
+def enter_line(
+    draft: Draft,
+    requested: SessionRequested,
+    refused: Refused,
+    until_reset: datetime | None = None,
+) -> Waiting | Refused:
+    """Let a request wait that is to be refused otherwise, unless that is in vain, or too many do.
+
+    One that comes right before a reset waits for that at least.
+    """
+    pool, now = draft.pool, draft.now
+    line = pool.line
+    deadline = now + min(timedelta(milliseconds=requested.wait_ms), WAIT_MAX)
+    if until_reset is not None:
+        deadline = max(deadline, until_reset + _AFTER_RESET)
+    hope = until_reset or hope_at(draft, requested.service_type, requested.units)
+    if hope is None or hope > deadline:
+        wait_s = requested.wait_ms / 1000
+        return _refusal(refused, f"{refused.message}; nothing will come free within {wait_s:g} s")
+    bounds = pool.policy
+    if len(line) >= bounds.queue_max:
+        return _full(f"{len(line):,} requests wait already, as many as may ([pool] queue_max)")
+    if line.counts[requested.key_id] >= bounds.queue_max_per_key:
+        waiting = line.counts[requested.key_id]
+        return _full(
+            f"{waiting:,} requests of this key wait already, as many as may"
+            " ([pool] queue_max_per_key)"
+        )
+    name = lease_id(requested.request_id, requested.number)
+    wait = Wait(
+        lease_id=name,
+        requested=requested,
+        came_at=now,
+        since=min(requested.waiting_since or now, now),
+        deadline=deadline,
+        heard_at=now,
+        journalled=name in pool.queued,
+    )
+    line.add_wait(wait)
+    pool.on_rollback(line.remove_wait, name)
+    return told_of(draft, wait)
+
+
+def hear_again(draft: Draft, name: LeaseId, wait_ms: int) -> Waiting | None:
+    """Hear once more from a gateway that waits; None: nobody waits so, or not any longer."""
+    line = draft.pool.line
+    wait = line.waits.get(name)
+    if wait is None or not wait_ms:
+        return None
+    if draft.now - wait.heard_at > timedelta(seconds=5):
+        line.stir()
+    wait.heard_at = draft.now
+    return told_of(draft, wait)
+
+
+def told_of(draft: Draft, wait: Wait) -> Waiting:
+    """Say where a request stands, and how long it will take as far as can be told."""
+    position = draft.pool.line.position_of(wait, draft.now)
+    return Waiting(position=position, eta_s=_eta_s(draft, wait, position))
+
+
+def hope_at(draft: Draft, service_type: ServiceType, units: int) -> datetime | None:
+    """Tell the first known moment at which such a lease may come free; None: there is none.
+
+    While a session has units that are not reserved, any exchange that ends makes one free, and
+    that may be at any moment.
+    """
+    pool, now = draft.pool, draft.now
+    index = pool.index_at(now)
+    if pool.growing:
+        return now
+    moments = [index.next_waking(), index.guard_ends_at()]
+    if index.has_units(service_type, units):
+        if pool.opened:
+            return now
+    else:
+        moments += [index.deadlines.earliest_of(service_type), index.next_reset()]
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def _eta_s(draft: Draft, wait: Wait, position: int) -> float | None:
+    """Tell how long until its grant: by how fast exchanges end, or when units come back."""
+    pool, now, service_type = draft.pool, draft.now, wait.requested.service_type
+    index = pool.index_at(now)
+    if index.has_units(service_type, wait.requested.units):
+        ends = pool.recent_ends.get(service_type)
+        if ends is None or len(ends) < _ENDS_MIN:
+            return None
+        spent_s = (now - ends[0]).total_seconds()
+        return round((position + 1) * max(spent_s, 0.001) / len(ends), 3)
+    back = (index.deadlines.earliest_of(service_type), index.next_reset())
+    soonest = min((moment for moment in back if moment is not None), default=None)
+    return None if soonest is None else round(max(0.0, (soonest - now).total_seconds()), 3)
+
+
+def _full(message: str) -> Refused:
+    return Refused(reason=Refusal.SATURATED, retry_after_s=1.0, message=message)
+
+
+def _refusal(refused: Refused, message: str) -> Refused:
+    return Refused(reason=refused.reason, retry_after_s=refused.retry_after_s, message=message)

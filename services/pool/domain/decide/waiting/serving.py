@@ -1,0 +1,132 @@
+"""Whoever waits and can be served is granted its lease, before any new command is decided."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from heapq import heapify, heappop, heappush
+
+import msgspec
+
+from contracts.base import GatewayId, ServiceType
+from contracts.pool import Granted, PoolEvent
+from services.pool.domain.decide.decision import Draft
+from services.pool.domain.decide.granting import grant_lease
+from services.pool.domain.index.choice import Choice, Index
+from services.pool.domain.line import Lane, Wait
+from services.pool.domain.state import Pool
+
+HEARD_WITHIN = timedelta(seconds=5)
+"""Whose gateway was not heard of for so long is passed over: nobody might take its lease."""
+_TRIED_MAX = 256
+"""Waits of a type that are tried in vain before the rest is left for the next time."""
+
+
+class Served(msgspec.Struct, frozen=True):
+    """A wait that ended in a lease: its events, and what its gateway is to be told."""
+
+    events: list[PoolEvent]
+    gateway_id: GatewayId
+    granted: Granted
+
+
+def serve_waiting(state: Pool, now: datetime) -> Iterator[Served]:
+    """Grant leases to those who wait, one after the other, as long as anything is free.
+
+    Whoever stops before the end is asked again by `is_due`.
+    """
+    line = state.line
+    index = state.index_at(now)
+    for service_type in [*line.lanes]:
+        yield from _serve_type(state, index, service_type, now)
+    line.note_served(index)
+
+
+def is_due(state: Pool, now: datetime) -> bool:
+    """Whether somebody waits, and something may have come free."""
+    return bool(state.line) and not state.line.is_served(state.index_at(now))
+
+
+def _serve_type(
+    state: Pool, index: Index, service_type: ServiceType, now: datetime
+) -> Iterator[Served]:
+    """Serve one type: the key of the least pass first, whoever cannot be served is overtaken."""
+    line = state.line
+    heap = [(lane.passed, lane.orders[0], key) for key, lane in line.lanes[service_type].items()]
+    heapify(heap)
+    search = _Search(index, service_type, now)
+    while heap and not search.exhausted:
+        _, _, key_id = heappop(heap)
+        lane = line.lanes[service_type][key_id]
+        found = _first_servable(state, lane, search)
+        if found is None:
+            continue
+        wait, choice = found
+        yield _grant_wait(state, wait, choice, now)
+        if lane.orders:
+            heappush(heap, (lane.passed, lane.orders[0], key_id))
+
+
+def _first_servable(state: Pool, lane: Lane, search: "_Search") -> tuple[Wait, Choice] | None:
+    """Find the first of a key whose gateway is there and for whom there is a session."""
+    waits = state.line.waits
+    for _, _, lease_id in lane.orders:
+        choice = search.choose_for(waits[lease_id])
+        if choice is not None:
+            return waits[lease_id], choice
+        if search.exhausted:
+            return None
+    return None
+
+
+def _grant_wait(state: Pool, wait: Wait, choice: Choice, now: datetime) -> Served:
+    draft = Draft(state, now)
+    line, requested = state.line, wait.requested
+    state.on_rollback(line.stir)
+    state.on_rollback(line.add_wait, line.remove_wait(wait.lease_id))
+    line.count_pass(requested.service_type, requested.key_id, requested.units)
+    granted = grant_lease(draft, requested, choice)
+    return Served(draft.events, requested.gateway_id, granted)
+
+
+class _Search:
+    """Looks for sessions, and remembers for which shape of request there is none."""
+
+    __slots__ = ("_index", "_now", "_service_type", "_too_many", "_tries")
+
+    def __init__(self, index: Index, service_type: ServiceType, now: datetime) -> None:
+        self._index = index
+        self._service_type = service_type
+        self._now = now
+        self._too_many: dict[tuple[str, ...], int] = {}
+        """Units of which there are none free, by the regions to be avoided."""
+        self._tries = 0
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether nothing at all is free, or too many were tried in vain."""
+        return self._too_many.get((), 2) <= 1 or self._tries >= _TRIED_MAX
+
+    def choose_for(self, wait: Wait) -> Choice | None:
+        """Choose a session for a wait; None where there is none, or nobody to take it."""
+        requested = wait.requested
+        if self._now - wait.heard_at > HEARD_WITHIN:
+            return None
+        regions = tuple(requested.avoid_regions)
+        # Who avoids something has no more to choose from than who does not.
+        known = min(self._too_many.get((), requested.units + 1), self._units_lacking(regions))
+        if requested.units >= known:
+            return None
+        choice = self._index.choose_session(
+            self._service_type,
+            requested.units,
+            requested.avoid_sessions,
+            regions,
+            trials_first=requested.number == 1,
+        )
+        if choice is None:
+            self._tries += 1
+            if not requested.avoid_sessions:
+                self._too_many[regions] = requested.units
+        return choice
+
+    def _units_lacking(self, regions: tuple[str, ...]) -> int:
+        return self._too_many.get(regions, 2**63)
