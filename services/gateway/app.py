@@ -36,6 +36,7 @@ from services.gateway.readiness import Readiness
 from services.gateway.relay.coalescer import BalancerCoalescer, Coalescer, PoolCoalescer
 from services.gateway.relay.credentials import Credentials
 from services.gateway.relay.exchanges import OpenExchanges
+from services.gateway.relay.grants import Grants
 from services.gateway.relay.interpreter import Interpreter
 from services.gateway.relay.models import ModelList
 from services.gateway.relay.relay import Relay
@@ -88,6 +89,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     await asyncio.wait({stopping, serving, *background}, return_when=asyncio.FIRST_COMPLETED)
     gateway.readiness.draining = True
     gateway.server.should_exit = True
+    gateway.grants.close()
     await serving
     if not await gateway.outbox.wait_until_empty(_DRAIN_S):
         log.error("usages_lost_to_the_deadline", waiting=len(gateway.outbox))
@@ -104,17 +106,13 @@ class Gateway:
     """The parts of one gateway process."""
 
     def __init__(
-        self,
-        client: Nats,
-        outage: Outage,
-        environment: Environment,
-        settings: Settings,
-        log: Log,
+        self, client: Nats, outage: Outage, environment: Environment, settings: Settings, log: Log
     ) -> None:
         """Make every part over one NATS connection, whose `outage` is known."""
-        gateway_id = GatewayId(f"gw-{os.getpid()}-{secrets.token_hex(4)}")
+        self.gateway_id = gateway_id = GatewayId(f"gw-{os.getpid()}-{secrets.token_hex(4)}")
         home = environment.home
         sealer = Sealer(environment.read_secret("TIDEGATE_SECRET_KEY", home.master_key))
+        identity_key = environment.read_secret("TIDEGATE_IDENTITY_KEY", home.identity_key)
         now = make_clock(environment.clock_offset_file)
         event_log = EventLog(client)
         self.settings = settings
@@ -123,6 +121,7 @@ class Gateway:
         self.metrics = Metrics()
         self.transport = Transport()
         self.outbox = Outbox(client, gateway_id, log)
+        self.grants = Grants(client)
         self.key_log = KeyLog(event_log, WriterId(gateway_id), now, log)
         self.readiness = Readiness(client, self.key_log, self.outbox)
         self.exchanges = OpenExchanges(
@@ -143,11 +142,12 @@ class Gateway:
             self.balancer,
             credentials,
             self.upstream,
-            self.exchanges,
-            self.outbox,
-            now,
+            exchanges=self.exchanges,
+            outbox=self.outbox,
+            clock=now,
+            grants=self.grants,
+            identity_key=identity_key,
         )
-        identity_key = environment.read_secret("TIDEGATE_IDENTITY_KEY", home.identity_key)
         self.trial = ServerTrial(relay, interpreter, servers, lambda: self.settings, self.spool)
         doors = self._make_doors(event_log, sealer, identity_key, relay)
         self.door = Door(
@@ -188,9 +188,11 @@ class Gateway:
         )
 
     async def hear_leaders(self) -> None:
-        """Ask again what a leader may have died with, as soon as there is a new one."""
+        """Ask again what a leader may have died with, once there is another; hear of grants."""
         await self._client.subscribe(subjects.pool_leads(), cb=self.pool.leader_heard)
         await self._client.subscribe(subjects.BALANCER_LEADS, cb=self.balancer.leader_heard)
+        granted = subjects.gateway_granted(self.gateway_id)
+        await self._client.subscribe(granted, cb=self.grants.take_delivery)
 
     async def serve_health(self, environment: Environment) -> None:
         """Answer on the health port, if there is one, for ever."""

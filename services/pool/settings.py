@@ -78,6 +78,10 @@ class PoolSection(Section, frozen=True, kw_only=True):
     reset_guard: Seconds = Seconds(2)
     """How long before a reset nothing is granted for the ending day."""
     quota_timezone: str = "UTC"
+    queue_max: int = 10_000
+    """Requests that may wait for a session at once, all together."""
+    queue_max_per_key: int = 1000
+    """The same of one client key."""
     provisioner: ProvisionerSection = ProvisionerSection()
 
     def __post_init__(self) -> None:
@@ -86,6 +90,8 @@ class PoolSection(Section, frozen=True, kw_only=True):
             raise ValueError("min_size: expected at least 0")
         if self.max_size < max(self.min_size, 1):
             raise ValueError("max_size: expected at least 1, and no less than min_size")
+        if self.queue_max < 0 or self.queue_max_per_key < 0:
+            raise ValueError("queue_max, queue_max_per_key: expected at least 0")
         if not 0 <= self.refresh_threshold <= 1:
             raise ValueError("refresh_threshold: expected a share from 0 to 1")
         if self.session_concurrency < 0:
@@ -141,6 +147,8 @@ def policy_of(settings: Settings) -> Policy:
         reset_guard_s=float(pool.reset_guard),
         reconcile_after_s=float(pool.reconcile_after),
         quota_timezone=pool.quota_timezone,
+        queue_max=pool.queue_max,
+        queue_max_per_key=pool.queue_max_per_key,
     )
 
 

@@ -8,19 +8,20 @@ for what they wait for, and passes begin equal.
 """
 
 from bisect import bisect_left, insort
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from heapq import heapify, heappop, heapreplace
 
 import msgspec
 
-from contracts.base import KeyId, LeaseId, ServiceType
+from contracts.base import KeyId, LeaseId, ServiceType, SessionId
 from contracts.pool import SessionRequested
 from services.pool.domain.index.choice import Index
 
 _POSITIONS_FOR = timedelta(seconds=1)
 """How long positions are told that were counted once."""
+_AFFINITIES_KEPT = 10_000
 
 Order = tuple[datetime, datetime, LeaseId]
 """The order within a key: deadline, since when it waits, name."""
@@ -80,6 +81,8 @@ class Line:
         self.journalled: Counter[KeyId] = Counter()
         """Waits of each key that were journalled within `second`."""
         self.second: datetime | None = None
+        self.affinities = OrderedDict[str, SessionId]()
+        """Which session served whom last, the latest last."""
         self._served: tuple[Index, int] | None = None
         self._positions: dict[ServiceType, _Positions] = {}
         self._version = 0
@@ -119,6 +122,13 @@ class Line:
             del self.counts[key_id]
         self._version += 1
         return wait
+
+    def note_affinity(self, affinity: str, session_id: SessionId) -> None:
+        """Know which session served whoever says this; the oldest is forgotten for it."""
+        self.affinities[affinity] = session_id
+        self.affinities.move_to_end(affinity)
+        if len(self.affinities) > _AFFINITIES_KEPT:
+            self.affinities.popitem(last=False)
 
     def count_pass(self, service_type: ServiceType, key_id: KeyId, units: int) -> None:
         """Count what a key was granted, if more of it wait."""

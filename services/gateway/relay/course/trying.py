@@ -206,5 +206,5 @@ def _end(
     if again:
         return go_for_lease(call, trail)
     if verdict in {Verdict.QUOTA_EXHAUSTED, Verdict.LOGIN_EXPIRED}:
-        return AskingLast(call, trail, error), (lease_question(trail, only_ask=True),)
+        return AskingLast(call, trail, error), (lease_question(call, trail, now_s, only_ask=True),)
     return end_with_error(call, trail, error)

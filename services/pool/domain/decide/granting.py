@@ -34,6 +34,8 @@ def grant_lease(draft: Draft, requested: SessionRequested, choice: Choice) -> Gr
         trial=choice.trial,
     )
     draft.emit(event)
+    if requested.affinity:
+        pool.line.note_affinity(requested.affinity, event.session_id)
     return grant_reply(draft, pool.leases[granted])
 
 

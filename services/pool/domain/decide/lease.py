@@ -63,6 +63,7 @@ def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
         requested.avoid_regions,
         # A call that was disappointed once is not to clear somebody else's session.
         trials_first=requested.number == 1,
+        preferred=state.line.affinities.get(requested.affinity),
     )
     reset = index.guard_ends_at() if choice is None and _may_grant_after_reset(state) else None
     if wanted.only_ask and (choice is not None or reset is not None):

@@ -29,6 +29,7 @@ SUSPICION = timedelta(seconds=60)
 _LATEST = datetime.max.replace(tzinfo=UTC) - timedelta(days=2)
 """The latest moment of a log of which this is reckoned with: the calendar ends soon after."""
 _NOTHING: dict[ServiceType, DayAccount] = {}
+_NOWHERE: dict[ServiceType, Placing] = {}
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -135,10 +136,18 @@ class Index:
         avoid_regions: Container[str] = (),
         *,
         trials_first: bool,
+        preferred: SessionId | None = None,
     ) -> Choice | None:
-        """Find the best session with at least `units` left, outside the guard of its reset."""
+        """Find the best session with at least `units` left, outside the guard of its reset.
+
+        One that is `preferred` is taken if it is free.
+        """
         if avoid_regions:
             avoid = Avoided(avoid, avoid_regions, self._sessions)
+        if preferred is not None and preferred not in avoid:
+            placing = self._placings.get(preferred, _NOWHERE).get(service_type)
+            if placing is not None and self._is_free(placing, units):
+                return Choice(self._sessions[preferred], placing.shelf.zone, trial=False)
         order = self._best_shelves(service_type)
         kinds = (ShelfKind.TRIAL, ShelfKind.FREE)[:: 1 if trials_first else -1]
         for shelf in [shelf for kind in kinds for shelf in order if shelf.kind is kind]:
@@ -148,6 +157,11 @@ class Index:
                     session = self._sessions[session_id]
                     return Choice(session, shelf.zone, shelf.kind is ShelfKind.TRIAL)
         return None
+
+    def _is_free(self, placing: Placing, units: int) -> bool:
+        shelf = placing.shelf
+        unguarded = shelf.zone.guard_at > self.now
+        return shelf.kind is ShelfKind.FREE and placing.left >= units and unguarded
 
     def has_units(self, service_type: ServiceType, units: int) -> bool:
         """Whether a countable session has `units` unreserved, busy or cooling though it be."""

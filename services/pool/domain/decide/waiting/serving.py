@@ -11,7 +11,7 @@ from contracts.pool import Granted, PoolEvent
 from services.pool.domain.decide.decision import Draft
 from services.pool.domain.decide.granting import grant_lease
 from services.pool.domain.index.choice import Choice, Index
-from services.pool.domain.line import Lane, Wait
+from services.pool.domain.line import Lane, Line, Wait
 from services.pool.domain.state import Pool
 
 HEARD_WITHIN = timedelta(seconds=5)
@@ -52,7 +52,7 @@ def _serve_type(
     line = state.line
     heap = [(lane.passed, lane.orders[0], key) for key, lane in line.lanes[service_type].items()]
     heapify(heap)
-    search = _Search(index, service_type, now)
+    search = _Search(line, index, service_type, now)
     while heap and not search.exhausted:
         _, _, key_id = heappop(heap)
         lane = line.lanes[service_type][key_id]
@@ -90,9 +90,10 @@ def _grant_wait(state: Pool, wait: Wait, choice: Choice, now: datetime) -> Serve
 class _Search:
     """Looks for sessions, and remembers for which shape of request there is none."""
 
-    __slots__ = ("_index", "_now", "_service_type", "_too_many", "_tries")
+    __slots__ = ("_index", "_line", "_now", "_service_type", "_too_many", "_tries")
 
-    def __init__(self, index: Index, service_type: ServiceType, now: datetime) -> None:
+    def __init__(self, line: Line, index: Index, service_type: ServiceType, now: datetime) -> None:
+        self._line = line
         self._index = index
         self._service_type = service_type
         self._now = now
@@ -121,6 +122,7 @@ class _Search:
             requested.avoid_sessions,
             regions,
             trials_first=requested.number == 1,
+            preferred=self._line.affinities.get(requested.affinity),
         )
         if choice is None:
             self._tries += 1
