@@ -25,6 +25,10 @@ class Crowd:
         self.crowded = False
         self.gate_open = False
 
+    def stays_open(self, count: int) -> bool:
+        """Whether the gate stands open and so many are still a crowd: then nothing is to note."""
+        return self.gate_open and self.crowded and count > self._width
+
     def note_count(self, count: int, now_s: float) -> None:
         """Note how many are there from now on, within the gate and before it."""
         waits_s = PATIENCE_S if self.crowded else CALM_S

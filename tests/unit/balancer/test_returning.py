@@ -410,6 +410,7 @@ def test_a_draining_server_says_how_many_exchanges_it_still_has() -> None:
     balancer.take_event(ServerDrained(server_id=A, by="operator"))
 
     (view,) = server_views(balancer, after(1))
+
     assert (view.state, view.words) == ("draining", "draining: 1 exchanges still open")
 
 

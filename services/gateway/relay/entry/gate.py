@@ -31,7 +31,8 @@ class Gate:
     """Lets calls in, a few at a time; `enter` gives the place that `leave` takes back."""
 
     def __init__(self) -> None:
-        """Nobody is there."""
+        """Nobody is there; the loop that runs is its clock."""
+        self._loop = asyncio.get_running_loop()
         self._inside: dict[GatePlace, None] = {}
         """Who came in first stands first."""
         self._waiting = CallQueue[GatePlace](self.leave)
@@ -44,25 +45,32 @@ class Gate:
 
     async def enter(self) -> GatePlace:
         """Go in, or wait for it; whoever is cancelled meanwhile has not gone in."""
-        now_s = asyncio.get_running_loop().time()
+        now_s = self._loop.time()
+        if self._crowd.stays_open(len(self._inside) + 1):
+            return self._take_place(now_s)
         if len(self._inside) >= WIDTH:
             self._free_overdue(now_s)
             self._note_count(now_s, one_more=1)
             self._let_waiting_in(now_s)
         if not self._waiting and self._has_room():
-            place = GatePlace(now_s)
-            self._inside[place] = None
-            return place
+            return self._take_place(now_s)
         self._schedule_check(now_s)
         return await self._waiting.wait_turn(self._waiting.join())
+
+    def _take_place(self, now_s: float) -> GatePlace:
+        place = GatePlace(now_s)
+        self._inside[place] = None
+        return place
 
     def leave(self, place: GatePlace) -> None:
         """Go out, and let the next one in; a place that is free already is left as it is."""
         if place not in self._inside:
             return
         del self._inside[place]
+        if self._crowd.stays_open(len(self._inside)):
+            return
         if self._waiting or self._crowd.gate_open or self._crowd.crowded:
-            now_s = asyncio.get_running_loop().time()
+            now_s = self._loop.time()
             self._note_count(now_s)
             self._let_waiting_in(now_s)
 
@@ -92,13 +100,12 @@ class Gate:
         if not self._check_scheduled:
             self._check_scheduled = True
             first_s = next(iter(self._inside)).entered_s
-            loop = asyncio.get_running_loop()
-            loop.call_later(max(first_s + PATIENCE_S - now_s, 0), self._check_overdue)
+            self._loop.call_later(max(first_s + PATIENCE_S - now_s, 0), self._check_overdue)
 
     def _check_overdue(self) -> None:
         """Free the places of those who are overdue by now, and let in who waits for them."""
         self._check_scheduled = False
-        now_s = asyncio.get_running_loop().time()
+        now_s = self._loop.time()
         self._free_overdue(now_s)
         self._note_count(now_s)
         self._let_waiting_in(now_s)
