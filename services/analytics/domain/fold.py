@@ -228,6 +228,9 @@ class RowFold:
             pool.PolicyChanged: self._on_policy_changed,
             pool.QuotaObserved: lambda event, place: record(event, event.session_id, place),
             pool.PoolCheckpointed: lambda event, place: record(event, "", place),
+            # How long it was waited for stands at the lease; here only who waited in vain, and why.
+            pool.LeaseQueued: lambda _event, _place: None,
+            pool.WaitsEnded: lambda event, place: record(event, "", place),
             base.LeaderElected: lambda event, place: record(event, event.writer, place),
             balancer.StrategyChanged: lambda event, place: record(event, "", place),
             balancer.StrategyPinned: lambda event, place: record(event, "", place),

@@ -63,7 +63,7 @@ class _Positions(msgspec.Struct, frozen=True):
     by_lease: dict[LeaseId, int]
 
 
-class Line:
+class WaitingLine:
     """All who wait."""
 
     def __init__(self) -> None:
@@ -154,17 +154,17 @@ class Line:
         Who came since then stands behind all.
         """
         service_type = wait.requested.service_type
-        known = self._positions.get(service_type)
-        if known is None or (
-            known.version != self._version and now - known.counted_at >= _POSITIONS_FOR
+        counted = self._positions.get(service_type)
+        if counted is None or (
+            counted.version != self._version and now - counted.counted_at >= _POSITIONS_FOR
         ):
             order = enumerate(self._in_order(service_type))
-            known = _Positions(now, self._version, {lease: at for at, lease in order})
+            counted = _Positions(now, self._version, {lease: at for at, lease in order})
             self._positions = {
                 name: told for name, told in self._positions.items() if name in self.lanes
             }
-            self._positions[service_type] = known
-        at = known.by_lease.get(wait.lease_id)
+            self._positions[service_type] = counted
+        at = counted.by_lease.get(wait.lease_id)
         if at is None:
             lanes = self.lanes[service_type].values()
             return sum(len(lane.orders) for lane in lanes) - 1

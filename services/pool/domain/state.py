@@ -46,7 +46,7 @@ from contracts.base import (
 )
 from contracts.pool import Policy, Refused, SessionStatus
 from services.pool.domain.index.choice import Index
-from services.pool.domain.line import Line
+from services.pool.domain.line import WaitingLine
 from services.pool.domain.memory import RefusalMemory
 from services.pool.domain.quota import oldest_kept
 from services.pool.domain.records import Accusation, DayAccount, Lease, QueuedLease, Session
@@ -119,7 +119,7 @@ class Pool:
         """Too few sessions, and the provisioner had none when asked last."""
         self.index: Index | None = None
         self.refusals = RefusalMemory()
-        self.line = Line()
+        self.line = WaitingLine()
         self.recent_ends: dict[ServiceType, deque[datetime]] = {}
         """When the last leases of a type ended, while this process decides."""
         self._undo: list[tuple[Callable[..., object], *tuple[Any, ...]]] = []
@@ -193,7 +193,7 @@ class Pool:
 
     def begin_line(self) -> None:
         """Begin a term: nobody waits, as far as this leader knows."""
-        self.line = Line()
+        self.line = WaitingLine()
 
     # --------------------------------------------------------------------- questions
 

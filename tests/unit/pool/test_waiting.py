@@ -61,7 +61,7 @@ from tests.unit.pool.builders import (
 MINUTE_MS = 60_000
 
 
-def ask(
+def ask_to_wait(
     pool: Pool,
     request: str,
     *,
@@ -78,13 +78,13 @@ def ask(
     return decide_lease(pool, command, after(seconds)).answer
 
 
-def serve(pool: Pool, seconds: float = 0) -> list[Served]:
+def serve_line(pool: Pool, seconds: float = 0) -> list[Served]:
     """Serve all who can be."""
     return [*serve_waiting(pool, after(seconds))]
 
 
 def served_requests(pool: Pool, seconds: float = 0) -> list[str]:
-    return [one.granted.lease_id.partition(".")[0] for one in serve(pool, seconds)]
+    return [one.granted.lease_id.partition(".")[0] for one in serve_line(pool, seconds)]
 
 
 def tend(pool: Pool, seconds: float, *, full: bool = False) -> list[PoolEvent]:
@@ -99,7 +99,7 @@ def busy(concurrency: int = 1, **policy: Any) -> Pool:
     return pool
 
 
-def end(pool: Pool, request: str = "busy", seconds: float = 0) -> None:
+def end_exchange(pool: Pool, request: str = "busy", seconds: float = 0) -> None:
     """Its exchange succeeds."""
     lease = pool.leases[lease_named(request)]
     granted = lease_granted(request=request, session_id=lease.session.session_id)
@@ -113,24 +113,24 @@ def waiting_ids(pool: Pool) -> list[str]:
 def test_a_request_that_may_wait_is_told_so_and_gets_the_lease_that_comes_free() -> None:
     pool = busy()
 
-    assert ask(pool, "r1") == Waiting(position=0)
-    assert serve(pool) == []
+    assert ask_to_wait(pool, "r1") == Waiting(position=0)
+    assert serve_line(pool) == []
     assert not is_due(pool, NOON)
 
-    end(pool)
+    end_exchange(pool)
 
     assert is_due(pool, NOON)
-    (one,) = serve(pool)
+    (one,) = serve_line(pool)
     assert [type(event) for event in one.events] == [SessionRequested, LeaseGranted]
     assert (one.granted.lease_id, one.gateway_id) == (lease_named("r1"), "gateway-1")
     assert not pool.line
-    assert isinstance(ask(pool, "r1", seconds=2), Granted)
+    assert isinstance(ask_to_wait(pool, "r1", seconds=2), Granted)
 
 
 def test_one_that_does_not_wait_is_refused_at_once() -> None:
     pool = busy()
 
-    answer = ask(pool, "r1", wait_ms=0)
+    answer = ask_to_wait(pool, "r1", wait_ms=0)
 
     assert answer.reason is Refusal.SATURATED
     assert not pool.line
@@ -138,18 +138,19 @@ def test_one_that_does_not_wait_is_refused_at_once() -> None:
 
 def test_asked_again_it_stays_where_it_is_and_is_one() -> None:
     pool = busy()
-    ask(pool, "r1")
-    ask(pool, "r2")
+    ask_to_wait(pool, "r1")
+    ask_to_wait(pool, "r2")
 
-    assert ask(pool, "r1", seconds=2) == Waiting(position=0)
-    assert ask(pool, "r2", seconds=2) == Waiting(position=1)
+    assert ask_to_wait(pool, "r1", seconds=2) == Waiting(position=0)
+    assert ask_to_wait(pool, "r2", seconds=2) == Waiting(position=1)
     assert len(pool.line) == 2
 
 
 def test_the_last_question_of_a_wait_is_refused_and_told_by_name() -> None:
     pool = busy()
-    ask(pool, "r1")
+    ask_to_wait(pool, "r1")
     tend(pool, 1)
+
     assert lease_named("r1") in pool.queued
 
     decision = decide_lease(pool, lease_wanted(request="r1", wait_ms=0), after(3))
@@ -168,7 +169,7 @@ def test_to_be_only_asked_is_never_to_wait() -> None:
     asked = LeaseWanted(requested=command.requested, only_ask=True)
     assert isinstance(decide_lease(pool, asked, NOON).answer, Refused)
 
-    end(pool)
+    end_exchange(pool)
     assert isinstance(decide_lease(pool, asked, NOON).answer, Refused | Free)
     assert not pool.line
 
@@ -179,10 +180,10 @@ def test_keys_take_turns_whatever_the_number_of_their_requests() -> None:
     )
     decide_end(pool, usage(grant(pool), Verdict.RATE_LIMITED, retry_after_s=10), NOON)
     for number in range(50):
-        ask(pool, f"greedy{number}", key="greedy")
+        ask_to_wait(pool, f"greedy{number}", key="greedy")
     for key in "abc":
         for number in range(10):
-            ask(pool, f"{key}{number}", key=key)
+            ask_to_wait(pool, f"{key}{number}", key=key)
 
     for wait in pool.line.waits.values():
         wait.heard_at = after(10)
@@ -197,28 +198,32 @@ def test_keys_take_turns_whatever_the_number_of_their_requests() -> None:
 def test_positions_are_the_grants_that_come_first() -> None:
     pool = busy()
     for number in range(4):
-        ask(pool, f"g{number}", key="g")
+        ask_to_wait(pool, f"g{number}", key="g")
     for number in range(2):
-        ask(pool, f"m{number}", key="m")
+        ask_to_wait(pool, f"m{number}", key="m")
 
-    told = {name: ask(pool, name, key=name[0], seconds=1.5).position for name in waiting_ids(pool)}
-    end(pool, seconds=1.5)
+    told = {
+        name: ask_to_wait(pool, name, key=name[0], seconds=1.5).position
+        for name in waiting_ids(pool)
+    }
+    end_exchange(pool, seconds=1.5)
 
     order = []
     for _ in range(6):
         (name,) = served_requests(pool, 1.5)
         order.append(name)
-        end(pool, name, 1.5)
+        end_exchange(pool, name, 1.5)
+
     assert order == sorted(told, key=lambda name: told[name])
     assert sorted(told.values()) == [*range(6)]
 
 
 def test_the_earliest_deadline_of_a_key_comes_first() -> None:
     pool = busy()
-    ask(pool, "patient", wait_ms=50_000)
-    ask(pool, "hasty", wait_ms=5_000)
+    ask_to_wait(pool, "patient", wait_ms=50_000)
+    ask_to_wait(pool, "hasty", wait_ms=5_000)
 
-    end(pool)
+    end_exchange(pool)
 
     assert served_requests(pool) == ["hasty"]
 
@@ -226,11 +231,11 @@ def test_the_earliest_deadline_of_a_key_comes_first() -> None:
 def test_one_that_nothing_fits_is_overtaken() -> None:
     pool = folded(policy_changed(session_concurrency=1), session_added())
     grant(pool, request="busy", units=8)
-    ask(pool, "many", units=5, wait_ms=1_000_000)
-    ask(pool, "one")
+    ask_to_wait(pool, "many", units=5, wait_ms=1_000_000)
+    ask_to_wait(pool, "one")
     pool.index_at(NOON)
 
-    end(pool)
+    end_exchange(pool)
 
     assert served_requests(pool) == ["one"]
     assert waiting_ids(pool) == ["many"]
@@ -238,31 +243,31 @@ def test_one_that_nothing_fits_is_overtaken() -> None:
 
 def test_sessions_to_be_avoided_do_not_serve() -> None:
     pool = busy()
-    ask(pool, "r1", avoid_sessions=["one"])
-    ask(pool, "r2", avoid_regions=[""])
-    ask(pool, "r3")
+    ask_to_wait(pool, "r1", avoid_sessions=["one"])
+    ask_to_wait(pool, "r2", avoid_regions=[""])
+    ask_to_wait(pool, "r3")
 
-    end(pool)
+    end_exchange(pool)
 
     assert served_requests(pool) == ["r3"]
 
 
 def test_who_is_not_heard_is_passed_over_until_it_is() -> None:
     pool = busy()
-    ask(pool, "r1")
-    end(pool, seconds=6)
+    ask_to_wait(pool, "r1")
+    end_exchange(pool, seconds=6)
 
-    assert serve(pool, 6) == []
+    assert serve_line(pool, 6) == []
     assert not is_due(pool, after(6))
 
-    assert isinstance(ask(pool, "r1", seconds=7), Waiting)
+    assert isinstance(ask_to_wait(pool, "r1", seconds=7), Waiting)
     assert is_due(pool, after(7))
     assert served_requests(pool, 7) == ["r1"]
 
 
 def test_a_gateway_that_is_silent_for_half_a_minute_waits_no_more() -> None:
     pool = busy()
-    ask(pool, "r1", wait_ms=600_000)
+    ask_to_wait(pool, "r1", wait_ms=600_000)
     tend(pool, 1)
 
     events = tend(pool, 30)
@@ -270,19 +275,19 @@ def test_a_gateway_that_is_silent_for_half_a_minute_waits_no_more() -> None:
     assert events == [WaitsEnded(items=[WaitEnd(lease_id=lease_named("r1"), reason="unheard")])]
     assert (len(pool.line), pool.queued) == (0, {})
     # Its id is not forbidden: it may ask again.
-    assert isinstance(ask(pool, "r1", seconds=31), Waiting)
+    assert isinstance(ask_to_wait(pool, "r1", seconds=31), Waiting)
 
 
 def test_waits_of_a_term_before_that_nobody_asks_for_have_their_end() -> None:
     pool = busy()
-    ask(pool, "r1")
-    ask(pool, "r2")
+    ask_to_wait(pool, "r1")
+    ask_to_wait(pool, "r2")
     tend(pool, 1)
 
     pool.begin_line()
 
     assert tend(pool, 2) == []
-    ask(pool, "r2", seconds=3, wait_ms=57_000)
+    ask_to_wait(pool, "r2", seconds=3, wait_ms=57_000)
     assert pool.line.waits[lease_named("r2")].journalled
     (ended,) = tend(pool, 32)
     assert ended == WaitsEnded(items=[WaitEnd(lease_id=lease_named("r1"), reason="unheard")])
@@ -291,7 +296,7 @@ def test_waits_of_a_term_before_that_nobody_asks_for_have_their_end() -> None:
 
 def test_a_wait_of_a_second_is_journalled_once() -> None:
     pool = busy()
-    ask(pool, "r1", seconds=0.5)
+    ask_to_wait(pool, "r1", seconds=0.5)
 
     assert tend(pool, 1) == []
     (queued,) = tend(pool, 1.5)
@@ -305,8 +310,8 @@ def test_a_wait_of_a_second_is_journalled_once() -> None:
 def test_so_many_waits_of_a_key_are_journalled_a_second_and_none_is_lost() -> None:
     pool = busy()
     for number in range(JOURNALLED_PER_SECOND + 5):
-        ask(pool, f"r{number}", wait_ms=120_000)
-    ask(pool, "other", key="other")
+        ask_to_wait(pool, f"r{number}", wait_ms=120_000)
+    ask_to_wait(pool, "other", key="other")
 
     first, second, third = tend(pool, 1), tend(pool, 1.5), tend(pool, 2)
 
@@ -316,7 +321,7 @@ def test_so_many_waits_of_a_key_are_journalled_a_second_and_none_is_lost() -> No
 
 def test_a_deadline_ends_it_and_whoever_asks_again_hears_the_refusal() -> None:
     pool = busy()
-    ask(pool, "r1", wait_ms=3000)
+    ask_to_wait(pool, "r1", wait_ms=3000)
     tend(pool, 1)
 
     requested, refused, ended = tend(pool, 3)
@@ -324,7 +329,7 @@ def test_a_deadline_ends_it_and_whoever_asks_again_hears_the_refusal() -> None:
     assert isinstance(requested, SessionRequested)
     assert isinstance(refused, LeaseRefused)
     assert ended == WaitsEnded(items=[WaitEnd(lease_id=lease_named("r1"), reason="deadline")])
-    assert ask(pool, "r1", seconds=3.5).reason is Refusal.SATURATED
+    assert ask_to_wait(pool, "r1", seconds=3.5).reason is Refusal.SATURATED
     assert not pool.line
 
 
@@ -333,17 +338,17 @@ def test_what_waits_in_vain_is_refused_at_once() -> None:
         policy_changed(daily_limits={IMAGE: 1}), session_added(), lease_granted(request="busy")
     )
 
-    answer = ask(pool, "r1")
+    answer = ask_to_wait(pool, "r1")
 
     # The unit may come back at the lease's deadline, after 15 min; the day ends later.
     assert answer.reason is Refusal.QUOTA_EXHAUSTED
     assert answer.message.endswith("; nothing will come free within 60 s")
-    assert isinstance(ask(pool, "r2", wait_ms=900_001), Waiting)
+    assert isinstance(ask_to_wait(pool, "r2", wait_ms=900_001), Waiting)
 
 
 def test_a_wait_that_becomes_vain_ends() -> None:
     pool = busy()
-    ask(pool, "r1")
+    ask_to_wait(pool, "r1")
     lease = pool.leases[lease_named("busy")]
     lease.account.closed = True
     pool.place_session(lease.session)
@@ -351,7 +356,7 @@ def test_a_wait_that_becomes_vain_ends() -> None:
     events = tend(pool, 1)
 
     assert [type(event) for event in events] == [SessionRequested, LeaseRefused]
-    assert ask(pool, "r1", seconds=2).reason is Refusal.QUOTA_EXHAUSTED
+    assert ask_to_wait(pool, "r1", seconds=2).reason is Refusal.QUOTA_EXHAUSTED
 
 
 def test_who_waits_is_served_when_a_cool_down_ends_or_a_day_begins() -> None:
@@ -359,11 +364,11 @@ def test_who_waits_is_served_when_a_cool_down_ends_or_a_day_begins() -> None:
     decide_end(
         pool, usage(grant(pool, request="busy"), Verdict.RATE_LIMITED, retry_after_s=20), NOON
     )
-    ask(pool, "r1")
+    ask_to_wait(pool, "r1")
 
     assert next_wakeup(pool, NOON) == after(20)
-    assert serve(pool, 4) == []
-    ask(pool, "r1", seconds=19)
+    assert serve_line(pool, 4) == []
+    ask_to_wait(pool, "r1", seconds=19)
     assert served_requests(pool, 20) == ["r1"]
 
 
@@ -371,7 +376,9 @@ def test_one_that_comes_right_before_the_reset_waits_for_it_at_least() -> None:
     pool = folded(policy_changed(reset_guard_s=2.0), session_added())
     eve = 12 * 3600 - 1.0
 
-    assert isinstance(ask(pool, "r1", seconds=eve, wait_ms=10, asked_at=after(eve)), Waiting)
+    assert isinstance(
+        ask_to_wait(pool, "r1", seconds=eve, wait_ms=10, asked_at=after(eve)), Waiting
+    )
     assert tend(pool, eve + 0.9) == []
     assert served_requests(pool, eve + 1) == ["r1"]
 
@@ -379,18 +386,18 @@ def test_one_that_comes_right_before_the_reset_waits_for_it_at_least() -> None:
 def test_so_many_may_wait() -> None:
     pool = busy(queue_max=3, queue_max_per_key=2)
 
-    assert isinstance(ask(pool, "a1", key="a"), Waiting)
-    assert isinstance(ask(pool, "a2", key="a"), Waiting)
-    assert "2 requests of this key wait already" in ask(pool, "a3", key="a").message
-    assert isinstance(ask(pool, "b1", key="b"), Waiting)
-    refused = ask(pool, "c1", key="c")
+    assert isinstance(ask_to_wait(pool, "a1", key="a"), Waiting)
+    assert isinstance(ask_to_wait(pool, "a2", key="a"), Waiting)
+    assert "2 requests of this key wait already" in ask_to_wait(pool, "a3", key="a").message
+    assert isinstance(ask_to_wait(pool, "b1", key="b"), Waiting)
+    refused = ask_to_wait(pool, "c1", key="c")
     assert (refused.reason, refused.retry_after_s) == (Refusal.SATURATED, 1.0)
     assert "3 requests wait already" in refused.message
 
 
 def test_a_client_that_leaves_is_gone_from_the_line_and_its_id_forbidden() -> None:
     pool = busy()
-    ask(pool, "r1")
+    ask_to_wait(pool, "r1")
     tend(pool, 1)
 
     decision = decide_cancel(pool, cancel(), after(2))
@@ -398,25 +405,25 @@ def test_a_client_that_leaves_is_gone_from_the_line_and_its_id_forbidden() -> No
     assert decision.answer is CancelAnswer.CANCELLED
     assert [type(event) for event in decision.events] == [LeaseCancelled]
     assert (len(pool.line), pool.queued) == (0, {})
-    assert ask(pool, "r1", seconds=3).reason is Refusal.CANCELLED
+    assert ask_to_wait(pool, "r1", seconds=3).reason is Refusal.CANCELLED
 
 
 def test_a_log_that_is_nearly_full_ends_all_waits() -> None:
     pool = busy()
-    ask(pool, "r1")
-    ask(pool, "r2")
+    ask_to_wait(pool, "r1")
+    ask_to_wait(pool, "r2")
     tend(pool, 1)
 
     events = tend(pool, 1.1, full=True)
 
     names = [WaitEnd(lease_id=lease_named(name), reason="full") for name in ("r1", "r2")]
     assert WaitsEnded(items=names) in events
-    assert ask(pool, "r1", seconds=2).reason is Refusal.LEDGER_UNAVAILABLE
+    assert ask_to_wait(pool, "r1", seconds=2).reason is Refusal.LEDGER_UNAVAILABLE
 
 
 def test_an_operator_drops_waits() -> None:
     pool = busy()
-    ask(pool, "r1")
+    ask_to_wait(pool, "r1")
     tend(pool, 1)
     draft = Draft(pool, after(2))
 
@@ -426,7 +433,7 @@ def test_an_operator_drops_waits() -> None:
     assert draft.events[-1] == WaitsEnded(
         items=[WaitEnd(lease_id=lease_named("r1"), reason="dropped")], by="ops"
     )
-    assert "operator" in ask(pool, "r1", seconds=3).message
+    assert "operator" in ask_to_wait(pool, "r1", seconds=3).message
 
 
 def test_how_long_it_takes_is_told_by_how_fast_exchanges_end() -> None:
@@ -436,7 +443,9 @@ def test_how_long_it_takes_is_told_by_how_fast_exchanges_end() -> None:
         decide_end(pool, usage(granted), after(2 * number + 2))
     grant(pool, request="busy", now=after(20))
 
-    told = [ask(pool, f"r{number}", seconds=20, asked_at=after(20)).eta_s for number in range(3)]
+    told = [
+        ask_to_wait(pool, f"r{number}", seconds=20, asked_at=after(20)).eta_s for number in range(3)
+    ]
 
     # Ten ends in the 18 s since the first of them.
     assert told == [1.8, 3.6, 5.4]
@@ -447,15 +456,15 @@ def test_with_nothing_left_it_is_told_when_units_come_back() -> None:
         policy_changed(daily_limits={IMAGE: 1}), session_added(), lease_granted(request="busy")
     )
 
-    assert ask(pool, "r1", wait_ms=3_600_000).eta_s == 900.0
+    assert ask_to_wait(pool, "r1", wait_ms=3_600_000).eta_s == 900.0
 
 
 @pytest.mark.parametrize("seconds", [0.0, 7.0])
 def test_what_is_rolled_back_waits_as_before(seconds: float) -> None:
     pool = busy()
-    ask(pool, "r1")
-    ask(pool, "r2")
-    end(pool)
+    ask_to_wait(pool, "r1")
+    ask_to_wait(pool, "r2")
+    end_exchange(pool)
     pool.commit()
     for wait in pool.line.waits.values():
         wait.heard_at = after(seconds)
@@ -463,9 +472,9 @@ def test_what_is_rolled_back_waits_as_before(seconds: float) -> None:
     young = [*pool.line.young]
 
     pool.begin()
-    assert len(serve(pool, seconds)) == 1
+    serve_line(pool, seconds)
     tend(pool, seconds + 1)
-    ask(pool, "r3", seconds=seconds)
+    ask_to_wait(pool, "r3", seconds=seconds)
     decide_cancel(pool, cancel("r2"), after(seconds))
     pool.rollback()
 
@@ -476,7 +485,7 @@ def test_what_is_rolled_back_waits_as_before(seconds: float) -> None:
     assert is_due(pool, after(seconds))
 
 
-def queued(request: str = "r1", at: datetime = NOON) -> LeaseQueued:
+def queued_event(request: str = "r1", at: datetime = NOON) -> LeaseQueued:
     requested = lease_wanted(request=request).requested
     return LeaseQueued(
         lease_id=lease_named(request), requested=requested, since=at, deadline=after(60)
@@ -486,8 +495,8 @@ def queued(request: str = "r1", at: datetime = NOON) -> LeaseQueued:
 @pytest.mark.parametrize(
     "events",
     [
-        [queued(), queued()],
-        [lease_granted(), queued()],
+        [queued_event(), queued_event()],
+        [lease_granted(), queued_event()],
         [WaitsEnded(items=[WaitEnd(lease_id=LeaseId("x.1"), reason="unheard")])],
     ],
 )
@@ -504,4 +513,4 @@ def test_types_wait_apart() -> None:
     answer = decide_lease(pool, lease_wanted(AVATAR, "a3", wait_ms=1_000_000), NOON).answer
 
     assert isinstance(answer, Waiting)
-    assert isinstance(ask(pool, "r1"), Granted)
+    assert isinstance(ask_to_wait(pool, "r1"), Granted)

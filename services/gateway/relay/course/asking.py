@@ -24,9 +24,9 @@ from services.gateway.relay.course.moves import (
 from services.gateway.relay.course.stages import (
     Asking,
     AskingLast,
+    AwaitingGrant,
     Entering,
     FetchingCredential,
-    Queued,
 )
 from services.gateway.relay.course.steps import AwaitGrant, FetchCredential
 
@@ -57,7 +57,7 @@ def on_lease_unanswered(stage: Asking | AskingLast, happened: LeaseUnanswered, _
     return forbid_with_error(stage.call, stage.trail, "unanswered", error)
 
 
-def on_answered(stage: Asking | Queued, happened: Answered, now_s: float) -> Next:
+def on_answered(stage: Asking | AwaitingGrant, happened: Answered, now_s: float) -> Next:
     """Take the lease in hand; what the question carried of the one before is journalled."""
     answer, call = happened.answer, stage.call
     lease_ms = stage.trail.lease_ms + happened.took_ms
@@ -84,7 +84,7 @@ def on_answered(stage: Asking | Queued, happened: Answered, now_s: float) -> Nex
 
 
 def _told_to_wait(
-    stage: Asking | Queued, answer: Waiting, happened: Answered, now_s: float
+    stage: Asking | AwaitingGrant, answer: Waiting, happened: Answered, now_s: float
 ) -> Next:
     """Wait, and ask again in a while: who is not heard is passed over."""
     trail = replace(
@@ -97,15 +97,15 @@ def _told_to_wait(
         since_s = now_s - happened.took_ms / 1000
         trail = replace(trail, waiting_from_s=since_s, waiting_since=happened.asked_at)
     left_s = wait_left_s(stage.call, trail, now_s)
-    return Queued(stage.call, trail), (AwaitGrant(trail.number, min(left_s, _ASK_EVERY_S)),)
+    return AwaitingGrant(stage.call, trail), (AwaitGrant(trail.number, min(left_s, _ASK_EVERY_S)),)
 
 
-def on_not_yet(stage: Queued, _: NotYet, now_s: float) -> Next:
+def on_not_yet(stage: AwaitingGrant, _: NotYet, now_s: float) -> Next:
     """Say that it waits still; when its time is over, hear for the last time."""
     return Asking(stage.call, stage.trail), (lease_question(stage.call, stage.trail, now_s),)
 
 
-def on_wait_refused(stage: Queued, happened: NotAsked, _: float) -> Next:
+def on_wait_refused(stage: AwaitingGrant, happened: NotAsked, _: float) -> Next:
     """Give back what may be granted by now: the key may no more, or the gateway stops."""
     call, trail = stage.call, stage.trail
     cancelled = cancel_of(call, trail.number, "not_sent", happened.error)
@@ -131,7 +131,7 @@ def on_answered_last(stage: AskingLast, happened: Answered, _: float) -> Next:
     return ended, steps
 
 
-def _refused(stage: Asking | AskingLast | Queued, refused: Refused, lease_ms: float) -> Next:
+def _refused(stage: Asking | AskingLast | AwaitingGrant, refused: Refused, lease_ms: float) -> Next:
     call, trail = stage.call, replace(stage.trail, lease_ms=lease_ms)
     error = refusal_error(refused, call.service_type, trail.avoid_regions)
     if refused.reason is Refusal.LEDGER_UNAVAILABLE:

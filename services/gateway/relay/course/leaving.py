@@ -12,12 +12,12 @@ from services.gateway.relay.course.moves import Next, end_all, end_with_error, w
 from services.gateway.relay.course.stages import (
     Asking,
     AskingLast,
+    AwaitingGrant,
     Ended,
     Entering,
     FetchingCredential,
     Passing,
     Pausing,
-    Queued,
     Selecting,
     Sending,
 )
@@ -45,7 +45,7 @@ def on_broken_off_passing(stage: Passing, happened: BrokenOff, now_s: float) -> 
 
 
 def on_broken_off_asking(
-    stage: Asking | AskingLast | Queued, happened: BrokenOff, _: float
+    stage: Asking | AskingLast | AwaitingGrant, happened: BrokenOff, _: float
 ) -> Next:
     """Forbid the lease that may be granted yet."""
     return _end_broken_off(

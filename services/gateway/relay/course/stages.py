@@ -22,7 +22,7 @@ class Asking(msgspec.Struct, frozen=True):
     trail: Trail
 
 
-class Queued(msgspec.Struct, frozen=True):
+class AwaitingGrant(msgspec.Struct, frozen=True):
     """It waits for a lease, and the pool knows it."""
 
     call: CallFacts
@@ -93,7 +93,7 @@ class Ended(msgspec.Struct, frozen=True):
 Stage = (
     Entering
     | Asking
-    | Queued
+    | AwaitingGrant
     | AskingLast
     | FetchingCredential
     | Selecting

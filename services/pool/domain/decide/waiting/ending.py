@@ -128,9 +128,9 @@ def _end_waits(
         leave_line(draft, wait.lease_id)
         if refusal is not None:
             refuse_lease(draft, wait.requested, refusal(wait))
-    told = [wait.lease_id for wait in ended if wait.lease_id in pool.queued]
-    if told:
-        items = [WaitEnd(lease_id=name, reason=reason) for name in told]
+    named = [wait.lease_id for wait in ended if wait.lease_id in pool.queued]
+    if named:
+        items = [WaitEnd(lease_id=name, reason=reason) for name in named]
         draft.emit(WaitsEnded(items=items, by=by))
 
 

@@ -11,7 +11,7 @@ from contracts.pool import Granted, PoolEvent
 from services.pool.domain.decide.decision import Draft
 from services.pool.domain.decide.granting import grant_lease
 from services.pool.domain.index.choice import Choice, Index
-from services.pool.domain.line import Lane, Line, Wait
+from services.pool.domain.line import Lane, Wait, WaitingLine
 from services.pool.domain.state import Pool
 
 HEARD_WITHIN = timedelta(seconds=5)
@@ -56,10 +56,10 @@ def _serve_type(
     while heap and not search.exhausted:
         _, _, key_id = heappop(heap)
         lane = line.lanes[service_type][key_id]
-        found = _first_servable(state, lane, search)
-        if found is None:
+        pair = _first_servable(state, lane, search)
+        if pair is None:
             continue
-        wait, choice = found
+        wait, choice = pair
         yield _grant_wait(state, wait, choice, now)
         if lane.orders:
             heappush(heap, (lane.passed, lane.orders[0], key_id))
@@ -92,7 +92,9 @@ class _Search:
 
     __slots__ = ("_index", "_line", "_now", "_service_type", "_too_many", "_tries")
 
-    def __init__(self, line: Line, index: Index, service_type: ServiceType, now: datetime) -> None:
+    def __init__(
+        self, line: WaitingLine, index: Index, service_type: ServiceType, now: datetime
+    ) -> None:
         self._line = line
         self._index = index
         self._service_type = service_type
@@ -113,8 +115,8 @@ class _Search:
             return None
         regions = tuple(requested.avoid_regions)
         # Who avoids something has no more to choose from than who does not.
-        known = min(self._too_many.get((), requested.units + 1), self._units_lacking(regions))
-        if requested.units >= known:
+        lacking = min(self._too_many.get((), requested.units + 1), self._units_lacking(regions))
+        if requested.units >= lacking:
             return None
         choice = self._index.choose_session(
             self._service_type,
