@@ -119,6 +119,7 @@ def assemble_parts(
         load, keys[1], log, writer, ledger, credentials, committer, doors, logger=logger
     )
     metrics.queued.set_function(lambda: committer.unanswered_count)
+    metrics.waiting.set_function(lambda: len(ledger.state.line))
     metrics.full.set_function(lambda: committer.full)
     metrics.leading.set_function(lambda: leadership.leading)
     metrics.unwritable.set_function(lambda: writer.unwritable_s)

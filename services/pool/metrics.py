@@ -40,6 +40,7 @@ class Metrics:
             "commit_seconds", "From decision to acknowledgement.", _SECONDS
         )
         self.queued = self._gauge("queued_commands", "Commands not yet answered.")
+        self.waiting = self._gauge("waiting", "Requests that wait for a session.")
         self.leading = self._gauge("leading", "1 while this process leads its shard.")
         self.sequence = self._gauge("log_sequence", "Log sequence of the fold.")
         self.unwritable = self._gauge(
