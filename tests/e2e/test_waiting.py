@@ -264,16 +264,21 @@ def test_a_gateway_that_stops_answers_those_who_wait(stack: Stack) -> None:
     agree(stack)
 
 
+def open_count(stack: Stack) -> int:
+    return len(stack.api("/api/leases?state=open")["data"])
+
+
 def test_a_lease_whose_gateway_died_waiting_comes_back(stack: Stack) -> None:
     stack.start_gateway("gateway-4")
     stack.ready("gateway-4")
-    stack.faults("one", kind="latency", latency_ms=1000)
+    stack.faults("one", kind="latency", latency_ms=2000)
     used = sold(stack)
 
     async def die() -> Counter[int]:
         mine = asyncio.ensure_future(Crowd(stack).call([stack.client_key] * 20, ["gateway"]))
         first = leader(stack)
-        await asyncio.sleep(0.3)
+        while await asyncio.to_thread(open_count, stack) < 20:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
         calls = asyncio.ensure_future(Crowd(stack).call([stack.client_key] * 30, ["gateway-4"]))
         while await waiting_count(stack, first) < 30:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
