@@ -13,12 +13,14 @@ from contracts.pool.administration import (
     AddSessions,
     ChangeSession,
     Done,
+    DropWaits,
     LeaseView,
     PoolAdmin,
     PoolStatus,
     PoolStatusReply,
     ReconcileLease,
     SessionView,
+    WaitView,
 )
 from contracts.pool.events import (
     CallsRefused,
@@ -91,6 +93,7 @@ __all__ = [
     "ChangeSession",
     "DeliverGrants",
     "Done",
+    "DropWaits",
     "EndAnswer",
     "EndAnswers",
     "EndLeases",
@@ -137,6 +140,7 @@ __all__ = [
     "UsageRecorded",
     "Verdict",
     "WaitEnd",
+    "WaitView",
     "Waiting",
     "WaitsEnded",
 ]

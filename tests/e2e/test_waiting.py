@@ -115,7 +115,7 @@ def test_who_waits_is_served_and_told_where_it_stood(stack: Stack) -> None:
     agree(stack)
 
 
-def leader(stack: Stack) -> str:
+def leading_pool(stack: Stack) -> str:
     """Which of the two processes leads the pool."""
     for name in ("pool", "pool-2"):
         metrics = httpx.get(f"http://127.0.0.1:{stack.health[name]}/metrics", timeout=5).text
@@ -137,7 +137,7 @@ async def waiting_count(stack: Stack, name: str) -> int:
 def test_a_leader_that_is_killed_or_paused_loses_nobody_who_waits(
     stack: Stack, number: signal.Signals
 ) -> None:
-    crowd, first = Crowd(stack), leader(stack)
+    crowd, first = Crowd(stack), leading_pool(stack)
 
     async def disturb() -> Counter[int]:
         calls = asyncio.ensure_future(crowd.call([stack.client_key] * 500))
@@ -150,6 +150,7 @@ def test_a_leader_that_is_killed_or_paused_loses_nobody_who_waits(
 
     if number == signal.SIGSTOP:
         stack.kill(first, signal.SIGCONT)
+
     assert answers == {200: 500}
     agree(stack)
 
@@ -165,7 +166,7 @@ def test_a_greedy_key_gets_no_more_than_each_modest_one(stack: Stack) -> None:
 
     async def call_all() -> Counter[int]:
         calls = asyncio.ensure_future(Crowd(stack, 110_000).call(secrets))
-        first = leader(stack)
+        first = leading_pool(stack)
         while await waiting_count(stack, first) < len(secrets) - 60:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         # All of them wait by now: from here on it goes quickly.
@@ -214,7 +215,7 @@ def test_a_wait_that_is_none_is_refused_by_name(stack: Stack, said: str) -> None
 
 
 def in_line(stack: Stack) -> Callable[[], int]:
-    return lambda: asyncio.run(waiting_count(stack, leader(stack)))
+    return lambda: asyncio.run(waiting_count(stack, leading_pool(stack)))
 
 
 def test_clients_that_leave_are_gone_from_the_line_at_once(stack: Stack) -> None:
@@ -223,7 +224,7 @@ def test_clients_that_leave_are_gone_from_the_line_at_once(stack: Stack) -> None
     async def leave() -> None:
         crowd = Crowd(stack)
         calls = asyncio.ensure_future(crowd.call([stack.client_key] * 60))
-        first = leader(stack)
+        first = leading_pool(stack)
         while await waiting_count(stack, first) < 40:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         calls.cancel()
@@ -249,7 +250,7 @@ def test_a_gateway_that_stops_answers_those_who_wait(stack: Stack) -> None:
 
     async def stop() -> Counter[int]:
         calls = asyncio.ensure_future(crowd.call([stack.client_key] * 60, ["gateway-3"]))
-        first = leader(stack)
+        first = leading_pool(stack)
         while await waiting_count(stack, first) < 40:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         stack.processes["gateway-3"].send_signal(signal.SIGTERM)
@@ -276,7 +277,7 @@ def test_a_lease_whose_gateway_died_waiting_comes_back(stack: Stack) -> None:
 
     async def die() -> Counter[int]:
         mine = asyncio.ensure_future(Crowd(stack).call([stack.client_key] * 20, ["gateway"]))
-        first = leader(stack)
+        first = leading_pool(stack)
         while await asyncio.to_thread(open_count, stack) < 20:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         calls = asyncio.ensure_future(Crowd(stack).call([stack.client_key] * 30, ["gateway-4"]))

@@ -9,6 +9,7 @@ decide/         a command and a moment into events and an answer
 evolve/         events into state, one by one or an envelope at a time
 state           `Pool`: the fold and its undo
 line            who waits for a lease, in the order in which they are served
+estimates       when those who wait may have it
 index/          which session: choice, ordered sets, deadlines
 views           `pool_status`: the fold as operators see it
 canonical       `state_hash`

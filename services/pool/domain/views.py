@@ -11,8 +11,11 @@ from contracts.pool import (
     PoolStatusReply,
     SessionStatus,
     SessionView,
+    WaitView,
 )
+from services.pool.domain.estimates import told_of
 from services.pool.domain.index.choice import Index
+from services.pool.domain.line import Wait
 from services.pool.domain.records import OPEN, UNCERTAIN, DayAccount, Lease, Session
 from services.pool.domain.state import Pool
 
@@ -40,6 +43,40 @@ def pool_status(
             for session in islice(_asked_sessions(state, asked), asked.limit)
         ],
         leases=[_lease_view(lease) for lease in islice(_asked_leases(state, asked), asked.limit)],
+        waits=_wait_views(state, asked, now) if asked.waits else [],
+        waiting=len(state.line),
+    )
+
+
+def _wait_views(state: Pool, asked: PoolStatus, now: datetime) -> list[WaitView]:
+    """Show those who wait, in the order in which they are served."""
+    waits = [
+        wait
+        for wait in state.line.waits.values()
+        if asked.wait_type in {"", wait.requested.service_type}
+        and asked.wait_key in {"", wait.requested.key_id}
+    ]
+    views = [_wait_view(state, wait, now) for wait in waits]
+    views.sort(key=lambda view: (view.position, view.service_type))
+    return views[: asked.limit]
+
+
+def _wait_view(state: Pool, wait: Wait, now: datetime) -> WaitView:
+    """Show one who waits, as of `now`."""
+    requested = wait.requested
+    waiting = told_of(state, wait, now)
+    return WaitView(
+        lease_id=wait.lease_id,
+        request_id=requested.request_id,
+        service_type=requested.service_type,
+        key_id=requested.key_id,
+        gateway_id=requested.gateway_id,
+        units=requested.units,
+        position=waiting.position,
+        waits_s=(now - wait.since).total_seconds(),
+        left_s=(wait.deadline - now).total_seconds(),
+        heard_s=(now - wait.heard_at).total_seconds(),
+        eta_s=waiting.eta_s,
     )
 
 

@@ -9,6 +9,8 @@ import pytest
 from contracts.base import KeyId, LeaseId
 from contracts.pool import (
     CancelAnswer,
+    Done,
+    DropWaits,
     Free,
     Granted,
     LeaseCancelled,
@@ -29,6 +31,7 @@ from services.pool.domain import (
     Pool,
     Served,
     ViolationKind,
+    decide_admin,
     decide_cancel,
     decide_end,
     decide_lease,
@@ -37,11 +40,7 @@ from services.pool.domain import (
     serve_waiting,
     tend_waits,
 )
-from services.pool.domain.decide.decision import Draft
-from services.pool.domain.decide.waiting.ending import (
-    JOURNALLED_PER_SECOND,
-    drop_waits,
-)
+from services.pool.domain.decide.waiting.ending import JOURNALLED_PER_SECOND
 from tests.unit.pool.builders import (
     AVATAR,
     IMAGE,
@@ -425,12 +424,13 @@ def test_an_operator_drops_waits() -> None:
     pool = busy()
     ask_to_wait(pool, "r1")
     tend(pool, 1)
-    draft = Draft(pool, after(2))
+    ask_to_wait(pool, "r2", key="other")
 
-    gone = drop_waits(draft, [lease_named("r1"), lease_named("nobody")], "ops")
+    decision = decide_admin(pool, DropWaits(key_id=KeyId("key-1"), by="ops"), after(2))
 
-    assert gone == [lease_named("r1")]
-    assert draft.events[-1] == WaitsEnded(
+    assert decision.answer == Done(changed=[lease_named("r1")])
+    assert waiting_ids(pool) == ["r2"]
+    assert decision.events[-1] == WaitsEnded(
         items=[WaitEnd(lease_id=lease_named("r1"), reason="dropped")], by="ops"
     )
     assert "operator" in ask_to_wait(pool, "r1", seconds=3).message

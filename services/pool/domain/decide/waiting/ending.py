@@ -4,12 +4,13 @@ A wait is the leader's memory, asked for anew every two seconds; of one that has
 the log is told, as far as twenty a second and key allow. Its end then stands in the log by name.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import lru_cache
 
 from contracts.base import LeaseId, lease_id
 from contracts.pool import (
+    DropWaits,
     LeaseQueued,
     PoolEvent,
     Refusal,
@@ -20,7 +21,7 @@ from contracts.pool import (
 )
 from services.pool.domain.decide.decision import Draft
 from services.pool.domain.decide.refusals import refusal_of_all, refuse_lease
-from services.pool.domain.decide.waiting.entering import hope_at
+from services.pool.domain.estimates import hope_at
 from services.pool.domain.line import Wait
 from services.pool.domain.state import Pool
 
@@ -55,12 +56,17 @@ def tend_waits(state: Pool, now: datetime, *, full: bool = False) -> list[PoolEv
     return draft.events
 
 
-def drop_waits(draft: Draft, names: Iterable[LeaseId], by: str) -> list[LeaseId]:
-    """End these waits by an operator's word; return those that there were."""
-    waits = draft.pool.line.waits
-    dropped = [waits[name] for name in names if name in waits]
-    _end_waits(draft, dropped, "dropped", lambda _: DROPPED, by)
-    return [wait.lease_id for wait in dropped]
+def drop_waits(draft: Draft, command: DropWaits) -> list[LeaseId]:
+    """End the waits that an operator names; return those that there were, a part of very many."""
+    waits = draft.pool.line.waits.values()
+    dropped = [
+        wait
+        for wait in waits
+        if command.lease_id in {"", wait.lease_id}
+        and command.service_type in {"", wait.requested.service_type}
+        and command.key_id in {"", wait.requested.key_id}
+    ]
+    return _end_waits(draft, dropped, "dropped", lambda _: DROPPED, command.by or "operator")
 
 
 def leave_line(draft: Draft, name: LeaseId) -> Wait | None:
@@ -88,7 +94,7 @@ def _end_those_over(draft: Draft) -> None:
     late: list[Wait] = []
     vain: list[Wait] = []
     unheard: list[Wait] = []
-    hope = lru_cache(64)(lambda service_type, units: hope_at(draft, service_type, units))
+    hope = lru_cache(64)(lambda service_type, units: hope_at(pool, service_type, units, now))
     for wait in line.waits.values():
         requested = wait.requested
         if now >= wait.deadline:
@@ -118,8 +124,8 @@ def _end_waits(
     reason: str,
     refusal: Callable[[Wait], Refused] | None = None,
     by: str = "",
-) -> None:
-    """End waits, the rest of very many the next time.
+) -> list[LeaseId]:
+    """End waits, and return which: the rest of very many has to wait for the next time.
 
     Who asks again hears its `refusal`; without one it may wait anew.
     """
@@ -132,6 +138,7 @@ def _end_waits(
     if named:
         items = [WaitEnd(lease_id=name, reason=reason) for name in named]
         draft.emit(WaitsEnded(items=items, by=by))
+    return [wait.lease_id for wait in ended]
 
 
 def _journal_lasting(draft: Draft) -> None:

@@ -2,16 +2,15 @@
 
 from datetime import datetime, timedelta
 
-from contracts.base import LeaseId, ServiceType, lease_id
+from contracts.base import LeaseId, lease_id
 from contracts.pool import Refusal, Refused, SessionRequested, Waiting
 from services.pool.domain.decide.decision import Draft
+from services.pool.domain.estimates import hope_at, told_of
 from services.pool.domain.line import Wait
 
 WAIT_MAX = timedelta(hours=1)
 """No command may wait for longer, whatever it says; gateways have bounds of their own."""
 _AFTER_RESET = timedelta(seconds=5)
-_ENDS_MIN = 10
-"""Of so many ends of a type it can be told how fast they come."""
 
 
 def enter_line(
@@ -29,7 +28,7 @@ def enter_line(
     deadline = now + min(timedelta(milliseconds=requested.wait_ms), WAIT_MAX)
     if until_reset is not None:
         deadline = max(deadline, until_reset + _AFTER_RESET)
-    hope = until_reset or hope_at(draft, requested.service_type, requested.units)
+    hope = until_reset or hope_at(pool, requested.service_type, requested.units, now)
     if hope is None or hope > deadline:
         wait_s = requested.wait_ms / 1000
         return _refusal(refused, f"{refused.message}; nothing will come free within {wait_s:g} s")
@@ -54,7 +53,7 @@ def enter_line(
     )
     line.add_wait(wait)
     pool.on_rollback(line.remove_wait, name)
-    return told_of(draft, wait)
+    return told_of(pool, wait, now)
 
 
 def hear_again(draft: Draft, name: LeaseId, wait_ms: int) -> Waiting | None:
@@ -66,47 +65,7 @@ def hear_again(draft: Draft, name: LeaseId, wait_ms: int) -> Waiting | None:
     if draft.now - wait.heard_at > timedelta(seconds=5):
         line.stir()
     wait.heard_at = draft.now
-    return told_of(draft, wait)
-
-
-def told_of(draft: Draft, wait: Wait) -> Waiting:
-    """Say where a request stands, and how long it will take as far as can be told."""
-    position = draft.pool.line.position_of(wait, draft.now)
-    return Waiting(position=position, eta_s=_eta_s(draft, wait, position))
-
-
-def hope_at(draft: Draft, service_type: ServiceType, units: int) -> datetime | None:
-    """Tell the first known moment at which such a lease may come free; None: there is none.
-
-    While a session has units that are not reserved, any exchange that ends makes one free, and
-    that may be at any moment.
-    """
-    pool, now = draft.pool, draft.now
-    index = pool.index_at(now)
-    if pool.growing:
-        return now
-    moments = [index.next_waking(), index.guard_ends_at()]
-    if index.has_units(service_type, units):
-        if pool.opened:
-            return now
-    else:
-        moments += [index.deadlines.earliest_of(service_type), index.next_reset()]
-    return min((moment for moment in moments if moment is not None), default=None)
-
-
-def _eta_s(draft: Draft, wait: Wait, position: int) -> float | None:
-    """Tell how long until its grant: by how fast exchanges end, or when units come back."""
-    pool, now, service_type = draft.pool, draft.now, wait.requested.service_type
-    index = pool.index_at(now)
-    if index.has_units(service_type, wait.requested.units):
-        ends = pool.recent_ends.get(service_type)
-        if ends is None or len(ends) < _ENDS_MIN:
-            return None
-        spent_s = (now - ends[0]).total_seconds()
-        return round((position + 1) * max(spent_s, 0.001) / len(ends), 3)
-    back = (index.deadlines.earliest_of(service_type), index.next_reset())
-    soonest = min((moment for moment in back if moment is not None), default=None)
-    return None if soonest is None else round(max(0.0, (soonest - now).total_seconds()), 3)
+    return told_of(draft.pool, wait, draft.now)
 
 
 def _full(message: str) -> Refused:
