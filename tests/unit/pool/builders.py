@@ -240,9 +240,9 @@ def placed(index: Index) -> dict[str, dict[str, Any]]:
     }
 
 
-def whole(pool: Pool) -> tuple[bytes, dict[str, list[Any]]]:
-    """The ledger as it is hashed, and the leases one by one, of which the hash has but the open."""
-    return canonical_json(pool), {
+def whole(pool: Pool) -> tuple[bytes, dict[str, list[Any]], dict[LeaseId, Any]]:
+    """The ledger as it is hashed, the leases one by one, of which that has but the open, waits."""
+    leases = {
         lease.lease_id: [
             lease.session.session_id,
             lease.expires_at,
@@ -253,6 +253,7 @@ def whole(pool: Pool) -> tuple[bytes, dict[str, list[Any]]]:
         ]
         for lease in pool.leases.values()
     }
+    return canonical_json(pool), leases, pool.queued
 
 
 class WrittenLog:

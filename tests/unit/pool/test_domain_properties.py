@@ -6,6 +6,7 @@ the log, and what it says is the verdict. `test_…` below feed events no leader
 """
 
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -13,12 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from contracts.base import LeaseId, RequestId, SessionId
+from contracts.base import KeyId, LeaseId, RequestId, SessionId
 from contracts.pool import (
     AddSession,
     AddSessions,
     CancelLease,
     ChangeSession,
+    DropWaits,
     Granted,
     LeaseExpired,
     LeaseGranted,
@@ -50,8 +52,10 @@ from services.pool.domain import (
     decide_policy,
     decide_renew,
     fold_envelope,
+    serve_waiting,
     state_hash,
     sweep_overdue,
+    tend_waits,
 )
 from services.pool.domain.evolve.fold import evolve
 from services.pool.domain.index.choice import Index
@@ -108,6 +112,8 @@ class Leading(RuleBasedStateMachine):
         """Those that were answered: their envelope was acknowledged."""
         self.decisions: list[Any] = []
         self.pending: list[PoolEvent] = []
+        self.waiting_before: set[str] = set()
+        """Who waited when the last append was acknowledged."""
 
     @initialize(concurrency=st.integers(0, 2))
     def policy(self, concurrency: int) -> None:
@@ -153,19 +159,53 @@ class Leading(RuleBasedStateMachine):
         units=st.integers(0, 3),
         avoid=st.sets(_names, max_size=1),
         regions=st.just(set()) | st.sets(st.sampled_from([*REGIONS.values()])),
+        wait_ms=st.sampled_from((0, 0, 1000, 60_000, 3_000_000)),
+        key=st.sampled_from(("a", "b")),
     )
-    def ask_first(self, service_type: Any, units: int, avoid: set[str], regions: set[str]) -> None:
+    def ask_first(
+        self,
+        service_type: Any,
+        units: int,
+        avoid: set[str],
+        regions: set[str],
+        wait_ms: int,
+        key: str,
+    ) -> None:
         request = f"r{len(self.asked_at)}"
         avoided = {"avoid_sessions": sorted(avoid), "avoid_regions": sorted(regions)}
-        self.ask(service_type, request, units=units, **avoided)
+        waits = {"wait_ms": wait_ms, "key_id": KeyId(key)}
+        self.ask(service_type, request, units=units, **avoided, **waits)
         answer = self.decisions[-1]
         if isinstance(answer, Granted):
             assert answer.session_id not in avoid
             assert answer.region not in regions
 
-    @rule(pick=_picks, service_type=_types)
-    def ask_again(self, pick: int, service_type: Any) -> None:
-        self.ask(service_type, f"r{pick % (len(self.asked_at) + 1)}")
+    @rule(pick=_picks, service_type=_types, wait_ms=st.sampled_from((0, 60_000)))
+    def ask_again(self, pick: int, service_type: Any, wait_ms: int) -> None:
+        self.ask(service_type, f"r{pick % (len(self.asked_at) + 1)}", wait_ms=wait_ms)
+
+    @rule(at_most=st.integers(0, 4))
+    def serve(self, at_most: int) -> None:
+        """Serve those who wait, as far as an envelope has room."""
+        for served in islice(serve_waiting(self.pool, self.now), at_most):
+            self.pending += served.events
+            self.decisions.append(served.granted)
+
+    @rule(full=st.sampled_from((False, False, False, True)))
+    def tend(self, full: bool) -> None:  # noqa: FBT001 (hypothesis gives it by name)
+        self.pending += tend_waits(self.pool, self.now, full=full)
+
+    @rule(key=st.sampled_from(("", "a", "b")))
+    def drop(self, key: str) -> None:
+        command = DropWaits(key_id=KeyId(key), by="me")
+        self.decided(decide_admin(self.pool, command, self.now))
+
+    @rule()
+    def lead_anew(self) -> None:
+        """Another term begins, and knows of nobody who waits but by the log."""
+        self.append()
+        self.pool.begin_line()
+        self.waiting_before = set()
 
     @rule(
         pick=_picks,
@@ -238,6 +278,7 @@ class Leading(RuleBasedStateMachine):
         self.append()
         self.now += timedelta(seconds=seconds)
         self.pending += sweep_overdue(self.pool, self.now)
+        self.pending += tend_waits(self.pool, self.now)
         self.append()
 
     @rule()
@@ -253,6 +294,7 @@ class Leading(RuleBasedStateMachine):
         self.pool.commit()
         self.pool.begin()
         self.pending, self.decisions = [], []
+        self.waiting_before = set(self.pool.line.waits)
 
     @rule()
     def append_fails(self) -> None:
@@ -262,6 +304,7 @@ class Leading(RuleBasedStateMachine):
         again = self.refolded()
         assert whole(self.pool) == whole(again)
         assert self.pool.standing == again.standing
+        assert set(self.pool.line.waits) == self.waiting_before
         self.pool.commit()
         self.pool.begin()
 
@@ -272,6 +315,23 @@ class Leading(RuleBasedStateMachine):
                 for account in accounts.values():
                     assert account.used >= 0
                     assert account.reserved >= 0
+
+    @invariant()
+    def who_waits_stands_once_in_its_lane_and_has_no_lease(self) -> None:
+        line = self.pool.line
+        standing = [
+            name
+            for lanes in line.lanes.values()
+            for lane in lanes.values()
+            for _, _, name in lane.orders
+        ]
+        assert sorted(standing) == sorted(line.waits)
+        assert sum(line.counts.values()) == len(line)
+        assert not set(line.waits) & (set(self.pool.leases) | set(self.pool.forbidden))
+        assert {name for name, wait in line.waits.items() if not wait.journalled} == set(line.young)
+        assert {name for name, wait in line.waits.items() if wait.journalled} <= set(
+            self.pool.queued
+        )
 
     @invariant()
     def the_index_is_as_if_built_anew(self) -> None:
