@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from contracts.base import KeyId, LeaseId
+from contracts.base import KeyId, LeaseId, ServiceType, SessionId
 from contracts.pool import (
     CancelAnswer,
     Done,
@@ -19,6 +19,7 @@ from contracts.pool import (
     LeaseRefused,
     LeaseWanted,
     PoolEvent,
+    PoolStatus,
     Refusal,
     Refused,
     SessionRequested,
@@ -37,10 +38,12 @@ from services.pool.domain import (
     decide_lease,
     is_due,
     next_wakeup,
+    pool_status,
     serve_waiting,
     tend_waits,
 )
 from services.pool.domain.decide.waiting.ending import JOURNALLED_PER_SECOND
+from services.pool.domain.line import WaitingLine
 from tests.unit.pool.builders import (
     AVATAR,
     IMAGE,
@@ -514,3 +517,89 @@ def test_types_wait_apart() -> None:
 
     assert isinstance(answer, Waiting)
     assert isinstance(ask_to_wait(pool, "r1"), Granted)
+
+
+def test_the_same_affinity_gets_the_same_session_while_that_is_free() -> None:
+    pool = folded(policy_changed(session_concurrency=1), *map(session_added, ("one", "two")))
+    first = ask_to_wait(pool, "r1", affinity="x")
+    end_exchange(pool, "r1")
+    assert isinstance(first, Granted)
+
+    again = ask_to_wait(pool, "r2", affinity="x")
+    beside = ask_to_wait(pool, "r3", affinity="x")
+    avoiding = ask_to_wait(pool, "r4", affinity="x", avoid_sessions=[first.session_id])
+
+    assert (again.session_id, beside.session_id == first.session_id) == (first.session_id, False)
+    assert isinstance(avoiding, Waiting)
+
+
+def test_who_waits_gets_the_session_that_it_prefers() -> None:
+    pool = folded(policy_changed(session_concurrency=1), *map(session_added, ("one", "two")))
+    mine = ask_to_wait(pool, "r1", affinity="x")
+    ask_to_wait(pool, "r2")
+    ask_to_wait(pool, "r3", affinity="x")
+
+    for request in ("r2", "r1"):
+        end_exchange(pool, request)
+
+    (served,) = serve_line(pool)
+
+    assert served.granted.session_id == mine.session_id
+
+
+def test_so_many_affinities_are_known() -> None:
+    line = WaitingLine()
+
+    for number in range(10_001):
+        line.note_affinity(f"{number}", SessionId("one"))
+
+    assert (len(line.affinities), "0" in line.affinities) == (10_000, False)
+
+
+def test_operators_see_who_waits_in_the_order_of_serving() -> None:
+    pool = busy()
+    ask_to_wait(pool, "r1", wait_ms=50_000)
+    ask_to_wait(pool, "r2", wait_ms=40_000)
+    ask_to_wait(pool, "r3", key="other")
+
+    asked = PoolStatus(waits=True, wait_type=IMAGE, wait_key=KeyId("key-1"))
+    status = pool_status(pool, asked, after(2), 1, 1)
+
+    assert status.waiting == 3
+    assert [(view.request_id, view.left_s) for view in status.waits] == [("r2", 38.0), ("r1", 48.0)]
+    assert pool_status(pool, PoolStatus(), after(2), 1, 1).waits == []
+
+
+def test_a_pool_that_grows_is_hope() -> None:
+    pool = folded(policy_changed(daily_limits={IMAGE: 1}), session_added(), lease_granted())
+    pool.note_supply(growing=True)
+
+    assert isinstance(ask_to_wait(pool, "r2"), Waiting)
+
+
+def test_a_wait_that_is_in_the_log_ends_there_by_its_grant() -> None:
+    pool = busy()
+    ask_to_wait(pool, "r1")
+    tend(pool, 1)
+    end_exchange(pool, seconds=1)
+
+    serve_line(pool, 1)
+
+    assert pool.queued == {}
+
+
+def test_waits_of_very_many_keys_are_journalled_a_part_at_a_time() -> None:
+    pool = busy()
+    for number in range(501):
+        ask_to_wait(pool, f"r{number}", key=f"key-{number}")
+
+    assert [len(tend(pool, 1)), len(tend(pool, 1.1))] == [500, 1]
+
+
+def test_ends_of_a_thousand_types_are_remembered_and_no_more() -> None:
+    pool = Pool()
+
+    for number in range(1001):
+        pool.note_end(ServiceType(f"t{number}"))
+
+    assert len(pool.recent_ends) == 1000
