@@ -8,7 +8,8 @@ envelopes that were read from the log.
 decide/         a command and a moment into events and an answer
 evolve/         events into state, one by one or an envelope at a time
 state           `Pool`: the fold and its undo
-line            who waits for a lease, in the order in which they are served
+line            who waits for a lease
+lanes           whose turn it is among those who wait
 estimates       when those who wait may have it
 index/          which session: choice, ordered sets, deadlines
 views           `pool_status`: the fold as operators see it

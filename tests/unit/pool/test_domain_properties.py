@@ -322,7 +322,7 @@ class Leading(RuleBasedStateMachine):
         standing = [
             name
             for lanes in line.lanes.values()
-            for lane in lanes.values()
+            for lane in lanes.by_key.values()
             for _, _, name in lane.orders
         ]
         assert sorted(standing) == sorted(line.waits)

@@ -471,7 +471,7 @@ def test_what_is_rolled_back_waits_as_before(seconds: float) -> None:
     pool.commit()
     for wait in pool.line.waits.values():
         wait.heard_at = after(seconds)
-    lanes = {key: lane.orders[:] for key, lane in pool.line.lanes[IMAGE].items()}
+    lanes = {key: lane.orders[:] for key, lane in pool.line.lanes[IMAGE].by_key.items()}
     young = [*pool.line.young]
 
     pool.begin()
@@ -482,7 +482,7 @@ def test_what_is_rolled_back_waits_as_before(seconds: float) -> None:
     pool.rollback()
 
     assert sorted(pool.line.waits) == [lease_named("r1"), lease_named("r2")]
-    assert {key: lane.orders for key, lane in pool.line.lanes[IMAGE].items()} == lanes
+    assert {key: lane.orders for key, lane in pool.line.lanes[IMAGE].by_key.items()} == lanes
     assert sorted(pool.line.young) == young
     assert not any(wait.journalled for wait in pool.line.waits.values())
     assert is_due(pool, after(seconds))

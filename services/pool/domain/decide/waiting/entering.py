@@ -8,6 +8,8 @@ from services.pool.domain.decide.decision import Draft
 from services.pool.domain.estimates import hope_at, told_of
 from services.pool.domain.line import Wait
 
+HEARD_WITHIN = timedelta(seconds=5)
+"""Whose gateway was not heard of for so long is passed over: nobody might take its lease."""
 WAIT_MAX = timedelta(hours=1)
 """No command may wait for longer, whatever it says; gateways have bounds of their own."""
 _AFTER_RESET = timedelta(seconds=5)
@@ -62,8 +64,8 @@ def hear_again(draft: Draft, name: LeaseId, wait_ms: int) -> Waiting | None:
     wait = line.waits.get(name)
     if wait is None or not wait_ms:
         return None
-    if draft.now - wait.heard_at > timedelta(seconds=5):
-        line.stir()
+    if draft.now - wait.heard_at > HEARD_WITHIN:
+        line.hear(wait, draft.now)
     wait.heard_at = draft.now
     return told_of(draft.pool, wait, draft.now)
 

@@ -1,21 +1,20 @@
 """Whoever waits and can be served is granted its lease, before any new command is decided."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
-from heapq import heapify, heappop, heappush
+from datetime import datetime
 
 import msgspec
 
-from contracts.base import GatewayId, ServiceType
+from contracts.base import GatewayId, KeyId, ServiceType
 from contracts.pool import Granted, PoolEvent
 from services.pool.domain.decide.decision import Draft
 from services.pool.domain.decide.granting import grant_lease
+from services.pool.domain.decide.waiting.entering import HEARD_WITHIN
 from services.pool.domain.index.choice import Choice, Index
-from services.pool.domain.line import Lane, Wait, WaitingLine
+from services.pool.domain.lanes import Lane
+from services.pool.domain.line import Wait, WaitingLine
 from services.pool.domain.state import Pool
 
-HEARD_WITHIN = timedelta(seconds=5)
-"""Whose gateway was not heard of for so long is passed over: nobody might take its lease."""
 _TRIED_MAX = 256
 """Waits of a type that are tried in vain before the rest is left for the next time."""
 
@@ -48,26 +47,29 @@ def is_due(state: Pool, now: datetime) -> bool:
 def _serve_type(
     state: Pool, index: Index, service_type: ServiceType, now: datetime
 ) -> Iterator[Served]:
-    """Serve one type: the key of the least pass first, whoever cannot be served is overtaken."""
-    line = state.line
-    heap = [(lane.passed, lane.orders[0], key) for key, lane in line.lanes[service_type].items()]
-    heapify(heap)
-    search = _Search(line, index, service_type, now)
-    while heap and not search.exhausted:
-        _, _, key_id = heappop(heap)
-        lane = line.lanes[service_type][key_id]
-        pair = _first_servable(state, lane, search)
-        if pair is None:
-            continue
-        wait, choice = pair
-        yield _grant_wait(state, wait, choice, now)
-        if lane.orders:
-            heappush(heap, (lane.passed, lane.orders[0], key_id))
+    """Serve one type: the key of the least pass first, whoever cannot be served is overtaken.
+
+    A key of which nobody is heard has no turn before it is heard again.
+    """
+    lanes = state.line.lanes[service_type]
+    search = _Search(state.line, index, service_type, now)
+    overtaken: list[KeyId] = []
+    try:
+        while not search.exhausted and (key_id := lanes.take_turn()) is not None:
+            pair = _first_servable(state, lanes.by_key[key_id], search)
+            if pair is not None:
+                yield _grant_wait(state, *pair, now)
+            elif search.heard:
+                overtaken.append(key_id)
+    finally:
+        for key_id in overtaken:
+            lanes.await_turn(key_id)
 
 
 def _first_servable(state: Pool, lane: Lane, search: "_Search") -> tuple[Wait, Choice] | None:
     """Find the first of a key whose gateway is there and for whom there is a session."""
     waits = state.line.waits
+    search.heard = False
     for _, _, lease_id in lane.orders:
         choice = search.choose_for(waits[lease_id])
         if choice is not None:
@@ -79,18 +81,17 @@ def _first_servable(state: Pool, lane: Lane, search: "_Search") -> tuple[Wait, C
 
 def _grant_wait(state: Pool, wait: Wait, choice: Choice, now: datetime) -> Served:
     draft = Draft(state, now)
-    line, requested = state.line, wait.requested
+    line = state.line
     state.on_rollback(line.stir)
-    state.on_rollback(line.add_wait, line.remove_wait(wait.lease_id))
-    line.count_pass(requested.service_type, requested.key_id, requested.units)
-    granted = grant_lease(draft, requested, choice)
-    return Served(draft.events, requested.gateway_id, granted)
+    state.on_rollback(line.add_wait, line.remove_wait(wait.lease_id, granted=True))
+    granted = grant_lease(draft, wait.requested, choice)
+    return Served(draft.events, wait.requested.gateway_id, granted)
 
 
 class _Search:
     """Looks for sessions, and remembers for which shape of request there is none."""
 
-    __slots__ = ("_index", "_line", "_now", "_service_type", "_too_many", "_tries")
+    __slots__ = ("_index", "_line", "_now", "_service_type", "_too_many", "_tries", "heard")
 
     def __init__(
         self, line: WaitingLine, index: Index, service_type: ServiceType, now: datetime
@@ -102,6 +103,8 @@ class _Search:
         self._too_many: dict[tuple[str, ...], int] = {}
         """Units of which there are none free, by the regions to be avoided."""
         self._tries = 0
+        self.heard = False
+        """Whether anybody was there of those who were looked at last."""
 
     @property
     def exhausted(self) -> bool:
@@ -113,6 +116,7 @@ class _Search:
         requested = wait.requested
         if self._now - wait.heard_at > HEARD_WITHIN:
             return None
+        self.heard = True
         regions = tuple(requested.avoid_regions)
         # Who avoids something has no more to choose from than who does not.
         lacking = min(self._too_many.get((), requested.units + 1), self._units_lacking(regions))
