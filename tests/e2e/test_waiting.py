@@ -158,18 +158,18 @@ def test_a_leader_that_is_killed_or_paused_loses_nobody_who_waits(
 def test_a_greedy_key_gets_no_more_than_each_modest_one(stack: Stack) -> None:
     names = ["greedy", *(f"modest-{number}" for number in range(9))]
     keys = {name: stack.api("/api/keys", "POST", json={"name": name}) for name in names}
-    secrets = [keys["greedy"]["key"]] * 500
+    secrets = [keys["greedy"]["key"]] * 200
     for name in names[1:]:
-        secrets += [keys[name]["key"]] * 120
-    stack.faults("one", kind="latency", latency_ms=1000)
+        secrets += [keys[name]["key"]] * 50
+    # Nearly nobody is served before all of them wait.
+    stack.faults("one", kind="latency", latency_ms=20_000)
     before = stack.api("/api/sql", "POST", json={"query": "select count(*) from leases"})
 
     async def call_all() -> Counter[int]:
         calls = asyncio.ensure_future(Crowd(stack, 110_000).call(secrets))
         first = leading_pool(stack)
-        while await waiting_count(stack, first) < len(secrets) - 60:  # noqa: ASYNC110
+        while await waiting_count(stack, first) < len(secrets) - 40:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
-        # All of them wait by now: from here on it goes quickly.
         stack.faults("one", kind="latency", latency_ms=20)
         return await calls
 
@@ -179,13 +179,11 @@ def test_a_greedy_key_gets_no_more_than_each_modest_one(stack: Stack) -> None:
     agree(stack)
     query = (
         "select key_id, count(*) from (select key_id from leases where service_type = 'image'"
-        f" order by granted_at, granted_sequence offset {before['rows'][0][0] + 120} limit 800)"
+        f" order by granted_at, granted_sequence offset {before['rows'][0][0] + 40} limit 400)"
         " group by 1"
     )
     shares = dict(stack.api("/api/sql", "POST", json={"query": query})["rows"])
-    assert {
-        name: shares[keys[name]["id"]] for name in names if not 72 <= shares[keys[name]["id"]] <= 88
-    } == {}
+    assert {shares[keys[name]["id"]] for name in names} <= {36, 37, 38, 39, 40, 41, 42, 43, 44}
 
 
 def test_a_wait_that_is_over_says_so_and_where_it_stood(stack: Stack) -> None:

@@ -178,22 +178,22 @@ def test_to_be_only_asked_is_never_to_wait() -> None:
 
 def test_keys_take_turns_whatever_the_number_of_their_requests() -> None:
     pool = folded(
-        policy_changed(session_concurrency=0, daily_limits={IMAGE: 1000}), session_added()
+        policy_changed(session_concurrency=0, daily_limits={IMAGE: 2000}), session_added()
     )
     decide_end(pool, usage(grant(pool), Verdict.RATE_LIMITED, retry_after_s=10), NOON)
-    for number in range(50):
+    for number in range(500):
         ask_to_wait(pool, f"greedy{number}", key="greedy")
-    for key in "abc":
-        for number in range(10):
+    for key in "abcdefghi":
+        for number in range(120):
             ask_to_wait(pool, f"{key}{number}", key=key)
-
     for wait in pool.line.waits.values():
         wait.heard_at = after(10)
 
-    first = served_requests(pool, 10)[:40]
+    first = served_requests(pool, 10)[:1000]
 
+    # The pass of each key grows by what it gets: a thousand grants are a hundred each.
     assert Counter(name.rstrip("0123456789") for name in first) == dict.fromkeys(
-        ("greedy", "a", "b", "c"), 10
+        ("greedy", *"abcdefghi"), 100
     )
 
 
