@@ -31,11 +31,11 @@ from contextlib import suppress
 from typing import Protocol
 
 import msgspec
-from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from contracts.base import LeaderElected, Pong
 from contracts.envelope import Envelope, chain_break
+from runtime.bus import Bus
 from runtime.clock import Clock, system_clock
 from runtime.eventlog import STANDBY, EventLog, FenceError, LogUnavailableError, Stored
 from runtime.eventlog.writer import SubjectWriter
@@ -70,7 +70,7 @@ class Leadership:
 
     def __init__(
         self,
-        client: Client,
+        client: Bus,
         log: EventLog,
         writer: SubjectWriter,
         fold: Fold,

@@ -14,11 +14,11 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from contracts.base import Failed, Reply
 from contracts.pool import Granted, PoolStatus
+from runtime.bus import Bus
 from runtime.clock import Clock
 from runtime.eventlog import FenceError, LogUnavailableError
 from runtime.leadership import Leadership
@@ -47,7 +47,7 @@ class Committer:
         ledger: PoolLedger,
         credentials: CredentialStore,
         *,
-        client: Client,
+        client: Bus,
         clock: Clock,
         metrics: Metrics,
         logger: Log,
